@@ -1,0 +1,45 @@
+// Client addresses and CIDR blocks. node:net's BlockList also matches ::ffff:10.1.2.3 against an IPv4 rule, which
+// comparing strings would miss.
+import { BlockList, isIP } from 'node:net';
+
+export class AddressBlocks {
+  readonly #list = new BlockList();
+  readonly empty: boolean;
+
+  /** Throws a sentence for a block that cannot be read; an unreadable rule must never come to mean "everyone". */
+  constructor(blocks: readonly string[]) {
+    this.empty = blocks.length === 0;
+    for (const block of blocks) {
+      const [address = '', prefix, ...more] = block.split('/');
+      const family = isIP(address);
+      const width = family === 4 ? 32 : 128;
+      const bits = prefix === undefined ? width : /^\d{1,3}$/.test(prefix) ? Number(prefix) : -1;
+      if (family === 0 || more.length > 0 || bits < 0 || bits > width) {
+        throw new Error(`"${block}" is not an address block such as 192.168.1.0/24`);
+      }
+      this.#list.addSubnet(address, bits, family === 4 ? 'ipv4' : 'ipv6');
+    }
+  }
+
+  contains(address: string): boolean {
+    const family = isIP(address);
+    return family !== 0 && this.#list.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  }
+}
+
+/**
+ * Walks X-Forwarded-For from the right through proxies we were told to trust and gives the first address beyond them.
+ * A malformed entry stops the walk: what stands left of it was written by somebody we cannot name. The left-most
+ * entry is never taken by itself, since any caller can write it.
+ */
+export function clientAddress(peer: string, forwardedFor: string | undefined, trusted: AddressBlocks): string {
+  if (trusted.empty || forwardedFor === undefined || !trusted.contains(peer)) return peer;
+  const hops = forwardedFor.split(',');
+  let address = peer;
+  for (let i = hops.length - 1; i >= 0 && trusted.contains(address); i--) {
+    const hop = (hops[i] as string).trim();
+    if (isIP(hop) === 0) break;
+    address = hop;
+  }
+  return address;
+}

@@ -1,0 +1,85 @@
+// The shape of an API key and of what is stored about it.
+// `sekisho_<id:12>_<secret:43><check:6>`: the id is public and finds the row, the secret is 43 base62 characters
+// (256 bits), the check is the CRC-32 of all that precedes, so that a typo never costs a look-up. Only the SHA-256 of
+// the whole text is stored: with 256 random bits a slow password hash would buy nothing and hand out a denial of service.
+import { hash, timingSafeEqual } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import type { AccountId, KeyId } from './id.ts';
+import { randomBase62, toBase62 } from './id.ts';
+import type { Scope } from './scope.ts';
+import { Secret } from './secret.ts';
+
+export type KeyKind = 'secret' | 'signature';
+export type KeyStatus = 'active' | 'revoked';
+
+/** A row of the store. Times are Unix milliseconds. */
+export interface StoredKey {
+  readonly id: KeyId;
+  readonly accountId: AccountId;
+  readonly name: string;
+  /** `secret`: a text that is shown once. `signature`: an Ollama CLI's ed25519 public key. */
+  readonly kind: KeyKind;
+  /** Hex SHA-256 of the key's text; of the SSH wire form of the public key where kind is `signature`. */
+  readonly digest: string;
+  readonly status: KeyStatus;
+  readonly scopes: readonly Scope[];
+  /** Model patterns; `*` is every local model. */
+  readonly models: readonly string[];
+  /** CIDR blocks the key may be used from; empty is anywhere. */
+  readonly cidr: readonly string[];
+  /** May the key stand in an address, as /k/<key>/…? */
+  readonly allowPath: boolean;
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+  readonly revokedAt: number | null;
+  /** The key that this one replaced when it was rotated. */
+  readonly rotatedFrom: KeyId | null;
+}
+
+const format = /^sekisho_([0-9A-Za-z]{12})_[0-9A-Za-z]{43}([0-9A-Za-z]{6})$/;
+export const keyTextLength = 70;
+
+/** A fresh key. The text exists here once; afterwards only its digest does. */
+export function generateKey(): { id: KeyId; text: Secret; digest: string } {
+  const id = randomBase62(12);
+  const body = `sekisho_${id}_${randomBase62(43)}`;
+  const text = body + toBase62(crc32(body), 6);
+  return { id: `key_${id}` as KeyId, text: new Secret(text), digest: digestOf(text) };
+}
+
+/** Finds the id in a key's text, or undefined where format or checksum is wrong. A filter, never the decision. */
+export function readKeyId(text: string): KeyId | undefined {
+  if (text.length !== keyTextLength) return undefined;
+  const match = format.exec(text);
+  if (!match) return undefined;
+  return toBase62(crc32(text.slice(0, -6)), 6) === match[2] ? (`key_${match[1]}` as KeyId) : undefined;
+}
+
+/** Hex SHA-256, 64 characters. */
+export function digestOf(text: string | Uint8Array): string {
+  return hash('sha256', text, 'hex');
+}
+
+/** Constant-time comparison of two hex digests of equal length. */
+export function sameDigest(a: string, b: string): boolean {
+  return a.length === b.length && timingSafeEqual(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1'));
+}
+
+/** The public key of an Ollama CLI: base64 of the SSH wire form `string "ssh-ed25519", string 32 bytes` (RFC 8709 §4). */
+const sshHead = Buffer.from('0000000b7373682d6564323535313900000020', 'hex');
+
+/**
+ * Accepts `ssh-ed25519 AAAA… comment`, or the base64 part alone. Gives the wire form (51 bytes) or undefined.
+ * Anything but canonical base64 of exactly that shape is refused, so that one key has one spelling.
+ */
+export function readSshPublicKey(text: string): Buffer | undefined {
+  const encoded = text.trim().replace(/^ssh-ed25519\s+/, '').split(/\s/)[0] as string;
+  const wire = Buffer.from(encoded, 'base64');
+  if (wire.length !== sshHead.length + 32 || !wire.subarray(0, sshHead.length).equals(sshHead)) return undefined;
+  return wire.toString('base64') === encoded ? wire : undefined;
+}
+
+/** The 32 bytes of the ed25519 point inside the wire form. */
+export function ed25519Point(wire: Buffer): Buffer {
+  return wire.subarray(sshHead.length);
+}

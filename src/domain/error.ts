@@ -1,0 +1,127 @@
+// The one registry of everything that can go wrong: code, status, whose fault it is, and the sentence the caller may read.
+// Dialects decide how a failure is spelled, never what it says. An internal cause goes to the log and nowhere else.
+// docs/errors.md lists the same codes; a house test compares the two both ways.
+
+/** Whose move it is: the caller's, a rule's, the machine's limits, the model server's, the operator's, or ours. */
+export type Owner = 'client' | 'policy' | 'capacity' | 'upstream' | 'gateway';
+
+interface Entry {
+  readonly status: number;
+  readonly owner: Owner;
+  readonly message: string;
+  /** Seconds after which trying again can help; absent where waiting changes nothing. */
+  readonly retryAfterSeconds?: number;
+}
+
+export const registry = {
+  // What was asked, before anybody asks who is asking.
+  bad_request_head: { status: 400, owner: 'client', message: 'The request head is not valid HTTP.' },
+  bad_host: { status: 400, owner: 'client', message: 'Send exactly one well-formed Host header.' },
+  bad_target: {
+    status: 400,
+    owner: 'client',
+    message: 'The path is ambiguous: no encoded slashes, dot segments, double slashes or absolute addresses.',
+  },
+  too_many_headers: { status: 431, owner: 'client', message: 'The request has too many or too large headers.' },
+  request_timeout: { status: 408, owner: 'client', message: 'The request did not arrive in time.' },
+  http_version: { status: 505, owner: 'client', message: 'Speak HTTP/1.1 or HTTP/1.0.' },
+  unknown_route: { status: 404, owner: 'client', message: 'There is no such route here.' },
+  method_not_allowed: { status: 405, owner: 'client', message: 'This route does not answer that method.' },
+  loop_detected: { status: 508, owner: 'gateway', message: 'The gate was reached through itself.' },
+
+  // Who is asking.
+  invalid_api_key: { status: 401, owner: 'client', message: 'Invalid API key' },
+  key_expired: { status: 401, owner: 'policy', message: 'This API key has expired.' },
+  key_revoked: { status: 401, owner: 'policy', message: 'This API key has been revoked.' },
+  key_in_query: {
+    status: 400,
+    owner: 'client',
+    message: 'Keys do not belong in the query string. Send x-api-key or Authorization: Bearer instead.',
+  },
+  conflicting_credentials: {
+    status: 400,
+    owner: 'client',
+    message: 'The request carries several credentials that disagree. Send one.',
+  },
+  path_key_not_allowed: {
+    status: 403,
+    owner: 'policy',
+    message: 'This API key may not be used in an address. Send x-api-key, or create a key with --allow-path.',
+  },
+  address_not_allowed: { status: 403, owner: 'policy', message: 'This API key may not be used from your address.' },
+  identity_unavailable: {
+    status: 503,
+    owner: 'gateway',
+    message: 'API keys cannot be checked right now.',
+    retryAfterSeconds: 5,
+  },
+
+  // What exactly is wanted, and whether it is allowed.
+  missing_scope: { status: 403, owner: 'policy', message: 'This API key does not have the scope that this call needs.' },
+  registry_host_not_allowed: {
+    status: 403,
+    owner: 'policy',
+    message: 'Models may not be fetched from or sent to that registry host.',
+  },
+  model_not_found: { status: 404, owner: 'client', message: 'model not found' },
+  body_too_large: { status: 413, owner: 'client', message: 'The request body is too large.' },
+  not_json: { status: 400, owner: 'client', message: 'The request body is not valid JSON.' },
+  ambiguous_json: { status: 400, owner: 'client', message: 'The request body could be read in two ways.' },
+  invalid_request: { status: 400, owner: 'client', message: 'The request is not valid.' },
+  unsupported_encoding: {
+    status: 415,
+    owner: 'client',
+    message: 'Send the body without Content-Encoding.',
+  },
+  unsupported_media_type: { status: 415, owner: 'client', message: 'This route takes another Content-Type.' },
+
+  // The model server.
+  upstream_unreachable: {
+    status: 502,
+    owner: 'upstream',
+    message: 'The model server cannot be reached.',
+    retryAfterSeconds: 5,
+  },
+  upstream_refused: { status: 502, owner: 'upstream', message: 'The model server refused the gate itself.' },
+  upstream_failed: { status: 502, owner: 'upstream', message: 'The model server broke off or answered nonsense.' },
+  upstream_incomplete: { status: 502, owner: 'upstream', message: 'The model server stopped before the answer was complete.' },
+  upstream_timeout: { status: 504, owner: 'upstream', message: 'The model server took too long.' },
+
+  // Ours.
+  draining: { status: 503, owner: 'gateway', message: 'The gate is shutting down.', retryAfterSeconds: 5 },
+  reader_stalled: { status: 408, owner: 'client', message: 'The reader stopped taking the answer.' },
+  client_closed: { status: 499, owner: 'client', message: 'The client hung up.' },
+  internal: { status: 500, owner: 'gateway', message: 'Something went wrong inside the gate.' },
+} as const satisfies Record<string, Entry>;
+
+export type ErrorCode = keyof typeof registry;
+export const errorCodes = Object.keys(registry) as ErrorCode[];
+
+/**
+ * A failure on its way to the caller. `message` is public: it must never hold a secret, a prompt or an internal name.
+ * `cause` is for the log only.
+ */
+export class GatewayError extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly owner: Owner;
+  readonly retryAfterSeconds: number | undefined;
+  /** Methods this route would have answered; only with method_not_allowed (RFC 9110 §15.5.6 wants Allow). */
+  readonly allow: string | undefined;
+
+  constructor(code: ErrorCode, options: { message?: string; cause?: unknown; allow?: string } = {}) {
+    const entry: Entry = registry[code];
+    super(options.message ?? entry.message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'GatewayError';
+    this.code = code;
+    this.status = entry.status;
+    this.owner = entry.owner;
+    this.retryAfterSeconds = entry.retryAfterSeconds;
+    this.allow = options.allow;
+  }
+}
+
+/** Anything thrown becomes a GatewayError; what we did not foresee becomes `internal` with a fixed sentence. */
+export function toGatewayError(thrown: unknown): GatewayError {
+  return thrown instanceof GatewayError ? thrown : new GatewayError('internal', { cause: thrown });
+}

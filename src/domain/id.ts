@@ -1,0 +1,40 @@
+// Ids carry their kind in a prefix and in their type, so that a key id cannot be passed where an account id is meant.
+import { randomFillSync } from 'node:crypto';
+
+export type KeyId = string & { readonly __kind: 'key' };
+export type AccountId = string & { readonly __kind: 'account' };
+export type RequestId = string & { readonly __kind: 'request' };
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+// Random bytes are drawn from the system's generator in bulk: one system call per 4096 bytes, not one per id.
+const pool = Buffer.alloc(4096);
+let poolOffset = pool.length;
+
+/**
+ * `length` base62 characters from the system's generator, 5.95 bits each. Bytes ≥ 248 (4 × 62) are thrown away, since
+ * keeping them would make the first characters of the alphabet likelier than the rest.
+ */
+export function randomBase62(length: number): string {
+  let text = '';
+  while (text.length < length) {
+    if (poolOffset === pool.length) {
+      randomFillSync(pool);
+      poolOffset = 0;
+    }
+    const byte = pool[poolOffset] as number;
+    pool[poolOffset++] = 0;
+    if (byte < 248) text += alphabet[byte % 62];
+  }
+  return text;
+}
+
+/** A number below 62^length as exactly `length` base62 characters. */
+export function toBase62(value: number, length: number): string {
+  let text = '';
+  for (let rest = value, i = 0; i < length; i++, rest = Math.floor(rest / 62)) text = alphabet[rest % 62] + text;
+  return text;
+}
+
+export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as AccountId;
+export const newRequestId = (): RequestId => `req_${randomBase62(20)}` as RequestId;

@@ -1,0 +1,90 @@
+// Model names as Ollama reads them: `[host/][namespace/]model[:tag]`, compared after the defaults are filled in and
+// case is folded, so that `llama3`, `library/llama3:latest` and `registry.ollama.ai/library/Llama3` are one model.
+// Source: Ollama types/model/name.go and its `:cloud`/`:local` suffix handling (facts: ollama-api §2).
+
+export interface ModelName {
+  /** Lower case, defaults dropped, always with a tag: what policies compare and ledgers store. */
+  readonly canonical: string;
+  /** Registry host that the name points at. */
+  readonly host: string;
+  /** A `:cloud` or `-cloud` suffix: Ollama answers it from ollama.com on the operator's account. */
+  readonly cloud: boolean;
+}
+
+export const defaultRegistryHost = 'registry.ollama.ai';
+const defaultNamespace = 'library';
+const hostPart = /^[a-z0-9_][a-z0-9_.:-]{0,349}$/;
+const namespacePart = /^[a-z0-9_][a-z0-9_-]{0,79}$/;
+const modelPart = /^[a-z0-9_][a-z0-9_.-]{0,79}$/;
+
+/**
+ * Reads a name as the caller spelled it. Gives undefined for anything outside the grammar: such a model cannot exist,
+ * and a name we cannot read is a name we cannot compare. `:local` is peeled off as Ollama does (`m:8b:local` is `m:8b`);
+ * `:cloud` stays part of the name, so that a pattern for `m:*` alone never opens the operator's cloud account.
+ */
+export function parseModelName(text: string): ModelName | undefined {
+  // Only ASCII ever gets past here: toLowerCase maps the Kelvin sign to k, and such a spelling must not pass as k.
+  if (text.length > 600 || !/^[\x20-\x7e]+$/.test(text)) return undefined;
+  let rest = text.trim().toLowerCase().replace(/^https?:\/\//, '');
+  let local = false;
+  if (rest.endsWith(':local')) {
+    rest = rest.slice(0, -':local'.length);
+    local = true;
+  }
+  const parts = rest.split('/');
+  if (parts.length > 3) return undefined;
+  const last = parts.pop() as string;
+  const namespace = parts.pop() ?? defaultNamespace;
+  const host = parts.pop() ?? defaultRegistryHost;
+  // `m:8b:cloud` carries tag and source both; everything after the first colon is the tag here.
+  const colon = last.indexOf(':');
+  const model = colon < 0 ? last : last.slice(0, colon);
+  const tag = colon < 0 ? 'latest' : last.slice(colon + 1);
+  const tags = tag.split(':');
+  if (!hostPart.test(host) || !namespacePart.test(namespace) || !modelPart.test(model)) return undefined;
+  if (tags.length > 2 || !tags.every((part) => modelPart.test(part))) return undefined;
+  if (tags.length === 2 && tags[1] !== 'cloud') return undefined;
+  const cloud = tag === 'cloud' || tag.endsWith('-cloud') || tag.endsWith(':cloud');
+  if (cloud && local) return undefined;
+  const prefix =
+    host !== defaultRegistryHost ? `${host}/${namespace}/` : namespace !== defaultNamespace ? `${namespace}/` : '';
+  return { canonical: `${prefix}${model}:${tag}`, host, cloud };
+}
+
+/** A key's model patterns, ready to be asked. `*` stands for any run of characters but `/`; a lone `*` for everything. */
+export class ModelPatterns {
+  readonly patterns: readonly string[];
+  readonly #exact = new Set<string>();
+  readonly #globs: RegExp[] = [];
+  readonly all: boolean;
+
+  constructor(patterns: readonly string[]) {
+    this.patterns = patterns;
+    this.all = patterns.includes('*');
+    for (const pattern of patterns) {
+      const canonical = canonicalPattern(pattern);
+      if (!canonical.includes('*')) this.#exact.add(canonical);
+      else {
+        const source = canonical.split(/\*+/).map((piece) => piece.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+        // Runs of stars were folded into one, and [^/]* pieces are separated by literals.
+        this.#globs.push(new RegExp(`^${source.join('[^/]*')}$`));
+      }
+    }
+  }
+
+  allow(name: ModelName): boolean {
+    return this.all || this.#exact.has(name.canonical) || this.#globs.some((glob) => glob.test(name.canonical));
+  }
+}
+
+function canonicalPattern(pattern: string): string {
+  if (!pattern.includes('*')) {
+    const name = parseModelName(pattern);
+    if (!name) throw new Error(`"${pattern}" is not a model name`);
+    return name.canonical;
+  }
+  const text = pattern.trim().toLowerCase();
+  if (text.length > 200 || !/^[a-z0-9_.:/*-]+$/.test(text)) throw new Error(`"${pattern}" is not a model pattern`);
+  const stripped = text.replace(`${defaultRegistryHost}/`, '').replace(/^library\//, '');
+  return stripped.includes(':') || stripped.endsWith('*') ? stripped : `${stripped}:latest`;
+}

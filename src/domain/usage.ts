@@ -1,0 +1,39 @@
+// The ledger's row: one per exchange of an identified caller, written exactly once, however the exchange ended.
+// It holds figures and names, never a word of a prompt or an answer.
+import type { ErrorCode } from './error.ts';
+import type { AccountId, KeyId, RequestId } from './id.ts';
+
+/** Where the token figures come from: the model server's own count, our estimate, or nothing was generated. */
+export type UsageSource = 'exact' | 'estimated' | 'none';
+
+/**
+ * How it ended. `completed`: the whole answer went out. `refused`: we said no. `upstream_error`: the model server
+ * answered with an error of its own. `failed`: it broke. `client_closed`: the reader left. `interrupted`: this process
+ * was killed and the row was recovered from the journal at the next start.
+ */
+export type Outcome = 'completed' | 'refused' | 'upstream_error' | 'failed' | 'client_closed' | 'ended' | 'interrupted';
+
+export interface UsageRecord {
+  readonly id: RequestId;
+  /** Unix milliseconds at which the request head was complete. */
+  readonly at: number;
+  readonly keyId: KeyId;
+  readonly accountId: AccountId;
+  readonly operation: string;
+  /** Canonical name, or null where the operation names no model or the name could not be read. */
+  readonly model: string | null;
+  readonly upstream: string | null;
+  readonly outcome: Outcome;
+  readonly status: number;
+  readonly code: ErrorCode | null;
+  readonly streamed: boolean;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly source: UsageSource;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Milliseconds from the request head to the first byte of the upstream's answer; null if none came. */
+  readonly firstByteMs: number | null;
+  readonly durationMs: number;
+  readonly address: string;
+}

@@ -1,0 +1,43 @@
+// May this caller use these models, and leave this machine with them? Takes an intent; proves that every model it names
+// is within the key's patterns, and that whatever spends the operator's cloud account was granted.
+// A model outside the key's patterns is not "forbidden" but "not found", in the very bytes of a missing one: whether it
+// exists is nothing this caller may learn.
+import { GatewayError } from '../domain/error.ts';
+import type { Intended } from './intent.ts';
+import { missingScope } from './permit.ts';
+
+/** The caller may do exactly this. */
+export interface Authorized extends Intended {
+  readonly [authorized]: true;
+}
+declare const authorized: unique symbol;
+
+/** A model that is missing or hidden; carries the caller's own spelling, which the dialect echoes. */
+export class ModelNotFound extends GatewayError {
+  readonly model: string;
+  constructor(model: string) {
+    super('model_not_found', { message: `model '${model}' not found` });
+    this.model = model;
+  }
+}
+
+export interface ModelRules {
+  readonly registryHosts: ReadonlySet<string>;
+  /** Does the model server say that this local name stands for a model on somebody else's machine? */
+  readonly isRemote: (canonical: string) => boolean;
+}
+
+/** @throws GatewayError `model_not_found`, `missing_scope` (cloud), `registry_host_not_allowed`. */
+export function authorizeIntent(intent: Intended, rules: ModelRules): Authorized {
+  const { principal } = intent;
+  for (const model of intent.models) {
+    if (!model.name || !principal.models.allow(model.name)) throw new ModelNotFound(model.text);
+    const cloud = model.name.cloud || rules.isRemote(model.name.canonical);
+    if (cloud && !principal.scopes.has('cloud')) throw missingScope('cloud');
+  }
+  if (intent.leavesTheBox && !principal.scopes.has('cloud')) throw missingScope('cloud');
+  for (const { name } of intent.registryModels) {
+    if (!name || !rules.registryHosts.has(name.host)) throw new GatewayError('registry_host_not_allowed');
+  }
+  return intent as Authorized;
+}

@@ -1,0 +1,50 @@
+// Cross-origin requests, answered before anybody is identified: a preflight carries no key and must not need one.
+// Takes the Origin header and the operator's list; gives the response lines for that origin, or none.
+// No credentials mode: keys travel in headers, and cookies never open the data plane. Fetch standard §3.2.
+import type { IncomingMessage } from 'node:http';
+
+export interface CorsPolicy {
+  readonly any: boolean;
+  readonly origins: ReadonlySet<string>;
+}
+
+/** Origins as written in the settings; `*` is any. Compared whole: a suffix match would admit evil-example.com. */
+export function corsPolicy(origins: readonly string[]): CorsPolicy {
+  return { any: origins.includes('*'), origins: new Set(origins) };
+}
+
+const exposed =
+  'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-Should-Retry, X-Sekisho-Error-Owner, X-Sekisho-Error-Code';
+const none: readonly string[] = [];
+
+/** Response lines for an actual request, as name, value, name, value. */
+export function corsLines(policy: CorsPolicy, origin: string | undefined): readonly string[] {
+  if (origin === undefined || (!policy.any && policy.origins.size === 0)) return none;
+  if (policy.any) return ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
+  if (!policy.origins.has(origin)) return ['vary', 'Origin'];
+  return ['access-control-allow-origin', origin, 'vary', 'Origin', 'access-control-expose-headers', exposed];
+}
+
+// What the official SDKs send from a browser; the x-stainless family grows with their versions and is matched by prefix.
+const allowedHeaders = new Set(
+  (
+    'accept accept-language authorization cache-control content-type x-api-key x-requested-with x-request-id ' +
+    'idempotency-key traceparent tracestate user-agent openai-beta openai-organization openai-project ' +
+    'anthropic-version anthropic-beta anthropic-dangerous-direct-browser-access'
+  ).split(' '),
+);
+
+/** Response lines for a preflight; only for an origin that corsLines admits. */
+export function preflightLines(request: IncomingMessage): string[] {
+  const asked = (request.headers['access-control-request-headers'] as string | undefined) ?? '';
+  const granted = asked
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => allowedHeaders.has(name) || /^x-stainless-[a-z-]{1,40}$/.test(name));
+  const lines = ['access-control-allow-methods', 'GET, HEAD, POST, DELETE', 'access-control-max-age', '7200'];
+  if (granted.length > 0) lines.push('access-control-allow-headers', granted.join(', '));
+  if (request.headers['access-control-request-private-network'] === 'true') {
+    lines.push('access-control-allow-private-network', 'true');
+  }
+  return lines;
+}

@@ -1,0 +1,19 @@
+// How Ollama's own API spells failures: `{"error": "<string>"}`, always a string (ollama-js prints [object Object]
+// for anything else), one JSON object a line in a stream.
+import type { GatewayError } from '../../domain/error.ts';
+
+export const jsonType = 'application/json; charset=utf-8';
+
+export function spellError(error: GatewayError, requestId: string): string {
+  return JSON.stringify({ error: error.message, code: error.code, request_id: requestId });
+}
+
+/** A last line for a stream that broke. Where a line was cut in the middle, it is closed off first. */
+export function lastFrame(error: GatewayError, requestId: string, midLine: boolean): string {
+  return `${midLine ? '\n' : ''}${spellError(error, requestId)}\n`;
+}
+
+/** What Ollama says of a model it does not have; a model that is hidden from the caller gets the same bytes. */
+export function spellMissingModel(model: string): string {
+  return JSON.stringify({ error: `model '${model}' not found` });
+}

@@ -1,0 +1,44 @@
+// One request and its response, from the first byte to the row in the ledger: the facts that the stages establish and
+// that the record needs. It decides nothing. `settle` in record.ts reads it exactly once, at the end.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { newRequestId, type RequestId } from '../domain/id.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { Meter } from './meter.ts';
+import type { Dialect, Operation } from './operation.ts';
+
+export class Exchange {
+  readonly id: RequestId = newRequestId();
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Unix milliseconds, for the ledger. */
+  readonly at: number;
+  /** Monotonic milliseconds, for durations: a jump of the wall clock bends none. */
+  readonly startedMs: number;
+
+  /** Address of the caller, after trusted proxies. */
+  address = '';
+  /** What may be logged of the address line: no query, no key. */
+  safePath = '';
+  dialect: Dialect = 'ollama';
+  /** CORS lines for this origin, as name, value, name, value; empty for others. */
+  cors: readonly string[] = [];
+  operation: Operation | undefined;
+  principal: Principal | undefined;
+  model: string | null = null;
+  upstream: string | null = null;
+  streamed = false;
+  meter: Meter | undefined;
+  bytesIn = 0;
+  bytesOut = 0;
+  firstByteMs: number | null = null;
+  /** Begun in the ledger's journal: it may have cost something. */
+  begun = false;
+  recorded = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, at: number, startedMs: number) {
+    this.request = request;
+    this.response = response;
+    this.at = at;
+    this.startedMs = startedMs;
+  }
+}

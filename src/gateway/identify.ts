@@ -1,0 +1,160 @@
+// Who is calling. Takes a known operation; proves a principal whose credential is right, active and unexpired.
+// Every place that can hold a credential is read by one function, so that the same checks follow wherever it stood
+// (Open WebUI CVE-2026-45339: limits held for Bearer and not for x-api-key). Each place answers in three ways: a
+// credential of ours, something that claims to be one and is not, or nothing for us. Two that disagree are refused.
+// We do not read cookies here: a browser session never opens the data plane.
+import { type KeyObject, createPublicKey, verify } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { digestOf, ed25519Point, readKeyId, readSshPublicKey, sameDigest } from '../domain/api-key.ts';
+import { GatewayError } from '../domain/error.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { KeyRing } from './key-ring.ts';
+import type { Asked, Target } from './operation.ts';
+import type { Received } from './receive.ts';
+
+type Credential =
+  | { readonly kind: 'key'; readonly text: string; readonly inPath: boolean }
+  | { readonly kind: 'signature'; readonly publicKey: Buffer; readonly signature: Buffer; readonly at: number };
+
+/** A caller we know. Only this file can make one. */
+export interface Identified extends Asked {
+  readonly [identified]: true;
+  readonly principal: Principal;
+  /** The signature a call was signed with, for the replay check once its body is known. */
+  readonly signature: Buffer | undefined;
+}
+declare const identified: unique symbol;
+
+/**
+ * @throws GatewayError `invalid_api_key`, `key_expired`, `key_revoked`, `conflicting_credentials`,
+ * `path_key_not_allowed`, or `identity_unavailable` where the store did not answer. A failed look-up is never an
+ * empty principal (LiteLLM CVE-2026-59822).
+ */
+export async function identify(
+  asked: Asked,
+  received: Received,
+  ring: KeyRing,
+  now: number,
+  skewMs: number,
+): Promise<Identified> {
+  const credential = readCredential(received, asked.target);
+  if (credential === undefined) throw new GatewayError('invalid_api_key');
+  const looked =
+    credential.kind === 'key' ? findByText(ring, credential.text) : findBySignature(ring, credential, asked, received, now, skewMs);
+  let principal: Principal | undefined;
+  try {
+    principal = looked instanceof Promise ? await looked : looked;
+  } catch (cause) {
+    throw new GatewayError('identity_unavailable', { cause });
+  }
+  if (principal === undefined) throw new GatewayError('invalid_api_key');
+  checkStanding(principal, now);
+  if (credential.kind === 'key' && credential.inPath && !principal.allowPath) throw new GatewayError('path_key_not_allowed');
+  return {
+    ...asked,
+    principal,
+    signature: credential.kind === 'signature' ? credential.signature : undefined,
+  } as Identified;
+}
+
+/** Is the key still good? Asked at the start of a call, and again while it runs whenever the store has changed. */
+export function checkStanding(principal: Principal, now: number): void {
+  if (principal.revoked) throw new GatewayError('key_revoked');
+  if (principal.expiresAt !== null && now >= principal.expiresAt) throw new GatewayError('key_expired');
+}
+
+const unknownDigest = digestOf('no key has this digest');
+
+function findByText(ring: KeyRing, text: string): Principal | undefined | Promise<Principal | undefined> {
+  const id = readKeyId(text);
+  // Not our format: it can only be one of the operator's own words. The checksum spares the store a look-up.
+  if (id === undefined) return ring.findStatic(text);
+  const found = ring.find(id);
+  return found instanceof Promise ? found.then((principal) => judge(text, principal)) : judge(text, found);
+}
+
+/** An unknown id costs the same hash and comparison as a known one with a wrong secret. */
+function judge(text: string, found: Principal | undefined): Principal | undefined {
+  const right = sameDigest(digestOf(text), found?.digest ?? unknownDigest);
+  return right && found?.kind === 'secret' ? found : undefined;
+}
+
+/** The Ollama CLI's own signature: ed25519 over `METHOD,/path?ts=<seconds>` (ollama auth/auth.go, api/client.go). */
+async function findBySignature(
+  ring: KeyRing,
+  credential: Extract<Credential, { kind: 'signature' }>,
+  asked: Asked,
+  received: Received,
+  now: number,
+  skewMs: number,
+): Promise<Principal | undefined> {
+  if (Math.abs(now - credential.at * 1000) > skewMs) return undefined;
+  const principal = await ring.findSigner(digestOf(credential.publicKey));
+  if (principal?.kind !== 'signature') return undefined;
+  const message = Buffer.from(`${received.method},${asked.target.path}?ts=${credential.at}`);
+  return verify(null, message, verifierOf(credential.publicKey), credential.signature) ? principal : undefined;
+}
+
+function verifierOf(wire: Buffer): KeyObject {
+  const x = ed25519Point(wire).toString('base64url');
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+}
+
+/**
+ * The one extractor. `undefined` means that nothing here was meant for us.
+ * The word `ollama` as a bearer token is such a nothing: `ollama launch` hard-codes it for clients that must send some
+ * key, and puts the real one into the address.
+ */
+function readCredential(received: Received, target: Target): Credential | undefined {
+  if (received.repeated.has('authorization') || received.repeated.has('x-api-key')) {
+    throw new GatewayError('conflicting_credentials');
+  }
+  const texts = new Set<string>();
+  const { headers } = received.request;
+  if (target.pathKey !== undefined) texts.add(target.pathKey);
+  const apiKey = headers['x-api-key'];
+  if (typeof apiKey === 'string') texts.add(apiKey.trim());
+  const authorization = headers.authorization;
+  const signed = authorization === undefined ? undefined : readSignature(authorization, target);
+  if (authorization !== undefined && signed === undefined) texts.add(readAuthorization(authorization));
+  texts.delete('ollama');
+  if (texts.size + (signed ? 1 : 0) > 1) throw new GatewayError('conflicting_credentials');
+  if (signed) return signed;
+  const [text] = texts;
+  return text === undefined ? undefined : { kind: 'key', text, inPath: text === target.pathKey };
+}
+
+/** Bearer token, or the password of Basic (RFC 7617). The scheme's case does not matter, one space does (RFC 9110 §11.4). */
+function readAuthorization(value: string): string {
+  const bearer = /^bearer ([^\s,]+)$/i.exec(value);
+  if (bearer) return bearer[1] as string;
+  const basic = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(value);
+  const pair = basic ? Buffer.from(basic[1] as string, 'base64').toString('utf8') : '';
+  const colon = pair.indexOf(':');
+  if (colon < 0) throw new GatewayError('invalid_api_key');
+  return pair.slice(colon + 1);
+}
+
+function readSignature(value: string, target: Target): Credential | undefined {
+  const match = /^(AAAAC3NzaC1lZDI1NTE5[A-Za-z0-9+/]+={0,2}):([A-Za-z0-9+/]{86}==)$/.exec(value);
+  if (!match) return undefined;
+  const publicKey = readSshPublicKey(match[1] as string);
+  const at = /^ts=(\d{1,12})$/.exec(target.query)?.[1];
+  if (!publicKey || at === undefined) throw new GatewayError('invalid_api_key');
+  return { kind: 'signature', publicKey, signature: Buffer.from(match[2] as string, 'base64'), at: Number(at) };
+}
+
+const keyNames = new Set(['key', 'api_key', 'apikey', 'api-key', 'x-api-key', 'token', 'access_token', 'authorization']);
+
+/** A key in a query string ends up in histories, logs and Referer headers; it is refused before it is looked at. */
+export function refuseKeyInQuery(query: string): void {
+  if (query === '') return;
+  for (const pair of query.split('&')) {
+    const name = (pair.split('=', 1)[0] as string).toLowerCase();
+    if (keyNames.has(name)) throw new GatewayError('key_in_query');
+  }
+  if (query.includes('sekisho_')) throw new GatewayError('key_in_query');
+}
+
+/** The header values that could hold a credential, for redaction. */
+export const credentialHeaders: readonly (keyof IncomingMessage['headers'])[] = ['authorization', 'x-api-key'];

@@ -1,0 +1,250 @@
+// What exactly is wanted: which models, streaming or not, and the bytes that will go on. Takes a caller who may use the
+// operation; reads the body (bounded in size and time) and proves that it can be read in one way only.
+// What was read is what goes on: the original bytes, with an edit spliced in where one is needed. Blobs are not held.
+import type { ServerResponse } from 'node:http';
+import { GatewayError } from '../domain/error.ts';
+import { type ModelName, parseModelName } from '../domain/model-name.ts';
+import type { Exchange } from './exchange.ts';
+import { formField } from './form.ts';
+import type { Permitted } from './permit.ts';
+import { type JsonValue, type Outline, scanObject, splice, textOf } from './strict-json.ts';
+
+export interface NamedModel {
+  /** As the caller spelled it; this goes back to them in a "not found". */
+  readonly text: string;
+  /** Undefined where the spelling is outside Ollama's grammar: such a model cannot exist. */
+  readonly name: ModelName | undefined;
+}
+
+export interface Intended extends Permitted {
+  readonly [intended]: true;
+  /** Every model the call names; the first is the one it is booked under. */
+  readonly models: readonly NamedModel[];
+  /** Names whose registry host Ollama would contact. */
+  readonly registryModels: readonly NamedModel[];
+  readonly stream: boolean;
+  /** The call makes Ollama search or fetch the web, or hand the prompt to another host, on the operator's account. */
+  readonly leavesTheBox: boolean;
+  /** Bytes for the upstream; undefined where there are none or where they stream through from the request. */
+  readonly body: Buffer | undefined;
+  /** We asked for the usage event of a stream; the client did not, and must not see it. */
+  readonly usageInjected: boolean;
+  /** A guess at the prompt's tokens, for answers that never report a figure. */
+  readonly promptEstimate: number;
+}
+declare const intended: unique symbol;
+
+export interface IntentLimits {
+  readonly bodyBytes: number;
+  readonly bodyTimeoutMs: number;
+}
+
+// Every field a policy reads, now or in the ledger's interest, spelled as Ollama's structs spell it.
+const outline: Outline = {
+  known: new Set(
+    (
+      'model name source destination from remote_host stream stream_options options keep_alive tools messages prompt ' +
+      'input system template raw format images max_tokens max_completion_tokens max_output_tokens n think insecure ' +
+      'files adapters draft_files quantize suffix context truncate dimensions _debug_render_only'
+    ).split(' '),
+  ),
+  inside: {
+    options: {
+      known: new Set(
+        (
+          'num_ctx num_predict num_gpu num_batch num_thread num_keep main_gpu use_mmap draft_num_predict seed stop ' +
+          'temperature top_k top_p'
+        ).split(' '),
+      ),
+    },
+    stream_options: { known: new Set(['include_usage']) },
+  },
+  each: { tools: { known: new Set(['type', 'name', 'function']) } },
+};
+
+type Body = JsonValue & { members: ReadonlyMap<string, JsonValue> };
+
+/** @throws GatewayError `body_too_large`, `not_json`, `ambiguous_json`, `invalid_request`, `unsupported_encoding`, … */
+export async function readIntent(permitted: Permitted, exchange: Exchange, limits: IntentLimits): Promise<Intended> {
+  const { operation, parameter } = permitted;
+  const nothing = {
+    ...permitted,
+    models: [],
+    registryModels: [],
+    stream: operation.streamDefault === true,
+    leavesTheBox: false,
+    body: undefined,
+    usageInjected: false,
+    promptEstimate: 0,
+  };
+  const { request } = exchange;
+  const coding = request.headers['content-encoding'];
+  // Ollama un-zstds some bodies by itself; an encoded body is one that we would not have read (BODY-2).
+  if (coding !== undefined && coding.toLowerCase() !== 'identity') throw new GatewayError('unsupported_encoding');
+  if (operation.body === 'blob') {
+    if (!/^sha256[:-][0-9a-f]{64}$/i.test(parameter)) {
+      throw new GatewayError('invalid_request', { message: 'The address must name a sha256 digest.' });
+    }
+    return nothing as unknown as Intended;
+  }
+  if (operation.body === 'none') {
+    const models = operation.model === 'path' ? [named(parameter)] : [];
+    return { ...nothing, models } as unknown as Intended;
+  }
+
+  const bytes = await readBody(exchange, limits);
+  const promptEstimate = estimatePromptTokens(bytes.length);
+  if (operation.body === 'multipart') {
+    const model = formField(bytes, request.headers['content-type'], 'model');
+    return { ...nothing, models: [named(model)], body: bytes, promptEstimate: 0 } as unknown as Intended;
+  }
+  const body = scanObject(bytes, outline);
+  const { models, registryModels } = readModels(permitted, bytes, body);
+  const stream = readStream(body, bytes, operation.streamDefault);
+  const usageInjected = operation.reply === 'openai-completion' && stream && !asksForUsage(body, bytes);
+  return {
+    ...permitted,
+    models,
+    registryModels,
+    stream,
+    leavesTheBox: usesWebSearch(body, bytes) || optionalText(body, bytes, 'remote_host') !== undefined,
+    body: usageInjected ? askForUsage(body, bytes) : bytes,
+    usageInjected,
+    promptEstimate,
+  } as unknown as Intended;
+}
+
+/** Bytes over four is the usual rule of thumb for English and errs high for Japanese; images do not count without bound. */
+function estimatePromptTokens(bytes: number): number {
+  return Math.min(Math.ceil(bytes / 4), 131_072);
+}
+
+/**
+ * Holds the whole body, at most `bodyBytes`. A caller that waits for `100 Continue` gets it here and not before: until
+ * now everything could still be refused without reading a byte.
+ */
+function readBody(exchange: Exchange, limits: IntentLimits): Promise<Buffer> {
+  const { request, response } = exchange;
+  const declared = Number(request.headers['content-length'] ?? 0);
+  if (declared > limits.bodyBytes) return Promise.reject(new GatewayError('body_too_large'));
+  continueIfAsked(exchange, response);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const timer = setTimeout(() => finish(new GatewayError('request_timeout')), limits.bodyTimeoutMs);
+    const finish = (error?: GatewayError): void => {
+      clearTimeout(timer);
+      request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
+      exchange.bytesIn = length;
+      if (error) {
+        request.pause();
+        reject(error);
+      } else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
+    };
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length > limits.bodyBytes) finish(new GatewayError('body_too_large'));
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void => finish();
+    const onClose = (): void => finish(new GatewayError('client_closed'));
+    request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+  });
+}
+
+export function continueIfAsked(exchange: Exchange, response: ServerResponse): void {
+  if (exchange.request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
+}
+
+const named = (text: string): NamedModel => ({ text, name: parseModelName(text) });
+
+function readModels(
+  { operation }: Permitted,
+  bytes: Buffer,
+  body: Body,
+): { models: readonly NamedModel[]; registryModels: readonly NamedModel[] } {
+  switch (operation.model) {
+    case 'none':
+    case 'path':
+    case 'form':
+      return { models: [], registryModels: [] };
+    case 'model':
+      return { models: [named(requiredText(body, bytes, 'model'))], registryModels: [] };
+    case 'copy': {
+      const source = named(requiredText(body, bytes, 'source'));
+      const destination = named(requiredText(body, bytes, 'destination'));
+      return { models: [source, destination], registryModels: [] };
+    }
+    case 'model-or-name': {
+      const model = modelOrName(body, bytes);
+      const contacts = operation.name === 'pull' || operation.name === 'push';
+      return { models: [model], registryModels: contacts ? [model] : [] };
+    }
+    case 'create': {
+      // Ollama downloads `from` by itself where it does not have it.
+      const from = optionalText(body, bytes, 'from');
+      const base = from === undefined ? [] : [named(from)];
+      return { models: [modelOrName(body, bytes), ...base], registryModels: base };
+    }
+  }
+}
+
+/** `name` is the older spelling of `model`; Ollama takes `model` where both stand, so both must say the same. */
+function modelOrName(body: Body, bytes: Buffer): NamedModel {
+  const model = optionalText(body, bytes, 'model');
+  const name = optionalText(body, bytes, 'name');
+  if (model !== undefined && name !== undefined && model !== name) {
+    throw new GatewayError('ambiguous_json', { message: '"model" and "name" disagree.' });
+  }
+  return named(model ?? name ?? requiredText(body, bytes, 'model'));
+}
+
+function requiredText(body: Body, bytes: Buffer, field: string): string {
+  const text = optionalText(body, bytes, field);
+  if (text === undefined) throw new GatewayError('invalid_request', { message: `${field} is required` });
+  return text;
+}
+
+/** An absent or empty field is undefined; anything but a string is refused. */
+function optionalText(body: Body, bytes: Buffer, field: string): string | undefined {
+  const value = body.members.get(field);
+  if (value === undefined) return undefined;
+  if (value.kind !== 'string') throw new GatewayError('invalid_request', { message: `${field} must be a string` });
+  const text = textOf(bytes, value);
+  return text === '' ? undefined : text;
+}
+
+function readStream(body: Body, bytes: Buffer, missing: boolean | null): boolean {
+  if (missing === null) return false;
+  const value = body.members.get('stream');
+  if (value === undefined) return missing;
+  if (value.kind !== 'boolean') throw new GatewayError('invalid_request', { message: 'stream must be true or false' });
+  return bytes[value.start] === 0x74;
+}
+
+/** Ollama runs tools of the type `web_search…` itself, through ollama.com (ollama-api §1). */
+function usesWebSearch(body: Body, bytes: Buffer): boolean {
+  for (const tool of body.members.get('tools')?.items ?? []) {
+    const type = tool.members?.get('type');
+    if (type?.kind === 'string' && textOf(bytes, type).toLowerCase().startsWith('web_search')) return true;
+  }
+  return false;
+}
+
+function asksForUsage(body: Body, bytes: Buffer): boolean {
+  const value = body.members.get('stream_options')?.members?.get('include_usage');
+  return value !== undefined && value.kind === 'boolean' && bytes[value.start] === 0x74;
+}
+
+/** Adds `stream_options.include_usage: true` and leaves every other byte as it came. */
+function askForUsage(body: Body, bytes: Buffer): Buffer {
+  const options = body.members.get('stream_options');
+  const asked = options?.members?.get('include_usage');
+  if (asked) return splice(bytes, [{ start: asked.start, end: asked.end, text: 'true' }]);
+  if (options?.members) {
+    const comma = options.members.size > 0 ? ',' : '';
+    return splice(bytes, [{ start: options.end - 1, end: options.end - 1, text: `${comma}"include_usage":true` }]);
+  }
+  if (options) return splice(bytes, [{ start: options.start, end: options.end, text: '{"include_usage":true}' }]);
+  return splice(bytes, [{ start: body.end - 1, end: body.end - 1, text: ',"stream_options":{"include_usage":true}' }]);
+}

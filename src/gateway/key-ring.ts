@@ -1,0 +1,76 @@
+// The keys this process has met, ready to be asked. It answers from memory where it can and from the store where it
+// must, and forgets everything when another process has written: so a revocation made by the command line bites within
+// one poll. Rows are found by id or by the digest of a whole public key, never by a part of a secret
+// (LiteLLM CVE-2026-35030 cached identities under the first 20 characters of a token).
+import { digestOf } from '../domain/api-key.ts';
+import type { AccountId, KeyId } from '../domain/id.ts';
+import { type Principal, principalOf } from '../domain/principal.ts';
+import { defaultScopes } from '../domain/scope.ts';
+import type { Store } from '../store/ports.ts';
+
+const capacity = 10_000;
+
+export class KeyRing {
+  readonly #store: Pick<Store, 'findKey' | 'findKeyByDigest'>;
+  readonly #statics: ReadonlyMap<string, Principal>;
+  /** By key id, or by digest for public keys: the two never look alike. A Map, so that no name is special. */
+  readonly #known = new Map<string, Principal>();
+  #epoch = 0;
+
+  constructor(store: Pick<Store, 'findKey' | 'findKeyByDigest'>, staticDigests: readonly string[], operator: AccountId) {
+    this.#store = store;
+    this.#statics = new Map(staticDigests.map((digest) => [digest, staticPrincipal(digest, operator)]));
+  }
+
+  /** A key of the operator's settings. The look-up is by digest, so its timing says nothing about the text. */
+  findStatic(text: string): Principal | undefined {
+    return this.#statics.size === 0 ? undefined : this.#statics.get(digestOf(text));
+  }
+
+  /** Rejects where the store cannot answer: that is never the same as "no such key". */
+  find(id: KeyId): Principal | Promise<Principal | undefined> {
+    return this.#known.get(id) ?? this.#load(id, () => this.#store.findKey(id));
+  }
+
+  findSigner(publicKeyDigest: string): Principal | Promise<Principal | undefined> {
+    return this.#known.get(publicKeyDigest) ?? this.#load(publicKeyDigest, () => this.#store.findKeyByDigest(publicKeyDigest));
+  }
+
+  forget(): void {
+    this.#known.clear();
+    this.#epoch++;
+  }
+
+  async #load(name: string, query: () => ReturnType<Store['findKey']>): Promise<Principal | undefined> {
+    const epoch = this.#epoch;
+    const key = await query();
+    if (!key) return undefined;
+    const principal = principalOf(key);
+    // A row read before the last forget() may be older than the change that caused it.
+    if (epoch === this.#epoch) {
+      if (this.#known.size >= capacity) this.#known.delete(this.#known.keys().next().value as string);
+      this.#known.set(name, principal);
+    }
+    return principal;
+  }
+}
+
+/** A key written into the settings is an ordinary new key of the operator's that cannot be revoked at run time. */
+function staticPrincipal(digest: string, operator: AccountId): Principal {
+  return principalOf({
+    id: `key_static_${digest.slice(0, 12)}` as KeyId,
+    accountId: operator,
+    name: 'API_KEYS',
+    kind: 'secret',
+    digest,
+    status: 'active',
+    scopes: defaultScopes,
+    models: ['*'],
+    cidr: [],
+    allowPath: false,
+    createdAt: 0,
+    expiresAt: null,
+    revokedAt: null,
+    rotatedFrom: null,
+  });
+}

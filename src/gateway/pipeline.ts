@@ -1,0 +1,117 @@
+// The path of one model request, on one screen. Each stage takes what the one before it has proved, so that leaving a
+// check out does not compile; cheap ones stand before dear ones; and whatever happens, the exchange is settled once.
+//   received → operation → identify → permit → intent → authorize → admit → route → relay (+ meter) → record
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type AddressBlocks, clientAddress } from '../domain/address.ts';
+import { toGatewayError } from '../domain/error.ts';
+import type { Ledger } from '../store/ledger.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import { admit } from './admit.ts';
+import { authorizeIntent, type ModelRules } from './authorize.ts';
+import { type CorsPolicy, corsLines, preflightLines } from './cors.ts';
+import { Exchange } from './exchange.ts';
+import { identify, refuseKeyInQuery } from './identify.ts';
+import { type IntentLimits, readIntent } from './intent.ts';
+import type { KeyRing } from './key-ring.ts';
+import { canonicalTarget, dialectOf, matchOperation } from './operation.ts';
+import { permit } from './permit.ts';
+import { receive } from './receive.ts';
+import { type Recorder, settle } from './record.ts';
+import { refuse } from './refuse.ts';
+import { type RelaySettings, relay } from './relay.ts';
+import type { ReplayGuard } from './replay.ts';
+import { route } from './route.ts';
+import type { Running } from './running.ts';
+
+/** Everything the data plane works with; main.ts puts it together. */
+export interface Gate {
+  readonly limits: IntentLimits;
+  readonly relaySettings: RelaySettings;
+  readonly cors: CorsPolicy;
+  readonly trustedProxies: AddressBlocks;
+  readonly modelRules: ModelRules;
+  readonly signatureSkewMs: number;
+  readonly ring: KeyRing;
+  readonly replays: ReplayGuard;
+  readonly ledger: Pick<Ledger, 'begin'>;
+  readonly pool: UpstreamPool;
+  readonly running: Running;
+  readonly recorder: Recorder;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  draining: boolean;
+}
+
+/** Answers one request. Never rejects. */
+export async function handle(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const exchange = new Exchange(request, response, gate.now(), gate.recorder.nowMs());
+  try {
+    prepare(exchange, gate);
+    const received = receive(request);
+    if (received.method === 'OPTIONS') {
+      answerOptions(exchange, gate);
+      return;
+    }
+    const asked = matchOperation(received.method, received.target);
+    exchange.operation = asked.operation;
+    refuseKeyInQuery(received.target.query);
+
+    const caller = await identify(asked, received, gate.ring, exchange.at, gate.signatureSkewMs);
+    exchange.principal = caller.principal;
+    const permitted = permit(caller, exchange.address);
+
+    const intent = await readIntent(permitted, exchange, gate.limits);
+    exchange.streamed = intent.stream;
+    exchange.model = intent.models[0]?.name?.canonical ?? null;
+    gate.replays.claim(intent, exchange);
+    const authorized = authorizeIntent(intent, gate.modelRules);
+
+    const admitted = admit(authorized, exchange, gate.ledger, gate.draining);
+    await relay(route(admitted, gate.pool), exchange, { settings: gate.relaySettings, recorder: gate.recorder, running: gate.running });
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    const outcome = error.code === 'client_closed' ? 'client_closed' : 'refused';
+    settle(exchange, { outcome, status: error.status, error }, gate.recorder);
+    refuse(exchange, error, gate.relaySettings.ownHeaders);
+  }
+}
+
+/** Facts that even a refusal needs: in whose words to speak, to whom, and what of the address may be logged. */
+function prepare(exchange: Exchange, gate: Gate): void {
+  const { headers, url = '', socket } = exchange.request;
+  exchange.cors = corsLines(gate.cors, headers.origin);
+  exchange.dialect = dialectOf(url);
+  exchange.safePath = redactPath(url);
+  const forwarded = headers['x-forwarded-for'];
+  exchange.address = clientAddress(plainAddress(socket.remoteAddress ?? ''), typeof forwarded === 'string' ? forwarded : undefined, gate.trustedProxies);
+  try {
+    exchange.dialect = dialectOf(canonicalTarget(url).path);
+  } catch {
+    // receive() refuses it, in the dialect that its raw spelling looks like.
+  }
+}
+
+/** An IPv4 caller on a dual-stack socket is that IPv4 address. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+/** The address line without query and without key. An odd spelling of /k/ is cut off as well: it may still hold a key. */
+export function redactPath(url: string): string {
+  const path = (url.split(/[?#]/, 1)[0] as string).slice(0, 200);
+  const redacted = path.replace(/^(\/+(?:k|%6b)\/)[^/]*/i, '$1[key]');
+  return /sekisho_/i.test(redacted) ? '[redacted]' : redacted;
+}
+
+/** A preflight, or the plain question what a route answers; neither needs a key, neither reaches a model server. */
+function answerOptions(exchange: Exchange, gate: Gate): void {
+  const { request, response } = exchange;
+  const lines = ['x-request-id', exchange.id, ...gate.relaySettings.ownHeaders, ...exchange.cors];
+  const admitted = exchange.cors.includes('access-control-allow-origin');
+  if (admitted && request.headers['access-control-request-method'] !== undefined) lines.push(...preflightLines(request));
+  else lines.push('allow', 'GET, HEAD, POST, DELETE, OPTIONS');
+  response.writeHead(204, lines);
+  response.end();
+  exchange.recorded = true;
+}
+

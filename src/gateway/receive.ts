@@ -1,0 +1,63 @@
+// The request head, checked before anything is believed. Takes what Node's parser let through; proves one Host, a
+// bounded number of headers, a known HTTP version, no framing that only some servers understand, and no loop.
+// Measured: Node shows the first of two Host headers, hides headers beyond its limit while they still frame the body
+// (CVE-2026-58044), and hands HTTP/2.0 version lines to the application.
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../domain/error.ts';
+import { canonicalTarget, type Target } from './operation.ts';
+
+export interface Received {
+  readonly [received]: true;
+  readonly request: IncomingMessage;
+  readonly method: string;
+  readonly target: Target;
+  /** Lower-case names of the watched headers that stand more than once. */
+  readonly repeated: ReadonlySet<string>;
+}
+declare const received: unique symbol;
+
+export const maxHeaders = 100;
+export const viaName = 'sekisho';
+
+const hostShape = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+const none: ReadonlySet<string> = new Set();
+
+/** @throws GatewayError about the head alone; nothing of the body has been read. */
+export function receive(request: IncomingMessage): Received {
+  const { rawHeaders, headers, httpVersion } = request;
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new GatewayError('http_version');
+  // At the limit Node may already have dropped some, so the limit itself is refused.
+  if (rawHeaders.length / 2 >= maxHeaders) throw new GatewayError('too_many_headers');
+  const repeated = findRepeated(rawHeaders);
+  if (repeated.has('host') || !(headers.host === undefined ? httpVersion === '1.0' : hostShape.test(headers.host))) {
+    throw new GatewayError('bad_host');
+  }
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0' || headers['content-length'] !== undefined)) {
+    throw new GatewayError('bad_request_head');
+  }
+  if (headers.via !== undefined && headers.via.split(viaName).length > 2) throw new GatewayError('loop_detected');
+  const target = canonicalTarget(request.url ?? '');
+  return { request, method: request.method ?? '', target, repeated } as unknown as Received;
+}
+
+/** Which of the headers that decide something stand twice. Node joins or drops repeats, so only the raw list shows them. */
+function findRepeated(rawHeaders: readonly string[]): ReadonlySet<string> {
+  let seen = 0;
+  let repeated: Set<string> | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    const bit = watched.get(name.length);
+    if (bit === undefined) continue;
+    const lower = name.toLowerCase();
+    if (lower !== bit.name) continue;
+    if ((seen & bit.bit) !== 0) (repeated ??= new Set()).add(lower);
+    seen |= bit.bit;
+  }
+  return repeated ?? none;
+}
+
+/** Watched names by length, which no two of them share. */
+const watched = new Map(
+  ['host', 'x-api-key', 'authorization', 'content-encoding', 'content-type'].map((name, i) => [name.length, { name, bit: 1 << i }]),
+);

@@ -1,0 +1,66 @@
+// The end of every exchange: exactly one row in the ledger and one line in the log, however it ended. The row is in the
+// journal before the caller can see the end of the answer, so that no kill can lose an answer that somebody got.
+// Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
+import type { ErrorCode, GatewayError } from '../domain/error.ts';
+import type { Outcome, UsageRecord } from '../domain/usage.ts';
+import type { Exchange } from './exchange.ts';
+
+export interface Recorder {
+  readonly end: (record: UsageRecord) => void;
+  readonly log: (exchange: Exchange, ending: Ending, durationMs: number) => void;
+  readonly nowMs: () => number;
+}
+
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly status: number;
+  readonly error?: GatewayError;
+}
+
+/** Settles an exchange. The second call for one exchange does nothing, so every way out may call it. */
+export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): void {
+  if (exchange.recorded) return;
+  exchange.recorded = true;
+  const durationMs = Math.round(recorder.nowMs() - exchange.startedMs);
+  const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
+  if (row) recorder.end(row);
+  recorder.log(exchange, ending, durationMs);
+}
+
+/** The row as it would stand if this process died now; undefined for a caller we do not know. */
+export function draftOf(exchange: Exchange): UsageRecord | undefined {
+  return rowOf(exchange, 'interrupted', 0, null, 0);
+}
+
+function rowOf(
+  exchange: Exchange,
+  outcome: Outcome,
+  status: number,
+  code: ErrorCode | null,
+  durationMs: number,
+): UsageRecord | undefined {
+  const { principal, operation } = exchange;
+  if (!principal || !operation) return undefined;
+  const reading = exchange.begun ? exchange.meter?.read() : undefined;
+  return {
+    id: exchange.id,
+    at: exchange.at,
+    keyId: principal.keyId,
+    accountId: principal.accountId,
+    operation: operation.name,
+    model: exchange.model,
+    upstream: exchange.upstream,
+    outcome,
+    status,
+    code,
+    streamed: exchange.streamed,
+    promptTokens: reading?.promptTokens ?? 0,
+    completionTokens: reading?.completionTokens ?? 0,
+    source: reading?.source ?? 'none',
+    bytesIn: exchange.bytesIn,
+    bytesOut: exchange.bytesOut,
+    firstByteMs: exchange.firstByteMs,
+    durationMs,
+    address: exchange.address,
+  };
+}

@@ -1,0 +1,88 @@
+// Says no, in the caller's dialect. Before the first byte: status, body, Retry-After where waiting helps, and the
+// request id. After it: the dialect's last frame and then a destroyed socket, since a clean end would look like a
+// complete answer. Whether to say no is decided elsewhere.
+import type { GatewayError } from '../domain/error.ts';
+import { ModelNotFound } from './authorize.ts';
+import * as anthropic from './dialects/anthropic.ts';
+import * as ollama from './dialects/ollama.ts';
+import * as openai from './dialects/openai.ts';
+import type { Exchange } from './exchange.ts';
+
+/** How long, and for how many bytes, we go on reading a body that was refused, so that its sender can read why. */
+const lingerMs = 2_000;
+const lingerBytes = 4 * 1024 * 1024;
+
+export function refuse(exchange: Exchange, error: GatewayError, ownHeaders: readonly string[]): void {
+  const { request, response } = exchange;
+  if (response.destroyed || response.headersSent) return;
+  const body = Buffer.from(spell(exchange, error));
+  const lines = ['content-type', ollama.jsonType, 'content-length', String(body.length), 'x-request-id', exchange.id];
+  if (!(error instanceof ModelNotFound)) lines.push('x-sekisho-error-owner', error.owner, 'x-sekisho-error-code', error.code);
+  if (error.retryAfterSeconds !== undefined) lines.push('retry-after', String(error.retryAfterSeconds));
+  if (error.status === 401) lines.push('www-authenticate', 'Bearer realm="sekisho"');
+  if (error.allow !== undefined) lines.push('allow', error.allow);
+  // What the official SDKs would otherwise try again twice.
+  if (error.status >= 500 && error.retryAfterSeconds === undefined) lines.push('x-should-retry', 'false');
+  lines.push('cache-control', 'no-store', ...ownHeaders, ...exchange.cors);
+  const pending = !request.complete && hasBody(exchange);
+  if (pending || error.code === 'draining') lines.push('connection', 'close');
+  response.writeHead(error.status, lines);
+  if (!pending || request.method === 'HEAD') {
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return;
+  }
+  // With the length declared the answer is complete for its reader now; end() would cut the connection under a sender
+  // that is still writing, and the reset could overtake our answer.
+  response.write(body);
+  let read = 0;
+  const timer = setTimeout(() => response.end(), lingerMs);
+  const stop = (): void => {
+    clearTimeout(timer);
+    if (!response.writableEnded) response.end();
+  };
+  request.on('data', (chunk: Buffer) => {
+    read += chunk.length;
+    if (read > lingerBytes) stop();
+  });
+  request.on('end', stop).on('close', stop).on('error', stop).resume();
+}
+
+/** Ends an answer that has begun. Does nothing more than destroy where the answer is not a stream. */
+export function breakOff(exchange: Exchange, error: GatewayError, midLine: boolean): void {
+  const { response } = exchange;
+  if (!exchange.streamed || response.hasHeader('content-length')) {
+    response.destroy();
+    return;
+  }
+  // destroy() throws away what is still buffered, so the frame must have reached the socket first. A reader that does
+  // not take it is cut off by the timer.
+  const timer = setTimeout(() => response.destroy(), lingerMs);
+  response.write(lastFrame(exchange, error, midLine), () => {
+    clearTimeout(timer);
+    response.destroy();
+  });
+}
+
+function hasBody({ request }: Exchange): boolean {
+  const declared = request.headers['content-length'];
+  return request.headers['transfer-encoding'] !== undefined || (declared !== undefined && declared !== '0');
+}
+
+function spell(exchange: Exchange, error: GatewayError): string {
+  const { dialect, id } = exchange;
+  if (error instanceof ModelNotFound) {
+    if (dialect === 'anthropic') return anthropic.spellMissingModel(error.model, id);
+    return dialect === 'openai' ? openai.spellMissingModel(error.model) : ollama.spellMissingModel(error.model);
+  }
+  if (dialect === 'anthropic') return anthropic.spellError(error, id);
+  return dialect === 'openai' ? openai.spellError(error, id) : ollama.spellError(error, id);
+}
+
+function lastFrame(exchange: Exchange, error: GatewayError, midLine: boolean): string {
+  const { dialect, id, operation } = exchange;
+  if (dialect === 'anthropic') return anthropic.lastFrame(error, id, midLine);
+  if (dialect === 'ollama') return ollama.lastFrame(error, id, midLine);
+  return operation?.reply === 'openai-responses'
+    ? openai.lastResponsesFrame(error, id, midLine)
+    : openai.lastFrame(error, id, midLine);
+}

@@ -1,0 +1,61 @@
+// Refuses a signed call that was seen before. The Ollama CLI's signature covers method, path and whole second, not the
+// body, so two honest calls within a second can carry the same one: the CLI asks for a model's details twice in a row,
+// and loads a model and prompts it through the same route. So a signature may be used again only from the address that
+// used it first, shortly after, and, for a call that costs something, with another body. Everything else is a replay.
+import { digestOf } from '../domain/api-key.ts';
+import { GatewayError } from '../domain/error.ts';
+import type { Exchange } from './exchange.ts';
+import type { Intended } from './intent.ts';
+
+interface Use {
+  readonly address: string;
+  readonly firstAtMs: number;
+  readonly bodies: Set<string>;
+  uses: number;
+}
+
+const burstMs = 3_000;
+const maxUses = 8;
+const maxSignatures = 50_000;
+
+export class ReplayGuard {
+  readonly #windowMs: number;
+  readonly #nowMs: () => number;
+  /** By signature, oldest first. */
+  readonly #seen = new Map<string, Use>();
+
+  /** `windowMs`: how long a signature's time stamp is accepted in all, that is, twice the clock skew. */
+  constructor(windowMs: number, nowMs: () => number) {
+    this.#windowMs = windowMs;
+    this.#nowMs = nowMs;
+  }
+
+  /** @throws GatewayError `invalid_api_key` for a replay, `identity_unavailable` where there is no room to remember. */
+  claim(intent: Intended, exchange: Exchange): void {
+    if (intent.signature === undefined) return;
+    const nowMs = this.#nowMs();
+    this.#sweep(nowMs);
+    const name = intent.signature.toString('base64');
+    const use = this.#seen.get(name);
+    const body = intent.body === undefined || intent.operation.time === 'metadata' ? '' : digestOf(intent.body);
+    if (use === undefined) {
+      // Forgetting the oldest to make room would let a flood open the window for a replay.
+      if (this.#seen.size >= maxSignatures) throw new GatewayError('identity_unavailable');
+      this.#seen.set(name, { address: exchange.address, firstAtMs: nowMs, bodies: new Set([body]), uses: 1 });
+      return;
+    }
+    const repeated = body !== '' && use.bodies.has(body);
+    if (repeated || use.address !== exchange.address || nowMs - use.firstAtMs > burstMs || use.uses >= maxUses) {
+      throw new GatewayError('invalid_api_key');
+    }
+    use.bodies.add(body);
+    use.uses++;
+  }
+
+  #sweep(nowMs: number): void {
+    for (const [name, use] of this.#seen) {
+      if (nowMs - use.firstAtMs <= this.#windowMs) return;
+      this.#seen.delete(name);
+    }
+  }
+}

@@ -1,0 +1,213 @@
+// The composition root: settings → store → ledger → upstreams → gate → listener → signals. The only file, with its
+// sibling cli.ts, that names an adapter. Run as a program it serves until it is told to stop.
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import process from 'node:process';
+import { ConfigFaults, loadConfig, staticDigests, type Config } from './config.ts';
+import { AddressBlocks } from './domain/address.ts';
+import { corsPolicy } from './gateway/cors.ts';
+import { KeyRing } from './gateway/key-ring.ts';
+import type { Gate } from './gateway/pipeline.ts';
+import { ReplayGuard } from './gateway/replay.ts';
+import { Running } from './gateway/running.ts';
+import { describeCause, exchangeLogger, type Log, openLog } from './observe/log.ts';
+import { openServer, stopListening } from './server.ts';
+import { Ledger } from './store/ledger.ts';
+import type { Store } from './store/ports.ts';
+import { lockDirectory, openSqlite, StoreUnusable } from './store/sqlite.ts';
+import { UpstreamPool } from './upstream/pool.ts';
+
+/** How often another process's changes are looked for; a revocation bites within this and a little. */
+const watchIntervalMs = 250;
+
+/** Brings the gate up and gives the way to bring it down: `stop` drains, flushes, and leaves nothing open. */
+export async function serve(config: Config, log: Log): Promise<{ url: string; stop: () => Promise<void> }> {
+  const unlock = lockDirectory(config.dataDir);
+  const store = await openSqlite(config.dataDir);
+  const nowMs = (): number => performance.now();
+  const ledger = await Ledger.start(store, config.dataDir, (error) => log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'));
+  const operator = await store.ensureAccount('operator', Date.now());
+  const ring = new KeyRing(store, staticDigests(config), operator);
+  const running = new Running();
+  const pool = new UpstreamPool(
+    config.upstream.map((address) => new URL(address)),
+    { connectTimeoutMs: config.connectSeconds * 1000, probeIntervalMs: config.probeSeconds * 1000 },
+    (upstream, up, reason) => {
+      if (up) log.logger.info({ upstream: upstream.name }, 'the model server answers');
+      else log.logger.warn({ upstream: upstream.name, reason }, 'no model server answers there; the gate keeps trying');
+    },
+  );
+  const skewMs = config.signatureSkewSeconds * 1000;
+  const gate: Gate = {
+    limits: { bodyBytes: config.bodyLimitBytes, bodyTimeoutMs: config.bodySeconds * 1000 },
+    relaySettings: {
+      times: {
+        firstByteMs: config.firstByteSeconds * 1000,
+        silenceMs: config.silenceSeconds * 1000,
+        totalMs: config.totalSeconds * 1000,
+        metadataMs: config.metadataSeconds * 1000,
+        transferSilenceMs: config.transferSilenceSeconds * 1000,
+      },
+      readerBufferBytes: config.readerBufferBytes,
+      listBytes: 16 * 1024 * 1024,
+      ownHeaders: ['x-content-type-options', 'nosniff'],
+    },
+    cors: corsPolicy(config.corsOrigins),
+    trustedProxies: new AddressBlocks(config.trustedProxies),
+    modelRules: { registryHosts: new Set(config.registryHosts), isRemote: (name) => pool.isRemote(name) },
+    signatureSkewMs: skewMs,
+    ring,
+    replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
+    ledger,
+    pool,
+    running,
+    recorder: { end: (record) => ledger.end(record), log: exchangeLogger(log, nowMs), nowMs },
+    now: () => Date.now(),
+    draining: false,
+  };
+  const server = openServer(
+    gate,
+    { live: () => true, ready: () => readiness(gate, store) },
+    { headMs: config.headSeconds * 1000, idleMs: config.idleSeconds * 1000, maxConnections: config.maxConnections },
+  );
+  await listen(server, config);
+  const watch = setInterval(() => void watchStore(store, gate, log), watchIntervalMs);
+  const sweep = setInterval(() => running.sweep(nowMs(), config.readerStallSeconds * 1000), watchIntervalMs);
+  void pool.start();
+
+  const { port } = server.address() as AddressInfo;
+  const shownHost = config.host === '127.0.0.1' || config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
+  return {
+    url: `http://${shownHost.includes(':') ? `[${shownHost}]` : shownHost}:${port}`,
+    stop: async () => {
+      gate.draining = true;
+      const closed = stopListening(server);
+      const drained = await within(config.drainSeconds * 1000, running.whenIdle());
+      if (!drained) {
+        running.endAll('draining');
+        await within(2_500, running.whenIdle());
+      }
+      server.closeIdleConnections();
+      // Last frames are written; whoever still does not read them is cut.
+      if (!(await within(2_500, closed))) server.closeAllConnections();
+      clearInterval(watch);
+      clearInterval(sweep);
+      await pool.close();
+      await ledger.close();
+      await store.close();
+      unlock();
+    },
+  };
+}
+
+async function readiness(gate: Gate, store: Store): Promise<Record<string, boolean>> {
+  const answers = await store.ping().then(
+    () => true,
+    () => false,
+  );
+  return { accepting: !gate.draining, store: answers, upstream: gate.pool.anyUp };
+}
+
+let seenVersion: number | undefined;
+
+/** Another process has written: forget what was cached, and ask again about every caller who is here. */
+async function watchStore(store: Store, gate: Gate, log: Log): Promise<void> {
+  try {
+    const version = await store.version();
+    const changed = seenVersion !== undefined && version !== seenVersion;
+    seenVersion = version;
+    if (!changed) return;
+    gate.ring.forget();
+    await gate.running.recheck(gate.ring, Date.now());
+  } catch (error) {
+    log.logger.error({ cause: describeCause(error) }, 'the store could not be asked for changes');
+  }
+}
+
+/** Did it come within that time? */
+async function within(ms: number, event: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const result = await Promise.race([event.then(() => true as const), late]);
+  clearTimeout(timer);
+  return result;
+}
+
+function listen(server: Server, config: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new StoreUnusable(portSentence(error, config))));
+    server.listen(config.port, config.host, () => resolve());
+  });
+}
+
+function portSentence(error: NodeJS.ErrnoException, { port, host }: Config): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} on ${host} is taken. Stop the other program, or set PORT to a free one.`;
+    case 'EACCES':
+      return `Port ${port} needs more rights than this user has. Set PORT to 1024 or higher.`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${host} is not an address of this machine. Set HOST to one that is.`;
+    default:
+      return `The gate cannot listen on ${host}:${port}: ${error.message}.`;
+  }
+}
+
+/** The program: serve until a signal, then drain; a second signal ends at once. */
+export async function runGate(): Promise<void> {
+  const config = readSettings();
+  const log = openLog(config.logLevel, config.logFormat);
+  for (const warning of config.warnings) log.logger.warn(warning);
+  process.on('uncaughtException', (error) => {
+    log.logger.fatal({ cause: describeCause(error) }, 'a fault of ours; the gate stops');
+    log.flush();
+    process.exit(1);
+  });
+  let gate: Awaited<ReturnType<typeof serve>>;
+  try {
+    gate = await serve(config, log);
+  } catch (error) {
+    leave(error);
+  }
+  log.logger.info({ url: gate.url, upstream: config.upstream.join(', '), dataDir: config.dataDir }, 'Sekisho is open');
+  log.logger.info('to let somebody in: npm run -s sekisho -- key create --name <who>');
+  let stopping = false;
+  const onSignal = (signal: string): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.logger.info({ signal, drainSeconds: config.drainSeconds }, 'stopping; running answers may finish');
+    gate.stop().then(
+      () => {
+        log.logger.info('stopped');
+        log.flush();
+        process.exit(0);
+      },
+      (error: unknown) => {
+        log.logger.error({ cause: describeCause(error) }, 'stopped, but not everything could be written');
+        log.flush();
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+}
+
+export function readSettings(): Config {
+  try {
+    return loadConfig(process.env);
+  } catch (error) {
+    leave(error);
+  }
+}
+
+/** What an operator can mend is said in one sentence; anything else keeps its stack. */
+function leave(error: unknown): never {
+  const known = error instanceof ConfigFaults || error instanceof StoreUnusable;
+  process.stderr.write(`${known ? error.message : describeCause(error)}\n`);
+  process.exit(1);
+}
+
+if (import.meta.main) await runGate();

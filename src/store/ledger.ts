@@ -1,0 +1,184 @@
+// Writes each exchange down exactly once, in two steps: at once into a journal file, soon after into the store.
+// A journal line is in the kernel's hands when begin() or end() returns, so killing this process loses no row; the
+// store gets rows in batches, since a commit per request would cost more than the rest of the request path.
+// After a kill the next start reads the journal: finished rows are added if the store lacks them, and an exchange that
+// was open becomes one row marked `interrupted` with the last figures known. Ids make every step repeatable.
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { UsageRecord } from '../domain/usage.ts';
+import type { Store } from './ports.ts';
+
+/** The tokens of an exchange so far; asked about once a second while it runs. */
+export type Progress = () => { readonly promptTokens: number; readonly completionTokens: number; readonly bytesOut: number };
+
+interface OpenEntry {
+  /** The row as it would be if the process died now; `interrupted`, estimated. */
+  readonly draft: UsageRecord;
+  readonly progress: Progress;
+  lastWritten: number;
+}
+
+const flushIntervalMs = 100;
+const progressIntervalMs = 1000;
+const rotateBytes = 8 * 1024 * 1024;
+/** Rows kept waiting for a store that does not answer; beyond it the journal alone holds them until the next start. */
+const maxPending = 50_000;
+
+export class Ledger {
+  readonly #store: Store;
+  readonly #directory: string;
+  readonly #onError: (error: unknown) => void;
+  readonly #open = new Map<string, OpenEntry>();
+  #pending: UsageRecord[] = [];
+  #file = -1;
+  #segment = 0;
+  #bytes = 0;
+  #overflowed = false;
+  #flushing: Promise<void> = Promise.resolve();
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  private constructor(store: Store, directory: string, onError: (error: unknown) => void) {
+    this.#store = store;
+    this.#directory = directory;
+    this.#onError = onError;
+  }
+
+  /** Recovers what an earlier process left, then starts. Rejects if the journal cannot be read or written. */
+  static async start(store: Store, dataDir: string, onError: (error: unknown) => void): Promise<Ledger> {
+    const directory = join(dataDir, 'journal');
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const segments = readdirSync(directory).filter((name) => /^\d{8}\.ndjson$/.test(name)).sort();
+    await store.appendUsage(recover(segments.map((name) => readFileSync(join(directory, name), 'utf8'))));
+    const ledger = new Ledger(store, directory, onError);
+    ledger.#segment = Number(segments.at(-1)?.slice(0, 8) ?? 0);
+    ledger.#newSegment();
+    for (const name of segments) unlinkSync(join(directory, name));
+    const flush = setInterval(() => void ledger.#flush(), flushIntervalMs);
+    const progress = setInterval(() => ledger.#writeProgress(), progressIntervalMs);
+    ledger.#timers.push(flush.unref(), progress.unref());
+    return ledger;
+  }
+
+  /** Writes down that an exchange is about to cost something. Throws if it cannot be written: then it must not start. */
+  begin(draft: UsageRecord, progress: Progress): void {
+    this.#write('B', draft);
+    this.#open.set(draft.id, { draft, progress, lastWritten: 0 });
+  }
+
+  /** Writes down how it ended. To be called before the caller can see the end of the answer. */
+  end(record: UsageRecord): void {
+    try {
+      this.#write('E', record);
+    } catch (error) {
+      // The row still goes to the store with the next batch; only its safety against a kill is lost, and that is said.
+      this.#onError(error);
+    }
+    this.#open.delete(record.id);
+    if (this.#pending.length < maxPending) this.#pending.push(record);
+    else this.#overflowed = true;
+  }
+
+  /** Everything ended so far is in the store when this resolves; it rejects if the store will not take it. */
+  async settle(): Promise<void> {
+    await this.#flush();
+    if (this.#pending.length > 0) throw new Error(`${this.#pending.length} usage rows wait in the journal for the next start`);
+  }
+
+  /** Settles and stops. Where the store does not answer the journal stays, for the next start to read. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.settle();
+    closeSync(this.#file);
+    if (!this.#overflowed && this.#open.size === 0) unlinkSync(this.#path(this.#segment));
+  }
+
+  #flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#flushOnce());
+    return this.#flushing;
+  }
+
+  async #flushOnce(): Promise<void> {
+    if (this.#pending.length === 0) return;
+    const batch = this.#pending;
+    this.#pending = [];
+    try {
+      await this.#store.appendUsage(batch);
+    } catch (error) {
+      this.#pending = batch.concat(this.#pending);
+      this.#onError(error);
+      return;
+    }
+    if (this.#bytes > rotateBytes && this.#pending.length === 0 && !this.#overflowed) this.#rotate();
+  }
+
+  /** A new segment that holds only what is still open; everything in the old one is in the store. */
+  #rotate(): void {
+    try {
+      const old = { file: this.#file, segment: this.#segment };
+      this.#newSegment();
+      for (const { draft } of this.#open.values()) this.#write('B', draft);
+      closeSync(old.file);
+      unlinkSync(this.#path(old.segment));
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  #newSegment(): void {
+    const file = openSync(this.#path(this.#segment + 1), 'a', 0o600);
+    this.#file = file;
+    this.#segment++;
+    this.#bytes = 0;
+  }
+
+  #writeProgress(): void {
+    for (const entry of this.#open.values()) {
+      const now = entry.progress();
+      if (now.bytesOut === entry.lastWritten) continue;
+      entry.lastWritten = now.bytesOut;
+      try {
+        this.#write('P', { id: entry.draft.id, ...now });
+      } catch (error) {
+        this.#onError(error);
+        return;
+      }
+    }
+  }
+
+  #write(kind: 'B' | 'P' | 'E', value: unknown): void {
+    this.#bytes += writeSync(this.#file, `${kind}${JSON.stringify(value)}\n`);
+  }
+
+  #path(segment: number): string {
+    return join(this.#directory, `${String(segment).padStart(8, '0')}.ndjson`);
+  }
+}
+
+/** The rows that a set of journal segments stands for. A torn last line, which a kill can leave, is passed over. */
+export function recover(segments: readonly string[]): UsageRecord[] {
+  const ended = new Map<string, UsageRecord>();
+  const open = new Map<string, UsageRecord>();
+  for (const line of segments.flatMap((text) => text.split('\n'))) {
+    const value = parseLine(line);
+    if (value === undefined) continue;
+    if (line[0] === 'E') {
+      open.delete(value.id);
+      ended.set(value.id, value as UsageRecord);
+    } else if (ended.has(value.id)) continue;
+    else if (line[0] === 'B') open.set(value.id, { ...(value as UsageRecord), ...open.get(value.id) });
+    else {
+      const draft = open.get(value.id);
+      if (draft) open.set(value.id, { ...draft, ...value });
+    }
+  }
+  return [...ended.values(), ...open.values()];
+}
+
+function parseLine(line: string): ({ id: UsageRecord['id'] } & Partial<UsageRecord>) | undefined {
+  if (!/^[BEP]\{/.test(line)) return undefined;
+  try {
+    return JSON.parse(line.slice(1)) as { id: UsageRecord['id'] };
+  } catch {
+    return undefined;
+  }
+}

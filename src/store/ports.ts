@@ -1,0 +1,38 @@
+// What the planes may ask of the store. Two adapters answer it by contract: SQLite now, PostgreSQL next;
+// test/contracts/store.ts is the suite both must pass. All times are Unix milliseconds.
+import type { StoredKey } from '../domain/api-key.ts';
+import type { AccountId, KeyId } from '../domain/id.ts';
+import type { UsageRecord } from '../domain/usage.ts';
+
+export interface KeyListing extends StoredKey {
+  /** The newest exchange of this key in the ledger, or null. */
+  readonly lastUsedAt: number | null;
+}
+
+export interface Store {
+  /** The account of that name, made if it is not there. Safe against two makers at once. */
+  ensureAccount(name: string, at: number): Promise<AccountId>;
+
+  insertKey(key: StoredKey): Promise<void>;
+  findKey(id: KeyId): Promise<StoredKey | undefined>;
+  /** Finds a signature key by the digest of its public key. */
+  findKeyByDigest(digest: string): Promise<StoredKey | undefined>;
+  listKeys(): Promise<KeyListing[]>;
+  /** Gives false where there is no such key; revoking twice keeps the first time. */
+  revokeKey(id: KeyId, at: number): Promise<boolean>;
+  /** Stores the successor and lets the old key end at `oldEndsAt`, in one transaction. */
+  rotateKey(oldId: KeyId, successor: StoredKey, oldEndsAt: number): Promise<void>;
+
+  /** Adds the rows that are not there yet, in one transaction: writing a row twice leaves one. */
+  appendUsage(records: readonly UsageRecord[]): Promise<void>;
+  /** The ids among these that the ledger already holds. */
+  knownUsage(ids: readonly string[]): Promise<Set<string>>;
+  /** The newest rows first. */
+  listUsage(limit: number): Promise<UsageRecord[]>;
+
+  /** A figure that changes when another process has written, and only then. */
+  version(): Promise<number>;
+  /** Throws if the store cannot answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,79 @@
+// Opens the embedded store: one SQLite file in DATA_DIR, write-ahead log, one connection for the process.
+// Refuses to start, with one sentence, on a file it cannot read, a schema newer than this program, or a data
+// directory that another gate is using.
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { Kysely, SqliteDialect } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { RelationalStore } from './relational.ts';
+import { migrations, type Tables } from './schema.ts';
+
+export class StoreUnusable extends Error {
+  override name = 'StoreUnusable';
+}
+
+/** Makes the directory (mode 0700) if need be, opens the file (mode 0600), migrates. @throws StoreUnusable. */
+export async function openSqlite(dataDir: string): Promise<RelationalStore> {
+  const file = join(dataDir, 'sekisho.db');
+  try {
+    prepareDirectory(dataDir);
+    const database = new Database(file);
+    chmodSync(file, 0o600);
+    database.pragma('journal_mode = WAL');
+    // NORMAL keeps every commit over a kill of this process; only a power cut can lose the last ones. The ledger's
+    // journal has the same promise.
+    database.pragma('synchronous = NORMAL');
+    database.pragma('busy_timeout = 5000');
+    database.pragma('foreign_keys = ON');
+    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+    await migrate(db);
+    return new RelationalStore(db, () => Promise.resolve(database.pragma('data_version', { simple: true }) as number));
+  } catch (error) {
+    throw unusable(file, error);
+  }
+}
+
+/**
+ * Holds the data directory for one gate: the lock is SQLite's own, on a file of its own, and the system lets go of it
+ * however the process ends. The `sekisho` command does not take it: it may write beside a running gate.
+ */
+export function lockDirectory(dataDir: string): () => void {
+  prepareDirectory(dataDir);
+  const lock = new Database(join(dataDir, 'gate.lock'), { timeout: 0 });
+  try {
+    lock.pragma('journal_mode = DELETE');
+    lock.exec('begin exclusive');
+  } catch {
+    lock.close();
+    throw new StoreUnusable(`Another gate is already using ${dataDir}. Stop it first, or give this one its own DATA_DIR.`);
+  }
+  return () => lock.close();
+}
+
+function prepareDirectory(dataDir: string): void {
+  try {
+    // A directory that is there already keeps its mode: it may be shared on purpose, and our files are 0600 anyway.
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new StoreUnusable(`The data directory ${dataDir} cannot be used: ${(error as Error).message}. Set DATA_DIR to one that can.`);
+  }
+}
+
+async function migrate(db: Kysely<Tables>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) throw error as Error;
+}
+
+function unusable(file: string, error: unknown): StoreUnusable {
+  if (error instanceof StoreUnusable) return error;
+  const { message, code } = error as { message: string; code?: string };
+  if (/corrupted migrations|previously executed migration/.test(message)) {
+    return new StoreUnusable(`${file} was written by a newer Sekisho. Start that version, or restore an older backup.`);
+  }
+  if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
+    return new StoreUnusable(`${file} is damaged or not a database. Restore it from a backup, or move it away to start empty.`);
+  }
+  return new StoreUnusable(`${file} cannot be opened: ${message}. Check its owner and mode, or set DATA_DIR elsewhere.`);
+}

@@ -1,0 +1,47 @@
+// The one list of what may cross, both ways. A header that is not named here stays on its side: no credential, cookie,
+// origin or forwarding header reaches a model server, and no hop-by-hop or CORS line of a model server reaches a client.
+// Ollama hands every request header on to ollama.com for cloud models (ollama-api §6), so a deny-list would leak.
+// What the Connection header nominates is thereby dropped too (RFC 9110 §7.6.1), before anything of ours is added.
+import type { IncomingHttpHeaders } from 'node:http';
+
+const toUpstream = [
+  'accept',
+  'accept-language',
+  'anthropic-beta',
+  'anthropic-version',
+  'content-type',
+  'openai-beta',
+  'traceparent',
+  'tracestate',
+  'user-agent',
+] as const;
+
+const toClient = new Set([
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-type',
+  'retry-after',
+]);
+
+/** Header lines for the model server, as name, value, name, value. Host and framing are the HTTP client's own. */
+export function upstreamHeaders(headers: IncomingHttpHeaders, via: string): string[] {
+  const lines: string[] = ['via', headers.via === undefined ? via : `${headers.via}, ${via}`];
+  for (const name of toUpstream) {
+    const value = headers[name];
+    if (typeof value === 'string') lines.push(name, value);
+  }
+  return lines;
+}
+
+/** Header lines for the client, as name, value, name, value, in the order in which the model server sent them. */
+export function clientHeaders(headers: IncomingHttpHeaders): string[] {
+  const lines: string[] = [];
+  for (const name in headers) {
+    const value = headers[name];
+    if (toClient.has(name) && typeof value === 'string') lines.push(name, value);
+  }
+  return lines;
+}

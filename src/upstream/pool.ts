@@ -1,0 +1,145 @@
+// The model servers behind us: one connection pool each, and what we last heard of them. It looks every few seconds
+// whether they answer and what models they have, and says so once when that changes; a server that was down is still
+// tried, since a look may be older than its return.
+import { Pool } from 'undici';
+import { parseModelName } from '../domain/model-name.ts';
+
+export interface UpstreamSettings {
+  readonly connectTimeoutMs: number;
+  readonly probeIntervalMs: number;
+}
+
+export type OnTurn = (upstream: Upstream, up: boolean, reason: string) => void;
+
+const probeTimeoutMs = 5_000;
+const maxListBytes = 8 * 1024 * 1024;
+
+export class Upstream {
+  /** Scheme, host and port: what logs and the ledger call it. */
+  readonly name: string;
+  /** Path before every route, for a server that lives under one; usually empty. */
+  readonly basePath: string;
+  readonly dispatcher: Pool;
+  up: boolean | undefined;
+  inFlight = 0;
+  /** Canonical names it last listed; undefined until it has. */
+  models: ReadonlySet<string> | undefined;
+  /** Of these, the names that stand for a model on another machine. */
+  remote: ReadonlySet<string> = new Set();
+
+  constructor(url: URL, settings: UpstreamSettings) {
+    this.name = url.origin;
+    this.basePath = url.pathname.replace(/\/$/, '');
+    // No retry, redirect, cache or decompression: each has desynchronised somebody (undici CVE-2026-16728 and others).
+    // The number of sockets is not limited here: admission is, and a request must never wait where a hang-up of its
+    // caller cannot be seen.
+    this.dispatcher = new Pool(url.origin, {
+      pipelining: 1,
+      connect: { timeout: settings.connectTimeoutMs },
+      keepAliveTimeout: 30_000,
+      keepAliveMaxTimeout: 60_000,
+      allowH2: false,
+    });
+  }
+}
+
+export class UpstreamPool {
+  readonly upstreams: readonly Upstream[];
+  readonly #settings: UpstreamSettings;
+  readonly #onTurn: OnTurn;
+  readonly #timers = new Map<Upstream, NodeJS.Timeout>();
+  #closed = false;
+
+  constructor(urls: readonly URL[], settings: UpstreamSettings, onTurn: OnTurn) {
+    this.upstreams = urls.map((url) => new Upstream(url, settings));
+    this.#settings = settings;
+    this.#onTurn = onTurn;
+  }
+
+  /** Looks once at every server, and from then on by itself. */
+  async start(): Promise<void> {
+    await Promise.all(this.upstreams.map((upstream) => this.#watch(upstream)));
+  }
+
+  get anyUp(): boolean {
+    return this.upstreams.some((upstream) => upstream.up === true);
+  }
+
+  isRemote(canonical: string): boolean {
+    return this.upstreams.some((upstream) => upstream.remote.has(canonical));
+  }
+
+  /** Where to try, best first: it answers, it lists the model, it has the least to do. Never empty. */
+  candidates(model: string | undefined): readonly Upstream[] {
+    if (this.upstreams.length === 1) return this.upstreams;
+    const penalty = (upstream: Upstream): number =>
+      (upstream.up === true ? 0 : 4) + (model !== undefined && upstream.models?.has(model) !== true ? 2 : 0);
+    return this.upstreams.toSorted((a, b) => penalty(a) - penalty(b) || a.inFlight - b.inFlight);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    await Promise.all(this.upstreams.map((upstream) => upstream.dispatcher.destroy()));
+  }
+
+  async #watch(upstream: Upstream): Promise<void> {
+    const reason = await probe(upstream);
+    if (this.#closed) return;
+    const up = reason === undefined;
+    if (upstream.up !== up) {
+      upstream.up = up;
+      this.#onTurn(upstream, up, reason ?? 'it answers');
+    }
+    // A server that is away is looked for more often, so that its return is seen soon.
+    const delayMs = up ? this.#settings.probeIntervalMs : Math.min(1_000, this.#settings.probeIntervalMs);
+    this.#timers.set(upstream, setTimeout(() => void this.#watch(upstream), delayMs).unref());
+  }
+}
+
+/** Reads the model list; gives undefined, or why it could not. */
+async function probe(upstream: Upstream): Promise<string | undefined> {
+  try {
+    const signal = AbortSignal.timeout(probeTimeoutMs);
+    const answer = await upstream.dispatcher.request({
+      method: 'GET',
+      path: `${upstream.basePath}/api/tags`,
+      headersTimeout: probeTimeoutMs,
+      bodyTimeout: probeTimeoutMs,
+      signal,
+    });
+    let length = 0;
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > maxListBytes) throw new Error('its model list is too large');
+      chunks.push(chunk);
+    }
+    if (answer.statusCode !== 200) return answer.statusCode >= 500 ? `it answers ${answer.statusCode}` : undefined;
+    learnModels(upstream, JSON.parse(Buffer.concat(chunks).toString('utf8')));
+    return undefined;
+  } catch (error) {
+    return describe(error);
+  }
+}
+
+/** Keeps the last good list where the new one cannot be read. */
+function learnModels(upstream: Upstream, list: unknown): void {
+  const entries = (list as { models?: unknown } | null)?.models;
+  if (!Array.isArray(entries)) return;
+  const models = new Set<string>();
+  const remote = new Set<string>();
+  for (const entry of entries as { name?: unknown; remote_host?: unknown; remote_model?: unknown }[]) {
+    const canonical = typeof entry?.name === 'string' ? parseModelName(entry.name)?.canonical : undefined;
+    if (canonical === undefined) continue;
+    models.add(canonical);
+    if (entry.remote_host || entry.remote_model) remote.add(canonical);
+  }
+  upstream.models = models;
+  upstream.remote = remote;
+}
+
+function describe(error: unknown): string {
+  const { code, name, message, errors } = error as { code?: string; name?: string; message?: string; errors?: { code?: string }[] };
+  return code ?? errors?.[0]?.code ?? (name === 'TimeoutError' ? 'it does not answer in time' : (message ?? 'unknown'));
+}

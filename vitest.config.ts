@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+// house: reads the sources and the documents. unit: stands beside its file in src/. wire: real sockets, real processes.
+export default defineConfig({
+  test: {
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    projects: [
+      { extends: true, test: { name: 'house', include: ['test/house/**/*.test.ts'] } },
+      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },
+      { extends: true, test: { name: 'wire', include: ['test/{contracts,journeys,hostile}/**/*.test.ts'] } },
+    ],
+  },
+});
