@@ -76,7 +76,7 @@ export function stopListening(server: Server): Promise<void> {
 }
 
 function isShell(url: string): boolean {
-  return url === '/' || url === '/healthz' || url === '/readyz';
+  return url === '/healthz' || url === '/readyz';
 }
 
 function openShell(health: Health): express.Express {
@@ -88,8 +88,6 @@ function openShell(health: Health): express.Express {
     response.set({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
     next();
   });
-  // The Ollama CLI asks HEAD / before it does anything, and gives up where that is refused.
-  app.get('/', (_request, response) => void response.type('text/plain').send('Sekisho is running\n'));
   app.get('/healthz', (_request, response) => void response.status(health.live() ? 200 : 503).json({ live: health.live() }));
   app.get('/readyz', async (_request, response) => {
     const parts = await health.ready();

@@ -37,4 +37,9 @@ export function toBase62(value: number, length: number): string {
 }
 
 export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as AccountId;
-export const newRequestId = (): RequestId => `req_${randomBase62(20)}` as RequestId;
+
+/**
+ * Request ids begin with their time (milliseconds, 8 base62 characters, good until the year 8888) and end in 71 random
+ * bits: rows are then added at the end of the ledger's index instead of all over it, and newest first is by id.
+ */
+export const newRequestId = (now: number): RequestId => `req_${toBase62(now, 8)}${randomBase62(12)}` as RequestId;

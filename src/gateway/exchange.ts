@@ -7,7 +7,7 @@ import type { Meter } from './meter.ts';
 import type { Dialect, Operation } from './operation.ts';
 
 export class Exchange {
-  readonly id: RequestId = newRequestId();
+  readonly id: RequestId;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** Unix milliseconds, for the ledger. */
@@ -39,6 +39,7 @@ export class Exchange {
     this.request = request;
     this.response = response;
     this.at = at;
+    this.id = newRequestId(at);
     this.startedMs = startedMs;
   }
 }

@@ -52,6 +52,10 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
       answerOptions(exchange, gate);
       return;
     }
+    if (received.target.path === '/' && (received.method === 'GET' || received.method === 'HEAD')) {
+      answerRoot(exchange, gate);
+      return;
+    }
     const asked = matchOperation(received.method, received.target);
     exchange.operation = asked.operation;
     refuseKeyInQuery(received.target.query);
@@ -102,6 +106,20 @@ export function redactPath(url: string): string {
   const redacted = path.replace(/^(\/+(?:k|%6b)\/)[^/]*/i, '$1[key]');
   return /sekisho_/i.test(redacted) ? '[redacted]' : redacted;
 }
+
+/**
+ * The Ollama CLI asks `HEAD <base>/` before it does anything else and gives up where that is refused, so it is answered
+ * to everybody, under /k/<key>/ too, and says nothing about any key.
+ */
+function answerRoot(exchange: Exchange, gate: Gate): void {
+  const { request, response } = exchange;
+  const lines = ['content-type', 'text/plain; charset=utf-8', 'content-length', String(rootText.length), 'x-request-id', exchange.id];
+  response.writeHead(200, [...lines, ...gate.relaySettings.ownHeaders, ...exchange.cors]);
+  response.end(request.method === 'HEAD' ? undefined : rootText);
+  exchange.recorded = true;
+}
+
+const rootText = 'Sekisho is running\n';
 
 /** A preflight, or the plain question what a route answers; neither needs a key, neither reaches a model server. */
 function answerOptions(exchange: Exchange, gate: Gate): void {

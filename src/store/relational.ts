@@ -13,13 +13,20 @@ import type { Tables } from './schema.ts';
 // SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 19 columns × 500 rows fit both.
 const rowsPerInsert = 500;
 
+/** What differs between databases. */
+export interface Adapter {
+  readonly version: () => Promise<number>;
+  /** A quicker way than the query builder to add rows that are not there yet, all or none; optional. */
+  readonly appendUsage?: (rows: readonly Tables['usage'][]) => void;
+}
+
 export class RelationalStore implements Store {
   readonly #db: Kysely<Tables>;
-  readonly #version: () => Promise<number>;
+  readonly #adapter: Adapter;
 
-  constructor(db: Kysely<Tables>, version: () => Promise<number>) {
+  constructor(db: Kysely<Tables>, adapter: Adapter) {
     this.#db = db;
-    this.#version = version;
+    this.#adapter = adapter;
   }
 
   async ensureAccount(name: string, at: number): Promise<AccountId> {
@@ -90,11 +97,16 @@ export class RelationalStore implements Store {
 
   async appendUsage(records: readonly UsageRecord[]): Promise<void> {
     if (records.length === 0) return;
+    const rows = records.map(rowOfUsage);
+    if (this.#adapter.appendUsage) {
+      this.#adapter.appendUsage(rows);
+      return;
+    }
     await this.#db.transaction().execute(async (transaction) => {
-      for (let from = 0; from < records.length; from += rowsPerInsert) {
+      for (let from = 0; from < rows.length; from += rowsPerInsert) {
         await transaction
           .insertInto('usage')
-          .values(records.slice(from, from + rowsPerInsert).map(rowOfUsage))
+          .values(rows.slice(from, from + rowsPerInsert))
           .onConflict((conflict) => conflict.column('id').doNothing())
           .execute();
       }
@@ -111,12 +123,12 @@ export class RelationalStore implements Store {
   }
 
   async listUsage(limit: number): Promise<UsageRecord[]> {
-    const rows = await this.#db.selectFrom('usage').selectAll().orderBy('at', 'desc').orderBy('id').limit(limit).execute();
+    const rows = await this.#db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(limit).execute();
     return rows.map(usageOfRow);
   }
 
   version(): Promise<number> {
-    return this.#version();
+    return this.#adapter.version();
   }
 
   async ping(): Promise<void> {

@@ -96,9 +96,8 @@ export const migrations: Record<string, Migration> = {
         .addColumn('duration_ms', 'bigint', (column) => column.notNull())
         .addColumn('address', 'text', (column) => column.notNull())
         .execute();
-      // The ledger is asked "this key, newest first" and "everything, newest first".
+      // The ledger is asked "this key, newest first"; "everything, newest first" is the order of the ids themselves.
       await sql`create index usage_key_at on usage (key_id, at)`.execute(db);
-      await sql`create index usage_at on usage (at)`.execute(db);
     },
   },
 };

