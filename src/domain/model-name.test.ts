@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest';
+import { ModelPatterns, parseModelName } from './model-name.ts';
+
+const canonical = (text: string) => parseModelName(text)?.canonical;
+
+test.each([
+  'llama3', 'llama3:latest', 'library/llama3', 'registry.ollama.ai/library/llama3:latest', 'https://registry.ollama.ai/library/llama3',
+  'Llama3', ' llama3 ', 'llama3:LATEST', 'llama3:local', 'llama3:latest:local',
+])('%j is llama3:latest', (text) => {
+  expect(canonical(text)).toBe('llama3:latest');
+});
+
+test('host and namespace that are not the defaults stay', () => {
+  expect(canonical('hf.co/Some-One/Model-GGUF:Q4_K_M')).toBe('hf.co/some-one/model-gguf:q4_k_m');
+  expect(canonical('someone/model')).toBe('someone/model:latest');
+  expect(parseModelName('evil.example:5000/x/y')?.host).toBe('evil.example:5000');
+});
+
+test.each(['gpt-oss:120b-cloud', 'gpt-oss:cloud', 'm:8b:cloud'])('%s is a cloud model', (text) => {
+  expect(parseModelName(text)?.cloud).toBe(true);
+});
+
+test.each([
+  '', ' ', ':', 'a b', 'm@sha256:00', '../m', 'a/../b', 'a//b', 'm\0', 'mödel', 'K\u212aimi', 'a/b/c/d', 'm:', ':tag', '-m', 'm:8b:cloud:local', 'm:a:b',
+  'x'.repeat(81), '__proto__/constructor/../x', 'm\n',
+])('%j is no name', (text) => {
+  expect(parseModelName(text)).toBeUndefined();
+});
+
+describe('patterns', () => {
+  const allow = (patterns: string[], name: string) => new ModelPatterns(patterns).allow(parseModelName(name)!);
+  test('a plain name is that model with that tag', () => {
+    expect(allow(['llama3'], 'LLAMA3:latest')).toBe(true);
+    expect(allow(['llama3'], 'llama3:8b')).toBe(false);
+  });
+  test('a star stands for a run of characters, not for a slash', () => {
+    expect(allow(['gemma3:*'], 'gemma3:270m')).toBe(true);
+    expect(allow(['gemma*'], 'gemma3:270m')).toBe(true);
+    expect(allow(['gemma3:*'], 'gemma3n:1b')).toBe(false);
+    expect(allow(['*:270m'], 'someone/gemma3:270m')).toBe(false);
+    expect(allow(['someone/*'], 'someone/gemma3:270m')).toBe(true);
+    expect(allow(['*'], 'hf.co/a/b:c')).toBe(true);
+  });
+  test('dots in a pattern are dots', () => {
+    expect(allow(['qwen2.5:*'], 'qwen2x5:7b')).toBe(false);
+  });
+  test('a pattern that cannot be read is refused when it is made', () => {
+    expect(() => new ModelPatterns(['a b'])).toThrow(/not a model/);
+    expect(() => new ModelPatterns(['a[*'])).toThrow(/not a model/);
+  });
+});

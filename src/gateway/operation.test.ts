@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import type { GatewayError } from '../domain/error.ts';
+import { canonicalTarget, dialectOf, matchOperation, operations, upstreamPath } from './operation.ts';
+
+const codeOf = (method: string, raw: string): string => {
+  try {
+    return matchOperation(method, canonicalTarget(raw)).operation.name;
+  } catch (error) {
+    return (error as GatewayError).code;
+  }
+};
+
+test('every row of the table is found by its own path and by no other method', () => {
+  for (const operation of operations) {
+    const path = operation.path.replace(/\{.*\}/, 'x');
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'CONNECT', 'get']) {
+      const mine = operations.filter((other) => other.path === operation.path && other.methods.includes(method));
+      expect(codeOf(method, path)).toBe(mine[0]?.name ?? 'method_not_allowed');
+    }
+  }
+});
+
+describe('an ambiguous address is refused, not mended', () => {
+  test.each([
+    '/api//chat', '//api/chat', '//evil.test/api/chat', '/api/../api/chat', '/api/./chat', '/api/%2e%2e/chat', '/api%2fchat', '/api/chat%00', '/api/chat%',
+    '/api/chat%2', '/api/%252e', '/api\\chat', '/api/chat;x=1', '/api/chat#x', 'http://evil.test/api/chat', '*', '', 'api/chat', '/api/chät',
+    '/api/chat%0d%0a', '/api/chat%20', '/api/chat%3fx', '/\\evil.test/x', '/api/.hidden', `/${'a'.repeat(5000)}`,
+  ])('%j', (raw) => {
+    expect(codeOf('POST', raw)).toBe('bad_target');
+  });
+});
+
+test.each(['/API/chat', '/api/chat/', '/api/Chat', '/api', '/api/unknown', '/v1', '/debug/pprof', '/metrics', '/v1/models/a/b', '/api/blobs/', '/constructor', '/__proto__', '/k', '/v1/messages/count_tokens'])(
+  '%s is no route',
+  (raw) => {
+    expect(codeOf('POST', raw)).toBe('unknown_route');
+  },
+);
+
+test('percent escapes of plain characters are decoded before the route is looked for, as the upstream would', () => {
+  expect(codeOf('DELETE', '/api/%64elete')).toBe('delete');
+  expect(codeOf('POST', '/%61pi/chat?x=1')).toBe('chat');
+});
+
+test('the upstream path comes from the table and keeps only the parameter', () => {
+  const asked = matchOperation('GET', canonicalTarget('/k/abc/v1/models/gemma3%3A270m?limit=1'));
+  expect(upstreamPath(asked)).toBe('/v1/models/gemma3:270m');
+  expect(asked.target).toMatchObject({ pathKey: 'abc', path: '/v1/models/gemma3:270m', query: 'limit=1' });
+});
+
+test('the error dialect follows the family, with and without a key in the address', () => {
+  expect(dialectOf('/api/chat')).toBe('ollama');
+  expect(dialectOf('/v1/chat/completions')).toBe('openai');
+  expect(dialectOf('/v1/messages')).toBe('anthropic');
+  expect(dialectOf('/v1/messages/count_tokens?beta=true')).toBe('anthropic');
+  expect(dialectOf('/v1/messagesx')).toBe('openai');
+  expect(dialectOf('/k/key/v1/messages')).toBe('anthropic');
+  expect(dialectOf('//v1/chat')).toBe('ollama');
+});
