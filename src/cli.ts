@@ -166,6 +166,9 @@ function publicKeyText(fileOrText: string): string {
   }
 }
 
+// `sekisho … | head` closes the pipe early; that is no fault of anybody's.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -70,8 +70,9 @@ export async function serve(config: Config, log: Log): Promise<{ url: string; st
     { live: () => true, ready: () => readiness(gate, store) },
     { headMs: config.headSeconds * 1000, idleMs: config.idleSeconds * 1000, maxConnections: config.maxConnections },
   );
+  const lookForChanges = await watchStore(store, gate, log);
   await listen(server, config);
-  const watch = setInterval(() => void watchStore(store, gate, log), watchIntervalMs);
+  const watch = setInterval(() => void lookForChanges(), watchIntervalMs);
   const sweep = setInterval(() => running.sweep(nowMs(), config.readerStallSeconds * 1000), watchIntervalMs);
   void pool.start();
 
@@ -108,20 +109,20 @@ async function readiness(gate: Gate, store: Store): Promise<Record<string, boole
   return { accepting: !gate.draining, store: answers, upstream: gate.pool.anyUp };
 }
 
-let seenVersion: number | undefined;
-
-/** Another process has written: forget what was cached, and ask again about every caller who is here. */
-async function watchStore(store: Store, gate: Gate, log: Log): Promise<void> {
-  try {
-    const version = await store.version();
-    const changed = seenVersion !== undefined && version !== seenVersion;
-    seenVersion = version;
-    if (!changed) return;
-    gate.ring.forget();
-    await gate.running.recheck(gate.ring, Date.now());
-  } catch (error) {
-    log.logger.error({ cause: describeCause(error) }, 'the store could not be asked for changes');
-  }
+/** Where another process has written: forget what was cached, and ask again about every caller who is here. */
+async function watchStore(store: Store, gate: Gate, log: Log): Promise<() => Promise<void>> {
+  let seen = await store.version();
+  return async () => {
+    try {
+      const version = await store.version();
+      if (version === seen) return;
+      seen = version;
+      gate.ring.forget();
+      await gate.running.recheck(gate.ring, Date.now());
+    } catch (error) {
+      log.logger.error({ cause: describeCause(error) }, 'the store could not be asked for changes');
+    }
+  };
 }
 
 /** Did it come within that time? */

@@ -1,8 +1,9 @@
 // Carries one call to a model server and its answer back: status, content type and body as they come, byte for byte,
 // chunk by chunk. Takes a routed call; the promise resolves when the exchange is over, however it ended.
-// The caller's hang-up aborts the upstream request at once, streaming or not, also before the first byte. The upstream
-// is drained eagerly into the response's bounded buffer, since a reader that pauses Ollama can wedge its model slot
-// (ollama#17131); a reader that lets the buffer fill is dropped. No redirect is followed or passed on, and a call is
+// The caller's hang-up aborts the upstream request at once, streaming or not, also before the first byte. A generation's
+// stream is drained eagerly into the response's bounded buffer, since a reader that pauses Ollama can wedge its model
+// slot (ollama#17131); a reader that lets the buffer fill is dropped. Whole answers and transfers, for which no model
+// slot is held any more and which may be large, get ordinary back-pressure. No redirect is followed or passed on, and a call is
 // tried elsewhere only while none of it has left (security HTTP-22).
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
@@ -217,8 +218,12 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     const { exchange } = this;
     exchange.bytesOut += bytes.length;
     this.#tail = bytes.length > 1 ? bytes.readUInt16BE(bytes.length - 2) : ((this.#tail << 8) | (bytes[0] as number)) & 0xffff;
-    if (!this.#response.write(bytes) && this.#response.writableLength > this.#tools.settings.readerBufferBytes) {
-      this.#fail(new GatewayError('reader_stalled'));
+    if (this.#response.write(bytes)) return;
+    if (this.#operation.time === 'inference' && exchange.streamed) {
+      if (this.#response.writableLength > this.#tools.settings.readerBufferBytes) this.#fail(new GatewayError('reader_stalled'));
+    } else if (this.#controller?.paused === false) {
+      this.#controller.pause();
+      this.#response.once('drain', () => this.#controller?.resume());
     }
   }
 

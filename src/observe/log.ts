@@ -7,11 +7,12 @@ import type { Ending } from '../gateway/record.ts';
 
 export type Log = ReturnType<typeof openLog>;
 
-export function openLog(level: string, format: 'auto' | 'json' | 'text') {
+/** `file`: a path, or 1 for standard output. */
+export function openLog(level: string, format: 'auto' | 'json' | 'text', file: string | 1 = 1) {
   const text = format === 'text' || (format === 'auto' && process.stdout.isTTY === true);
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) } };
   // Written at the end of a turn and not line by line: a log line per request must not be a system call per request.
-  const destination = pino.destination({ dest: 1, sync: false });
+  const destination = pino.destination({ dest: file, sync: false });
   const logger = text ? pino(options, readable(destination)) : pino(options, destination);
   return { logger, flush: () => destination.flushSync() };
 }

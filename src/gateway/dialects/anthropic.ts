@@ -14,11 +14,8 @@ export function lastFrame(error: GatewayError, requestId: string, midEvent: bool
 }
 
 export function spellMissingModel(model: string, requestId: string): string {
-  return JSON.stringify({
-    type: 'error',
-    error: { type: 'not_found_error', message: `model '${model}' not found` },
-    request_id: requestId,
-  });
+  const error = { type: 'not_found_error', message: `model '${model}' not found` };
+  return `${JSON.stringify({ type: 'error', error, request_id: requestId })}\n`;
 }
 
 function typeOf(status: number): string {

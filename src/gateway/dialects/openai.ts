@@ -18,10 +18,10 @@ export function lastResponsesFrame(error: GatewayError, requestId: string, midEv
   return `${midEvent ? '\n\n' : ''}event: error\ndata: ${JSON.stringify(event)}\n\n`;
 }
 
+/** As Ollama's /v1 routes say it, with the line feed. */
 export function spellMissingModel(model: string): string {
-  return JSON.stringify({
-    error: { message: `model '${model}' not found`, type: 'not_found_error', param: null, code: null },
-  });
+  const error = { message: `model '${model}' not found`, type: 'not_found_error', param: null, code: null };
+  return `${JSON.stringify({ error })}\n`;
 }
 
 /** Ollama's own mapping for 400 and 404 (openai/openai.go NewError), and OpenAI's words for the rest. */

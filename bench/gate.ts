@@ -1,0 +1,119 @@
+// Sekisho as a subject: the gate as it comes, with keys that its own command has made and every check, meter and
+// record on. When it has stopped, its books are read: a run in which it did not write down each answer does not count.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import Database from 'better-sqlite3';
+import { generateKey } from '../src/domain/api-key.ts';
+import { tokens } from './load.ts';
+import { freePort, start, subjectCore } from './processes.ts';
+import type { Launched, Place } from './subjects.ts';
+
+const sourceDirectory = join(import.meta.dirname, '../src');
+
+/** The gate with a fresh store that holds one key. */
+export async function launchGate(name: string, place: Place): Promise<Launched> {
+  const dataDir = join(place.directory, 'data');
+  const key = createKey(dataDir, place.directory);
+  return openGate(name, place, dataDir, [key.secret]);
+}
+
+export interface Stock {
+  /** Keys in the store. */
+  readonly stored: number;
+  /** Keys that requests carry in turn, spread evenly over the stored ones. */
+  readonly used: number;
+}
+
+/** The gate with a store full of keys. The store is filled at the first launch and kept for the later ones. */
+export function seededGate(stock: Stock): (place: Place) => Promise<Launched> {
+  let seeded: { dataDir: string; keys: readonly string[] } | undefined;
+  const name = `sekisho, ${stock.stored} keys`;
+  return (place) => {
+    // Beside the directory of this launch, which goes when the launch is over.
+    const home = join(place.directory, '..', `${stock.stored}-${stock.used}-keys`);
+    seeded ??= seed(home, stock);
+    return openGate(name, { ...place, profileDirectory: undefined }, seeded.dataDir, seeded.keys);
+  };
+}
+
+async function openGate(name: string, place: Place, dataDir: string, keys: readonly string[]): Promise<Launched> {
+  const port = await freePort();
+  const profile =
+    place.profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${place.profileDirectory}`];
+  const bookedBefore = countBooked(dataDir);
+  const gate = start({
+    name,
+    core: subjectCore,
+    command: [process.execPath, ...profile, join(sourceDirectory, 'main.ts')],
+    // A directory without a sekisho.yaml, so that only what stands here is set.
+    cwd: place.directory,
+    env: {
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      UPSTREAM: `http://127.0.0.1:${place.upstreamPort}`,
+      DATA_DIR: dataDir,
+      LOG_LEVEL: 'warn',
+    },
+    logFile: join(place.directory, 'gate.log'),
+  });
+  const checkBooks = (answers: number): void => {
+    const booked = countBooked(dataDir) - bookedBefore;
+    if (booked < answers)
+      throw new Error(`${name} gave ${answers} answers and booked ${booked} of them with the right tokens`);
+  };
+  return { port, process: gate, keys, checkBooks };
+}
+
+function createKey(dataDir: string, cwd: string): { id: string; secret: string } {
+  const command = [join(sourceDirectory, 'cli.ts'), 'key', 'create', '--name', 'bench', '--json'];
+  const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, DATA_DIR: dataDir };
+  const output = execFileSync(process.execPath, command, { cwd, env, encoding: 'utf8' });
+  return JSON.parse(output) as { id: string; secret: string };
+}
+
+/** Completed answers in the ledger that carry exactly the figures the upstream reports. */
+function countBooked(dataDir: string): number {
+  const database = new Database(join(dataDir, 'sekisho.db'), { readonly: true });
+  try {
+    const row = database
+      .prepare(
+        `select count(*) as booked from usage where outcome = 'completed' and source = 'exact' and prompt_tokens = ? and completion_tokens = ?`,
+      )
+      .get(tokens.prompt, tokens.completion);
+    return (row as { booked: number }).booked;
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * Fills a store with copies of a key that the command made: each has an id, a secret and a digest of its own, and
+ * whatever other columns there are, as the real one has them.
+ */
+function seed(home: string, { stored, used }: Stock): { dataDir: string; keys: readonly string[] } {
+  mkdirSync(home, { recursive: true });
+  const dataDir = join(home, 'data');
+  const { id, secret } = createKey(dataDir, home);
+  const keys = [secret];
+  const database = new Database(join(dataDir, 'sekisho.db'));
+  // A store that is lost with the machine can be filled again.
+  database.pragma('synchronous = OFF');
+  database.pragma('cache_size = -524288');
+  const template = database.prepare('select * from keys where id = ?').get(id) as Record<string, unknown>;
+  const columns = Object.keys(template);
+  const insert = database.prepare(
+    `insert into keys (${columns.join(', ')}) values (${columns.map((column) => `@${column}`).join(', ')})`,
+  );
+  database.transaction(() => {
+    for (let i = 1; i < stored; i++) {
+      const fresh = generateKey();
+      insert.run({ ...template, id: fresh.id, digest: fresh.digest, name: `bench ${i}` });
+      if (i % (stored / used) === 0) keys.push(fresh.text.reveal());
+    }
+  })();
+  database.pragma('wal_checkpoint(TRUNCATE)');
+  database.close();
+  return { dataDir, keys };
+}

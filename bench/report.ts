@@ -1,0 +1,79 @@
+// Turns rounds into the table that people read and the file that programs read. Every figure is the median over the
+// rounds; every ratio is taken within the run, since figures of two runs or two machines say nothing about each other.
+import type { Figures } from './measure.ts';
+
+export type Medians = { readonly [Name in keyof Figures]: Figures[Name] };
+
+const notes = { none: '–' };
+
+export function medians(rounds: readonly Figures[]): Medians[] {
+  const names = [...new Set(rounds.map((round) => round.subject))];
+  return names.map((subject) => {
+    const own = rounds.filter((round) => round.subject === subject);
+    const first = own[0] as Figures;
+    const merged = Object.entries(first).map(([name, value]) => {
+      const values = own.map((round) => round[name as keyof Figures]).filter((each) => typeof each === 'number');
+      return [name, values.length > 0 ? median(values) : value];
+    });
+    return Object.fromEntries(merged) as Medians;
+  });
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] as number;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
+}
+
+type Column = readonly [title: string, cell: (row: Medians) => string];
+
+/** One markdown table. `×nginx` and `×article` stand to the right of the figure they compare. */
+export function table(rows: readonly Medians[]): string {
+  const named = (name: string): Medians | undefined => rows.find((row) => row.subject === name);
+  const [direct, nginx, article] = ['direct', 'nginx', 'article'].map(named);
+  const ratios = (figure: 'requestsPerS' | 'cpuUsPerRequest' | 'cpuUsPerChunk'): Column[] => [
+    ['× nginx', (row) => ratio(row[figure], nginx?.[figure])],
+    ['× article', (row) => ratio(row[figure], article?.[figure])],
+  ];
+  const columns: readonly Column[] = [
+    ['subject', (row) => row.subject],
+    ['requests/s', (row) => decimals(row.requestsPerS, 0)],
+    ...ratios('requestsPerS'),
+    ['p50 ms', (row) => decimals(row.p50Ms, 2)],
+    ['p99 ms', (row) => decimals(row.p99Ms, 2)],
+    ['CPU µs/request', (row) => decimals(row.cpuUsPerRequest, 1)],
+    ...ratios('cpuUsPerRequest'),
+    ['CPU µs/chunk', (row) => decimals(row.cpuUsPerChunk, 1)],
+    ...ratios('cpuUsPerChunk'),
+    ['first token + ms', (row) => decimals(added(row.firstChunkMsP50, direct?.firstChunkMsP50), 2)],
+    ['RSS idle MB', (row) => decimals(megabytes(row.idleBytes), 1)],
+    ['RSS loaded MB', (row) => decimals(megabytes(row.loadedBytes), 1)],
+  ];
+  const lines = [columns.map(([title]) => title), columns.map((_, i) => (i === 0 ? ':--' : '--:'))];
+  for (const row of rows) lines.push(columns.map(([, cell]) => cell(row)));
+  const widths = columns.map((_, i) => Math.max(...lines.map((line) => (line[i] as string).length)));
+  return lines
+    .map((line) => `| ${line.map((cell, i) => padded(cell, widths[i] as number, i === 0)).join(' | ')} |`)
+    .join('\n');
+}
+
+function padded(cell: string, width: number, left: boolean): string {
+  return left ? cell.padEnd(width) : cell.padStart(width);
+}
+
+function decimals(value: number | null, digits: number): string {
+  return value === null ? notes.none : value.toFixed(digits);
+}
+
+function ratio(value: number | null, base: number | null | undefined): string {
+  return value === null || base === null || base === undefined ? notes.none : (value / base).toFixed(2);
+}
+
+function added(value: number | null, base: number | null | undefined): number | null {
+  return value === null || base === null || base === undefined ? null : value - base;
+}
+
+function megabytes(bytes: number | null): number | null {
+  return bytes === null ? null : bytes / 1e6;
+}

@@ -1,0 +1,178 @@
+// A gate for tests: the real composition on a real port, with its own data directory and log file, and the few things a
+// test wants to know about it. For signals and kills there is the same as a process of its own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { loadConfig } from '../src/config.ts';
+import type { KeyId } from '../src/domain/id.ts';
+import type { UsageRecord } from '../src/domain/usage.ts';
+import { serve } from '../src/main.ts';
+import { createKey, type NewKey } from '../src/management/keys.ts';
+import { openLog } from '../src/observe/log.ts';
+import { openSqlite } from '../src/store/sqlite.ts';
+
+export const root = join(import.meta.dirname, '..');
+
+export function temporaryDirectory(): string {
+  return mkdtempSync(join(tmpdir(), 'sekisho-test-'));
+}
+
+export interface TestGate {
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  /** A key made through a connection of its own, as the command line would. */
+  key(asked?: Partial<NewKey>): Promise<{ id: KeyId; secret: string }>;
+  /** The ledger's rows, oldest first, once there are this many. */
+  ledger(rows: number): Promise<UsageRecord[]>;
+  log(): string;
+  stop(): Promise<void>;
+}
+
+export async function openGate(upstream: string, environment: Record<string, string> = {}): Promise<TestGate> {
+  const dataDir = temporaryDirectory();
+  const logFile = join(dataDir, 'test.log');
+  const config = loadConfig({ PORT: '0', UPSTREAM: upstream, DATA_DIR: dataDir, DRAIN_SECONDS: '1', PROBE_SECONDS: '0.2', ...environment });
+  const log = openLog('debug', 'json', logFile);
+  const gate = await serve(config, log);
+  return {
+    ...describe(gate.url, dataDir),
+    log: () => {
+      log.flush();
+      return readFileSync(logFile, 'utf8');
+    },
+    stop: async () => {
+      await gate.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function describe(url: string, dataDir: string): Pick<TestGate, 'url' | 'port' | 'dataDir' | 'key' | 'ledger'> {
+  return {
+    url,
+    port: Number(new URL(url).port),
+    dataDir,
+    key: async (asked = {}) => {
+      const store = await openSqlite(dataDir);
+      const { key, secret } = await createKey(store, { name: 'test', account: 'operator', ...asked }, Date.now());
+      await store.close();
+      return { id: key.id, secret: secret?.reveal() ?? '' };
+    },
+    ledger: (rows) => eventually(async () => {
+      const store = await openSqlite(dataDir);
+      const found = await store.listUsage(100_000);
+      await store.close();
+      if (found.length < rows) throw new Error(`the ledger has ${found.length} rows, not ${rows}`);
+      return found.reverse();
+    }),
+  };
+}
+
+export interface GateProcess {
+  readonly process: ChildProcess;
+  readonly url: string;
+  readonly dataDir: string;
+  readonly key: TestGate['key'];
+  readonly ledger: TestGate['ledger'];
+  output(): string;
+  /** Exit code, or the name of the signal it died of. */
+  readonly ended: Promise<number | string>;
+}
+
+/** The gate as `npm start` runs it; `command` replaces the runtime. Resolves when it listens. */
+export async function spawnGate(environment: Record<string, string>, command: readonly string[] = [process.execPath, 'src/main.ts']): Promise<GateProcess> {
+  const dataDir = environment['DATA_DIR'] ?? temporaryDirectory();
+  const [program = '', ...words] = command;
+  const child = spawn(program, words, {
+    cwd: root,
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: '0', LOG_LEVEL: 'debug', LOG_FORMAT: 'json', DATA_DIR: dataDir, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (output += text.toString()));
+  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+  const url = await Promise.race([
+    eventually(() => {
+      const line = /"url":"([^"]+)"/.exec(output)?.[1];
+      if (line === undefined) throw new Error(`no address in: ${output}`);
+      return Promise.resolve(line);
+    }),
+    ended.then((code) => Promise.reject(new Error(`it ended with ${code}: ${output}`))),
+  ]);
+  return { process: child, output: () => output, ended, ...describe(url, dataDir) };
+}
+
+/** Runs the `sekisho` command. */
+export async function sekisho(words: readonly string[], environment: Record<string, string>): Promise<{ code: number; out: string; err: string }> {
+  return run(process.execPath, ['src/cli.ts', ...words], environment);
+}
+
+export async function run(program: string, words: readonly string[], environment: Record<string, string> = {}): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(program, words, { cwd: root, env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (text: Buffer) => (out += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (err += text.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, out, err };
+}
+
+/** Asks again until it does not throw; for what another process or the next batch will do. */
+export async function eventually<T>(ask: () => Promise<T> | T, limitMs = 5_000): Promise<T> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+/** A TCP connection on which a test writes what it likes. */
+export class RawClient {
+  readonly socket: Socket;
+  received = Buffer.alloc(0);
+  readonly closed: Promise<void>;
+
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1');
+    this.socket.on('data', (bytes) => (this.received = Buffer.concat([this.received, bytes as Buffer])));
+    this.socket.on('error', () => undefined);
+    this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));
+  }
+
+  get text(): string {
+    return this.received.toString('latin1');
+  }
+
+  write(bytes: string | Uint8Array): void {
+    this.socket.write(bytes);
+  }
+
+  /** Waits until what came holds this. */
+  until(part: string | RegExp): Promise<string> {
+    return eventually(() => {
+      const found = typeof part === 'string' ? this.text.includes(part) : part.test(this.text);
+      if (!found) throw new Error(`${String(part)} is not in ${JSON.stringify(this.text.slice(0, 2000))}`);
+      return this.text;
+    });
+  }
+}
+
+/** A JSON POST. */
+export function post(url: string, secret: string, body: unknown, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
+  return fetch(url, {
+    method: 'POST',
+    ...init,
+    headers: { 'content-type': 'application/json', 'x-api-key': secret, ...init.headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+}

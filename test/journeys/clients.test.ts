@@ -1,0 +1,152 @@
+// The official clients as they come from npm, and curl, through the gate.
+import Anthropic from '@anthropic-ai/sdk';
+import { Ollama } from 'ollama';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, run, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let secret: string;
+let said: string;
+const messages = [{ role: 'user' as const, content: 'なぜ空は青いのですか?' }];
+const model = 'gemma3:270m';
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url);
+  ({ secret } = await gate.key({ allowPath: true }));
+  said = fake.pieces.join('');
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+describe('ollama', () => {
+  const clients: [string, () => Ollama][] = [
+    ['with a bearer header', () => new Ollama({ host: gate.url, headers: { Authorization: `Bearer ${secret}` } })],
+    ['with the key in the address', () => new Ollama({ host: `${gate.url}/k/${secret}` })],
+  ];
+  test.each(clients)('%s: chat, streamed and whole', async (_, open) => {
+    const client = open();
+    expect((await client.chat({ model, messages })).message.content).toBe(said);
+    let text = '';
+    for await (const part of await client.chat({ model, messages, stream: true })) text += part.message.content;
+    expect(text).toBe(said);
+    for await (const part of await client.generate({ model, prompt: 'x', stream: true })) text += part.response;
+    expect(text).toBe(said + said);
+  });
+  test('lists, shows, embeds, and may not delete', async () => {
+    const client = new Ollama({ host: gate.url, headers: { 'x-api-key': secret } });
+    expect((await client.list()).models.map((entry) => entry.name)).toEqual(['gemma3:270m', 'llama3:latest']);
+    expect((await client.show({ model })).details.family).toBe('gemma3');
+    expect((await client.embed({ model, input: ['a', 'b'] })).embeddings).toHaveLength(2);
+    expect((await client.ps()).models).toHaveLength(2);
+    await expect(client.delete({ model })).rejects.toThrow(/scope "models:delete"/);
+    await expect(client.chat({ model: 'missing', messages })).rejects.toThrow("model 'missing' not found");
+    await expect(new Ollama({ host: gate.url }).list()).rejects.toThrow('Invalid API key');
+  });
+  test('abort() stops the model', async () => {
+    fake.pieceDelayMs = 20;
+    const arrival = fake.arrival();
+    const client = new Ollama({ host: gate.url, headers: { 'x-api-key': secret } });
+    const stream = await client.chat({ model, messages, stream: true });
+    const reading = (async () => {
+      for await (const _ of stream) stream.abort();
+    })();
+    await expect(reading).rejects.toThrow(/abort/i);
+    await (await arrival).aborted;
+    fake.pieceDelayMs = 0;
+  });
+});
+
+describe('openai', () => {
+  const open = (apiKey = secret) => new OpenAI({ apiKey, baseURL: `${gate.url}/v1`, maxRetries: 0 });
+  test('chat, streamed and whole', async () => {
+    const whole = await open().chat.completions.create({ model, messages });
+    expect(whole.choices[0]?.message.content).toBe(said);
+    expect(whole.usage?.completion_tokens).toBe(12);
+    let text = '';
+    for await (const part of await open().chat.completions.create({ model, messages, stream: true })) {
+      expect(part.choices).toHaveLength(1);
+      text += part.choices[0]?.delta.content ?? '';
+    }
+    expect(text).toBe(said);
+  });
+  test('a stream whose usage was asked for brings it', async () => {
+    const parts = [];
+    for await (const part of await open().chat.completions.create({ model, messages, stream: true, stream_options: { include_usage: true } })) parts.push(part);
+    expect(parts.at(-1)?.usage?.completion_tokens).toBe(12);
+  });
+  test('completions, responses, embeddings, models', async () => {
+    expect((await open().completions.create({ model, prompt: 'Why' })).choices[0]?.text).toBe(said);
+    expect((await open().responses.create({ model, input: 'Why' })).output_text).toBe(said);
+    let text = '';
+    for await (const event of await open().responses.create({ model, input: 'Why', stream: true })) if (event.type === 'response.output_text.delta') text += event.delta;
+    expect(text).toBe(said);
+    expect((await open().embeddings.create({ model, input: 'Why' })).data[0]?.embedding).toHaveLength(2);
+    const list = await open().models.list();
+    expect(list.data.map((entry) => entry.id)).toContain(model);
+    expect((await open().models.retrieve(model)).id).toBe(model);
+  });
+  test('reads what was wrong', async () => {
+    await expect(open('wrong').models.list()).rejects.toMatchObject({ status: 401, code: 'invalid_api_key', message: expect.stringContaining('Invalid API key') });
+    await expect(open().chat.completions.create({ model: 'missing', messages })).rejects.toMatchObject({ status: 404, type: 'not_found_error' });
+  });
+  test('transcribes within the model limits of the key', async () => {
+    const file = new File([Buffer.from('RIFF')], 'a.wav');
+    expect((await open().audio.transcriptions.create({ model, file })).text).toBe('hello');
+    const { secret: narrow } = await gate.key({ models: ['llama3'] });
+    await expect(open(narrow).audio.transcriptions.create({ model, file })).rejects.toMatchObject({ status: 404 });
+  });
+});
+
+describe('anthropic', () => {
+  test.each(['apiKey', 'authToken'])('messages with %s, streamed and whole', async (way) => {
+    const client = new Anthropic({ baseURL: gate.url, maxRetries: 0, apiKey: null, authToken: null, [way]: secret });
+    const whole = await client.messages.create({ model, messages, max_tokens: 64 });
+    expect(whole.content).toMatchObject([{ type: 'text', text: said }]);
+    const stream = client.messages.stream({ model, messages, max_tokens: 64 });
+    expect(await stream.finalText()).toBe(said);
+    expect((await stream.finalMessage()).usage.output_tokens).toBe(12);
+  });
+  test('reads what was wrong', async () => {
+    const client = new Anthropic({ baseURL: gate.url, maxRetries: 0, apiKey: 'wrong', authToken: null });
+    await expect(client.messages.create({ model, messages, max_tokens: 1 })).rejects.toMatchObject({ status: 401, error: { type: 'error', error: { type: 'authentication_error' } } });
+  });
+});
+
+test('every way of asking is metered to the token', async () => {
+  // The one answer that was cut is estimated from the pieces that went by; everything else is the server's own count.
+  await eventually(async () => {
+    const rows = await gate.ledger(0);
+    const sum = (source: string) => rows.filter((row) => row.source === source).reduce((total, row) => total + row.completionTokens, 0);
+    const cut = rows.filter((row) => row.outcome === 'client_closed');
+    expect(cut).toMatchObject([{ source: 'estimated', model, streamed: true }]);
+    const generated = fake.totals.completionTokens;
+    expect(sum('exact')).toBe(generated - (generated % fake.pieces.length));
+    expect(Math.abs(sum('estimated') - (generated % fake.pieces.length))).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('curl, as the article writes it', () => {
+  test('whole', async () => {
+    const body = JSON.stringify({ model, messages, stream: false });
+    const { out } = await run('curl', ['-s', '-XPOST', `${gate.url}/api/chat`, '-H', `x-api-key: ${secret}`, '--json', body]);
+    expect(JSON.parse(out)).toMatchObject({ message: { content: said }, done: true });
+  });
+  test('streamed, since that is what leaving "stream" out means', async () => {
+    const { out } = await run('curl', ['-sN', '-XPOST', `${gate.url}/api/chat`, '-H', `x-api-key: ${secret}`, '--json', JSON.stringify({ model, messages })]);
+    expect(out.trim().split('\n')).toHaveLength(13);
+  });
+  test('with a wrong key, in the words of the article', async () => {
+    const { out } = await run('curl', ['-s', '-w', '%{http_code}', `${gate.url}/api/tags`, '-H', 'x-api-key: constructor']);
+    expect(out).toMatch(/^\{"error":"Invalid API key",.*\}401$/);
+  });
+  test('with the key as the password of an address', async () => {
+    const { out } = await run('curl', ['-s', '-u', `anyone:${secret}`, `${gate.url}/api/version`]);
+    expect(out).toBe('{"version":"0.33.0"}');
+  });
+});
