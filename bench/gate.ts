@@ -26,17 +26,26 @@ export interface Stock {
   readonly used: number;
 }
 
-/** The gate with a store full of keys. The store is filled at the first launch and kept for the later ones. */
-export function seededGate(stock: Stock): (place: Place) => Promise<Launched> {
-  let seeded: { dataDir: string; keys: readonly string[] } | undefined;
-  const name = `sekisho, ${stock.stored} keys`;
+/** The gate with a store full of keys. A store of each size is filled once a run. */
+export function seededGate({ stored, used }: Stock): (place: Place) => Promise<Launched> {
   return (place) => {
     // Beside the directory of this launch, which goes when the launch is over.
-    const home = join(place.directory, '..', `${stock.stored}-${stock.used}-keys`);
-    seeded ??= seed(home, stock);
-    return openGate(name, { ...place, profileDirectory: undefined }, seeded.dataDir, seeded.keys);
+    const filled = stores.get(stored) ?? seed(join(place.directory, '..', `${stored}-keys`), stored);
+    stores.set(stored, filled);
+    const keys = filled.keys.filter((_, i) => i % (filled.keys.length / used) === 0);
+    return openGate(`sekisho with ${stored} keys`, { ...place, profileDirectory: undefined }, filled.dataDir, keys);
   };
 }
+
+interface FilledStore {
+  readonly dataDir: string;
+  /** Texts of keys that are in it, evenly spread. */
+  readonly keys: readonly string[];
+}
+
+const stores = new Map<number, FilledStore>();
+/** Of a larger store, this many keys are kept to be used: five times what the gate holds in memory. */
+const maxKeptKeys = 50_000;
 
 async function openGate(name: string, place: Place, dataDir: string, keys: readonly string[]): Promise<Launched> {
   const port = await freePort();
@@ -92,27 +101,28 @@ function countBooked(dataDir: string): number {
  * Fills a store with copies of a key that the command made: each has an id, a secret and a digest of its own, and
  * whatever other columns there are, as the real one has them.
  */
-function seed(home: string, { stored, used }: Stock): { dataDir: string; keys: readonly string[] } {
+function seed(home: string, stored: number): FilledStore {
   mkdirSync(home, { recursive: true });
   const dataDir = join(home, 'data');
+  const file = join(dataDir, 'sekisho.db');
   const { id, secret } = createKey(dataDir, home);
   const keys = [secret];
-  const database = new Database(join(dataDir, 'sekisho.db'));
-  // A store that is lost with the machine can be filled again.
-  database.pragma('synchronous = OFF');
+  const every = Math.max(1, stored / maxKeptKeys);
+  const database = new Database(file);
   database.pragma('cache_size = -524288');
   const template = database.prepare('select * from keys where id = ?').get(id) as Record<string, unknown>;
   const columns = Object.keys(template);
-  const insert = database.prepare(
-    `insert into keys (${columns.join(', ')}) values (${columns.map((column) => `@${column}`).join(', ')})`,
-  );
+  const values = columns.map((column) => `@${column}`);
+  const insert = database.prepare(`insert into keys (${columns.join(', ')}) values (${values.join(', ')})`);
   database.transaction(() => {
     for (let i = 1; i < stored; i++) {
       const fresh = generateKey();
       insert.run({ ...template, id: fresh.id, digest: fresh.digest, name: `bench ${i}` });
-      if (i % (stored / used) === 0) keys.push(fresh.text.reveal());
+      if (i % every === 0) keys.push(fresh.text.reveal());
     }
   })();
+  // To the disk now: else the gate's first sync would have to write out what the seeding left behind.
+  database.pragma('synchronous = FULL');
   database.pragma('wal_checkpoint(TRUNCATE)');
   database.close();
   return { dataDir, keys };

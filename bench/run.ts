@@ -81,7 +81,7 @@ function prepare(): void {
   execFileSync('sh', [join(directory, '../scripts/debian-packages.sh'), 'nginx=nginx', 'wrk'], { stdio: 'inherit' });
   if (!existsSync(join(peersDirectory, 'node_modules'))) {
     process.stderr.write('installing the peers, once\n');
-    execFileSync('npm', ['ci', '--ignore-scripts', '--prefix', peersDirectory], {
+    execFileSync('npm', ['ci', '--ignore-scripts', '--loglevel=error', '--prefix', peersDirectory], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
   }

@@ -1,7 +1,7 @@
 // Opens the embedded store: one SQLite file in DATA_DIR, write-ahead log, one connection for the process.
 // Refuses to start, with one sentence, on a file it cannot read, a schema newer than this program, or a data
 // directory that another gate is using.
-import { chmodSync, mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
@@ -18,8 +18,8 @@ export async function openSqlite(dataDir: string): Promise<RelationalStore> {
   const file = join(dataDir, 'sekisho.db');
   try {
     prepareDirectory(dataDir);
+    makePrivate(file);
     const database = new Database(file);
-    chmodSync(file, 0o600);
     database.pragma('journal_mode = WAL');
     // NORMAL keeps every commit over a kill of this process; only a power cut can lose the last ones. The ledger's
     // journal has the same promise.
@@ -43,7 +43,9 @@ export async function openSqlite(dataDir: string): Promise<RelationalStore> {
  */
 export function lockDirectory(dataDir: string): () => void {
   prepareDirectory(dataDir);
-  const lock = new Database(join(dataDir, 'gate.lock'), { timeout: 0 });
+  const file = join(dataDir, 'gate.lock');
+  makePrivate(file);
+  const lock = new Database(file, { timeout: 0 });
   try {
     lock.pragma('journal_mode = DELETE');
     lock.exec('begin exclusive');
@@ -95,6 +97,11 @@ function usageAppender(database: Database.Database): (rows: readonly Tables['usa
   return database.transaction((rows: readonly Tables['usage'][]) => {
     for (const row of rows) insert.run(columns.map((column) => row[column]));
   });
+}
+
+/** Makes the file for its owner alone before SQLite does; the files beside it (-wal, -shm) take over its mode. */
+function makePrivate(file: string): void {
+  closeSync(openSync(file, 'a', 0o600));
 }
 
 async function migrate(db: Kysely<Tables>): Promise<void> {

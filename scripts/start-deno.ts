@@ -1,0 +1,30 @@
+// Starts the gate on Deno with permission for nothing more than its settings name: the address it listens on, its model
+// servers, its data directory, and the one native module. `--print` shows the command instead of running it.
+import { spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { loadConfig } from '../src/config.ts';
+
+const config = loadConfig(process.env);
+const root = join(import.meta.dirname, '..');
+const hosts = [config.host, ...config.upstream.map((address) => new URL(address).host)];
+const files = [config.dataDir, ...(config.apiKeysFile === '' ? [] : [config.apiKeysFile]), dirname(process.env['SEKISHO_CONFIG'] ?? './sekisho.yaml')];
+const flags = [
+  '--no-prompt',
+  '--node-modules-dir=manual',
+  `--allow-net=${[...new Set(hosts)].join(',')}`,
+  `--allow-read=${[root, ...new Set(files)].join(',')}`,
+  `--allow-write=${config.dataDir}`,
+  // Unknown SEKISHO_ settings are looked for, so the whole environment is read.
+  '--allow-env',
+  `--allow-ffi=${join(root, 'node_modules/better-sqlite3')}`,
+  // The logger asks for the host name; the SQLite module finds out which C library this machine has from a report.
+  '--allow-sys=hostname,cpus,networkInterfaces',
+];
+const words = ['run', ...flags, join(root, 'src/main.ts')];
+if (process.argv.includes('--print')) process.stdout.write(`deno ${words.join(' ')}\n`);
+else {
+  const deno = spawn(join(root, 'node_modules/.bin/deno'), words, { stdio: 'inherit' });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => deno.kill(signal));
+  deno.on('exit', (code) => process.exit(code ?? 1));
+}

@@ -1,0 +1,280 @@
+// The gate as a process: how it starts, what it says when it cannot, how it stops, and what survives a kill.
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, post, RawClient, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterAll(() => fake.close());
+
+const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] };
+/** Says one piece and then nothing more. */
+function stall(): void {
+  fake.next(async (_, answer) => {
+    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+    await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+  });
+}
+const main = [process.execPath, 'src/main.ts'] as const;
+const refuseToStart = (environment: Record<string, string>) => run(main[0], [main[1]], { DATA_DIR: temporaryDirectory(), PORT: '0', ...environment });
+
+describe('starting', () => {
+  test('without a model server: it says so, lives, is not ready, answers 502, and notices when one comes', async () => {
+    const later = await startFakeOllama();
+    const { port } = later;
+    await later.close();
+    const gate = await spawnGate({ UPSTREAM: `http://127.0.0.1:${port}`, PROBE_SECONDS: '0.1' });
+    await eventually(() => expect(gate.output()).toMatch(/no model server answers there; the gate keeps trying/));
+    expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
+    expect((await fetch(`${gate.url}/readyz`)).status).toBe(503);
+    const { secret } = await gate.key();
+    const response = await post(`${gate.url}/api/chat`, secret, chat);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([502, '5']);
+    expect(await response.json()).toMatchObject({ code: 'upstream_unreachable' });
+    expect(await gate.ledger(1)).toMatchObject([{ outcome: 'failed', source: 'none', promptTokens: 0 }]);
+    const come = await new FakeOllama().listen(port);
+    await eventually(async () => expect((await fetch(`${gate.url}/readyz`)).status).toBe(200));
+    expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(0);
+    await come.close();
+  });
+  test('two servers: a call goes to the one that answers', async () => {
+    const gate = await spawnGate({ UPSTREAM: `http://127.0.0.1:1,${fake.url}` });
+    const { secret } = await gate.key();
+    for (let i = 0; i < 5; i++) expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);
+    expect((await fetch(`${gate.url}/readyz`)).status).toBe(200);
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(0);
+  });
+  test('the data directory is for its owner alone', async () => {
+    const dataDir = join(temporaryDirectory(), 'deep', 'data');
+    const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+    expect(statSync(dataDir).mode & 0o777).toBe(0o700);
+    for (const name of readdirSync(dataDir)) expect(statSync(join(dataDir, name)).mode & 0o077).toBe(0);
+    gate.process.kill('SIGTERM');
+    await gate.ended;
+  });
+  test('a taken port, a second gate, a broken database: one sentence that says what to do', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const port = String((taken.address() as { port: number }).port);
+    expect(await refuseToStart({ PORT: port })).toMatchObject({ code: 1, err: expect.stringMatching(/^Port \d+ on 127\.0\.0\.1 is taken\. .*set PORT.*\n$/) });
+    taken.close();
+
+    const gate = await spawnGate({ UPSTREAM: fake.url });
+    expect(await refuseToStart({ DATA_DIR: gate.dataDir })).toMatchObject({ code: 1, err: expect.stringMatching(/^Another gate is already using .*\n$/) });
+    gate.process.kill('SIGTERM');
+    await gate.ended;
+
+    const broken = temporaryDirectory();
+    writeFileSync(join(broken, 'sekisho.db'), 'this is not a database, and it is long enough to be looked at as one');
+    expect(await refuseToStart({ DATA_DIR: broken })).toMatchObject({ code: 1, err: expect.stringMatching(/damaged or not a database.*\n$/) });
+    expect(readFileSync(join(broken, 'sekisho.db'), 'utf8')).toMatch(/^this is not/);
+
+    const blocked = temporaryDirectory();
+    mkdirSync(join(blocked, 'sekisho.db'));
+    expect(await refuseToStart({ DATA_DIR: blocked })).toMatchObject({ code: 1, err: expect.stringMatching(/cannot be opened.*\n$/) });
+    writeFileSync(join(blocked, 'file'), '');
+    expect(await refuseToStart({ DATA_DIR: join(blocked, 'file') })).toMatchObject({ code: 1, err: expect.stringMatching(/cannot be used.*\n$/) });
+  });
+  test('wrong settings are all listed at once', async () => {
+    const file = join(temporaryDirectory(), 'sekisho.yaml');
+    writeFileSync(file, 'port: 70000\ncors_origin: "*"\nupstream: ftp://x\n');
+    const { code, err } = await refuseToStart({ SEKISHO_CONFIG: file, PORT: '70000', DRAIN_SECONDS: 'soon', SEKISHO_NONSENSE: '1', TRUSTED_PROXIES: '10.0.0.0/99', CORS_ORIGINS: 'example.org', API_KEYS: 'changeme', LOG_LEVEL: 'loud' });
+    expect(code).toBe(1);
+    for (const fault of ['PORT', 'cors_origin ', 'did you mean cors_origins', 'upstream in', 'DRAIN_SECONDS', 'SEKISHO_NONSENSE', 'TRUSTED_PROXIES', 'CORS_ORIGINS', 'sample', 'LOG_LEVEL']) expect(err).toContain(fault);
+    expect(err).not.toMatch(/\n\s+at /);
+  });
+  test('`sekisho config` prints what is in force and no secret', async () => {
+    const { out } = await sekisho(['config', '--json'], { API_KEYS: 'a-static-key-of-the-operator', DRAIN_SECONDS: '7', SEKISHO_PORT: '4000' });
+    expect(JSON.parse(out)).toMatchObject({ drain_seconds: 7, port: 4000, api_keys: ['[secret]'] });
+  });
+});
+
+describe('stopping', () => {
+  test('idle connections and connections that never said a word do not hold it', async () => {
+    const gate = await spawnGate({ UPSTREAM: fake.url });
+    const silent = new RawClient(Number(new URL(gate.url).port));
+    await once(silent.socket, 'connect');
+    await fetch(`${gate.url}/healthz`);
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(0);
+  });
+  test('a running stream may finish, nobody new comes in, and every record is there', async () => {
+    const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '10' });
+    const { secret } = await gate.key();
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    fake.next(async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+      await held;
+      await answer.chunk('{"done":true,"prompt_eval_count":3,"eval_count":1}\n');
+      answer.end();
+    });
+    // A second connection, kept alive from before the signal.
+    const kept = new RawClient(Number(new URL(gate.url).port));
+    const response = await post(`${gate.url}/api/chat`, secret, chat);
+    const reader = response.body!.getReader();
+    await reader.read();
+    kept.write(`GET /api/version HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n\r\nGET /api/`);
+    await kept.until('"version"');
+    gate.process.kill('SIGTERM');
+    await eventually(() => expect(gate.output()).toContain('stopping'));
+    kept.write(`version HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n\r\n`);
+    await eventually(() => expect(kept.text + (kept.socket.destroyed ? 'draining' : '')).toContain('draining'));
+    await expect(fetch(`${gate.url}/healthz`)).rejects.toThrow();
+    release();
+    expect(new TextDecoder().decode((await reader.read()).value)).toContain('"done":true');
+    expect((await reader.read()).done).toBe(true);
+    expect(await gate.ended).toBe(0);
+    expect((await gate.ledger(2)).find((row) => row.operation === 'chat')).toMatchObject({ outcome: 'completed', completionTokens: 1 });
+  });
+  test('what still runs after DRAIN_SECONDS gets the last frame of its dialect, and exit is 0', async () => {
+    const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '0.2' });
+    const { secret } = await gate.key();
+    stall();
+    const response = await post(`${gate.url}/api/chat`, secret, chat);
+    const reader = response.body!.getReader();
+    await reader.read();
+    gate.process.kill('SIGTERM');
+    expect(JSON.parse(new TextDecoder().decode((await reader.read()).value))).toMatchObject({ code: 'draining' });
+    await expect(reader.read()).rejects.toThrow();
+    expect(await gate.ended).toBe(0);
+    expect(await gate.ledger(1)).toMatchObject([{ outcome: 'ended', code: 'draining', source: 'estimated', completionTokens: 1 }]);
+  });
+  test('a second signal ends it at once', async () => {
+    const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '60' });
+    const { secret } = await gate.key();
+    stall();
+    await (await post(`${gate.url}/api/chat`, secret, chat)).body!.getReader().read();
+    gate.process.kill('SIGTERM');
+    await eventually(() => expect(gate.output()).toContain('stopping'));
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(1);
+  });
+});
+
+describe('kill -9', () => {
+  test('loses no record: finished ones are there once, the running one is there as interrupted', async () => {
+    const dataDir = temporaryDirectory();
+    let gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+    const { secret } = await gate.key();
+    for (let round = 0; round < 3; round++) {
+      stall();
+      const running = await post(`${gate.url}/api/chat`, secret, chat);
+      const reader = running.body!.getReader();
+      await reader.read();
+      const answers = await Promise.all(Array.from({ length: 40 }, () => post(`${gate.url}/api/chat`, secret, { ...chat, stream: false }).then((response) => response.text())));
+      expect(answers.every((answer) => answer.includes('"done":true'))).toBe(true);
+      // At once: the last answers cannot have reached the database by the ordinary way.
+      gate.process.kill('SIGKILL');
+      expect(await gate.ended).toBe('SIGKILL');
+      await reader.cancel().catch(() => undefined);
+      gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+    }
+    const rows = await gate.ledger(123);
+    expect(rows).toHaveLength(123);
+    expect(new Set(rows.map((row) => row.id)).size).toBe(123);
+    expect(rows.filter((row) => row.outcome === 'completed' && row.source === 'exact')).toHaveLength(120);
+    expect(rows.filter((row) => row.outcome === 'interrupted')).toMatchObject(Array.from({ length: 3 }, () => ({ operation: 'chat', model: 'gemma3:270m' })));
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(0);
+    expect(readdirSync(join(dataDir, 'journal'))).toEqual([]);
+  });
+});
+
+describe('a planted prompt and a planted key', () => {
+  test('are in no log line, no page of the database, no journal and no error body', async () => {
+    const canary = 'CANARY-prompt-7f3a';
+    const dataDir = temporaryDirectory();
+    const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, LOG_LEVEL: 'trace', API_KEYS: 'CANARY-static-key-of-the-operator' });
+    const { secret } = await gate.key({ allowPath: true });
+    const { secret: narrow } = await gate.key({ models: ['llama3'], scopes: ['inference'] });
+    const said = { model: 'gemma3:270m', messages: [{ role: 'user', content: canary }], prompt: canary, input: canary, max_tokens: 5 };
+    const bodies: string[] = [];
+    const send = async (path: string, key: string, body: unknown): Promise<void> => {
+      const response = await post(gate.url + path, key, body).catch(() => undefined);
+      const text = await response?.text().catch(() => '');
+      if (response && response.status >= 400) bodies.push(text ?? '');
+    };
+    for (const path of ['/api/chat', '/api/generate', '/api/embed', '/v1/chat/completions', '/v1/responses', '/v1/messages', '/v1/completions']) {
+      await send(path, secret, said);
+      await send(path, narrow, said);
+      await send(path, 'CANARY-static-key-of-the-operator', said);
+      await send(path, `${secret}x`, said);
+      await send(path, secret, `{"${canary}":1,"${canary}":2}`);
+      await send(path, secret, `{"model":"gemma3:270m","messages":"${canary}`);
+      await send(path, secret, { ...said, model: 'missing' });
+      fake.next((_, answer) => answer.reset());
+      await send(path, secret, said);
+      fake.next((_, answer) => answer.raw(`rubbish ${canary}\r\n\r\n`));
+      await send(path, secret, said);
+      await send(`/k/${secret}${path}`, '', said);
+      await send(`${path}?key=${secret}`, secret, said);
+      await send(`//k/${secret}${path}`, secret, said);
+      await send(`/K/${secret}${path}`, secret, said);
+      await send(`/%6b/${secret}${path}`, secret, said);
+    }
+    stall();
+    void post(`${gate.url}/api/chat`, secret, said).catch(() => undefined);
+    await fake.arrival(() => true);
+    gate.process.kill('SIGKILL');
+    await gate.ended;
+    const second = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, LOG_LEVEL: 'trace' });
+    second.process.kill('SIGTERM');
+    await second.ended;
+
+    const places = [gate.output(), second.output(), ...bodies];
+    const walk = (directory: string): void => {
+      for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true })) {
+        if (entry.isFile()) places.push(readFileSync(join(entry.parentPath, entry.name), 'latin1'));
+      }
+    };
+    walk(dataDir);
+    expect(places.join('').length).toBeGreaterThan(20_000);
+    expect(bodies.length).toBeGreaterThan(50);
+    for (const place of places) {
+      expect(place).not.toContain('CANARY');
+      for (const key of [secret, narrow]) {
+        expect(place).not.toContain(key);
+        expect(place).not.toContain(key.slice(21));
+      }
+    }
+  });
+});
+
+test('the same sources answer on Deno, with permission for nothing more than they need', async () => {
+  const gate = await spawnGate({ UPSTREAM: fake.url }, [process.execPath, 'scripts/start-deno.ts']);
+  const { out } = await run(process.execPath, ['scripts/start-deno.ts', '--print'], { UPSTREAM: fake.url, DATA_DIR: gate.dataDir });
+  expect(out).toMatch(/--allow-net=127\.0\.0\.1,127\.0\.0\.1:\d+ /);
+  expect(out).not.toMatch(/--allow-(all|run|import)|--allow-(net|read|write|ffi|sys) | -A /);
+  const { secret } = await gate.key();
+  const whole = await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false });
+  expect(await whole.json()).toMatchObject({ done: true, message: { content: fake.pieces.join('') } });
+  const streamed = await (await post(`${gate.url}/v1/chat/completions`, secret, { ...chat, stream: true })).text();
+  expect(streamed).toMatch(/data: \[DONE\]\n\n$/);
+  expect(streamed).not.toContain('"usage"');
+  expect((await fetch(`${gate.url}/api/tags`)).status).toBe(401);
+
+  stall();
+  const arrival = fake.arrival();
+  const client = new RawClient(Number(new URL(gate.url).port));
+  const body = JSON.stringify(chat);
+  client.write(`POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  await client.until('"done":false');
+  const request = await arrival;
+  client.socket.destroy();
+  await request.aborted;
+
+  gate.process.kill('SIGTERM');
+  expect(await gate.ended).toBe(0);
+  expect((await gate.ledger(3)).map((row) => [row.outcome, row.source])).toEqual([['completed', 'exact'], ['completed', 'exact'], ['client_closed', 'estimated']]);
+});
