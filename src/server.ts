@@ -104,8 +104,13 @@ function openShell(health: Health): express.Express {
 /** What Node's parser refused. Where an answer has begun on this socket, a second one must not be written into it. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   const begun = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent === true;
-  if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
+    return;
+  }
+  if (begun) {
+    // What was said already may still be on its way; it goes out, and the cut end tells the rest.
+    (socket as Socket).destroySoon();
     return;
   }
   const status =
