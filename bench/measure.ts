@@ -43,8 +43,7 @@ export async function measure(subject: Subject, place: Place, durations: Duratio
   mkdirSync(place.directory, { recursive: true });
   const launched = await subject.launch(place);
   try {
-    const figures = await measureLaunched(subject, launched, place, durations);
-    return figures;
+    return await measureLaunched(subject, launched, place, durations);
   } finally {
     rmSync(place.directory, { recursive: true, force: true });
   }

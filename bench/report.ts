@@ -2,11 +2,11 @@
 // rounds; every ratio is taken within the run, since figures of two runs or two machines say nothing about each other.
 import type { Figures } from './measure.ts';
 
-export type Medians = { readonly [Name in keyof Figures]: Figures[Name] };
+/** Stands where a figure cannot be known. */
+const none = '–';
 
-const notes = { none: '–' };
-
-export function medians(rounds: readonly Figures[]): Medians[] {
+/** One line of figures for each subject, in the order in which they first appear. */
+export function medians(rounds: readonly Figures[]): Figures[] {
   const names = [...new Set(rounds.map((round) => round.subject))];
   return names.map((subject) => {
     const own = rounds.filter((round) => round.subject === subject);
@@ -15,7 +15,7 @@ export function medians(rounds: readonly Figures[]): Medians[] {
       const values = own.map((round) => round[name as keyof Figures]).filter((each) => typeof each === 'number');
       return [name, values.length > 0 ? median(values) : value];
     });
-    return Object.fromEntries(merged) as Medians;
+    return Object.fromEntries(merged) as Figures;
   });
 }
 
@@ -26,11 +26,11 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
-type Column = readonly [title: string, cell: (row: Medians) => string];
+type Column = readonly [title: string, cell: (row: Figures) => string];
 
 /** One markdown table. `×nginx` and `×article` stand to the right of the figure they compare. */
-export function table(rows: readonly Medians[]): string {
-  const named = (name: string): Medians | undefined => rows.find((row) => row.subject === name);
+export function table(rows: readonly Figures[]): string {
+  const named = (name: string): Figures | undefined => rows.find((row) => row.subject === name);
   const [direct, nginx, article] = ['direct', 'nginx', 'article'].map(named);
   const ratios = (figure: 'requestsPerS' | 'cpuUsPerRequest' | 'cpuUsPerChunk'): Column[] => [
     ['× nginx', (row) => ratio(row[figure], nginx?.[figure])],
@@ -63,11 +63,11 @@ function padded(cell: string, width: number, left: boolean): string {
 }
 
 function decimals(value: number | null, digits: number): string {
-  return value === null ? notes.none : value.toFixed(digits);
+  return value === null ? none : value.toFixed(digits);
 }
 
 function ratio(value: number | null, base: number | null | undefined): string {
-  return value === null || base === null || base === undefined ? notes.none : (value / base).toFixed(2);
+  return value === null || base === null || base === undefined ? none : (value / base).toFixed(2);
 }
 
 function added(value: number | null, base: number | null | undefined): number | null {
