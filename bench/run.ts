@@ -124,8 +124,9 @@ function report(rounds: readonly Figures[]): void {
       `Others used ${Math.round((foreignShare ?? 0) * 100)} % of the core of ${subject}: its figures are doubtful.\n`,
     );
   }
-  // The committed file holds whole runs only.
-  const file = options.partial ? join(workDirectory, 'latest.json') : join(directory, 'results/latest.json');
+  // The committed file holds whole and undisturbed runs only.
+  const publish = !options.partial && disturbed.length === 0;
+  const file = publish ? join(directory, 'results/latest.json') : join(workDirectory, 'latest.json');
   mkdirSync(join(file, '..'), { recursive: true });
   const { quick: isQuick, profile, rounds: count } = options;
   writeFileSync(

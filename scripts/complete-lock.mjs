@@ -14,12 +14,20 @@ for (const entry of Object.values(packages)) {
     if (packages[path]) continue;
     const words = name.split(/[/@_-]/);
     const os = systems.filter((system) => words.includes(system));
-    const cpu = processors.filter((processor) => words.some((word) => word === processor || (processor === 'arm' && /^arm(v7|eabi|hf)?$/.test(word))));
+    const cpu = processors.filter((processor) =>
+      words.some((word) => word === processor || (processor === 'arm' && /^arm(v7|eabi|hf)?$/.test(word))),
+    );
     if (os.length === 0) throw new Error(`${name} names no platform`);
-    packages[path] = { version, ...(cpu.length > 0 ? { cpu } : {}), ...(entry.dev ? { dev: true } : {}), optional: true, os };
+    packages[path] = {
+      version,
+      ...(cpu.length > 0 ? { cpu } : {}),
+      ...(entry.dev ? { dev: true } : {}),
+      optional: true,
+      os,
+    };
     added++;
   }
 }
-lock.packages = Object.fromEntries(Object.entries(packages).sort(([a], [b]) => (a < b ? -1 : 1)));
+lock.packages = Object.fromEntries(Object.entries(packages).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 writeFileSync('package-lock.json', `${JSON.stringify(lock, undefined, 2)}\n`);
 process.stdout.write(`${added} packages of other platforms added\n`);

@@ -8,7 +8,11 @@ import { loadConfig } from '../src/config.ts';
 const config = loadConfig(process.env);
 const root = join(import.meta.dirname, '..');
 const hosts = [config.host, ...config.upstream.map((address) => new URL(address).host)];
-const files = [config.dataDir, ...(config.apiKeysFile === '' ? [] : [config.apiKeysFile]), dirname(process.env['SEKISHO_CONFIG'] ?? './sekisho.yaml')];
+const files = [
+  config.dataDir,
+  ...(config.apiKeysFile === '' ? [] : [config.apiKeysFile]),
+  dirname(process.env['SEKISHO_CONFIG'] ?? './sekisho.yaml'),
+];
 const flags = [
   '--no-prompt',
   '--node-modules-dir=manual',

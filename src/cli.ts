@@ -4,14 +4,26 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Command, InvalidArgumentError } from 'commander';
-import { describeConfig, settings } from './config.ts';
+import { describeConfig } from './config.ts';
 import { scopeMeanings } from './domain/scope.ts';
 import { readSettings, runGate } from './main.ts';
-import { type CreatedKey, createKey, KeyFault, type NewKey, requireKey, revokeKey, rotateKey, showKey } from './management/keys.ts';
+import {
+  type CreatedKey,
+  createKey,
+  KeyFault,
+  type NewKey,
+  requireKey,
+  revokeKey,
+  rotateKey,
+  showKey,
+} from './management/keys.ts';
+import { settings } from './settings.ts';
 import type { Store } from './store/ports.ts';
 import { openSqlite, StoreUnusable } from './store/sqlite.ts';
 
-const program = new Command('sekisho').description('The gate in front of Ollama and other model servers.').showHelpAfterError();
+const program = new Command('sekisho')
+  .description('The gate in front of Ollama and other model servers.')
+  .showHelpAfterError();
 
 program.command('serve').description('open the gate').action(runGate);
 
@@ -22,7 +34,9 @@ program
   .action((options: { json?: boolean }) => {
     const shown = describeConfig(readSettings());
     if (options.json === true) print(JSON.stringify(shown));
-    else for (const { name, unit } of Object.values(settings)) print(`${name}: ${JSON.stringify(shown[name])}${unit ? `  # ${unit}` : ''}`);
+    else
+      for (const { name, unit } of Object.values(settings))
+        print(`${name}: ${JSON.stringify(shown[name])}${unit ? `  # ${unit}` : ''}`);
   });
 
 const key = program.command('key').description('make, list, rotate and revoke API keys');
@@ -64,14 +78,18 @@ key
   .argument('<id>')
   .description('everything about a key but its secret')
   .option('--json', 'one JSON object')
-  .action((id: string, options: { json?: boolean }) => withStore(async (store) => printObject(showKey(await requireKey(store, id)), options.json)));
+  .action((id: string, options: { json?: boolean }) =>
+    withStore(async (store) => printObject(showKey(await requireKey(store, id)), options.json)),
+  );
 
 key
   .command('revoke')
   .argument('<id>')
   .description('end a key now, and whatever it is running')
   .option('--json', 'one JSON object')
-  .action((id: string, options: { json?: boolean }) => withStore(async (store) => printObject(showKey(await revokeKey(store, id, Date.now())), options.json)));
+  .action((id: string, options: { json?: boolean }) =>
+    withStore(async (store) => printObject(showKey(await revokeKey(store, id, Date.now())), options.json)),
+  );
 
 key
   .command('rotate')
@@ -90,9 +108,24 @@ program
   .option('--json', 'one JSON array')
   .action((options: { limit: number; json?: boolean }) =>
     withStore(async (store) => {
-      const rows = (await store.listUsage(options.limit)).map((row) => ({ ...row, at: new Date(row.at).toISOString() }));
+      const rows = (await store.listUsage(options.limit)).map((row) => ({
+        ...row,
+        at: new Date(row.at).toISOString(),
+      }));
       if (options.json === true) print(JSON.stringify(rows));
-      else printTable(rows, ['at', 'keyId', 'operation', 'model', 'outcome', 'status', 'promptTokens', 'completionTokens', 'source', 'durationMs']);
+      else
+        printTable(rows, [
+          'at',
+          'keyId',
+          'operation',
+          'model',
+          'outcome',
+          'status',
+          'promptTokens',
+          'completionTokens',
+          'source',
+          'durationMs',
+        ]);
     }),
   );
 
@@ -120,16 +153,25 @@ function printObject(object: Record<string, unknown>, json: boolean | undefined)
 }
 
 function printTable(rows: readonly object[], columns: readonly string[]): void {
-  const cells = [columns, ...rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column])))];
+  const cells = [
+    columns,
+    ...rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column]))),
+  ];
   const widths = columns.map((_, i) => Math.max(...cells.map((line) => (line[i] as string).length)));
-  for (const line of cells) print(line.map((text, i) => text.padEnd(widths[i] as number)).join('  ').trimEnd());
+  for (const line of cells)
+    print(
+      line
+        .map((text, i) => text.padEnd(widths[i] as number))
+        .join('  ')
+        .trimEnd(),
+    );
 }
 
 /** A value for a terminal: control characters, which a name may hold, must not reach it. */
 function cell(value: unknown): string {
-  const text = value === null || value === undefined ? '-' : Array.isArray(value) ? value.join(',') || '-' : String(value);
+  const text = typeof value === 'string' ? value : Array.isArray(value) ? value.join(',') : JSON.stringify(value ?? '');
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+  return (text === '' || text === '""' ? '-' : text).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }
 
 function print(line: string): void {
@@ -137,7 +179,10 @@ function print(line: string): void {
 }
 
 function words(text: string): string[] {
-  return text.split(',').map((word) => word.trim()).filter((word) => word !== '');
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
 }
 
 const unitMs: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
@@ -153,7 +198,8 @@ function duration(text: string): number {
 function moment(text: string): number {
   if (/^\d{1,6}[smhdw]$/.test(text)) return Date.now() + duration(text);
   const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at)) throw new InvalidArgumentError('Write a date such as 2027-01-31, or a time from now such as 30d.');
+  if (Number.isNaN(at))
+    throw new InvalidArgumentError('Write a date such as 2027-01-31, or a time from now such as 30d.');
   return at;
 }
 

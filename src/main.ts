@@ -3,14 +3,15 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
-import { ConfigFaults, loadConfig, staticDigests, type Config } from './config.ts';
+import { type Config, ConfigFaults, loadConfig, staticDigests } from './config.ts';
 import { AddressBlocks } from './domain/address.ts';
+import { accessLog } from './gateway/access-log.ts';
 import { corsPolicy } from './gateway/cors.ts';
 import { KeyRing } from './gateway/key-ring.ts';
 import type { Gate } from './gateway/pipeline.ts';
 import { ReplayGuard } from './gateway/replay.ts';
 import { Running } from './gateway/running.ts';
-import { describeCause, exchangeLogger, type Log, openLog } from './observe/log.ts';
+import { describeCause, type Log, openLog } from './observe/log.ts';
 import { openServer, stopListening } from './server.ts';
 import { Ledger } from './store/ledger.ts';
 import type { Store } from './store/ports.ts';
@@ -25,7 +26,9 @@ export async function serve(config: Config, log: Log): Promise<{ url: string; st
   const unlock = lockDirectory(config.dataDir);
   const store = await openSqlite(config.dataDir);
   const nowMs = (): number => performance.now();
-  const ledger = await Ledger.start(store, config.dataDir, (error) => log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'));
+  const ledger = await Ledger.start(store, config.dataDir, (error) =>
+    log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
+  );
   const operator = await store.ensureAccount('operator', Date.now());
   const ring = new KeyRing(store, staticDigests(config), operator);
   const running = new Running();
@@ -58,10 +61,10 @@ export async function serve(config: Config, log: Log): Promise<{ url: string; st
     signatureSkewMs: skewMs,
     ring,
     replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
-    ledger,
+    journal: ledger,
     pool,
     running,
-    recorder: { end: (record) => ledger.end(record), log: exchangeLogger(log, nowMs), nowMs },
+    recorder: { end: (record) => ledger.end(record), log: accessLog(log, nowMs), nowMs },
     now: () => Date.now(),
     draining: false,
   };
@@ -77,7 +80,8 @@ export async function serve(config: Config, log: Log): Promise<{ url: string; st
   void pool.start();
 
   const { port } = server.address() as AddressInfo;
-  const shownHost = config.host === '127.0.0.1' || config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
+  const shownHost =
+    config.host === '127.0.0.1' || config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
   return {
     url: `http://${shownHost.includes(':') ? `[${shownHost}]` : shownHost}:${port}`,
     stop: async () => {

@@ -88,12 +88,18 @@ function openShell(health: Health): express.Express {
     response.set({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
     next();
   });
-  app.get('/healthz', (_request, response) => void response.status(health.live() ? 200 : 503).json({ live: health.live() }));
+  app.get(
+    '/healthz',
+    (_request, response) => void response.status(health.live() ? 200 : 503).json({ live: health.live() }),
+  );
   app.get('/readyz', async (_request, response) => {
     const parts = await health.ready();
     response.status(Object.values(parts).every(Boolean) ? 200 : 503).json(parts);
   });
-  app.use((_request, response) => void response.status(405).set('allow', 'GET, HEAD').json({ error: 'This route does not answer that method.' }));
+  app.use(
+    (_request, response) =>
+      void response.status(405).set('allow', 'GET, HEAD').json({ error: 'This route does not answer that method.' }),
+  );
   app.use((_error: unknown, _request: express.Request, response: express.Response, _next: express.NextFunction) => {
     if (!response.headersSent) response.status(500).json({ error: 'Something went wrong inside the gate.' });
     else response.destroy();
@@ -114,7 +120,13 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
     return;
   }
   const status =
-    error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW' ? 413 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 431
+      : error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW'
+        ? 413
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? 408
+          : 400;
   answerRaw(socket, status);
 }
 

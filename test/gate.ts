@@ -36,7 +36,14 @@ export interface TestGate {
 export async function openGate(upstream: string, environment: Record<string, string> = {}): Promise<TestGate> {
   const dataDir = temporaryDirectory();
   const logFile = join(dataDir, 'test.log');
-  const config = loadConfig({ PORT: '0', UPSTREAM: upstream, DATA_DIR: dataDir, DRAIN_SECONDS: '1', PROBE_SECONDS: '0.2', ...environment });
+  const config = loadConfig({
+    PORT: '0',
+    UPSTREAM: upstream,
+    DATA_DIR: dataDir,
+    DRAIN_SECONDS: '1',
+    PROBE_SECONDS: '0.2',
+    ...environment,
+  });
   const log = openLog('debug', 'json', logFile);
   const gate = await serve(config, log);
   return {
@@ -63,13 +70,14 @@ function describe(url: string, dataDir: string): Pick<TestGate, 'url' | 'port' |
       await store.close();
       return { id: key.id, secret: secret?.reveal() ?? '' };
     },
-    ledger: (rows) => eventually(async () => {
-      const store = await openSqlite(dataDir);
-      const found = await store.listUsage(100_000);
-      await store.close();
-      if (found.length < rows) throw new Error(`the ledger has ${found.length} rows, not ${rows}`);
-      return found.reverse();
-    }),
+    ledger: (rows) =>
+      eventually(async () => {
+        const store = await openSqlite(dataDir);
+        const found = await store.listUsage(100_000);
+        await store.close();
+        if (found.length < rows) throw new Error(`the ledger has ${found.length} rows, not ${rows}`);
+        return found.toReversed();
+      }),
   };
 }
 
@@ -85,14 +93,29 @@ export interface GateProcess {
 }
 
 /** The gate as `npm start` runs it; `command` replaces the runtime. Resolves when it listens. */
-export async function spawnGate(environment: Record<string, string>, command: readonly string[] = [process.execPath, 'src/main.ts']): Promise<GateProcess> {
+export async function spawnGate(
+  environment: Record<string, string>,
+  command: readonly string[] = [process.execPath, 'src/main.ts'],
+): Promise<GateProcess> {
   const dataDir = environment['DATA_DIR'] ?? temporaryDirectory();
   const [program = '', ...words] = command;
   const child = spawn(program, words, {
     cwd: root,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: '0', LOG_LEVEL: 'debug', LOG_FORMAT: 'json', DATA_DIR: dataDir, ...environment },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      PORT: '0',
+      LOG_LEVEL: 'debug',
+      LOG_FORMAT: 'json',
+      DATA_DIR: dataDir,
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // A test that fails must not leave its gate behind.
+  const kill = (): boolean => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   let output = '';
   child.stdout.on('data', (text: Buffer) => (output += text.toString()));
   child.stderr.on('data', (text: Buffer) => (output += text.toString()));
@@ -109,12 +132,23 @@ export async function spawnGate(environment: Record<string, string>, command: re
 }
 
 /** Runs the `sekisho` command. */
-export async function sekisho(words: readonly string[], environment: Record<string, string>): Promise<{ code: number; out: string; err: string }> {
+export async function sekisho(
+  words: readonly string[],
+  environment: Record<string, string>,
+): Promise<{ code: number; out: string; err: string }> {
   return run(process.execPath, ['src/cli.ts', ...words], environment);
 }
 
-export async function run(program: string, words: readonly string[], environment: Record<string, string> = {}): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(program, words, { cwd: root, env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+export async function run(
+  program: string,
+  words: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(program, words, {
+    cwd: root,
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let out = '';
   let err = '';
   child.stdout.on('data', (text: Buffer) => (out += text.toString()));
@@ -168,11 +202,15 @@ export class RawClient {
 }
 
 /** A JSON POST. */
-export function post(url: string, secret: string, body: unknown, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
+export function post(
+  url: string,
+  secret: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   return fetch(url, {
     method: 'POST',
-    ...init,
-    headers: { 'content-type': 'application/json', 'x-api-key': secret, ...init.headers },
+    headers: { 'content-type': 'application/json', 'x-api-key': secret, ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
 }

@@ -10,9 +10,12 @@ test('an IPv4 rule also holds for the IPv4-mapped form', () => {
   expect(blocks('192.0.2.7').contains('192.0.2.7')).toBe(true);
 });
 
-test.each(['10.0.0.0/33', '10.0.0/8', 'x', '', '10.0.0.0/8/8', '::/129', '10.0.0.0/-1', '10.0.0.0/ 8'])('%j is refused', (text) => {
-  expect(() => blocks(text)).toThrow(/not an address block/);
-});
+test.each(['10.0.0.0/33', '10.0.0/8', 'x', '', '10.0.0.0/8/8', '::/129', '10.0.0.0/-1', '10.0.0.0/ 8'])(
+  '%j is refused',
+  (text) => {
+    expect(() => blocks(text)).toThrow(/not an address block/);
+  },
+);
 
 test('X-Forwarded-For is walked from the right, through trusted proxies only', () => {
   const trusted = blocks('10.0.0.0/8');

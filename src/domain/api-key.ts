@@ -73,7 +73,10 @@ const sshHead = Buffer.from('0000000b7373682d6564323535313900000020', 'hex');
  * Anything but canonical base64 of exactly that shape is refused, so that one key has one spelling.
  */
 export function readSshPublicKey(text: string): Buffer | undefined {
-  const encoded = text.trim().replace(/^ssh-ed25519\s+/, '').split(/\s/)[0] as string;
+  const encoded = text
+    .trim()
+    .replace(/^ssh-ed25519\s+/, '')
+    .split(/\s/)[0] as string;
   const wire = Buffer.from(encoded, 'base64');
   if (wire.length !== sshHead.length + 32 || !wire.subarray(0, sshHead.length).equals(sshHead)) return undefined;
   return wire.toString('base64') === encoded ? wire : undefined;

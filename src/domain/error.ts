@@ -57,7 +57,11 @@ export const registry = {
   },
 
   // What exactly is wanted, and whether it is allowed.
-  missing_scope: { status: 403, owner: 'policy', message: 'This API key does not have the scope that this call needs.' },
+  missing_scope: {
+    status: 403,
+    owner: 'policy',
+    message: 'This API key does not have the scope that this call needs.',
+  },
   registry_host_not_allowed: {
     status: 403,
     owner: 'policy',
@@ -84,7 +88,11 @@ export const registry = {
   },
   upstream_refused: { status: 502, owner: 'upstream', message: 'The model server refused the gate itself.' },
   upstream_failed: { status: 502, owner: 'upstream', message: 'The model server broke off or answered nonsense.' },
-  upstream_incomplete: { status: 502, owner: 'upstream', message: 'The model server stopped before the answer was complete.' },
+  upstream_incomplete: {
+    status: 502,
+    owner: 'upstream',
+    message: 'The model server stopped before the answer was complete.',
+  },
   upstream_timeout: { status: 504, owner: 'upstream', message: 'The model server took too long.' },
 
   // Ours.

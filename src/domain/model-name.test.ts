@@ -4,8 +4,16 @@ import { ModelPatterns, parseModelName } from './model-name.ts';
 const canonical = (text: string) => parseModelName(text)?.canonical;
 
 test.each([
-  'llama3', 'llama3:latest', 'library/llama3', 'registry.ollama.ai/library/llama3:latest', 'https://registry.ollama.ai/library/llama3',
-  'Llama3', ' llama3 ', 'llama3:LATEST', 'llama3:local', 'llama3:latest:local',
+  'llama3',
+  'llama3:latest',
+  'library/llama3',
+  'registry.ollama.ai/library/llama3:latest',
+  'https://registry.ollama.ai/library/llama3',
+  'Llama3',
+  ' llama3 ',
+  'llama3:LATEST',
+  'llama3:local',
+  'llama3:latest:local',
 ])('%j is llama3:latest', (text) => {
   expect(canonical(text)).toBe('llama3:latest');
 });
@@ -21,8 +29,26 @@ test.each(['gpt-oss:120b-cloud', 'gpt-oss:cloud', 'm:8b:cloud'])('%s is a cloud 
 });
 
 test.each([
-  '', ' ', ':', 'a b', 'm@sha256:00', '../m', 'a/../b', 'a//b', 'm\0', 'mödel', 'K\u212aimi', 'a/b/c/d', 'm:', ':tag', '-m', 'm:8b:cloud:local', 'm:a:b',
-  'x'.repeat(81), '__proto__/constructor/../x', 'm\n',
+  '',
+  ' ',
+  ':',
+  'a b',
+  'm@sha256:00',
+  '../m',
+  'a/../b',
+  'a//b',
+  'm\0',
+  'mödel',
+  'K\u212aimi',
+  'a/b/c/d',
+  'm:',
+  ':tag',
+  '-m',
+  'm:8b:cloud:local',
+  'm:a:b',
+  'x'.repeat(81),
+  '__proto__/constructor/../x',
+  'm\n',
 ])('%j is no name', (text) => {
   expect(parseModelName(text)).toBeUndefined();
 });

@@ -25,7 +25,10 @@ const modelPart = /^[a-z0-9_][a-z0-9_.-]{0,79}$/;
 export function parseModelName(text: string): ModelName | undefined {
   // Only ASCII ever gets past here: toLowerCase maps the Kelvin sign to k, and such a spelling must not pass as k.
   if (text.length > 600 || !/^[\x20-\x7e]+$/.test(text)) return undefined;
-  let rest = text.trim().toLowerCase().replace(/^https?:\/\//, '');
+  let rest = text
+    .trim()
+    .toLowerCase()
+    .replace(/^https?:\/\//, '');
   let local = false;
   if (rest.endsWith(':local')) {
     rest = rest.slice(0, -':local'.length);

@@ -2,7 +2,7 @@
 // call stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is
 // not started.
 import { GatewayError } from '../domain/error.ts';
-import type { Ledger } from '../store/ledger.ts';
+import type { UsageJournal } from '../store/ports.ts';
 import type { Authorized } from './authorize.ts';
 import type { Exchange } from './exchange.ts';
 import { draftOf } from './record.ts';
@@ -13,11 +13,11 @@ export interface Admitted extends Authorized {
 declare const admitted: unique symbol;
 
 /** @throws GatewayError `draining`, or `internal` where the journal cannot be written. */
-export function admit(call: Authorized, exchange: Exchange, ledger: Pick<Ledger, 'begin'>, draining: boolean): Admitted {
+export function admit(call: Authorized, exchange: Exchange, journal: UsageJournal, draining: boolean): Admitted {
   if (draining) throw new GatewayError('draining');
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
-  ledger.begin(draft, () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut }));
+  journal.begin(draft, () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut }));
   exchange.begun = true;
   return call as Admitted;
 }

@@ -36,7 +36,7 @@ const allowedHeaders = new Set(
 
 /** Response lines for a preflight; only for an origin that corsLines admits. */
 export function preflightLines(request: IncomingMessage): string[] {
-  const asked = (request.headers['access-control-request-headers'] as string | undefined) ?? '';
+  const asked = request.headers['access-control-request-headers'] ?? '';
   const granted = asked
     .split(',')
     .map((name) => name.trim().toLowerCase())

@@ -17,8 +17,6 @@ export class Exchange {
 
   /** Address of the caller, after trusted proxies. */
   address = '';
-  /** What may be logged of the address line: no query, no key. */
-  safePath = '';
   dialect: Dialect = 'ollama';
   /** CORS lines for this origin, as name, value, name, value; empty for others. */
   cors: readonly string[] = [];

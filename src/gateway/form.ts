@@ -8,10 +8,12 @@ const maxParts = 64;
 
 /** @throws GatewayError `unsupported_media_type` or `invalid_request`. */
 export function formField(body: Buffer, contentType: string | undefined, field: string): string {
-  const boundary = /^multipart\/form-data; *boundary=(?:"([A-Za-z0-9'()+_,./:=? -]{1,70})"|([A-Za-z0-9'+_.-]{1,70}))$/i.exec(
-    (contentType ?? '').trim(),
-  );
-  if (!boundary) throw new GatewayError('unsupported_media_type', { message: 'Send multipart/form-data with a plain boundary.' });
+  const boundary =
+    /^multipart\/form-data; *boundary=(?:"([A-Za-z0-9'()+_,./:=? -]{1,70})"|([A-Za-z0-9'+_.-]{1,70}))$/i.exec(
+      (contentType ?? '').trim(),
+    );
+  if (!boundary)
+    throw new GatewayError('unsupported_media_type', { message: 'Send multipart/form-data with a plain boundary.' });
   const delimiter = Buffer.from(`--${boundary[1] ?? boundary[2]}`);
   const found: string[] = [];
   for (const { name, isFile, value } of partsOf(body, delimiter)) {
@@ -67,4 +69,5 @@ function startsWith(body: Buffer, what: Buffer, at: number): boolean {
   return body.length >= at + what.length && body.compare(what, 0, what.length, at, at + what.length) === 0;
 }
 
-const broken = (): GatewayError => new GatewayError('invalid_request', { message: 'The form could be read in two ways.' });
+const broken = (): GatewayError =>
+  new GatewayError('invalid_request', { message: 'The form could be read in two ways.' });

@@ -3,7 +3,7 @@
 // (Open WebUI CVE-2026-45339: limits held for Bearer and not for x-api-key). Each place answers in three ways: a
 // credential of ours, something that claims to be one and is not, or nothing for us. Two that disagree are refused.
 // We do not read cookies here: a browser session never opens the data plane.
-import { type KeyObject, createPublicKey, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { digestOf, ed25519Point, readKeyId, readSshPublicKey, sameDigest } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
@@ -40,7 +40,9 @@ export async function identify(
   const credential = readCredential(received, asked.target);
   if (credential === undefined) throw new GatewayError('invalid_api_key');
   const looked =
-    credential.kind === 'key' ? findByText(ring, credential.text) : findBySignature(ring, credential, asked, received, now, skewMs);
+    credential.kind === 'key'
+      ? findByText(ring, credential.text)
+      : findBySignature(ring, credential, asked, received, now, skewMs);
   let principal: Principal | undefined;
   try {
     principal = looked instanceof Promise ? await looked : looked;
@@ -49,7 +51,8 @@ export async function identify(
   }
   if (principal === undefined) throw new GatewayError('invalid_api_key');
   checkStanding(principal, now);
-  if (credential.kind === 'key' && credential.inPath && !principal.allowPath) throw new GatewayError('path_key_not_allowed');
+  if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
+    throw new GatewayError('path_key_not_allowed');
   return {
     ...asked,
     principal,
@@ -144,7 +147,16 @@ function readSignature(value: string, target: Target): Credential | undefined {
   return { kind: 'signature', publicKey, signature: Buffer.from(match[2] as string, 'base64'), at: Number(at) };
 }
 
-const keyNames = new Set(['key', 'api_key', 'apikey', 'api-key', 'x-api-key', 'token', 'access_token', 'authorization']);
+const keyNames = new Set([
+  'key',
+  'api_key',
+  'apikey',
+  'api-key',
+  'x-api-key',
+  'token',
+  'access_token',
+  'authorization',
+]);
 
 /** A key in a query string ends up in histories, logs and Referer headers; it is refused before it is looked at. */
 export function refuseKeyInQuery(query: string): void {

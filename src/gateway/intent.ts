@@ -131,24 +131,33 @@ function readBody(exchange: Exchange, limits: IntentLimits): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
-    const timer = setTimeout(() => finish(new GatewayError('request_timeout')), limits.bodyTimeoutMs);
-    const finish = (error?: GatewayError): void => {
+    let over = false;
+    const timer = setTimeout(() => fail(new GatewayError('request_timeout')), limits.bodyTimeoutMs);
+    const finish = (): boolean => {
+      if (over) return false;
+      over = true;
       clearTimeout(timer);
-      request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
       exchange.bytesIn = length;
-      if (error) {
-        request.pause();
-        reject(error);
-      } else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
+      return true;
     };
-    const onData = (chunk: Buffer): void => {
-      length += chunk.length;
-      if (length > limits.bodyBytes) finish(new GatewayError('body_too_large'));
-      else chunks.push(chunk);
+    const fail = (error: GatewayError): void => {
+      if (!finish()) return;
+      request.pause();
+      reject(error);
     };
-    const onEnd = (): void => finish();
-    const onClose = (): void => finish(new GatewayError('client_closed'));
-    request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+    const onClose = (): void => fail(new GatewayError('client_closed'));
+    request
+      .on('data', (chunk: Buffer) => {
+        if (over) return;
+        length += chunk.length;
+        if (length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
+        else chunks.push(chunk);
+      })
+      .on('end', () => {
+        if (finish()) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
+      })
+      .on('close', onClose)
+      .on('error', onClose);
   });
 }
 

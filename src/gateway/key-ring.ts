@@ -17,7 +17,11 @@ export class KeyRing {
   readonly #known = new Map<string, Principal>();
   #epoch = 0;
 
-  constructor(store: Pick<Store, 'findKey' | 'findKeyByDigest'>, staticDigests: readonly string[], operator: AccountId) {
+  constructor(
+    store: Pick<Store, 'findKey' | 'findKeyByDigest'>,
+    staticDigests: readonly string[],
+    operator: AccountId,
+  ) {
     this.#store = store;
     this.#statics = new Map(staticDigests.map((digest) => [digest, staticPrincipal(digest, operator)]));
   }
@@ -33,7 +37,10 @@ export class KeyRing {
   }
 
   findSigner(publicKeyDigest: string): Principal | Promise<Principal | undefined> {
-    return this.#known.get(publicKeyDigest) ?? this.#load(publicKeyDigest, () => this.#store.findKeyByDigest(publicKeyDigest));
+    return (
+      this.#known.get(publicKeyDigest) ??
+      this.#load(publicKeyDigest, () => this.#store.findKeyByDigest(publicKeyDigest))
+    );
   }
 
   forget(): void {

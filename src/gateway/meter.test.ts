@@ -9,7 +9,11 @@ interface Case {
   text: string;
   reading: Reading;
 }
-const exact = (promptTokens: number, completionTokens: number): Reading => ({ promptTokens, completionTokens, source: 'exact' });
+const exact = (promptTokens: number, completionTokens: number): Reading => ({
+  promptTokens,
+  completionTokens,
+  source: 'exact',
+});
 
 const cases: Record<string, Case> = {
   'ollama stream': {
@@ -18,15 +22,30 @@ const cases: Record<string, Case> = {
     text: '{"message":{"content":"空\\"done\\":true"},"done":false}\n{"message":{"content":"は"},"done":false}\n{"done":true,"prompt_eval_count":11,"eval_count":7}\n',
     reading: exact(11, 7),
   },
-  'ollama whole': { reply: 'ollama-generation', streamed: false, text: '{"response":"\\"eval_count\\":99","done":true,"prompt_eval_count":3,"eval_count":4}', reading: exact(3, 4) },
+  'ollama whole': {
+    reply: 'ollama-generation',
+    streamed: false,
+    text: '{"response":"\\"eval_count\\":99","done":true,"prompt_eval_count":3,"eval_count":4}',
+    reading: exact(3, 4),
+  },
   'ollama whole with a decoy in a tool call': {
     reply: 'ollama-generation',
     streamed: false,
     text: '{"message":{"tool_calls":[{"function":{"arguments":{"eval_count":1}}}]},"done":true,"prompt_eval_count":30,"eval_count":40}',
     reading: exact(30, 40),
   },
-  'ollama load': { reply: 'ollama-generation', streamed: false, text: '{"done":true,"done_reason":"load"}', reading: { promptTokens: 0, completionTokens: 0, source: 'none' } },
-  'ollama embed': { reply: 'ollama-embedding', streamed: false, text: '{"embeddings":[[1,2]],"prompt_eval_count":5}', reading: exact(5, 0) },
+  'ollama load': {
+    reply: 'ollama-generation',
+    streamed: false,
+    text: '{"done":true,"done_reason":"load"}',
+    reading: { promptTokens: 0, completionTokens: 0, source: 'none' },
+  },
+  'ollama embed': {
+    reply: 'ollama-embedding',
+    streamed: false,
+    text: '{"embeddings":[[1,2]],"prompt_eval_count":5}',
+    reading: exact(5, 0),
+  },
   'openai stream': {
     reply: 'openai-completion',
     streamed: true,
@@ -39,7 +58,12 @@ const cases: Record<string, Case> = {
     text: 'data: {"choices":[{"text":"a"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}\n\ndata: {"choices":[],"usage":{"prompt_tokens":6,"completion_tokens":1}}\n\ndata: [DONE]\n\n',
     reading: exact(6, 1),
   },
-  'openai whole': { reply: 'openai-completion', streamed: false, text: '{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":1,"total_tokens":9}}', reading: exact(8, 1) },
+  'openai whole': {
+    reply: 'openai-completion',
+    streamed: false,
+    text: '{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":1,"total_tokens":9}}',
+    reading: exact(8, 1),
+  },
   'responses stream': {
     reply: 'openai-responses',
     streamed: true,
@@ -52,7 +76,12 @@ const cases: Record<string, Case> = {
     text: 'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":99,"output_tokens":0}}}\n\nevent: content_block_delta\r\ndata: {"type":"content_block_delta"}\r\n\r\nevent: message_delta\ndata: {"type":"message_delta","usage":{"input_tokens":13,"output_tokens":21}}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n',
     reading: exact(13, 21),
   },
-  'messages whole': { reply: 'anthropic-messages', streamed: false, text: '{"type":"message","usage":{"input_tokens":2,"output_tokens":3}}', reading: exact(2, 3) },
+  'messages whole': {
+    reply: 'anthropic-messages',
+    streamed: false,
+    text: '{"type":"message","usage":{"input_tokens":2,"output_tokens":3}}',
+    reading: exact(2, 3),
+  },
 };
 
 describe('reads the same figures wherever the bytes are cut', () => {
@@ -104,8 +133,10 @@ test('a line of 100 MB costs neither memory nor quadratic time, and the figures 
 });
 
 describe('takes back out exactly what asking for usage put in', () => {
-  const asked = 'data: {"choices":[{"text":"a \\"usage\\""}],"usage":{"prompt_tokens":0}}\n\ndata: {"usage":null,"choices":[{"text":"b"}]}\n\ndata: {"id":1, "usage" : null}\n\ndata: {"choices":[],"usage":{"prompt_tokens":6}}\n\ndata: [DONE]\n\n';
-  const plain = 'data: {"choices":[{"text":"a \\"usage\\""}]}\n\ndata: {"choices":[{"text":"b"}]}\n\ndata: {"id":1}\n\ndata: [DONE]\n\n';
+  const asked =
+    'data: {"choices":[{"text":"a \\"usage\\""}],"usage":{"prompt_tokens":0}}\n\ndata: {"usage":null,"choices":[{"text":"b"}]}\n\ndata: {"id":1, "usage" : null}\n\ndata: {"choices":[],"usage":{"prompt_tokens":6}}\n\ndata: [DONE]\n\n';
+  const plain =
+    'data: {"choices":[{"text":"a \\"usage\\""}]}\n\ndata: {"choices":[{"text":"b"}]}\n\ndata: {"id":1}\n\ndata: [DONE]\n\n';
   test('wherever the bytes are cut', () => {
     const bytes = Buffer.from(asked);
     for (let cut = 0; cut <= bytes.length; cut++) {

@@ -202,7 +202,11 @@ class EventsMeter implements Meter {
   }
 
   #responses(data: Buffer): void {
-    if (!data.includes('"response.completed"') && !data.includes('"response.incomplete"') && !data.includes('"response.failed"')) {
+    if (
+      !data.includes('"response.completed"') &&
+      !data.includes('"response.incomplete"') &&
+      !data.includes('"response.failed"')
+    ) {
       if (data.includes('"type":"error"')) this.#done = this.errorSeen = true;
       return;
     }
@@ -297,11 +301,7 @@ function ollamaFigures(bytes: Buffer): Figures | undefined {
   // /api/embeddings reports nothing at all: that is no figure, while a load or unload really is zero.
   if (!reported && !loading) return undefined;
   const number = (name: string): unknown => numberAt(bytes, members.get(name));
-  return figuresFrom(
-    { prompt: number('prompt_eval_count'), completion: number('eval_count') },
-    'prompt',
-    'completion',
-  );
+  return figuresFrom({ prompt: number('prompt_eval_count'), completion: number('eval_count') }, 'prompt', 'completion');
 }
 
 function usageFigures(bytes: Buffer): Figures | undefined {

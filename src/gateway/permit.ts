@@ -14,11 +14,14 @@ declare const permitted: unique symbol;
 /** @throws GatewayError `address_not_allowed`, `missing_scope`. */
 export function permit(caller: Identified, address: string): Permitted {
   const { principal, operation } = caller;
-  if (!principal.addresses.empty && !principal.addresses.contains(address)) throw new GatewayError('address_not_allowed');
+  if (!principal.addresses.empty && !principal.addresses.contains(address))
+    throw new GatewayError('address_not_allowed');
   if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope);
   return caller as Permitted;
 }
 
 export function missingScope(scope: Scope): GatewayError {
-  return new GatewayError('missing_scope', { message: `This API key does not have the scope "${scope}", which this call needs.` });
+  return new GatewayError('missing_scope', {
+    message: `This API key does not have the scope "${scope}", which this call needs.`,
+  });
 }

@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressBlocks, clientAddress } from '../domain/address.ts';
 import { toGatewayError } from '../domain/error.ts';
-import type { Ledger } from '../store/ledger.ts';
+import type { UsageJournal } from '../store/ports.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { admit } from './admit.ts';
 import { authorizeIntent, type ModelRules } from './authorize.ts';
@@ -13,7 +13,7 @@ import { Exchange } from './exchange.ts';
 import { identify, refuseKeyInQuery } from './identify.ts';
 import { type IntentLimits, readIntent } from './intent.ts';
 import type { KeyRing } from './key-ring.ts';
-import { canonicalTarget, dialectOf, matchOperation } from './operation.ts';
+import { dialectOf, matchOperation } from './operation.ts';
 import { permit } from './permit.ts';
 import { receive } from './receive.ts';
 import { type Recorder, settle } from './record.ts';
@@ -33,7 +33,7 @@ export interface Gate {
   readonly signatureSkewMs: number;
   readonly ring: KeyRing;
   readonly replays: ReplayGuard;
-  readonly ledger: Pick<Ledger, 'begin'>;
+  readonly journal: UsageJournal;
   readonly pool: UpstreamPool;
   readonly running: Running;
   readonly recorder: Recorder;
@@ -48,6 +48,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
   try {
     prepare(exchange, gate);
     const received = receive(request);
+    exchange.dialect = dialectOf(received.target.path);
     if (received.method === 'OPTIONS') {
       answerOptions(exchange, gate);
       return;
@@ -70,8 +71,12 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     gate.replays.claim(intent, exchange);
     const authorized = authorizeIntent(intent, gate.modelRules);
 
-    const admitted = admit(authorized, exchange, gate.ledger, gate.draining);
-    await relay(route(admitted, gate.pool), exchange, { settings: gate.relaySettings, recorder: gate.recorder, running: gate.running });
+    const admitted = admit(authorized, exchange, gate.journal, gate.draining);
+    await relay(route(admitted, gate.pool), exchange, {
+      settings: gate.relaySettings,
+      recorder: gate.recorder,
+      running: gate.running,
+    });
   } catch (thrown) {
     const error = toGatewayError(thrown);
     const outcome = error.code === 'client_closed' ? 'client_closed' : 'refused';
@@ -80,31 +85,22 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
   }
 }
 
-/** Facts that even a refusal needs: in whose words to speak, to whom, and what of the address may be logged. */
+/** Facts that even a refusal needs: in whose words to speak, and to whom. */
 function prepare(exchange: Exchange, gate: Gate): void {
   const { headers, url = '', socket } = exchange.request;
-  exchange.cors = corsLines(gate.cors, headers.origin);
   exchange.dialect = dialectOf(url);
-  exchange.safePath = redactPath(url);
+  exchange.cors = corsLines(gate.cors, headers.origin);
   const forwarded = headers['x-forwarded-for'];
-  exchange.address = clientAddress(plainAddress(socket.remoteAddress ?? ''), typeof forwarded === 'string' ? forwarded : undefined, gate.trustedProxies);
-  try {
-    exchange.dialect = dialectOf(canonicalTarget(url).path);
-  } catch {
-    // receive() refuses it, in the dialect that its raw spelling looks like.
-  }
+  exchange.address = clientAddress(
+    plainAddress(socket.remoteAddress ?? ''),
+    typeof forwarded === 'string' ? forwarded : undefined,
+    gate.trustedProxies,
+  );
 }
 
 /** An IPv4 caller on a dual-stack socket is that IPv4 address. */
 function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
-}
-
-/** The address line without query and without key. An odd spelling of /k/ is cut off as well: it may still hold a key. */
-export function redactPath(url: string): string {
-  const path = (url.split(/[?#]/, 1)[0] as string).slice(0, 200);
-  const redacted = path.replace(/^(\/+(?:k|%6b)\/)[^/]*/i, '$1[key]');
-  return /sekisho_/i.test(redacted) ? '[redacted]' : redacted;
 }
 
 /**
@@ -113,7 +109,14 @@ export function redactPath(url: string): string {
  */
 function answerRoot(exchange: Exchange, gate: Gate): void {
   const { request, response } = exchange;
-  const lines = ['content-type', 'text/plain; charset=utf-8', 'content-length', String(rootText.length), 'x-request-id', exchange.id];
+  const lines = [
+    'content-type',
+    'text/plain; charset=utf-8',
+    'content-length',
+    String(rootText.length),
+    'x-request-id',
+    exchange.id,
+  ];
   response.writeHead(200, [...lines, ...gate.relaySettings.ownHeaders, ...exchange.cors]);
   response.end(request.method === 'HEAD' ? undefined : rootText);
   exchange.recorded = true;
@@ -126,10 +129,10 @@ function answerOptions(exchange: Exchange, gate: Gate): void {
   const { request, response } = exchange;
   const lines = ['x-request-id', exchange.id, ...gate.relaySettings.ownHeaders, ...exchange.cors];
   const admitted = exchange.cors.includes('access-control-allow-origin');
-  if (admitted && request.headers['access-control-request-method'] !== undefined) lines.push(...preflightLines(request));
+  if (admitted && request.headers['access-control-request-method'] !== undefined)
+    lines.push(...preflightLines(request));
   else lines.push('allow', 'GET, HEAD, POST, DELETE, OPTIONS');
   response.writeHead(204, lines);
   response.end();
   exchange.recorded = true;
 }
-

@@ -33,7 +33,10 @@ export function receive(request: IncomingMessage): Received {
     throw new GatewayError('bad_host');
   }
   const coding = headers['transfer-encoding'];
-  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0' || headers['content-length'] !== undefined)) {
+  if (
+    coding !== undefined &&
+    (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0' || headers['content-length'] !== undefined)
+  ) {
     throw new GatewayError('bad_request_head');
   }
   if (headers.via !== undefined && headers.via.split(viaName).length > 2) throw new GatewayError('loop_detected');
@@ -59,5 +62,8 @@ function findRepeated(rawHeaders: readonly string[]): ReadonlySet<string> {
 
 /** Watched names by length, which no two of them share. */
 const watched = new Map(
-  ['host', 'x-api-key', 'authorization', 'content-encoding', 'content-type'].map((name, i) => [name.length, { name, bit: 1 << i }]),
+  ['host', 'x-api-key', 'authorization', 'content-encoding', 'content-type'].map((name, i) => [
+    name.length,
+    { name, bit: 1 << i },
+  ]),
 );

@@ -19,7 +19,8 @@ export function refuse(exchange: Exchange, error: GatewayError, ownHeaders: read
   // Ollama's /v1 routes name no charset; a missing model is to look like theirs.
   const type = error instanceof ModelNotFound && exchange.dialect !== 'ollama' ? 'application/json' : ollama.jsonType;
   const lines = ['content-type', type, 'content-length', String(body.length), 'x-request-id', exchange.id];
-  if (!(error instanceof ModelNotFound)) lines.push('x-sekisho-error-owner', error.owner, 'x-sekisho-error-code', error.code);
+  if (!(error instanceof ModelNotFound))
+    lines.push('x-sekisho-error-owner', error.owner, 'x-sekisho-error-code', error.code);
   if (error.retryAfterSeconds !== undefined) lines.push('retry-after', String(error.retryAfterSeconds));
   if (error.status === 401) lines.push('www-authenticate', 'Bearer realm="sekisho"');
   if (error.allow !== undefined) lines.push('allow', error.allow);

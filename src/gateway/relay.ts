@@ -14,8 +14,8 @@ import type { Upstream } from '../upstream/pool.ts';
 import { ModelNotFound } from './authorize.ts';
 import type { Exchange } from './exchange.ts';
 import { continueIfAsked } from './intent.ts';
-import { filterModels } from './model-list.ts';
 import { meterFor, silentMeter } from './meter.ts';
+import { filterModels } from './model-list.ts';
 import { type Operation, upstreamPath } from './operation.ts';
 import { viaName } from './receive.ts';
 import { type Recorder, settle } from './record.ts';
@@ -106,12 +106,15 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     const streamsUp = this.#operation.body === 'blob';
     if (streamsUp) {
       continueIfAsked(this.exchange, this.#response);
-      if (request.headers['content-length'] !== undefined) headers.push('content-length', request.headers['content-length']);
+      if (request.headers['content-length'] !== undefined)
+        headers.push('content-length', request.headers['content-length']);
     }
     try {
       upstream.dispatcher.dispatch(
         {
-          method: this.#operation.methods.includes(request.method as string) ? (request.method as Dispatcher.HttpMethod) : 'GET',
+          method: this.#operation.methods.includes(request.method as string)
+            ? (request.method as Dispatcher.HttpMethod)
+            : 'GET',
           path: upstream.basePath + upstreamPath(this.#routed),
           headers,
           body: streamsUp ? request : (this.#routed.body ?? null),
@@ -174,7 +177,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       this.#headers = lines;
       this.#collected = [];
       return;
-    } else if (exchange.streamed && /^application\/json/.test(headers['content-type'] ?? '')) {
+    } else if (exchange.streamed && headers['content-type']?.startsWith('application/json') === true) {
       // Loading and unloading a model answers with one JSON object, whatever `stream` says.
       exchange.meter = meterFor(this.#operation.reply, false, this.#routed.promptEstimate);
     } else if (exchange.streamed) {
@@ -217,10 +220,12 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     if (bytes.length === 0 || this.#settled) return;
     const { exchange } = this;
     exchange.bytesOut += bytes.length;
-    this.#tail = bytes.length > 1 ? bytes.readUInt16BE(bytes.length - 2) : ((this.#tail << 8) | (bytes[0] as number)) & 0xffff;
+    this.#tail =
+      bytes.length > 1 ? bytes.readUInt16BE(bytes.length - 2) : ((this.#tail << 8) | (bytes[0] as number)) & 0xffff;
     if (this.#response.write(bytes)) return;
     if (this.#operation.time === 'inference' && exchange.streamed) {
-      if (this.#response.writableLength > this.#tools.settings.readerBufferBytes) this.#fail(new GatewayError('reader_stalled'));
+      if (this.#response.writableLength > this.#tools.settings.readerBufferBytes)
+        this.#fail(new GatewayError('reader_stalled'));
     } else if (this.#controller?.paused === false) {
       this.#controller.pause();
       this.#response.once('drain', () => this.#controller?.resume());
@@ -330,7 +335,10 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 /** Is part of the request's body still unread? Then the connection cannot carry another request. */
 export function bodyPending({ request }: Exchange): boolean {
   const declared = request.headers['content-length'];
-  return !request.complete && (request.headers['transfer-encoding'] !== undefined || (declared !== undefined && declared !== '0'));
+  return (
+    !request.complete &&
+    (request.headers['transfer-encoding'] !== undefined || (declared !== undefined && declared !== '0'))
+  );
 }
 
 function filtersList({ reply, methods }: Operation, { principal }: Routed): boolean {
@@ -349,7 +357,8 @@ function replaceLength(lines: readonly string[], length: number): string[] {
 /** undici's codes in our words. */
 function readFailure(error: Error, sent: boolean): GatewayError {
   const code = (error as { code?: string }).code ?? '';
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return new GatewayError('upstream_timeout', { cause: error });
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT')
+    return new GatewayError('upstream_timeout', { cause: error });
   if (!sent) return new GatewayError('upstream_unreachable', { cause: error });
   return new GatewayError('upstream_failed', { cause: error });
 }

@@ -2,8 +2,8 @@
 // gate stops, when they outlast their total time, or when their reader has stopped reading; each with a last frame that
 // its client can understand. It starts nothing.
 import { GatewayError, toGatewayError } from '../domain/error.ts';
-import { checkStanding } from './identify.ts';
 import type { Exchange } from './exchange.ts';
+import { checkStanding } from './identify.ts';
 import type { KeyRing } from './key-ring.ts';
 
 export interface Run {
@@ -39,7 +39,7 @@ export class Running {
 
   /** Asks again whether each caller may still be here. To be called when the store has changed. */
   async recheck(ring: KeyRing, now: number): Promise<void> {
-    for (const { run } of [...this.#watched.values()]) {
+    for (const { run } of this.#watched.values()) {
       const { principal } = run.exchange;
       if (!principal) continue;
       try {
@@ -72,7 +72,7 @@ export class Running {
   }
 
   endAll(code: 'draining'): void {
-    for (const { run } of [...this.#watched.values()]) run.end(new GatewayError(code));
+    for (const { run } of this.#watched.values()) run.end(new GatewayError(code));
   }
 
   /** Resolves when nothing runs any more. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GatewayError } from '../domain/error.ts';
+import type { GatewayError } from '../domain/error.ts';
 import { type Outline, scanObject, splice, textOf } from './strict-json.ts';
 
 const outline: Outline = {
@@ -49,9 +49,34 @@ describe('what two parsers could read in two ways is refused', () => {
 
 describe('what is no JSON object is refused', () => {
   test.each([
-    '', ' ', '{', '{"a"}', '{"a":}', '{"a":1,}', '{a:1}', "{'a':1}", '[]', 'null', '"x"', '1', '{"a":01}', '{"a":+1}', '{"a":.5}',
-    '{"a":1.}', '{"a":1e}', '{"a":"\t"}', '{"a":"\\x"}', '{"a":"\\u12g4"}', '{"a":tru}', '{"a":NaN}', '\ufeff{}', '{"a":1 "b":2}',
-    '{"a":"\n"}', '{"a":[1,]}', '{"a":[1 2]}', '{"a":"',
+    '',
+    ' ',
+    '{',
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    '{a:1}',
+    "{'a':1}",
+    '[]',
+    'null',
+    '"x"',
+    '1',
+    '{"a":01}',
+    '{"a":+1}',
+    '{"a":.5}',
+    '{"a":1.}',
+    '{"a":1e}',
+    '{"a":"\t"}',
+    '{"a":"\\x"}',
+    '{"a":"\\u12g4"}',
+    '{"a":tru}',
+    '{"a":NaN}',
+    '\ufeff{}',
+    '{"a":1 "b":2}',
+    '{"a":"\n"}',
+    '{"a":[1,]}',
+    '{"a":[1 2]}',
+    '{"a":"',
   ])('%j', (text) => {
     expect(codeOf(text)).toBe('not_json');
   });
@@ -74,7 +99,10 @@ test('accepts exactly the objects that JSON.parse accepts and that say nothing t
     fc.property(fc.object({ maxDepth: 4 }), fc.integer({ min: 0, max: 3 }), (object, indent) => {
       const text = JSON.stringify(object, undefined, indent);
       const folded = Object.keys(object).map((key) => key.toLowerCase().replaceAll('ſ', 's'));
-      const plain = new Set(folded).size === folded.length && !folded.some((key) => outline.known.has(key)) && !folded.includes('tools');
+      const plain =
+        new Set(folded).size === folded.length &&
+        !folded.some((key) => outline.known.has(key)) &&
+        !folded.includes('tools');
       fc.pre(plain);
       const { members } = scan(text);
       const bytes = Buffer.from(text);
@@ -87,18 +115,27 @@ test('accepts exactly the objects that JSON.parse accepts and that say nothing t
 });
 
 test('never takes what JSON.parse refuses, however a text is broken', () => {
-  const seeds = ['{"model":"a","options":{"num_ctx":4096},"n":[1,2.5e-3,{"x":null}],"t":"\\u00e9\\n"}', '{"stream":false}'];
+  const seeds = [
+    '{"model":"a","options":{"num_ctx":4096},"n":[1,2.5e-3,{"x":null}],"t":"\\u00e9\\n"}',
+    '{"stream":false}',
+  ];
   fc.assert(
-    fc.property(fc.constantFrom(...seeds), fc.nat(100), fc.string({ maxLength: 2 }), fc.nat(3), (seed, at, insert, cut) => {
-      const text = seed.slice(0, at) + insert + seed.slice(at + cut);
-      let parsed = true;
-      try {
-        JSON.parse(text);
-      } catch {
-        parsed = false;
-      }
-      if (!parsed) expect(codeOf(text)).toMatch(/not_json|ambiguous_json/);
-    }),
+    fc.property(
+      fc.constantFrom(...seeds),
+      fc.nat(100),
+      fc.string({ maxLength: 2 }),
+      fc.nat(3),
+      (seed, at, insert, cut) => {
+        const text = seed.slice(0, at) + insert + seed.slice(at + cut);
+        let parsed = true;
+        try {
+          JSON.parse(text);
+        } catch {
+          parsed = false;
+        }
+        if (!parsed) expect(codeOf(text)).toMatch(/not_json|ambiguous_json/);
+      },
+    ),
     { numRuns: 3000 },
   );
 });
@@ -106,5 +143,7 @@ test('never takes what JSON.parse refuses, however a text is broken', () => {
 test('a splice leaves every other byte alone, also 64-bit integers', () => {
   const bytes = Buffer.from('{"seed":9007199254740993,"model":"a","x":1e400}');
   const { start, end } = scanObject(bytes, outline).members.get('model')!;
-  expect(splice(bytes, [{ start, end, text: '"b"' }]).toString()).toBe('{"seed":9007199254740993,"model":"b","x":1e400}');
+  expect(splice(bytes, [{ start, end, text: '"b"' }]).toString()).toBe(
+    '{"seed":9007199254740993,"model":"b","x":1e400}',
+  );
 });

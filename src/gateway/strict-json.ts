@@ -54,7 +54,8 @@ export function scanObject(bytes: Buffer, outline: Outline): JsonValue & { membe
   const scanner = new Scanner(bytes);
   const value = scanner.value(0, outline, undefined);
   scanner.space();
-  if (value.members === undefined) throw new GatewayError('not_json', { message: 'The request body must be a JSON object.' });
+  if (value.members === undefined)
+    throw new GatewayError('not_json', { message: 'The request body must be a JSON object.' });
   if (scanner.at !== bytes.length) {
     throw new GatewayError('ambiguous_json', { message: 'Something follows the JSON object in the request body.' });
   }
@@ -149,7 +150,8 @@ class Scanner {
           if (known && key !== name) {
             throw new GatewayError('ambiguous_json', { message: `Spell the field "${key}" exactly so.` });
           }
-          if (members.size >= maxMembers) throw new GatewayError('ambiguous_json', { message: 'The object has too many fields.' });
+          if (members.size >= maxMembers)
+            throw new GatewayError('ambiguous_json', { message: 'The object has too many fields.' });
           folded.add(key);
           const inner = outline.inside && Object.hasOwn(outline.inside, name) ? outline.inside[name] : undefined;
           const each = outline.each && Object.hasOwn(outline.each, name) ? outline.each[name] : undefined;
@@ -276,7 +278,8 @@ function isEscape(byte: number | undefined): boolean {
   }
 }
 
-const tooDeep = (): GatewayError => new GatewayError('not_json', { message: `The JSON is nested deeper than ${maxDepth}.` });
+const tooDeep = (): GatewayError =>
+  new GatewayError('not_json', { message: `The JSON is nested deeper than ${maxDepth}.` });
 
 /** Only names of our own are ever repeated in an error: an unknown name is the caller's text. */
 const twice = (what: string): GatewayError => new GatewayError('ambiguous_json', { message: `${what} stands twice.` });

@@ -35,13 +35,15 @@ export interface CreatedKey {
 
 /** @throws KeyFault for a rule that cannot be read, or a public key that is registered already. */
 export async function createKey(store: Store, asked: NewKey, now: number): Promise<CreatedKey> {
-  if (asked.name.trim() === '' || asked.name.length > 200) throw new KeyFault('A key needs a name of 1 to 200 characters.');
+  if (asked.name.trim() === '' || asked.name.length > 200)
+    throw new KeyFault('A key needs a name of 1 to 200 characters.');
   const rules = readRules(asked);
   if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now) {
     throw new KeyFault('The key would have expired already.');
   }
   const wire = asked.publicKey === undefined ? undefined : readSshPublicKey(asked.publicKey);
-  if (asked.publicKey !== undefined && !wire) throw new KeyFault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
+  if (asked.publicKey !== undefined && !wire)
+    throw new KeyFault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
   const { id, text, digest } = generateKey();
   const key: StoredKey = {
     id,
@@ -65,8 +67,10 @@ export async function createKey(store: Store, asked: NewKey, now: number): Promi
 /** A new secret with the same rights; the old one works for `graceMs` more. @throws KeyFault. */
 export async function rotateKey(store: Store, id: string, graceMs: number, now: number): Promise<CreatedKey> {
   const old = await requireKey(store, id);
-  if (old.kind !== 'secret') throw new KeyFault('A public key cannot be rotated here: register the new one, then revoke this one.');
-  if (old.status !== 'active' || (old.expiresAt !== null && old.expiresAt <= now)) throw new KeyFault(`${id} is not active any more; make a new key instead.`);
+  if (old.kind !== 'secret')
+    throw new KeyFault('A public key cannot be rotated here: register the new one, then revoke this one.');
+  if (old.status !== 'active' || (old.expiresAt !== null && old.expiresAt <= now))
+    throw new KeyFault(`${id} is not active any more; make a new key instead.`);
   const fresh = generateKey();
   const key: StoredKey = { ...old, id: fresh.id, digest: fresh.digest, createdAt: now, rotatedFrom: old.id };
   await store.rotateKey(old.id, key, Math.min(now + graceMs, old.expiresAt ?? Infinity));
@@ -87,7 +91,8 @@ export async function requireKey(store: Store, id: string): Promise<StoredKey> {
 
 /** Everything about a key that may be shown: never the digest, which is half of a secret's story. */
 export function showKey(key: StoredKey | KeyListing): Record<string, unknown> {
-  const time = (at: number | null | undefined): string | null => (at === null || at === undefined ? null : new Date(at).toISOString());
+  const time = (at: number | null | undefined): string | null =>
+    at === null || at === undefined ? null : new Date(at).toISOString();
   return {
     id: key.id,
     name: key.name,
@@ -116,7 +121,8 @@ function readRules(asked: NewKey): Pick<StoredKey, 'scopes' | 'models' | 'cidr'>
     new AddressBlocks(cidr);
     if (scopes.length === 0) throw new Error('a key needs at least one scope');
     if (models.length === 0) throw new Error('a key needs at least one model pattern; * is every local model');
-    if (asked.cidr?.length === 0) throw new Error('an empty address list would allow nobody; leave it out to allow everybody');
+    if (asked.cidr?.length === 0)
+      throw new Error('an empty address list would allow nobody; leave it out to allow everybody');
     return { scopes, models, cidr };
   } catch (error) {
     throw new KeyFault(`${(error as Error).message}.`);

@@ -6,15 +6,12 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UsageRecord } from '../domain/usage.ts';
-import type { Store } from './ports.ts';
-
-/** The tokens of an exchange so far; asked about once a second while it runs. */
-export type Progress = () => { readonly promptTokens: number; readonly completionTokens: number; readonly bytesOut: number };
+import type { Progress, Store, UsageJournal } from './ports.ts';
 
 interface OpenEntry {
   /** The row as it would be if the process died now; `interrupted`, estimated. */
   readonly draft: UsageRecord;
-  readonly progress: Progress;
+  readonly progress: () => Progress;
   lastWritten: number;
 }
 
@@ -24,7 +21,7 @@ const rotateBytes = 8 * 1024 * 1024;
 /** Rows kept waiting for a store that does not answer; beyond it the journal alone holds them until the next start. */
 const maxPending = 50_000;
 
-export class Ledger {
+export class Ledger implements UsageJournal {
   readonly #store: Store;
   readonly #directory: string;
   readonly #onError: (error: unknown) => void;
@@ -47,7 +44,9 @@ export class Ledger {
   static async start(store: Store, dataDir: string, onError: (error: unknown) => void): Promise<Ledger> {
     const directory = join(dataDir, 'journal');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const segments = readdirSync(directory).filter((name) => /^\d{8}\.ndjson$/.test(name)).sort();
+    const segments = readdirSync(directory)
+      .filter((name) => /^\d{8}\.ndjson$/.test(name))
+      .toSorted();
     await store.appendUsage(recover(segments.map((name) => readFileSync(join(directory, name), 'utf8'))));
     const ledger = new Ledger(store, directory, onError);
     ledger.#segment = Number(segments.at(-1)?.slice(0, 8) ?? 0);
@@ -60,7 +59,7 @@ export class Ledger {
   }
 
   /** Writes down that an exchange is about to cost something. Throws if it cannot be written: then it must not start. */
-  begin(draft: UsageRecord, progress: Progress): void {
+  begin(draft: UsageRecord, progress: () => Progress): void {
     this.#write('B', draft);
     this.#open.set(draft.id, { draft, progress, lastWritten: 0 });
   }
@@ -81,7 +80,8 @@ export class Ledger {
   /** Everything ended so far is in the store when this resolves; it rejects if the store will not take it. */
   async settle(): Promise<void> {
     await this.#flush();
-    if (this.#pending.length > 0) throw new Error(`${this.#pending.length} usage rows wait in the journal for the next start`);
+    if (this.#pending.length > 0)
+      throw new Error(`${this.#pending.length} usage rows wait in the journal for the next start`);
   }
 
   /** Settles and stops. Where the store does not answer the journal stays, for the next start to read. */

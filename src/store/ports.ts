@@ -36,3 +36,17 @@ export interface Store {
   ping(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** What an exchange has cost so far; asked about once a second while it runs. */
+export interface Progress {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly bytesOut: number;
+}
+
+/** Where exchanges are written down so that no kill can lose them. Both calls have written when they return. */
+export interface UsageJournal {
+  /** Throws if it cannot be written: then the exchange must not start. */
+  begin(draft: UsageRecord, progress: () => Progress): void;
+  end(record: UsageRecord): void;
+}

@@ -117,7 +117,8 @@ export class RelationalStore implements Store {
     const known = new Set<string>();
     for (let from = 0; from < ids.length; from += rowsPerInsert) {
       const part = ids.slice(from, from + rowsPerInsert) as UsageRecord['id'][];
-      for (const row of await this.#db.selectFrom('usage').select('id').where('id', 'in', part).execute()) known.add(row.id);
+      for (const row of await this.#db.selectFrom('usage').select('id').where('id', 'in', part).execute())
+        known.add(row.id);
     }
     return known;
   }

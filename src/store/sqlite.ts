@@ -51,7 +51,9 @@ export function lockDirectory(dataDir: string): () => void {
     lock.exec('begin exclusive');
   } catch {
     lock.close();
-    throw new StoreUnusable(`Another gate is already using ${dataDir}. Stop it first, or give this one its own DATA_DIR.`);
+    throw new StoreUnusable(
+      `Another gate is already using ${dataDir}. Stop it first, or give this one its own DATA_DIR.`,
+    );
   }
   return () => lock.close();
 }
@@ -61,7 +63,9 @@ function prepareDirectory(dataDir: string): void {
     // A directory that is there already keeps its mode: it may be shared on purpose, and our files are 0600 anyway.
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new StoreUnusable(`The data directory ${dataDir} cannot be used: ${(error as Error).message}. Set DATA_DIR to one that can.`);
+    throw new StoreUnusable(
+      `The data directory ${dataDir} cannot be used: ${(error as Error).message}. Set DATA_DIR to one that can.`,
+    );
   }
 }
 
@@ -117,7 +121,11 @@ function unusable(file: string, error: unknown): StoreUnusable {
     return new StoreUnusable(`${file} was written by a newer Sekisho. Start that version, or restore an older backup.`);
   }
   if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
-    return new StoreUnusable(`${file} is damaged or not a database. Restore it from a backup, or move it away to start empty.`);
+    return new StoreUnusable(
+      `${file} is damaged or not a database. Restore it from a backup, or move it away to start empty.`,
+    );
   }
-  return new StoreUnusable(`${file} cannot be opened: ${message}. Check its owner and mode, or set DATA_DIR elsewhere.`);
+  return new StoreUnusable(
+    `${file} cannot be opened: ${message}. Check its owner and mode, or set DATA_DIR elsewhere.`,
+  );
 }

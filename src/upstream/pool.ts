@@ -140,6 +140,11 @@ function learnModels(upstream: Upstream, list: unknown): void {
 }
 
 function describe(error: unknown): string {
-  const { code, name, message, errors } = error as { code?: string; name?: string; message?: string; errors?: { code?: string }[] };
+  const { code, name, message, errors } = error as {
+    code?: string;
+    name?: string;
+    message?: string;
+    errors?: { code?: string }[];
+  };
   return code ?? errors?.[0]?.code ?? (name === 'TimeoutError' ? 'it does not answer in time' : (message ?? 'unknown'));
 }

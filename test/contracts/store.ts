@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { StoredKey } from '../../src/domain/api-key.ts';
 import { generateKey } from '../../src/domain/api-key.ts';
-import { newRequestId, type KeyId } from '../../src/domain/id.ts';
+import { type KeyId, newRequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import type { Store } from '../../src/store/ports.ts';
 
@@ -69,85 +69,122 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
   });
 
   describe(`the store on ${name}`, () => {
-    test('gives back a key exactly as it was stored, to another process too', withStores(async (mine, other) => {
-      const key = await newKey(mine);
-      await mine.insertKey(key);
-      expect(await mine.findKey(key.id)).toEqual(key);
-      expect(await other.findKey(key.id)).toEqual(key);
-      expect(await mine.findKey('key_nothing' as KeyId)).toBeUndefined();
-    }));
-    test.each(["' OR '1'='1", '%', '_', '__proto__', '', '\u0000', 'key_'.repeat(10_000)])('finds nothing under %j', (id) =>
-      withStores(async (mine) => {
-        await mine.insertKey(await newKey(mine));
-        expect(await mine.findKey(id as KeyId)).toBeUndefined();
-        expect(await mine.findKeyByDigest(id)).toBeUndefined();
-        expect(await mine.revokeKey(id as KeyId, 1)).toBe(false);
-      })(),
+    test(
+      'gives back a key exactly as it was stored, to another process too',
+      withStores(async (mine, other) => {
+        const key = await newKey(mine);
+        await mine.insertKey(key);
+        expect(await mine.findKey(key.id)).toEqual(key);
+        expect(await other.findKey(key.id)).toEqual(key);
+        expect(await mine.findKey('key_nothing' as KeyId)).toBeUndefined();
+      }),
     );
-    test('finds by digest only what signs', withStores(async (mine) => {
-      const [signer, plain] = [await newKey(mine, { kind: 'signature' }), await newKey(mine)];
-      await mine.insertKey(signer);
-      await mine.insertKey(plain);
-      expect((await mine.findKeyByDigest(signer.digest))?.id).toBe(signer.id);
-      expect(await mine.findKeyByDigest(plain.digest)).toBeUndefined();
-    }));
-    test('never holds two keys with one digest', withStores(async (mine, other) => {
-      const key = await newKey(mine);
-      await mine.insertKey(key);
-      await expect(other.insertKey({ ...key, id: 'key_other' as KeyId })).rejects.toThrow();
-    }));
-    test('makes an account once, however many ask', withStores(async (mine, other) => {
-      const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? mine : other).ensureAccount('friends', i)));
-      expect(new Set(ids).size).toBe(1);
-    }));
-    test('keeps the first time of a revocation', withStores(async (mine) => {
-      const key = await newKey(mine);
-      await mine.insertKey(key);
-      expect(await mine.revokeKey(key.id, 5)).toBe(true);
-      expect(await mine.revokeKey(key.id, 9)).toBe(true);
-      expect(await mine.findKey(key.id)).toMatchObject({ status: 'revoked', revokedAt: 5 });
-    }));
-    test('rotates wholly or not at all', withStores(async (mine) => {
-      const [old, next] = [await newKey(mine, { expiresAt: null }), await newKey(mine)];
-      await mine.insertKey(old);
-      await mine.rotateKey(old.id, { ...next, rotatedFrom: old.id }, 77);
-      expect(await mine.findKey(old.id)).toMatchObject({ expiresAt: 77 });
-      expect(await mine.findKey(next.id)).toMatchObject({ rotatedFrom: old.id });
-      await expect(mine.rotateKey(old.id, next, 99)).rejects.toThrow();
-      expect(await mine.findKey(old.id)).toMatchObject({ expiresAt: 77 });
-    }));
-    test('books a row once, however often it is written, and gives it back exactly', withStores(async (mine, other) => {
-      const rows = Array.from({ length: 1200 }, (_, i) => row(i));
-      await mine.appendUsage(rows);
-      await other.appendUsage(rows.slice(600));
-      const found = await other.listUsage(5000);
-      expect(found).toEqual(rows.toReversed());
-      expect(await mine.knownUsage([rows[3]!.id, 'req_nothing'])).toEqual(new Set([rows[3]!.id]));
-      expect((await mine.listUsage(2)).map((entry) => entry.at)).toEqual([1199, 1198]);
-    }));
-    test('books a batch wholly or not at all', withStores(async (mine) => {
-      const wrong = { ...row(2), operation: null as unknown as string };
-      await expect(mine.appendUsage([row(1), wrong])).rejects.toThrow();
-      expect(await mine.listUsage(10)).toEqual([]);
-    }));
-    test('knows when a key was last used', withStores(async (mine) => {
-      const key = await newKey(mine);
-      await mine.insertKey(key);
-      expect((await mine.listKeys())[0]?.lastUsedAt).toBeNull();
-      await mine.appendUsage([row(10, { keyId: key.id }), row(30, { keyId: key.id }), row(99)]);
-      expect((await mine.listKeys())[0]?.lastUsedAt).toBe(30);
-    }));
-    test('tells that another process has written, and is silent about its own writing', withStores(async (mine, other) => {
-      const first = await mine.version();
-      await mine.appendUsage([row(1)]);
-      expect(await mine.version()).toBe(first);
-      await other.insertKey(await newKey(other));
-      expect(await mine.version()).not.toBe(first);
-    }));
-    test('says that it cannot answer once it is closed', withStores(async (mine) => {
-      await mine.ping();
-      await mine.close();
-      await expect(mine.ping()).rejects.toThrow();
-    }));
+    test.each(["' OR '1'='1", '%', '_', '__proto__', '', '\u0000', 'key_'.repeat(10_000)])(
+      'finds nothing under %j',
+      (id) =>
+        withStores(async (mine) => {
+          await mine.insertKey(await newKey(mine));
+          expect(await mine.findKey(id as KeyId)).toBeUndefined();
+          expect(await mine.findKeyByDigest(id)).toBeUndefined();
+          expect(await mine.revokeKey(id as KeyId, 1)).toBe(false);
+        })(),
+    );
+    test(
+      'finds by digest only what signs',
+      withStores(async (mine) => {
+        const [signer, plain] = [await newKey(mine, { kind: 'signature' }), await newKey(mine)];
+        await mine.insertKey(signer);
+        await mine.insertKey(plain);
+        expect((await mine.findKeyByDigest(signer.digest))?.id).toBe(signer.id);
+        expect(await mine.findKeyByDigest(plain.digest)).toBeUndefined();
+      }),
+    );
+    test(
+      'never holds two keys with one digest',
+      withStores(async (mine, other) => {
+        const key = await newKey(mine);
+        await mine.insertKey(key);
+        await expect(other.insertKey({ ...key, id: 'key_other' as KeyId })).rejects.toThrow();
+      }),
+    );
+    test(
+      'makes an account once, however many ask',
+      withStores(async (mine, other) => {
+        const ids = await Promise.all(
+          Array.from({ length: 20 }, (_, i) => (i % 2 ? mine : other).ensureAccount('friends', i)),
+        );
+        expect(new Set(ids).size).toBe(1);
+      }),
+    );
+    test(
+      'keeps the first time of a revocation',
+      withStores(async (mine) => {
+        const key = await newKey(mine);
+        await mine.insertKey(key);
+        expect(await mine.revokeKey(key.id, 5)).toBe(true);
+        expect(await mine.revokeKey(key.id, 9)).toBe(true);
+        expect(await mine.findKey(key.id)).toMatchObject({ status: 'revoked', revokedAt: 5 });
+      }),
+    );
+    test(
+      'rotates wholly or not at all',
+      withStores(async (mine) => {
+        const [old, next] = [await newKey(mine, { expiresAt: null }), await newKey(mine)];
+        await mine.insertKey(old);
+        await mine.rotateKey(old.id, { ...next, rotatedFrom: old.id }, 77);
+        expect(await mine.findKey(old.id)).toMatchObject({ expiresAt: 77 });
+        expect(await mine.findKey(next.id)).toMatchObject({ rotatedFrom: old.id });
+        await expect(mine.rotateKey(old.id, next, 99)).rejects.toThrow();
+        expect(await mine.findKey(old.id)).toMatchObject({ expiresAt: 77 });
+      }),
+    );
+    test(
+      'books a row once, however often it is written, and gives it back exactly',
+      withStores(async (mine, other) => {
+        const rows = Array.from({ length: 1200 }, (_, i) => row(i));
+        await mine.appendUsage(rows);
+        await other.appendUsage(rows.slice(600));
+        const found = await other.listUsage(5000);
+        expect(found).toEqual(rows.toReversed());
+        expect(await mine.knownUsage([rows[3]!.id, 'req_nothing'])).toEqual(new Set([rows[3]!.id]));
+        expect((await mine.listUsage(2)).map((entry) => entry.at)).toEqual([1199, 1198]);
+      }),
+    );
+    test(
+      'books a batch wholly or not at all',
+      withStores(async (mine) => {
+        const wrong = { ...row(2), operation: null as unknown as string };
+        await expect(mine.appendUsage([row(1), wrong])).rejects.toThrow();
+        expect(await mine.listUsage(10)).toEqual([]);
+      }),
+    );
+    test(
+      'knows when a key was last used',
+      withStores(async (mine) => {
+        const key = await newKey(mine);
+        await mine.insertKey(key);
+        expect((await mine.listKeys())[0]?.lastUsedAt).toBeNull();
+        await mine.appendUsage([row(10, { keyId: key.id }), row(30, { keyId: key.id }), row(99)]);
+        expect((await mine.listKeys())[0]?.lastUsedAt).toBe(30);
+      }),
+    );
+    test(
+      'tells that another process has written, and is silent about its own writing',
+      withStores(async (mine, other) => {
+        const first = await mine.version();
+        await mine.appendUsage([row(1)]);
+        expect(await mine.version()).toBe(first);
+        await other.insertKey(await newKey(other));
+        expect(await mine.version()).not.toBe(first);
+      }),
+    );
+    test(
+      'says that it cannot answer once it is closed',
+      withStores(async (mine) => {
+        await mine.ping();
+        await mine.close();
+        await expect(mine.ping()).rejects.toThrow();
+      }),
+    );
   });
 }

@@ -1,8 +1,9 @@
 // A model server that follows the recorded fixtures to the byte: a real TCP server that reads HTTP/1.1 and writes each
 // header line and chunk as Ollama does, without a framework that would add its own. By default it answers every route
 // as answers.ts says; a test may script the next answer: stall, reset in mid-line, leave out the end, send rubbish.
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+
 import { STATUS_CODES } from 'node:http';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { defaultAnswer } from './answers.ts';
 
 export interface FakeModel {
@@ -147,7 +148,10 @@ class Connection {
     const [line = '', ...fields] = this.#bytes.toString('latin1', 0, end).split('\r\n');
     this.#bytes = this.#bytes.subarray(end + 4);
     const [method = '', url = ''] = line.split(' ');
-    const rawHeaders = fields.map((field): [string, string] => [field.slice(0, field.indexOf(':')), field.slice(field.indexOf(':') + 1).trim()]);
+    const rawHeaders = fields.map((field): [string, string] => [
+      field.slice(0, field.indexOf(':')),
+      field.slice(field.indexOf(':') + 1).trim(),
+    ]);
     const headers = Object.fromEntries(rawHeaders.map(([name, value]) => [name.toLowerCase(), value]));
     this.#busy = true;
     const state = { aborted: false, finished: false };
@@ -159,10 +163,13 @@ class Connection {
       });
     });
     const request: FakeRequest = { method, url, rawHeaders, headers, body: this.#readBody(headers), aborted, state };
-    this.#onRequest(request, answerOn(this.#socket, method, state, () => {
-      this.#busy = false;
-      this.#advance();
-    }));
+    this.#onRequest(
+      request,
+      answerOn(this.#socket, method, state, () => {
+        this.#busy = false;
+        this.#advance();
+      }),
+    );
   }
 
   #readBody(headers: Readonly<Record<string, string>>): Promise<Buffer> {
@@ -203,7 +210,9 @@ function answerOn(socket: Socket, method: string, state: FakeRequest['state'], d
       else socket.write(bytes, (error) => resolve(!error));
     });
   const head = (status: number, headers: Readonly<Record<string, string>>): void => {
-    const lines = Object.entries({ ...headers, Date: new Date().toUTCString() }).map(([name, value]) => `${name}: ${value}`);
+    const lines = Object.entries({ ...headers, Date: new Date().toUTCString() }).map(
+      ([name, value]) => `${name}: ${value}`,
+    );
     const bodiless = method === 'HEAD' || status === 204 || status === 304;
     chunked = !bodiless && !Object.keys(headers).some((name) => name.toLowerCase() === 'content-length');
     if (chunked) lines.push('Transfer-Encoding: chunked');
@@ -222,9 +231,18 @@ function answerOn(socket: Socket, method: string, state: FakeRequest['state'], d
     },
     whole: (status, headers, body) => {
       const bytes = Buffer.from(body as string);
-      const lines = Object.entries({ ...headers, Date: new Date().toUTCString(), 'Content-Length': String(bytes.length) });
+      const lines = Object.entries({
+        ...headers,
+        Date: new Date().toUTCString(),
+        'Content-Length': String(bytes.length),
+      });
       const block = lines.map(([name, value]) => `${name}: ${value}`).join('\r\n');
-      void write(Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n${block}\r\n\r\n`), method === 'HEAD' ? Buffer.alloc(0) : bytes]));
+      void write(
+        Buffer.concat([
+          Buffer.from(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n${block}\r\n\r\n`),
+          method === 'HEAD' ? Buffer.alloc(0) : bytes,
+        ]),
+      );
       state.finished = true;
       done();
     },

@@ -53,20 +53,61 @@ function cases(model: string): [name: string, method: string, path: string, body
     ['embeddings', 'POST', '/api/embeddings', { model, prompt: 'a' }],
     ['unknown', 'GET', '/api/unknown'],
     ['v1-chat', 'POST', '/v1/chat/completions', { model, messages, max_tokens: 8, temperature: 0, seed: 7 }],
-    ['v1-chat-stream', 'POST', '/v1/chat/completions', { model, messages, stream: true, max_tokens: 8, temperature: 0, seed: 7 }],
-    ['v1-chat-stream-usage', 'POST', '/v1/chat/completions', { model, messages, stream: true, stream_options: { include_usage: true }, max_tokens: 8, temperature: 0, seed: 7 }],
+    [
+      'v1-chat-stream',
+      'POST',
+      '/v1/chat/completions',
+      { model, messages, stream: true, max_tokens: 8, temperature: 0, seed: 7 },
+    ],
+    [
+      'v1-chat-stream-usage',
+      'POST',
+      '/v1/chat/completions',
+      {
+        model,
+        messages,
+        stream: true,
+        stream_options: { include_usage: true },
+        max_tokens: 8,
+        temperature: 0,
+        seed: 7,
+      },
+    ],
     ['v1-chat-missing', 'POST', '/v1/chat/completions', { model: 'missing', messages }],
     ['v1-chat-not-json', 'POST', '/v1/chat/completions', '{"model":'],
     ['v1-chat-no-messages', 'POST', '/v1/chat/completions', { model, messages: [] }],
     ['v1-completions', 'POST', '/v1/completions', { model, prompt: 'Why', max_tokens: 8, temperature: 0, seed: 7 }],
-    ['v1-completions-stream', 'POST', '/v1/completions', { model, prompt: 'Why', stream: true, max_tokens: 8, temperature: 0, seed: 7 }],
-    ['v1-completions-stream-usage', 'POST', '/v1/completions', { model, prompt: 'Why', stream: true, stream_options: { include_usage: true }, max_tokens: 8, temperature: 0, seed: 7 }],
+    [
+      'v1-completions-stream',
+      'POST',
+      '/v1/completions',
+      { model, prompt: 'Why', stream: true, max_tokens: 8, temperature: 0, seed: 7 },
+    ],
+    [
+      'v1-completions-stream-usage',
+      'POST',
+      '/v1/completions',
+      {
+        model,
+        prompt: 'Why',
+        stream: true,
+        stream_options: { include_usage: true },
+        max_tokens: 8,
+        temperature: 0,
+        seed: 7,
+      },
+    ],
     ['v1-embeddings', 'POST', '/v1/embeddings', { model, input: 'a' }],
     ['v1-models', 'GET', '/v1/models'],
     ['v1-model', 'GET', `/v1/models/${model}`],
     ['v1-model-missing', 'GET', '/v1/models/missing'],
     ['v1-responses', 'POST', '/v1/responses', { model, input: user.content, max_output_tokens: 8 }],
-    ['v1-responses-stream', 'POST', '/v1/responses', { model, input: user.content, max_output_tokens: 8, stream: true }],
+    [
+      'v1-responses-stream',
+      'POST',
+      '/v1/responses',
+      { model, input: user.content, max_output_tokens: 8, stream: true },
+    ],
     ['v1-messages', 'POST', '/v1/messages', { model, messages, max_tokens: 8 }],
     ['v1-messages-stream', 'POST', '/v1/messages', { model, messages, max_tokens: 8, stream: true }],
     ['v1-messages-missing', 'POST', '/v1/messages', { model: 'missing', messages, max_tokens: 8 }],
@@ -113,7 +154,9 @@ export function readResponse(bytes: Buffer, method: string): Fixture['response']
   const body = bytes.subarray(end + 4);
   if (method === 'HEAD' || status === 204 || status === 304) return { status, head, framing: 'none', chunks: [] };
   if (length !== undefined) {
-    return body.length < Number(length) ? undefined : { status, head, framing: 'length', chunks: [body.toString('utf8', 0, Number(length))] };
+    return body.length < Number(length)
+      ? undefined
+      : { status, head, framing: 'length', chunks: [body.toString('utf8', 0, Number(length))] };
   }
   const chunks: string[] = [];
   for (let at = 0; ; ) {
@@ -134,11 +177,19 @@ async function main(address: string, model: string, directory: string): Promise<
   mkdirSync(into, { recursive: true });
   for (const [name, method, path, given] of cases(model)) {
     const body = given === undefined ? '' : typeof given === 'string' ? given : JSON.stringify(given);
-    const fixture: Fixture = { name, ollama: version, request: { method, path, body }, response: await record(base, method, path, body) };
+    const fixture: Fixture = {
+      name,
+      ollama: version,
+      request: { method, path, body },
+      response: await record(base, method, path, body),
+    };
     writeFileSync(join(into, `${name}.json`), `${JSON.stringify(fixture, undefined, 2)}\n`);
-    process.stdout.write(`${name}: ${fixture.response.status} ${fixture.response.framing} ${fixture.response.chunks.length}\n`);
+    process.stdout.write(
+      `${name}: ${fixture.response.status} ${fixture.response.framing} ${fixture.response.chunks.length}\n`,
+    );
   }
 }
 
 const [address, model, directory] = process.argv.slice(2);
-if (import.meta.main) await main(address ?? 'http://127.0.0.1:11434', model ?? 'gemma3:270m', directory ?? 'test/fixtures');
+if (import.meta.main)
+  await main(address ?? 'http://127.0.0.1:11434', model ?? 'gemma3:270m', directory ?? 'test/fixtures');

@@ -35,8 +35,16 @@ describe('heads that only some servers would accept are refused, and nothing goe
   const cases: [string, () => string, number[]][] = [
     ['two Host headers', () => `GET /api/version HTTP/1.1\r\nHost: a\r\n${closing()}\r\n`, [400]],
     ['no Host', () => `GET /api/version HTTP/1.1\r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`, [400]],
-    ['an empty Host', () => `GET /api/version HTTP/1.1\r\nHost: \r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`, [400]],
-    ['a Host with a path and fragment', () => `GET /api/version HTTP/1.1\r\nHost: localhost/#@x\r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`, [400]],
+    [
+      'an empty Host',
+      () => `GET /api/version HTTP/1.1\r\nHost: \r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`,
+      [400],
+    ],
+    [
+      'a Host with a path and fragment',
+      () => `GET /api/version HTTP/1.1\r\nHost: localhost/#@x\r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`,
+      [400],
+    ],
     ['an absolute-form target', () => `GET http://evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
     ['an authority-like target', () => `GET //evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
     ['a fragment', () => `GET /api/version#x HTTP/1.1\r\n${closing()}\r\n`, [400]],
@@ -44,11 +52,28 @@ describe('heads that only some servers would accept are refused, and nothing goe
     ['dot segments', () => `GET /api/x/../version HTTP/1.1\r\n${closing()}\r\n`, [400]],
     ['encoded dot segments', () => `GET /api/x/%2e%2e/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
     ['an encoded slash', () => `GET /api%2fversion HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['length and coding at once', () => `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['two lengths', () => `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: 5\r\nContent-Length: 6\r\n\r\n${body}`, [400]],
+    [
+      'length and coding at once',
+      () =>
+        `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /api/version HTTP/1.1\r\n${closing()}\r\n`,
+      [400],
+    ],
+    [
+      'two lengths',
+      () => `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: 5\r\nContent-Length: 6\r\n\r\n${body}`,
+      [400],
+    ],
     ['a signed length', () => `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: +5\r\n\r\n${body}`, [400]],
-    ['a coding nobody has', () => `POST /api/generate HTTP/1.1\r\n${closing()}Transfer-Encoding: xchunked\r\n\r\n${body}`, [400]],
-    ['a coding in HTTP/1.0', () => `POST /api/generate HTTP/1.0\r\n${closing()}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, [400]],
+    [
+      'a coding nobody has',
+      () => `POST /api/generate HTTP/1.1\r\n${closing()}Transfer-Encoding: xchunked\r\n\r\n${body}`,
+      [400],
+    ],
+    [
+      'a coding in HTTP/1.0',
+      () => `POST /api/generate HTTP/1.0\r\n${closing()}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      [400],
+    ],
     ['a space before the colon', () => `GET /api/version HTTP/1.1\r\n${auth()}Content-Length : 5\r\n\r\n`, [400]],
     ['a folded header', () => `GET /api/version HTTP/1.1\r\n${auth()}X: a\r\n b\r\n\r\n`, [400]],
     ['a bare line feed in a header', () => `GET /api/version HTTP/1.1\r\n${auth()}X: a\nY: b\r\n\r\n`, [400]],
@@ -57,18 +82,35 @@ describe('heads that only some servers would accept are refused, and nothing goe
     ['the HTTP/2 preface', () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400]],
     ['a TLS hello', () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', [400]],
     ['a hundred headers', () => `GET /api/version HTTP/1.1\r\n${closing()}${'X: y\r\n'.repeat(100)}\r\n`, [431]],
-    ['the key behind a thousand headers', () => `POST /api/generate HTTP/1.1\r\nHost: x\r\n${'X: y\r\n'.repeat(1100)}x-api-key: ${secret}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`, [431]],
+    [
+      'the key behind a thousand headers',
+      () =>
+        `POST /api/generate HTTP/1.1\r\nHost: x\r\n${'X: y\r\n'.repeat(1100)}x-api-key: ${secret}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      [431],
+    ],
     ['a head of 20 KB', () => `GET /api/version HTTP/1.1\r\n${closing()}X: ${'y'.repeat(20_000)}\r\n\r\n`, [431]],
     ['CONNECT', () => `CONNECT 127.0.0.1:22 HTTP/1.1\r\n${closing()}\r\n`, [405]],
     ['TRACE', () => `TRACE /api/version HTTP/1.1\r\n${closing()}\r\n`, [405]],
     ['an unknown method', () => `FOO /api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
     ['a wrong method', () => `PUT /api/chat HTTP/1.1\r\n${closing()}\r\n`, [405]],
-    ['an encoded body', () => `POST /v1/chat/completions HTTP/1.1\r\n${closing()}Content-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}`, [415]],
-    ['a body that is too large', () => `POST /api/generate HTTP/1.1\r\n${closing()}Content-Length: 100001\r\n\r\n`, [413]],
-    ['two models in one body', () => {
-      const two = '{"model":"gemma3:270m","MODEL":"llama3","prompt":"x"}';
-      return `POST /api/generate HTTP/1.1\r\n${closing()}Content-Length: ${two.length}\r\n\r\n${two}`;
-    }, [400]],
+    [
+      'an encoded body',
+      () => `POST /v1/chat/completions HTTP/1.1\r\n${closing()}Content-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}`,
+      [415],
+    ],
+    [
+      'a body that is too large',
+      () => `POST /api/generate HTTP/1.1\r\n${closing()}Content-Length: 100001\r\n\r\n`,
+      [413],
+    ],
+    [
+      'two models in one body',
+      () => {
+        const two = '{"model":"gemma3:270m","MODEL":"llama3","prompt":"x"}';
+        return `POST /api/generate HTTP/1.1\r\n${closing()}Content-Length: ${two.length}\r\n\r\n${two}`;
+      },
+      [400],
+    ],
   ];
   test.each(cases)('%s', async (_, bytes, expected) => {
     const calls = fake.calls.length;
@@ -82,31 +124,47 @@ describe('heads that only some servers would accept are refused, and nothing goe
 test('chunked bodies over the limit are refused while they arrive', async () => {
   const calls = fake.calls.length;
   const chunk = `${(20_000).toString(16)}\r\n${' '.repeat(20_000)}\r\n`;
-  const { codes } = await statuses(`POST /api/generate HTTP/1.1\r\n${auth()}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(8)}0\r\n\r\n`);
+  const { codes } = await statuses(
+    `POST /api/generate HTTP/1.1\r\n${auth()}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(8)}0\r\n\r\n`,
+  );
   expect(codes).toEqual([413]);
   expect(fake.calls.length).toBe(calls);
 });
 
 test('a client that is still sending a body that is too large can read why it was refused', async () => {
   for (let i = 0; i < 20; i++) {
-    const response = await fetch(`${gate.url}/api/generate`, { method: 'POST', headers: { 'x-api-key': secret }, body: ' '.repeat(3_000_000) });
+    const response = await fetch(`${gate.url}/api/generate`, {
+      method: 'POST',
+      headers: { 'x-api-key': secret },
+      body: ' '.repeat(3_000_000),
+    });
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([413, 'body_too_large']);
   }
 });
 
 test('a chunked body is read whole and goes on with a length', async () => {
   const seen = fake.arrival();
-  const chunks = [...body].map((byte) => `1;ext=x\r\n${byte}\r\n`).join('');
-  const { codes } = await statuses(`POST /api/generate HTTP/1.1\r\n${closing()}Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\nAuthorization: x\r\n\r\n`);
+  const chunks = Array.from(body)
+    .map((byte) => `1;ext=x\r\n${byte}\r\n`)
+    .join('');
+  const { codes } = await statuses(
+    `POST /api/generate HTTP/1.1\r\n${closing()}Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\nAuthorization: x\r\n\r\n`,
+  );
   expect(codes).toEqual([200]);
   const request = await seen;
-  expect([request.headers['content-length'], request.headers['transfer-encoding'], (await request.body).toString()]).toEqual([String(body.length), undefined, body]);
+  expect([
+    request.headers['content-length'],
+    request.headers['transfer-encoding'],
+    (await request.body).toString(),
+  ]).toEqual([String(body.length), undefined, body]);
 });
 
 test('pipelined requests are answered in order, each for its own key', async () => {
   const one = `GET /api/version HTTP/1.1\r\n${auth()}\r\n`;
   const stranger = 'GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n';
-  const { codes } = await statuses(`${one}${stranger}${one}GET /nothing HTTP/1.1\r\n${auth()}\r\nGET /api/version HTTP/1.1\r\n${closing()}\r\n`);
+  const { codes } = await statuses(
+    `${one}${stranger}${one}GET /nothing HTTP/1.1\r\n${auth()}\r\nGET /api/version HTTP/1.1\r\n${closing()}\r\n`,
+  );
   expect(codes).toEqual([200, 401, 200, 404, 200]);
 });
 
@@ -124,30 +182,55 @@ test('a head or a body that trickles is given up', async () => {
 });
 
 test('HTTP/1.0 gets a stream that ends with its connection', async () => {
-  const { text } = await statuses(`POST /api/generate HTTP/1.0\r\n${auth()}Content-Length: 38\r\n\r\n{"model":"gemma3:270m","prompt":"xyz"}`);
+  const { text } = await statuses(
+    `POST /api/generate HTTP/1.0\r\n${auth()}Content-Length: 38\r\n\r\n{"model":"gemma3:270m","prompt":"xyz"}`,
+  );
   expect(text).not.toMatch(/transfer-encoding/i);
   expect(text.trim().endsWith('"eval_duration":79156000}')).toBe(true);
 });
 
 test('a gate that is its own model server says so instead of going round and round', async () => {
-  const { codes, text } = await statuses(`GET /api/version HTTP/1.1\r\n${closing()}Via: 1.1 sekisho, 1.1 sekisho\r\n\r\n`);
+  const { codes, text } = await statuses(
+    `GET /api/version HTTP/1.1\r\n${closing()}Via: 1.1 sekisho, 1.1 sekisho\r\n\r\n`,
+  );
   expect(codes).toEqual([508]);
   expect(text).toContain('loop_detected');
 });
 
 describe('JSON that is none, or none for us', () => {
-  test.each(['', 'null', '[]', '"x"', '7', '{', '{"model":"gemma3:270m"', '{"model":7}', '{"model":null}', '{"model":""}', '{}', '{"model":"gemma3:270m","stream":"true"}', '{"model":"gemma3:270m","stream":1}', '{"model":"gemma3:270m","stream":null}', `{"model":"gemma3:270m","x":${'['.repeat(5000)}`])(
-    '%j is 400 in every dialect',
-    async (text) => {
-      const calls = fake.calls.length;
-      for (const [path, shape] of [['/api/chat', { error: expect.any(String) }], ['/v1/chat/completions', { error: { message: expect.any(String) } }], ['/v1/messages', { type: 'error', error: { type: 'invalid_request_error' } }]] as const) {
-        const response = await fetch(gate.url + path, { method: 'POST', headers: { 'x-api-key': secret, 'content-type': 'text/plain' }, body: text });
-        expect(response.status).toBe(400);
-        expect(await response.json()).toMatchObject(shape);
-      }
-      expect(fake.calls.length).toBe(calls);
-    },
-  );
+  test.each([
+    '',
+    'null',
+    '[]',
+    '"x"',
+    '7',
+    '{',
+    '{"model":"gemma3:270m"',
+    '{"model":7}',
+    '{"model":null}',
+    '{"model":""}',
+    '{}',
+    '{"model":"gemma3:270m","stream":"true"}',
+    '{"model":"gemma3:270m","stream":1}',
+    '{"model":"gemma3:270m","stream":null}',
+    `{"model":"gemma3:270m","x":${'['.repeat(5000)}`,
+  ])('%j is 400 in every dialect', async (text) => {
+    const calls = fake.calls.length;
+    for (const [path, shape] of [
+      ['/api/chat', { error: expect.any(String) }],
+      ['/v1/chat/completions', { error: { message: expect.any(String) } }],
+      ['/v1/messages', { type: 'error', error: { type: 'invalid_request_error' } }],
+    ] as const) {
+      const response = await fetch(gate.url + path, {
+        method: 'POST',
+        headers: { 'x-api-key': secret, 'content-type': 'text/plain' },
+        body: text,
+      });
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject(shape);
+    }
+    expect(fake.calls.length).toBe(calls);
+  });
 });
 
 test('after all this the gate answers, runs nothing, and booked nothing as completed that was refused', async () => {

@@ -9,7 +9,12 @@ let fake: FakeOllama;
 let gate: TestGate;
 beforeAll(async () => {
   fake = await startFakeOllama();
-  fake.models = [{ name: 'gemma3:270m' }, { name: 'llama3:latest' }, { name: 'far:latest', remoteHost: 'https://elsewhere.example' }, { name: 'gpt-oss:120b-cloud' }];
+  fake.models = [
+    { name: 'gemma3:270m' },
+    { name: 'llama3:latest' },
+    { name: 'far:latest', remoteHost: 'https://elsewhere.example' },
+    { name: 'gpt-oss:120b-cloud' },
+  ];
   gate = await openGate(fake.url, { TRUSTED_PROXIES: '127.0.0.1' });
 });
 afterAll(async () => {
@@ -24,7 +29,15 @@ const bodies: Record<string, unknown> = {
   'web-search': { query: 'x' },
   'web-fetch': { url: 'x' },
 };
-const bodyOf = (name: string) => bodies[name] ?? { model: 'gemma3:270m', prompt: 'x', input: 'x', messages: [{ role: 'user', content: 'x' }], max_tokens: 1, stream: false };
+const bodyOf = (name: string) =>
+  bodies[name] ?? {
+    model: 'gemma3:270m',
+    prompt: 'x',
+    input: 'x',
+    messages: [{ role: 'user', content: 'x' }],
+    max_tokens: 1,
+    stream: false,
+  };
 
 async function call(name: string, secret: string): Promise<Response> {
   const operation = operations.find((candidate) => candidate.name === name)!;
@@ -32,25 +45,37 @@ async function call(name: string, secret: string): Promise<Response> {
   const form = new FormData();
   form.set('model', 'gemma3:270m');
   form.set('file', new Blob(['RIFF']), 'a.wav');
-  const body = operation.body === 'json' ? JSON.stringify(bodyOf(name)) : operation.body === 'multipart' ? form : operation.body === 'blob' ? 'x' : null;
+  const body =
+    operation.body === 'json'
+      ? JSON.stringify(bodyOf(name))
+      : operation.body === 'multipart'
+        ? form
+        : operation.body === 'blob'
+          ? 'x'
+          : null;
   return fetch(gate.url + path, { method: operation.methods[0]!, headers: { 'x-api-key': secret }, body });
 }
 
 describe('each operation needs its own scope and no other', () => {
-  test.each(operations.map((operation) => [operation.name, operation.scope] as const))('%s needs %s', async (name, scope) => {
-    const { secret: right } = await gate.key({ scopes: [scope] });
-    const { secret: wrong } = await gate.key({ scopes: scopes.filter((other) => other !== scope) });
-    expect((await call(name, right)).status).not.toBe(403);
-    const calls = fake.calls.length;
-    const refused = await call(name, wrong);
-    expect(refused.status).toBe(403);
-    if (operations.find((operation) => operation.name === name)!.methods[0] !== 'HEAD') expect(await refused.text()).toContain(scope);
-    expect(fake.calls.length).toBe(calls);
-  });
+  test.each(operations.map((operation) => [operation.name, operation.scope] as const))(
+    '%s needs %s',
+    async (name, scope) => {
+      const { secret: right } = await gate.key({ scopes: [scope] });
+      const { secret: wrong } = await gate.key({ scopes: scopes.filter((other) => other !== scope) });
+      expect((await call(name, right)).status).not.toBe(403);
+      const calls = fake.calls.length;
+      const refused = await call(name, wrong);
+      expect(refused.status).toBe(403);
+      if (operations.find((operation) => operation.name === name)!.methods[0] !== 'HEAD')
+        expect(await refused.text()).toContain(scope);
+      expect(fake.calls.length).toBe(calls);
+    },
+  );
   test('a new key may infer, embed and look, and nothing else', async () => {
     const { secret } = await gate.key();
     const granted: Scope[] = ['inference:chat', 'inference:audio', 'inference:embed', 'metadata'];
-    for (const { name, scope } of operations) expect([name, (await call(name, secret)).status === 403]).toEqual([name, !granted.includes(scope)]);
+    for (const { name, scope } of operations)
+      expect([name, (await call(name, secret)).status === 403]).toEqual([name, !granted.includes(scope)]);
   });
 });
 
@@ -67,29 +92,46 @@ describe('models', () => {
     ['/v1/responses', { input: 'x' }],
     ['/v1/messages', { messages: [], max_tokens: 1 }],
   ];
-  test.each(routes)('%s: a hidden model answers byte for byte like a missing one, and is not asked for', async (path, rest) => {
-    const { secret } = await gate.key({ models: ['gemma3:*', 'ghost'] });
-    const answerOf = async (model: string): Promise<[number, [string, string][], string]> => {
-      const response = await post(gate.url + path, secret, { model, ...rest });
-      const scrub = (text: string) => text.replace(/req_[0-9A-Za-z]+/g, 'req').replaceAll(model, 'MODEL');
-      const headers = [...response.headers].filter(([name]) => name !== 'date' && name !== 'content-length').map(([name, value]): [string, string] => [name, scrub(value)]);
-      return [response.status, headers, scrub(await response.text())];
-    };
-    const calls = fake.calls.length;
-    const hidden = await answerOf('llama3');
-    expect(fake.calls.length).toBe(calls);
-    // `ghost` is within the patterns and does not exist, so this one is the model server's own word.
-    expect(await answerOf('ghost')).toEqual(hidden);
-    expect(fake.calls.length).toBe(calls + 1);
-    expect(hidden[0]).toBe(404);
-  });
-  test.each(['GEMMA3:270M', ' gemma3:270m', 'registry.ollama.ai/library/gemma3:270m', 'gemma3:270m:local'])('%j is the model it means', async (model) => {
-    const { secret } = await gate.key({ models: ['gemma3:270m'] });
-    const response = await post(`${gate.url}/api/chat`, secret, { model, messages: [], stream: false });
-    const id = response.headers.get('x-request-id');
-    await eventually(async () => expect((await gate.ledger(1)).find((row) => row.id === id)).toMatchObject({ model: 'gemma3:270m' }));
-  });
-  test.each(['evil.example/x/y', 'gemma3:270m\u0000', '../gemma3:270m', 'gemma3@sha256:00', 'llama3:latest', 'ＧＥＭＭＡ3:270m'])('%j is not', async (model) => {
+  test.each(routes)(
+    '%s: a hidden model answers byte for byte like a missing one, and is not asked for',
+    async (path, rest) => {
+      const { secret } = await gate.key({ models: ['gemma3:*', 'ghost'] });
+      const answerOf = async (model: string): Promise<[number, [string, string][], string]> => {
+        const response = await post(gate.url + path, secret, { model, ...rest });
+        const scrub = (text: string) => text.replace(/req_[0-9A-Za-z]+/g, 'req').replaceAll(model, 'MODEL');
+        const headers = [...response.headers]
+          .filter(([name]) => name !== 'date' && name !== 'content-length')
+          .map(([name, value]): [string, string] => [name, scrub(value)]);
+        return [response.status, headers, scrub(await response.text())];
+      };
+      const calls = fake.calls.length;
+      const hidden = await answerOf('llama3');
+      expect(fake.calls.length).toBe(calls);
+      // `ghost` is within the patterns and does not exist, so this one is the model server's own word.
+      expect(await answerOf('ghost')).toEqual(hidden);
+      expect(fake.calls.length).toBe(calls + 1);
+      expect(hidden[0]).toBe(404);
+    },
+  );
+  test.each(['GEMMA3:270M', ' gemma3:270m', 'registry.ollama.ai/library/gemma3:270m', 'gemma3:270m:local'])(
+    '%j is the model it means',
+    async (model) => {
+      const { secret } = await gate.key({ models: ['gemma3:270m'] });
+      const response = await post(`${gate.url}/api/chat`, secret, { model, messages: [], stream: false });
+      const id = response.headers.get('x-request-id');
+      await eventually(async () =>
+        expect((await gate.ledger(1)).find((row) => row.id === id)).toMatchObject({ model: 'gemma3:270m' }),
+      );
+    },
+  );
+  test.each([
+    'evil.example/x/y',
+    'gemma3:270m\u0000',
+    '../gemma3:270m',
+    'gemma3@sha256:00',
+    'llama3:latest',
+    'ＧＥＭＭＡ3:270m',
+  ])('%j is not', async (model) => {
     const { secret } = await gate.key({ models: ['gemma3:270m'] });
     expect((await post(`${gate.url}/api/chat`, secret, { model, messages: [] })).status).toBe(404);
   });
@@ -101,7 +143,9 @@ describe('models', () => {
     expect(await (await fetch(`${gate.url}/api/tags`, { headers })).text()).toBe(`{"models":[${entry}]}`);
     expect(await (await fetch(`${gate.url}/api/ps`, { headers })).text()).toContain('"gemma3:270m"');
     expect(await (await fetch(`${gate.url}/api/ps`, { headers })).text()).not.toContain('llama3');
-    expect(await (await fetch(`${gate.url}/v1/models`, { headers })).json()).toMatchObject({ data: [{ id: 'gemma3:270m' }] });
+    expect(await (await fetch(`${gate.url}/v1/models`, { headers })).json()).toMatchObject({
+      data: [{ id: 'gemma3:270m' }],
+    });
     expect((await fetch(`${gate.url}/v1/models/llama3`, { headers })).status).toBe(404);
   });
   test('cloud models, remote aliases and web search need the cloud scope; lists without it leave them out', async () => {
@@ -113,10 +157,20 @@ describe('models', () => {
         expect((await post(`${gate.url}/api/chat`, cloudy, { model, messages: [] })).status).toBe(200);
       }
     });
-    const search = { model: 'gemma3:270m', messages: [], max_tokens: 1, tools: [{ type: 'function' }, { type: 'web_search_20250305', name: 'web_search' }] };
+    const search = {
+      model: 'gemma3:270m',
+      messages: [],
+      max_tokens: 1,
+      tools: [{ type: 'function' }, { type: 'web_search_20250305', name: 'web_search' }],
+    };
     expect((await post(`${gate.url}/v1/messages`, secret, search)).status).toBe(403);
     expect((await post(`${gate.url}/v1/messages`, cloudy, search)).status).toBe(200);
-    const names = async (key: string) => ((await (await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': key } })).json()) as { models: { name: string }[] }).models.map((entry) => entry.name);
+    const names = async (key: string) =>
+      (
+        (await (await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': key } })).json()) as {
+          models: { name: string }[];
+        }
+      ).models.map((entry) => entry.name);
     expect(await names(secret)).toEqual(['gemma3:270m', 'llama3:latest']);
     expect(await names(cloudy)).toHaveLength(4);
   });
@@ -128,16 +182,23 @@ describe('models', () => {
     expect(await status('/api/pull', { name: 'evil.example/gemma3/x' })).toBe(403);
     expect(await status('/api/pull', { model: 'gemma3:270m', name: 'llama3' })).toBe(400);
     expect(await status('/api/create', { model: 'gemma3:mine', from: 'evil.example/gemma3/x' })).toBe(403);
-    expect(await status('/api/create', { model: 'gemma3:mine', from: 'gemma3:270m', remote_host: 'http://evil.example' })).toBe(403);
+    expect(
+      await status('/api/create', { model: 'gemma3:mine', from: 'gemma3:270m', remote_host: 'http://evil.example' }),
+    ).toBe(403);
     const { secret: narrow } = await gate.key({ scopes: ['models'], models: ['gemma3:*'] });
-    expect((await post(`${gate.url}/api/copy`, narrow, { source: 'llama3', destination: 'gemma3:mine' })).status).toBe(404);
-    expect((await post(`${gate.url}/api/copy`, narrow, { source: 'gemma3:270m', destination: 'llama3' })).status).toBe(404);
+    expect((await post(`${gate.url}/api/copy`, narrow, { source: 'llama3', destination: 'gemma3:mine' })).status).toBe(
+      404,
+    );
+    expect((await post(`${gate.url}/api/copy`, narrow, { source: 'gemma3:270m', destination: 'llama3' })).status).toBe(
+      404,
+    );
   });
 });
 
 test('an address list is held against the address beyond the trusted proxy', async () => {
   const { secret } = await gate.key({ cidr: ['192.0.2.0/24'] });
-  const from = (forwarded: string) => fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret, 'x-forwarded-for': forwarded } });
+  const from = (forwarded: string) =>
+    fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret, 'x-forwarded-for': forwarded } });
   expect((await from('192.0.2.7')).status).toBe(200);
   expect((await from('192.0.2.7, 198.51.100.1')).status).toBe(403);
   expect((await from('198.51.100.1')).status).toBe(403);
@@ -157,7 +218,15 @@ describe('what crosses', () => {
     await client.until('"done":true');
     const request = await seen;
     expect(request.url).toBe('/api/generate');
-    expect(request.rawHeaders.map(([name]) => name.toLowerCase()).toSorted()).toEqual(['accept', 'connection', 'content-length', 'content-type', 'host', 'traceparent', 'via']);
+    expect(request.rawHeaders.map(([name]) => name.toLowerCase()).toSorted()).toEqual([
+      'accept',
+      'connection',
+      'content-length',
+      'content-type',
+      'host',
+      'traceparent',
+      'via',
+    ]);
     expect(request.headers['host']).toBe(new URL(fake.url).host);
     expect(JSON.stringify(request.rawHeaders)).not.toContain(secret);
     client.socket.destroy();
@@ -165,10 +234,35 @@ describe('what crosses', () => {
   test("the model server's cookies, CORS lines and hop-by-hop lines stay behind, the rest comes through", async () => {
     const { secret } = await gate.key();
     fake.next((_, answer) =>
-      answer.whole(200, { 'Content-Type': 'application/json', 'Set-Cookie': 'a=b', 'Access-Control-Allow-Origin': '*', Server: 'x', 'X-Powered-By': 'x', 'Strict-Transport-Security': 'x', 'Clear-Site-Data': '"*"', Refresh: '0', Location: '/x', 'Keep-Alive': 'timeout=1', 'Retry-After': '7' }, '{}'),
+      answer.whole(
+        200,
+        {
+          'Content-Type': 'application/json',
+          'Set-Cookie': 'a=b',
+          'Access-Control-Allow-Origin': '*',
+          Server: 'x',
+          'X-Powered-By': 'x',
+          'Strict-Transport-Security': 'x',
+          'Clear-Site-Data': '"*"',
+          Refresh: '0',
+          Location: '/x',
+          'Keep-Alive': 'timeout=1',
+          'Retry-After': '7',
+        },
+        '{}',
+      ),
     );
     const response = await post(`${gate.url}/api/chat`, secret, { model: 'gemma3:270m', messages: [], stream: false });
-    const own = ['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'retry-after', 'x-content-type-options', 'x-request-id'];
+    const own = [
+      'connection',
+      'content-length',
+      'content-type',
+      'date',
+      'keep-alive',
+      'retry-after',
+      'x-content-type-options',
+      'x-request-id',
+    ];
     expect([...response.headers.keys()].toSorted()).toEqual(own);
     expect(response.headers.get('retry-after')).toBe('7');
   });
@@ -176,24 +270,38 @@ describe('what crosses', () => {
 
 describe('CORS', () => {
   test('is off unless it is set', async () => {
-    const response = await fetch(`${gate.url}/api/chat`, { method: 'OPTIONS', headers: { origin: 'https://app.example', 'access-control-request-method': 'POST' } });
+    const response = await fetch(`${gate.url}/api/chat`, {
+      method: 'OPTIONS',
+      headers: { origin: 'https://app.example', 'access-control-request-method': 'POST' },
+    });
     expect(response.status).toBe(204);
     expect(response.headers.get('access-control-allow-origin')).toBeNull();
   });
   test('answers a preflight before anybody is identified, with every header that the SDKs send', async () => {
     const open = await openGate(fake.url, { CORS_ORIGINS: 'https://app.example' });
-    const asked = 'authorization,content-type,x-api-key,anthropic-version,anthropic-beta,anthropic-dangerous-direct-browser-access,openai-beta,x-stainless-lang,x-stainless-retry-count,x-evil';
-    const preflight = (origin: string) => fetch(`${open.url}/v1/messages`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': asked } });
+    const asked =
+      'authorization,content-type,x-api-key,anthropic-version,anthropic-beta,anthropic-dangerous-direct-browser-access,openai-beta,x-stainless-lang,x-stainless-retry-count,x-evil';
+    const preflight = (origin: string) =>
+      fetch(`${open.url}/v1/messages`, {
+        method: 'OPTIONS',
+        headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': asked },
+      });
     const response = await preflight('https://app.example');
     expect(response.headers.get('access-control-allow-origin')).toBe('https://app.example');
-    expect(response.headers.get('access-control-allow-headers')!.split(', ')).toEqual(asked.split(',').filter((name) => name !== 'x-evil'));
+    expect(response.headers.get('access-control-allow-headers')!.split(', ')).toEqual(
+      asked.split(',').filter((name) => name !== 'x-evil'),
+    );
     expect(response.headers.get('access-control-allow-credentials')).toBeNull();
     for (const origin of ['https://evil-app.example', 'https://app.example.evil', 'null', 'http://app.example']) {
       expect((await preflight(origin)).headers.get('access-control-allow-origin')).toBeNull();
     }
     // A refusal can be read by the page too.
     const refused = await fetch(`${open.url}/api/tags`, { headers: { origin: 'https://app.example' } });
-    expect([refused.status, refused.headers.get('access-control-allow-origin'), refused.headers.get('vary')]).toEqual([401, 'https://app.example', 'Origin']);
+    expect([refused.status, refused.headers.get('access-control-allow-origin'), refused.headers.get('vary')]).toEqual([
+      401,
+      'https://app.example',
+      'Origin',
+    ]);
     await open.stop();
   });
 });

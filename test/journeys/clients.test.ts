@@ -77,14 +77,21 @@ describe('openai', () => {
   });
   test('a stream whose usage was asked for brings it', async () => {
     const parts = [];
-    for await (const part of await open().chat.completions.create({ model, messages, stream: true, stream_options: { include_usage: true } })) parts.push(part);
+    for await (const part of await open().chat.completions.create({
+      model,
+      messages,
+      stream: true,
+      stream_options: { include_usage: true },
+    }))
+      parts.push(part);
     expect(parts.at(-1)?.usage?.completion_tokens).toBe(12);
   });
   test('completions, responses, embeddings, models', async () => {
     expect((await open().completions.create({ model, prompt: 'Why' })).choices[0]?.text).toBe(said);
     expect((await open().responses.create({ model, input: 'Why' })).output_text).toBe(said);
     let text = '';
-    for await (const event of await open().responses.create({ model, input: 'Why', stream: true })) if (event.type === 'response.output_text.delta') text += event.delta;
+    for await (const event of await open().responses.create({ model, input: 'Why', stream: true }))
+      if (event.type === 'response.output_text.delta') text += event.delta;
     expect(text).toBe(said);
     expect((await open().embeddings.create({ model, input: 'Why' })).data[0]?.embedding).toHaveLength(2);
     const list = await open().models.list();
@@ -92,8 +99,15 @@ describe('openai', () => {
     expect((await open().models.retrieve(model)).id).toBe(model);
   });
   test('reads what was wrong', async () => {
-    await expect(open('wrong').models.list()).rejects.toMatchObject({ status: 401, code: 'invalid_api_key', message: expect.stringContaining('Invalid API key') });
-    await expect(open().chat.completions.create({ model: 'missing', messages })).rejects.toMatchObject({ status: 404, type: 'not_found_error' });
+    await expect(open('wrong').models.list()).rejects.toMatchObject({
+      status: 401,
+      code: 'invalid_api_key',
+      message: expect.stringContaining('Invalid API key'),
+    });
+    await expect(open().chat.completions.create({ model: 'missing', messages })).rejects.toMatchObject({
+      status: 404,
+      type: 'not_found_error',
+    });
   });
   test('transcribes within the model limits of the key', async () => {
     const file = new File([Buffer.from('RIFF')], 'a.wav');
@@ -114,7 +128,10 @@ describe('anthropic', () => {
   });
   test('reads what was wrong', async () => {
     const client = new Anthropic({ baseURL: gate.url, maxRetries: 0, apiKey: 'wrong', authToken: null });
-    await expect(client.messages.create({ model, messages, max_tokens: 1 })).rejects.toMatchObject({ status: 401, error: { type: 'error', error: { type: 'authentication_error' } } });
+    await expect(client.messages.create({ model, messages, max_tokens: 1 })).rejects.toMatchObject({
+      status: 401,
+      error: { type: 'error', error: { type: 'authentication_error' } },
+    });
   });
 });
 
@@ -122,7 +139,8 @@ test('every way of asking is metered to the token', async () => {
   // The one answer that was cut is estimated from the pieces that went by; everything else is the server's own count.
   await eventually(async () => {
     const rows = await gate.ledger(0);
-    const sum = (source: string) => rows.filter((row) => row.source === source).reduce((total, row) => total + row.completionTokens, 0);
+    const sum = (source: string) =>
+      rows.filter((row) => row.source === source).reduce((total, row) => total + row.completionTokens, 0);
     const cut = rows.filter((row) => row.outcome === 'client_closed');
     expect(cut).toMatchObject([{ source: 'estimated', model, streamed: true }]);
     const generated = fake.totals.completionTokens;
@@ -134,15 +152,38 @@ test('every way of asking is metered to the token', async () => {
 describe('curl, as the article writes it', () => {
   test('whole', async () => {
     const body = JSON.stringify({ model, messages, stream: false });
-    const { out } = await run('curl', ['-s', '-XPOST', `${gate.url}/api/chat`, '-H', `x-api-key: ${secret}`, '--json', body]);
+    const { out } = await run('curl', [
+      '-s',
+      '-XPOST',
+      `${gate.url}/api/chat`,
+      '-H',
+      `x-api-key: ${secret}`,
+      '--json',
+      body,
+    ]);
     expect(JSON.parse(out)).toMatchObject({ message: { content: said }, done: true });
   });
   test('streamed, since that is what leaving "stream" out means', async () => {
-    const { out } = await run('curl', ['-sN', '-XPOST', `${gate.url}/api/chat`, '-H', `x-api-key: ${secret}`, '--json', JSON.stringify({ model, messages })]);
+    const { out } = await run('curl', [
+      '-sN',
+      '-XPOST',
+      `${gate.url}/api/chat`,
+      '-H',
+      `x-api-key: ${secret}`,
+      '--json',
+      JSON.stringify({ model, messages }),
+    ]);
     expect(out.trim().split('\n')).toHaveLength(13);
   });
   test('with a wrong key, in the words of the article', async () => {
-    const { out } = await run('curl', ['-s', '-w', '%{http_code}', `${gate.url}/api/tags`, '-H', 'x-api-key: constructor']);
+    const { out } = await run('curl', [
+      '-s',
+      '-w',
+      '%{http_code}',
+      `${gate.url}/api/tags`,
+      '-H',
+      'x-api-key: constructor',
+    ]);
     expect(out).toMatch(/^\{"error":"Invalid API key",.*\}401$/);
   });
   test('with the key as the password of an address', async () => {

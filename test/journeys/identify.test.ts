@@ -29,7 +29,10 @@ describe('a right key is taken wherever it may stand', () => {
     ['bearer in lower case', () => ({ authorization: `bearer ${secret}` })],
     ['Basic', () => ({ authorization: `Basic ${btoa(`me:${secret}`)}` })],
     ['both headers, saying the same', () => ({ authorization: `Bearer ${secret}`, 'x-api-key': secret })],
-    ['x-api-key beside the placeholder of `ollama launch`', () => ({ authorization: 'Bearer ollama', 'x-api-key': secret })],
+    [
+      'x-api-key beside the placeholder of `ollama launch`',
+      () => ({ authorization: 'Bearer ollama', 'x-api-key': secret }),
+    ],
     ['a static key', () => ({ 'x-api-key': staticKey })],
   ] as [string, () => Record<string, string>][])('%s', async (_, headers) => {
     expect((await get(headers())).status).toBe(200);
@@ -37,12 +40,30 @@ describe('a right key is taken wherever it may stand', () => {
 });
 
 describe('a wrong one gets 401 in the words of the article, and the model server hears nothing', () => {
-  const names = [...Object.getOwnPropertyNames(Object.prototype), '', ' ', 'x', 'null', 'undefined', "' OR '1'='1", 'sekisho_', 'ab'.repeat(32), `sha256:${'ab'.repeat(32)}`, 'A'.repeat(10_000), 'é'];
+  const names = [
+    ...Object.getOwnPropertyNames(Object.prototype),
+    '',
+    ' ',
+    'x',
+    'null',
+    'undefined',
+    "' OR '1'='1",
+    'sekisho_',
+    'ab'.repeat(32),
+    `sha256:${'ab'.repeat(32)}`,
+    'A'.repeat(10_000),
+    'é',
+  ];
   test.each(names)('%j', async (name) => {
     const calls = fake.calls.length;
     const value = Buffer.from(name).toString('latin1');
-    for (const headers of [{ 'x-api-key': value }, { authorization: `Bearer ${value}` }, { authorization: `Basic ${Buffer.from(`u:${name}`).toString('base64')}` }, { authorization: value }]) {
-      const response = await get(headers as Record<string, string>);
+    for (const headers of [
+      { 'x-api-key': value },
+      { authorization: `Bearer ${value}` },
+      { authorization: `Basic ${Buffer.from(`u:${name}`).toString('base64')}` },
+      { authorization: value },
+    ]) {
+      const response = await get(headers);
       expect(response.status).toBe(401);
       expect(await response.text()).toMatch(article);
       expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
@@ -60,13 +81,21 @@ describe('a wrong one gets 401 in the words of the article, and the model server
   });
   test('one character off, other case, white space inside', async () => {
     const flipped = secret.slice(0, 30) + (secret[30] === 'a' ? 'b' : 'a') + secret.slice(31);
-    for (const wrong of [flipped, secret.toUpperCase(), `${secret.slice(0, 20)} ${secret.slice(20)}`, secret + secret, secret.slice(0, -1)]) {
+    for (const wrong of [
+      flipped,
+      secret.toUpperCase(),
+      `${secret.slice(0, 20)} ${secret.slice(20)}`,
+      secret + secret,
+      secret.slice(0, -1),
+    ]) {
       expect((await get({ 'x-api-key': wrong })).status).toBe(401);
     }
   });
   test('a body is not read for a caller who is nobody', async () => {
     const client = new RawClient(gate.port);
-    client.write(`POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: wrong\r\nExpect: 100-continue\r\nContent-Length: 1000000000\r\n\r\n`);
+    client.write(
+      `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: wrong\r\nExpect: 100-continue\r\nContent-Length: 1000000000\r\n\r\n`,
+    );
     const text = await client.until(/invalid_api_key/);
     expect(text).toMatch(/^HTTP\/1\.1 401 /);
     expect(text).not.toContain('100 Continue');
@@ -75,7 +104,9 @@ describe('a wrong one gets 401 in the words of the article, and the model server
   test('a right caller who waits for 100 Continue gets it', async () => {
     const client = new RawClient(gate.port);
     const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
-    client.write(`POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`);
+    client.write(
+      `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`,
+    );
     await client.until('100 Continue');
     client.write(body);
     await client.until('"done":true');
@@ -107,21 +138,31 @@ describe('a key in an address', () => {
     expect((await fetch(`${gate.url}/k/${pathKey}/`, { method: 'HEAD' })).status).toBe(200);
     expect(gate.log()).not.toContain(pathKey);
   });
-  test.each(['api_key', 'key', 'x-api-key', 'access_token', 'anything'])('is refused in the query as %s, with a sentence that says where keys go', async (name) => {
-    const response = await get({ 'x-api-key': secret }, `/api/version?${name}=${secret}`);
-    expect(response.status).toBe(400);
-    expect(await response.text()).toMatch(/x-api-key or Authorization/);
-    expect(gate.log()).not.toContain(secret);
-  });
+  test.each(['api_key', 'key', 'x-api-key', 'access_token', 'anything'])(
+    'is refused in the query as %s, with a sentence that says where keys go',
+    async (name) => {
+      const response = await get({ 'x-api-key': secret }, `/api/version?${name}=${secret}`);
+      expect(response.status).toBe(400);
+      expect(await response.text()).toMatch(/x-api-key or Authorization/);
+      expect(gate.log()).not.toContain(secret);
+    },
+  );
 });
 
 describe("the Ollama CLI's signature", () => {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const base64 = sshBase64(publicKey);
-  const signed = (path: string, options: { key?: KeyObject; ts?: number; method?: string; body?: unknown; signedPath?: string } = {}) => {
+  const signed = (
+    path: string,
+    options: { key?: KeyObject; ts?: number; method?: string; body?: unknown; signedPath?: string } = {},
+  ) => {
     const ts = options.ts ?? Math.floor(Date.now() / 1000);
     const method = options.method ?? (options.body === undefined ? 'GET' : 'POST');
-    const signature = sign(null, Buffer.from(`${method},${options.signedPath ?? path}?ts=${ts}`), options.key ?? privateKey).toString('base64');
+    const signature = sign(
+      null,
+      Buffer.from(`${method},${options.signedPath ?? path}?ts=${ts}`),
+      options.key ?? privateKey,
+    ).toString('base64');
     return fetch(`${gate.url}${path}?ts=${ts}`, {
       method,
       headers: { authorization: `${base64}:${signature}` },
@@ -150,7 +191,9 @@ describe("the Ollama CLI's signature", () => {
     const stranger = generateKeyPairSync('ed25519');
     const ts = Math.floor(Date.now() / 1000);
     const signature = sign(null, Buffer.from(`GET,/api/version?ts=${ts}`), stranger.privateKey).toString('base64');
-    const response = await fetch(`${gate.url}/api/version?ts=${ts}`, { headers: { authorization: `${sshBase64(stranger.publicKey)}:${signature}` } });
+    const response = await fetch(`${gate.url}/api/version?ts=${ts}`, {
+      headers: { authorization: `${sshBase64(stranger.publicKey)}:${signature}` },
+    });
     expect(response.status).toBe(401);
   });
   test('opens an inference once: the same call again is a replay', async () => {
@@ -174,14 +217,27 @@ describe('the command line and the running gate', () => {
     const key = JSON.parse(made.out) as { id: string; secret: string };
     expect((await get({ 'x-api-key': key.secret })).status).toBe(200);
 
-    const rotated = JSON.parse((await sekisho(['key', 'rotate', key.id, '--json'], environment())).out) as { id: string; secret: string };
-    await eventually(async () => expect(await (await get({ 'x-api-key': key.secret })).json()).toMatchObject({ code: 'key_expired' }), 1000);
+    const rotated = JSON.parse((await sekisho(['key', 'rotate', key.id, '--json'], environment())).out) as {
+      id: string;
+      secret: string;
+    };
+    await eventually(
+      async () => expect(await (await get({ 'x-api-key': key.secret })).json()).toMatchObject({ code: 'key_expired' }),
+      1000,
+    );
     expect((await get({ 'x-api-key': rotated.secret })).status).toBe(200);
 
     await sekisho(['key', 'revoke', rotated.id], environment());
-    await eventually(async () => expect(await (await get({ 'x-api-key': rotated.secret })).json()).toMatchObject({ code: 'key_revoked' }), 1000);
+    await eventually(
+      async () =>
+        expect(await (await get({ 'x-api-key': rotated.secret })).json()).toMatchObject({ code: 'key_revoked' }),
+      1000,
+    );
 
-    const list = JSON.parse((await sekisho(['key', 'list', '--json'], environment())).out) as { id: string; status: string }[];
+    const list = JSON.parse((await sekisho(['key', 'list', '--json'], environment())).out) as {
+      id: string;
+      status: string;
+    }[];
     expect(list.find((entry) => entry.id === rotated.id)?.status).toBe('revoked');
     expect(JSON.stringify(list)).not.toContain(key.secret);
   });
@@ -191,13 +247,21 @@ describe('the command line and the running gate', () => {
       answer.head(200, { 'Content-Type': 'application/x-ndjson' });
       await answer.chunk('{"message":{"content":"a"},"done":false}\n');
     });
-    const response = await post(`${gate.url}/api/chat`, doomed, { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] });
+    const response = await post(`${gate.url}/api/chat`, doomed, {
+      model: 'gemma3:270m',
+      messages: [{ role: 'user', content: 'x' }],
+    });
     const reader = response.body!.getReader();
     await reader.read();
     await sekisho(['key', 'revoke', id], environment());
     expect(JSON.parse(new TextDecoder().decode((await reader.read()).value))).toMatchObject({ code: 'key_revoked' });
     await expect(reader.read()).rejects.toThrow();
-    await eventually(async () => expect((await gate.ledger(1)).find((row) => row.keyId === id)).toMatchObject({ outcome: 'ended', code: 'key_revoked' }));
+    await eventually(async () =>
+      expect((await gate.ledger(1)).find((row) => row.keyId === id)).toMatchObject({
+        outcome: 'ended',
+        code: 'key_revoked',
+      }),
+    );
   });
   test.each([
     [['--name', 'x', '--scopes', 'everything'], /unknown scope/],
@@ -220,7 +284,10 @@ describe('the command line and the running gate', () => {
 test('a key that expires stops working at that instant', async () => {
   const { secret: brief } = await gate.key({ expiresAt: Date.now() + 700 });
   expect((await get({ 'x-api-key': brief })).status).toBe(200);
-  await eventually(async () => expect(await (await get({ 'x-api-key': brief })).json()).toMatchObject({ code: 'key_expired' }), 1500);
+  await eventually(
+    async () => expect(await (await get({ 'x-api-key': brief })).json()).toMatchObject({ code: 'key_expired' }),
+    1500,
+  );
 });
 
 /** The base64 part of an id_ed25519.pub line. */

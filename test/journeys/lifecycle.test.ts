@@ -22,7 +22,8 @@ function stall(): void {
   });
 }
 const main = [process.execPath, 'src/main.ts'] as const;
-const refuseToStart = (environment: Record<string, string>) => run(main[0], [main[1]], { DATA_DIR: temporaryDirectory(), PORT: '0', ...environment });
+const refuseToStart = (environment: Record<string, string>) =>
+  run(main[0], [main[1]], { DATA_DIR: temporaryDirectory(), PORT: '0', ...environment });
 
 describe('starting', () => {
   test('without a model server: it says so, lives, is not ready, answers 502, and notices when one comes', async () => {
@@ -65,35 +66,75 @@ describe('starting', () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const port = String((taken.address() as { port: number }).port);
-    expect(await refuseToStart({ PORT: port })).toMatchObject({ code: 1, err: expect.stringMatching(/^Port \d+ on 127\.0\.0\.1 is taken\. .*set PORT.*\n$/) });
+    expect(await refuseToStart({ PORT: port })).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^Port \d+ on 127\.0\.0\.1 is taken\. .*set PORT.*\n$/),
+    });
     taken.close();
 
     const gate = await spawnGate({ UPSTREAM: fake.url });
-    expect(await refuseToStart({ DATA_DIR: gate.dataDir })).toMatchObject({ code: 1, err: expect.stringMatching(/^Another gate is already using .*\n$/) });
+    expect(await refuseToStart({ DATA_DIR: gate.dataDir })).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^Another gate is already using .*\n$/),
+    });
     gate.process.kill('SIGTERM');
     await gate.ended;
 
     const broken = temporaryDirectory();
     writeFileSync(join(broken, 'sekisho.db'), 'this is not a database, and it is long enough to be looked at as one');
-    expect(await refuseToStart({ DATA_DIR: broken })).toMatchObject({ code: 1, err: expect.stringMatching(/damaged or not a database.*\n$/) });
+    expect(await refuseToStart({ DATA_DIR: broken })).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/damaged or not a database.*\n$/),
+    });
     expect(readFileSync(join(broken, 'sekisho.db'), 'utf8')).toMatch(/^this is not/);
 
     const blocked = temporaryDirectory();
     mkdirSync(join(blocked, 'sekisho.db'));
-    expect(await refuseToStart({ DATA_DIR: blocked })).toMatchObject({ code: 1, err: expect.stringMatching(/cannot be opened.*\n$/) });
+    expect(await refuseToStart({ DATA_DIR: blocked })).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/cannot be opened.*\n$/),
+    });
     writeFileSync(join(blocked, 'file'), '');
-    expect(await refuseToStart({ DATA_DIR: join(blocked, 'file') })).toMatchObject({ code: 1, err: expect.stringMatching(/cannot be used.*\n$/) });
+    expect(await refuseToStart({ DATA_DIR: join(blocked, 'file') })).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/cannot be used.*\n$/),
+    });
   });
   test('wrong settings are all listed at once', async () => {
     const file = join(temporaryDirectory(), 'sekisho.yaml');
     writeFileSync(file, 'port: 70000\ncors_origin: "*"\nupstream: ftp://x\n');
-    const { code, err } = await refuseToStart({ SEKISHO_CONFIG: file, PORT: '70000', DRAIN_SECONDS: 'soon', SEKISHO_NONSENSE: '1', TRUSTED_PROXIES: '10.0.0.0/99', CORS_ORIGINS: 'example.org', API_KEYS: 'changeme', LOG_LEVEL: 'loud' });
+    const { code, err } = await refuseToStart({
+      SEKISHO_CONFIG: file,
+      PORT: '70000',
+      DRAIN_SECONDS: 'soon',
+      SEKISHO_NONSENSE: '1',
+      TRUSTED_PROXIES: '10.0.0.0/99',
+      CORS_ORIGINS: 'example.org',
+      API_KEYS: 'changeme',
+      LOG_LEVEL: 'loud',
+    });
     expect(code).toBe(1);
-    for (const fault of ['PORT', 'cors_origin ', 'did you mean cors_origins', 'upstream in', 'DRAIN_SECONDS', 'SEKISHO_NONSENSE', 'TRUSTED_PROXIES', 'CORS_ORIGINS', 'sample', 'LOG_LEVEL']) expect(err).toContain(fault);
+    for (const fault of [
+      'PORT',
+      'cors_origin ',
+      'did you mean cors_origins',
+      'upstream in',
+      'DRAIN_SECONDS',
+      'SEKISHO_NONSENSE',
+      'TRUSTED_PROXIES',
+      'CORS_ORIGINS',
+      'sample',
+      'LOG_LEVEL',
+    ])
+      expect(err).toContain(fault);
     expect(err).not.toMatch(/\n\s+at /);
   });
   test('`sekisho config` prints what is in force and no secret', async () => {
-    const { out } = await sekisho(['config', '--json'], { API_KEYS: 'a-static-key-of-the-operator', DRAIN_SECONDS: '7', SEKISHO_PORT: '4000' });
+    const { out } = await sekisho(['config', '--json'], {
+      API_KEYS: 'a-static-key-of-the-operator',
+      DRAIN_SECONDS: '7',
+      SEKISHO_PORT: '4000',
+    });
     expect(JSON.parse(out)).toMatchObject({ drain_seconds: 7, port: 4000, api_keys: ['[secret]'] });
   });
 });
@@ -135,7 +176,10 @@ describe('stopping', () => {
     expect(new TextDecoder().decode((await reader.read()).value)).toContain('"done":true');
     expect((await reader.read()).done).toBe(true);
     expect(await gate.ended).toBe(0);
-    expect((await gate.ledger(2)).find((row) => row.operation === 'chat')).toMatchObject({ outcome: 'completed', completionTokens: 1 });
+    expect((await gate.ledger(2)).find((row) => row.operation === 'chat')).toMatchObject({
+      outcome: 'completed',
+      completionTokens: 1,
+    });
   });
   test('what still runs after DRAIN_SECONDS gets the last frame of its dialect, and exit is 0', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '0.2' });
@@ -148,7 +192,9 @@ describe('stopping', () => {
     expect(JSON.parse(new TextDecoder().decode((await reader.read()).value))).toMatchObject({ code: 'draining' });
     await expect(reader.read()).rejects.toThrow();
     expect(await gate.ended).toBe(0);
-    expect(await gate.ledger(1)).toMatchObject([{ outcome: 'ended', code: 'draining', source: 'estimated', completionTokens: 1 }]);
+    expect(await gate.ledger(1)).toMatchObject([
+      { outcome: 'ended', code: 'draining', source: 'estimated', completionTokens: 1 },
+    ]);
   });
   test('a second signal ends it at once', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '60' });
@@ -172,7 +218,11 @@ describe('kill -9', () => {
       const running = await post(`${gate.url}/api/chat`, secret, chat);
       const reader = running.body!.getReader();
       await reader.read();
-      const answers = await Promise.all(Array.from({ length: 40 }, () => post(`${gate.url}/api/chat`, secret, { ...chat, stream: false }).then((response) => response.text())));
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, () =>
+          post(`${gate.url}/api/chat`, secret, { ...chat, stream: false }).then((response) => response.text()),
+        ),
+      );
       expect(answers.every((answer) => answer.includes('"done":true'))).toBe(true);
       // At once: the last answers cannot have reached the database by the ordinary way.
       gate.process.kill('SIGKILL');
@@ -184,7 +234,9 @@ describe('kill -9', () => {
     expect(rows).toHaveLength(123);
     expect(new Set(rows.map((row) => row.id)).size).toBe(123);
     expect(rows.filter((row) => row.outcome === 'completed' && row.source === 'exact')).toHaveLength(120);
-    expect(rows.filter((row) => row.outcome === 'interrupted')).toMatchObject(Array.from({ length: 3 }, () => ({ operation: 'chat', model: 'gemma3:270m' })));
+    expect(rows.filter((row) => row.outcome === 'interrupted')).toMatchObject(
+      Array.from({ length: 3 }, () => ({ operation: 'chat', model: 'gemma3:270m' })),
+    );
     gate.process.kill('SIGTERM');
     expect(await gate.ended).toBe(0);
     expect(readdirSync(join(dataDir, 'journal'))).toEqual([]);
@@ -195,17 +247,36 @@ describe('a planted prompt and a planted key', () => {
   test('are in no log line, no page of the database, no journal and no error body', async () => {
     const canary = 'CANARY-prompt-7f3a';
     const dataDir = temporaryDirectory();
-    const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, LOG_LEVEL: 'trace', API_KEYS: 'CANARY-static-key-of-the-operator' });
+    const gate = await spawnGate({
+      UPSTREAM: fake.url,
+      DATA_DIR: dataDir,
+      LOG_LEVEL: 'trace',
+      API_KEYS: 'CANARY-static-key-of-the-operator',
+    });
     const { secret } = await gate.key({ allowPath: true });
     const { secret: narrow } = await gate.key({ models: ['llama3'], scopes: ['inference'] });
-    const said = { model: 'gemma3:270m', messages: [{ role: 'user', content: canary }], prompt: canary, input: canary, max_tokens: 5 };
+    const said = {
+      model: 'gemma3:270m',
+      messages: [{ role: 'user', content: canary }],
+      prompt: canary,
+      input: canary,
+      max_tokens: 5,
+    };
     const bodies: string[] = [];
     const send = async (path: string, key: string, body: unknown): Promise<void> => {
       const response = await post(gate.url + path, key, body).catch(() => undefined);
       const text = await response?.text().catch(() => '');
       if (response && response.status >= 400) bodies.push(text ?? '');
     };
-    for (const path of ['/api/chat', '/api/generate', '/api/embed', '/v1/chat/completions', '/v1/responses', '/v1/messages', '/v1/completions']) {
+    for (const path of [
+      '/api/chat',
+      '/api/generate',
+      '/api/embed',
+      '/v1/chat/completions',
+      '/v1/responses',
+      '/v1/messages',
+      '/v1/completions',
+    ]) {
       await send(path, secret, said);
       await send(path, narrow, said);
       await send(path, 'CANARY-static-key-of-the-operator', said);
@@ -253,7 +324,10 @@ describe('a planted prompt and a planted key', () => {
 
 test('the same sources answer on Deno, with permission for nothing more than they need', async () => {
   const gate = await spawnGate({ UPSTREAM: fake.url }, [process.execPath, 'scripts/start-deno.ts']);
-  const { out } = await run(process.execPath, ['scripts/start-deno.ts', '--print'], { UPSTREAM: fake.url, DATA_DIR: gate.dataDir });
+  const { out } = await run(process.execPath, ['scripts/start-deno.ts', '--print'], {
+    UPSTREAM: fake.url,
+    DATA_DIR: gate.dataDir,
+  });
   expect(out).toMatch(/--allow-net=127\.0\.0\.1,127\.0\.0\.1:\d+ /);
   expect(out).not.toMatch(/--allow-(all|run|import)|--allow-(net|read|write|ffi|sys) | -A /);
   const { secret } = await gate.key();
@@ -268,7 +342,9 @@ test('the same sources answer on Deno, with permission for nothing more than the
   const arrival = fake.arrival();
   const client = new RawClient(Number(new URL(gate.url).port));
   const body = JSON.stringify(chat);
-  client.write(`POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  client.write(
+    `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
   await client.until('"done":false');
   const request = await arrival;
   client.socket.destroy();
@@ -276,5 +352,9 @@ test('the same sources answer on Deno, with permission for nothing more than the
 
   gate.process.kill('SIGTERM');
   expect(await gate.ended).toBe(0);
-  expect((await gate.ledger(3)).map((row) => [row.outcome, row.source])).toEqual([['completed', 'exact'], ['completed', 'exact'], ['client_closed', 'estimated']]);
+  expect((await gate.ledger(3)).map((row) => [row.outcome, row.source])).toEqual([
+    ['completed', 'exact'],
+    ['completed', 'exact'],
+    ['client_closed', 'estimated'],
+  ]);
 });

@@ -14,7 +14,12 @@ const sse = { 'Content-Type': 'text/event-stream' };
 
 beforeAll(async () => {
   fake = await startFakeOllama();
-  gate = await openGate(fake.url, { SILENCE_SECONDS: '1.2', FIRST_BYTE_SECONDS: '1.2', READER_BUFFER_BYTES: '1000000', READER_STALL_SECONDS: '1' });
+  gate = await openGate(fake.url, {
+    SILENCE_SECONDS: '1.2',
+    FIRST_BYTE_SECONDS: '1.2',
+    READER_BUFFER_BYTES: '1000000',
+    READER_STALL_SECONDS: '1',
+  });
   ({ secret } = await gate.key());
 });
 afterAll(async () => {
@@ -38,7 +43,9 @@ function residentBytes(pid: number): number {
 function rawPost(path: string, body: unknown, headers = ''): RawClient {
   const client = new RawClient(gate.port);
   const text = JSON.stringify(body);
-  client.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n${headers}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`);
+  client.write(
+    `POST ${path} HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n${headers}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  );
   return client;
 }
 
@@ -74,14 +81,23 @@ describe('relay', () => {
   });
 
   test('the body that goes on is the body that came, but for the one thing we ask for', async () => {
-    const odd = '{ "seed" : 9007199254740993, "model":"gemma3:270m","messages":[{"role":"user","content":"\\u00e9\\ud83d\\ude00"}] , "x":1e400}\n';
+    const odd =
+      '{ "seed" : 9007199254740993, "model":"gemma3:270m","messages":[{"role":"user","content":"\\u00e9\\ud83d\\ude00"}] , "x":1e400}\n';
     const seen = fake.arrival();
     await (await post(`${gate.url}/api/chat`, secret, odd)).text();
     expect((await (await seen).body).toString()).toBe(odd);
 
     const streamed = fake.arrival();
-    await (await post(`${gate.url}/v1/chat/completions`, secret, '{"model":"gemma3:270m","stream":true,"seed":9007199254740993,"messages":[]}')).text();
-    expect((await (await streamed).body).toString()).toBe('{"model":"gemma3:270m","stream":true,"seed":9007199254740993,"messages":[],"stream_options":{"include_usage":true}}');
+    await (
+      await post(
+        `${gate.url}/v1/chat/completions`,
+        secret,
+        '{"model":"gemma3:270m","stream":true,"seed":9007199254740993,"messages":[]}',
+      )
+    ).text();
+    expect((await (await streamed).body).toString()).toBe(
+      '{"model":"gemma3:270m","stream":true,"seed":9007199254740993,"messages":[],"stream_options":{"include_usage":true}}',
+    );
   });
 
   test.each([
@@ -92,7 +108,9 @@ describe('relay', () => {
     ['"stream_options":{"include_usage":true}', '"stream_options":{"include_usage":true}'],
   ])('asking for usage turns %s into %s', async (given, sent) => {
     const seen = fake.arrival();
-    const answer = await (await post(`${gate.url}/v1/completions`, secret, `{"model":"gemma3:270m","stream":true,${given},"prompt":"x"}`)).text();
+    const answer = await (
+      await post(`${gate.url}/v1/completions`, secret, `{"model":"gemma3:270m","stream":true,${given},"prompt":"x"}`)
+    ).text();
     expect((await (await seen).body).toString()).toBe(`{"model":"gemma3:270m","stream":true,${sent},"prompt":"x"}`);
     expect(answer.includes('"usage"')).toBe(given.includes('true'));
     expect(await lastRow()).toMatchObject({ source: 'exact', completionTokens: fake.pieces.length });
@@ -123,7 +141,11 @@ describe('relay', () => {
     peak = Math.max(peak, residentBytes(own.process.pid!));
     expect(bytes).toBeGreaterThan(400_000_000);
     expect(peak - idle).toBeLessThan(120_000_000);
-    expect((await own.ledger(1)).at(-1)).toMatchObject({ source: 'exact', completionTokens: 4000, outcome: 'completed' });
+    expect((await own.ledger(1)).at(-1)).toMatchObject({
+      source: 'exact',
+      completionTokens: 4000,
+      outcome: 'completed',
+    });
     own.process.kill();
     expect(await own.ended).toBe(0);
   });
@@ -146,7 +168,9 @@ describe('relay', () => {
       answer.whole(201, {}, '');
     });
     const client = new RawClient(gate.port);
-    client.write(`POST /api/blobs/sha256:${'0'.repeat(64)} HTTP/1.1\r\nHost: x\r\nx-api-key: ${uploader}\r\nContent-Length: 6\r\n\r\nhel`);
+    client.write(
+      `POST /api/blobs/sha256:${'0'.repeat(64)} HTTP/1.1\r\nHost: x\r\nx-api-key: ${uploader}\r\nContent-Length: 6\r\n\r\nhel`,
+    );
     // The head is there before the body is complete.
     expect((await seen).headers['content-length']).toBe('6');
     client.write('lo\n');
@@ -166,7 +190,12 @@ describe('hanging up stops the model', () => {
     const request = await arrival;
     client.socket.destroy();
     await request.aborted;
-    expect(await lastRow()).toMatchObject({ outcome: 'client_closed', code: 'client_closed', source: 'estimated', completionTokens: 0 });
+    expect(await lastRow()).toMatchObject({
+      outcome: 'client_closed',
+      code: 'client_closed',
+      source: 'estimated',
+      completionTokens: 0,
+    });
     expect((await lastRow()).promptTokens).toBeGreaterThan(0);
   });
   test('while a whole answer is being made', async () => {
@@ -195,7 +224,9 @@ describe('hanging up stops the model', () => {
     fake.next(never);
     const arrival = fake.arrival();
     const client = new RawClient(gate.port);
-    client.write(`POST /api/blobs/sha256:${'0'.repeat(64)} HTTP/1.1\r\nHost: x\r\nx-api-key: ${uploader}\r\nContent-Length: 600\r\n\r\nhel`);
+    client.write(
+      `POST /api/blobs/sha256:${'0'.repeat(64)} HTTP/1.1\r\nHost: x\r\nx-api-key: ${uploader}\r\nContent-Length: 600\r\n\r\nhel`,
+    );
     const request = await arrival;
     client.socket.destroy();
     await request.aborted;
@@ -205,42 +236,76 @@ describe('hanging up stops the model', () => {
 
 describe('a model server that breaks', () => {
   const broken: [string, Script][] = [
-    ['is reset in mid-line', async (_, answer) => {
-      answer.head(200, ndjson);
-      await answer.chunk('{"message":{"content":"a"},"done":false}\n{"mess');
-      await new Promise((resolve) => setTimeout(resolve, 30));
-      answer.reset();
-    }],
-    ['ends cleanly without its end mark', async (_, answer) => {
-      answer.head(200, ndjson);
-      await answer.chunk('{"message":{"content":"a"},"done":false}\n');
-      answer.end();
-    }],
-    ['hangs up in mid-stream', async (_, answer) => {
-      answer.head(200, ndjson);
-      await answer.chunk('{"message":{"content":"a"},"done":false}\n');
-      answer.hangUp();
-    }],
-    ['falls silent', async (_, answer) => {
-      answer.head(200, ndjson);
-      await answer.chunk('{"message":{"content":"a"},"done":false}\n');
-    }],
+    [
+      'is reset in mid-line',
+      async (_, answer) => {
+        answer.head(200, ndjson);
+        await answer.chunk('{"message":{"content":"a"},"done":false}\n{"mess');
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        answer.reset();
+      },
+    ],
+    [
+      'ends cleanly without its end mark',
+      async (_, answer) => {
+        answer.head(200, ndjson);
+        await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+        answer.end();
+      },
+    ],
+    [
+      'hangs up in mid-stream',
+      async (_, answer) => {
+        answer.head(200, ndjson);
+        await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+        answer.hangUp();
+      },
+    ],
+    [
+      'falls silent',
+      async (_, answer) => {
+        answer.head(200, ndjson);
+        await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+      },
+    ],
   ];
-  test.each(broken)('%s: the stream ends with an error line and a cut connection, and is estimated', async (_, script) => {
-    fake.next(script);
-    const client = rawPost('/api/chat', chat);
-    await client.closed;
-    const last = /(\{"error".*\})\n\r\n$/.exec(client.text)?.[1];
-    expect(JSON.parse(last!)).toMatchObject({ error: expect.any(String), code: expect.stringMatching(/^upstream_/), request_id: expect.stringMatching(/^req_/) });
-    expect(client.text).not.toMatch(/0\r\n\r\n$/);
-    expect(await lastRow()).toMatchObject({ outcome: 'failed', status: 200, source: 'estimated' });
-    expect((await lastRow()).completionTokens).toBeGreaterThan(0);
-  });
+  test.each(broken)(
+    '%s: the stream ends with an error line and a cut connection, and is estimated',
+    async (_, script) => {
+      fake.next(script);
+      const client = rawPost('/api/chat', chat);
+      await client.closed;
+      const last = /(\{"error".*\})\n\r\n$/.exec(client.text)?.[1];
+      expect(JSON.parse(last!)).toMatchObject({
+        error: expect.any(String),
+        code: expect.stringMatching(/^upstream_/),
+        request_id: expect.stringMatching(/^req_/),
+      });
+      expect(client.text).not.toMatch(/0\r\n\r\n$/);
+      expect(await lastRow()).toMatchObject({ outcome: 'failed', status: 200, source: 'estimated' });
+      expect((await lastRow()).completionTokens).toBeGreaterThan(0);
+    },
+  );
 
   const dialects: [string, object, string, RegExp][] = [
-    ['/v1/chat/completions', { ...chat, stream: true }, 'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', /data: (\{"error":\{"message":.*"code":"upstream_incomplete".*\})\n\n/],
-    ['/v1/responses', { model: 'gemma3:270m', input: 'x', stream: true }, 'event: response.output_text.delta\ndata: {"type":"response.output_text.delta"}\n\n', /event: error\ndata: (\{"type":"error","code":"upstream_incomplete".*\})\n\n/],
-    ['/v1/messages', { ...chat, max_tokens: 1, stream: true }, 'event: content_block_delta\ndata: {"type":"content_block_delta"}\n\n', /event: error\ndata: (\{"type":"error","error":\{"type":"api_error".*\})\n\n/],
+    [
+      '/v1/chat/completions',
+      { ...chat, stream: true },
+      'data: {"choices":[{"delta":{"content":"a"}}]}\n\n',
+      /data: (\{"error":\{"message":.*"code":"upstream_incomplete".*\})\n\n/,
+    ],
+    [
+      '/v1/responses',
+      { model: 'gemma3:270m', input: 'x', stream: true },
+      'event: response.output_text.delta\ndata: {"type":"response.output_text.delta"}\n\n',
+      /event: error\ndata: (\{"type":"error","code":"upstream_incomplete".*\})\n\n/,
+    ],
+    [
+      '/v1/messages',
+      { ...chat, max_tokens: 1, stream: true },
+      'event: content_block_delta\ndata: {"type":"content_block_delta"}\n\n',
+      /event: error\ndata: (\{"type":"error","error":\{"type":"api_error".*\})\n\n/,
+    ],
   ];
   test.each(dialects)('%s: the last frame is in its dialect', async (path, body, event, frame) => {
     fake.next(async (_, answer) => {
@@ -264,20 +329,43 @@ describe('a model server that breaks', () => {
       answer.end();
     });
     const text = await (await post(`${gate.url}/api/chat`, secret, chat)).text();
-    expect(text).toBe('{"message":{"content":"a"},"done":false}\n{"error":"an error was encountered while running the model"}\n');
+    expect(text).toBe(
+      '{"message":{"content":"a"},"done":false}\n{"error":"an error was encountered while running the model"}\n',
+    );
     expect(await lastRow()).toMatchObject({ outcome: 'upstream_error', source: 'estimated', completionTokens: 1 });
   });
 
-  test.each([
-    ['never answers', 504, 'upstream_timeout', (() => undefined) as Script],
-    ['is reset before it answers', 502, 'upstream_failed', ((_, answer) => answer.reset()) as Script],
-    ['answers rubbish', 502, 'upstream_failed', ((_, answer) => answer.raw('rubbish\r\n\r\n')) as Script],
-    ['answers 401', 502, 'upstream_refused', ((_, answer) => answer.whole(401, {}, '{"error":"unauthorized","signin_url":"https://ollama.com/x"}')) as Script],
-    ['answers 403', 502, 'upstream_refused', ((_, answer) => answer.whole(403, {}, '')) as Script],
-    ['redirects', 502, 'upstream_failed', ((_, answer) => answer.whole(307, { Location: 'http://169.254.169.254/' }, '')) as Script],
-    ['has a length and a coding at once', 502, 'upstream_failed', ((_, answer) => answer.raw('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}')) as Script],
-    ['answers with status 999', 502, 'upstream_failed', ((_, answer) => answer.raw('HTTP/1.1 999 X\r\nContent-Length: 2\r\n\r\n{}')) as Script],
-  ])('%s: %i %s, once, and never tried again', async (_, status, code, script) => {
+  const failures: [string, number, string, Script][] = [
+    ['never answers', 504, 'upstream_timeout', () => undefined],
+    ['is reset before it answers', 502, 'upstream_failed', (_, answer) => answer.reset()],
+    ['answers rubbish', 502, 'upstream_failed', (_, answer) => answer.raw('rubbish\r\n\r\n')],
+    [
+      'answers 401',
+      502,
+      'upstream_refused',
+      (_, answer) => answer.whole(401, {}, '{"error":"unauthorized","signin_url":"https://ollama.com/x"}'),
+    ],
+    ['answers 403', 502, 'upstream_refused', (_, answer) => answer.whole(403, {}, '')],
+    [
+      'redirects',
+      502,
+      'upstream_failed',
+      (_, answer) => answer.whole(307, { Location: 'http://169.254.169.254/' }, ''),
+    ],
+    [
+      'has a length and a coding at once',
+      502,
+      'upstream_failed',
+      (_, answer) => answer.raw('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}'),
+    ],
+    [
+      'answers with status 999',
+      502,
+      'upstream_failed',
+      (_, answer) => answer.raw('HTTP/1.1 999 X\r\nContent-Length: 2\r\n\r\n{}'),
+    ],
+  ];
+  test.each(failures)('%s: %i %s, once, and never tried again', async (_, status, code, script) => {
     fake.next(script);
     const count = fake.calls.length;
     const response = await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false });
@@ -291,9 +379,16 @@ describe('a model server that breaks', () => {
   });
 
   test('bytes after a complete answer never reach the next caller', async () => {
-    fake.next((_, answer) => answer.raw('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'));
+    fake.next((_, answer) =>
+      answer.raw(
+        'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
+      ),
+    );
     await (await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false })).text();
-    for (let i = 0; i < 5; i++) expect(await (await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false })).text()).not.toContain('poison');
+    for (let i = 0; i < 5; i++)
+      expect(await (await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false })).text()).not.toContain(
+        'poison',
+      );
   });
 });
 

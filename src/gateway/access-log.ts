@@ -1,0 +1,59 @@
+// One log line for each exchange that is worth one. What may be logged is listed here, field by field: headers, bodies
+// and raw addresses are never handed to the logger, since that is how keys and prompts got into other people's logs
+// (LiteLLM's guardrail logs, Node CVE-2026-48615).
+import { describeCause, type Log } from '../observe/log.ts';
+import type { Exchange } from './exchange.ts';
+import type { Ending, Recorder } from './record.ts';
+
+/** Lines about refused strangers a second; what goes beyond is counted, so that a flood cannot fill a disk. */
+const strangerLinesPerSecond = 20;
+
+/** Writes the line of an ended exchange: failures of ours and of the model server louder than the rest. */
+export function accessLog({ logger }: Pick<Log, 'logger'>, nowMs: () => number): Recorder['log'] {
+  let second = 0;
+  let lines = 0;
+  let dropped = 0;
+  return (exchange: Exchange, ending: Ending, durationMs: number): void => {
+    const owner = ending.error?.owner;
+    const level =
+      ending.error?.code === 'internal' ? 'error' : owner === 'upstream' ? 'warn' : ending.error ? 'info' : 'debug';
+    if (!logger.isLevelEnabled(level)) return;
+    if (!exchange.principal) {
+      const now = Math.floor(nowMs() / 1000);
+      if (now !== second) {
+        if (dropped > 0) logger.info({ dropped }, 'more refusals of strangers than are logged');
+        [second, lines, dropped] = [now, 0, 0];
+      }
+      if (++lines > strangerLinesPerSecond) {
+        dropped++;
+        return;
+      }
+    }
+    logger[level](fieldsOf(exchange, ending, durationMs), ending.error ? ending.error.code : ending.outcome);
+  };
+}
+
+function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Record<string, unknown> {
+  const fields: Record<string, unknown> = {
+    id: exchange.id,
+    address: exchange.address,
+    method: exchange.request.method,
+    path: redactPath(exchange.request.url ?? ''),
+    status: ending.status,
+    outcome: ending.outcome,
+    durationMs,
+  };
+  if (exchange.principal) fields['key'] = exchange.principal.keyId;
+  if (exchange.model) fields['model'] = exchange.model;
+  if (exchange.upstream) fields['upstream'] = exchange.upstream;
+  const cause = ending.error?.cause;
+  if (cause !== undefined) fields['cause'] = describeCause(cause);
+  return fields;
+}
+
+/** The address line without query and without key. An odd spelling of /k/ is cut off as well: it may still hold a key. */
+function redactPath(url: string): string {
+  const path = (url.split(/[?#]/, 1)[0] as string).slice(0, 200);
+  const redacted = path.replace(/^(\/+(?:k|%6b)\/)[^/]*/i, '$1[key]');
+  return /sekisho_/i.test(redacted) ? '[redacted]' : redacted;
+}

@@ -1,0 +1,87 @@
+// Who may import whom: one way, type imports too, no circles, no barrels.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from 'vitest';
+
+const source = join(import.meta.dirname, '../../src');
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
+  (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
+);
+const imports = new Map(
+  files.map((file) => {
+    const text = readFileSync(join(source, file), 'utf8');
+    const found = [...text.matchAll(/^(?:import|export)\s[^;]*?from '(\.[^']+)';|^import '(\.[^']+)';/gm)];
+    return [
+      file,
+      found.map((match) => relative(source, join(source, dirname(file), match[1] ?? match[2] ?? ''))),
+    ] as const;
+  }),
+);
+const roomOf = (file: string): string => (file.includes('/') ? file.slice(0, file.indexOf('/')) : file);
+
+/** Rooms that a room may import, beside itself. */
+const arrows: Record<string, readonly string[]> = {
+  domain: [],
+  'settings.ts': ['domain'],
+  'config.ts': ['domain', 'settings.ts'],
+  store: ['domain'],
+  observe: ['domain'],
+  upstream: ['domain'],
+  gateway: ['domain', 'upstream', 'store', 'observe'],
+  management: ['domain', 'store', 'observe'],
+  'server.ts': ['gateway', 'management', 'domain'],
+  'main.ts': ['config.ts', 'domain', 'store', 'observe', 'upstream', 'gateway', 'management', 'server.ts'],
+  'cli.ts': ['config.ts', 'settings.ts', 'domain', 'store', 'management', 'main.ts'],
+};
+
+test('every room is in the plan, and every arrow points the right way', () => {
+  expect([...new Set(files.map(roomOf))].toSorted()).toEqual(Object.keys(arrows).toSorted());
+  const wrong = [...imports].flatMap(([file, targets]) =>
+    targets
+      .filter((target) => roomOf(target) !== roomOf(file) && !arrows[roomOf(file)]!.includes(roomOf(target)))
+      .map((target) => `${file} → ${target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test('the planes meet the store only in its ports, and only the composition roots name an adapter', () => {
+  const wrong = [...imports].flatMap(([file, targets]) =>
+    targets
+      .filter(
+        (target) =>
+          target.startsWith('store/') &&
+          target !== 'store/ports.ts' &&
+          !['store', 'main.ts', 'cli.ts'].includes(roomOf(file)),
+      )
+      .map((target) => `${file} → ${target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test('there are no circles', () => {
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    expect(path, `a circle through ${file}`).not.toContain(file);
+    if (done.has(file)) return;
+    for (const target of imports.get(file) ?? []) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  expect(done.size).toBe(files.length);
+});
+
+test('no drawer for odds and ends, no barrel, no file that nobody can read at once', () => {
+  for (const file of files) {
+    expect(file).not.toMatch(/(^|\/)(utils?|helpers?|common|types|index)(\.ts|\/)/);
+    const lines = readFileSync(join(source, file), 'utf8').split('\n');
+    expect(lines.length, file).toBeLessThanOrEqual(400);
+    expect(lines[0]!.startsWith('//') || lines[0]!.startsWith('#!'), `${file} opens with its one job`).toBe(true);
+  }
+});
+
+test('names are never Managers, Services, Helpers or Factories', () => {
+  for (const file of files)
+    expect(readFileSync(join(source, file), 'utf8')).not.toMatch(
+      /\b(class|interface|function|const) \w*(Manager|Service|Helper|Factory)\b/,
+    );
+});

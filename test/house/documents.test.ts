@@ -1,0 +1,83 @@
+// The documents say what the program does: compared both ways, so that neither can go on without the other.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { errorCodes, registry } from '../../src/domain/error.ts';
+import { scopes } from '../../src/domain/scope.ts';
+import { operations } from '../../src/gateway/operation.ts';
+import { settings } from '../../src/settings.ts';
+
+const root = join(import.meta.dirname, '../..');
+const read = (name: string): string => readFileSync(join(root, name), 'utf8');
+/** The rows of a document's tables whose first cell is code. */
+const rows = (name: string): string[][] =>
+  read(name)
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) =>
+      line
+        .split(/(?<!\\)\|/)
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll('\\|', '|')),
+    );
+const code = (cell: string): string => cell.replaceAll('`', '');
+
+test('docs/errors.md lists exactly the codes of the registry, with their status and owner', () => {
+  const listed = rows('docs/errors.md').map(([name = '', status, owner]) => [code(name), Number(status), owner]);
+  expect(listed).toEqual(errorCodes.map((name) => [name, registry[name].status, registry[name].owner]));
+});
+
+test('docs/configuration.md lists exactly the settings, with their defaults and units', () => {
+  const shown = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));
+  const listed = rows('docs/configuration.md').map(([name = '', fallback = '', unit, meaning]) => [
+    code(name),
+    code(fallback),
+    unit,
+    meaning,
+  ]);
+  expect(listed).toEqual(
+    Object.values(settings).map((setting) => [setting.name, shown(setting.fallback), setting.unit, setting.meaning]),
+  );
+});
+
+test('docs/routes.md lists exactly the operations, with their methods and scopes', () => {
+  const listed = rows('docs/routes.md')
+    .filter(([path = '']) => path.startsWith('`/'))
+    .map(([path = '', methods, scope = '']) => [code(path), methods, code(scope)]);
+  expect(listed).toEqual(operations.map((operation) => [operation.path, operation.methods.join(' '), operation.scope]));
+});
+
+test('the README names every scope, and the paths in its tree are there', () => {
+  const readme = read('README.md');
+  for (const scope of scopes) expect(readme).toContain(`\`${scope}\``);
+  const tree = /```text\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+  const paths = tree.split('\n').flatMap((line) => /^([\w./-]+) {2,}\S/.exec(line)?.[1] ?? []);
+  expect(paths.length).toBeGreaterThan(10);
+  for (const path of paths) expect(existsSync(join(root, path)), path).toBe(true);
+  for (const entry of readdirSync(join(root, 'src'), { withFileTypes: true }))
+    expect(paths).toContain(`src/${entry.name}${entry.isDirectory() ? '/' : ''}`);
+});
+
+test('every runtime dependency has a line saying why it is there', () => {
+  const dependencies = Object.keys((JSON.parse(read('package.json')) as { dependencies: object }).dependencies);
+  expect(
+    rows('docs/dependencies.md')
+      .map(([name = '']) => code(name))
+      .toSorted(),
+  ).toEqual(dependencies.toSorted());
+});
+
+test('links between the documents lead somewhere', () => {
+  const documents = [
+    'README.md',
+    'README.ja.md',
+    ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  ];
+  for (const document of documents) {
+    for (const [, target = ''] of read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+      expect(existsSync(join(root, document, '..', target)), `${document} → ${target}`).toBe(true);
+    }
+  }
+});
