@@ -64,6 +64,8 @@ async function openGate(name: string, place: Place, dataDir: string, keys: reado
       UPSTREAM: `http://127.0.0.1:${place.upstreamPort}`,
       DATA_DIR: dataDir,
       LOG_LEVEL: 'warn',
+      // As `npm start` sets it.
+      NODE_COMPILE_CACHE: join(sourceDirectory, '../node_modules/.cache/sekisho'),
     },
     logFile: join(place.directory, 'gate.log'),
   });

@@ -32,6 +32,8 @@ export interface StoredKey {
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
+  /** Kept up to a few seconds behind. */
+  readonly lastUsedAt: number | null;
   /** The key that this one replaced when it was rotated. */
   readonly rotatedFrom: KeyId | null;
 }

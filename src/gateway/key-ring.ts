@@ -78,6 +78,7 @@ function staticPrincipal(digest: string, operator: AccountId): Principal {
     createdAt: 0,
     expiresAt: null,
     revokedAt: null,
+    lastUsedAt: null,
     rotatedFrom: null,
   });
 }

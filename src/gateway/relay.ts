@@ -276,6 +276,16 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   #closed(): void {
     if (this.#settled) return;
+    // OpenAI's clients hang up on [DONE], before the last bytes of the framing: they have the whole answer.
+    if (
+      this.exchange.streamed &&
+      this.#response.headersSent &&
+      this.#status < 400 &&
+      this.exchange.meter?.end() === true
+    ) {
+      this.#conclude('completed', this.#status);
+      return;
+    }
     const error = new GatewayError('client_closed');
     this.#conclude('client_closed', this.#response.headersSent ? this.#status : error.status, error);
   }

@@ -6,7 +6,7 @@ import type { KeyId } from '../domain/id.ts';
 import { ModelPatterns } from '../domain/model-name.ts';
 import { defaultScopes, parseScopes } from '../domain/scope.ts';
 import type { Secret } from '../domain/secret.ts';
-import type { KeyListing, Store } from '../store/ports.ts';
+import type { Store } from '../store/ports.ts';
 
 /** Something the caller asked for that cannot be; its message is one sentence for people. */
 export class KeyFault extends Error {
@@ -57,6 +57,7 @@ export async function createKey(store: Store, asked: NewKey, now: number): Promi
     createdAt: now,
     expiresAt: asked.expiresAt ?? null,
     revokedAt: null,
+    lastUsedAt: null,
     rotatedFrom: null,
   };
   if (wire && (await store.findKeyByDigest(key.digest))) throw new KeyFault('That public key is registered already.');
@@ -72,7 +73,14 @@ export async function rotateKey(store: Store, id: string, graceMs: number, now: 
   if (old.status !== 'active' || (old.expiresAt !== null && old.expiresAt <= now))
     throw new KeyFault(`${id} is not active any more; make a new key instead.`);
   const fresh = generateKey();
-  const key: StoredKey = { ...old, id: fresh.id, digest: fresh.digest, createdAt: now, rotatedFrom: old.id };
+  const key: StoredKey = {
+    ...old,
+    id: fresh.id,
+    digest: fresh.digest,
+    createdAt: now,
+    lastUsedAt: null,
+    rotatedFrom: old.id,
+  };
   await store.rotateKey(old.id, key, Math.min(now + graceMs, old.expiresAt ?? Infinity));
   return { key, secret: fresh.text };
 }
@@ -90,7 +98,7 @@ export async function requireKey(store: Store, id: string): Promise<StoredKey> {
 }
 
 /** Everything about a key that may be shown: never the digest, which is half of a secret's story. */
-export function showKey(key: StoredKey | KeyListing): Record<string, unknown> {
+export function showKey(key: StoredKey): Record<string, unknown> {
   const time = (at: number | null | undefined): string | null =>
     at === null || at === undefined ? null : new Date(at).toISOString();
   return {
@@ -106,8 +114,8 @@ export function showKey(key: StoredKey | KeyListing): Record<string, unknown> {
     createdAt: time(key.createdAt),
     expiresAt: time(key.expiresAt),
     revokedAt: time(key.revokedAt),
+    lastUsedAt: time(key.lastUsedAt),
     rotatedFrom: key.rotatedFrom,
-    ...('lastUsedAt' in key ? { lastUsedAt: time(key.lastUsedAt) } : {}),
   };
 }
 

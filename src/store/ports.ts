@@ -4,11 +4,6 @@ import type { StoredKey } from '../domain/api-key.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import type { UsageRecord } from '../domain/usage.ts';
 
-export interface KeyListing extends StoredKey {
-  /** The newest exchange of this key in the ledger, or null. */
-  readonly lastUsedAt: number | null;
-}
-
 export interface Store {
   /** The account of that name, made if it is not there. Safe against two makers at once. */
   ensureAccount(name: string, at: number): Promise<AccountId>;
@@ -17,9 +12,11 @@ export interface Store {
   findKey(id: KeyId): Promise<StoredKey | undefined>;
   /** Finds a signature key by the digest of its public key. */
   findKeyByDigest(digest: string): Promise<StoredKey | undefined>;
-  listKeys(): Promise<KeyListing[]>;
+  listKeys(): Promise<StoredKey[]>;
   /** Gives false where there is no such key; revoking twice keeps the first time. */
   revokeKey(id: KeyId, at: number): Promise<boolean>;
+  /** Notes when keys were last used; ids that are no stored keys are passed over. */
+  touchKeys(usedAt: ReadonlyMap<KeyId, number>): Promise<void>;
   /** Stores the successor and lets the old key end at `oldEndsAt`, in one transaction. */
   rotateKey(oldId: KeyId, successor: StoredKey, oldEndsAt: number): Promise<void>;
 

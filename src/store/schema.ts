@@ -1,5 +1,5 @@
 // The tables, as both databases hold them: text, 64-bit integers and nothing dialect-specific. Lists are JSON text.
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import type { KeyKind, KeyStatus } from '../domain/api-key.ts';
 import type { ErrorCode } from '../domain/error.ts';
@@ -22,6 +22,7 @@ export interface Tables {
     created_at: number;
     expires_at: number | null;
     revoked_at: number | null;
+    last_used_at: number | null;
     rotated_from: KeyId | null;
   };
   usage: {
@@ -72,6 +73,7 @@ export const migrations: Record<string, Migration> = {
         .addColumn('created_at', 'bigint', (column) => column.notNull())
         .addColumn('expires_at', 'bigint')
         .addColumn('revoked_at', 'bigint')
+        .addColumn('last_used_at', 'bigint')
         .addColumn('rotated_from', 'text')
         .execute();
       await db.schema
@@ -96,8 +98,8 @@ export const migrations: Record<string, Migration> = {
         .addColumn('duration_ms', 'bigint', (column) => column.notNull())
         .addColumn('address', 'text', (column) => column.notNull())
         .execute();
-      // The ledger is asked "this key, newest first"; "everything, newest first" is the order of the ids themselves.
-      await sql`create index usage_key_at on usage (key_id, at)`.execute(db);
+      // No index beside the primary key: ids are in order of time, so a row is added at the end. One on the key id was
+      // measured at 10 µs a row with a thousand keys in use, since each batch then writes pages all over it.
     },
   },
 };

@@ -28,7 +28,9 @@ export async function openSqlite(dataDir: string): Promise<RelationalStore> {
     database.pragma('foreign_keys = ON');
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
     await migrate(db);
+    const oneKey = database.prepare<[string], Tables['keys']>('select * from keys where id = ?');
     return new RelationalStore(db, {
+      findKey: (id) => oneKey.get(id),
       version: () => Promise.resolve(database.pragma('data_version', { simple: true }) as number),
       appendUsage: usageAppender(database),
     });

@@ -41,6 +41,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       createdAt: 1_700_000_000_000,
       expiresAt: 9_007_199_254_740_991,
       revokedAt: null,
+      lastUsedAt: null,
       rotatedFrom: null,
       ...extra,
     };
@@ -159,13 +160,18 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'knows when a key was last used',
+      'notes when keys were last used, and passes over ids that are none',
       withStores(async (mine) => {
-        const key = await newKey(mine);
-        await mine.insertKey(key);
-        expect((await mine.listKeys())[0]?.lastUsedAt).toBeNull();
-        await mine.appendUsage([row(10, { keyId: key.id }), row(30, { keyId: key.id }), row(99)]);
-        expect((await mine.listKeys())[0]?.lastUsedAt).toBe(30);
+        const [used, unused] = [await newKey(mine, { createdAt: 1 }), await newKey(mine, { createdAt: 2 })];
+        await mine.insertKey(used);
+        await mine.insertKey(unused);
+        await mine.touchKeys(
+          new Map([
+            [used.id, 30],
+            ['key_static_x' as KeyId, 40],
+          ]),
+        );
+        expect((await mine.listKeys()).map((key) => key.lastUsedAt)).toEqual([30, null]);
       }),
     );
     test(
