@@ -21,8 +21,16 @@ import { UpstreamPool } from './upstream/pool.ts';
 /** How often another process's changes are looked for; a revocation bites within this and a little. */
 const watchIntervalMs = 250;
 
-/** Brings the gate up and gives the way to bring it down: `stop` drains, flushes, and leaves nothing open. */
-export async function serve(config: Config, log: Log): Promise<{ url: string; stop: () => Promise<void> }> {
+export interface OpenGate {
+  readonly url: string;
+  /** Every record of an ended exchange is in the store when this resolves. */
+  settle(): Promise<void>;
+  /** Drains, flushes, and leaves nothing open. */
+  stop(): Promise<void>;
+}
+
+/** Brings the gate up. @throws StoreUnusable with a sentence for whoever started it. */
+export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const unlock = lockDirectory(config.dataDir);
   const store = await openSqlite(config.dataDir);
   const nowMs = (): number => performance.now();
@@ -84,6 +92,7 @@ export async function serve(config: Config, log: Log): Promise<{ url: string; st
     config.host === '127.0.0.1' || config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
   return {
     url: `http://${shownHost.includes(':') ? `[${shownHost}]` : shownHost}:${port}`,
+    settle: () => ledger.settle(),
     stop: async () => {
       gate.draining = true;
       const closed = stopListening(server);
@@ -171,7 +180,7 @@ export async function runGate(): Promise<void> {
     log.flush();
     process.exit(1);
   });
-  let gate: Awaited<ReturnType<typeof serve>>;
+  let gate: OpenGate;
   try {
     gate = await serve(config, log);
   } catch (error) {

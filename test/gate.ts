@@ -47,7 +47,7 @@ export async function openGate(upstream: string, environment: Record<string, str
   const log = openLog('debug', 'json', logFile);
   const gate = await serve(config, log);
   return {
-    ...describe(gate.url, dataDir),
+    ...describe(gate.url, dataDir, () => gate.settle()),
     log: () => {
       log.flush();
       return readFileSync(logFile, 'utf8');
@@ -59,7 +59,11 @@ export async function openGate(upstream: string, environment: Record<string, str
   };
 }
 
-function describe(url: string, dataDir: string): Pick<TestGate, 'url' | 'port' | 'dataDir' | 'key' | 'ledger'> {
+function describe(
+  url: string,
+  dataDir: string,
+  settle = () => Promise.resolve(),
+): Pick<TestGate, 'url' | 'port' | 'dataDir' | 'key' | 'ledger'> {
   return {
     url,
     port: Number(new URL(url).port),
@@ -72,6 +76,7 @@ function describe(url: string, dataDir: string): Pick<TestGate, 'url' | 'port' |
     },
     ledger: (rows) =>
       eventually(async () => {
+        await settle();
         const store = await openSqlite(dataDir);
         const found = await store.listUsage(100_000);
         await store.close();
