@@ -1,6 +1,6 @@
 // Writes each exchange down exactly once, in two steps: at once into a journal file, soon after into the store.
-// A journal line is in the kernel's hands when begin() or end() returns, so killing this process loses no row; the
-// store gets rows in batches, since a commit per request would cost more than the rest of the request path.
+// The line of an end is in the kernel's hands when end() returns, so no kill can lose an answer that somebody got; the
+// line of a begin goes with the next write, at the latest when this turn of the event loop is over. The store gets rows in batches, since a commit per request would cost more than the rest of the request path.
 // After a kill the next start reads the journal: finished rows are added if the store lacks them, and an exchange that
 // was open becomes one row marked `interrupted` with the last figures known. Ids make every step repeatable.
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
@@ -33,6 +33,9 @@ export class Ledger implements UsageJournal {
   #file = -1;
   #segment = 0;
   #bytes = 0;
+  /** Lines of begins that wait for the next write. */
+  #unwritten = '';
+  #broken: unknown;
   #overflowed = false;
   #flushing: Promise<void> = Promise.resolve();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -62,9 +65,14 @@ export class Ledger implements UsageJournal {
     return ledger;
   }
 
-  /** Writes down that an exchange is about to cost something. Throws if it cannot be written: then it must not start. */
+  /**
+   * Writes down that an exchange is about to cost something. Throws while the journal cannot be written: what cannot be
+   * accounted for must not start. The first call after a failure tries the journal anew.
+   */
   begin(draft: UsageRecord, progress: () => Progress): void {
-    this.#write('B', draft);
+    if (this.#broken !== undefined) this.#append('');
+    if (this.#unwritten === '') setImmediate(() => this.#writeBegun());
+    this.#unwritten += `B${JSON.stringify(draft)}\n`;
     this.#open.set(draft.id, { draft, progress, lastWritten: 0 });
   }
 
@@ -163,7 +171,32 @@ export class Ledger implements UsageJournal {
   }
 
   #write(kind: 'B' | 'P' | 'E', value: unknown): void {
-    this.#bytes += writeSync(this.#file, `${kind}${JSON.stringify(value)}\n`);
+    const lines = `${this.#unwritten}${kind}${JSON.stringify(value)}\n`;
+    this.#unwritten = '';
+    this.#append(lines);
+  }
+
+  #writeBegun(): void {
+    if (this.#unwritten === '') return;
+    const lines = this.#unwritten;
+    this.#unwritten = '';
+    try {
+      this.#append(lines);
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  /** A write that fails is remembered: until one works again, nothing new may begin. */
+  #append(lines: string): void {
+    try {
+      // After a failure the last line may be torn; the next one starts on a line of its own.
+      this.#bytes += writeSync(this.#file, this.#broken === undefined ? lines : `\n${lines}`);
+      this.#broken = undefined;
+    } catch (error) {
+      this.#broken = error;
+      throw error;
+    }
   }
 
   #path(segment: number): string {

@@ -41,9 +41,10 @@ export interface Progress {
   readonly bytesOut: number;
 }
 
-/** Where exchanges are written down so that no kill can lose them. Both calls have written when they return. */
+/** Where exchanges are written down so that no kill can lose them. */
 export interface UsageJournal {
   /** Throws if it cannot be written: then the exchange must not start. */
   begin(draft: UsageRecord, progress: () => Progress): void;
+  /** Has written when it returns; to be called before the caller can see the end of the answer. */
   end(record: UsageRecord): void;
 }
