@@ -145,7 +145,10 @@ function readBody(exchange: Exchange, limits: IntentLimits): Promise<Buffer> {
       request.pause();
       reject(error);
     };
-    const onClose = (): void => fail(new GatewayError('client_closed'));
+    // Comes after every request; an error object with its stack for each would cost more than the whole reading.
+    const onClose = (): void => {
+      if (!over) fail(new GatewayError('client_closed'));
+    };
     request
       .on('data', (chunk: Buffer) => {
         if (over) return;

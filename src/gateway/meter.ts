@@ -6,7 +6,7 @@
 import type { UsageSource } from '../domain/usage.ts';
 import { LineReader } from './line-reader.ts';
 import type { ReplyKind } from './operation.ts';
-import { type Outline, scanObject, textOf } from './strict-json.ts';
+import { type JsonValue, type Outline, scanObject, textOf } from './strict-json.ts';
 
 export interface Reading {
   readonly promptTokens: number;
@@ -290,27 +290,35 @@ function figuresOf(usage: unknown): Figures | undefined {
     : figuresFrom(value, 'prompt_tokens', 'completion_tokens');
 }
 
-const topLevel: Outline = { known: new Set() };
-const withUsage: Outline = { known: new Set(), inside: { usage: { known: new Set() } } };
+/** Below this an answer is simply parsed; above it (embeddings) only its outline is read. */
+const parseBytes = 64 * 1024;
+const outline: Outline = { known: new Set(), inside: { usage: { known: new Set() } } };
+
+/** The top level of a JSON answer, its `usage` included; other members of a large one may be missing. */
+function topLevelOf(bytes: Buffer): Record<string, unknown> {
+  if (bytes.length <= parseBytes) return parseObject(bytes) ?? {};
+  const { members } = scanObject(bytes, outline);
+  const scalar = ([name, value]: [string, JsonValue]): [string, unknown] => [name, scalarAt(bytes, value)];
+  const usage = members.get('usage')?.members;
+  return {
+    ...Object.fromEntries([...members].map(scalar)),
+    ...(usage ? { usage: Object.fromEntries([...usage].map(scalar)) } : {}),
+  };
+}
+
+function scalarAt(bytes: Buffer, value: JsonValue): unknown {
+  if (value.kind === 'number') return Number(bytes.toString('latin1', value.start, value.end));
+  return value.kind === 'string' && value.end - value.start < 64 ? textOf(bytes, value) : null;
+}
 
 function ollamaFigures(bytes: Buffer): Figures | undefined {
-  const { members } = scanObject(bytes, topLevel);
-  const reason = members.get('done_reason');
-  const loading = reason?.kind === 'string' && ['load', 'unload'].includes(textOf(bytes, reason));
-  const reported = members.has('prompt_eval_count') || members.has('eval_count');
+  const answer = topLevelOf(bytes);
+  const loading = answer['done_reason'] === 'load' || answer['done_reason'] === 'unload';
   // /api/embeddings reports nothing at all: that is no figure, while a load or unload really is zero.
-  if (!reported && !loading) return undefined;
-  const number = (name: string): unknown => numberAt(bytes, members.get(name));
-  return figuresFrom({ prompt: number('prompt_eval_count'), completion: number('eval_count') }, 'prompt', 'completion');
+  if (!loading && answer['prompt_eval_count'] === undefined && answer['eval_count'] === undefined) return undefined;
+  return figuresFrom(answer, 'prompt_eval_count', 'eval_count');
 }
 
 function usageFigures(bytes: Buffer): Figures | undefined {
-  const usage = scanObject(bytes, withUsage).members.get('usage')?.members;
-  if (!usage) return undefined;
-  return figuresOf(Object.fromEntries([...usage].map(([name, value]) => [name, numberAt(bytes, value)])));
-}
-
-function numberAt(bytes: Buffer, value: { kind: string; start: number; end: number } | undefined): unknown {
-  if (value === undefined) return undefined;
-  return value.kind === 'number' ? Number(bytes.toString('latin1', value.start, value.end)) : null;
+  return figuresOf(topLevelOf(bytes)['usage']);
 }

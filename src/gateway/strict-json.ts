@@ -144,7 +144,7 @@ class Scanner {
         if (outline && members && folded) {
           const raw = bytes.toString('utf8', keyStart + 1, keyEnd - 1);
           const name = escaped ? (JSON.parse(`"${raw}"`) as string) : raw;
-          const key = fold(name);
+          const key = outline.known.has(name) ? name : fold(name);
           const known = outline.known.has(key);
           if (folded.has(key)) throw twice(known ? `The field "${key}"` : 'A field');
           if (known && key !== name) {
