@@ -72,7 +72,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     journal: ledger,
     pool,
     running,
-    recorder: { end: (record) => ledger.end(record), log: accessLog(log, nowMs), nowMs },
+    recorder: { end: (record, begun) => ledger.end(record, begun), log: accessLog(log, nowMs), nowMs },
     now: () => Date.now(),
     draining: false,
   };

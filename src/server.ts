@@ -23,9 +23,7 @@ export interface Health {
 
 export function openServer(gate: Gate, health: Health, settings: ServerSettings): Server {
   const shell = openShell(health);
-  const unused = new Set<Socket>();
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    unused.delete(request.socket);
     if (isShell(request.url as string)) shell(request, response);
     else void handle(gate, request, response);
   };
@@ -51,15 +49,8 @@ export function openServer(gate: Gate, health: Health, settings: ServerSettings)
   server.maxConnections = settings.maxConnections;
   // Without this listener Node says "100 Continue" before anybody has asked who is calling.
   server.on('checkContinue', onRequest);
-  server.on('connection', (socket: Socket) => {
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
-  });
   server.on('connect', (_request, socket) => answerRaw(socket, 405));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerClientError(error, socket));
-  server.on('sekisho:drain', () => {
-    for (const socket of unused) socket.destroy();
-  });
   return server;
 }
 
@@ -70,8 +61,6 @@ export function openServer(gate: Gate, health: Health, settings: ServerSettings)
 export function stopListening(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  // server.close() waits for connections on which nothing was ever asked; measured, they hold a process for ever.
-  server.emit('sekisho:drain');
   return closed;
 }
 

@@ -17,8 +17,7 @@ export function admit(call: Authorized, exchange: Exchange, journal: UsageJourna
   if (draining) throw new GatewayError('draining');
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
-  journal.begin(draft, () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut }));
-  exchange.begun = true;
+  exchange.begun = journal.begin(draft, () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut }));
   return call as Admitted;
 }
 

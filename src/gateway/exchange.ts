@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { OpenUsage } from '../store/ports.ts';
 import type { Meter } from './meter.ts';
 import type { Dialect, Operation } from './operation.ts';
 
@@ -29,8 +30,8 @@ export class Exchange {
   bytesIn = 0;
   bytesOut = 0;
   firstByteMs: number | null = null;
-  /** Begun in the ledger's journal: it may have cost something. */
-  begun = false;
+  /** What the journal gave when it began; from then on it may have cost something. */
+  begun: OpenUsage | undefined;
   recorded = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, at: number, startedMs: number) {

@@ -3,10 +3,11 @@
 // Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
 import type { ErrorCode, GatewayError } from '../domain/error.ts';
 import type { Outcome, UsageRecord } from '../domain/usage.ts';
+import type { UsageJournal } from '../store/ports.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface Recorder {
-  readonly end: (record: UsageRecord) => void;
+  readonly end: UsageJournal['end'];
   readonly log: (exchange: Exchange, ending: Ending, durationMs: number) => void;
   readonly nowMs: () => number;
 }
@@ -23,7 +24,7 @@ export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): 
   exchange.recorded = true;
   const durationMs = Math.round(recorder.nowMs() - exchange.startedMs);
   const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
-  if (row) recorder.end(row);
+  if (row) recorder.end(row, exchange.begun);
   recorder.log(exchange, ending, durationMs);
 }
 

@@ -49,7 +49,7 @@ export interface RelayTools {
 
 export async function relay(routed: Routed, exchange: Exchange, tools: RelayTools): Promise<void> {
   const passage = new Passage(routed, exchange, tools);
-  tools.running.add(passage, tools.recorder.nowMs());
+  tools.running.add(passage);
   try {
     await passage.over;
   } finally {
@@ -61,6 +61,9 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   readonly exchange: Exchange;
   readonly deadlineMs: number;
   readonly over: Promise<void>;
+  slot = -1;
+  taken = 0;
+  takenAtMs = 0;
   readonly #routed: Routed;
   readonly #tools: RelayTools;
   readonly #response: ServerResponse;

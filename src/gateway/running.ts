@@ -2,44 +2,42 @@
 // gate stops, when they outlast their total time, or when their reader has stopped reading; each with a last frame that
 // its client can understand. It starts nothing.
 import { GatewayError, toGatewayError } from '../domain/error.ts';
+import { type Member, Roster } from '../domain/roster.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding } from './identify.ts';
 import type { KeyRing } from './key-ring.ts';
 
-export interface Run {
+export interface Run extends Member {
   readonly exchange: Exchange;
   /** Monotonic milliseconds at which it must be over; Infinity for transfers. */
   readonly deadlineMs: number;
+  /** Bytes the reader had taken when it was last seen to take some, and when that was. */
+  taken: number;
+  takenAtMs: number;
   /** Ends it with the dialect's last frame, or with a plain refusal where nothing was sent yet. */
   end(error: GatewayError): void;
 }
 
-interface Watched {
-  readonly run: Run;
-  taken: number;
-  takenAtMs: number;
-}
-
 export class Running {
-  readonly #watched = new Map<Run, Watched>();
+  readonly #runs = new Roster<Run>();
   #idle: (() => void) | undefined;
 
   get size(): number {
-    return this.#watched.size;
+    return this.#runs.size;
   }
 
-  add(run: Run, nowMs: number): void {
-    this.#watched.set(run, { run, taken: 0, takenAtMs: nowMs });
+  add(run: Run): void {
+    this.#runs.add(run);
   }
 
   remove(run: Run): void {
-    this.#watched.delete(run);
-    if (this.#watched.size === 0) this.#idle?.();
+    this.#runs.remove(run);
+    if (this.#runs.size === 0) this.#idle?.();
   }
 
   /** Asks again whether each caller may still be here. To be called when the store has changed. */
   async recheck(ring: KeyRing, now: number): Promise<void> {
-    for (const { run } of this.#watched.values()) {
+    for (const run of this.#runs.list()) {
       const { principal } = run.exchange;
       if (!principal) continue;
       try {
@@ -56,28 +54,27 @@ export class Running {
 
   /** Ends what is over its time or has a reader that took nothing for `stallMs`. To be called every so often. */
   sweep(nowMs: number, stallMs: number): void {
-    for (const watched of this.#watched.values()) {
-      const { run } = watched;
+    for (const run of this.#runs.list()) {
       if (nowMs >= run.deadlineMs) {
         run.end(new GatewayError('upstream_timeout', { message: 'The answer took longer than this gate allows.' }));
         continue;
       }
       const waiting = run.exchange.response.writableLength;
       const taken = run.exchange.bytesOut - waiting;
-      if (waiting === 0 || taken !== watched.taken) {
-        watched.taken = taken;
-        watched.takenAtMs = nowMs;
-      } else if (nowMs - watched.takenAtMs >= stallMs) run.end(new GatewayError('reader_stalled'));
+      if (waiting === 0 || taken !== run.taken) {
+        run.taken = taken;
+        run.takenAtMs = nowMs;
+      } else if (nowMs - run.takenAtMs >= stallMs) run.end(new GatewayError('reader_stalled'));
     }
   }
 
   endAll(code: 'draining'): void {
-    for (const { run } of this.#watched.values()) run.end(new GatewayError(code));
+    for (const run of this.#runs.list()) run.end(new GatewayError(code));
   }
 
   /** Resolves when nothing runs any more. */
   whenIdle(): Promise<void> {
-    if (this.#watched.size === 0) return Promise.resolve();
+    if (this.#runs.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle = resolve;
     });

@@ -5,14 +5,12 @@
 // was open becomes one row marked `interrupted` with the last figures known. Ids make every step repeatable.
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { Roster } from '../domain/roster.ts';
 import type { UsageRecord } from '../domain/usage.ts';
-import type { Progress, Store, UsageJournal } from './ports.ts';
+import type { OpenUsage, Progress, Store, UsageJournal } from './ports.ts';
 
-interface OpenEntry {
-  /** The row as it would be if the process died now; `interrupted`, estimated. */
-  readonly draft: UsageRecord;
-  readonly progress: () => Progress;
-  lastWritten: number;
+interface OpenEntry extends OpenUsage {
+  bytesWritten: number;
 }
 
 /** Short, so that a batch stops the process for a millisecond and not for twenty, and its rows die young. */
@@ -27,7 +25,7 @@ export class Ledger implements UsageJournal {
   readonly #store: Store;
   readonly #directory: string;
   readonly #onError: (error: unknown) => void;
-  readonly #open = new Map<string, OpenEntry>();
+  readonly #open = new Roster<OpenEntry>();
   #pending: UsageRecord[] = [];
   #usedAt = new Map<UsageRecord['keyId'], number>();
   #file = -1;
@@ -69,22 +67,24 @@ export class Ledger implements UsageJournal {
    * Writes down that an exchange is about to cost something. Throws while the journal cannot be written: what cannot be
    * accounted for must not start. The first call after a failure tries the journal anew.
    */
-  begin(draft: UsageRecord, progress: () => Progress): void {
+  begin(draft: UsageRecord, progress: () => Progress): OpenUsage {
     if (this.#broken !== undefined) this.#append('');
     if (this.#unwritten === '') setImmediate(() => this.#writeBegun());
     this.#unwritten += `B${JSON.stringify(draft)}\n`;
-    this.#open.set(draft.id, { draft, progress, lastWritten: 0 });
+    const entry: OpenEntry = { draft, progress, bytesWritten: 0, slot: -1 };
+    this.#open.add(entry);
+    return entry;
   }
 
   /** Writes down how it ended. To be called before the caller can see the end of the answer. */
-  end(record: UsageRecord): void {
+  end(record: UsageRecord, begun: OpenUsage | undefined): void {
     try {
       this.#write('E', record);
     } catch (error) {
       // The row still goes to the store with the next batch; only its safety against a kill is lost, and that is said.
       this.#onError(error);
     }
-    this.#open.delete(record.id);
+    if (begun) this.#open.remove(begun as OpenEntry);
     this.#usedAt.set(record.keyId, record.at);
     if (this.#pending.length < maxPending) this.#pending.push(record);
     else this.#overflowed = true;
@@ -141,7 +141,7 @@ export class Ledger implements UsageJournal {
     try {
       const old = { file: this.#file, segment: this.#segment };
       this.#newSegment();
-      for (const { draft } of this.#open.values()) this.#write('B', draft);
+      for (const { draft } of this.#open.list()) this.#write('B', draft);
       closeSync(old.file);
       unlinkSync(this.#path(old.segment));
     } catch (error) {
@@ -157,10 +157,10 @@ export class Ledger implements UsageJournal {
   }
 
   #writeProgress(): void {
-    for (const entry of this.#open.values()) {
+    for (const entry of this.#open.list()) {
       const now = entry.progress();
-      if (now.bytesOut === entry.lastWritten) continue;
-      entry.lastWritten = now.bytesOut;
+      if (now.bytesOut === entry.bytesWritten) continue;
+      entry.bytesWritten = now.bytesOut;
       try {
         this.#write('P', { id: entry.draft.id, ...now });
       } catch (error) {

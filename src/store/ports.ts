@@ -2,6 +2,7 @@
 // test/contracts/store.ts is the suite both must pass. All times are Unix milliseconds.
 import type { StoredKey } from '../domain/api-key.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
+import type { Member } from '../domain/roster.ts';
 import type { UsageRecord } from '../domain/usage.ts';
 
 export interface Store {
@@ -41,10 +42,17 @@ export interface Progress {
   readonly bytesOut: number;
 }
 
+/** An exchange that has begun, as the journal knows it. */
+export interface OpenUsage extends Member {
+  /** The row as it would be if the process died now. */
+  readonly draft: UsageRecord;
+  readonly progress: () => Progress;
+}
+
 /** Where exchanges are written down so that no kill can lose them. */
 export interface UsageJournal {
   /** Throws if it cannot be written: then the exchange must not start. */
-  begin(draft: UsageRecord, progress: () => Progress): void;
+  begin(draft: UsageRecord, progress: () => Progress): OpenUsage;
   /** Has written when it returns; to be called before the caller can see the end of the answer. */
-  end(record: UsageRecord): void;
+  end(record: UsageRecord, begun: OpenUsage | undefined): void;
 }
