@@ -9,6 +9,7 @@ import { type Answer, openExchange, type RecordedRequest, unreadable } from './e
 
 export type { Answer } from './exchange.ts';
 
+/** One that has a name and nothing else but where it lives is bare; see isBare. */
 export interface FakeModel {
   readonly name: string;
   /** Answered from elsewhere, under `remoteModel` if that is another name. */
@@ -58,7 +59,7 @@ export interface FakeOptions {
 export class FakeOllama {
   readonly requests: FakeRequest[] = [];
   models: FakeModel[] = [
-    { name: 'gemma3:270m' },
+    { name: 'gemma3:270m', family: 'gemma3', capabilities: ['completion'] },
     { name: 'llama3:latest', family: 'llama', parameterSize: '8.0B', capabilities: ['completion', 'tools'] },
   ];
   /** What a generation says, one piece a chunk. */

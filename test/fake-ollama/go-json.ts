@@ -1,6 +1,6 @@
 // JSON as Go's encoding/json reads and writes it, as far as a caller can tell the difference: keys match in any case
-// (with the long s and the Kelvin sign), the last of a kind wins, null leaves what was there, objects under one key
-// merge, and whatever follows the first value is never looked at. That is what makes a parser that reads otherwise
+// (with the long s and the Kelvin sign), the last of a kind wins, null leaves a plain field as it was but empties a
+// pointer, objects under one key merge, and whatever follows the first value is never looked at. That is what makes a parser that reads otherwise
 // see another model than Ollama does. Not emulated: stale slice elements and 64-bit integers.
 
 export type GoObject = Record<string, unknown>;
@@ -12,6 +12,8 @@ export class GoJsonError extends Error {
 
 /** Go refuses deeper nesting; the number is encoding/json's. */
 const depthLimit = 10_000;
+/** Where the flags of a body are plain bools, which a null leaves alone; elsewhere they are pointers. */
+const plainFlags = /^(?:openai\.(?:ChatCompletion|Completion|Embed)|anthropic\.)/;
 /** Go decodes these into maps, whose keys keep their case. */
 const maps = new Set(['options', 'files', 'adapters', 'metadata', 'parameters', 'properties']);
 
@@ -20,7 +22,7 @@ const maps = new Set(['options', 'files', 'adapters', 'metadata', 'parameters', 
  * is no object. Throws GoJsonError: `EOF` for nothing at all, `unexpected EOF` for a value that is cut short.
  */
 export function goStyleParse(text: string, goType = 'map[string]interface {}'): GoObject {
-  const reader = new Reader(text);
+  const reader = new Reader(text, plainFlags.test(goType));
   const value = reader.value(0, true);
   if (value === null) return {};
   if (isObject(value)) return value;
@@ -57,10 +59,12 @@ function fold(key: string): string {
 /** Reads one value off the front of a text. */
 class Reader {
   readonly #text: string;
+  readonly #plainFlags: boolean;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, plain: boolean) {
     this.#text = text;
+    this.#plainFlags = plain;
   }
 
   value(depth: number, folding: boolean): unknown {
@@ -94,10 +98,15 @@ class Reader {
       const value = this.value(depth + 1, folding && !maps.has(key));
       const earlier = found[key];
       if (isObject(earlier) && isObject(value)) Object.assign(earlier, value);
-      else if (value !== null || !(key in found)) found[key] = value;
+      else if (value !== null || !this.#isPlain(earlier)) found[key] = value;
     } while (this.#take(','));
     if (!this.#take('}')) throw this.#unexpected('after object key:value pair');
     return found;
+  }
+
+  /** Strings are fields by value in every request there is. */
+  #isPlain(earlier: unknown): boolean {
+    return typeof earlier === 'string' || (this.#plainFlags && typeof earlier === 'boolean');
   }
 
   #array(depth: number, folding: boolean): unknown[] {
