@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
+import { newRequestId } from './domain/id.ts';
 import { type Gate, handle } from './gateway/pipeline.ts';
 import { maxHeaders } from './gateway/receive.ts';
 
@@ -74,7 +75,8 @@ function openShell(health: Health): express.Express {
   app.set('etag', false);
   app.enable('case sensitive routing').enable('strict routing');
   app.use((_request, response, next) => {
-    response.set({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+    const id = newRequestId(Date.now());
+    response.set({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'x-request-id': id });
     next();
   });
   app.get(
@@ -123,6 +125,7 @@ function answerRaw(socket: Duplex, status: number): void {
   const body = JSON.stringify({ error: STATUS_CODES[status] });
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+      `X-Request-Id: ${newRequestId(Date.now())}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

@@ -116,6 +116,7 @@ describe('heads that only some servers would accept are refused, and nothing goe
     const calls = fake.calls.length;
     const { codes, text } = await statuses(bytes());
     expect(codes).toEqual(expected);
+    expect(text).toMatch(/^x-request-id: req_/im);
     expect(text).not.toContain('100 Continue');
     expect(fake.calls.length).toBe(calls);
   });
