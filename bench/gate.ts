@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
 import { generateKey } from '../src/domain/api-key.ts';
+import type { Launched, Place } from './launch.ts';
 import { tokens } from './load.ts';
 import { freePort, start, subjectCore } from './processes.ts';
-import type { Launched, Place } from './subjects.ts';
 
 const sourceDirectory = join(import.meta.dirname, '../src');
 

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { Launched, Place } from './launch.ts';
 import { chatBody, chatPath, connections } from './load.ts';
 import { coreBusyUs, cpuUs, lastWords, residentBytes, type Started, subjectCore, treeOf } from './processes.ts';
 import type { StreamFigures } from './streams.ts';
-import type { Launched, Place, Subject } from './subjects.ts';
+import type { Subject } from './subjects.ts';
 
 export interface Durations {
   readonly idleS: number;

@@ -1,29 +1,13 @@
 // What is compared: how each subject is started in front of the upstream, and how it is spoken to. Every gate gets the
 // settings that its makers would give it for speed; Sekisho gets its defaults.
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { launchGate, seededGate } from './gate.ts';
+import type { Launched, Place } from './launch.ts';
 import type { Dialect } from './load.ts';
 import { freePort, type Started, start, subjectCore } from './processes.ts';
-
-export interface Place {
-  /** A directory of this launch alone. */
-  readonly directory: string;
-  readonly upstreamPort: number;
-  /** Where to put CPU profiles of Sekisho; undefined where none are wanted. */
-  readonly profileDirectory: string | undefined;
-}
-
-export interface Launched {
-  readonly port: number;
-  /** Undefined where there is nothing between load and upstream. */
-  readonly process: Started | undefined;
-  /** The keys that requests carry in turn. */
-  readonly keys: readonly string[];
-  /** After it has stopped: throws unless it has booked at least so many answers to the token. */
-  readonly checkBooks?: (answers: number) => void;
-}
 
 export interface Subject {
   readonly name: string;

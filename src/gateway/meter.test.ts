@@ -145,6 +145,18 @@ describe('takes back out exactly what asking for usage put in', () => {
       expect(out.toString()).toBe(plain);
     }
   });
+  test('with CRLF line ends too', () => {
+    const [crlfAsked, crlfPlain] = [asked, plain].map((text) => text.replaceAll('\n', '\r\n'));
+    const bytes = Buffer.from(crlfAsked!);
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const filter = new UsageFilter();
+      const early = filter.push(bytes.subarray(0, cut));
+      const out = Buffer.concat([early, filter.push(bytes.subarray(cut)), filter.end()]);
+      expect(out.toString()).toBe(crlfPlain);
+      // Whole events do not wait for the end of the stream.
+      if (cut === bytes.length) expect(early.toString()).toBe(crlfPlain);
+    }
+  });
   test('a stream without it goes by as it came', () => {
     const filter = new UsageFilter();
     expect(Buffer.concat([filter.push(Buffer.from(plain)), filter.end()]).toString()).toBe(plain);

@@ -180,8 +180,9 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       this.#headers = lines;
       this.#collected = [];
       return;
-    } else if (exchange.streamed && headers['content-type']?.startsWith('application/json') === true) {
-      // Loading and unloading a model answers with one JSON object, whatever `stream` says.
+    } else if (exchange.streamed && isNoStream(headers)) {
+      // Loading and unloading a model answers with one JSON object, whatever `stream` says; and what is encoded, though
+      // we ask for no encoding, cannot be read as a stream. Both are carried as they come.
       exchange.meter = meterFor(this.#operation.reply, false, this.#routed.promptEstimate);
     } else if (exchange.streamed) {
       if (this.#routed.usageInjected) this.#filter = new UsageFilter();
@@ -239,8 +240,11 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     if (this.#settled) return;
     if (this.#collected) {
       try {
-        const body = filterModels(this.#operation.reply, Buffer.concat(this.#collected), this.#routed.principal);
-        this.#writeHead(this.#status, replaceLength(this.#headers, body.length));
+        // HEAD has no list to filter, and the length of the whole one would say how much is hidden.
+        const isHead = this.exchange.request.method === 'HEAD';
+        const whole = Buffer.concat(this.#collected);
+        const body = isHead ? whole : filterModels(this.#operation.reply, whole, this.#routed.principal);
+        this.#writeHead(this.#status, replaceLength(this.#headers, isHead ? undefined : body.length));
         this.#send(body);
       } catch (cause) {
         this.#fail(new GatewayError('upstream_failed', { cause }));
@@ -354,17 +358,21 @@ export function bodyPending({ request }: Exchange): boolean {
   );
 }
 
+function isNoStream(headers: IncomingHttpHeaders): boolean {
+  return headers['content-type']?.startsWith('application/json') === true || headers['content-encoding'] !== undefined;
+}
+
 function filtersList({ reply, methods }: Operation, { principal }: Routed): boolean {
   const isList = reply === 'ollama-models' || reply === 'openai-models';
   return isList && methods.includes('GET') && !(principal.models.all && principal.scopes.has('cloud'));
 }
 
-function replaceLength(lines: readonly string[], length: number): string[] {
+function replaceLength(lines: readonly string[], length: number | undefined): string[] {
   const kept: string[] = [];
   for (let i = 0; i < lines.length; i += 2) {
     if (lines[i] !== 'content-length') kept.push(lines[i] as string, lines[i + 1] as string);
   }
-  return [...kept, 'content-length', String(length)];
+  return length === undefined ? kept : [...kept, 'content-length', String(length)];
 }
 
 /** undici's codes in our words. */

@@ -22,11 +22,11 @@ export class UsageFilter {
     const kept: Buffer[] = [];
     let from = 0;
     for (;;) {
-      const end = bytes.indexOf('\n\n', from);
+      const end = endOfEvent(bytes, from);
       if (end < 0) break;
-      const cleaned = clean(bytes.subarray(from, end + 2));
+      const cleaned = clean(bytes.subarray(from, end));
       if (cleaned) kept.push(cleaned);
-      from = end + 2;
+      from = end;
     }
     this.#rest = from < bytes.length ? [bytes.subarray(from)] : [];
     this.#restLength = bytes.length - from;
@@ -42,6 +42,14 @@ export class UsageFilter {
 }
 
 const nothing = Buffer.alloc(0);
+
+/** Behind the empty line that ends an event: LF LF, or CR LF CR LF as some servers write; −1 while there is none. */
+function endOfEvent(bytes: Buffer, from: number): number {
+  const lf = bytes.indexOf('\n\n', from);
+  const crlf = bytes.indexOf('\r\n\r\n', from);
+  if (lf < 0 || (crlf >= 0 && crlf < lf)) return crlf < 0 ? -1 : crlf + 4;
+  return lf + 2;
+}
 
 /** The event without what we asked for, or undefined where it was nothing else. */
 function clean(event: Buffer): Buffer | undefined {

@@ -27,7 +27,7 @@ function readable(destination: { write(line: string): unknown }): { write(line: 
       const fields = Object.entries(rest)
         .map(
           ([name, value]) =>
-            ` ${name}=${typeof value === 'string' && !value.includes(' ') ? value : JSON.stringify(value)}`,
+            ` ${name}=${typeof value === 'string' && /^[\x21-\x7e]+$/.test(value) ? value : JSON.stringify(value)}`,
         )
         .join('');
       destination.write(`${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${String(msg)}${fields}\n`);

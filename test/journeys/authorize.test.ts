@@ -147,6 +147,9 @@ describe('models', () => {
       data: [{ id: 'gemma3:270m' }],
     });
     expect((await fetch(`${gate.url}/v1/models/llama3`, { headers })).status).toBe(404);
+    // HEAD has no list to filter, and must not tell how long the whole one is.
+    const head = await fetch(`${gate.url}/api/tags`, { method: 'HEAD', headers });
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, null]);
   });
   test('cloud models, remote aliases and web search need the cloud scope; lists without it leave them out', async () => {
     const { secret } = await gate.key();
