@@ -6,6 +6,7 @@ import process from 'node:process';
 import { type Config, ConfigFaults, loadConfig, staticDigests } from './config.ts';
 import { AddressBlocks } from './domain/address.ts';
 import { accessLog } from './gateway/access-log.ts';
+import { BodyBudget } from './gateway/body-budget.ts';
 import { corsPolicy } from './gateway/cors.ts';
 import { KeyRing } from './gateway/key-ring.ts';
 import type { Gate } from './gateway/pipeline.ts';
@@ -50,7 +51,11 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   );
   const skewMs = config.signatureSkewSeconds * 1000;
   const gate: Gate = {
-    limits: { bodyBytes: config.bodyLimitBytes, bodyTimeoutMs: config.bodySeconds * 1000 },
+    limits: {
+      bodyBytes: config.bodyLimitBytes,
+      bodyTimeoutMs: config.bodySeconds * 1000,
+      budget: new BodyBudget(config.bodyMemoryBytes),
+    },
     relaySettings: {
       times: {
         firstByteMs: config.firstByteSeconds * 1000,
@@ -84,7 +89,8 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const lookForChanges = await watchStore(store, gate, log);
   await listen(server, config);
   const watch = setInterval(() => void lookForChanges(), watchIntervalMs);
-  const sweep = setInterval(() => running.sweep(nowMs(), config.readerStallSeconds * 1000), watchIntervalMs);
+  const stalls = { readerMs: config.readerStallSeconds * 1000, uploadMs: config.transferSilenceSeconds * 1000 };
+  const sweep = setInterval(() => running.sweep(nowMs(), stalls), watchIntervalMs);
   void pool.start();
 
   const { port } = server.address() as AddressInfo;

@@ -145,6 +145,13 @@ export const settings = {
     'bytes',
     'Largest request body that is read; blobs stream and are not limited.',
   ),
+  bodyMemoryBytes: setting(
+    'body_memory_bytes',
+    bytes,
+    512 * 1024 * 1024,
+    'bytes',
+    'How much the request bodies of all running calls may take together.',
+  ),
   bodySeconds: setting('body_seconds', positiveSeconds, 120, 's', 'How long a request body may take to arrive.'),
   headSeconds: setting('head_seconds', positiveSeconds, 15, 's', 'How long a request head may take to arrive.'),
   idleSeconds: setting(

@@ -79,6 +79,13 @@ export const registry = {
   },
   unsupported_media_type: { status: 415, owner: 'client', message: 'This route takes another Content-Type.' },
 
+  bodies_too_many: {
+    status: 503,
+    owner: 'capacity',
+    message: 'The gate is holding as many request bodies as it may.',
+    retryAfterSeconds: 2,
+  },
+
   // The model server.
   upstream_unreachable: {
     status: 502,

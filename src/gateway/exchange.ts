@@ -28,6 +28,8 @@ export class Exchange {
   streamed = false;
   meter: Meter | undefined;
   bytesIn = 0;
+  /** Bytes of the body that are held, to be given back to the budget when the exchange is over. */
+  heldBytes = 0;
   bytesOut = 0;
   firstByteMs: number | null = null;
   /** What the journal gave when it began; from then on it may have cost something. */

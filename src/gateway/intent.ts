@@ -4,6 +4,7 @@
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
 import { type ModelName, parseModelName } from '../domain/model-name.ts';
+import type { BodyBudget } from './body-budget.ts';
 import type { Exchange } from './exchange.ts';
 import { formField } from './form.ts';
 import type { Permitted } from './permit.ts';
@@ -37,6 +38,7 @@ declare const intended: unique symbol;
 export interface IntentLimits {
   readonly bodyBytes: number;
   readonly bodyTimeoutMs: number;
+  readonly budget: BodyBudget;
 }
 
 // Every field a policy reads, now or in the ledger's interest, spelled as Ollama's structs spell it.
@@ -154,7 +156,11 @@ function readBody(exchange: Exchange, limits: IntentLimits): Promise<Buffer> {
         if (over) return;
         length += chunk.length;
         if (length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
-        else chunks.push(chunk);
+        else if (!limits.budget.take(chunk.length)) fail(new GatewayError('bodies_too_many'));
+        else {
+          exchange.heldBytes += chunk.length;
+          chunks.push(chunk);
+        }
       })
       .on('end', () => {
         if (finish()) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));

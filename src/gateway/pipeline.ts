@@ -82,6 +82,8 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     const outcome = error.code === 'client_closed' ? 'client_closed' : 'refused';
     settle(exchange, { outcome, status: error.status, error }, gate.recorder);
     refuse(exchange, error, gate.relaySettings.ownHeaders);
+  } finally {
+    gate.limits.budget.give(exchange.heldBytes);
   }
 }
 

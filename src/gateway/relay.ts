@@ -62,8 +62,8 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   readonly deadlineMs: number;
   readonly over: Promise<void>;
   slot = -1;
-  taken = 0;
-  takenAtMs = 0;
+  moved = -1;
+  movedAtMs = 0;
   readonly #routed: Routed;
   readonly #tools: RelayTools;
   readonly #response: ServerResponse;

@@ -11,9 +11,9 @@ export interface Run extends Member {
   readonly exchange: Exchange;
   /** Monotonic milliseconds at which it must be over; Infinity for transfers. */
   readonly deadlineMs: number;
-  /** Bytes the reader had taken when it was last seen to take some, and when that was. */
-  taken: number;
-  takenAtMs: number;
+  /** Bytes that had come in and gone out when some last did, and when that was. */
+  moved: number;
+  movedAtMs: number;
   /** Ends it with the dialect's last frame, or with a plain refusal where nothing was sent yet. */
   end(error: GatewayError): void;
 }
@@ -52,19 +52,25 @@ export class Running {
     }
   }
 
-  /** Ends what is over its time or has a reader that took nothing for `stallMs`. To be called every so often. */
-  sweep(nowMs: number, stallMs: number): void {
+  /**
+   * Ends what is over its time, has a reader that took nothing for `readerMs`, or an upload that brought nothing for
+   * `uploadMs`. To be called every so often.
+   */
+  sweep(nowMs: number, { readerMs, uploadMs }: { readonly readerMs: number; readonly uploadMs: number }): void {
     for (const run of this.#runs.list()) {
       if (nowMs >= run.deadlineMs) {
         run.end(new GatewayError('upstream_timeout', { message: 'The answer took longer than this gate allows.' }));
         continue;
       }
-      const waiting = run.exchange.response.writableLength;
-      const taken = run.exchange.bytesOut - waiting;
-      if (waiting === 0 || taken !== run.taken) {
-        run.taken = taken;
-        run.takenAtMs = nowMs;
-      } else if (nowMs - run.takenAtMs >= stallMs) run.end(new GatewayError('reader_stalled'));
+      const { response, operation, bytesIn, bytesOut, firstByteMs } = run.exchange;
+      const waiting = response.writableLength;
+      const uploading = operation?.body === 'blob' && firstByteMs === null;
+      const moved = bytesIn + bytesOut - waiting;
+      if (moved !== run.moved || (waiting === 0 && !uploading)) {
+        run.moved = moved;
+        run.movedAtMs = nowMs;
+      } else if (waiting > 0 && nowMs - run.movedAtMs >= readerMs) run.end(new GatewayError('reader_stalled'));
+      else if (uploading && nowMs - run.movedAtMs >= uploadMs) run.end(new GatewayError('request_timeout'));
     }
   }
 

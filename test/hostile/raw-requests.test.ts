@@ -2,7 +2,7 @@
 // nothing, or exactly the one call that the policy saw, and the client gets exactly one answer to each request.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { openGate, RawClient, type TestGate } from '../gate.ts';
+import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -141,6 +141,33 @@ test('a client that is still sending a body that is too large can read why it wa
     });
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([413, 'body_too_large']);
   }
+});
+
+test('many large bodies at once are refused before they fill the memory, and the room comes back', async () => {
+  const own = await openGate(fake.url, { BODY_MEMORY_BYTES: '2500000' });
+  const { secret: key } = await own.key();
+  const large = JSON.stringify({ model: 'gemma3:270m', prompt: 'x', stream: false, pad: ' '.repeat(1_000_000) });
+  const held = Array.from({ length: 2 }, () => {
+    const client = new RawClient(own.port);
+    client.write(
+      `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${key}\r\nContent-Length: ${large.length}\r\n\r\n${large.slice(0, -1)}`,
+    );
+    return client;
+  });
+  const send = () => fetch(`${own.url}/api/generate`, { method: 'POST', headers: { 'x-api-key': key }, body: large });
+  await eventually(async () => {
+    const refused = await send();
+    expect([refused.status, refused.headers.get('retry-after'), await refused.json()]).toMatchObject([
+      503,
+      '2',
+      { code: 'bodies_too_many' },
+    ]);
+  });
+  for (const client of held) client.write('}');
+  for (const client of held) await client.until('"done":true');
+  for (let i = 0; i < 10; i++) expect((await send()).status).toBe(200);
+  for (const client of held) client.socket.destroy();
+  await own.stop();
 });
 
 test('a chunked body is read whole and goes on with a length', async () => {

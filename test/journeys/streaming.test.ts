@@ -234,6 +234,21 @@ describe('hanging up stops the model', () => {
     expect(row.completionTokens).toBeGreaterThan(0);
     expect(row.completionTokens).toBeLessThan(fake.pieces.length);
   });
+  test('an upload that stops bringing anything is given up', async () => {
+    const own = await openGate(fake.url, { TRANSFER_SILENCE_SECONDS: '0.5' });
+    const { secret: uploader } = await own.key({ scopes: ['models:create'] });
+    fake.next(never);
+    const arrival = fake.arrival();
+    const client = new RawClient(own.port);
+    client.write(
+      `POST /api/blobs/sha256:${'0'.repeat(64)} HTTP/1.1\r\nHost: x\r\nx-api-key: ${uploader}\r\nContent-Length: 600\r\n\r\nhel`,
+    );
+    await client.until(/^HTTP\/1\.1 408 /);
+    await (await arrival).aborted;
+    expect(await own.ledger(1)).toMatchObject([{ outcome: 'ended', code: 'request_timeout', bytesIn: 3 }]);
+    client.socket.destroy();
+    await own.stop();
+  });
   test('while a blob is being uploaded', async () => {
     const { secret: uploader } = await gate.key({ scopes: ['models:create'] });
     fake.next(never);
