@@ -55,7 +55,8 @@ async function openGate(name: string, place: Place, dataDir: string, keys: reado
   const gate = start({
     name,
     core: subjectCore,
-    command: [process.execPath, ...profile, join(sourceDirectory, 'main.ts')],
+    // As `npm start` runs it.
+    command: [process.execPath, '--max-semi-space-size=4', ...profile, join(sourceDirectory, 'main.ts')],
     // A directory without a sekisho.yaml, so that only what stands here is set.
     cwd: place.directory,
     env: {
@@ -64,7 +65,6 @@ async function openGate(name: string, place: Place, dataDir: string, keys: reado
       UPSTREAM: `http://127.0.0.1:${place.upstreamPort}`,
       DATA_DIR: dataDir,
       LOG_LEVEL: 'warn',
-      // As `npm start` sets it.
       NODE_COMPILE_CACHE: join(sourceDirectory, '../node_modules/.cache/sekisho'),
     },
     logFile: join(place.directory, 'gate.log'),
