@@ -23,7 +23,7 @@ const flags = [
   '--allow-env',
   `--allow-ffi=${join(root, 'node_modules/better-sqlite3')}`,
   // The logger asks for the host name; the SQLite module finds out which C library this machine has from a report.
-  '--allow-sys=hostname,cpus,networkInterfaces',
+  '--allow-sys=hostname,cpus,networkInterfaces,osUptime',
 ];
 const words = ['run', ...flags, join(root, 'src/main.ts')];
 if (process.argv.includes('--print')) process.stdout.write(`deno ${words.join(' ')}\n`);

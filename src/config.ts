@@ -109,6 +109,10 @@ function readEnvironment(
     if (plain !== undefined) given.set(key, { value: plain, from: upper });
     if (prefixed !== undefined) given.set(key, { value: prefixed, from: `SEKISHO_${upper}` });
   }
+  // Where the gate runs beside Ollama they share their environment; 0 is "by itself" in older versions.
+  const parallel = environment['OLLAMA_NUM_PARALLEL'];
+  if (!given.has('slots') && parallel !== undefined && /^[1-9]\d*$/.test(parallel))
+    given.set('slots', { value: parallel, from: 'OLLAMA_NUM_PARALLEL' });
   for (const name of Object.keys(environment)) {
     if (!name.startsWith('SEKISHO_') || name === 'SEKISHO_CONFIG') continue;
     const bare = name.slice('SEKISHO_'.length).toLowerCase();

@@ -2,22 +2,33 @@
 // sibling cli.ts, that names an adapter. Run as a program it serves until it is told to stop.
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { uptime } from 'node:os';
 import process from 'node:process';
 import { type Config, ConfigFaults, loadConfig, staticDigests } from './config.ts';
+import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
+import { auditEvent } from './domain/audit.ts';
+import { Calendar } from './domain/calendar.ts';
+import { parseModelName } from './domain/model-name.ts';
 import { accessLog } from './gateway/access-log.ts';
+import { AuthThrottle } from './gateway/auth-throttle.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
+import { Books } from './gateway/book.ts';
 import { corsPolicy } from './gateway/cors.ts';
+import { FairQueue } from './gateway/fair-queue.ts';
 import { KeyRing } from './gateway/key-ring.ts';
+import { Ladder } from './gateway/ladder.ts';
 import type { Gate } from './gateway/pipeline.ts';
 import { ReplayGuard } from './gateway/replay.ts';
 import { Running } from './gateway/running.ts';
+import { SteadyClock } from './gateway/steady-clock.ts';
+import { Upkeep } from './gateway/upkeep.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { openServer, stopListening } from './server.ts';
 import { Ledger } from './store/ledger.ts';
 import type { Store } from './store/ports.ts';
 import { lockDirectory, openSqlite, StoreUnusable } from './store/sqlite.ts';
-import { UpstreamPool } from './upstream/pool.ts';
+import { type Upstream, UpstreamPool } from './upstream/pool.ts';
 
 /** How often another process's changes are looked for; a revocation bites within this and a little. */
 const watchIntervalMs = 250;
@@ -35,11 +46,19 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const unlock = lockDirectory(config.dataDir);
   const store = await openSqlite(config.dataDir);
   const nowMs = (): number => performance.now();
+  const clock = new SteadyClock({ wallMs: Date.now, monotonicMs: nowMs, uptimeMs: () => uptime() * 1000 });
+  const calendar = new Calendar(config.timeZone);
   const ledger = await Ledger.start(store, config.dataDir, (error) =>
     log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
   );
-  const operator = await store.ensureAccount('operator', Date.now());
-  const ring = new KeyRing(store, staticDigests(config), operator);
+  const author = { actor: 'gate', at: clock.now() };
+  const operator = await store.ensureAccount(
+    operatorName,
+    null,
+    auditEvent(author, 'account.create', operatorName, null, { name: operatorName, plan: null }),
+  );
+  const ring = new KeyRing(store, staticDigests(config), operator.id, clock.now);
+  const books = await Books.open(store, calendar, clock.now);
   const running = new Running();
   const pool = new UpstreamPool(
     config.upstream.map((address) => new URL(address)),
@@ -50,6 +69,24 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     },
   );
   const skewMs = config.signatureSkewSeconds * 1000;
+  const ladder = new Ladder({
+    store,
+    now: clock.now,
+    onStep: async ({ id, step, accountId, keyId, shadow, reason }) => {
+      log.logger.warn({ id, step, account: accountId, key: keyId, shadow }, `a step of the ladder: ${reason}`);
+      if (shadow) return;
+      ring.forget();
+      await running.recheck(ring, clock.now(), config.appealContact);
+    },
+    onError: (error) => log.logger.error({ cause: describeCause(error) }, 'a step of the ladder could not be taken'),
+  });
+  const modelSlots = slotsOf(config.modelSlots);
+  const queue = new FairQueue<Upstream>({
+    serversFor: (model) => pool.serving(model),
+    slotsFor: (model) => modelSlots.get(model) ?? config.slots,
+    maxWaiting: config.queueLength,
+    maxWaitMs: config.queueSeconds * 1000,
+  });
   const gate: Gate = {
     limits: {
       bodyBytes: config.bodyLimitBytes,
@@ -77,8 +114,20 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     journal: ledger,
     pool,
     running,
-    recorder: { end: (record, begun) => ledger.end(record, begun), log: accessLog(log, nowMs), nowMs },
-    now: () => Date.now(),
+    recorder: {
+      end: (record, begun) => ledger.end(record, begun),
+      log: accessLog(log, nowMs),
+      nowMs,
+      noteUse: (principal, book, tokens) => ladder.noteUse(principal, book, tokens),
+      noteRefusal: (principal, book) => ladder.noteRefusal(principal, book),
+    },
+    throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
+    rules: { books, calendar, now: clock.now },
+    queue,
+    ladder,
+    appealContact: config.appealContact,
+    now: clock.now,
+    wallNow: Date.now,
     draining: false,
   };
   const server = openServer(
@@ -89,8 +138,18 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const lookForChanges = await watchStore(store, gate, log);
   await listen(server, config);
   const watch = setInterval(() => void lookForChanges(), watchIntervalMs);
+  const upkeep = new Upkeep({
+    store,
+    books,
+    clock,
+    retentionMs: config.retentionDays * 86_400_000,
+    logger: log.logger,
+  });
   const stalls = { readerMs: config.readerStallSeconds * 1000, uploadMs: config.transferSilenceSeconds * 1000 };
-  const sweep = setInterval(() => running.sweep(nowMs(), stalls), watchIntervalMs);
+  const sweep = setInterval(() => {
+    running.sweep(nowMs(), stalls);
+    queue.sweep(nowMs());
+  }, watchIntervalMs);
   void pool.start();
 
   const { port } = server.address() as AddressInfo;
@@ -101,6 +160,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     settle: () => ledger.settle(),
     stop: async () => {
       gate.draining = true;
+      running.endWaiting('draining');
       const closed = stopListening(server);
       const drained = await within(config.drainSeconds * 1000, running.whenIdle());
       if (!drained) {
@@ -112,6 +172,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       if (!(await within(2_500, closed))) server.closeAllConnections();
       clearInterval(watch);
       clearInterval(sweep);
+      await upkeep.stop();
       await pool.close();
       await ledger.close();
       await store.close();
@@ -131,17 +192,29 @@ async function readiness(gate: Gate, store: Store): Promise<Record<string, boole
 /** Where another process has written: forget what was cached, and ask again about every caller who is here. */
 async function watchStore(store: Store, gate: Gate, log: Log): Promise<() => Promise<void>> {
   let seen = await store.version();
+  gate.ladder.setRules(await store.listRules());
   return async () => {
     try {
       const version = await store.version();
       if (version === seen) return;
       seen = version;
       gate.ring.forget();
-      await gate.running.recheck(gate.ring, Date.now());
+      gate.ladder.setRules(await store.listRules());
+      await gate.running.recheck(gate.ring, gate.now(), gate.appealContact);
     } catch (error) {
       log.logger.error({ cause: describeCause(error) }, 'the store could not be asked for changes');
     }
   };
+}
+
+/** `gemma3:4b=8` by the name under which the queue knows the model. */
+function slotsOf(list: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(
+    list.map((entry) => {
+      const [model = '', slots] = entry.split('=');
+      return [parseModelName(model)?.canonical ?? model, Number(slots)];
+    }),
+  );
 }
 
 /** Did it come within that time? */

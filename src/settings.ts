@@ -50,6 +50,9 @@ const origins = list.pipe(
   ),
 );
 const blocks = list.pipe(z.array(z.string().refine(isBlock, 'must be an address or a block such as 10.0.0.0/8')));
+const slotList = list.pipe(
+  z.array(z.string().refine((text) => /^[^=]+=[1-9]\d{0,4}$/.test(text), 'must be model=calls, such as gemma3:4b=8')),
+);
 const host = z
   .string()
   .refine((text) => isIP(text) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(text), 'must be an address or a host name');
@@ -225,6 +228,59 @@ export const settings = {
     'How long a reader may take nothing before it is dropped.',
   ),
   probeSeconds: setting('probe_seconds', positiveSeconds, 5, 's', 'How often a model server is looked at.'),
+  slots: setting(
+    'slots',
+    z.coerce.number().int().min(1).max(100_000),
+    1,
+    'calls',
+    'How many calls a model server works on at once for one model; OLLAMA_NUM_PARALLEL, if it is set here, or 1, as Ollama does by itself.',
+  ),
+  modelSlots: setting(
+    'model_slots',
+    slotList,
+    [],
+    'list of model=calls',
+    'Models with another number of slots than the rest, such as gemma3:4b=8.',
+  ),
+  queueLength: setting(
+    'queue_length',
+    z.coerce.number().int().min(0).max(100_000),
+    256,
+    'calls',
+    'How many calls may wait for one model; beyond it whoever waits with most is refused.',
+  ),
+  queueSeconds: setting('queue_seconds', positiveSeconds, 300, 's', 'How long a call may wait for its turn.'),
+  timeZone: setting(
+    'time_zone',
+    z.string().refine(isTimeZone, 'must be a time zone such as UTC or Asia/Tokyo'),
+    'UTC',
+    '',
+    'Where the days and months of quotas begin.',
+  ),
+  appealContact: setting(
+    'appeal_contact',
+    z
+      .string()
+      .max(200)
+      .regex(/^[\x20-\x7e]*$/, 'must be plain text'),
+    '',
+    '',
+    'Where a suspended caller may appeal: an address or a page; part of the refusal.',
+  ),
+  authFailuresPerMinute: setting(
+    'auth_failures_per_minute',
+    z.coerce.number().int().min(1).max(1_000_000),
+    30,
+    'failures',
+    'Wrong keys from one address (IPv6: one /64) in a minute before more are refused unseen.',
+  ),
+  retentionDays: setting(
+    'retention_days',
+    z.coerce.number().int().min(1).max(36_500),
+    90,
+    'days',
+    'How long the raw rows of the ledger are kept; hourly sums stay.',
+  ),
   signatureSkewSeconds: setting(
     'signature_skew_seconds',
     positiveSeconds,
@@ -241,6 +297,15 @@ function isUpstream(text: string): boolean {
 
 function isOrigin(text: string): boolean {
   return URL.parse(text)?.origin === text || /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]*$/i.test(text);
+}
+
+function isTimeZone(text: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isBlock(text: string): boolean {

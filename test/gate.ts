@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { loadConfig } from '../src/config.ts';
+import type { Author } from '../src/domain/audit.ts';
 import type { KeyId } from '../src/domain/id.ts';
 import type { UsageRecord } from '../src/domain/usage.ts';
 import { serve } from '../src/main.ts';
@@ -16,6 +17,9 @@ import { openLog } from '../src/observe/log.ts';
 import { openSqlite } from '../src/store/sqlite.ts';
 
 export const root = join(import.meta.dirname, '..');
+
+/** Turns and guesses are scarce by default; tests that are not about them have plenty. */
+const roomy = { SLOTS: '1000', AUTH_FAILURES_PER_MINUTE: '100000' };
 
 export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'sekisho-test-'));
@@ -42,6 +46,7 @@ export async function openGate(upstream: string, environment: Record<string, str
     DATA_DIR: dataDir,
     DRAIN_SECONDS: '1',
     PROBE_SECONDS: '0.2',
+    ...roomy,
     ...environment,
   });
   const log = openLog('debug', 'json', logFile);
@@ -70,7 +75,7 @@ function describe(
     dataDir,
     key: async (asked = {}) => {
       const store = await openSqlite(dataDir);
-      const { key, secret } = await createKey(store, { name: 'test', account: 'operator', ...asked }, Date.now());
+      const { key, secret } = await createKey(store, { name: 'test', account: 'operator', ...asked }, author());
       await store.close();
       return { id: key.id, secret: secret?.reveal() ?? '' };
     },
@@ -85,6 +90,9 @@ function describe(
       }),
   };
 }
+
+/** Who makes things in tests. */
+export const author = (): Author => ({ actor: 'test', at: Date.now() });
 
 export interface GateProcess {
   readonly process: ChildProcess;
@@ -113,6 +121,7 @@ export async function spawnGate(
       LOG_LEVEL: 'debug',
       LOG_FORMAT: 'json',
       DATA_DIR: dataDir,
+      ...roomy,
       ...environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

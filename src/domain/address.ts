@@ -43,3 +43,22 @@ export function clientAddress(peer: string, forwardedFor: string | undefined, tr
   }
   return address;
 }
+
+/**
+ * Whom an address stands for when failures are counted: an IPv4 address itself, of an IPv6 address the first 64 bits,
+ * since whoever has one address there has all of them (better-auth GHSA-p6v2-xcpg-h6xw).
+ */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [head = '', tail] = (address.split('%')[0] as string).toLowerCase().split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const behind = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0);
+    while (groups.length + behind < 8) groups.push('0');
+  }
+  while (groups.length < 4) groups.push('0');
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')}::/64`;
+}

@@ -6,6 +6,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { AccountId, KeyId } from './id.ts';
 import { randomBase62, toBase62 } from './id.ts';
+import type { Narrowing } from './plan.ts';
 import type { Scope } from './scope.ts';
 import { Secret } from './secret.ts';
 
@@ -36,6 +37,10 @@ export interface StoredKey {
   readonly lastUsedAt: number | null;
   /** The key that this one replaced when it was rotated. */
   readonly rotatedFrom: KeyId | null;
+  /** The first key of the row of rotations: what is counted on a key is counted on it, so that rotating refills nothing. */
+  readonly lineage: KeyId;
+  /** What narrows the plan of the account for this key. */
+  readonly narrowing: Narrowing;
 }
 
 const format = /^sekisho_([0-9A-Za-z]{12})_[0-9A-Za-z]{43}([0-9A-Za-z]{6})$/;

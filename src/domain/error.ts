@@ -56,6 +56,14 @@ export const registry = {
     retryAfterSeconds: 5,
   },
 
+  too_many_failures: {
+    status: 429,
+    owner: 'policy',
+    message: 'Too many wrong API keys came from your address.',
+    retryAfterSeconds: 60,
+  },
+  suspended: { status: 403, owner: 'policy', message: 'This account is suspended.' },
+
   // What exactly is wanted, and whether it is allowed.
   missing_scope: {
     status: 403,
@@ -86,6 +94,40 @@ export const registry = {
     retryAfterSeconds: 2,
   },
 
+  // How much of it.
+  limits_unavailable: {
+    status: 503,
+    owner: 'gateway',
+    message: 'Limits cannot be checked right now.',
+    retryAfterSeconds: 5,
+  },
+  rate_limited: {
+    status: 429,
+    owner: 'policy',
+    message: 'The limit for one minute is used up.',
+    retryAfterSeconds: 60,
+  },
+  quota_exceeded: { status: 429, owner: 'policy', message: 'The quota is used up.', retryAfterSeconds: 3600 },
+  too_many_concurrent: {
+    status: 429,
+    owner: 'policy',
+    message: 'Too many calls of this account are running.',
+    retryAfterSeconds: 1,
+  },
+  beyond_plan: { status: 400, owner: 'policy', message: 'The call asks for more than the plan of this key allows.' },
+  queue_full: {
+    status: 503,
+    owner: 'capacity',
+    message: 'Too many calls are waiting for this model.',
+    retryAfterSeconds: 5,
+  },
+  queue_timeout: {
+    status: 503,
+    owner: 'capacity',
+    message: 'The call waited for its turn as long as it may.',
+    retryAfterSeconds: 10,
+  },
+
   // The model server.
   upstream_unreachable: {
     status: 502,
@@ -112,6 +154,9 @@ export const registry = {
 export type ErrorCode = keyof typeof registry;
 export const errorCodes = Object.keys(registry) as ErrorCode[];
 
+/** What the official SDKs wait for at most by themselves. */
+const idleAfterSeconds = 60;
+
 /**
  * A failure on its way to the caller. `message` is public: it must never hold a secret, a prompt or an internal name.
  * `cause` is for the log only.
@@ -123,15 +168,23 @@ export class GatewayError extends Error {
   readonly retryAfterSeconds: number | undefined;
   /** Methods this route would have answered; only with method_not_allowed (RFC 9110 §15.5.6 wants Allow). */
   readonly allow: string | undefined;
+  /** Waiting a few seconds cannot help, and an SDK that tries again by itself would only be refused again. */
+  readonly retryIsIdle: boolean;
 
-  constructor(code: ErrorCode, options: { message?: string; cause?: unknown; allow?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    options: { message?: string; cause?: unknown; allow?: string; retryAfterSeconds?: number } = {},
+  ) {
     const entry: Entry = registry[code];
     super(options.message ?? entry.message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'GatewayError';
     this.code = code;
     this.status = entry.status;
     this.owner = entry.owner;
-    this.retryAfterSeconds = entry.retryAfterSeconds;
+    this.retryAfterSeconds = options.retryAfterSeconds ?? entry.retryAfterSeconds;
+    this.retryIsIdle =
+      (entry.status >= 500 && this.retryAfterSeconds === undefined) ||
+      (entry.status === 429 && (this.retryAfterSeconds ?? 0) > idleAfterSeconds);
     this.allow = options.allow;
   }
 }

@@ -4,6 +4,8 @@ import { randomFillSync } from 'node:crypto';
 export type KeyId = string & { readonly __kind: 'key' };
 export type AccountId = string & { readonly __kind: 'account' };
 export type RequestId = string & { readonly __kind: 'request' };
+export type SuspensionId = string & { readonly __kind: 'suspension' };
+export type AuditId = string & { readonly __kind: 'audit' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
@@ -37,6 +39,14 @@ export function toBase62(value: number, length: number): string {
 }
 
 export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as AccountId;
+
+/** Ids of what is listed newest first begin with their time, as request ids do. */
+export const newSuspensionId = (now: number): SuspensionId =>
+  `sus_${toBase62(now, 8)}${randomBase62(6)}` as SuspensionId;
+export const newAuditId = (now: number): AuditId => `aud_${toBase62(now, 8)}${randomBase62(8)}` as AuditId;
+
+/** The smallest request id of that time, for looking rows up by when they began. */
+export const firstRequestId = (at: number): RequestId => `req_${toBase62(at, 8)}` as RequestId;
 
 /**
  * Request ids begin with their time (milliseconds, 8 base62 characters, good until the year 8888) and end in 71 random

@@ -1,12 +1,17 @@
-// Who is calling, with everything that is asked on every call already in the form in which it is asked.
+// Who is calling, with everything that is asked on every call already in the form in which it is asked: what the key may
+// do and what its account's plan leaves of that.
 import { AddressBlocks } from './address.ts';
 import type { StoredKey } from './api-key.ts';
 import type { AccountId, KeyId } from './id.ts';
-import { ModelPatterns } from './model-name.ts';
+import { type ModelName, ModelPatterns } from './model-name.ts';
+import { boundsOf, type Limit, limitsOf, type Narrowing, type Plan, type Terms } from './plan.ts';
 import type { Scope } from './scope.ts';
+import type { Suspension } from './suspension.ts';
 
 export interface Principal {
   readonly keyId: KeyId;
+  /** The first key of its row of rotations; figures of the key are counted on it. */
+  readonly lineage: KeyId;
   readonly accountId: AccountId;
   readonly digest: string;
   readonly kind: StoredKey['kind'];
@@ -14,23 +19,51 @@ export interface Principal {
   /** Unix milliseconds, inclusive: at this instant the key no longer works. */
   readonly expiresAt: number | null;
   readonly scopes: ReadonlySet<Scope>;
-  readonly models: ModelPatterns;
+  readonly models: ModelAccess;
   readonly addresses: AddressBlocks;
   readonly allowPath: boolean;
+  /** Undefined for the operator's own account, which has no limits and meets no rule. */
+  readonly plan: Plan | undefined;
+  readonly narrowing: Narrowing;
+  /** The stricter of plan and key, for what is not counted; undefined without a plan. */
+  readonly bounds: Terms | undefined;
+  /** Every limit that is counted in a window. */
+  readonly limits: readonly Limit[];
+  /** Steps of the ladder that hit this key and may still be in force. */
+  readonly suspensions: readonly Suspension[];
+}
+
+export interface ModelAccess {
+  /** Every local model. */
+  readonly all: boolean;
+  allow(name: ModelName): boolean;
 }
 
 /** Throws if a stored rule cannot be read: a key whose limits we do not understand opens nothing. */
-export function principalOf(key: StoredKey): Principal {
+export function principalOf(key: StoredKey, plan: Plan | undefined, suspensions: readonly Suspension[]): Principal {
   return {
     keyId: key.id,
+    lineage: key.lineage,
     accountId: key.accountId,
     digest: key.digest,
     kind: key.kind,
     revoked: key.status !== 'active',
     expiresAt: key.expiresAt,
-    scopes: new Set(key.scopes),
-    models: new ModelPatterns(key.models),
+    scopes: new Set(plan ? key.scopes.filter((scope) => plan.scopes.includes(scope)) : key.scopes),
+    models: modelsOf(key, plan),
     addresses: new AddressBlocks(key.cidr),
     allowPath: key.allowPath,
+    plan,
+    narrowing: key.narrowing,
+    bounds: plan && boundsOf(plan, key.narrowing),
+    limits: plan ? limitsOf(plan, key.narrowing) : [],
+    suspensions: suspensions.filter(({ keyId }) => keyId === null || keyId === key.id),
   };
+}
+
+function modelsOf(key: StoredKey, plan: Plan | undefined): ModelAccess {
+  const own = new ModelPatterns(key.models);
+  if (!plan || plan.models.includes('*')) return own;
+  const theirs = new ModelPatterns(plan.models);
+  return own.all ? theirs : { all: false, allow: (name) => own.allow(name) && theirs.allow(name) };
 }

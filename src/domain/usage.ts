@@ -35,5 +35,32 @@ export interface UsageRecord {
   /** Milliseconds from the request head to the first byte of the upstream's answer; null if none came. */
   readonly firstByteMs: number | null;
   readonly durationMs: number;
+  /** Milliseconds that it waited for its turn; 0 where it did not. */
+  readonly queuedMs: number;
   readonly address: string;
+}
+
+/** What a group of exchanges adds up to. `requests` counts all of them, the refused ones included. */
+export interface UsageSum {
+  readonly requests: number;
+  /** Refused, or given up by its caller, before it left for a model server. */
+  readonly refused: number;
+  /** Begun, and neither completed nor given up by the caller. */
+  readonly failed: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Requests whose figures are an estimate. */
+  readonly estimated: number;
+}
+
+/** What one key did in one stretch of time that begins at `at` (Unix milliseconds). */
+export interface UsageBucket {
+  readonly at: number;
+  readonly accountId: AccountId;
+  readonly keyId: KeyId;
+  /** Let through and begun. */
+  readonly requests: number;
+  readonly refusals: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
 }

@@ -1,24 +1,189 @@
-// The last gate before money is spent. Takes a call that is allowed; proves that the gate is not stopping and that the
-// call stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is
-// not started.
-import { GatewayError } from '../domain/error.ts';
+// The last gate before money is spent. Takes a call that is allowed and within its plan; proves that the gate is not
+// stopping, that the account's limits have room and hold it, that it is this call's turn at the model, and that the call
+// stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is not
+// started; what is refused here has cost nothing.
+import { GatewayError, toGatewayError } from '../domain/error.ts';
+import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
 import type { UsageJournal } from '../store/ports.ts';
-import type { Authorized } from './authorize.ts';
+import type { Upstream } from '../upstream/pool.ts';
+import type { LimitRules } from './enter.ts';
 import type { Exchange } from './exchange.ts';
-import { draftOf } from './record.ts';
+import { type FairQueue, type Place, Slot } from './fair-queue.ts';
+import { addLimitLines } from './limit-headers.ts';
+import { type Ask, answerEstimate, reserve, standingsOf } from './limits.ts';
+import { draftOf, type Recorder } from './record.ts';
+import type { Run, Running } from './running.ts';
+import type { Shaped } from './shape.ts';
 
-export interface Admitted extends Authorized {
+export interface Admitted extends Shaped {
   readonly [admitted]: true;
 }
 declare const admitted: unique symbol;
 
-/** @throws GatewayError `draining`, or `internal` where the journal cannot be written. */
-export function admit(call: Authorized, exchange: Exchange, journal: UsageJournal, draining: boolean): Admitted {
-  if (draining) throw new GatewayError('draining');
+export interface AdmitTools {
+  readonly rules: LimitRules;
+  readonly queue: FairQueue<Upstream>;
+  readonly journal: UsageJournal;
+  readonly running: Running;
+  readonly draining: boolean;
+  readonly recorder: Pick<Recorder, 'nowMs'>;
+}
+
+/**
+ * Resolves when the call may go; a caller who hangs up meanwhile leaves the queue at once.
+ * @throws GatewayError `draining`; `rate_limited`, `quota_exceeded`, `too_many_concurrent`; `queue_full`,
+ * `queue_timeout`; `client_closed`; or `internal` where the journal cannot be written.
+ */
+export async function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Promise<Admitted> {
+  if (tools.draining) throw new GatewayError('draining');
+  const ask = askOf(call, exchange);
+  lease(call, exchange, ask, tools.rules);
+  if (call.changes.length > 0) exchange.lines.push('x-sekisho-changed', call.changes.join(', '));
+  const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
+  if (model !== undefined) {
+    const waits = takeTurn(call, exchange, model, ask, tools);
+    if (waits) await waits;
+  }
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
-  exchange.begun = journal.begin(draft, () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut }));
+  exchange.begun = tools.journal.begin(draft, () => ({
+    ...(exchange.meter?.read() ?? unsent),
+    bytesOut: exchange.bytesOut,
+  }));
   return call as Admitted;
 }
 
 const unsent = { promptTokens: 0, completionTokens: 0 };
+
+function askOf(call: Shaped, { book }: Exchange): Ask {
+  const { operation, principal, promptEstimate, askedTokens } = call;
+  if (operation.time !== 'inference')
+    return { promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };
+  const generates = operation.scope === 'inference:chat';
+  const most = principal.bounds?.maxOutputTokens ?? null;
+  const completionTokens =
+    generates && book
+      ? answerEstimate(askedTokens, book.key(principal.lineage), most)
+      : generates
+        ? (askedTokens ?? 512)
+        : 0;
+  return { promptTokens: promptEstimate, completionTokens, spends: true };
+}
+
+/** Takes from the account's limits, and says what is left. */
+function lease({ principal, operation }: Shaped, exchange: Exchange, ask: Ask, { calendar, now }: LimitRules): void {
+  const { book } = exchange;
+  if (!book) return;
+  const at = now();
+  const restrictions = restrictionsOf(principal.suspensions, at);
+  const standings = standingsOf(principal, book, restrictions.slowed, calendar, at);
+  try {
+    exchange.lease = reserve(principal, book, standings, ask, at);
+  } finally {
+    addLimitLines(exchange.lines, principal, standings, operation.dialect, at);
+  }
+  const { warned } = restrictions;
+  if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason)}`);
+}
+
+/** A header holds ASCII; a reason may be in any language. */
+function asciiOf(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, (piece) => encodeURIComponent(piece.toWellFormed()));
+}
+
+/** Takes a slot of the model, or gives a promise for one. */
+function takeTurn(
+  call: Shaped,
+  exchange: Exchange,
+  model: string,
+  ask: Ask,
+  { queue, running, rules, recorder: { nowMs } }: AdmitTools,
+): Promise<void> | undefined {
+  const { principal } = call;
+  const { slowed, behind } = restrictionsOf(principal.suspensions, rules.now());
+  const weight = (principal.bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
+  const waiting = new Waiting(exchange, {
+    accountId: principal.accountId,
+    cost: Math.max(1, ask.promptTokens + ask.completionTokens),
+    weight,
+    behind,
+  });
+  const enteredMs = nowMs();
+  const entered = queue.enter(model, waiting, enteredMs);
+  if (entered === undefined) throw new GatewayError('queue_full');
+  if (entered instanceof Slot) {
+    exchange.slot = entered;
+    return undefined;
+  }
+  return waitFor(waiting, entered, exchange, queue, running, nowMs);
+}
+
+async function waitFor(
+  waiting: Waiting,
+  place: Place<Upstream>,
+  exchange: Exchange,
+  queue: FairQueue<Upstream>,
+  running: Running,
+  nowMs: () => number,
+): Promise<void> {
+  const { response } = exchange;
+  const onClose = (): void => waiting.end(new GatewayError('client_closed'));
+  response.once('close', onClose);
+  running.add(waiting);
+  try {
+    if (response.destroyed) onClose();
+    exchange.slot = await waiting.over;
+  } finally {
+    queue.leave(place);
+    running.remove(waiting);
+    response.off('close', onClose);
+    exchange.queuedMs = Math.round(nowMs() - place.enteredMs);
+  }
+  exchange.lines.push('x-sekisho-queue-position', String(place.position));
+  exchange.lines.push('x-sekisho-queue-wait-ms', String(exchange.queuedMs));
+}
+
+/** A call in the queue; whoever ends running exchanges ends it too. */
+class Waiting implements Run {
+  readonly exchange: Exchange;
+  readonly deadlineMs = Infinity;
+  slot = -1;
+  moved = -1;
+  movedAtMs = 0;
+  readonly accountId: string;
+  readonly cost: number;
+  readonly weight: number;
+  readonly behind: boolean;
+  readonly over: Promise<Slot<Upstream>>;
+  #start!: (slot: Slot<Upstream>) => void;
+  #end!: (error: GatewayError) => void;
+
+  constructor(
+    exchange: Exchange,
+    turn: { readonly accountId: string; readonly cost: number; readonly weight: number; readonly behind: boolean },
+  ) {
+    this.exchange = exchange;
+    this.accountId = turn.accountId;
+    this.cost = turn.cost;
+    this.weight = turn.weight;
+    this.behind = turn.behind;
+    this.over = new Promise((resolve, reject) => {
+      this.#start = resolve;
+      this.#end = reject;
+    });
+  }
+
+  start(slot: Slot<Upstream>): void {
+    // Taken at once, so that a hang-up in this very moment finds it and gives it back.
+    this.exchange.slot = slot;
+    this.#start(slot);
+  }
+
+  refuse(code: 'queue_full' | 'queue_timeout'): void {
+    this.end(new GatewayError(code));
+  }
+
+  end(error: GatewayError): void {
+    this.#end(toGatewayError(error));
+  }
+}

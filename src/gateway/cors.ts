@@ -14,7 +14,10 @@ export function corsPolicy(origins: readonly string[]): CorsPolicy {
 }
 
 const exposed =
-  'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-Should-Retry, X-Sekisho-Error-Owner, X-Sekisho-Error-Code';
+  'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-Should-Retry, X-Sekisho-Error-Owner, ' +
+  'X-Sekisho-Error-Code, X-Sekisho-Changed, X-Sekisho-Warning, X-Sekisho-Queue-Position, X-Sekisho-Queue-Wait-Ms, ' +
+  'X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, ' +
+  'X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens';
 const none: readonly string[] = [];
 
 /** Response lines for an actual request, as name, value, name, value. */

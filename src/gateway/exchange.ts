@@ -4,6 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { OpenUsage } from '../store/ports.ts';
+import type { Upstream } from '../upstream/pool.ts';
+import type { Book } from './book.ts';
+import type { Slot } from './fair-queue.ts';
+import type { Lease } from './limits.ts';
 import type { Meter } from './meter.ts';
 import type { Dialect, Operation } from './operation.ts';
 
@@ -34,6 +38,15 @@ export class Exchange {
   firstByteMs: number | null = null;
   /** What the journal gave when it began; from then on it may have cost something. */
   begun: OpenUsage | undefined;
+  /** The account's book; undefined for callers without a plan. */
+  book: Book | undefined;
+  /** What it holds of the account's limits. */
+  lease: Lease | undefined;
+  /** Its turn at a model. */
+  slot: Slot<Upstream> | undefined;
+  queuedMs = 0;
+  /** Response lines about limits, changes and waiting, as name, value, name, value. */
+  readonly lines: string[] = [];
   recorded = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, at: number, startedMs: number) {

@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { digestOf, ed25519Point, readKeyId, readSshPublicKey, sameDigest } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { AuthThrottle } from './auth-throttle.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Asked, Target } from './operation.ts';
 import type { Received } from './receive.ts';
@@ -25,8 +26,19 @@ export interface Identified extends Asked {
 }
 declare const identified: unique symbol;
 
+/** A wrong secret for a key that is there, or a key after its end: who it was is known, whoever it was. */
+export class FailedIdentification extends GatewayError {
+  readonly principal: Principal;
+  constructor(code: 'invalid_api_key' | 'key_expired' | 'key_revoked', principal: Principal) {
+    super(code);
+    this.principal = principal;
+  }
+}
+
 /**
- * @throws GatewayError `invalid_api_key`, `key_expired`, `key_revoked`, `conflicting_credentials`,
+ * `waitSeconds` above 0 says that too many credentials from this address were wrong lately: then only what is known
+ * without a look-up is judged.
+ * @throws GatewayError `too_many_failures`, `invalid_api_key`, `key_expired`, `key_revoked`, `conflicting_credentials`,
  * `path_key_not_allowed`, or `identity_unavailable` where the store did not answer. A failed look-up is never an
  * empty principal (LiteLLM CVE-2026-59822).
  */
@@ -34,23 +46,52 @@ export async function identify(
   asked: Asked,
   received: Received,
   ring: KeyRing,
-  now: number,
-  skewMs: number,
+  time: IdentifyTime,
+  throttle: AuthThrottle,
+  address: string,
 ): Promise<Identified> {
   const credential = readCredential(received, asked.target);
   if (credential === undefined) throw new GatewayError('invalid_api_key');
+  const waitSeconds = throttle.waitSeconds(address);
+  try {
+    return await judgeCredential(credential, asked, received, ring, time, waitSeconds > 0);
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'invalid_api_key') throw error;
+    throttle.note(address);
+    if (waitSeconds > 0) throw new GatewayError('too_many_failures', { retryAfterSeconds: waitSeconds });
+    throw error;
+  }
+}
+
+export interface IdentifyTime {
+  /** Unix milliseconds: by it keys expire. */
+  readonly now: number;
+  /** Unix milliseconds of the wall clock, which signatures carry. */
+  readonly wallNow: () => number;
+  readonly skewMs: number;
+}
+
+async function judgeCredential(
+  credential: Credential,
+  asked: Asked,
+  received: Received,
+  ring: KeyRing,
+  time: IdentifyTime,
+  withoutLookUp: boolean,
+): Promise<Identified> {
   const looked =
     credential.kind === 'key'
-      ? findByText(ring, credential.text)
-      : findBySignature(ring, credential, asked, received, now, skewMs);
+      ? findByText(ring, credential.text, withoutLookUp)
+      : findBySignature(ring, credential, asked, received, time, withoutLookUp);
   let principal: Principal | undefined;
   try {
     principal = looked instanceof Promise ? await looked : looked;
   } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
     throw new GatewayError('identity_unavailable', { cause });
   }
   if (principal === undefined) throw new GatewayError('invalid_api_key');
-  checkStanding(principal, now);
+  checkStanding(principal, time.now);
   if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
     throw new GatewayError('path_key_not_allowed');
   return {
@@ -62,16 +103,22 @@ export async function identify(
 
 /** Is the key still good? Asked at the start of a call, and again while it runs whenever the store has changed. */
 export function checkStanding(principal: Principal, now: number): void {
-  if (principal.revoked) throw new GatewayError('key_revoked');
-  if (principal.expiresAt !== null && now >= principal.expiresAt) throw new GatewayError('key_expired');
+  if (principal.revoked) throw new FailedIdentification('key_revoked', principal);
+  if (principal.expiresAt !== null && now >= principal.expiresAt)
+    throw new FailedIdentification('key_expired', principal);
 }
 
 const unknownDigest = digestOf('no key has this digest');
 
-function findByText(ring: KeyRing, text: string): Principal | undefined | Promise<Principal | undefined> {
+function findByText(
+  ring: KeyRing,
+  text: string,
+  withoutLookUp: boolean,
+): Principal | undefined | Promise<Principal | undefined> {
   const id = readKeyId(text);
   // Not our format: it can only be one of the operator's own words. The checksum spares the store a look-up.
   if (id === undefined) return ring.findStatic(text);
+  if (withoutLookUp && !ring.holds(id)) return undefined;
   const found = ring.find(id);
   return found instanceof Promise ? found.then((principal) => judge(text, principal)) : judge(text, found);
 }
@@ -79,7 +126,9 @@ function findByText(ring: KeyRing, text: string): Principal | undefined | Promis
 /** An unknown id costs the same hash and comparison as a known one with a wrong secret. */
 function judge(text: string, found: Principal | undefined): Principal | undefined {
   const right = sameDigest(digestOf(text), found?.digest ?? unknownDigest);
-  return right && found?.kind === 'secret' ? found : undefined;
+  if (found?.kind !== 'secret') return undefined;
+  if (!right) throw new FailedIdentification('invalid_api_key', found);
+  return found;
 }
 
 /** The Ollama CLI's own signature: ed25519 over `METHOD,/path?ts=<seconds>` (ollama auth/auth.go, api/client.go). */
@@ -88,11 +137,13 @@ async function findBySignature(
   credential: Extract<Credential, { kind: 'signature' }>,
   asked: Asked,
   received: Received,
-  now: number,
-  skewMs: number,
+  { wallNow, skewMs }: IdentifyTime,
+  withoutLookUp: boolean,
 ): Promise<Principal | undefined> {
-  if (Math.abs(now - credential.at * 1000) > skewMs) return undefined;
-  const principal = await ring.findSigner(digestOf(credential.publicKey));
+  if (Math.abs(wallNow() - credential.at * 1000) > skewMs) return undefined;
+  const digest = digestOf(credential.publicKey);
+  if (withoutLookUp && !ring.holds(digest)) return undefined;
+  const principal = await ring.findSigner(digest);
   if (principal?.kind !== 'signature') return undefined;
   const message = Buffer.from(`${received.method},${asked.target.path}?ts=${credential.at}`);
   return verify(null, message, verifierOf(credential.publicKey), credential.signature) ? principal : undefined;

@@ -8,7 +8,7 @@ import type { BodyBudget } from './body-budget.ts';
 import type { Exchange } from './exchange.ts';
 import { formField } from './form.ts';
 import type { Permitted } from './permit.ts';
-import { type JsonValue, type Outline, scanObject, splice, textOf } from './strict-json.ts';
+import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './strict-json.ts';
 
 export interface NamedModel {
   /** As the caller spelled it; this goes back to them in a "not found". */
@@ -28,6 +28,13 @@ export interface Intended extends Permitted {
   readonly leavesTheBox: boolean;
   /** Bytes for the upstream; undefined where there are none or where they stream through from the request. */
   readonly body: Buffer | undefined;
+  /** What was read of a JSON body. */
+  readonly document: JsonBody | undefined;
+  /** What has to be changed in it before it goes on. */
+  readonly edits: readonly Edit[];
+  /** Images and embedding inputs in it; counted for callers with a plan only. */
+  readonly images: number;
+  readonly inputs: number;
   /** We asked for the usage event of a stream; the client did not, and must not see it. */
   readonly usageInjected: boolean;
   /** A guess at the prompt's tokens, for answers that never report a figure. */
@@ -46,7 +53,7 @@ const outline: Outline = {
   known: new Set(
     (
       'model name source destination from remote_host stream stream_options options keep_alive tools messages prompt ' +
-      'input system template raw format images max_tokens max_completion_tokens max_output_tokens n think insecure ' +
+      'input system template raw shift format images max_tokens max_completion_tokens max_output_tokens n think insecure ' +
       'files adapters draft_files quantize suffix context truncate dimensions _debug_render_only'
     ).split(' '),
   ),
@@ -64,7 +71,19 @@ const outline: Outline = {
   each: { tools: { known: new Set(['type', 'name', 'function']) } },
 };
 
-type Body = JsonValue & { members: ReadonlyMap<string, JsonValue> };
+const part: Outline = { known: new Set(['type', 'image_url', 'source']) };
+const message: Outline = {
+  known: new Set(['role', 'content', 'images', 'type']),
+  each: { content: part, images: { known: new Set() } },
+};
+
+/** For callers with a plan: what is counted is opened as well. */
+const countingOutline: Outline = {
+  ...outline,
+  each: { ...outline.each, messages: message, input: message, images: { known: new Set() } },
+};
+
+type Body = JsonBody;
 
 /** @throws GatewayError `body_too_large`, `not_json`, `ambiguous_json`, `invalid_request`, `unsupported_encoding`, … */
 export async function readIntent(permitted: Permitted, exchange: Exchange, limits: IntentLimits): Promise<Intended> {
@@ -76,6 +95,10 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     stream: operation.streamDefault === true,
     leavesTheBox: false,
     body: undefined,
+    document: undefined,
+    edits: [],
+    images: 0,
+    inputs: 0,
     usageInjected: false,
     promptEstimate: 0,
   };
@@ -95,25 +118,59 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
   }
 
   const bytes = await readBody(exchange, limits);
-  const promptEstimate = estimatePromptTokens(bytes.length);
   if (operation.body === 'multipart') {
     const model = formField(bytes, request.headers['content-type'], 'model');
     return { ...nothing, models: [named(model)], body: bytes, promptEstimate: 0 } as unknown as Intended;
   }
-  const body = scanObject(bytes, outline);
+  const counts = permitted.principal.plan !== undefined;
+  const body = scanObject(bytes, counts ? countingOutline : outline);
   const { models, registryModels } = readModels(permitted, bytes, body);
   const stream = readStream(body, bytes, operation.streamDefault);
   const usageInjected = operation.reply === 'openai-completion' && stream && !asksForUsage(body, bytes);
+  const pictures = counts ? countImages(body, bytes) : noImages;
   return {
     ...permitted,
     models,
     registryModels,
     stream,
     leavesTheBox: usesWebSearch(body, bytes) || optionalText(body, bytes, 'remote_host') !== undefined,
-    body: usageInjected ? askForUsage(body, bytes) : bytes,
+    body: bytes,
+    document: body,
+    edits: usageInjected ? [askForUsage(body)] : [],
+    images: pictures.count,
+    inputs: operation.scope === 'inference:embed' ? countInputs(body) : 0,
     usageInjected,
-    promptEstimate,
+    promptEstimate: estimatePromptTokens(bytes.length - pictures.bytes) + pictures.count * imageTokens,
   } as unknown as Intended;
+}
+
+const noImages = { count: 0, bytes: 0 };
+/** Models turn an image into a few hundred tokens, whatever its bytes; Gemma 3 into 256, others into more. */
+const imageTokens = 600;
+
+/** Images in every place where the three families put them. */
+function countImages(body: Body, bytes: Buffer): { count: number; bytes: number } {
+  const found = { count: 0, bytes: 0 };
+  const add = (value: JsonValue): void => {
+    found.count++;
+    found.bytes += value.end - value.start;
+  };
+  for (const image of body.members.get('images')?.items ?? []) add(image);
+  for (const name of ['messages', 'input']) {
+    for (const { members } of body.members.get(name)?.items ?? []) {
+      for (const image of members?.get('images')?.items ?? []) add(image);
+      for (const piece of members?.get('content')?.items ?? []) {
+        const type = piece.members?.get('type');
+        if (type?.kind === 'string' && /^(input_)?image(_url)?$/.test(textOf(bytes, type))) add(piece);
+      }
+    }
+  }
+  return found;
+}
+
+function countInputs(body: Body): number {
+  const input = body.members.get('input');
+  return input?.items ? input.items.length : input ? 1 : 0;
 }
 
 /** Bytes over four is the usual rule of thumb for English and errs high for Japanese; images do not count without bound. */
@@ -254,15 +311,15 @@ function asksForUsage(body: Body, bytes: Buffer): boolean {
   return value !== undefined && value.kind === 'boolean' && bytes[value.start] === 0x74;
 }
 
-/** Adds `stream_options.include_usage: true` and leaves every other byte as it came. */
-function askForUsage(body: Body, bytes: Buffer): Buffer {
+/** Sets `stream_options.include_usage: true`. */
+function askForUsage(body: Body): Edit {
   const options = body.members.get('stream_options');
   const asked = options?.members?.get('include_usage');
-  if (asked) return splice(bytes, [{ start: asked.start, end: asked.end, text: 'true' }]);
+  if (asked) return { start: asked.start, end: asked.end, text: 'true' };
   if (options?.members) {
     const comma = options.members.size > 0 ? ',' : '';
-    return splice(bytes, [{ start: options.end - 1, end: options.end - 1, text: `${comma}"include_usage":true` }]);
+    return { start: options.end - 1, end: options.end - 1, text: `${comma}"include_usage":true` };
   }
-  if (options) return splice(bytes, [{ start: options.start, end: options.end, text: '{"include_usage":true}' }]);
-  return splice(bytes, [{ start: body.end - 1, end: body.end - 1, text: ',"stream_options":{"include_usage":true}' }]);
+  if (options) return { start: options.start, end: options.end, text: '{"include_usage":true}' };
+  return { start: body.end - 1, end: body.end - 1, text: ',"stream_options":{"include_usage":true}' };
 }

@@ -2,7 +2,7 @@
 // must, and forgets everything when another process has written: so a revocation made by the command line bites within
 // one poll. Rows are found by id or by the digest of a whole public key, never by a part of a secret
 // (LiteLLM CVE-2026-35030 cached identities under the first 20 characters of a token).
-import { digestOf } from '../domain/api-key.ts';
+import { digestOf, type StoredKey } from '../domain/api-key.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
 import { defaultScopes } from '../domain/scope.ts';
@@ -11,18 +11,21 @@ import type { Store } from '../store/ports.ts';
 const capacity = 10_000;
 
 export class KeyRing {
-  readonly #store: Pick<Store, 'findKey' | 'findKeyByDigest'>;
+  readonly #store: Pick<Store, 'findCaller' | 'findCallerByDigest'>;
   readonly #statics: ReadonlyMap<string, Principal>;
   /** By key id, or by digest for public keys: the two never look alike. A Map, so that no name is special. */
   readonly #known = new Map<string, Principal>();
+  readonly #now: () => number;
   #epoch = 0;
 
   constructor(
-    store: Pick<Store, 'findKey' | 'findKeyByDigest'>,
+    store: Pick<Store, 'findCaller' | 'findCallerByDigest'>,
     staticDigests: readonly string[],
     operator: AccountId,
+    now: () => number,
   ) {
     this.#store = store;
+    this.#now = now;
     this.#statics = new Map(staticDigests.map((digest) => [digest, staticPrincipal(digest, operator)]));
   }
 
@@ -33,14 +36,19 @@ export class KeyRing {
 
   /** Rejects where the store cannot answer: that is never the same as "no such key". */
   find(id: KeyId): Principal | Promise<Principal | undefined> {
-    return this.#known.get(id) ?? this.#load(id, () => this.#store.findKey(id));
+    return this.#known.get(id) ?? this.#load(id, () => this.#store.findCaller(id, this.#now()));
   }
 
   findSigner(publicKeyDigest: string): Principal | Promise<Principal | undefined> {
     return (
       this.#known.get(publicKeyDigest) ??
-      this.#load(publicKeyDigest, () => this.#store.findKeyByDigest(publicKeyDigest))
+      this.#load(publicKeyDigest, () => this.#store.findCallerByDigest(publicKeyDigest, this.#now()))
     );
+  }
+
+  /** In memory already? Then judging a text against it costs no look-up. */
+  holds(idOrDigest: string): boolean {
+    return this.#known.has(idOrDigest);
   }
 
   forget(): void {
@@ -48,11 +56,11 @@ export class KeyRing {
     this.#epoch++;
   }
 
-  async #load(name: string, query: () => ReturnType<Store['findKey']>): Promise<Principal | undefined> {
+  async #load(name: string, query: () => ReturnType<Store['findCaller']>): Promise<Principal | undefined> {
     const epoch = this.#epoch;
-    const key = await query();
-    if (!key) return undefined;
-    const principal = principalOf(key);
+    const caller = await query();
+    if (!caller) return undefined;
+    const principal = principalOf(caller.key, caller.plan, caller.suspensions);
     // A row read before the last forget() may be older than the change that caused it.
     if (epoch === this.#epoch) {
       if (this.#known.size >= capacity) this.#known.delete(this.#known.keys().next().value as string);
@@ -64,8 +72,9 @@ export class KeyRing {
 
 /** A key written into the settings is an ordinary new key of the operator's that cannot be revoked at run time. */
 function staticPrincipal(digest: string, operator: AccountId): Principal {
-  return principalOf({
-    id: `key_static_${digest.slice(0, 12)}` as KeyId,
+  const id = `key_static_${digest.slice(0, 12)}` as KeyId;
+  const key: StoredKey = {
+    id,
     accountId: operator,
     name: 'API_KEYS',
     kind: 'secret',
@@ -80,5 +89,8 @@ function staticPrincipal(digest: string, operator: AccountId): Principal {
     revokedAt: null,
     lastUsedAt: null,
     rotatedFrom: null,
-  });
+    lineage: id,
+    narrowing: {},
+  };
+  return principalOf(key, undefined, []);
 }

@@ -1,8 +1,10 @@
 // May this caller use this operation at all, from this address? Takes a principal; needs only the head of the request,
-// so that a caller who may not never makes us read a body. A missing scope or a wrong address is said plainly (403):
+// so that a caller who may not never makes us read a body. A suspension is said with its reason and end; a missing scope or a wrong address is said plainly (403):
 // both are the caller's own, and nothing about anybody else's models can be learned from them.
 import { GatewayError } from '../domain/error.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { Scope } from '../domain/scope.ts';
+import { restrictionsOf } from '../domain/suspension.ts';
 import type { Identified } from './identify.ts';
 
 /** The caller may use the operation, from this address. Only this file can make one. */
@@ -11,13 +13,31 @@ export interface Permitted extends Identified {
 }
 declare const permitted: unique symbol;
 
-/** @throws GatewayError `address_not_allowed`, `missing_scope`. */
-export function permit(caller: Identified, address: string): Permitted {
+/** @throws GatewayError `suspended`, `address_not_allowed`, `missing_scope`. */
+export function permit(caller: Identified, address: string, now: number, appealContact: string): Permitted {
   const { principal, operation } = caller;
+  refuseSuspended(principal, now, appealContact);
   if (!principal.addresses.empty && !principal.addresses.contains(address))
     throw new GatewayError('address_not_allowed');
   if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope);
   return caller as Permitted;
+}
+
+/** Asked at the start of a call, and again while it runs whenever a step of the ladder was taken. */
+export function refuseSuspended(principal: Principal, now: number, appealContact: string): void {
+  const { refused } = restrictionsOf(principal.suspensions, now);
+  if (!refused) return;
+  const { id, keyId, step, reason, endsAt } = refused;
+  if (step === 'revoke') throw new GatewayError('key_revoked');
+  const until = endsAt === null ? 'until it is reviewed' : `until ${new Date(endsAt).toISOString().slice(0, 19)}Z`;
+  const appeal = appealContact === '' ? 'Appeal to whoever runs this gate' : `Appeal to ${appealContact}`;
+  const options = {
+    message: `This ${keyId === null ? 'account' : 'API key'} is suspended ${until}: ${reason} ${appeal}, naming ${id}.`,
+  };
+  throw new GatewayError(
+    'suspended',
+    endsAt === null ? options : { ...options, retryAfterSeconds: Math.max(1, Math.ceil((endsAt - now) / 1000)) },
+  );
 }
 
 export function missingScope(scope: Scope): GatewayError {

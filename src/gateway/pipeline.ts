@@ -1,18 +1,22 @@
 // The path of one model request, on one screen. Each stage takes what the one before it has proved, so that leaving a
 // check out does not compile; cheap ones stand before dear ones; and whatever happens, the exchange is settled once.
-//   received → operation → identify → permit → intent → authorize → admit → route → relay (+ meter) → record
+//   received → operation → identify → permit → intent → authorize → shape → admit → route → relay (+ meter) → record
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressBlocks, clientAddress } from '../domain/address.ts';
 import { toGatewayError } from '../domain/error.ts';
 import type { UsageJournal } from '../store/ports.ts';
-import type { UpstreamPool } from '../upstream/pool.ts';
+import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
 import { admit } from './admit.ts';
+import type { AuthThrottle } from './auth-throttle.ts';
 import { authorizeIntent, type ModelRules } from './authorize.ts';
 import { type CorsPolicy, corsLines, preflightLines } from './cors.ts';
+import { type LimitRules, openBook, refuseSpent } from './enter.ts';
 import { Exchange } from './exchange.ts';
-import { identify, refuseKeyInQuery } from './identify.ts';
+import type { FairQueue } from './fair-queue.ts';
+import { FailedIdentification, identify, refuseKeyInQuery } from './identify.ts';
 import { type IntentLimits, readIntent } from './intent.ts';
 import type { KeyRing } from './key-ring.ts';
+import type { Ladder } from './ladder.ts';
 import { dialectOf, matchOperation } from './operation.ts';
 import { permit } from './permit.ts';
 import { receive } from './receive.ts';
@@ -22,6 +26,7 @@ import { type RelaySettings, relay } from './relay.ts';
 import type { ReplayGuard } from './replay.ts';
 import { route } from './route.ts';
 import type { Running } from './running.ts';
+import { shape } from './shape.ts';
 
 /** Everything the data plane works with; main.ts puts it together. */
 export interface Gate {
@@ -31,14 +36,22 @@ export interface Gate {
   readonly trustedProxies: AddressBlocks;
   readonly modelRules: ModelRules;
   readonly signatureSkewMs: number;
+  /** Where a suspended caller may turn. */
+  readonly appealContact: string;
   readonly ring: KeyRing;
   readonly replays: ReplayGuard;
   readonly journal: UsageJournal;
   readonly pool: UpstreamPool;
   readonly running: Running;
   readonly recorder: Recorder;
-  /** Unix milliseconds. */
+  readonly throttle: AuthThrottle;
+  readonly rules: LimitRules;
+  readonly queue: FairQueue<Upstream>;
+  readonly ladder: Ladder;
+  /** Unix milliseconds of the steady clock. */
   readonly now: () => number;
+  /** Unix milliseconds of the wall clock, for what others have signed. */
+  readonly wallNow: () => number;
   draining: boolean;
 }
 
@@ -61,30 +74,54 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     exchange.operation = asked.operation;
     refuseKeyInQuery(received.target.query);
 
-    const caller = await identify(asked, received, gate.ring, exchange.at, gate.signatureSkewMs);
+    const time = { now: exchange.at, wallNow: gate.wallNow, skewMs: gate.signatureSkewMs };
+    const caller = await identify(asked, received, gate.ring, time, gate.throttle, exchange.address);
     exchange.principal = caller.principal;
-    const permitted = permit(caller, exchange.address);
+    const book = openBook(caller.principal, gate.rules);
+    exchange.book = book instanceof Promise ? await book : book;
+    const permitted = permit(caller, exchange.address, exchange.at, gate.appealContact);
+    refuseSpent(permitted, exchange, gate.rules);
 
     const intent = await readIntent(permitted, exchange, gate.limits);
     exchange.streamed = intent.stream;
     exchange.model = intent.models[0]?.name?.canonical ?? null;
     gate.replays.claim(intent, exchange);
-    const authorized = authorizeIntent(intent, gate.modelRules);
+    const shaped = shape(authorizeIntent(intent, gate.modelRules));
 
-    const admitted = admit(authorized, exchange, gate.journal, gate.draining);
-    await relay(route(admitted, gate.pool), exchange, {
+    const admitted = await admit(shaped, exchange, gate);
+    await relay(route(admitted, gate.pool, exchange.slot?.server), exchange, {
       settings: gate.relaySettings,
       recorder: gate.recorder,
       running: gate.running,
     });
   } catch (thrown) {
     const error = toGatewayError(thrown);
+    if (error instanceof FailedIdentification) noteFailure(error, gate);
     const outcome = error.code === 'client_closed' ? 'client_closed' : 'refused';
     settle(exchange, { outcome, status: error.status, error }, gate.recorder);
     refuse(exchange, error, gate.relaySettings.ownHeaders);
   } finally {
     gate.limits.budget.give(exchange.heldBytes);
+    exchange.slot?.release(costOf(exchange));
   }
+}
+
+/** Tokens that it really cost; undefined where it never reached a model server. */
+function costOf({ meter }: Exchange): number | undefined {
+  if (!meter) return undefined;
+  const { promptTokens, completionTokens } = meter.read();
+  return promptTokens + completionTokens;
+}
+
+/** Whoever it was used this key's name; the ladder counts it on the key, if its account is one that is counted. */
+function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gate): void {
+  const book = principal.plan && rules.books.of(principal.accountId);
+  if (book instanceof Promise)
+    book.then(
+      (opened) => ladder.noteFailure(principal, opened),
+      () => undefined,
+    );
+  else if (book) ladder.noteFailure(principal, book);
 }
 
 /** Facts that even a refusal needs: in whose words to speak, and to whom. */

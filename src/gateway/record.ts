@@ -2,14 +2,19 @@
 // journal before the caller can see the end of the answer, so that no kill can lose an answer that somebody got.
 // Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
 import type { ErrorCode, GatewayError } from '../domain/error.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { Outcome, UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports.ts';
+import type { Book } from './book.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface Recorder {
   readonly end: UsageJournal['end'];
   readonly log: (exchange: Exchange, ending: Ending, durationMs: number) => void;
   readonly nowMs: () => number;
+  /** For the ladder: an exchange of a caller with a plan is over, refused or with so many tokens. */
+  readonly noteUse: (principal: Principal, book: Book, tokens: number) => void;
+  readonly noteRefusal: (principal: Principal, book: Book) => void;
 }
 
 export interface Ending {
@@ -24,8 +29,20 @@ export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): 
   exchange.recorded = true;
   const durationMs = Math.round(recorder.nowMs() - exchange.startedMs);
   const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
-  if (row) recorder.end(row, exchange.begun);
+  if (row) {
+    recorder.end(row, exchange.begun);
+    release(exchange, row, recorder);
+  }
   recorder.log(exchange, ending, durationMs);
+}
+
+/** What was reserved becomes what was used, or nothing where the call never left; and the ladder hears of it. */
+function release({ lease, book, principal, begun }: Exchange, row: UsageRecord, recorder: Recorder): void {
+  if (begun) lease?.settle(row.promptTokens, row.completionTokens);
+  else lease?.cancel();
+  if (!book || !principal) return;
+  if (begun) recorder.noteUse(principal, book, row.promptTokens + row.completionTokens);
+  else if (row.outcome === 'refused') recorder.noteRefusal(principal, book);
 }
 
 /** The row as it would stand if this process died now; undefined for a caller we do not know. */
@@ -62,6 +79,7 @@ function rowOf(
     bytesOut: exchange.bytesOut,
     firstByteMs: exchange.firstByteMs,
     durationMs,
+    queuedMs: exchange.queuedMs,
     address: exchange.address,
   };
 }

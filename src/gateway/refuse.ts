@@ -25,8 +25,8 @@ export function refuse(exchange: Exchange, error: GatewayError, ownHeaders: read
   if (error.status === 401) lines.push('www-authenticate', 'Bearer realm="sekisho"');
   if (error.allow !== undefined) lines.push('allow', error.allow);
   // What the official SDKs would otherwise try again twice.
-  if (error.status >= 500 && error.retryAfterSeconds === undefined) lines.push('x-should-retry', 'false');
-  lines.push('cache-control', 'no-store', ...ownHeaders, ...exchange.cors);
+  if (error.retryIsIdle) lines.push('x-should-retry', 'false');
+  lines.push('cache-control', 'no-store', ...ownHeaders, ...exchange.cors, ...exchange.lines);
   const pending = !request.complete && hasBody(exchange);
   if (pending || error.code === 'draining') lines.push('connection', 'close');
   response.writeHead(error.status, lines);

@@ -89,7 +89,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#operation = routed.operation;
     const { times } = tools.settings;
     const totalMs = { inference: times.totalMs, metadata: times.metadataMs, transfer: Infinity }[this.#operation.time];
-    this.deadlineMs = exchange.startedMs + totalMs;
+    this.deadlineMs = tools.recorder.nowMs() + totalMs;
     this.over = new Promise((resolve) => {
       this.#finished = resolve;
     });
@@ -194,7 +194,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   #writeHead(status: number, lines: string[]): void {
     const { exchange } = this;
-    lines.push('x-request-id', exchange.id, ...this.#tools.settings.ownHeaders, ...exchange.cors);
+    lines.push('x-request-id', exchange.id, ...this.#tools.settings.ownHeaders, ...exchange.cors, ...exchange.lines);
     if (bodyPending(exchange)) lines.push('connection', 'close');
     try {
       this.#response.writeHead(status, lines);

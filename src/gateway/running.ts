@@ -6,6 +6,7 @@ import { type Member, Roster } from '../domain/roster.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding } from './identify.ts';
 import type { KeyRing } from './key-ring.ts';
+import { refuseSuspended } from './permit.ts';
 
 export interface Run extends Member {
   readonly exchange: Exchange;
@@ -36,7 +37,7 @@ export class Running {
   }
 
   /** Asks again whether each caller may still be here. To be called when the store has changed. */
-  async recheck(ring: KeyRing, now: number): Promise<void> {
+  async recheck(ring: KeyRing, now: number, appealContact: string): Promise<void> {
     for (const run of this.#runs.list()) {
       const { principal } = run.exchange;
       if (!principal) continue;
@@ -44,6 +45,7 @@ export class Running {
         const found =
           principal.kind === 'signature' ? await ring.findSigner(principal.digest) : await ring.find(principal.keyId);
         checkStanding(found ?? principal, now);
+        refuseSuspended(found ?? principal, now, appealContact);
       } catch (error) {
         const refusal = toGatewayError(error);
         // A store that does not answer ends nobody: that is said at their next call.
@@ -76,6 +78,11 @@ export class Running {
 
   endAll(code: 'draining'): void {
     for (const run of this.#runs.list()) run.end(new GatewayError(code));
+  }
+
+  /** Those that have not left yet cost nothing and need not be waited for. */
+  endWaiting(code: 'draining'): void {
+    for (const run of this.#runs.list()) if (!run.exchange.begun) run.end(new GatewayError(code));
   }
 
   /** Resolves when nothing runs any more. */

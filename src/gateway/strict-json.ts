@@ -31,6 +31,9 @@ export interface JsonValue {
   readonly items?: readonly JsonValue[];
 }
 
+/** A body that is one object, its members read. */
+export type JsonBody = JsonValue & { readonly members: ReadonlyMap<string, JsonValue> };
+
 export interface Edit {
   readonly start: number;
   readonly end: number;
@@ -48,7 +51,7 @@ const BACKSLASH = 0x5c;
  * Reads the outline of an object that is the whole body.
  * @throws GatewayError `not_json` (RFC 8259 is broken, or the body is no object) or `ambiguous_json`.
  */
-export function scanObject(bytes: Buffer, outline: Outline): JsonValue & { members: ReadonlyMap<string, JsonValue> } {
+export function scanObject(bytes: Buffer, outline: Outline): JsonBody {
   if (bytes.length === 0) throw new GatewayError('not_json', { message: 'The request body is empty.' });
   if (!isUtf8(bytes)) throw new GatewayError('not_json', { message: 'The request body is not UTF-8.' });
   const scanner = new Scanner(bytes);
@@ -59,7 +62,7 @@ export function scanObject(bytes: Buffer, outline: Outline): JsonValue & { membe
   if (scanner.at !== bytes.length) {
     throw new GatewayError('ambiguous_json', { message: 'Something follows the JSON object in the request body.' });
   }
-  return value as JsonValue & { members: ReadonlyMap<string, JsonValue> };
+  return value as JsonBody;
 }
 
 /** The text of a string value. Lone surrogates come out as they were written. */

@@ -1,31 +1,34 @@
 // What can be done with API keys: make, list, rotate, revoke. The command line and, later, the management API call these
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
+import { type Account, planOfNewAccount } from '../domain/account.ts';
 import { AddressBlocks } from '../domain/address.ts';
 import { digestOf, generateKey, readSshPublicKey, type StoredKey } from '../domain/api-key.ts';
+import { type Author, auditEvent } from '../domain/audit.ts';
 import type { KeyId } from '../domain/id.ts';
 import { ModelPatterns } from '../domain/model-name.ts';
-import { defaultScopes, parseScopes } from '../domain/scope.ts';
+import { type Plan, readNarrowing } from '../domain/plan.ts';
+import { defaultScopes, parseScopes, type Scope } from '../domain/scope.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { Store } from '../store/ports.ts';
-
-/** Something the caller asked for that cannot be; its message is one sentence for people. */
-export class KeyFault extends Error {
-  override name = 'KeyFault';
-}
+import { Fault, reading } from './fault.ts';
+import { requirePlan } from './plans.ts';
 
 export interface NewKey {
   readonly name: string;
+  /** Made if it is not there, with the plan of a new account. */
   readonly account: string;
   /** Words of domain/scope; undefined is what a new key gets. */
   readonly scopes?: readonly string[];
   /** Model patterns; undefined is every local model. */
   readonly models?: readonly string[];
   readonly cidr?: readonly string[];
-  /** Unix milliseconds; null or undefined is never. */
+  /** Unix milliseconds; null or undefined is never, or as long as the plan lets a key live. */
   readonly expiresAt?: number | null;
   readonly allowPath?: boolean;
   /** An Ollama CLI's public key, `ssh-ed25519 AAAA…`; then there is no secret. */
   readonly publicKey?: string;
+  /** Terms that narrow the account's plan for this key, by name. */
+  readonly limits?: Readonly<Record<string, unknown>>;
 }
 
 export interface CreatedKey {
@@ -33,45 +36,56 @@ export interface CreatedKey {
   readonly secret: Secret | undefined;
 }
 
-/** @throws KeyFault for a rule that cannot be read, or a public key that is registered already. */
-export async function createKey(store: Store, asked: NewKey, now: number): Promise<CreatedKey> {
+const dayMs = 86_400_000;
+
+/** @throws Fault for a rule that cannot be read, more than the plan allows, or a public key that is registered already. */
+export async function createKey(store: Store, asked: NewKey, author: Author): Promise<CreatedKey> {
+  const now = author.at;
   if (asked.name.trim() === '' || asked.name.length > 200)
-    throw new KeyFault('A key needs a name of 1 to 200 characters.');
-  const rules = readRules(asked);
+    throw new Fault('A key needs a name of 1 to 200 characters.');
   if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now) {
-    throw new KeyFault('The key would have expired already.');
+    throw new Fault('The key would have expired already.');
   }
   const wire = asked.publicKey === undefined ? undefined : readSshPublicKey(asked.publicKey);
   if (asked.publicKey !== undefined && !wire)
-    throw new KeyFault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
+    throw new Fault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
+  const narrowing = reading(() => readNarrowing(asked.limits ?? {}));
+  readRules(asked, undefined);
+  const account = await requireAccount(store, asked.account, author);
+  const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
+  if (plan) await refuseMoreKeys(store, account, plan, now);
+  if (!plan && Object.keys(narrowing).length > 0)
+    throw new Fault(`${account.name} has no plan that a key could narrow; its calls are not counted.`);
   const { id, text, digest } = generateKey();
   const key: StoredKey = {
     id,
-    accountId: await store.ensureAccount(asked.account, now),
+    accountId: account.id,
     name: asked.name.trim(),
     kind: wire ? 'signature' : 'secret',
     digest: wire ? digestOf(wire) : digest,
     status: 'active',
-    ...rules,
+    ...readRules(asked, plan),
     allowPath: asked.allowPath === true,
     createdAt: now,
-    expiresAt: asked.expiresAt ?? null,
+    expiresAt: expiryOf(asked.expiresAt ?? null, plan, now),
     revokedAt: null,
     lastUsedAt: null,
     rotatedFrom: null,
+    lineage: id,
+    narrowing,
   };
-  if (wire && (await store.findKeyByDigest(key.digest))) throw new KeyFault('That public key is registered already.');
-  await store.insertKey(key);
+  if (wire && (await store.findKeyByDigest(key.digest))) throw new Fault('That public key is registered already.');
+  await store.insertKey(key, auditEvent(author, 'key.create', id, null, showKey(key)));
   return { key, secret: wire ? undefined : text };
 }
 
-/** A new secret with the same rights; the old one works for `graceMs` more. @throws KeyFault. */
-export async function rotateKey(store: Store, id: string, graceMs: number, now: number): Promise<CreatedKey> {
+/** A new secret with the same rights; the old one works for `graceMs` more. @throws Fault. */
+export async function rotateKey(store: Store, id: string, graceMs: number, author: Author): Promise<CreatedKey> {
+  const now = author.at;
   const old = await requireKey(store, id);
   if (old.kind !== 'secret')
-    throw new KeyFault('A public key cannot be rotated here: register the new one, then revoke this one.');
-  if (old.status !== 'active' || (old.expiresAt !== null && old.expiresAt <= now))
-    throw new KeyFault(`${id} is not active any more; make a new key instead.`);
+    throw new Fault('A public key cannot be rotated here: register the new one, then revoke this one.');
+  if (!works(old, now)) throw new Fault(`${id} is not active any more; make a new key instead.`);
   const fresh = generateKey();
   const key: StoredKey = {
     ...old,
@@ -81,26 +95,27 @@ export async function rotateKey(store: Store, id: string, graceMs: number, now: 
     lastUsedAt: null,
     rotatedFrom: old.id,
   };
-  await store.rotateKey(old.id, key, Math.min(now + graceMs, old.expiresAt ?? Infinity));
+  const endsAt = Math.min(now + graceMs, old.expiresAt ?? Infinity);
+  const event = auditEvent(author, 'key.rotate', old.id, null, { successor: key.id, endsAt: iso(endsAt) });
+  await store.rotateKey(old.id, key, endsAt, event);
   return { key, secret: fresh.text };
 }
 
-/** @throws KeyFault where there is no such key. */
-export async function revokeKey(store: Store, id: string, now: number): Promise<StoredKey> {
-  if (!(await store.revokeKey(id as KeyId, now))) throw new KeyFault(`There is no key ${id}.`);
+/** @throws Fault where there is no such key. */
+export async function revokeKey(store: Store, id: string, author: Author): Promise<StoredKey> {
+  const event = auditEvent(author, 'key.revoke', id, { status: 'active' }, { status: 'revoked' });
+  if (!(await store.revokeKey(id as KeyId, author.at, event))) throw new Fault(`There is no key ${id}.`);
   return requireKey(store, id);
 }
 
 export async function requireKey(store: Store, id: string): Promise<StoredKey> {
   const key = await store.findKey(id as KeyId);
-  if (!key) throw new KeyFault(`There is no key ${id}.`);
+  if (!key) throw new Fault(`There is no key ${id}.`);
   return key;
 }
 
 /** Everything about a key that may be shown: never the digest, which is half of a secret's story. */
 export function showKey(key: StoredKey): Record<string, unknown> {
-  const time = (at: number | null | undefined): string | null =>
-    at === null || at === undefined ? null : new Date(at).toISOString();
   return {
     id: key.id,
     name: key.name,
@@ -111,28 +126,67 @@ export function showKey(key: StoredKey): Record<string, unknown> {
     models: key.models,
     cidr: key.cidr,
     allowPath: key.allowPath,
-    createdAt: time(key.createdAt),
-    expiresAt: time(key.expiresAt),
-    revokedAt: time(key.revokedAt),
-    lastUsedAt: time(key.lastUsedAt),
+    limits: key.narrowing,
+    createdAt: iso(key.createdAt),
+    expiresAt: iso(key.expiresAt),
+    revokedAt: iso(key.revokedAt),
+    lastUsedAt: iso(key.lastUsedAt),
     rotatedFrom: key.rotatedFrom,
   };
 }
 
-function readRules(asked: NewKey): Pick<StoredKey, 'scopes' | 'models' | 'cidr'> {
+export function iso(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}
+
+function requireAccount(store: Store, name: string, author: Author): Promise<Account> {
+  if (name.trim() === '' || name.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
+  const plan = planOfNewAccount(name);
+  return store.ensureAccount(name, plan, auditEvent(author, 'account.create', name, null, { name, plan }));
+}
+
+function works(key: StoredKey, now: number): boolean {
+  return key.status === 'active' && (key.expiresAt === null || key.expiresAt > now);
+}
+
+async function refuseMoreKeys(store: Store, account: Account, { name, maxKeys }: Plan, now: number): Promise<void> {
+  if (maxKeys === null) return;
+  const held = (await store.listKeys(account.id)).filter((key) => works(key, now)).length;
+  if (held >= maxKeys)
+    throw new Fault(
+      `${account.name} holds ${held} working keys, and the plan ${name} allows ${maxKeys}. Revoke one first.`,
+    );
+}
+
+function expiryOf(expiresAt: number | null, plan: Plan | undefined, now: number): number | null {
+  if (!plan || plan.maxKeyDays === null) return expiresAt;
+  const latest = now + plan.maxKeyDays * dayMs;
+  if (expiresAt !== null && expiresAt > latest)
+    throw new Fault(`The plan ${plan.name} lets a key live ${plan.maxKeyDays} days at most.`);
+  return expiresAt ?? latest;
+}
+
+/** Scopes beyond the plan's are refused rather than stored and never granted. */
+function readRules(asked: NewKey, plan: Plan | undefined): Pick<StoredKey, 'scopes' | 'models' | 'cidr'> {
   const models = asked.models ?? ['*'];
   const cidr = asked.cidr ?? [];
-  try {
-    const scopes = asked.scopes === undefined ? defaultScopes : parseScopes(asked.scopes);
+  const scopes = reading(() => {
+    const read = asked.scopes === undefined ? defaultScopes : parseScopes(asked.scopes);
     // Read here once, so that a rule that nobody could apply is never stored.
     new ModelPatterns(models);
     new AddressBlocks(cidr);
-    if (scopes.length === 0) throw new Error('a key needs at least one scope');
+    if (read.length === 0) throw new Error('a key needs at least one scope');
     if (models.length === 0) throw new Error('a key needs at least one model pattern; * is every local model');
     if (asked.cidr?.length === 0)
       throw new Error('an empty address list would allow nobody; leave it out to allow everybody');
-    return { scopes, models, cidr };
-  } catch (error) {
-    throw new KeyFault(`${(error as Error).message}.`);
-  }
+    return read;
+  });
+  return { scopes: plan ? withinPlan(scopes, asked, plan) : scopes, models, cidr };
+}
+
+function withinPlan(scopes: readonly Scope[], asked: NewKey, plan: Plan): readonly Scope[] {
+  const beyond = scopes.filter((scope) => !plan.scopes.includes(scope));
+  if (asked.scopes !== undefined && beyond.length > 0)
+    throw new Fault(`The plan ${plan.name} does not allow ${beyond.join(', ')}; it allows ${plan.scopes.join(', ')}.`);
+  return scopes.filter((scope) => plan.scopes.includes(scope));
 }

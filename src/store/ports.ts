@@ -1,33 +1,103 @@
 // What the planes may ask of the store. Two adapters answer it by contract: SQLite now, PostgreSQL next;
 // test/contracts/store.ts is the suite both must pass. All times are Unix milliseconds.
+// Every change of who may do what comes with its audit event and is written with it, in one transaction.
+import type { Account } from '../domain/account.ts';
 import type { StoredKey } from '../domain/api-key.ts';
-import type { AccountId, KeyId } from '../domain/id.ts';
+import type { AuditEvent } from '../domain/audit.ts';
+import type { AccountId, KeyId, SuspensionId } from '../domain/id.ts';
+import type { Plan } from '../domain/plan.ts';
 import type { Member } from '../domain/roster.ts';
-import type { UsageRecord } from '../domain/usage.ts';
+import type { Rule } from '../domain/rule.ts';
+import type { Suspension } from '../domain/suspension.ts';
+import type { UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
 
-export interface Store {
-  /** The account of that name, made if it is not there. Safe against two makers at once. */
-  ensureAccount(name: string, at: number): Promise<AccountId>;
+/** A key with all that decides what its calls may do. */
+export interface Caller {
+  readonly key: StoredKey;
+  readonly account: Account;
+  /** Undefined where the account has none. */
+  readonly plan: Plan | undefined;
+  /** Those of the account that are neither lifted nor over, whichever key they hit. */
+  readonly suspensions: readonly Suspension[];
+}
 
-  insertKey(key: StoredKey): Promise<void>;
+export interface KeyStore {
+  insertKey(key: StoredKey, event: AuditEvent): Promise<void>;
   findKey(id: KeyId): Promise<StoredKey | undefined>;
   /** Finds a signature key by the digest of its public key. */
   findKeyByDigest(digest: string): Promise<StoredKey | undefined>;
-  listKeys(): Promise<StoredKey[]>;
-  /** Gives false where there is no such key; revoking twice keeps the first time. */
-  revokeKey(id: KeyId, at: number): Promise<boolean>;
+  findCaller(id: KeyId, now: number): Promise<Caller | undefined>;
+  findCallerByDigest(digest: string, now: number): Promise<Caller | undefined>;
+  /** All keys, or those of one account, oldest first. */
+  listKeys(accountId?: AccountId): Promise<StoredKey[]>;
+  /** Gives false where there is no such key; revoking twice keeps the first time and writes no second event. */
+  revokeKey(id: KeyId, at: number, event: AuditEvent): Promise<boolean>;
   /** Notes when keys were last used; ids that are no stored keys are passed over. */
   touchKeys(usedAt: ReadonlyMap<KeyId, number>): Promise<void>;
   /** Stores the successor and lets the old key end at `oldEndsAt`, in one transaction. */
-  rotateKey(oldId: KeyId, successor: StoredKey, oldEndsAt: number): Promise<void>;
+  rotateKey(oldId: KeyId, successor: StoredKey, oldEndsAt: number, event: AuditEvent): Promise<void>;
+}
 
-  /** Adds the rows that are not there yet, in one transaction: writing a row twice leaves one. */
+export interface AccountStore {
+  /** The account of that name, made with that plan if it is not there. Safe against two makers at once. */
+  ensureAccount(name: string, plan: string | null, event: AuditEvent): Promise<Account>;
+  findAccount(idOrName: string): Promise<Account | undefined>;
+  listAccounts(): Promise<Account[]>;
+  setAccountPlan(id: AccountId, plan: string | null, event: AuditEvent): Promise<void>;
+}
+
+export interface PlanStore {
+  findPlan(name: string): Promise<Plan | undefined>;
+  listPlans(): Promise<Plan[]>;
+  /** Stores a new plan or the next version of one; false where another has stored that version meanwhile. */
+  putPlan(plan: Plan, event: AuditEvent): Promise<boolean>;
+  /** False where an account still has it. */
+  deletePlan(name: string, event: AuditEvent): Promise<boolean>;
+}
+
+export interface LadderStore {
+  listRules(): Promise<Rule[]>;
+  putRule(rule: Rule, event: AuditEvent): Promise<void>;
+  deleteRule(name: string, event: AuditEvent): Promise<boolean>;
+  insertSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
+  findSuspension(id: SuspensionId): Promise<Suspension | undefined>;
+  /** The newest first. */
+  listSuspensions(filter: { readonly accountId?: AccountId; readonly limit: number }): Promise<Suspension[]>;
+  /** Writes lifting, appeal and answer; everything else of a suspension never changes. */
+  updateSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
+  /** How many steps were taken since then against an account, or one of its keys; shadow ones do not count. */
+  countSuspensions(accountId: AccountId, keyId: KeyId | null, since: number): Promise<number>;
+  /** The newest first. */
+  listAudit(filter: { readonly subject?: string; readonly limit: number }): Promise<AuditEvent[]>;
+}
+
+export type ReportBy = 'key' | 'account' | 'model' | 'hour';
+
+export interface ReportRow extends UsageSum {
+  /** Id, model name, or the hour's number since 1970 as text. */
+  readonly group: string;
+  /** A name for people, where the group is an id. */
+  readonly name: string | null;
+}
+
+export interface UsageStore {
+  /** Adds the rows that are not there yet, and them alone to the roll-ups, in one transaction. */
   appendUsage(records: readonly UsageRecord[]): Promise<void>;
   /** The ids among these that the ledger already holds. */
   knownUsage(ids: readonly string[]): Promise<Set<string>>;
   /** The newest rows first. */
   listUsage(limit: number): Promise<UsageRecord[]>;
+  /** What every key did since then, by the minute, from the raw rows. */
+  usageByMinute(since: number): Promise<UsageBucket[]>;
+  /** What an account's keys did in the hours [from, before) since 1970, from the roll-ups. */
+  usageByHour(accountId: AccountId, fromHour: number, beforeHour: number): Promise<UsageBucket[]>;
+  /** Sums of the hours [from, before), from the roll-ups; ordered by group where it is the hour, else by tokens. */
+  reportUsage(by: ReportBy, fromHour: number, beforeHour: number): Promise<ReportRow[]>;
+  /** Removes at most so many raw rows that began before; gives how many there were. Roll-ups stay. */
+  pruneUsage(before: number, limit: number): Promise<number>;
+}
 
+export interface Store extends KeyStore, AccountStore, PlanStore, LadderStore, UsageStore {
   /** A figure that changes when another process has written, and only then. */
   version(): Promise<number>;
   /** Throws if the store cannot answer. */

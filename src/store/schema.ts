@@ -1,13 +1,15 @@
 // The tables, as both databases hold them: text, 64-bit integers and nothing dialect-specific. Lists are JSON text.
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import type { KeyKind, KeyStatus } from '../domain/api-key.ts';
 import type { ErrorCode } from '../domain/error.ts';
-import type { AccountId, KeyId, RequestId } from '../domain/id.ts';
+import type { AccountId, AuditId, KeyId, RequestId, SuspensionId } from '../domain/id.ts';
+import { firstPlans } from '../domain/plan.ts';
+import { firstRules, type Step } from '../domain/rule.ts';
 import type { Outcome, UsageSource } from '../domain/usage.ts';
 
 export interface Tables {
-  accounts: { id: AccountId; name: string; created_at: number };
+  accounts: { id: AccountId; name: string; created_at: number; plan: string | null };
   keys: {
     id: KeyId;
     account_id: AccountId;
@@ -24,6 +26,8 @@ export interface Tables {
     revoked_at: number | null;
     last_used_at: number | null;
     rotated_from: KeyId | null;
+    lineage: KeyId;
+    narrowing: string;
   };
   usage: {
     id: RequestId;
@@ -45,6 +49,51 @@ export interface Tables {
     first_byte_ms: number | null;
     duration_ms: number;
     address: string;
+    queued_ms: number;
+  };
+  usage_hourly: {
+    account_id: AccountId;
+    /** Hours since 1970, UTC. */
+    hour: number;
+    key_id: KeyId;
+    /** Empty where no model was named. */
+    model: string;
+    requests: number;
+    refused: number;
+    failed: number;
+    prompt_tokens: number;
+    completion_tokens: number;
+    estimated: number;
+  };
+  plans: { name: string; version: number; terms: string };
+  rules: { name: string; definition: string };
+  suspensions: {
+    id: SuspensionId;
+    account_id: AccountId;
+    key_id: KeyId | null;
+    step: Step;
+    rule: string | null;
+    reason: string;
+    evidence: string | null;
+    shadow: number;
+    created_at: number;
+    ends_at: number | null;
+    lifted_at: number | null;
+    lifted_by: string | null;
+    appeal: string | null;
+    appealed_at: number | null;
+    answer: string | null;
+    answered_at: number | null;
+    answered_by: string | null;
+  };
+  audit_events: {
+    id: AuditId;
+    at: number;
+    actor: string;
+    action: string;
+    subject: string;
+    from_value: string | null;
+    to_value: string | null;
   };
 }
 
@@ -100,6 +149,95 @@ export const migrations: Record<string, Migration> = {
         .execute();
       // No index beside the primary key: ids are in order of time, so a row is added at the end. One on the key id was
       // measured at 10 µs a row with a thousand keys in use, since each batch then writes pages all over it.
+    },
+  },
+  '0002-plans-and-suspensions': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      const { schema } = db;
+      await schema.alterTable('accounts').addColumn('plan', 'text').execute();
+      await sql`update accounts set plan = 'default' where name <> 'operator'`.execute(db);
+      await schema
+        .alterTable('keys')
+        .addColumn('lineage', 'text', (column) => column.notNull().defaultTo(''))
+        .execute();
+      await schema
+        .alterTable('keys')
+        .addColumn('narrowing', 'text', (column) => column.notNull().defaultTo('{}'))
+        .execute();
+      await sql`update keys set lineage = coalesce(rotated_from, id)`.execute(db);
+      await schema.createIndex('keys_by_account').on('keys').column('account_id').execute();
+      await schema
+        .alterTable('usage')
+        .addColumn('queued_ms', 'bigint', (column) => column.notNull().defaultTo(0))
+        .execute();
+      // One account's hours stand together: a limit is read back by account, and rows are added a batch at a time.
+      await schema
+        .createTable('usage_hourly')
+        .addColumn('account_id', 'text', (column) => column.notNull())
+        .addColumn('hour', 'bigint', (column) => column.notNull())
+        .addColumn('key_id', 'text', (column) => column.notNull())
+        .addColumn('model', 'text', (column) => column.notNull())
+        .addColumn('requests', 'bigint', (column) => column.notNull())
+        .addColumn('refused', 'bigint', (column) => column.notNull())
+        .addColumn('failed', 'bigint', (column) => column.notNull())
+        .addColumn('prompt_tokens', 'bigint', (column) => column.notNull())
+        .addColumn('completion_tokens', 'bigint', (column) => column.notNull())
+        .addColumn('estimated', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('usage_hourly_key', ['account_id', 'hour', 'key_id', 'model'])
+        .execute();
+      await sql`
+        insert into usage_hourly
+        select account_id, at / 3600000, key_id, coalesce(model, ''), count(*),
+          sum(case when outcome = 'refused' or (outcome = 'client_closed' and upstream is null) then 1 else 0 end),
+          sum(case when outcome in ('refused', 'completed', 'client_closed') then 0 else 1 end),
+          sum(prompt_tokens), sum(completion_tokens), sum(case when source = 'estimated' then 1 else 0 end)
+        from usage group by 1, 2, 3, 4`.execute(db);
+      await schema
+        .createTable('plans')
+        .addColumn('name', 'text', (column) => column.primaryKey().notNull())
+        .addColumn('version', 'integer', (column) => column.notNull())
+        .addColumn('terms', 'text', (column) => column.notNull())
+        .execute();
+      await schema
+        .createTable('rules')
+        .addColumn('name', 'text', (column) => column.primaryKey().notNull())
+        .addColumn('definition', 'text', (column) => column.notNull())
+        .execute();
+      await schema
+        .createTable('suspensions')
+        .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+        .addColumn('account_id', 'text', (column) => column.notNull().references('accounts.id'))
+        .addColumn('key_id', 'text')
+        .addColumn('step', 'text', (column) => column.notNull())
+        .addColumn('rule', 'text')
+        .addColumn('reason', 'text', (column) => column.notNull())
+        .addColumn('evidence', 'text')
+        .addColumn('shadow', 'integer', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('ends_at', 'bigint')
+        .addColumn('lifted_at', 'bigint')
+        .addColumn('lifted_by', 'text')
+        .addColumn('appeal', 'text')
+        .addColumn('appealed_at', 'bigint')
+        .addColumn('answer', 'text')
+        .addColumn('answered_at', 'bigint')
+        .addColumn('answered_by', 'text')
+        .execute();
+      await schema.createIndex('suspensions_by_account').on('suspensions').column('account_id').execute();
+      await schema
+        .createTable('audit_events')
+        .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .addColumn('actor', 'text', (column) => column.notNull())
+        .addColumn('action', 'text', (column) => column.notNull())
+        .addColumn('subject', 'text', (column) => column.notNull())
+        .addColumn('from_value', 'text')
+        .addColumn('to_value', 'text')
+        .execute();
+      for (const { name, version, ...terms } of firstPlans)
+        await sql`insert into plans values (${name}, ${version}, ${JSON.stringify(terms)})`.execute(db);
+      for (const rule of firstRules)
+        await sql`insert into rules values (${rule.name}, ${JSON.stringify(rule)})`.execute(db);
     },
   },
 };

@@ -6,15 +6,18 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
-import { RelationalStore } from './relational.ts';
+import type { CallerRow } from './adapter.ts';
+import type { Store } from './ports.ts';
+import { relationalStore } from './relational.ts';
 import { migrations, type Tables } from './schema.ts';
+import { rollUp, usageColumns } from './usage.ts';
 
 export class StoreUnusable extends Error {
   override name = 'StoreUnusable';
 }
 
 /** Makes the directory (mode 0700) if need be, opens the file (mode 0600), migrates. @throws StoreUnusable. */
-export async function openSqlite(dataDir: string): Promise<RelationalStore> {
+export async function openSqlite(dataDir: string): Promise<Store> {
   const file = join(dataDir, 'sekisho.db');
   try {
     prepareDirectory(dataDir);
@@ -28,9 +31,14 @@ export async function openSqlite(dataDir: string): Promise<RelationalStore> {
     database.pragma('foreign_keys = ON');
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
     await migrate(db);
-    const oneKey = database.prepare<[string], Tables['keys']>('select * from keys where id = ?');
-    return new RelationalStore(db, {
-      findKey: (id) => oneKey.get(id),
+    const oneCaller = database.prepare<[string], CallerRow>(
+      `select keys.*, accounts.name as account_name, accounts.created_at as account_created_at,
+         accounts.plan as plan_name, plans.version as plan_version, plans.terms as plan_terms
+       from keys join accounts on accounts.id = keys.account_id left join plans on plans.name = accounts.plan
+       where keys.id = ?`,
+    );
+    return relationalStore(db, {
+      findCaller: (id) => oneCaller.get(id),
       version: () => Promise.resolve(database.pragma('data_version', { simple: true }) as number),
       appendUsage: usageAppender(database),
     });
@@ -76,32 +84,21 @@ function prepareDirectory(dataDir: string): void {
  * compiles and prepares anew each time: 4 µs of CPU a row instead of 13.
  */
 function usageAppender(database: Database.Database): (rows: readonly Tables['usage'][]) => void {
-  const columns = [
-    'id',
-    'at',
-    'key_id',
-    'account_id',
-    'operation',
-    'model',
-    'upstream',
-    'outcome',
-    'status',
-    'code',
-    'streamed',
-    'prompt_tokens',
-    'completion_tokens',
-    'source',
-    'bytes_in',
-    'bytes_out',
-    'first_byte_ms',
-    'duration_ms',
-    'address',
-  ] as const satisfies readonly (keyof Tables['usage'])[];
   const insert = database.prepare(
-    `insert into usage (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')}) on conflict (id) do nothing`,
+    `insert into usage (${usageColumns.join(', ')}) values (${usageColumns.map(() => '?').join(', ')})
+     on conflict (id) do nothing`,
+  );
+  const sums = ['requests', 'refused', 'failed', 'prompt_tokens', 'completion_tokens', 'estimated'] as const;
+  const addUp = database.prepare(
+    `insert into usage_hourly (account_id, hour, key_id, model, ${sums.join(', ')}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     on conflict (account_id, hour, key_id, model)
+     do update set ${sums.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ')}`,
   );
   return database.transaction((rows: readonly Tables['usage'][]) => {
-    for (const row of rows) insert.run(columns.map((column) => row[column]));
+    // A row that is there already is in the roll-ups already.
+    const added = rows.filter((row) => insert.run(usageColumns.map((column) => row[column])).changes === 1);
+    for (const sum of rollUp(added))
+      addUp.run([sum.account_id, sum.hour, sum.key_id, sum.model, ...sums.map((name) => sum[name])]);
   });
 }
 

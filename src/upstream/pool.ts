@@ -77,6 +77,15 @@ export class UpstreamPool {
     return this.upstreams.toSorted((a, b) => penalty(a) - penalty(b) || a.inFlight - b.inFlight);
   }
 
+  /** Those that can work on this model now: they answer and list it, as far as that is known. Never empty. */
+  serving(model: string): readonly Upstream[] {
+    if (this.upstreams.length === 1) return this.upstreams;
+    const up = this.upstreams.filter((upstream) => upstream.up === true);
+    const having = up.filter((upstream) => upstream.models?.has(model) === true);
+    const found = having.length > 0 ? having : up.length > 0 ? up : this.upstreams;
+    return found.toSorted((a, b) => a.inFlight - b.inFlight);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { StoredKey } from '../../src/domain/api-key.ts';
 import { generateKey } from '../../src/domain/api-key.ts';
+import { type AuditEvent, auditEvent } from '../../src/domain/audit.ts';
 import { type KeyId, newRequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import type { Store } from '../../src/store/ports.ts';
@@ -25,11 +26,12 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
     }
   };
 
+  const event = (at = 1): AuditEvent => auditEvent({ actor: 'test', at }, 'test.act', 'test', null, { at });
   const newKey = async (store: Store, extra: Partial<StoredKey> = {}): Promise<StoredKey> => {
     const { id, digest } = generateKey();
     return {
       id,
-      accountId: await store.ensureAccount('operator', 1),
+      accountId: (await store.ensureAccount('operator', null, event(1))).id,
       name: 'ノート',
       kind: 'secret',
       digest,
@@ -43,6 +45,8 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       revokedAt: null,
       lastUsedAt: null,
       rotatedFrom: null,
+      lineage: id,
+      narrowing: { tokensPerDay: 5 },
       ...extra,
     };
   };
@@ -65,6 +69,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
     bytesOut: 2,
     firstByteMs: null,
     durationMs: 4,
+    queuedMs: 5,
     address: '::1',
     ...extra,
   });
@@ -74,7 +79,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       'gives back a key exactly as it was stored, to another process too',
       withStores(async (mine, other) => {
         const key = await newKey(mine);
-        await mine.insertKey(key);
+        await mine.insertKey(key, event());
         expect(await mine.findKey(key.id)).toEqual(key);
         expect(await other.findKey(key.id)).toEqual(key);
         expect(await mine.findKey('key_nothing' as KeyId)).toBeUndefined();
@@ -84,18 +89,18 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       'finds nothing under %j',
       (id) =>
         withStores(async (mine) => {
-          await mine.insertKey(await newKey(mine));
+          await mine.insertKey(await newKey(mine), event());
           expect(await mine.findKey(id as KeyId)).toBeUndefined();
           expect(await mine.findKeyByDigest(id)).toBeUndefined();
-          expect(await mine.revokeKey(id as KeyId, 1)).toBe(false);
+          expect(await mine.revokeKey(id as KeyId, 1, event())).toBe(false);
         })(),
     );
     test(
       'finds by digest only what signs',
       withStores(async (mine) => {
         const [signer, plain] = [await newKey(mine, { kind: 'signature' }), await newKey(mine)];
-        await mine.insertKey(signer);
-        await mine.insertKey(plain);
+        await mine.insertKey(signer, event());
+        await mine.insertKey(plain, event());
         expect((await mine.findKeyByDigest(signer.digest))?.id).toBe(signer.id);
         expect(await mine.findKeyByDigest(plain.digest)).toBeUndefined();
       }),
@@ -104,26 +109,27 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       'never holds two keys with one digest',
       withStores(async (mine, other) => {
         const key = await newKey(mine);
-        await mine.insertKey(key);
-        await expect(other.insertKey({ ...key, id: 'key_other' as KeyId })).rejects.toThrow();
+        await mine.insertKey(key, event());
+        await expect(other.insertKey({ ...key, id: 'key_other' as KeyId }, event())).rejects.toThrow();
       }),
     );
     test(
       'makes an account once, however many ask',
       withStores(async (mine, other) => {
-        const ids = await Promise.all(
-          Array.from({ length: 20 }, (_, i) => (i % 2 ? mine : other).ensureAccount('friends', i)),
-        );
-        expect(new Set(ids).size).toBe(1);
+        const ask = (store: Store) =>
+          Promise.all(Array.from({ length: 10 }, (_, i) => store.ensureAccount('friends', 'default', event(i))));
+        const ids = [...(await ask(mine)), ...(await ask(other))];
+        expect(new Set(ids.map(({ id }) => id)).size).toBe(1);
+        expect(await mine.listAudit({ limit: 10 })).toHaveLength(1);
       }),
     );
     test(
       'keeps the first time of a revocation',
       withStores(async (mine) => {
         const key = await newKey(mine);
-        await mine.insertKey(key);
-        expect(await mine.revokeKey(key.id, 5)).toBe(true);
-        expect(await mine.revokeKey(key.id, 9)).toBe(true);
+        await mine.insertKey(key, event());
+        expect(await mine.revokeKey(key.id, 5, event())).toBe(true);
+        expect(await mine.revokeKey(key.id, 9, event())).toBe(true);
         expect(await mine.findKey(key.id)).toMatchObject({ status: 'revoked', revokedAt: 5 });
       }),
     );
@@ -131,11 +137,11 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       'rotates wholly or not at all',
       withStores(async (mine) => {
         const [old, next] = [await newKey(mine, { expiresAt: null }), await newKey(mine)];
-        await mine.insertKey(old);
-        await mine.rotateKey(old.id, { ...next, rotatedFrom: old.id }, 77);
+        await mine.insertKey(old, event());
+        await mine.rotateKey(old.id, { ...next, rotatedFrom: old.id }, 77, event());
         expect(await mine.findKey(old.id)).toMatchObject({ expiresAt: 77 });
         expect(await mine.findKey(next.id)).toMatchObject({ rotatedFrom: old.id });
-        await expect(mine.rotateKey(old.id, next, 99)).rejects.toThrow();
+        await expect(mine.rotateKey(old.id, next, 99, event())).rejects.toThrow();
         expect(await mine.findKey(old.id)).toMatchObject({ expiresAt: 77 });
       }),
     );
@@ -163,8 +169,8 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       'notes when keys were last used, and passes over ids that are none',
       withStores(async (mine) => {
         const [used, unused] = [await newKey(mine, { createdAt: 1 }), await newKey(mine, { createdAt: 2 })];
-        await mine.insertKey(used);
-        await mine.insertKey(unused);
+        await mine.insertKey(used, event());
+        await mine.insertKey(unused, event());
         await mine.touchKeys(
           new Map([
             [used.id, 30],
@@ -180,7 +186,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
         const first = await mine.version();
         await mine.appendUsage([row(1)]);
         expect(await mine.version()).toBe(first);
-        await other.insertKey(await newKey(other));
+        await other.insertKey(await newKey(other), event());
         expect(await mine.version()).not.toBe(first);
       }),
     );

@@ -3,6 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { errorCodes, registry } from '../../src/domain/error.ts';
+import { firstPlans, type Terms, termNames, terms } from '../../src/domain/plan.ts';
+import { firstRules, stepMeanings, steps } from '../../src/domain/rule.ts';
 import { scopes } from '../../src/domain/scope.ts';
 import { operations } from '../../src/gateway/operation.ts';
 import { settings } from '../../src/settings.ts';
@@ -38,6 +40,43 @@ test('docs/configuration.md lists exactly the settings, with their defaults and 
   expect(listed).toEqual(
     Object.values(settings).map((setting) => [setting.name, shown(setting.fallback), setting.unit, setting.meaning]),
   );
+});
+
+test('docs/plans.md lists exactly the terms of a plan, and what the first plans say', () => {
+  const listed = rows('docs/plans.md').map(([name = '', unit, meaning, narrows]) => [
+    code(name),
+    unit,
+    meaning,
+    narrows === 'yes',
+  ]);
+  expect(listed).toEqual(termNames.map((name) => [name, terms[name].unit, terms[name].meaning, terms[name].narrows]));
+  const plans = read('docs/plans.md')
+    .split('\n')
+    .flatMap((line) => {
+      const [name = '', ...values] = line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim());
+      return termNames.some((term) => term === name) ? [[name, ...values]] : [];
+    });
+  expect(plans.length).toBeGreaterThan(15);
+  for (const [name, ...values] of plans)
+    expect(values, name).toEqual(firstPlans.map((plan) => String(plan[name as keyof Terms] ?? 'none')));
+});
+
+test('docs/ladder.md lists exactly the steps and the first rules', () => {
+  const listed = rows('docs/ladder.md').map((cells) => cells.map(code));
+  expect(listed).toEqual([
+    ...steps.map((step) => [step, stepMeanings[step]]),
+    ...firstRules.map((rule) => [
+      rule.name,
+      rule.per,
+      `${rule.threshold} ${rule.measure}`,
+      `${rule.windowSeconds} s`,
+      rule.step,
+      rule.durationSeconds === null ? '' : `${rule.durationSeconds} s`,
+    ]),
+  ]);
 });
 
 test('docs/routes.md lists exactly the operations, with their methods and scopes', () => {

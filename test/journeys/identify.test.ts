@@ -276,7 +276,7 @@ describe('the command line and the running gate', () => {
     const { code, out, err } = await sekisho(['key', 'create', ...words], environment());
     expect(code).not.toBe(0);
     expect(out).toBe('');
-    expect(err).toMatch(sentence);
+    expect(err).toMatch(new RegExp(sentence, 'i'));
     expect(err).not.toMatch(/\n\s+at /);
   });
 });

@@ -1,0 +1,139 @@
+// What every command of `sekisho` needs: the store, who is asking, how to read what was typed and how to print.
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import process from 'node:process';
+import { InvalidArgumentError } from 'commander';
+import type { Config } from '../config.ts';
+import type { Author } from '../domain/audit.ts';
+import type { Store } from '../store/ports.ts';
+
+/** What a command gets to work with; cli.ts makes it. */
+export interface Desk {
+  readonly store: Store;
+  readonly config: Config;
+  readonly author: Author;
+}
+
+/** Opens the store, does it, closes the store. */
+export type WithDesk = (use: (desk: Desk) => Promise<void>) => Promise<void>;
+
+export interface Json {
+  readonly json?: boolean;
+}
+
+export function commandAuthor(now: number): Author {
+  let user = 'unknown';
+  try {
+    user = userInfo().username;
+  } catch {
+    // A user id without a name, as containers have.
+  }
+  return { actor: `cli:${user}`, at: now };
+}
+
+export function printObject(object: Record<string, unknown>, json: boolean | undefined): void {
+  if (json === true) print(JSON.stringify(object));
+  else {
+    const width = Math.max(12, ...Object.keys(object).map((name) => name.length));
+    for (const [name, value] of Object.entries(object)) print(`${name.padEnd(width)} ${cell(value)}`);
+  }
+}
+
+/** Rows as a JSON array, or as a table of these columns; `empty` is said where there are none. */
+export function printRows(
+  rows: readonly object[],
+  columns: readonly string[],
+  json: boolean | undefined,
+  empty: string,
+): void {
+  if (json === true) print(JSON.stringify(rows));
+  else if (rows.length === 0) print(empty);
+  else {
+    const cells = [
+      columns,
+      ...rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column]))),
+    ];
+    const widths = columns.map((_, i) => Math.max(...cells.map((line) => (line[i] as string).length)));
+    for (const line of cells)
+      print(
+        line
+          .map((text, i) => text.padEnd(widths[i] as number))
+          .join('  ')
+          .trimEnd(),
+      );
+  }
+}
+
+/** A value for a terminal: control characters, which a name may hold, must not reach it. */
+function cell(value: unknown): string {
+  const text =
+    typeof value === 'string'
+      ? value
+      : Array.isArray(value) && value.every((item) => typeof item === 'string')
+        ? value.join(',')
+        : JSON.stringify(value ?? '');
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  return (text === '' || text === '""' ? '-' : text).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+export function words(text: string): string[] {
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+}
+
+/** `tokensPerDay=100000 models=gemma3:*` as an object; what the names and values may be is said elsewhere. */
+export function pairs(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const equals = text.indexOf('=');
+      if (equals < 1) throw new InvalidArgumentError(`Write name=value, not "${text}".`);
+      return [text.slice(0, equals), text.slice(equals + 1)];
+    }),
+  );
+}
+
+export function rowCount(text: string): number {
+  return Math.min(Math.max(Number.parseInt(text, 10) || 1, 1), 10_000);
+}
+
+const unitMs: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** Milliseconds of `90s`, `12h`, `30d`. */
+export function duration(text: string): number {
+  const match = /^(\d{1,6})([smhdw])$/.exec(text);
+  if (!match) throw new InvalidArgumentError('Write a number and s, m, h, d or w, such as 30d.');
+  return Number(match[1]) * (unitMs[match[2] as string] as number);
+}
+
+/** Unix milliseconds of a date, or of a time from now. */
+export function moment(text: string): number {
+  return at(text, 1);
+}
+
+/** Unix milliseconds of a date, or of a time ago. */
+export function pastMoment(text: string): number {
+  return at(text, -1);
+}
+
+function at(text: string, direction: 1 | -1): number {
+  if (/^\d{1,6}[smhdw]$/.test(text)) return Date.now() + direction * duration(text);
+  const date = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(date))
+    throw new InvalidArgumentError('Write a date such as 2027-01-31, or a time such as 12h or 30d.');
+  return date;
+}
+
+export function publicKeyText(fileOrText: string): string {
+  if (/^(ssh-ed25519 )?AAAA/.test(fileOrText)) return fileOrText;
+  try {
+    return readFileSync(fileOrText, 'utf8');
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}

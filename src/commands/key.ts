@@ -1,0 +1,101 @@
+// `sekisho key …`
+import type { Command } from 'commander';
+import { scopeMeanings } from '../domain/scope.ts';
+import {
+  type CreatedKey,
+  createKey,
+  type NewKey,
+  requireKey,
+  revokeKey,
+  rotateKey,
+  showKey,
+} from '../management/keys.ts';
+import {
+  duration,
+  type Json,
+  moment,
+  pairs,
+  print,
+  printObject,
+  printRows,
+  publicKeyText,
+  type WithDesk,
+  words,
+} from './command.ts';
+
+export function keyCommand(program: Command, withDesk: WithDesk): void {
+  const key = program.command('key').description('make, list, rotate and revoke API keys');
+
+  key
+    .command('create')
+    .description('make a key; its secret is shown this once')
+    .requiredOption('--name <name>', 'who or what the key is for')
+    .option(
+      '--account <name>',
+      'account that owns the key; made, with the plan "default", if it is not there',
+      'operator',
+    )
+    .option('--scopes <list>', `what it may do: ${Object.keys(scopeMeanings).join(', ')}`, words)
+    .option('--models <list>', 'model patterns, such as "gemma3:*,llama3"', words)
+    .option('--cidr <list>', 'address blocks it may be used from', words)
+    .option('--expires <when>', 'a date, or a time from now such as 12h, 30d', moment)
+    .option('--limit <term=value...>', "narrows the account's plan for this key, such as tokensPerDay=50000")
+    .option('--allow-path', 'may stand in an address, /k/<key>/…, for clients that cannot send headers')
+    .option('--public-key <file>', "an Ollama CLI's id_ed25519.pub instead of a secret (OLLAMA_AUTH=1)", publicKeyText)
+    .option('--json', 'one JSON object')
+    .action((options: Omit<NewKey, 'limits' | 'expiresAt'> & { expires?: number; limit?: string[] } & Json) =>
+      withDesk(async ({ store, author }) => {
+        const { expires, json, limit, ...asked } = options;
+        const limits = pairs(limit ?? []);
+        printKey(await createKey(store, { ...asked, limits, expiresAt: expires ?? null }, author), json);
+      }),
+    );
+
+  key
+    .command('list')
+    .description('all keys, oldest first')
+    .option('--json', 'one JSON array')
+    .action(({ json }: Json) =>
+      withDesk(async ({ store }) =>
+        printRows(
+          (await store.listKeys()).map(showKey),
+          ['id', 'name', 'status', 'scopes', 'models', 'expiresAt', 'lastUsedAt'],
+          json,
+          'There is no key yet. Make one with: key create --name <who>',
+        ),
+      ),
+    );
+
+  key
+    .command('show')
+    .argument('<id>')
+    .description('everything about a key but its secret')
+    .option('--json', 'one JSON object')
+    .action((id: string, { json }: Json) =>
+      withDesk(async ({ store }) => printObject(showKey(await requireKey(store, id)), json)),
+    );
+
+  key
+    .command('revoke')
+    .argument('<id>')
+    .description('end a key now, and whatever it is running')
+    .option('--json', 'one JSON object')
+    .action((id: string, { json }: Json) =>
+      withDesk(async ({ store, author }) => printObject(showKey(await revokeKey(store, id, author)), json)),
+    );
+
+  key
+    .command('rotate')
+    .argument('<id>')
+    .description('make a new secret with the same rights')
+    .option('--grace <time>', 'how long the old secret still works, such as 24h', duration, 0)
+    .option('--json', 'one JSON object')
+    .action((id: string, { grace, json }: { grace: number } & Json) =>
+      withDesk(async ({ store, author }) => printKey(await rotateKey(store, id, grace, author), json)),
+    );
+}
+
+function printKey({ key: made, secret }: CreatedKey, json: boolean | undefined): void {
+  printObject({ ...showKey(made), ...(secret ? { secret: secret.reveal() } : {}) }, json);
+  if (json !== true && secret) print('\nThe secret is shown this once. Send it as x-api-key or Authorization: Bearer.');
+}

@@ -1,0 +1,52 @@
+// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month.
+import { type Command, Option } from 'commander';
+import { type ReportGroup, reportUsage } from '../management/usage-report.ts';
+import { type Json, pastMoment, printRows, rowCount, type WithDesk } from './command.ts';
+
+interface Options extends Json {
+  readonly by?: ReportGroup;
+  readonly since?: number;
+  readonly until?: number;
+  readonly limit: number;
+}
+
+const monthMs = 30 * 86_400_000;
+
+export function usageCommand(program: Command, withDesk: WithDesk): void {
+  program
+    .command('usage')
+    .description('what was used: the newest rows of the ledger, or sums with --by')
+    .addOption(new Option('--by <group>', 'add up').choices(['key', 'account', 'model', 'day', 'month']))
+    .option('--since <when>', 'a date, or a time ago such as 7d; with --by, 30d if nothing is said', pastMoment)
+    .option('--until <when>', 'a date, or a time ago; with --by, now if nothing is said', pastMoment)
+    .option('--limit <rows>', 'how many rows, without --by', rowCount, 20)
+    .option('--json', 'one JSON array')
+    .action((options: Options) =>
+      withDesk(async ({ store, config, author }) => {
+        if (options.by) {
+          const until = options.until ?? author.at;
+          const since = options.since ?? until - monthMs;
+          const rows = (await reportUsage(store, options.by, since, until, config.timeZone)).map(
+            ({ group, name, promptTokens, completionTokens, ...rest }) => ({
+              [options.by as string]: group === '' ? null : group,
+              ...(name === null ? {} : { name }),
+              promptTokens,
+              completionTokens,
+              tokens: promptTokens + completionTokens,
+              ...rest,
+            }),
+          );
+          const names = options.by === 'key' || options.by === 'account' ? ['name'] : [];
+          const columns = [options.by, ...names, 'requests', 'refused', 'failed', 'promptTokens', 'completionTokens'];
+          printRows(rows, [...columns, 'tokens', 'estimated'], options.json, 'Nothing was used in that time.');
+          return;
+        }
+        const rows = (await store.listUsage(options.limit)).map((row) => ({
+          ...row,
+          at: new Date(row.at).toISOString(),
+        }));
+        const columns = ['at', 'keyId', 'operation', 'model', 'outcome', 'status', 'promptTokens', 'completionTokens'];
+        printRows(rows, [...columns, 'source', 'queuedMs', 'durationMs'], options.json, 'Nothing was used yet.');
+      }),
+    );
+}

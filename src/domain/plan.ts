@@ -1,0 +1,325 @@
+// A plan: a named bundle of limits that an account has. Pure data and how two bundles combine: a key may carry terms of
+// its own, which narrow what its account's plan allows and can never widen it. Nothing is counted here.
+// docs/plans.md is held against `terms` by a house test.
+import { ModelPatterns } from './model-name.ts';
+import { defaultScopes, parseScopes, type Scope, scopes } from './scope.ts';
+
+export type Measure = 'requests' | 'tokens' | 'promptTokens' | 'completionTokens';
+export type Window = 'minute' | 'day' | 'month';
+
+/** Every limit that counts something in a window that begins anew. */
+export const windowed = {
+  requestsPerMinute: { measure: 'requests', window: 'minute' },
+  requestsPerDay: { measure: 'requests', window: 'day' },
+  tokensPerMinute: { measure: 'tokens', window: 'minute' },
+  tokensPerDay: { measure: 'tokens', window: 'day' },
+  tokensPerMonth: { measure: 'tokens', window: 'month' },
+  promptTokensPerMinute: { measure: 'promptTokens', window: 'minute' },
+  promptTokensPerDay: { measure: 'promptTokens', window: 'day' },
+  promptTokensPerMonth: { measure: 'promptTokens', window: 'month' },
+  completionTokensPerMinute: { measure: 'completionTokens', window: 'minute' },
+  completionTokensPerDay: { measure: 'completionTokens', window: 'day' },
+  completionTokensPerMonth: { measure: 'completionTokens', window: 'month' },
+} as const satisfies Record<string, { measure: Measure; window: Window }>;
+
+export type WindowedName = keyof typeof windowed;
+export const windowedNames = Object.keys(windowed) as WindowedName[];
+
+/** null is "no limit". */
+type Count = number | null;
+
+/** Terms that are one number each, which a key may lower. */
+export interface Figures extends Record<WindowedName, Count> {
+  readonly concurrentRequests: Count;
+  readonly queueWeight: number;
+  readonly maxContextTokens: Count;
+  readonly maxOutputTokens: Count;
+  readonly minKeepAliveSeconds: Count;
+  readonly maxKeepAliveSeconds: Count;
+  readonly maxImages: Count;
+  readonly maxEmbeddingInputs: Count;
+}
+
+export interface Terms extends Figures {
+  readonly reloadOptions: 'allow' | 'strip';
+  readonly templates: 'allow' | 'strip';
+  readonly debugFields: 'allow' | 'strip';
+  readonly models: readonly string[];
+  readonly scopes: readonly Scope[];
+  readonly maxKeys: Count;
+  readonly maxKeyDays: Count;
+}
+
+export interface Plan extends Terms {
+  readonly name: string;
+  /** Counts up with every change; the audit log holds what stood before. */
+  readonly version: number;
+}
+
+type Kind = 'count' | 'weight' | 'choice' | 'models' | 'scopes';
+
+interface Term {
+  readonly kind: Kind;
+  readonly unit: string;
+  readonly meaning: string;
+  /** May a key carry it to narrow its account's plan? */
+  readonly narrows: boolean;
+}
+
+const term = (kind: Kind, unit: string, meaning: string, narrows = true): Term => ({ kind, unit, meaning, narrows });
+
+/** Every term once. */
+export const terms: Record<keyof Terms, Term> = {
+  requestsPerMinute: term('count', 'requests', 'Calls let through in one minute of the clock.'),
+  requestsPerDay: term('count', 'requests', 'Calls let through in one day.'),
+  tokensPerMinute: term('count', 'tokens', 'Prompt and completion together, in one minute of the clock.'),
+  tokensPerDay: term('count', 'tokens', 'Prompt and completion together, in one day.'),
+  tokensPerMonth: term('count', 'tokens', 'Prompt and completion together, in one calendar month.'),
+  promptTokensPerMinute: term('count', 'tokens', 'Prompt alone, in one minute.'),
+  promptTokensPerDay: term('count', 'tokens', 'Prompt alone, in one day.'),
+  promptTokensPerMonth: term('count', 'tokens', 'Prompt alone, in one month.'),
+  completionTokensPerMinute: term('count', 'tokens', 'Completion alone, in one minute.'),
+  completionTokensPerDay: term('count', 'tokens', 'Completion alone, in one day.'),
+  completionTokensPerMonth: term('count', 'tokens', 'Completion alone, in one month.'),
+  concurrentRequests: term(
+    'count',
+    'requests',
+    'Calls inside the gate at once, those that wait in the queue included.',
+  ),
+  queueWeight: term('weight', 'share', 'Share of a busy model: 2 gets twice the tokens of 1.'),
+  maxContextTokens: term('count', 'tokens', 'Largest `num_ctx`; more is lowered to it. 0 takes the option away.'),
+  maxOutputTokens: term(
+    'count',
+    'tokens',
+    'Largest `num_predict`, `max_tokens` and their kin; more is lowered to it, and it is added where none is given.',
+  ),
+  minKeepAliveSeconds: term('count', 's', 'Shortest `keep_alive`: above 0 nobody can evict a model that others use.'),
+  maxKeepAliveSeconds: term('count', 's', 'Longest `keep_alive`: nobody can pin a model for ever.'),
+  maxImages: term('count', 'images', 'Images in one call; more is refused.'),
+  maxEmbeddingInputs: term('count', 'inputs', 'Inputs in one embedding call; more is refused.'),
+  reloadOptions: term(
+    'choice',
+    '',
+    '`strip` takes away options that make the server load the model again: `num_gpu`, `num_batch`, `num_thread`, `main_gpu`, `use_mmap`, `draft_num_predict`.',
+    false,
+  ),
+  templates: term('choice', '', '`strip` takes away `raw` and `template`, which go around the model’s own.', false),
+  debugFields: term('choice', '', '`strip` takes away `_debug_render_only`, which shows the rendered prompt.', false),
+  models: term('models', '', 'Model patterns; a key’s own must match as well.', false),
+  scopes: term('scopes', '', 'What keys may do at most.', false),
+  maxKeys: term('count', 'keys', 'How many working keys an account may hold.', false),
+  maxKeyDays: term('count', 'days', 'How long a new key lives at most.', false),
+};
+
+export const termNames = Object.keys(terms) as (keyof Terms)[];
+
+/** What a key carries to narrow its plan; absent is "as the plan says". */
+export type Narrowing = { readonly [name in keyof Figures]?: number };
+
+const none = Object.fromEntries(windowedNames.map((name) => [name, null])) as Record<WindowedName, null>;
+
+/** What a plan is when nothing is said about it: no limit at all, every scope. */
+export const openTerms: Terms = {
+  ...none,
+  concurrentRequests: null,
+  queueWeight: 1,
+  maxContextTokens: null,
+  maxOutputTokens: null,
+  minKeepAliveSeconds: null,
+  maxKeepAliveSeconds: null,
+  maxImages: null,
+  maxEmbeddingInputs: null,
+  reloadOptions: 'allow',
+  templates: 'allow',
+  debugFields: 'allow',
+  models: ['*'],
+  scopes,
+  maxKeys: null,
+  maxKeyDays: null,
+};
+
+/** The plans of a first start. An account that is made without a word about its plan gets `default`. */
+export const firstPlans: readonly Plan[] = [
+  {
+    ...openTerms,
+    name: 'default',
+    version: 1,
+    requestsPerMinute: 60,
+    tokensPerMinute: 100_000,
+    tokensPerDay: 2_000_000,
+    tokensPerMonth: 30_000_000,
+    concurrentRequests: 4,
+    maxContextTokens: 32_768,
+    maxOutputTokens: 8_192,
+    minKeepAliveSeconds: 60,
+    maxKeepAliveSeconds: 3_600,
+    maxImages: 16,
+    maxEmbeddingInputs: 512,
+    reloadOptions: 'strip',
+    templates: 'strip',
+    debugFields: 'strip',
+    scopes: defaultScopes,
+    maxKeys: 10,
+    maxKeyDays: 365,
+  },
+  {
+    ...openTerms,
+    name: 'trusted',
+    version: 1,
+    requestsPerMinute: 300,
+    tokensPerMinute: 1_000_000,
+    tokensPerDay: 50_000_000,
+    concurrentRequests: 16,
+    queueWeight: 4,
+    maxContextTokens: 131_072,
+    maxOutputTokens: 32_768,
+    minKeepAliveSeconds: 0,
+    maxKeepAliveSeconds: 86_400,
+    maxImages: 64,
+    maxEmbeddingInputs: 2_048,
+    debugFields: 'strip',
+    scopes: defaultScopes,
+    maxKeys: 50,
+  },
+  {
+    ...openTerms,
+    name: 'trial',
+    version: 1,
+    requestsPerMinute: 10,
+    tokensPerMinute: 10_000,
+    tokensPerDay: 50_000,
+    tokensPerMonth: 500_000,
+    concurrentRequests: 1,
+    queueWeight: 0.5,
+    maxContextTokens: 8_192,
+    maxOutputTokens: 1_024,
+    minKeepAliveSeconds: 60,
+    maxKeepAliveSeconds: 600,
+    maxImages: 2,
+    maxEmbeddingInputs: 32,
+    reloadOptions: 'strip',
+    templates: 'strip',
+    debugFields: 'strip',
+    scopes: defaultScopes,
+    maxKeys: 1,
+    maxKeyDays: 14,
+  },
+];
+
+/**
+ * The terms that hold for a key: the stricter of plan and key, one by one. The windowed figures and the concurrency of
+ * the key are counted on the key alone beside the account's, so they are not part of this.
+ */
+export function boundsOf(plan: Terms, own: Narrowing): Terms {
+  const lower = (name: keyof Figures): Count => least(plan[name], own[name]);
+  return {
+    ...plan,
+    queueWeight: Math.min(plan.queueWeight, own.queueWeight ?? Infinity),
+    maxContextTokens: lower('maxContextTokens'),
+    maxOutputTokens: lower('maxOutputTokens'),
+    maxKeepAliveSeconds: lower('maxKeepAliveSeconds'),
+    maxImages: lower('maxImages'),
+    maxEmbeddingInputs: lower('maxEmbeddingInputs'),
+    // For a smallest value the stricter one is the larger.
+    minKeepAliveSeconds:
+      own.minKeepAliveSeconds === undefined
+        ? plan.minKeepAliveSeconds
+        : Math.max(plan.minKeepAliveSeconds ?? 0, own.minKeepAliveSeconds),
+  };
+}
+
+/** One windowed limit that holds for a key, and on whom it is counted. */
+export interface Limit {
+  readonly on: 'account' | 'key';
+  readonly measure: Measure;
+  readonly window: Window;
+  readonly most: number;
+  /** What response headers call it: `tokens-day`, `key-tokens-day`. */
+  readonly label: string;
+}
+
+/** Every windowed limit of a plan, and of a key that narrows it. */
+export function limitsOf(plan: Terms, own: Narrowing): Limit[] {
+  const limits: Limit[] = [];
+  for (const name of windowedNames) {
+    const { measure, window } = windowed[name];
+    const words = measure.replace(/T/, '-t');
+    const [theirs, mine] = [plan[name], own[name]];
+    if (theirs !== null) limits.push({ on: 'account', measure, window, most: theirs, label: `${words}-${window}` });
+    if (mine !== undefined) limits.push({ on: 'key', measure, window, most: mine, label: `key-${words}-${window}` });
+  }
+  return limits;
+}
+
+function least(a: Count, b: number | undefined): Count {
+  if (b === undefined) return a;
+  return a === null ? b : Math.min(a, b);
+}
+
+const maxCount = 1e15;
+
+/**
+ * Reads one term from what a person wrote: `none` or null lifts a limit. Throws a sentence for a term that is not
+ * there, or a value it cannot have: a limit that nobody understood must never be stored as no limit (bifrost#5673).
+ */
+export function readTerm(name: string, value: unknown): Partial<Terms> {
+  if (!Object.hasOwn(terms, name)) throw new Error(`there is no term "${name}"; the terms are ${termNames.join(', ')}`);
+  const { kind } = terms[name as keyof Terms];
+  switch (kind) {
+    case 'count':
+      return { [name]: readCount(name, value) };
+    case 'weight':
+      return { [name]: readWeight(name, value) };
+    case 'choice':
+      if (value !== 'allow' && value !== 'strip') throw new Error(`${name} is allow or strip`);
+      return { [name]: value };
+    case 'models': {
+      const models = readList(name, value);
+      // Read once here, so that a pattern nobody could apply is never stored.
+      new ModelPatterns(models);
+      return { models };
+    }
+    case 'scopes':
+      return { scopes: parseScopes(readList(name, value)) };
+  }
+}
+
+function readCount(name: string, value: unknown): Count {
+  if (value === null || value === 'none') return null;
+  const count = typeof value === 'string' && /^\d[\d_]*$/.test(value) ? Number(value.replaceAll('_', '')) : value;
+  if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > maxCount)
+    throw new Error(`${name} is a whole number from 0 to 10^15, or none`);
+  return count;
+}
+
+function readWeight(name: string, value: unknown): number {
+  const weight = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+  if (typeof weight !== 'number' || !(weight >= 0.01 && weight <= 1000))
+    throw new Error(`${name} is a number from 0.01 to 1000`);
+  return weight;
+}
+
+function readList(name: string, value: unknown): string[] {
+  const words =
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((word) => word.trim())
+          .filter((word) => word !== '')
+      : value;
+  if (!Array.isArray(words) || words.length === 0 || !words.every((word) => typeof word === 'string'))
+    throw new Error(`${name} is a list of at least one word`);
+  return words;
+}
+
+/** What a key may carry. Throws for terms that are the plan's alone, and for "no limit", which would mean nothing. */
+export function readNarrowing(pairs: Readonly<Record<string, unknown>>): Narrowing {
+  const own: Record<string, number> = {};
+  for (const [name, value] of Object.entries(pairs)) {
+    const read = readTerm(name, value) as Record<string, unknown>;
+    if (!terms[name as keyof Terms].narrows) throw new Error(`${name} belongs to the plan; a key cannot carry it`);
+    if (typeof read[name] !== 'number') throw new Error(`${name} needs a number: a key can only narrow its plan`);
+    own[name] = read[name];
+  }
+  return own;
+}

@@ -1,0 +1,134 @@
+// The suspension ladder as data: rules that look at a rolling window of what a key or an account did, and the step that
+// follows when a figure is reached. Pure; gateway/ladder.ts counts and applies.
+
+/** From the mildest to the last. What each does stands in `stepMeanings`. */
+export const steps = ['warn', 'slow', 'back', 'suspend', 'review', 'revoke'] as const;
+export type Step = (typeof steps)[number];
+
+export const stepMeanings: Record<Step, string> = {
+  warn: 'is written down, and said in a response header',
+  slow: 'a quarter of the minute limits and of the queue weight',
+  back: 'served only when nobody else waits',
+  suspend: 'refused with 403 until a time',
+  review: 'refused with 403 until an operator lifts it',
+  revoke: 'the keys are revoked',
+};
+
+export const ruleMeasures = ['tokens', 'requests', 'refusals', 'failedAuthentications', 'suspensions'] as const;
+export type RuleMeasure = (typeof ruleMeasures)[number];
+
+export interface Rule {
+  /** A short name, which is its id. */
+  readonly name: string;
+  readonly measure: RuleMeasure;
+  /** Whose figures are added up, and who is hit. */
+  readonly per: 'key' | 'account';
+  readonly windowSeconds: number;
+  /** Reached is enough. */
+  readonly threshold: number;
+  readonly step: Step;
+  /** How long the step lasts; null where it does not end by itself (review, revoke) or at once (warn). */
+  readonly durationSeconds: number | null;
+  /** Plans it looks at; null is every plan. Accounts without a plan, the operator's own, are never looked at. */
+  readonly plans: readonly string[] | null;
+  /** Writes down what would have happened, and does nothing. */
+  readonly shadow: boolean;
+  readonly enabled: boolean;
+}
+
+const minute = 60;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+const rule = (
+  name: string,
+  measure: RuleMeasure,
+  per: Rule['per'],
+  windowSeconds: number,
+  threshold: number,
+  step: Step,
+  durationSeconds: number | null,
+): Rule => ({
+  name,
+  measure,
+  per,
+  windowSeconds,
+  threshold,
+  step,
+  durationSeconds,
+  plans: null,
+  shadow: false,
+  enabled: true,
+});
+
+/**
+ * The rules of a first start: generous, so that nobody meets them by working. One GPU that generates 100 tokens a second
+ * without a pause makes 360,000 completion tokens an hour; prompts of agents are ten times that.
+ */
+export const firstRules: readonly Rule[] = [
+  rule('busy-hour', 'tokens', 'account', hour, 3_000_000, 'warn', hour),
+  rule('heavy-hour', 'tokens', 'account', hour, 6_000_000, 'slow', hour),
+  rule('heavy-day', 'tokens', 'account', day, 40_000_000, 'back', 6 * hour),
+  rule('runaway-day', 'tokens', 'account', day, 80_000_000, 'review', null),
+  rule('deaf-client', 'refusals', 'key', 10 * minute, 1_000, 'suspend', 15 * minute),
+  rule('call-flood', 'requests', 'account', 5 * minute, 10_000, 'slow', 30 * minute),
+  rule('guessed-secret', 'failedAuthentications', 'key', hour, 50, 'warn', hour),
+  rule('repeat-offender', 'suspensions', 'account', 7 * day, 5, 'review', null),
+];
+
+/** The fields of a rule that may be written, and what they may be. Throws a sentence. */
+export function readRule(pairs: Readonly<Record<string, unknown>>, base?: Rule): Rule {
+  const read: Record<string, unknown> = { plans: null, shadow: false, enabled: true, durationSeconds: null, ...base };
+  for (const [name, value] of Object.entries(pairs)) read[name] = readField(name, value);
+  for (const name of ['name', 'measure', 'per', 'windowSeconds', 'threshold', 'step'])
+    if (read[name] === undefined) throw new Error(`a rule needs ${name}`);
+  const done = read as unknown as Rule;
+  const timed = done.step === 'slow' || done.step === 'back' || done.step === 'suspend';
+  if (timed && done.durationSeconds === null) throw new Error(`the step ${done.step} needs durationSeconds`);
+  return done;
+}
+
+function readField(name: string, value: unknown): unknown {
+  switch (name) {
+    case 'name':
+      if (typeof value !== 'string' || !/^[a-z0-9][a-z0-9-]{0,39}$/.test(value))
+        throw new Error('a rule is named with small letters, digits and dashes');
+      return value;
+    case 'measure':
+      return oneOf(name, value, ruleMeasures);
+    case 'per':
+      return oneOf(name, value, ['key', 'account']);
+    case 'step':
+      return oneOf(name, value, steps);
+    case 'windowSeconds':
+      return whole(name, value, minute, 31 * day);
+    case 'threshold':
+      return whole(name, value, 1, 1e15);
+    case 'durationSeconds':
+      return value === null || value === 'none' ? null : whole(name, value, 1, 366 * day);
+    case 'plans':
+      if (value === null || value === 'none' || value === '*') return null;
+      return typeof value === 'string' ? value.split(',').map((word) => word.trim()) : value;
+    case 'shadow':
+    case 'enabled':
+      if (value === true || value === 'true' || value === 'on') return true;
+      if (value === false || value === 'false' || value === 'off') return false;
+      throw new Error(`${name} is on or off`);
+    default:
+      throw new Error(
+        `a rule has no "${name}"; it has measure, per, windowSeconds, threshold, step, durationSeconds, plans, shadow, enabled`,
+      );
+  }
+}
+
+function oneOf(name: string, value: unknown, words: readonly string[]): string {
+  if (typeof value !== 'string' || !words.includes(value)) throw new Error(`${name} is one of ${words.join(', ')}`);
+  return value;
+}
+
+function whole(name: string, value: unknown, least: number, most: number): number {
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < least || number > most)
+    throw new Error(`${name} is a whole number from ${least} to ${most}`);
+  return number;
+}

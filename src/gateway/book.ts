@@ -1,0 +1,207 @@
+// What this process counts on an account and on each of its keys: the windows that limits look at, what runs now, what
+// answers lately cost, and the rolling figures of the ladder. One book an account, read back from the ledger when the
+// account is first seen, so that no restart forgets what was used. Decides nothing.
+import type { Calendar, Span } from '../domain/calendar.ts';
+import type { AccountId, KeyId } from '../domain/id.ts';
+import type { Measure, Window } from '../domain/plan.ts';
+import type { Rule } from '../domain/rule.ts';
+import type { Suspension } from '../domain/suspension.ts';
+import type { UsageBucket } from '../domain/usage.ts';
+import type { Store } from '../store/ports.ts';
+import type { RollingCount } from './rolling-count.ts';
+
+/** What was let through in one window: settled, and reserved by what still runs. */
+export class WindowCount implements Span {
+  startsAt = -1;
+  endsAt = -1;
+  requests = 0;
+  promptTokens = 0;
+  completionTokens = 0;
+
+  /** Begins anew where the window is another one. */
+  roll({ startsAt, endsAt }: Span): this {
+    if (this.startsAt !== startsAt) {
+      this.startsAt = startsAt;
+      this.endsAt = endsAt;
+      this.requests = 0;
+      this.promptTokens = 0;
+      this.completionTokens = 0;
+    }
+    return this;
+  }
+
+  add(requests: number, promptTokens: number, completionTokens: number): void {
+    this.requests += requests;
+    this.promptTokens += promptTokens;
+    this.completionTokens += completionTokens;
+  }
+
+  used(measure: Measure): number {
+    return measure === 'tokens' ? this.promptTokens + this.completionTokens : this[measure];
+  }
+}
+
+/** Lately finished answers, to guess what the next one will cost. */
+const remembered = 32;
+
+/** One subject of counting: an account, or a key with the keys it replaced. */
+export class Tally implements Record<Window, WindowCount> {
+  readonly minute = new WindowCount();
+  readonly day = new WindowCount();
+  readonly month = new WindowCount();
+  /** Calls inside the gate that spend: waiting, or being answered. */
+  running = 0;
+  /** The ladder's figures, by rule. */
+  readonly rolling = new Map<string, RollingFigure>();
+  readonly #answers = new Uint32Array(remembered);
+  #answered = 0;
+
+  roll(calendar: Calendar, now: number): void {
+    this.minute.roll(calendar.minute(now));
+    this.day.roll(calendar.day(now));
+    this.month.roll(calendar.month(now));
+  }
+
+  noteAnswer(completionTokens: number): void {
+    this.#answers[this.#answered++ % remembered] = Math.min(completionTokens, 0xffffffff);
+  }
+
+  /** Completion tokens of the longest of the last answers; undefined where there were none. */
+  get longestAnswer(): number | undefined {
+    return this.#answered === 0 ? undefined : Math.max(...this.#answers.subarray(0, this.#answered));
+  }
+}
+
+export interface RollingFigure {
+  readonly rule: Rule;
+  readonly count: RollingCount;
+  /** Until when the step that this figure led to stands, so that it is not taken twice. */
+  takenUntil: number;
+}
+
+export class Book {
+  readonly account = new Tally();
+  readonly #keys = new Map<KeyId, Tally>();
+  /** What the ledger said when the book was opened, for figures of rules that come later. */
+  readonly history: readonly UsageBucket[];
+  readonly steps: readonly Suspension[];
+  lastSeenAt = 0;
+
+  constructor(history: readonly UsageBucket[], steps: readonly Suspension[]) {
+    this.history = history;
+    this.steps = steps;
+  }
+
+  key(lineage: KeyId): Tally {
+    let tally = this.#keys.get(lineage);
+    if (!tally) {
+      tally = new Tally();
+      this.#keys.set(lineage, tally);
+    }
+    return tally;
+  }
+
+  get idle(): boolean {
+    return this.account.running === 0;
+  }
+}
+
+type Source = Pick<Store, 'usageByMinute' | 'usageByHour' | 'findKey' | 'listSuspensions'>;
+
+const hourMs = 3_600_000;
+/** Longest rolling window that is read back. */
+const historyMs = 31 * 24 * hourMs;
+/** A book that was not opened for so long holds nothing that the roll-ups do not. */
+const forgetAfterMs = 2 * hourMs;
+
+export class Books {
+  readonly #source: Source;
+  readonly #calendar: Calendar;
+  readonly #now: () => number;
+  readonly #books = new Map<AccountId, Book>();
+  readonly #opening = new Map<AccountId, Promise<Book>>();
+  /** Minutes before this process began, of accounts not seen yet; hours from `fineFrom` on are in it. */
+  readonly #minutes: Map<AccountId, UsageBucket[]>;
+  readonly #fineFrom: number;
+
+  private constructor(
+    source: Source,
+    calendar: Calendar,
+    now: () => number,
+    minutes: readonly UsageBucket[],
+    fineFrom: number,
+  ) {
+    this.#source = source;
+    this.#calendar = calendar;
+    this.#now = now;
+    this.#minutes = Map.groupBy(minutes, ({ accountId }) => accountId);
+    this.#fineFrom = fineFrom;
+  }
+
+  /**
+   * Reads the last hour or two by the minute; everything older is read by the hour, an account at a time. Where a day
+   * begins in mid-hour, as in India, its first hour is read by the minute too.
+   */
+  static async open(source: Source, calendar: Calendar, now: () => number): Promise<Books> {
+    const at = now();
+    const dayStart = calendar.day(at).startsAt;
+    const oldest = dayStart % hourMs === 0 ? at - hourMs : Math.min(dayStart, at - hourMs);
+    const fineFrom = oldest - (oldest % hourMs);
+    return new Books(source, calendar, now, await source.usageByMinute(fineFrom), fineFrom);
+  }
+
+  /** At hand without waiting, once the account has been seen. */
+  of(accountId: AccountId): Book | Promise<Book> {
+    const book = this.#books.get(accountId);
+    if (book) return book;
+    let opening = this.#opening.get(accountId);
+    if (!opening) {
+      opening = this.#open(accountId).finally(() => this.#opening.delete(accountId));
+      this.#opening.set(accountId, opening);
+    }
+    return opening;
+  }
+
+  /** Closes books that nobody needed for hours. To be called every so often. */
+  sweep(): void {
+    const before = this.#now() - forgetAfterMs;
+    for (const [accountId, book] of this.#books)
+      if (book.idle && book.lastSeenAt < before) this.#books.delete(accountId);
+  }
+
+  async #open(accountId: AccountId): Promise<Book> {
+    const now = this.#now();
+    const minutes = this.#minutes.get(accountId) ?? [];
+    const beforeHour = this.#minutes.has(accountId) ? this.#fineFrom / hourMs : Infinity;
+    const fromHour = Math.floor((now - historyMs) / hourMs);
+    const [hours, steps] = await Promise.all([
+      this.#source.usageByHour(accountId, fromHour, Math.min(beforeHour, Math.floor(now / hourMs) + 1)),
+      this.#source.listSuspensions({ accountId, limit: 200 }),
+    ]);
+    const history = [...hours, ...minutes].toSorted((a, b) => a.at - b.at);
+    const lineages = await this.#lineages(history);
+    const named = history.map((bucket) => ({ ...bucket, keyId: lineages.get(bucket.keyId) ?? bucket.keyId }));
+    const book = new Book(named, steps);
+    book.lastSeenAt = now;
+    book.account.roll(this.#calendar, now);
+    for (const bucket of named) {
+      const key = book.key(bucket.keyId);
+      key.roll(this.#calendar, now);
+      for (const tally of [book.account, key]) addUp(tally, bucket);
+    }
+    this.#minutes.delete(accountId);
+    this.#books.set(accountId, book);
+    return book;
+  }
+
+  async #lineages(history: readonly UsageBucket[]): Promise<ReadonlyMap<KeyId, KeyId>> {
+    const ids = [...new Set(history.map(({ keyId }) => keyId))];
+    const keys = await Promise.all(ids.map((id) => this.#source.findKey(id)));
+    return new Map(keys.flatMap((key) => (key ? [[key.id, key.lineage] as const] : [])));
+  }
+}
+
+function addUp(tally: Tally, { at, requests, promptTokens, completionTokens }: UsageBucket): void {
+  for (const window of [tally.minute, tally.day, tally.month])
+    if (at >= window.startsAt && at < window.endsAt) window.add(requests, promptTokens, completionTokens);
+}

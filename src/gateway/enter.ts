@@ -1,0 +1,48 @@
+// What is known of a caller's account before anything of the call is read: its book, and whether its limits have any
+// room at all. A caller who has used everything up never makes us read a body.
+import type { Calendar } from '../domain/calendar.ts';
+import { GatewayError } from '../domain/error.ts';
+import type { Principal } from '../domain/principal.ts';
+import { restrictionsOf } from '../domain/suspension.ts';
+import type { Book, Books } from './book.ts';
+import type { Exchange } from './exchange.ts';
+import { addLimitLines } from './limit-headers.ts';
+import { refuseExhausted, standingsOf } from './limits.ts';
+import type { Permitted } from './permit.ts';
+
+export interface LimitRules {
+  readonly books: Books;
+  readonly calendar: Calendar;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * The account's book; undefined for callers without a plan, of whom nothing is counted.
+ * @throws GatewayError `limits_unavailable` where the ledger cannot be read: what was used is not known to be nothing.
+ */
+export function openBook(principal: Principal, { books, now }: LimitRules): Book | Promise<Book> | undefined {
+  if (!principal.plan) return undefined;
+  const found = books.of(principal.accountId);
+  if (found instanceof Promise)
+    return found.catch((cause: unknown) => {
+      throw new GatewayError('limits_unavailable', { cause });
+    });
+  found.lastSeenAt = now();
+  return found;
+}
+
+/** @throws GatewayError `rate_limited`, `quota_exceeded` where no call at all would be let through now. */
+export function refuseSpent({ principal, operation }: Permitted, exchange: Exchange, rules: LimitRules): void {
+  const { book } = exchange;
+  if (!book || operation.body === 'none') return;
+  const now = rules.now();
+  const { slowed } = restrictionsOf(principal.suspensions, now);
+  const standings = standingsOf(principal, book, slowed, rules.calendar, now);
+  try {
+    refuseExhausted(standings, now);
+  } catch (error) {
+    addLimitLines(exchange.lines, principal, standings, operation.dialect, now);
+    throw error;
+  }
+}

@@ -1,0 +1,198 @@
+// The suspension ladder at work: adds up what keys and accounts do over rolling windows, and takes the step of a rule
+// when its figure is reached. A step is stored with its evidence and holds at once; it undoes itself by its end time. A
+// rule in shadow writes the same row and does nothing else. Accounts without a plan, the operator's own, are not looked
+// at: nobody should be able to lock the operator out by using the operator's key.
+import { auditEvent } from '../domain/audit.ts';
+import { newSuspensionId } from '../domain/id.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { Rule, RuleMeasure } from '../domain/rule.ts';
+import type { Suspension } from '../domain/suspension.ts';
+import type { UsageBucket } from '../domain/usage.ts';
+import type { Store } from '../store/ports.ts';
+import type { Book, RollingFigure, Tally } from './book.ts';
+import { RollingCount } from './rolling-count.ts';
+
+export interface LadderTools {
+  readonly store: Pick<Store, 'insertSuspension' | 'countSuspensions' | 'listKeys' | 'revokeKey'>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** A step was stored: whoever it hits is to feel it now. */
+  readonly onStep: (suspension: Suspension) => Promise<void>;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Ladder {
+  readonly #tools: LadderTools;
+  #rules: readonly Rule[] = [];
+  /** Rules over what happened, without those over the steps themselves. */
+  #watched: readonly Rule[] = [];
+
+  constructor(tools: LadderTools) {
+    this.#tools = tools;
+  }
+
+  setRules(rules: readonly Rule[]): void {
+    const known = new Map(this.#rules.map((rule) => [rule.name, rule]));
+    // A rule that has not changed stays the same object, by which its figures are known.
+    this.#rules = rules
+      .filter((rule) => rule.enabled)
+      .map((rule) => {
+        const before = known.get(rule.name);
+        return before && JSON.stringify(before) === JSON.stringify(rule) ? before : rule;
+      });
+    this.#watched = this.#rules.filter((rule) => rule.measure !== 'suspensions');
+  }
+
+  /** An exchange that was let through is over. */
+  noteUse(principal: Principal, book: Book, tokens: number): void {
+    for (const rule of this.#watched) {
+      if (rule.measure === 'tokens') this.#note(rule, principal, book, tokens);
+      else if (rule.measure === 'requests') this.#note(rule, principal, book, 1);
+    }
+  }
+
+  noteRefusal(principal: Principal, book: Book): void {
+    for (const rule of this.#watched) if (rule.measure === 'refusals') this.#note(rule, principal, book, 1);
+  }
+
+  /** Somebody used this key's id with a wrong secret, or the key after its end. */
+  noteFailure(principal: Principal, book: Book): void {
+    for (const rule of this.#watched)
+      if (rule.measure === 'failedAuthentications') this.#note(rule, principal, book, 1);
+  }
+
+  #note(rule: Rule, principal: Principal, book: Book, amount: number): void {
+    const { plan } = principal;
+    if (!plan || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
+    const now = this.#tools.now();
+    const tally = rule.per === 'account' ? book.account : book.key(principal.lineage);
+    let figure = tally.rolling.get(rule.name);
+    if (figure?.rule !== rule) {
+      figure = startFigure(rule, principal, book, tally, now);
+      tally.rolling.set(rule.name, figure);
+    }
+    figure.count.add(now, amount);
+    if (now < figure.takenUntil) return;
+    const total = figure.count.total(now);
+    if (total < rule.threshold) return;
+    figure.takenUntil = standsUntil(rule, now);
+    figure.count.clear();
+    void this.#take(rule, principal, total, now).catch((error: unknown) => {
+      // Not stored, so not taken: the figure stands where it stood, and the next call tries again.
+      figure.takenUntil = 0;
+      figure.count.add(now, total);
+      this.#tools.onError(error);
+    });
+  }
+
+  async #take(rule: Rule, principal: Principal, count: number, now: number): Promise<void> {
+    const { store } = this.#tools;
+    const keyId = rule.per === 'key' ? principal.keyId : null;
+    const suspension = stepOf(rule, principal, count, now);
+    const author = { actor: `rule:${rule.name}`, at: now };
+    const subject = keyId ?? principal.accountId;
+    const { id, step, shadow, reason, evidence } = suspension;
+    const event = auditEvent(author, `suspension.${step}`, subject, null, { id, shadow, reason, ...evidence });
+    await store.insertSuspension(suspension, event);
+    if (step === 'revoke' && !shadow) {
+      const keys = keyId === null ? (await store.listKeys(principal.accountId)).map((key) => key.id) : [keyId];
+      for (const key of keys) {
+        const revocation = auditEvent(author, 'key.revoke', key, { status: 'active' }, { status: 'revoked' });
+        await store.revokeKey(key, now, revocation);
+      }
+    }
+    await this.#tools.onStep(suspension);
+    if (!shadow && (step === 'suspend' || step === 'review')) await this.#countSteps(principal, now);
+  }
+
+  /** Whoever is suspended again and again. */
+  async #countSteps(principal: Principal, now: number): Promise<void> {
+    for (const rule of this.#rules) {
+      if (rule.measure !== 'suspensions') continue;
+      if (rule.plans !== null && !rule.plans.includes(principal.plan?.name as string)) continue;
+      const keyId = rule.per === 'key' ? principal.keyId : null;
+      const since = now - rule.windowSeconds * 1000;
+      const count = await this.#tools.store.countSuspensions(principal.accountId, keyId, since);
+      // The one that reaches the figure takes the step; those after it find it taken.
+      if (count === rule.threshold) await this.#take(rule, principal, count, now);
+    }
+  }
+}
+
+/** Fills a new figure from what the ledger says; what an earlier step was taken on does not count again. */
+function startFigure(rule: Rule, principal: Principal, book: Book, tally: Tally, now: number): RollingFigure {
+  const windowMs = rule.windowSeconds * 1000;
+  const isMine = ({ keyId }: { keyId: string | null }): boolean =>
+    rule.per === 'account' ? keyId === null : keyId === principal.keyId;
+  const last = book.steps.find((step) => step.rule === rule.name && isMine(step));
+  const count = new RollingCount(windowMs);
+  const known = tally.rolling.size === 0 || !tally.rolling.has(rule.name);
+  if (known) {
+    for (const bucket of book.history) {
+      if (bucket.at <= Math.max(now - windowMs, last?.createdAt ?? 0)) continue;
+      if (rule.per === 'key' && bucket.keyId !== principal.lineage) continue;
+      count.add(bucket.at, amountOf(rule.measure, bucket));
+    }
+  }
+  const standing =
+    last !== undefined && last.liftedAt === null ? (last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
+  return { rule, count, takenUntil: standing };
+}
+
+function amountOf(measure: RuleMeasure, bucket: UsageBucket): number {
+  switch (measure) {
+    case 'tokens':
+      return bucket.promptTokens + bucket.completionTokens;
+    case 'requests':
+      return bucket.requests;
+    case 'refusals':
+      return bucket.refusals;
+    default:
+      return 0;
+  }
+}
+
+/** A step without an end is not taken again within its window. */
+function standsUntil(rule: Rule, at: number): number {
+  return at + (rule.durationSeconds ?? rule.windowSeconds) * 1000;
+}
+
+const measured: Record<RuleMeasure, string> = {
+  tokens: 'tokens',
+  requests: 'calls',
+  refusals: 'refused calls',
+  failedAuthentications: 'failed authentications',
+  suspensions: 'suspensions',
+};
+
+function stepOf(rule: Rule, principal: Principal, count: number, now: number): Suspension {
+  const { measure, threshold, windowSeconds, step } = rule;
+  const figure = (value: number): string => value.toLocaleString('en-US');
+  const window = windowSeconds % 3600 === 0 ? `${windowSeconds / 3600} h` : `${Math.round(windowSeconds / 60)} min`;
+  return {
+    id: newSuspensionId(now),
+    accountId: principal.accountId,
+    keyId: rule.per === 'key' ? principal.keyId : null,
+    step,
+    rule: rule.name,
+    reason: `${figure(count)} ${measured[measure]} within ${window}; the rule ${rule.name} looks up at ${figure(threshold)}.`,
+    evidence: {
+      measure,
+      count,
+      threshold,
+      windowSeconds,
+      from: new Date(now - windowSeconds * 1000).toISOString(),
+      until: new Date(now).toISOString(),
+    },
+    shadow: rule.shadow,
+    createdAt: now,
+    endsAt: rule.durationSeconds === null ? null : now + rule.durationSeconds * 1000,
+    liftedAt: null,
+    liftedBy: null,
+    appeal: null,
+    appealedAt: null,
+    answer: null,
+    answeredAt: null,
+    answeredBy: null,
+  };
+}

@@ -1,0 +1,190 @@
+// May this account, with this key, spend this now? Looks at every windowed limit and at what runs, and takes from all of
+// them at once or from none: nothing here waits, so two calls can never both see the last one free (litellm#34732).
+// What is taken is a lease: tokens are reserved by an estimate and settled to the real figure when the exchange ends,
+// and a call that is refused later gives everything back. A call counts in the windows in which it began, which is how
+// the ledger counts it too.
+// Windows begin with the minute, and with the day and month of a time zone; docs/plans.md says what follows from that.
+import type { Calendar } from '../domain/calendar.ts';
+import { GatewayError } from '../domain/error.ts';
+import type { Limit } from '../domain/plan.ts';
+import type { Principal } from '../domain/principal.ts';
+import { slowFactor } from '../domain/suspension.ts';
+import type { Book, Tally, WindowCount } from './book.ts';
+
+/** What a call will spend, as far as can be known. */
+export interface Ask {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Does it occupy a model server for longer than a look at a list? */
+  readonly spends: boolean;
+}
+
+const unknownAnswerTokens = 512;
+const boundlessAnswerTokens = 8_192;
+
+/** Completion tokens to reserve: what was asked for, else the longest of the key's last answers, within the plan. */
+export function answerEstimate(asked: number | undefined, key: Tally, most: number | null): number {
+  const bound = most ?? Math.max(boundlessAnswerTokens, asked ?? 0);
+  return Math.min(asked ?? Math.max(key.longestAnswer ?? unknownAnswerTokens, 16), bound);
+}
+
+/** A limit as it stands for somebody now. */
+export interface Standing {
+  readonly limit: Limit;
+  readonly most: number;
+  readonly count: WindowCount;
+}
+
+/** Every limit with its count, the windows rolled on to now. */
+export function standingsOf(
+  principal: Principal,
+  book: Book,
+  slowed: boolean,
+  calendar: Calendar,
+  now: number,
+): Standing[] {
+  const key = book.key(principal.lineage);
+  book.account.roll(calendar, now);
+  key.roll(calendar, now);
+  return principal.limits.map((limit) => ({
+    limit,
+    most: slowed && limit.window === 'minute' ? Math.floor(limit.most * slowFactor) : limit.most,
+    count: (limit.on === 'account' ? book.account : key)[limit.window],
+  }));
+}
+
+/**
+ * Takes what the call asks for. @throws GatewayError `rate_limited`, `quota_exceeded`, `too_many_concurrent`; then
+ * nothing was taken.
+ */
+export function reserve(
+  principal: Principal,
+  book: Book,
+  standings: readonly Standing[],
+  ask: Ask,
+  now: number,
+): Lease {
+  const key = book.key(principal.lineage);
+  refuseBeyond(standings, ask, now);
+  if (ask.spends) {
+    refuseCrowd(book.account, principal.plan?.concurrentRequests ?? null, 'this account');
+    refuseCrowd(key, principal.narrowing.concurrentRequests ?? null, 'this key');
+  }
+  return new Lease(book.account, key, ask);
+}
+
+/** Could a call of no cost be let through? Asked before its body is read; takes nothing. @throws as `reserve`. */
+export function refuseExhausted(standings: readonly Standing[], now: number): void {
+  refuseBeyond(standings, { promptTokens: 0, completionTokens: 0 }, now);
+}
+
+function refuseBeyond(
+  standings: readonly Standing[],
+  ask: Pick<Ask, 'promptTokens' | 'completionTokens'>,
+  now: number,
+): void {
+  for (const standing of standings) {
+    const { limit, most, count } = standing;
+    const need = needOf(limit, ask);
+    if (need === 0) continue;
+    const used = count.used(limit.measure);
+    // A call that is larger than the whole limit is let through once nothing else is in the window; else it never could.
+    if (used >= most || used + Math.min(need, most) > most) throw beyond(standing, used, need, now);
+  }
+}
+
+function needOf(
+  { measure }: Limit,
+  { promptTokens, completionTokens }: Pick<Ask, 'promptTokens' | 'completionTokens'>,
+): number {
+  if (measure === 'requests') return 1;
+  if (measure === 'tokens') return promptTokens + completionTokens;
+  return measure === 'promptTokens' ? promptTokens : completionTokens;
+}
+
+const units = {
+  requests: 'calls',
+  tokens: 'tokens',
+  promptTokens: 'prompt tokens',
+  completionTokens: 'completion tokens',
+} as const;
+
+function beyond({ limit, most, count }: Standing, used: number, need: number, now: number): GatewayError {
+  const { on, measure, window } = limit;
+  const waitSeconds = Math.max(1, Math.ceil((count.endsAt - now) / 1000));
+  const whom = on === 'account' ? 'This account' : 'This API key';
+  const needs = measure === 'requests' ? '' : ` and this call needs about ${figure(need)}`;
+  return new GatewayError(window === 'minute' ? 'rate_limited' : 'quota_exceeded', {
+    message:
+      `${whom} may use ${figure(most)} ${units[measure]} a ${window}; ${figure(used)} are used${needs}. ` +
+      `The next ${window} begins in ${durationWords(waitSeconds)}.`,
+    // Everybody's window ends at once; spread a little, not everybody comes back at once.
+    retryAfterSeconds: waitSeconds + Math.floor(Math.random() * Math.min(30, 1 + waitSeconds / 10)),
+  });
+}
+
+function refuseCrowd(tally: Tally, most: number | null, whose: string): void {
+  if (most === null || tally.running < most) return;
+  throw new GatewayError('too_many_concurrent', {
+    message: `${figure(tally.running)} calls of ${whose} are running or waiting, and ${figure(most)} may at once.`,
+  });
+}
+
+const figure = (value: number): string => value.toLocaleString('en-US');
+
+function durationWords(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
+}
+
+/** What one exchange holds: its request, its reservation, its place among those that run. */
+export class Lease {
+  readonly #account: Tally;
+  readonly #key: Tally;
+  readonly #ask: Ask;
+  readonly #starts: readonly [number, number, number];
+  #open = true;
+
+  constructor(account: Tally, key: Tally, ask: Ask) {
+    this.#account = account;
+    this.#key = key;
+    this.#ask = ask;
+    this.#starts = [account.minute.startsAt, account.day.startsAt, account.month.startsAt];
+    this.#add(1, ask.promptTokens, ask.completionTokens);
+    this.#run(1);
+  }
+
+  /** The exchange is over and cost this. Once; afterwards nothing is held. */
+  settle(promptTokens: number, completionTokens: number): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#run(-1);
+    this.#add(0, promptTokens - this.#ask.promptTokens, completionTokens - this.#ask.completionTokens);
+    if (completionTokens > 0) this.#key.noteAnswer(completionTokens);
+  }
+
+  /** The call did not leave: it costs nothing, not even a request. */
+  cancel(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#run(-1);
+    this.#add(-1, -this.#ask.promptTokens, -this.#ask.completionTokens);
+  }
+
+  #run(step: 1 | -1): void {
+    if (!this.#ask.spends) return;
+    this.#account.running += step;
+    this.#key.running += step;
+  }
+
+  /** Into the windows in which it began; one that has passed since takes nothing any more. */
+  #add(requests: number, promptTokens: number, completionTokens: number): void {
+    const [minute, day, month] = this.#starts;
+    for (const tally of [this.#account, this.#key]) {
+      if (tally.minute.startsAt === minute) tally.minute.add(requests, promptTokens, completionTokens);
+      if (tally.day.startsAt === day) tally.day.add(requests, promptTokens, completionTokens);
+      if (tally.month.startsAt === month) tally.month.add(requests, promptTokens, completionTokens);
+    }
+  }
+}

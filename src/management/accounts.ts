@@ -1,0 +1,59 @@
+// What can be done with accounts: make, list, show, give a plan.
+import { type Account, operatorName, planOfNewAccount } from '../domain/account.ts';
+import { type Author, auditEvent } from '../domain/audit.ts';
+import { inForce, type Suspension } from '../domain/suspension.ts';
+import type { Store } from '../store/ports.ts';
+import { Fault } from './fault.ts';
+import { requirePlan } from './plans.ts';
+
+/** @throws Fault for a name that is taken, or a plan that is not there. */
+export async function createAccount(
+  store: Store,
+  name: string,
+  plan: string | undefined,
+  author: Author,
+): Promise<Account> {
+  const trimmed = name.trim();
+  if (trimmed === '' || trimmed.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
+  if (await store.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`);
+  const given = plan ?? planOfNewAccount(trimmed);
+  if (given !== null) await requirePlan(store, given);
+  const event = auditEvent(author, 'account.create', trimmed, null, { name: trimmed, plan: given });
+  return store.ensureAccount(trimmed, given, event);
+}
+
+/** By id or name. @throws Fault. */
+export async function requireAccount(store: Store, idOrName: string): Promise<Account> {
+  const account = await store.findAccount(idOrName);
+  if (!account) throw new Fault(`There is no account "${idOrName}".`);
+  return account;
+}
+
+/** @throws Fault for the operator's own account, which never has a plan, and for a plan that is not there. */
+export async function setPlan(store: Store, idOrName: string, plan: string, author: Author): Promise<Account> {
+  const account = await requireAccount(store, idOrName);
+  if (account.name === operatorName)
+    throw new Fault("The operator's own account has no plan. Make an account for whoever is to have limits.");
+  await requirePlan(store, plan);
+  await store.setAccountPlan(
+    account.id,
+    plan,
+    auditEvent(author, 'account.plan', account.id, { plan: account.plan }, { plan }),
+  );
+  return { ...account, plan };
+}
+
+/** With how many keys it holds and which steps of the ladder are in force against it. */
+export async function showAccount(store: Store, account: Account, now: number): Promise<Record<string, unknown>> {
+  const keys = await store.listKeys(account.id);
+  const suspensions = await store.listSuspensions({ accountId: account.id, limit: 1000 });
+  const open = suspensions.filter((suspension: Suspension) => inForce(suspension, now));
+  return {
+    id: account.id,
+    name: account.name,
+    plan: account.plan,
+    createdAt: new Date(account.createdAt).toISOString(),
+    keys: keys.filter((key) => key.status === 'active' && (key.expiresAt === null || key.expiresAt > now)).length,
+    inForce: open.map(({ id, step }) => `${step} ${id}`),
+  };
+}

@@ -1,0 +1,183 @@
+// The ladder by hand: rules are listed and changed, a step is taken or lifted, an appeal is written and answered. The
+// rules themselves are applied by the data plane; a change here reaches it within a second.
+import { type Author, auditEvent } from '../domain/audit.ts';
+import type { AccountId, KeyId, SuspensionId } from '../domain/id.ts';
+import { newSuspensionId } from '../domain/id.ts';
+import { type Rule, readRule, type Step } from '../domain/rule.ts';
+import type { Suspension } from '../domain/suspension.ts';
+import type { Store } from '../store/ports.ts';
+import { requireAccount } from './accounts.ts';
+import { Fault, reading } from './fault.ts';
+import { iso, requireKey, revokeKey } from './keys.ts';
+
+export async function requireRule(store: Store, name: string): Promise<Rule> {
+  const rules = await store.listRules();
+  const found = rules.find((rule) => rule.name === name);
+  if (!found)
+    throw new Fault(`There is no rule "${name}"; the rules are ${rules.map((rule) => rule.name).join(', ')}.`);
+  return found;
+}
+
+type Pairs = Readonly<Record<string, unknown>>;
+
+/** @throws Fault. */
+export async function createRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
+  if ((await store.listRules()).some((rule) => rule.name === name))
+    throw new Fault(`There is a rule "${name}" already.`);
+  const rule = reading(() => readRule({ name, ...pairs }));
+  await checkPlans(store, rule);
+  await store.putRule(rule, auditEvent(author, 'rule.create', name, null, { ...rule }));
+  return rule;
+}
+
+/** @throws Fault. */
+export async function changeRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
+  const before = await requireRule(store, name);
+  const after = reading(() => readRule({ ...pairs, name }, before));
+  await checkPlans(store, after);
+  await store.putRule(after, auditEvent(author, 'rule.set', name, { ...before }, { ...after }));
+  return after;
+}
+
+/** @throws Fault. */
+export async function deleteRule(store: Store, name: string, author: Author): Promise<void> {
+  const rule = await requireRule(store, name);
+  await store.deleteRule(name, auditEvent(author, 'rule.delete', name, { ...rule }, null));
+}
+
+export interface NewSuspension {
+  /** Id or name of an account, or id of a key. */
+  readonly whom: string;
+  readonly step: Exclude<Step, 'revoke'>;
+  readonly reason: string;
+  /** Unix milliseconds; null lasts until it is lifted. */
+  readonly endsAt: number | null;
+}
+
+/** A step by hand. @throws Fault. */
+export async function suspend(store: Store, asked: NewSuspension, author: Author): Promise<Suspension> {
+  const { whom, step, endsAt } = asked;
+  const reason = requireText('reason', asked.reason);
+  if (endsAt !== null && endsAt <= author.at) throw new Fault('That would be over already.');
+  if (step === 'review' && endsAt !== null)
+    throw new Fault('A review lasts until it is lifted; use suspend for a time.');
+  const key = whom.startsWith('key_') ? await requireKey(store, whom) : undefined;
+  const account = await requireAccount(store, key?.accountId ?? whom);
+  if (account.plan === null && !key)
+    throw new Fault("The operator's own account cannot be suspended; revoke the key that should stop.");
+  const suspension: Suspension = {
+    ...untouched,
+    id: newSuspensionId(author.at),
+    accountId: account.id,
+    keyId: key?.id ?? null,
+    step,
+    rule: null,
+    reason,
+    evidence: null,
+    shadow: false,
+    createdAt: author.at,
+    endsAt,
+  };
+  await store.insertSuspension(
+    suspension,
+    auditEvent(author, `suspension.${step}`, key?.id ?? account.id, null, showSuspension(suspension)),
+  );
+  return suspension;
+}
+
+/** Nobody has lifted it, appealed or answered. */
+export const untouched = {
+  liftedAt: null,
+  liftedBy: null,
+  appeal: null,
+  appealedAt: null,
+  answer: null,
+  answeredAt: null,
+  answeredBy: null,
+} as const;
+
+/** @throws Fault where it is lifted already. */
+export async function lift(store: Store, id: string, author: Author): Promise<Suspension> {
+  const before = await requireSuspension(store, id);
+  if (before.liftedAt !== null) throw new Fault(`${id} has been lifted already.`);
+  const after = { ...before, liftedAt: author.at, liftedBy: author.actor };
+  await write(store, 'suspension.lift', before, after, author);
+  return after;
+}
+
+/** What the suspended person has to say; once. @throws Fault. */
+export async function appeal(store: Store, id: string, text: string, author: Author): Promise<Suspension> {
+  const before = await requireSuspension(store, id);
+  if (before.appeal !== null) throw new Fault(`There is an appeal against ${id} already.`);
+  if (before.shadow) throw new Fault(`${id} was taken in shadow and does nothing.`);
+  const after = { ...before, appeal: requireText('appeal', text), appealedAt: author.at };
+  await write(store, 'suspension.appeal', before, after, author);
+  return after;
+}
+
+/** Answers an appeal, and lifts the suspension where it was right. @throws Fault. */
+export async function answer(
+  store: Store,
+  id: string,
+  text: string,
+  lifts: boolean,
+  author: Author,
+): Promise<Suspension> {
+  const before = await requireSuspension(store, id);
+  if (before.appeal === null) throw new Fault(`Nobody has appealed against ${id}.`);
+  if (before.answer !== null) throw new Fault(`The appeal against ${id} has been answered already.`);
+  const lifting = lifts && before.liftedAt === null ? { liftedAt: author.at, liftedBy: author.actor } : {};
+  const answered = { answer: requireText('answer', text), answeredAt: author.at, answeredBy: author.actor };
+  const after = { ...before, ...answered, ...lifting };
+  await write(store, 'suspension.answer', before, after, author);
+  return after;
+}
+
+/** Revokes what a step of the ladder hits: the key, or every working key of the account. */
+export async function revokeAll(
+  store: Store,
+  accountId: AccountId,
+  keyId: KeyId | null,
+  author: Author,
+): Promise<void> {
+  const keys = keyId === null ? (await store.listKeys(accountId)).map((key) => key.id) : [keyId];
+  for (const id of keys) await revokeKey(store, id, author);
+}
+
+export async function requireSuspension(store: Store, id: string): Promise<Suspension> {
+  const found = await store.findSuspension(id as SuspensionId);
+  if (!found) throw new Fault(`There is no suspension ${id}.`);
+  return found;
+}
+
+export function showSuspension(suspension: Suspension): Record<string, unknown> {
+  const { accountId, keyId, createdAt, endsAt, liftedAt, appealedAt, answeredAt, ...rest } = suspension;
+  return {
+    ...rest,
+    account: accountId,
+    key: keyId,
+    createdAt: iso(createdAt),
+    endsAt: iso(endsAt),
+    liftedAt: iso(liftedAt),
+    appealedAt: iso(appealedAt),
+    answeredAt: iso(answeredAt),
+  };
+}
+
+function write(store: Store, action: string, before: Suspension, after: Suspension, author: Author): Promise<void> {
+  return store.updateSuspension(
+    after,
+    auditEvent(author, action, after.id, showSuspension(before), showSuspension(after)),
+  );
+}
+
+async function checkPlans(store: Store, { plans }: Rule): Promise<void> {
+  const known = new Set((await store.listPlans()).map((plan) => plan.name));
+  for (const name of plans ?? []) if (!known.has(name)) throw new Fault(`There is no plan "${name}".`);
+}
+
+function requireText(what: string, text: string): string {
+  const trimmed = text.trim();
+  if (trimmed === '' || trimmed.length > 2_000) throw new Fault(`The ${what} needs 1 to 2,000 characters.`);
+  return trimmed;
+}

@@ -1,0 +1,32 @@
+// What the queries of every subject stand on: what differs between databases, and the audit event that goes with a change.
+import type { Transaction } from 'kysely';
+import type { AuditEvent } from '../domain/audit.ts';
+import type { KeyId } from '../domain/id.ts';
+import type { Tables } from './schema.ts';
+
+/** What differs between databases. */
+export interface Adapter {
+  readonly version: () => Promise<number>;
+  /** A quicker way than the query builder to add rows that are not there yet, roll-ups included, all or none; optional. */
+  readonly appendUsage?: (rows: readonly Tables['usage'][]) => void;
+  /** A quicker way to one key with its account and plan; optional. */
+  readonly findCaller?: (id: KeyId) => CallerRow | undefined;
+}
+
+/** A key's row with what its account and plan add. */
+export type CallerRow = Tables['keys'] & {
+  readonly account_name: string;
+  readonly account_created_at: number;
+  readonly plan_name: string | null;
+  readonly plan_version: number | null;
+  readonly plan_terms: string | null;
+};
+
+export async function writeAudit(transaction: Transaction<Tables>, event: AuditEvent): Promise<void> {
+  const { id, at, actor, action, subject, from, to } = event;
+  const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+  await transaction
+    .insertInto('audit_events')
+    .values({ id, at, actor, action, subject, from_value: text(from), to_value: text(to) })
+    .execute();
+}

@@ -1,0 +1,156 @@
+// API keys, and a key with everything that decides what its calls may do.
+import type { Kysely, Selectable } from 'kysely';
+import { sql } from 'kysely';
+import type { StoredKey } from '../domain/api-key.ts';
+import type { Plan } from '../domain/plan.ts';
+import { planOfRow } from './accounts.ts';
+import { type Adapter, type CallerRow, writeAudit } from './adapter.ts';
+import { openSuspensions } from './ladder.ts';
+import type { Caller, KeyStore } from './ports.ts';
+import type { Tables } from './schema.ts';
+
+export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
+  const callers = () =>
+    db
+      .selectFrom('keys')
+      .innerJoin('accounts', 'accounts.id', 'keys.account_id')
+      .leftJoin('plans', 'plans.name', 'accounts.plan')
+      .selectAll('keys')
+      .select([
+        'accounts.name as account_name',
+        'accounts.created_at as account_created_at',
+        'accounts.plan as plan_name',
+        'plans.version as plan_version',
+        'plans.terms as plan_terms',
+      ]);
+  const callerOf = async (row: CallerRow | undefined, now: number): Promise<Caller | undefined> => {
+    if (!row) return undefined;
+    const plan = planOfCaller(row);
+    return {
+      key: keyOfRow(row),
+      account: {
+        id: row.account_id,
+        name: row.account_name,
+        plan: row.plan_name,
+        createdAt: Number(row.account_created_at),
+      },
+      plan,
+      suspensions: await openSuspensions(db, row.account_id, now),
+    };
+  };
+  return {
+    insertKey: (key, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction.insertInto('keys').values(rowOfKey(key)).execute();
+        await writeAudit(transaction, event);
+      }),
+    findKey: async (id) => {
+      const row = await db.selectFrom('keys').selectAll().where('id', '=', id).executeTakeFirst();
+      return row && keyOfRow(row);
+    },
+    findKeyByDigest: async (digest) => {
+      const row = await db
+        .selectFrom('keys')
+        .selectAll()
+        .where('digest', '=', digest)
+        .where('kind', '=', 'signature')
+        .executeTakeFirst();
+      return row && keyOfRow(row);
+    },
+    findCaller: async (id, now) =>
+      callerOf(
+        adapter.findCaller ? adapter.findCaller(id) : await callers().where('keys.id', '=', id).executeTakeFirst(),
+        now,
+      ),
+    findCallerByDigest: async (digest, now) =>
+      callerOf(
+        await callers().where('keys.digest', '=', digest).where('keys.kind', '=', 'signature').executeTakeFirst(),
+        now,
+      ),
+    listKeys: async (accountId) => {
+      const all = db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id');
+      const rows = await (accountId === undefined ? all : all.where('account_id', '=', accountId)).execute();
+      return rows.map(keyOfRow);
+    },
+    touchKeys: (usedAt) =>
+      db.transaction().execute(async (transaction) => {
+        for (const [id, at] of usedAt) {
+          await transaction.updateTable('keys').set({ last_used_at: at }).where('id', '=', id).execute();
+        }
+      }),
+    revokeKey: (id, at, event) =>
+      db.transaction().execute(async (transaction) => {
+        const result = await transaction
+          .updateTable('keys')
+          .set({ status: 'revoked', revoked_at: at })
+          .where('id', '=', id)
+          .where('revoked_at', 'is', null)
+          .executeTakeFirst();
+        if (Number(result.numUpdatedRows) > 0) {
+          await writeAudit(transaction, event);
+          return true;
+        }
+        return (
+          (await transaction.selectFrom('keys').select(sql`1`.as('one')).where('id', '=', id).executeTakeFirst()) !==
+          undefined
+        );
+      }),
+    rotateKey: (oldId, successor, oldEndsAt, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction.insertInto('keys').values(rowOfKey(successor)).execute();
+        await transaction.updateTable('keys').set({ expires_at: oldEndsAt }).where('id', '=', oldId).execute();
+        await writeAudit(transaction, event);
+      }),
+  };
+}
+
+/** @throws where the account names a plan that is not there: limits we cannot find are not "no limits". */
+function planOfCaller({ plan_name, plan_version, plan_terms }: CallerRow): Plan | undefined {
+  if (plan_name === null) return undefined;
+  if (plan_version === null || plan_terms === null) throw new Error(`the plan ${plan_name} is not in the store`);
+  return planOfRow({ name: plan_name, version: plan_version, terms: plan_terms });
+}
+
+function rowOfKey(key: StoredKey): Tables['keys'] {
+  return {
+    id: key.id,
+    account_id: key.accountId,
+    name: key.name,
+    kind: key.kind,
+    digest: key.digest,
+    status: key.status,
+    scopes: JSON.stringify(key.scopes),
+    models: JSON.stringify(key.models),
+    cidr: JSON.stringify(key.cidr),
+    allow_path: key.allowPath ? 1 : 0,
+    created_at: key.createdAt,
+    expires_at: key.expiresAt,
+    revoked_at: key.revokedAt,
+    last_used_at: key.lastUsedAt,
+    rotated_from: key.rotatedFrom,
+    lineage: key.lineage,
+    narrowing: JSON.stringify(key.narrowing),
+  };
+}
+
+function keyOfRow(row: Selectable<Tables['keys']>): StoredKey {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    name: row.name,
+    kind: row.kind,
+    digest: row.digest,
+    status: row.status,
+    scopes: JSON.parse(row.scopes) as StoredKey['scopes'],
+    models: JSON.parse(row.models) as string[],
+    cidr: JSON.parse(row.cidr) as string[],
+    allowPath: Number(row.allow_path) === 1,
+    createdAt: Number(row.created_at),
+    expiresAt: row.expires_at === null ? null : Number(row.expires_at),
+    revokedAt: row.revoked_at === null ? null : Number(row.revoked_at),
+    lastUsedAt: row.last_used_at === null ? null : Number(row.last_used_at),
+    rotatedFrom: row.rotated_from,
+    lineage: row.lineage,
+    narrowing: JSON.parse(row.narrowing) as StoredKey['narrowing'],
+  };
+}

@@ -1,0 +1,142 @@
+// Rules, the steps they took, and the audit log.
+import type { Kysely, Selectable } from 'kysely';
+import type { AuditEvent } from '../domain/audit.ts';
+import type { AccountId } from '../domain/id.ts';
+import type { Rule } from '../domain/rule.ts';
+import type { Suspension } from '../domain/suspension.ts';
+import { writeAudit } from './adapter.ts';
+import type { LadderStore } from './ports.ts';
+import type { Tables } from './schema.ts';
+
+export function ladderQueries(db: Kysely<Tables>): LadderStore {
+  return {
+    listRules: async () => {
+      const rows = await db.selectFrom('rules').selectAll().orderBy('name').execute();
+      return rows.map(({ definition }) => JSON.parse(definition) as Rule);
+    },
+    putRule: (rule, event) =>
+      db.transaction().execute(async (transaction) => {
+        const definition = JSON.stringify(rule);
+        await transaction
+          .insertInto('rules')
+          .values({ name: rule.name, definition })
+          .onConflict((conflict) => conflict.column('name').doUpdateSet({ definition }))
+          .execute();
+        await writeAudit(transaction, event);
+      }),
+    deleteRule: (name, event) =>
+      db.transaction().execute(async (transaction) => {
+        const result = await transaction.deleteFrom('rules').where('name', '=', name).executeTakeFirst();
+        if (Number(result.numDeletedRows) === 0) return false;
+        await writeAudit(transaction, event);
+        return true;
+      }),
+    insertSuspension: (suspension, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction.insertInto('suspensions').values(rowOf(suspension)).execute();
+        await writeAudit(transaction, event);
+      }),
+    findSuspension: async (id) => {
+      const row = await db.selectFrom('suspensions').selectAll().where('id', '=', id).executeTakeFirst();
+      return row && suspensionOf(row);
+    },
+    listSuspensions: async ({ accountId, limit }) => {
+      const all = db.selectFrom('suspensions').selectAll().orderBy('id', 'desc').limit(limit);
+      const rows = await (accountId === undefined ? all : all.where('account_id', '=', accountId)).execute();
+      return rows.map(suspensionOf);
+    },
+    updateSuspension: (suspension, event) =>
+      db.transaction().execute(async (transaction) => {
+        const { lifted_at, lifted_by, appeal, appealed_at, answer, answered_at, answered_by } = rowOf(suspension);
+        await transaction
+          .updateTable('suspensions')
+          .set({ lifted_at, lifted_by, appeal, appealed_at, answer, answered_at, answered_by })
+          .where('id', '=', suspension.id)
+          .execute();
+        await writeAudit(transaction, event);
+      }),
+    countSuspensions: async (accountId, keyId, since) => {
+      const all = db
+        .selectFrom('suspensions')
+        .select(({ fn }) => fn.countAll().as('count'))
+        .where('account_id', '=', accountId)
+        .where('shadow', '=', 0)
+        .where('step', 'in', ['suspend', 'review'])
+        .where('created_at', '>=', since);
+      const found = await (keyId === null ? all : all.where('key_id', '=', keyId)).executeTakeFirstOrThrow();
+      return Number(found.count);
+    },
+    listAudit: async ({ subject, limit }) => {
+      const all = db.selectFrom('audit_events').selectAll().orderBy('id', 'desc').limit(limit);
+      const rows = await (subject === undefined ? all : all.where('subject', '=', subject)).execute();
+      return rows.map(auditOf);
+    },
+  };
+}
+
+/** What may still be in force: neither lifted nor over. */
+export async function openSuspensions(db: Kysely<Tables>, accountId: AccountId, now: number): Promise<Suspension[]> {
+  const rows = await db
+    .selectFrom('suspensions')
+    .selectAll()
+    .where('account_id', '=', accountId)
+    .where('lifted_at', 'is', null)
+    .where((where) => where.or([where('ends_at', 'is', null), where('ends_at', '>', now)]))
+    .orderBy('id')
+    .execute();
+  return rows.map(suspensionOf);
+}
+
+function rowOf(suspension: Suspension): Tables['suspensions'] {
+  return {
+    id: suspension.id,
+    account_id: suspension.accountId,
+    key_id: suspension.keyId,
+    step: suspension.step,
+    rule: suspension.rule,
+    reason: suspension.reason,
+    evidence: suspension.evidence === null ? null : JSON.stringify(suspension.evidence),
+    shadow: suspension.shadow ? 1 : 0,
+    created_at: suspension.createdAt,
+    ends_at: suspension.endsAt,
+    lifted_at: suspension.liftedAt,
+    lifted_by: suspension.liftedBy,
+    appeal: suspension.appeal,
+    appealed_at: suspension.appealedAt,
+    answer: suspension.answer,
+    answered_at: suspension.answeredAt,
+    answered_by: suspension.answeredBy,
+  };
+}
+
+function suspensionOf(row: Selectable<Tables['suspensions']>): Suspension {
+  const time = (value: number | null): number | null => (value === null ? null : Number(value));
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    keyId: row.key_id,
+    step: row.step,
+    rule: row.rule,
+    reason: row.reason,
+    evidence: parsed(row.evidence),
+    shadow: Number(row.shadow) === 1,
+    createdAt: Number(row.created_at),
+    endsAt: time(row.ends_at),
+    liftedAt: time(row.lifted_at),
+    liftedBy: row.lifted_by,
+    appeal: row.appeal,
+    appealedAt: time(row.appealed_at),
+    answer: row.answer,
+    answeredAt: time(row.answered_at),
+    answeredBy: row.answered_by,
+  };
+}
+
+function auditOf(row: Selectable<Tables['audit_events']>): AuditEvent {
+  const { id, actor, action, subject, from_value, to_value } = row;
+  return { id, at: Number(row.at), actor, action, subject, from: parsed(from_value), to: parsed(to_value) };
+}
+
+function parsed(text: string | null): Record<string, unknown> | null {
+  return text === null ? null : (JSON.parse(text) as Record<string, unknown>);
+}

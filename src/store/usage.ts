@@ -1,0 +1,303 @@
+// The ledger's raw rows, one an exchange, and the hourly roll-ups that are written with them.
+import type { Kysely, Selectable } from 'kysely';
+import { sql } from 'kysely';
+import { firstRequestId } from '../domain/id.ts';
+import type { UsageBucket, UsageRecord } from '../domain/usage.ts';
+import type { Adapter } from './adapter.ts';
+import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
+import type { Tables } from './schema.ts';
+
+// SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 20 columns × 500 rows fit both.
+const rowsPerInsert = 500;
+const minuteMs = 60_000;
+const hourMs = 3_600_000;
+
+export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
+  return {
+    appendUsage: async (records) => {
+      if (records.length === 0) return;
+      const rows = records.map(rowOfUsage);
+      const { appendUsage } = adapter;
+      // Through the builder's own connection, so that it can never fall into somebody else's open transaction.
+      if (appendUsage) await db.connection().execute(() => Promise.resolve(appendUsage(rows)));
+      else await appendSlowly(db, rows);
+    },
+    knownUsage: async (ids) => {
+      const known = new Set<string>();
+      for (let from = 0; from < ids.length; from += rowsPerInsert) {
+        const part = ids.slice(from, from + rowsPerInsert) as UsageRecord['id'][];
+        for (const row of await db.selectFrom('usage').select('id').where('id', 'in', part).execute())
+          known.add(row.id);
+      }
+      return known;
+    },
+    listUsage: async (limit) => {
+      const rows = await db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(limit).execute();
+      return rows.map(usageOfRow);
+    },
+    usageByMinute: async (since) => {
+      const minute = sql<number>`at / ${sql.lit(minuteMs)}`;
+      const rows = await db
+        .selectFrom('usage')
+        .select(({ fn }) => [
+          minute.as('minute'),
+          'account_id',
+          'key_id',
+          sql<number>`sum(case when ${neverLeft} then 0 else 1 end)`.as('requests'),
+          sql<number>`sum(case when ${neverLeft} then 1 else 0 end)`.as('refusals'),
+          fn.sum('prompt_tokens').as('prompt'),
+          fn.sum('completion_tokens').as('completion'),
+        ])
+        // Ids begin with their time, so this reads the end of the table and not the whole.
+        .where('id', '>=', firstRequestId(since))
+        .where('at', '>=', since)
+        .groupBy([minute, 'account_id', 'key_id'])
+        .execute();
+      return rows.map((row) => ({
+        at: Number(row.minute) * minuteMs,
+        accountId: row.account_id,
+        keyId: row.key_id,
+        requests: Number(row.requests),
+        refusals: Number(row.refusals),
+        promptTokens: Number(row.prompt),
+        completionTokens: Number(row.completion),
+      }));
+    },
+    usageByHour: async (accountId, fromHour, beforeHour) => {
+      const rows = await db
+        .selectFrom('usage_hourly')
+        .select(({ fn }) => [
+          'hour',
+          'key_id',
+          fn.sum('requests').as('requests'),
+          fn.sum('refused').as('refused'),
+          fn.sum('prompt_tokens').as('prompt'),
+          fn.sum('completion_tokens').as('completion'),
+        ])
+        .where('account_id', '=', accountId)
+        .where('hour', '>=', fromHour)
+        .where('hour', '<', beforeHour)
+        .groupBy(['hour', 'key_id'])
+        .execute();
+      return rows.map(
+        (row): UsageBucket => ({
+          at: Number(row.hour) * hourMs,
+          accountId,
+          keyId: row.key_id,
+          requests: Number(row.requests) - Number(row.refused),
+          refusals: Number(row.refused),
+          promptTokens: Number(row.prompt),
+          completionTokens: Number(row.completion),
+        }),
+      );
+    },
+    reportUsage: (by, fromHour, beforeHour) => report(db, by, fromHour, beforeHour),
+    pruneUsage: async (before, limit) => {
+      const old = db
+        .selectFrom('usage')
+        .select('id')
+        .where('id', '<', firstRequestId(before))
+        .orderBy('id')
+        .limit(limit);
+      const result = await db.deleteFrom('usage').where('id', 'in', old).executeTakeFirst();
+      return Number(result.numDeletedRows);
+    },
+  };
+}
+
+/** Refused, or given up by its caller before it left for a model server: no limit counts it. */
+const neverLeft = sql`(outcome = 'refused' or (outcome = 'client_closed' and upstream is null))`;
+
+const groupColumn = {
+  key: 'usage_hourly.key_id',
+  account: 'usage_hourly.account_id',
+  model: 'usage_hourly.model',
+  hour: 'usage_hourly.hour',
+} as const satisfies Record<ReportBy, string>;
+
+async function report(db: Kysely<Tables>, by: ReportBy, fromHour: number, beforeHour: number): Promise<ReportRow[]> {
+  const column = groupColumn[by];
+  const sums = await db
+    .selectFrom('usage_hourly')
+    .select((select) => [
+      select.ref(column).as('group'),
+      select.fn.sum('requests').as('requests'),
+      select.fn.sum('refused').as('refused'),
+      select.fn.sum('failed').as('failed'),
+      select.fn.sum('prompt_tokens').as('prompt'),
+      select.fn.sum('completion_tokens').as('completion'),
+      select.fn.sum('estimated').as('estimated'),
+    ])
+    .where('hour', '>=', fromHour)
+    .where('hour', '<', beforeHour)
+    .groupBy(column)
+    .execute();
+  const names = await namesOf(db, by);
+  const rows = sums.map((row) => ({
+    group: String(row.group),
+    name: names.get(String(row.group)) ?? null,
+    requests: Number(row.requests),
+    refused: Number(row.refused),
+    failed: Number(row.failed),
+    promptTokens: Number(row.prompt),
+    completionTokens: Number(row.completion),
+    estimated: Number(row.estimated),
+  }));
+  const weight = (row: ReportRow): number => row.promptTokens + row.completionTokens;
+  return rows.toSorted((a, b) =>
+    by === 'hour' ? Number(a.group) - Number(b.group) : weight(b) - weight(a) || (a.group < b.group ? -1 : 1),
+  );
+}
+
+async function namesOf(db: Kysely<Tables>, by: ReportBy): Promise<ReadonlyMap<string, string>> {
+  if (by === 'model' || by === 'hour') return new Map();
+  const used = db
+    .selectFrom('usage_hourly')
+    .select(by === 'key' ? 'key_id as id' : 'account_id as id')
+    .distinct();
+  const rows =
+    by === 'key'
+      ? await db
+          .selectFrom('keys')
+          .select(['id', 'name'])
+          .where('id', 'in', used as never)
+          .execute()
+      : await db
+          .selectFrom('accounts')
+          .select(['id', 'name'])
+          .where('id', 'in', used as never)
+          .execute();
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
+/** For adapters without a quicker way. */
+async function appendSlowly(db: Kysely<Tables>, rows: readonly Tables['usage'][]): Promise<void> {
+  await db.transaction().execute(async (transaction) => {
+    const added: Tables['usage'][] = [];
+    for (let from = 0; from < rows.length; from += rowsPerInsert) {
+      const part = rows.slice(from, from + rowsPerInsert);
+      const ids = await transaction
+        .insertInto('usage')
+        .values(part)
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .returning('id')
+        .execute();
+      const fresh = new Set(ids.map(({ id }) => id));
+      added.push(...part.filter((row) => fresh.delete(row.id)));
+    }
+    for (const sum of rollUp(added)) {
+      await transaction
+        .insertInto('usage_hourly')
+        .values(sum)
+        .onConflict((conflict) =>
+          conflict.columns(['account_id', 'hour', 'key_id', 'model']).doUpdateSet((set) => ({
+            requests: sql`${set.ref('usage_hourly.requests')} + ${sum.requests}`,
+            refused: sql`${set.ref('usage_hourly.refused')} + ${sum.refused}`,
+            failed: sql`${set.ref('usage_hourly.failed')} + ${sum.failed}`,
+            prompt_tokens: sql`${set.ref('usage_hourly.prompt_tokens')} + ${sum.prompt_tokens}`,
+            completion_tokens: sql`${set.ref('usage_hourly.completion_tokens')} + ${sum.completion_tokens}`,
+            estimated: sql`${set.ref('usage_hourly.estimated')} + ${sum.estimated}`,
+          })),
+        )
+        .execute();
+    }
+  });
+}
+
+/** The roll-ups that a set of rows adds, one for each account, hour, key and model. */
+export function rollUp(rows: readonly Tables['usage'][]): Tables['usage_hourly'][] {
+  const sums = new Map<string, Tables['usage_hourly']>();
+  for (const row of rows) {
+    const hour = Math.floor(row.at / hourMs);
+    const model = row.model ?? '';
+    const name = `${hour} ${row.key_id} ${model}`;
+    let sum = sums.get(name);
+    if (!sum) {
+      const { account_id, key_id } = row;
+      const zero = { requests: 0, refused: 0, failed: 0, prompt_tokens: 0, completion_tokens: 0, estimated: 0 };
+      sum = { account_id, hour, key_id, model, ...zero };
+      sums.set(name, sum);
+    }
+    sum.requests++;
+    if (row.outcome === 'refused' || (row.outcome === 'client_closed' && row.upstream === null)) sum.refused++;
+    else if (row.outcome !== 'completed' && row.outcome !== 'client_closed') sum.failed++;
+    sum.prompt_tokens += row.prompt_tokens;
+    sum.completion_tokens += row.completion_tokens;
+    if (row.source === 'estimated') sum.estimated++;
+  }
+  return [...sums.values()];
+}
+
+export const usageColumns = [
+  'id',
+  'at',
+  'key_id',
+  'account_id',
+  'operation',
+  'model',
+  'upstream',
+  'outcome',
+  'status',
+  'code',
+  'streamed',
+  'prompt_tokens',
+  'completion_tokens',
+  'source',
+  'bytes_in',
+  'bytes_out',
+  'first_byte_ms',
+  'duration_ms',
+  'address',
+  'queued_ms',
+] as const satisfies readonly (keyof Tables['usage'])[];
+
+function rowOfUsage(record: UsageRecord): Tables['usage'] {
+  return {
+    id: record.id,
+    at: record.at,
+    key_id: record.keyId,
+    account_id: record.accountId,
+    operation: record.operation,
+    model: record.model,
+    upstream: record.upstream,
+    outcome: record.outcome,
+    status: record.status,
+    code: record.code,
+    streamed: record.streamed ? 1 : 0,
+    prompt_tokens: record.promptTokens,
+    completion_tokens: record.completionTokens,
+    source: record.source,
+    bytes_in: record.bytesIn,
+    bytes_out: record.bytesOut,
+    first_byte_ms: record.firstByteMs,
+    duration_ms: record.durationMs,
+    address: record.address,
+    // A journal that an older version left has no such figure.
+    queued_ms: record.queuedMs ?? 0,
+  };
+}
+
+function usageOfRow(row: Selectable<Tables['usage']>): UsageRecord {
+  return {
+    id: row.id,
+    at: Number(row.at),
+    keyId: row.key_id,
+    accountId: row.account_id,
+    operation: row.operation,
+    model: row.model,
+    upstream: row.upstream,
+    outcome: row.outcome,
+    status: row.status,
+    code: row.code,
+    streamed: Number(row.streamed) === 1,
+    promptTokens: Number(row.prompt_tokens),
+    completionTokens: Number(row.completion_tokens),
+    source: row.source,
+    bytesIn: Number(row.bytes_in),
+    bytesOut: Number(row.bytes_out),
+    firstByteMs: row.first_byte_ms,
+    durationMs: Number(row.duration_ms),
+    queuedMs: Number(row.queued_ms),
+    address: row.address,
+  };
+}
