@@ -6,16 +6,26 @@ import { join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
 import { generateKey } from '../src/domain/api-key.ts';
+import { firstPlans, windowedNames } from '../src/domain/plan.ts';
 import type { Launched, Place } from './launch.ts';
 import { tokens } from './load.ts';
 import { freePort, start, subjectCore } from './processes.ts';
 
 const sourceDirectory = join(import.meta.dirname, '../src');
 
-/** The gate with a fresh store that holds one key. */
-export async function launchGate(name: string, place: Place): Promise<Launched> {
+/**
+ * The gate with a fresh store that holds one key: of an account with the plan that new accounts get, its limits so far
+ * away that the load does not meet them, or of the operator's own, of which nothing is counted.
+ */
+export async function launchGate(name: string, place: Place, planned: boolean): Promise<Launched> {
   const dataDir = join(place.directory, 'data');
-  const key = createKey(dataDir, place.directory);
+  if (planned) {
+    const far = windowedNames
+      .filter((name) => firstPlans[0]?.[name] !== null)
+      .map((name) => `${name}=1_000_000_000_000`);
+    command(dataDir, place.directory, ['plan', 'set', 'default', ...far, 'concurrentRequests=100000']);
+  }
+  const key = createKey(dataDir, place.directory, planned ? 'bench' : 'operator');
   return openGate(name, place, dataDir, [key.secret]);
 }
 
@@ -65,6 +75,8 @@ async function openGate(name: string, place: Place, dataDir: string, keys: reado
       UPSTREAM: `http://127.0.0.1:${place.upstreamPort}`,
       DATA_DIR: dataDir,
       LOG_LEVEL: 'warn',
+      // The others have no queue; this upstream works on everything at once.
+      SLOTS: '100000',
       NODE_COMPILE_CACHE: join(sourceDirectory, '../node_modules/.cache/sekisho'),
     },
     logFile: join(place.directory, 'gate.log'),
@@ -77,11 +89,17 @@ async function openGate(name: string, place: Place, dataDir: string, keys: reado
   return { port, process: gate, keys, checkBooks };
 }
 
-function createKey(dataDir: string, cwd: string): { id: string; secret: string } {
-  const command = [join(sourceDirectory, 'cli.ts'), 'key', 'create', '--name', 'bench', '--json'];
+function createKey(dataDir: string, cwd: string, account = 'operator'): { id: string; secret: string } {
+  return command(dataDir, cwd, ['key', 'create', '--name', 'bench', '--account', account]) as {
+    id: string;
+    secret: string;
+  };
+}
+
+function command(dataDir: string, cwd: string, words: readonly string[]): unknown {
   const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, DATA_DIR: dataDir };
-  const output = execFileSync(process.execPath, command, { cwd, env, encoding: 'utf8' });
-  return JSON.parse(output) as { id: string; secret: string };
+  const program = [join(sourceDirectory, 'cli.ts'), ...words, '--json'];
+  return JSON.parse(execFileSync(process.execPath, program, { cwd, env, encoding: 'utf8' }));
 }
 
 /** Completed answers in the ledger that carry exactly the figures the upstream reports. */
@@ -119,7 +137,7 @@ function seed(home: string, stored: number): FilledStore {
   database.transaction(() => {
     for (let i = 1; i < stored; i++) {
       const fresh = generateKey();
-      insert.run({ ...template, id: fresh.id, digest: fresh.digest, name: `bench ${i}` });
+      insert.run({ ...template, id: fresh.id, lineage: fresh.id, digest: fresh.digest, name: `bench ${i}` });
       if (i % every === 0) keys.push(fresh.text.reveal());
     }
   })();

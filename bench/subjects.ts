@@ -1,5 +1,5 @@
 // What is compared: how each subject is started in front of the upstream, and how it is spoken to. Every gate gets the
-// settings that its makers would give it for speed; Sekisho gets its defaults.
+// settings that its makers would give it for speed; Sekisho gets its defaults, and as many slots as the upstream has.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +44,8 @@ export const subjects: readonly Subject[] = [
     checksKey: false,
     launch: launchPortkey,
   },
-  { ...plain, name: 'sekisho', launch: (place) => launchGate('sekisho', place) },
+  { ...plain, name: 'sekisho', launch: (place) => launchGate('sekisho', place, true) },
+  { ...plain, name: 'sekisho-open', launch: (place) => launchGate('sekisho-open', place, false) },
   { ...plain, name: 'sekisho-1k', streams: false, launch: seededGate({ stored: 1_000, used: 1_000 }) },
   { ...plain, name: 'sekisho-1m', streams: false, launch: seededGate({ stored: 1_000_000, used: 1_000 }) },
   { ...plain, name: 'sekisho-1m-cold', streams: false, launch: seededGate({ stored: 1_000_000, used: 50_000 }) },

@@ -2,7 +2,7 @@
 // stopping, that the account's limits have room and hold it, that it is this call's turn at the model, and that the call
 // stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is not
 // started; what is refused here has cost nothing.
-import { GatewayError, toGatewayError } from '../domain/error.ts';
+import { GatewayError } from '../domain/error.ts';
 import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
@@ -10,7 +10,7 @@ import type { LimitRules } from './enter.ts';
 import type { Exchange } from './exchange.ts';
 import { type FairQueue, type Place, Slot } from './fair-queue.ts';
 import { addLimitLines } from './limit-headers.ts';
-import { type Ask, answerEstimate, reserve, standingsOf } from './limits.ts';
+import { type Ask, answerEstimate, reserve, standingOf } from './limits.ts';
 import { draftOf, type Recorder } from './record.ts';
 import type { Run, Running } from './running.ts';
 import type { Shaped } from './shape.ts';
@@ -30,26 +30,24 @@ export interface AdmitTools {
 }
 
 /**
- * Resolves when the call may go; a caller who hangs up meanwhile leaves the queue at once.
+ * At once, or when it is the call's turn; a caller who hangs up meanwhile leaves the queue at once.
  * @throws GatewayError `draining`; `rate_limited`, `quota_exceeded`, `too_many_concurrent`; `queue_full`,
  * `queue_timeout`; `client_closed`; or `internal` where the journal cannot be written.
  */
-export async function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Promise<Admitted> {
+export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
   const ask = askOf(call, exchange);
   lease(call, exchange, ask, tools.rules);
   if (call.changes.length > 0) exchange.lines.push('x-sekisho-changed', call.changes.join(', '));
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
-  if (model !== undefined) {
-    const waits = takeTurn(call, exchange, model, ask, tools);
-    if (waits) await waits;
-  }
+  const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, tools);
+  return waits ? waits.then(() => begin(call, exchange, tools.journal)) : begin(call, exchange, tools.journal);
+}
+
+function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitted {
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
-  exchange.begun = tools.journal.begin(draft, () => ({
-    ...(exchange.meter?.read() ?? unsent),
-    bytesOut: exchange.bytesOut,
-  }));
+  exchange.begun = journal.begin(draft, () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut }));
   return call as Admitted;
 }
 
@@ -76,11 +74,11 @@ function lease({ principal, operation }: Shaped, exchange: Exchange, ask: Ask, {
   if (!book) return;
   const at = now();
   const restrictions = restrictionsOf(principal.suspensions, at);
-  const standings = standingsOf(principal, book, restrictions.slowed, calendar, at);
+  const standing = standingOf(principal, book, restrictions.slowed, calendar, at);
   try {
-    exchange.lease = reserve(principal, book, standings, ask, at);
+    exchange.lease = reserve(principal, standing, ask, at);
   } finally {
-    addLimitLines(exchange.lines, principal, standings, operation.dialect, at);
+    addLimitLines(exchange.lines, principal, standing, operation.dialect, at);
   }
   const { warned } = restrictions;
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason)}`);
@@ -128,11 +126,12 @@ async function waitFor(
 ): Promise<void> {
   const { response } = exchange;
   const onClose = (): void => waiting.end(new GatewayError('client_closed'));
+  const over = waiting.over();
   response.once('close', onClose);
   running.add(waiting);
   try {
     if (response.destroyed) onClose();
-    exchange.slot = await waiting.over;
+    exchange.slot = await over;
   } finally {
     queue.leave(place);
     running.remove(waiting);
@@ -154,9 +153,8 @@ class Waiting implements Run {
   readonly cost: number;
   readonly weight: number;
   readonly behind: boolean;
-  readonly over: Promise<Slot<Upstream>>;
-  #start!: (slot: Slot<Upstream>) => void;
-  #end!: (error: GatewayError) => void;
+  #start: ((slot: Slot<Upstream>) => void) | undefined;
+  #end: ((error: GatewayError) => void) | undefined;
 
   constructor(
     exchange: Exchange,
@@ -167,7 +165,13 @@ class Waiting implements Run {
     this.cost = turn.cost;
     this.weight = turn.weight;
     this.behind = turn.behind;
-    this.over = new Promise((resolve, reject) => {
+  }
+
+  /** Its turn. To be asked for as soon as it has a place. */
+  over(): Promise<Slot<Upstream>> {
+    const { slot } = this.exchange;
+    if (slot) return Promise.resolve(slot);
+    return new Promise((resolve, reject) => {
       this.#start = resolve;
       this.#end = reject;
     });
@@ -176,7 +180,7 @@ class Waiting implements Run {
   start(slot: Slot<Upstream>): void {
     // Taken at once, so that a hang-up in this very moment finds it and gives it back.
     this.exchange.slot = slot;
-    this.#start(slot);
+    this.#start?.(slot);
   }
 
   refuse(code: 'queue_full' | 'queue_timeout'): void {
@@ -184,6 +188,6 @@ class Waiting implements Run {
   }
 
   end(error: GatewayError): void {
-    this.#end(toGatewayError(error));
+    this.#end?.(error);
   }
 }

@@ -55,20 +55,28 @@ export class Tally implements Record<Window, WindowCount> {
   readonly rolling = new Map<string, RollingFigure>();
   readonly #answers = new Uint32Array(remembered);
   #answered = 0;
+  #longest = 0;
 
+  /** Days and months begin with a minute in every zone, so while the minute is the same nothing has changed. */
   roll(calendar: Calendar, now: number): void {
+    if (now >= this.minute.startsAt && now < this.minute.endsAt) return;
     this.minute.roll(calendar.minute(now));
     this.day.roll(calendar.day(now));
     this.month.roll(calendar.month(now));
   }
 
   noteAnswer(completionTokens: number): void {
-    this.#answers[this.#answered++ % remembered] = Math.min(completionTokens, 0xffffffff);
+    const place = this.#answered++ % remembered;
+    const forgotten = this.#answers[place] as number;
+    const tokens = Math.min(completionTokens, 0xffffffff);
+    this.#answers[place] = tokens;
+    if (tokens >= this.#longest) this.#longest = tokens;
+    else if (forgotten === this.#longest) this.#longest = Math.max(...this.#answers);
   }
 
   /** Completion tokens of the longest of the last answers; undefined where there were none. */
   get longestAnswer(): number | undefined {
-    return this.#answered === 0 ? undefined : Math.max(...this.#answers.subarray(0, this.#answered));
+    return this.#answered === 0 ? undefined : this.#longest;
   }
 }
 

@@ -7,7 +7,7 @@ import { restrictionsOf } from '../domain/suspension.ts';
 import type { Book, Books } from './book.ts';
 import type { Exchange } from './exchange.ts';
 import { addLimitLines } from './limit-headers.ts';
-import { refuseExhausted, standingsOf } from './limits.ts';
+import { refuseExhausted, standingOf } from './limits.ts';
 import type { Permitted } from './permit.ts';
 
 export interface LimitRules {
@@ -38,11 +38,11 @@ export function refuseSpent({ principal, operation }: Permitted, exchange: Excha
   if (!book || operation.body === 'none') return;
   const now = rules.now();
   const { slowed } = restrictionsOf(principal.suspensions, now);
-  const standings = standingsOf(principal, book, slowed, rules.calendar, now);
+  const standing = standingOf(principal, book, slowed, rules.calendar, now);
   try {
-    refuseExhausted(standings, now);
+    refuseExhausted(principal, standing, now);
   } catch (error) {
-    addLimitLines(exchange.lines, principal, standings, operation.dialect, now);
+    addLimitLines(exchange.lines, principal, standing, operation.dialect, now);
     throw error;
   }
 }

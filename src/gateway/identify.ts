@@ -53,14 +53,25 @@ export async function identify(
   const credential = readCredential(received, asked.target);
   if (credential === undefined) throw new GatewayError('invalid_api_key');
   const waitSeconds = throttle.waitSeconds(address);
+  let principal: Principal | undefined;
   try {
-    return await judgeCredential(credential, asked, received, ring, time, waitSeconds > 0);
-  } catch (error) {
-    if (!(error instanceof GatewayError) || error.code !== 'invalid_api_key') throw error;
+    const looked = lookUp(credential, asked, received, ring, time, waitSeconds > 0);
+    principal = looked instanceof Promise ? await looked : looked;
+    if (principal === undefined) throw new GatewayError('invalid_api_key');
+  } catch (cause) {
+    if (!(cause instanceof GatewayError)) throw new GatewayError('identity_unavailable', { cause });
     throttle.note(address);
     if (waitSeconds > 0) throw new GatewayError('too_many_failures', { retryAfterSeconds: waitSeconds });
-    throw error;
+    throw cause;
   }
+  checkStanding(principal, time.now);
+  if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
+    throw new GatewayError('path_key_not_allowed');
+  return {
+    ...asked,
+    principal,
+    signature: credential.kind === 'signature' ? credential.signature : undefined,
+  } as Identified;
 }
 
 export interface IdentifyTime {
@@ -71,34 +82,18 @@ export interface IdentifyTime {
   readonly skewMs: number;
 }
 
-async function judgeCredential(
+/** Who the credential says it is, if that is right. @throws FailedIdentification for a wrong secret of a known key. */
+function lookUp(
   credential: Credential,
   asked: Asked,
   received: Received,
   ring: KeyRing,
   time: IdentifyTime,
   withoutLookUp: boolean,
-): Promise<Identified> {
-  const looked =
-    credential.kind === 'key'
-      ? findByText(ring, credential.text, withoutLookUp)
-      : findBySignature(ring, credential, asked, received, time, withoutLookUp);
-  let principal: Principal | undefined;
-  try {
-    principal = looked instanceof Promise ? await looked : looked;
-  } catch (cause) {
-    if (cause instanceof GatewayError) throw cause;
-    throw new GatewayError('identity_unavailable', { cause });
-  }
-  if (principal === undefined) throw new GatewayError('invalid_api_key');
-  checkStanding(principal, time.now);
-  if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
-    throw new GatewayError('path_key_not_allowed');
-  return {
-    ...asked,
-    principal,
-    signature: credential.kind === 'signature' ? credential.signature : undefined,
-  } as Identified;
+): Principal | undefined | Promise<Principal | undefined> {
+  return credential.kind === 'key'
+    ? findByText(ring, credential.text, withoutLookUp)
+    : findBySignature(ring, credential, asked, received, time, withoutLookUp);
 }
 
 /** Is the key still good? Asked at the start of a call, and again while it runs whenever the store has changed. */

@@ -88,20 +88,6 @@ type Body = JsonBody;
 /** @throws GatewayError `body_too_large`, `not_json`, `ambiguous_json`, `invalid_request`, `unsupported_encoding`, … */
 export async function readIntent(permitted: Permitted, exchange: Exchange, limits: IntentLimits): Promise<Intended> {
   const { operation, parameter } = permitted;
-  const nothing = {
-    ...permitted,
-    models: [],
-    registryModels: [],
-    stream: operation.streamDefault === true,
-    leavesTheBox: false,
-    body: undefined,
-    document: undefined,
-    edits: [],
-    images: 0,
-    inputs: 0,
-    usageInjected: false,
-    promptEstimate: 0,
-  };
   const { request } = exchange;
   const coding = request.headers['content-encoding'];
   // Ollama un-zstds some bodies by itself; an encoded body is one that we would not have read (BODY-2).
@@ -110,17 +96,17 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     if (!/^sha256[:-][0-9a-f]{64}$/i.test(parameter)) {
       throw new GatewayError('invalid_request', { message: 'The address must name a sha256 digest.' });
     }
-    return nothing as unknown as Intended;
+    return bodiless(permitted, []);
   }
   if (operation.body === 'none') {
     const models = operation.model === 'path' ? [named(parameter)] : [];
-    return { ...nothing, models } as unknown as Intended;
+    return bodiless(permitted, models);
   }
 
   const bytes = await readBody(exchange, limits);
   if (operation.body === 'multipart') {
     const model = formField(bytes, request.headers['content-type'], 'model');
-    return { ...nothing, models: [named(model)], body: bytes, promptEstimate: 0 } as unknown as Intended;
+    return { ...bodiless(permitted, [named(model)]), body: bytes };
   }
   const counts = permitted.principal.plan !== undefined;
   const body = scanObject(bytes, counts ? countingOutline : outline);
@@ -141,6 +127,24 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     inputs: operation.scope === 'inference:embed' ? countInputs(body) : 0,
     usageInjected,
     promptEstimate: estimatePromptTokens(bytes.length - pictures.bytes) + pictures.count * imageTokens,
+  } as unknown as Intended;
+}
+
+/** A call whose body is not there, streams through, or is not JSON. */
+function bodiless(permitted: Permitted, models: readonly NamedModel[]): Intended {
+  return {
+    ...permitted,
+    models,
+    registryModels: [],
+    stream: permitted.operation.streamDefault === true,
+    leavesTheBox: false,
+    body: undefined,
+    document: undefined,
+    edits: [],
+    images: 0,
+    inputs: 0,
+    usageInjected: false,
+    promptEstimate: 0,
   } as unknown as Intended;
 }
 

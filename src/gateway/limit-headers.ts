@@ -1,77 +1,86 @@
-// What is left, for programs: the IETF fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), the
-// x-ratelimit-* fields that OpenAI's clients read, and the anthropic-ratelimit-* fields that Anthropic's do. Only for
+// What is left, for programs: the IETF fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), on
+// /v1 the x-ratelimit-* fields that OpenAI's clients read, and on /v1/messages Anthropic's own beside them. Only for
 // callers we know, and only about themselves.
-import type { Limit, Measure } from '../domain/plan.ts';
+import type { Limit } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
-import type { Standing } from './limits.ts';
+import { countOf, mostOf, type Standing } from './limits.ts';
 import type { Dialect } from './operation.ts';
 
 const windowSeconds = { minute: 60, day: 86_400, month: 2_592_000 } as const;
-const policies = new WeakMap<readonly Limit[], string>();
 
-/** The same for every call of a key until its plan changes. */
-function policyOf({ limits }: Principal): string {
-  let policy = policies.get(limits);
-  if (policy === undefined) {
-    policy = limits
-      .map(({ label, most, window, measure }) => {
-        const unit = measure === 'requests' ? 'requests' : 'tokens';
-        return `"${label}";q=${most};w=${windowSeconds[window]};qu="${unit}"`;
-      })
-      .join(', ');
-    policies.set(limits, policy);
+interface Texts {
+  readonly policy: string;
+  /** `"requests-minute";r=` of each limit, in order. */
+  readonly labels: readonly string[];
+}
+
+const known = new WeakMap<readonly Limit[], Texts>();
+
+/** What is the same for every call of a key until its plan changes. */
+function textsOf(limits: readonly Limit[]): Texts {
+  let texts = known.get(limits);
+  if (texts === undefined) {
+    const policies = limits.map(({ label, most, window, measure }) => {
+      const unit = measure === 'requests' ? 'requests' : 'tokens';
+      return `"${label}";q=${most};w=${windowSeconds[window]};qu="${unit}"`;
+    });
+    const labels = limits.map(({ label }, i) => `${i === 0 ? '' : ', '}"${label}";r=`);
+    texts = { policy: policies.join(', '), labels };
+    known.set(limits, texts);
   }
-  return policy;
+  return texts;
 }
 
 /** Adds the lines, as name, value, name, value. `now` is Unix milliseconds. */
 export function addLimitLines(
   lines: string[],
-  principal: Principal,
-  standings: readonly Standing[],
-  dialect: Dialect,
-  now: number,
-): void {
-  if (standings.length === 0) return;
-  let fields = '';
-  let requests: Standing | undefined;
-  let tokens: Standing | undefined;
-  for (const standing of standings) {
-    const { limit, most, count } = standing;
-    const left = Math.max(0, most - count.used(limit.measure));
-    const seconds = Math.max(0, Math.ceil((count.endsAt - now) / 1000));
-    fields += `${fields === '' ? '' : ', '}"${limit.label}";r=${left};t=${seconds}`;
-    if (limit.measure === 'requests') requests = tighter(requests, standing);
-    else if (limit.measure === 'tokens') tokens = tighter(tokens, standing);
-  }
-  lines.push('ratelimit-policy', policyOf(principal), 'ratelimit', fields);
-  if (requests) addFamily(lines, 'requests', requests, dialect, now);
-  if (tokens) addFamily(lines, 'tokens', tokens, dialect, now);
-}
-
-function leftOf({ limit, most, count }: Standing): number {
-  return Math.max(0, most - count.used(limit.measure));
-}
-
-function tighter(a: Standing | undefined, b: Standing): Standing {
-  return a === undefined || leftOf(b) < leftOf(a) ? b : a;
-}
-
-function addFamily(
-  lines: string[],
-  what: Extract<Measure, 'requests' | 'tokens'>,
+  { limits }: Principal,
   standing: Standing,
   dialect: Dialect,
   now: number,
 ): void {
-  const [most, left] = [String(standing.most), String(leftOf(standing))];
-  const seconds = Math.max(0, Math.ceil((standing.count.endsAt - now) / 1000));
-  lines.push(`x-ratelimit-limit-${what}`, most, `x-ratelimit-remaining-${what}`, left);
-  lines.push(`x-ratelimit-reset-${what}`, goDuration(seconds));
+  if (limits.length === 0) return;
+  const { policy, labels } = textsOf(limits);
+  let fields = '';
+  for (let i = 0; i < limits.length; i++) {
+    const limit = limits[i] as Limit;
+    fields += `${labels[i]}${leftOf(limit, standing)};t=${secondsTo(countOf(limit, standing).endsAt, now)}`;
+  }
+  lines.push('ratelimit-policy', policy, 'ratelimit', fields);
+  if (dialect === 'ollama') return;
+  addFamily(lines, 'requests', limits, standing, dialect, now);
+  addFamily(lines, 'tokens', limits, standing, dialect, now);
+}
+
+function leftOf(limit: Limit, standing: Standing): number {
+  return Math.max(0, mostOf(limit, standing) - countOf(limit, standing).used(limit.measure));
+}
+
+function secondsTo(endsAt: number, now: number): number {
+  return Math.max(0, Math.ceil((endsAt - now) / 1000));
+}
+
+/** The tightest limit over this measure, in the words of the SDKs. */
+function addFamily(
+  lines: string[],
+  measure: 'requests' | 'tokens',
+  limits: readonly Limit[],
+  standing: Standing,
+  dialect: Dialect,
+  now: number,
+): void {
+  let tightest: Limit | undefined;
+  for (const limit of limits)
+    if (limit.measure === measure && (tightest === undefined || leftOf(limit, standing) < leftOf(tightest, standing)))
+      tightest = limit;
+  if (!tightest) return;
+  const { endsAt } = countOf(tightest, standing);
+  const [most, left] = [String(mostOf(tightest, standing)), String(leftOf(tightest, standing))];
+  lines.push(`x-ratelimit-limit-${measure}`, most, `x-ratelimit-remaining-${measure}`, left);
+  lines.push(`x-ratelimit-reset-${measure}`, goDuration(secondsTo(endsAt, now)));
   if (dialect !== 'anthropic') return;
-  const reset = new Date(standing.count.endsAt).toISOString();
-  lines.push(`anthropic-ratelimit-${what}-limit`, most, `anthropic-ratelimit-${what}-remaining`, left);
-  lines.push(`anthropic-ratelimit-${what}-reset`, reset);
+  lines.push(`anthropic-ratelimit-${measure}-limit`, most, `anthropic-ratelimit-${measure}-remaining`, left);
+  lines.push(`anthropic-ratelimit-${measure}-reset`, new Date(endsAt).toISOString());
 }
 
 /** `6m0s`, `1s`: how OpenAI writes it. */

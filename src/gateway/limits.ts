@@ -28,75 +28,69 @@ export function answerEstimate(asked: number | undefined, key: Tally, most: numb
   return Math.min(asked ?? Math.max(key.longestAnswer ?? unknownAnswerTokens, 16), bound);
 }
 
-/** A limit as it stands for somebody now. */
+/** How an account and one of its keys stand now: the counts that a principal's limits look at, rolled on to now. */
 export interface Standing {
-  readonly limit: Limit;
-  readonly most: number;
-  readonly count: WindowCount;
+  readonly account: Tally;
+  readonly key: Tally;
+  readonly slowed: boolean;
 }
 
-/** Every limit with its count, the windows rolled on to now. */
-export function standingsOf(
-  principal: Principal,
+export function standingOf(
+  { lineage }: Principal,
   book: Book,
   slowed: boolean,
   calendar: Calendar,
   now: number,
-): Standing[] {
-  const key = book.key(principal.lineage);
-  book.account.roll(calendar, now);
+): Standing {
+  const { account } = book;
+  const key = book.key(lineage);
+  account.roll(calendar, now);
   key.roll(calendar, now);
-  return principal.limits.map((limit) => ({
-    limit,
-    most: slowed && limit.window === 'minute' ? Math.floor(limit.most * slowFactor) : limit.most,
-    count: (limit.on === 'account' ? book.account : key)[limit.window],
-  }));
+  return { account, key, slowed };
+}
+
+export function countOf({ on, window }: Limit, standing: Standing): WindowCount {
+  return (on === 'account' ? standing.account : standing.key)[window];
+}
+
+/** The figure that holds now: whoever is slowed down has a part of each minute. */
+export function mostOf({ most, window }: Limit, { slowed }: Standing): number {
+  return slowed && window === 'minute' ? Math.floor(most * slowFactor) : most;
 }
 
 /**
  * Takes what the call asks for. @throws GatewayError `rate_limited`, `quota_exceeded`, `too_many_concurrent`; then
  * nothing was taken.
  */
-export function reserve(
-  principal: Principal,
-  book: Book,
-  standings: readonly Standing[],
-  ask: Ask,
-  now: number,
-): Lease {
-  const key = book.key(principal.lineage);
-  refuseBeyond(standings, ask, now);
+export function reserve(principal: Principal, standing: Standing, ask: Ask, now: number): Lease {
+  refuseBeyond(principal, standing, ask, now);
+  const { account, key } = standing;
   if (ask.spends) {
-    refuseCrowd(book.account, principal.plan?.concurrentRequests ?? null, 'this account');
+    refuseCrowd(account, principal.plan?.concurrentRequests ?? null, 'this account');
     refuseCrowd(key, principal.narrowing.concurrentRequests ?? null, 'this key');
   }
-  return new Lease(book.account, key, ask);
+  return new Lease(account, key, ask);
 }
+
+const free: Ask = { promptTokens: 0, completionTokens: 0, spends: false };
 
 /** Could a call of no cost be let through? Asked before its body is read; takes nothing. @throws as `reserve`. */
-export function refuseExhausted(standings: readonly Standing[], now: number): void {
-  refuseBeyond(standings, { promptTokens: 0, completionTokens: 0 }, now);
+export function refuseExhausted(principal: Principal, standing: Standing, now: number): void {
+  refuseBeyond(principal, standing, free, now);
 }
 
-function refuseBeyond(
-  standings: readonly Standing[],
-  ask: Pick<Ask, 'promptTokens' | 'completionTokens'>,
-  now: number,
-): void {
-  for (const standing of standings) {
-    const { limit, most, count } = standing;
+function refuseBeyond({ limits }: Principal, standing: Standing, ask: Ask, now: number): void {
+  for (const limit of limits) {
     const need = needOf(limit, ask);
     if (need === 0) continue;
-    const used = count.used(limit.measure);
+    const most = mostOf(limit, standing);
+    const used = countOf(limit, standing).used(limit.measure);
     // A call that is larger than the whole limit is let through once nothing else is in the window; else it never could.
-    if (used >= most || used + Math.min(need, most) > most) throw beyond(standing, used, need, now);
+    if (used >= most || used + Math.min(need, most) > most) throw beyond(limit, standing, need, now);
   }
 }
 
-function needOf(
-  { measure }: Limit,
-  { promptTokens, completionTokens }: Pick<Ask, 'promptTokens' | 'completionTokens'>,
-): number {
+function needOf({ measure }: Limit, { promptTokens, completionTokens }: Ask): number {
   if (measure === 'requests') return 1;
   if (measure === 'tokens') return promptTokens + completionTokens;
   return measure === 'promptTokens' ? promptTokens : completionTokens;
@@ -109,8 +103,11 @@ const units = {
   completionTokens: 'completion tokens',
 } as const;
 
-function beyond({ limit, most, count }: Standing, used: number, need: number, now: number): GatewayError {
+function beyond(limit: Limit, standing: Standing, need: number, now: number): GatewayError {
   const { on, measure, window } = limit;
+  const count = countOf(limit, standing);
+  const used = count.used(measure);
+  const most = mostOf(limit, standing);
   const waitSeconds = Math.max(1, Math.ceil((count.endsAt - now) / 1000));
   const whom = on === 'account' ? 'This account' : 'This API key';
   const needs = measure === 'requests' ? '' : ` and this call needs about ${figure(need)}`;
@@ -143,14 +140,18 @@ export class Lease {
   readonly #account: Tally;
   readonly #key: Tally;
   readonly #ask: Ask;
-  readonly #starts: readonly [number, number, number];
+  readonly #minuteAt: number;
+  readonly #dayAt: number;
+  readonly #monthAt: number;
   #open = true;
 
   constructor(account: Tally, key: Tally, ask: Ask) {
     this.#account = account;
     this.#key = key;
     this.#ask = ask;
-    this.#starts = [account.minute.startsAt, account.day.startsAt, account.month.startsAt];
+    this.#minuteAt = account.minute.startsAt;
+    this.#dayAt = account.day.startsAt;
+    this.#monthAt = account.month.startsAt;
     this.#add(1, ask.promptTokens, ask.completionTokens);
     this.#run(1);
   }
@@ -178,13 +179,15 @@ export class Lease {
     this.#key.running += step;
   }
 
-  /** Into the windows in which it began; one that has passed since takes nothing any more. */
   #add(requests: number, promptTokens: number, completionTokens: number): void {
-    const [minute, day, month] = this.#starts;
-    for (const tally of [this.#account, this.#key]) {
-      if (tally.minute.startsAt === minute) tally.minute.add(requests, promptTokens, completionTokens);
-      if (tally.day.startsAt === day) tally.day.add(requests, promptTokens, completionTokens);
-      if (tally.month.startsAt === month) tally.month.add(requests, promptTokens, completionTokens);
-    }
+    this.#addTo(this.#account, requests, promptTokens, completionTokens);
+    this.#addTo(this.#key, requests, promptTokens, completionTokens);
+  }
+
+  /** Into the windows in which it began; one that has passed since takes nothing any more. */
+  #addTo({ minute, day, month }: Tally, requests: number, promptTokens: number, completionTokens: number): void {
+    if (minute.startsAt === this.#minuteAt) minute.add(requests, promptTokens, completionTokens);
+    if (day.startsAt === this.#dayAt) day.add(requests, promptTokens, completionTokens);
+    if (month.startsAt === this.#monthAt) month.add(requests, promptTokens, completionTokens);
   }
 }

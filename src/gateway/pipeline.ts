@@ -88,12 +88,16 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     gate.replays.claim(intent, exchange);
     const shaped = shape(authorizeIntent(intent, gate.modelRules));
 
-    const admitted = await admit(shaped, exchange, gate);
-    await relay(route(admitted, gate.pool, exchange.slot?.server), exchange, {
-      settings: gate.relaySettings,
-      recorder: gate.recorder,
-      running: gate.running,
-    });
+    const admitted = admit(shaped, exchange, gate);
+    await relay(
+      route(admitted instanceof Promise ? await admitted : admitted, gate.pool, exchange.slot?.server),
+      exchange,
+      {
+        settings: gate.relaySettings,
+        recorder: gate.recorder,
+        running: gate.running,
+      },
+    );
   } catch (thrown) {
     const error = toGatewayError(thrown);
     if (error instanceof FailedIdentification) noteFailure(error, gate);

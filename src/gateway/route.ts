@@ -14,5 +14,5 @@ export function route(admitted: Admitted, pool: UpstreamPool, held: Upstream | u
   const found = pool.candidates(admitted.models[0]?.name?.canonical);
   const candidates =
     held === undefined || found[0] === held ? found : [held, ...found.filter((upstream) => upstream !== held)];
-  return { ...admitted, candidates } as unknown as Routed;
+  return Object.assign(admitted, { candidates }) as unknown as Routed;
 }

@@ -31,13 +31,11 @@ export function shape(call: Authorized): Shaped {
     const work: Work = { call, bytes: body, document, edits, changes };
     if (bounds) boundBody(work, bounds);
     askedTokens = boundOutput(work, bounds?.maxOutputTokens ?? null);
-    if (edits.length > 0)
-      body = splice(
-        body,
-        edits.toSorted((a, b) => a.start - b.start),
-      );
+    if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
+    if (edits.length > 0) body = splice(body, edits);
   }
-  return { ...call, body, askedTokens, changes } as unknown as Shaped;
+  // The call itself goes on: a copy of all its fields would cost more than looking at them did.
+  return Object.assign(call, { body, askedTokens, changes }) as unknown as Shaped;
 }
 
 interface Work {
