@@ -21,8 +21,8 @@ export async function launchGate(name: string, place: Place, planned: boolean): 
   const dataDir = join(place.directory, 'data');
   if (planned) {
     const far = windowedNames
-      .filter((name) => firstPlans[0]?.[name] !== null)
-      .map((name) => `${name}=1_000_000_000_000`);
+      .filter((limit) => firstPlans[0]?.[limit] !== null)
+      .map((limit) => `${limit}=1_000_000_000_000`);
     command(dataDir, place.directory, ['plan', 'set', 'default', ...far, 'concurrentRequests=100000']);
   }
   const key = createKey(dataDir, place.directory, planned ? 'bench' : 'operator');

@@ -37,6 +37,8 @@ export interface OpenGate {
   readonly url: string;
   /** Every record of an ended exchange is in the store when this resolves. */
   settle(): Promise<void>;
+  /** Calls that wait for their turn now. */
+  waiting(): number;
   /** Drains, flushes, and leaves nothing open. */
   stop(): Promise<void>;
 }
@@ -158,6 +160,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   return {
     url: `http://${shownHost.includes(':') ? `[${shownHost}]` : shownHost}:${port}`,
     settle: () => ledger.settle(),
+    waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, 0),
     stop: async () => {
       gate.draining = true;
       running.endWaiting('draining');

@@ -8,12 +8,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { loadConfig } from '../src/config.ts';
+import type { Account } from '../src/domain/account.ts';
 import type { Author } from '../src/domain/audit.ts';
 import type { KeyId } from '../src/domain/id.ts';
 import type { UsageRecord } from '../src/domain/usage.ts';
 import { serve } from '../src/main.ts';
+import { createAccount } from '../src/management/accounts.ts';
 import { createKey, type NewKey } from '../src/management/keys.ts';
+import { createPlan } from '../src/management/plans.ts';
 import { openLog } from '../src/observe/log.ts';
+import type { Store } from '../src/store/ports.ts';
 import { openSqlite } from '../src/store/sqlite.ts';
 
 export const root = join(import.meta.dirname, '..');
@@ -31,9 +35,15 @@ export interface TestGate {
   readonly dataDir: string;
   /** A key made through a connection of its own, as the command line would. */
   key(asked?: Partial<NewKey>): Promise<{ id: KeyId; secret: string }>;
+  /** Something done to the store through a connection of its own, as the command line would. */
+  manage<T>(use: (store: Store, author: Author) => Promise<T>): Promise<T>;
+  /** An account with a plan of its own, open but for these terms, and a key of it. */
+  member(terms: Readonly<Record<string, unknown>>): Promise<{ account: Account; id: KeyId; secret: string }>;
   /** The ledger's rows, oldest first, once there are this many. */
   ledger(rows: number): Promise<UsageRecord[]>;
   log(): string;
+  /** Calls that wait for their turn now. */
+  waiting(): number;
   stop(): Promise<void>;
 }
 
@@ -53,6 +63,7 @@ export async function openGate(upstream: string, environment: Record<string, str
   const gate = await serve(config, log);
   return {
     ...describe(gate.url, dataDir, () => gate.settle()),
+    waiting: () => gate.waiting(),
     log: () => {
       log.flush();
       return readFileSync(logFile, 'utf8');
@@ -68,17 +79,33 @@ function describe(
   url: string,
   dataDir: string,
   settle = () => Promise.resolve(),
-): Pick<TestGate, 'url' | 'port' | 'dataDir' | 'key' | 'ledger'> {
+): Pick<TestGate, 'url' | 'port' | 'dataDir' | 'key' | 'manage' | 'member' | 'ledger'> {
+  const manage: TestGate['manage'] = async (use) => {
+    const store = await openSqlite(dataDir);
+    try {
+      return await use(store, author());
+    } finally {
+      await store.close();
+    }
+  };
   return {
     url,
     port: Number(new URL(url).port),
     dataDir,
-    key: async (asked = {}) => {
-      const store = await openSqlite(dataDir);
-      const { key, secret } = await createKey(store, { name: 'test', account: 'operator', ...asked }, author());
-      await store.close();
-      return { id: key.id, secret: secret?.reveal() ?? '' };
-    },
+    key: (asked = {}) =>
+      manage(async (store, by) => {
+        const { key, secret } = await createKey(store, { name: 'test', account: 'operator', ...asked }, by);
+        return { id: key.id, secret: secret?.reveal() ?? '' };
+      }),
+    manage,
+    member: (terms) =>
+      manage(async (store, by) => {
+        const name = `member-${++members}`;
+        await createPlan(store, name, terms, undefined, by);
+        const account = await createAccount(store, name, name, by);
+        const { key, secret } = await createKey(store, { name, account: name }, by);
+        return { account, id: key.id, secret: secret?.reveal() ?? '' };
+      }),
     ledger: (rows) =>
       eventually(async () => {
         await settle();
@@ -91,6 +118,8 @@ function describe(
   };
 }
 
+let members = 0;
+
 /** Who makes things in tests. */
 export const author = (): Author => ({ actor: 'test', at: Date.now() });
 
@@ -99,6 +128,8 @@ export interface GateProcess {
   readonly url: string;
   readonly dataDir: string;
   readonly key: TestGate['key'];
+  readonly manage: TestGate['manage'];
+  readonly member: TestGate['member'];
   readonly ledger: TestGate['ledger'];
   output(): string;
   /** Exit code, or the name of the signal it died of. */

@@ -1,0 +1,341 @@
+// Limits are exact, say what they are, cost nothing when they refuse, and are given back however an exchange ends.
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createKey, rotateKey } from '../../src/management/keys.ts';
+import { changePlan } from '../../src/management/plans.ts';
+import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+const messages = [{ role: 'user', content: 'x' }];
+const whole = { model: 'gemma3:270m', messages, stream: false };
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { SILENCE_SECONDS: '1.2' });
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+const chat = (secret: string, body: unknown = whole): Promise<Response> => post(`${gate.url}/api/chat`, secret, body);
+
+/** `r=` of a limit in the RateLimit field. */
+function left(response: Response, label: string): number {
+  return Number(new RegExp(`"${label}";r=(\\d+)`).exec(response.headers.get('ratelimit') ?? '')?.[1]);
+}
+
+const count = <T>(values: readonly T[], value: T): number => values.filter((each) => each === value).length;
+
+/** Does it again where a minute of the clock began meanwhile, since then a minute's limit rightly is a new one. */
+async function withinOneMinute(use: () => Promise<void>): Promise<void> {
+  const minute = (): number => Math.floor(Date.now() / 60_000);
+  const before = minute();
+  try {
+    await use();
+  } catch (error) {
+    if (minute() === before) throw error;
+    await use();
+  }
+}
+
+describe('250 calls at once', () => {
+  test.each(['requestsPerMinute', 'requestsPerDay'])('against %s of 20 let through 20', (limit) =>
+    withinOneMinute(async () => {
+      const { secret } = await gate.member({ [limit]: 20 });
+      const answers = await Promise.all(Array.from({ length: 250 }, () => chat(secret)));
+      const statuses = answers.map((answer) => answer.status);
+      expect([count(statuses, 200), count(statuses, 429)]).toEqual([20, 230]);
+      expect(answers.every((answer) => answer.status === 200 || answer.headers.has('retry-after'))).toBe(true);
+    }),
+  );
+
+  test('of two keys of one account share its limit', async () => {
+    const { account, secret } = await gate.member({ requestsPerDay: 20 });
+    const { secret: other } = await gate.key({ account: account.name });
+    const answers = await Promise.all(Array.from({ length: 250 }, (_, i) => chat(i % 2 ? secret : other)));
+    expect(
+      count(
+        answers.map(({ status }) => status),
+        200,
+      ),
+    ).toBe(20);
+  });
+
+  test('against 7 at once run 7 at once, and when those are over the next 7 may', async () => {
+    const { secret } = await gate.member({ concurrentRequests: 7 });
+    for (let round = 0; round < 2; round++) {
+      let open!: () => void;
+      const opened = new Promise<void>((resolve) => (open = resolve));
+      const before = fake.calls.length;
+      for (let i = 0; i < 7; i++)
+        fake.next(async (request, answer) => {
+          await opened;
+          answer.head(200, { 'Content-Type': 'application/json' });
+          await answer.chunk('{"message":{"content":"y"},"done":true,"prompt_eval_count":1,"eval_count":1}');
+          await answer.end();
+          expect(request.state.aborted).toBe(false);
+        });
+      const answers = Array.from({ length: 250 }, () => chat(secret));
+      const refused: Response[] = [];
+      for (const answer of answers) void answer.then((each) => each.status === 429 && refused.push(each));
+      await eventually(() => expect(refused).toHaveLength(243));
+      expect(fake.calls.length - before).toBe(7);
+      expect(await refused[0]!.json()).toMatchObject({ code: 'too_many_concurrent' });
+      open();
+      expect(
+        count(
+          (await Promise.all(answers)).map(({ status }) => status),
+          200,
+        ),
+      ).toBe(7);
+    }
+  });
+
+  test('against a budget of tokens let through only what was reserved, and settle to what was used', async () => {
+    const asking = { ...whole, options: { num_predict: 100 } };
+    const reserved = 100 + Math.ceil(JSON.stringify(asking).length / 4);
+    const { secret } = await gate.member({ tokensPerDay: 10 * reserved + reserved / 2 });
+    let open!: () => void;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    for (let i = 0; i < 10; i++)
+      fake.next(async (_, answer) => {
+        await opened;
+        answer.head(200, { 'Content-Type': 'application/json' });
+        await answer.chunk('{"message":{"content":"y"},"done":true,"prompt_eval_count":3,"eval_count":4}');
+        await answer.end();
+      });
+    const answers = Array.from({ length: 250 }, () => chat(secret, asking));
+    const refused: Response[] = [];
+    for (const answer of answers) void answer.then((each) => each.status === 429 && refused.push(each));
+    await eventually(() => expect(refused).toHaveLength(240));
+    open();
+    expect(
+      count(
+        (await Promise.all(answers)).map(({ status }) => status),
+        200,
+      ),
+    ).toBe(10);
+    const next = await chat(secret, asking);
+    const limit = Math.floor(10 * reserved + reserved / 2);
+    expect(left(next, 'tokens-day')).toBe(limit - 10 * 7 - reserved);
+  });
+});
+
+describe('a refused call', () => {
+  test('costs nothing: neither a request, nor a token, nor a place', async () => {
+    const { secret } = await gate.member({ requestsPerDay: 3, tokensPerDay: 1_000_000, concurrentRequests: 1 });
+    const first = await chat(secret);
+    await first.text();
+    for (const bad of ['not json', { model: 7 }, { ...whole, stream: 'yes' }, '{"model":"a","Model":"b"}'])
+      await (await chat(secret, bad)).text();
+    const before = fake.calls.length;
+    const second = await chat(secret);
+    expect(second.status).toBe(200);
+    expect(left(second, 'requests-day')).toBe(1);
+    expect(fake.calls.length).toBe(before + 1);
+    const row = await gate.ledger(1).then((rows) => rows.filter(({ outcome }) => outcome === 'refused'));
+    expect(row.every(({ promptTokens, completionTokens }) => promptTokens + completionTokens === 0)).toBe(true);
+  });
+
+  test('says which limit, how much is used and when to come back, in the words of each dialect', async () => {
+    const { secret } = await gate.member({ requestsPerDay: 1, tokensPerMonth: 1000 });
+    await (await chat(secret)).text();
+    const sentence = /This account may use 1 calls a day; 1 are used. The next day begins in /;
+    const native = await chat(secret);
+    const headers = Object.fromEntries(native.headers);
+    expect(native.status).toBe(429);
+    expect(await native.json()).toMatchObject({ error: expect.stringMatching(sentence), code: 'quota_exceeded' });
+    expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+    expect(headers['x-should-retry']).toBe('false');
+    expect(headers['ratelimit-policy']).toBe(
+      '"requests-day";q=1;w=86400;qu="requests", "tokens-month";q=1000;w=2592000;qu="tokens"',
+    );
+    expect(headers['ratelimit']).toMatch(/^"requests-day";r=0;t=\d+, "tokens-month";r=\d+;t=\d+$/);
+
+    const openai = new OpenAI({ baseURL: `${gate.url}/v1`, apiKey: secret });
+    const before = (await gate.ledger(1)).length;
+    await expect(
+      openai.chat.completions.create({ model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] }),
+    ).rejects.toMatchObject({ status: 429, code: 'quota_exceeded', message: expect.stringMatching(sentence) });
+    const anthropic = new Anthropic({ baseURL: gate.url, apiKey: secret });
+    const failed: unknown = await anthropic.messages
+      .create({ model: 'gemma3:270m', max_tokens: 9, messages: [{ role: 'user', content: 'x' }] })
+      .catch((error: unknown) => error);
+    expect(failed).toMatchObject({ status: 429, error: { error: { type: 'rate_limit_error' } } });
+    const told = (failed as { headers: Headers }).headers;
+    expect(told.get('anthropic-ratelimit-requests-remaining')).toBe('0');
+    expect(told.get('x-ratelimit-limit-requests')).toBe('1');
+    expect(told.get('x-ratelimit-reset-requests')).toMatch(/^(\d+h)?(\d+m)?\d+s$/);
+    // The SDKs were told that trying again is idle, and did not.
+    expect((await gate.ledger(before)).length).toBe(before + 2);
+  });
+});
+
+test('an allowed call carries what is left', async () => {
+  const { secret } = await gate.member({ requestsPerMinute: 30, tokensPerDay: 5000, promptTokensPerMonth: 9000 });
+  await withinOneMinute(async () => {
+    const answer = await post(`${gate.url}/v1/chat/completions`, secret, { ...whole, max_tokens: 50 });
+    expect(answer.headers.get('x-ratelimit-limit-requests')).toBe('30');
+    expect(Number(answer.headers.get('x-ratelimit-remaining-requests'))).toBeLessThan(30);
+    expect(answer.headers.get('x-ratelimit-limit-tokens')).toBe('5000');
+    expect(answer.headers.get('ratelimit')).toContain('"prompt-tokens-month";r=');
+  });
+});
+
+describe('whatever way a call ends, its place and its reservation come back', () => {
+  const breakOff: Script = async (_, answer) => {
+    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+    await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+    answer.reset();
+  };
+  const stall: Script = async (request, answer) => {
+    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+    await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+    await request.aborted;
+  };
+  const silent: Script = async (request) => {
+    await request.aborted;
+  };
+  const fails: Script = async (_, answer) => {
+    answer.head(500, { 'Content-Type': 'application/json' });
+    await answer.chunk('{"error":"no"}');
+    await answer.end();
+  };
+  test.each<[string, Script | undefined, (secret: string) => Promise<unknown>]>([
+    ['it completes', undefined, async (secret) => (await chat(secret)).text()],
+    ['the model server answers with an error', fails, async (secret) => (await chat(secret)).text()],
+    [
+      'it breaks in mid-stream',
+      breakOff,
+      async (secret) => (await chat(secret, { ...whole, stream: true })).text().catch(() => ''),
+    ],
+    [
+      'it falls silent',
+      stall,
+      async (secret) => (await chat(secret, { ...whole, stream: true })).text().catch(() => ''),
+    ],
+    [
+      'the caller hangs up in mid-stream',
+      stall,
+      async (secret) => {
+        const reader = (await chat(secret, { ...whole, stream: true })).body!.getReader();
+        await reader.read();
+        await reader.cancel();
+      },
+    ],
+    [
+      'the caller hangs up before the first byte',
+      silent,
+      async (secret) => {
+        const stop = new AbortController();
+        const arrived = fake.arrival();
+        const call = fetch(`${gate.url}/api/chat`, {
+          method: 'POST',
+          headers: { 'x-api-key': secret },
+          body: JSON.stringify(whole),
+          signal: stop.signal,
+        }).catch(() => undefined);
+        await arrived;
+        stop.abort();
+        await call;
+      },
+    ],
+    [
+      'the model is not there',
+      undefined,
+      async (secret) => (await chat(secret, { ...whole, model: 'nothing' })).text(),
+    ],
+  ])('when %s', async (_, script, call) => {
+    const limit = 1_000_000;
+    const { secret, id } = await gate.member({ concurrentRequests: 1, tokensPerDay: limit });
+    if (script) fake.next(script);
+    await call(secret);
+    const next = await eventually(async () => {
+      const answer = await chat(secret, { ...whole, options: { num_predict: 1000 } });
+      expect(answer.status).toBe(200);
+      return answer;
+    });
+    const reserved = 1000 + Math.ceil(JSON.stringify({ ...whole, options: { num_predict: 1000 } }).length / 4);
+    await next.text();
+    await eventually(async () => {
+      const mine = (await gate.ledger(1)).filter((row) => row.keyId === id && row.outcome !== 'refused');
+      const used = mine.slice(0, -1).reduce((sum, row) => sum + row.promptTokens + row.completionTokens, 0);
+      expect(left(next, 'tokens-day')).toBe(limit - used - reserved);
+    });
+  });
+});
+
+test('a killed gate comes back with every place free and with what was used', async () => {
+  const dataDir = temporaryDirectory();
+  let killed = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+  const terms = { concurrentRequests: 3, tokensPerDay: 1_000_000, requestsPerDay: 50 };
+  const { secret } = await killed.member(terms);
+  await (await post(`${killed.url}/api/chat`, secret, whole)).text();
+  for (let i = 0; i < 3; i++) {
+    fake.next(async (request, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+      await request.aborted;
+    });
+    const running = await post(`${killed.url}/api/chat`, secret, { ...whole, stream: true });
+    await running.body!.getReader().read();
+  }
+  expect((await post(`${killed.url}/api/chat`, secret, whole)).status).toBe(429);
+  killed.process.kill('SIGKILL');
+  await killed.ended;
+  killed = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+  const rows = await killed.ledger(5);
+  const used = rows.reduce((sum, row) => sum + row.promptTokens + row.completionTokens, 0);
+  expect(rows.filter(({ outcome }) => outcome === 'interrupted')).toHaveLength(3);
+  const asking = { ...whole, options: { num_predict: 10 } };
+  const answer = await post(`${killed.url}/api/chat`, secret, asking);
+  expect(answer.status).toBe(200);
+  expect(left(answer, 'tokens-day')).toBe(1_000_000 - used - 10 - Math.ceil(JSON.stringify(asking).length / 4));
+  // Four that were let through before, and this one; the refused one does not count.
+  expect(left(answer, 'requests-day')).toBe(50 - 5);
+  killed.process.kill('SIGTERM');
+  expect(await killed.ended).toBe(0);
+});
+
+test('a key narrows its plan for itself alone, and never widens it', async () => {
+  const { account } = await gate.member({ requestsPerDay: 5, tokensPerDay: 1_000_000 });
+  const { secret: narrow } = await gate.key({ account: account.name, limits: { requestsPerDay: 2 } });
+  const { secret: wide } = await gate.key({ account: account.name, limits: { requestsPerDay: 1000 } });
+  const statuses = async (secret: string, calls: number) =>
+    (await Promise.all(Array.from({ length: calls }, () => chat(secret)))).map(({ status }) => status);
+  expect(count(await statuses(narrow, 4), 200)).toBe(2);
+  expect(count(await statuses(wide, 6), 200)).toBe(3);
+});
+
+test('a rotated key goes on with the figures of the one it replaced', async () => {
+  const { account } = await gate.member({});
+  const { id, secret } = await gate.key({ account: account.name, limits: { requestsPerDay: 2 } });
+  await (await chat(secret)).text();
+  const fresh = await gate.manage((store, by) => rotateKey(store, id, 0, by));
+  const text = fresh.secret!.reveal();
+  expect((await chat(text)).status).toBe(200);
+  expect((await chat(text)).status).toBe(429);
+});
+
+test('a changed plan holds within a second', async () => {
+  const { account, secret } = await gate.member({ requestsPerDay: 1 });
+  await (await chat(secret)).text();
+  expect((await chat(secret)).status).toBe(429);
+  await gate.manage((store, by) => changePlan(store, account.name, { requestsPerDay: 2 }, by));
+  await eventually(async () => expect((await chat(secret)).status).toBe(200), 1_000);
+  expect((await chat(secret)).status).toBe(429);
+});
+
+test("the operator's own calls are not counted, and carry no figures", async () => {
+  const { secret } = await gate.key();
+  const answer = await chat(secret);
+  expect(answer.headers.has('ratelimit')).toBe(false);
+  const refused = gate.manage((store, by) =>
+    createKey(store, { name: 'x', account: 'operator', limits: { requestsPerDay: 1 } }, by),
+  );
+  await expect(refused).rejects.toThrow(/operator has no plan/);
+});
