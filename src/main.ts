@@ -195,14 +195,19 @@ async function readiness(gate: Gate, store: Store): Promise<Record<string, boole
 /** Where another process has written: forget what was cached, and ask again about every caller who is here. */
 async function watchStore(store: Store, gate: Gate, log: Log): Promise<() => Promise<void>> {
   let seen = await store.version();
-  gate.ladder.setRules(await store.listRules());
+  const readRules = async (): Promise<void> => {
+    const rules = await store.listRules();
+    gate.ladder.setRules(rules);
+    log.logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
+  };
+  await readRules();
   return async () => {
     try {
       const version = await store.version();
       if (version === seen) return;
       seen = version;
       gate.ring.forget();
-      gate.ladder.setRules(await store.listRules());
+      await readRules();
       await gate.running.recheck(gate.ring, gate.now(), gate.appealContact);
     } catch (error) {
       log.logger.error({ cause: describeCause(error) }, 'the store could not be asked for changes');

@@ -76,7 +76,7 @@ describe('250 calls at once', () => {
           await opened;
           answer.head(200, { 'Content-Type': 'application/json' });
           await answer.chunk('{"message":{"content":"y"},"done":true,"prompt_eval_count":1,"eval_count":1}');
-          await answer.end();
+          answer.end();
           expect(request.state.aborted).toBe(false);
         });
       const answers = Array.from({ length: 250 }, () => chat(secret));
@@ -106,7 +106,7 @@ describe('250 calls at once', () => {
         await opened;
         answer.head(200, { 'Content-Type': 'application/json' });
         await answer.chunk('{"message":{"content":"y"},"done":true,"prompt_eval_count":3,"eval_count":4}');
-        await answer.end();
+        answer.end();
       });
     const answers = Array.from({ length: 250 }, () => chat(secret, asking));
     const refused: Response[] = [];
@@ -203,7 +203,7 @@ describe('whatever way a call ends, its place and its reservation come back', ()
   const fails: Script = async (_, answer) => {
     answer.head(500, { 'Content-Type': 'application/json' });
     await answer.chunk('{"error":"no"}');
-    await answer.end();
+    answer.end();
   };
   test.each<[string, Script | undefined, (secret: string) => Promise<unknown>]>([
     ['it completes', undefined, async (secret) => (await chat(secret)).text()],
