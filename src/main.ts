@@ -60,7 +60,6 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     auditEvent(author, 'account.create', operatorName, null, { name: operatorName, plan: null }),
   );
   const ring = new KeyRing(store, staticDigests(config), operator.id, clock.now);
-  const books = await Books.open(store, calendar, clock.now);
   const running = new Running();
   const pool = new UpstreamPool(
     config.upstream.map((address) => new URL(address)),
@@ -82,6 +81,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     },
     onError: (error) => log.logger.error({ cause: describeCause(error) }, 'a step of the ladder could not be taken'),
   });
+  const books = await Books.open(store, calendar, clock.now, (book, history) => ladder.begin(book, history));
   const modelSlots = slotsOf(config.modelSlots);
   const queue = new FairQueue<Upstream>({
     serversFor: (model) => pool.serving(model),

@@ -46,6 +46,10 @@ function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Recor
   if (exchange.principal) fields['key'] = exchange.principal.keyId;
   if (exchange.model) fields['model'] = exchange.model;
   if (exchange.upstream) fields['upstream'] = exchange.upstream;
+  if (exchange.queuePosition > 0) {
+    fields['queuedMs'] = exchange.queuedMs;
+    fields['queuePosition'] = exchange.queuePosition;
+  }
   const cause = ending.error?.cause;
   if (cause !== undefined) fields['cause'] = describeCause(cause);
   return fields;

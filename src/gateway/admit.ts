@@ -125,6 +125,7 @@ async function waitFor(
   nowMs: () => number,
 ): Promise<void> {
   const { response } = exchange;
+  exchange.queuePosition = place.position;
   const onClose = (): void => waiting.end(new GatewayError('client_closed'));
   const over = waiting.over();
   response.once('close', onClose);

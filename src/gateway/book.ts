@@ -90,15 +90,7 @@ export interface RollingFigure {
 export class Book {
   readonly account = new Tally();
   readonly #keys = new Map<KeyId, Tally>();
-  /** What the ledger said when the book was opened, for figures of rules that come later. */
-  readonly history: readonly UsageBucket[];
-  readonly steps: readonly Suspension[];
   lastSeenAt = 0;
-
-  constructor(history: readonly UsageBucket[], steps: readonly Suspension[]) {
-    this.history = history;
-    this.steps = steps;
-  }
 
   key(lineage: KeyId): Tally {
     let tally = this.#keys.get(lineage);
@@ -114,6 +106,14 @@ export class Book {
   }
 }
 
+/** What the store knows of an account when its book is opened; its key ids are those of the first of their row. */
+export interface History {
+  /** By the hour, the last by the minute; the oldest first. */
+  readonly buckets: readonly UsageBucket[];
+  /** The newest first. */
+  readonly steps: readonly Suspension[];
+}
+
 type Source = Pick<Store, 'usageByMinute' | 'usageByHour' | 'findKey' | 'listSuspensions'>;
 
 const hourMs = 3_600_000;
@@ -126,6 +126,7 @@ export class Books {
   readonly #source: Source;
   readonly #calendar: Calendar;
   readonly #now: () => number;
+  readonly #onOpen: (book: Book, history: History) => void;
   readonly #books = new Map<AccountId, Book>();
   readonly #opening = new Map<AccountId, Promise<Book>>();
   /** Minutes before this process began, of accounts not seen yet; hours from `fineFrom` on are in it. */
@@ -136,26 +137,34 @@ export class Books {
     source: Source,
     calendar: Calendar,
     now: () => number,
+    onOpen: (book: Book, history: History) => void,
     minutes: readonly UsageBucket[],
     fineFrom: number,
   ) {
     this.#source = source;
     this.#calendar = calendar;
     this.#now = now;
+    this.#onOpen = onOpen;
     this.#minutes = Map.groupBy(minutes, ({ accountId }) => accountId);
     this.#fineFrom = fineFrom;
   }
 
   /**
    * Reads the last hour or two by the minute; everything older is read by the hour, an account at a time. Where a day
-   * begins in mid-hour, as in India, its first hour is read by the minute too.
+   * begins in mid-hour, as in India, its first hour is read by the minute too. `onOpen` is told of each book with what
+   * it was filled from, which is not kept.
    */
-  static async open(source: Source, calendar: Calendar, now: () => number): Promise<Books> {
+  static async open(
+    source: Source,
+    calendar: Calendar,
+    now: () => number,
+    onOpen: (book: Book, history: History) => void,
+  ): Promise<Books> {
     const at = now();
     const dayStart = calendar.day(at).startsAt;
     const oldest = dayStart % hourMs === 0 ? at - hourMs : Math.min(dayStart, at - hourMs);
     const fineFrom = oldest - (oldest % hourMs);
-    return new Books(source, calendar, now, await source.usageByMinute(fineFrom), fineFrom);
+    return new Books(source, calendar, now, onOpen, await source.usageByMinute(fineFrom), fineFrom);
   }
 
   /** At hand without waiting, once the account has been seen. */
@@ -186,24 +195,30 @@ export class Books {
       this.#source.usageByHour(accountId, fromHour, Math.min(beforeHour, Math.floor(now / hourMs) + 1)),
       this.#source.listSuspensions({ accountId, limit: 200 }),
     ]);
-    const history = [...hours, ...minutes].toSorted((a, b) => a.at - b.at);
-    const lineages = await this.#lineages(history);
-    const named = history.map((bucket) => ({ ...bucket, keyId: lineages.get(bucket.keyId) ?? bucket.keyId }));
-    const book = new Book(named, steps);
+    const lineages = await this.#lineages([...hours, ...minutes, ...steps]);
+    const firstOf = (id: KeyId): KeyId => lineages.get(id) ?? id;
+    const history: History = {
+      buckets: [...hours, ...minutes]
+        .toSorted((a, b) => a.at - b.at)
+        .map((bucket) => ({ ...bucket, keyId: firstOf(bucket.keyId) })),
+      steps: steps.map((step) => ({ ...step, keyId: step.keyId && firstOf(step.keyId) })),
+    };
+    const book = new Book();
     book.lastSeenAt = now;
     book.account.roll(this.#calendar, now);
-    for (const bucket of named) {
+    for (const bucket of history.buckets) {
       const key = book.key(bucket.keyId);
       key.roll(this.#calendar, now);
       for (const tally of [book.account, key]) addUp(tally, bucket);
     }
+    this.#onOpen(book, history);
     this.#minutes.delete(accountId);
     this.#books.set(accountId, book);
     return book;
   }
 
-  async #lineages(history: readonly UsageBucket[]): Promise<ReadonlyMap<KeyId, KeyId>> {
-    const ids = [...new Set(history.map(({ keyId }) => keyId))];
+  async #lineages(named: readonly { readonly keyId: KeyId | null }[]): Promise<ReadonlyMap<KeyId, KeyId>> {
+    const ids = [...new Set(named.flatMap(({ keyId }) => keyId ?? []))];
     const keys = await Promise.all(ids.map((id) => this.#source.findKey(id)));
     return new Map(keys.flatMap((key) => (key ? [[key.id, key.lineage] as const] : [])));
   }

@@ -45,6 +45,8 @@ export class Exchange {
   /** Its turn at a model. */
   slot: Slot<Upstream> | undefined;
   queuedMs = 0;
+  /** Its place when it began to wait, 1 being the next; 0 where it did not wait. */
+  queuePosition = 0;
   /** Response lines about limits, changes and waiting, as name, value, name, value. */
   readonly lines: string[] = [];
   recorded = false;

@@ -3,13 +3,13 @@
 // rule in shadow writes the same row and does nothing else. Accounts without a plan, the operator's own, are not looked
 // at: nobody should be able to lock the operator out by using the operator's key.
 import { auditEvent } from '../domain/audit.ts';
-import { newSuspensionId } from '../domain/id.ts';
+import { type KeyId, newSuspensionId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../domain/rule.ts';
 import type { Suspension } from '../domain/suspension.ts';
 import type { UsageBucket } from '../domain/usage.ts';
 import type { Store } from '../store/ports.ts';
-import type { Book, RollingFigure, Tally } from './book.ts';
+import type { Book, History, RollingFigure } from './book.ts';
 import { RollingCount } from './rolling-count.ts';
 
 export interface LadderTools {
@@ -43,6 +43,16 @@ export class Ladder {
     this.#watched = this.#rules.filter((rule) => rule.measure !== 'suspensions');
   }
 
+  /** Fills the figures of an account that is seen for the first time from what the store knows of it. */
+  begin(book: Book, history: History): void {
+    const now = this.#tools.now();
+    const keys = new Set([...history.buckets, ...history.steps].flatMap(({ keyId }) => keyId ?? []));
+    for (const rule of this.#watched) {
+      if (rule.per === 'account') book.account.rolling.set(rule.name, figureOf(rule, null, history, now));
+      else for (const key of keys) book.key(key).rolling.set(rule.name, figureOf(rule, key, history, now));
+    }
+  }
+
   /** An exchange that was let through is over. */
   noteUse(principal: Principal, book: Book, tokens: number): void {
     for (const rule of this.#watched) {
@@ -68,7 +78,8 @@ export class Ladder {
     const tally = rule.per === 'account' ? book.account : book.key(principal.lineage);
     let figure = tally.rolling.get(rule.name);
     if (figure?.rule !== rule) {
-      figure = startFigure(rule, principal, book, tally, now);
+      // A rule that is new, or changed while the account is known, begins to count now; what it did before stands.
+      figure = { rule, count: new RollingCount(rule.windowSeconds * 1000), takenUntil: figure?.takenUntil ?? 0 };
       tally.rolling.set(rule.name, figure);
     }
     figure.count.add(now, amount);
@@ -119,24 +130,17 @@ export class Ladder {
   }
 }
 
-/** Fills a new figure from what the ledger says; what an earlier step was taken on does not count again. */
-function startFigure(rule: Rule, principal: Principal, book: Book, tally: Tally, now: number): RollingFigure {
+/** What the ledger says; what an earlier step was taken on does not count again. */
+function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, now: number): RollingFigure {
   const windowMs = rule.windowSeconds * 1000;
-  const isMine = ({ keyId }: { keyId: string | null }): boolean =>
-    rule.per === 'account' ? keyId === null : keyId === principal.keyId;
-  const last = book.steps.find((step) => step.rule === rule.name && isMine(step));
+  const last = steps.find((step) => step.rule === rule.name && step.keyId === key);
+  const since = Math.max(now - windowMs, last?.createdAt ?? 0);
   const count = new RollingCount(windowMs);
-  const known = tally.rolling.size === 0 || !tally.rolling.has(rule.name);
-  if (known) {
-    for (const bucket of book.history) {
-      if (bucket.at <= Math.max(now - windowMs, last?.createdAt ?? 0)) continue;
-      if (rule.per === 'key' && bucket.keyId !== principal.lineage) continue;
+  for (const bucket of buckets)
+    if (bucket.at > since && (key === null || bucket.keyId === key))
       count.add(bucket.at, amountOf(rule.measure, bucket));
-    }
-  }
-  const standing =
-    last !== undefined && last.liftedAt === null ? (last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
-  return { rule, count, takenUntil: standing };
+  const stands = last !== undefined && last.liftedAt === null;
+  return { rule, count, takenUntil: stands ? (last.endsAt ?? standsUntil(rule, last.createdAt)) : 0 };
 }
 
 function amountOf(measure: RuleMeasure, bucket: UsageBucket): number {

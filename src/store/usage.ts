@@ -1,7 +1,7 @@
 // The ledger's raw rows, one an exchange, and the hourly roll-ups that are written with them.
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
-import { firstRequestId } from '../domain/id.ts';
+import { type AccountId, firstRequestId, type KeyId } from '../domain/id.ts';
 import type { UsageBucket, UsageRecord } from '../domain/usage.ts';
 import type { Adapter } from './adapter.ts';
 import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
@@ -132,7 +132,11 @@ async function report(db: Kysely<Tables>, by: ReportBy, fromHour: number, before
     .where('hour', '<', beforeHour)
     .groupBy(column)
     .execute();
-  const names = await namesOf(db, by);
+  const names = await namesOf(
+    db,
+    by,
+    sums.map(({ group }) => String(group)),
+  );
   const rows = sums.map((row) => ({
     group: String(row.group),
     name: names.get(String(row.group)) ?? null,
@@ -149,25 +153,26 @@ async function report(db: Kysely<Tables>, by: ReportBy, fromHour: number, before
   );
 }
 
-async function namesOf(db: Kysely<Tables>, by: ReportBy): Promise<ReadonlyMap<string, string>> {
-  if (by === 'model' || by === 'hour') return new Map();
-  const used = db
-    .selectFrom('usage_hourly')
-    .select(by === 'key' ? 'key_id as id' : 'account_id as id')
-    .distinct();
-  const rows =
-    by === 'key'
-      ? await db
-          .selectFrom('keys')
-          .select(['id', 'name'])
-          .where('id', 'in', used as never)
-          .execute()
-      : await db
-          .selectFrom('accounts')
-          .select(['id', 'name'])
-          .where('id', 'in', used as never)
-          .execute();
-  return new Map(rows.map(({ id, name }) => [id, name]));
+async function namesOf(db: Kysely<Tables>, by: ReportBy, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const names = new Map<string, string>();
+  if (by === 'model' || by === 'hour') return names;
+  for (let from = 0; from < ids.length; from += rowsPerInsert) {
+    const part = ids.slice(from, from + rowsPerInsert);
+    const rows =
+      by === 'key'
+        ? await db
+            .selectFrom('keys')
+            .select(['id', 'name'])
+            .where('id', 'in', part as KeyId[])
+            .execute()
+        : await db
+            .selectFrom('accounts')
+            .select(['id', 'name'])
+            .where('id', 'in', part as AccountId[])
+            .execute();
+    for (const { id, name } of rows) names.set(id, name);
+  }
+  return names;
 }
 
 /** For adapters without a quicker way. */

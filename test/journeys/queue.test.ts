@@ -75,6 +75,7 @@ test('who asks once waits for one turn while another holds ten', async () => {
   expect((await Promise.all(many)).map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200));
   const rows = await gate.ledger(11);
   expect(rows.filter((row) => row.queuedMs > 0)).toHaveLength(10);
+  expect(gate.log()).toMatch(/"queuedMs":\d+,"queuePosition":2/);
 });
 
 test('turns go by weight', async () => {
