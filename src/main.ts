@@ -23,6 +23,8 @@ import { ReplayGuard } from './gateway/replay.ts';
 import { Running } from './gateway/running.ts';
 import { SteadyClock } from './gateway/steady-clock.ts';
 import { Upkeep } from './gateway/upkeep.ts';
+import { endpoints } from './management/api/endpoints.ts';
+import { managementApi } from './management/api/router.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { openServer, stopListening } from './server.ts';
 import { Ledger } from './store/ledger.ts';
@@ -132,11 +134,25 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     wallNow: Date.now,
     draining: false,
   };
-  const server = openServer(
-    gate,
-    { live: () => true, ready: () => readiness(gate, store) },
-    { headMs: config.headSeconds * 1000, idleMs: config.idleSeconds * 1000, maxConnections: config.maxConnections },
-  );
+  const api = managementApi({
+    store,
+    endpoints,
+    timeZone: config.timeZone,
+    now: clock.now,
+    live: () => ({
+      accepting: !gate.draining,
+      running: running.size,
+      queues: queue.snapshot(),
+      upstreams: pool.upstreams.map(({ name, up, inFlight }) => ({ name, up: up ?? null, inFlight })),
+    }),
+    door: { store, failures: gate.throttle, trustedProxies: gate.trustedProxies, now: clock.now },
+    onError: (error, id) => log.logger.error({ id, cause: describeCause(error) }, 'a fault in the management API'),
+  });
+  const server = openServer(gate, { live: () => true, ready: () => readiness(gate, store) }, api, {
+    headMs: config.headSeconds * 1000,
+    idleMs: config.idleSeconds * 1000,
+    maxConnections: config.maxConnections,
+  });
   const lookForChanges = await watchStore(store, gate, log);
   await listen(server, config);
   const watch = setInterval(() => void lookForChanges(), watchIntervalMs);

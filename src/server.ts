@@ -22,8 +22,8 @@ export interface Health {
   readonly ready: () => Promise<Record<string, boolean>>;
 }
 
-export function openServer(gate: Gate, health: Health, settings: ServerSettings): Server {
-  const shell = openShell(health);
+export function openServer(gate: Gate, health: Health, api: express.Router, settings: ServerSettings): Server {
+  const shell = openShell(health, api);
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     if (isShell(request.url as string)) shell(request, response);
     else void handle(gate, request, response);
@@ -66,14 +66,15 @@ export function stopListening(server: Server): Promise<void> {
 }
 
 function isShell(url: string): boolean {
-  return url === '/healthz' || url === '/readyz';
+  return url === '/healthz' || url === '/readyz' || url.startsWith('/management/');
 }
 
-function openShell(health: Health): express.Express {
+function openShell(health: Health, api: express.Router): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
   app.enable('case sensitive routing').enable('strict routing');
+  app.use('/management/v1', api);
   app.use((_request, response, next) => {
     const id = newRequestId(Date.now());
     response.set({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'x-request-id': id });

@@ -2,7 +2,7 @@
 // its own, which narrow what its account's plan allows and can never widen it. Nothing is counted here.
 // docs/plans.md is held against `terms` by a house test.
 import { ModelPatterns } from './model-name.ts';
-import { defaultScopes, parseScopes, type Scope, scopes } from './scope.ts';
+import { defaultScopes, managementScopes, parseScopes, type Scope, scopes } from './scope.ts';
 
 export type Measure = 'requests' | 'tokens' | 'promptTokens' | 'completionTokens';
 export type Window = 'minute' | 'day' | 'month';
@@ -118,7 +118,7 @@ export type Narrowing = { readonly [name in keyof Figures]?: number };
 
 const none = Object.fromEntries(windowedNames.map((name) => [name, null])) as Record<WindowedName, null>;
 
-/** What a plan is when nothing is said about it: no limit at all, every scope. */
+/** What a plan is when nothing is said about it: no limit at all, every scope but those of the operator. */
 export const openTerms: Terms = {
   ...none,
   concurrentRequests: null,
@@ -133,7 +133,7 @@ export const openTerms: Terms = {
   templates: 'allow',
   debugFields: 'allow',
   models: ['*'],
-  scopes,
+  scopes: scopes.filter((scope) => !managementScopes.includes(scope)),
   maxKeys: null,
   maxKeyDays: null,
 };
@@ -279,8 +279,12 @@ export function readTerm(name: string, value: unknown): Partial<Terms> {
       new ModelPatterns(models);
       return { models };
     }
-    case 'scopes':
-      return { scopes: parseScopes(readList(name, value)) };
+    case 'scopes': {
+      const read = parseScopes(readList(name, value));
+      if (read.some((scope) => managementScopes.includes(scope)))
+        throw new Error("the scopes of management belong to the operator's own keys and to no plan");
+      return { scopes: read };
+    }
   }
 }
 

@@ -12,6 +12,8 @@ export const scopes = [
   'models:copy',
   'models:delete',
   'account',
+  'management:read',
+  'management:write',
 ] as const;
 export type Scope = (typeof scopes)[number];
 
@@ -27,13 +29,19 @@ export const scopeMeanings: Record<Scope, string> = {
   'models:copy': 'copy models',
   'models:delete': 'delete models',
   account: "see and sign out the server's own ollama.com account",
+  'management:read': 'read accounts, keys, plans, usage and the audit log through the management API',
+  'management:write': 'change accounts, keys, plans and suspensions through the management API',
 };
+
+/** What opens the management API; only keys of the operator's own account can hold it. */
+export const managementScopes: readonly Scope[] = ['management:read', 'management:write'];
 
 /** Short words that people type, and what they stand for. */
 const aliases: Record<string, readonly Scope[]> = {
   inference: ['inference:chat', 'inference:audio'],
   embeddings: ['inference:embed'],
   'models:write': ['models:create', 'models:copy'],
+  management: ['management:read', 'management:write'],
   models: ['models:pull', 'models:push', 'models:create', 'models:copy', 'models:delete'],
 };
 

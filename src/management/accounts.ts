@@ -1,7 +1,8 @@
 // What can be done with accounts: make, list, show, give a plan.
 import { type Account, operatorName, planOfNewAccount } from '../domain/account.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
-import { inForce, type Suspension } from '../domain/suspension.ts';
+import type { Step } from '../domain/rule.ts';
+import { inForce } from '../domain/suspension.ts';
 import type { Store } from '../store/ports.ts';
 import { Fault } from './fault.ts';
 import { requirePlan } from './plans.ts';
@@ -15,7 +16,7 @@ export async function createAccount(
 ): Promise<Account> {
   const trimmed = name.trim();
   if (trimmed === '' || trimmed.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
-  if (await store.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`);
+  if (await store.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`, 'conflict');
   const given = plan ?? planOfNewAccount(trimmed);
   if (given !== null) await requirePlan(store, given);
   const event = auditEvent(author, 'account.create', trimmed, null, { name: trimmed, plan: given });
@@ -25,7 +26,7 @@ export async function createAccount(
 /** By id or name. @throws Fault. */
 export async function requireAccount(store: Store, idOrName: string): Promise<Account> {
   const account = await store.findAccount(idOrName);
-  if (!account) throw new Fault(`There is no account "${idOrName}".`);
+  if (!account) throw new Fault(`There is no account "${idOrName}".`, 'not_found');
   return account;
 }
 
@@ -44,16 +45,25 @@ export async function setPlan(store: Store, idOrName: string, plan: string, auth
 }
 
 /** With how many keys it holds and which steps of the ladder are in force against it. */
-export async function showAccount(store: Store, account: Account, now: number): Promise<Record<string, unknown>> {
-  const keys = await store.listKeys(account.id);
+export async function showAccount(store: Store, account: Account, now: number): Promise<ShownAccount> {
   const suspensions = await store.listSuspensions({ accountId: account.id, limit: 1000 });
-  const open = suspensions.filter((suspension: Suspension) => inForce(suspension, now));
   return {
     id: account.id,
     name: account.name,
     plan: account.plan,
     createdAt: new Date(account.createdAt).toISOString(),
-    keys: keys.filter((key) => key.status === 'active' && (key.expiresAt === null || key.expiresAt > now)).length,
-    inForce: open.map(({ id, step }) => `${step} ${id}`),
+    keys: await store.countKeys(account.id, now),
+    inForce: suspensions
+      .filter((suspension) => inForce(suspension, now))
+      .map(({ id, step, endsAt }) => ({ id, step, endsAt: endsAt === null ? null : new Date(endsAt).toISOString() })),
   };
+}
+
+interface ShownAccount extends Record<string, unknown> {
+  readonly id: string;
+  readonly name: string;
+  readonly plan: string | null;
+  readonly createdAt: string;
+  readonly keys: number;
+  readonly inForce: { readonly id: string; readonly step: Step; readonly endsAt: string | null }[];
 }

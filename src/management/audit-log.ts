@@ -7,7 +7,9 @@ export async function listAudit(
   store: Store,
   subject: string | undefined,
   limit: number,
+  before?: string,
 ): Promise<Readonly<Record<string, unknown>>[]> {
-  const events = await store.listAudit(subject === undefined ? { limit } : { subject, limit });
+  const of = subject === undefined ? {} : { subject };
+  const events = await store.listAudit({ ...of, ...(before === undefined ? {} : { before }), limit });
   return events.map((event) => ({ ...event, at: new Date(event.at).toISOString() }));
 }

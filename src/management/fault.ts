@@ -1,7 +1,16 @@
 // Something that was asked of the management plane and cannot be; its message is one sentence for people.
 export class Fault extends Error {
   override name = 'Fault';
+  readonly kind: FaultKind;
+
+  constructor(message: string, kind: FaultKind = 'invalid') {
+    super(message);
+    this.kind = kind;
+  }
 }
+
+/** It cannot be meant so; it is not there; or it does not go together with what is there. */
+export type FaultKind = 'invalid' | 'not_found' | 'conflict';
 
 /** What a reader of domain/ says in plain words becomes a sentence for whoever asked. @throws Fault. */
 export function reading<T>(read: () => T): T {

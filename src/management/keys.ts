@@ -2,7 +2,7 @@
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
 import { type Account, planOfNewAccount } from '../domain/account.ts';
 import { AddressBlocks } from '../domain/address.ts';
-import { digestOf, generateKey, readSshPublicKey, type StoredKey } from '../domain/api-key.ts';
+import { digestOf, generateKey, readSshPublicKey, type StoredKey, sameDigest } from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import type { KeyId } from '../domain/id.ts';
 import { ModelPatterns } from '../domain/model-name.ts';
@@ -15,7 +15,7 @@ import { requirePlan } from './plans.ts';
 
 export interface NewKey {
   readonly name: string;
-  /** Made if it is not there, with the plan of a new account. */
+  /** Name of the account; made if it is not there, with the plan of a new account. */
   readonly account: string;
   /** Words of domain/scope; undefined is what a new key gets. */
   readonly scopes?: readonly string[];
@@ -74,7 +74,8 @@ export async function createKey(store: Store, asked: NewKey, author: Author): Pr
     lineage: id,
     narrowing,
   };
-  if (wire && (await store.findKeyByDigest(key.digest))) throw new Fault('That public key is registered already.');
+  if (wire && (await store.findKeyByDigest(key.digest)))
+    throw new Fault('That public key is registered already.', 'conflict');
   await store.insertKey(key, auditEvent(author, 'key.create', id, null, showKey(key)));
   return { key, secret: wire ? undefined : text };
 }
@@ -85,7 +86,7 @@ export async function rotateKey(store: Store, id: string, graceMs: number, autho
   const old = await requireKey(store, id);
   if (old.kind !== 'secret')
     throw new Fault('A public key cannot be rotated here: register the new one, then revoke this one.');
-  if (!works(old, now)) throw new Fault(`${id} is not active any more; make a new key instead.`);
+  if (!works(old, now)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
   const fresh = generateKey();
   const key: StoredKey = {
     ...old,
@@ -104,13 +105,24 @@ export async function rotateKey(store: Store, id: string, graceMs: number, autho
 /** @throws Fault where there is no such key. */
 export async function revokeKey(store: Store, id: string, author: Author): Promise<StoredKey> {
   const event = auditEvent(author, 'key.revoke', id, { status: 'active' }, { status: 'revoked' });
-  if (!(await store.revokeKey(id as KeyId, author.at, event))) throw new Fault(`There is no key ${id}.`);
+  if (!(await store.revokeKey(id as KeyId, author.at, event))) throw new Fault(`There is no key ${id}.`, 'not_found');
   return requireKey(store, id);
+}
+
+/** Revokes a key whose whole text somebody has found; anything else changes nothing. */
+export async function revokeLeaked(store: Store, id: KeyId, text: string, author: Author): Promise<void> {
+  const key = await store.findKey(id);
+  if (!key || key.kind !== 'secret' || !sameDigest(digestOf(text), key.digest)) return;
+  await store.revokeKey(
+    id,
+    author.at,
+    auditEvent(author, 'key.leaked', id, { status: 'active' }, { status: 'revoked' }),
+  );
 }
 
 export async function requireKey(store: Store, id: string): Promise<StoredKey> {
   const key = await store.findKey(id as KeyId);
-  if (!key) throw new Fault(`There is no key ${id}.`);
+  if (!key) throw new Fault(`There is no key ${id}.`, 'not_found');
   return key;
 }
 
@@ -151,7 +163,7 @@ function works(key: StoredKey, now: number): boolean {
 
 async function refuseMoreKeys(store: Store, account: Account, { name, maxKeys }: Plan, now: number): Promise<void> {
   if (maxKeys === null) return;
-  const held = (await store.listKeys(account.id)).filter((key) => works(key, now)).length;
+  const held = await store.countKeys(account.id, now);
   if (held >= maxKeys)
     throw new Fault(
       `${account.name} holds ${held} working keys, and the plan ${name} allows ${maxKeys}. Revoke one first.`,

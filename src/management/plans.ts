@@ -9,7 +9,7 @@ export async function requirePlan(store: Store, name: string): Promise<Plan> {
   const plan = await store.findPlan(name);
   if (plan) return plan;
   const names = (await store.listPlans()).map((other) => other.name);
-  throw new Fault(`There is no plan "${name}"; the plans are ${names.join(', ')}.`);
+  throw new Fault(`There is no plan "${name}"; the plans are ${names.join(', ')}.`, 'not_found');
 }
 
 /** A new plan; terms that are not given are as open as can be, or as another plan has them. @throws Fault. */
@@ -26,7 +26,7 @@ export async function createPlan(
   const plan: Plan = { ...base, ...readTerms(pairs), name, version: 1 };
   checkTogether(plan);
   if (!(await store.putPlan(plan, auditEvent(author, 'plan.create', name, null, { ...plan }))))
-    throw new Fault(`There is a plan "${name}" already.`);
+    throw new Fault(`There is a plan "${name}" already.`, 'conflict');
   return plan;
 }
 
@@ -41,7 +41,7 @@ export async function changePlan(
   const after: Plan = { ...before, ...readTerms(pairs), version: before.version + 1 };
   checkTogether(after);
   if (!(await store.putPlan(after, auditEvent(author, 'plan.set', name, { ...before }, { ...after }))))
-    throw new Fault(`Somebody else has just changed the plan "${name}"; look at it and try again.`);
+    throw new Fault(`Somebody else has just changed the plan "${name}"; look at it and try again.`, 'conflict');
   return after;
 }
 
@@ -50,7 +50,7 @@ export async function deletePlan(store: Store, name: string, author: Author): Pr
   const plan = await requirePlan(store, name);
   if (name === 'default') throw new Fault('The plan "default" is what new accounts get; it cannot be deleted.');
   if (!(await store.deletePlan(name, auditEvent(author, 'plan.delete', name, { ...plan }, null))))
-    throw new Fault(`Accounts still have the plan "${name}"; give them another first.`);
+    throw new Fault(`Accounts still have the plan "${name}"; give them another first.`, 'conflict');
 }
 
 /** In the order of the registry, as people and programs read it. */

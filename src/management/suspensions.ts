@@ -14,7 +14,10 @@ export async function requireRule(store: Store, name: string): Promise<Rule> {
   const rules = await store.listRules();
   const found = rules.find((rule) => rule.name === name);
   if (!found)
-    throw new Fault(`There is no rule "${name}"; the rules are ${rules.map((rule) => rule.name).join(', ')}.`);
+    throw new Fault(
+      `There is no rule "${name}"; the rules are ${rules.map((rule) => rule.name).join(', ')}.`,
+      'not_found',
+    );
   return found;
 }
 
@@ -23,7 +26,7 @@ type Pairs = Readonly<Record<string, unknown>>;
 /** @throws Fault. */
 export async function createRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
   if ((await store.listRules()).some((rule) => rule.name === name))
-    throw new Fault(`There is a rule "${name}" already.`);
+    throw new Fault(`There is a rule "${name}" already.`, 'conflict');
   const rule = reading(() => readRule({ name, ...pairs }));
   await checkPlans(store, rule);
   await store.putRule(rule, auditEvent(author, 'rule.create', name, null, { ...rule }));
@@ -99,7 +102,7 @@ export const untouched = {
 /** @throws Fault where it is lifted already. */
 export async function lift(store: Store, id: string, author: Author): Promise<Suspension> {
   const before = await requireSuspension(store, id);
-  if (before.liftedAt !== null) throw new Fault(`${id} has been lifted already.`);
+  if (before.liftedAt !== null) throw new Fault(`${id} has been lifted already.`, 'conflict');
   const after = { ...before, liftedAt: author.at, liftedBy: author.actor };
   await write(store, 'suspension.lift', before, after, author);
   return after;
@@ -108,7 +111,7 @@ export async function lift(store: Store, id: string, author: Author): Promise<Su
 /** What the suspended person has to say; once. @throws Fault. */
 export async function appeal(store: Store, id: string, text: string, author: Author): Promise<Suspension> {
   const before = await requireSuspension(store, id);
-  if (before.appeal !== null) throw new Fault(`There is an appeal against ${id} already.`);
+  if (before.appeal !== null) throw new Fault(`There is an appeal against ${id} already.`, 'conflict');
   if (before.shadow) throw new Fault(`${id} was taken in shadow and does nothing.`);
   const after = { ...before, appeal: requireText('appeal', text), appealedAt: author.at };
   await write(store, 'suspension.appeal', before, after, author);
@@ -124,8 +127,8 @@ export async function answer(
   author: Author,
 ): Promise<Suspension> {
   const before = await requireSuspension(store, id);
-  if (before.appeal === null) throw new Fault(`Nobody has appealed against ${id}.`);
-  if (before.answer !== null) throw new Fault(`The appeal against ${id} has been answered already.`);
+  if (before.appeal === null) throw new Fault(`Nobody has appealed against ${id}.`, 'conflict');
+  if (before.answer !== null) throw new Fault(`The appeal against ${id} has been answered already.`, 'conflict');
   const lifting = lifts && before.liftedAt === null ? { liftedAt: author.at, liftedBy: author.actor } : {};
   const answered = { answer: requireText('answer', text), answeredAt: author.at, answeredBy: author.actor };
   const after = { ...before, ...answered, ...lifting };
@@ -146,7 +149,7 @@ export async function revokeAll(
 
 export async function requireSuspension(store: Store, id: string): Promise<Suspension> {
   const found = await store.findSuspension(id as SuspensionId);
-  if (!found) throw new Fault(`There is no suspension ${id}.`);
+  if (!found) throw new Fault(`There is no suspension ${id}.`, 'not_found');
   return found;
 }
 

@@ -3,7 +3,7 @@ import type { Kysely, Selectable } from 'kysely';
 import type { Account } from '../domain/account.ts';
 import { type AccountId, newAccountId } from '../domain/id.ts';
 import type { Plan, Terms } from '../domain/plan.ts';
-import { writeAudit } from './adapter.ts';
+import { behind, writeAudit } from './adapter.ts';
 import type { AccountStore, PlanStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
@@ -32,6 +32,10 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
     listAccounts: async () => {
       const rows = await db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').execute();
       return rows.map(accountOfRow);
+    },
+    pageAccounts: async ({ after, limit }) => {
+      const all = db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').limit(limit);
+      return (await (after ? all.where(behind(after)) : all).execute()).map(accountOfRow);
     },
     setAccountPlan: (id, plan, event) =>
       db.transaction().execute(async (transaction) => {

@@ -1,5 +1,5 @@
 // What the queries of every subject stand on: what differs between databases, and the audit event that goes with a change.
-import type { Transaction } from 'kysely';
+import { type RawBuilder, type SqlBool, sql, type Transaction } from 'kysely';
 import type { AuditEvent } from '../domain/audit.ts';
 import type { KeyId } from '../domain/id.ts';
 import type { Tables } from './schema.ts';
@@ -29,4 +29,9 @@ export async function writeAudit(transaction: Transaction<Tables>, event: AuditE
     .insertInto('audit_events')
     .values({ id, at, actor, action, subject, from_value: text(from), to_value: text(to) })
     .execute();
+}
+
+/** Behind a place in the order of time and id. */
+export function behind({ at, id }: { readonly at: number; readonly id: string }): RawBuilder<SqlBool> {
+  return sql<SqlBool>`(created_at > ${at} or (created_at = ${at} and id > ${id}))`;
 }

@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import type { StoredKey } from '../domain/api-key.ts';
 import type { Plan } from '../domain/plan.ts';
 import { planOfRow } from './accounts.ts';
-import { type Adapter, type CallerRow, writeAudit } from './adapter.ts';
+import { type Adapter, behind, type CallerRow, writeAudit } from './adapter.ts';
 import { openSuspensions } from './ladder.ts';
 import type { Caller, KeyStore } from './ports.ts';
 import type { Tables } from './schema.ts';
@@ -71,6 +71,22 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
       const all = db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id');
       const rows = await (accountId === undefined ? all : all.where('account_id', '=', accountId)).execute();
       return rows.map(keyOfRow);
+    },
+    countKeys: async (accountId, now) => {
+      const found = await db
+        .selectFrom('keys')
+        .select(({ fn }) => fn.countAll().as('count'))
+        .where('account_id', '=', accountId)
+        .where('status', '=', 'active')
+        .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', now)]))
+        .executeTakeFirstOrThrow();
+      return Number(found.count);
+    },
+    pageKeys: async ({ after, accountId, limit }) => {
+      let query = db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').limit(limit);
+      if (accountId !== undefined) query = query.where('account_id', '=', accountId);
+      if (after) query = query.where(behind(after));
+      return (await query.execute()).map(keyOfRow);
     },
     touchKeys: (usedAt) =>
       db.transaction().execute(async (transaction) => {

@@ -1,7 +1,7 @@
 // Rules, the steps they took, and the audit log.
 import type { Kysely, Selectable } from 'kysely';
 import type { AuditEvent } from '../domain/audit.ts';
-import type { AccountId } from '../domain/id.ts';
+import type { AccountId, AuditId, SuspensionId } from '../domain/id.ts';
 import type { Rule } from '../domain/rule.ts';
 import type { Suspension } from '../domain/suspension.ts';
 import { writeAudit } from './adapter.ts';
@@ -40,10 +40,11 @@ export function ladderQueries(db: Kysely<Tables>): LadderStore {
       const row = await db.selectFrom('suspensions').selectAll().where('id', '=', id).executeTakeFirst();
       return row && suspensionOf(row);
     },
-    listSuspensions: async ({ accountId, limit }) => {
-      const all = db.selectFrom('suspensions').selectAll().orderBy('id', 'desc').limit(limit);
-      const rows = await (accountId === undefined ? all : all.where('account_id', '=', accountId)).execute();
-      return rows.map(suspensionOf);
+    listSuspensions: async ({ accountId, before, limit }) => {
+      let query = db.selectFrom('suspensions').selectAll().orderBy('id', 'desc').limit(limit);
+      if (accountId !== undefined) query = query.where('account_id', '=', accountId);
+      if (before !== undefined) query = query.where('id', '<', before as SuspensionId);
+      return (await query.execute()).map(suspensionOf);
     },
     updateSuspension: (suspension, event) =>
       db.transaction().execute(async (transaction) => {
@@ -66,10 +67,11 @@ export function ladderQueries(db: Kysely<Tables>): LadderStore {
       const found = await (keyId === null ? all : all.where('key_id', '=', keyId)).executeTakeFirstOrThrow();
       return Number(found.count);
     },
-    listAudit: async ({ subject, limit }) => {
-      const all = db.selectFrom('audit_events').selectAll().orderBy('id', 'desc').limit(limit);
-      const rows = await (subject === undefined ? all : all.where('subject', '=', subject)).execute();
-      return rows.map(auditOf);
+    listAudit: async ({ subject, before, limit }) => {
+      let query = db.selectFrom('audit_events').selectAll().orderBy('id', 'desc').limit(limit);
+      if (subject !== undefined) query = query.where('subject', '=', subject);
+      if (before !== undefined) query = query.where('id', '<', before as AuditId);
+      return (await query.execute()).map(auditOf);
     },
   };
 }

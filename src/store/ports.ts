@@ -21,6 +21,31 @@ export interface Caller {
   readonly suspensions: readonly Suspension[];
 }
 
+/** A place in a list that is ordered by time and then id. */
+export interface Page {
+  readonly after?: { readonly at: number; readonly id: string };
+  readonly limit: number;
+}
+
+/** A creation that a client may repeat: who asked, by which name, and what came of it. */
+export interface Repeatable {
+  readonly keyId: KeyId;
+  readonly name: string;
+  /** Of the request: the same name with another request is a mistake. */
+  readonly digest: string;
+  readonly at: number;
+  /** The id of what was made; null while it is being made. */
+  readonly made: string | null;
+}
+
+export interface RepeatStore {
+  /** Claims a name; gives what stands there where it is taken. */
+  claimRepeatable(claim: Repeatable): Promise<Repeatable | undefined>;
+  finishRepeatable(keyId: KeyId, name: string, made: string): Promise<void>;
+  /** Gives the name up: nothing was made. */
+  dropRepeatable(keyId: KeyId, name: string): Promise<void>;
+}
+
 export interface KeyStore {
   insertKey(key: StoredKey, event: AuditEvent): Promise<void>;
   findKey(id: KeyId): Promise<StoredKey | undefined>;
@@ -30,6 +55,10 @@ export interface KeyStore {
   findCallerByDigest(digest: string, now: number): Promise<Caller | undefined>;
   /** All keys, or those of one account, oldest first. */
   listKeys(accountId?: AccountId): Promise<StoredKey[]>;
+  /** How many keys of an account work: active and not expired. */
+  countKeys(accountId: AccountId, now: number): Promise<number>;
+  /** A page of keys in the order in which they were made, behind a place in it. */
+  pageKeys(page: Page & { readonly accountId?: AccountId }): Promise<StoredKey[]>;
   /** Gives false where there is no such key; revoking twice keeps the first time and writes no second event. */
   revokeKey(id: KeyId, at: number, event: AuditEvent): Promise<boolean>;
   /** Notes when keys were last used; ids that are no stored keys are passed over. */
@@ -43,6 +72,7 @@ export interface AccountStore {
   ensureAccount(name: string, plan: string | null, event: AuditEvent): Promise<Account>;
   findAccount(idOrName: string): Promise<Account | undefined>;
   listAccounts(): Promise<Account[]>;
+  pageAccounts(page: Page): Promise<Account[]>;
   setAccountPlan(id: AccountId, plan: string | null, event: AuditEvent): Promise<void>;
 }
 
@@ -62,13 +92,21 @@ export interface LadderStore {
   insertSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
   findSuspension(id: SuspensionId): Promise<Suspension | undefined>;
   /** The newest first. */
-  listSuspensions(filter: { readonly accountId?: AccountId; readonly limit: number }): Promise<Suspension[]>;
+  listSuspensions(filter: {
+    readonly accountId?: AccountId;
+    readonly before?: string;
+    readonly limit: number;
+  }): Promise<Suspension[]>;
   /** Writes lifting, appeal and answer; everything else of a suspension never changes. */
   updateSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
   /** How many steps were taken since then against an account, or one of its keys; shadow ones do not count. */
   countSuspensions(accountId: AccountId, keyId: KeyId | null, since: number): Promise<number>;
   /** The newest first. */
-  listAudit(filter: { readonly subject?: string; readonly limit: number }): Promise<AuditEvent[]>;
+  listAudit(filter: {
+    readonly subject?: string;
+    readonly before?: string;
+    readonly limit: number;
+  }): Promise<AuditEvent[]>;
 }
 
 export type ReportBy = 'key' | 'account' | 'model' | 'hour';
@@ -85,19 +123,19 @@ export interface UsageStore {
   appendUsage(records: readonly UsageRecord[]): Promise<void>;
   /** The ids among these that the ledger already holds. */
   knownUsage(ids: readonly string[]): Promise<Set<string>>;
-  /** The newest rows first. */
-  listUsage(limit: number): Promise<UsageRecord[]>;
+  /** The newest rows first; those before an id, where one is given. */
+  listUsage(limit: number, before?: string): Promise<UsageRecord[]>;
   /** What every key did since then, by the minute, from the raw rows. */
   usageByMinute(since: number): Promise<UsageBucket[]>;
   /** What an account's keys did in the hours [from, before) since 1970, from the roll-ups. */
   usageByHour(accountId: AccountId, fromHour: number, beforeHour: number): Promise<UsageBucket[]>;
   /** Sums of the hours [from, before), from the roll-ups; ordered by group where it is the hour, else by tokens. */
-  reportUsage(by: ReportBy, fromHour: number, beforeHour: number): Promise<ReportRow[]>;
+  reportUsage(by: ReportBy, fromHour: number, beforeHour: number, accountId?: AccountId): Promise<ReportRow[]>;
   /** Removes at most so many raw rows that began before; gives how many there were. Roll-ups stay. */
   pruneUsage(before: number, limit: number): Promise<number>;
 }
 
-export interface Store extends KeyStore, AccountStore, PlanStore, LadderStore, UsageStore {
+export interface Store extends KeyStore, AccountStore, PlanStore, LadderStore, UsageStore, RepeatStore {
   /** A figure that changes when another process has written, and only then. */
   version(): Promise<number>;
   /** Throws if the store cannot answer. */

@@ -9,6 +9,7 @@ import type { Adapter } from './adapter.ts';
 import { keyQueries } from './keys.ts';
 import { ladderQueries } from './ladder.ts';
 import type { Store } from './ports.ts';
+import { repeatableQueries } from './repeatables.ts';
 import type { Tables } from './schema.ts';
 import { usageQueries } from './usage.ts';
 
@@ -18,6 +19,7 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
     ...accountQueries(db),
     ...ladderQueries(db),
     ...usageQueries(db, adapter),
+    ...repeatableQueries(db),
     version: adapter.version,
     ping: async () => {
       await sql`select 1`.execute(db);

@@ -65,6 +65,7 @@ export interface Tables {
     completion_tokens: number;
     estimated: number;
   };
+  repeatables: { key_id: KeyId; name: string; digest: string; at: number; made: string | null };
   plans: { name: string; version: number; terms: string };
   rules: { name: string; definition: string };
   suspensions: {
@@ -238,6 +239,20 @@ export const migrations: Record<string, Migration> = {
         await sql`insert into plans values (${name}, ${version}, ${JSON.stringify(terms)})`.execute(db);
       for (const rule of firstRules)
         await sql`insert into rules values (${rule.name}, ${JSON.stringify(rule)})`.execute(db);
+    },
+  },
+  '0003-repeatable-creations': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('repeatables')
+        .addColumn('key_id', 'text', (column) => column.notNull())
+        .addColumn('name', 'text', (column) => column.notNull())
+        .addColumn('digest', 'text', (column) => column.notNull())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .addColumn('made', 'text')
+        .addPrimaryKeyConstraint('repeatables_key', ['key_id', 'name'])
+        .execute();
+      await db.schema.createIndex('keys_by_age').on('keys').columns(['created_at', 'id']).execute();
     },
   },
 };

@@ -31,8 +31,9 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
       }
       return known;
     },
-    listUsage: async (limit) => {
-      const rows = await db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(limit).execute();
+    listUsage: async (limit, before) => {
+      const all = db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(limit);
+      const rows = await (before === undefined ? all : all.where('id', '<', before as UsageRecord['id'])).execute();
       return rows.map(usageOfRow);
     },
     usageByMinute: async (since) => {
@@ -91,7 +92,7 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
         }),
       );
     },
-    reportUsage: (by, fromHour, beforeHour) => report(db, by, fromHour, beforeHour),
+    reportUsage: (by, fromHour, beforeHour, accountId) => report(db, by, fromHour, beforeHour, accountId),
     pruneUsage: async (before, limit) => {
       const old = db
         .selectFrom('usage')
@@ -115,10 +116,16 @@ const groupColumn = {
   hour: 'usage_hourly.hour',
 } as const satisfies Record<ReportBy, string>;
 
-async function report(db: Kysely<Tables>, by: ReportBy, fromHour: number, beforeHour: number): Promise<ReportRow[]> {
+async function report(
+  db: Kysely<Tables>,
+  by: ReportBy,
+  fromHour: number,
+  beforeHour: number,
+  accountId: AccountId | undefined,
+): Promise<ReportRow[]> {
   const column = groupColumn[by];
-  const sums = await db
-    .selectFrom('usage_hourly')
+  const all = db.selectFrom('usage_hourly').where('hour', '>=', fromHour).where('hour', '<', beforeHour);
+  const sums = await (accountId === undefined ? all : all.where('account_id', '=', accountId))
     .select((select) => [
       select.ref(column).as('group'),
       select.fn.sum('requests').as('requests'),
@@ -128,8 +135,6 @@ async function report(db: Kysely<Tables>, by: ReportBy, fromHour: number, before
       select.fn.sum('completion_tokens').as('completion'),
       select.fn.sum('estimated').as('estimated'),
     ])
-    .where('hour', '>=', fromHour)
-    .where('hour', '<', beforeHour)
     .groupBy(column)
     .execute();
   const names = await namesOf(

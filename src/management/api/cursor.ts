@@ -1,0 +1,58 @@
+// Lists in pages. A cursor names the last thing that was seen, not a number of things to pass over, so a list that grows
+// meanwhile neither repeats nor leaves out; it is opaque to clients and is read strictly.
+import type { Page } from '../../store/ports.ts';
+import { Problem } from './problem.ts';
+
+interface Asked {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+interface Pageful<T> {
+  readonly items: T[];
+  readonly next: string | null;
+}
+
+/** A page of what is in the order of its making. */
+export async function pageAfter<T extends { readonly createdAt: number; readonly id: string }, S>(
+  { limit, cursor }: Asked,
+  list: (page: Page) => Promise<T[]>,
+  show: (item: T) => Promise<S>,
+): Promise<Pageful<S>> {
+  const after = cursor === undefined ? undefined : readPlace(cursor);
+  const found = await list(after ? { after, limit: limit + 1 } : { limit: limit + 1 });
+  const shown = found.slice(0, limit);
+  const last = shown.at(-1);
+  const next = found.length > limit && last ? write(`${last.createdAt} ${last.id}`) : null;
+  return { items: await Promise.all(shown.map(show)), next };
+}
+
+/** A page of what is listed the newest first, by ids that begin with their time. */
+export async function pageBefore<T extends { readonly id?: unknown }, S>(
+  { limit, cursor }: Asked,
+  list: (page: { readonly limit: number; readonly before?: string }) => Promise<T[]>,
+  show: (item: T) => S,
+): Promise<Pageful<S>> {
+  const before = cursor === undefined ? undefined : readId(cursor);
+  const found = await list(before === undefined ? { limit: limit + 1 } : { limit: limit + 1, before });
+  const shown = found.slice(0, limit);
+  const last = shown.at(-1);
+  return { items: shown.map(show), next: found.length > limit && last ? write(String(last.id)) : null };
+}
+
+function write(text: string): string {
+  return Buffer.from(text).toString('base64url');
+}
+
+function readPlace(cursor: string): { at: number; id: string } {
+  const match = /^(\d{1,16}) ([A-Za-z0-9_]{1,60})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
+  if (!match) throw new Problem('invalid', { detail: 'query.cursor: not a cursor of this list' });
+  return { at: Number(match[1]), id: match[2] as string };
+}
+
+function readId(cursor: string): string {
+  const id = Buffer.from(cursor, 'base64url').toString('latin1');
+  if (!/^[a-z]{3}_[A-Za-z0-9]{1,60}$/.test(id))
+    throw new Problem('invalid', { detail: 'query.cursor: not a cursor of this list' });
+  return id;
+}

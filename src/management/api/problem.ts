@@ -1,0 +1,87 @@
+// How the management API says no: RFC 9457 problem details. The data plane's dialects are for model clients; people who
+// write management tools get the standard's words.
+import type { Response } from 'express';
+import { z } from 'zod';
+import { Fault } from '../fault.ts';
+
+export const problemShape = z
+  .strictObject({
+    type: z.string().describe('about:blank: the code says what it is'),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().describe('stable word for programs'),
+    detail: z.string().optional(),
+    request_id: z.string(),
+    errors: z
+      .array(z.strictObject({ at: z.string().describe('JSON path or parameter'), detail: z.string() }))
+      .optional()
+      .describe('every fault of the request, where there are several'),
+  })
+  .meta({ id: 'Problem' });
+
+const problems = {
+  invalid: { status: 400, title: 'The request is not valid.' },
+  not_json: { status: 400, title: 'The request body is not valid JSON.' },
+  unauthenticated: { status: 401, title: 'An API key with management scopes is needed.' },
+  forbidden: { status: 403, title: 'This API key may not do that.' },
+  not_found: { status: 404, title: 'There is no such thing here.' },
+  method_not_allowed: { status: 405, title: 'This address does not answer that method.' },
+  conflict: { status: 409, title: 'That does not go together with what is there.' },
+  precondition_failed: { status: 412, title: 'It has been changed meanwhile.' },
+  body_too_large: { status: 413, title: 'The request body is too large.' },
+  unsupported_media_type: { status: 415, title: 'Send application/json.' },
+  repeat_differs: { status: 422, title: 'This Idempotency-Key was used for another request.' },
+  too_many_failures: { status: 429, title: 'Too many wrong API keys came from your address.' },
+  internal: { status: 500, title: 'Something went wrong inside the gate.' },
+} as const;
+
+export type ProblemCode = keyof typeof problems;
+export const problemCodes = Object.keys(problems) as ProblemCode[];
+export const statusOf = (code: ProblemCode): number => problems[code].status;
+
+interface Details {
+  readonly detail?: string;
+  readonly errors?: readonly { readonly at: string; readonly detail: string }[];
+  readonly retryAfterSeconds?: number;
+  readonly allow?: string;
+}
+
+/** A refusal on its way to the caller; `detail` is public. */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly details: Details;
+  constructor(code: ProblemCode, details: Details = {}) {
+    super(details.detail ?? problems[code].title);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** Anything thrown as a problem; what nobody foresaw keeps its words to itself. */
+export function toProblem(thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown;
+  if (thrown instanceof Fault) return new Problem(thrown.kind, { detail: thrown.message });
+  const { type } = thrown as { type?: string };
+  if (type === 'entity.too.large') return new Problem('body_too_large');
+  if (type === 'encoding.unsupported' || type === 'charset.unsupported') return new Problem('unsupported_media_type');
+  if (type?.startsWith('entity.') || type === 'request.aborted' || type?.startsWith('request.size'))
+    return new Problem('not_json');
+  return new Problem('internal');
+}
+
+export function sendProblem(response: Response, { code, details }: Problem, requestId: string): void {
+  const { status, title } = problems[code];
+  if (details.retryAfterSeconds !== undefined) response.set('retry-after', String(details.retryAfterSeconds));
+  if (details.allow !== undefined) response.set('allow', details.allow);
+  if (status === 401) response.set('www-authenticate', 'Bearer realm="sekisho"');
+  const body = {
+    type: 'about:blank',
+    title,
+    status,
+    code,
+    ...(details.detail === undefined ? {} : { detail: details.detail }),
+    request_id: requestId,
+    ...(details.errors === undefined ? {} : { errors: details.errors }),
+  };
+  response.status(status).type('application/problem+json').send(JSON.stringify(body));
+}

@@ -1,0 +1,159 @@
+// The rows of the management API on Express: who calls, whether they may, whether what they sent is right, and then the
+// use case. Every way out that is not the answer is a problem.
+import express, { type NextFunction, type Request, type Response, Router } from 'express';
+import type { z } from 'zod';
+import { digestOf } from '../../domain/api-key.ts';
+import { newRequestId } from '../../domain/id.ts';
+import { authenticate, type Caller, type Door, refuseUnentitled } from './authenticate.ts';
+import type { Call, Desk, Endpoint } from './endpoint.ts';
+import { openApi } from './openapi.ts';
+import { Problem, sendProblem, toProblem } from './problem.ts';
+import { referencePage } from './reference.ts';
+
+export interface ApiTools extends Desk {
+  readonly door: Door;
+  readonly endpoints: readonly Endpoint[];
+  readonly onError: (error: unknown, requestId: string) => void;
+}
+
+const bodyBytes = 256 * 1024;
+
+export function managementApi(tools: ApiTools): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  const document = JSON.stringify(openApi(tools.endpoints));
+  const page = referencePage(tools.endpoints);
+  router.use((_request, response, next) => {
+    response.locals['id'] = newRequestId(tools.now());
+    response.set({
+      'x-request-id': response.locals['id'] as string,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
+    });
+    next();
+  });
+  router.get('/openapi.json', (_request, response) => void response.type('application/json').send(document));
+  router.get('/', (_request, response) => void response.type('text/html').send(page));
+  const parse = express.json({ limit: bodyBytes, strict: true, type: () => true });
+  for (const row of tools.endpoints) {
+    router[row.method](row.path.replaceAll(/\{(\w+)\}/g, ':$1'), parse, (request, response, next) => {
+      answer(row, tools, request, response).catch(next);
+    });
+  }
+  for (const path of new Set(tools.endpoints.map((row) => row.path))) {
+    const allow = tools.endpoints.filter((row) => row.path === path).map((row) => row.method.toUpperCase());
+    router.all(path.replaceAll(/\{(\w+)\}/g, ':$1'), () => {
+      throw new Problem('method_not_allowed', { allow: allow.join(', ') });
+    });
+  }
+  router.use(() => {
+    throw new Problem('not_found');
+  });
+  router.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    const problem = toProblem(error);
+    const id = response.locals['id'] as string;
+    if (problem.code === 'internal') tools.onError(error, id);
+    if (response.headersSent) response.destroy();
+    else sendProblem(response, problem, id);
+  });
+  return router;
+}
+
+async function answer(row: Endpoint, tools: ApiTools, request: Request, response: Response): Promise<void> {
+  const caller = row.needs === 'nothing' ? nobody : await authenticate(request, tools.door);
+  refuseUnentitled(caller, row.needs);
+  const type = request.headers['content-type'];
+  if (row.body && type !== undefined && !/^application\/json\b/i.test(type))
+    throw new Problem('unsupported_media_type');
+  const at = tools.now();
+  const call: Call<Record<string, string>, unknown, unknown> = {
+    store: tools.store,
+    timeZone: tools.timeZone,
+    live: tools.live,
+    now: tools.now,
+    caller,
+    author: { actor: row.needs === 'nothing' ? 'anybody' : `key:${caller.key.id}`, at },
+    params: request.params as Record<string, string>,
+    query: row.query ? read(row.query, request.query, 'query') : {},
+    body: row.body ? read(row.body, request.body ?? {}, 'body') : undefined,
+  };
+  const ready = call as Call<Record<string, string>, never, never>;
+  await refuseStale(row, ready, request.headers['if-match']);
+  const made = row.creates ? await createOnce(row, ready, request, response) : await row.run(ready);
+  if (made === undefined) response.status(204).end();
+  else if (!response.headersSent) send(response, row.creates && response.statusCode === 200 ? 201 : 200, made);
+}
+
+function send(response: Response, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  response.set('etag', etagOf(body)).status(status).type('application/json').send(text);
+}
+
+/** The representation's own name: it changes when, and only when, what stands there does. */
+export function etagOf(body: unknown): string {
+  return `"${digestOf(JSON.stringify(body)).slice(0, 24)}"`;
+}
+
+/** If-Match (RFC 9110 §13.1.1): the change is made to what the caller has seen, or not at all. */
+async function refuseStale(
+  row: Endpoint,
+  call: Call<Record<string, string>, never, never>,
+  ifMatch: string | undefined,
+): Promise<void> {
+  if (ifMatch === undefined || ifMatch === '*' || !row.before) return;
+  const current = etagOf(await row.before(call));
+  if (!ifMatch.split(',').some((tag) => tag.trim() === current)) throw new Problem('precondition_failed');
+}
+
+const maxClaimMs = 60_000;
+
+/** With an Idempotency-Key a creation happens once, however often it is sent; a secret is shown the first time only. */
+async function createOnce(
+  row: Endpoint,
+  call: Call<Record<string, string>, never, never>,
+  request: Request,
+  response: Response,
+): Promise<unknown> {
+  const name = request.headers['idempotency-key'];
+  if (typeof name !== 'string' || row.needs === 'nothing') return row.run(call);
+  if (!/^[\x21-\x7e]{1,200}$/.test(name))
+    throw new Problem('invalid', { detail: 'An Idempotency-Key has 1 to 200 printable characters without spaces.' });
+  const { store, caller, author } = call;
+  const keyId = caller.key.id;
+  const digest = digestOf(`${row.name} ${JSON.stringify(call.params)} ${JSON.stringify(call.body)}`);
+  const claim = { keyId, name, digest, at: author.at, made: null };
+  let taken = await store.claimRepeatable(claim);
+  if (taken && taken.made === null && author.at - taken.at > maxClaimMs) {
+    // Whoever claimed it was interrupted before anything was made known.
+    await store.dropRepeatable(keyId, name);
+    taken = await store.claimRepeatable(claim);
+  }
+  if (taken) {
+    if (taken.digest !== digest) throw new Problem('repeat_differs');
+    if (taken.made === null || !row.again)
+      throw new Problem('conflict', { detail: 'The first request of that name is still running.' });
+    response.set('idempotency-replayed', 'true').status(202);
+    const again = await row.again(call, taken.made);
+    send(response, 200, again);
+    return again;
+  }
+  try {
+    const made = await row.run(call);
+    const { id, name: called } = made as { id?: string; name?: string };
+    await store.finishRepeatable(keyId, name, id ?? called ?? '');
+    return made;
+  } catch (error) {
+    await store.dropRepeatable(keyId, name);
+    throw error;
+  }
+}
+
+function read(shape: z.ZodType, value: unknown, where: string): unknown {
+  const result = shape.safeParse(value);
+  if (result.success) return result.data;
+  const errors = result.error.issues.map(({ path, message }) => ({ at: [where, ...path].join('.'), detail: message }));
+  throw new Problem('invalid', { detail: `${errors[0]?.at ?? where}: ${errors[0]?.detail ?? 'not valid'}`, errors });
+}
+
+const nobody = { key: { id: 'key_nobody', scopes: [] } } as unknown as Caller;

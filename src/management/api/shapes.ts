@@ -1,0 +1,259 @@
+// Every shape of the management API once: what is validated on the way in, what is promised on the way out, and what the
+// OpenAPI document says are the same zod schemas.
+import { z } from 'zod';
+import { termNames, terms } from '../../domain/plan.ts';
+import { ruleMeasures, steps } from '../../domain/rule.ts';
+import { scopes } from '../../domain/scope.ts';
+
+const time = z.iso.datetime().describe('RFC 3339, UTC');
+const perhaps = time.nullable();
+const id = (prefix: string): z.ZodString => z.string().regex(new RegExp(`^${prefix}_[0-9A-Za-z_]{1,40}$`));
+const text = (most: number): z.ZodString => z.string().min(1).max(most);
+const count = z.int().min(0).max(1e15);
+const scope = z.enum(scopes);
+const name = text(200);
+const word = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/);
+
+const termShapes = Object.fromEntries(
+  termNames.map((term) => {
+    const { kind, meaning, unit } = terms[term];
+    const described = `${meaning}${unit ? ` (${unit})` : ''}`;
+    switch (kind) {
+      case 'count':
+        return [term, count.nullable().describe(`${described} null: no limit.`)];
+      case 'weight':
+        return [term, z.number().min(0.01).max(1000).describe(described)];
+      case 'choice':
+        return [term, z.enum(['allow', 'strip']).describe(described)];
+      case 'models':
+        return [term, z.array(text(200)).min(1).max(200).describe(described)];
+      case 'scopes':
+        return [term, z.array(scope).min(1).describe(described)];
+    }
+  }),
+) as Record<string, z.ZodType>;
+
+const narrowingShape = z
+  .strictObject(
+    Object.fromEntries(
+      termNames
+        .filter((term) => terms[term].narrows)
+        .map((term) => [term, (terms[term].kind === 'weight' ? z.number().min(0.01).max(1000) : count).optional()]),
+    ),
+  )
+  .describe('terms that narrow the plan of the account for this key');
+
+export const planShape = z.strictObject({ name: word, version: z.int().min(1), ...termShapes }).meta({ id: 'Plan' });
+export const planTerms = z.strictObject(termShapes).partial();
+export const newPlan = z
+  .strictObject({ name: word, like: word.optional().describe('start from the terms of this plan') })
+  .extend(planTerms.shape)
+  .meta({ id: 'NewPlan' });
+export const planChange = planTerms.meta({ id: 'PlanChange' });
+
+export const accountShape = z
+  .strictObject({
+    id: id('acc'),
+    name: z.string(),
+    plan: z.string().nullable().describe('null: the operator’s own, without limits'),
+    createdAt: time,
+    keys: z.int().describe('working keys'),
+    inForce: z.array(z.strictObject({ id: z.string(), step: z.enum(steps), endsAt: perhaps })),
+  })
+  .meta({ id: 'Account' });
+export const newAccount = z.strictObject({ name, plan: word.optional() }).meta({ id: 'NewAccount' });
+export const accountChange = z.strictObject({ plan: word }).meta({ id: 'AccountChange' });
+
+export const keyShape = z
+  .strictObject({
+    id: id('key'),
+    name: z.string(),
+    account: id('acc'),
+    kind: z.enum(['secret', 'signature']),
+    status: z.enum(['active', 'revoked']),
+    scopes: z.array(scope),
+    models: z.array(z.string()),
+    cidr: z.array(z.string()),
+    allowPath: z.boolean(),
+    limits: narrowingShape,
+    createdAt: time,
+    expiresAt: perhaps,
+    revokedAt: perhaps,
+    lastUsedAt: perhaps,
+    rotatedFrom: id('key').nullable(),
+  })
+  .meta({ id: 'Key' });
+export const keyWithSecret = keyShape
+  .extend({ secret: z.string().optional().describe('shown this once; not there when a creation is repeated') })
+  .meta({ id: 'KeyWithSecret' });
+export const newKey = z
+  .strictObject({
+    name,
+    account: name.describe('id or name; must be there'),
+    scopes: z.array(scope).min(1).optional(),
+    models: z.array(text(200)).min(1).max(200).optional(),
+    cidr: z.array(text(50)).min(1).max(200).optional(),
+    expiresAt: time.optional(),
+    allowPath: z.boolean().optional(),
+    publicKey: text(1000).optional().describe('an Ollama CLI’s id_ed25519.pub; then there is no secret'),
+    limits: narrowingShape.optional(),
+  })
+  .meta({ id: 'NewKey' });
+export const rotation = z
+  .strictObject({
+    graceSeconds: z
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .default(0)
+      .describe('how long both work'),
+  })
+  .meta({ id: 'Rotation' });
+export const leak = z.strictObject({ secret: text(500) }).meta({ id: 'Leak' });
+
+export const ruleShape = z
+  .strictObject({
+    name: word,
+    measure: z.enum(ruleMeasures),
+    per: z.enum(['key', 'account']),
+    windowSeconds: z
+      .int()
+      .min(60)
+      .max(31 * 86_400),
+    threshold: z.int().min(1).max(1e15),
+    step: z.enum(steps),
+    durationSeconds: z
+      .int()
+      .min(1)
+      .max(366 * 86_400)
+      .nullable(),
+    plans: z.array(word).min(1).nullable(),
+    shadow: z.boolean(),
+    enabled: z.boolean(),
+  })
+  .meta({ id: 'Rule' });
+export const newRule = ruleShape
+  .partial({ durationSeconds: true, plans: true, shadow: true, enabled: true })
+  .meta({ id: 'NewRule' });
+export const ruleChange = ruleShape.omit({ name: true }).partial().meta({ id: 'RuleChange' });
+
+export const suspensionShape = z
+  .strictObject({
+    id: id('sus'),
+    account: id('acc'),
+    key: id('key').nullable(),
+    step: z.enum(steps),
+    rule: z.string().nullable(),
+    reason: z.string(),
+    evidence: z.record(z.string(), z.unknown()).nullable(),
+    shadow: z.boolean(),
+    createdAt: time,
+    endsAt: perhaps,
+    liftedAt: perhaps,
+    liftedBy: z.string().nullable(),
+    appeal: z.string().nullable(),
+    appealedAt: perhaps,
+    answer: z.string().nullable(),
+    answeredAt: perhaps,
+    answeredBy: z.string().nullable(),
+  })
+  .meta({ id: 'Suspension' });
+export const newSuspension = z
+  .strictObject({
+    whom: text(200).describe('id or name of an account, or id of a key'),
+    step: z.enum(['warn', 'slow', 'back', 'suspend', 'review']),
+    reason: text(2000),
+    endsAt: time.nullable().default(null),
+  })
+  .meta({ id: 'NewSuspension' });
+export const appealText = z.strictObject({ text: text(2000) }).meta({ id: 'Appeal' });
+export const answerText = z.strictObject({ text: text(2000), lift: z.boolean().default(false) }).meta({ id: 'Answer' });
+
+export const usageRow = z
+  .strictObject({
+    id: z.string(),
+    at: time,
+    keyId: z.string(),
+    accountId: z.string(),
+    operation: z.string(),
+    model: z.string().nullable(),
+    upstream: z.string().nullable(),
+    outcome: z.string(),
+    status: z.int(),
+    code: z.string().nullable(),
+    streamed: z.boolean(),
+    promptTokens: z.int(),
+    completionTokens: z.int(),
+    source: z.enum(['exact', 'estimated', 'none']),
+    bytesIn: z.int(),
+    bytesOut: z.int(),
+    firstByteMs: z.int().nullable(),
+    durationMs: z.int(),
+    queuedMs: z.int(),
+    address: z.string(),
+  })
+  .meta({ id: 'UsageRow' });
+export const usageSum = z
+  .strictObject({
+    group: z.string(),
+    name: z.string().nullable(),
+    requests: z.int(),
+    refused: z.int(),
+    failed: z.int(),
+    promptTokens: z.int(),
+    completionTokens: z.int(),
+    estimated: z.int(),
+  })
+  .meta({ id: 'UsageSum' });
+
+export const auditShape = z
+  .strictObject({
+    id: z.string(),
+    at: time,
+    actor: z.string(),
+    action: z.string(),
+    subject: z.string(),
+    from: z.record(z.string(), z.unknown()).nullable(),
+    to: z.record(z.string(), z.unknown()).nullable(),
+  })
+  .meta({ id: 'AuditEvent' });
+
+export const statusShape = z
+  .strictObject({
+    accepting: z.boolean(),
+    running: z.int().describe('exchanges inside the gate, those that wait included'),
+    queues: z.array(
+      z.strictObject({
+        model: z.string(),
+        running: z.int(),
+        waiting: z.int(),
+        accounts: z.int().describe('that wait'),
+      }),
+    ),
+    upstreams: z.array(z.strictObject({ name: z.string(), up: z.boolean().nullable(), inFlight: z.int() })),
+  })
+  .meta({ id: 'Status' });
+
+export const selfShape = z
+  .strictObject({
+    key: keyShape,
+    account: accountShape,
+    plan: planShape.nullable(),
+  })
+  .meta({ id: 'Self' });
+
+/** A page of a list, and where the next begins. */
+export const pageOf = <T extends z.ZodType>(
+  item: T,
+): z.ZodObject<{ items: z.ZodArray<T>; next: z.ZodNullable<z.ZodString> }> =>
+  z.strictObject({
+    items: z.array(item),
+    next: z.string().nullable().describe('cursor of the next page; null: the last'),
+  });
+
+export const pageQuery = {
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(300).optional(),
+};
+
+export const reportGroups = ['key', 'account', 'model', 'day', 'month'] as const;

@@ -1,0 +1,39 @@
+// Creations that a client may repeat, for Idempotency-Key: a name is claimed before anything is made, so that two of the
+// same cannot both make something. What was made is remembered by its id; a secret is not.
+import type { Kysely } from 'kysely';
+import type { RepeatStore } from './ports.ts';
+import type { Tables } from './schema.ts';
+
+const keptMs = 24 * 3_600_000;
+
+export function repeatableQueries(db: Kysely<Tables>): RepeatStore {
+  return {
+    claimRepeatable: async (claim) => {
+      // A name is good for a day: longer than any client goes on trying.
+      await db
+        .deleteFrom('repeatables')
+        .where('at', '<', claim.at - keptMs)
+        .execute();
+      const row = { key_id: claim.keyId, name: claim.name, digest: claim.digest, at: claim.at, made: claim.made };
+      const result = await db
+        .insertInto('repeatables')
+        .values(row)
+        .onConflict((conflict) => conflict.columns(['key_id', 'name']).doNothing())
+        .executeTakeFirst();
+      if (Number(result.numInsertedOrUpdatedRows) > 0) return undefined;
+      const found = await db
+        .selectFrom('repeatables')
+        .selectAll()
+        .where('key_id', '=', claim.keyId)
+        .where('name', '=', claim.name)
+        .executeTakeFirstOrThrow();
+      return { ...found, keyId: found.key_id, at: Number(found.at) };
+    },
+    finishRepeatable: async (keyId, name, made) => {
+      await db.updateTable('repeatables').set({ made }).where('key_id', '=', keyId).where('name', '=', name).execute();
+    },
+    dropRepeatable: async (keyId, name) => {
+      await db.deleteFrom('repeatables').where('key_id', '=', keyId).where('name', '=', name).execute();
+    },
+  };
+}

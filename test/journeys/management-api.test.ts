@@ -1,0 +1,318 @@
+// The management API on a running gate: every row answers in its shape, says no in problems, and lets nobody do more than
+// their key may.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { generateKey } from '../../src/domain/api-key.ts';
+import { endpoints } from '../../src/management/api/endpoints.ts';
+import { problemShape } from '../../src/management/api/problem.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let boss: string;
+let auditor: string;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url);
+  ({ secret: boss } = await gate.key({ scopes: ['management'] }));
+  ({ secret: auditor } = await gate.key({ scopes: ['management:read'] }));
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // oxlint-disable-next-line typescript/no-explicit-any -- held against its shape below
+  readonly body: any;
+}
+
+/** Rows that a test has got an answer of their own from. */
+const answered = new Set<string>();
+
+async function call(method: string, path: string, options: Options = {}): Promise<Answer> {
+  const { secret = boss, body, headers = {} } = options;
+  const response = await fetch(`${gate.url}/management/v1${path}`, {
+    method,
+    headers: {
+      ...(secret === '' ? {} : { authorization: `Bearer ${secret}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
+  });
+  const text = await response.text();
+  const parsed: unknown = text === '' ? undefined : JSON.parse(text);
+  const bare = path.split('?')[0]!;
+  const row = endpoints.find(
+    (each) =>
+      each.method === method.toLowerCase() && new RegExp(`^${each.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(bare),
+  );
+  if (response.ok && row) {
+    answered.add(row.name);
+    if (row.answer) row.answer.parse(parsed);
+    else expect(text).toBe('');
+  } else problemShape.parse(parsed);
+  return { status: response.status, headers: response.headers, body: parsed };
+}
+
+interface Options {
+  readonly secret?: string;
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+}
+
+const made = async (path: string, body: unknown): Promise<Answer['body']> => {
+  const { status, body: thing } = await call('POST', path, { body });
+  expect(status).toBe(201);
+  return thing;
+};
+
+describe('an operator', () => {
+  test('lets somebody in, narrows, rotates and revokes, and the data plane follows within a second', async () => {
+    const account = await made('/accounts', { name: 'alice' });
+    expect(account).toMatchObject({ name: 'alice', plan: 'default', keys: 0, inForce: [] });
+    const key = await made('/keys', { name: 'laptop', account: 'alice', limits: { requestsPerDay: 3 } });
+    const version = (secret: string): Promise<Response> =>
+      fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } });
+    expect((await version(key.secret)).status).toBe(200);
+    expect((await call('GET', `/keys/${key.id}`)).body).toEqual({ ...key, secret: undefined, lastUsedAt: null });
+    const fresh = await made(`/keys/${key.id}/rotate`, { graceSeconds: 60 });
+    expect([(await version(key.secret)).status, (await version(fresh.secret)).status]).toEqual([200, 200]);
+    expect((await version(fresh.secret)).status).toBe(429);
+    await call('POST', `/keys/${fresh.id}/revoke`);
+    await eventually(async () => expect((await version(fresh.secret)).status).toBe(401), 1_000);
+    expect((await call('GET', '/keys?account=alice')).body.items).toHaveLength(2);
+    expect((await call('GET', `/accounts/${account.id}`)).body.keys).toBe(1);
+    expect((await call('PATCH', '/accounts/alice', { body: { plan: 'trusted' } })).body.plan).toBe('trusted');
+  });
+
+  test('makes, changes and deletes plans, against what he has seen or not at all', async () => {
+    const plan = await made('/plans', { name: 'night', like: 'default', tokensPerDay: 5 });
+    expect(plan).toMatchObject({ version: 1, tokensPerDay: 5, requestsPerMinute: 60 });
+    const seen = (await call('GET', '/plans/night')).headers.get('etag')!;
+    const change = (tokensPerDay: number): Promise<Answer> =>
+      call('PATCH', '/plans/night', { body: { tokensPerDay }, headers: { 'if-match': seen } });
+    expect((await change(6)).body).toMatchObject({ version: 2, tokensPerDay: 6 });
+    expect((await change(7)).status).toBe(412);
+    expect((await call('GET', '/plans')).body.items.map((each: { name: string }) => each.name)).toContain('night');
+    expect((await call('DELETE', '/plans/night')).status).toBe(204);
+    expect((await call('GET', '/plans/night')).status).toBe(404);
+    expect((await call('DELETE', '/plans/default')).status).toBe(400);
+  });
+
+  test('sets rules, takes steps, lifts them, and answers appeals', async () => {
+    const fields = {
+      measure: 'tokens',
+      per: 'account',
+      windowSeconds: 60,
+      threshold: 9,
+      step: 'slow',
+      durationSeconds: 9,
+    };
+    expect(await made('/rules', { name: 'mine', ...fields })).toMatchObject({
+      plans: null,
+      shadow: false,
+      enabled: true,
+    });
+    expect((await call('PATCH', '/rules/mine', { body: { shadow: true } })).body.shadow).toBe(true);
+    expect((await call('GET', '/rules')).body.items.length).toBeGreaterThan(5);
+    expect((await call('DELETE', '/rules/mine')).status).toBe(204);
+
+    const { account, secret } = await gate.member({});
+    const { secret: stranger } = await gate.member({});
+    const step = await made('/suspensions', { whom: account.id, step: 'review', reason: '夜の間だけ' });
+    await eventually(async () =>
+      expect((await post(`${gate.url}/api/chat`, secret, { model: 'gemma3:270m', messages: [] })).status).toBe(403),
+    );
+    const text = { body: { text: 'すみません' } };
+    expect((await call('POST', `/suspensions/${step.id}/appeal`, { ...text, secret: stranger })).status).toBe(404);
+    expect((await call('POST', `/suspensions/${step.id}/appeal`, { ...text, secret })).body.appeal).toBe('すみません');
+    expect((await call('POST', `/suspensions/${step.id}/appeal`, { ...text, secret })).status).toBe(409);
+    const answer = { body: { text: 'よし', lift: true } };
+    expect((await call('POST', `/suspensions/${step.id}/answer`, answer)).body.liftedBy).toMatch(/^key:key_/);
+    expect((await call('POST', `/suspensions/${step.id}/lift`)).status).toBe(409);
+    const other = await made('/suspensions', { whom: account.id, step: 'warn', reason: 'x', endsAt: null });
+    expect((await call('POST', `/suspensions/${other.id}/lift`)).status).toBe(200);
+    expect((await call('GET', `/suspensions?account=${account.id}`)).body.items).toHaveLength(2);
+    expect((await call('GET', `/suspensions/${other.id}`)).body.id).toBe(other.id);
+  });
+
+  test('sees what is used, what runs, and who changed what', async () => {
+    const { secret, account } = await gate.member({});
+    const whole = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
+    await (await post(`${gate.url}/api/chat`, secret, whole)).text();
+    await gate.ledger(1);
+    const own = (await call('GET', '/me/usage?by=model', { secret })).body.items;
+    expect(own).toMatchObject([{ group: 'gemma3:270m', requests: 1 }]);
+    const sums = (await call('GET', '/usage/report?by=account')).body.items;
+    expect(sums.find((sum: { group: string }) => sum.group === account.id)).toMatchObject({
+      name: account.name,
+      promptTokens: own[0].promptTokens,
+    });
+    expect((await call('GET', '/usage?limit=1')).body.items[0]).toMatchObject({ accountId: account.id });
+    expect((await call('GET', '/status')).body).toMatchObject({ accepting: true, running: 0 });
+    expect((await call('GET', '/me', { secret })).body).toMatchObject({ account: { id: account.id } });
+    const [event] = (await call('GET', '/audit?limit=1&subject=alice')).body.items;
+    expect(event).toMatchObject({ action: 'account.create', actor: expect.stringMatching(/^key:key_/) });
+  });
+});
+
+test('a list comes in pages that neither repeat nor leave out, though it grows meanwhile', async () => {
+  for (let i = 0; i < 5; i++) await made('/accounts', { name: `page-${i}` });
+  const seen: string[] = [];
+  let cursor = '';
+  for (let i = 0; i < 100; i++) {
+    const { body } = await call('GET', `/accounts?limit=2${cursor}`);
+    seen.push(...body.items.map(({ name }: { name: string }) => name));
+    if (i === 0) await made('/accounts', { name: 'page-late' });
+    if (body.next === null) break;
+    cursor = `&cursor=${body.next as string}`;
+  }
+  expect(new Set(seen).size).toBe(seen.length);
+  expect(seen.filter((name) => name.startsWith('page-'))).toHaveLength(6);
+  const rows = (await call('GET', '/audit?limit=3')).body;
+  const next = (await call('GET', `/audit?limit=3&cursor=${rows.next as string}`)).body;
+  expect(next.items[0].id < rows.items[2].id).toBe(true);
+  for (const bad of ['x', '%00', 'LTE', Buffer.from("1 ' or 1=1").toString('base64url')])
+    expect((await call('GET', `/keys?cursor=${bad}`)).status).toBe(400);
+});
+
+describe('a creation with an Idempotency-Key', () => {
+  test('happens once, however often and however much at once it is sent; the secret is shown once', async () => {
+    await made('/accounts', { name: 'repeater' });
+    const options = { body: { name: 'k', account: 'repeater' }, headers: { 'idempotency-key': 'a-1' } };
+    const answers = await Promise.all(Array.from({ length: 8 }, () => call('POST', '/keys', options)));
+    const first = answers.filter(({ status }) => status === 201);
+    expect(first).toHaveLength(1);
+    expect(answers.every(({ status }) => status === 201 || status === 200 || status === 409)).toBe(true);
+    const again = await call('POST', '/keys', options);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([200, 'true']);
+    expect(again.body.id).toBe(first[0]!.body.id);
+    expect(again.body.secret).toBeUndefined();
+    expect((await call('GET', '/keys?account=repeater')).body.items).toHaveLength(1);
+  });
+
+  test('for another request is refused, and one that failed may be tried again', async () => {
+    const headers = { 'idempotency-key': 'b-1' };
+    expect((await call('POST', '/accounts', { body: { name: 'x', plan: 'nothing' }, headers })).status).toBe(404);
+    expect((await call('POST', '/accounts', { body: { name: 'repeat-b' }, headers })).status).toBe(201);
+    expect((await call('POST', '/accounts', { body: { name: 'repeat-c' }, headers })).status).toBe(422);
+  });
+});
+
+describe('nobody does more than their key may', () => {
+  test('an auditor reads everything and changes nothing', async () => {
+    for (const row of endpoints.filter(({ needs }) => needs.startsWith('management'))) {
+      const path = row.path.replaceAll(/\{\w+\}/g, 'default') + (row.name === 'reportUsage' ? '?by=day' : '');
+      const { status } = await call(row.method.toUpperCase(), path, { secret: auditor, body: bodyFor(row.method) });
+      if (row.needs === 'management:write') expect(status, row.name).toBe(403);
+      else expect([200, 404], row.name).toContain(status);
+    }
+  });
+
+  test('a member gets 403 everywhere but about himself', async () => {
+    const { secret } = await gate.member({});
+    for (const row of endpoints.filter(({ needs }) => needs.startsWith('management'))) {
+      const path = row.path.replaceAll(/\{\w+\}/g, 'default');
+      const { status } = await call(row.method.toUpperCase(), path, { secret, body: bodyFor(row.method) });
+      expect(status, row.name).toBe(403);
+    }
+    expect((await call('GET', '/me', { secret })).status).toBe(200);
+  });
+
+  test('without a right key there is nothing but 401, in the same words whatever is wrong', async () => {
+    const wrong = ['', 'nonsense', generateKey().text.reveal(), `${boss.slice(0, -1)}x`];
+    const answers = await Promise.all(wrong.map((secret) => call('GET', '/accounts', { secret })));
+    expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401]);
+    expect(new Set(answers.map(({ body }) => `${body.title}${body.code}${body.detail}`)).size).toBe(1);
+    const cookie = await call('GET', '/accounts', { secret: '', headers: { cookie: `session=${boss}` } });
+    expect(cookie.status).toBe(401);
+    expect((await call('GET', `/accounts?key=${boss}`, { secret: '' })).status).toBe(401);
+  });
+
+  test('management scopes cannot be given to anybody with a plan', async () => {
+    await made('/accounts', { name: 'climber' });
+    const asked = { name: 'x', account: 'climber', scopes: ['management:write'] };
+    expect((await call('POST', '/keys', { body: asked })).status).toBe(400);
+    expect((await call('PATCH', '/plans/default', { body: { scopes: ['management:read'] } })).status).toBe(400);
+    expect((await call('POST', '/accounts', { body: { name: 'y', plan: null } })).status).toBe(400);
+  });
+
+  test('what a form of another site can send is not taken', async () => {
+    const headers = { 'content-type': 'text/plain' };
+    expect((await call('POST', '/accounts', { body: '{"name":"evil"}', headers })).status).toBe(415);
+  });
+});
+
+test('a leaked key is revoked by whoever finds it, and nothing is said about it', async () => {
+  const { secret, id } = await gate.key();
+  const report = (text: string): Promise<Answer> => call('POST', '/leaks', { secret: '', body: { secret: text } });
+  const near = generateKey().text.reveal();
+  expect([(await report(near)).status, (await report('x')).status, (await report(secret)).status]).toEqual([
+    204, 204, 204,
+  ]);
+  expect((await call('GET', `/keys/${id}`)).body.status).toBe('revoked');
+  const [event] = (await call('GET', `/audit?subject=${id}&limit=1`)).body.items;
+  expect(event).toMatchObject({ action: 'key.leaked', actor: 'anybody' });
+});
+
+describe('bad input gets', () => {
+  test.each<[string, string, unknown, number, string]>([
+    ['POST', '/accounts', '{', 400, 'not_json'],
+    ['POST', '/accounts', {}, 400, 'invalid'],
+    ['POST', '/accounts', { name: 'a', admin: true }, 400, 'invalid'],
+    ['POST', '/accounts', { name: 'alice' }, 409, 'conflict'],
+    ['POST', '/accounts', { name: 'x'.repeat(300_000) }, 413, 'body_too_large'],
+    ['POST', '/keys', { name: 'a', account: 'nobody there' }, 404, 'not_found'],
+    ['POST', '/keys', { name: 'a', account: 'alice', limits: { models: ['x'] } }, 400, 'invalid'],
+    ['POST', '/keys', { name: 'a', account: 'alice', expiresAt: 'soon' }, 400, 'invalid'],
+    ['PATCH', '/plans/default', { tokensPerDay: -1 }, 400, 'invalid'],
+    ['PATCH', '/plans/default', '{"tokensPerDay":1e400}', 400, 'invalid'],
+    ['POST', '/rules', { name: 'r', measure: 'tokens' }, 400, 'invalid'],
+    ['GET', '/usage/report?by=week', undefined, 400, 'invalid'],
+    ['GET', '/keys?limit=1000000000', undefined, 400, 'invalid'],
+    ['GET', '/keys/key_%2e%2e', undefined, 404, 'not_found'],
+    ['GET', '/nothing', undefined, 404, 'not_found'],
+    ['PUT', '/plans', undefined, 405, 'method_not_allowed'],
+  ])('%s %s %j: %i %s', async (method, path, body, status, code) => {
+    const answer = await call(method, path, { body });
+    expect([answer.status, answer.body.code]).toEqual([status, code]);
+    expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    expect(answer.headers.get('x-request-id')).toBe(answer.body.request_id);
+  });
+});
+
+test('the OpenAPI document says what the server does: every row, every reference, no more', async () => {
+  const document = (await (await fetch(`${gate.url}/management/v1/openapi.json`)).json()) as {
+    openapi: string;
+    paths: Record<string, Record<string, { operationId: string }>>;
+    components: { schemas: Record<string, unknown> };
+  };
+  expect(document.openapi).toBe('3.1.0');
+  const listed = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, row]) => `${method} ${path} ${row.operationId}`),
+  );
+  expect(listed.toSorted()).toEqual(endpoints.map((row) => `${row.method} ${row.path} ${row.name}`).toSorted());
+  const text = JSON.stringify(document);
+  for (const [, name = ''] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g))
+    expect(document.components.schemas).toHaveProperty(name);
+  expect(text).not.toContain('#/$defs/');
+  for (const schema of Object.values(document.components.schemas))
+    expect(() => z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0])).not.toThrow(/Unknown|unsupported/);
+  const page = await fetch(`${gate.url}/management/v1/`);
+  const html = await page.text();
+  for (const row of endpoints) expect(html).toContain(row.path);
+  expect(html).not.toMatch(/<script|src=|https?:/);
+});
+
+test('every row has answered, in its shape', () => {
+  expect(endpoints.map(({ name }) => name).filter((name) => !answered.has(name))).toEqual([]);
+});
+
+function bodyFor(method: string): unknown {
+  return method === 'get' || method === 'delete' ? undefined : {};
+}
