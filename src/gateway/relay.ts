@@ -265,13 +265,17 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       this.#release();
       return;
     }
+    const failure = readFailure(error, this.#sent);
+    // Before the slot comes free: whoever waits for it is not to be sent there.
+    if (this.#status === 0 && failure.code !== 'upstream_timeout')
+      (this.#routed.candidates[this.#candidate] as Upstream).doubt();
     if (!this.#sent && this.#candidate + 1 < this.#routed.candidates.length) {
       this.#release();
       this.#candidate++;
       this.#dispatch();
       return;
     }
-    this.#fail(readFailure(error, this.#sent));
+    this.#fail(failure);
   }
 
   // ---- how it ends

@@ -12,6 +12,8 @@ export interface UpstreamSettings {
 export type OnTurn = (upstream: Upstream, up: boolean, reason: string) => void;
 
 const probeTimeoutMs = 5_000;
+/** A server that broke off has a moment to come back before it is looked at. */
+const doubtMs = 100;
 const maxListBytes = 8 * 1024 * 1024;
 
 export class Upstream {
@@ -21,13 +23,17 @@ export class Upstream {
   readonly basePath: string;
   readonly dispatcher: Pool;
   up: boolean | undefined;
+  /** A call has just broken there: whoever waits is not sent until it has been looked at again. */
+  doubtful = false;
   inFlight = 0;
+  readonly #onDoubt: (upstream: Upstream) => void;
   /** Canonical names it last listed; undefined until it has. */
   models: ReadonlySet<string> | undefined;
   /** Of these, the names that stand for a model on another machine. */
   remote: ReadonlySet<string> = new Set();
 
-  constructor(url: URL, settings: UpstreamSettings) {
+  constructor(url: URL, settings: UpstreamSettings, onDoubt: (upstream: Upstream) => void) {
+    this.#onDoubt = onDoubt;
     this.name = url.origin;
     this.basePath = url.pathname.replace(/\/$/, '');
     // No retry, redirect, cache or decompression: each has desynchronised somebody (undici CVE-2026-16728 and others).
@@ -41,6 +47,13 @@ export class Upstream {
       allowH2: false,
     });
   }
+
+  /** The connection failed, or broke before an answer began. */
+  doubt(): void {
+    if (this.doubtful) return;
+    this.doubtful = true;
+    this.#onDoubt(this);
+  }
 }
 
 export class UpstreamPool {
@@ -51,7 +64,7 @@ export class UpstreamPool {
   #closed = false;
 
   constructor(urls: readonly URL[], settings: UpstreamSettings, onTurn: OnTurn) {
-    this.upstreams = urls.map((url) => new Upstream(url, settings));
+    this.upstreams = urls.map((url) => new Upstream(url, settings, (upstream) => this.#lookSoon(upstream)));
     this.#settings = settings;
     this.#onTurn = onTurn;
   }
@@ -80,7 +93,7 @@ export class UpstreamPool {
   /** Those that can work on this model now: they answer and list it, as far as that is known. Never empty. */
   serving(model: string): readonly Upstream[] {
     if (this.upstreams.length === 1) return this.upstreams;
-    const up = this.upstreams.filter((upstream) => upstream.up === true);
+    const up = this.upstreams.filter((upstream) => upstream.up === true && !upstream.doubtful);
     const having = up.filter((upstream) => upstream.models?.has(model) === true);
     const found = having.length > 0 ? having : up.length > 0 ? up : this.upstreams;
     return found.toSorted((a, b) => a.inFlight - b.inFlight);
@@ -92,16 +105,23 @@ export class UpstreamPool {
     await Promise.all(this.upstreams.map((upstream) => upstream.dispatcher.destroy()));
   }
 
+  #lookSoon(upstream: Upstream): void {
+    clearTimeout(this.#timers.get(upstream));
+    if (!this.#closed) this.#timers.set(upstream, setTimeout(() => void this.#watch(upstream), doubtMs).unref());
+  }
+
   async #watch(upstream: Upstream): Promise<void> {
     const reason = await probe(upstream);
     if (this.#closed) return;
     const up = reason === undefined;
+    upstream.doubtful = false;
     if (upstream.up !== up) {
       upstream.up = up;
       this.#onTurn(upstream, up, reason ?? 'it answers');
     }
     // A server that is away is looked for more often, so that its return is seen soon.
     const delayMs = up ? this.#settings.probeIntervalMs : Math.min(1_000, this.#settings.probeIntervalMs);
+    clearTimeout(this.#timers.get(upstream));
     this.#timers.set(upstream, setTimeout(() => void this.#watch(upstream), delayMs).unref());
   }
 }

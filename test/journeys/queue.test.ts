@@ -110,6 +110,36 @@ test('a model with more slots works on more at once', async () => {
   expect((await Promise.all(calls)).every(({ status }) => status === 200)).toBe(true);
 });
 
+test('each model server has its slots, and one that is away has none', async () => {
+  const second = await startFakeOllama();
+  const both = await openGate(`${fake.url},${second.url}`, { SLOTS: '1' });
+  try {
+    await eventually(async () => expect((await fetch(`${both.url}/readyz`)).status).toBe(200));
+    await eventually(() => expect(both.log().match(/the model server answers/g)).toHaveLength(2));
+    const { secret } = await both.member({});
+    const held = new Held();
+    const stall: Script = async (request, answer) => {
+      held.arrived.push('second');
+      await request.aborted;
+      answer.reset();
+    };
+    held.hold(2);
+    second.next(stall);
+    const calls = Array.from({ length: 3 }, () => post(`${both.url}/api/chat`, secret, ask('first')));
+    await eventually(() => expect(held.arrived.toSorted()).toEqual(['first', 'second']));
+    expect(both.waiting()).toBe(1);
+    // The second server goes; its call fails, and nobody is sent there in its place.
+    await second.close();
+    await eventually(() => expect(both.log()).toContain('"msg":"no model server answers there'));
+    expect(both.waiting()).toBe(1);
+    held.release(2);
+    const statuses = await Promise.all(calls.map(async (call) => (await call).status));
+    expect(statuses.toSorted()).toEqual([200, 200, 502]);
+  } finally {
+    await both.stop();
+  }
+});
+
 describe('who waits', () => {
   /** Somebody has the slot; gives the way to let go. */
   async function busy(): Promise<{ held: Held; over: () => Promise<void> }> {
