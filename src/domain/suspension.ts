@@ -30,6 +30,17 @@ export interface Suspension {
   readonly answeredBy: string | null;
 }
 
+/** Nobody has lifted it, appealed or answered. */
+export const untouched = {
+  liftedAt: null,
+  liftedBy: null,
+  appeal: null,
+  appealedAt: null,
+  answer: null,
+  answeredAt: null,
+  answeredBy: null,
+} as const;
+
 export function inForce({ shadow, liftedAt, endsAt }: Suspension, now: number): boolean {
   return !shadow && liftedAt === null && (endsAt === null || now < endsAt);
 }

@@ -6,7 +6,7 @@ import { auditEvent } from '../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../domain/rule.ts';
-import type { Suspension } from '../domain/suspension.ts';
+import { type Suspension, untouched } from '../domain/suspension.ts';
 import type { UsageBucket } from '../domain/usage.ts';
 import type { Store } from '../store/ports.ts';
 import type { Book, History, RollingFigure } from './book.ts';
@@ -174,6 +174,7 @@ function stepOf(rule: Rule, principal: Principal, count: number, now: number): S
   const figure = (value: number): string => value.toLocaleString('en-US');
   const window = windowSeconds % 3600 === 0 ? `${windowSeconds / 3600} h` : `${Math.round(windowSeconds / 60)} min`;
   return {
+    ...untouched,
     id: newSuspensionId(now),
     accountId: principal.accountId,
     keyId: rule.per === 'key' ? principal.keyId : null,
@@ -191,12 +192,5 @@ function stepOf(rule: Rule, principal: Principal, count: number, now: number): S
     shadow: rule.shadow,
     createdAt: now,
     endsAt: rule.durationSeconds === null ? null : now + rule.durationSeconds * 1000,
-    liftedAt: null,
-    liftedBy: null,
-    appeal: null,
-    appealedAt: null,
-    answer: null,
-    answeredAt: null,
-    answeredBy: null,
   };
 }

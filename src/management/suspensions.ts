@@ -1,14 +1,13 @@
 // The ladder by hand: rules are listed and changed, a step is taken or lifted, an appeal is written and answered. The
 // rules themselves are applied by the data plane; a change here reaches it within a second.
 import { type Author, auditEvent } from '../domain/audit.ts';
-import type { AccountId, KeyId, SuspensionId } from '../domain/id.ts';
-import { newSuspensionId } from '../domain/id.ts';
+import { newSuspensionId, type SuspensionId } from '../domain/id.ts';
 import { type Rule, readRule, type Step } from '../domain/rule.ts';
-import type { Suspension } from '../domain/suspension.ts';
+import { type Suspension, untouched } from '../domain/suspension.ts';
 import type { Store } from '../store/ports.ts';
 import { requireAccount } from './accounts.ts';
 import { Fault, reading } from './fault.ts';
-import { iso, requireKey, revokeKey } from './keys.ts';
+import { iso, requireKey } from './keys.ts';
 
 export async function requireRule(store: Store, name: string): Promise<Rule> {
   const rules = await store.listRules();
@@ -88,17 +87,6 @@ export async function suspend(store: Store, asked: NewSuspension, author: Author
   return suspension;
 }
 
-/** Nobody has lifted it, appealed or answered. */
-export const untouched = {
-  liftedAt: null,
-  liftedBy: null,
-  appeal: null,
-  appealedAt: null,
-  answer: null,
-  answeredAt: null,
-  answeredBy: null,
-} as const;
-
 /** @throws Fault where it is lifted already. */
 export async function lift(store: Store, id: string, author: Author): Promise<Suspension> {
   const before = await requireSuspension(store, id);
@@ -134,17 +122,6 @@ export async function answer(
   const after = { ...before, ...answered, ...lifting };
   await write(store, 'suspension.answer', before, after, author);
   return after;
-}
-
-/** Revokes what a step of the ladder hits: the key, or every working key of the account. */
-export async function revokeAll(
-  store: Store,
-  accountId: AccountId,
-  keyId: KeyId | null,
-  author: Author,
-): Promise<void> {
-  const keys = keyId === null ? (await store.listKeys(accountId)).map((key) => key.id) : [keyId];
-  for (const id of keys) await revokeKey(store, id, author);
 }
 
 export async function requireSuspension(store: Store, id: string): Promise<Suspension> {

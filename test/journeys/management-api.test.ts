@@ -6,7 +6,7 @@ import { generateKey } from '../../src/domain/api-key.ts';
 import { endpoints } from '../../src/management/api/endpoints.ts';
 import { problemShape } from '../../src/management/api/problem.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -240,6 +240,13 @@ describe('nobody does more than their key may', () => {
     expect((await call('POST', '/keys', { body: asked })).status).toBe(400);
     expect((await call('PATCH', '/plans/default', { body: { scopes: ['management:read'] } })).status).toBe(400);
     expect((await call('POST', '/accounts', { body: { name: 'y', plan: null } })).status).toBe(400);
+  });
+
+  test('a stranger is refused before his body is read', async () => {
+    const client = new RawClient(gate.port);
+    client.write('POST /management/v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{"name":');
+    await client.until('HTTP/1.1 401 Unauthorized');
+    client.socket.destroy();
   });
 
   test('what a form of another site can send is not taken', async () => {

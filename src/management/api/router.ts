@@ -17,11 +17,13 @@ export interface ApiTools extends Desk {
 }
 
 const bodyBytes = 256 * 1024;
+/** How long a body may take to arrive. */
+const bodyMs = 20_000;
 
 export function managementApi(tools: ApiTools): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const document = JSON.stringify(openApi(tools.endpoints));
-  const page = referencePage(tools.endpoints);
+  let document: string | undefined;
+  let page: string | undefined;
   router.use((_request, response, next) => {
     response.locals['id'] = newRequestId(tools.now());
     response.set({
@@ -33,13 +35,27 @@ export function managementApi(tools: ApiTools): Router {
     });
     next();
   });
-  router.get('/openapi.json', (_request, response) => void response.type('application/json').send(document));
-  router.get('/', (_request, response) => void response.type('text/html').send(page));
+  router.get('/openapi.json', (_request, response) => {
+    document ??= JSON.stringify(openApi(tools.endpoints));
+    response.type('application/json').send(document);
+  });
+  router.get('/', (_request, response) => {
+    page ??= referencePage(tools.endpoints);
+    response.type('text/html').send(page);
+  });
   const parse = express.json({ limit: bodyBytes, strict: true, type: () => true });
   for (const row of tools.endpoints) {
-    router[row.method](row.path.replaceAll(/\{(\w+)\}/g, ':$1'), parse, (request, response, next) => {
-      answer(row, tools, request, response).catch(next);
-    });
+    // Who calls is asked before a body is read.
+    router[row.method](
+      row.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+      (request, response, next) => {
+        enter(row, tools, request, response).then(() => next(), next);
+      },
+      parse,
+      (request, response, next) => {
+        answer(row, tools, request, response).catch(next);
+      },
+    );
   }
   for (const path of new Set(tools.endpoints.map((row) => row.path))) {
     const allow = tools.endpoints.filter((row) => row.path === path).map((row) => row.method.toUpperCase());
@@ -60,12 +76,22 @@ export function managementApi(tools: ApiTools): Router {
   return router;
 }
 
-async function answer(row: Endpoint, tools: ApiTools, request: Request, response: Response): Promise<void> {
+/** Who calls, whether they may, and that a body will come in time. */
+async function enter(row: Endpoint, tools: ApiTools, request: Request, response: Response): Promise<void> {
   const caller = row.needs === 'nothing' ? nobody : await authenticate(request, tools.door);
   refuseUnentitled(caller, row.needs);
   const type = request.headers['content-type'];
   if (row.body && type !== undefined && !/^application\/json\b/i.test(type))
     throw new Problem('unsupported_media_type');
+  response.locals['caller'] = caller;
+  const timer = setTimeout(() => request.destroy(), bodyMs);
+  const stop = (): void => clearTimeout(timer);
+  request.once('end', stop).once('close', stop);
+  response.once('finish', stop);
+}
+
+async function answer(row: Endpoint, tools: ApiTools, request: Request, response: Response): Promise<void> {
+  const caller = response.locals['caller'] as Caller;
   const at = tools.now();
   const call: Call<Record<string, string>, unknown, unknown> = {
     store: tools.store,
