@@ -3,13 +3,13 @@
 // running gate, which notices within a second.
 import process from 'node:process';
 import { Command } from 'commander';
+import { registrationCommand } from './commands/application.ts';
 import { commandAuthor, print, type WithDesk } from './commands/command.ts';
 import { keyCommand } from './commands/key.ts';
 import { accountCommand, planCommand } from './commands/plan.ts';
 import { auditCommand, ruleCommand, suspensionCommand } from './commands/suspension.ts';
 import { usageCommand } from './commands/usage.ts';
-import { describeConfig } from './config.ts';
-import { readSettings, runGate } from './main.ts';
+import { ConfigFaults, describeConfig, loadConfig } from './config.ts';
 import { Fault } from './management/fault.ts';
 import { settings } from './settings.ts';
 import { openSqlite, StoreUnusable } from './store/sqlite.ts';
@@ -18,14 +18,18 @@ const program = new Command('sekisho')
   .description('The gate in front of Ollama and other model servers.')
   .showHelpAfterError();
 
-program.command('serve').description('open the gate').action(runGate);
+// Only this one needs the gate itself; loading it would make every other command slower.
+program
+  .command('serve')
+  .description('open the gate')
+  .action(async () => (await import('./main.ts')).runGate());
 
 program
   .command('config')
   .description('print the effective settings, secrets hidden')
   .option('--json', 'one JSON object')
   .action((options: { json?: boolean }) => {
-    const shown = describeConfig(readSettings());
+    const shown = describeConfig(loadConfig(process.env));
     if (options.json === true) print(JSON.stringify(shown));
     else
       for (const { name, unit } of Object.values(settings))
@@ -33,7 +37,7 @@ program
   });
 
 const withDesk: WithDesk = async (use) => {
-  const config = readSettings();
+  const config = loadConfig(process.env);
   const store = await openSqlite(config.dataDir);
   try {
     await use({ store, config, author: commandAuthor(Date.now()) });
@@ -45,6 +49,7 @@ const withDesk: WithDesk = async (use) => {
 keyCommand(program, withDesk);
 accountCommand(program, withDesk);
 planCommand(program, withDesk);
+registrationCommand(program, withDesk);
 suspensionCommand(program, withDesk);
 ruleCommand(program, withDesk);
 usageCommand(program, withDesk);
@@ -56,7 +61,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof Fault || error instanceof StoreUnusable)) throw error;
+  if (!(error instanceof Fault || error instanceof StoreUnusable || error instanceof ConfigFaults)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }

@@ -139,6 +139,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     endpoints,
     timeZone: config.timeZone,
     now: clock.now,
+    applications: new AuthThrottle(config.applicationsPerMinute, nowMs),
     live: () => ({
       accepting: !gate.draining,
       running: running.size,
@@ -312,7 +313,7 @@ export async function runGate(): Promise<void> {
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
 }
 
-export function readSettings(): Config {
+function readSettings(): Config {
   try {
     return loadConfig(process.env);
   } catch (error) {

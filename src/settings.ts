@@ -274,6 +274,13 @@ export const settings = {
     'failures',
     'Wrong keys from one address (IPv6: one /64) in a minute before more are refused unseen.',
   ),
+  applicationsPerMinute: setting(
+    'applications_per_minute',
+    z.coerce.number().int().min(1).max(1_000_000),
+    5,
+    'applications',
+    'How many applications for a key one address (IPv6: one /64) may send in a minute.',
+  ),
   retentionDays: setting(
     'retention_days',
     z.coerce.number().int().min(1).max(36_500),

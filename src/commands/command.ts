@@ -5,6 +5,7 @@ import process from 'node:process';
 import { InvalidArgumentError } from 'commander';
 import type { Config } from '../config.ts';
 import type { Author } from '../domain/audit.ts';
+import { Fault } from '../management/fault.ts';
 import type { Store } from '../store/ports.ts';
 
 /** What a command gets to work with; cli.ts makes it. */
@@ -92,14 +93,16 @@ export function pairs(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {
       const equals = text.indexOf('=');
-      if (equals < 1) throw new InvalidArgumentError(`Write name=value, not "${text}".`);
+      if (equals < 1) throw new Fault(`Write name=value, not "${text}".`);
       return [text.slice(0, equals), text.slice(equals + 1)];
     }),
   );
 }
 
 export function rowCount(text: string): number {
-  return Math.min(Math.max(Number.parseInt(text, 10) || 1, 1), 10_000);
+  if (!/^[1-9]\d{0,4}$/.test(text) || Number(text) > 10_000)
+    throw new InvalidArgumentError('Write a whole number from 1 to 10000.');
+  return Number(text);
 }
 
 const unitMs: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };

@@ -1,5 +1,6 @@
 // `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month.
 import { type Command, Option } from 'commander';
+import { Fault } from '../management/fault.ts';
 import { type ReportGroup, reportUsage } from '../management/usage-report.ts';
 import { type Json, pastMoment, printRows, rowCount, type WithDesk } from './command.ts';
 
@@ -41,6 +42,8 @@ export function usageCommand(program: Command, withDesk: WithDesk): void {
           printRows(rows, [...columns, 'tokens', 'estimated'], options.json, 'Nothing was used in that time.');
           return;
         }
+        if (options.since !== undefined || options.until !== undefined)
+          throw new Fault('--since and --until go with --by: the newest rows have no beginning and no end.');
         const rows = (await store.listUsage(options.limit)).map((row) => ({
           ...row,
           at: new Date(row.at).toISOString(),

@@ -5,6 +5,8 @@ export type KeyId = string & { readonly __kind: 'key' };
 export type AccountId = string & { readonly __kind: 'account' };
 export type RequestId = string & { readonly __kind: 'request' };
 export type SuspensionId = string & { readonly __kind: 'suspension' };
+export type ApplicationId = string & { readonly __kind: 'application' };
+export type InviteId = string & { readonly __kind: 'invite' };
 export type AuditId = string & { readonly __kind: 'audit' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -43,6 +45,9 @@ export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as Accoun
 /** Ids of what is listed newest first begin with their time, as request ids do. */
 export const newSuspensionId = (now: number): SuspensionId =>
   `sus_${toBase62(now, 8)}${randomBase62(6)}` as SuspensionId;
+export const newApplicationId = (now: number): ApplicationId =>
+  `app_${toBase62(now, 8)}${randomBase62(6)}` as ApplicationId;
+export const newInviteId = (now: number): InviteId => `inv_${toBase62(now, 8)}${randomBase62(6)}` as InviteId;
 export const newAuditId = (now: number): AuditId => `aud_${toBase62(now, 8)}${randomBase62(8)}` as AuditId;
 
 /** The smallest request id of that time, for looking rows up by when they began. */

@@ -57,7 +57,7 @@ export function principalOf(key: StoredKey, plan: Plan | undefined, suspensions:
     narrowing: key.narrowing,
     bounds: plan && boundsOf(plan, key.narrowing),
     limits: plan ? limitsOf(plan, key.narrowing) : [],
-    suspensions: suspensions.filter(({ keyId }) => keyId === null || keyId === key.id),
+    suspensions: suspensions.filter(({ keyId }) => keyId === null || keyId === key.lineage),
   };
 }
 

@@ -6,7 +6,10 @@ import type { Step } from './rule.ts';
 export interface Suspension {
   readonly id: SuspensionId;
   readonly accountId: AccountId;
-  /** The key it hits; null where it hits every key of the account. */
+  /**
+   * The key it hits, by the first of its row of rotations, so that rotating is no way out; null where it hits every key
+   * of the account.
+   */
   readonly keyId: KeyId | null;
   readonly step: Step;
   /** The rule that took it; null where a person did. */

@@ -150,9 +150,8 @@ export class Books {
   }
 
   /**
-   * Reads the last hour or two by the minute; everything older is read by the hour, an account at a time. Where a day
-   * begins in mid-hour, as in India, its first hour is read by the minute too. `onOpen` is told of each book with what
-   * it was filled from, which is not kept.
+   * Reads the last hour or two by the minute; everything older is read by the hour, an account at a time. `onOpen` is
+   * told of each book with what it was filled from, which is not kept.
    */
   static async open(
     source: Source,
@@ -160,9 +159,7 @@ export class Books {
     now: () => number,
     onOpen: (book: Book, history: History) => void,
   ): Promise<Books> {
-    const at = now();
-    const dayStart = calendar.day(at).startsAt;
-    const oldest = dayStart % hourMs === 0 ? at - hourMs : Math.min(dayStart, at - hourMs);
+    const oldest = now() - hourMs;
     const fineFrom = oldest - (oldest % hourMs);
     return new Books(source, calendar, now, onOpen, await source.usageByMinute(fineFrom), fineFrom);
   }
@@ -195,12 +192,11 @@ export class Books {
       this.#source.usageByHour(accountId, fromHour, Math.min(beforeHour, Math.floor(now / hourMs) + 1)),
       this.#source.listSuspensions({ accountId, limit: 200 }),
     ]);
-    const lineages = await this.#lineages([...hours, ...minutes, ...steps]);
+    const buckets = [...(await this.#splitHours(accountId, hours, now)), ...minutes];
+    const lineages = await this.#lineages([...buckets, ...steps]);
     const firstOf = (id: KeyId): KeyId => lineages.get(id) ?? id;
     const history: History = {
-      buckets: [...hours, ...minutes]
-        .toSorted((a, b) => a.at - b.at)
-        .map((bucket) => ({ ...bucket, keyId: firstOf(bucket.keyId) })),
+      buckets: buckets.toSorted((a, b) => a.at - b.at).map((bucket) => ({ ...bucket, keyId: firstOf(bucket.keyId) })),
       steps: steps.map((step) => ({ ...step, keyId: step.keyId && firstOf(step.keyId) })),
     };
     const book = new Book();
@@ -215,6 +211,21 @@ export class Books {
     this.#minutes.delete(accountId);
     this.#books.set(accountId, book);
     return book;
+  }
+
+  /** Where a day or month begins in mid-hour, as in India, that hour is read by the minute, if its rows are still there. */
+  async #splitHours(accountId: AccountId, hours: readonly UsageBucket[], now: number): Promise<UsageBucket[]> {
+    let split: readonly UsageBucket[] = hours;
+    for (const { startsAt } of [this.#calendar.day(now), this.#calendar.month(now)]) {
+      const hourAt = startsAt - (startsAt % hourMs);
+      const whole = split.filter(({ at }) => at === hourAt);
+      if (hourAt === startsAt || whole.length === 0) continue;
+      const fine = await this.#source.usageByMinute(hourAt, hourAt + hourMs, accountId);
+      // Pruned: the whole hour counts, rather than none of it.
+      const counted = fine.length > 0 ? fine : whole.map((bucket) => ({ ...bucket, at: startsAt }));
+      split = [...split.filter(({ at }) => at !== hourAt), ...counted];
+    }
+    return [...split];
   }
 
   async #lineages(named: readonly { readonly keyId: KeyId | null }[]): Promise<ReadonlyMap<KeyId, KeyId>> {

@@ -98,7 +98,7 @@ export class Ladder {
 
   async #take(rule: Rule, principal: Principal, count: number, now: number): Promise<void> {
     const { store } = this.#tools;
-    const keyId = rule.per === 'key' ? principal.keyId : null;
+    const keyId = rule.per === 'key' ? principal.lineage : null;
     const suspension = stepOf(rule, principal, count, now);
     const author = { actor: `rule:${rule.name}`, at: now };
     const subject = keyId ?? principal.accountId;
@@ -106,10 +106,10 @@ export class Ladder {
     const event = auditEvent(author, `suspension.${step}`, subject, null, { id, shadow, reason, ...evidence });
     await store.insertSuspension(suspension, event);
     if (step === 'revoke' && !shadow) {
-      const keys = keyId === null ? (await store.listKeys(principal.accountId)).map((key) => key.id) : [keyId];
-      for (const key of keys) {
-        const revocation = auditEvent(author, 'key.revoke', key, { status: 'active' }, { status: 'revoked' });
-        await store.revokeKey(key, now, revocation);
+      for (const key of await store.listKeys(principal.accountId)) {
+        if (keyId !== null && key.lineage !== keyId) continue;
+        const revocation = auditEvent(author, 'key.revoke', key.id, { status: 'active' }, { status: 'revoked' });
+        await store.revokeKey(key.id, now, revocation);
       }
     }
     await this.#tools.onStep(suspension);
@@ -121,7 +121,7 @@ export class Ladder {
     for (const rule of this.#rules) {
       if (rule.measure !== 'suspensions') continue;
       if (rule.plans !== null && !rule.plans.includes(principal.plan?.name as string)) continue;
-      const keyId = rule.per === 'key' ? principal.keyId : null;
+      const keyId = rule.per === 'key' ? principal.lineage : null;
       const since = now - rule.windowSeconds * 1000;
       const count = await this.#tools.store.countSuspensions(principal.accountId, keyId, since);
       // The one that reaches the figure takes the step; those after it find it taken.
@@ -177,7 +177,7 @@ function stepOf(rule: Rule, principal: Principal, count: number, now: number): S
     ...untouched,
     id: newSuspensionId(now),
     accountId: principal.accountId,
-    keyId: rule.per === 'key' ? principal.keyId : null,
+    keyId: rule.per === 'key' ? principal.lineage : null,
     step,
     rule: rule.name,
     reason: `${figure(count)} ${measured[measure]} within ${window}; the rule ${rule.name} looks up at ${figure(threshold)}.`,

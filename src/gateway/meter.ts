@@ -35,13 +35,13 @@ export function meterFor(reply: ReplyKind, streamed: boolean, promptEstimate: nu
     case 'ollama-generation':
       return streamed ? new LinesMeter(promptEstimate) : new WholeMeter(ollamaFigures, promptEstimate);
     case 'ollama-embedding':
-      return new WholeMeter(ollamaFigures, promptEstimate);
+      return new WholeMeter(ollamaFigures, promptEstimate, 'embeds');
     case 'openai-completion':
     case 'openai-responses':
     case 'anthropic-messages':
       return streamed ? new EventsMeter(reply, promptEstimate) : new WholeMeter(usageFigures, promptEstimate);
     case 'openai-embedding':
-      return new WholeMeter(usageFigures, promptEstimate);
+      return new WholeMeter(usageFigures, promptEstimate, 'embeds');
     case 'ollama-progress':
       return streamed ? new ProgressMeter() : silentMeter;
     case 'plain':
@@ -63,13 +63,20 @@ class WholeMeter implements Meter {
   readonly errorSeen = false;
   readonly #figures: (bytes: Buffer) => Figures | undefined;
   readonly #promptEstimate: number;
+  /** A vector is not made of tokens, however many bytes it has. */
+  readonly #embeds: boolean;
   #chunks: Buffer[] = [];
   #length = 0;
   #found: Figures | undefined;
 
-  constructor(figures: (bytes: Buffer) => Figures | undefined, promptEstimate: number) {
+  constructor(
+    figures: (bytes: Buffer) => Figures | undefined,
+    promptEstimate: number,
+    kind: 'generates' | 'embeds' = 'generates',
+  ) {
     this.#figures = figures;
     this.#promptEstimate = promptEstimate;
+    this.#embeds = kind === 'embeds';
   }
 
   see(chunk: Buffer): void {
@@ -91,7 +98,7 @@ class WholeMeter implements Meter {
 
   read(): Reading {
     if (this.#found) return exact(this.#found);
-    return { promptTokens: this.#promptEstimate, completionTokens: Math.ceil(this.#length / 4), source: 'estimated' };
+    return estimated(this.#promptEstimate, this.#embeds ? 0 : Math.ceil(this.#length / 4));
   }
 }
 
@@ -193,8 +200,8 @@ class EventsMeter implements Meter {
       this.#done = true;
       return;
     }
-    this.#pieces++;
     if (isErrorLine(data)) this.#done = this.errorSeen = true;
+    else if (isPiece(this.#reply, data)) this.#pieces++;
     if (this.#reply === 'openai-completion') {
       if (data.includes('"usage":{') || data.includes('"usage": {')) this.#take(parseObject(data)?.['usage']);
     } else if (this.#reply === 'openai-responses') this.#responses(data);
@@ -253,6 +260,13 @@ function exact({ prompt, completion }: Figures): Reading {
 /** Where nothing came back we still know that a prompt was sent; each piece of a stream is close to one token. */
 function estimated(promptTokens: number, pieces: number): Reading {
   return { promptTokens, completionTokens: pieces, source: 'estimated' };
+}
+
+/** Does the event carry a piece of the answer? Those that open, close and ping carry none. */
+function isPiece(reply: EventReply, data: Buffer): boolean {
+  if (reply === 'anthropic-messages') return data.includes('"content_block_delta"');
+  if (reply === 'openai-responses') return data.includes('.delta"');
+  return !data.includes('"choices":[]');
 }
 
 /** A line that is an object whose first field is `error`: how every family spells a failure in mid-stream. */

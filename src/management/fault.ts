@@ -9,8 +9,8 @@ export class Fault extends Error {
   }
 }
 
-/** It cannot be meant so; it is not there; or it does not go together with what is there. */
-export type FaultKind = 'invalid' | 'not_found' | 'conflict';
+/** It cannot be meant so; it is not allowed; it is not there; or it does not go together with what is there. */
+export type FaultKind = 'invalid' | 'forbidden' | 'not_found' | 'conflict';
 
 /** What a reader of domain/ says in plain words becomes a sentence for whoever asked. @throws Fault. */
 export function reading<T>(read: () => T): T {

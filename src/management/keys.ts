@@ -4,9 +4,9 @@ import { type Account, planOfNewAccount } from '../domain/account.ts';
 import { AddressBlocks } from '../domain/address.ts';
 import { digestOf, generateKey, readSshPublicKey, type StoredKey, sameDigest } from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
-import type { KeyId } from '../domain/id.ts';
+import { type KeyId, newAccountId } from '../domain/id.ts';
 import { ModelPatterns } from '../domain/model-name.ts';
-import { type Plan, readNarrowing } from '../domain/plan.ts';
+import { type Narrowing, type Plan, readNarrowing } from '../domain/plan.ts';
 import { defaultScopes, parseScopes, type Scope } from '../domain/scope.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { Store } from '../store/ports.ts';
@@ -40,20 +40,25 @@ const dayMs = 86_400_000;
 
 /** @throws Fault for a rule that cannot be read, more than the plan allows, or a public key that is registered already. */
 export async function createKey(store: Store, asked: NewKey, author: Author): Promise<CreatedKey> {
+  const name = asked.account.trim();
+  if (name === '' || name.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
+  const plan = planOfNewAccount(name);
+  const found = await store.findAccount(name);
+  // Everything is read before an account is made for it.
+  const draft = await draftKey(store, asked, found ?? { id: newAccountId(), name, plan, createdAt: author.at }, author);
+  const account =
+    found ?? (await store.ensureAccount(name, plan, auditEvent(author, 'account.create', name, null, { name, plan })));
+  const made: CreatedKey = { ...draft, key: { ...draft.key, accountId: account.id } };
+  await store.insertKey(made.key, auditEvent(author, 'key.create', made.key.id, null, showKey(made.key)));
+  return made;
+}
+
+/** A key as it would be stored; whoever asked stores it. @throws Fault as `createKey`. */
+export async function draftKey(store: Store, asked: NewKey, account: Account, author: Author): Promise<CreatedKey> {
   const now = author.at;
-  if (asked.name.trim() === '' || asked.name.length > 200)
-    throw new Fault('A key needs a name of 1 to 200 characters.');
-  if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now) {
-    throw new Fault('The key would have expired already.');
-  }
-  const wire = asked.publicKey === undefined ? undefined : readSshPublicKey(asked.publicKey);
-  if (asked.publicKey !== undefined && !wire)
-    throw new Fault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
-  const narrowing = reading(() => readNarrowing(asked.limits ?? {}));
-  readRules(asked, undefined);
-  const account = await requireAccount(store, asked.account, author);
   const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
   if (plan) await refuseMoreKeys(store, account, plan, now);
+  const { wire, narrowing, rules } = readNew(asked, plan, now);
   if (!plan && Object.keys(narrowing).length > 0)
     throw new Fault(`${account.name} has no plan that a key could narrow; its calls are not counted.`);
   const { id, text, digest } = generateKey();
@@ -64,7 +69,7 @@ export async function createKey(store: Store, asked: NewKey, author: Author): Pr
     kind: wire ? 'signature' : 'secret',
     digest: wire ? digestOf(wire) : digest,
     status: 'active',
-    ...readRules(asked, plan),
+    ...rules,
     allowPath: asked.allowPath === true,
     createdAt: now,
     expiresAt: expiryOf(asked.expiresAt ?? null, plan, now),
@@ -76,8 +81,24 @@ export async function createKey(store: Store, asked: NewKey, author: Author): Pr
   };
   if (wire && (await store.findKeyByDigest(key.digest)))
     throw new Fault('That public key is registered already.', 'conflict');
-  await store.insertKey(key, auditEvent(author, 'key.create', id, null, showKey(key)));
   return { key, secret: wire ? undefined : text };
+}
+
+interface ReadKey {
+  readonly wire: Buffer | undefined;
+  readonly narrowing: Narrowing;
+  readonly rules: Pick<StoredKey, 'scopes' | 'models' | 'cidr'>;
+}
+
+function readNew(asked: NewKey, plan: Plan | undefined, now: number): ReadKey {
+  if (asked.name.trim() === '' || asked.name.length > 200)
+    throw new Fault('A key needs a name of 1 to 200 characters.');
+  if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now)
+    throw new Fault('The key would have expired already.');
+  const wire = asked.publicKey === undefined ? undefined : readSshPublicKey(asked.publicKey);
+  if (asked.publicKey !== undefined && !wire)
+    throw new Fault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
+  return { wire, narrowing: reading(() => readNarrowing(asked.limits ?? {})), rules: readRules(asked, plan) };
 }
 
 /** A new secret with the same rights; the old one works for `graceMs` more. @throws Fault. */
@@ -87,6 +108,13 @@ export async function rotateKey(store: Store, id: string, graceMs: number, autho
   if (old.kind !== 'secret')
     throw new Fault('A public key cannot be rotated here: register the new one, then revoke this one.');
   if (!works(old, now)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
+  const family = (await store.listKeys(old.accountId)).filter((each) => each.lineage === old.lineage);
+  const earlier = family.find((each) => each.id !== old.id && works(each, now));
+  if (earlier)
+    throw new Fault(
+      `${earlier.id}, which this key replaced, works until ${iso(earlier.expiresAt)}; revoke it first.`,
+      'conflict',
+    );
   const fresh = generateKey();
   const key: StoredKey = {
     ...old,
@@ -149,12 +177,6 @@ export function showKey(key: StoredKey): Record<string, unknown> {
 
 export function iso(at: number | null): string | null {
   return at === null ? null : new Date(at).toISOString();
-}
-
-function requireAccount(store: Store, name: string, author: Author): Promise<Account> {
-  if (name.trim() === '' || name.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
-  const plan = planOfNewAccount(name);
-  return store.ensureAccount(name, plan, auditEvent(author, 'account.create', name, null, { name, plan }));
 }
 
 function works(key: StoredKey, now: number): boolean {

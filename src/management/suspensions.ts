@@ -26,7 +26,8 @@ type Pairs = Readonly<Record<string, unknown>>;
 export async function createRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
   if ((await store.listRules()).some((rule) => rule.name === name))
     throw new Fault(`There is a rule "${name}" already.`, 'conflict');
-  const rule = reading(() => readRule({ name, ...pairs }));
+  if ('name' in pairs) throw new Fault('A rule has one name.');
+  const rule = reading(() => readRule({ ...pairs, name }));
   await checkPlans(store, rule);
   await store.putRule(rule, auditEvent(author, 'rule.create', name, null, { ...rule }));
   return rule;
@@ -34,6 +35,7 @@ export async function createRule(store: Store, name: string, pairs: Pairs, autho
 
 /** @throws Fault. */
 export async function changeRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
+  if ('name' in pairs) throw new Fault('A rule keeps its name; make another and delete this one.');
   const before = await requireRule(store, name);
   const after = reading(() => readRule({ ...pairs, name }, before));
   await checkPlans(store, after);
@@ -71,7 +73,7 @@ export async function suspend(store: Store, asked: NewSuspension, author: Author
     ...untouched,
     id: newSuspensionId(author.at),
     accountId: account.id,
-    keyId: key?.id ?? null,
+    keyId: key?.lineage ?? null,
     step,
     rule: null,
     reason,

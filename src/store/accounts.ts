@@ -11,12 +11,13 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
   return {
     ensureAccount: (name, plan, event) =>
       db.transaction().execute(async (transaction) => {
+        const id = newAccountId();
         const made = await transaction
           .insertInto('accounts')
-          .values({ id: newAccountId(), name, plan, created_at: event.at })
+          .values({ id, name, plan, created_at: event.at })
           .onConflict((conflict) => conflict.column('name').doNothing())
           .executeTakeFirst();
-        if (Number(made.numInsertedOrUpdatedRows) > 0) await writeAudit(transaction, event);
+        if (Number(made.numInsertedOrUpdatedRows) > 0) await writeAudit(transaction, { ...event, subject: id });
         return accountOfRow(
           await transaction.selectFrom('accounts').selectAll().where('name', '=', name).executeTakeFirstOrThrow(),
         );

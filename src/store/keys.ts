@@ -127,7 +127,7 @@ function planOfCaller({ plan_name, plan_version, plan_terms }: CallerRow): Plan 
   return planOfRow({ name: plan_name, version: plan_version, terms: plan_terms });
 }
 
-function rowOfKey(key: StoredKey): Tables['keys'] {
+export function rowOfKey(key: StoredKey): Tables['keys'] {
   return {
     id: key.id,
     account_id: key.accountId,

@@ -3,8 +3,9 @@
 // Every change of who may do what comes with its audit event and is written with it, in one transaction.
 import type { Account } from '../domain/account.ts';
 import type { StoredKey } from '../domain/api-key.ts';
+import type { Application, Invite, Registration } from '../domain/application.ts';
 import type { AuditEvent } from '../domain/audit.ts';
-import type { AccountId, KeyId, SuspensionId } from '../domain/id.ts';
+import type { AccountId, ApplicationId, KeyId, SuspensionId } from '../domain/id.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Member } from '../domain/roster.ts';
 import type { Rule } from '../domain/rule.ts';
@@ -68,7 +69,10 @@ export interface KeyStore {
 }
 
 export interface AccountStore {
-  /** The account of that name, made with that plan if it is not there. Safe against two makers at once. */
+  /**
+   * The account of that name, made with that plan if it is not there; then its event is filed under the new id. Safe
+   * against two makers at once.
+   */
   ensureAccount(name: string, plan: string | null, event: AuditEvent): Promise<Account>;
   findAccount(idOrName: string): Promise<Account | undefined>;
   listAccounts(): Promise<Account[]>;
@@ -109,6 +113,29 @@ export interface LadderStore {
   }): Promise<AuditEvent[]>;
 }
 
+export interface ApplicationStore {
+  readRegistration(): Promise<Registration>;
+  writeRegistration(registration: Registration, event: AuditEvent): Promise<void>;
+  insertApplication(application: Application, event: AuditEvent): Promise<void>;
+  findApplication(id: ApplicationId): Promise<Application | undefined>;
+  /** The newest first. */
+  listApplications(filter: {
+    readonly status?: Application['status'];
+    readonly before?: string;
+    readonly limit: number;
+  }): Promise<Application[]>;
+  countPending(): Promise<number>;
+  /** Writes a decision on what is still pending; false where it was decided already. */
+  decideApplication(application: Application, event: AuditEvent): Promise<boolean>;
+  /** Hands the key over: stores it and closes the application, once; false where that was done already. */
+  claimApplication(id: ApplicationId, key: StoredKey, at: number, event: AuditEvent): Promise<boolean>;
+  insertInvite(invite: Invite, event: AuditEvent): Promise<void>;
+  /** The newest first. */
+  listInvites(limit: number): Promise<Invite[]>;
+  /** Uses up the invitation with that digest, once, if it is not over and is for that address; gives it, or nothing. */
+  useInvite(digest: string, email: string, at: number): Promise<Invite | undefined>;
+}
+
 export type ReportBy = 'key' | 'account' | 'model' | 'hour';
 
 export interface ReportRow extends UsageSum {
@@ -125,8 +152,8 @@ export interface UsageStore {
   knownUsage(ids: readonly string[]): Promise<Set<string>>;
   /** The newest rows first; those before an id, where one is given. */
   listUsage(limit: number, before?: string): Promise<UsageRecord[]>;
-  /** What every key did since then, by the minute, from the raw rows. */
-  usageByMinute(since: number): Promise<UsageBucket[]>;
+  /** What every key, or every key of an account, did in [since, before), by the minute, from the raw rows. */
+  usageByMinute(since: number, before?: number, accountId?: AccountId): Promise<UsageBucket[]>;
   /** What an account's keys did in the hours [from, before) since 1970, from the roll-ups. */
   usageByHour(accountId: AccountId, fromHour: number, beforeHour: number): Promise<UsageBucket[]>;
   /** Sums of the hours [from, before), from the roll-ups; ordered by group where it is the hour, else by tokens. */
@@ -135,7 +162,14 @@ export interface UsageStore {
   pruneUsage(before: number, limit: number): Promise<number>;
 }
 
-export interface Store extends KeyStore, AccountStore, PlanStore, LadderStore, UsageStore, RepeatStore {
+export interface Store
+  extends KeyStore,
+    AccountStore,
+    PlanStore,
+    LadderStore,
+    UsageStore,
+    RepeatStore,
+    ApplicationStore {
   /** A figure that changes when another process has written, and only then. */
   version(): Promise<number>;
   /** Throws if the store cannot answer. */

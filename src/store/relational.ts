@@ -6,6 +6,7 @@
 import { type Kysely, sql } from 'kysely';
 import { accountQueries } from './accounts.ts';
 import type { Adapter } from './adapter.ts';
+import { applicationQueries } from './applications.ts';
 import { keyQueries } from './keys.ts';
 import { ladderQueries } from './ladder.ts';
 import type { Store } from './ports.ts';
@@ -20,6 +21,7 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
     ...ladderQueries(db),
     ...usageQueries(db, adapter),
     ...repeatableQueries(db),
+    ...applicationQueries(db),
     version: adapter.version,
     ping: async () => {
       await sql`select 1`.execute(db);

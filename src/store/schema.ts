@@ -2,8 +2,9 @@
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import type { KeyKind, KeyStatus } from '../domain/api-key.ts';
+import { type Application, firstRegistration } from '../domain/application.ts';
 import type { ErrorCode } from '../domain/error.ts';
-import type { AccountId, AuditId, KeyId, RequestId, SuspensionId } from '../domain/id.ts';
+import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, RequestId, SuspensionId } from '../domain/id.ts';
 import { firstPlans } from '../domain/plan.ts';
 import { firstRules, type Step } from '../domain/rule.ts';
 import type { Outcome, UsageSource } from '../domain/usage.ts';
@@ -64,6 +65,31 @@ export interface Tables {
     prompt_tokens: number;
     completion_tokens: number;
     estimated: number;
+  };
+  registration: { id: number; definition: string };
+  applications: {
+    id: ApplicationId;
+    name: string;
+    email: string;
+    purpose: string;
+    models: string;
+    status: Application['status'];
+    claim_digest: string;
+    created_at: number;
+    decided_at: number | null;
+    decided_by: string | null;
+    decision: string | null;
+    account_id: AccountId | null;
+    claimed_at: number | null;
+  };
+  invites: {
+    id: InviteId;
+    digest: string;
+    email: string | null;
+    plan: string | null;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
   };
   repeatables: { key_id: KeyId; name: string; digest: string; at: number; made: string | null };
   plans: { name: string; version: number; terms: string };
@@ -253,6 +279,57 @@ export const migrations: Record<string, Migration> = {
         .addPrimaryKeyConstraint('repeatables_key', ['key_id', 'name'])
         .execute();
       await db.schema.createIndex('keys_by_age').on('keys').columns(['created_at', 'id']).execute();
+    },
+  },
+  '0004-applications': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      const { schema } = db;
+      await schema
+        .createTable('registration')
+        .addColumn('id', 'integer', (column) => column.primaryKey().notNull())
+        .addColumn('definition', 'text', (column) => column.notNull())
+        .execute();
+      await sql`insert into registration values (1, ${JSON.stringify(firstRegistration)})`.execute(db);
+      await schema
+        .createTable('applications')
+        .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+        .addColumn('name', 'text', (column) => column.notNull())
+        .addColumn('email', 'text', (column) => column.notNull())
+        .addColumn('purpose', 'text', (column) => column.notNull())
+        .addColumn('models', 'text', (column) => column.notNull())
+        .addColumn('status', 'text', (column) => column.notNull())
+        .addColumn('claim_digest', 'text', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('decided_at', 'bigint')
+        .addColumn('decided_by', 'text')
+        .addColumn('decision', 'text')
+        .addColumn('account_id', 'text', (column) => column.references('accounts.id'))
+        .addColumn('claimed_at', 'bigint')
+        .execute();
+      await schema.createIndex('applications_by_status').on('applications').columns(['status', 'id']).execute();
+      await schema
+        .createTable('invites')
+        .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+        .addColumn('digest', 'text', (column) => column.notNull().unique())
+        .addColumn('email', 'text')
+        .addColumn('plan', 'text')
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('expires_at', 'bigint', (column) => column.notNull())
+        .addColumn('used_at', 'bigint')
+        .execute();
+    },
+  },
+  '0005-lineage-of-keys-rotated-twice': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await sql`
+        update keys set lineage = coalesce((
+          with recursive row_of(id, parent) as (
+            select self.id, self.rotated_from from keys self where self.id = keys.id
+            union all
+            select older.id, older.rotated_from from keys older join row_of on older.id = row_of.parent
+          )
+          select id from row_of where parent is null), lineage)
+        where rotated_from is not null`.execute(db);
     },
   },
 };

@@ -36,9 +36,9 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
       const rows = await (before === undefined ? all : all.where('id', '<', before as UsageRecord['id'])).execute();
       return rows.map(usageOfRow);
     },
-    usageByMinute: async (since) => {
+    usageByMinute: async (since, before, accountId) => {
       const minute = sql<number>`at / ${sql.lit(minuteMs)}`;
-      const rows = await db
+      let query = db
         .selectFrom('usage')
         .select(({ fn }) => [
           minute.as('minute'),
@@ -52,9 +52,10 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
         // Ids begin with their time, so this reads the end of the table and not the whole.
         .where('id', '>=', firstRequestId(since))
         .where('at', '>=', since)
-        .groupBy([minute, 'account_id', 'key_id'])
-        .execute();
-      return rows.map((row) => ({
+        .groupBy([minute, 'account_id', 'key_id']);
+      if (before !== undefined) query = query.where('id', '<', firstRequestId(before)).where('at', '<', before);
+      if (accountId !== undefined) query = query.where('account_id', '=', accountId);
+      return (await query.execute()).map((row) => ({
         at: Number(row.minute) * minuteMs,
         accountId: row.account_id,
         keyId: row.key_id,

@@ -32,7 +32,8 @@ const arrows: Record<string, readonly string[]> = {
   'server.ts': ['gateway', 'management', 'domain'],
   'main.ts': ['config.ts', 'domain', 'store', 'observe', 'upstream', 'gateway', 'management', 'server.ts'],
   commands: ['config.ts', 'domain', 'store', 'management'],
-  'cli.ts': ['config.ts', 'settings.ts', 'commands', 'store', 'management', 'main.ts'],
+  // `serve` loads main.ts when it is asked for.
+  'cli.ts': ['config.ts', 'settings.ts', 'commands', 'store', 'management'],
 };
 
 test('every room is in the plan, and every arrow points the right way', () => {

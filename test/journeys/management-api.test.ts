@@ -156,9 +156,29 @@ describe('an operator', () => {
     expect((await call('GET', '/usage?limit=1')).body.items[0]).toMatchObject({ accountId: account.id });
     expect((await call('GET', '/status')).body).toMatchObject({ accepting: true, running: 0 });
     expect((await call('GET', '/me', { secret })).body).toMatchObject({ account: { id: account.id } });
-    const [event] = (await call('GET', '/audit?limit=1&subject=alice')).body.items;
-    expect(event).toMatchObject({ action: 'account.create', actor: expect.stringMatching(/^key:key_/) });
+    const { id } = (await call('GET', '/accounts/alice')).body;
+    const events = (await call('GET', `/audit?subject=${id as string}`)).body.items;
+    expect(events.at(-1)).toMatchObject({ action: 'account.create', actor: expect.stringMatching(/^key:key_/) });
   });
+});
+
+test('applications, invitations and registration answer in their shapes', async () => {
+  expect((await call('GET', '/registration/open', { secret: '' })).body).toEqual({ mode: 'closed' });
+  const registration = (await call('GET', '/registration')).body;
+  expect(registration).toEqual({ mode: 'closed', plan: 'trial', maxPending: 200 });
+  await call('PATCH', '/registration', { body: { mode: 'approval' } });
+  const ask = async (): Promise<Answer['body']> =>
+    (await call('POST', '/applications', { secret: '', body: { name: 'a', email: 'a@example.org', purpose: 'b' } }))
+      .body;
+  const [first, second] = [await ask(), await ask()];
+  await call('POST', `/applications/${first.id as string}/approve`, { body: {} });
+  await call('POST', `/applications/${second.id as string}/reject`, { body: { decision: 'no' } });
+  await call('POST', `/applications/${first.id as string}/claim`, { secret: '', body: { claim: first.claim } });
+  expect((await call('GET', '/applications?limit=1')).body.next).not.toBeNull();
+  await call('GET', `/applications/${first.id as string}`);
+  await made('/invites', { email: 'b@example.org' });
+  expect((await call('GET', '/invites')).body.items).toHaveLength(1);
+  await call('PATCH', '/registration', { body: { mode: 'closed' } });
 });
 
 test('a list comes in pages that neither repeat nor leave out, though it grows meanwhile', async () => {

@@ -134,7 +134,7 @@ test('each model server has its slots, and one that is away has none', async () 
     expect(both.waiting()).toBe(1);
     held.release(2);
     const statuses = await Promise.all(calls.map(async (call) => (await call).status));
-    expect(statuses.toSorted()).toEqual([200, 200, 502]);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 200, 502]);
   } finally {
     await both.stop();
   }

@@ -19,7 +19,7 @@ export interface Caller {
   readonly plan: Plan | undefined;
 }
 
-/** Counts wrong keys by address; the data plane's counts are the same ones. */
+/** Counts what comes from an address, wrong keys for one; the data plane's counts of those are the same ones. */
 export interface FailureBudget {
   waitSeconds(address: string): number;
   note(address: string): void;
@@ -37,9 +37,7 @@ export interface Door {
 export async function authenticate(request: Request, door: Door): Promise<Caller> {
   const text = credentialOf(request);
   if (text === undefined) throw new Problem('unauthenticated');
-  const forwarded = request.headers['x-forwarded-for'];
-  const peer = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-  const address = clientAddress(peer, typeof forwarded === 'string' ? forwarded : undefined, door.trustedProxies);
+  const address = addressOf(request, door);
   const waitSeconds = door.failures.waitSeconds(address);
   if (waitSeconds > 0) throw new Problem('too_many_failures', { retryAfterSeconds: waitSeconds });
   const now = door.now();
@@ -57,10 +55,17 @@ export async function authenticate(request: Request, door: Door): Promise<Caller
   const blocks = new AddressBlocks(key.cidr);
   if (!blocks.empty && !blocks.contains(address))
     throw new Problem('forbidden', { detail: 'This API key may not be used from your address.' });
-  const mine = suspensions.filter(({ keyId }) => keyId === null || keyId === key.id);
+  const mine = suspensions.filter(({ keyId }) => keyId === null || keyId === key.lineage);
   // Whoever is suspended may still look at why; what changes anything is refused by its scope.
   const { refused } = restrictionsOf(mine, now);
   return { key: refused ? { ...key, scopes: [] } : key, account, plan };
+}
+
+/** Address of the caller, after trusted proxies. */
+export function addressOf(request: Request, { trustedProxies }: Pick<Door, 'trustedProxies'>): string {
+  const forwarded = request.headers['x-forwarded-for'];
+  const peer = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  return clientAddress(peer, typeof forwarded === 'string' ? forwarded : undefined, trustedProxies);
 }
 
 const unknownDigest = digestOf('no key has this digest');

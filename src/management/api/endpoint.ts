@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import type { Author } from '../../domain/audit.ts';
 import type { Store } from '../../store/ports.ts';
-import type { Caller, Needs } from './authenticate.ts';
+import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
 
@@ -22,11 +22,14 @@ export interface Desk {
   readonly live: () => LiveStatus;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** Counts applications by address. */
+  readonly applications: FailureBudget;
 }
 
 export interface Call<P, Q, B> extends Desk {
   readonly caller: Caller;
   readonly author: Author;
+  readonly address: string;
   readonly params: P;
   readonly query: Q;
   readonly body: B;

@@ -32,6 +32,7 @@ const problems = {
   unsupported_media_type: { status: 415, title: 'Send application/json.' },
   repeat_differs: { status: 422, title: 'This Idempotency-Key was used for another request.' },
   too_many_failures: { status: 429, title: 'Too many wrong API keys came from your address.' },
+  too_many_applications: { status: 429, title: 'Too many applications came from your address.' },
   internal: { status: 500, title: 'Something went wrong inside the gate.' },
 } as const;
 

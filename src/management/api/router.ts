@@ -4,7 +4,7 @@ import express, { type NextFunction, type Request, type Response, Router } from 
 import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
 import { newRequestId } from '../../domain/id.ts';
-import { authenticate, type Caller, type Door, refuseUnentitled } from './authenticate.ts';
+import { addressOf, authenticate, type Caller, type Door, refuseUnentitled } from './authenticate.ts';
 import type { Call, Desk, Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
 import { Problem, sendProblem, toProblem } from './problem.ts';
@@ -98,6 +98,8 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
     timeZone: tools.timeZone,
     live: tools.live,
     now: tools.now,
+    applications: tools.applications,
+    address: addressOf(request, tools.door),
     caller,
     author: { actor: row.needs === 'nothing' ? 'anybody' : `key:${caller.key.id}`, at },
     params: request.params as Record<string, string>,

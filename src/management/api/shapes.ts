@@ -1,6 +1,7 @@
 // Every shape of the management API once: what is validated on the way in, what is promised on the way out, and what the
 // OpenAPI document says are the same zod schemas.
 import { z } from 'zod';
+import { registrationModes } from '../../domain/application.ts';
 import { termNames, terms } from '../../domain/plan.ts';
 import { ruleMeasures, steps } from '../../domain/rule.ts';
 import { scopes } from '../../domain/scope.ts';
@@ -241,6 +242,81 @@ export const selfShape = z
     plan: planShape.nullable(),
   })
   .meta({ id: 'Self' });
+
+export const registrationShape = z
+  .strictObject({
+    mode: z
+      .enum(registrationModes)
+      .describe('open: at once; invite: with a code; approval: an operator decides; closed'),
+    plan: word.describe('what whoever is let in gets, if nobody says another'),
+    maxPending: z.int().min(0).max(1_000_000).describe('applications that may wait for a decision'),
+  })
+  .meta({ id: 'Registration' });
+export const registrationChange = registrationShape.partial().meta({ id: 'RegistrationChange' });
+export const openRegistration = z.strictObject({ mode: z.enum(registrationModes) }).meta({ id: 'OpenRegistration' });
+export const applicationShape = z
+  .strictObject({
+    id: id('app'),
+    name: z.string(),
+    email: z.string().describe('not verified'),
+    purpose: z.string(),
+    models: z.array(z.string()),
+    status: z.enum(['pending', 'approved', 'rejected']),
+    createdAt: time,
+    decidedAt: perhaps,
+    decidedBy: z.string().nullable(),
+    decision: z.string().nullable().describe('a word to the applicant'),
+    account: id('acc').nullable(),
+    claimedAt: perhaps.describe('when the key was handed over'),
+  })
+  .meta({ id: 'Application' });
+export const newApplication = z
+  .strictObject({
+    name,
+    email: text(254),
+    purpose: text(2000),
+    models: z.array(text(200)).max(20).optional(),
+    invite: text(200).optional(),
+  })
+  .meta({ id: 'NewApplication' });
+export const applied = z
+  .strictObject({
+    id: id('app'),
+    status: z.enum(['pending', 'approved', 'rejected']),
+    claim: z.string().describe('shown this once: with it the applicant comes for the key'),
+  })
+  .meta({ id: 'Applied' });
+export const claimText = z.strictObject({ claim: text(200) }).meta({ id: 'Claim' });
+export const claimed = z
+  .strictObject({
+    status: z.enum(['pending', 'approved', 'rejected']),
+    decision: z.string().nullable(),
+    key: keyWithSecret.nullable().describe('once, when it is approved'),
+  })
+  .meta({ id: 'Claimed' });
+export const decisionShape = z
+  .strictObject({ plan: word.optional(), decision: text(2000).nullable().default(null) })
+  .meta({ id: 'Decision' });
+export const inviteShape = z
+  .strictObject({
+    id: id('inv'),
+    email: z.string().nullable(),
+    plan: z.string().nullable(),
+    createdAt: time,
+    expiresAt: time,
+    usedAt: perhaps,
+  })
+  .meta({ id: 'Invite' });
+export const inviteWithCode = inviteShape
+  .extend({ code: z.string().optional().describe('shown this once') })
+  .meta({ id: 'InviteWithCode' });
+export const newInvite = z
+  .strictObject({
+    email: text(254).nullable().default(null).describe('only for this address'),
+    plan: word.nullable().default(null),
+    expiresAt: time.optional().describe('at most 30 days from now; in 7 days if nothing is said'),
+  })
+  .meta({ id: 'NewInvite' });
 
 /** A page of a list, and where the next begins. */
 export const pageOf = <T extends z.ZodType>(

@@ -1,0 +1,114 @@
+// `sekisho registration …`, `sekisho invite …` and `sekisho application …`: who may ask for a key, and who gets one.
+import type { Command } from 'commander';
+import type { Application } from '../domain/application.ts';
+import {
+  createInvite,
+  decide,
+  requireApplication,
+  setRegistration,
+  showApplication,
+  showInvite,
+} from '../management/applications.ts';
+import { type Json, moment, pairs, print, printObject, printRows, rowCount, type WithDesk } from './command.ts';
+
+const weekMs = 7 * 86_400_000;
+
+export function registrationCommand(program: Command, withDesk: WithDesk): void {
+  const registration = program.command('registration').description('who may ask for a key on the web');
+
+  registration
+    .command('show')
+    .description('how registration is open')
+    .option('--json', 'one JSON object')
+    .action(({ json }: Json) =>
+      withDesk(async ({ store }) => printObject({ ...(await store.readRegistration()) }, json)),
+    );
+
+  registration
+    .command('set')
+    .argument('<field=value...>', 'mode=open|invite|approval|closed, plan=<name>, maxPending=<count>')
+    .description('change it; holds at once')
+    .option('--json', 'one JSON object')
+    .action((fields: string[], { json }: Json) =>
+      withDesk(async ({ store, author }) =>
+        printObject({ ...(await setRegistration(store, pairs(fields), author)) }, json),
+      ),
+    );
+
+  const invite = program.command('invite').description('codes that let somebody in');
+
+  invite
+    .command('create')
+    .option('--email <address>', 'only for this address')
+    .option('--plan <name>', 'what whoever uses it gets')
+    .option('--expires <when>', 'a date, or a time from now; 7d if nothing is said', moment)
+    .description('make a code; it is shown this once')
+    .option('--json', 'one JSON object')
+    .action((options: { email?: string; plan?: string; expires?: number } & Json) =>
+      withDesk(async ({ store, author }) => {
+        const { email = null, plan = null, expires = author.at + weekMs } = options;
+        const made = await createInvite(store, { email, plan, expiresAt: expires }, author);
+        printObject({ ...showInvite(made.invite), code: made.code.reveal() }, options.json);
+      }),
+    );
+
+  invite
+    .command('list')
+    .option('--limit <rows>', 'how many', rowCount, 50)
+    .description('the newest first')
+    .option('--json', 'one JSON array')
+    .action(({ limit, json }: { limit: number } & Json) =>
+      withDesk(async ({ store }) => {
+        const columns = ['id', 'email', 'plan', 'createdAt', 'expiresAt', 'usedAt'];
+        printRows((await store.listInvites(limit)).map(showInvite), columns, json, 'There is no invitation.');
+      }),
+    );
+
+  const application = program.command('application').description('who has asked, and what was decided');
+
+  application
+    .command('list')
+    .option('--all', 'those that were decided as well')
+    .option('--limit <rows>', 'how many', rowCount, 50)
+    .description('those that wait, the newest first')
+    .option('--json', 'one JSON array')
+    .action(({ all, limit, json }: { all?: boolean; limit: number } & Json) =>
+      withDesk(async ({ store }) => {
+        const found = await store.listApplications(all === true ? { limit } : { status: 'pending', limit });
+        const columns = ['id', 'name', 'email', 'purpose', 'status', 'createdAt'];
+        printRows(found.map(showApplication), columns, json, 'Nobody waits for a decision.');
+      }),
+    );
+
+  application
+    .command('show')
+    .argument('<id>')
+    .description('an application')
+    .option('--json', 'one JSON object')
+    .action((id: string, { json }: Json) =>
+      withDesk(async ({ store }) => printObject(showApplication(await requireApplication(store, id)), json)),
+    );
+
+  decision('approve', 'approved', 'let the applicant in; the key waits for him').option(
+    '--plan <name>',
+    'what he gets',
+  );
+  decision('reject', 'rejected', 'turn the applicant away');
+
+  function decision(verb: string, status: Exclude<Application['status'], 'pending'>, meaning: string): Command {
+    return application
+      .command(verb)
+      .argument('<id>')
+      .option('--text <text>', 'a word to the applicant')
+      .description(meaning)
+      .option('--json', 'one JSON object')
+      .action((id: string, { plan, text, json }: { plan?: string; text?: string } & Json) =>
+        withDesk(async ({ store, author }) => {
+          const decided = await decide(store, id, status, { plan, decision: text ?? null }, author);
+          printObject(showApplication(decided), json);
+          if (json !== true && status === 'approved')
+            print('\nThe applicant gets the key with the token he was given.');
+        }),
+      );
+  }
+}

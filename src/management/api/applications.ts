@@ -1,0 +1,151 @@
+// The rows about asking for access: how registration is open, applications, invitations.
+import { z } from 'zod';
+import {
+  apply,
+  claimKey,
+  createInvite,
+  decide,
+  type NewApplication,
+  requireApplication,
+  setRegistration,
+  showApplication,
+  showInvite,
+} from '../applications.ts';
+import { Fault } from '../fault.ts';
+import { showKey } from '../keys.ts';
+import { pageBefore } from './cursor.ts';
+import { type Endpoint, endpoint } from './endpoint.ts';
+import { Problem } from './problem.ts';
+import * as shapes from './shapes.ts';
+
+const { pageOf, pageQuery } = shapes;
+const read = 'management:read';
+const write = 'management:write';
+const weekMs = 7 * 86_400_000;
+// What the use cases show are plain records; a test holds each of them against its shape on the running server.
+const applicationOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.applicationShape>;
+const inviteOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.inviteShape>;
+const keyOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.keyShape>;
+
+export const applications: readonly Endpoint[] = [
+  endpoint('getOpenRegistration', 'get /registration/open', {
+    summary: 'May one apply here, and how; for whoever thinks of it',
+    group: 'Applications',
+    needs: 'nothing',
+    answer: shapes.openRegistration,
+    run: async ({ store }) => ({ mode: (await store.readRegistration()).mode }),
+  }),
+  endpoint('getRegistration', 'get /registration', {
+    summary: 'How registration is open',
+    group: 'Applications',
+    needs: read,
+    answer: shapes.registrationShape,
+    run: ({ store }) => store.readRegistration(),
+  }),
+  endpoint('changeRegistration', 'patch /registration', {
+    summary: 'Open or close registration; holds at once',
+    group: 'Applications',
+    needs: write,
+    body: shapes.registrationChange,
+    answer: shapes.registrationShape,
+    before: ({ store }) => store.readRegistration(),
+    run: ({ store, body, author }) => setRegistration(store, body, author),
+  }),
+  endpoint('apply', 'post /applications', {
+    summary: 'Ask for access; the answer holds a token to come for the key with',
+    group: 'Applications',
+    needs: 'nothing',
+    body: shapes.newApplication,
+    answer: shapes.applied,
+    creates: true,
+    run: async ({ store, body, author, address, applications: budget }) => {
+      const waitSeconds = budget.waitSeconds(address);
+      if (waitSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds: waitSeconds });
+      budget.note(address);
+      const { application, claim } = await apply(store, body as NewApplication, author);
+      return { id: application.id, status: application.status, claim: claim.reveal() };
+    },
+  }),
+  endpoint('claimKey', 'post /applications/{id}/claim', {
+    summary: 'What became of an application, and its key, once, when it is approved',
+    group: 'Applications',
+    needs: 'nothing',
+    body: shapes.claimText,
+    answer: shapes.claimed,
+    run: async ({ store, params, body, author }) => {
+      const { application, made } = await claimKey(store, params['id'] ?? '', body.claim, author);
+      const { status, decision } = application;
+      if (!made) return { status, decision, key: null };
+      return {
+        status,
+        decision,
+        key: { ...keyOf(showKey(made.key)), ...(made.secret ? { secret: made.secret.reveal() } : {}) },
+      };
+    },
+  }),
+  endpoint('listApplications', 'get /applications', {
+    summary: 'Who has asked, the newest first',
+    group: 'Applications',
+    needs: read,
+    query: z.strictObject({ ...pageQuery, status: z.enum(['pending', 'approved', 'rejected']).optional() }),
+    answer: pageOf(shapes.applicationShape),
+    run: ({ store, query }) => {
+      const of = query.status === undefined ? {} : { status: query.status };
+      return pageBefore(
+        query,
+        (asked) => store.listApplications({ ...asked, ...of }),
+        (application) => applicationOf(showApplication(application)),
+      );
+    },
+  }),
+  endpoint('getApplication', 'get /applications/{id}', {
+    summary: 'An application',
+    group: 'Applications',
+    needs: read,
+    answer: shapes.applicationShape,
+    run: async ({ store, params }) =>
+      applicationOf(showApplication(await requireApplication(store, params['id'] ?? ''))),
+  }),
+  ...(['approve', 'reject'] as const).map((verb) =>
+    endpoint(`${verb}Application`, `post /applications/{id}/${verb}`, {
+      summary: verb === 'approve' ? 'Let the applicant in; the key waits for him' : 'Turn the applicant away',
+      group: 'Applications',
+      needs: write,
+      body: shapes.decisionShape,
+      answer: shapes.applicationShape,
+      run: async ({ store, params, body, author }) => {
+        if (verb === 'reject' && body.plan !== undefined) throw new Fault('Whoever is turned away gets no plan.');
+        const status = verb === 'approve' ? 'approved' : 'rejected';
+        return applicationOf(showApplication(await decide(store, params['id'] ?? '', status, body, author)));
+      },
+    }),
+  ),
+  endpoint('listInvites', 'get /invites', {
+    summary: 'Invitations, the newest first; never their codes',
+    group: 'Applications',
+    needs: read,
+    answer: pageOf(shapes.inviteShape),
+    run: async ({ store }) => ({
+      items: (await store.listInvites(200)).map((invite) => inviteOf(showInvite(invite))),
+      next: null,
+    }),
+  }),
+  endpoint('createInvite', 'post /invites', {
+    summary: 'A code that lets somebody in; it is in this answer and nowhere else',
+    group: 'Applications',
+    needs: write,
+    body: shapes.newInvite,
+    answer: shapes.inviteWithCode,
+    creates: true,
+    again: async ({ store }, id) => {
+      const found = (await store.listInvites(10_000)).find((invite) => invite.id === id);
+      if (!found) throw new Fault(`There is no invitation ${id}.`, 'not_found');
+      return inviteOf(showInvite(found));
+    },
+    run: async ({ store, body, author }) => {
+      const expiresAt = body.expiresAt === undefined ? author.at + weekMs : Date.parse(body.expiresAt);
+      const { invite, code } = await createInvite(store, { ...body, expiresAt }, author);
+      return { ...inviteOf(showInvite(invite)), code: code.reveal() };
+    },
+  }),
+];

@@ -1,0 +1,157 @@
+// Registration, applications and invitations. What may happen once, a decision, a claim, the use of an invitation, is one
+// statement that finds it undone or changes nothing.
+import type { Kysely, Selectable } from 'kysely';
+import type { Application, Invite, Registration } from '../domain/application.ts';
+import type { ApplicationId } from '../domain/id.ts';
+import { writeAudit } from './adapter.ts';
+import { rowOfKey } from './keys.ts';
+import type { ApplicationStore } from './ports.ts';
+import type { Tables } from './schema.ts';
+
+export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
+  return {
+    readRegistration: async () => {
+      const { definition } = await db.selectFrom('registration').select('definition').executeTakeFirstOrThrow();
+      return JSON.parse(definition) as Registration;
+    },
+    writeRegistration: (registration, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction
+          .updateTable('registration')
+          .set({ definition: JSON.stringify(registration) })
+          .execute();
+        await writeAudit(transaction, event);
+      }),
+    insertApplication: (application, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction.insertInto('applications').values(rowOf(application)).execute();
+        await writeAudit(transaction, event);
+      }),
+    findApplication: async (id) => {
+      const row = await db.selectFrom('applications').selectAll().where('id', '=', id).executeTakeFirst();
+      return row && applicationOf(row);
+    },
+    listApplications: async ({ status, before, limit }) => {
+      let query = db.selectFrom('applications').selectAll().orderBy('id', 'desc').limit(limit);
+      if (status !== undefined) query = query.where('status', '=', status);
+      if (before !== undefined) query = query.where('id', '<', before as ApplicationId);
+      return (await query.execute()).map(applicationOf);
+    },
+    countPending: async () => {
+      const found = await db
+        .selectFrom('applications')
+        .select(({ fn }) => fn.countAll().as('count'))
+        .where('status', '=', 'pending')
+        .executeTakeFirstOrThrow();
+      return Number(found.count);
+    },
+    decideApplication: (application, event) =>
+      db.transaction().execute(async (transaction) => {
+        const { status, decided_at, decided_by, decision, account_id } = rowOf(application);
+        const result = await transaction
+          .updateTable('applications')
+          .set({ status, decided_at, decided_by, decision, account_id })
+          .where('id', '=', application.id)
+          .where('status', '=', 'pending')
+          .executeTakeFirst();
+        if (Number(result.numUpdatedRows) === 0) return false;
+        await writeAudit(transaction, event);
+        return true;
+      }),
+    claimApplication: (id, key, at, event) =>
+      db.transaction().execute(async (transaction) => {
+        const result = await transaction
+          .updateTable('applications')
+          .set({ claimed_at: at })
+          .where('id', '=', id)
+          .where('status', '=', 'approved')
+          .where('claimed_at', 'is', null)
+          .executeTakeFirst();
+        if (Number(result.numUpdatedRows) === 0) return false;
+        await transaction.insertInto('keys').values(rowOfKey(key)).execute();
+        await writeAudit(transaction, event);
+        return true;
+      }),
+    insertInvite: (invite, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction
+          .insertInto('invites')
+          .values({
+            id: invite.id,
+            digest: invite.digest,
+            email: invite.email,
+            plan: invite.plan,
+            created_at: invite.createdAt,
+            expires_at: invite.expiresAt,
+            used_at: invite.usedAt,
+          })
+          .execute();
+        await writeAudit(transaction, event);
+      }),
+    listInvites: async (limit) => {
+      const rows = await db.selectFrom('invites').selectAll().orderBy('id', 'desc').limit(limit).execute();
+      return rows.map(inviteOf);
+    },
+    useInvite: async (digest, email, at) => {
+      const row = await db
+        .updateTable('invites')
+        .set({ used_at: at })
+        .where('digest', '=', digest)
+        .where('used_at', 'is', null)
+        .where('expires_at', '>', at)
+        .where((where) => where.or([where('email', 'is', null), where('email', '=', email)]))
+        .returningAll()
+        .executeTakeFirst();
+      return row && inviteOf(row);
+    },
+  };
+}
+
+function rowOf(application: Application): Tables['applications'] {
+  return {
+    id: application.id,
+    name: application.name,
+    email: application.email,
+    purpose: application.purpose,
+    models: JSON.stringify(application.models),
+    status: application.status,
+    claim_digest: application.claimDigest,
+    created_at: application.createdAt,
+    decided_at: application.decidedAt,
+    decided_by: application.decidedBy,
+    decision: application.decision,
+    account_id: application.accountId,
+    claimed_at: application.claimedAt,
+  };
+}
+
+function applicationOf(row: Selectable<Tables['applications']>): Application {
+  const time = (value: number | null): number | null => (value === null ? null : Number(value));
+  return {
+    id: row.id,
+    name: row.name,
+    email: row.email,
+    purpose: row.purpose,
+    models: JSON.parse(row.models) as string[],
+    status: row.status,
+    claimDigest: row.claim_digest,
+    createdAt: Number(row.created_at),
+    decidedAt: time(row.decided_at),
+    decidedBy: row.decided_by,
+    decision: row.decision,
+    accountId: row.account_id,
+    claimedAt: time(row.claimed_at),
+  };
+}
+
+function inviteOf(row: Selectable<Tables['invites']>): Invite {
+  return {
+    id: row.id,
+    digest: row.digest,
+    email: row.email,
+    plan: row.plan,
+    createdAt: Number(row.created_at),
+    expiresAt: Number(row.expires_at),
+    usedAt: row.used_at === null ? null : Number(row.used_at),
+  };
+}
