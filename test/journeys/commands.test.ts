@@ -623,3 +623,29 @@ describe('sekisho audit', () => {
     expect(printed[0]).toContain(keys.at(-1)!.id);
   });
 });
+
+describe('a command that cannot be meant', () => {
+  test.each([
+    [['plan', 'create', 'x', 'foo'], /name=value/],
+    [['key', 'create', '--name', 'a', '--limit', 'foo'], /name=value/],
+    [['rule', 'set', 'heavy-hour', 'foo'], /name=value/],
+    [['rule', 'create', 'newrule', 'name=heavy-hour', 'measure=tokens'], /one name/],
+    [['rule', 'set', 'heavy-hour', 'name=other'], /keeps its name/],
+    [['usage', '--limit', 'abc'], /whole number/],
+    [['audit', '--limit', '0'], /whole number/],
+    [['usage', '--since', '7d'], /--by/],
+  ])('%j is refused in a sentence and changes nothing', async (words, sentence) => {
+    const before = await events();
+    const { code, out, err } = await run(words);
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toMatch(sentence);
+    expect(err).not.toMatch(/\n\s+at /);
+    expect(await events()).toEqual(before);
+  });
+
+  test('a refused key makes no account', async () => {
+    const { code } = await run(['key', 'create', '--name', 'a', '--account', 'never-made', '--scopes', 'cloud']);
+    expect(code).toBe(1);
+    expect(await gate.manage((store) => store.findAccount('never-made'))).toBeUndefined();
+  });
+});

@@ -6,7 +6,8 @@ import { generateKey } from '../../src/domain/api-key.ts';
 import { toBase62 } from '../../src/domain/id.ts';
 import type { Rule } from '../../src/domain/rule.ts';
 import type { Suspension } from '../../src/domain/suspension.ts';
-import { answer, appeal, changeRule, createRule, lift } from '../../src/management/suspensions.ts';
+import { rotateKey } from '../../src/management/keys.ts';
+import { answer, appeal, changeRule, createRule, lift, suspend } from '../../src/management/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 
@@ -271,6 +272,14 @@ function wrongSecretOf(secret: string): string {
   const body = `sekisho_${secret.split('_')[1]!}_${fresh.split('_')[2]!.slice(0, 43)}`;
   return body + toBase62(crc32(body), 6);
 }
+
+test('rotating a suspended key is no way out', async () => {
+  const { account } = await gate.member({});
+  const { id } = await gate.key({ account: account.name });
+  await gate.manage((store, by) => suspend(store, { whom: id, step: 'review', reason: 'x', endsAt: null }, by));
+  const { secret } = await gate.manage((store, by) => rotateKey(store, id, 0, by));
+  expect((await chat(secret!.reveal())).status).toBe(403);
+});
 
 test('a rule that is changed or switched off holds within a second', async () => {
   const { secret, account, rule } = await ruled({ step: 'suspend', durationSeconds: 60 });

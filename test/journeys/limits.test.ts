@@ -2,6 +2,9 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Calendar } from '../../src/domain/calendar.ts';
+import { newRequestId } from '../../src/domain/id.ts';
+import type { UsageRecord } from '../../src/domain/usage.ts';
 import { createKey, rotateKey } from '../../src/management/keys.ts';
 import { changePlan } from '../../src/management/plans.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -319,6 +322,62 @@ test('a rotated key goes on with the figures of the one it replaced', async () =
   const text = fresh.secret!.reveal();
   expect((await chat(text)).status).toBe(200);
   expect((await chat(text)).status).toBe(429);
+});
+
+test('where a month begins in mid-hour, its first minutes are still counted after a restart', async () => {
+  const dataDir = temporaryDirectory();
+  const environment = { UPSTREAM: fake.url, DATA_DIR: dataDir, TIME_ZONE: 'Asia/Kolkata' };
+  const first = await spawnGate(environment);
+  const { secret, account, id } = await first.member({ tokensPerMonth: 1_000_000, tokensPerDay: 1_000_000 });
+  const { startsAt } = new Calendar('Asia/Kolkata').month(Date.now());
+  expect(startsAt % 3_600_000).toBe(1_800_000);
+  const row = (at: number, promptTokens: number): UsageRecord => ({
+    ...interrupted,
+    id: newRequestId(at),
+    at,
+    keyId: id,
+    accountId: account.id,
+    promptTokens,
+  });
+  // The first is of the month before, in the same hour of UTC.
+  await first.manage((store) => store.appendUsage([row(startsAt - 60_000, 70_000), row(startsAt + 600_000, 400_000)]));
+  first.process.kill('SIGTERM');
+  await first.ended;
+  const second = await spawnGate(environment);
+  const asking = { ...whole, options: { num_predict: 10 } };
+  const answer = await post(`${second.url}/api/chat`, secret, asking);
+  const reserved = 10 + Math.ceil(JSON.stringify(asking).length / 4);
+  expect(left(answer, 'tokens-month')).toBe(600_000 - reserved);
+  second.process.kill('SIGTERM');
+  expect(await second.ended).toBe(0);
+});
+
+const interrupted: Omit<UsageRecord, 'id' | 'at' | 'keyId' | 'accountId'> = {
+  operation: 'chat',
+  model: 'gemma3:270m',
+  upstream: 'http://x',
+  outcome: 'completed',
+  status: 200,
+  code: null,
+  streamed: false,
+  promptTokens: 0,
+  completionTokens: 0,
+  source: 'exact',
+  bytesIn: 0,
+  bytesOut: 0,
+  firstByteMs: null,
+  durationMs: 1,
+  queuedMs: 0,
+  address: '::1',
+};
+
+test('a plan of one key never leads to more than two that work, however often it is rotated', async () => {
+  const { id, account } = await gate.member({ maxKeys: 1 });
+  const second = await gate.manage((store, by) => rotateKey(store, id, 60_000, by));
+  await expect(gate.manage((store, by) => rotateKey(store, second.key.id, 60_000, by))).rejects.toThrow(
+    /revoke it first/,
+  );
+  expect(await gate.manage((store, by) => store.countKeys(account.id, by.at))).toBe(2);
 });
 
 test('a changed plan holds within a second', async () => {
