@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { SteadyClock } from './steady-clock.ts';
+
+function machine() {
+  const time = { wall: 1_700_000_000_000, monotonic: 5_000, uptime: 90_000 };
+  const clock = new SteadyClock({
+    wallMs: () => time.wall,
+    monotonicMs: () => time.monotonic,
+    uptimeMs: () => time.uptime,
+  });
+  const pass = (ms: number): void => {
+    time.wall += ms;
+    time.monotonic += ms;
+    time.uptime += ms;
+  };
+  return { time, clock, pass };
+}
+
+test.each([86_400_000, -86_400_000, 3_600_000])('a wall clock set by %i ms moves nothing, and is told once', (jump) => {
+  const { time, clock, pass } = machine();
+  pass(10_000);
+  time.wall += jump;
+  expect(clock.now()).toBe(1_700_000_010_000);
+  expect(clock.look()).toBe(jump);
+  expect(clock.look()).toBeUndefined();
+  pass(10_000);
+  expect(clock.now()).toBe(1_700_000_020_000);
+  time.wall -= jump;
+  expect(clock.look()).toBe(0);
+  expect(clock.now()).toBe(1_700_000_020_000);
+});
+
+test('time that the machine slept is time', () => {
+  const { time, clock, pass } = machine();
+  pass(1_000);
+  time.wall += 8 * 3_600_000;
+  time.uptime += 8 * 3_600_000;
+  expect(clock.look()).toBeUndefined();
+  expect(clock.now()).toBe(time.wall);
+  pass(5_000);
+  expect(clock.look()).toBeUndefined();
+  expect(clock.now()).toBe(time.wall);
+});
