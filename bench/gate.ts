@@ -7,6 +7,7 @@ import process from 'node:process';
 import Database from 'better-sqlite3';
 import { generateKey } from '../src/domain/api-key.ts';
 import { firstPlans, windowedNames } from '../src/domain/plan.ts';
+import { firstRules } from '../src/domain/rule.ts';
 import type { Launched, Place } from './launch.ts';
 import { tokens } from './load.ts';
 import { freePort, start, subjectCore } from './processes.ts';
@@ -14,8 +15,8 @@ import { freePort, start, subjectCore } from './processes.ts';
 const sourceDirectory = join(import.meta.dirname, '../src');
 
 /**
- * The gate with a fresh store that holds one key: of an account with the plan that new accounts get, its limits so far
- * away that the load does not meet them, or of the operator's own, of which nothing is counted.
+ * The gate with a fresh store that holds one key: of an account with the plan that new accounts get, its limits and
+ * the rules so far away that the load does not meet them, or of the operator's own, of which nothing is counted.
  */
 export async function launchGate(name: string, place: Place, planned: boolean): Promise<Launched> {
   const dataDir = join(place.directory, 'data');
@@ -24,6 +25,8 @@ export async function launchGate(name: string, place: Place, planned: boolean): 
       .filter((limit) => firstPlans[0]?.[limit] !== null)
       .map((limit) => `${limit}=1_000_000_000_000`);
     command(dataDir, place.directory, ['plan', 'set', 'default', ...far, 'concurrentRequests=100000']);
+    for (const { name: rule } of firstRules)
+      command(dataDir, place.directory, ['rule', 'set', rule, 'threshold=1000000000000']);
   }
   const key = createKey(dataDir, place.directory, planned ? 'bench' : 'operator');
   return openGate(name, place, dataDir, [key.secret]);

@@ -78,7 +78,7 @@ function lease({ principal, operation }: Shaped, exchange: Exchange, ask: Ask, {
   try {
     exchange.lease = reserve(principal, standing, ask, at);
   } finally {
-    addLimitLines(exchange.lines, principal, standing, operation.dialect, at);
+    addLimitLines(exchange.lines, principal, standing, operation.dialect, at, exchange.lease === undefined);
   }
   const { warned } = restrictions;
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason)}`);

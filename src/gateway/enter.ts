@@ -42,7 +42,7 @@ export function refuseSpent({ principal, operation }: Permitted, exchange: Excha
   try {
     refuseExhausted(principal, standing, now);
   } catch (error) {
-    addLimitLines(exchange.lines, principal, standing, operation.dialect, now);
+    addLimitLines(exchange.lines, principal, standing, operation.dialect, now, true);
     throw error;
   }
 }

@@ -31,13 +31,17 @@ function textsOf(limits: readonly Limit[]): Texts {
   return texts;
 }
 
-/** Adds the lines, as name, value, name, value. `now` is Unix milliseconds. */
+/**
+ * Adds the lines, as name, value, name, value: what is left, and, to a refusal, the policies it is left of. `now` is Unix
+ * milliseconds.
+ */
 export function addLimitLines(
   lines: string[],
   { limits }: Principal,
   standing: Standing,
   dialect: Dialect,
   now: number,
+  refused: boolean,
 ): void {
   if (limits.length === 0) return;
   const { policy, labels } = textsOf(limits);
@@ -46,7 +50,8 @@ export function addLimitLines(
     const limit = limits[i] as Limit;
     fields += `${labels[i]}${leftOf(limit, standing)};t=${secondsTo(countOf(limit, standing).endsAt, now)}`;
   }
-  lines.push('ratelimit-policy', policy, 'ratelimit', fields);
+  if (refused) lines.push('ratelimit-policy', policy);
+  lines.push('ratelimit', fields);
   if (dialect === 'ollama') return;
   addFamily(lines, 'requests', limits, standing, dialect, now);
   addFamily(lines, 'tokens', limits, standing, dialect, now);

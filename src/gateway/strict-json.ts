@@ -72,14 +72,18 @@ export function textOf(bytes: Buffer, value: JsonValue): string {
 
 /** The original bytes with the edits applied; edits are in order and do not overlap. Every other byte is kept. */
 export function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
-  const pieces: Buffer[] = [];
+  let length = bytes.length;
+  for (const { start, end, text } of edits) length += Buffer.byteLength(text) - (end - start);
+  const spliced = Buffer.allocUnsafe(length);
   let from = 0;
-  for (const edit of edits) {
-    pieces.push(bytes.subarray(from, edit.start), Buffer.from(edit.text));
-    from = edit.end;
+  let at = 0;
+  for (const { start, end, text } of edits) {
+    at += bytes.copy(spliced, at, from, start);
+    at += spliced.write(text, at);
+    from = end;
   }
-  pieces.push(bytes.subarray(from));
-  return Buffer.concat(pieces);
+  bytes.copy(spliced, at, from);
+  return spliced;
 }
 
 /** Case as Go's encoding/json folds it for ASCII names: A–Z, and the two other runes that fold onto ASCII letters. */
