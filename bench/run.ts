@@ -19,7 +19,7 @@ const usage = `npm run bench -- [--quick] [--rounds <n>] [--only direct,nginx,â€
   --profile  Sekisho writes a CPU profile to bench/work/prof; its figures then hold the cost of that
 `;
 
-const full: Durations = { idleS: 3, warmUpS: 3, unaryS: 8, streamWaves: 3 };
+const full: Durations = { idleS: 3, warmUpS: 10, unaryS: 8, streamWaves: 3 };
 const quick: Durations = { idleS: 1, warmUpS: 1, unaryS: 3, streamWaves: 1 };
 /** Others on the subject's core above this share make the figures doubtful. */
 const maxForeignShare = 0.05;
