@@ -129,6 +129,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     rules: { books, calendar, now: clock.now },
     queue,
     ladder,
+    recheck: (exchange) => running.recheckOne(exchange, ring, clock.now(), config.appealContact),
     appealContact: config.appealContact,
     now: clock.now,
     wallNow: Date.now,

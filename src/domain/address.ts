@@ -49,6 +49,8 @@ export function clientAddress(peer: string, forwardedFor: string | undefined, tr
  * since whoever has one address there has all of them (better-auth GHSA-p6v2-xcpg-h6xw).
  */
 export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
   if (isIP(address) !== 6) return address;
   const [head = '', tail] = (address.split('%')[0] as string).toLowerCase().split('::');
   const groups = head === '' ? [] : head.split(':');

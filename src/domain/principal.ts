@@ -31,6 +31,8 @@ export interface Principal {
   readonly limits: readonly Limit[];
   /** Steps of the ladder that hit this key and may still be in force. */
   readonly suspensions: readonly Suspension[];
+  /** When all this was read from the store; Unix milliseconds. */
+  readonly readAt: number;
 }
 
 export interface ModelAccess {
@@ -40,7 +42,12 @@ export interface ModelAccess {
 }
 
 /** Throws if a stored rule cannot be read: a key whose limits we do not understand opens nothing. */
-export function principalOf(key: StoredKey, plan: Plan | undefined, suspensions: readonly Suspension[]): Principal {
+export function principalOf(
+  key: StoredKey,
+  plan: Plan | undefined,
+  suspensions: readonly Suspension[],
+  readAt = 0,
+): Principal {
   return {
     keyId: key.id,
     lineage: key.lineage,
@@ -58,6 +65,7 @@ export function principalOf(key: StoredKey, plan: Plan | undefined, suspensions:
     bounds: plan && boundsOf(plan, key.narrowing),
     limits: plan ? limitsOf(plan, key.narrowing) : [],
     suspensions: suspensions.filter(({ keyId }) => keyId === null || keyId === key.lineage),
+    readAt,
   };
 }
 

@@ -26,6 +26,8 @@ export interface AdmitTools {
   readonly journal: UsageJournal;
   readonly running: Running;
   readonly draining: boolean;
+  /** Asks again whether the caller may still be here; things may have changed while it waited. */
+  readonly recheck: (exchange: Exchange) => void | Promise<void>;
   readonly recorder: Pick<Recorder, 'nowMs'>;
 }
 
@@ -41,7 +43,8 @@ export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admi
   if (call.changes.length > 0) exchange.lines.push('x-sekisho-changed', call.changes.join(', '));
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
   const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, tools);
-  return waits ? waits.then(() => begin(call, exchange, tools.journal)) : begin(call, exchange, tools.journal);
+  if (!waits) return begin(call, exchange, tools.journal);
+  return waits.then(() => tools.recheck(exchange)).then(() => begin(call, exchange, tools.journal));
 }
 
 function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitted {
@@ -81,7 +84,7 @@ function lease({ principal, operation }: Shaped, exchange: Exchange, ask: Ask, {
     addLimitLines(exchange.lines, principal, standing, operation.dialect, at, exchange.lease === undefined);
   }
   const { warned } = restrictions;
-  if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason)}`);
+  if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason.slice(0, 200))}`);
 }
 
 /** A header holds ASCII; a reason may be in any language. */
@@ -127,16 +130,20 @@ async function waitFor(
   const { response } = exchange;
   exchange.queuePosition = place.position;
   const onClose = (): void => waiting.end(new GatewayError('client_closed'));
+  const { socket } = exchange.request;
   const over = waiting.over();
   response.once('close', onClose);
+  // A response that stands behind another on its connection does not hear of the hang-up by itself.
+  socket.once('close', onClose);
   running.add(waiting);
   try {
-    if (response.destroyed) onClose();
+    if (response.destroyed || socket.destroyed) onClose();
     exchange.slot = await over;
   } finally {
     queue.leave(place);
     running.remove(waiting);
     response.off('close', onClose);
+    socket.off('close', onClose);
     exchange.queuedMs = Math.round(nowMs() - place.enteredMs);
   }
   exchange.lines.push('x-sekisho-queue-position', String(place.position));

@@ -85,12 +85,16 @@ export interface RollingFigure {
   readonly count: RollingCount;
   /** Until when the step that this figure led to stands, so that it is not taken twice. */
   takenUntil: number;
+  /** When that step was in the store; a caller who was read after that and does not show it has had it lifted. */
+  storedAt: number;
 }
 
 export class Book {
   readonly account = new Tally();
   readonly #keys = new Map<KeyId, Tally>();
   lastSeenAt = 0;
+  /** Bytes of request bodies that are held for it. */
+  heldBytes = 0;
 
   key(lineage: KeyId): Tally {
     let tally = this.#keys.get(lineage);
@@ -102,7 +106,7 @@ export class Book {
   }
 
   get idle(): boolean {
-    return this.account.running === 0;
+    return this.account.running === 0 && this.heldBytes === 0;
   }
 }
 

@@ -40,7 +40,9 @@ export function refuseSpent({ principal, operation }: Permitted, exchange: Excha
   const { slowed } = restrictionsOf(principal.suspensions, now);
   const standing = standingOf(principal, book, slowed, rules.calendar, now);
   try {
-    refuseExhausted(principal, standing, now);
+    const kind =
+      operation.time !== 'inference' ? 'nothing' : operation.scope === 'inference:chat' ? 'generation' : 'embedding';
+    refuseExhausted(principal, standing, kind, now);
   } catch (error) {
     addLimitLines(exchange.lines, principal, standing, operation.dialect, now, true);
     throw error;

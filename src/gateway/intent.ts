@@ -126,7 +126,7 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     images: pictures.count,
     inputs: operation.scope === 'inference:embed' ? countInputs(body) : 0,
     usageInjected,
-    promptEstimate: estimatePromptTokens(bytes.length - pictures.bytes) + pictures.count * imageTokens,
+    promptEstimate: estimatePromptTokens(bytes.length - pictures.bytes, counts) + pictures.count * imageTokens,
   } as unknown as Intended;
 }
 
@@ -177,9 +177,9 @@ function countInputs(body: Body): number {
   return input?.items ? input.items.length : input ? 1 : 0;
 }
 
-/** Bytes over four is the usual rule of thumb for English and errs high for Japanese; images do not count without bound. */
-function estimatePromptTokens(bytes: number): number {
-  return Math.min(Math.ceil(bytes / 4), 131_072);
+/** Bytes over four is the usual rule of thumb for English and errs high for Japanese; images that were not told apart do not count without bound. */
+function estimatePromptTokens(bytes: number, imagesApart: boolean): number {
+  return Math.min(Math.ceil(bytes / 4), imagesApart ? Infinity : 131_072);
 }
 
 /**
@@ -217,7 +217,7 @@ function readBody(exchange: Exchange, limits: IntentLimits): Promise<Buffer> {
         if (over) return;
         length += chunk.length;
         if (length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
-        else if (!limits.budget.take(chunk.length)) fail(new GatewayError('bodies_too_many'));
+        else if (!limits.budget.take(chunk.length, exchange.book)) fail(new GatewayError('bodies_too_many'));
         else {
           exchange.heldBytes += chunk.length;
           chunks.push(chunk);

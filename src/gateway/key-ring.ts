@@ -15,6 +15,7 @@ export class KeyRing {
   readonly #statics: ReadonlyMap<string, Principal>;
   /** By key id, or by digest for public keys: the two never look alike. A Map, so that no name is special. */
   readonly #known = new Map<string, Principal>();
+  readonly #met = new Set<string>();
   readonly #now: () => number;
   #epoch = 0;
 
@@ -46,21 +47,27 @@ export class KeyRing {
     );
   }
 
-  /** In memory already? Then judging a text against it costs no look-up. */
+  /** Has this process met it? Then it is no guess, and looking it up again after a change costs little. */
   holds(idOrDigest: string): boolean {
-    return this.#known.has(idOrDigest);
+    return this.#known.has(idOrDigest) || this.#met.has(idOrDigest);
   }
 
   forget(): void {
+    // What was met stays known by name, and nothing else of it: two generations, so that it stays bounded.
+    if (this.#known.size > 0) {
+      if (this.#met.size > capacity) this.#met.clear();
+      for (const name of this.#known.keys()) this.#met.add(name);
+    }
     this.#known.clear();
     this.#epoch++;
   }
 
   async #load(name: string, query: () => ReturnType<Store['findCaller']>): Promise<Principal | undefined> {
     const epoch = this.#epoch;
+    const readAt = this.#now();
     const caller = await query();
     if (!caller) return undefined;
-    const principal = principalOf(caller.key, caller.plan, caller.suspensions);
+    const principal = principalOf(caller.key, caller.plan, caller.suspensions, readAt);
     // A row read before the last forget() may be older than the change that caused it.
     if (epoch === this.#epoch) {
       if (this.#known.size >= capacity) this.#known.delete(this.#known.keys().next().value as string);

@@ -6,14 +6,14 @@ import { auditEvent } from '../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../domain/rule.ts';
-import { type Suspension, untouched } from '../domain/suspension.ts';
+import { inForce, type Suspension, untouched } from '../domain/suspension.ts';
 import type { UsageBucket } from '../domain/usage.ts';
 import type { Store } from '../store/ports.ts';
 import type { Book, History, RollingFigure } from './book.ts';
 import { RollingCount } from './rolling-count.ts';
 
 export interface LadderTools {
-  readonly store: Pick<Store, 'insertSuspension' | 'countSuspensions' | 'listKeys' | 'revokeKey'>;
+  readonly store: Pick<Store, 'insertSuspension' | 'listSuspensions' | 'countSuspensions' | 'listKeys' | 'revokeKey'>;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** A step was stored: whoever it hits is to feel it now. */
@@ -79,16 +79,23 @@ export class Ladder {
     let figure = tally.rolling.get(rule.name);
     if (figure?.rule !== rule) {
       // A rule that is new, or changed while the account is known, begins to count now; what it did before stands.
-      figure = { rule, count: new RollingCount(rule.windowSeconds * 1000), takenUntil: figure?.takenUntil ?? 0 };
+      figure = {
+        rule,
+        count: new RollingCount(rule.windowSeconds * 1000),
+        takenUntil: figure?.takenUntil ?? 0,
+        storedAt: Infinity,
+      };
       tally.rolling.set(rule.name, figure);
     }
     figure.count.add(now, amount);
-    if (now < figure.takenUntil) return;
+    if (now < figure.takenUntil && !wasLifted(figure, principal, now)) return;
     const total = figure.count.total(now);
     if (total < rule.threshold) return;
     figure.takenUntil = standsUntil(rule, now);
+    figure.storedAt = Infinity;
     figure.count.clear();
-    void this.#take(rule, principal, total, now).catch((error: unknown) => {
+    const taken = this.#take(rule, principal, total, now, () => (figure.storedAt = this.#tools.now()));
+    void taken.catch((error: unknown) => {
       // Not stored, so not taken: the figure stands where it stood, and the next call tries again.
       figure.takenUntil = 0;
       figure.count.add(now, total);
@@ -96,7 +103,7 @@ export class Ladder {
     });
   }
 
-  async #take(rule: Rule, principal: Principal, count: number, now: number): Promise<void> {
+  async #take(rule: Rule, principal: Principal, count: number, now: number, onStored: () => void): Promise<void> {
     const { store } = this.#tools;
     const keyId = rule.per === 'key' ? principal.lineage : null;
     const suspension = stepOf(rule, principal, count, now);
@@ -113,6 +120,7 @@ export class Ladder {
       }
     }
     await this.#tools.onStep(suspension);
+    onStored();
     if (!shadow && (step === 'suspend' || step === 'review')) await this.#countSteps(principal, now);
   }
 
@@ -122,10 +130,14 @@ export class Ladder {
       if (rule.measure !== 'suspensions') continue;
       if (rule.plans !== null && !rule.plans.includes(principal.plan?.name as string)) continue;
       const keyId = rule.per === 'key' ? principal.lineage : null;
-      const since = now - rule.windowSeconds * 1000;
-      const count = await this.#tools.store.countSuspensions(principal.accountId, keyId, since);
-      // The one that reaches the figure takes the step; those after it find it taken.
-      if (count === rule.threshold) await this.#take(rule, principal, count, now);
+      const { store } = this.#tools;
+      const steps = await store.listSuspensions({ accountId: principal.accountId, limit: 200 });
+      const last = steps.find((step) => step.rule === rule.name && step.keyId === keyId);
+      if (last && (inForce(last, now) || (last.shadow && now < standsUntil(rule, last.createdAt)))) continue;
+      // What its last step was taken on does not count again.
+      const since = Math.max(now - rule.windowSeconds * 1000, last ? last.createdAt + 1 : 0);
+      const count = await store.countSuspensions(principal.accountId, keyId, since);
+      if (count >= rule.threshold) await this.#take(rule, principal, count, now, () => undefined);
     }
   }
 }
@@ -140,7 +152,14 @@ function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, no
     if (bucket.at > since && (key === null || bucket.keyId === key))
       count.add(bucket.at, amountOf(rule.measure, bucket));
   const stands = last !== undefined && last.liftedAt === null;
-  return { rule, count, takenUntil: stands ? (last.endsAt ?? standsUntil(rule, last.createdAt)) : 0 };
+  const takenUntil = stands ? (last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
+  return { rule, count, takenUntil, storedAt: now };
+}
+
+/** An operator has undone the step: what is done from now on is looked at again. */
+function wasLifted({ rule, storedAt }: RollingFigure, principal: Principal, now: number): boolean {
+  if (rule.shadow || rule.step === 'revoke' || principal.readAt < storedAt) return false;
+  return !principal.suspensions.some((step) => step.rule === rule.name && inForce(step, now));
 }
 
 function amountOf(measure: RuleMeasure, bucket: UsageBucket): number {

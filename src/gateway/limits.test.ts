@@ -164,7 +164,7 @@ test('an answer is expected to be what was asked for, else the longest of the la
   const key = new Book().key('key_a' as Principal['lineage']);
   expect(answerEstimate(70, key, 8_192)).toBe(70);
   expect(answerEstimate(70_000, key, 8_192)).toBe(8_192);
-  expect(answerEstimate(undefined, key, 8_192)).toBe(512);
+  expect(answerEstimate(undefined, key, 8_192)).toBe(8_192);
   key.noteAnswer(300);
   key.noteAnswer(2_000);
   expect(answerEstimate(undefined, key, 8_192)).toBe(2_000);

@@ -19,13 +19,16 @@ export interface Ask {
   readonly spends: boolean;
 }
 
-const unknownAnswerTokens = 512;
 const boundlessAnswerTokens = 8_192;
 
-/** Completion tokens to reserve: what was asked for, else the longest of the key's last answers, within the plan. */
+/**
+ * Completion tokens to reserve: what was asked for, else the longest of the key's last answers, else as much as the plan
+ * lets an answer have.
+ */
 export function answerEstimate(asked: number | undefined, key: Tally, most: number | null): number {
   const bound = most ?? Math.max(boundlessAnswerTokens, asked ?? 0);
-  return Math.min(asked ?? Math.max(key.longestAnswer ?? unknownAnswerTokens, 16), bound);
+  const { longestAnswer } = key;
+  return Math.min(asked ?? (longestAnswer === undefined ? bound : Math.max(longestAnswer, 16)), bound);
 }
 
 /** How an account and one of its keys stand now: the counts that a principal's limits look at, rolled on to now. */
@@ -55,7 +58,8 @@ export function countOf({ on, window }: Limit, standing: Standing): WindowCount 
 
 /** The figure that holds now: whoever is slowed down has a part of each minute. */
 export function mostOf({ most, window }: Limit, { slowed }: Standing): number {
-  return slowed && window === 'minute' ? Math.floor(most * slowFactor) : most;
+  // Slowed down is not stopped.
+  return slowed && window === 'minute' ? Math.min(most, Math.max(1, Math.floor(most * slowFactor))) : most;
 }
 
 /**
@@ -72,11 +76,21 @@ export function reserve(principal: Principal, standing: Standing, ask: Ask, now:
   return new Lease(account, key, ask);
 }
 
-const free: Ask = { promptTokens: 0, completionTokens: 0, spends: false };
+/** The least that a call of a kind can ask for. */
+const leastAsks = {
+  nothing: { promptTokens: 0, completionTokens: 0, spends: false },
+  embedding: { promptTokens: 1, completionTokens: 0, spends: true },
+  generation: { promptTokens: 1, completionTokens: 1, spends: true },
+} as const satisfies Record<string, Ask>;
 
-/** Could a call of no cost be let through? Asked before its body is read; takes nothing. @throws as `reserve`. */
-export function refuseExhausted(principal: Principal, standing: Standing, now: number): void {
-  refuseBeyond(principal, standing, free, now);
+/** Could the smallest call of that kind be let through? Asked before its body is read; takes nothing. @throws as `reserve`. */
+export function refuseExhausted(
+  principal: Principal,
+  standing: Standing,
+  kind: keyof typeof leastAsks,
+  now: number,
+): void {
+  refuseBeyond(principal, standing, leastAsks[kind], now);
 }
 
 function refuseBeyond({ limits }: Principal, standing: Standing, ask: Ask, now: number): void {

@@ -48,6 +48,8 @@ export interface Gate {
   readonly rules: LimitRules;
   readonly queue: FairQueue<Upstream>;
   readonly ladder: Ladder;
+  /** Asks again whether the caller may still be here. */
+  readonly recheck: (exchange: Exchange) => void | Promise<void>;
   /** Unix milliseconds of the steady clock. */
   readonly now: () => number;
   /** Unix milliseconds of the wall clock, for what others have signed. */
@@ -83,6 +85,8 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     refuseSpent(permitted, exchange, gate.rules);
 
     const intent = await readIntent(permitted, exchange, gate.limits);
+    const again = gate.recheck(exchange);
+    if (again) await again;
     exchange.streamed = intent.stream;
     exchange.model = intent.models[0]?.name?.canonical ?? null;
     gate.replays.claim(intent, exchange);
@@ -105,16 +109,19 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     settle(exchange, { outcome, status: error.status, error }, gate.recorder);
     refuse(exchange, error, gate.relaySettings.ownHeaders);
   } finally {
-    gate.limits.budget.give(exchange.heldBytes);
+    gate.limits.budget.give(exchange.heldBytes, exchange.book);
     exchange.slot?.release(costOf(exchange));
   }
 }
+
+/** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */
+const leastTurnTokens = 50;
 
 /** Tokens that it really cost; undefined where it never reached a model server. */
 function costOf({ meter }: Exchange): number | undefined {
   if (!meter) return undefined;
   const { promptTokens, completionTokens } = meter.read();
-  return promptTokens + completionTokens;
+  return Math.max(leastTurnTokens, promptTokens + completionTokens);
 }
 
 /** Whoever it was used this key's name; the ladder counts it on the key, if its account is one that is counted. */

@@ -31,18 +31,26 @@ export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): 
   const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
   if (row) {
     recorder.end(row, exchange.begun);
-    release(exchange, row, recorder);
+    release(exchange, row, ending, recorder);
   }
   recorder.log(exchange, ending, durationMs);
 }
 
 /** What was reserved becomes what was used, or nothing where the call never left; and the ladder hears of it. */
-function release({ lease, book, principal, begun }: Exchange, row: UsageRecord, recorder: Recorder): void {
+function release(
+  { lease, book, principal, begun }: Exchange,
+  row: UsageRecord,
+  { error }: Ending,
+  recorder: Recorder,
+): void {
   if (begun) lease?.settle(row.promptTokens, row.completionTokens);
   else lease?.cancel();
   if (!book || !principal) return;
   if (begun) recorder.noteUse(principal, book, row.promptTokens + row.completionTokens);
-  else if (row.outcome === 'refused') recorder.noteRefusal(principal, book);
+  // Refused for want of room, or for a fault of ours: that is nothing he did.
+  else if (error?.owner === 'client' || error?.owner === 'policy') {
+    if (row.outcome === 'refused') recorder.noteRefusal(principal, book);
+  }
 }
 
 /** The row as it would stand if this process died now; undefined for a caller we do not know. */

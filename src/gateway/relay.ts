@@ -94,7 +94,10 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       this.#finished = resolve;
     });
     this.#response.on('close', () => this.#closed());
-    if (this.#response.destroyed) this.#closed();
+    const { socket } = exchange.request;
+    // A response that stands behind another on its connection does not hear of the hang-up by itself.
+    if (this.#response.socket === null) socket.once('close', () => this.#closed());
+    if (this.#response.destroyed || socket.destroyed) this.#closed();
     else this.#dispatch();
   }
 

@@ -2,6 +2,7 @@
 // gate stops, when they outlast their total time, or when their reader has stopped reading; each with a last frame that
 // its client can understand. It starts nothing.
 import { GatewayError, toGatewayError } from '../domain/error.ts';
+import type { Principal } from '../domain/principal.ts';
 import { type Member, Roster } from '../domain/roster.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding } from './identify.ts';
@@ -52,6 +53,21 @@ export class Running {
         if (refusal.code !== 'internal') run.end(refusal);
       }
     }
+  }
+
+  /**
+   * Has the caller's standing changed since he was identified, while a body was read or he waited? Asks nothing where
+   * the ring still holds what it gave then. Keys of the settings never change.
+   */
+  recheckOne({ principal }: Exchange, ring: KeyRing, now: number, appealContact: string): void | Promise<void> {
+    if (!principal || principal.readAt === 0) return undefined;
+    const found = principal.kind === 'signature' ? ring.findSigner(principal.digest) : ring.find(principal.keyId);
+    if (found === principal) return undefined;
+    const judge = (fresh: Principal | undefined): void => {
+      checkStanding(fresh ?? principal, now);
+      refuseSuspended(fresh ?? principal, now, appealContact);
+    };
+    return found instanceof Promise ? found.then(judge) : judge(found);
   }
 
   /**

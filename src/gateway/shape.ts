@@ -30,7 +30,9 @@ export function shape(call: Authorized): Shaped {
   if (document && body) {
     const work: Work = { call, bytes: body, document, edits, changes };
     if (bounds) boundBody(work, bounds);
-    askedTokens = boundOutput(work, bounds?.maxOutputTokens ?? null);
+    const most = bounds?.maxOutputTokens ?? null;
+    // 0 would be read as "without end" by some runners; a plan that lets nobody generate takes the scope away.
+    askedTokens = boundOutput(work, most === null ? null : Math.max(1, most));
     if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
     if (edits.length > 0) body = splice(body, edits);
   }
@@ -146,13 +148,16 @@ function boundKeepAlive(work: Work, { minKeepAliveSeconds: least, maxKeepAliveSe
       : value.kind === 'string'
         ? goDuration(textOf(work.bytes, value))
         : undefined;
-  if (seconds === undefined || Number.isNaN(seconds))
+  // Go holds a duration in 63 bits of nanoseconds; beyond them it would come out as something else.
+  if (seconds === undefined || Number.isNaN(seconds) || Math.abs(seconds) > longestSeconds)
     throw new GatewayError('invalid_request', { message: 'keep_alive must be seconds, or a duration such as "5m"' });
   // Below zero is "for ever".
-  const meant = seconds < 0 ? Infinity : seconds;
+  const meant = Math.abs(seconds) < 1e-9 ? 0 : seconds < 0 ? Infinity : seconds;
   if (most !== null && meant > most) replace(work, value, 'keep_alive', most);
   else if (least !== null && meant < least) replace(work, value, 'keep_alive', least);
 }
+
+const longestSeconds = 9e9;
 
 const unitSeconds: Record<string, number> = {
   ns: 1e-9,
@@ -184,8 +189,10 @@ function refuseBeyond(count: number, most: number | null, what: string): void {
 
 function wholeNumber({ bytes }: Work, value: JsonValue, name: string): number {
   const number = value.kind === 'number' ? Number(bytes.toString('latin1', value.start, value.end)) : Number.NaN;
-  if (!Number.isFinite(number)) throw new GatewayError('invalid_request', { message: `${name} must be a number` });
-  return number < 0 ? Math.floor(number) : Math.ceil(number);
+  // Ollama would cut a fraction off, and 0.5 would become "without end".
+  if (!Number.isInteger(number))
+    throw new GatewayError('invalid_request', { message: `${name} must be a whole number` });
+  return number;
 }
 
 function replace({ edits, changes }: Work, value: JsonValue, name: string, figure: number): void {

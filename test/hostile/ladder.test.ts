@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Suspension } from '../../src/domain/suspension.ts';
+import { createRule, lift, suspend } from '../../src/management/suspensions.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { BODY_MEMORY_BYTES: '1000000' });
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+const whole = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
+const chat = (secret: string, body: object = whole): Promise<Response> => post(`${gate.url}/api/chat`, secret, body);
+let rules = 0;
+async function ruled(fields: object, terms: object = {}) {
+  const member = await gate.member({ ...terms });
+  const rule = `found-${++rules}`;
+  const plan = (await gate.manage((store) => store.findAccount(member.account.id)))!.plan!;
+  const whatever = { measure: 'requests', per: 'account', windowSeconds: 60, threshold: 3, plans: plan };
+  await gate.manage((store, by) => createRule(store, rule, { ...whatever, ...fields }, by));
+  await eventually(() =>
+    expect(
+      gate
+        .log()
+        .split('\n')
+        .findLast((l) => l.includes('"the rules in force"')),
+    ).toContain(rule),
+  );
+  return { ...member, rule, plan };
+}
+const steps = (accountId: string): Promise<Suspension[]> =>
+  gate.manage((store) => store.listSuspensions({ accountId: accountId as Suspension['accountId'], limit: 100 }));
+
+test('slowed down is not stopped: a quarter of three calls a minute is still one', async () => {
+  const { secret, account } = await gate.member({ requestsPerMinute: 3 });
+  await gate.manage((store, by) =>
+    suspend(store, { whom: account.id, step: 'slow', reason: 'a test.', endsAt: by.at + 60_000 }, by),
+  );
+  const answer = await chat(secret);
+  expect(answer.status).toBe(200);
+});
+
+test('the rule over suspensions counts every one, also those by hand', async () => {
+  const { secret, account, plan } = await ruled({
+    measure: 'suspensions',
+    windowSeconds: 86400,
+    threshold: 2,
+    step: 'review',
+  });
+  for (let i = 0; i < 2; i++) {
+    const { id } = await gate.manage((store, by) =>
+      suspend(store, { whom: account.id, step: 'suspend', reason: 'by hand.', endsAt: by.at + 60_000 }, by),
+    );
+    await gate.manage((store, by) => lift(store, id, by));
+  }
+  await gate.manage((store, by) =>
+    createRule(
+      store,
+      'found-trigger',
+      {
+        measure: 'requests',
+        per: 'account',
+        windowSeconds: 60,
+        threshold: 2,
+        step: 'suspend',
+        durationSeconds: 1,
+        plans: plan,
+      },
+      by,
+    ),
+  );
+  await eventually(() =>
+    expect(
+      gate
+        .log()
+        .split('\n')
+        .findLast((l) => l.includes('"the rules in force"')),
+    ).toContain('found-trigger'),
+  );
+  await eventually(async () => {
+    await (await chat(secret)).text();
+    const taken = await steps(account.id);
+    expect(taken.some(({ rule }) => rule === 'found-trigger')).toBe(true);
+  });
+  await eventually(async () => expect((await steps(account.id)).map(({ step }) => step)).toContain('review'), 2000);
+});
+
+test('a step that was lifted does not excuse what is done afterwards', async () => {
+  const { secret, account } = await ruled({ step: 'suspend', durationSeconds: 3600 });
+  for (let i = 0; i < 3; i++) await (await chat(secret)).text();
+  const [first] = await eventually(async () => {
+    const found = await steps(account.id);
+    expect(found).toHaveLength(1);
+    return found;
+  });
+  await gate.manage((store, by) => lift(store, first!.id, by));
+  await eventually(async () => expect((await chat(secret)).status).toBe(200));
+  for (let i = 0; i < 12; i++) await (await chat(secret)).text();
+  await eventually(async () => expect(await steps(account.id)).toHaveLength(2), 2000);
+});
+
+test('nobody is punished for refusals that were for want of room', async () => {
+  const busy = await openGate(fake.url, { SLOTS: '1', QUEUE_LENGTH: '1' });
+  const [victim, other] = [await busy.member({}), await busy.member({})];
+  const plan = (await busy.manage((store) => store.findAccount(victim.account.id)))!.plan!;
+  const rule = {
+    measure: 'refusals',
+    per: 'key',
+    windowSeconds: 60,
+    threshold: 5,
+    step: 'suspend',
+    durationSeconds: 60,
+    plans: plan,
+  };
+  await busy.manage((store, by) => createRule(store, 'refusals', rule, by));
+  await eventually(() => expect(busy.log()).toMatch(/"rules":\[[^\]]*"refusals"[^\]]*\],"msg":"the rules in force"/));
+  const stop = new AbortController();
+  fake.next(async (request) => void (await request.aborted));
+  const held = [1, 2].map(() =>
+    fetch(`${busy.url}/api/chat`, {
+      method: 'POST',
+      headers: { 'x-api-key': other.secret },
+      body: JSON.stringify(whole),
+      signal: stop.signal,
+    }).catch(() => undefined),
+  );
+  await eventually(() => expect(busy.waiting()).toBe(1));
+  const call = (): Promise<Response> => post(`${busy.url}/api/chat`, victim.secret, whole);
+  for (let i = 0; i < 5; i++) expect((await call()).status).toBe(503);
+  stop.abort();
+  await Promise.all(held);
+  await eventually(() => expect(busy.waiting()).toBe(0));
+  await busy.ledger(5);
+  const taken = await busy.manage((store) => store.listSuspensions({ accountId: victim.account.id, limit: 9 }));
+  await busy.stop();
+  expect(taken).toHaveLength(0);
+});
+
+test('a long warning in Japanese stops no call', async () => {
+  const { secret, account } = await gate.member({});
+  await gate.manage((store, by) =>
+    suspend(store, { whom: account.id, step: 'warn', reason: '混雑'.repeat(1000), endsAt: by.at + 60_000 }, by),
+  );
+  const answer = await chat(secret);
+  expect(answer.status).toBe(200);
+});

@@ -1,0 +1,118 @@
+// Who was stopped while they were not yet running.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { revokeKey } from '../../src/management/keys.ts';
+import { suspend } from '../../src/management/suspensions.ts';
+import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { SLOTS: '1', MODEL_SLOTS: 'llama3=100' });
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+const ask = (who: string, extra: object = {}): object => ({
+  model: 'gemma3:270m',
+  messages: [{ role: 'user', content: who }],
+  stream: false,
+  options: { num_predict: 10 },
+  ...extra,
+});
+
+const stall: Script = async (request) => {
+  await request.aborted;
+};
+
+/** A head and half a body are at the gate; gives the way to send the rest. */
+async function halfSent(secret: string): Promise<{ client: RawClient; rest: () => void }> {
+  const body = JSON.stringify(ask('half'));
+  const client = new RawClient(gate.port);
+  client.write(
+    `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`,
+  );
+  await client.until('100 Continue');
+  return { client, rest: () => client.write(body) };
+}
+
+/** The change has reached the running gate: a new call of the same key is refused. */
+const refused = (secret: string): Promise<void> =>
+  eventually(async () => {
+    const answer = await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } });
+    expect([401, 403]).toContain(answer.status);
+  });
+
+test('whoever is suspended while a body is on its way does not reach the model server with it', async () => {
+  const { secret, account } = await gate.member({});
+  const { client, rest } = await halfSent(secret);
+  await gate.manage((store, by) =>
+    suspend(store, { whom: account.id, step: 'suspend', reason: 'a test.', endsAt: by.at + 60_000 }, by),
+  );
+  await refused(secret);
+  const before = fake.calls.length;
+  rest();
+  await client.until(/HTTP\/1\.1 (?!100)\d{3}/);
+  client.socket.destroy();
+  expect(client.text).toContain('HTTP/1.1 403');
+  expect(fake.calls.length).toBe(before);
+});
+
+test('a key that is revoked while a body is on its way opens nothing with it', async () => {
+  const { secret, id } = await gate.key();
+  const { client, rest } = await halfSent(secret);
+  await gate.manage((store, by) => revokeKey(store, id, by));
+  await refused(secret);
+  const before = fake.calls.length;
+  rest();
+  await client.until(/HTTP\/1\.1 (?!100)\d{3}/);
+  client.socket.destroy();
+  expect(client.text).toContain('HTTP/1.1 401');
+  expect(fake.calls.length).toBe(before);
+});
+
+test('a call that gets its turn because its account is being suspended is stopped as well', async () => {
+  const { secret, account } = await gate.member({});
+  const others = await gate.member({});
+  for (let i = 0; i < 9; i++) fake.next(stall);
+  const stop = new AbortController();
+  const arrivals = fake.calls.length;
+  const calls: Promise<unknown>[] = [];
+  const send = (key: string, body: object): Promise<Response | undefined> => {
+    const call = fetch(`${gate.url}/api/chat`, {
+      method: 'POST',
+      headers: { 'x-api-key': key },
+      body: JSON.stringify(body),
+      signal: stop.signal,
+    }).catch(() => undefined);
+    calls.push(call);
+    return call;
+  };
+  const first = send(secret, ask('first'));
+  await eventually(() => expect(fake.calls.length).toBe(arrivals + 1));
+  for (let i = 0; i < 8; i++) void send(others.secret, ask('other', { model: 'llama3' }));
+  await eventually(() => expect(fake.calls.length).toBe(arrivals + 9));
+  fake.next(stall);
+  const waiting = send(secret, ask('waiting'));
+  await eventually(() => expect(gate.waiting()).toBe(1));
+  await gate.manage((store, by) =>
+    suspend(store, { whom: account.id, step: 'suspend', reason: 'a test.', endsAt: by.at + 60_000 }, by),
+  );
+  try {
+    expect((await first)?.status).toBe(403);
+    const end = await Promise.race([waiting.then((answer) => answer?.status), refusedLater()]);
+    expect(end).toBe(403);
+    expect(fake.calls.length).toBe(arrivals + 9);
+  } finally {
+    stop.abort();
+    await Promise.all(calls);
+  }
+  async function refusedLater(): Promise<string> {
+    await refused(secret);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    return 'still there';
+  }
+});
