@@ -1,0 +1,298 @@
+// What a plan says of a body holds for the body as Ollama reads it, however it is spelled. Each case is sent as it
+// stands; either nothing goes on, or what goes on is within the plan when it is read as Go reads it.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type GoObject, goStyleParse, isObject } from '../fake-ollama/go-json.ts';
+import { openGate, post, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let secret: string;
+const terms = {
+  maxOutputTokens: 100,
+  maxContextTokens: 1000,
+  minKeepAliveSeconds: 60,
+  maxKeepAliveSeconds: 600,
+  reloadOptions: 'strip',
+  templates: 'strip',
+  debugFields: 'strip',
+  maxImages: 2,
+  maxEmbeddingInputs: 3,
+};
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url);
+});
+// A key that is refused a thousand times is suspended.
+beforeEach(async () => {
+  ({ secret } = await gate.member(terms));
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+/** What the model server got, as Go fills it; undefined where the call was refused and it heard nothing. */
+async function sent(path: string, text: string): Promise<GoObject | undefined> {
+  const before = fake.calls.length;
+  const answer = await post(`${gate.url}${path}`, secret, text);
+  await answer.text();
+  const heard = fake.calls.slice(before);
+  if (answer.headers.get('x-sekisho-error-owner') !== 'upstream' && answer.status >= 400) {
+    expect([answer.status, heard.length]).toEqual([400, 0]);
+    return undefined;
+  }
+  expect(heard).toHaveLength(1);
+  return goStyleParse((await heard[0]!.body).toString());
+}
+
+/** An option of type int: JSON's numbers come out of Go's decoder as floats and are cut. */
+function goInt(value: unknown): number | undefined {
+  return typeof value === 'number' ? Math.trunc(value) : undefined;
+}
+
+const unitSeconds: Record<string, number> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
+
+/** Seconds, as Ollama's Duration reads them: below zero is for ever. */
+function goKeepAlive(value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'number') return value < 0 ? Infinity : value;
+  const text = String(value);
+  let seconds = 0;
+  for (const [, amount, unit] of text.matchAll(/([\d.]+)([a-zµ]+)/g))
+    seconds += Number(amount) * (unitSeconds[unit!] ?? Number.NaN);
+  return text.startsWith('-') && seconds !== 0 ? Infinity : seconds;
+}
+
+const reloads = ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'];
+
+/** Is this within the plan? */
+function checkNative(body: GoObject): void {
+  const options = isObject(body['options']) ? body['options'] : {};
+  const output = goInt(options['num_predict']);
+  expect(output).toBeGreaterThan(0);
+  expect(output).toBeLessThanOrEqual(100);
+  expect(goInt(options['num_ctx']) ?? 0).toBeLessThanOrEqual(1000);
+  for (const name of reloads) expect(options[name] ?? null).toBeNull();
+  for (const name of ['raw', 'template', '_debug_render_only']) expect(body[name] ?? null).toBeNull();
+  const seconds = goKeepAlive(body['keep_alive']);
+  if (seconds !== undefined) {
+    expect(seconds).toBeGreaterThanOrEqual(60);
+    expect(seconds).toBeLessThanOrEqual(600);
+  }
+}
+
+const figures = [
+  ...['-1', '-2', '0', '-0', '-0.5', '1', '99', '100', '101', '100.5', '1.5e2', '1e5', '1E+5', '1e400', '-1e400'],
+  ...['9223372036854775807', '9223372036854775808', '-9223372036854775808', '18446744073709551616', '1e-400'],
+  ...['null', 'true', '[]', '[5]', '{}', '{"a":5}', '"5"', '"-1"', '"1e9"', '""', '"null"'],
+];
+// A fraction below one is Go's 0; src/gateway/shape.ts takes 1e-400 for the 0 that it is.
+const spellings: [string, (figure: string) => string][] = [
+  ['plainly', (figure) => `"options":{"NAME":${figure}}`],
+  ['with its key escaped', (figure) => `"options":{"\\u006eNAME_REST":${figure}}`],
+  ['inside escaped options', (figure) => `"\\u006fptions":{"NAME":${figure}}`],
+  ['with space all around', (figure) => `"options" \n:\t{ "NAME"\r : ${figure} }`],
+  ['last among others', (figure) => `"options":{"seed":1,"stop":["}"],"NAME":${figure}}`],
+  ['first among others', (figure) => `"options":{"NAME":${figure},"seed":1}`],
+];
+
+describe.each(['num_predict', 'num_ctx'])('%s', (name) => {
+  test.each(spellings)('spelled %s is within the plan, whatever its value', async (_, spell) => {
+    for (const figure of figures) {
+      const fragment = spell(figure).replace('NAME_REST', name.slice(1)).replace('NAME', name);
+      const body = await sent('/api/chat', chat(fragment));
+      if (body) checkNative(body);
+    }
+  });
+});
+
+const chat = (fragment: string): string =>
+  `{"model":"gemma3:270m","messages":[{"role":"user","content":"x"}],"stream":false${fragment === '' ? '' : ','}${fragment}}`;
+
+describe('a call cannot get around the plan', () => {
+  test.each([
+    ['without options', ''],
+    ['with options that are null', '"options":null'],
+    ['with options that are an array', '"options":[{"num_predict":-1}]'],
+    ['with options that are text', '"options":"{\\"num_predict\\":-1}"'],
+    ['with options that are a number', '"options":7'],
+    ['with empty options', '"options":{}'],
+    ['with blank options', '"options":{ \n }'],
+    ['with options twice', '"options":{"num_predict":5},"options":{"num_predict":-1}'],
+    ['with options twice, the second escaped', '"options":{"num_predict":5},"opt\\u0069ons":{"num_predict":-1}'],
+    ['with options twice, the second in capitals', '"options":{"num_predict":5},"OPTIONS":{"num_predict":-1}'],
+    ['with options in capitals alone', '"Options":{"num_predict":-1}'],
+    ['with a long s in options', '"option\u017f":{"num_predict":-1}'],
+    ['with a long s in options, escaped', '"option\\u017f":{"num_predict":-1}'],
+    ['with an option twice', '"options":{"num_predict":5,"num_predict":-1}'],
+    ['with an option twice, once escaped', '"options":{"num_predict":5,"num\\u005fpredict":-1}'],
+    ['with an option in capitals', '"options":{"NUM_PREDICT":-1}'],
+    ['with an option in capitals beside', '"options":{"num_predict":5,"Num_Predict":-1}'],
+    ['with a NUL in the name', '"options":{"num_predict\\u0000":-1}'],
+    ['with options inside options', '"options":{"options":{"num_predict":-1}}'],
+    ['with the options of another route', '"max_tokens":100000,"max_completion_tokens":100000'],
+    ['with another prototype', '"__proto__":{"options":{"num_predict":-1}},"options":{"__proto__":{"num_predict":-1}}'],
+    ['with a second value behind', '"options":{"num_predict":5}} {"options":{"num_predict":-1}'],
+    ['with raw', '"raw":true'],
+    ['with raw escaped', '"r\\u0061w":true'],
+    ['with raw in capitals', '"RAW":true'],
+    ['with raw as text', '"raw":"true"'],
+    ['with a template', '"template":"{{ .Prompt }}"'],
+    ['with a template escaped', '"templ\\u0061te":"{{ .Prompt }}"'],
+    ['with a template as an object', '"template":{"a":1}'],
+    ['with a template in capitals', '"Template":"x"'],
+    ['with the rendered prompt', '"_debug_render_only":true'],
+    ['with the rendered prompt, with a long s', '"_debug_render_only":false,"_debug_render_onl\\u0079":true'],
+    ['with the rendered prompt as a number', '"_debug_render_only":1'],
+    ...reloads.map((name) => [`with ${name}`, `"options":{"${name}":1}`] as const),
+    ...reloads.map((name) => [`with ${name} as text`, `"options":{"${name}":"1","num_predict":-1}`] as const),
+    [
+      'with all of them at once',
+      `"options":{${reloads.map((name) => `"${name}":1`).join()}},"raw":true,"template":"x"`,
+    ],
+  ])('%s', async (_, fragment) => {
+    for (const path of ['/api/chat', '/api/generate']) {
+      const body = await sent(path, chat(fragment));
+      if (body) checkNative(body);
+    }
+  });
+});
+
+describe('keep_alive', () => {
+  const durations = [
+    ...['-1', '0', '-0', '5m', '1h', '-1m', '+0', '-0', '+5m', '0s', '-0s', '-0.1ns', '0.1ns', '1ns', '-1ns', '59.9s'],
+    ...['60s', '600s', '601s', '10m0.001s', '1h-', '1e3', '1e3s', '.5h', '5.h', '.h', '1h1h1h', '1h 5m', ' 5m', '5m '],
+    ...['5M', '5d', '١m', '2562047h47m16.854775807s', '2562048h', '99999999999999999999h', '-99999999999999999999h'],
+    ...[
+      '0x10s',
+      '1_000s',
+      '1µs',
+      '1μs',
+      '1h\u00005m',
+      'forever',
+      'null',
+      '',
+      `${'1h'.repeat(10_000)}`,
+      '9'.repeat(5_000),
+    ],
+    `${'0'.repeat(5_000)}h`,
+  ];
+  const values = [
+    ...durations.map((text) => JSON.stringify(text)),
+    ...['-1', '0', '-0', '0.5', '59.999', '60', '600', '600.5', '601', '1e3', '1e400', '-1e400', '-1e-400', '1e-400'],
+    ...['1e11', '9223372036854775808', 'null', 'true', 'false', '[]', '["5m"]', '{}', '{"Duration":5}'],
+    ...['"\\u0030"', '"\\u002d1"'],
+  ];
+  test.each(['keep_alive', 'keep\\u005falive', 'KEEP_ALIVE', 'Keep_Alive', '\\u212aeep_alive'])(
+    'written %s neither evicts a model nor pins it, whatever its value',
+    async (key) => {
+      for (const value of values)
+        for (const path of ['/api/chat', '/api/embed']) {
+          const body = await sent(
+            path,
+            `{"model":"gemma3:270m","messages":[],"input":"x","stream":false,"${key}":${value}}`,
+          );
+          const seconds = goKeepAlive(body?.['keep_alive']);
+          if (seconds === undefined) continue;
+          expect(seconds).toBeGreaterThanOrEqual(60);
+          expect(seconds).toBeLessThanOrEqual(600);
+        }
+    },
+    60_000,
+  );
+});
+
+describe('the length of an answer', () => {
+  const names = { '/v1/chat/completions': 'max_tokens', '/v1/completions': 'max_tokens', '/v1/messages': 'max_tokens' };
+  const routes = Object.entries({ ...names, '/v1/responses': 'max_output_tokens' });
+  test.each(routes)('on %s is bounded by %s', async (path, name) => {
+    const fragments = [
+      '',
+      ...figures.map((figure) => `"${name}":${figure}`),
+      ...figures.map((figure) => `"max_completion_tokens":${figure}`),
+      ...figures.map((figure) => `"max_completion_tokens":5,"${name}":${figure}`),
+      ...figures.map((figure) => `"${name}":${figure},"max_completion_tokens":-1,"options":{"num_predict":-1}`),
+      `"${name}":5,"${name}":100000`,
+      `"${name}":5,"${name.toUpperCase()}":100000`,
+      `"\\u006dax_${name.slice(4)}":100000`,
+      `"max_to\\u212aens":100000`,
+      `"max_output_to\u212aens":100000`,
+    ];
+    for (const stream of [false, true])
+      for (const fragment of fragments) {
+        const text = `{"model":"gemma3:270m","messages":[{"role":"user","content":"x"}],"prompt":"x","input":"x","stream":${stream}`;
+        const body = await sent(path, `${text}${fragment === '' ? '' : ','}${fragment}}`);
+        if (!body) continue;
+        expect(body[name]).toBeGreaterThan(0);
+        expect(body[name]).toBeLessThanOrEqual(100);
+      }
+  });
+});
+
+describe('more images or inputs than the plan allows', () => {
+  const three = '["aQ==","aQ==","aQ=="]';
+  const part = '{"type":"image_url","image_url":{"url":"data:image/png;base64,aQ=="}}';
+  const parts = (type: string): string =>
+    `[${Array.from({ length: 3 }, () => part.replace('image_url', type)).join()}]`;
+  test.each([
+    ['in the images of generate', '/api/generate', `"prompt":"x","images":${three}`],
+    ['under an escaped name', '/api/generate', `"prompt":"x","im\\u0061ges":${three}`],
+    ['under another case', '/api/generate', `"prompt":"x","Images":${three}`],
+    ['twice', '/api/generate', `"prompt":"x","images":["aQ=="],"images":${three}`],
+    ['in one message', '/api/chat', `"messages":[{"role":"user","content":"x","images":${three}}]`],
+    ['in one message, escaped', '/api/chat', `"messages":[{"role":"user","content":"x","im\\u0061ges":${three}}]`],
+    ['in one message, in another case', '/api/chat', `"messages":[{"role":"user","content":"x","IMAGES":${three}}]`],
+    ['twice in one message', '/api/chat', `"messages":[{"role":"user","images":["aQ=="],"images":["aQ==","aQ=="]}]`],
+    [
+      'over three messages',
+      '/api/chat',
+      `"messages":[${Array.from({ length: 3 }, () => '{"role":"user","images":["aQ=="]}').join()}]`,
+    ],
+    ['in messages under another case', '/api/chat', `"Messages":[{"role":"user","content":"x","images":${three}}]`],
+    ['in parts of a message', '/v1/chat/completions', `"messages":[{"role":"user","content":${parts('image_url')}}]`],
+    [
+      'in parts whose type is escaped',
+      '/v1/chat/completions',
+      `"messages":[{"role":"user","content":${parts('im\\u0061ge_url')}}]`,
+    ],
+    [
+      'in parts whose type stands twice',
+      '/v1/chat/completions',
+      `"messages":[{"role":"user","content":[{"type":"text","type":"image_url"}]}]`,
+    ],
+    [
+      'in parts whose type has another case',
+      '/v1/chat/completions',
+      `"messages":[{"role":"user","content":[{"type":"text","Type":"image_url"}]}]`,
+    ],
+    ['in blocks of a message', '/v1/messages', `"messages":[{"role":"user","content":${parts('image')}}]`],
+    ['in items of an input', '/v1/responses', `"input":[{"role":"user","content":${parts('input_image')}}]`],
+    ['as inputs', '/api/embed', '"input":["a","b","c","d"]'],
+    ['as inputs under an escaped name', '/api/embed', '"\\u0069nput":["a","b","c","d"]'],
+    ['as inputs in another case', '/api/embed', '"Input":["a","b","c","d"]'],
+    ['as inputs that stand twice', '/api/embed', '"input":["a"],"input":["a","b","c","d"]'],
+    ['as nested inputs', '/api/embed', '"input":[["a"],["b"],["c"],["d"]]'],
+    ['as inputs of /v1', '/v1/embeddings', '"input":["a","b","c","d"]'],
+    ['as tokens of /v1', '/v1/embeddings', '"input":[1,2,3,4]'],
+    ['as nested tokens of /v1', '/v1/embeddings', '"input":[[1],[2],[3],[4]]'],
+  ])('%s are refused, and cost nothing', async (_, path, fragment) => {
+    expect(await sent(path, `{"model":"gemma3:270m","stream":false,${fragment}}`)).toBeUndefined();
+  });
+
+  test('as many as it allows go on', async () => {
+    const images = '"messages":[{"role":"user","content":"x","images":["aQ==","aQ=="]}]';
+    expect(await sent('/api/chat', `{"model":"gemma3:270m","stream":false,${images}}`)).toBeDefined();
+    expect(await sent('/api/embed', '{"model":"gemma3:270m","input":["a","b","c"]}')).toBeDefined();
+  });
+});
+
+test('every byte that the plan does not speak of goes on as it came', async () => {
+  const odd =
+    '{ "model" : "gemma3:270m","messages":[{"role":"user","content":"\\u3042\\ud83d\\ude00 é/\\/"}],\r\n"stream":false,' +
+    '"options":{"seed":9007199254740993,"temperature":1.0e-0,"num_predict":7},"unknown":{"a":[1e400,{}]}}';
+  const before = fake.calls.length;
+  expect((await post(`${gate.url}/api/chat`, secret, odd)).status).toBe(200);
+  expect((await fake.calls[before]!.body).toString()).toBe(odd);
+});
