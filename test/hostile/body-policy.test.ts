@@ -58,7 +58,8 @@ const unitSeconds: Record<string, number> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms:
 function goKeepAlive(value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number') return value < 0 ? Infinity : value;
-  const text = String(value);
+  if (typeof value !== 'string') return Number.NaN;
+  const text = value;
   let seconds = 0;
   for (const [, amount, unit] of text.matchAll(/([\d.]+)([a-zµ]+)/g))
     seconds += Number(amount) * (unitSeconds[unit!] ?? Number.NaN);
@@ -84,11 +85,38 @@ function checkNative(body: GoObject): void {
 }
 
 const figures = [
-  ...['-1', '-2', '0', '-0', '-0.5', '1', '99', '100', '101', '100.5', '1.5e2', '1e5', '1E+5', '1e400', '-1e400'],
-  ...['9223372036854775807', '9223372036854775808', '-9223372036854775808', '18446744073709551616', '1e-400'],
-  ...['null', 'true', '[]', '[5]', '{}', '{"a":5}', '"5"', '"-1"', '"1e9"', '""', '"null"'],
+  '-1',
+  '-2',
+  '0',
+  '-0',
+  '-0.5',
+  '1',
+  '99',
+  '100',
+  '101',
+  '100.5',
+  '1.5e2',
+  '1e5',
+  '1E+5',
+  '1e400',
+  '-1e400',
+  '9223372036854775807',
+  '9223372036854775808',
+  '-9223372036854775808',
+  '18446744073709551616',
+  '1e-400',
+  'null',
+  'true',
+  '[]',
+  '[5]',
+  '{}',
+  '{"a":5}',
+  '"5"',
+  '"-1"',
+  '"1e9"',
+  '""',
+  '"null"',
 ];
-// A fraction below one is Go's 0; src/gateway/shape.ts takes 1e-400 for the 0 that it is.
 const spellings: [string, (figure: string) => string][] = [
   ['plainly', (figure) => `"options":{"NAME":${figure}}`],
   ['with its key escaped', (figure) => `"options":{"\\u006eNAME_REST":${figure}}`],
@@ -112,7 +140,7 @@ const chat = (fragment: string): string =>
   `{"model":"gemma3:270m","messages":[{"role":"user","content":"x"}],"stream":false${fragment === '' ? '' : ','}${fragment}}`;
 
 describe('a call cannot get around the plan', () => {
-  test.each([
+  test.each<readonly [string, string]>([
     ['without options', ''],
     ['with options that are null', '"options":null'],
     ['with options that are an array', '"options":[{"num_predict":-1}]'],
@@ -162,28 +190,82 @@ describe('a call cannot get around the plan', () => {
 
 describe('keep_alive', () => {
   const durations = [
-    ...['-1', '0', '-0', '5m', '1h', '-1m', '+0', '-0', '+5m', '0s', '-0s', '-0.1ns', '0.1ns', '1ns', '-1ns', '59.9s'],
-    ...['60s', '600s', '601s', '10m0.001s', '1h-', '1e3', '1e3s', '.5h', '5.h', '.h', '1h1h1h', '1h 5m', ' 5m', '5m '],
-    ...['5M', '5d', '١m', '2562047h47m16.854775807s', '2562048h', '99999999999999999999h', '-99999999999999999999h'],
-    ...[
-      '0x10s',
-      '1_000s',
-      '1µs',
-      '1μs',
-      '1h\u00005m',
-      'forever',
-      'null',
-      '',
-      `${'1h'.repeat(10_000)}`,
-      '9'.repeat(5_000),
-    ],
+    '-1',
+    '0',
+    '-0',
+    '5m',
+    '1h',
+    '-1m',
+    '+0',
+    '-0',
+    '+5m',
+    '0s',
+    '-0s',
+    '-0.1ns',
+    '0.1ns',
+    '1ns',
+    '-1ns',
+    '59.9s',
+    '60s',
+    '600s',
+    '601s',
+    '10m0.001s',
+    '1h-',
+    '1e3',
+    '1e3s',
+    '.5h',
+    '5.h',
+    '.h',
+    '1h1h1h',
+    '1h 5m',
+    ' 5m',
+    '5m ',
+    '5M',
+    '5d',
+    '١m',
+    '2562047h47m16.854775807s',
+    '2562048h',
+    '99999999999999999999h',
+    '-99999999999999999999h',
+    '0x10s',
+    '1_000s',
+    '1µs',
+    '1μs',
+    '1h\u00005m',
+    'forever',
+    'null',
+    '',
+    '1h'.repeat(10_000),
+    '9'.repeat(5_000),
     `${'0'.repeat(5_000)}h`,
   ];
   const values = [
     ...durations.map((text) => JSON.stringify(text)),
-    ...['-1', '0', '-0', '0.5', '59.999', '60', '600', '600.5', '601', '1e3', '1e400', '-1e400', '-1e-400', '1e-400'],
-    ...['1e11', '9223372036854775808', 'null', 'true', 'false', '[]', '["5m"]', '{}', '{"Duration":5}'],
-    ...['"\\u0030"', '"\\u002d1"'],
+    '-1',
+    '0',
+    '-0',
+    '0.5',
+    '59.999',
+    '60',
+    '600',
+    '600.5',
+    '601',
+    '1e3',
+    '1e400',
+    '-1e400',
+    '-1e-400',
+    '1e-400',
+    '1e11',
+    '9223372036854775808',
+    'null',
+    'true',
+    'false',
+    '[]',
+    '["5m"]',
+    '{}',
+    '{"Duration":5}',
+    '"\\u0030"',
+    '"\\u002d1"',
   ];
   test.each(['keep_alive', 'keep\\u005falive', 'KEEP_ALIVE', 'Keep_Alive', '\\u212aeep_alive'])(
     'written %s neither evicts a model nor pins it, whatever its value',

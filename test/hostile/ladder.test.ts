@@ -120,7 +120,7 @@ test('nobody is punished for refusals that were for want of room', async () => {
   await busy.manage((store, by) => createRule(store, 'refusals', rule, by));
   await eventually(() => expect(busy.log()).toMatch(/"rules":\[[^\]]*"refusals"[^\]]*\],"msg":"the rules in force"/));
   const stop = new AbortController();
-  fake.next(async (request) => void (await request.aborted));
+  fake.next(async (request) => await request.aborted);
   const held = [1, 2].map(() =>
     fetch(`${busy.url}/api/chat`, {
       method: 'POST',

@@ -29,7 +29,7 @@ const requestBytes = (secret: string, body: object): string => {
   return `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
 };
 
-const stall: Script = async (request) => void (await request.aborted);
+const stall: Script = async (request) => await request.aborted;
 
 /** A generation that says one piece and then no more. */
 const babble: Script = async (request, answer) => {

@@ -37,9 +37,9 @@ async function turnsBefore(other: string, send: () => Promise<unknown>): Promise
   let turns = 0;
   let served = false;
   const flood = async (): Promise<void> => {
-    while (!served && turns < 200) {
+    for (; turns < 200; turns++) {
+      if (served) return;
       await send();
-      turns++;
     }
   };
   const floods = [flood(), flood(), flood()];
@@ -84,7 +84,7 @@ test.each<[string, (secret: string) => Promise<unknown>]>([
 
 test('hanging up stops every call that was pipelined on the connection', async () => {
   const { secret } = await gate.member({});
-  const stall: Script = async (request) => void (await request.aborted);
+  const stall: Script = async (request) => await request.aborted;
   fake.next(stall);
   fake.next(stall);
   const before = fake.calls.length;
@@ -105,7 +105,7 @@ test('hanging up stops every call that was pipelined on the connection', async (
 
 test('hanging up takes every pipelined call out of the queue', async () => {
   const { secret } = await gate.member({});
-  fake.next(async (request) => void (await request.aborted));
+  fake.next(async (request) => await request.aborted);
   const before = fake.calls.length;
   const client = new RawClient(gate.port);
   for (const model of ['gemma3:270m', 'gemma3:270m', 'gemma3:270m']) {
