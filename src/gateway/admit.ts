@@ -134,7 +134,7 @@ async function waitFor(
   const over = waiting.over();
   response.once('close', onClose);
   // A response that stands behind another on its connection does not hear of the hang-up by itself.
-  socket.once('close', onClose);
+  socket.setMaxListeners(0).once('close', onClose);
   running.add(waiting);
   try {
     if (response.destroyed || socket.destroyed) onClose();

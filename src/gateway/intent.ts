@@ -71,10 +71,12 @@ const outline: Outline = {
   each: { tools: { known: new Set(['type', 'name', 'function']) } },
 };
 
-const part: Outline = { known: new Set(['type', 'image_url', 'source']) };
+const innerPart: Outline = { known: new Set(['type', 'image_url', 'source', 'content']) };
+/** A part can be the result of a tool, which has parts of its own. */
+const part: Outline = { ...innerPart, each: { content: innerPart } };
 const message: Outline = {
-  known: new Set(['role', 'content', 'images', 'type']),
-  each: { content: part, images: { known: new Set() } },
+  known: new Set(['role', 'content', 'images', 'type', 'output']),
+  each: { content: part, output: part, images: { known: new Set() } },
 };
 
 /** For callers with a plan: what is counted is opened as well. */
@@ -159,14 +161,19 @@ function countImages(body: Body, bytes: Buffer): { count: number; bytes: number 
     found.count++;
     found.bytes += value.end - value.start;
   };
+  const addPart = (value: JsonValue): void => {
+    const type = value.members?.get('type');
+    if (type?.kind === 'string' && /^(input_)?image(_url)?$/.test(textOf(bytes, type))) add(value);
+  };
   for (const image of body.members.get('images')?.items ?? []) add(image);
-  for (const name of ['messages', 'input']) {
-    for (const { members } of body.members.get(name)?.items ?? []) {
+  for (const list of ['messages', 'input']) {
+    for (const { members } of body.members.get(list)?.items ?? []) {
       for (const image of members?.get('images')?.items ?? []) add(image);
-      for (const piece of members?.get('content')?.items ?? []) {
-        const type = piece.members?.get('type');
-        if (type?.kind === 'string' && /^(input_)?image(_url)?$/.test(textOf(bytes, type))) add(piece);
-      }
+      for (const name of ['content', 'output'])
+        for (const piece of members?.get(name)?.items ?? []) {
+          addPart(piece);
+          for (const inner of piece.members?.get('content')?.items ?? []) addPart(inner);
+        }
     }
   }
   return found;

@@ -117,9 +117,9 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
 /** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */
 const leastTurnTokens = 50;
 
-/** Tokens that it really cost; undefined where it never reached a model server. */
-function costOf({ meter }: Exchange): number | undefined {
-  if (!meter) return undefined;
+/** Tokens that it really cost; 0 where it never reached a model server. */
+function costOf({ meter }: Exchange): number {
+  if (!meter) return 0;
   const { promptTokens, completionTokens } = meter.read();
   return Math.max(leastTurnTokens, promptTokens + completionTokens);
 }

@@ -43,10 +43,12 @@ function release(
   { error }: Ending,
   recorder: Recorder,
 ): void {
-  if (begun) lease?.settle(row.promptTokens, row.completionTokens);
+  // As the ledger sees it when it is read back: given up in the moment of its turn, it never left.
+  const left = begun !== undefined && !(row.outcome === 'client_closed' && row.upstream === null);
+  if (left) lease?.settle(row.promptTokens, row.completionTokens);
   else lease?.cancel();
   if (!book || !principal) return;
-  if (begun) recorder.noteUse(principal, book, row.promptTokens + row.completionTokens);
+  if (left) recorder.noteUse(principal, book, row.promptTokens + row.completionTokens);
   // Refused for want of room, or for a fault of ours: that is nothing he did.
   else if (error?.owner === 'client' || error?.owner === 'policy') {
     if (row.outcome === 'refused') recorder.noteRefusal(principal, book);

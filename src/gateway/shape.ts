@@ -152,7 +152,7 @@ function boundKeepAlive(work: Work, { minKeepAliveSeconds: least, maxKeepAliveSe
   if (seconds === undefined || Number.isNaN(seconds) || Math.abs(seconds) > longestSeconds)
     throw new GatewayError('invalid_request', { message: 'keep_alive must be seconds, or a duration such as "5m"' });
   // Below zero is "for ever".
-  const meant = Math.abs(seconds) < 1e-9 ? 0 : seconds < 0 ? Infinity : seconds;
+  const meant = Math.abs(seconds) < 1e-6 ? 0 : seconds < 0 ? Infinity : seconds;
   if (most !== null && meant > most) replace(work, value, 'keep_alive', most);
   else if (least !== null && meant < least) replace(work, value, 'keep_alive', least);
 }

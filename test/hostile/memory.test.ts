@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, RawClient, spawnGate } from '../gate.ts';
+
+test('bodies that were pipelined and answered do not stay in memory while their connection lives', async () => {
+  const fake = await startFakeOllama();
+  const own = await spawnGate({ UPSTREAM: fake.url, BODY_MEMORY_BYTES: '8000000' });
+  const { secret } = await own.member({});
+  const rss = (): number =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${own.process.pid}/status`, 'utf8'))![1]) / 1024;
+  const client = new RawClient(Number(new URL(own.url).port));
+  const text = JSON.stringify({ model: 'gemma3:270m', prompt: 'x', stream: false, pad: ' '.repeat(1_000_000) });
+  const bytes = Buffer.from(
+    `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+  );
+  const small = Buffer.from(`GET /api/version HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n\r\n`);
+  let before = 0;
+  for (let round = 1; round <= 260; round++) {
+    client.write(Buffer.concat([bytes, bytes]));
+    await eventually(() => expect(client.text.match(/HTTP\/1\.1 200/g) ?? []).toHaveLength(2 * round));
+    fake.requests.length = 0;
+    if (round === 60) before = rss();
+  }
+  void small;
+  const grown = rss() - before;
+  client.socket.destroy();
+  own.process.kill('SIGTERM');
+  await own.ended;
+  await fake.close();
+  expect(grown).toBeLessThan(100);
+}, 60_000);
