@@ -44,15 +44,19 @@ export function clientAddress(peer: string, forwardedFor: string | undefined, tr
   return address;
 }
 
+/** An IPv4 caller on a dual-stack socket, or behind a proxy that writes it so, is that IPv4 address. */
+export function plainAddress(address: string): string {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
+}
+
 /**
  * Whom an address stands for when failures are counted: an IPv4 address itself, of an IPv6 address the first 64 bits,
  * since whoever has one address there has all of them (better-auth GHSA-p6v2-xcpg-h6xw).
  */
 export function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (isIP(address) !== 6) return address;
-  const [head = '', tail] = (address.split('%')[0] as string).toLowerCase().split('::');
+  const plain = plainAddress(address);
+  if (isIP(plain) !== 6) return plain;
+  const [head = '', tail] = (plain.split('%')[0] as string).toLowerCase().split('::');
   const groups = head === '' ? [] : head.split(':');
   if (tail !== undefined) {
     const behind = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0);

@@ -67,6 +67,13 @@ export function digestOf(text: string | Uint8Array): string {
   return hash('sha256', text, 'hex');
 }
 
+const unknownDigest = digestOf('no key has this digest');
+
+/** Is that the text of this key? For no key at all it costs the same hash and comparison, and is no. */
+export function isSecretOf(text: string, key: Pick<StoredKey, 'kind' | 'digest'> | undefined): boolean {
+  return sameDigest(digestOf(text), key?.digest ?? unknownDigest) && key?.kind === 'secret';
+}
+
 /** Constant-time comparison of two hex digests of equal length. */
 export function sameDigest(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1'));

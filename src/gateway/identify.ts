@@ -5,7 +5,7 @@
 // We do not read cookies here: a browser session never opens the data plane.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { digestOf, ed25519Point, readKeyId, readSshPublicKey, sameDigest } from '../domain/api-key.ts';
+import { digestOf, ed25519Point, isSecretOf, readKeyId, readSshPublicKey } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { AuthThrottle } from './auth-throttle.ts';
@@ -103,8 +103,6 @@ export function checkStanding(principal: Principal, now: number): void {
     throw new FailedIdentification('key_expired', principal);
 }
 
-const unknownDigest = digestOf('no key has this digest');
-
 function findByText(
   ring: KeyRing,
   text: string,
@@ -120,7 +118,7 @@ function findByText(
 
 /** An unknown id costs the same hash and comparison as a known one with a wrong secret. */
 function judge(text: string, found: Principal | undefined): Principal | undefined {
-  const right = sameDigest(digestOf(text), found?.digest ?? unknownDigest);
+  const right = isSecretOf(text, found);
   if (found?.kind !== 'secret') return undefined;
   if (!right) throw new FailedIdentification('invalid_api_key', found);
   return found;

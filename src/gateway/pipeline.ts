@@ -2,7 +2,7 @@
 // check out does not compile; cheap ones stand before dear ones; and whatever happens, the exchange is settled once.
 //   received → operation → identify → permit → intent → authorize → shape → admit → route → relay (+ meter) → record
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type AddressBlocks, clientAddress } from '../domain/address.ts';
+import { type AddressBlocks, clientAddress, plainAddress } from '../domain/address.ts';
 import { toGatewayError } from '../domain/error.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
@@ -146,11 +146,6 @@ function prepare(exchange: Exchange, gate: Gate): void {
     typeof forwarded === 'string' ? forwarded : undefined,
     gate.trustedProxies,
   );
-}
-
-/** An IPv4 caller on a dual-stack socket is that IPv4 address. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
 /**

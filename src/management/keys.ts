@@ -2,7 +2,7 @@
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
 import { type Account, planOfNewAccount } from '../domain/account.ts';
 import { AddressBlocks } from '../domain/address.ts';
-import { digestOf, generateKey, readSshPublicKey, type StoredKey, sameDigest } from '../domain/api-key.ts';
+import { digestOf, generateKey, isSecretOf, readSshPublicKey, type StoredKey } from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { type KeyId, newAccountId } from '../domain/id.ts';
 import { ModelPatterns } from '../domain/model-name.ts';
@@ -140,7 +140,7 @@ export async function revokeKey(store: Store, id: string, author: Author): Promi
 /** Revokes a key whose whole text somebody has found; anything else changes nothing. */
 export async function revokeLeaked(store: Store, id: KeyId, text: string, author: Author): Promise<void> {
   const key = await store.findKey(id);
-  if (!key || key.kind !== 'secret' || !sameDigest(digestOf(text), key.digest)) return;
+  if (!isSecretOf(text, key)) return;
   await store.revokeKey(
     id,
     author.at,

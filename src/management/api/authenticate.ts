@@ -3,8 +3,8 @@
 // planes never call each other.
 import type { Request } from 'express';
 import type { Account } from '../../domain/account.ts';
-import { AddressBlocks, clientAddress } from '../../domain/address.ts';
-import { digestOf, readKeyId, type StoredKey, sameDigest } from '../../domain/api-key.ts';
+import { AddressBlocks, clientAddress, plainAddress } from '../../domain/address.ts';
+import { isSecretOf, readKeyId, type StoredKey } from '../../domain/api-key.ts';
 import type { Plan } from '../../domain/plan.ts';
 import { restrictionsOf } from '../../domain/suspension.ts';
 import type { Store } from '../../store/ports.ts';
@@ -43,8 +43,7 @@ export async function authenticate(request: Request, door: Door): Promise<Caller
   const now = door.now();
   const id = readKeyId(text);
   const found = id === undefined ? undefined : await door.store.findCaller(id, now);
-  const right = sameDigest(digestOf(text), found?.key.digest ?? unknownDigest);
-  if (!found || !right || found.key.kind !== 'secret') {
+  if (!isSecretOf(text, found?.key) || !found) {
     door.failures.note(address);
     throw new Problem('unauthenticated');
   }
@@ -64,11 +63,9 @@ export async function authenticate(request: Request, door: Door): Promise<Caller
 /** Address of the caller, after trusted proxies. */
 export function addressOf(request: Request, { trustedProxies }: Pick<Door, 'trustedProxies'>): string {
   const forwarded = request.headers['x-forwarded-for'];
-  const peer = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  const peer = plainAddress(request.socket.remoteAddress ?? '');
   return clientAddress(peer, typeof forwarded === 'string' ? forwarded : undefined, trustedProxies);
 }
-
-const unknownDigest = digestOf('no key has this digest');
 
 /** @throws Problem `forbidden`. */
 export function refuseUnentitled({ key }: Caller, needs: Needs): void {
