@@ -7,7 +7,6 @@ import process from 'node:process';
 import { type Config, ConfigFaults, loadConfig, staticDigests } from './config.ts';
 import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
-import { auditEvent } from './domain/audit.ts';
 import { Calendar } from './domain/calendar.ts';
 import { parseModelName } from './domain/model-name.ts';
 import { accessLog } from './gateway/access-log.ts';
@@ -23,6 +22,7 @@ import { ReplayGuard } from './gateway/replay.ts';
 import { Running } from './gateway/running.ts';
 import { SteadyClock } from './gateway/steady-clock.ts';
 import { Upkeep } from './gateway/upkeep.ts';
+import { openAccount } from './management/accounts.ts';
 import { endpoints } from './management/api/endpoints.ts';
 import { managementApi } from './management/api/router.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
@@ -55,12 +55,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const ledger = await Ledger.start(store, config.dataDir, (error) =>
     log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
   );
-  const author = { actor: 'gate', at: clock.now() };
-  const operator = await store.ensureAccount(
-    operatorName,
-    null,
-    auditEvent(author, 'account.create', operatorName, null, { name: operatorName, plan: null }),
-  );
+  const operator = await openAccount(store, operatorName, null, { actor: 'gate', at: clock.now() });
   const ring = new KeyRing(store, staticDigests(config), operator.id, clock.now);
   const running = new Running();
   const pool = new UpstreamPool(

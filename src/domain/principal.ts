@@ -6,7 +6,7 @@ import type { AccountId, KeyId } from './id.ts';
 import { type ModelName, ModelPatterns } from './model-name.ts';
 import { boundsOf, type Limit, limitsOf, type Narrowing, type Plan, type Terms } from './plan.ts';
 import type { Scope } from './scope.ts';
-import type { Suspension } from './suspension.ts';
+import { hits, type Suspension } from './suspension.ts';
 
 export interface Principal {
   readonly keyId: KeyId;
@@ -64,7 +64,7 @@ export function principalOf(
     narrowing: key.narrowing,
     bounds: plan && boundsOf(plan, key.narrowing),
     limits: plan ? limitsOf(plan, key.narrowing) : [],
-    suspensions: suspensions.filter(({ keyId }) => keyId === null || keyId === key.lineage),
+    suspensions: suspensions.filter((suspension) => hits(suspension, key.lineage)),
     readAt,
   };
 }

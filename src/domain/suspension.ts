@@ -44,6 +44,11 @@ export const untouched = {
   answeredBy: null,
 } as const;
 
+/** Does it hit the key of that row of rotations? */
+export function hits({ keyId }: Suspension, lineage: KeyId): boolean {
+  return keyId === null || keyId === lineage;
+}
+
 export function inForce({ shadow, liftedAt, endsAt }: Suspension, now: number): boolean {
   return !shadow && liftedAt === null && (endsAt === null || now < endsAt);
 }

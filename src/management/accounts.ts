@@ -14,13 +14,29 @@ export async function createAccount(
   plan: string | undefined,
   author: Author,
 ): Promise<Account> {
-  const trimmed = name.trim();
-  if (trimmed === '' || trimmed.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
+  const trimmed = readAccountName(name);
   if (await store.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`, 'conflict');
   const given = plan ?? planOfNewAccount(trimmed);
   if (given !== null) await requirePlan(store, given);
-  const event = auditEvent(author, 'account.create', trimmed, null, { name: trimmed, plan: given });
-  return store.ensureAccount(trimmed, given, event);
+  return openAccount(store, trimmed, given, author);
+}
+
+/** @throws Fault. */
+export function readAccountName(name: string): string {
+  const trimmed = name.trim();
+  if (trimmed === '' || trimmed.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
+  return trimmed;
+}
+
+/** The account of that name, made if it is not there; `why` goes into the event of its making. */
+export function openAccount(
+  store: Pick<Store, 'ensureAccount'>,
+  name: string,
+  plan: string | null,
+  author: Author,
+  why: Readonly<Record<string, unknown>> = {},
+): Promise<Account> {
+  return store.ensureAccount(name, plan, auditEvent(author, 'account.create', name, null, { name, plan, ...why }));
 }
 
 /** By id or name. @throws Fault. */

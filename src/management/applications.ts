@@ -14,7 +14,8 @@ import { type Author, auditEvent } from '../domain/audit.ts';
 import { type ApplicationId, newApplicationId, newInviteId, randomBase62 } from '../domain/id.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Store } from '../store/ports.ts';
-import { Fault } from './fault.ts';
+import { openAccount } from './accounts.ts';
+import { Fault, requireText } from './fault.ts';
 import { type CreatedKey, draftKey, iso, showKey } from './keys.ts';
 import { requirePlan } from './plans.ts';
 
@@ -221,11 +222,7 @@ async function accountFor(
   const plan = asked ?? (await store.readRegistration()).plan;
   await requirePlan(store, plan);
   const name = (await store.findAccount(email)) ? `${email} (${id})` : email;
-  return store.ensureAccount(
-    name,
-    plan,
-    auditEvent(author, 'account.create', name, null, { name, plan, application: id }),
-  );
+  return openAccount(store, name, plan, author, { application: id });
 }
 
 function readRegistrationField(name: string, value: unknown): Partial<Registration> {
@@ -246,10 +243,4 @@ function readRegistrationField(name: string, value: unknown): Partial<Registrati
     default:
       throw new Fault(`Registration has no "${name}"; it has mode, plan and maxPending.`);
   }
-}
-
-function requireText(what: string, text: string, most: number): string {
-  const trimmed = text.trim();
-  if (trimmed === '' || trimmed.length > most) throw new Fault(`The ${what} needs 1 to ${most} characters.`);
-  return trimmed;
 }

@@ -12,6 +12,14 @@ export class Fault extends Error {
 /** It cannot be meant so; it is not allowed; it is not there; or it does not go together with what is there. */
 export type FaultKind = 'invalid' | 'forbidden' | 'not_found' | 'conflict';
 
+/** What a person wrote, trimmed. @throws Fault where nothing is left, or too much. */
+export function requireText(what: string, text: string, most: number): string {
+  const trimmed = text.trim();
+  if (trimmed === '' || trimmed.length > most)
+    throw new Fault(`The ${what} needs 1 to ${most.toLocaleString('en-US')} characters.`);
+  return trimmed;
+}
+
 /** What a reader of domain/ says in plain words becomes a sentence for whoever asked. @throws Fault. */
 export function reading<T>(read: () => T): T {
   try {

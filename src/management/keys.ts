@@ -10,6 +10,7 @@ import { type Narrowing, type Plan, readNarrowing } from '../domain/plan.ts';
 import { defaultScopes, parseScopes, type Scope } from '../domain/scope.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { Store } from '../store/ports.ts';
+import { openAccount, readAccountName } from './accounts.ts';
 import { Fault, reading } from './fault.ts';
 import { requirePlan } from './plans.ts';
 
@@ -40,14 +41,12 @@ const dayMs = 86_400_000;
 
 /** @throws Fault for a rule that cannot be read, more than the plan allows, or a public key that is registered already. */
 export async function createKey(store: Store, asked: NewKey, author: Author): Promise<CreatedKey> {
-  const name = asked.account.trim();
-  if (name === '' || name.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
+  const name = readAccountName(asked.account);
   const plan = planOfNewAccount(name);
   const found = await store.findAccount(name);
   // Everything is read before an account is made for it.
   const draft = await draftKey(store, asked, found ?? { id: newAccountId(), name, plan, createdAt: author.at }, author);
-  const account =
-    found ?? (await store.ensureAccount(name, plan, auditEvent(author, 'account.create', name, null, { name, plan })));
+  const account = found ?? (await openAccount(store, name, plan, author));
   const made: CreatedKey = { ...draft, key: { ...draft.key, accountId: account.id } };
   await store.insertKey(made.key, auditEvent(author, 'key.create', made.key.id, null, showKey(made.key)));
   return made;

@@ -6,8 +6,10 @@ import { type Rule, readRule, type Step } from '../domain/rule.ts';
 import { type Suspension, untouched } from '../domain/suspension.ts';
 import type { Store } from '../store/ports.ts';
 import { requireAccount } from './accounts.ts';
-import { Fault, reading } from './fault.ts';
+import { Fault, reading, requireText } from './fault.ts';
 import { iso, requireKey } from './keys.ts';
+
+const longestText = 2_000;
 
 export async function requireRule(store: Store, name: string): Promise<Rule> {
   const rules = await store.listRules();
@@ -61,7 +63,7 @@ export interface NewSuspension {
 /** A step by hand. @throws Fault. */
 export async function suspend(store: Store, asked: NewSuspension, author: Author): Promise<Suspension> {
   const { whom, step, endsAt } = asked;
-  const reason = requireText('reason', asked.reason);
+  const reason = requireText('reason', asked.reason, longestText);
   if (endsAt !== null && endsAt <= author.at) throw new Fault('That would be over already.');
   if (step === 'review' && endsAt !== null)
     throw new Fault('A review lasts until it is lifted; use suspend for a time.');
@@ -103,7 +105,7 @@ export async function appeal(store: Store, id: string, text: string, author: Aut
   const before = await requireSuspension(store, id);
   if (before.appeal !== null) throw new Fault(`There is an appeal against ${id} already.`, 'conflict');
   if (before.shadow) throw new Fault(`${id} was taken in shadow and does nothing.`);
-  const after = { ...before, appeal: requireText('appeal', text), appealedAt: author.at };
+  const after = { ...before, appeal: requireText('appeal', text, longestText), appealedAt: author.at };
   await write(store, 'suspension.appeal', before, after, author);
   return after;
 }
@@ -120,7 +122,11 @@ export async function answer(
   if (before.appeal === null) throw new Fault(`Nobody has appealed against ${id}.`, 'conflict');
   if (before.answer !== null) throw new Fault(`The appeal against ${id} has been answered already.`, 'conflict');
   const lifting = lifts && before.liftedAt === null ? { liftedAt: author.at, liftedBy: author.actor } : {};
-  const answered = { answer: requireText('answer', text), answeredAt: author.at, answeredBy: author.actor };
+  const answered = {
+    answer: requireText('answer', text, longestText),
+    answeredAt: author.at,
+    answeredBy: author.actor,
+  };
   const after = { ...before, ...answered, ...lifting };
   await write(store, 'suspension.answer', before, after, author);
   return after;
@@ -156,10 +162,4 @@ function write(store: Store, action: string, before: Suspension, after: Suspensi
 async function checkPlans(store: Store, { plans }: Rule): Promise<void> {
   const known = new Set((await store.listPlans()).map((plan) => plan.name));
   for (const name of plans ?? []) if (!known.has(name)) throw new Fault(`There is no plan "${name}".`);
-}
-
-function requireText(what: string, text: string): string {
-  const trimmed = text.trim();
-  if (trimmed === '' || trimmed.length > 2_000) throw new Fault(`The ${what} needs 1 to 2,000 characters.`);
-  return trimmed;
 }

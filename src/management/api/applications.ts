@@ -17,15 +17,12 @@ import { pageBefore } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { Problem } from './problem.ts';
 import * as shapes from './shapes.ts';
+import { applicationOf, inviteOf, keyOf } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
 const weekMs = 7 * 86_400_000;
-// What the use cases show are plain records; a test holds each of them against its shape on the running server.
-const applicationOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.applicationShape>;
-const inviteOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.inviteShape>;
-const keyOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.keyShape>;
 
 export const applications: readonly Endpoint[] = [
   endpoint('getOpenRegistration', 'get /registration/open', {

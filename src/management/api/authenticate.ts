@@ -6,7 +6,7 @@ import type { Account } from '../../domain/account.ts';
 import { AddressBlocks, clientAddress, plainAddress } from '../../domain/address.ts';
 import { isSecretOf, readKeyId, type StoredKey } from '../../domain/api-key.ts';
 import type { Plan } from '../../domain/plan.ts';
-import { restrictionsOf } from '../../domain/suspension.ts';
+import { hits, restrictionsOf } from '../../domain/suspension.ts';
 import type { Store } from '../../store/ports.ts';
 import { Problem } from './problem.ts';
 
@@ -54,7 +54,7 @@ export async function authenticate(request: Request, door: Door): Promise<Caller
   const blocks = new AddressBlocks(key.cidr);
   if (!blocks.empty && !blocks.contains(address))
     throw new Problem('forbidden', { detail: 'This API key may not be used from your address.' });
-  const mine = suspensions.filter(({ keyId }) => keyId === null || keyId === key.lineage);
+  const mine = suspensions.filter((suspension) => hits(suspension, key.lineage));
   // Whoever is suspended may still look at why; what changes anything is refused by its scope.
   const { refused } = restrictionsOf(mine, now);
   return { key: refused ? { ...key, scopes: [] } : key, account, plan };

@@ -7,14 +7,12 @@ import { showPlan } from '../plans.ts';
 import { pageAfter } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import * as shapes from './shapes.ts';
+import { keyOf, planOf } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
 const page = z.strictObject(pageQuery);
-// What the use cases show are plain records; a test holds each of them against its shape on the running server.
-const keyOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.keyShape>;
-const planOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.planShape>;
 
 export const status: readonly Endpoint[] = [
   endpoint('getStatus', 'get /status', {

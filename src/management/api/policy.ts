@@ -18,15 +18,12 @@ import {
 import { pageBefore } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import * as shapes from './shapes.ts';
+import { planOf, ruleOf, stepOf } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
 const at = (text: string): number => Date.parse(text);
-// What the use cases show are plain records; a test holds each of them against its shape on the running server.
-const planOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.planShape>;
-const ruleOf = (shown: object) => ({ ...shown }) as z.output<typeof shapes.ruleShape>;
-const stepOf = (shown: Record<string, unknown>) => shown as z.output<typeof shapes.suspensionShape>;
 
 export const plans: readonly Endpoint[] = [
   endpoint('listPlans', 'get /plans', {

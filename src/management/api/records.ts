@@ -6,6 +6,7 @@ import { reportUsage } from '../usage-report.ts';
 import { pageBefore } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import * as shapes from './shapes.ts';
+import { eventOf } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
@@ -61,10 +62,6 @@ export const usage: readonly Endpoint[] = [
     query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
     answer: pageOf(shapes.auditShape),
     run: async ({ store, query }) =>
-      pageBefore(
-        query,
-        ({ limit, before }) => listAudit(store, query.subject, limit, before),
-        (event) => event as z.output<typeof shapes.auditShape>,
-      ),
+      pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf),
   }),
 ];
