@@ -40,6 +40,11 @@ export interface UsageRecord {
   readonly address: string;
 }
 
+/** Refused, or given up by its caller before it left for a model server: no limit counts it. */
+export function neverLeft(outcome: Outcome, upstream: string | null): boolean {
+  return outcome === 'refused' || (outcome === 'client_closed' && upstream === null);
+}
+
 /** What a group of exchanges adds up to. `requests` counts all of them, the refused ones included. */
 export interface UsageSum {
   readonly requests: number;

@@ -2,8 +2,9 @@
 // stopping, that the account's limits have room and hold it, that it is this call's turn at the model, and that the call
 // stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is not
 // started; what is refused here has cost nothing.
+import type { Calendar } from '../domain/calendar.ts';
 import { GatewayError } from '../domain/error.ts';
-import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
+import { type Restrictions, restrictionsOf, slowFactor } from '../domain/suspension.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import type { LimitRules } from './enter.ts';
@@ -39,10 +40,12 @@ export interface AdmitTools {
 export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
   const ask = askOf(call, exchange);
-  lease(call, exchange, ask, tools.rules);
+  const at = tools.rules.now();
+  const restrictions = restrictionsOf(call.principal.suspensions, at);
+  lease(call, exchange, ask, restrictions, tools.rules.calendar, at);
   if (call.changes.length > 0) exchange.lines.push('x-sekisho-changed', call.changes.join(', '));
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
-  const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, tools);
+  const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, restrictions, tools);
   if (!waits) return begin(call, exchange, tools.journal);
   return waits.then(() => tools.recheck(exchange)).then(() => begin(call, exchange, tools.journal));
 }
@@ -72,18 +75,22 @@ function askOf(call: Shaped, { book }: Exchange): Ask {
 }
 
 /** Takes from the account's limits, and says what is left. */
-function lease({ principal, operation }: Shaped, exchange: Exchange, ask: Ask, { calendar, now }: LimitRules): void {
+function lease(
+  { principal, operation }: Shaped,
+  exchange: Exchange,
+  ask: Ask,
+  { slowed, warned }: Restrictions,
+  calendar: Calendar,
+  at: number,
+): void {
   const { book } = exchange;
   if (!book) return;
-  const at = now();
-  const restrictions = restrictionsOf(principal.suspensions, at);
-  const standing = standingOf(principal, book, restrictions.slowed, calendar, at);
+  const standing = standingOf(principal, book, slowed, calendar, at);
   try {
     exchange.lease = reserve(principal, standing, ask, at);
   } finally {
     addLimitLines(exchange.lines, principal, standing, operation.dialect, at, exchange.lease === undefined);
   }
-  const { warned } = restrictions;
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason.slice(0, 200))}`);
 }
 
@@ -98,10 +105,10 @@ function takeTurn(
   exchange: Exchange,
   model: string,
   ask: Ask,
-  { queue, running, rules, recorder: { nowMs } }: AdmitTools,
+  { slowed, behind }: Restrictions,
+  { queue, running, recorder: { nowMs } }: AdmitTools,
 ): Promise<void> | undefined {
   const { principal } = call;
-  const { slowed, behind } = restrictionsOf(principal.suspensions, rules.now());
   const weight = (principal.bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
   const waiting = new Waiting(exchange, {
     accountId: principal.accountId,

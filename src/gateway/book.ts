@@ -19,15 +19,13 @@ export class WindowCount implements Span {
   completionTokens = 0;
 
   /** Begins anew where the window is another one. */
-  roll({ startsAt, endsAt }: Span): this {
-    if (this.startsAt !== startsAt) {
-      this.startsAt = startsAt;
-      this.endsAt = endsAt;
-      this.requests = 0;
-      this.promptTokens = 0;
-      this.completionTokens = 0;
-    }
-    return this;
+  roll({ startsAt, endsAt }: Span): void {
+    if (this.startsAt === startsAt) return;
+    this.startsAt = startsAt;
+    this.endsAt = endsAt;
+    this.requests = 0;
+    this.promptTokens = 0;
+    this.completionTokens = 0;
   }
 
   add(requests: number, promptTokens: number, completionTokens: number): void {

@@ -3,7 +3,7 @@
 // Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
 import type { ErrorCode, GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
-import type { Outcome, UsageRecord } from '../domain/usage.ts';
+import { neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Book } from './book.ts';
 import type { Exchange } from './exchange.ts';
@@ -37,22 +37,16 @@ export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): 
 }
 
 /** What was reserved becomes what was used, or nothing where the call never left; and the ladder hears of it. */
-function release(
-  { lease, book, principal, begun }: Exchange,
-  row: UsageRecord,
-  { error }: Ending,
-  recorder: Recorder,
-): void {
-  // As the ledger sees it when it is read back: given up in the moment of its turn, it never left.
-  const left = begun !== undefined && !(row.outcome === 'client_closed' && row.upstream === null);
+function release({ lease, book, principal }: Exchange, row: UsageRecord, { error }: Ending, recorder: Recorder): void {
+  // As the ledger counts it when it is read back.
+  const left = !neverLeft(row.outcome, row.upstream);
   if (left) lease?.settle(row.promptTokens, row.completionTokens);
   else lease?.cancel();
   if (!book || !principal) return;
   if (left) recorder.noteUse(principal, book, row.promptTokens + row.completionTokens);
   // Refused for want of room, or for a fault of ours: that is nothing he did.
-  else if (error?.owner === 'client' || error?.owner === 'policy') {
-    if (row.outcome === 'refused') recorder.noteRefusal(principal, book);
-  }
+  else if (row.outcome === 'refused' && (error?.owner === 'client' || error?.owner === 'policy'))
+    recorder.noteRefusal(principal, book);
 }
 
 /** The row as it would stand if this process died now; undefined for a caller we do not know. */

@@ -70,6 +70,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   readonly #operation: Operation;
   #finished!: () => void;
   #settled = false;
+  #onSocketClose: (() => void) | undefined;
   #candidate = 0;
   #controller: Dispatcher.DispatchController | undefined;
   #sent = false;
@@ -97,8 +98,8 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     const { socket } = exchange.request;
     // A response that stands behind another on its connection does not hear of the hang-up by itself.
     if (this.#response.socket === null) {
+      this.#onSocketClose = () => this.#closed();
       socket.setMaxListeners(0).once('close', this.#onSocketClose);
-      this.#behindAnother = true;
     }
     if (this.#response.destroyed || socket.destroyed) this.#closed();
     else this.#dispatch();
@@ -337,13 +338,10 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     return this.#operation.dialect === 'ollama' ? (this.#tail & 0xff) === 0x0a : this.#tail === 0x0a0a;
   }
 
-  readonly #onSocketClose = (): void => this.#closed();
-  #behindAnother = false;
-
   /** The record first, then the upstream's slot, then whoever waits for the end. */
   #conclude(outcome: Outcome, status: number, error?: GatewayError): void {
     this.#settled = true;
-    if (this.#behindAnother) this.exchange.request.socket.off('close', this.#onSocketClose);
+    if (this.#onSocketClose) this.exchange.request.socket.off('close', this.#onSocketClose);
     settle(this.exchange, error ? { outcome, status, error } : { outcome, status }, this.#tools.recorder);
     // An upstream error body of a refused call is small and is read to its end, which keeps the connection.
     if (outcome === 'completed' || error instanceof ModelNotFound) this.#release();

@@ -2,7 +2,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId } from '../domain/id.ts';
-import type { UsageBucket, UsageRecord } from '../domain/usage.ts';
+import { neverLeft, type UsageBucket, type UsageRecord } from '../domain/usage.ts';
 import type { Adapter } from './adapter.ts';
 import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
 import type { Tables } from './schema.ts';
@@ -44,8 +44,8 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
           minute.as('minute'),
           'account_id',
           'key_id',
-          sql<number>`sum(case when ${neverLeft} then 0 else 1 end)`.as('requests'),
-          sql<number>`sum(case when ${neverLeft} then 1 else 0 end)`.as('refusals'),
+          sql<number>`sum(case when ${rowNeverLeft} then 0 else 1 end)`.as('requests'),
+          sql<number>`sum(case when ${rowNeverLeft} then 1 else 0 end)`.as('refusals'),
           fn.sum('prompt_tokens').as('prompt'),
           fn.sum('completion_tokens').as('completion'),
         ])
@@ -107,8 +107,8 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
   };
 }
 
-/** Refused, or given up by its caller before it left for a model server: no limit counts it. */
-const neverLeft = sql`(outcome = 'refused' or (outcome = 'client_closed' and upstream is null))`;
+/** `neverLeft` of domain/usage, in the database's words. */
+const rowNeverLeft = sql`(outcome = 'refused' or (outcome = 'client_closed' and upstream is null))`;
 
 const groupColumn = {
   key: 'usage_hourly.key_id',
@@ -230,7 +230,7 @@ export function rollUp(rows: readonly Tables['usage'][]): Tables['usage_hourly']
       sums.set(name, sum);
     }
     sum.requests++;
-    if (row.outcome === 'refused' || (row.outcome === 'client_closed' && row.upstream === null)) sum.refused++;
+    if (neverLeft(row.outcome, row.upstream)) sum.refused++;
     else if (row.outcome !== 'completed' && row.outcome !== 'client_closed') sum.failed++;
     sum.prompt_tokens += row.prompt_tokens;
     sum.completion_tokens += row.completion_tokens;

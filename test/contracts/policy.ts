@@ -10,21 +10,10 @@ import { firstRules, type Rule } from '../../src/domain/rule.ts';
 import { inForce, type Suspension } from '../../src/domain/suspension.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import type { ReportBy, Store } from '../../src/store/ports.ts';
-import type { Database } from './store.ts';
+import { type Database, storesOf } from './store.ts';
 
 export function policyContract(name: string, create: () => Promise<Database>): void {
-  const withStores = (use: (mine: Store, other: Store) => Promise<void>) => async () => {
-    const database = await create();
-    const [mine, other] = [await database.open(), await database.open()];
-    try {
-      await use(mine, other);
-    } finally {
-      await mine.close();
-      await other.close();
-      await database.drop();
-    }
-  };
-
+  const withStores = storesOf(create);
   let ticks = 1_700_000_000_000;
   const event = (action = 'test.act', subject = 'test'): AuditEvent =>
     auditEvent({ actor: 'test', at: ++ticks }, action, subject, null, { ticks });

@@ -13,8 +13,11 @@ export interface Database {
   drop(): Promise<void>;
 }
 
-export function storeContract(name: string, create: () => Promise<Database>): void {
-  const withStores = (use: (mine: Store, other: Store) => Promise<void>) => async () => {
+/** Two stores on the same data for each test, as two processes would have them. */
+export function storesOf(
+  create: () => Promise<Database>,
+): (use: (mine: Store, other: Store) => Promise<void>) => () => Promise<void> {
+  return (use) => async () => {
     const database = await create();
     const [mine, other] = [await database.open(), await database.open()];
     try {
@@ -25,7 +28,10 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       await database.drop();
     }
   };
+}
 
+export function storeContract(name: string, create: () => Promise<Database>): void {
+  const withStores = storesOf(create);
   const event = (at = 1): AuditEvent => auditEvent({ actor: 'test', at }, 'test.act', 'test', null, { at });
   const newKey = async (store: Store, extra: Partial<StoredKey> = {}): Promise<StoredKey> => {
     const { id, digest } = generateKey();

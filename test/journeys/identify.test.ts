@@ -253,8 +253,10 @@ describe('the command line and the running gate', () => {
     });
     const reader = response.body!.getReader();
     await reader.read();
+    // Asked before the revocation: `fetch` throws away what nobody has read yet when the connection ends.
+    const last = reader.read();
     await sekisho(['key', 'revoke', id], environment());
-    expect(JSON.parse(new TextDecoder().decode((await reader.read()).value))).toMatchObject({ code: 'key_revoked' });
+    expect(JSON.parse(new TextDecoder().decode((await last).value))).toMatchObject({ code: 'key_revoked' });
     await expect(reader.read()).rejects.toThrow();
     await eventually(async () =>
       expect((await gate.ledger(1)).find((row) => row.keyId === id)).toMatchObject({

@@ -108,9 +108,14 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
   };
   const ready = call as Call<Record<string, string>, never, never>;
   await refuseStale(row, ready, request.headers['if-match']);
-  const made = row.creates ? await createOnce(row, ready, request, response) : await row.run(ready);
-  if (made === undefined) response.status(204).end();
-  else if (!response.headersSent) send(response, row.creates && response.statusCode === 200 ? 201 : 200, made);
+  const { status, body } = row.creates
+    ? await createOnce(row, ready, request.headers['idempotency-key'])
+    : { status: 200, body: await row.run(ready) };
+  if (body === undefined) response.status(204).end();
+  else {
+    if (row.creates && status === 200) response.set('idempotency-replayed', 'true');
+    send(response, status, body);
+  }
 }
 
 function send(response: Response, status: number, body: unknown): void {
@@ -136,15 +141,14 @@ async function refuseStale(
 
 const maxClaimMs = 60_000;
 
-/** With an Idempotency-Key a creation happens once, however often it is sent; a secret is shown the first time only. */
+/** With an Idempotency-Key a creation happens once, however often it is sent; a secret is shown the first time only. 200: it
+ * was there already. */
 async function createOnce(
   row: Endpoint,
   call: Call<Record<string, string>, never, never>,
-  request: Request,
-  response: Response,
-): Promise<unknown> {
-  const name = request.headers['idempotency-key'];
-  if (typeof name !== 'string' || row.needs === 'nothing') return row.run(call);
+  name: string | string[] | undefined,
+): Promise<{ readonly status: 200 | 201; readonly body: unknown }> {
+  if (typeof name !== 'string' || row.needs === 'nothing') return { status: 201, body: await row.run(call) };
   if (!/^[\x21-\x7e]{1,200}$/.test(name))
     throw new Problem('invalid', { detail: 'An Idempotency-Key has 1 to 200 printable characters without spaces.' });
   const { store, caller, author } = call;
@@ -161,16 +165,13 @@ async function createOnce(
     if (taken.digest !== digest) throw new Problem('repeat_differs');
     if (taken.made === null || !row.again)
       throw new Problem('conflict', { detail: 'The first request of that name is still running.' });
-    response.set('idempotency-replayed', 'true').status(202);
-    const again = await row.again(call, taken.made);
-    send(response, 200, again);
-    return again;
+    return { status: 200, body: await row.again(call, taken.made) };
   }
   try {
     const made = await row.run(call);
     const { id, name: called } = made as { id?: string; name?: string };
     await store.finishRepeatable(keyId, name, id ?? called ?? '');
-    return made;
+    return { status: 201, body: made };
   } catch (error) {
     await store.dropRepeatable(keyId, name);
     throw error;
