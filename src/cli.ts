@@ -3,10 +3,11 @@
 // running gate, which notices within a second.
 import process from 'node:process';
 import { Command } from 'commander';
+import { accountCommand } from './commands/account.ts';
 import { registrationCommand } from './commands/application.ts';
 import { commandAuthor, print, type WithDesk } from './commands/command.ts';
 import { keyCommand } from './commands/key.ts';
-import { accountCommand, planCommand } from './commands/plan.ts';
+import { planCommand } from './commands/plan.ts';
 import { auditCommand, ruleCommand, suspensionCommand } from './commands/suspension.ts';
 import { usageCommand } from './commands/usage.ts';
 import { ConfigFaults, describeConfig, loadConfig } from './config.ts';

@@ -55,6 +55,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   const warnings: string[] = [];
   if (faults.length === 0) config.apiKeys = [...config.apiKeys, ...readKeysFile(config.apiKeysFile, faults, warnings)];
   checkStaticKeys(config, faults, warnings);
+  checkDoor(config, faults);
   if (faults.length > 0) throw new ConfigFaults(faults);
   return { ...config, apiKeys: config.apiKeys.map((key) => new Secret(key)), warnings };
 }
@@ -67,10 +68,20 @@ export function staticDigests(config: Config): string[] {
   });
 }
 
+/** Where links to pages point: PUBLIC_URL, or the gate as this machine calls it. */
+export function pageUrl({ publicUrl, host, port }: Pick<Config, 'publicUrl' | 'host' | 'port'>): URL {
+  if (publicUrl !== '') return new URL(publicUrl);
+  const shown = ['127.0.0.1', '0.0.0.0', '::'].includes(host) ? 'localhost' : host;
+  return new URL(`http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`);
+}
+
 /** The effective values for people: secrets hidden, the unit beside each figure. */
 export function describeConfig(config: Config): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
-  for (const [name, key] of names) shown[name] = config[key];
+  for (const [name, key] of names) {
+    const value = config[key];
+    shown[name] = settings[key].secret && typeof value === 'string' && value !== '' ? '[secret]' : value;
+  }
   return JSON.parse(JSON.stringify(shown)) as Record<string, unknown>;
 }
 
@@ -167,3 +178,11 @@ function suggest(name: string): string {
 }
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
+
+/** What only makes sense together. */
+function checkDoor({ smtpUrl, mailFrom, oidcIssuer, oidcClientId, oidcClientSecret }: Values, faults: string[]): void {
+  if (smtpUrl !== '' && mailFrom === '') faults.push('smtp_url is set and mail_from is not: letters need a sender');
+  const given = [oidcIssuer, oidcClientId, oidcClientSecret].filter((value) => value !== '').length;
+  if (given > 0 && given < 3)
+    faults.push('oidc_issuer, oidc_client_id and oidc_client_secret belong together; set all of them');
+}

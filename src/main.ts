@@ -3,8 +3,10 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { uptime } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
-import { type Config, ConfigFaults, loadConfig, staticDigests } from './config.ts';
+import type { RequestHandler } from 'express';
+import { type Config, ConfigFaults, loadConfig, pageUrl, staticDigests } from './config.ts';
 import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
 import { Calendar } from './domain/calendar.ts';
@@ -17,14 +19,17 @@ import { corsPolicy } from './gateway/cors.ts';
 import { FairQueue } from './gateway/fair-queue.ts';
 import { KeyRing } from './gateway/key-ring.ts';
 import { Ladder } from './gateway/ladder.ts';
+import { openOutlook } from './gateway/outlook.ts';
 import type { Gate } from './gateway/pipeline.ts';
+import { Pulse } from './gateway/pulse.ts';
 import { ReplayGuard } from './gateway/replay.ts';
 import { Running } from './gateway/running.ts';
 import { SteadyClock } from './gateway/steady-clock.ts';
 import { Upkeep } from './gateway/upkeep.ts';
 import { openAccount } from './management/accounts.ts';
-import { endpoints } from './management/api/endpoints.ts';
-import { managementApi } from './management/api/router.ts';
+import type { Notices } from './management/notices.ts';
+import { openPlane } from './management/plane.ts';
+import type { Provider } from './management/sign-in/sign-in.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { openServer, stopListening } from './server.ts';
 import { Ledger } from './store/ledger.ts';
@@ -41,6 +46,9 @@ export interface OpenGate {
   settle(): Promise<void>;
   /** Calls that wait for their turn now. */
   waiting(): number;
+  /** A one-time link for the first operator, where there is none yet. */
+  setUpLink(): Promise<string | undefined>;
+  readonly notices: Notices;
   /** Drains, flushes, and leaves nothing open. */
   stop(): Promise<void>;
 }
@@ -86,6 +94,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     maxWaiting: config.queueLength,
     maxWaitMs: config.queueSeconds * 1000,
   });
+  const pulse = new Pulse(nowMs);
   const gate: Gate = {
     limits: {
       bodyBytes: config.bodyLimitBytes,
@@ -119,6 +128,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       nowMs,
       noteUse: (principal, book, tokens) => ladder.noteUse(principal, book, tokens),
       noteRefusal: (principal, book) => ladder.noteRefusal(principal, book),
+      noteEnd: (exchange, row, refusedAs) => pulse.end(exchange, row, refusedAs),
     },
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
     rules: { books, calendar, now: clock.now },
@@ -130,28 +140,42 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     wallNow: Date.now,
     draining: false,
   };
-  const api = managementApi({
-    store,
-    endpoints,
-    timeZone: config.timeZone,
-    now: clock.now,
-    applications: new AuthThrottle(config.applicationsPerMinute, nowMs),
-    live: () => ({
-      accepting: !gate.draining,
-      running: running.size,
-      queues: queue.snapshot(),
-      upstreams: pool.upstreams.map(({ name, up, inFlight }) => ({ name, up: up ?? null, inFlight })),
-    }),
-    door: { store, failures: gate.throttle, trustedProxies: gate.trustedProxies, now: clock.now },
-    onError: (error, id) => log.logger.error({ id, cause: describeCause(error) }, 'a fault in the management API'),
-  });
-  const server = openServer(gate, { live: () => true, ready: () => readiness(gate, store) }, api, {
-    headMs: config.headSeconds * 1000,
-    idleMs: config.idleSeconds * 1000,
-    maxConnections: config.maxConnections,
-  });
+  // The pages' address is known when the listener is; until then nobody can ask for them.
+  const late: { router?: RequestHandler } = {};
+  const server = openServer(
+    gate,
+    { live: () => true, ready: () => readiness(gate, store) },
+    (request, response, next) => (late.router ? late.router(request, response, next) : next()),
+    {
+      headMs: config.headSeconds * 1000,
+      idleMs: config.idleSeconds * 1000,
+      maxConnections: config.maxConnections,
+    },
+  );
   const lookForChanges = await watchStore(store, gate, log);
   await listen(server, config);
+  const { port } = server.address() as AddressInfo;
+  const url = pageUrl({ ...config, publicUrl: '', port });
+  const plane = openPlane(
+    {
+      ...config,
+      portal: config.publicUrl === '' ? url : new URL(config.publicUrl),
+      providers: providersOf(config),
+      pages: join(import.meta.dirname, '../portal/dist'),
+    },
+    {
+      store,
+      outlook: openOutlook(gate, pulse),
+      failures: gate.throttle,
+      applications: new AuthThrottle(config.applicationsPerMinute, nowMs),
+      trustedProxies: gate.trustedProxies,
+      now: clock.now,
+      nowMs,
+      onChange: () => void lookForChanges(true),
+      onError: (message, error, id) => log.logger.error({ id, cause: describeCause(error) }, message),
+    },
+  );
+  late.router = plane.router;
   const watch = setInterval(() => void lookForChanges(), watchIntervalMs);
   const upkeep = new Upkeep({
     store,
@@ -164,14 +188,14 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const sweep = setInterval(() => {
     running.sweep(nowMs(), stalls);
     queue.sweep(nowMs());
+    pulse.sample(running.exchanges());
   }, watchIntervalMs);
   void pool.start();
 
-  const { port } = server.address() as AddressInfo;
-  const shownHost =
-    config.host === '127.0.0.1' || config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
   return {
-    url: `http://${shownHost.includes(':') ? `[${shownHost}]` : shownHost}:${port}`,
+    url: url.origin,
+    setUpLink: () => plane.setUpLink(),
+    notices: plane.notices,
     settle: () => ledger.settle(),
     waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, 0),
     stop: async () => {
@@ -189,6 +213,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       clearInterval(watch);
       clearInterval(sweep);
       await upkeep.stop();
+      await plane.stop();
       await pool.close();
       await ledger.close();
       await store.close();
@@ -206,7 +231,7 @@ async function readiness(gate: Gate, store: Store): Promise<Record<string, boole
 }
 
 /** Where another process has written: forget what was cached, and ask again about every caller who is here. */
-async function watchStore(store: Store, gate: Gate, log: Log): Promise<() => Promise<void>> {
+async function watchStore(store: Store, gate: Gate, log: Log): Promise<(changed?: boolean) => Promise<void>> {
   let seen = await store.version();
   const readRules = async (): Promise<void> => {
     const rules = await store.listRules();
@@ -214,10 +239,10 @@ async function watchStore(store: Store, gate: Gate, log: Log): Promise<() => Pro
     log.logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
   };
   await readRules();
-  return async () => {
+  return async (changed = false) => {
     try {
       const version = await store.version();
-      if (version === seen) return;
+      if (version === seen && !changed) return;
       seen = version;
       gate.ring.forget();
       await readRules();
@@ -247,6 +272,12 @@ async function within(ms: number, event: Promise<void>): Promise<boolean> {
   const result = await Promise.race([event.then(() => true as const), late]);
   clearTimeout(timer);
   return result;
+}
+
+function providersOf({ oidcIssuer, oidcClientId, oidcClientSecret, oidcName }: Config): Provider[] {
+  if (oidcIssuer === '') return [];
+  const name = oidcName === '' ? new URL(oidcIssuer).hostname : oidcName;
+  return [{ id: 'oidc', name, issuer: oidcIssuer, clientId: oidcClientId, clientSecret: oidcClientSecret }];
 }
 
 function listen(server: Server, config: Config): Promise<void> {
@@ -287,7 +318,9 @@ export async function runGate(): Promise<void> {
     leave(error);
   }
   log.logger.info({ url: gate.url, upstream: config.upstream.join(', '), dataDir: config.dataDir }, 'Sekisho is open');
-  log.logger.info('to let somebody in: npm run -s sekisho -- key create --name <who>');
+  const setUp = await gate.setUpLink();
+  if (setUp === undefined) log.logger.info('to let somebody in: npm run -s sekisho -- key create --name <who>');
+  else log.logger.info(`to become its operator, open this once, within a day: ${setUp}`);
   let stopping = false;
   const onSignal = (signal: string): void => {
     if (stopping) process.exit(1);

@@ -22,10 +22,15 @@ export interface Health {
   readonly ready: () => Promise<Record<string, boolean>>;
 }
 
-export function openServer(gate: Gate, health: Health, api: express.Router, settings: ServerSettings): Server {
-  const shell = openShell(health, api);
+export function openServer(
+  gate: Gate,
+  health: Health,
+  plane: express.RequestHandler,
+  settings: ServerSettings,
+): Server {
+  const shell = openShell(health, plane);
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    if (isShell(request.url as string)) shell(request, response);
+    if (isShell(request)) shell(request, response);
     else void handle(gate, request, response);
   };
   const server = createServer(
@@ -65,16 +70,28 @@ export function stopListening(server: Server): Promise<void> {
   return closed;
 }
 
-function isShell(url: string): boolean {
-  return url === '/healthz' || url === '/readyz' || url.startsWith('/management/');
+/** Everything that is not a model request; a browser at the front door is led to the pages. */
+function isShell({ url = '', method, headers }: IncomingMessage): boolean {
+  switch (url.charCodeAt(1)) {
+    case 104:
+      return url === '/healthz';
+    case 114:
+      return url === '/readyz';
+    case 109:
+      return url.startsWith('/management/');
+    case 112:
+      return url === '/portal' || url.startsWith('/portal/') || url.startsWith('/portal?');
+    default:
+      return url === '/' && method === 'GET' && (headers.accept ?? '').includes('text/html');
+  }
 }
 
-function openShell(health: Health, api: express.Router): express.Express {
+function openShell(health: Health, plane: express.RequestHandler): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
   app.enable('case sensitive routing').enable('strict routing');
-  app.use('/management/v1', api);
+  app.use(plane);
   app.use((_request, response, next) => {
     const id = newRequestId(Date.now());
     response.set({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'x-request-id': id });

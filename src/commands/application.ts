@@ -26,7 +26,10 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
 
   registration
     .command('set')
-    .argument('<field=value...>', 'mode=open|invite|approval|closed, plan=<name>, maxPending=<count>')
+    .argument(
+      '<field=value...>',
+      'mode=open|domain|invite|approval|closed, domains=<list>, plan=<name>, maxPending=<count>',
+    )
     .description('change it; holds at once')
     .option('--json', 'one JSON object')
     .action((fields: string[], { json }: Json) =>

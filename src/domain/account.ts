@@ -1,11 +1,18 @@
 // A person or a service that owns keys. Limits and suspensions are the account's; its keys share them.
 import type { AccountId } from './id.ts';
 
+/** What a person of the account may do with everybody's things: change them, see them, or neither. */
+export const roles = ['operator', 'auditor', 'member'] as const;
+export type Role = (typeof roles)[number];
+
 export interface Account {
   readonly id: AccountId;
   readonly name: string;
   /** Name of its plan; null is the operator's own, which has no limits and meets no rule. */
   readonly plan: string | null;
+  readonly role: Role;
+  /** When it was closed for good; Unix milliseconds. */
+  readonly closedAt: number | null;
   /** Unix milliseconds. */
   readonly createdAt: number;
 }
@@ -15,3 +22,18 @@ export const operatorName = 'operator';
 
 /** What an account gets that is made without a word about its plan. */
 export const planOfNewAccount = (name: string): string | null => (name === operatorName ? null : 'default');
+
+/** The role with which an account begins. */
+export const roleOfNewAccount = (name: string): Role => (name === operatorName ? 'operator' : 'member');
+
+/** Which management scopes an account of that role can use at all, whatever its keys say. */
+export function mayManage(role: Role, needs: 'management:read' | 'management:write'): boolean {
+  switch (role) {
+    case 'operator':
+      return true;
+    case 'auditor':
+      return needs === 'management:read';
+    case 'member':
+      return false;
+  }
+}

@@ -1,8 +1,9 @@
 // Asking for access on the web: how registration is open, an invitation, an application and its decision. Pure.
-import type { AccountId, ApplicationId, InviteId } from './id.ts';
+import type { AccountId, ApplicationId, InviteId, PersonId } from './id.ts';
+import type { Language } from './person.ts';
 
-/** `open`: issued at once. `invite`: with a code. `approval`: an operator decides. `closed`: nobody may ask. */
-export const registrationModes = ['open', 'invite', 'approval', 'closed'] as const;
+/** `open`: issued at once. `domain`: at once for addresses of some domains, others wait for an operator. `invite`: with a code. `approval`: an operator decides. `closed`: nobody may ask. */
+export const registrationModes = ['open', 'domain', 'invite', 'approval', 'closed'] as const;
 export type RegistrationMode = (typeof registrationModes)[number];
 
 /** Changeable at run time. */
@@ -10,21 +11,30 @@ export interface Registration {
   readonly mode: RegistrationMode;
   /** What whoever is let in gets, if neither the invitation nor the operator says another. */
   readonly plan: string;
+  /** Of e-mail addresses that the mode `domain` lets in. */
+  readonly domains: readonly string[];
   /** Applications that may wait for a decision; more are turned away. */
   readonly maxPending: number;
 }
 
 /** Closed: whoever starts a gate decides for himself to open it. */
-export const firstRegistration: Registration = { mode: 'closed', plan: 'trial', maxPending: 200 };
+export const firstRegistration: Registration = { mode: 'closed', plan: 'trial', domains: [], maxPending: 200 };
 
 export interface Application {
   readonly id: ApplicationId;
   readonly name: string;
-  /** Normalised; not verified. */
+  /** Normalised. */
   readonly email: string;
+  /** When whoever reads that mailbox confirmed it; null: nobody has. */
+  readonly confirmedAt: number | null;
   readonly purpose: string;
   /** Models that were asked for; what is given is the plan's affair. */
   readonly models: readonly string[];
+  /** A plan that was asked for; likewise. */
+  readonly wantedPlan: string | null;
+  /** Who signs in with it; null where it came without a wish to sign in. */
+  readonly personId: PersonId | null;
+  readonly language: Language | null;
   readonly status: 'pending' | 'approved' | 'rejected';
   /** Hex SHA-256 of the token with which the applicant, and nobody else, comes for the key. */
   readonly claimDigest: string;

@@ -7,6 +7,7 @@ export type RequestId = string & { readonly __kind: 'request' };
 export type SuspensionId = string & { readonly __kind: 'suspension' };
 export type ApplicationId = string & { readonly __kind: 'application' };
 export type InviteId = string & { readonly __kind: 'invite' };
+export type PersonId = string & { readonly __kind: 'person' };
 export type AuditId = string & { readonly __kind: 'audit' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -41,6 +42,8 @@ export function toBase62(value: number, length: number): string {
 }
 
 export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as AccountId;
+
+export const newPersonId = (): PersonId => `usr_${randomBase62(16)}` as PersonId;
 
 /** Ids of what is listed newest first begin with their time, as request ids do. */
 export const newSuspensionId = (now: number): SuspensionId =>

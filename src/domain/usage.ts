@@ -11,7 +11,16 @@ export type UsageSource = 'exact' | 'estimated' | 'none';
  * answered with an error of its own. `failed`: it broke. `client_closed`: the reader left. `interrupted`: this process
  * was killed and the row was recovered from the journal at the next start.
  */
-export type Outcome = 'completed' | 'refused' | 'upstream_error' | 'failed' | 'client_closed' | 'ended' | 'interrupted';
+export const outcomes = [
+  'completed',
+  'refused',
+  'upstream_error',
+  'failed',
+  'client_closed',
+  'ended',
+  'interrupted',
+] as const;
+export type Outcome = (typeof outcomes)[number];
 
 export interface UsageRecord {
   readonly id: RequestId;

@@ -59,7 +59,8 @@ function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitte
 
 const unsent = { promptTokens: 0, completionTokens: 0 };
 
-function askOf(call: Shaped, { book }: Exchange): Ask {
+/** What a call will spend; `book` is its account's. */
+export function askOf(call: Shaped, { book }: Pick<Exchange, 'book'>): Ask {
   const { operation, principal, promptEstimate, askedTokens } = call;
   if (operation.time !== 'inference')
     return { promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };

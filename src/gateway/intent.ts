@@ -110,6 +110,12 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     const model = formField(bytes, request.headers['content-type'], 'model');
     return { ...bodiless(permitted, [named(model)]), body: bytes };
   }
+  return readJson(permitted, bytes);
+}
+
+/** What a JSON body wants. @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`. */
+export function readJson(permitted: Permitted, bytes: Buffer): Intended {
+  const { operation } = permitted;
   const counts = permitted.principal.plan !== undefined;
   const body = scanObject(bytes, counts ? countingOutline : outline);
   const { models, registryModels } = readModels(permitted, bytes, body);

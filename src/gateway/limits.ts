@@ -104,7 +104,8 @@ function refuseBeyond({ limits }: Principal, standing: Standing, ask: Ask, now: 
   }
 }
 
-function needOf({ measure }: Limit, { promptTokens, completionTokens }: Ask): number {
+/** What a call takes from a limit. */
+export function needOf({ measure }: Limit, { promptTokens, completionTokens }: Ask): number {
   if (measure === 'requests') return 1;
   if (measure === 'tokens') return promptTokens + completionTokens;
   return measure === 'promptTokens' ? promptTokens : completionTokens;

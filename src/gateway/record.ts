@@ -15,6 +15,8 @@ export interface Recorder {
   /** For the ladder: an exchange of a caller with a plan is over, refused or with so many tokens. */
   readonly noteUse: (principal: Principal, book: Book, tokens: number) => void;
   readonly noteRefusal: (principal: Principal, book: Book) => void;
+  /** For whoever looks at the gate: an exchange is over. */
+  readonly noteEnd: (exchange: Exchange, row: UsageRecord | undefined, refusedAs: string | undefined) => void;
 }
 
 export interface Ending {
@@ -33,6 +35,7 @@ export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): 
     recorder.end(row, exchange.begun);
     release(exchange, row, ending, recorder);
   }
+  recorder.noteEnd(exchange, row, ending.outcome === 'refused' ? ending.error?.code : undefined);
   recorder.log(exchange, ending, durationMs);
 }
 

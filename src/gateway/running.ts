@@ -92,6 +92,11 @@ export class Running {
     }
   }
 
+  /** What runs and waits now. */
+  exchanges(): readonly Exchange[] {
+    return this.#runs.list().map((run) => run.exchange);
+  }
+
   endAll(code: 'draining'): void {
     for (const run of this.#runs.list()) run.end(new GatewayError(code));
   }

@@ -1,5 +1,5 @@
 // What can be done with accounts: make, list, show, give a plan.
-import { type Account, operatorName, planOfNewAccount } from '../domain/account.ts';
+import { type Account, operatorName, planOfNewAccount, type Role } from '../domain/account.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import type { Step } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
@@ -13,12 +13,15 @@ export async function createAccount(
   name: string,
   plan: string | undefined,
   author: Author,
+  role: Role = 'member',
 ): Promise<Account> {
   const trimmed = readAccountName(name);
   if (await store.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`, 'conflict');
-  const given = plan ?? planOfNewAccount(trimmed);
+  // Operators have no limits unless somebody says some.
+  const given = plan ?? (role === 'operator' ? null : planOfNewAccount(trimmed));
   if (given !== null) await requirePlan(store, given);
-  return openAccount(store, trimmed, given, author);
+  const account = await openAccount(store, trimmed, given, author);
+  return role === account.role ? account : setRole(store, account.id, role, author);
 }
 
 /** @throws Fault. */
@@ -60,13 +63,39 @@ export async function setPlan(store: Store, idOrName: string, plan: string, auth
   return { ...account, plan };
 }
 
+/** @throws Fault for the gate's own account, and where nobody could operate the gate afterwards. */
+export async function setRole(store: Store, idOrName: string, role: Role, author: Author): Promise<Account> {
+  const account = await requireAccount(store, idOrName);
+  if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
+  if (role === account.role) return account;
+  await refuseLastOperator(store, account);
+  await store.setAccountRole(
+    account.id,
+    role,
+    auditEvent(author, 'account.role', account.id, { role: account.role }, { role }),
+  );
+  return { ...account, role };
+}
+
+/** @throws Fault where nobody could operate the gate afterwards. */
+export async function refuseLastOperator(store: Store, account: Account): Promise<void> {
+  if (account.name === operatorName) throw new Fault("The gate's own account stays what it is.", 'conflict');
+  if (account.role !== 'operator' || !(await store.findPersonOf(account.id))) return;
+  if ((await store.countAccounts('operator')) <= 1)
+    throw new Fault('This is the last operator who can sign in. Make another one first.', 'conflict');
+}
+
 /** With how many keys it holds and which steps of the ladder are in force against it. */
 export async function showAccount(store: Store, account: Account, now: number): Promise<ShownAccount> {
   const suspensions = await store.listSuspensions({ accountId: account.id, limit: 1000 });
+  const person = await store.findPersonOf(account.id);
   return {
     id: account.id,
     name: account.name,
     plan: account.plan,
+    role: account.role,
+    person: person ? { email: person.email, emailVerified: person.emailVerified, twoFactor: person.twoFactor } : null,
+    closedAt: account.closedAt === null ? null : new Date(account.closedAt).toISOString(),
     createdAt: new Date(account.createdAt).toISOString(),
     keys: await store.countKeys(account.id, now),
     inForce: suspensions
@@ -79,6 +108,9 @@ interface ShownAccount extends Record<string, unknown> {
   readonly id: string;
   readonly name: string;
   readonly plan: string | null;
+  readonly role: Role;
+  readonly person: { readonly email: string; readonly emailVerified: boolean; readonly twoFactor: boolean } | null;
+  readonly closedAt: string | null;
   readonly createdAt: string;
   readonly keys: number;
   readonly inForce: { readonly id: string; readonly step: Step; readonly endsAt: string | null }[];

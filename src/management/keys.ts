@@ -1,6 +1,6 @@
 // What can be done with API keys: make, list, rotate, revoke. The command line and, later, the management API call these
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
-import { type Account, planOfNewAccount } from '../domain/account.ts';
+import { type Account, mayManage, planOfNewAccount, roleOfNewAccount } from '../domain/account.ts';
 import { AddressBlocks } from '../domain/address.ts';
 import { digestOf, generateKey, isSecretOf, readSshPublicKey, type StoredKey } from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
@@ -10,7 +10,7 @@ import { type Narrowing, type Plan, readNarrowing } from '../domain/plan.ts';
 import { defaultScopes, parseScopes, type Scope } from '../domain/scope.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { Store } from '../store/ports.ts';
-import { openAccount, readAccountName } from './accounts.ts';
+import { openAccount, readAccountName, requireAccount } from './accounts.ts';
 import { Fault, reading } from './fault.ts';
 import { requirePlan } from './plans.ts';
 
@@ -45,7 +45,12 @@ export async function createKey(store: Store, asked: NewKey, author: Author): Pr
   const plan = planOfNewAccount(name);
   const found = await store.findAccount(name);
   // Everything is read before an account is made for it.
-  const draft = await draftKey(store, asked, found ?? { id: newAccountId(), name, plan, createdAt: author.at }, author);
+  const draft = await draftKey(
+    store,
+    asked,
+    found ?? { id: newAccountId(), name, plan, role: roleOfNewAccount(name), createdAt: author.at, closedAt: null },
+    author,
+  );
   const account = found ?? (await openAccount(store, name, plan, author));
   const made: CreatedKey = { ...draft, key: { ...draft.key, accountId: account.id } };
   await store.insertKey(made.key, auditEvent(author, 'key.create', made.key.id, null, showKey(made.key)));
@@ -57,7 +62,9 @@ export async function draftKey(store: Store, asked: NewKey, account: Account, au
   const now = author.at;
   const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
   if (plan) await refuseMoreKeys(store, account, plan, now);
+  if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
   const { wire, narrowing, rules } = readNew(asked, plan, now);
+  refuseBeyondRole(rules.scopes, account);
   if (!plan && Object.keys(narrowing).length > 0)
     throw new Fault(`${account.name} has no plan that a key could narrow; its calls are not counted.`);
   const { id, text, digest } = generateKey();
@@ -127,6 +134,48 @@ export async function rotateKey(store: Store, id: string, graceMs: number, autho
   const event = auditEvent(author, 'key.rotate', old.id, null, { successor: key.id, endsAt: iso(endsAt) });
   await store.rotateKey(old.id, key, endsAt, event);
   return { key, secret: fresh.text };
+}
+
+export interface KeyChange {
+  readonly name?: string | undefined;
+  readonly scopes?: readonly string[] | undefined;
+  readonly models?: readonly string[] | undefined;
+  readonly cidr?: readonly string[] | undefined;
+  readonly expiresAt?: number | null | undefined;
+  readonly limits?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Other rights for a key that works; its secret stays. @throws Fault as `createKey`. */
+export async function changeKey(store: Store, id: string, change: KeyChange, author: Author): Promise<StoredKey> {
+  const before = await requireKey(store, id);
+  if (!works(before, author.at)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
+  const account = await requireAccount(store, before.accountId);
+  const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
+  const asked: NewKey = {
+    name: change.name ?? before.name,
+    account: account.name,
+    ...(change.scopes === undefined ? {} : { scopes: change.scopes }),
+    models: change.models ?? before.models,
+    ...(change.cidr === undefined || change.cidr.length === 0 ? {} : { cidr: change.cidr }),
+    limits: change.limits ?? before.narrowing,
+    expiresAt: change.expiresAt === undefined ? before.expiresAt : change.expiresAt,
+  };
+  const { narrowing, rules } = readNew(asked, plan, author.at);
+  refuseBeyondRole(rules.scopes, account);
+  if (!plan && Object.keys(narrowing).length > 0)
+    throw new Fault(`${account.name} has no plan that a key could narrow.`);
+  const after: StoredKey = {
+    ...before,
+    name: asked.name.trim(),
+    scopes: change.scopes === undefined ? before.scopes : rules.scopes,
+    models: rules.models,
+    cidr: change.cidr ?? before.cidr,
+    narrowing,
+    expiresAt: expiryOf(asked.expiresAt ?? null, plan, before.createdAt),
+  };
+  const event = auditEvent(author, 'key.set', id, showKey(before), showKey(after));
+  if (!(await store.changeKey(after, event))) throw new Fault(`${id} is not active any more.`, 'conflict');
+  return after;
 }
 
 /** @throws Fault where there is no such key. */
@@ -215,6 +264,13 @@ function readRules(asked: NewKey, plan: Plan | undefined): Pick<StoredKey, 'scop
     return read;
   });
   return { scopes: plan ? withinPlan(scopes, asked, plan) : scopes, models, cidr };
+}
+
+function refuseBeyondRole(asked: readonly Scope[], { name, role }: Account): void {
+  const beyond = (['management:read', 'management:write'] as const).find(
+    (scope) => asked.includes(scope) && !mayManage(role, scope),
+  );
+  if (beyond !== undefined) throw new Fault(`${name} has the role ${role}, and ${beyond} is not for it.`, 'forbidden');
 }
 
 function withinPlan(scopes: readonly Scope[], asked: NewKey, plan: Plan): readonly Scope[] {

@@ -1,9 +1,9 @@
 // Accounts and the plans they have.
 import type { Kysely, Selectable } from 'kysely';
-import type { Account } from '../domain/account.ts';
+import { type Account, roleOfNewAccount } from '../domain/account.ts';
 import { type AccountId, newAccountId } from '../domain/id.ts';
 import type { Plan, Terms } from '../domain/plan.ts';
-import { behind, writeAudit } from './adapter.ts';
+import { behind, holds, writeAudit } from './adapter.ts';
 import type { AccountStore, PlanStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
@@ -14,7 +14,7 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
         const id = newAccountId();
         const made = await transaction
           .insertInto('accounts')
-          .values({ id, name, plan, created_at: event.at })
+          .values({ id, name, plan, created_at: event.at, role: roleOfNewAccount(name), closed_at: null })
           .onConflict((conflict) => conflict.column('name').doNothing())
           .executeTakeFirst();
         if (Number(made.numInsertedOrUpdatedRows) > 0) await writeAudit(transaction, { ...event, subject: id });
@@ -34,10 +34,27 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
       const rows = await db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').execute();
       return rows.map(accountOfRow);
     },
-    pageAccounts: async ({ after, limit }) => {
-      const all = db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').limit(limit);
-      return (await (after ? all.where(behind(after)) : all).execute()).map(accountOfRow);
+    pageAccounts: async ({ after, limit, search, role }) => {
+      let query = db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').limit(limit);
+      if (search !== undefined)
+        query = query.where((where) => where.or([holds('name', search), where('id', '=', search as AccountId)]));
+      if (role !== undefined) query = query.where('role', '=', role);
+      return (await (after ? query.where(behind(after)) : query).execute()).map(accountOfRow);
     },
+    countAccounts: async (role) => {
+      const found = await db
+        .selectFrom('accounts')
+        .innerJoin('people', 'people.accountId', 'accounts.id')
+        .select(({ fn }) => fn.countAll().as('count'))
+        .where('role', '=', role)
+        .executeTakeFirstOrThrow();
+      return Number(found.count);
+    },
+    setAccountRole: (id, role, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction.updateTable('accounts').set({ role }).where('id', '=', id).execute();
+        await writeAudit(transaction, event);
+      }),
     setAccountPlan: (id, plan, event) =>
       db.transaction().execute(async (transaction) => {
         await transaction.updateTable('accounts').set({ plan }).where('id', '=', id).execute();
@@ -85,7 +102,14 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
 }
 
 function accountOfRow(row: Selectable<Tables['accounts']>): Account {
-  return { id: row.id, name: row.name, plan: row.plan, createdAt: Number(row.created_at) };
+  return {
+    id: row.id,
+    name: row.name,
+    plan: row.plan,
+    role: row.role,
+    createdAt: Number(row.created_at),
+    closedAt: row.closed_at === null ? null : Number(row.closed_at),
+  };
 }
 
 export function planOfRow({ name, version, terms }: Selectable<Tables['plans']>): Plan {

@@ -1,7 +1,7 @@
 // Registration, applications and invitations. What may happen once, a decision, a claim, the use of an invitation, is one
 // statement that finds it undone or changes nothing.
 import type { Kysely, Selectable } from 'kysely';
-import type { Application, Invite, Registration } from '../domain/application.ts';
+import { type Application, firstRegistration, type Invite, type Registration } from '../domain/application.ts';
 import type { ApplicationId } from '../domain/id.ts';
 import { writeAudit } from './adapter.ts';
 import { rowOfKey } from './keys.ts';
@@ -12,7 +12,7 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
   return {
     readRegistration: async () => {
       const { definition } = await db.selectFrom('registration').select('definition').executeTakeFirstOrThrow();
-      return JSON.parse(definition) as Registration;
+      return { ...firstRegistration, ...(JSON.parse(definition) as Partial<Registration>) };
     },
     writeRegistration: (registration, event) =>
       db.transaction().execute(async (transaction) => {
@@ -45,6 +45,21 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
         .executeTakeFirstOrThrow();
       return Number(found.count);
     },
+    findApplicationOf: async (personId) => {
+      const row = await db
+        .selectFrom('applications')
+        .selectAll()
+        .where('person_id', '=', personId)
+        .orderBy('id', 'desc')
+        .limit(1)
+        .executeTakeFirst();
+      return row && applicationOf(row);
+    },
+    confirmApplication: (id, at, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction.updateTable('applications').set({ confirmed_at: at }).where('id', '=', id).execute();
+        await writeAudit(transaction, event);
+      }),
     decideApplication: (application, event) =>
       db.transaction().execute(async (transaction) => {
         const { status, decided_at, decided_by, decision, account_id } = rowOf(application);
@@ -122,6 +137,10 @@ function rowOf(application: Application): Tables['applications'] {
     decision: application.decision,
     account_id: application.accountId,
     claimed_at: application.claimedAt,
+    confirmed_at: application.confirmedAt,
+    person_id: application.personId,
+    language: application.language,
+    wanted_plan: application.wantedPlan,
   };
 }
 
@@ -141,6 +160,10 @@ function applicationOf(row: Selectable<Tables['applications']>): Application {
     decision: row.decision,
     accountId: row.account_id,
     claimedAt: time(row.claimed_at),
+    confirmedAt: time(row.confirmed_at),
+    personId: row.person_id,
+    language: row.language,
+    wantedPlan: row.wanted_plan,
   };
 }
 

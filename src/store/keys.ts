@@ -2,9 +2,10 @@
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { StoredKey } from '../domain/api-key.ts';
+import type { KeyId } from '../domain/id.ts';
 import type { Plan } from '../domain/plan.ts';
 import { planOfRow } from './accounts.ts';
-import { type Adapter, behind, type CallerRow, writeAudit } from './adapter.ts';
+import { type Adapter, behind, type CallerRow, holds, writeAudit } from './adapter.ts';
 import { openSuspensions } from './ladder.ts';
 import type { Caller, KeyStore } from './ports.ts';
 import type { Tables } from './schema.ts';
@@ -19,6 +20,8 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
       .select([
         'accounts.name as account_name',
         'accounts.created_at as account_created_at',
+        'accounts.role as account_role',
+        'accounts.closed_at as account_closed_at',
         'accounts.plan as plan_name',
         'plans.version as plan_version',
         'plans.terms as plan_terms',
@@ -32,7 +35,9 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         id: row.account_id,
         name: row.account_name,
         plan: row.plan_name,
+        role: row.account_role,
         createdAt: Number(row.account_created_at),
+        closedAt: row.account_closed_at === null ? null : Number(row.account_closed_at),
       },
       plan,
       suspensions: await openSuspensions(db, row.account_id, now),
@@ -82,17 +87,43 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         .executeTakeFirstOrThrow();
       return Number(found.count);
     },
-    pageKeys: async ({ after, accountId, limit }) => {
+    pageKeys: async ({ after, accountId, search, limit }) => {
       let query = db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').limit(limit);
+      if (search !== undefined)
+        query = query.where((where) => where.or([holds('name', search), where('id', '=', search as KeyId)]));
       if (accountId !== undefined) query = query.where('account_id', '=', accountId);
       if (after) query = query.where(behind(after));
       return (await query.execute()).map(keyOfRow);
+    },
+    keysExpiring: async (from, before) => {
+      const rows = await db
+        .selectFrom('keys')
+        .selectAll()
+        .where('status', '=', 'active')
+        .where('expires_at', '>', from)
+        .where('expires_at', '<', before)
+        .limit(1000)
+        .execute();
+      return rows.map(keyOfRow);
     },
     touchKeys: (usedAt) =>
       db.transaction().execute(async (transaction) => {
         for (const [id, at] of usedAt) {
           await transaction.updateTable('keys').set({ last_used_at: at }).where('id', '=', id).execute();
         }
+      }),
+    changeKey: (key, event) =>
+      db.transaction().execute(async (transaction) => {
+        const { name, scopes, models, cidr, expires_at, narrowing } = rowOfKey(key);
+        const result = await transaction
+          .updateTable('keys')
+          .set({ name, scopes, models, cidr, expires_at, narrowing })
+          .where('id', '=', key.id)
+          .where('status', '=', 'active')
+          .executeTakeFirst();
+        if (Number(result.numUpdatedRows) === 0) return false;
+        await writeAudit(transaction, event);
+        return true;
       }),
     revokeKey: (id, at, event) =>
       db.transaction().execute(async (transaction) => {

@@ -56,6 +56,15 @@ export function ladderQueries(db: Kysely<Tables>): LadderStore {
           .execute();
         await writeAudit(transaction, event);
       }),
+    countAppeals: async () => {
+      const found = await db
+        .selectFrom('suspensions')
+        .select(({ fn }) => fn.countAll().as('count'))
+        .where('appealed_at', 'is not', null)
+        .where('answered_at', 'is', null)
+        .executeTakeFirstOrThrow();
+      return Number(found.count);
+    },
     countSuspensions: async (accountId, keyId, since) => {
       const all = db
         .selectFrom('suspensions')

@@ -1,16 +1,18 @@
 // What the planes may ask of the store. Two adapters answer it by contract: SQLite now, PostgreSQL next;
 // test/contracts/store.ts is the suite both must pass. All times are Unix milliseconds.
 // Every change of who may do what comes with its audit event and is written with it, in one transaction.
-import type { Account } from '../domain/account.ts';
+import type { Kysely } from 'kysely';
+import type { Account, Role } from '../domain/account.ts';
 import type { StoredKey } from '../domain/api-key.ts';
 import type { Application, Invite, Registration } from '../domain/application.ts';
 import type { AuditEvent } from '../domain/audit.ts';
-import type { AccountId, ApplicationId, KeyId, SuspensionId } from '../domain/id.ts';
+import type { AccountId, ApplicationId, KeyId, PersonId, SuspensionId } from '../domain/id.ts';
+import type { Language, LinkPurpose, OneTimeLink, Person } from '../domain/person.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Member } from '../domain/roster.ts';
 import type { Rule } from '../domain/rule.ts';
 import type { Suspension } from '../domain/suspension.ts';
-import type { UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
+import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
 
 /** A key with all that decides what its calls may do. */
 export interface Caller {
@@ -30,7 +32,8 @@ export interface Page {
 
 /** A creation that a client may repeat: who asked, by which name, and what came of it. */
 export interface Repeatable {
-  readonly keyId: KeyId;
+  /** Of the key, or of the person. */
+  readonly keyId: string;
   readonly name: string;
   /** Of the request: the same name with another request is a mistake. */
   readonly digest: string;
@@ -42,9 +45,9 @@ export interface Repeatable {
 export interface RepeatStore {
   /** Claims a name; gives what stands there where it is taken. */
   claimRepeatable(claim: Repeatable): Promise<Repeatable | undefined>;
-  finishRepeatable(keyId: KeyId, name: string, made: string): Promise<void>;
+  finishRepeatable(keyId: string, name: string, made: string): Promise<void>;
   /** Gives the name up: nothing was made. */
-  dropRepeatable(keyId: KeyId, name: string): Promise<void>;
+  dropRepeatable(keyId: string, name: string): Promise<void>;
 }
 
 export interface KeyStore {
@@ -59,7 +62,11 @@ export interface KeyStore {
   /** How many keys of an account work: active and not expired. */
   countKeys(accountId: AccountId, now: number): Promise<number>;
   /** A page of keys in the order in which they were made, behind a place in it. */
-  pageKeys(page: Page & { readonly accountId?: AccountId }): Promise<StoredKey[]>;
+  pageKeys(page: Page & { readonly accountId?: AccountId; readonly search?: string }): Promise<StoredKey[]>;
+  /** Writes name, scopes, models, addresses, expiry and narrowing of a key; false where it is not active any more. */
+  changeKey(key: StoredKey, event: AuditEvent): Promise<boolean>;
+  /** Working keys that end in that time. */
+  keysExpiring(from: number, before: number): Promise<StoredKey[]>;
   /** Gives false where there is no such key; revoking twice keeps the first time and writes no second event. */
   revokeKey(id: KeyId, at: number, event: AuditEvent): Promise<boolean>;
   /** Notes when keys were last used; ids that are no stored keys are passed over. */
@@ -76,7 +83,10 @@ export interface AccountStore {
   ensureAccount(name: string, plan: string | null, event: AuditEvent): Promise<Account>;
   findAccount(idOrName: string): Promise<Account | undefined>;
   listAccounts(): Promise<Account[]>;
-  pageAccounts(page: Page): Promise<Account[]>;
+  pageAccounts(page: Page & { readonly search?: string; readonly role?: Role }): Promise<Account[]>;
+  /** How many people have an account of that role. */
+  countAccounts(role: Role): Promise<number>;
+  setAccountRole(id: AccountId, role: Role, event: AuditEvent): Promise<void>;
   setAccountPlan(id: AccountId, plan: string | null, event: AuditEvent): Promise<void>;
 }
 
@@ -105,6 +115,8 @@ export interface LadderStore {
   updateSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
   /** How many steps were taken since then against an account, or one of its keys; shadow ones do not count. */
   countSuspensions(accountId: AccountId, keyId: KeyId | null, since: number): Promise<number>;
+  /** Appeals that nobody has answered. */
+  countAppeals(): Promise<number>;
   /** The newest first. */
   listAudit(filter: {
     readonly subject?: string;
@@ -125,6 +137,10 @@ export interface ApplicationStore {
     readonly limit: number;
   }): Promise<Application[]>;
   countPending(): Promise<number>;
+  /** The newest application of a person. */
+  findApplicationOf(personId: PersonId): Promise<Application | undefined>;
+  /** Notes that the address was confirmed. */
+  confirmApplication(id: ApplicationId, at: number, event: AuditEvent): Promise<void>;
   /** Writes a decision on what is still pending; false where it was decided already. */
   decideApplication(application: Application, event: AuditEvent): Promise<boolean>;
   /** Hands the key over: stores it and closes the application, once; false where that was done already. */
@@ -136,6 +152,42 @@ export interface ApplicationStore {
   useInvite(digest: string, email: string, at: number): Promise<Invite | undefined>;
 }
 
+/** The tables of sign-in, which a library reads and writes by itself. */
+export interface SignInTables {
+  // oxlint-disable-next-line typescript/no-explicit-any -- what the library asks for; its tables are its own.
+  readonly db: Kysely<any>;
+  readonly type: 'sqlite' | 'postgres';
+}
+
+/** People who sign in; passwords, sessions and the rest of it are the sign-in library's affair. */
+export interface PersonStore {
+  findPerson(id: PersonId): Promise<Person | undefined>;
+  findPersonByEmail(email: string): Promise<Person | undefined>;
+  findPersonOf(accountId: AccountId): Promise<Person | undefined>;
+  updatePerson(
+    id: PersonId,
+    change: {
+      readonly name?: string;
+      readonly language?: Language;
+      readonly accountId?: AccountId;
+      readonly emailVerified?: true;
+    },
+    event: AuditEvent,
+  ): Promise<void>;
+  /** A link; earlier ones for the same purpose and subject open nothing any more. */
+  insertLink(link: OneTimeLink, event: AuditEvent): Promise<void>;
+  /** Uses a link up, once, if it is not over; gives its subject. */
+  useLink(digest: string, purpose: LinkPurpose, at: number): Promise<string | undefined>;
+  /**
+   * Closes an account for good: keys revoked, its person gone with passwords and sessions, names, addresses and texts of
+   * its applications and appeals blanked. The ledger keeps its figures under an id that is nobody's.
+   */
+  closeAccount(id: AccountId, at: number, event: AuditEvent): Promise<void>;
+  deletePerson(id: PersonId, event: AuditEvent): Promise<void>;
+  /** Notes that a notice was given; false where it was before. */
+  claimNotice(id: string, at: number): Promise<boolean>;
+}
+
 export type ReportBy = 'key' | 'account' | 'model' | 'hour';
 
 export interface ReportRow extends UsageSum {
@@ -145,6 +197,16 @@ export interface ReportRow extends UsageSum {
   readonly name: string | null;
 }
 
+export interface UsageFilter {
+  readonly accountId?: AccountId;
+  readonly keyId?: KeyId;
+  readonly model?: string;
+  readonly outcome?: Outcome;
+  /** Unix milliseconds. */
+  readonly since?: number;
+  readonly until?: number;
+}
+
 export interface UsageStore {
   /** Adds the rows that are not there yet, and them alone to the roll-ups, in one transaction. */
   appendUsage(records: readonly UsageRecord[]): Promise<void>;
@@ -152,6 +214,15 @@ export interface UsageStore {
   knownUsage(ids: readonly string[]): Promise<Set<string>>;
   /** The newest rows first; those before an id, where one is given. */
   listUsage(limit: number, before?: string): Promise<UsageRecord[]>;
+  /**
+   * The newest rows first that a filter lets through, behind an id where one is given. Looks at a bounded number of rows
+   * (the ledger has no index but time): a page may be short, even empty, and still have a next.
+   */
+  searchUsage(
+    filter: UsageFilter,
+    limit: number,
+    before?: string,
+  ): Promise<{ readonly rows: UsageRecord[]; readonly next: string | undefined }>;
   /** What every key, or every key of an account, did in [since, before), by the minute, from the raw rows. */
   usageByMinute(since: number, before?: number, accountId?: AccountId): Promise<UsageBucket[]>;
   /** What an account's keys did in the hours [from, before) since 1970, from the roll-ups. */
@@ -169,7 +240,9 @@ export interface Store
     LadderStore,
     UsageStore,
     RepeatStore,
-    ApplicationStore {
+    ApplicationStore,
+    PersonStore {
+  readonly signIn: SignInTables;
   /** A figure that changes when another process has written, and only then. */
   version(): Promise<number>;
   /** Throws if the store cannot answer. */

@@ -9,6 +9,7 @@ import type { Adapter } from './adapter.ts';
 import { applicationQueries } from './applications.ts';
 import { keyQueries } from './keys.ts';
 import { ladderQueries } from './ladder.ts';
+import { personQueries } from './people.ts';
 import type { Store } from './ports.ts';
 import { repeatableQueries } from './repeatables.ts';
 import type { Tables } from './schema.ts';
@@ -22,6 +23,8 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
     ...usageQueries(db, adapter),
     ...repeatableQueries(db),
     ...applicationQueries(db),
+    ...personQueries(db),
+    signIn: { db, type: adapter.type },
     version: adapter.version,
     ping: async () => {
       await sql`select 1`.execute(db);

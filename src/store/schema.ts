@@ -1,16 +1,35 @@
 // The tables, as both databases hold them: text, 64-bit integers and nothing dialect-specific. Lists are JSON text.
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
+import type { Role } from '../domain/account.ts';
 import type { KeyKind, KeyStatus } from '../domain/api-key.ts';
 import { type Application, firstRegistration } from '../domain/application.ts';
 import type { ErrorCode } from '../domain/error.ts';
-import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, RequestId, SuspensionId } from '../domain/id.ts';
+import type {
+  AccountId,
+  ApplicationId,
+  AuditId,
+  InviteId,
+  KeyId,
+  PersonId,
+  RequestId,
+  SuspensionId,
+} from '../domain/id.ts';
+import type { Language, LinkPurpose } from '../domain/person.ts';
 import { firstPlans } from '../domain/plan.ts';
 import { firstRules, type Step } from '../domain/rule.ts';
 import type { Outcome, UsageSource } from '../domain/usage.ts';
+import { openPeople } from './schema-people.ts';
 
 export interface Tables {
-  accounts: { id: AccountId; name: string; created_at: number; plan: string | null };
+  accounts: {
+    id: AccountId;
+    name: string;
+    created_at: number;
+    plan: string | null;
+    role: Role;
+    closed_at: number | null;
+  };
   keys: {
     id: KeyId;
     account_id: AccountId;
@@ -81,7 +100,31 @@ export interface Tables {
     decision: string | null;
     account_id: AccountId | null;
     claimed_at: number | null;
+    confirmed_at: number | null;
+    person_id: PersonId | null;
+    language: Language | null;
+    wanted_plan: string | null;
   };
+  /** Written by the sign-in library, which names its columns itself; its other tables are read by nobody else. */
+  people: {
+    id: PersonId;
+    name: string;
+    email: string;
+    emailVerified: number;
+    twoFactorEnabled: number | null;
+    accountId: AccountId | null;
+    language: string | null;
+  };
+  sessions: { id: string; userId: PersonId };
+  one_time_links: {
+    digest: string;
+    purpose: LinkPurpose;
+    subject: string;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
+  };
+  notices: { id: string; at: number };
   invites: {
     id: InviteId;
     digest: string;
@@ -91,7 +134,7 @@ export interface Tables {
     expires_at: number;
     used_at: number | null;
   };
-  repeatables: { key_id: KeyId; name: string; digest: string; at: number; made: string | null };
+  repeatables: { key_id: string; name: string; digest: string; at: number; made: string | null };
   plans: { name: string; version: number; terms: string };
   rules: { name: string; definition: string };
   suspensions: {
@@ -331,5 +374,8 @@ export const migrations: Record<string, Migration> = {
           select id from row_of where parent is null), lineage)
         where rotated_from is not null`.execute(db);
     },
+  },
+  '0006-people': {
+    up: openPeople,
   },
 };

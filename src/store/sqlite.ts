@@ -33,11 +33,13 @@ export async function openSqlite(dataDir: string): Promise<Store> {
     await migrate(db);
     const oneCaller = database.prepare<[string], CallerRow>(
       `select keys.*, accounts.name as account_name, accounts.created_at as account_created_at,
+         accounts.role as account_role, accounts.closed_at as account_closed_at,
          accounts.plan as plan_name, plans.version as plan_version, plans.terms as plan_terms
        from keys join accounts on accounts.id = keys.account_id left join plans on plans.name = accounts.plan
        where keys.id = ?`,
     );
     return relationalStore(db, {
+      type: 'sqlite',
       findCaller: (id) => oneCaller.get(id),
       version: () => Promise.resolve(database.pragma('data_version', { simple: true }) as number),
       appendUsage: usageAppender(database),

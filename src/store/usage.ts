@@ -9,6 +9,8 @@ import type { Tables } from './schema.ts';
 
 // SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 20 columns × 500 rows fit both.
 const rowsPerInsert = 500;
+/** About 20 ms of reading in SQLite, during which this process does nothing else. */
+const rowsPerLook = 20_000;
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
 
@@ -35,6 +37,29 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
       const all = db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(limit);
       const rows = await (before === undefined ? all : all.where('id', '<', before as UsageRecord['id'])).execute();
       return rows.map(usageOfRow);
+    },
+    searchUsage: async ({ accountId, keyId, model, outcome, since, until }, limit, before) => {
+      let looked = db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(rowsPerLook);
+      if (before !== undefined) looked = looked.where('id', '<', before as UsageRecord['id']);
+      if (since !== undefined) looked = looked.where('id', '>=', firstRequestId(since));
+      if (until !== undefined) looked = looked.where('id', '<', firstRequestId(until));
+      let found = db
+        .selectFrom(looked.as('looked'))
+        .selectAll()
+        .orderBy('id', 'desc')
+        .limit(limit + 1);
+      if (accountId !== undefined) found = found.where('account_id', '=', accountId);
+      if (keyId !== undefined) found = found.where('key_id', '=', keyId);
+      if (model !== undefined) found = found.where('model', '=', model);
+      if (outcome !== undefined) found = found.where('outcome', '=', outcome);
+      const rows = (await found.execute()).map(usageOfRow);
+      if (rows.length > limit) return { rows: rows.slice(0, limit), next: rows[limit - 1]?.id };
+      // All of what was looked at is here; what lies behind it is the next page's.
+      const last = await db
+        .selectFrom(looked.as('looked'))
+        .select(({ fn }) => [fn.min('id').as('id'), fn.countAll().as('count')])
+        .executeTakeFirstOrThrow();
+      return { rows, next: Number(last.count) < rowsPerLook ? undefined : last.id };
     },
     usageByMinute: async (since, before, accountId) => {
       const minute = sql<number>`at / ${sql.lit(minuteMs)}`;

@@ -29,6 +29,8 @@ export class Upstream {
   readonly #onDoubt: (upstream: Upstream) => void;
   /** Canonical names it last listed; undefined until it has. */
   models: ReadonlySet<string> | undefined;
+  /** The same as it spells them, with their bytes. */
+  listed: readonly { readonly name: string; readonly size: number | null }[] = [];
   /** Of these, the names that stand for a model on another machine. */
   remote: ReadonlySet<string> = new Set();
 
@@ -158,13 +160,16 @@ function learnModels(upstream: Upstream, list: unknown): void {
   if (!Array.isArray(entries)) return;
   const models = new Set<string>();
   const remote = new Set<string>();
-  for (const entry of entries as { name?: unknown; remote_host?: unknown; remote_model?: unknown }[]) {
+  const listed: { name: string; size: number | null }[] = [];
+  for (const entry of entries as { name?: unknown; size?: unknown; remote_host?: unknown; remote_model?: unknown }[]) {
     const canonical = typeof entry?.name === 'string' ? parseModelName(entry.name)?.canonical : undefined;
     if (canonical === undefined) continue;
     models.add(canonical);
+    listed.push({ name: entry.name as string, size: Number.isSafeInteger(entry.size) ? (entry.size as number) : null });
     if (entry.remote_host || entry.remote_model) remote.add(canonical);
   }
   upstream.models = models;
+  upstream.listed = listed;
   upstream.remote = remote;
 }
 

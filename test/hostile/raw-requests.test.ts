@@ -147,15 +147,18 @@ test('many large bodies at once are refused before they fill the memory, and the
   const own = await openGate(fake.url, { BODY_MEMORY_BYTES: '2500000' });
   const { secret: key } = await own.key();
   const large = JSON.stringify({ model: 'gemma3:270m', prompt: 'x', stream: false, pad: ' '.repeat(1_000_000) });
-  const held = Array.from({ length: 2 }, () => {
+  const hold = (): RawClient => {
     const client = new RawClient(own.port);
     client.write(
       `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${key}\r\nContent-Length: ${large.length}\r\n\r\n${large.slice(0, -1)}`,
     );
     return client;
-  });
+  };
+  const held = [hold(), hold()];
   const send = () => fetch(`${own.url}/api/generate`, { method: 'POST', headers: { 'x-api-key': key }, body: large });
   await eventually(async () => {
+    // One that came behind ours was refused in its place.
+    for (const [i, client] of held.entries()) if (client.text !== '') held[i] = hold();
     const refused = await send();
     expect([refused.status, refused.headers.get('retry-after'), await refused.json()]).toMatchObject([
       503,

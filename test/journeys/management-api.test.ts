@@ -45,7 +45,7 @@ async function call(method: string, path: string, options: Options = {}): Promis
     body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
   });
   const text = await response.text();
-  const parsed: unknown = text === '' ? undefined : JSON.parse(text);
+  const parsed: unknown = text === '' ? undefined : isJson(response) ? JSON.parse(text) : text;
   const bare = path.split('?')[0]!;
   const row = endpoints.find(
     (each) =>
@@ -54,10 +54,12 @@ async function call(method: string, path: string, options: Options = {}): Promis
   if (response.ok && row) {
     answered.add(row.name);
     if (row.answer) row.answer.parse(parsed);
-    else expect(text).toBe('');
+    else if (!row.stream) expect(text).toBe('');
   } else problemShape.parse(parsed);
   return { status: response.status, headers: response.headers, body: parsed };
 }
+
+const isJson = (response: Response): boolean => response.headers.get('content-type')?.includes('json') === true;
 
 interface Options {
   readonly secret?: string;
@@ -226,10 +228,13 @@ describe('a creation with an Idempotency-Key', () => {
 
 describe('nobody does more than their key may', () => {
   test('an auditor reads everything and changes nothing', async () => {
-    for (const row of endpoints.filter(({ needs }) => needs.startsWith('management'))) {
-      const path = row.path.replaceAll(/\{\w+\}/g, 'default') + (row.name === 'reportUsage' ? '?by=day' : '');
+    for (const row of endpoints.filter(({ needs, name }) => needs.startsWith('management') && name !== 'watch')) {
+      const path =
+        row.path.replaceAll(/\{\w+\}/g, 'default') + (/^(report|export)Usage$/.test(row.name) ? '?by=day' : '');
       const { status } = await call(row.method.toUpperCase(), path, { secret: auditor, body: bodyFor(row.method) });
       if (row.needs === 'management:write') expect(status, row.name).toBe(403);
+      // A question without anything in it.
+      else if (row.name === 'foresee') expect(status).toBe(400);
       else expect([200, 404], row.name).toContain(status);
     }
   });

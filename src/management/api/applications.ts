@@ -12,12 +12,12 @@ import {
   showInvite,
 } from '../applications.ts';
 import { Fault } from '../fault.ts';
-import { showKey } from '../keys.ts';
+import { confirmationLink } from '../people.ts';
 import { pageBefore } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { Problem } from './problem.ts';
 import * as shapes from './shapes.ts';
-import { applicationOf, inviteOf, keyOf } from './shown.ts';
+import { applicationOf, inviteOf, linkOf, registrationOf, withSecret } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
@@ -37,7 +37,7 @@ export const applications: readonly Endpoint[] = [
     group: 'Applications',
     needs: read,
     answer: shapes.registrationShape,
-    run: ({ store }) => store.readRegistration(),
+    run: async ({ store }) => registrationOf(await store.readRegistration()),
   }),
   endpoint('changeRegistration', 'patch /registration', {
     summary: 'Open or close registration; holds at once',
@@ -46,21 +46,22 @@ export const applications: readonly Endpoint[] = [
     body: shapes.registrationChange,
     answer: shapes.registrationShape,
     before: ({ store }) => store.readRegistration(),
-    run: ({ store, body, author }) => setRegistration(store, body, author),
+    run: async ({ store, body, author }) => registrationOf(await setRegistration(store, body, author)),
   }),
   endpoint('apply', 'post /applications', {
     summary: 'Ask for access; the answer holds a token to come for the key with',
     group: 'Applications',
-    needs: 'nothing',
+    needs: 'anybody',
     body: shapes.newApplication,
     answer: shapes.applied,
     creates: true,
-    run: async ({ store, body, author, address, applications: budget }) => {
+    run: async ({ body, author, address, applications: budget, caller, setCookies, ...desk }) => {
       const waitSeconds = budget.waitSeconds(address);
       if (waitSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds: waitSeconds });
       budget.note(address);
-      const { application, claim } = await apply(store, body as NewApplication, author);
-      return { id: application.id, status: application.status, claim: claim.reveal() };
+      const { application, claim, confirm, person } = await apply(desk, body as NewApplication, caller.person, author);
+      if (person && !caller.person) setCookies(await desk.signIn.openVisit(person));
+      return { id: application.id, status: application.status, claim: claim.reveal(), confirm };
     },
   }),
   endpoint('claimKey', 'post /applications/{id}/claim', {
@@ -76,7 +77,7 @@ export const applications: readonly Endpoint[] = [
       return {
         status,
         decision,
-        key: { ...keyOf(showKey(made.key)), ...(made.secret ? { secret: made.secret.reveal() } : {}) },
+        key: withSecret(made),
       };
     },
   }),
@@ -117,6 +118,15 @@ export const applications: readonly Endpoint[] = [
       },
     }),
   ),
+  endpoint('createConfirmation', 'post /applications/{id}/link', {
+    summary: 'A one-time link with which the applicant confirms the address, to hand on where there is no mail',
+    group: 'Applications',
+    needs: write,
+    answer: shapes.linkShape,
+    creates: true,
+    run: async ({ store, portal, params, author }) =>
+      linkOf(await confirmationLink({ store, portal }, await requireApplication(store, params['id'] ?? ''), author)),
+  }),
   endpoint('listInvites', 'get /invites', {
     summary: 'Invitations, the newest first; never their codes',
     group: 'Applications',

@@ -1,23 +1,47 @@
-// Who calls the management API. A key in a header and nothing else: no cookie, no query, no address, so that no browser
-// can be made to call it for somebody. The data plane asks the same questions of the same store in its own way; the two
-// planes never call each other.
+// Who calls the management API: a key in a header, or a person's visit in a cookie, never both at once. A cookie opens nothing
+// that another site could have asked for: what changes something needs our own origin and a JSON body. The data plane asks after
+// keys in the same store in its own way; the two planes never call each other, and no cookie opens that one.
 import type { Request } from 'express';
-import type { Account } from '../../domain/account.ts';
+import { type Account, mayManage } from '../../domain/account.ts';
 import { AddressBlocks, clientAddress, plainAddress } from '../../domain/address.ts';
 import { isSecretOf, readKeyId, type StoredKey } from '../../domain/api-key.ts';
+import type { Person } from '../../domain/person.ts';
 import type { Plan } from '../../domain/plan.ts';
 import { hits, restrictionsOf } from '../../domain/suspension.ts';
 import type { Store } from '../../store/ports.ts';
+import type { SignIn } from '../sign-in/sign-in.ts';
+import type { Origins } from '../web/origin.ts';
 import { Problem } from './problem.ts';
 
-/** Who may: everybody, whoever holds a working key, whoever may read everything, whoever may change it. */
-export type Needs = 'nothing' | 'key' | 'management:read' | 'management:write';
+/**
+ * Who may: everybody (`anybody` is known if he is signed in); whoever holds a working key or is signed in with an account
+ * (`self`); whoever is signed in (`person`); whoever may read everything, or change it.
+ */
+export type Needs = 'nothing' | 'anybody' | 'self' | 'person' | 'management:read' | 'management:write';
 
 export interface Caller {
-  readonly key: StoredKey;
-  readonly account: Account;
+  /** Id of the key or the person; empty for anybody. */
+  readonly id: string;
+  readonly key: StoredKey | undefined;
+  readonly person: Person | undefined;
+  readonly account: Account | undefined;
   readonly plan: Plan | undefined;
+  /** Signed in a few minutes ago, which is asked of what is felt; keys are always as good as new. */
+  readonly fresh: boolean;
+  readonly reads: boolean;
+  readonly writes: boolean;
 }
+
+export const anybody: Caller = {
+  id: '',
+  key: undefined,
+  person: undefined,
+  account: undefined,
+  plan: undefined,
+  fresh: false,
+  reads: false,
+  writes: false,
+};
 
 /** Counts what comes from an address, wrong keys for one; the data plane's counts of those are the same ones. */
 export interface FailureBudget {
@@ -25,26 +49,74 @@ export interface FailureBudget {
   note(address: string): void;
 }
 
-export interface Door {
-  readonly store: Pick<Store, 'findCaller'>;
+export interface Entrance {
+  readonly store: Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'findPlan' | 'listSuspensions'>;
+  readonly signIn: Pick<SignIn, 'visitOf'>;
   readonly failures: FailureBudget;
   readonly trustedProxies: AddressBlocks;
+  /** Where a request says that it comes from. */
+  readonly origins: Pick<Origins, 'isOurs' | 'isForeign'>;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
 
-/** @throws Problem `unauthenticated`, `too_many_failures`. */
-export async function authenticate(request: Request, door: Door): Promise<Caller> {
+/** @throws Problem `unauthenticated`, `too_many_failures`, `cross_site`. */
+export async function authenticate(request: Request, entrance: Entrance, needs: Needs): Promise<Caller> {
+  if (needs === 'nothing') return anybody;
   const text = credentialOf(request);
-  if (text === undefined) throw new Problem('unauthenticated');
-  const address = addressOf(request, door);
-  const waitSeconds = door.failures.waitSeconds(address);
+  const visit = await entrance.signIn.visitOf(request.headers.cookie ?? '');
+  if (text !== undefined && visit)
+    throw new Problem('unauthenticated', { detail: 'The request carries a key and a visit; send one of them.' });
+  if (text !== undefined) return callerOfKey(text, request, entrance);
+  if (visit) {
+    if (!entrance.origins.isOurs(request)) throw new Problem('cross_site');
+    const caller = await callerOfPerson(visit, entrance);
+    if (caller) return caller;
+  }
+  if (needs === 'anybody') {
+    // Another site must not sign somebody in here either (login CSRF).
+    if (entrance.origins.isForeign(request)) throw new Problem('cross_site');
+    return anybody;
+  }
+  throw new Problem('unauthenticated');
+}
+
+async function callerOfPerson(
+  { personId, fresh }: { readonly personId: Person['id']; readonly fresh: boolean },
+  { store, now }: Entrance,
+): Promise<Caller | undefined> {
+  const person = await store.findPerson(personId);
+  if (!person) return undefined;
+  const account = person.accountId === null ? undefined : await store.findAccount(person.accountId);
+  const plan = account && account.plan !== null ? await store.findPlan(account.plan) : undefined;
+  const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
+  const { refused } = restrictionsOf(
+    suspensions.filter(({ keyId }) => keyId === null),
+    now(),
+  );
+  const may = (scope: 'management:read' | 'management:write'): boolean =>
+    account !== undefined && refused === undefined && mayManage(account.role, scope);
+  return {
+    id: person.id,
+    key: undefined,
+    person,
+    account,
+    plan,
+    fresh,
+    reads: may('management:read'),
+    writes: may('management:write'),
+  };
+}
+
+async function callerOfKey(text: string, request: Request, entrance: Entrance): Promise<Caller> {
+  const address = addressOf(request, entrance);
+  const waitSeconds = entrance.failures.waitSeconds(address);
   if (waitSeconds > 0) throw new Problem('too_many_failures', { retryAfterSeconds: waitSeconds });
-  const now = door.now();
+  const now = entrance.now();
   const id = readKeyId(text);
-  const found = id === undefined ? undefined : await door.store.findCaller(id, now);
+  const found = id === undefined ? undefined : await entrance.store.findCaller(id, now);
   if (!isSecretOf(text, found?.key) || !found) {
-    door.failures.note(address);
+    entrance.failures.note(address);
     throw new Problem('unauthenticated');
   }
   const { key, account, plan, suspensions } = found;
@@ -55,23 +127,51 @@ export async function authenticate(request: Request, door: Door): Promise<Caller
   if (!blocks.empty && !blocks.contains(address))
     throw new Problem('forbidden', { detail: 'This API key may not be used from your address.' });
   const mine = suspensions.filter((suspension) => hits(suspension, key.lineage));
-  // Whoever is suspended may still look at why; what changes anything is refused by its scope.
+  // Whoever is suspended may still look at why; what changes anything is refused.
   const { refused } = restrictionsOf(mine, now);
-  return { key: refused ? { ...key, scopes: [] } : key, account, plan };
+  const may = (scope: 'management:read' | 'management:write'): boolean =>
+    refused === undefined && key.scopes.includes(scope) && mayManage(account.role, scope);
+  const writes = may('management:write');
+  return {
+    id: key.id,
+    key,
+    person: undefined,
+    account,
+    plan,
+    fresh: true,
+    reads: writes || may('management:read'),
+    writes,
+  };
 }
 
 /** Address of the caller, after trusted proxies. */
-export function addressOf(request: Request, { trustedProxies }: Pick<Door, 'trustedProxies'>): string {
+export function addressOf(request: Request, { trustedProxies }: Pick<Entrance, 'trustedProxies'>): string {
   const forwarded = request.headers['x-forwarded-for'];
   const peer = plainAddress(request.socket.remoteAddress ?? '');
   return clientAddress(peer, typeof forwarded === 'string' ? forwarded : undefined, trustedProxies);
 }
 
-/** @throws Problem `forbidden`. */
-export function refuseUnentitled({ key }: Caller, needs: Needs): void {
-  if (needs === 'nothing' || needs === 'key') return;
-  const may = key.scopes.includes(needs) || (needs === 'management:read' && key.scopes.includes('management:write'));
-  if (!may) throw new Problem('forbidden', { detail: `This API key does not have the scope "${needs}".` });
+/** @throws Problem `forbidden`, `sign_in_again`. */
+export function refuseUnentitled(caller: Caller, needs: Needs, needsFresh: boolean): void {
+  if (!entitled(caller, needs))
+    throw new Problem('forbidden', caller.key ? { detail: `This API key may not do that; it needs ${needs}.` } : {});
+  if (needsFresh && !caller.fresh) throw new Problem('sign_in_again');
+}
+
+function entitled({ person, account, reads, writes }: Caller, needs: Needs): boolean {
+  switch (needs) {
+    case 'nothing':
+    case 'anybody':
+      return true;
+    case 'self':
+      return account !== undefined;
+    case 'person':
+      return person !== undefined;
+    case 'management:read':
+      return reads;
+    case 'management:write':
+      return writes;
+  }
 }
 
 function credentialOf({ headers }: Request): string | undefined {
@@ -80,4 +180,16 @@ function credentialOf({ headers }: Request): string | undefined {
   if (bearer !== undefined && typeof apiKey === 'string' && apiKey !== bearer)
     throw new Problem('unauthenticated', { detail: 'The request carries two keys that disagree.' });
   return bearer ?? (typeof apiKey === 'string' ? apiKey : undefined);
+}
+
+/** The account of a caller who has one, which `self` has shown. @throws Problem `forbidden`. */
+export function ownAccount({ account }: Caller): Account {
+  if (!account) throw new Problem('forbidden');
+  return account;
+}
+
+/** The person of a caller who is one, which `person` has shown. @throws Problem `forbidden`. */
+export function ownPerson({ person }: Caller): Person {
+  if (!person) throw new Problem('forbidden');
+  return person;
 }

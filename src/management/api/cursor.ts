@@ -40,6 +40,9 @@ export async function pageBefore<T extends { readonly id?: unknown }, S>(
   return { items: shown.map(show), next: found.length > limit && last ? write(String(last.id)) : null };
 }
 
+/** The cursor that names an id. */
+export const writeId = (id: string): string => write(id);
+
 function write(text: string): string {
   return Buffer.from(text).toString('base64url');
 }
@@ -50,7 +53,8 @@ function readPlace(cursor: string): { at: number; id: string } {
   return { at: Number(match[1]), id: match[2] as string };
 }
 
-function readId(cursor: string): string {
+/** The id that a cursor names. @throws Problem `invalid`. */
+export function readId(cursor: string): string {
   const id = Buffer.from(cursor, 'base64url').toString('latin1');
   if (!/^[a-z]{3}_[A-Za-z0-9]{1,60}$/.test(id))
     throw new Problem('invalid', { detail: 'query.cursor: not a cursor of this list' });

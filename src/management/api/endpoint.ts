@@ -1,8 +1,13 @@
 // One row of the management API: method, path, who may, what goes in, what comes out, what is done. The router, the
 // OpenAPI document and the reference page are all made from these rows.
 import type { z } from 'zod';
+import type { Account } from '../../domain/account.ts';
+import type { StoredKey } from '../../domain/api-key.ts';
 import type { Author } from '../../domain/audit.ts';
-import type { Store } from '../../store/ports.ts';
+import type { AccountId } from '../../domain/id.ts';
+import type { Plan } from '../../domain/plan.ts';
+import type { Suspension } from '../../domain/suspension.ts';
+import type { Door } from '../door.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
@@ -14,12 +19,67 @@ export interface LiveStatus {
   readonly upstreams: readonly { name: string; up: boolean | null; inFlight: number }[];
 }
 
-/** What every row gets to work with. */
-export interface Desk {
-  readonly store: Store;
-  readonly timeZone: string;
-  /** What the data plane does now. */
+/** What the data plane lets be known of itself; the planes never call each other, the composition root hands this over. */
+export interface Outlook {
   readonly live: () => LiveStatus;
+  readonly overview: () => LiveOverview;
+  readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
+  readonly foresee: (question: Subject & Question) => Promise<Forecast>;
+  /** Names and sizes of the models that the servers have and that subject may use. */
+  readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
+}
+
+export interface LiveOverview {
+  readonly accounts: readonly { account: AccountId; running: number; waiting: number; tokensPerSecond: number }[];
+  readonly refusals: readonly { code: string; count: number }[];
+  readonly recent: number;
+}
+
+/** Whose limits; without an account anybody's with that plan. */
+export interface Subject {
+  readonly account: Account | undefined;
+  readonly plan: Plan | undefined;
+  readonly suspensions: readonly Suspension[];
+  readonly key: StoredKey | undefined;
+}
+
+interface Question {
+  readonly path: string;
+  readonly model: string;
+  readonly promptTokens: number | undefined;
+  readonly maxTokens: number | undefined;
+}
+
+export interface LimitState {
+  readonly name: string;
+  readonly per: 'account' | 'key';
+  readonly measure: string;
+  readonly window: string;
+  readonly limit: number;
+  readonly used: number;
+  readonly remaining: number;
+  readonly needed: number;
+  /** Unix milliseconds. */
+  readonly resetsAt: number;
+}
+
+interface Forecast {
+  readonly passes: boolean;
+  readonly status: number;
+  readonly code: string | null;
+  readonly reason: string;
+  readonly retryAfterSeconds: number | null;
+  readonly changes: readonly string[];
+  readonly limits: readonly LimitState[];
+}
+
+/** What every row gets to work with. */
+export interface Desk extends Door {
+  readonly timeZone: string;
+  /** What the gate calls itself. */
+  readonly gateName: string;
+  /** What the data plane does now. */
+  readonly outlook: Outlook;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Counts applications by address. */
@@ -28,6 +88,8 @@ export interface Desk {
 
 export interface Call<P, Q, B> extends Desk {
   readonly caller: Caller;
+  /** Lines of Set-Cookie for the answer. */
+  readonly setCookies: (lines: readonly string[]) => void;
   readonly author: Author;
   readonly address: string;
   readonly params: P;
@@ -53,7 +115,19 @@ export interface Endpoint {
   readonly before: ((call: Call<Record<string, string>, never, never>) => Promise<unknown>) | undefined;
   /** What a repeated creation gives: the thing by its id. */
   readonly again: ((call: Desk, id: string) => Promise<unknown>) | undefined;
+  /** It is felt: a person must have signed in a few minutes ago. */
+  readonly fresh: boolean;
   readonly run: (call: Call<Record<string, string>, never, never>) => Promise<unknown>;
+  /** Text that is sent as it is made, instead of JSON. */
+  readonly stream: Stream | undefined;
+}
+
+interface Stream {
+  readonly type: 'text/csv' | 'text/event-stream';
+  /** Name under which a browser files it. */
+  readonly file?: string;
+  /** Ends when the caller has gone. */
+  readonly pieces: (call: Call<Record<string, string>, never, never>, gone: AbortSignal) => AsyncIterable<string>;
 }
 
 interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType> {
@@ -65,6 +139,7 @@ interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>
   readonly answer?: A;
   readonly creates?: boolean;
   readonly before?: (call: Call<Record<string, string>, never, never>) => Promise<unknown>;
+  readonly fresh?: boolean;
   readonly again?: (call: Desk, id: string) => Promise<z.output<A>>;
   readonly run: (
     call: Call<Record<string, string>, z.output<z.ZodObject<Q>>, z.output<B>>,
@@ -78,8 +153,58 @@ export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends
   row: Row<Q, B, A>,
 ): Endpoint {
   const [method, path] = place.split(' ') as [Method, string];
-  const { query, body, answer, creates = false, before, again } = row;
+  const { query, body, answer, creates = false, before, again, fresh = false } = row;
   const { summary, group, needs, run } = row;
-  const made = { name, method, path, summary, group, needs, query, body, answer, creates, before, again, run };
-  return made;
+  return {
+    name,
+    method,
+    path,
+    summary,
+    group,
+    needs,
+    query,
+    body,
+    answer,
+    creates,
+    before,
+    again,
+    fresh,
+    run,
+    stream: undefined,
+  };
+}
+
+/** A row that answers with a text as it is made. */
+export function streamed<Q extends z.ZodRawShape>(
+  name: string,
+  place: `get /${string}`,
+  row: Pick<Endpoint, 'summary' | 'group' | 'needs'> & {
+    readonly query?: z.ZodObject<Q>;
+    readonly type: Stream['type'];
+    readonly file?: string;
+    readonly pieces: (
+      call: Call<Record<string, string>, z.output<z.ZodObject<Q>>, never>,
+      gone: AbortSignal,
+    ) => AsyncIterable<string>;
+  },
+): Endpoint {
+  const { summary, group, needs, query, type, file, pieces } = row;
+  const stream = { type, pieces, ...(file === undefined ? {} : { file }) } as Stream;
+  return {
+    name,
+    method: 'get',
+    path: place.slice(4),
+    summary,
+    group,
+    needs,
+    query,
+    body: undefined,
+    answer: undefined,
+    creates: false,
+    before: undefined,
+    again: undefined,
+    fresh: false,
+    stream,
+    run: () => Promise.resolve(undefined),
+  };
 }

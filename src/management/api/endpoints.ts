@@ -2,16 +2,22 @@
 // the same ones.
 import { applications } from './applications.ts';
 import type { Endpoint } from './endpoint.ts';
-import { accounts, keys, status } from './people.ts';
-import { ladder, plans } from './policy.ts';
+import { mine } from './mine.ts';
+import { overview } from './overview.ts';
+import { accounts, keys } from './people.ts';
+import { ladder, plans, preview } from './policy.ts';
 import { usage } from './records.ts';
+import { session } from './session.ts';
 
 export const endpoints: readonly Endpoint[] = [
-  ...status,
+  ...session,
+  ...mine,
+  ...overview,
   ...applications,
   ...accounts,
   ...keys,
   ...plans,
+  ...preview,
   ...ladder,
   ...usage,
 ];

@@ -11,7 +11,7 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
   const schema = (shape: z.ZodType, io: 'input' | 'output'): Json => lift(shape, io, components);
   const paths: Record<string, Json> = {};
   for (const row of endpoints) {
-    const answered = row.creates ? '201' : row.answer ? '200' : '204';
+    const answered = row.creates ? '201' : row.answer || row.stream ? '200' : '204';
     const parameters = [
       ...[...row.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
         name,
@@ -20,17 +20,16 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
         schema: { type: 'string' },
       })),
       ...queryParameters(row.query),
-      ...(row.creates && row.needs !== 'nothing'
-        ? [headerParameter('Idempotency-Key', 'Send the same again safely.')]
-        : []),
+      ...(row.creates && row.again ? [headerParameter('Idempotency-Key', 'Send the same again safely.')] : []),
       ...(row.before ? [headerParameter('If-Match', 'Change only what has this ETag.')] : []),
     ];
     (paths[row.path] ??= {})[row.method] = {
       operationId: row.name,
       summary: row.summary,
       tags: [row.group],
-      ...(row.needs === 'nothing' ? { security: [] } : {}),
-      'x-sekisho-scope': row.needs,
+      ...(row.needs === 'nothing' || row.needs === 'anybody' ? { security: [] } : {}),
+      ...(row.needs === 'person' ? { security: [{ visit: [] }] } : {}),
+      'x-sekisho-needs': row.needs,
       ...(parameters.length > 0 ? { parameters } : {}),
       ...(row.body
         ? { requestBody: { required: true, content: { 'application/json': { schema: schema(row.body, 'input') } } } }
@@ -38,7 +37,9 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
       responses: {
         [answered]: row.answer
           ? { description: 'Done.', content: { 'application/json': { schema: schema(row.answer, 'output') } } }
-          : { description: 'Done.' },
+          : row.stream
+            ? { description: 'Done.', content: { [row.stream.type]: { schema: { type: 'string' } } } }
+            : { description: 'Done.' },
         default: {
           description: `A problem: ${problemCodes.map((code) => `${statusOf(code)} ${code}`).join(', ')}.`,
           content: { 'application/problem+json': { schema: schema(problemShape, 'output') } },
@@ -54,13 +55,14 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
       description: 'Accounts, keys, plans, the suspension ladder, usage and the audit log of a gate.',
     },
     servers: [{ url: '/management/v1' }],
-    security: [{ bearer: [] }, { apiKey: [] }],
+    security: [{ bearer: [] }, { apiKey: [] }, { visit: [] }],
     paths,
     components: {
       schemas: components,
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer' },
         apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+        visit: { type: 'apiKey', in: 'cookie', name: 'sekisho.session_token' },
       },
     },
   };

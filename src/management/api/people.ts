@@ -1,54 +1,37 @@
-// The rows about who may: accounts and keys, and what a caller may know of himself.
+// The rows about who may: accounts and keys, for operators.
 import { z } from 'zod';
+import { roles } from '../../domain/account.ts';
 import { readKeyId } from '../../domain/api-key.ts';
-import { createAccount, requireAccount, setPlan, showAccount } from '../accounts.ts';
-import { createKey, type NewKey, requireKey, revokeKey, revokeLeaked, rotateKey, showKey } from '../keys.ts';
-import { showPlan } from '../plans.ts';
+import { managementScopes } from '../../domain/scope.ts';
+import { createAccount, requireAccount, setPlan, setRole, showAccount } from '../accounts.ts';
+import { changeKey, createKey, type NewKey, requireKey, revokeKey, revokeLeaked, rotateKey, showKey } from '../keys.ts';
+import { closeAccount, linkFor } from '../people.ts';
 import { pageAfter } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
+import { Problem } from './problem.ts';
 import * as shapes from './shapes.ts';
-import { keyOf, planOf } from './shown.ts';
+import { changeOf, keyOf, linkOf, withSecret } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
-const page = z.strictObject(pageQuery);
-
-export const status: readonly Endpoint[] = [
-  endpoint('getStatus', 'get /status', {
-    summary: 'What runs and waits now, and which model servers answer',
-    group: 'Status',
-    needs: read,
-    answer: shapes.statusShape,
-    run: ({ live }) => {
-      const { accepting, running, queues, upstreams } = live();
-      return Promise.resolve({ accepting, running, queues: [...queues], upstreams: [...upstreams] });
-    },
-  }),
-  endpoint('getSelf', 'get /me', {
-    summary: 'The key that asks, its account and its plan',
-    group: 'Status',
-    needs: 'key',
-    answer: shapes.selfShape,
-    run: async ({ store, caller, now }) => ({
-      key: keyOf(showKey(await requireKey(store, caller.key.id))),
-      account: await showAccount(store, caller.account, now()),
-      plan: caller.plan ? planOf(showPlan(caller.plan)) : null,
-    }),
-  }),
-];
 
 export const accounts: readonly Endpoint[] = [
   endpoint('listAccounts', 'get /accounts', {
     summary: 'All accounts, oldest first',
     group: 'Accounts',
     needs: read,
-    query: page,
+    query: z.strictObject({ ...pageQuery, search: z.string().max(200).optional(), role: z.enum(roles).optional() }),
     answer: pageOf(shapes.accountShape),
     run: async ({ store, query, now }) =>
       pageAfter(
         query,
-        (asked) => store.pageAccounts(asked),
+        (asked) =>
+          store.pageAccounts({
+            ...asked,
+            ...(query.search === undefined ? {} : { search: query.search }),
+            ...(query.role === undefined ? {} : { role: query.role }),
+          }),
         (account) => showAccount(store, account, now()),
       ),
   }),
@@ -60,8 +43,10 @@ export const accounts: readonly Endpoint[] = [
     answer: shapes.accountShape,
     creates: true,
     again: async ({ store, now }, id) => showAccount(store, await requireAccount(store, id), now()),
-    run: async ({ store, body, author, now }) =>
-      showAccount(store, await createAccount(store, body.name, body.plan, author), now()),
+    run: async ({ store, body, author, now }) => {
+      const account = await createAccount(store, body.name, body.plan, author, body.role);
+      return showAccount(store, account, now());
+    },
   }),
   endpoint('getAccount', 'get /accounts/{id}', {
     summary: 'An account, by id or name',
@@ -71,15 +56,44 @@ export const accounts: readonly Endpoint[] = [
     run: async ({ store, params, now }) => showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
   }),
   endpoint('changeAccount', 'patch /accounts/{id}', {
-    summary: 'Give an account another plan',
+    summary: 'Give an account another plan or role; another role ends its visits',
     group: 'Accounts',
     needs: write,
     body: shapes.accountChange,
     answer: shapes.accountShape,
     before: async ({ store, params, now }) =>
       showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
-    run: async ({ store, params, body, author, now }) =>
-      showAccount(store, await setPlan(store, params['id'] ?? '', body.plan, author), now()),
+    run: async ({ store, signIn, params, body, author, now, caller }) => {
+      const id = params['id'] ?? '';
+      if (body.role !== undefined) {
+        if (!caller.fresh) throw new Problem('sign_in_again');
+        const { id: accountId } = await setRole(store, id, body.role, author);
+        const person = await store.findPersonOf(accountId);
+        if (person) await signIn.endVisits(person.id);
+      }
+      if (body.plan !== undefined) await setPlan(store, id, body.plan, author);
+      return showAccount(store, await requireAccount(store, id), now());
+    },
+  }),
+  endpoint('createLink', 'post /accounts/{id}/links', {
+    summary: 'A one-time link to hand on: to a new password, or to become the person of an account that has none',
+    group: 'Accounts',
+    needs: write,
+    body: shapes.newLink,
+    answer: shapes.linkShape,
+    creates: true,
+    run: async ({ params, body, author, ...desk }) =>
+      linkOf(await linkFor(desk, params['id'] ?? '', body.purpose, author)),
+  }),
+  endpoint('closeAccount', 'delete /accounts/{id}', {
+    summary: 'Close an account for good: keys revoked, its person and texts gone; its figures stay in the ledger',
+    group: 'Accounts',
+    needs: write,
+    fresh: true,
+    run: async ({ store, params, author }) => {
+      await closeAccount(store, params['id'] ?? '', author);
+      return undefined;
+    },
   }),
 ];
 
@@ -88,11 +102,18 @@ export const keys: readonly Endpoint[] = [
     summary: 'Keys, oldest first; of one account where it is named',
     group: 'Keys',
     needs: read,
-    query: z.strictObject({ ...pageQuery, account: z.string().max(200).optional() }),
+    query: z.strictObject({
+      ...pageQuery,
+      account: z.string().max(200).optional(),
+      search: z.string().max(200).optional(),
+    }),
     answer: pageOf(shapes.keyShape),
     run: async ({ store, query }) => {
       const account = query.account === undefined ? undefined : await requireAccount(store, query.account);
-      const of = account ? { accountId: account.id } : {};
+      const of = {
+        ...(account ? { accountId: account.id } : {}),
+        ...(query.search === undefined ? {} : { search: query.search }),
+      };
       return pageAfter(
         query,
         (asked) => store.pageKeys({ ...asked, ...of }),
@@ -108,13 +129,14 @@ export const keys: readonly Endpoint[] = [
     answer: shapes.keyWithSecret,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
-    run: async ({ store, body, author }) => {
+    run: async ({ store, body, author, caller }) => {
+      if (body.scopes?.some((scope) => managementScopes.includes(scope)) && !caller.fresh)
+        throw new Problem('sign_in_again');
       const { expiresAt, account, ...rest } = body;
       const owner = await requireAccount(store, account);
       const expires = expiresAt === undefined ? null : Date.parse(expiresAt);
       const asked = { ...rest, account: owner.name, expiresAt: expires } as NewKey;
-      const { key, secret } = await createKey(store, asked, author);
-      return { ...keyOf(showKey(key)), ...(secret ? { secret: secret.reveal() } : {}) };
+      return withSecret(await createKey(store, asked, author));
     },
   }),
   endpoint('getKey', 'get /keys/{id}', {
@@ -133,8 +155,20 @@ export const keys: readonly Endpoint[] = [
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
     run: async ({ store, params, body, author }) => {
-      const { key, secret } = await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author);
-      return { ...keyOf(showKey(key)), ...(secret ? { secret: secret.reveal() } : {}) };
+      return withSecret(await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author));
+    },
+  }),
+  endpoint('changeKey', 'patch /keys/{id}', {
+    summary: 'Other rights or another name for a key; its secret stays',
+    group: 'Keys',
+    needs: write,
+    body: shapes.keyChange,
+    answer: shapes.keyShape,
+    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
+    run: async ({ store, params, body, author, caller }) => {
+      if (body.scopes?.some((scope) => managementScopes.includes(scope)) && !caller.fresh)
+        throw new Problem('sign_in_again');
+      return keyOf(showKey(await changeKey(store, params['id'] ?? '', changeOf(body), author)));
     },
   }),
   endpoint('revokeKey', 'post /keys/{id}/revoke', {

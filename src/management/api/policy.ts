@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { requireAccount } from '../accounts.ts';
 import { Fault } from '../fault.ts';
+import { requireKey } from '../keys.ts';
 import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../plans.ts';
 import {
   answer,
@@ -17,8 +18,9 @@ import {
 } from '../suspensions.ts';
 import { pageBefore } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
+import * as figures from './figures.ts';
 import * as shapes from './shapes.ts';
-import { planOf, ruleOf, stepOf } from './shown.ts';
+import { limitOf, planOf, ruleOf, stepOf } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
@@ -74,6 +76,29 @@ export const plans: readonly Endpoint[] = [
     run: async ({ store, params, author }) => {
       await deletePlan(store, params['name'] ?? '', author);
       return undefined;
+    },
+  }),
+];
+
+export const preview: readonly Endpoint[] = [
+  endpoint('foresee', 'post /preview', {
+    summary: 'Would this call pass now, and why? Nothing is called, and nothing is counted',
+    group: 'Plans',
+    needs: read,
+    body: figures.question,
+    answer: figures.previewShape,
+    run: async ({ store, body, outlook }) => {
+      const { path, model, promptTokens, maxTokens } = body;
+      const key = body.key === undefined ? undefined : await requireKey(store, body.key);
+      const named = body.account ?? key?.accountId;
+      if ((named === undefined) === (body.plan === undefined)) throw new Fault('Name an account, a key or a plan.');
+      const account = named === undefined ? undefined : await requireAccount(store, named);
+      if (key && account && key.accountId !== account.id) throw new Fault('That key is not of that account.');
+      const planName = body.plan ?? account?.plan ?? null;
+      const plan = planName === null ? undefined : await requirePlan(store, planName);
+      const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
+      const forecast = await outlook.foresee({ account, plan, suspensions, key, path, model, promptTokens, maxTokens });
+      return { ...forecast, changes: [...forecast.changes], limits: forecast.limits.map(limitOf(key?.id ?? null)) };
     },
   }),
 ];
@@ -163,13 +188,13 @@ export const ladder: readonly Endpoint[] = [
   endpoint('appealSuspension', 'post /suspensions/{id}/appeal', {
     summary: 'What the suspended has to say; any key of the account may, though it is suspended',
     group: 'Ladder',
-    needs: 'key',
+    needs: 'self',
     body: shapes.appealText,
     answer: shapes.suspensionShape,
     run: async ({ store, params, body, caller, author }) => {
       const id = params['id'] ?? '';
       const step = await requireSuspension(store, id);
-      const entitled = step.accountId === caller.account.id || caller.key.scopes.includes(write);
+      const entitled = step.accountId === caller.account?.id || caller.writes;
       // Whether somebody else's is there is nothing that this caller may learn.
       if (!entitled) throw new Fault(`There is no suspension ${id}.`, 'not_found');
       return stepOf(showSuspension(await appeal(store, id, body.text, author)));

@@ -3,6 +3,7 @@
 import type { Response } from 'express';
 import { z } from 'zod';
 import { Fault } from '../fault.ts';
+import { DoorCrowded } from '../sign-in/passwords.ts';
 
 export const problemShape = z
   .strictObject({
@@ -22,17 +23,22 @@ export const problemShape = z
 const problems = {
   invalid: { status: 400, title: 'The request is not valid.' },
   not_json: { status: 400, title: 'The request body is not valid JSON.' },
-  unauthenticated: { status: 401, title: 'An API key with management scopes is needed.' },
-  forbidden: { status: 403, title: 'This API key may not do that.' },
+  unauthenticated: { status: 401, title: 'Sign in, or send an API key with management scopes.' },
+  forbidden: { status: 403, title: 'You may not do that.' },
+  cross_site: { status: 403, title: 'This came from another site than the gate’s own page.' },
+  sign_in_again: { status: 403, title: 'Sign in again first: this asks for a sign-in of the last ten minutes.' },
   not_found: { status: 404, title: 'There is no such thing here.' },
   method_not_allowed: { status: 405, title: 'This address does not answer that method.' },
   conflict: { status: 409, title: 'That does not go together with what is there.' },
   precondition_failed: { status: 412, title: 'It has been changed meanwhile.' },
   body_too_large: { status: 413, title: 'The request body is too large.' },
   unsupported_media_type: { status: 415, title: 'Send application/json.' },
+  unknown_host: { status: 421, title: 'The gate does not know itself by that name; its operator sets PUBLIC_URL.' },
   repeat_differs: { status: 422, title: 'This Idempotency-Key was used for another request.' },
   too_many_failures: { status: 429, title: 'Too many wrong API keys came from your address.' },
   too_many_applications: { status: 429, title: 'Too many applications came from your address.' },
+  too_many_attempts: { status: 429, title: 'Too many attempts; wait a little.' },
+  busy: { status: 503, title: 'Too many people are at the door at this moment; try again.' },
   internal: { status: 500, title: 'Something went wrong inside the gate.' },
 } as const;
 
@@ -62,6 +68,7 @@ export class Problem extends Error {
 export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
   if (thrown instanceof Fault) return new Problem(thrown.kind, { detail: thrown.message });
+  if (thrown instanceof DoorCrowded) return new Problem('busy', { retryAfterSeconds: 2 });
   const { type } = thrown as { type?: string };
   if (type === 'entity.too.large') return new Problem('body_too_large');
   if (type === 'encoding.unsupported' || type === 'charset.unsupported') return new Problem('unsupported_media_type');

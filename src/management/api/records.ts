@@ -1,10 +1,17 @@
 // The rows about what was: usage and the audit log.
 import { z } from 'zod';
+import type { KeyId } from '../../domain/id.ts';
+import { outcomes, type UsageRecord } from '../../domain/usage.ts';
+import type { Store, UsageFilter } from '../../store/ports.ts';
+import { requireAccount } from '../accounts.ts';
 import { listAudit } from '../audit-log.ts';
 import { iso } from '../keys.ts';
 import { reportUsage } from '../usage-report.ts';
-import { pageBefore } from './cursor.ts';
-import { type Endpoint, endpoint } from './endpoint.ts';
+import { ownAccount } from './authenticate.ts';
+import { csvLine } from './csv.ts';
+import { pageBefore, readId, writeId } from './cursor.ts';
+import { type Endpoint, endpoint, streamed } from './endpoint.ts';
+import * as figures from './figures.ts';
 import * as shapes from './shapes.ts';
 import { eventOf } from './shown.ts';
 
@@ -13,45 +20,117 @@ const read = 'management:read';
 const at = (text: string): number => Date.parse(text);
 
 const monthMs = 30 * 86_400_000;
+
+const period = { since: z.iso.datetime().optional(), until: z.iso.datetime().optional() };
+const filters = {
+  ...period,
+  account: z.string().max(200).optional().describe('id or name'),
+  key: z.string().max(100).optional(),
+  model: z.string().max(200).optional(),
+  outcome: z.enum(outcomes).optional(),
+};
+const reportQuery = z.strictObject({
+  by: z.enum(figures.reportGroups),
+  account: z.string().max(200).optional(),
+  ...period,
+});
+
+function periodOf(
+  { since, until }: { readonly since?: string | undefined; readonly until?: string | undefined },
+  now: number,
+): { readonly since: number; readonly until: number } {
+  const end = until === undefined ? now : at(until);
+  return { since: since === undefined ? end - monthMs : at(since), until: end };
+}
+
+async function filterOf(
+  store: Store,
+  { account, key, model, outcome, since, until }: z.output<z.ZodObject<typeof filters>>,
+): Promise<UsageFilter> {
+  return {
+    ...(account === undefined ? {} : { accountId: (await requireAccount(store, account)).id }),
+    ...(key === undefined ? {} : { keyId: key as KeyId }),
+    ...(model === undefined ? {} : { model }),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(since === undefined ? {} : { since: at(since) }),
+    ...(until === undefined ? {} : { until: at(until) }),
+  };
+}
+
+const rowOf = (row: UsageRecord) => ({ ...row, at: iso(row.at) as string });
+
+function columnsOf(shape: object, row: object): unknown[] {
+  return Object.keys(shape).map((name) => (row as Readonly<Record<string, unknown>>)[name]);
+}
+
 export const usage: readonly Endpoint[] = [
   endpoint('listUsage', 'get /usage', {
-    summary: 'The rows of the ledger, the newest first',
+    summary:
+      'The rows of the ledger, the newest first; a page that was narrowed down may be short, and still have a next',
     group: 'Usage',
     needs: read,
-    query: z.strictObject(pageQuery),
-    answer: pageOf(shapes.usageRow),
-    run: async ({ store, query }) =>
-      pageBefore(
-        query,
-        ({ limit, before }) => store.listUsage(limit, before),
-        (row) => ({ ...row, at: iso(row.at) as string }),
-      ),
+    query: z.strictObject({ ...pageQuery, ...filters }),
+    answer: pageOf(figures.usageRow),
+    run: async ({ store, query }) => {
+      const filter = await filterOf(store, query);
+      const before = query.cursor === undefined ? undefined : readId(query.cursor);
+      const { rows, next } = await store.searchUsage(filter, query.limit, before);
+      return { items: rows.map(rowOf), next: next === undefined ? null : writeId(next) };
+    },
+  }),
+  streamed('exportRows', 'get /usage/rows.csv', {
+    summary: 'The rows of the ledger as CSV, the newest first',
+    group: 'Usage',
+    needs: read,
+    query: z.strictObject(filters),
+    type: 'text/csv',
+    file: 'sekisho-rows.csv',
+    async *pieces({ store, query }, gone) {
+      const filter = await filterOf(store, query);
+      yield csvLine(Object.keys(figures.usageRow.shape));
+      let before: string | undefined;
+      do {
+        const page = await store.searchUsage(filter, 500, before);
+        yield page.rows.map((row) => csvLine(columnsOf(figures.usageRow.shape, rowOf(row)))).join('');
+        before = page.next;
+      } while (before !== undefined && !gone.aborted);
+    },
+  }),
+  streamed('exportUsage', 'get /usage/export', {
+    summary: 'Sums by key, account, model, day or month as CSV',
+    group: 'Usage',
+    needs: read,
+    query: reportQuery,
+    type: 'text/csv',
+    file: 'sekisho-usage.csv',
+    async *pieces({ store, query, timeZone, now }) {
+      yield csvLine(Object.keys(figures.usageSum.shape));
+      const { since, until } = periodOf(query, now());
+      for (const row of await reportUsage(store, query.by, since, until, timeZone))
+        yield csvLine(columnsOf(figures.usageSum.shape, row));
+    },
   }),
   endpoint('reportUsage', 'get /usage/report', {
     summary: 'Sums by key, account, model, day or month; the last 30 days if nothing is said',
     group: 'Usage',
     needs: read,
-    query: z.strictObject({
-      by: z.enum(shapes.reportGroups),
-      since: z.iso.datetime().optional(),
-      until: z.iso.datetime().optional(),
-    }),
-    answer: pageOf(shapes.usageSum),
+    query: reportQuery,
+    answer: pageOf(figures.usageSum),
     run: async ({ store, query, timeZone, now }) => {
-      const until = query.until === undefined ? now() : at(query.until);
-      const since = query.since === undefined ? until - monthMs : at(query.since);
-      return { items: await reportUsage(store, query.by, since, until, timeZone), next: null };
+      const { since, until } = periodOf(query, now());
+      const of = query.account === undefined ? undefined : (await requireAccount(store, query.account)).id;
+      return { items: await reportUsage(store, query.by, since, until, timeZone, of), next: null };
     },
   }),
   endpoint('reportOwnUsage', 'get /me/usage', {
     summary: 'What the account of the key that asks has used, by day, key or model',
     group: 'Usage',
-    needs: 'key',
+    needs: 'self',
     query: z.strictObject({ by: z.enum(['day', 'month', 'key', 'model']).default('day') }),
-    answer: pageOf(shapes.usageSum),
+    answer: pageOf(figures.usageSum),
     run: async ({ store, query, timeZone, caller, now }) => {
       const until = now();
-      const own = caller.account.id;
+      const own = ownAccount(caller).id;
       return { items: await reportUsage(store, query.by, until - monthMs, until, timeZone, own), next: null };
     },
   }),
@@ -60,7 +139,7 @@ export const usage: readonly Endpoint[] = [
     group: 'Audit',
     needs: read,
     query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
-    answer: pageOf(shapes.auditShape),
+    answer: pageOf(figures.auditShape),
     run: async ({ store, query }) =>
       pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf),
   }),

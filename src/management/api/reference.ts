@@ -5,9 +5,11 @@ import type { Endpoint } from './endpoint.ts';
 
 const who: Record<Needs, string> = {
   nothing: 'anybody',
-  key: 'any working key',
-  'management:read': 'scope management:read',
-  'management:write': 'scope management:write',
+  anybody: 'anybody',
+  self: 'any working key, and whoever is signed in',
+  person: 'whoever is signed in',
+  'management:read': 'scope management:read, operators and auditors',
+  'management:write': 'scope management:write, and operators',
 };
 
 export function referencePage(endpoints: readonly Endpoint[]): string {
@@ -19,8 +21,8 @@ export function referencePage(endpoints: readonly Endpoint[]): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Sekisho management API</title><style>${style}</style></head>
 <body><main><h1>Sekisho management API</h1>
-<p>JSON under <code>/management/v1</code>, with an API key of the operator’s own account in <code>Authorization: Bearer</code>
-or <code>x-api-key</code>. Refusals are RFC 9457 problems. Lists come in pages: give <code>next</code> back as
+<p>JSON under <code>/management/v1</code>, with an operator’s API key in <code>Authorization: Bearer</code>
+or <code>x-api-key</code>, or as somebody who is signed in to the portal. Refusals are RFC 9457 problems. Lists come in pages: give <code>next</code> back as
 <code>cursor</code>. A creation may carry an <code>Idempotency-Key</code>, a change <code>If-Match</code> with the
 <code>ETag</code> that was seen. The same as <a href="/management/v1/openapi.json">OpenAPI 3.1</a>.</p>
 ${sections.join('')}</main></body></html>`;

@@ -1,18 +1,21 @@
 // The rows of the management API on Express: who calls, whether they may, whether what they sent is right, and then the
 // use case. Every way out that is not the answer is a problem.
+import { once } from 'node:events';
 import express, { type NextFunction, type Request, type Response, Router } from 'express';
 import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
 import { newRequestId } from '../../domain/id.ts';
-import { addressOf, authenticate, type Caller, type Door, refuseUnentitled } from './authenticate.ts';
+import { addressOf, anybody, authenticate, type Caller, type Entrance, refuseUnentitled } from './authenticate.ts';
 import type { Call, Desk, Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
 import { Problem, sendProblem, toProblem } from './problem.ts';
 import { referencePage } from './reference.ts';
 
 export interface ApiTools extends Desk {
-  readonly door: Door;
+  readonly entrance: Entrance;
   readonly endpoints: readonly Endpoint[];
+  /** Something was changed: what the data plane remembers may be old. */
+  readonly onChange: () => void;
   readonly onError: (error: unknown, requestId: string) => void;
 }
 
@@ -31,6 +34,7 @@ export function managementApi(tools: ApiTools): Router {
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      'cross-origin-resource-policy': 'same-origin',
       'referrer-policy': 'no-referrer',
     });
     next();
@@ -78,8 +82,8 @@ export function managementApi(tools: ApiTools): Router {
 
 /** Who calls, whether they may, and that a body will come in time. */
 async function enter(row: Endpoint, tools: ApiTools, request: Request, response: Response): Promise<void> {
-  const caller = row.needs === 'nothing' ? nobody : await authenticate(request, tools.door);
-  refuseUnentitled(caller, row.needs);
+  const caller = await authenticate(request, tools.entrance, row.needs);
+  refuseUnentitled(caller, row.needs, row.fresh);
   const type = request.headers['content-type'];
   if (row.body && type !== undefined && !/^application\/json\b/i.test(type))
     throw new Problem('unsupported_media_type');
@@ -94,28 +98,51 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
   const caller = response.locals['caller'] as Caller;
   const at = tools.now();
   const call: Call<Record<string, string>, unknown, unknown> = {
-    store: tools.store,
-    timeZone: tools.timeZone,
-    live: tools.live,
-    now: tools.now,
-    applications: tools.applications,
-    address: addressOf(request, tools.door),
+    ...tools,
+    address: addressOf(request, tools.entrance),
     caller,
-    author: { actor: row.needs === 'nothing' ? 'anybody' : `key:${caller.key.id}`, at },
+    setCookies: (lines) => void response.append('set-cookie', [...lines]),
+    author: {
+      actor: caller.key ? `key:${caller.key.id}` : caller.person ? `person:${caller.person.id}` : 'anybody',
+      at,
+    },
     params: request.params as Record<string, string>,
     query: row.query ? read(row.query, request.query, 'query') : {},
     body: row.body ? read(row.body, request.body ?? {}, 'body') : undefined,
   };
   const ready = call as Call<Record<string, string>, never, never>;
+  if (row.stream) {
+    await sendStream(row.stream, ready, response);
+    return;
+  }
   await refuseStale(row, ready, request.headers['if-match']);
   const { status, body } = row.creates
     ? await createOnce(row, ready, request.headers['idempotency-key'])
     : { status: 200, body: await row.run(ready) };
+  if (row.method !== 'get') tools.onChange();
   if (body === undefined) response.status(204).end();
   else {
     if (row.creates && status === 200) response.set('idempotency-replayed', 'true');
     send(response, status, body);
   }
+}
+
+async function sendStream(
+  { type, file, pieces }: NonNullable<Endpoint['stream']>,
+  call: Call<Record<string, string>, never, never>,
+  response: Response,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  response.status(200).set('content-type', `${type}; charset=utf-8`);
+  if (file !== undefined) response.set('content-disposition', `attachment; filename="${file}"`);
+  // Whoever waits for events learns that they will come.
+  if (type === 'text/event-stream') response.flushHeaders();
+  for await (const piece of pieces(call, gone.signal)) {
+    if (gone.signal.aborted) return;
+    if (!response.write(piece)) await once(response, 'drain', { signal: gone.signal }).catch(() => undefined);
+  }
+  response.end();
 }
 
 function send(response: Response, status: number, body: unknown): void {
@@ -148,11 +175,12 @@ async function createOnce(
   call: Call<Record<string, string>, never, never>,
   name: string | string[] | undefined,
 ): Promise<{ readonly status: 200 | 201; readonly body: unknown }> {
-  if (typeof name !== 'string' || row.needs === 'nothing') return { status: 201, body: await row.run(call) };
+  if (typeof name !== 'string' || !row.again || call.caller === anybody)
+    return { status: 201, body: await row.run(call) };
   if (!/^[\x21-\x7e]{1,200}$/.test(name))
     throw new Problem('invalid', { detail: 'An Idempotency-Key has 1 to 200 printable characters without spaces.' });
   const { store, caller, author } = call;
-  const keyId = caller.key.id;
+  const keyId = caller.id;
   const digest = digestOf(`${row.name} ${JSON.stringify(call.params)} ${JSON.stringify(call.body)}`);
   const claim = { keyId, name, digest, at: author.at, made: null };
   let taken = await store.claimRepeatable(claim);
@@ -184,5 +212,3 @@ function read(shape: z.ZodType, value: unknown, where: string): unknown {
   const errors = result.error.issues.map(({ path, message }) => ({ at: [where, ...path].join('.'), detail: message }));
   throw new Problem('invalid', { detail: `${errors[0]?.at ?? where}: ${errors[0]?.detail ?? 'not valid'}`, errors });
 }
-
-const nobody = { key: { id: 'key_nobody', scopes: [] } } as unknown as Caller;

@@ -1,19 +1,21 @@
 // Every shape of the management API once: what is validated on the way in, what is promised on the way out, and what the
 // OpenAPI document says are the same zod schemas.
 import { z } from 'zod';
+import { roles } from '../../domain/account.ts';
 import { registrationModes } from '../../domain/application.ts';
+import { languages, linkPurposes } from '../../domain/person.ts';
 import { termNames, terms } from '../../domain/plan.ts';
 import { ruleMeasures, steps } from '../../domain/rule.ts';
 import { scopes } from '../../domain/scope.ts';
 
-const time = z.iso.datetime().describe('RFC 3339, UTC');
-const perhaps = time.nullable();
-const id = (prefix: string): z.ZodString => z.string().regex(new RegExp(`^${prefix}_[0-9A-Za-z_]{1,40}$`));
-const text = (most: number): z.ZodString => z.string().min(1).max(most);
+export const time = z.iso.datetime().describe('RFC 3339, UTC');
+export const perhaps = time.nullable();
+export const id = (prefix: string): z.ZodString => z.string().regex(new RegExp(`^${prefix}_[0-9A-Za-z_]{1,40}$`));
+export const text = (most: number): z.ZodString => z.string().min(1).max(most);
 const count = z.int().min(0).max(1e15);
 const scope = z.enum(scopes);
-const name = text(200);
-const word = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/);
+export const name = text(200);
+export const word = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/);
 
 const termShapes = Object.fromEntries(
   termNames.map((term) => {
@@ -56,14 +58,25 @@ export const accountShape = z
   .strictObject({
     id: id('acc'),
     name: z.string(),
-    plan: z.string().nullable().describe('null: the operator’s own, without limits'),
+    plan: z.string().nullable().describe('null: an operator’s own, without limits'),
+    role: z.enum(roles).describe('operator: changes everything; auditor: sees it; member: his own things'),
+    person: z
+      .strictObject({ email: z.string(), emailVerified: z.boolean(), twoFactor: z.boolean() })
+      .nullable()
+      .describe('who signs in to it'),
+    closedAt: perhaps,
     createdAt: time,
     keys: z.int().describe('working keys'),
     inForce: z.array(z.strictObject({ id: z.string(), step: z.enum(steps), endsAt: perhaps })),
   })
   .meta({ id: 'Account' });
-export const newAccount = z.strictObject({ name, plan: word.optional() }).meta({ id: 'NewAccount' });
-export const accountChange = z.strictObject({ plan: word }).meta({ id: 'AccountChange' });
+export const newAccount = z
+  .strictObject({ name, plan: word.optional(), role: z.enum(roles).optional() })
+  .meta({ id: 'NewAccount' });
+export const accountChange = z
+  .strictObject({ plan: word, role: z.enum(roles) })
+  .partial()
+  .meta({ id: 'AccountChange' });
 
 export const keyShape = z
   .strictObject({
@@ -100,6 +113,15 @@ export const newKey = z
     limits: narrowingShape.optional(),
   })
   .meta({ id: 'NewKey' });
+const keyTerms = {
+  scopes: z.array(scope).min(1).optional(),
+  models: z.array(text(200)).min(1).max(200).optional(),
+  cidr: z.array(text(50)).max(200).optional(),
+  expiresAt: time.nullable().optional(),
+  limits: narrowingShape.optional(),
+};
+export const keyChange = z.strictObject({ name: name.optional(), ...keyTerms }).meta({ id: 'KeyChange' });
+export const newOwnKey = z.strictObject({ name, ...keyTerms }).meta({ id: 'NewOwnKey' });
 export const rotation = z
   .strictObject({
     graceSeconds: z
@@ -170,74 +192,9 @@ export const newSuspension = z
 export const appealText = z.strictObject({ text: text(2000) }).meta({ id: 'Appeal' });
 export const answerText = z.strictObject({ text: text(2000), lift: z.boolean().default(false) }).meta({ id: 'Answer' });
 
-export const usageRow = z
-  .strictObject({
-    id: z.string(),
-    at: time,
-    keyId: z.string(),
-    accountId: z.string(),
-    operation: z.string(),
-    model: z.string().nullable(),
-    upstream: z.string().nullable(),
-    outcome: z.string(),
-    status: z.int(),
-    code: z.string().nullable(),
-    streamed: z.boolean(),
-    promptTokens: z.int(),
-    completionTokens: z.int(),
-    source: z.enum(['exact', 'estimated', 'none']),
-    bytesIn: z.int(),
-    bytesOut: z.int(),
-    firstByteMs: z.int().nullable(),
-    durationMs: z.int(),
-    queuedMs: z.int(),
-    address: z.string(),
-  })
-  .meta({ id: 'UsageRow' });
-export const usageSum = z
-  .strictObject({
-    group: z.string(),
-    name: z.string().nullable(),
-    requests: z.int(),
-    refused: z.int(),
-    failed: z.int(),
-    promptTokens: z.int(),
-    completionTokens: z.int(),
-    estimated: z.int(),
-  })
-  .meta({ id: 'UsageSum' });
-
-export const auditShape = z
-  .strictObject({
-    id: z.string(),
-    at: time,
-    actor: z.string(),
-    action: z.string(),
-    subject: z.string(),
-    from: z.record(z.string(), z.unknown()).nullable(),
-    to: z.record(z.string(), z.unknown()).nullable(),
-  })
-  .meta({ id: 'AuditEvent' });
-
-export const statusShape = z
-  .strictObject({
-    accepting: z.boolean(),
-    running: z.int().describe('exchanges inside the gate, those that wait included'),
-    queues: z.array(
-      z.strictObject({
-        model: z.string(),
-        running: z.int(),
-        waiting: z.int(),
-        accounts: z.int().describe('that wait'),
-      }),
-    ),
-    upstreams: z.array(z.strictObject({ name: z.string(), up: z.boolean().nullable(), inFlight: z.int() })),
-  })
-  .meta({ id: 'Status' });
-
 export const selfShape = z
   .strictObject({
-    key: keyShape,
+    key: keyShape.nullable().describe('null: a person asks'),
     account: accountShape,
     plan: planShape.nullable(),
   })
@@ -247,8 +204,11 @@ export const registrationShape = z
   .strictObject({
     mode: z
       .enum(registrationModes)
-      .describe('open: at once; invite: with a code; approval: an operator decides; closed'),
+      .describe(
+        'open: at once; domain: at once for some domains; invite: with a code; approval: an operator decides; closed',
+      ),
     plan: word.describe('what whoever is let in gets, if nobody says another'),
+    domains: z.array(text(253)).max(100).describe('of e-mail addresses that the mode domain lets in'),
     maxPending: z.int().min(0).max(1_000_000).describe('applications that may wait for a decision'),
   })
   .meta({ id: 'Registration' });
@@ -258,7 +218,11 @@ export const applicationShape = z
   .strictObject({
     id: id('app'),
     name: z.string(),
-    email: z.string().describe('not verified'),
+    email: z.string(),
+    confirmedAt: perhaps.describe('when whoever reads that mailbox confirmed it'),
+    person: id('usr').nullable().describe('who signs in with it'),
+    language: z.enum(languages).nullable(),
+    wantedPlan: z.string().nullable(),
     purpose: z.string(),
     models: z.array(z.string()),
     status: z.enum(['pending', 'approved', 'rejected']),
@@ -276,7 +240,10 @@ export const newApplication = z
     email: text(254),
     purpose: text(2000),
     models: z.array(text(200)).max(20).optional(),
+    plan: word.optional().describe('that is wanted; what is given is decided'),
     invite: text(200).optional(),
+    password: z.string().min(1).max(500).optional().describe('to sign in with'),
+    language: z.enum(languages).optional(),
   })
   .meta({ id: 'NewApplication' });
 export const applied = z
@@ -284,6 +251,7 @@ export const applied = z
     id: id('app'),
     status: z.enum(['pending', 'approved', 'rejected']),
     claim: z.string().describe('shown this once: with it the applicant comes for the key'),
+    confirm: z.boolean().describe('a letter is on its way; its link goes on with the application'),
   })
   .meta({ id: 'Applied' });
 export const claimText = z.strictObject({ claim: text(200) }).meta({ id: 'Claim' });
@@ -332,4 +300,42 @@ export const pageQuery = {
   cursor: z.string().max(300).optional(),
 };
 
-export const reportGroups = ['key', 'account', 'model', 'day', 'month'] as const;
+export const sessionShape = z
+  .strictObject({
+    person: z
+      .strictObject({
+        id: id('usr'),
+        name: z.string(),
+        email: z.string(),
+        emailVerified: z.boolean(),
+        language: z.enum(languages).nullable(),
+        twoFactor: z.boolean(),
+        fresh: z.boolean().describe('signed in in the last ten minutes'),
+      })
+      .nullable(),
+    account: accountShape.nullable(),
+    application: applicationShape.nullable(),
+    signIn: z.strictObject({
+      providers: z.array(z.strictObject({ id: z.string(), name: z.string() })),
+      passkeys: z.boolean(),
+      mail: z.boolean().describe('letters are delivered'),
+    }),
+    registration: z.strictObject({ mode: z.enum(registrationModes), domains: z.array(z.string()) }),
+    gate: z.strictObject({ name: z.string(), url: z.string(), timeZone: z.string() }),
+  })
+  .meta({ id: 'Session' });
+const password = z.string().min(1).max(500);
+const code = text(200).describe('what stands behind the # of a one-time link');
+export const setUpShape = z.strictObject({ code, name, email: text(254), password }).meta({ id: 'SetUp' });
+export const confirmation = z.strictObject({ code }).meta({ id: 'Confirmation' });
+export const resetRequest = z.strictObject({ email: text(254) }).meta({ id: 'ResetRequest' });
+export const reset = z.strictObject({ code, password }).meta({ id: 'Reset' });
+export const personChange = z
+  .strictObject({ name: name.optional(), language: z.enum(languages).optional() })
+  .meta({ id: 'PersonChange' });
+export const newLink = z.strictObject({ purpose: z.enum(linkPurposes).exclude(['confirm']) }).meta({ id: 'NewLink' });
+export const linkShape = z.strictObject({ url: z.string(), expiresAt: time }).meta({ id: 'OneTimeLink' });
+
+export const exportShape = z
+  .looseObject({ person: z.unknown(), application: z.unknown(), account: z.unknown() })
+  .meta({ id: 'Export' });

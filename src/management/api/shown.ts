@@ -1,6 +1,12 @@
 // What the use cases show are plain records; here they get the types of their shapes. A test holds each of them against
 // its shape on the running server.
 import type { z } from 'zod';
+import type { Registration } from '../../domain/application.ts';
+import type { KeyId } from '../../domain/id.ts';
+import { type CreatedKey, type KeyChange, showKey } from '../keys.ts';
+import type { MadeLink } from '../links.ts';
+import type { LimitState } from './endpoint.ts';
+import type * as figures from './figures.ts';
 import type * as shapes from './shapes.ts';
 
 type Shown = Readonly<Record<string, unknown>>;
@@ -11,4 +17,24 @@ export const ruleOf = (shown: object) => ({ ...shown }) as z.output<typeof shape
 export const stepOf = (shown: Shown) => shown as z.output<typeof shapes.suspensionShape>;
 export const applicationOf = (shown: Shown) => shown as z.output<typeof shapes.applicationShape>;
 export const inviteOf = (shown: Shown) => shown as z.output<typeof shapes.inviteShape>;
-export const eventOf = (shown: Shown) => shown as z.output<typeof shapes.auditShape>;
+export const eventOf = (shown: Shown) => shown as z.output<typeof figures.auditShape>;
+
+/** A key that was made, with what is shown this once. */
+export const withSecret = ({ key, secret }: CreatedKey) => ({
+  ...keyOf(showKey(key)),
+  ...(secret ? { secret: secret.reveal() } : {}),
+});
+export const linkOf = ({ url, expiresAt }: MadeLink) => ({ url, expiresAt: new Date(expiresAt).toISOString() });
+export const limitOf =
+  (key: KeyId | null) =>
+  ({ resetsAt, ...state }: LimitState) => ({
+    ...state,
+    key,
+    resetsAt: new Date(resetsAt).toISOString(),
+  });
+export const changeOf = ({ expiresAt, ...change }: z.output<typeof shapes.keyChange>): KeyChange => ({
+  ...change,
+  limits: change.limits,
+  expiresAt: typeof expiresAt === 'string' ? Date.parse(expiresAt) : expiresAt,
+});
+export const registrationOf = (registration: Registration) => ({ ...registration, domains: [...registration.domains] });

@@ -1,0 +1,153 @@
+// Calls to the management API with the browser's own session: JSON in, JSON out, problems (RFC 9457) as exceptions.
+
+import { notifications } from '@mantine/notifications';
+import {
+  type UseInfiniteQueryResult,
+  type UseMutationResult,
+  type UseQueryResult,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query';
+import type { PageOf } from './shapes.ts';
+import { i18n } from './words.ts';
+
+const base = '/management/v1';
+
+export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** What the gate had to say against a request. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  /** Every fault of what was sent, and where it stands. */
+  readonly errors: readonly { readonly at: string; readonly detail: string }[];
+  readonly requestId: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(status: number, body: Record<string, unknown>, retryAfter: string | null) {
+    const detail = textOf(body['detail']) ?? textOf(body['title']) ?? `HTTP ${status}`;
+    super(detail);
+    this.status = status;
+    this.code = textOf(body['code']) ?? 'unknown';
+    this.detail = detail;
+    this.errors = Array.isArray(body['errors']) ? (body['errors'] as Problem['errors']) : [];
+    this.requestId = textOf(body['request_id']);
+    this.retryAfterSeconds = retryAfter === null ? undefined : Number(retryAfter);
+  }
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+export interface Sending {
+  /** A creation that must not happen twice, however often the button is pressed. */
+  readonly once?: boolean;
+  /** ETag of what was seen: the change is made to that or not at all. */
+  readonly etag?: string;
+}
+
+/** @throws Problem; with status 0 where the gate could not be reached. */
+async function send(method: string, path: string, body: unknown, how: Sending): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(base + path, {
+      method,
+      credentials: 'same-origin',
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(how.once === true ? { 'idempotency-key': crypto.randomUUID() } : {}),
+        ...(how.etag === undefined ? {} : { 'if-match': how.etag }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  } catch {
+    throw new Problem(0, { code: 'unreachable', detail: i18n.t('trouble.unreachable') }, null);
+  }
+  if (response.ok) return response;
+  const problem: unknown = await response.json().catch(() => ({}));
+  throw new Problem(response.status, problem as Record<string, unknown>, response.headers.get('retry-after'));
+}
+
+async function bodyOf<T>(response: Response): Promise<T> {
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+export function withQuery(path: string, query: Query = {}): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '');
+  if (given.length === 0) return path;
+  return `${path}?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+}
+
+export const api = {
+  async get<T>(path: string, query?: Query): Promise<T> {
+    return bodyOf<T>(await send('GET', withQuery(path, query), undefined, {}));
+  },
+  /** With the ETag for a later change. */
+  async see<T>(path: string): Promise<{ readonly body: T; readonly etag: string | undefined }> {
+    const response = await send('GET', path, undefined, {});
+    return { body: await bodyOf<T>(response), etag: response.headers.get('etag') ?? undefined };
+  },
+  async post<T = undefined>(path: string, body: unknown = {}, how: Sending = {}): Promise<T> {
+    return bodyOf<T>(await send('POST', path, body, how));
+  },
+  async patch<T = undefined>(path: string, body: unknown, how: Sending = {}): Promise<T> {
+    return bodyOf<T>(await send('PATCH', path, body, how));
+  },
+  async delete<T = undefined>(path: string, how: Sending = {}): Promise<T> {
+    return bodyOf<T>(await send('DELETE', path, undefined, how));
+  },
+};
+
+export function useGet<T>(path: string, query: Query = {}, every?: number): UseQueryResult<T, Problem> {
+  return useQuery<T, Problem>({
+    queryKey: [path, query],
+    queryFn: () => api.get<T>(path, query),
+    ...(every === undefined ? {} : { refetchInterval: every }),
+  });
+}
+
+export interface Pages<T> {
+  readonly rows: readonly T[];
+  readonly query: UseInfiniteQueryResult<unknown, Problem>;
+}
+
+/** A list that the gate hands out in pages: all rows fetched so far, and `query.fetchNextPage()`. */
+export function usePages<T>(path: string, query: Query = {}): Pages<T> {
+  const result = useInfiniteQuery<PageOf<T>, Problem, { pages: PageOf<T>[] }, unknown[], string | undefined>({
+    queryKey: [path, query, 'pages'],
+    initialPageParam: undefined,
+    queryFn: ({ pageParam }) => api.get<PageOf<T>>(path, { limit: 50, ...query, cursor: pageParam }),
+    getNextPageParam: (last) => last.next ?? undefined,
+  });
+  return { rows: result.data?.pages.flatMap((page) => page.items) ?? [], query: result };
+}
+
+export interface Acting {
+  /** Said when it is done. */
+  readonly done?: string;
+  /** Paths whose answers this changes. */
+  readonly refresh?: readonly string[];
+}
+
+/** Something that changes: says when it is done or what was against it, and has what it touched read again. */
+export function useAct<A, T>(
+  act: (input: A) => Promise<T>,
+  { done, refresh = [] }: Acting = {},
+): UseMutationResult<T, Error, A> {
+  const client = useQueryClient();
+  return useMutation<T, Error, A>({
+    mutationFn: act,
+    onSuccess: async () => {
+      if (done !== undefined) notifications.show({ message: done, color: 'teal' });
+      await Promise.all(
+        refresh.map((path) =>
+          client.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).startsWith(path) }),
+        ),
+      );
+    },
+    onError: (error) => notifications.show({ message: error.message, color: 'red', autoClose: 8000 }),
+  });
+}

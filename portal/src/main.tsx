@@ -1,0 +1,70 @@
+// The portal begins: style, words, who is here, and the page that the address names.
+import '@mantine/core/styles.css';
+import '@mantine/notifications/styles.css';
+import { createTheme, MantineProvider } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { Router } from 'wouter';
+import { Problem } from './api.ts';
+import { SessionProvider } from './session.tsx';
+import { AskProvider } from './shell/ask.tsx';
+import { Layout } from './shell/layout.tsx';
+import './shell/shell.css';
+import './words.ts';
+
+const theme = createTheme({
+  primaryColor: 'vermilion',
+  primaryShade: { light: 7, dark: 6 },
+  autoContrast: true,
+  defaultRadius: 'md',
+  cursorType: 'pointer',
+  fontFamily:
+    "system-ui, -apple-system, 'Segoe UI', 'Hiragino Sans', 'Hiragino Kaku Gothic ProN', 'Noto Sans JP', 'Noto Sans CJK JP', Meiryo, sans-serif",
+  headings: { fontWeight: '650' },
+  colors: {
+    // The red of a gate.
+    vermilion: [
+      '#fdf0ec',
+      '#f8ded6',
+      '#efbaab',
+      '#e7947d',
+      '#e07355',
+      '#dc5f3d',
+      '#da5430',
+      '#b3402a',
+      '#9c3522',
+      '#7f2818',
+    ],
+  },
+});
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      retry: (count, error) => count < 2 && !(error instanceof Problem && error.status >= 400 && error.status < 500),
+    },
+  },
+});
+const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
+const root = document.querySelector('#root');
+if (!root) throw new Error('the page has no root');
+
+createRoot(root).render(
+  <StrictMode>
+    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
+      <QueryClientProvider client={client}>
+        <Notifications position="top-right" />
+        <Router base="/portal">
+          <SessionProvider>
+            <AskProvider>
+              <Layout />
+            </AskProvider>
+          </SessionProvider>
+        </Router>
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,6 @@
+// Not written yet.
+import type { ReactNode } from 'react';
+
+export default function Placeholder(): ReactNode {
+  return null;
+}

@@ -1,0 +1,132 @@
+// The table of pages: where, what, and who may see it. Each page comes when it is asked for.
+import {
+  IconActivity,
+  IconBook2,
+  IconChartBar,
+  IconCpu,
+  IconFileText,
+  IconGavel,
+  IconHome,
+  IconInbox,
+  IconKey,
+  IconListDetails,
+  IconMessage,
+  IconScale,
+  IconSettings,
+  IconUser,
+  IconUsers,
+} from '@tabler/icons-react';
+import { type ComponentType, type LazyExoticComponent, lazy } from 'react';
+
+type Who = 'everybody' | 'visitor' | 'member' | 'operator';
+
+export interface Route {
+  /** Under /portal. */
+  readonly path: string;
+  readonly who: Who;
+  readonly page: LazyExoticComponent<ComponentType>;
+  /** Name in the navigation (`shell:nav.<name>`); without one it is not there. */
+  readonly name?: string;
+  readonly icon?: ComponentType<{ size?: number | string; stroke?: number | string }>;
+}
+
+export const routes: readonly Route[] = [
+  { path: '/', who: 'visitor', page: lazy(() => import('./visitor/welcome.tsx')) },
+  { path: '/apply', who: 'everybody', page: lazy(() => import('./visitor/apply.tsx')) },
+  { path: '/sign-in', who: 'visitor', page: lazy(() => import('./visitor/sign-in.tsx')) },
+  { path: '/setup', who: 'everybody', page: lazy(() => import('./visitor/setup.tsx')) },
+  { path: '/reset', who: 'everybody', page: lazy(() => import('./visitor/reset.tsx')) },
+  { path: '/confirm', who: 'everybody', page: lazy(() => import('./visitor/confirm.tsx')) },
+
+  { path: '/home', who: 'member', name: 'home', icon: IconHome, page: lazy(() => import('./member/home.tsx')) },
+  { path: '/keys', who: 'member', name: 'keys', icon: IconKey, page: lazy(() => import('./member/keys.tsx')) },
+  { path: '/usage', who: 'member', name: 'usage', icon: IconChartBar, page: lazy(() => import('./member/usage.tsx')) },
+  {
+    path: '/playground',
+    who: 'member',
+    name: 'playground',
+    icon: IconMessage,
+    page: lazy(() => import('./member/playground.tsx')),
+  },
+  { path: '/me', who: 'member', name: 'me', icon: IconUser, page: lazy(() => import('./member/me.tsx')) },
+
+  {
+    path: '/operate',
+    who: 'operator',
+    name: 'overview',
+    icon: IconActivity,
+    page: lazy(() => import('./operator/overview.tsx')),
+  },
+  {
+    path: '/operate/applications',
+    who: 'operator',
+    name: 'applications',
+    icon: IconInbox,
+    page: lazy(() => import('./operator/applications.tsx')),
+  },
+  {
+    path: '/operate/accounts',
+    who: 'operator',
+    name: 'accounts',
+    icon: IconUsers,
+    page: lazy(() => import('./operator/accounts.tsx')),
+  },
+  { path: '/operate/accounts/:id', who: 'operator', page: lazy(() => import('./operator/account.tsx')) },
+  {
+    path: '/operate/keys',
+    who: 'operator',
+    name: 'allKeys',
+    icon: IconKey,
+    page: lazy(() => import('./operator/keys.tsx')),
+  },
+  {
+    path: '/operate/plans',
+    who: 'operator',
+    name: 'plans',
+    icon: IconBook2,
+    page: lazy(() => import('./operator/plans.tsx')),
+  },
+  { path: '/operate/plans/:name', who: 'operator', page: lazy(() => import('./operator/plan.tsx')) },
+  {
+    path: '/operate/rules',
+    who: 'operator',
+    name: 'rules',
+    icon: IconScale,
+    page: lazy(() => import('./operator/rules.tsx')),
+  },
+  {
+    path: '/operate/suspensions',
+    who: 'operator',
+    name: 'suspensions',
+    icon: IconGavel,
+    page: lazy(() => import('./operator/suspensions.tsx')),
+  },
+  {
+    path: '/operate/usage',
+    who: 'operator',
+    name: 'allUsage',
+    icon: IconListDetails,
+    page: lazy(() => import('./operator/usage.tsx')),
+  },
+  {
+    path: '/operate/models',
+    who: 'operator',
+    name: 'models',
+    icon: IconCpu,
+    page: lazy(() => import('./operator/models.tsx')),
+  },
+  {
+    path: '/operate/audit',
+    who: 'operator',
+    name: 'audit',
+    icon: IconFileText,
+    page: lazy(() => import('./operator/audit.tsx')),
+  },
+  {
+    path: '/operate/settings',
+    who: 'operator',
+    name: 'settings',
+    icon: IconSettings,
+    page: lazy(() => import('./operator/settings.tsx')),
+  },
+];

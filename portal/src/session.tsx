@@ -1,0 +1,53 @@
+// Who is here: asked once, known to every page.
+import { Center, Loader } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
+import { createContext, type ReactNode, useContext, useEffect, useMemo } from 'react';
+import { useGet } from './api.ts';
+import type { Session } from './shapes.ts';
+import { Trouble } from './shell/trouble.tsx';
+import { i18n } from './words.ts';
+
+interface Known {
+  readonly session: Session;
+  /** After signing in or out, or a change of what it says. */
+  readonly refresh: () => Promise<void>;
+  /** May change what is everybody's. */
+  readonly operates: boolean;
+  /** May see it. */
+  readonly reads: boolean;
+}
+
+const Context = createContext<Known | undefined>(undefined);
+
+export function SessionProvider({ children }: { readonly children: ReactNode }): ReactNode {
+  const asked = useGet<Session>('/session');
+  const client = useQueryClient();
+  const session = asked.data;
+  const language = session?.person?.language;
+  useEffect(() => {
+    if (language !== undefined && language !== null && language !== i18n.language) void i18n.changeLanguage(language);
+  }, [language]);
+  const known = useMemo<Known | undefined>(() => {
+    if (!session) return undefined;
+    const role = session.account?.role;
+    return {
+      session,
+      // Everything that was read belonged to whoever was here before.
+      refresh: () => client.resetQueries(),
+      operates: role === 'operator',
+      reads: role === 'operator' || role === 'auditor',
+    };
+  }, [session, client]);
+  if (known) return <Context.Provider value={known}>{children}</Context.Provider>;
+  return (
+    <Center mih="60vh" p="md">
+      {asked.error ? <Trouble problem={asked.error} retry={() => void asked.refetch()} /> : <Loader aria-label="…" />}
+    </Center>
+  );
+}
+
+export function useSession(): Known {
+  const known = useContext(Context);
+  if (!known) throw new Error('outside of the session');
+  return known;
+}

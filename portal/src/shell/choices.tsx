@@ -1,0 +1,79 @@
+// Language, light or dark, and the way out.
+import { ActionIcon, Avatar, Button, Group, Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import { IconLanguage, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useLocation } from 'wouter';
+import { api } from '../api.ts';
+import { useSession } from '../session.tsx';
+import { chooseLanguage, type Language, languages } from '../words.ts';
+
+export function Choices(): ReactNode {
+  const { t, i18n } = useTranslation('shell');
+  const { session, refresh } = useSession();
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme('light');
+  const [, go] = useLocation();
+  const { person } = session;
+  const choose = async (language: Language): Promise<void> => {
+    chooseLanguage(language);
+    if (person) await api.patch('/me', { language });
+  };
+  return (
+    <Group gap={4} wrap="nowrap">
+      <Menu>
+        <Menu.Target>
+          <Button variant="subtle" color="gray" size="compact-sm" leftSection={<IconLanguage size={18} />} px={6}>
+            {languages[i18n.language as Language]}
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {(Object.keys(languages) as Language[]).map((language) => (
+            <Menu.Item key={language} lang={language} onClick={() => void choose(language).catch(() => undefined)}>
+              {languages[language]}
+            </Menu.Item>
+          ))}
+        </Menu.Dropdown>
+      </Menu>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="lg"
+        aria-label={t(scheme === 'dark' ? 'light' : 'dark')}
+        onClick={() => setColorScheme(scheme === 'dark' ? 'light' : 'dark')}
+      >
+        {scheme === 'dark' ? <IconSun size={18} /> : <IconMoon size={18} />}
+      </ActionIcon>
+      {person ? (
+        <Menu position="bottom-end">
+          <Menu.Target>
+            <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t('you', { name: person.name })}>
+              <Avatar size={26} name={person.name} color="initials" />
+            </ActionIcon>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Label>{person.email}</Menu.Label>
+            <Menu.Item leftSection={<IconUser size={16} />} component={Link} href="/me">
+              {t('nav.me')}
+            </Menu.Item>
+            <Menu.Item
+              leftSection={<IconLogout size={16} />}
+              onClick={() =>
+                void import('../auth.ts')
+                  .then(({ auth }) => auth.signOut())
+                  .then(() => refresh())
+                  .then(() => go('/'))
+              }
+            >
+              {t('signOut')}
+            </Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      ) : (
+        <Button component={Link} href="/sign-in" variant="subtle" color="gray" size="compact-sm">
+          {t('signIn')}
+        </Button>
+      )}
+    </Group>
+  );
+}

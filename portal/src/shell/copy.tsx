@@ -1,0 +1,49 @@
+// Text that is meant to be taken along, with a button that takes it.
+import { ActionIcon, Box, Code, CopyButton, Group, Tooltip } from '@mantine/core';
+import { IconCheck, IconCopy } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+
+export interface CopyProps {
+  readonly text: string;
+  /** What it is, for whoever cannot see it. */
+  readonly label: string;
+  readonly block?: boolean;
+}
+
+export function Copy({ text, label, block = false }: CopyProps): ReactNode {
+  const { t } = useTranslation('shell');
+  const button = (
+    <CopyButton value={text} timeout={2000}>
+      {({ copied, copy }) => (
+        <Tooltip label={t(copied ? 'copied' : 'copy')} withArrow>
+          <ActionIcon
+            variant="subtle"
+            color={copied ? 'teal' : 'gray'}
+            onClick={copy}
+            aria-label={copied ? t('copied') : t('copyWhat', { what: label })}
+          >
+            {copied ? <IconCheck size={16} /> : <IconCopy size={16} />}
+          </ActionIcon>
+        </Tooltip>
+      )}
+    </CopyButton>
+  );
+  if (!block)
+    return (
+      <Group gap={4} wrap="nowrap" component="span">
+        <Code>{text}</Code>
+        {button}
+      </Group>
+    );
+  return (
+    <Box pos="relative">
+      <Code block pr={44} tabIndex={0} role="region" aria-label={label}>
+        {text}
+      </Code>
+      <Box pos="absolute" top={6} right={6}>
+        {button}
+      </Box>
+    </Box>
+  );
+}

@@ -1,0 +1,120 @@
+// What surrounds every page: name, navigation by role, language, light or dark, and who is signed in.
+import { AppShell, Burger, Center, Container, Group, Loader, NavLink, ScrollArea, Text } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { type ReactNode, Suspense, useEffect } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, Route as Place, Redirect, Switch, useLocation } from 'wouter';
+import { type Route, routes } from '../routes.tsx';
+import { useSession } from '../session.tsx';
+import { Choices } from './choices.tsx';
+import { Fault } from './fault.tsx';
+import { Missing } from './missing.tsx';
+
+export function Layout(): ReactNode {
+  const { t } = useTranslation('shell');
+  const { session, reads } = useSession();
+  const [open, { toggle, close }] = useDisclosure();
+  const [location] = useLocation();
+  const signedIn = session.person !== null;
+  // A page that was left closes the menu, and the next one is read from its beginning.
+  useEffect(() => {
+    close();
+    window.scrollTo(0, 0);
+  }, [location, close]);
+  return (
+    <AppShell
+      header={{ height: 56 }}
+      {...(signedIn ? { navbar: { width: 232, breakpoint: 'sm', collapsed: { mobile: !open } } } : {})}
+      padding={{ base: 'sm', sm: 'lg' }}
+    >
+      <a className="skip" href="#page">
+        {t('skip')}
+      </a>
+      <AppShell.Header>
+        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+          <Group gap="xs" wrap="nowrap">
+            {signedIn && <Burger opened={open} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={t('menu')} />}
+            <Link href="/" className="mark" aria-label={t('start')}>
+              <img src="/portal/sekisho.svg" width="26" height="26" alt="" />
+              <span>
+                Sekisho <small lang="ja">関所</small>
+              </span>
+            </Link>
+          </Group>
+          <Choices />
+        </Group>
+      </AppShell.Header>
+      {signedIn && (
+        <AppShell.Navbar p="xs" component="nav" aria-label={t('navigation')}>
+          <ScrollArea type="auto">
+            <Entries of="member" />
+            {reads && (
+              <Text size="xs" c="dimmed" fw={600} px="sm" pt="md" pb={4}>
+                {t('operating')}
+              </Text>
+            )}
+            {reads && <Entries of="operator" />}
+          </ScrollArea>
+        </AppShell.Navbar>
+      )}
+      <AppShell.Main id="page" tabIndex={-1}>
+        <Container size={signedIn ? 'xl' : 'sm'} px={0}>
+          <Fault key={location}>
+            <Suspense
+              fallback={
+                <Center mih="40vh">
+                  <Loader aria-label={t('loading')} />
+                </Center>
+              }
+            >
+              <Switch>
+                {routes.map((route) => (
+                  <Place key={route.path} path={route.path}>
+                    <Entered route={route} />
+                  </Place>
+                ))}
+                <Place>
+                  <Missing />
+                </Place>
+              </Switch>
+            </Suspense>
+          </Fault>
+        </Container>
+      </AppShell.Main>
+    </AppShell>
+  );
+}
+
+function Entries({ of }: { readonly of: Route['who'] }): ReactNode {
+  const { t } = useTranslation('shell');
+  const [location] = useLocation();
+  return routes
+    .filter((route) => route.who === of && route.name !== undefined)
+    .map(({ path, name, icon: Icon }) => {
+      const here = location === path || (path !== '/operate' && location.startsWith(`${path}/`));
+      return (
+        <NavLink
+          key={path}
+          component={Link}
+          href={path}
+          active={here}
+          aria-current={here ? 'page' : undefined}
+          label={t(`nav.${name}`)}
+          leftSection={Icon && <Icon size={18} stroke={1.6} />}
+        />
+      );
+    });
+}
+
+/** The page, for whom it is for; whoever is not signed in is led to the door and back. */
+function Entered({ route }: { readonly route: Route }): ReactNode {
+  const { session, reads } = useSession();
+  const [location] = useLocation();
+  const signedIn = session.person !== null;
+  if (route.who === 'visitor' && signedIn) return <Redirect to={reads ? '/operate' : '/home'} replace />;
+  if ((route.who === 'member' || route.who === 'operator') && !signedIn)
+    return <Redirect to={`/sign-in?next=${encodeURIComponent(`/portal${location}`)}`} replace />;
+  if (route.who === 'operator' && !reads) return <Missing />;
+  const { page: Page } = route;
+  return <Page />;
+}

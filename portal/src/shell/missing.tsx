@@ -1,0 +1,25 @@
+// There is no such page, or it is not for whoever asks.
+import { Button } from '@mantine/core';
+import { IconMapPinQuestion } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
+import { Empty } from './empty.tsx';
+import { Page } from './page.tsx';
+
+export function Missing(): ReactNode {
+  const { t } = useTranslation('shell');
+  return (
+    <Page title={t('missing.title')}>
+      <Empty
+        icon={<IconMapPinQuestion size={28} />}
+        text={t('missing.text')}
+        action={
+          <Button component={Link} href="/">
+            {t('start')}
+          </Button>
+        }
+      />
+    </Page>
+  );
+}

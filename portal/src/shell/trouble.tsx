@@ -1,0 +1,28 @@
+// Something could not be read: what the gate said, and another try.
+import { Alert, Button, Code, Group, Text } from '@mantine/core';
+import { IconAlertTriangle } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import type { Problem } from '../api.ts';
+
+export function Trouble({ problem, retry }: { readonly problem: Problem; readonly retry?: () => void }): ReactNode {
+  const { t } = useTranslation('shell');
+  return (
+    <Alert color="red" icon={<IconAlertTriangle size={20} />} title={t('trouble.title')} role="alert">
+      <Text size="sm">{problem.detail}</Text>
+      {problem.errors.map(({ at, detail }) => (
+        <Text key={at + detail} size="sm">
+          {at}: {detail}
+        </Text>
+      ))}
+      <Group mt="xs" gap="xs">
+        {retry && (
+          <Button size="compact-sm" variant="light" color="red" onClick={retry}>
+            {t('retry')}
+          </Button>
+        )}
+        {problem.requestId !== undefined && <Code>{problem.requestId}</Code>}
+      </Group>
+    </Alert>
+  );
+}

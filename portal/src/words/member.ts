@@ -1,0 +1,2 @@
+// Words of the member pages.
+export const member = { en: {}, ja: {} };

@@ -1,0 +1,2 @@
+// Words of the operator pages.
+export const operator = { en: {}, ja: {} };

@@ -1,0 +1,2 @@
+// Words of the policy pages.
+export const policy = { en: {}, ja: {} };

@@ -1,0 +1,2 @@
+// Words of the visitor pages.
+export const visitor = { en: {}, ja: {} };

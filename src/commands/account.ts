@@ -1,0 +1,112 @@
+// `sekisho account …`: who owns keys, with which plan and role, and how somebody gets in who has no password yet.
+import { type Command, Option } from 'commander';
+import { type Config, pageUrl } from '../config.ts';
+import { type Role, roles } from '../domain/account.ts';
+import type { Author } from '../domain/audit.ts';
+import { createAccount, requireAccount, setPlan, setRole, showAccount } from '../management/accounts.ts';
+import { Fault } from '../management/fault.ts';
+import { closeAccount, linkFor } from '../management/people.ts';
+import type { Store } from '../store/ports.ts';
+import { type Json, print, printObject, printRows, type WithDesk } from './command.ts';
+
+interface NewAccount {
+  readonly plan?: string;
+  readonly operator?: boolean;
+  readonly auditor?: boolean;
+}
+
+export function accountCommand(program: Command, withDesk: WithDesk): void {
+  const account = program.command('account').description('people and services that own keys');
+
+  account
+    .command('list')
+    .description('all accounts, oldest first')
+    .option('--json', 'one JSON array')
+    .action(({ json }: Json) =>
+      withDesk(async ({ store, author }) => {
+        const accounts = await store.listAccounts();
+        const rows = await Promise.all(accounts.map((each) => showAccount(store, each, author.at)));
+        printRows(rows, ['id', 'name', 'plan', 'keys', 'inForce', 'createdAt'], json, 'There is no account.');
+      }),
+    );
+
+  account
+    .command('show')
+    .argument('<name>', 'name or id')
+    .description('an account, its plan and what is in force against it')
+    .option('--json', 'one JSON object')
+    .action((name: string, { json }: Json) =>
+      withDesk(async ({ store, author }) =>
+        printObject(await showAccount(store, await requireAccount(store, name), author.at), json),
+      ),
+    );
+
+  account
+    .command('create')
+    .argument('<name>')
+    .option('--plan <name>', 'its plan; "default" if nothing is said, and for operators none')
+    .option('--operator', 'whoever signs in to it changes everything')
+    .option('--auditor', 'whoever signs in to it sees everything')
+    .description('make an account; for operators and auditors with a one-time link to become its person')
+    .option('--json', 'one JSON object')
+    .action((name: string, { plan, operator, auditor, json }: NewAccount & Json) =>
+      withDesk(async ({ store, author, config }) => {
+        const role = operator ? 'operator' : auditor ? 'auditor' : 'member';
+        const made = await createAccount(store, name, plan, author, role);
+        const shown = await showAccount(store, made, author.at);
+        if (role === 'member') printObject(shown, json);
+        else printObject({ ...shown, ...(await showLink(store, config, made.id, 'setup', author)) }, json);
+      }),
+    );
+
+  account
+    .command('set')
+    .argument('<name>', 'name or id')
+    .option('--plan <name>', 'its plan from now on')
+    .addOption(new Option('--role <role>', 'what its person may do from now on').choices(roles))
+    .description('give an account another plan or role')
+    .option('--json', 'one JSON object')
+    .action((name: string, { plan, role, json }: { plan?: string; role?: Role } & Json) =>
+      withDesk(async ({ store, author }) => {
+        if (plan === undefined && role === undefined) throw new Fault('Say --plan or --role.');
+        if (role !== undefined) await setRole(store, name, role, author);
+        if (plan !== undefined) await setPlan(store, name, plan, author);
+        printObject(await showAccount(store, await requireAccount(store, name), author.at), json);
+      }),
+    );
+
+  account
+    .command('link')
+    .argument('<name>', 'name or id')
+    .description('a one-time link to hand on: to a new password, or to become the person of an account that has none')
+    .option('--json', 'one JSON object')
+    .action((name: string, { json }: Json) =>
+      withDesk(async ({ store, author, config }) => {
+        const { id } = await requireAccount(store, name);
+        const purpose = (await store.findPersonOf(id)) ? 'password' : 'setup';
+        printObject(await showLink(store, config, id, purpose, author), json);
+      }),
+    );
+
+  account
+    .command('close')
+    .argument('<name>', 'name or id')
+    .description('close an account for good: keys revoked, its person and texts gone; figures stay in the ledger')
+    .action((name: string) =>
+      withDesk(async ({ store, author }) => {
+        await closeAccount(store, name, author);
+        print(`The account ${name} is closed.`);
+      }),
+    );
+}
+
+async function showLink(
+  store: Store,
+  config: Config,
+  account: string,
+  purpose: 'setup' | 'password',
+  author: Author,
+): Promise<{ readonly link: string; readonly linkEndsAt: string }> {
+  const { url, expiresAt } = await linkFor({ store, portal: pageUrl(config) }, account, purpose, author);
+  return { link: url, linkEndsAt: new Date(expiresAt).toISOString() };
+}

@@ -1,0 +1,265 @@
+// What the management plane may know of the data plane, asked of the very code that decides: how an account stands with its
+// limits, and whether a call would pass, and why. Takes nothing from anybody: what a preview reserves it gives back in the same
+// breath.
+
+import type { Account } from '../domain/account.ts';
+import type { StoredKey } from '../domain/api-key.ts';
+import { type GatewayError, toGatewayError } from '../domain/error.ts';
+import type { AccountId, KeyId } from '../domain/id.ts';
+import { parseModelName } from '../domain/model-name.ts';
+import type { Plan } from '../domain/plan.ts';
+import { type Principal, principalOf } from '../domain/principal.ts';
+import { defaultScopes } from '../domain/scope.ts';
+import { restrictionsOf, type Suspension } from '../domain/suspension.ts';
+import { askOf } from './admit.ts';
+import { authorizeIntent } from './authorize.ts';
+import { Book } from './book.ts';
+import type { LimitRules } from './enter.ts';
+import type { Exchange } from './exchange.ts';
+import { readJson } from './intent.ts';
+import { type Ask, countOf, mostOf, needOf, reserve, type Standing, standingOf } from './limits.ts';
+import { canonicalTarget, matchOperation } from './operation.ts';
+import { missingScope, type Permitted, refuseSuspended } from './permit.ts';
+import type { Gate } from './pipeline.ts';
+import type { Pulse } from './pulse.ts';
+import { shape } from './shape.ts';
+
+export interface LimitState {
+  readonly name: string;
+  readonly per: 'account' | 'key';
+  readonly measure: string;
+  readonly window: string;
+  readonly limit: number;
+  readonly used: number;
+  readonly remaining: number;
+  /** What the call in question needs; 0 where none is. */
+  readonly needed: number;
+  /** Unix milliseconds. */
+  readonly resetsAt: number;
+}
+
+export interface Subject {
+  /** Undefined: anybody with the plan, who has used nothing. */
+  readonly account: Account | undefined;
+  readonly plan: Plan | undefined;
+  readonly suspensions: readonly Suspension[];
+  /** Undefined: a new key that says nothing of its own. */
+  readonly key: StoredKey | undefined;
+}
+
+export interface Question extends Subject {
+  readonly path: string;
+  readonly model: string;
+  readonly promptTokens: number | undefined;
+  readonly maxTokens: number | undefined;
+}
+
+export interface Forecast {
+  readonly passes: boolean;
+  readonly status: number;
+  readonly code: string | null;
+  readonly reason: string;
+  readonly retryAfterSeconds: number | null;
+  readonly changes: readonly string[];
+  readonly limits: readonly LimitState[];
+}
+
+type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'appealContact'>;
+
+export interface Outlook {
+  readonly live: () => {
+    readonly accepting: boolean;
+    readonly running: number;
+    readonly queues: ReturnType<Gate['queue']['snapshot']>;
+    readonly upstreams: readonly { name: string; up: boolean | null; inFlight: number }[];
+  };
+  readonly overview: () => {
+    readonly accounts: readonly AccountNow[];
+    readonly refusals: readonly { code: string; count: number }[];
+    readonly recent: number;
+  };
+  readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
+  readonly foresee: (question: Question) => Promise<Forecast>;
+  /** Those that the subject may use, as the servers spell them. */
+  readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
+}
+
+export function openOutlook(gate: Gate, pulse: Pulse): Outlook {
+  const { pool, running, queue } = gate;
+  return {
+    live: () => ({
+      accepting: !gate.draining,
+      running: running.size,
+      queues: queue.snapshot(),
+      upstreams: pool.upstreams.map(({ name, up, inFlight }) => ({ name, up: up ?? null, inFlight })),
+    }),
+    overview: () => ({
+      accounts: accountsNow(running.exchanges(), pulse.speeds()),
+      refusals: pulse.refusals(),
+      recent: pulse.recent(),
+    }),
+    limits: (subject) => limitStates(subject, gate),
+    foresee: (question) => foresee(question, gate),
+    models: (subject) => {
+      const byName = new Map(
+        pool.upstreams.flatMap(({ listed }) => listed.map((model) => [model.name, model] as const)),
+      );
+      return Promise.resolve(modelsFor(subject, [...byName.values()], gate.now()));
+    },
+  };
+}
+
+interface AccountNow {
+  readonly account: AccountId;
+  readonly running: number;
+  readonly waiting: number;
+  readonly tokensPerSecond: number;
+}
+
+/** Who runs and waits, and how fast it goes; the busiest first. */
+function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<AccountId, number>): AccountNow[] {
+  const found = new Map<AccountId, { running: number; waiting: number }>();
+  for (const account of speeds.keys()) found.set(account, { running: 0, waiting: 0 });
+  for (const { principal, begun } of exchanges) {
+    if (!principal) continue;
+    const now = found.get(principal.accountId) ?? { running: 0, waiting: 0 };
+    found.set(principal.accountId, now);
+    if (begun) now.running++;
+    else now.waiting++;
+  }
+  return [...found]
+    .map(([account, now]) => ({ account, ...now, tokensPerSecond: speeds.get(account) ?? 0 }))
+    .toSorted((a, b) => b.running + b.waiting - a.running - a.waiting || b.tokensPerSecond - a.tokensPerSecond);
+}
+
+/** How every windowed limit of an account, or of one of its keys, stands now. */
+async function limitStates(subject: Subject, { rules }: OutlookTools): Promise<readonly LimitState[]> {
+  const principal = principalFor(subject, rules.now());
+  const found = await standingFor(principal, subject, rules);
+  return found ? statesOf(principal, found.standing, undefined) : [];
+}
+
+/** Of those models, what the subject may use. */
+function modelsFor<T extends { readonly name: string }>(subject: Subject, models: readonly T[], now: number): T[] {
+  const { models: access } = principalFor(subject, now);
+  return models.filter(({ name }) => {
+    const parsed = parseModelName(name);
+    return parsed !== undefined && access.allow(parsed);
+  });
+}
+
+/** Would this call pass now, and why? */
+async function foresee(question: Question, tools: OutlookTools): Promise<Forecast> {
+  const { rules } = tools;
+  const principal = principalFor(question, rules.now());
+  const found = await standingFor(principal, question, rules);
+  const changes: string[] = [];
+  let ask: Ask | undefined;
+  let failed: GatewayError | undefined;
+  try {
+    ask = tryOut(question, principal, found, changes, tools);
+  } catch (error) {
+    failed = toGatewayError(error);
+  }
+  return {
+    passes: failed === undefined,
+    status: failed?.status ?? 200,
+    code: failed?.code ?? null,
+    reason: failed?.message ?? 'The call would be let through, when it is its turn at the model.',
+    retryAfterSeconds: failed?.retryAfterSeconds ?? null,
+    changes,
+    limits: found ? statesOf(principal, found.standing, ask) : [],
+  };
+}
+
+/** The stages of a request, on a body that was made up for it. */
+function tryOut(
+  { path, model, promptTokens, maxTokens }: Question,
+  principal: Principal,
+  found: Found | undefined,
+  changes: string[],
+  { rules, modelRules, appealContact }: OutlookTools,
+): Ask {
+  const now = rules.now();
+  const { operation, parameter } = matchOperation('POST', canonicalTarget(path));
+  refuseSuspended(principal, now, appealContact);
+  if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope);
+  const permitted = { principal, operation, parameter } as unknown as Permitted;
+  const intent = readJson(permitted, Buffer.from(JSON.stringify(bodyFor(path, model, maxTokens))));
+  const shaped = shape(
+    authorizeIntent({ ...intent, promptEstimate: promptTokens ?? intent.promptEstimate }, modelRules),
+  );
+  changes.push(...shaped.changes);
+  const ask = askOf(shaped, { book: found?.book });
+  if (found) reserve(principal, found.standing, ask, now).cancel();
+  return ask;
+}
+
+/** The least body of that route. */
+function bodyFor(path: string, model: string, maxTokens: number | undefined): Record<string, unknown> {
+  const messages = [{ role: 'user', content: 'preview' }];
+  const most = maxTokens === undefined ? {} : { max_tokens: maxTokens };
+  if (path.startsWith('/v1/embeddings') || path.startsWith('/api/embed')) return { model, input: 'preview' };
+  if (path.startsWith('/v1/responses'))
+    return { model, input: 'preview', ...(maxTokens === undefined ? {} : { max_output_tokens: maxTokens }) };
+  if (path.startsWith('/v1/')) return { model, messages, prompt: 'preview', ...most };
+  const options = maxTokens === undefined ? {} : { options: { num_predict: maxTokens } };
+  return path.startsWith('/api/generate') ? { model, prompt: 'preview', ...options } : { model, messages, ...options };
+}
+
+interface Found {
+  readonly book: Book;
+  readonly standing: Standing;
+}
+
+async function standingFor(principal: Principal, { account }: Subject, rules: LimitRules): Promise<Found | undefined> {
+  if (!principal.plan) return undefined;
+  const book = account ? await rules.books.of(account.id) : new Book();
+  const now = rules.now();
+  const { slowed } = restrictionsOf(principal.suspensions, now);
+  return { book, standing: standingOf(principal, book, slowed, rules.calendar, now) };
+}
+
+function statesOf({ limits }: Principal, standing: Standing, ask: Ask | undefined): LimitState[] {
+  return limits.map((limit) => {
+    const count = countOf(limit, standing);
+    const most = mostOf(limit, standing);
+    const used = count.used(limit.measure);
+    return {
+      name: limit.label,
+      per: limit.on,
+      measure: limit.measure,
+      window: limit.window,
+      limit: most,
+      used,
+      remaining: Math.max(0, most - used),
+      needed: ask ? needOf(limit, ask) : 0,
+      resetsAt: count.endsAt,
+    };
+  });
+}
+
+/** As the ring would make it; where no key is named, a new one that says nothing of its own. */
+function principalFor({ account, plan, key, suspensions }: Subject, now: number): Principal {
+  const id = 'key_preview' as KeyId;
+  const anyKey: StoredKey = {
+    id,
+    accountId: account?.id ?? ('acc_preview' as StoredKey['accountId']),
+    name: '',
+    kind: 'secret',
+    digest: '',
+    status: 'active',
+    scopes: plan?.scopes ?? defaultScopes,
+    models: ['*'],
+    cidr: [],
+    allowPath: false,
+    createdAt: now,
+    expiresAt: null,
+    revokedAt: null,
+    lastUsedAt: null,
+    rotatedFrom: null,
+    lineage: id,
+    narrowing: {},
+  };
+  return principalOf(key ?? anyKey, plan, suspensions, now);
+}

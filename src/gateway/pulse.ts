@@ -1,0 +1,102 @@
+// What the gate is doing now, for people who look: tokens a second by account, refusals by reason in the last hour, exchanges in
+// the last minute. Counted as exchanges end and, for those that run, once a second. Bounded in time and in names; decides nothing.
+import type { AccountId } from '../domain/id.ts';
+import type { UsageRecord } from '../domain/usage.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Seconds over which a speed is taken. */
+const span = 10;
+const minutes = 60;
+
+interface Second {
+  second: number;
+  readonly tokens: Map<AccountId, number>;
+}
+
+interface Minute {
+  minute: number;
+  readonly refusals: Map<string, number>;
+  ended: number;
+}
+
+export class Pulse {
+  readonly #nowMs: () => number;
+  /** Completion tokens by account, a map a second. */
+  readonly #seconds: Second[] = Array.from({ length: span }, () => ({ second: -1, tokens: new Map() }));
+  /** Refusals by code, and all exchanges, a minute each. */
+  readonly #minutes: Minute[] = Array.from({ length: minutes }, () => ({ minute: -1, refusals: new Map(), ended: 0 }));
+  /** What of a running exchange was counted already. */
+  readonly #seen = new WeakMap<Exchange, number>();
+
+  /** `nowMs` is monotonic. */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** What runs has come so far. To be called about once a second. */
+  sample(running: readonly Exchange[]): void {
+    for (const exchange of running) {
+      const { principal, meter, begun } = exchange;
+      if (principal && meter && begun) this.#add(exchange, principal.accountId, meter.read().completionTokens);
+    }
+  }
+
+  /** It is over; `row` is undefined for callers that nobody knows. */
+  end(exchange: Exchange, row: UsageRecord | undefined, code: string | undefined): void {
+    const minute = this.#minute();
+    minute.ended++;
+    if (code !== undefined) minute.refusals.set(code, (minute.refusals.get(code) ?? 0) + 1);
+    if (row) this.#add(exchange, row.accountId, row.completionTokens);
+  }
+
+  /** Completion tokens a second, by account, over the last seconds. */
+  speeds(): ReadonlyMap<AccountId, number> {
+    const now = Math.floor(this.#nowMs() / 1000);
+    const sums = new Map<AccountId, number>();
+    for (const { second, tokens } of this.#seconds) {
+      // The second that is going on is not whole.
+      if (second < now - span + 1) continue;
+      for (const [account, count] of tokens) sums.set(account, (sums.get(account) ?? 0) + count);
+    }
+    for (const [account, count] of sums) sums.set(account, Math.round((count / span) * 10) / 10);
+    return sums;
+  }
+
+  refusals(): { readonly code: string; readonly count: number }[] {
+    const now = Math.floor(this.#nowMs() / 60_000);
+    const sums = new Map<string, number>();
+    for (const { minute, refusals } of this.#minutes)
+      if (minute > now - minutes) for (const [code, count] of refusals) sums.set(code, (sums.get(code) ?? 0) + count);
+    return [...sums].map(([code, count]) => ({ code, count })).toSorted((a, b) => b.count - a.count);
+  }
+
+  /** Exchanges that ended in this minute and the one before. */
+  recent(): number {
+    const now = Math.floor(this.#nowMs() / 60_000);
+    return this.#minutes.reduce((sum, { minute, ended }) => sum + (minute >= now - 1 ? ended : 0), 0);
+  }
+
+  #add(exchange: Exchange, account: AccountId, tokens: number): void {
+    const fresh = tokens - (this.#seen.get(exchange) ?? 0);
+    if (fresh <= 0) return;
+    this.#seen.set(exchange, tokens);
+    const second = Math.floor(this.#nowMs() / 1000);
+    const place = this.#seconds[second % span] as Second;
+    if (place.second !== second) {
+      place.second = second;
+      place.tokens.clear();
+    }
+    place.tokens.set(account, (place.tokens.get(account) ?? 0) + fresh);
+  }
+
+  #minute(): Minute {
+    const minute = Math.floor(this.#nowMs() / 60_000);
+    const place = this.#minutes[minute % minutes] as Minute;
+    if (place.minute !== minute) {
+      place.minute = minute;
+      place.refusals.clear();
+      place.ended = 0;
+    }
+    return place;
+  }
+}

@@ -1,0 +1,127 @@
+// The shapes of figures: usage, the audit log, limits, what runs now, and the forecast of a call.
+import { z } from 'zod';
+import { id, name, text, time, word } from './shapes.ts';
+
+export const usageRow = z
+  .strictObject({
+    id: z.string(),
+    at: time,
+    keyId: z.string(),
+    accountId: z.string(),
+    operation: z.string(),
+    model: z.string().nullable(),
+    upstream: z.string().nullable(),
+    outcome: z.string(),
+    status: z.int(),
+    code: z.string().nullable(),
+    streamed: z.boolean(),
+    promptTokens: z.int(),
+    completionTokens: z.int(),
+    source: z.enum(['exact', 'estimated', 'none']),
+    bytesIn: z.int(),
+    bytesOut: z.int(),
+    firstByteMs: z.int().nullable(),
+    durationMs: z.int(),
+    queuedMs: z.int(),
+    address: z.string(),
+  })
+  .meta({ id: 'UsageRow' });
+export const usageSum = z
+  .strictObject({
+    group: z.string(),
+    name: z.string().nullable(),
+    requests: z.int(),
+    refused: z.int(),
+    failed: z.int(),
+    promptTokens: z.int(),
+    completionTokens: z.int(),
+    estimated: z.int(),
+  })
+  .meta({ id: 'UsageSum' });
+
+export const auditShape = z
+  .strictObject({
+    id: z.string(),
+    at: time,
+    actor: z.string(),
+    action: z.string(),
+    subject: z.string(),
+    from: z.record(z.string(), z.unknown()).nullable(),
+    to: z.record(z.string(), z.unknown()).nullable(),
+  })
+  .meta({ id: 'AuditEvent' });
+
+export const statusShape = z
+  .strictObject({
+    accepting: z.boolean(),
+    running: z.int().describe('exchanges inside the gate, those that wait included'),
+    queues: z.array(
+      z.strictObject({
+        model: z.string(),
+        running: z.int(),
+        waiting: z.int(),
+        accounts: z.int().describe('that wait'),
+      }),
+    ),
+    upstreams: z.array(z.strictObject({ name: z.string(), up: z.boolean().nullable(), inFlight: z.int() })),
+  })
+  .meta({ id: 'Status' });
+
+export const reportGroups = ['key', 'account', 'model', 'day', 'month'] as const;
+
+export const limitShape = z
+  .strictObject({
+    name: z.string(),
+    per: z.enum(['account', 'key']),
+    key: id('key').nullable(),
+    measure: z.string().describe('requests, tokens, promptTokens or completionTokens'),
+    window: z.string().describe('minute, day or month of the gate’s time zone'),
+    limit: z.number(),
+    used: z.number().describe('what running calls have reserved included'),
+    remaining: z.number(),
+    needed: z.number().describe('by the call that was asked about; else 0'),
+    resetsAt: time,
+  })
+  .meta({ id: 'Limit' });
+export const modelShape = z.strictObject({ name: z.string(), size: z.int().nullable() }).meta({ id: 'Model' });
+
+const counted = { account: z.string(), name: z.string() };
+export const overviewShape = z
+  .strictObject({
+    accepting: z.boolean(),
+    running: z.int(),
+    waiting: z.int(),
+    accounts: z.array(z.strictObject({ ...counted, running: z.int(), waiting: z.int(), tokensPerSecond: z.number() })),
+    tokensPerSecond: z.number().describe('completion tokens, over the last ten seconds'),
+    upstreams: z.array(z.strictObject({ name: z.string(), up: z.boolean().nullable(), inFlight: z.int() })),
+    queues: z.array(z.strictObject({ model: z.string(), running: z.int(), waiting: z.int(), accounts: z.int() })),
+    top: z.array(z.strictObject({ ...counted, tokens: z.int(), requests: z.int() })).describe('today'),
+    refusals: z.array(z.strictObject({ code: z.string(), count: z.int() })).describe('in the last hour'),
+    recent: z.int().describe('exchanges that ended in this minute and the one before'),
+    applications: z.int().describe('that wait for a decision'),
+    appeals: z.int().describe('that wait for an answer'),
+  })
+  .meta({ id: 'Overview' });
+
+export const question = z
+  .strictObject({
+    account: name.optional().describe('id or name'),
+    plan: word.optional().describe('instead of an account: somebody with that plan who has used nothing'),
+    key: id('key').optional(),
+    path: z.string().regex(/^\/[\w/.-]{1,100}$/),
+    model: text(200),
+    promptTokens: z.int().min(0).max(1e9).optional(),
+    maxTokens: z.int().min(1).max(1e9).optional(),
+  })
+  .meta({ id: 'Question' });
+export const previewShape = z
+  .strictObject({
+    passes: z.boolean(),
+    status: z.int().describe('what the call would be answered with'),
+    code: z.string().nullable(),
+    reason: z.string(),
+    retryAfterSeconds: z.int().nullable(),
+    changes: z.array(z.string()).describe('what the plan would change in the call’s body'),
+    limits: z.array(limitShape),
+  })
+  .meta({ id: 'Preview' });

@@ -1,0 +1,135 @@
+// The rows about now: what runs and waits, how fast, for whom; once, or as events for a page that stays open.
+
+import type { z } from 'zod';
+import { Calendar } from '../../domain/calendar.ts';
+import type { AccountId } from '../../domain/id.ts';
+import type { Store } from '../../store/ports.ts';
+import { reportUsage } from '../usage-report.ts';
+import { type Desk, type Endpoint, endpoint, streamed } from './endpoint.ts';
+import * as figures from './figures.ts';
+
+const read = 'management:read';
+const group = 'Status';
+type Overview = z.output<typeof figures.overviewShape>;
+
+export const overview: readonly Endpoint[] = [
+  endpoint('getStatus', 'get /status', {
+    summary: 'What runs and waits now, and which model servers answer',
+    group,
+    needs: read,
+    answer: figures.statusShape,
+    run: ({ outlook }) => {
+      const { accepting, running, queues, upstreams } = outlook.live();
+      return Promise.resolve({ accepting, running, queues: [...queues], upstreams: [...upstreams] });
+    },
+  }),
+  endpoint('getOverview', 'get /overview', {
+    summary: 'What the gate is doing now: calls and speeds by account, top users of the day, refusals of the hour',
+    group,
+    needs: read,
+    answer: figures.overviewShape,
+    run: (desk) => lookNow(desk, new Slow(desk)),
+  }),
+  streamed('watch', 'get /events', {
+    summary:
+      'The same once a second, as server-sent events named overview; ends after an hour, and with the right to see it',
+    group,
+    needs: read,
+    type: 'text/event-stream',
+    async *pieces(desk, gone) {
+      const slow = new Slow(desk);
+      const { caller, store, now } = desk;
+      const endsAt = now() + hourMs;
+      let last = '';
+      let lastAt = 0;
+      while (!gone.aborted && now() < endsAt) {
+        if (!(await stillReads(store, caller.account?.id, caller.key?.id))) return;
+        const text = JSON.stringify(await lookNow(desk, slow));
+        // A comment now and then keeps the line open through proxies.
+        if (text !== last || now() - lastAt > 15_000) {
+          yield text === last ? ': still here\n\n' : `event: overview\ndata: ${text}\n\n`;
+          [last, lastAt] = [text, now()];
+        }
+        await pause(1_000, gone);
+      }
+    },
+  }),
+];
+
+const hourMs = 3_600_000;
+
+function pause(ms: number, gone: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    gone.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** Rights may be taken away while somebody watches. */
+async function stillReads(store: Store, accountId: AccountId | undefined, keyId: string | undefined): Promise<boolean> {
+  const account = accountId === undefined ? undefined : await store.findAccount(accountId);
+  if (!account || account.role === 'member') return false;
+  if (keyId === undefined) return (await store.findPersonOf(account.id)) !== undefined;
+  const key = await store.findKey(keyId as Parameters<Store['findKey']>[0]);
+  return key?.status === 'active';
+}
+
+/** What costs a look into the ledger is asked every so often, not every second. */
+class Slow {
+  readonly #desk: Pick<Desk, 'store' | 'now' | 'timeZone'>;
+  readonly #names = new Map<string, string>();
+  #figures: Pick<Overview, 'top' | 'applications' | 'appeals'> | undefined;
+  #at = 0;
+
+  constructor(desk: Pick<Desk, 'store' | 'now' | 'timeZone'>) {
+    this.#desk = desk;
+  }
+
+  async figures(): Promise<Pick<Overview, 'top' | 'applications' | 'appeals'>> {
+    const { store, now, timeZone } = this.#desk;
+    if (this.#figures && now() - this.#at < 10_000) return this.#figures;
+    this.#at = now();
+    const today = await reportUsage(store, 'account', new Calendar(timeZone).day(now()).startsAt, now(), timeZone);
+    this.#figures = {
+      top: today.slice(0, 10).map(({ group: account, name, promptTokens, completionTokens, requests }) => ({
+        account,
+        name: name ?? account,
+        tokens: promptTokens + completionTokens,
+        requests,
+      })),
+      applications: await store.countPending(),
+      appeals: await store.countAppeals(),
+    };
+    return this.#figures;
+  }
+
+  async nameOf(account: AccountId): Promise<string> {
+    const known = this.#names.get(account);
+    if (known !== undefined) return known;
+    const name = (await this.#desk.store.findAccount(account))?.name ?? account;
+    this.#names.set(account, name);
+    return name;
+  }
+}
+
+async function lookNow({ outlook }: Pick<Desk, 'outlook'>, slow: Slow): Promise<Overview> {
+  const { accepting, running, queues, upstreams } = outlook.live();
+  const { accounts, refusals, recent } = outlook.overview();
+  const named = await Promise.all(accounts.map(async (each) => ({ ...each, name: await slow.nameOf(each.account) })));
+  const speed = accounts.reduce((sum, { tokensPerSecond }) => sum + tokensPerSecond, 0);
+  return {
+    accepting,
+    running,
+    waiting: queues.reduce((sum, { waiting }) => sum + waiting, 0),
+    accounts: named,
+    tokensPerSecond: Math.round(speed * 10) / 10,
+    upstreams: [...upstreams],
+    queues: [...queues],
+    refusals: [...refusals],
+    recent,
+    ...(await slow.figures()),
+  };
+}

@@ -1,0 +1,92 @@
+// The rows of the door: who is here, the first operator's set-up, confirmed addresses, new passwords.
+import { operatorName } from '../../domain/account.ts';
+import { nobodysMailbox, type Person } from '../../domain/person.ts';
+import { showAccount } from '../accounts.ts';
+import { showApplication } from '../applications.ts';
+import { confirmAddress, requestReset, resetPassword, setUp } from '../people.ts';
+import type { Caller } from './authenticate.ts';
+import { type Call, type Endpoint, endpoint } from './endpoint.ts';
+import { Problem } from './problem.ts';
+import * as shapes from './shapes.ts';
+import { applicationOf } from './shown.ts';
+
+const group = 'Sign-in';
+
+/** Links and mailboxes must not be guessed at, nor letters be ordered by the thousand. @throws Problem. */
+function spend({ applications: budget, address }: Pick<Call<never, never, never>, 'applications' | 'address'>): void {
+  const waitSeconds = budget.waitSeconds(address);
+  if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
+  budget.note(address);
+}
+
+export const session: readonly Endpoint[] = [
+  endpoint('getSession', 'get /session', {
+    summary: 'Who is signed in, and what somebody who is not can do here',
+    group,
+    needs: 'anybody',
+    answer: shapes.sessionShape,
+    run: async ({ store, caller, signIn, post, portal, gateName, timeZone, now }) => {
+      const { person, account } = caller;
+      const application = person ? await store.findApplicationOf(person.id) : undefined;
+      const { mode, domains } = await store.readRegistration();
+      return {
+        person: person ? personOf(person, caller, application?.email) : null,
+        account: account ? await showAccount(store, account, now()) : null,
+        application: application ? applicationOf(showApplication(application)) : null,
+        signIn: { providers: [...signIn.providers], passkeys: true, mail: post.delivers },
+        registration: { mode, domains: mode === 'domain' ? [...domains] : [] },
+        gate: { name: gateName, url: portal.origin, timeZone },
+      };
+    },
+  }),
+  endpoint('setUp', 'post /setup', {
+    summary: 'Become the person of an account, with a one-time set-up link',
+    group,
+    needs: 'anybody',
+    body: shapes.setUpShape,
+    run: async ({ body, author, setCookies, address, applications, ...desk }) => {
+      spend({ applications, address });
+      setCookies(await desk.signIn.openVisit(await setUp(desk, body, author)));
+      return undefined;
+    },
+  }),
+  endpoint('confirmAddress', 'post /confirmations', {
+    summary: 'Show that mail to an address arrives; the application goes on',
+    group,
+    needs: 'anybody',
+    body: shapes.confirmation,
+    run: async ({ body, author, address, applications, ...desk }) => {
+      spend({ applications, address });
+      await confirmAddress(desk, body.code, author);
+      return undefined;
+    },
+  }),
+  endpoint('requestReset', 'post /password-resets', {
+    summary: 'A letter with a link to a new password, if that address is known; the answer is the same in any case',
+    group,
+    needs: 'anybody',
+    body: shapes.resetRequest,
+    run: async ({ body, author, address, applications, ...desk }) => {
+      spend({ applications, address });
+      await requestReset(desk, body.email, author);
+      return undefined;
+    },
+  }),
+  endpoint('resetPassword', 'post /password-resets/confirm', {
+    summary: 'Choose a new password, with a one-time link; every visit ends',
+    group,
+    needs: 'anybody',
+    body: shapes.reset,
+    run: async ({ body, author, address, applications, ...desk }) => {
+      spend({ applications, address });
+      await resetPassword(desk, body.code, body.password, author);
+      return undefined;
+    },
+  }),
+];
+
+/** Whoever signs in under nobody's mailbox sees the address that he gave. */
+function personOf({ id, name, email, emailVerified, language, twoFactor }: Person, { fresh }: Caller, given?: string) {
+  const shown = email.endsWith(nobodysMailbox) ? (given ?? operatorName) : email;
+  return { id, name, email: shown, emailVerified, language, twoFactor, fresh };
+}

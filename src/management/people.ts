@@ -1,0 +1,197 @@
+// People who sign in: the first operator's set-up, new passwords, confirmed addresses, what somebody may change of himself, and the
+// end of an account. Answers never tell whether an address is known here.
+import type { Account } from '../domain/account.ts';
+import { type Application, normalEmail } from '../domain/application.ts';
+import { type Author, auditEvent } from '../domain/audit.ts';
+import type { AccountId, ApplicationId, PersonId } from '../domain/id.ts';
+import type { Language, Person } from '../domain/person.ts';
+import type { Store } from '../store/ports.ts';
+import { refuseLastOperator, requireAccount, showAccount } from './accounts.ts';
+import { decideByRule, showApplication } from './applications.ts';
+import { type Door, requireEmail, requirePassword } from './door.ts';
+import { Fault, requireText } from './fault.ts';
+import { showKey } from './keys.ts';
+import { createLink, type MadeLink, useLink } from './links.ts';
+import { showSuspension } from './suspensions.ts';
+import { reportUsage } from './usage-report.ts';
+
+export interface SetUp {
+  readonly code: string;
+  readonly name: string;
+  readonly email: string;
+  readonly password: string;
+}
+
+/** Whoever holds a set-up link becomes the person of its account. Everything is read before the link is used up. @throws Fault. */
+export async function setUp({ store, signIn }: Door, asked: SetUp, author: Author): Promise<PersonId> {
+  const email = requireEmail(asked.email);
+  const name = requireText('name', asked.name, 200);
+  requirePassword(asked.password, [name, email]);
+  if (await store.findPersonByEmail(email)) throw new Fault('There is somebody with that address already.', 'conflict');
+  const accountId = (await useLink(store, asked.code, 'setup', author.at)) as AccountId;
+  const account = await store.findAccount(accountId);
+  if (!account || account.closedAt !== null) throw new Fault('The account of this link is not there.', 'not_found');
+  if (await store.findPersonOf(accountId)) throw new Fault('Somebody signs in to that account already.', 'conflict');
+  const id = await signIn.createPerson({
+    name,
+    email,
+    emailVerified: false,
+    password: asked.password,
+    language: null,
+  });
+  await store.updatePerson(
+    id,
+    { accountId },
+    auditEvent(author, 'person.create', id, null, { email, account: accountId }),
+  );
+  return id;
+}
+
+/** A link to choose a new password, if somebody has that address; the caller cannot tell. */
+export async function requestReset({ store, post, portal }: Door, address: string, author: Author): Promise<void> {
+  const email = normalEmail(address);
+  const person = email === undefined ? undefined : await store.findPersonByEmail(email);
+  if (!person || !post.delivers) return;
+  const { url } = await createLink(store, portal, 'password', person.id, author);
+  post.send({ to: person.email, language: person.language, about: { kind: 'reset', url } });
+}
+
+/** A new password; every visit ends, and so does what guarded an address that was never confirmed. @throws Fault. */
+export async function resetPassword(
+  { store, signIn, post }: Door,
+  code: string,
+  password: string,
+  author: Author,
+): Promise<void> {
+  requirePassword(password, []);
+  const id = (await useLink(store, code, 'password', author.at)) as PersonId;
+  const person = await store.findPerson(id);
+  if (!person) throw new Fault('This link opens nothing.', 'forbidden');
+  await signIn.setPassword(id, password);
+  // Whoever registered somebody else's address before him may have left a passkey behind (GHSA-qq9h).
+  if (post.delivers && !person.emailVerified) await signIn.forgetFactors(id);
+  await store.updatePerson(id, {}, auditEvent(author, 'person.password', id, null, null));
+}
+
+/** Somebody reads the mailbox: the application goes on by its rule. @throws Fault. */
+export async function confirmAddress({ store }: Door, code: string, author: Author): Promise<Application> {
+  const id = (await useLink(store, code, 'confirm', author.at)) as ApplicationId;
+  const application = await store.findApplication(id);
+  if (!application) throw new Fault('This link opens nothing.', 'forbidden');
+  const confirmed = { ...application, confirmedAt: author.at };
+  await store.confirmApplication(id, author.at, auditEvent(author, 'application.confirm', id, null, null));
+  const person = application.personId === null ? undefined : await store.findPerson(application.personId);
+  if (person && person.email === application.email && !person.emailVerified)
+    await store.updatePerson(
+      person.id,
+      { emailVerified: true },
+      auditEvent(author, 'person.confirm', person.id, { emailVerified: false }, { emailVerified: true }),
+    );
+  return (await decideByRule(store, confirmed, author)) ?? confirmed;
+}
+
+/** @throws Fault. */
+export async function changePerson(
+  store: Store,
+  person: Person,
+  change: { readonly name?: string | undefined; readonly language?: Language | undefined },
+  author: Author,
+): Promise<void> {
+  const name = change.name === undefined ? {} : { name: requireText('name', change.name, 200) };
+  const language = change.language === undefined ? {} : { language: change.language };
+  const { name: oldName, language: oldLanguage } = person;
+  await store.updatePerson(
+    person.id,
+    { ...name, ...language },
+    auditEvent(author, 'person.set', person.id, { name: oldName, language: oldLanguage }, { ...name, ...language }),
+  );
+}
+
+/** A link that an operator hands on: to a new password, or to become the person of an account that has none. @throws Fault. */
+export async function linkFor(
+  { store, portal }: Pick<Door, 'store' | 'portal'>,
+  idOrName: string,
+  purpose: 'password' | 'setup',
+  author: Author,
+): Promise<MadeLink> {
+  const account = await requireOpen(store, idOrName);
+  const person = await store.findPersonOf(account.id);
+  if (purpose === 'setup') {
+    if (person)
+      throw new Fault(`${account.name} has somebody who signs in; make a link for a new password.`, 'conflict');
+    return createLink(store, portal, 'setup', account.id, author);
+  }
+  if (!person) throw new Fault(`Nobody signs in to ${account.name} yet; make a link to set it up.`, 'conflict');
+  return createLink(store, portal, 'password', person.id, author);
+}
+
+/** A link with which an applicant confirms his address, for gates without mail. @throws Fault. */
+export async function confirmationLink(
+  { store, portal }: Pick<Door, 'store' | 'portal'>,
+  application: Application,
+  author: Author,
+): Promise<MadeLink> {
+  if (application.confirmedAt !== null) throw new Fault('That address is confirmed already.', 'conflict');
+  return createLink(store, portal, 'confirm', application.id, author);
+}
+
+/** Ends an account for good, whoever asks. @throws Fault for the gate's own account, and for the last operator. */
+export async function closeAccount(store: Store, idOrName: string, author: Author): Promise<void> {
+  const account = await requireOpen(store, idOrName);
+  await refuseLastOperator(store, account);
+  await store.closeAccount(account.id, author.at, auditEvent(author, 'account.close', account.id, null, null));
+}
+
+/** Somebody who never got an account goes. */
+export async function leave(store: Store, { id }: Person, author: Author): Promise<void> {
+  await store.deletePerson(id, auditEvent(author, 'person.delete', id, null, null));
+}
+
+export interface Exported extends Record<string, unknown> {
+  readonly person: unknown;
+  readonly application: unknown;
+  readonly account: unknown;
+}
+
+const mostRows = 10_000;
+
+/** Everything that is stored about somebody, but for what would let others in: digests, hashes, sessions. */
+export async function exportOf(
+  store: Store,
+  person: Person,
+  account: Account | undefined,
+  timeZone: string,
+  now: number,
+): Promise<Exported> {
+  const application = await store.findApplicationOf(person.id);
+  const mine = { person, application: application ? showApplication(application) : null };
+  if (!account) return { ...mine, account: null };
+  const rows: unknown[] = [];
+  let before: string | undefined;
+  do {
+    const page = await store.searchUsage({ accountId: account.id }, 500, before);
+    rows.push(...page.rows);
+    before = page.next;
+  } while (before !== undefined && rows.length < mostRows);
+  const steps = await store.listSuspensions({ accountId: account.id, limit: 1000 });
+  return {
+    ...mine,
+    account: await showAccount(store, account, now),
+    keys: (await store.listKeys(account.id)).map(showKey),
+    suspensions: steps.filter(({ shadow }) => !shadow).map(showSuspension),
+    usageByDay: await reportUsage(store, 'day', 0, now, timeZone, account.id),
+    usageRows: rows,
+    moreUsageRows: before !== undefined,
+    audit: (await store.listAudit({ subject: account.id, limit: 1000 })).map(({ id, at, action }) => ({
+      id,
+      at,
+      action,
+    })),
+  };
+}
+
+async function requireOpen(store: Store, idOrName: string): Promise<Account> {
+  const account = await requireAccount(store, idOrName);
+  if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
+  return account;
+}

@@ -1,0 +1,151 @@
+// The management plane put together: sign-in, post, pages and API in one router, and the letters that nobody asks for. Takes what
+// the composition root has opened.
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Request, Router } from 'express';
+import type { AddressBlocks } from '../domain/address.ts';
+import { newRequestId } from '../domain/id.ts';
+import type { Store } from '../store/ports.ts';
+import { addressOf, type FailureBudget } from './api/authenticate.ts';
+import type { Outlook } from './api/endpoint.ts';
+import { endpoints } from './api/endpoints.ts';
+import { managementApi } from './api/router.ts';
+import type { Door } from './door.ts';
+import { createLink } from './links.ts';
+import { openMail } from './mail.ts';
+import { Notices } from './notices.ts';
+import { noPost } from './post.ts';
+import { openSignIn, type Provider, signInPath } from './sign-in/sign-in.ts';
+import { SignInThrottle } from './sign-in/throttle.ts';
+import { doorRoutes } from './web/door.ts';
+import { Origins } from './web/origin.ts';
+import { portalPages } from './web/portal.ts';
+
+export interface PlaneSettings {
+  readonly dataDir: string;
+  /** Empty: pages answer under this machine's own names. */
+  readonly publicUrl: string;
+  /** Where links point. */
+  readonly portal: URL;
+  readonly gateName: string;
+  readonly smtpUrl: string;
+  readonly mailFrom: string;
+  readonly providers: readonly Provider[];
+  readonly timeZone: string;
+  /** Directory of the built pages. */
+  readonly pages: string;
+}
+
+export interface PlaneTools {
+  readonly store: Store;
+  readonly outlook: Outlook;
+  readonly failures: FailureBudget;
+  readonly applications: FailureBudget;
+  readonly trustedProxies: AddressBlocks;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  readonly onChange: () => void;
+  readonly onError: (message: string, cause: unknown, requestId?: string) => void;
+}
+
+export interface Plane {
+  readonly router: Router;
+  /** A one-time link for the first operator; undefined where somebody operates the gate already. */
+  setUpLink(): Promise<string | undefined>;
+  readonly notices: Notices;
+  stop(): Promise<void>;
+}
+
+export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
+  const { store, now, nowMs, onError, trustedProxies } = tools;
+  const { portal } = settings;
+  const origins = new Origins(portal, settings.publicUrl !== '');
+  const post =
+    settings.smtpUrl === ''
+      ? noPost
+      : openMail({
+          smtpUrl: settings.smtpUrl,
+          from: settings.mailFrom,
+          gate: settings.gateName,
+          nowMs,
+          onError: (cause) => onError('a letter could not be sent', cause),
+        });
+  const signIn = openSignIn(store.signIn, {
+    publicUrl: portal,
+    secret: readSecret(settings.dataDir),
+    providers: settings.providers,
+    admits: async () => (await store.readRegistration()).mode !== 'closed',
+    now,
+    onError,
+  });
+  const door: Door = { store, signIn, post, portal };
+  const api = managementApi({
+    ...door,
+    endpoints,
+    outlook: tools.outlook,
+    timeZone: settings.timeZone,
+    gateName: settings.gateName,
+    now,
+    applications: tools.applications,
+    entrance: {
+      store,
+      signIn,
+      failures: tools.failures,
+      trustedProxies,
+      origins,
+      now,
+    },
+    onChange: tools.onChange,
+    onError: (error, id) => onError('a fault in the management API', error, id),
+  });
+  const router = Router({ caseSensitive: true, strict: true });
+  router.use('/management/v1', api);
+  router.use('/portal', (_request, response, next) => {
+    response.set({
+      'x-request-id': newRequestId(now()),
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+    });
+    next();
+  });
+  router.use(
+    signInPath,
+    doorRoutes({
+      signIn,
+      throttle: new SignInThrottle(nowMs),
+      origins,
+      publicUrl: portal,
+      addressOf: (request: Request) => addressOf(request, { trustedProxies }),
+      onError: (error, id) => onError('a fault in sign-in', error, id),
+    }),
+  );
+  router.get(['/', '/portal'], (_request, response) => response.redirect(302, '/portal/'));
+  router.use('/portal', portalPages(settings.pages, origins));
+  const notices = new Notices({ store, post, portal, now }, (error) =>
+    onError('notices could not be looked for', error),
+  );
+  return {
+    router,
+    notices,
+    setUpLink: async () => {
+      if ((await store.countAccounts('operator')) > 0) return undefined;
+      const operator = await store.findAccount('operator');
+      if (!operator) return undefined;
+      return (await createLink(store, portal, 'setup', operator.id, { actor: 'gate', at: now() })).url;
+    },
+    stop: async () => {
+      await notices.stop();
+      await post.settle();
+    },
+  };
+}
+
+/** What cookies are signed with: beside the database and not in it, so that a copy of the one opens nothing. */
+function readSecret(dataDir: string): string {
+  const file = join(dataDir, 'cookie.secret');
+  if (!existsSync(file)) writeFileSync(file, randomBytes(48).toString('base64url'), { mode: 0o600 });
+  return readFileSync(file, 'utf8').trim();
+}

@@ -1,0 +1,72 @@
+// Passwords: how they are kept and checked. scrypt at one of OWASP's equivalent settings (N = 2^15, r = 8, p = 3: 32 MiB and
+// about 0.2 s of one core), which both Node and Deno have; few at a time, so that a crowd at the door cannot take the
+// machine from the models behind it.
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { commonPasswords } from './common-passwords.ts';
+
+const cost = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 } as const;
+const keyBytes = 32;
+const atOnce = 2;
+const maxWaiting = 64;
+
+export const passwordBounds = { least: 8, most: 128 } as const;
+
+/** Too many passwords are being checked at this moment. */
+export class DoorCrowded extends Error {
+  override name = 'DoorCrowded';
+}
+
+let running = 0;
+const waiting: (() => void)[] = [];
+
+async function taking<T>(work: () => Promise<T>): Promise<T> {
+  if (running >= atOnce) {
+    if (waiting.length >= maxWaiting) throw new DoorCrowded();
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  } else running++;
+  try {
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    // Whoever waits takes over this place; otherwise it is free.
+    if (next) next();
+    else running--;
+  }
+}
+
+const derive = (password: string, salt: Buffer): Promise<Buffer> =>
+  taking(
+    () =>
+      new Promise((resolve, reject) => {
+        scrypt(password.normalize('NFKC'), salt, keyBytes, cost, (error, key) =>
+          error ? reject(error) : resolve(key),
+        );
+      }),
+  );
+
+/** `scrypt-15-8-3:<salt>:<key>`, both base64url. @throws DoorCrowded. */
+export async function hashPassword(password: string): Promise<string> {
+  const salt = randomBytes(16);
+  return `scrypt-15-8-3:${salt.toString('base64url')}:${(await derive(password, salt)).toString('base64url')}`;
+}
+
+/** False too for anything that is not one of our hashes, at the same cost. @throws DoorCrowded. */
+export async function isPassword(password: string, hash: string): Promise<boolean> {
+  const [kind, salt = '', key = ''] = hash.split(':');
+  const wanted = Buffer.from(key, 'base64url');
+  const found = await derive(password.slice(0, 1024), Buffer.from(salt, 'base64url'));
+  return kind === 'scrypt-15-8-3' && wanted.length === keyBytes && timingSafeEqual(found, wanted);
+}
+
+/** What is against a password, in words for people; undefined where nothing is (NIST SP 800-63B §3.1.1.2). */
+export function passwordFault(password: string, about: readonly string[]): string | undefined {
+  const length = Array.from(password).length;
+  if (length < passwordBounds.least) return `A password needs at least ${passwordBounds.least} characters.`;
+  if (length > passwordBounds.most) return `A password has at most ${passwordBounds.most} characters.`;
+  const lower = password.toLowerCase();
+  if (commonPasswords.has(lower) || new Set(lower).size <= 2)
+    return 'That password is one of the first that anybody tries. Choose another.';
+  if (about.some((word) => word.length >= 4 && word.toLowerCase() === lower))
+    return 'A password must not be your name or address.';
+  return undefined;
+}

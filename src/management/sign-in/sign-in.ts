@@ -1,0 +1,245 @@
+// Sign-in for people, by better-auth over the gate's own database: password, passkey, TOTP, an OpenID Connect provider.
+// This file sets it up and is the only one that knows it; the rest of the management plane sees the interface.
+// Not there on purpose: its sign-up, its reset and its e-mail routes (an application or an operator lets people in, our one-time
+// links do the rest), its cookie cache (GHSA-xg6x-h9c9-2m83: a second factor passed over), its API keys (CVE-2025-61928).
+import { passkey } from '@better-auth/passkey';
+import { type BetterAuthOptions, betterAuth } from 'better-auth';
+import { createAuthEndpoint } from 'better-auth/api';
+import { setSessionCookie } from 'better-auth/cookies';
+import { genericOAuth } from 'better-auth/plugins/generic-oauth';
+import { twoFactor } from 'better-auth/plugins/two-factor';
+import { z } from 'zod';
+import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
+import type { Language } from '../../domain/person.ts';
+import type { SignInTables } from '../../store/ports.ts';
+import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
+
+/** Where the routes of sign-in stand. */
+export const signInPath = '/portal/auth';
+
+/** A sign-in ends after a day without a visit, and after a week in any case. */
+const idleSeconds = 24 * 3600;
+export const longestMs = 7 * 24 * 3600 * 1000;
+/** What is felt (deleting, management keys, roles) asks for a sign-in that is not older. */
+const freshMs = 10 * 60_000;
+
+export interface Provider {
+  readonly id: string;
+  readonly name: string;
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+}
+
+export interface SignInSettings {
+  /** Where the portal is reached, without a path. */
+  readonly publicUrl: URL;
+  readonly secret: string;
+  readonly providers: readonly Provider[];
+  /** May somebody whom a provider vouches for, and whom we do not know, come in to apply? */
+  readonly admits: () => Promise<boolean>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly onError: (message: string, cause: unknown) => void;
+}
+
+export interface Visit {
+  readonly personId: PersonId;
+  readonly fresh: boolean;
+}
+
+export interface NewPerson {
+  readonly name: string;
+  readonly email: string;
+  readonly emailVerified: boolean;
+  readonly password: string;
+  readonly language: Language | null;
+}
+
+export interface SignIn {
+  readonly providers: readonly Pick<Provider, 'id' | 'name'>[];
+  /** The library's own routes; the caller has seen to it that they may be asked. */
+  handle(request: Request): Promise<Response>;
+  /** Who visits with these cookies; undefined where nobody does. */
+  visitOf(cookies: string): Promise<Visit | undefined>;
+  createPerson(person: NewPerson): Promise<PersonId>;
+  /** Sets a password and ends every visit of that person. */
+  setPassword(id: PersonId, password: string): Promise<void>;
+  endVisits(id: PersonId): Promise<void>;
+  /** Passkeys and second factor are gone. */
+  forgetFactors(id: PersonId): Promise<void>;
+  /** Lines for Set-Cookie that open a visit. */
+  openVisit(id: PersonId): Promise<readonly string[]>;
+}
+
+/** For this process alone: somebody is let in by our own rules, and gets a visit whose right to it was shown otherwise. */
+const doorPlugin = {
+  id: 'door',
+  endpoints: {
+    createPerson: createAuthEndpoint(
+      '/door/create',
+      {
+        method: 'POST',
+        body: z.object({
+          name: z.string(),
+          email: z.string(),
+          emailVerified: z.boolean(),
+          language: z.string().nullable(),
+          password: z.string(),
+        }),
+        metadata: { SERVER_ONLY: true },
+      },
+      async (context) => {
+        const { password, ...person } = context.body;
+        const { internalAdapter } = context.context;
+        const hash = await hashPassword(password);
+        const user = await internalAdapter.createUser(person, { method: 'email-password' });
+        await internalAdapter.linkAccount({
+          userId: user.id,
+          providerId: 'credential',
+          accountId: user.id,
+          password: hash,
+        });
+        return context.json({ id: user.id });
+      },
+    ),
+    openVisit: createAuthEndpoint(
+      '/door/open',
+      { method: 'POST', body: z.object({ personId: z.string() }), metadata: { SERVER_ONLY: true } },
+      async (context) => {
+        const { internalAdapter } = context.context;
+        const user = await internalAdapter.findUserById(context.body.personId);
+        if (!user) throw new Error('there is no such person');
+        const session = await internalAdapter.createSession(user.id);
+        await setSessionCookie(context, { session, user });
+        return context.json({});
+      },
+    ),
+  },
+} as const;
+
+export function openSignIn(tables: SignInTables, settings: SignInSettings): SignIn {
+  const { publicUrl, providers, now } = settings;
+  const secure = publicUrl.protocol === 'https:';
+  const options = {
+    appName: 'Sekisho',
+    baseURL: publicUrl.origin,
+    basePath: signInPath,
+    secret: settings.secret,
+    trustedOrigins: [publicUrl.origin],
+    database: tables,
+    telemetry: { enabled: false },
+    logger: {
+      level: 'error',
+      log: (level, message, ...rest) => {
+        // What callers do wrong is answered, not logged; faults are.
+        if (level === 'error' && !/origin|callback|password|credential|not found|invalid/i.test(message))
+          settings.onError(
+            message,
+            rest.find((each) => each instanceof Error),
+          );
+      },
+    },
+    emailAndPassword: {
+      enabled: true,
+      disableSignUp: true,
+      minPasswordLength: passwordBounds.least,
+      maxPasswordLength: passwordBounds.most,
+      password: { hash: hashPassword, verify: ({ hash, password }) => isPassword(password, hash) },
+    },
+    user: {
+      modelName: 'people',
+      additionalFields: {
+        accountId: { type: 'string', required: false, input: false },
+        language: { type: 'string', required: false, input: false },
+      },
+      validateUserInfo: async ({ source }) =>
+        source.action === 'create-user' && source.method === 'oauth' && !(await settings.admits())
+          ? { error: 'not_admitted', errorDescription: 'This gate takes no applications.' }
+          : undefined,
+    },
+    session: { modelName: 'sessions', expiresIn: idleSeconds, updateAge: 3600, cookieCache: { enabled: false } },
+    account: {
+      modelName: 'credentials',
+      encryptOAuthTokens: true,
+      // Somebody else's provider never opens an account that a password opens (GHSA-g38m); one links it signed in.
+      accountLinking: { enabled: true, disableImplicitLinking: true },
+    },
+    verification: { modelName: 'verifications' },
+    rateLimit: { enabled: true, window: 60, max: 300, storage: 'memory' },
+    advanced: {
+      cookiePrefix: secure ? '__Host-sekisho' : 'sekisho',
+      // `__Host-` says all of what this would say, and more; the library would put `__Secure-` before it.
+      useSecureCookies: false,
+      defaultCookieAttributes: { secure, httpOnly: true, sameSite: 'lax', path: '/' },
+      ipAddress: { ipAddressHeaders: ['x-sekisho-address'] },
+      database: { generateId: ({ model }) => (model === 'user' ? newPersonId() : randomBase62(24)) },
+      disableCSRFCheck: false,
+      disableOriginCheck: false,
+    },
+    plugins: [
+      twoFactor({
+        issuer: 'Sekisho',
+        schema: { twoFactor: { modelName: 'two_factors' } },
+        backupCodeOptions: { amount: 10, length: 12, storeBackupCodes: 'encrypted' },
+      }),
+      passkey({
+        rpID: publicUrl.hostname,
+        rpName: 'Sekisho',
+        origin: publicUrl.origin,
+        schema: { passkey: { modelName: 'passkeys' } },
+      }),
+      genericOAuth({
+        config: providers.map(({ id, issuer, clientId, clientSecret }) => ({
+          providerId: id,
+          discoveryUrl: `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+          requireIdTokenVerification: true,
+          clientId,
+          clientSecret,
+          scopes: ['openid', 'email', 'profile'],
+          pkce: true,
+        })),
+      }),
+      doorPlugin,
+    ],
+  } satisfies BetterAuthOptions;
+  const auth = betterAuth(options);
+
+  return {
+    providers: providers.map(({ id, name }) => ({ id, name })),
+    handle: (request) => auth.handler(request),
+    visitOf: async (cookies) => {
+      if (!cookies.includes('sekisho.session_token=')) return undefined;
+      const found = await auth.api.getSession({ headers: new Headers({ cookie: cookies }) });
+      if (!found) return undefined;
+      const { user, session } = found;
+      const age = now() - session.createdAt.getTime();
+      if (age > longestMs) {
+        await (await auth.$context).internalAdapter.deleteSession(session.token);
+        return undefined;
+      }
+      return { personId: user.id as PersonId, fresh: age < freshMs };
+    },
+    createPerson: async (person) => (await auth.api.createPerson({ body: person })).id as PersonId,
+    setPassword: async (id, password) => {
+      const { internalAdapter } = await auth.$context;
+      const hash = await hashPassword(password);
+      const credentials = await internalAdapter.findAccounts(id);
+      if (credentials.some(({ providerId }) => providerId === 'credential'))
+        await internalAdapter.updatePassword(id, hash);
+      else await internalAdapter.linkAccount({ userId: id, providerId: 'credential', accountId: id, password: hash });
+      await internalAdapter.deleteUserSessions(id);
+    },
+    endVisits: async (id) => (await auth.$context).internalAdapter.deleteUserSessions(id),
+    forgetFactors: async (id) => {
+      const { adapter, internalAdapter } = await auth.$context;
+      for (const model of ['passkey', 'twoFactor'])
+        await adapter.deleteMany({ model, where: [{ field: 'userId', value: id }] });
+      await internalAdapter.updateUser(id, { twoFactorEnabled: false });
+    },
+    openVisit: async (id) => {
+      const { headers } = await auth.api.openVisit({ body: { personId: id }, returnHeaders: true });
+      return headers.getSetCookie();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+// How fast passwords and codes may be guessed: by address and mailbox together, and by mailbox from everywhere. Waits double
+// and end by themselves: nobody can lock somebody else out for long, and a right password from an address that has not
+// guessed goes in unless the whole world is guessing at that mailbox.
+import { networkOf } from '../../domain/address.ts';
+
+interface Count {
+  failures: number;
+  lastMs: number;
+}
+
+const free = { pair: 5, mailbox: 30 } as const;
+const longestMs = { pair: 15 * 60_000, mailbox: 30_000 } as const;
+/** After that long without a failure everything is forgotten. */
+const forgetMs = 60 * 60_000;
+const maxCounts = 20_000;
+
+export class SignInThrottle {
+  readonly #nowMs: () => number;
+  readonly #counts = new Map<string, Count>();
+
+  /** `nowMs` is monotonic. */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Seconds until that may be tried; 0: now. An empty mailbox is nobody's: there only the address counts. */
+  waitSeconds(address: string, mailbox: string): number {
+    const pair = this.#waitMs(`${networkOf(address)} ${mailbox}`, 'pair');
+    const all = mailbox === '' ? 0 : this.#waitMs(` ${mailbox}`, 'mailbox');
+    return Math.ceil(Math.max(pair, all) / 1000);
+  }
+
+  failed(address: string, mailbox: string): void {
+    const pair = `${networkOf(address)} ${mailbox}`;
+    for (const key of mailbox === '' ? [pair] : [pair, ` ${mailbox}`]) {
+      const count = this.#counts.get(key) ?? { failures: 0, lastMs: 0 };
+      // The newest stand last; the oldest goes when there are too many.
+      this.#counts.delete(key);
+      this.#counts.set(key, { failures: this.#old(count) ? 1 : count.failures + 1, lastMs: this.#nowMs() });
+    }
+    for (const key of this.#counts.keys()) {
+      if (this.#counts.size <= maxCounts) break;
+      this.#counts.delete(key);
+    }
+  }
+
+  /** It was no guess: what came from that address counts no more; what came from elsewhere does. */
+  succeeded(address: string, mailbox: string): void {
+    this.#counts.delete(`${networkOf(address)} ${mailbox}`);
+    const all = this.#counts.get(` ${mailbox}`);
+    if (all && all.failures > 0) all.failures--;
+  }
+
+  #old({ lastMs, failures }: Count): boolean {
+    return failures > 0 && this.#nowMs() - lastMs > forgetMs;
+  }
+
+  #waitMs(key: string, kind: keyof typeof free): number {
+    const count = this.#counts.get(key);
+    if (!count || this.#old(count)) return 0;
+    const over = count.failures - free[kind];
+    if (over < 0) return 0;
+    const ms = Math.min(longestMs[kind], 1000 * 2 ** Math.min(over, 20));
+    return Math.max(0, count.lastMs + ms - this.#nowMs());
+  }
+}

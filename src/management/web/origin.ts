@@ -1,0 +1,57 @@
+// By which name pages reach this gate. With PUBLIC_URL there is one; without it the names are this machine's own, so that the
+// first five minutes need no setting, and a stranger's name that was made to point here (DNS rebinding) opens nothing.
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+
+export class Origins {
+  readonly #url: URL;
+  readonly #fixed: boolean;
+
+  /** `url` is where links point; `fixed`: the operator said so, and no other name will do. */
+  constructor(url: URL, fixed: boolean) {
+    this.#url = url;
+    this.#fixed = fixed;
+  }
+
+  /** Is the request for a page under a name of ours? */
+  knows({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+    const host = headers.host ?? '';
+    if (this.#fixed) return host === this.#url.host;
+    const name = host
+      .replace(/:\d+$/, '')
+      .replace(/^\[(.*)\]$/, '$1')
+      .toLowerCase();
+    const own = hostname().toLowerCase();
+    return name === 'localhost' || isIP(name) !== 0 || name === own || name === `${own}.local`;
+  }
+
+  /**
+   * Does a browser say that another site asked for it? It says so by itself, and no page can make it say otherwise (Fetch
+   * Metadata; RFC 6454 for browsers that only say Origin). Programs say nothing, and carry nobody's cookies.
+   */
+  isForeign(request: Pick<IncomingMessage, 'headers' | 'method'>): boolean {
+    const { headers, method } = request;
+    const site = headers['sec-fetch-site'];
+    const { origin } = headers;
+    if (site === undefined && origin === undefined) return false;
+    if (!this.knows(request)) return true;
+    if (origin !== undefined && !this.#isHere(origin, headers.host ?? '')) return true;
+    // "none" is an address that somebody typed; that changes nothing.
+    return site !== undefined && site !== 'same-origin' && !(site === 'none' && isSafe(method));
+  }
+
+  /** May it act for whoever's cookie it carries? What changes something must say where it comes from. */
+  isOurs(request: Pick<IncomingMessage, 'headers' | 'method'>): boolean {
+    const { headers, method } = request;
+    if (this.isForeign(request) || !this.knows(request)) return false;
+    return isSafe(method) || headers['sec-fetch-site'] !== undefined || headers.origin !== undefined;
+  }
+
+  #isHere(origin: string, host: string): boolean {
+    if (this.#fixed) return origin === this.#url.origin;
+    return origin === `http://${host}` || origin === `https://${host}`;
+  }
+}
+
+const isSafe = (method: string | undefined): boolean => method === 'GET' || method === 'HEAD';

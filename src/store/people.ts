@@ -1,0 +1,117 @@
+// People who sign in, their one-time links, and the end of an account. What may happen once is one statement.
+import type { Kysely, Selectable } from 'kysely';
+import { type Language, languages, type Person } from '../domain/person.ts';
+import { writeAudit } from './adapter.ts';
+import type { PersonStore } from './ports.ts';
+import type { Tables } from './schema.ts';
+
+export function personQueries(db: Kysely<Tables>): PersonStore {
+  const people = () =>
+    db
+      .selectFrom('people')
+      .select(['id', 'name', 'email', 'emailVerified', 'twoFactorEnabled', 'accountId', 'language']);
+  return {
+    findPerson: async (id) => personOf(await people().where('id', '=', id).executeTakeFirst()),
+    findPersonByEmail: async (email) => personOf(await people().where('email', '=', email).executeTakeFirst()),
+    findPersonOf: async (accountId) => personOf(await people().where('accountId', '=', accountId).executeTakeFirst()),
+    updatePerson: (id, { emailVerified, ...change }, event) =>
+      db.transaction().execute(async (transaction) => {
+        const columns = { ...change, ...(emailVerified ? { emailVerified: 1 } : {}) };
+        if (Object.keys(columns).length > 0)
+          await transaction.updateTable('people').set(columns).where('id', '=', id).execute();
+        await writeAudit(transaction, event);
+      }),
+    insertLink: ({ digest, purpose, subject, createdAt, expiresAt }, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction
+          .deleteFrom('one_time_links')
+          .where('subject', '=', subject)
+          .where('purpose', '=', purpose)
+          .execute();
+        await transaction
+          .insertInto('one_time_links')
+          .values({ digest, purpose, subject, created_at: createdAt, expires_at: expiresAt, used_at: null })
+          .execute();
+        await writeAudit(transaction, event);
+      }),
+    useLink: async (digest, purpose, at) => {
+      const row = await db
+        .updateTable('one_time_links')
+        .set({ used_at: at })
+        .where('digest', '=', digest)
+        .where('purpose', '=', purpose)
+        .where('used_at', 'is', null)
+        .where('expires_at', '>', at)
+        .returning('subject')
+        .executeTakeFirst();
+      return row?.subject;
+    },
+    closeAccount: (id, at, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction
+          .updateTable('accounts')
+          .set({ name: `closed ${id}`, role: 'member', closed_at: at })
+          .where('id', '=', id)
+          .execute();
+        await transaction
+          .updateTable('keys')
+          .set({ status: 'revoked', revoked_at: at })
+          .where('account_id', '=', id)
+          .where('revoked_at', 'is', null)
+          .execute();
+        await transaction.updateTable('keys').set({ name: '' }).where('account_id', '=', id).execute();
+        await transaction
+          .updateTable('applications')
+          .set({ name: '', email: '', purpose: '', models: '[]', decision: null, person_id: null })
+          .where('account_id', '=', id)
+          .execute();
+        await transaction
+          .updateTable('suspensions')
+          .set({ appeal: '' })
+          .where('account_id', '=', id)
+          .where('appeal', 'is not', null)
+          .execute();
+        await transaction.deleteFrom('people').where('accountId', '=', id).execute();
+        await writeAudit(transaction, event);
+      }),
+    deletePerson: (id, event) =>
+      db.transaction().execute(async (transaction) => {
+        await transaction
+          .updateTable('applications')
+          .set({ name: '', email: '', purpose: '', models: '[]', person_id: null })
+          .where('person_id', '=', id)
+          .execute();
+        await transaction.deleteFrom('people').where('id', '=', id).execute();
+        await writeAudit(transaction, event);
+      }),
+    claimNotice: async (id, at) => {
+      const made = await db
+        .insertInto('notices')
+        .values({ id, at })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .executeTakeFirst();
+      return Number(made.numInsertedOrUpdatedRows) > 0;
+    },
+  };
+}
+
+function personOf(
+  row:
+    | Pick<
+        Selectable<Tables['people']>,
+        'id' | 'name' | 'email' | 'emailVerified' | 'twoFactorEnabled' | 'accountId' | 'language'
+      >
+    | undefined,
+): Person | undefined {
+  if (!row) return undefined;
+  return {
+    id: row.id,
+    name: row.name,
+    email: row.email,
+    // An integer in SQLite, a boolean in PostgreSQL.
+    emailVerified: Boolean(row.emailVerified),
+    twoFactor: Boolean(row.twoFactorEnabled),
+    language: languages.find((language): language is Language => language === row.language) ?? null,
+    accountId: row.accountId,
+  };
+}

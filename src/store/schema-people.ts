@@ -1,0 +1,127 @@
+// The tables of sign-in, as better-auth 1.7 names and types them (its own migration generator was asked once; ours stays the
+// only thing that changes the schema), and what applications and accounts learn from them.
+import { type ColumnDefinitionBuilder, type CreateTableBuilder, type Kysely, sql } from 'kysely';
+
+type Column = [
+  name: string,
+  type: 'text' | 'integer',
+  how?: (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder,
+];
+
+const must = (column: ColumnDefinitionBuilder): ColumnDefinitionBuilder => column.notNull();
+const whose: Column = ['userId', 'text', (column) => column.notNull().references('people.id').onDelete('cascade')];
+
+/** Times are text, RFC 3339, as the library writes them. */
+const tables: Readonly<Record<string, readonly Column[]>> = {
+  people: [
+    ['name', 'text', must],
+    ['email', 'text', (column) => column.notNull().unique()],
+    ['emailVerified', 'integer', must],
+    ['image', 'text'],
+    ['createdAt', 'text', must],
+    ['updatedAt', 'text', must],
+    ['twoFactorEnabled', 'integer'],
+    ['accountId', 'text', (column) => column.references('accounts.id')],
+    ['language', 'text'],
+  ],
+  sessions: [
+    ['expiresAt', 'text', must],
+    ['token', 'text', (column) => column.notNull().unique()],
+    ['createdAt', 'text', must],
+    ['updatedAt', 'text', must],
+    ['ipAddress', 'text'],
+    ['userAgent', 'text'],
+    whose,
+  ],
+  credentials: [
+    ['accountId', 'text', must],
+    ['providerId', 'text', must],
+    whose,
+    ['accessToken', 'text'],
+    ['refreshToken', 'text'],
+    ['idToken', 'text'],
+    ['accessTokenExpiresAt', 'text'],
+    ['refreshTokenExpiresAt', 'text'],
+    ['scope', 'text'],
+    ['password', 'text'],
+    ['createdAt', 'text', must],
+    ['updatedAt', 'text', must],
+  ],
+  verifications: [
+    ['identifier', 'text', must],
+    ['value', 'text', must],
+    ['expiresAt', 'text', must],
+    ['createdAt', 'text', must],
+    ['updatedAt', 'text', must],
+  ],
+  two_factors: [
+    ['secret', 'text', must],
+    ['backupCodes', 'text', must],
+    whose,
+    ['verified', 'integer'],
+    ['failedVerificationCount', 'integer'],
+    ['lockedUntil', 'text'],
+  ],
+  passkeys: [
+    ['name', 'text'],
+    ['publicKey', 'text', must],
+    whose,
+    ['credentialID', 'text', (column) => column.notNull().unique()],
+    ['counter', 'integer', must],
+    ['deviceType', 'text', must],
+    ['backedUp', 'integer', must],
+    ['transports', 'text'],
+    ['createdAt', 'text'],
+    ['aaguid', 'text'],
+  ],
+};
+
+const indexes: readonly [table: string, column: string][] = [
+  ['people', 'accountId'],
+  ['sessions', 'userId'],
+  ['credentials', 'userId'],
+  ['verifications', 'identifier'],
+  ['two_factors', 'userId'],
+  ['passkeys', 'userId'],
+];
+
+export async function openPeople(db: Kysely<unknown>): Promise<void> {
+  const { schema } = db;
+  for (const [table, columns] of Object.entries(tables)) {
+    let making: CreateTableBuilder<string, string> = schema
+      .createTable(table)
+      .addColumn('id', 'text', (column) => column.primaryKey().notNull());
+    for (const [name, type, how] of columns)
+      making = how ? making.addColumn(name, type, how) : making.addColumn(name, type);
+    await making.execute();
+  }
+  for (const [table, column] of indexes)
+    await schema.createIndex(`${table}_by_${column.toLowerCase()}`).on(table).column(column).execute();
+  await schema
+    .createTable('one_time_links')
+    .addColumn('digest', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('purpose', 'text', must)
+    .addColumn('subject', 'text', must)
+    .addColumn('created_at', 'bigint', must)
+    .addColumn('expires_at', 'bigint', must)
+    .addColumn('used_at', 'bigint')
+    .execute();
+  await schema.createIndex('one_time_links_by_subject').on('one_time_links').column('subject').execute();
+  await schema
+    .createTable('notices')
+    .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('at', 'bigint', must)
+    .execute();
+  await schema
+    .alterTable('accounts')
+    .addColumn('role', 'text', (column) => column.notNull().defaultTo('member'))
+    .execute();
+  await schema.alterTable('accounts').addColumn('closed_at', 'bigint').execute();
+  await sql`update accounts set role = 'operator' where name = 'operator'`.execute(db);
+  // One statement a column: SQLite adds one at a time.
+  await schema.alterTable('applications').addColumn('confirmed_at', 'bigint').execute();
+  await schema.alterTable('applications').addColumn('person_id', 'text').execute();
+  await schema.alterTable('applications').addColumn('language', 'text').execute();
+  await schema.alterTable('applications').addColumn('wanted_plan', 'text').execute();
+  await schema.createIndex('applications_by_person').on('applications').column('person_id').execute();
+}

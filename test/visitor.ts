@@ -1,0 +1,124 @@
+// Somebody at a browser, without the browser: keeps cookies, says where requests come from as Chromium would, and calls the
+// management API and the routes of sign-in. For what only a real browser shows there is test/browser.ts.
+import { createAccount } from '../src/management/accounts.ts';
+import { linkFor } from '../src/management/people.ts';
+import type { TestGate } from './gate.ts';
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into it
+  readonly body: any;
+  readonly text: string;
+}
+
+export class Visitor {
+  readonly #url: string;
+  readonly cookies = new Map<string, string>();
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  get cookie(): string {
+    return [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  }
+
+  get(path: string): Promise<Reply> {
+    return this.ask('GET', `/management/v1${path}`);
+  }
+
+  post(path: string, body: unknown = {}): Promise<Reply> {
+    return this.ask('POST', `/management/v1${path}`, { body });
+  }
+
+  patch(path: string, body: unknown): Promise<Reply> {
+    return this.ask('PATCH', `/management/v1${path}`, { body });
+  }
+
+  delete(path: string): Promise<Reply> {
+    return this.ask('DELETE', `/management/v1${path}`);
+  }
+
+  /** A route of sign-in. */
+  auth(path: string, body?: unknown): Promise<Reply> {
+    return this.ask(body === undefined ? 'GET' : 'POST', `/portal/auth${path}`, { body });
+  }
+
+  async ask(
+    method: string,
+    path: string,
+    { body, headers = {} }: { readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> } = {},
+  ): Promise<Reply> {
+    const response = await fetch(this.#url + path, {
+      method,
+      redirect: 'manual',
+      headers: {
+        'sec-fetch-site': 'same-origin',
+        'sec-fetch-mode': 'cors',
+        ...(method === 'GET' ? {} : { origin: this.#url }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(this.cookies.size === 0 ? {} : { cookie: this.cookie }),
+        ...headers,
+      },
+      body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
+    });
+    for (const line of response.headers.getSetCookie()) this.#keep(line);
+    const text = await response.text();
+    const json = response.headers.get('content-type')?.includes('json') === true;
+    return { status: response.status, headers: response.headers, text, body: json ? JSON.parse(text) : undefined };
+  }
+
+  #keep(line: string): void {
+    const [pair = '', ...attributes] = line.split('; ');
+    const at = pair.indexOf('=');
+    const [name, value] = [pair.slice(0, at), pair.slice(at + 1)];
+    if (value === '' || attributes.some((each) => /^max-age=0$/i.test(each))) this.cookies.delete(name);
+    else this.cookies.set(name, value);
+  }
+}
+
+export const goodPassword = 'tsuru no ongaeshi';
+let operators = 0;
+
+/** An operator of that gate, signed in. */
+export async function operatorOf(
+  gate: Pick<TestGate, 'url' | 'manage'>,
+  role: 'operator' | 'auditor' = 'operator',
+): Promise<Visitor> {
+  const name = `${role}-${++operators}`;
+  const code = await setUpCode(gate, name, role);
+  const visitor = new Visitor(gate.url);
+  const made = await visitor.post('/setup', { code, name, email: `${name}@example.org`, password: goodPassword });
+  if (made.status !== 204) throw new Error(`set-up answered ${made.status}: ${made.text}`);
+  return visitor;
+}
+
+/** What stands behind the # of a set-up link to a new account. */
+export async function setUpCode(
+  gate: Pick<TestGate, 'url' | 'manage'>,
+  name: string,
+  role: 'operator' | 'auditor' | 'member' = 'operator',
+): Promise<string> {
+  const { url } = await gate.manage(async (store, by) => {
+    const account = await createAccount(store, name, undefined, by, role);
+    return linkFor({ store, portal: new URL(gate.url) }, account.id, 'setup', by);
+  });
+  return codeOf(url);
+}
+
+export const codeOf = (url: string): string => url.slice(url.indexOf('#') + 1);
+
+/** Somebody who applied at an open gate, was let in at once and is signed in. */
+export async function memberOf(gate: Pick<TestGate, 'url'>, email: string): Promise<Visitor> {
+  const visitor = new Visitor(gate.url);
+  const applied = await visitor.post('/applications', {
+    name: email.split('@')[0],
+    email,
+    purpose: 'a test',
+    password: goodPassword,
+  });
+  if (applied.status !== 201 || applied.body.status !== 'approved')
+    throw new Error(`the application was answered ${applied.status}: ${applied.text}`);
+  return visitor;
+}
