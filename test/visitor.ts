@@ -2,6 +2,7 @@
 // management API and the routes of sign-in. For what only a real browser shows there is test/browser.ts.
 import { createAccount } from '../src/management/accounts.ts';
 import { linkFor } from '../src/management/people.ts';
+import { holdToShape } from './api-shapes.ts';
 import type { TestGate } from './gate.ts';
 
 export interface Reply {
@@ -11,6 +12,8 @@ export interface Reply {
   readonly body: any;
   readonly text: string;
 }
+
+const api = '/management/v1';
 
 export class Visitor {
   readonly #url: string;
@@ -25,19 +28,19 @@ export class Visitor {
   }
 
   get(path: string): Promise<Reply> {
-    return this.ask('GET', `/management/v1${path}`);
+    return this.ask('GET', api + path);
   }
 
   post(path: string, body: unknown = {}): Promise<Reply> {
-    return this.ask('POST', `/management/v1${path}`, { body });
+    return this.ask('POST', api + path, { body });
   }
 
   patch(path: string, body: unknown): Promise<Reply> {
-    return this.ask('PATCH', `/management/v1${path}`, { body });
+    return this.ask('PATCH', api + path, { body });
   }
 
   delete(path: string): Promise<Reply> {
-    return this.ask('DELETE', `/management/v1${path}`);
+    return this.ask('DELETE', api + path);
   }
 
   /** A route of sign-in. */
@@ -66,7 +69,12 @@ export class Visitor {
     for (const line of response.headers.getSetCookie()) this.#keep(line);
     const text = await response.text();
     const json = response.headers.get('content-type')?.includes('json') === true;
-    return { status: response.status, headers: response.headers, text, body: json ? JSON.parse(text) : undefined };
+    const parsed = path.startsWith(api)
+      ? holdToShape(method, path.slice(api.length), response, text)
+      : json
+        ? (JSON.parse(text) as unknown)
+        : undefined;
+    return { status: response.status, headers: response.headers, text, body: parsed };
   }
 
   #keep(line: string): void {

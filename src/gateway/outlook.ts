@@ -249,7 +249,7 @@ function principalFor({ account, plan, key, suspensions }: Subject, now: number)
     kind: 'secret',
     digest: '',
     status: 'active',
-    scopes: plan?.scopes ?? defaultScopes,
+    scopes: defaultScopes,
     models: ['*'],
     cidr: [],
     allowPath: false,

@@ -4,9 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { generateKey } from '../../src/domain/api-key.ts';
 import { endpoints } from '../../src/management/api/endpoints.ts';
-import { problemShape } from '../../src/management/api/problem.ts';
+import { overviewShape } from '../../src/management/api/figures.ts';
+import { answered, holdToShape } from '../api-shapes.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
+import { codeOf, goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -14,7 +16,7 @@ let boss: string;
 let auditor: string;
 beforeAll(async () => {
   fake = await startFakeOllama();
-  gate = await openGate(fake.url);
+  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000' });
   ({ secret: boss } = await gate.key({ scopes: ['management'] }));
   ({ secret: auditor } = await gate.key({ scopes: ['management:read'] }));
 });
@@ -26,12 +28,9 @@ afterAll(async () => {
 interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any -- held against its shape below
+  // oxlint-disable-next-line typescript/no-explicit-any -- held against its shape
   readonly body: any;
 }
-
-/** Rows that a test has got an answer of their own from. */
-const answered = new Set<string>();
 
 async function call(method: string, path: string, options: Options = {}): Promise<Answer> {
   const { secret = boss, body, headers = {} } = options;
@@ -45,21 +44,9 @@ async function call(method: string, path: string, options: Options = {}): Promis
     body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
   });
   const text = await response.text();
-  const parsed: unknown = text === '' ? undefined : isJson(response) ? JSON.parse(text) : text;
-  const bare = path.split('?')[0]!;
-  const row = endpoints.find(
-    (each) =>
-      each.method === method.toLowerCase() && new RegExp(`^${each.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(bare),
-  );
-  if (response.ok && row) {
-    answered.add(row.name);
-    if (row.answer) row.answer.parse(parsed);
-    else if (!row.stream) expect(text).toBe('');
-  } else problemShape.parse(parsed);
+  const parsed = holdToShape(method, path, response, text);
   return { status: response.status, headers: response.headers, body: parsed };
 }
-
-const isJson = (response: Response): boolean => response.headers.get('content-type')?.includes('json') === true;
 
 interface Options {
   readonly secret?: string;
@@ -167,7 +154,7 @@ describe('an operator', () => {
 test('applications, invitations and registration answer in their shapes', async () => {
   expect((await call('GET', '/registration/open', { secret: '' })).body).toEqual({ mode: 'closed' });
   const registration = (await call('GET', '/registration')).body;
-  expect(registration).toEqual({ mode: 'closed', plan: 'trial', maxPending: 200 });
+  expect(registration).toEqual({ mode: 'closed', plan: 'trial', domains: [], maxPending: 200 });
   await call('PATCH', '/registration', { body: { mode: 'approval' } });
   const ask = async (): Promise<Answer['body']> =>
     (await call('POST', '/applications', { secret: '', body: { name: 'a', email: 'a@example.org', purpose: 'b' } }))
@@ -339,6 +326,198 @@ test('the OpenAPI document says what the server does: every row, every reference
   const html = await page.text();
   for (const row of endpoints) expect(html).toContain(row.path);
   expect(html).not.toMatch(/<script|src=|https?:/);
+});
+
+describe('people', () => {
+  test('an operator sees what there is, and makes links for others', async () => {
+    const operator = await operatorOf(gate);
+    const { body: here } = await operator.get('/session');
+    expect(here).toMatchObject({ account: { role: 'operator', plan: null }, signIn: { mail: false } });
+    expect((await operator.get('/overview')).body).toMatchObject({ accepting: true, upstreams: [{ up: true }] });
+    const { body: account } = await operator.post('/accounts', { name: 'someone', role: 'auditor' });
+    expect(account).toMatchObject({ role: 'auditor', person: null });
+    const { body: link } = await operator.post(`/accounts/${account.id}/links`, { purpose: 'setup' });
+    const auditorHere = new Visitor(gate.url);
+    const person = { name: 'Some One', email: 'some.one@example.org', password: goodPassword };
+    expect((await auditorHere.post('/setup', { code: codeOf(link.url), ...person })).status).toBe(204);
+    expect((await auditorHere.get('/accounts?search=SOMEO')).body.items).toMatchObject([{ id: account.id }]);
+    expect((await auditorHere.patch(`/accounts/${account.id}`, { plan: 'trial' })).status).toBe(403);
+    const { body: reset } = await operator.post(`/accounts/${account.id}/links`, { purpose: 'password' });
+    const changed = { code: codeOf(reset.url), password: 'another good one' };
+    expect((await new Visitor(gate.url).post('/password-resets/confirm', changed)).status).toBe(204);
+    expect((await auditorHere.get('/session')).body.person).toBeNull();
+    expect((await operator.patch(`/accounts/${account.id}`, { role: 'member', plan: 'trial' })).body).toMatchObject({
+      role: 'member',
+      plan: 'trial',
+    });
+    const { items: events } = (await operator.get(`/audit?subject=${account.id}`)).body;
+    expect(events.map((event: { action: string }) => event.action).toSorted()).toEqual([
+      'account.create',
+      'account.plan',
+      'account.role',
+      'account.role',
+      'link.setup',
+    ]);
+    expect((await operator.delete(`/accounts/${account.id}`)).status).toBe(204);
+    expect((await operator.get(`/accounts/${account.id}`)).body).toMatchObject({
+      person: null,
+      name: `closed ${account.id}`,
+    });
+  });
+
+  test('a member looks after his own keys, limits and data, and leaves', async () => {
+    await call('PATCH', '/registration', { body: { mode: 'open' } });
+    const taro = await memberOf(gate, 'taro@example.org');
+    const { body: key } = await taro.post('/me/keys', { name: 'laptop', models: ['gemma3:*'] });
+    const use = (secret: string) =>
+      post(`${gate.url}/api/chat`, secret, {
+        model: 'gemma3:270m',
+        messages: [{ role: 'user', content: 'x' }],
+        stream: false,
+      });
+    expect((await use(key.secret)).status).toBe(200);
+    const { body: changed } = await taro.patch(`/me/keys/${key.id}`, { name: 'desk', limits: { requestsPerDay: 5 } });
+    expect(changed).toMatchObject({ name: 'desk', models: ['gemma3:*'], limits: { requestsPerDay: 5 } });
+    const { body: fresh } = await taro.post(`/me/keys/${key.id}/rotate`, { graceSeconds: 60 });
+    expect((await taro.get('/me/keys')).body.items).toHaveLength(2);
+    expect((await taro.post(`/me/keys/${fresh.id}/revoke`)).body.status).toBe('revoked');
+    await eventually(async () => expect((await use(fresh.secret)).status).toBe(401));
+    const { items } = (await taro.get('/me/limits')).body;
+    expect(items.find(({ name }: { name: string }) => name === 'requests-day')).toBeUndefined();
+    expect(items.find(({ name }: { name: string }) => name === 'requests-minute')).toMatchObject({
+      limit: 10,
+      used: 1,
+    });
+    expect((await taro.get('/me/models')).body.items.map(({ name }: { name: string }) => name)).toContain(
+      'gemma3:270m',
+    );
+    expect((await taro.patch('/me', { language: 'ja' })).status).toBe(204);
+    expect((await taro.get('/session')).body.person.language).toBe('ja');
+    expect((await taro.get('/me/suspensions')).body.items).toEqual([]);
+    await gate.ledger(1);
+    const stored = (await taro.get('/me/export')).body;
+    expect(stored).toMatchObject({ person: { email: 'taro@example.org' }, application: { purpose: 'a test' } });
+    expect([stored.keys.length, stored.usageRows.length]).toEqual([2, 1]);
+    expect(JSON.stringify(stored)).not.toMatch(/digest|scrypt|token"/i);
+    const own = (await taro.get('/session')).body.account.id;
+    expect((await taro.delete('/me')).status).toBe(204);
+    expect((await taro.get('/session')).body.person).toBeNull();
+    await eventually(async () => expect((await use(key.secret)).status).toBe(401));
+    const left = await gate.manage((store) =>
+      Promise.all([store.findPersonByEmail('taro@example.org'), store.listApplications({ limit: 100 })]),
+    );
+    expect(JSON.stringify(left)).not.toContain('taro@example.org');
+    expect((await call('GET', `/accounts/${own}`)).body.closedAt).not.toBeNull();
+  });
+
+  test('an operator confirms an address for somebody without mail, and changes a key', async () => {
+    await call('PATCH', '/registration', { body: { mode: 'domain', domains: ['lab.example'] } });
+    const hana = new Visitor(gate.url);
+    const asked = { name: 'Hana', email: 'hana@lab.example', purpose: 'papers', password: goodPassword };
+    expect((await hana.post('/applications', asked)).body).toMatchObject({ status: 'pending', confirm: false });
+    const { application } = (await hana.get('/session')).body;
+    const { body: link } = await call('POST', `/applications/${application.id}/link`);
+    expect((await new Visitor(gate.url).post('/confirmations', { code: codeOf(link.url) })).status).toBe(204);
+    expect((await hana.get('/session')).body).toMatchObject({
+      application: { status: 'approved', decidedBy: 'registration:domain' },
+      person: { emailVerified: true },
+      account: { plan: 'trial' },
+    });
+    const { body: key } = await hana.post('/me/keys', { name: 'x' });
+    expect((await call('PATCH', `/keys/${key.id}`, { body: { models: ['llama3'] } })).body.models).toEqual(['llama3']);
+    expect((await call('GET', '/keys?search=laptop')).body.items.length).toBeGreaterThan(0);
+    expect((await new Visitor(gate.url).post('/password-resets', { email: 'hana@lab.example' })).status).toBe(204);
+    await call('PATCH', '/registration', { body: { mode: 'closed' } });
+  });
+});
+
+describe('would this call pass, and why', () => {
+  const ask = async (question: Record<string, unknown>): Promise<Answer['body']> =>
+    (await call('POST', '/preview', { body: { path: '/api/chat', model: 'gemma3:270m', ...question } })).body;
+
+  test('the answer is the one that the call itself would get', async () => {
+    const { account, id, secret } = await gate.member({
+      requestsPerDay: 2,
+      maxOutputTokens: 100,
+      models: ['gemma3:*'],
+    });
+    expect(await ask({ account: account.id, maxTokens: 5000 })).toMatchObject({
+      passes: true,
+      changes: ['options.num_predict=100'],
+      limits: [{ name: 'requests-day', limit: 2, used: 0, needed: 1 }],
+    });
+    expect(await ask({ key: id, model: 'llama3' })).toMatchObject({
+      passes: false,
+      status: 404,
+      code: 'model_not_found',
+    });
+    expect(await ask({ account: account.id, path: '/api/pull' })).toMatchObject({ status: 403, code: 'missing_scope' });
+    expect(await ask({ account: account.id, path: '/api/nothing' })).toMatchObject({
+      status: 404,
+      code: 'unknown_route',
+    });
+    const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
+    for (let i = 0; i < 2; i++) expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);
+    const [forecast, real] = [await ask({ account: account.id }), await post(`${gate.url}/api/chat`, secret, chat)];
+    expect(forecast).toMatchObject({ passes: false, status: real.status, code: 'quota_exceeded' });
+    expect(forecast.reason.slice(0, 60)).toBe(((await real.json()) as { error: string }).error.slice(0, 60));
+    await made('/suspensions', { whom: account.id, step: 'review', reason: 'だめ' });
+    expect(await ask({ account: account.id })).toMatchObject({
+      code: 'suspended',
+      reason: expect.stringContaining('だめ'),
+    });
+  });
+
+  test('asking takes nothing from anybody', async () => {
+    const { account, secret } = await gate.member({ requestsPerDay: 1, concurrentRequests: 1, tokensPerDay: 100 });
+    await Promise.all(Array.from({ length: 20 }, () => ask({ account: account.id, promptTokens: 90 })));
+    const chat = {
+      model: 'gemma3:270m',
+      messages: [{ role: 'user', content: 'x' }],
+      stream: false,
+      options: { num_predict: 5 },
+    };
+    expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);
+  });
+
+  test('a plan alone answers for somebody who has used nothing', async () => {
+    expect(await ask({ plan: 'trial', promptTokens: 10 })).toMatchObject({ passes: true });
+    expect((await call('POST', '/preview', { body: { path: '/api/chat', model: 'x' } })).status).toBe(400);
+  });
+});
+
+test('usage leaves as CSV that no spreadsheet takes for a formula, and can be narrowed down', async () => {
+  const { account, secret } = await gate.member({});
+  const evil = await made('/accounts', { name: '=HYPERLINK("http://evil.example")' });
+  const key = await made('/keys', { name: 'x', account: evil.id });
+  const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
+  for (const each of [secret, secret, key.secret]) await (await post(`${gate.url}/api/chat`, each, chat)).text();
+  await gate.ledger(3);
+  const lines = (text: string): string[] => text.trimEnd().split('\r\n');
+  const rows = await call('GET', `/usage/rows.csv?account=${account.id as string}`);
+  expect(rows.headers.get('content-disposition')).toBe('attachment; filename="sekisho-rows.csv"');
+  expect(lines(rows.body)).toHaveLength(3);
+  expect(lines(rows.body)[0]).toMatch(/^id,at,keyId,accountId,operation/);
+  const sums = (await call('GET', '/usage/export?by=account')).body as string;
+  expect(sums).toContain(`${evil.id as string},"'=HYPERLINK(""http://evil.example"")",1,`);
+  expect((await call('GET', `/usage?account=${account.id as string}`)).body.items).toHaveLength(2);
+  expect((await call('GET', '/usage?outcome=failed')).body.items).toEqual([]);
+  expect((await call('GET', `/usage?key=${key.id as string}&model=gemma3:270m`)).body.items).toHaveLength(1);
+  expect((await call('GET', '/usage?account=nobody')).status).toBe(404);
+});
+
+test('the overview arrives as events, and stops when the right to see it does', async () => {
+  const { id, secret } = await gate.key({ scopes: ['management:read'] });
+  const response = await fetch(`${gate.url}/management/v1/events`, { headers: { 'x-api-key': secret } });
+  expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  const { value = '' } = await reader.read();
+  const [, data = ''] = /^event: overview\ndata: (.*)\n\n/.exec(value) ?? [];
+  overviewShape.parse(JSON.parse(data));
+  answered.add('watch');
+  await call('POST', `/keys/${id}/revoke`);
+  let done = false;
+  while (!done) ({ done } = await reader.read());
 });
 
 test('every row has answered, in its shape', () => {
