@@ -71,7 +71,7 @@ export class Visitor {
     const json = response.headers.get('content-type')?.includes('json') === true;
     const parsed = path.startsWith(api)
       ? holdToShape(method, path.slice(api.length), response, text)
-      : json
+      : json && text !== ''
         ? (JSON.parse(text) as unknown)
         : undefined;
     return { status: response.status, headers: response.headers, text, body: parsed };

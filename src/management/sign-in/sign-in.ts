@@ -166,7 +166,18 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
       accountLinking: { enabled: true, disableImplicitLinking: true },
     },
     verification: { modelName: 'verifications' },
-    rateLimit: { enabled: true, window: 60, max: 300, storage: 'memory' },
+    // A second line only: its own rules for guessing count addresses alone, and lock a whole office out for one of them.
+    rateLimit: {
+      enabled: true,
+      window: 60,
+      max: 600,
+      storage: 'memory',
+      customRules: {
+        '/sign-in/*': { window: 60, max: 600 },
+        '/change-password': { window: 60, max: 600 },
+        '/two-factor/*': { window: 60, max: 600 },
+      },
+    },
     advanced: {
       cookiePrefix: secure ? '__Host-sekisho' : 'sekisho',
       // `__Host-` says all of what this would say, and more; the library would put `__Secure-` before it.

@@ -1,0 +1,487 @@
+// What somebody tries at the door who was not invited, who was and wants more, or whose page the operator has just opened.
+import { createHmac } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { endpoints } from '../../src/management/api/endpoints.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { openGate, type TestGate } from '../gate.ts';
+import { goodPassword, memberOf, operatorOf, type Reply, setUpCode, Visitor } from '../visitor.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '100000', TRUSTED_PROXIES: '127.0.0.1' });
+  const operator = await operatorOf(gate);
+  expect((await operator.patch('/registration', { mode: 'open' })).status).toBe(200);
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+let people = 0;
+const newMail = (): string => `person-${++people}@example.org`;
+const from = (address: string) => ({ 'x-forwarded-for': address });
+
+describe('another site', () => {
+  const elsewhere: Record<string, string>[] = [
+    { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+    { origin: 'https://evil.example' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { origin: 'null', 'sec-fetch-site': 'cross-site' },
+    { origin: 'http://localhost.evil.example' },
+    { 'sec-fetch-site': 'none' },
+    {},
+  ];
+
+  test.each<Record<string, string>>(elsewhere)(
+    'that sends %j does nothing with the visit of whoever looks at it',
+    async (headers) => {
+      const operator = await operatorOf(gate);
+      const send = async (path: string, body: unknown, extra: Record<string, string> = {}): Promise<number> => {
+        const response = await fetch(`${gate.url}${path}`, {
+          method: 'POST',
+          headers: { cookie: operator.cookie, 'content-type': 'application/json', ...headers, ...extra },
+          body: JSON.stringify(body),
+        });
+        return response.status;
+      };
+      const name = `forged-${++people}`;
+      expect(await send('/management/v1/accounts', { name })).toBe(403);
+      expect(await send('/management/v1/accounts', { name }, { 'content-type': 'text/plain' })).toBe(403);
+      expect(await send('/portal/auth/sign-out', {})).toBe(403);
+      expect(await send('/management/v1/me/keys', { name })).toBe(403);
+      expect((await operator.get(`/accounts/${name}`)).status).toBe(404);
+      expect((await operator.get('/session')).body.person).not.toBeNull();
+    },
+  );
+
+  test('cannot send a form, or anything that is not JSON, though it says that it is ours', async () => {
+    const operator = await operatorOf(gate);
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', '']) {
+      const options = { body: '{"name":"forged-form"}', headers: { 'content-type': type } };
+      const { status } = await operator.ask('POST', '/management/v1/accounts', options);
+      expect(type === '' ? [415, 201] : [415], type).toContain(status);
+      if (status === 201) await operator.delete('/accounts/forged-form');
+      expect((await operator.ask('POST', '/portal/auth/sign-out', options)).status).toBe(415);
+    }
+  });
+
+  test('cannot sign anybody in here, or apply for him', async () => {
+    const mail = newMail();
+    await memberOf(gate, mail);
+    const victim = new Visitor(gate.url);
+    const headers = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' };
+    const signIn = { body: { email: mail, password: goodPassword }, headers };
+    expect((await victim.ask('POST', '/portal/auth/sign-in/email', signIn)).status).toBe(403);
+    const apply = { body: { name: 'x', email: newMail(), purpose: 'x', password: goodPassword }, headers };
+    expect((await victim.ask('POST', '/management/v1/applications', apply)).status).toBe(403);
+    expect(victim.cookies.size).toBe(0);
+  });
+
+  test('under a name that points here by its own doing gets no page, and no answer', async () => {
+    const options = { headers: { host: 'evil.example', origin: 'http://evil.example' } };
+    const ask = (path: string, body?: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        // `fetch` sets Host itself.
+        import('node:http')
+          .then(({ request }) => {
+            const sent = request(
+              gate.url + path,
+              { method: body ? 'POST' : 'GET', headers: { ...options.headers, 'content-type': 'application/json' } },
+              (answer) => {
+                answer.resume();
+                resolve(answer.statusCode ?? 0);
+              },
+            );
+            sent.on('error', reject).end(body);
+          })
+          .catch(reject);
+      });
+    expect(await ask('/portal/')).toBe(421);
+    expect(await ask('/management/v1/session')).toBe(403);
+    expect(await ask('/portal/auth/sign-in/email', '{}')).toBe(421);
+    expect(await ask('/management/v1/applications', '{"name":"x","email":"x@example.org","purpose":"x"}')).toBe(403);
+  });
+});
+
+describe('a visit', () => {
+  const signIn = (visitor: Visitor, email: string, password = goodPassword): Promise<Reply> =>
+    visitor.auth('/sign-in/email', { email, password });
+
+  test('that somebody brought along from elsewhere is not the one that he gets', async () => {
+    const mail = newMail();
+    const own = await memberOf(gate, mail);
+    const [name = ''] = own.cookies.keys();
+    const victim = new Visitor(gate.url);
+    for (const planted of ['chosen-by-somebody-else', own.cookies.get(name) as string]) {
+      victim.cookies.set(name, planted);
+      expect((await signIn(victim, mail)).status).toBe(200);
+      expect(victim.cookies.get(name)).not.toBe(planted);
+      expect(victim.cookies.get(name)?.split('.')[0]?.length).toBeGreaterThanOrEqual(32);
+    }
+  });
+
+  test('has a cookie that no script reads and no other site sends along', async () => {
+    const mail = newMail();
+    await memberOf(gate, mail);
+    const { headers } = await signIn(new Visitor(gate.url), mail);
+    const [line = ''] = headers.getSetCookie();
+    expect(line).toMatch(/; Path=\/; HttpOnly; SameSite=Lax$/);
+    expect(line).not.toMatch(/domain/i);
+  });
+
+  test('ends when he signs out, changes his password, or is let go; the old cookie opens nothing', async () => {
+    const mail = newMail();
+    const [first, second] = [await memberOf(gate, mail), new Visitor(gate.url)];
+    await signIn(second, mail);
+    const copy = (visitor: Visitor): Visitor => {
+      const other = new Visitor(gate.url);
+      for (const [name, value] of visitor.cookies) other.cookies.set(name, value);
+      return other;
+    };
+    const stolen = copy(second);
+    expect((await stolen.get('/me')).status).toBe(200);
+    await second.auth('/sign-out', {});
+    expect((await stolen.get('/me')).status).toBe(401);
+    const third = new Visitor(gate.url);
+    await signIn(third, mail);
+    const change = { currentPassword: goodPassword, newPassword: 'quite another one', revokeOtherSessions: true };
+    const old = copy(third);
+    expect((await third.auth('/change-password', change)).status).toBe(200);
+    expect([(await first.get('/me')).status, (await old.get('/me')).status, (await third.get('/me')).status]).toEqual([
+      401, 401, 200,
+    ]);
+    const { id } = (await third.get('/session')).body.account;
+    const operator = await operatorOf(gate);
+    await operator.patch(`/accounts/${id}`, { role: 'auditor' });
+    expect((await third.get('/me')).status).toBe(401);
+    expect((await signIn(third, mail, 'quite another one')).status).toBe(200);
+    await operator.delete(`/accounts/${id}`);
+    expect((await third.get('/me')).status).toBe(401);
+    expect((await signIn(third, mail, 'quite another one')).status).toBe(401);
+  });
+
+  test('opens no model: cookies mean nothing on the data plane, nor beside a key', async () => {
+    const member = await memberOf(gate, newMail());
+    const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] };
+    expect((await member.ask('POST', '/api/chat', { body })).status).toBe(401);
+    const { body: key } = await member.post('/me/keys', { name: 'x' });
+    const both = await member.ask('GET', '/management/v1/me', { headers: { 'x-api-key': key.secret } });
+    expect([both.status, both.body.code]).toEqual([401, 'unauthenticated']);
+  });
+
+  test('is asked for again where something is felt, once it is older than ten minutes', async () => {
+    const operator = await operatorOf(gate);
+    const { id } = (await operator.post('/accounts', { name: newMail() })).body;
+    await gate.manage(async ({ signIn: { db } }) => {
+      const old = new Date(Date.now() - 11 * 60_000).toISOString();
+      await db.updateTable('sessions').set({ createdAt: old }).execute();
+    });
+    for (const reply of [
+      await operator.delete(`/accounts/${id}`),
+      await operator.patch(`/accounts/${id}`, { role: 'operator' }),
+      await operator.post('/keys', { name: 'x', account: 'operator', scopes: ['management:write'] }),
+      await operator.delete('/me'),
+    ])
+      expect([reply.status, reply.body.code]).toEqual([403, 'sign_in_again']);
+    expect((await operator.post('/keys', { name: 'x', account: id })).status).toBe(201);
+    // A week is the end of any visit, however often it was used.
+    await gate.manage(async ({ signIn: { db } }) => {
+      const old = new Date(Date.now() - 8 * 86_400_000).toISOString();
+      await db.updateTable('sessions').set({ createdAt: old }).execute();
+    });
+    expect((await operator.get('/me')).status).toBe(401);
+  });
+});
+
+describe('an address that is known here', () => {
+  test('looks like one that is not: at sign-in, for a new password, and when somebody applies with it', async () => {
+    const mail = newMail();
+    await memberOf(gate, mail);
+    const shown = ({ status, text }: Reply): string =>
+      `${status} ${text.replaceAll(/(app|claim|req|usr|acc)_\w+/g, '$1').replaceAll(/person-\d+/g, 'person')}`;
+    const both = async (ask: (visitor: Visitor, email: string) => Promise<Reply>): Promise<[string, string]> => [
+      shown(await ask(new Visitor(gate.url), mail)),
+      shown(await ask(new Visitor(gate.url), newMail())),
+    ];
+    const [known, unknown] = await both((visitor, email) =>
+      visitor.auth('/sign-in/email', { email, password: 'wrong wrong' }),
+    );
+    expect(known).toBe(unknown);
+    const [reset, noReset] = await both((visitor, email) => visitor.post('/password-resets', { email }));
+    expect(reset).toBe(noReset);
+    const apply = (visitor: Visitor, email: string): Promise<Reply> =>
+      visitor.post('/applications', { name: 'n', email, purpose: 'p', password: goodPassword });
+    const [again, first] = await both(apply);
+    expect(again).toBe(first);
+    // What he sees of himself afterwards is the same too, and what was there is not touched.
+    const [twin, fresh] = [new Visitor(gate.url), new Visitor(gate.url)];
+    await apply(twin, mail);
+    const other = newMail();
+    await apply(fresh, other);
+    const session = async (visitor: Visitor, email: string): Promise<Record<string, unknown>> => {
+      const { person, account, application } = (await visitor.get('/session')).body;
+      expect([person.email, application.email]).toEqual([email, email]);
+      return { person: Object.keys(person), status: application.status, plan: account.plan, keys: account.keys };
+    };
+    expect(await session(twin, mail)).toEqual(await session(fresh, other));
+    expect((await twin.post('/me/keys', { name: 'x' })).status).toBe(201);
+    const real = new Visitor(gate.url);
+    expect((await real.auth('/sign-in/email', { email: mail, password: goodPassword })).status).toBe(200);
+    expect((await real.get('/me/keys')).body.items).toHaveLength(0);
+  });
+});
+
+describe('guessing', () => {
+  test('a password goes slower and slower, however many guess at once; the owner gets in from elsewhere', async () => {
+    const mail = newMail();
+    await memberOf(gate, mail);
+    const guess = (address: string, password = `guess-${++people}`): Promise<Reply> =>
+      new Visitor(gate.url).ask('POST', '/portal/auth/sign-in/email', {
+        body: { email: mail, password },
+        headers: from(address),
+      });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => guess('203.0.113.7')));
+    expect(answers.filter(({ status }) => status === 401).length).toBe(5);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused).toHaveLength(35);
+    expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
+    // The right one too, from there; and not from where nobody guessed.
+    expect((await guess('203.0.113.7', goodPassword)).status).toBe(429);
+    expect((await guess('198.51.100.9', goodPassword)).status).toBe(200);
+    // A /64 is one guesser.
+    const wide = await Promise.all(Array.from({ length: 10 }, (_, i) => guess(`2001:db8::${i + 1}`)));
+    expect(wide.filter(({ status }) => status === 401).length).toBe(5);
+  });
+
+  test('from everywhere at once is slowed down for that mailbox', async () => {
+    const mail = newMail();
+    await memberOf(gate, mail);
+    const statuses: number[] = [];
+    for (let i = 0; i < 45; i++) {
+      const options = { body: { email: mail, password: 'wrong wrong' }, headers: from(`192.0.2.${i + 1}`) };
+      statuses.push((await new Visitor(gate.url).ask('POST', '/portal/auth/sign-in/email', options)).status);
+    }
+    expect(statuses.slice(0, 30)).toEqual(Array(30).fill(401));
+    expect(statuses.slice(30).filter((status) => status === 429).length).toBeGreaterThan(10);
+  });
+
+  test('links: one wins, however many use it at once, and it is gone then', async () => {
+    const code = await setUpCode(gate, `account-${++people}`);
+    const use = (i: number): Promise<Reply> =>
+      new Visitor(gate.url).post('/setup', {
+        code,
+        name: 'x',
+        email: `racer-${people}-${i}@example.org`,
+        password: goodPassword,
+      });
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => use(i)));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([204, ...Array(11).fill(403)]);
+    expect((await use(99)).status).toBe(403);
+    for (const wrong of ['', 'link_', 'x'.repeat(150), "' or 1=1 --"])
+      expect([400, 403]).toContain(
+        (
+          await new Visitor(gate.url).post('/setup', {
+            code: wrong,
+            name: 'x',
+            email: newMail(),
+            password: goodPassword,
+          })
+        ).status,
+      );
+  });
+
+  test('a set-up that is refused for its words does not use the link up', async () => {
+    const code = await setUpCode(gate, `account-${++people}`);
+    const visitor = new Visitor(gate.url);
+    const person = { code, name: 'x', email: newMail(), password: goodPassword };
+    expect((await visitor.post('/setup', { ...person, password: 'short' })).status).toBe(400);
+    expect((await visitor.post('/setup', { ...person, password: 'password123' })).status).toBe(400);
+    expect((await visitor.post('/setup', { ...person, email: 'no address' })).status).toBe(400);
+    expect((await visitor.post('/setup', person)).status).toBe(204);
+  });
+});
+
+describe('a second factor', () => {
+  const totp = (secret: string, at = Date.now()): string => {
+    const counter = Buffer.alloc(8);
+    counter.writeBigUInt64BE(BigInt(Math.floor(at / 30_000)));
+    const digest = createHmac('sha1', secret).update(counter).digest();
+    const offset = (digest.at(-1) as number) & 15;
+    return String((digest.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+  };
+  const fromBase32 = (text: string): Buffer => {
+    const bits = [...text.replaceAll('=', '')]
+      .map((sign) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(sign).toString(2).padStart(5, '0'))
+      .join('');
+    return Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
+  };
+  async function guarded(): Promise<{ mail: string; secret: string; codes: string[] }> {
+    const mail = newMail();
+    const member = await memberOf(gate, mail);
+    const { body } = await member.auth('/two-factor/enable', { password: goodPassword });
+    const secret = fromBase32(new URL(body.totpURI).searchParams.get('secret') ?? '').toString('latin1');
+    expect((await member.auth('/two-factor/verify-totp', { code: totp(secret) })).status).toBe(200);
+    return { mail, secret, codes: body.backupCodes };
+  }
+  async function challenged(mail: string): Promise<Visitor> {
+    const visitor = new Visitor(gate.url);
+    const { body } = await visitor.auth('/sign-in/email', { email: mail, password: goodPassword });
+    expect(body).toMatchObject({ twoFactorRedirect: true });
+    return visitor;
+  }
+
+  test('is not passed over: the password alone is no visit', async () => {
+    const { mail, secret } = await guarded();
+    const visitor = await challenged(mail);
+    expect((await visitor.get('/session')).body.person).toBeNull();
+    expect((await visitor.auth('/two-factor/verify-totp', { code: '000000' })).status).toBe(401);
+    expect((await visitor.get('/me')).status).toBe(401);
+    expect((await visitor.auth('/two-factor/verify-totp', { code: totp(secret) })).status).toBe(200);
+    expect((await visitor.get('/me')).status).toBe(200);
+  });
+
+  test('is not guessed: a few tries, then a new challenge', async () => {
+    const { mail } = await guarded();
+    const visitor = await challenged(mail);
+    const tries = await Promise.all(
+      Array.from({ length: 30 }, (_, i) =>
+        visitor.auth('/two-factor/verify-totp', { code: String(i).padStart(6, '0') }),
+      ),
+    );
+    expect(tries.filter(({ status }) => status === 200)).toEqual([]);
+    expect(tries.filter(({ status }) => status === 401).length).toBeLessThanOrEqual(5);
+  });
+
+  test('backup codes work once, however many use one at once', async () => {
+    const { mail, codes } = await guarded();
+    const [code = ''] = codes;
+    const visitors = [await challenged(mail), await challenged(mail), await challenged(mail)];
+    const answers = await Promise.all(
+      visitors.map((visitor) => visitor.auth('/two-factor/verify-backup-code', { code })),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  });
+
+  test('stays when the password is made new', async () => {
+    const { mail } = await guarded();
+    const operator = await operatorOf(gate);
+    const { url } = (await operator.post(`/accounts/${mail}/links`, { purpose: 'password' })).body;
+    const password = 'made new by a link';
+    const code = url.slice(url.indexOf('#') + 1);
+    expect((await new Visitor(gate.url).post('/password-resets/confirm', { code, password })).status).toBe(204);
+    const { body } = await new Visitor(gate.url).auth('/sign-in/email', { email: mail, password });
+    expect(body).toMatchObject({ twoFactorRedirect: true });
+  });
+});
+
+describe('somebody else’s', () => {
+  test('things are not there, whatever row is asked with their ids', async () => {
+    const [alice, mallory] = [await memberOf(gate, newMail()), await memberOf(gate, newMail())];
+    const { body: key } = await alice.post('/me/keys', { name: 'hers' });
+    const { account, application, person } = (await alice.get('/session')).body;
+    const operator = await operatorOf(gate);
+    const { body: step } = await operator.post('/suspensions', { whom: account.id, step: 'warn', reason: 'x' });
+    const bodies: Readonly<Record<string, unknown>> = {
+      appealSuspension: { text: 'x' },
+      rotateOwnKey: { graceSeconds: 0 },
+      claimKey: { claim: 'claim_x' },
+    };
+    for (const row of endpoints.filter(({ path }) => path.includes('{'))) {
+      for (const id of [key.id, account.id, account.name, application.id, person.id, step.id]) {
+        const path = `/management/v1${row.path.replaceAll(/\{\w+\}/g, encodeURIComponent(id))}`;
+        const body = row.body ? (bodies[row.name] ?? {}) : undefined;
+        const { status } = await mallory.ask(row.method.toUpperCase(), path, { body });
+        expect([400, 403, 404], `${row.name} ${id as string}`).toContain(status);
+      }
+    }
+    expect((await alice.get('/me/keys')).body.items).toMatchObject([{ id: key.id, status: 'active', name: 'hers' }]);
+    const limits = (await mallory.get('/me/limits')).body.items;
+    expect(limits.every(({ used }: { used: number }) => used === 0)).toBe(true);
+    expect(JSON.stringify((await mallory.get('/me/export')).body)).not.toContain(account.id);
+  });
+
+  test('rights are not had by asking: no role, no account, no plan, no scope', async () => {
+    const mallory = await memberOf(gate, newMail());
+    const { account, person } = (await mallory.get('/session')).body;
+    for (const [path, body] of [
+      ['/update-user', { accountId: 'acc_x', name: 'x' }],
+      ['/sign-up/email', { name: 'x', email: newMail(), password: goodPassword, accountId: account.id }],
+      ['/door/open', { personId: person.id }],
+      ['/door/create', { name: 'x', email: newMail(), password: goodPassword, emailVerified: true, language: null }],
+      ['/delete-user', {}],
+      ['/change-email', { newEmail: newMail() }],
+      ['/set-password', { newPassword: goodPassword }],
+      ['/request-password-reset', { email: newMail() }],
+      ['/link-social', { provider: 'oidc' }],
+      ['/two-factor/send-otp', {}],
+      ['/unlink-account', { providerId: 'credential' }],
+      ['//sign-up/email', {}],
+      ['/sign-in/email/', { email: 'x', password: 'x' }],
+    ] as const)
+      expect((await mallory.auth(path, body)).status, path).toBe(404);
+    for (const change of [{ role: 'operator' }, { plan: 'trusted' }, { accountId: 'x' }])
+      expect((await mallory.patch('/me', change)).status).toBe(400);
+    const beyond = await mallory.post('/me/keys', { name: 'x', scopes: ['management:write'] });
+    expect([400, 403]).toContain(beyond.status);
+    expect((await mallory.post('/me/keys', { name: 'x', scopes: ['models:pull'] })).status).toBe(400);
+    expect((await mallory.post('/me/keys', { name: 'x', account: 'operator' })).status).toBe(400);
+    expect((await mallory.get('/session')).body.account).toMatchObject({ role: 'member', plan: 'trial' });
+  });
+
+  test('a key that leaked makes no other key, and changes none', async () => {
+    const member = await memberOf(gate, newMail());
+    const { body: key } = await member.post('/me/keys', { name: 'x' });
+    const thief = new Visitor(gate.url);
+    const headers = { 'x-api-key': key.secret };
+    for (const [method, path] of [
+      ['POST', '/me/keys'],
+      ['PATCH', `/me/keys/${key.id}`],
+      ['POST', `/me/keys/${key.id}/rotate`],
+      ['POST', `/me/keys/${key.id}/revoke`],
+      ['PATCH', '/me'],
+      ['DELETE', '/me'],
+      ['GET', '/me/export'],
+    ] as const)
+      expect(
+        (await thief.ask(method, `/management/v1${path}`, { headers, body: method === 'GET' ? undefined : {} })).status,
+      ).toBe(403);
+  });
+});
+
+test('nobody is sent to another site by an address that begins with ours', async () => {
+  const visitor = new Visitor(gate.url);
+  for (const path of [
+    '/portal//evil.example',
+    '/portal/%2f%2fevil.example',
+    '/portal/..%2f..%2fevil.example',
+    '/portal\\evil.example',
+    '//evil.example/portal/',
+    '/portal/sign-in?next=https://evil.example',
+    '/portal/auth/callback/oidc?error=x&callbackURL=https://evil.example',
+    '/portal/auth/error?redirect=https://evil.example',
+  ]) {
+    const { status, headers } = await visitor.ask('GET', path);
+    const location = headers.get('location');
+    if (location !== null) expect(new URL(location, gate.url).origin, path).toBe(gate.url);
+    expect(status, path).toBeLessThan(500);
+  }
+  const social = await visitor.auth('/sign-in/social', { provider: 'oidc', callbackURL: 'https://evil.example/' });
+  expect([400, 403, 404]).toContain(social.status);
+});
+
+test('passwords, links and cookies are nowhere in the log, nor in what is audited', async () => {
+  const mail = newMail();
+  const member = await memberOf(gate, mail);
+  await new Visitor(gate.url).auth('/sign-in/email', { email: mail, password: 'a wrong password here' });
+  const operator = await operatorOf(gate);
+  const { url } = (await operator.post(`/accounts/${mail}/links`, { purpose: 'password' })).body;
+  const code = url.slice(url.indexOf('#') + 1);
+  const audit = (await operator.get('/audit?limit=200')).text;
+  for (const secret of [goodPassword, 'a wrong password here', code, ...member.cookies.values()]) {
+    expect(gate.log()).not.toContain(secret);
+    expect(audit).not.toContain(secret);
+  }
+});
