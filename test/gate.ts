@@ -12,7 +12,7 @@ import type { Account } from '../src/domain/account.ts';
 import type { Author } from '../src/domain/audit.ts';
 import type { KeyId } from '../src/domain/id.ts';
 import type { UsageRecord } from '../src/domain/usage.ts';
-import { serve } from '../src/main.ts';
+import { type OpenGate, serve } from '../src/main.ts';
 import { createAccount } from '../src/management/accounts.ts';
 import { createKey, type NewKey } from '../src/management/keys.ts';
 import { createPlan } from '../src/management/plans.ts';
@@ -44,6 +44,7 @@ export interface TestGate {
   log(): string;
   /** Calls that wait for their turn now. */
   waiting(): number;
+  readonly notices: Pick<OpenGate['notices'], 'look'>;
   stop(): Promise<void>;
 }
 
@@ -64,6 +65,7 @@ export async function openGate(upstream: string, environment: Record<string, str
   return {
     ...describe(gate.url, dataDir, () => gate.settle()),
     waiting: () => gate.waiting(),
+    notices: gate.notices,
     log: () => {
       log.flush();
       return readFileSync(logFile, 'utf8');

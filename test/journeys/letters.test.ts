@@ -1,0 +1,192 @@
+// A gate with mail: addresses are confirmed before a key is issued, letters tell people what happened to them, and nobody learns
+// from outside who has an account.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { answer, appeal, suspend } from '../../src/management/suspensions.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { openGate, type TestGate } from '../gate.ts';
+import { type Mailbox, openMailbox } from '../mailbox.ts';
+import { codeOf, goodPassword, operatorOf, type Reply, Visitor } from '../visitor.ts';
+
+let fake: FakeOllama;
+let mailbox: Mailbox;
+let gate: TestGate;
+let operator: Visitor;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  mailbox = await openMailbox();
+  gate = await openGate(fake.url, {
+    APPLICATIONS_PER_MINUTE: '100000',
+    SMTP_URL: mailbox.url,
+    MAIL_FROM: 'Sekisho <gate@example.org>',
+    GATE_NAME: '研究室の門',
+  });
+  operator = await operatorOf(gate);
+  await operator.patch('/registration', { mode: 'open' });
+});
+afterAll(async () => {
+  await gate.stop();
+  await mailbox.close();
+  await fake.close();
+});
+
+const linkIn = (text: string): string => /http\S+#link_\w+/.exec(text)?.[0] ?? '';
+const apply = (visitor: Visitor, email: string, more: Record<string, unknown> = {}): Promise<Reply> =>
+  visitor.post('/applications', { name: 'n', email, purpose: 'p', password: goodPassword, ...more });
+
+/** Applied, confirmed, and signed in. */
+async function member(email: string, more: Record<string, unknown> = {}): Promise<Visitor> {
+  const visitor = new Visitor(gate.url);
+  expect((await apply(visitor, email, more)).body).toMatchObject({ status: 'pending', confirm: true });
+  const { text } = await mailbox.to(email, '#link_');
+  expect((await new Visitor(gate.url).post('/confirmations', { code: codeOf(linkIn(text)) })).status).toBe(204);
+  expect((await visitor.auth('/sign-in/email', { email, password: goodPassword })).status).toBe(200);
+  return visitor;
+}
+
+test('open: the key comes when the address is confirmed, by a button and not by opening the link', async () => {
+  const visitor = new Visitor(gate.url);
+  const { body: applied } = await apply(visitor, 'taro@example.org', { language: 'ja' });
+  expect(visitor.cookies.size).toBe(0);
+  const { subject, text } = await mailbox.to('taro@example.org');
+  expect([subject, text]).toEqual(['[研究室の門] メールアドレスの確認', expect.stringContaining('1回だけ')]);
+  // A mail scanner that opens the link changes nothing.
+  expect((await fetch(linkIn(text))).status).toBe(200);
+  const claim = (): Promise<Reply> => visitor.post(`/applications/${applied.id}/claim`, { claim: applied.claim });
+  expect((await claim()).body).toMatchObject({ status: 'pending', key: null });
+  const code = codeOf(linkIn(text));
+  expect((await visitor.post('/confirmations', { code })).status).toBe(204);
+  expect((await visitor.post('/confirmations', { code })).status).toBe(403);
+  expect((await claim()).body.key.secret).toMatch(/^sekisho_/);
+  await visitor.auth('/sign-in/email', { email: 'taro@example.org', password: goodPassword });
+  expect((await visitor.get('/session')).body).toMatchObject({
+    person: { emailVerified: true, language: 'ja' },
+    application: { status: 'approved', decidedBy: 'registration:open' },
+    account: { plan: 'trial' },
+  });
+});
+
+test('an address that has an account gets a letter, and whoever applied with it learns nothing', async () => {
+  await member('known@example.org');
+  const [twin, fresh] = [new Visitor(gate.url), new Visitor(gate.url)];
+  const shown = ({ status, text }: Reply): string => `${status} ${text.replaceAll(/(app|claim)_\w+/g, '$1')}`;
+  expect(shown(await apply(twin, 'known@example.org'))).toBe(shown(await apply(fresh, 'unknown@example.org')));
+  expect((await mailbox.to('known@example.org', 'account already')).text).toContain('/portal/sign-in');
+  expect([twin.cookies.size, fresh.cookies.size]).toEqual([0, 0]);
+});
+
+test('somebody who registered another’s address is gone when its owner comes', async () => {
+  const thief = new Visitor(gate.url);
+  await apply(thief, 'victim@example.org', { password: 'chosen by the thief' });
+  const { text } = await mailbox.to('victim@example.org');
+  expect(
+    (await thief.auth('/sign-in/email', { email: 'victim@example.org', password: 'chosen by the thief' })).status,
+  ).toBe(200);
+  const owner = new Visitor(gate.url);
+  await apply(owner, 'victim@example.org');
+  const second = await mailbox.to('victim@example.org', linkIn(text).slice(0, 20));
+  expect(linkIn(second.text)).not.toBe('');
+  await new Visitor(gate.url).post('/confirmations', { code: codeOf(linkIn(mailbox.letters.at(-1)?.text ?? '')) });
+  expect((await thief.get('/session')).body.person).toBeNull();
+  expect(
+    (await thief.auth('/sign-in/email', { email: 'victim@example.org', password: 'chosen by the thief' })).status,
+  ).toBe(401);
+  expect((await owner.auth('/sign-in/email', { email: 'victim@example.org', password: goodPassword })).status).toBe(
+    200,
+  );
+});
+
+test('domain: only whoever has shown an address there is let in; others wait', async () => {
+  await operator.patch('/registration', { mode: 'domain', domains: ['lab.example'] });
+  const inside = await member('hana@lab.example');
+  expect((await inside.get('/session')).body.account).toMatchObject({ plan: 'trial' });
+  const outside = await member('jiro@elsewhere.example');
+  const { account, application } = (await outside.get('/session')).body;
+  expect([account, application.status, application.confirmedAt]).toEqual([null, 'pending', expect.any(String)]);
+  for (const near of ['x@sub.lab.example', 'x@lab.example.evil.example', 'x@evillab.example']) {
+    const visitor = await member(near);
+    expect((await visitor.get('/session')).body.account, near).toBeNull();
+  }
+  await operator.patch('/registration', { mode: 'open' });
+});
+
+test('a new password by letter: once, and every visit ends', async () => {
+  const visitor = await member('forgetful@example.org');
+  expect((await new Visitor(gate.url).post('/password-resets', { email: 'Forgetful@Example.org' })).status).toBe(204);
+  const { text } = await mailbox.to('forgetful@example.org', 'new password');
+  const code = codeOf(linkIn(text));
+  const set = (password: string): Promise<Reply> =>
+    new Visitor(gate.url).post('/password-resets/confirm', { code, password });
+  expect((await set('12345678')).status).toBe(400);
+  const answers = await Promise.all(Array.from({ length: 8 }, () => set('remembered now')));
+  expect(answers.map(({ status }) => status).toSorted()).toEqual([204, ...Array(7).fill(403)]);
+  expect((await visitor.get('/me')).status).toBe(401);
+  expect(
+    (await visitor.auth('/sign-in/email', { email: 'forgetful@example.org', password: 'remembered now' })).status,
+  ).toBe(200);
+  const before = mailbox.letters.length;
+  await new Visitor(gate.url).post('/password-resets', { email: 'nobody@example.org' });
+  await gate.notices.look();
+  expect(mailbox.letters.length).toBe(before);
+});
+
+test('people are told once what happened to them: decided, suspended, answered, a key about to expire', async () => {
+  await operator.patch('/registration', { mode: 'approval' });
+  const visitor = await member('sato@example.org', { language: 'ja' });
+  const { application } = (await visitor.get('/session')).body;
+  await operator.post(`/applications/${application.id}/approve`, { plan: 'default', decision: 'ようこそ' });
+  await gate.notices.look();
+  expect((await mailbox.to('sato@example.org', '承認')).text).toContain('ようこそ');
+  const { id: account } = (await visitor.get('/session')).body.account;
+  const day = 86_400_000;
+  const { body: key } = await visitor.post('/me/keys', { name: '古いキー' });
+  const step = await gate.manage(async (store, author) => {
+    const life = { created_at: Date.now() - 60 * day, expires_at: Date.now() + 6 * day };
+    await store.signIn.db.updateTable('keys').set(life).where('id', '=', key.id).execute();
+    const taken = await suspend(
+      store,
+      { whom: account, step: 'suspend', reason: '夜通しの推論', endsAt: null },
+      author,
+    );
+    await store.insertSuspension(
+      { ...taken, id: `${taken.id.slice(0, -1)}Z` as typeof taken.id, shadow: true },
+      eventOf(author.at),
+    );
+    return taken;
+  });
+  await gate.notices.look();
+  expect((await mailbox.to('sato@example.org', '制限')).text).toContain('夜通しの推論');
+  await gate.manage((store, author) => appeal(store, step.id, 'すみません', author));
+  await gate.manage((store, author) => answer(store, step.id, '今回だけ', true, author));
+  await gate.notices.look();
+  expect((await mailbox.to('sato@example.org', '今回だけ')).text).toContain('解除されました');
+  expect((await mailbox.to('sato@example.org', '古いキー')).subject).toContain('有効期限');
+  const count = mailbox.letters.length;
+  await gate.notices.look();
+  await gate.notices.look();
+  expect(mailbox.letters.length).toBe(count);
+  expect(mailbox.letters.filter(({ to, text }) => to === 'sato@example.org' && text.includes('夜通し'))).toHaveLength(
+    1,
+  );
+  await operator.patch('/registration', { mode: 'open' });
+});
+
+test('what somebody writes cannot become a line of a letter’s head, and one mailbox is not flooded', async () => {
+  await operator.post('/applications', {});
+  const visitor = new Visitor(gate.url);
+  const refused = await apply(visitor, 'a@example.org\r\nBcc: everybody@example.org');
+  expect(refused.status).toBe(400);
+  for (let i = 0; i < 25; i++) await apply(new Visitor(gate.url), 'flooded@example.org');
+  await gate.notices.look();
+  await mailbox.to('flooded@example.org');
+  expect(mailbox.letters.filter(({ to }) => to === 'flooded@example.org').length).toBeLessThanOrEqual(10);
+});
+
+const eventOf = (at: number) => ({
+  id: `aud_${at}${Math.random().toString(36).slice(2, 8)}` as never,
+  at,
+  actor: 'test',
+  action: 'test',
+  subject: 'x',
+  from: null,
+  to: null,
+});

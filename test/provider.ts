@@ -1,0 +1,112 @@
+// An OpenID Connect provider on a loopback port: discovery, keys, authorization with PKCE, tokens. It vouches for whom a test says,
+// and can lie in the ways that a bad one would.
+import { createHash, createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface Vouched {
+  readonly sub: string;
+  readonly email: string;
+  readonly email_verified: boolean;
+  readonly name: string;
+}
+
+export interface Provider {
+  readonly url: string;
+  /** Whom the next authorization is about. */
+  person: Vouched;
+  /** Changes to the claims of the next id token. */
+  lie: Readonly<Record<string, unknown>>;
+  /** Signs with a key that the discovery document does not know. */
+  forge: boolean;
+  close(): Promise<void>;
+}
+
+export async function startProvider(): Promise<Provider> {
+  const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const others = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const codes = new Map<string, { challenge: string; nonce: string | null; redirect: string; person: Vouched }>();
+  const provider: Provider = {
+    url: '',
+    person: { sub: 'one', email: 'one@example.org', email_verified: true, name: 'One' },
+    lie: {},
+    forge: false,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+  const sign = (claims: Record<string, unknown>): string => {
+    const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const text = `${part({ alg: 'RS256', typ: 'JWT', kid: 'k1' })}.${part(claims)}`;
+    const { privateKey } = provider.forge ? others : keys;
+    return `${text}.${createSign('sha256').update(text).sign(privateKey, 'base64url')}`;
+  };
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', provider.url);
+    const json = (value: unknown, status = 200): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    };
+    const { origin } = new URL(provider.url);
+    switch (url.pathname) {
+      case '/.well-known/openid-configuration':
+        return json({
+          issuer: origin,
+          authorization_endpoint: `${origin}/authorize`,
+          token_endpoint: `${origin}/token`,
+          jwks_uri: `${origin}/keys`,
+          userinfo_endpoint: `${origin}/userinfo`,
+          response_types_supported: ['code'],
+          subject_types_supported: ['public'],
+          id_token_signing_alg_values_supported: ['RS256'],
+          code_challenge_methods_supported: ['S256'],
+        });
+      case '/keys':
+        return json({ keys: [{ ...keys.publicKey.export({ format: 'jwk' }), kid: 'k1', alg: 'RS256', use: 'sig' }] });
+      case '/authorize': {
+        const code = randomBytes(12).toString('hex');
+        const redirect = url.searchParams.get('redirect_uri') ?? '';
+        codes.set(code, {
+          challenge: url.searchParams.get('code_challenge') ?? '',
+          nonce: url.searchParams.get('nonce'),
+          redirect,
+          person: provider.person,
+        });
+        const back = new URL(redirect);
+        back.searchParams.set('code', code);
+        back.searchParams.set('state', url.searchParams.get('state') ?? '');
+        back.searchParams.set('iss', origin);
+        response.writeHead(302, { location: back.href }).end();
+        return;
+      }
+      case '/token': {
+        const chunks: Buffer[] = [];
+        request.on('data', (chunk: Buffer) => chunks.push(chunk));
+        request.on('end', () => {
+          const form = new URLSearchParams(Buffer.concat(chunks).toString());
+          const code = form.get('code') ?? '';
+          const found = codes.get(code);
+          codes.delete(code);
+          const verifier = createHash('sha256')
+            .update(form.get('code_verifier') ?? '')
+            .digest('base64url');
+          if (!found || verifier !== found.challenge || form.get('redirect_uri') !== found.redirect)
+            return json({ error: 'invalid_grant' }, 400);
+          const now = Math.floor(Date.now() / 1000);
+          const claims = { iss: origin, aud: 'sekisho', iat: now, exp: now + 300, nonce: found.nonce, ...found.person };
+          return json({
+            access_token: `at-${found.person.sub}`,
+            token_type: 'Bearer',
+            expires_in: 300,
+            id_token: sign({ ...claims, ...provider.lie }),
+          });
+        });
+        return;
+      }
+      case '/userinfo':
+        return json(provider.person);
+      default:
+        return json({ error: 'not_found' }, 404);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  Object.assign(provider, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  return provider;
+}
