@@ -1,6 +1,139 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// Applying for access: let in at once, asked to confirm an address, or waiting for an operator.
+import { Anchor, Button, Paper, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { IconClock, IconMail } from '@tabler/icons-react';
+import { useMutation } from '@tanstack/react-query';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, Redirect, useLocation } from 'wouter';
+import { api } from '../api.ts';
+import { useSession } from '../session.tsx';
+import type { Applied } from '../shapes.ts';
+import { Empty } from '../shell/empty.tsx';
+import { Page } from '../shell/page.tsx';
+import { Against, linkCode, NewPassword, sending } from './form.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+export default function Apply(): ReactNode {
+  const { t, i18n } = useTranslation('visitor');
+  const { session, refresh } = useSession();
+  const [, go] = useLocation();
+  const { person } = session;
+  const { mode } = session.registration;
+  const [fields, setFields] = useState({
+    name: person?.name ?? '',
+    email: person?.email ?? '',
+    purpose: '',
+    models: '',
+    invite: linkCode(),
+    password: '',
+  });
+  const set = (name: keyof typeof fields) => (value: string) => setFields((before) => ({ ...before, [name]: value }));
+  const send = useMutation<Applied, Error>({
+    mutationFn: () => {
+      const { models, invite, password, ...rest } = fields;
+      const wanted = models.split(/[,、\n]/).map((model) => model.trim());
+      return api.post<Applied>('/applications', {
+        ...rest,
+        models: wanted.filter((model) => model !== ''),
+        language: i18n.language,
+        ...(invite === '' ? {} : { invite }),
+        ...(person ? {} : { password }),
+      });
+    },
+    onSuccess: async ({ confirm }) => {
+      if (confirm) return;
+      await refresh();
+      go('/home');
+    },
+  });
+  if (session.account) return <Redirect to="/home" replace />;
+  if (mode === 'closed') return <Redirect to="/" replace />;
+  if (send.data?.confirm)
+    return (
+      <Page title={t('apply.title')}>
+        <Empty
+          icon={<IconMail size={28} />}
+          title={t('apply.mail.title')}
+          text={t('apply.mail.text', { email: fields.email })}
+        />
+      </Page>
+    );
+  if (session.application?.status === 'pending')
+    return (
+      <Page title={t('apply.title')}>
+        <Empty icon={<IconClock size={28} />} title={t('apply.waits.title')} text={t('apply.waits.text')} />
+      </Page>
+    );
+  return (
+    <Page title={t('apply.title')} lead={t('apply.lead')}>
+      <Paper withBorder p="lg" component="form" onSubmit={sending(() => send.mutate())}>
+        <Stack>
+          <TextInput
+            label={t('apply.name')}
+            value={fields.name}
+            onChange={(event) => set('name')(event.currentTarget.value)}
+            autoComplete="name"
+            maxLength={200}
+            required
+          />
+          <TextInput
+            label={t('apply.email')}
+            type="email"
+            value={fields.email}
+            onChange={(event) => set('email')(event.currentTarget.value)}
+            autoComplete="username"
+            maxLength={254}
+            required
+            readOnly={person !== null}
+            {...(person ? { description: t('apply.emailGiven') } : {})}
+          />
+          <Textarea
+            label={t('apply.purpose')}
+            description={t('apply.purposeHint')}
+            value={fields.purpose}
+            onChange={(event) => set('purpose')(event.currentTarget.value)}
+            autosize
+            minRows={2}
+            maxLength={2000}
+            required
+          />
+          <TextInput
+            label={t('apply.models')}
+            description={t('apply.modelsHint')}
+            placeholder="gemma3:4b"
+            value={fields.models}
+            onChange={(event) => set('models')(event.currentTarget.value)}
+          />
+          {(mode === 'invite' || fields.invite !== '') && (
+            <TextInput
+              label={t('apply.invite')}
+              value={fields.invite}
+              onChange={(event) => set('invite')(event.currentTarget.value)}
+              required={mode === 'invite'}
+              autoComplete="off"
+            />
+          )}
+          {!person && (
+            <NewPassword
+              label={t('apply.password')}
+              hint={t('apply.passwordHint')}
+              value={fields.password}
+              onChange={set('password')}
+            />
+          )}
+          <Against>{send.error?.message}</Against>
+          <Button type="submit" size="md" loading={send.isPending}>
+            {t('apply.send')}
+          </Button>
+        </Stack>
+      </Paper>
+      {!person && (
+        <Text size="sm">
+          {t('apply.have')}{' '}
+          <Anchor component={Link} href="/sign-in">
+            {t('welcome.signIn')}
+          </Anchor>
+        </Text>
+      )}
+    </Page>
+  );
 }

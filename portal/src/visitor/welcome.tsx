@@ -1,6 +1,67 @@
-// Not written yet.
+// The first page: what is behind the gate, and the way in.
+import { Button, Group, Paper, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core';
+import { IconDoorEnter, IconKey, IconMessageChatbot, IconPencil } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
+import { useSession } from '../session.tsx';
+import { Page } from '../shell/page.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+const steps = [
+  { name: 'apply', Icon: IconPencil },
+  { name: 'key', Icon: IconKey },
+  { name: 'use', Icon: IconMessageChatbot },
+] as const;
+
+export default function Welcome(): ReactNode {
+  const { t } = useTranslation('visitor');
+  const { session } = useSession();
+  const { mode, domains } = session.registration;
+  return (
+    <Page title={t('welcome.title')} lead={t('welcome.lead', { gate: session.gate.name })}>
+      <Paper withBorder p="lg">
+        <Stack gap="md">
+          <Text>
+            {mode === 'closed' ? t('welcome.closed') : t(`welcome.mode.${mode}`, { domains: domains.join(', ') })}
+          </Text>
+          <Group>
+            {mode !== 'closed' && (
+              <Button component={Link} href="/apply" size="md" leftSection={<IconPencil size={18} />}>
+                {t('welcome.apply')}
+              </Button>
+            )}
+            <Button
+              component={Link}
+              href="/sign-in"
+              size="md"
+              variant="default"
+              leftSection={<IconDoorEnter size={18} />}
+            >
+              {t('welcome.signIn')}
+            </Button>
+          </Group>
+        </Stack>
+      </Paper>
+      {mode !== 'closed' && (
+        <Stack gap="sm">
+          <Title order={2} size="h4">
+            {t('welcome.steps.title')}
+          </Title>
+          <SimpleGrid cols={{ base: 1, xs: 3 }}>
+            {steps.map(({ name, Icon }) => (
+              <Paper key={name} withBorder p="md">
+                <ThemeIcon variant="light" size="lg" mb="xs">
+                  <Icon size={20} />
+                </ThemeIcon>
+                <Text fw={600}>{t(`welcome.steps.${name}`)}</Text>
+                <Text size="sm" c="dimmed">
+                  {t(`welcome.steps.${name}Text`)}
+                </Text>
+              </Paper>
+            ))}
+          </SimpleGrid>
+        </Stack>
+      )}
+    </Page>
+  );
 }
