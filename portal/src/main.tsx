@@ -1,7 +1,7 @@
 // The portal begins: style, words, who is here, and the page that the address names.
 import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';
-import { createTheme, MantineProvider } from '@mantine/core';
+import { Anchor, type CSSVariablesResolver, createTheme, MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
@@ -16,12 +16,13 @@ import './words.ts';
 
 const theme = createTheme({
   primaryColor: 'vermilion',
-  primaryShade: { light: 7, dark: 6 },
+  primaryShade: 7,
   autoContrast: true,
   defaultRadius: 'md',
   cursorType: 'pointer',
   fontFamily:
     "system-ui, -apple-system, 'Segoe UI', 'Hiragino Sans', 'Hiragino Kaku Gothic ProN', 'Noto Sans JP', 'Noto Sans CJK JP', Meiryo, sans-serif",
+  components: { Anchor: Anchor.extend({ defaultProps: { underline: 'always' } }) },
   headings: { fontWeight: '650' },
   colors: {
     // The red of a gate.
@@ -40,6 +41,28 @@ const theme = createTheme({
   },
 });
 
+/** Mantine's quiet text is too faint for small print (WCAG 2.2, 1.4.3). */
+const quiet: CSSVariablesResolver = () => ({
+  variables: {},
+  light: {
+    '--mantine-color-dimmed': 'var(--mantine-color-gray-7)',
+    '--mantine-color-placeholder': 'var(--mantine-color-gray-7)',
+    '--mantine-color-error': 'var(--mantine-color-red-9)',
+    '--mantine-color-teal-light-color': '#05573f',
+    '--mantine-color-yellow-light-color': '#6b4300',
+    '--mantine-color-orange-light-color': '#853600',
+    '--mantine-color-red-light-color': '#9c1c1c',
+    '--mantine-color-blue-light-color': '#0b4a80',
+    '--mantine-color-gray-light-color': 'var(--mantine-color-gray-8)',
+    '--mantine-color-vermilion-light-color': 'var(--mantine-color-vermilion-9)',
+  },
+  dark: {
+    '--mantine-color-dimmed': 'var(--mantine-color-gray-5)',
+    '--mantine-color-placeholder': 'var(--mantine-color-gray-5)',
+    '--mantine-color-error': 'var(--mantine-color-red-4)',
+  },
+});
+
 const client = new QueryClient({
   defaultOptions: {
     queries: {
@@ -54,7 +77,7 @@ if (!root) throw new Error('the page has no root');
 
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
+    <MantineProvider theme={theme} defaultColorScheme="auto" cssVariablesResolver={quiet} getStyleNonce={() => nonce}>
       <QueryClientProvider client={client}>
         <Notifications position="top-right" />
         <Router base="/portal">

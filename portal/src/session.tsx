@@ -32,8 +32,13 @@ export function SessionProvider({ children }: { readonly children: ReactNode }):
     const role = session.account?.role;
     return {
       session,
-      // Everything that was read belonged to whoever was here before.
-      refresh: () => client.resetQueries(),
+      refresh: async () => {
+        const others = { predicate: ({ queryKey }: { queryKey: readonly unknown[] }) => queryKey[0] !== '/session' };
+        await client.refetchQueries({ queryKey: ['/session'] });
+        // Everything that was read belonged to whoever was here before.
+        client.removeQueries({ ...others, type: 'inactive' });
+        await client.invalidateQueries(others);
+      },
       operates: role === 'operator',
       reads: role === 'operator' || role === 'auditor',
     };

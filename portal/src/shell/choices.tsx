@@ -1,6 +1,6 @@
 // Language, light or dark, and the way out.
-import { ActionIcon, Avatar, Button, Group, Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
-import { IconLanguage, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react';
+import { ActionIcon, Button, Group, Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import { IconLanguage, IconLogout, IconMoon, IconSun, IconUser, IconUserCircle } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useLocation } from 'wouter';
@@ -48,7 +48,7 @@ export function Choices(): ReactNode {
         <Menu position="bottom-end">
           <Menu.Target>
             <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t('you', { name: person.name })}>
-              <Avatar size={26} name={person.name} color="initials" />
+              <IconUserCircle size={22} stroke={1.6} />
             </ActionIcon>
           </Menu.Target>
           <Menu.Dropdown>

@@ -34,7 +34,7 @@ export function Layout(): ReactNode {
         <Group h="100%" px="md" justify="space-between" wrap="nowrap">
           <Group gap="xs" wrap="nowrap">
             {signedIn && <Burger opened={open} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={t('menu')} />}
-            <Link href="/" className="mark" aria-label={t('start')}>
+            <Link href="/" className="mark">
               <img src="/portal/sekisho.svg" width="26" height="26" alt="" />
               <span>
                 Sekisho <small lang="ja">関所</small>

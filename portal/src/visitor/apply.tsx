@@ -27,7 +27,7 @@ export default function Apply(): ReactNode {
     password: '',
   });
   const set = (name: keyof typeof fields) => (value: string) => setFields((before) => ({ ...before, [name]: value }));
-  const send = useMutation<Applied, Error>({
+  const send = useMutation<Applied>({
     mutationFn: () => {
       const { models, invite, password, ...rest } = fields;
       const wanted = models.split(/[,、\n]/).map((model) => model.trim());

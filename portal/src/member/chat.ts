@@ -1,0 +1,92 @@
+// One chat through the gate's data plane, as any program would do it: a key in a header, an answer that streams in lines.
+import { api } from '../api.ts';
+import type { KeyWithSecret } from '../shapes.ts';
+
+export interface Message {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+export interface Figures {
+  readonly prompt: number;
+  readonly completion: number;
+  /** Tokens a second. */
+  readonly speed: number;
+}
+
+export interface Asked {
+  readonly model: string;
+  readonly messages: readonly Message[];
+  readonly temperature: number;
+  readonly signal: AbortSignal;
+  readonly onText: (piece: string) => void;
+}
+
+/** Cookies open no model, so the page has a key of its own: for an hour, in memory only, ended when the page is left. */
+export class ChatKey {
+  #made: Promise<KeyWithSecret> | undefined;
+
+  async secret(): Promise<string> {
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+    this.#made ??= api.post<KeyWithSecret>('/me/keys', { name: 'playground', expiresAt });
+    try {
+      return (await this.#made).secret ?? '';
+    } catch (error) {
+      this.#made = undefined;
+      throw error;
+    }
+  }
+
+  forget(): void {
+    const made = this.#made;
+    this.#made = undefined;
+    void made?.then(({ id }) => api.post(`/me/keys/${id}/revoke`)).catch(() => undefined);
+  }
+}
+
+interface Line {
+  readonly message?: { readonly content?: string };
+  readonly error?: string;
+  readonly done?: boolean;
+  readonly prompt_eval_count?: number;
+  readonly eval_count?: number;
+  readonly eval_duration?: number;
+}
+
+/** @throws Error with the gate's own sentence; `cut` where the answer broke off. */
+export async function chat(secret: string, asked: Asked): Promise<Figures> {
+  const { model, messages, temperature, signal, onText } = asked;
+  const response = await fetch('/api/chat', {
+    method: 'POST',
+    credentials: 'omit',
+    headers: { 'content-type': 'application/json', 'x-api-key': secret },
+    body: JSON.stringify({ model, messages, options: { temperature } }),
+    signal,
+  });
+  if (!response.ok || !response.body) {
+    const problem = (await response.json().catch(() => ({}))) as { error?: string };
+    throw new Error(problem.error ?? `HTTP ${response.status}`);
+  }
+  let figures: Figures | undefined;
+  let rest = '';
+  const take = (text: string): void => {
+    const line = JSON.parse(text) as Line;
+    if (line.error !== undefined) throw new Error(line.error);
+    if (line.message?.content !== undefined) onText(line.message.content);
+    if (line.done !== true) return;
+    const completion = line.eval_count ?? 0;
+    const seconds = (line.eval_duration ?? 0) / 1e9;
+    figures = { prompt: line.prompt_eval_count ?? 0, completion, speed: seconds > 0 ? completion / seconds : 0 };
+  };
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const lines = (rest + value).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line !== '') take(line);
+  }
+  if (rest.trim() !== '') take(rest);
+  if (!figures) throw new Error('cut');
+  return figures;
+}

@@ -1,0 +1,152 @@
+// Making a key: what it is for, how narrow, and its secret, which is shown this once with the lines that use it.
+import { Alert, Button, Collapse, Group, Modal, NumberInput, Stack, Text, TextInput } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconAlertTriangle, IconPlus } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, useAct } from '../api.ts';
+import type { KeyWithSecret } from '../shapes.ts';
+import { Copy } from '../shell/copy.tsx';
+import { Setups } from './setups.tsx';
+
+const list = (text: string): string[] => text.split(/[,、\s]+/).filter((word) => word !== '');
+
+export function NewKey({ label }: { readonly label?: string }): ReactNode {
+  const { t } = useTranslation('member');
+  const [open, { open: show, close }] = useDisclosure();
+  const [narrow, { toggle }] = useDisclosure();
+  const [name, setName] = useState('');
+  const [models, setModels] = useState('');
+  const [cidr, setCidr] = useState('');
+  const [expires, setExpires] = useState('');
+  const [tokens, setTokens] = useState<number | string>('');
+  const [made, setMade] = useState<KeyWithSecret>();
+  const create = useAct(
+    () =>
+      api.post<KeyWithSecret>(
+        '/me/keys',
+        {
+          name,
+          ...(list(models).length > 0 ? { models: list(models) } : {}),
+          ...(list(cidr).length > 0 ? { cidr: list(cidr) } : {}),
+          ...(expires === '' ? {} : { expiresAt: new Date(`${expires}T23:59:59`).toISOString() }),
+          ...(typeof tokens === 'number' ? { limits: { tokensPerDay: tokens } } : {}),
+        },
+        { once: true },
+      ),
+    { refresh: ['/me/keys'] },
+  );
+  return (
+    <>
+      <Button leftSection={<IconPlus size={18} />} onClick={show}>
+        {label ?? t('keys.create')}
+      </Button>
+      <Modal
+        opened={open}
+        onClose={close}
+        title={t('keys.create')}
+        closeButtonProps={{ 'aria-label': t('shell:close') }}
+      >
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            create.mutate(undefined, {
+              onSuccess: (key) => {
+                setMade(key);
+                setName('');
+                close();
+              },
+            });
+          }}
+        >
+          <Stack>
+            <TextInput
+              label={t('keys.name')}
+              description={t('keys.nameHint')}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              maxLength={200}
+              required
+              data-autofocus
+            />
+            <Button variant="subtle" size="compact-sm" w="fit-content" onClick={toggle} aria-expanded={narrow}>
+              {t('keys.narrow')}
+            </Button>
+            <Collapse expanded={narrow}>
+              <Stack>
+                <TextInput
+                  label={t('keys.models')}
+                  description={t('keys.modelsHint')}
+                  value={models}
+                  onChange={(event) => setModels(event.currentTarget.value)}
+                />
+                <TextInput
+                  label={t('keys.cidr')}
+                  description={t('keys.cidrHint')}
+                  value={cidr}
+                  onChange={(event) => setCidr(event.currentTarget.value)}
+                />
+                <TextInput
+                  label={t('keys.expires')}
+                  description={t('keys.expiresHint')}
+                  type="date"
+                  value={expires}
+                  onChange={(event) => setExpires(event.currentTarget.value)}
+                />
+                <NumberInput
+                  label={t('keys.tokensPerDay')}
+                  value={tokens}
+                  onChange={setTokens}
+                  min={1}
+                  thousandSeparator
+                />
+              </Stack>
+            </Collapse>
+            <Group justify="flex-end">
+              <Button type="submit" loading={create.isPending}>
+                {t('keys.save')}
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+      <Secret made={made} done={() => setMade(undefined)} />
+    </>
+  );
+}
+
+/** The one time that a secret is shown. */
+export function Secret({
+  made,
+  done,
+}: {
+  readonly made: KeyWithSecret | undefined;
+  readonly done: () => void;
+}): ReactNode {
+  const { t } = useTranslation('member');
+  return (
+    <Modal
+      opened={made?.secret !== undefined}
+      onClose={done}
+      title={t('keys.once.title')}
+      size="xl"
+      closeOnClickOutside={false}
+      closeButtonProps={{ 'aria-label': t('shell:close') }}
+    >
+      <Stack>
+        <Alert color="yellow" icon={<IconAlertTriangle size={20} />}>
+          <Text size="sm">{t('keys.once.text')}</Text>
+        </Alert>
+        {made?.secret !== undefined && (
+          <>
+            <Copy block text={made.secret} label={t('keys.once.title')} />
+            <Setups secret={made.secret} />
+          </>
+        )}
+        <Group justify="flex-end">
+          <Button onClick={done}>{t('keys.once.done')}</Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}

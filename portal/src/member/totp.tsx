@@ -1,0 +1,118 @@
+// The second step: an authenticator app is set up with a key or a link, shown to work, and switched off with the password.
+import { Anchor, Button, Code, Group, PasswordInput, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useMutation } from '@tanstack/react-query';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { auth } from '../auth.ts';
+import { useSession } from '../session.tsx';
+import { Copy } from '../shell/copy.tsx';
+import { Against, sending } from '../visitor/form.tsx';
+
+interface Begun {
+  readonly totpURI: string;
+  readonly backupCodes: readonly string[];
+}
+
+export function Totp(): ReactNode {
+  const { t } = useTranslation('member');
+  const { session, refresh } = useSession();
+  const on = session.person?.twoFactor === true;
+  const [password, setPassword] = useState('');
+  const [code, setCode] = useState('');
+  const [begun, setBegun] = useState<Begun>();
+  const [against, setAgainst] = useState<string>();
+  const say = (message: string): void => void notifications.show({ message, color: 'teal' });
+  const begin = useMutation({
+    mutationFn: () => auth.twoFactor.enable({ password }),
+    onSuccess: ({ data, error }) => {
+      setAgainst(error ? t('visitor:signIn.wrong') : undefined);
+      if (data && 'totpURI' in data) setBegun(data);
+      setPassword('');
+    },
+  });
+  const finish = useMutation({
+    mutationFn: () => auth.twoFactor.verifyTotp({ code: code.replaceAll(/\s/g, '') }),
+    onSuccess: async ({ error }) => {
+      setAgainst(error ? t('visitor:signIn.wrongCode') : undefined);
+      if (error) return;
+      say(t('me.totpDone'));
+      setCode('');
+      await refresh();
+    },
+  });
+  const end = useMutation({
+    mutationFn: () => auth.twoFactor.disable({ password }),
+    onSuccess: async ({ error }) => {
+      setAgainst(error ? t('visitor:signIn.wrong') : undefined);
+      if (error) return;
+      say(t('me.totpEnded'));
+      setPassword('');
+      setBegun(undefined);
+      await refresh();
+    },
+  });
+  const secret = begun ? (new URL(begun.totpURI).searchParams.get('secret') ?? '') : '';
+  return (
+    <Stack gap="sm">
+      <Text size="sm">{t(on ? 'me.totpOn' : 'me.totpOff')}</Text>
+      {begun && (
+        <>
+          <Text size="sm">{t('me.totpScan')}</Text>
+          <Group>
+            <Copy text={secret} label={t('me.totp')} />
+            <Anchor href={begun.totpURI} size="sm">
+              {t('me.totpOpen')}
+            </Anchor>
+          </Group>
+          <Text size="sm">{t('me.backup')}</Text>
+          <SimpleGrid cols={{ base: 2, sm: 5 }} spacing="xs">
+            {begun.backupCodes.map((each) => (
+              <Code key={each}>{each}</Code>
+            ))}
+          </SimpleGrid>
+        </>
+      )}
+      {begun && !on ? (
+        <form onSubmit={sending(() => finish.mutate())}>
+          <Stack gap="sm" maw={420}>
+            <TextInput
+              label={t('me.totpCode')}
+              value={code}
+              onChange={(event) => setCode(event.currentTarget.value)}
+              inputMode="numeric"
+              autoComplete="one-time-code"
+              required
+            />
+            <Against>{against}</Against>
+            <Button type="submit" w="fit-content" loading={finish.isPending}>
+              {t('me.totpSave')}
+            </Button>
+          </Stack>
+        </form>
+      ) : (
+        <form onSubmit={sending(() => (on ? end.mutate() : begin.mutate()))}>
+          <Stack gap="sm" maw={420}>
+            <PasswordInput
+              label={t('me.confirmPassword')}
+              value={password}
+              onChange={(event) => setPassword(event.currentTarget.value)}
+              autoComplete="current-password"
+              required
+            />
+            <Against>{against}</Against>
+            <Button
+              type="submit"
+              w="fit-content"
+              variant={on ? 'light' : 'default'}
+              {...(on ? { color: 'red' } : {})}
+              loading={begin.isPending || end.isPending}
+            >
+              {t(on ? 'me.totpEnd' : 'me.totpBegin')}
+            </Button>
+          </Stack>
+        </form>
+      )}
+    </Stack>
+  );
+}

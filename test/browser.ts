@@ -1,0 +1,115 @@
+// A real Chromium for journeys through the portal: pages in a language, a colour scheme and a width, and what a page may not do: log
+// an error, break its own policy, or have a serious fault of accessibility.
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
+
+export interface Look {
+  readonly language?: 'en' | 'ja';
+  readonly scheme?: 'light' | 'dark';
+  readonly width?: number;
+}
+
+const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
+  existsSync(path),
+);
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export async function openBrowser(): Promise<Browser> {
+  if (program === undefined) throw new Error('Chromium is missing; scripts/debian-packages.sh chromium installs it.');
+  return chromium.launch({ executablePath: program, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+/** Somebody at a browser: a page, and what went wrong on it. */
+export class Reader {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  readonly wrong: string[] = [];
+  readonly #url: string;
+
+  private constructor(context: BrowserContext, page: Page, url: string) {
+    this.context = context;
+    this.page = page;
+    this.#url = url;
+    page.on('pageerror', (error) => this.wrong.push(String(error)));
+    page.on('console', (message) => {
+      // A request that is refused is said on the page; the console repeats it.
+      if (message.type() === 'error' && !message.text().includes('Failed to load resource'))
+        this.wrong.push(message.text());
+    });
+    page.on('request', (request) => {
+      if (!request.url().startsWith(url) && !request.url().startsWith('data:'))
+        this.wrong.push(`asked for ${request.url()}`);
+    });
+  }
+
+  static async at(
+    browser: Browser,
+    url: string,
+    { language = 'en', scheme = 'light', width = 1440 }: Look = {},
+  ): Promise<Reader> {
+    const context = await browser.newContext({
+      locale: language === 'ja' ? 'ja-JP' : 'en-GB',
+      colorScheme: scheme,
+      viewport: { width, height: width < 600 ? 844 : 900 },
+      timezoneId: 'Asia/Tokyo',
+      reducedMotion: 'reduce',
+      permissions: ['clipboard-read', 'clipboard-write'],
+    });
+    context.setDefaultTimeout(10_000);
+    return new Reader(context, await context.newPage(), url);
+  }
+
+  async open(path: string): Promise<void> {
+    await this.page.goto(this.#url + path);
+    await this.page.locator('h1').first().waitFor();
+  }
+
+  /** By its label. */
+  async fill(label: string | RegExp, text: string): Promise<void> {
+    await this.page
+      .getByLabel(label, { exact: typeof label === 'string' })
+      .first()
+      .fill(text);
+  }
+
+  async press(name: string | RegExp): Promise<void> {
+    await this.page
+      .getByRole('button', { name, exact: typeof name === 'string' })
+      .first()
+      .click();
+  }
+
+  async sees(text: string | RegExp): Promise<void> {
+    await this.page.getByText(text).first().waitFor();
+  }
+
+  heading(): Promise<string> {
+    return this.page.locator('h1').first().innerText();
+  }
+
+  /** Nothing broke, nothing is wider than the screen, and axe finds nothing serious. */
+  async isSound(): Promise<void> {
+    const { page } = this;
+    expect(this.wrong, page.url()).toEqual([]);
+    const beyond = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    expect(beyond, `${page.url()} is wider than the screen`).toBeLessThanOrEqual(0);
+    expect(await page.locator('h1').count(), `${page.url()} has one h1`).toBe(1);
+    await page.evaluate(`if (!window.axe) { ${axe} }`);
+    const { violations } = (await page.evaluate('window.axe.run(document, { resultTypes: ["violations"] })')) as {
+      violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+    };
+    const serious = violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} (${failureSummary.slice(0, 160)})`).join(' | ')}`,
+      );
+    expect(serious, page.url()).toEqual([]);
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+  }
+}
