@@ -100,3 +100,6 @@ export function readSshPublicKey(text: string): Buffer | undefined {
 export function ed25519Point(wire: Buffer): Buffer {
   return wire.subarray(sshHead.length);
 }
+
+/** A key that lives this long at most is for a page that is open now: it does not count against a plan's keys. */
+export const passingKeyMs = 3_600_000;

@@ -2,7 +2,14 @@
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
 import { type Account, mayManage, planOfNewAccount, roleOfNewAccount } from '../domain/account.ts';
 import { AddressBlocks } from '../domain/address.ts';
-import { digestOf, generateKey, isSecretOf, readSshPublicKey, type StoredKey } from '../domain/api-key.ts';
+import {
+  digestOf,
+  generateKey,
+  isSecretOf,
+  passingKeyMs,
+  readSshPublicKey,
+  type StoredKey,
+} from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { type KeyId, newAccountId } from '../domain/id.ts';
 import { ModelPatterns } from '../domain/model-name.ts';
@@ -61,7 +68,7 @@ export async function createKey(store: Store, asked: NewKey, author: Author): Pr
 export async function draftKey(store: Store, asked: NewKey, account: Account, author: Author): Promise<CreatedKey> {
   const now = author.at;
   const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
-  if (plan) await refuseMoreKeys(store, account, plan, now);
+  if (plan) await refuseMoreKeys(store, account, plan, asked.expiresAt ?? null, now);
   if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
   const { wire, narrowing, rules } = readNew(asked, plan, now);
   refuseBeyondRole(rules.scopes, account);
@@ -231,7 +238,24 @@ function works(key: StoredKey, now: number): boolean {
   return key.status === 'active' && (key.expiresAt === null || key.expiresAt > now);
 }
 
-async function refuseMoreKeys(store: Store, account: Account, { name, maxKeys }: Plan, now: number): Promise<void> {
+/** At once, for pages that are open. */
+const maxPassing = 5;
+
+async function refuseMoreKeys(
+  store: Store,
+  account: Account,
+  { name, maxKeys }: Plan,
+  expiresAt: number | null,
+  now: number,
+): Promise<void> {
+  if (expiresAt !== null && expiresAt - now <= passingKeyMs) {
+    if ((await store.countKeys(account.id, now, 'passing')) >= maxPassing)
+      throw new Fault(
+        `${account.name} holds ${maxPassing} keys for an hour already; they end by themselves.`,
+        'conflict',
+      );
+    return;
+  }
   if (maxKeys === null) return;
   const held = await store.countKeys(account.id, now);
   if (held >= maxKeys)

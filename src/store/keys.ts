@@ -1,7 +1,7 @@
 // API keys, and a key with everything that decides what its calls may do.
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely, Selectable, SqlBool } from 'kysely';
 import { sql } from 'kysely';
-import type { StoredKey } from '../domain/api-key.ts';
+import { passingKeyMs, type StoredKey } from '../domain/api-key.ts';
 import type { KeyId } from '../domain/id.ts';
 import type { Plan } from '../domain/plan.ts';
 import { planOfRow } from './accounts.ts';
@@ -9,6 +9,8 @@ import { type Adapter, behind, type CallerRow, holds, writeAudit } from './adapt
 import { openSuspensions } from './ladder.ts';
 import type { Caller, KeyStore } from './ports.ts';
 import type { Tables } from './schema.ts';
+
+const isPassing = sql<SqlBool>`(expires_at is not null and expires_at - created_at <= ${sql.lit(passingKeyMs)})`;
 
 export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
   const callers = () =>
@@ -77,13 +79,14 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
       const rows = await (accountId === undefined ? all : all.where('account_id', '=', accountId)).execute();
       return rows.map(keyOfRow);
     },
-    countKeys: async (accountId, now) => {
+    countKeys: async (accountId, now, which = 'lasting') => {
       const found = await db
         .selectFrom('keys')
         .select(({ fn }) => fn.countAll().as('count'))
         .where('account_id', '=', accountId)
         .where('status', '=', 'active')
         .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', now)]))
+        .where(which === 'passing' ? isPassing : sql<SqlBool>`not ${isPassing}`)
         .executeTakeFirstOrThrow();
       return Number(found.count);
     },

@@ -59,8 +59,8 @@ export interface KeyStore {
   findCallerByDigest(digest: string, now: number): Promise<Caller | undefined>;
   /** All keys, or those of one account, oldest first. */
   listKeys(accountId?: AccountId): Promise<StoredKey[]>;
-  /** How many keys of an account work: active and not expired. */
-  countKeys(accountId: AccountId, now: number): Promise<number>;
+  /** How many keys of an account work: active and not expired; those that live for an hour at most are counted by themselves. */
+  countKeys(accountId: AccountId, now: number, which?: 'lasting' | 'passing'): Promise<number>;
   /** A page of keys in the order in which they were made, behind a place in it. */
   pageKeys(page: Page & { readonly accountId?: AccountId; readonly search?: string }): Promise<StoredKey[]>;
   /** Writes name, scopes, models, addresses, expiry and narrowing of a key; false where it is not active any more. */

@@ -1,6 +1,138 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// All accounts: found by name on the server, made, opened.
+import { Anchor, Badge, Button, Group, Modal, Select, Stack, Table, TextInput } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconPlus, IconUsers } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useLocation } from 'wouter';
+import { api, useAct, usePages } from '../api.ts';
+import { useSession } from '../session.tsx';
+import type { Account } from '../shapes.ts';
+import { Empty } from '../shell/empty.tsx';
+import { Page } from '../shell/page.tsx';
+import { Rows } from '../shell/rows.tsx';
+import { useSearch } from '../shell/search.tsx';
+import { PlanChoice } from './plan-choice.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+export const roles = ['member', 'auditor', 'operator'] as const;
+
+export default function Accounts(): ReactNode {
+  const { t } = useTranslation('operator');
+  const { operates } = useSession();
+  const [field, search] = useSearch(t('accounts.search'));
+  const pages = usePages<Account>('/accounts', { search });
+  return (
+    <Page title={t('accounts.title')} lead={t('accounts.lead')} actions={operates && <NewAccount />}>
+      {field}
+      <Rows
+        pages={pages}
+        label={t('accounts.title')}
+        head={[t('accounts.name'), t('accounts.plan'), t('accounts.role'), t('accounts.keys'), t('accounts.state')]}
+        empty={<Empty icon={<IconUsers size={28} />} text={t('accounts.empty')} />}
+        row={(account) => (
+          <Table.Tr key={account.id}>
+            <Table.Td maw={320}>
+              <Anchor component={Link} href={`/operate/accounts/${account.id}`} size="sm" truncate display="block">
+                {account.name}
+              </Anchor>
+            </Table.Td>
+            <Table.Td>{account.plan ?? t('accounts.noPlan')}</Table.Td>
+            <Table.Td>{t(`accounts.roles.${account.role}`)}</Table.Td>
+            <Table.Td>{account.keys}</Table.Td>
+            <Table.Td>
+              <State account={account} />
+            </Table.Td>
+          </Table.Tr>
+        )}
+      />
+    </Page>
+  );
+}
+
+export function State({ account }: { readonly account: Account }): ReactNode {
+  const { t } = useTranslation('operator');
+  const { closedAt, inForce } = account;
+  if (closedAt !== null)
+    return (
+      <Badge variant="light" color="gray">
+        {t('accounts.closed')}
+      </Badge>
+    );
+  if (inForce.length === 0)
+    return (
+      <Badge variant="light" color="teal">
+        {t('accounts.fine')}
+      </Badge>
+    );
+  return (
+    <Group gap={4}>
+      {inForce.map(({ id, step }) => (
+        <Badge key={id} variant="light" color={step === 'warn' ? 'yellow' : 'red'}>
+          {t(`suspensions.steps.${step}`)}
+        </Badge>
+      ))}
+    </Group>
+  );
+}
+
+function NewAccount(): ReactNode {
+  const { t } = useTranslation('operator');
+  const [open, { open: show, close }] = useDisclosure();
+  const [, go] = useLocation();
+  const [name, setName] = useState('');
+  const [plan, setPlan] = useState<string | null>('default');
+  const [role, setRole] = useState<string>('member');
+  const create = useAct(
+    () =>
+      api.post<Account>(
+        '/accounts',
+        { name, role, ...(plan === null || role === 'operator' ? {} : { plan }) },
+        { once: true },
+      ),
+    { done: t('accounts.made'), refresh: ['/accounts'] },
+  );
+  return (
+    <>
+      <Button leftSection={<IconPlus size={18} />} onClick={show}>
+        {t('accounts.create')}
+      </Button>
+      <Modal
+        opened={open}
+        onClose={close}
+        title={t('accounts.create')}
+        closeButtonProps={{ 'aria-label': t('shell:close') }}
+      >
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            create.mutate(undefined, { onSuccess: ({ id }) => go(`/operate/accounts/${id}`) });
+          }}
+        >
+          <Stack>
+            <TextInput
+              label={t('accounts.name')}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              maxLength={200}
+              required
+              data-autofocus
+            />
+            <Select
+              label={t('accounts.role')}
+              data={roles.map((value) => ({ value, label: t(`accounts.roles.${value}`) }))}
+              value={role}
+              onChange={(value) => setRole(value ?? 'member')}
+              allowDeselect={false}
+            />
+            {role !== 'operator' && <PlanChoice label={t('accounts.plan')} value={plan} onChange={setPlan} />}
+            <Group justify="flex-end">
+              <Button type="submit" loading={create.isPending}>
+                {t('accounts.create')}
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+    </>
+  );
 }

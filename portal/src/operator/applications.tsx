@@ -1,6 +1,163 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// Who asked for access: decided here, with a plan and a word; and invitations, which need no asking.
+import { Badge, Button, Group, Paper, SegmentedControl, Skeleton, Stack, Text, Textarea, Title } from '@mantine/core';
+import { IconInbox } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
+import { api, useAct, usePages } from '../api.ts';
+import { useSession } from '../session.tsx';
+import type { Application, OneTimeLink } from '../shapes.ts';
+import { Empty } from '../shell/empty.tsx';
+import { Page } from '../shell/page.tsx';
+import { Trouble } from '../shell/trouble.tsx';
+import { useWriting } from '../shell/when.ts';
+import { Invites } from './invites.tsx';
+import { LinkShown } from './link-shown.tsx';
+import { PlanChoice } from './plan-choice.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+const statuses = ['pending', 'approved', 'rejected'] as const;
+
+export default function Applications(): ReactNode {
+  const { t } = useTranslation('operator');
+  const [status, setStatus] = useState<string>('pending');
+  const { rows, query } = usePages<Application>('/applications', { status });
+  return (
+    <Page title={t('applications.title')} lead={t('applications.lead')}>
+      <SegmentedControl
+        value={status}
+        onChange={setStatus}
+        data={statuses.map((value) => ({ value, label: t(`applications.status.${value}`) }))}
+        w="fit-content"
+        aria-label={t('applications.title')}
+      />
+      {query.error && <Trouble problem={query.error} retry={() => void query.refetch()} />}
+      {query.isPending && <Skeleton height={120} />}
+      {query.data !== undefined && rows.length === 0 && (
+        <Empty
+          icon={<IconInbox size={28} />}
+          text={t(status === 'pending' ? 'applications.empty' : 'applications.emptyOther')}
+          action={
+            status === 'pending' && (
+              <Button component={Link} href="/operate/settings" variant="default">
+                {t('applications.settings')}
+              </Button>
+            )
+          }
+        />
+      )}
+      <Stack>
+        {rows.map((application) => (
+          <One key={application.id} application={application} />
+        ))}
+      </Stack>
+      {query.hasNextPage && (
+        <Button
+          variant="default"
+          w="fit-content"
+          loading={query.isFetchingNextPage}
+          onClick={() => void query.fetchNextPage()}
+        >
+          {t('shell:more')}
+        </Button>
+      )}
+      <Invites />
+    </Page>
+  );
+}
+
+function One({ application }: { readonly application: Application }): ReactNode {
+  const { t } = useTranslation('operator');
+  const { operates } = useSession();
+  const { moment, relative } = useWriting();
+  const [plan, setPlan] = useState<string | null>(application.wantedPlan);
+  const [word, setWord] = useState('');
+  const [link, setLink] = useState<string>();
+  const decide = useAct(
+    (verb: 'approve' | 'reject') =>
+      api.post(`/applications/${application.id}/${verb}`, {
+        ...(verb === 'approve' && plan !== null ? { plan } : {}),
+        ...(word.trim() === '' ? {} : { decision: word.trim() }),
+      }),
+    { refresh: ['/applications', '/accounts'] },
+  );
+  const makeLink = useAct(() => api.post<OneTimeLink>(`/applications/${application.id}/link`));
+  const { name, email, purpose, models, status, confirmedAt, account, decidedBy, decidedAt, decision } = application;
+  return (
+    <Paper withBorder p="md">
+      <Stack gap="xs">
+        <Group justify="space-between" align="flex-start">
+          <div>
+            <Title order={2} size="h5">
+              {name}
+            </Title>
+            <Text size="sm">{email}</Text>
+          </div>
+          <Group gap="xs">
+            <Badge variant="light" color={confirmedAt === null ? 'gray' : 'teal'}>
+              {t(confirmedAt === null ? 'applications.unconfirmed' : 'applications.confirmed')}
+            </Badge>
+            <Text size="sm" c="dimmed" title={moment(application.createdAt)}>
+              {relative(application.createdAt)}
+            </Text>
+          </Group>
+        </Group>
+        <Text style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>{purpose}</Text>
+        {models.length > 0 && (
+          <Text size="sm" c="dimmed">
+            {t('applications.models')}: {models.join(', ')}
+          </Text>
+        )}
+        {status === 'pending' && operates && (
+          <>
+            <Group align="flex-end" grow preventGrowOverflow={false}>
+              <PlanChoice label={t('applications.plan')} value={plan} onChange={setPlan} clearable />
+              <Textarea
+                label={t('applications.word')}
+                value={word}
+                onChange={(event) => setWord(event.currentTarget.value)}
+                autosize
+                maxLength={2000}
+              />
+            </Group>
+            <Group>
+              <Button loading={decide.isPending} onClick={() => decide.mutate('approve')}>
+                {t('applications.approve')}
+              </Button>
+              <Button variant="light" color="red" loading={decide.isPending} onClick={() => decide.mutate('reject')}>
+                {t('applications.reject')}
+              </Button>
+              {confirmedAt === null && (
+                <Button
+                  variant="default"
+                  loading={makeLink.isPending}
+                  onClick={() => makeLink.mutate(undefined, { onSuccess: ({ url }) => setLink(url) })}
+                >
+                  {t('applications.link')}
+                </Button>
+              )}
+            </Group>
+          </>
+        )}
+        {status !== 'pending' && (
+          <Text size="sm" c="dimmed">
+            {[t(`applications.status.${status}`), moment(decidedAt), t('applications.by', { who: decidedBy })].join(
+              ' · ',
+            )}
+            {decision === null ? '' : ` · ${decision}`}
+          </Text>
+        )}
+        {account !== null && (
+          <Text component={Link} href={`/operate/accounts/${account}`} size="sm" td="underline">
+            {t('applications.account')}
+          </Text>
+        )}
+      </Stack>
+      <LinkShown
+        title={t('applications.link')}
+        text={t('applications.linkText')}
+        url={link}
+        close={() => setLink(undefined)}
+      />
+    </Paper>
+  );
 }

@@ -1,6 +1,22 @@
-// Not written yet.
+// Every key of every account: found on the server, issued, rotated, ended.
 import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { usePages } from '../api.ts';
+import { useSession } from '../session.tsx';
+import type { Key } from '../shapes.ts';
+import { Page } from '../shell/page.tsx';
+import { useSearch } from '../shell/search.tsx';
+import { KeyRows, NewKeyFor } from './key-rows.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+export default function Keys(): ReactNode {
+  const { t } = useTranslation('operator');
+  const { operates } = useSession();
+  const [field, search] = useSearch(t('keys.search'));
+  const pages = usePages<Key>('/keys', { search });
+  return (
+    <Page title={t('keys.title')} lead={t('keys.lead')} actions={operates && <NewKeyFor />}>
+      {field}
+      <KeyRows pages={pages} owner />
+    </Page>
+  );
 }

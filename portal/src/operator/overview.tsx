@@ -1,6 +1,288 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// What the gate is doing now, as events: who runs and waits, how fast, which servers answer, what waits for the operator.
+import { Alert, Badge, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
+import { IconActivity, IconPlugConnectedX } from '@tabler/icons-react';
+import { type ReactNode, useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
+import { api, useAct } from '../api.ts';
+import { useSession } from '../session.tsx';
+import type { Overview as Now } from '../shapes.ts';
+import { useAsk } from '../shell/ask.tsx';
+import { Page } from '../shell/page.tsx';
+import { useWriting } from '../shell/when.ts';
+import { Spark } from './spark.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+const kept = 120;
+
+/** The newest overview, the speeds of the last two minutes, and whether events still come. */
+function useOverview(): { now: Now | undefined; speeds: readonly number[]; live: boolean } {
+  const [now, setNow] = useState<Now>();
+  const [speeds, setSpeeds] = useState<readonly number[]>([]);
+  const [live, setLive] = useState(false);
+  useEffect(() => {
+    let source: EventSource | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let heardAt = Date.now();
+    const open = (): void => {
+      source = new EventSource('/management/v1/events');
+      source.addEventListener('overview', ({ data }: MessageEvent<string>) => {
+        const next = JSON.parse(data) as Now;
+        heardAt = Date.now();
+        setLive(true);
+        setNow(next);
+        setSpeeds((before) => [...before, next.tokensPerSecond].slice(-kept));
+      });
+      source.addEventListener('error', () => {
+        // The browser tries again by itself while it can; where the gate said no, we do.
+        if (Date.now() - heardAt > 5_000) setLive(false);
+        if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, 3_000);
+      });
+      source.addEventListener('open', () => setLive(true));
+    };
+    open();
+    return () => {
+      clearTimeout(timer);
+      source?.close();
+    };
+  }, []);
+  return { now, speeds, live };
+}
+
+export default function Overview(): ReactNode {
+  const { t } = useTranslation('operator');
+  const { now, speeds, live } = useOverview();
+  const { figure } = useWriting();
+  return (
+    <Page
+      title={t('overview.title')}
+      actions={
+        <Badge
+          size="lg"
+          variant="light"
+          color={live ? 'teal' : 'orange'}
+          leftSection={live ? <IconActivity size={14} /> : <IconPlugConnectedX size={14} />}
+          role="status"
+        >
+          {t(live ? 'overview.live' : 'overview.paused')}
+        </Badge>
+      }
+    >
+      {now === undefined ? (
+        <Skeleton height={240} />
+      ) : (
+        <Stack>
+          {!now.accepting && <Alert color="orange">{t('overview.draining')}</Alert>}
+          <SimpleGrid cols={{ base: 2, md: 4 }}>
+            <Figure label={t('overview.running')} value={figure(now.running - now.waiting)} />
+            <Figure label={t('overview.waiting')} value={figure(now.waiting)} />
+            <Figure label={t('overview.speed')} value={figure(now.tokensPerSecond)}>
+              <Spark values={speeds} length={kept} />
+            </Figure>
+            <Figure label={t('overview.recent')} value={figure(now.recent)} />
+          </SimpleGrid>
+          <SimpleGrid cols={{ base: 1, md: 2 }}>
+            <Todo now={now} />
+            <Servers now={now} />
+            <Here now={now} />
+            <Today now={now} />
+            <Refused now={now} />
+          </SimpleGrid>
+        </Stack>
+      )}
+    </Page>
+  );
+}
+
+function Figure(props: { readonly label: string; readonly value: string; readonly children?: ReactNode }): ReactNode {
+  return (
+    <Paper withBorder p="md">
+      <Text size="sm" c="dimmed">
+        {props.label}
+      </Text>
+      <Text fz={28} fw={650} lh={1.2}>
+        {props.value}
+      </Text>
+      {props.children}
+    </Paper>
+  );
+}
+
+function Box({ title, children }: { readonly title: string; readonly children: ReactNode }): ReactNode {
+  return (
+    <Paper withBorder p="md">
+      <Title order={2} size="h5" mb="xs">
+        {title}
+      </Title>
+      {children}
+    </Paper>
+  );
+}
+
+function Todo({ now }: { readonly now: Now }): ReactNode {
+  const { t } = useTranslation('operator');
+  const { applications, appeals } = now;
+  return (
+    <Box title={t('overview.todo')}>
+      {applications + appeals === 0 && <Text c="dimmed">{t('overview.nothing')}</Text>}
+      <Group>
+        {applications > 0 && (
+          <Button component={Link} href="/operate/applications" variant="light">
+            {t('overview.applications', { count: applications })}
+          </Button>
+        )}
+        {appeals > 0 && (
+          <Button component={Link} href="/operate/suspensions" variant="light">
+            {t('overview.appeals', { count: appeals })}
+          </Button>
+        )}
+      </Group>
+    </Box>
+  );
+}
+
+function Servers({ now }: { readonly now: Now }): ReactNode {
+  const { t } = useTranslation('operator');
+  return (
+    <Box title={t('overview.servers')}>
+      <Stack gap="xs">
+        {now.upstreams.map(({ name, up, inFlight }) => (
+          <Group key={name} justify="space-between" gap="xs">
+            <Text size="sm" ff="monospace">
+              {name}
+            </Text>
+            <Group gap="xs">
+              <Text size="sm">{t('overview.inFlight', { count: inFlight })}</Text>
+              <Badge variant="light" color={up === null ? 'gray' : up ? 'teal' : 'red'}>
+                {t(up === null ? 'overview.unknown' : up ? 'overview.up' : 'overview.down')}
+              </Badge>
+            </Group>
+          </Group>
+        ))}
+        {now.queues.map(({ model, running, waiting, accounts }) => (
+          <Group key={model} justify="space-between" gap="xs">
+            <Text size="sm" ff="monospace">
+              {model}
+            </Text>
+            <Text size="sm" c="dimmed">
+              {t('overview.queueText', { running, waiting, accounts })}
+            </Text>
+          </Group>
+        ))}
+      </Stack>
+    </Box>
+  );
+}
+
+function Here({ now }: { readonly now: Now }): ReactNode {
+  const { t } = useTranslation('operator');
+  const { operates } = useSession();
+  const { figure } = useWriting();
+  const ask = useAsk();
+  const suspend = useAct(
+    (whom: string) =>
+      api.post('/suspensions', { whom, step: 'suspend', reason: t('overview.suspendReason') }, { once: true }),
+    { done: t('overview.suspended'), refresh: ['/suspensions'] },
+  );
+  return (
+    <Box title={t('overview.now')}>
+      {now.accounts.length === 0 ? (
+        <Text c="dimmed">{t('overview.quiet')}</Text>
+      ) : (
+        <Stack gap="xs">
+          {now.accounts.slice(0, 20).map(({ account, name, running, waiting, tokensPerSecond }) => (
+            <Group key={account} justify="space-between" gap="xs" wrap="nowrap">
+              <Text component={Link} href={`/operate/accounts/${account}`} size="sm" td="underline" truncate>
+                {name}
+              </Text>
+              <Group gap="xs" wrap="nowrap">
+                <Text size="sm">
+                  {running} / {waiting} · {figure(tokensPerSecond)}
+                </Text>
+                {operates && name !== 'operator' && (
+                  <Button
+                    size="compact-xs"
+                    variant="light"
+                    color="red"
+                    onClick={() =>
+                      void ask({
+                        title: t('overview.suspendTitle', { name }),
+                        text: t('overview.suspendText'),
+                        act: t('overview.suspend'),
+                      }).then((yes) => {
+                        if (yes) suspend.mutate(account);
+                      })
+                    }
+                  >
+                    {t('overview.suspend')}
+                  </Button>
+                )}
+              </Group>
+            </Group>
+          ))}
+        </Stack>
+      )}
+    </Box>
+  );
+}
+
+function Today({ now }: { readonly now: Now }): ReactNode {
+  const { t } = useTranslation('operator');
+  const { figure } = useWriting();
+  return (
+    <Box title={t('overview.top')}>
+      {now.top.length === 0 ? (
+        <Text c="dimmed">{t('overview.topNone')}</Text>
+      ) : (
+        <Table>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>{t('overview.account')}</Table.Th>
+              <Table.Th ta="right">{t('overview.calls')}</Table.Th>
+              <Table.Th ta="right">{t('overview.tokens')}</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {now.top.map(({ account, name, tokens, requests }) => (
+              <Table.Tr key={account}>
+                <Table.Td maw={180}>
+                  <Text
+                    component={Link}
+                    href={`/operate/accounts/${account}`}
+                    size="sm"
+                    td="underline"
+                    truncate
+                    display="block"
+                  >
+                    {name}
+                  </Text>
+                </Table.Td>
+                <Table.Td ta="right">{figure(requests)}</Table.Td>
+                <Table.Td ta="right">{figure(tokens)}</Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      )}
+    </Box>
+  );
+}
+
+function Refused({ now }: { readonly now: Now }): ReactNode {
+  const { t } = useTranslation('operator');
+  const { figure } = useWriting();
+  return (
+    <Box title={t('overview.refusals')}>
+      {now.refusals.length === 0 && <Text c="dimmed">{t('overview.refusalsNone')}</Text>}
+      <Stack gap={4}>
+        {now.refusals.map(({ code, count }) => (
+          <Group key={code} justify="space-between">
+            <Text size="sm" ff="monospace">
+              {code}
+            </Text>
+            <Text size="sm">{figure(count)}</Text>
+          </Group>
+        ))}
+      </Stack>
+    </Box>
+  );
 }

@@ -1,6 +1,128 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// Steps of the ladder, the newest first: what rules and people did, appeals to answer, and a step by hand.
+import { Button, Group, Modal, Select, Skeleton, Stack, Switch, Textarea, TextInput } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconGavel } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, useAct, usePages } from '../api.ts';
+import { useSession } from '../session.tsx';
+import type { Suspension } from '../shapes.ts';
+import { Empty } from '../shell/empty.tsx';
+import { Page } from '../shell/page.tsx';
+import { Trouble } from '../shell/trouble.tsx';
+import { Steps } from './steps.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+export default function Suspensions(): ReactNode {
+  const { t } = useTranslation('operator');
+  const { operates } = useSession();
+  const { rows, query } = usePages<Suspension>('/suspensions');
+  const [shadow, setShadow] = useState(false);
+  const shown = rows.filter((step) => shadow || !step.shadow);
+  // Who waits for an answer comes first.
+  const waiting = shown.filter(({ appeal, answer }) => appeal !== null && answer === null);
+  const others = shown.filter((step) => !waiting.includes(step));
+  return (
+    <Page title={t('suspensions.title')} lead={t('suspensions.lead')} actions={operates && <NewStep />}>
+      <Switch
+        label={t('suspensions.showShadow')}
+        checked={shadow}
+        onChange={(event) => setShadow(event.currentTarget.checked)}
+      />
+      {query.error && <Trouble problem={query.error} retry={() => void query.refetch()} />}
+      {query.isPending && <Skeleton height={160} />}
+      {query.data !== undefined && shown.length === 0 && (
+        <Empty icon={<IconGavel size={28} />} text={t('suspensions.empty')} />
+      )}
+      <Steps steps={[...waiting, ...others]} whose />
+      {query.hasNextPage && (
+        <Button
+          variant="default"
+          w="fit-content"
+          loading={query.isFetchingNextPage}
+          onClick={() => void query.fetchNextPage()}
+        >
+          {t('shell:more')}
+        </Button>
+      )}
+    </Page>
+  );
+}
+
+const byHand = ['warn', 'slow', 'back', 'suspend', 'review'] as const;
+
+function NewStep(): ReactNode {
+  const { t } = useTranslation('operator');
+  const [open, { open: show, close }] = useDisclosure();
+  const [whom, setWhom] = useState('');
+  const [step, setStep] = useState<string>('suspend');
+  const [reason, setReason] = useState('');
+  const [until, setUntil] = useState('');
+  const take = useAct(
+    () =>
+      api.post(
+        '/suspensions',
+        { whom, step, reason, endsAt: until === '' ? null : new Date(until).toISOString() },
+        { once: true },
+      ),
+    { done: t('suspensions.taken'), refresh: ['/suspensions', '/accounts'] },
+  );
+  return (
+    <>
+      <Button leftSection={<IconGavel size={18} />} onClick={show}>
+        {t('suspensions.create')}
+      </Button>
+      <Modal
+        opened={open}
+        onClose={close}
+        title={t('suspensions.create')}
+        closeButtonProps={{ 'aria-label': t('shell:close') }}
+      >
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            take.mutate(undefined, { onSuccess: close });
+          }}
+        >
+          <Stack>
+            <TextInput
+              label={t('suspensions.whom')}
+              description={t('suspensions.whomHint')}
+              value={whom}
+              onChange={(event) => setWhom(event.currentTarget.value)}
+              required
+              data-autofocus
+            />
+            <Select
+              label={t('suspensions.step')}
+              data={byHand.map((value) => ({ value, label: t(`suspensions.steps.${value}`) }))}
+              value={step}
+              onChange={(value) => setStep(value ?? 'suspend')}
+              allowDeselect={false}
+            />
+            <Textarea
+              label={t('suspensions.reason')}
+              description={t('suspensions.reasonHint')}
+              value={reason}
+              onChange={(event) => setReason(event.currentTarget.value)}
+              maxLength={2000}
+              autosize
+              required
+            />
+            <TextInput
+              label={t('suspensions.until')}
+              description={t('suspensions.untilHint')}
+              type="datetime-local"
+              value={until}
+              onChange={(event) => setUntil(event.currentTarget.value)}
+            />
+            <Group justify="flex-end">
+              <Button type="submit" color="red" loading={take.isPending}>
+                {t('suspensions.take')}
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+    </>
+  );
 }

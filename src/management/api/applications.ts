@@ -55,12 +55,12 @@ export const applications: readonly Endpoint[] = [
     body: shapes.newApplication,
     answer: shapes.applied,
     creates: true,
-    run: async ({ body, author, address, applications: budget, caller, setCookies, ...desk }) => {
+    run: async ({ body, author, address, applications: budget, caller, openVisit, ...desk }) => {
       const waitSeconds = budget.waitSeconds(address);
       if (waitSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds: waitSeconds });
       budget.note(address);
       const { application, claim, confirm, person } = await apply(desk, body as NewApplication, caller.person, author);
-      if (person && !caller.person) setCookies(await desk.signIn.openVisit(person));
+      if (person && !caller.person) await openVisit(person);
       return { id: application.id, status: application.status, claim: claim.reveal(), confirm };
     },
   }),

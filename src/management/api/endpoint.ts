@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import type { Account } from '../../domain/account.ts';
 import type { StoredKey } from '../../domain/api-key.ts';
 import type { Author } from '../../domain/audit.ts';
-import type { AccountId } from '../../domain/id.ts';
+import type { AccountId, PersonId } from '../../domain/id.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { Door } from '../door.ts';
@@ -88,8 +88,8 @@ export interface Desk extends Door {
 
 export interface Call<P, Q, B> extends Desk {
   readonly caller: Caller;
-  /** Lines of Set-Cookie for the answer. */
-  readonly setCookies: (lines: readonly string[]) => void;
+  /** Opens a visit for somebody whose right to it was shown. */
+  readonly openVisit: (id: PersonId) => Promise<void>;
   readonly author: Author;
   readonly address: string;
   readonly params: P;

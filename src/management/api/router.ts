@@ -101,7 +101,13 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
     ...tools,
     address: addressOf(request, tools.entrance),
     caller,
-    setCookies: (lines) => void response.append('set-cookie', [...lines]),
+    openVisit: async (id) => {
+      const from = {
+        address: addressOf(request, tools.entrance),
+        userAgent: (request.headers['user-agent'] ?? '').slice(0, 500),
+      };
+      response.append('set-cookie', [...(await tools.signIn.openVisit(id, from))]);
+    },
     author: {
       actor: caller.key ? `key:${caller.key.id}` : caller.person ? `person:${caller.person.id}` : 'anybody',
       at,

@@ -44,9 +44,9 @@ export const session: readonly Endpoint[] = [
     group,
     needs: 'anybody',
     body: shapes.setUpShape,
-    run: async ({ body, author, setCookies, address, applications, ...desk }) => {
+    run: async ({ body, author, openVisit, address, applications, ...desk }) => {
       spend({ applications, address });
-      setCookies(await desk.signIn.openVisit(await setUp(desk, body, author)));
+      await openVisit(await setUp(desk, body, author));
       return undefined;
     },
   }),

@@ -69,7 +69,7 @@ export interface SignIn {
   /** Passkeys and second factor are gone. */
   forgetFactors(id: PersonId): Promise<void>;
   /** Lines for Set-Cookie that open a visit. */
-  openVisit(id: PersonId): Promise<readonly string[]>;
+  openVisit(id: PersonId, from: { readonly address: string; readonly userAgent: string }): Promise<readonly string[]>;
 }
 
 /** For this process alone: somebody is let in by our own rules, and gets a visit whose right to it was shown otherwise. */
@@ -105,12 +105,17 @@ const doorPlugin = {
     ),
     openVisit: createAuthEndpoint(
       '/door/open',
-      { method: 'POST', body: z.object({ personId: z.string() }), metadata: { SERVER_ONLY: true } },
+      {
+        method: 'POST',
+        body: z.object({ personId: z.string(), address: z.string(), userAgent: z.string() }),
+        metadata: { SERVER_ONLY: true },
+      },
       async (context) => {
         const { internalAdapter } = context.context;
         const user = await internalAdapter.findUserById(context.body.personId);
         if (!user) throw new Error('there is no such person');
-        const session = await internalAdapter.createSession(user.id);
+        const { address: ipAddress, userAgent } = context.body;
+        const session = await internalAdapter.createSession(user.id, false, { ipAddress, userAgent });
         await setSessionCookie(context, { session, user });
         return context.json({});
       },
@@ -248,8 +253,8 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
         await adapter.deleteMany({ model, where: [{ field: 'userId', value: id }] });
       await internalAdapter.updateUser(id, { twoFactorEnabled: false });
     },
-    openVisit: async (id) => {
-      const { headers } = await auth.api.openVisit({ body: { personId: id }, returnHeaders: true });
+    openVisit: async (id, from) => {
+      const { headers } = await auth.api.openVisit({ body: { personId: id, ...from }, returnHeaders: true });
       return headers.getSetCookie();
     },
   };

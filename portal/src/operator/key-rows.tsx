@@ -1,0 +1,211 @@
+// Keys of others in a table, and issuing, rotating and ending them.
+import { Anchor, Badge, Button, Group, Modal, MultiSelect, Stack, Table, Text, TextInput } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconKey, IconPlus } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
+import { api, type Pages, useAct } from '../api.ts';
+import { Secret } from '../member/new-key.tsx';
+import { useSession } from '../session.tsx';
+import type { Key, KeyWithSecret } from '../shapes.ts';
+import { useAsk } from '../shell/ask.tsx';
+import { Empty } from '../shell/empty.tsx';
+import { Rows } from '../shell/rows.tsx';
+import { useWriting } from '../shell/when.ts';
+
+const scopes = [
+  'inference:chat',
+  'inference:audio',
+  'inference:embed',
+  'metadata',
+  'cloud',
+  'models:pull',
+  'models:push',
+  'models:create',
+  'models:copy',
+  'models:delete',
+  'management:read',
+  'management:write',
+];
+
+export function KeyRows({ pages, owner = false }: { readonly pages: Pages<Key>; readonly owner?: boolean }): ReactNode {
+  const { t } = useTranslation('operator');
+  const { operates } = useSession();
+  const { relative, moment } = useWriting();
+  const ask = useAsk();
+  const [made, setMade] = useState<KeyWithSecret>();
+  const refresh = ['/keys', '/accounts'];
+  const revoke = useAct((id: string) => api.post(`/keys/${id}/revoke`), { done: t('member:keys.revoked'), refresh });
+  const rotate = useAct(
+    (id: string) => api.post<KeyWithSecret>(`/keys/${id}/rotate`, { graceSeconds: 86_400 }, { once: true }),
+    { refresh },
+  );
+  const alive = ({ status, expiresAt }: Key): boolean =>
+    status === 'active' && (expiresAt === null || new Date(expiresAt) > new Date());
+  const onRevoke = async ({ id, name }: Key): Promise<void> => {
+    const question = {
+      title: t('member:keys.revokeTitle', { name }),
+      text: t('member:keys.revokeText'),
+      act: t('member:keys.revoke'),
+    };
+    if (await ask(question)) revoke.mutate(id);
+  };
+  const onRotate = async ({ id, name }: Key): Promise<void> => {
+    const text = `${t('member:keys.rotateText')} ${t('member:keys.overlap.86400')}`;
+    const question = {
+      title: t('member:keys.rotateTitle', { name }),
+      text,
+      act: t('member:keys.rotate'),
+      harmless: true,
+    };
+    if (await ask(question)) rotate.mutate(id, { onSuccess: setMade });
+  };
+  return (
+    <>
+      <Rows
+        pages={pages}
+        label={t('keys.title')}
+        head={[t('keys.key'), ...(owner ? [t('keys.account')] : []), t('keys.used'), t('accounts.state'), '']}
+        empty={<Empty icon={<IconKey size={28} />} text={t('keys.empty')} />}
+        row={(key) => (
+          <Table.Tr key={key.id}>
+            <Table.Td maw={280}>
+              <Text size="sm" truncate>
+                {key.name}
+              </Text>
+              <Text size="xs" c="dimmed" ff="monospace">
+                {key.id}
+              </Text>
+            </Table.Td>
+            {owner && (
+              <Table.Td>
+                <Anchor component={Link} href={`/operate/accounts/${key.account}`} size="sm" ff="monospace">
+                  {key.account}
+                </Anchor>
+              </Table.Td>
+            )}
+            <Table.Td title={moment(key.lastUsedAt)}>
+              {key.lastUsedAt === null ? t('never') : relative(key.lastUsedAt)}
+            </Table.Td>
+            <Table.Td>
+              <Badge variant="light" color={alive(key) ? 'teal' : 'gray'}>
+                {t(`member:keys.status.${alive(key) ? 'active' : key.status === 'revoked' ? 'revoked' : 'expired'}`)}
+              </Badge>
+            </Table.Td>
+            <Table.Td>
+              {operates && alive(key) && (
+                <Group gap={4} wrap="nowrap" justify="flex-end">
+                  {key.kind === 'secret' && (
+                    <Button size="compact-xs" variant="default" onClick={() => void onRotate(key)}>
+                      {t('member:keys.rotate')}
+                    </Button>
+                  )}
+                  <Button size="compact-xs" variant="light" color="red" onClick={() => void onRevoke(key)}>
+                    {t('member:keys.revoke')}
+                  </Button>
+                </Group>
+              )}
+            </Table.Td>
+          </Table.Tr>
+        )}
+      />
+      <Secret made={made} done={() => setMade(undefined)} />
+    </>
+  );
+}
+
+/** A key for an account: of the page that it stands on, or one that is named. */
+export function NewKeyFor({ account }: { readonly account?: string }): ReactNode {
+  const { t } = useTranslation('operator');
+  const [open, { open: show, close }] = useDisclosure();
+  const [owner, setOwner] = useState(account ?? '');
+  const [name, setName] = useState('');
+  const [chosen, setChosen] = useState<string[]>([]);
+  const [models, setModels] = useState('');
+  const [made, setMade] = useState<KeyWithSecret>();
+  const patterns = models.split(/[,、\s]+/).filter((word) => word !== '');
+  const create = useAct(
+    () =>
+      api.post<KeyWithSecret>(
+        '/keys',
+        {
+          name,
+          account: owner,
+          ...(chosen.length > 0 ? { scopes: chosen } : {}),
+          ...(patterns.length > 0 ? { models: patterns } : {}),
+        },
+        { once: true },
+      ),
+    { refresh: ['/keys', '/accounts'] },
+  );
+  return (
+    <>
+      <Button
+        leftSection={<IconPlus size={18} />}
+        onClick={show}
+        {...(account === undefined ? {} : { size: 'xs', variant: 'default' })}
+      >
+        {t('keys.create')}
+      </Button>
+      <Modal
+        opened={open}
+        onClose={close}
+        title={t('keys.create')}
+        closeButtonProps={{ 'aria-label': t('shell:close') }}
+      >
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            create.mutate(undefined, {
+              onSuccess: (key) => {
+                setMade(key);
+                close();
+              },
+            });
+          }}
+        >
+          <Stack>
+            {account === undefined && (
+              <TextInput
+                label={t('keys.account')}
+                description={t('suspensions.whomHint')}
+                value={owner}
+                onChange={(event) => setOwner(event.currentTarget.value)}
+                required
+              />
+            )}
+            <TextInput
+              label={t('member:keys.name')}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              maxLength={200}
+              required
+              data-autofocus
+            />
+            <TextInput
+              label={t('member:keys.models')}
+              description={t('member:keys.modelsHint')}
+              value={models}
+              onChange={(event) => setModels(event.currentTarget.value)}
+            />
+            <MultiSelect
+              label={t('keys.scopes')}
+              description={`${t('keys.scopesHint')} ${t('keys.management')}`}
+              data={scopes}
+              value={chosen}
+              onChange={setChosen}
+              clearable
+            />
+            <Group justify="flex-end">
+              <Button type="submit" loading={create.isPending}>
+                {t('member:keys.save')}
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+      <Secret made={made} done={() => setMade(undefined)} />
+    </>
+  );
+}

@@ -1,0 +1,23 @@
+// A search that asks the gate when the writing pauses.
+import { TextInput } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
+import { IconSearch } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+
+/** The field, and what to search for. */
+export function useSearch(label: string): readonly [field: ReactNode, search: string] {
+  const [text, setText] = useState('');
+  const [search] = useDebouncedValue(text.trim(), 300);
+  const field = (
+    <TextInput
+      aria-label={label}
+      placeholder={label}
+      leftSection={<IconSearch size={16} />}
+      value={text}
+      onChange={(event) => setText(event.currentTarget.value)}
+      type="search"
+      w={{ base: '100%', xs: 280 }}
+    />
+  );
+  return [field, search];
+}
