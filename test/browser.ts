@@ -97,9 +97,9 @@ export class Reader {
     expect(beyond, `${page.url()} is wider than the screen`).toBeLessThanOrEqual(0);
     expect(await page.locator('h1').count(), `${page.url()} has one h1`).toBe(1);
     await page.evaluate(`if (!window.axe) { ${axe} }`);
-    const { violations } = (await page.evaluate('window.axe.run(document, { resultTypes: ["violations"] })')) as {
+    const { violations } = await page.evaluate<{
       violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-    };
+    }>('window.axe.run(document, { resultTypes: ["violations"] })');
     const serious = violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .map(

@@ -1,5 +1,17 @@
 // Who asked for access: decided here, with a plan and a word; and invitations, which need no asking.
-import { Badge, Button, Group, Paper, SegmentedControl, Skeleton, Stack, Text, Textarea, Title } from '@mantine/core';
+import {
+  Anchor,
+  Badge,
+  Button,
+  Group,
+  Paper,
+  SegmentedControl,
+  Skeleton,
+  Stack,
+  Text,
+  Textarea,
+  Title,
+} from '@mantine/core';
 import { IconInbox } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -147,9 +159,9 @@ function One({ application }: { readonly application: Application }): ReactNode 
           </Text>
         )}
         {account !== null && (
-          <Text component={Link} href={`/operate/accounts/${account}`} size="sm" td="underline">
+          <Anchor component={Link} href={`/operate/accounts/${account}`} size="sm">
             {t('applications.account')}
-          </Text>
+          </Anchor>
         )}
       </Stack>
       <LinkShown

@@ -1,6 +1,172 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// Models at the server: which there are, pulling another with its progress, deleting one.
+import {
+  Progress as Bar,
+  Button,
+  Group,
+  Paper,
+  ScrollArea,
+  Skeleton,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+  Title,
+} from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { IconCpu } from '@tabler/icons-react';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useSession } from '../session.tsx';
+import { useAsk } from '../shell/ask.tsx';
+import { Empty } from '../shell/empty.tsx';
+import { Page } from '../shell/page.tsx';
+import { useWriting } from '../shell/when.ts';
+import { Against, sending } from '../visitor/form.tsx';
+import { ModelServer, type Progress } from './model-server.ts';
 
-export default function Placeholder(): ReactNode {
-  return null;
+export default function Models(): ReactNode {
+  const { t } = useTranslation('policy');
+  const { operates } = useSession();
+  return (
+    <Page title={t('models.title')} lead={t('models.lead')}>
+      {operates ? <Inside /> : <Empty icon={<IconCpu size={28} />} text={t('models.operatorOnly')} />}
+    </Page>
+  );
+}
+
+function Inside(): ReactNode {
+  const { t } = useTranslation('policy');
+  const { session } = useSession();
+  const { bytes, moment } = useWriting();
+  const ask = useAsk();
+  const [server] = useState(() => new ModelServer(session.account?.name ?? 'operator'));
+  useEffect(() => () => server.forget(), [server]);
+  const list = useQuery({ queryKey: ['models'], queryFn: () => server.list(), staleTime: 0, retry: false });
+  const remove = useMutation({
+    mutationFn: (name: string) => server.remove(name),
+    onSuccess: async () => {
+      notifications.show({ message: t('models.removed'), color: 'teal' });
+      await list.refetch();
+    },
+    onError: (error) => notifications.show({ message: error.message, color: 'red' }),
+  });
+  const onRemove = async (name: string): Promise<void> => {
+    const question = {
+      title: t('models.removeTitle', { name }),
+      text: t('models.removeText'),
+      act: t('models.remove'),
+    };
+    if (await ask(question)) remove.mutate(name);
+  };
+  return (
+    <>
+      <Pull server={server} done={() => void list.refetch()} />
+      <Against>{list.error?.message}</Against>
+      {list.isPending && <Skeleton height={120} />}
+      {list.data?.length === 0 && <Empty icon={<IconCpu size={28} />} text={t('models.empty')} />}
+      {list.data && list.data.length > 0 && (
+        <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': t('models.title') }}>
+          <Table miw={520}>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t('models.name')}</Table.Th>
+                <Table.Th ta="right">{t('models.size')}</Table.Th>
+                <Table.Th>{t('models.changed')}</Table.Th>
+                <Table.Th />
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {list.data.map(({ name, size, modified_at: changed }) => (
+                <Table.Tr key={name}>
+                  <Table.Td ff="monospace">{name}</Table.Td>
+                  <Table.Td ta="right">{bytes(size)}</Table.Td>
+                  <Table.Td>{moment(changed)}</Table.Td>
+                  <Table.Td ta="right">
+                    <Button size="compact-xs" variant="light" color="red" onClick={() => void onRemove(name)}>
+                      {t('models.remove')}
+                    </Button>
+                  </Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </ScrollArea>
+      )}
+    </>
+  );
+}
+
+function Pull({ server, done }: { readonly server: ModelServer; readonly done: () => void }): ReactNode {
+  const { t } = useTranslation('policy');
+  const { bytes } = useWriting();
+  const [name, setName] = useState('');
+  const [progress, setProgress] = useState<Progress>();
+  const [running, setRunning] = useState<AbortController>();
+  const pull = useMutation({
+    mutationFn: async () => {
+      const stop = new AbortController();
+      setRunning(stop);
+      try {
+        await server.pull(name.trim(), stop.signal, setProgress);
+        notifications.show({ message: t('models.done', { name }), color: 'teal' });
+        setName('');
+      } catch (error) {
+        if (!stop.signal.aborted) throw error;
+      } finally {
+        setRunning(undefined);
+        setProgress(undefined);
+        done();
+      }
+    },
+  });
+  const share = progress && progress.total > 0 ? (progress.completed / progress.total) * 100 : 0;
+  return (
+    <Paper withBorder p="md">
+      <Title order={2} size="h4" mb="sm">
+        {t('models.pull')}
+      </Title>
+      <form onSubmit={sending(() => pull.mutate())}>
+        <Group align="flex-end">
+          <TextInput
+            label={t('models.name')}
+            placeholder={t('models.nameHint')}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            disabled={running !== undefined}
+            required
+            flex={1}
+          />
+          {running ? (
+            <Button color="red" onClick={() => running.abort()}>
+              {t('models.stop')}
+            </Button>
+          ) : (
+            <Button type="submit">{t('models.begin')}</Button>
+          )}
+        </Group>
+      </form>
+      <Stack gap={4} mt="sm" aria-live="polite">
+        <Against>{pull.error?.message}</Against>
+        {progress && (
+          <>
+            <Bar
+              value={progress.total > 0 ? share : 100}
+              animated={progress.total === 0}
+              aria-label={t('models.pull')}
+            />
+            <Text size="sm">
+              {progress.total > 0
+                ? t('models.progress', {
+                    status: progress.status,
+                    done: bytes(progress.completed),
+                    total: bytes(progress.total),
+                  })
+                : progress.status}
+            </Text>
+          </>
+        )}
+      </Stack>
+    </Paper>
+  );
 }

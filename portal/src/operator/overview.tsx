@@ -1,5 +1,18 @@
 // What the gate is doing now, as events: who runs and waits, how fast, which servers answer, what waits for the operator.
-import { Alert, Badge, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
+import {
+  Alert,
+  Anchor,
+  Badge,
+  Button,
+  Group,
+  Paper,
+  SimpleGrid,
+  Skeleton,
+  Stack,
+  Table,
+  Text,
+  Title,
+} from '@mantine/core';
 import { IconActivity, IconPlugConnectedX } from '@tabler/icons-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -191,9 +204,9 @@ function Here({ now }: { readonly now: Now }): ReactNode {
         <Stack gap="xs">
           {now.accounts.slice(0, 20).map(({ account, name, running, waiting, tokensPerSecond }) => (
             <Group key={account} justify="space-between" gap="xs" wrap="nowrap">
-              <Text component={Link} href={`/operate/accounts/${account}`} size="sm" td="underline" truncate>
+              <Anchor component={Link} href={`/operate/accounts/${account}`} size="sm" truncate>
                 {name}
-              </Text>
+              </Anchor>
               <Group gap="xs" wrap="nowrap">
                 <Text size="sm">
                   {running} / {waiting} · {figure(tokensPerSecond)}
@@ -245,16 +258,9 @@ function Today({ now }: { readonly now: Now }): ReactNode {
             {now.top.map(({ account, name, tokens, requests }) => (
               <Table.Tr key={account}>
                 <Table.Td maw={180}>
-                  <Text
-                    component={Link}
-                    href={`/operate/accounts/${account}`}
-                    size="sm"
-                    td="underline"
-                    truncate
-                    display="block"
-                  >
+                  <Anchor component={Link} href={`/operate/accounts/${account}`} size="sm" truncate display="block">
                     {name}
-                  </Text>
+                  </Anchor>
                 </Table.Td>
                 <Table.Td ta="right">{figure(requests)}</Table.Td>
                 <Table.Td ta="right">{figure(tokens)}</Table.Td>

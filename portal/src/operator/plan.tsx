@@ -1,6 +1,153 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// Every term of a plan, changed against what was seen or not at all; and the question whether a call would pass.
+import { Alert, Button, NumberInput, Paper, Select, SimpleGrid, Skeleton, Stack, Textarea, Title } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useParams } from 'wouter';
+import { api, Problem, useAct } from '../api.ts';
+import { useSession } from '../session.tsx';
+import type { Plan } from '../shapes.ts';
+import { Page } from '../shell/page.tsx';
+import { Trouble } from '../shell/trouble.tsx';
+import { PlanPreview } from './preview.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+type Terms = Readonly<Record<string, unknown>>;
+
+const groupOf = (name: string): 'rate' | 'call' | 'access' => {
+  if (/Per(Minute|Day|Month)$|^concurrent|^queue/.test(name)) return 'rate';
+  return /^(models|scopes|maxKeys|maxKeyDays)$/.test(name) ? 'access' : 'call';
+};
+
+export default function OnePlan(): ReactNode {
+  const { name = '' } = useParams();
+  const { t } = useTranslation('policy');
+  const seen = useQuery<{ body: Plan; etag: string | undefined }, Problem>({
+    queryKey: [`/plans/${name}`],
+    queryFn: () => api.see<Plan>(`/plans/${name}`),
+  });
+  return (
+    <Page title={name} {...(seen.data ? { lead: t('plans.version', { version: seen.data.body.version }) } : {})}>
+      {seen.error && <Trouble problem={seen.error} retry={() => void seen.refetch()} />}
+      {seen.isPending && <Skeleton height={240} />}
+      {seen.data && (
+        <>
+          <PlanPreview plan={name} />
+          <Editor
+            key={seen.data.etag}
+            name={name}
+            plan={seen.data.body}
+            etag={seen.data.etag}
+            again={() => void seen.refetch()}
+          />
+        </>
+      )}
+    </Page>
+  );
+}
+
+function Editor(props: {
+  readonly name: string;
+  readonly plan: Plan;
+  readonly etag: string | undefined;
+  readonly again: () => void;
+}): ReactNode {
+  const { t } = useTranslation('policy');
+  const { operates } = useSession();
+  const { name: _name, version: _version, ...given } = props.plan as unknown as Terms;
+  const terms = given as Terms;
+  const [changed, setChanged] = useState<Terms>({});
+  const [stale, setStale] = useState(false);
+  const set = (term: string, value: unknown): void => setChanged((before) => ({ ...before, [term]: value }));
+  const save = useAct(
+    () => api.patch(`/plans/${props.name}`, changed, props.etag === undefined ? {} : { etag: props.etag }),
+    { done: t('plan.saved'), refresh: ['/plans', '/audit'] },
+  );
+  const valueOf = (term: string): unknown => (term in changed ? changed[term] : terms[term]);
+  const field = (term: string): ReactNode => {
+    const first = terms[term];
+    const value = valueOf(term);
+    if (Array.isArray(first))
+      return (
+        <Textarea
+          key={term}
+          label={t(`terms.${term}`)}
+          description={`${term} · ${t('plan.list')}`}
+          defaultValue={first.join(', ')}
+          onChange={(event) =>
+            set(
+              term,
+              event.currentTarget.value.split(/[,\s]+/).filter((word) => word !== ''),
+            )
+          }
+          readOnly={!operates}
+          autosize
+        />
+      );
+    if (first === 'allow' || first === 'strip')
+      return (
+        <Select
+          key={term}
+          label={t(`terms.${term}`)}
+          description={term}
+          data={[
+            { value: 'allow', label: t('plan.allow') },
+            { value: 'strip', label: t('plan.strip') },
+          ]}
+          value={String(value)}
+          onChange={(next) => set(term, next)}
+          allowDeselect={false}
+          readOnly={!operates}
+        />
+      );
+    return (
+      <NumberInput
+        key={term}
+        label={t(`terms.${term}`)}
+        description={term}
+        placeholder={t('plan.empty')}
+        value={typeof value === 'number' ? value : ''}
+        onChange={(next) => set(term, typeof next === 'number' ? next : null)}
+        min={0}
+        allowDecimal={term === 'queueWeight'}
+        thousandSeparator
+        readOnly={!operates}
+      />
+    );
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        save.mutate(undefined, {
+          onSuccess: () => setStale(false),
+          onError: (error) => {
+            if (!(error instanceof Problem) || error.status !== 412) return;
+            setStale(true);
+            props.again();
+          },
+        });
+      }}
+    >
+      <Stack>
+        {stale && <Alert color="orange">{t('plan.changedMeanwhile')}</Alert>}
+        {(['rate', 'call', 'access'] as const).map((group) => (
+          <Paper key={group} withBorder p="md">
+            <Title order={2} size="h4" mb="sm">
+              {t(`plan.groups.${group}`)}
+            </Title>
+            <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>
+              {Object.keys(terms)
+                .filter((term) => groupOf(term) === group)
+                .map(field)}
+            </SimpleGrid>
+          </Paper>
+        ))}
+        {operates && (
+          <Button type="submit" w="fit-content" disabled={Object.keys(changed).length === 0} loading={save.isPending}>
+            {t('plan.save')}
+          </Button>
+        )}
+      </Stack>
+    </form>
+  );
 }

@@ -1,6 +1,134 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// What can be changed while the gate runs, and what it runs with.
+import { Anchor, Button, NumberInput, Paper, Radio, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, useAct, useGet } from '../api.ts';
+import { useSession } from '../session.tsx';
+import type { Registration } from '../shapes.ts';
+import { Page } from '../shell/page.tsx';
+import { Trouble } from '../shell/trouble.tsx';
+import { sending } from '../visitor/form.tsx';
+import { PlanChoice } from './plan-choice.tsx';
 
-export default function Placeholder(): ReactNode {
-  return null;
+const modes = ['open', 'domain', 'invite', 'approval', 'closed'] as const;
+
+export default function Settings(): ReactNode {
+  const { t } = useTranslation('policy');
+  const registration = useGet<Registration>('/registration');
+  return (
+    <Page title={t('settings.title')} lead={t('settings.lead')}>
+      {registration.error && <Trouble problem={registration.error} retry={() => void registration.refetch()} />}
+      {registration.isPending && <Skeleton height={240} />}
+      {registration.data && <Applying registration={registration.data} />}
+      <About />
+    </Page>
+  );
+}
+
+function Applying({ registration }: { readonly registration: Registration }): ReactNode {
+  const { t } = useTranslation('policy');
+  const { session, operates, refresh } = useSession();
+  const [mode, setMode] = useState<string>(registration.mode);
+  const [plan, setPlan] = useState<string | null>(registration.plan);
+  const [domains, setDomains] = useState(registration.domains.join(', '));
+  const [maxPending, setMaxPending] = useState<number | string>(registration.maxPending);
+  const save = useAct(
+    async () => {
+      await api.patch('/registration', {
+        mode,
+        ...(plan === null ? {} : { plan }),
+        domains: domains.split(/[,、\s]+/).filter((word) => word !== ''),
+        maxPending: Number(maxPending),
+      });
+      await refresh();
+    },
+    { done: t('settings.saved'), refresh: ['/registration'] },
+  );
+  const { mail } = session.signIn;
+  return (
+    <Paper withBorder p="md">
+      <Title order={2} size="h4" mb="sm">
+        {t('settings.registration')}
+      </Title>
+      <form onSubmit={sending(() => save.mutate(undefined))}>
+        <Stack>
+          <Radio.Group value={mode} onChange={setMode} aria-label={t('settings.registration')} readOnly={!operates}>
+            <Stack gap="xs">
+              {modes.map((value) => (
+                <Radio key={value} value={value} label={t(`settings.modes.${value}`)} disabled={!operates} />
+              ))}
+            </Stack>
+          </Radio.Group>
+          {mode === 'open' && !mail && <Text size="sm">{t('settings.openNoMail')}</Text>}
+          {mode === 'domain' && (
+            <>
+              <TextInput
+                label={t('settings.domains')}
+                description={t('settings.domainsHint')}
+                value={domains}
+                onChange={(event) => setDomains(event.currentTarget.value)}
+                readOnly={!operates}
+                required
+              />
+              {!mail && <Text size="sm">{t('settings.domainsNoMail')}</Text>}
+            </>
+          )}
+          {mode !== 'closed' && (
+            <>
+              <PlanChoice label={t('settings.plan')} value={plan} onChange={setPlan} />
+              <NumberInput
+                label={t('settings.maxPending')}
+                value={maxPending}
+                onChange={setMaxPending}
+                min={0}
+                max={1_000_000}
+                readOnly={!operates}
+              />
+            </>
+          )}
+          {operates && (
+            <Button type="submit" w="fit-content" loading={save.isPending}>
+              {t('settings.save')}
+            </Button>
+          )}
+        </Stack>
+      </form>
+    </Paper>
+  );
+}
+
+function About(): ReactNode {
+  const { t } = useTranslation('policy');
+  const { session } = useSession();
+  const { gate, signIn } = session;
+  const facts: readonly [string, string][] = [
+    [t('settings.url'), gate.url],
+    [t('settings.timeZone'), gate.timeZone],
+    [t('settings.mail'), t(signIn.mail ? 'settings.mailOn' : 'settings.mailOff')],
+    [
+      t('settings.providers'),
+      signIn.providers.length > 0 ? signIn.providers.map(({ name }) => name).join(', ') : t('settings.providersNone'),
+    ],
+  ];
+  return (
+    <Paper withBorder p="md">
+      <Title order={2} size="h4" mb="sm">
+        {t('settings.gate')}
+      </Title>
+      <Stack gap="xs">
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <Text size="sm" c="dimmed">
+              {name}
+            </Text>
+            <Text size="sm">{value}</Text>
+          </div>
+        ))}
+        <Text size="sm">{t('settings.elsewhere')}</Text>
+        <Text size="sm">
+          {t('settings.apiText')} <Anchor href="/management/v1/">{t('settings.api')}</Anchor>
+        </Text>
+      </Stack>
+    </Paper>
+  );
 }

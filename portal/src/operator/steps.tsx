@@ -69,7 +69,7 @@ function One({ step, whose }: { readonly step: Suspension; readonly whose: boole
         {step.evidence !== null && (
           <Code block fz="xs" tabIndex={0} aria-label={t('suspensions.evidence')}>
             {Object.entries(step.evidence)
-              .map(([name, value]) => `${name}: ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+              .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
               .join('\n')}
           </Code>
         )}

@@ -1,6 +1,181 @@
-// Not written yet.
-import type { ReactNode } from 'react';
+// Everybody's usage: sums by day, account, model and key, the rows of the ledger with filters, and both as CSV.
+import {
+  Anchor,
+  Button,
+  Group,
+  Paper,
+  SegmentedControl,
+  Select,
+  Skeleton,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+  Title,
+} from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
+import { IconChartBar, IconDownload } from '@tabler/icons-react';
+import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
+import { useGet, usePages, withQuery } from '../api.ts';
+import type { PageOf, UsageRow, UsageSum } from '../shapes.ts';
+import { Empty } from '../shell/empty.tsx';
+import { Page } from '../shell/page.tsx';
+import { Rows } from '../shell/rows.tsx';
+import { Sums } from '../shell/sums.tsx';
+import { Trouble } from '../shell/trouble.tsx';
+import { useWriting } from '../shell/when.ts';
 
-export default function Placeholder(): ReactNode {
-  return null;
+const Days = lazy(() => import('../shell/days.tsx'));
+const groups = ['day', 'account', 'model', 'key'] as const;
+const periods = ['1', '7', '30', '365'] as const;
+const outcomes = ['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended', 'interrupted'] as const;
+
+export default function Usage(): ReactNode {
+  const { t } = useTranslation('policy');
+  const [by, setBy] = useState<(typeof groups)[number]>('day');
+  const [days, setDays] = useState<(typeof periods)[number]>('30');
+  const since = useMemo(() => new Date(Date.now() - Number(days) * 86_400_000).toISOString(), [days]);
+  const byDay = useGet<PageOf<UsageSum>>('/usage/report', { by: 'day', since });
+  const sums = useGet<PageOf<UsageSum>>('/usage/report', { by, since });
+  return (
+    <Page
+      title={t('usage.title')}
+      lead={t('usage.lead')}
+      actions={
+        <Button
+          component="a"
+          href={`/management/v1${withQuery('/usage/export', { by, since })}`}
+          variant="default"
+          leftSection={<IconDownload size={18} />}
+        >
+          {t('usage.csvSums')}
+        </Button>
+      }
+    >
+      <Group>
+        <SegmentedControl
+          value={days}
+          onChange={setDays}
+          data={periods.map((value) => ({ value, label: t(`usage.period.${value}`) }))}
+        />
+        <SegmentedControl
+          value={by}
+          onChange={setBy}
+          data={groups.map((value) => ({ value, label: t(`usage.by.${value}`) }))}
+        />
+      </Group>
+      {sums.error && <Trouble problem={sums.error} retry={() => void sums.refetch()} />}
+      {byDay.data && byDay.data.items.length > 0 && (
+        <Paper withBorder p="md">
+          <Title order={2} size="h4" mb="sm">
+            {t('usage.chart')}
+          </Title>
+          <Suspense fallback={<Skeleton height={220} />}>
+            <div aria-hidden="true">
+              <Days
+                rows={byDay.data.items}
+                prompt={t('member:usage.prompt')}
+                completion={t('member:usage.completion')}
+              />
+            </div>
+          </Suspense>
+        </Paper>
+      )}
+      {sums.isPending && <Skeleton height={120} />}
+      {sums.data?.items.length === 0 && <Empty icon={<IconChartBar size={28} />} text={t('usage.empty')} />}
+      {sums.data && sums.data.items.length > 0 && (
+        <Sums
+          rows={(by === 'day' ? sums.data.items.toReversed() : sums.data.items).slice(0, 200)}
+          group={t(`usage.group.${by}`)}
+          caption={t(`usage.by.${by}`)}
+          name={({ group, name }) => (group === '' ? t('member:usage.noModel') : (name ?? group))}
+        />
+      )}
+      <Ledger />
+    </Page>
+  );
+}
+
+function Ledger(): ReactNode {
+  const { t } = useTranslation('policy');
+  const { moment, figure } = useWriting();
+  const [account, setAccount] = useState('');
+  const [model, setModel] = useState('');
+  const [outcome, setOutcome] = useState<string | null>(null);
+  const [query] = useDebouncedValue({ account: account.trim(), model: model.trim(), outcome }, 400);
+  const pages = usePages<UsageRow>('/usage', query);
+  return (
+    <Stack>
+      <Group justify="space-between">
+        <Title order={2} size="h4">
+          {t('usage.rows')}
+        </Title>
+        <Button
+          component="a"
+          href={`/management/v1${withQuery('/usage/rows.csv', query)}`}
+          variant="default"
+          size="xs"
+          leftSection={<IconDownload size={16} />}
+        >
+          {t('usage.csvRows')}
+        </Button>
+      </Group>
+      <Group grow preventGrowOverflow={false}>
+        <TextInput
+          label={t('usage.filterAccount')}
+          value={account}
+          onChange={(event) => setAccount(event.currentTarget.value)}
+        />
+        <TextInput
+          label={t('usage.filterModel')}
+          value={model}
+          onChange={(event) => setModel(event.currentTarget.value)}
+        />
+        <Select
+          label={t('usage.filterOutcome')}
+          placeholder={t('usage.any')}
+          data={outcomes.map((value) => ({ value, label: t(`usage.outcomes.${value}`) }))}
+          value={outcome}
+          onChange={setOutcome}
+          clearable
+        />
+      </Group>
+      <Rows
+        pages={pages}
+        label={t('usage.rows')}
+        width={860}
+        head={[
+          t('usage.when'),
+          t('usage.account'),
+          t('usage.operation'),
+          t('usage.model'),
+          t('usage.outcome'),
+          t('usage.tokens'),
+          t('usage.duration'),
+        ]}
+        empty={<Text c="dimmed">{t('usage.rowsEmpty')}</Text>}
+        row={(row) => (
+          <Table.Tr key={row.id}>
+            <Table.Td title={row.id}>{moment(row.at)}</Table.Td>
+            <Table.Td>
+              <Anchor component={Link} href={`/operate/accounts/${row.accountId}`} size="sm" ff="monospace">
+                {row.accountId}
+              </Anchor>
+            </Table.Td>
+            <Table.Td>{row.operation}</Table.Td>
+            <Table.Td>{row.model}</Table.Td>
+            <Table.Td>
+              {t(`usage.outcomes.${row.outcome}`)} {row.code !== null && `(${row.code})`}
+            </Table.Td>
+            <Table.Td>
+              {figure(row.promptTokens)} + {figure(row.completionTokens)}
+            </Table.Td>
+            <Table.Td>{figure(Math.round(row.durationMs) / 1000)} s</Table.Td>
+          </Table.Tr>
+        )}
+      />
+    </Stack>
+  );
 }

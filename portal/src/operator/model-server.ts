@@ -1,0 +1,88 @@
+// The model server behind the gate, asked through the data plane with a key of this page's own: for an hour, in memory only.
+import { api } from '../api.ts';
+import type { KeyWithSecret } from '../shapes.ts';
+
+export interface StoredModel {
+  readonly name: string;
+  readonly size: number;
+  readonly modified_at: string;
+}
+
+export interface Progress {
+  readonly status: string;
+  readonly completed: number;
+  readonly total: number;
+}
+
+export class ModelServer {
+  readonly #account: string;
+  #made: Promise<KeyWithSecret> | undefined;
+
+  constructor(account: string) {
+    this.#account = account;
+  }
+
+  async list(): Promise<readonly StoredModel[]> {
+    const response = await this.#ask('GET', '/api/tags');
+    return ((await response.json()) as { models: readonly StoredModel[] }).models;
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#ask('DELETE', '/api/delete', { model: name });
+  }
+
+  /** @throws Error with what the server had to say. */
+  async pull(name: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
+    const response = await this.#ask('POST', '/api/pull', { model: name }, signal);
+    if (!response.body) return;
+    let rest = '';
+    const take = (text: string): void => {
+      const {
+        error,
+        status = '',
+        completed = 0,
+        total = 0,
+      } = JSON.parse(text) as Partial<Progress> & { error?: string };
+      if (error !== undefined) throw new Error(error);
+      onProgress({ status, completed, total });
+    };
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const lines = (rest + value).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (line !== '') take(line);
+    }
+    if (rest.trim() !== '') take(rest);
+  }
+
+  forget(): void {
+    const made = this.#made;
+    this.#made = undefined;
+    void made?.then(({ id }) => api.post(`/keys/${id}/revoke`)).catch(() => undefined);
+  }
+
+  async #ask(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+    const scopes = ['metadata', 'models:pull', 'models:delete'];
+    this.#made ??= api.post<KeyWithSecret>('/keys', { name: 'models page', account: this.#account, scopes, expiresAt });
+    const made = await this.#made.catch((error: unknown) => {
+      this.#made = undefined;
+      throw error;
+    });
+    const response = await fetch(path, {
+      method,
+      credentials: 'omit',
+      headers: {
+        'x-api-key': made.secret ?? '',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    });
+    if (response.ok) return response;
+    const problem = (await response.json().catch(() => ({}))) as { error?: string };
+    throw new Error(problem.error ?? `HTTP ${response.status}`);
+  }
+}

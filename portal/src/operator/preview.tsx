@@ -1,0 +1,106 @@
+// "Would this call pass, and why?": asked of the gate, answered with the reason, the changes and every limit.
+import {
+  Alert,
+  Autocomplete,
+  Button,
+  Group,
+  NumberInput,
+  Paper,
+  SimpleGrid,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from '@mantine/core';
+import { IconCircleCheck, IconCircleX } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, useAct } from '../api.ts';
+import { Limits } from '../member/limits.tsx';
+import type { Preview } from '../shapes.ts';
+import { Against, sending } from '../visitor/form.tsx';
+
+const paths = [
+  '/api/chat',
+  '/api/generate',
+  '/api/embed',
+  '/api/pull',
+  '/v1/chat/completions',
+  '/v1/responses',
+  '/v1/messages',
+  '/v1/embeddings',
+];
+
+export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
+  const { t } = useTranslation('policy');
+  const [who, setWho] = useState('');
+  const [path, setPath] = useState('/api/chat');
+  const [model, setModel] = useState('gemma3:4b');
+  const [prompt, setPrompt] = useState<number | string>(500);
+  const [most, setMost] = useState<number | string>('');
+  const ask = useAct(() =>
+    api.post<Preview>('/preview', {
+      ...(who.trim() === '' ? { plan } : { account: who.trim() }),
+      path,
+      model,
+      ...(typeof prompt === 'number' ? { promptTokens: prompt } : {}),
+      ...(typeof most === 'number' ? { maxTokens: most } : {}),
+    }),
+  );
+  const answer = ask.data;
+  return (
+    <Paper withBorder p="md">
+      <Title order={2} size="h4">
+        {t('plan.preview.title')}
+      </Title>
+      <Text size="sm" c="dimmed" mb="sm">
+        {t('plan.preview.lead')}
+      </Text>
+      <form onSubmit={sending(() => ask.mutate(undefined))}>
+        <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>
+          <TextInput
+            label={t('plan.preview.who')}
+            placeholder={t('plan.preview.whoHint')}
+            value={who}
+            onChange={(event) => setWho(event.currentTarget.value)}
+          />
+          <Autocomplete label={t('plan.preview.path')} data={paths} value={path} onChange={setPath} required />
+          <TextInput
+            label={t('plan.preview.model')}
+            value={model}
+            onChange={(event) => setModel(event.currentTarget.value)}
+            required
+          />
+          <NumberInput label={t('plan.preview.prompt')} value={prompt} onChange={setPrompt} min={0} thousandSeparator />
+          <NumberInput label={t('plan.preview.most')} value={most} onChange={setMost} min={1} thousandSeparator />
+          <Group align="flex-end">
+            <Button type="submit" loading={ask.isPending}>
+              {t('plan.preview.ask')}
+            </Button>
+          </Group>
+        </SimpleGrid>
+      </form>
+      <Stack mt="sm" aria-live="polite">
+        <Against>{ask.error?.message}</Against>
+        {answer && (
+          <Alert
+            color={answer.passes ? 'teal' : 'red'}
+            icon={answer.passes ? <IconCircleCheck size={20} /> : <IconCircleX size={20} />}
+            title={answer.passes ? t('plan.preview.passes') : t('plan.preview.refused', { status: answer.status })}
+          >
+            <Text size="sm">{answer.reason}</Text>
+            {answer.retryAfterSeconds !== null && (
+              <Text size="sm">{t('plan.preview.retry', { seconds: answer.retryAfterSeconds })}</Text>
+            )}
+            {answer.changes.length > 0 && (
+              <Text size="sm">
+                {t('plan.preview.changes')} {answer.changes.join(', ')}
+              </Text>
+            )}
+          </Alert>
+        )}
+        {answer && answer.limits.length > 0 && <Limits limits={answer.limits} />}
+      </Stack>
+    </Paper>
+  );
+}

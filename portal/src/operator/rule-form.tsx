@@ -1,0 +1,129 @@
+// A rule, made or changed.
+import { Button, Group, Modal, NumberInput, Select, Stack, TextInput } from '@mantine/core';
+import { IconPlus } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, useAct } from '../api.ts';
+import type { Rule } from '../shapes.ts';
+
+const measures = ['tokens', 'requests', 'refusals', 'failedAuthentications', 'suspensions'] as const;
+const steps = ['warn', 'slow', 'back', 'suspend', 'review', 'revoke'] as const;
+const first: Rule = {
+  name: '',
+  measure: 'tokens',
+  per: 'account',
+  windowSeconds: 3600,
+  threshold: 1_000_000,
+  step: 'slow',
+  durationSeconds: 3600,
+  plans: null,
+  shadow: true,
+  enabled: true,
+};
+
+/** With a rule it stands open; without one it has a button of its own. */
+export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close?: () => void }): ReactNode {
+  const { t } = useTranslation('policy');
+  const [open, setOpen] = useState(rule !== undefined);
+  const [fields, setFields] = useState(rule ?? first);
+  const [plans, setPlans] = useState(rule?.plans?.join(', ') ?? '');
+  const set = (change: Partial<Rule>): void => setFields((before) => ({ ...before, ...change }));
+  const end = (): void => {
+    setOpen(false);
+    close?.();
+  };
+  const save = useAct(
+    () => {
+      const { name, ...rest } = fields;
+      const words = plans.split(/[,\s]+/).filter((word) => word !== '');
+      const body = { ...rest, plans: words.length > 0 ? words : null };
+      return rule ? api.patch(`/rules/${name}`, body) : api.post('/rules', { name, ...body }, { once: true });
+    },
+    { done: t(rule ? 'rules.saved' : 'rules.made'), refresh: ['/rules', '/audit'] },
+  );
+  const figure = (name: 'threshold' | 'windowSeconds', least: number): ReactNode => (
+    <NumberInput
+      label={t(`rules.fields.${name}`)}
+      value={fields[name]}
+      onChange={(value) => set({ [name]: Number(value) })}
+      min={least}
+      thousandSeparator
+      required
+    />
+  );
+  return (
+    <>
+      {!rule && (
+        <Button leftSection={<IconPlus size={18} />} onClick={() => setOpen(true)}>
+          {t('rules.create')}
+        </Button>
+      )}
+      <Modal
+        opened={open}
+        onClose={end}
+        title={rule?.name ?? t('rules.create')}
+        closeButtonProps={{ 'aria-label': t('shell:close') }}
+      >
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            save.mutate(undefined, { onSuccess: end });
+          }}
+        >
+          <Stack>
+            {!rule && (
+              <TextInput
+                label={t('rules.fields.name')}
+                value={fields.name}
+                onChange={(event) => set({ name: event.currentTarget.value })}
+                pattern="[a-z0-9][a-z0-9-]{0,39}"
+                required
+                data-autofocus
+              />
+            )}
+            <Select
+              label={t('rules.fields.measure')}
+              data={measures.map((value) => ({ value, label: t(`rules.measure.${value}`) }))}
+              value={fields.measure}
+              onChange={(value) => set({ measure: value ?? 'tokens' })}
+              allowDeselect={false}
+            />
+            <Select
+              label={t('rules.fields.per')}
+              data={(['account', 'key'] as const).map((value) => ({ value, label: t(`rules.per.${value}`) }))}
+              value={fields.per}
+              onChange={(value) => set({ per: value ?? 'account' })}
+              allowDeselect={false}
+            />
+            {figure('threshold', 1)}
+            {figure('windowSeconds', 60)}
+            <Select
+              label={t('rules.fields.step')}
+              data={steps.map((value) => ({ value, label: t(`rules.steps.${value}`) }))}
+              value={fields.step}
+              onChange={(value) => set({ step: value ?? 'slow' })}
+              allowDeselect={false}
+            />
+            <NumberInput
+              label={t('rules.fields.durationSeconds')}
+              value={fields.durationSeconds ?? ''}
+              onChange={(value) => set({ durationSeconds: typeof value === 'number' ? value : null })}
+              min={1}
+              thousandSeparator
+            />
+            <TextInput
+              label={t('rules.fields.plans')}
+              value={plans}
+              onChange={(event) => setPlans(event.currentTarget.value)}
+            />
+            <Group justify="flex-end">
+              <Button type="submit" loading={save.isPending}>
+                {t('rules.save')}
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+    </>
+  );
+}

@@ -1,0 +1,73 @@
+// The portal speaks two languages, whole: the same words in both, none left empty, none that nobody says, none said that is not
+// there.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { member } from '../../portal/src/words/member.ts';
+import { operator } from '../../portal/src/words/operator.ts';
+import { policy } from '../../portal/src/words/policy.ts';
+import { shell } from '../../portal/src/words/shell.ts';
+import { visitor } from '../../portal/src/words/visitor.ts';
+import { termNames } from '../../src/domain/plan.ts';
+import { ruleMeasures, steps } from '../../src/domain/rule.ts';
+import { outcomes } from '../../src/domain/usage.ts';
+
+const all = { shell, visitor, member, operator, policy };
+const source = join(import.meta.dirname, '../../portal/src');
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
+  (name) => /\.tsx?$/.test(name) && !name.startsWith('words'),
+);
+
+function flat(words: object, before = ''): Map<string, string> {
+  return new Map(
+    Object.entries(words).flatMap(([name, value]: [string, unknown]) =>
+      typeof value === 'string' ? [[before + name, value] as const] : [...flat(value as object, `${before}${name}.`)],
+    ),
+  );
+}
+
+test.each(Object.entries(all))('%s has the same words in Japanese and English', (_, { en, ja }) => {
+  const [english, japanese] = [flat(en), flat(ja)];
+  expect([...japanese.keys()]).toEqual([...english.keys()]);
+  const holes = (text: string): string[] =>
+    [...text.matchAll(/\{\{(\w+)\}\}/g)].map(([, name = '']) => name).toSorted();
+  for (const [name, text] of english) {
+    expect(text.trim(), name).not.toBe('');
+    expect(holes(japanese.get(name) ?? ''), name).toEqual(holes(text));
+    expect(text, name).not.toMatch(/[ぁ-んァ-ン一-龠]/);
+  }
+  // What is the same in both is a name of something, and there are few of those.
+  const same = [...english].filter(([name, text]) => japanese.get(name) === text && /[a-z]{4}/i.test(text));
+  expect(same.map(([name]) => name)).toEqual([]);
+});
+
+test('every word that a page says is there, and no page says one by itself', () => {
+  const said: string[] = [];
+  for (const file of files) {
+    const text = readFileSync(join(source, file), 'utf8');
+    const own = /useTranslation\('(\w+)'\)/.exec(text)?.[1] ?? 'shell';
+    for (const [, name = ''] of text.matchAll(/\bt\('([\w:.]+)'/g))
+      said.push(name.includes(':') ? name : `${own}:${name}`);
+    // Visible text between tags would be in one language only.
+    const bare = [...text.matchAll(/>\s*([A-Za-z][a-z]{2,}[^<>{}=;()]*?)\s*<\//g)].map(([, words = '']) =>
+      words.trim(),
+    );
+    expect(
+      bare.filter((words) => words !== 'Sekisho'),
+      file,
+    ).toEqual([]);
+  }
+  const there = new Set(
+    Object.entries(all).flatMap(([space, { en }]) => [...flat(en).keys()].map((name) => `${space}:${name}`)),
+  );
+  expect(said.filter((name) => !there.has(name))).toEqual([]);
+});
+
+test('every plan term, step, measure and outcome has its words', () => {
+  expect(Object.keys(policy.en.terms)).toEqual([...termNames]);
+  expect(Object.keys(policy.en.rules.measure).toSorted()).toEqual([...ruleMeasures].toSorted());
+  expect(Object.keys(policy.en.rules.steps)).toEqual([...steps]);
+  expect(Object.keys(operator.en.suspensions.steps)).toEqual([...steps]);
+  expect(Object.keys(member.en.standing.step)).toEqual([...steps]);
+  expect(Object.keys(policy.en.usage.outcomes)).toEqual([...outcomes]);
+});
