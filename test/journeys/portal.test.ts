@@ -1,0 +1,500 @@
+// The portal in a real browser: a stranger becomes a member and makes a first call, an operator decides, suspends and reinstates, keys
+// rotate; in both languages, light and dark, on a phone and on a desk, and every page is sound.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Look, openBrowser, Reader } from '../browser.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { goodPassword, memberOf, operatorOf, setUpCode, type Visitor } from '../visitor.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let browser: Browser;
+let operator: Visitor;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '100000' });
+  operator = await operatorOf(gate);
+  browser = await openBrowser();
+}, 60_000);
+afterAll(async () => {
+  await browser.close();
+  await gate.stop();
+  await fake.close();
+});
+
+let people = 0;
+const newMail = (): string => `reader-${++people}@example.org`;
+const mode = (next: string, more: Record<string, unknown> = {}): Promise<unknown> =>
+  operator.patch('/registration', { mode: next, plan: 'default', ...more });
+
+/** A browser that carries somebody's visit. */
+async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
+  const reader = await Reader.at(browser, gate.url, look);
+  await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+  return reader;
+}
+
+const call = (secret: string): Promise<Response> =>
+  post(`${gate.url}/api/chat`, secret, {
+    model: 'gemma3:270m',
+    messages: [{ role: 'user', content: 'なぜ空は青いのですか?' }],
+    stream: false,
+  });
+
+async function secretShown({ page }: Reader): Promise<string> {
+  const text = await page
+    .getByText(/^sekisho_\w+$/)
+    .first()
+    .innerText();
+  return text.trim();
+}
+
+describe('a stranger', () => {
+  test('follows the address in a browser, applies, gets a key, and makes a first call with it', async () => {
+    await mode('open');
+    const reader = await Reader.at(browser, gate.url);
+    await reader.page.goto(gate.url);
+    await reader.sees('Models behind this gate');
+    await reader.page.getByRole('link', { name: 'Apply for access' }).click();
+    await reader.fill('Name *', 'Taro');
+    await reader.fill('E-mail address *', newMail());
+    await reader.fill('What for? *', 'A first call');
+    await reader.fill('Password *', goodPassword);
+    await reader.press('Apply');
+    await reader.sees('Hello, Taro');
+    await reader.press('Make your first key');
+    await reader.fill('What is it for? *', 'laptop');
+    await reader.press('Make the key');
+    await reader.sees('it is shown this once');
+    const secret = await secretShown(reader);
+    // The lines to copy are for the real address, this key, and a model that is there.
+    const lines = await reader.page.getByRole('region', { name: 'Set-up for curl' }).last().innerText();
+    expect(lines).toContain(`curl ${gate.url}/api/chat -H 'x-api-key: ${secret}'`);
+    expect(lines).toContain('"model": "gemma3:270m"');
+    expect((await call(secret)).status).toBe(200);
+    await reader.press('I have copied it');
+    await eventually(async () => {
+      await reader.open('/portal/usage');
+      await reader.page.getByText('By model').click();
+      expect(await reader.page.getByRole('cell', { name: 'gemma3:270m' }).count()).toBe(1);
+    });
+    expect(await reader.page.content()).not.toContain(secret);
+    expect(reader.wrong).toEqual([]);
+    await reader.close();
+  });
+
+  test('in Japanese, on a phone, does the same', async () => {
+    await mode('open');
+    const reader = await Reader.at(browser, gate.url, { language: 'ja', width: 390, scheme: 'dark' });
+    await reader.open('/portal/apply');
+    expect(await reader.heading()).toBe('利用を申請する');
+    await reader.fill(/お名前/, '花子');
+    await reader.fill(/メールアドレス/, newMail());
+    await reader.fill(/利用の目的/, '論文の要約');
+    await reader.fill(/^パスワード/, goodPassword);
+    await reader.press('申請する');
+    await reader.sees('花子 さん、こんにちは');
+    await reader.press('最初のキーを作る');
+    await reader.fill(/用途/, '電話');
+    await reader.press('キーを作る');
+    expect((await call(await secretShown(reader))).status).toBe(200);
+    await reader.isSound();
+    await reader.close();
+  });
+
+  test('waits until an operator has decided, and sees it without doing anything', async () => {
+    await mode('approval');
+    const mail = newMail();
+    const applicant = await Reader.at(browser, gate.url);
+    await applicant.open('/portal/apply');
+    await applicant.fill('Name *', 'Jiro');
+    await applicant.fill('E-mail address *', mail);
+    await applicant.fill('What for? *', 'A thesis about <b>gates</b>');
+    await applicant.fill('Password *', goodPassword);
+    await applicant.press('Apply');
+    await applicant.sees('waits for an operator');
+    const desk = await readerOf(operator);
+    await desk.open('/portal/operate/applications');
+    await desk.sees('A thesis about <b>gates</b>');
+    await desk.fill('A word to the applicant', 'Welcome!');
+    await desk.press('Let in');
+    await applicant.page.getByText('Word of the operator: Welcome!').waitFor({ timeout: 15_000 });
+    await applicant.sees('Make your first key');
+    await Promise.all([applicant.close(), desk.close()]);
+  });
+
+  test('with the link of an invitation comes in, whatever the mode', async () => {
+    await mode('invite');
+    const desk = await readerOf(operator);
+    await desk.open('/portal/operate/applications');
+    await desk.press('Make the invitation');
+    const link = await desk.page.getByText(/\/portal\/apply#invite_/).innerText();
+    await desk.close();
+    const guest = await Reader.at(browser, gate.url);
+    await guest.page.goto(link.trim());
+    await guest.fill('Name *', 'Guest');
+    await guest.fill('E-mail address *', newMail());
+    await guest.fill('What for? *', 'Invited');
+    await guest.fill('Password *', goodPassword);
+    await guest.press('Apply');
+    await guest.sees('Hello, Guest');
+    await guest.close();
+  });
+});
+
+describe('an operator', () => {
+  test('becomes one by the one-time link, and by nothing else', async () => {
+    const code = await setUpCode(gate, `desk-${++people}`);
+    const reader = await Reader.at(browser, gate.url);
+    await reader.open(`/portal/setup#${code}`);
+    await reader.fill('Name *', 'Boss');
+    await reader.fill('E-mail address *', newMail());
+    await reader.fill('Password *', goodPassword);
+    await reader.press('Set up');
+    await reader.page.getByRole('heading', { name: 'Overview' }).waitFor();
+    await reader.close();
+    const late = await Reader.at(browser, gate.url);
+    await late.open(`/portal/setup#${code}`);
+    await late.fill('Name *', 'Thief');
+    await late.fill('E-mail address *', newMail());
+    await late.fill('Password *', goodPassword);
+    await late.press('Set up');
+    await late.sees('This link opens nothing');
+    await late.close();
+  });
+
+  test('sees a call while it runs, suspends the account, which ends it, and reinstates it on appeal', async () => {
+    await mode('open');
+    const mail = newMail();
+    const member = await memberOf(gate, mail);
+    const { body: key } = await member.post('/me/keys', { name: 'x' });
+    const desk = await readerOf(operator);
+    await desk.open('/portal/operate');
+    await desk.sees('Live');
+    fake.next(async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"model":"gemma3:270m","message":{"role":"assistant","content":"a"},"done":false}\n');
+    });
+    const running = await post(`${gate.url}/api/chat`, key.secret, {
+      model: 'gemma3:270m',
+      messages: [{ role: 'user', content: 'x' }],
+    });
+    const reading = running.text().catch(() => 'cut');
+    await desk.sees(mail);
+    await desk.press('Suspend');
+    await desk.page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click();
+    await desk.sees('You can lift it');
+    await reading;
+    await eventually(async () => expect((await call(key.secret)).status).toBe(403));
+
+    const page = await readerOf(member);
+    await page.open('/portal/home');
+    await page.sees('Your access is restricted');
+    await page.fill('What should the operator know?', 'It was a loop in my script; it is mended.');
+    await page.press('Send the appeal');
+    await page.sees('You appealed');
+
+    await desk.open('/portal/operate/suspensions');
+    await desk.sees('It was a loop in my script');
+    await desk.fill('Your answer', 'Fine.');
+    await desk.press('Answer');
+    await desk.sees('Answered.');
+    await eventually(async () => expect((await call(key.secret)).status).toBe(200));
+    await page.open('/portal/home');
+    await page.sees('What is left');
+    expect(await page.page.getByText('Your access is restricted').count()).toBe(0);
+    await Promise.all([desk.close(), page.close()]);
+  });
+
+  test('asks whether a call would pass, changes the plan, and the answer changes', async () => {
+    await operator.post('/plans', { name: `narrow-${++people}`, like: 'default', models: ['gemma3:*'] });
+    const desk = await readerOf(operator);
+    await desk.open(`/portal/operate/plans/narrow-${people}`);
+    await desk.fill('Model *', 'llama3');
+    await desk.press('Ask');
+    await desk.sees('It is refused with 404');
+    await desk.fill('Model *', 'gemma3:270m');
+    await desk.fill('Longest answer it asks for', '999999');
+    await desk.press('Ask');
+    await desk.sees('It passes');
+    await desk.sees(/options\.num_predict=8192/);
+    await desk.fill('Longest answer, in tokens', '100');
+    await desk.press('Save');
+    await desk.sees('The plan is changed.');
+    await desk.press('Ask');
+    await desk.sees(/options\.num_predict=100/);
+    // Somebody else was quicker.
+    await operator.patch(`/plans/narrow-${people}`, { maxImages: 3 });
+    await desk.fill('Longest answer, in tokens', '200');
+    await desk.press('Save');
+    await desk.sees('It has been changed meanwhile.');
+    await desk.close();
+  });
+
+  test('pulls a model with its progress, and deletes one after being asked', async () => {
+    const desk = await readerOf(operator);
+    await desk.open('/portal/operate/models');
+    await desk.page.getByRole('cell', { name: 'llama3:latest' }).waitFor();
+    fake.next(async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"status":"pulling manifest"}\n');
+      await answer.chunk('{"status":"pulling abc","digest":"sha256:abc","total":1000000000,"completed":250000000}\n');
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      await answer.chunk('{"status":"success"}\n');
+      answer.end();
+    });
+    await desk.fill('Name *', 'gemma3:4b');
+    await desk.press('Pull');
+    await desk.sees('pulling abc: 250 MB of 1 GB');
+    expect(await desk.page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('25');
+    await desk.sees('gemma3:4b is here.');
+    await desk.close();
+  });
+
+  test('who may only look finds no button that changes anything', async () => {
+    const desk = await readerOf(await operatorOf(gate, 'auditor'));
+    for (const [path, heading] of [
+      ['accounts', 'Accounts'],
+      ['keys', 'All keys'],
+      ['plans', 'Plans'],
+      ['rules', 'Rules'],
+      ['suspensions', 'Suspensions'],
+    ] as const) {
+      await desk.open(`/portal/operate/${path}`);
+      expect(await desk.heading()).toBe(heading);
+      await desk.page.waitForLoadState('networkidle');
+      const acts = desk.page
+        .locator('main')
+        .getByRole('button', { name: /new|revoke|rotate|delete|lift|take a step|change/i });
+      expect(await acts.count(), path).toBe(0);
+    }
+    await desk.close();
+  });
+});
+
+describe('a member', () => {
+  test('rotates a key with an overlap: both work, then only the new one', async () => {
+    await mode('open');
+    const member = await memberOf(gate, newMail());
+    const { body: key } = await member.post('/me/keys', { name: 'turning' });
+    const reader = await readerOf(member);
+    await reader.open('/portal/keys');
+    await reader.press('Rotate');
+    await reader.page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
+    await reader.sees('it is shown this once');
+    const fresh = await secretShown(reader);
+    expect([(await call(key.secret)).status, (await call(fresh)).status]).toEqual([200, 200]);
+    await gate.manage(({ signIn: { db } }) =>
+      db
+        .updateTable('keys')
+        .set({ expires_at: Date.now() - 1 })
+        .where('id', '=', key.id)
+        .execute(),
+    );
+    await eventually(async () => expect((await call(key.secret)).status).toBe(401));
+    expect((await call(fresh)).status).toBe(200);
+    await reader.close();
+  });
+
+  test('chats in the playground, through the gate, with a key that ends with the page', async () => {
+    const member = await memberOf(gate, newMail());
+    const reader = await readerOf(member);
+    await reader.open('/portal/playground');
+    await reader.fill('Message', 'なぜ空は青いのですか?');
+    await reader.press('Send');
+    await reader.sees(/tokens a second/);
+    await reader.isSound();
+    await reader.page.getByRole('link', { name: 'Keys' }).click();
+    await eventually(async () => {
+      const { items } = (await member.get('/me/keys')).body;
+      expect(items).toMatchObject([{ name: 'playground', status: 'revoked' }]);
+    });
+    await reader.close();
+  });
+
+  test('signs in with a password, a second step, and a passkey', async () => {
+    const mail = newMail();
+    const member = await memberOf(gate, mail);
+    const first = await readerOf(member);
+    const devtools = await first.context.newCDPSession(first.page);
+    await devtools.send('WebAuthn.enable');
+    await devtools.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+      },
+    });
+    await first.open('/portal/me');
+    await first.press('Add a passkey');
+    await first.sees('The passkey is added.');
+    await first.page.getByRole('button', { name: /Signed in as/ }).click();
+    await first.page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await first.sees('Models behind this gate');
+    await first.open('/portal/sign-in');
+    await first.press('Sign in with a passkey');
+    await first.sees(/^Hello, /);
+    await first.close();
+
+    const reader = await Reader.at(browser, gate.url);
+    // Whoever is not signed in is led to the door, and back to where he wanted to go.
+    await reader.open('/portal/keys');
+    await reader.fill('E-mail address *', mail);
+    await reader.fill('Password *', 'wrong wrong');
+    await reader.press('Sign in');
+    await reader.sees('That did not fit');
+    await reader.fill('Password *', goodPassword);
+    await reader.press('Sign in');
+    await reader.page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
+    await reader.close();
+  });
+
+  test('leaves, after saying so twice, and nothing of him is left', async () => {
+    const mail = newMail();
+    const reader = await readerOf(await memberOf(gate, mail));
+    await reader.open('/portal/me');
+    await reader.press('Delete the account');
+    const dialog = reader.page.getByRole('dialog');
+    expect(await dialog.getByRole('button', { name: 'Delete the account' }).isDisabled()).toBe(true);
+    await dialog.getByLabel('Type “delete” to confirm').fill('delete');
+    await dialog.getByRole('button', { name: 'Delete the account' }).click();
+    await reader.sees('Models behind this gate');
+    expect((await operator.get(`/accounts?search=${mail}`)).body.items).toEqual([]);
+    await reader.close();
+  });
+});
+
+test('a script that somebody writes into any field is read as text, wherever it is shown', async () => {
+  await mode('approval');
+  const evil = `<img src=x onerror="window.stolen=1"><script>window.stolen=1</script>`;
+  const stranger = await Reader.at(browser, gate.url);
+  await stranger.open('/portal/apply');
+  await stranger.fill('Name *', evil);
+  await stranger.fill('E-mail address *', newMail());
+  await stranger.fill('What for? *', evil);
+  await stranger.fill('Models you want to use', 'javascript:alert(1)');
+  await stranger.fill('Password *', goodPassword);
+  await stranger.press('Apply');
+  await stranger.sees('waits for an operator');
+  const { body: list } = await operator.get('/applications?status=pending&limit=1');
+  await operator.post(`/applications/${list.items[0].id}/approve`, { decision: evil });
+  const { account } = (await operator.get(`/applications/${list.items[0].id}`)).body;
+  await operator.post('/keys', { name: evil, account });
+  await operator.post('/suspensions', { whom: account, step: 'warn', reason: evil });
+  await operator.post('/accounts', { name: evil });
+  const desk = await readerOf(operator);
+  for (const path of [
+    '',
+    '/applications',
+    '/accounts',
+    `/accounts/${account as string}`,
+    '/keys',
+    '/suspensions',
+    '/audit',
+    '/usage',
+  ])
+    await visit(desk, `/portal/operate${path}`);
+  for (const path of ['/home', '/keys', '/me']) await visit(stranger, `/portal${path}`);
+  await Promise.all([desk.close(), stranger.close()]);
+
+  async function visit(reader: Reader, path: string): Promise<void> {
+    await reader.open(path);
+    await reader.page.waitForLoadState('networkidle');
+    expect(await reader.page.evaluate('window.stolen'), path).toBeUndefined();
+    expect(await reader.page.locator('img[src="x"]').count(), path).toBe(0);
+    expect(reader.wrong, path).toEqual([]);
+  }
+});
+
+describe.each<Required<Look>>([
+  { language: 'en', scheme: 'light', width: 1440 },
+  { language: 'ja', scheme: 'dark', width: 390 },
+  { language: 'ja', scheme: 'light', width: 1440 },
+  { language: 'en', scheme: 'dark', width: 390 },
+])('in $language, $scheme, at $width px', (look) => {
+  test('every page is sound', async () => {
+    await mode('open');
+    const member = await memberOf(gate, newMail());
+    const { body: key } = await member.post('/me/keys', { name: 'x', models: ['gemma3:*'] });
+    await call(key.secret);
+    await gate.ledger(1);
+    const { id } = (await member.get('/session')).body.account;
+    await operator.post('/suspensions', { whom: id, step: 'warn', reason: 'A page full of things' });
+    const [visitor, inside, desk] = [
+      await Reader.at(browser, gate.url, look),
+      await readerOf(member, look),
+      await readerOf(operator, look),
+    ];
+    const pages: readonly [Reader, readonly string[]][] = [
+      [visitor, ['/', '/apply', '/sign-in', '/setup#x', '/reset#x', '/confirm#x']],
+      [inside, ['/home', '/keys', '/usage', '/playground', '/me', '/nowhere']],
+      [
+        desk,
+        [
+          '/operate',
+          '/operate/applications',
+          '/operate/accounts',
+          `/operate/accounts/${id as string}`,
+          '/operate/keys',
+          '/operate/plans',
+          '/operate/plans/default',
+          '/operate/rules',
+          '/operate/suspensions',
+          '/operate/usage',
+          '/operate/models',
+          '/operate/audit',
+          '/operate/settings',
+        ],
+      ],
+    ];
+    await Promise.all(
+      pages.map(async ([reader, paths]) => {
+        for (const path of paths) {
+          await reader.open(`/portal${path}`);
+          await reader.page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' });
+          await reader.isSound();
+          expect(await reader.page.evaluate('document.documentElement.lang')).toBe(look.language);
+          expect(await reader.page.evaluate('document.documentElement.dataset.mantineColorScheme')).toBe(look.scheme);
+        }
+        await reader.close();
+      }),
+    );
+  }, 90_000);
+});
+
+test('a language that is chosen stays, here and elsewhere', async () => {
+  await mode('open');
+  const member = await memberOf(gate, newMail());
+  const reader = await readerOf(member, { language: 'en' });
+  await reader.open('/portal/home');
+  await reader.press('English');
+  await reader.page.getByRole('menuitem', { name: '日本語' }).click();
+  await reader.sees(/こんにちは/);
+  await eventually(async () => expect((await member.get('/session')).body.person.language).toBe('ja'));
+  await reader.close();
+  const elsewhere = await readerOf(member, { language: 'en' });
+  await elsewhere.open('/portal/home');
+  await elsewhere.sees(/こんにちは/);
+  await elsewhere.close();
+});
+
+test('a first visit carries little, and everything from here', async () => {
+  await mode('open');
+  const reader = await Reader.at(browser, gate.url);
+  let bytes = 0;
+  const devtools = await reader.context.newCDPSession(reader.page);
+  await devtools.send('Network.enable');
+  devtools.on(
+    'Network.loadingFinished',
+    ({ encodedDataLength }: { encodedDataLength: number }) => (bytes += encodedDataLength),
+  );
+  await reader.open('/portal/');
+  await reader.page.waitForLoadState('networkidle');
+  expect(bytes).toBeGreaterThan(50_000);
+  expect(bytes).toBeLessThanOrEqual(350 * 1024);
+  expect(reader.wrong).toEqual([]);
+  await reader.close();
+});
