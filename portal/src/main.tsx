@@ -72,6 +72,8 @@ const client = new QueryClient({
   },
 });
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
+// Whoever makes a <style> on its own looks for the nonce under this name.
+Object.assign(globalThis, { __webpack_nonce__: nonce });
 const root = document.querySelector('#root');
 if (!root) throw new Error('the page has no root');
 

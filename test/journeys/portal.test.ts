@@ -313,7 +313,7 @@ describe('a member', () => {
     await reader.close();
   });
 
-  test('signs in with a password, a second step, and a passkey', async () => {
+  test('signs in with a passkey, and with a password, and is led where he wanted to go', async () => {
     const mail = newMail();
     const member = await memberOf(gate, mail);
     const first = await readerOf(member);

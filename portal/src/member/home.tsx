@@ -1,17 +1,17 @@
 // A member's first page: how he stands, what is left, his first key, and the lines that put it to use.
 import { Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { IconClock, IconKey, IconPencil } from '@tabler/icons-react';
-import { type ReactNode, useEffect } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { useGet } from '../api.ts';
 import { useSession } from '../session.tsx';
-import type { Key, Limit, PageOf } from '../shapes.ts';
+import type { Key, KeyWithSecret, Limit, PageOf } from '../shapes.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { Limits } from './limits.tsx';
-import { NewKey } from './new-key.tsx';
+import { NewKey, Secret } from './new-key.tsx';
 import { Setups } from './setups.tsx';
 import { Standing } from './standing.tsx';
 
@@ -68,6 +68,7 @@ function Inside(): ReactNode {
   const keys = useGet<PageOf<Key>>('/me/keys', { limit: 200 });
   const working = keys.data?.items.filter(({ status }) => status === 'active') ?? [];
   const word = session.application?.decision;
+  const [made, setMade] = useState<KeyWithSecret>();
   return (
     <Stack gap="lg">
       <Standing />
@@ -77,7 +78,7 @@ function Inside(): ReactNode {
           icon={<IconKey size={28} />}
           title={t('home.first')}
           text={t('home.firstText')}
-          action={<NewKey label={t('home.first')} />}
+          action={<NewKey label={t('home.first')} made={setMade} />}
         />
       )}
       <Paper withBorder p="md">
@@ -97,6 +98,7 @@ function Inside(): ReactNode {
         </Text>
         <Setups />
       </Paper>
+      <Secret made={made} done={() => setMade(undefined)} />
     </Stack>
   );
 }

@@ -22,11 +22,11 @@ export default function Keys(): ReactNode {
   const [made, setMade] = useState<KeyWithSecret>();
   const shown = rows.filter((key) => old || works(key)).toReversed();
   return (
-    <Page title={t('keys.title')} lead={t('keys.lead')} actions={<NewKey />}>
+    <Page title={t('keys.title')} lead={t('keys.lead')} actions={<NewKey made={setMade} />}>
       {query.error && <Trouble problem={query.error} retry={() => void query.refetch()} />}
       {query.isPending && <Skeleton height={120} />}
       {query.data !== undefined && shown.length === 0 && (
-        <Empty icon={<IconKey size={28} />} text={t('keys.empty')} action={<NewKey />} />
+        <Empty icon={<IconKey size={28} />} text={t('keys.empty')} action={<NewKey made={setMade} />} />
       )}
       <Stack gap="sm">
         {shown.map((key) => (

@@ -100,8 +100,8 @@ function Stored(): ReactNode {
   const leave = useAct(
     async () => {
       await api.delete('/me');
-      go('/');
       await refresh();
+      go('/');
     },
     { done: t('me.left') },
   );

@@ -11,7 +11,14 @@ import { Setups } from './setups.tsx';
 
 const list = (text: string): string[] => text.split(/[,、\s]+/).filter((word) => word !== '');
 
-export function NewKey({ label }: { readonly label?: string }): ReactNode {
+/** The button and its dialog; the page that it stands on shows the secret, since the button may be gone by then. */
+export function NewKey({
+  label,
+  made,
+}: {
+  readonly label?: string;
+  readonly made: (key: KeyWithSecret) => void;
+}): ReactNode {
   const { t } = useTranslation('member');
   const [open, { open: show, close }] = useDisclosure();
   const [narrow, { toggle }] = useDisclosure();
@@ -20,7 +27,6 @@ export function NewKey({ label }: { readonly label?: string }): ReactNode {
   const [cidr, setCidr] = useState('');
   const [expires, setExpires] = useState('');
   const [tokens, setTokens] = useState<number | string>('');
-  const [made, setMade] = useState<KeyWithSecret>();
   const create = useAct(
     () =>
       api.post<KeyWithSecret>(
@@ -52,7 +58,7 @@ export function NewKey({ label }: { readonly label?: string }): ReactNode {
             event.preventDefault();
             create.mutate(undefined, {
               onSuccess: (key) => {
-                setMade(key);
+                made(key);
                 setName('');
                 close();
               },
@@ -110,7 +116,6 @@ export function NewKey({ label }: { readonly label?: string }): ReactNode {
           </Stack>
         </form>
       </Modal>
-      <Secret made={made} done={() => setMade(undefined)} />
     </>
   );
 }

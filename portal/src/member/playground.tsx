@@ -41,7 +41,10 @@ export default function Playground(): ReactNode {
   const end = useRef<HTMLDivElement>(null);
   const model = chosen ?? names[0];
   useEffect(() => () => key.forget(), [key]);
-  useEffect(() => end.current?.scrollIntoView({ block: 'nearest' }), [turns]);
+  useEffect(() => {
+    // In braces: newer browsers give a promise back, which is nothing to clean up with.
+    end.current?.scrollIntoView({ block: 'nearest' });
+  }, [turns]);
 
   const send = async (): Promise<void> => {
     if (model === undefined || text.trim() === '') return;

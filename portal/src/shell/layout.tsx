@@ -9,6 +9,7 @@ import { useSession } from '../session.tsx';
 import { Choices } from './choices.tsx';
 import { Fault } from './fault.tsx';
 import { Missing } from './missing.tsx';
+import { doorTo, nextPage } from './next.ts';
 
 export function Layout(): ReactNode {
   const { t } = useTranslation('shell');
@@ -111,9 +112,11 @@ function Entered({ route }: { readonly route: Route }): ReactNode {
   const { session, reads } = useSession();
   const [location] = useLocation();
   const signedIn = session.person !== null;
-  if (route.who === 'visitor' && signedIn) return <Redirect to={reads ? '/operate' : '/home'} replace />;
+  // Signing in ends here too: on to where he wanted to go.
+  if (route.who === 'visitor' && signedIn)
+    return <Redirect to={nextPage() ?? (reads ? '/operate' : '/home')} replace />;
   if ((route.who === 'member' || route.who === 'operator') && !signedIn)
-    return <Redirect to={`/sign-in?next=${encodeURIComponent(`/portal${location}`)}`} replace />;
+    return <Redirect to={doorTo(location)} replace />;
   if (route.who === 'operator' && !reads) return <Missing />;
   const { page: Page } = route;
   return <Page />;

@@ -4,19 +4,14 @@ import { IconFingerprint, IconLogin2 } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, useLocation } from 'wouter';
+import { Link } from 'wouter';
 import { api } from '../api.ts';
 import { auth } from '../auth.ts';
 import { useSession } from '../session.tsx';
+import { nextPage } from '../shell/next.ts';
 import { Page } from '../shell/page.tsx';
 import { Against, sending } from './form.tsx';
 import { SecondStep } from './second-step.tsx';
-
-/** Where to go afterwards: a page of ours, whatever the address says. */
-function nextPage(): string {
-  const next = new URLSearchParams(window.location.search).get('next') ?? '';
-  return /^\/portal\/[a-z0-9/_-]*$/i.test(next) ? next.slice('/portal'.length) : '/';
-}
 
 interface Failure {
   readonly status: number;
@@ -26,7 +21,6 @@ interface Failure {
 export default function SignIn(): ReactNode {
   const { t } = useTranslation('visitor');
   const { session, refresh } = useSession();
-  const [, go] = useLocation();
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
   const [step, setStep] = useState<'password' | 'code' | 'forgot'>('password');
@@ -34,12 +28,7 @@ export default function SignIn(): ReactNode {
     new URLSearchParams(window.location.search).has('error') ? t('signIn.refused') : undefined,
   );
   const { providers, mail } = session.signIn;
-  const [next] = useState(nextPage);
 
-  const enter = async (): Promise<void> => {
-    await refresh();
-    go(next, { replace: true });
-  };
   const explain = ({ status }: Failure, wrong: string): string =>
     status === 429 ? t('signIn.tooMany', { seconds: 30 }) : wrong;
   const byPassword = useMutation({
@@ -48,14 +37,14 @@ export default function SignIn(): ReactNode {
       setAgainst(error ? explain(error, t('signIn.wrong')) : undefined);
       if (error) return;
       if ('twoFactorRedirect' in data && data.twoFactorRedirect === true) setStep('code');
-      else await enter();
+      else await refresh();
     },
   });
   const byPasskey = useMutation({
     mutationFn: () => auth.signIn.passkey(),
     onSuccess: async ({ error }) => {
       setAgainst(error ? t('signIn.passkeyFailed') : undefined);
-      if (!error) await enter();
+      if (!error) await refresh();
     },
     onError: () => setAgainst(t('signIn.passkeyFailed')),
   });
@@ -63,14 +52,14 @@ export default function SignIn(): ReactNode {
     mutationFn: (provider: string) =>
       auth.signIn.social({
         provider,
-        callbackURL: `/portal${next}`,
+        callbackURL: `/portal${nextPage() ?? '/'}`,
         errorCallbackURL: '/portal/sign-in?error=provider',
       }),
     onSuccess: ({ error }) => setAgainst(error ? t('signIn.refused') : undefined),
   });
   const forgot = useMutation({ mutationFn: () => api.post('/password-resets', { email }) });
 
-  if (step === 'code') return <SecondStep entered={enter} restart={() => setStep('password')} />;
+  if (step === 'code') return <SecondStep entered={refresh} restart={() => setStep('password')} />;
   const address = (
     <TextInput
       label={t('signIn.email')}
