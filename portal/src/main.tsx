@@ -1,7 +1,7 @@
 // The portal begins: style, words, who is here, and the page that the address names.
 import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';
-import { Anchor, type CSSVariablesResolver, createTheme, MantineProvider } from '@mantine/core';
+import { Anchor, Badge, type CSSVariablesResolver, createTheme, MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
@@ -22,7 +22,10 @@ const theme = createTheme({
   cursorType: 'pointer',
   fontFamily:
     "system-ui, -apple-system, 'Segoe UI', 'Hiragino Sans', 'Hiragino Kaku Gothic ProN', 'Noto Sans JP', 'Noto Sans CJK JP', Meiryo, sans-serif",
-  components: { Anchor: Anchor.extend({ defaultProps: { underline: 'always' } }) },
+  components: {
+    Anchor: Anchor.extend({ defaultProps: { underline: 'always' } }),
+    Badge: Badge.extend({ defaultProps: { tt: 'none', fw: 600 } }),
+  },
   headings: { fontWeight: '650' },
   colors: {
     // The red of a gate.

@@ -208,9 +208,7 @@ function Here({ now }: { readonly now: Now }): ReactNode {
                 {name}
               </Anchor>
               <Group gap="xs" wrap="nowrap">
-                <Text size="sm">
-                  {running} / {waiting} · {figure(tokensPerSecond)}
-                </Text>
+                <Text size="sm">{t('overview.each', { running, waiting, speed: figure(tokensPerSecond) })}</Text>
                 {operates && name !== 'operator' && (
                   <Button
                     size="compact-xs"

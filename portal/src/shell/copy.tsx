@@ -18,7 +18,7 @@ export function Copy({ text, label, block = false }: CopyProps): ReactNode {
       {({ copied, copy }) => (
         <Tooltip label={t(copied ? 'copied' : 'copy')} withArrow>
           <ActionIcon
-            variant="subtle"
+            variant={block ? 'default' : 'subtle'}
             color={copied ? 'teal' : 'gray'}
             onClick={copy}
             aria-label={copied ? t('copied') : t('copyWhat', { what: label })}

@@ -197,7 +197,7 @@ export const member = {
       day: '今日',
       month: '今月',
       of: '{{limit}} のうち {{used}}',
-      left: '残り {{left}}、{{when}} に更新',
+      left: '残り {{left}}、{{when}}に更新',
     },
     standing: {
       title: '利用が制限されています',

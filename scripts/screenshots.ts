@@ -1,0 +1,166 @@
+// Pictures of every page for the documents, at the width of a phone and of a desk, from a gate with a few weeks of invented use:
+//   node scripts/screenshots.ts
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { newRequestId } from '../src/domain/id.ts';
+import type { UsageRecord } from '../src/domain/usage.ts';
+import { openBrowser, Reader } from '../test/browser.ts';
+import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
+import { openGate, post } from '../test/gate.ts';
+import { goodPassword, memberOf, operatorOf, Visitor } from '../test/visitor.ts';
+
+const out = join(import.meta.dirname, '../docs/screenshots');
+mkdirSync(out, { recursive: true });
+
+const fake = await startFakeOllama({ pieceDelayMs: 150 });
+const gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000', GATE_NAME: '研究室の関所', SLOTS: '2' });
+const operator = await operatorOf(gate);
+await operator.patch('/registration', { mode: 'open', plan: 'default' });
+
+const members: { visitor: Visitor; id: string; key: string; keyId: string }[] = [];
+for (const name of ['hanako', 'taro', 'sato', 'suzuki', 'tanaka']) {
+  const visitor = await memberOf(gate, `${name}@lab.example`);
+  await visitor.patch('/me', {
+    name: { hanako: '花子', taro: '太郎', sato: '佐藤', suzuki: '鈴木', tanaka: '田中' }[name],
+  });
+  const { body: key } = await visitor.post('/me/keys', { name: name === 'hanako' ? 'ノートパソコン' : 'laptop' });
+  const { id } = (await visitor.get('/session')).body.account;
+  members.push({ visitor, id, key: key.secret, keyId: key.id });
+}
+const [hanako] = members as [(typeof members)[number]];
+await hanako.visitor.post('/me/keys', { name: '論文の要約', models: ['gemma3:*'], limits: { tokensPerDay: 50_000 } });
+
+// Three weeks of use, more on workdays.
+const day = 86_400_000;
+const rows: UsageRecord[] = [];
+for (let back = 21; back >= 0; back--) {
+  for (const [i, { id, keyId }] of members.entries()) {
+    const calls = Math.round((((back * 7 + i * 5) % 11) + 3) * (back % 7 < 2 ? 0.3 : 1));
+    for (let n = 0; n < calls; n++) {
+      const at = Date.now() - back * day - ((n * 53 + i * 17) % 600) * 60_000 - 60_000;
+      rows.push({
+        id: newRequestId(at),
+        at,
+        keyId: keyId as UsageRecord['keyId'],
+        accountId: id as UsageRecord['accountId'],
+        operation: 'chat',
+        model: ['gemma3:4b', 'gemma3:270m', 'qwen3:8b'][(n + i) % 3] ?? null,
+        upstream: fake.url,
+        outcome: n % 13 === 12 ? 'refused' : 'completed',
+        status: n % 13 === 12 ? 429 : 200,
+        code: n % 13 === 12 ? 'rate_limited' : null,
+        streamed: true,
+        promptTokens: n % 13 === 12 ? 0 : 200 + ((n * 37) % 900),
+        completionTokens: n % 13 === 12 ? 0 : 300 + ((n * 91) % 1400),
+        source: 'exact',
+        bytesIn: 900,
+        bytesOut: 4000,
+        firstByteMs: 180,
+        durationMs: 4200,
+        queuedMs: 0,
+        address: '192.0.2.7',
+      });
+    }
+  }
+}
+await gate.manage((store) => store.appendUsage(rows));
+await operator.post('/suspensions', {
+  whom: members[3]?.id,
+  step: 'slow',
+  reason: 'heavy-hour: 6,214,003 tokens in an hour, and 6,000,000 may be',
+  endsAt: new Date(Date.now() + 3_000_000).toISOString(),
+});
+await operator.patch('/registration', { mode: 'approval' });
+for (const [name, email, purpose] of [
+  ['高橋', 'takahashi@univ.example', '卒業論文で、方言の書き起こしを要約したいです。'],
+  ['Mika', 'mika@studio.example', 'Captions for a small archive of photographs.'],
+] as const)
+  await new Visitor(gate.url).post('/applications', {
+    name,
+    email,
+    purpose,
+    models: ['gemma3:4b'],
+    password: goodPassword,
+  });
+const { items: applications } = (await operator.get('/applications?status=pending')).body;
+
+const browser = await openBrowser();
+const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | 'operator'][] = [
+  ['welcome', '/', 'visitor'],
+  ['apply', '/apply', 'visitor'],
+  ['sign-in', '/sign-in', 'visitor'],
+  ['setup', '/setup#code', 'visitor'],
+  ['reset', '/reset#code', 'visitor'],
+  ['confirm', '/confirm#code', 'visitor'],
+  ['home', '/home', 'member'],
+  ['keys', '/keys', 'member'],
+  ['usage', '/usage', 'member'],
+  ['playground', '/playground', 'member'],
+  ['me', '/me', 'member'],
+  ['overview', '/operate', 'operator'],
+  ['applications', '/operate/applications', 'operator'],
+  ['accounts', '/operate/accounts', 'operator'],
+  ['account', `/operate/accounts/${members[3]?.id ?? ''}`, 'operator'],
+  ['all-keys', '/operate/keys', 'operator'],
+  ['plans', '/operate/plans', 'operator'],
+  ['plan', '/operate/plans/default', 'operator'],
+  ['rules', '/operate/rules', 'operator'],
+  ['suspensions', '/operate/suspensions', 'operator'],
+  ['all-usage', '/operate/usage', 'operator'],
+  ['models', '/operate/models', 'operator'],
+  ['audit', '/operate/audit', 'operator'],
+  ['settings', '/operate/settings', 'operator'],
+];
+const visits = { visitor: undefined, member: hanako.visitor, operator };
+const only = process.argv.slice(2);
+for (const width of [390, 1440]) {
+  for (const [name, path, who] of pages) {
+    if (only.length > 0 && !only.includes(name)) continue;
+    // Phones show Japanese, and every other page is dark somewhere.
+    const look = {
+      width,
+      language: width === 390 ? 'ja' : 'en',
+      scheme: name.length % 2 === 0 && width === 390 ? 'dark' : 'light',
+    } as const;
+    const reader = await Reader.at(browser, gate.url, look);
+    const cookies = [...(visits[who]?.cookies ?? [])].map(([key, value]) => ({ name: key, value, url: gate.url }));
+    await reader.context.addCookies(cookies);
+    if (name === 'overview') for (const { key } of members) void busy(key);
+    await reader.open(`/portal${path}`);
+    await reader.page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' });
+    await show(name, look.language, reader);
+    await reader.page.waitForTimeout(name === 'overview' ? 4_000 : 400);
+    await reader.page.screenshot({
+      path: join(out, `${name}-${width}.png`),
+      fullPage: name !== 'audit' && name !== 'all-usage',
+    });
+    await reader.close();
+  }
+}
+await browser.close();
+await gate.stop();
+await fake.close();
+process.stdout.write(`${applications.length} applications waited; the pictures are in docs/screenshots\n`);
+
+/** What a page shows when somebody has used it. */
+async function show(name: string, language: 'en' | 'ja', reader: Reader): Promise<void> {
+  if (name === 'plan') {
+    await reader.press(language === 'ja' ? '確認する' : 'Ask');
+    await reader.sees(language === 'ja' ? '通ります' : 'It passes');
+  }
+  if (name === 'playground') {
+    await reader.fill(language === 'ja' ? 'メッセージ' : 'Message', 'なぜ空は青いのですか?');
+    await reader.press(language === 'ja' ? '送信' : 'Send');
+    await reader.sees(language === 'ja' ? /毎秒/ : /tokens a second/);
+  }
+}
+
+async function busy(key: string): Promise<void> {
+  for (let i = 0; i < 4; i++) {
+    const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'なぜ空は青いのですか?' }] };
+    await post(`${gate.url}/api/chat`, key, body)
+      .then((response) => response.text())
+      .catch(() => undefined);
+  }
+}
