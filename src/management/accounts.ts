@@ -97,7 +97,7 @@ export async function showAccount(store: Store, account: Account, now: number): 
     person: person ? { email: person.email, emailVerified: person.emailVerified, twoFactor: person.twoFactor } : null,
     closedAt: account.closedAt === null ? null : new Date(account.closedAt).toISOString(),
     createdAt: new Date(account.createdAt).toISOString(),
-    keys: await store.countKeys(account.id, now),
+    keys: (await store.countKeys(account.id, now)) + (await store.countKeys(account.id, now, 'passing')),
     inForce: suspensions
       .filter((suspension) => inForce(suspension, now))
       .map(({ id, step, endsAt }) => ({ id, step, endsAt: endsAt === null ? null : new Date(endsAt).toISOString() })),

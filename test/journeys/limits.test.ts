@@ -377,7 +377,21 @@ test('a plan of one key never leads to more than two that work, however often it
   await expect(gate.manage((store, by) => rotateKey(store, second.key.id, 60_000, by))).rejects.toThrow(
     /revoke it first/,
   );
-  expect(await gate.manage((store, by) => store.countKeys(account.id, by.at))).toBe(2);
+  const counts = gate.manage((store, by) =>
+    Promise.all([store.countKeys(account.id, by.at), store.countKeys(account.id, by.at, 'passing')]),
+  );
+  expect(await counts).toEqual([1, 1]);
+});
+
+test('keys that live for an hour at most use none of the plan’s up, and are few', async () => {
+  const { account } = await gate.member({ maxKeys: 1 });
+  const key = (expiresAt: number | null) =>
+    gate.manage((store, by) => createKey(store, { name: 'page', account: account.name, expiresAt }, by));
+  const hour = 3_600_000;
+  for (let i = 0; i < 5; i++) await key(Date.now() + hour - 1_000);
+  await expect(key(Date.now() + hour - 1_000)).rejects.toThrow(/for an hour already/);
+  await expect(key(Date.now() + hour + 60_000)).rejects.toThrow(/the plan .* allows 1/);
+  await expect(key(null)).rejects.toThrow(/the plan .* allows 1/);
 });
 
 test('a changed plan holds within a second', async () => {

@@ -1,0 +1,113 @@
+// How fast the pages are, with ten thousand keys and a million rows in the ledger:
+//   node bench/pages.ts
+// Prints the median and the slowest of the calls behind each page, and the time until a first visit can be used.
+import process from 'node:process';
+import { newRequestId } from '../src/domain/id.ts';
+import type { UsageRecord } from '../src/domain/usage.ts';
+import { createAccount } from '../src/management/accounts.ts';
+import { createKey } from '../src/management/keys.ts';
+import { openBrowser, Reader } from '../test/browser.ts';
+import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
+import { openGate } from '../test/gate.ts';
+import { operatorOf } from '../test/visitor.ts';
+
+const [keys, rows, accounts] = [10_000, 1_000_000, 1_000];
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+const fake = await startFakeOllama();
+const gate = await openGate(fake.url);
+const operator = await operatorOf(gate);
+const made: { id: string; account: string }[] = [];
+await gate.manage(async (store, author) => {
+  for (let i = 0; i < accounts; i++) await createAccount(store, `person-${i}@example.org`, 'trusted', author);
+  for (let i = 0; i < keys; i++) {
+    const { key } = await createKey(store, { name: `key ${i}`, account: `person-${i % accounts}@example.org` }, author);
+    made.push({ id: key.id, account: key.accountId });
+  }
+  const stepMs = (60 * 86_400_000) / rows;
+  for (let from = 0; from < rows; from += 2_000) {
+    const part = Array.from({ length: 2_000 }, (_, n): UsageRecord => {
+      const at = Math.floor(Date.now() - 60 * 86_400_000 + (from + n) * stepMs);
+      const owner = made[(from + n * 7) % made.length] as (typeof made)[number];
+      return {
+        ...{
+          id: newRequestId(at),
+          at,
+          keyId: owner.id as UsageRecord['keyId'],
+          accountId: owner.account as UsageRecord['accountId'],
+        },
+        ...{
+          operation: 'chat',
+          model: `model-${n % 20}`,
+          upstream: fake.url,
+          outcome: 'completed',
+          status: 200,
+          code: null,
+        },
+        ...{ streamed: true, promptTokens: 300, completionTokens: 500, source: 'exact', bytesIn: 900, bytesOut: 4000 },
+        ...{ firstByteMs: 90, durationMs: 3000, queuedMs: 0, address: '192.0.2.1' },
+      };
+    });
+    await store.appendUsage(part);
+  }
+});
+say(`${keys.toLocaleString('en')} keys, ${rows.toLocaleString('en')} rows\n`);
+
+const one = made[42] as (typeof made)[number];
+const year = new Date(Date.now() - 365 * 86_400_000).toISOString();
+for (const path of [
+  '/session',
+  '/overview',
+  '/keys?limit=50',
+  '/keys?limit=50&search=key 9999',
+  '/accounts?limit=50',
+  '/accounts?limit=50&search=person-999',
+  `/accounts/${one.account}`,
+  '/usage?limit=50',
+  `/usage?limit=50&account=${one.account}`,
+  '/usage?limit=50&model=nothing',
+  '/usage/report?by=day',
+  `/usage/report?by=account&since=${year}`,
+  `/usage/report?by=model&account=${one.account}`,
+  '/audit?limit=50',
+]) {
+  const times: number[] = [];
+  for (let i = 0; i < 15; i++) {
+    const before = performance.now();
+    const { status } = await operator.get(path);
+    times.push(performance.now() - before);
+    if (status !== 200) throw new Error(`${path} answered ${status}`);
+  }
+  times.sort((a, b) => a - b);
+  say(`${path.padEnd(62)} ${times[7]?.toFixed(0).padStart(5)} ms ${times.at(-1)?.toFixed(0).padStart(5)} ms`);
+}
+
+const browser = await openBrowser();
+const visits: number[] = [];
+let bytes = 0;
+for (let i = 0; i < 5; i++) {
+  const reader = await Reader.at(browser, gate.url);
+  const devtools = await reader.context.newCDPSession(reader.page);
+  await devtools.send('Network.enable');
+  bytes = 0;
+  devtools.on(
+    'Network.loadingFinished',
+    ({ encodedDataLength }: { encodedDataLength: number }) => (bytes += encodedDataLength),
+  );
+  const before = performance.now();
+  await reader.page.goto(`${gate.url}/portal/`, { waitUntil: 'commit' });
+  await reader.page.getByRole('link', { name: 'Sign in' }).first().click();
+  await reader.page
+    .getByLabel(/Password/)
+    .first()
+    .waitFor();
+  visits.push(performance.now() - before);
+  await reader.close();
+}
+visits.sort((a, b) => a - b);
+say(
+  `\nfirst visit, until its button was pressed and the next page stood there: ${visits[2]?.toFixed(0)} ms; ${(bytes / 1024).toFixed(0)} kB`,
+);
+await browser.close();
+await gate.stop();
+await fake.close();
