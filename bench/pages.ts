@@ -31,22 +31,26 @@ await gate.manage(async (store, author) => {
       const at = Math.floor(Date.now() - 60 * 86_400_000 + (from + n) * stepMs);
       const owner = made[(from + n * 7) % made.length] as (typeof made)[number];
       return {
-        ...{
-          id: newRequestId(at),
-          at,
-          keyId: owner.id as UsageRecord['keyId'],
-          accountId: owner.account as UsageRecord['accountId'],
-        },
-        ...{
-          operation: 'chat',
-          model: `model-${n % 20}`,
-          upstream: fake.url,
-          outcome: 'completed',
-          status: 200,
-          code: null,
-        },
-        ...{ streamed: true, promptTokens: 300, completionTokens: 500, source: 'exact', bytesIn: 900, bytesOut: 4000 },
-        ...{ firstByteMs: 90, durationMs: 3000, queuedMs: 0, address: '192.0.2.1' },
+        id: newRequestId(at),
+        at,
+        keyId: owner.id as UsageRecord['keyId'],
+        accountId: owner.account as UsageRecord['accountId'],
+        operation: 'chat',
+        model: `model-${n % 20}`,
+        upstream: fake.url,
+        outcome: 'completed',
+        status: 200,
+        code: null,
+        streamed: true,
+        promptTokens: 300,
+        completionTokens: 500,
+        source: 'exact',
+        bytesIn: 900,
+        bytesOut: 4000,
+        firstByteMs: 90,
+        durationMs: 3000,
+        queuedMs: 0,
+        address: '192.0.2.1',
       };
     });
     await store.appendUsage(part);

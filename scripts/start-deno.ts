@@ -1,5 +1,5 @@
 // Starts the gate on Deno with permission for nothing more than its settings name: the address it listens on, its model
-// servers, its data directory, and the one native module. `--print` shows the command instead of running it.
+// servers, its mail server and sign-in provider, its data directory, and the one native module. `--print` shows the command instead of running it.
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -7,7 +7,9 @@ import { loadConfig } from '../src/config.ts';
 
 const config = loadConfig(process.env);
 const root = join(import.meta.dirname, '..');
-const hosts = [config.host, ...config.upstream.map((address) => new URL(address).host)];
+const addresses = [...config.upstream, config.smtpUrl, config.oidcIssuer].filter((address) => address !== '');
+// A provider whose token endpoint stands on another host than its issuer needs that one added by hand.
+const hosts = [config.host, ...addresses.map((address) => new URL(address).host)];
 const files = [
   config.dataDir,
   ...(config.apiKeysFile === '' ? [] : [config.apiKeysFile]),

@@ -1,10 +1,11 @@
 // The portal in a real browser: a stranger becomes a member and makes a first call, an operator decides, suspends and reinstates, keys
 // rotate; in both languages, light and dark, on a phone and on a desk, and every page is sound.
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Look, openBrowser, Reader } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { totp } from '../totp.ts';
 import { goodPassword, memberOf, operatorOf, setUpCode, type Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
@@ -25,8 +26,9 @@ afterAll(async () => {
 
 let people = 0;
 const newMail = (): string => `reader-${++people}@example.org`;
-const mode = (next: string, more: Record<string, unknown> = {}): Promise<unknown> =>
-  operator.patch('/registration', { mode: next, plan: 'default', ...more });
+const mode = async (next: string): Promise<void> => {
+  await operator.patch('/registration', { mode: next, plan: 'default' });
+};
 
 /** A browser that carries somebody's visit. */
 async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
@@ -274,6 +276,8 @@ describe('an operator', () => {
 });
 
 describe('a member', () => {
+  beforeEach(() => mode('open'));
+
   test('rotates a key with an overlap: both work, then only the new one', async () => {
     await mode('open');
     const member = await memberOf(gate, newMail());
@@ -351,6 +355,46 @@ describe('a member', () => {
     await reader.page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
     await reader.close();
   });
+
+  test('sets up a second step, is asked for it, and gets in with a backup code too', async () => {
+    const mail = newMail();
+    const reader = await readerOf(await memberOf(gate, mail));
+    await reader.open('/portal/me');
+    await reader.page.getByLabel('Your password *').fill(goodPassword);
+    await reader.press('Set it up');
+    const address = await reader.page.getByRole('link', { name: 'Open in the app' }).getAttribute('href');
+    const secret = new URL(address ?? '').searchParams.get('secret') ?? '';
+    const backup = await reader.page
+      .locator('code', { hasText: /^\w+-\w+$/ })
+      .first()
+      .innerText();
+    await reader.fill('Six digits that it shows *', totp(secret));
+    await reader.press('Switch it on');
+    await reader.sees('The second step is on.');
+    const enter = async (): Promise<void> => {
+      await reader.page.getByRole('button', { name: /Signed in as/ }).click();
+      await reader.page.getByRole('menuitem', { name: 'Sign out' }).click();
+      await reader.sees('Models behind this gate');
+      await reader.open('/portal/sign-in');
+      await reader.fill('E-mail address *', mail);
+      await reader.fill('Password *', goodPassword);
+      await reader.press('Sign in');
+      await reader.page.getByRole('heading', { name: 'Second step' }).waitFor();
+    };
+    await enter();
+    await reader.isSound();
+    await reader.page
+      .getByLabel(/Six digits|PinInput/)
+      .first()
+      .pressSequentially(totp(secret));
+    await reader.sees(/^Hello, /);
+    await enter();
+    await reader.press('Use a backup code instead');
+    await reader.fill('Backup code', backup);
+    await reader.press('Go on');
+    await reader.sees(/^Hello, /);
+    await reader.close();
+  }, 40_000);
 
   test('leaves, after saying so twice, and nothing of him is left', async () => {
     const mail = newMail();
