@@ -124,6 +124,10 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   );
   router.get(['/', '/portal'], (_request, response) => response.redirect(302, '/portal/'));
   router.use('/portal', portalPages(settings.pages, origins));
+  const tidy = setInterval(() => {
+    store.tidyPeople(now()).catch((error: unknown) => onError('visits that are over could not be removed', error));
+  }, hourMs);
+  tidy.unref();
   const notices = new Notices({ store, post, portal, now }, (error) =>
     onError('notices could not be looked for', error),
   );
@@ -137,11 +141,14 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
       return (await createLink(store, portal, 'setup', operator.id, { actor: 'gate', at: now() })).url;
     },
     stop: async () => {
+      clearInterval(tidy);
       await notices.stop();
       await post.settle();
     },
   };
 }
+
+const hourMs = 3_600_000;
 
 /** What cookies are signed with: beside the database and not in it, so that a copy of the one opens nothing. */
 function readSecret(dataDir: string): string {

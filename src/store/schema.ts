@@ -115,7 +115,8 @@ export interface Tables {
     accountId: AccountId | null;
     language: string | null;
   };
-  sessions: { id: string; userId: PersonId };
+  sessions: { id: string; userId: PersonId; expiresAt: string };
+  verifications: { id: string; expiresAt: string };
   one_time_links: {
     digest: string;
     purpose: LinkPurpose;

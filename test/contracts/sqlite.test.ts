@@ -8,6 +8,7 @@ import type { AccountId } from '../../src/domain/id.ts';
 import { migrations } from '../../src/store/schema.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { temporaryDirectory } from '../gate.ts';
+import { peopleContract } from './people.ts';
 import { policyContract } from './policy.ts';
 import { type Database as Opened, storeContract } from './store.ts';
 
@@ -21,6 +22,7 @@ const create = (): Promise<Opened> => {
 
 storeContract('SQLite', create);
 policyContract('SQLite', create);
+peopleContract('SQLite', create);
 
 test('refuses a database of a newer version and leaves it alone', async () => {
   const dataDir = temporaryDirectory();

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endpoints } from '../../src/management/api/endpoints.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { openGate, type TestGate } from '../gate.ts';
+import { openGate, RawClient, type TestGate } from '../gate.ts';
 import { totp } from '../totp.ts';
 import { goodPassword, memberOf, operatorOf, type Reply, setUpCode, Visitor } from '../visitor.ts';
 
@@ -243,13 +243,15 @@ describe('guessing', () => {
         body: { email: mail, password },
         headers: from(address),
       });
-    const answers = await Promise.all(Array.from({ length: 40 }, () => guess('203.0.113.7')));
+    const wrong = Array.from({ length: 40 }, () => guess('203.0.113.7'));
+    // The right one too, from there; and not from where nobody guessed.
+    const right = guess('203.0.113.7', goodPassword);
+    const answers = await Promise.all(wrong);
+    expect((await right).status).toBe(429);
     expect(answers.filter(({ status }) => status === 401).length).toBe(5);
     const refused = answers.filter(({ status }) => status === 429);
     expect(refused).toHaveLength(35);
     expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
-    // The right one too, from there; and not from where nobody guessed.
-    expect((await guess('203.0.113.7', goodPassword)).status).toBe(429);
     expect((await guess('198.51.100.9', goodPassword)).status).toBe(200);
     // A /64 is one guesser.
     const wide = await Promise.all(Array.from({ length: 10 }, (_, i) => guess(`2001:db8::${i + 1}`)));
@@ -266,6 +268,23 @@ describe('guessing', () => {
     }
     expect(statuses.slice(0, 30)).toEqual(Array(30).fill(401));
     expect(statuses.slice(30).filter((status) => status === 429).length).toBeGreaterThan(10);
+  });
+
+  test('by a crowd is turned away before it takes the machine, with words and not with a fault', async () => {
+    const own = await openGate(fake.url);
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, i) =>
+        new Visitor(own.url).auth('/sign-in/email', { email: `crowd-${i}@example.org`, password: 'wrong wrong' }),
+      ),
+    );
+    const counts = Map.groupBy(answers, ({ status }) => status);
+    expect([...counts.keys()].toSorted((a, b) => a - b)).toEqual([401, 503]);
+    expect(counts.get(503)?.[0]?.body.code).toBe('busy');
+    expect((await new Visitor(own.url).auth('/sign-in/email', { email: 'x@example.org', password: 'y' })).status).toBe(
+      401,
+    );
+    expect(own.log()).not.toMatch(/"level":"error"/);
+    await own.stop();
   });
 
   test('links: one wins, however many use it at once, and it is gone then', async () => {
@@ -437,6 +456,18 @@ describe('somebody else’s', () => {
       ).toBe(403);
   });
 });
+
+test('a body that trickles in is given up, and an endless one is not read', async () => {
+  const client = new RawClient(gate.port);
+  const head = `POST /portal/auth/sign-in/email HTTP/1.1\r\nHost: localhost:${gate.port}\r\nOrigin: ${gate.url}\r\nContent-Type: application/json\r\n`;
+  client.write(`${head}Content-Length: 100\r\n\r\n{`);
+  const large = new RawClient(gate.port);
+  large.write(`${head}Content-Length: 1000000\r\n\r\n{`);
+  await large.until('413');
+  large.socket.destroy();
+  await client.closed;
+  expect(client.text).toBe('');
+}, 30_000);
 
 test('nobody is sent to another site by an address that begins with ours', async () => {
   const visitor = new Visitor(gate.url);

@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
 import { newRequestId } from '../../domain/id.ts';
 import { addressOf, anybody, authenticate, type Caller, type Entrance, refuseUnentitled } from './authenticate.ts';
+import { limitBody } from './body-limit.ts';
 import type { Call, Desk, Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
 import { Problem, sendProblem, toProblem } from './problem.ts';
@@ -20,8 +21,6 @@ export interface ApiTools extends Desk {
 }
 
 const bodyBytes = 256 * 1024;
-/** How long a body may take to arrive. */
-const bodyMs = 20_000;
 
 export function managementApi(tools: ApiTools): Router {
   const router = Router({ caseSensitive: true, strict: true });
@@ -88,10 +87,7 @@ async function enter(row: Endpoint, tools: ApiTools, request: Request, response:
   if (row.body && type !== undefined && !/^application\/json\b/i.test(type))
     throw new Problem('unsupported_media_type');
   response.locals['caller'] = caller;
-  const timer = setTimeout(() => request.destroy(), bodyMs);
-  const stop = (): void => clearTimeout(timer);
-  request.once('end', stop).once('close', stop);
-  response.once('finish', stop);
+  limitBody(request, response, bodyBytes);
 }
 
 async function answer(row: Endpoint, tools: ApiTools, request: Request, response: Response): Promise<void> {

@@ -134,6 +134,8 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
     trustedOrigins: [publicUrl.origin],
     database: tables,
     telemetry: { enabled: false },
+    // Its own page of errors is not among the routes; ours says what can be done.
+    onAPIError: { errorURL: `${publicUrl.origin}/portal/sign-in` },
     logger: {
       level: 'error',
       log: (level, message, ...rest) => {

@@ -44,6 +44,14 @@ export class SignInThrottle {
     }
   }
 
+  /** It was answered just now, after a while of looking at it: from here on he waits. */
+  answered(address: string, mailbox: string): void {
+    for (const key of [`${networkOf(address)} ${mailbox}`, ` ${mailbox}`]) {
+      const count = this.#counts.get(key);
+      if (count) count.lastMs = this.#nowMs();
+    }
+  }
+
   /** It was no guess: what came from that address counts no more; what came from elsewhere does. */
   succeeded(address: string, mailbox: string): void {
     this.#counts.delete(`${networkOf(address)} ${mailbox}`);

@@ -1,7 +1,9 @@
 // The routes of sign-in, as pages may reach them: a list of those that this gate uses and no other, only from our own pages, only
 // small bodies, and guessing made slow before the library is asked.
 import express, { type Request, type Response, Router } from 'express';
+import { networkOf } from '../../domain/address.ts';
 import { normalEmail } from '../../domain/application.ts';
+import { limitBody } from '../api/body-limit.ts';
 import { Problem, sendProblem, toProblem } from '../api/problem.ts';
 import { type SignIn, signInPath } from '../sign-in/sign-in.ts';
 import type { SignInThrottle } from '../sign-in/throttle.ts';
@@ -43,9 +45,12 @@ const routes: Readonly<Record<string, 'GET' | 'POST' | 'guess'>> = {
 /** Where a provider sends somebody back: from its own site, by its own leave (state and PKCE). */
 const callback = /^\/callback\/[a-z0-9-]{1,40}$/;
 
+const bodyBytes = 16 * 1024;
+
 export function doorRoutes(tools: DoorTools): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const parse = express.text({ limit: 16 * 1024, type: () => true });
+  const crowd = new Crowd();
+  const parse = express.text({ limit: bodyBytes, type: () => true });
   router.use((request, response, next) => {
     const path = request.path;
     const isCallback = callback.test(path) && request.method === 'GET';
@@ -59,10 +64,11 @@ export function doorRoutes(tools: DoorTools): Router {
     if (request.method === 'POST' && !/^application\/json\b/i.test(request.headers['content-type'] ?? ''))
       throw new Problem('unsupported_media_type');
     response.locals['guess'] = route === 'guess';
+    limitBody(request, response, bodyBytes);
     next();
   });
   router.use(parse, (request, response, next) => {
-    ask(tools, request, response).catch(next);
+    ask(tools, crowd, request, response).catch(next);
   });
   router.use((error: unknown, _request: Request, response: Response, _next: express.NextFunction) => {
     const problem = toProblem(error);
@@ -74,17 +80,59 @@ export function doorRoutes(tools: DoorTools): Router {
   return router;
 }
 
-async function ask(tools: DoorTools, request: Request, response: Response): Promise<void> {
-  const { signIn, throttle, publicUrl } = tools;
+/** Passwords that are looked at now, from everywhere and by network: each takes a moment of a core. */
+class Crowd {
+  readonly #from = new Map<string, number>();
+  #all = 0;
+
+  /** @throws Problem `busy`; otherwise `leave` must follow. */
+  enter(network: string): void {
+    const count = this.#from.get(network) ?? 0;
+    if (this.#all >= 32 || count >= 8) throw new Problem('busy', { retryAfterSeconds: 2 });
+    this.#all++;
+    this.#from.set(network, count + 1);
+  }
+
+  leave(network: string): void {
+    const count = (this.#from.get(network) ?? 1) - 1;
+    this.#all--;
+    if (count === 0) this.#from.delete(network);
+    else this.#from.set(network, count);
+  }
+}
+
+async function ask(tools: DoorTools, crowd: Crowd, request: Request, response: Response): Promise<void> {
   const address = tools.addressOf(request);
   const body = typeof request.body === 'string' && request.body !== '' ? request.body : undefined;
-  const guess = response.locals['guess'] === true ? await whoIsGuessed(request, body, signIn) : undefined;
-  if (guess !== undefined) {
-    const waitSeconds = throttle.waitSeconds(address, guess);
-    if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
+  if (response.locals['guess'] !== true) {
+    await handOn(tools, address, body, request, response);
+    return;
+  }
+  const { throttle, signIn } = tools;
+  const guess = await whoIsGuessed(request, body, signIn);
+  const waitSeconds = throttle.waitSeconds(address, guess);
+  if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
+  const network = networkOf(address);
+  crowd.enter(network);
+  try {
     // Counted before it is tried: fifty at once are fifty.
     throttle.failed(address, guess);
+    const status = await handOn(tools, address, body, request, response);
+    if (status < 400) throttle.succeeded(address, guess);
+    else throttle.answered(address, guess);
+  } finally {
+    crowd.leave(network);
   }
+}
+
+/** To the library and back; gives the status. */
+async function handOn(
+  { signIn, publicUrl }: DoorTools,
+  address: string,
+  body: string | undefined,
+  request: Request,
+  response: Response,
+): Promise<number> {
   const headers = new Headers();
   for (const name of ['cookie', 'content-type', 'user-agent', 'accept'] as const) {
     const value = request.headers[name];
@@ -100,7 +148,6 @@ async function ask(tools: DoorTools, request: Request, response: Response): Prom
       ...(body === undefined ? {} : { body }),
     }),
   );
-  if (guess !== undefined && answer.status < 400) throttle.succeeded(address, guess);
   response.status(answer.status);
   for (const name of ['content-type', 'location', 'retry-after', 'x-retry-after']) {
     const value = answer.headers.get(name);
@@ -108,6 +155,7 @@ async function ask(tools: DoorTools, request: Request, response: Response): Prom
   }
   response.append('set-cookie', answer.headers.getSetCookie());
   response.send(Buffer.from(await answer.arrayBuffer()));
+  return answer.status;
 }
 
 /** Whose password or code somebody tries: the mailbox, or the visit or challenge that his cookies carry. */

@@ -1,0 +1,144 @@
+// What every store must do for people, links and notices: once is once, what is over is gone, and a closed account leaves figures only.
+import { describe, expect, test } from 'vitest';
+import { auditEvent } from '../../src/domain/audit.ts';
+import type { AccountId, PersonId } from '../../src/domain/id.ts';
+import { newSuspensionId } from '../../src/domain/id.ts';
+import { createAccount } from '../../src/management/accounts.ts';
+import { createKey } from '../../src/management/keys.ts';
+import type { Store } from '../../src/store/ports.ts';
+import { author } from '../gate.ts';
+import { type Database, storesOf } from './store.ts';
+
+const event = () => auditEvent(author(), 'test', 'x', null, null);
+const hour = 3_600_000;
+
+export function peopleContract(kind: string, create: () => Promise<Database>): void {
+  describe(`people on ${kind}`, () => {
+    const withStores = storesOf(create);
+    let count = 0;
+    const person = async (store: Store, accountId: AccountId | null): Promise<PersonId> => {
+      const id = `usr_${++count}` as PersonId;
+      const now = new Date().toISOString();
+      const row = {
+        id,
+        name: 'n',
+        email: `${id}@example.org`,
+        emailVerified: 0,
+        createdAt: now,
+        updatedAt: now,
+        accountId,
+      };
+      await store.signIn.db.insertInto('people').values(row).execute();
+      return id;
+    };
+
+    test(
+      'a link is used once, however many use it at once, and not when it is over',
+      withStores(async (store, other) => {
+        const link = { digest: 'd1', purpose: 'password', subject: 'usr_x', createdAt: 0, expiresAt: 1_000 } as const;
+        await store.insertLink(link, event());
+        expect(await store.useLink('d1', 'setup', 500)).toBeUndefined();
+        expect(await store.useLink('d1', 'password', 1_000)).toBeUndefined();
+        const used = await Promise.all(
+          Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? store : other).useLink('d1', 'password', 500)),
+        );
+        expect(used.filter((subject) => subject === 'usr_x')).toHaveLength(1);
+        // Another for the same takes its place.
+        await store.insertLink({ ...link, digest: 'd2' }, event());
+        await store.insertLink({ ...link, digest: 'd3' }, event());
+        expect(await store.useLink('d2', 'password', 500)).toBeUndefined();
+        expect(await store.useLink('d3', 'password', 500)).toBe('usr_x');
+      }),
+    );
+
+    test(
+      'a notice is claimed once',
+      withStores(async (store) => {
+        const claims = await Promise.all(Array.from({ length: 10 }, () => store.claimNotice('n1', 1)));
+        expect(claims.filter(Boolean)).toHaveLength(1);
+      }),
+    );
+
+    test(
+      'what is over is removed, and nothing else',
+      withStores(async (store) => {
+        const id = await person(store, null);
+        const session = (name: string, at: number) => ({
+          id: name,
+          token: name,
+          userId: id,
+          expiresAt: new Date(at).toISOString(),
+          createdAt: new Date(0).toISOString(),
+          updatedAt: new Date(0).toISOString(),
+        });
+        await store.tidyPeople(Date.now());
+        await store.signIn.db
+          .insertInto('sessions')
+          .values([session('old', Date.now() - hour), session('new', Date.now() + hour)])
+          .execute();
+        expect(await store.tidyPeople(Date.now())).toBe(1);
+        const left = await store.signIn.db.selectFrom('sessions').select('id').execute();
+        expect(left).toEqual([{ id: 'new' }]);
+      }),
+    );
+
+    test(
+      'a closed account leaves its figures and nobody’s name',
+      withStores(async (store) => {
+        const account = await createAccount(store, 'hanako@example.org', undefined, author());
+        const { key } = await createKey(store, { name: 'Hanako’s laptop', account: account.name }, author());
+        const id = await person(store, account.id);
+        await store.updatePerson(id, { name: 'Hanako', language: 'ja', emailVerified: true }, event());
+        expect(await store.findPersonOf(account.id)).toMatchObject({
+          name: 'Hanako',
+          language: 'ja',
+          emailVerified: true,
+        });
+        const step = {
+          id: newSuspensionId(1),
+          accountId: account.id,
+          keyId: null,
+          step: 'warn' as const,
+          rule: null,
+          reason: 'r',
+          evidence: null,
+          shadow: false,
+          createdAt: 1,
+          endsAt: null,
+          liftedAt: null,
+          liftedBy: null,
+          appeal: 'It was Hanako',
+          appealedAt: 2,
+          answer: null,
+          answeredAt: null,
+          answeredBy: null,
+        } as const;
+        await store.insertSuspension(step, event());
+        await store.closeAccount(account.id, 5_000, event());
+        expect(await store.findPerson(id)).toBeUndefined();
+        expect(await store.findKey(key.id)).toMatchObject({ status: 'revoked', name: '' });
+        expect(await store.findAccount(account.id)).toMatchObject({ closedAt: 5_000, role: 'member' });
+        const shown = [
+          await store.findAccount(account.id),
+          await store.listSuspensions({ accountId: account.id, limit: 9 }),
+        ];
+        expect(JSON.stringify(shown)).not.toMatch(/hanako/i);
+      }),
+    );
+
+    test(
+      'accounts and keys are found by any part of their name, and a sign of a pattern is only itself',
+      withStores(async (store) => {
+        for (const name of ['Alpha-One', 'alpha_two', '100% sure', 'a\\b'])
+          await createAccount(store, name, undefined, author());
+        const names = async (search: string): Promise<string[]> =>
+          (await store.pageAccounts({ limit: 50, search })).map((account) => account.name).toSorted();
+        expect(await names('ALPHA')).toEqual(['Alpha-One', 'alpha_two']);
+        expect(await names('a_t')).toEqual(['alpha_two']);
+        expect(await names('%')).toEqual(['100% sure']);
+        expect(await names('\\')).toEqual(['a\\b']);
+        expect(await names("' or 1=1")).toEqual([]);
+      }),
+    );
+  });
+}
