@@ -19,8 +19,12 @@ export class Visitor {
   readonly #url: string;
   readonly cookies = new Map<string, string>();
 
-  constructor(url: string) {
+  readonly #address: string | undefined;
+
+  /** `address`: said by a proxy that the gate must trust. */
+  constructor(url: string, address?: string) {
     this.#url = url;
+    this.#address = address;
   }
 
   get cookie(): string {
@@ -61,6 +65,7 @@ export class Visitor {
         'sec-fetch-mode': 'cors',
         ...(method === 'GET' ? {} : { origin: this.#url }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(this.#address === undefined ? {} : { 'x-forwarded-for': this.#address }),
         ...(this.cookies.size === 0 ? {} : { cookie: this.cookie }),
         ...headers,
       },

@@ -114,6 +114,8 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   router.use(
     signInPath,
     doorRoutes({
+      store,
+      now,
       signIn,
       throttle: new SignInThrottle(nowMs),
       origins,

@@ -84,6 +84,7 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await transaction.deleteFrom('people').where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
+    insertAudit: (event) => db.transaction().execute((transaction) => writeAudit(transaction, event)),
     tidyPeople: async (now) => {
       // Times of the library's tables are text in RFC 3339, which sorts as time does.
       const over = new Date(now).toISOString();

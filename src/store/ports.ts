@@ -184,6 +184,8 @@ export interface PersonStore {
    */
   closeAccount(id: AccountId, at: number, event: AuditEvent): Promise<void>;
   deletePerson(id: PersonId, event: AuditEvent): Promise<void>;
+  /** Writes down what the sign-in library changed. */
+  insertAudit(event: AuditEvent): Promise<void>;
   /** Removes visits, challenges and links that are over; gives how many there were. */
   tidyPeople(now: number): Promise<number>;
   /** Notes that a notice was given; false where it was before. */

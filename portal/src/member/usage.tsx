@@ -11,7 +11,7 @@ import { Sums } from '../shell/sums.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { Limits } from './limits.tsx';
 
-const Days = lazy(() => import('../shell/days.tsx'));
+const Bars = lazy(() => import('../shell/bars.tsx'));
 const groups = ['day', 'model', 'key'] as const;
 type Group = (typeof groups)[number];
 
@@ -24,6 +24,10 @@ export default function Usage(): ReactNode {
   const keys = useGet<PageOf<Key>>('/me/keys', { limit: 200 });
   const keyName = (id: string): string => keys.data?.items.find((key) => key.id === id)?.name ?? id;
   const nothing = days.data?.items.length === 0;
+  const nameOf = ({ group, name }: UsageSum): string => {
+    if (by === 'key') return keyName(group);
+    return group === '' ? t('usage.noModel') : (name ?? group);
+  };
   return (
     <Page title={t('usage.title')} lead={t('usage.lead')}>
       <Paper withBorder p="md">
@@ -36,30 +40,33 @@ export default function Usage(): ReactNode {
       {nothing && <Empty icon={<IconChartBar size={28} />} text={t('usage.empty')} />}
       {days.data && !nothing && (
         <Stack>
-          <Paper withBorder p="md">
-            <Title order={2} size="h4" mb="sm">
-              {t('usage.chart')}
-            </Title>
-            <Suspense fallback={<Skeleton height={220} />}>
-              <div aria-hidden="true">
-                <Days rows={days.data.items} prompt={t('usage.prompt')} completion={t('usage.completion')} />
-              </div>
-            </Suspense>
-          </Paper>
           <SegmentedControl
             value={by}
             onChange={(value) => setBy(value)}
             data={groups.map((value) => ({ value, label: t(`usage.by.${value}`) }))}
             w="fit-content"
           />
+          <Paper withBorder p="md">
+            <Title order={2} size="h4" mb="sm">
+              {t('usage.chart')}
+            </Title>
+            <Suspense fallback={<Skeleton height={220} />}>
+              <div aria-hidden="true">
+                <Bars
+                  rows={sums.data?.items ?? []}
+                  prompt={t('usage.prompt')}
+                  completion={t('usage.completion')}
+                  name={(row) => (by === 'day' ? row.group.slice(5) : nameOf(row))}
+                />
+              </div>
+            </Suspense>
+          </Paper>
           {sums.data ? (
             <Sums
               rows={by === 'day' ? sums.data.items.toReversed() : sums.data.items}
               group={t(`usage.group.${by}`)}
               caption={t(`usage.by.${by}`)}
-              name={({ group, name }) =>
-                by === 'key' ? keyName(group) : group === '' ? t('usage.noModel') : (name ?? group)
-              }
+              name={nameOf}
             />
           ) : (
             <Skeleton height={120} />

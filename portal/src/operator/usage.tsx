@@ -27,7 +27,7 @@ import { Sums } from '../shell/sums.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 
-const Days = lazy(() => import('../shell/days.tsx'));
+const Bars = lazy(() => import('../shell/bars.tsx'));
 const groups = ['day', 'account', 'model', 'key'] as const;
 const periods = ['1', '7', '30', '365'] as const;
 const outcomes = ['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended', 'interrupted'] as const;
@@ -37,7 +37,7 @@ export default function Usage(): ReactNode {
   const [by, setBy] = useState<(typeof groups)[number]>('day');
   const [days, setDays] = useState<(typeof periods)[number]>('30');
   const since = useMemo(() => new Date(Date.now() - Number(days) * 86_400_000).toISOString(), [days]);
-  const byDay = useGet<PageOf<UsageSum>>('/usage/report', { by: 'day', since });
+  const nameOf = ({ group, name }: UsageSum): string => (group === '' ? t('member:usage.noModel') : (name ?? group));
   const sums = useGet<PageOf<UsageSum>>('/usage/report', { by, since });
   return (
     <Page
@@ -67,17 +67,18 @@ export default function Usage(): ReactNode {
         />
       </Group>
       {sums.error && <Trouble problem={sums.error} retry={() => void sums.refetch()} />}
-      {byDay.data && byDay.data.items.length > 0 && (
+      {sums.data && sums.data.items.length > 0 && (
         <Paper withBorder p="md">
           <Title order={2} size="h4" mb="sm">
             {t('usage.chart')}
           </Title>
           <Suspense fallback={<Skeleton height={220} />}>
             <div aria-hidden="true">
-              <Days
-                rows={byDay.data.items}
+              <Bars
+                rows={by === 'day' ? sums.data.items : sums.data.items.slice(0, 20)}
                 prompt={t('member:usage.prompt')}
                 completion={t('member:usage.completion')}
+                name={(row) => (by === 'day' ? row.group.slice(5) : nameOf(row))}
               />
             </div>
           </Suspense>
@@ -90,7 +91,7 @@ export default function Usage(): ReactNode {
           rows={(by === 'day' ? sums.data.items.toReversed() : sums.data.items).slice(0, 200)}
           group={t(`usage.group.${by}`)}
           caption={t(`usage.by.${by}`)}
-          name={({ group, name }) => (group === '' ? t('member:usage.noModel') : (name ?? group))}
+          name={nameOf}
         />
       )}
       <Ledger />

@@ -1,5 +1,5 @@
 // Applying for access: let in at once, asked to confirm an address, or waiting for an operator.
-import { Anchor, Button, Paper, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { Anchor, Button, Paper, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { IconClock, IconMail } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
@@ -23,18 +23,20 @@ export default function Apply(): ReactNode {
     email: person?.email ?? '',
     purpose: '',
     models: '',
+    plan: '',
     invite: linkCode(),
     password: '',
   });
   const set = (name: keyof typeof fields) => (value: string) => setFields((before) => ({ ...before, [name]: value }));
   const send = useMutation<Applied>({
     mutationFn: () => {
-      const { models, invite, password, ...rest } = fields;
+      const { models, invite, password, plan, ...rest } = fields;
       const wanted = models.split(/[,、\n]/).map((model) => model.trim());
       return api.post<Applied>('/applications', {
         ...rest,
         models: wanted.filter((model) => model !== ''),
         language: i18n.language,
+        ...(plan === '' ? {} : { plan }),
         ...(invite === '' ? {} : { invite }),
         ...(person ? {} : { password }),
       });
@@ -103,6 +105,16 @@ export default function Apply(): ReactNode {
             value={fields.models}
             onChange={(event) => set('models')(event.currentTarget.value)}
           />
+          {session.registration.plans.length > 0 && (
+            <Select
+              label={t('apply.plan')}
+              description={t('apply.planHint')}
+              data={[...session.registration.plans]}
+              value={fields.plan === '' ? null : fields.plan}
+              onChange={(value) => set('plan')(value ?? '')}
+              clearable
+            />
+          )}
           {(mode === 'invite' || fields.invite !== '') && (
             <TextInput
               label={t('apply.invite')}

@@ -1,5 +1,6 @@
 // The rows of the door: who is here, the first operator's set-up, confirmed addresses, new passwords.
 import { operatorName } from '../../domain/account.ts';
+import type { RegistrationMode } from '../../domain/application.ts';
 import { nobodysMailbox, type Person } from '../../domain/person.ts';
 import { showAccount } from '../accounts.ts';
 import { showApplication } from '../applications.ts';
@@ -19,6 +20,9 @@ function spend({ applications: budget, address }: Pick<Call<never, never, never>
   budget.note(address);
 }
 
+/** Modes in which a person looks at an application, and can follow a wish. */
+const decided: ReadonlySet<RegistrationMode> = new Set(['approval', 'domain']);
+
 export const session: readonly Endpoint[] = [
   endpoint('getSession', 'get /session', {
     summary: 'Who is signed in, and what somebody who is not can do here',
@@ -34,7 +38,11 @@ export const session: readonly Endpoint[] = [
         account: account ? await showAccount(store, account, now()) : null,
         application: application ? applicationOf(showApplication(application)) : null,
         signIn: { providers: [...signIn.providers], passkeys: true, mail: post.delivers },
-        registration: { mode, domains: mode === 'domain' ? [...domains] : [] },
+        registration: {
+          mode,
+          domains: mode === 'domain' ? [...domains] : [],
+          plans: decided.has(mode) ? (await store.listPlans()).map((plan) => plan.name) : [],
+        },
         gate: { name: gateName, url: portal.origin, timeZone },
       };
     },

@@ -320,7 +320,11 @@ export const sessionShape = z
       passkeys: z.boolean(),
       mail: z.boolean().describe('letters are delivered'),
     }),
-    registration: z.strictObject({ mode: z.enum(registrationModes), domains: z.array(z.string()) }),
+    registration: z.strictObject({
+      mode: z.enum(registrationModes),
+      domains: z.array(z.string()).describe('that are let in at once'),
+      plans: z.array(z.string()).describe('that an applicant may wish for, where a person decides'),
+    }),
     gate: z.strictObject({ name: z.string(), url: z.string(), timeZone: z.string() }),
   })
   .meta({ id: 'Session' });

@@ -70,3 +70,15 @@ test('a million names do not fill the memory, and the newest are kept', () => {
   fail(8, '192.0.2.9', 'last@example.org');
   expect(throttle.waitSeconds('192.0.2.9', 'last@example.org')).toBeGreaterThan(0);
 });
+
+test('one address that tries a password at every mailbox is slowed down, and whoever shares it waits seconds', () => {
+  for (let i = 0; i < 60; i++) {
+    expect(throttle.waitSeconds('192.0.2.1', `${i}@example.org`)).toBe(0);
+    throttle.failed('192.0.2.1', `${i}@example.org`);
+  }
+  expect(throttle.waitSeconds('192.0.2.1', 'other@example.org')).toBe(1);
+  for (let i = 0; i < 60; i++) throttle.failed('192.0.2.1', `more-${i}@example.org`);
+  expect(throttle.waitSeconds('192.0.2.1', 'other@example.org')).toBe(10);
+  expect(throttle.waitSeconds('192.0.2.1', '')).toBe(10);
+  expect(throttle.waitSeconds('192.0.2.2', 'other@example.org')).toBe(0);
+});

@@ -1,6 +1,6 @@
-// How fast passwords and codes may be guessed: by address and mailbox together, and by mailbox from everywhere. Waits double
-// and end by themselves: nobody can lock somebody else out for long, and a right password from an address that has not
-// guessed goes in unless the whole world is guessing at that mailbox.
+// How fast passwords and codes may be guessed: by address and mailbox together, by mailbox from everywhere, and by address
+// at whatever mailbox. Waits double and end by themselves: nobody can lock somebody else out for long, and a right password
+// from an address that has not guessed goes in unless the whole world is guessing at that mailbox.
 import { networkOf } from '../../domain/address.ts';
 
 interface Count {
@@ -8,8 +8,9 @@ interface Count {
   lastMs: number;
 }
 
-const free = { pair: 5, mailbox: 30 } as const;
-const longestMs = { pair: 15 * 60_000, mailbox: 30_000 } as const;
+const free = { pair: 5, mailbox: 30, address: 60 } as const;
+/** Many share an address, and one of them may guess: the others wait seconds for that. */
+const longestMs = { pair: 15 * 60_000, mailbox: 30_000, address: 10_000 } as const;
 /** After that long without a failure everything is forgotten. */
 const forgetMs = 60 * 60_000;
 const maxCounts = 20_000;
@@ -25,14 +26,12 @@ export class SignInThrottle {
 
   /** Seconds until that may be tried; 0: now. An empty mailbox is nobody's: there only the address counts. */
   waitSeconds(address: string, mailbox: string): number {
-    const pair = this.#waitMs(`${networkOf(address)} ${mailbox}`, 'pair');
-    const all = mailbox === '' ? 0 : this.#waitMs(` ${mailbox}`, 'mailbox');
-    return Math.ceil(Math.max(pair, all) / 1000);
+    const waits = countsOf(address, mailbox).map(([kind, key]) => this.#waitMs(key, kind));
+    return Math.ceil(Math.max(...waits) / 1000);
   }
 
   failed(address: string, mailbox: string): void {
-    const pair = `${networkOf(address)} ${mailbox}`;
-    for (const key of mailbox === '' ? [pair] : [pair, ` ${mailbox}`]) {
+    for (const [, key] of countsOf(address, mailbox)) {
       const count = this.#counts.get(key) ?? { failures: 0, lastMs: 0 };
       // The newest stand last; the oldest goes when there are too many.
       this.#counts.delete(key);
@@ -46,17 +45,19 @@ export class SignInThrottle {
 
   /** It was answered just now, after a while of looking at it: from here on he waits. */
   answered(address: string, mailbox: string): void {
-    for (const key of [`${networkOf(address)} ${mailbox}`, ` ${mailbox}`]) {
+    for (const [, key] of countsOf(address, mailbox)) {
       const count = this.#counts.get(key);
       if (count) count.lastMs = this.#nowMs();
     }
   }
 
-  /** It was no guess: what came from that address counts no more; what came from elsewhere does. */
+  /** It was no guess: what came from that address at that mailbox counts no more; all else does. */
   succeeded(address: string, mailbox: string): void {
-    this.#counts.delete(`${networkOf(address)} ${mailbox}`);
-    const all = this.#counts.get(` ${mailbox}`);
-    if (all && all.failures > 0) all.failures--;
+    for (const [kind, key] of countsOf(address, mailbox)) {
+      const count = this.#counts.get(key);
+      if (kind === 'pair') this.#counts.delete(key);
+      else if (count && count.failures > 0) count.failures--;
+    }
   }
 
   #old({ lastMs, failures }: Count): boolean {
@@ -71,4 +72,12 @@ export class SignInThrottle {
     const ms = Math.min(longestMs[kind], 1000 * 2 ** Math.min(over, 20));
     return Math.max(0, count.lastMs + ms - this.#nowMs());
   }
+}
+
+function countsOf(address: string, mailbox: string): readonly (readonly [keyof typeof free, string])[] {
+  const network = networkOf(address);
+  const byAddress = ['address', `${network} `] as const;
+  return mailbox === ''
+    ? [byAddress]
+    : [byAddress, ['pair', `${network} ${mailbox}`] as const, ['mailbox', ` ${mailbox}`] as const];
 }

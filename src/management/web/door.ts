@@ -3,13 +3,32 @@
 import express, { type Request, type Response, Router } from 'express';
 import { networkOf } from '../../domain/address.ts';
 import { normalEmail } from '../../domain/application.ts';
+import { auditEvent } from '../../domain/audit.ts';
+import type { Store } from '../../store/ports.ts';
 import { limitBody } from '../api/body-limit.ts';
 import { Problem, sendProblem, toProblem } from '../api/problem.ts';
 import { type SignIn, signInPath } from '../sign-in/sign-in.ts';
 import type { SignInThrottle } from '../sign-in/throttle.ts';
 import type { Origins } from './origin.ts';
 
+/** What is written into the audit log when it was done. */
+const audited: Readonly<Record<string, string>> = {
+  '/sign-in/email': 'person.sign-in',
+  '/passkey/verify-authentication': 'person.sign-in',
+  '/two-factor/verify-totp': 'person.sign-in',
+  '/two-factor/verify-backup-code': 'person.sign-in',
+  '/change-password': 'person.password',
+  '/two-factor/enable': 'person.second-factor-begun',
+  '/two-factor/disable': 'person.second-factor-off',
+  '/two-factor/generate-backup-codes': 'person.backup-codes',
+  '/passkey/verify-registration': 'person.passkey-added',
+  '/passkey/delete-passkey': 'person.passkey-removed',
+};
+
 export interface DoorTools {
+  readonly store: Pick<Store, 'insertAudit'>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
   readonly signIn: SignIn;
   readonly throttle: SignInThrottle;
   readonly origins: Origins;
@@ -127,12 +146,13 @@ async function ask(tools: DoorTools, crowd: Crowd, request: Request, response: R
 
 /** To the library and back; gives the status. */
 async function handOn(
-  { signIn, publicUrl }: DoorTools,
+  tools: DoorTools,
   address: string,
   body: string | undefined,
   request: Request,
   response: Response,
 ): Promise<number> {
+  const { signIn, publicUrl } = tools;
   const headers = new Headers();
   for (const name of ['cookie', 'content-type', 'user-agent', 'accept'] as const) {
     const value = request.headers[name];
@@ -148,14 +168,35 @@ async function handOn(
       ...(body === undefined ? {} : { body }),
     }),
   );
+  const lines = answer.headers.getSetCookie();
+  const action = request.path.startsWith('/callback/') ? 'person.sign-in' : audited[request.path];
+  if (action !== undefined && answer.status < 400) await writeDown(tools, action, address, lines, request);
   response.status(answer.status);
   for (const name of ['content-type', 'location', 'retry-after', 'x-retry-after']) {
     const value = answer.headers.get(name);
     if (value !== null) response.set(name, value);
   }
-  response.append('set-cookie', answer.headers.getSetCookie());
+  response.append('set-cookie', lines);
   response.send(Buffer.from(await answer.arrayBuffer()));
   return answer.status;
+}
+
+/** Who it was stands in the cookies that he has now; nobody yet where a second step is to come. */
+async function writeDown(
+  { signIn, store, now }: DoorTools,
+  action: string,
+  address: string,
+  lines: readonly string[],
+  request: Request,
+): Promise<void> {
+  const fresh = lines.map((line) => line.split(';', 1)[0] ?? '').filter((pair) => !pair.endsWith('='));
+  const visit =
+    (fresh.length > 0 ? await signIn.visitOf(fresh.join('; ')) : undefined) ??
+    (action === 'person.sign-in' ? undefined : await signIn.visitOf(request.headers.cookie ?? ''));
+  if (!visit) return;
+  const { personId } = visit;
+  const author = { actor: `person:${personId}`, at: now() };
+  await store.insertAudit(auditEvent(author, action, personId, null, { address }));
 }
 
 /** Whose password or code somebody tries: the mailbox, or the visit or challenge that his cookies carry. */

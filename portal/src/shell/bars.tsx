@@ -1,27 +1,31 @@
-// Tokens by day as bars, for eyes; the table beside it has the same for everybody.
+// Tokens by day, model, key or account as bars, for eyes; the table beside it has the same for everybody.
 import '@mantine/charts/styles.css';
 import { BarChart } from '@mantine/charts';
 import type { ReactNode } from 'react';
 import type { UsageSum } from '../shapes.ts';
 import { useWriting } from './when.ts';
 
-export interface DaysProps {
+export interface BarsProps {
   readonly rows: readonly UsageSum[];
   readonly prompt: string;
   readonly completion: string;
+  readonly name: (row: UsageSum) => string;
 }
 
-export default function Days({ rows, prompt, completion }: DaysProps): ReactNode {
+/** More bars than that are no picture. */
+const most = 31;
+
+export default function Bars({ rows, prompt, completion, name }: BarsProps): ReactNode {
   const { short } = useWriting();
   return (
     <BarChart
       h={220}
-      data={rows.map((row) => ({
-        day: row.group.slice(5),
+      data={rows.slice(-most).map((row) => ({
+        label: name(row),
         [prompt]: row.promptTokens,
         [completion]: row.completionTokens,
       }))}
-      dataKey="day"
+      dataKey="label"
       type="stacked"
       withLegend
       series={[
@@ -30,6 +34,7 @@ export default function Days({ rows, prompt, completion }: DaysProps): ReactNode
       ]}
       valueFormatter={short}
       barProps={{ isAnimationActive: false }}
+      maxBarWidth={56}
       // Hidden from whoever cannot see it, who has the table; then nothing in it may take the focus either.
       barChartProps={{ accessibilityLayer: false }}
     />
