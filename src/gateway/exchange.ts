@@ -49,6 +49,8 @@ export class Exchange {
   queuePosition = 0;
   /** Response lines about limits, changes and waiting, as name, value, name, value. */
   readonly lines: string[] = [];
+  /** Completion tokens that the pulse has counted so far. */
+  pulseTokens = 0;
   recorded = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, at: number, startedMs: number) {

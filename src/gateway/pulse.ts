@@ -25,8 +25,6 @@ export class Pulse {
   readonly #seconds: Second[] = Array.from({ length: span }, () => ({ second: -1, tokens: new Map() }));
   /** Refusals by code, and all exchanges, a minute each. */
   readonly #minutes: Minute[] = Array.from({ length: minutes }, () => ({ minute: -1, refusals: new Map(), ended: 0 }));
-  /** What of a running exchange was counted already. */
-  readonly #seen = new WeakMap<Exchange, number>();
 
   /** `nowMs` is monotonic. */
   constructor(nowMs: () => number) {
@@ -77,9 +75,9 @@ export class Pulse {
   }
 
   #add(exchange: Exchange, account: AccountId, tokens: number): void {
-    const fresh = tokens - (this.#seen.get(exchange) ?? 0);
+    const fresh = tokens - exchange.pulseTokens;
     if (fresh <= 0) return;
-    this.#seen.set(exchange, tokens);
+    exchange.pulseTokens = tokens;
     const second = Math.floor(this.#nowMs() / 1000);
     const place = this.#seconds[second % span] as Second;
     if (place.second !== second) {
