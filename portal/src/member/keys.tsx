@@ -7,6 +7,7 @@ import { api, useAct, usePages } from '../api.ts';
 import type { Key, KeyWithSecret } from '../shapes.ts';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
+import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
@@ -35,11 +36,7 @@ export default function Keys(): ReactNode {
       </Stack>
       <Group justify="space-between">
         <Switch label={t('keys.old')} checked={old} onChange={(event) => setOld(event.currentTarget.checked)} />
-        {query.hasNextPage && (
-          <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-            {t('shell:more')}
-          </Button>
-        )}
+        <More query={query} />
       </Group>
       <Secret made={made} done={() => setMade(undefined)} />
     </Page>

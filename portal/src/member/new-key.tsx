@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { KeyWithSecret } from '../shapes.ts';
 import { Copy } from '../shell/copy.tsx';
+import { FormDialog } from '../shell/form-dialog.tsx';
 import { Setups } from './setups.tsx';
 
 const list = (text: string): string[] => text.split(/[,、\s]+/).filter((word) => word !== '');
@@ -47,75 +48,59 @@ export function NewKey({
       <Button leftSection={<IconPlus size={18} />} onClick={show}>
         {label ?? t('keys.create')}
       </Button>
-      <Modal
+      <FormDialog
         opened={open}
         onClose={close}
         title={t('keys.create')}
-        closeButtonProps={{ 'aria-label': t('shell:close') }}
+        act={t('keys.save')}
+        busy={create.isPending}
+        send={() => {
+          create.mutate(undefined, {
+            onSuccess: (key) => {
+              made(key);
+              setName('');
+              close();
+            },
+          });
+        }}
       >
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            create.mutate(undefined, {
-              onSuccess: (key) => {
-                made(key);
-                setName('');
-                close();
-              },
-            });
-          }}
-        >
+        <TextInput
+          label={t('keys.name')}
+          description={t('keys.nameHint')}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          maxLength={200}
+          required
+          data-autofocus
+        />
+        <Button variant="subtle" size="compact-sm" w="fit-content" onClick={toggle} aria-expanded={narrow}>
+          {t('keys.narrow')}
+        </Button>
+        <Collapse expanded={narrow}>
           <Stack>
             <TextInput
-              label={t('keys.name')}
-              description={t('keys.nameHint')}
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
-              maxLength={200}
-              required
-              data-autofocus
+              label={t('keys.models')}
+              description={t('keys.modelsHint')}
+              value={models}
+              onChange={(event) => setModels(event.currentTarget.value)}
             />
-            <Button variant="subtle" size="compact-sm" w="fit-content" onClick={toggle} aria-expanded={narrow}>
-              {t('keys.narrow')}
-            </Button>
-            <Collapse expanded={narrow}>
-              <Stack>
-                <TextInput
-                  label={t('keys.models')}
-                  description={t('keys.modelsHint')}
-                  value={models}
-                  onChange={(event) => setModels(event.currentTarget.value)}
-                />
-                <TextInput
-                  label={t('keys.cidr')}
-                  description={t('keys.cidrHint')}
-                  value={cidr}
-                  onChange={(event) => setCidr(event.currentTarget.value)}
-                />
-                <TextInput
-                  label={t('keys.expires')}
-                  description={t('keys.expiresHint')}
-                  type="date"
-                  value={expires}
-                  onChange={(event) => setExpires(event.currentTarget.value)}
-                />
-                <NumberInput
-                  label={t('keys.tokensPerDay')}
-                  value={tokens}
-                  onChange={setTokens}
-                  min={1}
-                  thousandSeparator
-                />
-              </Stack>
-            </Collapse>
-            <Group justify="flex-end">
-              <Button type="submit" loading={create.isPending}>
-                {t('keys.save')}
-              </Button>
-            </Group>
+            <TextInput
+              label={t('keys.cidr')}
+              description={t('keys.cidrHint')}
+              value={cidr}
+              onChange={(event) => setCidr(event.currentTarget.value)}
+            />
+            <TextInput
+              label={t('keys.expires')}
+              description={t('keys.expiresHint')}
+              type="date"
+              value={expires}
+              onChange={(event) => setExpires(event.currentTarget.value)}
+            />
+            <NumberInput label={t('keys.tokensPerDay')} value={tokens} onChange={setTokens} min={1} thousandSeparator />
           </Stack>
-        </form>
-      </Modal>
+        </Collapse>
+      </FormDialog>
     </>
   );
 }

@@ -1,5 +1,5 @@
 // All accounts: found by name on the server, made, opened.
-import { Anchor, Badge, Button, Group, Modal, Select, Stack, Table, TextInput } from '@mantine/core';
+import { Anchor, Badge, Button, Group, Select, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconPlus, IconUsers } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
@@ -9,6 +9,7 @@ import { api, useAct, usePages } from '../api.ts';
 import { useSession } from '../session.tsx';
 import type { Account } from '../shapes.ts';
 import { Empty } from '../shell/empty.tsx';
+import { FormDialog } from '../shell/form-dialog.tsx';
 import { Page } from '../shell/page.tsx';
 import { Rows } from '../shell/rows.tsx';
 import { useSearch } from '../shell/search.tsx';
@@ -96,43 +97,33 @@ function NewAccount(): ReactNode {
       <Button leftSection={<IconPlus size={18} />} onClick={show}>
         {t('accounts.create')}
       </Button>
-      <Modal
+      <FormDialog
         opened={open}
         onClose={close}
         title={t('accounts.create')}
-        closeButtonProps={{ 'aria-label': t('shell:close') }}
+        act={t('accounts.create')}
+        busy={create.isPending}
+        send={() => {
+          create.mutate(undefined, { onSuccess: ({ id }) => go(`/operate/accounts/${id}`) });
+        }}
       >
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            create.mutate(undefined, { onSuccess: ({ id }) => go(`/operate/accounts/${id}`) });
-          }}
-        >
-          <Stack>
-            <TextInput
-              label={t('accounts.name')}
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
-              maxLength={200}
-              required
-              data-autofocus
-            />
-            <Select
-              label={t('accounts.role')}
-              data={roles.map((value) => ({ value, label: t(`accounts.roles.${value}`) }))}
-              value={role}
-              onChange={(value) => setRole(value ?? 'member')}
-              allowDeselect={false}
-            />
-            {role !== 'operator' && <PlanChoice label={t('accounts.plan')} value={plan} onChange={setPlan} />}
-            <Group justify="flex-end">
-              <Button type="submit" loading={create.isPending}>
-                {t('accounts.create')}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Modal>
+        <TextInput
+          label={t('accounts.name')}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          maxLength={200}
+          required
+          data-autofocus
+        />
+        <Select
+          label={t('accounts.role')}
+          data={roles.map((value) => ({ value, label: t(`accounts.roles.${value}`) }))}
+          value={role}
+          onChange={(value) => setRole(value ?? 'member')}
+          allowDeselect={false}
+        />
+        {role !== 'operator' && <PlanChoice label={t('accounts.plan')} value={plan} onChange={setPlan} />}
+      </FormDialog>
     </>
   );
 }

@@ -20,6 +20,7 @@ import { api, useAct, usePages } from '../api.ts';
 import { useSession } from '../session.tsx';
 import type { Application, OneTimeLink } from '../shapes.ts';
 import { Empty } from '../shell/empty.tsx';
+import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
@@ -62,16 +63,7 @@ export default function Applications(): ReactNode {
           <One key={application.id} application={application} />
         ))}
       </Stack>
-      {query.hasNextPage && (
-        <Button
-          variant="default"
-          w="fit-content"
-          loading={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t('shell:more')}
-        </Button>
-      )}
+      <More query={query} />
       <Invites />
     </Page>
   );

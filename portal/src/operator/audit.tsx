@@ -1,5 +1,5 @@
 // The audit log: every change, the newest first.
-import { Button, Skeleton, Stack, TextInput } from '@mantine/core';
+import { Skeleton, Stack, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { IconFileText } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { usePages } from '../api.ts';
 import type { AuditEvent } from '../shapes.ts';
 import { Empty } from '../shell/empty.tsx';
+import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { Changes } from './changes.tsx';
@@ -35,16 +36,7 @@ export default function Audit(): ReactNode {
           <Changes key={event.id} event={event} />
         ))}
       </Stack>
-      {query.hasNextPage && (
-        <Button
-          variant="default"
-          w="fit-content"
-          loading={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t('shell:more')}
-        </Button>
-      )}
+      <More query={query} />
     </Page>
   );
 }

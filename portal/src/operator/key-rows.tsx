@@ -1,5 +1,5 @@
 // Keys of others in a table, and issuing, rotating and ending them.
-import { Anchor, Badge, Button, Group, Modal, MultiSelect, Stack, Table, Text, TextInput } from '@mantine/core';
+import { Anchor, Badge, Button, Group, MultiSelect, Table, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconKey, IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
@@ -11,6 +11,7 @@ import { useSession } from '../session.tsx';
 import type { Key, KeyWithSecret } from '../shapes.ts';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
+import { FormDialog } from '../shell/form-dialog.tsx';
 import { Rows } from '../shell/rows.tsx';
 import { useWriting } from '../shell/when.ts';
 
@@ -148,63 +149,53 @@ export function NewKeyFor({ account }: { readonly account?: string }): ReactNode
       >
         {t('keys.create')}
       </Button>
-      <Modal
+      <FormDialog
         opened={open}
         onClose={close}
         title={t('keys.create')}
-        closeButtonProps={{ 'aria-label': t('shell:close') }}
+        act={t('member:keys.save')}
+        busy={create.isPending}
+        send={() => {
+          create.mutate(undefined, {
+            onSuccess: (key) => {
+              setMade(key);
+              close();
+            },
+          });
+        }}
       >
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            create.mutate(undefined, {
-              onSuccess: (key) => {
-                setMade(key);
-                close();
-              },
-            });
-          }}
-        >
-          <Stack>
-            {account === undefined && (
-              <TextInput
-                label={t('keys.account')}
-                description={t('suspensions.whomHint')}
-                value={owner}
-                onChange={(event) => setOwner(event.currentTarget.value)}
-                required
-              />
-            )}
-            <TextInput
-              label={t('member:keys.name')}
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
-              maxLength={200}
-              required
-              data-autofocus
-            />
-            <TextInput
-              label={t('member:keys.models')}
-              description={t('member:keys.modelsHint')}
-              value={models}
-              onChange={(event) => setModels(event.currentTarget.value)}
-            />
-            <MultiSelect
-              label={t('keys.scopes')}
-              description={`${t('keys.scopesHint')} ${t('keys.management')}`}
-              data={scopes}
-              value={chosen}
-              onChange={setChosen}
-              clearable
-            />
-            <Group justify="flex-end">
-              <Button type="submit" loading={create.isPending}>
-                {t('member:keys.save')}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Modal>
+        {account === undefined && (
+          <TextInput
+            label={t('keys.account')}
+            description={t('suspensions.whomHint')}
+            value={owner}
+            onChange={(event) => setOwner(event.currentTarget.value)}
+            required
+          />
+        )}
+        <TextInput
+          label={t('member:keys.name')}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          maxLength={200}
+          required
+          data-autofocus
+        />
+        <TextInput
+          label={t('member:keys.models')}
+          description={t('member:keys.modelsHint')}
+          value={models}
+          onChange={(event) => setModels(event.currentTarget.value)}
+        />
+        <MultiSelect
+          label={t('keys.scopes')}
+          description={`${t('keys.scopesHint')} ${t('keys.management')}`}
+          data={scopes}
+          value={chosen}
+          onChange={setChosen}
+          clearable
+        />
+      </FormDialog>
       <Secret made={made} done={() => setMade(undefined)} />
     </>
   );

@@ -1,17 +1,5 @@
 // All plans, in a few words each; another one like one of them.
-import {
-  Anchor,
-  Button,
-  Group,
-  Modal,
-  Paper,
-  SimpleGrid,
-  Skeleton,
-  Stack,
-  Text,
-  TextInput,
-  Title,
-} from '@mantine/core';
+import { Anchor, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
@@ -21,6 +9,7 @@ import { api, useAct, useGet } from '../api.ts';
 import { useSession } from '../session.tsx';
 import type { PageOf, Plan } from '../shapes.ts';
 import { useAsk } from '../shell/ask.tsx';
+import { FormDialog } from '../shell/form-dialog.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
@@ -117,37 +106,27 @@ function NewPlan(): ReactNode {
       <Button leftSection={<IconPlus size={18} />} onClick={show}>
         {t('plans.create')}
       </Button>
-      <Modal
+      <FormDialog
         opened={open}
         onClose={close}
         title={t('plans.create')}
-        closeButtonProps={{ 'aria-label': t('shell:close') }}
+        act={t('plans.create')}
+        busy={create.isPending}
+        send={() => {
+          create.mutate(undefined, { onSuccess: (plan) => go(`/operate/plans/${plan.name}`) });
+        }}
       >
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            create.mutate(undefined, { onSuccess: (plan) => go(`/operate/plans/${plan.name}`) });
-          }}
-        >
-          <Stack>
-            <TextInput
-              label={t('plans.name')}
-              description={t('plans.nameHint')}
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
-              pattern="[a-z0-9][a-z0-9-]{0,39}"
-              required
-              data-autofocus
-            />
-            <PlanChoice label={t('plans.like')} value={like} onChange={setLike} />
-            <Group justify="flex-end">
-              <Button type="submit" loading={create.isPending}>
-                {t('plans.create')}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Modal>
+        <TextInput
+          label={t('plans.name')}
+          description={t('plans.nameHint')}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          pattern="[a-z0-9][a-z0-9-]{0,39}"
+          required
+          data-autofocus
+        />
+        <PlanChoice label={t('plans.like')} value={like} onChange={setLike} />
+      </FormDialog>
     </>
   );
 }

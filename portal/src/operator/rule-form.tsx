@@ -1,10 +1,11 @@
 // A rule, made or changed.
-import { Button, Group, Modal, NumberInput, Select, Stack, TextInput } from '@mantine/core';
+import { Button, NumberInput, Select, TextInput } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { Rule } from '../shapes.ts';
+import { FormDialog } from '../shell/form-dialog.tsx';
 
 const measures = ['tokens', 'requests', 'refusals', 'failedAuthentications', 'suspensions'] as const;
 const steps = ['warn', 'slow', 'back', 'suspend', 'review', 'revoke'] as const;
@@ -58,72 +59,62 @@ export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close
           {t('rules.create')}
         </Button>
       )}
-      <Modal
+      <FormDialog
         opened={open}
         onClose={end}
         title={rule?.name ?? t('rules.create')}
-        closeButtonProps={{ 'aria-label': t('shell:close') }}
+        act={t('rules.save')}
+        busy={save.isPending}
+        send={() => {
+          save.mutate(undefined, { onSuccess: end });
+        }}
       >
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            save.mutate(undefined, { onSuccess: end });
-          }}
-        >
-          <Stack>
-            {!rule && (
-              <TextInput
-                label={t('rules.fields.name')}
-                value={fields.name}
-                onChange={(event) => set({ name: event.currentTarget.value })}
-                pattern="[a-z0-9][a-z0-9-]{0,39}"
-                required
-                data-autofocus
-              />
-            )}
-            <Select
-              label={t('rules.fields.measure')}
-              data={measures.map((value) => ({ value, label: t(`rules.measure.${value}`) }))}
-              value={fields.measure}
-              onChange={(value) => set({ measure: value ?? 'tokens' })}
-              allowDeselect={false}
-            />
-            <Select
-              label={t('rules.fields.per')}
-              data={(['account', 'key'] as const).map((value) => ({ value, label: t(`rules.per.${value}`) }))}
-              value={fields.per}
-              onChange={(value) => set({ per: value ?? 'account' })}
-              allowDeselect={false}
-            />
-            {figure('threshold', 1)}
-            {figure('windowSeconds', 60)}
-            <Select
-              label={t('rules.fields.step')}
-              data={steps.map((value) => ({ value, label: t(`rules.steps.${value}`) }))}
-              value={fields.step}
-              onChange={(value) => set({ step: value ?? 'slow' })}
-              allowDeselect={false}
-            />
-            <NumberInput
-              label={t('rules.fields.durationSeconds')}
-              value={fields.durationSeconds ?? ''}
-              onChange={(value) => set({ durationSeconds: typeof value === 'number' ? value : null })}
-              min={1}
-              thousandSeparator
-            />
-            <TextInput
-              label={t('rules.fields.plans')}
-              value={plans}
-              onChange={(event) => setPlans(event.currentTarget.value)}
-            />
-            <Group justify="flex-end">
-              <Button type="submit" loading={save.isPending}>
-                {t('rules.save')}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Modal>
+        {!rule && (
+          <TextInput
+            label={t('rules.fields.name')}
+            value={fields.name}
+            onChange={(event) => set({ name: event.currentTarget.value })}
+            pattern="[a-z0-9][a-z0-9-]{0,39}"
+            required
+            data-autofocus
+          />
+        )}
+        <Select
+          label={t('rules.fields.measure')}
+          data={measures.map((value) => ({ value, label: t(`rules.measure.${value}`) }))}
+          value={fields.measure}
+          onChange={(value) => set({ measure: value ?? 'tokens' })}
+          allowDeselect={false}
+        />
+        <Select
+          label={t('rules.fields.per')}
+          data={(['account', 'key'] as const).map((value) => ({ value, label: t(`rules.per.${value}`) }))}
+          value={fields.per}
+          onChange={(value) => set({ per: value ?? 'account' })}
+          allowDeselect={false}
+        />
+        {figure('threshold', 1)}
+        {figure('windowSeconds', 60)}
+        <Select
+          label={t('rules.fields.step')}
+          data={steps.map((value) => ({ value, label: t(`rules.steps.${value}`) }))}
+          value={fields.step}
+          onChange={(value) => set({ step: value ?? 'slow' })}
+          allowDeselect={false}
+        />
+        <NumberInput
+          label={t('rules.fields.durationSeconds')}
+          value={fields.durationSeconds ?? ''}
+          onChange={(value) => set({ durationSeconds: typeof value === 'number' ? value : null })}
+          min={1}
+          thousandSeparator
+        />
+        <TextInput
+          label={t('rules.fields.plans')}
+          value={plans}
+          onChange={(event) => setPlans(event.currentTarget.value)}
+        />
+      </FormDialog>
     </>
   );
 }

@@ -1,5 +1,5 @@
 // Steps of the ladder, the newest first: what rules and people did, appeals to answer, and a step by hand.
-import { Button, Group, Modal, Select, Skeleton, Stack, Switch, Textarea, TextInput } from '@mantine/core';
+import { Button, Select, Skeleton, Switch, Textarea, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconGavel } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
@@ -8,6 +8,8 @@ import { api, useAct, usePages } from '../api.ts';
 import { useSession } from '../session.tsx';
 import type { Suspension } from '../shapes.ts';
 import { Empty } from '../shell/empty.tsx';
+import { FormDialog } from '../shell/form-dialog.tsx';
+import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { Steps } from './steps.tsx';
@@ -34,16 +36,7 @@ export default function Suspensions(): ReactNode {
         <Empty icon={<IconGavel size={28} />} text={t('suspensions.empty')} />
       )}
       <Steps steps={[...waiting, ...others]} whose />
-      {query.hasNextPage && (
-        <Button
-          variant="default"
-          w="fit-content"
-          loading={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t('shell:more')}
-        </Button>
-      )}
+      <More query={query} />
     </Page>
   );
 }
@@ -71,58 +64,49 @@ function NewStep(): ReactNode {
       <Button leftSection={<IconGavel size={18} />} onClick={show}>
         {t('suspensions.create')}
       </Button>
-      <Modal
+      <FormDialog
         opened={open}
         onClose={close}
         title={t('suspensions.create')}
-        closeButtonProps={{ 'aria-label': t('shell:close') }}
+        act={t('suspensions.take')}
+        grave
+        busy={take.isPending}
+        send={() => {
+          take.mutate(undefined, { onSuccess: close });
+        }}
       >
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            take.mutate(undefined, { onSuccess: close });
-          }}
-        >
-          <Stack>
-            <TextInput
-              label={t('suspensions.whom')}
-              description={t('suspensions.whomHint')}
-              value={whom}
-              onChange={(event) => setWhom(event.currentTarget.value)}
-              required
-              data-autofocus
-            />
-            <Select
-              label={t('suspensions.step')}
-              data={byHand.map((value) => ({ value, label: t(`suspensions.steps.${value}`) }))}
-              value={step}
-              onChange={(value) => setStep(value ?? 'suspend')}
-              allowDeselect={false}
-            />
-            <Textarea
-              label={t('suspensions.reason')}
-              description={t('suspensions.reasonHint')}
-              value={reason}
-              onChange={(event) => setReason(event.currentTarget.value)}
-              maxLength={2000}
-              autosize
-              required
-            />
-            <TextInput
-              label={t('suspensions.until')}
-              description={t('suspensions.untilHint')}
-              type="datetime-local"
-              value={until}
-              onChange={(event) => setUntil(event.currentTarget.value)}
-            />
-            <Group justify="flex-end">
-              <Button type="submit" color="red" loading={take.isPending}>
-                {t('suspensions.take')}
-              </Button>
-            </Group>
-          </Stack>
-        </form>
-      </Modal>
+        <TextInput
+          label={t('suspensions.whom')}
+          description={t('suspensions.whomHint')}
+          value={whom}
+          onChange={(event) => setWhom(event.currentTarget.value)}
+          required
+          data-autofocus
+        />
+        <Select
+          label={t('suspensions.step')}
+          data={byHand.map((value) => ({ value, label: t(`suspensions.steps.${value}`) }))}
+          value={step}
+          onChange={(value) => setStep(value ?? 'suspend')}
+          allowDeselect={false}
+        />
+        <Textarea
+          label={t('suspensions.reason')}
+          description={t('suspensions.reasonHint')}
+          value={reason}
+          onChange={(event) => setReason(event.currentTarget.value)}
+          maxLength={2000}
+          autosize
+          required
+        />
+        <TextInput
+          label={t('suspensions.until')}
+          description={t('suspensions.untilHint')}
+          type="datetime-local"
+          value={until}
+          onChange={(event) => setUntil(event.currentTarget.value)}
+        />
+      </FormDialog>
     </>
   );
 }

@@ -1,8 +1,8 @@
 // A table that comes in pages and scrolls in itself on a phone: head, rows, and the next page.
-import { Button, ScrollArea, Skeleton, Stack, Table } from '@mantine/core';
+import { ScrollArea, Skeleton, Stack, Table } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 import type { Pages } from '../api.ts';
+import { More } from './more.tsx';
 import { Trouble } from './trouble.tsx';
 
 export interface RowsProps<T> {
@@ -16,7 +16,6 @@ export interface RowsProps<T> {
 }
 
 export function Rows<T>({ pages, label, head, row, empty, width = 640 }: RowsProps<T>): ReactNode {
-  const { t } = useTranslation('shell');
   const { rows, query } = pages;
   if (query.error) return <Trouble problem={query.error} retry={() => void query.refetch()} />;
   if (query.isPending) return <Skeleton height={160} />;
@@ -35,16 +34,7 @@ export function Rows<T>({ pages, label, head, row, empty, width = 640 }: RowsPro
           <Table.Tbody>{rows.map(row)}</Table.Tbody>
         </Table>
       </ScrollArea>
-      {query.hasNextPage && (
-        <Button
-          variant="default"
-          w="fit-content"
-          loading={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t('more')}
-        </Button>
-      )}
+      <More query={query} />
     </Stack>
   );
 }
