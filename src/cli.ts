@@ -12,7 +12,7 @@ import { auditCommand, ruleCommand, suspensionCommand } from './commands/suspens
 import { usageCommand } from './commands/usage.ts';
 import { ConfigFaults, describeConfig, loadConfig } from './config.ts';
 import { Fault } from './management/fault.ts';
-import { settings } from './settings.ts';
+import { settings } from './settings/settings.ts';
 import { openSqlite, StoreUnusable } from './store/sqlite.ts';
 
 const program = new Command('sekisho')

@@ -5,7 +5,7 @@ import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { digestOf } from './domain/api-key.ts';
 import { Secret } from './domain/secret.ts';
-import { settings } from './settings.ts';
+import { settings } from './settings/settings.ts';
 
 type Values = { -readonly [Name in keyof typeof settings]: z.output<(typeof settings)[Name]['schema']> };
 export type Config = Readonly<Omit<Values, 'apiKeys'>> & {
@@ -56,6 +56,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   if (faults.length === 0) config.apiKeys = [...config.apiKeys, ...readKeysFile(config.apiKeysFile, faults, warnings)];
   checkStaticKeys(config, faults, warnings);
   checkDoor(config, faults);
+  if (faults.length === 0) checkTls(config, faults, warnings);
   if (faults.length > 0) throw new ConfigFaults(faults);
   return { ...config, apiKeys: config.apiKeys.map((key) => new Secret(key)), warnings };
 }
@@ -68,12 +69,33 @@ export function staticDigests(config: Config): string[] {
   });
 }
 
-/** Where links to pages point: PUBLIC_URL, or the gate as this machine calls it. */
-export function pageUrl({ publicUrl, host, port }: Pick<Config, 'publicUrl' | 'host' | 'port'>): URL {
+/** Where links to pages point: PUBLIC_URL, the name that the gate has a certificate for, or what this machine calls it. */
+export function pageUrl(config: Pick<Config, 'publicUrl' | 'host' | 'port' | TlsSetting>): URL {
+  const { publicUrl, host, port, acmeDomains } = config;
   if (publicUrl !== '') return new URL(publicUrl);
-  const shown = ['127.0.0.1', '0.0.0.0', '::'].includes(host) ? 'localhost' : host;
-  return new URL(`http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`);
+  const mode = tlsMode(config);
+  const own = ['127.0.0.1', '0.0.0.0', '::'].includes(host) ? 'localhost' : host;
+  const shown = mode === 'acme' ? (acmeDomains[0] as string) : own;
+  const scheme = mode === 'off' ? 'http' : 'https';
+  return new URL(`${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${port}`);
 }
+
+type TlsSetting = 'tls' | 'tlsCert' | 'acmeDomains';
+
+/** Where certificates come from; off: the gate speaks plain HTTP. */
+export function tlsMode({
+  tls,
+  tlsCert,
+  acmeDomains,
+}: Pick<Config, TlsSetting>): 'off' | 'files' | 'acme' | 'self-signed' {
+  if (tls !== 'auto') return tls;
+  if (tlsCert.length > 0) return 'files';
+  return acmeDomains.length > 0 ? 'acme' : 'off';
+}
+
+/** The port for plain HTTP beside the encrypted one; 0: none. */
+export const plainPort = (config: Pick<Config, TlsSetting | 'httpPort'>): number =>
+  config.httpPort === 0 && tlsMode(config) === 'acme' ? 80 : config.httpPort;
 
 /** The effective values for people: secrets hidden, the unit beside each figure. */
 export function describeConfig(config: Config): Record<string, unknown> {
@@ -178,6 +200,42 @@ function suggest(name: string): string {
 }
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
+
+function checkTls(config: Values, faults: string[], warnings: string[]): void {
+  const { tls, tlsCert, tlsKey, acmeDomains, tlsClientCa, tlsClientCrl, tlsClientCert, acmeKid, acmeHmac, httpPort } =
+    config;
+  const mode = tlsMode(config);
+  const pems = tlsCert.filter((path) => !/\.(p12|pfx)$/i.test(path)).length;
+  if (tlsKey.length !== pems)
+    faults.push(`tls_key needs one path for each PEM file in tls_cert: there are ${tlsKey.length} for ${pems}`);
+  if (tls !== 'auto' && (tlsCert.length > 0 || acmeDomains.length > 0))
+    faults.push(`tls is ${tls}, so tls_cert and acme_domains must not be set`);
+  if (tlsCert.length > 0 && acmeDomains.length > 0)
+    faults.push('tls_cert and acme_domains are two ways to the same thing; set one');
+  if ((acmeKid === '') !== (acmeHmac === '')) faults.push('acme_kid and acme_hmac belong together');
+  if (mode === 'off' && (tlsClientCa !== '' || httpPort !== 0))
+    faults.push(
+      'tls_client_ca and http_port mean something only where the gate encrypts; set tls, tls_cert or acme_domains',
+    );
+  if (tlsClientCa === '' && (tlsClientCrl !== '' || tlsClientCert !== 'optional'))
+    faults.push('tls_client_crl and tls_client_cert need tls_client_ca');
+  for (const path of tlsKey) {
+    const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+    if (mode !== undefined && (mode & 0o004) !== 0)
+      warnings.push(`${path} can be read by everybody on this machine: chmod 640 ${path}`);
+  }
+  if (isExposed(config))
+    warnings.push(
+      `keys, questions and answers can be read on their way to ${config.host}: set acme_domains, tls_cert or tls: self-signed, ` +
+        'or name the proxy that encrypts in trusted_proxies',
+    );
+}
+
+/** Can others reach the gate over a network that reads along? A trusted proxy in front is believed to encrypt. */
+export function isExposed(config: Pick<Config, TlsSetting | 'host' | 'trustedProxies'>): boolean {
+  const local = config.host === 'localhost' || config.host === '::1' || config.host.startsWith('127.');
+  return tlsMode(config) === 'off' && !local && config.trustedProxies.length === 0;
+}
 
 /** What only makes sense together. */
 function checkDoor({ smtpUrl, mailFrom, oidcIssuer, oidcClientId, oidcClientSecret }: Values, faults: string[]): void {

@@ -1,16 +1,16 @@
 // The composition root: settings → store → ledger → upstreams → gate → listener → signals. The only file, with its
 // sibling cli.ts, that names an adapter. Run as a program it serves until it is told to stop.
-import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { RequestHandler } from 'express';
-import { type Config, ConfigFaults, loadConfig, pageUrl, staticDigests } from './config.ts';
+import { type Config, ConfigFaults, loadConfig, pageUrl, plainPort, staticDigests, tlsMode } from './config.ts';
 import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
 import { Calendar } from './domain/calendar.ts';
 import { parseModelName } from './domain/model-name.ts';
+import { bothWays, encryptedOf, keeperOf, oneWay } from './encryption.ts';
 import { accessLog } from './gateway/access-log.ts';
 import { AuthThrottle } from './gateway/auth-throttle.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
@@ -31,10 +31,11 @@ import type { Notices } from './management/notices.ts';
 import { openPlane } from './management/plane.ts';
 import type { Provider } from './management/sign-in/sign-in.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
-import { openServer, stopListening } from './server.ts';
+import { listen, openServers, stopListening, Unlistened } from './server.ts';
 import { Ledger } from './store/ledger.ts';
 import type { Store } from './store/ports.ts';
 import { lockDirectory, openSqlite, StoreUnusable } from './store/sqlite.ts';
+import { PairUnusable } from './tls/pair.ts';
 import { type Upstream, UpstreamPool } from './upstream/pool.ts';
 
 /** How often another process's changes are looked for; a revocation bites within this and a little. */
@@ -42,6 +43,8 @@ const watchIntervalMs = 250;
 
 export interface OpenGate {
   readonly url: string;
+  /** Looks at files that may have changed. */
+  reload(): void;
   /** Every record of an ended exchange is in the store when this resolves. */
   settle(): Promise<void>;
   /** Calls that wait for their turn now. */
@@ -138,11 +141,14 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     appealContact: config.appealContact,
     now: clock.now,
     wallNow: Date.now,
+    tlsOnly: tlsMode(config) !== 'off',
     draining: false,
   };
   // The pages' address is known when the listener is; until then nobody can ask for them.
   const late: { router?: RequestHandler } = {};
-  const server = openServer(
+  const open: { plain?: true; port?: number } = {};
+  const keeper = await keeperOf(config, log, { store, now: clock.now, ways: () => (open.plain ? bothWays : oneWay) });
+  const { listener, plain } = openServers(
     gate,
     { live: () => true, ready: () => readiness(gate, store) },
     (request, response, next) => (late.router ? late.router(request, response, next) : next()),
@@ -151,10 +157,20 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       idleMs: config.idleSeconds * 1000,
       maxConnections: config.maxConnections,
     },
+    keeper && encryptedOf(config, keeper, () => open.port ?? config.port),
   );
   const lookForChanges = await watchStore(store, gate, log);
-  await listen(server, config);
-  const { port } = server.address() as AddressInfo;
+  await listen(listener, config.port, config.host);
+  const { port } = listener.address() as AddressInfo;
+  open.port = port;
+  if (plain && plainPort(config) !== 0) {
+    try {
+      await listen(plain, plainPort(config), config.host);
+      open.plain = true;
+    } catch (error) {
+      log.logger.warn({ reason: (error as Error).message }, 'nothing listens for plain HTTP; the gate goes on without');
+    }
+  }
   const url = pageUrl({ ...config, publicUrl: '', port });
   const plane = openPlane(
     {
@@ -171,6 +187,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       trustedProxies: gate.trustedProxies,
       now: clock.now,
       nowMs,
+      tls: keeper && { names: () => keeper.status().names },
       onChange: () => void lookForChanges(true),
       onError: (message, error, id) => log.logger.error({ id, cause: describeCause(error) }, message),
     },
@@ -191,29 +208,32 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     pulse.sample(running.exchanges());
   }, watchIntervalMs);
   void pool.start();
+  keeper?.start();
 
   return {
     url: url.origin,
     setUpLink: () => plane.setUpLink(),
     notices: plane.notices,
+    reload: () => keeper?.reload(),
     settle: () => ledger.settle(),
     waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, 0),
     stop: async () => {
       gate.draining = true;
       running.endWaiting('draining');
-      const closed = stopListening(server);
+      const closed = stopListening(listener);
       const drained = await within(config.drainSeconds * 1000, running.whenIdle());
       if (!drained) {
         running.endAll('draining');
         await within(2_500, running.whenIdle());
       }
-      server.closeIdleConnections();
+      listener.closeIdleConnections();
       // Last frames are written; whoever still does not read them is cut.
-      if (!(await within(2_500, closed))) server.closeAllConnections();
+      if (!(await within(2_500, closed))) listener.closeAllConnections();
       clearInterval(watch);
       clearInterval(sweep);
       await upkeep.stop();
       await plane.stop();
+      await keeper?.stop();
       await pool.close();
       await ledger.close();
       await store.close();
@@ -280,27 +300,6 @@ function providersOf({ oidcIssuer, oidcClientId, oidcClientSecret, oidcName }: C
   return [{ id: 'oidc', name, issuer: oidcIssuer, clientId: oidcClientId, clientSecret: oidcClientSecret }];
 }
 
-function listen(server: Server, config: Config): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(new StoreUnusable(portSentence(error, config))));
-    server.listen(config.port, config.host, () => resolve());
-  });
-}
-
-function portSentence(error: NodeJS.ErrnoException, { port, host }: Config): string {
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return `Port ${port} on ${host} is taken. Stop the other program, or set PORT to a free one.`;
-    case 'EACCES':
-      return `Port ${port} needs more rights than this user has. Set PORT to 1024 or higher.`;
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return `${host} is not an address of this machine. Set HOST to one that is.`;
-    default:
-      return `The gate cannot listen on ${host}:${port}: ${error.message}.`;
-  }
-}
-
 /** The program: serve until a signal, then drain; a second signal ends at once. */
 export async function runGate(): Promise<void> {
   const config = readSettings();
@@ -340,6 +339,7 @@ export async function runGate(): Promise<void> {
     );
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  process.on('SIGHUP', () => gate.reload());
 }
 
 function readSettings(): Config {
@@ -352,8 +352,8 @@ function readSettings(): Config {
 
 /** What an operator can mend is said in one sentence; anything else keeps its stack. */
 function leave(error: unknown): never {
-  const known = error instanceof ConfigFaults || error instanceof StoreUnusable;
-  process.stderr.write(`${known ? error.message : describeCause(error)}\n`);
+  const known = [ConfigFaults, StoreUnusable, Unlistened, PairUnusable].some((kind) => error instanceof kind);
+  process.stderr.write(`${known ? (error as Error).message : describeCause(error)}\n`);
   process.exit(1);
 }
 

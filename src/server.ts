@@ -1,13 +1,22 @@
 // The listener: limits on what a connection may do, the shell for the few routes that are not the data plane, and an
 // orderly end. Express carries the shell; a model request goes straight to the pipeline, because walking Express's
 // router would cost it a third of its throughput for nothing (docs/decisions/0002).
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerOptions,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import { newRequestId } from './domain/id.ts';
 import { type Gate, handle } from './gateway/pipeline.ts';
 import { maxHeaders } from './gateway/receive.ts';
+import { type Encryption, Entrance, openSecure } from './tls/entrance.ts';
 
 export interface ServerSettings {
   readonly headMs: number;
@@ -22,49 +31,138 @@ export interface Health {
   readonly ready: () => Promise<Record<string, boolean>>;
 }
 
-export function openServer(
+/** What listens: one port, whatever is spoken there. */
+export type Listener = Server & Pick<HttpServer, 'closeIdleConnections' | 'closeAllConnections'>;
+
+export interface Encrypted extends Encryption {
+  /** What an authority wants to read under /.well-known/acme-challenge/<token>; undefined where it asks for something else. */
+  readonly answerTo: (token: string) => Promise<string | undefined>;
+  /** Where a browser finds, encrypted, what it asked for without. */
+  readonly pageFor: (request: IncomingMessage) => string;
+}
+
+export interface Servers {
+  readonly listener: Listener;
+  /** Plain HTTP, for a second port: words of refusal, ways to the pages, and what an authority wants to see. */
+  readonly plain: HttpServer | undefined;
+}
+
+export function openServers(
   gate: Gate,
   health: Health,
   plane: express.RequestHandler,
   settings: ServerSettings,
-): Server {
+  encrypted: Encrypted | undefined,
+): Servers {
   const shell = openShell(health, plane);
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     if (isShell(request)) shell(request, response);
     else void handle(gate, request, response);
   };
-  const server = createServer(
-    {
-      headersTimeout: settings.headMs,
-      // The whole request may take long (blobs); the body of every other route has a time limit of its own.
-      requestTimeout: 0,
-      // Node enforces its limits only when it looks; its default is to look every 30 s.
-      connectionsCheckingInterval: 1_000,
-      keepAliveTimeout: settings.idleMs,
-      maxHeaderSize: 16 * 1024,
-      requireHostHeader: false,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
-      highWaterMark: 64 * 1024,
-    },
-    onRequest,
-  );
+  const options: ServerOptions = {
+    headersTimeout: settings.headMs,
+    // The whole request may take long (blobs); the body of every other route has a time limit of its own.
+    requestTimeout: 0,
+    // Node enforces its limits only when it looks; its default is to look every 30 s.
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: settings.idleMs,
+    maxHeaderSize: 16 * 1024,
+    requireHostHeader: false,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+    highWaterMark: 64 * 1024,
+  };
+  const maxConnections = settings.maxConnections;
+  if (!encrypted)
+    return { listener: Object.assign(limit(createServer(options), onRequest), { maxConnections }), plain: undefined };
+  const secure = limit(openSecure(options, encrypted), onRequest);
+  const plain = limit(createServer(options), (request, response) => {
+    if (!answerUnencrypted(request, response, encrypted)) onRequest(request, response);
+  });
+  const listener = Object.assign(new Entrance(secure, plain, encrypted), { maxConnections });
+  return { listener, plain: Object.assign(plain, { maxConnections }) };
+}
+
+/** The limits that are the same for every server of ours. */
+function limit<Any extends HttpServer>(server: Any, onRequest: RequestListener): Any {
   server.maxHeadersCount = maxHeaders;
   server.maxRequestsPerSocket = 100_000;
-  server.maxConnections = settings.maxConnections;
+  server.on('request', onRequest);
   // Without this listener Node says "100 Continue" before anybody has asked who is calling.
   server.on('checkContinue', onRequest);
-  server.on('connect', (_request, socket) => answerRaw(socket, 405));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerClientError(error, socket));
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => answerRaw(socket, 405));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerClientError(error, socket));
   return server;
+}
+
+const challengePath = '/.well-known/acme-challenge/';
+
+/**
+ * Without encryption: an authority's question is answered, and a browser that wants a page is led to it. Everything else
+ * goes on and is refused where it gets to: leading a caller away would only have him show his key first.
+ */
+function answerUnencrypted(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { answerTo, pageFor }: Encrypted,
+): boolean {
+  const { url = '', method } = request;
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  if (url.startsWith(challengePath)) {
+    void answerTo(url.slice(challengePath.length)).then(
+      (text) =>
+        response.writeHead(text === undefined ? 404 : 200, { 'content-type': 'application/octet-stream' }).end(text),
+      () => response.writeHead(500).end(),
+    );
+    return true;
+  }
+  if (!isPage(request)) return false;
+  response.writeHead(308, { location: pageFor(request), 'cache-control': 'no-store' }).end();
+  return true;
+}
+
+const isPage = ({ url = '', headers }: IncomingMessage): boolean =>
+  url === '/portal' || /^\/portal[/?]/.test(url)
+    ? !url.startsWith('/portal/auth')
+    : url === '/' && (headers.accept ?? '').includes('text/html');
+
+/** @throws Unlistened with a sentence for whoever started the gate. */
+export function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void => reject(new Unlistened(portSentence(error, port, host)));
+    server.once('error', onError);
+    server.listen(port, host, () => {
+      server.off('error', onError);
+      resolve();
+    });
+  });
+}
+
+/** The port could not be had. */
+export class Unlistened extends Error {
+  override readonly name = 'Unlistened';
+}
+
+function portSentence(error: NodeJS.ErrnoException, port: number, host: string): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} on ${host} is taken. Stop the other program, or set PORT to a free one.`;
+    case 'EACCES':
+      return `Port ${port} needs more rights than this user has. Set PORT to 1024 or higher.`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${host} is not an address of this machine. Set HOST to one that is.`;
+    default:
+      return `The gate cannot listen on ${host}:${port}: ${error.message}.`;
+  }
 }
 
 /**
  * Stops listening, closes what is idle or never said a word, and resolves when the last connection is gone. Answers that
  * still run are not touched: whoever drains decides when they end.
  */
-export function stopListening(server: Server): Promise<void> {
+export function stopListening(server: Listener): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   return closed;

@@ -27,6 +27,12 @@ export const registry = {
   http_version: { status: 505, owner: 'client', message: 'Speak HTTP/1.1 or HTTP/1.0.' },
   unknown_route: { status: 404, owner: 'client', message: 'There is no such route here.' },
   method_not_allowed: { status: 405, owner: 'client', message: 'This route does not answer that method.' },
+  tls_required: {
+    status: 403,
+    owner: 'client',
+    message:
+      'This gate answers over https:// alone. A key that was sent without encryption was readable on its way: have it replaced.',
+  },
   loop_detected: { status: 508, owner: 'gateway', message: 'The gate was reached through itself.' },
 
   // Who is asking.

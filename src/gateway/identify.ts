@@ -5,6 +5,7 @@
 // We do not read cookies here: a browser session never opens the data plane.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
 import { digestOf, ed25519Point, isSecretOf, readKeyId, readSshPublicKey } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -210,6 +211,25 @@ export function refuseKeyInQuery(query: string): void {
     if (keyNames.has(name)) throw new GatewayError('key_in_query');
   }
   if (query.includes('sekisho_')) throw new GatewayError('key_in_query');
+}
+
+/**
+ * Answers nothing over plain HTTP, and leads nobody away from it either: he would have shown his key by then. Whose key
+ * it was goes into the log, so that somebody can replace it.
+ */
+export function refuseUnencrypted(received: Received): void {
+  if ((received.request.socket as Partial<TLSSocket>).encrypted === true) return;
+  let id: string | undefined;
+  try {
+    const credential = readCredential(received, received.target);
+    id = credential?.kind === 'key' ? readKeyId(credential.text) : undefined;
+  } catch {
+    // Whatever it was, it was no key of ours.
+  }
+  throw new GatewayError(
+    'tls_required',
+    id === undefined ? {} : { cause: `the key ${id} was sent without encryption` },
+  );
 }
 
 /** The header values that could hold a credential, for redaction. */

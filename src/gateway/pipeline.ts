@@ -13,7 +13,7 @@ import { type CorsPolicy, corsLines, preflightLines } from './cors.ts';
 import { type LimitRules, openBook, refuseSpent } from './enter.ts';
 import { Exchange } from './exchange.ts';
 import type { FairQueue } from './fair-queue.ts';
-import { FailedIdentification, identify, refuseKeyInQuery } from './identify.ts';
+import { FailedIdentification, identify, refuseKeyInQuery, refuseUnencrypted } from './identify.ts';
 import { type IntentLimits, readIntent } from './intent.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Ladder } from './ladder.ts';
@@ -54,6 +54,8 @@ export interface Gate {
   readonly now: () => number;
   /** Unix milliseconds of the wall clock, for what others have signed. */
   readonly wallNow: () => number;
+  /** Plain HTTP is refused. */
+  readonly tlsOnly: boolean;
   draining: boolean;
 }
 
@@ -64,6 +66,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     prepare(exchange, gate);
     const received = receive(request);
     exchange.dialect = dialectOf(received.target.path);
+    if (gate.tlsOnly) refuseUnencrypted(received);
     if (received.method === 'OPTIONS') {
       answerOptions(exchange, gate);
       return;

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { type Request, Router } from 'express';
 import type { AddressBlocks } from '../domain/address.ts';
 import { newRequestId } from '../domain/id.ts';
@@ -10,6 +11,7 @@ import type { Store } from '../store/ports.ts';
 import { addressOf, type FailureBudget } from './api/authenticate.ts';
 import type { Outlook } from './api/endpoint.ts';
 import { endpoints } from './api/endpoints.ts';
+import { Problem, sendProblem } from './api/problem.ts';
 import { managementApi } from './api/router.ts';
 import type { Door } from './door.ts';
 import { createLink } from './links.ts';
@@ -47,6 +49,8 @@ export interface PlaneTools {
   readonly now: () => number;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
+  /** What the gate encrypts with; undefined where it does not. */
+  readonly tls: { readonly names: () => readonly string[] } | undefined;
   readonly onChange: () => void;
   readonly onError: (message: string, cause: unknown, requestId?: string) => void;
 }
@@ -62,7 +66,7 @@ export interface Plane {
 export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   const { store, now, nowMs, onError, trustedProxies } = tools;
   const { portal } = settings;
-  const origins = new Origins(portal, settings.publicUrl !== '');
+  const origins = new Origins(portal, settings.publicUrl !== '', tools.tls?.names);
   const post =
     settings.smtpUrl === ''
       ? noPost
@@ -102,6 +106,11 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     onError: (error, id) => onError('a fault in the management API', error, id),
   });
   const router = Router({ caseSensitive: true, strict: true });
+  if (tools.tls)
+    router.use(['/management', '/portal'], (request, response, next) => {
+      if ((request.socket as Partial<TLSSocket>).encrypted === true) next();
+      else sendProblem(response, new Problem('tls_required'), newRequestId(now()));
+    });
   router.use('/management/v1', api);
   router.use('/portal', (_request, response, next) => {
     response.set({

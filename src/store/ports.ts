@@ -237,6 +237,44 @@ export interface UsageStore {
   pruneUsage(before: number, limit: number): Promise<number>;
 }
 
+export interface StoredCertificate {
+  /** The authority and the names. */
+  readonly id: string;
+  /** PEM, the leaf first. */
+  readonly chain: string;
+  /** PEM. */
+  readonly key: string;
+  /** Unix milliseconds. */
+  readonly issuedAt: number;
+  readonly notAfter: number;
+}
+
+/** What an authority will ask for to see that a name is ours (RFC 8555, section 8). */
+export interface Challenge {
+  readonly token: string;
+  readonly domain: string;
+  /** The key authorization. */
+  readonly answer: string;
+  readonly expiresAt: number;
+}
+
+export interface CertificateStore {
+  findCertificate(id: string): Promise<StoredCertificate | undefined>;
+  saveCertificate(certificate: StoredCertificate): Promise<void>;
+  /** Private key (PEM) of the account there; `fresh` becomes it where there is none. */
+  acmeAccount(directory: string, fresh: string): Promise<string>;
+  saveChallenge(challenge: Challenge): Promise<void>;
+  findChallenge(
+    by: { readonly token: string } | { readonly domain: string },
+    now: number,
+  ): Promise<Challenge | undefined>;
+  /** Those, and all that are over. */
+  removeChallenges(tokens: readonly string[], now: number): Promise<void>;
+  /** One owner at a time, who may take it again; over by itself. False: it is somebody else's. */
+  takeLease(name: string, owner: string, now: number, until: number): Promise<boolean>;
+  giveLease(name: string, owner: string): Promise<void>;
+}
+
 export interface Store
   extends KeyStore,
     AccountStore,
@@ -245,7 +283,8 @@ export interface Store
     UsageStore,
     RepeatStore,
     ApplicationStore,
-    PersonStore {
+    PersonStore,
+    CertificateStore {
   readonly signIn: SignInTables;
   /** A figure that changes when another process has written, and only then. */
   version(): Promise<number>;

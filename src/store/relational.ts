@@ -7,6 +7,7 @@ import { type Kysely, sql } from 'kysely';
 import { accountQueries } from './accounts.ts';
 import type { Adapter } from './adapter.ts';
 import { applicationQueries } from './applications.ts';
+import { certificateQueries } from './certificates.ts';
 import { keyQueries } from './keys.ts';
 import { ladderQueries } from './ladder.ts';
 import { personQueries } from './people.ts';
@@ -24,6 +25,7 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
     ...repeatableQueries(db),
     ...applicationQueries(db),
     ...personQueries(db),
+    ...certificateQueries(db),
     signIn: { db, type: adapter.type },
     version: adapter.version,
     ping: async () => {

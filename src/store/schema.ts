@@ -19,9 +19,10 @@ import type { Language, LinkPurpose } from '../domain/person.ts';
 import { firstPlans } from '../domain/plan.ts';
 import { firstRules, type Step } from '../domain/rule.ts';
 import type { Outcome, UsageSource } from '../domain/usage.ts';
+import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
 
-export interface Tables {
+export interface Tables extends CertificateTables {
   accounts: {
     id: AccountId;
     name: string;
@@ -378,5 +379,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0006-people': {
     up: openPeople,
+  },
+  '0007-certificates': {
+    up: openCertificates,
   },
 };

@@ -7,7 +7,7 @@ import { firstPlans, type Terms, termNames, terms } from '../../src/domain/plan.
 import { firstRules, stepMeanings, steps } from '../../src/domain/rule.ts';
 import { scopes } from '../../src/domain/scope.ts';
 import { operations } from '../../src/gateway/operation.ts';
-import { settings } from '../../src/settings.ts';
+import { settings } from '../../src/settings/settings.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (name: string): string => readFileSync(join(root, name), 'utf8');

@@ -25,6 +25,7 @@ const problems = {
   not_json: { status: 400, title: 'The request body is not valid JSON.' },
   unauthenticated: { status: 401, title: 'Sign in, or send an API key with management scopes.' },
   forbidden: { status: 403, title: 'You may not do that.' },
+  tls_required: { status: 403, title: 'This gate answers over https:// alone.' },
   cross_site: { status: 403, title: 'This came from another site than the gate’s own page.' },
   sign_in_again: { status: 403, title: 'Sign in again first: this asks for a sign-in of the last ten minutes.' },
   not_found: { status: 404, title: 'There is no such thing here.' },

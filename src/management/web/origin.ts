@@ -7,11 +7,16 @@ import { hostname } from 'node:os';
 export class Origins {
   readonly #url: URL;
   readonly #fixed: boolean;
+  readonly #names: () => readonly string[];
 
-  /** `url` is where links point; `fixed`: the operator said so, and no other name will do. */
-  constructor(url: URL, fixed: boolean) {
+  /**
+   * `url` is where links point; `fixed`: the operator said so, and no other name will do. `names`: those that the gate has
+   * a certificate for; whoever made another name point here gets no further than the handshake.
+   */
+  constructor(url: URL, fixed: boolean, names: () => readonly string[] = () => []) {
     this.#url = url;
     this.#fixed = fixed;
+    this.#names = names;
   }
 
   /** Is the request for a page under a name of ours? */
@@ -23,7 +28,8 @@ export class Origins {
       .replace(/^\[(.*)\]$/, '$1')
       .toLowerCase();
     const own = hostname().toLowerCase();
-    return name === 'localhost' || isIP(name) !== 0 || name === own || name === `${own}.local`;
+    const known = name === 'localhost' || isIP(name) !== 0 || name === own || name === `${own}.local`;
+    return known || this.#names().includes(name);
   }
 
   /**

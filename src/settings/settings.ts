@@ -1,77 +1,22 @@
 // Every setting once: name, type, default, unit and meaning. Nothing is read here; config.ts does that.
 // docs/configuration.md is held against this table by a house test.
-import { isIP } from 'node:net';
 import { z } from 'zod';
-import { AddressBlocks } from './domain/address.ts';
-
-interface Setting {
-  /** Lower case in the file, upper case in the environment. */
-  readonly name: string;
-  readonly schema: z.ZodType;
-  readonly fallback: unknown;
-  readonly unit: string;
-  readonly meaning: string;
-  readonly secret?: boolean;
-}
-
-const seconds = z.coerce
-  .number()
-  .min(0)
-  .max(30 * 86_400);
-const positiveSeconds = z.coerce
-  .number()
-  .min(0.001)
-  .max(30 * 86_400);
-const bytes = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .max(2 ** 40);
-const list = z.preprocess(
-  (value) =>
-    typeof value === 'string'
-      ? value
-          .split(',')
-          .map((word) => word.trim())
-          .filter((word) => word !== '')
-      : value,
-  z.array(z.string()),
-);
-const upstreams = list.pipe(
-  z
-    .array(z.string().refine(isUpstream, 'must be an http:// or https:// address without user, query or fragment'))
-    .min(1),
-);
-const origins = list.pipe(
-  z.array(
-    z
-      .string()
-      .refine((origin) => origin === '*' || isOrigin(origin), 'must be an origin such as https://example.org, or *'),
-  ),
-);
-const blocks = list.pipe(z.array(z.string().refine(isBlock, 'must be an address or a block such as 10.0.0.0/8')));
-const slotList = list.pipe(
-  z.array(z.string().refine((text) => /^[^=]+=[1-9]\d{0,4}$/.test(text), 'must be model=calls, such as gemma3:4b=8')),
-);
-const host = z
-  .string()
-  .refine((text) => isIP(text) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(text), 'must be an address or a host name');
-
-const setting = <T extends z.ZodType>(
-  name: string,
-  schema: T,
-  fallback: z.output<T>,
-  unit: string,
-  meaning: string,
-  secret = false,
-) => ({
-  name,
-  schema,
-  fallback,
-  unit,
-  meaning,
-  secret,
-});
+import {
+  blocks,
+  bytes,
+  host,
+  isOrigin,
+  isTimeZone,
+  list,
+  origins,
+  positiveSeconds,
+  type Setting,
+  seconds,
+  setting,
+  slotList,
+  upstreams,
+} from './kinds.ts';
+import { tlsSettings } from './tls.ts';
 
 export const settings = {
   port: setting('port', z.coerce.number().int().min(0).max(65_535), 3000, '', 'Port to listen on; 0 takes a free one.'),
@@ -340,31 +285,5 @@ export const settings = {
     's',
     'How far the clock of a signing Ollama CLI may be off.',
   ),
+  ...tlsSettings,
 } as const satisfies Record<string, Setting>;
-
-function isUpstream(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
-}
-
-function isOrigin(text: string): boolean {
-  return URL.parse(text)?.origin === text || /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]*$/i.test(text);
-}
-
-function isTimeZone(text: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: text });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isBlock(text: string): boolean {
-  try {
-    new AddressBlocks([text]);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,0 +1,59 @@
+// From the settings to what encrypts: which certificates, how callers are asked for theirs, and what happens to those who
+// come without encryption.
+import { type Config, pageUrl, tlsMode } from './config.ts';
+import type { Log } from './observe/log.ts';
+import type { Encrypted } from './server.ts';
+import { type Keeper, type KeeperTools, openKeeper } from './tls/keeper.ts';
+
+/** By which an authority can come and see that a name is ours. */
+export const bothWays = ['http-01', 'tls-alpn-01'] as const;
+
+export const oneWay = ['tls-alpn-01'] as const;
+
+export async function keeperOf(
+  config: Config,
+  { logger }: Log,
+  tools: Pick<KeeperTools, 'store' | 'now' | 'ways'>,
+): Promise<Keeper | undefined> {
+  const mode = tlsMode(config);
+  if (mode === 'off') return undefined;
+  return await openKeeper(
+    {
+      mode,
+      files: {
+        cert: config.tlsCert,
+        key: config.tlsKey,
+        passphrase: config.tlsPassphrase,
+        clientCa: config.tlsClientCa,
+        clientCrl: config.tlsClientCrl,
+      },
+      acme: {
+        domains: config.acmeDomains,
+        email: config.acmeEmail,
+        directory: config.acmeDirectory,
+        ca: config.acmeCa,
+        kid: config.acmeKid,
+        hmac: config.acmeHmac,
+      },
+      names: config.tlsNames,
+      clientCertificates: config.tlsClientCa === '' ? 'none' : config.tlsClientCert,
+      dataDir: config.dataDir,
+      gateName: config.gateName,
+    },
+    { ...tools, tell: (level, fields, sentence) => logger[level](fields, sentence) },
+  );
+}
+
+/** `port`: the one that the gate got. */
+export function encryptedOf(config: Config, { encryption, answerTo }: Keeper, port: () => number): Encrypted {
+  return {
+    ...encryption,
+    answerTo,
+    pageFor: ({ url = '/', headers: { host = '' } }) => {
+      const page = pageUrl({ ...config, port: port() });
+      // Where nobody said what the gate is called, it is called what this browser calls it.
+      if (config.publicUrl === '' && /^[A-Za-z0-9.-]+(:\d+)?$/.test(host)) page.hostname = host.replace(/:\d+$/, '');
+      return new URL(url, page).href;
+    },
+  };
+}

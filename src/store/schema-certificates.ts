@@ -1,0 +1,39 @@
+// The tables of certificates that the gate gets by itself, shared by every gate that uses this store.
+import type { Kysely } from 'kysely';
+
+export interface CertificateTables {
+  /** One for each set of names at each authority. */
+  readonly certificates: { id: string; chain: string; private_key: string; issued_at: number; not_after: number };
+  readonly acme_accounts: { directory: string; private_key: string };
+  readonly acme_challenges: { token: string; domain: string; answer: string; expires_at: number };
+  readonly leases: { name: string; owner: string; until: number };
+}
+
+export async function openCertificates({ schema }: Kysely<unknown>): Promise<void> {
+  await schema
+    .createTable('certificates')
+    .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('chain', 'text', (column) => column.notNull())
+    .addColumn('private_key', 'text', (column) => column.notNull())
+    .addColumn('issued_at', 'bigint', (column) => column.notNull())
+    .addColumn('not_after', 'bigint', (column) => column.notNull())
+    .execute();
+  await schema
+    .createTable('acme_accounts')
+    .addColumn('directory', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('private_key', 'text', (column) => column.notNull())
+    .execute();
+  await schema
+    .createTable('acme_challenges')
+    .addColumn('token', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('domain', 'text', (column) => column.notNull())
+    .addColumn('answer', 'text', (column) => column.notNull())
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await schema
+    .createTable('leases')
+    .addColumn('name', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('owner', 'text', (column) => column.notNull())
+    .addColumn('until', 'bigint', (column) => column.notNull())
+    .execute();
+}

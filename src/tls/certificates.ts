@@ -1,0 +1,42 @@
+// What the gate shows to whom: pairs by the names they are good for. Replaced while connections run; a handshake takes
+// what is there when it comes, and connections keep what they began with.
+import type { SecureContext } from 'node:tls';
+import type { Pair } from './pair.ts';
+
+export class Certificates {
+  #pairs: readonly Pair[] = [];
+  #byName: ReadonlyMap<string, Pair> = new Map();
+  readonly #listeners: ((first: Pair) => void)[] = [];
+
+  /** The first is for callers who name no host, or one that is unknown. */
+  get first(): Pair | undefined {
+    return this.#pairs[0];
+  }
+
+  get pairs(): readonly Pair[] {
+    return this.#pairs;
+  }
+
+  onChange(listener: (first: Pair) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Never empty; those before the others win where two are good for a name. */
+  replace(pairs: readonly [Pair, ...Pair[]]): void {
+    const byName = new Map<string, Pair>();
+    for (const pair of pairs) for (const name of pair.names) if (!byName.has(name)) byName.set(name, pair);
+    this.#pairs = pairs;
+    this.#byName = byName;
+    for (const listener of this.#listeners) listener(pairs[0]);
+  }
+
+  /** For the name of a ClientHello, whatever is in it. Undefined: the first will do. Never throws (CVE-2026-21637). */
+  contextFor(serverName: string): SecureContext | undefined {
+    if (serverName.length > 253) return undefined;
+    const name = serverName.toLowerCase().replace(/\.$/, '');
+    const exact = this.#byName.get(name);
+    if (exact) return exact.context;
+    const dot = name.indexOf('.');
+    return dot < 0 ? undefined : this.#byName.get(`*${name.slice(dot)}`)?.context;
+  }
+}

@@ -1,0 +1,192 @@
+// Which certificates the gate has, wherever they come from: from files, from its own authority, or from a public one that
+// it asks by itself.
+import { readFileSync } from 'node:fs';
+import type { CertificateStore } from '../store/ports.ts';
+import { AcmeKeeper } from './acme.ts';
+import { Certificates } from './certificates.ts';
+import type { Encryption } from './entrance.ts';
+import { CertificateFiles, type FileSettings } from './files.ts';
+import { localNames, openLocalAuthority } from './local-authority.ts';
+import type { AcmeSettings, ChallengeKind } from './order.ts';
+import { openPair, type Pair } from './pair.ts';
+
+export type TlsMode = 'off' | 'files' | 'acme' | 'self-signed';
+
+export interface KeeperSettings {
+  readonly mode: Exclude<TlsMode, 'off'>;
+  readonly files: FileSettings;
+  readonly acme: AcmeSettings;
+  /** Beside this machine's own, for the self-signed certificate. */
+  readonly names: readonly string[];
+  readonly clientCertificates: Encryption['clientCertificates'];
+  readonly dataDir: string;
+  readonly gateName: string;
+}
+
+export interface KeeperTools {
+  readonly store: CertificateStore;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Which of an authority's ways to us are open. */
+  readonly ways: () => readonly ChallengeKind[];
+  readonly tell: (
+    level: 'info' | 'warn' | 'error',
+    fields: Readonly<Record<string, unknown>>,
+    sentence: string,
+  ) => void;
+}
+
+export interface TlsStatus {
+  readonly mode: TlsMode;
+  readonly names: readonly string[];
+  /** Unix milliseconds; null where it is not known. */
+  readonly notAfter: number | null;
+  /** Why the next certificate is not there yet; null while all is well. */
+  readonly problem: string | null;
+}
+
+export interface Keeper {
+  readonly encryption: Encryption;
+  readonly answerTo: (token: string) => Promise<string | undefined>;
+  /** PEM of the authority that people have to trust first; undefined where it is a public one. */
+  readonly authority: string | undefined;
+  readonly status: () => TlsStatus;
+  /** Looks at the files now. */
+  readonly reload: () => void;
+  /** To be called when the gate listens: an authority may come and look. */
+  readonly start: () => void;
+  readonly stop: () => Promise<void>;
+}
+
+const handshakeMs = 10_000;
+const day = 86_400_000;
+const warnDays = [1, 7, 14, 30] as const;
+
+/** @throws PairUnusable where the files cannot be used. */
+export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): Promise<Keeper> {
+  const { mode, dataDir, gateName, clientCertificates } = settings;
+  const { now, tell } = tools;
+  const certificates = new Certificates();
+  const trust = mode === 'files' ? {} : readTrust(settings.files);
+  const shared = { certificates, clientCertificates, handshakeMs };
+  const status = (problem: string | undefined): TlsStatus => ({
+    mode,
+    names: [...new Set(certificates.pairs.flatMap(({ names }) => names))],
+    notAfter: Math.min(...certificates.pairs.map(({ notAfter }) => notAfter ?? Infinity)),
+    problem: problem ?? null,
+  });
+  const said = (): void => sayWhatIs(certificates.pairs, tell);
+  const nothing = (): Promise<undefined> => Promise.resolve(undefined);
+  const daily = setInterval(() => warnOfEnds(certificates.pairs, now(), tell), day).unref();
+  const ended = (): Promise<void> => Promise.resolve(clearInterval(daily));
+
+  if (mode === 'files') {
+    let problem: string | undefined;
+    const files = new CertificateFiles(settings.files, {
+      certificates,
+      now,
+      onLoad: () => {
+        problem = undefined;
+        said();
+      },
+      onRefuse: (sentence) => {
+        problem = sentence;
+        tell('error', { reason: sentence }, 'the new certificate is not used; the last one stays');
+      },
+    });
+    warnOfEnds(certificates.pairs, now(), tell);
+    return {
+      encryption: shared,
+      answerTo: nothing,
+      authority: undefined,
+      status: () => status(problem),
+      reload: () => files.reload(),
+      start: () => undefined,
+      stop: () => {
+        files.stop();
+        return ended();
+      },
+    };
+  }
+
+  const local = await openLocalAuthority(dataDir, gateName, now());
+  const useLocal = async (names: readonly string[]): Promise<void> => {
+    const pair = await local.pairFor(names, now());
+    certificates.replace([openPair(pair, trust)]);
+  };
+  if (mode === 'self-signed') {
+    const names = (): string[] => localNames(settings.names);
+    await useLocal(names());
+    said();
+    // A machine that is given another address goes on answering by it.
+    const renew = setInterval(() => {
+      useLocal([...new Set([...status(undefined).names, ...names()])]).catch((error: unknown) =>
+        tell('error', { cause: (error as Error).message }, 'the self-signed certificate could not be renewed'),
+      );
+    }, 60_000).unref();
+    return {
+      encryption: shared,
+      answerTo: nothing,
+      authority: local.certificate,
+      status: () => status(undefined),
+      reload: () => undefined,
+      start: () => undefined,
+      stop: () => {
+        clearInterval(renew);
+        return ended();
+      },
+    };
+  }
+
+  const acme = new AcmeKeeper(settings.acme, {
+    store: tools.store,
+    certificates,
+    now,
+    trust,
+    kinds: tools.ways,
+    onRenew: () => said(),
+    onFail: (error, waitMs) =>
+      tell(
+        'error',
+        { reason: (error as Error).message, againInSeconds: Math.round(waitMs / 1000) },
+        'no certificate from the authority; what is there stays',
+      ),
+  });
+  // Nothing waits for the authority: until it has answered callers see a certificate that they cannot trust.
+  if (await acme.load()) said();
+  else await useLocal(settings.acme.domains);
+  return {
+    encryption: { ...shared, challenged: (hello) => acme.challenged(hello) },
+    answerTo: (token) => acme.answerTo(token),
+    authority: undefined,
+    status: () => status(acme.problem),
+    reload: () => undefined,
+    start: () => acme.start(),
+    stop: async () => {
+      await acme.stop();
+      await ended();
+    },
+  };
+}
+
+function readTrust({ clientCa, clientCrl }: FileSettings): { ca?: Buffer; crl?: Buffer } {
+  return {
+    ...(clientCa === '' ? {} : { ca: readFileSync(clientCa) }),
+    ...(clientCrl === '' ? {} : { crl: readFileSync(clientCrl) }),
+  };
+}
+
+function sayWhatIs(pairs: readonly Pair[], tell: KeeperTools['tell']): void {
+  for (const { names, notAfter } of pairs) {
+    const until = notAfter === undefined ? 'unknown' : new Date(notAfter).toISOString();
+    tell('info', { names: names.slice(0, 8).join(', '), until }, 'the gate shows this certificate');
+  }
+}
+
+function warnOfEnds(pairs: readonly Pair[], now: number, tell: KeeperTools['tell']): void {
+  for (const { names, notAfter } of pairs) {
+    const days = Math.floor(((notAfter ?? Infinity) - now) / day);
+    if (days < 0) tell('error', { names: names[0] }, 'a certificate has ended: nobody can trust it any more');
+    else if (warnDays.some((left) => left === days)) tell('warn', { names: names[0], days }, 'a certificate ends soon');
+  }
+}

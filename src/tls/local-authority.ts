@@ -1,0 +1,162 @@
+// An authority of this gate's own, for a network without names that a public authority would vouch for. Its private key
+// is made once and never leaves the data directory; what it signs is for this gate's names alone, and made anew when they
+// change or two thirds of its time are over.
+import { webcrypto, X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { namesOf } from './pair.ts';
+
+export interface LocalAuthority {
+  /** PEM; what people install on their devices. */
+  readonly certificate: string;
+  /** A chain and a key for these names, the last ones while they will do. */
+  readonly pairFor: (names: readonly string[], now: number) => Promise<{ cert: string; key: string }>;
+}
+
+const day = 86_400_000;
+/** What Apple's systems accept of a certificate, no more. */
+const leafDays = 397;
+const authorityDays = 3650;
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+const signing = { name: 'ECDSA', hash: 'SHA-256' } as const;
+
+/** The library is loaded where somebody needs it: few gates do. */
+async function loadX509() {
+  // It registers its parts by decorators' metadata, which is not in the language.
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  return x509;
+}
+
+export async function openLocalAuthority(dataDir: string, name: string, now: number): Promise<LocalAuthority> {
+  const place = (file: string): string => join(dataDir, file);
+  const x509 = await loadX509();
+  if (!existsSync(place('authority.pem')) || !existsSync(place('authority.key'))) {
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+    const { BasicConstraintsExtension, KeyUsagesExtension, KeyUsageFlags, SubjectKeyIdentifierExtension } = x509;
+    const made = await x509.X509CertificateGenerator.createSelfSigned({
+      serialNumber: serial(),
+      name: [{ CN: [`${name} on ${hostname()}`] }],
+      notBefore: new Date(now - day),
+      notAfter: new Date(now + authorityDays * day),
+      signingAlgorithm: signing,
+      keys: keys as webcrypto.CryptoKeyPair,
+      extensions: [
+        new BasicConstraintsExtension(true, 0, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+        await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
+    });
+    write(place('authority.key'), await pemOf(keys.privateKey));
+    write(place('authority.pem'), made.toString('pem'));
+  }
+  const certificate = readFileSync(place('authority.pem'), 'utf8');
+  const issue = async (names: readonly string[], at: number): Promise<{ cert: string; key: string }> => {
+    const {
+      AuthorityKeyIdentifierExtension,
+      BasicConstraintsExtension,
+      ExtendedKeyUsage,
+      ExtendedKeyUsageExtension,
+      KeyUsageFlags,
+      KeyUsagesExtension,
+      SubjectAlternativeNameExtension,
+    } = x509;
+    const authority = new x509.X509Certificate(certificate);
+    const signingKey = await readKey(readFileSync(place('authority.key'), 'utf8'));
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+    const leaf = await x509.X509CertificateGenerator.create({
+      serialNumber: serial(),
+      subject: [{ CN: [(names[0] ?? 'localhost').slice(0, 64)] }],
+      issuer: authority.subject,
+      notBefore: new Date(at - day),
+      notAfter: new Date(Math.min(at + leafDays * day, authority.notAfter.getTime())),
+      signingAlgorithm: signing,
+      publicKey: keys.publicKey as webcrypto.CryptoKey,
+      signingKey: signingKey as webcrypto.CryptoKey,
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+        new SubjectAlternativeNameExtension(
+          names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+        ),
+        await AuthorityKeyIdentifierExtension.create(authority),
+      ],
+    });
+    const pair = { cert: `${leaf.toString('pem')}\n${certificate}`, key: await pemOf(keys.privateKey) };
+    write(place('gate.key'), pair.key);
+    write(place('gate.pem'), pair.cert);
+    return pair;
+  };
+  return {
+    certificate,
+    pairFor: async (names, at) => {
+      const last = readLast(place('gate.pem'), place('gate.key'));
+      return last && willDo(last.cert, certificate, names, at) ? last : await issue(names, at);
+    },
+  };
+}
+
+/** Every name under which this machine can be reached from near by, and what the operator adds. */
+export function localNames(added: readonly string[]): string[] {
+  const own = hostname().toLowerCase();
+  const addresses = Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    // Link-local IPv6 addresses hold only with the interface's name, which no certificate can say.
+    .filter(({ address }) => !/^fe80:/i.test(address))
+    .map(({ address }) => address.toLowerCase());
+  const names = [
+    'localhost',
+    own,
+    `${own}.local`,
+    '127.0.0.1',
+    '::1',
+    ...addresses,
+    ...added.map((name) => name.toLowerCase()),
+  ];
+  return [...new Set(names)].filter((name) => isIP(name) !== 0 || /^[a-z0-9*]([a-z0-9.-]{0,252})$/.test(name));
+}
+
+function willDo(cert: string, authority: string, names: readonly string[], now: number): boolean {
+  const leaf = new X509Certificate(cert);
+  const has = new Set(namesOf(leaf));
+  const [from, to] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
+  return (
+    leaf.verify(new X509Certificate(authority).publicKey) &&
+    names.every((name) => has.has(name)) &&
+    now < from + (to - from) * (2 / 3)
+  );
+}
+
+function readLast(cert: string, key: string): { cert: string; key: string } | undefined {
+  try {
+    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whole or not at all, and for its owner alone. */
+function write(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
+  renameSync(`${file}.new`, file);
+}
+
+/** 127 random bits, positive (RFC 5280, section 4.1.2.2). */
+function serial(): string {
+  const bytes = webcrypto.getRandomValues(new Uint8Array(16));
+  bytes[0] = ((bytes[0] as number) & 0x7f) | 0x40;
+  return Buffer.from(bytes).toString('hex');
+}
+
+async function pemOf(key: webcrypto.CryptoKey): Promise<string> {
+  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key)).toString('base64');
+  return `-----BEGIN PRIVATE KEY-----\n${der.replaceAll(/.{64}/g, '$&\n')}\n-----END PRIVATE KEY-----\n`;
+}
+
+function readKey(pem: string): Promise<webcrypto.CryptoKey> {
+  const der = Buffer.from(pem.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
+  return webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
+}

@@ -1,0 +1,172 @@
+// One order at an ACME authority (RFC 8555): prove that the names are ours, hand in a request, take the certificate. What
+// is asked on the way is answered by every gate of the store. The client is a library that brings an HTTP client of its
+// own; it is loaded when there is something to order and never sees a caller's request.
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:https';
+import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
+
+export interface AcmeSettings {
+  readonly domains: readonly string[];
+  readonly email: string;
+  readonly directory: string;
+  /** Root certificate of the authority's own server; empty: the public ones. */
+  readonly ca: string;
+  readonly kid: string;
+  readonly hmac: string;
+}
+
+export type ChallengeKind = 'http-01' | 'tls-alpn-01';
+
+/** A question is answered that long at most. */
+const challengeMs = 60 * 60_000;
+const callMs = 30_000;
+/** Pebble refuses nine nonces of ten when it is asked to be difficult. */
+const nonceTries = 60;
+
+/** How one set of names at one authority is called in the store. */
+export const certificateId = ({ directory, domains }: AcmeSettings): string =>
+  `${directory} ${domains
+    .map((domain) => domain.toLowerCase())
+    .toSorted()
+    .join(' ')}`;
+
+/**
+ * Orders a certificate. `last`: the one it follows.
+ * @throws with the authority's own words; nothing was changed then.
+ */
+export async function orderCertificate(
+  settings: AcmeSettings,
+  kinds: readonly ChallengeKind[],
+  last: StoredCertificate | undefined,
+  store: CertificateStore,
+  now: () => number,
+): Promise<StoredCertificate> {
+  const acme = await loadClient(settings.ca);
+  const { domains, directory, email, kid, hmac } = settings;
+  const fresh = await acme.crypto.createPrivateEcdsaKey('P-256');
+  const accountKey = await store.acmeAccount(directory, fresh.toString());
+  const client = new acme.Client({
+    directoryUrl: directory,
+    accountKey,
+    backoffAttempts: 30,
+    backoffMin: 500,
+    backoffMax: 10_000,
+    ...(kid === '' ? {} : { externalAccountBinding: { kid, hmacKey: hmac } }),
+  });
+  (client as unknown as { http: { maxBadNonceRetries: number } }).http.maxBadNonceRetries = nonceTries;
+  await client.createAccount({ termsOfServiceAgreed: true, ...(email === '' ? {} : { contact: [`mailto:${email}`] }) });
+  const identifiers = domains.map((value) => ({ type: 'dns', value: value.toLowerCase() }));
+  const replaces = last && (await hasRenewalInfo(client)) ? renewalId(last.chain) : undefined;
+  const order = await client
+    .createOrder({ identifiers, ...(replaces === undefined ? {} : { replaces }) } as {
+      identifiers: typeof identifiers;
+    })
+    // Some authorities refuse to have one replaced twice; the certificate is wanted all the same.
+    .catch((error: unknown) => {
+      if (replaces === undefined) throw error;
+      return client.createOrder({ identifiers });
+    });
+  const tokens: string[] = [];
+  try {
+    for (const authorization of await client.getAuthorizations(order)) {
+      if (authorization.status === 'valid') continue;
+      const kind = kinds.find((wanted) => authorization.challenges.some(({ type }) => type === wanted));
+      const challenge = authorization.challenges.find(({ type }) => type === kind);
+      if (!challenge) throw new Error(`the authority asks for none of ${kinds.join(', ')}`);
+      const domain = authorization.identifier.value.toLowerCase();
+      const answer = await client.getChallengeKeyAuthorization(challenge);
+      const expiresAt = now() + challengeMs;
+      tokens.push(challenge.token);
+      await store.saveChallenge({ token: challenge.token, domain, answer, expiresAt });
+      await client.completeChallenge(challenge);
+      await client.waitForValidStatus(challenge);
+    }
+    const [key, request] = await acme.crypto.createCsr(
+      { commonName: '', altNames: identifiers.map(({ value }) => value) },
+      await acme.crypto.createPrivateEcdsaKey('P-256'),
+    );
+    await client.finalizeOrder(order, request);
+    const chain = await client.getCertificate(order);
+    const notAfter = Date.parse(new X509Certificate(chain).validTo);
+    return { id: certificateId(settings), chain, key: key.toString(), issuedAt: now(), notAfter };
+  } finally {
+    await store.removeChallenges(tokens, now());
+  }
+}
+
+/** The certificate that answers TLS-ALPN-01 for a domain (RFC 8737). */
+export async function challengeCertificate(
+  domain: string,
+  keyAuthorization: string,
+): Promise<{ key: string; cert: string }> {
+  const acme = await loadClient('');
+  const authorization = { identifier: { type: 'dns', value: domain } } as Parameters<
+    typeof acme.crypto.createAlpnCertificate
+  >[0];
+  const [key, cert] = await acme.crypto.createAlpnCertificate(
+    authorization,
+    keyAuthorization,
+    await acme.crypto.createPrivateEcdsaKey('P-256'),
+  );
+  return { key: key.toString(), cert: cert.toString() };
+}
+
+/** When the authority would have it renewed (RFC 9773); undefined where it does not say. Unix milliseconds. */
+export async function suggestedWindow(
+  { directory, ca }: AcmeSettings,
+  chain: string,
+): Promise<{ readonly start: number; readonly end: number } | undefined> {
+  const acme = await loadClient(ca);
+  const { data } = await acme.axios.get<{ renewalInfo?: string }>(directory);
+  const id = renewalId(chain);
+  if (data.renewalInfo === undefined || id === undefined) return undefined;
+  const answer = await acme.axios.get<{ suggestedWindow?: { start?: string; end?: string } }>(
+    `${data.renewalInfo}/${id}`,
+  );
+  const [start, end] = [answer.data.suggestedWindow?.start, answer.data.suggestedWindow?.end].map((at) =>
+    Date.parse(at ?? ''),
+  );
+  return Number.isFinite(start) && Number.isFinite(end) ? { start: start as number, end: end as number } : undefined;
+}
+
+async function hasRenewalInfo(client: object): Promise<boolean> {
+  const { http } = client as { http: { getDirectory(): Promise<{ renewalInfo?: string }> } };
+  return (await http.getDirectory()).renewalInfo !== undefined;
+}
+
+/** Key identifier of the issuer and serial number, each in base64url (RFC 9773, section 4.1). */
+export function renewalId(chain: string): string | undefined {
+  const { raw, serialNumber } = new X509Certificate(chain);
+  const issuer = authorityKeyId(raw);
+  if (!issuer) return undefined;
+  const even = serialNumber.length % 2 === 0 ? serialNumber : `0${serialNumber}`;
+  // As DER writes a positive integer: a leading zero where the first bit is set.
+  const serial = Buffer.from(/^[89a-f]/i.test(even) ? `00${even}` : even, 'hex');
+  return `${issuer.toString('base64url')}.${serial.toString('base64url')}`;
+}
+
+/** Out of the extension 2.5.29.35: SEQUENCE { [0] key identifier }. */
+function authorityKeyId(der: Buffer): Buffer | undefined {
+  const at = der.indexOf(Buffer.from('0603551d23', 'hex'));
+  if (at < 0) return undefined;
+  // OID, OCTET STRING header, SEQUENCE header, then the tag [0]; all shorter than 128 bytes.
+  const tag = at + 5 + 2 + 2;
+  if (der[tag] !== 0x80) return undefined;
+  const length = der[tag + 1] as number;
+  return der.subarray(tag + 2, tag + 2 + length);
+}
+
+async function loadClient(ca: string) {
+  const acme = await import('acme-client');
+  const { defaults } = acme.axios;
+  defaults.timeout = callMs;
+  defaults.maxContentLength = 1024 * 1024;
+  defaults.maxRedirects = 0;
+  // Whoever keeps the certificate decides when to try again, and holds nobody up meanwhile.
+  (defaults as unknown as { acmeSettings: { retryMaxAttempts: number } }).acmeSettings.retryMaxAttempts = 0;
+  // What the environment says of proxies is meant for others.
+  defaults.proxy = false;
+  if (ca !== '') defaults.httpsAgent = new Agent({ ca: readFileSync(ca), keepAlive: false });
+  return acme;
+}

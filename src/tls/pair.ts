@@ -1,0 +1,113 @@
+// A certificate with its private key, opened and checked before anybody is shown it.
+import { constants, X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+
+/** What stands in the files, or came from an authority. */
+export type PairText =
+  | { readonly cert: string | Buffer; readonly key: string | Buffer; readonly passphrase?: string }
+  | { readonly pfx: Buffer; readonly passphrase?: string };
+
+export interface Pair {
+  readonly context: SecureContext;
+  /** The same for a server that makes its contexts by itself. */
+  readonly options: SecureContextOptions;
+  /** Lower-case host names and addresses, `*.` for one label of any name. */
+  readonly names: readonly string[];
+  /** Unix milliseconds; absent where the container does not let itself be read. */
+  readonly notBefore: number | undefined;
+  readonly notAfter: number | undefined;
+}
+
+/** Says in a sentence what is wrong with it. */
+export class PairUnusable extends Error {
+  override readonly name = 'PairUnusable';
+}
+
+/**
+ * Mozilla's "intermediate" configuration, version 5.7: TLS 1.2 and 1.3, forward secrecy, no CBC. OpenSSL's own default
+ * also offers CCM with short tags to TLS 1.2.
+ */
+export const mozillaIntermediate = {
+  minVersion: 'TLSv1.2',
+  ciphers: [
+    'TLS_AES_128_GCM_SHA256',
+    'TLS_AES_256_GCM_SHA384',
+    'TLS_CHACHA20_POLY1305_SHA256',
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+    'ECDHE-ECDSA-CHACHA20-POLY1305',
+    'ECDHE-RSA-CHACHA20-POLY1305',
+  ].join(':'),
+  ecdhCurve: 'X25519:P-256:P-384',
+  honorCipherOrder: false,
+  // A client that asks for it again and again would have our processor work for nothing.
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+} as const satisfies SecureContextOptions & { honorCipherOrder: boolean };
+
+/**
+ * `trust`: the authority of client certificates and its revocation list, which every context must know itself.
+ * @throws PairUnusable where it is no certificate, no key, or the one is not the other's.
+ */
+export function openPair(text: PairText, trust: Pick<SecureContextOptions, 'ca' | 'crl'> = {}): Pair {
+  const options = { ...mozillaIntermediate, ...trust, ...text };
+  let context: SecureContext;
+  try {
+    context = createSecureContext(options);
+  } catch (error) {
+    throw new PairUnusable(sentenceOf(error as NodeJS.ErrnoException));
+  }
+  const shown = 'cert' in text ? text.cert : certificateIn(context);
+  if (shown === undefined) return { context, options, names: [], notBefore: undefined, notAfter: undefined };
+  const certificate = new X509Certificate(shown);
+  const { validFrom, validTo } = certificate;
+  return {
+    context,
+    options,
+    names: namesOf(certificate),
+    notBefore: Date.parse(validFrom),
+    notAfter: Date.parse(validTo),
+  };
+}
+
+/** @throws PairUnusable where its time is over or has not come; `now` in Unix milliseconds. */
+export function refuseOutOfDate({ notBefore, notAfter }: Pair, now: number): void {
+  if (notAfter !== undefined && notAfter <= now)
+    throw new PairUnusable(`it ended on ${new Date(notAfter).toISOString()}`);
+  if (notBefore !== undefined && notBefore > now + 60_000)
+    throw new PairUnusable(`it does not begin before ${new Date(notBefore).toISOString()}`);
+}
+
+/** Every name that it is good for; the common name counts for none (RFC 9525, section 2). */
+export function namesOf({ subjectAltName }: X509Certificate): string[] {
+  const found = [...(subjectAltName ?? '').matchAll(/(?:^|, )(?:DNS|IP Address):("[^"]*"|[^,]*)/g)];
+  return found.map(([, name = '']) => plainName(name));
+}
+
+/** Node writes IPv6 addresses of certificates in full. */
+function plainName(name: string): string {
+  return isIP(name) === 6 ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
+}
+
+/** A container gives its certificate only to whoever has opened it. */
+function certificateIn({ context }: SecureContext): Buffer | undefined {
+  const opened = context as { getCertificate?: () => Buffer | null };
+  return opened.getCertificate?.() ?? undefined;
+}
+
+function sentenceOf({ code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'ERR_OSSL_X509_KEY_VALUES_MISMATCH':
+      return 'the private key is not the one of the certificate';
+    case 'ERR_OSSL_PEM_NO_START_LINE':
+      return 'there is no PEM block in it';
+    case 'ERR_OSSL_BAD_DECRYPT':
+    case 'ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE':
+    case 'ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED':
+      return 'the passphrase does not open it (TLS_PASSPHRASE)';
+    default:
+      return `it cannot be read (${code ?? message})`;
+  }
+}
