@@ -3,7 +3,7 @@
 // own; it is loaded when there is something to order and never sees a caller's request.
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Agent } from 'node:https';
+import { Agent, request } from 'undici';
 import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
 
 export interface AcmeSettings {
@@ -21,11 +21,12 @@ export type ChallengeKind = 'http-01' | 'tls-alpn-01';
 /** A question is answered that long at most. */
 const challengeMs = 60 * 60_000;
 const callMs = 30_000;
+const mostBytes = 1024 * 1024;
 /** Pebble refuses nine nonces of ten when it is asked to be difficult. */
 const nonceTries = 60;
 
 /** How one set of names at one authority is called in the store. */
-export const certificateId = ({ directory, domains }: AcmeSettings): string =>
+export const certificateId = ({ directory, domains }: Pick<AcmeSettings, 'directory' | 'domains'>): string =>
   `${directory} ${domains
     .map((domain) => domain.toLowerCase())
     .toSorted()
@@ -55,7 +56,11 @@ export async function orderCertificate(
     ...(kid === '' ? {} : { externalAccountBinding: { kid, hmacKey: hmac } }),
   });
   (client as unknown as { http: { maxBadNonceRetries: number } }).http.maxBadNonceRetries = nonceTries;
-  await client.createAccount({ termsOfServiceAgreed: true, ...(email === '' ? {} : { contact: [`mailto:${email}`] }) });
+  const contact = email === '' ? {} : { contact: [`mailto:${email}`] };
+  // An account that is there already is only asked for: what the library would send to change it, some authorities refuse.
+  await client
+    .createAccount({ onlyReturnExisting: true })
+    .catch(() => client.createAccount({ termsOfServiceAgreed: true, ...contact }));
   const identifiers = domains.map((value) => ({ type: 'dns', value: value.toLowerCase() }));
   const replaces = last && (await hasRenewalInfo(client)) ? renewalId(last.chain) : undefined;
   const order = await client
@@ -157,16 +162,46 @@ function authorityKeyId(der: Buffer): Buffer | undefined {
   return der.subarray(tag + 2, tag + 2 + length);
 }
 
+/**
+ * The library, with our own client below it instead of the one it brings: that one reads proxies from the environment,
+ * follows redirects, sleeps for as long as it is told, and loses the reason where nothing answers.
+ */
 async function loadClient(ca: string) {
   const acme = await import('acme-client');
-  const { defaults } = acme.axios;
-  defaults.timeout = callMs;
-  defaults.maxContentLength = 1024 * 1024;
-  defaults.maxRedirects = 0;
-  // Whoever keeps the certificate decides when to try again, and holds nobody up meanwhile.
-  (defaults as unknown as { acmeSettings: { retryMaxAttempts: number } }).acmeSettings.retryMaxAttempts = 0;
-  // What the environment says of proxies is meant for others.
-  defaults.proxy = false;
-  if (ca !== '') defaults.httpsAgent = new Agent({ ca: readFileSync(ca), keepAlive: false });
+  const authorities = ca === '' ? undefined : readFileSync(ca);
+  acme.axios.defaults.adapter = async (config) => {
+    const agent = new Agent({ connect: { timeout: callMs, ...(authorities ? { ca: authorities } : {}) } });
+    try {
+      const answer = await request(config.url ?? '', {
+        method: (config.method ?? 'get').toUpperCase() as 'GET',
+        headers: { ...(config.headers as Record<string, string>), 'accept-encoding': 'identity' },
+        body: (config.data as string | undefined) ?? null,
+        dispatcher: agent,
+        headersTimeout: callMs,
+        bodyTimeout: callMs,
+      });
+      const data = await readBounded(answer.body);
+      return {
+        data,
+        status: answer.statusCode,
+        statusText: '',
+        headers: answer.headers as Record<string, string>,
+        config,
+      };
+    } finally {
+      await agent.destroy();
+    }
+  };
   return acme;
+}
+
+async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of body) {
+    bytes += piece.length;
+    if (bytes > mostBytes) throw new Error('the authority sends more than it has to say');
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
 }

@@ -42,7 +42,8 @@ export const mozillaIntermediate = {
     'ECDHE-RSA-CHACHA20-POLY1305',
   ].join(':'),
   ecdhCurve: 'X25519:P-256:P-384',
-  honorCipherOrder: false,
+  // Mozilla leaves the choice to the client, whose processor it is; scanners ask for ours, and it costs nothing.
+  honorCipherOrder: true,
   // A client that asks for it again and again would have our processor work for nothing.
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 } as const satisfies SecureContextOptions & { honorCipherOrder: boolean };
@@ -97,6 +98,8 @@ function certificateIn({ context }: SecureContext): Buffer | undefined {
   return opened.getCertificate?.() ?? undefined;
 }
 
+const noPassphrase = 'the passphrase does not open it (TLS_PASSPHRASE)';
+
 function sentenceOf({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ERR_OSSL_X509_KEY_VALUES_MISMATCH':
@@ -104,10 +107,11 @@ function sentenceOf({ code, message }: NodeJS.ErrnoException): string {
     case 'ERR_OSSL_PEM_NO_START_LINE':
       return 'there is no PEM block in it';
     case 'ERR_OSSL_BAD_DECRYPT':
-    case 'ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE':
     case 'ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED':
-      return 'the passphrase does not open it (TLS_PASSPHRASE)';
+    case 'ERR_MISSING_PASSPHRASE':
+      return noPassphrase;
     default:
+      if (/mac verify failure|bad decrypt/.test(message)) return noPassphrase;
       return `it cannot be read (${code ?? message})`;
   }
 }

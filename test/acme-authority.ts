@@ -1,0 +1,115 @@
+// Debian's pebble, an ACME authority for tests, with a name server beside it for which every name is this machine. It can
+// be told to be difficult.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import process from 'node:process';
+import { makeAuthority, makeCertificate } from './certificates.ts';
+import { eventually, temporaryDirectory } from './gate.ts';
+
+export interface AcmeAuthority {
+  readonly directory: string;
+  /** PEM file of the root that its own server's certificate hangs from. */
+  readonly ca: string;
+  /** Where it comes to look for HTTP-01 and TLS-ALPN-01. */
+  readonly httpPort: number;
+  readonly tlsPort: number;
+  output(): string;
+  /** Goes away, or comes back with nothing remembered. */
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface AcmeHabits {
+  /** Of a hundred nonces, how many are refused. */
+  readonly refusedNonces?: number;
+  /** Seconds it takes to look, at most. */
+  readonly slowSeconds?: number;
+  /** Seconds that a certificate is good for. */
+  readonly validSeconds?: number;
+}
+
+export async function startAuthority(habits: AcmeHabits = {}): Promise<AcmeAuthority> {
+  const place = temporaryDirectory();
+  const root = makeAuthority(place, 'Root of the authority');
+  const own = makeCertificate(place, ['DNS:localhost', 'IP:127.0.0.1'], { authority: root });
+  const [port, management, httpPort, tlsPort, names, namesManagement] = await freePorts(6);
+  const config = join(place, 'pebble.json');
+  writeFileSync(
+    config,
+    JSON.stringify({
+      pebble: {
+        listenAddress: `127.0.0.1:${port}`,
+        managementListenAddress: `127.0.0.1:${management}`,
+        certificate: own.cert,
+        privateKey: own.key,
+        httpPort,
+        tlsPort,
+        ocspResponderURL: '',
+        externalAccountBindingRequired: false,
+        retryAfter: { authz: 1, order: 1 },
+        certificateValidityPeriod: habits.validSeconds ?? 90 * 86_400,
+      },
+    }),
+  );
+  const words = ['-defaultIPv6', '', '-defaultIPv4', '127.0.0.1', '-dns01', `127.0.0.1:${names}`, '-http01', ''];
+  const more = ['-https01', '', '-tlsalpn01', '', '-management', `127.0.0.1:${namesManagement}`];
+  const nameServer = spawn('pebble-challtestsrv', [...words, ...more], { stdio: 'ignore' });
+  let said = '';
+  let authority: ChildProcess;
+  const restart = async (): Promise<void> => {
+    authority = spawn('pebble', ['-config', config, '-dnsserver', `127.0.0.1:${names}`], {
+      env: {
+        ...process.env,
+        PEBBLE_WFE_NONCEREJECT: String(habits.refusedNonces ?? 0),
+        ...(habits.slowSeconds === undefined
+          ? { PEBBLE_VA_NOSLEEP: '1' }
+          : { PEBBLE_VA_SLEEPTIME: String(habits.slowSeconds) }),
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    authority.stdout?.on('data', (text: Buffer) => (said += text.toString()));
+    authority.stderr?.on('data', (text: Buffer) => (said += text.toString()));
+    await eventually(() => {
+      if (!said.includes('ACME directory available')) throw new Error(`pebble does not come up: ${said}`);
+    });
+  };
+  const kill = async (): Promise<void> => {
+    if (authority.exitCode !== null) return;
+    authority.kill('SIGKILL');
+    await once(authority, 'exit');
+    said = '';
+  };
+  await restart();
+  return {
+    directory: `https://127.0.0.1:${port}/dir`,
+    ca: root.cert,
+    httpPort: httpPort as number,
+    tlsPort: tlsPort as number,
+    output: () => said,
+    kill,
+    restart,
+    stop: async () => {
+      await kill();
+      nameServer.kill('SIGKILL');
+      await once(nameServer, 'exit');
+    },
+  };
+}
+
+/** Ports that were free just now. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

@@ -1,0 +1,74 @@
+// Certificates for tests, made by Debian's openssl: authorities, servers, clients, and lists of what was revoked.
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Made {
+  readonly cert: string;
+  readonly key: string;
+}
+
+let count = 0;
+
+const openssl = (words: readonly string[]): Buffer =>
+  execFileSync('openssl', words, { stdio: ['ignore', 'pipe', 'ignore'] });
+
+const freshKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+
+export function makeAuthority(directory: string, name = 'Test authority'): Made {
+  const at = join(directory, `authority-${++count}`);
+  openssl([
+    'req',
+    '-x509',
+    ...freshKey,
+    '-keyout',
+    `${at}.key`,
+    '-out',
+    `${at}.pem`,
+    '-days',
+    '30',
+    '-subj',
+    `/CN=${name}`,
+    '-addext',
+    'basicConstraints=critical,CA:TRUE',
+    '-addext',
+    'keyUsage=critical,keyCertSign,cRLSign',
+  ]);
+  return { cert: `${at}.pem`, key: `${at}.key` };
+}
+
+/** A leaf for these names (`DNS:a.example`, `IP:127.0.0.1`); without an authority it signs itself. */
+export function makeCertificate(
+  directory: string,
+  names: readonly string[],
+  { authority, days = 30, use = 'serverAuth' }: { authority?: Made; days?: number; use?: string } = {},
+): Made {
+  const at = join(directory, `leaf-${++count}`);
+  const extensions = `subjectAltName=${names.join(',')}\nextendedKeyUsage=${use}\nbasicConstraints=critical,CA:FALSE\n`;
+  writeFileSync(`${at}.ext`, extensions);
+  openssl(['req', '-new', ...freshKey, '-keyout', `${at}.key`, '-out', `${at}.csr`, '-subj', `/CN=leaf-${count}`]);
+  const signer = authority
+    ? ['-CA', authority.cert, '-CAkey', authority.key, '-CAcreateserial']
+    : ['-signkey', `${at}.key`];
+  openssl([
+    'x509',
+    '-req',
+    '-in',
+    `${at}.csr`,
+    '-out',
+    `${at}.pem`,
+    '-days',
+    String(days),
+    '-extfile',
+    `${at}.ext`,
+    ...signer,
+  ]);
+  return { cert: `${at}.pem`, key: `${at}.key` };
+}
+
+/** The same in one container. */
+export function makeContainer({ cert, key }: Made, passphrase: string): string {
+  const file = cert.replace('.pem', '.p12');
+  openssl(['pkcs12', '-export', '-in', cert, '-inkey', key, '-out', file, '-passout', `pass:${passphrase}`]);
+  return file;
+}

@@ -1,0 +1,284 @@
+// A certificate that the gate gets by itself, from Debian's pebble: on a good day, and when the authority is difficult,
+// slow, or gone.
+
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Store } from '../../src/store/ports.ts';
+import { openSqlite } from '../../src/store/sqlite.ts';
+import { AcmeKeeper } from '../../src/tls/acme.ts';
+import { Certificates } from '../../src/tls/certificates.ts';
+import { certificateId, renewalId } from '../../src/tls/order.ts';
+import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
+import { makeAuthority, makeCertificate } from '../certificates.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+const toStop: { stop(): Promise<void> }[] = [];
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterEach(async () => {
+  for (const each of toStop.splice(0).toReversed()) await each.stop();
+});
+afterAll(() => fake.close());
+
+async function authority(habits: Parameters<typeof startAuthority>[0] = {}): Promise<AcmeAuthority> {
+  const made = await startAuthority(habits);
+  toStop.push(made);
+  return made;
+}
+
+async function open(from: AcmeAuthority, extra: Record<string, string> = {}): Promise<TestGate> {
+  const gate = await openGate(fake.url, {
+    ACME_DOMAINS: 'gate.example,www.gate.example',
+    ACME_EMAIL: 'operator@gate.example',
+    ACME_DIRECTORY: from.directory,
+    ACME_CA: from.ca,
+    HTTP_PORT: String(from.httpPort),
+    ...extra,
+  });
+  toStop.push(gate);
+  return gate;
+}
+
+interface Shown {
+  readonly issuer: string;
+  readonly names: string;
+  readonly serial: string;
+}
+
+function shown({ port }: TestGate, servername = 'gate.example'): Promise<Shown> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port, servername, rejectUnauthorized: false }, () => {
+      const { issuer, subjectaltname = '', serialNumber } = socket.getPeerCertificate();
+      socket.destroy();
+      resolve({ issuer: String(issuer.CN), names: subjectaltname, serial: serialNumber });
+    });
+    socket.once('error', reject);
+  });
+}
+
+const fromPebble = (gate: TestGate, limitMs = 20_000): Promise<Shown> =>
+  eventually(async () => {
+    const found = await shown(gate);
+    expect(found.issuer).toMatch(/^Pebble/);
+    return found;
+  }, limitMs);
+
+describe('a certificate by itself', () => {
+  test('is there within seconds, by a look at port 80, and after a restart at once', async () => {
+    const ca = await authority();
+    const gate = await open(ca);
+    // Nobody waits for it: the gate is open meanwhile.
+    expect((await shown(gate)).issuer).toMatch(/Sekisho/);
+    const { names, serial } = await fromPebble(gate);
+    expect(names).toBe('DNS:gate.example, DNS:www.gate.example');
+    expect(statSync(join(gate.dataDir, 'sekisho.db')).mode & 0o777).toBe(0o600);
+    expect(gate.log()).not.toContain('PRIVATE KEY');
+    const { port } = gate;
+    expect(port).toBeGreaterThan(0);
+    // Asked about anything else, or about nothing, the open port says nothing.
+    for (const path of [
+      '/.well-known/acme-challenge/',
+      '/.well-known/acme-challenge/x',
+      '/.well-known/acme-challenge/../x',
+    ])
+      expect((await fetch(`http://127.0.0.1:${ca.httpPort}${path}`)).status, path).not.toBe(200);
+    await gate.manage(async (store) => {
+      const found = await store.findCertificate(`${ca.directory} gate.example www.gate.example`);
+      expect(found?.chain).toContain('BEGIN CERTIFICATE');
+    });
+    expect(serial).toMatch(/^[0-9A-F]+$/);
+  }, 40_000);
+
+  test('is had by a handshake on the encrypted port where port 80 is closed', async () => {
+    const ca = await authority();
+    // Its second port cannot be had.
+    const gate = await open(ca, { PORT: String(ca.tlsPort), HTTP_PORT: String(ca.tlsPort) });
+    expect((await fromPebble(gate)).names).toContain('DNS:gate.example');
+    expect(ca.output()).toContain('tls-alpn-01');
+  }, 40_000);
+
+  test('is had from an authority that refuses nine nonces of ten and takes its time', async () => {
+    const gate = await open(await authority({ refusedNonces: 90, slowSeconds: 3 }));
+    expect((await fromPebble(gate, 60_000)).names).toContain('DNS:gate.example');
+  }, 90_000);
+});
+
+describe('a keeper', () => {
+  const day = 86_400_000;
+  /** One gate's keeper over a store, with a clock that the test turns, and no port of its own but those of the authority. */
+  async function keeperOver(store: Store, ca: AcmeAuthority, clock: { at: number }) {
+    const certificates = new Certificates();
+    const events: string[] = [];
+    const keeper: AcmeKeeper = new AcmeKeeper(
+      { domains: ['gate.example'], email: '', directory: ca.directory, ca: ca.ca, kid: '', hmac: '' },
+      {
+        store,
+        certificates,
+        now: () => clock.at,
+        kinds: () => ['http-01'],
+        onRenew: () => events.push('renewed'),
+        onFail: (error, waitMs) => events.push(`failed ${Math.floor(waitMs / 60_000)} ${(error as Error).message}`),
+        trust: {},
+      },
+    );
+    toStop.push(keeper);
+    const server = createServer((request, response) => {
+      const token = request.url?.split('/').at(-1) ?? '';
+      void keeper.answerTo(token).then((text) => response.writeHead(text === undefined ? 404 : 200).end(text));
+    });
+    return { keeper, certificates, events, server };
+  }
+
+  async function storeOf(): Promise<Store> {
+    const store = await openSqlite(temporaryDirectory());
+    toStop.push({ stop: () => store.close() });
+    return store;
+  }
+
+  const listening = async (server: Server, port: number): Promise<void> => {
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    toStop.push({ stop: () => new Promise((resolve) => server.close(() => resolve())) });
+  };
+
+  test('renews at two thirds of the life and not before, however often it looks', async () => {
+    const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
+    const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
+    await listening(server, ca.httpPort);
+    await keeper.look();
+    expect(events).toEqual(['renewed']);
+    const first = certificates.first;
+    clock.at += 59 * day;
+    await keeper.look();
+    await keeper.look();
+    expect(certificates.first).toBe(first);
+    clock.at += 2 * day;
+    await Promise.all([keeper.look(), keeper.look()]);
+    expect(events).toEqual(['renewed', 'renewed']);
+    expect(certificates.first).not.toBe(first);
+  }, 30_000);
+
+  test('that shares its store shares the certificate: one orders, each answers, all show it', async () => {
+    const [ca, store, clock] = [await authority({ slowSeconds: 1 }), await storeOf(), { at: Date.now() }];
+    const gates = await Promise.all(Array.from({ length: 4 }, () => keeperOver(store, ca, clock)));
+    // The authority's question reaches a gate that has not asked for anything.
+    await listening((gates[3] as (typeof gates)[number]).server, ca.httpPort);
+    await Promise.all(gates.map(({ keeper }) => keeper.look()));
+    await Promise.all(gates.map(({ keeper }) => keeper.look()));
+    expect(gates.flatMap(({ events }) => events)).toEqual(['renewed']);
+    const ends = new Set(gates.map(({ certificates }) => certificates.first?.notAfter));
+    expect(ends.size).toBe(1);
+    expect([...ends][0]).toBeGreaterThan(Date.now());
+  }, 30_000);
+
+  test('whose authority is gone keeps what it has, waits longer each time, and goes on when it is back', async () => {
+    const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
+    const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
+    await listening(server, ca.httpPort);
+    await keeper.look();
+    const first = certificates.first;
+    await ca.kill();
+    clock.at += 61 * day;
+    for (let i = 0; i < 5; i++) {
+      await keeper.look();
+      // Too early: nothing is asked.
+      await keeper.look();
+      clock.at += 8 * 3_600_000;
+    }
+    expect(certificates.first).toBe(first);
+    const waits = events.slice(1).map((event) => Number(event.split(' ')[1]));
+    expect(waits).toHaveLength(5);
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+    expect(waits[0]).toBeLessThan(2);
+    expect(waits[4]).toBeGreaterThanOrEqual(360);
+    expect(keeper.problem).toMatch(/ECONNREFUSED/);
+    // It has forgotten who we are: the account is made again.
+    await ca.restart();
+    await keeper.look();
+    expect(events.at(-1)).toBe('renewed');
+    expect(keeper.problem).toBeUndefined();
+    expect(certificates.first).not.toBe(first);
+  }, 60_000);
+
+  test('whose authority finds nothing at the door says why, and asks again in a while', async () => {
+    const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
+    const { keeper, certificates, events } = await keeperOver(store, ca, clock);
+    await keeper.look();
+    expect(events[0]).toMatch(/^failed 1 /);
+    expect(certificates.first).toBeUndefined();
+    expect(await store.findChallenge({ domain: 'gate.example' }, clock.at)).toBeUndefined();
+  }, 30_000);
+
+  test('whose turn was taken by a gate that died gets it after a while', async () => {
+    const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
+    const { keeper, events, server } = await keeperOver(store, ca, clock);
+    await listening(server, ca.httpPort);
+    const id = certificateId({ domains: ['gate.example'], directory: ca.directory });
+    expect(await store.takeLease(id, 'the one that died', clock.at, clock.at + 15 * 60_000)).toBe(true);
+    await keeper.look();
+    expect(events).toEqual([]);
+    clock.at += 15 * 60_000;
+    await keeper.look();
+    expect(events).toEqual(['renewed']);
+  }, 30_000);
+
+  test('renews when the authority says so (RFC 9773), and asks it by the right name', async () => {
+    const place = temporaryDirectory();
+    const root = makeAuthority(place);
+    const leaf = makeCertificate(place, ['DNS:gate.example'], { authority: root, days: 90 });
+    const own = makeCertificate(place, ['DNS:localhost', 'IP:127.0.0.1'], { authority: root });
+    const chain = readFileSync(leaf.cert, 'utf8');
+    const clock = { at: Date.now() };
+    let window = { start: clock.at + 50 * day, end: clock.at + 51 * day };
+    const asked: string[] = [];
+    const server = createHttps({ cert: readFileSync(own.cert), key: readFileSync(own.key) }, (request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      const { host } = request.headers;
+      if (request.url === '/dir') response.end(JSON.stringify({ renewalInfo: `https://${host}/ari` }));
+      else if (request.url?.startsWith('/ari/'))
+        response.end(JSON.stringify({ suggestedWindow: { start: new Date(window.start), end: new Date(window.end) } }));
+      else response.writeHead(503).end();
+    });
+    await listening(server, 0);
+    const directory = `https://127.0.0.1:${(server.address() as AddressInfo).port}/dir`;
+    const ca = { directory, ca: root.cert } as AcmeAuthority;
+    const store = await storeOf();
+    const notAfter = Date.parse(new X509Certificate(chain).validTo);
+    const id = certificateId({ domains: ['gate.example'], directory });
+    await store.saveCertificate({ id, chain, key: readFileSync(leaf.key, 'utf8'), issuedAt: clock.at, notAfter });
+    const { keeper, events } = await keeperOver(store, ca, clock);
+    await keeper.look();
+    const name = renewalId(chain) as string;
+    expect(asked).toContain(`GET /ari/${name}`);
+    const text = execFileSync('openssl', [
+      'x509',
+      '-in',
+      leaf.cert,
+      '-noout',
+      '-serial',
+      '-ext',
+      'authorityKeyIdentifier',
+    ]);
+    const [keyId, serial] = name.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex').toUpperCase());
+    expect(text.toString().replaceAll(':', '')).toContain(keyId);
+    expect(text.toString()).toContain(`serial=${serial?.replace(/^00/, '')}`);
+    expect(events).toEqual([]);
+    // It has revoked a million of them and wants them back now.
+    window = { start: clock.at - 2 * day, end: clock.at - day };
+    clock.at += 5 * 3_600_000;
+    await keeper.look();
+    expect(events).toEqual([]);
+    clock.at += 2 * 3_600_000;
+    await keeper.look();
+    expect(events[0]).toMatch(/^failed 1 /);
+  }, 30_000);
+});

@@ -1,0 +1,366 @@
+// Encryption with certificates from files and from the gate's own authority, on real sockets.
+import { copyFileSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type Agent, type RequestOptions, request } from 'node:https';
+import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ConfigFaults } from '../../src/config.ts';
+import { PairUnusable } from '../../src/tls/pair.ts';
+import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, RawClient, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+let authority: Made;
+let place: string;
+const gates: TestGate[] = [];
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  place = temporaryDirectory();
+  authority = makeAuthority(place);
+});
+afterEach(async () => {
+  for (const gate of gates.splice(0)) await gate.stop();
+});
+afterAll(() => fake.close());
+
+async function open(environment: Record<string, string>): Promise<TestGate> {
+  const gate = await openGate(fake.url, environment);
+  gates.push(gate);
+  return gate;
+}
+
+const filesOf = (...made: readonly Made[]): Record<string, string> => ({
+  TLS_CERT: made.map(({ cert }) => cert).join(','),
+  TLS_KEY: made.map(({ key }) => key).join(','),
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, unknown>;
+  readonly text: string;
+}
+
+function ask(
+  gate: TestGate,
+  path: string,
+  options: RequestOptions & { body?: string; agent?: Agent } = {},
+): Promise<Answer> {
+  const { body, ...rest } = options;
+  return new Promise((resolve, reject) => {
+    const call = request(
+      {
+        host: '127.0.0.1',
+        port: gate.port,
+        path,
+        servername: 'gate.example',
+        ca: readFileSync(authority.cert),
+        ...rest,
+      },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (piece: string) => (text += piece));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+        response.on('error', reject);
+      },
+    );
+    call.on('error', reject).end(body);
+  });
+}
+
+/** The handshake alone; gives the socket, or throws what went wrong. */
+function shake(port: number, options: ConnectionOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }, () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+async function shownTo(gate: TestGate, servername: string | undefined): Promise<string> {
+  const socket = await shake(gate.port, servername === undefined ? {} : { servername });
+  const { subjectaltname = '' } = socket.getPeerCertificate();
+  socket.destroy();
+  return subjectaltname;
+}
+
+describe('certificates from files', () => {
+  test('encrypt everything that is answered: a call with its stream, the pages, the API', async () => {
+    const gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })));
+    const { secret } = await gate.key();
+    const body = JSON.stringify({ model: 'gemma3:270m', messages: [{ role: 'user', content: 'hi' }] });
+    const answer = await ask(gate, '/api/chat', { method: 'POST', headers: { 'x-api-key': secret }, body });
+    expect(answer.status).toBe(200);
+    expect(answer.text.trim().split('\n').at(-1)).toContain('"done":true');
+    expect((await ask(gate, '/api/chat', { method: 'POST', headers: { 'x-api-key': 'no' }, body })).status).toBe(401);
+    expect((await ask(gate, '/management/v1/session', { headers: { host: 'gate.example' } })).status).toBe(200);
+    expect((await ask(gate, '/portal/', { headers: { host: 'gate.example' } })).status).toBe(200);
+    expect(gate.url).toMatch(/^https:/);
+    expect(await gate.ledger(1)).toMatchObject([{ outcome: 'completed' }]);
+  });
+
+  test('are chosen by the name that a caller asks for, whatever it is', async () => {
+    const first = makeCertificate(place, ['DNS:gate.example'], { authority });
+    const second = makeCertificate(place, ['DNS:other.example', 'DNS:*.wild.example'], { authority });
+    const gate = await open(filesOf(first, second));
+    expect(await shownTo(gate, 'gate.example')).toBe('DNS:gate.example');
+    expect(await shownTo(gate, 'OTHER.Example')).toContain('DNS:other.example');
+    expect(await shownTo(gate, 'a.wild.example')).toContain('DNS:other.example');
+    // One label of any name, no more and no less.
+    for (const name of [
+      'a.b.wild.example',
+      'wild.example',
+      'unknown.example',
+      `${'a'.repeat(63)}.example`,
+      '__proto__',
+    ])
+      expect(await shownTo(gate, name), name).toBe('DNS:gate.example');
+    expect(await shownTo(gate, undefined)).toBe('DNS:gate.example');
+  });
+
+  test('can be one container of PKCS#12 beside a PEM file', async () => {
+    const inside = makeCertificate(place, ['DNS:inside.example'], { authority });
+    const pem = makeCertificate(place, ['DNS:gate.example'], { authority });
+    const gate = await open({
+      TLS_CERT: `${makeContainer(inside, 'a pass phrase')},${pem.cert}`,
+      TLS_KEY: pem.key,
+      TLS_PASSPHRASE: 'a pass phrase',
+    });
+    expect(await shownTo(gate, 'inside.example')).toBe('DNS:inside.example');
+    expect(await shownTo(gate, 'gate.example')).toBe('DNS:gate.example');
+  });
+
+  test('that change are taken over without a restart, and running answers go on', async () => {
+    const files = makeCertificate(place, ['DNS:gate.example'], { authority });
+    const gate = await open(filesOf(files));
+    const { secret } = await gate.key();
+    const body = JSON.stringify({ model: 'gemma3:270m', prompt: 'slow' });
+    let go = (): void => undefined;
+    const held = new Promise<void>((resolve) => (go = resolve));
+    fake.next(async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"response":"first","done":false}\n');
+      await held;
+      await answer.chunk('{"response":"","done":true,"prompt_eval_count":1,"eval_count":1}\n');
+      answer.end();
+    });
+    const running = ask(gate, '/api/generate', { method: 'POST', headers: { 'x-api-key': secret }, body });
+    const next = makeCertificate(place, ['DNS:gate.example', 'DNS:new.example'], { authority });
+    copyFileSync(next.key, files.key);
+    copyFileSync(next.cert, files.cert);
+    await eventually(async () => expect(await shownTo(gate, 'new.example')).toContain('DNS:new.example'), 6_000);
+    go();
+    const { text } = await running;
+    expect(text.trim().split('\n').at(-1)).toContain('"done":true');
+  });
+
+  test('that cannot be used leave the last ones where they are, and are said in the log', async () => {
+    const files = makeCertificate(place, ['DNS:gate.example'], { authority });
+    const gate = await open(filesOf(files));
+    const other = makeCertificate(place, ['DNS:wrong.example'], { authority });
+    const past = makeCertificate(place, ['DNS:past.example'], { authority, days: -1 });
+    const refused = (): number => gate.log().split('the last one stays').length - 1;
+    const steps: (() => void)[] = [
+      () => copyFileSync(other.cert, files.cert),
+      () => writeFileSync(files.cert, readFileSync(other.cert).subarray(0, 200)),
+      () => writeFileSync(files.cert, ''),
+      () => writeFileSync(files.cert, 'no certificate at all'),
+      () => renameSync(files.cert, `${files.cert}.gone`),
+      () => {
+        copyFileSync(past.cert, files.cert);
+        copyFileSync(past.key, files.key);
+      },
+    ];
+    for (const [index, step] of steps.entries()) {
+      step();
+      await eventually(() => expect(refused()).toBeGreaterThan(index), 6_000);
+      expect(await shownTo(gate, 'gate.example')).toBe('DNS:gate.example');
+    }
+    expect(gate.log()).not.toContain('PRIVATE KEY');
+  }, 30_000);
+
+  test('of the start must be usable, and say in a sentence why they are not', async () => {
+    const files = makeCertificate(place, ['DNS:gate.example'], { authority });
+    const other = makeCertificate(place, ['DNS:other.example'], { authority });
+    await expect(open({ TLS_CERT: files.cert, TLS_KEY: other.key })).rejects.toThrow(PairUnusable);
+    await expect(open({ TLS_CERT: files.cert, TLS_KEY: other.key })).rejects.toThrow(/not the one of the certificate/);
+    await expect(open({ TLS_CERT: files.cert, TLS_KEY: '/nowhere' })).rejects.toThrow(/cannot be read \(ENOENT\)/);
+    const container = makeContainer(files, 'right');
+    await expect(open({ TLS_CERT: container, TLS_PASSPHRASE: 'wrong' })).rejects.toThrow(/passphrase/);
+    await expect(open({ TLS_CERT: files.cert })).rejects.toThrow(ConfigFaults);
+    await expect(open({ ...filesOf(files), ACME_DOMAINS: 'gate.example' })).rejects.toThrow(ConfigFaults);
+    await expect(open({ TLS: 'self-signed', ...filesOf(files) })).rejects.toThrow(ConfigFaults);
+    await expect(open({ TLS_CLIENT_CA: authority.cert })).rejects.toThrow(ConfigFaults);
+  });
+
+  test('are looked at again on SIGHUP, which does not end the gate', async () => {
+    const files = makeCertificate(place, ['DNS:gate.example'], { authority });
+    const link = join(place, 'current.pem');
+    symlinkSync(files.cert, link);
+    const gate = await spawnGate({ UPSTREAM: fake.url, TLS_CERT: link, TLS_KEY: files.key });
+    copyFileSync(makeCertificate(place, ['DNS:wrong.example'], { authority }).cert, files.cert);
+    gate.process.kill('SIGHUP');
+    await eventually(() => expect(gate.output()).toContain('the last one stays'), 6_000);
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(0);
+  });
+});
+
+describe('a handshake', () => {
+  let gate: TestGate;
+  const fresh = async (): Promise<TestGate> =>
+    (gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority }))));
+
+  test('is TLS 1.2 or 1.3 with forward secrecy, and HTTP/1.1 alone', async () => {
+    await fresh();
+    const old = { minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' } as const;
+    await expect(shake(gate.port, { ...old, maxVersion: 'TLSv1' })).rejects.toThrow();
+    await expect(shake(gate.port, { ...old, maxVersion: 'TLSv1.1' })).rejects.toThrow();
+    for (const ciphers of [
+      'AES128-SHA',
+      'ECDHE-ECDSA-AES128-SHA',
+      'ECDHE-ECDSA-AES128-CCM8',
+      'NULL-SHA256:@SECLEVEL=0',
+    ])
+      await expect(shake(gate.port, { maxVersion: 'TLSv1.2', ciphers }), ciphers).rejects.toThrow();
+    const modern = await shake(gate.port, { ALPNProtocols: ['h2', 'http/1.1'] });
+    expect([modern.getProtocol(), modern.alpnProtocol]).toEqual(['TLSv1.3', 'http/1.1']);
+    modern.destroy();
+    await expect(shake(gate.port, { ALPNProtocols: ['h2'] })).rejects.toThrow();
+    const older = await shake(gate.port, { maxVersion: 'TLSv1.2' });
+    expect(older.getProtocol()).toBe('TLSv1.2');
+    older.destroy();
+  });
+
+  test('that never begins, or never ends, is given up', async () => {
+    await fresh();
+    const began = performance.now();
+    const ended = (socket: ReturnType<typeof connectTcp>): Promise<number> =>
+      new Promise((resolve) =>
+        socket
+          .on('error', () => undefined)
+          .once('close', () => resolve(performance.now() - began))
+          .resume(),
+      );
+    const silent = connectTcp(gate.port, '127.0.0.1');
+    const half = connectTcp(gate.port, '127.0.0.1', () => half.write(Buffer.from('160301', 'hex')));
+    for (const took of await Promise.all([ended(silent), ended(half)])) {
+      expect(took).toBeGreaterThan(8_000);
+      expect(took).toBeLessThan(13_000);
+    }
+  }, 20_000);
+
+  test('of anything else ends that connection and nothing more', async () => {
+    await fresh();
+    const junk = [
+      Buffer.from([0x16]),
+      Buffer.from('1603010200' + 'ff'.repeat(512), 'hex'),
+      Buffer.alloc(4096, 0x16),
+      Buffer.from('160301ffff', 'hex'),
+    ];
+    for (const bytes of junk) {
+      const socket = connectTcp(gate.port, '127.0.0.1', () => socket.end(bytes));
+      await new Promise((resolve) =>
+        socket
+          .on('error', () => undefined)
+          .once('close', resolve)
+          .resume(),
+      );
+    }
+    expect((await ask(gate, '/healthz')).status).toBe(200);
+  }, 20_000);
+
+  test('does not begin again in the middle, and a slow head inside it is given up as without it', async () => {
+    gate = await open({ ...filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })), HEAD_SECONDS: '1' });
+    const socket = await shake(gate.port, { maxVersion: 'TLSv1.2' });
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => undefined);
+    let said = '';
+    socket.setEncoding('latin1').on('data', (piece: string) => (said += piece));
+    expect(socket.renegotiate({}, () => undefined)).toBeTypeOf('boolean');
+    await closed;
+    const slow = await shake(gate.port, {});
+    slow.setEncoding('latin1').on('data', (piece: string) => (said += piece));
+    slow.write('GET /healthz HTTP/1.1\r\nHost: gate.example\r\n');
+    await new Promise((resolve) => slow.once('close', resolve));
+    expect(said).toContain('408');
+  }, 20_000);
+});
+
+describe('without encryption', () => {
+  test('a call is refused in its own dialect, led nowhere, and its key is named in the log', async () => {
+    const gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })));
+    const { id, secret } = await gate.key();
+    const before = fake.calls.length;
+    for (const [path, method] of [
+      ['/api/chat', 'POST'],
+      ['/v1/chat/completions', 'POST'],
+      ['/api/tags', 'GET'],
+      ['/management/v1/keys', 'GET'],
+      ['/portal/auth/sign-in/email', 'POST'],
+    ] as const) {
+      const response = await fetch(`http://127.0.0.1:${gate.port}${path}`, {
+        method,
+        redirect: 'manual',
+        headers: { 'x-api-key': secret },
+      });
+      expect([path, response.status, response.headers.get('location')]).toEqual([path, 403, null]);
+      expect(await response.text()).toContain('tls_required');
+    }
+    expect(fake.calls.length).toBe(before);
+    expect(gate.log()).toContain(`the key ${id} was sent without encryption`);
+    expect(gate.log()).not.toContain(secret);
+  });
+
+  test('a browser that wants a page is led to it, on the same port and on one of its own', async () => {
+    const gate = await open({
+      ...filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })),
+      PUBLIC_URL: 'https://gate.example',
+    });
+    const visit = async (path: string, accept = 'text/html'): Promise<unknown[]> => {
+      const response = await fetch(`http://127.0.0.1:${gate.port}${path}`, { redirect: 'manual', headers: { accept } });
+      return [response.status, response.headers.get('location')];
+    };
+    expect(await visit('/')).toEqual([308, 'https://gate.example/']);
+    expect(await visit('/portal/apply?x=1')).toEqual([308, 'https://gate.example/portal/apply?x=1']);
+    expect(await visit('/portal//evil.example/..')).toEqual([308, 'https://gate.example/portal//']);
+    // Whoever is no browser is told so, and is not led anywhere.
+    expect(await visit('/', '*/*')).toEqual([403, null]);
+    expect(await visit('/healthz')).toEqual([200, null]);
+  });
+
+  test('strange bytes get a refusal and not a hang', async () => {
+    const gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })));
+    for (const bytes of ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '\u0000\u0001\u0002\r\n\r\n', 'SSH-2.0-x\r\n\r\n']) {
+      const client = new RawClient(gate.port);
+      client.write(bytes);
+      await client.closed;
+      expect(client.text.slice(0, 12), bytes).toMatch(/^HTTP\/1\.1 [45]/);
+    }
+  });
+});
+
+describe('an authority of its own', () => {
+  test('is made once, vouches for every name of this machine, and its key is for its owner alone', async () => {
+    const dataDir = temporaryDirectory();
+    const first = await openGate(fake.url, { TLS: 'self-signed', DATA_DIR: dataDir, TLS_NAMES: 'box.lan,192.0.2.7' });
+    const ca = readFileSync(join(dataDir, 'authority.pem'));
+    for (const servername of ['localhost', 'box.lan']) {
+      const answer = await ask(first, '/healthz', { ca, servername });
+      expect(answer.status).toBe(200);
+    }
+    const shown = await shownTo(first, 'localhost');
+    expect(shown).toContain('IP Address:127.0.0.1');
+    expect(shown).toContain('IP Address:192.0.2.7');
+    for (const file of ['authority.key', 'gate.key']) expect(statSync(join(dataDir, file)).mode & 0o777).toBe(0o600);
+    await expect(ask(first, '/healthz', { ca, servername: 'evil.example' })).rejects.toThrow();
+    const leaf = readFileSync(join(dataDir, 'gate.pem'), 'utf8');
+    await first.stop();
+    const second = await openGate(fake.url, { TLS: 'self-signed', DATA_DIR: dataDir, TLS_NAMES: 'box.lan,192.0.2.7' });
+    expect(readFileSync(join(dataDir, 'authority.pem')).equals(ca)).toBe(true);
+    expect(readFileSync(join(dataDir, 'gate.pem'), 'utf8')).toBe(leaf);
+    await second.stop();
+  });
+});
