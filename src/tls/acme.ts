@@ -49,7 +49,7 @@ export class AcmeKeeper {
   #notBefore = 0;
   #askedAt = 0;
   #renewAt = 0;
-  #busy: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
   #stopped = false;
   readonly #challengeServer: TlsServer;
   /** What went wrong last; undefined while all is well. */
@@ -81,13 +81,11 @@ export class AcmeKeeper {
 
   /** Begins to look after it; an order may take minutes and holds nobody up. */
   start(): void {
-    const look = (): void => {
-      this.#busy ??= this.look().finally(() => {
-        this.#busy = undefined;
-        if (!this.#stopped) this.#timer = setTimeout(look, lookMs).unref();
-      });
+    const look = async (): Promise<void> => {
+      await this.look();
+      if (!this.#stopped) this.#timer = setTimeout(() => void look(), lookMs).unref();
     };
-    look();
+    void look();
   }
 
   async stop(): Promise<void> {
@@ -107,8 +105,15 @@ export class AcmeKeeper {
     return hello.includes('acme-tls/1') ? this.#challengeServer : undefined;
   }
 
-  /** Once: takes what is new in the store, and orders where it is time. Never rejects. */
-  async look(): Promise<void> {
+  /** Once: takes what is new in the store, and orders where it is time. Never rejects; one at a time. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<void> {
     const { store, now, onFail } = this.#tools;
     try {
       await this.#take(await store.findCertificate(this.#id));

@@ -105,7 +105,7 @@ export async function challengeCertificate(
   domain: string,
   keyAuthorization: string,
 ): Promise<{ key: string; cert: string }> {
-  const acme = await loadClient('');
+  const acme = await import('acme-client');
   const authorization = { identifier: { type: 'dns', value: domain } } as Parameters<
     typeof acme.crypto.createAlpnCertificate
   >[0];
