@@ -220,8 +220,8 @@ function checkTls(config: Values, faults: string[], warnings: string[]): void {
   if (tlsClientCa === '' && (tlsClientCrl !== '' || tlsClientCert !== 'optional'))
     faults.push('tls_client_crl and tls_client_cert need tls_client_ca');
   for (const path of tlsKey) {
-    const mode = statSync(path, { throwIfNoEntry: false })?.mode;
-    if (mode !== undefined && (mode & 0o004) !== 0)
+    const file = statSync(path, { throwIfNoEntry: false });
+    if (file !== undefined && (file.mode & 0o004) !== 0)
       warnings.push(`${path} can be read by everybody on this machine: chmod 640 ${path}`);
   }
   if (isExposed(config))

@@ -5,7 +5,16 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { RequestHandler } from 'express';
-import { type Config, ConfigFaults, loadConfig, pageUrl, plainPort, staticDigests, tlsMode } from './config.ts';
+import {
+  type Config,
+  ConfigFaults,
+  isExposed,
+  loadConfig,
+  pageUrl,
+  plainPort,
+  staticDigests,
+  tlsMode,
+} from './config.ts';
 import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
 import { Calendar } from './domain/calendar.ts';
@@ -176,6 +185,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     {
       ...config,
       portal: config.publicUrl === '' ? url : new URL(config.publicUrl),
+      exposed: isExposed(config),
       providers: providersOf(config),
       pages: join(import.meta.dirname, '../portal/dist'),
     },
@@ -187,7 +197,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       trustedProxies: gate.trustedProxies,
       now: clock.now,
       nowMs,
-      tls: keeper && { names: () => keeper.status().names },
+      tls: keeper && { names: () => keeper.status().names, authority: keeper.authority },
       onChange: () => void lookForChanges(true),
       onError: (message, error, id) => log.logger.error({ id, cause: describeCause(error) }, message),
     },

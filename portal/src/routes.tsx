@@ -36,6 +36,7 @@ export const routes: readonly Route[] = [
   { path: '/sign-in', who: 'visitor', page: lazy(() => import('./visitor/sign-in.tsx')) },
   { path: '/setup', who: 'everybody', page: lazy(() => import('./visitor/setup.tsx')) },
   { path: '/reset', who: 'everybody', page: lazy(() => import('./visitor/reset.tsx')) },
+  { path: '/trust', who: 'everybody', page: lazy(() => import('./visitor/trust.tsx')) },
   { path: '/confirm', who: 'everybody', page: lazy(() => import('./visitor/confirm.tsx')) },
 
   { path: '/home', who: 'member', name: 'home', icon: IconHome, page: lazy(() => import('./member/home.tsx')) },

@@ -1,7 +1,8 @@
 // The management plane put together: sign-in, post, pages and API in one router, and the letters that nobody asks for. Takes what
 // the composition root has opened.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { type Request, Router } from 'express';
@@ -31,6 +32,8 @@ export interface PlaneSettings {
   /** Where links point. */
   readonly portal: URL;
   readonly gateName: string;
+  /** Others reach it over a network that can read along. */
+  readonly exposed: boolean;
   readonly smtpUrl: string;
   readonly mailFrom: string;
   readonly providers: readonly Provider[];
@@ -50,7 +53,7 @@ export interface PlaneTools {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   /** What the gate encrypts with; undefined where it does not. */
-  readonly tls: { readonly names: () => readonly string[] } | undefined;
+  readonly tls: { readonly names: () => readonly string[]; readonly authority: string | undefined } | undefined;
   readonly onChange: () => void;
   readonly onError: (message: string, cause: unknown, requestId?: string) => void;
 }
@@ -85,6 +88,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     now,
     onError,
   });
+  const authority = tools.tls?.authority;
   const door: Door = { store, signIn, post, portal };
   const api = managementApi({
     ...door,
@@ -92,6 +96,10 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     outlook: tools.outlook,
     timeZone: settings.timeZone,
     gateName: settings.gateName,
+    encryption: {
+      exposed: settings.exposed,
+      authority: authority === undefined ? null : new X509Certificate(authority).fingerprint256,
+    },
     now,
     applications: tools.applications,
     entrance: {
@@ -112,7 +120,9 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
       else sendProblem(response, new Problem('tls_required'), newRequestId(now()));
     });
   router.use('/management/v1', api);
-  router.use('/portal', (_request, response, next) => {
+  router.use('/portal', (request, response, next) => {
+    if (tools.tls && authority === undefined && isPublicName(request.hostname))
+      response.set('strict-transport-security', `max-age=${twoYearsSeconds}`);
     response.set({
       'x-request-id': newRequestId(now()),
       'x-content-type-options': 'nosniff',
@@ -134,6 +144,15 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     }),
   );
   router.get(['/', '/portal'], (_request, response) => response.redirect(302, '/portal/'));
+  router.get('/portal/authority.crt', (_request, response) => {
+    if (authority === undefined)
+      response.status(404).type('text/plain').send('This gate has no authority of its own.\n');
+    else
+      response
+        .set({ 'content-type': 'application/x-x509-ca-cert' })
+        .attachment('sekisho-authority.crt')
+        .send(authority);
+  });
   router.use('/portal', portalPages(settings.pages, origins));
   const tidy = setInterval(() => {
     store.tidyPeople(now()).catch((error: unknown) => onError('visits that are over could not be removed', error));
@@ -160,6 +179,11 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
 }
 
 const hourMs = 3_600_000;
+/** Mozilla's figure. */
+const twoYearsSeconds = 63_072_000;
+
+/** This machine and a local network may well have other servers under the same name, which do not encrypt. */
+const isPublicName = (name: string): boolean => isIP(name) === 0 && name.includes('.') && !name.endsWith('.local');
 
 /** What cookies are signed with: beside the database and not in it, so that a copy of the one opens nothing. */
 function readSecret(dataDir: string): string {

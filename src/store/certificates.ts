@@ -51,7 +51,7 @@ export function certificateQueries(db: Kysely<Tables>): CertificateStore {
     removeChallenges: async (tokens, now) => {
       await db
         .deleteFrom('acme_challenges')
-        .where(({ eb, or }) => or([eb('token', 'in', tokens), eb('expires_at', '<=', now)]))
+        .where((eb) => eb.or([...tokens.map((token) => eb('token', '=', token)), eb('expires_at', '<=', now)]))
         .execute();
     },
     takeLease: async (name, owner, now, until) => {
@@ -62,7 +62,7 @@ export function certificateQueries(db: Kysely<Tables>): CertificateStore {
           conflict
             .column('name')
             .doUpdateSet({ owner, until })
-            .where(({ eb, or }) => or([eb('leases.until', '<=', now), eb('leases.owner', '=', owner)])),
+            .where((eb) => eb.or([eb('leases.until', '<=', now), eb('leases.owner', '=', owner)])),
         )
         .executeTakeFirst();
       return Number(taken.numInsertedOrUpdatedRows) > 0;

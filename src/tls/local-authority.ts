@@ -42,7 +42,7 @@ export async function openLocalAuthority(dataDir: string, name: string, now: num
       notBefore: new Date(now - day),
       notAfter: new Date(now + authorityDays * day),
       signingAlgorithm: signing,
-      keys: keys as webcrypto.CryptoKeyPair,
+      keys,
       extensions: [
         new BasicConstraintsExtension(true, 0, true),
         new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
@@ -73,8 +73,8 @@ export async function openLocalAuthority(dataDir: string, name: string, now: num
       notBefore: new Date(at - day),
       notAfter: new Date(Math.min(at + leafDays * day, authority.notAfter.getTime())),
       signingAlgorithm: signing,
-      publicKey: keys.publicKey as webcrypto.CryptoKey,
-      signingKey: signingKey as webcrypto.CryptoKey,
+      publicKey: keys.publicKey,
+      signingKey,
       extensions: [
         new BasicConstraintsExtension(false, undefined, true),
         new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),

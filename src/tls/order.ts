@@ -64,9 +64,7 @@ export async function orderCertificate(
   const identifiers = domains.map((value) => ({ type: 'dns', value: value.toLowerCase() }));
   const replaces = last && (await hasRenewalInfo(client)) ? renewalId(last.chain) : undefined;
   const order = await client
-    .createOrder({ identifiers, ...(replaces === undefined ? {} : { replaces }) } as {
-      identifiers: typeof identifiers;
-    })
+    .createOrder({ identifiers, ...(replaces === undefined ? {} : { replaces }) })
     // Some authorities refuse to have one replaced twice; the certificate is wanted all the same.
     .catch((error: unknown) => {
       if (replaces === undefined) throw error;
@@ -87,11 +85,11 @@ export async function orderCertificate(
       await client.completeChallenge(challenge);
       await client.waitForValidStatus(challenge);
     }
-    const [key, request] = await acme.crypto.createCsr(
+    const [key, csr] = await acme.crypto.createCsr(
       { commonName: '', altNames: identifiers.map(({ value }) => value) },
       await acme.crypto.createPrivateEcdsaKey('P-256'),
     );
-    await client.finalizeOrder(order, request);
+    await client.finalizeOrder(order, csr);
     const chain = await client.getCertificate(order);
     const notAfter = Date.parse(new X509Certificate(chain).validTo);
     return { id: certificateId(settings), chain, key: key.toString(), issuedAt: now(), notAfter };

@@ -1,12 +1,16 @@
 // Encryption with certificates from files and from the gate's own authority, on real sockets.
+import { once } from 'node:events';
 import { copyFileSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { type Agent, type RequestOptions, request } from 'node:https';
-import { connect as connectTcp } from 'node:net';
+import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigFaults } from '../../src/config.ts';
-import { PairUnusable } from '../../src/tls/pair.ts';
+import { Certificates } from '../../src/tls/certificates.ts';
+import { Entrance, openSecure } from '../../src/tls/entrance.ts';
+import { openPair, type Pair, PairUnusable } from '../../src/tls/pair.ts';
 import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
@@ -208,6 +212,44 @@ describe('certificates from files', () => {
   });
 });
 
+test('a hundred renewals under load fail no handshake and break no connection', async () => {
+  const [odd, even] = [0, 1].map(() => {
+    const { cert, key } = makeCertificate(place, ['DNS:gate.example'], { authority });
+    return openPair({ cert: readFileSync(cert), key: readFileSync(key) });
+  }) as [Pair, Pair];
+  const certificates = new Certificates();
+  certificates.replace([odd]);
+  const encryption = { certificates, clientCertificates: 'none', handshakeMs: 5_000 } as const;
+  const secure = openSecure({}, encryption);
+  secure.on('request', (_request, response) => response.end('here'));
+  const entrance = new Entrance(secure, createServer(), encryption);
+  await new Promise<void>((resolve) => entrance.listen(0, '127.0.0.1', resolve));
+  const { port } = entrance.address() as AddressInfo;
+  const end = new AbortController();
+  let answers = 0;
+  const visitors = Array.from({ length: 6 }, async () => {
+    while (!end.signal.aborted) {
+      const socket = await shake(port, { servername: 'gate.example' });
+      for (let i = 0; i < 3; i++) {
+        const heard = once(socket, 'data');
+        socket.write('GET / HTTP/1.1\r\nHost: gate.example\r\n\r\n');
+        expect(String((await heard)[0])).toMatch(/^HTTP\/1.1 200/);
+        answers++;
+      }
+      socket.destroy();
+    }
+  });
+  for (let i = 0; i < 100; i++) {
+    certificates.replace([i % 2 === 0 ? even : odd]);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  end.abort();
+  await Promise.all(visitors);
+  expect(answers).toBeGreaterThan(50);
+  entrance.closeAllConnections();
+  await new Promise((resolve) => entrance.close(resolve));
+}, 30_000);
+
 describe('a handshake', () => {
   let gate: TestGate;
   const fresh = async (): Promise<TestGate> =>
@@ -329,6 +371,15 @@ describe('without encryption', () => {
     // Whoever is no browser is told so, and is not led anywhere.
     expect(await visit('/', '*/*')).toEqual([403, null]);
     expect(await visit('/healthz')).toEqual([200, null]);
+  });
+
+  test('browsers are told to come back encrypted under a public name, and under no other', async () => {
+    const files = makeCertificate(place, ['DNS:gate.example', 'DNS:localhost'], { authority });
+    const gate = await open(filesOf(files));
+    const told = async (host: string): Promise<unknown> =>
+      (await ask(gate, '/portal/', { headers: { host } })).headers['strict-transport-security'];
+    expect(await told('gate.example')).toBe('max-age=63072000');
+    for (const host of ['localhost', '127.0.0.1', '[::1]', 'box.local']) expect(await told(host), host).toBeUndefined();
   });
 
   test('strange bytes get a refusal and not a hang', async () => {

@@ -1,6 +1,7 @@
 // What surrounds every page: name, navigation by role, language, light or dark, and who is signed in.
-import { AppShell, Burger, Center, Container, Group, Loader, NavLink, ScrollArea, Text } from '@mantine/core';
+import { Alert, AppShell, Burger, Center, Container, Group, Loader, NavLink, ScrollArea, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
+import { IconLockOpen } from '@tabler/icons-react';
 import { type ReactNode, Suspense, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Route as Place, Redirect, Switch, useLocation } from 'wouter';
@@ -60,6 +61,11 @@ export function Layout(): ReactNode {
       )}
       <AppShell.Main id="page" tabIndex={-1}>
         <Container size={signedIn ? 'xl' : 'sm'} px={0}>
+          {reads && session.gate.exposed && (
+            <Alert color="red" icon={<IconLockOpen size={20} />} title={t('exposed.title')} mb="md">
+              {t('exposed.text')}
+            </Alert>
+          )}
           <Fault key={location}>
             <Suspense
               fallback={

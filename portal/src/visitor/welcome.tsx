@@ -1,5 +1,5 @@
 // The first page: what is behind the gate, and the way in.
-import { Button, Group, Paper, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core';
+import { Anchor, Button, Group, Paper, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import { IconDoorEnter, IconKey, IconMessageChatbot, IconPencil } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -42,6 +42,11 @@ export default function Welcome(): ReactNode {
           </Group>
         </Stack>
       </Paper>
+      {session.gate.authority !== null && (
+        <Anchor component={Link} href="/trust">
+          {t('trust.link')}
+        </Anchor>
+      )}
       {mode !== 'closed' && (
         <Stack gap="sm">
           <Title order={2} size="h4">

@@ -20,6 +20,10 @@ export const shell = {
     copyWhat: 'Copy: {{what}}',
     typeIt: 'Type “{{word}}” to confirm',
     more: 'Show more',
+    exposed: {
+      title: 'Keys and answers can be read on their way',
+      text: 'This gate is open to a network without encryption. Set ACME_DOMAINS, TLS_CERT or TLS=self-signed, or name the proxy that encrypts in TRUSTED_PROXIES.',
+    },
     trouble: {
       title: 'That did not work',
       unreachable: 'The gate does not answer. Is the network there?',
@@ -66,6 +70,10 @@ export const shell = {
     copyWhat: 'コピー: {{what}}',
     typeIt: '確認のため「{{word}}」と入力してください',
     more: 'さらに表示',
+    exposed: {
+      title: 'キーや回答が途中で読み取られるおそれがあります',
+      text: 'このゲートは暗号化なしでネットワークに公開されています。ACME_DOMAINS、TLS_CERT、TLS=self-signed のいずれかを設定するか、暗号化を担うプロキシを TRUSTED_PROXIES に指定してください。',
+    },
     trouble: {
       title: 'うまくいきませんでした',
       unreachable: '関所から応答がありません。ネットワークをご確認ください。',

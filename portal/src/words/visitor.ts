@@ -1,6 +1,26 @@
 // Words of the pages for whoever is not signed in.
 export const visitor = {
   en: {
+    trust: {
+      title: 'Trust this gate',
+      lead: 'It vouches for itself. Install its certificate once on each of your devices, and browsers and programs believe it.',
+      offered:
+        'Its own authority signs what this gate shows, and nothing else. Compare the fingerprint with the one that your operator tells you before you install it.',
+      fingerprint: 'Fingerprint (SHA-256)',
+      download: 'Download the certificate',
+      none: 'This gate has a certificate that devices trust already. There is nothing to install.',
+      windows:
+        'Open the file, choose “Install Certificate”, “Local Machine”, and the store “Trusted Root Certification Authorities”.',
+      mac: 'Open the file, add it to the keychain “System”, open it there and choose “Always Trust”.',
+      ios: 'Open the file, install the profile in Settings, then switch it on under General › About › Certificate Trust Settings.',
+      android: 'Settings › Security › Encryption & credentials › Install a certificate › CA certificate.',
+      linux:
+        'Copy it to /usr/local/share/ca-certificates/ and run update-ca-certificates. Firefox has a list of its own.',
+      programs: 'Programs',
+      programsText:
+        'curl takes --cacert, Node the variable NODE_EXTRA_CA_CERTS, Python SSL_CERT_FILE or REQUESTS_CA_BUNDLE, each with the path of the file. The Ollama CLI reads the list of the system.',
+      link: 'Does your browser warn about this gate? Trust it once.',
+    },
     welcome: {
       title: 'Models behind this gate',
       lead: '{{gate}} shares a model server with people who have a key. Apply for one, and your own programs can use the models.',
@@ -102,6 +122,26 @@ export const visitor = {
     length: '{{count}} characters',
   },
   ja: {
+    trust: {
+      title: 'このゲートを信頼する',
+      lead: 'このゲートは自分自身で証明書を発行しています。お使いの端末に一度だけ証明書を入れると、ブラウザーやプログラムから信頼されます。',
+      offered:
+        '専用の認証局は、このゲートが提示する証明書だけに署名します。インストールする前に、運用者から聞いた指紋と一致するか確かめてください。',
+      fingerprint: '指紋(SHA-256)',
+      download: '証明書をダウンロード',
+      none: 'このゲートの証明書はすでに端末から信頼されています。インストールするものはありません。',
+      windows:
+        'ファイルを開き、「証明書のインストール」→「ローカル コンピューター」→「信頼されたルート証明機関」を選びます。',
+      mac: 'ファイルを開いてキーチェーン「システム」に追加し、開いて「常に信頼」を選びます。',
+      ios: 'ファイルを開いて「設定」でプロファイルをインストールし、「一般」›「情報」›「証明書信頼設定」でオンにします。',
+      android: '「設定」›「セキュリティ」›「暗号化と認証情報」›「証明書のインストール」›「CA証明書」と進みます。',
+      linux:
+        '/usr/local/share/ca-certificates/ に置き、update-ca-certificates を実行します。Firefoxは独自の一覧を使います。',
+      programs: 'プログラム',
+      programsText:
+        'curlは --cacert、Nodeは環境変数 NODE_EXTRA_CA_CERTS、PythonはSSL_CERT_FILEまたはREQUESTS_CA_BUNDLEにファイルのパスを指定します。Ollama CLIはシステムの一覧を使います。',
+      link: 'ブラウザーに警告が出ますか? 一度だけ信頼の設定をしてください。',
+    },
     welcome: {
       title: 'この関所の向こうのモデル',
       lead: '{{gate}} は、キーを持つ人とモデルサーバーを共有しています。申請してキーを受け取ると、ご自分のプログラムからモデルを利用できます。',

@@ -76,6 +76,7 @@ interface Forecast {
 /** What every row gets to work with. */
 export interface Desk extends Door {
   readonly timeZone: string;
+  readonly encryption: { readonly exposed: boolean; readonly authority: string | null };
   /** What the gate calls itself. */
   readonly gateName: string;
   /** What the data plane does now. */

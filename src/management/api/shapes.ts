@@ -325,7 +325,13 @@ export const sessionShape = z
       domains: z.array(z.string()).describe('that are let in at once'),
       plans: z.array(z.string()).describe('that an applicant may wish for, where a person decides'),
     }),
-    gate: z.strictObject({ name: z.string(), url: z.string(), timeZone: z.string() }),
+    gate: z.strictObject({
+      name: z.string(),
+      url: z.string(),
+      timeZone: z.string(),
+      exposed: z.boolean().describe('others reach it over a network that can read along'),
+      authority: z.string().nullable().describe('SHA-256 of the authority of its own that callers must trust first'),
+    }),
   })
   .meta({ id: 'Session' });
 const password = z.string().min(1).max(500);
