@@ -93,7 +93,6 @@ const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | '
   ['setup', '/setup#code', 'visitor'],
   ['reset', '/reset#code', 'visitor'],
   ['confirm', '/confirm#code', 'visitor'],
-  ['trust', '/trust', 'visitor'],
   ['home', '/home', 'member'],
   ['keys', '/keys', 'member'],
   ['usage', '/usage', 'member'],

@@ -473,7 +473,7 @@ describe.each<Required<Look>>([
       await readerOf(operator, look),
     ];
     const pages: readonly [Reader, readonly string[]][] = [
-      [visitor, ['/', '/apply', '/sign-in', '/setup#x', '/reset#x', '/confirm#x']],
+      [visitor, ['/', '/apply', '/sign-in', '/setup#x', '/reset#x', '/confirm#x', '/trust']],
       [inside, ['/home', '/keys', '/usage', '/playground', '/me', '/nowhere']],
       [
         desk,

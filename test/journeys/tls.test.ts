@@ -1,4 +1,5 @@
 // Encryption with certificates from files and from the gate's own authority, on real sockets.
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -11,6 +12,7 @@ import { ConfigFaults } from '../../src/config.ts';
 import { Certificates } from '../../src/tls/certificates.ts';
 import { Entrance, openSecure } from '../../src/tls/entrance.ts';
 import { openPair, type Pair, PairUnusable } from '../../src/tls/pair.ts';
+import { openBrowser, Reader } from '../browser.ts';
 import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
@@ -394,6 +396,22 @@ describe('without encryption', () => {
 });
 
 describe('an authority of its own', () => {
+  test.each(['en', 'ja'] as const)('is handed out and explained by the pages, in %s', async (language) => {
+    const gate = await open({ TLS: 'self-signed' });
+    const browser = await openBrowser();
+    const reader = await Reader.at(browser, gate.url, { language, width: 390 });
+    await reader.open('/portal/');
+    await reader.page.getByRole('link', { name: /Trust it once|信頼の設定/ }).click();
+    await reader.page.getByText(/update-ca-certificates/).waitFor();
+    const ca = readFileSync(join(gate.dataDir, 'authority.pem'));
+    await reader.sees(new X509Certificate(ca).fingerprint256);
+    await reader.isSound();
+    const file = await ask(gate, '/portal/authority.crt', { ca, servername: 'localhost' });
+    expect([file.text, file.headers['content-type']]).toEqual([ca.toString(), 'application/x-x509-ca-cert']);
+    await reader.close();
+    await browser.close();
+  });
+
   test('is made once, vouches for every name of this machine, and its key is for its owner alone', async () => {
     const dataDir = temporaryDirectory();
     const first = await openGate(fake.url, { TLS: 'self-signed', DATA_DIR: dataDir, TLS_NAMES: 'box.lan,192.0.2.7' });

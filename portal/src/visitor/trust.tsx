@@ -32,9 +32,7 @@ export default function Trust(): ReactNode {
             <Text size="sm" fw={600}>
               {t('trust.fingerprint')}
             </Text>
-            <Code block className="wrap">
-              {authority}
-            </Code>
+            <Code fz="sm">{authority}</Code>
           </div>
           <Button
             component="a"
