@@ -147,11 +147,12 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   router.get('/portal/authority.crt', (_request, response) => {
     if (authority === undefined)
       response.status(404).type('text/plain').send('This gate has no authority of its own.\n');
+    // As bytes: a character set has no place on a certificate.
     else
       response
-        .set({ 'content-type': 'application/x-x509-ca-cert' })
         .attachment('sekisho-authority.crt')
-        .send(authority);
+        .set({ 'content-type': 'application/x-x509-ca-cert' })
+        .send(Buffer.from(authority));
   });
   router.use('/portal', portalPages(settings.pages, origins));
   const tidy = setInterval(() => {

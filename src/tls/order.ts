@@ -3,6 +3,7 @@
 // own; it is loaded when there is something to order and never sees a caller's request.
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
 
@@ -24,6 +25,9 @@ const callMs = 30_000;
 const mostBytes = 1024 * 1024;
 /** Pebble refuses nine nonces of ten when it is asked to be difficult. */
 const nonceTries = 60;
+
+/** With the waits between them, some five minutes. */
+const orderLooks = 35;
 
 /** How one set of names at one authority is called in the store. */
 export const certificateId = ({ directory, domains }: Pick<AcmeSettings, 'directory' | 'domains'>): string =>
@@ -89,8 +93,13 @@ export async function orderCertificate(
       { commonName: '', altNames: identifiers.map(({ value }) => value) },
       await acme.crypto.createPrivateEcdsaKey('P-256'),
     );
-    await client.finalizeOrder(order, csr);
-    const chain = await client.getCertificate(order);
+    let finished = await client.finalizeOrder(order, csr);
+    // An order that says it is still `ready` was handed in all the same; the library would take that for the end of it.
+    for (let look = 0; !finished.certificate && finished.status !== 'invalid' && look < orderLooks; look += 1) {
+      await sleep(Math.min(250 * 2 ** look, 10_000));
+      finished = await client.getOrder(order);
+    }
+    const chain = await client.getCertificate(finished);
     const notAfter = Date.parse(new X509Certificate(chain).validTo);
     return { id: certificateId(settings), chain, key: key.toString(), issuedAt: now(), notAfter };
   } finally {
