@@ -45,6 +45,7 @@ import { Ledger } from './store/ledger.ts';
 import type { Store } from './store/ports.ts';
 import { lockDirectory, openSqlite, StoreUnusable } from './store/sqlite.ts';
 import { PairUnusable } from './tls/pair.ts';
+import { type PassFiles, PassUnusable, readPass, refuseStray } from './upstream/pass.ts';
 import { type Upstream, UpstreamPool } from './upstream/pool.ts';
 
 /** How often another process's changes are looked for; a revocation bites within this and a little. */
@@ -78,9 +79,21 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const operator = await openAccount(store, operatorName, null, { actor: 'gate', at: clock.now() });
   const ring = new KeyRing(store, staticDigests(config), operator.id, clock.now);
   const running = new Running();
+  const servers = config.upstream.map((address) => new URL(address));
+  const passFiles: PassFiles = {
+    ca: config.upstreamCa,
+    cert: config.upstreamCert,
+    key: config.upstreamKey,
+    headers: config.upstreamHeaderFile,
+  };
+  refuseStray(servers, passFiles);
   const pool = new UpstreamPool(
-    config.upstream.map((address) => new URL(address)),
-    { connectTimeoutMs: config.connectSeconds * 1000, probeIntervalMs: config.probeSeconds * 1000 },
+    servers,
+    {
+      connectTimeoutMs: config.connectSeconds * 1000,
+      probeIntervalMs: config.probeSeconds * 1000,
+      passFor: (server) => readPass(server, passFiles),
+    },
     (upstream, up, reason) => {
       if (up) log.logger.info({ upstream: upstream.name }, 'the model server answers');
       else log.logger.warn({ upstream: upstream.name, reason }, 'no model server answers there; the gate keeps trying');
@@ -224,7 +237,17 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     url: url.origin,
     setUpLink: () => plane.setUpLink(),
     notices: plane.notices,
-    reload: () => keeper?.reload(),
+    reload: () => {
+      keeper?.reload();
+      try {
+        pool.renew();
+      } catch (error) {
+        log.logger.error(
+          { reason: (error as Error).message },
+          'files of a model server cannot be used; nothing changed',
+        );
+      }
+    },
     settle: () => ledger.settle(),
     waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, 0),
     stop: async () => {
@@ -362,7 +385,9 @@ function readSettings(): Config {
 
 /** What an operator can mend is said in one sentence; anything else keeps its stack. */
 function leave(error: unknown): never {
-  const known = [ConfigFaults, StoreUnusable, Unlistened, PairUnusable].some((kind) => error instanceof kind);
+  const known = [ConfigFaults, StoreUnusable, Unlistened, PairUnusable, PassUnusable].some(
+    (kind) => error instanceof kind,
+  );
   process.stderr.write(`${known ? (error as Error).message : describeCause(error)}\n`);
   process.exit(1);
 }

@@ -45,6 +45,8 @@ export interface TestGate {
   /** Calls that wait for their turn now. */
   waiting(): number;
   readonly notices: Pick<OpenGate['notices'], 'look'>;
+  /** What SIGHUP does. */
+  reload(): void;
   stop(): Promise<void>;
 }
 
@@ -66,6 +68,7 @@ export async function openGate(upstream: string, environment: Record<string, str
     ...describe(gate.url, dataDir, () => gate.settle()),
     waiting: () => gate.waiting(),
     notices: gate.notices,
+    reload: () => gate.reload(),
     log: () => {
       log.flush();
       return readFileSync(logFile, 'utf8');

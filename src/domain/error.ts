@@ -141,6 +141,11 @@ export const registry = {
     message: 'The model server cannot be reached.',
     retryAfterSeconds: 5,
   },
+  upstream_untrusted: {
+    status: 502,
+    owner: 'upstream',
+    message: 'The certificate of the model server is not one that the gate trusts.',
+  },
   upstream_refused: { status: 502, owner: 'upstream', message: 'The model server refused the gate itself.' },
   upstream_failed: { status: 502, owner: 'upstream', message: 'The model server broke off or answered nonsense.' },
   upstream_incomplete: {

@@ -10,9 +10,11 @@ import type { Dispatcher } from 'undici';
 import { GatewayError } from '../domain/error.ts';
 import type { Outcome } from '../domain/usage.ts';
 import { clientHeaders, upstreamHeaders } from '../upstream/headers.ts';
+import { withoutSecrets } from '../upstream/pass.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import { ModelNotFound } from './authorize.ts';
 import type { Exchange } from './exchange.ts';
+import { readFailure } from './failure.ts';
 import { continueIfAsked } from './intent.ts';
 import { meterFor, silentMeter } from './meter.ts';
 import { filterModels } from './model-list.ts';
@@ -112,7 +114,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     upstream.inFlight++;
     const { times } = this.#tools.settings;
     const quick = this.#operation.time === 'metadata';
-    const headers = upstreamHeaders(request.headers, `1.1 ${viaName}`);
+    const headers = upstreamHeaders(request.headers, `1.1 ${viaName}`, upstream.pass.headers);
     const streamsUp = this.#operation.body === 'blob';
     if (streamsUp) {
       continueIfAsked(this.exchange, this.#response);
@@ -183,6 +185,11 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     if (status >= 400) {
       exchange.meter = silentMeter;
       lines.push('x-sekisho-error-owner', 'upstream');
+      if (headers['content-encoding'] === undefined && this.exchange.request.method !== 'HEAD') {
+        this.#headers = lines;
+        this.#collected = [];
+        return;
+      }
     } else if (filtersList(this.#operation, this.#routed)) {
       this.#headers = lines;
       this.#collected = [];
@@ -250,7 +257,12 @@ class Passage implements Run, Dispatcher.DispatchHandler {
         // HEAD has no list to filter, and the length of the whole one would say how much is hidden.
         const isHead = this.exchange.request.method === 'HEAD';
         const whole = Buffer.concat(this.#collected);
-        const body = isHead ? whole : filterModels(this.#operation.reply, whole, this.#routed.principal);
+        const body =
+          this.#status >= 400
+            ? withoutSecrets(whole, this.#routed.candidates[this.#candidate] as Upstream)
+            : isHead
+              ? whole
+              : filterModels(this.#operation.reply, whole, this.#routed.principal);
         this.#writeHead(this.#status, replaceLength(this.#headers, isHead ? undefined : body.length));
         this.#send(body);
       } catch (cause) {
@@ -385,13 +397,4 @@ function replaceLength(lines: readonly string[], length: number | undefined): st
     if (lines[i] !== 'content-length') kept.push(lines[i] as string, lines[i + 1] as string);
   }
   return length === undefined ? kept : [...kept, 'content-length', String(length)];
-}
-
-/** undici's codes in our words. */
-function readFailure(error: Error, sent: boolean): GatewayError {
-  const code = (error as { code?: string }).code ?? '';
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT')
-    return new GatewayError('upstream_timeout', { cause: error });
-  if (!sent) return new GatewayError('upstream_unreachable', { cause: error });
-  return new GatewayError('upstream_failed', { cause: error });
 }

@@ -26,12 +26,15 @@ const toClient = new Set([
   'retry-after',
 ]);
 
-/** Header lines for the model server, as name, value, name, value. Host and framing are the HTTP client's own. */
-export function upstreamHeaders(headers: IncomingHttpHeaders, via: string): string[] {
-  const lines: string[] = ['via', headers.via === undefined ? via : `${headers.via}, ${via}`];
+/**
+ * Header lines for the model server, as name, value, name, value. Host and framing are the HTTP client's own. `own`: the
+ * gate's own lines for this server, in place of a caller's of the same name.
+ */
+export function upstreamHeaders(headers: IncomingHttpHeaders, via: string, own: readonly string[]): string[] {
+  const lines: string[] = ['via', headers.via === undefined ? via : `${headers.via}, ${via}`, ...own];
   for (const name of toUpstream) {
     const value = headers[name];
-    if (typeof value === 'string') lines.push(name, value);
+    if (typeof value === 'string' && (own.length === 0 || !own.includes(name))) lines.push(name, value);
   }
   return lines;
 }

@@ -1,12 +1,15 @@
 // The model servers behind us: one connection pool each, and what we last heard of them. It looks every few seconds
 // whether they answer and what models they have, and says so once when that changes; a server that was down is still
 // tried, since a look may be older than its return.
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { parseModelName } from '../domain/model-name.ts';
+import type { Pass } from './pass.ts';
 
 export interface UpstreamSettings {
   readonly connectTimeoutMs: number;
   readonly probeIntervalMs: number;
+  /** @throws PassUnusable */
+  readonly passFor: (server: URL) => Pass;
 }
 
 export type OnTurn = (upstream: Upstream, up: boolean, reason: string) => void;
@@ -26,6 +29,10 @@ export class Upstream {
   /** A call has just broken there: whoever waits is not sent until it has been looked at again. */
   doubtful = false;
   inFlight = 0;
+  pass: Pass;
+  readonly url: URL;
+  readonly #settings: UpstreamSettings;
+  #connect: buildConnector.connector;
   readonly #onDoubt: (upstream: Upstream) => void;
   /** Canonical names it last listed; undefined until it has. */
   models: ReadonlySet<string> | undefined;
@@ -36,6 +43,10 @@ export class Upstream {
 
   constructor(url: URL, settings: UpstreamSettings, onDoubt: (upstream: Upstream) => void) {
     this.#onDoubt = onDoubt;
+    this.url = url;
+    this.#settings = settings;
+    this.pass = settings.passFor(url);
+    this.#connect = this.#connector();
     this.name = url.origin;
     this.basePath = url.pathname.replace(/\/$/, '');
     // No retry, redirect, cache or decompression: each has desynchronised somebody (undici CVE-2026-16728 and others).
@@ -43,11 +54,22 @@ export class Upstream {
     // caller cannot be seen.
     this.dispatcher = new Pool(url.origin, {
       pipelining: 1,
-      connect: { timeout: settings.connectTimeoutMs },
+      connect: (options, done) => this.#connect(options, done),
       keepAliveTimeout: 30_000,
       keepAliveMaxTimeout: 60_000,
       allowH2: false,
     });
+  }
+
+  /** For connections to come; those that are open stay. */
+  renew(pass: Pass): void {
+    this.pass = pass;
+    this.#connect = this.#connector();
+  }
+
+  /** A server's certificate is always checked: against the public authorities, or its own. */
+  #connector(): buildConnector.connector {
+    return buildConnector({ timeout: this.#settings.connectTimeoutMs, ...this.pass.tls, rejectUnauthorized: true });
   }
 
   /** The connection failed, or broke before an answer began. */
@@ -69,6 +91,12 @@ export class UpstreamPool {
     this.upstreams = urls.map((url) => new Upstream(url, settings, (upstream) => this.#lookSoon(upstream)));
     this.#settings = settings;
     this.#onTurn = onTurn;
+  }
+
+  /** Reads the files of every server again. @throws PassUnusable; then everything stays as it was. */
+  renew(): void {
+    const passes = this.upstreams.map(({ url }) => this.#settings.passFor(url));
+    for (const [at, upstream] of this.upstreams.entries()) upstream.renew(passes[at] as Pass);
   }
 
   /** Looks once at every server, and from then on by itself. */
@@ -135,6 +163,7 @@ async function probe(upstream: Upstream): Promise<string | undefined> {
     const answer = await upstream.dispatcher.request({
       method: 'GET',
       path: `${upstream.basePath}/api/tags`,
+      headers: [...upstream.pass.headers],
       headersTimeout: probeTimeoutMs,
       bodyTimeout: probeTimeoutMs,
       signal,
