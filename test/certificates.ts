@@ -72,3 +72,41 @@ export function makeContainer({ cert, key }: Made, passphrase: string): string {
   openssl(['pkcs12', '-export', '-in', cert, '-inkey', key, '-out', file, '-passout', `pass:${passphrase}`]);
   return file;
 }
+
+/** What an authority has taken back. */
+export function makeRevocationList(directory: string, authority: Made, revoked: readonly Made[]): string {
+  const at = join(directory, `list-${++count}`);
+  writeFileSync(`${at}.index`, '');
+  writeFileSync(`${at}.number`, '01\n');
+  writeFileSync(
+    `${at}.conf`,
+    `[ca]\ndefault_ca=us\n[us]\ndatabase=${at}.index\ncrlnumber=${at}.number\ndefault_md=sha256\ndefault_crl_days=30\n`,
+  );
+  const words = ['ca', '-config', `${at}.conf`, '-cert', authority.cert, '-keyfile', authority.key];
+  for (const { cert } of revoked) openssl([...words, '-revoke', cert]);
+  openssl([...words, '-gencrl', '-out', `${at}.pem`]);
+  return `${at}.pem`;
+}
+
+/** The same key under another certificate, as after a renewal. */
+export function renewCertificate(directory: string, { cert, key }: Made, authority: Made): Made {
+  const at = join(directory, `leaf-${++count}`);
+  openssl([
+    'x509',
+    '-req',
+    '-in',
+    cert.replace('.pem', '.csr'),
+    '-out',
+    `${at}.pem`,
+    '-days',
+    '30',
+    '-extfile',
+    cert.replace('.pem', '.ext'),
+    '-CA',
+    authority.cert,
+    '-CAkey',
+    authority.key,
+    '-CAcreateserial',
+  ]);
+  return { cert: `${at}.pem`, key };
+}

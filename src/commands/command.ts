@@ -133,9 +133,12 @@ function at(text: string, direction: 1 | -1): number {
 }
 
 export function publicKeyText(fileOrText: string): string {
-  if (/^(ssh-ed25519 )?AAAA/.test(fileOrText)) return fileOrText;
+  return /^(ssh-ed25519 )?AAAA/.test(fileOrText) ? fileOrText : fileText(fileOrText);
+}
+
+export function fileText(path: string): string {
   try {
-    return readFileSync(fileOrText, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }

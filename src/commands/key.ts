@@ -12,6 +12,7 @@ import {
 } from '../management/keys.ts';
 import {
   duration,
+  fileText,
   type Json,
   moment,
   pairs,
@@ -42,6 +43,8 @@ export function keyCommand(program: Command, withDesk: WithDesk): void {
     .option('--limit <term=value...>', "narrows the account's plan for this key, such as tokensPerDay=50000")
     .option('--allow-path', 'may stand in an address, /k/<key>/…, for clients that cannot send headers')
     .option('--public-key <file>', "an Ollama CLI's id_ed25519.pub instead of a secret (OLLAMA_AUTH=1)", publicKeyText)
+    .option('--certificate <file>', 'a client certificate instead of a secret (tls_client_ca)', fileText)
+    .option('--bound-certificate <file>', 'a client certificate that has to be shown beside the secret', fileText)
     .option('--json', 'one JSON object')
     .action((options: Omit<NewKey, 'limits' | 'expiresAt'> & { expires?: number; limit?: string[] } & Json) =>
       withDesk(async ({ store, author }) => {

@@ -10,7 +10,8 @@ import type { Narrowing } from './plan.ts';
 import type { Scope } from './scope.ts';
 import { Secret } from './secret.ts';
 
-export type KeyKind = 'secret' | 'signature';
+export const keyKinds = ['secret', 'signature', 'certificate'] as const;
+export type KeyKind = (typeof keyKinds)[number];
 export type KeyStatus = 'active' | 'revoked';
 
 /** A row of the store. Times are Unix milliseconds. */
@@ -18,9 +19,9 @@ export interface StoredKey {
   readonly id: KeyId;
   readonly accountId: AccountId;
   readonly name: string;
-  /** `secret`: a text that is shown once. `signature`: an Ollama CLI's ed25519 public key. */
+  /** `secret`: a text that is shown once. `signature`: an Ollama CLI's ed25519 public key. `certificate`: a client's. */
   readonly kind: KeyKind;
-  /** Hex SHA-256 of the key's text; of the SSH wire form of the public key where kind is `signature`. */
+  /** Hex SHA-256 of the key's text; of the public key where there is none, in SSH's wire form or as SPKI. */
   readonly digest: string;
   readonly status: KeyStatus;
   readonly scopes: readonly Scope[];
@@ -39,6 +40,8 @@ export interface StoredKey {
   readonly rotatedFrom: KeyId | null;
   /** The first key of the row of rotations: what is counted on a key is counted on it, so that rotating refills nothing. */
   readonly lineage: KeyId;
+  /** Digest of the client certificate that has to be shown beside the secret; null: none. */
+  readonly boundCertificate: string | null;
   /** What narrows the plan of the account for this key. */
   readonly narrowing: Narrowing;
 }

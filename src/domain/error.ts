@@ -54,6 +54,11 @@ export const registry = {
     owner: 'policy',
     message: 'This API key may not be used in an address. Send x-api-key, or create a key with --allow-path.',
   },
+  certificate_required: {
+    status: 403,
+    owner: 'policy',
+    message: 'This API key works only together with its client certificate.',
+  },
   address_not_allowed: { status: 403, owner: 'policy', message: 'This API key may not be used from your address.' },
   identity_unavailable: {
     status: 503,

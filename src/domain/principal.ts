@@ -22,6 +22,7 @@ export interface Principal {
   readonly models: ModelAccess;
   readonly addresses: AddressBlocks;
   readonly allowPath: boolean;
+  readonly boundCertificate: string | null;
   /** Undefined for the operator's own account, which has no limits and meets no rule. */
   readonly plan: Plan | undefined;
   readonly narrowing: Narrowing;
@@ -60,6 +61,7 @@ export function principalOf(
     models: modelsOf(key, plan),
     addresses: new AddressBlocks(key.cidr),
     allowPath: key.allowPath,
+    boundCertificate: key.boundCertificate,
     plan,
     narrowing: key.narrowing,
     bounds: plan && boundsOf(plan, key.narrowing),

@@ -7,6 +7,7 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { digestOf, ed25519Point, isSecretOf, readKeyId, readSshPublicKey } from '../domain/api-key.ts';
+import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { AuthThrottle } from './auth-throttle.ts';
@@ -16,6 +17,7 @@ import type { Received } from './receive.ts';
 
 type Credential =
   | { readonly kind: 'key'; readonly text: string; readonly inPath: boolean }
+  | { readonly kind: 'certificate'; readonly digest: string }
   | { readonly kind: 'signature'; readonly publicKey: Buffer; readonly signature: Buffer; readonly at: number };
 
 /** A caller we know. Only this file can make one. */
@@ -51,7 +53,7 @@ export async function identify(
   throttle: AuthThrottle,
   address: string,
 ): Promise<Identified> {
-  const credential = readCredential(received, asked.target);
+  const credential = readCredential(received, asked.target) ?? readCertificate(received);
   if (credential === undefined) throw new GatewayError('invalid_api_key');
   const waitSeconds = throttle.waitSeconds(address);
   let principal: Principal | undefined;
@@ -92,9 +94,14 @@ function lookUp(
   time: IdentifyTime,
   withoutLookUp: boolean,
 ): Principal | undefined | Promise<Principal | undefined> {
-  return credential.kind === 'key'
-    ? findByText(ring, credential.text, withoutLookUp)
-    : findBySignature(ring, credential, asked, received, time, withoutLookUp);
+  switch (credential.kind) {
+    case 'key':
+      return findByText(ring, credential.text, withoutLookUp);
+    case 'certificate':
+      return findByCertificate(ring, credential.digest, withoutLookUp);
+    case 'signature':
+      return findBySignature(ring, credential, asked, received, time, withoutLookUp);
+  }
 }
 
 /** Is the key still good? Asked at the start of a call, and again while it runs whenever the store has changed. */
@@ -137,10 +144,21 @@ async function findBySignature(
   if (Math.abs(wallNow() - credential.at * 1000) > skewMs) return undefined;
   const digest = digestOf(credential.publicKey);
   if (withoutLookUp && !ring.holds(digest)) return undefined;
-  const principal = await ring.findSigner(digest);
+  const principal = await ring.findByDigest(digest);
   if (principal?.kind !== 'signature') return undefined;
   const message = Buffer.from(`${received.method},${asked.target.path}?ts=${credential.at}`);
   return verify(null, message, verifierOf(credential.publicKey), credential.signature) ? principal : undefined;
+}
+
+/** The handshake has proved that its private key is there. */
+async function findByCertificate(
+  ring: KeyRing,
+  digest: string,
+  withoutLookUp: boolean,
+): Promise<Principal | undefined> {
+  if (withoutLookUp && !ring.holds(digest)) return undefined;
+  const principal = await ring.findByDigest(digest);
+  return principal?.kind === 'certificate' ? principal : undefined;
 }
 
 function verifierOf(wire: Buffer): KeyObject {
@@ -170,6 +188,17 @@ function readCredential(received: Received, target: Target): Credential | undefi
   if (signed) return signed;
   const [text] = texts;
   return text === undefined ? undefined : { kind: 'key', text, inPath: text === target.pathKey };
+}
+
+/**
+ * Who sends nothing else is who his certificate says. A browser shows it whatever page asks, so a page needs a key all
+ * the same: what a browser sends has one of these lines (Fetch standard, and every browser since 2023).
+ */
+function readCertificate({ request }: Received): Credential | undefined {
+  const { origin, 'sec-fetch-site': site } = request.headers;
+  if (origin !== undefined || site !== undefined) return undefined;
+  const digest = shownCertificate(request.socket);
+  return digest === undefined ? undefined : { kind: 'certificate', digest };
 }
 
 /** Bearer token, or the password of Basic (RFC 7617). The scheme's case does not matter, one space does (RFC 9110 §11.4). */

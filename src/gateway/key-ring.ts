@@ -40,7 +40,8 @@ export class KeyRing {
     return this.#known.get(id) ?? this.#load(id, () => this.#store.findCaller(id, this.#now()));
   }
 
-  findSigner(publicKeyDigest: string): Principal | Promise<Principal | undefined> {
+  /** A public key, of a signature or of a certificate. */
+  findByDigest(publicKeyDigest: string): Principal | Promise<Principal | undefined> {
     return (
       this.#known.get(publicKeyDigest) ??
       this.#load(publicKeyDigest, () => this.#store.findCallerByDigest(publicKeyDigest, this.#now()))
@@ -91,6 +92,7 @@ function staticPrincipal(digest: string, operator: AccountId): Principal {
     models: ['*'],
     cidr: [],
     allowPath: false,
+    boundCertificate: null,
     createdAt: 0,
     expiresAt: null,
     revokedAt: null,

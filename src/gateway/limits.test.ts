@@ -11,7 +11,15 @@ import { answerEstimate, type Lease, reserve, standingOf } from './limits.ts';
 function principal(terms: Partial<Terms>, narrowing: Narrowing = {}): Principal {
   const plan: Plan = { ...openTerms, ...terms, name: 'p', version: 1 };
   const key = { id: 'key_a', lineage: 'key_a', accountId: 'acc_a', kind: 'secret', digest: '', status: 'active' };
-  const rest = { scopes: [], models: ['*'], cidr: [], allowPath: false, expiresAt: null, narrowing };
+  const rest = {
+    scopes: [],
+    models: ['*'],
+    cidr: [],
+    allowPath: false,
+    boundCertificate: null,
+    expiresAt: null,
+    narrowing,
+  };
   return principalOf({ ...key, ...rest } as unknown as StoredKey, plan, []);
 }
 

@@ -253,6 +253,7 @@ function principalFor({ account, plan, key, suspensions }: Subject, now: number)
     models: ['*'],
     cidr: [],
     allowPath: false,
+    boundCertificate: null,
     createdAt: now,
     expiresAt: null,
     revokedAt: null,

@@ -1,10 +1,12 @@
 // May this caller use this operation at all, from this address? Takes a principal; needs only the head of the request,
 // so that a caller who may not never makes us read a body. A suspension is said with its reason and end; a missing scope or a wrong address is said plainly (403):
 // both are the caller's own, and nothing about anybody else's models can be learned from them.
+import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Scope } from '../domain/scope.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
+import type { Exchange } from './exchange.ts';
 import type { Identified } from './identify.ts';
 
 /** The caller may use the operation, from this address. Only this file can make one. */
@@ -13,10 +15,16 @@ export interface Permitted extends Identified {
 }
 declare const permitted: unique symbol;
 
-/** @throws GatewayError `suspended`, `address_not_allowed`, `missing_scope`. */
-export function permit(caller: Identified, address: string, now: number, appealContact: string): Permitted {
+/** @throws GatewayError `suspended`, `certificate_required`, `address_not_allowed`, `missing_scope`. */
+export function permit(
+  caller: Identified,
+  { address, at, request }: Pick<Exchange, 'address' | 'at' | 'request'>,
+  appealContact: string,
+): Permitted {
   const { principal, operation } = caller;
-  refuseSuspended(principal, now, appealContact);
+  refuseSuspended(principal, at, appealContact);
+  if (principal.boundCertificate !== null && shownCertificate(request.socket) !== principal.boundCertificate)
+    throw new GatewayError('certificate_required');
   if (!principal.addresses.empty && !principal.addresses.contains(address))
     throw new GatewayError('address_not_allowed');
   if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope);

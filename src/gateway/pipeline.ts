@@ -84,7 +84,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     exchange.principal = caller.principal;
     const book = openBook(caller.principal, gate.rules);
     exchange.book = book instanceof Promise ? await book : book;
-    const permitted = permit(caller, exchange.address, exchange.at, gate.appealContact);
+    const permitted = permit(caller, exchange, gate.appealContact);
     refuseSpent(permitted, exchange, gate.rules);
 
     const intent = await readIntent(permitted, exchange, gate.limits);

@@ -9,7 +9,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../domain/error.ts';
 import type { Outcome } from '../domain/usage.ts';
-import { clientHeaders, upstreamHeaders } from '../upstream/headers.ts';
+import { clientHeaders, replaceLength, upstreamHeaders } from '../upstream/headers.ts';
 import { withoutSecrets } from '../upstream/pass.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import { ModelNotFound } from './authorize.ts';
@@ -389,12 +389,4 @@ function isNoStream(headers: IncomingHttpHeaders): boolean {
 function filtersList({ reply, methods }: Operation, { principal }: Routed): boolean {
   const isList = reply === 'ollama-models' || reply === 'openai-models';
   return isList && methods.includes('GET') && !(principal.models.all && principal.scopes.has('cloud'));
-}
-
-function replaceLength(lines: readonly string[], length: number | undefined): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < lines.length; i += 2) {
-    if (lines[i] !== 'content-length') kept.push(lines[i] as string, lines[i + 1] as string);
-  }
-  return length === undefined ? kept : [...kept, 'content-length', String(length)];
 }

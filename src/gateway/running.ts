@@ -43,8 +43,7 @@ export class Running {
       const { principal } = run.exchange;
       if (!principal) continue;
       try {
-        const found =
-          principal.kind === 'signature' ? await ring.findSigner(principal.digest) : await ring.find(principal.keyId);
+        const found = await again(principal, ring);
         checkStanding(found ?? principal, now);
         refuseSuspended(found ?? principal, now, appealContact);
       } catch (error) {
@@ -61,7 +60,7 @@ export class Running {
    */
   recheckOne({ principal }: Exchange, ring: KeyRing, now: number, appealContact: string): void | Promise<void> {
     if (!principal || principal.readAt === 0) return undefined;
-    const found = principal.kind === 'signature' ? ring.findSigner(principal.digest) : ring.find(principal.keyId);
+    const found = again(principal, ring);
     if (found === principal) return undefined;
     const judge = (fresh: Principal | undefined): void => {
       checkStanding(fresh ?? principal, now);
@@ -114,3 +113,6 @@ export class Running {
     });
   }
 }
+
+const again = ({ kind, keyId, digest }: Principal, ring: KeyRing): ReturnType<KeyRing['find']> =>
+  kind === 'secret' ? ring.find(keyId) : ring.findByDigest(digest);

@@ -11,6 +11,7 @@ import {
   type StoredKey,
 } from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
+import { certificateDigest } from '../domain/certificate.ts';
 import { type KeyId, newAccountId } from '../domain/id.ts';
 import { ModelPatterns } from '../domain/model-name.ts';
 import { type Narrowing, type Plan, readNarrowing } from '../domain/plan.ts';
@@ -35,6 +36,10 @@ export interface NewKey {
   readonly allowPath?: boolean;
   /** An Ollama CLI's public key, `ssh-ed25519 AAAA…`; then there is no secret. */
   readonly publicKey?: string;
+  /** A client certificate in PEM that is the key; then there is no secret either. */
+  readonly certificate?: string;
+  /** A client certificate in PEM that has to be shown beside the secret; null: none any more. */
+  readonly boundCertificate?: string | null;
   /** Terms that narrow the account's plan for this key, by name. */
   readonly limits?: Readonly<Record<string, unknown>>;
 }
@@ -70,7 +75,7 @@ export async function draftKey(store: Store, asked: NewKey, account: Account, au
   const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
   if (plan) await refuseMoreKeys(store, account, plan, asked.expiresAt ?? null, now);
   if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
-  const { wire, narrowing, rules } = readNew(asked, plan, now);
+  const { publicKey, boundCertificate, narrowing, rules } = readNew(asked, plan, now);
   refuseBeyondRole(rules.scopes, account);
   if (!plan && Object.keys(narrowing).length > 0)
     throw new Fault(`${account.name} has no plan that a key could narrow; its calls are not counted.`);
@@ -79,8 +84,8 @@ export async function draftKey(store: Store, asked: NewKey, account: Account, au
     id,
     accountId: account.id,
     name: asked.name.trim(),
-    kind: wire ? 'signature' : 'secret',
-    digest: wire ? digestOf(wire) : digest,
+    kind: publicKey?.kind ?? 'secret',
+    digest: publicKey?.digest ?? digest,
     status: 'active',
     ...rules,
     allowPath: asked.allowPath === true,
@@ -90,15 +95,18 @@ export async function draftKey(store: Store, asked: NewKey, account: Account, au
     lastUsedAt: null,
     rotatedFrom: null,
     lineage: id,
+    boundCertificate,
     narrowing,
   };
-  if (wire && (await store.findKeyByDigest(key.digest)))
+  if (publicKey && (await store.findKeyByDigest(key.digest)))
     throw new Fault('That public key is registered already.', 'conflict');
-  return { key, secret: wire ? undefined : text };
+  return { key, secret: publicKey ? undefined : text };
 }
 
 interface ReadKey {
-  readonly wire: Buffer | undefined;
+  /** Undefined for a key with a secret. */
+  readonly publicKey: Pick<StoredKey, 'kind' | 'digest'> | undefined;
+  readonly boundCertificate: string | null;
   readonly narrowing: Narrowing;
   readonly rules: Pick<StoredKey, 'scopes' | 'models' | 'cidr'>;
 }
@@ -108,10 +116,32 @@ function readNew(asked: NewKey, plan: Plan | undefined, now: number): ReadKey {
     throw new Fault('A key needs a name of 1 to 200 characters.');
   if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now)
     throw new Fault('The key would have expired already.');
-  const wire = asked.publicKey === undefined ? undefined : readSshPublicKey(asked.publicKey);
-  if (asked.publicKey !== undefined && !wire)
-    throw new Fault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
-  return { wire, narrowing: reading(() => readNarrowing(asked.limits ?? {})), rules: readRules(asked, plan) };
+  return {
+    publicKey: readPublicKey(asked),
+    boundCertificate: readBoundCertificate(asked.boundCertificate),
+    narrowing: reading(() => readNarrowing(asked.limits ?? {})),
+    rules: readRules(asked, plan),
+  };
+}
+
+function readPublicKey({ publicKey, certificate }: NewKey): ReadKey['publicKey'] {
+  if (publicKey !== undefined && certificate !== undefined)
+    throw new Fault('A key is a public key or a certificate, not both.');
+  if (publicKey !== undefined) {
+    const wire = readSshPublicKey(publicKey);
+    if (!wire) throw new Fault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
+    return { kind: 'signature', digest: digestOf(wire) };
+  }
+  return certificate === undefined ? undefined : { kind: 'certificate', digest: digestOfCertificate(certificate) };
+}
+
+const readBoundCertificate = (pem: string | null | undefined): string | null =>
+  pem === undefined || pem === null ? null : digestOfCertificate(pem);
+
+function digestOfCertificate(pem: string): string {
+  const digest = certificateDigest(pem);
+  if (digest === undefined) throw new Fault('That is no certificate in PEM (-----BEGIN CERTIFICATE-----).');
+  return digest;
 }
 
 /** A new secret with the same rights; the old one works for `graceMs` more. @throws Fault. */
@@ -149,6 +179,8 @@ export interface KeyChange {
   readonly models?: readonly string[] | undefined;
   readonly cidr?: readonly string[] | undefined;
   readonly expiresAt?: number | null | undefined;
+  /** PEM; null: none any more. */
+  readonly boundCertificate?: string | null | undefined;
   readonly limits?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -178,6 +210,8 @@ export async function changeKey(store: Store, id: string, change: KeyChange, aut
     models: rules.models,
     cidr: change.cidr ?? before.cidr,
     narrowing,
+    boundCertificate:
+      change.boundCertificate === undefined ? before.boundCertificate : readBoundCertificate(change.boundCertificate),
     expiresAt: expiryOf(asked.expiresAt ?? null, plan, before.createdAt),
   };
   const event = auditEvent(author, 'key.set', id, showKey(before), showKey(after));
@@ -221,6 +255,7 @@ export function showKey(key: StoredKey): Record<string, unknown> {
     models: key.models,
     cidr: key.cidr,
     allowPath: key.allowPath,
+    boundCertificate: key.boundCertificate,
     limits: key.narrowing,
     createdAt: iso(key.createdAt),
     expiresAt: iso(key.expiresAt),

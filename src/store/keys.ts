@@ -60,7 +60,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         .selectFrom('keys')
         .selectAll()
         .where('digest', '=', digest)
-        .where('kind', '=', 'signature')
+        .where('kind', '!=', 'secret')
         .executeTakeFirst();
       return row && keyOfRow(row);
     },
@@ -71,7 +71,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
       ),
     findCallerByDigest: async (digest, now) =>
       callerOf(
-        await callers().where('keys.digest', '=', digest).where('keys.kind', '=', 'signature').executeTakeFirst(),
+        await callers().where('keys.digest', '=', digest).where('keys.kind', '!=', 'secret').executeTakeFirst(),
         now,
       ),
     listKeys: async (accountId) => {
@@ -117,10 +117,10 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
       }),
     changeKey: (key, event) =>
       db.transaction().execute(async (transaction) => {
-        const { name, scopes, models, cidr, expires_at, narrowing } = rowOfKey(key);
+        const { name, scopes, models, cidr, expires_at, narrowing, bound_certificate } = rowOfKey(key);
         const result = await transaction
           .updateTable('keys')
-          .set({ name, scopes, models, cidr, expires_at, narrowing })
+          .set({ name, scopes, models, cidr, expires_at, narrowing, bound_certificate })
           .where('id', '=', key.id)
           .where('status', '=', 'active')
           .executeTakeFirst();
@@ -180,6 +180,7 @@ export function rowOfKey(key: StoredKey): Tables['keys'] {
     rotated_from: key.rotatedFrom,
     lineage: key.lineage,
     narrowing: JSON.stringify(key.narrowing),
+    bound_certificate: key.boundCertificate,
   };
 }
 
@@ -202,5 +203,6 @@ function keyOfRow(row: Selectable<Tables['keys']>): StoredKey {
     rotatedFrom: row.rotated_from,
     lineage: row.lineage,
     narrowing: JSON.parse(row.narrowing) as StoredKey['narrowing'],
+    boundCertificate: row.bound_certificate,
   };
 }

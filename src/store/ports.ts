@@ -53,7 +53,7 @@ export interface RepeatStore {
 export interface KeyStore {
   insertKey(key: StoredKey, event: AuditEvent): Promise<void>;
   findKey(id: KeyId): Promise<StoredKey | undefined>;
-  /** Finds a signature key by the digest of its public key. */
+  /** Finds a key that is no secret by the digest of its public key. */
   findKeyByDigest(digest: string): Promise<StoredKey | undefined>;
   findCaller(id: KeyId, now: number): Promise<Caller | undefined>;
   findCallerByDigest(digest: string, now: number): Promise<Caller | undefined>;

@@ -49,6 +49,7 @@ export interface Tables extends CertificateTables {
     rotated_from: KeyId | null;
     lineage: KeyId;
     narrowing: string;
+    bound_certificate: string | null;
   };
   usage: {
     id: RequestId;
@@ -382,5 +383,10 @@ export const migrations: Record<string, Migration> = {
   },
   '0007-certificates': {
     up: openCertificates,
+  },
+  '0008-bound-keys': {
+    async up({ schema }: Kysely<unknown>): Promise<void> {
+      await schema.alterTable('keys').addColumn('bound_certificate', 'text').execute();
+    },
   },
 };

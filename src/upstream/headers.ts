@@ -48,3 +48,12 @@ export function clientHeaders(headers: IncomingHttpHeaders): string[] {
   }
   return lines;
 }
+
+/** The same lines with another length, or with none. */
+export function replaceLength(lines: readonly string[], length: number | undefined): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i] !== 'content-length') kept.push(lines[i] as string, lines[i + 1] as string);
+  }
+  return length === undefined ? kept : [...kept, 'content-length', String(length)];
+}

@@ -33,6 +33,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       models: ['*'],
       cidr: [],
       allowPath: false,
+      boundCertificate: null,
       createdAt: ++ticks,
       expiresAt: null,
       revokedAt: null,

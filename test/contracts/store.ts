@@ -46,6 +46,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       models: ['gemma3:*'],
       cidr: ['10.0.0.0/8'],
       allowPath: true,
+      boundCertificate: null,
       createdAt: 1_700_000_000_000,
       expiresAt: 9_007_199_254_740_991,
       revokedAt: null,

@@ -5,6 +5,7 @@ import type { Request } from 'express';
 import { type Account, mayManage } from '../../domain/account.ts';
 import { AddressBlocks, clientAddress, plainAddress } from '../../domain/address.ts';
 import { isSecretOf, readKeyId, type StoredKey } from '../../domain/api-key.ts';
+import { shownCertificate } from '../../domain/certificate.ts';
 import type { Person } from '../../domain/person.ts';
 import type { Plan } from '../../domain/plan.ts';
 import { hits, restrictionsOf } from '../../domain/suspension.ts';
@@ -123,6 +124,8 @@ async function callerOfKey(text: string, request: Request, entrance: Entrance): 
   if (key.status !== 'active') throw new Problem('unauthenticated', { detail: 'This API key has been revoked.' });
   if (key.expiresAt !== null && now >= key.expiresAt)
     throw new Problem('unauthenticated', { detail: 'This API key has expired.' });
+  if (key.boundCertificate !== null && shownCertificate(request.socket) !== key.boundCertificate)
+    throw new Problem('forbidden', { detail: 'This API key works only together with its client certificate.' });
   const blocks = new AddressBlocks(key.cidr);
   if (!blocks.empty && !blocks.contains(address))
     throw new Problem('forbidden', { detail: 'This API key may not be used from your address.' });

@@ -112,7 +112,7 @@ export const mine: readonly Endpoint[] = [
     summary: 'Other rights or another name for a key of one’s own',
     group,
     needs: 'person',
-    body: shapes.keyChange,
+    body: shapes.ownKeyChange,
     answer: shapes.keyShape,
     before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {

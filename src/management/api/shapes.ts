@@ -2,6 +2,7 @@
 // OpenAPI document says are the same zod schemas.
 import { z } from 'zod';
 import { roles } from '../../domain/account.ts';
+import { keyKinds } from '../../domain/api-key.ts';
 import { registrationModes } from '../../domain/application.ts';
 import { languages, linkPurposes } from '../../domain/person.ts';
 import { termNames, terms } from '../../domain/plan.ts';
@@ -83,12 +84,16 @@ export const keyShape = z
     id: id('key'),
     name: z.string(),
     account: id('acc'),
-    kind: z.enum(['secret', 'signature']),
+    kind: z.enum(keyKinds),
     status: z.enum(['active', 'revoked']),
     scopes: z.array(scope),
     models: z.array(z.string()),
     cidr: z.array(z.string()),
     allowPath: z.boolean(),
+    boundCertificate: z
+      .string()
+      .nullable()
+      .describe('SHA-256 of the public key of the client certificate that has to be shown beside the secret'),
     limits: narrowingShape,
     createdAt: time,
     expiresAt: perhaps,
@@ -100,6 +105,8 @@ export const keyShape = z
 export const keyWithSecret = keyShape
   .extend({ secret: z.string().optional().describe('shown this once; not there when a creation is repeated') })
   .meta({ id: 'KeyWithSecret' });
+const pem = text(20_000);
+const bound = pem.describe('a client certificate in PEM that has to be shown beside the secret');
 export const newKey = z
   .strictObject({
     name,
@@ -110,6 +117,8 @@ export const newKey = z
     expiresAt: time.optional(),
     allowPath: z.boolean().optional(),
     publicKey: text(1000).optional().describe('an Ollama CLI’s id_ed25519.pub; then there is no secret'),
+    certificate: pem.optional().describe('a client certificate in PEM that is the key; then there is no secret'),
+    boundCertificate: bound.optional(),
     limits: narrowingShape.optional(),
   })
   .meta({ id: 'NewKey' });
@@ -120,8 +129,14 @@ const keyTerms = {
   expiresAt: time.nullable().optional(),
   limits: narrowingShape.optional(),
 };
-export const keyChange = z.strictObject({ name: name.optional(), ...keyTerms }).meta({ id: 'KeyChange' });
-export const newOwnKey = z.strictObject({ name, ...keyTerms }).meta({ id: 'NewOwnKey' });
+export const keyChange = z
+  .strictObject({ name: name.optional(), ...keyTerms, boundCertificate: bound.nullable().optional() })
+  .meta({ id: 'KeyChange' });
+export const newOwnKey = z
+  .strictObject({ name, ...keyTerms, boundCertificate: bound.optional() })
+  .meta({ id: 'NewOwnKey' });
+/** Whoever holds only the secret must not free it from its certificate. */
+export const ownKeyChange = z.strictObject({ name: name.optional(), ...keyTerms }).meta({ id: 'OwnKeyChange' });
 export const rotation = z
   .strictObject({
     graceSeconds: z

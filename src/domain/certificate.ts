@@ -1,0 +1,40 @@
+// Client certificates as credentials. One is known by the SHA-256 of its public key, not by its name, which an authority
+// may give to anybody, nor by itself, so that it can be renewed with the same key (as RFC 7469 pins, section 2.4).
+import { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { digestOf } from './api-key.ts';
+
+/** Hex, 64 characters; undefined where the text is no certificate in PEM. */
+export function certificateDigest(pem: string): string | undefined {
+  if (!/^\s*-----BEGIN CERTIFICATE-----/m.test(pem)) return undefined;
+  try {
+    return publicKeyDigest(new X509Certificate(pem));
+  } catch {
+    return undefined;
+  }
+}
+
+const known = new WeakMap<Socket, string | null>();
+
+/** Of the certificate that was shown on a connection, if it is one of the operator's authority; undefined otherwise. */
+export function shownCertificate(socket: Socket): string | undefined {
+  let digest = known.get(socket);
+  if (digest === undefined) {
+    digest = readShown(socket as TLSSocket) ?? null;
+    known.set(socket, digest);
+  }
+  return digest ?? undefined;
+}
+
+function readShown(socket: TLSSocket): string | undefined {
+  // Only of an encrypted connection is it ever true, and only where the authority, the dates and the list of what was
+  // revoked say so.
+  if (!socket.authorized) return undefined;
+  const certificate = socket.getPeerX509Certificate?.();
+  return certificate && publicKeyDigest(certificate);
+}
+
+function publicKeyDigest({ publicKey }: X509Certificate): string {
+  return digestOf(publicKey.export({ type: 'spki', format: 'der' }));
+}

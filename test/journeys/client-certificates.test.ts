@@ -1,0 +1,245 @@
+// Callers with a certificate of their own: as the key itself, as a second factor of a key, or as the only way in.
+import { once } from 'node:events';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { type RequestOptions, request } from 'node:https';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type NewKey, revokeKey, rotateKey } from '../../src/management/keys.ts';
+import { type Made, makeAuthority, makeCertificate, makeRevocationList, renewCertificate } from '../certificates.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+let place: string;
+let servers: Made;
+let clients: Made;
+let shown: Made;
+let alice: Made;
+let bob: Made;
+const gates: TestGate[] = [];
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  place = temporaryDirectory();
+  servers = makeAuthority(place, 'Servers');
+  clients = makeAuthority(place, 'Clients');
+  shown = makeCertificate(place, ['IP:127.0.0.1'], { authority: servers });
+  alice = makeCertificate(place, ['DNS:alice.example'], { authority: clients, use: 'clientAuth' });
+  bob = makeCertificate(place, ['DNS:bob.example'], { authority: clients, use: 'clientAuth' });
+});
+afterEach(async () => {
+  fake.pieceDelayMs = 0;
+  for (const gate of gates.splice(0)) await gate.stop();
+});
+afterAll(() => fake.close());
+
+async function open(environment: Record<string, string> = {}): Promise<TestGate> {
+  const gate = await openGate(fake.url, {
+    TLS_CERT: shown.cert,
+    TLS_KEY: shown.key,
+    TLS_CLIENT_CA: clients.cert,
+    ...environment,
+  });
+  gates.push(gate);
+  return gate;
+}
+
+const pem = ({ cert }: Made): string => readFileSync(cert, 'utf8');
+
+interface Answer {
+  readonly status: number;
+  readonly code: unknown;
+  readonly text: string;
+}
+
+function ask(gate: TestGate, who: Made | undefined, options: RequestOptions = {}, body?: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const call = request(
+      {
+        host: '127.0.0.1',
+        port: gate.port,
+        path: '/api/tags',
+        ca: readFileSync(servers.cert),
+        agent: false,
+        ...(who ? { cert: readFileSync(who.cert), key: readFileSync(who.key) } : {}),
+        ...options,
+      },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, code: response.headers['x-sekisho-error-code'], text }),
+        );
+        response.on('error', reject);
+      },
+    );
+    call.on('error', reject).end(body);
+  });
+}
+
+const withKey = (secret: string): RequestOptions => ({ headers: { 'x-api-key': secret } });
+const certificateKey = (gate: TestGate, who: Made, more: Partial<NewKey> = {}) =>
+  gate.key({ certificate: pem(who), ...more });
+
+describe('a certificate that is a key', () => {
+  test('opens what its key may do, and its calls are booked on its account', async () => {
+    const gate = await open();
+    await certificateKey(gate, alice, { account: 'alice', models: ['gemma3:*'] });
+    const body = '{"model":"gemma3:270m","messages":[{"role":"user","content":"hi"}]}';
+    expect((await ask(gate, alice, { method: 'POST', path: '/api/chat' }, body)).status).toBe(200);
+    const other = await ask(gate, alice, { method: 'POST', path: '/api/chat' }, body.replace('gemma3:270m', 'llama3'));
+    expect(other.status).toBe(404);
+    const [row] = await gate.ledger(2);
+    const account = await gate.manage((store) => store.findAccount('alice'));
+    expect(row).toMatchObject({ accountId: account?.id, outcome: 'completed' });
+  });
+
+  test('is its own: another of the same authority, none, and one of another authority open nothing', async () => {
+    const gate = await open();
+    await certificateKey(gate, alice);
+    const stranger = makeCertificate(place, ['DNS:alice.example'], {
+      authority: makeAuthority(place, 'Clients'),
+      use: 'clientAuth',
+    });
+    for (const who of [bob, undefined, stranger])
+      expect(await ask(gate, who), who?.cert ?? 'none').toMatchObject({ status: 401, code: 'invalid_api_key' });
+    expect((await ask(gate, alice)).status).toBe(200);
+  });
+
+  test('stays the same when it is renewed with the same private key', async () => {
+    const gate = await open();
+    await certificateKey(gate, alice);
+    expect((await ask(gate, renewCertificate(place, alice, clients))).status).toBe(200);
+  });
+
+  test('ends when its key is revoked, on a connection that is open, and when its key expires', async () => {
+    const gate = await open();
+    const { id } = await certificateKey(gate, alice);
+    await certificateKey(gate, bob, { expiresAt: Date.now() + 700 });
+    expect((await ask(gate, bob)).status).toBe(200);
+    const call = request({
+      host: '127.0.0.1',
+      port: gate.port,
+      path: '/api/chat',
+      method: 'POST',
+      ca: readFileSync(servers.cert),
+      cert: readFileSync(alice.cert),
+      key: readFileSync(alice.key),
+    });
+    const begun = once(call, 'response');
+    const answer = new Promise<string>((resolve) => {
+      call.on('response', (response) => {
+        let text = '';
+        response.on('data', (piece: Buffer) => (text += piece.toString()));
+        response.on('close', () => resolve(text));
+        response.on('error', () => undefined);
+      });
+      call.on('error', () => undefined);
+    });
+    fake.pieces = Array.from({ length: 400 }, () => 'a ');
+    fake.pieceDelayMs = 50;
+    call.end('{"model":"gemma3:270m","messages":[{"role":"user","content":"hi"}]}');
+    await begun;
+    await gate.manage((store, author) => revokeKey(store, id, author));
+    expect(await answer).toContain('revoked');
+    expect(await ask(gate, alice)).toMatchObject({ status: 401, code: 'key_revoked' });
+    await eventually(async () => expect((await ask(gate, bob)).code).toBe('key_expired'));
+  });
+
+  test('does not stand in the way of another key on the same connection', async () => {
+    const gate = await open();
+    await certificateKey(gate, alice);
+    const { secret } = await gate.key({ models: ['llama3*'] });
+    const answer = await ask(gate, alice, withKey(secret));
+    expect(answer.text).not.toContain('gemma3');
+    expect(await ask(gate, alice, withKey('wrong'))).toMatchObject({ status: 401 });
+  });
+
+  test.each([
+    ['an Origin', { origin: 'https://evil.example' }],
+    ['the word of the browser that another site asks', { 'sec-fetch-site': 'cross-site' }],
+  ])('A6: opens nothing for a page of another site: what carries %s needs a key', async (_what, headers) => {
+    const gate = await open();
+    await certificateKey(gate, alice);
+    expect(await ask(gate, alice, { headers })).toMatchObject({ status: 401 });
+  });
+
+  test('is nobody where the gate asks for none, and behind a proxy that only says so', async () => {
+    const gate = await open();
+    await certificateKey(gate, alice);
+    const headers = { 'x-client-cert': pem(alice).replaceAll('\n', ''), 'x-forwarded-client-cert': 'Hash=1' };
+    expect(await ask(gate, undefined, { headers })).toMatchObject({ status: 401 });
+  });
+
+  test('is registered once, and only as what it is', async () => {
+    const gate = await open();
+    await certificateKey(gate, alice);
+    await expect(certificateKey(gate, alice)).rejects.toThrow('registered already');
+    await expect(gate.key({ certificate: readFileSync(alice.key, 'utf8') })).rejects.toThrow('no certificate in PEM');
+    await expect(gate.key({ certificate: pem(bob), publicKey: 'ssh-ed25519 AAAA' })).rejects.toThrow('not both');
+  });
+});
+
+describe('a key that demands a certificate', () => {
+  test('works with that one and with no other, on both planes', async () => {
+    const gate = await open();
+    const { secret } = await gate.key({
+      boundCertificate: pem(alice),
+      scopes: ['inference', 'metadata', 'management:read'],
+    });
+    const management = { path: '/management/v1/keys', ...withKey(secret) };
+    expect((await ask(gate, alice, withKey(secret))).status).toBe(200);
+    expect((await ask(gate, alice, management)).status).toBe(200);
+    for (const who of [bob, undefined]) {
+      expect(await ask(gate, who, withKey(secret))).toMatchObject({ status: 403, code: 'certificate_required' });
+      const refused = await ask(gate, who, management);
+      expect([refused.status, refused.text]).toEqual([403, expect.stringContaining('client certificate')]);
+    }
+    // The certificate alone is no key.
+    expect(await ask(gate, alice)).toMatchObject({ status: 401 });
+  });
+
+  test('keeps demanding it when it is rotated', async () => {
+    const gate = await open();
+    const { id } = await gate.key({ boundCertificate: pem(alice) });
+    const { secret } = await gate.manage((store, author) => rotateKey(store, id, 0, author));
+    const text = secret?.reveal() ?? '';
+    expect(await ask(gate, bob, withKey(text))).toMatchObject({ code: 'certificate_required' });
+    expect((await ask(gate, alice, withKey(text))).status).toBe(200);
+  });
+
+  test('never works on a gate that does not encrypt', async () => {
+    const gate = await openGate(fake.url);
+    gates.push(gate);
+    const { secret } = await gate.key({ boundCertificate: pem(alice) });
+    const answer = await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': secret } });
+    expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([403, 'certificate_required']);
+  });
+});
+
+describe('TLS_CLIENT_CERT=required', () => {
+  test('turns away everybody without one, before any request, the pages too', async () => {
+    const gate = await open({ TLS_CLIENT_CERT: 'required' });
+    const { secret } = await gate.key();
+    for (const path of ['/api/tags', '/portal/', '/healthz'])
+      await expect(ask(gate, undefined, { path, ...withKey(secret) }), path).rejects.toThrow(
+        /alert|ECONNRESET|EPIPE|hang up/,
+      );
+    expect((await ask(gate, bob, withKey(secret))).status).toBe(200);
+  });
+});
+
+describe('TLS_CLIENT_CRL', () => {
+  test('takes a certificate back, also one that is revoked while the gate runs', async () => {
+    const list = join(place, 'list.pem');
+    copyFileSync(makeRevocationList(place, clients, [bob]), list);
+    const gate = await open({ TLS_CLIENT_CRL: list });
+    await certificateKey(gate, alice);
+    await certificateKey(gate, bob);
+    expect((await ask(gate, alice)).status).toBe(200);
+    expect((await ask(gate, bob)).status).toBe(401);
+    copyFileSync(makeRevocationList(place, clients, [alice, bob]), list);
+    gate.reload();
+    await eventually(async () => expect((await ask(gate, alice)).status).toBe(401));
+  });
+});
