@@ -84,7 +84,7 @@ const cases: Record<string, Case> = {
   },
 };
 
-describe('reads the same figures wherever the bytes are cut', () => {
+describe('P11: reads the same figures wherever the bytes are cut', () => {
   test.each(Object.entries(cases))('%s', (_, { reply, streamed, text, reading }) => {
     const bytes = Buffer.from(text);
     for (let cut = 0; cut <= bytes.length; cut++) {
@@ -115,7 +115,7 @@ describe('estimates where no figure came, and knows that the end is missing', ()
   });
 });
 
-test.each([-1, 1.5, 1e30, '"5"', 'null', 'true'])('a count of %s is no count', (figure) => {
+test.each([-1, 1.5, 1e30, '"5"', 'null', 'true'])('P12: a count of %s is no count', (figure) => {
   for (const streamed of [true, false]) {
     const meter = meterFor('ollama-generation', streamed, 7);
     meter.see(Buffer.from(`{"done":true,"prompt_eval_count":3,"eval_count":${figure}}\n`));
@@ -124,7 +124,7 @@ test.each([-1, 1.5, 1e30, '"5"', 'null', 'true'])('a count of %s is no count', (
   }
 });
 
-test('a line of 100 MB costs neither memory nor quadratic time, and the figures after it are found', () => {
+test('P10: a line of 100 MB costs neither memory nor quadratic time, and the figures after it are found', () => {
   const meter = meterFor('ollama-generation', true, 0);
   const chunk = Buffer.alloc(64 * 1024, 0x61);
   for (let i = 0; i < 1600; i++) meter.see(chunk);

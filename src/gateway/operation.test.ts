@@ -20,7 +20,7 @@ test('every row of the table is found by its own path and by no other method', (
   }
 });
 
-describe('an ambiguous address is refused, not mended', () => {
+describe('U16: an ambiguous address is refused, not mended', () => {
   test.each([
     '/api//chat',
     '//api/chat',

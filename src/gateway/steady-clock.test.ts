@@ -16,7 +16,7 @@ function machine() {
   return { time, clock, pass };
 }
 
-test.each([86_400_000, -86_400_000, 3_600_000])('a wall clock set by %i ms moves nothing, and is told once', (jump) => {
+test.each([86_400_000, -86_400_000, 3_600_000])('S8: a wall clock set by %i ms moves nothing, and is told once', (jump) => {
   const { time, clock, pass } = machine();
   pass(10_000);
   time.wall += jump;

@@ -18,7 +18,7 @@ const codeOf = (bytes: string | Buffer): string => {
   }
 };
 
-describe('what two parsers could read in two ways is refused', () => {
+describe('U32: what two parsers could read in two ways is refused', () => {
   test.each([
     ['a duplicate', '{"model":"a","model":"b"}'],
     ['another case', '{"model":"a","MODEL":"b"}'],
@@ -80,16 +80,16 @@ describe('what is no JSON object is refused', () => {
   ])('%j', (text) => {
     expect(codeOf(text)).toBe('not_json');
   });
-  test('bytes that are not UTF-8', () => {
+  test('U37: bytes that are not UTF-8', () => {
     expect(codeOf(Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]))).toBe('not_json');
   });
   test('UTF-16', () => {
     expect(codeOf(Buffer.from('{"model":"a"}', 'utf16le'))).toBe('not_json');
   });
-  test('a hundred thousand levels', () => {
+  test('U33: a hundred thousand levels', () => {
     expect(codeOf(`{"a":${'['.repeat(100_000)}`)).toBe('not_json');
   });
-  test('a million fields', () => {
+  test('U33: a million fields', () => {
     expect(codeOf(`{${Array.from({ length: 1_000_000 }, (_, i) => `"${i}":1`).join(',')}}`)).toBe('ambiguous_json');
   });
 });

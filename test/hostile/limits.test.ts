@@ -161,7 +161,7 @@ describe('a call that is refused late takes nothing, whatever was wrong', () => 
   });
 });
 
-test('a gate that is killed again and again lets through no more than one that is not', async () => {
+test('H3: a gate that is killed again and again lets through no more than one that is not', async () => {
   const dataDir = temporaryDirectory();
   const slow = await startFakeOllama({ pieceDelayMs: 30 });
   const environment = { UPSTREAM: slow.url, DATA_DIR: dataDir };

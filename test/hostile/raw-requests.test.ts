@@ -33,78 +33,78 @@ const closing = () => `${auth()}Connection: close\r\n`;
 
 describe('heads that only some servers would accept are refused, and nothing goes on', () => {
   const cases: [string, () => string, number[]][] = [
-    ['two Host headers', () => `GET /api/version HTTP/1.1\r\nHost: a\r\n${closing()}\r\n`, [400]],
-    ['no Host', () => `GET /api/version HTTP/1.1\r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`, [400]],
+    ['U14: two Host headers', () => `GET /api/version HTTP/1.1\r\nHost: a\r\n${closing()}\r\n`, [400]],
+    ['U14: no Host', () => `GET /api/version HTTP/1.1\r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`, [400]],
     [
-      'an empty Host',
+      'U14: an empty Host',
       () => `GET /api/version HTTP/1.1\r\nHost: \r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`,
       [400],
     ],
     [
-      'a Host with a path and fragment',
+      'U14: a Host with a path and fragment',
       () => `GET /api/version HTTP/1.1\r\nHost: localhost/#@x\r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`,
       [400],
     ],
-    ['an absolute-form target', () => `GET http://evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['an authority-like target', () => `GET //evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['a fragment', () => `GET /api/version#x HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['a backslash', () => `GET /api\\version HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['dot segments', () => `GET /api/x/../version HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['encoded dot segments', () => `GET /api/x/%2e%2e/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['an encoded slash', () => `GET /api%2fversion HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U15: an absolute-form target', () => `GET http://evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U15, U16: an authority-like target', () => `GET //evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U16: a fragment', () => `GET /api/version#x HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U16: a backslash', () => `GET /api\\version HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U16: dot segments', () => `GET /api/x/../version HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U16: encoded dot segments', () => `GET /api/x/%2e%2e/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U16: an encoded slash', () => `GET /api%2fversion HTTP/1.1\r\n${closing()}\r\n`, [400]],
     [
-      'length and coding at once',
+      'U11: length and coding at once',
       () =>
         `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /api/version HTTP/1.1\r\n${closing()}\r\n`,
       [400],
     ],
     [
-      'two lengths',
+      'U11: two lengths',
       () => `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: 5\r\nContent-Length: 6\r\n\r\n${body}`,
       [400],
     ],
-    ['a signed length', () => `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: +5\r\n\r\n${body}`, [400]],
+    ['U11: a signed length', () => `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: +5\r\n\r\n${body}`, [400]],
     [
-      'a coding nobody has',
+      'U11: a coding nobody has',
       () => `POST /api/generate HTTP/1.1\r\n${closing()}Transfer-Encoding: xchunked\r\n\r\n${body}`,
       [400],
     ],
     [
-      'a coding in HTTP/1.0',
+      'U11: a coding in HTTP/1.0',
       () => `POST /api/generate HTTP/1.0\r\n${closing()}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
       [400],
     ],
-    ['a space before the colon', () => `GET /api/version HTTP/1.1\r\n${auth()}Content-Length : 5\r\n\r\n`, [400]],
-    ['a folded header', () => `GET /api/version HTTP/1.1\r\n${auth()}X: a\r\n b\r\n\r\n`, [400]],
-    ['a bare line feed in a header', () => `GET /api/version HTTP/1.1\r\n${auth()}X: a\nY: b\r\n\r\n`, [400]],
-    ['a NUL in a header', () => `GET /api/version HTTP/1.1\r\n${auth()}X: a\0b\r\n\r\n`, [400]],
-    ['HTTP/2.0 in the request line', () => `GET /api/version HTTP/2.0\r\n${closing()}\r\n`, [505]],
-    ['the HTTP/2 preface', () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400]],
-    ['a TLS hello', () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', [400]],
-    ['a hundred headers', () => `GET /api/version HTTP/1.1\r\n${closing()}${'X: y\r\n'.repeat(100)}\r\n`, [431]],
+    ['U11: a space before the colon', () => `GET /api/version HTTP/1.1\r\n${auth()}Content-Length : 5\r\n\r\n`, [400]],
+    ['U24: a folded header', () => `GET /api/version HTTP/1.1\r\n${auth()}X: a\r\n b\r\n\r\n`, [400]],
+    ['U24: a bare line feed in a header', () => `GET /api/version HTTP/1.1\r\n${auth()}X: a\nY: b\r\n\r\n`, [400]],
+    ['U24: a NUL in a header', () => `GET /api/version HTTP/1.1\r\n${auth()}X: a\0b\r\n\r\n`, [400]],
+    ['U46: HTTP/2.0 in the request line', () => `GET /api/version HTTP/2.0\r\n${closing()}\r\n`, [505]],
+    ['U44, U47: the HTTP/2 preface', () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400]],
+    ['U46: a TLS hello', () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', [400]],
+    ['U21: a hundred headers', () => `GET /api/version HTTP/1.1\r\n${closing()}${'X: y\r\n'.repeat(100)}\r\n`, [431]],
     [
-      'the key behind a thousand headers',
+      'U21: the key behind a thousand headers',
       () =>
         `POST /api/generate HTTP/1.1\r\nHost: x\r\n${'X: y\r\n'.repeat(1100)}x-api-key: ${secret}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
       [431],
     ],
-    ['a head of 20 KB', () => `GET /api/version HTTP/1.1\r\n${closing()}X: ${'y'.repeat(20_000)}\r\n\r\n`, [431]],
-    ['CONNECT', () => `CONNECT 127.0.0.1:22 HTTP/1.1\r\n${closing()}\r\n`, [405]],
-    ['TRACE', () => `TRACE /api/version HTTP/1.1\r\n${closing()}\r\n`, [405]],
-    ['an unknown method', () => `FOO /api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['a wrong method', () => `PUT /api/chat HTTP/1.1\r\n${closing()}\r\n`, [405]],
+    ['U22: a head of 20 KB', () => `GET /api/version HTTP/1.1\r\n${closing()}X: ${'y'.repeat(20_000)}\r\n\r\n`, [431]],
+    ['U44: CONNECT', () => `CONNECT 127.0.0.1:22 HTTP/1.1\r\n${closing()}\r\n`, [405]],
+    ['U44: TRACE', () => `TRACE /api/version HTTP/1.1\r\n${closing()}\r\n`, [405]],
+    ['U44: an unknown method', () => `FOO /api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U44: a wrong method', () => `PUT /api/chat HTTP/1.1\r\n${closing()}\r\n`, [405]],
     [
-      'an encoded body',
+      'U35: an encoded body',
       () => `POST /v1/chat/completions HTTP/1.1\r\n${closing()}Content-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}`,
       [415],
     ],
     [
-      'a body that is too large',
+      'U34: a body that is too large',
       () => `POST /api/generate HTTP/1.1\r\n${closing()}Content-Length: 100001\r\n\r\n`,
       [413],
     ],
     [
-      'two models in one body',
+      'U32: two models in one body',
       () => {
         const two = '{"model":"gemma3:270m","MODEL":"llama3","prompt":"x"}';
         return `POST /api/generate HTTP/1.1\r\n${closing()}Content-Length: ${two.length}\r\n\r\n${two}`;
@@ -122,7 +122,7 @@ describe('heads that only some servers would accept are refused, and nothing goe
   });
 });
 
-test('chunked bodies over the limit are refused while they arrive', async () => {
+test('U34: chunked bodies over the limit are refused while they arrive', async () => {
   const calls = fake.calls.length;
   const chunk = `${(20_000).toString(16)}\r\n${' '.repeat(20_000)}\r\n`;
   const { codes } = await statuses(
@@ -132,7 +132,7 @@ test('chunked bodies over the limit are refused while they arrive', async () => 
   expect(fake.calls.length).toBe(calls);
 });
 
-test('a client that is still sending a body that is too large can read why it was refused', async () => {
+test('U34: a client that is still sending a body that is too large can read why it was refused', async () => {
   for (let i = 0; i < 20; i++) {
     const response = await fetch(`${gate.url}/api/generate`, {
       method: 'POST',
@@ -143,7 +143,7 @@ test('a client that is still sending a body that is too large can read why it wa
   }
 });
 
-test('many large bodies at once are refused before they fill the memory, and the room comes back', async () => {
+test('H5: many large bodies at once are refused before they fill the memory, and the room comes back', async () => {
   const own = await openGate(fake.url, { BODY_MEMORY_BYTES: '2500000' });
   const { secret: key } = await own.key();
   const large = JSON.stringify({ model: 'gemma3:270m', prompt: 'x', stream: false, pad: ' '.repeat(1_000_000) });
@@ -173,7 +173,7 @@ test('many large bodies at once are refused before they fill the memory, and the
   await own.stop();
 });
 
-test('a chunked body is read whole and goes on with a length', async () => {
+test('U48, U50: a chunked body is read whole and goes on with a length', async () => {
   const seen = fake.arrival();
   const chunks = Array.from(body)
     .map((byte) => `1;ext=x\r\n${byte}\r\n`)
@@ -190,7 +190,7 @@ test('a chunked body is read whole and goes on with a length', async () => {
   ]).toEqual([String(body.length), undefined, body]);
 });
 
-test('pipelined requests are answered in order, each for its own key', async () => {
+test('U13: pipelined requests are answered in order, each for its own key', async () => {
   const one = `GET /api/version HTTP/1.1\r\n${auth()}\r\n`;
   const stranger = 'GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n';
   const { codes } = await statuses(
@@ -199,7 +199,7 @@ test('pipelined requests are answered in order, each for its own key', async () 
   expect(codes).toEqual([200, 401, 200, 404, 200]);
 });
 
-test('a head or a body that trickles is given up', async () => {
+test('U1, U2: a head or a body that trickles is given up', async () => {
   const head = new RawClient(gate.port);
   head.write(`GET /api/version HTTP/1.1\r\nHost: x\r\nX: `);
   await head.closed;
@@ -212,7 +212,7 @@ test('a head or a body that trickles is given up', async () => {
   expect(fake.calls.length).toBe(calls);
 });
 
-test('HTTP/1.0 gets a stream that ends with its connection', async () => {
+test('U46: HTTP/1.0 gets a stream that ends with its connection', async () => {
   const { text } = await statuses(
     `POST /api/generate HTTP/1.0\r\n${auth()}Content-Length: 38\r\n\r\n{"model":"gemma3:270m","prompt":"xyz"}`,
   );
@@ -220,7 +220,7 @@ test('HTTP/1.0 gets a stream that ends with its connection', async () => {
   expect(text.trim().endsWith('"eval_duration":79156000}')).toBe(true);
 });
 
-test('a gate that is its own model server says so instead of going round and round', async () => {
+test('P17: a gate that is its own model server says so instead of going round and round', async () => {
   const { codes, text } = await statuses(
     `GET /api/version HTTP/1.1\r\n${closing()}Via: 1.1 sekisho, 1.1 sekisho\r\n\r\n`,
   );
@@ -228,7 +228,7 @@ test('a gate that is its own model server says so instead of going round and rou
   expect(text).toContain('loop_detected');
 });
 
-describe('JSON that is none, or none for us', () => {
+describe('U30, U33, U39: JSON that is none, or none for us', () => {
   test.each([
     '',
     'null',

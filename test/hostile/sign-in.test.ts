@@ -23,7 +23,7 @@ let people = 0;
 const newMail = (): string => `person-${++people}@example.org`;
 const from = (address: string) => ({ 'x-forwarded-for': address });
 
-describe('another site', () => {
+describe('A6: another site', () => {
   const elsewhere: Record<string, string>[] = [
     { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
     { origin: 'https://evil.example' },
@@ -68,7 +68,7 @@ describe('another site', () => {
     }
   });
 
-  test('cannot sign anybody in here, or apply for him', async () => {
+  test('A6: cannot sign anybody in here, or apply for him', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
     const victim = new Visitor(gate.url);
@@ -80,7 +80,7 @@ describe('another site', () => {
     expect(victim.cookies.size).toBe(0);
   });
 
-  test('under a name that points here by its own doing gets no page, and no answer', async () => {
+  test('A13: under a name that points here by its own doing gets no page, and no answer', async () => {
     const options = { headers: { host: 'evil.example', origin: 'http://evil.example' } };
     const ask = (path: string, body?: string): Promise<number> =>
       new Promise((resolve, reject) => {
@@ -106,7 +106,7 @@ describe('another site', () => {
   });
 });
 
-describe('a visit', () => {
+describe('A8: a visit', () => {
   const signIn = (visitor: Visitor, email: string, password = goodPassword): Promise<Reply> =>
     visitor.auth('/sign-in/email', { email, password });
 
@@ -132,7 +132,7 @@ describe('a visit', () => {
     expect(line).not.toMatch(/domain/i);
   });
 
-  test('ends when he signs out, changes his password, or is let go; the old cookie opens nothing', async () => {
+  test('A5: ends when he signs out, changes his password, or is let go; the old cookie opens nothing', async () => {
     const mail = newMail();
     const [first, second] = [await memberOf(gate, mail), new Visitor(gate.url)];
     await signIn(second, mail);
@@ -163,7 +163,7 @@ describe('a visit', () => {
     expect((await signIn(third, mail, 'quite another one')).status).toBe(401);
   });
 
-  test('opens no model: cookies mean nothing on the data plane, nor beside a key', async () => {
+  test('A8: opens no model: cookies mean nothing on the data plane, nor beside a key', async () => {
     const member = await memberOf(gate, newMail());
     const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] };
     expect((await member.ask('POST', '/api/chat', { body })).status).toBe(401);
@@ -196,7 +196,7 @@ describe('a visit', () => {
   });
 });
 
-describe('an address that is known here', () => {
+describe('A10: an address that is known here', () => {
   test('looks like one that is not: at sign-in, for a new password, and when somebody applies with it', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
@@ -234,7 +234,7 @@ describe('an address that is known here', () => {
   });
 });
 
-describe('guessing', () => {
+describe('A12: guessing', () => {
   test('a password goes slower and slower, however many guess at once; the owner gets in from elsewhere', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
@@ -287,7 +287,7 @@ describe('guessing', () => {
     await own.stop();
   });
 
-  test('links: one wins, however many use it at once, and it is gone then', async () => {
+  test('A4: links: one wins, however many use it at once, and it is gone then', async () => {
     const code = await setUpCode(gate, `account-${++people}`);
     const use = (i: number): Promise<Reply> =>
       new Visitor(gate.url).post('/setup', {
@@ -362,7 +362,7 @@ describe('a second factor', () => {
     expect(tries.filter(({ body }) => body.code === 'INVALID_CODE').length).toBeLessThanOrEqual(5);
   });
 
-  test('backup codes work once, however many use one at once', async () => {
+  test('A4: backup codes work once, however many use one at once', async () => {
     const { mail, codes } = await guarded();
     const [code = ''] = codes;
     const visitors = [await challenged(mail), await challenged(mail), await challenged(mail)];
@@ -384,7 +384,7 @@ describe('a second factor', () => {
   });
 });
 
-describe('somebody else’s', () => {
+describe('A2: somebody else’s', () => {
   test('things are not there, whatever row is asked with their ids', async () => {
     const [alice, mallory] = [await memberOf(gate, newMail()), await memberOf(gate, newMail())];
     const { body: key } = await alice.post('/me/keys', { name: 'hers' });
@@ -410,7 +410,7 @@ describe('somebody else’s', () => {
     expect(JSON.stringify((await mallory.get('/me/export')).body)).not.toContain(account.id);
   });
 
-  test('rights are not had by asking: no role, no account, no plan, no scope', async () => {
+  test('A3: rights are not had by asking: no role, no account, no plan, no scope', async () => {
     const mallory = await memberOf(gate, newMail());
     const { account, person } = (await mallory.get('/session')).body;
     for (const [path, body] of [
@@ -438,7 +438,7 @@ describe('somebody else’s', () => {
     expect((await mallory.get('/session')).body.account).toMatchObject({ role: 'member', plan: 'trial' });
   });
 
-  test('a key that leaked makes no other key, and changes none', async () => {
+  test('A17: a key that leaked makes no other key, and changes none', async () => {
     const member = await memberOf(gate, newMail());
     const { body: key } = await member.post('/me/keys', { name: 'x' });
     const thief = new Visitor(gate.url);
@@ -470,7 +470,7 @@ test('a body that trickles in is given up, and an endless one is not read', asyn
   expect(client.text).toBe('');
 }, 30_000);
 
-test('nobody is sent to another site by an address that begins with ours', async () => {
+test('A7: nobody is sent to another site by an address that begins with ours', async () => {
   const visitor = new Visitor(gate.url);
   for (const path of [
     '/portal//evil.example',

@@ -103,7 +103,7 @@ test('hanging up stops every call that was pipelined on the connection', async (
   );
 });
 
-test('hanging up takes every pipelined call out of the queue', async () => {
+test('U9: hanging up takes every pipelined call out of the queue', async () => {
   const { secret } = await gate.member({});
   fake.next(async (request) => await request.aborted);
   const before = fake.calls.length;

@@ -107,7 +107,7 @@ describe('a certificate by itself', () => {
     expect(gate.log()).toContain('nothing listens for plain HTTP');
   }, 40_000);
 
-  test('is had from an authority that refuses nine nonces of ten and takes its time', async () => {
+  test('S11: is had from an authority that refuses nine nonces of ten and takes its time', async () => {
     const gate = await open(await authority({ refusedNonces: 90, slowSeconds: 3 }));
     expect((await fromPebble(gate, 60_000)).names).toContain('DNS:gate.example');
   }, 90_000);
@@ -180,7 +180,7 @@ describe('a keeper', () => {
     expect([...ends][0]).toBeGreaterThan(Date.now());
   }, 30_000);
 
-  test('whose authority is gone keeps what it has, waits longer each time, and goes on when it is back', async () => {
+  test('S11: whose authority is gone keeps what it has, waits longer each time, and goes on when it is back', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
     const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
     await listening(server, ca.httpPort);

@@ -116,7 +116,7 @@ test('invite: a code lets in one person, for the address it was made for, while 
 });
 
 describe('the key', () => {
-  test('is handed over once, however many come for it at once', async () => {
+  test('A4: is handed over once, however many come for it at once', async () => {
     await mode('open');
     const applied = await apply();
     const answers = await Promise.all(Array.from({ length: 12 }, () => claim(applied)));
@@ -191,12 +191,12 @@ test.each([
   'a@b..org',
   '@b.org',
   'a@-b.org',
-])('%j is no e-mail address', async (email) => {
+])('A9: %j is no e-mail address', async (email) => {
   await mode('open');
   expect((await apply({ email })).status).toBe(400);
 });
 
-test('tokens and codes are stored nowhere: not in the database, the audit log or the log', async () => {
+test('A18: tokens and codes are stored nowhere: not in the database, the audit log or the log', async () => {
   await mode('open');
   const applied = await apply();
   const code = (await ask('POST', '/invites', {}, boss)).body.code as string;

@@ -79,7 +79,7 @@ describe('each operation needs its own scope and no other', () => {
   });
 });
 
-describe('models', () => {
+describe('U40: models', () => {
   const routes: [string, object][] = [
     ['/api/chat', { messages: [] }],
     ['/api/generate', { prompt: 'x' }],
@@ -198,7 +198,7 @@ describe('models', () => {
   });
 });
 
-test('an address list is held against the address beyond the trusted proxy', async () => {
+test('U20: an address list is held against the address beyond the trusted proxy', async () => {
   const { secret } = await gate.key({ cidr: ['192.0.2.0/24'] });
   const from = (forwarded: string) =>
     fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret, 'x-forwarded-for': forwarded } });
@@ -208,7 +208,7 @@ test('an address list is held against the address beyond the trusted proxy', asy
 });
 
 describe('what crosses', () => {
-  test('no credential, cookie, origin or forwarding header reaches the model server', async () => {
+  test('U18, U19, U20: no credential, cookie, origin or forwarding header reaches the model server', async () => {
     const { secret } = await gate.key();
     const seen = fake.arrival();
     const client = new RawClient(gate.port);
@@ -234,7 +234,7 @@ describe('what crosses', () => {
     expect(JSON.stringify(request.rawHeaders)).not.toContain(secret);
     client.socket.destroy();
   });
-  test("the model server's cookies, CORS lines and hop-by-hop lines stay behind, the rest comes through", async () => {
+  test("P13: the model server's cookies, CORS lines and hop-by-hop lines stay behind, the rest comes through", async () => {
     const { secret } = await gate.key();
     fake.next((_, answer) =>
       answer.whole(
@@ -271,7 +271,7 @@ describe('what crosses', () => {
   });
 });
 
-describe('CORS', () => {
+describe('U51: CORS', () => {
   test('is off unless it is set', async () => {
     const response = await fetch(`${gate.url}/api/chat`, {
       method: 'OPTIONS',

@@ -39,7 +39,7 @@ describe('a right key is taken wherever it may stand', () => {
   });
 });
 
-describe('a wrong one gets 401 in the words of the article, and the model server hears nothing', () => {
+describe('U25, U29, A1: a wrong one gets 401 in the words of the article, and the model server hears nothing', () => {
   const names = [
     ...Object.getOwnPropertyNames(Object.prototype),
     '',
@@ -91,7 +91,7 @@ describe('a wrong one gets 401 in the words of the article, and the model server
       expect((await get({ 'x-api-key': wrong })).status).toBe(401);
     }
   });
-  test('a body is not read for a caller who is nobody', async () => {
+  test('U43: a body is not read for a caller who is nobody', async () => {
     const client = new RawClient(gate.port);
     client.write(
       `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: wrong\r\nExpect: 100-continue\r\nContent-Length: 1000000000\r\n\r\n`,
@@ -114,7 +114,7 @@ describe('a wrong one gets 401 in the words of the article, and the model server
   });
 });
 
-describe('credentials that disagree are refused', () => {
+describe('U27: credentials that disagree are refused', () => {
   test.each([
     ['two headers, two keys', (other: string) => `x-api-key: ${secret}\r\nAuthorization: Bearer ${other}\r\n`],
     ['one header twice', () => `x-api-key: ${secret}\r\nX-API-Key: ${secret}\r\n`],
@@ -127,7 +127,7 @@ describe('credentials that disagree are refused', () => {
   });
 });
 
-describe('a key in an address', () => {
+describe('U28: a key in an address', () => {
   test('is taken in the path only where the key was made for it', async () => {
     expect((await get({}, `/k/${secret}/api/version`)).status).toBe(403);
     const { secret: pathKey } = await gate.key({ allowPath: true });

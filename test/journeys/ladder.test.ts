@@ -345,7 +345,7 @@ test('what was used before a restart counts for rules, and a suspension outlives
   expect(await first.ended).toBe(0);
 });
 
-describe('guessing keys', () => {
+describe('U49: guessing keys', () => {
   test('is refused unseen after so many failures, while keys that are in memory go on working', async () => {
     const tight = await openGate(fake.url, { AUTH_FAILURES_PER_MINUTE: '5' });
     try {

@@ -26,7 +26,7 @@ const refuseToStart = (environment: Record<string, string>) =>
   run(main[0], [main[1]], { DATA_DIR: temporaryDirectory(), PORT: '0', ...environment });
 
 describe('starting', () => {
-  test('without a model server: it says so, lives, is not ready, answers 502, and notices when one comes', async () => {
+  test('P1: without a model server: it says so, lives, is not ready, answers 502, and notices when one comes', async () => {
     const later = await startFakeOllama();
     const { port } = later;
     await later.close();
@@ -47,7 +47,7 @@ describe('starting', () => {
     expect(await gate.ended).toBe(0);
     await come.close();
   });
-  test('two servers: a call goes to the one that answers', async () => {
+  test('P1: two servers: a call goes to the one that answers', async () => {
     const gate = await spawnGate({ UPSTREAM: `http://127.0.0.1:1,${fake.url}` });
     const { secret } = await gate.key();
     for (let i = 0; i < 5; i++) expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);
@@ -63,7 +63,7 @@ describe('starting', () => {
     gate.process.kill('SIGTERM');
     await gate.ended;
   });
-  test('a taken port, a second gate, a broken database: one sentence that says what to do', async () => {
+  test('S3, H10: a taken port, a second gate, a broken database: one sentence that says what to do', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const port = String((taken.address() as { port: number }).port);
@@ -140,7 +140,7 @@ describe('starting', () => {
   });
 });
 
-describe('stopping', () => {
+describe('H1: stopping', () => {
   test('idle connections and connections that never said a word do not hold it', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url });
     const silent = new RawClient(Number(new URL(gate.url).port));
@@ -197,7 +197,7 @@ describe('stopping', () => {
       { outcome: 'ended', code: 'draining', source: 'estimated', completionTokens: 1 },
     ]);
   });
-  test('a second signal ends it at once', async () => {
+  test('H2: a second signal ends it at once', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '60' });
     const { secret } = await gate.key();
     stall();
@@ -209,7 +209,7 @@ describe('stopping', () => {
   });
 });
 
-describe('kill -9', () => {
+describe('H3: kill -9', () => {
   test('loses no record: finished ones are there once, the running one is there as interrupted', async () => {
     const dataDir = temporaryDirectory();
     let gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
@@ -244,7 +244,7 @@ describe('kill -9', () => {
   });
 });
 
-describe('a planted prompt and a planted key', () => {
+describe('U54, A18: a planted prompt and a planted key', () => {
   test('are in no log line, no page of the database, no journal and no error body', async () => {
     const canary = 'CANARY-prompt-7f3a';
     const dataDir = temporaryDirectory();

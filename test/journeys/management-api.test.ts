@@ -170,7 +170,7 @@ test('applications, invitations and registration answer in their shapes', async 
   await call('PATCH', '/registration', { body: { mode: 'closed' } });
 });
 
-test('a list comes in pages that neither repeat nor leave out, though it grows meanwhile', async () => {
+test('A15: a list comes in pages that neither repeat nor leave out, though it grows meanwhile', async () => {
   for (let i = 0; i < 5; i++) await made('/accounts', { name: `page-${i}` });
   const seen: string[] = [];
   let cursor = '';
@@ -226,7 +226,7 @@ describe('nobody does more than their key may', () => {
     }
   });
 
-  test('a member gets 403 everywhere but about himself', async () => {
+  test('A13: a member gets 403 everywhere but about himself', async () => {
     const { secret } = await gate.member({});
     for (const row of endpoints.filter(({ needs }) => needs.startsWith('management'))) {
       const path = row.path.replaceAll(/\{\w+\}/g, 'default');
@@ -236,7 +236,7 @@ describe('nobody does more than their key may', () => {
     expect((await call('GET', '/me', { secret })).status).toBe(200);
   });
 
-  test('without a right key there is nothing but 401, in the same words whatever is wrong', async () => {
+  test('A13: without a right key there is nothing but 401, in the same words whatever is wrong', async () => {
     const wrong = ['', 'nonsense', generateKey().text.reveal(), `${boss.slice(0, -1)}x`];
     const answers = await Promise.all(wrong.map((secret) => call('GET', '/accounts', { secret })));
     expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401]);
@@ -246,7 +246,7 @@ describe('nobody does more than their key may', () => {
     expect((await call('GET', `/accounts?key=${boss}`, { secret: '' })).status).toBe(401);
   });
 
-  test('management scopes cannot be given to anybody with a plan', async () => {
+  test('A17: management scopes cannot be given to anybody with a plan', async () => {
     await made('/accounts', { name: 'climber' });
     const asked = { name: 'x', account: 'climber', scopes: ['management:write'] };
     expect((await call('POST', '/keys', { body: asked })).status).toBe(400);
@@ -261,7 +261,7 @@ describe('nobody does more than their key may', () => {
     client.socket.destroy();
   });
 
-  test('what a form of another site can send is not taken', async () => {
+  test('A6: what a form of another site can send is not taken', async () => {
     const headers = { 'content-type': 'text/plain' };
     expect((await call('POST', '/accounts', { body: '{"name":"evil"}', headers })).status).toBe(415);
   });

@@ -157,7 +157,7 @@ describe('who waits', () => {
     };
   }
 
-  test('and hangs up leaves at once, never reaches the model server and pays nothing', async () => {
+  test('U9: and hangs up leaves at once, never reaches the model server and pays nothing', async () => {
     const { over } = await busy();
     const { secret, id } = await gate.member({ requestsPerDay: 1, concurrentRequests: 1 });
     const before = fake.calls.length;

@@ -80,7 +80,7 @@ describe('relay', () => {
     expect(await lastRow()).toMatchObject({ outcome: 'upstream_error', status: 418, source: 'none' });
   });
 
-  test('an encoded stream goes through as it came, unread, and is estimated', async () => {
+  test('P16: an encoded stream goes through as it came, unread, and is estimated', async () => {
     const bytes = Buffer.from([0x1f, 0x8b, 8, 0, 1, 2, 3]);
     fake.next(async (_, answer) => {
       answer.head(200, { ...ndjson, 'Content-Encoding': 'x-odd' });
@@ -131,7 +131,7 @@ describe('relay', () => {
     expect(await lastRow()).toMatchObject({ source: 'exact', completionTokens: fake.pieces.length });
   });
 
-  test('memory stays flat over a stream of 400 MB', async () => {
+  test('P20: memory stays flat over a stream of 400 MB', async () => {
     const own = await spawnGate({ UPSTREAM: fake.url });
     const { secret: key } = await own.key();
     const line = `${JSON.stringify({ message: { content: 'x'.repeat(100_000) }, done: false })}\n`;
@@ -196,7 +196,7 @@ describe('relay', () => {
   });
 });
 
-describe('hanging up stops the model', () => {
+describe('U7, U8, U10: hanging up stops the model', () => {
   const never: Script = () => undefined;
   test('before the first byte of a stream', async () => {
     fake.next(never);
@@ -264,7 +264,7 @@ describe('hanging up stops the model', () => {
   });
 });
 
-describe('a model server that breaks', () => {
+describe('P2, P4, P5, P6, P14, P17, P25: a model server that breaks', () => {
   const broken: [string, Script][] = [
     [
       'is reset in mid-line',
@@ -351,7 +351,7 @@ describe('a model server that breaks', () => {
     expect(client.text).not.toMatch(/0\r\n\r\n$/);
   });
 
-  test('an error line of its own goes through as it came and is booked as its error', async () => {
+  test('P8: an error line of its own goes through as it came and is booked as its error', async () => {
     fake.next(async (_, answer) => {
       answer.head(200, ndjson);
       await answer.chunk('{"message":{"content":"a"},"done":false}\n');
@@ -408,7 +408,7 @@ describe('a model server that breaks', () => {
     expect(await lastRow()).toMatchObject({ outcome: 'failed', status, code });
   });
 
-  test('bytes after a complete answer never reach the next caller', async () => {
+  test('P15: bytes after a complete answer never reach the next caller', async () => {
     fake.next((_, answer) =>
       answer.raw(
         'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
@@ -422,7 +422,7 @@ describe('a model server that breaks', () => {
   });
 });
 
-describe('a reader that does not read', () => {
+describe('U3: a reader that does not read', () => {
   test('is dropped when its buffer is full, and the model slot comes back', async () => {
     const big = `${JSON.stringify({ message: { content: 'x'.repeat(64_000) }, done: false })}\n`;
     let request: Parameters<Script>[0] | undefined;

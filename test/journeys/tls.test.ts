@@ -107,7 +107,7 @@ describe('certificates from files', () => {
     expect(await gate.ledger(1)).toMatchObject([{ outcome: 'completed' }]);
   });
 
-  test('are chosen by the name that a caller asks for, whatever it is', async () => {
+  test('U52: are chosen by the name that a caller asks for, whatever it is', async () => {
     const first = makeCertificate(place, ['DNS:gate.example'], { authority });
     const second = makeCertificate(place, ['DNS:other.example', 'DNS:*.wild.example'], { authority });
     const gate = await open(filesOf(first, second));
@@ -162,7 +162,7 @@ describe('certificates from files', () => {
     expect(text.trim().split('\n').at(-1)).toContain('"done":true');
   });
 
-  test('that cannot be used leave the last ones where they are, and are said in the log', async () => {
+  test('S10: that cannot be used leave the last ones where they are, and are said in the log', async () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const gate = await open(filesOf(files));
     const other = makeCertificate(place, ['DNS:wrong.example'], { authority });
@@ -201,7 +201,7 @@ describe('certificates from files', () => {
     await expect(open({ TLS_CLIENT_CA: authority.cert })).rejects.toThrow(ConfigFaults);
   });
 
-  test('are looked at again on SIGHUP, which does not end the gate', async () => {
+  test('H2: are looked at again on SIGHUP, which does not end the gate', async () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const link = join(place, 'current.pem');
     symlinkSync(files.cert, link);
@@ -257,7 +257,7 @@ describe('a handshake', () => {
   const fresh = async (): Promise<TestGate> =>
     (gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority }))));
 
-  test('is TLS 1.2 or 1.3 with forward secrecy, and HTTP/1.1 alone', async () => {
+  test('U47, U53: is TLS 1.2 or 1.3 with forward secrecy, and HTTP/1.1 alone', async () => {
     await fresh();
     const old = { minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' } as const;
     await expect(shake(gate.port, { ...old, maxVersion: 'TLSv1' })).rejects.toThrow();
@@ -278,7 +278,7 @@ describe('a handshake', () => {
     older.destroy();
   });
 
-  test('that never begins, or never ends, is given up', async () => {
+  test('U4: that never begins, or never ends, is given up', async () => {
     await fresh();
     const began = performance.now();
     const ended = (socket: ReturnType<typeof connectTcp>): Promise<number> =>
@@ -296,7 +296,7 @@ describe('a handshake', () => {
     }
   }, 20_000);
 
-  test('of anything else ends that connection and nothing more', async () => {
+  test('U52: of anything else ends that connection and nothing more', async () => {
     await fresh();
     const junk = [
       Buffer.from([0x16]),
@@ -316,7 +316,7 @@ describe('a handshake', () => {
     expect((await ask(gate, '/healthz')).status).toBe(200);
   }, 20_000);
 
-  test('does not begin again in the middle, and a slow head inside it is given up as without it', async () => {
+  test('U53: does not begin again in the middle, and a slow head inside it is given up as without it', async () => {
     gate = await open({ ...filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })), HEAD_SECONDS: '1' });
     const socket = await shake(gate.port, { maxVersion: 'TLSv1.2' });
     const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -384,7 +384,7 @@ describe('without encryption', () => {
     for (const host of ['localhost', '127.0.0.1', '[::1]', 'box.local']) expect(await told(host), host).toBeUndefined();
   });
 
-  test('strange bytes get a refusal and not a hang', async () => {
+  test('U46: strange bytes get a refusal and not a hang', async () => {
     const gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })));
     for (const bytes of ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '\u0000\u0001\u0002\r\n\r\n', 'SSH-2.0-x\r\n\r\n']) {
       const client = new RawClient(gate.port);

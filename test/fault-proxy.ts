@@ -1,0 +1,110 @@
+// A TCP proxy between the gate and a model server that does what networks do: delays, trickles, cuts, resets, goes silent,
+// is away. Faults hold for what comes from the server; they can be set and taken back while connections run.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Faults {
+  /** Milliseconds before each piece. */
+  readonly latency?: number;
+  /** Bytes a second. */
+  readonly bandwidth?: number;
+  /** Pieces of that many bytes, each by itself. */
+  readonly slicer?: number;
+  /** Nothing more passes; the connection stays. */
+  readonly timeout?: true;
+  /** After so many bytes the connection ends cleanly. */
+  readonly limit?: number;
+  /** After so many bytes it is reset. */
+  readonly reset?: number;
+  /** Milliseconds between the server's end and the one that is passed on. */
+  readonly slowClose?: number;
+}
+
+export interface FaultProxy {
+  readonly url: string;
+  faults: Faults;
+  /** Connections that were opened so far. */
+  readonly opened: number;
+  /** Refuses connections, and ends those that are there. */
+  down(): Promise<void>;
+  up(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startFaultProxy(target: string): Promise<FaultProxy> {
+  const { hostname, port } = new URL(target);
+  const sockets = new Set<Socket>();
+  let opened = 0;
+  let own = 0;
+  const proxy = { faults: {} as Faults };
+  const open = async (): Promise<Server> => {
+    const server = createServer((client) => {
+      opened++;
+      const upstream = connect(Number(port), hostname);
+      for (const socket of [client, upstream]) {
+        sockets.add(socket);
+        socket.setNoDelay(true).on('error', () => undefined);
+        socket.on('close', () => sockets.delete(socket));
+      }
+      client.pipe(upstream);
+      client.on('close', () => upstream.destroy());
+      void pass(upstream, client, () => proxy.faults);
+    });
+    server.listen(own, '127.0.0.1');
+    await once(server, 'listening');
+    own = (server.address() as AddressInfo).port;
+    return server;
+  };
+  let server: Server | undefined = await open();
+  const down = async (): Promise<void> => {
+    const closing = server;
+    server = undefined;
+    for (const socket of sockets) socket.destroy();
+    if (closing) await new Promise<void>((resolve) => closing.close(() => resolve()));
+  };
+  return Object.assign(proxy, {
+    url: `http://127.0.0.1:${own}`,
+    get opened() {
+      return opened;
+    },
+    down,
+    up: async () => {
+      server ??= await open();
+    },
+    close: down,
+  }) as FaultProxy;
+}
+
+async function pass(from: Socket, to: Socket, faults: () => Faults): Promise<void> {
+  let passed = 0;
+  try {
+    for await (const chunk of from as AsyncIterable<Buffer>) {
+      for (const piece of slices(chunk, faults().slicer)) {
+        const { latency = 0, bandwidth, limit = Infinity, reset = Infinity } = faults();
+        await sleep(latency + (bandwidth === undefined ? 0 : (piece.length / bandwidth) * 1000));
+        while (faults().timeout === true && !to.destroyed) await sleep(20);
+        const most = Math.min(limit, reset) - passed;
+        if (!to.write(piece.subarray(0, most))) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+        passed += piece.length;
+        if (piece.length < most) continue;
+        await sleep(20);
+        if (reset <= limit) to.resetAndDestroy();
+        else to.end();
+        from.destroy();
+        return;
+      }
+    }
+    await sleep(faults().slowClose ?? 0);
+  } catch {
+    // The server broke off; so do we.
+    to.resetAndDestroy();
+    return;
+  }
+  to.end();
+}
+
+function slices(chunk: Buffer, size: number | undefined): Buffer[] {
+  if (size === undefined) return [chunk];
+  return Array.from({ length: Math.ceil(chunk.length / size) }, (_, at) => chunk.subarray(at * size, (at + 1) * size));
+}

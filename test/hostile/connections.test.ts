@@ -1,0 +1,250 @@
+// Callers who are slow, many, silent or gone: none of them holds more than a socket, and for no longer than its time.
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let secret: string;
+const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, {
+    HEAD_SECONDS: '1',
+    BODY_SECONDS: '1',
+    IDLE_SECONDS: '1',
+    BODY_LIMIT_BYTES: '100000',
+    MAX_CONNECTIONS: '400',
+  });
+  ({ secret } = await gate.key());
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+const auth = (): string => `Host: x\r\nx-api-key: ${secret}\r\n`;
+const works = async (): Promise<void> =>
+  expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(200);
+
+/** Writes one byte after the other until the connection is gone. */
+function trickle(socket: Socket, text: string): void {
+  let at = 0;
+  const timer = setInterval(() => socket.write(text[at++ % text.length] as string), 100);
+  socket.once('close', () => clearInterval(timer));
+}
+
+describe('slow callers', () => {
+  test('U1: two hundred heads that come a byte at a time are each given up with 408, and others are served meanwhile', async () => {
+    const slow = Array.from({ length: 200 }, () => new RawClient(gate.port));
+    for (const client of slow) {
+      client.write('GET /api/version HTTP/1.1\r\nHost: x\r\nX: ');
+      trickle(client.socket, 'y');
+    }
+    await works();
+    await Promise.all(slow.map(({ closed }) => closed));
+    for (const { text } of slow) expect(text).toMatch(/^HTTP\/1\.1 408 /);
+    await works();
+  });
+
+  test('U2: a hundred bodies that come a byte at a time are each given up with 408, and none of them goes on', async () => {
+    const calls = fake.calls.length;
+    const slow = Array.from({ length: 100 }, () => new RawClient(gate.port));
+    for (const client of slow) {
+      client.write(`POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: 5000\r\n\r\n{"model":"gemma3:270m",`);
+      trickle(client.socket, ' ');
+    }
+    await works();
+    await Promise.all(slow.map((client) => client.until(/^HTTP\/1\.1 408 /)));
+    for (const { socket } of slow) socket.destroy();
+    expect(fake.calls.length).toBe(calls + 1);
+  });
+
+  test('U4: whoever connects and says nothing is let go', async () => {
+    const silent = Array.from({ length: 50 }, () => new RawClient(gate.port));
+    await works();
+    await Promise.all(silent.map(({ closed }) => closed));
+    for (const { text } of silent) expect(text).toMatch(/^(HTTP\/1\.1 408 .*)?/);
+  });
+
+  test('U5: connections that are kept without use are closed when their time is over, and new ones are served', async () => {
+    const idle = Array.from({ length: 200 }, () => new RawClient(gate.port));
+    for (const client of idle) client.write(`GET /api/version HTTP/1.1\r\n${auth()}\r\n`);
+    await Promise.all(idle.map((client) => client.until(/200 OK/)));
+    await works();
+    await Promise.all(idle.map(({ closed }) => closed));
+    await works();
+  });
+});
+
+test('U6: more connections than MAX_CONNECTIONS are dropped, and served again when others are gone', async () => {
+  const small = await openGate(fake.url, { MAX_CONNECTIONS: '20' });
+  const { secret: key } = await small.key();
+  const many = Array.from({ length: 60 }, () => new RawClient(small.port));
+  await eventually(() => expect(many.filter(({ socket }) => socket.destroyed)).toHaveLength(40));
+  for (const { socket } of many) socket.destroy();
+  await eventually(async () =>
+    expect((await fetch(`${small.url}/api/version`, { headers: { 'x-api-key': key } })).status).toBe(200),
+  );
+  await small.stop();
+});
+
+describe('callers who leave', () => {
+  test.each([
+    ['U7: by a reset in mid-stream', (socket: Socket) => socket.resetAndDestroy()],
+    ['U8: by half-closing in mid-stream', (socket: Socket) => socket.end()],
+  ])('%s stop the model and give their place back once', async (_, leave) => {
+    const member = await gate.member({ concurrentRequests: 1 });
+    fake.pieces = Array.from({ length: 500 }, () => 'a ');
+    fake.pieceDelayMs = 20;
+    const arrival = fake.arrival();
+    const client = new RawClient(gate.port);
+    const text = '{"model":"gemma3:270m","prompt":"x"}';
+    client.write(
+      `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${member.secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+    );
+    await client.until('"response"');
+    const rows = (await gate.ledger(0)).length;
+    leave(client.socket);
+    await (await arrival).aborted;
+    fake.pieceDelayMs = 50;
+    fake.pieces = ['a', 'b', 'c', 'd'];
+    const row = (await gate.ledger(rows + 1)).at(-1);
+    expect(row).toMatchObject({ outcome: 'client_closed' });
+    expect(row?.completionTokens).toBeGreaterThan(0);
+    // Its only place is free again, and was given back no more than once.
+    const again = await Promise.all(
+      [1, 2].map(() => post(`${gate.url}/api/generate`, member.secret, JSON.parse(text))),
+    );
+    expect(again.map(({ status }) => status).toSorted()).toEqual([200, 429]);
+    for (const answer of again) await answer.text();
+    fake.pieceDelayMs = 0;
+  });
+
+  test('U10: between the head of the answer and its first byte cost nothing but their prompt, and break nothing', async () => {
+    let gone: Promise<void> | undefined;
+    const headed = new Promise<void>((resolve) => {
+      fake.next((request, answer) => {
+        gone = request.aborted;
+        answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+        resolve();
+      });
+    });
+    const rows = (await gate.ledger(0)).length;
+    const client = new RawClient(gate.port);
+    const text = '{"model":"gemma3:270m","prompt":"x"}';
+    client.write(`POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: ${text.length}\r\n\r\n${text}`);
+    await headed;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    client.socket.destroy();
+    await gone;
+    expect((await gate.ledger(rows + 1)).at(-1)).toMatchObject({ outcome: 'client_closed', completionTokens: 0 });
+    expect(gate.log()).not.toContain('"internal"');
+    await works();
+  });
+});
+
+describe('lengths that are not so', () => {
+  test('U12: a body shorter than it says is waited for and given up; nothing goes on', async () => {
+    const calls = fake.calls.length;
+    const client = new RawClient(gate.port);
+    client.write(`POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: ${body.length + 10}\r\n\r\n${body}`);
+    await client.until(/^HTTP\/1\.1 408 /);
+    client.socket.destroy();
+    expect(fake.calls.length).toBe(calls);
+  });
+
+  test('U12: what stands behind a body is a request of its own, and needs a key of its own', async () => {
+    const calls = fake.calls.length;
+    const client = new RawClient(gate.port);
+    const stolen = 'GET /api/ps HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+    client.write(`POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: ${body.length}\r\n\r\n${body}${stolen}`);
+    await client.closed;
+    expect([...client.text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, code]) => code)).toEqual(['200', '401']);
+    expect(fake.calls.length).toBe(calls + 1);
+  });
+});
+
+test('U13: a hundred pipelined requests behind a slow one come in order, each with its own key and its own limits', async () => {
+  const member = await gate.member({ requestsPerMinute: 30 });
+  let release!: () => void;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  fake.next(async (_, answer) => {
+    await held;
+    answer.whole(200, { 'Content-Type': 'application/json' }, '{"version":"slow"}');
+  });
+  const client = new RawClient(gate.port);
+  const one = (key: string, more = ''): string =>
+    `GET /api/version HTTP/1.1\r\nHost: x\r\nx-api-key: ${key}\r\n${more}\r\n`;
+  client.write(
+    one(member.secret) + Array.from({ length: 99 }, (_, at) => one(at % 2 === 0 ? member.secret : 'wrong')).join(''),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(client.text).toBe('');
+  release();
+  await eventually(() => expect(client.text.match(/HTTP\/1\.1 \d+/g)).toHaveLength(100));
+  client.socket.destroy();
+  const codes = [...client.text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, code]) => Number(code));
+  expect(client.text.indexOf('slow')).toBeLessThan(client.text.indexOf('HTTP/1.1 401'));
+  for (const [at, code] of codes.slice(1).entries()) {
+    if (at % 2 === 1) expect(code, String(at)).toBe(401);
+    else expect([200, 429], String(at)).toContain(code);
+  }
+});
+
+describe('bodies for nobody', () => {
+  test('U43: 100-continue from a stranger is answered with 401, and his gigabyte is not asked for', async () => {
+    const client = new RawClient(gate.port);
+    client.write(
+      'POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\nExpect: 100-continue\r\n\r\n',
+    );
+    await client.until(/^HTTP\/1\.1 401 /);
+    expect(client.text).not.toContain('100 Continue');
+    await client.closed;
+  });
+
+  test('U50: a megabyte of chunk extensions is no body', async () => {
+    const calls = fake.calls.length;
+    const client = new RawClient(gate.port);
+    client.write(
+      `POST /api/generate HTTP/1.1\r\n${auth()}Transfer-Encoding: chunked\r\n\r\n1;${'x'.repeat(1_000_000)}\r\n{`,
+    );
+    await client.closed;
+    expect(client.text).toMatch(/^(HTTP\/1\.1 (413|400) .*)?/);
+    expect(client.text).not.toContain('200 OK');
+    expect(fake.calls.length).toBe(calls);
+  });
+
+  test('U50: fifty thousand chunks of one byte are one body, and goes on as it came', async () => {
+    const text = `{"model":"gemma3:270m","prompt":"${'x'.repeat(50_000)}","stream":false}`;
+    const arrival = fake.arrival();
+    const client = new RawClient(gate.port);
+    client.write(`POST /api/generate HTTP/1.1\r\n${auth()}Transfer-Encoding: chunked\r\n\r\n`);
+    client.write(`${Array.from(text, (byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`);
+    expect((await (await arrival).body).toString()).toBe(text);
+    await client.until('200 OK');
+    client.socket.destroy();
+  });
+});
+
+test('U46: a line without a version, a version that nobody has, and bytes of another protocol get an answer or an end', async () => {
+  for (const line of [
+    'GET /api/version',
+    'GET /api/version HTTP/3.0',
+    'GET /api/version HTTP/1.7',
+    '\u0005\u0001\u0000',
+    'SSH-2.0-x',
+    '*1\r\n$4\r\nPING',
+  ]) {
+    const socket = connect(gate.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    let text = '';
+    socket.on('data', (bytes: Buffer) => (text += bytes.toString()));
+    socket.write(`${line}\r\n\r\n`);
+    await once(socket, 'close');
+    expect(text, line).toMatch(/^HTTP\/1\.1 (400|505) /);
+  }
+});

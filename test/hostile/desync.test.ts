@@ -1,0 +1,246 @@
+// Two readers of one connection must never disagree about where a request ends. Each of these requests is one that some
+// server has read differently; behind each stands a second one without a key. What is asserted is a property: the model
+// server hears nothing, or exactly the one call that the policy saw, and the stowaway is never served.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { openGate, RawClient, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let secret: string;
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { HEAD_SECONDS: '0.5', BODY_SECONDS: '0.5' });
+  ({ secret } = await gate.key());
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
+const stowaway = 'POST /api/pull HTTP/1.1\r\nHost: x\r\nContent-Length: 19\r\n\r\n{"model":"smuggled"}';
+const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+
+const codings = [
+  ...[
+    'Transfer-Encoding: chunked',
+    'Transfer-Encoding : chunked',
+    'Transfer-Encoding:\tchunked',
+    'Transfer-Encoding: \u000bchunked',
+  ],
+  ...[
+    'Transfer-Encoding: chunked\u0020',
+    'Transfer-Encoding: chunked, identity',
+    'Transfer-Encoding: identity, chunked',
+  ],
+  ...['Transfer-Encoding: chunked, chunked', 'Transfer-Encoding: gzip, chunked', 'Transfer-Encoding: chunked, gzip'],
+  ...[
+    'Transfer-Encoding: CHUNKED',
+    'transfer-encoding: chunked',
+    'TRANSFER-ENCODING: chunked',
+    'Transfer_Encoding: chunked',
+  ],
+  ...[
+    'Transfer-Encoding: "chunked"',
+    "Transfer-Encoding: 'chunked'",
+    'Transfer-Encoding: chunked;q=1',
+    'Transfer-Encoding: chunked,',
+  ],
+  ...[
+    'Transfer-Encoding: ,chunked',
+    'Transfer-Encoding: xchunked',
+    'Transfer-Encoding: chunkedx',
+    'Transfer-Encoding: chunk',
+  ],
+  ...[
+    'Transfer-Encoding: chu\u0000nked',
+    'Transfer-Encoding: \u0000chunked',
+    'Transfer-Encoding: ',
+    'Transfer-Encoding:',
+  ],
+  ...['Transfer-Encoding: identity', 'Transfer-Encoding: cow', 'Transfer-Encoding: x\r\nTransfer-Encoding: chunked'],
+  ...['Transfer-Encoding: chunked\r\nTransfer-Encoding: x', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked'],
+  ...[
+    'Transfer-Encoding:\r\n chunked',
+    'Transfer-Encoding\r\n: chunked',
+    ' Transfer-Encoding: chunked',
+    'X: y\nTransfer-Encoding: chunked',
+  ],
+  ...[
+    'X: y\rTransfer-Encoding: chunked',
+    'Transfer-Encoding: chunked\rX: y',
+    'Transfer-Encoding\t: chunked',
+    'Transfer-\u00adEncoding: chunked',
+  ],
+  ...[
+    '\u0000Transfer-Encoding: chunked',
+    ': chunked\r\nTransfer-Encoding: chunked',
+    'X:\r\n\rTransfer-Encoding: chunked',
+  ],
+  ...['Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked', 'TE: chunked', 'Content-Encoding: chunked'],
+];
+
+const lengths = [
+  ...[
+    '+N',
+    '-N',
+    '0N',
+    '0xN',
+    'N ',
+    ' N',
+    'N, N',
+    'N,N',
+    'N;',
+    'N.0',
+    'Ne0',
+    '"N"',
+    '\u0000N',
+    'N\u0000',
+    'N\tN',
+    '0b1',
+    '1_0',
+    '０',
+  ],
+  ...[
+    'N\r\nContent-Length: N',
+    'N\r\nContent-Length: 0',
+    '0\r\nContent-Length: N',
+    'N\r\ncontent-length: 0',
+    '99999999999999999999',
+  ],
+  ...[
+    '18446744073709551616',
+    '-0',
+    '',
+    'N\r\n Content-Length: 0',
+    'N\nContent-Length: 0',
+    'N\rContent-Length: 0',
+    'abc',
+    'NaN',
+    'Infinity',
+  ],
+].map((text) => `Content-Length: ${text.replaceAll('N', String(body.length))}`);
+
+const chunks = [
+  ...[
+    'X\r\nB\r\n0\r\n\r\n',
+    '0xX\r\nB\r\n0\r\n\r\n',
+    '+X\r\nB\r\n0\r\n\r\n',
+    '-X\r\nB\r\n0\r\n\r\n',
+    'X \r\nB\r\n0\r\n\r\n',
+    ' X\r\nB\r\n0\r\n\r\n',
+  ],
+  ...[
+    'X\nB\n0\n\n',
+    'X\r\nB0\r\n\r\n',
+    'X\r\nB\r\n0\r\n',
+    'X\r\nB\r\n',
+    'X\rB\r0\r\r',
+    'X;a=b\r\nB\r\n0\r\n\r\n',
+    'X;\n\r\nB\r\n0\r\n\r\n',
+  ],
+  ...[
+    '00000000000000000X\r\nB\r\n0\r\n\r\n',
+    'ffffffffffffffff\r\nB',
+    '100000000000000000\r\nB',
+    'X\r\nB\r\n0\r\nContent-Length: 5\r\n\r\n',
+  ],
+  ...[
+    'X\r\nB\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'X\r\nB\r\n-1\r\n\r\n',
+    'X\r\nB\r\n0\r\nX-Api-Key: other\r\n\r\n',
+    'X;"\r\nB\r\n0\r\n\r\n',
+  ],
+  ...[
+    'X\r\n\r\nB\r\n0\r\n\r\n',
+    'X\r\nB\r\n\r\n0\r\n\r\n',
+    '0\r\n\r\n',
+    'X\r\nB\r\n0;\u0000\r\n\r\n',
+    'G\r\nB\r\n0\r\n\r\n',
+    '\r\nX\r\nB\r\n0\r\n\r\n',
+  ],
+].map((text) =>
+  text
+    .replaceAll('X\n', `${body.length.toString(16)}\n`)
+    .replace(/^([^B]*?)X(?!-)/, `$1${body.length.toString(16)}`)
+    .replace('B', body),
+);
+
+const heads = [
+  ...[
+    'X-A: b\r\nX-A\r\n',
+    'X A: b\r\n',
+    'X-A : b\r\n',
+    ' X-A: b\r\n',
+    ':b\r\n',
+    'X-A: b\r\n\r\n',
+    '\r\n',
+    '\r',
+    '\n',
+    '\u0000: b\r\n',
+    'X-Ä: b\r\n',
+    'X(A): b\r\n',
+  ],
+  ...[
+    'X-A: \u0001\r\n',
+    'X-A: \u007f\r\n',
+    'X-A: b\r\r\n',
+    'X-A: b\n\r\n',
+    'Expect: 200-ok\r\n',
+    'Upgrade: h2c\r\nConnection: Upgrade\r\n',
+  ],
+];
+
+const requests: string[] = [
+  ...codings.flatMap((line) => [
+    `${line}\r\n\r\n${chunked}`,
+    `Content-Length: ${body.length}\r\n${line}\r\n\r\n${body}`,
+    `${line}\r\nContent-Length: ${chunked.length}\r\n\r\n${chunked}`,
+  ]),
+  ...lengths.map((line) => `${line}\r\n\r\n${body}`),
+  ...chunks.map((text) => `Transfer-Encoding: chunked\r\n\r\n${text}`),
+  ...heads.map((line) => `${line}Content-Length: ${body.length}\r\n\r\n${body}`),
+];
+
+test(`U11, U24: of ${requests.length} ways to write a request that some server has misread none lets a second one through`, async () => {
+  expect(requests.length).toBeGreaterThan(150);
+  let served = 0;
+  for (const rest of requests) {
+    const calls = fake.calls.length;
+    const client = new RawClient(gate.port);
+    client.write(
+      Buffer.from(`POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n${rest}${stowaway}`, 'latin1'),
+    );
+    // Some wait for more; a half-close is their end.
+    const patience = setTimeout(() => client.socket.end(), 250);
+    await client.closed;
+    clearTimeout(patience);
+    const shown = JSON.stringify(rest.slice(0, 120));
+    const codes = [...client.text.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => Number(code));
+    const heard = fake.calls.slice(calls);
+    expect(heard.length, shown).toBeLessThanOrEqual(1);
+    expect(codes.filter((code) => code === 200).length, shown).toBeLessThanOrEqual(heard.length);
+    expect(client.text, shown).not.toContain('smuggled');
+    for (const { url, body: sent, headers } of heard) {
+      expect([url, (await sent).toString()], shown).toEqual(['/api/generate', body]);
+      expect([headers['content-length'], headers['transfer-encoding']], shown).toEqual([
+        String(body.length),
+        undefined,
+      ]);
+      served++;
+    }
+    // No answer of success to anything that did not arrive there whole.
+    if (heard.length === 0)
+      expect(
+        codes.every((code) => code >= 400),
+        shown,
+      ).toBe(true);
+  }
+  // Some of them are right, and those are served.
+  expect(served).toBeGreaterThan(5);
+  expect(served).toBeLessThan(40);
+  expect(fake.calls.some(({ url }) => url === '/api/pull')).toBe(false);
+  expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(200);
+}, 120_000);
