@@ -67,7 +67,7 @@ test.each([
   '/__proto__',
   '/k',
   '/v1/messages/count_tokens',
-])('%s is no route', (raw) => {
+])('U17: %s is no route', (raw) => {
   expect(codeOf('POST', raw)).toBe('unknown_route');
 });
 

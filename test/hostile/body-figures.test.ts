@@ -26,7 +26,7 @@ async function sent(
 }
 
 test.each(['0.5', '0.999', '1e-300', '5e-1'])(
-  'num_predict %s, which Go cuts to 0 and a runner reads as "without end", is bounded',
+  'U38: num_predict %s, which Go cuts to 0 and a runner reads as "without end", is bounded',
   async (figure) => {
     const { secret } = await gate.member({ maxOutputTokens: 100 });
     const got = await sent(
@@ -55,7 +55,7 @@ test.each(['"-0.1ns"', '"-0.9ns"', '1e11', '"0.0000000001s"'])(
   },
 );
 
-test('a bound of 0 on the answer does not mean "without end"', async () => {
+test('U38: a bound of 0 on the answer does not mean "without end"', async () => {
   const { secret } = await gate.member({ maxOutputTokens: 0 });
   for (const options of ['', ',"options":{"num_predict":500}', ',"options":{"num_predict":-1}']) {
     const got = await sent(

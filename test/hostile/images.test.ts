@@ -18,7 +18,7 @@ test.each([
     '/v1/responses',
     `"input":[{"type":"function_call_output","call_id":"c","${name}":${three(inputImage)}}]`,
   ]),
-])('images in %s are counted as well', async (_, path, fragment) => {
+])('U41: images in %s are counted as well', async (_, path, fragment) => {
   const fake = await startFakeOllama();
   const gate = await openGate(fake.url);
   const { secret } = await gate.member({ maxImages: 1 });

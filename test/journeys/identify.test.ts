@@ -39,7 +39,7 @@ describe('a right key is taken wherever it may stand', () => {
   });
 });
 
-describe('U25, U29, A1: a wrong one gets 401 in the words of the article, and the model server hears nothing', () => {
+describe('U25, U26, U29, A1: a wrong one gets 401 in the words of the article, and the model server hears nothing', () => {
   const names = [
     ...Object.getOwnPropertyNames(Object.prototype),
     '',

@@ -1,0 +1,370 @@
+// Requests that are well-formed HTTP and meant to be something else: other routes, other callers, other upstreams, other
+// bodies, other log lines.
+import { deflateSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { openGate, post, RawClient, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let secret: string;
+let calls: number;
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  fake.models = [{ name: 'gemma3:270m' }, { name: 'llama3:latest' }];
+  gate = await openGate(fake.url, { BODY_LIMIT_BYTES: '1000000' });
+  ({ secret } = await gate.key({ models: ['gemma3:*'] }));
+});
+beforeEach(() => {
+  calls = fake.calls.length;
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
+
+/** One request, raw, on a connection that ends with it. */
+async function raw(head: string, content = ''): Promise<{ status: number; text: string }> {
+  const client = new RawClient(gate.port);
+  client.write(
+    Buffer.from(
+      `${head}Host: x\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(content, 'latin1')}\r\n\r\n${content}`,
+      'latin1',
+    ),
+  );
+  await client.closed;
+  return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(client.text)?.[1] ?? 0), text: client.text };
+}
+
+const generate = (lines = ''): string => `POST /api/generate HTTP/1.1\r\nx-api-key: ${secret}\r\n${lines}`;
+
+describe('headers that claim to change the call', () => {
+  // What frameworks and proxies have taken for the real path, method, host or user.
+  const overrides = [
+    'X-Original-URL',
+    'X-Rewrite-URL',
+    'X-Original-URI',
+    'X-Original-Path',
+    'X-Override-URL',
+    'X-Forwarded-Uri',
+    'X-Forwarded-Path',
+    'X-Forwarded-Prefix',
+    'X-Forwarded-Host',
+    'X-Forwarded-Server',
+    'X-Forwarded-Proto',
+    'X-Forwarded-Port',
+    'X-Forwarded-Scheme',
+    'X-Host',
+    'X-HTTP-Host-Override',
+    'Forwarded',
+    'X-Accel-Redirect',
+    'X-Sendfile',
+    'X-Envoy-Original-Path',
+    'X-Proxy-URL',
+    'X-HTTP-Method-Override',
+    'X-HTTP-Method',
+    'X-Method-Override',
+    'X-HTTP-Path-Override',
+    'Base-Url',
+    'Http-Url',
+    'Proxy-Url',
+    'Request-Uri',
+    'Uri',
+    'Url',
+    'Destination',
+    'Redirect',
+    'X-Wap-Profile',
+    'X-Client-IP',
+    'X-Real-IP',
+    'True-Client-IP',
+    'CF-Connecting-IP',
+    'Client-IP',
+    'X-Cluster-Client-IP',
+    'X-User-Id',
+    'X-Auth-User',
+    'X-Remote-User',
+    'Remote-User',
+  ];
+  const values = ['/api/delete', 'http://evil.example/api/delete', 'DELETE', 'evil.example', '127.0.0.1', 'root'];
+
+  test.each(overrides)('U18: %s changes nothing and goes no further', async (name) => {
+    for (const value of values) {
+      const { status } = await raw(generate(`${name}: ${value}\r\n${name.replaceAll('-', '_')}: ${value}\r\n`), body);
+      expect(status, value).toBe(200);
+    }
+    const heard = fake.calls.slice(calls);
+    expect(heard).toHaveLength(values.length);
+    for (const { url, method, rawHeaders } of heard) {
+      expect([method, url]).toEqual(['POST', '/api/generate']);
+      const names = rawHeaders.map(([line]) => line.toLowerCase().replaceAll('_', '-'));
+      expect(names).not.toContain(name.toLowerCase());
+    }
+  });
+
+  test.each([
+    'authorization, x-api-key',
+    'host',
+    'content-length',
+    'transfer-encoding',
+    'via',
+    'x-forwarded-for',
+    'close, content-type, x-request-id',
+  ])('U19: Connection: %s takes nothing away that the gate needs or adds', async (tokens) => {
+    const { status } = await raw(generate(`Connection: ${tokens}\r\nContent-Type: application/json\r\n`), body);
+    expect(status).toBe(200);
+    const { headers } = fake.calls.at(-1) ?? {};
+    expect(headers).toMatchObject({ host: new URL(fake.url).host, 'content-length': String(body.length) });
+    expect(headers?.['via']).toContain('sekisho');
+  });
+
+  test('U20: an address that a stranger claims is not believed, whatever it is called', async () => {
+    const { secret: bound } = await gate.key({ cidr: ['192.0.2.0/24'] });
+    for (const name of [
+      'X-Forwarded-For',
+      'X_Forwarded_For',
+      'X-Real-IP',
+      'Forwarded',
+      'True-Client-IP',
+      'X-Client-IP',
+    ]) {
+      const { status } = await raw(
+        `GET /api/version HTTP/1.1\r\nx-api-key: ${bound}\r\n${name}: ${name === 'Forwarded' ? 'for=' : ''}192.0.2.7\r\n`,
+      );
+      expect(status, name).toBe(403);
+    }
+  });
+
+  test.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__'])(
+    'U23: a header named %s is a header like any other',
+    async (name) => {
+      const { status } = await raw(generate(`${name}: x\r\n${name}: y\r\n`), body);
+      expect(status).toBe(200);
+      expect(JSON.stringify(fake.calls.at(-1)?.rawHeaders)).not.toContain(name);
+    },
+  );
+});
+
+describe('heads that are too much', () => {
+  test.each([
+    ['99 headers', 95, 200],
+    ['100 headers', 97, 431],
+    ['1,100 headers', 1_097, 431],
+  ])('U21: %s before the key and the length: %s', async (_, more, status) => {
+    const answer = await raw(`POST /api/generate HTTP/1.1\r\n${'X: y\r\n'.repeat(more)}x-api-key: ${secret}\r\n`, body);
+    expect(answer.status).toBe(status);
+    expect(fake.calls.length - calls).toBe(status === 200 ? 1 : 0);
+  });
+
+  test('U22: a header of 17 KiB, and an address of 17 KiB', async () => {
+    expect((await raw(generate(`X: ${'y'.repeat(17 * 1024)}\r\n`), body)).status).toBe(431);
+    expect((await raw(`GET /api/version?${'y'.repeat(17 * 1024)} HTTP/1.1\r\nx-api-key: ${secret}\r\n`)).status).toBe(
+      431,
+    );
+    expect(fake.calls.length).toBe(calls);
+  });
+});
+
+describe('methods and protocols', () => {
+  test.each([
+    ['TRACE', 405],
+    ['PATCH', 405],
+    ['PROPFIND', 405],
+    ['LOCK', 405],
+    ['PURGE', 405],
+    ['SEARCH', 405],
+    ['M-SEARCH', 405],
+    ['CONNECT', 405],
+    ['FOO', 400],
+    ['get', 400],
+    ['PRI', 400],
+    ['TRACK', 400],
+  ])('U44: %s is %i and reaches nobody', async (method, status) => {
+    expect((await raw(`${method} /api/version HTTP/1.1\r\nx-api-key: ${secret}\r\n`)).status).toBe(status);
+    expect(fake.calls.length).toBe(calls);
+  });
+
+  test.each([
+    ['websocket', 'Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'],
+    ['h2c', 'Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n'],
+    ['TLS/1.0', 'Upgrade: TLS/1.0\r\n'],
+  ])('U45: an upgrade to %s opens no tunnel', async (_, lines) => {
+    const client = new RawClient(gate.port);
+    client.write(`GET /api/version HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nConnection: Upgrade\r\n${lines}\r\n`);
+    await client.until(/^HTTP\/1\.1 \d{3}/);
+    expect(client.text).not.toContain('101');
+    const heard = fake.calls.slice(calls);
+    for (const { headers } of heard) expect(headers['upgrade']).toBeUndefined();
+    client.socket.destroy();
+  });
+});
+
+describe('bodies', () => {
+  const send = (
+    content: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = {},
+    path = '/api/generate',
+  ): Promise<Response> =>
+    fetch(gate.url + path, { method: 'POST', headers: { 'x-api-key': secret, ...headers }, body: content });
+
+  test.each<[string, string | undefined]>([
+    ['none', undefined],
+    ['text/plain', 'text/plain'],
+    ['a form', 'application/x-www-form-urlencoded'],
+    ['a space before it', ' application/json'],
+    ['JSON with a charset', 'application/json; charset=utf-8'],
+    ['JSON that says it is UTF-16', 'application/json; charset=utf-16'],
+    ['multipart', 'multipart/form-data; boundary=x'],
+    ['an image', 'image/png'],
+  ])('U36: with the type %s are read by their route, and the policy holds', async (_, type) => {
+    const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type };
+    expect([200, 415]).toContain((await send(Buffer.from(body), headers)).status);
+    // A model that the key may not use is not had by another type.
+    const other = await send(Buffer.from(body.replace('gemma3:270m', 'llama3')), headers);
+    expect([404, 415]).toContain(other.status);
+    expect(fake.calls.slice(calls).filter(({ url }) => url === '/api/generate').length).toBeLessThanOrEqual(1);
+  });
+
+  test.each([
+    ['invalid UTF-8', Buffer.from(`{"model":"gemma3:270m","prompt":"\xff\xfe","stream":false}`, 'latin1'), 400],
+    ['half a character', Buffer.from(`{"model":"gemma3:270m","prompt":"\xe3\x81","stream":false}`, 'latin1'), 400],
+    ['UTF-16', Buffer.from(body, 'utf16le'), 400],
+    ['an overlong slash', Buffer.from(`{"model":"gemma3:270m","prompt":"\xc0\xaf","stream":false}`, 'latin1'), 400],
+    [
+      'a surrogate as bytes',
+      Buffer.from(`{"model":"gemma3:270m","prompt":"\xed\xa0\x80","stream":false}`, 'latin1'),
+      400,
+    ],
+  ])('U37: with %s are refused', async (_, content, status) => {
+    expect((await send(content)).status).toBe(status);
+    expect(fake.calls.length).toBe(calls);
+  });
+
+  test.each([
+    '\\ud800',
+    '\\udc00\\ud800',
+    '\u2028\u2029',
+    '\ufeff',
+    '\u0000'.replace('\u0000', '\\u0000'),
+    '\u202e\u2066',
+    'ด้้้้้็็็็็้้้้้็็็็็',
+    '👩‍👩‍👧‍👦🏴‍☠️',
+    '%00%0d%0a',
+    '<script>alert(1)</script>',
+    "'; DROP TABLE keys;--",
+    '${7*7}{{7*7}}',
+    '../../../etc/passwd',
+    'NaN',
+    '\\r\\nSet-Cookie: a=b',
+  ])('U37: with the text %j go on byte for byte', async (text) => {
+    const content = `{"model":"gemma3:270m","prompt":"${text}","stream":false}`;
+    const arrival = fake.arrival();
+    expect((await send(content)).status).toBe(200);
+    expect(Buffer.compare(await (await arrival).body, Buffer.from(content))).toBe(0);
+  });
+
+  test('U35: that are packed are refused before they are unpacked, whatever the packing is called', async () => {
+    const bomb = gzipSync(Buffer.alloc(20_000_000, 0x20));
+    for (const [coding, content] of [
+      ['gzip', bomb],
+      ['gzip, gzip', gzipSync(bomb)],
+      ['deflate', deflateSync(Buffer.from(body))],
+      ['zstd', Buffer.from(body)],
+      ['br', Buffer.from(body)],
+      ['x-unknown', Buffer.from(body)],
+      ['GZIP', bomb],
+    ] as const)
+      for (const path of ['/api/generate', '/v1/chat/completions', '/v1/messages'])
+        expect((await send(content, { 'content-encoding': coding }, path)).status, coding).toBe(415);
+    expect(fake.calls.length).toBe(calls);
+    // "identity" says that nothing was done.
+    expect((await send(body, { 'content-encoding': 'identity' })).status).toBe(200);
+  });
+
+  test.each([
+    'api_base',
+    'base_url',
+    'custom_llm_provider',
+    'remote_host',
+    'headers',
+    'extra_headers',
+    'proxy',
+    'upstream',
+    'x-portkey-custom-host',
+  ])('U42: that name another server as %s go to ours all the same', async (name) => {
+    const content = body.replace('{', `{${JSON.stringify(name)}:"http://169.254.169.254/",`);
+    const answer = await send(content, { [name.startsWith('x-') ? name : 'x-upstream']: 'http://169.254.169.254/' });
+    expect([200, 400, 403]).toContain(answer.status);
+    for (const { headers, url } of fake.calls.slice(calls)) {
+      expect(url).toBe('/api/generate');
+      expect(headers['host']).toBe(new URL(fake.url).host);
+    }
+  });
+
+  test('U42: that would have the model server call another are refused to whoever may not', async () => {
+    for (const [path, content] of [
+      ['/api/create', '{"model":"mine","from":"gemma3:270m","remote_host":"http://169.254.169.254"}'],
+      ['/api/pull', '{"model":"evil.example/x/y"}'],
+      ['/api/experimental/web_fetch', '{"url":"http://169.254.169.254/"}'],
+      ['/api/web_fetch', '{"url":"http://169.254.169.254/"}'],
+    ] as const)
+      expect([403, 404], path).toContain((await send(content, {}, path)).status);
+    expect(fake.calls.length).toBe(calls);
+  });
+
+  test.each(['http://169.254.169.254/latest/meta-data', 'file:///etc/passwd', 'http://127.0.0.1:1/x'])(
+    'U41: with an image at %s make the gate fetch nothing',
+    async (url) => {
+      const content = JSON.stringify({
+        model: 'gemma3:270m',
+        messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }],
+      });
+      const answer = await send(content, {}, '/v1/chat/completions');
+      // The gate never fetches; Ollama itself takes data: addresses only.
+      expect([200, 400]).toContain(answer.status);
+      await answer.text();
+    },
+  );
+
+  test('U41: with 30 MiB of an image are too large', async () => {
+    const content = `{"model":"gemma3:270m","prompt":"x","images":["${'A'.repeat(30 * 1024 * 1024)}"]}`;
+    expect((await send(content)).status).toBe(413);
+    expect(fake.calls.length).toBe(calls);
+  });
+});
+
+describe('the log', () => {
+  test('U54: has one JSON object a line, whatever a caller puts where', async () => {
+    const own = await openGate(fake.url, { LOG_LEVEL: 'debug' });
+    const { secret: key } = await own.key();
+    const naughty = [
+      '\r\n{"level":"info"}',
+      '\u0000',
+      '\u001b[31m',
+      '\u2028',
+      '"},{"a":"',
+      '\\',
+      '%0d%0a{"x":1}',
+      'ﬀ',
+      '<b>',
+    ];
+    for (const text of naughty) {
+      const encoded = encodeURIComponent(text);
+      await fetch(`${own.url}/api/${encoded}`, { headers: { 'x-api-key': key, 'user-agent': encoded } });
+      await post(`${own.url}/api/chat`, key, { model: text, messages: [] });
+      const client = new RawClient(own.port);
+      client.write(`GET /${text} HTTP/1.1\r\nHost: ${text}\r\nX-Request-Id: ${text}\r\nConnection: close\r\n\r\n`);
+      await Promise.race([client.closed, client.until('HTTP/1.1')]);
+      client.socket.destroy();
+    }
+    const lines = own.log().trim().split('\n');
+    expect(lines.length).toBeGreaterThan(naughty.length);
+    for (const line of lines) {
+      expect(() => JSON.parse(line), line).not.toThrow();
+      expect([...line].every((letter) => letter >= ' ' && letter !== '\u007f'), JSON.stringify(line)).toBe(true);
+    }
+    await own.stop();
+  });
+});
