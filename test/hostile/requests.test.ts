@@ -363,7 +363,10 @@ describe('the log', () => {
     expect(lines.length).toBeGreaterThan(naughty.length);
     for (const line of lines) {
       expect(() => JSON.parse(line), line).not.toThrow();
-      expect([...line].every((letter) => letter >= ' ' && letter !== '\u007f'), JSON.stringify(line)).toBe(true);
+      expect(
+        Array.from(line).every((letter) => letter >= ' ' && letter !== '\u007f'),
+        JSON.stringify(line),
+      ).toBe(true);
     }
     await own.stop();
   });

@@ -1,0 +1,479 @@
+// Model servers and networks that misbehave: away, silent, cut, slow, lying, leaking. The gate answers each with the right
+// word, gives back what it held, and never passes off half an answer as a whole one.
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
+import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let proxy: FaultProxy;
+let gate: TestGate;
+let secret: string;
+
+const ask = { model: 'gemma3:270m', prompt: 'x' };
+const whole = { ...ask, stream: false };
+const json = { 'Content-Type': 'application/json' };
+const ndjson = { 'Content-Type': 'application/x-ndjson' };
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  proxy = await startFaultProxy(fake.url);
+  gate = await openGate(proxy.url, {
+    CONNECT_SECONDS: '0.5',
+    FIRST_BYTE_SECONDS: '1',
+    SILENCE_SECONDS: '1',
+    METADATA_SECONDS: '1',
+    PROBE_SECONDS: '0.1',
+  });
+  ({ secret } = await gate.key());
+});
+afterEach(async () => {
+  proxy.faults = {};
+  await proxy.up();
+  fake.pieces = ['a', 'b', 'c'];
+  fake.pieceDelayMs = 0;
+});
+afterAll(async () => {
+  await gate.stop();
+  await proxy.close();
+  await fake.close();
+});
+
+const generate = (body: object = whole): Promise<Response> => post(`${gate.url}/api/generate`, secret, body);
+const codeOf = (answer: Response): string | null => answer.headers.get('x-sekisho-error-code');
+const healthy = (): Promise<void> => eventually(async () => expect((await generate()).status).toBe(200));
+
+/** The bytes of a stream as far as they came, and whether it ended cleanly. */
+async function stream(body: object = ask): Promise<{ text: string; clean: boolean }> {
+  const answer = await generate(body);
+  let text = '';
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) text += Buffer.from(chunk).toString('latin1');
+    return { text, clean: true };
+  } catch {
+    return { text, clean: false };
+  }
+}
+
+/** A server that says these bytes to every request, after it has read one. */
+async function says(
+  bytes: (request: number) => string | Buffer,
+  after: (socket: Socket) => void = () => undefined,
+): Promise<{ url: string; server: Server; heard: () => number }> {
+  let requests = 0;
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data: Buffer) => {
+      if (!data.includes('\r\n\r\n')) return;
+      if (data.includes('/api/tags')) {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"models":[]}');
+        return;
+      }
+      socket.write(bytes(++requests));
+      after(socket);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, heard: () => requests };
+}
+
+describe('P1: a model server that is away', () => {
+  test('is a 502 that says so, and is noticed when it is back', async () => {
+    await proxy.down();
+    const answer = await generate();
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    await proxy.up();
+    await healthy();
+  });
+
+  test('by a name that nobody knows is the same', async () => {
+    const lost = await openGate('http://no-such-host.invalid:11434', { CONNECT_SECONDS: '0.5' });
+    const { secret: key } = await lost.key();
+    const answer = await post(`${lost.url}/api/generate`, key, whole);
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
+    await lost.stop();
+  });
+
+  test('is passed over only while nothing has been sent to it', async () => {
+    const broken = await says(
+      () => '',
+      (socket) => socket.destroy(),
+    );
+    const two = await openGate(`${broken.url},${fake.url}`);
+    const { secret: key } = await two.key();
+    await eventually(() => expect(fake.calls.length).toBeGreaterThan(0));
+    const before = fake.calls.filter(({ url }) => url === '/api/generate').length;
+    const codes = await Promise.all(
+      Array.from(
+        { length: 6 },
+        async () => (await post(`${two.url}/api/generate`, key, { ...whole, model: 'unlisted' })).status,
+      ),
+    );
+    // What one had begun is never begun again at another.
+    const after = fake.calls.filter(({ url }) => url === '/api/generate').length;
+    expect(codes.filter((code) => code === 502).length).toBe(broken.heard());
+    expect(after - before + broken.heard()).toBe(6);
+    await two.stop();
+    broken.server.close();
+  });
+});
+
+describe('P2, P4: a model server that falls silent', () => {
+  test('before it answers is a 504, and its place is free again', async () => {
+    proxy.faults = { timeout: true };
+    const answer = await generate();
+    expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout']);
+    proxy.faults = {};
+    await healthy();
+  });
+
+  test('in mid-stream ends it with an error line and a cut connection, and what came is booked', async () => {
+    fake.pieces = Array.from({ length: 50 }, () => 'a ');
+    fake.pieceDelayMs = 20;
+    const rows = (await gate.ledger(0)).length;
+    setTimeout(() => (proxy.faults = { timeout: true }), 300);
+    const { text, clean } = await stream();
+    expect(clean).toBe(false);
+    expect(text).toMatch(/"upstream_timeout"/);
+    const row = (await gate.ledger(rows + 1)).at(-1);
+    expect(row).toMatchObject({ outcome: 'failed', code: 'upstream_timeout', source: 'estimated' });
+    expect(row?.completionTokens).toBeGreaterThan(0);
+  });
+});
+
+test('P3: a first byte that takes longer than any default is waited for as long as the settings say', async () => {
+  const patient = await openGate(fake.url, { FIRST_BYTE_SECONDS: '900', CONNECT_SECONDS: '0.2' });
+  const { secret: key } = await patient.key();
+  fake.next(async (_, answer) => {
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    answer.whole(200, json, '{"done":true,"eval_count":1,"prompt_eval_count":1}');
+  });
+  expect((await post(`${patient.url}/api/generate`, key, whole)).status).toBe(200);
+  await patient.stop();
+});
+
+describe('P5: a connection that is reset', () => {
+  test.each([40, 150, 301, 333])('after %i bytes is never a clean end', async (bytes) => {
+    fake.pieces = ['日本', '語', '👩‍👩‍👧‍👦', 'end'];
+    proxy.faults = { reset: bytes };
+    const answer = await generate(ask).catch(() => undefined);
+    const text = await answer?.text().catch(() => 'cut');
+    if (answer && answer.status === 200) expect(text).toBe('cut');
+    else expect(answer?.status).toBe(502);
+    proxy.faults = {};
+    await healthy();
+  });
+
+  test('in the midst of a character passes on what came, and no character of its own', async () => {
+    const line = '{"response":"日","done":false}\n';
+    const cut = Buffer.from(line).subarray(0, 15);
+    fake.next(async (_, answer) => {
+      answer.head(200, ndjson);
+      await answer.chunk(line);
+      await answer.chunk(cut);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      answer.reset();
+    });
+    const { text, clean } = await stream();
+    expect(clean).toBe(false);
+    expect(text.startsWith(Buffer.from(line).toString('latin1') + cut.toString('latin1'))).toBe(true);
+    expect(text).toContain('"upstream_failed"');
+  });
+});
+
+test('P6: a clean end without its end mark is booked as incomplete, and is no clean end for the caller', async () => {
+  fake.next(async (_, answer) => {
+    answer.head(200, ndjson);
+    await answer.chunk('{"response":"a","done":false}\n');
+    answer.end();
+  });
+  const rows = (await gate.ledger(0)).length;
+  expect(await stream()).toMatchObject({ clean: false });
+  expect((await gate.ledger(rows + 1)).at(-1)).toMatchObject({ code: 'upstream_incomplete' });
+});
+
+test.each([500, 503, 429])('P7: its %i comes through with its Retry-After, as its own', async (status) => {
+  fake.next((_, answer) => answer.whole(status, { ...json, 'Retry-After': '17' }, '{"error":"busy"}'));
+  const answer = await generate();
+  expect([answer.status, await answer.text()]).toEqual([status, '{"error":"busy"}']);
+  expect(answer.headers.get('retry-after')).toBe('17');
+  expect(answer.headers.get('x-sekisho-error-owner')).toBe('upstream');
+});
+
+describe('P9: lines that are no JSON', () => {
+  test.each([
+    'not json\n',
+    '{"response":\n',
+    '\n\n\n',
+    '[]\n',
+    'null\n',
+    '{"eval_count":{}}\n',
+    '\u0000\n',
+    '{"done":"yes"}\n',
+  ])('%j goes by as it came, and the figures behind it are found', async (line) => {
+    const last = '{"done":true,"prompt_eval_count":3,"eval_count":5}\n';
+    fake.next(async (_, answer) => {
+      answer.head(200, ndjson);
+      await answer.chunk(line);
+      await answer.chunk(last);
+      answer.end();
+    });
+    const rows = (await gate.ledger(0)).length;
+    expect(await stream()).toEqual({ text: line + last, clean: true });
+    expect((await gate.ledger(rows + 1)).at(-1)).toMatchObject({ promptTokens: 3, completionTokens: 5 });
+  });
+});
+
+test('P11: pieces of one byte arrive as they were sent, and are counted', async () => {
+  fake.pieces = ['日本語', 'a', 'é👩‍👩‍👧‍👦'];
+  proxy.faults = { slicer: 1 };
+  const rows = (await gate.ledger(0)).length;
+  const sliced = await stream();
+  proxy.faults = {};
+  const straight = await stream();
+  expect(sliced.clean).toBe(true);
+  const timeless = (text: string): string => text.replace(/"created_at":"[^"]*"/g, '').replace(/_duration":\d+/g, '');
+  expect(timeless(sliced.text)).toBe(timeless(straight.text));
+  const [one, two] = (await gate.ledger(rows + 2)).slice(-2);
+  expect(one?.completionTokens).toBe(two?.completionTokens);
+});
+
+describe('P12: figures that cannot be', () => {
+  test.each(['-5', '1e30', '"9"', 'null', '1.5', '{}', '9007199254740993'])(
+    'eval_count %s is not believed',
+    async (figure) => {
+      fake.next((_, answer) =>
+        answer.whole(200, json, `{"response":"abc","done":true,"prompt_eval_count":1,"eval_count":${figure}}`),
+      );
+      const rows = (await gate.ledger(0)).length;
+      expect((await generate()).status).toBe(200);
+      const row = (await gate.ledger(rows + 1)).at(-1);
+      expect(row?.source).toBe('estimated');
+      expect(row?.completionTokens).toBeGreaterThanOrEqual(0);
+      expect(row?.completionTokens).toBeLessThan(1_000);
+    },
+  );
+});
+
+describe('P13, P14: answers that are none', () => {
+  const ok = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n';
+  test.each<[string, string]>([
+    ['two lengths', `${ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`],
+    ['a length and a coding', `${ok}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}`],
+    ['a length that is longer than the body', `${ok}Content-Length: 50\r\n\r\n{}`],
+    ['a coding cut short', `${ok}Transfer-Encoding: chunked\r\n\r\n5\r\n{}`],
+    ['a 204 with a body', 'HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}'],
+    ['a 101 that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'],
+    ['a status of 99', 'HTTP/1.1 099 X\r\nContent-Length: 2\r\n\r\n{}'],
+    ['a status of 999', 'HTTP/1.1 999 X\r\nContent-Length: 2\r\n\r\n{}'],
+    ['a head of 100 KB', `${ok}X: ${'y'.repeat(100_000)}\r\nContent-Length: 2\r\n\r\n{}`],
+    ['a thousand cookies', `${ok}${'Set-Cookie: a=b\r\n'.repeat(2_000)}Content-Length: 2\r\n\r\n{}`],
+    ['a NUL in a header', `${ok}X: a\u0000b\r\nContent-Length: 2\r\n\r\n{}`],
+    ['a name with a space', `${ok}X Y: a\r\nContent-Length: 2\r\n\r\n{}`],
+    ['no HTTP at all', '220 mail.example ESMTP\r\n'],
+  ])('%s: 502 or a cut, never 200 with a clean end, and no cookie', async (what, bytes) => {
+    const { url, server } = await says(
+      () => bytes,
+      (socket) => setTimeout(() => socket.end(), 50),
+    );
+    const own = await openGate(url, { FIRST_BYTE_SECONDS: '1' });
+    const { secret: key } = await own.key();
+    const answer = await post(`${own.url}/api/generate`, key, whole);
+    const text = await answer.text().catch(() => 'cut');
+    expect(answer.headers.get('set-cookie')).toBeNull();
+    if (answer.status === 200) expect(text, what).toBe('cut');
+    else expect([502, 204], what).toContain(answer.status);
+    expect((await fetch(`${own.url}/healthz`)).status).toBe(200);
+    expect(own.log()).not.toContain('"internal"');
+    await own.stop();
+    server.close();
+  });
+
+  test('P14: a 100 and a 103 before the answer are not passed on', async () => {
+    const { url, server } = await says(
+      () => `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${ok}Content-Length: 2\r\n\r\n{}`,
+    );
+    const own = await openGate(url);
+    const { secret: key } = await own.key();
+    const client = new RawClient(own.port);
+    const text = JSON.stringify(whole);
+    client.write(
+      `POST /api/generate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nx-api-key: ${key}\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+    );
+    await client.closed;
+    expect(client.text).not.toContain('103');
+    expect(client.text).toMatch(/^HTTP\/1\.1 (200|502)/);
+    await own.stop();
+    server.close();
+  });
+});
+
+test('P16: an answer that is packed though nobody asked is passed on as it came, and not unpacked', async () => {
+  const bomb = gzipSync(Buffer.alloc(5_000_000, 0x20));
+  fake.next((_, answer) => answer.whole(200, { ...json, 'Content-Encoding': 'gzip' }, bomb));
+  const client = new RawClient(gate.port);
+  const text = JSON.stringify(whole);
+  client.write(
+    `POST /api/generate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+  );
+  await client.closed;
+  expect(client.received.includes(bomb)).toBe(true);
+  expect(client.received.length).toBeLessThan(bomb.length + 2_000);
+});
+
+test('P18: an answer before the upload is complete is passed on, and the rest of the upload is not', async () => {
+  const { secret: uploader } = await gate.key({ scopes: ['models:create'] });
+  fake.next((_, answer) => answer.whole(413, json, '{"error":"too large"}'));
+  const client = new RawClient(gate.port);
+  client.write(
+    `POST /api/blobs/sha256:${'0'.repeat(64)} HTTP/1.1\r\nHost: x\r\nx-api-key: ${uploader}\r\nContent-Length: 50000000\r\n\r\n${'x'.repeat(10_000)}`,
+  );
+  await client.until(/^HTTP\/1\.1 413 /);
+  await client.closed;
+  await healthy();
+});
+
+test('P19: a kept connection that closes as it is used again is one error at most for what may not be said twice', async () => {
+  // Answers once on each connection, keeps it, and breaks off as soon as a second request comes.
+  const done = '{"done":true,"prompt_eval_count":1,"eval_count":1}';
+  const perSocket = new WeakMap<Socket, number>();
+  let heard = 0;
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data: Buffer) => {
+      if (!data.includes('HTTP/1.1')) return;
+      const count = (perSocket.get(socket) ?? 0) + 1;
+      perSocket.set(socket, count);
+      if (data.includes('/api/generate')) heard++;
+      if (count > 1) socket.resetAndDestroy();
+      else
+        socket.write(
+          `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${done.length}\r\n\r\n${done}`,
+        );
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const own = await openGate(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { PROBE_SECONDS: '60' });
+  const { secret: key } = await own.key();
+  const codes: number[] = [];
+  for (let i = 0; i < 8; i++) codes.push((await post(`${own.url}/api/generate`, key, whole)).status);
+  // Each generation was heard once: nothing was said again behind a caller's back.
+  expect(heard).toBe(8);
+  expect(new Set(codes)).toEqual(new Set([200, 502]));
+  await own.stop();
+  server.close();
+});
+
+test('P20: a stream of single tokens that takes its time is left alone, and a burst of them comes through', async () => {
+  fake.pieces = Array.from({ length: 8 }, () => 'a ');
+  fake.pieceDelayMs = 400;
+  expect((await stream()).clean).toBe(true);
+  fake.pieceDelayMs = 0;
+  fake.pieces = Array.from({ length: 20_000 }, () => 'a ');
+  const { text, clean } = await stream();
+  expect(clean).toBe(true);
+  expect(text.split('\n').length).toBeGreaterThan(20_000);
+});
+
+test('P21: a server that comes and goes leaves nothing stuck', async () => {
+  const member = await gate.member({ concurrentRequests: 2 });
+  const codes = new Set<number>();
+  for (let i = 0; i < 8; i++) {
+    if (i % 2 === 0) await proxy.down();
+    else await proxy.up();
+    await Promise.all(
+      Array.from({ length: 2 }, async () =>
+        codes.add((await post(`${gate.url}/api/generate`, member.secret, whole)).status),
+      ),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 80));
+  }
+  expect([...codes].every((code) => [200, 502].includes(code))).toBe(true);
+  await proxy.up();
+  await eventually(async () => expect((await post(`${gate.url}/api/generate`, member.secret, whole)).status).toBe(200));
+});
+
+test('P23: each model is asked for only where it is', async () => {
+  const [one, other] = [await startFakeOllama(), await startFakeOllama()];
+  one.models = [{ name: 'gemma3:270m' }];
+  other.models = [{ name: 'llama3:latest' }];
+  const two = await openGate(`${one.url},${other.url}`);
+  const { secret: key } = await two.key();
+  await eventually(async () => {
+    const before = other.calls.length;
+    expect((await post(`${two.url}/api/generate`, key, { ...whole, model: 'llama3' })).status).toBe(200);
+    expect(other.calls.length).toBeGreaterThan(before);
+  });
+  const before = other.calls.filter(({ url }) => url === '/api/generate').length;
+  for (let i = 0; i < 5; i++) expect((await post(`${two.url}/api/generate`, key, whole)).status).toBe(200);
+  expect(other.calls.filter(({ url }) => url === '/api/generate').length).toBe(before);
+  await two.stop();
+  await one.close();
+  await other.close();
+});
+
+test('P25: its refusal of the gate is not passed off as a refusal of the caller', async () => {
+  for (const status of [401, 403]) {
+    fake.next((_, answer) => answer.whole(status, { ...json, 'WWW-Authenticate': 'Basic' }, '{"error":"bad key"}'));
+    const answer = await generate();
+    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_refused']);
+    expect(answer.headers.get('www-authenticate')).toBeNull();
+    expect(gate.log()).toContain('upstream_refused');
+  }
+});
+
+describe('P26: lists of models', () => {
+  test('with a hundred thousand entries are served, and the gate goes on routing by the last good one', async () => {
+    const many = Array.from({ length: 100_000 }, (_, at) => `{"name":"m${at}:latest","size":1}`).join(',');
+    const list = `{"models":[{"name":"gemma3:270m"},${many}]}`;
+    const { url, server } = await says(
+      () => `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${list.length}\r\n\r\n${list}`,
+    );
+    const own = await openGate(url);
+    const { secret: key } = await own.key({ models: ['gemma3:*'] });
+    const answer = await fetch(`${own.url}/v1/models`, { headers: { 'x-api-key': key } });
+    expect([200, 502]).toContain(answer.status);
+    await answer.text();
+    expect((await fetch(`${own.url}/healthz`)).status).toBe(200);
+    await own.stop();
+    server.close();
+  });
+
+  test.each(['not json', '{"models":{}}', '{"models":[null,7,{"name":{}}]}', '[]', ''])(
+    '%j break nothing',
+    async (list) => {
+      const { secret: some } = await gate.key({ models: ['gemma3:*'] });
+      fake.next(
+        (_, answer) => answer.whole(200, json, list),
+        ({ url, headers }) => url === '/api/tags' && headers['via'] !== undefined,
+      );
+      const answer = await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': some } });
+      expect([200, 502]).toContain(answer.status);
+      expect(await answer.text()).not.toContain('llama3');
+      await healthy();
+    },
+  );
+});
+
+test('P22: of two servers the one that has become slow gets the fewer calls, and everybody is served', async () => {
+  const slow = await startFaultProxy(fake.url);
+  const two = await openGate(`${slow.url},${proxy.url}`);
+  const { secret: key } = await two.key();
+  await eventually(() => expect(slow.opened).toBeGreaterThan(0));
+  slow.faults = { latency: 400 };
+  const served = new Map<string | null, number>();
+  const work = async (): Promise<void> => {
+    for (let i = 0; i < 10; i++) expect((await post(`${two.url}/api/generate`, key, whole)).status).toBe(200);
+  };
+  await Promise.all([work(), work(), work()]);
+  for (const { upstream } of await two.ledger(30)) served.set(upstream, (served.get(upstream) ?? 0) + 1);
+  expect(served.get(slow.url) ?? 0).toBeLessThan(10);
+  await two.stop();
+  await slow.close();
+});
