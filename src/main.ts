@@ -340,7 +340,7 @@ export async function runGate(): Promise<void> {
   for (const warning of config.warnings) log.logger.warn(warning);
   process.on('uncaughtException', (error) => {
     log.logger.fatal({ cause: describeCause(error) }, 'a fault of ours; the gate stops');
-    log.flush();
+    log.close();
     process.exit(1);
   });
   let gate: OpenGate;
@@ -361,12 +361,12 @@ export async function runGate(): Promise<void> {
     gate.stop().then(
       () => {
         log.logger.info('stopped');
-        log.flush();
+        log.close();
         process.exit(0);
       },
       (error: unknown) => {
         log.logger.error({ cause: describeCause(error) }, 'stopped, but not everything could be written');
-        log.flush();
+        log.close();
         process.exit(1);
       },
     );

@@ -63,8 +63,14 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     for (const socket of sockets) socket.destroy();
     if (closing) await new Promise<void>((resolve) => closing.close(() => resolve()));
   };
-  return Object.assign(proxy, {
+  return {
     url: `http://127.0.0.1:${own}`,
+    get faults() {
+      return proxy.faults;
+    },
+    set faults(faults) {
+      proxy.faults = faults;
+    },
     get opened() {
       return opened;
     },
@@ -73,7 +79,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       server ??= await open();
     },
     close: down,
-  }) as FaultProxy;
+  };
 }
 
 async function pass(from: Socket, to: Socket, faults: () => Faults): Promise<void> {

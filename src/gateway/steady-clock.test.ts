@@ -16,19 +16,22 @@ function machine() {
   return { time, clock, pass };
 }
 
-test.each([86_400_000, -86_400_000, 3_600_000])('S8: a wall clock set by %i ms moves nothing, and is told once', (jump) => {
-  const { time, clock, pass } = machine();
-  pass(10_000);
-  time.wall += jump;
-  expect(clock.now()).toBe(1_700_000_010_000);
-  expect(clock.look()).toBe(jump);
-  expect(clock.look()).toBeUndefined();
-  pass(10_000);
-  expect(clock.now()).toBe(1_700_000_020_000);
-  time.wall -= jump;
-  expect(clock.look()).toBe(0);
-  expect(clock.now()).toBe(1_700_000_020_000);
-});
+test.each([86_400_000, -86_400_000, 3_600_000])(
+  'S8: a wall clock set by %i ms moves nothing, and is told once',
+  (jump) => {
+    const { time, clock, pass } = machine();
+    pass(10_000);
+    time.wall += jump;
+    expect(clock.now()).toBe(1_700_000_010_000);
+    expect(clock.look()).toBe(jump);
+    expect(clock.look()).toBeUndefined();
+    pass(10_000);
+    expect(clock.now()).toBe(1_700_000_020_000);
+    time.wall -= jump;
+    expect(clock.look()).toBe(0);
+    expect(clock.now()).toBe(1_700_000_020_000);
+  },
+);
 
 test('time that the machine slept is time', () => {
   const { time, clock, pass } = machine();

@@ -17,6 +17,11 @@ export type OnTurn = (upstream: Upstream, up: boolean, reason: string) => void;
 const probeTimeoutMs = 5_000;
 /** A server that broke off has a moment to come back before it is looked at. */
 const doubtMs = 100;
+/** A look that takes that long, and so many times as long as the fastest server's, is slow. */
+const slowLookMs = 200;
+const slowTimes = 4;
+/** Calls that a slow server counts as having beside its own. */
+const slowBurden = 2;
 const maxListBytes = 8 * 1024 * 1024;
 
 export class Upstream {
@@ -29,6 +34,8 @@ export class Upstream {
   /** A call has just broken there: whoever waits is not sent until it has been looked at again. */
   doubtful = false;
   inFlight = 0;
+  /** How long its last look took. */
+  lookMs = 0;
   pass: Pass;
   readonly url: URL;
   readonly #settings: UpstreamSettings;
@@ -117,7 +124,8 @@ export class UpstreamPool {
     if (this.upstreams.length === 1) return this.upstreams;
     const penalty = (upstream: Upstream): number =>
       (upstream.up === true ? 0 : 4) + (model !== undefined && upstream.models?.has(model) !== true ? 2 : 0);
-    return this.upstreams.toSorted((a, b) => penalty(a) - penalty(b) || a.inFlight - b.inFlight);
+    const load = this.#load();
+    return this.upstreams.toSorted((a, b) => penalty(a) - penalty(b) || load(a) - load(b));
   }
 
   /** Those that can work on this model now: they answer and list it, as far as that is known. Never empty. */
@@ -126,7 +134,15 @@ export class UpstreamPool {
     const up = this.upstreams.filter((upstream) => upstream.up === true && !upstream.doubtful);
     const having = up.filter((upstream) => upstream.models?.has(model) === true);
     const found = having.length > 0 ? having : up.length > 0 ? up : this.upstreams;
-    return found.toSorted((a, b) => a.inFlight - b.inFlight);
+    const load = this.#load();
+    return found.toSorted((a, b) => load(a) - load(b));
+  }
+
+  /** What a server has to do. One that answers, but far more slowly than another, counts as busier than it is. */
+  #load(): (upstream: Upstream) => number {
+    const fastest = Math.min(...this.upstreams.filter(({ up }) => up === true).map(({ lookMs }) => lookMs));
+    const slow = Math.max(slowLookMs, slowTimes * fastest);
+    return ({ inFlight, lookMs }) => inFlight + (lookMs > slow ? slowBurden : 0);
   }
 
   async close(): Promise<void> {
@@ -141,7 +157,9 @@ export class UpstreamPool {
   }
 
   async #watch(upstream: Upstream): Promise<void> {
+    const from = performance.now();
     const reason = await probe(upstream);
+    upstream.lookMs = performance.now() - from;
     if (this.#closed) return;
     const up = reason === undefined;
     upstream.doubtful = false;

@@ -463,10 +463,12 @@ describe('P26: lists of models', () => {
 
 test('P22: of two servers the one that has become slow gets the fewer calls, and everybody is served', async () => {
   const slow = await startFaultProxy(fake.url);
-  const two = await openGate(`${slow.url},${proxy.url}`);
+  const two = await openGate(`${slow.url},${proxy.url}`, { PROBE_SECONDS: '0.1' });
   const { secret: key } = await two.key();
   await eventually(() => expect(slow.opened).toBeGreaterThan(0));
   slow.faults = { latency: 400 };
+  // Until it has been looked at, and the look has taken its time.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
   const served = new Map<string | null, number>();
   const work = async (): Promise<void> => {
     for (let i = 0; i < 10; i++) expect((await post(`${two.url}/api/generate`, key, whole)).status).toBe(200);
