@@ -28,7 +28,7 @@ import { route } from './route.ts';
 import type { Running } from './running.ts';
 import { shape } from './shape.ts';
 
-/** Everything the data plane works with; main.ts puts it together. */
+/** Everything the data plane works with; compose.ts puts it together. */
 export interface Gate {
   readonly limits: IntentLimits;
   readonly relaySettings: RelaySettings;

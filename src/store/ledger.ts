@@ -15,6 +15,8 @@ interface OpenEntry extends OpenUsage {
 
 /** Short, so that a batch stops the process for a millisecond and not for twenty, and its rows die young. */
 const flushIntervalMs = 20;
+/** After a store that did not take them: so long nothing is tried, since every try holds up the whole process. */
+const pauseMs = 1_000;
 const touchIntervalMs = 5_000;
 const progressIntervalMs = 1000;
 const rotateBytes = 8 * 1024 * 1024;
@@ -35,6 +37,8 @@ export class Ledger implements UsageJournal {
   #unwritten = '';
   #broken: unknown;
   #overflowed = false;
+  /** Monotonic milliseconds. */
+  #pausedUntil = 0;
   #flushing: Promise<void> = Promise.resolve();
   readonly #timers: NodeJS.Timeout[] = [];
 
@@ -56,7 +60,9 @@ export class Ledger implements UsageJournal {
     ledger.#segment = Number(segments.at(-1)?.slice(0, 8) ?? 0);
     ledger.#newSegment();
     for (const name of segments) unlinkSync(join(directory, name));
-    const flush = setInterval(() => void ledger.#flush(), flushIntervalMs);
+    const flush = setInterval(() => {
+      if (performance.now() >= ledger.#pausedUntil) void ledger.#flush();
+    }, flushIntervalMs);
     const progress = setInterval(() => ledger.#writeProgress(), progressIntervalMs);
     const touch = setInterval(() => void ledger.#touchKeys(), touchIntervalMs);
     ledger.#timers.push(flush.unref(), progress.unref(), touch.unref());
@@ -119,6 +125,7 @@ export class Ledger implements UsageJournal {
       await this.#store.appendUsage(batch);
     } catch (error) {
       this.#pending = batch.concat(this.#pending);
+      this.#pausedUntil = performance.now() + pauseMs;
       this.#onError(error);
       return;
     }

@@ -1,7 +1,7 @@
 // Opens the embedded store: one SQLite file in DATA_DIR, write-ahead log, one connection for the process.
 // Refuses to start, with one sentence, on a file it cannot read, a schema newer than this program, or a data
 // directory that another gate is using.
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
@@ -16,8 +16,15 @@ export class StoreUnusable extends Error {
   override name = 'StoreUnusable';
 }
 
-/** Makes the directory (mode 0700) if need be, opens the file (mode 0600), migrates. @throws StoreUnusable. */
-export async function openSqlite(dataDir: string): Promise<Store> {
+/** Up to that size a database is looked through for damage at the start, which takes a fraction of a second. */
+const checkedBytes = 64 * 1024 * 1024;
+
+/**
+ * Makes the directory (mode 0700) if need be, opens the file (mode 0600), migrates. `patienceMs`: how long a write waits
+ * for somebody else's; all of its process waits with it.
+ * @throws StoreUnusable.
+ */
+export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<Store> {
   const file = join(dataDir, 'sekisho.db');
   try {
     prepareDirectory(dataDir);
@@ -27,8 +34,10 @@ export async function openSqlite(dataDir: string): Promise<Store> {
     // NORMAL keeps every commit over a kill of this process; only a power cut can lose the last ones. The ledger's
     // journal has the same promise.
     database.pragma('synchronous = NORMAL');
-    database.pragma('busy_timeout = 5000');
+    database.pragma(`busy_timeout = ${patienceMs}`);
     database.pragma('foreign_keys = ON');
+    if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
+      throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
     await migrate(db);
     const oneCaller = database.prepare<[string], CallerRow>(

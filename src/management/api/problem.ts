@@ -40,6 +40,7 @@ const problems = {
   too_many_applications: { status: 429, title: 'Too many applications came from your address.' },
   too_many_attempts: { status: 429, title: 'Too many attempts; wait a little.' },
   busy: { status: 503, title: 'Too many people are at the door at this moment; try again.' },
+  store_busy: { status: 503, title: 'Another program is writing to the database; try again.' },
   internal: { status: 500, title: 'Something went wrong inside the gate.' },
 } as const;
 
@@ -70,7 +71,8 @@ export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
   if (thrown instanceof Fault) return new Problem(thrown.kind, { detail: thrown.message });
   if (thrown instanceof DoorCrowded) return new Problem('busy', { retryAfterSeconds: 2 });
-  const { type } = thrown as { type?: string };
+  const { type, code } = thrown as { type?: string; code?: string };
+  if (code === 'SQLITE_BUSY') return new Problem('store_busy', { retryAfterSeconds: 2 });
   if (type === 'entity.too.large') return new Problem('body_too_large');
   if (type === 'encoding.unsupported' || type === 'charset.unsupported') return new Problem('unsupported_media_type');
   if (type?.startsWith('entity.') || type === 'request.aborted' || type?.startsWith('request.size'))

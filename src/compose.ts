@@ -1,0 +1,330 @@
+// The composition root: settings → store → ledger → upstreams → gate → listener. The only file, with its sibling cli.ts,
+// that names an adapter.
+import type { AddressInfo } from 'node:net';
+import { uptime } from 'node:os';
+import { join } from 'node:path';
+import type { RequestHandler } from 'express';
+import { type Config, isExposed, pageUrl, plainPort, staticDigests, tlsMode } from './config.ts';
+import { operatorName } from './domain/account.ts';
+import { AddressBlocks } from './domain/address.ts';
+import { Calendar } from './domain/calendar.ts';
+import { parseModelName } from './domain/model-name.ts';
+import { bothWays, encryptedOf, keeperOf, oneWay } from './encryption.ts';
+import { accessLog } from './gateway/access-log.ts';
+import { AuthThrottle } from './gateway/auth-throttle.ts';
+import { BodyBudget } from './gateway/body-budget.ts';
+import { Books } from './gateway/book.ts';
+import { corsPolicy } from './gateway/cors.ts';
+import { FairQueue } from './gateway/fair-queue.ts';
+import { KeyRing } from './gateway/key-ring.ts';
+import { Ladder } from './gateway/ladder.ts';
+import { openOutlook } from './gateway/outlook.ts';
+import type { Gate } from './gateway/pipeline.ts';
+import { Pulse } from './gateway/pulse.ts';
+import { ReplayGuard } from './gateway/replay.ts';
+import { Running } from './gateway/running.ts';
+import { SteadyClock } from './gateway/steady-clock.ts';
+import { Upkeep } from './gateway/upkeep.ts';
+import { openAccount } from './management/accounts.ts';
+import type { Notices } from './management/notices.ts';
+import { openPlane } from './management/plane.ts';
+import type { Provider } from './management/sign-in/sign-in.ts';
+import { describeCause, type Log } from './observe/log.ts';
+import { watchLoop } from './observe/loop-watch.ts';
+import { listen, openServers, stopListening } from './server.ts';
+import { Ledger } from './store/ledger.ts';
+import type { Store } from './store/ports.ts';
+import { lockDirectory, openSqlite } from './store/sqlite.ts';
+import { type PassFiles, readPass, refuseStray } from './upstream/pass.ts';
+import { type Upstream, UpstreamPool } from './upstream/pool.ts';
+
+/** How often another process's changes are looked for; a revocation bites within this and a little. */
+const watchIntervalMs = 250;
+/** A write that waits for another process's holds up every stream; the ledger tries again later. */
+const storePatienceMs = 200;
+
+export interface OpenGate {
+  readonly url: string;
+  /** Looks at files that may have changed. */
+  reload(): void;
+  /** Every record of an ended exchange is in the store when this resolves. */
+  settle(): Promise<void>;
+  /** Calls that wait for their turn now. */
+  waiting(): number;
+  /** A one-time link for the first operator, where there is none yet. */
+  setUpLink(): Promise<string | undefined>;
+  readonly notices: Notices;
+  /** Drains, flushes, and leaves nothing open. */
+  stop(): Promise<void>;
+}
+
+/** Brings the gate up. @throws StoreUnusable with a sentence for whoever started it. */
+export async function serve(config: Config, log: Log): Promise<OpenGate> {
+  const unlock = lockDirectory(config.dataDir);
+  const store = await openSqlite(config.dataDir, storePatienceMs);
+  const nowMs = (): number => performance.now();
+  const clock = new SteadyClock({ wallMs: Date.now, monotonicMs: nowMs, uptimeMs: () => uptime() * 1000 });
+  const calendar = new Calendar(config.timeZone);
+  const ledger = await Ledger.start(store, config.dataDir, (error) =>
+    log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
+  );
+  const operator = await openAccount(store, operatorName, null, { actor: 'gate', at: clock.now() });
+  const ring = new KeyRing(store, staticDigests(config), operator.id, clock.now);
+  const running = new Running();
+  const servers = config.upstream.map((address) => new URL(address));
+  const passFiles: PassFiles = {
+    ca: config.upstreamCa,
+    cert: config.upstreamCert,
+    key: config.upstreamKey,
+    headers: config.upstreamHeaderFile,
+  };
+  refuseStray(servers, passFiles);
+  const pool = new UpstreamPool(
+    servers,
+    {
+      connectTimeoutMs: config.connectSeconds * 1000,
+      probeIntervalMs: config.probeSeconds * 1000,
+      passFor: (server) => readPass(server, passFiles),
+    },
+    (upstream, up, reason) => {
+      if (up) log.logger.info({ upstream: upstream.name }, 'the model server answers');
+      else log.logger.warn({ upstream: upstream.name, reason }, 'no model server answers there; the gate keeps trying');
+    },
+  );
+  const skewMs = config.signatureSkewSeconds * 1000;
+  const ladder = new Ladder({
+    store,
+    now: clock.now,
+    onStep: async ({ id, step, accountId, keyId, shadow, reason }) => {
+      log.logger.warn({ id, step, account: accountId, key: keyId, shadow }, `a step of the ladder: ${reason}`);
+      if (shadow) return;
+      ring.forget();
+      await running.recheck(ring, clock.now(), config.appealContact);
+    },
+    onError: (error) => log.logger.error({ cause: describeCause(error) }, 'a step of the ladder could not be taken'),
+  });
+  const books = await Books.open(store, calendar, clock.now, (book, history) => ladder.begin(book, history));
+  const modelSlots = slotsOf(config.modelSlots);
+  const queue = new FairQueue<Upstream>({
+    serversFor: (model) => pool.serving(model),
+    slotsFor: (model) => modelSlots.get(model) ?? config.slots,
+    maxWaiting: config.queueLength,
+    maxWaitMs: config.queueSeconds * 1000,
+  });
+  const pulse = new Pulse(nowMs);
+  const gate: Gate = {
+    limits: {
+      bodyBytes: config.bodyLimitBytes,
+      bodyTimeoutMs: config.bodySeconds * 1000,
+      budget: new BodyBudget(config.bodyMemoryBytes),
+    },
+    relaySettings: {
+      times: {
+        firstByteMs: config.firstByteSeconds * 1000,
+        silenceMs: config.silenceSeconds * 1000,
+        totalMs: config.totalSeconds * 1000,
+        metadataMs: config.metadataSeconds * 1000,
+        transferSilenceMs: config.transferSilenceSeconds * 1000,
+      },
+      readerBufferBytes: config.readerBufferBytes,
+      listBytes: 16 * 1024 * 1024,
+      ownHeaders: ['x-content-type-options', 'nosniff'],
+    },
+    cors: corsPolicy(config.corsOrigins),
+    trustedProxies: new AddressBlocks(config.trustedProxies),
+    modelRules: { registryHosts: new Set(config.registryHosts), isRemote: (name) => pool.isRemote(name) },
+    signatureSkewMs: skewMs,
+    ring,
+    replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
+    journal: ledger,
+    pool,
+    running,
+    recorder: {
+      end: (record, begun) => ledger.end(record, begun),
+      log: accessLog(log, nowMs),
+      nowMs,
+      noteUse: (principal, book, tokens) => ladder.noteUse(principal, book, tokens),
+      noteRefusal: (principal, book) => ladder.noteRefusal(principal, book),
+      noteEnd: (exchange, row, refusedAs) => pulse.end(exchange, row, refusedAs),
+    },
+    throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
+    rules: { books, calendar, now: clock.now },
+    queue,
+    ladder,
+    recheck: (exchange) => running.recheckOne(exchange, ring, clock.now(), config.appealContact),
+    appealContact: config.appealContact,
+    now: clock.now,
+    wallNow: Date.now,
+    tlsOnly: tlsMode(config) !== 'off',
+    draining: false,
+  };
+  // The pages' address is known when the listener is; until then nobody can ask for them.
+  const late: { router?: RequestHandler } = {};
+  const open: { plain?: true; port?: number } = {};
+  const keeper = await keeperOf(config, log, { store, now: clock.now, ways: () => (open.plain ? bothWays : oneWay) });
+  const { listener, plain } = openServers(
+    gate,
+    { live: () => true, ready: () => readiness(gate, store) },
+    (request, response, next) => (late.router ? late.router(request, response, next) : next()),
+    {
+      headMs: config.headSeconds * 1000,
+      idleMs: config.idleSeconds * 1000,
+      maxConnections: config.maxConnections,
+    },
+    keeper && encryptedOf(config, keeper, () => open.port ?? config.port),
+  );
+  const lookForChanges = await watchStore(store, gate, log);
+  await listen(listener, config.port, config.host);
+  const { port } = listener.address() as AddressInfo;
+  open.port = port;
+  if (plain && plainPort(config) !== 0) {
+    try {
+      await listen(plain, plainPort(config), config.host);
+      open.plain = true;
+    } catch (error) {
+      log.logger.warn({ reason: (error as Error).message }, 'nothing listens for plain HTTP; the gate goes on without');
+    }
+  }
+  const url = pageUrl({ ...config, publicUrl: '', port });
+  const plane = openPlane(
+    {
+      ...config,
+      portal: config.publicUrl === '' ? url : new URL(config.publicUrl),
+      exposed: isExposed(config),
+      providers: providersOf(config),
+      pages: join(import.meta.dirname, '../portal/dist'),
+    },
+    {
+      store,
+      outlook: openOutlook(gate, pulse),
+      failures: gate.throttle,
+      applications: new AuthThrottle(config.applicationsPerMinute, nowMs),
+      trustedProxies: gate.trustedProxies,
+      now: clock.now,
+      nowMs,
+      tls: keeper && { names: () => keeper.status().names, authority: keeper.authority },
+      onChange: () => void lookForChanges(true),
+      onError: (message, error, id) => log.logger.error({ id, cause: describeCause(error) }, message),
+    },
+  );
+  late.router = plane.router;
+  const watch = setInterval(() => void lookForChanges(), watchIntervalMs);
+  const upkeep = new Upkeep({
+    store,
+    books,
+    clock,
+    retentionMs: config.retentionDays * 86_400_000,
+    logger: log.logger,
+  });
+  const stalls = { readerMs: config.readerStallSeconds * 1000, uploadMs: config.transferSilenceSeconds * 1000 };
+  const sweep = setInterval(() => {
+    running.sweep(nowMs(), stalls);
+    queue.sweep(nowMs());
+    pulse.sample(running.exchanges());
+  }, watchIntervalMs);
+  const unwatch = watchLoop((heldMs) =>
+    log.logger.warn({ heldMs }, 'the process was held up, and every stream with it'),
+  );
+  void pool.start();
+  keeper?.start();
+
+  return {
+    url: url.origin,
+    setUpLink: () => plane.setUpLink(),
+    notices: plane.notices,
+    reload: () => {
+      keeper?.reload();
+      try {
+        pool.renew();
+      } catch (error) {
+        log.logger.error(
+          { reason: (error as Error).message },
+          'files of a model server cannot be used; nothing changed',
+        );
+      }
+    },
+    settle: () => ledger.settle(),
+    waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, 0),
+    stop: async () => {
+      gate.draining = true;
+      running.endWaiting('draining');
+      const closed = stopListening(listener);
+      const drained = await within(config.drainSeconds * 1000, running.whenIdle());
+      if (!drained) {
+        running.endAll('draining');
+        await within(2_500, running.whenIdle());
+      }
+      listener.closeIdleConnections();
+      // Last frames are written; whoever still does not read them is cut.
+      if (!(await within(2_500, closed))) listener.closeAllConnections();
+      clearInterval(watch);
+      clearInterval(sweep);
+      unwatch();
+      await upkeep.stop();
+      await plane.stop();
+      await keeper?.stop();
+      await pool.close();
+      await ledger.close();
+      await store.close();
+      unlock();
+    },
+  };
+}
+
+async function readiness(gate: Gate, store: Store): Promise<Record<string, boolean>> {
+  const answers = await store.ping().then(
+    () => true,
+    () => false,
+  );
+  return { accepting: !gate.draining, store: answers, upstream: gate.pool.anyUp };
+}
+
+/** Where another process has written: forget what was cached, and ask again about every caller who is here. */
+async function watchStore(store: Store, gate: Gate, log: Log): Promise<(changed?: boolean) => Promise<void>> {
+  let seen = await store.version();
+  const readRules = async (): Promise<void> => {
+    const rules = await store.listRules();
+    gate.ladder.setRules(rules);
+    log.logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
+  };
+  await readRules();
+  return async (changed = false) => {
+    try {
+      const version = await store.version();
+      if (version === seen && !changed) return;
+      seen = version;
+      gate.ring.forget();
+      await readRules();
+      await gate.running.recheck(gate.ring, gate.now(), gate.appealContact);
+    } catch (error) {
+      log.logger.error({ cause: describeCause(error) }, 'the store could not be asked for changes');
+    }
+  };
+}
+
+/** `gemma3:4b=8` by the name under which the queue knows the model. */
+function slotsOf(list: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(
+    list.map((entry) => {
+      const [model = '', slots] = entry.split('=');
+      return [parseModelName(model)?.canonical ?? model, Number(slots)];
+    }),
+  );
+}
+
+/** Did it come within that time? */
+async function within(ms: number, event: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const result = await Promise.race([event.then(() => true as const), late]);
+  clearTimeout(timer);
+  return result;
+}
+
+function providersOf({ oidcIssuer, oidcClientId, oidcClientSecret, oidcName }: Config): Provider[] {
+  if (oidcIssuer === '') return [];
+  const name = oidcName === '' ? new URL(oidcIssuer).hostname : oidcName;
+  return [{ id: 'oidc', name, issuer: oidcIssuer, clientId: oidcClientId, clientSecret: oidcClientSecret }];
+}
