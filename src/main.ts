@@ -16,8 +16,7 @@ export async function runGate(): Promise<void> {
   for (const warning of config.warnings) log.logger.warn(warning);
   process.on('uncaughtException', (error) => {
     log.logger.fatal({ cause: describeCause(error) }, 'a fault of ours; the gate stops');
-    log.close();
-    process.exit(1);
+    void log.close().then(() => process.exit(1));
   });
   let gate: OpenGate;
   try {
@@ -37,13 +36,11 @@ export async function runGate(): Promise<void> {
     gate.stop().then(
       () => {
         log.logger.info('stopped');
-        log.close();
-        process.exit(0);
+        void log.close().then(() => process.exit(0));
       },
       (error: unknown) => {
         log.logger.error({ cause: describeCause(error) }, 'stopped, but not everything could be written');
-        log.close();
-        process.exit(1);
+        void log.close().then(() => process.exit(1));
       },
     );
   };

@@ -66,6 +66,12 @@ export const registry = {
     message: 'API keys cannot be checked right now.',
     retryAfterSeconds: 5,
   },
+  ledger_unavailable: {
+    status: 503,
+    owner: 'gateway',
+    message: 'What is used cannot be written down right now, and what is not is not begun.',
+    retryAfterSeconds: 10,
+  },
 
   too_many_failures: {
     status: 429,

@@ -35,7 +35,7 @@ export interface AdmitTools {
 /**
  * At once, or when it is the call's turn; a caller who hangs up meanwhile leaves the queue at once.
  * @throws GatewayError `draining`; `rate_limited`, `quota_exceeded`, `too_many_concurrent`; `queue_full`,
- * `queue_timeout`; `client_closed`; or `internal` where the journal cannot be written.
+ * `queue_timeout`; `client_closed`; or `ledger_unavailable` where the journal cannot be written.
  */
 export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
@@ -53,7 +53,12 @@ export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admi
 function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitted {
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
-  exchange.begun = journal.begin(draft, () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut }));
+  const progress = () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut });
+  try {
+    exchange.begun = journal.begin(draft, progress);
+  } catch (cause) {
+    throw new GatewayError('ledger_unavailable', { cause });
+  }
   return call as Admitted;
 }
 

@@ -1,19 +1,11 @@
 // Opens the log: one JSON object a line for machines, or one readable line for people, and says how the cause of a
 // failure may be put into it. Error objects are never handed to the logger whole: they can carry requests and headers.
-import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
+import { LogSink } from './log-sink.ts';
 
 export type Log = ReturnType<typeof openLog>;
 
-/** Beyond that many bytes that nobody takes, lines are dropped and counted. */
-const waitingBytes = 1024 * 1024;
-/** While the gate stops: a reader that has fallen behind has a second. */
-const lastTries = 10;
-
-/**
- * `file`: a path, or 1 for standard output. A log that cannot be written holds up nobody: it loses lines, and says how many
- * when it can be written again.
- */
+/** `file`: a path, or 1 for standard output. */
 export function openLog(level: string, format: 'auto' | 'json' | 'text', file: string | 1 = 1) {
   const text = format === 'text' || (format === 'auto' && process.stdout.isTTY);
   const options = {
@@ -22,66 +14,11 @@ export function openLog(level: string, format: 'auto' | 'json' | 'text', file: s
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  // Written at the end of a turn and not line by line: a log line per request must not be a system call per request.
-  let tries = Infinity;
-  const sink = {
-    dest: file === 1 ? unblocked() : file,
-    sync: false,
-    maxLength: waitingBytes,
-    retryEAGAIN: () => tries-- > 0,
-  };
-  const destination = pino.destination(sink);
-  const logger = text ? pino(options, readable(destination)) : pino(options, destination);
-  let dropped = 0;
-  let failing = false;
-  destination.on('drop', () => dropped++);
-  destination.on('error', (error: NodeJS.ErrnoException) => {
-    if (!failing && error.code !== 'EAGAIN') complain(error);
-    failing = true;
-  });
-  destination.on('drain', () => {
-    failing = false;
-    if (dropped === 0) return;
-    const lost = dropped;
-    dropped = 0;
-    logger.warn({ dropped: lost }, 'the log could not be written for a while; lines were lost');
-  });
-  const flush = (): void => {
-    tries = lastTries;
-    try {
-      destination.flushSync();
-    } catch {
-      // Nobody takes it.
-    }
-    tries = Infinity;
-  };
-  return {
-    logger,
-    flush,
-    /** For the end of the process. */
-    close: () => {
-      flush();
-      tries = 0;
-    },
-  };
-}
-
-/** Standard output; where it is a pipe, such that a reader who has stopped reading does not stop us. */
-function unblocked(): number {
-  try {
-    if (fstatSync(1).isFIFO()) return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK);
-  } catch {
-    // Not on this system.
-  }
-  return 1;
-}
-
-function complain({ code, message }: NodeJS.ErrnoException): void {
-  try {
-    writeSync(2, `The log cannot be written (${code ?? message}); the gate goes on without.\n`);
-  } catch {
-    // There neither.
-  }
+  const sink = new LogSink(file, (dropped) =>
+    logger.warn({ dropped }, 'the log could not be written; lines were lost'),
+  );
+  const logger: Logger = pino(options, text ? readable(sink) : sink);
+  return { logger, flush: () => sink.flush(), close: () => sink.close() };
 }
 
 /** `12:00:00 info  listening address=… upstream=…` */

@@ -1,0 +1,202 @@
+// What a machine does to a process: signals, too few descriptors, too little memory, sleep, a strange environment, and
+// faults of our own. The gate goes on, or ends with a word; it never goes on half.
+import { readdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, type GateProcess, openGate, post, run, spawnGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterAll(() => fake.close());
+
+const whole = { model: 'gemma3:270m', prompt: 'x', stream: false };
+const works = async (gate: Pick<GateProcess, 'url'>, secret: string): Promise<void> =>
+  expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+async function end(gate: GateProcess): Promise<void> {
+  gate.process.kill('SIGTERM');
+  expect(await gate.ended).toBe(0);
+}
+
+test('H2: SIGHUP, SIGPIPE and SIGUSR1 end nothing, and open no debugger', async () => {
+  const gate = await spawnGate({ UPSTREAM: fake.url });
+  const { secret } = await gate.key();
+  for (const signal of ['SIGHUP', 'SIGPIPE', 'SIGUSR1'] as const) gate.process.kill(signal);
+  await eventually(() => expect(gate.output()).toContain('no debugger is opened'));
+  await works(gate, secret);
+  expect(gate.output()).not.toContain('Debugger listening');
+  await end(gate);
+});
+
+test('H3: a gate that is killed a dozen times in the midst of writing starts again each time, with every finished call', async () => {
+  const dataDir = temporaryDirectory();
+  let finished = 0;
+  let gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+  const { secret } = await gate.key();
+  for (let round = 0; round < 12; round++) {
+    const victim = gate;
+    const calls = Array.from({ length: 30 }, async () => {
+      try {
+        const answer = await post(`${victim.url}/api/generate`, secret, whole);
+        if ((await answer.text()).includes('"done":true')) finished++;
+      } catch {
+        // Cut by the kill.
+      }
+    });
+    await new Promise((resolve) => setTimeout(resolve, round * 5));
+    victim.process.kill('SIGKILL');
+    await Promise.all([...calls, victim.ended]);
+    gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+  }
+  const rows = await gate.ledger(finished);
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length);
+  expect(rows.filter(({ outcome }) => outcome === 'completed').length).toBeGreaterThanOrEqual(finished);
+  await end(gate);
+}, 60_000);
+
+test('H4: without descriptors for everybody the gate lives, and serves again when there are some', async () => {
+  const gate = await spawnGate({ UPSTREAM: fake.url }, ['prlimit', '--nofile=64', process.execPath, 'src/main.ts']);
+  const { secret } = await gate.key();
+  const many = Array.from({ length: 200 }, () =>
+    connect(Number(new URL(gate.url).port), '127.0.0.1').on('error', () => undefined),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  for (const socket of many) socket.destroy();
+  await eventually(() => works(gate, secret), 10_000);
+  await end(gate);
+});
+
+test('H5: more large bodies than there is memory for are refused, and the process lives', async () => {
+  const gate = await spawnGate({ UPSTREAM: fake.url, BODY_MEMORY_BYTES: '60000000' }, [
+    process.execPath,
+    '--max-old-space-size=128',
+    'src/main.ts',
+  ]);
+  const { secret } = await gate.key();
+  const large = JSON.stringify({ ...whole, pad: 'x'.repeat(8_000_000) });
+  const codes = await Promise.all(
+    Array.from({ length: 40 }, async () => {
+      const answer = await fetch(`${gate.url}/api/generate`, {
+        method: 'POST',
+        headers: { 'x-api-key': secret },
+        body: large,
+      });
+      await answer.text();
+      return answer.status;
+    }),
+  );
+  expect(codes.filter((code) => code !== 200 && code !== 503)).toEqual([]);
+  expect(codes).toContain(200);
+  await works(gate, secret);
+  await end(gate);
+}, 60_000);
+
+test('H6: a process that was held up says for how long', async () => {
+  const gate = await openGate(fake.url);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const until = performance.now() + 1_800;
+  while (performance.now() < until);
+  await eventually(() => expect(gate.log()).toMatch(/"heldMs":1\d{3}.*held up/));
+  await gate.stop();
+});
+
+test.each([
+  ['thrown', 'throw new Error("a fault")'],
+  ['a promise that nobody looks at', 'void Promise.reject(new Error("a fault"))'],
+])('H7: a fault that nobody foresaw (%s) is logged, ends the process, and loses no finished call', async (_, fault) => {
+  const dataDir = temporaryDirectory();
+  const inject = `data:text/javascript,setTimeout(() => { ${fault} }, 2500)`;
+  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir }, [
+    process.execPath,
+    '--import',
+    inject,
+    'src/main.ts',
+  ]);
+  const { secret } = await gate.key();
+  for (let i = 0; i < 5; i++) await works(gate, secret);
+  expect(await gate.ended).toBe(1);
+  expect(gate.output()).toContain('a fault of ours; the gate stops');
+  const again = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+  expect(await again.ledger(5)).toHaveLength(5);
+  await end(again);
+});
+
+describe('H10: an address that cannot be had', () => {
+  test.each(['203.0.113.7', 'no-such-host.invalid', '::ffff:203.0.113.7'])(
+    '%s ends the start with a sentence',
+    async (host) => {
+      const { code, err } = await run(process.execPath, ['src/main.ts'], {
+        HOST: host,
+        PORT: '0',
+        DATA_DIR: temporaryDirectory(),
+      });
+      expect([code, err]).toEqual([1, expect.stringMatching(/not an address of this machine|cannot listen/)]);
+      expect(err).not.toMatch(/\n\s+at /);
+    },
+  );
+});
+
+describe('H12: an environment that would weaken the gate', () => {
+  test('a lenient HTTP parser is refused', async () => {
+    for (const [words, more] of [
+      [['--insecure-http-parser', 'src/main.ts'], {}],
+      [['src/main.ts'], { NODE_OPTIONS: '--insecure-http-parser' }],
+    ] as const) {
+      const { code, err } = await run(process.execPath, words, { PORT: '0', DATA_DIR: temporaryDirectory(), ...more });
+      expect([code, err]).toEqual([1, expect.stringContaining('--insecure-http-parser')]);
+    }
+  });
+
+  test('a proxy that the environment names sees nothing', async () => {
+    const proxy = 'http://127.0.0.1:9';
+    const gate = await spawnGate({
+      UPSTREAM: fake.url,
+      HTTP_PROXY: proxy,
+      http_proxy: proxy,
+      HTTPS_PROXY: proxy,
+      ALL_PROXY: proxy,
+    });
+    const { secret } = await gate.key();
+    await works(gate, secret);
+    await end(gate);
+  });
+});
+
+test('H13: a process that was stopped for a while goes on where it was: its streams, its keys, its limits', async () => {
+  const gate = await spawnGate({ UPSTREAM: fake.url });
+  const { secret } = await gate.member({ requestsPerMinute: 5 });
+  fake.pieces = Array.from({ length: 40 }, () => 'a ');
+  fake.pieceDelayMs = 50;
+  const answer = await post(`${gate.url}/api/generate`, secret, { ...whole, stream: true });
+  gate.process.kill('SIGSTOP');
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  gate.process.kill('SIGCONT');
+  expect(await answer.text()).toContain('"done":true');
+  fake.pieceDelayMs = 0;
+  await works(gate, secret);
+  await end(gate);
+});
+
+test('H14: descriptors and connections are the same before and after a thousand calls of every kind', async () => {
+  const gate = await spawnGate({ UPSTREAM: fake.url });
+  const { secret } = await gate.key();
+  const open = (): number => readdirSync(`/proc/${gate.process.pid}/fd`).length;
+  await works(gate, secret);
+  const before = open();
+  for (let i = 0; i < 1_000; i++) {
+    const cut = new AbortController();
+    const answer = fetch(`${gate.url}/api/generate`, {
+      method: 'POST',
+      headers: { 'x-api-key': i % 3 === 0 ? 'wrong' : secret },
+      body: JSON.stringify({ ...whole, stream: i % 2 === 0 }),
+      signal: cut.signal,
+    });
+    if (i % 5 === 0) setTimeout(() => cut.abort(), i % 4);
+    await answer.then((got) => got.text()).catch(() => 'cut');
+  }
+  // Kept connections come and go; nothing is left of a thousand calls.
+  await eventually(() => expect(open()).toBeLessThan(before + 10));
+  await end(gate);
+}, 60_000);

@@ -1,0 +1,253 @@
+// Databases, disks and logs that fail under a running gate: calls go on where they may, nothing is lost, and what is
+// refused is refused with a word.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openSqlite } from '../../src/store/sqlite.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterAll(() => fake.close());
+
+const whole = { model: 'gemma3:270m', prompt: 'x', stream: false };
+
+describe('S1: a database that somebody else holds', () => {
+  test('holds up no call of a key that is known, and gets every row when it is free', async () => {
+    const gate = await spawnGate({ UPSTREAM: fake.url });
+    const { secret } = await gate.key();
+    await (await post(`${gate.url}/api/generate`, secret, whole)).text();
+    await gate.ledger(1);
+    const other = new Database(join(gate.dataDir, 'sekisho.db'));
+    other.exec('begin immediate');
+    const until = Date.now() + 3_000;
+    let answered = 0;
+    while (Date.now() < until) {
+      const answer = await post(`${gate.url}/api/generate`, secret, whole);
+      expect(answer.status).toBe(200);
+      await answer.text();
+      answered++;
+    }
+    // Far more than if each write had waited its full time.
+    expect(answered).toBeGreaterThan(10);
+    other.exec('rollback');
+    other.close();
+    await gate.ledger(answered + 1);
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(0);
+  });
+
+  test('is a 503 for whoever wants to change something, and not a fault of ours', async () => {
+    const gate = await openGate(fake.url);
+    const { secret } = await gate.key({ scopes: ['management'] });
+    const other = new Database(join(gate.dataDir, 'sekisho.db'));
+    other.exec('begin immediate');
+    const answer = await post(`${gate.url}/management/v1/accounts`, secret, { name: 'somebody', plan: 'default' });
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([503, 'store_busy']);
+    other.exec('rollback');
+    other.close();
+    await gate.stop();
+  });
+});
+
+test('S2, H9: a disk that is full refuses what could not be accounted for, keeps what was finished before, and is left when there is room', async () => {
+  const dataDir = temporaryDirectory();
+  const limited = ['sh', '-c', `trap '' XFSZ; ulimit -f 2500; exec ${process.execPath} src/main.ts`];
+  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, LOG_LEVEL: 'info' }, limited).catch(
+    (error: unknown) => error as Error,
+  );
+  // The line with the address is of level info.
+  if (gate instanceof Error) throw gate;
+  const { secret } = await gate.key();
+  const codes: number[] = [];
+  for (let i = 0; i < 4_000 && codes.filter((code) => code !== 200).length < 20; i++) {
+    const answer = await post(`${gate.url}/api/generate`, secret, whole);
+    await answer.text();
+    codes.push(answer.status);
+  }
+  expect(codes.filter((code) => code !== 200 && code !== 503)).toEqual([]);
+  expect(codes).toContain(503);
+  expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
+  expect(gate.output()).toMatch(/could not be written/);
+  gate.process.kill('SIGKILL');
+  await gate.ended;
+  const again = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+  const finished = codes.filter((code) => code === 200).length;
+  // The one call that was running as the disk became full could be held in memory alone, and the log said so.
+  const rows = await again.ledger(finished - 1);
+  expect(rows.filter(({ outcome }) => outcome === 'completed').length).toBeGreaterThanOrEqual(finished - 1);
+  expect((await post(`${again.url}/api/generate`, secret, whole)).status).toBe(200);
+  again.process.kill('SIGTERM');
+  expect(await again.ended).toBe(0);
+}, 60_000);
+
+describe('S3: a database that is not what it should be', () => {
+  test('with a damaged page is refused with a sentence and left as it is', async () => {
+    const dataDir = temporaryDirectory();
+    const store = await openSqlite(dataDir);
+    await store.close();
+    const file = join(dataDir, 'sekisho.db');
+    const size = statSync(file).size;
+    const fd = openSync(file, 'r+');
+    for (let page = 4096; page < size; page += 4096) writeSync(fd, Buffer.alloc(64, 0xee), 0, 64, page);
+    const before = readFileSync(file);
+    const { code, err } = await run(process.execPath, ['src/main.ts'], { DATA_DIR: dataDir, PORT: '0' });
+    expect([code, err]).toEqual([1, expect.stringMatching(/damaged or not a database.*\n$/)]);
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  test('that cannot be written is refused, or says so', async () => {
+    const dataDir = temporaryDirectory();
+    mkdirSync(join(dataDir, 'journal'), { recursive: true });
+    writeFileSync(join(dataDir, 'journal', '00000001.ndjson'), 'B{"torn');
+    copyFileSync(process.execPath, join(dataDir, 'gate.lock'));
+    const { code, err } = await run(process.execPath, ['src/main.ts'], { DATA_DIR: dataDir, PORT: '0' });
+    expect(code).toBe(1);
+    expect(err).not.toMatch(/\n\s+at /);
+  });
+});
+
+test('S4: a first start that is killed anywhere leaves what the next one can finish', async () => {
+  for (let i = 0; i < 8; i++) {
+    const dataDir = temporaryDirectory();
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      DATA_DIR: dataDir,
+      PORT: '0',
+      UPSTREAM: fake.url,
+    };
+    const child = spawn(process.execPath, ['src/main.ts'], { cwd: root, env, stdio: 'ignore' });
+    // From before the file is there to after the last migration.
+    const seen = await Promise.race([
+      eventually(() => statSync(join(dataDir, 'sekisho.db')).size, 10_000),
+      once(child, 'exit').then(() => 0),
+    ]);
+    expect(seen).toBeGreaterThanOrEqual(0);
+    await new Promise((resolve) => setTimeout(resolve, i * 15));
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const store = await openSqlite(dataDir);
+    expect(await store.listKeys()).toEqual([]);
+    await store.close();
+  }
+}, 60_000);
+
+test('S6: a key that another process revokes stops working without anybody being told', async () => {
+  const gate = await openGate(fake.url);
+  const { id, secret } = await gate.key();
+  expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(200);
+  const { code } = await sekisho(['key', 'revoke', id], { DATA_DIR: gate.dataDir });
+  expect(code).toBe(0);
+  await eventually(async () =>
+    expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(401),
+  );
+  await gate.stop();
+});
+
+test('S7: of two processes that rotate one key at once, one does', async () => {
+  const gate = await openGate(fake.url);
+  const { id } = await gate.key();
+  const both = await Promise.all(
+    [1, 2, 3].map(() => sekisho(['key', 'rotate', id, '--grace', '1h', '--json'], { DATA_DIR: gate.dataDir })),
+  );
+  expect(both.map(({ code }) => code).toSorted((a, b) => a - b)).toEqual([0, 1, 1]);
+  for (const { err } of both) expect(err).not.toMatch(/\n\s+at /);
+  expect(await gate.manage((store) => store.listKeys())).toHaveLength(2);
+  await gate.stop();
+});
+
+describe('S9: settings', () => {
+  test.each([
+    ['half-written', 'port: 3000\nupstr'],
+    ['of another kind', '[1, 2'],
+    ['empty of sense', '"port'],
+  ])('that are %s stop the start with a sentence, and are never half in force', async (_, text) => {
+    const file = join(temporaryDirectory(), 'sekisho.yaml');
+    writeFileSync(file, text);
+    const { code, err } = await run(process.execPath, ['src/main.ts'], {
+      SEKISHO_CONFIG: file,
+      DATA_DIR: temporaryDirectory(),
+      PORT: '0',
+    });
+    expect([code, err]).toEqual([1, expect.stringContaining(file)]);
+  });
+
+  test('that change, or go, while the gate runs change nothing', async () => {
+    const file = join(temporaryDirectory(), 'sekisho.yaml');
+    writeFileSync(file, `upstream: ${fake.url}\n`);
+    const gate = await spawnGate({ SEKISHO_CONFIG: file });
+    const { secret } = await gate.key();
+    writeFileSync(file, 'upstream: nonsense');
+    gate.process.kill('SIGHUP');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(0);
+  });
+});
+
+describe('S12: a log that nobody takes', () => {
+  interface Silent {
+    readonly child: ChildProcess;
+    readonly url: string;
+    readonly ended: Promise<unknown>;
+  }
+
+  /** A gate whose standard output is this; it has a key of the settings. */
+  async function withLog(stdout: number | 'pipe', port: number): Promise<Silent> {
+    const child = spawn(process.execPath, ['src/main.ts'], {
+      cwd: root,
+      env: {
+        ...{ PATH: process.env['PATH'], HOME: process.env['HOME'], DATA_DIR: temporaryDirectory(), PORT: String(port) },
+        ...{
+          UPSTREAM: fake.url,
+          LOG_LEVEL: 'debug',
+          LOG_FORMAT: 'json',
+          API_KEYS: 'a-key-of-the-settings-1234',
+          DRAIN_SECONDS: '1',
+        },
+      },
+      stdio: ['ignore', stdout, 'ignore'],
+    });
+    const url = `http://127.0.0.1:${port}`;
+    await eventually(async () => expect((await fetch(`${url}/healthz`)).status).toBe(200), 10_000);
+    return { child, url, ended: once(child, 'exit') };
+  }
+
+  const calls = async (url: string, count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      const answer = await post(`${url}/api/generate`, 'a-key-of-the-settings-1234', {
+        ...whole,
+        model: 'x'.repeat(200),
+      });
+      expect([200, 404]).toContain(answer.status);
+      await answer.text();
+    }
+  };
+
+  test.each([
+    ['because its disk is full', () => openSync('/dev/full', 'w'), 39_101],
+    ['because its reader is gone', () => 'pipe' as const, 39_102],
+    ['because its reader has stopped reading', () => 'pipe' as const, 39_103],
+  ])(
+    '%s holds up no call, and not the end of the gate',
+    async (what, stdout, port) => {
+      const { child, url, ended } = await withLog(stdout(), port);
+      if (what.includes('gone')) child.stdout?.destroy();
+      if (what.includes('stopped')) child.stdout?.pause();
+      await calls(url, 1_500);
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+      expect(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1])).toBeLessThan(400_000);
+      child.kill('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+    },
+    40_000,
+  );
+});
