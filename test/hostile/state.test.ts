@@ -205,7 +205,10 @@ describe('S12: a log that nobody takes', () => {
     const child = spawn(process.execPath, ['src/main.ts'], {
       cwd: root,
       env: {
-        ...{ PATH: process.env['PATH'], HOME: process.env['HOME'], DATA_DIR: temporaryDirectory(), PORT: String(port) },
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        DATA_DIR: temporaryDirectory(),
+        PORT: String(port),
         ...{
           UPSTREAM: fake.url,
           LOG_LEVEL: 'debug',
