@@ -323,6 +323,27 @@ describe('A12: guessing', () => {
   });
 });
 
+test('A11: a password is measured before anything is done with it, and is any text of 8 to 128 characters', async () => {
+  const mail = newMail();
+  await memberOf(gate, mail);
+  const signIn = (password: unknown): Promise<Reply> =>
+    new Visitor(gate.url, `198.51.100.${++people}`).auth('/sign-in/email', { email: mail, password });
+  for (const [what, password] of [
+    ['one byte', 'x'],
+    ['a megabyte', 'x'.repeat(1_000_000)],
+    ['ten megabytes', 'x'.repeat(10_000_000)],
+    ['no text', { $ne: null }],
+    ['a list', ['x']],
+    ['a NUL', `${goodPassword}\u0000`],
+    ['a surrogate', '\ud800'.repeat(10)],
+    ['a crowd of joined letters', '👩‍👩‍👧‍👦'.repeat(1_000)],
+  ] as const) {
+    const { status } = await signIn(password);
+    expect([400, 401, 413, 422], what).toContain(status);
+  }
+  expect((await signIn(goodPassword)).status).toBe(200);
+});
+
 describe('a second factor', () => {
   async function guarded(): Promise<{ mail: string; secret: string; codes: string[] }> {
     const mail = newMail();

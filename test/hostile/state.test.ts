@@ -209,13 +209,11 @@ describe('S12: a log that nobody takes', () => {
         HOME: process.env['HOME'],
         DATA_DIR: temporaryDirectory(),
         PORT: String(port),
-        ...{
-          UPSTREAM: fake.url,
-          LOG_LEVEL: 'debug',
-          LOG_FORMAT: 'json',
-          API_KEYS: 'a-key-of-the-settings-1234',
-          DRAIN_SECONDS: '1',
-        },
+        UPSTREAM: fake.url,
+        LOG_LEVEL: 'debug',
+        LOG_FORMAT: 'json',
+        API_KEYS: 'a-key-of-the-settings-1234',
+        DRAIN_SECONDS: '1',
       },
       stdio: ['ignore', stdout, 'ignore'],
     });

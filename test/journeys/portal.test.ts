@@ -411,7 +411,7 @@ describe('a member', () => {
   });
 });
 
-test('a script that somebody writes into any field is read as text, wherever it is shown', async () => {
+test('A14: a script that somebody writes into any field is read as text, wherever it is shown', async () => {
   await mode('approval');
   const evil = `<img src=x onerror="window.stolen=1"><script>window.stolen=1</script>`;
   const stranger = await Reader.at(browser, gate.url);

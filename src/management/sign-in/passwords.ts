@@ -55,7 +55,9 @@ export async function isPassword(password: string, hash: string): Promise<boolea
   const [kind, salt = '', key = ''] = hash.split(':');
   const wanted = Buffer.from(key, 'base64url');
   const found = await derive(password.slice(0, 1024), Buffer.from(salt, 'base64url'));
-  return kind === 'scrypt-15-8-3' && wanted.length === keyBytes && timingSafeEqual(found, wanted);
+  // HMAC fills short keys up with zero bytes (RFC 2104, section 2): with a NUL behind it a password would be the same one.
+  const usable = kind === 'scrypt-15-8-3' && wanted.length === keyBytes && !password.includes('\0');
+  return usable && timingSafeEqual(found, wanted);
 }
 
 /** What is against a password, in words for people; undefined where nothing is (NIST SP 800-63B §3.1.1.2). */
@@ -63,6 +65,7 @@ export function passwordFault(password: string, about: readonly string[]): strin
   const length = Array.from(password).length;
   if (length < passwordBounds.least) return `A password needs at least ${passwordBounds.least} characters.`;
   if (length > passwordBounds.most) return `A password has at most ${passwordBounds.most} characters.`;
+  if (password.includes('\0')) return 'A password is text; this one holds a NUL.';
   const lower = password.toLowerCase();
   if (commonPasswords.has(lower) || new Set(lower).size <= 2)
     return 'That password is one of the first that anybody tries. Choose another.';

@@ -1,0 +1,31 @@
+// The catalogue of hostile inputs and faults: every number is the beginning of a test's name, or stands in the threat
+// model with the reason why it is none.
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const counts = { U: 54, P: 27, S: 12, H: 14, A: 18 };
+const all = Object.entries(counts).flatMap(([kind, count]) =>
+  Array.from({ length: count }, (_, at) => `${kind}${at + 1}`),
+);
+
+const tested = new Set(
+  globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root })
+    .filter((file) => !file.includes('house'))
+    .flatMap((file) => readFileSync(join(root, file), 'utf8').match(/['"`](?:[UPSHA]\d{1,2}(?:, )?)+: /g) ?? [])
+    .flatMap((title) => title.match(/[UPSHA]\d+/g) ?? []),
+);
+const excused = new Set(
+  Array.from(
+    readFileSync(join(root, 'docs/threat-model.md'), 'utf8').matchAll(/^\| ([UPSHA]\d+) /gm),
+    ([, id]) => id as string,
+  ),
+);
+
+test('every case of the catalogue is a test or has a reason, and none has both', () => {
+  expect(all).toHaveLength(125);
+  expect(all.filter((id) => !tested.has(id) && !excused.has(id))).toEqual([]);
+  expect(all.filter((id) => tested.has(id) && excused.has(id))).toEqual([]);
+  expect([...tested, ...excused].filter((id) => !all.includes(id))).toEqual([]);
+});
