@@ -1,5 +1,6 @@
-// The catalogue of hostile inputs and faults: every number is the beginning of a test's name, or stands in the threat
+// The catalogue of hostile inputs and faults, and what is shipped. Of the first, every number is the beginning of a test's name, or stands in the threat
 // model with the reason why it is none.
+import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -28,4 +29,27 @@ test('every case of the catalogue is a test or has a reason, and none has both',
   expect(all.filter((id) => !tested.has(id) && !excused.has(id))).toEqual([]);
   expect(all.filter((id) => tested.has(id) && excused.has(id))).toEqual([]);
   expect([...tested, ...excused].filter((id) => !all.includes(id))).toEqual([]);
+});
+
+test('what runs is listed with its integrity, and only packages that are named run scripts when they are installed', () => {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; optional?: boolean; integrity?: string; hasInstallScript?: boolean }>;
+  };
+  const { allowScripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { allowScripts: object };
+  const entries = Object.entries(lock.packages).filter(([path]) => path !== '');
+  const running = entries.filter(([, { dev, optional }]) => dev !== true && optional !== true);
+  expect(running.length).toBeGreaterThan(50);
+  expect(running.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
+  const scripted = entries.filter(([, { hasInstallScript }]) => hasInstallScript === true);
+  expect(scripted.map(([path]) => path.replace('node_modules/', '')).toSorted()).toEqual(
+    Object.keys(allowScripts).toSorted(),
+  );
+  const bom = JSON.parse(execFileSync('npm', ['run', '-s', 'sbom'], { cwd: root, encoding: 'utf8' })) as {
+    bomFormat: string;
+    components: { name: string; hashes?: unknown[] }[];
+  };
+  expect(bom.bomFormat).toBe('CycloneDX');
+  expect(bom.components.length).toBeGreaterThan(50);
+  expect(bom.components.filter(({ hashes }) => hashes === undefined)).toEqual([]);
+  expect(bom.components.map(({ name }) => name)).not.toContain('vitest');
 });
