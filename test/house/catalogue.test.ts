@@ -1,7 +1,7 @@
 // The catalogue of hostile inputs and faults, and what is shipped. Of the first, every number is the beginning of a test's name, or stands in the threat
 // model with the reason why it is none.
 import { execFileSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -52,4 +52,19 @@ test('what runs is listed with its integrity, and only packages that are named r
   expect(bom.components.length).toBeGreaterThan(50);
   expect(bom.components.filter(({ hashes }) => hashes === undefined)).toEqual([]);
   expect(bom.components.map(({ name }) => name)).not.toContain('vitest');
+});
+
+test('every requirement names tests that are there', () => {
+  const rows = Array.from(
+    readFileSync(join(root, 'docs/security-requirements.md'), 'utf8').matchAll(
+      /^\| ([A-Z]+)-(\d+) +\|[^|]+\|([^|]+)\|/gm,
+    ),
+  );
+  const count = (kind: string): number => rows.filter(([, found]) => found === kind).length;
+  const wanted = { KEY: 21, PATH: 8, HDR: 3, INJ: 6, SSRF: 5, ADM: 5, BODY: 6, HTTP: 24, LIM: 13, TLS: 9, PORT: 12 };
+  for (const [kind, many] of Object.entries(wanted)) expect(count(kind), kind).toBe(many);
+  const missing = rows
+    .flatMap(([, , , tests]) => Array.from(tests?.matchAll(/`([^`]+)`/g) ?? [], ([, file]) => file as string))
+    .filter((file) => !existsSync(join(root, file)));
+  expect(missing).toEqual([]);
 });
