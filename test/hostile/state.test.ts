@@ -201,7 +201,9 @@ describe('S12: a log that nobody takes', () => {
   }
 
   /** A gate whose standard output is this; it has a key of the settings. */
-  async function withLog(stdout: number | 'pipe', port: number): Promise<Silent> {
+  async function withLog(stdout: number | 'pipe'): Promise<Silent> {
+    // Its log cannot say which port it got; below those that the system gives away by itself.
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
     const child = spawn(process.execPath, ['src/main.ts'], {
       cwd: root,
       env: {
@@ -234,13 +236,13 @@ describe('S12: a log that nobody takes', () => {
   };
 
   test.each([
-    ['because its disk is full', () => openSync('/dev/full', 'w'), 39_101],
-    ['because its reader is gone', () => 'pipe' as const, 39_102],
-    ['because its reader has stopped reading', () => 'pipe' as const, 39_103],
+    ['because its disk is full', () => openSync('/dev/full', 'w')],
+    ['because its reader is gone', () => 'pipe' as const],
+    ['because its reader has stopped reading', () => 'pipe' as const],
   ])(
     '%s holds up no call, and not the end of the gate',
-    async (what, stdout, port) => {
-      const { child, url, ended } = await withLog(stdout(), port);
+    async (what, stdout) => {
+      const { child, url, ended } = await withLog(stdout());
       if (what.includes('gone')) child.stdout?.destroy();
       if (what.includes('stopped')) child.stdout?.pause();
       await calls(url, 1_500);
