@@ -39,7 +39,7 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<S
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
       throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
-    await migrate(db);
+    await migrate(db, database);
     const oneCaller = database.prepare<[string], CallerRow>(
       `select keys.*, accounts.name as account_name, accounts.created_at as account_created_at,
          accounts.role as account_role, accounts.closed_at as account_closed_at,
@@ -118,9 +118,14 @@ function makePrivate(file: string): void {
   closeSync(openSync(file, 'a', 0o600));
 }
 
-async function migrate(db: Kysely<Tables>): Promise<void> {
+/** All or nothing, so that a kill in the midst of it leaves what was there. Kysely does not do it by itself for SQLite. */
+async function migrate(db: Kysely<Tables>, database: Database.Database): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } });
+  const known = await migrator.getMigrations();
+  const pending = known.some(({ executedAt }) => executedAt === undefined);
+  if (pending) database.exec('begin immediate');
   const { error } = await migrator.migrateToLatest();
+  if (pending && database.inTransaction) database.exec(error === undefined ? 'commit' : 'rollback');
   if (error !== undefined) throw error as Error;
 }
 
