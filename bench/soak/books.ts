@@ -1,0 +1,238 @@
+// Holds the gate's ledger against what both ends of every exchange saw: one row for each request of a caller who was
+// known, of answers that completed the model server's own figures to the token, of those that were cut a figure between
+// what the caller got and what the model server had said.
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import type { Heard } from './connection.ts';
+import type { Asked, Habit } from './mix.ts';
+
+/** What the row of an exchange must hold. */
+type Expected =
+  | { readonly kind: 'exact'; readonly promptTokens: number; readonly completionTokens: number }
+  /** The caller or the model server broke it off. */
+  | { readonly kind: 'cut'; readonly asked: Asked; readonly seen: number }
+  /** Refused, or the model server itself said no: it costs nothing. */
+  | { readonly kind: 'free' }
+  /** Its key was being revoked: there is a row if the caller had been identified before that, and a cost if it had left. */
+  | { readonly kind: 'perhaps'; readonly asked: Asked }
+  | { readonly kind: 'none' };
+
+export interface Row {
+  readonly id: string;
+  readonly at: number;
+  readonly account: string;
+  readonly lineage: string;
+  readonly outcome: string;
+  readonly upstream: string | null;
+  readonly source: string;
+  readonly prompt: number;
+  readonly completion: number;
+  readonly queuedMs: number;
+}
+
+export interface Sums {
+  rows: number;
+  exactPrompt: number;
+  exactCompletion: number;
+  /** What the model server counted of the same answers. */
+  servedPrompt: number;
+  servedCompletion: number;
+  /** Of answers that were cut: read by callers, booked, and said by the model server. */
+  cutSeen: number;
+  cutBooked: number;
+  cutSaid: number;
+  leftInQueue: number;
+  outcomes: Record<string, number>;
+}
+
+const free: Expected = { kind: 'free' };
+const none: Expected = { kind: 'none' };
+const maxFaults = 20;
+
+export class Books {
+  readonly faults: string[] = [];
+  readonly answers: Record<string, number> = {};
+  readonly #expected = new Map<string, Expected>();
+  /** Exchanges whose caller left before it was told an id: as many rows are nobody else's. */
+  readonly #nameless: Asked[] = [];
+  /** Rows that there must be at least. */
+  #due = 0;
+
+  note(asked: Asked, heard: Heard, habit: Habit): void {
+    const name = `${heard.status === 0 ? 'no head' : heard.status} ${heard.end}`;
+    this.answers[name] = (this.answers[name] ?? 0) + 1;
+    const { id, status, end } = heard;
+    if (end === 'too late') this.fault(`Request ${asked.number} (it ${asked.fate}) had no end within a minute.`);
+    if (id === undefined) {
+      if (end === 'left') this.#nameless.push(asked);
+      else this.fault(`Request ${asked.number} (it ${asked.fate}) was ${end} without an answer.`);
+      this.#due++;
+      return;
+    }
+    const expected = this.#expect(asked, heard, habit);
+    if (this.#expected.has(id)) this.fault(`Two answers have the id ${id}.`);
+    this.#expected.set(id, expected);
+    if (expected.kind !== 'none' && expected.kind !== 'perhaps') this.#due++;
+    if (status >= 500 && !explains(asked, status))
+      this.fault(`Request ${asked.number} (it ${asked.fate}) was answered ${status}.`);
+  }
+
+  #expect(asked: Asked, { status, end, seen }: Heard, habit: Habit): Expected {
+    if (status === 401) return habit === 'plain' || habit === 'holding' ? { kind: 'perhaps', asked } : none;
+    if (status === 200 && end === 'whole') return { kind: 'exact', ...asked.own };
+    if (status === 200 || status === 502) return { kind: 'cut', asked, seen };
+    return free;
+  }
+
+  fault(sentence: string): void {
+    if (this.faults.length < maxFaults) this.faults.push(sentence);
+    else if (this.faults.length === maxFaults) this.faults.push('There are more of these.');
+  }
+
+  /** Are all rows there that must be? */
+  isComplete(dataDir: string): boolean {
+    return read(dataDir, (database) => {
+      const { rows } = database.prepare('select count(*) as rows from usage').get() as { rows: number };
+      return rows >= this.#due;
+    });
+  }
+
+  /** Reads the whole ledger once; `each` is given every row. */
+  audit(dataDir: string, each: (row: Row) => void): Sums {
+    const sums: Sums = {
+      rows: 0,
+      exactPrompt: 0,
+      exactCompletion: 0,
+      servedPrompt: 0,
+      servedCompletion: 0,
+      cutSeen: 0,
+      cutBooked: 0,
+      cutSaid: 0,
+      leftInQueue: 0,
+      outcomes: {},
+    };
+    let nameless = 0;
+    const namelessBooked: Row[] = [];
+    read(dataDir, (database) => {
+      for (const row of database.prepare(rowsQuery).iterate() as IterableIterator<Row>) {
+        each(row);
+        sums.rows++;
+        sums.outcomes[row.outcome] = (sums.outcomes[row.outcome] ?? 0) + 1;
+        if (row.outcome === 'client_closed' && row.upstream === null && row.queuedMs > 0) sums.leftInQueue++;
+        const expected = this.#expected.get(row.id);
+        this.#expected.delete(row.id);
+        if (expected) this.#compare(row, expected, sums);
+        else {
+          nameless++;
+          if (row.source === 'exact') addExact(row, row, sums);
+          else namelessBooked.push(row);
+        }
+      }
+    });
+    for (const [id, { kind }] of this.#expected)
+      if (kind !== 'none' && kind !== 'perhaps') this.fault(`The ledger has no row for ${id}.`);
+    if (nameless !== this.#nameless.length)
+      this.fault(`${this.#nameless.length} callers left before the head, and ${nameless} rows are theirs.`);
+    this.#compareNameless(namelessBooked, sums);
+    if (sums.exactPrompt !== sums.servedPrompt || sums.exactCompletion !== sums.servedCompletion)
+      this.fault(
+        `Of completed answers the ledger has ${sums.exactPrompt} + ${sums.exactCompletion} tokens, ` +
+          `and the model server served ${sums.servedPrompt} + ${sums.servedCompletion}.`,
+      );
+    return sums;
+  }
+
+  #compare(row: Row, expected: Expected, sums: Sums): void {
+    const figures = `${row.outcome}, ${row.source}, ${row.prompt} + ${row.completion} tokens`;
+    switch (expected.kind) {
+      case 'none':
+        return this.fault(`A caller whose key was wrong has a row: ${row.id}.`);
+      case 'perhaps':
+        return row.outcome === 'ended'
+          ? this.#compareCut(row, expected.asked, 0, figures, sums)
+          : this.#compareFree(row, figures);
+      case 'free':
+        return this.#compareFree(row, figures);
+      case 'exact':
+        addExact(row, { prompt: expected.promptTokens, completion: expected.completionTokens }, sums);
+        if (
+          row.source !== 'exact' ||
+          row.outcome !== 'completed' ||
+          row.prompt !== expected.promptTokens ||
+          row.completion !== expected.completionTokens
+        )
+          this.fault(
+            `${row.id} completed with ${expected.promptTokens} + ${expected.completionTokens}, the row has ${figures}.`,
+          );
+        return undefined;
+      case 'cut':
+        return this.#compareCut(row, expected.asked, expected.seen, figures, sums);
+    }
+  }
+
+  #compareFree(row: Row, figures: string): void {
+    if (row.prompt + row.completion > 0) this.fault(`${row.id} was to cost nothing and has ${figures}.`);
+  }
+
+  #compareCut(row: Row, asked: Asked, seen: number, figures: string, sums: Sums): void {
+    // Whoever left when all had been said may find it completed.
+    if (row.source === 'exact') {
+      const { promptTokens: prompt, completionTokens: completion } = asked.own;
+      addExact(row, { prompt, completion }, sums);
+      if (row.prompt !== prompt || row.completion !== completion)
+        this.fault(`${row.id} was served ${prompt} + ${completion}, the row has ${figures}.`);
+      return;
+    }
+    const least = asked.stream ? seen : 0;
+    const most = mostOf(asked);
+    sums.cutSeen += least;
+    sums.cutBooked += row.completion;
+    sums.cutSaid += most;
+    if (row.completion < least || row.completion > most)
+      this.fault(`${row.id} (it ${asked.fate}): ${least} read, ${most} said, and the row has ${figures}.`);
+    if (row.prompt !== Math.ceil(asked.bytes / 4) && row.prompt !== 0)
+      this.fault(`${row.id} had ${asked.bytes} bytes and the row has ${figures}.`);
+  }
+
+  /** Whose row is whose is not known here, so the sums have to do. */
+  #compareNameless(rows: readonly Row[], sums: Sums): void {
+    const booked = rows.reduce((all, row) => all + row.completion, 0);
+    const said = this.#nameless.reduce((all, asked) => all + mostOf(asked), 0);
+    sums.cutBooked += booked;
+    sums.cutSaid += said;
+    if (booked > said)
+      this.fault(`Callers who left before the head were booked ${booked} tokens of ${said} that were said.`);
+  }
+}
+
+/** Tokens that a cut answer may cost at most: its pieces, or a quarter of the bytes of a whole one. */
+const mostOf = ({ said, wrote }: Asked): number => Math.max(said, Math.ceil(wrote / 4));
+
+function addExact(
+  row: Pick<Row, 'prompt' | 'completion'>,
+  served: { readonly prompt: number; readonly completion: number },
+  sums: Sums,
+): void {
+  sums.exactPrompt += row.prompt;
+  sums.exactCompletion += row.completion;
+  sums.servedPrompt += served.prompt;
+  sums.servedCompletion += served.completion;
+}
+
+function explains({ fate }: Asked, status: number): boolean {
+  if (fate === 'meets a 500') return status === 500;
+  return (fate === 'is reset in mid-stream' || fate === 'breaks as a whole answer') && status === 502;
+}
+
+const rowsQuery = `select usage.id, at, usage.account_id as account, keys.lineage as lineage, outcome, upstream, source,
+  prompt_tokens as prompt, completion_tokens as completion, queued_ms as queuedMs
+  from usage left join keys on keys.id = usage.key_id`;
+
+function read<T>(dataDir: string, use: (database: Database.Database) => T): T {
+  const database = new Database(join(dataDir, 'sekisho.db'), { readonly: true });
+  try {
+    return use(database);
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,270 @@
+// A soak: the fake model server, a gate of its own as a process, and a seeded mix of every way in which an exchange can
+// go, as many of them as asked for. Afterwards nothing may be left of them but their rows: no slot, no reservation, no
+// descriptor, no memory. Everything stays on this machine.
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startFakeOllama } from '../../test/fake-ollama/fake-ollama.ts';
+import { eventually, type GateProcess, spawnGate, temporaryDirectory } from '../../test/gate.ts';
+import { cpuUs, residentBytes } from '../processes.ts';
+import { Books, type Sums } from './books.ts';
+import { Connection, type Leaving } from './connection.ts';
+import { crowdedAtOnce, Keeper, type Member, makeMembers, Used } from './members.ts';
+import { type Asked, busyModel, chooseRequest, type Habit, requestBytes } from './mix.ts';
+import { play } from './model-server.ts';
+
+export interface SoakOptions {
+  readonly requests: number;
+  readonly seed: number;
+  /** No request begins after that. */
+  readonly seconds?: number;
+  /** The gate collects its garbage every few seconds, so that growth can be told from waves. */
+  readonly collects?: boolean;
+  readonly onSample?: (sample: Sample) => void;
+}
+
+export interface Sample {
+  readonly seconds: number;
+  readonly requests: number;
+  readonly residentMb: number;
+  /** What lived on after the last collection; undefined before the first, and where none is asked for. */
+  readonly liveMb: number | undefined;
+  readonly descriptors: number;
+}
+
+export interface SoakReport {
+  readonly requests: number;
+  readonly seconds: number;
+  /** CPU time of the gate. */
+  readonly gateCpuUsPerRequest: number;
+  readonly samples: readonly Sample[];
+  readonly descriptors: { readonly before: number; readonly most: number; readonly after: number };
+  readonly keysRevoked: number;
+  readonly limitsCompared: number;
+  /** Answers as callers saw them, by status and end. */
+  readonly answers: Readonly<Record<string, number>>;
+  readonly sums: Sums;
+  /** A sentence for whatever does not hold; memory is judged by whoever has asked for enough requests. */
+  readonly faults: readonly string[];
+}
+
+interface Status {
+  readonly running: number;
+  readonly queues: readonly { readonly model: string; readonly running: number; readonly waiting: number }[];
+  readonly upstreams: readonly { readonly inFlight: number }[];
+}
+
+const sampleMs = 2_000;
+const heapFile = 'heap';
+
+export async function soak(options: SoakOptions): Promise<SoakReport> {
+  const fake = await startFakeOllama();
+  const dataDir = temporaryDirectory();
+  const collecting = options.collects ? ['--expose-gc', '--import', join(import.meta.dirname, 'collect.ts')] : [];
+  const gate = await spawnGate(
+    {
+      UPSTREAM: fake.url,
+      DATA_DIR: dataDir,
+      HEAP_FILE: join(dataDir, heapFile),
+      LOG_LEVEL: 'info',
+      TIME_ZONE: 'UTC',
+      MODEL_SLOTS: `${busyModel}=2`,
+      QUEUE_LENGTH: '1000',
+    },
+    // But for the collecting, as `npm start` runs it.
+    [process.execPath, '--max-semi-space-size=4', ...collecting, 'src/main.ts'],
+  );
+  try {
+    const run = new Run(gate, options);
+    play(fake, run.underWay);
+    return await run.go(
+      // It keeps every request, which a million of them would not bear.
+      () => (fake.requests.length = 0),
+      () => fake.close(),
+    );
+  } finally {
+    gate.process.kill('SIGKILL');
+    await gate.ended;
+    rmSync(gate.dataDir, { recursive: true, force: true });
+    await fake.close().catch(() => undefined);
+  }
+}
+
+class Run {
+  readonly underWay = new Map<number, Asked>();
+  readonly #gate: GateProcess;
+  readonly #pid: number;
+  readonly #options: SoakOptions;
+  readonly #books = new Books();
+  readonly #samples: Sample[] = [];
+  #begunMs = 0;
+  #asked = 0;
+  #done = 0;
+  #running = 0;
+
+  constructor(gate: GateProcess, options: SoakOptions) {
+    this.#gate = gate;
+    this.#pid = gate.process.pid as number;
+    this.#options = options;
+  }
+
+  async go(forget: () => void, closeServer: () => Promise<void>): Promise<SoakReport> {
+    const gate = this.#gate;
+    const members = await makeMembers(gate);
+    const { secret } = await gate.key({ name: 'keeper', scopes: ['management:read', 'management:write'] });
+    const keeper = new Keeper(gate.url, secret);
+    await keeper.ask('GET', '/status');
+    const before = this.#descriptors();
+
+    this.#begunMs = performance.now();
+    const cpuBefore = cpuUs([this.#pid]);
+    const sampling = setInterval(() => {
+      forget();
+      this.#sample();
+    }, sampleMs);
+    const changing = members.find(({ name }) => name === 'changing') as Member;
+    const calls = members.flatMap((member) => member.connections.map((habit) => this.#call(member, habit)));
+    this.#running = calls.length;
+    // Those who hold are let go when their key is revoked, so it is revoked until the last of them has heard of it.
+    const [keysRevoked] = await Promise.all([keeper.change(changing, () => this.#running === 0), ...calls]);
+    clearInterval(sampling);
+    this.#sample();
+    const seconds = (performance.now() - this.#begunMs) / 1000;
+    const gateCpuUsPerRequest = (cpuUs([this.#pid]) - cpuBefore) / this.#done;
+
+    await this.#nothingRuns(keeper);
+    await this.#allHaveRoom(members);
+    await this.#nothingRuns(keeper);
+    await eventually(() => {
+      if (!this.#books.isComplete(gate.dataDir)) throw new Error('the ledger lacks rows');
+    }, 20_000).catch(() => undefined);
+    // The last batch is in the store; one that should not have come would come now.
+    await sleep(500);
+    const used = new Used();
+    const sums = this.#books.audit(gate.dataDir, used.add);
+    const limitsCompared = await used.holdAgainstLimits(members, keeper, this.#books);
+
+    // Closes its side of the connections that the gate keeps open to it.
+    await closeServer();
+    const after = await this.#descriptorsAfter(before);
+    const most = Math.max(...this.#samples.map(({ descriptors }) => descriptors));
+    return {
+      requests: this.#done,
+      seconds,
+      gateCpuUsPerRequest,
+      samples: this.#samples,
+      descriptors: { before, most, after },
+      keysRevoked,
+      limitsCompared,
+      answers: this.#books.answers,
+      sums,
+      faults: this.#books.faults,
+    };
+  }
+
+  /** One connection after the other request, until all have been asked. */
+  async #call(member: Member, habit: Habit): Promise<void> {
+    const connection = new Connection(Number(new URL(this.#gate.url).port));
+    const { seed, requests, seconds = Infinity } = this.#options;
+    while (this.#asked < requests && performance.now() - this.#begunMs < seconds * 1000) {
+      const status = await this.#ask(connection, chooseRequest(seed, this.#asked++, habit), member, habit);
+      // Who has nothing left asks no faster for it.
+      if (status === 429 && member.name === 'limited') await sleep(20);
+    }
+    connection.close();
+    this.#running--;
+  }
+
+  async #ask(connection: Connection, asked: Asked, member: Member, habit: Habit): Promise<number> {
+    const request = requestBytes(asked, member.secret);
+    this.underWay.set(asked.number, asked);
+    if (asked.fate === 'leaves before the head') asked.reached = () => connection.leave();
+    const heard = await connection.ask(request, leavingOf(asked));
+    asked.reached = undefined;
+    // Of one that was left, the model server may hear only now.
+    if (heard.end === 'whole') this.underWay.delete(asked.number);
+    this.#books.note(asked, heard, habit);
+    this.#done++;
+    return heard.status;
+  }
+
+  /** Every slot and every place is back: as many calls as a plan or a model lets in are let in at once. */
+  async #allHaveRoom(members: readonly Member[]): Promise<void> {
+    const crowded = members.find(({ name }) => name === 'crowded') as Member;
+    const waiting = members.find(({ name }) => name === 'waiting') as Member;
+    const at = { [crowded.name]: crowdedAtOnce, [waiting.name]: 2 };
+    for (const member of [crowded, waiting]) {
+      const habit: Habit = member === waiting ? 'queueing' : 'plain';
+      const asked = Array.from({ length: at[member.name] as number }, () => {
+        // Whatever the seed says, this one is an ordinary call.
+        const plain: Asked = { ...chooseRequest(this.#options.seed, this.#asked++, habit), fate: 'is streamed' };
+        return { connection: new Connection(Number(new URL(this.#gate.url).port)), plain };
+      });
+      const answers = await Promise.all(
+        asked.map(({ connection, plain }) => this.#ask(connection, plain, member, habit)),
+      );
+      for (const { connection } of asked) connection.close();
+      if (answers.some((status) => status !== 200))
+        this.#books.fault(`Afterwards ${answers.length} calls of ${member.name} at once got ${answers.join(', ')}.`);
+    }
+  }
+
+  async #nothingRuns(keeper: Keeper): Promise<void> {
+    let status: Status | undefined;
+    await eventually(async () => {
+      status = await keeper.ask<Status>('GET', '/status');
+      const { running, queues, upstreams } = status;
+      const busy = running + queues.reduce((sum, lane) => sum + lane.running + lane.waiting, 0);
+      if (busy + upstreams.reduce((sum, { inFlight }) => sum + inFlight, 0) > 0) throw new Error('busy');
+    }, 10_000).catch(() => this.#books.fault(`Something still runs afterwards: ${JSON.stringify(status)}.`));
+  }
+
+  async #descriptorsAfter(before: number): Promise<number> {
+    await eventually(() => {
+      if (this.#descriptors() > before) throw new Error('more are open');
+    }, 20_000).catch(() =>
+      this.#books.fault(`${this.#descriptors()} descriptors are open afterwards, and ${before} were before.`),
+    );
+    return this.#descriptors();
+  }
+
+  #descriptors(): number {
+    return readdirSync(`/proc/${this.#pid}/fd`).length;
+  }
+
+  #liveMb(): number | undefined {
+    if (!this.#options.collects) return undefined;
+    try {
+      const last = readFileSync(join(this.#gate.dataDir, heapFile), 'utf8').trim().split('\n').at(-1);
+      return Number(last) / 1e6;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #sample(): void {
+    const sample = {
+      seconds: (performance.now() - this.#begunMs) / 1000,
+      requests: this.#done,
+      residentMb: residentBytes([this.#pid]) / 1e6,
+      liveMb: this.#liveMb(),
+      descriptors: this.#descriptors(),
+    };
+    this.#samples.push(sample);
+    this.#options.onSample?.(sample);
+  }
+}
+
+function leavingOf({ fate, cutAfter, moment }: Asked): Leaving {
+  switch (fate) {
+    case 'leaves at once':
+      return { atOnce: true };
+    case 'leaves in mid-stream':
+      return { atPiece: Math.max(1, Math.ceil(moment * cutAfter)) };
+    case 'leaves at any moment':
+      return { afterMs: Math.floor(moment * 16) };
+    default:
+      return {};
+  }
+}

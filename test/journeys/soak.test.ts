@@ -1,0 +1,23 @@
+// A short soak: three thousand mixed exchanges, after which the gate holds nothing of them but their rows. `npm run soak`
+// does the same with a million, and looks at memory too.
+import { expect, test } from 'vitest';
+import { soak } from '../../bench/soak/soak.ts';
+
+test('three thousand mixed exchanges leave nothing behind but their rows', { timeout: 120_000 }, async () => {
+  const { faults, requests, sums, answers, keysRevoked, limitsCompared, descriptors } = await soak({
+    requests: 3_000,
+    seed: 7,
+  });
+  expect(faults).toEqual([]);
+  expect(requests).toBeGreaterThanOrEqual(3_000);
+  // It was a mix: every way of ending is there.
+  for (const outcome of ['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended'])
+    expect(sums.outcomes[outcome], outcome).toBeGreaterThan(0);
+  for (const answer of ['200 whole', '200 cut', '200 left', '401 whole', '400 whole', '429 whole', 'no head left'])
+    expect(answers[answer], answer).toBeGreaterThan(0);
+  expect(sums.leftInQueue).toBeGreaterThan(0);
+  expect(keysRevoked).toBeGreaterThan(0);
+  expect(limitsCompared).toBeGreaterThan(30);
+  expect([sums.exactPrompt, sums.exactCompletion]).toEqual([sums.servedPrompt, sums.servedCompletion]);
+  expect(descriptors.after).toBeLessThanOrEqual(descriptors.before);
+});
