@@ -5,6 +5,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { RequestHandler } from 'express';
 import { type Config, isExposed, pageUrl, plainPort, staticDigests, tlsMode } from './config.ts';
+import { Connections, roomFor } from './connections.ts';
 import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
 import { Calendar } from './domain/calendar.ts';
@@ -169,8 +170,8 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     {
       headMs: config.headSeconds * 1000,
       idleMs: config.idleSeconds * 1000,
-      maxConnections: config.maxConnections,
     },
+    new Connections(roomOf(config, log)),
     keeper && encryptedOf(config, keeper, () => open.port ?? config.port),
   );
   const lookForChanges = await watchStore(store, gate, log);
@@ -300,6 +301,14 @@ async function watchStore(store: Store, gate: Gate, log: Log): Promise<(changed?
       log.logger.error({ cause: describeCause(error) }, 'the store could not be asked for changes');
     }
   };
+}
+
+/** Connections at once: no more than the system has descriptors for. */
+function roomOf({ maxConnections }: Config, { logger }: Log): number {
+  const room = roomFor(maxConnections);
+  if (room < maxConnections)
+    logger.warn({ room }, 'max_connections is more than there are descriptors for (ulimit -n)');
+  return room;
 }
 
 /** `gemma3:4b=8` by the name under which the queue knows the model. */

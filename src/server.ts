@@ -13,6 +13,7 @@ import {
 import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
+import type { Connections } from './connections.ts';
 import { newRequestId } from './domain/id.ts';
 import { type Gate, handle } from './gateway/pipeline.ts';
 import { maxHeaders } from './gateway/receive.ts';
@@ -21,7 +22,6 @@ import { type Encryption, Entrance, openSecure } from './tls/entrance.ts';
 export interface ServerSettings {
   readonly headMs: number;
   readonly idleMs: number;
-  readonly maxConnections: number;
 }
 
 export interface Health {
@@ -52,12 +52,17 @@ export function openServers(
   health: Health,
   plane: express.RequestHandler,
   settings: ServerSettings,
+  connections: Connections,
   encrypted: Encrypted | undefined,
 ): Servers {
   const shell = openShell(health, plane);
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    if (isShell(request)) shell(request, response);
-    else void handle(gate, request, response);
+    const { socket } = request;
+    connections.begin(socket);
+    if (isShell(request)) {
+      response.once('close', () => connections.end(socket, false));
+      shell(request, response);
+    } else void handle(gate, request, response).then((known) => connections.end(socket, known));
   };
   const options: ServerOptions = {
     headersTimeout: settings.headMs,
@@ -73,15 +78,17 @@ export function openServers(
     keepAliveInitialDelay: 30_000,
     highWaterMark: 64 * 1024,
   };
-  const maxConnections = settings.maxConnections;
+  const onConnection = (socket: Socket): void => connections.take(socket);
   if (!encrypted)
-    return { listener: Object.assign(limit(createServer(options), onRequest), { maxConnections }), plain: undefined };
+    return { listener: limit(createServer(options), onRequest).on('connection', onConnection), plain: undefined };
   const secure = limit(openSecure(options, encrypted), onRequest);
   const plain = limit(createServer(options), (request, response) => {
     if (!answerUnencrypted(request, response, encrypted)) onRequest(request, response);
   });
-  const listener = Object.assign(new Entrance(secure, plain, encrypted), { maxConnections });
-  return { listener, plain: Object.assign(plain, { maxConnections }) };
+  secure.prependListener('connection', (socket) => connections.shake(socket));
+  secure.prependListener('secureConnection', (socket) => connections.follow(socket));
+  const listener = new Entrance(secure, plain, encrypted).on('connection', onConnection);
+  return { listener, plain: plain.on('connection', onConnection) };
 }
 
 /** The limits that are the same for every server of ours. */

@@ -31,6 +31,11 @@ export class Roster<T extends Member> {
     member.slot = -1;
   }
 
+  /** Whoever stands there now; where that is changes as others leave. */
+  at(slot: number): T | undefined {
+    return this.#members[slot];
+  }
+
   /** Everybody who is there now; who comes or leaves meanwhile changes nothing. */
   list(): readonly T[] {
     return this.#members.slice();

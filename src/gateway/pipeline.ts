@@ -9,12 +9,13 @@ import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
 import { admit } from './admit.ts';
 import type { AuthThrottle } from './auth-throttle.ts';
 import { authorizeIntent, type ModelRules } from './authorize.ts';
+import type { BodyLimits } from './body.ts';
 import { type CorsPolicy, corsLines, preflightLines } from './cors.ts';
 import { type LimitRules, openBook, refuseSpent } from './enter.ts';
 import { Exchange } from './exchange.ts';
 import type { FairQueue } from './fair-queue.ts';
 import { FailedIdentification, identify, refuseKeyInQuery, refuseUnencrypted } from './identify.ts';
-import { type IntentLimits, readIntent } from './intent.ts';
+import { readIntent } from './intent.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Ladder } from './ladder.ts';
 import { dialectOf, matchOperation } from './operation.ts';
@@ -30,7 +31,7 @@ import { shape } from './shape.ts';
 
 /** Everything the data plane works with; compose.ts puts it together. */
 export interface Gate {
-  readonly limits: IntentLimits;
+  readonly limits: BodyLimits;
   readonly relaySettings: RelaySettings;
   readonly cors: CorsPolicy;
   readonly trustedProxies: AddressBlocks;
@@ -59,8 +60,8 @@ export interface Gate {
   draining: boolean;
 }
 
-/** Answers one request. Never rejects. */
-export async function handle(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Answers one request, and tells whether its caller was known. Never rejects. */
+export async function handle(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
   const exchange = new Exchange(request, response, gate.now(), gate.recorder.nowMs());
   try {
     prepare(exchange, gate);
@@ -69,11 +70,11 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     if (gate.tlsOnly) refuseUnencrypted(received);
     if (received.method === 'OPTIONS') {
       answerOptions(exchange, gate);
-      return;
+      return false;
     }
     if (received.target.path === '/' && (received.method === 'GET' || received.method === 'HEAD')) {
       answerRoot(exchange, gate);
-      return;
+      return false;
     }
     const asked = matchOperation(received.method, received.target);
     exchange.operation = asked.operation;
@@ -115,6 +116,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     gate.limits.budget.give(exchange.heldBytes, exchange.book);
     exchange.slot?.release(costOf(exchange));
   }
+  return exchange.principal !== undefined;
 }
 
 /** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */

@@ -159,7 +159,7 @@ export const settings = {
     z.coerce.number().int().min(1),
     10_000,
     'connections',
-    'Client connections at once; more are closed at once.',
+    'Client connections at once. When all are taken, one that does nothing gives way to whoever comes.',
   ),
   connectSeconds: setting(
     'connect_seconds',

@@ -65,6 +65,7 @@ test('H4: without descriptors for everybody the gate lives, and serves again whe
   await new Promise((resolve) => setTimeout(resolve, 500));
   for (const socket of many) socket.destroy();
   await eventually(() => works(gate, secret), 10_000);
+  expect(gate.output()).toContain('"room":16');
   await end(gate);
 });
 

@@ -1,0 +1,154 @@
+// Who holds the gate's connections. There is room for so many; when all are taken and somebody comes, one that does
+// nothing gives way to him: sooner one on which nobody known has called yet, and of these one of the network that holds
+// most of them, so that whoever fills the gate with silence shuts out himself. Connections with a call on them stay.
+// Which one goes is decided among a few drawn by lot: to look at ten thousand for each newcomer is what a flood wants.
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { networkOf } from './domain/address.ts';
+import { type Member, Roster } from './domain/roster.ts';
+
+/** Connections of one network: an IPv4 address, or 64 bits of an IPv6 one. */
+interface Network {
+  readonly name: string;
+  strangers: number;
+  all: number;
+}
+
+interface Seat extends Member {
+  readonly socket: Socket;
+  readonly network: Network;
+  /** When it was taken, by order. */
+  readonly turn: number;
+  /** Calls that have begun and not ended. */
+  calls: number;
+  /** Somebody with a key has called on it. */
+  known: boolean;
+}
+
+const seatOf = Symbol('seat');
+type Seated = Socket & { [seatOf]?: Seat };
+
+/** Of so many that are drawn the chance to miss a network that holds nine tenths is 10^−32. */
+const drawn = 32;
+
+export class Connections {
+  readonly #most: number;
+  readonly #seats = new Roster<Seat>();
+  readonly #networks = new Map<string, Network>();
+  /** Seats of connections whose handshake runs, by their other end. */
+  readonly #shaking = new Map<string, Seat>();
+  #turns = 0;
+
+  /** `most`: connections at once. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get count(): number {
+    return this.#seats.size;
+  }
+
+  /** A connection has come. Without a place for it, it is closed. Taking the same one twice does nothing. */
+  take(socket: Seated): void {
+    if (socket[seatOf]) return;
+    if (this.#seats.size >= this.#most && !this.#makeRoom()) {
+      socket.destroy();
+      return;
+    }
+    const network = this.#network(networkOf(socket.remoteAddress ?? ''));
+    network.all++;
+    network.strangers++;
+    const seat: Seat = { slot: -1, socket, network, turn: this.#turns++, calls: 0, known: false };
+    socket[seatOf] = seat;
+    this.#seats.add(seat);
+    socket.once('close', () => this.#leave(seat));
+  }
+
+  /** What comes over this one will be decrypted by another socket, which is not known yet. */
+  shake(socket: Seated): void {
+    const seat = socket[seatOf];
+    const end = endOf(socket);
+    if (!seat || end === undefined) return;
+    this.#shaking.set(end, seat);
+    socket.once('close', () => {
+      if (this.#shaking.get(end) === seat) this.#shaking.delete(end);
+    });
+  }
+
+  /** The handshake is over: this is the other socket. */
+  follow(socket: Seated): void {
+    const end = endOf(socket);
+    const seat = end === undefined ? undefined : this.#shaking.get(end);
+    if (end === undefined || !seat) return;
+    this.#shaking.delete(end);
+    socket[seatOf] = seat;
+  }
+
+  /** A call begins. */
+  begin(socket: Seated): void {
+    const seat = socket[seatOf];
+    if (seat) seat.calls++;
+  }
+
+  /** It is over; was its caller known? */
+  end(socket: Seated, known: boolean): void {
+    const seat = socket[seatOf];
+    if (!seat) return;
+    seat.calls--;
+    if (!known || seat.known) return;
+    seat.known = true;
+    if (seat.slot >= 0) seat.network.strangers--;
+  }
+
+  #makeRoom(): boolean {
+    let first: Seat | undefined;
+    for (let i = 0; i < drawn; i++) {
+      const seat = this.#seats.at(Math.floor(Math.random() * this.#seats.size));
+      if (seat && seat.calls === 0 && (!first || goesSooner(seat, first))) first = seat;
+    }
+    if (!first) return false;
+    this.#leave(first);
+    first.socket.destroy();
+    return true;
+  }
+
+  #leave(seat: Seat): void {
+    if (seat.slot < 0) return;
+    this.#seats.remove(seat);
+    const { network } = seat;
+    if (!seat.known) network.strangers--;
+    if (--network.all === 0) this.#networks.delete(network.name);
+  }
+
+  #network(name: string): Network {
+    const found = this.#networks.get(name);
+    if (found) return found;
+    const network = { name, strangers: 0, all: 0 };
+    this.#networks.set(name, network);
+    return network;
+  }
+}
+
+function goesSooner(one: Seat, other: Seat): boolean {
+  if (one.known !== other.known) return !one.known;
+  const [mine, others] = one.known
+    ? [one.network.all, other.network.all]
+    : [one.network.strangers, other.network.strangers];
+  return mine === others ? one.turn < other.turn : mine > others;
+}
+
+const endOf = ({ remoteAddress, remotePort }: Socket): string | undefined =>
+  remotePort === undefined ? undefined : `${remoteAddress ?? ''} ${remotePort}`;
+
+/**
+ * Connections for which the system gives this process descriptors: each may need another to a model server, and the
+ * gate some for itself. As many as are wanted where the system does not say (anything but Linux).
+ */
+export function roomFor(wanted: number): number {
+  try {
+    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return limit === undefined ? wanted : Math.min(wanted, Math.max(16, Math.floor((Number(limit) - 200) / 2)));
+  } catch {
+    return wanted;
+  }
+}

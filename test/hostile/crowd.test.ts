@@ -1,0 +1,116 @@
+// A gate with room for twenty connections, and more who want one: whoever fills it with silence shuts out himself.
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, type TestGate } from '../gate.ts';
+
+/** Everybody else calls from 127.0.0.1. */
+const attacker = '127.0.0.2';
+const room = 20;
+
+let fake: FakeOllama;
+const opened: Socket[] = [];
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterEach(() => {
+  for (const socket of opened.splice(0)) socket.destroy();
+  fake.pieceDelayMs = 0;
+});
+afterAll(() => fake.close());
+
+describe.each([
+  ['plain', {}],
+  ['encrypted', { TLS: 'self-signed' }],
+])('U6: a full gate, %s,', (mode, environment) => {
+  let gate: TestGate;
+  let head: string;
+  beforeAll(async () => {
+    gate = await openGate(fake.url, { MAX_CONNECTIONS: String(room), ...environment });
+    head = `Host: localhost\r\nx-api-key: ${(await gate.key()).secret}\r\n`;
+  });
+  afterAll(() => gate.stop());
+
+  /** Resolves when it may speak, or is gone. */
+  const open = async (localAddress = '127.0.0.1', { silent = false } = {}): Promise<Socket> => {
+    const address = { port: gate.port, host: '127.0.0.1', localAddress };
+    const secure = mode === 'encrypted' && !silent;
+    const socket = secure ? connectSecurely({ ...address, rejectUnauthorized: false }) : connect(address);
+    opened.push(socket.on('error', () => undefined));
+    await Promise.race([once(socket, secure ? 'secureConnect' : 'connect'), once(socket, 'close')]);
+    return socket;
+  };
+  const ask = async (socket: Socket, request = 'GET /api/version'): Promise<string> => {
+    let text = '';
+    socket.on('data', (bytes: Buffer) => (text += bytes.toString('latin1')));
+    socket.write(`${request} HTTP/1.1\r\n${head}\r\n`);
+    return await eventually(() => {
+      if (!socket.destroyed && !text.includes('\r\n\r\n')) throw new Error('no answer yet');
+      return text.slice(0, 15);
+    });
+  };
+  const alive = (sockets: readonly Socket[]): number => sockets.filter(({ destroyed }) => !destroyed).length;
+  const fill = async (silent: boolean): Promise<Socket[]> =>
+    await Promise.all(Array.from({ length: 3 * room }, () => open(attacker, { silent })));
+
+  test.each([
+    ['that never says a word', true],
+    ['that finishes what its protocol wants and then says nothing', false],
+  ])(
+    'keeps the connections of those who have called, and has room for others, whatever a crowd does %s',
+    async (_, silent) => {
+      const kept = await open();
+      expect(await ask(kept)).toBe('HTTP/1.1 200 OK');
+      const crowd = await fill(silent);
+      await eventually(() => expect(alive(crowd)).toBeLessThan(room));
+      expect(alive(crowd)).toBeGreaterThan(room - 5);
+      for (let i = 0; i < 5; i++) expect(await ask(await open())).toBe('HTTP/1.1 200 OK');
+      expect(await ask(kept)).toBe('HTTP/1.1 200 OK');
+    },
+  );
+
+  test('takes those who have called last of those who do nothing, and still serves others', async () => {
+    const members = await Promise.all(Array.from({ length: room }, () => open(attacker)));
+    for (const member of members) expect(await ask(member)).toBe('HTTP/1.1 200 OK');
+    const another = await open();
+    expect(await ask(another)).toBe('HTTP/1.1 200 OK');
+    await eventually(() => expect(alive(members)).toBe(room - 1));
+  });
+
+  test('takes nobody who is being answered, and serves again when there is room', async () => {
+    fake.pieces = Array.from({ length: 100 }, () => 'a ');
+    fake.pieceDelayMs = 20;
+    const text = '{"model":"gemma3:270m","prompt":"x"}';
+    const busy = await Promise.all(
+      Array.from({ length: room }, async () => {
+        const socket = await open();
+        let heard = '';
+        socket.on('data', (bytes: Buffer) => (heard += bytes.toString('latin1')));
+        socket.write(`POST /api/generate HTTP/1.1\r\n${head}Content-Length: ${text.length}\r\n\r\n${text}`);
+        await eventually(() => {
+          if (!heard.includes('"response"')) throw new Error('not yet');
+        });
+        return { socket, heard: () => heard };
+      }),
+    );
+    const crowd = await fill(true);
+    await eventually(() => expect(alive(crowd)).toBe(0));
+    for (const { heard } of busy) await eventually(() => expect(heard()).toContain('"done":true'));
+    expect(await ask(await open())).toBe('HTTP/1.1 200 OK');
+  });
+
+  test('has all its room again when everybody has gone', async () => {
+    await fill(false);
+    for (const socket of opened.splice(0)) socket.destroy();
+    for (let i = 0; i < 2 * room; i++) {
+      const socket = await open();
+      expect(await ask(socket)).toBe('HTTP/1.1 200 OK');
+      socket.destroy();
+    }
+    const all = await Promise.all(Array.from({ length: room }, () => open()));
+    for (const socket of all) expect(await ask(socket)).toBe('HTTP/1.1 200 OK');
+    expect(alive(all)).toBe(room);
+  });
+});
