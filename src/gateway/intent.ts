@@ -1,10 +1,9 @@
 // What exactly is wanted: which models, streaming or not, and the bytes that will go on. Takes a caller who may use the
 // operation; reads the body (bounded in size and time) and proves that it can be read in one way only.
 // What was read is what goes on: the original bytes, with an edit spliced in where one is needed. Blobs are not held.
-import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
 import { type ModelName, parseModelName } from '../domain/model-name.ts';
-import type { BodyBudget } from './body-budget.ts';
+import { type BodyLimits, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { formField } from './form.ts';
 import type { Permitted } from './permit.ts';
@@ -41,12 +40,6 @@ export interface Intended extends Permitted {
   readonly promptEstimate: number;
 }
 declare const intended: unique symbol;
-
-export interface IntentLimits {
-  readonly bodyBytes: number;
-  readonly bodyTimeoutMs: number;
-  readonly budget: BodyBudget;
-}
 
 // Every field a policy reads, now or in the ledger's interest, spelled as Ollama's structs spell it.
 const outline: Outline = {
@@ -88,7 +81,7 @@ const countingOutline: Outline = {
 type Body = JsonBody;
 
 /** @throws GatewayError `body_too_large`, `not_json`, `ambiguous_json`, `invalid_request`, `unsupported_encoding`, … */
-export async function readIntent(permitted: Permitted, exchange: Exchange, limits: IntentLimits): Promise<Intended> {
+export async function readIntent(permitted: Permitted, exchange: Exchange, limits: BodyLimits): Promise<Intended> {
   const { operation, parameter } = permitted;
   const { request } = exchange;
   const coding = request.headers['content-encoding'];
@@ -193,59 +186,6 @@ function countInputs(body: Body): number {
 /** Bytes over four is the usual rule of thumb for English and errs high for Japanese; images that were not told apart do not count without bound. */
 function estimatePromptTokens(bytes: number, imagesApart: boolean): number {
   return Math.min(Math.ceil(bytes / 4), imagesApart ? Infinity : 131_072);
-}
-
-/**
- * Holds the whole body, at most `bodyBytes`. A caller that waits for `100 Continue` gets it here and not before: until
- * now everything could still be refused without reading a byte.
- */
-function readBody(exchange: Exchange, limits: IntentLimits): Promise<Buffer> {
-  const { request, response } = exchange;
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > limits.bodyBytes) return Promise.reject(new GatewayError('body_too_large'));
-  continueIfAsked(exchange, response);
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    let over = false;
-    const timer = setTimeout(() => fail(new GatewayError('request_timeout')), limits.bodyTimeoutMs);
-    const finish = (): boolean => {
-      if (over) return false;
-      over = true;
-      clearTimeout(timer);
-      exchange.bytesIn = length;
-      return true;
-    };
-    const fail = (error: GatewayError): void => {
-      if (!finish()) return;
-      request.pause();
-      reject(error);
-    };
-    // Comes after every request; an error object with its stack for each would cost more than the whole reading.
-    const onClose = (): void => {
-      if (!over) fail(new GatewayError('client_closed'));
-    };
-    request
-      .on('data', (chunk: Buffer) => {
-        if (over) return;
-        length += chunk.length;
-        if (length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
-        else if (!limits.budget.take(chunk.length, exchange.book)) fail(new GatewayError('bodies_too_many'));
-        else {
-          exchange.heldBytes += chunk.length;
-          chunks.push(chunk);
-        }
-      })
-      .on('end', () => {
-        if (finish()) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length));
-      })
-      .on('close', onClose)
-      .on('error', onClose);
-  });
-}
-
-export function continueIfAsked(exchange: Exchange, response: ServerResponse): void {
-  if (exchange.request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
 }
 
 const named = (text: string): NamedModel => ({ text, name: parseModelName(text) });

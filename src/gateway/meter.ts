@@ -6,7 +6,7 @@
 import type { UsageSource } from '../domain/usage.ts';
 import { LineReader } from './line-reader.ts';
 import type { ReplyKind } from './operation.ts';
-import { type JsonValue, type Outline, scanObject, textOf } from './strict-json.ts';
+import { type JsonValue, type Outline, ofAnswers, scanObject, textOf } from './strict-json.ts';
 
 export interface Reading {
   readonly promptTokens: number;
@@ -311,7 +311,7 @@ const outline: Outline = { known: new Set(), inside: { usage: { known: new Set()
 /** The top level of a JSON answer, its `usage` included; other members of a large one may be missing. */
 function topLevelOf(bytes: Buffer): Record<string, unknown> {
   if (bytes.length <= parseBytes) return parseObject(bytes) ?? {};
-  const { members } = scanObject(bytes, outline);
+  const { members } = scanObject(bytes, outline, ofAnswers);
   const scalar = ([name, value]: [string, JsonValue]): [string, unknown] => [name, scalarAt(bytes, value)];
   const usage = members.get('usage')?.members;
   return {

@@ -4,14 +4,14 @@ import { GatewayError } from '../domain/error.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { ReplyKind } from './operation.ts';
-import { type JsonValue, type Outline, scanObject, splice, textOf } from './strict-json.ts';
+import { type JsonValue, type Outline, ofAnswers, scanObject, splice, textOf } from './strict-json.ts';
 
 const entry: Outline = { known: new Set() };
 const outline: Outline = { known: new Set(), each: { models: entry, data: entry } };
 
 /** @throws GatewayError where the list is not the JSON that such a list is. */
 export function filterModels(reply: ReplyKind, bytes: Buffer, principal: Principal): Buffer {
-  const list = scanObject(bytes, outline).members.get(reply === 'openai-models' ? 'data' : 'models');
+  const list = scanObject(bytes, outline, ofAnswers).members.get(reply === 'openai-models' ? 'data' : 'models');
   // Ollama's /v1/models says `null` where it has no models at all.
   if (list === undefined || list.kind === 'null') return bytes;
   if (!list.items) throw new GatewayError('upstream_failed');

@@ -13,9 +13,9 @@ import { clientHeaders, replaceLength, upstreamHeaders } from '../upstream/heade
 import { withoutSecrets } from '../upstream/pass.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import { ModelNotFound } from './authorize.ts';
+import { continueIfAsked } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { readFailure } from './failure.ts';
-import { continueIfAsked } from './intent.ts';
 import { meterFor, silentMeter } from './meter.ts';
 import { filterModels } from './model-list.ts';
 import { type Operation, upstreamPath } from './operation.ts';

@@ -37,7 +37,8 @@ export function shape(call: Authorized): Shaped {
     if (edits.length > 0) body = splice(body, edits);
   }
   // The call itself goes on: a copy of all its fields would cost more than looking at them did.
-  return Object.assign(call, { body, askedTokens, changes }) as unknown as Shaped;
+  // What was read of the body is not needed any more, and can be many times its bytes while the answer runs.
+  return Object.assign(call, { body, askedTokens, changes, document: undefined, edits: [] }) as unknown as Shaped;
 }
 
 interface Work {

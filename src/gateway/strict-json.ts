@@ -42,7 +42,22 @@ export interface Edit {
 
 const maxDepth = 64;
 const maxMembers = 1000;
-const maxItems = 100_000;
+
+/** How much of a text is looked at and kept, all levels together. */
+export interface Most {
+  /** Values, kept or not. */
+  readonly values: number;
+  /** Members and items. */
+  readonly kept: number;
+  /** Objects whose members are kept. */
+  readonly opened: number;
+}
+
+// What is kept costs up to a hundred times its bytes (`{}` is two), and what is only checked costs time in which nobody
+// else is served. No conversation comes near these figures; its texts and images are a value each.
+const ofRequests: Most = { values: 1_000_000, kept: 100_000, opened: 10_000 };
+/** Of a model server that the operator has chosen: embeddings are millions of numbers, and lists may be long. */
+export const ofAnswers: Most = { values: 20_000_000, kept: 2_000_000, opened: 200_000 };
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -51,10 +66,10 @@ const BACKSLASH = 0x5c;
  * Reads the outline of an object that is the whole body.
  * @throws GatewayError `not_json` (RFC 8259 is broken, or the body is no object) or `ambiguous_json`.
  */
-export function scanObject(bytes: Buffer, outline: Outline): JsonBody {
+export function scanObject(bytes: Buffer, outline: Outline, most: Most = ofRequests): JsonBody {
   if (bytes.length === 0) throw new GatewayError('not_json', { message: 'The request body is empty.' });
   if (!isUtf8(bytes)) throw new GatewayError('not_json', { message: 'The request body is not UTF-8.' });
-  const scanner = new Scanner(bytes);
+  const scanner = new Scanner(bytes, most);
   const value = scanner.value(0, outline, undefined);
   scanner.space();
   if (value.members === undefined)
@@ -91,12 +106,19 @@ function fold(name: string): string {
   return name.toLowerCase().replaceAll('\u017f', 's');
 }
 
+const noMembers: ReadonlyMap<string, JsonValue> = new Map();
+
 class Scanner {
   at = 0;
   readonly #bytes: Buffer;
+  readonly #most: Most;
+  #values = 0;
+  #kept = 0;
+  #opened = 0;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, most: Most) {
     this.#bytes = bytes;
+    this.#most = most;
   }
 
   space(): void {
@@ -110,6 +132,7 @@ class Scanner {
 
   value(depth: number, outline: Outline | undefined, each: Outline | undefined): JsonValue {
     this.space();
+    if (++this.#values > this.#most.values) throw tooMany();
     const start = this.at;
     switch (this.#bytes[start]) {
       case 0x7b:
@@ -132,9 +155,11 @@ class Scanner {
 
   #object(start: number, depth: number, outline: Outline | undefined): JsonValue {
     if (depth >= maxDepth) throw tooDeep();
+    if (outline && ++this.#opened > this.#most.opened) throw tooMany();
     const bytes = this.#bytes;
-    const members = outline ? new Map<string, JsonValue>() : undefined;
-    const folded = outline ? new Set<string>() : undefined;
+    let members: Map<string, JsonValue> | undefined;
+    /** Names that fold to something else than they are, folded. */
+    let folded: Set<string> | undefined;
     this.at++;
     this.space();
     if (bytes[this.at] === 0x7d) this.at++;
@@ -148,18 +173,20 @@ class Scanner {
         this.space();
         if (bytes[this.at] !== 0x3a) throw this.#broken();
         this.at++;
-        if (outline && members && folded) {
+        if (outline) {
           const raw = bytes.toString('utf8', keyStart + 1, keyEnd - 1);
           const name = escaped ? (JSON.parse(`"${raw}"`) as string) : raw;
           const key = outline.known.has(name) ? name : fold(name);
           const known = outline.known.has(key);
-          if (folded.has(key)) throw twice(known ? `The field "${key}"` : 'A field');
-          if (known && key !== name) {
-            throw new GatewayError('ambiguous_json', { message: `Spell the field "${key}" exactly so.` });
+          if (members?.has(key) || folded?.has(key)) throw twice(known ? `The field "${key}"` : 'A field');
+          if (key !== name) {
+            if (known) throw new GatewayError('ambiguous_json', { message: `Spell the field "${key}" exactly so.` });
+            (folded ??= new Set()).add(key);
           }
+          members ??= new Map();
           if (members.size >= maxMembers)
             throw new GatewayError('ambiguous_json', { message: 'The object has too many fields.' });
-          folded.add(key);
+          this.#keep();
           const inner = outline.inside && Object.hasOwn(outline.inside, name) ? outline.inside[name] : undefined;
           const each = outline.each && Object.hasOwn(outline.each, name) ? outline.each[name] : undefined;
           members.set(name, { ...this.value(depth + 1, inner, each), keyStart });
@@ -169,7 +196,9 @@ class Scanner {
         if (next === 0x7d) break;
         if (next !== 0x2c) throw this.#broken();
       }
-    return members ? { kind: 'object', start, end: this.at, members } : { kind: 'object', start, end: this.at };
+    return outline
+      ? { kind: 'object', start, end: this.at, members: members ?? noMembers }
+      : { kind: 'object', start, end: this.at };
   }
 
   #array(start: number, depth: number, each: Outline | undefined): JsonValue {
@@ -183,7 +212,7 @@ class Scanner {
       for (;;) {
         const item = this.value(depth + 1, each, undefined);
         if (items) {
-          if (items.length >= maxItems) throw new GatewayError('ambiguous_json', { message: 'A list is too long.' });
+          this.#keep();
           items.push(item);
         }
         this.space();
@@ -192,6 +221,10 @@ class Scanner {
         if (next !== 0x2c) throw this.#broken();
       }
     return items ? { kind: 'array', start, end: this.at, items } : { kind: 'array', start, end: this.at };
+  }
+
+  #keep(): void {
+    if (++this.#kept > this.#most.kept) throw tooMany();
   }
 
   /** Moves past a string; tells whether it holds an escape. */
@@ -287,6 +320,9 @@ function isEscape(byte: number | undefined): boolean {
 
 const tooDeep = (): GatewayError =>
   new GatewayError('not_json', { message: `The JSON is nested deeper than ${maxDepth}.` });
+
+const tooMany = (): GatewayError =>
+  new GatewayError('ambiguous_json', { message: 'The request body has more parts than are looked at.' });
 
 /** Only names of our own are ever repeated in an error: an unknown name is the caller's text. */
 const twice = (what: string): GatewayError => new GatewayError('ambiguous_json', { message: `${what} stands twice.` });
