@@ -5,6 +5,7 @@ import express, { type NextFunction, type Request, type Response, Router } from 
 import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
 import { newRequestId } from '../../domain/id.ts';
+import { sendShared } from '../send.ts';
 import { addressOf, anybody, authenticate, type Caller, type Entrance, refuseUnentitled } from './authenticate.ts';
 import { limitBody } from './body-limit.ts';
 import type { Call, Desk, Endpoint } from './endpoint.ts';
@@ -24,8 +25,8 @@ const bodyBytes = 256 * 1024;
 
 export function managementApi(tools: ApiTools): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  let document: string | undefined;
-  let page: string | undefined;
+  let document: Buffer | undefined;
+  let page: Buffer | undefined;
   router.use((_request, response, next) => {
     response.locals['id'] = newRequestId(tools.now());
     response.set({
@@ -38,13 +39,13 @@ export function managementApi(tools: ApiTools): Router {
     });
     next();
   });
-  router.get('/openapi.json', (_request, response) => {
-    document ??= JSON.stringify(openApi(tools.endpoints));
-    response.type('application/json').send(document);
+  router.get('/openapi.json', (request, response) => {
+    document ??= Buffer.from(JSON.stringify(openApi(tools.endpoints)));
+    sendShared(document, 'application/json; charset=utf-8', request, response);
   });
-  router.get('/', (_request, response) => {
-    page ??= referencePage(tools.endpoints);
-    response.type('text/html').send(page);
+  router.get('/', (request, response) => {
+    page ??= Buffer.from(referencePage(tools.endpoints));
+    sendShared(page, 'text/html; charset=utf-8', request, response);
   });
   const parse = express.json({ limit: bodyBytes, strict: true, type: () => true });
   for (const row of tools.endpoints) {

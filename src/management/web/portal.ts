@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type NextFunction, type Request, type Response, Router } from 'express';
-import sirv from 'sirv';
+import { HeldFiles } from './files.ts';
 import type { Origins } from './origin.ts';
 
 const hourSeconds = 3600;
@@ -29,22 +29,7 @@ export function portalPages(directory: string, origins: Origins): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const file = join(directory, 'index.html');
   const page = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
-  const files =
-    page === undefined
-      ? undefined
-      : sirv(directory, {
-          brotli: true,
-          gzip: true,
-          etag: true,
-          setHeaders: (response, path) => {
-            // Names under assets/ change with what is in them.
-            const lasting = path.startsWith('/assets/');
-            response.setHeader(
-              'cache-control',
-              lasting ? 'public, max-age=31536000, immutable' : `max-age=${hourSeconds}`,
-            );
-          },
-        });
+  const files = page === undefined ? undefined : new HeldFiles(directory);
   router.use((_request, response, next) => {
     response.set({
       'referrer-policy': 'no-referrer',
@@ -60,8 +45,11 @@ export function portalPages(directory: string, origins: Origins): Router {
       response.set('allow', 'GET, HEAD').status(405).json({ error: 'Pages are read.' });
       return;
     }
-    if (files && /\.[a-z0-9]+$/i.test(request.path) && request.path !== '/index.html') files(request, response, next);
-    else next();
+    // Names under assets/ change with what is in them.
+    const cache = request.path.startsWith('/assets/')
+      ? 'public, max-age=31536000, immutable'
+      : `max-age=${hourSeconds}`;
+    if (!files?.answer(request.path, cache, request, response)) next();
   });
   router.use((request: Request, response: Response) => {
     if (/\.[a-z0-9]{1,8}$/i.test(request.path)) {
