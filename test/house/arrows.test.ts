@@ -30,7 +30,8 @@ const arrows: Record<string, readonly string[]> = {
   gateway: ['domain', 'upstream', 'store', 'observe'],
   management: ['domain', 'store', 'observe'],
   tls: ['store'],
-  'server.ts': ['gateway', 'management', 'domain', 'tls'],
+  'connections.ts': ['domain'],
+  'server.ts': ['connections.ts', 'gateway', 'management', 'domain', 'tls'],
   'encryption.ts': ['config.ts', 'observe', 'server.ts', 'tls'],
   'compose.ts': [
     'config.ts',
@@ -40,6 +41,7 @@ const arrows: Record<string, readonly string[]> = {
     'upstream',
     'gateway',
     'management',
+    'connections.ts',
     'server.ts',
     'encryption.ts',
     'tls',
