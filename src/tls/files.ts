@@ -62,10 +62,13 @@ export class CertificateFiles {
       const stamp = this.#stampOf();
       if (stamp === this.#stamp) return;
       this.#stamp = stamp;
+      const last = this.#seen;
+      // Files that cannot be read now are news when they come back, also as they were.
+      this.#seen = '';
       const contents = this.#read();
       const seen = fingerprint(contents);
-      if (seen === this.#seen) return;
       this.#seen = seen;
+      if (seen === last) return;
       const pairs = this.#open(contents);
       for (const pair of pairs) refuseOutOfDate(pair, this.#tools.now());
       this.#use(pairs);

@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigFaults } from '../../src/config.ts';
 import { Certificates } from '../../src/tls/certificates.ts';
 import { Entrance, openSecure } from '../../src/tls/entrance.ts';
+import { CertificateFiles } from '../../src/tls/files.ts';
 import { openPair, type Pair, PairUnusable } from '../../src/tls/pair.ts';
 import { openBrowser, Reader } from '../browser.ts';
 import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
@@ -186,6 +187,27 @@ describe('certificates from files', () => {
     }
     expect(gate.log()).not.toContain('PRIVATE KEY');
   }, 30_000);
+
+  test('that were gone for a while and are back as they were are used, and nothing is held against them', () => {
+    const files = makeCertificate(place, ['DNS:gate.example'], { authority });
+    const events: string[] = [];
+    const kept = new CertificateFiles(
+      { cert: [files.cert], key: [files.key], passphrase: '', clientCa: '', clientCrl: '' },
+      {
+        certificates: new Certificates(),
+        now: Date.now,
+        onLoad: () => events.push('loaded'),
+        onRefuse: () => events.push('refused'),
+      },
+    );
+    renameSync(files.cert, `${files.cert}.away`);
+    kept.reload();
+    renameSync(`${files.cert}.away`, files.cert);
+    kept.reload();
+    kept.reload();
+    kept.stop();
+    expect(events).toEqual(['loaded', 'refused', 'loaded']);
+  });
 
   test('of the start must be usable, and say in a sentence why they are not', async () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
