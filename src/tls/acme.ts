@@ -73,6 +73,16 @@ export class AcmeKeeper {
     this.#challengeServer.on('tlsClientError', (_error, socket) => socket.destroy());
   }
 
+  /** When the next one is ordered; undefined while there is none. Unix milliseconds. */
+  get renewsAt(): number | undefined {
+    return this.#current && this.#renewAt;
+  }
+
+  /** When it asks again after a failure; undefined while all is well. Unix milliseconds. */
+  get triesAt(): number | undefined {
+    return this.problem === undefined ? undefined : this.#notBefore;
+  }
+
   /** Takes what the store has. False: nothing yet, somebody else has to show something meanwhile. */
   async load(): Promise<boolean> {
     await this.#take(await this.#tools.store.findCertificate(this.#id));
@@ -117,7 +127,11 @@ export class AcmeKeeper {
     const { store, now, onFail } = this.#tools;
     try {
       await this.#take(await store.findCertificate(this.#id));
-      if (now() < this.#notBefore || !(await this.#isDue())) return;
+      if (!(await this.#isDue())) {
+        this.#settle();
+        return;
+      }
+      if (now() < this.#notBefore) return;
       if (!(await store.takeLease(this.#id, this.#owner, now(), now() + leaseMs))) return;
       try {
         // Somebody else may have been quicker.
@@ -146,9 +160,15 @@ export class AcmeKeeper {
     const fresh = await orderCertificate(this.#settings, ordered, this.#current, store, now);
     await store.saveCertificate(fresh);
     await this.#take(fresh);
-    this.#failures = 0;
-    this.problem = undefined;
+    this.#settle();
     onRenew(fresh.notAfter);
+  }
+
+  /** There is nothing to do: what failed before is over, whoever has mended it. */
+  #settle(): void {
+    this.#failures = 0;
+    this.#notBefore = 0;
+    this.problem = undefined;
   }
 
   async #take(found: StoredCertificate | undefined): Promise<void> {

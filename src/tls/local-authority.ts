@@ -6,7 +6,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { namesOf } from './pair.ts';
+import { namesOf } from './facts.ts';
 
 export interface LocalAuthority {
   /** PEM; what people install on their devices. */
@@ -126,9 +126,12 @@ function willDo(cert: string, authority: string, names: readonly string[], now: 
   return (
     leaf.verify(new X509Certificate(authority).publicKey) &&
     names.every((name) => has.has(name)) &&
-    now < from + (to - from) * (2 / 3)
+    now < renewalOf(from, to)
   );
 }
+
+/** When one that is good from then to then is made anew; Unix milliseconds. */
+export const renewalOf = (from: number, to: number): number => from + (to - from) * (2 / 3);
 
 function readLast(cert: string, key: string): { cert: string; key: string } | undefined {
   try {

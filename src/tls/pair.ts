@@ -1,22 +1,17 @@
 // A certificate with its private key, opened and checked before anybody is shown it.
 import { constants, X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { type CertificateFacts, factsOf, nothingKnown } from './facts.ts';
 
 /** What stands in the files, or came from an authority. */
 export type PairText =
   | { readonly cert: string | Buffer; readonly key: string | Buffer; readonly passphrase?: string }
   | { readonly pfx: Buffer; readonly passphrase?: string };
 
-export interface Pair {
+export interface Pair extends CertificateFacts {
   readonly context: SecureContext;
-  /** The same for a server that makes its contexts by itself. */
+  /** The same for a server that makes its contexts by itself. It holds the private key: nothing of it is ever told. */
   readonly options: SecureContextOptions;
-  /** Lower-case host names and addresses, `*.` for one label of any name. */
-  readonly names: readonly string[];
-  /** Unix milliseconds; absent where the container does not let itself be read. */
-  readonly notBefore: number | undefined;
-  readonly notAfter: number | undefined;
 }
 
 /** Says in a sentence what is wrong with it. */
@@ -61,16 +56,7 @@ export function openPair(text: PairText, trust: Pick<SecureContextOptions, 'ca' 
     throw new PairUnusable(sentenceOf(error as NodeJS.ErrnoException));
   }
   const shown = 'cert' in text ? text.cert : certificateIn(context);
-  if (shown === undefined) return { context, options, names: [], notBefore: undefined, notAfter: undefined };
-  const certificate = new X509Certificate(shown);
-  const { validFrom, validTo } = certificate;
-  return {
-    context,
-    options,
-    names: namesOf(certificate),
-    notBefore: Date.parse(validFrom),
-    notAfter: Date.parse(validTo),
-  };
+  return { context, options, ...(shown === undefined ? nothingKnown : factsOf(new X509Certificate(shown))) };
 }
 
 /** @throws PairUnusable where its time is over or has not come; `now` in Unix milliseconds. */
@@ -79,17 +65,6 @@ export function refuseOutOfDate({ notBefore, notAfter }: Pair, now: number): voi
     throw new PairUnusable(`it ended on ${new Date(notAfter).toISOString()}`);
   if (notBefore !== undefined && notBefore > now + 60_000)
     throw new PairUnusable(`it does not begin before ${new Date(notBefore).toISOString()}`);
-}
-
-/** Every name that it is good for; the common name counts for none (RFC 9525, section 2). */
-export function namesOf({ subjectAltName }: X509Certificate): string[] {
-  const found = [...(subjectAltName ?? '').matchAll(/(?:^|, )(?:DNS|IP Address):("[^"]*"|[^,]*)/g)];
-  return found.map(([, name = '']) => plainName(name));
-}
-
-/** Node writes IPv6 addresses of certificates in full. */
-function plainName(name: string): string {
-  return isIP(name) === 6 ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
 }
 
 /** A container gives its certificate only to whoever has opened it. */

@@ -209,6 +209,22 @@ describe('a keeper', () => {
     expect(certificates.first).not.toBe(first);
   }, 60_000);
 
+  test('that has failed has nothing to complain of any more when another gate has had more luck', async () => {
+    const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
+    const [unlucky, other] = [await keeperOver(store, ca, clock), await keeperOver(store, ca, clock)];
+    // Nobody is at the door yet.
+    await unlucky.keeper.look();
+    expect(unlucky.keeper.problem).toBeTypeOf('string');
+    expect(unlucky.keeper.triesAt).toBeGreaterThan(clock.at);
+    await listening(other.server, ca.httpPort);
+    await other.keeper.look();
+    await unlucky.keeper.look();
+    expect(unlucky.certificates.first?.fingerprint).toBe(other.certificates.first?.fingerprint);
+    expect(unlucky.keeper.problem).toBeUndefined();
+    expect(unlucky.keeper.triesAt).toBeUndefined();
+    expect(unlucky.keeper.renewsAt).toBeGreaterThan(clock.at);
+  }, 30_000);
+
   test('whose authority finds nothing at the door says why, and asks again in a while', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
     const { keeper, certificates, events } = await keeperOver(store, ca, clock);

@@ -1,0 +1,83 @@
+// What a certificate says of itself. Nothing in it is secret: every caller is shown it. What stands here is for choosing by
+// name, for watching its end, and for operators who want to know what is shown.
+import type { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+
+export interface CertificateFacts {
+  /** Lower-case host names and addresses, `*.` for one label of any name. */
+  readonly names: readonly string[];
+  /** Who vouches for it, as far as it can be said in a line. */
+  readonly issuer: string | undefined;
+  /** Unix milliseconds. */
+  readonly notBefore: number | undefined;
+  readonly notAfter: number | undefined;
+  /** `EC P-256`, `RSA 2048`. */
+  readonly keyType: string | undefined;
+  /** SHA-256 of the whole, as browsers write it. */
+  readonly fingerprint: string | undefined;
+}
+
+/** Of a container that does not let itself be read. */
+export const nothingKnown: CertificateFacts = {
+  names: [],
+  issuer: undefined,
+  notBefore: undefined,
+  notAfter: undefined,
+  keyType: undefined,
+  fingerprint: undefined,
+};
+
+export function factsOf(certificate: X509Certificate): CertificateFacts {
+  const { validFrom, validTo, issuer, fingerprint256 } = certificate;
+  return {
+    names: namesOf(certificate),
+    issuer: issuerLine(issuer),
+    notBefore: Date.parse(validFrom),
+    notAfter: Date.parse(validTo),
+    keyType: keyTypeOf(certificate),
+    fingerprint: fingerprint256,
+  };
+}
+
+/** Every name that it is good for; the common name counts for none (RFC 9525, section 2). */
+export function namesOf({ subjectAltName }: X509Certificate): string[] {
+  const found = [...(subjectAltName ?? '').matchAll(/(?:^|, )(?:DNS|IP Address):("[^"]*"|[^,]*)/g)];
+  return found.map(([, name = '']) => plainName(name));
+}
+
+/** Node writes IPv6 addresses of certificates in full. */
+function plainName(name: string): string {
+  return isIP(name) === 6 ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
+}
+
+/** Authorities call their certificates `R11` and themselves by name: both, where both are there. */
+function issuerLine(issuer: string): string | undefined {
+  const parts = new Map(
+    issuer.split('\n').map((line) => {
+      const at = line.indexOf('=');
+      return [line.slice(0, at), unquoted(line.slice(at + 1))] as const;
+    }),
+  );
+  const said = [parts.get('CN'), parts.get('O')].filter((part) => part !== undefined);
+  return (said.length > 0 ? said : [...parts.values()]).join(', ') || undefined;
+}
+
+/** As OpenSSL writes a value with a comma or quotes in it. */
+const unquoted = (value: string): string => value.replace(/^"(.*)"$/s, '$1').replaceAll(/\\(.)/g, '$1');
+
+const curves: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' };
+
+/** Undefined for a kind that this runtime cannot read: a certificate is not refused for what it cannot be called. */
+function keyTypeOf(certificate: X509Certificate): string | undefined {
+  try {
+    const { asymmetricKeyType = '', asymmetricKeyDetails: details = {} } = certificate.publicKey;
+    const { modulusLength, namedCurve } = details;
+    const size = namedCurve === undefined ? modulusLength : (curves[namedCurve] ?? namedCurve);
+    const kind = /^(rsa|ec)/.test(asymmetricKeyType)
+      ? asymmetricKeyType.toUpperCase()
+      : asymmetricKeyType.replace(/^ed/, 'Ed');
+    return size === undefined ? kind : `${kind} ${size}`;
+  } catch {
+    return undefined;
+  }
+}
