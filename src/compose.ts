@@ -10,7 +10,7 @@ import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
 import { Calendar } from './domain/calendar.ts';
 import { parseModelName } from './domain/model-name.ts';
-import { bothWays, encryptedOf, keeperOf, oneWay } from './encryption.ts';
+import { bothWays, encryptedOf, encryptionNow, keeperOf, oneWay } from './encryption.ts';
 import { accessLog } from './gateway/access-log.ts';
 import { AuthThrottle } from './gateway/auth-throttle.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
@@ -203,7 +203,11 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       trustedProxies: gate.trustedProxies,
       now: clock.now,
       nowMs,
-      tls: keeper && { names: () => keeper.status().names, authority: keeper.authority },
+      tls: keeper && {
+        names: () => keeper.status().certificates.flatMap(({ names }) => names),
+        authority: keeper.authority,
+      },
+      encryption: () => encryptionNow(config, keeper),
       onChange: () => void lookForChanges(true),
       onError: (message, error, id) => log.logger.error({ id, cause: describeCause(error) }, message),
     },

@@ -44,6 +44,23 @@ export async function keeperOf(
   );
 }
 
+/** How the gate is encrypted now, for whoever operates it. */
+export function encryptionNow({ trustedProxies }: Config, keeper: Keeper | undefined) {
+  if (keeper) {
+    const { mode, ...status } = keeper.status();
+    return { how: mode, ...status };
+  }
+  return {
+    how: trustedProxies.length > 0 ? ('proxy' as const) : ('off' as const),
+    clientCertificates: 'none' as const,
+    certificates: [],
+    provisional: false,
+    renewsAt: undefined,
+    problem: undefined,
+    triesAt: undefined,
+  };
+}
+
 /** `port`: the one that the gate got. */
 export function encryptedOf(config: Config, { encryption, answerTo }: Keeper, port: () => number): Encrypted {
   return {

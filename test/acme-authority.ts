@@ -78,7 +78,7 @@ export async function startAuthority(habits: AcmeHabits = {}): Promise<AcmeAutho
     });
   };
   const kill = async (): Promise<void> => {
-    if (authority.exitCode !== null) return;
+    if (authority.exitCode !== null || authority.signalCode !== null) return;
     authority.kill('SIGKILL');
     await once(authority, 'exit');
     said = '';

@@ -10,6 +10,7 @@ export type Application = Of<typeof shapes.applicationShape>;
 export type Applied = Of<typeof shapes.applied>;
 export type AuditEvent = Of<typeof figures.auditShape>;
 export type Claimed = Of<typeof shapes.claimed>;
+export type Encryption = Of<typeof figures.encryptionShape>;
 export type Invite = Of<typeof shapes.inviteShape>;
 export type InviteWithCode = Of<typeof shapes.inviteWithCode>;
 export type Key = Of<typeof shapes.keyShape>;

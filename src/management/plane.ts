@@ -15,6 +15,7 @@ import { endpoints } from './api/endpoints.ts';
 import { Problem, sendProblem } from './api/problem.ts';
 import { managementApi } from './api/router.ts';
 import type { Door } from './door.ts';
+import type { EncryptionNow } from './encryption.ts';
 import { createLink } from './links.ts';
 import { openMail } from './mail.ts';
 import { Notices } from './notices.ts';
@@ -54,6 +55,8 @@ export interface PlaneTools {
   readonly nowMs: () => number;
   /** What the gate encrypts with; undefined where it does not. */
   readonly tls: { readonly names: () => readonly string[]; readonly authority: string | undefined } | undefined;
+  /** How it is encrypted at this moment, whoever does it. */
+  readonly encryption: () => EncryptionNow;
   readonly onChange: () => void;
   readonly onError: (message: string, cause: unknown, requestId?: string) => void;
 }
@@ -99,6 +102,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     encryption: {
       exposed: settings.exposed,
       authority: authority === undefined ? null : new X509Certificate(authority).fingerprint256,
+      now: tools.encryption,
     },
     now,
     applications: tools.applications,

@@ -5,8 +5,9 @@ import type { CertificateStore } from '../store/ports.ts';
 import { AcmeKeeper } from './acme.ts';
 import { Certificates } from './certificates.ts';
 import type { Encryption } from './entrance.ts';
+import type { CertificateFacts } from './facts.ts';
 import { CertificateFiles, type FileSettings } from './files.ts';
-import { localNames, openLocalAuthority } from './local-authority.ts';
+import { localNames, openLocalAuthority, renewalOf } from './local-authority.ts';
 import type { AcmeSettings, ChallengeKind } from './order.ts';
 import { openPair, type Pair } from './pair.ts';
 
@@ -36,13 +37,20 @@ export interface KeeperTools {
   ) => void;
 }
 
+/** What may be told to whoever operates the gate: no key, no account, no secret of either. */
 export interface TlsStatus {
-  readonly mode: TlsMode;
-  readonly names: readonly string[];
-  /** Unix milliseconds; null where it is not known. */
-  readonly notAfter: number | null;
-  /** Why the next certificate is not there yet; null while all is well. */
-  readonly problem: string | null;
+  readonly mode: KeeperSettings['mode'];
+  readonly clientCertificates: Encryption['clientCertificates'];
+  /** What is shown now; the first is for callers who name no host. */
+  readonly certificates: readonly CertificateFacts[];
+  /** These are the gate's own until a public authority has answered for the first time. */
+  readonly provisional: boolean;
+  /** When the gate gets the next by itself, Unix milliseconds; undefined where others do, or none is there yet. */
+  readonly renewsAt: number | undefined;
+  /** Why the next certificate is not there yet, or not used; undefined while all is well. */
+  readonly problem: string | undefined;
+  /** When it tries again, Unix milliseconds; undefined where it is tried as soon as the files change. */
+  readonly triesAt: number | undefined;
 }
 
 export interface Keeper {
@@ -60,6 +68,10 @@ export interface Keeper {
 
 const handshakeMs = 10_000;
 const day = 86_400_000;
+/** How often its own authority's certificate is looked at. */
+const againMs = 60_000;
+/** An authority may say as much as it likes; this much is repeated. */
+const mostProblem = 500;
 const warnDays = [1, 7, 14, 30] as const;
 
 /** @throws PairUnusable where the files cannot be used. */
@@ -69,11 +81,14 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
   const certificates = new Certificates();
   const trust = mode === 'files' ? {} : readTrust(settings.files);
   const shared = { certificates, clientCertificates, handshakeMs };
-  const status = (problem: string | undefined): TlsStatus => ({
+  const status = (next: Partial<Pick<TlsStatus, 'provisional' | 'renewsAt' | 'problem' | 'triesAt'>>): TlsStatus => ({
     mode,
-    names: [...new Set(certificates.pairs.flatMap(({ names }) => names))],
-    notAfter: Math.min(...certificates.pairs.map(({ notAfter }) => notAfter ?? Infinity)),
-    problem: problem ?? null,
+    clientCertificates,
+    certificates: certificates.pairs.map(tellable),
+    provisional: next.provisional ?? false,
+    renewsAt: next.renewsAt,
+    problem: next.problem?.slice(0, mostProblem),
+    triesAt: next.triesAt,
   });
   const said = (): void => sayWhatIs(certificates.pairs, tell);
   const nothing = (): Promise<undefined> => Promise.resolve(undefined);
@@ -99,7 +114,7 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
       encryption: shared,
       answerTo: nothing,
       authority: undefined,
-      status: () => status(problem),
+      status: () => status({ problem }),
       reload: () => files.reload(),
       start: () => undefined,
       stop: () => {
@@ -115,24 +130,31 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
     certificates.replace([openPair(pair, trust)]);
   };
   if (mode === 'self-signed') {
-    const names = (): string[] => localNames(settings.names);
-    await useLocal(names());
+    let failed: Partial<Pick<TlsStatus, 'problem' | 'triesAt'>> = {};
+    const own = (): string[] => localNames(settings.names);
+    await useLocal(own());
     said();
-    // A machine that is given another address goes on answering by it.
-    const renew = setInterval(() => {
-      useLocal([...new Set([...status(undefined).names, ...names()])]).catch((error: unknown) =>
-        tell('error', { cause: (error as Error).message }, 'the self-signed certificate could not be renewed'),
-      );
-    }, 60_000).unref();
+    const renew = async (): Promise<void> => {
+      try {
+        // A machine that is given another address goes on answering by it.
+        await useLocal([...new Set([...(certificates.first?.names ?? []), ...own()])]);
+        failed = {};
+      } catch (error) {
+        const cause = (error as Error).message;
+        failed = { problem: cause, triesAt: now() + againMs };
+        tell('error', { cause }, 'the self-signed certificate could not be renewed');
+      }
+    };
+    const every = setInterval(() => void renew(), againMs).unref();
     return {
       encryption: shared,
       answerTo: nothing,
       authority: local.certificate,
-      status: () => status(undefined),
+      status: () => status({ ...failed, renewsAt: renewalOfFirst(certificates) }),
       reload: () => undefined,
       start: () => undefined,
       stop: () => {
-        clearInterval(renew);
+        clearInterval(every);
         return ended();
       },
     };
@@ -159,7 +181,10 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
     encryption: { ...shared, challenged: (hello) => acme.challenged(hello) },
     answerTo: (token) => acme.answerTo(token),
     authority: undefined,
-    status: () => status(acme.problem),
+    status: () => {
+      const { problem, renewsAt, triesAt } = acme;
+      return status({ problem, renewsAt, triesAt, provisional: renewsAt === undefined });
+    },
     reload: () => undefined,
     start: () => acme.start(),
     stop: async () => {
@@ -167,6 +192,16 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
       await ended();
     },
   };
+}
+
+/** By name: what else a pair holds is for its connections alone. */
+function tellable({ names, issuer, notBefore, notAfter, keyType, fingerprint }: Pair): CertificateFacts {
+  return { names, issuer, notBefore, notAfter, keyType, fingerprint };
+}
+
+function renewalOfFirst({ first }: Certificates): number | undefined {
+  if (first?.notBefore === undefined || first.notAfter === undefined) return undefined;
+  return renewalOf(first.notBefore, first.notAfter);
 }
 
 function readTrust({ clientCa, clientCrl }: FileSettings): { ca?: Buffer; crl?: Buffer } {

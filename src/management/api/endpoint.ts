@@ -8,6 +8,7 @@ import type { AccountId, PersonId } from '../../domain/id.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { Door } from '../door.ts';
+import type { EncryptionNow } from '../encryption.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
@@ -76,7 +77,11 @@ interface Forecast {
 /** What every row gets to work with. */
 export interface Desk extends Door {
   readonly timeZone: string;
-  readonly encryption: { readonly exposed: boolean; readonly authority: string | null };
+  readonly encryption: {
+    readonly exposed: boolean;
+    readonly authority: string | null;
+    readonly now: () => EncryptionNow;
+  };
   /** What the gate calls itself. */
   readonly gateName: string;
   /** What the data plane does now. */

@@ -1,6 +1,6 @@
-// The shapes of figures: usage, the audit log, limits, what runs now, and the forecast of a call.
+// The shapes of figures: usage, the audit log, limits, what runs now, what encrypts it, and the forecast of a call.
 import { z } from 'zod';
-import { id, name, text, time, word } from './shapes.ts';
+import { id, name, perhaps, text, time, word } from './shapes.ts';
 
 export const usageRow = z
   .strictObject({
@@ -67,6 +67,36 @@ export const statusShape = z
   })
   .meta({ id: 'Status' });
 
+const certificateShape = z
+  .strictObject({
+    names: z.array(z.string()).describe('host names and addresses that it is good for'),
+    issuer: z.string().nullable(),
+    notBefore: perhaps,
+    notAfter: perhaps.describe('null, like all else: a container that does not let itself be read'),
+    daysLeft: z.int().nullable().describe('whole days; below 0: it has ended'),
+    state: z
+      .enum(['fine', 'ends-soon', 'ended'])
+      .describe('ends-soon: within 14 days, and the gate has not renewed it by itself'),
+    keyType: z.string().nullable().describe('such as EC P-256 or RSA 2048'),
+    fingerprint: z.string().nullable().describe('SHA-256'),
+  })
+  .meta({ id: 'Certificate' });
+export const encryptionShape = z
+  .strictObject({
+    how: z
+      .enum(['off', 'proxy', 'files', 'acme', 'self-signed'])
+      .describe('proxy: something in front that is trusted; files: from disk; self-signed: by an authority of its own'),
+    exposed: z.boolean().describe('others reach it over a network that can read along'),
+    authority: z.string().nullable().describe('SHA-256 of the authority of its own that callers must trust first'),
+    clientCertificates: z.enum(['none', 'optional', 'required']).describe('whether callers are asked for one'),
+    certificates: z.array(certificateShape).describe('that are shown; the first to callers who name no host'),
+    provisional: z.boolean().describe('the gate’s own, until a public authority has answered for the first time'),
+    renewsAt: perhaps.describe('when the gate gets the next by itself; null: others do, or there is none yet'),
+    problem: z.string().nullable().describe('why the last renewal failed, or the newest files are not used'),
+    triesAt: perhaps.describe('when it tries again; null: when the files change'),
+  })
+  .meta({ id: 'Encryption' });
+
 export const reportGroups = ['key', 'account', 'model', 'day', 'month'] as const;
 
 export const limitShape = z
@@ -98,6 +128,10 @@ export const overviewShape = z
     top: z.array(z.strictObject({ ...counted, tokens: z.int(), requests: z.int() })).describe('today'),
     refusals: z.array(z.strictObject({ code: z.string(), count: z.int() })).describe('in the last hour'),
     recent: z.int().describe('exchanges that ended in this minute and the one before'),
+    encryption: z.strictObject({
+      endsAt: perhaps.describe('when the first of the certificates ends that have ended or soon will; null: none'),
+      problem: z.string().nullable().describe('why the last renewal failed; null: it did not'),
+    }),
     applications: z.int().describe('that wait for a decision'),
     appeals: z.int().describe('that wait for an answer'),
   })

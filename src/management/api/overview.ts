@@ -1,9 +1,10 @@
-// The rows about now: what runs and waits, how fast, for whom; once, or as events for a page that stays open.
+// The rows about now: what runs and waits, how fast, for whom, and what encrypts it; once, or as events for a page that stays open.
 
 import type { z } from 'zod';
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
 import type { Store } from '../../store/ports.ts';
+import { showEncryption, worryOf } from '../encryption.ts';
 import { reportUsage } from '../usage-report.ts';
 import { type Desk, type Endpoint, endpoint, streamed } from './endpoint.ts';
 import * as figures from './figures.ts';
@@ -21,6 +22,16 @@ export const overview: readonly Endpoint[] = [
     run: ({ outlook }) => {
       const { accepting, running, queues, upstreams } = outlook.live();
       return Promise.resolve({ accepting, running, queues: [...queues], upstreams: [...upstreams] });
+    },
+  }),
+  endpoint('getEncryption', 'get /encryption', {
+    summary: 'How the gate is encrypted, which certificates it shows, and when they are renewed or why not',
+    group,
+    needs: read,
+    answer: figures.encryptionShape,
+    run: ({ encryption, now }) => {
+      const { exposed, authority } = encryption;
+      return Promise.resolve({ ...showEncryption(encryption.now(), now()), exposed, authority });
     },
   }),
   endpoint('getOverview', 'get /overview', {
@@ -115,7 +126,10 @@ class Slow {
   }
 }
 
-async function lookNow({ outlook }: Pick<Desk, 'outlook'>, slow: Slow): Promise<Overview> {
+async function lookNow(
+  { outlook, encryption, now }: Pick<Desk, 'outlook' | 'encryption' | 'now'>,
+  slow: Slow,
+): Promise<Overview> {
   const { accepting, running, queues, upstreams } = outlook.live();
   const { accounts, refusals, recent } = outlook.overview();
   const named = await Promise.all(accounts.map(async (each) => ({ ...each, name: await slow.nameOf(each.account) })));
@@ -130,6 +144,7 @@ async function lookNow({ outlook }: Pick<Desk, 'outlook'>, slow: Slow): Promise<
     queues: [...queues],
     refusals: [...refusals],
     recent,
+    encryption: worryOf(encryption.now(), now()),
     ...(await slow.figures()),
   };
 }

@@ -30,6 +30,7 @@ export const session: readonly Endpoint[] = [
     needs: 'anybody',
     answer: shapes.sessionShape,
     run: async ({ store, caller, signIn, post, portal, gateName, encryption, timeZone, now }) => {
+      const { exposed, authority } = encryption;
       const { person, account } = caller;
       const application = person ? await store.findApplicationOf(person.id) : undefined;
       const { mode, domains } = await store.readRegistration();
@@ -43,7 +44,7 @@ export const session: readonly Endpoint[] = [
           domains: mode === 'domain' ? [...domains] : [],
           plans: decided.has(mode) ? (await store.listPlans()).map((plan) => plan.name) : [],
         },
-        gate: { name: gateName, url: portal.origin, timeZone, ...encryption },
+        gate: { name: gateName, url: portal.origin, timeZone, exposed, authority },
       };
     },
   }),

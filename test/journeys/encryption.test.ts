@@ -1,0 +1,237 @@
+// How the gate is encrypted, as operators see it without a shell: by the API in every mode, and on the pages in a browser.
+import { X509Certificate } from 'node:crypto';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { request as plainRequest } from 'node:http';
+import { request as secureRequest } from 'node:https';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
+import { holdToShape } from '../api-shapes.ts';
+import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+let authority: Made;
+let place: string;
+const toStop: { stop(): Promise<void> }[] = [];
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  place = temporaryDirectory();
+  authority = makeAuthority(place, 'Authority of the lab');
+});
+afterEach(async () => {
+  for (const each of toStop.splice(0).toReversed()) await each.stop();
+});
+afterAll(() => fake.close());
+
+async function open(environment: Record<string, string> = {}): Promise<TestGate> {
+  const gate = await openGate(fake.url, environment);
+  toStop.push(gate);
+  return gate;
+}
+
+const filesOf = ({ cert, key }: Made): Record<string, string> => ({ TLS_CERT: cert, TLS_KEY: key });
+const certificateIn = ({ cert }: Made): X509Certificate => new X509Certificate(readFileSync(cert));
+const iso = (text: string): string => new Date(text).toISOString();
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- held against its shape
+  readonly body: any;
+}
+
+/** Who vouches for the gate is another test's matter. */
+function see(gate: TestGate, path: string, secret: string): Promise<Answer> {
+  const url = new URL(`/management/v1${path}`, gate.url);
+  const request = url.protocol === 'https:' ? secureRequest : plainRequest;
+  return new Promise((resolve, reject) => {
+    const headers = { host: url.host, ...(secret === '' ? {} : { 'x-api-key': secret }) };
+    const options = { hostname: '127.0.0.1', rejectUnauthorized: false, headers };
+    request(url, options, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (piece: string) => (text += piece));
+      response.on('end', () => {
+        const status = response.statusCode ?? 0;
+        const told = { status, headers: { 'content-type': response.headers['content-type'] ?? '' } };
+        const body = holdToShape('GET', path, new Response(text, told), text);
+        resolve({ status, text, body });
+      });
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+/** Asked by a key that may read, and never with a word of anything secret in it. */
+async function seen(gate: TestGate, ...secrets: readonly string[]): Promise<Answer['body']> {
+  const { secret } = await gate.key({ scopes: ['management:read'] });
+  const [encryption, overview] = [await see(gate, '/encryption', secret), await see(gate, '/overview', secret)];
+  const files = ['authority.key', 'gate.key', 'cookie.secret'].map((name) => join(gate.dataDir, name));
+  const kept = files.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8'));
+  const words = [...kept, ...secrets].flatMap((text) => text.split('\n')).filter((line) => line !== '');
+  expect(words.length).toBeGreaterThan(0);
+  for (const { text } of [encryption, overview])
+    for (const word of [...words, 'PRIVATE KEY']) expect(text).not.toContain(word);
+  expect(encryption.status).toBe(200);
+  return { ...encryption.body, worry: overview.body.encryption };
+}
+
+const calm = { endsAt: null, problem: null };
+
+describe('an operator sees how the gate is encrypted', () => {
+  test('where it is not, and where something in front is believed to do it', async () => {
+    const nothing = { certificates: [], clientCertificates: 'none', renewsAt: null, problem: null, triesAt: null };
+    const off = await seen(await open());
+    expect(off).toMatchObject({ how: 'off', exposed: false, authority: null, ...nothing, worry: calm });
+    const exposed = await seen(await open({ HOST: '0.0.0.0' }));
+    expect(exposed).toMatchObject({ how: 'off', exposed: true, ...nothing });
+    const behind = await seen(await open({ HOST: '0.0.0.0', TRUSTED_PROXIES: '127.0.0.1' }));
+    expect(behind).toMatchObject({ how: 'proxy', exposed: false, ...nothing, worry: calm });
+  });
+
+  test('from files: every pair with what it says of itself, and whether callers are asked for theirs', async () => {
+    const pem = makeCertificate(place, ['DNS:gate.example', 'DNS:*.gate.example'], { authority, days: 60 });
+    const inside = makeCertificate(place, ['IP:192.0.2.7'], { authority, days: 10 });
+    const gate = await open({
+      TLS_CERT: `${pem.cert},${makeContainer(inside, 'a pass phrase')}`,
+      TLS_KEY: pem.key,
+      TLS_PASSPHRASE: 'a pass phrase',
+      TLS_CLIENT_CA: authority.cert,
+    });
+    const encryption = await seen(gate, 'a pass phrase', readFileSync(pem.key, 'utf8'));
+    const [first, second] = [certificateIn(pem), certificateIn(inside)];
+    expect(encryption).toMatchObject({
+      how: 'files',
+      exposed: false,
+      clientCertificates: 'optional',
+      authority: null,
+      provisional: false,
+      renewsAt: null,
+      problem: null,
+    });
+    expect(encryption.certificates).toEqual([
+      {
+        names: ['gate.example', '*.gate.example'],
+        issuer: 'Authority of the lab',
+        notBefore: iso(first.validFrom),
+        notAfter: iso(first.validTo),
+        daysLeft: 59,
+        state: 'fine',
+        keyType: 'EC P-256',
+        fingerprint: first.fingerprint256,
+      },
+      expect.objectContaining({ names: ['192.0.2.7'], state: 'ends-soon', fingerprint: second.fingerprint256 }),
+    ]);
+    expect(encryption.worry).toEqual({ endsAt: iso(second.validTo), problem: null });
+  });
+
+  test('from files that changed for the worse: the last pair, why the new one is not used, and no more of it once it is mended', async () => {
+    const files = makeCertificate(place, ['DNS:gate.example'], { authority });
+    const gate = await open({ ...filesOf(files), TLS_CLIENT_CA: authority.cert, TLS_CLIENT_CERT: 'optional' });
+    const before = await seen(gate);
+    const other = makeCertificate(place, ['DNS:other.example'], { authority });
+    copyFileSync(other.cert, files.cert);
+    gate.reload();
+    const refused = await seen(gate, readFileSync(files.key, 'utf8'), readFileSync(other.key, 'utf8'));
+    expect(refused.problem).toContain('the private key is not the one of the certificate');
+    expect(refused.worry).toEqual({ endsAt: null, problem: refused.problem });
+    expect(refused.certificates).toEqual(before.certificates);
+    copyFileSync(other.key, files.key);
+    gate.reload();
+    const mended = await seen(gate);
+    expect(mended).toMatchObject({ problem: null, worry: calm, certificates: [{ names: ['other.example'] }] });
+  });
+
+  test('from files that have ended', async () => {
+    const past = makeCertificate(place, ['DNS:gate.example'], { authority, days: -1 });
+    const { certificates, worry } = await seen(await open(filesOf(past)));
+    expect(certificates).toMatchObject([{ state: 'ended' }]);
+    expect(certificates[0].daysLeft).toBeLessThan(0);
+    expect(worry.endsAt).toBe(iso(certificateIn(past).validTo));
+  });
+
+  test('by an authority of its own: the names of this machine, and when it is made anew', async () => {
+    const gate = await open({ TLS: 'self-signed', TLS_NAMES: 'box.lan' });
+    const encryption = await seen(gate);
+    const own = new X509Certificate(readFileSync(join(gate.dataDir, 'authority.pem')));
+    expect(encryption).toMatchObject({ how: 'self-signed', authority: own.fingerprint256, worry: calm });
+    const [{ names, notBefore, notAfter, issuer, state }] = encryption.certificates;
+    expect(names).toEqual(expect.arrayContaining(['localhost', '127.0.0.1', '::1', 'box.lan']));
+    expect(own.subject).toContain(issuer);
+    expect(state).toBe('fine');
+    const [from, renews, to] = [notBefore, encryption.renewsAt, notAfter].map((at: string) => Date.parse(at));
+    expect(((renews as number) - (from as number)) / ((to as number) - (from as number))).toBeCloseTo(2 / 3);
+  });
+
+  test('from a public authority: its certificate and the next one’s day', async () => {
+    const ca = await authorityFor();
+    const gate = await open(acmeOf(ca));
+    const encryption = await eventually(async () => {
+      const found = await seen(gate);
+      expect(found.provisional).toBe(false);
+      return found;
+    }, 20_000);
+    expect(encryption).toMatchObject({ how: 'acme', authority: null, problem: null, triesAt: null, worry: calm });
+    expect(encryption.certificates).toMatchObject([{ names: ['gate.example'], state: 'fine' }]);
+    expect(encryption.certificates[0].issuer).toMatch(/^Pebble/);
+    expect(Date.parse(encryption.renewsAt)).toBeGreaterThan(Date.now());
+    // What only the store knows is told to nobody.
+    const { secret } = await gate.key({ scopes: ['management:read'] });
+    const { text } = await see(gate, '/encryption', secret);
+    await gate.manage(async (store) => {
+      const stored = await store.findCertificate(`${ca.directory} gate.example`);
+      const account = await store.acmeAccount(ca.directory, 'there is one already');
+      const lines = [stored?.key ?? '', account].flatMap((pem) => pem.split('\n')).filter((line) => line.length > 20);
+      expect(lines.length).toBeGreaterThan(4);
+      for (const line of lines) expect(text).not.toContain(line);
+    });
+  }, 40_000);
+
+  test('from a public authority that is not there: what is shown meanwhile, why, and when it tries again', async () => {
+    const ca = await authorityFor();
+    await ca.kill();
+    const [kid, hmac] = ['customer-4711', 'VGhlIHNlY3JldCBvZiB0aGUgY3VzdG9tZXI'];
+    const gate = await open({ ...acmeOf(ca), ACME_KID: kid, ACME_HMAC: hmac });
+    const encryption = await eventually(async () => {
+      const found = await seen(gate, hmac, kid);
+      expect(found.problem).not.toBeNull();
+      return found;
+    });
+    expect(encryption).toMatchObject({ how: 'acme', provisional: true, renewsAt: null });
+    expect(encryption.problem).toContain('ECONNREFUSED');
+    expect(encryption.worry).toEqual({ endsAt: null, problem: encryption.problem });
+    expect(encryption.certificates).toMatchObject([{ names: ['gate.example'] }]);
+    expect(Date.parse(encryption.triesAt)).toBeGreaterThan(Date.now());
+  }, 30_000);
+});
+
+test('whoever may not read settings learns nothing of it', async () => {
+  const gate = await open({ TLS: 'self-signed' });
+  const { secret: member } = await gate.member({});
+  const { secret: wide } = await gate.key();
+  for (const [secret, status] of [
+    [member, 403],
+    [wide, 403],
+    ['', 401],
+  ] as const) {
+    const answer = await see(gate, '/encryption', secret);
+    expect(answer.status).toBe(status);
+    expect(answer.text).not.toMatch(/certificates|127\.0\.0\.1|localhost/);
+  }
+});
+
+async function authorityFor(): Promise<AcmeAuthority> {
+  const made = await startAuthority();
+  toStop.push(made);
+  return made;
+}
+
+const acmeOf = ({ directory, ca, httpPort }: AcmeAuthority): Record<string, string> => ({
+  ACME_DOMAINS: 'gate.example',
+  ACME_DIRECTORY: directory,
+  ACME_CA: ca,
+  HTTP_PORT: String(httpPort),
+});
