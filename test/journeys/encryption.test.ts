@@ -4,12 +4,15 @@ import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
 import { holdToShape } from '../api-shapes.ts';
+import { openBrowser, Reader } from '../browser.ts';
 import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { goodPassword, setUpCode } from '../visitor.ts';
 
 let fake: FakeOllama;
 let authority: Made;
@@ -221,6 +224,86 @@ test('whoever may not read settings learns nothing of it', async () => {
     expect(answer.status).toBe(status);
     expect(answer.text).not.toMatch(/certificates|127\.0\.0\.1|localhost/);
   }
+});
+
+describe('on the pages', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser.close());
+
+  /** Somebody who operates that gate, at the page of its settings. */
+  async function atSettings(gate: TestGate): Promise<Reader> {
+    const code = await setUpCode(gate, 'desk');
+    const reader = await Reader.at(browser, gate.url);
+    toStop.push({ stop: () => reader.close() });
+    await reader.open(`/portal/setup#${code}`);
+    await reader.fill('Name *', 'Boss');
+    await reader.fill('E-mail address *', 'boss@example.org');
+    await reader.fill('Password *', goodPassword);
+    await reader.press('Set up');
+    await reader.page.getByRole('heading', { name: 'Overview' }).waitFor();
+    await reader.open('/portal/operate/settings');
+    await reader.page.getByRole('heading', { name: 'Encryption' }).waitFor();
+    return reader;
+  }
+
+  /** As the page writes it for this reader, whose day is Tokyo's. */
+  function written(text: string): string {
+    const inTokyo = (at: Date, how: Intl.DateTimeFormatOptions): string =>
+      new Intl.DateTimeFormat('en', { timeZone: 'Asia/Tokyo', ...how }).format(at);
+    const at = new Date(text);
+    const thisYear = inTokyo(at, { year: 'numeric' }) === inTokyo(new Date(), { year: 'numeric' });
+    return inTokyo(at, {
+      ...(thisYear ? {} : { year: 'numeric' }),
+      month: 'short',
+      day: 'numeric',
+      hour: '2-digit',
+      minute: '2-digit',
+    });
+  }
+
+  test('an operator of a gate that vouches for itself sees its names, its end, and the way to trust it', async () => {
+    const gate = await open({ TLS: 'self-signed', TLS_NAMES: 'box.lan' });
+    const reader = await atSettings(gate);
+    const leaf = new X509Certificate(readFileSync(join(gate.dataDir, 'gate.pem')));
+    const { page } = reader;
+    await reader.sees('own authority');
+    if (await page.getByRole('button', { name: /^\d+ more$/ }).isVisible()) await reader.press(/^\d+ more$/);
+    for (const name of ['localhost', '127.0.0.1', 'box.lan'])
+      expect(await page.getByText(name, { exact: true }).count(), name).toBe(1);
+    await reader.sees(written(leaf.validTo));
+    await reader.sees('days left: 396');
+    await reader.sees(leaf.fingerprint256);
+    await reader.isSound();
+    await page.getByRole('link', { name: 'How devices come to trust it' }).click();
+    await reader.sees(new X509Certificate(readFileSync(join(gate.dataDir, 'authority.pem'))).fingerprint256);
+    await reader.open('/portal/operate');
+    await reader.sees('Live');
+    expect(await page.getByText('See it under “Settings”').count()).toBe(0);
+  });
+
+  test('files that are refused, and a certificate that ends soon, are told without anybody asking', async () => {
+    const files = makeCertificate(place, ['DNS:localhost'], { authority, days: 10 });
+    const gate = await open(filesOf(files));
+    const reader = await atSettings(gate);
+    await reader.sees('days left: 9');
+    expect(await reader.page.getByText('The newest files are not used').count()).toBe(0);
+    await reader.open('/portal/operate');
+    await reader.sees(`A certificate ends on ${written(certificateIn(files).validTo)}`);
+    expect(await reader.page.getByText(/The next one is not there/).count()).toBe(0);
+    copyFileSync(makeCertificate(place, ['DNS:other.example'], { authority }).cert, files.cert);
+    gate.reload();
+    await reader.sees(/The next one is not there: .*the private key is not the one of the certificate/);
+    await reader.isSound();
+    await reader.page.getByRole('link', { name: 'See it under “Settings”' }).click();
+    await reader.sees('The newest files are not used');
+    await reader.sees(/the private key is not the one of the certificate/);
+    await reader.sees('The last certificate stays in use.');
+    expect(await reader.page.getByText('other.example').count()).toBe(0);
+    await reader.isSound();
+  });
 });
 
 async function authorityFor(): Promise<AcmeAuthority> {

@@ -13,7 +13,7 @@ import {
   Text,
   Title,
 } from '@mantine/core';
-import { IconActivity, IconPlugConnectedX } from '@tabler/icons-react';
+import { IconActivity, IconCertificateOff, IconPlugConnectedX } from '@tabler/icons-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
@@ -84,6 +84,7 @@ export default function Overview(): ReactNode {
         <Skeleton height={240} />
       ) : (
         <Stack>
+          <Certificates now={now} />
           {!now.accepting && <Alert color="orange">{t('overview.draining')}</Alert>}
           <SimpleGrid cols={{ base: 2, md: 4 }}>
             <Figure label={t('overview.running')} value={figure(now.running - now.waiting)} />
@@ -128,6 +129,31 @@ function Box({ title, children }: { readonly title: string; readonly children: R
       </Title>
       {children}
     </Paper>
+  );
+}
+
+/** Nobody who looks at this page is to learn of it from his users. */
+function Certificates({ now }: { readonly now: Now }): ReactNode {
+  const { t } = useTranslation('operator');
+  const { moment } = useWriting();
+  const { endsAt, problem } = now.encryption;
+  if (endsAt === null && problem === null) return null;
+  const ended = endsAt !== null && Date.parse(endsAt) <= Date.now();
+  const title =
+    endsAt === null
+      ? t('overview.certificateFailed')
+      : ended
+        ? t('overview.certificateEnded')
+        : t('overview.certificateEnds', { when: moment(endsAt) });
+  return (
+    <Alert color={ended ? 'red' : 'orange'} icon={<IconCertificateOff size={20} />} title={title}>
+      {problem !== null && (
+        <Text size="sm">{endsAt === null ? problem : t('overview.certificateWhy', { problem })}</Text>
+      )}
+      <Anchor component={Link} href="/operate/settings" size="sm" c="inherit">
+        {t('overview.certificateMore')}
+      </Anchor>
+    </Alert>
   );
 }
 

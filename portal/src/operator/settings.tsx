@@ -1,4 +1,4 @@
-// What can be changed while the gate runs, and what it runs with.
+// What can be changed while the gate runs, what encrypts it, and what it runs with.
 import { Anchor, Button, NumberInput, Paper, Radio, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -8,6 +8,7 @@ import type { Registration } from '../shapes.ts';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { sending } from '../visitor/form.tsx';
+import { Encryption } from './encryption.tsx';
 import { PlanChoice } from './plan-choice.tsx';
 
 const modes = ['open', 'domain', 'invite', 'approval', 'closed'] as const;
@@ -20,6 +21,7 @@ export default function Settings(): ReactNode {
       {registration.error && <Trouble problem={registration.error} retry={() => void registration.refetch()} />}
       {registration.isPending && <Skeleton height={240} />}
       {registration.data && <Applying registration={registration.data} />}
+      <Encryption />
       <About />
     </Page>
   );
