@@ -8,7 +8,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
 import { holdToShape } from '../api-shapes.ts';
-import { openBrowser, Reader } from '../browser.ts';
+import { type Look, openBrowser, Reader } from '../browser.ts';
 import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
@@ -234,9 +234,9 @@ describe('on the pages', () => {
   afterAll(() => browser.close());
 
   /** Somebody who operates that gate, at the page of its settings. */
-  async function atSettings(gate: TestGate): Promise<Reader> {
+  async function atSettings(gate: TestGate, look: Look = {}): Promise<Reader> {
     const code = await setUpCode(gate, 'desk');
-    const reader = await Reader.at(browser, gate.url);
+    const reader = await Reader.at(browser, gate.url, look);
     toStop.push({ stop: () => reader.close() });
     await reader.open(`/portal/setup#${code}`);
     await reader.fill('Name *', 'Boss');
@@ -247,6 +247,15 @@ describe('on the pages', () => {
     await reader.open('/portal/operate/settings');
     await reader.page.getByRole('heading', { name: 'Encryption' }).waitFor();
     return reader;
+  }
+
+  /** What is wider than its box is cut off there without a word. */
+  async function isReadWhole({ page }: Reader): Promise<void> {
+    await page.getByRole('alert').first().waitFor();
+    const beyond = await page.evaluate(
+      '[...document.querySelectorAll("[role=alert]")].map((box) => box.scrollWidth - box.clientWidth)',
+    );
+    expect(beyond).toEqual([0]);
   }
 
   /** As the page writes it for this reader, whose day is Tokyo's. */
@@ -285,9 +294,12 @@ describe('on the pages', () => {
   });
 
   test('files that are refused, and a certificate that ends soon, are told without anybody asking', async () => {
-    const files = makeCertificate(place, ['DNS:localhost'], { authority, days: 10 });
+    const made = makeCertificate(place, ['DNS:localhost'], { authority, days: 10 });
+    // A name without a place to break it in is read to its end, on a phone too.
+    const files = { cert: join(place, `${'c'.repeat(120)}.pem`), key: made.key };
+    copyFileSync(made.cert, files.cert);
     const gate = await open(filesOf(files));
-    const reader = await atSettings(gate);
+    const reader = await atSettings(gate, { width: 390 });
     await reader.sees('days left: 9');
     expect(await reader.page.getByText('The newest files are not used').count()).toBe(0);
     await reader.open('/portal/operate');
@@ -297,12 +309,14 @@ describe('on the pages', () => {
     gate.reload();
     await reader.sees(/The next one is not there: .*the private key is not the one of the certificate/);
     await reader.isSound();
+    await isReadWhole(reader);
     await reader.page.getByRole('link', { name: 'See it under “Settings”' }).click();
     await reader.sees('The newest files are not used');
     await reader.sees(/the private key is not the one of the certificate/);
     await reader.sees('The last certificate stays in use.');
     expect(await reader.page.getByText('other.example').count()).toBe(0);
     await reader.isSound();
+    await isReadWhole(reader);
   });
 });
 

@@ -148,7 +148,9 @@ function Certificates({ now }: { readonly now: Now }): ReactNode {
   return (
     <Alert color={ended ? 'red' : 'orange'} icon={<IconCertificateOff size={20} />} title={title}>
       {problem !== null && (
-        <Text size="sm">{endsAt === null ? problem : t('overview.certificateWhy', { problem })}</Text>
+        <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+          {endsAt === null ? problem : t('overview.certificateWhy', { problem })}
+        </Text>
       )}
       <Anchor component={Link} href="/operate/settings" size="sm" c="inherit">
         {t('overview.certificateMore')}
