@@ -1,20 +1,32 @@
 // Pictures of every page for the documents, at the width of a phone and of a desk, from a gate with a few weeks of invented use:
 //   node scripts/screenshots.ts
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { setDefaultCACertificates } from 'node:tls';
 import { newRequestId } from '../src/domain/id.ts';
 import type { UsageRecord } from '../src/domain/usage.ts';
 import { openBrowser, Reader } from '../test/browser.ts';
+import { makeAuthority, makeCertificate } from '../test/certificates.ts';
 import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
-import { openGate, post } from '../test/gate.ts';
+import { openGate, post, temporaryDirectory } from '../test/gate.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../test/visitor.ts';
 
 const out = join(import.meta.dirname, '../docs/screenshots');
 mkdirSync(out, { recursive: true });
 
 const fake = await startFakeOllama({ pieceDelayMs: 150 });
-const gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000', GATE_NAME: '研究室の関所', SLOTS: '2' });
+const place = temporaryDirectory();
+const authority = makeAuthority(place, 'Authority of the lab');
+const pair = makeCertificate(place, ['DNS:gate.example.org', 'DNS:localhost'], { authority, days: 61 });
+setDefaultCACertificates([readFileSync(authority.cert, 'utf8')]);
+const gate = await openGate(fake.url, {
+  APPLICATIONS_PER_MINUTE: '1000',
+  GATE_NAME: '研究室の関所',
+  SLOTS: '2',
+  TLS_CERT: pair.cert,
+  TLS_KEY: pair.key,
+});
 const operator = await operatorOf(gate);
 await operator.patch('/registration', { mode: 'open', plan: 'default' });
 
