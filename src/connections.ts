@@ -141,13 +141,13 @@ const endOf = ({ remoteAddress, remotePort }: Socket): string | undefined =>
   remotePort === undefined ? undefined : `${remoteAddress ?? ''} ${remotePort}`;
 
 /**
- * Connections for which the system gives this process descriptors: each may need another to a model server, and the
- * gate some for itself. As many as are wanted where the system does not say (anything but Linux).
+ * Connections for which the system gives this process descriptors: some of them need another to a model server, and the
+ * gate has its own. As many as are wanted where the system does not say (anything but Linux).
  */
 export function roomFor(wanted: number): number {
   try {
     const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
-    return limit === undefined ? wanted : Math.min(wanted, Math.max(16, Math.floor((Number(limit) - 200) / 2)));
+    return limit === undefined ? wanted : Math.min(wanted, Math.max(16, Math.floor((Number(limit) - 200) * 0.75)));
   } catch {
     return wanted;
   }

@@ -13,7 +13,7 @@ import {
   orderCertificate,
   suggestedWindow,
 } from './order.ts';
-import { openPair } from './pair.ts';
+import { openPair, type Trust } from './pair.ts';
 
 export interface AcmeTools {
   readonly store: CertificateStore;
@@ -25,7 +25,7 @@ export interface AcmeTools {
   readonly onRenew: (notAfter: number) => void;
   readonly onFail: (error: unknown, tryAgainMs: number) => void;
   /** What opens a context for callers who are asked for a certificate. */
-  readonly trust: { readonly ca?: Buffer; readonly crl?: Buffer };
+  readonly trust: () => Trust;
 }
 
 const minute = 60_000;
@@ -174,7 +174,7 @@ export class AcmeKeeper {
   async #take(found: StoredCertificate | undefined): Promise<void> {
     if (!found || found.issuedAt === this.#current?.issuedAt) return;
     const { certificates, trust } = this.#tools;
-    certificates.replace([openPair({ cert: found.chain, key: found.key }, trust)]);
+    certificates.replace([openPair({ cert: found.chain, key: found.key }, trust())]);
     this.#current = found;
     this.#renewAt = found.issuedAt + (found.notAfter - found.issuedAt) * (2 / 3);
     this.#askedAt = 0;

@@ -1,15 +1,15 @@
 // Which certificates the gate has, wherever they come from: from files, from its own authority, or from a public one that
 // it asks by itself.
-import { readFileSync } from 'node:fs';
 import type { CertificateStore } from '../store/ports.ts';
 import { AcmeKeeper } from './acme.ts';
 import { Certificates } from './certificates.ts';
 import type { Encryption } from './entrance.ts';
 import type { CertificateFacts } from './facts.ts';
-import { CertificateFiles, type FileSettings } from './files.ts';
+import { type FileSettings, watchCertificates } from './files.ts';
 import { localNames, openLocalAuthority, renewalOf } from './local-authority.ts';
 import type { AcmeSettings, ChallengeKind } from './order.ts';
 import { openPair, type Pair } from './pair.ts';
+import { WatchedTrust } from './trust.ts';
 
 export type TlsMode = 'off' | 'files' | 'acme' | 'self-signed';
 
@@ -79,7 +79,6 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
   const { mode, dataDir, gateName, clientCertificates } = settings;
   const { now, tell } = tools;
   const certificates = new Certificates();
-  const trust = mode === 'files' ? {} : readTrust(settings.files);
   const shared = { certificates, clientCertificates, handshakeMs };
   const status = (next: Partial<Pick<TlsStatus, 'provisional' | 'renewsAt' | 'problem' | 'triesAt'>>): TlsStatus => ({
     mode,
@@ -97,7 +96,7 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
 
   if (mode === 'files') {
     let problem: string | undefined;
-    const files = new CertificateFiles(settings.files, {
+    const files = watchCertificates(settings.files, {
       certificates,
       now,
       onLoad: () => {
@@ -124,10 +123,15 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
     };
   }
 
+  const trust = new WatchedTrust(settings.files, {
+    certificates,
+    onRefuse: (reason) =>
+      tell('error', { reason }, 'what says whose client certificates count is not used; the last of it stays'),
+  });
   const local = await openLocalAuthority(dataDir, gateName, now());
   const useLocal = async (names: readonly string[]): Promise<void> => {
     const pair = await local.pairFor(names, now());
-    certificates.replace([openPair(pair, trust)]);
+    certificates.replace([openPair(pair, trust.now)]);
   };
   if (mode === 'self-signed') {
     let failed: Partial<Pick<TlsStatus, 'problem' | 'triesAt'>> = {};
@@ -151,10 +155,11 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
       answerTo: nothing,
       authority: local.certificate,
       status: () => status({ ...failed, renewsAt: renewalOfFirst(certificates) }),
-      reload: () => undefined,
+      reload: () => trust.reload(),
       start: () => undefined,
       stop: () => {
         clearInterval(every);
+        trust.stop();
         return ended();
       },
     };
@@ -164,7 +169,7 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
     store: tools.store,
     certificates,
     now,
-    trust,
+    trust: () => trust.now,
     kinds: tools.ways,
     onRenew: () => said(),
     onFail: (error, waitMs) =>
@@ -185,9 +190,10 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
       const { problem, renewsAt, triesAt } = acme;
       return status({ problem, renewsAt, triesAt, provisional: renewsAt === undefined });
     },
-    reload: () => undefined,
+    reload: () => trust.reload(),
     start: () => acme.start(),
     stop: async () => {
+      trust.stop();
       await acme.stop();
       await ended();
     },
@@ -202,13 +208,6 @@ function tellable({ names, issuer, notBefore, notAfter, keyType, fingerprint }: 
 function renewalOfFirst({ first }: Certificates): number | undefined {
   if (first?.notBefore === undefined || first.notAfter === undefined) return undefined;
   return renewalOf(first.notBefore, first.notAfter);
-}
-
-function readTrust({ clientCa, clientCrl }: FileSettings): { ca?: Buffer; crl?: Buffer } {
-  return {
-    ...(clientCa === '' ? {} : { ca: readFileSync(clientCa) }),
-    ...(clientCrl === '' ? {} : { crl: readFileSync(clientCrl) }),
-  };
 }
 
 function sayWhatIs(pairs: readonly Pair[], tell: KeeperTools['tell']): void {

@@ -8,6 +8,9 @@ export type PairText =
   | { readonly cert: string | Buffer; readonly key: string | Buffer; readonly passphrase?: string }
   | { readonly pfx: Buffer; readonly passphrase?: string };
 
+/** The authority of client certificates and its revocation list, which every context must know itself. */
+export type Trust = Pick<SecureContextOptions, 'ca' | 'crl'>;
+
 export interface Pair extends CertificateFacts {
   readonly context: SecureContext;
   /** The same for a server that makes its contexts by itself. It holds the private key: nothing of it is ever told. */
@@ -43,11 +46,8 @@ export const mozillaIntermediate = {
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 } as const satisfies SecureContextOptions & { honorCipherOrder: boolean };
 
-/**
- * `trust`: the authority of client certificates and its revocation list, which every context must know itself.
- * @throws PairUnusable where it is no certificate, no key, or the one is not the other's.
- */
-export function openPair(text: PairText, trust: Pick<SecureContextOptions, 'ca' | 'crl'> = {}): Pair {
+/** @throws PairUnusable where it is no certificate, no key, or the one is not the other's; or where `trust` is no good. */
+export function openPair(text: PairText, trust: Trust = {}): Pair {
   const options = { ...mozillaIntermediate, ...trust, ...text };
   let context: SecureContext;
   try {
@@ -57,6 +57,11 @@ export function openPair(text: PairText, trust: Pick<SecureContextOptions, 'ca' 
   }
   const shown = 'cert' in text ? text.cert : certificateIn(context);
   return { context, options, ...(shown === undefined ? nothingKnown : factsOf(new X509Certificate(shown))) };
+}
+
+/** The same pair for callers who are trusted otherwise. @throws PairUnusable where `trust` is no good. */
+export function reopenPair({ options: { ca: _ca, crl: _crl, ...text } }: Pair, trust: Trust): Pair {
+  return openPair(text as PairText, trust);
 }
 
 /** @throws PairUnusable where its time is over or has not come; `now` in Unix milliseconds. */

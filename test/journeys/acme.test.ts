@@ -128,7 +128,7 @@ describe('a keeper', () => {
         kinds: () => ['http-01'],
         onRenew: () => events.push('renewed'),
         onFail: (error, waitMs) => events.push(`failed ${Math.floor(waitMs / 60_000)} ${(error as Error).message}`),
-        trust: {},
+        trust: () => ({}),
       },
     );
     toStop.push(keeper);

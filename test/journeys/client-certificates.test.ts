@@ -229,17 +229,56 @@ describe('TLS_CLIENT_CERT=required', () => {
   });
 });
 
-describe('TLS_CLIENT_CRL', () => {
+describe.each<[string, () => Record<string, string>]>([
+  ['a certificate from files', () => ({ TLS_CERT: shown.cert, TLS_KEY: shown.key })],
+  ['one of its own authority', () => ({ TLS: 'self-signed' })],
+  // Nobody answers there, so it shows its own meanwhile.
+  [
+    'one of a public authority',
+    () => ({
+      ACME_DOMAINS: 'gate.example',
+      ACME_EMAIL: 'a@gate.example',
+      ACME_DIRECTORY: 'https://127.0.0.1:1/dir',
+      HTTP_PORT: '0',
+    }),
+  ],
+])('TLS_CLIENT_CRL of a gate with %s', (_, encryption) => {
+  const openGateWith = async (list: string): Promise<TestGate> => {
+    const gate = await openGate(fake.url, {
+      TLS_CLIENT_CA: clients.cert,
+      TLS_CLIENT_CRL: list,
+      ...encryption(),
+    });
+    gates.push(gate);
+    return gate;
+  };
+  const open = (gate: TestGate, who: Made): Promise<Answer> => ask(gate, who, { rejectUnauthorized: false });
+
   test('takes a certificate back, also one that is revoked while the gate runs', async () => {
     const list = join(place, 'list.pem');
     copyFileSync(makeRevocationList(place, clients, [bob]), list);
-    const gate = await open({ TLS_CLIENT_CRL: list });
+    const gate = await openGateWith(list);
     await certificateKey(gate, alice);
     await certificateKey(gate, bob);
-    expect((await ask(gate, alice)).status).toBe(200);
-    expect((await ask(gate, bob)).status).toBe(401);
+    expect((await open(gate, alice)).status).toBe(200);
+    expect((await open(gate, bob)).status).toBe(401);
     copyFileSync(makeRevocationList(place, clients, [alice, bob]), list);
     gate.reload();
-    await eventually(async () => expect((await ask(gate, alice)).status).toBe(401));
+    await eventually(async () => expect((await open(gate, alice)).status).toBe(401));
+  });
+
+  test('stays as it was where what comes is no such list', async () => {
+    const list = join(place, 'list.pem');
+    copyFileSync(makeRevocationList(place, clients, [bob]), list);
+    const gate = await openGateWith(list);
+    await certificateKey(gate, alice);
+    await certificateKey(gate, bob);
+    copyFileSync(clients.key, list);
+    gate.reload();
+    await eventually(() =>
+      expect(gate.log()).toMatch(/is not used; (what is there|the last of it|the last one) stays/),
+    );
+    expect((await open(gate, alice)).status).toBe(200);
+    expect((await open(gate, bob)).status).toBe(401);
   });
 });

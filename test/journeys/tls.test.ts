@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigFaults } from '../../src/config.ts';
 import { Certificates } from '../../src/tls/certificates.ts';
 import { Entrance, openSecure } from '../../src/tls/entrance.ts';
-import { CertificateFiles } from '../../src/tls/files.ts';
+import { watchCertificates } from '../../src/tls/files.ts';
 import { openPair, type Pair, PairUnusable } from '../../src/tls/pair.ts';
 import { openBrowser, Reader } from '../browser.ts';
 import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
@@ -191,7 +191,7 @@ describe('certificates from files', () => {
   test('that were gone for a while and are back as they were are used, and nothing is held against them', () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const events: string[] = [];
-    const kept = new CertificateFiles(
+    const kept = watchCertificates(
       { cert: [files.cert], key: [files.key], passphrase: '', clientCa: '', clientCrl: '' },
       {
         certificates: new Certificates(),
