@@ -23,6 +23,8 @@ interface Seat extends Member {
   calls: number;
   /** Somebody with a key has called on it. */
   known: boolean;
+  /** It is closed after its call. */
+  last: boolean;
 }
 
 const seatOf = Symbol('seat');
@@ -58,7 +60,7 @@ export class Connections {
     const network = this.#network(networkOf(socket.remoteAddress ?? ''));
     network.all++;
     network.strangers++;
-    const seat: Seat = { slot: -1, socket, network, turn: this.#turns++, calls: 0, known: false };
+    const seat: Seat = { slot: -1, socket, network, turn: this.#turns++, calls: 0, known: false, last: false };
     socket[seatOf] = seat;
     this.#seats.add(seat);
     socket.once('close', () => this.#leave(seat));
@@ -95,9 +97,18 @@ export class Connections {
     const seat = socket[seatOf];
     if (!seat) return;
     seat.calls--;
+    if (seat.last && seat.calls === 0) socket.destroySoon();
     if (!known || seat.known) return;
     seat.known = true;
     if (seat.slot >= 0) seat.network.strangers--;
+  }
+
+  /** Everybody comes in anew: what does nothing is closed now, and the rest after its call. */
+  renew(): void {
+    for (const seat of this.#seats.list()) {
+      if (seat.calls === 0) seat.socket.destroy();
+      else seat.last = true;
+    }
   }
 
   #makeRoom(): boolean {

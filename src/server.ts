@@ -87,6 +87,8 @@ export function openServers(
   });
   secure.prependListener('connection', (socket) => connections.shake(socket));
   secure.prependListener('secureConnection', (socket) => connections.follow(socket));
+  // Who was let in by a certificate may be on the list of those that were taken back.
+  encrypted.certificates.onTrust(() => connections.renew());
   const listener = new Entrance(secure, plain, encrypted).on('connection', onConnection);
   return { listener, plain: plain.on('connection', onConnection) };
 }

@@ -1,7 +1,7 @@
 // What the gate shows to whom: pairs by the names they are good for. Replaced while connections run; a handshake takes
 // what is there when it comes, and connections keep what they began with.
 import type { SecureContext } from 'node:tls';
-import type { Pair } from './pair.ts';
+import { type Pair, trustOf } from './pair.ts';
 
 export class Certificates {
   #pairs: readonly Pair[] = [];
@@ -15,6 +15,17 @@ export class Certificates {
 
   get pairs(): readonly Pair[] {
     return this.#pairs;
+  }
+
+  /** Whose client certificates count has changed. */
+  onTrust(listener: () => void): void {
+    let known = this.first && trustOf(this.first);
+    this.onChange((first) => {
+      const trust = trustOf(first);
+      if (trust === known) return;
+      known = trust;
+      listener();
+    });
   }
 
   onChange(listener: (first: Pair) => void): void {

@@ -1,5 +1,5 @@
 // A certificate with its private key, opened and checked before anybody is shown it.
-import { constants, X509Certificate } from 'node:crypto';
+import { constants, createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { type CertificateFacts, factsOf, nothingKnown } from './facts.ts';
 
@@ -63,6 +63,10 @@ export function openPair(text: PairText, trust: Trust = {}): Pair {
 export function reopenPair({ options: { ca: _ca, crl: _crl, ...text } }: Pair, trust: Trust): Pair {
   return openPair(text as PairText, trust);
 }
+
+/** The same for the same trust. */
+export const trustOf = ({ options: { ca, crl } }: Pair): string =>
+  createHash('sha256').update(String(ca)).update('\n').update(String(crl)).digest('hex');
 
 /** @throws PairUnusable where its time is over or has not come; `now` in Unix milliseconds. */
 export function refuseOutOfDate({ notBefore, notAfter }: Pair, now: number): void {

@@ -1,7 +1,7 @@
 // Callers with a certificate of their own: as the key itself, as a second factor of a key, or as the only way in.
 import { once } from 'node:events';
 import { copyFileSync, readFileSync } from 'node:fs';
-import { type RequestOptions, request } from 'node:https';
+import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type NewKey, revokeKey, rotateKey } from '../../src/management/keys.ts';
@@ -252,7 +252,8 @@ describe.each<[string, () => Record<string, string>]>([
     gates.push(gate);
     return gate;
   };
-  const open = (gate: TestGate, who: Made): Promise<Answer> => ask(gate, who, { rejectUnauthorized: false });
+  const call = (gate: TestGate, who: Made, options: RequestOptions = {}): Promise<Answer> =>
+    ask(gate, who, { rejectUnauthorized: false, ...options });
 
   test('takes a certificate back, also one that is revoked while the gate runs', async () => {
     const list = join(place, 'list.pem');
@@ -260,11 +261,43 @@ describe.each<[string, () => Record<string, string>]>([
     const gate = await openGateWith(list);
     await certificateKey(gate, alice);
     await certificateKey(gate, bob);
-    expect((await open(gate, alice)).status).toBe(200);
-    expect((await open(gate, bob)).status).toBe(401);
+    expect((await call(gate, alice)).status).toBe(200);
+    expect((await call(gate, bob)).status).toBe(401);
     copyFileSync(makeRevocationList(place, clients, [alice, bob]), list);
     gate.reload();
-    await eventually(async () => expect((await open(gate, alice)).status).toBe(401));
+    await eventually(async () => expect((await call(gate, alice)).status).toBe(401));
+  });
+
+  test('ends connections that were opened with what is revoked now, and lets what runs on them finish', async () => {
+    const list = join(place, 'list.pem');
+    copyFileSync(makeRevocationList(place, clients, []), list);
+    const gate = await openGateWith(list);
+    await certificateKey(gate, bob);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    expect((await call(gate, bob, { agent })).status).toBe(200);
+    expect((await call(gate, bob, { agent })).status).toBe(200);
+    fake.pieces = ['a', 'b', 'c', 'd', 'e', 'f'];
+    fake.pieceDelayMs = 50;
+    const arrival = fake.arrival(({ url }) => url === '/api/chat');
+    const body = '{"model":"gemma3:270m","messages":[{"role":"user","content":"x"}]}';
+    const running = ask(
+      gate,
+      bob,
+      {
+        agent,
+        rejectUnauthorized: false,
+        path: '/api/chat',
+        method: 'POST',
+        headers: { 'content-length': body.length },
+      },
+      body,
+    );
+    await arrival;
+    copyFileSync(makeRevocationList(place, clients, [bob]), list);
+    gate.reload();
+    expect((await running).text).toContain('"done":true');
+    await eventually(async () => expect((await call(gate, bob, { agent })).status).toBe(401));
+    agent.destroy();
   });
 
   test('stays as it was where what comes is no such list', async () => {
@@ -278,7 +311,7 @@ describe.each<[string, () => Record<string, string>]>([
     await eventually(() =>
       expect(gate.log()).toMatch(/is not used; (what is there|the last of it|the last one) stays/),
     );
-    expect((await open(gate, alice)).status).toBe(200);
-    expect((await open(gate, bob)).status).toBe(401);
+    expect((await call(gate, alice)).status).toBe(200);
+    expect((await call(gate, bob)).status).toBe(401);
   });
 });
