@@ -1,5 +1,7 @@
 // What a machine does to a process: signals, too few descriptors, too little memory, sleep, a strange environment, and
 // faults of our own. The gate goes on, or ends with a word; it never goes on half.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -91,6 +93,28 @@ test('H5: more large bodies than there is memory for are refused, and the proces
   expect(codes.filter((code) => code !== 200 && code !== 503)).toEqual([]);
   expect(codes).toContain(200);
   await works(gate, secret);
+  await end(gate);
+}, 60_000);
+
+test('H8: on a processor that others have taken, calls take longer, and none is given up', async () => {
+  const limits = { HEAD_SECONDS: '5', BODY_SECONDS: '5', FIRST_BYTE_SECONDS: '5', CONNECT_SECONDS: '5' };
+  const pinned = ['taskset', '-c', '0'];
+  const gate = await spawnGate({ UPSTREAM: fake.url, ...limits }, [...pinned, process.execPath, 'src/main.ts']);
+  const { secret } = await gate.key();
+  // They end by themselves, whatever becomes of this test.
+  const busy = Array.from({ length: 6 }, () =>
+    spawn('timeout', ['20', ...pinned, process.execPath, '-e', 'for (;;);'], { stdio: 'ignore' }),
+  );
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, async (_, at) => {
+      const answer = await post(`${gate.url}/api/generate`, secret, { ...whole, stream: at % 2 === 0 });
+      return `${answer.status} ${(await answer.text()).includes('"done":true')}`;
+    }),
+  );
+  const ended = busy.map((each) => once(each, 'exit'));
+  for (const each of busy) each.kill();
+  await Promise.all(ended);
+  expect(new Set(answers)).toEqual(new Set(['200 true']));
   await end(gate);
 }, 60_000);
 
