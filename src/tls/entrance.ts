@@ -92,15 +92,15 @@ export class Entrance extends Server {
     };
     this.#silent.add(socket);
     socket.on('error', onError).once('close', leave);
+    let bytes: Buffer = Buffer.alloc(0);
     const onReadable = (): void => {
-      const bytes = socket.read() as Buffer | null;
-      if (bytes && this.#challenged && !isWholeHello(bytes)) {
-        socket.unshift(bytes);
-        return;
-      }
+      const more = socket.read() as Buffer | null;
+      if (more) bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
+      // Kept here until it is whole: what is put back into the socket would at once be readable again, without end.
+      if (more && this.#challenged && !isWholeHello(bytes)) return;
       leave();
       socket.off('close', leave).off('error', onError).off('readable', onReadable);
-      if (!bytes) {
+      if (!more) {
         socket.destroy();
         return;
       }

@@ -1,0 +1,75 @@
+// The port of a gate that encrypts, and those who come to it with half a word, or to stay.
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectPlain, createServer } from 'node:net';
+import { connect } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type GateProcess, RawClient, spawnGate } from '../gate.ts';
+
+let fake: FakeOllama;
+const gates: GateProcess[] = [];
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterEach(async () => {
+  for (const gate of gates.splice(0)) {
+    gate.process.kill('SIGKILL');
+    await gate.ended;
+  }
+});
+afterAll(() => fake.close());
+
+/** A gate of its own process: whatever holds it up does not hold up the test. */
+async function open(environment: Record<string, string>): Promise<{ gate: GateProcess; port: number }> {
+  const gate = await spawnGate({ UPSTREAM: fake.url, ...environment });
+  gates.push(gate);
+  return { gate, port: Number(new URL(gate.url).port) };
+}
+
+/** Looks for an authority that is not there; nobody gets the port for plain HTTP, since somebody has it. */
+const lookingForCertificate = (): Record<string, string> => ({
+  ACME_DOMAINS: 'gate.example',
+  ACME_DIRECTORY: 'https://127.0.0.1:9/directory',
+  HTTP_PORT: new URL(fake.url).port,
+});
+
+/** Status of an answer over TLS. */
+async function askEncrypted(port: number): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, servername: 'gate.example', rejectUnauthorized: false });
+  let said = '';
+  socket.on('data', (piece: Buffer) => (said += piece.toString('latin1')));
+  socket.write('GET /healthz HTTP/1.1\r\nHost: gate.example\r\nConnection: close\r\n\r\n');
+  await once(socket, 'close');
+  return said.split('\r\n', 1)[0] ?? '';
+}
+
+describe('a gate that gets its certificate by itself', () => {
+  test('is not held up by whoever begins a handshake and says no more', async () => {
+    const { port } = await open(lookingForCertificate());
+    const begun = ['\x16', '\x16\x03\x01', '\x16\x03\x01\x40\x00', '\x16\x03\x01\x02\x00\x01'].map((text) => {
+      const client = new RawClient(port);
+      client.write(Buffer.from(text, 'latin1'));
+      return client;
+    });
+    await Promise.all(begun.map(({ socket }) => once(socket, 'connect')));
+    const answer = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(5_000) });
+    expect(answer.status).toBe(200);
+    expect(await askEncrypted(port)).toBe('HTTP/1.1 200 OK');
+    for (const { socket } of begun) socket.destroy();
+  });
+
+  test('understands a handshake that comes a byte at a time', async () => {
+    const { port } = await open(lookingForCertificate());
+    const slicer = createServer((client) => {
+      const gate = connectPlain(port, '127.0.0.1').setNoDelay(true);
+      client.on('error', () => gate.destroy()).on('close', () => gate.destroy());
+      gate.on('error', () => client.destroy()).pipe(client);
+      client.on('data', (bytes: Buffer) => {
+        for (const byte of bytes) gate.write(Uint8Array.of(byte));
+      });
+    }).listen(0, '127.0.0.1');
+    await once(slicer, 'listening');
+    expect(await askEncrypted((slicer.address() as AddressInfo).port)).toBe('HTTP/1.1 200 OK');
+    slicer.close();
+  });
+});
