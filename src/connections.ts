@@ -2,6 +2,8 @@
 // nothing gives way to him: sooner one on which nobody known has called yet, and of these one of the network that holds
 // most of them, so that whoever fills the gate with silence shuts out himself. Connections with a call on them stay.
 // Which one goes is decided among a few drawn by lot: to look at ten thousand for each newcomer is what a flood wants.
+// And requests of one connection are answered one after the other, however many come in one packet: Node would begin them
+// all, and hold each answer until the one before it has gone.
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { networkOf } from './domain/address.ts';
@@ -19,19 +21,26 @@ interface Seat extends Member {
   readonly network: Network;
   /** When it was taken, by order. */
   readonly turn: number;
-  /** Calls that have begun and not ended. */
-  calls: number;
+  /** A request of it is being answered. */
+  busy: boolean;
+  /** Those behind it, which came before the answer had gone. */
+  readonly behind: Answering[];
   /** Somebody with a key has called on it. */
   known: boolean;
   /** It is closed after its call. */
   last: boolean;
 }
 
+/** Answers a request, and tells whether its caller was known. Never rejects. */
+type Answering = () => Promise<boolean>;
+
 const seatOf = Symbol('seat');
 type Seated = Socket & { [seatOf]?: Seat };
 
 /** Of so many that are drawn the chance to miss a network that holds nine tenths is 10^−32. */
 const drawn = 32;
+/** Requests that may stand behind one that is being answered; nobody who means well sends so many ahead. */
+const maxBehind = 100;
 
 export class Connections {
   readonly #most: number;
@@ -60,7 +69,16 @@ export class Connections {
     const network = this.#network(networkOf(socket.remoteAddress ?? ''));
     network.all++;
     network.strangers++;
-    const seat: Seat = { slot: -1, socket, network, turn: this.#turns++, calls: 0, known: false, last: false };
+    const seat: Seat = {
+      slot: -1,
+      socket,
+      network,
+      turn: this.#turns++,
+      busy: false,
+      behind: [],
+      known: false,
+      last: false,
+    };
     socket[seatOf] = seat;
     this.#seats.add(seat);
     socket.once('close', () => this.#leave(seat));
@@ -86,28 +104,36 @@ export class Connections {
     socket[seatOf] = seat;
   }
 
-  /** A call begins. */
-  begin(socket: Seated): void {
+  /** Answers now, or when what came before on this connection has been answered (RFC 9112, section 9.3.2). */
+  inTurn(socket: Seated, answer: Answering): void {
     const seat = socket[seatOf];
-    if (seat) seat.calls++;
+    if (!seat) void answer();
+    else if (!seat.busy) void this.#serve(seat, socket, answer);
+    else if (seat.behind.length < maxBehind) seat.behind.push(answer);
+    else socket.destroy();
   }
 
-  /** It is over; was its caller known? */
-  end(socket: Seated, known: boolean): void {
-    const seat = socket[seatOf];
-    if (!seat) return;
-    seat.calls--;
-    if (seat.last && seat.calls === 0) socket.destroySoon();
-    if (!known || seat.known) return;
+  async #serve(seat: Seat, socket: Socket, answer: Answering): Promise<void> {
+    seat.busy = true;
+    for (let next: Answering | undefined = answer; next; next = seat.behind.shift()) {
+      if ((await next()) && !seat.known) this.#know(seat);
+      if (seat.last) socket.destroySoon();
+      // Whoever has gone gets no more answers.
+      if (seat.last || socket.destroyed) break;
+    }
+    seat.busy = false;
+  }
+
+  #know(seat: Seat): void {
     seat.known = true;
     if (seat.slot >= 0) seat.network.strangers--;
   }
 
-  /** Everybody comes in anew: what does nothing is closed now, and the rest after its call. */
+  /** Everybody comes in anew: what does nothing is closed now, and the rest after its answer. */
   renew(): void {
     for (const seat of this.#seats.list()) {
-      if (seat.calls === 0) seat.socket.destroy();
-      else seat.last = true;
+      if (seat.busy) seat.last = true;
+      else seat.socket.destroy();
     }
   }
 
@@ -115,7 +141,7 @@ export class Connections {
     let first: Seat | undefined;
     for (let i = 0; i < drawn; i++) {
       const seat = this.#seats.at(Math.floor(Math.random() * this.#seats.size));
-      if (seat && seat.calls === 0 && (!first || goesSooner(seat, first))) first = seat;
+      if (seat && !seat.busy && (!first || goesSooner(seat, first))) first = seat;
     }
     if (!first) return false;
     this.#leave(first);

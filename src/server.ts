@@ -57,12 +57,11 @@ export function openServers(
 ): Servers {
   const shell = openShell(health, plane);
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const { socket } = request;
-    connections.begin(socket);
-    if (isShell(request)) {
-      response.once('close', () => connections.end(socket, false));
+    connections.inTurn(request.socket, () => {
+      if (!isShell(request)) return handle(gate, request, response);
       shell(request, response);
-    } else void handle(gate, request, response).then((known) => connections.end(socket, known));
+      return new Promise((resolve) => response.once('close', () => resolve(false)));
+    });
   };
   const options: ServerOptions = {
     headersTimeout: settings.headMs,

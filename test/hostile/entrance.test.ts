@@ -1,6 +1,7 @@
 // The port of a gate that encrypts, and those who come to it with half a word, or to stay.
 import { once } from 'node:events';
-import { type AddressInfo, connect as connectPlain, createServer } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -32,6 +33,21 @@ const lookingForCertificate = (): Record<string, string> => ({
   ACME_DIRECTORY: 'https://127.0.0.1:9/directory',
   HTTP_PORT: new URL(fake.url).port,
 });
+
+const memoryOf = ({ process: { pid } }: GateProcess): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+
+/** Connections on which so many requests were sent at once, and of whose answers nothing is read. */
+async function unread(port: number, path: string, connections: number, requests: number): Promise<Socket[]> {
+  const sockets = Array.from({ length: connections }, () => connectPlain(port, '127.0.0.1'));
+  await Promise.all(
+    sockets.map(async (socket) => {
+      socket.on('error', () => undefined).write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(requests));
+      await once(socket, 'readable');
+    }),
+  );
+  return sockets;
+}
 
 /** Status of an answer over TLS. */
 async function askEncrypted(port: number): Promise<string> {
@@ -71,5 +87,27 @@ describe('a gate that gets its certificate by itself', () => {
     await once(slicer, 'listening');
     expect(await askEncrypted((slicer.address() as AddressInfo).port)).toBe('HTTP/1.1 200 OK');
     slicer.close();
+  });
+});
+
+describe('many requests in one packet', () => {
+  test('are answered one after the other: what is large is not made ninety times for somebody who does not read', async () => {
+    const { gate, port } = await open({});
+    await fetch(`${gate.url}/management/v1/`).then((answer) => answer.text());
+    const before = memoryOf(gate);
+    const sockets = await unread(port, '/management/v1/', 20, 90);
+    await fetch(`${gate.url}/healthz`).then((answer) => answer.text());
+    const grown = memoryOf(gate) - before;
+    for (const socket of sockets) socket.destroy();
+    expect(grown).toBeLessThan(200);
+  });
+
+  test('end the connection where they are more than anybody sends who means well', async () => {
+    const { gate, port } = await open({});
+    const client = new RawClient(port);
+    client.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000));
+    await client.closed;
+    expect(client.text.match(/HTTP\/1\.1 200/g)?.length ?? 0).toBeLessThan(102);
+    expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
@@ -82,42 +82,22 @@ test.each<[string, (secret: string) => Promise<unknown>]>([
   expect(await turnsBefore(modest.secret, () => send(greedy.secret))).toBeLessThan(100);
 });
 
-test('hanging up stops every call that was pipelined on the connection', async () => {
-  const { secret } = await gate.member({});
-  const stall: Script = async (request) => await request.aborted;
-  fake.next(stall);
-  fake.next(stall);
-  const before = fake.calls.length;
-  const client = new RawClient(gate.port);
-  for (const model of ['gemma3:270m', 'llama3']) {
-    const body = JSON.stringify(ask('x', { model }));
-    client.write(
-      `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-    );
-  }
-  await eventually(() => expect(fake.calls.length).toBe(before + 2));
-  client.socket.destroy();
-  await eventually(
-    () => expect(fake.calls.slice(before).map(({ state }) => state.aborted)).toEqual([true, true]),
-    2_000,
-  );
-});
-
-test('U9: hanging up takes every pipelined call out of the queue', async () => {
+test('U9: hanging up stops the call that runs, and those that were pipelined behind it never begin', async () => {
   const { secret } = await gate.member({});
   fake.next(async (request) => await request.aborted);
   const before = fake.calls.length;
   const client = new RawClient(gate.port);
-  for (const model of ['gemma3:270m', 'gemma3:270m', 'gemma3:270m']) {
+  for (const model of ['gemma3:270m', 'llama3', 'gemma3:270m']) {
     const body = JSON.stringify(ask('x', { model }));
     client.write(
       `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
   }
-  await eventually(() => expect([fake.calls.length, gate.waiting()]).toEqual([before + 1, 2]));
+  await eventually(() => expect(fake.calls.length).toBe(before + 1));
   client.socket.destroy();
-  await eventually(() => expect(gate.waiting()).toBe(0), 2_000);
-  expect(fake.calls.length).toBe(before + 1);
+  await eventually(() => expect(fake.calls[before]?.state.aborted).toBe(true), 2_000);
+  expect((await chat(secret, ask('next', { stream: false }))).status).toBe(200);
+  expect([fake.calls.length, gate.waiting()]).toEqual([before + 2, 0]);
 });
 
 test('one account alone cannot use up the room for bodies', async () => {
