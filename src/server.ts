@@ -245,7 +245,14 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   answerRaw(socket, status);
 }
 
+/** How long somebody may take to go who was told to; he would otherwise stay for as long as he likes. */
+const lingerMs = 2_000;
+
 function answerRaw(socket: Duplex, status: number): void {
+  // Of a CONNECT Node has let go entirely: an error there that nobody listens for would end the process.
+  socket.on('error', () => socket.destroy());
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(timer)).resume();
   const body = JSON.stringify({ error: STATUS_CODES[status] });
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +

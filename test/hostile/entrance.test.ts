@@ -1,11 +1,12 @@
 // The port of a gate that encrypts, and those who come to it with half a word, or to stay.
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { type GateProcess, RawClient, spawnGate } from '../gate.ts';
+import { eventually, type GateProcess, RawClient, root, spawnGate } from '../gate.ts';
 
 let fake: FakeOllama;
 const gates: GateProcess[] = [];
@@ -110,4 +111,61 @@ describe('many requests in one packet', () => {
     expect(client.text.match(/HTTP\/1\.1 200/g)?.length ?? 0).toBeLessThan(102);
     expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
   });
+});
+
+/** Files of the pages that the process has open. */
+const openPages = ({ process: { pid } }: GateProcess): number =>
+  readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`).includes('/portal/dist/');
+    } catch {
+      return false;
+    }
+  }).length;
+
+test('files of the pages are closed when whoever asked for them goes before their end', async () => {
+  const { gate, port } = await open({});
+  const assets = readdirSync(join(root, 'portal/dist/assets'));
+  const sizes = new Map(assets.map((name) => [name, statSync(join(root, 'portal/dist/assets', name)).size]));
+  const [largest] = assets.toSorted((a, b) => (sizes.get(b) ?? 0) - (sizes.get(a) ?? 0));
+  const sockets = await unread(port, `/portal/assets/${largest}`, 20, 90);
+  await eventually(() => expect(openPages(gate)).toBeGreaterThan(0));
+  for (const socket of sockets) socket.destroy();
+  await eventually(() => expect(openPages(gate)).toBe(0));
+});
+
+/** A connection that does not end when its other side does. */
+async function staying(port: number, text: string): Promise<Socket> {
+  const socket = connectPlain({ port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('error', () => undefined).resume();
+  await once(socket, 'connect');
+  socket.write(text);
+  return socket;
+}
+
+const tunnel = 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n';
+
+test('resets behind a CONNECT are nothing to the gate', async () => {
+  const { gate, port } = await open({});
+  for (let round = 0; round < 20; round++) {
+    const socket = await staying(port, tunnel);
+    await once(socket, 'end');
+    socket.write('x'.repeat(round * 1_000));
+    socket.resetAndDestroy();
+  }
+  expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
+  expect(gate.output()).not.toContain('a fault of ours');
+});
+
+test.each([
+  ['a tunnel', tunnel],
+  ['nothing', ''],
+  ['half a head', 'GET / HTTP/1.1\r\nHost:'],
+  ['nonsense', 'x\r\n\r\n'],
+])('whoever asks for %s and does not go when he is told to is cut off, and makes room', async (_what, text) => {
+  const { gate, port } = await open({ MAX_CONNECTIONS: '10', HEAD_SECONDS: '1' });
+  const stayed = await Promise.all(Array.from({ length: 10 }, () => staying(port, text)));
+  await Promise.all(stayed.map(async (socket) => socket.readableEnded || (await once(socket, 'end'))));
+  await eventually(async () => expect((await fetch(`${gate.url}/healthz`)).status).toBe(200), 10_000);
+  for (const socket of stayed) socket.destroy();
 });
