@@ -1,10 +1,9 @@
 // Reads the whole body of a request into memory, bounded in size and time, and in what all callers together may hold.
-// What is held costs no more than its bytes: pieces of a few bytes each, which a caller can send by the million in one
-// chunk a byte, are copied together, because an object for each would be a hundred times what it holds.
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { Exchange } from './exchange.ts';
+import { Pieces } from './pieces.ts';
 
 export interface BodyLimits {
   readonly bodyBytes: number;
@@ -44,13 +43,15 @@ export function readBody(exchange: Exchange, limits: BodyLimits): Promise<Buffer
     request
       .on('data', (chunk: Buffer) => {
         if (over) return;
-        pieces.add(chunk);
-        if (pieces.length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
+        if (pieces.length + chunk.length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
         else if (!limits.budget.take(chunk.length, exchange.book)) fail(new GatewayError('bodies_too_many'));
-        else exchange.heldBytes += chunk.length;
+        else {
+          exchange.heldBytes += chunk.length;
+          pieces.add(chunk);
+        }
       })
       .on('end', () => {
-        if (finish()) resolve(pieces.join());
+        if (finish()) resolve(pieces.bytes());
       })
       .on('close', onClose)
       .on('error', onClose);
@@ -59,42 +60,4 @@ export function readBody(exchange: Exchange, limits: BodyLimits): Promise<Buffer
 
 export function continueIfAsked(exchange: Exchange, response: ServerResponse): void {
   if (exchange.request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
-}
-
-const smallBytes = 4 * 1024;
-const pageBytes = 64 * 1024;
-
-class Pieces {
-  length = 0;
-  readonly #whole: Buffer[] = [];
-  /** Where small pieces are copied to; from `#from` on they are not among the whole ones yet. */
-  #page: Buffer | undefined;
-  #from = 0;
-  #to = 0;
-
-  add(piece: Buffer): void {
-    this.length += piece.length;
-    // Nearly every body comes in one piece, which is taken as it is.
-    if (piece.length >= smallBytes || this.length === piece.length) {
-      this.#turn();
-      this.#whole.push(piece);
-      return;
-    }
-    if (!this.#page || this.#to + piece.length > pageBytes) {
-      this.#turn();
-      this.#page = Buffer.allocUnsafeSlow(pageBytes);
-      this.#from = this.#to = 0;
-    }
-    this.#to += piece.copy(this.#page, this.#to);
-  }
-
-  join(): Buffer {
-    this.#turn();
-    return this.#whole.length === 1 ? (this.#whole[0] as Buffer) : Buffer.concat(this.#whole, this.length);
-  }
-
-  #turn(): void {
-    if (this.#page && this.#to > this.#from) this.#whole.push(this.#page.subarray(this.#from, this.#to));
-    this.#from = this.#to;
-  }
 }

@@ -141,6 +141,7 @@ describe('memory', () => {
       () => `POST /api/chat HTTP/1.1\r\nHost: x\r\n${key()}Content-Length: 60000000\r\n\r\n{`,
       'held',
     ],
+    ['a body of two bytes, and no more', 300, () => chunked(2), 'held'],
     ['a body with a chunk a byte', 3, () => chunked(700_000), 'held'],
     ['an asset that nobody reads', 300, () => get(asset), 'unread'],
     ['a description that nobody reads', 300, () => get('/management/v1/openapi.json'), 'unread'],
