@@ -13,7 +13,7 @@ import {
   orderCertificate,
   suggestedWindow,
 } from './order.ts';
-import { openPair, type Trust } from './pair.ts';
+import { openPair, PairUnusable, type Trust } from './pair.ts';
 
 export interface AcmeTools {
   readonly store: CertificateStore;
@@ -85,7 +85,7 @@ export class AcmeKeeper {
 
   /** Takes what the store has. False: nothing yet, somebody else has to show something meanwhile. */
   async load(): Promise<boolean> {
-    await this.#take(await this.#tools.store.findCertificate(this.#id));
+    this.#take(await this.#tools.store.findCertificate(this.#id));
     return this.#current !== undefined;
   }
 
@@ -126,7 +126,7 @@ export class AcmeKeeper {
   async #look(): Promise<void> {
     const { store, now, onFail } = this.#tools;
     try {
-      await this.#take(await store.findCertificate(this.#id));
+      this.#take(await store.findCertificate(this.#id));
       if (!(await this.#isDue())) {
         this.#settle();
         return;
@@ -135,7 +135,7 @@ export class AcmeKeeper {
       if (!(await store.takeLease(this.#id, this.#owner, now(), now() + leaseMs))) return;
       try {
         // Somebody else may have been quicker.
-        await this.#take(await store.findCertificate(this.#id));
+        this.#take(await store.findCertificate(this.#id));
         if (await this.#isDue()) await this.#order();
       } finally {
         await store.giveLease(this.#id, this.#owner);
@@ -158,8 +158,11 @@ export class AcmeKeeper {
     // The other way, where the first has failed.
     const ordered = this.#failures % 2 === 1 ? [...others, first] : [first, ...others];
     const fresh = await orderCertificate(this.#settings, ordered, this.#current, store, now);
+    // What nobody can be shown is not kept: every gate of the store would take it for the last one.
+    openPair({ cert: fresh.chain, key: fresh.key }, this.#tools.trust());
+    if (fresh.notAfter <= now()) throw new PairUnusable('the authority gave a certificate that has ended already');
     await store.saveCertificate(fresh);
-    await this.#take(fresh);
+    this.#take(fresh);
     this.#settle();
     onRenew(fresh.notAfter);
   }
@@ -171,10 +174,16 @@ export class AcmeKeeper {
     this.problem = undefined;
   }
 
-  async #take(found: StoredCertificate | undefined): Promise<void> {
+  /** What cannot be shown counts as if it were not there. */
+  #take(found: StoredCertificate | undefined): void {
     if (!found || found.issuedAt === this.#current?.issuedAt) return;
     const { certificates, trust } = this.#tools;
-    certificates.replace([openPair({ cert: found.chain, key: found.key }, trust())]);
+    try {
+      certificates.replace([openPair({ cert: found.chain, key: found.key }, trust())]);
+    } catch (error) {
+      if (error instanceof PairUnusable) return;
+      throw error;
+    }
     this.#current = found;
     this.#renewAt = found.issuedAt + (found.notAfter - found.issuedAt) * (2 / 3);
     this.#askedAt = 0;

@@ -167,6 +167,25 @@ describe('a keeper', () => {
     expect(certificates.first).not.toBe(first);
   }, 30_000);
 
+  test('orders another where what is stored cannot be shown, instead of never again', async () => {
+    const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
+    const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
+    await listening(server, ca.httpPort);
+    const place = temporaryDirectory();
+    const [one, other] = [makeCertificate(place, ['DNS:gate.example']), makeCertificate(place, ['DNS:gate.example'])];
+    await store.saveCertificate({
+      id: certificateId({ directory: ca.directory, domains: ['gate.example'] }),
+      chain: readFileSync(one.cert, 'utf8'),
+      key: readFileSync(other.key, 'utf8'),
+      issuedAt: clock.at,
+      notAfter: clock.at + 90 * day,
+    });
+    expect(await keeper.load()).toBe(false);
+    await keeper.look();
+    expect(events).toEqual(['renewed']);
+    expect(certificates.first?.names).toEqual(['gate.example']);
+  }, 30_000);
+
   test('that shares its store shares the certificate: one orders, each answers, all show it', async () => {
     const [ca, store, clock] = [await authority({ slowSeconds: 1 }), await storeOf(), { at: Date.now() }];
     const gates = await Promise.all(Array.from({ length: 4 }, () => keeperOver(store, ca, clock)));
