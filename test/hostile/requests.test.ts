@@ -24,6 +24,7 @@ afterAll(async () => {
   await fake.close();
 });
 
+const inflating = gzipSync(Buffer.alloc(200_000, ' '));
 const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
 
 /** One request, raw, on a connection that ends with it. */
@@ -369,5 +370,28 @@ describe('the log', () => {
       ).toBe(true);
     }
     await own.stop();
+  });
+});
+
+describe('what a stranger sends to the pages and the management API that cannot be read', () => {
+  const json = { 'content-type': 'application/json' };
+  test.each<[string, string, RequestInit]>([
+    ['an escape that is none', '/management/v1/keys/%E0%A4%A', {}],
+    ...['gzip', 'deflate', 'br'].map((coding): [string, string, RequestInit] => [
+      `${coding} that is none`,
+      '/management/v1/setup',
+      { method: 'POST', headers: { ...json, 'content-encoding': coding }, body: 'x' },
+    ]),
+    [
+      'a bomb',
+      '/management/v1/setup',
+      { method: 'POST', headers: { ...json, 'content-encoding': 'gzip' }, body: inflating },
+    ],
+  ])('%s is his fault, and no line in the log', async (_what, path, init) => {
+    const before = gate.log().length;
+    const answer = await fetch(`${gate.url}${path}`, init);
+    expect([404, 415]).toContain(answer.status);
+    await answer.text();
+    expect(gate.log().slice(before)).not.toContain('"level":"error"');
   });
 });

@@ -71,6 +71,8 @@ export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
   if (thrown instanceof Fault) return new Problem(thrown.kind, { detail: thrown.message });
   if (thrown instanceof DoorCrowded) return new Problem('busy', { retryAfterSeconds: 2 });
+  // Express cannot decode a part of the path; nothing has such a name.
+  if (thrown instanceof URIError) return new Problem('not_found');
   const { type, code } = thrown as { type?: string; code?: string };
   if (code === 'SQLITE_BUSY') return new Problem('store_busy', { retryAfterSeconds: 2 });
   if (type === 'entity.too.large') return new Problem('body_too_large');

@@ -47,7 +47,7 @@ export function managementApi(tools: ApiTools): Router {
     page ??= Buffer.from(referencePage(tools.endpoints));
     sendShared(page, 'text/html; charset=utf-8', request, response);
   });
-  const parse = express.json({ limit: bodyBytes, strict: true, type: () => true });
+  const parse = express.json({ limit: bodyBytes, strict: true, inflate: false, type: () => true });
   for (const row of tools.endpoints) {
     // Who calls is asked before a body is read.
     router[row.method](

@@ -69,7 +69,7 @@ const bodyBytes = 16 * 1024;
 export function doorRoutes(tools: DoorTools): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const crowd = new Crowd();
-  const parse = express.text({ limit: bodyBytes, type: () => true });
+  const parse = express.text({ limit: bodyBytes, inflate: false, type: () => true });
   router.use((request, response, next) => {
     const path = request.path;
     const isCallback = callback.test(path) && request.method === 'GET';
