@@ -69,7 +69,8 @@ export class AcmeKeeper {
       },
       handshakeTimeout: 10_000,
     });
-    this.#challengeServer.on('secureConnection', (socket) => socket.on('error', () => socket.destroy()).end());
+    // The handshake was the answer. Whoever asked may be anybody, and is not waited for.
+    this.#challengeServer.on('secureConnection', (socket) => socket.on('error', () => socket.destroy()).destroySoon());
     this.#challengeServer.on('tlsClientError', (_error, socket) => socket.destroy());
   }
 

@@ -168,3 +168,27 @@ test.each([
   await eventually(async () => expect((await fetch(`${gate.url}/healthz`)).status).toBe(200), 10_000);
   for (const socket of stayed) socket.destroy();
 });
+
+test('whoever asks what only an authority asks, and stays, is cut off and makes room', async () => {
+  const { gate, port } = await open({ ...lookingForCertificate(), MAX_CONNECTIONS: '10' });
+  await gate.manage((store) =>
+    store.saveChallenge({ token: 'x'.repeat(20), domain: 'gate.example', answer: 'x', expiresAt: Date.now() + 60_000 }),
+  );
+  const stayed = await Promise.all(
+    Array.from({ length: 10 }, async () => {
+      const socket = connectPlain({ port, host: '127.0.0.1', allowHalfOpen: true });
+      const asking = connect({
+        socket,
+        servername: 'gate.example',
+        ALPNProtocols: ['acme-tls/1'],
+        rejectUnauthorized: false,
+      });
+      asking.on('error', () => undefined);
+      await once(asking, 'secureConnect');
+      expect(asking.alpnProtocol).toBe('acme-tls/1');
+      return socket;
+    }),
+  );
+  await eventually(async () => expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200));
+  for (const socket of stayed) socket.destroy();
+});
