@@ -1,7 +1,8 @@
 // The one list of what may cross, both ways. A header that is not named here stays on its side: no credential, cookie,
 // origin or forwarding header reaches a model server, and no hop-by-hop or CORS line of a model server reaches a client.
 // Ollama hands every request header on to ollama.com for cloud models (ollama-api §6), so a deny-list would leak.
-// What the Connection header nominates is thereby dropped too (RFC 9110 §7.6.1), before anything of ours is added.
+// What the Connection header nominates is dropped too, listed or not (RFC 9110 §7.6.1): of what came alone, so that
+// nobody can name away what is ours.
 import type { IncomingHttpHeaders } from 'node:http';
 
 const toUpstream = [
@@ -32,9 +33,11 @@ const toClient = new Set([
  */
 export function upstreamHeaders(headers: IncomingHttpHeaders, via: string, own: readonly string[]): string[] {
   const lines: string[] = ['via', headers.via === undefined ? via : `${headers.via}, ${via}`, ...own];
+  const nominated = nominatedBy(headers);
   for (const name of toUpstream) {
     const value = headers[name];
-    if (typeof value === 'string' && (own.length === 0 || !own.includes(name))) lines.push(name, value);
+    if (typeof value === 'string' && !nominated?.has(name) && (own.length === 0 || !own.includes(name)))
+      lines.push(name, value);
   }
   return lines;
 }
@@ -42,11 +45,19 @@ export function upstreamHeaders(headers: IncomingHttpHeaders, via: string, own: 
 /** Header lines for the client, as name, value, name, value, in the order in which the model server sent them. */
 export function clientHeaders(headers: IncomingHttpHeaders): string[] {
   const lines: string[] = [];
+  const nominated = nominatedBy(headers);
   for (const name in headers) {
     const value = headers[name];
-    if (toClient.has(name) && typeof value === 'string') lines.push(name, value);
+    if (toClient.has(name) && typeof value === 'string' && !nominated?.has(name)) lines.push(name, value);
   }
   return lines;
+}
+
+/** Names that belong to that connection alone, in lower case; undefined where there are none, as nearly always. */
+function nominatedBy({ connection }: IncomingHttpHeaders): ReadonlySet<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
+  // The HTTP client hands a line that stands twice over as a list, which becomes one text with commas.
+  return new Set(Array.from(String(connection).split(','), (name) => name.trim().toLowerCase()));
 }
 
 /** The same lines with another length, or with none. */

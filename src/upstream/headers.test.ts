@@ -1,0 +1,69 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { clientHeaders, replaceLength, upstreamHeaders } from './headers.ts';
+
+const via = '1.1 sekisho';
+const pairs = (lines: readonly string[]): [string, string][] =>
+  lines.flatMap((name, at) => (at % 2 === 0 ? [[name, lines[at + 1] as string] as [string, string]] : []));
+
+const crossing = ['accept', 'content-type', 'user-agent', 'cache-control', 'content-length', 'retry-after'];
+const staying = (
+  'authorization x-api-key api-key cookie set-cookie origin referer host forwarded x-forwarded-for x-real-ip te trailer ' +
+  'proxy-authorization keep-alive transfer-encoding upgrade server location access-control-allow-origin __proto__ ' +
+  'constructor toString'
+).split(' ');
+const headers = fc.dictionary(fc.constantFrom(...crossing, ...staying), fc.string({ unit: 'grapheme-ascii' }));
+
+test('HDR-2: only what is listed crosses, in either direction, as it came', () => {
+  fc.assert(
+    fc.property(headers, (sent) => {
+      for (const [name, value] of [...pairs(upstreamHeaders(sent, via, [])).slice(1), ...pairs(clientHeaders(sent))]) {
+        expect(crossing).toContain(name);
+        expect(value).toBe(sent[name]);
+      }
+    }),
+  );
+});
+
+test('HDR-1: what Connection names belongs to that connection and goes no further, whatever else it says', () => {
+  fc.assert(
+    fc.property(
+      headers,
+      fc.subarray([...crossing, ...staying, 'via', 'close']),
+      fc.boolean(),
+      (sent, names, shouts) => {
+        const connection = names.map((name) => (shouts ? ` ${name.toUpperCase()}` : name)).join(',');
+        const named = { ...sent, connection };
+        const own = ['x-pass', 'let-me-in'];
+        const up = pairs(upstreamHeaders(named, via, own));
+        for (const [name] of [...up.slice(2), ...pairs(clientHeaders(named))]) expect(names).not.toContain(name);
+        // What the gate adds by itself nobody can take away.
+        expect(up.slice(0, 2)).toEqual([
+          ['via', via],
+          ['x-pass', 'let-me-in'],
+        ]);
+      },
+    ),
+  );
+});
+
+test('a Connection line that stands twice is read whole', () => {
+  const twice = {
+    connection: ['close', 'retry-after'] as unknown as string,
+    'retry-after': '5',
+    'content-type': 'a/b',
+  };
+  expect(clientHeaders(twice)).toEqual(['content-type', 'a/b']);
+});
+
+test('a line of the gate’s own stands in place of the caller’s, and lengths are set anew', () => {
+  const own = ['user-agent', 'the gate'];
+  expect(upstreamHeaders({ 'user-agent': 'caller', via: '1.1 x' }, via, own)).toEqual([
+    'via',
+    '1.1 x, 1.1 sekisho',
+    ...own,
+  ]);
+  const lines = ['content-length', '5', 'content-type', 'content-length'];
+  expect(replaceLength(lines, undefined)).toEqual(['content-type', 'content-length']);
+  expect(replaceLength(lines, 9)).toEqual(['content-type', 'content-length', 'content-length', '9']);
+});
