@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AddressBlocks, clientAddress } from './address.ts';
+import { AddressBlocks, clientAddress, networkOf } from './address.ts';
 
 const blocks = (...list: string[]) => new AddressBlocks(list);
 
@@ -25,4 +26,26 @@ test('X-Forwarded-For is walked from the right, through trusted proxies only', (
   expect(clientAddress('10.0.0.1', '6.6.6.6, nonsense, 10.0.0.2', trusted)).toBe('10.0.0.2');
   expect(clientAddress('10.0.0.1', undefined, trusted)).toBe('10.0.0.1');
   expect(clientAddress('10.0.0.1', '6.6.6.6', blocks())).toBe('10.0.0.1');
+});
+
+test('an IPv6 address stands for its first 64 bits, however it is spelled', () => {
+  expect(networkOf('2001:db8::1')).toBe('2001:db8:0:0::/64');
+  expect(networkOf('2001::4:5:6:7:8')).toBe('2001:0:0:4::/64');
+  expect(networkOf('64:ff9b::192.0.2.1%eth0')).toBe('64:ff9b:0:0::/64');
+  expect(networkOf('::ffff:192.0.2.1')).toBe('192.0.2.1');
+  const groups = fc.array(fc.oneof(fc.constant(0), fc.nat(0xffff)), { minLength: 8, maxLength: 8 });
+  fc.assert(
+    fc.property(groups, fc.nat(7), fc.nat(8), fc.boolean(), (all, from, many, padded) => {
+      const texts = all.map((group) => group.toString(16).padStart(padded ? 4 : 1, '0'));
+      const network = `${all
+        .slice(0, 4)
+        .map((group) => group.toString(16))
+        .join(':')}::/64`;
+      expect(networkOf(texts.join(':').toUpperCase())).toBe(network);
+      const to = Math.min(8, from + many);
+      if (to - from < 2 || all.slice(from, to).some((group) => group !== 0)) return;
+      expect(networkOf(`${texts.slice(0, from).join(':')}::${texts.slice(to).join(':')}`)).toBe(network);
+    }),
+    { numRuns: 2000 },
+  );
 });

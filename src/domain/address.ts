@@ -59,10 +59,11 @@ export function networkOf(address: string): string {
   const [head = '', tail] = (plain.split('%')[0] as string).toLowerCase().split('::');
   const groups = head === '' ? [] : head.split(':');
   if (tail !== undefined) {
-    const behind = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0);
-    while (groups.length + behind < 8) groups.push('0');
+    const behind = tail === '' ? [] : tail.split(':');
+    // An IPv4 address at the end is two groups in one.
+    const zeros = 8 - groups.length - behind.length - (tail.includes('.') ? 1 : 0);
+    groups.push(...Array.from({ length: zeros }, () => '0'), ...behind);
   }
-  while (groups.length < 4) groups.push('0');
   return `${groups
     .slice(0, 4)
     .map((group) => group.replace(/^0+(?=.)/, ''))
