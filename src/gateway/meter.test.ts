@@ -115,6 +115,14 @@ describe('estimates where no figure came, and knows that the end is missing', ()
   });
 });
 
+test.each(['date', 'dxxx', ' data', 'event'])('a figure in a line of events that begins with %j is none', (field) => {
+  const meter = meterFor('openai-completion', true, 7);
+  meter.see(
+    Buffer.from(`${field}: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\ndata: [DONE]\n`),
+  );
+  expect([meter.end(), meter.read().source]).toEqual([true, 'estimated']);
+});
+
 test.each([-1, 1.5, 1e30, '"5"', 'null', 'true'])('P12: a count of %s is no count', (figure) => {
   for (const streamed of [true, false]) {
     const meter = meterFor('ollama-generation', streamed, 7);

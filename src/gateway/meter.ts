@@ -194,7 +194,7 @@ class EventsMeter implements Meter {
 
   #line(line: Buffer): void {
     // `data:` lines only; the space after the colon is optional (HTML standard, event stream format).
-    if (line[0] !== 0x64 || line[4] !== 0x3a) return;
+    if (line[0] !== 0x64 || line[4] !== 0x3a || line[1] !== 0x61 || line[2] !== 0x74 || line[3] !== 0x61) return;
     const data = line.subarray(line[5] === 0x20 ? 6 : 5);
     if (data.length < 40 && data.toString('latin1').trim() === '[DONE]') {
       this.#done = true;
