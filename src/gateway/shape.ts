@@ -149,11 +149,13 @@ function boundKeepAlive(work: Work, { minKeepAliveSeconds: least, maxKeepAliveSe
       : value.kind === 'string'
         ? goDuration(textOf(work.bytes, value))
         : undefined;
-  // Go holds a duration in 63 bits of nanoseconds; beyond them it would come out as something else.
-  if (seconds === undefined || Number.isNaN(seconds) || Math.abs(seconds) > longestSeconds)
+  // Go holds a duration in 63 bits of nanoseconds; beyond them it would come out as something else. And it cuts each part
+  // of one to whole nanoseconds, so of the least below zero only Go knows whether it is "for ever" or nothing.
+  const isUnclear = value.kind === 'string' && seconds !== undefined && seconds < 0 && seconds > -1e-6;
+  if (seconds === undefined || Number.isNaN(seconds) || Math.abs(seconds) > longestSeconds || isUnclear)
     throw new GatewayError('invalid_request', { message: 'keep_alive must be seconds, or a duration such as "5m"' });
-  // Below zero is "for ever".
-  const meant = Math.abs(seconds) < 1e-6 ? 0 : seconds < 0 ? Infinity : seconds;
+  // Below zero is "for ever", by however little.
+  const meant = seconds < 0 ? Infinity : seconds;
   if (most !== null && meant > most) replace(work, value, 'keep_alive', most);
   else if (least !== null && meant < least) replace(work, value, 'keep_alive', least);
 }
@@ -174,9 +176,10 @@ const unitSeconds: Record<string, number> = {
 /** Seconds of a duration as Go's time.ParseDuration reads it: `5m`, `1h30m`, `-1s`, `0`. */
 function goDuration(text: string): number | undefined {
   if (/^[+-]?0$/.test(text)) return 0;
-  if (!/^[+-]?((\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/.test(text) || text.length > 64) return undefined;
+  // Length first, and digits in one way only: `\d+\.?\d*` would try every cut of every number, for ever in a long text.
+  if (text.length > 64 || !/^[+-]?((\d+(\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/.test(text)) return undefined;
   let seconds = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g))
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g))
     seconds += Number(amount) * (unitSeconds[unit as string] as number);
   return text.startsWith('-') ? -seconds : seconds;
 }

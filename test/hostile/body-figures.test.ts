@@ -55,6 +55,19 @@ test.each(['"-0.1ns"', '"-0.9ns"', '1e11', '"0.0000000001s"'])(
   },
 );
 
+test.each(['-1e-7', '-1e-300', '-0.0000001', '"-1ns"', '"-0.000001ms"', '"-0.9ns0.2ns"'])(
+  'keep_alive %s, which Go reads as "for ever", does not pin a model',
+  async (figure) => {
+    const { secret } = await gate.member({ maxKeepAliveSeconds: 600 });
+    const got = await sent(
+      secret,
+      `{"model":"gemma3:270m","messages":[{"role":"user","content":"x"}],"stream":false,"keep_alive":${figure}}`,
+    );
+    if (typeof got === 'number') expect(got).toBe(400);
+    else expect(got.keep_alive).toBe(600);
+  },
+);
+
 test('U38: a bound of 0 on the answer does not mean "without end"', async () => {
   const { secret } = await gate.member({ maxOutputTokens: 0 });
   for (const options of ['', ',"options":{"num_predict":500}', ',"options":{"num_predict":-1}']) {
