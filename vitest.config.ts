@@ -8,7 +8,7 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'house', include: ['test/house/**/*.test.ts'] } },
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },
-      { extends: true, test: { name: 'wire', include: ['test/{contracts,journeys,hostile}/**/*.test.ts'] } },
+      { extends: true, test: { name: 'wire', include: ['test/{contracts,fuzz,journeys,hostile}/**/*.test.ts'] } },
     ],
   },
 });

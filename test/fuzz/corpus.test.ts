@@ -1,0 +1,39 @@
+// Every input that fuzzing has kept, and all that it begins with, through its target again: what once held still holds,
+// and together they still go everywhere in the parsers that they went.
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { corpusDirectory, readCorpus } from './corpus.ts';
+import { start } from './start.ts';
+import { leastSharesOf, parsersOf, targetNames } from './targets.ts';
+import type { Report } from './thread.ts';
+
+const root = join(import.meta.dirname, '../..');
+let reports: readonly Report[];
+beforeAll(async () => {
+  reports = await start({ names: targetNames, seed: 0, mostRuns: 0, mostMs: null, guided: true });
+});
+
+describe.each(targetNames)('%s', (name) => {
+  const report = (): Report | undefined => reports.find((one) => one.name === name);
+
+  test('has a corpus, and no input in it breaks an oracle', () => {
+    const inputs = readCorpus(name).length;
+    expect(inputs).toBeGreaterThan(0);
+    expect(report()?.failures.map(({ bytes, message }) => [Buffer.from(bytes).toString('latin1'), message])).toEqual(
+      [],
+    );
+    expect(report()?.runs).toBeGreaterThan(inputs);
+  });
+
+  const files = parsersOf(name).map((file, at) => [relative(root, file), at] as const);
+  test.each(files)('reaches what it should of %s', (file, at) => {
+    const { reached, all } = report()?.blocks[at] ?? { reached: 0, all: 0 };
+    expect(reached / all, `${file}: ${reached} of ${all} blocks`).toBeGreaterThanOrEqual(leastSharesOf(name)[at] ?? 1);
+  });
+});
+
+test('there is no corpus without a target', () => {
+  expect(existsSync(corpusDirectory)).toBe(true);
+  expect(readdirSync(corpusDirectory).toSorted()).toEqual(targetNames.toSorted());
+});

@@ -1,0 +1,18 @@
+// Is the fuzzing guided at all? A fault behind several comparisons is found step by step, and by chance it is not.
+import { expect, test } from 'vitest';
+import { start } from './start.ts';
+import { planted } from './targets.ts';
+
+const run = (guided: boolean, seed: number) =>
+  start({ names: [planted], seed, mostRuns: 60_000, mostMs: null, guided });
+
+test('a fault behind five comparisons is found with guidance, and with the same seed and as many inputs not without', async () => {
+  const [guided] = await run(true, 1);
+  expect(guided?.failures.map(({ message }) => message.split('\n')[0])).toEqual(['RangeError: the planted fault']);
+  const [blind] = await run(false, 1);
+  expect(blind).toMatchObject({ failures: [], runs: 60_000, kept: [Uint8Array.from(Buffer.from('hello'))] });
+});
+
+test('the same seed makes the same run', async () => {
+  expect(await run(true, 7)).toEqual(await run(true, 7));
+});

@@ -1,0 +1,9 @@
+// A parser with a fault behind four comparisons, one byte each: by chance alone nobody finds it, step by step anybody does.
+
+export function plantedFault(bytes: Buffer): void {
+  if (bytes[0] !== 0x51) return;
+  if (bytes[3] !== 0xc7) return;
+  if (bytes[5] !== (bytes[4] as number) + 3) return;
+  if (bytes.length < 9) return;
+  if (bytes[8] === 0x9e) throw new RangeError('the planted fault');
+}

@@ -1,0 +1,34 @@
+// Starts the thread that fuzzes or replays, and watches it: an input that does not come back ends it, and is a failure.
+import { Worker } from 'node:worker_threads';
+import type { Report, Work } from './thread.ts';
+
+/** An input that takes this long does not come back; the slowest of all takes a hundredth of it. */
+const mostMsPerInput = 20_000;
+const mostBytes = 1024 * 1024;
+
+export async function start(work: Omit<Work, 'last'>): Promise<readonly Report[]> {
+  const last = new SharedArrayBuffer(8 + mostBytes);
+  const counts = new Int32Array(last, 0, 2);
+  const workerData: Work = { ...work, last };
+  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData });
+  let [before, stuck] = [-1, false];
+  const watch = setInterval(() => {
+    stuck = counts[0] === before && before > 0;
+    before = counts[0] as number;
+    if (stuck) void worker.terminate();
+  }, mostMsPerInput);
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.once('message', resolve).once('error', reject);
+      worker.once('exit', () => reject(new Error(stuck ? 'stuck' : 'the thread ended without a report')));
+    });
+  } catch (error) {
+    if (!stuck) throw error;
+    const bytes = Buffer.from(new Uint8Array(last, 8, counts[1]));
+    const failures = [{ bytes, message: 'the input does not come back' }];
+    return [{ name: work.names.join(), kept: [], failures, runs: counts[0] as number, blocks: [] }];
+  } finally {
+    clearInterval(watch);
+    await worker.terminate();
+  }
+}

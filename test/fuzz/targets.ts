@@ -1,0 +1,48 @@
+// The list of targets: the parsers in src/ that each of them guides itself by. A target is the file of its name in
+// targets/, and its corpus the folder of its name in corpus/.
+import { join } from 'node:path';
+import type { Target } from './target.ts';
+
+/** By file, the share of its blocks that the corpus reaches at least; the rest of a file is for others. */
+const parsers = {
+  path: { 'gateway/operation.ts': 0.9 },
+  head: { 'gateway/receive.ts': 0.75, 'gateway/identify.ts': 0.7, 'upstream/headers.ts': 0.5 },
+  key: { 'domain/api-key.ts': 0.9 },
+  json: { 'gateway/strict-json.ts': 0.95 },
+  body: { 'gateway/intent.ts': 0.6, 'gateway/shape.ts': 0.9 },
+  meter: { 'gateway/meter.ts': 0.95, 'gateway/line-reader.ts': 0.85 },
+  usage: { 'gateway/usage-filter.ts': 0.9 },
+  answer: { 'upstream/headers.ts': 0.6 },
+  pass: { 'upstream/pass.ts': 0.6 },
+  model: { 'domain/model-name.ts': 0.95 },
+  form: { 'gateway/form.ts': 0.9 },
+  address: { 'domain/address.ts': 0.9 },
+} as const satisfies Record<string, Record<string, number>>;
+
+export type TargetName = keyof typeof parsers;
+export const targetNames = Object.keys(parsers) as TargetName[];
+
+const source = join(import.meta.dirname, '../../src');
+
+/** Shows on the engine that guidance works; it is none of the gate's. */
+export const planted = 'planted';
+
+export function isTarget(name: string): name is TargetName {
+  return Object.hasOwn(parsers, name);
+}
+
+/** Absolute paths. */
+export function parsersOf(name: string): readonly string[] {
+  if (name === planted) return [join(import.meta.dirname, 'planted-parser.ts')];
+  return isTarget(name) ? Object.keys(parsers[name]).map((file) => join(source, file)) : [];
+}
+
+/** For each of them, in the same order. */
+export function leastSharesOf(name: TargetName): readonly number[] {
+  return Object.values(parsers[name]);
+}
+
+export async function loadTarget(name: string): Promise<Target> {
+  const module = (await import(`./targets/${name}.ts`)) as { readonly target: Target };
+  return module.target;
+}

@@ -1,0 +1,210 @@
+// A JSON body from its bytes to what goes on to the model server. Gate and Ollama read one model, one wish to stream and
+// one count of images out of it; what goes on is within the plan, as Ollama reads it; and nothing else was changed.
+import assert from 'node:assert/strict';
+import { firstPlans, openTerms, type Plan, type Terms } from '../../../src/domain/plan.ts';
+import { authorizeIntent, type ModelRules } from '../../../src/gateway/authorize.ts';
+import { readJson } from '../../../src/gateway/intent.ts';
+import { type Operation, operations } from '../../../src/gateway/operation.ts';
+import type { Permitted } from '../../../src/gateway/permit.ts';
+import { type Shaped, shape } from '../../../src/gateway/shape.ts';
+import { type GoObject, goStyleParse, isObject } from '../../fake-ollama/go-json.ts';
+import { isProblem, readName } from '../../fake-ollama/model-name.ts';
+import { caller } from '../credentials.ts';
+import { jsonTexts, requestBodies } from '../fixtures.ts';
+import { keepAliveSeconds } from '../keep-alive.ts';
+import { type Target, verdict } from '../target.ts';
+
+const rows = operations.filter(({ body }) => body === 'json');
+const strictest: Plan = {
+  ...(firstPlans[0] as Plan),
+  name: 'strictest',
+  maxContextTokens: 0,
+  maxOutputTokens: 0,
+  minKeepAliveSeconds: 0,
+  maxKeepAliveSeconds: 0,
+  maxImages: 0,
+  maxEmbeddingInputs: 1,
+};
+const onlyAtMost: Plan = { ...openTerms, name: 'at most', version: 1, maxKeepAliveSeconds: 600, maxOutputTokens: 100 };
+const plans = [undefined, ...firstPlans, strictest, onlyAtMost];
+const callers = plans.map((plan) => caller(plan));
+const rules: ModelRules = { registryHosts: new Set(['registry.ollama.ai']), isRemote: () => false };
+
+/** The first byte says which route, the second whose plan; the rest is the body. */
+function run(bytes: Buffer): void {
+  const operation = rows[(bytes[0] ?? 0) % rows.length] as Operation;
+  const who = (bytes[1] ?? 0) % callers.length;
+  const body = Buffer.from(bytes.subarray(2));
+  const permitted = { operation, principal: callers[who], target: undefined, parameter: '' } as unknown as Permitted;
+  const { value: call } = verdict(() => shape(authorizeIntent(readJson(permitted, body), rules)));
+  if (!call) return;
+  const sent = goStyleParse(body.toString('utf8'));
+  const goesOn = call.body as Buffer;
+  const heard = goStyleParse(goesOn.toString('utf8'));
+  checkReading(call, sent);
+  checkUnchanged(JSON.parse(body.toString('utf8')) as GoObject, JSON.parse(goesOn.toString('utf8')) as GoObject);
+  if (call.edits.length === 0 && call.changes.length === 0) assert.ok(goesOn.equals(body));
+  if (call.usageInjected) assert.equal((heard['stream_options'] as GoObject)['include_usage'], true);
+  const { bounds } = call.principal;
+  if (bounds) checkBounds(call, heard, bounds);
+}
+
+function checkReading(
+  { operation, models, stream, leavesTheBox, principal, images, inputs }: Shaped,
+  go: GoObject,
+): void {
+  const text = (name: string): string => (typeof go[name] === 'string' ? go[name] : '');
+  const theirs = {
+    none: [],
+    path: [],
+    form: [],
+    model: [text('model')],
+    copy: [text('source'), text('destination')],
+    'model-or-name': [text('model') || text('name')],
+    create: [text('model') || text('name'), ...(text('from') === '' ? [] : [text('from')])],
+  }[operation.model];
+  assert.deepEqual(
+    models.map((model) => model.text.toWellFormed()),
+    theirs,
+    'Ollama reads another model',
+  );
+  for (const name of theirs) {
+    const read = readName(name);
+    if (!isProblem(read)) assert.ok(!read.cloud || principal.scopes.has('cloud'), 'a cloud model went by');
+  }
+  if (operation.streamDefault !== null) assert.equal(stream, go['stream'] ?? operation.streamDefault);
+  const tools = Array.isArray(go['tools']) ? go['tools'] : [];
+  const searches = tools.some((tool) => isObject(tool) && /^web_search/i.test(String(tool['type'])));
+  if (searches || text('remote_host') !== '') assert.ok(leavesTheBox && principal.scopes.has('cloud'));
+  if (principal.plan === undefined) return;
+  assert.equal(images, countImages(go));
+  if (operation.scope === 'inference:embed') assert.equal(inputs, 'input' in go ? [go['input']].flat().length : 0);
+}
+
+/** In every place where one of the three families takes an image from. */
+function countImages(go: GoObject): number {
+  const list = (of: unknown): unknown[] => (Array.isArray(of) ? of : []);
+  const part = (of: unknown): number =>
+    isObject(of) &&
+    typeof of['type'] === 'string' &&
+    ['image', 'image_url', 'input_image', 'input_image_url'].includes(of['type'])
+      ? 1
+      : 0;
+  const sum = (items: unknown[], count: (item: unknown) => number): number =>
+    items.reduce<number>((total, item) => total + count(item), 0);
+  const message = (of: unknown): number => {
+    if (!isObject(of)) return 0;
+    const parts = [...list(of['content']), ...list(of['output'])];
+    const inParts = (piece: unknown): number => part(piece) + (isObject(piece) ? sum(list(piece['content']), part) : 0);
+    return list(of['images']).length + sum(parts, inParts);
+  };
+  return list(go['images']).length + sum([...list(go['messages']), ...list(go['input'])], message);
+}
+
+const shaping = new Set(['options', 'stream_options', 'keep_alive', 'shift', 'raw', 'template', '_debug_render_only']);
+const lengths = new Set(['max_tokens', 'max_output_tokens']);
+const optionsShaped = new Set(
+  'num_gpu num_batch num_thread main_gpu use_mmap draft_num_predict num_ctx num_predict'.split(' '),
+);
+
+function checkUnchanged(sent: GoObject, heard: GoObject): void {
+  for (const name of new Set([...Object.keys(sent), ...Object.keys(heard)])) {
+    const [before, after] = [sent[name], heard[name]];
+    if (name === 'options' && isObject(before) && isObject(after)) {
+      for (const option of new Set([...Object.keys(before), ...Object.keys(after)]))
+        if (!optionsShaped.has(option))
+          assert.deepEqual(after[option], before[option], `options.${option} was changed`);
+    } else if (!shaping.has(name) && !lengths.has(name)) assert.deepEqual(after, before, `${name} was changed`);
+  }
+}
+
+function checkBounds({ operation, images, inputs }: Shaped, heard: GoObject, bounds: Terms): void {
+  const options = isObject(heard['options']) ? heard['options'] : {};
+  const gone = (value: unknown, name: string): void =>
+    assert.ok(value === undefined || value === null, `${name} is there`);
+  if (bounds.reloadOptions === 'strip') {
+    for (const name of optionsShaped)
+      if (!name.startsWith('num_ctx') && name !== 'num_predict') gone(options[name], name);
+    gone(heard['shift'], 'shift');
+  }
+  if (bounds.templates === 'strip') for (const name of ['raw', 'template']) gone(heard[name], name);
+  if (bounds.debugFields === 'strip') gone(heard['_debug_render_only'], '_debug_render_only');
+  const context = options['num_ctx'];
+  if (bounds.maxContextTokens === 0) gone(context, 'num_ctx');
+  else if (bounds.maxContextTokens !== null && context !== undefined && context !== null)
+    assert.ok(Number.isInteger(context) && (context as number) <= bounds.maxContextTokens, 'num_ctx is over the plan');
+  checkOutput(operation, heard, options, bounds);
+  const { minKeepAliveSeconds: least, maxKeepAliveSeconds: most } = bounds;
+  const seconds = keepAliveSeconds(heard['keep_alive']);
+  if (seconds !== undefined) {
+    assert.ok(most === null || seconds <= most, `kept alive for ${seconds} s, over the plan`);
+    // Ollama cuts to whole nanoseconds.
+    assert.ok(least === null || seconds >= least - 1e-9, `kept alive for ${seconds} s, under the plan`);
+  }
+  assert.ok(bounds.maxImages === null || images <= bounds.maxImages);
+  assert.ok(bounds.maxEmbeddingInputs === null || inputs <= bounds.maxEmbeddingInputs);
+}
+
+function checkOutput({ reply }: Operation, heard: GoObject, options: GoObject, { maxOutputTokens: most }: Terms): void {
+  const tokens = {
+    'ollama-generation': options['num_predict'],
+    'openai-completion': heard['max_tokens'],
+    'anthropic-messages': heard['max_tokens'],
+    'openai-responses': heard['max_output_tokens'],
+  }[reply as string];
+  if (
+    most === null ||
+    !['ollama-generation', 'openai-completion', 'anthropic-messages', 'openai-responses'].includes(reply)
+  )
+    return;
+  assert.ok(
+    Number.isInteger(tokens) && (tokens as number) > 0 && (tokens as number) <= Math.max(1, most),
+    'without end',
+  );
+}
+
+function seedFor(path: string, body: string): string[] {
+  const row = rows.findIndex((operation) => operation.path === path);
+  return row < 0 ? [] : plans.map((_, plan) => String.fromCharCode(row, plan) + body);
+}
+
+export const target: Target = {
+  words: (
+    '"keep_alive":-1|"keep_alive":"1h30m"|"keep_alive":"-1ns"|"num_predict":-1|"num_ctx":1e9|"max_tokens":0|"stream":false|' +
+    '"max_completion_tokens":5|"stream_options":{"include_usage":false}|"options":{}|"options":null|"images":["a"]|,|' +
+    '"type":"image_url"|"content":[{"type":"image"}]|"tools":[{"type":"web_search"}]|"input":["a","b"]|-0.0000001|"0s"|' +
+    '"shift":true|"raw":true|"template":"x"|"model":"m:cloud"|"name":"m"|"from":"hf.co/a/b"|"1.5\u00b5s"|"MODEL"|"Options"'
+  ).split('|'),
+  mostBytes: 1000,
+  seeds: () => [
+    ...requestBodies.flatMap(({ path, body }) => seedFor(path, body).slice(0, 2)),
+    ...jsonTexts.map((text) => `\x02\x01${text}`),
+    ...seedFor(
+      '/api/chat',
+      '{"model":"m","options":{"num_gpu":1,"num_ctx":1000000,"num_predict":-2,"seed":9007199254740993}}',
+    ),
+    ...seedFor(
+      '/api/generate',
+      '{"model":"m","keep_alive":"5m","raw":true,"shift":false,"template":"x","images":["a"]}',
+    ),
+    // A pattern with two ways to read a number never came back from this.
+    ...seedFor('/api/generate', `{"model":"m","keep_alive":"${'08m'.repeat(100)}x"}`),
+    ...seedFor('/api/embed', '{"model":"m","input":["a","b"],"keep_alive":-1}'),
+    ...seedFor(
+      '/v1/chat/completions',
+      '{"model":"m","stream":true,"stream_options":{"x":1},"max_completion_tokens":7}',
+    ),
+    ...seedFor(
+      '/v1/chat/completions',
+      '{"messages":[{"content":[{"type":"image_url"}]}],"model":"m","tools":[{"type":"web_search"}]}',
+    ),
+    ...seedFor('/v1/responses', '{"model":"m","input":[{"content":[{"type":"input_image"}]}],"max_output_tokens":0}'),
+    ...seedFor(
+      '/v1/messages',
+      '{"model":"m","max_tokens":5,"messages":[{"content":[{"type":"tool_result","content":[{"type":"image"}]}]}]}',
+    ),
+    ...seedFor('/api/create', '{"model":"m","from":"n","remote_host":"x","name":"m"}'),
+    ...seedFor('/api/copy', '{"source":"a","destination":"b"}'),
+  ],
+  run,
+};

@@ -1,0 +1,190 @@
+// The head of a request, as bytes: through Node's own parser, then to who is calling and to what may cross. Whoever is
+// let in has shown exactly one credential, and a second reader of the same bytes finds it too.
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage } from 'node:http';
+import { Duplex } from 'node:stream';
+import { digestOf } from '../../../src/domain/api-key.ts';
+import { GatewayError } from '../../../src/domain/error.ts';
+import type { AccountId } from '../../../src/domain/id.ts';
+import type { Principal } from '../../../src/domain/principal.ts';
+import { AuthThrottle } from '../../../src/gateway/auth-throttle.ts';
+import { identify, refuseKeyInQuery } from '../../../src/gateway/identify.ts';
+import { KeyRing } from '../../../src/gateway/key-ring.ts';
+import { type Asked, matchOperation } from '../../../src/gateway/operation.ts';
+import { type Received, receive } from '../../../src/gateway/receive.ts';
+import { upstreamHeaders } from '../../../src/upstream/headers.ts';
+import { cliKey, keyText, signatureFor, signedAt, staticWord, storedKey } from '../credentials.ts';
+import { type Target, verdict } from '../target.ts';
+import { connectionOptions, mayGoOn } from './crossing.ts';
+
+const [plain, inPath] = [keyText('000000000001'), keyText('000000000002')];
+const cli = digestOf(cliKey);
+const stored = [
+  storedKey('000000000001'),
+  storedKey('000000000002', { allowPath: true }),
+  storedKey('000000000003', { kind: 'signature', digest: cli }),
+];
+const texts = new Set([plain, inPath, staticWord]);
+
+const server = createServer({ maxHeaderSize: 16 * 1024, requireHostHeader: false });
+let answer: (request: IncomingMessage | undefined) => void = () => undefined;
+server
+  .on('request', (request) => answer(request))
+  .on('checkContinue', (request) => answer(request))
+  .on('checkExpectation', (request) => answer(request))
+  .on('upgrade', () => answer(undefined))
+  .on('connect', () => answer(undefined))
+  .on('clientError', () => answer(undefined));
+
+async function parse(bytes: Buffer): Promise<IncomingMessage | undefined> {
+  const socket = new Duplex({ read: () => undefined, write: (_, __, done) => done() });
+  const request = await new Promise<IncomingMessage | undefined>((resolve) => {
+    answer = resolve;
+    socket.once('close', () => resolve(undefined));
+    server.emit('connection', socket);
+    socket.push(bytes);
+    socket.push(null);
+  });
+  socket.destroy();
+  return request;
+}
+
+/** Lines of the head as a second reader takes them; lower-case names. */
+function linesOf(bytes: Buffer): { name: string; value: string }[] {
+  const head = bytes.toString('latin1').split('\r\n\r\n', 1)[0] as string;
+  const lines = head.split(/\r?\n/).slice(1);
+  return lines.map((line) => {
+    const colon = line.indexOf(':');
+    return { name: line.slice(0, colon).toLowerCase(), value: line.slice(colon + 1).trim() };
+  });
+}
+
+/** What a line shows, read as leniently as anybody might. */
+function shown(name: string, value: string): string {
+  if (name === 'x-api-key') return value;
+  const [scheme = '', rest = ''] = value.split(/ (.*)/s);
+  if (/^basic$/i.test(scheme))
+    return Buffer.from(rest, 'base64')
+      .toString('utf8')
+      .replace(/^[^:]*:/, '');
+  return /^bearer$/i.test(scheme) ? rest.trim() : value;
+}
+
+async function run(bytes: Buffer): Promise<void> {
+  const request = await parse(Buffer.concat([bytes, Buffer.from('\r\n\r\n')]));
+  if (!request) return;
+  const { value: received } = verdict(() => receive(request));
+  if (!received) return;
+  const lines = linesOf(bytes);
+  checkCrossing(received, lines);
+  const { value: asked } = verdict(() => matchOperation(received.method, received.target));
+  if (!asked || verdict(() => refuseKeyInQuery(asked.target.query)).code) return;
+  for (const text of [plain, inPath]) assert.ok(!asked.target.query.includes(text), 'a key in the query went by');
+  await checkCaller(asked, received, lines);
+}
+
+function checkCrossing(received: Received, lines: readonly { name: string; value: string }[]): void {
+  const own = ['authorization', 'Bearer of-the-gate-itself'];
+  const onward = upstreamHeaders(received.request.headers, '1.1 sekisho', own);
+  const gone = connectionOptions(lines.filter(({ name }) => name === 'connection').map(({ value }) => value));
+  assert.deepEqual(onward.slice(2, 4), own);
+  for (let at = 0; at < onward.length; at += 2) {
+    const [name, value] = [onward[at] as string, onward[at + 1] as string];
+    assert.match(value, /^[^\r\n\0]*$/);
+    for (const text of texts) assert.ok(name === 'user-agent' || !value.includes(text) || !texts.has(value));
+    if (name === 'via') assert.ok(value.endsWith('1.1 sekisho'));
+    else if (at >= 4) {
+      assert.ok(mayGoOn(name), `${name} went on`);
+      assert.ok(!gone.has(name), `${name} went on although Connection names it`);
+      assert.ok(
+        lines.some((line) => line.name === name),
+        `${name} came from nowhere`,
+      );
+    }
+  }
+}
+
+async function checkCaller(
+  asked: Asked,
+  received: Received,
+  lines: readonly { name: string; value: string }[],
+): Promise<void> {
+  let reads = 0;
+  const find = (is: (key: (typeof stored)[number]) => boolean) => {
+    reads++;
+    const key = stored.find(is);
+    return Promise.resolve(key && { key, account: undefined as never, plan: undefined, suspensions: [] });
+  };
+  const store = {
+    findCaller: (id: string) => find((key) => key.id === id && key.kind === 'secret'),
+    findCallerByDigest: (digest: string) => find((key) => key.digest === digest && key.kind === 'signature'),
+  };
+  const ring = new KeyRing(store, [digestOf(staticWord)], 'acc_operator' as AccountId, () => 1);
+  const time = { now: 1, wallNow: () => signedAt * 1000, skewMs: 60_000 };
+  let principal: Principal | undefined;
+  try {
+    const throttle = new AuthThrottle(10, () => 1);
+    ({ principal } = await identify(asked, received, ring, time, throttle, '192.0.2.1'));
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    assert.notEqual(error.code, 'identity_unavailable');
+    for (const text of texts) assert.ok(!error.message.includes(text));
+  }
+  assert.ok(reads <= 1);
+
+  const credentials = lines.filter(({ name }) => name === 'authorization' || name === 'x-api-key');
+  const all = credentials.map(({ name, value }) => shown(name, value));
+  if (asked.target.pathKey !== undefined) all.push(asked.target.pathKey);
+  const meant = all.filter((text) => text !== 'ollama');
+  if (principal) {
+    assert.equal(new Set(credentials.map(({ name }) => name)).size, credentials.length, 'a credential stood twice');
+    assert.ok(meant.length > 0, 'somebody came from nowhere');
+    const expected = principal.kind === 'signature' ? signatureFor(received.method, asked.target.path) : meant[0];
+    assert.deepEqual([...new Set(meant)], [expected]);
+    if (principal.kind === 'secret') assert.equal(digestOf(meant[0] as string), principal.digest);
+    if (asked.target.pathKey === meant[0]) assert.ok(principal.allowPath);
+  } else if (all.length === 1 && credentials[0]?.name === 'x-api-key' && texts.has(all[0] as string))
+    assert.fail('a right key was refused');
+}
+
+const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
+const head = (first: string, ...lines: string[]): string => [`${first} HTTP/1.1`, 'Host: gate', ...lines].join('\r\n');
+
+export const target: Target = {
+  words: [
+    ...(
+      '\r\n|Authorization: |X-Api-Key: |Cookie: |Connection: |Via: 1.1 sekisho|Content-Type: |Host: x|Content-Length: 0|' +
+      'Transfer-Encoding: chunked|Bearer |Basic |ollama|traceparent: x|User-Agent: |Accept: */*|X-Forwarded-For: |/k/|' +
+      '?ts=1700000000|?key='
+    ).split('|'),
+    plain,
+    inPath,
+    staticWord,
+    basic(`x:${plain}`),
+    signatureFor('GET', '/api/tags'),
+  ],
+  seeds: () => [
+    head('GET /api/tags', `x-api-key: ${plain}`, 'User-Agent: curl/8.0', 'Accept: */*', 'Connection: close, accept'),
+    head(
+      'GET /api/tags',
+      `Authorization: Bearer ${plain}`,
+      `X-API-Key: ${plain}`,
+      'Cookie: a=b',
+      'Origin: https://x.test',
+    ),
+    head('POST /v1/chat/completions', `Authorization: ${basic(`me:${plain}`)}`, 'Content-Type: application/json'),
+    head(`GET /k/${inPath}/v1/models/m`, 'Authorization: Bearer ollama', 'traceparent: 00-1-2-01'),
+    head(`GET /k/${plain}/api/tags`),
+    head('GET /api/tags?ts=1700000000', `Authorization: ${signatureFor('GET', '/api/tags')}`),
+    head('GET /api/tags', `Authorization: Bearer ${staticWord}`, 'Via: 1.1 sekisho, 1.1 sekisho'),
+    head('GET /api/tags', `Authorization: Bearer ${plain}`, `Authorization: Bearer ${inPath}`),
+    head('GET /api/tags', `x-api-key: ${plain}`, `x-api-key: ${plain}`, 'Connection: x-api-key'),
+    head(`GET /api/tags?api_key=${plain}`),
+    head(`GET /api/tags?a=b&x=${plain}`),
+    head('POST /api/chat', 'Transfer-Encoding: chunked', 'Content-Length: 4'),
+    head('POST /api/chat', 'Host: evil', 'Expect: 100-continue', '__proto__: x', 'constructor: y'),
+    `GET /api/tags HTTP/1.0\r\nx-api-key: ${plain}`,
+    `GET /api/tags HTTP/2.0\r\nHost: x`,
+  ],
+  run,
+};

@@ -1,0 +1,49 @@
+// The thread in which targets run: loads the parsers with their counters, then works through its order. Apart from the
+// thread that started it, so that an input which never comes back ends with this thread and is still known.
+import { parentPort, workerData } from 'node:worker_threads';
+import { readCorpus } from './corpus.ts';
+import { countIn } from './counters.ts';
+import { fuzz, type Outcome } from './engine.ts';
+import { loadTarget, parsersOf } from './targets.ts';
+
+export interface Work {
+  readonly names: readonly string[];
+  readonly seed: number;
+  readonly mostRuns: number;
+  /** Milliseconds for each target; null: the count alone ends it. */
+  readonly mostMs: number | null;
+  readonly guided: boolean;
+  /** In place of the target's own seeds and corpus. */
+  readonly inputs?: readonly Uint8Array[];
+  /** How many inputs were begun, the length of the last one, and from byte 8 on the input itself. */
+  readonly last: SharedArrayBuffer;
+}
+
+export type Report = Outcome & { readonly name: string };
+
+const { names, seed, mostRuns, mostMs, guided, inputs, last } = workerData as Work;
+countIn(names.flatMap(parsersOf));
+const [counts, bytesOfLast] = [new Int32Array(last, 0, 2), new Uint8Array(last, 8)];
+
+const reports: Report[] = [];
+for (const name of names) {
+  const target = await loadTarget(name);
+  const from = inputs ?? [...target.seeds().map((text) => Buffer.from(text as string)), ...readCorpus(name)];
+  const endsAt = mostMs === null ? Infinity : performance.now() + mostMs;
+  const outcome = await fuzz(target, {
+    inputs: from.map((bytes) => Buffer.from(bytes)),
+    parsers: parsersOf(name),
+    seed,
+    mostRuns,
+    guided,
+    isOver: () => performance.now() >= endsAt,
+    before: (bytes) => {
+      const shown = bytes.subarray(0, bytesOfLast.length);
+      bytesOfLast.set(shown);
+      counts[1] = shown.length;
+      Atomics.add(counts, 0, 1);
+    },
+  });
+  reports.push({ name, ...outcome });
+}
+parentPort?.postMessage(reports, []);
