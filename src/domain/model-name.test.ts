@@ -24,6 +24,12 @@ test('host and namespace that are not the defaults stay', () => {
   expect(parseModelName('evil.example:5000/x/y')?.host).toBe('evil.example:5000');
 });
 
+test('the two spellings of a cloud model are one model, as they are to Ollama', () => {
+  expect(canonical('gpt-oss:120b:cloud')).toBe('gpt-oss:120b-cloud');
+  expect(canonical('gpt-oss:120b-Cloud')).toBe('gpt-oss:120b-cloud');
+  for (const text of ['m:cloud', 'm:latest:cloud', 'm:latest-cloud']) expect(canonical(text)).toBe('m:cloud');
+});
+
 test.each(['gpt-oss:120b-cloud', 'gpt-oss:cloud', 'm:8b:cloud'])('%s is a cloud model', (text) => {
   expect(parseModelName(text)?.cloud).toBe(true);
 });
@@ -45,6 +51,14 @@ test.each([
   ':tag',
   '-m',
   'm:8b:cloud:local',
+  'm:cloud:cloud',
+  'm:cloud-cloud',
+  'm:local-cloud',
+  'https://m',
+  'http://library/m',
+  'm:local:cloud',
+  'm:local:local',
+  'm:8b-cloud:cloud',
   'm:a:b',
   'x'.repeat(81),
   '__proto__/constructor/../x',

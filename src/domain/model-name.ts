@@ -20,38 +20,45 @@ const modelPart = /^[a-z0-9_][a-z0-9_.-]{0,79}$/;
 /**
  * Reads a name as the caller spelled it. Gives undefined for anything outside the grammar: such a model cannot exist,
  * and a name we cannot read is a name we cannot compare. `:local` is peeled off as Ollama does (`m:8b:local` is `m:8b`);
- * `:cloud` stays part of the name, so that a pattern for `m:*` alone never opens the operator's cloud account.
+ * a cloud source stays part of the name, in one of its two spellings, so that a pattern for `m:8b` alone never opens the
+ * operator's cloud account.
  */
 export function parseModelName(text: string): ModelName | undefined {
   // Only ASCII ever gets past here: toLowerCase maps the Kelvin sign to k, and such a spelling must not pass as k.
   if (text.length > 600 || !/^[\x20-\x7e]+$/.test(text)) return undefined;
-  let rest = text
-    .trim()
-    .toLowerCase()
-    .replace(/^https?:\/\//, '');
+  const trimmed = text.trim().toLowerCase();
+  let rest = trimmed.replace(/^https?:\/\//, '');
+  const hasScheme = rest !== trimmed;
   let local = false;
   if (rest.endsWith(':local')) {
     rest = rest.slice(0, -':local'.length);
     local = true;
   }
   const parts = rest.split('/');
-  if (parts.length > 3) return undefined;
+  // Only a host has a scheme.
+  if (parts.length > 3 || (hasScheme && parts.length < 3)) return undefined;
   const last = parts.pop() as string;
   const namespace = parts.pop() ?? defaultNamespace;
   const host = parts.pop() ?? defaultRegistryHost;
-  // `m:8b:cloud` carries tag and source both; everything after the first colon is the tag here.
   const colon = last.indexOf(':');
   const model = colon < 0 ? last : last.slice(0, colon);
-  const tag = colon < 0 ? 'latest' : last.slice(colon + 1);
-  const tags = tag.split(':');
-  if (!hostPart.test(host) || !namespacePart.test(namespace) || !modelPart.test(model)) return undefined;
-  if (tags.length > 2 || !tags.every((part) => modelPart.test(part))) return undefined;
-  if (tags.length === 2 && tags[1] !== 'cloud') return undefined;
-  const cloud = tag === 'cloud' || tag.endsWith('-cloud') || tag.endsWith(':cloud');
+  const { tag, cloud } = peelCloud(colon < 0 ? 'latest' : last.slice(colon + 1));
+  if (!hostPart.test(host) || !namespacePart.test(namespace) || !modelPart.test(model) || !modelPart.test(tag))
+    return undefined;
+  // Where the source is said twice Ollama refuses, whatever the two say.
+  if (tag === 'local' || tag === 'cloud' || tag.endsWith('-cloud')) return undefined;
   if (cloud && local) return undefined;
   const prefix =
     host !== defaultRegistryHost ? `${host}/${namespace}/` : namespace !== defaultNamespace ? `${namespace}/` : '';
-  return { canonical: `${prefix}${model}:${tag}`, host, cloud };
+  const shown = !cloud ? tag : tag === 'latest' ? 'cloud' : `${tag}-cloud`;
+  return { canonical: `${prefix}${model}:${shown}`, host, cloud };
+}
+
+/** `8b:cloud` and `8b-cloud` are one tag at one source, and `cloud` alone is the latest there. */
+function peelCloud(text: string): { tag: string; cloud: boolean } {
+  if (text === 'cloud') return { tag: 'latest', cloud: true };
+  const tag = text.replace(/[:-]cloud$/, '');
+  return { tag, cloud: tag !== text };
 }
 
 /** A key's model patterns, ready to be asked. `*` stands for any run of characters but `/`; a lone `*` for everything. */
