@@ -165,6 +165,15 @@ describe('takes back out exactly what asking for usage put in', () => {
       if (cut === bytes.length) expect(early.toString()).toBe(crlfPlain);
     }
   });
+  test.each([
+    ['{"usage":null\r,"a":1}', '{"a":1}'],
+    ['{"a":1\r\t,"usage" :\r{},"b":2}', '{"a":1\r\t,"b":2}'],
+    ['{\r"usage":{}\r}', '{}'],
+  ])('whatever JSON takes for space stands around it: %j', (json, left) => {
+    const filter = new UsageFilter();
+    const out = Buffer.concat([filter.push(Buffer.from(`data: ${json}\n\n`)), filter.end()]).toString();
+    expect(JSON.parse(out.slice(6))).toEqual(JSON.parse(left));
+  });
   test('a stream without it goes by as it came', () => {
     const filter = new UsageFilter();
     expect(Buffer.concat([filter.push(Buffer.from(plain)), filter.end()]).toString()).toBe(plain);

@@ -75,7 +75,8 @@ const dataField = Buffer.from('data:');
 
 /** The member with the comma that belongs to it: the one before it, or, for the first member, the one after it. */
 function cutMember(json: Buffer, member: JsonValue, offset: number): { start: number; end: number } {
-  const isSpace = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x09;
+  const isSpace = (byte: number | undefined): boolean =>
+    byte === 0x20 || byte === 0x09 || byte === 0x0d || byte === 0x0a;
   let start = member.keyStart as number;
   while (isSpace(json[start - 1])) start--;
   if (json[start - 1] === 0x2c) return { start: offset + start - 1, end: offset + member.end };
