@@ -1,4 +1,5 @@
-// Starts the thread that fuzzes or replays, and watches it: an input that does not come back ends it, and is a failure.
+// Starts the thread that fuzzes or replays, and watches it: an input that does not come back, or takes all memory, ends it and is a
+// failure.
 import { Worker } from 'node:worker_threads';
 import type { Report, Work } from './thread.ts';
 
@@ -23,9 +24,10 @@ export async function start(work: Omit<Work, 'last'>): Promise<readonly Report[]
       worker.once('exit', () => reject(new Error(stuck ? 'stuck' : 'the thread ended without a report')));
     });
   } catch (error) {
-    if (!stuck) throw error;
+    // Before the first input it is no parser's fault.
+    if (counts[0] === 0) throw error;
     const bytes = Buffer.from(new Uint8Array(last, 8, counts[1]));
-    const failures = [{ bytes, message: 'the input does not come back' }];
+    const failures = [{ bytes, message: stuck ? 'the input does not come back' : String(error) }];
     return [{ name: work.names.join(), kept: [], failures, runs: counts[0] as number, blocks: [] }];
   } finally {
     clearInterval(watch);

@@ -187,6 +187,11 @@ export const target: Target = {
       '/api/generate',
       '{"model":"m","keep_alive":"5m","raw":true,"shift":false,"template":"x","images":["a"]}',
     ),
+    ...seedFor(
+      '/api/generate',
+      '{"model":"m","options":{"num_batch":1,"num_thread":1,"main_gpu":1,"use_mmap":true,"draft_num_predict":1},' +
+        '"_debug_render_only":true}',
+    ),
     // A pattern with two ways to read a number never came back from this.
     ...seedFor('/api/generate', `{"model":"m","keep_alive":"${'08m'.repeat(100)}x"}`),
     ...seedFor('/api/embed', '{"model":"m","input":["a","b"],"keep_alive":-1}'),

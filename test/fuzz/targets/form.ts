@@ -47,6 +47,8 @@ export const target: Target = {
     `${type}${part('Content-Disposition: form-data; name="x"\r\nContent-Disposition: form-data; name="model"', 'a')}--b--`,
     `${type}${part('Content-Disposition: form-data;\r\n name="model"', 'a')}--b--`,
     `${type}x\r\n${model('a')}--b--`,
+    `${type}${part('Content-Disposition: form-data; name="model"; filename="x"', 'a')}--b--`,
+    `${type}${part('Content-Disposition: form-data; name="Model"', 'a')}--b--`,
   ],
   run,
 };

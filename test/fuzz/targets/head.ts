@@ -176,6 +176,7 @@ export const target: Target = {
     head(`GET /k/${inPath}/v1/models/m`, 'Authorization: Bearer ollama', 'traceparent: 00-1-2-01'),
     head(`GET /k/${plain}/api/tags`),
     head('GET /api/tags?ts=1700000000', `Authorization: ${signatureFor('GET', '/api/tags')}`),
+    head('GET /api/tags?ts=1700000000', `Authorization: ${signatureFor('GET', '/api/tags')}`, `x-api-key: ${plain}`),
     head('GET /api/tags', `Authorization: Bearer ${staticWord}`, 'Via: 1.1 sekisho, 1.1 sekisho'),
     head('GET /api/tags', `Authorization: Bearer ${plain}`, `Authorization: Bearer ${inPath}`),
     head('GET /api/tags', `x-api-key: ${plain}`, `x-api-key: ${plain}`, 'Connection: x-api-key'),
