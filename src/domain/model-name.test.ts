@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ModelPatterns, parseModelName } from './model-name.ts';
 
@@ -65,6 +66,22 @@ test.each([
   'm\n',
 ])('%j is no name', (text) => {
   expect(parseModelName(text)).toBeUndefined();
+});
+
+test('what is read is a fixed point, whatever case, space and defaults it was written with', () => {
+  const part = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,8}$/);
+  const tags = fc.oneof(part, fc.constantFrom('latest', 'cloud', '8b-cloud', '8b:cloud', 'local', '8b:local', 'a:b'));
+  const names = fc.tuple(fc.option(fc.constantFrom('registry.ollama.ai/', 'hf.co/')), fc.option(part), part, tags);
+  fc.assert(
+    fc.property(names, fc.boolean(), ([host, namespace, model, tag], shouts) => {
+      const text = `${namespace === null ? '' : `${host ?? ''}${namespace}/`}${model}:${tag}`;
+      const name = parseModelName(text);
+      expect(parseModelName(` ${shouts ? text.toUpperCase() : text.toLowerCase()} `)).toEqual(name);
+      if (name) expect(parseModelName(name.canonical)).toEqual(name);
+      if (name) expect(new ModelPatterns([text]).allow(name)).toBe(true);
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 describe('patterns', () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { GatewayError } from '../domain/error.ts';
 import { canonicalTarget, dialectOf, matchOperation, operations, upstreamPath } from './operation.ts';
@@ -90,4 +91,66 @@ test('the error dialect follows the family, with and without a key in the addres
   expect(dialectOf('/v1/messagesx')).toBe('openai');
   expect(dialectOf('/k/key/v1/messages')).toBe('anthropic');
   expect(dialectOf('//v1/chat')).toBe('ollama');
+});
+
+test('whatever is accepted is the same path to another decoder, on the same server, and itself again', () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      '/',
+      '//',
+      '.',
+      '..',
+      '%2e',
+      '%2F',
+      '%5c',
+      '%25',
+      '%00',
+      '%',
+      ';',
+      '\\',
+      '#',
+      '@',
+      ':',
+      '?',
+      'k',
+      'api',
+    ),
+    fc.constantFrom('/api/chat', '/v1/models/', '/api/blobs/sha256:', 'http://evil.test', '\t', '\u00e9', '\u2025'),
+    fc.string({ maxLength: 3 }),
+    fc.nat(255).map((code) => `%${code.toString(16).padStart(2, '0')}`),
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      const raw = `/${pieces.join('')}`;
+      let target: ReturnType<typeof canonicalTarget>;
+      try {
+        target = canonicalTarget(raw);
+      } catch (error) {
+        expect((error as GatewayError).code).toBe('bad_target');
+        return;
+      }
+      accepted++;
+      const { path, pathKey } = target;
+      if (pathKey !== undefined) return;
+      const url = new URL(raw, 'http://model-server.test');
+      expect([url.host, decodeURIComponent(url.pathname)]).toEqual(['model-server.test', path]);
+      expect(canonicalTarget(path).path).toBe(path);
+    }),
+    { numRuns: 3000 },
+  );
+  // Not by refusing everything.
+  expect(accepted).toBeGreaterThan(100);
+});
+
+test('a parameter of any plain characters comes out of the upstream path as it went in', () => {
+  const characters = Array.from("AZaz09-_~!$&'()*+,=:@");
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(...characters), minLength: 1, maxLength: 40 }), (parameter) => {
+      const asked = matchOperation('GET', canonicalTarget(`/v1/models/${encodeURIComponent(parameter)}`));
+      expect(asked.parameter).toBe(parameter);
+      const again = matchOperation('GET', canonicalTarget(upstreamPath(asked)));
+      expect([again.operation.name, again.parameter]).toEqual(['model', parameter]);
+    }),
+  );
 });

@@ -1,0 +1,127 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { digestOf, generateKey, type StoredKey } from '../domain/api-key.ts';
+import type { GatewayError } from '../domain/error.ts';
+import type { AccountId } from '../domain/id.ts';
+import { defaultScopes } from '../domain/scope.ts';
+import { AuthThrottle } from './auth-throttle.ts';
+import { identify } from './identify.ts';
+import { KeyRing } from './key-ring.ts';
+import { canonicalTarget, matchOperation } from './operation.ts';
+import type { Received } from './receive.ts';
+
+const [mine, yours, unknown] = [generateKey(), generateKey(), generateKey()];
+const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+const head = Buffer.from('0000000b7373682d6564323535313900000020', 'hex');
+const wire = Buffer.concat([head, publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)]);
+const at = 1_700_000_000;
+
+const stored = (id: StoredKey['id'], kind: StoredKey['kind'], digest: string): StoredKey => ({
+  id,
+  accountId: 'acc_a' as AccountId,
+  name: '',
+  kind,
+  digest,
+  status: 'active',
+  scopes: defaultScopes,
+  models: ['*'],
+  cidr: [],
+  allowPath: true,
+  createdAt: 0,
+  expiresAt: null,
+  revokedAt: null,
+  lastUsedAt: null,
+  rotatedFrom: null,
+  lineage: id,
+  boundCertificate: null,
+  narrowing: {},
+});
+const rows = [
+  stored(mine.id, 'secret', mine.digest),
+  stored(yours.id, 'secret', yours.digest),
+  stored('key_cli' as StoredKey['id'], 'signature', digestOf(wire)),
+];
+
+/** Whose key it was, or the code of the refusal; and how often the store was asked. */
+async function ask(headers: Record<string, string>, path = '/api/tags'): Promise<{ who: string; reads: number }> {
+  let reads = 0;
+  const find = (is: (key: StoredKey) => boolean) => {
+    reads++;
+    const key = rows.find(is);
+    return Promise.resolve(key && { key, account: undefined as never, plan: undefined, suspensions: [] });
+  };
+  const store = {
+    findCaller: (id: string) => find((key) => key.id === id),
+    findCallerByDigest: (digest: string) => find((key) => key.digest === digest),
+  };
+  const ring = new KeyRing(store, [], 'acc_operator' as AccountId, () => 1);
+  const asked = matchOperation('GET', canonicalTarget(path));
+  const request = { headers, socket: {} };
+  const received = { request, method: 'GET', target: asked.target, repeated: new Set() } as unknown as Received;
+  const time = { now: 1, wallNow: () => at * 1000, skewMs: 30_000 };
+  try {
+    const { principal } = await identify(asked, received, ring, time, new AuthThrottle(9, () => 1), '192.0.2.1');
+    return { who: principal.keyId, reads };
+  } catch (error) {
+    return { who: (error as GatewayError).code, reads };
+  }
+}
+
+test('KEY-7: somebody is let in by exactly one credential, wherever it stands and however often it is said', async () => {
+  const text = fc.constantFrom(mine.text.reveal(), yours.text.reveal(), unknown.text.reveal(), 'ollama', 'nonsense');
+  const maybe = fc.option(text, { nil: undefined });
+  const scheme = fc.constantFrom(
+    (key: string) => `Bearer ${key}`,
+    (key: string) => `bEARER ${key}`,
+    (key: string) => `Basic ${btoa(`me:${key}`)}`,
+  );
+  await fc.assert(
+    fc.asyncProperty(maybe, maybe, maybe, scheme, async (inHeader, inAuthorization, inPath, write) => {
+      const { who, reads } = await ask(
+        {
+          ...(inHeader === undefined ? {} : { 'x-api-key': inHeader }),
+          ...(inAuthorization === undefined ? {} : { authorization: write(inAuthorization) }),
+        },
+        inPath === undefined ? '/api/tags' : `/k/${inPath}/api/tags`,
+      );
+      const meant = new Set([inHeader, inAuthorization, inPath].filter((one) => one !== undefined && one !== 'ollama'));
+      const [only] = meant;
+      const right = [mine, yours].find((key) => key.text.reveal() === only);
+      expect(who).toBe(meant.size > 1 ? 'conflicting_credentials' : (right?.id ?? 'invalid_api_key'));
+      // KEY-2: nothing is looked up for two, or for what cannot be a key.
+      expect(reads).toBe(meant.size === 1 && only !== 'nonsense' ? 1 : 0);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test('a text around a key is another text', async () => {
+  const key = mine.text.reveal();
+  const around = fc.string({ unit: 'grapheme-ascii', maxLength: 3 });
+  await fc.assert(
+    fc.asyncProperty(around, around, async (before, behind) => {
+      fc.pre((before + behind).trim() !== '');
+      expect((await ask({ authorization: `Bearer ${before}${key}${behind}` })).who).not.toBe(mine.id);
+      expect((await ask({ authorization: `${before}Bearer ${key}${behind}` })).who).not.toBe(mine.id);
+      if (before.trim() + behind.trim() !== '')
+        expect((await ask({ 'x-api-key': `${before}${key}${behind}` })).who).toBe('invalid_api_key');
+    }),
+  );
+});
+
+test('a signature has one spelling, and no other credential stands beside it', async () => {
+  const signature = sign(null, Buffer.from(`GET,/api/tags?ts=${at}`), privateKey).toString('base64');
+  const line = `${wire.toString('base64')}:${signature}`;
+  const path = `/api/tags?ts=${at}`;
+  expect((await ask({ authorization: line }, path)).who).toBe('key_cli');
+  // The last character before the padding has four bits that say nothing.
+  const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  const digit = digits.indexOf(line.at(-3) as string);
+  for (let spare = 1; spare < 16; spare++)
+    expect((await ask({ authorization: `${line.slice(0, -3)}${digits[digit | spare]}==` }, path)).who).toBe(
+      'invalid_api_key',
+    );
+  for (const other of [mine.text.reveal(), 'nonsense'])
+    expect((await ask({ authorization: line, 'x-api-key': other }, path)).who).toBe('conflicting_credentials');
+});
