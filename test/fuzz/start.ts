@@ -11,7 +11,8 @@ export async function start(work: Omit<Work, 'last'>): Promise<readonly Report[]
   const last = new SharedArrayBuffer(8 + mostBytes);
   const counts = new Int32Array(last, 0, 2);
   const workerData: Work = { ...work, last };
-  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData });
+  const resourceLimits = { maxOldGenerationSizeMb: 1024 };
+  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData, resourceLimits });
   let [before, stuck] = [-1, false];
   const watch = setInterval(() => {
     stuck = counts[0] === before && before > 0;

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders } from 'node:http';
 import { clientHeaders, replaceLength } from '../../../src/upstream/headers.ts';
+import { connectionOptions, mayComeBack } from '../crossing.ts';
 import type { Target } from '../target.ts';
-import { connectionOptions, mayComeBack } from './crossing.ts';
 
 /** As the HTTP client hands them over: lower-case names, a list where a name stands twice. */
 function headersOf(bytes: Buffer): IncomingHttpHeaders {

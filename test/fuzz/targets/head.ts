@@ -14,8 +14,8 @@ import { type Asked, matchOperation } from '../../../src/gateway/operation.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
 import { cliKey, keyText, signatureFor, signedAt, staticWord, storedKey } from '../credentials.ts';
+import { connectionOptions, mayGoOn } from '../crossing.ts';
 import { type Target, verdict } from '../target.ts';
-import { connectionOptions, mayGoOn } from './crossing.ts';
 
 const [plain, inPath] = [keyText('000000000001'), keyText('000000000002')];
 const cli = digestOf(cliKey);
@@ -55,13 +55,13 @@ function linesOf(bytes: Buffer): { name: string; value: string }[] {
   const lines = head.split(/\r?\n/).slice(1);
   return lines.map((line) => {
     const colon = line.indexOf(':');
-    return { name: line.slice(0, colon).toLowerCase(), value: line.slice(colon + 1).trim() };
+    return { name: line.slice(0, colon).toLowerCase(), value: line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '') };
   });
 }
 
 /** What a line shows, read as leniently as anybody might. */
 function shown(name: string, value: string): string {
-  if (name === 'x-api-key') return value;
+  if (name === 'x-api-key') return value.trim();
   const [scheme = '', rest = ''] = value.split(/ (.*)/s);
   if (/^basic$/i.test(scheme))
     return Buffer.from(rest, 'base64')
@@ -91,15 +91,12 @@ function checkCrossing(received: Received, lines: readonly { name: string; value
   for (let at = 0; at < onward.length; at += 2) {
     const [name, value] = [onward[at] as string, onward[at + 1] as string];
     assert.match(value, /^[^\r\n\0]*$/);
-    for (const text of texts) assert.ok(name === 'user-agent' || !value.includes(text) || !texts.has(value));
     if (name === 'via') assert.ok(value.endsWith('1.1 sekisho'));
     else if (at >= 4) {
       assert.ok(mayGoOn(name), `${name} went on`);
       assert.ok(!gone.has(name), `${name} went on although Connection names it`);
-      assert.ok(
-        lines.some((line) => line.name === name),
-        `${name} came from nowhere`,
-      );
+      const sent = lines.filter((line) => line.name === name).map((line) => line.value);
+      assert.ok(value === sent[0] || value === sent.join(', '), `${name} came from elsewhere`);
     }
   }
 }
@@ -150,6 +147,9 @@ async function checkCaller(
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
 const head = (first: string, ...lines: string[]): string => [`${first} HTTP/1.1`, 'Host: gate', ...lines].join('\r\n');
 
+const signedLine = 'GET /api/tags?ts=1700000000';
+const signature = signatureFor('GET', '/api/tags');
+
 export const target: Target = {
   words: [
     ...(
@@ -161,7 +161,7 @@ export const target: Target = {
     inPath,
     staticWord,
     basic(`x:${plain}`),
-    signatureFor('GET', '/api/tags'),
+    signature,
   ],
   seeds: () => [
     head('GET /api/tags', `x-api-key: ${plain}`, 'User-Agent: curl/8.0', 'Accept: */*', 'Connection: close, accept'),
@@ -175,8 +175,10 @@ export const target: Target = {
     head('POST /v1/chat/completions', `Authorization: ${basic(`me:${plain}`)}`, 'Content-Type: application/json'),
     head(`GET /k/${inPath}/v1/models/m`, 'Authorization: Bearer ollama', 'traceparent: 00-1-2-01'),
     head(`GET /k/${plain}/api/tags`),
-    head('GET /api/tags?ts=1700000000', `Authorization: ${signatureFor('GET', '/api/tags')}`),
-    head('GET /api/tags?ts=1700000000', `Authorization: ${signatureFor('GET', '/api/tags')}`, `x-api-key: ${plain}`),
+    head(signedLine, `Authorization: ${signature}`),
+    head(signedLine, `Authorization: ${signature}`, `x-api-key: ${plain}`),
+    // The same signature with a bit set that says nothing.
+    head(signedLine, `Authorization: ${signature.replace(/A==$/, 'B==')}`),
     head('GET /api/tags', `Authorization: Bearer ${staticWord}`, 'Via: 1.1 sekisho, 1.1 sekisho'),
     head('GET /api/tags', `Authorization: Bearer ${plain}`, `Authorization: Bearer ${inPath}`),
     head('GET /api/tags', `x-api-key: ${plain}`, `x-api-key: ${plain}`, 'Connection: x-api-key'),
