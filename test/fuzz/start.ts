@@ -21,8 +21,11 @@ export async function start(work: Omit<Work, 'last'>): Promise<readonly Report[]
   }, mostMsPerInput);
   try {
     return await new Promise((resolve, reject) => {
-      worker.once('message', resolve).once('error', reject);
-      worker.once('exit', () => reject(new Error(stuck ? 'stuck' : 'the thread ended without a report')));
+      let reports: readonly Report[] | undefined;
+      worker
+        .once('message', (message: readonly Report[]) => (reports = message))
+        .once('error', reject)
+        .once('exit', () => (reports ? resolve(reports) : reject(new Error('the thread ended without a report'))));
     });
   } catch (error) {
     // Before the first input it is no parser's fault.

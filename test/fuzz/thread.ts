@@ -1,5 +1,6 @@
 // The thread in which targets run: loads the parsers with their counters, then works through its order. Apart from the
 // thread that started it, so that an input which never comes back ends with this thread and is still known.
+import process from 'node:process';
 import { parentPort, workerData } from 'node:worker_threads';
 import { readCorpus } from './corpus.ts';
 import { countIn } from './counters.ts';
@@ -47,3 +48,5 @@ for (const name of names) {
   reports.push({ name, ...outcome });
 }
 parentPort?.postMessage(reports, []);
+// Ends by itself, so that targets clean up behind themselves.
+process.exit(0);
