@@ -38,7 +38,7 @@ export function shape(call: Authorized): Shaped {
   }
   // The call itself goes on: a copy of all its fields would cost more than looking at them did.
   // What was read of the body is not needed any more, and can be many times its bytes while the answer runs.
-  return Object.assign(call, { body, askedTokens, changes, document: undefined, edits: [] }) as unknown as Shaped;
+  return Object.assign(call, { body, askedTokens, changes, document: undefined }) as unknown as Shaped;
 }
 
 interface Work {
