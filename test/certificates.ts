@@ -88,6 +88,32 @@ export function makeRevocationList(directory: string, authority: Made, revoked: 
   return `${at}.pem`;
 }
 
+/** A client's certificate that ends at this very second. */
+export function makeEnding(directory: string, authority: Made, endsAt: Date): Made {
+  const made = makeCertificate(directory, ['DNS:ending.example'], { authority, use: 'clientAuth' });
+  const at = made.cert.replace('.pem', '');
+  writeFileSync(`${at}.index`, '');
+  writeFileSync(
+    `${at}.conf`,
+    `[ca]\ndefault_ca=us\n[us]\ndatabase=${at}.index\nnew_certs_dir=${directory}\nrand_serial=yes\n` +
+      'default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n',
+  );
+  const end = endsAt.toISOString().replaceAll(/[-:T]|\.\d+/g, '');
+  const words = [
+    'ca',
+    '-batch',
+    '-notext',
+    '-config',
+    `${at}.conf`,
+    '-cert',
+    authority.cert,
+    '-keyfile',
+    authority.key,
+  ];
+  openssl([...words, '-in', `${at}.csr`, '-extfile', `${at}.ext`, '-enddate', end, '-out', made.cert]);
+  return made;
+}
+
 /** The same key under another certificate, as after a renewal. */
 export function renewCertificate(directory: string, { cert, key }: Made, authority: Made): Made {
   const at = join(directory, `leaf-${++count}`);

@@ -15,24 +15,34 @@ export function certificateDigest(pem: string): string | undefined {
   }
 }
 
-const known = new WeakMap<Socket, string | null>();
-
-/** Of the certificate that was shown on a connection, if it is one of the operator's authority; undefined otherwise. */
-export function shownCertificate(socket: Socket): string | undefined {
-  let digest = known.get(socket);
-  if (digest === undefined) {
-    digest = readShown(socket as TLSSocket) ?? null;
-    known.set(socket, digest);
-  }
-  return digest ?? undefined;
+interface Shown {
+  readonly digest: string;
+  /** Unix milliseconds. */
+  readonly until: number;
 }
 
-function readShown(socket: TLSSocket): string | undefined {
+const known = new WeakMap<Socket, Shown | null>();
+
+/**
+ * Of the certificate that was shown on a connection, if it is one of the operator's authority and its time is not over;
+ * undefined otherwise. `now` in Unix milliseconds.
+ */
+export function shownCertificate(socket: Socket, now: number): string | undefined {
   // Only of an encrypted connection is it ever true, and only where the authority, the dates and the list of what was
   // revoked say so.
-  if (!socket.authorized) return undefined;
+  if (!(socket as TLSSocket).authorized) return undefined;
+  let shown = known.get(socket);
+  if (shown === undefined) {
+    shown = readShown(socket as TLSSocket) ?? null;
+    known.set(socket, shown);
+  }
+  // The handshake has looked at the dates, and a connection may outlive them.
+  return shown !== null && now < shown.until ? shown.digest : undefined;
+}
+
+function readShown(socket: TLSSocket): Shown | undefined {
   const certificate = socket.getPeerX509Certificate?.();
-  return certificate && publicKeyDigest(certificate);
+  return certificate && { digest: publicKeyDigest(certificate), until: Date.parse(certificate.validTo) };
 }
 
 function publicKeyDigest({ publicKey }: X509Certificate): string {

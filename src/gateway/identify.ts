@@ -53,7 +53,7 @@ export async function identify(
   throttle: AuthThrottle,
   address: string,
 ): Promise<Identified> {
-  const credential = readCredential(received, asked.target) ?? readCertificate(received);
+  const credential = readCredential(received, asked.target) ?? readCertificate(received, time.now);
   if (credential === undefined) throw new GatewayError('invalid_api_key');
   const waitSeconds = throttle.waitSeconds(address);
   let principal: Principal | undefined;
@@ -194,10 +194,10 @@ function readCredential(received: Received, target: Target): Credential | undefi
  * Who sends nothing else is who his certificate says. A browser shows it whatever page asks, so a page needs a key all
  * the same: what a browser sends has one of these lines (Fetch standard, and every browser since 2023).
  */
-function readCertificate({ request }: Received): Credential | undefined {
+function readCertificate({ request }: Received, now: number): Credential | undefined {
   const { origin, 'sec-fetch-site': site } = request.headers;
   if (origin !== undefined || site !== undefined) return undefined;
-  const digest = shownCertificate(request.socket);
+  const digest = shownCertificate(request.socket, now);
   return digest === undefined ? undefined : { kind: 'certificate', digest };
 }
 

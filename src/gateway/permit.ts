@@ -23,7 +23,7 @@ export function permit(
 ): Permitted {
   const { principal, operation } = caller;
   refuseSuspended(principal, at, appealContact);
-  if (principal.boundCertificate !== null && shownCertificate(request.socket) !== principal.boundCertificate)
+  if (principal.boundCertificate !== null && shownCertificate(request.socket, at) !== principal.boundCertificate)
     throw new GatewayError('certificate_required');
   if (!principal.addresses.empty && !principal.addresses.contains(address))
     throw new GatewayError('address_not_allowed');

@@ -5,7 +5,14 @@ import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type NewKey, revokeKey, rotateKey } from '../../src/management/keys.ts';
-import { type Made, makeAuthority, makeCertificate, makeRevocationList, renewCertificate } from '../certificates.ts';
+import {
+  type Made,
+  makeAuthority,
+  makeCertificate,
+  makeEnding,
+  makeRevocationList,
+  renewCertificate,
+} from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
 
@@ -144,6 +151,16 @@ describe('a certificate that is a key', () => {
     expect(await answer).toContain('revoked');
     expect(await ask(gate, alice)).toMatchObject({ status: 401, code: 'key_revoked' });
     await eventually(async () => expect((await ask(gate, bob)).code).toBe('key_expired'));
+  });
+
+  test('ends with its certificate, on a connection that is open', async () => {
+    const gate = await open();
+    const ending = makeEnding(place, clients, new Date(Date.now() + 3_000));
+    await certificateKey(gate, ending);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    expect((await ask(gate, ending, { agent })).status).toBe(200);
+    await eventually(async () => expect((await ask(gate, ending, { agent })).status).toBe(401), 8_000);
+    agent.destroy();
   });
 
   test('does not stand in the way of another key on the same connection', async () => {

@@ -124,7 +124,7 @@ async function callerOfKey(text: string, request: Request, entrance: Entrance): 
   if (key.status !== 'active') throw new Problem('unauthenticated', { detail: 'This API key has been revoked.' });
   if (key.expiresAt !== null && now >= key.expiresAt)
     throw new Problem('unauthenticated', { detail: 'This API key has expired.' });
-  if (key.boundCertificate !== null && shownCertificate(request.socket) !== key.boundCertificate)
+  if (key.boundCertificate !== null && shownCertificate(request.socket, now) !== key.boundCertificate)
     throw new Problem('forbidden', { detail: 'This API key works only together with its client certificate.' });
   const blocks = new AddressBlocks(key.cidr);
   if (!blocks.empty && !blocks.contains(address))
