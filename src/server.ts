@@ -59,6 +59,8 @@ export function openServers(
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     connections.inTurn(request.socket, () => {
       if (!isShell(request)) return handle(gate, request, response);
+      // Bodies there are small, and nobody waits for who is asked.
+      if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
       shell(request, response);
       return new Promise((resolve) => response.once('close', () => resolve(false)));
     });
@@ -67,8 +69,9 @@ export function openServers(
     headersTimeout: settings.headMs,
     // The whole request may take long (blobs); the body of every other route has a time limit of its own.
     requestTimeout: 0,
-    // Node enforces its limits only when it looks; its default is to look every 30 s.
-    connectionsCheckingInterval: 1_000,
+    // Node enforces its limits only when it looks; its default is to look every 30 s. All whose time is over by then are
+    // told in one go, and a crowd that came in one second must not hold everybody else up.
+    connectionsCheckingInterval: 250,
     keepAliveTimeout: settings.idleMs,
     maxHeaderSize: 16 * 1024,
     requireHostHeader: false,
@@ -225,7 +228,8 @@ function openShell(health: Health, plane: express.RequestHandler): express.Expre
 /** What Node's parser refused. Where an answer has begun on this socket, a second one must not be written into it. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   const begun = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent === true;
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // Whoever never said a word is told none; there can be thousands of them at once.
+  if (error.code === 'ECONNRESET' || !socket.writable || (socket as Socket).bytesRead === 0) {
     socket.destroy();
     return;
   }

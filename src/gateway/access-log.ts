@@ -5,32 +5,45 @@ import { describeCause, type Log } from '../observe/log.ts';
 import type { Exchange } from './exchange.ts';
 import type { Ending, Recorder } from './record.ts';
 
-/** Lines about refused strangers a second; what goes beyond is counted, so that a flood cannot fill a disk. */
-const strangerLinesPerSecond = 20;
+/** Lines about refusals a second, of strangers and of known callers each; more are counted, so that no flood fills a disk. */
+const refusalLinesPerSecond = 20;
 
 /** Writes the line of an ended exchange: failures of ours and of the model server louder than the rest. */
 export function accessLog({ logger }: Pick<Log, 'logger'>, nowMs: () => number): Recorder['log'] {
-  let second = 0;
-  let lines = 0;
-  let dropped = 0;
+  const strangers = new LineBudget('more refusals of strangers than are logged');
+  const known = new LineBudget('more refusals of known callers than are logged');
   return (exchange: Exchange, ending: Ending, durationMs: number): void => {
     const owner = ending.error?.owner;
     const level =
       ending.error?.code === 'internal' ? 'error' : owner === 'upstream' ? 'warn' : ending.error ? 'info' : 'debug';
     if (!logger.isLevelEnabled(level)) return;
-    if (!exchange.principal) {
-      const now = Math.floor(nowMs() / 1000);
-      if (now !== second) {
-        if (dropped > 0) logger.info({ dropped }, 'more refusals of strangers than are logged');
-        [second, lines, dropped] = [now, 0, 0];
-      }
-      if (++lines > strangerLinesPerSecond) {
-        dropped++;
-        return;
-      }
-    }
+    const budget = !exchange.principal ? strangers : ending.outcome === 'refused' ? known : undefined;
+    if (budget && !budget.take(nowMs(), logger)) return;
     logger[level](fieldsOf(exchange, ending, durationMs), ending.error ? ending.error.code : ending.outcome);
   };
+}
+
+class LineBudget {
+  readonly #sentence: string;
+  #second = 0;
+  #lines = 0;
+  #dropped = 0;
+
+  /** `sentence` stands beside how many lines there were not. */
+  constructor(sentence: string) {
+    this.#sentence = sentence;
+  }
+
+  take(nowMs: number, logger: Log['logger']): boolean {
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.#second) {
+      if (this.#dropped > 0) logger.info({ dropped: this.#dropped }, this.#sentence);
+      [this.#second, this.#lines, this.#dropped] = [second, 0, 0];
+    }
+    if (this.#lines++ < refusalLinesPerSecond) return true;
+    this.#dropped++;
+    return false;
+  }
 }
 
 function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Record<string, unknown> {

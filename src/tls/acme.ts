@@ -36,6 +36,8 @@ const lookMs = minute;
 const leaseMs = 15 * minute;
 /** How often the authority is asked whether it wants the certificate renewed. */
 const askMs = 6 * hour;
+/** Whatever the authority suggests, a certificate is not renewed sooner. */
+const leastLifeMs = 12 * hour;
 const waitsMs = [minute, 5 * minute, 30 * minute, 2 * hour, 6 * hour] as const;
 
 export class AcmeKeeper {
@@ -52,6 +54,8 @@ export class AcmeKeeper {
   #looking: Promise<void> | undefined;
   #stopped = false;
   readonly #challengeServer: TlsServer;
+  /** What the last challenge is answered with. */
+  #shown: { readonly answer: string; readonly context: Promise<SecureContext> } | undefined;
   /** What went wrong last; undefined while all is well. */
   problem: string | undefined;
 
@@ -201,13 +205,19 @@ export class AcmeKeeper {
     const window = await suggestedWindow(this.#settings, current.chain).catch(() => undefined);
     if (!window) return false;
     const at = window.start + Math.random() * Math.max(0, window.end - window.start);
-    this.#renewAt = Math.min(this.#renewAt, at);
+    // An authority that always says "yesterday" would be ordered from without end.
+    this.#renewAt = Math.min(this.#renewAt, Math.max(at, current.issuedAt + leastLifeMs));
     return now >= this.#renewAt;
   }
 
   async #challengeContext(name: string): Promise<SecureContext | undefined> {
     const found = await this.#tools.store.findChallenge({ domain: name.toLowerCase() }, this.#tools.now());
-    return found && createSecureContext(await challengeCertificate(found.domain, found.answer));
+    if (!found) return undefined;
+    // Anybody may ask, and a key takes a while to make.
+    const { domain, answer } = found;
+    if (this.#shown?.answer !== answer)
+      this.#shown = { answer, context: challengeCertificate(domain, answer).then(createSecureContext) };
+    return await this.#shown.context;
   }
 }
 

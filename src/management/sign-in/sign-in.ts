@@ -140,7 +140,7 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
       level: 'error',
       log: (level, message, ...rest) => {
         // What callers do wrong is answered, not logged; faults are.
-        if (level === 'error' && !/origin|callback|password|credential|not found|invalid/i.test(message))
+        if (level === 'error' && !/origin|callback|state|password|credential|not found|invalid/i.test(message))
           settings.onError(
             message,
             rest.find((each) => each instanceof Error),
