@@ -37,7 +37,7 @@ const leaseMs = 15 * minute;
 /** How often the authority is asked whether it wants the certificate renewed. */
 const askMs = 6 * hour;
 /** Whatever the authority suggests, a certificate is not renewed sooner. */
-const leastLifeMs = 12 * hour;
+const leastLifeMs = askMs;
 const waitsMs = [minute, 5 * minute, 30 * minute, 2 * hour, 6 * hour] as const;
 
 export class AcmeKeeper {

@@ -266,54 +266,66 @@ describe('a keeper', () => {
     expect(events).toEqual(['renewed']);
   }, 30_000);
 
-  test('renews when the authority says so (RFC 9773), and asks it by the right name', async () => {
-    const place = temporaryDirectory();
-    const root = makeAuthority(place);
-    const leaf = makeCertificate(place, ['DNS:gate.example'], { authority: root, days: 90 });
-    const own = makeCertificate(place, ['DNS:localhost', 'IP:127.0.0.1'], { authority: root });
-    const chain = readFileSync(leaf.cert, 'utf8');
-    const clock = { at: Date.now() };
-    let window = { start: clock.at + 50 * day, end: clock.at + 51 * day };
-    const asked: string[] = [];
-    const server = createHttps({ cert: readFileSync(own.cert), key: readFileSync(own.key) }, (request, response) => {
-      asked.push(`${request.method} ${request.url}`);
-      const { host } = request.headers;
-      if (request.url === '/dir') response.end(JSON.stringify({ renewalInfo: `https://${host}/ari` }));
-      else if (request.url?.startsWith('/ari/'))
-        response.end(JSON.stringify({ suggestedWindow: { start: new Date(window.start), end: new Date(window.end) } }));
-      else response.writeHead(503).end();
-    });
-    await listening(server, 0);
-    const directory = `https://127.0.0.1:${(server.address() as AddressInfo).port}/dir`;
-    const ca = { directory, ca: root.cert } as AcmeAuthority;
-    const store = await storeOf();
-    const notAfter = Date.parse(new X509Certificate(chain).validTo);
-    const id = certificateId({ domains: ['gate.example'], directory });
-    await store.saveCertificate({ id, chain, key: readFileSync(leaf.key, 'utf8'), issuedAt: clock.at, notAfter });
-    const { keeper, events } = await keeperOver(store, ca, clock);
-    await keeper.look();
-    const name = renewalId(chain) as string;
-    expect(asked).toContain(`GET /ari/${name}`);
-    const text = execFileSync('openssl', [
-      'x509',
-      '-in',
-      leaf.cert,
-      '-noout',
-      '-serial',
-      '-ext',
-      'authorityKeyIdentifier',
-    ]);
-    const [keyId, serial] = name.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex').toUpperCase());
-    expect(text.toString().replaceAll(':', '')).toContain(keyId);
-    expect(text.toString()).toContain(`serial=${serial?.replace(/^00/, '')}`);
-    expect(events).toEqual([]);
-    // It has revoked a million of them and wants them back now.
-    window = { start: clock.at - 2 * day, end: clock.at - day };
-    clock.at += 5 * 3_600_000;
-    await keeper.look();
-    expect(events).toEqual([]);
-    clock.at += 2 * 3_600_000;
-    await keeper.look();
-    expect(events[0]).toMatch(/^failed 1 /);
-  }, 30_000);
+  test.each([
+    ['in fifty days', 50 * day],
+    // Such an authority would be ordered from every minute.
+    ['yesterday, as it says of every new one', -day],
+  ])(
+    'renews when the authority says so (RFC 9773): at first %s; and asks it by the right name',
+    async (_, fromNow) => {
+      const place = temporaryDirectory();
+      const root = makeAuthority(place);
+      const leaf = makeCertificate(place, ['DNS:gate.example'], { authority: root, days: 90 });
+      const own = makeCertificate(place, ['DNS:localhost', 'IP:127.0.0.1'], { authority: root });
+      const chain = readFileSync(leaf.cert, 'utf8');
+      const clock = { at: Date.now() };
+      let window = { start: clock.at + fromNow, end: clock.at + fromNow + 1_000 };
+      const asked: string[] = [];
+      const server = createHttps({ cert: readFileSync(own.cert), key: readFileSync(own.key) }, (request, response) => {
+        asked.push(`${request.method} ${request.url}`);
+        const { host } = request.headers;
+        if (request.url === '/dir') response.end(JSON.stringify({ renewalInfo: `https://${host}/ari` }));
+        else if (request.url?.startsWith('/ari/'))
+          response.end(
+            JSON.stringify({ suggestedWindow: { start: new Date(window.start), end: new Date(window.end) } }),
+          );
+        else response.writeHead(503).end();
+      });
+      await listening(server, 0);
+      const directory = `https://127.0.0.1:${(server.address() as AddressInfo).port}/dir`;
+      const ca = { directory, ca: root.cert } as AcmeAuthority;
+      const store = await storeOf();
+      const notAfter = Date.parse(new X509Certificate(chain).validTo);
+      const id = certificateId({ domains: ['gate.example'], directory });
+      await store.saveCertificate({ id, chain, key: readFileSync(leaf.key, 'utf8'), issuedAt: clock.at, notAfter });
+      const { keeper, events } = await keeperOver(store, ca, clock);
+      await keeper.look();
+      const name = renewalId(chain) as string;
+      expect(asked).toContain(`GET /ari/${name}`);
+      const text = execFileSync('openssl', [
+        'x509',
+        '-in',
+        leaf.cert,
+        '-noout',
+        '-serial',
+        '-ext',
+        'authorityKeyIdentifier',
+      ]);
+      const [keyId, serial] = name
+        .split('.')
+        .map((part) => Buffer.from(part, 'base64url').toString('hex').toUpperCase());
+      expect(text.toString().replaceAll(':', '')).toContain(keyId);
+      expect(text.toString()).toContain(`serial=${serial?.replace(/^00/, '')}`);
+      expect(events).toEqual([]);
+      // It has revoked a million of them and wants them back now.
+      window = { start: clock.at - 2 * day, end: clock.at - day };
+      clock.at += 5 * 3_600_000;
+      await keeper.look();
+      expect(events).toEqual([]);
+      clock.at += 2 * 3_600_000;
+      await keeper.look();
+      expect(events[0]).toMatch(/^failed 1 /);
+    },
+    30_000,
+  );
 });
