@@ -51,6 +51,7 @@ await gate.manage(async (store, author) => {
         durationMs: 3000,
         queuedMs: 0,
         address: '192.0.2.1',
+        repeats: 1,
       };
     });
     await store.appendUsage(part);

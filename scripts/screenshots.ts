@@ -72,6 +72,7 @@ for (let back = 21; back >= 0; back--) {
         durationMs: 4200,
         queuedMs: 0,
         address: '192.0.2.7',
+        repeats: 1,
       });
     }
   }

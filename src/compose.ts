@@ -22,6 +22,7 @@ import { Ladder } from './gateway/ladder.ts';
 import { openOutlook } from './gateway/outlook.ts';
 import type { Gate } from './gateway/pipeline.ts';
 import { Pulse } from './gateway/pulse.ts';
+import { Refusals } from './gateway/refusals.ts';
 import { ReplayGuard } from './gateway/replay.ts';
 import { Running } from './gateway/running.ts';
 import { SteadyClock } from './gateway/steady-clock.ts';
@@ -69,6 +70,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const ledger = await Ledger.start(store, config.dataDir, (error) =>
     log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
   );
+  const refusals = new Refusals(ledger, config.refusedRowsPerMinute, clock.now);
   const operator = await openAccount(store, operatorName, null, { actor: 'gate', at: clock.now() });
   const ring = new KeyRing(store, staticDigests(config), operator.id, clock.now);
   const running = new Running();
@@ -141,7 +143,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     pool,
     running,
     recorder: {
-      end: (record, begun) => ledger.end(record, begun),
+      end: (record, begun) => refusals.end(record, begun),
       log: accessLog(log, nowMs),
       nowMs,
       noteUse: (principal, book, tokens) => ladder.noteUse(principal, book, tokens),
@@ -225,6 +227,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const sweep = setInterval(() => {
     running.sweep(nowMs(), stalls);
     queue.sweep(nowMs());
+    refusals.sweep();
     pulse.sample(running.exchanges());
   }, watchIntervalMs);
   const unwatch = watchLoop((heldMs) =>
@@ -248,7 +251,10 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
         );
       }
     },
-    settle: () => ledger.settle(),
+    settle: () => {
+      refusals.flush();
+      return ledger.settle();
+    },
     waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, 0),
     stop: async () => {
       gate.draining = true;
@@ -269,6 +275,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       await plane.stop();
       await keeper?.stop();
       await pool.close();
+      refusals.flush();
       await ledger.close();
       await store.close();
       unlock();

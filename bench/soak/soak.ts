@@ -71,6 +71,8 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
       TIME_ZONE: 'UTC',
       MODEL_SLOTS: `${busyModel}=2`,
       QUEUE_LENGTH: '1000',
+      // Every row is held against its exchange, those of refusals too.
+      REFUSED_ROWS_PER_MINUTE: '1000000000',
     },
     // But for the collecting, as `npm start` runs it.
     [process.execPath, '--max-semi-space-size=4', ...collecting, 'src/main.ts'],

@@ -48,8 +48,13 @@ export function usageCommand(program: Command, withDesk: WithDesk): void {
           ...row,
           at: new Date(row.at).toISOString(),
         }));
-        const columns = ['at', 'keyId', 'operation', 'model', 'outcome', 'status', 'promptTokens', 'completionTokens'];
-        printRows(rows, [...columns, 'source', 'queuedMs', 'durationMs'], options.json, 'Nothing was used yet.');
+        const columns = ['at', 'keyId', 'operation', 'model', 'outcome', 'status', 'repeats', 'promptTokens'];
+        printRows(
+          rows,
+          [...columns, 'completionTokens', 'source', 'queuedMs', 'durationMs'],
+          options.json,
+          'Nothing was used yet.',
+        );
       }),
     );
 }

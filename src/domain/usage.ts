@@ -1,4 +1,5 @@
-// The ledger's row: one per exchange of an identified caller, written exactly once, however the exchange ended.
+// The ledger's row: one per exchange of an identified caller, written exactly once, however the exchange ended; only of
+// refusals without end many stand in one row, with their number.
 // It holds figures and names, never a word of a prompt or an answer.
 import type { ErrorCode } from './error.ts';
 import type { AccountId, KeyId, RequestId } from './id.ts';
@@ -47,6 +48,8 @@ export interface UsageRecord {
   /** Milliseconds that it waited for its turn; 0 where it did not. */
   readonly queuedMs: number;
   readonly address: string;
+  /** Exchanges that the row stands for: 1, or how many refusals stand together in it. */
+  readonly repeats: number;
 }
 
 /** Refused, or given up by its caller before it left for a model server: no limit counts it. */

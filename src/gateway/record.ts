@@ -1,5 +1,6 @@
-// The end of every exchange: exactly one row in the ledger and one line in the log, however it ended. The row is in the
-// journal before the caller can see the end of the answer, so that no kill can lose an answer that somebody got.
+// The end of every exchange: exactly one row for the ledger and one line in the log, however it ended. The row is in the
+// journal before the caller can see the end of the answer, so that no kill can lose an answer that somebody got; only
+// refusals without end wait for each other (refusals.ts).
 // Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
 import type { ErrorCode, GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -88,5 +89,6 @@ function rowOf(
     durationMs,
     queuedMs: exchange.queuedMs,
     address: exchange.address,
+    repeats: 1,
   };
 }

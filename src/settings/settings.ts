@@ -278,6 +278,13 @@ export const settings = {
     'days',
     'How long the raw rows of the ledger are kept; hourly sums stay.',
   ),
+  refusedRowsPerMinute: setting(
+    'refused_rows_per_minute',
+    z.coerce.number().int().min(1).max(1_000_000_000),
+    300,
+    'rows',
+    'Rows of refused calls that one key may fill in a minute; more stand in one row with their number.',
+  ),
   signatureSkewSeconds: setting(
     'signature_skew_seconds',
     positiveSeconds,

@@ -112,7 +112,13 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
     touchKeys: (usedAt) =>
       db.transaction().execute(async (transaction) => {
         for (const [id, at] of usedAt) {
-          await transaction.updateTable('keys').set({ last_used_at: at }).where('id', '=', id).execute();
+          // A row may come long after its exchange began, when a later one has been told already.
+          await transaction
+            .updateTable('keys')
+            .set({ last_used_at: at })
+            .where('id', '=', id)
+            .where((key) => key.or([key('last_used_at', 'is', null), key('last_used_at', '<', at)]))
+            .execute();
         }
       }),
     changeKey: (key, event) =>

@@ -91,7 +91,7 @@ export class Ledger implements UsageJournal {
       this.#onError(error);
     }
     if (begun) this.#open.remove(begun as OpenEntry);
-    this.#usedAt.set(record.keyId, record.at);
+    this.#usedAt.set(record.keyId, Math.max(record.at, this.#usedAt.get(record.keyId) ?? 0));
     if (this.#pending.length < maxPending) this.#pending.push(record);
     else this.#overflowed = true;
   }

@@ -69,7 +69,7 @@ export interface KeyStore {
   keysExpiring(from: number, before: number): Promise<StoredKey[]>;
   /** Gives false where there is no such key; revoking twice keeps the first time and writes no second event. */
   revokeKey(id: KeyId, at: number, event: AuditEvent): Promise<boolean>;
-  /** Notes when keys were last used; ids that are no stored keys are passed over. */
+  /** Notes when keys were last used, where that is later than what stands there; ids that are no stored keys are passed over. */
   touchKeys(usedAt: ReadonlyMap<KeyId, number>): Promise<void>;
   /** Stores the successor and lets the old key end at `oldEndsAt`, in one transaction. */
   rotateKey(oldId: KeyId, successor: StoredKey, oldEndsAt: number, event: AuditEvent): Promise<void>;

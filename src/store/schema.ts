@@ -4,25 +4,15 @@ import type { Migration } from 'kysely/migration';
 import type { Role } from '../domain/account.ts';
 import type { KeyKind, KeyStatus } from '../domain/api-key.ts';
 import { type Application, firstRegistration } from '../domain/application.ts';
-import type { ErrorCode } from '../domain/error.ts';
-import type {
-  AccountId,
-  ApplicationId,
-  AuditId,
-  InviteId,
-  KeyId,
-  PersonId,
-  RequestId,
-  SuspensionId,
-} from '../domain/id.ts';
+import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, PersonId, SuspensionId } from '../domain/id.ts';
 import type { Language, LinkPurpose } from '../domain/person.ts';
 import { firstPlans } from '../domain/plan.ts';
 import { firstRules, type Step } from '../domain/rule.ts';
-import type { Outcome, UsageSource } from '../domain/usage.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
+import { addRepeats, type UsageTables } from './schema-usage.ts';
 
-export interface Tables extends CertificateTables {
+export interface Tables extends CertificateTables, UsageTables {
   accounts: {
     id: AccountId;
     name: string;
@@ -50,42 +40,6 @@ export interface Tables extends CertificateTables {
     lineage: KeyId;
     narrowing: string;
     bound_certificate: string | null;
-  };
-  usage: {
-    id: RequestId;
-    at: number;
-    key_id: KeyId;
-    account_id: AccountId;
-    operation: string;
-    model: string | null;
-    upstream: string | null;
-    outcome: Outcome;
-    status: number;
-    code: ErrorCode | null;
-    streamed: number;
-    prompt_tokens: number;
-    completion_tokens: number;
-    source: UsageSource;
-    bytes_in: number;
-    bytes_out: number;
-    first_byte_ms: number | null;
-    duration_ms: number;
-    address: string;
-    queued_ms: number;
-  };
-  usage_hourly: {
-    account_id: AccountId;
-    /** Hours since 1970, UTC. */
-    hour: number;
-    key_id: KeyId;
-    /** Empty where no model was named. */
-    model: string;
-    requests: number;
-    refused: number;
-    failed: number;
-    prompt_tokens: number;
-    completion_tokens: number;
-    estimated: number;
   };
   registration: { id: number; definition: string };
   applications: {
@@ -388,5 +342,8 @@ export const migrations: Record<string, Migration> = {
     async up({ schema }: Kysely<unknown>): Promise<void> {
       await schema.alterTable('keys').addColumn('bound_certificate', 'text').execute();
     },
+  },
+  '0009-repeats': {
+    up: addRepeats,
   },
 };

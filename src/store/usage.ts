@@ -1,4 +1,4 @@
-// The ledger's raw rows, one an exchange, and the hourly roll-ups that are written with them.
+// The ledger's raw rows, one an exchange or one for `repeats` refused ones, and the hourly roll-ups that are written with them.
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId } from '../domain/id.ts';
@@ -7,7 +7,7 @@ import type { Adapter } from './adapter.ts';
 import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
-// SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 20 columns × 500 rows fit both.
+// SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 21 columns × 500 rows fit both.
 const rowsPerInsert = 500;
 /** About 20 ms of reading in SQLite, during which this process does nothing else. */
 const rowsPerLook = 20_000;
@@ -69,8 +69,8 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
           minute.as('minute'),
           'account_id',
           'key_id',
-          sql<number>`sum(case when ${rowNeverLeft} then 0 else 1 end)`.as('requests'),
-          sql<number>`sum(case when ${rowNeverLeft} then 1 else 0 end)`.as('refusals'),
+          sql<number>`sum(case when ${rowNeverLeft} then 0 else repeats end)`.as('requests'),
+          sql<number>`sum(case when ${rowNeverLeft} then repeats else 0 end)`.as('refusals'),
           fn.sum('prompt_tokens').as('prompt'),
           fn.sum('completion_tokens').as('completion'),
         ])
@@ -307,12 +307,12 @@ export function rollUp(rows: readonly Tables['usage'][]): Tables['usage_hourly']
       sum = { account_id, hour, key_id, model, ...zero };
       sums.set(name, sum);
     }
-    sum.requests++;
-    if (neverLeft(row.outcome, row.upstream)) sum.refused++;
-    else if (row.outcome !== 'completed' && row.outcome !== 'client_closed') sum.failed++;
+    sum.requests += row.repeats;
+    if (neverLeft(row.outcome, row.upstream)) sum.refused += row.repeats;
+    else if (row.outcome !== 'completed' && row.outcome !== 'client_closed') sum.failed += row.repeats;
     sum.prompt_tokens += row.prompt_tokens;
     sum.completion_tokens += row.completion_tokens;
-    if (row.source === 'estimated') sum.estimated++;
+    if (row.source === 'estimated') sum.estimated += row.repeats;
   }
   return [...sums.values()];
 }
@@ -338,6 +338,7 @@ export const usageColumns = [
   'duration_ms',
   'address',
   'queued_ms',
+  'repeats',
 ] as const satisfies readonly (keyof Tables['usage'])[];
 
 function rowOfUsage(record: UsageRecord): Tables['usage'] {
@@ -361,8 +362,9 @@ function rowOfUsage(record: UsageRecord): Tables['usage'] {
     first_byte_ms: record.firstByteMs,
     duration_ms: record.durationMs,
     address: record.address,
-    // A journal that an older version left has no such figure.
+    // A journal that an older version left has no such figures.
     queued_ms: record.queuedMs ?? 0,
+    repeats: record.repeats ?? 1,
   };
 }
 
@@ -388,5 +390,6 @@ function usageOfRow(row: Selectable<Tables['usage']>): UsageRecord {
     durationMs: Number(row.duration_ms),
     queuedMs: Number(row.queued_ms),
     address: row.address,
+    repeats: Number(row.repeats),
   };
 }

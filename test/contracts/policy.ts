@@ -87,6 +87,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
     durationMs: 4,
     queuedMs: 0,
     address: '::1',
+    repeats: 1,
     ...extra,
   });
   /** One row of each kind, in that hour. */
@@ -459,6 +460,20 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         expect(await mine.reportUsage('hour', 0, hour + 1)).toEqual([]);
         await mine.appendUsage(kinds(hour * hourMs));
         expect(await mine.reportUsage('hour', 0, hour + 1)).toEqual([{ group: String(hour), name: null, ...sums }]);
+      }),
+    );
+    test(
+      'count a row as often as it says, and its tokens once',
+      withStores(async (mine, other) => {
+        const at = hour * hourMs;
+        const rows = kinds(at, { repeats: 7 });
+        await mine.appendUsage(rows);
+        await other.appendUsage(rows);
+        const counted = { ...sums, requests: 56, refused: 14, failed: 28, estimated: 28 };
+        for (const by of groups) expect(await other.reportUsage(by, hour, hour + 1)).toMatchObject([counted]);
+        const bucket = { at, requests: 42, refusals: 14, promptTokens: 15, completionTokens: 25 };
+        expect(await other.usageByMinute(at)).toMatchObject([bucket]);
+        expect(await other.usageByHour('acc_x' as AccountId, hour, hour + 1)).toMatchObject([bucket]);
       }),
     );
     test(

@@ -92,7 +92,7 @@ test('a database of the first version opens with plans, lineages and sums, and w
   });
   const rows = await store.listUsage(1000);
   expect(rows).toHaveLength(600);
-  expect(rows.every(({ queuedMs }) => queuedMs === 0)).toBe(true);
+  expect(rows.every(({ queuedMs, repeats }) => queuedMs === 0 && repeats === 1)).toBe(true);
   const report = async (): Promise<unknown[]> =>
     Promise.all((['key', 'account', 'model', 'hour'] as const).map((by) => store.reportUsage(by, 0, 500_000)));
   const migrated = await report();

@@ -78,6 +78,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
     durationMs: 4,
     queuedMs: 5,
     address: '::1',
+    repeats: 3,
     ...extra,
   });
 
@@ -173,6 +174,16 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
+      'takes a row of an older journal, which names no number, for one exchange',
+      withStores(async (mine) => {
+        const whole = row(1);
+        const older = Object.fromEntries(Object.entries(whole).filter(([field]) => field !== 'repeats'));
+        await mine.appendUsage([older as unknown as UsageRecord]);
+        expect(await mine.listUsage(10)).toEqual([{ ...whole, repeats: 1 }]);
+        expect(await mine.reportUsage('hour', 0, 1)).toMatchObject([{ requests: 1 }]);
+      }),
+    );
+    test(
       'notes when keys were last used, and passes over ids that are none',
       withStores(async (mine) => {
         const [used, unused] = [await newKey(mine, { createdAt: 1 }), await newKey(mine, { createdAt: 2 })];
@@ -185,6 +196,11 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
           ]),
         );
         expect((await mine.listKeys()).map((key) => key.lastUsedAt)).toEqual([30, null]);
+        // A row may come long after its exchange began, when a later one has been told already.
+        await mine.touchKeys(new Map([[used.id, 20]]));
+        expect((await mine.listKeys()).map((key) => key.lastUsedAt)).toEqual([30, null]);
+        await mine.touchKeys(new Map([[used.id, 31]]));
+        expect((await mine.listKeys()).map((key) => key.lastUsedAt)).toEqual([31, null]);
       }),
     );
     test(

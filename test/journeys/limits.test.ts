@@ -369,6 +369,7 @@ const interrupted: Omit<UsageRecord, 'id' | 'at' | 'keyId' | 'accountId'> = {
   durationMs: 1,
   queuedMs: 0,
   address: '::1',
+  repeats: 1,
 };
 
 test('a plan of one key never leads to more than two that work, however often it is rotated', async () => {

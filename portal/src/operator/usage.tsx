@@ -169,6 +169,12 @@ function Ledger(): ReactNode {
             <Table.Td>{row.model}</Table.Td>
             <Table.Td>
               {t(`usage.outcomes.${row.outcome}`)} {row.code !== null && `(${row.code})`}
+              {row.repeats > 1 && (
+                <Text span size="sm" fw={600} title={t('usage.together')}>
+                  {' '}
+                  {t('usage.repeats', { figure: figure(row.repeats) })}
+                </Text>
+              )}
             </Table.Td>
             <Table.Td>
               {figure(row.promptTokens)} + {figure(row.completionTokens)}

@@ -24,6 +24,9 @@ export const usageRow = z
     durationMs: z.int(),
     queuedMs: z.int(),
     address: z.string(),
+    repeats: z
+      .int()
+      .describe('exchanges that the row stands for; above 1: refused ones beyond refused_rows_per_minute'),
   })
   .meta({ id: 'UsageRow' });
 export const usageSum = z

@@ -1,0 +1,163 @@
+// A key whose calls are refused without end fills no disk with it: beyond so many a minute they stand in one row with
+// their number, and whatever adds them up says the same as with a row each.
+import { rmSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { UsageRecord } from '../../src/domain/usage.ts';
+import { reportUsage } from '../../src/management/usage-report.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, RawClient, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterAll(() => fake.close());
+
+const rowsPerMinute = 300;
+/** Sent ahead on one connection; the gate takes a hundred. */
+const atOnce = 50;
+
+/** Calls of a model that the key may not see, one behind the other. */
+async function refused(port: number, secret: string, calls: number, model = 'nobody/nothing:1b'): Promise<void> {
+  const text = JSON.stringify({ model });
+  const request = `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+  const client = new RawClient(port);
+  for (let left = calls; left > 0; left -= atOnce) {
+    const count = Math.min(left, atOnce);
+    client.received = Buffer.alloc(0);
+    client.write(request.repeat(count));
+    await eventually(() => expect(client.text.match(/HTTP\/1\.1 40[34] /g)).toHaveLength(count));
+  }
+  client.socket.destroy();
+  await client.closed;
+}
+
+const standFor = (rows: readonly UsageRecord[]): number => rows.reduce((sum, { repeats }) => sum + repeats, 0);
+const minutesSince = (begunAt: number): number => Math.floor(Date.now() / 60_000) - Math.floor(begunAt / 60_000) + 1;
+
+test('five thousand refused calls fill few rows, and every figure knows all of them', async () => {
+  const gate = await openGate(fake.url);
+  const begunAt = Date.now();
+  const { id, secret } = await gate.key({ models: ['gemma3:*'] });
+  await refused(gate.port, secret, 5_000);
+  const rows = await gate.ledger(rowsPerMinute + 1);
+  expect(rows.length).toBeLessThanOrEqual((rowsPerMinute + 1) * minutesSince(begunAt));
+  expect(standFor(rows)).toBe(5_000);
+  expect(rows.slice(0, rowsPerMinute).every(({ repeats }) => repeats === 1)).toBe(true);
+  const together = rows.find(({ repeats }) => repeats > 1)!;
+  expect(together).toMatchObject({ keyId: id, outcome: 'refused', status: 404, model: 'nobody/nothing:1b' });
+  expect(together.code).toBe(rows[0]!.code);
+
+  const sums = { requests: 5_000, refused: 5_000, failed: 0, promptTokens: 0 };
+  const seen = await sekisho(['usage', '--by', 'key', '--json'], { DATA_DIR: gate.dataDir });
+  expect(JSON.parse(seen.out)).toMatchObject([{ key: id, ...sums }]);
+  const reader = await gate.key({ scopes: ['management:read'] });
+  for (const by of ['key', 'account', 'model', 'day', 'month']) {
+    const answer = await fetch(`${gate.url}/management/v1/usage/report?by=${by}`, {
+      headers: { 'x-api-key': reader.secret },
+    });
+    const { items } = (await answer.json()) as { items: { requests: number; refused: number }[] };
+    expect(items.reduce((sum, item) => sum + item.requests, 0)).toBe(5_000);
+    expect(items.reduce((sum, item) => sum + item.refused, 0)).toBe(5_000);
+    if (by === 'model') expect(items).toMatchObject([{ group: 'nobody/nothing:1b' }]);
+  }
+  const minutes = await gate.manage((store) => store.usageByMinute(begunAt - 60_000));
+  expect(minutes.reduce((sum, { refusals }) => sum + refusals, 0)).toBe(5_000);
+  expect(minutes.every(({ requests }) => requests === 0)).toBe(true);
+  await gate.stop();
+});
+
+test('what was refused for many reasons and of many models stands under none of them', async () => {
+  const gate = await openGate(fake.url, { REFUSED_ROWS_PER_MINUTE: '1' });
+  const { secret } = await gate.key({ models: ['gemma3:*'] });
+  const begunAt = Date.now();
+  await refused(gate.port, secret, 5, 'nobody/one:1b');
+  await refused(gate.port, secret, 5, 'nobody/two:1b');
+  const version = { headers: { 'x-api-key': secret } };
+  await (await fetch(`${gate.url}/api/tags`, version)).text();
+  expect((await post(`${gate.url}/api/chat`, secret, 'no JSON')).status).toBe(400);
+  const rows = await gate.ledger(3);
+  const others = rows.filter(({ outcome }) => outcome !== 'refused');
+  // What went through is no refusal, whatever stands around it.
+  expect(others).toMatchObject([{ outcome: 'completed', operation: 'tags', repeats: 1 }]);
+  const refusals = rows.filter(({ outcome }) => outcome === 'refused');
+  expect(standFor(refusals)).toBe(11);
+  expect(refusals.length).toBeLessThanOrEqual(2 * minutesSince(begunAt));
+  if (minutesSince(begunAt) === 1) expect(refusals[1]).toMatchObject({ model: null, code: null, repeats: 10 });
+  await gate.stop();
+});
+
+test('calls that are given up before they leave fill no more than refused ones', async () => {
+  const gate = await openGate(fake.url, { REFUSED_ROWS_PER_MINUTE: '10' });
+  const { secret } = await gate.key();
+  const begunAt = Date.now();
+  for (let i = 0; i < 40; i++) {
+    const client = new RawClient(gate.port);
+    client.socket.end(`POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: 100\r\n\r\n{`);
+    await client.closed;
+  }
+  // A look at the ledger lets go of what is held: it is not looked at before all are over.
+  await eventually(() => expect(gate.log().match(/"msg":"client_closed"/g)).toHaveLength(40));
+  const rows = await gate.ledger(11);
+  expect(standFor(rows)).toBe(40);
+  expect(rows.length).toBeLessThanOrEqual(11 * minutesSince(begunAt));
+  expect(rows.every(({ upstream }) => upstream === null)).toBe(true);
+  await gate.stop();
+});
+
+test('one key does not use up the rows of another', async () => {
+  const gate = await openGate(fake.url, { REFUSED_ROWS_PER_MINUTE: '20' });
+  const [loud, quiet] = [await gate.key({ models: ['gemma3:*'] }), await gate.key({ models: ['gemma3:*'] })];
+  await refused(gate.port, loud.secret, 200);
+  await refused(gate.port, quiet.secret, 20);
+  const rows = await gate.ledger(41);
+  const quietly = rows.filter(({ keyId }) => keyId === quiet.id);
+  expect(quietly).toHaveLength(20);
+  expect(quietly.every(({ repeats }) => repeats === 1)).toBe(true);
+  expect(standFor(rows.filter(({ keyId }) => keyId === loud.id))).toBe(200);
+  await gate.stop();
+});
+
+test('the ladder hears of every one: whoever is deaf is suspended at a thousand', async () => {
+  const gate = await openGate(fake.url, { REFUSED_ROWS_PER_MINUTE: '5' });
+  const { account, secret } = await gate.member({ models: ['gemma3:*'] });
+  const steps = () => gate.manage((store) => store.listSuspensions({ accountId: account.id, limit: 10 }));
+  await refused(gate.port, secret, 999);
+  expect(await steps()).toEqual([]);
+  await refused(gate.port, secret, 1);
+  const [step] = await eventually(async () => {
+    const taken = await steps();
+    expect(taken).toHaveLength(1);
+    return taken;
+  });
+  expect(step).toMatchObject({ rule: 'deaf-client', step: 'suspend', evidence: { count: 1_000 } });
+  await gate.stop();
+});
+
+test('a stop hands over what is held, and the next start counts on from there', async () => {
+  const dataDir = temporaryDirectory();
+  const open = () => spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, REFUSED_ROWS_PER_MINUTE: '5' });
+  const begunAt = Date.now();
+  const first = await open();
+  const { account, id, secret } = await first.member({ models: ['gemma3:*'] });
+  await refused(Number(new URL(first.url).port), secret, 999);
+  first.process.kill('SIGTERM');
+  expect(await first.ended).toBe(0);
+  const rows = await first.ledger(6);
+  expect(standFor(rows)).toBe(999);
+  expect(rows.length).toBeLessThanOrEqual(6 * minutesSince(begunAt));
+
+  const second = await open();
+  await refused(Number(new URL(second.url).port), secret, 1);
+  const [step] = await eventually(async () => {
+    const taken = await second.manage((store) => store.listSuspensions({ accountId: account.id, limit: 10 }));
+    expect(taken).toHaveLength(1);
+    return taken;
+  });
+  expect(step).toMatchObject({ rule: 'deaf-client', evidence: { count: 1_000 } });
+  second.process.kill('SIGTERM');
+  expect(await second.ended).toBe(0);
+  const sums = await second.manage((store, { at }) => reportUsage(store, 'key', begunAt, at, 'UTC'));
+  expect(sums).toMatchObject([{ group: id, requests: 1_000, refused: 1_000 }]);
+  rmSync(dataDir, { recursive: true, force: true });
+});
