@@ -1,6 +1,7 @@
 // Who holds the gate's connections. There is room for so many; when all are taken and somebody comes, one that does
 // nothing gives way to him: sooner one on which nobody known has called yet, and of these one of the network that holds
-// most of them, so that whoever fills the gate with silence shuts out himself. Connections with a call on them stay.
+// most of them, so that whoever fills the gate with silence shuts out himself. Connections with a call of a model on them
+// stay; whoever asks for a page may take an hour to read it.
 // Which one goes is decided among a few drawn by lot: to look at ten thousand for each newcomer is what a flood wants.
 // And requests of one connection are answered one after the other, however many come in one packet: Node would begin them
 // all, and hold each answer until the one before it has gone.
@@ -23,6 +24,8 @@ interface Seat extends Member {
   readonly turn: number;
   /** A request of it is being answered. */
   busy: boolean;
+  /** And that is no page. */
+  stays: boolean;
   /** Those behind it, which came before the answer had gone. */
   readonly behind: Answering[];
   /** Somebody with a key has called on it. */
@@ -75,6 +78,7 @@ export class Connections {
       network,
       turn: this.#turns++,
       busy: false,
+      stays: false,
       behind: [],
       known: false,
       last: false,
@@ -116,12 +120,19 @@ export class Connections {
   async #serve(seat: Seat, socket: Socket, answer: Answering): Promise<void> {
     seat.busy = true;
     for (let next: Answering | undefined = answer; next; next = seat.behind.shift()) {
+      seat.stays = true;
       if ((await next()) && !seat.known) this.#know(seat);
       if (seat.last) socket.destroySoon();
       // Whoever has gone gets no more answers.
       if (seat.last || socket.destroyed) break;
     }
-    seat.busy = false;
+    seat.busy = seat.stays = false;
+  }
+
+  /** What is being answered does not keep its place where others want it. */
+  mayGo(socket: Seated): void {
+    const seat = socket[seatOf];
+    if (seat) seat.stays = false;
   }
 
   #know(seat: Seat): void {
@@ -141,7 +152,7 @@ export class Connections {
     let first: Seat | undefined;
     for (let i = 0; i < drawn; i++) {
       const seat = this.#seats.at(Math.floor(Math.random() * this.#seats.size));
-      if (seat && !seat.busy && (!first || goesSooner(seat, first))) first = seat;
+      if (seat && !seat.stays && (!first || goesSooner(seat, first))) first = seat;
     }
     if (!first) return false;
     this.#leave(first);

@@ -57,8 +57,11 @@ export function openServers(
 ): Servers {
   const shell = openShell(health, plane);
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    connections.inTurn(request.socket, () => {
+    const { socket } = request;
+    connections.inTurn(socket, () => {
       if (!isShell(request)) return handle(gate, request, response);
+      connections.mayGo(socket);
+      response.setTimeout(unreadMs, () => response.destroy());
       // Bodies there are small, and nobody waits for who is asked.
       if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
       shell(request, response);
@@ -94,6 +97,9 @@ export function openServers(
   const listener = new Entrance(secure, plain, encrypted).on('connection', onConnection);
   return { listener, plain: plain.on('connection', onConnection) };
 }
+
+/** How long a page waits for a reader who takes nothing of it. */
+const unreadMs = 60_000;
 
 /** The limits that are the same for every server of ours. */
 function limit<Any extends HttpServer>(server: Any, onRequest: RequestListener): Any {

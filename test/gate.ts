@@ -175,7 +175,8 @@ export async function spawnGate(
       const line = /"url":"([^"]+)"/.exec(output)?.[1];
       if (line === undefined) throw new Error(`no address in: ${output}`);
       return Promise.resolve(line);
-    }),
+      // Two cores that compile, test and browse at once take a while to start another process.
+    }, 20_000),
     ended.then((code) => Promise.reject(new Error(`it ended with ${code}: ${output}`))),
   ]);
   return { process: child, output: () => output, ended, ...describe(url, dataDir) };

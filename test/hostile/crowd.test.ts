@@ -1,14 +1,18 @@
 // A gate with room for twenty connections, and more who want one: whoever fills it with silence shuts out himself.
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { connect as connectSecurely } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, type TestGate } from '../gate.ts';
+import { eventually, openGate, root, type TestGate } from '../gate.ts';
 
 /** Everybody else calls from 127.0.0.1. */
 const attacker = '127.0.0.2';
 const room = 20;
+
+const asset = /\/portal\/assets\/index-[^"]+\.js/.exec(readFileSync(join(root, 'portal/dist/index.html'), 'utf8'))?.[0];
 
 let fake: FakeOllama;
 const opened: Socket[] = [];
@@ -70,6 +74,16 @@ describe.each([
       expect(await ask(kept)).toBe('HTTP/1.1 200 OK');
     },
   );
+
+  test('has room for others, however many ask for pages and read nothing of them', async () => {
+    const kept = await open();
+    expect(await ask(kept)).toBe('HTTP/1.1 200 OK');
+    const crowd = await Promise.all(Array.from({ length: room - 1 }, () => open(attacker)));
+    // More than any system holds for a reader who does not come for it.
+    for (const socket of crowd) socket.pause().write(`GET ${asset} HTTP/1.1\r\n${head}\r\n`.repeat(90));
+    for (let i = 0; i < 5; i++) expect(await ask(await open())).toBe('HTTP/1.1 200 OK');
+    expect(await ask(kept)).toBe('HTTP/1.1 200 OK');
+  });
 
   test('takes those who have called last of those who do nothing, and still serves others', async () => {
     const members = await Promise.all(Array.from({ length: room }, () => open(attacker)));
