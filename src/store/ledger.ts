@@ -198,7 +198,13 @@ export class Ledger implements UsageJournal {
   #append(lines: string): void {
     try {
       // After a failure the last line may be torn; the next one starts on a line of its own.
-      this.#bytes += writeSync(this.#file, this.#broken === undefined ? lines : `\n${lines}`);
+      let left = Buffer.from(this.#broken === undefined ? lines : `\n${lines}`);
+      // A disk that becomes full takes a part of a line and says nothing; only the next write fails.
+      while (left.length > 0) {
+        const taken = writeSync(this.#file, left);
+        this.#bytes += taken;
+        left = left.subarray(taken);
+      }
       this.#broken = undefined;
     } catch (error) {
       this.#broken = error;

@@ -6,6 +6,7 @@ import { copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recover } from '../../src/store/ledger.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
@@ -86,6 +87,30 @@ test('S2, H9: a disk that is full refuses what could not be accounted for, keeps
   again.process.kill('SIGTERM');
   expect(await again.ended).toBe(0);
 }, 60_000);
+
+test('S2: a line of which a full disk took only a part is not taken for written', async () => {
+  const dataDir = temporaryDirectory();
+  const script = `
+    import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger.ts'))};
+    const store = { appendUsage: async () => {}, touchKeys: async () => {} };
+    let failures = 0;
+    const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
+    const written = [];
+    for (let i = 0; i < 100 && failures === 0; i++) {
+      ledger.end({ id: 'req_' + i, at: i, keyId: 'key_' + 'x'.repeat(100) }, undefined);
+      if (failures === 0) written.push('req_' + i);
+    }
+    console.log(JSON.stringify(written));
+    process.exit(0);`;
+  const limited = `trap '' XFSZ; ulimit -f 2; exec ${process.execPath} --input-type=module -e "$SCRIPT"`;
+  const { out, err } = await run('sh', ['-c', limited], { SCRIPT: script });
+  expect(err).toBe('');
+  const journal = readFileSync(join(dataDir, 'journal', '00000001.ndjson'), 'utf8');
+  expect(journal.endsWith('\n')).toBe(false);
+  const kept = recover([journal]).map(({ id }) => id);
+  expect(kept.length).toBeGreaterThan(3);
+  expect(JSON.parse(out)).toEqual(kept);
+});
 
 describe('S3: a database that is not what it should be', () => {
   test('with a damaged page is refused with a sentence and left as it is', async () => {
