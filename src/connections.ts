@@ -58,10 +58,6 @@ export class Connections {
     this.#most = most;
   }
 
-  get count(): number {
-    return this.#seats.size;
-  }
-
   /** A connection has come. Without a place for it, it is closed. Taking the same one twice does nothing. */
   take(socket: Seated): void {
     if (socket[seatOf]) return;

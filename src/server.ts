@@ -15,6 +15,7 @@ import type { Duplex } from 'node:stream';
 import express from 'express';
 import type { Connections } from './connections.ts';
 import { newRequestId } from './domain/id.ts';
+import { continueIfAsked } from './gateway/body.ts';
 import { type Gate, handle } from './gateway/pipeline.ts';
 import { maxHeaders } from './gateway/receive.ts';
 import { type Encryption, Entrance, openSecure } from './tls/entrance.ts';
@@ -63,7 +64,7 @@ export function openServers(
       connections.mayGo(socket);
       response.setTimeout(unreadMs, () => response.destroy());
       // Bodies there are small, and nobody waits for who is asked.
-      if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
+      continueIfAsked({ request }, response);
       shell(request, response);
       return new Promise((resolve) => response.once('close', () => resolve(false)));
     });

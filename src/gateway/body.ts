@@ -58,6 +58,6 @@ export function readBody(exchange: Exchange, limits: BodyLimits): Promise<Buffer
   });
 }
 
-export function continueIfAsked(exchange: Exchange, response: ServerResponse): void {
-  if (exchange.request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
+export function continueIfAsked({ request }: Pick<Exchange, 'request'>, response: ServerResponse): void {
+  if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
 }

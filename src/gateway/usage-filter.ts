@@ -3,7 +3,7 @@
 // client asked for. Only used where we injected `stream_options.include_usage`; every other stream goes by untouched.
 import { GatewayError } from '../domain/error.ts';
 import { maxLineBytes } from './line-reader.ts';
-import { type JsonValue, type Outline, scanObject, splice } from './strict-json.ts';
+import { type JsonValue, type Outline, ofAnswers, scanObject, splice } from './strict-json.ts';
 
 const outline: Outline = { known: new Set(), each: { choices: { known: new Set() } } };
 
@@ -60,7 +60,7 @@ function clean(event: Buffer): Buffer | undefined {
   const json = event.subarray(start, end);
   let members: ReadonlyMap<string, JsonValue>;
   try {
-    ({ members } = scanObject(json, outline));
+    ({ members } = scanObject(json, outline, ofAnswers));
   } catch {
     return event;
   }
