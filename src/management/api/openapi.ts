@@ -86,30 +86,20 @@ function queryParameters(query: z.ZodObject | undefined): Json[] {
   }));
 }
 
-/** A shape as JSON Schema; shapes that have a name go to the components, and stand here as a reference. */
+/**
+ * A shape as JSON Schema (draft 2020-12, OpenAPI 3.1 §4.8.24). Every shape with an id becomes a component, and the places
+ * that use it refer to it. One name has one definition: a second, different one is an error of ours and throws.
+ */
 function lift(shape: z.ZodType, io: 'input' | 'output', components: Json): Json {
-  const {
-    $schema: _dialect,
-    $defs = {},
-    ...schema
-  } = z.toJSONSchema(shape, {
-    io,
-    target: 'draft-2020-12',
-    unrepresentable: 'any',
-    reused: 'inline',
-  }) as Json & { $defs?: Json };
-  const moved = JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json;
-  for (const [name, definition] of Object.entries($defs))
-    components[name] = clean(
-      JSON.parse(JSON.stringify(definition).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json,
-    );
-  const { id } = shape.meta() ?? {};
-  if (typeof id !== 'string') return clean(moved);
-  components[id] = clean(moved);
-  return { $ref: `#/components/schemas/${id}` };
-}
-
-/** The name of a component is where it stands, not a member of it. */
-function clean({ id: _name, ...schema }: Json): Json {
+  const { $schema: _dialect, ...made } = z.toJSONSchema(shape, { io, unrepresentable: 'any', reused: 'inline' });
+  const { $defs = {}, ...schema } = JSON.parse(
+    JSON.stringify(made).replaceAll('"#/$defs/', '"#/components/schemas/'),
+  ) as Json & { $defs?: Record<string, Json> };
+  for (const [name, definition] of Object.entries($defs)) {
+    const known = components[name];
+    if (known !== undefined && JSON.stringify(known) !== JSON.stringify(definition))
+      throw new Error(`the schema ${name} has two definitions`);
+    components[name] = definition;
+  }
   return schema;
 }

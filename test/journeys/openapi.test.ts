@@ -1,0 +1,101 @@
+// The OpenAPI document as its readers use it: a validator accepts it, and a client generated from it compiles, knows every
+// field and works against a running gate.
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { generateApi } from 'swagger-typescript-api';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { openGate, root, run, type TestGate, temporaryDirectory } from '../gate.ts';
+
+type Json = Record<string, unknown>;
+
+let fake: FakeOllama;
+let gate: TestGate;
+let document: { components: { schemas: Record<string, Json> }; paths: Record<string, Record<string, Json>> };
+let folder: string;
+
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url);
+  document = (await (await fetch(`${gate.url}/management/v1/openapi.json`)).json()) as typeof document;
+  folder = temporaryDirectory();
+  writeFileSync(join(folder, 'openapi.json'), JSON.stringify(document));
+});
+
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('a validator accepts the document as OpenAPI 3.1', async () => {
+  const validator = new Validator();
+  expect(await validator.validate(structuredClone(document))).toEqual({ valid: true });
+  expect(validator.version).toBe('3.1');
+});
+
+test('no schema is only a reference, and every reference leads to a schema that says something', () => {
+  const { schemas } = document.components;
+  expect(Object.keys(schemas).length).toBeGreaterThan(50);
+  for (const [name, schema] of Object.entries(schemas)) {
+    expect(Object.keys(schema), name).not.toEqual(['$ref']);
+    expect(schema, name).toHaveProperty('type');
+  }
+  for (const [, name = ''] of JSON.stringify(document).matchAll(/"\$ref":"([^"]*)"/g))
+    expect(schemas).toHaveProperty([name.replace('#/components/schemas/', '')]);
+});
+
+test('a client generated from the document compiles, refuses wrong fields and works', { timeout: 60_000 }, async () => {
+  const { files } = await generateApi({
+    input: join(folder, 'openapi.json'),
+    output: false,
+    httpClientType: 'fetch',
+    silent: true,
+  });
+  writeFileSync(join(folder, 'client.ts'), files[0]?.fileContent ?? '');
+  writeFileSync(join(folder, 'use.ts'), use);
+  const compiler = join(root, 'node_modules/.bin/tsc');
+  const flags = ['--noEmit', '--strict', '--target', 'esnext', '--module', 'nodenext', '--skipLibCheck'];
+  const compiled = await run(compiler, [
+    ...flags,
+    '--ignoreConfig',
+    '--allowImportingTsExtensions',
+    '--types',
+    '',
+    join(folder, 'use.ts'),
+  ]);
+  expect(compiled.out).toBe('');
+  expect(compiled.code).toBe(0);
+
+  const { secret } = await gate.key({ scopes: ['management'] });
+  const { run: useClient } = (await import(join(folder, 'use.ts'))) as {
+    run: (url: string, secret: string) => Promise<unknown>;
+  };
+  expect(await useClient(`${gate.url}/management/v1`, secret)).toEqual({
+    name: 'generated',
+    scopes: ['inference:chat'],
+    revoked: 'revoked',
+  });
+});
+
+/** Uses the client as a stranger's program would; each `@ts-expect-error` fails to compile where a schema says nothing. */
+const use = `
+import { Api, type Account, type Key } from './client.ts';
+
+export async function run(baseUrl: string, secret: string) {
+  const api = new Api({ baseUrl, baseApiParams: { headers: { authorization: 'Bearer ' + secret } } });
+  const { data: account }: { data: Account } = await api.accounts.createAccount({ name: 'generated', plan: 'trial' });
+  // @ts-expect-error -- an account has no such field
+  void account.nickname;
+  // @ts-expect-error -- a new account needs a name
+  void (() => api.accounts.createAccount({ plan: 'trial' }));
+  const { data: made } = await api.keys.createKey({ name: 'laptop', account: account.name, scopes: ['inference:chat'] });
+  // @ts-expect-error -- no such scope
+  void (() => api.keys.createKey({ name: 'laptop', account: account.name, scopes: ['everything'] }));
+  const first: Key = made;
+  await api.keys.revokeKey(first.id);
+  const { data: after } = await api.keys.getKey(first.id);
+  return { name: account.name, scopes: first.scopes, revoked: after.status };
+}
+`;
