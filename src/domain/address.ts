@@ -2,6 +2,17 @@
 // comparing strings would miss.
 import { BlockList, isIP } from 'node:net';
 
+/** How many blocks a list may hold: each address is compared with all of them. */
+export const mostBlocks = 200;
+/** An IPv6 address with its prefix has 49 characters. */
+const longestBlock = 50;
+
+/** Blocks of a key, before they are stored. @throws Error with a sentence. */
+export function readBlocks(blocks: readonly string[]): void {
+  if (blocks.length > mostBlocks) throw new Error(`a list holds up to ${mostBlocks} address blocks`);
+  new AddressBlocks(blocks);
+}
+
 export class AddressBlocks {
   readonly #list = new BlockList();
   readonly empty: boolean;
@@ -10,6 +21,8 @@ export class AddressBlocks {
   constructor(blocks: readonly string[]) {
     this.empty = blocks.length === 0;
     for (const block of blocks) {
+      if (block.length > longestBlock)
+        throw new Error(`"${block.slice(0, longestBlock)}…" is not an address block such as 192.168.1.0/24`);
       const [address = '', prefix, ...more] = block.split('/');
       const family = isIP(address);
       const width = family === 4 ? 32 : 128;

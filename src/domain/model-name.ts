@@ -2,6 +2,8 @@
 // case is folded, so that `llama3`, `library/llama3:latest` and `registry.ollama.ai/library/Llama3` are one model.
 // Source: Ollama types/model/name.go and its `:cloud`/`:local` suffix handling (facts: ollama-api §2).
 
+import { Glob } from './glob.ts';
+
 export interface ModelName {
   /** Lower case, defaults dropped, always with a tag: what policies compare and ledgers store. */
   readonly canonical: string;
@@ -61,11 +63,27 @@ function peelCloud(text: string): { tag: string; cloud: boolean } {
   return { tag, cloud: tag !== text };
 }
 
+/** How many patterns a list may hold, and how long each may be. */
+export const mostPatterns = 200;
+const longestPattern = 200;
+
+/** Patterns of a key or a plan, before they are stored. @throws Error with a sentence. */
+export function readPatterns(patterns: readonly string[]): readonly string[] {
+  if (patterns.length > mostPatterns) throw new Error(`a list holds up to ${mostPatterns} model patterns`);
+  for (const pattern of patterns)
+    if (pattern.length > longestPattern)
+      throw new Error(
+        `"${pattern.slice(0, 40)}…" is not a model pattern: it has more than ${longestPattern} characters`,
+      );
+  new ModelPatterns(patterns);
+  return patterns;
+}
+
 /** A key's model patterns, ready to be asked. `*` stands for any run of characters but `/`; a lone `*` for everything. */
 export class ModelPatterns {
   readonly patterns: readonly string[];
   readonly #exact = new Set<string>();
-  readonly #globs: RegExp[] = [];
+  readonly #globs: Glob[] = [];
   readonly all: boolean;
 
   constructor(patterns: readonly string[]) {
@@ -73,17 +91,13 @@ export class ModelPatterns {
     this.all = patterns.includes('*');
     for (const pattern of patterns) {
       const canonical = canonicalPattern(pattern);
-      if (!canonical.includes('*')) this.#exact.add(canonical);
-      else {
-        const source = canonical.split(/\*+/).map((piece) => piece.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-        // Runs of stars were folded into one, and [^/]* pieces are separated by literals.
-        this.#globs.push(new RegExp(`^${source.join('[^/]*')}$`));
-      }
+      if (canonical.includes('*')) this.#globs.push(new Glob(canonical));
+      else this.#exact.add(canonical);
     }
   }
 
   allow(name: ModelName): boolean {
-    return this.all || this.#exact.has(name.canonical) || this.#globs.some((glob) => glob.test(name.canonical));
+    return this.all || this.#exact.has(name.canonical) || this.#globs.some((glob) => glob.matches(name.canonical));
   }
 }
 
@@ -94,7 +108,8 @@ function canonicalPattern(pattern: string): string {
     return name.canonical;
   }
   const text = pattern.trim().toLowerCase();
-  if (text.length > 200 || !/^[a-z0-9_.:/*-]+$/.test(text)) throw new Error(`"${pattern}" is not a model pattern`);
+  if (text.length > longestPattern || !/^[a-z0-9_.:/*-]+$/.test(text))
+    throw new Error(`"${pattern}" is not a model pattern`);
   const stripped = text.replace(`${defaultRegistryHost}/`, '').replace(/^library\//, '');
   return stripped.includes(':') || stripped.endsWith('*') ? stripped : `${stripped}:latest`;
 }

@@ -1,7 +1,7 @@
 // A plan: a named bundle of limits that an account has. Pure data and how two bundles combine: a key may carry terms of
 // its own, which narrow what its account's plan allows and can never widen it. Nothing is counted here.
 // docs/plans.md is held against `terms` by a house test.
-import { ModelPatterns } from './model-name.ts';
+import { readPatterns } from './model-name.ts';
 import { defaultScopes, managementScopes, parseScopes, type Scope, scopes } from './scope.ts';
 
 export type Measure = 'requests' | 'tokens' | 'promptTokens' | 'completionTokens';
@@ -274,10 +274,8 @@ export function readTerm(name: string, value: unknown): Partial<Terms> {
       if (value !== 'allow' && value !== 'strip') throw new Error(`${name} is allow or strip`);
       return { [name]: value };
     case 'models': {
-      const models = readList(name, value);
-      // Read once here, so that a pattern nobody could apply is never stored.
-      new ModelPatterns(models);
-      return { models };
+      // Read once here, so that a pattern that cannot be applied is never stored.
+      return { models: readPatterns(readList(name, value)) };
     }
     case 'scopes': {
       const read = parseScopes(readList(name, value));

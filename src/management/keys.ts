@@ -1,7 +1,7 @@
 // What can be done with API keys: make, list, rotate, revoke. The command line and, later, the management API call these
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
 import { type Account, mayManage, planOfNewAccount, roleOfNewAccount } from '../domain/account.ts';
-import { AddressBlocks } from '../domain/address.ts';
+import { readBlocks } from '../domain/address.ts';
 import {
   digestOf,
   generateKey,
@@ -13,7 +13,7 @@ import {
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { certificateDigest } from '../domain/certificate.ts';
 import { type KeyId, newAccountId } from '../domain/id.ts';
-import { ModelPatterns } from '../domain/model-name.ts';
+import { readPatterns } from '../domain/model-name.ts';
 import { type Narrowing, type Plan, readNarrowing } from '../domain/plan.ts';
 import { defaultScopes, parseScopes, type Scope } from '../domain/scope.ts';
 import type { Secret } from '../domain/secret.ts';
@@ -314,8 +314,8 @@ function readRules(asked: NewKey, plan: Plan | undefined): Pick<StoredKey, 'scop
   const scopes = reading(() => {
     const read = asked.scopes === undefined ? defaultScopes : parseScopes(asked.scopes);
     // Read here once, so that a rule that nobody could apply is never stored.
-    new ModelPatterns(models);
-    new AddressBlocks(cidr);
+    readPatterns(models);
+    readBlocks(cidr);
     if (read.length === 0) throw new Error('a key needs at least one scope');
     if (models.length === 0) throw new Error('a key needs at least one model pattern; * is every local model');
     if (asked.cidr?.length === 0)

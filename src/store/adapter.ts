@@ -41,8 +41,7 @@ export function behind({ at, id }: { readonly at: number; readonly id: string })
   return sql<SqlBool>`(created_at > ${at} or (created_at = ${at} and id > ${id}))`;
 }
 
-/** A column that has this text somewhere, letter case aside; what is asked for is never a pattern. */
+/** A column that has this text somewhere, ASCII letter case aside; what is asked for is never a pattern. */
 export function holds(column: 'name' | 'email', search: string): RawBuilder<SqlBool> {
-  const pattern = `%${search.toLowerCase().replaceAll(/[\\%_]/g, (sign) => `\\${sign}`)}%`;
-  return sql<SqlBool>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
+  return sql<SqlBool>`instr(lower(${sql.ref(column)}), lower(${search})) > 0`;
 }

@@ -395,3 +395,25 @@ describe('what a stranger sends to the pages and the management API that cannot 
     expect(gate.log().slice(before)).not.toContain('"level":"error"');
   });
 });
+
+test('a pattern of many stars against a name made for it takes no longer than any other', async () => {
+  const hostile = ['*a*a*a*a*a*a*b', `${'*a'.repeat(99)}*b`, `${'a*'.repeat(99)}b`, '*aab'.repeat(40)];
+  const patterns = Array.from({ length: 50 }, () => hostile).flat();
+  const { secret: starred } = await gate.key({ models: patterns });
+  for (const model of ['a'.repeat(70), `${'a'.repeat(80)}:${'a'.repeat(80)}`, `${'aab'.repeat(25)}aa`]) {
+    const answer = await post(`${gate.url}/api/generate`, starred, { model, prompt: 'x' });
+    expect(answer.status).toBe(404);
+  }
+  expect(fake.calls.length).toBe(calls);
+});
+
+test.each([
+  ['more patterns than a list holds', { models: Array.from({ length: 201 }, (_, at) => `m${at}`) }],
+  ['a pattern that is too long', { models: [`${'m'.repeat(200)}*`] }],
+  ['a name that is too long', { models: [`m${' '.repeat(300)}`] }],
+  ['more address blocks than a list holds', { cidr: Array.from({ length: 201 }, (_, at) => `10.0.0.${at}`) }],
+  ['an address block that is too long', { cidr: [`${'0'.repeat(60)}1.2.3.4`] }],
+])('%s cannot be stored', async (_, asked) => {
+  await expect(gate.key(asked)).rejects.toThrow(/up to 200|is not a/);
+  if ('models' in asked) await expect(gate.member(asked)).rejects.toThrow(/up to 200|is not a/);
+});
