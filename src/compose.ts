@@ -17,6 +17,7 @@ import { BodyBudget } from './gateway/body-budget.ts';
 import { Books } from './gateway/book.ts';
 import { corsPolicy } from './gateway/cors.ts';
 import { FairQueue } from './gateway/fair-queue.ts';
+import { Follower } from './gateway/follower.ts';
 import { KeyRing } from './gateway/key-ring.ts';
 import { Ladder } from './gateway/ladder.ts';
 import { openOutlook } from './gateway/outlook.ts';
@@ -100,9 +101,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     now: clock.now,
     onStep: async ({ id, step, accountId, keyId, shadow, reason }) => {
       log.logger.warn({ id, step, account: accountId, key: keyId, shadow }, `a step of the ladder: ${reason}`);
-      if (shadow) return;
-      ring.forget();
-      await running.recheck(ring, clock.now(), config.appealContact);
+      if (!shadow) await follower.look(true);
     },
     onError: (error) => log.logger.error({ cause: describeCause(error) }, 'a step of the ladder could not be taken'),
   });
@@ -176,7 +175,8 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     new Connections(roomOf(config, log)),
     keeper && encryptedOf(config, keeper, () => open.port ?? config.port),
   );
-  const lookForChanges = await watchStore(store, gate, log);
+  const follower = followStore(store, gate, log);
+  await follower.start();
   await listen(listener, config.port, config.host);
   const { port } = listener.address() as AddressInfo;
   open.port = port;
@@ -210,12 +210,12 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
         authority: keeper.authority,
       },
       encryption: () => encryptionNow(config, keeper),
-      onChange: () => void lookForChanges(true),
+      onChange: () => void follower.look(true),
       onError: (message, error, id) => log.logger.error({ id, cause: describeCause(error) }, message),
     },
   );
   late.router = plane.router;
-  const watch = setInterval(() => void lookForChanges(), watchIntervalMs);
+  const watch = setInterval(() => void follower.look(), watchIntervalMs);
   const upkeep = new Upkeep({
     store,
     books,
@@ -291,27 +291,30 @@ async function readiness(gate: Gate, store: Store): Promise<Record<string, boole
   return { accepting: !gate.draining, store: answers, upstream: gate.pool.anyUp };
 }
 
-/** Where another process has written: forget what was cached, and ask again about every caller who is here. */
-async function watchStore(store: Store, gate: Gate, log: Log): Promise<(changed?: boolean) => Promise<void>> {
-  let seen = await store.version();
-  const readRules = async (): Promise<void> => {
-    const rules = await store.listRules();
-    gate.ladder.setRules(rules);
-    log.logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
-  };
-  await readRules();
-  return async (changed = false) => {
-    try {
-      const version = await store.version();
-      if (version === seen && !changed) return;
-      seen = version;
-      gate.ring.forget();
-      await readRules();
-      await gate.running.recheck(gate.ring, gate.now(), gate.appealContact);
-    } catch (error) {
-      log.logger.error({ cause: describeCause(error) }, 'the store could not be asked for changes');
-    }
-  };
+/** What is asked again when something was written: the rules in force, and whether every caller who is here may still be. */
+function followStore(store: Store, gate: Gate, { logger }: Log): Follower {
+  return new Follower({
+    version: () => store.version(),
+    work: [
+      {
+        what: 'callers that run could not be asked after',
+        run: () => {
+          gate.ring.forget();
+          return gate.running.recheck(gate.ring, gate.now(), gate.appealContact);
+        },
+      },
+      {
+        what: 'the rules could not be read; the last ones stay in force',
+        run: async () => {
+          const rules = await store.listRules();
+          gate.ladder.setRules(rules);
+          logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
+        },
+      },
+    ],
+    onFailure: (what, error) => logger.error({ cause: describeCause(error) }, `${what}; the gate keeps trying`),
+    onRecovery: (what) => logger.info(`over: ${what}`),
+  });
 }
 
 /** Connections at once: no more than the system has descriptors for. */

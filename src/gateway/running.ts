@@ -37,8 +37,12 @@ export class Running {
     if (this.#runs.size === 0) this.#idle?.();
   }
 
-  /** Asks again whether each caller may still be here. To be called when the store has changed. */
+  /**
+   * Asks again whether each caller may still be here. To be called when the store has changed. Rejects, after all have been
+   * asked about, where the store did not answer for one of them: that ends nobody, but it is not done either.
+   */
   async recheck(ring: KeyRing, now: number, appealContact: string): Promise<void> {
+    let unanswered: unknown;
     for (const run of this.#runs.list()) {
       const { principal } = run.exchange;
       if (!principal) continue;
@@ -48,10 +52,11 @@ export class Running {
         refuseSuspended(found ?? principal, now, appealContact);
       } catch (error) {
         const refusal = toGatewayError(error);
-        // A store that does not answer ends nobody: that is said at their next call.
-        if (refusal.code !== 'internal') run.end(refusal);
+        if (refusal.code === 'internal') unanswered = error;
+        else run.end(refusal);
       }
     }
+    if (unanswered !== undefined) throw unanswered;
   }
 
   /**

@@ -1,4 +1,6 @@
 // Who was stopped while they were not yet running.
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { revokeKey } from '../../src/management/keys.ts';
 import { suspend } from '../../src/management/suspensions.ts';
@@ -115,4 +117,31 @@ test('a call that gets its turn because its account is being suspended is stoppe
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     return 'still there';
   }
+});
+
+test('a stream of a key that is revoked ends, also when the rules cannot be read in that moment and from then on', async () => {
+  const own = await openGate(fake.url);
+  const { secret, id } = await own.key();
+  fake.next(stall);
+  const arrivals = fake.calls.length;
+  const answer = fetch(`${own.url}/api/chat`, {
+    method: 'POST',
+    headers: { 'x-api-key': secret },
+    body: JSON.stringify(ask('revoked')),
+  });
+  await eventually(() => expect(fake.calls.length).toBe(arrivals + 1));
+  const other = new Database(join(own.dataDir, 'sekisho.db'));
+  const rules = other.prepare('select definition from rules').pluck().all();
+  other.transaction(() => {
+    other.exec(`update rules set definition = '{'`);
+    other.prepare(`update keys set status = 'revoked', revoked_at = 1 where id = ?`).run(id);
+  })();
+  expect((await answer).status).toBe(401);
+  await eventually(() => expect(own.log()).toContain('the rules could not be read'));
+  // Rules that can be read again come into force without another word.
+  expect(rules.length).toBeGreaterThan(0);
+  other.prepare('update rules set definition = ?').run(rules[0]);
+  await eventually(() => expect(own.log()).toContain('over: the rules could not be read'));
+  other.close();
+  await own.stop();
 });
