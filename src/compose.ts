@@ -15,6 +15,7 @@ import { accessLog } from './gateway/access-log.ts';
 import { AuthThrottle } from './gateway/auth-throttle.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
 import { Books } from './gateway/book.ts';
+import { answerHeaders } from './gateway/browser.ts';
 import { corsPolicy } from './gateway/cors.ts';
 import { FairQueue } from './gateway/fair-queue.ts';
 import { Follower } from './gateway/follower.ts';
@@ -130,7 +131,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       },
       readerBufferBytes: config.readerBufferBytes,
       listBytes: 16 * 1024 * 1024,
-      ownHeaders: ['x-content-type-options', 'nosniff'],
+      ownHeaders: answerHeaders,
     },
     cors: corsPolicy(config.corsOrigins),
     trustedProxies: new AddressBlocks(config.trustedProxies),

@@ -16,6 +16,7 @@ import express from 'express';
 import type { Connections } from './connections.ts';
 import { newRequestId } from './domain/id.ts';
 import { continueIfAsked } from './gateway/body.ts';
+import { answerHeaders } from './gateway/browser.ts';
 import { type Gate, handle } from './gateway/pipeline.ts';
 import { maxHeaders } from './gateway/receive.ts';
 import { type Encryption, Entrance, openSecure } from './tls/entrance.ts';
@@ -259,6 +260,8 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
 /** How long somebody may take to go who was told to; he would otherwise stay for as long as he likes. */
 const lingerMs = 2_000;
 
+const answerLines = answerHeaders.map((text, at) => text + (at % 2 === 0 ? ': ' : '\r\n')).join('');
+
 function answerRaw(socket: Duplex, status: number): void {
   // Of a CONNECT Node has let go entirely: an error there that nobody listens for would end the process.
   socket.on('error', () => socket.destroy());
@@ -268,6 +271,7 @@ function answerRaw(socket: Duplex, status: number): void {
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
       `X-Request-Id: ${newRequestId(Date.now())}\r\n` +
+      answerLines +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

@@ -33,6 +33,11 @@ export const registry = {
     message:
       'This gate answers over https:// alone. A key that was sent without encryption was readable on its way: have it replaced.',
   },
+  no_pages_here: {
+    status: 403,
+    owner: 'client',
+    message: 'This address is for programs. A browser cannot open it as a page.',
+  },
   loop_detected: { status: 508, owner: 'gateway', message: 'The gate was reached through itself.' },
 
   // Who is asking.

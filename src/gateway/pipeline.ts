@@ -10,6 +10,7 @@ import { admit } from './admit.ts';
 import type { AuthThrottle } from './auth-throttle.ts';
 import { authorizeIntent, type ModelRules } from './authorize.ts';
 import type { BodyLimits } from './body.ts';
+import { refuseNavigation } from './browser.ts';
 import { type CorsPolicy, corsLines, preflightLines } from './cors.ts';
 import { type LimitRules, openBook, refuseSpent } from './enter.ts';
 import { Exchange } from './exchange.ts';
@@ -72,6 +73,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
       answerOptions(exchange, gate);
       return false;
     }
+    refuseNavigation(received);
     if (received.target.path === '/' && (received.method === 'GET' || received.method === 'HEAD')) {
       answerRoot(exchange, gate);
       return false;

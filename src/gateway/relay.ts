@@ -12,6 +12,7 @@ import type { Outcome } from '../domain/usage.ts';
 import { clientHeaders, replaceLength, upstreamHeaders } from '../upstream/headers.ts';
 import { withoutSecrets } from '../upstream/pass.ts';
 import type { Upstream } from '../upstream/pool.ts';
+import { setType, wrongType } from './answer-type.ts';
 import { ModelNotFound } from './authorize.ts';
 import { continueIfAsked } from './body.ts';
 import type { Exchange } from './exchange.ts';
@@ -182,6 +183,10 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   #begin(status: number, headers: IncomingHttpHeaders): void {
     const { exchange } = this;
     const lines = clientHeaders(headers);
+    if (!setType(this.#operation, status, headers, lines)) {
+      this.#fail(new GatewayError('upstream_failed', { message: wrongType }));
+      return;
+    }
     if (status >= 400) {
       exchange.meter = silentMeter;
       lines.push('x-sekisho-error-owner', 'upstream');

@@ -1,6 +1,7 @@
 // The one list of what may cross, both ways. A header that is not named here stays on its side: no credential, cookie,
 // origin or forwarding header reaches a model server, and no hop-by-hop or CORS line of a model server reaches a client.
 // Ollama hands every request header on to ollama.com for cloud models (ollama-api §6), so a deny-list would leak.
+// What comes back has the shape of what it is, so that no free text of a model server stands in a header.
 // What the Connection header nominates is dropped too, listed or not (RFC 9110 §7.6.1): of what came alone, so that
 // nobody can name away what is ours.
 import type { IncomingHttpHeaders } from 'node:http';
@@ -17,14 +18,17 @@ const toUpstream = [
   'user-agent',
 ] as const;
 
-const toClient = new Set([
-  'cache-control',
-  'content-disposition',
-  'content-encoding',
-  'content-language',
-  'content-length',
-  'content-type',
-  'retry-after',
+const cacheWord = '(?:no-cache|no-store|no-transform|private|public|must-revalidate|(?:s-)?max-?age=\\d{1,9})';
+const media = "[\\w!#$&^.+'-]{1,80}";
+
+/** What may reach a client, and what its value looks like. Free text there could hold what the gate shows the server. */
+const toClient = new Map<string, RegExp>([
+  ['cache-control', new RegExp(`^${cacheWord}(?:, *${cacheWord}){0,5}$`, 'i')],
+  ['content-encoding', /^(?:x-)?(?:gzip|deflate|br|zstd|identity)$/i],
+  ['content-length', /^\d{1,16}$/],
+  ['content-type', new RegExp(`^${media}/${media}(?: *; *${media}=(?:${media}|"${media}")){0,3}$`)],
+  // Seconds, or a date as RFC 9110 section 5.6.7 writes it.
+  ['retry-after', /^(?:\d{1,9}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT)$/],
 ]);
 
 /**
@@ -42,13 +46,17 @@ export function upstreamHeaders(headers: IncomingHttpHeaders, via: string, own: 
   return lines;
 }
 
-/** Header lines for the client, as name, value, name, value, in the order in which the model server sent them. */
+/**
+ * Header lines for the client, as name, value, name, value, in the order in which the model server sent them. A value that
+ * is none of its kind stays behind.
+ */
 export function clientHeaders(headers: IncomingHttpHeaders): string[] {
   const lines: string[] = [];
   const nominated = nominatedBy(headers);
   for (const name in headers) {
     const value = headers[name];
-    if (toClient.has(name) && typeof value === 'string' && !nominated?.has(name)) lines.push(name, value);
+    if (typeof value === 'string' && toClient.get(name)?.test(value) === true && !nominated?.has(name))
+      lines.push(name, value);
   }
   return lines;
 }

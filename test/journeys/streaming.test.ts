@@ -69,30 +69,35 @@ describe('relay', () => {
     client.socket.destroy();
   });
 
-  test('status, content type and body come through byte for byte, also an error and bytes that are no UTF-8', async () => {
+  test('content type and body come through byte for byte, also bytes that are no UTF-8', async () => {
     const bytes = Buffer.from([0x7b, 0xff, 0x00, 0x0d, 0x0a, 0xe3, 0x81]);
-    fake.next((_, answer) => answer.whole(418, { 'Content-Type': 'application/x-odd; a="b"' }, bytes));
+    fake.next((_, answer) => answer.whole(203, { 'Content-Type': 'Application/JSON;a="b"; Charset="UTF-8"' }, bytes));
     const response = await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false });
-    expect(response.status).toBe(418);
-    expect(response.headers.get('content-type')).toBe('application/x-odd; a="b"');
-    expect(response.headers.get('x-sekisho-error-owner')).toBe('upstream');
+    expect(response.status).toBe(203);
+    // Of the type nothing but what it is.
+    expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
     expect(Buffer.from(await response.arrayBuffer())).toEqual(bytes);
-    expect(await lastRow()).toMatchObject({ outcome: 'upstream_error', status: 418, source: 'none' });
+    expect(await lastRow()).toMatchObject({ outcome: 'completed', status: 203, source: 'estimated' });
   });
 
-  test('P16: an encoded stream goes through as it came, unread, and is estimated', async () => {
+  test('P16: an encoded stream goes through as it came, unread, and is estimated; a coding nobody knows is 502', async () => {
     const bytes = Buffer.from([0x1f, 0x8b, 8, 0, 1, 2, 3]);
-    fake.next(async (_, answer) => {
-      answer.head(200, { ...ndjson, 'Content-Encoding': 'x-odd' });
-      await answer.chunk(bytes);
-      answer.end();
-    });
+    const encoded =
+      (coding: string): Script =>
+      async (_, answer) => {
+        answer.head(200, { ...ndjson, 'Content-Encoding': coding });
+        await answer.chunk(bytes);
+        answer.end();
+      };
+    fake.next(encoded('gzip'));
     const client = rawPost('/api/chat', chat, 'Connection: close\r\n');
     await client.closed;
-    expect(client.text).toMatch(/content-encoding: x-odd/i);
+    expect(client.text).toMatch(/content-encoding: gzip/i);
     expect(client.received.includes(bytes)).toBe(true);
     expect(client.text).toMatch(/0\r\n\r\n$/);
     expect(await lastRow()).toMatchObject({ outcome: 'completed', source: 'estimated' });
+    fake.next(encoded('x-odd'));
+    expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(502);
   });
 
   test('the body that goes on is the body that came, but for the one thing we ask for', async () => {
