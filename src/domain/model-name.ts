@@ -13,6 +13,9 @@ export interface ModelName {
   readonly cloud: boolean;
 }
 
+/** Longer texts are refused before they are kept or said: a name comes back in errors, log lines and the ledger. */
+export const mostNameBytes = 512;
+
 export const defaultRegistryHost = 'registry.ollama.ai';
 const defaultNamespace = 'library';
 const hostPart = /^[a-z0-9_][a-z0-9_.:-]{0,349}$/;
@@ -27,7 +30,7 @@ const modelPart = /^[a-z0-9_][a-z0-9_.-]{0,79}$/;
  */
 export function parseModelName(text: string): ModelName | undefined {
   // Only ASCII ever gets past here: toLowerCase maps the Kelvin sign to k, and such a spelling must not pass as k.
-  if (text.length > 600 || !/^[\x20-\x7e]+$/.test(text)) return undefined;
+  if (text.length > mostNameBytes || !/^[\x20-\x7e]+$/.test(text)) return undefined;
   const trimmed = text.trim().toLowerCase();
   let rest = trimmed.replace(/^https?:\/\//, '');
   const hasScheme = rest !== trimmed;

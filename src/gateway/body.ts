@@ -58,6 +58,20 @@ export function readBody(exchange: Exchange, limits: BodyLimits): Promise<Buffer
   });
 }
 
+/**
+ * What takes the place of the body: its room is taken before it is made, and that of the body is given back after.
+ * @throws GatewayError `bodies_too_many`, and what `make` throws.
+ */
+export function replaceBody<T>(exchange: Exchange, budget: BodyBudget, bytes: number, make: () => T): T {
+  const before = exchange.heldBytes;
+  if (!budget.take(bytes, exchange.book)) throw new GatewayError('bodies_too_many');
+  exchange.heldBytes += bytes;
+  const made = make();
+  budget.give(before, exchange.book);
+  exchange.heldBytes -= before;
+  return made;
+}
+
 export function continueIfAsked({ request }: Pick<Exchange, 'request'>, response: ServerResponse): void {
   if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
 }

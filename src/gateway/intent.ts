@@ -1,11 +1,12 @@
 // What exactly is wanted: which models, streaming or not, and the bytes that will go on. Takes a caller who may use the
 // operation; reads the body (bounded in size and time) and proves that it can be read in one way only.
-// What was read is what goes on: the original bytes, with an edit spliced in where one is needed. Blobs are not held.
+// What was read is what goes on: JSON as it came, with an edit spliced in where one is needed; a form written again from
+// what was read. Blobs are not held.
 import { GatewayError } from '../domain/error.ts';
-import { type ModelName, parseModelName } from '../domain/model-name.ts';
-import { type BodyLimits, readBody } from './body.ts';
+import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-name.ts';
+import { type BodyLimits, readBody, replaceBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
-import { formField } from './form.ts';
+import { formBytes, formText, readForm, writeForm } from './form.ts';
 import type { Permitted } from './permit.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './strict-json.ts';
 
@@ -27,6 +28,8 @@ export interface Intended extends Permitted {
   readonly leavesTheBox: boolean;
   /** Bytes for the upstream; undefined where there are none or where they stream through from the request. */
   readonly body: Buffer | undefined;
+  /** Content-Type of those bytes: what we read them as, and not what the caller calls them. */
+  readonly bodyType: string | undefined;
   /** What was read of a JSON body. */
   readonly document: JsonBody | undefined;
   /** What has to be changed in it before it goes on. */
@@ -91,20 +94,26 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     if (!/^sha256[:-][0-9a-f]{64}$/i.test(parameter)) {
       throw new GatewayError('invalid_request', { message: 'The address must name a sha256 digest.' });
     }
-    return bodiless(permitted, []);
+    return { ...bodiless(permitted, []), bodyType: 'application/octet-stream' };
   }
   if (operation.body === 'none') {
-    const models = operation.model === 'path' ? [named(parameter)] : [];
+    const models = operation.model === 'path' ? [named(bounded('model', parameter))] : [];
     return bodiless(permitted, models);
   }
 
   const bytes = await readBody(exchange, limits);
   if (operation.body === 'multipart') {
-    const model = formField(bytes, request.headers['content-type'], 'model');
-    return { ...bodiless(permitted, [named(model)]), body: bytes };
+    const parts = readForm(bytes, request.headers['content-type']);
+    const model = formText(parts, 'model', mostNameBytes);
+    if (!model) throw new GatewayError('invalid_request', { message: 'model is required' });
+    const { body, type } = replaceBody(exchange, limits.budget, formBytes(parts), () => writeForm(parts));
+    return { ...bodiless(permitted, [named(model)]), body, bodyType: type };
   }
   return readJson(permitted, bytes);
 }
+
+/** What we read as JSON is JSON to the model server too: a reader of form fields would find other fields in its texts. */
+const jsonType = 'application/json';
 
 /** What a JSON body wants. @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`. */
 export function readJson(permitted: Permitted, bytes: Buffer): Intended {
@@ -122,6 +131,7 @@ export function readJson(permitted: Permitted, bytes: Buffer): Intended {
     stream,
     leavesTheBox: usesWebSearch(body, bytes) || optionalText(body, bytes, 'remote_host') !== undefined,
     body: bytes,
+    bodyType: jsonType,
     document: body,
     edits: usageInjected ? [askForUsage(body)] : [],
     images: pictures.count,
@@ -140,6 +150,7 @@ function bodiless(permitted: Permitted, models: readonly NamedModel[]): Intended
     stream: permitted.operation.streamDefault === true,
     leavesTheBox: false,
     body: undefined,
+    bodyType: undefined,
     document: undefined,
     edits: [],
     images: 0,
@@ -161,8 +172,7 @@ function countImages(body: Body, bytes: Buffer): { count: number; bytes: number 
     found.bytes += value.end - value.start;
   };
   const addPart = (value: JsonValue): void => {
-    const type = value.members?.get('type');
-    if (type?.kind === 'string' && /^(input_)?image(_url)?$/.test(textOf(bytes, type))) add(value);
+    if (/^(input_)?image(_url)?$/.test(typeOf(bytes, value) ?? '')) add(value);
   };
   for (const image of body.members.get('images')?.items ?? []) add(image);
   for (const list of ['messages', 'input']) {
@@ -237,13 +247,30 @@ function requiredText(body: Body, bytes: Buffer, field: string): string {
   return text;
 }
 
-/** An absent or empty field is undefined; anything but a string is refused. */
+/** An absent or empty field is undefined; anything but a string, and one longer than any name, is refused. */
 function optionalText(body: Body, bytes: Buffer, field: string): string | undefined {
   const value = body.members.get(field);
   if (value === undefined) return undefined;
   if (value.kind !== 'string') throw new GatewayError('invalid_request', { message: `${field} must be a string` });
-  const text = textOf(bytes, value);
+  // An escape is six bytes for one character; anything longer is not even read.
+  if (value.end - value.start > 6 * mostNameBytes + 2) throw tooLong(field);
+  const text = bounded(field, textOf(bytes, value));
   return text === '' ? undefined : text;
+}
+
+/** @throws GatewayError where a text is longer than any name. */
+function bounded(field: string, text: string): string {
+  if (text.length > mostNameBytes || Buffer.byteLength(text) > mostNameBytes) throw tooLong(field);
+  return text;
+}
+
+const tooLong = (field: string): GatewayError =>
+  new GatewayError('invalid_request', { message: `${field} is longer than ${mostNameBytes} bytes` });
+
+/** The type of a tool or of a part of a message; undefined where it is none, or longer than any that is known. */
+function typeOf(bytes: Buffer, { members }: JsonValue): string | undefined {
+  const type = members?.get('type');
+  return type?.kind === 'string' && type.end - type.start <= 400 ? textOf(bytes, type) : undefined;
 }
 
 function readStream(body: Body, bytes: Buffer, missing: boolean | null): boolean {
@@ -257,8 +284,7 @@ function readStream(body: Body, bytes: Buffer, missing: boolean | null): boolean
 /** Ollama runs tools of the type `web_search…` itself, through ollama.com (ollama-api §1). */
 function usesWebSearch(body: Body, bytes: Buffer): boolean {
   for (const tool of body.members.get('tools')?.items ?? []) {
-    const type = tool.members?.get('type');
-    if (type?.kind === 'string' && textOf(bytes, type).toLowerCase().startsWith('web_search')) return true;
+    if (typeOf(bytes, tool)?.toLowerCase().startsWith('web_search')) return true;
   }
   return false;
 }

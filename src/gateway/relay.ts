@@ -115,7 +115,8 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     upstream.inFlight++;
     const { times } = this.#tools.settings;
     const quick = this.#operation.time === 'metadata';
-    const headers = upstreamHeaders(request.headers, `1.1 ${viaName}`, upstream.pass.headers);
+    const { bodyType } = this.#routed;
+    const headers = upstreamHeaders(request.headers, `1.1 ${viaName}`, upstream.pass.headers, bodyType);
     const streamsUp = this.#operation.body === 'blob';
     if (streamsUp) {
       continueIfAsked(this.exchange, this.#response);

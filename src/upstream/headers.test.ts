@@ -56,6 +56,12 @@ test('a Connection line that stands twice is read whole', () => {
   expect(clientHeaders(twice)).toEqual(['content-type', 'a/b']);
 });
 
+test('a body goes on under the type that the gate read it as, and never under the caller’s', () => {
+  const sent = { 'content-type': 'application/x-www-form-urlencoded' };
+  expect(upstreamHeaders(sent, via, [])).toEqual(['via', via]);
+  expect(upstreamHeaders(sent, via, [], 'application/json')).toEqual(['via', via, 'content-type', 'application/json']);
+});
+
 test('a line of the gate’s own stands in place of the caller’s, and lengths are set anew', () => {
   const own = ['user-agent', 'the gate'];
   expect(upstreamHeaders({ 'user-agent': 'caller', via: '1.1 x' }, via, own)).toEqual([

@@ -11,7 +11,6 @@ const toUpstream = [
   'accept-language',
   'anthropic-beta',
   'anthropic-version',
-  'content-type',
   'openai-beta',
   'traceparent',
   'tracestate',
@@ -32,10 +31,16 @@ const toClient = new Map<string, RegExp>([
 ]);
 
 /**
- * Header lines for the model server, as name, value, name, value. Host and framing are the HTTP client's own. `own`: the
- * gate's own lines for this server, in place of a caller's of the same name.
+ * Header lines for the model server, as name, value, name, value. Host and framing are the HTTP client's own, and so is
+ * the type of a body (`bodyType`), which is what the gate read it as: a caller's own word for it would have another
+ * parser read it. `own`: the gate's own lines for this server, in place of a caller's of the same name.
  */
-export function upstreamHeaders(headers: IncomingHttpHeaders, via: string, own: readonly string[]): string[] {
+export function upstreamHeaders(
+  headers: IncomingHttpHeaders,
+  via: string,
+  own: readonly string[],
+  bodyType?: string,
+): string[] {
   const lines: string[] = ['via', headers.via === undefined ? via : `${headers.via}, ${via}`, ...own];
   const nominated = nominatedBy(headers);
   for (const name of toUpstream) {
@@ -43,6 +48,7 @@ export function upstreamHeaders(headers: IncomingHttpHeaders, via: string, own: 
     if (typeof value === 'string' && !nominated?.has(name) && (own.length === 0 || !own.includes(name)))
       lines.push(name, value);
   }
+  if (bodyType !== undefined) lines.push('content-type', bodyType);
   return lines;
 }
 

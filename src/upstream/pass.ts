@@ -30,10 +30,12 @@ const mostBytes = 1024 * 1024;
 /** Shorter values are words such as `on`; to hide those in an answer would only spoil it. */
 const secretLength = 8;
 
-/** The HTTP client writes these itself, or they belong to one connection only (RFC 9110, section 7.6.1). */
+/** They say how a body is to be read, or the HTTP client writes them, or they belong to one connection only (RFC 9110 §7.6.1). */
 const ours = new Set([
   'connection',
+  'content-encoding',
   'content-length',
+  'content-type',
   'expect',
   'host',
   'keep-alive',
