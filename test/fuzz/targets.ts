@@ -14,7 +14,7 @@ const parsers = {
   usage: { 'gateway/usage-filter.ts': 0.9 },
   answer: { 'upstream/headers.ts': 0.6 },
   pass: { 'upstream/pass.ts': 0.6 },
-  model: { 'domain/model-name.ts': 0.95 },
+  model: { 'domain/model-name.ts': 0.95, 'domain/glob.ts': 0.9 },
   form: { 'gateway/form.ts': 0.9 },
   address: { 'domain/address.ts': 0.9 },
 } as const satisfies Record<string, Record<string, number>>;

@@ -2,7 +2,14 @@
 // nothing; and the address behind trusted proxies is one that somebody trusted has written.
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
-import { AddressBlocks, clientAddress, networkOf, plainAddress } from '../../../src/domain/address.ts';
+import {
+  AddressBlocks,
+  clientAddress,
+  mostBlocks,
+  networkOf,
+  plainAddress,
+  readBlocks,
+} from '../../../src/domain/address.ts';
 import type { Target } from '../target.ts';
 
 const trusted = new AddressBlocks(['10.0.0.0/8', 'fd00::/8']);
@@ -47,8 +54,10 @@ function checkNetwork(address: string): void {
 }
 
 function checkBlock(block: string, address: string): void {
+  assert.throws(() => readBlocks(Array.from({ length: mostBlocks + 1 }, () => block)), /^Error: a list holds/);
   let blocks: AddressBlocks;
   try {
+    readBlocks([block]);
     blocks = new AddressBlocks([block]);
   } catch (error) {
     assert.match((error as Error).message, / is not an address block such as /);
@@ -73,6 +82,7 @@ export const target: Target = {
     '1:2:3:4:5:6:7:8\n10.0.0.0/8/8\n1.1.1.1',
     '::1.2.3.4\n::/0',
     '1::8\nx',
+    `::1\n${'0'.repeat(60)}::1`,
     '0001:02:003::\n10.0.0.0/-1\n,',
   ],
   run,

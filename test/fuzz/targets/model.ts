@@ -1,7 +1,7 @@
 // Model names, against a second reader that was written from Ollama's own: what the gate takes, Ollama takes, and two
 // spellings are one model to the gate exactly where they are one to Ollama. What a pattern opens, it opens by that name.
 import assert from 'node:assert/strict';
-import { ModelPatterns, parseModelName } from '../../../src/domain/model-name.ts';
+import { ModelPatterns, mostPatterns, parseModelName, readPatterns } from '../../../src/domain/model-name.ts';
 import { isProblem, readName, sameModel } from '../../fake-ollama/model-name.ts';
 import type { Target } from '../target.ts';
 
@@ -28,11 +28,12 @@ function check(text: string) {
 }
 
 function checkPattern(pattern: string, text: string): void {
+  assert.throws(() => readPatterns(Array.from({ length: mostPatterns + 1 }, () => pattern)), /^Error: a list holds/);
   let patterns: ModelPatterns;
   try {
-    patterns = new ModelPatterns([pattern]);
+    patterns = new ModelPatterns(readPatterns([pattern]));
   } catch (error) {
-    assert.match((error as Error).message, / is not a model (name|pattern)$/);
+    assert.match((error as Error).message, / is not a model (name|pattern)(: it has more than 200 characters)?$/);
     return;
   }
   const name = parseModelName(text);
@@ -64,6 +65,9 @@ export const target: Target = {
     'hf.co/Some-One/Model-GGUF:Q4_K_M\nhf.co/some-one/model-gguf:q4_k_m\nhf.co/*/*:*',
     'https://registry.ollama.ai/library/llama3\nevil.example:5000/x/y\nqwen2.5:*',
     'm\u00f6del\nK\u212aimi\nlibrary/*',
+    'aab-aaab-ab/aaaab\nm\na*aab*aaab*b/*a*b*',
+    `aaaab\nm\n${'*a'.repeat(101)}b`,
+    'abaabab\nm\n*abab*b*:*',
   ],
   run,
 };
