@@ -208,7 +208,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       nowMs,
       tls: keeper && {
         names: () => keeper.status().certificates.flatMap(({ names }) => names),
-        authority: keeper.authority,
+        authority: () => keeper.authority(),
       },
       encryption: () => encryptionNow(config, keeper),
       onChange: () => void follower.look(true),

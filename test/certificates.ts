@@ -13,9 +13,10 @@ let count = 0;
 const openssl = (words: readonly string[]): Buffer =>
   execFileSync('openssl', words, { stdio: ['ignore', 'pipe', 'ignore'] });
 
-const freshKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+export const rsaKey = ['-newkey', 'rsa:2048', '-nodes'];
+const freshKey: readonly string[] = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
-export function makeAuthority(directory: string, name = 'Test authority'): Made {
+export function makeAuthority(directory: string, name = 'Test authority', days = 30): Made {
   const at = join(directory, `authority-${++count}`);
   openssl([
     'req',
@@ -26,7 +27,7 @@ export function makeAuthority(directory: string, name = 'Test authority'): Made 
     '-out',
     `${at}.pem`,
     '-days',
-    '30',
+    String(days),
     '-subj',
     `/CN=${name}`,
     '-addext',
@@ -37,16 +38,26 @@ export function makeAuthority(directory: string, name = 'Test authority'): Made 
   return { cert: `${at}.pem`, key: `${at}.key` };
 }
 
+interface Habits {
+  readonly authority?: Made;
+  readonly days?: number;
+  readonly use?: string;
+  readonly key?: readonly string[];
+  /** It may sign others, as an intermediate authority does. */
+  readonly isAuthority?: boolean;
+}
+
 /** A leaf for these names (`DNS:a.example`, `IP:127.0.0.1`); without an authority it signs itself. */
 export function makeCertificate(
   directory: string,
   names: readonly string[],
-  { authority, days = 30, use = 'serverAuth' }: { authority?: Made; days?: number; use?: string } = {},
+  { authority, days = 30, use = 'serverAuth', key = freshKey, isAuthority = false }: Habits = {},
 ): Made {
   const at = join(directory, `leaf-${++count}`);
-  const extensions = `subjectAltName=${names.join(',')}\nextendedKeyUsage=${use}\nbasicConstraints=critical,CA:FALSE\n`;
+  const basic = `basicConstraints=critical,CA:${isAuthority ? 'TRUE' : 'FALSE'}`;
+  const extensions = `subjectAltName=${names.join(',')}\nextendedKeyUsage=${use}\n${basic}\n`;
   writeFileSync(`${at}.ext`, extensions);
-  openssl(['req', '-new', ...freshKey, '-keyout', `${at}.key`, '-out', `${at}.csr`, '-subj', `/CN=leaf-${count}`]);
+  openssl(['req', '-new', ...key, '-keyout', `${at}.key`, '-out', `${at}.csr`, '-subj', `/CN=leaf-${count}`]);
   const signer = authority
     ? ['-CA', authority.cert, '-CAkey', authority.key, '-CAcreateserial']
     : ['-signkey', `${at}.key`];
@@ -66,15 +77,20 @@ export function makeCertificate(
   return { cert: `${at}.pem`, key: `${at}.key` };
 }
 
-/** The same in one container. */
-export function makeContainer({ cert, key }: Made, passphrase: string): string {
+/** The same in one container, with what else openssl is told to put in (`-certfile`) or how (`-keypbe`). */
+export function makeContainer({ cert, key }: Made, passphrase: string, more: readonly string[] = []): string {
   const file = cert.replace('.pem', '.p12');
-  openssl(['pkcs12', '-export', '-in', cert, '-inkey', key, '-out', file, '-passout', `pass:${passphrase}`]);
+  openssl(['pkcs12', '-export', '-in', cert, '-inkey', key, '-out', file, '-passout', `pass:${passphrase}`, ...more]);
   return file;
 }
 
-/** What an authority has taken back. */
-export function makeRevocationList(directory: string, authority: Made, revoked: readonly Made[]): string {
+/** What an authority has revoked; `openssl ca` is told more by `more`, such as when the list ends. */
+export function makeRevocationList(
+  directory: string,
+  authority: Made,
+  revoked: readonly Made[],
+  more: readonly string[] = [],
+): string {
   const at = join(directory, `list-${++count}`);
   writeFileSync(`${at}.index`, '');
   writeFileSync(`${at}.number`, '01\n');
@@ -84,7 +100,7 @@ export function makeRevocationList(directory: string, authority: Made, revoked: 
   );
   const words = ['ca', '-config', `${at}.conf`, '-cert', authority.cert, '-keyfile', authority.key];
   for (const { cert } of revoked) openssl([...words, '-revoke', cert]);
-  openssl([...words, '-gencrl', '-out', `${at}.pem`]);
+  openssl([...words, '-gencrl', ...more, '-out', `${at}.pem`]);
   return `${at}.pem`;
 }
 

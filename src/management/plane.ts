@@ -54,7 +54,7 @@ export interface PlaneTools {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   /** What the gate encrypts with; undefined where it does not. */
-  readonly tls: { readonly names: () => readonly string[]; readonly authority: string | undefined } | undefined;
+  readonly tls: { readonly names: () => readonly string[]; readonly authority: () => string | undefined } | undefined;
   /** How it is encrypted at this moment, whoever does it. */
   readonly encryption: () => EncryptionNow;
   readonly onChange: () => void;
@@ -91,7 +91,6 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     now,
     onError,
   });
-  const authority = tools.tls?.authority;
   const door: Door = { store, signIn, post, portal };
   const api = managementApi({
     ...door,
@@ -101,7 +100,10 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     gateName: settings.gateName,
     encryption: {
       exposed: settings.exposed,
-      authority: authority === undefined ? null : new X509Certificate(authority).fingerprint256,
+      authority: () => {
+        const pem = tools.tls?.authority();
+        return pem === undefined ? null : new X509Certificate(pem).fingerprint256;
+      },
       now: tools.encryption,
     },
     now,
@@ -125,7 +127,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     });
   router.use('/management/v1', api);
   router.use('/portal', (request, response, next) => {
-    if (tools.tls && authority === undefined && isPublicName(request.hostname))
+    if (tools.tls && tools.tls.authority() === undefined && isPublicName(request.hostname))
       response.set('strict-transport-security', `max-age=${twoYearsSeconds}`);
     response.set({
       'x-request-id': newRequestId(now()),
@@ -149,6 +151,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   );
   router.get(['/', '/portal'], (_request, response) => response.redirect(302, '/portal/'));
   router.get('/portal/authority.crt', (_request, response) => {
+    const authority = tools.tls?.authority();
     if (authority === undefined)
       response.status(404).type('text/plain').send('This gate has no authority of its own.\n');
     // As bytes: a character set has no place on a certificate.

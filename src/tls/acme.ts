@@ -2,6 +2,7 @@
 // store share the certificate: one of them orders, all of them answer the authority's questions, and each takes what it
 // finds. The last certificate is shown until there is a better one, whatever happens to the authority.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext, createServer, type SecureContext, type Server as TlsServer } from 'node:tls';
 import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
 import type { Certificates } from './certificates.ts';
@@ -10,10 +11,10 @@ import {
   type ChallengeKind,
   certificateId,
   challengeCertificate,
-  orderCertificate,
+  type orderCertificate,
   suggestedWindow,
 } from './order.ts';
-import { openPair, PairUnusable, type Trust } from './pair.ts';
+import { openPair, type Pair, PairUnusable, refuseOutOfDate, type Trust } from './pair.ts';
 
 export interface AcmeTools {
   readonly store: CertificateStore;
@@ -22,6 +23,11 @@ export interface AcmeTools {
   readonly now: () => number;
   /** Best first: which of the authority's ways to us are open. */
   readonly kinds: () => readonly ChallengeKind[];
+  readonly order: typeof orderCertificate;
+  /** How long an order may take, however the authority spreads its words; 10 minutes where absent. */
+  readonly orderMs?: number;
+  /** Between two tries to store what was issued; a second where absent. */
+  readonly saveAgainMs?: number;
   readonly onRenew: (notAfter: number) => void;
   readonly onFail: (error: unknown, tryAgainMs: number) => void;
   /** What opens a context for callers who are asked for a certificate. */
@@ -34,6 +40,11 @@ const hour = 60 * minute;
 const lookMs = minute;
 /** An order takes that long at most; then another gate may try. */
 const leaseMs = 15 * minute;
+/** Shorter than the lease, so that two gates never order at once. */
+const defaultOrderMs = 10 * minute;
+/** How often a certificate that the store could not take is offered to it again, within an order. */
+const saveTries = 5;
+const defaultSaveAgainMs = 1_000;
 /** How often the authority is asked whether it wants the certificate renewed. */
 const askMs = 6 * hour;
 /** Whatever the authority suggests, a certificate is not renewed sooner. */
@@ -47,6 +58,8 @@ export class AcmeKeeper {
   readonly #owner = randomUUID();
   #timer: NodeJS.Timeout | undefined;
   #current: StoredCertificate | undefined;
+  /** Issued and shown, but not in the store yet. */
+  #unsaved: StoredCertificate | undefined;
   #failures = 0;
   #notBefore = 0;
   #askedAt = 0;
@@ -131,6 +144,7 @@ export class AcmeKeeper {
   async #look(): Promise<void> {
     const { store, now, onFail } = this.#tools;
     try {
+      await this.#save();
       this.#take(await store.findCertificate(this.#id));
       if (!(await this.#isDue())) {
         this.#settle();
@@ -162,14 +176,42 @@ export class AcmeKeeper {
     if (first === undefined) throw new Error('neither port 80 nor port 443 is open for the authority');
     // The other way, where the first has failed.
     const ordered = this.#failures % 2 === 1 ? [...others, first] : [first, ...others];
-    const fresh = await orderCertificate(this.#settings, ordered, this.#current, store, now);
-    // What nobody can be shown is not kept: every gate of the store would take it for the last one.
-    openPair({ cert: fresh.chain, key: fresh.key }, this.#tools.trust());
-    if (fresh.notAfter <= now()) throw new PairUnusable('the authority gave a certificate that has ended already');
-    await store.saveCertificate(fresh);
-    this.#take(fresh);
-    this.#settle();
+    const fresh = await within(
+      this.#tools.orderMs ?? defaultOrderMs,
+      this.#tools.order(this.#settings, ordered, this.#current, store, now),
+    );
+    // Throws, and nothing is kept, where it cannot be shown: every gate of the store would take it for the last one.
+    const pair = this.#open(fresh);
+    refuseOutOfDate(pair, now());
+    this.#show(fresh, pair);
+    this.#unsaved = fresh;
     onRenew(fresh.notAfter);
+    await this.#save();
+    this.#settle();
+  }
+
+  /** What was issued is not thrown away because the store is busy: an authority counts its certificates. */
+  async #save(): Promise<void> {
+    const fresh = this.#unsaved;
+    if (!fresh) return;
+    for (let left = saveTries; ; left--) {
+      try {
+        await this.#tools.store.saveCertificate(fresh);
+        this.#unsaved = undefined;
+        return;
+      } catch (error) {
+        if (left <= 1 || this.#stopped) throw error;
+        await sleep(this.#tools.saveAgainMs ?? defaultSaveAgainMs);
+      }
+    }
+  }
+
+  /** @throws PairUnusable where it cannot be shown under every name that the gate has. */
+  #open({ chain, key }: StoredCertificate): Pair {
+    const pair = openPair({ cert: chain, key }, this.#tools.trust());
+    const missing = this.#settings.domains.find((domain) => !pair.names.includes(domain.toLowerCase()));
+    if (missing !== undefined) throw new PairUnusable(`the certificate is not for ${missing}`);
+    return pair;
   }
 
   /** There is nothing to do: what failed before is over, whoever has mended it. */
@@ -179,16 +221,22 @@ export class AcmeKeeper {
     this.problem = undefined;
   }
 
-  /** What cannot be shown counts as if it were not there. */
+  /** What cannot be shown, or does not begin yet, counts as if it were not there; so does what is older than ours. */
   #take(found: StoredCertificate | undefined): void {
-    if (!found || found.issuedAt === this.#current?.issuedAt) return;
-    const { certificates, trust } = this.#tools;
+    if (!found || found.issuedAt === this.#current?.issuedAt || this.#unsaved) return;
     try {
-      certificates.replace([openPair({ cert: found.chain, key: found.key }, trust())]);
+      const pair = this.#open(found);
+      // One that has ended is better than none: callers who look at nothing else go on.
+      if ((pair.notAfter ?? 0) > this.#tools.now()) refuseOutOfDate(pair, this.#tools.now());
+      else if (this.#current) return;
+      this.#show(found, pair);
     } catch (error) {
-      if (error instanceof PairUnusable) return;
-      throw error;
+      if (!(error instanceof PairUnusable)) throw error;
     }
+  }
+
+  #show(found: StoredCertificate, pair: Pair): void {
+    this.#tools.certificates.replace([pair]);
     this.#current = found;
     this.#renewAt = found.issuedAt + (found.notAfter - found.issuedAt) * (2 / 3);
     this.#askedAt = 0;
@@ -211,13 +259,32 @@ export class AcmeKeeper {
   }
 
   async #challengeContext(name: string): Promise<SecureContext | undefined> {
-    const found = await this.#tools.store.findChallenge({ domain: name.toLowerCase() }, this.#tools.now());
+    // Only for names that are ours: a store may hold the questions of other gates, and anybody may ask.
+    const asked = name.toLowerCase();
+    if (!this.#settings.domains.some((domain) => domain.toLowerCase() === asked)) return undefined;
+    const found = await this.#tools.store.findChallenge({ domain: asked }, this.#tools.now());
     if (!found) return undefined;
     // Anybody may ask, and a key takes a while to make.
     const { domain, answer } = found;
     if (this.#shown?.answer !== answer)
       this.#shown = { answer, context: challengeCertificate(domain, answer).then(createSecureContext) };
     return await this.#shown.context;
+  }
+}
+
+/** What is late is not waited for; what it still says goes nowhere. */
+async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([
+      work,
+      sleep(limitMs, undefined, { signal: late.signal, ref: false }).then(() => {
+        throw new Error(`the authority has not finished within ${Math.round(limitMs / 1000)} seconds`);
+      }),
+    ]);
+  } finally {
+    late.abort();
+    work.catch(() => undefined);
   }
 }
 

@@ -7,6 +7,7 @@ export class Certificates {
   #pairs: readonly Pair[] = [];
   #byName: ReadonlyMap<string, Pair> = new Map();
   readonly #listeners: ((first: Pair) => void)[] = [];
+  readonly #trustListeners: (() => void)[] = [];
 
   /** The first is for callers who name no host, or one that is unknown. */
   get first(): Pair | undefined {
@@ -17,15 +18,14 @@ export class Certificates {
     return this.#pairs;
   }
 
-  /** Whose client certificates count has changed. */
+  /** Whose client certificates count has changed, or nobody's do any more. */
   onTrust(listener: () => void): void {
-    let known = this.first && trustOf(this.first);
-    this.onChange((first) => {
-      const trust = trustOf(first);
-      if (trust === known) return;
-      known = trust;
-      listener();
-    });
+    this.#trustListeners.push(listener);
+  }
+
+  /** An authority or a list has ended, and with it what was decided by it. */
+  endTrust(): void {
+    for (const listener of this.#trustListeners) listener();
   }
 
   onChange(listener: (first: Pair) => void): void {
@@ -36,9 +36,11 @@ export class Certificates {
   replace(pairs: readonly [Pair, ...Pair[]]): void {
     const byName = new Map<string, Pair>();
     for (const pair of pairs) for (const name of pair.names) if (!byName.has(name)) byName.set(name, pair);
+    const before = this.first && trustOf(this.first);
     this.#pairs = pairs;
     this.#byName = byName;
     for (const listener of this.#listeners) listener(pairs[0]);
+    if (before !== undefined && before !== trustOf(pairs[0])) this.endTrust();
   }
 
   /** For the name of a ClientHello, whatever is in it. Undefined: the first will do. Never throws (CVE-2026-21637). */

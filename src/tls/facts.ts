@@ -17,16 +17,6 @@ export interface CertificateFacts {
   readonly fingerprint: string | undefined;
 }
 
-/** Of a container that does not let itself be read. */
-export const nothingKnown: CertificateFacts = {
-  names: [],
-  issuer: undefined,
-  notBefore: undefined,
-  notAfter: undefined,
-  keyType: undefined,
-  fingerprint: undefined,
-};
-
 export function factsOf(certificate: X509Certificate): CertificateFacts {
   const { validFrom, validTo, issuer, fingerprint256 } = certificate;
   return {

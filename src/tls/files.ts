@@ -1,11 +1,11 @@
-// Certificates from files, and from then on whatever the files become. A new pair is opened before the old one goes; what
-// cannot be used, whole or half-written, leaves everything as it was.
+// Certificates from files, and from then on whatever the files become. Each pair stands for itself: a new pair is opened
+// before the old one goes, and one that cannot be used, whole or half-written, leaves all others free to change.
 import type { Certificates } from './certificates.ts';
-import { openPair, type Pair, PairUnusable, refuseOutOfDate } from './pair.ts';
-import { type TrustFiles, trustIn, trustPaths } from './trust.ts';
+import type { ContainerReader } from './container.ts';
+import { openPair, type Pair, type PairText, PairUnusable, refuseOutOfDate, type Trust } from './pair.ts';
 import { type Contents, WatchedFiles } from './watch.ts';
 
-export interface FileSettings extends TrustFiles {
+export interface FileSettings {
   readonly cert: readonly string[];
   /** Of the PEM files among them, in their order. */
   readonly key: readonly string[];
@@ -14,42 +14,91 @@ export interface FileSettings extends TrustFiles {
 
 export interface FileTools {
   readonly certificates: Certificates;
+  /** Needed where one of the files is a container. */
+  readonly unpack: ContainerReader | undefined;
+  /** Whose client certificates count now. */
+  readonly trust: () => Trust;
   /** Unix milliseconds. */
   readonly now: () => number;
-  readonly onLoad: () => void;
-  readonly onRefuse: (sentence: string) => void;
+  /** The pair of this certificate file is used. */
+  readonly onLoad: (path: string) => void;
+  readonly onRefuse: (sentence: string, path: string) => void;
 }
 
-/** @throws PairUnusable where what is there at the start cannot be used. */
-export function watchCertificates(settings: FileSettings, tools: FileTools): WatchedFiles {
-  return new WatchedFiles([...settings.cert, ...settings.key, ...trustPaths(settings)], {
-    use: (contents, first) => {
-      const pairs = openAll(settings, contents);
-      // At the start there is no better one to keep.
-      if (!first) for (const pair of pairs) refuseOutOfDate(pair, tools.now());
-      tools.certificates.replace(pairs as [Pair, ...Pair[]]);
-      tools.onLoad();
+export interface WatchedCertificates {
+  /** Looks now, whatever the files' times say. */
+  readonly reload: () => void;
+  readonly stop: () => void;
+}
+
+/** @throws PairUnusable where a pair that is there at the start cannot be used. */
+export function watchCertificates(settings: FileSettings, tools: FileTools): WatchedCertificates {
+  const { certificates, onLoad, onRefuse, trust } = tools;
+  const opened: Pair[] = [];
+  const watched: WatchedFiles[] = [];
+  const stop = (): void => {
+    for (const files of watched) files.stop();
+  };
+  try {
+    for (const [index, { cert, key }] of pathsOf(settings).entries())
+      watched.push(
+        new WatchedFiles([cert, ...(key === undefined ? [] : [key])], {
+          use: (contents, first) => {
+            const pair = open(cert, textOf(contents, cert, key, settings, tools), trust());
+            if (first) {
+              opened.push(pair);
+              return;
+            }
+            // At the start there is no better one to keep.
+            refuseOutOfDate(pair, tools.now());
+            certificates.replace(certificates.pairs.with(index, pair) as [Pair, ...Pair[]]);
+            onLoad(cert);
+          },
+          onRefuse: (sentence) => onRefuse(sentence, cert),
+        }),
+      );
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  certificates.replace(opened as [Pair, ...Pair[]]);
+  for (const path of settings.cert) onLoad(path);
+  return {
+    reload: () => {
+      for (const files of watched) files.reload();
     },
-    onRefuse: tools.onRefuse,
-  });
+    stop,
+  };
 }
 
-function openAll(settings: FileSettings, contents: Contents): Pair[] {
-  const { cert, key, passphrase } = settings;
-  const secret = passphrase === '' ? {} : { passphrase };
-  const trust = trustIn(settings, contents);
+/** PKCS#12 holds its key itself; PEM files take theirs from the list in turn. */
+function pathsOf({ cert, key }: FileSettings): { cert: string; key: string | undefined }[] {
   const keys = key.values();
-  return cert.map((path) => {
-    const content = contents.get(path) as Buffer;
-    const keyPath = isContainer(path) ? undefined : keys.next().value;
-    try {
-      if (isContainer(path)) return openPair({ pfx: content, ...secret }, trust);
-      return openPair({ cert: content, key: contents.get(keyPath as string) as Buffer, ...secret }, trust);
-    } catch (error) {
-      throw error instanceof PairUnusable ? new PairUnusable(`${path}: ${error.message}`) : error;
-    }
-  });
+  return cert.map((path) => ({ cert: path, key: isContainer(path) ? undefined : keys.next().value }));
 }
 
-/** PKCS#12 holds its key itself. */
+function textOf(
+  contents: Contents,
+  cert: string,
+  key: string | undefined,
+  { passphrase }: FileSettings,
+  { unpack }: FileTools,
+): () => PairText {
+  const content = contents.get(cert) as Buffer;
+  return () => {
+    if (key !== undefined)
+      return { cert: content, key: contents.get(key) as Buffer, ...(passphrase === '' ? {} : { passphrase }) };
+    if (!unpack) throw new PairUnusable('PKCS#12 containers cannot be read here');
+    return unpack(content, passphrase);
+  };
+}
+
+function open(path: string, text: () => PairText, trust: Trust): Pair {
+  try {
+    return openPair(text(), trust);
+  } catch (error) {
+    throw error instanceof PairUnusable ? new PairUnusable(`${path}: ${error.message}`) : error;
+  }
+}
+
 export const isContainer = (path: string): boolean => /\.(p12|pfx)$/i.test(path);

@@ -5,17 +5,19 @@ import { AcmeKeeper } from './acme.ts';
 import { Certificates } from './certificates.ts';
 import type { Encryption } from './entrance.ts';
 import type { CertificateFacts } from './facts.ts';
-import { type FileSettings, watchCertificates } from './files.ts';
+import { loadContainerReader } from './container.ts';
+import { type FileSettings, isContainer, watchCertificates } from './files.ts';
 import { localNames, openLocalAuthority, renewalOf } from './local-authority.ts';
-import type { AcmeSettings, ChallengeKind } from './order.ts';
+import { type AcmeSettings, type ChallengeKind, orderCertificate } from './order.ts';
 import { openPair, type Pair } from './pair.ts';
-import { WatchedTrust } from './trust.ts';
+import { loadListReader } from './revocation.ts';
+import { type TrustFiles, WatchedTrust } from './trust.ts';
 
 export type TlsMode = 'off' | 'files' | 'acme' | 'self-signed';
 
 export interface KeeperSettings {
   readonly mode: Exclude<TlsMode, 'off'>;
-  readonly files: FileSettings;
+  readonly files: FileSettings & TrustFiles;
   readonly acme: AcmeSettings;
   /** Beside this machine's own, for the self-signed certificate. */
   readonly names: readonly string[];
@@ -57,7 +59,7 @@ export interface Keeper {
   readonly encryption: Encryption;
   readonly answerTo: (token: string) => Promise<string | undefined>;
   /** PEM of the authority that people have to trust first; undefined where it is a public one. */
-  readonly authority: string | undefined;
+  readonly authority: () => string | undefined;
   readonly status: () => TlsStatus;
   /** Looks at the files now. */
   readonly reload: () => void;
@@ -79,6 +81,8 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
   const { mode, dataDir, gateName, clientCertificates } = settings;
   const { now, tell } = tools;
   const certificates = new Certificates();
+  // What is wrong with a file, by what it is for: one that is mended takes back its own complaint and no other.
+  const problems = new Map<string, string>();
   const shared = { certificates, clientCertificates, handshakeMs };
   const status = (next: Partial<Pick<TlsStatus, 'provisional' | 'renewsAt' | 'problem' | 'triesAt'>>): TlsStatus => ({
     mode,
@@ -86,49 +90,69 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
     certificates: certificates.pairs.map(tellable),
     provisional: next.provisional ?? false,
     renewsAt: next.renewsAt,
-    problem: next.problem?.slice(0, mostProblem),
+    problem:
+      [next.problem, ...problems.values()]
+        .filter((each) => each !== undefined)
+        .join('; ')
+        .slice(0, mostProblem) || undefined,
     triesAt: next.triesAt,
   });
   const said = (): void => sayWhatIs(certificates.pairs, tell);
+  const none = (): undefined => undefined;
   const nothing = (): Promise<undefined> => Promise.resolve(undefined);
   const daily = setInterval(() => warnOfEnds(certificates.pairs, now(), tell), day).unref();
   const ended = (): Promise<void> => Promise.resolve(clearInterval(daily));
 
+  const forTrust = 'client certificates';
+  const complain = (reason: string, about: string, sentence: string): void => {
+    problems.set(about, reason);
+    tell('error', { reason }, sentence);
+  };
+  const trust = new WatchedTrust(settings.files, {
+    certificates,
+    readLists: settings.files.clientCrl === '' ? undefined : await loadListReader(),
+    now,
+    onLoad: () => problems.delete(forTrust),
+    onRefuse: (reason) =>
+      complain(reason, forTrust, 'what says whose client certificates count is not used; the last of it stays'),
+    onEnd: (reason) => complain(reason, forTrust, 'its client certificates are turned away until there is a new file'),
+  });
+
   if (mode === 'files') {
-    let problem: string | undefined;
-    const files = watchCertificates(settings.files, {
+    const { files: paths } = settings;
+    const files = watchCertificates(paths, {
       certificates,
+      unpack: paths.cert.some(isContainer) ? await loadContainerReader() : undefined,
+      trust: () => trust.now,
       now,
-      onLoad: () => {
-        problem = undefined;
+      onLoad: (path) => {
+        problems.delete(path);
         said();
       },
-      onRefuse: (sentence) => {
-        problem = sentence;
-        tell('error', { reason: sentence }, 'the new certificate is not used; the last one stays');
-      },
+      onRefuse: (reason, path) => complain(reason, path, 'the new certificate is not used; the last one stays'),
     });
     warnOfEnds(certificates.pairs, now(), tell);
     return {
       encryption: shared,
       answerTo: nothing,
-      authority: undefined,
-      status: () => status({ problem }),
-      reload: () => files.reload(),
+      authority: none,
+      status: () => status({}),
+      reload: () => {
+        trust.reload();
+        files.reload();
+      },
       start: () => undefined,
       stop: () => {
         files.stop();
+        trust.stop();
         return ended();
       },
     };
   }
 
-  const trust = new WatchedTrust(settings.files, {
-    certificates,
-    onRefuse: (reason) =>
-      tell('error', { reason }, 'what says whose client certificates count is not used; the last of it stays'),
-  });
-  const local = await openLocalAuthority(dataDir, gateName, now());
+  const local = await openLocalAuthority(dataDir, gateName, now(), (reason) =>
+    tell('warn', { reason }, 'the gate makes another authority of its own; people have to trust it anew'),
+  );
   const useLocal = async (names: readonly string[]): Promise<void> => {
     const pair = await local.pairFor(names, now());
     certificates.replace([openPair(pair, trust.now)]);
@@ -169,6 +193,7 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
     store: tools.store,
     certificates,
     now,
+    order: orderCertificate,
     trust: () => trust.now,
     kinds: tools.ways,
     onRenew: () => said(),
@@ -185,7 +210,7 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
   return {
     encryption: { ...shared, challenged: (hello) => acme.challenged(hello) },
     answerTo: (token) => acme.answerTo(token),
-    authority: undefined,
+    authority: none,
     status: () => {
       const { problem, renewsAt, triesAt } = acme;
       return status({ problem, renewsAt, triesAt, provisional: renewsAt === undefined });

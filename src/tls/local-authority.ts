@@ -1,16 +1,17 @@
 // An authority of this gate's own, for a network without names that a public authority would vouch for. Its private key
 // is made once and never leaves the data directory; what it signs is for this gate's names alone, and made anew when they
 // change or two thirds of its time are over.
-import { webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { namesOf } from './facts.ts';
+import { PairUnusable } from './pair.ts';
 
 export interface LocalAuthority {
   /** PEM; what people install on their devices. */
-  readonly certificate: string;
+  readonly certificate: () => string;
   /** A chain and a key for these names, the last ones while they will do. */
   readonly pairFor: (names: readonly string[], now: number) => Promise<{ cert: string; key: string }>;
 }
@@ -30,17 +31,33 @@ async function loadX509() {
   return x509;
 }
 
-export async function openLocalAuthority(dataDir: string, name: string, now: number): Promise<LocalAuthority> {
+/**
+ * Before this no gate ran: a clock that says less is wrong itself (a board without a battery starts in 1970) and says
+ * nothing about an authority that seems to lie in the future.
+ */
+const earliestTrueClock = Date.UTC(2026, 0, 1);
+
+/**
+ * `now` in Unix milliseconds. `onRemake` is told why the authority that was there does not serve any more.
+ * @throws PairUnusable where what is there cannot be used and to make another would silently replace what people trust.
+ */
+export async function openLocalAuthority(
+  dataDir: string,
+  name: string,
+  now: number,
+  onRemake: (reason: string) => void,
+): Promise<LocalAuthority> {
   const place = (file: string): string => join(dataDir, file);
   const x509 = await loadX509();
-  if (!existsSync(place('authority.pem')) || !existsSync(place('authority.key'))) {
+
+  const make = async (at: number): Promise<string> => {
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
     const { BasicConstraintsExtension, KeyUsagesExtension, KeyUsageFlags, SubjectKeyIdentifierExtension } = x509;
     const made = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: serial(),
       name: [{ CN: [`${name} on ${hostname()}`] }],
-      notBefore: new Date(now - day),
-      notAfter: new Date(now + authorityDays * day),
+      notBefore: new Date(at - day),
+      notAfter: new Date(at + authorityDays * day),
       signingAlgorithm: signing,
       keys,
       extensions: [
@@ -49,10 +66,25 @@ export async function openLocalAuthority(dataDir: string, name: string, now: num
         await SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
     });
+    const text = made.toString('pem');
+    // The certificate is written last: a key without it is what an interrupted start leaves, and nobody trusts it yet.
     write(place('authority.key'), await pemOf(keys.privateKey));
-    write(place('authority.pem'), made.toString('pem'));
-  }
-  const certificate = readFileSync(place('authority.pem'), 'utf8');
+    write(place('authority.pem'), text);
+    return text;
+  };
+
+  /** The authority that serves at `at`: the one that is there, or another where its time is not now. */
+  const authorityAt = async (at: number): Promise<string> => {
+    const found = readIfThere(place('authority.pem'));
+    if (found === undefined) return await make(at);
+    const reason = whyNot(checkedAuthority(found, readIfThere(place('authority.key')), place('authority.pem')), at);
+    if (reason === undefined) return found;
+    onRemake(reason);
+    renameSync(place('authority.pem'), place('authority.pem.old'));
+    return await make(at);
+  };
+
+  let certificate = await authorityAt(now);
   const issue = async (names: readonly string[], at: number): Promise<{ cert: string; key: string }> => {
     const {
       AuthorityKeyIdentifierExtension,
@@ -91,12 +123,46 @@ export async function openLocalAuthority(dataDir: string, name: string, now: num
     return pair;
   };
   return {
-    certificate,
+    certificate: () => certificate,
     pairFor: async (names, at) => {
-      const last = readLast(place('gate.pem'), place('gate.key'));
-      return last && willDo(last.cert, certificate, names, at) ? last : await issue(names, at);
+      certificate = await authorityAt(at);
+      const [cert, key] = [readIfThere(place('gate.pem')), readIfThere(place('gate.key'))];
+      return cert !== undefined && key !== undefined && willDo({ cert, key }, certificate, names, at)
+        ? { cert, key }
+        : await issue(names, at);
     },
   };
+}
+
+/** @throws PairUnusable where the certificate cannot be read, or the key is missing or another one's. */
+function checkedAuthority(pem: string, key: string | undefined, path: string): X509Certificate {
+  const advice = `put back the authority.key that belongs to it, or remove ${path} to have another authority made, which people have to trust anew`;
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(pem);
+  } catch {
+    throw new PairUnusable(`${path}: it cannot be read; ${advice}`);
+  }
+  if (key === undefined) throw new PairUnusable(`${path}: its private key authority.key is missing; ${advice}`);
+  if (!isKeyOf(certificate, key)) throw new PairUnusable(`${path}: authority.key is not its private key; ${advice}`);
+  return certificate;
+}
+
+/** Why this authority does not serve at that time; undefined where it does. */
+function whyNot({ validFrom, validTo }: X509Certificate, at: number): string | undefined {
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
+  if (at >= to) return `the authority ended on ${new Date(to).toISOString()}`;
+  if (at < from && at >= earliestTrueClock)
+    return `the authority was made when the clock was wrong: it begins on ${new Date(from).toISOString()}`;
+  return undefined;
+}
+
+function isKeyOf(certificate: X509Certificate, key: string): boolean {
+  try {
+    return certificate.checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
 }
 
 /** Every name under which this machine can be reached from near by, and what the operator adds. */
@@ -119,13 +185,26 @@ export function localNames(added: readonly string[]): string[] {
   return [...new Set(names)].filter((name) => isIP(name) !== 0 || /^[a-z0-9*]([a-z0-9.-]{0,252})$/.test(name));
 }
 
-function willDo(cert: string, authority: string, names: readonly string[], now: number): boolean {
-  const leaf = new X509Certificate(cert);
+/** False also where a start was interrupted between the two files, or one of them is damaged. */
+function willDo(
+  { cert, key }: { cert: string; key: string },
+  authority: string,
+  names: readonly string[],
+  now: number,
+): boolean {
+  let leaf: X509Certificate;
+  try {
+    leaf = new X509Certificate(cert);
+  } catch {
+    return false;
+  }
   const has = new Set(namesOf(leaf));
   const [from, to] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
   return (
+    isKeyOf(leaf, key) &&
     leaf.verify(new X509Certificate(authority).publicKey) &&
     names.every((name) => has.has(name)) &&
+    now >= from &&
     now < renewalOf(from, to)
   );
 }
@@ -133,12 +212,8 @@ function willDo(cert: string, authority: string, names: readonly string[], now: 
 /** When one that is good from then to then is made anew; Unix milliseconds. */
 export const renewalOf = (from: number, to: number): number => from + (to - from) * (2 / 3);
 
-function readLast(cert: string, key: string): { cert: string; key: string } | undefined {
-  try {
-    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
-  } catch {
-    return undefined;
-  }
+function readIfThere(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
 /** Whole or not at all, and for its owner alone. */

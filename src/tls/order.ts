@@ -5,6 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
+import { AuthoritiesUnusable, readAuthorities } from '../domain/authority-certificates.ts';
 import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
 
 export interface AcmeSettings {
@@ -15,13 +16,16 @@ export interface AcmeSettings {
   readonly ca: string;
   readonly kid: string;
   readonly hmac: string;
+  /** How long one call to the authority may take; 30 seconds where absent. */
+  readonly callMs?: number;
 }
 
 export type ChallengeKind = 'http-01' | 'tls-alpn-01';
 
 /** A question is answered that long at most. */
 const challengeMs = 60 * 60_000;
-const callMs = 30_000;
+/** A whole call, from the connection to the last byte of the answer: one that trickles is given up like a silent one. */
+const defaultCallMs = 30_000;
 const mostBytes = 1024 * 1024;
 /** Pebble refuses nine nonces of ten when it is asked to be difficult. */
 const nonceTries = 60;
@@ -47,7 +51,7 @@ export async function orderCertificate(
   store: CertificateStore,
   now: () => number,
 ): Promise<StoredCertificate> {
-  const acme = await loadClient(settings.ca);
+  const acme = await loadClient(settings);
   const { domains, directory, email, kid, hmac } = settings;
   const fresh = await acme.crypto.createPrivateEcdsaKey('P-256');
   const accountKey = await store.acmeAccount(directory, fresh.toString());
@@ -126,11 +130,11 @@ export async function challengeCertificate(
 
 /** When the authority would have it renewed (RFC 9773); undefined where it does not say. Unix milliseconds. */
 export async function suggestedWindow(
-  { directory, ca }: AcmeSettings,
+  settings: AcmeSettings,
   chain: string,
 ): Promise<{ readonly start: number; readonly end: number } | undefined> {
-  const acme = await loadClient(ca);
-  const { data } = await acme.axios.get<{ renewalInfo?: string }>(directory);
+  const acme = await loadClient(settings);
+  const { data } = await acme.axios.get<{ renewalInfo?: string }>(settings.directory);
   const id = renewalId(chain);
   if (data.renewalInfo === undefined || id === undefined) return undefined;
   const answer = await acme.axios.get<{ suggestedWindow?: { start?: string; end?: string } }>(
@@ -173,9 +177,9 @@ function authorityKeyId(der: Buffer): Buffer | undefined {
  * The library, with our own client below it instead of the one it brings: that one reads proxies from the environment,
  * follows redirects, sleeps for as long as it is told, and loses the reason where nothing answers.
  */
-async function loadClient(ca: string) {
+async function loadClient({ ca, callMs = defaultCallMs }: AcmeSettings) {
   const acme = await import('acme-client');
-  const authorities = ca === '' ? undefined : readFileSync(ca);
+  const authorities = ca === '' ? undefined : readAuthorityFile(ca);
   acme.axios.defaults.adapter = async (config) => {
     const agent = new Agent({ connect: { timeout: callMs, ...(authorities ? { ca: authorities } : {}) } });
     try {
@@ -186,6 +190,7 @@ async function loadClient(ca: string) {
         dispatcher: agent,
         headersTimeout: callMs,
         bodyTimeout: callMs,
+        signal: AbortSignal.timeout(callMs),
       });
       const data = await readBounded(answer.body);
       return {
@@ -200,6 +205,18 @@ async function loadClient(ca: string) {
     }
   };
   return acme;
+}
+
+/** @throws AuthoritiesUnusable; read for every order, so that a file that was mended is used without a restart. */
+function readAuthorityFile(path: string): Buffer {
+  const content = readFileSync(path);
+  try {
+    readAuthorities(content, Date.now());
+  } catch (error) {
+    if (error instanceof AuthoritiesUnusable) throw new AuthoritiesUnusable(`${path}: ${error.message}`);
+    throw error;
+  }
+  return content;
 }
 
 async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {

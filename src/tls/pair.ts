@@ -1,12 +1,14 @@
 // A certificate with its private key, opened and checked before anybody is shown it.
 import { constants, createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
-import { type CertificateFacts, factsOf, nothingKnown } from './facts.ts';
+import { type CertificateFacts, factsOf } from './facts.ts';
 
-/** What stands in the files, or came from an authority. */
-export type PairText =
-  | { readonly cert: string | Buffer; readonly key: string | Buffer; readonly passphrase?: string }
-  | { readonly pfx: Buffer; readonly passphrase?: string };
+/** What stands in the files, or came from an authority. A PKCS#12 container is unpacked first (`container.ts`). */
+export interface PairText {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  readonly passphrase?: string;
+}
 
 /** The authority of client certificates and its revocation list, which every context must know itself. */
 export type Trust = Pick<SecureContextOptions, 'ca' | 'crl'>;
@@ -55,13 +57,12 @@ export function openPair(text: PairText, trust: Trust = {}): Pair {
   } catch (error) {
     throw new PairUnusable(sentenceOf(error as NodeJS.ErrnoException));
   }
-  const shown = 'cert' in text ? text.cert : certificateIn(context);
-  return { context, options, ...(shown === undefined ? nothingKnown : factsOf(new X509Certificate(shown))) };
+  return { context, options, ...factsOf(new X509Certificate(text.cert)) };
 }
 
 /** The same pair for callers who are trusted otherwise. @throws PairUnusable where `trust` is no good. */
 export function reopenPair({ options: { ca: _ca, crl: _crl, ...text } }: Pair, trust: Trust): Pair {
-  return openPair(text as PairText, trust);
+  return openPair(text as unknown as PairText, trust);
 }
 
 /** The same for the same trust. */
@@ -76,13 +77,7 @@ export function refuseOutOfDate({ notBefore, notAfter }: Pair, now: number): voi
     throw new PairUnusable(`it does not begin before ${new Date(notBefore).toISOString()}`);
 }
 
-/** A container gives its certificate only to whoever has opened it. */
-function certificateIn({ context }: SecureContext): Buffer | undefined {
-  const opened = context as { getCertificate?: () => Buffer | null };
-  return opened.getCertificate?.() ?? undefined;
-}
-
-const noPassphrase = 'the passphrase does not open it (TLS_PASSPHRASE)';
+export const noPassphrase = 'the passphrase does not open it (TLS_PASSPHRASE)';
 
 function sentenceOf({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {

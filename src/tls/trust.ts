@@ -1,7 +1,10 @@
-// Whose client certificates count, and which of them were taken back: the files of TLS_CLIENT_CA and TLS_CLIENT_CRL. Every
-// context has to know both itself, so where the gate makes its certificates by itself they are opened anew as these change.
+// Whose client certificates count, and which of them were revoked: the files of TLS_CLIENT_CA and TLS_CLIENT_CRL. They are
+// checked whole before OpenSSL gets them, and every pair is opened anew when they change, because each TLS context has to
+// know both itself.
+import { AuthoritiesUnusable, oneLine, readAuthorities } from '../domain/authority-certificates.ts';
 import type { Certificates } from './certificates.ts';
-import { type Pair, reopenPair, type Trust } from './pair.ts';
+import { type Pair, PairUnusable, reopenPair, type Trust } from './pair.ts';
+import type { ListReader } from './revocation.ts';
 import { type Contents, WatchedFiles } from './watch.ts';
 
 /** Paths; empty where none are asked for. */
@@ -12,32 +15,41 @@ export interface TrustFiles {
 
 export interface TrustTools {
   readonly certificates: Certificates;
+  /** Needed where there is a list. */
+  readonly readLists: ListReader | undefined;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly onLoad: () => void;
   readonly onRefuse: (sentence: string) => void;
+  /** An authority or list in use has ended; its clients are turned away until there is a new one. */
+  readonly onEnd: (sentence: string) => void;
 }
 
-export const trustPaths = ({ clientCa, clientCrl }: TrustFiles): string[] =>
-  [clientCa, clientCrl].filter((path) => path !== '');
-
-export function trustIn({ clientCa, clientCrl }: TrustFiles, contents: Contents): Trust {
-  const [ca, crl] = [contents.get(clientCa), contents.get(clientCrl)];
-  return { ...(ca ? { ca } : {}), ...(crl ? { crl } : {}) };
+interface End {
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly sentence: string;
 }
+
+const lookMs = 2_000;
 
 export class WatchedTrust {
-  #now: Trust = {};
+  readonly #paths: TrustFiles;
+  readonly #tools: TrustTools;
   readonly #files: WatchedFiles;
+  readonly #timer: NodeJS.Timeout;
+  #now: Trust = {};
+  #ends: readonly End[] = [];
 
-  /** @throws PairUnusable where they cannot be read at the start. */
-  constructor(paths: TrustFiles, { certificates, onRefuse }: TrustTools) {
-    this.#files = new WatchedFiles(trustPaths(paths), {
-      use: (contents) => {
-        const trust = trustIn(paths, contents);
-        const [first, ...others] = certificates.pairs.map((pair): Pair => reopenPair(pair, trust));
-        this.#now = trust;
-        if (first) certificates.replace([first, ...others]);
-      },
-      onRefuse,
-    });
+  /** @throws PairUnusable where they cannot be used at the start. */
+  constructor(paths: TrustFiles, tools: TrustTools) {
+    this.#paths = paths;
+    this.#tools = tools;
+    this.#files = new WatchedFiles(
+      [paths.clientCa, paths.clientCrl].filter((path) => path !== ''),
+      { use: (contents) => this.#use(contents), onRefuse: tools.onRefuse },
+    );
+    this.#timer = setInterval(() => this.#lookForEnds(), lookMs).unref();
   }
 
   get now(): Trust {
@@ -46,9 +58,61 @@ export class WatchedTrust {
 
   reload(): void {
     this.#files.reload();
+    this.#lookForEnds();
   }
 
   stop(): void {
     this.#files.stop();
+    clearInterval(this.#timer);
+  }
+
+  #use(contents: Contents): void {
+    const { certificates, onLoad } = this.#tools;
+    const { trust, ends } = this.#read(contents);
+    const [first, ...others] = certificates.pairs.map((pair): Pair => reopenPair(pair, trust));
+    this.#now = trust;
+    this.#ends = ends;
+    if (first) certificates.replace([first, ...others]);
+    onLoad();
+  }
+
+  #read(contents: Contents): { trust: Trust; ends: readonly End[] } {
+    const { clientCa, clientCrl } = this.#paths;
+    const { now, readLists } = this.#tools;
+    const [ca, crl] = [contents.get(clientCa), contents.get(clientCrl)];
+    if (!ca) return { trust: {}, ends: [] };
+    const authorities = named(clientCa, () => readAuthorities(ca, now()));
+    const lists = crl && readLists ? named(clientCrl, () => readLists(crl, authorities, now())) : [];
+    const ends = [
+      ...authorities.map(({ validTo, subject }) => ({
+        at: Date.parse(validTo),
+        sentence: `${clientCa}: ${oneLine(subject)} ended on ${new Date(validTo).toISOString()}`,
+      })),
+      ...lists.map(({ nextUpdate, issuer }) => ({
+        at: nextUpdate,
+        sentence: `${clientCrl}: its list of ${issuer} ended`,
+      })),
+    ].filter(({ at }) => at > now());
+    return { trust: { ca, ...(crl ? { crl } : {}) }, ends };
+  }
+
+  #lookForEnds(): void {
+    const now = this.#tools.now();
+    const over = this.#ends.filter(({ at }) => at <= now);
+    if (over.length === 0) return;
+    this.#ends = this.#ends.filter(({ at }) => at > now);
+    for (const { sentence } of over) this.#tools.onEnd(sentence);
+    this.#tools.certificates.endTrust();
+  }
+}
+
+/** @throws PairUnusable with the file's name before what is wrong with it. */
+function named<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof PairUnusable || error instanceof AuthoritiesUnusable)
+      throw new PairUnusable(`${path}: ${error.message}`);
+    throw error;
   }
 }

@@ -28,8 +28,9 @@ export class WatchedFiles {
   constructor(paths: readonly string[], tools: WatchTools) {
     this.#paths = paths;
     this.#tools = tools;
-    const contents = this.#read();
+    // Before the reading: what changes between the two is seen at the next look.
     this.#stamp = this.#stampOf();
+    const contents = this.#read();
     this.#seen = fingerprint(contents);
     tools.use(contents, true);
     this.#timer = setInterval(() => this.#look(), lookMs).unref();

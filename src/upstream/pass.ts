@@ -2,6 +2,7 @@
 // its key, and header lines, each in a file, so that no secret stands in a setting. Read at the start, and again on SIGHUP.
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
+import { AuthoritiesUnusable, readAuthorities } from '../domain/authority-certificates.ts';
 
 /** Paths, each for every server or, as `server=path`, for one of them. */
 export interface PassFiles {
@@ -49,7 +50,7 @@ const ours = new Set([
 
 /** @throws PassUnusable where a file is not there, is none of its kind, or its server is not one of ours. */
 export function readPass(server: URL, files: PassFiles): Pass {
-  const ca = pathsFor(server, files.ca).map(readBounded);
+  const ca = pathsFor(server, files.ca).map(readAuthorityFile);
   const cert = pathsFor(server, files.cert).map(readBounded)[0];
   const key = pathsFor(server, files.key).map(readBounded)[0];
   if ((cert === undefined) !== (key === undefined))
@@ -97,6 +98,18 @@ function readBounded(path: string): Buffer {
     if (error instanceof PassUnusable) throw error;
     throw new PassUnusable(`${path}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
   }
+}
+
+/** OpenSSL would ignore what it cannot read of it, and every call would fail without saying why. */
+function readAuthorityFile(path: string): Buffer {
+  const content = readBounded(path);
+  try {
+    readAuthorities(content, Date.now());
+  } catch (error) {
+    if (error instanceof AuthoritiesUnusable) throw new PassUnusable(`${path}: ${error.message}`);
+    throw error;
+  }
+  return content;
 }
 
 /** `Name: value` a line; empty lines and those that begin with # are for people. */

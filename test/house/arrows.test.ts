@@ -29,7 +29,7 @@ const arrows: Record<string, readonly string[]> = {
   upstream: ['domain'],
   gateway: ['domain', 'upstream', 'store', 'observe'],
   management: ['domain', 'store', 'observe'],
-  tls: ['store'],
+  tls: ['domain', 'store'],
   'connections.ts': ['domain'],
   'server.ts': ['connections.ts', 'gateway', 'management', 'domain', 'tls'],
   'encryption.ts': ['config.ts', 'observe', 'server.ts', 'tls'],

@@ -6,17 +6,17 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Store } from '../../src/store/ports.ts';
+import type { Store, StoredCertificate } from '../../src/store/ports.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { AcmeKeeper } from '../../src/tls/acme.ts';
 import { Certificates } from '../../src/tls/certificates.ts';
-import { certificateId, renewalId } from '../../src/tls/order.ts';
+import { certificateId, orderCertificate, renewalId } from '../../src/tls/order.ts';
 import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
-import { makeAuthority, makeCertificate } from '../certificates.ts';
+import { type Made, makeAuthority, makeCertificate } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
 
@@ -116,7 +116,12 @@ describe('a certificate by itself', () => {
 describe('a keeper', () => {
   const day = 86_400_000;
   /** One gate's keeper over a store, with a clock that the test turns, and no port of its own but those of the authority. */
-  async function keeperOver(store: Store, ca: AcmeAuthority, clock: { at: number }) {
+  async function keeperOver(
+    store: Store,
+    ca: AcmeAuthority,
+    clock: { at: number },
+    more: Partial<ConstructorParameters<typeof AcmeKeeper>[1]> = {},
+  ) {
     const certificates = new Certificates();
     const events: string[] = [];
     const keeper: AcmeKeeper = new AcmeKeeper(
@@ -129,6 +134,8 @@ describe('a keeper', () => {
         onRenew: () => events.push('renewed'),
         onFail: (error, waitMs) => events.push(`failed ${Math.floor(waitMs / 60_000)} ${(error as Error).message}`),
         trust: () => ({}),
+        order: orderCertificate,
+        ...more,
       },
     );
     toStop.push(keeper);
@@ -185,6 +192,123 @@ describe('a keeper', () => {
     expect(events).toEqual(['renewed']);
     expect(certificates.first?.names).toEqual(['gate.example']);
   }, 30_000);
+
+  describe('never replaces a good certificate', () => {
+    const place = temporaryDirectory();
+    const ca = { directory: 'https://127.0.0.1:1/dir', ca: '' } as AcmeAuthority;
+    const id = certificateId({ directory: ca.directory, domains: ['gate.example'] });
+    const stored = (made: Made, issuedAt: number): StoredCertificate => ({
+      id,
+      chain: readFileSync(made.cert, 'utf8'),
+      key: readFileSync(made.key, 'utf8'),
+      issuedAt,
+      notAfter: Date.parse(new X509Certificate(readFileSync(made.cert)).validTo),
+    });
+    const good = makeCertificate(place, ['DNS:gate.example'], { days: 3 });
+    const foreign = makeCertificate(place, ['DNS:other.example'], { days: 90 });
+    const ahead = makeCertificate(place, ['DNS:gate.example'], { days: 90 });
+
+    // A certificate of today begins in the future for a clock that stands three hours ago, and so does nothing else here.
+    test.each([
+      ['is for other names', foreign, 0, /not for gate\.example/],
+      ['begins in the future', ahead, -3 * 3_600_000, /does not begin before/],
+    ])('by one that %s, whoever brings it', async (_, bad, clockOffset, sentence) => {
+      const [store, clock] = [await storeOf(), { at: Date.now() }];
+      await store.saveCertificate(stored(good, clock.at - 30 * day));
+      const { keeper, certificates, events } = await keeperOver(store, ca, clock, {
+        order: () => Promise.resolve(stored(bad, clock.at)),
+      });
+      expect(await keeper.load()).toBe(true);
+      const before = certificates.first;
+      clock.at += clockOffset;
+      await keeper.look();
+      expect(events).toEqual([expect.stringMatching(sentence)]);
+      expect(certificates.first).toBe(before);
+      expect(keeper.problem).toMatch(sentence);
+      // Another gate of the store was less careful.
+      await store.saveCertificate(stored(bad, clock.at));
+      await keeper.look();
+      expect(certificates.first).toBe(before);
+    });
+
+    test('by nothing, because the store was busy when it came', async () => {
+      const [inner, clock] = [await storeOf(), { at: Date.now() }];
+      let locked = 7;
+      let orders = 0;
+      const store = {
+        ...inner,
+        findCertificate: inner.findCertificate,
+        takeLease: inner.takeLease,
+        giveLease: inner.giveLease,
+        saveCertificate: (fresh: StoredCertificate) =>
+          locked-- > 0 ? Promise.reject(new Error('database is locked')) : inner.saveCertificate(fresh),
+      };
+      const { keeper, certificates, events } = await keeperOver(store as Store, ca, clock, {
+        order: () => {
+          orders++;
+          return Promise.resolve(stored(good, clock.at));
+        },
+        saveAgainMs: 1,
+      });
+      await keeper.look();
+      // It is shown although the store has not taken it.
+      expect(certificates.first?.names).toEqual(['gate.example']);
+      expect(events).toEqual(['renewed', expect.stringContaining('database is locked')]);
+      await keeper.look();
+      expect(await inner.findCertificate(id)).toMatchObject({ issuedAt: clock.at });
+      expect(keeper.problem).toBeUndefined();
+      expect(orders).toBe(1);
+    });
+  });
+
+  test('gives up an order that does not end, says so, and tries again later', async () => {
+    const [store, clock] = [await storeOf(), { at: Date.now() }];
+    const ca = { directory: 'https://127.0.0.1:1/dir', ca: '' } as AcmeAuthority;
+    const { keeper, events } = await keeperOver(store, ca, clock, {
+      order: () => new Promise(() => undefined),
+      orderMs: 20,
+    });
+    await keeper.look();
+    expect(events).toEqual([expect.stringMatching(/^failed 1 the authority has not finished/)]);
+    expect(keeper.triesAt).toBeGreaterThan(clock.at);
+  });
+
+  test('answers no handshake for a name that is not its own', async () => {
+    const [store, clock] = [await storeOf(), { at: Date.now() }];
+    const ca = { directory: 'https://127.0.0.1:1/dir', ca: '' } as AcmeAuthority;
+    const { keeper } = await keeperOver(store, ca, clock);
+    for (const domain of ['gate.example', 'other.example'])
+      await store.saveChallenge({ token: `token-of-${domain}`, domain, answer: 'x.y', expiresAt: clock.at + day });
+    const server = createTcp((socket) => {
+      socket.once('data', (hello: Buffer) => {
+        socket.pause();
+        socket.unshift(hello);
+        keeper.challenged(hello)?.emit('connection', socket);
+      });
+    });
+    await listening(server as unknown as Server, 0);
+    const { port } = server.address() as AddressInfo;
+    const answerFor = (servername: string | undefined): Promise<string | undefined> =>
+      new Promise((resolve) => {
+        const socket = connect({
+          host: '127.0.0.1',
+          port,
+          ALPNProtocols: ['acme-tls/1'],
+          rejectUnauthorized: false,
+          ...(servername === undefined ? {} : { servername }),
+        });
+        socket.once('secureConnect', () => {
+          resolve(socket.getPeerCertificate().subjectaltname);
+          socket.destroy();
+        });
+        socket.once('error', () => resolve(undefined));
+      });
+    expect(await answerFor('gate.example')).toBe('DNS:gate.example');
+    expect(await answerFor('GATE.example')).toBe('DNS:gate.example');
+    expect(await answerFor('other.example')).toBeUndefined();
+    expect(await answerFor('unknown.example')).toBeUndefined();
+    expect(await answerFor(undefined)).toBeUndefined();
+  });
 
   test('that shares its store shares the certificate: one orders, each answers, all show it', async () => {
     const [ca, store, clock] = [await authority({ slowSeconds: 1 }), await storeOf(), { at: Date.now() }];

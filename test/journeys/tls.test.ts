@@ -192,9 +192,11 @@ describe('certificates from files', () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const events: string[] = [];
     const kept = watchCertificates(
-      { cert: [files.cert], key: [files.key], passphrase: '', clientCa: '', clientCrl: '' },
+      { cert: [files.cert], key: [files.key], passphrase: '' },
       {
         certificates: new Certificates(),
+        unpack: undefined,
+        trust: () => ({}),
         now: Date.now,
         onLoad: () => events.push('loaded'),
         onRefuse: () => events.push('refused'),

@@ -200,6 +200,31 @@ describe('a model server behind TLS', () => {
     expect(gate.log()).not.toContain('not a header');
   });
 
+  test('is not served with an authority file that is empty, cut off or ended, and keeps the last one while running', async () => {
+    const ca = join(place, 'upstream-ca.pem');
+    const whole = readFileSync(authority.cert, 'utf8');
+    const past = makeCertificate(place, ['DNS:past.example'], { days: -1, isAuthority: true });
+    const bad = [
+      ['', 'there is no certificate in it'],
+      [whole.slice(0, -60), 'it is cut off'],
+      [whole + whole.slice(0, -60), 'it is cut off'],
+      [readFileSync(past.cert, 'utf8'), 'it ended on'],
+    ] as const;
+    for (const [content, sentence] of bad) {
+      writeFileSync(ca, content);
+      await expect(openGate('https://127.0.0.1:9', { UPSTREAM_CA: ca })).rejects.toThrow(`${ca}: ${sentence}`);
+    }
+    const one = await server(good);
+    writeFileSync(ca, whole);
+    const gate = await open(one.url, { UPSTREAM_CA: ca });
+    for (const [content, sentence] of bad) {
+      writeFileSync(ca, content);
+      gate.reload();
+      await eventually(() => expect(gate.log()).toContain(`${ca}: ${sentence}`));
+      expect(await chat(gate)).toMatchObject({ status: 200 });
+    }
+  });
+
   test.each([
     ['a file that is not there', { UPSTREAM_CA: '/nowhere/ca.pem' }, '/nowhere/ca.pem: it cannot be read (ENOENT)'],
     ['a certificate without its key', { UPSTREAM_CERT: '/dev/null' }, 'upstream_cert and upstream_key belong together'],

@@ -79,7 +79,7 @@ export interface Desk extends Door {
   readonly timeZone: string;
   readonly encryption: {
     readonly exposed: boolean;
-    readonly authority: string | null;
+    readonly authority: () => string | null;
     readonly now: () => EncryptionNow;
   };
   /** What the gate calls itself. */

@@ -31,7 +31,7 @@ export const overview: readonly Endpoint[] = [
     answer: figures.encryptionShape,
     run: ({ encryption, now }) => {
       const { exposed, authority } = encryption;
-      return Promise.resolve({ ...showEncryption(encryption.now(), now()), exposed, authority });
+      return Promise.resolve({ ...showEncryption(encryption.now(), now()), exposed, authority: authority() });
     },
   }),
   endpoint('getOverview', 'get /overview', {

@@ -44,7 +44,7 @@ export const session: readonly Endpoint[] = [
           domains: mode === 'domain' ? [...domains] : [],
           plans: decided.has(mode) ? (await store.listPlans()).map((plan) => plan.name) : [],
         },
-        gate: { name: gateName, url: portal.origin, timeZone, exposed, authority },
+        gate: { name: gateName, url: portal.origin, timeZone, exposed, authority: authority() },
       };
     },
   }),

@@ -1,0 +1,43 @@
+// Reads files of certificate authorities (TLS_CLIENT_CA, UPSTREAM_CA, ACME_CA). OpenSSL takes what it can read of such a file
+// and ignores the rest, so a truncated, empty or expired file would change whom the gate trusts without a word.
+import { X509Certificate } from 'node:crypto';
+
+/** Its message is a sentence about the file's content, without the path. */
+export class AuthoritiesUnusable extends Error {
+  override readonly name = 'AuthoritiesUnusable';
+}
+
+/**
+ * Every certificate of a PEM file; other text between the blocks is allowed (RFC 7468 §5.2).
+ * `now` in Unix milliseconds.
+ * @throws AuthoritiesUnusable where a block is cut off, cannot be read or is no certificate, where there is none, where one
+ * is neither an authority nor signed by itself, and where none of them is valid now.
+ */
+export function readAuthorities(pem: Buffer, now: number): X509Certificate[] {
+  const text = pem.toString('latin1');
+  const blocks = [...text.matchAll(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END [A-Z0-9 ]*-----/g)];
+  const begun = text.split('-----BEGIN').length - 1;
+  if (begun === 0) throw new AuthoritiesUnusable('there is no certificate in it');
+  if (begun !== blocks.length)
+    throw new AuthoritiesUnusable('it is cut off, or holds something that is no certificate');
+  const certificates = blocks.map(([block]) => {
+    try {
+      return new X509Certificate(block);
+    } catch {
+      throw new AuthoritiesUnusable('a certificate in it cannot be read');
+    }
+  });
+  for (const certificate of certificates)
+    if (!certificate.ca && !certificate.checkIssued(certificate))
+      throw new AuthoritiesUnusable(`it holds a certificate that is no authority (${oneLine(certificate.subject)})`);
+  const ends = certificates.map(({ validTo }) => Date.parse(validTo));
+  if (ends.every((end) => end <= now))
+    throw new AuthoritiesUnusable(`it ended on ${new Date(Math.max(...ends)).toISOString()}`);
+  const begins = certificates.map(({ validFrom }) => Date.parse(validFrom));
+  if (begins.every((begin) => begin > now))
+    throw new AuthoritiesUnusable(`it does not begin before ${new Date(Math.min(...begins)).toISOString()}`);
+  return certificates;
+}
+
+/** A distinguished name for a sentence. */
+export const oneLine = (name: string): string => name.replaceAll('\n', ', ').slice(0, 200);
