@@ -3,9 +3,9 @@
 import type { CertificateStore } from '../store/ports.ts';
 import { AcmeKeeper } from './acme.ts';
 import { Certificates } from './certificates.ts';
+import { loadContainerReader } from './container.ts';
 import type { Encryption } from './entrance.ts';
 import type { CertificateFacts } from './facts.ts';
-import { loadContainerReader } from './container.ts';
 import { type FileSettings, isContainer, watchCertificates } from './files.ts';
 import { localNames, openLocalAuthority, renewalOf } from './local-authority.ts';
 import { type AcmeSettings, type ChallengeKind, orderCertificate } from './order.ts';
