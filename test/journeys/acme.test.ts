@@ -237,13 +237,10 @@ describe('a keeper', () => {
       let orders = 0;
       const store = {
         ...inner,
-        findCertificate: inner.findCertificate,
-        takeLease: inner.takeLease,
-        giveLease: inner.giveLease,
         saveCertificate: (fresh: StoredCertificate) =>
           locked-- > 0 ? Promise.reject(new Error('database is locked')) : inner.saveCertificate(fresh),
       };
-      const { keeper, certificates, events } = await keeperOver(store as Store, ca, clock, {
+      const { keeper, certificates, events } = await keeperOver(store, ca, clock, {
         order: () => {
           orders++;
           return Promise.resolve(stored(good, clock.at));
