@@ -10,6 +10,7 @@ import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
 import { Calendar } from './domain/calendar.ts';
 import { parseModelName } from './domain/model-name.ts';
+import type { MonotonicMs } from './domain/time.ts';
 import { bothWays, encryptedOf, encryptionNow, keeperOf, oneWay } from './encryption.ts';
 import { accessLog } from './gateway/access-log.ts';
 import { AuthThrottle } from './gateway/auth-throttle.ts';
@@ -66,15 +67,15 @@ export interface OpenGate {
 export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const unlock = lockDirectory(config.dataDir);
   const store = await openSqlite(config.dataDir, storePatienceMs);
-  const nowMs = (): number => performance.now();
-  const clock = new SteadyClock({ wallMs: Date.now, monotonicMs: nowMs, uptimeMs: () => uptime() * 1000 });
+  const nowMs = (): MonotonicMs => performance.now();
+  const clock = new SteadyClock({ wallMs: () => Date.now(), monotonicMs: nowMs, uptimeMs: () => uptime() * 1000 });
   const calendar = new Calendar(config.timeZone);
   const ledger = await Ledger.start(store, config.dataDir, (error) =>
     log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
   );
-  const refusals = new Refusals(ledger, config.refusedRowsPerMinute, clock.now);
-  const operator = await openAccount(store, operatorName, null, { actor: 'gate', at: clock.now() });
-  const ring = new KeyRing(store, staticDigests(config), operator.id, clock.now);
+  const refusals = new Refusals(ledger, config.refusedRowsPerMinute, clock.steady);
+  const operator = await openAccount(store, operatorName, null, { actor: 'gate', at: clock.wall() });
+  const ring = new KeyRing(store, staticDigests(config), operator.id, clock.wall, clock.steady);
   const running = new Running();
   const servers = config.upstream.map((address) => new URL(address));
   const passFiles: PassFiles = {
@@ -99,14 +100,14 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
   const skewMs = config.signatureSkewSeconds * 1000;
   const ladder = new Ladder({
     store,
-    now: clock.now,
+    clocks: clock,
     onStep: async ({ id, step, accountId, keyId, shadow, reason }) => {
       log.logger.warn({ id, step, account: accountId, key: keyId, shadow }, `a step of the ladder: ${reason}`);
       if (!shadow) await follower.look(true);
     },
     onError: (error) => log.logger.error({ cause: describeCause(error) }, 'a step of the ladder could not be taken'),
   });
-  const books = await Books.open(store, calendar, clock.now, (book, history) => ladder.begin(book, history));
+  const books = await Books.open(store, calendar, clock, (book, history) => ladder.begin(book, history));
   const modelSlots = slotsOf(config.modelSlots);
   const queue = new FairQueue<Upstream>({
     serversFor: (model) => pool.serving(model),
@@ -151,20 +152,24 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       noteEnd: (exchange, row, refusedAs) => pulse.end(exchange, row, refusedAs),
     },
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
-    rules: { books, calendar, now: clock.now },
+    rules: { books, calendar, clocks: clock },
     queue,
     ladder,
-    recheck: (exchange) => running.recheckOne(exchange, ring, clock.now(), config.appealContact),
+    recheck: (exchange) => running.recheckOne(exchange, ring, clock.wall(), config.appealContact),
     appealContact: config.appealContact,
-    now: clock.now,
-    wallNow: Date.now,
+    wallNow: clock.wall,
     tlsOnly: tlsMode(config) !== 'off',
     draining: false,
   };
   // The pages' address is known when the listener is; until then nobody can ask for them.
   const late: { router?: RequestHandler } = {};
   const open: { plain?: true; port?: number } = {};
-  const keeper = await keeperOf(config, log, { store, now: clock.now, ways: () => (open.plain ? bothWays : oneWay) });
+  const keeper = await keeperOf(config, log, {
+    store,
+    now: clock.wall,
+    nowMs,
+    ways: () => (open.plain ? bothWays : oneWay),
+  });
   const { listener, plain } = openServers(
     gate,
     { live: () => true, ready: () => readiness(gate, store) },
@@ -204,7 +209,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       failures: gate.throttle,
       applications: new AuthThrottle(config.applicationsPerMinute, nowMs),
       trustedProxies: gate.trustedProxies,
-      now: clock.now,
+      now: clock.wall,
       nowMs,
       tls: keeper && {
         names: () => keeper.status().certificates.flatMap(({ names }) => names),
@@ -301,7 +306,7 @@ function followStore(store: Store, gate: Gate, { logger }: Log): Follower {
         what: 'callers that run could not be asked after',
         run: () => {
           gate.ring.forget();
-          return gate.running.recheck(gate.ring, gate.now(), gate.appealContact);
+          return gate.running.recheck(gate.ring, gate.wallNow(), gate.appealContact);
         },
       },
       {

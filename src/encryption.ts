@@ -13,7 +13,7 @@ export const oneWay = ['tls-alpn-01'] as const;
 export async function keeperOf(
   config: Config,
   { logger }: Log,
-  tools: Pick<KeeperTools, 'store' | 'now' | 'ways'>,
+  tools: Pick<KeeperTools, 'store' | 'now' | 'nowMs' | 'ways'>,
 ): Promise<Keeper | undefined> {
   const mode = tlsMode(config);
   if (mode === 'off') return undefined;

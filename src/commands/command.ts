@@ -5,6 +5,7 @@ import process from 'node:process';
 import { InvalidArgumentError } from 'commander';
 import type { Config } from '../config.ts';
 import type { Author } from '../domain/audit.ts';
+import type { WallMs } from '../domain/time.ts';
 import { Fault } from '../management/fault.ts';
 import type { Store } from '../store/ports.ts';
 
@@ -22,7 +23,7 @@ export interface Json {
   readonly json?: boolean;
 }
 
-export function commandAuthor(now: number): Author {
+export function commandAuthor(now: WallMs): Author {
   let user = 'unknown';
   try {
     user = userInfo().username;

@@ -1,10 +1,10 @@
 // A change that somebody, or a rule, made to who may do what: written with the change, in one transaction.
 import { type AuditId, newAuditId } from './id.ts';
+import type { WallMs } from './time.ts';
 
 export interface AuditEvent {
   readonly id: AuditId;
-  /** Unix milliseconds. */
-  readonly at: number;
+  readonly at: WallMs;
   /** Who: `cli:<system user>`, `rule:<name>`, later an account. */
   readonly actor: string;
   /** What: `plan.set`, `key.revoke`, … */
@@ -19,7 +19,7 @@ export interface AuditEvent {
 /** Who does it and when; what every change is made with. */
 export interface Author {
   readonly actor: string;
-  readonly at: number;
+  readonly at: WallMs;
 }
 
 type Shown = Readonly<Record<string, unknown>>;

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { digestOf } from './api-key.ts';
+import type { WallMs } from './time.ts';
 
 /** Hex, 64 characters; undefined where the text is no certificate in PEM. */
 export function certificateDigest(pem: string): string | undefined {
@@ -26,9 +27,9 @@ const known = new WeakMap<Socket, Shown | null>();
 
 /**
  * Of the certificate that was shown on a connection, if it is one of the operator's authority and its time is not over;
- * undefined otherwise. `now` in Unix milliseconds.
+ * undefined otherwise.
  */
-export function shownCertificate(socket: Socket, now: number): string | undefined {
+export function shownCertificate(socket: Socket, now: WallMs): string | undefined {
   // Only of an encrypted connection is it ever true, and only where the authority, the dates and the list of what was
   // revoked say so.
   if (!(socket as TLSSocket).authorized) return undefined;

@@ -1,5 +1,6 @@
 // Ids carry their kind in a prefix and in their type, so that a key id cannot be passed where an account id is meant.
 import { randomFillSync } from 'node:crypto';
+import type { WallMs } from './time.ts';
 
 export type KeyId = string & { readonly __kind: 'key' };
 export type AccountId = string & { readonly __kind: 'account' };
@@ -46,18 +47,18 @@ export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as Accoun
 export const newPersonId = (): PersonId => `usr_${randomBase62(16)}` as PersonId;
 
 /** Ids of what is listed newest first begin with their time, as request ids do. */
-export const newSuspensionId = (now: number): SuspensionId =>
+export const newSuspensionId = (now: WallMs): SuspensionId =>
   `sus_${toBase62(now, 8)}${randomBase62(6)}` as SuspensionId;
-export const newApplicationId = (now: number): ApplicationId =>
+export const newApplicationId = (now: WallMs): ApplicationId =>
   `app_${toBase62(now, 8)}${randomBase62(6)}` as ApplicationId;
-export const newInviteId = (now: number): InviteId => `inv_${toBase62(now, 8)}${randomBase62(6)}` as InviteId;
-export const newAuditId = (now: number): AuditId => `aud_${toBase62(now, 8)}${randomBase62(8)}` as AuditId;
+export const newInviteId = (now: WallMs): InviteId => `inv_${toBase62(now, 8)}${randomBase62(6)}` as InviteId;
+export const newAuditId = (now: WallMs): AuditId => `aud_${toBase62(now, 8)}${randomBase62(8)}` as AuditId;
 
 /** The smallest request id of that time, for looking rows up by when they began. */
-export const firstRequestId = (at: number): RequestId => `req_${toBase62(at, 8)}` as RequestId;
+export const firstRequestId = (at: WallMs): RequestId => `req_${toBase62(at, 8)}` as RequestId;
 
 /**
  * Request ids begin with their time (milliseconds, 8 base62 characters, good until the year 8888) and end in 71 random
  * bits: rows are then added at the end of the ledger's index instead of all over it, and newest first is by id.
  */
-export const newRequestId = (now: number): RequestId => `req_${toBase62(now, 8)}${randomBase62(12)}` as RequestId;
+export const newRequestId = (now: WallMs): RequestId => `req_${toBase62(now, 8)}${randomBase62(12)}` as RequestId;

@@ -7,6 +7,7 @@ import { type ModelName, ModelPatterns } from './model-name.ts';
 import { boundsOf, type Limit, limitsOf, type Narrowing, type Plan, type Terms } from './plan.ts';
 import type { Scope } from './scope.ts';
 import { hits, type Suspension } from './suspension.ts';
+import type { SteadyMs } from './time.ts';
 
 export interface Principal {
   readonly keyId: KeyId;
@@ -32,8 +33,8 @@ export interface Principal {
   readonly limits: readonly Limit[];
   /** Steps of the ladder that hit this key and may still be in force. */
   readonly suspensions: readonly Suspension[];
-  /** When all this was read from the store; Unix milliseconds. */
-  readonly readAt: number;
+  /** When all this was read from the store; 0 where it was not. Compared with other moments of this process. */
+  readonly readAt: SteadyMs;
 }
 
 export interface ModelAccess {
@@ -47,7 +48,7 @@ export function principalOf(
   key: StoredKey,
   plan: Plan | undefined,
   suspensions: readonly Suspension[],
-  readAt = 0,
+  readAt: SteadyMs = 0,
 ): Principal {
   return {
     keyId: key.id,

@@ -2,6 +2,7 @@
 // force together mean for a call. Pure.
 import type { AccountId, KeyId, SuspensionId } from './id.ts';
 import type { Step } from './rule.ts';
+import type { WallMs } from './time.ts';
 
 export interface Suspension {
   readonly id: SuspensionId;
@@ -49,7 +50,7 @@ export function hits({ keyId }: Suspension, lineage: KeyId): boolean {
   return keyId === null || keyId === lineage;
 }
 
-export function inForce({ shadow, liftedAt, endsAt }: Suspension, now: number): boolean {
+export function inForce({ shadow, liftedAt, endsAt }: Suspension, now: WallMs): boolean {
   return !shadow && liftedAt === null && (endsAt === null || now < endsAt);
 }
 
@@ -67,7 +68,7 @@ export const unrestricted: Restrictions = { warned: undefined, slowed: false, be
 /** How much is left to somebody who is slowed down. */
 export const slowFactor = 0.25;
 
-export function restrictionsOf(suspensions: readonly Suspension[], now: number): Restrictions {
+export function restrictionsOf(suspensions: readonly Suspension[], now: WallMs): Restrictions {
   if (suspensions.length === 0) return unrestricted;
   let { warned, slowed, behind, refused }: { -readonly [name in keyof Restrictions]: Restrictions[name] } =
     unrestricted;

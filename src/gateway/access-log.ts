@@ -1,6 +1,7 @@
 // One log line for each exchange that is worth one. What may be logged is listed here, field by field: headers, bodies
 // and raw addresses are never handed to the logger, since that is how keys and prompts got into other people's logs
 // (LiteLLM's guardrail logs, Node CVE-2026-48615).
+import type { MonotonicMs } from '../domain/time.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Exchange } from './exchange.ts';
 import type { Ending, Recorder } from './record.ts';
@@ -9,7 +10,7 @@ import type { Ending, Recorder } from './record.ts';
 const refusalLinesPerSecond = 20;
 
 /** Writes the line of an ended exchange: failures of ours and of the model server louder than the rest. */
-export function accessLog({ logger }: Pick<Log, 'logger'>, nowMs: () => number): Recorder['log'] {
+export function accessLog({ logger }: Pick<Log, 'logger'>, nowMs: () => MonotonicMs): Recorder['log'] {
   const strangers = new LineBudget('more refusals of strangers than are logged');
   const known = new LineBudget('more refusals of known callers than are logged');
   return (exchange: Exchange, ending: Ending, durationMs: number): void => {
@@ -34,7 +35,7 @@ class LineBudget {
     this.#sentence = sentence;
   }
 
-  take(nowMs: number, logger: Log['logger']): boolean {
+  take(nowMs: MonotonicMs, logger: Log['logger']): boolean {
     const second = Math.floor(nowMs / 1000);
     if (second !== this.#second) {
       if (this.#dropped > 0) logger.info({ dropped: this.#dropped }, this.#sentence);

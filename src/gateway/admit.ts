@@ -2,9 +2,9 @@
 // stopping, that the account's limits have room and hold it, that it is this call's turn at the model, and that the call
 // stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is not
 // started; what is refused here has cost nothing.
-import type { Calendar } from '../domain/calendar.ts';
 import { GatewayError } from '../domain/error.ts';
 import { type Restrictions, restrictionsOf, slowFactor } from '../domain/suspension.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import type { LimitRules } from './enter.ts';
@@ -40,9 +40,8 @@ export interface AdmitTools {
 export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
   const ask = askOf(call, exchange);
-  const at = tools.rules.now();
-  const restrictions = restrictionsOf(call.principal.suspensions, at);
-  lease(call, exchange, ask, restrictions, tools.rules.calendar, at);
+  const restrictions = restrictionsOf(call.principal.suspensions, tools.rules.clocks.wall());
+  lease(call, exchange, ask, restrictions, tools.rules);
   if (call.changes.length > 0) exchange.lines.push('x-sekisho-changed', call.changes.join(', '));
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
   const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, restrictions, tools);
@@ -86,16 +85,16 @@ function lease(
   exchange: Exchange,
   ask: Ask,
   { slowed, warned }: Restrictions,
-  calendar: Calendar,
-  at: number,
+  { calendar, clocks }: LimitRules,
 ): void {
   const { book } = exchange;
   if (!book) return;
+  const at = clocks.steady();
   const standing = standingOf(principal, book, slowed, calendar, at);
   try {
     exchange.lease = reserve(principal, standing, ask, at);
   } finally {
-    addLimitLines(exchange.lines, principal, standing, operation.dialect, at, exchange.lease === undefined);
+    addLimitLines(exchange.lines, principal, standing, operation.dialect, clocks, exchange.lease === undefined);
   }
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason.slice(0, 200))}`);
 }
@@ -138,7 +137,7 @@ async function waitFor(
   exchange: Exchange,
   queue: FairQueue<Upstream>,
   running: Running,
-  nowMs: () => number,
+  nowMs: () => MonotonicMs,
 ): Promise<void> {
   const { response } = exchange;
   exchange.queuePosition = place.position;

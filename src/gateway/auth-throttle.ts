@@ -2,18 +2,18 @@
 // a key that is in memory goes on working from an address that is over its budget, since a whole office may share it.
 // Bounded: a minute's failures and so many addresses; when those are used up, addresses we do not know are over budget.
 import { networkOf } from '../domain/address.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 
 const windowMs = 60_000;
 const maxAddresses = 100_000;
 
 export class AuthThrottle {
   readonly #perMinute: number;
-  readonly #nowMs: () => number;
+  readonly #nowMs: () => MonotonicMs;
   #failures = new Map<string, number>();
   #endsMs = 0;
 
-  /** `nowMs` is monotonic. */
-  constructor(perMinute: number, nowMs: () => number) {
+  constructor(perMinute: number, nowMs: () => MonotonicMs) {
     this.#perMinute = perMinute;
     this.#nowMs = nowMs;
   }

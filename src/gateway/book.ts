@@ -6,6 +6,7 @@ import type { AccountId, KeyId } from '../domain/id.ts';
 import type { Measure, Window } from '../domain/plan.ts';
 import type { Rule } from '../domain/rule.ts';
 import type { Suspension } from '../domain/suspension.ts';
+import type { Clocks, SteadyMs } from '../domain/time.ts';
 import type { UsageBucket } from '../domain/usage.ts';
 import type { Store } from '../store/ports.ts';
 import type { RollingCount } from './rolling-count.ts';
@@ -56,7 +57,7 @@ export class Tally implements Record<Window, WindowCount> {
   #longest = 0;
 
   /** Days and months begin with a minute in every zone, so while the minute is the same nothing has changed. */
-  roll(calendar: Calendar, now: number): void {
+  roll(calendar: Calendar, now: SteadyMs): void {
     if (now >= this.minute.startsAt && now < this.minute.endsAt) return;
     this.minute.roll(calendar.minute(now));
     this.day.roll(calendar.day(now));
@@ -82,15 +83,15 @@ export interface RollingFigure {
   readonly rule: Rule;
   readonly count: RollingCount;
   /** Until when the step that this figure led to stands, so that it is not taken twice. */
-  takenUntil: number;
+  takenUntil: SteadyMs;
   /** When that step was in the store; a caller who was read after that and does not show it has had it lifted. */
-  storedAt: number;
+  storedAt: SteadyMs;
 }
 
 export class Book {
   readonly account = new Tally();
   readonly #keys = new Map<KeyId, Tally>();
-  lastSeenAt = 0;
+  lastSeenAt: SteadyMs = 0;
   /** Bytes of request bodies that are held for it. */
   heldBytes = 0;
 
@@ -110,9 +111,9 @@ export class Book {
 
 /** What the store knows of an account when its book is opened; its key ids are those of the first of their row. */
 export interface History {
-  /** By the hour, the last by the minute; the oldest first. */
+  /** By the hour, the last by the minute; the oldest first, at times of the steady clock. */
   readonly buckets: readonly UsageBucket[];
-  /** The newest first. */
+  /** The newest first, at times of the wall clock. */
   readonly steps: readonly Suspension[];
 }
 
@@ -127,7 +128,7 @@ const forgetAfterMs = 2 * hourMs;
 export class Books {
   readonly #source: Source;
   readonly #calendar: Calendar;
-  readonly #now: () => number;
+  readonly #clocks: Clocks;
   readonly #onOpen: (book: Book, history: History) => void;
   readonly #books = new Map<AccountId, Book>();
   readonly #opening = new Map<AccountId, Promise<Book>>();
@@ -138,14 +139,14 @@ export class Books {
   private constructor(
     source: Source,
     calendar: Calendar,
-    now: () => number,
+    clocks: Clocks,
     onOpen: (book: Book, history: History) => void,
     minutes: readonly UsageBucket[],
     fineFrom: number,
   ) {
     this.#source = source;
     this.#calendar = calendar;
-    this.#now = now;
+    this.#clocks = clocks;
     this.#onOpen = onOpen;
     this.#minutes = Map.groupBy(minutes, ({ accountId }) => accountId);
     this.#fineFrom = fineFrom;
@@ -158,12 +159,12 @@ export class Books {
   static async open(
     source: Source,
     calendar: Calendar,
-    now: () => number,
+    clocks: Clocks,
     onOpen: (book: Book, history: History) => void,
   ): Promise<Books> {
-    const oldest = now() - hourMs;
+    const oldest = clocks.wall() - hourMs;
     const fineFrom = oldest - (oldest % hourMs);
-    return new Books(source, calendar, now, onOpen, await source.usageByMinute(fineFrom), fineFrom);
+    return new Books(source, calendar, clocks, onOpen, await source.usageByMinute(fineFrom), fineFrom);
   }
 
   /** At hand without waiting, once the account has been seen. */
@@ -180,21 +181,28 @@ export class Books {
 
   /** Closes books that nobody needed for hours. To be called every so often. */
   sweep(): void {
-    const before = this.#now() - forgetAfterMs;
+    // The ledger goes by the wall clock. When that was set, rows from before lie in other windows than they were counted in.
+    if (this.#clocks.wasSet) return;
+    const before = this.#clocks.steady() - forgetAfterMs;
     for (const [accountId, book] of this.#books)
       if (book.idle && book.lastSeenAt < before) this.#books.delete(accountId);
   }
 
   async #open(accountId: AccountId): Promise<Book> {
-    const now = this.#now();
+    const { wall, steady, toSteady } = this.#clocks;
+    const [wallNow, now] = [wall(), steady()];
     const minutes = this.#minutes.get(accountId) ?? [];
     const beforeHour = this.#minutes.has(accountId) ? this.#fineFrom / hourMs : Infinity;
-    const fromHour = Math.floor((now - historyMs) / hourMs);
+    const fromHour = Math.floor((wallNow - historyMs) / hourMs);
     const [hours, steps] = await Promise.all([
-      this.#source.usageByHour(accountId, fromHour, Math.min(beforeHour, Math.floor(now / hourMs) + 1)),
+      this.#source.usageByHour(accountId, fromHour, Math.min(beforeHour, Math.floor(wallNow / hourMs) + 1)),
       this.#source.listSuspensions({ accountId, limit: 200 }),
     ]);
-    const buckets = [...(await this.#splitHours(accountId, hours, now)), ...minutes];
+    // The rows are dated by the wall clock, the windows by the steady one.
+    const buckets = [...(await this.#splitHours(accountId, hours, now)), ...minutes].map((bucket) => ({
+      ...bucket,
+      at: toSteady(bucket.at),
+    }));
     const lineages = await this.#lineages([...buckets, ...steps]);
     const firstOf = (id: KeyId): KeyId => lineages.get(id) ?? id;
     const history: History = {
@@ -216,9 +224,10 @@ export class Books {
   }
 
   /** Where a day or month begins in mid-hour, as in India, that hour is read by the minute, if its rows are still there. */
-  async #splitHours(accountId: AccountId, hours: readonly UsageBucket[], now: number): Promise<UsageBucket[]> {
+  async #splitHours(accountId: AccountId, hours: readonly UsageBucket[], now: SteadyMs): Promise<UsageBucket[]> {
     let split: readonly UsageBucket[] = hours;
-    for (const { startsAt } of [this.#calendar.day(now), this.#calendar.month(now)]) {
+    for (const span of [this.#calendar.day(now), this.#calendar.month(now)]) {
+      const startsAt = this.#clocks.toWall(span.startsAt);
       const hourAt = startsAt - (startsAt % hourMs);
       const whole = split.filter(({ at }) => at === hourAt);
       if (hourAt === startsAt || whole.length === 0) continue;

@@ -4,6 +4,7 @@ import type { Calendar } from '../domain/calendar.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
+import type { Clocks } from '../domain/time.ts';
 import type { Book, Books } from './book.ts';
 import type { Exchange } from './exchange.ts';
 import { addLimitLines } from './limit-headers.ts';
@@ -13,22 +14,22 @@ import type { Permitted } from './permit.ts';
 export interface LimitRules {
   readonly books: Books;
   readonly calendar: Calendar;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  /** Windows go by the steady clock, suspensions by the wall clock. */
+  readonly clocks: Clocks;
 }
 
 /**
  * The account's book; undefined for callers without a plan, of whom nothing is counted.
  * @throws GatewayError `limits_unavailable` where the ledger cannot be read: what was used is not known to be nothing.
  */
-export function openBook(principal: Principal, { books, now }: LimitRules): Book | Promise<Book> | undefined {
+export function openBook(principal: Principal, { books, clocks }: LimitRules): Book | Promise<Book> | undefined {
   if (!principal.plan) return undefined;
   const found = books.of(principal.accountId);
   if (found instanceof Promise)
     return found.catch((cause: unknown) => {
       throw new GatewayError('limits_unavailable', { cause });
     });
-  found.lastSeenAt = now();
+  found.lastSeenAt = clocks.steady();
   return found;
 }
 
@@ -36,15 +37,15 @@ export function openBook(principal: Principal, { books, now }: LimitRules): Book
 export function refuseSpent({ principal, operation }: Permitted, exchange: Exchange, rules: LimitRules): void {
   const { book } = exchange;
   if (!book || operation.body === 'none') return;
-  const now = rules.now();
-  const { slowed } = restrictionsOf(principal.suspensions, now);
+  const now = rules.clocks.steady();
+  const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
   const standing = standingOf(principal, book, slowed, rules.calendar, now);
   try {
     const kind =
       operation.time !== 'inference' ? 'nothing' : operation.scope === 'inference:chat' ? 'generation' : 'embedding';
     refuseExhausted(principal, standing, kind, now);
   } catch (error) {
-    addLimitLines(exchange.lines, principal, standing, operation.dialect, now, true);
+    addLimitLines(exchange.lines, principal, standing, operation.dialect, rules.clocks, true);
     throw error;
   }
 }

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { OpenUsage } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import type { Book } from './book.ts';
@@ -15,10 +16,10 @@ export class Exchange {
   readonly id: RequestId;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** Unix milliseconds, for the ledger. */
-  readonly at: number;
-  /** Monotonic milliseconds, for durations: a jump of the wall clock bends none. */
-  readonly startedMs: number;
+  /** For the ledger. */
+  readonly at: WallMs;
+  /** For durations: a jump of the wall clock bends none. */
+  readonly startedMs: MonotonicMs;
 
   /** Address of the caller, after trusted proxies. */
   address = '';
@@ -53,7 +54,7 @@ export class Exchange {
   pulseTokens = 0;
   recorded = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse, at: number, startedMs: number) {
+  constructor(request: IncomingMessage, response: ServerResponse, at: WallMs, startedMs: MonotonicMs) {
     this.request = request;
     this.response = response;
     this.at = at;

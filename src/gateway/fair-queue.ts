@@ -7,6 +7,7 @@
 // the lane's virtual time, so that nobody saves up turns by staying away.
 // Bounded in length and in time. When it is full the account that waits with most loses its last place to one that
 // waits with fewer, so that nobody can lock others out by filling it.
+import type { MonotonicMs } from '../domain/time.ts';
 
 /** A call that wants a turn. */
 export interface Turn<Server> {
@@ -53,7 +54,7 @@ export interface Place<Server> {
   readonly turn: Turn<Server>;
   readonly flow: Flow<Server>;
   readonly lane: Lane<Server>;
-  readonly enteredMs: number;
+  readonly enteredMs: MonotonicMs;
   /** How many were expected to be served before, and this one: 1 is the next. */
   readonly position: number;
 }
@@ -85,7 +86,7 @@ export class FairQueue<Server> {
   }
 
   /** A slot at once where one is free and nobody waits for it; else a place; else, where the queue is full, nothing. */
-  enter(model: string, turn: Turn<Server>, nowMs: number): Slot<Server> | Place<Server> | undefined {
+  enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Slot<Server> | Place<Server> | undefined {
     const lane = this.#lane(model);
     const flow = flowOf(lane, turn.accountId);
     if (lane.waiting === 0) {
@@ -114,7 +115,7 @@ export class FairQueue<Server> {
   }
 
   /** Refuses whoever has waited too long, and offers slots on servers that came back. To be called every so often. */
-  sweep(nowMs: number): void {
+  sweep(nowMs: MonotonicMs): void {
     for (const lane of this.#lanes.values()) {
       const late: Place<Server>[] = [];
       for (const { waiting } of lane.backlogged)

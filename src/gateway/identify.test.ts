@@ -55,11 +55,17 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
     findCaller: (id: string) => find((key) => key.id === id),
     findCallerByDigest: (digest: string) => find((key) => key.digest === digest),
   };
-  const ring = new KeyRing(store, [], 'acc_operator' as AccountId, () => 1);
+  const ring = new KeyRing(
+    store,
+    [],
+    'acc_operator' as AccountId,
+    () => 1,
+    () => 1,
+  );
   const asked = matchOperation('GET', canonicalTarget(path));
   const request = { headers, socket: {} };
   const received = { request, method: 'GET', target: asked.target, repeated: new Set() } as unknown as Received;
-  const time = { now: 1, wallNow: () => at * 1000, skewMs: 30_000 };
+  const time = { now: at * 1000, skewMs: 30_000 };
   try {
     const { principal } = await identify(asked, received, ring, time, new AuthThrottle(9, () => 1), '192.0.2.1');
     return { who: principal.keyId, reads };

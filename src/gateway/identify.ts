@@ -10,6 +10,7 @@ import { digestOf, ed25519Point, isSecretOf, readKeyId, readSshPublicKey } from 
 import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { AuthThrottle } from './auth-throttle.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Asked, Target } from './operation.ts';
@@ -78,10 +79,8 @@ export async function identify(
 }
 
 export interface IdentifyTime {
-  /** Unix milliseconds: by it keys expire. */
-  readonly now: number;
-  /** Unix milliseconds of the wall clock, which signatures carry. */
-  readonly wallNow: () => number;
+  /** By it keys expire, and signatures are judged. */
+  readonly now: WallMs;
   readonly skewMs: number;
 }
 
@@ -105,7 +104,7 @@ function lookUp(
 }
 
 /** Is the key still good? Asked at the start of a call, and again while it runs whenever the store has changed. */
-export function checkStanding(principal: Principal, now: number): void {
+export function checkStanding(principal: Principal, now: WallMs): void {
   if (principal.revoked) throw new FailedIdentification('key_revoked', principal);
   if (principal.expiresAt !== null && now >= principal.expiresAt)
     throw new FailedIdentification('key_expired', principal);
@@ -138,10 +137,10 @@ async function findBySignature(
   credential: Extract<Credential, { kind: 'signature' }>,
   asked: Asked,
   received: Received,
-  { wallNow, skewMs }: IdentifyTime,
+  { now, skewMs }: IdentifyTime,
   withoutLookUp: boolean,
 ): Promise<Principal | undefined> {
-  if (Math.abs(wallNow() - credential.at * 1000) > skewMs) return undefined;
+  if (Math.abs(now - credential.at * 1000) > skewMs) return undefined;
   const digest = digestOf(credential.publicKey);
   if (withoutLookUp && !ring.holds(digest)) return undefined;
   const principal = await ring.findByDigest(digest);
@@ -194,7 +193,7 @@ function readCredential(received: Received, target: Target): Credential | undefi
  * Who sends nothing else is who his certificate says. A browser shows it whatever page asks, so a page needs a key all
  * the same: what a browser sends has one of these lines (Fetch standard, and every browser since 2023).
  */
-function readCertificate({ request }: Received, now: number): Credential | undefined {
+function readCertificate({ request }: Received, now: WallMs): Credential | undefined {
   const { origin, 'sec-fetch-site': site } = request.headers;
   if (origin !== undefined || site !== undefined) return undefined;
   const digest = shownCertificate(request.socket, now);

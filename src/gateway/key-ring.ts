@@ -6,6 +6,7 @@ import { digestOf, type StoredKey } from '../domain/api-key.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
 import { defaultScopes } from '../domain/scope.ts';
+import type { SteadyMs, WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 
 const capacity = 10_000;
@@ -16,17 +17,20 @@ export class KeyRing {
   /** By key id, or by digest for public keys: the two never look alike. A Map, so that no name is special. */
   readonly #known = new Map<string, Principal>();
   readonly #met = new Set<string>();
-  readonly #now: () => number;
+  readonly #now: () => WallMs;
+  readonly #steady: () => SteadyMs;
   #epoch = 0;
 
   constructor(
     store: Pick<Store, 'findCaller' | 'findCallerByDigest'>,
     staticDigests: readonly string[],
     operator: AccountId,
-    now: () => number,
+    now: () => WallMs,
+    steady: () => SteadyMs,
   ) {
     this.#store = store;
     this.#now = now;
+    this.#steady = steady;
     this.#statics = new Map(staticDigests.map((digest) => [digest, staticPrincipal(digest, operator)]));
   }
 
@@ -65,7 +69,7 @@ export class KeyRing {
 
   async #load(name: string, query: () => ReturnType<Store['findCaller']>): Promise<Principal | undefined> {
     const epoch = this.#epoch;
-    const readAt = this.#now();
+    const readAt = this.#steady();
     const caller = await query();
     if (!caller) return undefined;
     const principal = principalOf(caller.key, caller.plan, caller.suspensions, readAt);

@@ -7,6 +7,7 @@ import { type KeyId, newSuspensionId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../domain/rule.ts';
 import { inForce, type Suspension, untouched } from '../domain/suspension.ts';
+import type { Clocks, WallMs } from '../domain/time.ts';
 import type { UsageBucket } from '../domain/usage.ts';
 import type { Store } from '../store/ports.ts';
 import type { Book, History, RollingFigure } from './book.ts';
@@ -14,8 +15,8 @@ import { RollingCount } from './rolling-count.ts';
 
 export interface LadderTools {
   readonly store: Pick<Store, 'insertSuspension' | 'listSuspensions' | 'countSuspensions' | 'listKeys' | 'revokeKey'>;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  /** Windows go by the steady clock; what a step says of itself, and what is stored, by the wall clock. */
+  readonly clocks: Clocks;
   /** A step was stored: whoever it hits is to feel it now. */
   readonly onStep: (suspension: Suspension) => Promise<void>;
   readonly onError: (error: unknown) => void;
@@ -45,11 +46,11 @@ export class Ladder {
 
   /** Fills the figures of an account that is seen for the first time from what the store knows of it. */
   begin(book: Book, history: History): void {
-    const now = this.#tools.now();
+    const { clocks } = this.#tools;
     const keys = new Set([...history.buckets, ...history.steps].flatMap(({ keyId }) => keyId ?? []));
     for (const rule of this.#watched) {
-      if (rule.per === 'account') book.account.rolling.set(rule.name, figureOf(rule, null, history, now));
-      else for (const key of keys) book.key(key).rolling.set(rule.name, figureOf(rule, key, history, now));
+      if (rule.per === 'account') book.account.rolling.set(rule.name, figureOf(rule, null, history, clocks));
+      else for (const key of keys) book.key(key).rolling.set(rule.name, figureOf(rule, key, history, clocks));
     }
   }
 
@@ -74,7 +75,8 @@ export class Ladder {
   #note(rule: Rule, principal: Principal, book: Book, amount: number): void {
     const { plan } = principal;
     if (!plan || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
-    const now = this.#tools.now();
+    const { steady, wall } = this.#tools.clocks;
+    const now = steady();
     const tally = rule.per === 'account' ? book.account : book.key(principal.lineage);
     let figure = tally.rolling.get(rule.name);
     if (figure?.rule !== rule) {
@@ -88,13 +90,13 @@ export class Ladder {
       tally.rolling.set(rule.name, figure);
     }
     figure.count.add(now, amount);
-    if (now < figure.takenUntil && !wasLifted(figure, principal, now)) return;
+    if (now < figure.takenUntil && !wasLifted(figure, principal, wall())) return;
     const total = figure.count.total(now);
     if (total < rule.threshold) return;
     figure.takenUntil = standsUntil(rule, now);
     figure.storedAt = Infinity;
     figure.count.clear();
-    const taken = this.#take(rule, principal, total, now, () => (figure.storedAt = this.#tools.now()));
+    const taken = this.#take(rule, principal, total, wall(), () => (figure.storedAt = steady()));
     void taken.catch((error: unknown) => {
       // Not stored, so not taken: the figure stands where it stood, and the next call tries again.
       figure.takenUntil = 0;
@@ -103,7 +105,7 @@ export class Ladder {
     });
   }
 
-  async #take(rule: Rule, principal: Principal, count: number, now: number, onStored: () => void): Promise<void> {
+  async #take(rule: Rule, principal: Principal, count: number, now: WallMs, onStored: () => void): Promise<void> {
     const { store } = this.#tools;
     const keyId = rule.per === 'key' ? principal.lineage : null;
     const suspension = stepOf(rule, principal, count, now);
@@ -125,7 +127,7 @@ export class Ladder {
   }
 
   /** Whoever is suspended again and again. */
-  async #countSteps(principal: Principal, now: number): Promise<void> {
+  async #countSteps(principal: Principal, now: WallMs): Promise<void> {
     for (const rule of this.#rules) {
       if (rule.measure !== 'suspensions') continue;
       if (rule.plans !== null && !rule.plans.includes(principal.plan?.name as string)) continue;
@@ -135,7 +137,7 @@ export class Ladder {
       const last = steps.find((step) => step.rule === rule.name && step.keyId === keyId);
       if (last && (inForce(last, now) || (last.shadow && now < standsUntil(rule, last.createdAt)))) continue;
       // What its last step was taken on does not count again.
-      const since = Math.max(now - rule.windowSeconds * 1000, last ? last.createdAt + 1 : 0);
+      const since = Math.max(now - rule.windowSeconds * 1000, last ? Math.min(last.createdAt, now) + 1 : 0);
       const count = await store.countSuspensions(principal.accountId, keyId, since);
       if (count >= rule.threshold) await this.#take(rule, principal, count, now, () => undefined);
     }
@@ -143,21 +145,23 @@ export class Ladder {
 }
 
 /** What the ledger says; what an earlier step was taken on does not count again. */
-function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, now: number): RollingFigure {
+function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, clocks: Clocks): RollingFigure {
+  const { toSteady } = clocks;
+  const now = clocks.steady();
   const windowMs = rule.windowSeconds * 1000;
   const last = steps.find((step) => step.rule === rule.name && step.keyId === key);
-  const since = Math.max(now - windowMs, last?.createdAt ?? 0);
+  const since = Math.max(now - windowMs, last ? Math.min(toSteady(last.createdAt), now) : 0);
   const count = new RollingCount(windowMs);
   for (const bucket of buckets)
     if (bucket.at > since && (key === null || bucket.keyId === key))
       count.add(bucket.at, amountOf(rule.measure, bucket));
   const stands = last !== undefined && last.liftedAt === null;
-  const takenUntil = stands ? (last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
+  const takenUntil = stands ? toSteady(last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
   return { rule, count, takenUntil, storedAt: now };
 }
 
 /** An operator has undone the step: what is done from now on is looked at again. */
-function wasLifted({ rule, storedAt }: RollingFigure, principal: Principal, now: number): boolean {
+function wasLifted({ rule, storedAt }: RollingFigure, principal: Principal, now: WallMs): boolean {
   if (rule.shadow || rule.step === 'revoke' || principal.readAt < storedAt) return false;
   return !principal.suspensions.some((step) => step.rule === rule.name && inForce(step, now));
 }
@@ -188,7 +192,7 @@ const measured: Record<RuleMeasure, string> = {
   suspensions: 'suspensions',
 };
 
-function stepOf(rule: Rule, principal: Principal, count: number, now: number): Suspension {
+function stepOf(rule: Rule, principal: Principal, count: number, now: WallMs): Suspension {
   const { measure, threshold, windowSeconds, step } = rule;
   const figure = (value: number): string => value.toLocaleString('en-US');
   const window = windowSeconds % 3600 === 0 ? `${windowSeconds / 3600} h` : `${Math.round(windowSeconds / 60)} min`;

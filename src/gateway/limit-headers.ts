@@ -3,6 +3,7 @@
 // callers we know, and only about themselves.
 import type { Limit } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { Clocks, SteadyMs } from '../domain/time.ts';
 import { countOf, mostOf, type Standing } from './limits.ts';
 import type { Dialect } from './operation.ts';
 
@@ -32,19 +33,19 @@ function textsOf(limits: readonly Limit[]): Texts {
 }
 
 /**
- * Adds the lines, as name, value, name, value: what is left, and, to a refusal, the policies it is left of. `now` is Unix
- * milliseconds.
+ * Adds the lines, as name, value, name, value: what is left, and, to a refusal, the policies it is left of.
  */
 export function addLimitLines(
   lines: string[],
   { limits }: Principal,
   standing: Standing,
   dialect: Dialect,
-  now: number,
+  clocks: Pick<Clocks, 'steady' | 'toWall'>,
   refused: boolean,
 ): void {
   if (limits.length === 0) return;
   const { policy, labels } = textsOf(limits);
+  const now = clocks.steady();
   let fields = '';
   for (let i = 0; i < limits.length; i++) {
     const limit = limits[i] as Limit;
@@ -53,15 +54,15 @@ export function addLimitLines(
   if (refused) lines.push('ratelimit-policy', policy);
   lines.push('ratelimit', fields);
   if (dialect === 'ollama') return;
-  addFamily(lines, 'requests', limits, standing, dialect, now);
-  addFamily(lines, 'tokens', limits, standing, dialect, now);
+  addFamily(lines, 'requests', limits, standing, dialect, now, clocks);
+  addFamily(lines, 'tokens', limits, standing, dialect, now, clocks);
 }
 
 function leftOf(limit: Limit, standing: Standing): number {
   return Math.max(0, mostOf(limit, standing) - countOf(limit, standing).used(limit.measure));
 }
 
-function secondsTo(endsAt: number, now: number): number {
+function secondsTo(endsAt: SteadyMs, now: SteadyMs): number {
   return Math.max(0, Math.ceil((endsAt - now) / 1000));
 }
 
@@ -72,7 +73,8 @@ function addFamily(
   limits: readonly Limit[],
   standing: Standing,
   dialect: Dialect,
-  now: number,
+  now: SteadyMs,
+  { toWall }: Pick<Clocks, 'toWall'>,
 ): void {
   let tightest: Limit | undefined;
   for (const limit of limits)
@@ -85,7 +87,7 @@ function addFamily(
   lines.push(`x-ratelimit-reset-${measure}`, goDuration(secondsTo(endsAt, now)));
   if (dialect !== 'anthropic') return;
   lines.push(`anthropic-ratelimit-${measure}-limit`, most, `anthropic-ratelimit-${measure}-remaining`, left);
-  lines.push(`anthropic-ratelimit-${measure}-reset`, new Date(endsAt).toISOString());
+  lines.push(`anthropic-ratelimit-${measure}-reset`, new Date(toWall(endsAt)).toISOString());
 }
 
 /** `6m0s`, `1s`: how OpenAI writes it. */

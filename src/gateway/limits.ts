@@ -9,6 +9,7 @@ import { GatewayError } from '../domain/error.ts';
 import type { Limit } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
 import { slowFactor } from '../domain/suspension.ts';
+import type { SteadyMs } from '../domain/time.ts';
 import type { Book, Tally, WindowCount } from './book.ts';
 
 /** What a call will spend, as far as can be known. */
@@ -43,7 +44,7 @@ export function standingOf(
   book: Book,
   slowed: boolean,
   calendar: Calendar,
-  now: number,
+  now: SteadyMs,
 ): Standing {
   const { account } = book;
   const key = book.key(lineage);
@@ -66,7 +67,7 @@ export function mostOf({ most, window }: Limit, { slowed }: Standing): number {
  * Takes what the call asks for. @throws GatewayError `rate_limited`, `quota_exceeded`, `too_many_concurrent`; then
  * nothing was taken.
  */
-export function reserve(principal: Principal, standing: Standing, ask: Ask, now: number): Lease {
+export function reserve(principal: Principal, standing: Standing, ask: Ask, now: SteadyMs): Lease {
   refuseBeyond(principal, standing, ask, now);
   const { account, key } = standing;
   if (ask.spends) {
@@ -88,12 +89,12 @@ export function refuseExhausted(
   principal: Principal,
   standing: Standing,
   kind: keyof typeof leastAsks,
-  now: number,
+  now: SteadyMs,
 ): void {
   refuseBeyond(principal, standing, leastAsks[kind], now);
 }
 
-function refuseBeyond({ limits }: Principal, standing: Standing, ask: Ask, now: number): void {
+function refuseBeyond({ limits }: Principal, standing: Standing, ask: Ask, now: SteadyMs): void {
   for (const limit of limits) {
     const need = needOf(limit, ask);
     if (need === 0) continue;
@@ -118,7 +119,7 @@ const units = {
   completionTokens: 'completion tokens',
 } as const;
 
-function beyond(limit: Limit, standing: Standing, need: number, now: number): GatewayError {
+function beyond(limit: Limit, standing: Standing, need: number, now: SteadyMs): GatewayError {
   const { on, measure, window } = limit;
   const count = countOf(limit, standing);
   const used = count.used(measure);

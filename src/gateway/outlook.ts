@@ -11,6 +11,7 @@ import type { Plan } from '../domain/plan.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
 import { defaultScopes } from '../domain/scope.ts';
 import { restrictionsOf, type Suspension } from '../domain/suspension.ts';
+import type { Clocks } from '../domain/time.ts';
 import { askOf } from './admit.ts';
 import { authorizeIntent } from './authorize.ts';
 import { Book } from './book.ts';
@@ -104,7 +105,7 @@ export function openOutlook(gate: Gate, pulse: Pulse): Outlook {
       const byName = new Map(
         pool.upstreams.flatMap(({ listed }) => listed.map((model) => [model.name, model] as const)),
       );
-      return Promise.resolve(modelsFor(subject, [...byName.values()], gate.now()));
+      return Promise.resolve(modelsFor(subject, [...byName.values()], gate.rules.clocks));
     },
   };
 }
@@ -134,14 +135,14 @@ function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<Account
 
 /** How every windowed limit of an account, or of one of its keys, stands now. */
 async function limitStates(subject: Subject, { rules }: OutlookTools): Promise<readonly LimitState[]> {
-  const principal = principalFor(subject, rules.now());
+  const principal = principalFor(subject, rules.clocks);
   const found = await standingFor(principal, subject, rules);
-  return found ? statesOf(principal, found.standing, undefined) : [];
+  return found ? statesOf(principal, found.standing, undefined, rules.clocks) : [];
 }
 
 /** Of those models, what the subject may use. */
-function modelsFor<T extends { readonly name: string }>(subject: Subject, models: readonly T[], now: number): T[] {
-  const { models: access } = principalFor(subject, now);
+function modelsFor<T extends { readonly name: string }>(subject: Subject, models: readonly T[], clocks: Clocks): T[] {
+  const { models: access } = principalFor(subject, clocks);
   return models.filter(({ name }) => {
     const parsed = parseModelName(name);
     return parsed !== undefined && access.allow(parsed);
@@ -151,7 +152,7 @@ function modelsFor<T extends { readonly name: string }>(subject: Subject, models
 /** Would this call pass now, and why? */
 async function foresee(question: Question, tools: OutlookTools): Promise<Forecast> {
   const { rules } = tools;
-  const principal = principalFor(question, rules.now());
+  const principal = principalFor(question, rules.clocks);
   const found = await standingFor(principal, question, rules);
   const changes: string[] = [];
   let ask: Ask | undefined;
@@ -168,7 +169,7 @@ async function foresee(question: Question, tools: OutlookTools): Promise<Forecas
     reason: failed?.message ?? 'The call would be let through, when it is its turn at the model.',
     retryAfterSeconds: failed?.retryAfterSeconds ?? null,
     changes,
-    limits: found ? statesOf(principal, found.standing, ask) : [],
+    limits: found ? statesOf(principal, found.standing, ask, rules.clocks) : [],
   };
 }
 
@@ -180,9 +181,8 @@ function tryOut(
   changes: string[],
   { rules, modelRules, appealContact }: OutlookTools,
 ): Ask {
-  const now = rules.now();
   const { operation, parameter } = matchOperation('POST', canonicalTarget(path));
-  refuseSuspended(principal, now, appealContact);
+  refuseSuspended(principal, rules.clocks.wall(), appealContact);
   if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope);
   const permitted = { principal, operation, parameter } as unknown as Permitted;
   const intent = readJson(permitted, Buffer.from(JSON.stringify(bodyFor(path, model, maxTokens))));
@@ -191,7 +191,7 @@ function tryOut(
   );
   changes.push(...shaped.changes);
   const ask = askOf(shaped, { book: found?.book });
-  if (found) reserve(principal, found.standing, ask, now).cancel();
+  if (found) reserve(principal, found.standing, ask, rules.clocks.steady()).cancel();
   return ask;
 }
 
@@ -215,12 +215,11 @@ interface Found {
 async function standingFor(principal: Principal, { account }: Subject, rules: LimitRules): Promise<Found | undefined> {
   if (!principal.plan) return undefined;
   const book = account ? await rules.books.of(account.id) : new Book();
-  const now = rules.now();
-  const { slowed } = restrictionsOf(principal.suspensions, now);
-  return { book, standing: standingOf(principal, book, slowed, rules.calendar, now) };
+  const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
+  return { book, standing: standingOf(principal, book, slowed, rules.calendar, rules.clocks.steady()) };
 }
 
-function statesOf({ limits }: Principal, standing: Standing, ask: Ask | undefined): LimitState[] {
+function statesOf({ limits }: Principal, standing: Standing, ask: Ask | undefined, { toWall }: Clocks): LimitState[] {
   return limits.map((limit) => {
     const count = countOf(limit, standing);
     const most = mostOf(limit, standing);
@@ -234,13 +233,13 @@ function statesOf({ limits }: Principal, standing: Standing, ask: Ask | undefine
       used,
       remaining: Math.max(0, most - used),
       needed: ask ? needOf(limit, ask) : 0,
-      resetsAt: count.endsAt,
+      resetsAt: toWall(count.endsAt),
     };
   });
 }
 
 /** As the ring would make it; where no key is named, a new one that says nothing of its own. */
-function principalFor({ account, plan, key, suspensions }: Subject, now: number): Principal {
+function principalFor({ account, plan, key, suspensions }: Subject, clocks: Clocks): Principal {
   const id = 'key_preview' as KeyId;
   const anyKey: StoredKey = {
     id,
@@ -254,7 +253,7 @@ function principalFor({ account, plan, key, suspensions }: Subject, now: number)
     cidr: [],
     allowPath: false,
     boundCertificate: null,
-    createdAt: now,
+    createdAt: clocks.wall(),
     expiresAt: null,
     revokedAt: null,
     lastUsedAt: null,
@@ -262,5 +261,5 @@ function principalFor({ account, plan, key, suspensions }: Subject, now: number)
     lineage: id,
     narrowing: {},
   };
-  return principalOf(key ?? anyKey, plan, suspensions, now);
+  return principalOf(key ?? anyKey, plan, suspensions, clocks.steady());
 }

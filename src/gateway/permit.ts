@@ -6,6 +6,7 @@ import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Scope } from '../domain/scope.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { Exchange } from './exchange.ts';
 import type { Identified } from './identify.ts';
 
@@ -32,7 +33,7 @@ export function permit(
 }
 
 /** Asked at the start of a call, and again while it runs whenever a step of the ladder was taken. */
-export function refuseSuspended(principal: Principal, now: number, appealContact: string): void {
+export function refuseSuspended(principal: Principal, now: WallMs, appealContact: string): void {
   const { refused } = restrictionsOf(principal.suspensions, now);
   if (!refused) return;
   const { id, keyId, step, reason, endsAt } = refused;

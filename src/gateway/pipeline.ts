@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressBlocks, clientAddress, plainAddress } from '../domain/address.ts';
 import { toGatewayError } from '../domain/error.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
 import { admit } from './admit.ts';
@@ -52,10 +53,8 @@ export interface Gate {
   readonly ladder: Ladder;
   /** Asks again whether the caller may still be here. */
   readonly recheck: (exchange: Exchange) => void | Promise<void>;
-  /** Unix milliseconds of the steady clock. */
-  readonly now: () => number;
-  /** Unix milliseconds of the wall clock, for what others have signed. */
-  readonly wallNow: () => number;
+  /** When calls come, keys expire and signatures were made. */
+  readonly wallNow: () => WallMs;
   /** Plain HTTP is refused. */
   readonly tlsOnly: boolean;
   draining: boolean;
@@ -63,7 +62,7 @@ export interface Gate {
 
 /** Answers one request, and tells whether its caller was known. Never rejects. */
 export async function handle(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-  const exchange = new Exchange(request, response, gate.now(), gate.recorder.nowMs());
+  const exchange = new Exchange(request, response, gate.wallNow(), gate.recorder.nowMs());
   try {
     prepare(exchange, gate);
     const received = receive(request);
@@ -82,7 +81,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     exchange.operation = asked.operation;
     refuseKeyInQuery(received.target.query);
 
-    const time = { now: exchange.at, wallNow: gate.wallNow, skewMs: gate.signatureSkewMs };
+    const time = { now: exchange.at, skewMs: gate.signatureSkewMs };
     const caller = await identify(asked, received, gate.ring, time, gate.throttle, exchange.address);
     exchange.principal = caller.principal;
     const book = openBook(caller.principal, gate.rules);

@@ -1,6 +1,7 @@
 // What the gate is doing now, for people who look: tokens a second by account, refusals by reason in the last hour, exchanges in
 // the last minute. Counted as exchanges end and, for those that run, once a second. Bounded in time and in names; decides nothing.
 import type { AccountId } from '../domain/id.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageRecord } from '../domain/usage.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -20,14 +21,13 @@ interface Minute {
 }
 
 export class Pulse {
-  readonly #nowMs: () => number;
+  readonly #nowMs: () => MonotonicMs;
   /** Completion tokens by account, a map a second. */
   readonly #seconds: Second[] = Array.from({ length: span }, () => ({ second: -1, tokens: new Map() }));
   /** Refusals by code, and all exchanges, a minute each. */
   readonly #minutes: Minute[] = Array.from({ length: minutes }, () => ({ minute: -1, refusals: new Map(), ended: 0 }));
 
-  /** `nowMs` is monotonic. */
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => MonotonicMs) {
     this.#nowMs = nowMs;
   }
 

@@ -4,6 +4,7 @@
 // Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
 import type { ErrorCode, GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 import { neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Book } from './book.ts';
@@ -12,7 +13,7 @@ import type { Exchange } from './exchange.ts';
 export interface Recorder {
   readonly end: UsageJournal['end'];
   readonly log: (exchange: Exchange, ending: Ending, durationMs: number) => void;
-  readonly nowMs: () => number;
+  readonly nowMs: () => MonotonicMs;
   /** For the ladder: an exchange of a caller with a plan is over, refused or with so many tokens. */
   readonly noteUse: (principal: Principal, book: Book, tokens: number) => void;
   readonly noteRefusal: (principal: Principal, book: Book) => void;

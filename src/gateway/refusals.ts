@@ -3,6 +3,7 @@
 // that minute loses that number: what cost nothing may be lost. Whatever has begun passes
 // through at once.
 import type { KeyId } from '../domain/id.ts';
+import type { SteadyMs } from '../domain/time.ts';
 import { neverLeft, type UsageRecord } from '../domain/usage.ts';
 import type { OpenUsage, UsageJournal } from '../store/ports.ts';
 
@@ -20,13 +21,12 @@ interface Minute {
 export class Refusals implements Pick<UsageJournal, 'end'> {
   readonly #journal: Pick<UsageJournal, 'end'>;
   readonly #rowsPerMinute: number;
-  readonly #now: () => number;
+  readonly #now: () => SteadyMs;
   /** Keys that had a call refused in this minute, and no others. */
   readonly #keys = new Map<KeyId, Minute>();
   #minute = 0;
 
-  /** `now` gives Unix milliseconds of the steady clock. */
-  constructor(journal: Pick<UsageJournal, 'end'>, rowsPerMinute: number, now: () => number) {
+  constructor(journal: Pick<UsageJournal, 'end'>, rowsPerMinute: number, now: () => SteadyMs) {
     this.#journal = journal;
     this.#rowsPerMinute = rowsPerMinute;
     this.#now = now;

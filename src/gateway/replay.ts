@@ -4,12 +4,13 @@
 // used it first, shortly after, and, for a call that costs something, with another body. Everything else is a replay.
 import { digestOf } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 import type { Exchange } from './exchange.ts';
 import type { Intended } from './intent.ts';
 
 interface Use {
   readonly address: string;
-  readonly firstAtMs: number;
+  readonly firstAtMs: MonotonicMs;
   readonly bodies: Set<string>;
   uses: number;
 }
@@ -20,12 +21,12 @@ const maxSignatures = 50_000;
 
 export class ReplayGuard {
   readonly #windowMs: number;
-  readonly #nowMs: () => number;
+  readonly #nowMs: () => MonotonicMs;
   /** By signature, oldest first. */
   readonly #seen = new Map<string, Use>();
 
   /** `windowMs`: how long a signature's time stamp is accepted in all, that is, twice the clock skew. */
-  constructor(windowMs: number, nowMs: () => number) {
+  constructor(windowMs: number, nowMs: () => MonotonicMs) {
     this.#windowMs = windowMs;
     this.#nowMs = nowMs;
   }
@@ -52,7 +53,7 @@ export class ReplayGuard {
     use.uses++;
   }
 
-  #sweep(nowMs: number): void {
+  #sweep(nowMs: MonotonicMs): void {
     for (const [name, use] of this.#seen) {
       if (nowMs - use.firstAtMs <= this.#windowMs) return;
       this.#seen.delete(name);

@@ -4,6 +4,7 @@
 import { GatewayError, toGatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type Member, Roster } from '../domain/roster.ts';
+import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding } from './identify.ts';
 import type { KeyRing } from './key-ring.ts';
@@ -11,11 +12,11 @@ import { refuseSuspended } from './permit.ts';
 
 export interface Run extends Member {
   readonly exchange: Exchange;
-  /** Monotonic milliseconds at which it must be over; Infinity for transfers. */
-  readonly deadlineMs: number;
+  /** When it must be over; Infinity for transfers. */
+  readonly deadlineMs: MonotonicMs;
   /** Bytes that had come in and gone out when some last did, and when that was. */
   moved: number;
-  movedAtMs: number;
+  movedAtMs: MonotonicMs;
   /** Ends it with the dialect's last frame, or with a plain refusal where nothing was sent yet. */
   end(error: GatewayError): void;
 }
@@ -41,7 +42,7 @@ export class Running {
    * Asks again whether each caller may still be here. To be called when the store has changed. Rejects, after all have been
    * asked about, where the store did not answer for one of them: that ends nobody, but it is not done either.
    */
-  async recheck(ring: KeyRing, now: number, appealContact: string): Promise<void> {
+  async recheck(ring: KeyRing, now: WallMs, appealContact: string): Promise<void> {
     let unanswered: unknown;
     for (const run of this.#runs.list()) {
       const { principal } = run.exchange;
@@ -63,7 +64,7 @@ export class Running {
    * Has the caller's standing changed since he was identified, while a body was read or he waited? Asks nothing where
    * the ring still holds what it gave then. Keys of the settings never change.
    */
-  recheckOne({ principal }: Exchange, ring: KeyRing, now: number, appealContact: string): void | Promise<void> {
+  recheckOne({ principal }: Exchange, ring: KeyRing, now: WallMs, appealContact: string): void | Promise<void> {
     if (!principal || principal.readAt === 0) return undefined;
     const found = again(principal, ring);
     if (found === principal) return undefined;
@@ -78,7 +79,7 @@ export class Running {
    * Ends what is over its time, has a reader that took nothing for `readerMs`, or an upload that brought nothing for
    * `uploadMs`. To be called every so often.
    */
-  sweep(nowMs: number, { readerMs, uploadMs }: { readonly readerMs: number; readonly uploadMs: number }): void {
+  sweep(nowMs: MonotonicMs, { readerMs, uploadMs }: { readonly readerMs: number; readonly uploadMs: number }): void {
     for (const run of this.#runs.list()) {
       if (nowMs >= run.deadlineMs) {
         run.end(new GatewayError('upstream_timeout', { message: 'The answer took longer than this gate allows.' }));

@@ -17,19 +17,22 @@ function machine() {
 }
 
 test.each([86_400_000, -86_400_000, 3_600_000])(
-  'S8: a wall clock set by %i ms moves nothing, and is told once',
+  'S8: a wall clock set by %i ms moves no window, and is told once; dates follow it',
   (jump) => {
     const { time, clock, pass } = machine();
     pass(10_000);
     time.wall += jump;
-    expect(clock.now()).toBe(1_700_000_010_000);
+    expect(clock.steady()).toBe(1_700_000_010_000);
+    expect(clock.wall()).toBe(1_700_000_010_000 + jump);
+    expect(clock.toWall(clock.steady())).toBe(clock.wall());
+    expect(clock.toSteady(clock.wall())).toBe(clock.steady());
     expect(clock.look()).toBe(jump);
     expect(clock.look()).toBeUndefined();
     pass(10_000);
-    expect(clock.now()).toBe(1_700_000_020_000);
+    expect(clock.steady()).toBe(1_700_000_020_000);
     time.wall -= jump;
     expect(clock.look()).toBe(0);
-    expect(clock.now()).toBe(1_700_000_020_000);
+    expect(clock.steady()).toBe(1_700_000_020_000);
   },
 );
 
@@ -38,9 +41,11 @@ test('time that the machine slept is time', () => {
   pass(1_000);
   time.wall += 8 * 3_600_000;
   time.uptime += 8 * 3_600_000;
+  // Also before anybody has looked.
+  expect(clock.toSteady(time.wall)).toBe(time.wall);
   expect(clock.look()).toBeUndefined();
-  expect(clock.now()).toBe(time.wall);
+  expect(clock.steady()).toBe(time.wall);
   pass(5_000);
   expect(clock.look()).toBeUndefined();
-  expect(clock.now()).toBe(time.wall);
+  expect(clock.steady()).toBe(time.wall);
 });

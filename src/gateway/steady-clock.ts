@@ -1,7 +1,8 @@
-// The time that limits, suspensions and the ledger go by: Unix milliseconds that a jump of the wall clock cannot move.
-// It takes the wall clock once, at the start, and then counts the time that really passed, the time that the machine
-// slept included. A wall clock that was wrong at the start and is put right later is taken over by a restart; until then
-// the gate says so in its log.
+// The two clocks that give Unix milliseconds. The wall clock is asked anew each time: what has a date follows it, also when
+// it was wrong at the start and is put right. The steady clock takes the wall clock once, at the start, and then counts the
+// time that really passed, sleep of the machine included: the windows of limits and rules go by it, and no jump of the wall
+// clock refills or closes one. Where the two have parted, the gate says so in its log; a restart brings them together.
+import type { Clocks, SteadyMs, WallMs } from '../domain/time.ts';
 
 export interface TimeSources {
   /** Unix milliseconds. */
@@ -16,7 +17,7 @@ export interface TimeSources {
 const noticeableSleepMs = 2_000;
 const noticeableJumpMs = 60_000;
 
-export class SteadyClock {
+export class SteadyClock implements Clocks {
   readonly #sources: TimeSources;
   #offsetMs: number;
   #awakeToUptimeMs: number;
@@ -29,23 +30,43 @@ export class SteadyClock {
     this.#awakeToUptimeMs = sources.uptimeMs() - monotonic;
   }
 
-  /** Unix milliseconds, whole. */
-  readonly now = (): number => Math.floor(this.#offsetMs + this.#sources.monotonicMs());
+  readonly wall = (): WallMs => this.#sources.wallMs();
+
+  /** Whole milliseconds. */
+  readonly steady = (): SteadyMs => Math.floor(this.#offsetMs + this.#sources.monotonicMs());
+
+  readonly toSteady = (at: WallMs): SteadyMs => at - this.#jumpMs();
+
+  readonly toWall = (at: SteadyMs): WallMs => at + this.#jumpMs();
+
+  get wasSet(): boolean {
+    return this.#jumpMs() !== 0;
+  }
 
   /**
    * To be called every so often: adds time that was slept, and gives how far the wall clock has moved away where that
    * is worth saying, once for each jump.
    */
   look(): number | undefined {
-    const monotonic = this.#sources.monotonicMs();
-    const sleptMs = this.#sources.uptimeMs() - monotonic - this.#awakeToUptimeMs;
-    if (sleptMs > noticeableSleepMs) {
-      this.#offsetMs += sleptMs;
-      this.#awakeToUptimeMs += sleptMs;
-    }
-    const jumpMs = this.#sources.wallMs() - this.now();
+    this.#addSleep();
+    const jumpMs = this.#sources.wallMs() - this.steady();
     if (Math.abs(jumpMs - this.#toldJumpMs) < noticeableJumpMs) return undefined;
     this.#toldJumpMs = jumpMs;
     return jumpMs;
+  }
+
+  /** 0 for what clocks do in ordinary life: minutes of the one are then minutes of the other. */
+  #jumpMs(): number {
+    if (Math.abs(this.#sources.wallMs() - this.steady()) < noticeableJumpMs) return 0;
+    this.#addSleep();
+    const jumpMs = Math.round(this.#sources.wallMs() - this.steady());
+    return Math.abs(jumpMs) < noticeableJumpMs ? 0 : jumpMs;
+  }
+
+  #addSleep(): void {
+    const sleptMs = this.#sources.uptimeMs() - this.#sources.monotonicMs() - this.#awakeToUptimeMs;
+    if (sleptMs <= noticeableSleepMs) return;
+    this.#offsetMs += sleptMs;
+    this.#awakeToUptimeMs += sleptMs;
   }
 }

@@ -47,7 +47,7 @@ export class Upkeep {
     if (jumpMs !== undefined)
       logger.warn(
         { jumpSeconds: Math.round(jumpMs / 1000) },
-        'the clock of this machine was set; limits go on by the old time until the gate is restarted',
+        'the clock of this machine was set; what has a date follows it, limits and rules count on in the windows they were in',
       );
   }
 
@@ -61,7 +61,8 @@ export class Upkeep {
   async #pruneOnce(): Promise<void> {
     const { store, clock, retentionMs, logger } = this.#tools;
     try {
-      const removed = await store.pruneUsage(clock.now() - retentionMs, pruneRows);
+      // What is removed is old by both clocks: one that was set wrong a moment ago must not empty the ledger.
+      const removed = await store.pruneUsage(Math.min(clock.wall(), clock.steady()) - retentionMs, pruneRows);
       this.#pruneIn(removed < pruneRows ? restMs : pauseMs);
     } catch (error) {
       logger.error({ cause: error instanceof Error ? error.message : String(error) }, 'old rows could not be removed');

@@ -3,6 +3,7 @@ import { type Account, operatorName, planOfNewAccount, type Role } from '../doma
 import { type Author, auditEvent } from '../domain/audit.ts';
 import type { Step } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 import { Fault } from './fault.ts';
 import { requirePlan } from './plans.ts';
@@ -86,7 +87,7 @@ export async function refuseLastOperator(store: Store, account: Account): Promis
 }
 
 /** With how many keys it holds and which steps of the ladder are in force against it. */
-export async function showAccount(store: Store, account: Account, now: number): Promise<ShownAccount> {
+export async function showAccount(store: Store, account: Account, now: WallMs): Promise<ShownAccount> {
   const suspensions = await store.listSuspensions({ accountId: account.id, limit: 1000 });
   const person = await store.findPersonOf(account.id);
   return {

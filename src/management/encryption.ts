@@ -1,5 +1,6 @@
 // How the gate is encrypted, as whoever operates it may see it, and what of it cannot wait. What encrypts is handed over by the
 // composition root; keys and accounts never come this far.
+import type { WallMs } from '../domain/time.ts';
 
 export interface EncryptionNow {
   /** `proxy`: not by the gate; something in front that it trusts is believed to do it. */
@@ -30,7 +31,7 @@ const soonDays = 14;
 
 const moment = (at: number | undefined): string | null => (at === undefined ? null : new Date(at).toISOString());
 
-export function showEncryption(encryption: EncryptionNow, now: number) {
+export function showEncryption(encryption: EncryptionNow, now: WallMs) {
   const { how, clientCertificates, certificates, provisional, renewsAt, problem, triesAt } = encryption;
   return {
     how,
@@ -53,7 +54,7 @@ export function showEncryption(encryption: EncryptionNow, now: number) {
 }
 
 /** What an operator has to hear of wherever he looks: the first certificate to end, and a renewal that failed. */
-export function worryOf({ certificates, renewsAt, problem }: EncryptionNow, now: number) {
+export function worryOf({ certificates, renewsAt, problem }: EncryptionNow, now: WallMs) {
   const ending = certificates.flatMap(({ notAfter }) =>
     notAfter === undefined || stateOf(notAfter, renewsAt, now) === 'fine' ? [] : [notAfter],
   );
@@ -64,7 +65,7 @@ export function worryOf({ certificates, renewsAt, problem }: EncryptionNow, now:
 function stateOf(
   notAfter: number | undefined,
   renewsAt: number | undefined,
-  now: number,
+  now: WallMs,
 ): 'fine' | 'ends-soon' | 'ended' {
   if (notAfter === undefined) return 'fine';
   if (notAfter <= now) return 'ended';

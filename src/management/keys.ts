@@ -17,6 +17,7 @@ import { readPatterns } from '../domain/model-name.ts';
 import { type Narrowing, type Plan, readNarrowing } from '../domain/plan.ts';
 import { defaultScopes, parseScopes, type Scope } from '../domain/scope.ts';
 import type { Secret } from '../domain/secret.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 import { openAccount, readAccountName, requireAccount } from './accounts.ts';
 import { Fault, reading } from './fault.ts';
@@ -111,7 +112,7 @@ interface ReadKey {
   readonly rules: Pick<StoredKey, 'scopes' | 'models' | 'cidr'>;
 }
 
-function readNew(asked: NewKey, plan: Plan | undefined, now: number): ReadKey {
+function readNew(asked: NewKey, plan: Plan | undefined, now: WallMs): ReadKey {
   if (asked.name.trim() === '' || asked.name.length > 200)
     throw new Fault('A key needs a name of 1 to 200 characters.');
   if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now)
@@ -269,7 +270,7 @@ export function iso(at: number | null): string | null {
   return at === null ? null : new Date(at).toISOString();
 }
 
-function works(key: StoredKey, now: number): boolean {
+function works(key: StoredKey, now: WallMs): boolean {
   return key.status === 'active' && (key.expiresAt === null || key.expiresAt > now);
 }
 
@@ -281,7 +282,7 @@ async function refuseMoreKeys(
   account: Account,
   { name, maxKeys }: Plan,
   expiresAt: number | null,
-  now: number,
+  now: WallMs,
 ): Promise<void> {
   if (expiresAt !== null && expiresAt - now <= passingKeyMs) {
     if ((await store.countKeys(account.id, now, 'passing')) >= maxPassing)
@@ -299,7 +300,7 @@ async function refuseMoreKeys(
     );
 }
 
-function expiryOf(expiresAt: number | null, plan: Plan | undefined, now: number): number | null {
+function expiryOf(expiresAt: number | null, plan: Plan | undefined, now: WallMs): number | null {
   if (!plan || plan.maxKeyDays === null) return expiresAt;
   const latest = now + plan.maxKeyDays * dayMs;
   if (expiresAt !== null && expiresAt > latest)

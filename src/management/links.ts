@@ -4,6 +4,7 @@ import { digestOf } from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { randomBase62 } from '../domain/id.ts';
 import { type LinkPurpose, linkLifeMs, linkPages } from '../domain/person.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 import { Fault } from './fault.ts';
 
@@ -31,7 +32,7 @@ export async function createLink(
 }
 
 /** Uses a link up; gives what it is about. @throws Fault where it opens nothing. */
-export async function useLink(store: Store, code: string, purpose: LinkPurpose, at: number): Promise<string> {
+export async function useLink(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<string> {
   const subject = await store.useLink(digestOf(code.trim()), purpose, at);
   if (subject === undefined)
     throw new Fault('This link opens nothing: it was used, is over, or another took its place.', 'forbidden');

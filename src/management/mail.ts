@@ -1,6 +1,7 @@
 // The post over SMTP, by nodemailer: in order, a few tries each, a bound on what waits and on what one mailbox gets in an hour,
 // since anybody can make this gate write to any address by applying with it.
 import { createTransport } from 'nodemailer';
+import type { MonotonicMs } from '../domain/time.ts';
 import { type Letter, type Post, write } from './post.ts';
 
 export interface MailSettings {
@@ -9,8 +10,7 @@ export interface MailSettings {
   readonly from: string;
   /** What the gate calls itself in letters. */
   readonly gate: string;
-  /** Monotonic milliseconds. */
-  readonly nowMs: () => number;
+  readonly nowMs: () => MonotonicMs;
   readonly onError: (cause: unknown) => void;
 }
 
@@ -21,7 +21,7 @@ const pausesMs = [1_000, 5_000];
 
 export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings): Post {
   const transport = createTransport(smtpUrl, { from });
-  const sent = new Map<string, { count: number; sinceMs: number }>();
+  const sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
   let waiting = 0;
   let line = Promise.resolve();
 

@@ -3,6 +3,7 @@
 // it is sent, so that none is sent twice.
 import type { Account } from '../domain/account.ts';
 import { nobodysMailbox, type Person } from '../domain/person.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 import type { LetterAbout, Post } from './post.ts';
 
@@ -10,8 +11,7 @@ export interface NoticeTools {
   readonly store: Store;
   readonly post: Post;
   readonly portal: URL;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
 }
 
 const everyMs = 15_000;

@@ -5,6 +5,7 @@ import { type Application, normalEmail } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import type { AccountId, ApplicationId, PersonId } from '../domain/id.ts';
 import type { Language, Person } from '../domain/person.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 import { refuseLastOperator, requireAccount, showAccount } from './accounts.ts';
 import { decideByRule, showApplication } from './applications.ts';
@@ -161,7 +162,7 @@ export async function exportOf(
   person: Person,
   account: Account | undefined,
   timeZone: string,
-  now: number,
+  now: WallMs,
 ): Promise<Exported> {
   const application = await store.findApplicationOf(person.id);
   const mine = { person, application: application ? showApplication(application) : null };

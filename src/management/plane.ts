@@ -8,6 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import { type Request, Router } from 'express';
 import type { AddressBlocks } from '../domain/address.ts';
 import { newRequestId } from '../domain/id.ts';
+import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 import { addressOf, type FailureBudget } from './api/authenticate.ts';
 import type { Outlook } from './api/endpoint.ts';
@@ -49,10 +50,8 @@ export interface PlaneTools {
   readonly failures: FailureBudget;
   readonly applications: FailureBudget;
   readonly trustedProxies: AddressBlocks;
-  /** Unix milliseconds. */
-  readonly now: () => number;
-  /** Monotonic milliseconds. */
-  readonly nowMs: () => number;
+  readonly now: () => WallMs;
+  readonly nowMs: () => MonotonicMs;
   /** What the gate encrypts with; undefined where it does not. */
   readonly tls: { readonly names: () => readonly string[]; readonly authority: () => string | undefined } | undefined;
   /** How it is encrypted at this moment, whoever does it. */
@@ -107,6 +106,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
       now: tools.encryption,
     },
     now,
+    nowMs,
     applications: tools.applications,
     entrance: {
       store,

@@ -12,6 +12,7 @@ import type { Plan } from '../domain/plan.ts';
 import type { Member } from '../domain/roster.ts';
 import type { Rule } from '../domain/rule.ts';
 import type { Suspension } from '../domain/suspension.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
 
 /** A key with all that decides what its calls may do. */
@@ -55,24 +56,24 @@ export interface KeyStore {
   findKey(id: KeyId): Promise<StoredKey | undefined>;
   /** Finds a key that is no secret by the digest of its public key. */
   findKeyByDigest(digest: string): Promise<StoredKey | undefined>;
-  findCaller(id: KeyId, now: number): Promise<Caller | undefined>;
-  findCallerByDigest(digest: string, now: number): Promise<Caller | undefined>;
+  findCaller(id: KeyId, now: WallMs): Promise<Caller | undefined>;
+  findCallerByDigest(digest: string, now: WallMs): Promise<Caller | undefined>;
   /** All keys, or those of one account, oldest first. */
   listKeys(accountId?: AccountId): Promise<StoredKey[]>;
   /** How many keys of an account work: active and not expired; those that live for an hour at most are counted by themselves. */
-  countKeys(accountId: AccountId, now: number, which?: 'lasting' | 'passing'): Promise<number>;
+  countKeys(accountId: AccountId, now: WallMs, which?: 'lasting' | 'passing'): Promise<number>;
   /** A page of keys in the order in which they were made, behind a place in it. */
   pageKeys(page: Page & { readonly accountId?: AccountId; readonly search?: string }): Promise<StoredKey[]>;
   /** Writes name, scopes, models, addresses, expiry and narrowing of a key; false where it is not active any more. */
   changeKey(key: StoredKey, event: AuditEvent): Promise<boolean>;
   /** Working keys that end in that time. */
-  keysExpiring(from: number, before: number): Promise<StoredKey[]>;
+  keysExpiring(from: WallMs, before: WallMs): Promise<StoredKey[]>;
   /** Gives false where there is no such key; revoking twice keeps the first time and writes no second event. */
-  revokeKey(id: KeyId, at: number, event: AuditEvent): Promise<boolean>;
+  revokeKey(id: KeyId, at: WallMs, event: AuditEvent): Promise<boolean>;
   /** Notes when keys were last used, where that is later than what stands there; ids that are no stored keys are passed over. */
-  touchKeys(usedAt: ReadonlyMap<KeyId, number>): Promise<void>;
+  touchKeys(usedAt: ReadonlyMap<KeyId, WallMs>): Promise<void>;
   /** Stores the successor and lets the old key end at `oldEndsAt`, in one transaction. */
-  rotateKey(oldId: KeyId, successor: StoredKey, oldEndsAt: number, event: AuditEvent): Promise<void>;
+  rotateKey(oldId: KeyId, successor: StoredKey, oldEndsAt: WallMs, event: AuditEvent): Promise<void>;
 }
 
 export interface AccountStore {
@@ -114,7 +115,7 @@ export interface LadderStore {
   /** Writes lifting, appeal and answer; everything else of a suspension never changes. */
   updateSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
   /** How many steps were taken since then against an account, or one of its keys; shadow ones do not count. */
-  countSuspensions(accountId: AccountId, keyId: KeyId | null, since: number): Promise<number>;
+  countSuspensions(accountId: AccountId, keyId: KeyId | null, since: WallMs): Promise<number>;
   /** Appeals that nobody has answered. */
   countAppeals(): Promise<number>;
   /** The newest first. */
@@ -140,16 +141,16 @@ export interface ApplicationStore {
   /** The newest application of a person. */
   findApplicationOf(personId: PersonId): Promise<Application | undefined>;
   /** Notes that the address was confirmed. */
-  confirmApplication(id: ApplicationId, at: number, event: AuditEvent): Promise<void>;
+  confirmApplication(id: ApplicationId, at: WallMs, event: AuditEvent): Promise<void>;
   /** Writes a decision on what is still pending; false where it was decided already. */
   decideApplication(application: Application, event: AuditEvent): Promise<boolean>;
   /** Hands the key over: stores it and closes the application, once; false where that was done already. */
-  claimApplication(id: ApplicationId, key: StoredKey, at: number, event: AuditEvent): Promise<boolean>;
+  claimApplication(id: ApplicationId, key: StoredKey, at: WallMs, event: AuditEvent): Promise<boolean>;
   insertInvite(invite: Invite, event: AuditEvent): Promise<void>;
   /** The newest first. */
   listInvites(limit: number): Promise<Invite[]>;
   /** Uses up the invitation with that digest, once, if it is not over and is for that address; gives it, or nothing. */
-  useInvite(digest: string, email: string, at: number): Promise<Invite | undefined>;
+  useInvite(digest: string, email: string, at: WallMs): Promise<Invite | undefined>;
 }
 
 /** The tables of sign-in, which a library reads and writes by itself. */
@@ -177,19 +178,19 @@ export interface PersonStore {
   /** A link; earlier ones for the same purpose and subject open nothing any more. */
   insertLink(link: OneTimeLink, event: AuditEvent): Promise<void>;
   /** Uses a link up, once, if it is not over; gives its subject. */
-  useLink(digest: string, purpose: LinkPurpose, at: number): Promise<string | undefined>;
+  useLink(digest: string, purpose: LinkPurpose, at: WallMs): Promise<string | undefined>;
   /**
    * Closes an account for good: keys revoked, its person gone with passwords and sessions, names, addresses and texts of
    * its applications and appeals blanked. The ledger keeps its figures under an id that is nobody's.
    */
-  closeAccount(id: AccountId, at: number, event: AuditEvent): Promise<void>;
+  closeAccount(id: AccountId, at: WallMs, event: AuditEvent): Promise<void>;
   deletePerson(id: PersonId, event: AuditEvent): Promise<void>;
   /** Writes down what the sign-in library changed. */
   insertAudit(event: AuditEvent): Promise<void>;
   /** Removes visits, challenges and links that are over; gives how many there were. */
-  tidyPeople(now: number): Promise<number>;
+  tidyPeople(now: WallMs): Promise<number>;
   /** Notes that a notice was given; false where it was before. */
-  claimNotice(id: string, at: number): Promise<boolean>;
+  claimNotice(id: string, at: WallMs): Promise<boolean>;
 }
 
 export type ReportBy = 'key' | 'account' | 'model' | 'hour';
@@ -228,13 +229,13 @@ export interface UsageStore {
     before?: string,
   ): Promise<{ readonly rows: UsageRecord[]; readonly next: string | undefined }>;
   /** What every key, or every key of an account, did in [since, before), by the minute, from the raw rows. */
-  usageByMinute(since: number, before?: number, accountId?: AccountId): Promise<UsageBucket[]>;
+  usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;
   /** What an account's keys did in the hours [from, before) since 1970, from the roll-ups. */
   usageByHour(accountId: AccountId, fromHour: number, beforeHour: number): Promise<UsageBucket[]>;
   /** Sums of the hours [from, before), from the roll-ups; ordered by group where it is the hour, else by tokens. */
   reportUsage(by: ReportBy, fromHour: number, beforeHour: number, accountId?: AccountId): Promise<ReportRow[]>;
   /** Removes at most so many raw rows that began before; gives how many there were. Roll-ups stay. */
-  pruneUsage(before: number, limit: number): Promise<number>;
+  pruneUsage(before: WallMs, limit: number): Promise<number>;
 }
 
 export interface StoredCertificate {
@@ -266,12 +267,12 @@ export interface CertificateStore {
   saveChallenge(challenge: Challenge): Promise<void>;
   findChallenge(
     by: { readonly token: string } | { readonly domain: string },
-    now: number,
+    now: WallMs,
   ): Promise<Challenge | undefined>;
   /** Those, and all that are over. */
-  removeChallenges(tokens: readonly string[], now: number): Promise<void>;
+  removeChallenges(tokens: readonly string[], now: WallMs): Promise<void>;
   /** One owner at a time, who may take it again; over by itself. False: it is somebody else's. */
-  takeLease(name: string, owner: string, now: number, until: number): Promise<boolean>;
+  takeLease(name: string, owner: string, now: WallMs, until: WallMs): Promise<boolean>;
   giveLease(name: string, owner: string): Promise<void>;
 }
 

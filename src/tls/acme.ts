@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext, createServer, type SecureContext, type Server as TlsServer } from 'node:tls';
+import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
 import type { Certificates } from './certificates.ts';
 import {
@@ -19,8 +20,8 @@ import { openPair, type Pair, PairUnusable, refuseOutOfDate, type Trust } from '
 export interface AcmeTools {
   readonly store: CertificateStore;
   readonly certificates: Certificates;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
+  readonly nowMs: () => MonotonicMs;
   /** Best first: which of the authority's ways to us are open. */
   readonly kinds: () => readonly ChallengeKind[];
   readonly order: typeof orderCertificate;
@@ -61,8 +62,9 @@ export class AcmeKeeper {
   /** Issued and shown, but not in the store yet. */
   #unsaved: StoredCertificate | undefined;
   #failures = 0;
-  #notBefore = 0;
-  #askedAt = 0;
+  /** It waits after a failure until then. */
+  #waitsUntilMs: MonotonicMs = -Infinity;
+  #askedAtMs: MonotonicMs = -Infinity;
   #renewAt = 0;
   #looking: Promise<void> | undefined;
   #stopped = false;
@@ -98,7 +100,8 @@ export class AcmeKeeper {
 
   /** When it asks again after a failure; undefined while all is well. Unix milliseconds. */
   get triesAt(): number | undefined {
-    return this.problem === undefined ? undefined : this.#notBefore;
+    const { now, nowMs } = this.#tools;
+    return this.problem === undefined ? undefined : now() + Math.max(0, this.#waitsUntilMs - nowMs());
   }
 
   /** Takes what the store has. False: nothing yet, somebody else has to show something meanwhile. */
@@ -142,7 +145,7 @@ export class AcmeKeeper {
   }
 
   async #look(): Promise<void> {
-    const { store, now, onFail } = this.#tools;
+    const { store, now, nowMs, onFail } = this.#tools;
     try {
       await this.#save();
       this.#take(await store.findCertificate(this.#id));
@@ -150,7 +153,7 @@ export class AcmeKeeper {
         this.#settle();
         return;
       }
-      if (now() < this.#notBefore) return;
+      if (nowMs() < this.#waitsUntilMs) return;
       if (!(await store.takeLease(this.#id, this.#owner, now(), now() + leaseMs))) return;
       try {
         // Somebody else may have been quicker.
@@ -164,7 +167,7 @@ export class AcmeKeeper {
       this.#failures++;
       // Not all gates at once, and never the authority's limits by impatience.
       const waitMs = (isRateLimit(error) ? Math.max(wait, hour) : wait) * (1 + Math.random() / 5);
-      this.#notBefore = now() + waitMs;
+      this.#waitsUntilMs = nowMs() + waitMs;
       this.problem = error instanceof Error ? error.message : 'unknown';
       onFail(error, waitMs);
     }
@@ -217,7 +220,7 @@ export class AcmeKeeper {
   /** There is nothing to do: what failed before is over, whoever has mended it. */
   #settle(): void {
     this.#failures = 0;
-    this.#notBefore = 0;
+    this.#waitsUntilMs = -Infinity;
     this.problem = undefined;
   }
 
@@ -239,23 +242,23 @@ export class AcmeKeeper {
     this.#tools.certificates.replace([pair]);
     this.#current = found;
     this.#renewAt = found.issuedAt + (found.notAfter - found.issuedAt) * (2 / 3);
-    this.#askedAt = 0;
+    this.#askedAtMs = -Infinity;
   }
 
   async #isDue(): Promise<boolean> {
     const current = this.#current;
     if (!current) return true;
-    const now = this.#tools.now();
-    if (now >= this.#renewAt) return true;
-    if (now - this.#askedAt < askMs) return false;
-    this.#askedAt = now;
+    const { now, nowMs } = this.#tools;
+    if (now() >= this.#renewAt) return true;
+    if (nowMs() - this.#askedAtMs < askMs) return false;
+    this.#askedAtMs = nowMs();
     // Not being told is no failure: two thirds will do.
     const window = await suggestedWindow(this.#settings, current.chain).catch(() => undefined);
     if (!window) return false;
     const at = window.start + Math.random() * Math.max(0, window.end - window.start);
     // An authority that always says "yesterday" would be ordered from without end.
     this.#renewAt = Math.min(this.#renewAt, Math.max(at, current.issuedAt + leastLifeMs));
-    return now >= this.#renewAt;
+    return now() >= this.#renewAt;
   }
 
   async #challengeContext(name: string): Promise<SecureContext | undefined> {

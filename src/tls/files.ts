@@ -1,5 +1,7 @@
 // Certificates from files, and from then on whatever the files become. Each pair stands for itself: a new pair is opened
 // before the old one goes, and one that cannot be used, whole or half-written, leaves all others free to change.
+
+import type { WallMs } from '../domain/time.ts';
 import type { Certificates } from './certificates.ts';
 import type { ContainerReader } from './container.ts';
 import { openPair, type Pair, type PairText, PairUnusable, refuseOutOfDate, type Trust } from './pair.ts';
@@ -18,8 +20,7 @@ export interface FileTools {
   readonly unpack: ContainerReader | undefined;
   /** Whose client certificates count now. */
   readonly trust: () => Trust;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
   /** The pair of this certificate file is used. */
   readonly onLoad: (path: string) => void;
   readonly onRefuse: (sentence: string, path: string) => void;

@@ -1,5 +1,7 @@
 // Which certificates the gate has, wherever they come from: from files, from its own authority, or from a public one that
 // it asks by itself.
+
+import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { CertificateStore } from '../store/ports.ts';
 import { AcmeKeeper } from './acme.ts';
 import { Certificates } from './certificates.ts';
@@ -28,8 +30,8 @@ export interface KeeperSettings {
 
 export interface KeeperTools {
   readonly store: CertificateStore;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
+  readonly nowMs: () => MonotonicMs;
   /** Which of an authority's ways to us are open. */
   readonly ways: () => readonly ChallengeKind[];
   readonly tell: (
@@ -193,6 +195,7 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
     store: tools.store,
     certificates,
     now,
+    nowMs: tools.nowMs,
     order: orderCertificate,
     trust: () => trust.now,
     kinds: tools.ways,
@@ -242,7 +245,7 @@ function sayWhatIs(pairs: readonly Pair[], tell: KeeperTools['tell']): void {
   }
 }
 
-function warnOfEnds(pairs: readonly Pair[], now: number, tell: KeeperTools['tell']): void {
+function warnOfEnds(pairs: readonly Pair[], now: WallMs, tell: KeeperTools['tell']): void {
   for (const { names, notAfter } of pairs) {
     const days = Math.floor(((notAfter ?? Infinity) - now) / day);
     if (days < 0) tell('error', { names: names[0] }, 'a certificate has ended: nobody can trust it any more');

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import type { WallMs } from '../domain/time.ts';
 import { namesOf } from './facts.ts';
 import { PairUnusable } from './pair.ts';
 
@@ -13,7 +14,7 @@ export interface LocalAuthority {
   /** PEM; what people install on their devices. */
   readonly certificate: () => string;
   /** A chain and a key for these names, the last ones while they will do. */
-  readonly pairFor: (names: readonly string[], now: number) => Promise<{ cert: string; key: string }>;
+  readonly pairFor: (names: readonly string[], now: WallMs) => Promise<{ cert: string; key: string }>;
 }
 
 const day = 86_400_000;
@@ -44,7 +45,7 @@ const earliestTrueClock = Date.UTC(2026, 0, 1);
 export async function openLocalAuthority(
   dataDir: string,
   name: string,
-  now: number,
+  now: WallMs,
   onRemake: (reason: string) => void,
 ): Promise<LocalAuthority> {
   const place = (file: string): string => join(dataDir, file);
@@ -190,7 +191,7 @@ function willDo(
   { cert, key }: { cert: string; key: string },
   authority: string,
   names: readonly string[],
-  now: number,
+  now: WallMs,
 ): boolean {
   let leaf: X509Certificate;
   try {

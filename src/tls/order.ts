@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { AuthoritiesUnusable, readAuthorities } from '../domain/authority-certificates.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
 
 export interface AcmeSettings {
@@ -49,7 +50,7 @@ export async function orderCertificate(
   kinds: readonly ChallengeKind[],
   last: StoredCertificate | undefined,
   store: CertificateStore,
-  now: () => number,
+  now: () => WallMs,
 ): Promise<StoredCertificate> {
   const acme = await loadClient(settings);
   const { domains, directory, email, kid, hmac } = settings;

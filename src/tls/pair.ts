@@ -1,6 +1,7 @@
 // A certificate with its private key, opened and checked before anybody is shown it.
 import { constants, createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { WallMs } from '../domain/time.ts';
 import { type CertificateFacts, factsOf } from './facts.ts';
 
 /** What stands in the files, or came from an authority. A PKCS#12 container is unpacked first (`container.ts`). */
@@ -70,7 +71,7 @@ export const trustOf = ({ options: { ca, crl } }: Pair): string =>
   createHash('sha256').update(String(ca)).update('\n').update(String(crl)).digest('hex');
 
 /** @throws PairUnusable where its time is over or has not come; `now` in Unix milliseconds. */
-export function refuseOutOfDate({ notBefore, notAfter }: Pair, now: number): void {
+export function refuseOutOfDate({ notBefore, notAfter }: Pair, now: WallMs): void {
   if (notAfter !== undefined && notAfter <= now)
     throw new PairUnusable(`it ended on ${new Date(notAfter).toISOString()}`);
   if (notBefore !== undefined && notBefore > now + 60_000)

@@ -2,6 +2,7 @@
 // ignores what follows a broken one, and asks about a missing or ended list only in a handshake, where nobody sees it.
 import { verify, type X509Certificate } from 'node:crypto';
 import { oneLine } from '../domain/authority-certificates.ts';
+import type { WallMs } from '../domain/time.ts';
 import { PairUnusable } from './pair.ts';
 
 export interface RevocationList {
@@ -15,7 +16,7 @@ export interface RevocationList {
 export type ListReader = (
   file: Buffer,
   authorities: readonly X509Certificate[],
-  now: number,
+  now: WallMs,
 ) => readonly RevocationList[];
 
 /** Loads the parser; only gates with a list need it. */

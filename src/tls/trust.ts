@@ -2,6 +2,7 @@
 // checked whole before OpenSSL gets them, and every pair is opened anew when they change, because each TLS context has to
 // know both itself.
 import { AuthoritiesUnusable, oneLine, readAuthorities } from '../domain/authority-certificates.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { Certificates } from './certificates.ts';
 import { type Pair, PairUnusable, reopenPair, type Trust } from './pair.ts';
 import type { ListReader } from './revocation.ts';
@@ -17,8 +18,7 @@ export interface TrustTools {
   readonly certificates: Certificates;
   /** Needed where there is a list. */
   readonly readLists: ListReader | undefined;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
   readonly onLoad: () => void;
   readonly onRefuse: (sentence: string) => void;
   /** An authority or list in use has ended; its clients are turned away until there is a new one. */

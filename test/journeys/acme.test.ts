@@ -130,6 +130,7 @@ describe('a keeper', () => {
         store,
         certificates,
         now: () => clock.at,
+        nowMs: () => clock.at,
         kinds: () => ['http-01'],
         onRenew: () => events.push('renewed'),
         onFail: (error, waitMs) => events.push(`failed ${Math.floor(waitMs / 60_000)} ${(error as Error).message}`),

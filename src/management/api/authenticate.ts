@@ -9,6 +9,7 @@ import { shownCertificate } from '../../domain/certificate.ts';
 import type { Person } from '../../domain/person.ts';
 import type { Plan } from '../../domain/plan.ts';
 import { hits, restrictionsOf } from '../../domain/suspension.ts';
+import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 import type { Origins } from '../web/origin.ts';
@@ -57,8 +58,7 @@ export interface Entrance {
   readonly trustedProxies: AddressBlocks;
   /** Where a request says that it comes from. */
   readonly origins: Pick<Origins, 'isOurs' | 'isForeign'>;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
 }
 
 /** @throws Problem `unauthenticated`, `too_many_failures`, `cross_site`. */

@@ -7,6 +7,7 @@ import type { Author } from '../../domain/audit.ts';
 import type { AccountId, PersonId } from '../../domain/id.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { Suspension } from '../../domain/suspension.ts';
+import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { Door } from '../door.ts';
 import type { EncryptionNow } from '../encryption.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
@@ -86,8 +87,8 @@ export interface Desk extends Door {
   readonly gateName: string;
   /** What the data plane does now. */
   readonly outlook: Outlook;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
+  readonly nowMs: () => MonotonicMs;
   /** Counts applications by address. */
   readonly applications: FailureBudget;
 }

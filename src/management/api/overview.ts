@@ -49,17 +49,17 @@ export const overview: readonly Endpoint[] = [
     type: 'text/event-stream',
     async *pieces(desk, gone) {
       const slow = new Slow(desk);
-      const { caller, store, now } = desk;
-      const endsAt = now() + hourMs;
+      const { caller, store, nowMs } = desk;
+      const endsAt = nowMs() + hourMs;
       let last = '';
       let lastAt = 0;
-      while (!gone.aborted && now() < endsAt) {
+      while (!gone.aborted && nowMs() < endsAt) {
         if (!(await stillReads(store, caller.account?.id, caller.key?.id))) return;
         const text = JSON.stringify(await lookNow(desk, slow));
         // A comment now and then keeps the line open through proxies.
-        if (text !== last || now() - lastAt > 15_000) {
+        if (text !== last || nowMs() - lastAt > 15_000) {
           yield text === last ? ': still here\n\n' : `event: overview\ndata: ${text}\n\n`;
-          [last, lastAt] = [text, now()];
+          [last, lastAt] = [text, nowMs()];
         }
         await pause(1_000, gone);
       }
@@ -90,19 +90,19 @@ async function stillReads(store: Store, accountId: AccountId | undefined, keyId:
 
 /** What costs a look into the ledger is asked every so often, not every second. */
 class Slow {
-  readonly #desk: Pick<Desk, 'store' | 'now' | 'timeZone'>;
+  readonly #desk: Pick<Desk, 'store' | 'now' | 'nowMs' | 'timeZone'>;
   readonly #names = new Map<string, string>();
   #figures: Pick<Overview, 'top' | 'applications' | 'appeals'> | undefined;
   #at = 0;
 
-  constructor(desk: Pick<Desk, 'store' | 'now' | 'timeZone'>) {
+  constructor(desk: Pick<Desk, 'store' | 'now' | 'nowMs' | 'timeZone'>) {
     this.#desk = desk;
   }
 
   async figures(): Promise<Pick<Overview, 'top' | 'applications' | 'appeals'>> {
-    const { store, now, timeZone } = this.#desk;
-    if (this.#figures && now() - this.#at < 10_000) return this.#figures;
-    this.#at = now();
+    const { store, now, nowMs, timeZone } = this.#desk;
+    if (this.#figures && nowMs() - this.#at < 10_000) return this.#figures;
+    this.#at = nowMs();
     const today = await reportUsage(store, 'account', new Calendar(timeZone).day(now()).startsAt, now(), timeZone);
     this.#figures = {
       top: today.slice(0, 10).map(({ group: account, name, promptTokens, completionTokens, requests }) => ({

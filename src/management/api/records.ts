@@ -1,6 +1,7 @@
 // The rows about what was: usage and the audit log.
 import { z } from 'zod';
 import type { KeyId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
 import { outcomes, type UsageRecord } from '../../domain/usage.ts';
 import type { Store, UsageFilter } from '../../store/ports.ts';
 import { requireAccount } from '../accounts.ts';
@@ -37,7 +38,7 @@ const reportQuery = z.strictObject({
 
 function periodOf(
   { since, until }: { readonly since?: string | undefined; readonly until?: string | undefined },
-  now: number,
+  now: WallMs,
 ): { readonly since: number; readonly until: number } {
   const end = until === undefined ? now : at(until);
   return { since: since === undefined ? end - monthMs : at(since), until: end };

@@ -11,6 +11,7 @@ import { twoFactor } from 'better-auth/plugins/two-factor';
 import { z } from 'zod';
 import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
 import type { Language } from '../../domain/person.ts';
+import { ageOf, type WallMs } from '../../domain/time.ts';
 import type { SignInTables } from '../../store/ports.ts';
 import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
 
@@ -38,8 +39,7 @@ export interface SignInSettings {
   readonly providers: readonly Provider[];
   /** May somebody whom a provider vouches for, and whom we do not know, come in to apply? */
   readonly admits: () => Promise<boolean>;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
   readonly onError: (message: string, cause: unknown) => void;
 }
 
@@ -231,7 +231,7 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
       const found = await auth.api.getSession({ headers: new Headers({ cookie: cookies }) });
       if (!found) return undefined;
       const { user, session } = found;
-      const age = now() - session.createdAt.getTime();
+      const age = ageOf(session.createdAt.getTime(), now());
       if (age > longestMs) {
         await (await auth.$context).internalAdapter.deleteSession(session.token);
         return undefined;

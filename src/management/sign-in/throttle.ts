@@ -2,10 +2,11 @@
 // at whatever mailbox. Waits double and end by themselves: nobody can lock somebody else out for long, and a right password
 // from an address that has not guessed goes in unless the whole world is guessing at that mailbox.
 import { networkOf } from '../../domain/address.ts';
+import type { MonotonicMs } from '../../domain/time.ts';
 
 interface Count {
   failures: number;
-  lastMs: number;
+  lastMs: MonotonicMs;
 }
 
 const free = { pair: 5, mailbox: 30, address: 60 } as const;
@@ -16,11 +17,10 @@ const forgetMs = 60 * 60_000;
 const maxCounts = 20_000;
 
 export class SignInThrottle {
-  readonly #nowMs: () => number;
+  readonly #nowMs: () => MonotonicMs;
   readonly #counts = new Map<string, Count>();
 
-  /** `nowMs` is monotonic. */
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => MonotonicMs) {
     this.#nowMs = nowMs;
   }
 

@@ -4,6 +4,7 @@ import express, { type Request, type Response, Router } from 'express';
 import { networkOf } from '../../domain/address.ts';
 import { normalEmail } from '../../domain/application.ts';
 import { auditEvent } from '../../domain/audit.ts';
+import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
 import { limitBody } from '../api/body-limit.ts';
 import { Problem, sendProblem, toProblem } from '../api/problem.ts';
@@ -27,8 +28,7 @@ const audited: Readonly<Record<string, string>> = {
 
 export interface DoorTools {
   readonly store: Pick<Store, 'insertAudit'>;
-  /** Unix milliseconds. */
-  readonly now: () => number;
+  readonly now: () => WallMs;
   readonly signIn: SignIn;
   readonly throttle: SignInThrottle;
   readonly origins: Origins;

@@ -116,8 +116,14 @@ async function checkCaller(
     findCaller: (id: string) => find((key) => key.id === id && key.kind === 'secret'),
     findCallerByDigest: (digest: string) => find((key) => key.digest === digest && key.kind === 'signature'),
   };
-  const ring = new KeyRing(store, [digestOf(staticWord)], 'acc_operator' as AccountId, () => 1);
-  const time = { now: 1, wallNow: () => signedAt * 1000, skewMs: 60_000 };
+  const ring = new KeyRing(
+    store,
+    [digestOf(staticWord)],
+    'acc_operator' as AccountId,
+    () => 1,
+    () => 1,
+  );
+  const time = { now: signedAt * 1000, skewMs: 60_000 };
   let principal: Principal | undefined;
   try {
     const throttle = new AuthThrottle(10, () => 1);

@@ -1,0 +1,148 @@
+// A machine whose clock was wrong when the gate started, and is set right while it runs: what has a date follows the clock
+// that people see, and nobody gets a new window of a limit from it.
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { ageOf } from '../../src/domain/time.ts';
+import { changeKey } from '../../src/management/keys.ts';
+import { suspend } from '../../src/management/suspensions.ts';
+import { makeCertificate } from '../certificates.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, type TestGate, temporaryDirectory } from '../gate.ts';
+import { operatorOf } from '../visitor.ts';
+
+const yearMs = 365 * 86_400_000;
+const hourMs = 3_600_000;
+const whole = { model: 'gemma3:270m', prompt: 'x', stream: false };
+
+let fake: FakeOllama;
+let gate: TestGate | undefined;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await gate?.stop();
+  gate = undefined;
+});
+afterAll(() => fake.close());
+
+/** The dates that this process sees, and with them its gate; timers go on as they are. */
+function setClock(ms: number): void {
+  vi.useFakeTimers({ toFake: ['Date'], now: ms });
+}
+
+const wrongs = [
+  ['ahead by ten years', 10 * yearMs],
+  ['behind by ten years', -10 * yearMs],
+] as const;
+
+test.each(wrongs)(
+  'keys and suspensions that the command makes hold for a gate whose clock was %s',
+  async (_, wrong) => {
+    setClock(Date.now() + wrong);
+    gate = await openGate(fake.url);
+    vi.useRealTimers();
+    const version = async (secret: string): Promise<number> =>
+      (await fetch(`${gate?.url}/api/version`, { headers: { 'x-api-key': secret } })).status;
+    const { secret, id } = await gate.key({ expiresAt: Date.now() + hourMs });
+    expect(await version(secret)).toBe(200);
+    const other = await gate.member({});
+    expect(await version(other.secret)).toBe(200);
+    await gate.manage(async (store, by) => {
+      const { id: suspended } = other.account;
+      await suspend(store, { whom: suspended, step: 'suspend', reason: 'a test.', endsAt: by.at + hourMs }, by);
+      await changeKey(store, id, { expiresAt: by.at + 1_000 }, by);
+    });
+    await eventually(async () => expect(await version(other.secret)).toBe(403));
+    await eventually(async () => expect(await version(secret)).toBe(401));
+  },
+);
+
+test.each(wrongs)(
+  'what was used of a limit stays used, and the ledger has the right date, after a clock %s',
+  async (_, wrong) => {
+    setClock(Date.now() + wrong);
+    gate = await openGate(fake.url);
+    const { secret } = await gate.member({ requestsPerDay: 2 });
+    expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+    vi.useRealTimers();
+    const from = Date.now();
+    expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+    expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(429);
+    const rows = await gate.ledger(3);
+    expect(rows.filter(({ at }) => at >= from && at <= Date.now())).toHaveLength(2);
+    // Somebody who is met only now has used what the ledger says, in the window that goes on.
+    const late = await gate.member({ requestsPerDay: 2 });
+    await gate.manage((store) =>
+      store.appendUsage(
+        rows
+          .filter(({ at, outcome }) => at >= from && outcome === 'completed')
+          .flatMap((row) => [0, 1].map((n) => ({ ...row, id: `${row.id.slice(0, -1)}${n}` as typeof row.id })))
+          .map((row) => ({ ...row, accountId: late.account.id, keyId: late.id })),
+      ),
+    );
+    expect((await post(`${gate.url}/api/generate`, late.secret, whole)).status).toBe(429);
+  },
+);
+
+test('a visit that was opened under a clock ahead of its time is not fresh for ever, but ends', async () => {
+  setClock(Date.now() + 10 * yearMs);
+  gate = await openGate(fake.url);
+  const early = await operatorOf(gate);
+  expect((await early.get('/session')).body).toMatchObject({ person: { fresh: true } });
+  vi.useRealTimers();
+  expect((await early.get('/session')).body).toMatchObject({ person: null });
+  const operator = await operatorOf(gate);
+  expect((await operator.get('/session')).body).toMatchObject({ person: { fresh: true } });
+  // Eleven minutes later, by the clock that people see.
+  setClock(Date.now() + 11 * 60_000);
+  expect((await operator.get('/session')).body).toMatchObject({ person: { fresh: false } });
+});
+
+test('a visit that is opened after a clock behind was set right is as fresh as any', async () => {
+  setClock(Date.now() - 10 * yearMs);
+  gate = await openGate(fake.url);
+  vi.useRealTimers();
+  const operator = await operatorOf(gate);
+  expect((await operator.get('/session')).body).toMatchObject({ person: { fresh: true } });
+  setClock(Date.now() + 11 * 60_000);
+  expect((await operator.get('/session')).body).toMatchObject({ person: { fresh: false } });
+});
+
+test('a certificate that is renewed after the clock was set right is shown', async () => {
+  const place = temporaryDirectory();
+  const [first, next] = [makeCertificate(place, ['DNS:gate.example']), makeCertificate(place, ['DNS:gate.example'])];
+  const pair = { cert: join(place, 'cert.pem'), key: join(place, 'key.pem') };
+  const install = async (made: typeof first): Promise<void> => {
+    writeFileSync(pair.key, await readFile(made.key));
+    writeFileSync(pair.cert, await readFile(made.cert));
+  };
+  await install(first);
+  setClock(Date.now() - 10 * yearMs);
+  gate = await openGate(fake.url, { TLS_CERT: pair.cert, TLS_KEY: pair.key });
+  vi.useRealTimers();
+  const { port } = gate;
+  const shown = async (): Promise<string | undefined> => {
+    const socket = connect({ port, host: '127.0.0.1', servername: 'gate.example', rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    const { fingerprint256 } = socket.getPeerCertificate();
+    socket.destroy();
+    return fingerprint256;
+  };
+  const before = await shown();
+  await install(next);
+  gate.reload();
+  expect(await shown()).not.toBe(before);
+});
+
+test('an age is never negative: what is dated in the future is older than everything', () => {
+  const now = 1_800_000_000_000;
+  expect(ageOf(now - 5, now)).toBe(5);
+  // A clock that is put right by a little.
+  expect(ageOf(now + 2_000, now)).toBe(0);
+  expect(ageOf(now + yearMs, now)).toBe(Infinity);
+});
