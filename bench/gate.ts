@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
 import { generateKey } from '../src/domain/api-key.ts';
-import { firstPlans, windowedNames } from '../src/domain/plan.ts';
-import { firstRules } from '../src/domain/rule.ts';
+import type * as Plan from '../src/domain/plan.ts';
+import type * as Rule from '../src/domain/rule.ts';
 import type { Launched, Place } from './launch.ts';
 import { tokens } from './load.ts';
 import { freePort, start, subjectCore } from './processes.ts';
@@ -18,18 +18,26 @@ const sourceDirectory = join(import.meta.dirname, '../src');
  * The gate with a fresh store that holds one key: of an account with the plan that new accounts get, its limits and
  * the rules so far away that the load does not meet them, or of the operator's own, of which nothing is counted.
  */
-export async function launchGate(name: string, place: Place, planned: boolean): Promise<Launched> {
+export async function launchGate(
+  name: string,
+  place: Place,
+  planned: boolean,
+  source = sourceDirectory,
+): Promise<Launched> {
   const dataDir = join(place.directory, 'data');
+  const run = (words: readonly string[]): unknown => command(dataDir, place.directory, words, source);
   if (planned) {
+    // Of the gate that is launched: another version may know other limits.
+    const { firstPlans, windowedNames } = (await import(join(source, 'domain/plan.ts'))) as typeof Plan;
+    const { firstRules } = (await import(join(source, 'domain/rule.ts'))) as typeof Rule;
     const far = windowedNames
       .filter((limit) => firstPlans[0]?.[limit] !== null)
       .map((limit) => `${limit}=1_000_000_000_000`);
-    command(dataDir, place.directory, ['plan', 'set', 'default', ...far, 'concurrentRequests=100000']);
-    for (const { name: rule } of firstRules)
-      command(dataDir, place.directory, ['rule', 'set', rule, 'threshold=1000000000000']);
+    run(['plan', 'set', 'default', ...far, 'concurrentRequests=100000']);
+    for (const { name: rule } of firstRules) run(['rule', 'set', rule, 'threshold=1000000000000']);
   }
-  const key = createKey(dataDir, place.directory, planned ? 'bench' : 'operator');
-  return openGate(name, place, dataDir, [key.secret]);
+  const key = createKey(dataDir, place.directory, planned ? 'bench' : 'operator', source);
+  return openGate(name, place, dataDir, [key.secret], source);
 }
 
 export interface Stock {
@@ -60,7 +68,13 @@ const stores = new Map<number, FilledStore>();
 /** Of a larger store, this many keys are kept to be used: five times what the gate holds in memory. */
 const maxKeptKeys = 50_000;
 
-async function openGate(name: string, place: Place, dataDir: string, keys: readonly string[]): Promise<Launched> {
+async function openGate(
+  name: string,
+  place: Place,
+  dataDir: string,
+  keys: readonly string[],
+  source = sourceDirectory,
+): Promise<Launched> {
   const port = await freePort();
   const profile =
     place.profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${place.profileDirectory}`];
@@ -69,7 +83,7 @@ async function openGate(name: string, place: Place, dataDir: string, keys: reado
     name,
     core: subjectCore,
     // As `npm start` runs it.
-    command: [process.execPath, '--max-semi-space-size=4', ...profile, join(sourceDirectory, 'main.ts')],
+    command: [process.execPath, '--max-semi-space-size=4', ...profile, join(source, 'main.ts')],
     // A directory without a sekisho.yaml, so that only what stands here is set.
     cwd: place.directory,
     env: {
@@ -80,7 +94,7 @@ async function openGate(name: string, place: Place, dataDir: string, keys: reado
       LOG_LEVEL: 'warn',
       // The others have no queue; this upstream works on everything at once.
       SLOTS: '100000',
-      NODE_COMPILE_CACHE: join(sourceDirectory, '../node_modules/.cache/sekisho'),
+      NODE_COMPILE_CACHE: join(source, '../node_modules/.cache/sekisho'),
     },
     logFile: join(place.directory, 'gate.log'),
   });
@@ -92,16 +106,21 @@ async function openGate(name: string, place: Place, dataDir: string, keys: reado
   return { port, process: gate, keys, checkBooks };
 }
 
-function createKey(dataDir: string, cwd: string, account = 'operator'): { id: string; secret: string } {
-  return command(dataDir, cwd, ['key', 'create', '--name', 'bench', '--account', account]) as {
+function createKey(
+  dataDir: string,
+  cwd: string,
+  account = 'operator',
+  source = sourceDirectory,
+): { id: string; secret: string } {
+  return command(dataDir, cwd, ['key', 'create', '--name', 'bench', '--account', account], source) as {
     id: string;
     secret: string;
   };
 }
 
-function command(dataDir: string, cwd: string, words: readonly string[]): unknown {
+function command(dataDir: string, cwd: string, words: readonly string[], source: string): unknown {
   const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, DATA_DIR: dataDir };
-  const program = [join(sourceDirectory, 'cli.ts'), ...words, '--json'];
+  const program = [join(source, 'cli.ts'), ...words, '--json'];
   return JSON.parse(execFileSync(process.execPath, program, { cwd, env, encoding: 'utf8' }));
 }
 

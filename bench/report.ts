@@ -58,6 +58,31 @@ export function table(rows: readonly Figures[]): string {
     .join('\n');
 }
 
+/**
+ * This gate ÷ the other one, round by round: two launches that follow each other saw the same machine. Says each figure's
+ * smallest, median and largest ratio and in how many rounds it was above 1.
+ */
+export function ratios(rounds: readonly Figures[]): string {
+  const of = (name: string): Figures[] => rounds.filter(({ subject }) => subject === name);
+  const [own, other] = [of('sekisho'), of('other')];
+  const figures = ['requestsPerS', 'p99Ms', 'cpuUsPerRequest', 'cpuUsPerChunk', 'idleBytes', 'loadedBytes'] as const;
+  const rows = figures.map((figure) => {
+    const found = own
+      .flatMap((row, at) => {
+        const [value, base] = [row[figure], other[at]?.[figure]];
+        return typeof value === 'number' && typeof base === 'number' ? [value / base] : [];
+      })
+      .toSorted((a, b) => a - b);
+    if (found.length === 0) return [figure, none, none, none, none];
+    const above = found.filter((each) => each > 1).length;
+    const said = [found[0], median(found), found.at(-1)].map((each) => decimals(each ?? null, 3));
+    return [figure, ...said, `${above} of ${found.length}`];
+  });
+  return [['this ÷ other', 'least', 'median', 'most', 'above 1'], [':--', '--:', '--:', '--:', '--:'], ...rows]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
+}
+
 function padded(cell: string, width: number, left: boolean): string {
   return left ? cell.padEnd(width) : cell.padStart(width);
 }

@@ -4,18 +4,19 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { type Durations, type Figures, measure } from './measure.ts';
 import { freePort, loadCore, pinSelf, start, stopAll } from './processes.ts';
-import { medians, table } from './report.ts';
-import { optional, peersDirectory, type Subject, subjects } from './subjects.ts';
+import { medians, ratios, table } from './report.ts';
+import { optional, otherGate, peersDirectory, type Subject, subjects } from './subjects.ts';
 
-const usage = `npm run bench -- [--quick] [--rounds <n>] [--only direct,nginx,…] [--profile]
+const usage = `npm run bench -- [--quick] [--rounds <n>] [--only direct,nginx,…] [--profile] [--against DIR]
   --quick    one short round, to see that all works; its figures are rough
-  --rounds   rounds over all subjects, 1 to 9; default 2
+  --rounds   rounds over all subjects, 1 to 20; default 2
   --only     some subjects: ${subjects.map((subject) => subject.name).join(', ')}
+  --against  this gate and the one of another checkout, which has its packages installed, in turn; default 10 rounds
   --profile  Sekisho writes a CPU profile to bench/work/prof; its figures then hold the cost of that
 `;
 
@@ -53,22 +54,25 @@ function readOptions() {
       rounds: { type: 'string' },
       only: { type: 'string' },
       profile: { type: 'boolean', default: false },
+      against: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
+  const against = values.against === undefined ? [] : [otherGate(resolve(values.against))];
   const names =
-    values.only?.split(',') ?? subjects.map((subject) => subject.name).filter((name) => !optional.includes(name));
+    (against.length > 0 ? 'sekisho' : values.only)?.split(',') ??
+    subjects.map((subject) => subject.name).filter((name) => !optional.includes(name));
   const chosen = names.map((name) => subjects.find((subject) => subject.name === name));
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 2));
-  if (values.help || chosen.includes(undefined) || !Number.isInteger(rounds) || rounds < 1 || rounds > 9) {
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : against.length > 0 ? 10 : 2));
+  if (values.help || chosen.includes(undefined) || !Number.isInteger(rounds) || rounds < 1 || rounds > 20) {
     process.stdout.write(usage);
     process.exit(values.help ? 0 : 2);
   }
   return {
     ...values,
     rounds,
-    subjects: chosen as Subject[],
-    partial: values.quick || values.profile || values.only !== undefined,
+    subjects: [...against, ...(chosen as Subject[])],
+    partial: values.quick || values.profile || values.only !== undefined || against.length > 0,
   };
 }
 
@@ -118,6 +122,7 @@ function report(rounds: readonly Figures[]): void {
     .map((subject) => medians(rounds.filter((round) => round.subject === subject.name)))
     .flat();
   process.stdout.write(`\n${table(rows)}\n\n`);
+  if (options.against !== undefined) process.stdout.write(`${ratios(rounds)}\n\n`);
   const disturbed = rounds.filter((round) => (round.foreignShare ?? 0) > maxForeignShare);
   for (const { subject, foreignShare } of disturbed) {
     process.stdout.write(

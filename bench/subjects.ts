@@ -51,6 +51,13 @@ export const subjects: readonly Subject[] = [
   { ...plain, name: 'sekisho-1m-cold', streams: false, launch: seededGate({ stored: 1_000_000, used: 50_000 }) },
 ];
 
+/** The gate of another checkout, with its own sources and packages; `directory` is where its package.json is. */
+export const otherGate = (directory: string): Subject => ({
+  ...plain,
+  name: 'other',
+  launch: (place) => launchGate('other', place, true, join(directory, 'src')),
+});
+
 /** Only by name: it answers another question, what a call costs whose key is never in memory. */
 export const optional: readonly string[] = ['sekisho-1m-cold'];
 
