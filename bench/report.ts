@@ -32,20 +32,20 @@ type Column = readonly [title: string, cell: (row: Figures) => string];
 export function table(rows: readonly Figures[]): string {
   const named = (name: string): Figures | undefined => rows.find((row) => row.subject === name);
   const [direct, nginx, article] = ['direct', 'nginx', 'article'].map(named);
-  const ratios = (figure: 'requestsPerS' | 'cpuUsPerRequest' | 'cpuUsPerChunk'): Column[] => [
+  const beside = (figure: 'requestsPerS' | 'cpuUsPerRequest' | 'cpuUsPerChunk'): Column[] => [
     ['× nginx', (row) => ratio(row[figure], nginx?.[figure])],
     ['× article', (row) => ratio(row[figure], article?.[figure])],
   ];
   const columns: readonly Column[] = [
     ['subject', (row) => row.subject],
     ['requests/s', (row) => decimals(row.requestsPerS, 0)],
-    ...ratios('requestsPerS'),
+    ...beside('requestsPerS'),
     ['p50 ms', (row) => decimals(row.p50Ms, 2)],
     ['p99 ms', (row) => decimals(row.p99Ms, 2)],
     ['CPU µs/request', (row) => decimals(row.cpuUsPerRequest, 1)],
-    ...ratios('cpuUsPerRequest'),
+    ...beside('cpuUsPerRequest'),
     ['CPU µs/chunk', (row) => decimals(row.cpuUsPerChunk, 1)],
-    ...ratios('cpuUsPerChunk'),
+    ...beside('cpuUsPerChunk'),
     ['first token + ms', (row) => decimals(added(row.firstChunkMsP50, direct?.firstChunkMsP50), 2)],
     ['RSS idle MB', (row) => decimals(megabytes(row.idleBytes), 1)],
     ['RSS loaded MB', (row) => decimals(megabytes(row.loadedBytes), 1)],
