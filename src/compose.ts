@@ -131,6 +131,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
         transferSilenceMs: config.transferSilenceSeconds * 1000,
       },
       readerBufferBytes: config.readerBufferBytes,
+      readerStallMs: config.readerStallSeconds * 1000,
       listBytes: 16 * 1024 * 1024,
       ownHeaders: answerHeaders,
     },

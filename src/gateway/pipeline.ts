@@ -30,6 +30,7 @@ import type { ReplayGuard } from './replay.ts';
 import { route } from './route.ts';
 import type { Running } from './running.ts';
 import { shape } from './shape.ts';
+import { endWith, whenGone } from './unread.ts';
 
 /** Everything the data plane works with; compose.ts puts it together. */
 export interface Gate {
@@ -112,9 +113,10 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     if (error instanceof FailedIdentification) noteFailure(error, gate);
     const outcome = error.code === 'client_closed' ? 'client_closed' : 'refused';
     settle(exchange, { outcome, status: error.status, error }, gate.recorder);
-    refuse(exchange, error, gate.relaySettings.ownHeaders);
+    refuse(exchange, error, gate.relaySettings);
   } finally {
-    gate.limits.budget.give(exchange.heldBytes, exchange.book);
+    // As long as an answer waits for its reader, so does what was read of the call.
+    if (exchange.heldBytes > 0) whenGone(exchange, () => gate.limits.budget.give(exchange.heldBytes, exchange.book));
     exchange.slot?.release(costOf(exchange));
   }
   return exchange.principal !== undefined;
@@ -169,7 +171,7 @@ function answerRoot(exchange: Exchange, gate: Gate): void {
     exchange.id,
   ];
   response.writeHead(200, [...lines, ...gate.relaySettings.ownHeaders, ...exchange.cors]);
-  response.end(request.method === 'HEAD' ? undefined : rootText);
+  endWith(exchange, request.method === 'HEAD' ? undefined : rootText, gate.relaySettings.readerStallMs);
   exchange.recorded = true;
 }
 
@@ -184,6 +186,6 @@ function answerOptions(exchange: Exchange, gate: Gate): void {
     lines.push(...preflightLines(request));
   else lines.push('allow', 'GET, HEAD, POST, DELETE, OPTIONS');
   response.writeHead(204, lines);
-  response.end();
+  endWith(exchange, undefined, gate.relaySettings.readerStallMs);
   exchange.recorded = true;
 }

@@ -7,12 +7,21 @@ import * as anthropic from './dialects/anthropic.ts';
 import * as ollama from './dialects/ollama.ts';
 import * as openai from './dialects/openai.ts';
 import type { Exchange } from './exchange.ts';
+import { endWith } from './unread.ts';
+
+/** What every answer has, whoever it comes from. */
+export interface AnswerSettings {
+  /** Response lines, as name, value, name, value. */
+  readonly ownHeaders: readonly string[];
+  /** How long a reader may take nothing. */
+  readonly readerStallMs: number;
+}
 
 /** How long, and for how many bytes, we go on reading a body that was refused, so that its sender can read why. */
 const lingerMs = 2_000;
 const lingerBytes = 4 * 1024 * 1024;
 
-export function refuse(exchange: Exchange, error: GatewayError, ownHeaders: readonly string[]): void {
+export function refuse(exchange: Exchange, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): void {
   const { request, response } = exchange;
   if (response.destroyed || response.headersSent) return;
   const body = Buffer.from(spell(exchange, error));
@@ -31,18 +40,18 @@ export function refuse(exchange: Exchange, error: GatewayError, ownHeaders: read
   if (pending || error.code === 'draining') lines.push('connection', 'close');
   response.writeHead(error.status, lines);
   if (!pending || request.method === 'HEAD') {
-    response.end(request.method === 'HEAD' ? undefined : body);
+    endWith(exchange, request.method === 'HEAD' ? undefined : body, readerStallMs);
     return;
   }
   // With the length declared the answer is complete for its reader now; end() would cut the connection under a sender
   // that is still writing, and the reset could overtake our answer.
   response.write(body);
   let read = 0;
-  const timer = setTimeout(() => response.end(), lingerMs);
   const stop = (): void => {
     clearTimeout(timer);
-    if (!response.writableEnded) response.end();
+    if (!response.writableEnded) endWith(exchange, undefined, readerStallMs);
   };
+  const timer = setTimeout(stop, lingerMs);
   request.on('data', (chunk: Buffer) => {
     read += chunk.length;
     if (read > lingerBytes) stop();

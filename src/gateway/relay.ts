@@ -22,9 +22,10 @@ import { filterModels } from './model-list.ts';
 import { type Operation, upstreamPath } from './operation.ts';
 import { viaName } from './receive.ts';
 import { type Recorder, settle } from './record.ts';
-import { breakOff, refuse } from './refuse.ts';
+import { type AnswerSettings, breakOff, refuse } from './refuse.ts';
 import type { Routed } from './route.ts';
 import type { Run, Running } from './running.ts';
+import { endWith } from './unread.ts';
 import { UsageFilter } from './usage-filter.ts';
 
 export interface TimeLimits {
@@ -35,13 +36,11 @@ export interface TimeLimits {
   readonly transferSilenceMs: number;
 }
 
-export interface RelaySettings {
+export interface RelaySettings extends AnswerSettings {
   readonly times: TimeLimits;
   /** Bytes of an answer that may wait for a slow reader before it is dropped. */
   readonly readerBufferBytes: number;
   readonly listBytes: number;
-  /** Response lines of every answer, as name, value, name, value. */
-  readonly ownHeaders: readonly string[];
 }
 
 export interface RelayTools {
@@ -328,13 +327,13 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   #finish(outcome: Outcome): void {
     this.#conclude(outcome, this.#status);
-    this.#response.end();
+    endWith(this.exchange, undefined, this.#tools.settings.readerStallMs);
   }
 
   /** An answer of our own, before anything of the model server's has gone out. */
   #refuse(error: GatewayError, outcome: Outcome): void {
     this.#conclude(outcome, error.status, error);
-    refuse(this.exchange, error, this.#tools.settings.ownHeaders);
+    refuse(this.exchange, error, this.#tools.settings);
   }
 
   #fail(error: GatewayError): void {

@@ -42,6 +42,8 @@ export interface Edit {
 
 const maxDepth = 64;
 const maxMembers = 1000;
+/** Of a member that is looked at. Names are copied to compare them; a body that is one name would be held several times. */
+const maxNameBytes = 1000;
 
 /** How much of a text is looked at and kept, all levels together. */
 export interface Most {
@@ -174,6 +176,10 @@ class Scanner {
         if (bytes[this.at] !== 0x3a) throw this.#broken();
         this.at++;
         if (outline) {
+          if (keyEnd - keyStart > maxNameBytes)
+            throw new GatewayError('ambiguous_json', {
+              message: 'The name of a field is longer than any that is known.',
+            });
           const raw = bytes.toString('utf8', keyStart + 1, keyEnd - 1);
           const name = escaped ? (JSON.parse(`"${raw}"`) as string) : raw;
           const key = outline.known.has(name) ? name : fold(name);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, RawClient, spawnGate } from '../gate.ts';
+import { eventually, openGate, RawClient, spawnGate } from '../gate.ts';
 
 test('bodies that were pipelined and answered do not stay in memory while their connection lives', async () => {
   const fake = await startFakeOllama();
@@ -52,3 +52,45 @@ test('a body that comes a byte at a time takes no more room than one that comes 
   await fake.close();
   expect(grown).toBeLessThan(250);
 }, 60_000);
+
+// The name came back in the refusal, escaped to six times its bytes, and stayed for as long as nobody read it.
+test('a name of sixty megabytes, asked for by eight who read no answer, takes no room beyond its bytes', async () => {
+  const fake = await startFakeOllama();
+  const own = await spawnGate({ UPSTREAM: fake.url });
+  const { secret } = await own.key();
+  const peak = (): number =>
+    Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${own.process.pid}/status`, 'utf8'))![1]) / 1024;
+  const before = peak();
+  const name = Buffer.alloc(60_000_000, '\x01');
+  const head = '--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n';
+  const clients = Array.from({ length: 8 }, () => new RawClient(Number(new URL(own.url).port)));
+  for (const client of clients) {
+    client.socket.pause();
+    client.write(
+      `POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${head.length + name.length + 9}\r\n\r\n${head}`,
+    );
+    client.write(name);
+    client.write('\r\n--b--\r\n');
+  }
+  const refused = { outcome: 'refused', code: 'invalid_request', model: null };
+  expect(await own.ledger(8)).toMatchObject(Array.from({ length: 8 }, () => refused));
+  const grown = peak() - before;
+  for (const { socket } of clients) socket.destroy();
+  own.process.kill('SIGTERM');
+  await own.ended;
+  await fake.close();
+  // The bodies are 480; some of them stand there twice while their pieces are put together.
+  expect(grown).toBeLessThan(1_100);
+}, 60_000);
+
+test('a refusal that nobody reads is cut like any other answer', async () => {
+  const gate = await openGate('http://127.0.0.1:9', { READER_STALL_SECONDS: '0.5' });
+  const client = new RawClient(gate.port);
+  client.socket.pause();
+  const request = `GET /nowhere HTTP/1.1\r\nHost: x\r\nX-Pad: ${'x'.repeat(900)}\r\n\r\n`.repeat(1_000);
+  // More and more, until the gate takes none of it because what it said before has not been read.
+  const pump = setInterval(() => client.socket.writableLength < 1_000_000 && client.write(request), 5);
+  await client.closed;
+  clearInterval(pump);
+  await gate.stop();
+}, 30_000);
