@@ -11,7 +11,7 @@ import { planCommand } from './commands/plan.ts';
 import { auditCommand, ruleCommand, suspensionCommand } from './commands/suspension.ts';
 import { usageCommand } from './commands/usage.ts';
 import { ConfigFaults, describeConfig, loadConfig } from './config.ts';
-import { Fault } from './management/fault.ts';
+import { Refusal } from './domain/refusal.ts';
 import { settings } from './settings/settings.ts';
 import { openSqlite, StoreUnusable } from './store/sqlite.ts';
 
@@ -62,7 +62,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof Fault || error instanceof StoreUnusable || error instanceof ConfigFaults)) throw error;
+  if (!(error instanceof Refusal || error instanceof StoreUnusable || error instanceof ConfigFaults)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }

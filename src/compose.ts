@@ -10,6 +10,7 @@ import { operatorName } from './domain/account.ts';
 import { AddressBlocks } from './domain/address.ts';
 import { Calendar } from './domain/calendar.ts';
 import { parseModelName } from './domain/model-name.ts';
+import { unlimited } from './domain/plan.ts';
 import type { MonotonicMs } from './domain/time.ts';
 import { bothWays, encryptedOf, encryptionNow, keeperOf, oneWay } from './encryption.ts';
 import { accessLog } from './gateway/access-log.ts';
@@ -74,7 +75,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
   );
   const refusals = new Refusals(ledger, config.refusedRowsPerMinute, clock.steady);
-  const operator = await openAccount(store, operatorName, null, { actor: 'gate', at: clock.wall() });
+  const operator = await openAccount(store, operatorName, unlimited, { actor: 'gate', at: clock.wall() });
   const ring = new KeyRing(store, staticDigests(config), operator.id, clock.wall, clock.steady);
   const running = new Running();
   const servers = config.upstream.map((address) => new URL(address));

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { type Config, pageUrl } from '../config.ts';
 import { type Role, roles } from '../domain/account.ts';
 import type { Author } from '../domain/audit.ts';
-import { createAccount, requireAccount, setPlan, setRole, showAccount } from '../management/accounts.ts';
+import { changeAccount, createAccount, requireAccount, showAccount } from '../management/accounts.ts';
 import { Fault } from '../management/fault.ts';
 import { closeAccount, linkFor } from '../management/people.ts';
 import type { Store } from '../store/ports.ts';
@@ -69,9 +69,10 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
     .action((name: string, { plan, role, json }: { plan?: string; role?: Role } & Json) =>
       withDesk(async ({ store, author }) => {
         if (plan === undefined && role === undefined) throw new Fault('Say --plan or --role.');
-        if (role !== undefined) await setRole(store, name, role, author);
-        if (plan !== undefined) await setPlan(store, name, plan, author);
-        printObject(await showAccount(store, await requireAccount(store, name), author.at), json);
+        printObject(
+          await showAccount(store, await changeAccount(store, name, { plan, role }, author), author.at),
+          json,
+        );
       }),
     );
 

@@ -40,6 +40,14 @@ export class AddressBlocks {
   }
 }
 
+/** Does a block hold all of another? Both can be read. */
+export function blockCovers(outer: string, inner: string): boolean {
+  const [address = '', prefix] = inner.split('/');
+  const width = (prefixOf: string | undefined): number => (prefixOf === undefined ? 128 : Number(prefixOf));
+  if (isIP(address) !== isIP(outer.split('/')[0] as string)) return false;
+  return width(outer.split('/')[1]) <= width(prefix) && new AddressBlocks([outer]).contains(address);
+}
+
 /**
  * Walks X-Forwarded-For from the right through proxies we were told to trust and gives the first address beyond them.
  * A malformed entry stops the walk: what stands left of it was written by somebody we cannot name. The left-most

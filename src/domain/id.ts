@@ -42,6 +42,9 @@ export function toBase62(value: number, length: number): string {
   return text;
 }
 
+/** A text of that shape names an account by its id; no account may be called so. */
+export const isAccountId = (text: string): text is AccountId => text.startsWith('acc_');
+
 export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as AccountId;
 
 export const newPersonId = (): PersonId => `usr_${randomBase62(16)}` as PersonId;

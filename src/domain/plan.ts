@@ -2,7 +2,7 @@
 // its own, which narrow what its account's plan allows and can never widen it. Nothing is counted here.
 // docs/plans.md is held against `terms` by a house test.
 import { readPatterns } from './model-name.ts';
-import { defaultScopes, managementScopes, parseScopes, type Scope, scopes } from './scope.ts';
+import { defaultScopes, isManagement, parseScopes, type Scope, scopes } from './scope.ts';
 
 export type Measure = 'requests' | 'tokens' | 'promptTokens' | 'completionTokens';
 export type Window = 'minute' | 'day' | 'month';
@@ -55,6 +55,10 @@ export interface Plan extends Terms {
   /** Counts up with every change; the audit log holds what stood before. */
   readonly version: number;
 }
+
+/** Stands in the place of a plan where no limit and no rule is meant: the absence of a plan never means that. */
+export const unlimited: unique symbol = Symbol('unlimited');
+export type Unlimited = typeof unlimited;
 
 type Kind = 'count' | 'weight' | 'choice' | 'models' | 'scopes';
 
@@ -133,7 +137,7 @@ export const openTerms: Terms = {
   templates: 'allow',
   debugFields: 'allow',
   models: ['*'],
-  scopes: scopes.filter((scope) => !managementScopes.includes(scope)),
+  scopes: scopes.filter((scope) => !isManagement(scope)),
   maxKeys: null,
   maxKeyDays: null,
 };
@@ -279,8 +283,8 @@ export function readTerm(name: string, value: unknown): Partial<Terms> {
     }
     case 'scopes': {
       const read = parseScopes(readList(name, value));
-      if (read.some((scope) => managementScopes.includes(scope)))
-        throw new Error("the scopes of management belong to the operator's own keys and to no plan");
+      if (read.some(isManagement))
+        throw new Error('the scopes of management go with the role of an account, and with no plan');
       return { scopes: read };
     }
   }

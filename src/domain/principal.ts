@@ -4,7 +4,16 @@ import { AddressBlocks } from './address.ts';
 import type { StoredKey } from './api-key.ts';
 import type { AccountId, KeyId } from './id.ts';
 import { type ModelName, ModelPatterns } from './model-name.ts';
-import { boundsOf, type Limit, limitsOf, type Narrowing, type Plan, type Terms } from './plan.ts';
+import {
+  boundsOf,
+  type Limit,
+  limitsOf,
+  type Narrowing,
+  type Plan,
+  type Terms,
+  type Unlimited,
+  unlimited,
+} from './plan.ts';
 import type { Scope } from './scope.ts';
 import { hits, type Suspension } from './suspension.ts';
 import type { SteadyMs } from './time.ts';
@@ -24,10 +33,9 @@ export interface Principal {
   readonly addresses: AddressBlocks;
   readonly allowPath: boolean;
   readonly boundCertificate: string | null;
-  /** Undefined for the operator's own account, which has no limits and meets no rule. */
-  readonly plan: Plan | undefined;
+  readonly plan: Plan | Unlimited;
   readonly narrowing: Narrowing;
-  /** The stricter of plan and key, for what is not counted; undefined without a plan. */
+  /** The stricter of plan and key, for what is not counted; undefined without limits. */
   readonly bounds: Terms | undefined;
   /** Every limit that is counted in a window. */
   readonly limits: readonly Limit[];
@@ -46,10 +54,11 @@ export interface ModelAccess {
 /** Throws if a stored rule cannot be read: a key whose limits we do not understand opens nothing. */
 export function principalOf(
   key: StoredKey,
-  plan: Plan | undefined,
+  given: Plan | Unlimited,
   suspensions: readonly Suspension[],
   readAt: SteadyMs = 0,
 ): Principal {
+  const plan = given === unlimited ? undefined : given;
   return {
     keyId: key.id,
     lineage: key.lineage,
@@ -63,7 +72,7 @@ export function principalOf(
     addresses: new AddressBlocks(key.cidr),
     allowPath: key.allowPath,
     boundCertificate: key.boundCertificate,
-    plan,
+    plan: given,
     narrowing: key.narrowing,
     bounds: plan && boundsOf(plan, key.narrowing),
     limits: plan ? limitsOf(plan, key.narrowing) : [],

@@ -29,7 +29,7 @@ export interface Rule {
   readonly step: Step;
   /** How long the step lasts; null where it does not end by itself (review, revoke) or at once (warn). */
   readonly durationSeconds: number | null;
-  /** Plans it looks at; null is every plan. Accounts without a plan, the operator's own, are never looked at. */
+  /** Plans it looks at; null is every plan. Accounts without limits are never looked at. */
   readonly plans: readonly string[] | null;
   /** Writes down what would have happened, and does nothing. */
   readonly shadow: boolean;

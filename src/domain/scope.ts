@@ -33,8 +33,12 @@ export const scopeMeanings: Record<Scope, string> = {
   'management:write': 'change accounts, keys, plans and suspensions through the management API',
 };
 
-/** What opens the management API; only keys of the operator's own account can hold it. */
-export const managementScopes: readonly Scope[] = ['management:read', 'management:write'];
+/** What opens the management API. The role of an account says whether its keys can hold and use it, and no plan does. */
+export const managementScopes = ['management:read', 'management:write'] as const satisfies readonly Scope[];
+export type ManagementScope = (typeof managementScopes)[number];
+
+export const isManagement = (scope: string): scope is ManagementScope =>
+  (managementScopes as readonly string[]).includes(scope);
 
 /** Short words that people type, and what they stand for. */
 const aliases: Record<string, readonly Scope[]> = {

@@ -2,6 +2,7 @@
 // room at all. A caller who has used everything up never makes us read a body.
 import type { Calendar } from '../domain/calendar.ts';
 import { GatewayError } from '../domain/error.ts';
+import { unlimited } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
 import type { Clocks } from '../domain/time.ts';
@@ -19,11 +20,11 @@ export interface LimitRules {
 }
 
 /**
- * The account's book; undefined for callers without a plan, of whom nothing is counted.
+ * The account's book; undefined for callers without limits, of whom nothing is counted.
  * @throws GatewayError `limits_unavailable` where the ledger cannot be read: what was used is not known to be nothing.
  */
 export function openBook(principal: Principal, { books, clocks }: LimitRules): Book | Promise<Book> | undefined {
-  if (!principal.plan) return undefined;
+  if (principal.plan === unlimited) return undefined;
   const found = books.of(principal.accountId);
   if (found instanceof Promise)
     return found.catch((cause: unknown) => {

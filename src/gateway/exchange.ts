@@ -39,7 +39,7 @@ export class Exchange {
   firstByteMs: number | null = null;
   /** What the journal gave when it began; from then on it may have cost something. */
   begun: OpenUsage | undefined;
-  /** The account's book; undefined for callers without a plan. */
+  /** The account's book; undefined for callers without limits. */
   book: Book | undefined;
   /** What it holds of the account's limits. */
   lease: Lease | undefined;

@@ -4,7 +4,9 @@ import { expect, test } from 'vitest';
 import { digestOf, generateKey, type StoredKey } from '../domain/api-key.ts';
 import type { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
+import { unlimited } from '../domain/plan.ts';
 import { defaultScopes } from '../domain/scope.ts';
+import type { Caller } from '../store/ports.ts';
 import { AuthThrottle } from './auth-throttle.ts';
 import { identify } from './identify.ts';
 import { KeyRing } from './key-ring.ts';
@@ -46,10 +48,10 @@ const rows = [
 /** Whose key it was, or the code of the refusal; and how often the store was asked. */
 async function ask(headers: Record<string, string>, path = '/api/tags'): Promise<{ who: string; reads: number }> {
   let reads = 0;
-  const find = (is: (key: StoredKey) => boolean) => {
+  const find = (is: (key: StoredKey) => boolean): Promise<Caller | undefined> => {
     reads++;
     const key = rows.find(is);
-    return Promise.resolve(key && { key, account: undefined as never, plan: undefined, suspensions: [] });
+    return Promise.resolve(key && { key, account: undefined as never, plan: unlimited, suspensions: [] });
   };
   const store = {
     findCaller: (id: string) => find((key) => key.id === id),

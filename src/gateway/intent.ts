@@ -4,6 +4,7 @@
 // what was read. Blobs are not held.
 import { GatewayError } from '../domain/error.ts';
 import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-name.ts';
+import { unlimited } from '../domain/plan.ts';
 import { type BodyLimits, readBody, replaceBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { formBytes, formText, readForm, writeForm } from './form.ts';
@@ -118,7 +119,7 @@ const jsonType = 'application/json';
 /** What a JSON body wants. @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`. */
 export function readJson(permitted: Permitted, bytes: Buffer): Intended {
   const { operation } = permitted;
-  const counts = permitted.principal.plan !== undefined;
+  const counts = permitted.principal.plan !== unlimited;
   const body = scanObject(bytes, counts ? countingOutline : outline);
   const { models, registryModels } = readModels(permitted, bytes, body);
   const stream = readStream(body, bytes, operation.streamDefault);

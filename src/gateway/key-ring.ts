@@ -4,6 +4,7 @@
 // (LiteLLM CVE-2026-35030 cached identities under the first 20 characters of a token).
 import { digestOf, type StoredKey } from '../domain/api-key.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
+import { unlimited } from '../domain/plan.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
 import { defaultScopes } from '../domain/scope.ts';
 import type { SteadyMs, WallMs } from '../domain/time.ts';
@@ -105,5 +106,5 @@ function staticPrincipal(digest: string, operator: AccountId): Principal {
     lineage: id,
     narrowing: {},
   };
-  return principalOf(key, undefined, []);
+  return principalOf(key, unlimited, []);
 }

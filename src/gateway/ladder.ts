@@ -1,9 +1,10 @@
 // The suspension ladder at work: adds up what keys and accounts do over rolling windows, and takes the step of a rule
 // when its figure is reached. A step is stored with its evidence and holds at once; it undoes itself by its end time. A
-// rule in shadow writes the same row and does nothing else. Accounts without a plan, the operator's own, are not looked
-// at: nobody should be able to lock the operator out by using the operator's key.
+// rule in shadow writes the same row and does nothing else. Accounts without limits, which are operators' alone, are not
+// looked at: nobody should be able to lock the operator out by using the operator's key.
 import { auditEvent } from '../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../domain/id.ts';
+import { unlimited } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../domain/rule.ts';
 import { inForce, type Suspension, untouched } from '../domain/suspension.ts';
@@ -74,7 +75,7 @@ export class Ladder {
 
   #note(rule: Rule, principal: Principal, book: Book, amount: number): void {
     const { plan } = principal;
-    if (!plan || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
+    if (plan === unlimited || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
     const { steady, wall } = this.#tools.clocks;
     const now = steady();
     const tally = rule.per === 'account' ? book.account : book.key(principal.lineage);
@@ -130,7 +131,7 @@ export class Ladder {
   async #countSteps(principal: Principal, now: WallMs): Promise<void> {
     for (const rule of this.#rules) {
       if (rule.measure !== 'suspensions') continue;
-      if (rule.plans !== null && !rule.plans.includes(principal.plan?.name as string)) continue;
+      if (principal.plan === unlimited || (rule.plans !== null && !rule.plans.includes(principal.plan.name))) continue;
       const keyId = rule.per === 'key' ? principal.lineage : null;
       const { store } = this.#tools;
       const steps = await store.listSuspensions({ accountId: principal.accountId, limit: 200 });

@@ -71,7 +71,7 @@ export function reserve(principal: Principal, standing: Standing, ask: Ask, now:
   refuseBeyond(principal, standing, ask, now);
   const { account, key } = standing;
   if (ask.spends) {
-    refuseCrowd(account, principal.plan?.concurrentRequests ?? null, 'this account');
+    refuseCrowd(account, principal.bounds?.concurrentRequests ?? null, 'this account');
     refuseCrowd(key, principal.narrowing.concurrentRequests ?? null, 'this key');
   }
   return new Lease(account, key, ask);

@@ -7,7 +7,7 @@ import type { StoredKey } from '../domain/api-key.ts';
 import { type GatewayError, toGatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import { parseModelName } from '../domain/model-name.ts';
-import type { Plan } from '../domain/plan.ts';
+import { type Plan, type Unlimited, unlimited } from '../domain/plan.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
 import { defaultScopes } from '../domain/scope.ts';
 import { restrictionsOf, type Suspension } from '../domain/suspension.ts';
@@ -42,7 +42,7 @@ export interface LimitState {
 export interface Subject {
   /** Undefined: anybody with the plan, who has used nothing. */
   readonly account: Account | undefined;
-  readonly plan: Plan | undefined;
+  readonly plan: Plan | Unlimited;
   readonly suspensions: readonly Suspension[];
   /** Undefined: a new key that says nothing of its own. */
   readonly key: StoredKey | undefined;
@@ -213,7 +213,7 @@ interface Found {
 }
 
 async function standingFor(principal: Principal, { account }: Subject, rules: LimitRules): Promise<Found | undefined> {
-  if (!principal.plan) return undefined;
+  if (principal.plan === unlimited) return undefined;
   const book = account ? await rules.books.of(account.id) : new Book();
   const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
   return { book, standing: standingOf(principal, book, slowed, rules.calendar, rules.clocks.steady()) };

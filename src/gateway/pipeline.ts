@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressBlocks, clientAddress, plainAddress } from '../domain/address.ts';
 import { toGatewayError } from '../domain/error.ts';
+import { unlimited } from '../domain/plan.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
@@ -134,7 +135,7 @@ function costOf({ meter }: Exchange): number {
 
 /** Whoever it was used this key's name; the ladder counts it on the key, if its account is one that is counted. */
 function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gate): void {
-  const book = principal.plan && rules.books.of(principal.accountId);
+  const book = principal.plan === unlimited ? undefined : rules.books.of(principal.accountId);
   if (book instanceof Promise)
     book.then(
       (opened) => ladder.noteFailure(principal, opened),

@@ -1,6 +1,8 @@
 // What can be done with accounts: make, list, show, give a plan.
-import { type Account, operatorName, planOfNewAccount, type Role } from '../domain/account.ts';
+import { type Account, operatorName, planOfNewAccount, type Role, roleOfNewAccount } from '../domain/account.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
+import { isAccountId } from '../domain/id.ts';
+import { type Plan, type Unlimited, unlimited } from '../domain/plan.ts';
 import type { Step } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
 import type { WallMs } from '../domain/time.ts';
@@ -9,26 +11,28 @@ import { Fault } from './fault.ts';
 import { requirePlan } from './plans.ts';
 
 /** @throws Fault for a name that is taken, or a plan that is not there. */
-export async function createAccount(
+export function createAccount(
   store: Store,
   name: string,
   plan: string | undefined,
   author: Author,
   role: Role = 'member',
 ): Promise<Account> {
-  const trimmed = readAccountName(name);
-  if (await store.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`, 'conflict');
-  // Operators have no limits unless somebody says some.
-  const given = plan ?? (role === 'operator' ? null : planOfNewAccount(trimmed));
-  if (given !== null) await requirePlan(store, given);
-  const account = await openAccount(store, trimmed, given, author);
-  return role === account.role ? account : setRole(store, account.id, role, author);
+  return store.atomically(async (within) => {
+    const trimmed = readAccountName(name);
+    if (await within.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`, 'conflict');
+    if (plan !== undefined) await requirePlan(within, plan);
+    // Operators have no limits unless somebody says some.
+    return openAccount(within, trimmed, plan ?? planOfNewAccount(trimmed, role), author, { role }, role);
+  });
 }
 
 /** @throws Fault. */
 export function readAccountName(name: string): string {
   const trimmed = name.trim();
   if (trimmed === '' || trimmed.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
+  if (isAccountId(trimmed) || trimmed.startsWith('key_'))
+    throw new Fault('A name that looks like an id would be taken for one; give the account another name.');
   return trimmed;
 }
 
@@ -36,11 +40,13 @@ export function readAccountName(name: string): string {
 export function openAccount(
   store: Pick<Store, 'ensureAccount'>,
   name: string,
-  plan: string | null,
+  plan: string | Unlimited,
   author: Author,
   why: Readonly<Record<string, unknown>> = {},
+  role: Role = roleOfNewAccount(name),
 ): Promise<Account> {
-  return store.ensureAccount(name, plan, auditEvent(author, 'account.create', name, null, { name, plan, ...why }));
+  const event = auditEvent(author, 'account.create', name, null, { name, ...shownPlan(plan), ...why });
+  return store.ensureAccount(name, plan, event, role);
 }
 
 /** By id or name. @throws Fault. */
@@ -50,40 +56,56 @@ export async function requireAccount(store: Store, idOrName: string): Promise<Ac
   return account;
 }
 
-/** @throws Fault for the operator's own account, which never has a plan, and for a plan that is not there. */
-export async function setPlan(store: Store, idOrName: string, plan: string, author: Author): Promise<Account> {
-  const account = await requireAccount(store, idOrName);
-  if (account.name === operatorName)
-    throw new Fault("The operator's own account has no plan. Make an account for whoever is to have limits.");
-  await requirePlan(store, plan);
-  await store.setAccountPlan(
-    account.id,
-    plan,
-    auditEvent(author, 'account.plan', account.id, { plan: account.plan }, { plan }),
-  );
-  return { ...account, plan };
+export interface AccountChange {
+  readonly role?: Role | undefined;
+  readonly plan?: string | undefined;
 }
 
-/** @throws Fault for the gate's own account, and where nobody could operate the gate afterwards. */
-export async function setRole(store: Store, idOrName: string, role: Role, author: Author): Promise<Account> {
-  const account = await requireAccount(store, idOrName);
-  if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
-  if (role === account.role) return account;
-  await refuseLastOperator(store, account);
-  await store.setAccountRole(
-    account.id,
-    role,
-    auditEvent(author, 'account.role', account.id, { role: account.role }, { role }),
-  );
-  return { ...account, role };
+/**
+ * Another role, another plan, or both, as one change. Whoever stops being an operator without limits gets the plan
+ * `default` where no other is named.
+ * @throws Fault for the gate's own account, and for a plan that is not there; Refusal as the store does.
+ */
+export function changeAccount(
+  store: Store,
+  idOrName: string,
+  { role, plan }: AccountChange,
+  author: Author,
+): Promise<Account> {
+  return store.atomically(async (within) => {
+    const before = await requireAccount(within, idOrName);
+    if (plan !== undefined) await requirePlan(within, plan);
+    const after: Pick<Account, 'role' | 'plan'> = {
+      role: role ?? before.role,
+      plan: plan ?? (role !== undefined && role !== 'operator' && before.plan === unlimited ? 'default' : before.plan),
+    };
+    if (after.role === before.role && after.plan === before.plan) return before;
+    if (before.name === operatorName)
+      throw role === undefined
+        ? new Fault("The operator's own account has no plan. Make an account for whoever is to have limits.")
+        : new Fault("The gate's own account stays what it is.", 'conflict');
+    const show = (of: Pick<Account, 'role' | 'plan'>) => ({ role: of.role, ...shownPlan(of.plan) });
+    const action = after.role === before.role ? 'account.plan' : 'account.role';
+    return within.changeAccount(before.id, after, auditEvent(author, action, before.id, show(before), show(after)));
+  });
 }
 
-/** @throws Fault where nobody could operate the gate afterwards. */
-export async function refuseLastOperator(store: Store, account: Account): Promise<void> {
-  if (account.name === operatorName) throw new Fault("The gate's own account stays what it is.", 'conflict');
-  if (account.role !== 'operator' || !(await store.findPersonOf(account.id))) return;
-  if ((await store.countAccounts('operator')) <= 1)
-    throw new Fault('This is the last operator who can sign in. Make another one first.', 'conflict');
+/** @throws as `changeAccount`. */
+export const setPlan = (store: Store, idOrName: string, plan: string, author: Author): Promise<Account> =>
+  changeAccount(store, idOrName, { plan }, author);
+
+/** @throws as `changeAccount`. */
+export const setRole = (store: Store, idOrName: string, role: Role, author: Author): Promise<Account> =>
+  changeAccount(store, idOrName, { role }, author);
+
+/** The plan of an account, or that it has no limits. @throws Fault. */
+export async function allowanceOf(store: Store, { plan }: Account): Promise<Plan | Unlimited> {
+  return plan === unlimited ? unlimited : requirePlan(store, plan);
+}
+
+/** As people and programs read it. */
+function shownPlan(plan: string | Unlimited): { readonly plan: string | null; readonly unlimited: boolean } {
+  return plan === unlimited ? { plan: null, unlimited: true } : { plan, unlimited: false };
 }
 
 /** With how many keys it holds and which steps of the ladder are in force against it. */
@@ -93,7 +115,7 @@ export async function showAccount(store: Store, account: Account, now: WallMs): 
   return {
     id: account.id,
     name: account.name,
-    plan: account.plan,
+    ...shownPlan(account.plan),
     role: account.role,
     person: person ? { email: person.email, emailVerified: person.emailVerified, twoFactor: person.twoFactor } : null,
     closedAt: account.closedAt === null ? null : new Date(account.closedAt).toISOString(),
@@ -109,6 +131,7 @@ interface ShownAccount extends Record<string, unknown> {
   readonly id: string;
   readonly name: string;
   readonly plan: string | null;
+  readonly unlimited: boolean;
   readonly role: Role;
   readonly person: { readonly email: string; readonly emailVerified: boolean; readonly twoFactor: boolean } | null;
   readonly closedAt: string | null;

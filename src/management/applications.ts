@@ -193,39 +193,44 @@ export interface Decision {
 }
 
 /** @throws Fault where it was decided already, or the plan is not there. */
-export async function decide(
+export function decide(
   store: Store,
   id: string,
   status: 'approved' | 'rejected',
   { plan, decision }: Decision,
   author: Author,
 ): Promise<Application> {
-  const before = await requireApplication(store, id);
-  if (before.status !== 'pending') throw new Fault(`${id} has been decided already.`, 'conflict');
-  const account = status === 'approved' ? await accountFor(store, before, plan, author) : undefined;
-  const after: Application = {
-    ...before,
-    status,
-    decision: decision === null ? null : requireText('decision', decision, 2_000),
-    decidedAt: author.at,
-    decidedBy: author.actor,
-    accountId: account?.id ?? null,
-  };
-  const event = auditEvent(
-    author,
-    `application.${status}`,
-    id,
-    { status: 'pending' },
-    { status, account: account?.id ?? null, plan: account?.plan ?? null },
-  );
-  if (!(await store.decideApplication(after, event))) throw new Fault(`${id} has been decided already.`, 'conflict');
-  if (account && before.personId !== null && (await store.findPerson(before.personId)))
-    await store.updatePerson(
-      before.personId,
-      { accountId: account.id },
-      auditEvent(author, 'person.account', before.personId, null, { account: account.id }),
+  return store.atomically(async (within) => {
+    const before = await requireApplication(within, id);
+    if (before.status !== 'pending') throw new Fault(`${id} has been decided already.`, 'conflict');
+    const person = before.personId === null ? undefined : await within.findPerson(before.personId);
+    if (status === 'approved' && person && person.accountId !== null)
+      throw new Fault('The applicant has an account already.', 'conflict');
+    const account = status === 'approved' ? await accountFor(within, before, plan, author) : undefined;
+    const after: Application = {
+      ...before,
+      status,
+      decision: decision === null ? null : requireText('decision', decision, 2_000),
+      decidedAt: author.at,
+      decidedBy: author.actor,
+      accountId: account?.id ?? null,
+    };
+    const event = auditEvent(
+      author,
+      `application.${status}`,
+      id,
+      { status: 'pending' },
+      { status, account: account?.id ?? null, plan: account?.plan ?? null },
     );
-  return after;
+    if (!(await within.decideApplication(after, event))) throw new Fault(`${id} has been decided already.`, 'conflict');
+    if (account && person)
+      await within.updatePerson(
+        person.id,
+        { accountId: account.id },
+        auditEvent(author, 'person.account', person.id, null, { account: account.id }),
+      );
+    return after;
+  });
 }
 
 export interface Claimed {
@@ -235,19 +240,21 @@ export interface Claimed {
 }
 
 /** What became of it, and the key if it is there to be had. @throws Fault `not_found` for a wrong token, as for none. */
-export async function claimKey(store: Store, id: string, claim: string, author: Author): Promise<Claimed> {
-  const application = await store.findApplication(id as ApplicationId);
-  if (!application || !sameDigest(digestOf(claim), application.claimDigest))
-    throw new Fault('There is no such application.', 'not_found');
-  const { status, accountId, claimedAt } = application;
-  if (status !== 'approved' || accountId === null || claimedAt !== null) return { application, made: undefined };
-  const account = await store.findAccount(accountId);
-  if (!account) throw new Fault('There is no such application.', 'not_found');
-  const made = await draftKey(store, { name: 'first key', account: account.name }, account, author);
-  const event = auditEvent(author, 'key.create', made.key.id, null, { ...showKey(made.key), application: id });
-  // Whoever came at the same moment got the other one.
-  const mine = await store.claimApplication(application.id, made.key, author.at, event);
-  return { application: { ...application, claimedAt: author.at }, made: mine ? made : undefined };
+export function claimKey(store: Store, id: string, claim: string, author: Author): Promise<Claimed> {
+  return store.atomically(async (within) => {
+    const application = await within.findApplication(id as ApplicationId);
+    if (!application || !sameDigest(digestOf(claim), application.claimDigest))
+      throw new Fault('There is no such application.', 'not_found');
+    const { status, accountId, claimedAt } = application;
+    if (status !== 'approved' || accountId === null || claimedAt !== null) return { application, made: undefined };
+    const account = await within.findAccount(accountId);
+    if (!account) throw new Fault('There is no such application.', 'not_found');
+    const made = await draftKey(within, { name: 'first key' }, account, author);
+    const event = auditEvent(author, 'key.create', made.key.id, null, { ...showKey(made.key), application: id });
+    // Whoever came at the same moment got the other one.
+    const mine = await within.claimApplication(application.id, made.key, author.at, event);
+    return { application: { ...application, claimedAt: author.at }, made: mine ? made : undefined };
+  });
 }
 
 export async function requireApplication(store: Store, id: string): Promise<Application> {
@@ -257,20 +264,22 @@ export async function requireApplication(store: Store, id: string): Promise<Appl
 }
 
 /** @throws Fault for a mode or plan that is not there. */
-export async function setRegistration(
+export function setRegistration(
   store: Store,
   pairs: Readonly<Record<string, unknown>>,
   author: Author,
 ): Promise<Registration> {
-  const before = await store.readRegistration();
-  const after = { ...before };
-  for (const [name, value] of Object.entries(pairs)) Object.assign(after, readRegistrationField(name, value));
-  await requirePlan(store, after.plan);
-  await store.writeRegistration(
-    after,
-    auditEvent(author, 'registration.set', 'registration', { ...before }, { ...after }),
-  );
-  return after;
+  return store.atomically(async (within) => {
+    const before = await within.readRegistration();
+    const after = { ...before };
+    for (const [name, value] of Object.entries(pairs)) Object.assign(after, readRegistrationField(name, value));
+    await requirePlan(within, after.plan);
+    await within.writeRegistration(
+      after,
+      auditEvent(author, 'registration.set', 'registration', { ...before }, { ...after }),
+    );
+    return after;
+  });
 }
 
 export interface NewInvite {

@@ -1,16 +1,9 @@
 // Something that was asked of the management plane and cannot be; its message is one sentence for people.
-export class Fault extends Error {
+import { Refusal } from '../domain/refusal.ts';
+
+export class Fault extends Refusal {
   override name = 'Fault';
-  readonly kind: FaultKind;
-
-  constructor(message: string, kind: FaultKind = 'invalid') {
-    super(message);
-    this.kind = kind;
-  }
 }
-
-/** It cannot be meant so; it is not allowed; it is not there; or it does not go together with what is there. */
-export type FaultKind = 'invalid' | 'forbidden' | 'not_found' | 'conflict';
 
 /** What a person wrote, trimmed. @throws Fault where nothing is left, or too much. */
 export function requireText(what: string, text: string, most: number): string {

@@ -1,32 +1,28 @@
 // What can be done with API keys: make, list, rotate, revoke. The command line and, later, the management API call these
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
-import { type Account, mayManage, planOfNewAccount, roleOfNewAccount } from '../domain/account.ts';
+import { type Account, mayManage, planOfNewAccount } from '../domain/account.ts';
 import { readBlocks } from '../domain/address.ts';
-import {
-  digestOf,
-  generateKey,
-  isSecretOf,
-  passingKeyMs,
-  readSshPublicKey,
-  type StoredKey,
-} from '../domain/api-key.ts';
+import { generateKey, isSecretOf, passingKeyMs, type StoredKey } from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
-import { certificateDigest } from '../domain/certificate.ts';
-import { type KeyId, newAccountId } from '../domain/id.ts';
+import type { AccountId, KeyId } from '../domain/id.ts';
+import { beyondMaker, type Maker } from '../domain/key-bounds.ts';
 import { readPatterns } from '../domain/model-name.ts';
-import { type Narrowing, type Plan, readNarrowing } from '../domain/plan.ts';
-import { defaultScopes, parseScopes, type Scope } from '../domain/scope.ts';
+import { type Narrowing, type Plan, readNarrowing, type Unlimited, unlimited } from '../domain/plan.ts';
+import { defaultScopes, isManagement, managementScopes, parseScopes, type Scope } from '../domain/scope.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
-import { openAccount, readAccountName, requireAccount } from './accounts.ts';
+import { allowanceOf, openAccount, readAccountName, requireAccount } from './accounts.ts';
 import { Fault, reading } from './fault.ts';
-import { requirePlan } from './plans.ts';
+import { readBoundCertificate, readPublicKey } from './public-keys.ts';
 
-export interface NewKey {
-  readonly name: string;
+export interface NewKey extends AskedKey {
   /** Name of the account; made if it is not there, with the plan of a new account. */
   readonly account: string;
+}
+
+export interface AskedKey {
+  readonly name: string;
   /** Words of domain/scope; undefined is what a new key gets. */
   readonly scopes?: readonly string[];
   /** Model patterns; undefined is every local model. */
@@ -53,32 +49,60 @@ export interface CreatedKey {
 const dayMs = 86_400_000;
 
 /** @throws Fault for a rule that cannot be read, more than the plan allows, or a public key that is registered already. */
-export async function createKey(store: Store, asked: NewKey, author: Author): Promise<CreatedKey> {
-  const name = readAccountName(asked.account);
-  const plan = planOfNewAccount(name);
-  const found = await store.findAccount(name);
-  // Everything is read before an account is made for it.
-  const draft = await draftKey(
-    store,
-    asked,
-    found ?? { id: newAccountId(), name, plan, role: roleOfNewAccount(name), createdAt: author.at, closedAt: null },
-    author,
+export function createKey(store: Store, { account, ...asked }: NewKey, author: Author): Promise<CreatedKey> {
+  return store.atomically(async (within) => {
+    const name = readAccountName(account);
+    const owner = (await within.findAccount(name)) ?? (await openAccount(within, name, planOfNewAccount(name), author));
+    return issueKey(within, owner, asked, author);
+  });
+}
+
+/** A key of an account that is there. `maker`: the key that asks for it, which it never exceeds. @throws Fault as `createKey`. */
+export function createKeyFor(
+  store: Store,
+  accountId: AccountId,
+  asked: AskedKey,
+  author: Author,
+  maker?: Maker,
+): Promise<CreatedKey> {
+  return store.atomically(async (within) =>
+    issueKey(within, await requireAccount(within, accountId), asked, author, maker),
   );
-  const account = found ?? (await openAccount(store, name, plan, author));
-  const made: CreatedKey = { ...draft, key: { ...draft.key, accountId: account.id } };
+}
+
+async function issueKey(
+  store: Store,
+  account: Account,
+  asked: AskedKey,
+  author: Author,
+  maker?: Maker,
+): Promise<CreatedKey> {
+  const draft = await draftKey(store, maker ? handedOn(asked, maker) : asked, account, author);
+  const boundCertificate = draft.key.boundCertificate ?? maker?.key.boundCertificate ?? null;
+  const made: CreatedKey = { ...draft, key: { ...draft.key, boundCertificate } };
+  refuseBeyondMaker(made.key, account, maker);
   await store.insertKey(made.key, auditEvent(author, 'key.create', made.key.id, null, showKey(made.key)));
   return made;
 }
 
-/** A key as it would be stored; whoever asked stores it. @throws Fault as `createKey`. */
-export async function draftKey(store: Store, asked: NewKey, account: Account, author: Author): Promise<CreatedKey> {
+/** What is not said is as the maker has it. */
+function handedOn(asked: AskedKey, { key: { expiresAt, cidr, models } }: Maker): AskedKey {
+  return { models, ...(cidr.length === 0 ? {} : { cidr }), ...asked, expiresAt: asked.expiresAt ?? expiresAt };
+}
+
+function refuseBeyondMaker(key: StoredKey, account: Account, maker: Maker | undefined, before?: StoredKey): void {
+  const beyond = maker && beyondMaker(key, account, maker, before);
+  if (beyond !== undefined) throw new Fault(`The key that asks makes no key beyond itself: ${beyond}.`, 'forbidden');
+}
+
+/** A key as it would be stored; the caller stores it, in the same transaction. @throws Fault as `createKey`. */
+export async function draftKey(store: Store, asked: AskedKey, account: Account, author: Author): Promise<CreatedKey> {
   const now = author.at;
-  const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
-  if (plan) await refuseMoreKeys(store, account, plan, asked.expiresAt ?? null, now);
   if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
+  const plan = await allowanceOf(store, account);
   const { publicKey, boundCertificate, narrowing, rules } = readNew(asked, plan, now);
   refuseBeyondRole(rules.scopes, account);
-  if (!plan && Object.keys(narrowing).length > 0)
+  if (plan === unlimited && Object.keys(narrowing).length > 0)
     throw new Fault(`${account.name} has no plan that a key could narrow; its calls are not counted.`);
   const { id, text, digest } = generateKey();
   const key: StoredKey = {
@@ -99,6 +123,7 @@ export async function draftKey(store: Store, asked: NewKey, account: Account, au
     boundCertificate,
     narrowing,
   };
+  await refuseMoreKeys(store, account, plan, key, now);
   if (publicKey && (await store.findKeyByDigest(key.digest)))
     throw new Fault('That public key is registered already.', 'conflict');
   return { key, secret: publicKey ? undefined : text };
@@ -112,7 +137,7 @@ interface ReadKey {
   readonly rules: Pick<StoredKey, 'scopes' | 'models' | 'cidr'>;
 }
 
-function readNew(asked: NewKey, plan: Plan | undefined, now: WallMs): ReadKey {
+function readNew(asked: AskedKey, plan: Plan | Unlimited, now: WallMs): ReadKey {
   if (asked.name.trim() === '' || asked.name.length > 200)
     throw new Fault('A key needs a name of 1 to 200 characters.');
   if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now)
@@ -125,53 +150,45 @@ function readNew(asked: NewKey, plan: Plan | undefined, now: WallMs): ReadKey {
   };
 }
 
-function readPublicKey({ publicKey, certificate }: NewKey): ReadKey['publicKey'] {
-  if (publicKey !== undefined && certificate !== undefined)
-    throw new Fault('A key is a public key or a certificate, not both.');
-  if (publicKey !== undefined) {
-    const wire = readSshPublicKey(publicKey);
-    if (!wire) throw new Fault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
-    return { kind: 'signature', digest: digestOf(wire) };
-  }
-  return certificate === undefined ? undefined : { kind: 'certificate', digest: digestOfCertificate(certificate) };
-}
-
-const readBoundCertificate = (pem: string | null | undefined): string | null =>
-  pem === undefined || pem === null ? null : digestOfCertificate(pem);
-
-function digestOfCertificate(pem: string): string {
-  const digest = certificateDigest(pem);
-  if (digest === undefined) throw new Fault('That is no certificate in PEM (-----BEGIN CERTIFICATE-----).');
-  return digest;
-}
-
-/** A new secret with the same rights; the old one works for `graceMs` more. @throws Fault. */
-export async function rotateKey(store: Store, id: string, graceMs: number, author: Author): Promise<CreatedKey> {
-  const now = author.at;
-  const old = await requireKey(store, id);
-  if (old.kind !== 'secret')
-    throw new Fault('A public key cannot be rotated here: register the new one, then revoke this one.');
-  if (!works(old, now)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
-  const family = (await store.listKeys(old.accountId)).filter((each) => each.lineage === old.lineage);
-  const earlier = family.find((each) => each.id !== old.id && works(each, now));
-  if (earlier)
-    throw new Fault(
-      `${earlier.id}, which this key replaced, works until ${iso(earlier.expiresAt)}; revoke it first.`,
-      'conflict',
-    );
-  const fresh = generateKey();
-  const key: StoredKey = {
-    ...old,
-    id: fresh.id,
-    digest: fresh.digest,
-    createdAt: now,
-    lastUsedAt: null,
-    rotatedFrom: old.id,
-  };
-  const endsAt = Math.min(now + graceMs, old.expiresAt ?? Infinity);
-  const event = auditEvent(author, 'key.rotate', old.id, null, { successor: key.id, endsAt: iso(endsAt) });
-  await store.rotateKey(old.id, key, endsAt, event);
-  return { key, secret: fresh.text };
+/**
+ * A new secret with the same rights; the old one works for `graceMs` more. `maker`: the key that asks, whose bounds the
+ * rotated one is within, unless it is the same. @throws Fault.
+ */
+export function rotateKey(
+  store: Store,
+  id: string,
+  graceMs: number,
+  author: Author,
+  maker?: Maker,
+): Promise<CreatedKey> {
+  return store.atomically(async (within) => {
+    const now = author.at;
+    const old = await requireKey(within, id);
+    if (old.kind !== 'secret')
+      throw new Fault('A public key cannot be rotated here: register the new one, then revoke this one.');
+    if (!works(old, now)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
+    if (maker?.key.id !== old.id) refuseBeyondMaker(old, await requireAccount(within, old.accountId), maker);
+    const family = (await within.listKeys(old.accountId)).filter((each) => each.lineage === old.lineage);
+    const earlier = family.find((each) => each.id !== old.id && works(each, now));
+    if (earlier)
+      throw new Fault(
+        `${earlier.id}, which this key replaced, works until ${iso(earlier.expiresAt)}; revoke it first.`,
+        'conflict',
+      );
+    const fresh = generateKey();
+    const key: StoredKey = {
+      ...old,
+      id: fresh.id,
+      digest: fresh.digest,
+      createdAt: now,
+      lastUsedAt: null,
+      rotatedFrom: old.id,
+    };
+    const endsAt = Math.min(now + graceMs, old.expiresAt ?? Infinity);
+    const event = auditEvent(author, 'key.rotate', old.id, null, { successor: key.id, endsAt: iso(endsAt) });
+    await within.rotateKey(old.id, key, endsAt, event);
+    return { key, secret: fresh.text };
+  });
 }
 
 export interface KeyChange {
@@ -186,38 +203,48 @@ export interface KeyChange {
 }
 
 /** Other rights for a key that works; its secret stays. @throws Fault as `createKey`. */
-export async function changeKey(store: Store, id: string, change: KeyChange, author: Author): Promise<StoredKey> {
-  const before = await requireKey(store, id);
-  if (!works(before, author.at)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
-  const account = await requireAccount(store, before.accountId);
-  const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
-  const asked: NewKey = {
-    name: change.name ?? before.name,
-    account: account.name,
-    ...(change.scopes === undefined ? {} : { scopes: change.scopes }),
-    models: change.models ?? before.models,
-    ...(change.cidr === undefined || change.cidr.length === 0 ? {} : { cidr: change.cidr }),
-    limits: change.limits ?? before.narrowing,
-    expiresAt: change.expiresAt === undefined ? before.expiresAt : change.expiresAt,
-  };
-  const { narrowing, rules } = readNew(asked, plan, author.at);
-  refuseBeyondRole(rules.scopes, account);
-  if (!plan && Object.keys(narrowing).length > 0)
-    throw new Fault(`${account.name} has no plan that a key could narrow.`);
-  const after: StoredKey = {
-    ...before,
-    name: asked.name.trim(),
-    scopes: change.scopes === undefined ? before.scopes : rules.scopes,
-    models: rules.models,
-    cidr: change.cidr ?? before.cidr,
-    narrowing,
-    boundCertificate:
-      change.boundCertificate === undefined ? before.boundCertificate : readBoundCertificate(change.boundCertificate),
-    expiresAt: expiryOf(asked.expiresAt ?? null, plan, before.createdAt),
-  };
-  const event = auditEvent(author, 'key.set', id, showKey(before), showKey(after));
-  if (!(await store.changeKey(after, event))) throw new Fault(`${id} is not active any more.`, 'conflict');
-  return after;
+export function changeKey(
+  store: Store,
+  id: string,
+  change: KeyChange,
+  author: Author,
+  maker?: Maker,
+): Promise<StoredKey> {
+  return store.atomically(async (within) => {
+    const before = await requireKey(within, id);
+    if (!works(before, author.at)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
+    const account = await requireAccount(within, before.accountId);
+    const plan = await allowanceOf(within, account);
+    const asked: AskedKey = {
+      name: change.name ?? before.name,
+      ...(change.scopes === undefined ? {} : { scopes: change.scopes }),
+      models: change.models ?? before.models,
+      ...(change.cidr === undefined || change.cidr.length === 0 ? {} : { cidr: change.cidr }),
+      limits: change.limits ?? before.narrowing,
+      expiresAt: change.expiresAt === undefined ? before.expiresAt : change.expiresAt,
+    };
+    const { narrowing, rules } = readNew(asked, plan, author.at);
+    if (plan === unlimited && Object.keys(narrowing).length > 0)
+      throw new Fault(`${account.name} has no plan that a key could narrow.`);
+    const after: StoredKey = {
+      ...before,
+      name: asked.name.trim(),
+      scopes: change.scopes === undefined ? before.scopes : rules.scopes,
+      models: rules.models,
+      cidr: change.cidr ?? before.cidr,
+      narrowing,
+      boundCertificate:
+        change.boundCertificate === undefined ? before.boundCertificate : readBoundCertificate(change.boundCertificate),
+      expiresAt: expiryOf(asked.expiresAt ?? null, plan, before.createdAt),
+    };
+    refuseBeyondRole(after.scopes, account);
+    // Another end may make a key for an hour one that lasts, which is counted by itself.
+    if (isPassing(after) !== isPassing(before)) await refuseMoreKeys(within, account, plan, after, author.at);
+    refuseBeyondMaker(after, account, maker, before);
+    const event = auditEvent(author, 'key.set', id, showKey(before), showKey(after));
+    if (!(await within.changeKey(after, event))) throw new Fault(`${id} is not active any more.`, 'conflict');
+    return after;
+  });
 }
 
 /** @throws Fault where there is no such key. */
@@ -277,14 +304,19 @@ function works(key: StoredKey, now: WallMs): boolean {
 /** At once, for pages that are open. */
 const maxPassing = 5;
 
+const isPassing = ({ expiresAt, createdAt }: StoredKey): boolean =>
+  expiresAt !== null && expiresAt - createdAt <= passingKeyMs;
+
+/** Is there room for one more key of that kind? Asked in the transaction that stores it. */
 async function refuseMoreKeys(
   store: Store,
   account: Account,
-  { name, maxKeys }: Plan,
-  expiresAt: number | null,
+  plan: Plan | Unlimited,
+  key: StoredKey,
   now: WallMs,
 ): Promise<void> {
-  if (expiresAt !== null && expiresAt - now <= passingKeyMs) {
+  if (plan === unlimited) return;
+  if (isPassing(key)) {
     if ((await store.countKeys(account.id, now, 'passing')) >= maxPassing)
       throw new Fault(
         `${account.name} holds ${maxPassing} keys for an hour already; they end by themselves.`,
@@ -292,6 +324,7 @@ async function refuseMoreKeys(
       );
     return;
   }
+  const { name, maxKeys } = plan;
   if (maxKeys === null) return;
   const held = await store.countKeys(account.id, now);
   if (held >= maxKeys)
@@ -300,8 +333,8 @@ async function refuseMoreKeys(
     );
 }
 
-function expiryOf(expiresAt: number | null, plan: Plan | undefined, now: WallMs): number | null {
-  if (!plan || plan.maxKeyDays === null) return expiresAt;
+function expiryOf(expiresAt: number | null, plan: Plan | Unlimited, now: WallMs): number | null {
+  if (plan === unlimited || plan.maxKeyDays === null) return expiresAt;
   const latest = now + plan.maxKeyDays * dayMs;
   if (expiresAt !== null && expiresAt > latest)
     throw new Fault(`The plan ${plan.name} lets a key live ${plan.maxKeyDays} days at most.`);
@@ -309,7 +342,7 @@ function expiryOf(expiresAt: number | null, plan: Plan | undefined, now: WallMs)
 }
 
 /** Scopes beyond the plan's are refused rather than stored and never granted. */
-function readRules(asked: NewKey, plan: Plan | undefined): Pick<StoredKey, 'scopes' | 'models' | 'cidr'> {
+function readRules(asked: AskedKey, plan: Plan | Unlimited): Pick<StoredKey, 'scopes' | 'models' | 'cidr'> {
   const models = asked.models ?? ['*'];
   const cidr = asked.cidr ?? [];
   const scopes = reading(() => {
@@ -323,19 +356,19 @@ function readRules(asked: NewKey, plan: Plan | undefined): Pick<StoredKey, 'scop
       throw new Error('an empty address list would allow nobody; leave it out to allow everybody');
     return read;
   });
-  return { scopes: plan ? withinPlan(scopes, asked, plan) : scopes, models, cidr };
+  return { scopes: plan === unlimited ? scopes : withinPlan(scopes, asked, plan), models, cidr };
 }
 
 function refuseBeyondRole(asked: readonly Scope[], { name, role }: Account): void {
-  const beyond = (['management:read', 'management:write'] as const).find(
-    (scope) => asked.includes(scope) && !mayManage(role, scope),
-  );
+  const beyond = managementScopes.find((scope) => asked.includes(scope) && !mayManage(role, scope));
   if (beyond !== undefined) throw new Fault(`${name} has the role ${role}, and ${beyond} is not for it.`, 'forbidden');
 }
 
-function withinPlan(scopes: readonly Scope[], asked: NewKey, plan: Plan): readonly Scope[] {
-  const beyond = scopes.filter((scope) => !plan.scopes.includes(scope));
+/** Plans do not speak of management: the role does. */
+function withinPlan(scopes: readonly Scope[], asked: AskedKey, plan: Plan): readonly Scope[] {
+  const allows = (scope: Scope): boolean => isManagement(scope) || plan.scopes.includes(scope);
+  const beyond = scopes.filter((scope) => !allows(scope));
   if (asked.scopes !== undefined && beyond.length > 0)
     throw new Fault(`The plan ${plan.name} does not allow ${beyond.join(', ')}; it allows ${plan.scopes.join(', ')}.`);
-  return scopes.filter((scope) => plan.scopes.includes(scope));
+  return scopes.filter(allows);
 }

@@ -1,13 +1,13 @@
 // People who sign in: the first operator's set-up, new passwords, confirmed addresses, what somebody may change of himself, and the
 // end of an account. Answers never tell whether an address is known here.
-import type { Account } from '../domain/account.ts';
+import { type Account, operatorName } from '../domain/account.ts';
 import { type Application, normalEmail } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import type { AccountId, ApplicationId, PersonId } from '../domain/id.ts';
 import type { Language, Person } from '../domain/person.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
-import { refuseLastOperator, requireAccount, showAccount } from './accounts.ts';
+import { requireAccount, showAccount } from './accounts.ts';
 import { decideByRule, showApplication } from './applications.ts';
 import { type Door, requireEmail, requirePassword } from './door.ts';
 import { Fault, requireText } from './fault.ts';
@@ -137,10 +137,12 @@ export async function confirmationLink(
 }
 
 /** Ends an account for good, whoever asks. @throws Fault for the gate's own account, and for the last operator. */
-export async function closeAccount(store: Store, idOrName: string, author: Author): Promise<void> {
-  const account = await requireOpen(store, idOrName);
-  await refuseLastOperator(store, account);
-  await store.closeAccount(account.id, author.at, auditEvent(author, 'account.close', account.id, null, null));
+export function closeAccount(store: Store, idOrName: string, author: Author): Promise<void> {
+  return store.atomically(async (within) => {
+    const account = await requireOpen(within, idOrName);
+    if (account.name === operatorName) throw new Fault("The gate's own account stays what it is.", 'conflict');
+    await within.closeAccount(account.id, author.at, auditEvent(author, 'account.close', account.id, null, null));
+  });
 }
 
 /** Somebody who never got an account goes. */

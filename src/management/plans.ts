@@ -13,44 +13,50 @@ export async function requirePlan(store: Store, name: string): Promise<Plan> {
 }
 
 /** A new plan; terms that are not given are as open as can be, or as another plan has them. @throws Fault. */
-export async function createPlan(
+export function createPlan(
   store: Store,
   name: string,
   pairs: Readonly<Record<string, unknown>>,
   like: string | undefined,
   author: Author,
 ): Promise<Plan> {
-  if (!/^[a-z0-9][a-z0-9-]{0,39}$/.test(name))
-    throw new Fault('A plan is named with small letters, digits and dashes.');
-  const base: Terms = like === undefined ? openTerms : await requirePlan(store, like);
-  const plan: Plan = { ...base, ...readTerms(pairs), name, version: 1 };
-  checkTogether(plan);
-  if (!(await store.putPlan(plan, auditEvent(author, 'plan.create', name, null, { ...plan }))))
-    throw new Fault(`There is a plan "${name}" already.`, 'conflict');
-  return plan;
+  return store.atomically(async (within) => {
+    if (!/^[a-z0-9][a-z0-9-]{0,39}$/.test(name))
+      throw new Fault('A plan is named with small letters, digits and dashes.');
+    const base: Terms = like === undefined ? openTerms : await requirePlan(within, like);
+    const plan: Plan = { ...base, ...readTerms(pairs), name, version: 1 };
+    checkTogether(plan);
+    if (!(await within.putPlan(plan, auditEvent(author, 'plan.create', name, null, { ...plan }))))
+      throw new Fault(`There is a plan "${name}" already.`, 'conflict');
+    return plan;
+  });
 }
 
 /** The next version of a plan, with these terms changed. @throws Fault. */
-export async function changePlan(
+export function changePlan(
   store: Store,
   name: string,
   pairs: Readonly<Record<string, unknown>>,
   author: Author,
 ): Promise<Plan> {
-  const before = await requirePlan(store, name);
-  const after: Plan = { ...before, ...readTerms(pairs), version: before.version + 1 };
-  checkTogether(after);
-  if (!(await store.putPlan(after, auditEvent(author, 'plan.set', name, { ...before }, { ...after }))))
-    throw new Fault(`Somebody else has just changed the plan "${name}"; look at it and try again.`, 'conflict');
-  return after;
+  return store.atomically(async (within) => {
+    const before = await requirePlan(within, name);
+    const after: Plan = { ...before, ...readTerms(pairs), version: before.version + 1 };
+    checkTogether(after);
+    if (!(await within.putPlan(after, auditEvent(author, 'plan.set', name, { ...before }, { ...after }))))
+      throw new Fault(`Somebody else has just changed the plan "${name}"; look at it and try again.`, 'conflict');
+    return after;
+  });
 }
 
 /** @throws Fault while an account has it. */
-export async function deletePlan(store: Store, name: string, author: Author): Promise<void> {
-  const plan = await requirePlan(store, name);
-  if (name === 'default') throw new Fault('The plan "default" is what new accounts get; it cannot be deleted.');
-  if (!(await store.deletePlan(name, auditEvent(author, 'plan.delete', name, { ...plan }, null))))
-    throw new Fault(`Accounts still have the plan "${name}"; give them another first.`, 'conflict');
+export function deletePlan(store: Store, name: string, author: Author): Promise<void> {
+  return store.atomically(async (within) => {
+    const plan = await requirePlan(within, name);
+    if (name === 'default') throw new Fault('The plan "default" is what new accounts get; it cannot be deleted.');
+    if (!(await within.deletePlan(name, auditEvent(author, 'plan.delete', name, { ...plan }, null))))
+      throw new Fault(`Accounts still have the plan "${name}"; give them another first.`, 'conflict');
+  });
 }
 
 /** In the order of the registry, as people and programs read it. */

@@ -1,20 +1,23 @@
 // Accounts and the plans they have.
-import type { Kysely, Selectable } from 'kysely';
-import { type Account, roleOfNewAccount } from '../domain/account.ts';
-import { type AccountId, newAccountId } from '../domain/id.ts';
-import type { Plan, Terms } from '../domain/plan.ts';
-import { behind, holds, writeAudit } from './adapter.ts';
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import { type Account, mayManage, type Role, roleOfNewAccount } from '../domain/account.ts';
+import { type AccountId, isAccountId, newAccountId } from '../domain/id.ts';
+import { type Plan, type Terms, type Unlimited, unlimited } from '../domain/plan.ts';
+import { Refusal } from '../domain/refusal.ts';
+import { managementScopes, type Scope } from '../domain/scope.ts';
+import { behind, holds, inTransaction, writeAudit } from './adapter.ts';
 import type { AccountStore, PlanStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
 export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
   return {
-    ensureAccount: (name, plan, event) =>
-      db.transaction().execute(async (transaction) => {
+    ensureAccount: (name, plan, event, role = roleOfNewAccount(name)) =>
+      inTransaction(db, async (transaction) => {
         const id = newAccountId();
+        refuseUnlimited(role, plan);
         const made = await transaction
           .insertInto('accounts')
-          .values({ id, name, plan, created_at: event.at, role: roleOfNewAccount(name), closed_at: null })
+          .values({ id, name, ...columnsOf(plan), created_at: event.at, role, closed_at: null })
           .onConflict((conflict) => conflict.column('name').doNothing())
           .executeTakeFirst();
         if (Number(made.numInsertedOrUpdatedRows) > 0) await writeAudit(transaction, { ...event, subject: id });
@@ -26,7 +29,8 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
       const row = await db
         .selectFrom('accounts')
         .selectAll()
-        .where((where) => where.or([where('id', '=', idOrName as AccountId), where('name', '=', idOrName)]))
+        // One of the two: an account that is called like the id of another must not stand in its place.
+        .where(isAccountId(idOrName) ? 'id' : 'name', '=', idOrName)
         .executeTakeFirst();
       return row && accountOfRow(row);
     },
@@ -50,15 +54,29 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
         .executeTakeFirstOrThrow();
       return Number(found.count);
     },
-    setAccountRole: (id, role, event) =>
-      db.transaction().execute(async (transaction) => {
-        await transaction.updateTable('accounts').set({ role }).where('id', '=', id).execute();
+    changeAccount: (id, change, event) =>
+      inTransaction(db, async (transaction) => {
+        const row = await transaction.selectFrom('accounts').selectAll().where('id', '=', id).executeTakeFirst();
+        if (!row) throw new Refusal(`There is no account ${id}.`, 'not_found');
+        const before = accountOfRow(row);
+        if (before.closedAt !== null) throw new Refusal('That account is closed.', 'conflict');
+        const after = { ...before, ...change };
+        refuseUnlimited(after.role, after.plan);
+        if (after.role !== before.role) {
+          await refuseLastOperator(transaction, before);
+          await narrowKeys(transaction, id, after.role, event.at);
+          await transaction
+            .deleteFrom('sessions')
+            .where('userId', 'in', transaction.selectFrom('people').select('id').where('accountId', '=', id))
+            .execute();
+        }
+        await transaction
+          .updateTable('accounts')
+          .set({ role: after.role, ...columnsOf(after.plan) })
+          .where('id', '=', id)
+          .execute();
         await writeAudit(transaction, event);
-      }),
-    setAccountPlan: (id, plan, event) =>
-      db.transaction().execute(async (transaction) => {
-        await transaction.updateTable('accounts').set({ plan }).where('id', '=', id).execute();
-        await writeAudit(transaction, event);
+        return after;
       }),
     findPlan: async (name) => {
       const row = await db.selectFrom('plans').selectAll().where('name', '=', name).executeTakeFirst();
@@ -66,7 +84,7 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
     },
     listPlans: async () => (await db.selectFrom('plans').selectAll().orderBy('name').execute()).map(planOfRow),
     putPlan: ({ name, version, ...terms }, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const text = JSON.stringify(terms);
         const changed =
           version === 1
@@ -87,7 +105,7 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
         return true;
       }),
     deletePlan: (name, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         // Asked and done in one statement: a transaction that reads first can lose its place to another writer.
         const result = await transaction
           .deleteFrom('plans')
@@ -101,11 +119,64 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
   };
 }
 
+/** Nobody may be locked out of the gate for good. @throws Refusal. */
+export async function refuseLastOperator(
+  transaction: Transaction<Tables>,
+  { id, role }: Pick<Account, 'id' | 'role'>,
+): Promise<void> {
+  if (role !== 'operator') return;
+  const others = await transaction
+    .selectFrom('accounts')
+    .innerJoin('people', 'people.accountId', 'accounts.id')
+    .select('accounts.id')
+    .where('role', '=', 'operator')
+    .limit(2)
+    .execute();
+  if (others.length === 1 && others[0]?.id === id)
+    throw new Refusal('This is the last operator who can sign in. Make another one first.', 'conflict');
+}
+
+/** What a role does not allow is taken from the keys, so that it does not come back with a later role. */
+async function narrowKeys(transaction: Transaction<Tables>, id: AccountId, role: Role, at: number): Promise<void> {
+  const beyond: readonly Scope[] = managementScopes.filter((scope) => !mayManage(role, scope));
+  const keys = await transaction
+    .selectFrom('keys')
+    .select(['id', 'scopes'])
+    .where('account_id', '=', id)
+    .where('status', '=', 'active')
+    .execute();
+  for (const key of keys) {
+    const held = JSON.parse(key.scopes) as Scope[];
+    const left = held.filter((scope) => !beyond.includes(scope));
+    if (left.length === held.length) continue;
+    await transaction
+      .updateTable('keys')
+      .set(left.length === 0 ? { status: 'revoked', revoked_at: at } : { scopes: JSON.stringify(left) })
+      .where('id', '=', key.id)
+      .execute();
+  }
+}
+
+/** @throws Refusal. */
+function refuseUnlimited(role: Role, plan: string | Unlimited): void {
+  if (plan === unlimited && role !== 'operator') throw new Refusal('Only an operator can be without limits.');
+}
+
+const columnsOf = (plan: string | Unlimited): Pick<Tables['accounts'], 'plan' | 'unlimited'> =>
+  plan === unlimited ? { plan: null, unlimited: 1 } : { plan, unlimited: 0 };
+
+/** @throws where the account has neither a plan nor the right to be without: that is not "no limits". */
+function planOfAccount({ id, plan, unlimited: without }: Selectable<Tables['accounts']>): string | Unlimited {
+  if (Number(without) === 1) return unlimited;
+  if (plan === null) throw new Error(`the account ${id} has no plan`);
+  return plan;
+}
+
 function accountOfRow(row: Selectable<Tables['accounts']>): Account {
   return {
     id: row.id,
     name: row.name,
-    plan: row.plan,
+    plan: planOfAccount(row),
     role: row.role,
     createdAt: Number(row.created_at),
     closedAt: row.closed_at === null ? null : Number(row.closed_at),

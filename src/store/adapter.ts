@@ -1,5 +1,6 @@
 // What the queries of every subject stand on: what differs between databases, and the audit event that goes with a change.
-import { type RawBuilder, type SqlBool, sql, type Transaction } from 'kysely';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type Kysely, type RawBuilder, type SqlBool, sql, type Transaction } from 'kysely';
 import type { Role } from '../domain/account.ts';
 import type { AuditEvent } from '../domain/audit.ts';
 import type { KeyId } from '../domain/id.ts';
@@ -22,10 +23,37 @@ export type CallerRow = Tables['keys'] & {
   readonly account_created_at: number;
   readonly account_role: Role;
   readonly account_closed_at: number | null;
+  readonly account_unlimited: number;
   readonly plan_name: string | null;
   readonly plan_version: number | null;
   readonly plan_terms: string | null;
 };
+
+/**
+ * A change in one transaction of its own, or as a part of the one that is open. Transactions are serializable in every
+ * adapter: what one of them reads stays true until it commits, so that it may check and then act.
+ */
+export function inTransaction<T>(
+  db: Kysely<Tables>,
+  work: (transaction: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  return db.isTransaction ? work(db as Transaction<Tables>) : db.transaction().execute(work);
+}
+
+const decisions = new AsyncLocalStorage<{ open: boolean }>();
+
+/** Does what runs now belong to an open decision? Then waiting for another connection could be waiting for itself. */
+export const isDeciding = (): boolean => decisions.getStore()?.open === true;
+
+/** Runs a decision, which uses the connection that it has and waits for no other. */
+export async function deciding<T>(work: () => Promise<T>): Promise<T> {
+  const decision = { open: true };
+  try {
+    return await decisions.run(decision, work);
+  } finally {
+    decision.open = false;
+  }
+}
 
 export async function writeAudit(transaction: Transaction<Tables>, event: AuditEvent): Promise<void> {
   const { id, at, actor, action, subject, from, to } = event;

@@ -3,7 +3,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { type Application, firstRegistration, type Invite, type Registration } from '../domain/application.ts';
 import type { ApplicationId } from '../domain/id.ts';
-import { writeAudit } from './adapter.ts';
+import { inTransaction, writeAudit } from './adapter.ts';
 import { rowOfKey } from './keys.ts';
 import type { ApplicationStore } from './ports.ts';
 import type { Tables } from './schema.ts';
@@ -15,7 +15,7 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
       return { ...firstRegistration, ...(JSON.parse(definition) as Partial<Registration>) };
     },
     writeRegistration: (registration, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction
           .updateTable('registration')
           .set({ definition: JSON.stringify(registration) })
@@ -23,7 +23,7 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
         await writeAudit(transaction, event);
       }),
     insertApplication: (application, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction.insertInto('applications').values(rowOf(application)).execute();
         await writeAudit(transaction, event);
       }),
@@ -56,12 +56,12 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
       return row && applicationOf(row);
     },
     confirmApplication: (id, at, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction.updateTable('applications').set({ confirmed_at: at }).where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
     decideApplication: (application, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const { status, decided_at, decided_by, decision, account_id } = rowOf(application);
         const result = await transaction
           .updateTable('applications')
@@ -74,7 +74,7 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
         return true;
       }),
     claimApplication: (id, key, at, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const result = await transaction
           .updateTable('applications')
           .set({ claimed_at: at })
@@ -88,7 +88,7 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
         return true;
       }),
     insertInvite: (invite, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction
           .insertInto('invites')
           .values({

@@ -3,9 +3,9 @@ import type { Kysely, Selectable, SqlBool } from 'kysely';
 import { sql } from 'kysely';
 import { passingKeyMs, type StoredKey } from '../domain/api-key.ts';
 import type { KeyId } from '../domain/id.ts';
-import type { Plan } from '../domain/plan.ts';
+import { type Plan, type Unlimited, unlimited } from '../domain/plan.ts';
 import { planOfRow } from './accounts.ts';
-import { type Adapter, behind, type CallerRow, holds, writeAudit } from './adapter.ts';
+import { type Adapter, behind, type CallerRow, holds, inTransaction, writeAudit } from './adapter.ts';
 import { openSuspensions } from './ladder.ts';
 import type { Caller, KeyStore } from './ports.ts';
 import type { Tables } from './schema.ts';
@@ -24,6 +24,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         'accounts.created_at as account_created_at',
         'accounts.role as account_role',
         'accounts.closed_at as account_closed_at',
+        'accounts.unlimited as account_unlimited',
         'accounts.plan as plan_name',
         'plans.version as plan_version',
         'plans.terms as plan_terms',
@@ -36,7 +37,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
       account: {
         id: row.account_id,
         name: row.account_name,
-        plan: row.plan_name,
+        plan: plan === unlimited ? unlimited : plan.name,
         role: row.account_role,
         createdAt: Number(row.account_created_at),
         closedAt: row.account_closed_at === null ? null : Number(row.account_closed_at),
@@ -47,7 +48,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
   };
   return {
     insertKey: (key, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction.insertInto('keys').values(rowOfKey(key)).execute();
         await writeAudit(transaction, event);
       }),
@@ -110,7 +111,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
       return rows.map(keyOfRow);
     },
     touchKeys: (usedAt) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         for (const [id, at] of usedAt) {
           // A row may come long after its exchange began, when a later one has been told already.
           await transaction
@@ -122,7 +123,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         }
       }),
     changeKey: (key, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const { name, scopes, models, cidr, expires_at, narrowing, bound_certificate } = rowOfKey(key);
         const result = await transaction
           .updateTable('keys')
@@ -135,7 +136,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         return true;
       }),
     revokeKey: (id, at, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const result = await transaction
           .updateTable('keys')
           .set({ status: 'revoked', revoked_at: at })
@@ -152,7 +153,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         );
       }),
     rotateKey: (oldId, successor, oldEndsAt, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction.insertInto('keys').values(rowOfKey(successor)).execute();
         await transaction.updateTable('keys').set({ expires_at: oldEndsAt }).where('id', '=', oldId).execute();
         await writeAudit(transaction, event);
@@ -160,9 +161,10 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
   };
 }
 
-/** @throws where the account names a plan that is not there: limits we cannot find are not "no limits". */
-function planOfCaller({ plan_name, plan_version, plan_terms }: CallerRow): Plan | undefined {
-  if (plan_name === null) return undefined;
+/** @throws where the account has no plan, or one that is not there: limits we cannot find are not "no limits". */
+function planOfCaller({ id, account_unlimited, plan_name, plan_version, plan_terms }: CallerRow): Plan | Unlimited {
+  if (Number(account_unlimited) === 1) return unlimited;
+  if (plan_name === null) throw new Error(`the account of ${id} has no plan`);
   if (plan_version === null || plan_terms === null) throw new Error(`the plan ${plan_name} is not in the store`);
   return planOfRow({ name: plan_name, version: plan_version, terms: plan_terms });
 }

@@ -4,7 +4,7 @@ import type { AuditEvent } from '../domain/audit.ts';
 import type { AccountId, AuditId, SuspensionId } from '../domain/id.ts';
 import type { Rule } from '../domain/rule.ts';
 import type { Suspension } from '../domain/suspension.ts';
-import { writeAudit } from './adapter.ts';
+import { inTransaction, writeAudit } from './adapter.ts';
 import type { LadderStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
@@ -15,7 +15,7 @@ export function ladderQueries(db: Kysely<Tables>): LadderStore {
       return rows.map(({ definition }) => JSON.parse(definition) as Rule);
     },
     putRule: (rule, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const definition = JSON.stringify(rule);
         await transaction
           .insertInto('rules')
@@ -25,14 +25,14 @@ export function ladderQueries(db: Kysely<Tables>): LadderStore {
         await writeAudit(transaction, event);
       }),
     deleteRule: (name, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const result = await transaction.deleteFrom('rules').where('name', '=', name).executeTakeFirst();
         if (Number(result.numDeletedRows) === 0) return false;
         await writeAudit(transaction, event);
         return true;
       }),
     insertSuspension: (suspension, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction.insertInto('suspensions').values(rowOf(suspension)).execute();
         await writeAudit(transaction, event);
       }),
@@ -47,7 +47,7 @@ export function ladderQueries(db: Kysely<Tables>): LadderStore {
       return (await query.execute()).map(suspensionOf);
     },
     updateSuspension: (suspension, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const { lifted_at, lifted_by, appeal, appealed_at, answer, answered_at, answered_by } = rowOf(suspension);
         await transaction
           .updateTable('suspensions')

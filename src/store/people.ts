@@ -1,7 +1,9 @@
 // People who sign in, their one-time links, and the end of an account. What may happen once is one statement.
 import type { Kysely, Selectable } from 'kysely';
 import { type Language, languages, type Person } from '../domain/person.ts';
-import { writeAudit } from './adapter.ts';
+import { Refusal } from '../domain/refusal.ts';
+import { refuseLastOperator } from './accounts.ts';
+import { inTransaction, writeAudit } from './adapter.ts';
 import type { PersonStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
@@ -15,14 +17,14 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
     findPersonByEmail: async (email) => personOf(await people().where('email', '=', email).executeTakeFirst()),
     findPersonOf: async (accountId) => personOf(await people().where('accountId', '=', accountId).executeTakeFirst()),
     updatePerson: (id, { emailVerified, ...change }, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         const columns = { ...change, ...(emailVerified ? { emailVerified: 1 } : {}) };
         if (Object.keys(columns).length > 0)
           await transaction.updateTable('people').set(columns).where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
     insertLink: ({ digest, purpose, subject, createdAt, expiresAt }, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction
           .deleteFrom('one_time_links')
           .where('subject', '=', subject)
@@ -47,10 +49,18 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
       return row?.subject;
     },
     closeAccount: (id, at, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
+        const account = await transaction
+          .selectFrom('accounts')
+          .select(['id', 'role', 'closed_at'])
+          .where('id', '=', id)
+          .executeTakeFirst();
+        if (!account) throw new Refusal(`There is no account ${id}.`, 'not_found');
+        if (account.closed_at !== null) throw new Refusal('That account is closed.', 'conflict');
+        await refuseLastOperator(transaction, account);
         await transaction
           .updateTable('accounts')
-          .set({ name: `closed ${id}`, role: 'member', closed_at: at })
+          .set({ name: `closed ${id}`, role: 'member', plan: 'default', unlimited: 0, closed_at: at })
           .where('id', '=', id)
           .execute();
         await transaction
@@ -75,7 +85,7 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await writeAudit(transaction, event);
       }),
     deletePerson: (id, event) =>
-      db.transaction().execute(async (transaction) => {
+      inTransaction(db, async (transaction) => {
         await transaction
           .updateTable('applications')
           .set({ name: '', email: '', purpose: '', models: '[]', person_id: null })
@@ -84,7 +94,16 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await transaction.deleteFrom('people').where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
-    insertAudit: (event) => db.transaction().execute((transaction) => writeAudit(transaction, event)),
+    insertAudit: (event) => inTransaction(db, (transaction) => writeAudit(transaction, event)),
+    visitStands: async (visit, person, now) =>
+      (await db
+        .selectFrom('sessions')
+        .select('id')
+        .where('id', '=', visit)
+        .where('userId', '=', person)
+        // Times of the library's tables are text in RFC 3339, which sorts as time does.
+        .where('expiresAt', '>', new Date(now).toISOString())
+        .executeTakeFirst()) !== undefined,
     tidyPeople: async (now) => {
       // Times of the library's tables are text in RFC 3339, which sorts as time does.
       const over = new Date(now).toISOString();

@@ -8,7 +8,7 @@ import type { Application, Invite, Registration } from '../domain/application.ts
 import type { AuditEvent } from '../domain/audit.ts';
 import type { AccountId, ApplicationId, KeyId, PersonId, SuspensionId } from '../domain/id.ts';
 import type { Language, LinkPurpose, OneTimeLink, Person } from '../domain/person.ts';
-import type { Plan } from '../domain/plan.ts';
+import type { Plan, Unlimited } from '../domain/plan.ts';
 import type { Member } from '../domain/roster.ts';
 import type { Rule } from '../domain/rule.ts';
 import type { Suspension } from '../domain/suspension.ts';
@@ -19,8 +19,7 @@ import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../domain/usag
 export interface Caller {
   readonly key: StoredKey;
   readonly account: Account;
-  /** Undefined where the account has none. */
-  readonly plan: Plan | undefined;
+  readonly plan: Plan | Unlimited;
   /** Those of the account that are neither lifted nor over, whichever key they hit. */
   readonly suspensions: readonly Suspension[];
 }
@@ -78,17 +77,27 @@ export interface KeyStore {
 
 export interface AccountStore {
   /**
-   * The account of that name, made with that plan if it is not there; then its event is filed under the new id. Safe
-   * against two makers at once.
+   * The account of that name, made with that plan and role if it is not there; then its event is filed under the new id.
+   * Safe against two makers at once. @throws Refusal as `changeAccount`.
    */
-  ensureAccount(name: string, plan: string | null, event: AuditEvent): Promise<Account>;
+  ensureAccount(name: string, plan: string | Unlimited, event: AuditEvent, role?: Role): Promise<Account>;
+  /** By id where the text has the shape of one, else by name. */
   findAccount(idOrName: string): Promise<Account | undefined>;
   listAccounts(): Promise<Account[]>;
   pageAccounts(page: Page & { readonly search?: string; readonly role?: Role }): Promise<Account[]>;
   /** How many people have an account of that role. */
   countAccounts(role: Role): Promise<number>;
-  setAccountRole(id: AccountId, role: Role, event: AuditEvent): Promise<void>;
-  setAccountPlan(id: AccountId, plan: string | null, event: AuditEvent): Promise<void>;
+  /**
+   * Gives an open account another role, another plan, or both at once. Another role takes from its keys what the role
+   * does not allow, and ends the visits of its person.
+   * @throws Refusal where it is not there or closed, where anybody but an operator would be without limits, and where
+   * nobody could operate the gate afterwards.
+   */
+  changeAccount(
+    id: AccountId,
+    change: { readonly role?: Role; readonly plan?: string | Unlimited },
+    event: AuditEvent,
+  ): Promise<Account>;
 }
 
 export interface PlanStore {
@@ -182,11 +191,14 @@ export interface PersonStore {
   /**
    * Closes an account for good: keys revoked, its person gone with passwords and sessions, names, addresses and texts of
    * its applications and appeals blanked. The ledger keeps its figures under an id that is nobody's.
+   * @throws Refusal where nobody could operate the gate afterwards.
    */
   closeAccount(id: AccountId, at: WallMs, event: AuditEvent): Promise<void>;
   deletePerson(id: PersonId, event: AuditEvent): Promise<void>;
   /** Writes down what the sign-in library changed. */
   insertAudit(event: AuditEvent): Promise<void>;
+  /** Is that visit of that person still open? */
+  visitStands(visit: string, person: PersonId, now: number): Promise<boolean>;
   /** Removes visits, challenges and links that are over; gives how many there were. */
   tidyPeople(now: WallMs): Promise<number>;
   /** Notes that a notice was given; false where it was before. */
@@ -287,6 +299,13 @@ export interface Store
     PersonStore,
     CertificateStore {
   readonly signIn: SignInTables;
+  /**
+   * Runs a whole decision, what it reads and what it writes, in one serializable transaction; if the work throws, nothing
+   * of it was done. The work uses the store that it is given, and nothing that waits for another use of this one (the
+   * sign-in library does). It may be run again from its beginning where the database asks for that. Inside of another it
+   * is a part of that one.
+   */
+  atomically<T>(work: (store: Store) => Promise<T>): Promise<T>;
   /** A figure that changes when another process has written, and only then. */
   version(): Promise<number>;
   /** Throws if the store cannot answer. */

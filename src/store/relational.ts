@@ -5,7 +5,7 @@
 // built its SQL from the Authorization header).
 import { type Kysely, sql } from 'kysely';
 import { accountQueries } from './accounts.ts';
-import type { Adapter } from './adapter.ts';
+import { type Adapter, deciding, inTransaction } from './adapter.ts';
 import { applicationQueries } from './applications.ts';
 import { certificateQueries } from './certificates.ts';
 import { keyQueries } from './keys.ts';
@@ -32,5 +32,7 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
       await sql`select 1`.execute(db);
     },
     close: () => db.destroy(),
+    atomically: (work) =>
+      inTransaction(db, (transaction) => deciding(() => work(relationalStore(transaction, adapter)))),
   };
 }

@@ -8,6 +8,7 @@ import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, PersonId, Susp
 import type { Language, LinkPurpose } from '../domain/person.ts';
 import { firstPlans } from '../domain/plan.ts';
 import { firstRules, type Step } from '../domain/rule.ts';
+import { sayUnlimited } from './schema-accounts.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
 import { addRepeats, type UsageTables } from './schema-usage.ts';
@@ -17,7 +18,9 @@ export interface Tables extends CertificateTables, UsageTables {
     id: AccountId;
     name: string;
     created_at: number;
+    /** Null where, and only where, `unlimited` is 1. */
     plan: string | null;
+    unlimited: number;
     role: Role;
     closed_at: number | null;
   };
@@ -345,5 +348,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0009-repeats': {
     up: addRepeats,
+  },
+  '0011-unlimited': {
+    up: sayUnlimited,
   },
 };

@@ -4,9 +4,17 @@
 import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { Kysely, SqliteDialect } from 'kysely';
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type DialectAdapter,
+  type Driver,
+  Kysely,
+  SqliteAdapter,
+  SqliteDialect,
+} from 'kysely';
 import { Migrator } from 'kysely/migration';
-import type { CallerRow } from './adapter.ts';
+import { type CallerRow, isDeciding } from './adapter.ts';
 import type { Store } from './ports.ts';
 import { relationalStore } from './relational.ts';
 import { migrations, type Tables } from './schema.ts';
@@ -38,11 +46,11 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<S
     database.pragma('foreign_keys = ON');
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
       throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
-    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+    const db = new Kysely<Tables>({ dialect: new WriterDialect({ database }) });
     await migrate(db, database);
     const oneCaller = database.prepare<[string], CallerRow>(
       `select keys.*, accounts.name as account_name, accounts.created_at as account_created_at,
-         accounts.role as account_role, accounts.closed_at as account_closed_at,
+         accounts.role as account_role, accounts.closed_at as account_closed_at, accounts.unlimited as account_unlimited,
          accounts.plan as plan_name, plans.version as plan_version, plans.terms as plan_terms
        from keys join accounts on accounts.id = keys.account_id left join plans on plans.name = accounts.plan
        where keys.id = ?`,
@@ -116,6 +124,49 @@ function usageAppender(database: Database.Database): (rows: readonly Tables['usa
 /** Makes the file for its owner alone before SQLite does; the files beside it (-wal, -shm) take over its mode. */
 function makePrivate(file: string): void {
   closeSync(openSync(file, 'a', 0o600));
+}
+
+/** The queue for the one connection is ours, since Kysely's own lets a decision wait for itself. */
+class OwnQueueAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
+}
+
+/**
+ * Every transaction takes the one right to write when it begins. One that begins as a reader (SQLite's default) cannot
+ * become a writer once somebody else has written (SQLITE_BUSY_SNAPSHOT, sqlite.org/lang_transaction.html §2.2), and none
+ * here may act on what it read before that.
+ */
+class WriterDialect extends SqliteDialect {
+  override createAdapter(): DialectAdapter {
+    return new OwnQueueAdapter();
+  }
+
+  override createDriver(): Driver {
+    const driver = super.createDriver();
+    const acquire = driver.acquireConnection.bind(driver);
+    const waiting: (() => void)[] = [];
+    let taken = false;
+    driver.acquireConnection = async (options) => {
+      // A decision that asks the store outside of its own transaction would stand still for ever, and the gate with it.
+      if (isDeciding()) throw new Error('a decision uses the store that it was given, and no other');
+      if (taken) await new Promise<void>((resolve) => waiting.push(resolve));
+      taken = true;
+      return acquire(options);
+    };
+    driver.releaseConnection = () => {
+      // Whoever waits the longest has it now; `taken` stays.
+      const next = waiting.shift();
+      if (next) next();
+      else taken = false;
+      return Promise.resolve();
+    };
+    driver.beginTransaction = async (connection: DatabaseConnection) => {
+      await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+    };
+    return driver;
+  }
 }
 
 /** All or nothing, so that a kill in the midst of it leaves what was there. Kysely does not do it by itself for SQLite. */

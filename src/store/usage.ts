@@ -3,7 +3,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId } from '../domain/id.ts';
 import { neverLeft, type UsageBucket, type UsageRecord } from '../domain/usage.ts';
-import type { Adapter } from './adapter.ts';
+import { type Adapter, inTransaction } from './adapter.ts';
 import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
@@ -261,7 +261,7 @@ async function namesOf(db: Kysely<Tables>, by: ReportBy, ids: readonly string[])
 
 /** For adapters without a quicker way. */
 async function appendSlowly(db: Kysely<Tables>, rows: readonly Tables['usage'][]): Promise<void> {
-  await db.transaction().execute(async (transaction) => {
+  await inTransaction(db, async (transaction) => {
     const added: Tables['usage'][] = [];
     for (let from = 0; from < rows.length; from += rowsPerInsert) {
       const part = rows.slice(from, from + rowsPerInsert);

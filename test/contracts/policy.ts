@@ -5,7 +5,7 @@ import type { Account } from '../../src/domain/account.ts';
 import { generateKey, type StoredKey } from '../../src/domain/api-key.ts';
 import { type AuditEvent, auditEvent } from '../../src/domain/audit.ts';
 import { type AccountId, type KeyId, newRequestId, newSuspensionId, type SuspensionId } from '../../src/domain/id.ts';
-import { firstPlans, openTerms, type Plan } from '../../src/domain/plan.ts';
+import { firstPlans, openTerms, type Plan, type Unlimited, unlimited } from '../../src/domain/plan.ts';
 import { firstRules, type Rule } from '../../src/domain/rule.ts';
 import { inForce, type Suspension } from '../../src/domain/suspension.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
@@ -18,7 +18,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
   const event = (action = 'test.act', subject = 'test'): AuditEvent =>
     auditEvent({ actor: 'test', at: ++ticks }, action, subject, null, { ticks });
   const plan = (extra: Partial<Plan> = {}): Plan => ({ ...openTerms, name: 'night', version: 1, ...extra });
-  const account = (store: Store, called = 'alice', planName: string | null = 'default'): Promise<Account> =>
+  const account = (store: Store, called = 'alice', planName: string | Unlimited = 'default'): Promise<Account> =>
     store.ensureAccount(called, planName, event());
   const newKey = (accountId: AccountId, extra: Partial<StoredKey> = {}): StoredKey => {
     const { id, digest } = generateKey();
@@ -157,7 +157,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         const { id } = await account(mine, 'alice', 'night');
         expect(await other.deletePlan('night', event('lost'))).toBe(false);
         expect(await other.findPlan('night')).toBeDefined();
-        await mine.setAccountPlan(id, 'trusted', event());
+        await mine.changeAccount(id, { plan: 'trusted' }, event());
         expect(await other.deletePlan('night', event('plan.delete'))).toBe(true);
         expect(await mine.findPlan('night')).toBeUndefined();
         expect(await mine.deletePlan('night', event('lost'))).toBe(false);
@@ -171,9 +171,9 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         const made = await account(mine, 'alice', 'trial');
         expect(made).toMatchObject({ name: 'alice', plan: 'trial', createdAt: ticks });
         expect(await account(other, 'alice', 'trusted')).toEqual(made);
-        expect(await account(other, 'operator', null)).toMatchObject({ plan: null });
+        expect(await account(other, 'operator', unlimited)).toMatchObject({ plan: unlimited });
         const given = event('account.plan', made.id);
-        await other.setAccountPlan(made.id, 'trusted', given);
+        await other.changeAccount(made.id, { plan: 'trusted' }, given);
         for (const named of [made.id, 'alice'])
           expect(await mine.findAccount(named)).toEqual({ ...made, plan: 'trusted' });
         expect(await mine.findAccount("' or 1=1")).toBeUndefined();
@@ -228,17 +228,17 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       'has a changed plan at once, and no plan where its account has none',
       withStores(async (mine, other) => {
         const alice = await account(mine);
-        const operator = await account(mine, 'operator', null);
+        const operator = await account(mine, 'operator', unlimited);
         const [hers, own] = [newKey(alice.id), newKey(operator.id)];
         await mine.insertKey(hers, event());
         await mine.insertKey(own, event());
-        expect(await mine.findCaller(own.id, 1)).toMatchObject({ account: operator, plan: undefined });
-        expect((await mine.findCaller(hers.id, 1))?.plan?.version).toBe(1);
+        expect(await mine.findCaller(own.id, 1)).toMatchObject({ account: operator, plan: unlimited });
+        expect((await mine.findCaller(hers.id, 1))?.plan).toMatchObject({ version: 1 });
         const next = { ...(firstPlans[0] as Plan), version: 2, tokensPerDay: 1 };
         await other.putPlan(next, event());
         expect((await mine.findCaller(hers.id, 1))?.plan).toEqual(next);
-        await other.setAccountPlan(alice.id, 'trial', event());
-        expect((await mine.findCaller(hers.id, 1))?.plan?.name).toBe('trial');
+        await other.changeAccount(alice.id, { plan: 'trial' }, event());
+        expect((await mine.findCaller(hers.id, 1))?.plan).toMatchObject({ name: 'trial' });
       }),
     );
     test(
@@ -332,7 +332,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           auditEvent({ actor: 'cli:me', at: ++ticks }, 'b', 'two', before, null),
           auditEvent({ actor: 'rule:x', at: ++ticks }, 'c', 'one', { same: 1, x: 1 }, { same: 1, x: 2 }),
         ];
-        for (const each of events) await mine.setAccountPlan(id, 'trial', each);
+        for (const each of events) await mine.changeAccount(id, { plan: 'trial' }, each);
         expect(await other.listAudit({ limit: 3 })).toEqual(events.toReversed());
         expect(await other.listAudit({ subject: 'one', limit: 10 })).toEqual([events[2], events[0]]);
         expect(await other.listAudit({ subject: 'one', limit: 1 })).toEqual([events[2]]);
@@ -353,7 +353,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         const twice = { ...event(), id: used!.id };
         for (const change of [
           () => mine.ensureAccount('bob', 'default', twice),
-          () => mine.setAccountPlan(alice.id, 'trusted', twice),
+          () => mine.changeAccount(alice.id, { plan: 'trusted' }, twice),
           () => mine.putPlan(plan(), twice),
           () => mine.putPlan({ ...(firstPlans[0] as Plan), version: 2 }, twice),
           () => mine.deletePlan('trial', twice),

@@ -5,9 +5,11 @@ import { Kysely, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { expect, test } from 'vitest';
 import type { AccountId } from '../../src/domain/id.ts';
+import { unlimited } from '../../src/domain/plan.ts';
 import { migrations } from '../../src/store/schema.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { temporaryDirectory } from '../gate.ts';
+import { decisionsContract } from './decisions.ts';
 import { peopleContract } from './people.ts';
 import { policyContract } from './policy.ts';
 import { type Database as Opened, storeContract } from './store.ts';
@@ -23,6 +25,7 @@ const create = (): Promise<Opened> => {
 storeContract('SQLite', create);
 policyContract('SQLite', create);
 peopleContract('SQLite', create);
+decisionsContract('SQLite', create);
 
 test('refuses a database of a newer version and leaves it alone', async () => {
   const dataDir = temporaryDirectory();
@@ -78,7 +81,7 @@ test('a database of the first version opens with plans, lineages and sums, and w
   expect((await store.listAccounts()).map(({ name, plan }) => [name, plan])).toEqual([
     ['alice', 'default'],
     ['bob', 'default'],
-    ['operator', null],
+    ['operator', unlimited],
   ]);
   expect((await store.listKeys()).map(({ id, lineage, rotatedFrom }) => [id, lineage, rotatedFrom])).toEqual([
     ['key_a', 'key_a', null],

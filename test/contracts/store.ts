@@ -5,6 +5,7 @@ import type { StoredKey } from '../../src/domain/api-key.ts';
 import { generateKey } from '../../src/domain/api-key.ts';
 import { type AuditEvent, auditEvent } from '../../src/domain/audit.ts';
 import { type KeyId, newRequestId } from '../../src/domain/id.ts';
+import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import type { Store } from '../../src/store/ports.ts';
 
@@ -37,7 +38,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
     const { id, digest } = generateKey();
     return {
       id,
-      accountId: (await store.ensureAccount('operator', null, event(1))).id,
+      accountId: (await store.ensureAccount('operator', unlimited, event(1))).id,
       name: 'ノート',
       kind: 'secret',
       digest,

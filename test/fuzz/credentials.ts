@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { digestOf, type StoredKey } from '../../src/domain/api-key.ts';
 import { type AccountId, type KeyId, toBase62 } from '../../src/domain/id.ts';
-import { firstPlans, type Plan } from '../../src/domain/plan.ts';
+import { firstPlans, type Plan, type Unlimited, unlimited } from '../../src/domain/plan.ts';
 import { type Principal, principalOf } from '../../src/domain/principal.ts';
 import { scopes } from '../../src/domain/scope.ts';
 
@@ -58,6 +58,6 @@ export function storedKey(id: string, more: Partial<StoredKey> = {}): StoredKey 
 }
 
 /** Somebody with the plan that new accounts get, or the operator, who has none. */
-export function caller(plan: Plan | undefined = firstPlans[0]): Principal {
+export function caller(plan: Plan | Unlimited = firstPlans[0] ?? unlimited): Principal {
   return principalOf(storedKey('000000000001'), plan, []);
 }

@@ -190,7 +190,7 @@ describe('sekisho account', () => {
         action: 'account.create',
         subject: expect.stringMatching(/^acc_/),
         from: null,
-        to: { name: '山田', plan: 'default' },
+        to: { name: '山田', plan: 'default', role: 'member', unlimited: false },
       },
       () => gives('account', 'create', ' 山田 '),
     );
@@ -200,7 +200,7 @@ describe('sekisho account', () => {
         action: 'account.create',
         subject: expect.stringMatching(/^acc_/),
         from: null,
-        to: { name: 'tried', plan: 'trial' },
+        to: { name: 'tried', plan: 'trial', role: 'member', unlimited: false },
       },
       () => gives('account', 'create', 'tried', '--plan', 'trial'),
     );

@@ -37,7 +37,7 @@ async function ruled(
 ): Promise<Awaited<ReturnType<TestGate['member']>> & { rule: string }> {
   const member = await gate.member({ ...terms });
   const rule = `test-${++rules}`;
-  const plan = (await gate.manage((store) => store.findAccount(member.account.id)))!.plan!;
+  const plan = member.account.name;
   const whatever = { measure: 'requests', per: 'account', windowSeconds: 60, threshold: 3, plans: plan };
   await gate.manage((store, by) => createRule(store, rule, { ...whatever, ...fields }, by));
   await eventually(() => expect(rulesInForce(gate)).toContain(rule));
@@ -100,7 +100,7 @@ describe('a rule that is reached', () => {
     const slow = await openGate(fake.url, { SLOTS: '1' });
     try {
       const [back, other] = [await slow.member({}), await slow.member({})];
-      const plan = (await slow.manage((store) => store.findAccount(back.account.id)))!.plan!;
+      const plan = back.account.name;
       const fields = { measure: 'requests', per: 'account', windowSeconds: 60, threshold: 1, plans: plan };
       await slow.manage((store, by) => createRule(store, 'back', { ...fields, step: 'back', durationSeconds: 60 }, by));
       const ask = async (secret: string, who: string): Promise<number> =>
@@ -254,7 +254,7 @@ describe('a rule that is reached', () => {
 
   test('again and again leads to the rule over suspensions', async () => {
     const { secret, account } = await ruled({ threshold: 1, step: 'suspend', durationSeconds: 1 });
-    const plan = (await gate.manage((store) => store.findAccount(account.id)))!.plan!;
+    const plan = account.name;
     const fields = { measure: 'suspensions', per: 'account', windowSeconds: 3600, threshold: 2, step: 'review' };
     await gate.manage((store, by) => createRule(store, `again-${plan}`, { ...fields, plans: plan }, by));
     await eventually(() => expect(rulesInForce(gate)).toContain(`again-${plan}`));
@@ -312,7 +312,7 @@ test('what was used before a restart counts for rules, and a suspension outlives
   const dataDir = temporaryDirectory();
   let first = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
   const { secret, account } = await first.member({});
-  const plan = (await first.manage((store) => store.findAccount(account.id)))!.plan!;
+  const plan = account.name;
   const fields = {
     measure: 'requests',
     per: 'account',

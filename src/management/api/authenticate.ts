@@ -7,7 +7,6 @@ import { AddressBlocks, clientAddress, plainAddress } from '../../domain/address
 import { isSecretOf, readKeyId, type StoredKey } from '../../domain/api-key.ts';
 import { shownCertificate } from '../../domain/certificate.ts';
 import type { Person } from '../../domain/person.ts';
-import type { Plan } from '../../domain/plan.ts';
 import { hits, restrictionsOf } from '../../domain/suspension.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
@@ -27,7 +26,6 @@ export interface Caller {
   readonly key: StoredKey | undefined;
   readonly person: Person | undefined;
   readonly account: Account | undefined;
-  readonly plan: Plan | undefined;
   /** Signed in a few minutes ago, which is asked of what is felt; keys are always as good as new. */
   readonly fresh: boolean;
   readonly reads: boolean;
@@ -39,7 +37,6 @@ export const anybody: Caller = {
   key: undefined,
   person: undefined,
   account: undefined,
-  plan: undefined,
   fresh: false,
   reads: false,
   writes: false,
@@ -89,7 +86,6 @@ async function callerOfPerson(
   const person = await store.findPerson(personId);
   if (!person) return undefined;
   const account = person.accountId === null ? undefined : await store.findAccount(person.accountId);
-  const plan = account && account.plan !== null ? await store.findPlan(account.plan) : undefined;
   const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
   const { refused } = restrictionsOf(
     suspensions.filter(({ keyId }) => keyId === null),
@@ -102,7 +98,6 @@ async function callerOfPerson(
     key: undefined,
     person,
     account,
-    plan,
     fresh,
     reads: may('management:read'),
     writes: may('management:write'),
@@ -120,7 +115,7 @@ async function callerOfKey(text: string, request: Request, entrance: Entrance): 
     entrance.failures.note(address);
     throw new Problem('unauthenticated');
   }
-  const { key, account, plan, suspensions } = found;
+  const { key, account, suspensions } = found;
   if (key.status !== 'active') throw new Problem('unauthenticated', { detail: 'This API key has been revoked.' });
   if (key.expiresAt !== null && now >= key.expiresAt)
     throw new Problem('unauthenticated', { detail: 'This API key has expired.' });
@@ -140,7 +135,6 @@ async function callerOfKey(text: string, request: Request, entrance: Entrance): 
     key,
     person: undefined,
     account,
-    plan,
     fresh: true,
     reads: writes || may('management:read'),
     writes,

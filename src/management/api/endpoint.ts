@@ -5,7 +5,7 @@ import type { Account } from '../../domain/account.ts';
 import type { StoredKey } from '../../domain/api-key.ts';
 import type { Author } from '../../domain/audit.ts';
 import type { AccountId, PersonId } from '../../domain/id.ts';
-import type { Plan } from '../../domain/plan.ts';
+import type { Plan, Unlimited } from '../../domain/plan.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { Door } from '../door.ts';
@@ -40,7 +40,7 @@ export interface LiveOverview {
 /** Whose limits; without an account anybody's with that plan. */
 export interface Subject {
   readonly account: Account | undefined;
-  readonly plan: Plan | undefined;
+  readonly plan: Plan | Unlimited;
   readonly suspensions: readonly Suspension[];
   readonly key: StoredKey | undefined;
 }

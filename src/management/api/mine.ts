@@ -2,12 +2,13 @@
 // else's. Keys are made and changed by people only: a key that leaked must not be able to make another.
 import { z } from 'zod';
 import type { AccountId } from '../../domain/id.ts';
+import { unlimited } from '../../domain/plan.ts';
 import { managementScopes } from '../../domain/scope.ts';
-import { showAccount } from '../accounts.ts';
+import { allowanceOf, showAccount } from '../accounts.ts';
 import { Fault } from '../fault.ts';
 import { changeKey, createKey, type NewKey, requireKey, revokeKey, rotateKey, showKey } from '../keys.ts';
 import { changePerson, closeAccount, exportOf, leave } from '../people.ts';
-import { requirePlan, showPlan } from '../plans.ts';
+import { showPlan } from '../plans.ts';
 import { showSuspension } from '../suspensions.ts';
 import { type Caller, ownAccount, ownPerson } from './authenticate.ts';
 import { pageAfter } from './cursor.ts';
@@ -45,10 +46,11 @@ export const mine: readonly Endpoint[] = [
     answer: shapes.selfShape,
     run: async ({ store, caller, now }) => {
       const account = ownAccount(caller);
+      const plan = await allowanceOf(store, account);
       return {
         key: caller.key ? keyOf(showKey(await requireKey(store, caller.key.id))) : null,
         account: await showAccount(store, account, now()),
-        plan: account.plan === null ? null : planOf(showPlan(await requirePlan(store, account.plan))),
+        plan: plan === unlimited ? null : planOf(showPlan(plan)),
       };
     },
   }),
@@ -151,7 +153,7 @@ export const mine: readonly Endpoint[] = [
     answer: pageOf(figures.limitShape),
     run: async ({ store, caller, outlook }) => {
       const account = ownAccount(caller);
-      const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
+      const plan = await allowanceOf(store, account);
       const suspensions = await store.listSuspensions({ accountId: account.id, limit: 200 });
       const states = await outlook.limits({ account, plan, suspensions, key: caller.key });
       return { items: states.map(limitOf(caller.key?.id ?? null)), next: null };
@@ -164,7 +166,7 @@ export const mine: readonly Endpoint[] = [
     answer: pageOf(figures.modelShape),
     run: async ({ store, caller, outlook }) => {
       const account = ownAccount(caller);
-      const plan = account.plan === null ? undefined : await requirePlan(store, account.plan);
+      const plan = await allowanceOf(store, account);
       const models = await outlook.models({ account, plan, suspensions: [], key: caller.key });
       return { items: models.map(({ name, size }) => ({ name, size })), next: null };
     },

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { roles } from '../../domain/account.ts';
 import { readKeyId } from '../../domain/api-key.ts';
-import { managementScopes } from '../../domain/scope.ts';
-import { createAccount, requireAccount, setPlan, setRole, showAccount } from '../accounts.ts';
+import { isManagement } from '../../domain/scope.ts';
+import { changeAccount, createAccount, requireAccount, showAccount } from '../accounts.ts';
 import { changeKey, createKey, type NewKey, requireKey, revokeKey, revokeLeaked, rotateKey, showKey } from '../keys.ts';
 import { closeAccount, linkFor } from '../people.ts';
 import { pageAfter } from './cursor.ts';
@@ -63,16 +63,9 @@ export const accounts: readonly Endpoint[] = [
     answer: shapes.accountShape,
     before: async ({ store, params, now }) =>
       showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
-    run: async ({ store, signIn, params, body, author, now, caller }) => {
-      const id = params['id'] ?? '';
-      if (body.role !== undefined) {
-        if (!caller.fresh) throw new Problem('sign_in_again');
-        const { id: accountId } = await setRole(store, id, body.role, author);
-        const person = await store.findPersonOf(accountId);
-        if (person) await signIn.endVisits(person.id);
-      }
-      if (body.plan !== undefined) await setPlan(store, id, body.plan, author);
-      return showAccount(store, await requireAccount(store, id), now());
+    run: async ({ store, params, body, author, now, caller }) => {
+      if (body.role !== undefined && !caller.fresh) throw new Problem('sign_in_again');
+      return showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now());
     },
   }),
   endpoint('createLink', 'post /accounts/{id}/links', {
@@ -130,8 +123,7 @@ export const keys: readonly Endpoint[] = [
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
     run: async ({ store, body, author, caller }) => {
-      if (body.scopes?.some((scope) => managementScopes.includes(scope)) && !caller.fresh)
-        throw new Problem('sign_in_again');
+      if (body.scopes?.some(isManagement) && !caller.fresh) throw new Problem('sign_in_again');
       const { expiresAt, account, ...rest } = body;
       const owner = await requireAccount(store, account);
       const expires = expiresAt === undefined ? null : Date.parse(expiresAt);
@@ -166,8 +158,7 @@ export const keys: readonly Endpoint[] = [
     answer: shapes.keyShape,
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
     run: async ({ store, params, body, author, caller }) => {
-      if (body.scopes?.some((scope) => managementScopes.includes(scope)) && !caller.fresh)
-        throw new Problem('sign_in_again');
+      if (body.scopes?.some(isManagement) && !caller.fresh) throw new Problem('sign_in_again');
       return keyOf(showKey(await changeKey(store, params['id'] ?? '', changeOf(body), author)));
     },
   }),

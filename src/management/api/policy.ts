@@ -1,6 +1,6 @@
 // The rows about how much: plans, rules, and the steps of the ladder.
 import { z } from 'zod';
-import { requireAccount } from '../accounts.ts';
+import { allowanceOf, requireAccount } from '../accounts.ts';
 import { Fault } from '../fault.ts';
 import { requireKey } from '../keys.ts';
 import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../plans.ts';
@@ -94,8 +94,7 @@ export const preview: readonly Endpoint[] = [
       if ((named === undefined) === (body.plan === undefined)) throw new Fault('Name an account, a key or a plan.');
       const account = named === undefined ? undefined : await requireAccount(store, named);
       if (key && account && key.accountId !== account.id) throw new Fault('That key is not of that account.');
-      const planName = body.plan ?? account?.plan ?? null;
-      const plan = planName === null ? undefined : await requirePlan(store, planName);
+      const plan = account ? await allowanceOf(store, account) : await requirePlan(store, body.plan ?? '');
       const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
       const forecast = await outlook.foresee({ account, plan, suspensions, key, path, model, promptTokens, maxTokens });
       return { ...forecast, changes: [...forecast.changes], limits: forecast.limits.map(limitOf(key?.id ?? null)) };

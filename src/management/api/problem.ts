@@ -2,7 +2,7 @@
 // write management tools get the standard's words.
 import type { Response } from 'express';
 import { z } from 'zod';
-import { Fault } from '../fault.ts';
+import { Refusal } from '../../domain/refusal.ts';
 import { DoorCrowded } from '../sign-in/passwords.ts';
 
 export const problemShape = z
@@ -69,7 +69,7 @@ export class Problem extends Error {
 /** Anything thrown as a problem; what nobody foresaw keeps its words to itself. */
 export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
-  if (thrown instanceof Fault) return new Problem(thrown.kind, { detail: thrown.message });
+  if (thrown instanceof Refusal) return new Problem(thrown.kind, { detail: thrown.message });
   if (thrown instanceof DoorCrowded) return new Problem('busy', { retryAfterSeconds: 2 });
   // Express cannot decode a part of the path; nothing has such a name.
   if (thrown instanceof URIError) return new Problem('not_found');

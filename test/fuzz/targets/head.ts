@@ -6,12 +6,14 @@ import { Duplex } from 'node:stream';
 import { digestOf } from '../../../src/domain/api-key.ts';
 import { GatewayError } from '../../../src/domain/error.ts';
 import type { AccountId } from '../../../src/domain/id.ts';
+import { unlimited } from '../../../src/domain/plan.ts';
 import type { Principal } from '../../../src/domain/principal.ts';
 import { AuthThrottle } from '../../../src/gateway/auth-throttle.ts';
 import { identify, refuseKeyInQuery } from '../../../src/gateway/identify.ts';
 import { KeyRing } from '../../../src/gateway/key-ring.ts';
 import { type Asked, matchOperation } from '../../../src/gateway/operation.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
+import type { Caller } from '../../../src/store/ports.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
 import { cliKey, keyText, signatureFor, signedAt, staticWord, storedKey } from '../credentials.ts';
 import { connectionOptions, mayGoOn } from '../crossing.ts';
@@ -107,10 +109,10 @@ async function checkCaller(
   lines: readonly { name: string; value: string }[],
 ): Promise<void> {
   let reads = 0;
-  const find = (is: (key: (typeof stored)[number]) => boolean) => {
+  const find = (is: (key: (typeof stored)[number]) => boolean): Promise<Caller | undefined> => {
     reads++;
     const key = stored.find(is);
-    return Promise.resolve(key && { key, account: undefined as never, plan: undefined, suspensions: [] });
+    return Promise.resolve(key && { key, account: undefined as never, plan: unlimited, suspensions: [] });
   };
   const store = {
     findCaller: (id: string) => find((key) => key.id === id && key.kind === 'secret'),
