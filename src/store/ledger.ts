@@ -3,10 +3,13 @@
 // line of a begin goes with the next write, at the latest when this turn of the event loop is over. The store gets rows in batches, since a commit per request would cost more than the rest of the request path.
 // After a kill the next start reads the journal: finished rows are added if the store lacks them, and an exchange that
 // was open becomes one row marked `interrupted` with the last figures known. Ids make every step repeatable.
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+// A store that does not take rows for long costs disk, not memory: the journal goes on in new segments, and what memory
+// does not hold is read back from them when the store is there again.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Roster } from '../domain/roster.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageRecord } from '../domain/usage.ts';
+import { Journal, linesOfAll, segmentPath } from './journal.ts';
 import type { OpenUsage, Progress, Store, UsageJournal } from './ports.ts';
 
 interface OpenEntry extends OpenUsage {
@@ -19,48 +22,65 @@ const flushIntervalMs = 20;
 const pauseMs = 1_000;
 const touchIntervalMs = 5_000;
 const progressIntervalMs = 1000;
-const rotateBytes = 8 * 1024 * 1024;
-/** Rows kept waiting for a store that does not answer; beyond it the journal alone holds them until the next start. */
-const maxPending = 50_000;
+
+export interface LedgerBounds {
+  /** A segment that has grown so large is the last but one. */
+  readonly rotateBytes: number;
+  /** Rows kept in memory for a store that does not answer; beyond it the journal alone holds them. */
+  readonly maxPending: number;
+  /** Rows that the store gets in one go. */
+  readonly batchRows: number;
+}
+
+const defaultBounds: LedgerBounds = { rotateBytes: 8 * 1024 * 1024, maxPending: 50_000, batchRows: 5_000 };
 
 export class Ledger implements UsageJournal {
-  readonly #store: Store;
-  readonly #directory: string;
+  readonly #store: Pick<Store, 'appendUsage' | 'touchKeys'>;
+  readonly #journal: Journal;
+  readonly #bounds: LedgerBounds;
   readonly #onError: (error: unknown) => void;
   readonly #open = new Roster<OpenEntry>();
   #pending: UsageRecord[] = [];
   #usedAt = new Map<UsageRecord['keyId'], number>();
-  #file = -1;
-  #segment = 0;
-  #bytes = 0;
+  /** Segments that nothing is written to any more, oldest first. */
+  #closed: number[] = [];
+  /** Segments with ends that are in no memory: they have to be read back. */
+  readonly #spilled = new Set<number>();
   /** Lines of begins that wait for the next write. */
   #unwritten = '';
-  #broken: unknown;
-  #overflowed = false;
-  /** Monotonic milliseconds. */
-  #pausedUntil = 0;
+  #pausedUntil: MonotonicMs = 0;
+  #rotatesFrom: MonotonicMs = 0;
   #flushing: Promise<void> = Promise.resolve();
   readonly #timers: NodeJS.Timeout[] = [];
 
-  private constructor(store: Store, directory: string, onError: (error: unknown) => void) {
+  private constructor(
+    store: Pick<Store, 'appendUsage' | 'touchKeys'>,
+    journal: Journal,
+    bounds: LedgerBounds,
+    onError: (error: unknown) => void,
+  ) {
     this.#store = store;
-    this.#directory = directory;
+    this.#journal = journal;
+    this.#bounds = bounds;
     this.#onError = onError;
   }
 
   /** Recovers what an earlier process left, then starts. Rejects if the journal cannot be read or written. */
-  static async start(store: Store, dataDir: string, onError: (error: unknown) => void): Promise<Ledger> {
-    const directory = join(dataDir, 'journal');
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const segments = readdirSync(directory)
-      .filter((name) => /^\d{8}\.ndjson$/.test(name))
-      .toSorted();
-    await store.appendUsage(recover(segments.map((name) => readFileSync(join(directory, name), 'utf8'))));
-    const ledger = new Ledger(store, directory, onError);
-    ledger.#segment = Number(segments.at(-1)?.slice(0, 8) ?? 0);
-    ledger.#newSegment();
-    for (const name of segments) unlinkSync(join(directory, name));
+  static async start(
+    store: Pick<Store, 'appendUsage' | 'touchKeys'>,
+    dataDir: string,
+    onError: (error: unknown) => void,
+    bounds: LedgerBounds = defaultBounds,
+  ): Promise<Ledger> {
+    const directory = Journal.directoryIn(dataDir);
+    const segments = Journal.segmentsIn(directory);
+    const paths = segments.map((segment) => segmentPath(directory, segment));
+    for (const batch of batchesOf(recovered(linesOfAll(paths)), bounds.batchRows)) await store.appendUsage(batch);
+    const journal = Journal.open(directory, segments);
+    for (const segment of segments) journal.remove(segment);
+    const ledger = new Ledger(store, journal, bounds, onError);
     const flush = setInterval(() => {
+      ledger.#rotateIfLarge();
       if (performance.now() >= ledger.#pausedUntil) void ledger.#flush();
     }, flushIntervalMs);
     const progress = setInterval(() => ledger.#writeProgress(), progressIntervalMs);
@@ -74,9 +94,9 @@ export class Ledger implements UsageJournal {
    * accounted for must not start. The first call after a failure tries the journal anew.
    */
   begin(draft: UsageRecord, progress: () => Progress): OpenUsage {
-    if (this.#broken !== undefined) this.#append('');
+    if (this.#journal.isBroken) this.#journal.append('');
     if (this.#unwritten === '') setImmediate(() => this.#writeBegun());
-    this.#unwritten += `B${JSON.stringify(draft)}\n`;
+    this.#unwritten += beginOf(draft);
     const entry: OpenEntry = { draft, progress, bytesWritten: 0, slot: -1 };
     this.#open.add(entry);
     return entry;
@@ -84,52 +104,77 @@ export class Ledger implements UsageJournal {
 
   /** Writes down how it ended. To be called before the caller can see the end of the answer. */
   end(record: UsageRecord, begun: OpenUsage | undefined): void {
+    let isWritten = true;
     try {
       this.#write('E', record);
     } catch (error) {
       // The row still goes to the store with the next batch; only its safety against a kill is lost, and that is said.
+      isWritten = false;
       this.#onError(error);
     }
     if (begun) this.#open.remove(begun as OpenEntry);
     this.#usedAt.set(record.keyId, Math.max(record.at, this.#usedAt.get(record.keyId) ?? 0));
-    if (this.#pending.length < maxPending) this.#pending.push(record);
-    else this.#overflowed = true;
+    // What the journal does not hold stays in memory: no more than was open when the disk became full.
+    if (isWritten && this.#pending.length >= this.#bounds.maxPending) this.#spilled.add(this.#journal.segment);
+    else this.#pending.push(record);
   }
 
   /** Everything ended so far is in the store when this resolves; it rejects if the store will not take it. */
   async settle(): Promise<void> {
     await this.#flush();
-    if (this.#pending.length > 0)
-      throw new Error(`${this.#pending.length} usage rows wait in the journal for the next start`);
+    if (this.#pending.length > 0 || this.#spilled.size > 0)
+      throw new Error('usage rows wait in the journal for the next start');
   }
 
   /** Settles and stops. Where the store does not answer the journal stays, for the next start to read. */
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await this.settle();
-    await this.#touchKeys();
-    closeSync(this.#file);
-    if (!this.#overflowed && this.#open.size === 0) unlinkSync(this.#path(this.#segment));
+    try {
+      await this.settle();
+      await this.#touchKeys();
+    } finally {
+      this.#journal.close(this.#pending.length > 0 || this.#spilled.size > 0 || this.#open.size > 0);
+    }
   }
 
+  /** One at a time; what ends while one goes on is the next one's. */
   #flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#flushOnce());
+    this.#flushing = this.#flushing.then(async () => {
+      try {
+        await this.#storePending();
+        await this.#readBack();
+      } catch (error) {
+        this.#pausedUntil = performance.now() + pauseMs;
+        this.#onError(error);
+      }
+    });
     return this.#flushing;
   }
 
-  async #flushOnce(): Promise<void> {
-    if (this.#pending.length === 0) return;
-    const batch = this.#pending;
-    this.#pending = [];
-    try {
+  async #storePending(): Promise<void> {
+    // Every end of a segment that is closed now is among these, if it has not spilled.
+    const closed = this.#closed.filter((segment) => !this.#spilled.has(segment));
+    for (let left = this.#pending.length; left > 0; left -= this.#bounds.batchRows) {
+      const batch = this.#pending.slice(0, Math.min(left, this.#bounds.batchRows));
       await this.#store.appendUsage(batch);
-    } catch (error) {
-      this.#pending = batch.concat(this.#pending);
-      this.#pausedUntil = performance.now() + pauseMs;
-      this.#onError(error);
-      return;
+      this.#pending.splice(0, batch.length);
+      if (left > batch.length) await nextTurn();
     }
-    if (this.#bytes > rotateBytes && this.#pending.length === 0 && !this.#overflowed) this.#rotate();
+    for (const segment of closed) this.#remove(segment);
+  }
+
+  /** Of segments that memory has not kept up with, a batch at a time; the newest one is closed for it. */
+  async #readBack(): Promise<void> {
+    // A set is in the order in which its members came; what spills meanwhile comes last.
+    for (const segment of this.#spilled) {
+      if (segment === this.#journal.segment) this.#rotate();
+      for (const batch of batchesOf(endsOf(this.#journal.read(segment)), this.#bounds.batchRows)) {
+        await this.#store.appendUsage(batch);
+        await nextTurn();
+      }
+      this.#spilled.delete(segment);
+      this.#remove(segment);
+    }
   }
 
   async #touchKeys(): Promise<void> {
@@ -143,24 +188,32 @@ export class Ledger implements UsageJournal {
     }
   }
 
-  /** A new segment that holds only what is still open; everything in the old one is in the store. */
-  #rotate(): void {
+  /** Whether the store answers or not: no segment grows without end. */
+  #rotateIfLarge(): void {
+    if (this.#journal.bytes <= this.#bounds.rotateBytes || performance.now() < this.#rotatesFrom) return;
     try {
-      const old = { file: this.#file, segment: this.#segment };
-      this.#newSegment();
-      for (const { draft } of this.#open.list()) this.#write('B', draft);
-      closeSync(old.file);
-      unlinkSync(this.#path(old.segment));
+      this.#rotate();
     } catch (error) {
+      // A full disk, most likely; the segment that is there goes on.
+      this.#rotatesFrom = performance.now() + pauseMs;
       this.#onError(error);
     }
   }
 
-  #newSegment(): void {
-    const file = openSync(this.#path(this.#segment + 1), 'a', 0o600);
-    this.#file = file;
-    this.#segment++;
-    this.#bytes = 0;
+  /** The new segment begins with what is still open, so that an old one is not needed for it. */
+  #rotate(): void {
+    const open = this.#open.list();
+    const old = this.#journal.segment;
+    this.#journal.rotate(open.map(({ draft }) => beginOf(draft)).join(''));
+    this.#closed.push(old);
+    // Those that had begun and were not written yet are among the open ones.
+    this.#unwritten = '';
+    for (const entry of open) entry.bytesWritten = 0;
+  }
+
+  #remove(segment: number): void {
+    this.#journal.remove(segment);
+    this.#closed = this.#closed.filter((each) => each !== segment);
   }
 
   #writeProgress(): void {
@@ -177,10 +230,10 @@ export class Ledger implements UsageJournal {
     }
   }
 
-  #write(kind: 'B' | 'P' | 'E', value: unknown): void {
+  #write(kind: 'P' | 'E', value: unknown): void {
     const lines = `${this.#unwritten}${kind}${JSON.stringify(value)}\n`;
     this.#unwritten = '';
-    this.#append(lines);
+    this.#journal.append(lines);
   }
 
   #writeBegun(): void {
@@ -188,53 +241,52 @@ export class Ledger implements UsageJournal {
     const lines = this.#unwritten;
     this.#unwritten = '';
     try {
-      this.#append(lines);
+      this.#journal.append(lines);
     } catch (error) {
       this.#onError(error);
     }
   }
-
-  /** A write that fails is remembered: until one works again, nothing new may begin. */
-  #append(lines: string): void {
-    try {
-      // After a failure the last line may be torn; the next one starts on a line of its own.
-      let left = Buffer.from(this.#broken === undefined ? lines : `\n${lines}`);
-      // A disk that becomes full takes a part of a line and says nothing; only the next write fails.
-      while (left.length > 0) {
-        const taken = writeSync(this.#file, left);
-        this.#bytes += taken;
-        left = left.subarray(taken);
-      }
-      this.#broken = undefined;
-    } catch (error) {
-      this.#broken = error;
-      throw error;
-    }
-  }
-
-  #path(segment: number): string {
-    return join(this.#directory, `${String(segment).padStart(8, '0')}.ndjson`);
-  }
 }
 
-/** The rows that a set of journal segments stands for. A torn last line, which a kill can leave, is passed over. */
-export function recover(segments: readonly string[]): UsageRecord[] {
-  const ended = new Map<string, UsageRecord>();
+const beginOf = (draft: UsageRecord): string => `B${JSON.stringify(draft)}\n`;
+
+/**
+ * The rows that lines of a journal stand for: ends as they come, then what was open. A torn last line, which a kill can
+ * leave, is passed over; a row that comes twice is the same to a store that knows its id. Holds only what is open.
+ */
+export function* recovered(lines: Iterable<string>): Generator<UsageRecord> {
   const open = new Map<string, UsageRecord>();
-  for (const line of segments.flatMap((text) => text.split('\n'))) {
+  for (const line of lines) {
     const value = parseLine(line);
     if (value === undefined) continue;
     if (line[0] === 'E') {
       open.delete(value.id);
-      ended.set(value.id, value as UsageRecord);
-    } else if (ended.has(value.id)) continue;
-    else if (line[0] === 'B') open.set(value.id, { ...(value as UsageRecord), ...open.get(value.id) });
+      yield value as UsageRecord;
+    } else if (line[0] === 'B') open.set(value.id, { ...(value as UsageRecord), ...open.get(value.id) });
     else {
       const draft = open.get(value.id);
       if (draft) open.set(value.id, { ...draft, ...value });
     }
   }
-  return [...ended.values(), ...open.values()];
+  yield* open.values();
+}
+
+function* endsOf(lines: Iterable<string>): Generator<UsageRecord> {
+  for (const line of lines) {
+    const value = line[0] === 'E' ? parseLine(line) : undefined;
+    if (value !== undefined) yield value as UsageRecord;
+  }
+}
+
+function* batchesOf<T>(items: Iterable<T>, size: number): Generator<T[]> {
+  let batch: T[] = [];
+  for (const item of items) {
+    batch.push(item);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 function parseLine(line: string): ({ id: UsageRecord['id'] } & Partial<UsageRecord>) | undefined {

@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { recover } from '../../src/store/ledger.ts';
+import { recovered } from '../../src/store/ledger.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
@@ -107,7 +107,7 @@ test('S2: a line of which a full disk took only a part is not taken for written'
   expect(err).toBe('');
   const journal = readFileSync(join(dataDir, 'journal', '00000001.ndjson'), 'utf8');
   expect(journal.endsWith('\n')).toBe(false);
-  const kept = recover([journal]).map(({ id }) => id);
+  const kept = [...recovered(journal.split('\n'))].map(({ id }) => id);
   expect(kept.length).toBeGreaterThan(3);
   expect(JSON.parse(out)).toEqual(kept);
 });

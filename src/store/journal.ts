@@ -1,0 +1,160 @@
+// The files of the journal: lines appended to the newest segment, segments that begin anew, are read back a line at a time
+// and removed when all of theirs is elsewhere. Knows nothing of what a line says.
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+const pieceBytes = 1024 * 1024;
+/** No line of ours is longer; what is, a damaged file holds, and it is passed over without being held. */
+const mostLineBytes = 1024 * 1024;
+
+export class Journal {
+  readonly #directory: string;
+  #file: number;
+  #segment: number;
+  #bytes = 0;
+  #broken: unknown;
+
+  private constructor(directory: string, segment: number) {
+    this.#directory = directory;
+    this.#segment = segment;
+    this.#file = openSync(this.#path(segment), 'a', 0o600);
+  }
+
+  /** The directory is found once, by its real path: a link that leads elsewhere later changes nothing. */
+  static directoryIn(dataDir: string): string {
+    const directory = join(dataDir, 'journal');
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return realpathSync(directory);
+  }
+
+  /** The segments that are there, oldest first. */
+  static segmentsIn(directory: string): number[] {
+    return readdirSync(directory)
+      .filter((name) => /^\d{8}\.ndjson$/.test(name))
+      .map((name) => Number(name.slice(0, 8)))
+      .toSorted((a, b) => a - b);
+  }
+
+  /** Opens a new segment behind those. */
+  static open(directory: string, segments: readonly number[]): Journal {
+    return new Journal(directory, (segments.at(-1) ?? 0) + 1);
+  }
+
+  get segment(): number {
+    return this.#segment;
+  }
+
+  /** Written to the newest segment since it began. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Did the last write fail? */
+  get isBroken(): boolean {
+    return this.#broken !== undefined;
+  }
+
+  /** Lines that each end in a line feed. A write that fails is remembered until one works again. */
+  append(lines: string): void {
+    try {
+      // After a failure the last line may be torn; the next one starts on a line of its own.
+      this.#bytes += writeWhole(this.#file, this.#broken === undefined ? lines : `\n${lines}`);
+      this.#broken = undefined;
+    } catch (error) {
+      this.#broken = error;
+      throw error;
+    }
+  }
+
+  /** Begins a new segment with these lines. Throws where it cannot be written whole; then all is as it was. */
+  rotate(lines: string): void {
+    const path = this.#path(this.#segment + 1);
+    const file = openSync(path, 'w', 0o600);
+    try {
+      writeWhole(file, lines);
+    } catch (error) {
+      closeSync(file);
+      unlinkSync(path);
+      throw error;
+    }
+    closeSync(this.#file);
+    this.#file = file;
+    this.#segment++;
+    this.#bytes = 0;
+    this.#broken = undefined;
+  }
+
+  read(segment: number): Generator<string> {
+    return linesOf(this.#path(segment));
+  }
+
+  /** One that is gone already is no fault. */
+  remove(segment: number): void {
+    rmSync(this.#path(segment), { force: true });
+  }
+
+  /** `keeps`: whether the newest segment holds something that is nowhere else. */
+  close(keeps: boolean): void {
+    closeSync(this.#file);
+    if (!keeps) this.remove(this.#segment);
+  }
+
+  #path(segment: number): string {
+    return segmentPath(this.#directory, segment);
+  }
+}
+
+export function segmentPath(directory: string, segment: number): string {
+  return join(directory, `${String(segment).padStart(8, '0')}.ndjson`);
+}
+
+/** A file's lines, read in pieces: a journal may be larger than the longest string (512 MiB in V8) and than memory. */
+export function* linesOf(path: string): Generator<string> {
+  const file = openSync(path, 'r');
+  try {
+    const piece = Buffer.allocUnsafe(pieceBytes);
+    let begun: Buffer = Buffer.alloc(0);
+    let isTooLong = false;
+    for (;;) {
+      const count = readSync(file, piece, 0, piece.length, null);
+      if (count === 0) break;
+      let from = 0;
+      for (let end = piece.indexOf(10); end >= 0 && end < count; end = piece.indexOf(10, from)) {
+        if (begun.length > 0) yield Buffer.concat([begun, piece.subarray(from, end)]).toString('utf8');
+        else if (!isTooLong) yield piece.toString('utf8', from, end);
+        begun = Buffer.alloc(0);
+        isTooLong = false;
+        from = end + 1;
+      }
+      if (!isTooLong) begun = Buffer.concat([begun, piece.subarray(from, count)]);
+      if (begun.length > mostLineBytes) {
+        begun = Buffer.alloc(0);
+        isTooLong = true;
+      }
+    }
+    if (begun.length > 0) yield begun.toString('utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
+export function* linesOfAll(paths: readonly string[]): Generator<string> {
+  for (const path of paths) yield* linesOf(path);
+}
+
+/** Gives the bytes written. A disk that becomes full takes a part of a line and says nothing; only the next write fails. */
+function writeWhole(file: number, text: string): number {
+  const bytes = Buffer.from(text);
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+  return bytes.length;
+}

@@ -1,0 +1,167 @@
+// A database that does not take rows for long, journals of any size, and kills in between: every exchange is one row in
+// the end, memory holds a bounded number of them, and the journal is small again afterwards.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import type { RequestId } from '../../src/domain/id.ts';
+import type { UsageRecord } from '../../src/domain/usage.ts';
+import { Ledger } from '../../src/store/ledger.ts';
+import type { Store } from '../../src/store/ports.ts';
+import { openSqlite } from '../../src/store/sqlite.ts';
+import { eventually, root, temporaryDirectory } from '../gate.ts';
+
+const bounds = { rotateBytes: 20_000, maxPending: 100, batchRows: 40 };
+const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
+
+const rowOf = (number: number, outcome: UsageRecord['outcome'] = 'completed'): UsageRecord => ({
+  id: `req_${String(number).padStart(20, '0')}` as RequestId,
+  at: 1_800_000_000_000 + number,
+  keyId: 'key_test' as UsageRecord['keyId'],
+  accountId: 'acc_test' as UsageRecord['accountId'],
+  operation: 'chat',
+  model: 'gemma3:270m',
+  upstream: 'http://127.0.0.1:1',
+  outcome,
+  status: 200,
+  code: null,
+  streamed: false,
+  promptTokens: 1,
+  completionTokens: 1,
+  source: 'exact',
+  bytesIn: 1,
+  bytesOut: 1,
+  firstByteMs: 1,
+  durationMs: 1,
+  queuedMs: 0,
+  address: '127.0.0.1',
+  repeats: 1,
+});
+
+const segmentsIn = (dataDir: string): string[] => readdirSync(join(dataDir, 'journal')).toSorted();
+
+/** Every row once, with what they add up to. */
+async function expectRows(store: Store, count: number): Promise<void> {
+  const rows = await store.listUsage(100_000);
+  expect(rows.map(({ id }) => id).toSorted()).toEqual(Array.from({ length: count }, (_, at) => rowOf(at).id));
+  const [sum] = await store.reportUsage('account', 0, 1e9);
+  expect(sum).toMatchObject({ requests: count });
+}
+
+test('a database that is locked for long and recovers gets every row, and the journal turns over again', async () => {
+  const dataDir = temporaryDirectory();
+  const store = await openSqlite(dataDir, 0);
+  const errors: unknown[] = [];
+  const ledger = await Ledger.start(store, dataDir, (error) => errors.push(error), bounds);
+  const open = ledger.begin(rowOf(0), progress);
+  const other = new Database(join(dataDir, 'sekisho.db'));
+  other.exec('begin immediate');
+  for (let number = 1; number < 1_000; number++) {
+    ledger.end(rowOf(number), ledger.begin(rowOf(number), progress));
+    // Segments are begun by a timer.
+    if (number % 100 === 0) {
+      const before = segmentsIn(dataDir).length;
+      await eventually(() => expect(segmentsIn(dataDir).length).toBeGreaterThan(before));
+    }
+  }
+  await expect(ledger.settle()).rejects.toThrow('wait in the journal');
+  expect(errors.length).toBeGreaterThan(0);
+  expect(segmentsIn(dataDir).length).toBeGreaterThan(5);
+  other.exec('rollback');
+  other.close();
+  await ledger.settle();
+  expect((await store.listUsage(100_000)).length).toBe(999);
+  // One segment is left, which says what is open.
+  expect(segmentsIn(dataDir)).toHaveLength(1);
+  expect(readFileSync(join(dataDir, 'journal', segmentsIn(dataDir)[0] as string), 'utf8')).toContain(rowOf(0).id);
+  // And from here on all is as it was.
+  for (let number = 1_000; number < 1_300; number++) {
+    ledger.end(rowOf(number), ledger.begin(rowOf(number), progress));
+    if (number % 100 === 0) await ledger.settle();
+  }
+  await ledger.settle();
+  await eventually(() => {
+    expect(segmentsIn(dataDir)).toHaveLength(1);
+    expect(statSync(join(dataDir, 'journal', segmentsIn(dataDir)[0] as string)).size).toBeLessThan(bounds.rotateBytes);
+  });
+  ledger.end(rowOf(0), open);
+  await ledger.close();
+  expect(segmentsIn(dataDir)).toEqual([]);
+  await expectRows(store, 1_300);
+  await store.close();
+});
+
+test.each(['while the database is locked', 'while it takes what had waited'])(
+  'a kill %s loses no row and makes none twice',
+  async (when) => {
+    const dataDir = temporaryDirectory();
+    const store = await openSqlite(dataDir);
+    const script = `
+      import { readdirSync } from 'node:fs';
+      import { setImmediate as nextTurn } from 'node:timers/promises';
+      import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger.ts'))};
+      import { openSqlite } from ${JSON.stringify(join(root, 'src/store/sqlite.ts'))};
+      const row = ${JSON.stringify(rowOf(0))};
+      const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0'), at: row.at + number });
+      const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
+      const segments = () => readdirSync(${JSON.stringify(join(dataDir, 'journal'))}).join();
+      const store = await openSqlite(${JSON.stringify(dataDir)}, 0);
+      let batches = 0;
+      const slow = {
+        touchKeys: (used) => store.touchKeys(used),
+        appendUsage: async (rows) => {
+          await store.appendUsage(rows);
+          if (++batches === 4) console.log('half');
+          if (batches >= 4) await new Promise(() => undefined);
+        },
+      };
+      const ledger = await Ledger.start(slow, ${JSON.stringify(dataDir)}, () => {}, ${JSON.stringify(bounds)});
+      for (let number = 0; number < 600; number++) {
+        const begun = ledger.begin(rowOf(number), progress);
+        if (number % 50 !== 0) ledger.end(rowOf(number), begun);
+        if (number % 100 !== 99) continue;
+        for (const before = segments(); segments() === before; ) await nextTurn();
+      }
+      console.log('written');
+      setInterval(() => {}, 1_000);`;
+    const other = new Database(join(dataDir, 'sekisho.db'));
+    other.exec('begin immediate');
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.on('data', (text: Buffer) => (output += text.toString()));
+    await eventually(() => expect(output).toContain('written'));
+    if (when === 'while it takes what had waited') {
+      other.exec('rollback');
+      await eventually(() => expect(output).toContain('half'));
+    }
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    if (other.inTransaction) other.exec('rollback');
+    other.close();
+    const ledger = await Ledger.start(store, dataDir, () => undefined, bounds);
+    await ledger.close();
+    await expectRows(store, 600);
+    expect(segmentsIn(dataDir)).toEqual([]);
+    await store.close();
+  },
+);
+
+test('a journal that is longer than any string, and lines that never end, are read all the same', async () => {
+  const dataDir = temporaryDirectory();
+  const store = await openSqlite(dataDir);
+  mkdirSync(join(dataDir, 'journal'));
+  const file = join(dataDir, 'journal', '00000007.ndjson');
+  writeFileSync(file, `E${JSON.stringify(rowOf(0))}\n`);
+  // A hole, which the disk does not store and a reader sees as 513 MiB of zeros in one line.
+  truncateSync(file, 513 * 1024 * 1024);
+  appendFileSync(file, `\nE${JSON.stringify(rowOf(1))}\nE${JSON.stringify(rowOf(2))}`);
+  const ledger = await Ledger.start(store, dataDir, () => undefined);
+  await expectRows(store, 3);
+  expect(segmentsIn(dataDir)).toEqual(['00000008.ndjson']);
+  await ledger.close();
+  await store.close();
+});
