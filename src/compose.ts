@@ -18,6 +18,7 @@ import { AuthThrottle } from './gateway/auth-throttle.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
 import { Books } from './gateway/book.ts';
 import { answerHeaders } from './gateway/browser.ts';
+import { ContextSizes } from './gateway/context-size.ts';
 import { corsPolicy } from './gateway/cors.ts';
 import { FairQueue } from './gateway/fair-queue.ts';
 import { Follower } from './gateway/follower.ts';
@@ -139,6 +140,10 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     cors: corsPolicy(config.corsOrigins),
     trustedProxies: new AddressBlocks(config.trustedProxies),
     modelRules: { registryHosts: new Set(config.registryHosts), isRemote: (name) => pool.isRemote(name) },
+    modelFacts: {
+      contexts: new ContextSizes((name) => pool.contextOf(name), nowMs),
+      answerTokens: (name) => pool.answerTokensOf(name),
+    },
     signatureSkewMs: skewMs,
     ring,
     replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),

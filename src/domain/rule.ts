@@ -62,14 +62,14 @@ const rule = (
 });
 
 /**
- * The rules of a first start: generous, so that nobody meets them by working. One GPU that generates 100 tokens a second
- * without a pause makes 360,000 completion tokens an hour; prompts of agents are ten times that.
+ * The rules of a first start: generous, so that nobody meets them by working. A coding agent that sends a prompt of 50,000
+ * tokens every ten seconds without a pause uses 18,000,000 tokens an hour, nearly all of them prompt.
  */
 export const firstRules: readonly Rule[] = [
-  rule('busy-hour', 'tokens', 'account', hour, 3_000_000, 'warn', hour),
-  rule('heavy-hour', 'tokens', 'account', hour, 6_000_000, 'slow', hour),
-  rule('heavy-day', 'tokens', 'account', day, 40_000_000, 'back', 6 * hour),
-  rule('runaway-day', 'tokens', 'account', day, 80_000_000, 'review', null),
+  rule('busy-hour', 'tokens', 'account', hour, 20_000_000, 'warn', hour),
+  rule('heavy-hour', 'tokens', 'account', hour, 30_000_000, 'slow', hour),
+  rule('heavy-day', 'tokens', 'account', day, 60_000_000, 'back', 6 * hour),
+  rule('runaway-day', 'tokens', 'account', day, 150_000_000, 'review', null),
   rule('deaf-client', 'refusals', 'key', 10 * minute, 1_000, 'suspend', 15 * minute),
   rule('call-flood', 'requests', 'account', 5 * minute, 10_000, 'slow', 30 * minute),
   rule('guessed-secret', 'failedAuthentications', 'key', hour, 50, 'warn', hour),

@@ -65,14 +65,14 @@ const unsent = { promptTokens: 0, completionTokens: 0 };
 
 /** What a call will spend; `book` is its account's. */
 export function askOf(call: Shaped, { book }: Pick<Exchange, 'book'>): Ask {
-  const { operation, principal, promptEstimate, askedTokens } = call;
+  const { operation, principal, promptEstimate, askedTokens, choices } = call;
   if (operation.time !== 'inference')
     return { promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };
   const generates = operation.scope === 'inference:chat';
   const most = principal.bounds?.maxOutputTokens ?? null;
   const completionTokens =
     generates && book
-      ? answerEstimate(askedTokens, book.key(principal.lineage), most)
+      ? answerEstimate(askedTokens, book.key(principal.lineage), most, choices)
       : generates
         ? (askedTokens ?? 512)
         : 0;

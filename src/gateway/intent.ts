@@ -5,11 +5,14 @@
 import { GatewayError } from '../domain/error.ts';
 import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-name.ts';
 import { unlimited } from '../domain/plan.ts';
+import { choiceNames, lengthNames } from './answer-length.ts';
 import { type BodyLimits, readBody, replaceBody } from './body.ts';
+import { given } from './body-edits.ts';
 import type { Exchange } from './exchange.ts';
 import { formBytes, formText, readForm, writeForm } from './form.ts';
 import type { Permitted } from './permit.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './strict-json.ts';
+import { readWebSearch, toolChoiceOutline } from './web-search.ts';
 
 export interface NamedModel {
   /** As the caller spelled it; this goes back to them in a "not found". */
@@ -25,8 +28,10 @@ export interface Intended extends Permitted {
   /** Names whose registry host Ollama would contact. */
   readonly registryModels: readonly NamedModel[];
   readonly stream: boolean;
-  /** The call makes Ollama search or fetch the web, or hand the prompt to another host, on the operator's account. */
+  /** The call insists that Ollama search the web, or hand the prompt to another host, on the operator's account. */
   readonly leavesTheBox: boolean;
+  /** Web searches that it merely offers to the model; in the body, as elements of `tools`. */
+  readonly offeredSearches: readonly JsonValue[];
   /** Bytes for the upstream; undefined where there are none or where they stream through from the request. */
   readonly body: Buffer | undefined;
   /** Content-Type of those bytes: what we read them as, and not what the caller calls them. */
@@ -50,20 +55,25 @@ const outline: Outline = {
   known: new Set(
     (
       'model name source destination from remote_host stream stream_options options keep_alive tools messages prompt ' +
-      'input system template raw shift format images max_tokens max_completion_tokens max_output_tokens n think insecure ' +
+      'input system template raw shift format images think insecure width height steps tool_choice ' +
       'files adapters draft_files quantize suffix context truncate dimensions _debug_render_only'
-    ).split(' '),
+    )
+      .split(' ')
+      .concat(lengthNames, choiceNames),
   ),
   inside: {
     options: {
       known: new Set(
         (
-          'num_ctx num_predict num_gpu num_batch num_thread num_keep main_gpu use_mmap draft_num_predict seed stop ' +
+          'num_ctx num_gpu num_batch num_thread num_keep main_gpu use_mmap draft_num_predict seed stop ' +
           'temperature top_k top_p'
-        ).split(' '),
+        )
+          .split(' ')
+          .concat(lengthNames, choiceNames),
       ),
     },
     stream_options: { known: new Set(['include_usage']) },
+    tool_choice: toolChoiceOutline,
   },
   each: { tools: { known: new Set(['type', 'name', 'function']) } },
 };
@@ -79,7 +89,13 @@ const message: Outline = {
 /** For callers with a plan: what is counted is opened as well. */
 const countingOutline: Outline = {
   ...outline,
-  each: { ...outline.each, messages: message, input: message, images: { known: new Set() } },
+  each: {
+    ...outline.each,
+    messages: message,
+    input: message,
+    images: { known: new Set() },
+    prompt: { known: new Set() },
+  },
 };
 
 type Body = JsonBody;
@@ -125,12 +141,14 @@ export function readJson(permitted: Permitted, bytes: Buffer): Intended {
   const stream = readStream(body, bytes, operation.streamDefault);
   const usageInjected = operation.reply === 'openai-completion' && stream && !asksForUsage(body, bytes);
   const pictures = counts ? countImages(body, bytes) : noImages;
+  const search = readWebSearch(body, bytes);
   return {
     ...permitted,
     models,
     registryModels,
     stream,
-    leavesTheBox: usesWebSearch(body, bytes) || optionalText(body, bytes, 'remote_host') !== undefined,
+    leavesTheBox: search.forced || optionalText(body, bytes, 'remote_host') !== undefined,
+    offeredSearches: search.offered,
     body: bytes,
     bodyType: jsonType,
     document: body,
@@ -150,6 +168,7 @@ function bodiless(permitted: Permitted, models: readonly NamedModel[]): Intended
     registryModels: [],
     stream: permitted.operation.streamDefault === true,
     leavesTheBox: false,
+    offeredSearches: [],
     body: undefined,
     bodyType: undefined,
     document: undefined,
@@ -190,7 +209,7 @@ function countImages(body: Body, bytes: Buffer): { count: number; bytes: number 
 }
 
 function countInputs(body: Body): number {
-  const input = body.members.get('input');
+  const input = given(body.members, 'input');
   return input?.items ? input.items.length : input ? 1 : 0;
 }
 
@@ -248,9 +267,9 @@ function requiredText(body: Body, bytes: Buffer, field: string): string {
   return text;
 }
 
-/** An absent or empty field is undefined; anything but a string, and one longer than any name, is refused. */
+/** An absent, null or empty field is undefined; anything but a string, and one longer than any name, is refused. */
 function optionalText(body: Body, bytes: Buffer, field: string): string | undefined {
-  const value = body.members.get(field);
+  const value = given(body.members, field);
   if (value === undefined) return undefined;
   if (value.kind !== 'string') throw new GatewayError('invalid_request', { message: `${field} must be a string` });
   // An escape is six bytes for one character; anything longer is not even read.
@@ -276,18 +295,10 @@ function typeOf(bytes: Buffer, { members }: JsonValue): string | undefined {
 
 function readStream(body: Body, bytes: Buffer, missing: boolean | null): boolean {
   if (missing === null) return false;
-  const value = body.members.get('stream');
+  const value = given(body.members, 'stream');
   if (value === undefined) return missing;
   if (value.kind !== 'boolean') throw new GatewayError('invalid_request', { message: 'stream must be true or false' });
   return bytes[value.start] === 0x74;
-}
-
-/** Ollama runs tools of the type `web_search…` itself, through ollama.com (ollama-api §1). */
-function usesWebSearch(body: Body, bytes: Buffer): boolean {
-  for (const tool of body.members.get('tools')?.items ?? []) {
-    if (typeOf(bytes, tool)?.toLowerCase().startsWith('web_search')) return true;
-  }
-  return false;
 }
 
 function asksForUsage(body: Body, bytes: Buffer): boolean {

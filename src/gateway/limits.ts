@@ -23,13 +23,13 @@ export interface Ask {
 const boundlessAnswerTokens = 8_192;
 
 /**
- * Completion tokens to reserve: what was asked for, else the longest of the key's last answers, else as much as the plan
- * lets an answer have.
+ * Completion tokens to reserve: what was asked for, else the longest of the key's last answers for each choice, else as
+ * much as the plan lets an answer have.
  */
-export function answerEstimate(asked: number | undefined, key: Tally, most: number | null): number {
-  const bound = most ?? Math.max(boundlessAnswerTokens, asked ?? 0);
+export function answerEstimate(asked: number | undefined, key: Tally, most: number | null, choices = 1): number {
+  const bound = most ?? Math.max(boundlessAnswerTokens * choices, asked ?? 0);
   const { longestAnswer } = key;
-  return Math.min(asked ?? (longestAnswer === undefined ? bound : Math.max(longestAnswer, 16)), bound);
+  return Math.min(asked ?? (longestAnswer === undefined ? bound : Math.max(longestAnswer, 16) * choices), bound);
 }
 
 /** How an account and one of its keys stand now: the counts that a principal's limits look at, rolled on to now. */

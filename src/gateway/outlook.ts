@@ -65,7 +65,7 @@ export interface Forecast {
   readonly limits: readonly LimitState[];
 }
 
-type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'appealContact'>;
+type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact'>;
 
 export interface Outlook {
   readonly live: () => {
@@ -179,7 +179,7 @@ function tryOut(
   principal: Principal,
   found: Found | undefined,
   changes: string[],
-  { rules, modelRules, appealContact }: OutlookTools,
+  { rules, modelRules, modelFacts, appealContact }: OutlookTools,
 ): Ask {
   const { operation, parameter } = matchOperation('POST', canonicalTarget(path));
   refuseSuspended(principal, rules.clocks.wall(), appealContact);
@@ -188,6 +188,7 @@ function tryOut(
   const intent = readJson(permitted, Buffer.from(JSON.stringify(bodyFor(path, model, maxTokens))));
   const shaped = shape(
     authorizeIntent({ ...intent, promptEstimate: promptTokens ?? intent.promptEstimate }, modelRules),
+    modelFacts,
   );
   changes.push(...shaped.changes);
   const ask = askOf(shaped, { book: found?.book });

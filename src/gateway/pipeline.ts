@@ -30,7 +30,7 @@ import { type RelaySettings, relay } from './relay.ts';
 import type { ReplayGuard } from './replay.ts';
 import { route } from './route.ts';
 import type { Running } from './running.ts';
-import { shape } from './shape.ts';
+import { type ModelFacts, shape } from './shape.ts';
 import { endWith, whenGone } from './unread.ts';
 
 /** Everything the data plane works with; compose.ts puts it together. */
@@ -40,6 +40,7 @@ export interface Gate {
   readonly cors: CorsPolicy;
   readonly trustedProxies: AddressBlocks;
   readonly modelRules: ModelRules;
+  readonly modelFacts: ModelFacts;
   readonly signatureSkewMs: number;
   /** Where a suspended caller may turn. */
   readonly appealContact: string;
@@ -97,7 +98,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     exchange.streamed = intent.stream;
     exchange.model = intent.models[0]?.name?.canonical ?? null;
     gate.replays.claim(intent, exchange);
-    const shaped = shape(authorizeIntent(intent, gate.modelRules));
+    const shaped = shape(authorizeIntent(intent, gate.modelRules), gate.modelFacts);
 
     const admitted = admit(shaped, exchange, gate);
     await relay(

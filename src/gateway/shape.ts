@@ -4,53 +4,69 @@
 // byte of the body stays as it came.
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
+import { boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
-import { type Edit, type JsonBody, type JsonValue, splice, textOf } from './strict-json.ts';
+import { given, remove, replace, type Work, wholeNumber } from './body-edits.ts';
+import type { ContextSizes } from './context-size.ts';
+import { type Edit, type JsonValue, splice, textOf } from './strict-json.ts';
+import { takeOffersOut } from './web-search.ts';
 
 export interface Shaped extends Authorized {
   readonly [shaped]: true;
-  /** Completion tokens that the caller asked for at most, after the plan; undefined where nothing was said. */
+  /** Completion tokens that the caller asked for at most, all choices together; undefined where nothing was said. */
   readonly askedTokens: number | undefined;
+  /** Answers that are generated at once. */
+  readonly choices: number;
   /** What was changed, for a response header: names and figures of ours only. */
   readonly changes: readonly string[];
 }
 declare const shaped: unique symbol;
 
+/** What is known of the models themselves. */
+export interface ModelFacts {
+  readonly contexts: Pick<ContextSizes, 'settle'>;
+  /** The `num_predict` that the model's own parameters set, where that is known and ends. */
+  readonly answerTokens: (model: string) => number | undefined;
+}
+
 /** Options that make Ollama load the model again for whoever comes with others (server/sched.go needsReload). */
 const reloadOptions = ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'];
+/** Of image generation: no plan speaks of them, and a slot is held for their product. */
+const imageFields = { width: 2048, height: 2048, steps: 100 } as const;
 
 /** @throws GatewayError `beyond_plan`, `invalid_request`. */
-export function shape(call: Authorized): Shaped {
+export function shape(call: Authorized, facts: ModelFacts): Shaped {
   const { document, principal } = call;
+  const { reply } = call.operation;
   const { bounds } = principal;
   const edits: Edit[] = [...call.edits];
   const changes: string[] = [];
   let askedTokens: number | undefined;
+  let choices = 1;
   let { body } = call;
   if (document && body) {
-    const work: Work = { call, bytes: body, document, edits, changes };
-    if (bounds) boundBody(work, bounds);
-    const most = bounds?.maxOutputTokens ?? null;
-    // 0 would be read as "without end" by some runners; a plan that lets nobody generate takes the scope away.
-    askedTokens = boundOutput(work, most === null ? null : Math.max(1, most));
+    const work: Work = { bytes: body, document, edits, changes };
+    if (!principal.scopes.has('cloud')) takeOffersOut(work, call.offeredSearches);
+    if (bounds) {
+      const most = bounds.maxOutputTokens;
+      const model = call.models[0]?.name?.canonical;
+      boundBody(work, bounds, model, facts);
+      refuseBeyond(call.images, bounds.maxImages, 'images');
+      refuseBeyond(call.inputs, bounds.maxEmbeddingInputs, 'embedding inputs');
+      const own = model === undefined ? undefined : facts.answerTokens(model);
+      // 0 would be read as "without end" by some runners; a plan that lets nobody generate takes the scope away.
+      ({ tokens: askedTokens, choices } = boundLength(work, reply, most === null ? null : Math.max(1, most), own));
+    } else askedTokens = readLength(work, reply).tokens;
     if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
     if (edits.length > 0) body = splice(body, edits);
   }
   // The call itself goes on: a copy of all its fields would cost more than looking at them did.
   // What was read of the body is not needed any more, and can be many times its bytes while the answer runs.
-  return Object.assign(call, { body, askedTokens, changes, document: undefined }) as unknown as Shaped;
+  return Object.assign(call, { body, askedTokens, choices, changes, document: undefined }) as unknown as Shaped;
 }
 
-interface Work {
-  readonly call: Authorized;
-  readonly bytes: Buffer;
-  readonly document: JsonBody;
-  readonly edits: Edit[];
-  readonly changes: string[];
-}
-
-function boundBody(work: Work, bounds: Terms): void {
-  const { document, call } = work;
+function boundBody(work: Work, bounds: Terms, model: string | undefined, { contexts }: ModelFacts): void {
+  const { document } = work;
   const options = document.members.get('options')?.members;
   if (bounds.reloadOptions === 'strip') {
     for (const name of reloadOptions) remove(work, options?.get(name), `options.${name}`);
@@ -59,84 +75,38 @@ function boundBody(work: Work, bounds: Terms): void {
   if (bounds.templates === 'strip')
     for (const name of ['raw', 'template']) remove(work, document.members.get(name), name);
   if (bounds.debugFields === 'strip') remove(work, document.members.get('_debug_render_only'), '_debug_render_only');
-  boundContext(work, options?.get('num_ctx'), bounds.maxContextTokens);
+  boundContext(work, given(options, 'num_ctx'), bounds, model, contexts);
+  boundImage(work);
   boundKeepAlive(work, bounds);
-  refuseBeyond(call.images, bounds.maxImages, 'images');
-  refuseBeyond(call.inputs, bounds.maxEmbeddingInputs, 'embedding inputs');
 }
 
-function boundContext(work: Work, value: JsonValue | undefined, most: number | null): void {
-  if (most === 0) remove(work, value, 'options.num_ctx');
-  else if (most !== null && value && value.kind !== 'null' && wholeNumber(work, value, 'options.num_ctx') > most)
-    replace(work, value, 'options.num_ctx', most);
-}
+const contextName = 'options.num_ctx';
 
-/** An answer without end would hold a slot for hours: Ollama's own bound is ten times the context. */
-function boundOutput(work: Work, most: number | null): number | undefined {
-  const field = outputField(work);
-  if (!field) return undefined;
-  const { name, value, add } = field;
-  const asked = value && value.kind !== 'null' ? wholeNumber(work, value, name) : undefined;
-  if (most === null) return asked !== undefined && asked > 0 ? asked : undefined;
-  // Below zero is "until the context is full".
-  if (asked !== undefined && asked >= 0 && asked <= most) {
-    if (asked > 0) return asked;
-    // Zero is read as "nothing" by some runners and as "without end" by others.
-    if (value) replace(work, value, name, 1);
-    return 1;
+function boundContext(
+  work: Work,
+  value: JsonValue | undefined,
+  { maxContextTokens: most, reloadOptions: others }: Terms,
+  model: string | undefined,
+  contexts: ModelFacts['contexts'],
+): void {
+  if (!value) return;
+  if (most === 0) {
+    remove(work, value, contextName);
+    return;
   }
-  if (value) replace(work, value, name, most);
-  else {
-    work.edits.push(add(most));
-    work.changes.push(`${name}=${most}`);
+  if (most === null && others === 'allow') return;
+  const asked = wholeNumber(work, value, contextName);
+  const settled =
+    others === 'strip' && model !== undefined ? contexts.settle(model, asked, most) : Math.min(asked, most ?? Infinity);
+  if (settled === undefined) remove(work, value, contextName);
+  else if (settled !== asked) replace(work, value, contextName, settled);
+}
+
+function boundImage(work: Work): void {
+  for (const [name, most] of Object.entries(imageFields)) {
+    const value = given(work.document.members, name);
+    if (value && wholeNumber(work, value, name) > most) replace(work, value, name, most);
   }
-  return asked === undefined || asked < 0 ? undefined : most;
-}
-
-interface OutputField {
-  readonly name: string;
-  readonly value: JsonValue | undefined;
-  readonly add: (most: number) => Edit;
-}
-
-/** Where this operation says how long its answer may be; undefined where it has no such answer. */
-function outputField({ call, bytes, document }: Work): OutputField | undefined {
-  const { reply } = call.operation;
-  if (reply === 'ollama-generation') {
-    const options = document.members.get('options');
-    const value = options?.members?.get('num_predict');
-    const add = (most: number): Edit => {
-      if (options?.members) return addMember(options, options.members.size, `"num_predict":${most}`);
-      const text = `{"num_predict":${most}}`;
-      return options
-        ? { start: options.start, end: options.end, text }
-        : addMember(document, document.members.size, `"options":${text}`);
-    };
-    return { name: 'options.num_predict', value, add };
-  }
-  const name =
-    reply === 'openai-responses'
-      ? 'max_output_tokens'
-      : reply === 'openai-completion' || reply === 'anthropic-messages'
-        ? 'max_tokens'
-        : undefined;
-  if (name === undefined) return undefined;
-  // Ollama reads max_tokens alone; where only the newer name stands, it is what the caller meant.
-  const newer = reply === 'openai-completion' ? document.members.get('max_completion_tokens') : undefined;
-  const value = document.members.get(name);
-  const meant = newer?.kind === 'number' ? Number(bytes.toString('latin1', newer.start, newer.end)) : undefined;
-  return {
-    name,
-    value,
-    add: (most) => {
-      const within = meant !== undefined && Number.isInteger(meant) && meant > 0 ? Math.min(meant, most) : most;
-      return addMember(document, document.members.size, `"${name}":${within}`);
-    },
-  };
-}
-
-function addMember(object: JsonValue, members: number, text: string): Edit {
-  return { start: object.end - 1, end: object.end - 1, text: `${members > 0 ? ',' : ''}${text}` };
 }
 
 function boundKeepAlive(work: Work, { minKeepAliveSeconds: least, maxKeepAliveSeconds: most }: Terms): void {
@@ -189,24 +159,4 @@ function refuseBeyond(count: number, most: number | null, what: string): void {
     throw new GatewayError('beyond_plan', {
       message: `The call has ${count} ${what}; the plan of this key allows ${most}.`,
     });
-}
-
-function wholeNumber({ bytes }: Work, value: JsonValue, name: string): number {
-  const number = value.kind === 'number' ? Number(bytes.toString('latin1', value.start, value.end)) : Number.NaN;
-  // Ollama would cut a fraction off, and 0.5 would become "without end".
-  if (!Number.isInteger(number))
-    throw new GatewayError('invalid_request', { message: `${name} must be a whole number` });
-  return number;
-}
-
-function replace({ edits, changes }: Work, value: JsonValue, name: string, figure: number): void {
-  edits.push({ start: value.start, end: value.end, text: String(figure) });
-  changes.push(`${name}=${figure}`);
-}
-
-/** `null` is to Ollama as if the field were not there, and leaves the commas around it alone. */
-function remove({ edits, changes }: Work, value: JsonValue | undefined, name: string): void {
-  if (!value || value.kind === 'null') return;
-  edits.push({ start: value.start, end: value.end, text: 'null' });
-  changes.push(`${name} removed`);
 }

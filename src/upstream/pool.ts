@@ -3,6 +3,7 @@
 // tried, since a look may be older than its return.
 import { buildConnector, Pool } from 'undici';
 import { parseModelName } from '../domain/model-name.ts';
+import { ModelDetails } from './details.ts';
 import type { Pass } from './pass.ts';
 
 export interface UpstreamSettings {
@@ -45,6 +46,9 @@ export class Upstream {
   models: ReadonlySet<string> | undefined;
   /** The same as it spells them, with their bytes. */
   listed: readonly { readonly name: string; readonly size: number | null }[] = [];
+  /** Of local models by canonical name, what changes with their contents. */
+  digests: ReadonlyMap<string, string> = new Map();
+  readonly details = new ModelDetails();
   /** Of these, the names that stand for a model on another machine. */
   remote: ReadonlySet<string> = new Set();
 
@@ -119,6 +123,26 @@ export class UpstreamPool {
     return this.upstreams.some((upstream) => upstream.remote.has(canonical));
   }
 
+  /** The largest context that a server has this model loaded with: one figure for all of them, so that they settle on it. */
+  contextOf(canonical: string): number | undefined {
+    let most: number | undefined;
+    for (const { details, up } of this.upstreams) {
+      const context = up === true ? details.contextOf(canonical) : undefined;
+      if (context !== undefined && (most === undefined || context > most)) most = context;
+    }
+    return most;
+  }
+
+  /** The shortest answer that the model's own parameters set at a server. */
+  answerTokensOf(canonical: string): number | undefined {
+    let least: number | undefined;
+    for (const { details } of this.upstreams) {
+      const tokens = details.answerTokensOf(canonical);
+      if (tokens !== undefined && (least === undefined || tokens < least)) least = tokens;
+    }
+    return least;
+  }
+
   /** Where to try, best first: it answers, it lists the model, it has the least to do. Never empty. */
   candidates(model: string | undefined): readonly Upstream[] {
     if (this.upstreams.length === 1) return this.upstreams;
@@ -171,6 +195,7 @@ export class UpstreamPool {
     const delayMs = up ? this.#settings.probeIntervalMs : Math.min(1_000, this.#settings.probeIntervalMs);
     clearTimeout(this.#timers.get(upstream));
     this.#timers.set(upstream, setTimeout(() => void this.#watch(upstream), delayMs).unref());
+    if (up) await upstream.details.look(upstream, upstream.digests);
   }
 }
 
@@ -207,17 +232,28 @@ function learnModels(upstream: Upstream, list: unknown): void {
   if (!Array.isArray(entries)) return;
   const models = new Set<string>();
   const remote = new Set<string>();
+  const digests = new Map<string, string>();
   const listed: { name: string; size: number | null }[] = [];
-  for (const entry of entries as { name?: unknown; size?: unknown; remote_host?: unknown; remote_model?: unknown }[]) {
-    const canonical = typeof entry?.name === 'string' ? parseModelName(entry.name)?.canonical : undefined;
-    if (canonical === undefined) continue;
+  for (const entry of entries as {
+    name?: unknown;
+    size?: unknown;
+    digest?: unknown;
+    remote_host?: unknown;
+    remote_model?: unknown;
+  }[]) {
+    const name = typeof entry?.name === 'string' ? parseModelName(entry.name) : undefined;
+    if (name === undefined) continue;
+    const { canonical } = name;
     models.add(canonical);
     listed.push({ name: entry.name as string, size: Number.isSafeInteger(entry.size) ? (entry.size as number) : null });
     if (entry.remote_host || entry.remote_model) remote.add(canonical);
+    // Ollama asks ollama.com for the details of a cloud model, on the operator's account.
+    else if (typeof entry.digest === 'string' && !name.cloud) digests.set(canonical, entry.digest.slice(0, 100));
   }
   upstream.models = models;
   upstream.listed = listed;
   upstream.remote = remote;
+  upstream.digests = digests;
 }
 
 function describe(error: unknown): string {

@@ -27,6 +27,10 @@ export interface FakeModel {
   readonly embeds?: boolean;
   /** False: not among those that /api/ps lists. */
   readonly loaded?: boolean;
+  /** What it is loaded with. */
+  readonly contextLength?: number;
+  /** What /api/show says instead of the recorded parameters. */
+  readonly parameters?: string;
 }
 
 /** A request as the journeys look at it: like RecordedRequest, but for headers in pairs and a body to wait for. */
@@ -96,7 +100,7 @@ export class FakeOllama {
     return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
   }
 
-  /** Requests but the gate's own looks at /api/tags. */
+  /** Requests but the gate's own looks at what there is. */
   get calls(): FakeRequest[] {
     return this.requests.filter((request) => !isProbe(request));
   }
@@ -165,8 +169,12 @@ export async function startFakeOllama(options: FakeOptions = {}): Promise<FakeOl
   return fake.listen(options.port, options.host);
 }
 
+/** The gate asks by itself, with no caller whose headers would go on. */
 function isProbe({ method, url, headers }: FakeRequest): boolean {
-  return method === 'GET' && url === '/api/tags' && headers['via'] === undefined;
+  if (headers['via'] !== undefined) return false;
+  if (url === '/api/tags') return method === 'GET';
+  const isDetail = (method === 'GET' && url === '/api/ps') || (method === 'POST' && url === '/api/show');
+  return isDetail && headers['user-agent'] === undefined;
 }
 
 function asFakeRequest(recorded: RecordedRequest): FakeRequest {

@@ -35,7 +35,7 @@ function listEntry(model: FakeModel, recording: 'tags' | 'ps'): GoObject {
     own['modified_at'] = modifiedAt(model);
     own['size'] = model.sizeBytes ?? rest['size'];
     if (model.capabilities) own['capabilities'] = model.capabilities;
-  }
+  } else if (model.contextLength !== undefined) own['context_length'] = model.contextLength;
   own['digest'] =
     model.digest ?? (name === recordedModel ? rest['digest'] : createHash('sha256').update(name).digest('hex'));
   return { name, model: name, ...own };
@@ -68,6 +68,7 @@ export const show: Route = (call) => {
   const own = {
     details: details(found.model, template['details']),
     ...(capabilities ? { capabilities } : {}),
+    ...(found.model.parameters === undefined ? {} : { parameters: found.model.parameters }),
     modified_at: modifiedAt(found.model),
   };
   return reply(call, 200, json, goJson({ ...template, ...own, ...remote }));

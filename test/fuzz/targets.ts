@@ -9,7 +9,12 @@ const parsers = {
   head: { 'gateway/receive.ts': 0.75, 'gateway/identify.ts': 0.7, 'upstream/headers.ts': 0.5 },
   key: { 'domain/api-key.ts': 0.9 },
   json: { 'gateway/strict-json.ts': 0.95 },
-  body: { 'gateway/intent.ts': 0.6, 'gateway/shape.ts': 0.9 },
+  body: {
+    'gateway/intent.ts': 0.6,
+    'gateway/shape.ts': 0.9,
+    'gateway/answer-length.ts': 0.75,
+    'gateway/web-search.ts': 0.8,
+  },
   meter: { 'gateway/meter.ts': 0.95, 'gateway/line-reader.ts': 0.85 },
   usage: { 'gateway/usage-filter.ts': 0.9 },
   answer: { 'upstream/headers.ts': 0.6 },

@@ -313,6 +313,126 @@ describe('the length of an answer', () => {
   });
 });
 
+describe('the length of an answer, by any of its names', () => {
+  const lengths = [
+    'max_tokens',
+    'max_completion_tokens',
+    'max_output_tokens',
+    'max_new_tokens',
+    'num_predict',
+    'n_predict',
+  ];
+  const choices = ['n', 'n_cmpl', 'best_of', 'num_return_sequences'];
+  const routes = [
+    '/api/chat',
+    '/api/generate',
+    '/v1/chat/completions',
+    '/v1/completions',
+    '/v1/responses',
+    '/v1/messages',
+  ];
+  const base =
+    '"model":"gemma3:270m","messages":[{"role":"user","content":"x"}],"prompt":"x","input":"x","stream":false';
+
+  /** Whatever a server reads, all choices together stay within 100 tokens. */
+  function check(body: GoObject): void {
+    const options = isObject(body['options']) ? body['options'] : {};
+    const count = Math.max(...[body, options].flatMap((place) => choices.map((name) => goInt(place[name]) ?? 1)));
+    const prompts = Array.isArray(body['prompt']) ? body['prompt'].length : 1;
+    for (const place of [body, options])
+      for (const name of lengths) {
+        const length = goInt(place[name]);
+        if (length === undefined) continue;
+        expect(length, name).toBeGreaterThan(0);
+        expect(length * count * prompts, name).toBeLessThanOrEqual(100);
+      }
+  }
+
+  test.each(routes)('is bounded on %s', async (path) => {
+    const fragments = lengths.flatMap((name) => [
+      ...['100000', '-1', '0', '1e400', '9223372036854775807', 'null', '4'].map((figure) => `"${name}":${figure}`),
+      `"${name}":100000,"options":{"${name}":100000}`,
+      `"options":{"${name}":-2}`,
+      ...choices.flatMap((choice) => [`"${name}":90,"${choice}":40`, `"${name}":90,"options":{"${choice}":3}`]),
+    ]);
+    const counts = choices.flatMap((name) =>
+      ['2', '100', '101', '0', '-1', '1.5', '1e9', '"3"', 'null'].map((figure) => `"${name}":${figure}`),
+    );
+    for (const fragment of [...fragments, ...counts, '"n":3,"best_of":30,"max_tokens":null']) {
+      const body = await sent(path, `{${base},${fragment}}`);
+      if (body) check(body);
+    }
+  });
+
+  test('is shared by a list of prompts', async () => {
+    const list = '"model":"gemma3:270m","stream":false,"prompt":["a","b",[1,2],"d"]';
+    const body = await sent('/v1/completions', `{${list},"max_tokens":50,"n":2}`);
+    expect(body?.['max_tokens']).toBe(12);
+    expect(await sent('/v1/completions', `{${list},"n":26}`)).toBeUndefined();
+  });
+
+  test('stays what the caller asks for where that is less, by whichever name, and the header says what goes on', async () => {
+    for (const [fragment, said] of [
+      ['"max_completion_tokens":4', 'max_tokens=4'],
+      ['"max_completion_tokens":4,"max_tokens":null', 'max_tokens=4'],
+      ['"max_tokens":null,"n_predict":7', 'max_tokens=7'],
+      ['"max_tokens":null', 'max_tokens=100'],
+      ['"max_tokens":9', null],
+    ] as const) {
+      const before = fake.calls.length;
+      const answer = await post(`${gate.url}/v1/chat/completions`, secret, `{${base},${fragment}}`);
+      expect(answer.headers.get('x-sekisho-changed'), fragment).toBe(said);
+      const body = goStyleParse((await fake.calls[before]!.body).toString());
+      expect(body['max_tokens'], fragment).toBe(Number((said ?? 'max_tokens=9').split('=')[1]));
+    }
+  });
+});
+
+test('the size and the steps of an image are bounded', async () => {
+  const base = '"model":"gemma3:270m","prompt":"x","stream":false';
+  const body = await sent('/api/generate', `{${base},"width":100000,"height":4096,"steps":5000}`);
+  expect(body).toMatchObject({ width: 2048, height: 2048, steps: 100 });
+  expect(await sent('/api/generate', `{${base},"width":512,"height":512,"steps":9}`)).toMatchObject({
+    width: 512,
+    height: 512,
+    steps: 9,
+  });
+  expect(await sent('/api/generate', `{${base},"steps":1e400}`)).toBeUndefined();
+  expect(await sent('/api/generate', `{${base},"WIDTH":9}`)).toBeUndefined();
+});
+
+describe('a field that is null', () => {
+  const nullable =
+    'stream stream_options options keep_alive tools tool_choice system template raw shift format images n best_of max_tokens ' +
+    'max_completion_tokens max_output_tokens think suffix context truncate dimensions name remote_host width steps _debug_render_only';
+  test.each([
+    ['/api/chat', true],
+    ['/api/generate', true],
+    ['/api/embed', false],
+    ['/v1/chat/completions', false],
+    ['/v1/completions', false],
+    ['/v1/responses', false],
+    ['/v1/messages', false],
+  ] as const)('is as one that is not there on %s', async (path, streams) => {
+    const nulls = nullable.split(' ').map((name) => `"${name}":null`);
+    const required = path === '/v1/messages' ? '"max_tokens":5,' : '';
+    const base = '"model":"gemma3:270m","messages":[{"role":"user","content":"x"}],"prompt":"x","input":"x"';
+    const fields = nulls.filter((field) => required === '' || !field.startsWith('"max_tokens"'));
+    const answer = await post(`${gate.url}${path}`, secret, `{${required}${base},${fields.join()}}`);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toContain(streams ? 'x-ndjson' : 'json');
+    await answer.text();
+  });
+
+  test('among the names of a model leaves the others', async () => {
+    const { secret: own } = await gate.key();
+    const status = async (body: string) => (await post(`${gate.url}/api/show`, own, body)).status;
+    expect(await status('{"model":"gemma3:270m","name":null}')).toBe(200);
+    expect(await status('{"model":null,"name":"gemma3:270m"}')).toBe(200);
+    expect(await status('{"model":null,"name":null}')).toBe(400);
+  });
+});
+
 describe('more images or inputs than the plan allows', () => {
   const three = '["aQ==","aQ==","aQ=="]';
   const part = '{"type":"image_url","image_url":{"url":"data:image/png;base64,aQ=="}}';

@@ -80,3 +80,23 @@ test.each(['tokensPerDay', 'completionTokensPerMinute'])(
     expect(text).toContain('HTTP/1.1 429');
   },
 );
+
+test.each(['n', 'best_of', 'n_cmpl'])(
+  'what is reserved for a call counts every answer that %s asks for',
+  async (name) => {
+    const { secret } = await gate.member({ tokensPerDay: 100_000 });
+    const { secret: bounded } = await gate.member({ tokensPerDay: 100_000, maxOutputTokens: 4_000 });
+    const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], max_tokens: 1000 };
+    const left = async (key: string, count: number): Promise<number> => {
+      const answer = await post(`${gate.url}/v1/chat/completions`, key, { ...body, [name]: count });
+      await answer.text();
+      expect(answer.status).toBe(200);
+      return Number(/"tokens-day";r=(\d+)/.exec(answer.headers.get('ratelimit') ?? '')?.[1]);
+    };
+    expect(await left(secret, 40)).toBeLessThanOrEqual(60_000);
+    // Of 4,000 tokens, 40 answers have 100 each.
+    const before = await left(bounded, 40);
+    expect(before).toBeLessThanOrEqual(96_000);
+    expect(before).toBeGreaterThan(95_000);
+  },
+);

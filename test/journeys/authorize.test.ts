@@ -151,7 +151,7 @@ describe('U40: models', () => {
     const head = await fetch(`${gate.url}/api/tags`, { method: 'HEAD', headers });
     expect([head.status, head.headers.get('content-length')]).toEqual([200, null]);
   });
-  test('cloud models, remote aliases and web search need the cloud scope; lists without it leave them out', async () => {
+  test('cloud models and remote aliases need the cloud scope; lists without it leave them out', async () => {
     const { secret } = await gate.key();
     const { secret: cloudy } = await gate.key({ scopes: ['inference', 'metadata', 'cloud'] });
     await eventually(async () => {
@@ -160,14 +160,6 @@ describe('U40: models', () => {
         expect((await post(`${gate.url}/api/chat`, cloudy, { model, messages: [] })).status).toBe(200);
       }
     });
-    const search = {
-      model: 'gemma3:270m',
-      messages: [],
-      max_tokens: 1,
-      tools: [{ type: 'function' }, { type: 'web_search_20250305', name: 'web_search' }],
-    };
-    expect((await post(`${gate.url}/v1/messages`, secret, search)).status).toBe(403);
-    expect((await post(`${gate.url}/v1/messages`, cloudy, search)).status).toBe(200);
     const names = async (key: string) =>
       (
         (await (await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': key } })).json()) as {
@@ -177,6 +169,79 @@ describe('U40: models', () => {
     expect(await names(secret)).toEqual(['gemma3:270m', 'llama3:latest']);
     expect(await names(cloudy)).toHaveLength(4);
   });
+  describe('without the cloud scope a web search', () => {
+    const search = { type: 'web_search_20250305', name: 'web_search' };
+    const other = { type: 'function', name: 'f', parameters: { a: 1e2 } };
+    let plain: string;
+    let cloudy: string;
+    beforeAll(async () => {
+      ({ secret: plain } = await gate.key());
+      ({ secret: cloudy } = await gate.key({ scopes: ['inference', 'cloud'] }));
+    });
+    const ask = async (secret: string, path: string, rest: object) => {
+      const before = fake.calls.length;
+      const body = {
+        model: 'gemma3:270m',
+        messages: [{ role: 'user', content: 'x' }],
+        input: 'x',
+        max_tokens: 1,
+        ...rest,
+      };
+      const answer = await post(gate.url + path, secret, body);
+      const sent = fake.calls[before];
+      return {
+        status: answer.status,
+        changed: answer.headers.get('x-sekisho-changed'),
+        sent: sent && (JSON.parse((await sent.body).toString()) as { tools: unknown; tool_choice: unknown }),
+      };
+    };
+
+    test.each(['/v1/messages', '/v1/responses', '/v1/chat/completions', '/api/chat'])(
+      'that is merely offered on %s is taken out, and said',
+      async (path) => {
+        for (const type of [
+          'web_search',
+          'web_search_preview',
+          'web_search_20250305',
+          'WEB_SEARCH',
+          `web_search_${'x'.repeat(900)}`,
+        ]) {
+          const both = await ask(plain, path, { tools: [other, { ...search, type }, other] });
+          expect(both).toMatchObject({ status: 200, changed: 'tools.web_search removed' });
+          expect(both.sent?.tools).toEqual([other, other]);
+        }
+        const alone = await ask(plain, path, { tools: [search], tool_choice: 'auto' });
+        expect(alone).toMatchObject({ status: 200, sent: { tools: null, tool_choice: null } });
+        const kept = await ask(cloudy, path, { tools: [other, search] });
+        expect(kept).toMatchObject({ status: 200, changed: null, sent: { tools: [other, search] } });
+      },
+    );
+
+    test.each([
+      [[other, search], { type: 'web_search_20250305' }],
+      [[other, search], { type: 'tool', name: 'web_search' }],
+      [[other, search], { type: 'function', function: { name: 'web_search' } }],
+      [[other, search], { type: 'allowed_tools', mode: 'required', tools: [{ type: 'web_search' }] }],
+      [
+        [other, search],
+        { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: [{ type: 'web_search' }] } },
+      ],
+      [[search], 'required'],
+      [[search], { type: 'any' }],
+      [undefined, { type: 'web_search' }],
+    ])('that the call insists on is refused: tools %j with the choice %j', async (tools, tool_choice) => {
+      for (const path of ['/v1/messages', '/v1/responses']) {
+        expect((await ask(plain, path, { tools, tool_choice })).status).toBe(403);
+        expect((await ask(cloudy, path, { tools, tool_choice })).status).toBe(200);
+      }
+    });
+
+    test('beside another tool that is wanted does not stop the call', async () => {
+      const insisting = await ask(plain, '/v1/messages', { tools: [other, search], tool_choice: { type: 'any' } });
+      expect(insisting).toMatchObject({ status: 200, sent: { tools: [other], tool_choice: { type: 'any' } } });
+    });
+  });
+
   test('pull, push and create reach allowed registries only, and both names of a copy count', async () => {
     const { secret } = await gate.key({ scopes: ['models'], models: ['*'] });
     const status = async (path: string, body: object) => (await post(gate.url + path, secret, body)).status;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Calendar } from '../../src/domain/calendar.ts';
 import { newRequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
+import { createAccount } from '../../src/management/accounts.ts';
 import { createKey, rotateKey } from '../../src/management/keys.ts';
 import { changePlan } from '../../src/management/plans.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -412,4 +413,27 @@ test("the operator's own calls are not counted, and carry no figures", async () 
     createKey(store, { name: 'x', account: 'operator', limits: { requestsPerDay: 1 } }, by),
   );
   await expect(refused).rejects.toThrow(/operator has no plan/);
+});
+
+test.each([
+  ['default', 10],
+  ['trusted', 20],
+  ['trial', 6],
+])('the first plan %s lets a coding agent send %i first requests in a minute', async (plan, calls) => {
+  const { name } = await gate.manage((store, author) => createAccount(store, `agent-${plan}`, plan, author));
+  const { secret } = await gate.key({ account: name });
+  // Claude Code: 27,700 prompt tokens before anything was said, and answers of up to 32,000.
+  const request = {
+    model: 'llama3',
+    max_tokens: 32_000,
+    messages: [{ role: 'user', content: 'word '.repeat((27_700 * 4) / 5) }],
+    tools: [
+      { name: 'Bash', input_schema: {} },
+      { type: 'web_search_20250305', name: 'web_search' },
+    ],
+  };
+  for (let i = 0; i < calls; i++) {
+    const answer = await post(`${gate.url}/v1/messages`, secret, request);
+    expect(answer.status, await answer.text()).toBe(200);
+  }
 });

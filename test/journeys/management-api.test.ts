@@ -81,7 +81,7 @@ describe('an operator', () => {
 
   test('makes, changes and deletes plans, against what he has seen or not at all', async () => {
     const plan = await made('/plans', { name: 'night', like: 'default', tokensPerDay: 5 });
-    expect(plan).toMatchObject({ version: 1, tokensPerDay: 5, requestsPerMinute: 60 });
+    expect(plan).toMatchObject({ version: 1, tokensPerDay: 5, requestsPerMinute: 120 });
     const seen = (await call('GET', '/plans/night')).headers.get('etag')!;
     const change = (tokensPerDay: number): Promise<Answer> =>
       call('PATCH', '/plans/night', { body: { tokensPerDay }, headers: { 'if-match': seen } });
@@ -383,7 +383,7 @@ describe('people', () => {
     const { items } = (await taro.get('/me/limits')).body;
     expect(items.find(({ name }: { name: string }) => name === 'requests-day')).toBeUndefined();
     expect(items.find(({ name }: { name: string }) => name === 'requests-minute')).toMatchObject({
-      limit: 10,
+      limit: 20,
       used: 1,
     });
     expect((await taro.get('/me/models')).body.items.map(({ name }: { name: string }) => name)).toContain(

@@ -2,11 +2,13 @@
 // one count of images out of it; what goes on is within the plan, as Ollama reads it; and nothing else was changed.
 import assert from 'node:assert/strict';
 import { firstPlans, openTerms, type Plan, type Terms } from '../../../src/domain/plan.ts';
+import { choiceNames, lengthNames } from '../../../src/gateway/answer-length.ts';
 import { authorizeIntent, type ModelRules } from '../../../src/gateway/authorize.ts';
+import { ContextSizes } from '../../../src/gateway/context-size.ts';
 import { readJson } from '../../../src/gateway/intent.ts';
 import { type Operation, operations } from '../../../src/gateway/operation.ts';
 import type { Permitted } from '../../../src/gateway/permit.ts';
-import { type Shaped, shape } from '../../../src/gateway/shape.ts';
+import { type ModelFacts, type Shaped, shape } from '../../../src/gateway/shape.ts';
 import { type GoObject, goStyleParse, isObject } from '../../fake-ollama/go-json.ts';
 import { isProblem, readName } from '../../fake-ollama/model-name.ts';
 import { caller } from '../credentials.ts';
@@ -28,6 +30,13 @@ const strictest: Plan = {
 const onlyAtMost: Plan = { ...openTerms, name: 'at most', version: 1, maxKeepAliveSeconds: 600, maxOutputTokens: 100 };
 const plans = [undefined, ...firstPlans, strictest, onlyAtMost];
 const callers = plans.map((plan) => caller(plan));
+const facts = (): ModelFacts => ({
+  contexts: new ContextSizes(
+    () => undefined,
+    () => 0,
+  ),
+  answerTokens: (model) => (model === 'short:latest' ? 3 : undefined),
+});
 const rules: ModelRules = { registryHosts: new Set(['registry.ollama.ai']), isRemote: () => false };
 
 /** The first byte says which route, the second whose plan; the rest is the body. */
@@ -36,12 +45,13 @@ function run(bytes: Buffer): void {
   const who = (bytes[1] ?? 0) % callers.length;
   const body = Buffer.from(bytes.subarray(2));
   const permitted = { operation, principal: callers[who], target: undefined, parameter: '' } as unknown as Permitted;
-  const { value: call } = verdict(() => shape(authorizeIntent(readJson(permitted, body), rules)));
+  const { value: call } = verdict(() => shape(authorizeIntent(readJson(permitted, body), rules), facts()));
   if (!call) return;
   const sent = goStyleParse(body.toString('utf8'));
   const goesOn = call.body as Buffer;
   const heard = goStyleParse(goesOn.toString('utf8'));
   checkReading(call, sent);
+  checkSearches(call, sent, heard);
   checkUnchanged(JSON.parse(body.toString('utf8')) as GoObject, JSON.parse(goesOn.toString('utf8')) as GoObject);
   if (call.edits.length === 0 && call.changes.length === 0) assert.ok(goesOn.equals(body));
   if (call.usageInjected) assert.equal((heard['stream_options'] as GoObject)['include_usage'], true);
@@ -73,12 +83,22 @@ function checkReading(
     if (!isProblem(read)) assert.ok(!read.cloud || principal.scopes.has('cloud'), 'a cloud model went by');
   }
   if (operation.streamDefault !== null) assert.equal(stream, go['stream'] ?? operation.streamDefault);
-  const tools = Array.isArray(go['tools']) ? go['tools'] : [];
-  const searches = tools.some((tool) => isObject(tool) && /^web_search/i.test(String(tool['type'])));
-  if (searches || text('remote_host') !== '') assert.ok(leavesTheBox && principal.scopes.has('cloud'));
+  if (text('remote_host') !== '') assert.ok(leavesTheBox && principal.scopes.has('cloud'));
   if (principal.plan === undefined) return;
   assert.equal(images, countImages(go));
   if (operation.scope === 'inference:embed') assert.equal(inputs, 'input' in go ? [go['input']].flat().length : 0);
+}
+
+/** Ollama runs such a tool itself, on the operator's account. */
+function checkSearches({ principal }: Shaped, sent: GoObject, heard: GoObject): void {
+  if (principal.scopes.has('cloud')) return;
+  const toolsOf = (go: GoObject): unknown[] => (Array.isArray(go['tools']) ? go['tools'] : []);
+  const isSearch = (tool: unknown): boolean => isObject(tool) && /^web_search/i.test(String(tool['type']));
+  assert.deepEqual(
+    toolsOf(heard),
+    toolsOf(sent).filter((tool) => !isSearch(tool)),
+    'a web search went by',
+  );
 }
 
 /** In every place where one of the three families takes an image from. */
@@ -101,11 +121,14 @@ function countImages(go: GoObject): number {
   return list(go['images']).length + sum([...list(go['messages']), ...list(go['input'])], message);
 }
 
-const shaping = new Set(['options', 'stream_options', 'keep_alive', 'shift', 'raw', 'template', '_debug_render_only']);
-const lengths = new Set(['max_tokens', 'max_output_tokens']);
-const optionsShaped = new Set(
-  'num_gpu num_batch num_thread main_gpu use_mmap draft_num_predict num_ctx num_predict'.split(' '),
+const shaping = new Set(
+  'options stream_options keep_alive shift raw template _debug_render_only tools tool_choice width height steps'.split(
+    ' ',
+  ),
 );
+const lengths = new Set<string>(lengthNames);
+const reloads = 'num_gpu num_batch num_thread main_gpu use_mmap draft_num_predict'.split(' ');
+const optionsShaped = new Set<string>([...reloads, 'num_ctx', ...lengthNames]);
 
 function checkUnchanged(sent: GoObject, heard: GoObject): void {
   for (const name of new Set([...Object.keys(sent), ...Object.keys(heard)])) {
@@ -123,8 +146,7 @@ function checkBounds({ operation, images, inputs }: Shaped, heard: GoObject, bou
   const gone = (value: unknown, name: string): void =>
     assert.ok(value === undefined || value === null, `${name} is there`);
   if (bounds.reloadOptions === 'strip') {
-    for (const name of optionsShaped)
-      if (!name.startsWith('num_ctx') && name !== 'num_predict') gone(options[name], name);
+    for (const name of reloads) gone(options[name], name);
     gone(heard['shift'], 'shift');
   }
   if (bounds.templates === 'strip') for (const name of ['raw', 'template']) gone(heard[name], name);
@@ -157,10 +179,16 @@ function checkOutput({ reply }: Operation, heard: GoObject, options: GoObject, {
     !['ollama-generation', 'openai-completion', 'anthropic-messages', 'openai-responses'].includes(reply)
   )
     return;
-  assert.ok(
-    Number.isInteger(tokens) && (tokens as number) > 0 && (tokens as number) <= Math.max(1, most),
-    'without end',
-  );
+  const choices = [heard, options].flatMap((place) => choiceNames.map((name) => place[name] ?? 1));
+  for (const place of [heard, options])
+    for (const length of [tokens, ...lengthNames.map((name) => place[name] ?? 1)])
+      for (const count of choices)
+        assert.ok(
+          Number.isInteger(length) &&
+            (length as number) > 0 &&
+            (length as number) * (count as number) <= Math.max(1, most),
+          'without end',
+        );
 }
 
 function seedFor(path: string, body: string): string[] {
@@ -171,7 +199,8 @@ function seedFor(path: string, body: string): string[] {
 export const target: Target = {
   words: (
     '"keep_alive":-1|"keep_alive":"1h30m"|"keep_alive":"-1ns"|"num_predict":-1|"num_ctx":1e9|"max_tokens":0|"stream":false|' +
-    '"max_completion_tokens":5|"stream_options":{"include_usage":false}|"options":{}|"options":null|"images":["a"]|,|' +
+    '"max_completion_tokens":5|"n":3|"best_of":2|"n_predict":-1|"max_new_tokens":9e9|"tool_choice":"required"|' +
+    '"stream_options":{"include_usage":false}|"options":{}|"options":null|"images":["a"]|,|' +
     '"type":"image_url"|"content":[{"type":"image"}]|"tools":[{"type":"web_search"}]|"input":["a","b"]|-0.0000001|"0s"|' +
     '"shift":true|"raw":true|"template":"x"|"model":"m:cloud"|"name":"m"|"from":"hf.co/a/b"|"1.5\u00b5s"|"MODEL"|"Options"'
   ).split('|'),
@@ -204,6 +233,24 @@ export const target: Target = {
       '{"messages":[{"content":[{"type":"image_url"}]}],"model":"m","tools":[{"type":"web_search"}]}',
     ),
     ...seedFor('/v1/responses', '{"model":"m","input":[{"content":[{"type":"input_image"}]}],"max_output_tokens":0}'),
+    ...seedFor(
+      '/v1/responses',
+      '{"model":"short","input":"x","tools":[{"type":"function"},{"type":"web_search"}],"tool_choice":{"type":"function","name":"f"}}',
+    ),
+    ...seedFor(
+      '/v1/completions',
+      '{"model":"short","prompt":["a","b"],"n":2,"n_predict":7,"max_tokens":null,"stream":null}',
+    ),
+    ...seedFor('/api/generate', '{"model":"short","options":{"max_new_tokens":0},"width":4096,"steps":1000}'),
+    ...seedFor('/api/chat', '{"model":"short","options":{"n":0}}'),
+    ...seedFor('/api/chat', '{"model":"short","options":[],"best_of":5000}'),
+    ...seedFor('/v1/messages', '{"model":"short","max_output_tokens":-1,"n_cmpl":2,"options":{"num_predict":3}}'),
+    ...seedFor('/v1/messages', '{"model":"m","tools":[{"type":"web_search","name":"w"}],"tool_choice":{"type":"any"}}'),
+    ...seedFor(
+      '/v1/chat/completions',
+      '{"model":"m","tools":[{"type":"web_search"}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"tools":[{"type":"web_search"}]}}}',
+    ),
+    ...seedFor('/v1/chat/completions', '{"model":"m","tools":[{"type":"web_search"}],"tool_choice":"auto"}'),
     ...seedFor(
       '/v1/messages',
       '{"model":"m","max_tokens":5,"messages":[{"content":[{"type":"tool_result","content":[{"type":"image"}]}]}]}',

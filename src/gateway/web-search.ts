@@ -1,0 +1,71 @@
+// Tools of the type `web_search…`, which Ollama runs itself on the operator's ollama.com account (ollama-api §1). Codex and
+// Claude Code offer one with every call. A caller without the scope `cloud` gets the call without the offer; only a call
+// that insists on the search is refused. Tells which it is, and takes offers out; who may search is decided elsewhere.
+import type { Work } from './body-edits.ts';
+import { type JsonBody, type JsonValue, type Outline, textOf } from './strict-json.ts';
+
+const named: Outline = { known: new Set(['type', 'name']) };
+const choiceParts: Outline = { known: new Set(['type', 'name', 'mode', 'tools']), each: { tools: named } };
+/** What `tool_choice` may hold in the families of the API: a type, a name, or a list of what is allowed. */
+export const toolChoiceOutline: Outline = {
+  known: new Set(['type', 'name', 'function', 'mode', 'tools', 'allowed_tools']),
+  inside: { function: named, allowed_tools: choiceParts },
+  each: { tools: named },
+};
+
+export interface WebSearch {
+  /** The offers, as elements of `tools`. */
+  readonly offered: readonly JsonValue[];
+  /** The call insists: `tool_choice` names the search, or wants some tool and there is no other. */
+  readonly forced: boolean;
+}
+
+const none: WebSearch = { offered: [], forced: false };
+
+export function readWebSearch(body: JsonBody, bytes: Buffer): WebSearch {
+  const tools = body.members.get('tools')?.items ?? [];
+  const offered = tools.filter((tool) => isSearch(bytes, tool));
+  const choice = body.members.get('tool_choice');
+  if (offered.length === 0 && !choice) return none;
+  const names = new Set(offered.map((tool) => textIn(bytes, tool, 'name')));
+  const isAlone = offered.length > 0 && offered.length === tools.length;
+  return { offered, forced: choice !== undefined && forces(bytes, choice, names, isAlone) };
+}
+
+function forces(bytes: Buffer, choice: JsonValue, names: ReadonlySet<string | undefined>, isAlone: boolean): boolean {
+  if (choice.kind === 'string') return isAlone && insists.has(textOf(bytes, choice));
+  if (isAlone && insists.has(textIn(bytes, choice, 'type') ?? '')) return true;
+  const parts = [choice, choice.members?.get('function'), choice.members?.get('allowed_tools')];
+  return parts.some((part) => {
+    if (!part) return false;
+    const mentioned = [part, ...(part.members?.get('tools')?.items ?? [])];
+    return mentioned.some((tool) => {
+      const name = textIn(bytes, tool, 'name');
+      return isSearch(bytes, tool) || (name !== undefined && names.has(name));
+    });
+  });
+}
+
+/** "Some tool, whichever": OpenAI's `required`, Anthropic's `any`. */
+const insists = new Set(['required', 'any']);
+
+function isSearch(bytes: Buffer, tool: JsonValue): boolean {
+  return textIn(bytes, tool, 'type')?.toLowerCase().startsWith('web_search') === true;
+}
+
+function textIn(bytes: Buffer, object: JsonValue, field: string): string | undefined {
+  const value = object.members?.get(field);
+  return value?.kind === 'string' ? textOf(bytes, value) : undefined;
+}
+
+/** Leaves the other tools as they are; where there is no other, there are no tools and nothing to choose. */
+export function takeOffersOut({ bytes, document, edits, changes }: Work, offered: readonly JsonValue[]): void {
+  const tools = document.members.get('tools');
+  if (!tools?.items || offered.length === 0) return;
+  const kept = tools.items.filter((tool) => !offered.includes(tool));
+  const text = kept.map(({ start, end }) => bytes.toString('utf8', start, end)).join(',');
+  edits.push({ start: tools.start, end: tools.end, text: kept.length > 0 ? `[${text}]` : 'null' });
+  const choice = document.members.get('tool_choice');
+  if (kept.length === 0 && choice) edits.push({ start: choice.start, end: choice.end, text: 'null' });
+  changes.push('tools.web_search removed');
+}

@@ -1,0 +1,132 @@
+// What a model server says of its models beyond their list: the context that each is loaded with (/api/ps), and the length
+// of an answer that its own parameters set (/api/show). Asked beside the look at the list, never for a call; what cannot
+// be read is not known. A server that has no such route is not asked again until its list changes.
+import type { Pool } from 'undici';
+import { parseModelName } from '../domain/model-name.ts';
+
+export interface ModelServer {
+  readonly dispatcher: Pool;
+  readonly basePath: string;
+  readonly pass: { readonly headers: readonly string[] };
+}
+
+const askTimeoutMs = 5_000;
+const maxAnswerBytes = 8 * 1024 * 1024;
+/** Models that are asked about after one look at the list; the rest follows after the next. */
+const shownPerLook = 32;
+const mostModels = 2_000;
+
+interface Shown {
+  readonly digest: string;
+  readonly answerTokens: number | undefined;
+}
+
+export class ModelDetails {
+  /** Context by canonical name, of what is loaded now. */
+  #loaded: ReadonlyMap<string, number> = new Map();
+  readonly #shown = new Map<string, Shown>();
+  #hasPs = true;
+  #hasShow = true;
+  #list = '';
+  #looking = false;
+
+  contextOf(canonical: string): number | undefined {
+    return this.#loaded.get(canonical);
+  }
+
+  answerTokensOf(canonical: string): number | undefined {
+    return this.#shown.get(canonical)?.answerTokens;
+  }
+
+  /** `digests` are those of the local models of the list that was just read, by canonical name. Never rejects. */
+  async look(server: ModelServer, digests: ReadonlyMap<string, string>): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const list = [...digests].join();
+    if (list !== this.#list) {
+      this.#list = list;
+      this.#hasPs = true;
+      this.#hasShow = true;
+      for (const name of this.#shown.keys()) if (!digests.has(name)) this.#shown.delete(name);
+    }
+    try {
+      // A server without models has none loaded.
+      if (digests.size === 0) this.#loaded = new Map();
+      else if (this.#hasPs) await this.#lookAtLoaded(server);
+      if (this.#hasShow) await this.#lookAtParameters(server, digests);
+    } catch {
+      // Whether the server answers is for the look at its list to say.
+      this.#loaded = new Map();
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #lookAtLoaded(server: ModelServer): Promise<void> {
+    const answer = await ask(server, 'GET', '/api/ps');
+    this.#hasPs = answer.status !== 404;
+    const entries = (answer.json as { models?: unknown } | null)?.models;
+    const loaded = new Map<string, number>();
+    for (const entry of Array.isArray(entries) ? (entries as { name?: unknown; context_length?: unknown }[]) : []) {
+      const name = typeof entry?.name === 'string' ? parseModelName(entry.name)?.canonical : undefined;
+      const context = entry?.context_length;
+      if (name !== undefined && Number.isSafeInteger(context) && (context as number) > 0)
+        loaded.set(name, context as number);
+    }
+    this.#loaded = loaded;
+  }
+
+  async #lookAtParameters(server: ModelServer, digests: ReadonlyMap<string, string>): Promise<void> {
+    let asked = 0;
+    for (const [name, digest] of digests) {
+      if (this.#shown.get(name)?.digest === digest) continue;
+      if (++asked > shownPerLook || (this.#shown.size >= mostModels && !this.#shown.has(name))) return;
+      const answer = await ask(server, 'POST', '/api/show', JSON.stringify({ model: name }));
+      if (answer.status >= 500) return;
+      const { parameters } = (answer.json ?? {}) as { parameters?: unknown };
+      // A model may be gone since; a server without the route says nothing of any.
+      if (answer.status === 404 && asked === 1) this.#hasShow = false;
+      this.#shown.set(name, {
+        digest,
+        answerTokens: typeof parameters === 'string' ? answerTokensIn(parameters) : undefined,
+      });
+    }
+  }
+}
+
+/** `num_predict                    12`, a parameter a line; the last one counts, and below 1 it has no end. */
+function answerTokensIn(parameters: string): number | undefined {
+  let found: number | undefined;
+  for (const line of parameters.split('\n')) {
+    if (!line.startsWith('num_predict ')) continue;
+    const figure = Number(line.slice('num_predict '.length));
+    found = Number.isSafeInteger(figure) && figure > 0 ? figure : undefined;
+  }
+  return found;
+}
+
+async function ask(
+  { dispatcher, basePath, pass }: ModelServer,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: string,
+): Promise<{ status: number; json: unknown }> {
+  const answer = await dispatcher.request({
+    method,
+    path: `${basePath}${path}`,
+    headers: [...pass.headers, ...(body === undefined ? [] : ['content-type', 'application/json'])],
+    ...(body === undefined ? {} : { body }),
+    headersTimeout: askTimeoutMs,
+    bodyTimeout: askTimeoutMs,
+    signal: AbortSignal.timeout(askTimeoutMs),
+  });
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxAnswerBytes) throw new Error('the answer is too large');
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  return { status: answer.statusCode, json: answer.statusCode === 200 ? (JSON.parse(text) as unknown) : null };
+}

@@ -1,0 +1,114 @@
+// What a plan makes of a call depends on what the model server says of the model: the context it is loaded with, and the
+// length that its own parameters set. Neither costs a request of its own for a call.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { firstPlans } from '../../src/domain/plan.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, type TestGate } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  fake.models = [
+    { name: 'loaded:latest', contextLength: 16_384, capabilities: ['completion'] },
+    { name: 'cold:latest', loaded: false, capabilities: ['completion'] },
+    { name: 'other:latest', loaded: false, capabilities: ['completion'] },
+    {
+      name: 'brief:latest',
+      parameters: 'stop                           "num_predict 9"\nnum_predict                    12',
+      capabilities: ['completion'],
+    },
+    { name: 'endless:latest', parameters: 'num_predict                    -1', capabilities: ['completion'] },
+    { name: 'far:latest', remoteHost: 'https://elsewhere.example', capabilities: ['completion'] },
+  ];
+  gate = await openGate(fake.url);
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+interface Sent {
+  readonly options: Record<string, number | null> | undefined;
+  readonly max_tokens: number | undefined;
+}
+
+async function ask(secret: string, path: string, body: object): Promise<{ changed: string | null; sent: Sent }> {
+  const before = fake.calls.length;
+  const whole = { messages: [{ role: 'user', content: 'x' }], prompt: 'x', input: 'x', stream: false, ...body };
+  const answer = await post(gate.url + path, secret, whole);
+  await answer.text();
+  expect(answer.status).toBe(200);
+  expect(fake.calls.length).toBe(before + 1);
+  return {
+    changed: answer.headers.get('x-sekisho-changed'),
+    sent: JSON.parse((await fake.calls[before]!.body).toString()) as Sent,
+  };
+}
+
+describe('num_ctx', () => {
+  const context = async (secret: string, model: string, num_ctx: number, path = '/api/chat') =>
+    (await ask(secret, path, { model, options: { num_ctx } })).sent.options?.['num_ctx'];
+
+  test.each(firstPlans.map((plan) => [plan.name, plan] as const))(
+    'of no caller with the plan %s makes a server load a model again',
+    async (_, { name: __, version: ___, scopes: ____, ...terms }) => {
+      const { secret } = await gate.member({
+        ...terms,
+        requestsPerMinute: null,
+        tokensPerMinute: null,
+        tokensPerDay: null,
+      });
+      const most = terms.maxContextTokens!;
+      const kept = most < 16_384 ? null : 16_384;
+      await eventually(async () => expect(await context(secret, 'loaded', 4097)).toBe(kept));
+      for (const asked of [1, 512, 2048, 2049, 16_384, 1_000_000, -1])
+        for (const path of ['/api/chat', '/api/generate', '/api/embed'])
+          expect(await context(secret, 'loaded', asked, path)).toBe(kept);
+    },
+  );
+
+  test('of a model that is not loaded is one of a few steps, and stays that for those who follow', async () => {
+    const { secret } = await gate.member({ reloadOptions: 'strip', maxContextTokens: 32_768 });
+    const first = await ask(secret, '/api/chat', { model: 'cold', options: { num_ctx: 5000, seed: 1 } });
+    expect(first.changed).toContain('options.num_ctx=8192');
+    expect(first.sent.options).toMatchObject({ num_ctx: 8192, seed: 1 });
+    for (const asked of [512, 2048, 2049, 8192, 32_768]) expect(await context(secret, 'cold', asked)).toBe(8192);
+    expect(await context(secret, 'other', 512)).toBe(4096);
+  });
+
+  test('is as the caller says, up to the bound, where the plan lets it reload models', async () => {
+    const { secret } = await gate.member({ maxContextTokens: 8192 });
+    expect(await context(secret, 'loaded', 777)).toBe(777);
+    expect(await context(secret, 'loaded', 9000)).toBe(8192);
+  });
+});
+
+describe('an added bound', () => {
+  test.each([
+    ['/api/chat', (sent: Sent) => sent.options?.['num_predict']],
+    ['/v1/chat/completions', (sent: Sent) => sent.max_tokens],
+  ] as const)('never raises what the model sets itself, on %s', async (path, read) => {
+    const { secret } = await gate.member({ maxOutputTokens: 8192, tokensPerDay: 1_000_000 });
+    await eventually(async () => expect(read((await ask(secret, path, { model: 'brief' })).sent)).toBe(12));
+    const { changed } = await ask(secret, path, { model: 'brief' });
+    expect(changed).toMatch(/=12$/);
+    for (const model of ['endless', 'loaded', 'far:latest'].slice(0, 2))
+      expect(read((await ask(secret, path, { model })).sent)).toBe(8192);
+    const own = path === '/api/chat' ? { options: { num_predict: 40 } } : { max_tokens: 40 };
+    expect(read((await ask(secret, path, { model: 'brief', ...own })).sent)).toBe(40);
+    const { secret: strict } = await gate.member({ maxOutputTokens: 5 });
+    expect(read((await ask(strict, path, { model: 'brief' })).sent)).toBe(5);
+  });
+
+  test('is known without a request for each call, and a cloud model is never asked about', async () => {
+    const shows = () => fake.requests.filter(({ url }) => url === '/api/show');
+    const { secret } = await gate.member({ maxOutputTokens: 100 });
+    const before = shows().length;
+    for (let i = 0; i < 20; i++) await ask(secret, '/api/chat', { model: 'brief' });
+    expect(shows().length).toBe(before);
+    const bodies = await Promise.all(shows().map(async ({ body }) => (await body).toString()));
+    expect(bodies.filter((text) => text.includes('far'))).toEqual([]);
+    expect(bodies.filter((text) => text.includes('brief'))).toHaveLength(1);
+  });
+});
