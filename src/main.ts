@@ -3,6 +3,7 @@ import process from 'node:process';
 import { type OpenGate, serve } from './compose.ts';
 import { type Config, ConfigFaults, loadConfig } from './config.ts';
 import { describeCause, openLog } from './observe/log.ts';
+import { SecretUnusable } from './secret-file.ts';
 import { Unlistened } from './server.ts';
 import { StoreUnusable } from './store/sqlite.ts';
 import { PairUnusable } from './tls/pair.ts';
@@ -67,7 +68,7 @@ function readSettings(): Config {
 
 /** What an operator can mend is said in one sentence; anything else keeps its stack. */
 function leave(error: unknown): never {
-  const known = [ConfigFaults, StoreUnusable, Unlistened, PairUnusable, PassUnusable].some(
+  const known = [ConfigFaults, StoreUnusable, SecretUnusable, Unlistened, PairUnusable, PassUnusable].some(
     (kind) => error instanceof kind,
   );
   process.stderr.write(`${known ? (error as Error).message : describeCause(error)}\n`);

@@ -1,10 +1,59 @@
-// Sign-in: better-auth's client at the gate's own mount.
-import { passkeyClient } from '@better-auth/passkey/client';
+// Sign-in: better-auth's client at the gate's own mount, and the gate's own routes beside it for passkeys.
+import { startAuthentication, startRegistration } from '@simplewebauthn/browser';
 import { createAuthClient } from 'better-auth/client';
 import { twoFactorClient } from 'better-auth/client/plugins';
+import { Problem } from './api.ts';
+
+const mount = '/portal/auth';
 
 export const auth = createAuthClient({
   baseURL: window.location.origin,
-  basePath: '/portal/auth',
-  plugins: [passkeyClient(), twoFactorClient()],
+  basePath: mount,
+  plugins: [twoFactorClient()],
 });
+
+/** @throws Problem. */
+async function ask<T>(path: string, body?: unknown): Promise<T> {
+  const response = await fetch(mount + path, {
+    method: body === undefined ? 'GET' : 'POST',
+    credentials: 'same-origin',
+    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const answer: unknown = await response.json().catch(() => ({}));
+  if (response.ok) return answer as T;
+  throw new Problem(response.status, answer as Record<string, unknown>, response.headers.get('retry-after'));
+}
+
+export interface NewPassword {
+  readonly currentPassword: string;
+  readonly newPassword: string;
+  readonly keepPasskeys: boolean;
+}
+
+/** Ends every other visit. @throws Problem. */
+export const changePassword = (change: NewPassword): Promise<unknown> => ask('/change-password', change);
+
+export interface Passkey {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+}
+
+type Registration = Parameters<typeof startRegistration>[0]['optionsJSON'];
+type Authentication = Parameters<typeof startAuthentication>[0]['optionsJSON'];
+
+export const passkeys = {
+  list: () => ask<readonly Passkey[]>('/passkey/list-user-passkeys'),
+  async add(name: string): Promise<void> {
+    const optionsJSON = await ask<Registration>('/passkey/generate-register-options');
+    const response = await startRegistration({ optionsJSON });
+    await ask('/passkey/verify-registration', { name, response });
+  },
+  async signIn(): Promise<void> {
+    const optionsJSON = await ask<Authentication>('/passkey/generate-authenticate-options');
+    const response = await startAuthentication({ optionsJSON });
+    await ask('/passkey/verify-authentication', { response });
+  },
+  remove: (id: string) => ask('/passkey/delete-passkey', { id }),
+} as const;

@@ -57,7 +57,10 @@ export async function requestReset({ store, post, portal }: Door, address: strin
   post.send({ to: person.email, language: person.language, about: { kind: 'reset', url } });
 }
 
-/** A new password; every visit ends, and so does what guarded an address that was never confirmed. @throws Fault. */
+/**
+ * A new password; every visit ends, and what else signed in goes: passkeys always, since an old visit may have left one behind,
+ * and whatever belonged to somebody who never showed that the address is theirs (GHSA-qq9h). @throws Fault.
+ */
 export async function resetPassword(
   { store, signIn, post }: Door,
   code: string,
@@ -69,8 +72,13 @@ export async function resetPassword(
   const person = await store.findPerson(id);
   if (!person) throw new Fault('This link opens nothing.', 'forbidden');
   await signIn.setPassword(id, password);
-  // Whoever registered somebody else's address before him may have left a passkey behind (GHSA-qq9h).
-  if (post.delivers && !person.emailVerified) await signIn.forgetFactors(id);
+  // After the visits: a visit that is over adds no passkey.
+  await store.deletePasskeys(id);
+  if (!person.emailVerified) {
+    await store.deleteIdentities(id);
+    // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
+    if (post.delivers) await signIn.forgetFactors(id);
+  }
   await store.updatePerson(id, {}, auditEvent(author, 'person.password', id, null, null));
 }
 

@@ -1,7 +1,6 @@
 // The management plane put together: sign-in, post, pages and API in one router, and the letters that nobody asks for. Takes what
 // the composition root has opened.
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -9,6 +8,7 @@ import { type Request, Router } from 'express';
 import type { AddressBlocks } from '../domain/address.ts';
 import { newRequestId } from '../domain/id.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
+import { secretFrom } from '../secret-file.ts';
 import type { Store } from '../store/ports.ts';
 import { addressOf, type FailureBudget } from './api/authenticate.ts';
 import type { Outlook } from './api/endpoint.ts';
@@ -82,9 +82,14 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
           nowMs,
           onError: (cause) => onError('a letter could not be sent', cause),
         });
-  const signIn = openSignIn(store.signIn, {
+  const signIn = openSignIn(store, {
     publicUrl: portal,
-    secret: readSecret(settings.dataDir),
+    // What cookies are signed with: beside the database and not in it, so that a copy of the one opens nothing.
+    secret: secretFrom(
+      join(settings.dataDir, 'cookie.secret'),
+      () => randomBytes(48).toString('base64url'),
+      'then everybody signs in again, and second steps are set up anew.',
+    ),
     providers: settings.providers,
     admits: async () => (await store.readRegistration()).mode !== 'closed',
     now,
@@ -192,10 +197,3 @@ const twoYearsSeconds = 63_072_000;
 
 /** This machine and a local network may well have other servers under the same name, which do not encrypt. */
 const isPublicName = (name: string): boolean => isIP(name) === 0 && name.includes('.') && !name.endsWith('.local');
-
-/** What cookies are signed with: beside the database and not in it, so that a copy of the one opens nothing. */
-function readSecret(dataDir: string): string {
-  const file = join(dataDir, 'cookie.secret');
-  if (!existsSync(file)) writeFileSync(file, randomBytes(48).toString('base64url'), { mode: 0o600 });
-  return readFileSync(file, 'utf8').trim();
-}

@@ -8,10 +8,7 @@ import type { PersonStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
 export function personQueries(db: Kysely<Tables>): PersonStore {
-  const people = () =>
-    db
-      .selectFrom('people')
-      .select(['id', 'name', 'email', 'emailVerified', 'twoFactorEnabled', 'accountId', 'language']);
+  const people = () => db.selectFrom('people').select(personColumns);
   return {
     findPerson: async (id) => personOf(await people().where('id', '=', id).executeTakeFirst()),
     findPersonByEmail: async (email) => personOf(await people().where('email', '=', email).executeTakeFirst()),
@@ -111,6 +108,7 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await db.deleteFrom('sessions').where('expiresAt', '<', over).executeTakeFirst(),
         await db.deleteFrom('verifications').where('expiresAt', '<', over).executeTakeFirst(),
         await db.deleteFrom('one_time_links').where('expires_at', '<', now).executeTakeFirst(),
+        await db.deleteFrom('used_once').where('expires_at', '<', now).executeTakeFirst(),
       ];
       return gone.reduce((sum, { numDeletedRows }) => sum + Number(numDeletedRows), 0);
     },
@@ -125,7 +123,17 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
   };
 }
 
-function personOf(
+export const personColumns = [
+  'people.id',
+  'people.name',
+  'people.email',
+  'people.emailVerified',
+  'people.twoFactorEnabled',
+  'people.accountId',
+  'people.language',
+] as const;
+
+export function personOf(
   row:
     | Pick<
         Selectable<Tables['people']>,

@@ -205,6 +205,55 @@ export interface PersonStore {
   claimNotice(id: string, at: WallMs): Promise<boolean>;
 }
 
+export interface StoredPasskey {
+  readonly id: string;
+  readonly personId: PersonId;
+  readonly name: string;
+  /** Base64url, as the authenticator names it. */
+  readonly credentialId: string;
+  /** COSE. */
+  readonly publicKey: Uint8Array<ArrayBuffer>;
+  readonly counter: number;
+  readonly deviceType: string;
+  readonly backedUp: boolean;
+  readonly transports: readonly string[];
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  readonly aaguid: string;
+}
+
+/** Who a provider means: its subjects are unique within it and nowhere else. */
+export interface Identity {
+  readonly issuer: string;
+  readonly subject: string;
+}
+
+export interface SignInStore {
+  /** Claims what works once (a code of an authenticator app, a challenge); false where it was claimed before. */
+  claimOnce(id: string, expiresAt: number): Promise<boolean>;
+  listPasskeys(personId: PersonId): Promise<StoredPasskey[]>;
+  findPasskey(credentialId: string): Promise<StoredPasskey | undefined>;
+  /** Adds one while the visit that asks for it still goes on, and while there are fewer than `most`. */
+  insertPasskey(
+    passkey: StoredPasskey,
+    visitId: string,
+    most: number,
+  ): Promise<'added' | 'taken' | 'too_many' | 'signed_out'>;
+  /** Moves the signature counter; false where somebody else moved it, or the passkey is gone. */
+  movePasskey(id: string, from: number, to: number): Promise<boolean>;
+  /** Only that person's own. */
+  deletePasskey(personId: PersonId, id: string): Promise<boolean>;
+  deletePasskeys(personId: PersonId): Promise<void>;
+  findPersonOfIdentity(identity: Identity): Promise<Person | undefined>;
+  /** Somebody new, with the identity that opens; false where the address is taken. */
+  insertVouched(
+    person: Pick<Person, 'id' | 'name' | 'email' | 'emailVerified'>,
+    identity: Identity,
+    event: AuditEvent,
+  ): Promise<boolean>;
+  deleteIdentities(personId: PersonId): Promise<void>;
+}
+
 export type ReportBy = 'key' | 'account' | 'model' | 'hour';
 
 export interface ReportRow extends UsageSum {
@@ -297,6 +346,7 @@ export interface Store
     RepeatStore,
     ApplicationStore,
     PersonStore,
+    SignInStore,
     CertificateStore {
   readonly signIn: SignInTables;
   /**

@@ -14,6 +14,7 @@ import { personQueries } from './people.ts';
 import type { Store } from './ports.ts';
 import { repeatableQueries } from './repeatables.ts';
 import type { Tables } from './schema.ts';
+import { signInQueries } from './sign-in.ts';
 import { usageQueries } from './usage.ts';
 
 export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
@@ -26,6 +27,7 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
     ...applicationQueries(db),
     ...personQueries(db),
     ...certificateQueries(db),
+    ...signInQueries(db),
     signIn: { db, type: adapter.type },
     version: adapter.version,
     ping: async () => {

@@ -11,9 +11,10 @@ import { firstRules, type Step } from '../domain/rule.ts';
 import { sayUnlimited } from './schema-accounts.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
+import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
 import { addRepeats, type UsageTables } from './schema-usage.ts';
 
-export interface Tables extends CertificateTables, UsageTables {
+export interface Tables extends CertificateTables, SignInOwnTables, UsageTables {
   accounts: {
     id: AccountId;
     name: string;
@@ -70,6 +71,8 @@ export interface Tables extends CertificateTables, UsageTables {
     name: string;
     email: string;
     emailVerified: number;
+    createdAt: string;
+    updatedAt: string;
     twoFactorEnabled: number | null;
     accountId: AccountId | null;
     language: string | null;
@@ -351,5 +354,11 @@ export const migrations: Record<string, Migration> = {
   },
   '0011-unlimited': {
     up: sayUnlimited,
+  },
+  '0012-used-once': {
+    up: openUsedOnce,
+  },
+  '0013-provider-identities': {
+    up: openIdentities,
   },
 };

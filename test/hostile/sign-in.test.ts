@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endpoints } from '../../src/management/api/endpoints.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, RawClient, type TestGate } from '../gate.ts';
-import { totp } from '../totp.ts';
+import { nextTotp, totp } from '../totp.ts';
 import { goodPassword, memberOf, operatorOf, type Reply, setUpCode, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
@@ -196,6 +196,76 @@ describe('A8: a visit', () => {
   });
 });
 
+describe('a visit past its week', () => {
+  test('is over on every route of sign-in too, though it was used all the time', async () => {
+    for (const [path, body] of [
+      ['/get-session', undefined],
+      ['/list-sessions', undefined],
+      ['/revoke-other-sessions', {}],
+      ['/two-factor/enable', { password: goodPassword }],
+      ['/change-password', { currentPassword: goodPassword, newPassword: 'quite another one' }],
+      ['/passkey/list-user-passkeys', undefined],
+      ['/passkey/generate-register-options', undefined],
+    ] as const) {
+      const member = await memberOf(gate, newMail());
+      const cookie = member.cookie;
+      const { id } = (await member.get('/session')).body.person;
+      await gate.manage(({ signIn: { db } }) =>
+        db
+          .updateTable('sessions')
+          .set({ createdAt: new Date(Date.now() - 30 * 86_400_000).toISOString() })
+          .where('userId', '=', id)
+          .execute(),
+      );
+      const { status, text } = await member.auth(path, body);
+      if (path === '/get-session') expect([status, text]).toEqual([200, 'null']);
+      else expect(status, path).toBe(401);
+      const later = await new Visitor(gate.url).ask('GET', '/management/v1/me', { headers: { cookie } });
+      expect(later.status).toBe(401);
+    }
+  });
+});
+
+test('a new password is held to the rules of the first one, and ends every other visit unasked', async () => {
+  const mail = newMail();
+  const [first, second] = [await memberOf(gate, mail), new Visitor(gate.url)];
+  await second.auth('/sign-in/email', { email: mail, password: goodPassword });
+  for (const newPassword of [
+    'password',
+    'PASSWORD123',
+    'aaaaaaaaaa',
+    mail,
+    'short',
+    'x'.repeat(129),
+    `${goodPassword}\0`,
+  ])
+    expect((await first.auth('/change-password', { currentPassword: goodPassword, newPassword })).status).toBe(400);
+  expect((await second.get('/me')).status).toBe(200);
+  const change = { currentPassword: goodPassword, newPassword: 'quite another one', revokeOtherSessions: false };
+  expect((await first.auth('/change-password', change)).status).toBe(200);
+  expect([(await first.get('/me')).status, (await second.get('/me')).status]).toEqual([200, 401]);
+});
+
+test('two gates on one host, whatever their ports, do not sign each other out', async () => {
+  const other = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '100000' });
+  try {
+    await (await operatorOf(other)).patch('/registration', { mode: 'open' });
+    const mail = newMail();
+    const here = await memberOf(gate, mail);
+    await memberOf(other, mail);
+    // One browser: cookies know the host alone.
+    const there = new Visitor(other.url);
+    for (const [name, value] of here.cookies) there.cookies.set(name, value);
+    expect((await there.auth('/sign-in/email', { email: mail, password: goodPassword })).status).toBe(200);
+    for (const [name, value] of there.cookies) here.cookies.set(name, value);
+    expect((await here.get('/session')).body.person).not.toBeNull();
+    await there.auth('/sign-out', {});
+    expect((await here.get('/session')).body.person).not.toBeNull();
+  } finally {
+    await other.stop();
+  }
+});
+
 describe('A10: an address that is known here', () => {
   test('looks like one that is not: at sign-in, for a new password, and when somebody applies with it', async () => {
     const mail = newMail();
@@ -345,13 +415,14 @@ test('A11: a password is measured before anything is done with it, and is any te
 });
 
 describe('a second factor', () => {
-  async function guarded(): Promise<{ mail: string; secret: string; codes: string[] }> {
+  async function guarded(): Promise<{ mail: string; secret: string; used: string; codes: string[] }> {
     const mail = newMail();
     const member = await memberOf(gate, mail);
     const { body } = await member.auth('/two-factor/enable', { password: goodPassword });
     const secret = new URL(body.totpURI).searchParams.get('secret') ?? '';
-    expect((await member.auth('/two-factor/verify-totp', { code: totp(secret) })).status).toBe(200);
-    return { mail, secret, codes: body.backupCodes };
+    const used = totp(secret);
+    expect((await member.auth('/two-factor/verify-totp', { code: used })).status).toBe(200);
+    return { mail, secret, used, codes: body.backupCodes };
   }
   // Each from an address of his own: how fast somebody may guess is another test.
   async function challenged(mail: string): Promise<Visitor> {
@@ -367,8 +438,46 @@ describe('a second factor', () => {
     expect((await visitor.get('/session')).body.person).toBeNull();
     expect((await visitor.auth('/two-factor/verify-totp', { code: '000000' })).status).toBe(401);
     expect((await visitor.get('/me')).status).toBe(401);
-    expect((await visitor.auth('/two-factor/verify-totp', { code: totp(secret) })).status).toBe(200);
+    expect((await visitor.auth('/two-factor/verify-totp', { code: nextTotp(secret) })).status).toBe(200);
     expect((await visitor.get('/me')).status).toBe(200);
+  });
+
+  test('takes a code once: neither the one that set it up nor one that signed in opens another visit', async () => {
+    const { mail, secret, used } = await guarded();
+    const use = async (visitor: Visitor, code: string): Promise<boolean> => {
+      const { status, headers } = await visitor.auth('/two-factor/verify-totp', { code });
+      expect([200, 401]).toContain(status);
+      expect((await visitor.get('/session')).body.person !== null).toBe(status === 200);
+      if (status === 401) expect(headers.getSetCookie().join()).not.toContain('session_token');
+      return status === 200;
+    };
+    // The code that set it up, while it would still be the right one.
+    expect(await use(await challenged(mail), used)).toBe(false);
+    const code = nextTotp(secret);
+    const many = await Promise.all(Array.from({ length: 6 }, () => challenged(mail)));
+    const answers = await Promise.all(many.map((visitor) => use(visitor, code)));
+    expect(answers.filter(Boolean)).toHaveLength(1);
+    expect(await use(await challenged(mail), code)).toBe(false);
+    const person = (await many[answers.indexOf(true)]?.get('/session'))?.body.person.id;
+    const visits = await gate.manage(({ signIn: { db } }) =>
+      db.selectFrom('sessions').select('id').where('userId', '=', person).execute(),
+    );
+    // The one that set it up, and the one that the code opened.
+    expect(visits).toHaveLength(2);
+  });
+
+  test('is asked for on every device, whatever a page asks to be trusted', async () => {
+    const { mail, secret, codes } = await guarded();
+    const visitor = await challenged(mail);
+    const trusting = { code: nextTotp(secret), trustDevice: true };
+    const { headers } = await visitor.auth('/two-factor/verify-totp', trusting);
+    expect(headers.getSetCookie().join()).not.toContain('trust_device');
+    const second = await challenged(mail);
+    await second.auth('/two-factor/verify-backup-code', { code: codes[0], trustDevice: true });
+    for (const each of [visitor, second]) {
+      const { body } = await each.auth('/sign-in/email', { email: mail, password: goodPassword });
+      expect(body).toMatchObject({ twoFactorRedirect: true });
+    }
   });
 
   test('is not guessed: a few tries, then a new challenge', async () => {

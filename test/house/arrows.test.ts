@@ -28,9 +28,10 @@ const arrows: Record<string, readonly string[]> = {
   observe: ['domain'],
   upstream: ['domain'],
   gateway: ['domain', 'upstream', 'store', 'observe'],
-  management: ['domain', 'store', 'observe'],
+  management: ['domain', 'store', 'observe', 'secret-file.ts'],
   tls: ['domain', 'store'],
   'connections.ts': ['domain'],
+  'secret-file.ts': [],
   'server.ts': ['connections.ts', 'gateway', 'management', 'domain', 'tls'],
   'encryption.ts': ['config.ts', 'observe', 'server.ts', 'tls'],
   'compose.ts': [
@@ -46,7 +47,7 @@ const arrows: Record<string, readonly string[]> = {
     'encryption.ts',
     'tls',
   ],
-  'main.ts': ['compose.ts', 'config.ts', 'observe', 'server.ts', 'store', 'tls', 'upstream'],
+  'main.ts': ['compose.ts', 'config.ts', 'observe', 'secret-file.ts', 'server.ts', 'store', 'tls', 'upstream'],
   commands: ['config.ts', 'domain', 'store', 'management'],
   // `serve` loads main.ts when it is asked for.
   'cli.ts': ['config.ts', 'domain', 'settings', 'commands', 'store', 'management'],

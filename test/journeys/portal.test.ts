@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Look, openBrowser, Reader } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
-import { totp } from '../totp.ts';
+import { nextTotp, totp } from '../totp.ts';
 import { goodPassword, memberOf, operatorOf, setUpCode, type Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
@@ -386,7 +386,7 @@ describe('a member', () => {
     await reader.page
       .getByLabel(/Six digits|PinInput/)
       .first()
-      .pressSequentially(totp(secret));
+      .pressSequentially(nextTotp(secret));
     await reader.sees(/^Hello, /);
     await enter();
     await reader.press('Use a backup code instead');

@@ -5,7 +5,8 @@ import { IconFingerprint } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { auth } from '../auth.ts';
+import { Problem } from '../api.ts';
+import { passkeys } from '../auth.ts';
 import { useSession } from '../session.tsx';
 import { useWriting } from '../shell/when.ts';
 
@@ -15,20 +16,22 @@ export function Passkeys(): ReactNode {
   const { moment } = useWriting();
   const list = useQuery({
     queryKey: ['passkeys'],
-    queryFn: async () => (await auth.passkey.listUserPasskeys()).data ?? [],
+    queryFn: () => passkeys.list(),
   });
   const say = (message: string, color: 'teal' | 'red'): void => void notifications.show({ message, color });
   const add = useMutation({
-    mutationFn: () => auth.passkey.addPasskey({ name: session.person?.email ?? 'Sekisho' }),
-    onSuccess: async (result) => {
-      if (result?.error) say(t('me.passkeyFailed'), 'red');
-      else say(t('me.passkeyAdded'), 'teal');
+    mutationFn: () => passkeys.add(session.person?.email ?? 'Sekisho'),
+    onSuccess: async () => {
+      say(t('me.passkeyAdded'), 'teal');
       await list.refetch();
     },
-    onError: () => say(t('me.passkeyFailed'), 'red'),
+    onError: (error) => {
+      const stale = error instanceof Problem && error.code === 'sign_in_again';
+      say(t(stale ? 'me.signInAgain' : 'me.passkeyFailed'), 'red');
+    },
   });
   const remove = useMutation({
-    mutationFn: (id: string) => auth.passkey.deletePasskey({ id }),
+    mutationFn: (id: string) => passkeys.remove(id),
     onSuccess: async () => {
       say(t('me.removed'), 'teal');
       await list.refetch();
@@ -45,7 +48,7 @@ export function Passkeys(): ReactNode {
       {list.data?.map(({ id, name, createdAt }) => (
         <Group key={id} justify="space-between">
           <Text size="sm">
-            {name} · {t('me.since', { when: moment(new Date(createdAt).toISOString()) })}
+            {name} · {t('me.since', { when: moment(createdAt) })}
           </Text>
           <Button size="compact-sm" variant="light" color="red" onClick={() => remove.mutate(id)}>
             {t('me.remove')}

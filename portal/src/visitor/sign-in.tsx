@@ -6,7 +6,7 @@ import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { api } from '../api.ts';
-import { auth } from '../auth.ts';
+import { auth, passkeys } from '../auth.ts';
 import { useSession } from '../session.tsx';
 import { nextPage } from '../shell/next.ts';
 import { Page } from '../shell/page.tsx';
@@ -41,10 +41,10 @@ export default function SignIn(): ReactNode {
     },
   });
   const byPasskey = useMutation({
-    mutationFn: () => auth.signIn.passkey(),
-    onSuccess: async ({ error }) => {
-      setAgainst(error ? t('signIn.passkeyFailed') : undefined);
-      if (!error) await refresh();
+    mutationFn: () => passkeys.signIn(),
+    onSuccess: async () => {
+      setAgainst(undefined);
+      await refresh();
     },
     onError: () => setAgainst(t('signIn.passkeyFailed')),
   });

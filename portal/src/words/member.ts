@@ -132,6 +132,8 @@ export const member = {
       fresh: 'New password',
       change: 'Change the password',
       changed: 'The password is changed; you are signed out everywhere else.',
+      keepPasskeys: 'Keep my passkeys',
+      keepPasskeysText: 'Tick this if you know every passkey in the list below. Otherwise they are removed.',
       passkeys: 'Passkeys',
       passkeysText: 'Sign in with your fingerprint, your face or a security key.',
       passkeyAdd: 'Add a passkey',
@@ -303,6 +305,9 @@ export const member = {
       fresh: '新しいパスワード',
       change: 'パスワードを変更する',
       changed: 'パスワードを変更しました。ほかの端末からはサインアウトされました。',
+      keepPasskeys: 'パスキーを残す',
+      keepPasskeysText:
+        '下の一覧のパスキーがすべて自分のものであればチェックしてください。チェックしない場合は削除されます。',
       passkeys: 'パスキー',
       passkeysText: '指紋、顔、セキュリティキーでサインインできます。',
       passkeyAdd: 'パスキーを追加',

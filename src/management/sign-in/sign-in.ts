@@ -1,8 +1,8 @@
-// Sign-in for people, by better-auth over the gate's own database: password, passkey, TOTP, an OpenID Connect provider.
-// This file sets it up and is the only one that knows it; the rest of the management plane sees the interface.
+// Sign-in for people: password, TOTP and visits by better-auth over the gate's own database, passkeys and providers by routes of ours.
+// This file sets the library up and is the only one that knows it; the rest of the management plane sees the interface.
 // Not there on purpose: its sign-up, its reset and its e-mail routes (an application or an operator lets people in, our one-time
 // links do the rest), its cookie cache (GHSA-xg6x-h9c9-2m83: a second factor passed over), its API keys (CVE-2025-61928).
-import { passkey } from '@better-auth/passkey';
+import { createHash } from 'node:crypto';
 import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { createAuthEndpoint } from 'better-auth/api';
 import { setSessionCookie } from 'better-auth/cookies';
@@ -12,8 +12,11 @@ import { z } from 'zod';
 import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
 import type { Language } from '../../domain/person.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
-import type { SignInTables } from '../../store/ports.ts';
+import type { Store } from '../../store/ports.ts';
+import { CookieNames, type OwnRoute, type Visit } from './own-route.ts';
+import { passkeyRoutes } from './passkeys.ts';
 import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
+import { Seal } from './sealed.ts';
 
 /** Where the routes of sign-in stand. */
 export const signInPath = '/portal/auth';
@@ -23,6 +26,10 @@ const idleSeconds = 24 * 3600;
 export const longestMs = 7 * 24 * 3600 * 1000;
 /** What is felt (deleting, management keys, roles) asks for a sign-in that is not older. */
 const freshMs = 10 * 60_000;
+
+/** Longer than the library accepts a code: its own 30 seconds, and one step before and after. */
+const codeLifeMs = 5 * 60_000;
+const pairOf = (line: string): string => line.split(';', 1)[0] ?? '';
 
 export interface Provider {
   readonly id: string;
@@ -43,11 +50,6 @@ export interface SignInSettings {
   readonly onError: (message: string, cause: unknown) => void;
 }
 
-export interface Visit {
-  readonly personId: PersonId;
-  readonly fresh: boolean;
-}
-
 export interface NewPerson {
   readonly name: string;
   readonly email: string;
@@ -58,6 +60,9 @@ export interface NewPerson {
 
 export interface SignIn {
   readonly providers: readonly Pick<Provider, 'id' | 'name'>[];
+  readonly cookies: CookieNames;
+  /** Routes that are ours, by path; every other one is the library's. */
+  readonly own: Readonly<Record<string, OwnRoute>>;
   /** The library's own routes; the caller has seen to it that they may be asked. */
   handle(request: Request): Promise<Response>;
   /** Who visits with these cookies; undefined where nobody does. */
@@ -123,16 +128,19 @@ const doorPlugin = {
   },
 } as const;
 
-export function openSignIn(tables: SignInTables, settings: SignInSettings): SignIn {
+export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   const { publicUrl, providers, now } = settings;
   const secure = publicUrl.protocol === 'https:';
+  const installation = createHash('sha256').update(`sekisho installation ${settings.secret}`).digest('hex').slice(0, 8);
+  const cookies = new CookieNames(installation, secure);
+  const seal = new Seal(settings.secret, now);
   const options = {
     appName: 'Sekisho',
     baseURL: publicUrl.origin,
     basePath: signInPath,
     secret: settings.secret,
     trustedOrigins: [publicUrl.origin],
-    database: tables,
+    database: store.signIn,
     telemetry: { enabled: false },
     // Its own page of errors is not among the routes; ours says what can be done.
     onAPIError: { errorURL: `${publicUrl.origin}/portal/sign-in` },
@@ -186,7 +194,7 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
       },
     },
     advanced: {
-      cookiePrefix: secure ? '__Host-sekisho' : 'sekisho',
+      cookiePrefix: cookies.prefix,
       // `__Host-` says all of what this would say, and more; the library would put `__Secure-` before it.
       useSecureCookies: false,
       defaultCookieAttributes: { secure, httpOnly: true, sameSite: 'lax', path: '/' },
@@ -200,12 +208,6 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
         issuer: 'Sekisho',
         schema: { twoFactor: { modelName: 'two_factors' } },
         backupCodeOptions: { amount: 10, length: 12, storeBackupCodes: 'encrypted' },
-      }),
-      passkey({
-        rpID: publicUrl.hostname,
-        rpName: 'Sekisho',
-        origin: publicUrl.origin,
-        schema: { passkey: { modelName: 'passkeys' } },
       }),
       genericOAuth({
         config: providers.map(({ id, issuer, clientId, clientSecret }) => ({
@@ -222,13 +224,32 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
     ],
   } satisfies BetterAuthOptions;
   const auth = betterAuth(options);
+  const openVisit: SignIn['openVisit'] = async (id, from) => {
+    const { headers } = await auth.api.openVisit({ body: { personId: id, ...from }, returnHeaders: true });
+    return headers.getSetCookie();
+  };
 
   return {
     providers: providers.map(({ id, name }) => ({ id, name })),
-    handle: (request) => auth.handler(request),
-    visitOf: async (cookies) => {
-      if (!cookies.includes('sekisho.session_token=')) return undefined;
-      const found = await auth.api.getSession({ headers: new Headers({ cookie: cookies }) });
+    cookies,
+    own: passkeyRoutes({ store, publicUrl, seal, cookies, now, openVisit }),
+    handle: async (request) => {
+      if (new URL(request.url).pathname !== `${signInPath}/two-factor/verify-totp`) return auth.handler(request);
+      const { code } = (await request.clone().json()) as { code: string };
+      const answer = await auth.handler(request);
+      if (!answer.ok) return answer;
+      const { user } = (await answer.clone().json()) as { user: { id: string } };
+      // A code works once, to sign in as to set up (RFC 6238 §5.2); whoever comes second with it, at the same moment too, gets nothing.
+      if (await store.claimOnce(`totp:${user.id}:${code}`, now() + codeLifeMs)) return answer;
+      const opened = cookies.only(answer.headers.getSetCookie().map(pairOf).join('; '), ['session_token']);
+      const found = opened === '' ? null : await auth.api.getSession({ headers: new Headers({ cookie: opened }) });
+      if (found) await (await auth.$context).internalAdapter.deleteSession(found.session.token);
+      return Response.json({ code: 'INVALID_CODE', message: 'Invalid code' }, { status: 401 });
+    },
+    visitOf: async (header) => {
+      const cookie = cookies.only(header, ['session_token']);
+      if (cookie === '') return undefined;
+      const found = await auth.api.getSession({ headers: new Headers({ cookie }) });
       if (!found) return undefined;
       const { user, session } = found;
       const age = ageOf(session.createdAt.getTime(), now());
@@ -236,7 +257,7 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
         await (await auth.$context).internalAdapter.deleteSession(session.token);
         return undefined;
       }
-      return { personId: user.id as PersonId, fresh: age < freshMs };
+      return { id: session.id, personId: user.id as PersonId, fresh: age < freshMs };
     },
     createPerson: async (person) => (await auth.api.createPerson({ body: person })).id as PersonId,
     setPassword: async (id, password) => {
@@ -251,13 +272,10 @@ export function openSignIn(tables: SignInTables, settings: SignInSettings): Sign
     endVisits: async (id) => (await auth.$context).internalAdapter.deleteUserSessions(id),
     forgetFactors: async (id) => {
       const { adapter, internalAdapter } = await auth.$context;
-      for (const model of ['passkey', 'twoFactor'])
-        await adapter.deleteMany({ model, where: [{ field: 'userId', value: id }] });
+      await store.deletePasskeys(id);
+      await adapter.deleteMany({ model: 'twoFactor', where: [{ field: 'userId', value: id }] });
       await internalAdapter.updateUser(id, { twoFactorEnabled: false });
     },
-    openVisit: async (id, from) => {
-      const { headers } = await auth.api.openVisit({ body: { personId: id, ...from }, returnHeaders: true });
-      return headers.getSetCookie();
-    },
+    openVisit,
   };
 }

@@ -1,6 +1,7 @@
 // The routes of sign-in, as pages may reach them: a list of those that this gate uses and no other, only from our own pages, only
 // small bodies, and guessing made slow before the library is asked.
 import express, { type Request, type Response, Router } from 'express';
+import { z } from 'zod';
 import { networkOf } from '../../domain/address.ts';
 import { normalEmail } from '../../domain/application.ts';
 import { auditEvent } from '../../domain/audit.ts';
@@ -8,6 +9,9 @@ import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
 import { limitBody } from '../api/body-limit.ts';
 import { Problem, sendProblem, toProblem } from '../api/problem.ts';
+import { requirePassword } from '../door.ts';
+import type { Answered, Visit } from '../sign-in/own-route.ts';
+import { passkeyBodies } from '../sign-in/passkeys.ts';
 import { type SignIn, signInPath } from '../sign-in/sign-in.ts';
 import type { SignInThrottle } from '../sign-in/throttle.ts';
 import type { Origins } from './origin.ts';
@@ -27,7 +31,7 @@ const audited: Readonly<Record<string, string>> = {
 };
 
 export interface DoorTools {
-  readonly store: Pick<Store, 'insertAudit'>;
+  readonly store: Pick<Store, 'insertAudit' | 'findPerson' | 'deletePasskeys'>;
   readonly now: () => WallMs;
   readonly signIn: SignIn;
   readonly throttle: SignInThrottle;
@@ -38,28 +42,49 @@ export interface DoorTools {
   readonly onError: (error: unknown, requestId: string) => void;
 }
 
-/** What a page may ask; `guess` counts as one. */
-const routes: Readonly<Record<string, 'GET' | 'POST' | 'guess'>> = {
-  '/sign-in/email': 'guess',
-  '/sign-in/social': 'POST',
-  '/sign-out': 'POST',
-  '/get-session': 'GET',
-  '/list-sessions': 'GET',
-  '/revoke-session': 'POST',
-  '/revoke-other-sessions': 'POST',
-  '/change-password': 'guess',
-  '/two-factor/enable': 'guess',
-  '/two-factor/disable': 'guess',
-  '/two-factor/get-totp-uri': 'guess',
-  '/two-factor/generate-backup-codes': 'guess',
-  '/two-factor/verify-totp': 'guess',
-  '/two-factor/verify-backup-code': 'guess',
-  '/passkey/generate-register-options': 'GET',
-  '/passkey/verify-registration': 'POST',
-  '/passkey/generate-authenticate-options': 'GET',
-  '/passkey/verify-authentication': 'POST',
-  '/passkey/list-user-passkeys': 'GET',
-  '/passkey/delete-passkey': 'POST',
+interface Route {
+  /** `guess` is a POST that counts as one. */
+  readonly how: 'GET' | 'POST' | 'guess';
+  /**
+   * Fields that a page may send; the library gets these and no other, written anew. Its own bodies have more (`trustDevice`,
+   * `rememberMe`, `callbackURL`), and what we do not use must not be there to be used.
+   */
+  readonly body: z.ZodType;
+}
+
+const text = z.string().max(1_024);
+const nothing = z.object({});
+const withPassword: Route = { how: 'guess', body: z.object({ password: text }) };
+const get: Route = { how: 'GET', body: nothing };
+
+/** What a page may ask. */
+const routes: Readonly<Record<string, Route>> = {
+  '/sign-in/email': { how: 'guess', body: z.object({ email: text, password: text }) },
+  '/sign-in/social': {
+    how: 'POST',
+    body: z.object({ provider: text, callbackURL: text, errorCallbackURL: text.optional() }),
+  },
+  '/sign-out': { how: 'POST', body: nothing },
+  '/get-session': get,
+  '/list-sessions': get,
+  '/revoke-session': { how: 'POST', body: z.object({ token: text }) },
+  '/revoke-other-sessions': { how: 'POST', body: nothing },
+  '/change-password': {
+    how: 'guess',
+    body: z.object({ currentPassword: text, newPassword: text, keepPasskeys: z.boolean().optional() }),
+  },
+  '/two-factor/enable': withPassword,
+  '/two-factor/disable': withPassword,
+  '/two-factor/get-totp-uri': withPassword,
+  '/two-factor/generate-backup-codes': withPassword,
+  '/two-factor/verify-totp': { how: 'guess', body: z.object({ code: z.string().regex(/^\d{6}$/) }) },
+  '/two-factor/verify-backup-code': { how: 'guess', body: z.object({ code: z.string().max(100) }) },
+  '/passkey/generate-register-options': get,
+  '/passkey/verify-registration': { how: 'POST', body: passkeyBodies.register },
+  '/passkey/generate-authenticate-options': get,
+  '/passkey/verify-authentication': { how: 'POST', body: passkeyBodies.signIn },
+  '/passkey/list-user-passkeys': get,
+  '/passkey/delete-passkey': { how: 'POST', body: passkeyBodies.remove },
 };
 /** Where a provider sends somebody back: from its own site, by its own leave (state and PKCE). */
 const callback = /^\/callback\/[a-z0-9-]{1,40}$/;
@@ -75,14 +100,13 @@ export function doorRoutes(tools: DoorTools): Router {
     const isCallback = callback.test(path) && request.method === 'GET';
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (!route && !isCallback) throw new Problem('not_found');
-    const method = route === 'guess' ? 'POST' : route;
+    const method = route?.how === 'guess' ? 'POST' : route?.how;
     if (!isCallback && request.method !== method)
       throw new Problem('method_not_allowed', method === undefined ? {} : { allow: method });
     if (!tools.origins.knows(request)) throw new Problem('unknown_host');
     if (!isCallback && !tools.origins.isOurs(request)) throw new Problem('cross_site');
     if (request.method === 'POST' && !/^application\/json\b/i.test(request.headers['content-type'] ?? ''))
       throw new Problem('unsupported_media_type');
-    response.locals['guess'] = route === 'guess';
     limitBody(request, response, bodyBytes);
     next();
   });
@@ -120,15 +144,35 @@ class Crowd {
   }
 }
 
+/** A request at the door, read once. */
+interface Asking {
+  readonly path: string;
+  readonly route: Route | undefined;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly address: string;
+  /** The visit whose cookie came along, if it goes on: one past its week has ended before anybody is asked. */
+  readonly visit: Visit | undefined;
+}
+
 async function ask(tools: DoorTools, crowd: Crowd, request: Request, response: Response): Promise<void> {
-  const address = tools.addressOf(request);
-  const body = typeof request.body === 'string' && request.body !== '' ? request.body : undefined;
-  if (response.locals['guess'] !== true) {
-    await handOn(tools, address, body, request, response);
+  const { throttle, signIn } = tools;
+  const { path } = request;
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  const asking: Asking = {
+    path,
+    route,
+    body: route && request.method === 'POST' ? readBody(request.body, route.body) : {},
+    address: tools.addressOf(request),
+    visit: await signIn.visitOf(request.headers.cookie ?? ''),
+  };
+  if (route?.how !== 'guess') {
+    await handOn(tools, asking, request, response);
     return;
   }
-  const { throttle, signIn } = tools;
-  const guess = await whoIsGuessed(request, body, signIn);
+  // Before it counts as a guess: nothing was tried yet.
+  if (path === '/change-password') await requireOwnPassword(tools, asking.visit, asking.body['newPassword']);
+  const { address } = asking;
+  const guess = whoIsGuessed(asking);
   const waitSeconds = throttle.waitSeconds(address, guess);
   if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
   const network = networkOf(address);
@@ -136,7 +180,7 @@ async function ask(tools: DoorTools, crowd: Crowd, request: Request, response: R
   try {
     // Counted before it is tried: fifty at once are fifty.
     throttle.failed(address, guess);
-    const status = await handOn(tools, address, body, request, response);
+    const status = await handOn(tools, asking, request, response);
     if (status < 400) throttle.succeeded(address, guess);
     else throttle.answered(address, guess);
   } finally {
@@ -144,33 +188,28 @@ async function ask(tools: DoorTools, crowd: Crowd, request: Request, response: R
   }
 }
 
-/** To the library and back; gives the status. */
-async function handOn(
-  tools: DoorTools,
-  address: string,
-  body: string | undefined,
-  request: Request,
-  response: Response,
-): Promise<number> {
-  const { signIn, publicUrl } = tools;
-  const headers = new Headers();
-  for (const name of ['cookie', 'content-type', 'user-agent', 'accept'] as const) {
-    const value = request.headers[name];
-    if (value !== undefined) headers.set(name, value);
+/** To whoever has the route, and back; gives the status. */
+async function handOn(tools: DoorTools, asking: Asking, request: Request, response: Response): Promise<number> {
+  const { path, body, visit, address } = asking;
+  const { signIn } = tools;
+  const own = Object.hasOwn(signIn.own, path) ? signIn.own[path] : undefined;
+  if (own) {
+    const { cookie = '', 'user-agent': userAgent = '' } = request.headers;
+    const answer = await own({
+      body,
+      query: new URL(request.url, tools.publicUrl).search,
+      cookie: (name) => signIn.cookies.read(cookie, name),
+      visit,
+      from: { address, userAgent: userAgent.slice(0, 500) },
+    });
+    return sendOwn(tools, asking, answer, response);
   }
-  // Checked above against the name under which we were called; to the library we have one name.
-  headers.set('origin', publicUrl.origin);
-  headers.set('x-sekisho-address', address);
-  const answer = await signIn.handle(
-    new Request(new URL(signInPath + request.url, publicUrl), {
-      method: request.method,
-      headers,
-      ...(body === undefined ? {} : { body }),
-    }),
-  );
+  const answer = await askLibrary(tools, asking, request);
   const lines = answer.headers.getSetCookie();
-  const action = request.path.startsWith('/callback/') ? 'person.sign-in' : audited[request.path];
-  if (action !== undefined && answer.status < 400) await writeDown(tools, action, address, lines, request);
+  // Somebody who had this visit for ten minutes may have left a passkey behind: it goes unless its owner says that it is theirs.
+  if (answer.ok && path === '/change-password' && visit && body['keepPasskeys'] !== true)
+    await tools.store.deletePasskeys(visit.personId);
+  if (answer.status < 400) await writeDown(tools, asking, lines);
   response.status(answer.status);
   for (const name of ['content-type', 'location', 'retry-after', 'x-retry-after']) {
     const value = answer.headers.get(name);
@@ -181,42 +220,86 @@ async function handOn(
   return answer.status;
 }
 
-/** Who it was stands in the cookies that he has now; nobody yet where a second step is to come. */
+async function askLibrary(
+  { signIn, publicUrl }: DoorTools,
+  asking: Asking,
+  request: Request,
+): ReturnType<SignIn['handle']> {
+  const { path, body, address, route } = asking;
+  const headers = new Headers();
+  for (const name of ['content-type', 'user-agent', 'accept'] as const) {
+    const value = request.headers[name];
+    if (value !== undefined) headers.set(name, value);
+  }
+  // The cookies that we use, and no other that the library would read.
+  const cookie = signIn.cookies.only(request.headers.cookie ?? '', ['session_token', 'two_factor', 'state']);
+  if (cookie !== '') headers.set('cookie', cookie);
+  // Checked above against the name under which we were called; to the library we have one name.
+  headers.set('origin', publicUrl.origin);
+  headers.set('x-sekisho-address', address);
+  const { keepPasskeys: _ours, ...theirs } = body;
+  // A new password ends every other visit, whatever the page asks for.
+  const sent = path === '/change-password' ? { ...theirs, revokeOtherSessions: true } : theirs;
+  return signIn.handle(
+    new Request(new URL(signInPath + (route ? path : request.url), publicUrl), {
+      method: request.method,
+      headers,
+      ...(request.method === 'POST' ? { body: JSON.stringify(sent) } : {}),
+    }),
+  );
+}
+
+async function sendOwn(tools: DoorTools, asking: Asking, answer: Answered, response: Response): Promise<number> {
+  const { json, location, cookies = [] } = answer;
+  await writeDown(tools, asking, cookies);
+  response.append('set-cookie', [...cookies]);
+  if (location === undefined) response.json(json ?? {});
+  else response.redirect(302, location);
+  return response.statusCode;
+}
+
+/** The library knows lengths alone. @throws Problem, Fault. */
+async function requireOwnPassword({ store }: DoorTools, visit: Visit | undefined, password: unknown): Promise<void> {
+  const person = visit && (await store.findPerson(visit.personId));
+  if (!person) throw new Problem('unauthenticated');
+  requirePassword(String(password), [person.name, person.email]);
+}
+
+/** Who it was stands in the cookies that they have now; nobody yet where a second step is to come. */
 async function writeDown(
   { signIn, store, now }: DoorTools,
-  action: string,
-  address: string,
+  { path, address, visit: before }: Asking,
   lines: readonly string[],
-  request: Request,
 ): Promise<void> {
+  const action = path.startsWith('/callback/') ? 'person.sign-in' : audited[path];
+  if (action === undefined) return;
   const fresh = lines.map((line) => line.split(';', 1)[0] ?? '').filter((pair) => !pair.endsWith('='));
   const visit =
     (fresh.length > 0 ? await signIn.visitOf(fresh.join('; ')) : undefined) ??
-    (action === 'person.sign-in' ? undefined : await signIn.visitOf(request.headers.cookie ?? ''));
+    (action === 'person.sign-in' ? undefined : before);
   if (!visit) return;
   const { personId } = visit;
   const author = { actor: `person:${personId}`, at: now() };
   await store.insertAudit(auditEvent(author, action, personId, null, { address }));
 }
 
-/** Whose password or code somebody tries: the mailbox, or the visit or challenge that his cookies carry. */
-async function whoIsGuessed(request: Request, body: string | undefined, signIn: SignIn): Promise<string> {
-  if (request.path === '/sign-in/email') {
-    const { email } = readJson(body);
-    return (typeof email === 'string' ? normalEmail(email) : undefined) ?? '';
-  }
-  const cookies = request.headers.cookie ?? '';
-  const visit = await signIn.visitOf(cookies);
-  if (visit) return visit.personId;
+/** Whose password or code somebody tries: the mailbox, or the person of the visit. */
+function whoIsGuessed({ path, body, visit }: Asking): string {
+  if (path === '/sign-in/email') return normalEmail(String(body['email'])) ?? '';
   // The library bounds the tries of a challenge and of a person; this bounds the tries from one address.
-  return '';
+  return visit?.personId ?? '';
 }
 
-function readJson(text: string | undefined): Readonly<Record<string, unknown>> {
+/** @throws Problem. */
+function readBody(sent: unknown, shape: z.ZodType): Readonly<Record<string, unknown>> {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text ?? '');
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+    value = JSON.parse(typeof sent === 'string' && sent !== '' ? sent : '{}');
   } catch {
     throw new Problem('not_json');
   }
+  const read = shape.safeParse(value);
+  if (read.success) return read.data as Readonly<Record<string, unknown>>;
+  const errors = read.error.issues.map(({ path, message }) => ({ at: ['body', ...path].join('.'), detail: message }));
+  throw new Problem('invalid', { detail: `${errors[0]?.at ?? 'body'}: ${errors[0]?.detail ?? 'not valid'}`, errors });
 }

@@ -1,0 +1,73 @@
+// Routes of sign-in that are ours and not the library's: what they are asked and what they answer, and the names of their cookies.
+import type { PersonId } from '../../domain/id.ts';
+
+export interface Visit {
+  readonly id: string;
+  readonly personId: PersonId;
+  readonly fresh: boolean;
+}
+
+export interface Asked {
+  /** As the route's shape reads it. */
+  readonly body: unknown;
+  readonly query: string;
+  /** By the part of the name behind our prefix. */
+  readonly cookie: (name: string) => string | undefined;
+  readonly visit: Visit | undefined;
+  readonly from: { readonly address: string; readonly userAgent: string };
+}
+
+export interface Answered {
+  readonly json?: unknown;
+  /** Instead of an answer: the browser is sent to this page of ours. */
+  readonly location?: string;
+  /** Lines for Set-Cookie. */
+  readonly cookies?: readonly string[];
+}
+
+/** @throws Problem, Fault. */
+export type OwnRoute = (asked: Asked) => Promise<Answered>;
+
+/** Cookies of this gate: none that a script reads, that another site sends along, or that another gate on this host overwrites. */
+export class CookieNames {
+  readonly prefix: string;
+  readonly #secure: boolean;
+
+  /**
+   * Cookies know hosts and no ports (RFC 6265 §8.5), so two gates on one host would sign each other out if their names were the same:
+   * each carries the mark of its installation. `__Host-` needs Secure (RFC 6265bis §4.1.3.2).
+   */
+  constructor(installation: string, secure: boolean) {
+    this.prefix = `${secure ? '__Host-' : ''}sekisho-${installation}`;
+    this.#secure = secure;
+  }
+
+  /** The value of one of ours in a Cookie header. */
+  read(header: string, name: string): string | undefined {
+    const wanted = `${this.prefix}.${name}=`;
+    for (const pair of header.split(';')) {
+      const trimmed = pair.trim();
+      if (trimmed.startsWith(wanted)) return trimmed.slice(wanted.length);
+    }
+    return undefined;
+  }
+
+  /** Those of ours alone, and of them those that are named. */
+  only(header: string, names: readonly string[]): string {
+    return names
+      .flatMap((name) => {
+        const value = this.read(header, name);
+        return value === undefined ? [] : [`${this.prefix}.${name}=${value}`];
+      })
+      .join('; ');
+  }
+
+  line(name: string, value: string, lifeSeconds: number): string {
+    const secure = this.#secure ? '; Secure' : '';
+    return `${this.prefix}.${name}=${value}; Max-Age=${lifeSeconds}; Path=/; HttpOnly; SameSite=Lax${secure}`;
+  }
+
+  end(name: string): string {
+    return this.line(name, '', 0);
+  }
+}

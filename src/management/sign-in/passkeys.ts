@@ -1,0 +1,257 @@
+// Passkeys (WebAuthn Level 3) over @simplewebauthn/server: adding one, signing in with one, and the list of them. A passkey stands for
+// both factors, so every ceremony asks for user verification and none is accepted without it.
+import {
+  type AuthenticationResponseJSON,
+  type AuthenticatorTransportFuture,
+  generateAuthenticationOptions,
+  generateRegistrationOptions,
+  type RegistrationResponseJSON,
+  verifyAuthenticationResponse,
+  verifyRegistrationResponse,
+} from '@simplewebauthn/server';
+import { decodeAttestationObject, isoBase64URL } from '@simplewebauthn/server/helpers';
+import { z } from 'zod';
+import { type PersonId, randomBase62 } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { Store, StoredPasskey } from '../../store/ports.ts';
+import { Problem } from '../api/problem.ts';
+import { requireText } from '../fault.ts';
+import type { Answered, Asked, CookieNames, OwnRoute } from './own-route.ts';
+import type { Seal } from './sealed.ts';
+
+/** As many as somebody has devices, and some to spare. */
+const mostPasskeys = 20;
+const ceremonySeconds = 300;
+const cookieName = 'passkey';
+
+const base64url = z
+  .string()
+  .max(12_000)
+  .regex(/^[A-Za-z0-9_-]+$/);
+const credential = {
+  // WebAuthn §5.1: a credential id has at most 1023 bytes.
+  id: base64url.max(1_400),
+  rawId: base64url.max(1_400),
+  type: z.literal('public-key'),
+};
+
+/** What a page may send, field by field; what else a browser adds (extensions, attachment) is not read. */
+export const passkeyBodies = {
+  register: z.object({
+    name: z.string().max(1_000).optional(),
+    response: z.object({
+      ...credential,
+      response: z.object({
+        clientDataJSON: base64url,
+        attestationObject: base64url,
+        transports: z
+          .array(z.string().regex(/^[a-z-]{1,20}$/))
+          .max(8)
+          .optional(),
+      }),
+    }),
+  }),
+  signIn: z.object({
+    response: z.object({
+      ...credential,
+      response: z.object({
+        clientDataJSON: base64url,
+        authenticatorData: base64url,
+        signature: base64url,
+        userHandle: z.string().max(200).nullish(),
+      }),
+    }),
+  }),
+  remove: z.object({ id: z.string().max(100) }),
+} as const;
+
+export interface PasskeyTools {
+  readonly store: Pick<
+    Store,
+    'claimOnce' | 'findPasskey' | 'findPerson' | 'listPasskeys' | 'insertPasskey' | 'movePasskey' | 'deletePasskey'
+  >;
+  readonly publicUrl: URL;
+  readonly seal: Seal;
+  readonly cookies: CookieNames;
+  readonly now: () => WallMs;
+  readonly openVisit: (id: PersonId, from: Asked['from']) => Promise<readonly string[]>;
+}
+
+export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnRoute>> {
+  const { store, publicUrl, seal, cookies, now } = tools;
+  const expected = {
+    expectedOrigin: publicUrl.origin,
+    expectedRPID: publicUrl.hostname,
+    requireUserVerification: true,
+  };
+
+  /** The challenge goes to the page and, sealed, to its cookie; nothing is stored. */
+  const begin = async (purpose: string, options: { readonly challenge: string }, whose = ''): Promise<Answered> => {
+    const sealed = await seal.close(purpose, { challenge: options.challenge, whose }, ceremonySeconds);
+    return { json: options, cookies: [cookies.line(cookieName, sealed, ceremonySeconds)] };
+  };
+
+  /** @throws Problem where no ceremony of that kind is under way. */
+  const challengeOf = async (purpose: string, asked: Asked): Promise<{ challenge: string; whose: string }> => {
+    const { challenge, whose } = (await seal.open(purpose, asked.cookie(cookieName))) ?? {};
+    if (challenge === undefined || whose === undefined)
+      throw new Problem('invalid', { detail: 'That took too long, or was not begun here. Begin again.' });
+    return { challenge, whose };
+  };
+
+  /** A challenge is answered once (WebAuthn §13.4.3). @throws Problem. */
+  const answer = async (challenge: string): Promise<void> => {
+    if (!(await store.claimOnce(`passkey:${challenge}`, now() + 2 * ceremonySeconds * 1000)))
+      throw new Problem('invalid', { detail: 'That was answered already. Begin again.' });
+  };
+
+  return {
+    '/passkey/generate-register-options': async (asked) => {
+      const { personId } = requireFresh(asked);
+      const person = await store.findPerson(personId);
+      if (!person) throw new Problem('unauthenticated');
+      const options = await generateRegistrationOptions({
+        rpName: 'Sekisho',
+        rpID: publicUrl.hostname,
+        userID: new TextEncoder().encode(person.id),
+        userName: person.email,
+        userDisplayName: person.name,
+        attestationType: 'none',
+        excludeCredentials: (await store.listPasskeys(person.id)).map(({ credentialId, transports }) => ({
+          id: credentialId,
+          transports: transports as AuthenticatorTransportFuture[],
+        })),
+        authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+      });
+      return begin('passkey.register', options, person.id);
+    },
+
+    '/passkey/verify-registration': async (asked) => {
+      const visit = requireFresh(asked);
+      const { name, response } = asked.body as z.output<typeof passkeyBodies.register>;
+      const { challenge, whose } = await challengeOf('passkey.register', asked);
+      if (whose !== visit.personId) throw new Problem('forbidden');
+      const passkey: StoredPasskey = {
+        ...(await readRegistration({ ...response, clientExtensionResults: {} } as RegistrationResponseJSON, {
+          ...expected,
+          expectedChallenge: challenge,
+        })),
+        id: randomBase62(24),
+        personId: visit.personId,
+        name: requireText('name', name ?? 'Passkey', 100),
+        transports: response.response.transports ?? [],
+        createdAt: now(),
+      };
+      await answer(challenge);
+      switch (await store.insertPasskey(passkey, visit.id, mostPasskeys)) {
+        case 'signed_out':
+          throw new Problem('unauthenticated');
+        case 'taken':
+          throw new Problem('conflict', { detail: 'That passkey is here already.' });
+        case 'too_many':
+          throw new Problem('conflict', { detail: `There are ${mostPasskeys} passkeys already; remove one first.` });
+        case 'added':
+          return { json: shown(passkey), cookies: [cookies.end(cookieName)] };
+      }
+    },
+
+    '/passkey/generate-authenticate-options': async () =>
+      begin(
+        'passkey.sign-in',
+        await generateAuthenticationOptions({ rpID: publicUrl.hostname, userVerification: 'required' }),
+      ),
+
+    '/passkey/verify-authentication': async (asked) => {
+      const { response } = asked.body as z.output<typeof passkeyBodies.signIn>;
+      const { challenge } = await challengeOf('passkey.sign-in', asked);
+      const passkey = await store.findPasskey(response.id);
+      const counter =
+        passkey && (await counterOf(passkey, response as AuthenticationResponseJSON, expected, challenge));
+      // The counter is compared and moved in one statement: of two answers with one signature, one gets in.
+      if (!passkey || counter === undefined || !(await store.movePasskey(passkey.id, passkey.counter, counter)))
+        throw new Problem('unauthenticated', { detail: 'That passkey opens nothing here.' });
+      await answer(challenge);
+      const lines = await tools.openVisit(passkey.personId, asked.from);
+      return { json: { signedIn: true }, cookies: [...lines, cookies.end(cookieName)] };
+    },
+
+    '/passkey/list-user-passkeys': async ({ visit }) => {
+      if (!visit) throw new Problem('unauthenticated');
+      return { json: (await store.listPasskeys(visit.personId)).map(shown) };
+    },
+
+    '/passkey/delete-passkey': async ({ visit, body }) => {
+      if (!visit) throw new Problem('unauthenticated');
+      const { id } = body as z.output<typeof passkeyBodies.remove>;
+      if (!(await store.deletePasskey(visit.personId, id))) throw new Problem('not_found');
+      return { json: { status: true } };
+    },
+  };
+}
+
+/** A passkey opens more than the visit that adds it: an old visit that was left open must not make one. @throws Problem. */
+function requireFresh({ visit }: Asked): NonNullable<Asked['visit']> {
+  if (!visit) throw new Problem('unauthenticated');
+  if (!visit.fresh) throw new Problem('sign_in_again');
+  return visit;
+}
+
+type Read = Omit<StoredPasskey, 'id' | 'personId' | 'name' | 'transports' | 'createdAt'>;
+
+/** @throws Problem for anything that is not an answer to that challenge. */
+async function readRegistration(
+  response: RegistrationResponseJSON,
+  expected: Omit<Parameters<typeof verifyRegistrationResponse>[0], 'response'>,
+): Promise<Read> {
+  try {
+    refuseAttestation(response.response.attestationObject);
+    const { verified, registrationInfo } = await verifyRegistrationResponse({ response, ...expected });
+    if (!verified) throw new Error('not verified');
+    const { credential: made, credentialDeviceType, credentialBackedUp, aaguid } = registrationInfo;
+    return {
+      credentialId: made.id,
+      publicKey: made.publicKey,
+      counter: made.counter,
+      deviceType: credentialDeviceType,
+      backedUp: credentialBackedUp,
+      aaguid,
+    };
+  } catch {
+    throw new Problem('invalid', { detail: 'The browser did not answer with a passkey that verifies its user.' });
+  }
+}
+
+/**
+ * We ask for no attestation and trust none. The library would follow a certificate's CRL address, which whoever sends the answer
+ * chooses; without certificates there is nothing to follow. Self attestation ("packed" without x5c) is what some browsers leave.
+ */
+function refuseAttestation(attestationObject: string): void {
+  const decoded = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject));
+  const format = decoded.get('fmt');
+  if (format === 'none') return;
+  if (format !== 'packed' || decoded.get('attStmt').get('x5c') !== undefined) throw new Error('attestation');
+}
+
+/** The counter of a right answer; undefined for every other one. */
+async function counterOf(
+  { credentialId, publicKey, counter, transports }: StoredPasskey,
+  response: AuthenticationResponseJSON,
+  expected: { expectedOrigin: string; expectedRPID: string; requireUserVerification: boolean },
+  expectedChallenge: string,
+): Promise<number | undefined> {
+  try {
+    const { verified, authenticationInfo } = await verifyAuthenticationResponse({
+      response,
+      ...expected,
+      expectedChallenge,
+      credential: { id: credentialId, publicKey, counter, transports: transports as AuthenticatorTransportFuture[] },
+    });
+    return verified ? authenticationInfo.newCounter : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function shown({ id, name, createdAt }: StoredPasskey): Record<string, unknown> {
+  return { id, name, createdAt: new Date(createdAt).toISOString() };
+}

@@ -1,0 +1,71 @@
+// Files that hold a secret which the gate makes for itself: written whole or not at all, and never trusted when damaged.
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import process from 'node:process';
+
+/** The file is there, and what it holds cannot be the secret. The message is one sentence for the operator. */
+export class SecretUnusable extends Error {
+  override name = 'SecretUnusable';
+}
+
+/** 32 characters of base64url are 192 bits; the gate's own secrets are longer. */
+const leastCharacters = 32;
+
+/**
+ * The secret in a file, made on the first start. `loss` says what goes when the operator removes the file.
+ * @throws SecretUnusable for a file that is empty, short, or not text of one line.
+ */
+export function secretFrom(file: string, make: () => string, loss: string): string {
+  const found = readIfThere(file);
+  if (found === undefined) {
+    const made = make();
+    writeWhole(file, made);
+    return made;
+  }
+  const secret = found.trim();
+  if (secret.length < leastCharacters || !/^[\x21-\x7e]+$/.test(secret))
+    throw new SecretUnusable(
+      `${file} does not hold a whole secret (a disk may have been full when it was written). Restore it from a backup, or remove it: ${loss}`,
+    );
+  return secret;
+}
+
+/**
+ * Replaces a file in one step, readable by its owner alone: a reader, and the next start after a power cut or on a full disk, finds
+ * the old content or the new, never a part (fsync before rename, then the directory; rename(2) is atomic).
+ */
+export function writeWhole(file: string, text: string): void {
+  const draft = `${file}.new`;
+  // A draft that an earlier start left behind is no reason to fail.
+  rmSync(draft, { force: true });
+  const descriptor = openSync(draft, 'wx', 0o600);
+  try {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(draft, file);
+  syncDirectory(dirname(file));
+}
+
+function syncDirectory(directory: string): void {
+  // Windows cannot open a directory as a file; there the rename alone has to do.
+  if (process.platform === 'win32') return;
+  const descriptor = openSync(directory, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,73 @@
+// The tables of sign-in that are ours and not the library's: who a provider vouches for, and what works once.
+import { type Kysely, sql } from 'kysely';
+import type { PersonId } from '../domain/id.ts';
+
+export interface SignInOwnTables {
+  /** OpenID Connect Core §5.7: only issuer and subject together name somebody. */
+  provider_identities: { issuer: string; subject: string; person_id: PersonId; created_at: number };
+  used_once: { id: string; expires_at: number };
+  passkeys: {
+    id: string;
+    name: string | null;
+    publicKey: string;
+    userId: PersonId;
+    credentialID: string;
+    counter: number;
+    deviceType: string;
+    backedUp: number;
+    transports: string | null;
+    createdAt: string | null;
+    aaguid: string | null;
+  };
+}
+
+interface OldCredential {
+  accountId: string;
+  idToken: string | null;
+  userId: PersonId;
+}
+
+export async function openUsedOnce(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('used_once')
+    .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .execute();
+  // Sign-ins under way begin again; devices that were to skip the second step do not skip it any more.
+  await sql`delete from verifications`.execute(db);
+}
+
+export async function openIdentities(db: Kysely<unknown>): Promise<void> {
+  const { schema } = db;
+  await schema
+    .createTable('provider_identities')
+    .addColumn('issuer', 'text', (column) => column.notNull())
+    .addColumn('subject', 'text', (column) => column.notNull())
+    .addColumn('person_id', 'text', (column) => column.notNull().references('people.id').onDelete('cascade'))
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('provider_identities_key', ['issuer', 'subject'])
+    .execute();
+  await schema.createIndex('provider_identities_by_person').on('provider_identities').column('person_id').execute();
+  // Until here a row was keyed by the subject alone. The ID token that was stored beside it says which issuer that was; a row without
+  // one, or one whose key a claim other than `sub` had chosen, opens nothing any more.
+  const { rows } = await sql<OldCredential>`
+    select "accountId", "idToken", "userId" from credentials where "providerId" <> 'credential'`.execute(db);
+  for (const { accountId, idToken, userId } of rows) {
+    const { iss, sub } = claimsOf(idToken);
+    if (iss === undefined || sub !== accountId) continue;
+    await sql`
+      insert into provider_identities (issuer, subject, person_id, created_at)
+      values (${iss}, ${sub}, ${userId}, 0) on conflict do nothing`.execute(db);
+  }
+  await sql`delete from credentials where "providerId" <> 'credential'`.execute(db);
+}
+
+function claimsOf(idToken: string | null): { iss?: string; sub?: string } {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString());
+    const { iss, sub } = claims as Record<string, unknown>;
+    return typeof iss === 'string' && typeof sub === 'string' ? { iss, sub } : {};
+  } catch {
+    return {};
+  }
+}

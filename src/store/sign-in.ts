@@ -1,0 +1,140 @@
+// Passkeys, identities at providers, and what works once. What may happen once, or only so often, is one statement or transaction.
+import type { Kysely, Selectable } from 'kysely';
+import type { PersonId } from '../domain/id.ts';
+import { writeAudit } from './adapter.ts';
+import { personColumns, personOf } from './people.ts';
+import type { SignInStore, StoredPasskey } from './ports.ts';
+import type { Tables } from './schema.ts';
+
+export function signInQueries(db: Kysely<Tables>): SignInStore {
+  const passkeys = () => db.selectFrom('passkeys').selectAll();
+  return {
+    claimOnce: async (id, expiresAt) => {
+      const made = await db
+        .insertInto('used_once')
+        .values({ id, expires_at: expiresAt })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .executeTakeFirst();
+      return Number(made.numInsertedOrUpdatedRows) > 0;
+    },
+    listPasskeys: async (personId) =>
+      (await passkeys().where('userId', '=', personId).orderBy('createdAt').orderBy('id').execute()).map(passkeyOf),
+    findPasskey: async (credentialId) => {
+      const row = await passkeys().where('credentialID', '=', credentialId).executeTakeFirst();
+      return row && passkeyOf(row);
+    },
+    insertPasskey: (passkey, visitId, most) =>
+      db.transaction().execute(async (transaction) => {
+        const visit = await transaction
+          .selectFrom('sessions')
+          .select('id')
+          .where('id', '=', visitId)
+          .where('userId', '=', passkey.personId)
+          .executeTakeFirst();
+        if (!visit) return 'signed_out';
+        const { count } = await transaction
+          .selectFrom('passkeys')
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .where('userId', '=', passkey.personId)
+          .executeTakeFirstOrThrow();
+        if (Number(count) >= most) return 'too_many';
+        const made = await transaction
+          .insertInto('passkeys')
+          .values(rowOf(passkey))
+          .onConflict((conflict) => conflict.column('credentialID').doNothing())
+          .executeTakeFirst();
+        return Number(made.numInsertedOrUpdatedRows) > 0 ? 'added' : 'taken';
+      }),
+    movePasskey: async (id, from, to) => {
+      const moved = await db
+        .updateTable('passkeys')
+        .set({ counter: to })
+        .where('id', '=', id)
+        .where('counter', '=', from)
+        .executeTakeFirst();
+      return Number(moved.numUpdatedRows) > 0;
+    },
+    deletePasskey: async (personId, id) => {
+      const gone = await db
+        .deleteFrom('passkeys')
+        .where('userId', '=', personId)
+        .where('id', '=', id)
+        .executeTakeFirst();
+      return Number(gone.numDeletedRows) > 0;
+    },
+    deletePasskeys: async (personId) => {
+      await db.deleteFrom('passkeys').where('userId', '=', personId).execute();
+    },
+    findPersonOfIdentity: async ({ issuer, subject }) =>
+      personOf(
+        await db
+          .selectFrom('people')
+          .innerJoin('provider_identities', 'provider_identities.person_id', 'people.id')
+          .select(personColumns)
+          .where('provider_identities.issuer', '=', issuer)
+          .where('provider_identities.subject', '=', subject)
+          .executeTakeFirst(),
+      ),
+    insertVouched: ({ id, name, email, emailVerified }, { issuer, subject }, event) =>
+      db.transaction().execute(async (transaction) => {
+        const at = new Date(event.at).toISOString();
+        const made = await transaction
+          .insertInto('people')
+          .values({
+            id,
+            name,
+            email,
+            emailVerified: emailVerified ? 1 : 0,
+            createdAt: at,
+            updatedAt: at,
+            twoFactorEnabled: 0,
+            accountId: null,
+            language: null,
+          })
+          .onConflict((conflict) => conflict.column('email').doNothing())
+          .executeTakeFirst();
+        if (Number(made.numInsertedOrUpdatedRows) === 0) return false;
+        await transaction
+          .insertInto('provider_identities')
+          .values({ issuer, subject, person_id: id, created_at: event.at })
+          .execute();
+        await writeAudit(transaction, event);
+        return true;
+      }),
+    deleteIdentities: async (personId: PersonId) => {
+      await db.deleteFrom('provider_identities').where('person_id', '=', personId).execute();
+    },
+  };
+}
+
+function passkeyOf(row: Selectable<Tables['passkeys']>): StoredPasskey {
+  return {
+    id: row.id,
+    personId: row.userId,
+    name: row.name ?? '',
+    credentialId: row.credentialID,
+    publicKey: Buffer.from(row.publicKey, 'base64'),
+    counter: row.counter,
+    deviceType: row.deviceType,
+    backedUp: Boolean(row.backedUp),
+    transports: (row.transports ?? '').split(',').filter((each) => each !== ''),
+    createdAt: row.createdAt === null ? 0 : Date.parse(row.createdAt),
+    aaguid: row.aaguid ?? '',
+  };
+}
+
+function rowOf(passkey: StoredPasskey): Tables['passkeys'] {
+  return {
+    id: passkey.id,
+    userId: passkey.personId,
+    name: passkey.name,
+    credentialID: passkey.credentialId,
+    publicKey: Buffer.from(passkey.publicKey).toString('base64'),
+    counter: passkey.counter,
+    deviceType: passkey.deviceType,
+    backedUp: passkey.backedUp ? 1 : 0,
+    transports: passkey.transports.join(','),
+    createdAt: new Date(passkey.createdAt).toISOString(),
+    aaguid: passkey.aaguid,
+  };
+}
