@@ -28,6 +28,39 @@ test('X-Forwarded-For is walked from the right, through trusted proxies only', (
   expect(clientAddress('10.0.0.1', '6.6.6.6', blocks())).toBe('10.0.0.1');
 });
 
+test.each([
+  ['192.0.2.9:51234', '192.0.2.9'],
+  ['"192.0.2.9"', '192.0.2.9'],
+  ['"192.0.2.9:80"', '192.0.2.9'],
+  ['[2001:db8::1]:443', '2001:db8::1'],
+  ['[2001:db8::1]', '2001:db8::1'],
+  ['"[2001:db8::1]:443"', '2001:db8::1'],
+  ['2001:db8::1', '2001:db8::1'],
+  ['::ffff:192.0.2.9', '192.0.2.9'],
+  ['[::ffff:192.0.2.9]:1', '192.0.2.9'],
+])('a hop that is written %s is its address', (hop, address) => {
+  const trusted = blocks('10.0.0.0/8');
+  expect(clientAddress('10.0.0.1', `6.6.6.6, ${hop}`, trusted)).toBe(address);
+  expect(clientAddress('10.0.0.1', `6.6.6.6, ${hop}, 10.0.0.2:8080`, trusted)).toBe(address);
+});
+
+test.each([
+  '[192.0.2.9]:80',
+  '[2001:db8::1]x',
+  '[2001:db8::1]:',
+  '192.0.2.9:',
+  '192.0.2.9:123456',
+  '"192.0.2.9',
+  '""192.0.2.9""',
+  'fe80::1%eth0',
+  `fe80::1%${'a'.repeat(10_000)}`,
+  'unknown',
+  '_hidden',
+  'for=192.0.2.9',
+])('a hop that is written %s is nobody’s address, and the proxy counts', (hop) => {
+  expect(clientAddress('10.0.0.1', `6.6.6.6, ${hop}`, blocks('10.0.0.0/8'))).toBe('10.0.0.1');
+});
+
 test('an IPv6 address stands for its first 64 bits, however it is spelled', () => {
   expect(networkOf('2001:db8::1')).toBe('2001:db8:0:0::/64');
   expect(networkOf('2001::4:5:6:7:8')).toBe('2001:0:0:4::/64');

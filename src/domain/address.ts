@@ -6,6 +6,8 @@ import { BlockList, isIP } from 'node:net';
 export const mostBlocks = 200;
 /** An IPv6 address with its prefix has 49 characters. */
 const longestBlock = 50;
+/** An IPv6 address has 45 characters with an IPv4 one at its end; brackets, quotes and a port come on top. */
+const longestHop = 60;
 
 /** Blocks of a key, before they are stored. @throws Error with a sentence. */
 export function readBlocks(blocks: readonly string[]): void {
@@ -58,11 +60,26 @@ export function clientAddress(peer: string, forwardedFor: string | undefined, tr
   const hops = forwardedFor.split(',');
   let address = peer;
   for (let i = hops.length - 1; i >= 0 && trusted.contains(address); i--) {
-    const hop = (hops[i] as string).trim();
-    if (isIP(hop) === 0) break;
+    const hop = hopAddress((hops[i] as string).trim());
+    if (hop === undefined) break;
     address = hop;
   }
   return address;
+}
+
+/**
+ * The address of one hop, in the forms that proxies write: plain, with a port (Azure's gateways), in brackets, in quotes
+ * (RFC 7239 §6, whose node names have found their way into X-Forwarded-For). A zone means something to the proxy alone,
+ * and an identifier that hides the address (§6.3) is none.
+ */
+function hopAddress(text: string): string | undefined {
+  if (text.length > longestHop) return undefined;
+  const hop = /^"(.*)"$/.exec(text)?.[1] ?? text;
+  const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(hop)?.[1];
+  const address = bracketed ?? /^([\d.]+):\d{1,5}$/.exec(hop)?.[1] ?? hop;
+  const family = isIP(address);
+  const isOne = bracketed === undefined ? family !== 0 : family === 6;
+  return isOne && !address.includes('%') ? plainAddress(address) : undefined;
 }
 
 /** An IPv4 caller on a dual-stack socket, or behind a proxy that writes it so, is that IPv4 address. */

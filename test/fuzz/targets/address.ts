@@ -23,13 +23,24 @@ function run(bytes: Buffer): void {
     const found = clientAddress(peer, forwarded, trusted);
     if (!trusted.contains(peer) || forwarded === undefined) assert.equal(found, peer);
     else {
-      const hops = forwarded.split(',').map((hop) => hop.trim());
+      const hops = forwarded.split(',').map((hop) => spelled(hop.trim()));
       const beyond = hops.findLastIndex((hop) => isIP(hop) === 0 || !trusted.contains(hop));
       const first = isIP(hops[beyond] ?? '') === 0 ? hops[beyond + 1] : hops[beyond];
       assert.equal(found, first ?? peer);
       assert.ok(isIP(found) !== 0);
     }
   }
+}
+
+/** What stands in a hop, taken apart in another way; empty where that is no address. */
+function spelled(hop: string): string {
+  const bare = hop.length > 1 && hop.startsWith('"') && hop.endsWith('"') ? hop.slice(1, -1) : hop;
+  if (hop.length > 60 || bare.includes('%')) return '';
+  if (isIP(bare) !== 0) return plainAddress(bare);
+  const [, host = '', port = ''] = /^(.*?)(?::(\d+))?$/s.exec(bare) ?? [];
+  const inside = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : '';
+  if (port.length > 5 || (isIP(inside) !== 6 && (isIP(host) !== 4 || port === ''))) return '';
+  return plainAddress(isIP(inside) === 6 ? inside : host);
 }
 
 /** The one spelling of an IPv6 address, as 128 bits in hexadecimal, by the URL standard's own reader. */
@@ -70,7 +81,7 @@ function checkBlock(block: string, address: string): void {
 }
 
 export const target: Target = {
-  words: '::ffff: :: : . , / /64 /0 /32 /128 %eth0 10.0.0.1 192.0.2.9 fd00:: 0 00 :0: 255 2001:db8: FFFF'
+  words: '" [ ] ]: :80 ::ffff: :: : . , / /64 /0 /32 /128 %eth0 10.0.0.1 192.0.2.9 fd00:: 0 00 :0: 255 2001:db8: FFFF'
     .split(' ')
     .concat('\n', ' '),
   mostBytes: 200,
@@ -81,6 +92,8 @@ export const target: Target = {
     'fe80::1%eth0\n::/129\n',
     '1:2:3:4:5:6:7:8\n10.0.0.0/8/8\n1.1.1.1',
     '::1.2.3.4\n::/0',
+    '192.0.2.7\n192.0.2.0/24\n6.6.6.6, "[2001:db8::1]:443", 10.0.0.2:80',
+    '192.0.2.7\n192.0.2.0/24\n192.0.2.9:51234, [fd00::1]',
     '1::8\nx',
     `::1\n${'0'.repeat(60)}::1`,
     '0001:02:003::\n10.0.0.0/-1\n,',
