@@ -6,7 +6,16 @@ import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, type GateProcess, openGate, post, run, spawnGate, temporaryDirectory } from '../gate.ts';
+import {
+  eventually,
+  type GateProcess,
+  openGate,
+  post,
+  RawClient,
+  run,
+  spawnGate,
+  temporaryDirectory,
+} from '../gate.ts';
 
 let fake: FakeOllama;
 beforeAll(async () => {
@@ -225,3 +234,43 @@ test('H14: descriptors and connections are the same before and after a thousand 
   await eventually(() => expect(open()).toBeLessThan(before + 10));
   await end(gate);
 }, 60_000);
+
+test('a name of ours is ours in capitals and with the port of its scheme, and no other is', async () => {
+  const gate = await openGate(fake.url, { PUBLIC_URL: 'http://gate.example.org' });
+  for (const [host, misdirected] of [
+    ['gate.example.org', false],
+    ['Gate.Example.ORG', false],
+    ['gate.example.org:80', false],
+    ['gate.example.org:443', true],
+    ['gate.example.org.evil.example', true],
+  ] as const) {
+    const client = new RawClient(gate.port);
+    client.write(`GET /portal/ HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    await client.closed;
+    expect([host, client.text.startsWith('HTTP/1.1 421')]).toEqual([host, misdirected]);
+  }
+  await gate.stop();
+});
+
+test('a caller of HTTP/1.0 keeps the connection where both want it and the answer says how long it is', async () => {
+  const gate = await openGate(fake.url);
+  const { secret } = await gate.key();
+  const client = new RawClient(gate.port);
+  const ask = (stream: boolean): void => {
+    const body = JSON.stringify({ ...whole, stream });
+    client.write(
+      `POST /api/generate HTTP/1.0\r\nx-api-key: ${secret}\r\nConnection: keep-alive\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+  };
+  for (let answers = 1; answers <= 3; answers++) {
+    ask(false);
+    await eventually(() => expect(client.text.match(/"done":true/g)).toHaveLength(answers));
+    expect(client.text.match(/Connection: keep-alive/g)).toHaveLength(answers);
+  }
+  // No chunks in HTTP/1.0: the end of a stream is the end of the connection.
+  ask(true);
+  await client.closed;
+  expect(client.text).toMatch(/Connection: close[^]*"done":true[^]*\n$/);
+  expect(client.text).not.toContain('Transfer-Encoding');
+  await gate.stop();
+});

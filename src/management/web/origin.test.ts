@@ -7,8 +7,16 @@ describe('with an address that the operator has said', () => {
   const origins = new Origins(new URL('https://gate.example.org'), true);
   test.each([
     ['gate.example.org', true],
-    ['GATE.example.org', false],
+    ['GATE.example.org', true],
+    ['gate.example.org:443', true],
+    ['Gate.Example.Org:0443', true],
+    ['gate.example.org:80', false],
     ['gate.example.org:8443', false],
+    ['gate.example.org.', false],
+    ['x@gate.example.org', false],
+    ['gate.example.org/', false],
+    ['gate%2eexample.org', false],
+    ['gate.example.org:', false],
     ['localhost', false],
     ['127.0.0.1', false],
     ['evil.example', false],
@@ -21,6 +29,7 @@ describe('with an address that the operator has said', () => {
     [{ 'sec-fetch-site': 'same-origin' }, true],
     [{ origin: 'http://gate.example.org' }, false],
     [{ origin: 'https://gate.example.org.evil.example' }, false],
+    [{ origin: 'https://gate.example.org', host: 'Gate.example.org:443' }, true],
     [{ origin: 'https://gate.example.org', 'sec-fetch-site': 'cross-site' }, false],
     [{ origin: 'null' }, false],
     [{}, false],
@@ -46,6 +55,9 @@ describe('without one', () => {
     const at = (host: string, origin: string): boolean => origins.isOurs(request({ host, origin }));
     expect(at('192.168.1.5:3000', 'http://192.168.1.5:3000')).toBe(true);
     expect(at('192.168.1.5:3000', 'http://192.168.1.5')).toBe(false);
+    expect(at('LocalHost:80', 'http://localhost')).toBe(true);
+    expect(at('localhost:443', 'https://localhost')).toBe(true);
+    expect(at('localhost:80', 'https://localhost')).toBe(false);
     expect(at('192.168.1.5:3000', 'http://localhost:3000')).toBe(false);
   });
 });

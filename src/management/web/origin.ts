@@ -22,7 +22,7 @@ export class Origins {
   /** Is the request for a page under a name of ours? */
   knows({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
     const host = headers.host ?? '';
-    if (this.#fixed) return host === this.#url.host;
+    if (this.#fixed) return canonicalHost(host, this.#url.protocol) === this.#url.host;
     const name = host
       .replace(/:\d+$/, '')
       .replace(/^\[(.*)\]$/, '$1')
@@ -56,8 +56,18 @@ export class Origins {
 
   #isHere(origin: string, host: string): boolean {
     if (this.#fixed) return origin === this.#url.origin;
-    return origin === `http://${host}` || origin === `https://${host}`;
+    return ['http:', 'https:'].some((protocol) => origin === `${protocol}//${canonicalHost(host, protocol)}`);
   }
+}
+
+/**
+ * A Host header as an address has it: names in lower case (RFC 9110 §4.2.3), without the port that the scheme has anyway,
+ * which some proxies and programs write. Empty where it is none.
+ */
+function canonicalHost(host: string, protocol: string): string {
+  if (!/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host)) return '';
+  const address = `${protocol}//${host}`;
+  return URL.canParse(address) ? new URL(address).host : '';
 }
 
 const isSafe = (method: string | undefined): boolean => method === 'GET' || method === 'HEAD';
