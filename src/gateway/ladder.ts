@@ -85,13 +85,15 @@ export class Ladder {
       figure = {
         rule,
         count: new RollingCount(rule.windowSeconds * 1000),
-        takenUntil: figure?.takenUntil ?? 0,
+        // What was taken in shadow does nothing, so it does not keep the rule from taking the step in earnest.
+        takenUntil: figure && figure.rule.shadow === rule.shadow ? figure.takenUntil : 0,
         storedAt: Infinity,
       };
       tally.rolling.set(rule.name, figure);
     }
     figure.count.add(now, amount);
     if (now < figure.takenUntil && !wasLifted(figure, principal, wall())) return;
+    if (isTaken(rule, principal, wall())) return;
     const total = figure.count.total(now);
     if (total < rule.threshold) return;
     figure.takenUntil = standsUntil(rule, now);
@@ -135,8 +137,8 @@ export class Ladder {
       const keyId = rule.per === 'key' ? principal.lineage : null;
       const { store } = this.#tools;
       const steps = await store.listSuspensions({ accountId: principal.accountId, limit: 200 });
-      const last = steps.find((step) => step.rule === rule.name && step.keyId === keyId);
-      if (last && (inForce(last, now) || (last.shadow && now < standsUntil(rule, last.createdAt)))) continue;
+      const last = lastOf(rule, keyId, steps);
+      if (last && (rule.shadow ? now < standsUntil(rule, last.createdAt) : inForce(last, now))) continue;
       // What its last step was taken on does not count again.
       const since = Math.max(now - rule.windowSeconds * 1000, last ? Math.min(last.createdAt, now) + 1 : 0);
       const count = await store.countSuspensions(principal.accountId, keyId, since);
@@ -150,7 +152,7 @@ function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, cl
   const { toSteady } = clocks;
   const now = clocks.steady();
   const windowMs = rule.windowSeconds * 1000;
-  const last = steps.find((step) => step.rule === rule.name && step.keyId === key);
+  const last = lastOf(rule, key, steps);
   const since = Math.max(now - windowMs, last ? Math.min(toSteady(last.createdAt), now) : 0);
   const count = new RollingCount(windowMs);
   for (const bucket of buckets)
@@ -164,7 +166,18 @@ function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, cl
 /** An operator has undone the step: what is done from now on is looked at again. */
 function wasLifted({ rule, storedAt }: RollingFigure, principal: Principal, now: WallMs): boolean {
   if (rule.shadow || rule.step === 'revoke' || principal.readAt < storedAt) return false;
-  return !principal.suspensions.some((step) => step.rule === rule.name && inForce(step, now));
+  return !isTaken(rule, principal, now);
+}
+
+/** Is a step that the rule took in force? */
+function isTaken(rule: Rule, { suspensions }: Principal, now: WallMs): boolean {
+  for (const step of suspensions) if (step.rule === rule.name && inForce(step, now)) return true;
+  return false;
+}
+
+/** The newest step of that rule against that subject, of its kind: in shadow, or in earnest. `steps` are the newest first. */
+function lastOf({ name, shadow }: Rule, key: KeyId | null, steps: readonly Suspension[]): Suspension | undefined {
+  return steps.find((step) => step.rule === name && step.keyId === key && step.shadow === shadow);
 }
 
 function amountOf(measure: RuleMeasure, bucket: UsageBucket): number {

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Suspension } from '../../src/domain/suspension.ts';
-import { createRule, lift, suspend } from '../../src/management/suspensions.ts';
+import { changeRule, createRule, lift, suspend } from '../../src/management/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 
@@ -148,4 +148,70 @@ test('a long warning in Japanese stops no call', async () => {
   );
   const answer = await chat(secret);
   expect(answer.status).toBe(200);
+});
+
+/** A rule is changed, and the gate has heard of it. */
+async function change(rule: string, fields: object): Promise<void> {
+  const heard = (): number => gate.log().split('"the rules in force"').length;
+  const before = heard();
+  await gate.manage((store, by) => changeRule(store, rule, { ...fields }, by));
+  await eventually(() => expect(heard()).toBeGreaterThan(before));
+}
+
+describe('a rule that is taken out of shadow', () => {
+  const inEarnest = async (accountId: string, count: number): Promise<Suspension[]> =>
+    eventually(async () => {
+      const found = (await steps(accountId)).filter(({ shadow }) => !shadow);
+      expect(found).toHaveLength(count);
+      return found;
+    });
+  const spend = async (secret: string, calls: number): Promise<void> => {
+    for (let i = 0; i < calls; i++) await (await chat(secret)).text();
+  };
+
+  test.each([
+    ['review', {}],
+    ['suspend', { durationSeconds: 3600 }],
+  ])('takes its step %s although it was taken in shadow, and again after it was lifted', async (step, fields) => {
+    const { secret, account, rule } = await ruled({ step, windowSeconds: 86_400, shadow: true, ...fields });
+    await spend(secret, 3);
+    await eventually(async () => expect(await steps(account.id)).toMatchObject([{ shadow: true, step }]));
+    await change(rule, { shadow: false });
+    await spend(secret, 3);
+    const [first] = await inEarnest(account.id, 1);
+    await eventually(async () => expect((await chat(secret)).status).toBe(403));
+    await gate.manage((store, by) => lift(store, first!.id, by));
+    await eventually(async () => expect((await chat(secret)).status).toBe(200));
+    await spend(secret, 3);
+    await inEarnest(account.id, 2);
+  });
+
+  test('does so over suspensions, and again after it was lifted', async () => {
+    const { secret, account, rule, plan } = await ruled({
+      measure: 'suspensions',
+      windowSeconds: 86_400,
+      threshold: 1,
+      step: 'review',
+      shadow: true,
+    });
+    const trigger = { measure: 'requests', per: 'account', windowSeconds: 60, threshold: 1, plans: plan };
+    const name = `trigger-${rule}`;
+    await gate.manage((store, by) => createRule(store, name, { ...trigger, step: 'suspend', durationSeconds: 1 }, by));
+    const reviews = async (): Promise<Suspension[]> => (await steps(account.id)).filter((step) => step.rule === rule);
+    /** Until the trigger has suspended once more, and the suspension is over. */
+    const again = (): Promise<void> => eventually(async () => expect((await chat(secret)).status).toBe(200), 10_000);
+    await eventually(async () => {
+      await again();
+      expect((await reviews()).map(({ shadow }) => shadow)).toEqual([true]);
+    }, 15_000);
+    await change(rule, { shadow: false });
+    for (let count = 1; count <= 2; count++) {
+      await eventually(async () => {
+        await (await chat(secret)).text();
+        expect((await reviews()).filter(({ shadow }) => !shadow)).toHaveLength(count);
+      }, 15_000);
+      const [newest] = await reviews();
+      await gate.manage((store, by) => lift(store, newest!.id, by));
+    }
+  });
 });
