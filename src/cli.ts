@@ -13,7 +13,8 @@ import { usageCommand } from './commands/usage.ts';
 import { ConfigFaults, describeConfig, loadConfig } from './config.ts';
 import { Refusal } from './domain/refusal.ts';
 import { settings } from './settings/settings.ts';
-import { openSqlite, StoreUnusable } from './store/sqlite.ts';
+import { isBusy, StoreUnusable } from './store/data-directory.ts';
+import { openSqlite } from './store/sqlite.ts';
 
 const program = new Command('sekisho')
   .description('The gate in front of Ollama and other model servers.')
@@ -62,7 +63,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof Refusal || error instanceof StoreUnusable || error instanceof ConfigFaults)) throw error;
-  process.stderr.write(`${error.message}\n`);
+  if (error instanceof Refusal || error instanceof StoreUnusable || error instanceof ConfigFaults)
+    process.stderr.write(`${error.message}\n`);
+  else if (isBusy(error))
+    process.stderr.write('Another program is writing to the database and holds it. Try again when that is over.\n');
+  else throw error;
   process.exitCode = 1;
 }

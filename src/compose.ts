@@ -39,9 +39,10 @@ import type { Provider } from './management/sign-in/sign-in.ts';
 import { describeCause, type Log } from './observe/log.ts';
 import { watchLoop } from './observe/loop-watch.ts';
 import { listen, openServers, stopListening } from './server.ts';
+import { lockDirectory, openDirectory, whenFree } from './store/data-directory.ts';
 import { Ledger } from './store/ledger.ts';
 import type { Store } from './store/ports.ts';
-import { lockDirectory, openSqlite } from './store/sqlite.ts';
+import { openSqlite } from './store/sqlite.ts';
 import { type PassFiles, readPass, refuseStray } from './upstream/pass.ts';
 import { type Upstream, UpstreamPool } from './upstream/pool.ts';
 
@@ -66,17 +67,24 @@ export interface OpenGate {
 }
 
 /** Brings the gate up. @throws StoreUnusable with a sentence for whoever started it. */
-export async function serve(config: Config, log: Log): Promise<OpenGate> {
-  const unlock = lockDirectory(config.dataDir);
-  const store = await openSqlite(config.dataDir, storePatienceMs);
+export async function serve(asked: Config, log: Log): Promise<OpenGate> {
+  const config: Config = { ...asked, dataDir: openDirectory(asked.dataDir) };
+  const lock = await lockDirectory(config.dataDir);
+  const patiently = <T>(work: () => Promise<T>): Promise<T> =>
+    whenFree(config.dataDir, work, (sentence) => log.logger.warn(sentence));
+  const store = await patiently(() => openSqlite(config.dataDir, storePatienceMs));
   const nowMs = (): MonotonicMs => performance.now();
   const clock = new SteadyClock({ wallMs: () => Date.now(), monotonicMs: nowMs, uptimeMs: () => uptime() * 1000 });
   const calendar = new Calendar(config.timeZone);
-  const ledger = await Ledger.start(store, config.dataDir, (error) =>
-    log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
+  const ledger = await patiently(() =>
+    Ledger.start(store, config.dataDir, (error) =>
+      log.logger.error({ cause: describeCause(error) }, 'the ledger could not be written'),
+    ),
   );
   const refusals = new Refusals(ledger, config.refusedRowsPerMinute, clock.steady);
-  const operator = await openAccount(store, operatorName, unlimited, { actor: 'gate', at: clock.wall() });
+  const operator = await patiently(() =>
+    openAccount(store, operatorName, unlimited, { actor: 'gate', at: clock.wall() }),
+  );
   const ring = new KeyRing(store, staticDigests(config), operator.id, clock.wall, clock.steady);
   const running = new Running();
   const servers = config.upstream.map((address) => new URL(address));
@@ -237,11 +245,15 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
     logger: log.logger,
   });
   const stalls = { readerMs: config.readerStallSeconds * 1000, uploadMs: config.transferSilenceSeconds * 1000 };
+  let lostBefore: string | undefined;
   const sweep = setInterval(() => {
     running.sweep(nowMs(), stalls);
     queue.sweep(nowMs());
     refusals.sweep();
     pulse.sample(running.exchanges());
+    const lost = lock.look();
+    if (lost !== undefined && lost !== lostBefore) log.logger.warn(lost);
+    lostBefore = lost;
   }, watchIntervalMs);
   const unwatch = watchLoop((heldMs) =>
     log.logger.warn({ heldMs }, 'the process was held up, and every stream with it'),
@@ -251,7 +263,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
 
   return {
     url: url.origin,
-    setUpLink: () => plane.setUpLink(),
+    setUpLink: () => patiently(() => plane.setUpLink()),
     notices: plane.notices,
     reload: () => {
       keeper?.reload();
@@ -291,7 +303,7 @@ export async function serve(config: Config, log: Log): Promise<OpenGate> {
       refusals.flush();
       await ledger.close();
       await store.close();
-      unlock();
+      lock.release();
     },
   };
 }

@@ -5,7 +5,7 @@ import { type Config, ConfigFaults, loadConfig } from './config.ts';
 import { describeCause, openLog } from './observe/log.ts';
 import { SecretUnusable } from './secret-file.ts';
 import { Unlistened } from './server.ts';
-import { StoreUnusable } from './store/sqlite.ts';
+import { explained, StoreUnusable } from './store/data-directory.ts';
 import { PairUnusable } from './tls/pair.ts';
 import { PassUnusable } from './upstream/pass.ts';
 
@@ -71,7 +71,7 @@ function leave(error: unknown): never {
   const known = [ConfigFaults, StoreUnusable, SecretUnusable, Unlistened, PairUnusable, PassUnusable].some(
     (kind) => error instanceof kind,
   );
-  process.stderr.write(`${known ? (error as Error).message : describeCause(error)}\n`);
+  process.stderr.write(`${known ? (error as Error).message : (explained(error)?.message ?? describeCause(error))}\n`);
   process.exit(1);
 }
 

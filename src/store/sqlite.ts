@@ -1,7 +1,6 @@
 // Opens the embedded store: one SQLite file in DATA_DIR, write-ahead log, one connection for the process.
-// Refuses to start, with one sentence, on a file it cannot read, a schema newer than this program, or a data
-// directory that another gate is using.
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+// Refuses to start, with one sentence, on a file it cannot read or a schema newer than this program.
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import {
@@ -15,14 +14,11 @@ import {
 } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { type CallerRow, isDeciding } from './adapter.ts';
+import { isBusy, makePrivate, openDirectory, StoreBusy, StoreUnusable, unusableFile } from './data-directory.ts';
 import type { Store } from './ports.ts';
 import { relationalStore } from './relational.ts';
 import { migrations, type Tables } from './schema.ts';
 import { rollUp, usageColumns } from './usage.ts';
-
-export class StoreUnusable extends Error {
-  override name = 'StoreUnusable';
-}
 
 /** Up to that size a database is looked through for damage at the start, which takes a fraction of a second. */
 const checkedBytes = 64 * 1024 * 1024;
@@ -34,15 +30,16 @@ const checkedBytes = 64 * 1024 * 1024;
  */
 export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<Store> {
   const file = join(dataDir, 'sekisho.db');
+  let opened: Database.Database | undefined;
   try {
-    prepareDirectory(dataDir);
+    openDirectory(dataDir);
     makePrivate(file);
-    const database = new Database(file);
+    const database = new Database(file, { timeout: patienceMs });
+    opened = database;
     database.pragma('journal_mode = WAL');
     // NORMAL keeps every commit over a kill of this process; only a power cut can lose the last ones. The ledger's
     // journal has the same promise.
     database.pragma('synchronous = NORMAL');
-    database.pragma(`busy_timeout = ${patienceMs}`);
     database.pragma('foreign_keys = ON');
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
       throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
@@ -62,39 +59,8 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<S
       appendUsage: usageAppender(database),
     });
   } catch (error) {
+    opened?.close();
     throw unusable(file, error);
-  }
-}
-
-/**
- * Holds the data directory for one gate: the lock is SQLite's own, on a file of its own, and the system lets go of it
- * however the process ends. The `sekisho` command does not take it: it may write beside a running gate.
- */
-export function lockDirectory(dataDir: string): () => void {
-  prepareDirectory(dataDir);
-  const file = join(dataDir, 'gate.lock');
-  makePrivate(file);
-  const lock = new Database(file, { timeout: 0 });
-  try {
-    lock.pragma('journal_mode = DELETE');
-    lock.exec('begin exclusive');
-  } catch {
-    lock.close();
-    throw new StoreUnusable(
-      `Another gate is already using ${dataDir}. Stop it first, or give this one its own DATA_DIR.`,
-    );
-  }
-  return () => lock.close();
-}
-
-function prepareDirectory(dataDir: string): void {
-  try {
-    // A directory that is there already keeps its mode: it may be shared on purpose, and our files are 0600 anyway.
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new StoreUnusable(
-      `The data directory ${dataDir} cannot be used: ${(error as Error).message}. Set DATA_DIR to one that can.`,
-    );
   }
 }
 
@@ -119,11 +85,6 @@ function usageAppender(database: Database.Database): (rows: readonly Tables['usa
     for (const sum of rollUp(added))
       addUp.run([sum.account_id, sum.hour, sum.key_id, sum.model, ...sums.map((name) => sum[name])]);
   });
-}
-
-/** Makes the file for its owner alone before SQLite does; the files beside it (-wal, -shm) take over its mode. */
-function makePrivate(file: string): void {
-  closeSync(openSync(file, 'a', 0o600));
 }
 
 /** The queue for the one connection is ours, since Kysely's own lets a decision wait for itself. */
@@ -182,16 +143,11 @@ async function migrate(db: Kysely<Tables>, database: Database.Database): Promise
 
 function unusable(file: string, error: unknown): StoreUnusable {
   if (error instanceof StoreUnusable) return error;
-  const { message, code } = error as { message: string; code?: string };
+  const { message } = error as { message: string };
   if (/corrupted migrations|previously executed migration/.test(message)) {
     return new StoreUnusable(`${file} was written by a newer Sekisho. Start that version, or restore an older backup.`);
   }
-  if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
-    return new StoreUnusable(
-      `${file} is damaged or not a database. Restore it from a backup, or move it away to start empty.`,
-    );
-  }
-  return new StoreUnusable(
-    `${file} cannot be opened: ${message}. Check its owner and mode, or set DATA_DIR elsewhere.`,
-  );
+  if (isBusy(error))
+    return new StoreBusy(`Another program is writing to ${file} and holds it. Try again when that is over.`);
+  return unusableFile(file, error);
 }

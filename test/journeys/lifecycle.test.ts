@@ -93,7 +93,7 @@ describe('starting', () => {
     mkdirSync(join(blocked, 'sekisho.db'));
     expect(await refuseToStart({ DATA_DIR: blocked })).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/cannot be opened.*\n$/),
+      err: expect.stringMatching(/cannot be used.*\n$/),
     });
     writeFileSync(join(blocked, 'file'), '');
     expect(await refuseToStart({ DATA_DIR: join(blocked, 'file') })).toMatchObject({

@@ -1,0 +1,124 @@
+// A data directory that is full, can only be read, is held by another gate, loses its lock, or is reached by a link that is
+// turned elsewhere: one sentence that says what is wrong, and never two gates.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { lockDirectory } from '../../src/store/data-directory.ts';
+import { openSqlite } from '../../src/store/sqlite.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterAll(() => fake.close());
+
+const whole = { model: 'gemma3:270m', prompt: 'x', stream: false };
+
+/** Starts a gate on a file system of its own, which only that process sees. */
+const startOn = (mount: string, dataDir: string, below = ''): ReturnType<typeof run> =>
+  run(
+    'unshare',
+    [
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      `mount -t tmpfs ${mount} tmpfs ${dataDir} && exec ${process.execPath} src/main.ts`,
+    ],
+    { DATA_DIR: join(dataDir, below), PORT: '0' },
+  );
+
+test.each([
+  ['has no room for a byte', '-o size=16k', /is full/],
+  ['has no room for another file', '-o nr_inodes=1', /is full/],
+  ['can only be read', '-o ro', /can only be read/],
+] as const)('a disk that %s is said to be so, and not that there is another gate', async (_, mount, sentence) => {
+  const { code, err } = await startOn(mount, temporaryDirectory());
+  expect(err).toMatch(sentence);
+  expect(err).not.toMatch(/[Aa]nother gate/);
+  expect(err.trim().split('\n')).toHaveLength(1);
+  expect(code).toBe(1);
+});
+
+test('a directory that would have to be made where nothing can be written is said to be so', async () => {
+  const { err } = await startOn('-o ro', temporaryDirectory(), 'data');
+  expect(err).toMatch(/can only be read/);
+});
+
+test('a lock that is deleted admits no second gate, and is there again', async () => {
+  const gate = await spawnGate({ UPSTREAM: fake.url });
+  const { secret } = await gate.key();
+  const lock = join(gate.dataDir, 'gate.lock');
+  rmSync(lock);
+  const second = await run(process.execPath, ['src/main.ts'], { DATA_DIR: gate.dataDir, PORT: '0' });
+  expect(second).toMatchObject({ code: 1, err: expect.stringMatching(/^Another gate is already using /) });
+  await eventually(() => expect(existsSync(lock)).toBe(true));
+  expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+  gate.process.kill('SIGTERM');
+  expect(await gate.ended).toBe(0);
+  expect(gate.output()).toContain('was deleted or replaced');
+});
+
+test('of two gates that meet while the lock is gone, the one that held the directory keeps it', async () => {
+  const dataDir = temporaryDirectory();
+  await (await openSqlite(dataDir)).close();
+  const first = await lockDirectory(dataDir, 0);
+  expect(first.look()).toBeUndefined();
+  rmSync(join(dataDir, 'gate.lock'));
+  const second = lockDirectory(dataDir, 100);
+  expect(first.look()).toContain('made again');
+  await expect(second).rejects.toThrow('Another gate is already using');
+  expect(first.look()).toBeUndefined();
+  await expect(lockDirectory(dataDir)).rejects.toThrow('Another gate is already using');
+  first.release();
+  (await lockDirectory(dataDir)).release();
+  expect(readdirSync(dataDir).filter((name) => name.startsWith('gate.lock'))).toEqual(['gate.lock']);
+});
+
+test('a gate whose DATA_DIR is a link that is turned elsewhere goes on and stops where it began', async () => {
+  const place = temporaryDirectory();
+  const [real, other, link] = [join(place, 'real'), join(place, 'other'), join(place, 'link')];
+  mkdirSync(real);
+  mkdirSync(other);
+  symlinkSync(real, link);
+  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: link });
+  const { secret } = await gate.key();
+  symlinkSync(other, `${link}.next`);
+  renameSync(`${link}.next`, link);
+  expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+  gate.process.kill('SIGTERM');
+  expect(await gate.ended).toBe(0);
+  expect(readdirSync(other)).toEqual([]);
+  expect(readdirSync(join(real, 'journal'))).toEqual([]);
+  const store = await openSqlite(real);
+  expect(await store.listUsage(10)).toHaveLength(1);
+  await store.close();
+});
+
+test('a database that another program holds is waited for with a sentence, and the command says so', async () => {
+  const dataDir = temporaryDirectory();
+  await (await openSqlite(dataDir)).close();
+  const other = new Database(join(dataDir, 'sekisho.db'));
+  other.exec('begin immediate');
+  const env = { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', UPSTREAM: fake.url };
+  const child = spawn(process.execPath, ['src/main.ts'], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
+  await eventually(() => expect(output).toContain('another program is writing to the database'), 20_000);
+  const { code, err } = await sekisho(['key', 'create', '--name', 'x'], { DATA_DIR: dataDir });
+  expect([code, err]).toEqual([1, expect.stringMatching(/^Another program is writing to .*\n$/)]);
+  expect(output).not.toContain('Sekisho is open');
+  other.exec('rollback');
+  other.close();
+  await eventually(() => expect(output).toContain('Sekisho is open'), 20_000);
+  expect(output.split('another program is writing')).toHaveLength(2);
+  expect(statSync(join(dataDir, 'sekisho.db')).size).toBeGreaterThan(0);
+  child.kill('SIGTERM');
+  expect((await once(child, 'exit'))[0]).toBe(0);
+});
