@@ -197,6 +197,14 @@ describe('H1: stopping', () => {
       { outcome: 'ended', code: 'draining', source: 'estimated', completionTokens: 1 },
     ]);
   });
+  test('a signal to `npm start` reaches the gate, which stops in order and is not left behind', async () => {
+    const gate = await spawnGate({ UPSTREAM: fake.url }, ['npm', 'start']);
+    expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
+    gate.process.kill('SIGTERM');
+    await gate.ended;
+    await eventually(() => expect(gate.output()).toContain('"msg":"stopped"'));
+    await expect(fetch(`${gate.url}/healthz`)).rejects.toThrow('fetch failed');
+  });
   test('H2: a second signal ends it at once', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '60' });
     const { secret } = await gate.key();
