@@ -282,6 +282,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     },
     waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, 0),
     stop: async () => {
+      const mustEndMs = nowMs() + config.drainSeconds * 1000;
       gate.draining = true;
       running.endWaiting('draining');
       const closed = stopListening(listener);
@@ -297,7 +298,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
       clearInterval(sweep);
       unwatch();
       await upkeep.stop();
-      await plane.stop();
+      await plane.stop(Math.max(0, mustEndMs - nowMs()));
       await keeper?.stop();
       await pool.close();
       refusals.flush();

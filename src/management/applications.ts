@@ -1,5 +1,5 @@
-// Keys by application: somebody asks, a rule or an operator decides, and whoever asked comes for the key, signed in or with a
-// token that nobody else has. An application never reaches into an account that exists.
+// Applications that are there: a rule or an operator decides, and the applicant comes for the key, signed in or with a token that
+// nobody else has. An application never reaches into an account that exists.
 import type { Account } from '../domain/account.ts';
 import { digestOf, sameDigest } from '../domain/api-key.ts';
 import {
@@ -11,178 +11,47 @@ import {
   registrationModes,
 } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
-import { type ApplicationId, newApplicationId, newInviteId, type PersonId, randomBase62 } from '../domain/id.ts';
-import { type Language, nobodysMailbox, type Person } from '../domain/person.ts';
+import { type ApplicationId, newInviteId, randomBase62 } from '../domain/id.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Store } from '../store/ports.ts';
 import { openAccount } from './accounts.ts';
-import { type Door, requireEmail, requirePassword } from './door.ts';
 import { Fault, requireText } from './fault.ts';
 import { type CreatedKey, draftKey, iso, showKey } from './keys.ts';
-import { createLink } from './links.ts';
 import { requirePlan } from './plans.ts';
-import { hashPassword } from './sign-in/passwords.ts';
-
-export interface NewApplication {
-  readonly name: string;
-  readonly email: string;
-  readonly purpose: string;
-  readonly models?: readonly string[];
-  readonly plan?: string;
-  /** Code of an invitation. */
-  readonly invite?: string;
-  /** Of somebody who wants to sign in and look after his keys himself. */
-  readonly password?: string;
-  readonly language?: Language;
-}
-
-export interface Applied {
-  readonly application: Pick<Application, 'id' | 'status'>;
-  /** Shown this once: with it the applicant comes for the key. */
-  readonly claim: Secret;
-  /** A letter is on its way whose link shows that the address is the applicant's. */
-  readonly confirm: boolean;
-  /** Who may be let in at once, to wait inside. */
-  readonly person: PersonId | undefined;
-}
 
 /**
- * Writes the application down and, where the mode or an invitation says so, lets the applicant in at once. Whether the
- * address is known here changes nothing that the applicant can see.
- * @throws Fault `forbidden` where registration is closed or the invitation does not open it; `conflict` where too many
- * wait already.
- */
-export async function apply(
-  door: Door,
-  asked: NewApplication,
-  visitor: Person | undefined,
-  author: Author,
-): Promise<Applied> {
-  const { store, post, portal } = door;
-  const registration = await store.readRegistration();
-  const email = visitor ? visitor.email : requireEmail(asked.email);
-  const [name, purpose] = [requireText('name', asked.name, 200), requireText('purpose', asked.purpose, 2_000)];
-  if (visitor) await refuseSecond(store, visitor);
-  else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);
-  const invite =
-    asked.invite === undefined ? undefined : await store.useInvite(digestOf(asked.invite.trim()), email, author.at);
-  // An invitation opens every mode but a closed one.
-  if (registration.mode === 'closed') throw new Fault('This gate takes no applications.', 'forbidden');
-  if (!invite && (registration.mode === 'invite' || asked.invite !== undefined))
-    throw new Fault(
-      'That takes an invitation, and this one is not there, used, over, or for somebody else.',
-      'forbidden',
-    );
-  if ((await store.countPending()) >= registration.maxPending)
-    throw new Fault('Too many applications wait for a decision. Come back later.', 'conflict');
-  const claim = new Secret(`claim_${randomBase62(43)}`);
-  const id = newApplicationId(author.at);
-  // Whoever was invited, or comes from a provider that vouches for the address, need not show it again.
-  const confirm = post.delivers && !invite && !(visitor?.emailVerified ?? false);
-  const known = asked.password === undefined || visitor ? undefined : await stillKnown(door, email, author);
-  if (known && confirm) {
-    // The same work and the same answer as for an address that is not known; the mailbox learns the truth.
-    await hashPassword(asked.password as string);
-    post.send({
-      to: email,
-      language: known.language,
-      about: { kind: 'known', url: new URL('/portal/sign-in', portal).href },
-    });
-    return { application: { id, status: 'pending' }, claim, confirm, person: undefined };
-  }
-  const personId =
-    visitor?.id ?? (await personFor(door, asked, { id, name, email, taken: known !== undefined }, author));
-  const application: Application = {
-    id,
-    name,
-    email,
-    purpose,
-    models: asked.models ?? [],
-    wantedPlan: asked.plan ?? null,
-    language: asked.language ?? visitor?.language ?? null,
-    personId: personId ?? null,
-    status: 'pending',
-    claimDigest: digestOf(claim.reveal()),
-    createdAt: author.at,
-    confirmedAt: visitor?.emailVerified ? author.at : null,
-    decidedAt: null,
-    decidedBy: null,
-    decision: null,
-    accountId: null,
-    claimedAt: null,
-  };
-  await store.insertApplication(
-    application,
-    auditEvent(author, 'application.create', id, null, { name, email, invite: invite?.id ?? null }),
-  );
-  if (confirm) {
-    const { url } = await createLink(store, portal, 'confirm', id, author);
-    post.send({ to: email, language: application.language, about: { kind: 'confirm', url } });
-    return { application, claim, confirm, person: undefined };
-  }
-  if (!invite)
-    return {
-      application: (await decideByRule(store, application, author)) ?? application,
-      claim,
-      confirm,
-      person: personId,
-    };
-  const rule = { actor: `invite:${invite.id}`, at: author.at };
-  const plan = invite.plan ?? registration.plan;
-  const decided = await decide(store, id, 'approved', { plan, decision: null }, rule);
-  return { application: decided, claim, confirm, person: personId };
-}
-
-/**
- * Lets an applicant in where the mode does so by itself: `open` everybody, `domain` whoever has shown that he has an address
- * there. Undefined where an operator has to decide.
+ * Lets an applicant in where the mode does so by itself: `open` everybody, `domain` those who have shown that they have an
+ * address there. Undefined where an operator has to decide.
  */
 export async function decideByRule(
   store: Store,
   application: Application,
   { at }: Author,
 ): Promise<Application | undefined> {
-  const { mode, plan, domains } = await store.readRegistration();
-  const domain = application.email.slice(application.email.indexOf('@') + 1);
-  const lets = mode === 'open' || (mode === 'domain' && application.confirmedAt !== null && domains.includes(domain));
-  if (!lets || application.status !== 'pending') return undefined;
-  return decide(store, application.id, 'approved', { plan, decision: null }, { actor: `registration:${mode}`, at });
-}
-
-/** Who has that address; somebody who never showed that it is his, and waits for nothing, makes way. */
-async function stillKnown({ store, post }: Door, email: string, author: Author): Promise<Person | undefined> {
-  const known = await store.findPersonByEmail(email);
-  if (!known || !post.delivers || known.emailVerified || known.accountId !== null) return known;
-  await store.deletePerson(known.id, auditEvent(author, 'person.delete', known.id, null, null));
-  return undefined;
-}
-
-/**
- * Who signs in with the application. Where the address is taken and there is no mail to say so, he gets a visit and an account
- * like anybody, under a name that no mailbox has.
- */
-async function personFor(
-  { store, signIn }: Door,
-  { password, language }: NewApplication,
-  { id, name, email, taken }: { id: string; name: string; email: string; taken: boolean },
-  author: Author,
-): Promise<PersonId | undefined> {
-  if (password === undefined) return undefined;
-  const address = taken ? `${id.toLowerCase()}${nobodysMailbox}` : email;
-  const person = { name, email: address, emailVerified: false, password, language: language ?? null };
-  const personId = await signIn.createPerson(person);
-  await store.updatePerson(
-    personId,
-    {},
-    auditEvent(author, 'person.create', personId, null, { email: address, application: id }),
+  if (application.status !== 'pending') return undefined;
+  const rule = await letsIn(store, application);
+  return (
+    rule &&
+    decide(
+      store,
+      application.id,
+      'approved',
+      { plan: rule.plan, decision: null },
+      { actor: `registration:${rule.mode}`, at },
+    )
   );
-  return personId;
 }
 
-async function refuseSecond(store: Store, { id, accountId }: Person): Promise<void> {
-  if (accountId !== null) throw new Fault('You have an account already.', 'conflict');
-  if ((await store.findApplicationOf(id))?.status === 'pending')
-    throw new Fault('Your application waits for a decision already.', 'conflict');
+/** The registration that lets this application in by itself. */
+export async function letsIn(
+  store: Store,
+  { email, confirmedAt }: Pick<Application, 'email' | 'confirmedAt'>,
+): Promise<Registration | undefined> {
+  const registration = await store.readRegistration();
+  const { mode, domains } = registration;
+  const domain = email.slice(email.indexOf('@') + 1);
+  const lets = mode === 'open' || (mode === 'domain' && confirmedAt !== null && domains.includes(domain));
+  return lets ? registration : undefined;
 }
 
 export interface Decision {
@@ -342,7 +211,7 @@ export function showInvite({ id, email, plan, createdAt, expiresAt, usedAt }: In
   return { id, email, plan, createdAt: iso(createdAt), expiresAt: iso(expiresAt), usedAt: iso(usedAt) };
 }
 
-/** An account of its own: nobody has shown that the address is his, so one that is taken is not joined. */
+/** An account of its own: nobody has shown that the address is theirs, so one that is taken is not joined. */
 async function accountFor(
   store: Store,
   { id, email }: Application,

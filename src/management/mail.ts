@@ -1,11 +1,12 @@
-// The post over SMTP, by nodemailer: in order, a few tries each, a bound on what waits and on what one mailbox gets in an hour,
-// since anybody can make this gate write to any address by applying with it.
+// The post over SMTP, by nodemailer: a few letters at a time, tried again while a later try can help, with a bound on what waits
+// and on what one mailbox gets in an hour, since anybody can make this gate write to any address by applying with it.
 import { createTransport } from 'nodemailer';
+import { mailboxOf } from '../domain/mailbox.ts';
 import type { MonotonicMs } from '../domain/time.ts';
-import { type Letter, type Post, write } from './post.ts';
+import { type Letter, type LetterAbout, type Post, write } from './post.ts';
 
 export interface MailSettings {
-  /** smtp:// or smtps://, with user and password where they are needed. */
+  /** smtp:// or smtps://, with user and password where they are needed, percent-encoded. */
   readonly smtpUrl: string;
   readonly from: string;
   /** What the gate calls itself in letters. */
@@ -15,54 +16,107 @@ export interface MailSettings {
 }
 
 const maxWaiting = 1_000;
-const maxAnHour = 10;
+const atOnce = 4;
 const hourMs = 3_600_000;
-const pausesMs = [1_000, 5_000];
+/** Before the second try and so on. A letter that waits for its next try keeps no place that another could use. */
+const pausesMs = [1_000, 5_000, 60_000, 600_000];
+/** nodemailer would wait 2 minutes for a connection and 10 for an answer. */
+const patience = { connectionTimeout: 10_000, greetingTimeout: 10_000, dnsTimeout: 10_000, socketTimeout: 30_000 };
+
+/**
+ * Letters that one mailbox gets in an hour, by what they are about. Strangers can order confirmations; those never use up what the
+ * gate itself has to say.
+ */
+const maxAnHour = { confirm: 10, reset: 10, own: 30 } as const;
+type Budget = keyof typeof maxAnHour;
+
+const budgetOf = (kind: LetterAbout['kind']): Budget =>
+  kind === 'confirm' || kind === 'known' ? 'confirm' : kind === 'reset' ? 'reset' : 'own';
 
 export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings): Post {
-  const transport = createTransport(smtpUrl, { from });
+  const transport = createTransport({ url: smtpUrl, ...patience, socketCloseTimeout: 0 }, { from });
   const sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
-  let waiting = 0;
-  let line = Promise.resolve();
+  /** Letters whose turn has come, those on their way, and those that wait for their next try. */
+  const ready: { readonly letter: Letter; readonly round: number }[] = [];
+  const later = new Map<NodeJS.Timeout, Letter>();
+  let running = 0;
+  let stopped = false;
+  const stop = new AbortController();
+  let idle = (): void => undefined;
 
-  const over = (to: string): boolean => {
-    for (const [address, { sinceMs }] of sent) if (nowMs() - sinceMs > hourMs) sent.delete(address);
-    const count = sent.get(to) ?? { count: 0, sinceMs: nowMs() };
-    sent.set(to, { ...count, count: count.count + 1 });
-    return count.count >= maxAnHour;
+  const keyOf = (kind: LetterAbout['kind'], to: string): string => `${budgetOf(kind)} ${mailboxOf(to)}`;
+  const hasRoom: Post['hasRoom'] = (kind, to) => {
+    for (const [key, { sinceMs }] of sent) if (nowMs() - sinceMs > hourMs) sent.delete(key);
+    return (sent.get(keyOf(kind, to))?.count ?? 0) < maxAnHour[budgetOf(kind)];
   };
-  const deliver = async (letter: Letter): Promise<void> => {
+  const more = (): void => {
+    while (running < atOnce && !stop.signal.aborted) {
+      const next = ready.shift();
+      if (!next) break;
+      running++;
+      void deliver(next.letter, next.round).finally(() => {
+        running--;
+        more();
+      });
+    }
+    if (running === 0 && (ready.length === 0 || stop.signal.aborted)) idle();
+  };
+  const deliver = async (letter: Letter, round: number): Promise<void> => {
     const { subject, text } = write(letter, gate);
-    for (let round = 0; ; round++) {
-      try {
-        await transport.sendMail({ to: letter.to, subject, text, headers: { 'Auto-Submitted': 'auto-generated' } });
-        return;
-      } catch (error) {
-        const pause = pausesMs[round];
-        if (pause === undefined) throw error;
-        await new Promise((resolve) => setTimeout(resolve, pause).unref());
+    const headers = { 'Auto-Submitted': 'auto-generated' };
+    try {
+      await transport.sendMail({ to: letter.to, subject, text, headers, signal: stop.signal });
+    } catch (error) {
+      const pause = pausesMs[round];
+      if (pause === undefined || stopped || isFinal(error)) onError(error);
+      else {
+        const timer = setTimeout(() => {
+          later.delete(timer);
+          ready.push({ letter, round: round + 1 });
+          more();
+        }, pause);
+        later.set(timer.unref(), letter);
       }
     }
   };
   return {
     delivers: true,
+    hasRoom,
     send: (letter) => {
-      if (over(letter.to)) return;
-      if (waiting >= maxWaiting) {
+      const { to, about } = letter;
+      if (stopped || !hasRoom(about.kind, to)) return;
+      if (ready.length + running + later.size >= maxWaiting) {
         onError(new Error('too many letters wait; this one is not sent'));
         return;
       }
-      waiting++;
-      line = line
-        .then(() => deliver(letter))
-        .catch(onError)
-        .finally(() => {
-          waiting--;
-        });
+      const key = keyOf(about.kind, to);
+      const { count, sinceMs } = sent.get(key) ?? { count: 0, sinceMs: nowMs() };
+      sent.set(key, { count: count + 1, sinceMs });
+      ready.push({ letter, round: 0 });
+      more();
     },
-    settle: async () => {
-      await line;
+    settle: async (withinMs) => {
+      stopped = true;
+      for (const timer of later.keys()) clearTimeout(timer);
+      if (running + ready.length > 0) {
+        await new Promise<void>((resolve) => {
+          const over = setTimeout(() => stop.abort(), withinMs);
+          idle = () => {
+            clearTimeout(over);
+            resolve();
+          };
+          more();
+        });
+      }
+      const lost = ready.length + later.size;
+      if (lost > 0) onError(new Error(`the gate stops; letters that are not sent: ${lost}`));
       transport.close();
     },
   };
+}
+
+/** The server said no for good (5yz, RFC 5321, section 4.2.1): trying again asks the same question. */
+function isFinal(error: unknown): boolean {
+  const { responseCode } = error as { responseCode?: number };
+  return responseCode !== undefined && responseCode >= 500;
 }

@@ -1,18 +1,20 @@
 // People who sign in: the first operator's set-up, new passwords, confirmed addresses, what somebody may change of himself, and the
 // end of an account. Answers never tell whether an address is known here.
 import { type Account, operatorName } from '../domain/account.ts';
+import { digestOf } from '../domain/api-key.ts';
 import { type Application, normalEmail } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
-import type { AccountId, ApplicationId, PersonId } from '../domain/id.ts';
+import { newPersonId, type PersonId } from '../domain/id.ts';
 import type { Language, Person } from '../domain/person.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 import { requireAccount, showAccount } from './accounts.ts';
-import { decideByRule, showApplication } from './applications.ts';
+import { decideByRule, letsIn, showApplication } from './applications.ts';
 import { type Door, requireEmail, requirePassword } from './door.ts';
 import { Fault, requireText } from './fault.ts';
 import { showKey } from './keys.ts';
-import { createLink, type MadeLink, useLink } from './links.ts';
+import { addLink, createLink, deadLink, type MadeLink, readLink, useLink } from './links.ts';
+import { hashPassword } from './sign-in/passwords.ts';
 import { showSuspension } from './suspensions.ts';
 import { reportUsage } from './usage-report.ts';
 
@@ -23,38 +25,47 @@ export interface SetUp {
   readonly password: string;
 }
 
-/** Whoever holds a set-up link becomes the person of its account. Everything is read before the link is used up. @throws Fault. */
-export async function setUp({ store, signIn }: Door, asked: SetUp, author: Author): Promise<PersonId> {
+/**
+ * Somebody who holds a set-up link becomes the person of its account. A code that opens nothing is refused before anything else is
+ * looked at, and the link is used up with what it opened or not at all. @throws Fault.
+ */
+export async function setUp({ store }: Door, asked: SetUp, author: Author): Promise<PersonId> {
+  await readLink(store, asked.code, 'setup', author.at);
   const email = requireEmail(asked.email);
   const name = requireText('name', asked.name, 200);
   requirePassword(asked.password, [name, email]);
-  if (await store.findPersonByEmail(email)) throw new Fault('There is somebody with that address already.', 'conflict');
-  const accountId = (await useLink(store, asked.code, 'setup', author.at)) as AccountId;
-  const account = await store.findAccount(accountId);
-  if (!account || account.closedAt !== null) throw new Fault('The account of this link is not there.', 'not_found');
-  if (await store.findPersonOf(accountId)) throw new Fault('Somebody signs in to that account already.', 'conflict');
-  const id = await signIn.createPerson({
-    name,
-    email,
-    emailVerified: false,
-    password: asked.password,
-    language: null,
+  const passwordHash = await hashPassword(asked.password);
+  const id = newPersonId();
+  const against = await store.setUpPerson({
+    digest: digestOf(asked.code.trim()),
+    at: author.at,
+    person: { id, name, email, emailVerified: false, passwordHash, language: null },
+    event: (account) => auditEvent(author, 'person.create', id, null, { email, account }),
   });
-  await store.updatePerson(
-    id,
-    { accountId },
-    auditEvent(author, 'person.create', id, null, { email, account: accountId }),
-  );
-  return id;
+  switch (against) {
+    case undefined:
+      return id;
+    case 'link':
+      throw deadLink();
+    case 'closed':
+      throw new Fault('The account of this link is not there.', 'not_found');
+    case 'occupied':
+      throw new Fault('Somebody signs in to that account already.', 'conflict');
+    case 'taken':
+      throw new Fault('There is somebody with that address already.', 'conflict');
+  }
 }
+
+/** In somebody's mailbox at once; with these there they need no other. */
+const mostResetLinks = 3;
 
 /** A link to choose a new password, if somebody has that address; the caller cannot tell. */
 export async function requestReset({ store, post, portal }: Door, address: string, author: Author): Promise<void> {
   const email = normalEmail(address);
   const person = email === undefined ? undefined : await store.findPersonByEmail(email);
   if (!person || !post.delivers) return;
-  const { url } = await createLink(store, portal, 'password', person.id, author);
-  post.send({ to: person.email, language: person.language, about: { kind: 'reset', url } });
+  const link = await addLink(store, portal, 'password', person.id, author, mostResetLinks);
+  if (link) post.send({ to: person.email, language: person.language, about: { kind: 'reset', url: link.url } });
 }
 
 /**
@@ -68,10 +79,13 @@ export async function resetPassword(
   author: Author,
 ): Promise<void> {
   requirePassword(password, []);
+  await readLink(store, code, 'password', author.at);
+  // The link is used up when the costly part, which may find no place, is done.
+  const hash = await hashPassword(password);
   const id = (await useLink(store, code, 'password', author.at)) as PersonId;
   const person = await store.findPerson(id);
-  if (!person) throw new Fault('This link opens nothing.', 'forbidden');
-  await signIn.setPassword(id, password);
+  if (!person) throw deadLink();
+  await signIn.setPassword(id, hash);
   // After the visits: a visit that is over adds no passkey.
   await store.deletePasskeys(id);
   if (!person.emailVerified) {
@@ -82,21 +96,30 @@ export async function resetPassword(
   await store.updatePerson(id, {}, auditEvent(author, 'person.password', id, null, null));
 }
 
-/** Somebody reads the mailbox: the application goes on by its rule. @throws Fault. */
+/** Somebody reads the mailbox: the one application that the letter names goes on by its rule. @throws Fault. */
 export async function confirmAddress({ store }: Door, code: string, author: Author): Promise<Application> {
-  const id = (await useLink(store, code, 'confirm', author.at)) as ApplicationId;
-  const application = await store.findApplication(id);
-  if (!application) throw new Fault('This link opens nothing.', 'forbidden');
-  const confirmed = { ...application, confirmedAt: author.at };
-  await store.confirmApplication(id, author.at, auditEvent(author, 'application.confirm', id, null, null));
-  const person = application.personId === null ? undefined : await store.findPerson(application.personId);
-  if (person && person.email === application.email && !person.emailVerified)
-    await store.updatePerson(
-      person.id,
-      { emailVerified: true },
-      auditEvent(author, 'person.confirm', person.id, { emailVerified: false }, { emailVerified: true }),
-    );
-  return (await decideByRule(store, confirmed, author)) ?? confirmed;
+  const digest = digestOf(code.trim());
+  const found = await store.findConfirmable(digest, author.at);
+  if (!found) throw deadLink();
+  const confirming = { ...found, confirmedAt: author.at };
+  const { maxPending } = await store.readRegistration();
+  const confirmed = await store.confirmApplication({
+    digest,
+    at: author.at,
+    personId: newPersonId(),
+    waiting: (await letsIn(store, confirming)) ? null : maxPending,
+    event: (id) => auditEvent(author, 'application.confirm', id, null, null),
+  });
+  switch (confirmed) {
+    case 'link':
+      throw deadLink();
+    case 'taken':
+      throw new Fault('That address is confirmed already, with another application.', 'conflict');
+    case 'full':
+      throw new Fault('Too many applications wait for a decision. Open this page again later.', 'conflict');
+    default:
+      return (await decideByRule(store, confirmed, author)) ?? confirmed;
+  }
 }
 
 /** @throws Fault. */

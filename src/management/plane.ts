@@ -65,7 +65,8 @@ export interface Plane {
   /** A one-time link for the first operator; undefined where somebody operates the gate already. */
   setUpLink(): Promise<string | undefined>;
   readonly notices: Notices;
-  stop(): Promise<void>;
+  /** Letters that have not left by then are given up. */
+  stop(lettersMs: number): Promise<void>;
 }
 
 export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
@@ -183,10 +184,10 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
       if (!operator) return undefined;
       return (await createLink(store, portal, 'setup', operator.id, { actor: 'gate', at: now() })).url;
     },
-    stop: async () => {
+    stop: async (lettersMs) => {
       clearInterval(tidy);
       await notices.stop();
-      await post.settle();
+      await post.settle(lettersMs);
     },
   };
 }

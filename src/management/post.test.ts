@@ -1,8 +1,15 @@
 import { expect, test } from 'vitest';
-import { type LetterAbout, write } from './post.ts';
+import { type LetterAbout, quoted, write } from './post.ts';
 
 const letters: readonly LetterAbout[] = [
-  { kind: 'confirm', url: 'https://gate.example.org/portal/confirm#c' },
+  {
+    kind: 'confirm',
+    url: 'https://gate.example.org/portal/confirm#c',
+    name: 'Hanako',
+    purpose: 'a thesis',
+    at: Date.UTC(2026, 10, 24),
+    reference: 'a1B2c3',
+  },
   { kind: 'reset', url: 'https://gate.example.org/portal/reset#c' },
   { kind: 'known', url: 'https://gate.example.org/portal/sign-in' },
   { kind: 'approved', url: 'https://gate.example.org/portal/home', word: 'よく来た' },
@@ -26,4 +33,12 @@ test.each(letters)('$kind is written in both languages, with its link, and witho
 
 test('a letter without a language is English', () => {
   expect(write({ to: 'x', language: null, about: letters[0]! }, 'Gate').text).toMatch(/^Somebody/);
+});
+
+test('what a stranger writes holds no link and no line when it stands in a letter', () => {
+  expect(quoted('Win at https://evil.example/x?y now')).toBe('Win at […] now');
+  expect(quoted('www.evil.example\r\nBcc: a@b.org')).toBe('[…] Bcc: […]');
+  expect(quoted('見てevil.exampleから')).toBe('見て[…]から');
+  expect(quoted('A. Turing, 3.5 years: proofs')).toBe('A. Turing, […] years: proofs');
+  expect(quoted('長'.repeat(300))).toHaveLength(120);
 });

@@ -9,7 +9,17 @@ export interface Letter {
 }
 
 export type LetterAbout =
-  | { readonly kind: 'confirm' | 'reset'; readonly url: string }
+  | {
+      readonly kind: 'confirm';
+      readonly url: string;
+      /** Who applied, as they call themselves, what for, and when. */
+      readonly name: string;
+      readonly purpose: string;
+      readonly at: number;
+      /** Stands on the page of this application and of no other. */
+      readonly reference: string;
+    }
+  | { readonly kind: 'reset'; readonly url: string }
   | { readonly kind: 'known'; readonly url: string }
   | { readonly kind: 'approved' | 'rejected'; readonly url: string; readonly word: string | null }
   | { readonly kind: 'suspended'; readonly url: string; readonly reason: string; readonly endsAt: number | null }
@@ -19,13 +29,30 @@ export type LetterAbout =
 export interface Post {
   /** False: there is no mail, and what is sent is gone. */
   readonly delivers: boolean;
+  /** May another letter of that kind go to that mailbox now? */
+  hasRoom(kind: LetterAbout['kind'], to: string): boolean;
   /** Returns at once; a letter that cannot be delivered is logged. */
   send(letter: Letter): void;
-  /** What was sent has left, or was given up. */
-  settle(): Promise<void>;
+  /** What was sent has left, or was given up; that long at most. */
+  settle(withinMs: number): Promise<void>;
 }
 
-export const noPost: Post = { delivers: false, send: () => undefined, settle: () => Promise.resolve() };
+export const noPost: Post = {
+  delivers: false,
+  hasRoom: () => true,
+  send: () => undefined,
+  settle: () => Promise.resolve(),
+};
+
+/**
+ * What a stranger wrote, to be read in somebody else's mailbox: short, on one line, and without anything that a mail program
+ * makes a link of.
+ */
+export function quoted(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  const short = line.length > 120 ? `${line.slice(0, 119).replace(/[\ud800-\udbff]$/, '')}…` : line;
+  return short.replaceAll(/[\x21-\x7e]*[.@/:\\][\x21-\x7e]*[a-z0-9][\x21-\x7e]*/gi, '[…]');
+}
 
 interface Written {
   readonly subject: string;
@@ -52,9 +79,16 @@ function english(about: LetterAbout, gate: string): Draft {
       return {
         subject: 'Confirm your address',
         lines: [
-          `Somebody, probably you, applied for access to ${gate} with this address. Open this page to confirm it:`,
+          `Somebody applied for access to ${gate} with this address:`,
+          [
+            `Name: ${quoted(about.name)}`,
+            `Purpose: ${quoted(about.purpose)}`,
+            `Time: ${day(about.at, 'en')} (UTC)`,
+            `Application: ${about.reference}`,
+          ].join('\n'),
+          'If this is your application, with the number that the page showed you, confirm it here:',
           about.url,
-          'It works once, for two days. If it was not you, do nothing.',
+          'It works once, for two days. If you did not make this application, do nothing: nobody gets access in your name.',
         ],
       };
     case 'reset':
@@ -115,9 +149,16 @@ function japanese(about: LetterAbout, gate: string): Draft {
       return {
         subject: 'メールアドレスの確認',
         lines: [
-          `このアドレスで ${gate} の利用申請がありました。次のページを開いて、アドレスを確認してください。`,
+          `このアドレスで ${gate} の利用申請がありました。`,
+          [
+            `お名前: ${quoted(about.name)}`,
+            `利用目的: ${quoted(about.purpose)}`,
+            `日時: ${day(about.at, 'ja')} (UTC)`,
+            `申請番号: ${about.reference}`,
+          ].join('\n'),
+          'ご自身の申請で、申請番号が画面の表示と同じ場合は、次のページで確認してください。',
           about.url,
-          'このリンクは1回だけ、2日間有効です。お心当たりがない場合は、何もする必要はありません。',
+          'このリンクは1回だけ、2日間有効です。ご自身の申請でない場合は、開かずにそのままにしてください。申請した人が、あなたの名前で利用できるようになることはありません。',
         ],
       };
     case 'reset':

@@ -16,6 +16,7 @@ import {
   slotList,
   upstreams,
 } from './kinds.ts';
+import { smtpAddress } from './smtp.ts';
 import { tlsSettings } from './tls.ts';
 
 export const settings = {
@@ -37,7 +38,13 @@ export const settings = {
   ),
   smtpUrl: setting(
     'smtp_url',
-    z.string().refine((text) => text === '' || /^smtps?:\/\/\S+$/.test(text), 'must begin with smtp:// or smtps://'),
+    z
+      .string()
+      .refine(
+        (text) => text === '' || smtpAddress(text) !== undefined,
+        'must be smtp:// or smtps://, user:password@ where they are needed, a host, and perhaps :port',
+      )
+      .transform((text) => (text === '' ? text : (smtpAddress(text) as string))),
     '',
     'address',
     'Mail server, as smtps://user:password@host:465. Without one, operators hand links on themselves.',

@@ -1,5 +1,5 @@
-// Registration, applications and invitations. What may happen once, a decision, a claim, the use of an invitation, is one
-// statement that finds it undone or changes nothing.
+// Registration, applications and invitations. What may happen once, such as a claim, is one statement that finds it undone or
+// changes nothing; admission.ts has the steps by which somebody is let in.
 import type { Kysely, Selectable } from 'kysely';
 import { type Application, firstRegistration, type Invite, type Registration } from '../domain/application.ts';
 import type { ApplicationId } from '../domain/id.ts';
@@ -7,6 +7,7 @@ import { inTransaction, writeAudit } from './adapter.ts';
 import { rowOfKey } from './keys.ts';
 import type { ApplicationStore } from './ports.ts';
 import type { Tables } from './schema.ts';
+import type { AdmissionColumns } from './schema-admission.ts';
 
 export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
   return {
@@ -22,11 +23,6 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
           .execute();
         await writeAudit(transaction, event);
       }),
-    insertApplication: (application, event) =>
-      inTransaction(db, async (transaction) => {
-        await transaction.insertInto('applications').values(rowOf(application)).execute();
-        await writeAudit(transaction, event);
-      }),
     findApplication: async (id) => {
       const row = await db.selectFrom('applications').selectAll().where('id', '=', id).executeTakeFirst();
       return row && applicationOf(row);
@@ -36,14 +32,6 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
       if (status !== undefined) query = query.where('status', '=', status);
       if (before !== undefined) query = query.where('id', '<', before as ApplicationId);
       return (await query.execute()).map(applicationOf);
-    },
-    countPending: async () => {
-      const found = await db
-        .selectFrom('applications')
-        .select(({ fn }) => fn.countAll().as('count'))
-        .where('status', '=', 'pending')
-        .executeTakeFirstOrThrow();
-      return Number(found.count);
     },
     findApplicationOf: async (personId) => {
       const row = await db
@@ -55,11 +43,6 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
         .executeTakeFirst();
       return row && applicationOf(row);
     },
-    confirmApplication: (id, at, event) =>
-      inTransaction(db, async (transaction) => {
-        await transaction.updateTable('applications').set({ confirmed_at: at }).where('id', '=', id).execute();
-        await writeAudit(transaction, event);
-      }),
     decideApplication: (application, event) =>
       inTransaction(db, async (transaction) => {
         const { status, decided_at, decided_by, decision, account_id } = rowOf(application);
@@ -107,22 +90,21 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
       const rows = await db.selectFrom('invites').selectAll().orderBy('id', 'desc').limit(limit).execute();
       return rows.map(inviteOf);
     },
-    useInvite: async (digest, email, at) => {
+    findInvite: async (digest, email, at) => {
       const row = await db
-        .updateTable('invites')
-        .set({ used_at: at })
+        .selectFrom('invites')
+        .selectAll()
         .where('digest', '=', digest)
         .where('used_at', 'is', null)
         .where('expires_at', '>', at)
         .where((where) => where.or([where('email', 'is', null), where('email', '=', email)]))
-        .returningAll()
         .executeTakeFirst();
       return row && inviteOf(row);
     },
   };
 }
 
-function rowOf(application: Application): Tables['applications'] {
+export function rowOf(application: Application): Omit<Tables['applications'], keyof AdmissionColumns> {
   return {
     id: application.id,
     name: application.name,
@@ -144,7 +126,7 @@ function rowOf(application: Application): Tables['applications'] {
   };
 }
 
-function applicationOf(row: Selectable<Tables['applications']>): Application {
+export function applicationOf(row: Selectable<Omit<Tables['applications'], keyof AdmissionColumns>>): Application {
   const time = (value: number | null): number | null => (value === null ? null : Number(value));
   return {
     id: row.id,

@@ -1,7 +1,8 @@
 // People who sign in, their one-time links, and the end of an account. What may happen once is one statement.
-import type { Kysely, Selectable } from 'kysely';
-import { type Language, languages, type Person } from '../domain/person.ts';
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import { type Language, type LinkPurpose, languages, type Person } from '../domain/person.ts';
 import { Refusal } from '../domain/refusal.ts';
+import type { WallMs } from '../domain/time.ts';
 import { refuseLastOperator } from './accounts.ts';
 import { inTransaction, writeAudit } from './adapter.ts';
 import type { PersonStore } from './ports.ts';
@@ -20,31 +21,46 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
           await transaction.updateTable('people').set(columns).where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
-    insertLink: ({ digest, purpose, subject, createdAt, expiresAt }, event) =>
+    insertLink: ({ digest, purpose, subject, createdAt, expiresAt }, event, beside) =>
       inTransaction(db, async (transaction) => {
-        await transaction
+        // Those that open nothing any more go in any case.
+        let old = transaction
           .deleteFrom('one_time_links')
           .where('subject', '=', subject)
-          .where('purpose', '=', purpose)
-          .execute();
+          .where('purpose', '=', purpose);
+        if (beside !== undefined)
+          old = old.where((where) =>
+            where.or([where('used_at', 'is not', null), where('expires_at', '<=', createdAt)]),
+          );
+        await old.execute();
+        if (beside !== undefined) {
+          const { count } = await transaction
+            .selectFrom('one_time_links')
+            .select(({ fn }) => fn.countAll().as('count'))
+            .where('subject', '=', subject)
+            .where('purpose', '=', purpose)
+            .executeTakeFirstOrThrow();
+          if (Number(count) >= beside) return false;
+        }
         await transaction
           .insertInto('one_time_links')
           .values({ digest, purpose, subject, created_at: createdAt, expires_at: expiresAt, used_at: null })
           .execute();
         await writeAudit(transaction, event);
+        return true;
       }),
-    useLink: async (digest, purpose, at) => {
+    findLink: async (digest, purpose, at) => {
       const row = await db
-        .updateTable('one_time_links')
-        .set({ used_at: at })
+        .selectFrom('one_time_links')
+        .select('subject')
         .where('digest', '=', digest)
         .where('purpose', '=', purpose)
         .where('used_at', 'is', null)
         .where('expires_at', '>', at)
-        .returning('subject')
         .executeTakeFirst();
       return row?.subject;
     },
+    useLink: (digest, purpose, at) => useUp(db, digest, purpose, at),
     closeAccount: (id, at, event) =>
       inTransaction(db, async (transaction) => {
         const account = await transaction
@@ -67,11 +83,19 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
           .where('revoked_at', 'is', null)
           .execute();
         await transaction.updateTable('keys').set({ name: '' }).where('account_id', '=', id).execute();
-        await transaction
-          .updateTable('applications')
-          .set({ name: '', email: '', purpose: '', models: '[]', decision: null, person_id: null })
-          .where('account_id', '=', id)
-          .execute();
+        const person = await transaction
+          .selectFrom('people')
+          .select(['id', 'email', 'emailVerified'])
+          .where('accountId', '=', id)
+          .executeTakeFirst();
+        const theirs = transaction.updateTable('applications').set({ ...blank, decision: null });
+        await theirs.where('account_id', '=', id).execute();
+        if (person) {
+          await withdraw(transaction, person.id, at);
+          await theirs.where('person_id', '=', person.id).execute();
+          // An address that nobody has shown to be theirs may be another applicant's.
+          if (person.emailVerified) await theirs.where('email', '=', person.email).execute();
+        }
         await transaction
           .updateTable('suspensions')
           .set({ appeal: '' })
@@ -83,11 +107,8 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
       }),
     deletePerson: (id, event) =>
       inTransaction(db, async (transaction) => {
-        await transaction
-          .updateTable('applications')
-          .set({ name: '', email: '', purpose: '', models: '[]', person_id: null })
-          .where('person_id', '=', id)
-          .execute();
+        await withdraw(transaction, id, event.at);
+        await transaction.updateTable('applications').set(blank).where('person_id', '=', id).execute();
         await transaction.deleteFrom('people').where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
@@ -109,6 +130,12 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await db.deleteFrom('verifications').where('expiresAt', '<', over).executeTakeFirst(),
         await db.deleteFrom('one_time_links').where('expires_at', '<', now).executeTakeFirst(),
         await db.deleteFrom('used_once').where('expires_at', '<', now).executeTakeFirst(),
+        await db
+          .deleteFrom('applications')
+          .where('status', '=', 'pending')
+          .where('confirm_by', '<', now)
+          .where('confirmed_at', 'is', null)
+          .executeTakeFirst(),
       ];
       return gone.reduce((sum, { numDeletedRows }) => sum + Number(numDeletedRows), 0);
     },
@@ -132,6 +159,54 @@ export const personColumns = [
   'people.accountId',
   'people.language',
 ] as const;
+
+/** Uses a link up, and in the same statement all others for the same; gives their subject. */
+export async function useUp(
+  db: Kysely<Tables>,
+  digest: string,
+  purpose: LinkPurpose,
+  at: WallMs,
+): Promise<string | undefined> {
+  const row = await db
+    .updateTable('one_time_links')
+    .set({ used_at: at })
+    .where('purpose', '=', purpose)
+    .where('used_at', 'is', null)
+    .where('subject', 'in', (where) =>
+      where
+        .selectFrom('one_time_links')
+        .select('subject')
+        .where('digest', '=', digest)
+        .where('purpose', '=', purpose)
+        .where('used_at', 'is', null)
+        .where('expires_at', '>', at),
+    )
+    .returning('subject')
+    .executeTakeFirst();
+  return row?.subject;
+}
+
+/** An application without its personal data. */
+const blank = {
+  name: '',
+  email: '',
+  mailbox: '',
+  source: '',
+  purpose: '',
+  models: '[]',
+  password: null,
+  person_id: null,
+} as const;
+
+/** Nobody has to decide about somebody who has gone. */
+async function withdraw(transaction: Transaction<Tables>, id: Person['id'], at: number): Promise<void> {
+  await transaction
+    .updateTable('applications')
+    .set({ status: 'rejected', decided_at: at, decided_by: 'applicant' })
+    .where('person_id', '=', id)
+    .where('status', '=', 'pending')
+    .execute();
+}
 
 export function personOf(
   row:

@@ -14,6 +14,9 @@ import type { Rule } from '../domain/rule.ts';
 import type { Suspension } from '../domain/suspension.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
+import type { AdmissionStore } from './ports-admission.ts';
+
+export type { NewPerson, NotSubmitted } from './ports-admission.ts';
 
 /** A key with all that decides what its calls may do. */
 export interface Caller {
@@ -138,7 +141,6 @@ export interface LadderStore {
 export interface ApplicationStore {
   readRegistration(): Promise<Registration>;
   writeRegistration(registration: Registration, event: AuditEvent): Promise<void>;
-  insertApplication(application: Application, event: AuditEvent): Promise<void>;
   findApplication(id: ApplicationId): Promise<Application | undefined>;
   /** The newest first. */
   listApplications(filter: {
@@ -146,11 +148,8 @@ export interface ApplicationStore {
     readonly before?: string;
     readonly limit: number;
   }): Promise<Application[]>;
-  countPending(): Promise<number>;
   /** The newest application of a person. */
   findApplicationOf(personId: PersonId): Promise<Application | undefined>;
-  /** Notes that the address was confirmed. */
-  confirmApplication(id: ApplicationId, at: WallMs, event: AuditEvent): Promise<void>;
   /** Writes a decision on what is still pending; false where it was decided already. */
   decideApplication(application: Application, event: AuditEvent): Promise<boolean>;
   /** Hands the key over: stores it and closes the application, once; false where that was done already. */
@@ -158,8 +157,8 @@ export interface ApplicationStore {
   insertInvite(invite: Invite, event: AuditEvent): Promise<void>;
   /** The newest first. */
   listInvites(limit: number): Promise<Invite[]>;
-  /** Uses up the invitation with that digest, once, if it is not over and is for that address; gives it, or nothing. */
-  useInvite(digest: string, email: string, at: WallMs): Promise<Invite | undefined>;
+  /** The invitation with that digest, if it is unused, not over, and for that address; it is used up with the application. */
+  findInvite(digest: string, email: string, at: WallMs): Promise<Invite | undefined>;
 }
 
 /** The tables of sign-in, which a library reads and writes by itself. */
@@ -184,9 +183,14 @@ export interface PersonStore {
     },
     event: AuditEvent,
   ): Promise<void>;
-  /** A link; earlier ones for the same purpose and subject open nothing any more. */
-  insertLink(link: OneTimeLink, event: AuditEvent): Promise<void>;
-  /** Uses a link up, once, if it is not over; gives its subject. */
+  /**
+   * A link; earlier ones for the same purpose and subject open nothing any more. With `beside` they stay, and there are never
+   * more than so many that open something: then nothing is stored, and the answer is false.
+   */
+  insertLink(link: OneTimeLink, event: AuditEvent, beside?: number): Promise<boolean>;
+  /** What a link is about, if it is not over; leaves it as it is. */
+  findLink(digest: string, purpose: LinkPurpose, at: WallMs): Promise<string | undefined>;
+  /** Uses a link up, once, if it is not over, and others for the same with it; gives its subject. */
   useLink(digest: string, purpose: LinkPurpose, at: WallMs): Promise<string | undefined>;
   /**
    * Closes an account for good: keys revoked, its person gone with passwords and sessions, names, addresses and texts of
@@ -345,6 +349,7 @@ export interface Store
     UsageStore,
     RepeatStore,
     ApplicationStore,
+    AdmissionStore,
     PersonStore,
     SignInStore,
     CertificateStore {

@@ -6,6 +6,7 @@
 import { type Kysely, sql } from 'kysely';
 import { accountQueries } from './accounts.ts';
 import { type Adapter, deciding, inTransaction } from './adapter.ts';
+import { admissionQueries } from './admission.ts';
 import { applicationQueries } from './applications.ts';
 import { certificateQueries } from './certificates.ts';
 import { keyQueries } from './keys.ts';
@@ -25,6 +26,7 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
     ...usageQueries(db, adapter),
     ...repeatableQueries(db),
     ...applicationQueries(db),
+    ...admissionQueries(db),
     ...personQueries(db),
     ...certificateQueries(db),
     ...signInQueries(db),

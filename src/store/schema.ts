@@ -9,6 +9,7 @@ import type { Language, LinkPurpose } from '../domain/person.ts';
 import { firstPlans } from '../domain/plan.ts';
 import { firstRules, type Step } from '../domain/rule.ts';
 import { sayUnlimited } from './schema-accounts.ts';
+import { type AdmissionColumns, openAdmission } from './schema-admission.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
 import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
@@ -46,7 +47,7 @@ export interface Tables extends CertificateTables, SignInOwnTables, UsageTables 
     bound_certificate: string | null;
   };
   registration: { id: number; definition: string };
-  applications: {
+  applications: AdmissionColumns & {
     id: ApplicationId;
     name: string;
     email: string;
@@ -76,6 +77,15 @@ export interface Tables extends CertificateTables, SignInOwnTables, UsageTables 
     twoFactorEnabled: number | null;
     accountId: AccountId | null;
     language: string | null;
+  };
+  credentials: {
+    id: string;
+    accountId: string;
+    providerId: string;
+    userId: PersonId;
+    password: string | null;
+    createdAt: string;
+    updatedAt: string;
   };
   sessions: { id: string; userId: PersonId; expiresAt: string };
   verifications: { id: string; expiresAt: string };
@@ -360,5 +370,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0013-provider-identities': {
     up: openIdentities,
+  },
+  '0014-admission': {
+    up: openAdmission,
   },
 };

@@ -66,7 +66,17 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
       accountId: null,
       claimedAt: null,
     };
-    await store.insertApplication(application, event());
+    await store.submitApplication({
+      application,
+      source: '',
+      passwordHash: null,
+      confirmBy: null,
+      person: undefined,
+      invite: undefined,
+      link: undefined,
+      bounds: { waiting: 1000, unconfirmed: 0, fromSource: 0, fromSourceForMailbox: 0 },
+      events: [event()],
+    });
     return application;
   };
   const working = async (store: Store, { id }: Account): Promise<number> => store.countKeys(id, Date.now());

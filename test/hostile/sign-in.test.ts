@@ -1,6 +1,7 @@
 // What somebody tries at the door who was not invited, who was and wants more, or whose page the operator has just opened.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endpoints } from '../../src/management/api/endpoints.ts';
+import { hashPassword } from '../../src/management/sign-in/passwords.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, RawClient, type TestGate } from '../gate.ts';
 import { nextTotp, totp } from '../totp.ts';
@@ -381,6 +382,51 @@ describe('A12: guessing', () => {
         ).status,
       );
   });
+
+  test('A10: a made-up set-up code is refused before the address is looked at', async () => {
+    const mail = newMail();
+    await memberOf(gate, mail);
+    const shown = async (email: string): Promise<string> => {
+      const code = `link_${'x'.repeat(43)}`;
+      const { status, body } = await new Visitor(gate.url).post('/setup', {
+        code,
+        name: 'x',
+        email,
+        password: goodPassword,
+      });
+      return `${status} ${body.detail as string}`;
+    };
+    expect(await shown(mail)).toBe(await shown(newMail()));
+    // Somebody who holds the link is told, and still holds it.
+    const code = await setUpCode(gate, `account-${++people}`);
+    const open = (email: string): Promise<Reply> =>
+      new Visitor(gate.url).post('/setup', { code, name: 'x', email, password: goodPassword });
+    expect((await open(mail)).status).toBe(409);
+    expect((await open(newMail())).status).toBe(204);
+  });
+
+  test('links and invitations are not used up while the door is too crowded to hash a password', async () => {
+    const operator = await operatorOf(gate);
+    const mail = newMail();
+    const { id } = (await (await memberOf(gate, mail)).get('/session')).body.account;
+    const setUp = await setUpCode(gate, `account-${++people}`);
+    const reset = (await operator.post(`/accounts/${id as string}/links`, { purpose: 'password' })).body.url as string;
+    const invite = (await operator.post('/invites', {})).body.code as string;
+    const password = goodPassword;
+    const visitor = (): Visitor => new Visitor(gate.url);
+    const asks = [
+      () => visitor().post('/setup', { code: setUp, name: 'x', email: newMail(), password }),
+      () => visitor().post('/password-resets/confirm', { code: reset.slice(reset.indexOf('#') + 1), password }),
+      () => visitor().post('/applications', { name: 'x', email: newMail(), purpose: 'p', password, invite }),
+    ];
+    const crowd = Array.from({ length: 66 }, () => hashPassword('somebody else'));
+    const busy = await Promise.all(asks.map((ask) => ask()));
+    expect(busy.map(({ status }) => status)).toEqual([503, 503, 503]);
+    await Promise.all(crowd);
+    const answers: number[] = [];
+    for (const ask of asks) answers.push((await ask()).status);
+    expect(answers).toEqual([204, 204, 201]);
+  }, 60_000);
 
   test('a set-up that is refused for its words does not use the link up', async () => {
     const code = await setUpCode(gate, `account-${++people}`);

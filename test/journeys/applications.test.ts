@@ -115,6 +115,27 @@ test('invite: a code lets in one person, for the address it was made for, while 
   expect((await ask('POST', '/invites', { expiresAt: '2001-01-01T00:00:00Z' }, boss)).status).toBe(400);
 });
 
+test('an invitation is used up by what it opened and by nothing that failed', async () => {
+  const { code } = (await ask('POST', '/invites', {}, boss)).body;
+  expect((await apply({ invite: code })).status).toBe(403);
+  await mode('approval', { maxPending: 0 });
+  expect((await apply({ invite: code })).status).toBe(409);
+  await mode('approval', { maxPending: 1000 });
+  expect((await apply({ invite: code, purpose: ' ' })).status).toBe(400);
+  expect((await apply({ invite: code })).body).toMatchObject({ status: 'approved' });
+  expect((await apply({ invite: code })).status).toBe(403);
+});
+
+test('applications at once with one address each get an account of their own', async () => {
+  await mode('open');
+  const email = `together-${++people}@example.org`;
+  const password = 'tsuru no ongaeshi';
+  const answers = await Promise.all(Array.from({ length: 3 }, () => apply({ email, password })));
+  expect(answers.map(({ status }) => status)).toEqual([201, 201, 201]);
+  const accounts = await Promise.all(answers.map(async (each) => (await claim(each)).body.key.account as string));
+  expect(new Set(accounts).size).toBe(3);
+});
+
 describe('the key', () => {
   test('A4: is handed over once, however many come for it at once', async () => {
     await mode('open');

@@ -36,8 +36,9 @@ const apply = (visitor: Visitor, email: string, more: Record<string, unknown> = 
 /** Applied, confirmed, and signed in. */
 async function member(email: string, more: Record<string, unknown> = {}): Promise<Visitor> {
   const visitor = new Visitor(gate.url);
-  expect((await apply(visitor, email, more)).body).toMatchObject({ status: 'pending', confirm: true });
-  const { text } = await mailbox.to(email, '#link_');
+  const { body } = await apply(visitor, email, more);
+  expect(body).toMatchObject({ status: 'pending', confirm: true });
+  const { text } = await mailbox.to(email, (body.id as string).slice(-6));
   expect((await new Visitor(gate.url).post('/confirmations', { code: codeOf(linkIn(text)) })).status).toBe(204);
   expect((await visitor.auth('/sign-in/email', { email, password: goodPassword })).status).toBe(200);
   return visitor;
@@ -74,25 +75,139 @@ test('an address that has an account gets a letter, and whoever applied with it 
   expect([twin.cookies.size, fresh.cookies.size]).toEqual([0, 0]);
 });
 
-test('somebody who registered another’s address is gone when its owner comes', async () => {
+test('nobody signs in with an address before it is confirmed', async () => {
   const thief = new Visitor(gate.url);
   await apply(thief, 'victim@example.org', { password: 'chosen by the thief' });
-  const { text } = await mailbox.to('victim@example.org');
-  expect(
-    (await thief.auth('/sign-in/email', { email: 'victim@example.org', password: 'chosen by the thief' })).status,
-  ).toBe(200);
-  const owner = new Visitor(gate.url);
-  await apply(owner, 'victim@example.org');
-  const second = await mailbox.to('victim@example.org', linkIn(text).slice(0, 20));
-  expect(linkIn(second.text)).not.toBe('');
-  await new Visitor(gate.url).post('/confirmations', { code: codeOf(linkIn(mailbox.letters.at(-1)?.text ?? '')) });
-  expect((await thief.get('/session')).body.person).toBeNull();
-  expect(
-    (await thief.auth('/sign-in/email', { email: 'victim@example.org', password: 'chosen by the thief' })).status,
-  ).toBe(401);
-  expect((await owner.auth('/sign-in/email', { email: 'victim@example.org', password: goodPassword })).status).toBe(
-    200,
+  await mailbox.to('victim@example.org');
+  const enter = (): Promise<Reply> =>
+    thief.auth('/sign-in/email', { email: 'victim@example.org', password: 'chosen by the thief' });
+  expect((await enter()).status).toBe(401);
+  const owner = await member('victim@example.org');
+  expect((await owner.get('/session')).body.person).toMatchObject({ emailVerified: true });
+  expect((await enter()).status).toBe(401);
+});
+
+test('an application that waits is not replaced by another of its address, and a letter confirms its own', async () => {
+  await operator.patch('/registration', { mode: 'domain', domains: ['lab.example'] });
+  const email = 'alice@lab.example';
+  const [alice, mallory] = [new Visitor(gate.url), new Visitor(gate.url)];
+  const hers = (await apply(alice, email, { name: 'Alice', purpose: 'my thesis' })).body;
+  const first = await mailbox.to(email, 'my thesis');
+  const theirs = (
+    await apply(mallory, email, { name: 'Alicia', purpose: 'see https://evil.example', password: 'chosen by mallory' })
+  ).body;
+  const second = await mailbox.to(email, 'Alicia');
+  expect(first.text).toContain('Name: Alice\r\n');
+  expect(first.text).toContain(`Application: ${(hers.id as string).slice(-6)}`);
+  expect(second.text).toContain(`Application: ${(theirs.id as string).slice(-6)}`);
+  expect(second.text).not.toContain('evil.example');
+  const status = async ({ id, claim }: { id: string; claim: string }): Promise<string> =>
+    (await alice.post(`/applications/${id}/claim`, { claim })).body.status;
+  expect([await status(hers), await status(theirs)]).toEqual(['pending', 'pending']);
+  expect((await alice.post('/confirmations', { code: codeOf(linkIn(first.text)) })).status).toBe(204);
+  expect([await status(hers), await status(theirs)]).toEqual(['approved', 'pending']);
+  // The other one cannot be confirmed any more, and its password opens nothing.
+  expect((await alice.post('/confirmations', { code: codeOf(linkIn(second.text)) })).status).toBe(409);
+  expect((await mallory.auth('/sign-in/email', { email, password: 'chosen by mallory' })).status).toBe(401);
+  expect((await alice.auth('/sign-in/email', { email, password: goodPassword })).status).toBe(200);
+  expect((await alice.get('/session')).body).toMatchObject({
+    person: { name: 'Alice', emailVerified: true },
+    application: { id: hers.id, status: 'approved' },
+  });
+  await operator.patch('/registration', { mode: 'open' });
+});
+
+test('somebody who wrote down an address that they cannot read gives it back, and keeps what they applied for', async () => {
+  const email = 'earlier@example.org';
+  // As a gate without mail made them, before it got mail.
+  const { id } = await gate.manage(async (store, by) => {
+    const time = new Date().toISOString();
+    const person = { id: 'usr_earlier', name: 'n', email, emailVerified: 0, createdAt: time, updatedAt: time };
+    await store.signIn.db.insertInto('people').values(person).execute();
+    await store.writeRegistration({ ...(await store.readRegistration()), mode: 'approval' }, eventOf(by.at));
+    return person;
+  });
+  const owner = await member(email);
+  expect((await owner.get('/session')).body.person).toMatchObject({ email, emailVerified: true });
+  const earlier = await gate.manage((store) => store.findPerson(id as never));
+  expect(earlier?.email).toBe('usr_earlier@taken.invalid');
+  await operator.patch('/registration', { mode: 'open' });
+});
+
+test('applications at once with one address all stand, and none is a fault', async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 3 }, () => apply(new Visitor(gate.url), 'thrice@example.org')),
   );
+  expect(answers.map(({ status }) => status)).toEqual([201, 201, 201]);
+  // A fourth while three letters wait there is refused in words.
+  expect((await apply(new Visitor(gate.url), 'thrice@example.org')).body).toMatchObject({ code: 'conflict' });
+});
+
+test('unconfirmed applications close nothing to others, are bounded by network, and expire', async () => {
+  const own = await openGate(fake.url, {
+    APPLICATIONS_PER_MINUTE: '100000',
+    TRUSTED_PROXIES: '127.0.0.1',
+    SMTP_URL: mailbox.url,
+    MAIL_FROM: 'gate@example.org',
+  });
+  try {
+    await own.manage(async (store, by) =>
+      store.writeRegistration({ ...(await store.readRegistration()), mode: 'approval', maxPending: 2 }, eventOf(by.at)),
+    );
+    const from = (address: string, email: string): Promise<Reply> =>
+      new Visitor(own.url, address).post('/applications', { name: 'n', email, purpose: 'p' });
+    const statuses: number[] = [];
+    for (let i = 0; i < 25; i++) statuses.push((await from('203.0.113.7', `crowd-${i}@example.org`)).status);
+    expect(statuses).toEqual([...Array(20).fill(201), ...Array(5).fill(409)]);
+    // Others apply and confirm as if nobody else were there.
+    for (const email of ['one@example.org', 'two@example.org']) {
+      const { body } = await from('198.51.100.2', email);
+      const { text } = await mailbox.to(email, (body.id as string).slice(-6));
+      expect((await new Visitor(own.url).post('/confirmations', { code: codeOf(linkIn(text)) })).status).toBe(204);
+    }
+    // Two wait for an operator; the third keeps its link until there is room.
+    const { body } = await from('198.51.100.2', 'three@example.org');
+    const code = codeOf(linkIn((await mailbox.to('three@example.org', (body.id as string).slice(-6))).text));
+    expect((await new Visitor(own.url).post('/confirmations', { code })).status).toBe(409);
+    await own.manage(async (store, by) => {
+      await store.writeRegistration({ ...(await store.readRegistration()), maxPending: 3 }, eventOf(by.at));
+    });
+    expect((await new Visitor(own.url).post('/confirmations', { code })).status).toBe(204);
+    const left = await own.manage(async (store) => {
+      await store.tidyPeople(Date.now() + 49 * 3_600_000);
+      return (await store.listApplications({ limit: 200 })).map(({ email }) => email).toSorted();
+    });
+    expect(left).toEqual(['one@example.org', 'three@example.org', 'two@example.org']);
+  } finally {
+    await own.stop();
+  }
+});
+
+test('an application to an address that has an account is like any other to whoever made it, its token too', async () => {
+  const [twin, fresh] = [new Visitor(gate.url), new Visitor(gate.url)];
+  const claimed = async (visitor: Visitor, email: string): Promise<unknown> => {
+    const { id, claim } = (await apply(visitor, email)).body;
+    return (await visitor.post(`/applications/${id as string}/claim`, { claim })).body;
+  };
+  expect(await claimed(twin, 'known@example.org')).toEqual(await claimed(fresh, 'quite-unknown@example.org'));
+});
+
+test('requests for a new password take nothing from links that are there, and end by themselves', async () => {
+  const email = 'besieged@example.org';
+  const visitor = await member(email);
+  const { id } = (await visitor.get('/session')).body.account;
+  const handed = (await operator.post(`/accounts/${id as string}/links`, { purpose: 'password' })).body.url as string;
+  for (let i = 0; i < 12; i++)
+    expect((await new Visitor(gate.url).post('/password-resets', { email })).status).toBe(204);
+  await mailbox.to(email, 'new password');
+  await gate.notices.look();
+  const resets = mailbox.letters.filter(({ to, subject }) => to === email && subject.includes('new password'));
+  expect(resets.length).toBeLessThanOrEqual(2);
+  const set = (url: string, password: string): Promise<Reply> =>
+    new Visitor(gate.url).post('/password-resets/confirm', { code: codeOf(url), password });
+  expect((await set(handed, 'by the operator’s link')).status).toBe(204);
+  // What was sent before a password was chosen opens nothing afterwards.
+  expect((await set(linkIn(resets[0]?.text ?? ''), 'by the older letter')).status).toBe(403);
 });
 
 test('domain: only whoever has shown an address there is let in; others wait', async () => {
@@ -175,7 +290,7 @@ test('what somebody writes cannot become a line of a letter’s head, and one ma
   const visitor = new Visitor(gate.url);
   const refused = await apply(visitor, 'a@example.org\r\nBcc: everybody@example.org');
   expect(refused.status).toBe(400);
-  for (let i = 0; i < 25; i++) await apply(new Visitor(gate.url), 'flooded@example.org');
+  for (let i = 0; i < 25; i++) await apply(new Visitor(gate.url), 'flooded@example.org', { password: undefined });
   await gate.notices.look();
   await mailbox.to('flooded@example.org');
   expect(mailbox.letters.filter(({ to }) => to === 'flooded@example.org').length).toBeLessThanOrEqual(10);

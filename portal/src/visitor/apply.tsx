@@ -55,7 +55,7 @@ export default function Apply(): ReactNode {
         <Empty
           icon={<IconMail size={28} />}
           title={t('apply.mail.title')}
-          text={t('apply.mail.text', { email: fields.email })}
+          text={`${t('apply.mail.text', { email: fields.email })} ${t('apply.mail.reference', { reference: send.data.id.slice(-6) })}`}
         />
       </Page>
     );

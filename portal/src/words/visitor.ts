@@ -66,7 +66,8 @@ export const visitor = {
       },
       mail: {
         title: 'Look into your mailbox',
-        text: 'We wrote to {{email}}. Open the link in that letter to go on. It may take a few minutes.',
+        text: 'We wrote to {{email}}. Open the link in that letter to go on, then sign in. It may take a few minutes.',
+        reference: 'Your application has the number {{reference}}. Confirm no other.',
       },
     },
     signIn: {
@@ -188,7 +189,8 @@ export const visitor = {
       },
       mail: {
         title: 'メールをご確認ください',
-        text: '{{email}} にメールを送りました。メール内のリンクを開いて手続きを続けてください。届くまで数分かかることがあります。',
+        text: '{{email}} にメールを送りました。メール内のリンクを開いて確認したあと、サインインしてください。届くまで数分かかることがあります。',
+        reference: '申請番号は {{reference}} です。番号の異なるメールのリンクは開かないでください。',
       },
     },
     signIn: {

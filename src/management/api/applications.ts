@@ -1,16 +1,16 @@
 // The rows about asking for access: how registration is open, applications, invitations.
 import { z } from 'zod';
+import { networkOf } from '../../domain/address.ts';
 import {
-  apply,
   claimKey,
   createInvite,
   decide,
-  type NewApplication,
   requireApplication,
   setRegistration,
   showApplication,
   showInvite,
 } from '../applications.ts';
+import { apply, type NewApplication } from '../apply.ts';
 import { Fault } from '../fault.ts';
 import { confirmationLink } from '../people.ts';
 import { pageBefore } from './cursor.ts';
@@ -59,7 +59,13 @@ export const applications: readonly Endpoint[] = [
       const waitSeconds = budget.waitSeconds(address);
       if (waitSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds: waitSeconds });
       budget.note(address);
-      const { application, claim, confirm, person } = await apply(desk, body as NewApplication, caller.person, author);
+      const { application, claim, confirm, person } = await apply(
+        desk,
+        body as NewApplication,
+        caller.person,
+        networkOf(address),
+        author,
+      );
       if (person && !caller.person) await openVisit(person);
       return { id: application.id, status: application.status, claim: claim.reveal(), confirm };
     },

@@ -10,7 +10,6 @@ import { genericOAuth } from 'better-auth/plugins/generic-oauth';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import { z } from 'zod';
 import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
-import type { Language } from '../../domain/person.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
 import { CookieNames, type OwnRoute, type Visit } from './own-route.ts';
@@ -50,14 +49,6 @@ export interface SignInSettings {
   readonly onError: (message: string, cause: unknown) => void;
 }
 
-export interface NewPerson {
-  readonly name: string;
-  readonly email: string;
-  readonly emailVerified: boolean;
-  readonly password: string;
-  readonly language: Language | null;
-}
-
 export interface SignIn {
   readonly providers: readonly Pick<Provider, 'id' | 'name'>[];
   readonly cookies: CookieNames;
@@ -67,9 +58,8 @@ export interface SignIn {
   handle(request: Request): Promise<Response>;
   /** Who visits with these cookies; undefined where nobody does. */
   visitOf(cookies: string): Promise<Visit | undefined>;
-  createPerson(person: NewPerson): Promise<PersonId>;
-  /** Sets a password and ends every visit of that person. */
-  setPassword(id: PersonId, password: string): Promise<void>;
+  /** Sets a password, given as its hash, and ends every visit of that person. */
+  setPassword(id: PersonId, hash: string): Promise<void>;
   endVisits(id: PersonId): Promise<void>;
   /** Passkeys and second factor are gone. */
   forgetFactors(id: PersonId): Promise<void>;
@@ -81,33 +71,6 @@ export interface SignIn {
 const doorPlugin = {
   id: 'door',
   endpoints: {
-    createPerson: createAuthEndpoint(
-      '/door/create',
-      {
-        method: 'POST',
-        body: z.object({
-          name: z.string(),
-          email: z.string(),
-          emailVerified: z.boolean(),
-          language: z.string().nullable(),
-          password: z.string(),
-        }),
-        metadata: { SERVER_ONLY: true },
-      },
-      async (context) => {
-        const { password, ...person } = context.body;
-        const { internalAdapter } = context.context;
-        const hash = await hashPassword(password);
-        const user = await internalAdapter.createUser(person, { method: 'email-password' });
-        await internalAdapter.linkAccount({
-          userId: user.id,
-          providerId: 'credential',
-          accountId: user.id,
-          password: hash,
-        });
-        return context.json({ id: user.id });
-      },
-    ),
     openVisit: createAuthEndpoint(
       '/door/open',
       {
@@ -259,10 +222,8 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
       }
       return { id: session.id, personId: user.id as PersonId, fresh: age < freshMs };
     },
-    createPerson: async (person) => (await auth.api.createPerson({ body: person })).id as PersonId,
-    setPassword: async (id, password) => {
+    setPassword: async (id, hash) => {
       const { internalAdapter } = await auth.$context;
-      const hash = await hashPassword(password);
       const credentials = await internalAdapter.findAccounts(id);
       if (credentials.some(({ providerId }) => providerId === 'credential'))
         await internalAdapter.updatePassword(id, hash);

@@ -1,0 +1,274 @@
+// Letting somebody in: each step is one transaction, which leaves nothing behind where a later statement finds a reason against
+// it.
+import type { Kysely, Transaction } from 'kysely';
+import type { Application } from '../domain/application.ts';
+import { randomBase62 } from '../domain/id.ts';
+import { mailboxOf } from '../domain/mailbox.ts';
+import { nobodysMailbox } from '../domain/person.ts';
+import { inTransaction, writeAudit } from './adapter.ts';
+import { applicationOf, rowOf } from './applications.ts';
+import { personColumns, personOf, useUp } from './people.ts';
+import type { AdmissionStore, NewPerson, NotConfirmed, NotSetUp, NotSubmitted } from './ports-admission.ts';
+import type { Tables } from './schema.ts';
+
+/** Takes everything of its transaction back. */
+class Undone<Why extends string> extends Error {
+  readonly why: Why;
+  constructor(why: Why) {
+    super(why);
+    this.why = why;
+  }
+}
+
+async function orWhy<T, Why extends string>(work: Promise<T>): Promise<T | Why> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Undone) return error.why as Why;
+    throw error;
+  }
+}
+
+/** The address of somebody whose own is taken, which nobody can have twice. */
+const standIn = (id: string): string => `${id.toLowerCase()}${nobodysMailbox}`;
+
+export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
+  return {
+    submitApplication: ({ application, source, passwordHash, confirmBy, person, invite, link, bounds, events }) =>
+      orWhy<undefined, NotSubmitted>(
+        inTransaction(db, async (transaction) => {
+          const mailbox = mailboxOf(application.email);
+          await transaction
+            .insertInto('applications')
+            .values({ ...rowOf(application), mailbox, source, confirm_by: confirmBy, password: passwordHash })
+            .execute();
+          const { personId } = application;
+          if (person === undefined && personId !== null && (await pendingOf(transaction, personId)) > 1)
+            throw new Undone<NotSubmitted>('waits');
+          if (confirmBy === null) {
+            if ((await countWaiting(transaction)) > bounds.waiting) throw new Undone<NotSubmitted>('full');
+          } else {
+            const unconfirmed = countUnconfirmed(transaction);
+            const mine = unconfirmed.where('source', '=', source);
+            if ((await count(unconfirmed)) > bounds.unconfirmed) throw new Undone<NotSubmitted>('full');
+            if ((await count(mine)) > bounds.fromSource) throw new Undone<NotSubmitted>('source');
+            if ((await count(mine.where('mailbox', '=', mailbox))) > bounds.fromSourceForMailbox)
+              throw new Undone<NotSubmitted>('mailbox');
+          }
+          if (invite !== undefined) {
+            const used = await transaction
+              .updateTable('invites')
+              .set({ used_at: application.createdAt })
+              .where('digest', '=', invite)
+              .where('used_at', 'is', null)
+              .where('expires_at', '>', application.createdAt)
+              .executeTakeFirst();
+            if (Number(used.numUpdatedRows) === 0) throw new Undone<NotSubmitted>('invite');
+          }
+          if (person) {
+            const at = application.createdAt;
+            if (!(await insertPerson(transaction, person, null, at)))
+              await insertPerson(transaction, { ...person, email: standIn(application.id) }, null, at);
+          }
+          if (link)
+            await transaction
+              .insertInto('one_time_links')
+              .values({
+                digest: link.digest,
+                purpose: link.purpose,
+                subject: link.subject,
+                created_at: link.createdAt,
+                expires_at: link.expiresAt,
+                used_at: null,
+              })
+              .execute();
+          for (const event of events) await writeAudit(transaction, event);
+          return undefined;
+        }),
+      ),
+    confirmApplication: ({ digest, at, personId, waiting, event }) =>
+      orWhy<Application, NotConfirmed>(
+        inTransaction(db, async (transaction) => {
+          const link = await useUp(transaction, digest, 'confirm', at);
+          if (link === undefined) throw new Undone<NotConfirmed>('link');
+          const found = await transaction
+            .selectFrom('applications')
+            .selectAll()
+            .where('id', '=', link as Tables['applications']['id'])
+            .where('email', '<>', '')
+            .where('confirmed_at', 'is', null)
+            .executeTakeFirst();
+          if (!found) throw new Undone<NotConfirmed>('link');
+          const person = await confirmedPerson(transaction, found, personId, at);
+          await transaction
+            .updateTable('applications')
+            .set({ confirmed_at: at, password: null, source: '', person_id: person })
+            .where('id', '=', found.id)
+            .execute();
+          if (waiting !== null && found.status === 'pending' && (await countWaiting(transaction)) > waiting)
+            throw new Undone<NotConfirmed>('full');
+          await writeAudit(transaction, event(found.id));
+          return applicationOf({ ...found, confirmed_at: at, person_id: person });
+        }),
+      ),
+    setUpPerson: ({ digest, at, person, event }) =>
+      orWhy<undefined, NotSetUp>(
+        inTransaction(db, async (transaction) => {
+          const accountId = (await useUp(transaction, digest, 'setup', at)) as Tables['accounts']['id'] | undefined;
+          if (accountId === undefined) throw new Undone<NotSetUp>('link');
+          const account = await transaction
+            .selectFrom('accounts')
+            .select('closed_at')
+            .where('id', '=', accountId)
+            .executeTakeFirst();
+          if (!account || account.closed_at !== null) throw new Undone<NotSetUp>('closed');
+          const there = await transaction
+            .selectFrom('people')
+            .select('id')
+            .where('accountId', '=', accountId)
+            .executeTakeFirst();
+          if (there) throw new Undone<NotSetUp>('occupied');
+          if (!(await insertPerson(transaction, person, accountId, at))) throw new Undone<NotSetUp>('taken');
+          await writeAudit(transaction, event(accountId));
+          return undefined;
+        }),
+      ),
+    findConfirmable: async (digest, at) => {
+      const row = await db
+        .selectFrom('applications')
+        .innerJoin('one_time_links', 'one_time_links.subject', 'applications.id')
+        .selectAll('applications')
+        .where('one_time_links.digest', '=', digest)
+        .where('one_time_links.purpose', '=', 'confirm')
+        .where('one_time_links.used_at', 'is', null)
+        .where('one_time_links.expires_at', '>', at)
+        .executeTakeFirst();
+      return row && applicationOf(row);
+    },
+    countPending: () => countWaiting(db),
+    findHolder: async (email) =>
+      personOf(
+        await db
+          .selectFrom('people')
+          .select(personColumns)
+          .where('email', '=', email)
+          .where((where) => where.or([where('emailVerified', '=', 1), where('accountId', 'is not', null)]))
+          .executeTakeFirst(),
+      ),
+  };
+}
+
+type Writer = Kysely<Tables> | Transaction<Tables>;
+
+const countUnconfirmed = (db: Writer) =>
+  db
+    .selectFrom('applications')
+    .select(({ fn }) => fn.countAll().as('count'))
+    .where('status', '=', 'pending')
+    .where('confirm_by', 'is not', null)
+    .where('confirmed_at', 'is', null);
+
+async function count(query: ReturnType<typeof countUnconfirmed>): Promise<number> {
+  return Number((await query.executeTakeFirstOrThrow()).count);
+}
+
+/** Those whose applicant has done what is theirs to do. */
+const countWaiting = (db: Writer): Promise<number> =>
+  count(
+    db
+      .selectFrom('applications')
+      .select(({ fn }) => fn.countAll().as('count'))
+      .where('status', '=', 'pending')
+      .where((where) => where.or([where('confirm_by', 'is', null), where('confirmed_at', 'is not', null)])),
+  );
+
+const pendingOf = (db: Writer, personId: NewPerson['id']): Promise<number> =>
+  count(
+    db
+      .selectFrom('applications')
+      .select(({ fn }) => fn.countAll().as('count'))
+      .where('status', '=', 'pending')
+      .where('person_id', '=', personId),
+  );
+
+/** False where the address is somebody's already. Written as the sign-in library writes it. */
+async function insertPerson(
+  transaction: Transaction<Tables>,
+  { id, name, email, emailVerified, passwordHash, language }: NewPerson,
+  accountId: Tables['people']['accountId'],
+  at: number,
+): Promise<boolean> {
+  const time = new Date(at).toISOString();
+  const made = await transaction
+    .insertInto('people')
+    .values({
+      id,
+      name,
+      email,
+      emailVerified: emailVerified ? 1 : 0,
+      twoFactorEnabled: 0,
+      accountId,
+      language,
+      createdAt: time,
+      updatedAt: time,
+    })
+    .onConflict((conflict) => conflict.column('email').doNothing())
+    .executeTakeFirst();
+  if (Number(made.numInsertedOrUpdatedRows) === 0) return false;
+  await transaction
+    .insertInto('credentials')
+    .values({
+      id: randomBase62(24),
+      accountId: id,
+      providerId: 'credential',
+      userId: id,
+      password: passwordHash,
+      createdAt: time,
+      updatedAt: time,
+    })
+    .execute();
+  return true;
+}
+
+/** Who signs in with an application whose address was just confirmed. */
+async function confirmedPerson(
+  transaction: Transaction<Tables>,
+  row: Tables['applications'],
+  fresh: NewPerson['id'],
+  at: number,
+): Promise<NewPerson['id'] | null> {
+  const holder = await transaction
+    .selectFrom('people')
+    .select(['id', 'emailVerified', 'accountId'])
+    .where('email', '=', row.email)
+    .executeTakeFirst();
+  if (row.person_id !== null) {
+    if (holder?.id === row.person_id)
+      await transaction.updateTable('people').set({ emailVerified: 1 }).where('id', '=', holder.id).execute();
+    return row.person_id;
+  }
+  if (row.password === null) return null;
+  if (holder) {
+    if (holder.accountId !== null || holder.emailVerified) throw new Undone<NotConfirmed>('taken');
+    // Somebody wrote this address down and never showed that they read it. They and what they applied for stay.
+    await transaction
+      .updateTable('people')
+      .set({ email: standIn(holder.id) })
+      .where('id', '=', holder.id)
+      .execute();
+  }
+  await insertPerson(
+    transaction,
+    {
+      id: fresh,
+      name: row.name,
+      email: row.email,
+      emailVerified: true,
+      passwordHash: row.password,
+      language: row.language,
+    },
+    row.account_id,
+    at,
+  );
+  return fresh;
+}

@@ -1,0 +1,32 @@
+// What an application keeps until its address is confirmed, and the mailbox that it belongs to.
+import { type Kysely, sql } from 'kysely';
+import { mailboxOf } from '../domain/mailbox.ts';
+
+export interface AdmissionColumns {
+  /** Key of the mailbox of its address; empty where the address was blanked. */
+  mailbox: string;
+  /** Network that it came from, while nobody has confirmed the address. */
+  source: string;
+  /** Unix milliseconds; null: nobody has to confirm anything. */
+  confirm_by: number | null;
+  /** Hash, until the address is confirmed. */
+  password: string | null;
+}
+
+export async function openAdmission(db: Kysely<unknown>): Promise<void> {
+  const { schema } = db;
+  for (const name of ['mailbox', 'source'])
+    await schema
+      .alterTable('applications')
+      .addColumn(name, 'text', (column) => column.notNull().defaultTo(''))
+      .execute();
+  await schema.alterTable('applications').addColumn('confirm_by', 'bigint').execute();
+  await schema.alterTable('applications').addColumn('password', 'text').execute();
+  const { rows } = await sql<{
+    id: string;
+    email: string;
+  }>`select id, email from applications where email <> ''`.execute(db);
+  for (const { id, email } of rows)
+    await sql`update applications set mailbox = ${mailboxOf(email)} where id = ${id}`.execute(db);
+  await schema.createIndex('applications_by_mailbox').on('applications').column('mailbox').execute();
+}
