@@ -105,7 +105,7 @@ export const registry = {
   unsupported_encoding: {
     status: 415,
     owner: 'client',
-    message: 'Send the body without Content-Encoding.',
+    message: 'Send the body plain, or in one of gzip, deflate and zstd; blobs plain.',
   },
   unsupported_media_type: { status: 415, owner: 'client', message: 'This route takes another Content-Type.' },
 

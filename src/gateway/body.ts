@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
 import type { BodyBudget } from './body-budget.ts';
+import { type Coding, freelyUnfolded, mostUnfolding } from './coding.ts';
 import type { Exchange } from './exchange.ts';
 import { Pieces } from './pieces.ts';
 
@@ -13,22 +14,32 @@ export interface BodyLimits {
 
 /**
  * A caller that waits for `100 Continue` gets it here and not before: until now everything could still be refused
- * without reading a byte. @throws GatewayError `body_too_large`, `bodies_too_many`, `request_timeout`, `client_closed`.
+ * without reading a byte. What comes in a coding is unfolded as it comes, within the same limits.
+ * @throws GatewayError `body_too_large`, `bodies_too_many`, `request_timeout`, `client_closed`, `invalid_request`.
  */
-export function readBody(exchange: Exchange, limits: BodyLimits): Promise<Buffer> {
+export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding): Promise<Buffer> {
   const { request, response } = exchange;
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > limits.bodyBytes) return Promise.reject(new GatewayError('body_too_large'));
+  const room = coding?.roomBytes ?? 0;
+  if (room > 0 && !limits.budget.take(room, exchange.book)) return Promise.reject(new GatewayError('bodies_too_many'));
   continueIfAsked(exchange, response);
   return new Promise((resolve, reject) => {
     const pieces = new Pieces();
+    const decoder = coding?.open();
+    let came = 0;
     let over = false;
     const timer = setTimeout(() => fail(new GatewayError('request_timeout')), limits.bodyTimeoutMs);
     const finish = (): boolean => {
       if (over) return false;
       over = true;
       clearTimeout(timer);
-      exchange.bytesIn = pieces.length;
+      exchange.bytesIn = came;
+      if (decoder) {
+        request.unpipe(decoder);
+        decoder.destroy();
+        limits.budget.give(room, exchange.book);
+      }
       return true;
     };
     const fail = (error: GatewayError): void => {
@@ -38,25 +49,50 @@ export function readBody(exchange: Exchange, limits: BodyLimits): Promise<Buffer
     };
     // Comes after every request; an error object with its stack for each would cost more than the whole reading.
     const onClose = (): void => {
-      if (!over) fail(new GatewayError('client_closed'));
+      // What is all here may still be unfolding.
+      if (!over && !(decoder && request.readableEnded)) fail(new GatewayError('client_closed'));
     };
-    request
-      .on('data', (chunk: Buffer) => {
-        if (over) return;
-        if (pieces.length + chunk.length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
-        else if (!limits.budget.take(chunk.length, exchange.book)) fail(new GatewayError('bodies_too_many'));
-        else {
-          exchange.heldBytes += chunk.length;
-          pieces.add(chunk);
-        }
-      })
-      .on('end', () => {
-        if (finish()) resolve(pieces.bytes());
-      })
-      .on('close', onClose)
-      .on('error', onClose);
+    const hold = (chunk: Buffer): void => {
+      if (over) return;
+      if (pieces.length + chunk.length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
+      else if (!limits.budget.take(chunk.length, exchange.book)) fail(new GatewayError('bodies_too_many'));
+      else {
+        exchange.heldBytes += chunk.length;
+        pieces.add(chunk);
+      }
+    };
+    const end = (): void => {
+      if (finish()) resolve(pieces.bytes());
+    };
+    request.on('close', onClose).on('error', onClose);
+    if (!decoder)
+      request
+        .on('data', (chunk: Buffer) => {
+          came += chunk.length;
+          hold(chunk);
+        })
+        .on('end', end);
+    else {
+      decoder
+        .on('data', (chunk: Buffer) => {
+          if (pieces.length + chunk.length > Math.max(freelyUnfolded, mostUnfolding * came)) fail(unfolds());
+          else hold(chunk);
+        })
+        .on('end', end)
+        .on('error', () => fail(miscoded()));
+      request.on('data', (chunk: Buffer) => {
+        came += chunk.length;
+      });
+      request.pipe(decoder);
+    }
   });
 }
+
+const unfolds = (): GatewayError =>
+  new GatewayError('body_too_large', { message: `The body is more than ${mostUnfolding} times what was sent.` });
+
+const miscoded = (): GatewayError =>
+  new GatewayError('invalid_request', { message: 'The body is not exactly one piece of what Content-Encoding says.' });
 
 /**
  * What takes the place of the body: its room is taken before it is made, and that of the body is given back after.

@@ -7,6 +7,7 @@ import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-n
 import { unlimited } from '../domain/plan.ts';
 import { choiceNames, lengthNames } from './answer-length.ts';
 import { type BodyLimits, readBody, replaceBody } from './body.ts';
+import { acceptedCodings, codingOf } from './coding.ts';
 import { given } from './body-edits.ts';
 import type { Exchange } from './exchange.ts';
 import { formBytes, formText, readForm, writeForm } from './form.ts';
@@ -104,9 +105,15 @@ type Body = JsonBody;
 export async function readIntent(permitted: Permitted, exchange: Exchange, limits: BodyLimits): Promise<Intended> {
   const { operation, parameter } = permitted;
   const { request } = exchange;
-  const coding = request.headers['content-encoding'];
-  // Ollama un-zstds some bodies by itself; an encoded body is one that we would not have read (BODY-2).
-  if (coding !== undefined && coding.toLowerCase() !== 'identity') throw new GatewayError('unsupported_encoding');
+  const field = request.headers['content-encoding'];
+  const isCoded = field !== undefined && field.toLowerCase() !== 'identity';
+  const isRead = operation.body === 'json' || operation.body === 'multipart';
+  const coding = isCoded && isRead ? codingOf(field) : undefined;
+  // Ollama un-zstds some bodies by itself; what we cannot unfold is a body that we would not have read (BODY-2).
+  if (isCoded && !coding) {
+    exchange.lines.push('accept-encoding', isRead ? acceptedCodings : 'identity');
+    throw new GatewayError('unsupported_encoding');
+  }
   if (operation.body === 'blob') {
     if (!/^sha256[:-][0-9a-f]{64}$/i.test(parameter)) {
       throw new GatewayError('invalid_request', { message: 'The address must name a sha256 digest.' });
@@ -118,7 +125,7 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     return bodiless(permitted, models);
   }
 
-  const bytes = await readBody(exchange, limits);
+  const bytes = await readBody(exchange, limits, coding);
   if (operation.body === 'multipart') {
     const parts = readForm(bytes, request.headers['content-type']);
     const model = formText(parts, 'model', mostNameBytes);

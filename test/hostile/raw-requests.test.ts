@@ -95,7 +95,7 @@ describe('heads that only some servers would accept are refused, and nothing goe
     ['U44: a wrong method', () => `PUT /api/chat HTTP/1.1\r\n${closing()}\r\n`, [405]],
     [
       'U35: an encoded body',
-      () => `POST /v1/chat/completions HTTP/1.1\r\n${closing()}Content-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}`,
+      () => `POST /v1/chat/completions HTTP/1.1\r\n${closing()}Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}`,
       [415],
     ],
     [

@@ -1,6 +1,6 @@
 // Requests that are well-formed HTTP and meant to be something else: other routes, other callers, other upstreams, other
 // bodies, other log lines.
-import { deflateSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, post, RawClient, type TestGate } from '../gate.ts';
@@ -266,19 +266,16 @@ describe('bodies', () => {
     expect(Buffer.compare(await (await arrival).body, Buffer.from(content))).toBe(0);
   });
 
-  test('U35: that are packed are refused before they are unpacked, whatever the packing is called', async () => {
-    const bomb = gzipSync(Buffer.alloc(20_000_000, 0x20));
-    for (const [coding, content] of [
-      ['gzip', bomb],
-      ['gzip, gzip', gzipSync(bomb)],
-      ['deflate', deflateSync(Buffer.from(body))],
-      ['zstd', Buffer.from(body)],
-      ['br', Buffer.from(body)],
-      ['x-unknown', Buffer.from(body)],
-      ['GZIP', bomb],
-    ] as const)
-      for (const path of ['/api/generate', '/v1/chat/completions', '/v1/messages'])
-        expect((await send(content, { 'content-encoding': coding }, path)).status, coding).toBe(415);
+  test('U35: that are packed in what nobody unpacks are refused before they are read, whatever the packing is called', async () => {
+    for (const coding of ['gzip, gzip', 'gzip,identity', 'br', 'compress', 'zstd;q=1', 'x-unknown', ''])
+      for (const path of ['/api/generate', '/v1/chat/completions', '/v1/messages']) {
+        const answer = await send(gzipSync(gzipSync(body)), { 'content-encoding': coding }, path);
+        expect([coding, answer.status, answer.headers.get('accept-encoding')]).toEqual([
+          coding,
+          415,
+          'gzip, deflate, zstd',
+        ]);
+      }
     expect(fake.calls.length).toBe(calls);
     // "identity" says that nothing was done.
     expect((await send(body, { 'content-encoding': 'identity' })).status).toBe(200);

@@ -1,0 +1,172 @@
+// Bodies in a Content-Encoding: read as the one thing that they are, within the limits of what they unfold to, and passed on
+// plain; or refused.
+import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
+
+const limit = 3_000_000;
+const memory = 40_000_000;
+
+let fake: FakeOllama;
+let gate: TestGate;
+let secret: string;
+let calls: number;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { BODY_LIMIT_BYTES: String(limit), BODY_MEMORY_BYTES: String(memory) });
+  ({ secret } = await gate.key({ models: ['gemma3:*'] }));
+});
+beforeEach(() => {
+  calls = fake.calls.length;
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
+const pack: Record<string, (text: string | Buffer) => Buffer> = {
+  gzip: gzipSync,
+  'x-gzip': gzipSync,
+  GZIP: gzipSync,
+  deflate: deflateSync,
+  zstd: zstdCompressSync,
+};
+const codings = ['gzip', 'deflate', 'zstd'];
+const send = (coding: string, content: Buffer, path = '/api/generate'): Promise<Response> =>
+  fetch(gate.url + path, {
+    method: 'POST',
+    headers: { 'x-api-key': secret, 'content-encoding': coding },
+    body: Uint8Array.from(content),
+  });
+const codeOf = async (answer: Response): Promise<string> =>
+  `${answer.status} ${answer.headers.get('x-sekisho-error-code')}`;
+
+test.each(Object.keys(pack))(
+  'a body in %s goes on plain, with its own length and without the coding',
+  async (coding) => {
+    const seen = fake.arrival();
+    const answer = await send(coding, pack[coding]!(body));
+    expect([answer.status, ((await answer.json()) as { done: boolean }).done]).toEqual([200, true]);
+    const { headers, body: arrived } = await seen;
+    expect((await arrived).toString()).toBe(body);
+    expect(headers['content-length']).toBe(String(body.length));
+    expect(headers['content-encoding']).toBeUndefined();
+  },
+);
+
+test.each(codings)('a body in %s is held to the policy like a plain one', async (coding) => {
+  const answer = await send(coding, pack[coding]!(body.replace('gemma3:270m', 'llama3')));
+  expect(answer.status).toBe(404);
+  expect(await codeOf(await send(coding, pack[coding]!('{"model":"gemma3:270m","Model":"llama3"}')))).toBe(
+    '400 ambiguous_json',
+  );
+  expect(fake.calls.length).toBe(calls);
+});
+
+describe.each(codings)('a body in %s', (coding) => {
+  const whole = pack[coding]!(body);
+  test.each<[string, Buffer]>([
+    ['that is cut', whole.subarray(0, -3)],
+    ['that is nothing', Buffer.alloc(0)],
+    ['that is no such thing', Buffer.from(body)],
+    ['with something behind it', Buffer.concat([whole, Buffer.from(body)])],
+    ['with zeros behind it', Buffer.concat([whole, Buffer.alloc(8)])],
+    ['that is followed by another', Buffer.concat([whole, pack[coding]!(body)])],
+  ])('%s is refused', async (_, content) => {
+    expect(await codeOf(await send(coding, content))).toMatch(/^400 (invalid_request|ambiguous_json)$/);
+    expect(fake.calls.length).toBe(calls);
+  });
+
+  test('that is followed by another in a chunk of its own is refused', async () => {
+    const client = new RawClient(gate.port);
+    client.write(
+      `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Encoding: ${coding}\r\nContent-Length: ${2 * whole.length}\r\n\r\n`,
+    );
+    for (let at = 0; at < 2; at++) {
+      client.write(whole);
+      // The gate has taken the first when it answers somebody else.
+      await (await fetch(`${gate.url}/healthz`)).text();
+    }
+    await client.until(/^HTTP\/1\.1 400 /);
+    client.socket.destroy();
+    expect(fake.calls.length).toBe(calls);
+  });
+
+  test('of which a byte comes at a time is read', async () => {
+    const client = new RawClient(gate.port);
+    client.socket.setNoDelay(true);
+    client.write(
+      `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Encoding: ${coding}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    );
+    for (const byte of whole) client.write(Buffer.concat([Buffer.from('1\r\n'), Buffer.of(byte), Buffer.from('\r\n')]));
+    client.write('0\r\n\r\n');
+    await client.until(/^HTTP\/1\.1 200 [^]*"done":true/);
+    client.socket.destroy();
+  });
+
+  test('that unfolds beyond the limit, or to a hundred times of what came, is refused while it unfolds', async () => {
+    const beyond = pack[coding]!(Buffer.from(`${body.slice(0, -1)},"x":"${'abcdefgh'.repeat(500_000)}"}`));
+    const blank = pack[coding]!(Buffer.concat([Buffer.from(body), Buffer.alloc(2_000_000, ' ')]));
+    for (const content of [beyond, blank]) expect(await codeOf(await send(coding, content))).toBe('413 body_too_large');
+    expect(fake.calls.length).toBe(calls);
+  });
+
+  test('that unfolds to much within both goes on', async () => {
+    const content = Buffer.concat([Buffer.from(body), Buffer.alloc(900_000, ' ')]);
+    const seen = fake.arrival();
+    expect((await send(coding, pack[coding]!(content))).status).toBe(200);
+    expect((await (await seen).body).equals(content)).toBe(true);
+  });
+
+  test('gives its room back, whether it was read, refused or broken off', async () => {
+    for (let round = 0; round < 10; round++) {
+      const cut = new RawClient(gate.port);
+      cut.write(
+        `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Encoding: ${coding}\r\nContent-Length: 100\r\n\r\n`,
+      );
+      cut.write(whole.subarray(0, 10));
+      const refused = await send(coding, whole.subarray(0, -3));
+      expect(refused.status).toBe(400);
+      cut.socket.destroy();
+    }
+    await eventually(async () => expect((await send(coding, whole)).status).toBe(200));
+    const plain = JSON.stringify({ ...(JSON.parse(body) as object), pad: ' '.repeat(2_900_000) });
+    const answers = await Promise.all(Array.from({ length: 12 }, () => send('identity', Buffer.from(plain))));
+    expect(answers.map(({ status }) => status).filter((status) => status !== 200)).toEqual([]);
+    await Promise.all(answers.map((answer) => answer.text()));
+  });
+});
+
+test('zstd with a window beyond eight megabytes is refused, and deflate without its head', async () => {
+  // A frame whose head asks for a window of two gigabytes (RFC 8878, section 3.1.1.1.2), and an empty last block.
+  const wide = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00]);
+  expect(await codeOf(await send('zstd', wide))).toBe('400 invalid_request');
+  expect(await codeOf(await send('deflate', deflateRawSync(body)))).toBe('400 invalid_request');
+});
+
+test('a form in gzip is read and goes on plain', async () => {
+  const { secret: key } = await gate.key({ models: ['gemma3:*'], scopes: ['inference:audio'] });
+  const form =
+    '--b\r\nContent-Disposition: form-data; name="model"\r\n\r\ngemma3:270m\r\n' +
+    '--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n--b--\r\n';
+  const seen = fake.arrival();
+  const answer = await fetch(`${gate.url}/v1/audio/transcriptions`, {
+    method: 'POST',
+    headers: { 'x-api-key': key, 'content-encoding': 'gzip', 'content-type': 'multipart/form-data; boundary=b' },
+    body: Uint8Array.from(gzipSync(form)),
+  });
+  expect(answer.status).toBe(200);
+  expect((await (await seen).body).toString()).toContain('RIFF');
+});
+
+test('a blob in a coding is refused: its digest is that of its bytes', async () => {
+  const { secret: key } = await gate.key({ scopes: ['models:create'] });
+  const answer = await fetch(`${gate.url}/api/blobs/sha256:${'0'.repeat(64)}`, {
+    method: 'POST',
+    headers: { 'x-api-key': key, 'content-encoding': 'gzip' },
+    body: Uint8Array.from(gzipSync('x')),
+  });
+  expect([answer.status, answer.headers.get('accept-encoding')]).toEqual([415, 'identity']);
+});
