@@ -7,8 +7,8 @@ import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-n
 import { unlimited } from '../domain/plan.ts';
 import { choiceNames, lengthNames } from './answer-length.ts';
 import { type BodyLimits, readBody, replaceBody } from './body.ts';
-import { acceptedCodings, codingOf } from './coding.ts';
 import { given } from './body-edits.ts';
+import { acceptedCodings, codingOf } from './coding.ts';
 import type { Exchange } from './exchange.ts';
 import { formBytes, formText, readForm, writeForm } from './form.ts';
 import type { Permitted } from './permit.ts';

@@ -243,7 +243,7 @@ describe('U30, U33, U39: JSON that is none, or none for us', () => {
     '{}',
     '{"model":"gemma3:270m","stream":"true"}',
     '{"model":"gemma3:270m","stream":1}',
-    '{"model":"gemma3:270m","stream":null}',
+    '{"model":"gemma3:270m","stream":"no"}',
     `{"model":"gemma3:270m","x":${'['.repeat(5000)}`,
   ])('%j is 400 in every dialect', async (text) => {
     const calls = fake.calls.length;
