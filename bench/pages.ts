@@ -52,6 +52,8 @@ await gate.manage(async (store, author) => {
         queuedMs: 0,
         address: '192.0.2.1',
         repeats: 1,
+        cacheReadTokens: 0,
+        cacheWriteTokens: 0,
       };
     });
     await store.appendUsage(part);

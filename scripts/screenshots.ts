@@ -73,6 +73,8 @@ for (let back = 21; back >= 0; back--) {
         queuedMs: 0,
         address: '192.0.2.7',
         repeats: 1,
+        cacheReadTokens: 0,
+        cacheWriteTokens: 0,
       });
     }
   }

@@ -37,8 +37,12 @@ export interface UsageRecord {
   readonly status: number;
   readonly code: ErrorCode | null;
   readonly streamed: boolean;
+  /** The whole prompt, what the model server's prompt cache served or took included. */
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** The parts of the prompt that were read from that cache and written into it; 0 where the server does not say. */
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
   readonly source: UsageSource;
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -68,6 +72,8 @@ export interface UsageSum {
   readonly completionTokens: number;
   /** Requests whose figures are an estimate. */
   readonly estimated: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
 }
 
 /** What one key did in one stretch of time that begins at `at` (Unix milliseconds). */

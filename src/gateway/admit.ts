@@ -68,6 +68,9 @@ export function askOf(call: Shaped, { book }: Pick<Exchange, 'book'>): Ask {
   const { operation, principal, promptEstimate, askedTokens, choices } = call;
   if (operation.time !== 'inference')
     return { promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };
+  // Nobody speaks more tokens than a listener needs for the sound.
+  if (operation.scope === 'inference:audio')
+    return { promptTokens: promptEstimate, completionTokens: Math.ceil(promptEstimate / 8), spends: true };
   const generates = operation.scope === 'inference:chat';
   const most = principal.bounds?.maxOutputTokens ?? null;
   const completionTokens =

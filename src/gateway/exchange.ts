@@ -8,8 +8,8 @@ import type { OpenUsage } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import type { Book } from './book.ts';
 import type { Slot } from './fair-queue.ts';
+import type { Meter } from './figures.ts';
 import type { Lease } from './limits.ts';
-import type { Meter } from './meter.ts';
 import type { Dialect, Operation } from './operation.ts';
 
 export class Exchange {

@@ -131,9 +131,17 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     const model = formText(parts, 'model', mostNameBytes);
     if (!model) throw new GatewayError('invalid_request', { message: 'model is required' });
     const { body, type } = replaceBody(exchange, limits.budget, formBytes(parts), () => writeForm(parts));
-    return { ...bodiless(permitted, [named(model)]), body, bodyType: type };
+    return { ...bodiless(permitted, [named(model)]), body, bodyType: type, promptEstimate: soundTokens(body.length) };
   }
   return readJson(permitted, bytes);
+}
+
+/**
+ * What a recording is to a model: servers turn a second into 6 to 50 tokens and report none. A second is 2 KB where it
+ * is packed tightly and 32 KB where it is not packed.
+ */
+function soundTokens(bytes: number): number {
+  return Math.ceil(bytes / 512);
 }
 
 /** What we read as JSON is JSON to the model server too: a reader of form fields would find other fields in its texts. */

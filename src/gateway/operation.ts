@@ -22,6 +22,7 @@ export type ReplyKind =
   | 'openai-completion'
   | 'openai-responses'
   | 'openai-embedding'
+  | 'openai-transcription'
   | 'openai-models'
   | 'anthropic-messages';
 
@@ -133,7 +134,7 @@ const rows: readonly Row[] = [
     'multipart',
     'form',
     null,
-    'plain',
+    'openai-transcription',
     'inference',
   ],
   ['models', 'GET', '/v1/models', 'metadata', 'none', 'none', null, 'openai-models', 'metadata'],

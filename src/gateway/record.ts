@@ -83,6 +83,8 @@ function rowOf(
     streamed: exchange.streamed,
     promptTokens: reading?.promptTokens ?? 0,
     completionTokens: reading?.completionTokens ?? 0,
+    cacheReadTokens: reading?.cacheReadTokens ?? 0,
+    cacheWriteTokens: reading?.cacheWriteTokens ?? 0,
     source: reading?.source ?? 'none',
     bytesIn: exchange.bytesIn,
     bytesOut: exchange.bytesOut,

@@ -33,6 +33,8 @@ function gate(rowsPerMinute = 2) {
     queuedMs: 0,
     address: '::1',
     repeats: 1,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
     ...extra,
   });
   const refuse = (calls: number, extra: Partial<UsageRecord> = {}): void => {

@@ -17,7 +17,8 @@ import { ModelNotFound } from './authorize.ts';
 import { continueIfAsked } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { readFailure } from './failure.ts';
-import { meterFor, silentMeter } from './meter.ts';
+import { promptOf } from './figures.ts';
+import { failedMeterFor, meterFor, silentMeter } from './meter.ts';
 import { filterModels } from './model-list.ts';
 import { type Operation, upstreamPath } from './operation.ts';
 import { viaName } from './receive.ts';
@@ -155,7 +156,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       return;
     }
     // From here on it may cost something, even if nothing ever comes back.
-    this.exchange.meter = meterFor(this.#operation.reply, this.exchange.streamed, this.#routed.promptEstimate);
+    this.exchange.meter = meterFor(this.#operation.reply, this.exchange.streamed, promptOf(this.#routed));
   }
 
   onBodySent(chunk: Buffer): void {
@@ -188,7 +189,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       return;
     }
     if (status >= 400) {
-      exchange.meter = silentMeter;
+      exchange.meter = failedMeterFor(this.#operation.reply, headers['content-type'], promptOf(this.#routed));
       lines.push('x-sekisho-error-owner', 'upstream');
       if (headers['content-encoding'] === undefined && this.exchange.request.method !== 'HEAD') {
         this.#headers = lines;
@@ -202,7 +203,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     } else if (exchange.streamed && isNoStream(headers)) {
       // Loading and unloading a model answers with one JSON object, whatever `stream` says; and what is encoded, though
       // we ask for no encoding, cannot be read as a stream. Both are carried as they come.
-      exchange.meter = meterFor(this.#operation.reply, false, this.#routed.promptEstimate);
+      exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.#routed));
     } else if (exchange.streamed) {
       if (this.#routed.usageInjected) this.#filter = new UsageFilter();
       if (!lines.includes('cache-control')) lines.push('cache-control', 'no-cache');
@@ -225,6 +226,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return;
     if (this.#collected) {
+      this.exchange.meter?.see(chunk);
       this.#collectedBytes += chunk.length;
       if (this.#collectedBytes > this.#tools.settings.listBytes) this.#fail(new GatewayError('upstream_failed'));
       else this.#collected.push(chunk);

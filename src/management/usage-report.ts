@@ -42,5 +42,7 @@ function add(sum: ReportRow | undefined, row: ReportRow): ReportRow {
     promptTokens: sum.promptTokens + row.promptTokens,
     completionTokens: sum.completionTokens + row.completionTokens,
     estimated: sum.estimated + row.estimated,
+    cacheReadTokens: sum.cacheReadTokens + row.cacheReadTokens,
+    cacheWriteTokens: sum.cacheWriteTokens + row.cacheWriteTokens,
   };
 }

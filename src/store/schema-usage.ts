@@ -27,6 +27,8 @@ export interface UsageTables {
     address: string;
     queued_ms: number;
     repeats: number;
+    cache_read_tokens: number;
+    cache_write_tokens: number;
   };
   usage_hourly: {
     account_id: AccountId;
@@ -41,6 +43,8 @@ export interface UsageTables {
     prompt_tokens: number;
     completion_tokens: number;
     estimated: number;
+    cache_read_tokens: number;
+    cache_write_tokens: number;
   };
 }
 
@@ -49,4 +53,14 @@ export async function addRepeats({ schema }: Kysely<unknown>): Promise<void> {
     .alterTable('usage')
     .addColumn('repeats', 'integer', (column) => column.notNull().defaultTo(1))
     .execute();
+}
+
+/** The parts of the prompt that a model server's cache served and took: of older rows nothing is known of them. */
+export async function addCacheTokens({ schema }: Kysely<unknown>): Promise<void> {
+  for (const table of ['usage', 'usage_hourly'])
+    for (const name of ['cache_read_tokens', 'cache_write_tokens'])
+      await schema
+        .alterTable(table)
+        .addColumn(name, 'bigint', (column) => column.notNull().defaultTo(0))
+        .execute();
 }

@@ -13,7 +13,7 @@ import { type AdmissionColumns, openAdmission } from './schema-admission.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
 import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
-import { addRepeats, type UsageTables } from './schema-usage.ts';
+import { addCacheTokens, addRepeats, type UsageTables } from './schema-usage.ts';
 
 export interface Tables extends CertificateTables, SignInOwnTables, UsageTables {
   accounts: {
@@ -373,5 +373,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0014-admission': {
     up: openAdmission,
+  },
+  '0015-cache-tokens': {
+    up: addCacheTokens,
   },
 };

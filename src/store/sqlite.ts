@@ -18,7 +18,7 @@ import { isBusy, makePrivate, openDirectory, StoreBusy, StoreUnusable, unusableF
 import type { Store } from './ports.ts';
 import { relationalStore } from './relational.ts';
 import { migrations, type Tables } from './schema.ts';
-import { rollUp, usageColumns } from './usage.ts';
+import { rollUp, usageColumns } from './usage-rows.ts';
 
 /** Up to that size a database is looked through for damage at the start, which takes a fraction of a second. */
 const checkedBytes = 64 * 1024 * 1024;
@@ -73,9 +73,18 @@ function usageAppender(database: Database.Database): (rows: readonly Tables['usa
     `insert into usage (${usageColumns.join(', ')}) values (${usageColumns.map(() => '?').join(', ')})
      on conflict (id) do nothing`,
   );
-  const sums = ['requests', 'refused', 'failed', 'prompt_tokens', 'completion_tokens', 'estimated'] as const;
+  const sums = [
+    'requests',
+    'refused',
+    'failed',
+    'prompt_tokens',
+    'completion_tokens',
+    'estimated',
+    'cache_read_tokens',
+    'cache_write_tokens',
+  ] as const;
   const addUp = database.prepare(
-    `insert into usage_hourly (account_id, hour, key_id, model, ${sums.join(', ')}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `insert into usage_hourly (account_id, hour, key_id, model, ${sums.join(', ')}) values (?, ?, ?, ?${', ?'.repeat(sums.length)})
      on conflict (account_id, hour, key_id, model)
      do update set ${sums.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ')}`,
   );

@@ -1,13 +1,14 @@
 // The ledger's raw rows, one an exchange or one for `repeats` refused ones, and the hourly roll-ups that are written with them.
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId } from '../domain/id.ts';
-import { neverLeft, type UsageBucket, type UsageRecord } from '../domain/usage.ts';
+import type { UsageBucket, UsageRecord } from '../domain/usage.ts';
 import { type Adapter, inTransaction } from './adapter.ts';
 import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
 import type { Tables } from './schema.ts';
+import { rollUp, rowOfUsage, usageOfRow } from './usage-rows.ts';
 
-// SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 21 columns × 500 rows fit both.
+// SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 23 columns × 500 rows fit both.
 const rowsPerInsert = 500;
 /** About 20 ms of reading in SQLite, during which this process does nothing else. */
 const rowsPerLook = 20_000;
@@ -209,6 +210,8 @@ async function sumsOf(
       select.fn.sum('prompt_tokens').as('prompt'),
       select.fn.sum('completion_tokens').as('completion'),
       select.fn.sum('estimated').as('estimated'),
+      select.fn.sum('cache_read_tokens').as('cacheRead'),
+      select.fn.sum('cache_write_tokens').as('cacheWrite'),
     ])
     .groupBy(column)
     .execute();
@@ -220,6 +223,8 @@ async function sumsOf(
     promptTokens: Number(row.prompt),
     completionTokens: Number(row.completion),
     estimated: Number(row.estimated),
+    cacheReadTokens: Number(row.cacheRead),
+    cacheWriteTokens: Number(row.cacheWrite),
   }));
 }
 
@@ -234,6 +239,8 @@ function add(sums: Map<string, ReportSum>, { group, ...row }: Sum): void {
       promptTokens: sum.promptTokens + row.promptTokens,
       completionTokens: sum.completionTokens + row.completionTokens,
       estimated: sum.estimated + row.estimated,
+      cacheReadTokens: sum.cacheReadTokens + row.cacheReadTokens,
+      cacheWriteTokens: sum.cacheWriteTokens + row.cacheWriteTokens,
     });
 }
 
@@ -286,110 +293,11 @@ async function appendSlowly(db: Kysely<Tables>, rows: readonly Tables['usage'][]
             prompt_tokens: sql`${set.ref('usage_hourly.prompt_tokens')} + ${sum.prompt_tokens}`,
             completion_tokens: sql`${set.ref('usage_hourly.completion_tokens')} + ${sum.completion_tokens}`,
             estimated: sql`${set.ref('usage_hourly.estimated')} + ${sum.estimated}`,
+            cache_read_tokens: sql`${set.ref('usage_hourly.cache_read_tokens')} + ${sum.cache_read_tokens}`,
+            cache_write_tokens: sql`${set.ref('usage_hourly.cache_write_tokens')} + ${sum.cache_write_tokens}`,
           })),
         )
         .execute();
     }
   });
-}
-
-/** The roll-ups that a set of rows adds, one for each account, hour, key and model. */
-export function rollUp(rows: readonly Tables['usage'][]): Tables['usage_hourly'][] {
-  const sums = new Map<string, Tables['usage_hourly']>();
-  for (const row of rows) {
-    const hour = Math.floor(row.at / hourMs);
-    const model = row.model ?? '';
-    const name = `${hour} ${row.key_id} ${model}`;
-    let sum = sums.get(name);
-    if (!sum) {
-      const { account_id, key_id } = row;
-      const zero = { requests: 0, refused: 0, failed: 0, prompt_tokens: 0, completion_tokens: 0, estimated: 0 };
-      sum = { account_id, hour, key_id, model, ...zero };
-      sums.set(name, sum);
-    }
-    sum.requests += row.repeats;
-    if (neverLeft(row.outcome, row.upstream)) sum.refused += row.repeats;
-    else if (row.outcome !== 'completed' && row.outcome !== 'client_closed') sum.failed += row.repeats;
-    sum.prompt_tokens += row.prompt_tokens;
-    sum.completion_tokens += row.completion_tokens;
-    if (row.source === 'estimated') sum.estimated += row.repeats;
-  }
-  return [...sums.values()];
-}
-
-export const usageColumns = [
-  'id',
-  'at',
-  'key_id',
-  'account_id',
-  'operation',
-  'model',
-  'upstream',
-  'outcome',
-  'status',
-  'code',
-  'streamed',
-  'prompt_tokens',
-  'completion_tokens',
-  'source',
-  'bytes_in',
-  'bytes_out',
-  'first_byte_ms',
-  'duration_ms',
-  'address',
-  'queued_ms',
-  'repeats',
-] as const satisfies readonly (keyof Tables['usage'])[];
-
-function rowOfUsage(record: UsageRecord): Tables['usage'] {
-  return {
-    id: record.id,
-    at: record.at,
-    key_id: record.keyId,
-    account_id: record.accountId,
-    operation: record.operation,
-    model: record.model,
-    upstream: record.upstream,
-    outcome: record.outcome,
-    status: record.status,
-    code: record.code,
-    streamed: record.streamed ? 1 : 0,
-    prompt_tokens: record.promptTokens,
-    completion_tokens: record.completionTokens,
-    source: record.source,
-    bytes_in: record.bytesIn,
-    bytes_out: record.bytesOut,
-    first_byte_ms: record.firstByteMs,
-    duration_ms: record.durationMs,
-    address: record.address,
-    // A journal that an older version left has no such figures.
-    queued_ms: record.queuedMs ?? 0,
-    repeats: record.repeats ?? 1,
-  };
-}
-
-function usageOfRow(row: Selectable<Tables['usage']>): UsageRecord {
-  return {
-    id: row.id,
-    at: Number(row.at),
-    keyId: row.key_id,
-    accountId: row.account_id,
-    operation: row.operation,
-    model: row.model,
-    upstream: row.upstream,
-    outcome: row.outcome,
-    status: row.status,
-    code: row.code,
-    streamed: Number(row.streamed) === 1,
-    promptTokens: Number(row.prompt_tokens),
-    completionTokens: Number(row.completion_tokens),
-    source: row.source,
-    bytesIn: Number(row.bytes_in),
-    bytesOut: Number(row.bytes_out),
-    firstByteMs: row.first_byte_ms,
-    durationMs: Number(row.duration_ms),
-    queuedMs: Number(row.queued_ms),
-    address: row.address,
-    repeats: Number(row.repeats),
-  };
 }

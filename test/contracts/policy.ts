@@ -88,27 +88,38 @@ export function policyContract(name: string, create: () => Promise<Database>): v
     queuedMs: 0,
     address: '::1',
     repeats: 1,
+    cacheReadTokens: 2,
+    cacheWriteTokens: 1,
     ...extra,
   });
+  const nothing = {
+    promptTokens: 0,
+    completionTokens: 0,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    source: 'none',
+  } as const;
   /** One row of each kind, in that hour. */
   const kinds = (at: number, extra: Partial<UsageRecord> = {}): UsageRecord[] => [
     row(at, extra),
     row(at, { ...extra, outcome: 'failed', source: 'estimated' }),
-    row(at, { ...extra, outcome: 'upstream_error', source: 'none', promptTokens: 0, completionTokens: 0 }),
+    row(at, { ...extra, ...nothing, outcome: 'upstream_error' }),
     row(at, { ...extra, outcome: 'ended', source: 'estimated' }),
     row(at, { ...extra, outcome: 'interrupted', source: 'estimated' }),
     row(at, { ...extra, outcome: 'client_closed', source: 'estimated' }),
-    row(at, {
-      ...extra,
-      outcome: 'client_closed',
-      upstream: null,
-      promptTokens: 0,
-      completionTokens: 0,
-      source: 'none',
-    }),
-    row(at, { ...extra, outcome: 'refused', upstream: null, promptTokens: 0, completionTokens: 0, source: 'none' }),
+    row(at, { ...extra, ...nothing, outcome: 'client_closed', upstream: null }),
+    row(at, { ...extra, ...nothing, outcome: 'refused', upstream: null }),
   ];
-  const sums = { requests: 8, refused: 2, failed: 4, promptTokens: 15, completionTokens: 25, estimated: 4 };
+  const sums = {
+    requests: 8,
+    refused: 2,
+    failed: 4,
+    promptTokens: 15,
+    completionTokens: 25,
+    estimated: 4,
+    cacheReadTokens: 10,
+    cacheWriteTokens: 5,
+  };
   const groups = ['key', 'account', 'model', 'hour'] as const satisfies readonly ReportBy[];
   const reports = (store: Store): Promise<unknown[]> =>
     Promise.all(groups.map((by) => store.reportUsage(by, 0, Number.MAX_SAFE_INTEGER)));

@@ -80,6 +80,8 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
     queuedMs: 5,
     address: '::1',
     repeats: 3,
+    cacheReadTokens: 6,
+    cacheWriteTokens: 7,
     ...extra,
   });
 
@@ -175,12 +177,12 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'takes a row of an older journal, which names no number, for one exchange',
+      'takes a row of an older journal, which names neither a number nor a cache, for one exchange',
       withStores(async (mine) => {
         const whole = row(1);
-        const older = Object.fromEntries(Object.entries(whole).filter(([field]) => field !== 'repeats'));
+        const { repeats: _, cacheReadTokens: __, cacheWriteTokens: ___, ...older } = whole;
         await mine.appendUsage([older as unknown as UsageRecord]);
-        expect(await mine.listUsage(10)).toEqual([{ ...whole, repeats: 1 }]);
+        expect(await mine.listUsage(10)).toEqual([{ ...whole, repeats: 1, cacheReadTokens: 0, cacheWriteTokens: 0 }]);
         expect(await mine.reportUsage('hour', 0, 1)).toMatchObject([{ requests: 1 }]);
       }),
     );

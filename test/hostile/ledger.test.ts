@@ -38,6 +38,8 @@ const rowOf = (number: number, outcome: UsageRecord['outcome'] = 'completed'): U
   queuedMs: 0,
   address: '127.0.0.1',
   repeats: 1,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
 });
 
 const segmentsIn = (dataDir: string): string[] => readdirSync(join(dataDir, 'journal')).toSorted();

@@ -138,7 +138,12 @@ describe('anthropic', () => {
 test('every way of asking is metered to the token', async () => {
   // The one answer that was cut is estimated from the pieces that went by; everything else is the server's own count.
   await eventually(async () => {
-    const rows = await gate.ledger(0);
+    const all = await gate.ledger(0);
+    // Of a sound nothing is reported: what was heard counts by its length.
+    const heard = all.filter((row) => row.operation === 'transcriptions' && row.outcome === 'completed');
+    expect(heard).toMatchObject([{ source: 'estimated', promptTokens: expect.any(Number), completionTokens: 2 }]);
+    expect(heard[0]?.promptTokens).toBeGreaterThan(0);
+    const rows = all.filter((row) => row.operation !== 'transcriptions');
     const sum = (source: string) =>
       rows.filter((row) => row.source === source).reduce((total, row) => total + row.completionTokens, 0);
     const cut = rows.filter((row) => row.outcome === 'client_closed');

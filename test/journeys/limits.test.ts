@@ -371,6 +371,8 @@ const interrupted: Omit<UsageRecord, 'id' | 'at' | 'keyId' | 'accountId'> = {
   queuedMs: 0,
   address: '::1',
   repeats: 1,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
 };
 
 test('a plan of one key never leads to more than two that work, however often it is rotated', async () => {

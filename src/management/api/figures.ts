@@ -27,6 +27,8 @@ export const usageRow = z
     repeats: z
       .int()
       .describe('exchanges that the row stands for; above 1: refused ones beyond refused_rows_per_minute'),
+    cacheReadTokens: z.int().describe('the part of promptTokens that the model server read from its prompt cache'),
+    cacheWriteTokens: z.int().describe('the part of promptTokens that it wrote into the cache'),
   })
   .meta({ id: 'UsageRow' });
 export const usageSum = z
@@ -39,6 +41,8 @@ export const usageSum = z
     promptTokens: z.int(),
     completionTokens: z.int(),
     estimated: z.int(),
+    cacheReadTokens: z.int().describe('parts of promptTokens, like cacheWriteTokens'),
+    cacheWriteTokens: z.int(),
   })
   .meta({ id: 'UsageSum' });
 

@@ -1,10 +1,12 @@
 // The meters of all kinds of answers. It does not matter where the bytes are cut; every figure can be booked; what a
 // stream's last word says is what is counted; and no byte of the answer is changed.
 import assert from 'node:assert/strict';
-import { LineReader } from '../../../src/gateway/line-reader.ts';
-import { meterFor, type Reading } from '../../../src/gateway/meter.ts';
+import type { Reading } from '../../../src/gateway/figures.ts';
+import { type LineOptions, LineReader } from '../../../src/gateway/line-reader.ts';
+import { failedMeterFor, meterFor } from '../../../src/gateway/meter.ts';
 import { operations, type ReplyKind } from '../../../src/gateway/operation.ts';
 import { cuts } from '../cuts.ts';
+import { eventsOf } from '../events.ts';
 import { answers } from '../fixtures.ts';
 import type { Target } from '../target.ts';
 
@@ -17,7 +19,7 @@ interface Verdict extends Reading {
 }
 
 function measure(reply: ReplyKind, streamed: boolean, pieces: readonly Buffer[]): Verdict {
-  const meter = meterFor(reply, streamed, estimate);
+  const meter = meterFor(reply, streamed, { estimate, bytes: 1_000 }, () => 0);
   for (const piece of pieces) {
     meter.see(piece);
     bookable(meter.read());
@@ -26,8 +28,9 @@ function measure(reply: ReplyKind, streamed: boolean, pieces: readonly Buffer[])
   return { ...meter.read(), whole, errorSeen: meter.errorSeen };
 }
 
-function bookable({ promptTokens, completionTokens }: Reading): void {
-  for (const figure of [promptTokens, completionTokens])
+function bookable({ promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens }: Reading): void {
+  assert.ok(cacheReadTokens <= promptTokens && cacheWriteTokens <= promptTokens, 'a part that is more than the whole');
+  for (const figure of [promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens])
     assert.ok(Number.isSafeInteger(figure) && figure >= 0, `${figure} cannot be booked`);
 }
 
@@ -43,10 +46,11 @@ function run(bytes: Buffer): void {
   for (const pieces of cuts(stream, bytes))
     assert.deepEqual(measure(reply, streamed, pieces), verdict, 'it matters where it is cut');
   assert.ok(stream.equals(copy), 'the meter changed the answer');
-  if (verdict.source === 'estimated') assert.equal(verdict.promptTokens, estimate);
   if (verdict.source === 'exact') checkSaid(stream, verdict);
   if (!streamed && (choice & 0x20) !== 0) checkOutline(reply, stream, verdict);
   checkLines(stream, bytes);
+  checkLong(stream);
+  checkFailed(reply, stream);
 }
 
 /** The three spellings of a pair of figures; Ollama's own leaves a figure of zero out. */
@@ -56,46 +60,100 @@ const pairs = [
   ['input_tokens', 'output_tokens'],
 ] as const;
 
-/** A second reader: what is booked as exact stands as a pair in one object of the answer's JSON. */
-function checkSaid(stream: Buffer, { promptTokens, completionTokens }: Verdict): void {
+/** A second reader: each figure that is booked as exact stands as one in the answer's JSON. */
+function checkSaid(
+  stream: Buffer,
+  { promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens }: Verdict,
+): void {
   const text = stream.toString('utf8');
-  const isSaid = (value: unknown): boolean => {
-    if (typeof value !== 'object' || value === null) return false;
+  const said = { prompt: new Set([0]), completion: new Set([0]) };
+  const collect = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
     const object = value as Record<string, unknown>;
-    const here = pairs.some(
-      ([prompt, completion]) =>
-        (object[prompt] ?? 0) === promptTokens && (object[completion] ?? 0) === completionTokens,
-    );
-    return here || Object.values(object).some(isSaid);
-  };
-  const said = [text, ...text.split('\n').map((line) => line.replace(/^data: ?/, ''))].some((piece) => {
-    try {
-      return isSaid(JSON.parse(piece));
-    } catch {
-      return false;
+    for (const [prompt, completion] of pairs) {
+      said.prompt.add(object[prompt] as number);
+      said.completion.add(object[completion] as number);
     }
-  });
-  assert.ok(said, 'figures that the answer does not say');
+    for (const inner of Object.values(object)) collect(inner);
+  };
+  const pieces = [
+    text,
+    ...text.split(/\r\n|\r|\n/).map((line) => line.replace(/^\ufeff?data: ?/, '')),
+    ...eventsOf(text),
+  ];
+  for (const piece of pieces) {
+    try {
+      collect(JSON.parse(piece));
+    } catch {
+      // Not JSON.
+    }
+  }
+  // Of a prompt with a cache beside it the sum is booked.
+  const parts = [0, cacheReadTokens + cacheWriteTokens];
+  assert.ok(
+    parts.some((part) => said.prompt.has(promptTokens - part)) && said.completion.has(completionTokens),
+    'figures that the answer does not say',
+  );
 }
 
 /** A large answer is read by its outline, a small one whole: what the outline finds, the whole says too. */
 function checkOutline(reply: ReplyKind, stream: Buffer, verdict: Verdict): void {
   const large = measure(reply, false, [space, stream]);
-  if (large.source !== 'estimated') assert.deepEqual(large, verdict, 'a large answer is read otherwise');
+  // More bytes came, so larger figures can be: what the small one books as exact, the large one does too.
+  if (verdict.source !== 'estimated') assert.deepEqual(large, verdict, 'a large answer is read otherwise');
+}
+
+/** With the status of an error it costs no more than without. */
+function checkFailed(reply: ReplyKind, stream: Buffer): void {
+  for (const type of ['application/json', 'application/x-ndjson', 'text/event-stream']) {
+    const meter = failedMeterFor(reply, type, { estimate, bytes: 1_000 }, () => 0);
+    const plain = measure(reply, type !== 'application/json', [stream]);
+    meter.see(stream);
+    assert.ok(meter.end(), 'an error that is not whole');
+    bookable(meter.read());
+    assert.ok(meter.read().completionTokens <= plain.completionTokens, 'an error that costs more than an answer');
+  }
 }
 
 const space = Buffer.alloc(64 * 1024, ' ');
 
 function checkLines(stream: Buffer, choice: Buffer): void {
-  const wanted = stream.toString('latin1').split('\n');
+  const text = stream.toString('latin1');
+  checkCuts(text.split('\n'), stream, choice, {});
+  checkCuts(text.split(/\r\n|\r|\n/), stream, choice, { carriageReturns: true });
+}
+
+function checkCuts(wanted: string[], stream: Buffer, choice: Buffer, options: LineOptions): void {
   if (wanted.at(-1) === '') wanted.pop();
   for (const pieces of cuts(stream, choice)) {
     const lines: string[] = [];
-    const reader = new LineReader((line) => lines.push(line.toString('latin1')));
+    const reader = new LineReader((line) => lines.push(line.toString('latin1')), options);
     for (const piece of pieces) reader.push(piece);
     reader.end();
     assert.deepEqual(lines, wanted);
   }
+}
+
+/** A line that is too long to be held comes in pieces, and the lines around it are whole. */
+function checkLong(stream: Buffer): void {
+  const seen: string[] = [];
+  const reader = new LineReader((line) => seen.push(line.toString('latin1')), {
+    onLong: () => {
+      let length = 0;
+      return { push: (piece) => (length += piece.length), end: () => seen.push(`long ${length}`) };
+    },
+  });
+  const first = stream.indexOf(0x0a);
+  const head = first < 0 ? stream.length : first;
+  for (const piece of [space, stream]) reader.push(piece);
+  reader.end();
+  const rest = stream
+    .subarray(head + 1)
+    .toString('latin1')
+    .split('\n');
+  if (rest.at(-1) === '') rest.pop();
+  const line = head === 0 ? space.toString('latin1') : `long ${space.length + head}`;
+  assert.deepEqual(seen, [line, ...rest]);
 }
 
 function kindOf(path: string, body: string): string {
@@ -108,7 +166,7 @@ export const target: Target = {
   words: (
     '"done":true|"done": true|"prompt_eval_count":3|"eval_count":4|"usage":{"prompt_tokens":1,"completion_tokens":2}|' +
     '"usage":{"input_tokens":1,"output_tokens":2}|data: [DONE]|data: |{"error":"x"}|"type":"message_delta"|"choices":[]|' +
-    '"type":"response.completed","response":{|"type":"message_stop"|"status":"success"|"done_reason":"load"|\n|\r\n|-1|1e999'
+    '"type":"response.completed","response":{|"type":"message_stop"|"type":"message_start","message":{|"cache_read_input_tokens":5|"prompt_tokens_details":{"cached_tokens":1}|"text":"x"|"type":"response.output_item.done"|"type":"content_block_start"|"logprobs":[|\r|\ufeff|"status":"success"|"done_reason":"load"|\n|\r\n|-1|1e999'
   ).split('|'),
   mostBytes: 800,
   seeds: () => [
@@ -119,6 +177,11 @@ export const target: Target = {
         `09${streamed}{"done":false}\n{"done":true,"prompt_eval_count":11,"eval_count":7}\n`,
         `09${streamed}data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n\ndata: [DONE]\n\n`,
         `Az${streamed}data: {"type":"message_delta","usage":{"input_tokens":13,"output_tokens":21}}\n\ndata: {"type":"error"}\n\n`,
+        `0A${streamed}\ufeffid: 1\r\ndata: {"type":"message_start","message":{"usage":{"input_tokens":9,"cache_read_input_tokens":5,"cache_creation_input_tokens":1}}}\r\rdata: {"type":"message_delta",\rdata:"usage":{"output_tokens":3,"input_tokens":0}}\n\ndata: {"type":"message_stop"}\n\n`,
+        `0A${streamed}data: {"type":"response.output_item.done"}\n\ndata: {"type":"response.completed","response":{"usage":{"input_tokens":4,"input_tokens_details":{"cached_tokens":3},"output_tokens":3}}}\n\n`,
+        `0A${streamed}data: {"choices":[{"logprobs":[],"text":"${'x'.repeat(550)}"}],"error":null}\n\ndata: {"choices":[],"usage":{"prompt_tokens":9007199254740991,"completion_tokens":9007199254740991,"prompt_tokens_details":null}}\n\n`,
+        `0A${streamed}data: {"type":"content_block_start","content_block":"${'x'.repeat(550)}"}\n\ndata: {"error":{"type":"error"}}\n\ndata: {"choices":[{}],"error":{"message":"no"}}\n\n`,
+        `0A${whole}{"response":"x","choices":[],"text":"abc","usage":{"output_tokens":3}}`,
         `Az${whole}{"usage":{"input_tokens":2,"output_tokens":3},"eval_count":4,"done_reason":"load"}`,
       ];
     }),

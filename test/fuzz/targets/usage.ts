@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { UsageFilter } from '../../../src/gateway/usage-filter.ts';
 import { cuts } from '../cuts.ts';
+import { eventsOf } from '../events.ts';
 import { answers } from '../fixtures.ts';
 import type { Target } from '../target.ts';
 
@@ -27,25 +28,22 @@ function run(bytes: Buffer): void {
 
 /** Everything in events that are whole and JSON, but what was asked for: the usage, and the event that holds nothing else. */
 function choicesOf(stream: Buffer): unknown[] {
-  return stream
-    .toString('utf8')
-    .split(/\n\n|\r\n\r\n/)
-    .flatMap((event) => {
-      try {
-        const value = JSON.parse(/^data:\s*(\{.*\})\s*$/s.exec(event)?.[1] ?? 'null') as Record<string, unknown> | null;
-        if (value === null) return [];
-        const { usage, ...rest } = value;
-        const asked = typeof usage === 'object' && usage !== null && !Array.isArray(usage);
-        return asked && Array.isArray(rest['choices']) && rest['choices'].length === 0 ? [] : [JSON.stringify(rest)];
-      } catch {
-        return [];
-      }
-    });
+  return eventsOf(stream.toString('utf8')).flatMap((data) => {
+    try {
+      const value = JSON.parse(/^\{.*\}\s*$/s.test(data) ? data : 'null') as Record<string, unknown> | null;
+      if (value === null) return [];
+      const { usage, ...rest } = value;
+      const asked = typeof usage === 'object' && usage !== null && !Array.isArray(usage);
+      return asked && Array.isArray(rest['choices']) && rest['choices'].length === 0 ? [] : [JSON.stringify(rest)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 export const target: Target = {
   words:
-    '"usage" "usage":null, ,"usage":{} "choices":[] "choices":[{}] data: {"prompt_tokens":6} \n\n \r\n\r\n [DONE] {} } , :'.split(
+    '"usage" "usage":null, ,"usage":{} "choices":[] "choices":[{}] data: {"prompt_tokens":6} \n\n \r\n\r\n \r\r \n event: id: [DONE] {} } , :'.split(
       ' ',
     ),
   mostBytes: 1000,
@@ -53,6 +51,7 @@ export const target: Target = {
     ...answers.flatMap(({ path, body }) => (path.startsWith('/v1') ? [`01${body.slice(0, 900)}`] : [])),
     '01data: {"choices":[{"text":"a \\"usage\\""}],"usage":{"prompt_tokens":0}}\n\ndata: {"usage":null,"choices":[{"text":"b"}]}\n\n',
     '21data: {"id":1, "usage" : null}\r\n\r\ndata: {"choices":[],"usage":{"prompt_tokens":6}}\r\n\r\ndata: [DONE]\r\n\r\n',
+    '21id: 1\ndata: {"choices":[],\ndata: "usage":{"prompt_tokens":6}}\n\nevent: x\rdata: {"usage":null,\rid: 3\rdata: "choices":[{}]}\r\r',
     '21data: {"usage":{},"choices":[]}\n\ndata:{"usage":1}\n\n: usage\n\ndata: {"a":{"usage":1}}',
   ],
   run,

@@ -1,0 +1,125 @@
+// The ledger's records as rows of its tables and back, and the sums that a set of rows adds to the hourly roll-ups.
+import type { Selectable } from 'kysely';
+import { neverLeft, type UsageRecord } from '../domain/usage.ts';
+import type { Tables } from './schema.ts';
+
+const hourMs = 3_600_000;
+
+const noSums = {
+  requests: 0,
+  refused: 0,
+  failed: 0,
+  prompt_tokens: 0,
+  completion_tokens: 0,
+  estimated: 0,
+  cache_read_tokens: 0,
+  cache_write_tokens: 0,
+};
+
+/** The roll-ups that a set of rows adds, one for each account, hour, key and model. */
+export function rollUp(rows: readonly Tables['usage'][]): Tables['usage_hourly'][] {
+  const sums = new Map<string, Tables['usage_hourly']>();
+  for (const row of rows) {
+    const hour = Math.floor(row.at / hourMs);
+    const model = row.model ?? '';
+    const name = `${hour} ${row.key_id} ${model}`;
+    let sum = sums.get(name);
+    if (!sum) {
+      const { account_id, key_id } = row;
+      sum = { account_id, hour, key_id, model, ...noSums };
+      sums.set(name, sum);
+    }
+    sum.requests += row.repeats;
+    if (neverLeft(row.outcome, row.upstream)) sum.refused += row.repeats;
+    else if (row.outcome !== 'completed' && row.outcome !== 'client_closed') sum.failed += row.repeats;
+    sum.prompt_tokens += row.prompt_tokens;
+    sum.completion_tokens += row.completion_tokens;
+    if (row.source === 'estimated') sum.estimated += row.repeats;
+    sum.cache_read_tokens += row.cache_read_tokens;
+    sum.cache_write_tokens += row.cache_write_tokens;
+  }
+  return [...sums.values()];
+}
+
+export const usageColumns = [
+  'id',
+  'at',
+  'key_id',
+  'account_id',
+  'operation',
+  'model',
+  'upstream',
+  'outcome',
+  'status',
+  'code',
+  'streamed',
+  'prompt_tokens',
+  'completion_tokens',
+  'source',
+  'bytes_in',
+  'bytes_out',
+  'first_byte_ms',
+  'duration_ms',
+  'address',
+  'queued_ms',
+  'repeats',
+  'cache_read_tokens',
+  'cache_write_tokens',
+] as const satisfies readonly (keyof Tables['usage'])[];
+
+export function rowOfUsage(record: UsageRecord): Tables['usage'] {
+  return {
+    id: record.id,
+    at: record.at,
+    key_id: record.keyId,
+    account_id: record.accountId,
+    operation: record.operation,
+    model: record.model,
+    upstream: record.upstream,
+    outcome: record.outcome,
+    status: record.status,
+    code: record.code,
+    streamed: record.streamed ? 1 : 0,
+    prompt_tokens: record.promptTokens,
+    completion_tokens: record.completionTokens,
+    source: record.source,
+    bytes_in: record.bytesIn,
+    bytes_out: record.bytesOut,
+    first_byte_ms: record.firstByteMs,
+    duration_ms: record.durationMs,
+    address: record.address,
+    // A journal that an older version left has no such figures.
+    queued_ms: record.queuedMs ?? 0,
+    repeats: record.repeats ?? 1,
+    cache_read_tokens: record.cacheReadTokens ?? 0,
+    cache_write_tokens: record.cacheWriteTokens ?? 0,
+  };
+}
+
+export function usageOfRow(row: Selectable<Tables['usage']>): UsageRecord {
+  return {
+    id: row.id,
+    at: Number(row.at),
+    keyId: row.key_id,
+    accountId: row.account_id,
+    operation: row.operation,
+    model: row.model,
+    upstream: row.upstream,
+    outcome: row.outcome,
+    status: row.status,
+    code: row.code,
+    streamed: Number(row.streamed) === 1,
+    promptTokens: Number(row.prompt_tokens),
+    completionTokens: Number(row.completion_tokens),
+    source: row.source,
+    bytesIn: Number(row.bytes_in),
+    bytesOut: Number(row.bytes_out),
+    firstByteMs: row.first_byte_ms,
+    durationMs: Number(row.duration_ms),
+    queuedMs: Number(row.queued_ms),
+    address: row.address,
+    repeats: Number(row.repeats),
+    cacheReadTokens: Number(row.cache_read_tokens),
+    cacheWriteTokens: Number(row.cache_write_tokens),
+  };
+}

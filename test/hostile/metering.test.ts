@@ -1,0 +1,208 @@
+// What answers cost, against model servers that say it in odd places, twice, too late, not at all, or as a figure that
+// cannot be: the ledger has what was used, limits count it, and the caller gets the stream that was asked for.
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { UsageRecord } from '../../src/domain/usage.ts';
+import { openGate, post, type TestGate } from '../gate.ts';
+
+let server: Server;
+let gate: TestGate;
+let secret: string;
+let answer: (response: ServerResponse) => void;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    request.resume().on('end', () => {
+      if (request.url === '/api/tags') response.end('{"models":[]}');
+      else answer(response);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  gate = await openGate(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+});
+beforeEach(async () => {
+  ({ secret } = await gate.key());
+});
+afterAll(async () => {
+  await gate.stop();
+  server.closeAllConnections();
+  server.close();
+});
+
+const events =
+  (body: string, status = 200) =>
+  (response: ServerResponse) =>
+    response.writeHead(status, { 'content-type': 'text/event-stream' }).end(body);
+const json =
+  (body: unknown, status = 200) =>
+  (response: ServerResponse) =>
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+
+const ask = { model: 'm', messages: [{ role: 'user', content: 'x' }], max_tokens: 64 };
+const call = (path: string, key = secret, stream = true): Promise<Response> =>
+  post(`${gate.url}${path}`, key, { ...ask, stream });
+
+/** The row of the last call, once there is one more. */
+async function rowOf<T>(use: () => Promise<T>): Promise<[T, UsageRecord]> {
+  const before = (await gate.ledger(0)).length;
+  const result = await use();
+  return [result, (await gate.ledger(before + 1)).at(-1) as UsageRecord];
+}
+
+const message = (delta: object, cache: object = {}): string =>
+  [
+    { type: 'message_start', message: { usage: { input_tokens: 900, output_tokens: 1, ...cache } } },
+    { type: 'content_block_delta', delta: { type: 'text_delta', text: 'a' } },
+    { type: 'message_delta', usage: delta },
+    { type: 'message_stop' },
+  ]
+    .map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+    .join('');
+
+test.each([{ output_tokens: 5 }, { input_tokens: 0, output_tokens: 5 }])(
+  'a prompt that only the start of a message says is booked beside %j, and a limit counts it',
+  async (delta) => {
+    answer = events(message(delta));
+    const member = await gate.member({ promptTokensPerDay: 1_000 });
+    const [, row] = await rowOf(async () => (await call('/v1/messages', member.secret)).text());
+    expect(row).toMatchObject({ promptTokens: 900, completionTokens: 5, source: 'exact' });
+    await (await call('/v1/messages', member.secret)).text();
+    expect((await call('/v1/messages', member.secret)).status).toBe(429);
+  },
+);
+
+test('what a cache served and took is a part of the prompt, in columns of its own, in rows, reports and CSV', async () => {
+  answer = events(message({ output_tokens: 5 }, { cache_read_input_tokens: 7_000, cache_creation_input_tokens: 60 }));
+  const member = await gate.member({ promptTokensPerDay: 8_000 });
+  const [, row] = await rowOf(async () => (await call('/v1/messages', member.secret)).text());
+  expect(row).toMatchObject({ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60, source: 'exact' });
+  const report = await gate.manage((store) => store.reportUsage('account', 0, 1e9, member.account.id));
+  expect(report).toMatchObject([{ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60 }]);
+  // Another whole prompt is more than what is left, which a second call then finds used up.
+  await (await call('/v1/messages', member.secret)).text();
+  expect((await call('/v1/messages', member.secret)).status).toBe(429);
+});
+
+test.each([2 ** 53 - 1, 4e12])(
+  'a completion of %d tokens, which cannot be, is not booked and stops nobody',
+  async (figure) => {
+    answer = json({
+      choices: [{ message: { content: 'abc' } }],
+      usage: { prompt_tokens: 3, completion_tokens: figure },
+    });
+    const member = await gate.member({ tokensPerDay: 100_000 });
+    for (let i = 0; i < 3; i++) {
+      const [status, row] = await rowOf(async () => (await call('/v1/chat/completions', member.secret, false)).status);
+      expect(status).toBe(200);
+      expect(row).toMatchObject({ promptTokens: 3, source: 'estimated' });
+      expect(row.completionTokens).toBeLessThan(100);
+    }
+  },
+);
+
+test('the first done line counts, and a second one does not win', async () => {
+  answer = (response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/x-ndjson' })
+      .end(
+        '{"response":"a","done":false}\n{"done":true,"prompt_eval_count":3,"eval_count":4}\n{"done":true,"eval_count":999}\n',
+      );
+  const [, row] = await rowOf(async () => (await call('/api/generate')).text());
+  expect(row).toMatchObject({ promptTokens: 3, completionTokens: 4, source: 'exact' });
+});
+
+test('an error that carries what was generated is booked, by its figures or by its bytes, and one that only says so is not', async () => {
+  const choices = [{ message: { content: 'x'.repeat(4_000) } }];
+  answer = json({ choices, usage: { prompt_tokens: 9, completion_tokens: 800 } }, 500);
+  let [, row] = await rowOf(async () => (await call('/v1/chat/completions', secret, false)).text());
+  expect(row).toMatchObject({ status: 500, promptTokens: 9, completionTokens: 800, source: 'exact' });
+  answer = json({ choices }, 503);
+  [, row] = await rowOf(async () => (await call('/v1/chat/completions', secret, false)).text());
+  expect(row).toMatchObject({ status: 503, source: 'estimated' });
+  expect(row.completionTokens).toBeGreaterThan(900);
+  answer = events('data: {"choices":[{"delta":{"content":"a"}}]}\n\n'.repeat(20), 500);
+  [, row] = await rowOf(async () => (await call('/v1/chat/completions')).text());
+  expect(row).toMatchObject({ status: 500, completionTokens: 20, source: 'estimated' });
+  answer = json({ error: { message: 'out of memory' } }, 500);
+  [, row] = await rowOf(async () => (await call('/v1/chat/completions')).text());
+  expect(row).toMatchObject({ status: 500, promptTokens: 0, completionTokens: 0, source: 'none' });
+});
+
+test('a tool call in one piece, after which the caller hangs up, is booked by its bytes', async () => {
+  const delta = { tool_calls: [{ function: { name: 'write', arguments: 'x'.repeat(40_000) } }] };
+  answer = (response) =>
+    response
+      .writeHead(200, { 'content-type': 'text/event-stream' })
+      .write(`data: ${JSON.stringify({ choices: [{ delta }] })}\n\n`);
+  const [, row] = await rowOf(async () => {
+    const leaving = new AbortController();
+    const response = await fetch(`${gate.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'x-api-key': secret, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...ask, stream: true }),
+      signal: leaving.signal,
+    });
+    let got = 0;
+    const body = response.body as ReadableStream<Uint8Array>;
+    try {
+      for await (const chunk of body) if ((got += chunk.length) > 40_000) leaving.abort();
+    } catch {
+      // That was us.
+    }
+  });
+  expect(row).toMatchObject({ outcome: 'client_closed', source: 'estimated' });
+  expect(row.completionTokens).toBeGreaterThan(9_000);
+});
+
+test('a recording is reserved and booked, though no server reports it', async () => {
+  answer = json({ text: 'one two three four five' });
+  const member = await gate.member({ tokensPerDay: 300 });
+  const transcribe = (): Promise<Response> => {
+    const body = new FormData();
+    body.set('model', 'm');
+    body.set('file', new Blob([Buffer.alloc(100_000)]), 'a.wav');
+    return fetch(`${gate.url}/v1/audio/transcriptions`, {
+      method: 'POST',
+      headers: { 'x-api-key': member.secret },
+      body,
+    });
+  };
+  const [response, row] = await rowOf(transcribe);
+  expect(response.status).toBe(200);
+  expect(row).toMatchObject({ source: 'estimated', completionTokens: 6 });
+  expect(row.promptTokens).toBeGreaterThan(190);
+  expect((await transcribe()).status).toBe(429);
+});
+
+test.each(['\n', '\r\n', '\r'])(
+  'what was asked for its usage shows nothing of it, with lines that end with %j',
+  async (end) => {
+    const plain = 'event: x\nid: 1\ndata: {"choices":[{"delta":{"content":"a"}}]}\n\n';
+    const usage = 'event: x\nid: 2\ndata: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n';
+    const done = 'data: [DONE]\n\n';
+    const lines = (text: string): string => text.replaceAll('\n', end);
+    answer = events(lines(plain + usage + done));
+    const [text, row] = await rowOf(async () => (await call('/v1/chat/completions')).text());
+    expect(text).toBe(lines(plain + done));
+    expect(row).toMatchObject({ promptTokens: 3, completionTokens: 4, source: 'exact', outcome: 'completed' });
+  },
+);
+
+test('an event of 20 MiB crosses whole, and what stands in it and behind it is counted', async () => {
+  const text = 'x'.repeat(20 * 1024 * 1024);
+  const big = `data: {"choices":[{"delta":{"content":"${text}"}}]}\n\n`;
+  answer = events(`${big}data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\ndata: [DONE]\n\n`);
+  let [length, row] = await rowOf(async () => (await (await call('/v1/chat/completions')).text()).length);
+  expect(length).toBe(big.length + 'data: [DONE]\n\n'.length);
+  expect(row).toMatchObject({ promptTokens: 3, completionTokens: 4, source: 'exact', outcome: 'completed' });
+  const completed = {
+    type: 'response.completed',
+    response: { output: [text], usage: { input_tokens: 5, output_tokens: 6 } },
+  };
+  answer = events(`event: response.completed\ndata: ${JSON.stringify(completed)}\n\n`);
+  [length, row] = await rowOf(async () => (await (await call('/v1/responses')).text()).length);
+  expect(length).toBeGreaterThan(text.length);
+  expect(row).toMatchObject({ promptTokens: 5, completionTokens: 6, source: 'exact', outcome: 'completed' });
+});
