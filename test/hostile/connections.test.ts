@@ -164,13 +164,14 @@ test('U13: a hundred pipelined requests behind a slow one come in order, each wi
     await held;
     answer.whole(200, { 'Content-Type': 'application/json' }, '{"version":"slow"}');
   });
+  const arrival = fake.arrival();
   const client = new RawClient(gate.port);
   const one = (key: string, more = ''): string =>
     `GET /api/version HTTP/1.1\r\nHost: x\r\nx-api-key: ${key}\r\n${more}\r\n`;
   client.write(
     one(member.secret) + Array.from({ length: 99 }, (_, at) => one(at % 2 === 0 ? member.secret : 'wrong')).join(''),
   );
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await arrival;
   expect(client.text).toBe('');
   release();
   await eventually(() => expect(client.text.match(/HTTP\/1\.1 \d+/g)).toHaveLength(100));

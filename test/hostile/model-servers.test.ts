@@ -1,6 +1,7 @@
 // Model servers and networks that misbehave: away, silent, cut, slow, lying, leaking. The gate answers each with the right
 // word, gives back what it held, and never passes off half an answer as a whole one.
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -146,16 +147,35 @@ describe('P2, P4: a model server that falls silent', () => {
   });
 });
 
-test('P3: a first byte that takes longer than any default is waited for as long as the settings say', async () => {
-  const patient = await openGate(fake.url, { FIRST_BYTE_SECONDS: '900', CONNECT_SECONDS: '0.2' });
-  const { secret: key } = await patient.key();
-  fake.next(async (_, answer) => {
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
-    answer.whole(200, json, '{"done":true,"eval_count":1,"prompt_eval_count":1}');
-  });
-  expect((await post(`${patient.url}/api/generate`, key, whole)).status).toBe(200);
-  await patient.stop();
-});
+/** The clock of the client that asks model servers: its time-outs go by this one, and it can be put forward. */
+const clientTimers = createRequire(import.meta.url)('undici/lib/util/timers.js') as { tick(ms: number): void };
+
+test.each([
+  [890, 200],
+  [910, 504],
+])(
+  'P3: a first byte that takes %i s is waited for as long as the settings say, longer than any default: %i',
+  async (seconds, status) => {
+    const patient = await openGate(fake.url, { FIRST_BYTE_SECONDS: '900', CONNECT_SECONDS: '0.2' });
+    const { secret: key } = await patient.key();
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    fake.next(async (_, answer) => {
+      await held;
+      answer.whole(200, json, '{"done":true,"eval_count":1,"prompt_eval_count":1}');
+    });
+    const arrival = fake.arrival();
+    const answer = post(`${patient.url}/api/generate`, key, whole);
+    await arrival;
+    // A timer begins to run with the next tick. undici's own time-outs are 300 s.
+    clientTimers.tick(0);
+    clientTimers.tick(seconds * 1_000);
+    if (status !== 504) release();
+    expect((await answer).status).toBe(status);
+    release();
+    await patient.stop();
+  },
+);
 
 describe('P5: a connection that is reset', () => {
   test.each([40, 150, 301, 333])('after %i bytes is never a clean end', async (bytes) => {

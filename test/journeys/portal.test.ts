@@ -238,11 +238,13 @@ describe('an operator', () => {
     const desk = await readerOf(operator);
     await desk.open('/portal/operate/models');
     await desk.page.getByRole('cell', { name: 'llama3:latest' }).waitFor();
+    let goOn!: () => void;
+    const seen = new Promise<void>((resolve) => (goOn = resolve));
     fake.next(async (_, answer) => {
       answer.head(200, { 'Content-Type': 'application/x-ndjson' });
       await answer.chunk('{"status":"pulling manifest"}\n');
       await answer.chunk('{"status":"pulling abc","digest":"sha256:abc","total":1000000000,"completed":250000000}\n');
-      await new Promise((resolve) => setTimeout(resolve, 700));
+      await seen;
       await answer.chunk('{"status":"success"}\n');
       answer.end();
     });
@@ -250,6 +252,7 @@ describe('an operator', () => {
     await desk.press('Pull');
     await desk.sees('pulling abc: 250 MB of 1 GB');
     expect(await desk.page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('25');
+    goOn();
     await desk.sees('gemma3:4b is here.');
     await desk.close();
   });
