@@ -7,7 +7,7 @@ import type { Step } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
-import { Fault } from './fault.ts';
+import { Fault, requireText } from './fault.ts';
 import { requirePlan } from './plans.ts';
 
 /** @throws Fault for a name that is taken, or a plan that is not there. */
@@ -29,8 +29,7 @@ export function createAccount(
 
 /** @throws Fault. */
 export function readAccountName(name: string): string {
-  const trimmed = name.trim();
-  if (trimmed === '' || trimmed.length > 200) throw new Fault('An account needs a name of 1 to 200 characters.');
+  const trimmed = requireText('name of an account', name, 200);
   if (isAccountId(trimmed) || trimmed.startsWith('key_'))
     throw new Fault('A name that looks like an id would be taken for one; give the account another name.');
   return trimmed;

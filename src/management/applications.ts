@@ -15,7 +15,7 @@ import { type ApplicationId, newInviteId, randomBase62 } from '../domain/id.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Store } from '../store/ports.ts';
 import { openAccount } from './accounts.ts';
-import { Fault, requireText } from './fault.ts';
+import { Fault, requireProse } from './fault.ts';
 import { type CreatedKey, draftKey, iso, showKey } from './keys.ts';
 import { requirePlan } from './plans.ts';
 
@@ -79,7 +79,7 @@ export function decide(
     const after: Application = {
       ...before,
       status,
-      decision: decision === null ? null : requireText('decision', decision, 2_000),
+      decision: decision === null ? null : requireProse('decision', decision, 2_000),
       decidedAt: author.at,
       decidedBy: author.actor,
       accountId: account?.id ?? null,
@@ -220,7 +220,7 @@ async function accountFor(
 ): Promise<Account> {
   const plan = asked ?? (await store.readRegistration()).plan;
   await requirePlan(store, plan);
-  const name = (await store.findAccount(email)) ? `${email} (${id})` : email;
+  const name = (await store.looksTaken(email)) ? `${email} (${id})` : email;
   return openAccount(store, name, plan, author, { application: id });
 }
 

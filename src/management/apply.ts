@@ -8,7 +8,7 @@ import { Secret } from '../domain/secret.ts';
 import type { NewPerson, NotSubmitted, Store } from '../store/ports.ts';
 import { decide, decideByRule } from './applications.ts';
 import { type Door, requireEmail, requirePassword } from './door.ts';
-import { Fault, requireText } from './fault.ts';
+import { Fault, requireProse, requireText } from './fault.ts';
 import { draftLink } from './links.ts';
 import { requirePlan } from './plans.ts';
 import { hashPassword } from './sign-in/passwords.ts';
@@ -56,7 +56,7 @@ export async function apply(
   const { store, post, portal } = door;
   const registration = await store.readRegistration();
   const email = visitor ? visitor.email : requireEmail(asked.email);
-  const [name, purpose] = [requireText('name', asked.name, 200), requireText('purpose', asked.purpose, 2_000)];
+  const [name, purpose] = [requireText('name', asked.name, 200), requireProse('purpose', asked.purpose, 2_000)];
   if (visitor) await refuseSecond(store, visitor);
   else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);
   const invite = await inviteFor(door, registration, asked.invite, email, author);
@@ -78,7 +78,7 @@ export async function apply(
     name,
     email,
     purpose,
-    models: asked.models ?? [],
+    models: (asked.models ?? []).map((model) => requireText('model', model, 200)),
     wantedPlan: asked.plan ?? null,
     language,
     personId: visitor?.id ?? person?.id ?? null,

@@ -1,16 +1,25 @@
 // Something that was asked of the management plane and cannot be; its message is one sentence for people.
+import { readLabel, readProse } from '../domain/label.ts';
 import { Refusal } from '../domain/refusal.ts';
 
 export class Fault extends Refusal {
   override name = 'Fault';
 }
 
-/** What a person wrote, trimmed. @throws Fault where nothing is left, or too much. */
-export function requireText(what: string, text: string, most: number): string {
-  const trimmed = text.trim();
-  if (trimmed === '' || trimmed.length > most)
-    throw new Fault(`The ${what} needs 1 to ${most.toLocaleString('en-US')} characters.`);
-  return trimmed;
+/** A name on one line, as domain/label reads it. @throws Fault. */
+export const requireText = (what: string, text: string, most: number): string =>
+  wordOf(what, () => readLabel(text, most));
+
+/** A text of several lines, as domain/label reads it. @throws Fault. */
+export const requireProse = (what: string, text: string, most: number): string =>
+  wordOf(what, () => readProse(text, most));
+
+function wordOf(what: string, read: () => string): string {
+  try {
+    return read();
+  } catch (error) {
+    throw new Fault(`The ${what} ${(error as Error).message}.`);
+  }
 }
 
 /** What a reader of domain/ says in plain words becomes a sentence for whoever asked. @throws Fault. */

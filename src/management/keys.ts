@@ -13,7 +13,7 @@ import type { Secret } from '../domain/secret.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
 import { allowanceOf, openAccount, readAccountName, requireAccount } from './accounts.ts';
-import { Fault, reading } from './fault.ts';
+import { Fault, reading, requireText } from './fault.ts';
 import { readBoundCertificate, readPublicKey } from './public-keys.ts';
 
 export interface NewKey extends AskedKey {
@@ -51,10 +51,19 @@ const dayMs = 86_400_000;
 /** @throws Fault for a rule that cannot be read, more than the plan allows, or a public key that is registered already. */
 export function createKey(store: Store, { account, ...asked }: NewKey, author: Author): Promise<CreatedKey> {
   return store.atomically(async (within) => {
-    const name = readAccountName(account);
-    const owner = (await within.findAccount(name)) ?? (await openAccount(within, name, planOfNewAccount(name), author));
-    return issueKey(within, owner, asked, author);
+    return issueKey(
+      within,
+      (await within.findAccount(account.trim())) ?? (await newOwner(within, account, author)),
+      asked,
+      author,
+    );
   });
+}
+
+/** An account that is made for its first key. */
+function newOwner(store: Store, account: string, author: Author): Promise<Account> {
+  const name = readAccountName(account);
+  return openAccount(store, name, planOfNewAccount(name), author);
 }
 
 /** A key of an account that is there. `maker`: the key that asks for it, which it never exceeds. @throws Fault as `createKey`. */
@@ -108,7 +117,7 @@ export async function draftKey(store: Store, asked: AskedKey, account: Account, 
   const key: StoredKey = {
     id,
     accountId: account.id,
-    name: asked.name.trim(),
+    name: requireText('name of a key', asked.name, 200),
     kind: publicKey?.kind ?? 'secret',
     digest: publicKey?.digest ?? digest,
     status: 'active',
@@ -138,8 +147,6 @@ interface ReadKey {
 }
 
 function readNew(asked: AskedKey, plan: Plan | Unlimited, now: WallMs): ReadKey {
-  if (asked.name.trim() === '' || asked.name.length > 200)
-    throw new Fault('A key needs a name of 1 to 200 characters.');
   if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now)
     throw new Fault('The key would have expired already.');
   return {
@@ -228,7 +235,8 @@ export function changeKey(
       throw new Fault(`${account.name} has no plan that a key could narrow.`);
     const after: StoredKey = {
       ...before,
-      name: asked.name.trim(),
+      // A name from before names were read so strictly stays until another is given.
+      name: change.name === undefined ? before.name : requireText('name of a key', change.name, 200),
       scopes: change.scopes === undefined ? before.scopes : rules.scopes,
       models: rules.models,
       cidr: change.cidr ?? before.cidr,

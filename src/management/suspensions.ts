@@ -8,7 +8,7 @@ import { type Rule, readRule, type Step } from '../domain/rule.ts';
 import { type Suspension, untouched } from '../domain/suspension.ts';
 import type { Store } from '../store/ports.ts';
 import { requireAccount } from './accounts.ts';
-import { Fault, reading, requireText } from './fault.ts';
+import { Fault, reading, requireProse } from './fault.ts';
 import { iso, requireKey } from './keys.ts';
 
 const longestText = 2_000;
@@ -72,7 +72,7 @@ export interface NewSuspension {
 export function suspend(store: Store, asked: NewSuspension, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const { whom, step, endsAt } = asked;
-    const reason = requireText('reason', asked.reason, longestText);
+    const reason = requireProse('reason', asked.reason, longestText);
     if (endsAt !== null && endsAt <= author.at) throw new Fault('That would be over already.');
     if (step === 'review' && endsAt !== null)
       throw new Fault('A review lasts until it is lifted; use suspend for a time.');
@@ -122,7 +122,7 @@ export function appeal(store: Store, id: string, text: string, author: Author): 
     const before = await requireSuspension(within, id);
     if (before.appeal !== null) throw new Fault(`There is an appeal against ${id} already.`, 'conflict');
     if (before.shadow) throw new Fault(`${id} was taken in shadow and does nothing.`);
-    const after = { ...before, appeal: requireText('appeal', text, longestText), appealedAt: author.at };
+    const after = { ...before, appeal: requireProse('appeal', text, longestText), appealedAt: author.at };
     await write(within, 'suspension.appeal', before, after, author);
     return after;
   });
@@ -136,7 +136,7 @@ export function answer(store: Store, id: string, text: string, lifts: boolean, a
     if (before.answer !== null) throw new Fault(`The appeal against ${id} has been answered already.`, 'conflict');
     const lifting = lifts && before.liftedAt === null ? { liftedAt: author.at, liftedBy: author.actor } : {};
     const answered = {
-      answer: requireText('answer', text, longestText),
+      answer: requireProse('answer', text, longestText),
       answeredAt: author.at,
       answeredBy: author.actor,
     };

@@ -1,7 +1,8 @@
 // Accounts and the plans they have.
 import type { Kysely, Selectable, Transaction } from 'kysely';
-import { type Account, mayManage, type Role, roleOfNewAccount } from '../domain/account.ts';
+import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } from '../domain/account.ts';
 import { type AccountId, isAccountId, newAccountId } from '../domain/id.ts';
+import { skeletonOf } from '../domain/label.ts';
 import { type Plan, type Terms, type Unlimited, unlimited } from '../domain/plan.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { managementScopes, type Scope } from '../domain/scope.ts';
@@ -15,9 +16,18 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
       inTransaction(db, async (transaction) => {
         const id = newAccountId();
         refuseUnlimited(role, plan);
+        await refuseTwin(transaction, name);
         const made = await transaction
           .insertInto('accounts')
-          .values({ id, name, ...columnsOf(plan), created_at: event.at, role, closed_at: null })
+          .values({
+            id,
+            name,
+            skeleton: skeletonOf(name),
+            ...columnsOf(plan),
+            created_at: event.at,
+            role,
+            closed_at: null,
+          })
           .onConflict((conflict) => conflict.column('name').doNothing())
           .executeTakeFirst();
         if (Number(made.numInsertedOrUpdatedRows) > 0) await writeAudit(transaction, { ...event, subject: id });
@@ -34,6 +44,9 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
         .executeTakeFirst();
       return row && accountOfRow(row);
     },
+    looksTaken: async (name) =>
+      (await db.selectFrom('accounts').select('id').where('skeleton', '=', skeletonOf(name)).executeTakeFirst()) !==
+      undefined,
     listAccounts: async () => {
       const rows = await db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').execute();
       return rows.map(accountOfRow);
@@ -117,6 +130,20 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
         return true;
       }),
   };
+}
+
+/** A name that people would take for another one's is refused. @throws Refusal. */
+async function refuseTwin(transaction: Transaction<Tables>, name: string): Promise<void> {
+  const skeleton = skeletonOf(name);
+  const twin = await transaction
+    .selectFrom('accounts')
+    .select('name')
+    .where('skeleton', '=', skeleton)
+    .where('name', '<>', name)
+    .executeTakeFirst();
+  const like =
+    twin?.name ?? (name !== operatorName && skeleton === skeletonOf(operatorName) ? operatorName : undefined);
+  if (like !== undefined) throw new Refusal(`That name looks like "${like}", which is another account's.`, 'conflict');
 }
 
 /** Nobody may be locked out of the gate for good. @throws Refusal. */

@@ -73,7 +73,7 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await refuseLastOperator(transaction, account);
         await transaction
           .updateTable('accounts')
-          .set({ name: `closed ${id}`, role: 'member', plan: 'default', unlimited: 0, closed_at: at })
+          .set({ name: `closed ${id}`, skeleton: '', role: 'member', plan: 'default', unlimited: 0, closed_at: at })
           .where('id', '=', id)
           .execute();
         await transaction

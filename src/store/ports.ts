@@ -81,9 +81,11 @@ export interface KeyStore {
 export interface AccountStore {
   /**
    * The account of that name, made with that plan and role if it is not there; then its event is filed under the new id.
-   * Safe against two makers at once. @throws Refusal as `changeAccount`.
+   * Safe against two makers at once. @throws Refusal as `changeAccount`, and for a name that looks like another's.
    */
   ensureAccount(name: string, plan: string | Unlimited, event: AuditEvent, role?: Role): Promise<Account>;
+  /** Does an open account have a name that people would take for this one, or this one? */
+  looksTaken(name: string): Promise<boolean>;
   /** By id where the text has the shape of one, else by name. */
   findAccount(idOrName: string): Promise<Account | undefined>;
   listAccounts(): Promise<Account[]>;

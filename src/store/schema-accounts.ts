@@ -1,5 +1,6 @@
 // What an account without limits is: a fact that is said, and not a plan that is missing.
 import { type Kysely, sql } from 'kysely';
+import { skeletonOf } from '../domain/label.ts';
 
 export async function sayUnlimited(db: Kysely<unknown>): Promise<void> {
   await db.schema
@@ -13,4 +14,19 @@ export async function sayUnlimited(db: Kysely<unknown>): Promise<void> {
   await sql`update accounts set plan = 'default' where plan is null and unlimited = 0`.execute(db);
   // What is looked up for one account must not cost a look at everybody's events.
   await db.schema.createIndex('audit_events_by_subject').on('audit_events').columns(['subject', 'id']).execute();
+}
+
+/** What two names have in common that a person takes for the same; twins that are there already stay. */
+export async function addSkeletons(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable('accounts')
+    .addColumn('skeleton', 'text', (column) => column.notNull().defaultTo(''))
+    .execute();
+  const { rows } = await sql<{
+    id: string;
+    name: string;
+  }>`select id, name from accounts where closed_at is null`.execute(db);
+  for (const { id, name } of rows)
+    await sql`update accounts set skeleton = ${skeletonOf(name)} where id = ${id}`.execute(db);
+  await db.schema.createIndex('accounts_by_skeleton').on('accounts').column('skeleton').execute();
 }

@@ -8,7 +8,7 @@ import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, PersonId, Susp
 import type { Language, LinkPurpose } from '../domain/person.ts';
 import { firstPlans } from '../domain/plan.ts';
 import { firstRules, type Step } from '../domain/rule.ts';
-import { sayUnlimited } from './schema-accounts.ts';
+import { addSkeletons, sayUnlimited } from './schema-accounts.ts';
 import { type AdmissionColumns, openAdmission } from './schema-admission.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
@@ -23,6 +23,8 @@ export interface Tables extends CertificateTables, SignInOwnTables, UsageTables 
     /** Null where, and only where, `unlimited` is 1. */
     plan: string | null;
     unlimited: number;
+    /** Of its name; empty when it is closed. */
+    skeleton: string;
     role: Role;
     closed_at: number | null;
   };
@@ -376,5 +378,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0015-cache-tokens': {
     up: addCacheTokens,
+  },
+  '0016-skeletons': {
+    up: addSkeletons,
   },
 };
