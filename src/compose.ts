@@ -141,6 +141,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
         transferSilenceMs: config.transferSilenceSeconds * 1000,
       },
       readerBufferBytes: config.readerBufferBytes,
+      answers: new BodyBudget(config.answerMemoryBytes),
       readerStallMs: config.readerStallSeconds * 1000,
       listBytes: 16 * 1024 * 1024,
       ownHeaders: answerHeaders,

@@ -152,7 +152,9 @@ export class Connections {
     }
     if (!first) return false;
     this.#leave(first);
-    first.socket.destroy();
+    // What has not gone out is thrown away; a clean close after it could look like the end of an answer.
+    if (first.socket.writableLength > 0) first.socket.resetAndDestroy();
+    else first.socket.destroy();
     return true;
   }
 

@@ -17,6 +17,7 @@ import type { Connections } from './connections.ts';
 import { newRequestId } from './domain/id.ts';
 import { continueIfAsked } from './gateway/body.ts';
 import { answerHeaders } from './gateway/browser.ts';
+import { reset } from './gateway/cut-off.ts';
 import { type Gate, handle } from './gateway/pipeline.ts';
 import { maxHeaders } from './gateway/receive.ts';
 import { type Encryption, Entrance, openSecure } from './tls/entrance.ts';
@@ -235,15 +236,17 @@ function openShell(health: Health, plane: express.RequestHandler): express.Expre
 
 /** What Node's parser refused. Where an answer has begun on this socket, a second one must not be written into it. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  const begun = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent === true;
+  const said = (socket as { _httpMessage?: ServerResponse })._httpMessage;
   // Whoever never said a word is told none; there can be thousands of them at once.
   if (error.code === 'ECONNRESET' || !socket.writable || (socket as Socket).bytesRead === 0) {
     socket.destroy();
     return;
   }
-  if (begun) {
-    // What was said already may still be on its way; it goes out, and the cut end tells the rest.
-    (socket as Socket).destroySoon();
+  if (said?.headersSent === true) {
+    // What was said already may still be on its way; it goes out, and the cut end tells the rest. Where a clean end of the
+    // connection would be the end of the answer, it is reset.
+    if (said.chunkedEncoding || said.writableEnded) (socket as Socket).destroySoon();
+    else reset(socket as Socket);
     return;
   }
   const status =

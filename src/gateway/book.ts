@@ -9,6 +9,7 @@ import type { Suspension } from '../domain/suspension.ts';
 import type { Clocks, SteadyMs } from '../domain/time.ts';
 import type { UsageBucket } from '../domain/usage.ts';
 import type { Store } from '../store/ports.ts';
+import type { Holder } from './body-budget.ts';
 import type { RollingCount } from './rolling-count.ts';
 
 /** What was let through in one window: settled, and reserved by what still runs. */
@@ -94,6 +95,8 @@ export class Book {
   lastSeenAt: SteadyMs = 0;
   /** Bytes of request bodies that are held for it. */
   heldBytes = 0;
+  /** Bytes of answers that wait for its readers. */
+  readonly answers: Holder = { heldBytes: 0 };
 
   key(lineage: KeyId): Tally {
     let tally = this.#keys.get(lineage);
@@ -105,7 +108,7 @@ export class Book {
   }
 
   get idle(): boolean {
-    return this.account.running === 0 && this.heldBytes === 0;
+    return this.account.running === 0 && this.heldBytes + this.answers.heldBytes === 0;
   }
 }
 

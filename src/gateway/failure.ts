@@ -13,3 +13,9 @@ export function readFailure(error: Error, sent: boolean): GatewayError {
   if (!sent) return new GatewayError('upstream_unreachable', { cause: error });
   return new GatewayError('upstream_failed', { cause: error });
 }
+
+/** The connection was there, perhaps kept from an earlier call, and ended before anything of an answer came. */
+export function isStale(error: Error): boolean {
+  const { code = '' } = error as { code?: string };
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
+}

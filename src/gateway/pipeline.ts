@@ -24,7 +24,7 @@ import type { Ladder } from './ladder.ts';
 import { dialectOf, matchOperation } from './operation.ts';
 import { permit } from './permit.ts';
 import { receive } from './receive.ts';
-import { type Recorder, settle } from './record.ts';
+import { costOf, type Recorder, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import { type RelaySettings, relay } from './relay.ts';
 import type { ReplayGuard } from './replay.ts';
@@ -122,16 +122,6 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     exchange.slot?.release(costOf(exchange));
   }
   return exchange.principal !== undefined;
-}
-
-/** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */
-const leastTurnTokens = 50;
-
-/** Tokens that it really cost; 0 where it never reached a model server. */
-function costOf({ meter }: Exchange): number {
-  if (!meter) return 0;
-  const { promptTokens, completionTokens } = meter.read();
-  return Math.max(leastTurnTokens, promptTokens + completionTokens);
 }
 
 /** Whoever it was used this key's name; the ladder counts it on the key, if its account is one that is counted. */

@@ -54,6 +54,16 @@ function release({ lease, book, principal }: Exchange, row: UsageRecord, { error
     recorder.noteRefusal(principal, book);
 }
 
+/** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */
+const leastTurnTokens = 50;
+
+/** Tokens that a turn at a model really cost; 0 where the call never reached a model server. */
+export function costOf({ meter }: Exchange): number {
+  if (!meter) return 0;
+  const { promptTokens, completionTokens } = meter.read();
+  return Math.max(leastTurnTokens, promptTokens + completionTokens);
+}
+
 /** The row as it would stand if this process died now; undefined for a caller we do not know. */
 export function draftOf(exchange: Exchange): UsageRecord | undefined {
   return rowOf(exchange, 'interrupted', 0, null, 0);

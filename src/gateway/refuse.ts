@@ -1,8 +1,9 @@
 // Says no, in the caller's dialect. Before the first byte: status, body, Retry-After where waiting helps, and the
-// request id. After it: the dialect's last frame and then a destroyed socket, since a clean end would look like a
-// complete answer. Whether to say no is decided elsewhere.
+// request id. After it: the dialect's last frame and then a cut connection, since a clean end would look like a complete
+// answer. Whether to say no is decided elsewhere.
 import type { GatewayError } from '../domain/error.ts';
 import { ModelNotFound } from './authorize.ts';
+import { cutOff } from './cut-off.ts';
 import * as anthropic from './dialects/anthropic.ts';
 import * as ollama from './dialects/ollama.ts';
 import * as openai from './dialects/openai.ts';
@@ -59,19 +60,16 @@ export function refuse(exchange: Exchange, error: GatewayError, { ownHeaders, re
   request.on('end', stop).on('close', stop).on('error', stop).resume();
 }
 
-/** Ends an answer that has begun. Does nothing more than destroy where the answer is not a stream. */
+/**
+ * Ends a stream that has begun with the dialect's last frame. What is still buffered would be thrown away with the
+ * connection, so the frame must have reached the socket first; a reader that does not take it is cut off by the timer.
+ */
 export function breakOff(exchange: Exchange, error: GatewayError, midLine: boolean): void {
   const { response } = exchange;
-  if (!exchange.streamed || response.hasHeader('content-length')) {
-    response.destroy();
-    return;
-  }
-  // destroy() throws away what is still buffered, so the frame must have reached the socket first. A reader that does
-  // not take it is cut off by the timer.
-  const timer = setTimeout(() => response.destroy(), lingerMs);
+  const timer = setTimeout(() => cutOff(response), lingerMs);
   response.write(lastFrame(exchange, error, midLine), () => {
     clearTimeout(timer);
-    response.destroy();
+    cutOff(response);
   });
 }
 

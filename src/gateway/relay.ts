@@ -1,46 +1,38 @@
-// Carries one call to a model server and its answer back: status, content type and body as they come, byte for byte,
-// chunk by chunk. Takes a routed call; the promise resolves when the exchange is over, however it ended.
-// The caller's hang-up aborts the upstream request at once, streaming or not, also before the first byte. A generation's
-// stream is drained eagerly into the response's bounded buffer, since a reader that pauses Ollama can wedge its model
-// slot (ollama#17131); a reader that lets the buffer fill is dropped. Whole answers and transfers, for which no model
-// slot is held any more and which may be large, get ordinary back-pressure. No redirect is followed or passed on, and a call is
-// tried elsewhere only while none of it has left (security HTTP-22).
+// Carries one call to a model server and its answer back: body as it comes, byte for byte, chunk by chunk. Takes a routed
+// call; the promise resolves when the exchange is over, however it ended.
+// The caller's hang-up aborts the upstream request at once, streaming or not, also before the first byte. The turn at the
+// model ends with the model server's answer, not with its delivery (delivery.ts). No redirect is followed or passed on. A
+// call is tried elsewhere only while none of it has left (security HTTP-22), and again at the same server only where
+// saying it twice changes nothing, or where it was refused for a field of ours.
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../domain/error.ts';
 import type { Outcome } from '../domain/usage.ts';
-import { clientHeaders, replaceLength, upstreamHeaders } from '../upstream/headers.ts';
-import { withoutSecrets } from '../upstream/pass.ts';
+import { clientHeaders } from '../upstream/headers.ts';
 import type { Upstream } from '../upstream/pool.ts';
+import { bodyPending, carriageOf, streamLines } from './answer-head.ts';
 import { setType, wrongType } from './answer-type.ts';
 import { ModelNotFound } from './authorize.ts';
 import { continueIfAsked } from './body.ts';
+import { Collected } from './collected.ts';
+import { Delivery, type DeliverySettings } from './delivery.ts';
 import type { Exchange } from './exchange.ts';
-import { readFailure } from './failure.ts';
+import { isStale, readFailure } from './failure.ts';
 import { promptOf } from './figures.ts';
+import { onHangUp } from './hang-up.ts';
 import { failedMeterFor, meterFor, silentMeter } from './meter.ts';
-import { filterModels } from './model-list.ts';
-import { type Operation, upstreamPath } from './operation.ts';
-import { viaName } from './receive.ts';
-import { type Recorder, settle } from './record.ts';
-import { type AnswerSettings, breakOff, refuse } from './refuse.ts';
+import { mostErrorBytes } from './model-error.ts';
+import type { Operation } from './operation.ts';
+import { costOf, type Recorder, settle } from './record.ts';
+import { refuse } from './refuse.ts';
 import type { Routed } from './route.ts';
 import type { Run, Running } from './running.ts';
-import { endWith } from './unread.ts';
-import { UsageFilter } from './usage-filter.ts';
+import { StreamBody } from './stream-body.ts';
+import { callOf, mayRepeat, type TimeLimits, totalMsOf } from './upstream-call.ts';
+import { sayWhole } from './whole-answer.ts';
 
-export interface TimeLimits {
-  readonly firstByteMs: number;
-  readonly silenceMs: number;
-  readonly totalMs: number;
-  readonly metadataMs: number;
-  readonly transferSilenceMs: number;
-}
-
-export interface RelaySettings extends AnswerSettings {
+export interface RelaySettings extends DeliverySettings {
   readonly times: TimeLimits;
-  /** Bytes of an answer that may wait for a slow reader before it is dropped. */
-  readonly readerBufferBytes: number;
   readonly listBytes: number;
 }
 
@@ -60,9 +52,19 @@ export async function relay(routed: Routed, exchange: Exchange, tools: RelayTool
   }
 }
 
+/** How long a refusal of the model server's may take to be read to its end, which keeps its connection. */
+const restMs = 1_000;
+const restBytes = 16 * 1024;
+/** How long the body of an error may take. */
+const errorBodyMs = 10_000;
+/** A whole answer that is no longer is looked at before it goes on: it may be an error under a good status. */
+const glanceBytes = 4 * 1024;
+
+const over = new Error('the exchange is over');
+
 class Passage implements Run, Dispatcher.DispatchHandler {
   readonly exchange: Exchange;
-  readonly deadlineMs: number;
+  deadlineMs: number;
   readonly over: Promise<void>;
   slot = -1;
   moved = -1;
@@ -71,19 +73,25 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   readonly #tools: RelayTools;
   readonly #response: ServerResponse;
   readonly #operation: Operation;
+  readonly #delivery: Delivery;
   #finished!: () => void;
   #settled = false;
-  #onSocketClose: (() => void) | undefined;
+  readonly #stopListening: (() => void) | undefined;
   #candidate = 0;
+  /** The model server that works on it now. */
+  #working: Upstream | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sent = false;
+  #again = false;
   #status = 0;
-  #collected: Buffer[] | undefined;
-  #collectedBytes = 0;
+  #coding: string | undefined;
+  /** What is read whole before anything goes on, and for which purpose. */
+  #collected: Collected | undefined;
   #headers: string[] = [];
-  #filter: UsageFilter | undefined;
-  /** The last two bytes that went out, to know whether a last frame starts in mid-line. */
-  #tail = 0;
+  #stream: StreamBody | undefined;
+  #restBytes = 0;
+  /** Everything of the answer has come. */
+  #ended = false;
 
   constructor(routed: Routed, exchange: Exchange, tools: RelayTools) {
     this.exchange = exchange;
@@ -91,54 +99,28 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#tools = tools;
     this.#response = exchange.response;
     this.#operation = routed.operation;
-    const { times } = tools.settings;
-    const totalMs = { inference: times.totalMs, metadata: times.metadataMs, transfer: Infinity }[this.#operation.time];
-    this.deadlineMs = tools.recorder.nowMs() + totalMs;
+    this.deadlineMs = tools.recorder.nowMs() + totalMsOf(routed, tools.settings.times);
     this.over = new Promise((resolve) => {
       this.#finished = resolve;
     });
-    this.#response.on('close', () => this.#closed());
-    const { socket } = exchange.request;
-    // A response that stands behind another on its connection does not hear of the hang-up by itself.
-    if (this.#response.socket === null) {
-      this.#onSocketClose = () => this.#closed();
-      socket.setMaxListeners(0).once('close', this.#onSocketClose);
-    }
-    if (this.#response.destroyed || socket.destroyed) this.#closed();
-    else this.#dispatch();
+    this.#delivery = new Delivery(exchange, tools.settings, this.#operation.time === 'inference', () =>
+      this.#controller?.resume(),
+    );
+    this.#stopListening = onHangUp(exchange, () => this.#closed());
+    if (!this.#settled) this.#dispatch();
   }
 
   #dispatch(): void {
     const upstream = this.#routed.candidates[this.#candidate] as Upstream;
     const { request } = this.exchange;
     this.exchange.upstream = upstream.name;
+    this.#working = upstream;
     upstream.inFlight++;
-    const { times } = this.#tools.settings;
-    const quick = this.#operation.time === 'metadata';
-    const { bodyType } = this.#routed;
-    const headers = upstreamHeaders(request.headers, `1.1 ${viaName}`, upstream.pass.headers, bodyType);
-    const streamsUp = this.#operation.body === 'blob';
-    if (streamsUp) {
-      continueIfAsked(this.exchange, this.#response);
-      if (request.headers['content-length'] !== undefined)
-        headers.push('content-length', request.headers['content-length']);
-    }
+    this.#sent = false;
+    if (this.#operation.body === 'blob') continueIfAsked(this.exchange, this.#response);
     try {
-      upstream.dispatcher.dispatch(
-        {
-          method: this.#operation.methods.includes(request.method as string)
-            ? (request.method as Dispatcher.HttpMethod)
-            : 'GET',
-          path: upstream.basePath + upstreamPath(this.#routed),
-          headers,
-          body: streamsUp ? request : (this.#routed.body ?? null),
-          headersTimeout: quick ? times.metadataMs : streamsUp ? 0 : times.firstByteMs,
-          bodyTimeout: quick
-            ? times.metadataMs
-            : this.#operation.time === 'transfer'
-              ? times.transferSilenceMs
-              : times.silenceMs,
-        },
+      (this.#again ? upstream.anew() : upstream.dispatcher).dispatch(
+        callOf(this.#routed, request, upstream, this.#tools.settings.times),
         this,
       );
     } catch (cause) {
@@ -152,7 +134,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#sent = true;
     this.#controller = controller;
     if (this.#settled) {
-      controller.abort(new Error('the exchange is over'));
+      controller.abort(over);
       return;
     }
     // From here on it may cost something, even if nothing ever comes back.
@@ -184,56 +166,58 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   #begin(status: number, headers: IncomingHttpHeaders): void {
     const { exchange } = this;
     const lines = clientHeaders(headers);
-    if (!setType(this.#operation, status, headers, lines)) {
+    this.#headers = lines;
+    this.#coding = headers['content-encoding'];
+    const carriage = carriageOf(this.#routed, exchange, status, headers);
+    if (carriage !== 'error' && !setType(this.#operation, status, headers, lines)) {
       this.#fail(new GatewayError('upstream_failed', { message: wrongType }));
       return;
     }
-    if (status >= 400) {
-      exchange.meter = failedMeterFor(this.#operation.reply, headers['content-type'], promptOf(this.#routed));
-      lines.push('x-sekisho-error-owner', 'upstream');
-      if (headers['content-encoding'] === undefined && this.exchange.request.method !== 'HEAD') {
-        this.#headers = lines;
-        this.#collected = [];
+    switch (carriage) {
+      case 'error':
+        exchange.meter = failedMeterFor(this.#operation.reply, headers['content-type'], promptOf(this.#routed));
+        this.deadlineMs = Math.min(this.deadlineMs, this.#tools.recorder.nowMs() + errorBodyMs);
+        this.#collected = new Collected('error', mostErrorBytes);
         return;
-      }
-    } else if (filtersList(this.#operation, this.#routed)) {
-      this.#headers = lines;
-      this.#collected = [];
-      return;
-    } else if (exchange.streamed && isNoStream(headers)) {
-      // Loading and unloading a model answers with one JSON object, whatever `stream` says; and what is encoded, though
-      // we ask for no encoding, cannot be read as a stream. Both are carried as they come.
-      exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.#routed));
-    } else if (exchange.streamed) {
-      if (this.#routed.usageInjected) this.#filter = new UsageFilter();
-      if (!lines.includes('cache-control')) lines.push('cache-control', 'no-cache');
-      lines.push('x-accel-buffering', 'no');
+      case 'list':
+        this.#collected = new Collected('list', this.#tools.settings.listBytes);
+        return;
+      case 'stream':
+        this.#stream = new StreamBody((this.#working as Upstream).screen, this.#routed.usageInjected);
+        this.#headers = streamLines(lines);
+        this.#writeHead();
+        return;
+      default:
+        if (exchange.streamed) exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.#routed));
+        if (carriage === 'plain') this.#writeHead();
+        else this.#collected = new Collected('glance', glanceBytes);
     }
-    this.#writeHead(status, lines);
   }
 
-  #writeHead(status: number, lines: string[]): void {
+  #writeHead(): void {
     const { exchange } = this;
+    const lines = this.#headers;
     lines.push('x-request-id', exchange.id, ...this.#tools.settings.ownHeaders, ...exchange.cors, ...exchange.lines);
     if (bodyPending(exchange)) lines.push('connection', 'close');
     try {
-      this.#response.writeHead(status, lines);
+      this.#delivery.begin(this.#status, lines);
     } catch (cause) {
       this.#fail(new GatewayError('upstream_failed', { cause }));
     }
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#settled) return;
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled) {
+      this.#restBytes += chunk.length;
+      if (this.#restBytes > restBytes) controller.abort(over);
+      return;
+    }
     if (this.#collected) {
-      this.exchange.meter?.see(chunk);
-      this.#collectedBytes += chunk.length;
-      if (this.#collectedBytes > this.#tools.settings.listBytes) this.#fail(new GatewayError('upstream_failed'));
-      else this.#collected.push(chunk);
+      this.#collect(this.#collected, chunk);
       return;
     }
     try {
-      this.#send(this.#filter ? this.#filter.push(chunk) : chunk);
+      this.#send(this.#stream ? this.#stream.push(chunk) : chunk);
     } catch (cause) {
       this.#fail(new GatewayError('upstream_failed', { cause }));
       return;
@@ -241,42 +225,44 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.exchange.meter?.see(chunk);
   }
 
+  #collect(collected: Collected, chunk: Buffer): void {
+    this.exchange.meter?.see(chunk);
+    if (collected.add(chunk)) return;
+    if (collected.purpose === 'list') this.#fail(new GatewayError('upstream_failed'));
+    else if (collected.purpose === 'error' || !collected.mayGrow(mostErrorBytes, this.#coding))
+      this.#sayCollected(collected, false);
+  }
+
+  /** An error is said anew, and that is the end; of everything else goes on what was read, and what follows with it. */
+  #sayCollected(collected: Collected, isWhole: boolean): void {
+    const { screen } = this.#working as Upstream;
+    const head = { status: this.#status, coding: this.#coding, lines: this.#headers };
+    const said = sayWhole(collected, isWhole, head, this.#routed, this.exchange, screen);
+    this.#collected = undefined;
+    this.#headers = said.lines;
+    this.#writeHead();
+    this.#send(said.body);
+    if (!said.isError || this.#settled) return;
+    this.exchange.meter?.end();
+    this.#finish('upstream_error');
+  }
+
   #send(bytes: Buffer): void {
-    if (bytes.length === 0 || this.#settled) return;
-    const { exchange } = this;
-    exchange.bytesOut += bytes.length;
-    this.#tail =
-      bytes.length > 1 ? bytes.readUInt16BE(bytes.length - 2) : ((this.#tail << 8) | (bytes[0] as number)) & 0xffff;
-    if (this.#response.write(bytes)) return;
-    if (this.#operation.time === 'inference' && exchange.streamed) {
-      if (this.#response.writableLength > this.#tools.settings.readerBufferBytes)
-        this.#fail(new GatewayError('reader_stalled'));
-    } else if (this.#controller?.paused === false) {
-      this.#controller.pause();
-      this.#response.once('drain', () => this.#controller?.resume());
-    }
+    if (this.#settled) return;
+    const fate = this.#delivery.send(bytes);
+    if (fate === 'dropped') this.#fail(new GatewayError('reader_stalled'));
+    else if (fate === 'full') this.#controller?.pause();
   }
 
   onResponseEnd(): void {
     if (this.#settled) return;
-    if (this.#collected) {
-      try {
-        // HEAD has no list to filter, and the length of the whole one would say how much is hidden.
-        const isHead = this.exchange.request.method === 'HEAD';
-        const whole = Buffer.concat(this.#collected);
-        const body =
-          this.#status >= 400
-            ? withoutSecrets(whole, this.#routed.candidates[this.#candidate] as Upstream)
-            : isHead
-              ? whole
-              : filterModels(this.#operation.reply, whole, this.#routed.principal);
-        this.#writeHead(this.#status, replaceLength(this.#headers, isHead ? undefined : body.length));
-        this.#send(body);
-      } catch (cause) {
-        this.#fail(new GatewayError('upstream_failed', { cause }));
-        return;
-      }
-    } else if (this.#filter) this.#send(this.#filter.end());
+    try {
+      if (this.#collected) this.#sayCollected(this.#collected, true);
+      else if (this.#stream) this.#send(this.#stream.end());
+    } catch (cause) {
+      this.#fail(new GatewayError('upstream_failed', { cause }));
+    }
+    if (this.#settled) return;
     const whole = this.exchange.meter?.end() ?? true;
     // A clean end without the end mark looks like a complete answer to every client; it must not.
     if (!whole) this.#fail(new GatewayError('upstream_incomplete'));
@@ -287,16 +273,24 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    if (this.#settled) {
-      this.#release();
+    this.#release();
+    if (this.#settled) return;
+    const { candidates } = this.#routed;
+    const failure = readFailure(error, this.#sent);
+    if (
+      this.#sent &&
+      this.#status === 0 &&
+      !this.#again &&
+      isStale(error) &&
+      mayRepeat(this.#routed, this.exchange.request)
+    ) {
+      this.#again = true;
+      this.#dispatch();
       return;
     }
-    const failure = readFailure(error, this.#sent);
     // Before the slot comes free: whoever waits for it is not to be sent there.
-    if (this.#status === 0 && failure.code !== 'upstream_timeout')
-      (this.#routed.candidates[this.#candidate] as Upstream).doubt();
-    if (!this.#sent && this.#candidate + 1 < this.#routed.candidates.length) {
-      this.#release();
+    if (this.#status === 0 && failure.code !== 'upstream_timeout') (candidates[this.#candidate] as Upstream).doubt();
+    if (!this.#sent && this.#candidate + 1 < candidates.length) {
       this.#candidate++;
       this.#dispatch();
       return;
@@ -308,7 +302,10 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   /** Somebody else ends it: revocation, drain, a time limit, a stuck reader. */
   end(error: GatewayError): void {
-    if (!this.#settled) this.#fail(error);
+    if (this.#settled) return;
+    // Where the model server is done, only the reader can still take time.
+    const late = error.code === 'upstream_timeout' && this.#ended;
+    this.#fail(late ? new GatewayError('reader_stalled') : error);
   }
 
   #closed(): void {
@@ -318,18 +315,27 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       this.exchange.streamed &&
       this.#response.headersSent &&
       this.#status < 400 &&
+      this.#delivery.waitingBytes === 0 &&
       this.exchange.meter?.end() === true
     ) {
       this.#conclude('completed', this.#status);
       return;
     }
+    this.exchange.meter?.end();
+    this.#delivery.give();
     const error = new GatewayError('client_closed');
     this.#conclude('client_closed', this.#response.headersSent ? this.#status : error.status, error);
   }
 
+  /** The model server has said everything: its turn is over, and what is left is the reader's own time. */
   #finish(outcome: Outcome): void {
-    this.#conclude(outcome, this.#status);
-    endWith(this.exchange, undefined, this.#tools.settings.readerStallMs);
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#delivery.waitingBytes > 0) {
+      this.#release();
+      this.exchange.slot?.release(costOf(this.exchange));
+    }
+    this.#delivery.end(() => this.#conclude(outcome, this.#status));
   }
 
   /** An answer of our own, before anything of the model server's has gone out. */
@@ -346,54 +352,31 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       this.#refuse(error, outcome);
       return;
     }
+    // What came of a line that was cut goes on; it holds no error.
+    if (this.#stream && error.code !== 'reader_stalled') this.#delivery.send(this.#stream.cut());
     this.#conclude(outcome, this.#status, error);
-    const midLine = this.exchange.bytesOut > 0 && !this.#atBoundary();
-    // A reader that does not read cannot be told; anybody else gets a frame.
-    if (error.code === 'reader_stalled') this.#response.destroy();
-    else breakOff(this.exchange, error, midLine);
+    this.#delivery.breakOff(error);
   }
 
-  #atBoundary(): boolean {
-    return this.#operation.dialect === 'ollama' ? (this.#tail & 0xff) === 0x0a : this.#tail === 0x0a0a;
-  }
-
-  /** The record first, then the upstream's slot, then whoever waits for the end. */
+  /** The record first, then the upstream's place, then whoever waits for the end. */
   #conclude(outcome: Outcome, status: number, error?: GatewayError): void {
     this.#settled = true;
-    if (this.#onSocketClose) this.exchange.request.socket.off('close', this.#onSocketClose);
+    this.#stopListening?.();
     settle(this.exchange, error ? { outcome, status, error } : { outcome, status }, this.#tools.recorder);
-    // An upstream error body of a refused call is small and is read to its end, which keeps the connection.
-    if (outcome === 'completed' || error instanceof ModelNotFound) this.#release();
-    else {
-      this.#controller?.abort(new Error('the exchange is over'));
-      this.#release();
-    }
+    // The body of a refusal is small: reading it to its end keeps the connection.
+    if (error instanceof ModelNotFound) setTimeout(() => this.#abort(), restMs).unref();
+    else if (outcome !== 'completed') this.#abort();
+    this.#release();
     this.#finished();
   }
 
-  #released = false;
-  #release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    const upstream = this.#routed.candidates[this.#candidate] as Upstream;
-    upstream.inFlight--;
+  #abort(): void {
+    this.#controller?.abort(over);
   }
-}
 
-/** Is part of the request's body still unread? Then the connection cannot carry another request. */
-export function bodyPending({ request }: Exchange): boolean {
-  const declared = request.headers['content-length'];
-  return (
-    !request.complete &&
-    (request.headers['transfer-encoding'] !== undefined || (declared !== undefined && declared !== '0'))
-  );
-}
-
-function isNoStream(headers: IncomingHttpHeaders): boolean {
-  return headers['content-type']?.startsWith('application/json') === true || headers['content-encoding'] !== undefined;
-}
-
-function filtersList({ reply, methods }: Operation, { principal }: Routed): boolean {
-  const isList = reply === 'ollama-models' || reply === 'openai-models';
-  return isList && methods.includes('GET') && !(principal.models.all && principal.scopes.has('cloud'));
+  #release(): void {
+    if (!this.#working) return;
+    this.#working.inFlight--;
+    this.#working = undefined;
+  }
 }

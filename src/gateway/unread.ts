@@ -1,5 +1,6 @@
 // The end of an answer that its reader has not taken yet: what is left of it waits in our memory. Decides how long, and
 // tells when it is gone, so that whatever stands for that memory in a budget is given back then and not before.
+import { cutOff } from './cut-off.ts';
 import type { Exchange } from './exchange.ts';
 
 type Answering = Pick<Exchange, 'request' | 'response'>;
@@ -21,7 +22,7 @@ export function cutUnread(exchange: Answering, stallMs: number): void {
   let waiting = response.writableLength;
   const timer = setInterval(() => {
     // Behind another answer on its connection nobody could have read it; that one has a limit of its own.
-    if (response.socket !== null && response.writableLength >= waiting) response.destroy();
+    if (response.socket !== null && response.writableLength >= waiting) cutOff(response);
     else waiting = response.writableLength;
   }, stallMs);
   onceOver(exchange, () => clearInterval(timer));

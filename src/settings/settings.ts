@@ -213,9 +213,16 @@ export const settings = {
   readerBufferBytes: setting(
     'reader_buffer_bytes',
     bytes,
-    8 * 1024 * 1024,
+    64 * 1024 * 1024,
     'bytes',
     'How much of an answer may wait for a slow reader before the reader is dropped.',
+  ),
+  answerMemoryBytes: setting(
+    'answer_memory_bytes',
+    bytes,
+    512 * 1024 * 1024,
+    'bytes',
+    'How much of all answers together may wait for slow readers; one account may hold half of it.',
   ),
   readerStallSeconds: setting(
     'reader_stall_seconds',

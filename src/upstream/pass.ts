@@ -134,13 +134,3 @@ function bothForms(value: string): string[] {
   const credential = value.slice(value.indexOf(' ') + 1);
   return credential !== value && credential.length >= secretLength ? [value, credential] : [value];
 }
-
-const hidden = '[hidden]';
-
-/** An error's body as a caller may see it: without what lets the gate in, and without where the server is. */
-export function withoutSecrets(body: Buffer, { pass, url }: { readonly pass: Pass; readonly url: URL }): Buffer {
-  // Latin-1 keeps every byte as it is.
-  const text = body.toString('latin1');
-  const cleaned = [...pass.secrets, url.host].reduce((rest, secret) => rest.replaceAll(secret, hidden), text);
-  return cleaned === text ? body : Buffer.from(cleaned, 'latin1');
-}

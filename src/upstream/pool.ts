@@ -1,10 +1,11 @@
 // The model servers behind us: one connection pool each, and what we last heard of them. It looks every few seconds
 // whether they answer and what models they have, and says so once when that changes; a server that was down is still
 // tried, since a look may be older than its return.
-import { buildConnector, Pool } from 'undici';
+import { buildConnector, Client, Pool } from 'undici';
 import { parseModelName } from '../domain/model-name.ts';
 import { ModelDetails } from './details.ts';
 import type { Pass } from './pass.ts';
+import { Screen } from './screen.ts';
 
 export interface UpstreamSettings {
   readonly connectTimeoutMs: number;
@@ -38,6 +39,8 @@ export class Upstream {
   /** How long its last look took. */
   lookMs = 0;
   pass: Pass;
+  /** Judges what it says of its failures. */
+  screen: Screen;
   readonly url: URL;
   readonly #settings: UpstreamSettings;
   #connect: buildConnector.connector;
@@ -57,24 +60,43 @@ export class Upstream {
     this.url = url;
     this.#settings = settings;
     this.pass = settings.passFor(url);
+    this.screen = new Screen(this.pass, url);
     this.#connect = this.#connector();
     this.name = url.origin;
     this.basePath = url.pathname.replace(/\/$/, '');
     // No retry, redirect, cache or decompression: each has desynchronised somebody (undici CVE-2026-16728 and others).
     // The number of sockets is not limited here: admission is, and a request must never wait where a hang-up of its
     // caller cannot be seen.
-    this.dispatcher = new Pool(url.origin, {
+    this.dispatcher = new Pool(url.origin, this.#options());
+  }
+
+  #options(): Client.Options {
+    return {
       pipelining: 1,
       connect: (options, done) => this.#connect(options, done),
       keepAliveTimeout: 30_000,
       keepAliveMaxTimeout: 60_000,
       allowH2: false,
-    });
+    };
+  }
+
+  /** For one call over a connection that is new: those that are kept may all have ended when the server began anew. */
+  anew(): { dispatch: Client['dispatch'] } {
+    const client = new Client(this.url.origin, this.#options());
+    return {
+      dispatch: (options, handler) => {
+        const taken = client.dispatch(options, handler);
+        // Waits for the call, and then ends the connection.
+        client.close().catch(() => undefined);
+        return taken;
+      },
+    };
   }
 
   /** For connections to come; those that are open stay. */
   renew(pass: Pass): void {
     this.pass = pass;
+    this.screen = new Screen(pass, this.url);
     this.#connect = this.#connector();
   }
 
@@ -199,8 +221,13 @@ export class UpstreamPool {
   }
 }
 
-/** Reads the model list; gives undefined, or why it could not. */
+/** Reads the model list; gives undefined, or why it could not. A kept connection that has ended says nothing yet. */
 async function probe(upstream: Upstream): Promise<string | undefined> {
+  const reason = await readList(upstream);
+  return reason === 'UND_ERR_SOCKET' || reason === 'ECONNRESET' ? readList(upstream) : reason;
+}
+
+async function readList(upstream: Upstream): Promise<string | undefined> {
   try {
     const signal = AbortSignal.timeout(probeTimeoutMs);
     const answer = await upstream.dispatcher.request({

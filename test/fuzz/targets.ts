@@ -26,7 +26,7 @@ const parsers = {
   },
   usage: { 'gateway/usage-filter.ts': 0.9 },
   answer: { 'upstream/headers.ts': 0.6 },
-  pass: { 'upstream/pass.ts': 0.6 },
+  pass: { 'upstream/pass.ts': 0.55, 'upstream/screen.ts': 0.5 },
   model: { 'domain/model-name.ts': 0.95, 'domain/glob.ts': 0.9 },
   form: { 'gateway/form.ts': 0.9 },
   address: { 'domain/address.ts': 0.9 },

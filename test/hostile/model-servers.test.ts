@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
+import { operatorOf } from '../visitor.ts';
 
 let fake: FakeOllama;
 let proxy: FaultProxy;
@@ -389,6 +390,77 @@ test('P19: a kept connection that closes as it is used again is one error at mos
   await own.stop();
   server.close();
 });
+
+test('P19: what may be said twice is said once more over a new connection, and no caller hears of the old one', async () => {
+  // Answers once on each connection, keeps it, and breaks off as soon as a second request comes, as after a new start.
+  const list = '{"version":"1","models":[],"details":{}}';
+  const perSocket = new WeakMap<Socket, number>();
+  let broken = 0;
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data: Buffer) => {
+      if (!data.includes('HTTP/1.1')) return;
+      const count = (perSocket.get(socket) ?? 0) + 1;
+      perSocket.set(socket, count);
+      if (count === 1)
+        socket.write(
+          `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${list.length}\r\n\r\n${list}`,
+        );
+      else if (++broken % 2 === 0) socket.destroy();
+      else socket.resetAndDestroy();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const own = await openGate(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { PROBE_SECONDS: '60' });
+  const { secret: key } = await own.key();
+  for (let i = 0; i < 6; i++) {
+    expect((await fetch(`${own.url}/api/version`, { headers: { 'x-api-key': key } })).status).toBe(200);
+    expect((await post(`${own.url}/api/show`, key, { model: 'x' })).status).toBe(200);
+  }
+  expect(broken).toBeGreaterThan(3);
+  expect((await own.ledger(12)).map(({ outcome }) => outcome)).toEqual(Array.from({ length: 12 }, () => 'completed'));
+  await own.stop();
+  server.close();
+});
+
+test('a missing model’s 404 is not read for ever, and its server counts as free at once', async () => {
+  let aborted = false;
+  fake.next(async (request, answer) => {
+    void request.aborted.then(() => (aborted = true));
+    answer.head(404, json);
+    while (await answer.chunk('a'.repeat(10_000)));
+  });
+  expect((await generate()).status).toBe(404);
+  await eventually(() => expect(aborted).toBe(true));
+  let silent = false;
+  fake.next((request, answer) => {
+    void request.aborted.then(() => (silent = true));
+    answer.head(404, json);
+  });
+  expect((await generate()).status).toBe(404);
+  await eventually(() => expect(silent).toBe(true));
+  expect(await inFlight(gate)).toEqual([0]);
+});
+
+test('a call that went on to another server is running at neither when it is over', async () => {
+  const away = await startFaultProxy(fake.url);
+  const two = await openGate(`${away.url},${proxy.url}`, { PROBE_SECONDS: '60' });
+  const { secret: key } = await two.key();
+  await eventually(async () => expect((await fetch(`${two.url}/readyz`)).status).toBe(200));
+  await away.down();
+  for (let i = 0; i < 3; i++) expect((await post(`${two.url}/api/generate`, key, whole)).status).toBe(200);
+  expect(await inFlight(two)).toEqual([0, 0]);
+  await two.stop();
+  await away.close();
+});
+
+/** Calls that each model server is said to have. */
+async function inFlight(of: TestGate): Promise<number[]> {
+  const operator = await operatorOf(of);
+  const { body } = await operator.get('/status');
+  return (body.upstreams as { inFlight: number }[]).map((each) => each.inFlight);
+}
 
 test('P20: a stream of single tokens that takes its time is left alone, and a burst of them comes through', async () => {
   fake.pieces = Array.from({ length: 8 }, () => 'a ');

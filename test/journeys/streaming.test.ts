@@ -171,13 +171,15 @@ describe('relay', () => {
   });
 
   test('a large whole answer waits for a slow reader and arrives complete', async () => {
-    const { secret: key } = await gate.key();
+    const own = await openGate(fake.url);
+    const { secret: key } = await own.key();
     const body = JSON.stringify({ embeddings: [Array.from({ length: 3_000_000 }, () => 0.123)], prompt_eval_count: 5 });
     fake.next((_, answer) => answer.whole(200, { 'Content-Type': 'application/json' }, body));
-    const response = await post(`${gate.url}/api/embed`, key, { model: 'gemma3:270m', input: 'x' });
+    const response = await post(`${own.url}/api/embed`, key, { model: 'gemma3:270m', input: 'x' });
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(await response.text()).toBe(body);
-    expect(await lastRow()).toMatchObject({ outcome: 'completed', source: 'exact', promptTokens: 5 });
+    expect(await own.ledger(1)).toMatchObject([{ outcome: 'completed', source: 'exact', promptTokens: 5 }]);
+    await own.stop();
   });
 
   test('a blob streams through without being held', async () => {

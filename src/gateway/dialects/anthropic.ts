@@ -4,7 +4,7 @@ import type { GatewayError } from '../../domain/error.ts';
 export function spellError(error: GatewayError, requestId: string): string {
   return JSON.stringify({
     type: 'error',
-    error: { type: typeOf(error.status), message: error.message, code: error.code },
+    error: { type: anthropicType(error.status), message: error.message, code: error.code },
     request_id: requestId,
   });
 }
@@ -18,7 +18,7 @@ export function spellMissingModel(model: string, requestId: string): string {
   return `${JSON.stringify({ type: 'error', error, request_id: requestId })}\n`;
 }
 
-function typeOf(status: number): string {
+export function anthropicType(status: number): string {
   switch (status) {
     case 401:
       return 'authentication_error';

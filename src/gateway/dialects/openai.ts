@@ -4,7 +4,13 @@ import type { GatewayError } from '../../domain/error.ts';
 
 export function spellError(error: GatewayError, requestId: string): string {
   return JSON.stringify({
-    error: { message: error.message, type: typeOf(error.status), param: null, code: error.code, request_id: requestId },
+    error: {
+      message: error.message,
+      type: openaiType(error.status),
+      param: null,
+      code: error.code,
+      request_id: requestId,
+    },
   });
 }
 
@@ -25,7 +31,7 @@ export function spellMissingModel(model: string): string {
 }
 
 /** Ollama's own mapping for 400 and 404 (openai/openai.go NewError), and OpenAI's words for the rest. */
-function typeOf(status: number): string {
+export function openaiType(status: number): string {
   switch (status) {
     case 401:
       return 'authentication_error';

@@ -6,7 +6,8 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { type Pass, PassUnusable, readPass, withoutSecrets } from '../../../src/upstream/pass.ts';
+import { type Pass, PassUnusable, readPass } from '../../../src/upstream/pass.ts';
+import { Screen } from '../../../src/upstream/screen.ts';
 import type { Target } from '../target.ts';
 
 const url = new URL('http://gpu-box.internal:11434/');
@@ -45,11 +46,11 @@ function run(bytes: Buffer): void {
     .subarray(nul + 1)
     .toString('latin1')
     .replaceAll('@', pass.secrets.join(' '));
-  const back = withoutSecrets(Buffer.from(body, 'latin1'), { pass, url }).toString('latin1');
+  const back = new Screen(pass, url).sentence(body) ?? '';
   // One that is made of the word which hides them, brackets and all, is none.
-  const hidden = [...pass.secrets, url.host].filter((secret) => !/[[\]]/.test(secret));
-  for (const secret of hidden) assert.ok(!back.includes(secret), 'a secret comes back');
-  if (![...pass.secrets, url.host].some((secret) => body.includes(secret))) assert.equal(back, body);
+  for (const secret of pass.secrets)
+    if (!/[[\]]/.test(secret)) assert.ok(!back.includes(secret), 'a secret comes back');
+  assert.ok(!back.includes(url.host), 'where the server is comes back');
 }
 
 export const target: Target = {

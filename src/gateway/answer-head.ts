@@ -1,0 +1,58 @@
+// What the head of an answer says about how it is to be carried.
+import type { IncomingHttpHeaders } from 'node:http';
+import { replaceLength } from '../upstream/headers.ts';
+import type { Exchange } from './exchange.ts';
+import type { Routed } from './route.ts';
+
+/** Is part of the request's body still unread? Then the connection cannot carry another request. */
+export function bodyPending({ request }: Exchange): boolean {
+  const declared = request.headers['content-length'];
+  return (
+    !request.complete &&
+    (request.headers['transfer-encoding'] !== undefined || (declared !== undefined && declared !== '0'))
+  );
+}
+
+/**
+ * How the answer is carried: an error and a list that is to be filtered are read whole; a stream goes on as it comes; a
+ * whole answer is glanced at, since it may be an error under a good status; and of the rest nothing is read.
+ */
+export type Carriage = 'error' | 'list' | 'stream' | 'glance' | 'plain';
+
+export function carriageOf(routed: Routed, exchange: Exchange, status: number, headers: IncomingHttpHeaders): Carriage {
+  if (status >= 400) return 'error';
+  if (filtersList(routed)) return 'list';
+  if (exchange.streamed && !isNoStream(headers)) return 'stream';
+  return routed.operation.body === 'blob' || exchange.request.method === 'HEAD' ? 'plain' : 'glance';
+}
+
+/**
+ * Loading and unloading a model answers with one JSON object, whatever `stream` says; and what is encoded, though we ask
+ * for no encoding, cannot be read as a stream. Both are carried as they come.
+ */
+function isNoStream(headers: IncomingHttpHeaders): boolean {
+  return headers['content-type']?.startsWith('application/json') === true || headers['content-encoding'] !== undefined;
+}
+
+/** A stream ends with its mark, and not with a count, which what is taken out of it would make wrong. */
+export function streamLines(lines: readonly string[]): string[] {
+  const found = replaceLength(lines, undefined);
+  if (!found.includes('cache-control')) found.push('cache-control', 'no-cache');
+  found.push('x-accel-buffering', 'no');
+  return found;
+}
+
+/** Of the head of an error nothing goes on but when to come again. */
+export function errorLines(lines: readonly string[], length: number): string[] {
+  const at = lines.indexOf('retry-after');
+  const found = at < 0 ? [] : lines.slice(at, at + 2);
+  found.push('content-type', 'application/json; charset=utf-8', 'content-length', String(length));
+  found.push('x-sekisho-error-owner', 'upstream');
+  return found;
+}
+
+/** Is it a list of models, of which this key may not see all? */
+function filtersList({ operation: { reply, methods }, principal }: Routed): boolean {
+  const isList = reply === 'ollama-models' || reply === 'openai-models';
+  return isList && methods.includes('GET') && !(principal.models.all && principal.scopes.has('cloud'));
+}

@@ -1,0 +1,48 @@
+// A call as it goes to a model server: built from the table and from what was proved, never from the client's text.
+import type { IncomingMessage } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { upstreamHeaders } from '../upstream/headers.ts';
+import type { Upstream } from '../upstream/pool.ts';
+import { upstreamPath } from './operation.ts';
+import { viaName } from './receive.ts';
+import type { Routed } from './route.ts';
+
+export interface TimeLimits {
+  readonly firstByteMs: number;
+  readonly silenceMs: number;
+  readonly totalMs: number;
+  readonly metadataMs: number;
+  readonly transferSilenceMs: number;
+}
+
+/** How long the answer may take in all. */
+export function totalMsOf({ operation: { time } }: Routed, times: TimeLimits): number {
+  return time === 'inference' ? times.totalMs : time === 'metadata' ? times.metadataMs : Infinity;
+}
+
+export function callOf(
+  routed: Routed,
+  request: IncomingMessage,
+  upstream: Upstream,
+  times: TimeLimits,
+): Dispatcher.DispatchOptions {
+  const { operation } = routed;
+  const quick = operation.time === 'metadata';
+  const streamsUp = operation.body === 'blob';
+  const headers = upstreamHeaders(request.headers, `1.1 ${viaName}`, upstream.pass.headers, routed.bodyType);
+  if (streamsUp && request.headers['content-length'] !== undefined)
+    headers.push('content-length', request.headers['content-length']);
+  return {
+    method: operation.methods.includes(request.method as string) ? (request.method as Dispatcher.HttpMethod) : 'GET',
+    path: upstream.basePath + upstreamPath(routed),
+    headers,
+    body: streamsUp ? request : (routed.body ?? null),
+    headersTimeout: quick ? times.metadataMs : streamsUp ? 0 : times.firstByteMs,
+    bodyTimeout: quick ? times.metadataMs : operation.time === 'transfer' ? times.transferSilenceMs : times.silenceMs,
+  };
+}
+
+/** Saying it twice is as saying it once (RFC 9110, section 9.2.2). */
+export function mayRepeat({ operation: { name } }: Routed, { method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD' || name === 'show';
+}

@@ -1,0 +1,50 @@
+// An answer that was read whole before anything of it goes on, and what is said of it: a list without what the key may not
+// see, an error anew, and everything else as it came.
+import { replaceLength } from '../upstream/headers.ts';
+import type { Screen } from '../upstream/screen.ts';
+import { errorLines } from './answer-head.ts';
+import type { Collected } from './collected.ts';
+import type { Exchange } from './exchange.ts';
+import { findError, type ModelError, readError, spellModelError } from './model-error.ts';
+import { filterModels } from './model-list.ts';
+import type { Routed } from './route.ts';
+
+export interface Head {
+  readonly status: number;
+  readonly coding: string | undefined;
+  readonly lines: readonly string[];
+}
+
+export interface Said {
+  readonly lines: string[];
+  readonly body: Buffer;
+  readonly isError: boolean;
+}
+
+/** `isWhole`: it was read to its end. @throws GatewayError where a list is none. */
+export function sayWhole(
+  collected: Collected,
+  isWhole: boolean,
+  { status, coding, lines }: Head,
+  routed: Routed,
+  exchange: Exchange,
+  screen: Screen,
+): Said {
+  const bytes = collected.bytes();
+  if (collected.purpose === 'list') {
+    // HEAD has no list to filter, and the length of the whole one would say how much is hidden.
+    const isHead = exchange.request.method === 'HEAD';
+    const body = isHead ? bytes : filterModels(routed.operation.reply, bytes, routed.principal);
+    return { lines: replaceLength(lines, isHead ? undefined : body.length), body, isError: false };
+  }
+  if (collected.purpose === 'error')
+    return sayError(readError(isWhole ? bytes : undefined, coding, status, screen), status, lines, exchange);
+  const error = isWhole ? findError(bytes, coding, status, screen) : undefined;
+  return error ? sayError(error, status, lines, exchange) : { lines: [...lines], body: bytes, isError: false };
+}
+
+function sayError(error: ModelError, status: number, lines: readonly string[], exchange: Exchange): Said {
+  const body = Buffer.from(spellModelError(error, exchange.dialect, status, exchange.id));
+  const isHead = exchange.request.method === 'HEAD';
+  return { lines: errorLines(lines, body.length), body: isHead ? Buffer.alloc(0) : body, isError: true };
+}

@@ -1,0 +1,332 @@
+// Answers that break off: none of them can look complete, whatever the framing; and what a failing model server says of itself
+// reaches a caller in our own words, without what lets the gate in or where the server is.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, RawClient, type TestGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let secret: string;
+/** Somebody who knows whether the connection was reset. */
+class Caller extends RawClient {
+  error: string | undefined;
+  constructor(port: number) {
+    super(port);
+    this.socket.on('error', (error: NodeJS.ErrnoException) => (this.error = error.code));
+  }
+}
+
+const pass = 'Bearer gate-pass/7Qx+93=='; // What the gate shows to the model server.
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  const file = join(temporaryDirectory(), 'headers');
+  writeFileSync(file, `Authorization: ${pass}\nX-Tenant: tenant-4411-blue\n`);
+  gate = await openGate(fake.url, { UPSTREAM_HEADER_FILE: file });
+  ({ secret } = await gate.key());
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+const json = { 'Content-Type': 'application/json' };
+const chat = { model: 'gemma3:270m', messages: [] };
+
+async function ask(path: string, body: object, version = '1.1'): Promise<Caller> {
+  const client = new Caller(gate.port);
+  const text = JSON.stringify(body);
+  client.write(
+    `POST ${path} HTTP/${version}\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+  );
+  await client.closed;
+  return client;
+}
+const bodyOf = ({ text }: RawClient): string => text.slice(text.indexOf('\r\n\r\n') + 4);
+
+describe('an answer that breaks off', () => {
+  const line = `data: {"choices":[{"delta":{"content":"a"}}]}\n\n`;
+  const counted =
+    (type: string, said: string): Script =>
+    async (_, answer) => {
+      answer.raw(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: 200\r\n\r\n${said}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      answer.hangUp();
+    };
+  test('in a counted stream ends with its frame, under a framing that shows the missing end', async () => {
+    fake.next(counted('text/event-stream', line.repeat(3)));
+    const client = await ask('/v1/chat/completions', { ...chat, stream: true });
+    expect(client.text.toLowerCase()).not.toContain('content-length');
+    expect(client.text).toContain('"code":"upstream_failed"');
+    expect(client.text).not.toMatch(/0\r\n\r\n$/);
+  });
+
+  test('in a counted body gets no byte of ours, and its connection is reset', async () => {
+    const said = `{"response":"${'a'.repeat(5_000)}`;
+    for (const stream of [true, false]) {
+      fake.next(async (_, answer) => {
+        answer.raw(
+          `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${said.length + 50}\r\n\r\n${said}`,
+        );
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        answer.hangUp();
+      });
+      const client = await ask('/api/generate', { model: 'gemma3:270m', prompt: 'x', stream });
+      expect(bodyOf(client)).toBe(said);
+      expect(client.error).toBe('ECONNRESET');
+    }
+  });
+
+  test('to a caller of HTTP/1.0, to whom the close is the end, is reset', async () => {
+    const whole = `{"response":"${'a'.repeat(5_000)}`;
+    const broken: [string, object, string, string][] = [
+      ['/v1/chat/completions', { ...chat, stream: true }, 'text/event-stream', line],
+      ['/api/chat', chat, 'application/x-ndjson', '{"message":{"content":"a"},"done":false}\n'],
+      ['/api/chat', { ...chat, stream: false }, 'application/json', whole],
+    ];
+    for (const [path, body, type, said] of broken) {
+      fake.next(async (_, answer) => {
+        answer.head(200, { 'Content-Type': type });
+        await answer.chunk(said);
+        answer.hangUp();
+      });
+      const client = await ask(path, body, '1.0');
+      expect(client.text).toMatch(/^HTTP\/1\.1 200 /);
+      expect(client.error, path).toBe('ECONNRESET');
+      expect(bodyOf(client).startsWith(said)).toBe(true);
+    }
+  });
+
+  test('and one that is complete is closed in peace under HTTP/1.0', async () => {
+    const client = await ask('/api/chat', chat, '1.0');
+    expect(client.text).toContain('"done":true');
+    expect(client.error).toBeUndefined();
+  });
+
+  test('because of rubbish that its caller sends meanwhile is reset too, where the close would be its end', async () => {
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    fake.next(async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+      await held;
+      answer.end();
+    });
+    const client = new Caller(gate.port);
+    const text = JSON.stringify(chat);
+    client.write(
+      `POST /api/chat HTTP/1.0\r\nConnection: keep-alive\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+    );
+    await client.until('"done":false');
+    client.write('\u0000 rubbish\r\n\r\n');
+    await client.closed;
+    release();
+    expect(client.error).toBe('ECONNRESET');
+  });
+});
+
+describe('an error of a model server', () => {
+  const spellings: [string, string][] = [
+    ['as it is', pass],
+    ['its credential alone', 'gate-pass/7Qx+93=='],
+    ['escaped in JSON', '\\u0067ate-pass\\/7Qx+93=='],
+    ['encoded for an address', encodeURIComponent(pass)],
+    ['encoded twice', encodeURIComponent(encodeURIComponent(pass))],
+    ['in base64', Buffer.from(`x:${pass}`).toString('base64')],
+    ['in hexadecimal', Buffer.from(pass).toString('hex')],
+    ['in part', 'gate-pass/7Q...'],
+    ['in capitals', pass.toUpperCase()],
+    ['as HTML', 'gate&#45;pass&#x2f;7Qx+93=='],
+    ['another line of the file', 'tenant-4411-blue'],
+  ];
+  const leaks = /gate.?pass|7Qx|z2F0ZS1w|676174652d70|tenant-4411|127\.0\.0\.1/i;
+  const paths = [
+    ['/api/generate', { model: 'gemma3:270m', prompt: 'x', stream: false }],
+    ['/v1/chat/completions', chat],
+    ['/v1/messages', { ...chat, max_tokens: 5 }],
+  ] as const;
+
+  test.each(spellings)('never holds what lets the gate in: %s', async (_, spelled) => {
+    for (const status of [200, 400, 429, 500, 502])
+      for (const [path, body] of paths) {
+        const bodies = [
+          `{"error":"proxy: header ${spelled} refused"}`,
+          `{"error":{"message":"header ${spelled}","type":"${spelled}","param":"${spelled}","code":"${spelled}"}}`,
+          `{"error":{"message":"no"},"debug":{"headers":"${spelled}"}}`,
+          `{"type":"error","error":{"type":"api_error","message":"${spelled}"}}`,
+        ];
+        for (const said of bodies) {
+          fake.next((_request, answer) => answer.whole(status, { ...json, 'Retry-After': spelled }, said));
+          const answer = await post(gate.url + path, secret, body);
+          const text = await answer.text();
+          expect(answer.status).toBe(status);
+          expect(() => JSON.parse(text)).not.toThrow();
+          expect(text + JSON.stringify([...answer.headers]), said).not.toMatch(leaks);
+          expect(answer.headers.get('x-sekisho-error-owner')).toBe('upstream');
+        }
+      }
+  });
+
+  test('is read where it is packed, and never passed on as it came', async () => {
+    const said = JSON.stringify({ error: `refused: ${pass}`, more: 'x'.repeat(30_000) });
+    const packers = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync, zstd: zstdCompressSync };
+    for (const [coding, pack] of Object.entries(packers))
+      for (const status of [200, 400]) {
+        for (const text of [said, JSON.stringify({ error: 'it is too warm' })]) {
+          fake.next((_, answer) => answer.whole(status, { ...json, 'Content-Encoding': coding }, pack(text)));
+          const answer = await post(`${gate.url}/api/generate`, secret, paths[0][1]);
+          expect(answer.headers.get('content-encoding')).toBeNull();
+          const { error } = (await answer.json()) as { error: string };
+          if (text === said) expect(error).toMatch(/^The model server (failed|answered with status 400)\.$/);
+          else expect(error).toBe('it is too warm');
+        }
+      }
+  });
+
+  test('that is a page, too long, endless, packed into a bomb or nothing at all is said in our own words', async () => {
+    const bodies: [object, string | Buffer][] = [
+      [{ 'Content-Type': 'text/html' }, `<html>nginx ${pass}</html>`],
+      [{}, ''],
+      [json, `{"error":"${'a'.repeat(100_000)}"}`],
+      [{ ...json, 'Content-Encoding': 'gzip' }, gzipSync(Buffer.alloc(5_000_000, 0x20))],
+      [{ ...json, 'Content-Encoding': 'x-odd' }, 'abc'],
+      [json, '[1]'],
+    ];
+    for (const [headers, said] of bodies) {
+      fake.next((_, answer) => answer.whole(502, headers as Record<string, string>, said));
+      const answer = await post(`${gate.url}/api/generate`, secret, paths[0][1]);
+      expect([answer.status, await answer.json()]).toEqual([
+        502,
+        { error: 'The model server answered with status 502.' },
+      ]);
+    }
+    let aborted = false;
+    fake.next(async (request, answer) => {
+      void request.aborted.then(() => (aborted = true));
+      answer.head(500, json);
+      while (await answer.chunk('a'.repeat(10_000)));
+    });
+    expect((await post(`${gate.url}/api/generate`, secret, paths[0][1])).status).toBe(500);
+    await eventually(() => expect(aborted).toBe(true));
+  });
+
+  test('does not say where the server is, also by its bare name', async () => {
+    const named = await openGate(fake.url.replace('127.0.0.1', 'localhost'), {});
+    const { secret: key } = await named.key();
+    for (const said of [
+      `dial tcp ${new URL(fake.url).host}: connect: connection refused`,
+      'dial tcp: lookup model-box-7 on 10.0.0.2:53: no such host',
+      'Post "http://gpu-3.internal:8000/v1/x?key=abc": EOF',
+    ]) {
+      fake.next((_, answer) => answer.whole(502, json, JSON.stringify({ error: said })));
+      const { error } = (await (await post(`${named.url}/api/generate`, key, paths[0][1])).json()) as { error: string };
+      expect(error).not.toMatch(/127\.0|10\.0|model-box|gpu-3|abc/);
+    }
+    await named.stop();
+  });
+
+  test('keeps its sentence, type, code and field, in the words of the family', async () => {
+    const said = {
+      message: 'top_p must be below 1 & above 0',
+      type: 'invalid_request_error',
+      param: 'top_p',
+      code: 'range',
+    };
+    const shapes: [string, object, object, object][] = [
+      ['/api/generate', paths[0][1], { error: said }, { error: said.message }],
+      ['/v1/chat/completions', chat, { error: said }, { error: said }],
+      [
+        '/v1/chat/completions',
+        chat,
+        { error: said.message },
+        { error: { message: said.message, type: 'invalid_request_error', param: null, code: null } },
+      ],
+      ['/v1/chat/completions', chat, { object: 'error', ...said }, { error: said }],
+      [
+        '/v1/chat/completions',
+        chat,
+        { detail: [{ loc: ['body'], msg: said.message }] },
+        { error: { message: said.message, type: 'invalid_request_error', param: null, code: null } },
+      ],
+      [
+        '/v1/messages',
+        paths[2][1],
+        { type: 'error', error: { type: 'overloaded_error', message: 'busy' } },
+        { type: 'error', error: { type: 'overloaded_error', message: 'busy' } },
+      ],
+    ];
+    for (const [path, body, from, to] of shapes) {
+      fake.next((_, answer) => answer.whole(400, json, JSON.stringify(from)));
+      expect(await (await post(gate.url + path, secret, body)).json()).toMatchObject(to);
+    }
+  });
+
+  test('in mid-stream is said anew as well, however it is cut', async () => {
+    const frames: [string, object, string, string][] = [
+      [
+        '/api/generate',
+        { model: 'gemma3:270m', prompt: 'x' },
+        'application/x-ndjson',
+        `{"error":"runner: ${pass} ☠"}\n`,
+      ],
+      [
+        '/v1/chat/completions',
+        { ...chat, stream: true },
+        'text/event-stream',
+        `data: {"error":{"message":"${encodeURIComponent(pass)}","type":"x"}}\n\n`,
+      ],
+      [
+        '/v1/responses',
+        { model: 'gemma3:270m', input: 'x', stream: true },
+        'text/event-stream',
+        `event: response.failed\ndata: {"type":"response.failed","response":{"id":"r","error":{"code":"server_error","message":"${pass}"}}}\n\n`,
+      ],
+      [
+        '/v1/messages',
+        { ...chat, max_tokens: 5, stream: true },
+        'text/event-stream',
+        `event: error\r\ndata: {"type":"error","error":{"type":"api_error","message":"${pass}"}}\r\n\r\n`,
+      ],
+    ];
+    for (const [path, body, type, frame] of frames)
+      for (const cut of [frame.length, 1, 7, 31]) {
+        const bytes = Buffer.from(frame);
+        fake.next(async (_, answer) => {
+          answer.head(200, { 'Content-Type': type });
+          for (let at = 0; at < bytes.length; at += cut) await answer.chunk(bytes.subarray(at, at + cut));
+          answer.end();
+        });
+        const text = await (await post(gate.url + path, secret, body)).text();
+        expect(text).not.toMatch(leaks);
+        const said = /\{.*\}/.exec(text)?.[0] ?? '';
+        expect(JSON.stringify(JSON.parse(said))).toContain('The model server failed.');
+      }
+    const rows = (await gate.ledger(0)).filter(({ outcome, streamed }) => streamed && outcome === 'upstream_error');
+    expect(rows.length).toBe(16);
+  });
+});
+
+describe('headers of a model server', () => {
+  test('have the shape of what they are, so that none holds free text', async () => {
+    fake.next((_, answer) =>
+      answer.whole(
+        200,
+        {
+          'Content-Type': `application/json; a="${pass}"`,
+          'Cache-Control': `no-cache, x="${pass}"`,
+          'Retry-After': pass,
+          'Content-Language': 'tenant-4411-blue',
+          'Content-Disposition': `attachment; filename="${pass}"`,
+          'X-Debug': pass,
+        },
+        '{"done":true}',
+      ),
+    );
+    const answer = await post(`${gate.url}/api/generate`, secret, { model: 'gemma3:270m', prompt: 'x', stream: false });
+    expect(answer.headers.get('content-type')).toBe('application/json');
+    expect(JSON.stringify([...answer.headers])).not.toMatch(/gate-pass|7Qx|tenant/);
+    await answer.text();
+  });
+});
