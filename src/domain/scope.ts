@@ -52,6 +52,10 @@ const aliases: Record<string, readonly Scope[]> = {
 /** What a new key gets when nothing is said: use the models, see the models, change nothing. */
 export const defaultScopes: readonly Scope[] = ['inference:chat', 'inference:audio', 'inference:embed', 'metadata'];
 
+/** More than using and seeing the models: what costs the operator money, changes the model server, or manages the gate. */
+export const isPowerful = (asked: readonly Scope[] | undefined): boolean =>
+  asked?.some((scope) => !defaultScopes.includes(scope)) ?? false;
+
 /** Scopes and aliases in, the set of scopes out, in registry order. Throws a sentence for a word it does not know. */
 export function parseScopes(words: readonly string[]): Scope[] {
   const found = new Set<Scope>();

@@ -14,21 +14,26 @@ import { apply, type NewApplication } from '../apply.ts';
 import { Fault } from '../fault.ts';
 import { confirmationLink } from '../people.ts';
 import { pageBefore } from './cursor.ts';
-import { type Endpoint, endpoint } from './endpoint.ts';
+import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import { Problem } from './problem.ts';
 import * as shapes from './shapes.ts';
-import { applicationOf, inviteOf, linkOf, registrationOf, withSecret } from './shown.ts';
+import { applicationOf, inviteOf, linkOf, linkOnce, registrationOf, withSecret } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
 const weekMs = 7 * 86_400_000;
 
+const shownOne = async ({ store, params }: Pick<Call<Record<string, string>, never, never>, 'store' | 'params'>) =>
+  showApplication(await requireApplication(store, params['id'] ?? ''));
+
 export const applications: readonly Endpoint[] = [
   endpoint('getOpenRegistration', 'get /registration/open', {
     summary: 'May one apply here, and how; for whoever thinks of it',
     group: 'Applications',
     needs: 'nothing',
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.openRegistration,
     run: async ({ store }) => ({ mode: (await store.readRegistration()).mode }),
   }),
@@ -36,6 +41,8 @@ export const applications: readonly Endpoint[] = [
     summary: 'How registration is open',
     group: 'Applications',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.registrationShape,
     run: async ({ store }) => registrationOf(await store.readRegistration()),
   }),
@@ -43,6 +50,8 @@ export const applications: readonly Endpoint[] = [
     summary: 'Open or close registration; holds at once',
     group: 'Applications',
     needs: write,
+    fresh: 'always',
+    pace: 'change',
     body: shapes.registrationChange,
     answer: shapes.registrationShape,
     before: ({ store }) => store.readRegistration(),
@@ -52,6 +61,9 @@ export const applications: readonly Endpoint[] = [
     summary: 'Ask for access; the answer holds a token to come for the key with',
     group: 'Applications',
     needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    atomic: false,
     body: shapes.newApplication,
     answer: shapes.applied,
     creates: true,
@@ -74,6 +86,8 @@ export const applications: readonly Endpoint[] = [
     summary: 'What became of an application, and its key, once, when it is approved',
     group: 'Applications',
     needs: 'nothing',
+    fresh: 'never',
+    pace: 'door',
     body: shapes.claimText,
     answer: shapes.claimed,
     run: async ({ store, params, body, author }) => {
@@ -91,6 +105,8 @@ export const applications: readonly Endpoint[] = [
     summary: 'Who has asked, the newest first',
     group: 'Applications',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     query: z.strictObject({ ...pageQuery, status: z.enum(['pending', 'approved', 'rejected']).optional() }),
     answer: pageOf(shapes.applicationShape),
     run: ({ store, query }) => {
@@ -106,6 +122,8 @@ export const applications: readonly Endpoint[] = [
     summary: 'An application',
     group: 'Applications',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.applicationShape,
     run: async ({ store, params }) =>
       applicationOf(showApplication(await requireApplication(store, params['id'] ?? ''))),
@@ -115,8 +133,11 @@ export const applications: readonly Endpoint[] = [
       summary: verb === 'approve' ? 'Let the applicant in; the key waits for him' : 'Turn the applicant away',
       group: 'Applications',
       needs: write,
+      fresh: 'never',
+      pace: 'change',
       body: shapes.decisionShape,
       answer: shapes.applicationShape,
+      before: shownOne,
       run: async ({ store, params, body, author }) => {
         if (verb === 'reject' && body.plan !== undefined) throw new Fault('Whoever is turned away gets no plan.');
         const status = verb === 'approve' ? 'approved' : 'rejected';
@@ -128,8 +149,12 @@ export const applications: readonly Endpoint[] = [
     summary: 'A one-time link with which the applicant confirms the address, to hand on where there is no mail',
     group: 'Applications',
     needs: write,
+    fresh: 'never',
+    pace: 'change',
     answer: shapes.linkShape,
     creates: true,
+    before: shownOne,
+    ...linkOnce,
     run: async ({ store, portal, params, author }) =>
       linkOf(await confirmationLink({ store, portal }, await requireApplication(store, params['id'] ?? ''), author)),
   }),
@@ -137,6 +162,8 @@ export const applications: readonly Endpoint[] = [
     summary: 'Invitations, the newest first; never their codes',
     group: 'Applications',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: pageOf(shapes.inviteShape),
     run: async ({ store }) => ({
       items: (await store.listInvites(200)).map((invite) => inviteOf(showInvite(invite))),
@@ -147,6 +174,8 @@ export const applications: readonly Endpoint[] = [
     summary: 'A code that lets somebody in; it is in this answer and nowhere else',
     group: 'Applications',
     needs: write,
+    fresh: 'never',
+    pace: 'change',
     body: shapes.newInvite,
     answer: shapes.inviteWithCode,
     creates: true,

@@ -6,10 +6,12 @@ import { type Account, mayManage } from '../../domain/account.ts';
 import { AddressBlocks, clientAddress, plainAddress } from '../../domain/address.ts';
 import { isSecretOf, readKeyId, type StoredKey } from '../../domain/api-key.ts';
 import { shownCertificate } from '../../domain/certificate.ts';
+import type { Maker } from '../../domain/key-bounds.ts';
 import type { Person } from '../../domain/person.ts';
 import { hits, restrictionsOf } from '../../domain/suspension.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store, Caller as StoredCaller } from '../../store/ports.ts';
+import type { Visit } from '../sign-in/own-route.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 import type { Origins } from '../web/origin.ts';
 import { Problem } from './problem.ts';
@@ -21,6 +23,8 @@ import { Problem } from './problem.ts';
 export type Needs = 'nothing' | 'anybody' | 'self' | 'person' | 'management:read' | 'management:write';
 
 export interface Caller {
+  /** The visit of a person. */
+  readonly visit: string | undefined;
   /** Id of the key or the person; empty for anybody. */
   readonly id: string;
   readonly key: StoredKey | undefined;
@@ -33,6 +37,7 @@ export interface Caller {
 }
 
 export const anybody: Caller = {
+  visit: undefined,
   id: '',
   key: undefined,
   person: undefined,
@@ -48,8 +53,11 @@ export interface FailureBudget {
   note(address: string): void;
 }
 
+/** What is looked up of somebody. */
+type Files = Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'listSuspensions' | 'visitStands'>;
+
 export interface Entrance {
-  readonly store: Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'findPlan' | 'listSuspensions'>;
+  readonly store: Files;
   readonly signIn: Pick<SignIn, 'visitOf'>;
   readonly failures: FailureBudget;
   readonly trustedProxies: AddressBlocks;
@@ -79,9 +87,34 @@ export async function authenticate(request: Request, entrance: Entrance, needs: 
   throw new Problem('unauthenticated');
 }
 
+/**
+ * The same caller as they are now, by their ids: a body may take its time, a stream an hour, and what was decided on
+ * another connection holds here at once. `store`: that of the decision which is to be made on it.
+ * @throws Problem `unauthenticated`, `forbidden`.
+ */
+export async function stillStands(
+  { key, visit, person, fresh }: Caller,
+  request: Request,
+  entrance: Entrance,
+  store: Files,
+): Promise<Caller> {
+  if (key) {
+    const found = await store.findCaller(key.id, entrance.now());
+    if (!found) throw new Problem('unauthenticated');
+    return callerOfFound(found, request, entrance);
+  }
+  if (!person || visit === undefined) return anybody;
+  const stands = await store.visitStands(visit, person.id, entrance.now());
+  const caller = stands
+    ? await callerOfPerson({ id: visit, personId: person.id, fresh }, { ...entrance, store })
+    : undefined;
+  if (!caller) throw new Problem('unauthenticated', { detail: 'You have been signed out meanwhile.' });
+  return caller;
+}
+
 async function callerOfPerson(
-  { personId, fresh }: { readonly personId: Person['id']; readonly fresh: boolean },
-  { store, now }: Entrance,
+  { id: visit, personId, fresh }: Visit,
+  { store, now }: Pick<Entrance, 'store' | 'now'>,
 ): Promise<Caller | undefined> {
   const person = await store.findPerson(personId);
   if (!person) return undefined;
@@ -95,6 +128,7 @@ async function callerOfPerson(
     account !== undefined && refused === undefined && mayManage(account.role, scope);
   return {
     id: person.id,
+    visit,
     key: undefined,
     person,
     account,
@@ -115,7 +149,13 @@ async function callerOfKey(text: string, request: Request, entrance: Entrance): 
     entrance.failures.note(address);
     throw new Problem('unauthenticated');
   }
-  const { key, account, suspensions } = found;
+  return callerOfFound(found, request, entrance);
+}
+
+/** @throws Problem where the key works no more, or not from here. */
+function callerOfFound({ key, account, suspensions }: StoredCaller, request: Request, entrance: Entrance): Caller {
+  const now = entrance.now();
+  const address = addressOf(request, entrance);
   if (key.status !== 'active') throw new Problem('unauthenticated', { detail: 'This API key has been revoked.' });
   if (key.expiresAt !== null && now >= key.expiresAt)
     throw new Problem('unauthenticated', { detail: 'This API key has expired.' });
@@ -132,6 +172,7 @@ async function callerOfKey(text: string, request: Request, entrance: Entrance): 
   const writes = may('management:write');
   return {
     id: key.id,
+    visit: undefined,
     key,
     person: undefined,
     account,
@@ -149,7 +190,7 @@ export function addressOf(request: Request, { trustedProxies }: Pick<Entrance, '
 }
 
 /** @throws Problem `forbidden`, `sign_in_again`. */
-export function refuseUnentitled(caller: Caller, needs: Needs, needsFresh: boolean): void {
+export function refuseUnentitled(caller: Caller, needs: Needs, needsFresh = false): void {
   if (!entitled(caller, needs))
     throw new Problem('forbidden', caller.key ? { detail: `This API key may not do that; it needs ${needs}.` } : {});
   if (needsFresh && !caller.fresh) throw new Problem('sign_in_again');
@@ -178,6 +219,9 @@ function credentialOf({ headers }: Request): string | undefined {
     throw new Problem('unauthenticated', { detail: 'The request carries two keys that disagree.' });
   return bearer ?? (typeof apiKey === 'string' ? apiKey : undefined);
 }
+
+/** The key that makes or changes another; undefined for a person, whom nothing binds but their role. */
+export const makerOf = ({ key, account }: Caller): Maker | undefined => (key && account ? { key, account } : undefined);
 
 /** The account of a caller who has one, which `self` has shown. @throws Problem `forbidden`. */
 export function ownAccount({ account }: Caller): Account {

@@ -11,6 +11,7 @@ import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { Door } from '../door.ts';
 import type { EncryptionNow } from '../encryption.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
+import type { PaceName } from './pace.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
 
@@ -104,6 +105,15 @@ export interface Call<P, Q, B> extends Desk {
   readonly body: B;
 }
 
+/**
+ * Must a person have signed in a few minutes ago? `always` where it is felt or gives power away, or where the call says
+ * so; `never` for reading, for one's own little things, and for what only takes power away.
+ */
+export type Fresh =
+  | 'always'
+  | 'never'
+  | ((call: Call<Record<string, string>, never, never>) => boolean | Promise<boolean>);
+
 export interface Endpoint {
   readonly method: Method;
   /** With {name} for a parameter. */
@@ -122,15 +132,22 @@ export interface Endpoint {
   readonly before: ((call: Call<Record<string, string>, never, never>) => Promise<unknown>) | undefined;
   /** What a repeated creation gives: the thing by its id. */
   readonly again: ((call: Desk, id: string) => Promise<unknown>) | undefined;
-  /** It is felt: a person must have signed in a few minutes ago. */
-  readonly fresh: boolean;
+  readonly fresh: Fresh;
+  readonly pace: PaceName;
+  /**
+   * Whether the whole call is one decision: caller, If-Match, Idempotency-Key and what is done stand or fall in one
+   * transaction. Not where another than the store takes part (the sign-in library, the data plane).
+   */
+  readonly atomic: boolean;
+  /** By what a repeated creation is found again. */
+  readonly madeAs: (made: unknown) => string;
   readonly run: (call: Call<Record<string, string>, never, never>) => Promise<unknown>;
   /** Text that is sent as it is made, instead of JSON. */
   readonly stream: Stream | undefined;
 }
 
 interface Stream {
-  readonly type: 'text/csv' | 'text/event-stream';
+  readonly type: 'text/csv' | 'text/event-stream' | 'application/json';
   /** Name under which a browser files it. */
   readonly file?: string;
   /** Ends when the caller has gone. */
@@ -146,7 +163,13 @@ interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>
   readonly answer?: A;
   readonly creates?: boolean;
   readonly before?: (call: Call<Record<string, string>, never, never>) => Promise<unknown>;
-  readonly fresh?: boolean;
+  readonly fresh:
+    | 'always'
+    | 'never'
+    | ((call: Call<Record<string, string>, never, z.output<B>>) => boolean | Promise<boolean>);
+  readonly pace: PaceName;
+  readonly atomic?: false;
+  readonly madeAs?: (made: z.output<A>) => string;
   readonly again?: (call: Desk, id: string) => Promise<z.output<A>>;
   readonly run: (
     call: Call<Record<string, string>, z.output<z.ZodObject<Q>>, z.output<B>>,
@@ -160,7 +183,7 @@ export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends
   row: Row<Q, B, A>,
 ): Endpoint {
   const [method, path] = place.split(' ') as [Method, string];
-  const { query, body, answer, creates = false, before, again, fresh = false } = row;
+  const { query, body, answer, creates = false, before, again, fresh, pace, madeAs = idOf } = row;
   const { summary, group, needs, run } = row;
   return {
     name,
@@ -176,16 +199,26 @@ export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends
     before,
     again,
     fresh,
+    pace,
+    atomic: method !== 'get' && row.atomic !== false,
+    madeAs: madeAs as Endpoint['madeAs'],
     run,
     stream: undefined,
   };
+}
+
+function idOf(made: unknown): string {
+  const { id, name } = made as { readonly id?: string; readonly name?: string };
+  return id ?? name ?? '';
 }
 
 /** A row that answers with a text as it is made. */
 export function streamed<Q extends z.ZodRawShape>(
   name: string,
   place: `get /${string}`,
-  row: Pick<Endpoint, 'summary' | 'group' | 'needs'> & {
+  row: Pick<Endpoint, 'summary' | 'group' | 'needs' | 'pace'> & {
+    readonly fresh: 'always' | 'never';
+    readonly answer?: z.ZodType;
     readonly query?: z.ZodObject<Q>;
     readonly type: Stream['type'];
     readonly file?: string;
@@ -195,7 +228,7 @@ export function streamed<Q extends z.ZodRawShape>(
     ) => AsyncIterable<string>;
   },
 ): Endpoint {
-  const { summary, group, needs, query, type, file, pieces } = row;
+  const { summary, group, needs, query, type, file, pieces, fresh, pace, answer } = row;
   const stream = { type, pieces, ...(file === undefined ? {} : { file }) } as Stream;
   return {
     name,
@@ -206,11 +239,14 @@ export function streamed<Q extends z.ZodRawShape>(
     needs,
     query,
     body: undefined,
-    answer: undefined,
+    answer,
     creates: false,
     before: undefined,
     again: undefined,
-    fresh: false,
+    fresh,
+    pace,
+    atomic: false,
+    madeAs: idOf,
     stream,
     run: () => Promise.resolve(undefined),
   };

@@ -3,10 +3,10 @@
 import { z } from 'zod';
 import type { AccountId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
-import { managementScopes } from '../../domain/scope.ts';
+import { isPowerful } from '../../domain/scope.ts';
 import { allowanceOf, showAccount } from '../accounts.ts';
 import { Fault } from '../fault.ts';
-import { changeKey, createKey, type NewKey, requireKey, revokeKey, rotateKey, showKey } from '../keys.ts';
+import { type AskedKey, changeKey, createKeyFor, requireKey, revokeKey, rotateKey, showKey } from '../keys.ts';
 import { changePerson, closeAccount, exportOf, leave } from '../people.ts';
 import { showPlan } from '../plans.ts';
 import { showSuspension } from '../suspensions.ts';
@@ -14,7 +14,6 @@ import { type Caller, ownAccount, ownPerson } from './authenticate.ts';
 import { pageAfter } from './cursor.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import * as figures from './figures.ts';
-import { Problem } from './problem.ts';
 import * as shapes from './shapes.ts';
 import { changeOf, keyOf, limitOf, planOf, stepOf, withSecret } from './shown.ts';
 
@@ -33,16 +32,13 @@ async function ownKey({
   return key;
 }
 
-function refuseStaleForManagement(scopes: readonly string[] | undefined, { fresh }: Caller): void {
-  if (scopes?.some((scope) => (managementScopes as readonly string[]).includes(scope)) && !fresh)
-    throw new Problem('sign_in_again');
-}
-
 export const mine: readonly Endpoint[] = [
   endpoint('getSelf', 'get /me', {
     summary: 'Who asks: key or person, account and plan',
     group,
     needs: 'self',
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.selfShape,
     run: async ({ store, caller, now }) => {
       const account = ownAccount(caller);
@@ -58,6 +54,8 @@ export const mine: readonly Endpoint[] = [
     summary: 'Another name or language',
     group,
     needs: 'person',
+    fresh: 'never',
+    pace: 'change',
     body: shapes.personChange,
     run: async ({ store, caller, body, author }) => {
       await changePerson(store, ownPerson(caller), body, author);
@@ -69,7 +67,8 @@ export const mine: readonly Endpoint[] = [
       'Close the account for good: keys revoked, person and texts gone; figures stay in the ledger under nobody’s name',
     group,
     needs: 'person',
-    fresh: true,
+    fresh: 'always',
+    pace: 'change',
     run: async ({ store, caller, author }) => {
       if (caller.account) await closeAccount(store, caller.account.id, author);
       else await leave(store, ownPerson(caller), author);
@@ -80,6 +79,8 @@ export const mine: readonly Endpoint[] = [
     summary: 'Everything that is stored about the caller',
     group,
     needs: 'person',
+    fresh: 'never',
+    pace: 'read',
     answer: shapes.exportShape,
     run: ({ store, caller, timeZone, now }) => exportOf(store, ownPerson(caller), caller.account, timeZone, now()),
   }),
@@ -87,6 +88,8 @@ export const mine: readonly Endpoint[] = [
     summary: 'The keys of the caller’s account, oldest first',
     group,
     needs: 'person',
+    fresh: 'never',
+    pace: 'look',
     query: z.strictObject(pageQuery),
     answer: pageOf(shapes.keyShape),
     run: ({ store, caller, query }) =>
@@ -100,25 +103,27 @@ export const mine: readonly Endpoint[] = [
     summary: 'Issue a key for oneself; its secret is in this answer and nowhere else',
     group,
     needs: 'person',
+    fresh: ({ body }) => isPowerful(body.scopes),
+    pace: 'change',
     body: shapes.newOwnKey,
     answer: shapes.keyWithSecret,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
     run: async ({ store, caller, body, author }) => {
-      refuseStaleForManagement(body.scopes, caller);
-      const { name } = ownAccount(caller);
-      return withSecret(await createKey(store, { ...changeOf(body), account: name } as NewKey, author));
+      const asked = changeOf(body) as AskedKey;
+      return withSecret(await createKeyFor(store, ownAccount(caller).id, asked, author));
     },
   }),
   endpoint('changeOwnKey', 'patch /me/keys/{id}', {
     summary: 'Other rights or another name for a key of one’s own',
     group,
     needs: 'person',
+    fresh: async (call) => isPowerful(call.body.scopes) || isPowerful((await ownKey(call)).scopes),
+    pace: 'change',
     body: shapes.ownKeyChange,
     answer: shapes.keyShape,
     before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {
-      refuseStaleForManagement(call.body.scopes, call.caller);
       const { id } = await ownKey(call);
       return keyOf(showKey(await changeKey(call.store, id, changeOf(call.body), call.author)));
     },
@@ -127,10 +132,13 @@ export const mine: readonly Endpoint[] = [
     summary: 'A new secret with the same rights; for a while both work',
     group,
     needs: 'person',
+    fresh: async (call) => isPowerful((await ownKey(call)).scopes),
+    pace: 'change',
     body: shapes.rotation,
     answer: shapes.keyWithSecret,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {
       const { id } = await ownKey(call);
       return withSecret(await rotateKey(call.store, id, call.body.graceSeconds * 1000, call.author));
@@ -140,7 +148,10 @@ export const mine: readonly Endpoint[] = [
     summary: 'End a key of one’s own now, and whatever it is running',
     group,
     needs: 'person',
+    fresh: 'never',
+    pace: 'change',
     answer: shapes.keyShape,
+    before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {
       const { id } = await ownKey(call);
       return keyOf(showKey(await revokeKey(call.store, id, call.author)));
@@ -150,6 +161,8 @@ export const mine: readonly Endpoint[] = [
     summary: 'What remains of each limit of the account, and of the key that asks',
     group,
     needs: 'self',
+    fresh: 'never',
+    pace: 'look',
     answer: pageOf(figures.limitShape),
     run: async ({ store, caller, outlook }) => {
       const account = ownAccount(caller);
@@ -163,6 +176,8 @@ export const mine: readonly Endpoint[] = [
     summary: 'The models that the account may use',
     group,
     needs: 'self',
+    fresh: 'never',
+    pace: 'look',
     answer: pageOf(figures.modelShape),
     run: async ({ store, caller, outlook }) => {
       const account = ownAccount(caller);
@@ -176,6 +191,8 @@ export const mine: readonly Endpoint[] = [
       'Steps of the ladder that were taken against the account, the newest first; shadow ones are not among them',
     group,
     needs: 'self',
+    fresh: 'never',
+    pace: 'look',
     answer: pageOf(shapes.suspensionShape),
     run: async ({ store, caller }) => {
       const steps = await store.listSuspensions({ accountId: ownAccount(caller).id, limit: 200 });

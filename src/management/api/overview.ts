@@ -3,7 +3,6 @@
 import type { z } from 'zod';
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
-import type { Store } from '../../store/ports.ts';
 import { showEncryption, worryOf } from '../encryption.ts';
 import { reportUsage } from '../usage-report.ts';
 import { type Desk, type Endpoint, endpoint, streamed } from './endpoint.ts';
@@ -18,6 +17,8 @@ export const overview: readonly Endpoint[] = [
     summary: 'What runs and waits now, and which model servers answer',
     group,
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: figures.statusShape,
     run: ({ outlook }) => {
       const { accepting, running, queues, upstreams } = outlook.live();
@@ -28,6 +29,8 @@ export const overview: readonly Endpoint[] = [
     summary: 'How the gate is encrypted, which certificates it shows, and when they are renewed or why not',
     group,
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: figures.encryptionShape,
     run: ({ encryption, now }) => {
       const { exposed, authority } = encryption;
@@ -38,6 +41,8 @@ export const overview: readonly Endpoint[] = [
     summary: 'What the gate is doing now: calls and speeds by account, top users of the day, refusals of the hour',
     group,
     needs: read,
+    fresh: 'never',
+    pace: 'sum',
     answer: figures.overviewShape,
     run: (desk) => lookNow(desk, new Slow(desk)),
   }),
@@ -46,15 +51,16 @@ export const overview: readonly Endpoint[] = [
       'The same once a second, as server-sent events named overview; ends after an hour, and with the right to see it',
     group,
     needs: read,
+    fresh: 'never',
+    pace: 'watch',
     type: 'text/event-stream',
     async *pieces(desk, gone) {
       const slow = new Slow(desk);
-      const { caller, store, nowMs } = desk;
+      const { nowMs } = desk;
       const endsAt = nowMs() + hourMs;
       let last = '';
       let lastAt = 0;
       while (!gone.aborted && nowMs() < endsAt) {
-        if (!(await stillReads(store, caller.account?.id, caller.key?.id))) return;
         const text = JSON.stringify(await lookNow(desk, slow));
         // A comment now and then keeps the line open through proxies.
         if (text !== last || nowMs() - lastAt > 15_000) {
@@ -71,21 +77,14 @@ const hourMs = 3_600_000;
 
 function pause(ms: number, gone: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    gone.addEventListener('abort', () => {
+    const over = (): void => {
       clearTimeout(timer);
+      gone.removeEventListener('abort', over);
       resolve();
-    });
+    };
+    const timer = setTimeout(over, ms);
+    gone.addEventListener('abort', over);
   });
-}
-
-/** Rights may be taken away while somebody watches. */
-async function stillReads(store: Store, accountId: AccountId | undefined, keyId: string | undefined): Promise<boolean> {
-  const account = accountId === undefined ? undefined : await store.findAccount(accountId);
-  if (!account || account.role === 'member') return false;
-  if (keyId === undefined) return (await store.findPersonOf(account.id)) !== undefined;
-  const key = await store.findKey(keyId as Parameters<Store['findKey']>[0]);
-  return key?.status === 'active';
 }
 
 /** What costs a look into the ledger is asked every so often, not every second. */

@@ -1,26 +1,58 @@
 // The rows about who may: accounts and keys, for operators.
 import { z } from 'zod';
-import { roles } from '../../domain/account.ts';
+import { type Role, roles } from '../../domain/account.ts';
 import { readKeyId } from '../../domain/api-key.ts';
-import { isManagement } from '../../domain/scope.ts';
+import { isBound } from '../../domain/key-bounds.ts';
+import { isPowerful } from '../../domain/scope.ts';
+import type { Store } from '../../store/ports.ts';
 import { changeAccount, createAccount, requireAccount, showAccount } from '../accounts.ts';
-import { changeKey, createKey, type NewKey, requireKey, revokeKey, revokeLeaked, rotateKey, showKey } from '../keys.ts';
+import { Fault } from '../fault.ts';
+import {
+  type AskedKey,
+  changeKey,
+  createKeyFor,
+  requireKey,
+  revokeKey,
+  revokeLeaked,
+  rotateKey,
+  showKey,
+} from '../keys.ts';
 import { closeAccount, linkFor } from '../people.ts';
+import { type Caller, makerOf } from './authenticate.ts';
 import { pageAfter } from './cursor.ts';
-import { type Endpoint, endpoint } from './endpoint.ts';
-import { Problem } from './problem.ts';
+import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import * as shapes from './shapes.ts';
-import { changeOf, keyOf, linkOf, withSecret } from './shown.ts';
+import { changeOf, keyOf, linkOf, linkOnce, withSecret } from './shown.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
+
+type Asked = Pick<Call<Record<string, string>, never, never>, 'store' | 'params' | 'now'>;
+
+const shownAccount = async ({ store, params, now }: Asked): Promise<unknown> =>
+  showAccount(store, await requireAccount(store, params['id'] ?? ''), now());
+
+/** Whoever runs an account that sees or changes everything is not bound as the key is. @throws Fault. */
+function refuseBoundMaker({ key }: Caller, role: Role): void {
+  if (key && isBound(key) && role !== 'member')
+    throw new Fault(
+      'A key that ends, or is bound to networks, models or a certificate, gives nobody a role.',
+      'forbidden',
+    );
+}
+
+async function refuseBoundKey(store: Store, caller: Caller, idOrName: string): Promise<void> {
+  refuseBoundMaker(caller, (await requireAccount(store, idOrName)).role);
+}
 
 export const accounts: readonly Endpoint[] = [
   endpoint('listAccounts', 'get /accounts', {
     summary: 'All accounts, oldest first',
     group: 'Accounts',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     query: z.strictObject({ ...pageQuery, search: z.string().max(200).optional(), role: z.enum(roles).optional() }),
     answer: pageOf(shapes.accountShape),
     run: async ({ store, query, now }) =>
@@ -39,11 +71,14 @@ export const accounts: readonly Endpoint[] = [
     summary: 'Make an account',
     group: 'Accounts',
     needs: write,
+    fresh: ({ body }) => body.role !== undefined && body.role !== 'member',
+    pace: 'change',
     body: shapes.newAccount,
     answer: shapes.accountShape,
     creates: true,
     again: async ({ store, now }, id) => showAccount(store, await requireAccount(store, id), now()),
-    run: async ({ store, body, author, now }) => {
+    run: async ({ store, body, author, now, caller }) => {
+      refuseBoundMaker(caller, body.role ?? 'member');
       const account = await createAccount(store, body.name, body.plan, author, body.role);
       return showAccount(store, account, now());
     },
@@ -52,6 +87,8 @@ export const accounts: readonly Endpoint[] = [
     summary: 'An account, by id or name',
     group: 'Accounts',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.accountShape,
     run: async ({ store, params, now }) => showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
   }),
@@ -59,12 +96,13 @@ export const accounts: readonly Endpoint[] = [
     summary: 'Give an account another plan or role; another role ends its visits',
     group: 'Accounts',
     needs: write,
+    fresh: ({ body }) => body.role !== undefined,
+    pace: 'change',
     body: shapes.accountChange,
     answer: shapes.accountShape,
-    before: async ({ store, params, now }) =>
-      showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
+    before: shownAccount,
     run: async ({ store, params, body, author, now, caller }) => {
-      if (body.role !== undefined && !caller.fresh) throw new Problem('sign_in_again');
+      refuseBoundMaker(caller, body.role ?? 'member');
       return showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now());
     },
   }),
@@ -72,17 +110,25 @@ export const accounts: readonly Endpoint[] = [
     summary: 'A one-time link to hand on: to a new password, or to become the person of an account that has none',
     group: 'Accounts',
     needs: write,
+    fresh: 'always',
+    pace: 'change',
     body: shapes.newLink,
     answer: shapes.linkShape,
     creates: true,
-    run: async ({ params, body, author, ...desk }) =>
-      linkOf(await linkFor(desk, params['id'] ?? '', body.purpose, author)),
+    before: shownAccount,
+    ...linkOnce,
+    run: async ({ params, body, author, caller, ...desk }) => {
+      await refuseBoundKey(desk.store, caller, params['id'] ?? '');
+      return linkOf(await linkFor(desk, params['id'] ?? '', body.purpose, author));
+    },
   }),
   endpoint('closeAccount', 'delete /accounts/{id}', {
     summary: 'Close an account for good: keys revoked, its person and texts gone; its figures stay in the ledger',
     group: 'Accounts',
     needs: write,
-    fresh: true,
+    fresh: 'always',
+    pace: 'change',
+    before: shownAccount,
     run: async ({ store, params, author }) => {
       await closeAccount(store, params['id'] ?? '', author);
       return undefined;
@@ -95,6 +141,8 @@ export const keys: readonly Endpoint[] = [
     summary: 'Keys, oldest first; of one account where it is named',
     group: 'Keys',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     query: z.strictObject({
       ...pageQuery,
       account: z.string().max(200).optional(),
@@ -118,23 +166,26 @@ export const keys: readonly Endpoint[] = [
     summary: 'Issue a key; its secret is in this answer and nowhere else',
     group: 'Keys',
     needs: write,
+    fresh: ({ body }) => isPowerful(body.scopes),
+    pace: 'change',
     body: shapes.newKey,
     answer: shapes.keyWithSecret,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
     run: async ({ store, body, author, caller }) => {
-      if (body.scopes?.some(isManagement) && !caller.fresh) throw new Problem('sign_in_again');
       const { expiresAt, account, ...rest } = body;
       const owner = await requireAccount(store, account);
       const expires = expiresAt === undefined ? null : Date.parse(expiresAt);
-      const asked = { ...rest, account: owner.name, expiresAt: expires } as NewKey;
-      return withSecret(await createKey(store, asked, author));
+      const asked = { ...rest, expiresAt: expires } as AskedKey;
+      return withSecret(await createKeyFor(store, owner.id, asked, author, makerOf(caller)));
     },
   }),
   endpoint('getKey', 'get /keys/{id}', {
     summary: 'Everything about a key but its secret',
     group: 'Keys',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.keyShape,
     run: async ({ store, params }) => keyOf(showKey(await requireKey(store, params['id'] ?? ''))),
   }),
@@ -142,37 +193,47 @@ export const keys: readonly Endpoint[] = [
     summary: 'A new secret with the same rights; for a while both work',
     group: 'Keys',
     needs: write,
+    fresh: async ({ store, params }) => isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
+    pace: 'change',
     body: shapes.rotation,
     answer: shapes.keyWithSecret,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
-    run: async ({ store, params, body, author }) => {
-      return withSecret(await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author));
-    },
+    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
+    run: async ({ store, params, body, author, caller }) =>
+      withSecret(await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author, makerOf(caller))),
   }),
   endpoint('changeKey', 'patch /keys/{id}', {
     summary: 'Other rights or another name for a key; its secret stays',
     group: 'Keys',
     needs: write,
+    fresh: async ({ store, params, body }) =>
+      isPowerful(body.scopes) || isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
+    pace: 'change',
     body: shapes.keyChange,
     answer: shapes.keyShape,
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
     run: async ({ store, params, body, author, caller }) => {
-      if (body.scopes?.some(isManagement) && !caller.fresh) throw new Problem('sign_in_again');
-      return keyOf(showKey(await changeKey(store, params['id'] ?? '', changeOf(body), author)));
+      const made = await changeKey(store, params['id'] ?? '', changeOf(body), author, makerOf(caller));
+      return keyOf(showKey(made));
     },
   }),
   endpoint('revokeKey', 'post /keys/{id}/revoke', {
     summary: 'End a key now, and whatever it is running',
     group: 'Keys',
     needs: write,
+    fresh: 'never',
+    pace: 'change',
     answer: shapes.keyShape,
+    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
     run: async ({ store, params, author }) => keyOf(showKey(await revokeKey(store, params['id'] ?? '', author))),
   }),
   endpoint('reportLeak', 'post /leaks', {
     summary: 'Whoever found a key sends it here: it is revoked, and nothing is said about it',
     group: 'Keys',
     needs: 'nothing',
+    fresh: 'never',
+    pace: 'door',
     body: shapes.leak,
     run: async ({ store, body, author }) => {
       const id = readKeyId(body.secret.trim());

@@ -17,7 +17,7 @@ import {
   suspend,
 } from '../suspensions.ts';
 import { pageBefore } from './cursor.ts';
-import { type Endpoint, endpoint } from './endpoint.ts';
+import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import * as figures from './figures.ts';
 import * as shapes from './shapes.ts';
 import { limitOf, planOf, ruleOf, stepOf } from './shown.ts';
@@ -27,11 +27,16 @@ const read = 'management:read';
 const write = 'management:write';
 const at = (text: string): number => Date.parse(text);
 
+const shownStep = async ({ store, params }: Pick<Call<Record<string, string>, never, never>, 'store' | 'params'>) =>
+  showSuspension(await requireSuspension(store, params['id'] ?? ''));
+
 export const plans: readonly Endpoint[] = [
   endpoint('listPlans', 'get /plans', {
     summary: 'All plans',
     group: 'Plans',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: pageOf(shapes.planShape),
     run: async ({ store }) => ({
       items: (await store.listPlans()).map((plan) => planOf(showPlan(plan))),
@@ -42,6 +47,8 @@ export const plans: readonly Endpoint[] = [
     summary: 'Make a plan; terms that are not given are open, or as in the plan it is like',
     group: 'Plans',
     needs: write,
+    fresh: 'always',
+    pace: 'change',
     body: shapes.newPlan,
     answer: shapes.planShape,
     creates: true,
@@ -55,6 +62,8 @@ export const plans: readonly Endpoint[] = [
     summary: 'Every term of a plan',
     group: 'Plans',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.planShape,
     run: async ({ store, params }) => planOf(showPlan(await requirePlan(store, params['name'] ?? ''))),
   }),
@@ -62,6 +71,8 @@ export const plans: readonly Endpoint[] = [
     summary: 'Change terms of a plan; they hold within a second',
     group: 'Plans',
     needs: write,
+    fresh: 'always',
+    pace: 'change',
     body: shapes.planChange,
     answer: shapes.planShape,
     before: async ({ store, params }) => showPlan(await requirePlan(store, params['name'] ?? '')),
@@ -72,6 +83,8 @@ export const plans: readonly Endpoint[] = [
     summary: 'Delete a plan that no account has',
     group: 'Plans',
     needs: write,
+    fresh: 'always',
+    pace: 'change',
     before: async ({ store, params }) => showPlan(await requirePlan(store, params['name'] ?? '')),
     run: async ({ store, params, author }) => {
       await deletePlan(store, params['name'] ?? '', author);
@@ -85,6 +98,9 @@ export const preview: readonly Endpoint[] = [
     summary: 'Would this call pass now, and why? Nothing is called, and nothing is counted',
     group: 'Plans',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
+    atomic: false,
     body: figures.question,
     answer: figures.previewShape,
     run: async ({ store, body, outlook }) => {
@@ -107,6 +123,8 @@ export const ladder: readonly Endpoint[] = [
     summary: 'When a step is taken by itself',
     group: 'Ladder',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: pageOf(shapes.ruleShape),
     run: async ({ store }) => ({ items: (await store.listRules()).map((rule) => ruleOf(rule)), next: null }),
   }),
@@ -114,6 +132,8 @@ export const ladder: readonly Endpoint[] = [
     summary: 'Make a rule',
     group: 'Ladder',
     needs: write,
+    fresh: 'always',
+    pace: 'change',
     body: shapes.newRule,
     answer: shapes.ruleShape,
     creates: true,
@@ -127,6 +147,8 @@ export const ladder: readonly Endpoint[] = [
     summary: 'Change a rule; it holds within a second',
     group: 'Ladder',
     needs: write,
+    fresh: 'always',
+    pace: 'change',
     body: shapes.ruleChange,
     answer: shapes.ruleShape,
     before: ({ store, params }) => requireRule(store, params['name'] ?? ''),
@@ -136,6 +158,8 @@ export const ladder: readonly Endpoint[] = [
     summary: 'Delete a rule; steps it has taken stay',
     group: 'Ladder',
     needs: write,
+    fresh: 'always',
+    pace: 'change',
     before: ({ store, params }) => requireRule(store, params['name'] ?? ''),
     run: async ({ store, params, author }) => {
       await deleteRule(store, params['name'] ?? '', author);
@@ -146,6 +170,8 @@ export const ladder: readonly Endpoint[] = [
     summary: 'Steps that were taken, the newest first; of one account where it is named',
     group: 'Ladder',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     query: z.strictObject({ ...pageQuery, account: z.string().max(200).optional() }),
     answer: pageOf(shapes.suspensionShape),
     run: async ({ store, query }) => {
@@ -161,6 +187,8 @@ export const ladder: readonly Endpoint[] = [
     summary: 'Take a step by hand',
     group: 'Ladder',
     needs: write,
+    fresh: 'never',
+    pace: 'change',
     body: shapes.newSuspension,
     answer: shapes.suspensionShape,
     creates: true,
@@ -174,6 +202,8 @@ export const ladder: readonly Endpoint[] = [
     summary: 'A step with its evidence, appeal and answer',
     group: 'Ladder',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.suspensionShape,
     run: async ({ store, params }) => stepOf(showSuspension(await requireSuspension(store, params['id'] ?? ''))),
   }),
@@ -181,13 +211,18 @@ export const ladder: readonly Endpoint[] = [
     summary: 'Undo a step now',
     group: 'Ladder',
     needs: write,
+    fresh: 'never',
+    pace: 'change',
     answer: shapes.suspensionShape,
+    before: shownStep,
     run: async ({ store, params, author }) => stepOf(showSuspension(await lift(store, params['id'] ?? '', author))),
   }),
   endpoint('appealSuspension', 'post /suspensions/{id}/appeal', {
     summary: 'What the suspended has to say; any key of the account may, though it is suspended',
     group: 'Ladder',
     needs: 'self',
+    fresh: 'never',
+    pace: 'change',
     body: shapes.appealText,
     answer: shapes.suspensionShape,
     run: async ({ store, params, body, caller, author }) => {
@@ -203,8 +238,11 @@ export const ladder: readonly Endpoint[] = [
     summary: 'Answer an appeal, and lift the step where the appeal is right',
     group: 'Ladder',
     needs: write,
+    fresh: 'never',
+    pace: 'change',
     body: shapes.answerText,
     answer: shapes.suspensionShape,
+    before: shownStep,
     run: async ({ store, params, body, author }) =>
       stepOf(showSuspension(await answer(store, params['id'] ?? '', body.text, body.lift, author))),
   }),

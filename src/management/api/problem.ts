@@ -38,6 +38,7 @@ const problems = {
   repeat_differs: { status: 422, title: 'This Idempotency-Key was used for another request.' },
   too_many_failures: { status: 429, title: 'Too many wrong API keys came from your address.' },
   too_many_applications: { status: 429, title: 'Too many applications came from your address.' },
+  too_many_requests: { status: 429, title: 'Too many requests; wait a little.' },
   too_many_attempts: { status: 429, title: 'Too many attempts; wait a little.' },
   busy: { status: 503, title: 'Too many people are at the door at this moment; try again.' },
   store_busy: { status: 503, title: 'Another program is writing to the database; try again.' },

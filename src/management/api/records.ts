@@ -70,6 +70,8 @@ export const usage: readonly Endpoint[] = [
       'The rows of the ledger, the newest first; a page that was narrowed down may be short, and still have a next',
     group: 'Usage',
     needs: read,
+    fresh: 'never',
+    pace: 'sum',
     query: z.strictObject({ ...pageQuery, ...filters }),
     answer: pageOf(figures.usageRow),
     run: async ({ store, query }) => {
@@ -83,6 +85,8 @@ export const usage: readonly Endpoint[] = [
     summary: 'The rows of the ledger as CSV, the newest first',
     group: 'Usage',
     needs: read,
+    fresh: 'never',
+    pace: 'read',
     query: z.strictObject(filters),
     type: 'text/csv',
     file: 'sekisho-rows.csv',
@@ -101,6 +105,8 @@ export const usage: readonly Endpoint[] = [
     summary: 'Sums by key, account, model, day or month as CSV',
     group: 'Usage',
     needs: read,
+    fresh: 'never',
+    pace: 'read',
     query: reportQuery,
     type: 'text/csv',
     file: 'sekisho-usage.csv',
@@ -115,6 +121,8 @@ export const usage: readonly Endpoint[] = [
     summary: 'Sums by key, account, model, day or month; the last 30 days if nothing is said',
     group: 'Usage',
     needs: read,
+    fresh: 'never',
+    pace: 'sum',
     query: reportQuery,
     answer: pageOf(figures.usageSum),
     run: async ({ store, query, timeZone, now }) => {
@@ -127,6 +135,8 @@ export const usage: readonly Endpoint[] = [
     summary: 'What the account of the key that asks has used, by day, key or model',
     group: 'Usage',
     needs: 'self',
+    fresh: 'never',
+    pace: 'sum',
     query: z.strictObject({ by: z.enum(['day', 'month', 'key', 'model']).default('day') }),
     answer: pageOf(figures.usageSum),
     run: async ({ store, query, timeZone, caller, now }) => {
@@ -139,6 +149,8 @@ export const usage: readonly Endpoint[] = [
     summary: 'Who changed what, from what, to what, when; the newest first',
     group: 'Audit',
     needs: read,
+    fresh: 'never',
+    pace: 'look',
     query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
     answer: pageOf(figures.auditShape),
     run: async ({ store, query }) =>

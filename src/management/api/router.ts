@@ -6,10 +6,19 @@ import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
 import { newRequestId } from '../../domain/id.ts';
 import { sendShared } from '../send.ts';
-import { addressOf, anybody, authenticate, type Caller, type Entrance, refuseUnentitled } from './authenticate.ts';
+import {
+  addressOf,
+  anybody,
+  authenticate,
+  type Caller,
+  type Entrance,
+  refuseUnentitled,
+  stillStands,
+} from './authenticate.ts';
 import { limitBody } from './body-limit.ts';
 import type { Call, Desk, Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
+import { Paces } from './pace.ts';
 import { Problem, sendProblem, toProblem } from './problem.ts';
 import { referencePage } from './reference.ts';
 
@@ -47,13 +56,14 @@ export function managementApi(tools: ApiTools): Router {
     page ??= Buffer.from(referencePage(tools.endpoints));
     sendShared(page, 'text/html; charset=utf-8', request, response);
   });
+  const pacing = new Paces(tools.nowMs);
   const parse = express.json({ limit: bodyBytes, strict: true, inflate: false, type: () => true });
   for (const row of tools.endpoints) {
     // Who calls is asked before a body is read.
     router[row.method](
       row.path.replaceAll(/\{(\w+)\}/g, ':$1'),
       (request, response, next) => {
-        enter(row, tools, request, response).then(() => next(), next);
+        enter(row, tools, pacing, request, response).then(() => next(), next);
       },
       parse,
       (request, response, next) => {
@@ -80,10 +90,19 @@ export function managementApi(tools: ApiTools): Router {
   return router;
 }
 
-/** Who calls, whether they may, and that a body will come in time. */
-async function enter(row: Endpoint, tools: ApiTools, request: Request, response: Response): Promise<void> {
+/** Who calls, whether they may and not too often, and that a body will come in time. */
+async function enter(
+  row: Endpoint,
+  tools: ApiTools,
+  pacing: Paces,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const address = addressOf(request, tools.entrance);
+  pacing.fromSource(row.pace, address);
   const caller = await authenticate(request, tools.entrance, row.needs);
-  refuseUnentitled(caller, row.needs, row.fresh);
+  response.once('close', pacing.enter(row.pace, caller.id === '' ? address : caller.id));
+  refuseUnentitled(caller, row.needs, row.fresh === 'always');
   const type = request.headers['content-type'];
   if (row.body && type !== undefined && !/^application\/json\b/i.test(type))
     throw new Problem('unsupported_media_type');
@@ -91,11 +110,47 @@ async function enter(row: Endpoint, tools: ApiTools, request: Request, response:
   limitBody(request, response, bodyBytes);
 }
 
+interface Asked {
+  readonly query: unknown;
+  readonly body: unknown;
+}
+
 async function answer(row: Endpoint, tools: ApiTools, request: Request, response: Response): Promise<void> {
   const caller = response.locals['caller'] as Caller;
-  const at = tools.now();
+  const asked = {
+    query: row.query ? read(row.query, request.query, 'query') : {},
+    body: row.body ? read(row.body, request.body ?? {}, 'body') : undefined,
+  };
+  if (row.stream) {
+    const stands = async (): Promise<boolean> => {
+      try {
+        refuseUnentitled(await stillStands(caller, request, tools.entrance, tools.store), row.needs);
+        return true;
+      } catch (error) {
+        if (error instanceof Problem) return false;
+        throw error;
+      }
+    };
+    await sendStream(row.stream, callOf(tools, caller, asked, request, response), response, stands);
+    return;
+  }
+  const { status, body } = row.atomic
+    ? await tools.store.atomically((store) => carryOut(row, { ...tools, store }, caller, asked, request, response))
+    : await carryOut(row, tools, caller, asked, request, response);
+  if (row.method !== 'get') tools.onChange();
+  if (body === undefined) response.status(204).end();
+  else {
+    if (row.creates && status === 200) response.set('idempotency-replayed', 'true');
+    send(response, status, body);
+  }
+}
+
+type Ready = Call<Record<string, string>, never, never>;
+
+function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: Request, response: Response): Ready {
   const call: Call<Record<string, string>, unknown, unknown> = {
     ...tools,
+    ...asked,
     address: addressOf(request, tools.entrance),
     caller,
     openVisit: async (id) => {
@@ -107,33 +162,45 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
     },
     author: {
       actor: caller.key ? `key:${caller.key.id}` : caller.person ? `person:${caller.person.id}` : 'anybody',
-      at,
+      at: tools.now(),
     },
     params: request.params as Record<string, string>,
-    query: row.query ? read(row.query, request.query, 'query') : {},
-    body: row.body ? read(row.body, request.body ?? {}, 'body') : undefined,
   };
-  const ready = call as Call<Record<string, string>, never, never>;
-  if (row.stream) {
-    await sendStream(row.stream, ready, response);
-    return;
-  }
-  await refuseStale(row, ready, request.headers['if-match']);
-  const { status, body } = row.creates
-    ? await createOnce(row, ready, request.headers['idempotency-key'])
-    : { status: 200, body: await row.run(ready) };
-  if (row.method !== 'get') tools.onChange();
-  if (body === undefined) response.status(204).end();
-  else {
-    if (row.creates && status === 200) response.set('idempotency-replayed', 'true');
-    send(response, status, body);
-  }
+  return call as Ready;
 }
+
+/**
+ * Does it, if the caller still may: the body has taken its time since the head was looked at, and `tools.store` is that of
+ * the transaction in which it is done.
+ */
+async function carryOut(
+  row: Endpoint,
+  tools: ApiTools,
+  before: Caller,
+  asked: Asked,
+  request: Request,
+  response: Response,
+): Promise<Done> {
+  const caller = row.method === 'get' ? before : await stillStands(before, request, tools.entrance, tools.store);
+  refuseUnentitled(caller, row.needs, row.fresh === 'always');
+  const call = callOf(tools, caller, asked, request, response);
+  if (typeof row.fresh === 'function' && !caller.fresh && (await row.fresh(call))) throw new Problem('sign_in_again');
+  await refuseStale(row, call, request.headers['if-match']);
+  return row.creates
+    ? createOnce(row, call, request.headers['idempotency-key'])
+    : { status: 200, body: await row.run(call) };
+}
+
+/** How often a stream asks whether whoever reads it still may. */
+const standingMs = 1_000;
+/** How long a stream waits for somebody who does not read it. */
+const readerMs = 30_000;
 
 async function sendStream(
   { type, file, pieces }: NonNullable<Endpoint['stream']>,
-  call: Call<Record<string, string>, never, never>,
+  call: Ready,
   response: Response,
+  stands: () => Promise<boolean>,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
@@ -141,11 +208,31 @@ async function sendStream(
   if (file !== undefined) response.set('content-disposition', `attachment; filename="${file}"`);
   // Whoever waits for events learns that they will come.
   if (type === 'text/event-stream') response.flushHeaders();
-  for await (const piece of pieces(call, gone.signal)) {
-    if (gone.signal.aborted) return;
-    if (!response.write(piece)) await once(response, 'drain', { signal: gone.signal }).catch(() => undefined);
+  // Beside the pieces and not between them: none may come for a while, and a reader may let one wait.
+  const watch = setInterval(() => {
+    stands().then(
+      (still) => {
+        if (still) return;
+        // Events end anywhere; half a table must not look like a whole one.
+        if (type === 'text/event-stream') response.end();
+        else response.destroy();
+        gone.abort();
+      },
+      () => response.destroy(),
+    );
+  }, standingMs);
+  try {
+    for await (const piece of pieces(call, gone.signal)) {
+      if (gone.signal.aborted) return;
+      if (response.write(piece)) continue;
+      const patience = AbortSignal.timeout(readerMs);
+      await once(response, 'drain', { signal: AbortSignal.any([gone.signal, patience]) }).catch(() => undefined);
+      if (patience.aborted) response.destroy();
+    }
+  } finally {
+    clearInterval(watch);
   }
-  response.end();
+  if (!gone.signal.aborted) response.end();
 }
 
 function send(response: Response, status: number, body: unknown): void {
@@ -159,25 +246,23 @@ export function etagOf(body: unknown): string {
 }
 
 /** If-Match (RFC 9110 §13.1.1): the change is made to what the caller has seen, or not at all. */
-async function refuseStale(
-  row: Endpoint,
-  call: Call<Record<string, string>, never, never>,
-  ifMatch: string | undefined,
-): Promise<void> {
+async function refuseStale(row: Endpoint, call: Ready, ifMatch: string | undefined): Promise<void> {
   if (ifMatch === undefined || ifMatch === '*' || !row.before) return;
   const current = etagOf(await row.before(call));
   if (!ifMatch.split(',').some((tag) => tag.trim() === current)) throw new Problem('precondition_failed');
 }
 
-const maxClaimMs = 60_000;
+interface Done {
+  readonly status: 200 | 201;
+  readonly body: unknown;
+}
 
-/** With an Idempotency-Key a creation happens once, however often it is sent; a secret is shown the first time only. 200: it
- * was there already. */
-async function createOnce(
-  row: Endpoint,
-  call: Call<Record<string, string>, never, never>,
-  name: string | string[] | undefined,
-): Promise<{ readonly status: 200 | 201; readonly body: unknown }> {
+/**
+ * With an Idempotency-Key a creation happens once, however often it is sent; a secret is shown the first time only. The
+ * claim of the name and the creation are one transaction, so that neither is there without the other. 200: it was there
+ * already.
+ */
+async function createOnce(row: Endpoint, call: Ready, name: string | string[] | undefined): Promise<Done> {
   if (typeof name !== 'string' || !row.again || call.caller === anybody)
     return { status: 201, body: await row.run(call) };
   if (!/^[\x21-\x7e]{1,200}$/.test(name))
@@ -185,28 +270,14 @@ async function createOnce(
   const { store, caller, author } = call;
   const keyId = caller.id;
   const digest = digestOf(`${row.name} ${JSON.stringify(call.params)} ${JSON.stringify(call.body)}`);
-  const claim = { keyId, name, digest, at: author.at, made: null };
-  let taken = await store.claimRepeatable(claim);
-  if (taken && taken.made === null && author.at - taken.at > maxClaimMs) {
-    // Whoever claimed it was interrupted before anything was made known.
-    await store.dropRepeatable(keyId, name);
-    taken = await store.claimRepeatable(claim);
-  }
+  const taken = await store.claimRepeatable({ keyId, name, digest, at: author.at, made: null });
   if (taken) {
     if (taken.digest !== digest) throw new Problem('repeat_differs');
-    if (taken.made === null || !row.again)
-      throw new Problem('conflict', { detail: 'The first request of that name is still running.' });
-    return { status: 200, body: await row.again(call, taken.made) };
+    if (taken.made !== null) return { status: 200, body: await row.again(call, taken.made) };
   }
-  try {
-    const made = await row.run(call);
-    const { id, name: called } = made as { id?: string; name?: string };
-    await store.finishRepeatable(keyId, name, id ?? called ?? '');
-    return { status: 201, body: made };
-  } catch (error) {
-    await store.dropRepeatable(keyId, name);
-    throw error;
-  }
+  const made = await row.run(call);
+  await store.finishRepeatable(keyId, name, row.madeAs(made));
+  return { status: 201, body: made };
 }
 
 function read(shape: z.ZodType, value: unknown, where: string): unknown {

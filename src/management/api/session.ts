@@ -28,6 +28,8 @@ export const session: readonly Endpoint[] = [
     summary: 'Who is signed in, and what somebody who is not can do here',
     group,
     needs: 'anybody',
+    fresh: 'never',
+    pace: 'look',
     answer: shapes.sessionShape,
     run: async ({ store, caller, signIn, post, portal, gateName, encryption, timeZone, now }) => {
       const { exposed, authority } = encryption;
@@ -52,6 +54,9 @@ export const session: readonly Endpoint[] = [
     summary: 'Become the person of an account, with a one-time set-up link',
     group,
     needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    atomic: false,
     body: shapes.setUpShape,
     run: async ({ body, author, openVisit, address, applications, ...desk }) => {
       spend({ applications, address });
@@ -63,6 +68,8 @@ export const session: readonly Endpoint[] = [
     summary: 'Show that mail to an address arrives; the application goes on',
     group,
     needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
     body: shapes.confirmation,
     run: async ({ body, author, address, applications, ...desk }) => {
       spend({ applications, address });
@@ -74,6 +81,9 @@ export const session: readonly Endpoint[] = [
     summary: 'A letter with a link to a new password, if that address is known; the answer is the same in any case',
     group,
     needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    atomic: false,
     body: shapes.resetRequest,
     run: async ({ body, author, address, applications, ...desk }) => {
       spend({ applications, address });
@@ -85,6 +95,9 @@ export const session: readonly Endpoint[] = [
     summary: 'Choose a new password, with a one-time link; every visit ends',
     group,
     needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    atomic: false,
     body: shapes.reset,
     run: async ({ body, author, address, applications, ...desk }) => {
       spend({ applications, address });

@@ -360,7 +360,12 @@ export const personChange = z
   .strictObject({ name: name.optional(), language: z.enum(languages).optional() })
   .meta({ id: 'PersonChange' });
 export const newLink = z.strictObject({ purpose: z.enum(linkPurposes).exclude(['confirm']) }).meta({ id: 'NewLink' });
-export const linkShape = z.strictObject({ url: z.string(), expiresAt: time }).meta({ id: 'OneTimeLink' });
+export const linkShape = z
+  .strictObject({
+    url: z.string().optional().describe('shown this once; not there when a creation is repeated'),
+    expiresAt: time,
+  })
+  .meta({ id: 'OneTimeLink' });
 
 export const exportShape = z
   .looseObject({ person: z.unknown(), application: z.unknown(), account: z.unknown() })

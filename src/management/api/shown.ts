@@ -24,6 +24,11 @@ export const withSecret = ({ key, secret }: CreatedKey) => ({
   ...keyOf(showKey(key)),
   ...(secret ? { secret: secret.reveal() } : {}),
 });
+/** What a link carries is shown once and kept as a digest only: a repeated request learns when it ends. */
+export const linkOnce = {
+  madeAs: ({ expiresAt }: { readonly expiresAt: string }): string => expiresAt,
+  again: (_desk: unknown, expiresAt: string) => Promise.resolve({ expiresAt }),
+};
 export const linkOf = ({ url, expiresAt }: MadeLink) => ({ url, expiresAt: new Date(expiresAt).toISOString() });
 export const limitOf =
   (key: KeyId | null) =>

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import type { MonotonicMs } from '../../domain/time.ts';
+import { Paces, paces } from './pace.ts';
+
+function clockwork(): { paces: Paces; pass: (ms: number) => void } {
+  let now: MonotonicMs = 5;
+  return {
+    paces: new Paces(() => now),
+    pass: (ms) => {
+      now += ms;
+    },
+  };
+}
+const refusal = expect.objectContaining({ code: 'too_many_requests' }) as Error;
+
+test('nobody asks more often than the pace, and the next call is let through when it is due', () => {
+  const { paces: at, pass } = clockwork();
+  for (let i = 0; i < paces.read.each; i++) at.enter('read', 'key_a')();
+  expect(() => at.enter('read', 'key_a')).toThrow(refusal);
+  at.enter('read', 'key_b')();
+  at.enter('look', 'key_a')();
+  pass(60_000 / paces.read.each);
+  at.enter('read', 'key_a')();
+  expect(() => at.enter('read', 'key_a')).toThrow(refusal);
+  pass(600_000);
+  for (let i = 0; i < paces.read.each; i++) at.enter('read', 'key_a')();
+  expect(() => at.enter('read', 'key_a')).toThrow(refusal);
+});
+
+test('a source is counted whoever asks from there', () => {
+  const { paces: at } = clockwork();
+  for (let i = 0; i < paces.door.source; i++) at.fromSource('door', '192.0.2.1');
+  expect(() => at.fromSource('door', '192.0.2.1')).toThrow(refusal);
+  at.fromSource('door', '192.0.2.2');
+});
+
+test('places are taken by one and by all together, and given back once', () => {
+  const { paces: at } = clockwork();
+  const leave = at.enter('read', 'a');
+  expect(() => at.enter('read', 'a')).toThrow(refusal);
+  for (let i = 1; i < paces.read.atOnce.all; i++) at.enter('read', `b${i}`);
+  expect(() => at.enter('read', 'c')).toThrow(refusal);
+  leave();
+  leave();
+  at.enter('read', 'c');
+  expect(() => at.enter('read', 'd')).toThrow(refusal);
+});
+
+test('strangers without end are forgotten, and whoever asks now is not', () => {
+  const { paces: at } = clockwork();
+  for (let i = 0; i < paces.door.source; i++) at.fromSource('door', 'busy');
+  for (let i = 0; i < 19_000; i++) at.fromSource('door', `stranger ${i}`);
+  expect(() => at.fromSource('door', 'busy')).toThrow(refusal);
+});

@@ -1,0 +1,419 @@
+// Who reaches for more of the management API than they hold at the moment it is done: with an old visit, with a right that
+// ends while the body is on its way, with a key that is bound, by streams that outlive their right, and by asking without end.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { unlimited } from '../../src/domain/plan.ts';
+import { createAccount, setRole } from '../../src/management/accounts.ts';
+import type { Fresh } from '../../src/management/api/endpoint.ts';
+import { endpoints } from '../../src/management/api/endpoints.ts';
+import { type PaceName, paces } from '../../src/management/api/pace.ts';
+import { revokeKey } from '../../src/management/keys.ts';
+import { closeAccount } from '../../src/management/people.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
+import { goodPassword, memberOf, operatorOf, type Reply, Visitor } from '../visitor.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '100000' });
+  const { secret } = await gate.key({ scopes: ['management'] });
+  await asKey(secret, 'PATCH', '/registration', { mode: 'open' });
+});
+afterAll(async () => {
+  await gate.stop();
+  await fake.close();
+});
+
+let count = 0;
+const newMail = (): string => `m${++count}@example.org`;
+const api = '/management/v1';
+
+function asKey(secret: string, method: string, path: string, body?: unknown, more = {}): Promise<Reply> {
+  const headers = { 'x-api-key': secret, ...more };
+  return new Visitor(gate.url).ask(method, api + path, { headers, ...(body === undefined ? {} : { body }) });
+}
+
+/** That visitor signed in longer ago than the limit. */
+async function grownOld(visitor: Visitor): Promise<Visitor> {
+  const { person } = (await visitor.get('/session')).body;
+  const createdAt = new Date(Date.now() - 11 * 60_000).toISOString();
+  await gate.manage(({ signIn: { db } }) =>
+    db.updateTable('sessions').set({ createdAt }).where('userId', '=', person.id).execute(),
+  );
+  return visitor;
+}
+
+/** What each row that changes something asks of a person's sign-in, and how often anybody may ask it. */
+const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends', PaceName]>> = {
+  changeRegistration: ['always', 'change'],
+  apply: ['never', 'door'],
+  claimKey: ['never', 'door'],
+  approveApplication: ['never', 'change'],
+  rejectApplication: ['never', 'change'],
+  createConfirmation: ['never', 'change'],
+  createInvite: ['never', 'change'],
+  changeSelf: ['never', 'change'],
+  leave: ['always', 'change'],
+  createOwnKey: ['depends', 'change'],
+  changeOwnKey: ['depends', 'change'],
+  rotateOwnKey: ['depends', 'change'],
+  revokeOwnKey: ['never', 'change'],
+  createAccount: ['depends', 'change'],
+  changeAccount: ['depends', 'change'],
+  createLink: ['always', 'change'],
+  closeAccount: ['always', 'change'],
+  createKey: ['depends', 'change'],
+  rotateKey: ['depends', 'change'],
+  changeKey: ['depends', 'change'],
+  revokeKey: ['never', 'change'],
+  reportLeak: ['never', 'door'],
+  createPlan: ['always', 'change'],
+  changePlan: ['always', 'change'],
+  deletePlan: ['always', 'change'],
+  foresee: ['never', 'look'],
+  createRule: ['always', 'change'],
+  changeRule: ['always', 'change'],
+  deleteRule: ['always', 'change'],
+  createSuspension: ['never', 'change'],
+  liftSuspension: ['never', 'change'],
+  appealSuspension: ['never', 'change'],
+  answerAppeal: ['never', 'change'],
+  setUp: ['never', 'door'],
+  confirmAddress: ['never', 'door'],
+  requestReset: ['never', 'door'],
+  resetPassword: ['never', 'door'],
+};
+const kindOf = (fresh: Fresh): string => (typeof fresh === 'function' ? 'depends' : fresh);
+
+describe('an old visit', () => {
+  test('is refused by every row that gives power away, as the table says', async () => {
+    const changing = endpoints.filter(({ method }) => method !== 'get');
+    expect(Object.fromEntries(changing.map(({ name, fresh, pace }) => [name, [kindOf(fresh), pace]]))).toEqual(
+      declared,
+    );
+    for (const { fresh, method } of endpoints) if (method === 'get') expect(fresh).toBe('never');
+
+    const operator = await operatorOf(gate);
+    const { body: account } = await operator.post('/accounts', { name: newMail() });
+    const { body: strong } = await operator.post('/keys', {
+      name: 'x',
+      account: 'operator',
+      scopes: ['management:read'],
+    });
+    const own = (await operator.get('/session')).body.account;
+    const { body: mine } = await operator.post('/me/keys', { name: 'x', scopes: ['models:delete'] });
+    await grownOld(operator);
+    const powerful: Readonly<Record<string, readonly [id: string, body: unknown]>> = {
+      createAccount: ['', { name: newMail(), role: 'operator' }],
+      changeAccount: [account.id, { role: 'operator' }],
+      createLink: [own.id, { purpose: 'password' }],
+      createKey: ['', { name: 'x', account: account.id, scopes: ['management:write'] }],
+      rotateKey: [strong.id, {}],
+      changeKey: [strong.id, { expiresAt: null }],
+      createOwnKey: ['', { name: 'x', scopes: ['cloud'] }],
+      changeOwnKey: [mine.id, { name: 'y' }],
+      rotateOwnKey: [mine.id, {}],
+    };
+    const [last] = await gate.manage((store) => store.listAudit({ limit: 1 }));
+    for (const row of changing) {
+      const [id, body] = powerful[row.name] ?? ['nothing', row.body ? {} : undefined];
+      const asked = row.path.replaceAll(/\{\w+\}/g, id);
+      const { status, body: said } = await operator.ask(row.method.toUpperCase(), api + asked, { body });
+      const needs = declared[row.name]![0] !== 'never';
+      expect([row.name, status === 403 && said?.code === 'sign_in_again']).toEqual([row.name, needs]);
+    }
+    // Nothing was done but what asks for no new sign-in.
+    const since = (await gate.manage((store) => store.listAudit({ limit: 100 }))).filter(({ id }) => id > last!.id);
+    expect(since.map(({ action }) => action).toSorted()).toEqual(['invite.create', 'person.set']);
+  });
+
+  test('is good for everything else, so that nobody signs in anew for a key of their own', async () => {
+    const operator = await grownOld(await operatorOf(gate));
+    expect((await operator.post('/me/keys', { name: 'x' })).status).toBe(201);
+    expect((await operator.post('/accounts', { name: newMail() })).status).toBe(201);
+  });
+});
+
+describe('a right that ends while the body is on its way', () => {
+  /** A head and half a body have arrived; gives the way to send the rest, and what is answered then. */
+  async function halfSent(
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body: object,
+  ): Promise<() => Promise<string>> {
+    const text = JSON.stringify(body);
+    const client = new RawClient(gate.port);
+    const lines = Object.entries({ host: `localhost:${gate.port}`, 'content-type': 'application/json', ...headers });
+    client.write(
+      `${method} ${api}${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}expect: 100-continue\r\nconnection: close\r\ncontent-length: ${text.length}\r\n\r\n${text.slice(0, 5)}`,
+    );
+    await client.until('100 Continue');
+    return async () => {
+      client.write(text.slice(5));
+      await client.closed;
+      return client.text.slice(client.text.lastIndexOf('HTTP/1.1'));
+    };
+  }
+  const cookieOf = (visitor: Visitor) => ({
+    cookie: visitor.cookie,
+    origin: gate.url,
+    'sec-fetch-site': 'same-origin',
+    host: new URL(gate.url).host,
+  });
+
+  test.each(['revoked', 'narrowed', 'expired', 'suspended'] as const)('is gone: the key was %s', async (how) => {
+    const { secret, id } = await gate.key({ scopes: ['management'], name: how });
+    const rest = await halfSent('POST', '/keys', { 'x-api-key': secret }, { name: 'late', account: 'operator' });
+    await gate.manage(async (store, by) => {
+      const key = (await store.findKey(id))!;
+      if (how === 'revoked') await revokeKey(store, id, by);
+      else if (how === 'narrowed')
+        await asKey((await gate.key({ scopes: ['management'] })).secret, 'PATCH', `/keys/${id}`, {
+          scopes: ['management:read'],
+        });
+      else if (how === 'expired')
+        await store.signIn.db
+          .updateTable('keys')
+          .set({ expires_at: Date.now() - 1 })
+          .where('id', '=', id)
+          .execute();
+      else
+        await asKey((await gate.key({ scopes: ['management'] })).secret, 'POST', '/suspensions', {
+          whom: key.id,
+          step: 'review',
+          reason: 'x',
+        });
+    });
+    expect(await rest()).toMatch(/^HTTP\/1\.1 40[13] /);
+    expect((await gate.manage((store) => store.listKeys())).filter(({ name }) => name === 'late')).toEqual([]);
+  });
+
+  test('is gone: the account was closed, and no other takes its name', async () => {
+    const mail = newMail();
+    const member = await memberOf(gate, mail);
+    const { account } = (await member.get('/session')).body;
+    const rest = await halfSent('POST', '/me/keys', cookieOf(member), { name: 'late' });
+    await gate.manage((store, by) => closeAccount(store, account.id, by));
+    expect(await rest()).toMatch(/^HTTP\/1\.1 401 /);
+    expect(await gate.manage((store) => store.findAccount(mail))).toBeUndefined();
+  });
+
+  test.each(['signed out', 'made a member'] as const)('is gone: the operator was %s', async (how) => {
+    const operator = await operatorOf(gate);
+    const name = newMail();
+    const { account } = (await operator.get('/session')).body;
+    const rest = await halfSent('POST', '/accounts', cookieOf(operator), { name });
+    if (how === 'signed out') expect((await operator.auth('/sign-out', {})).status).toBe(200);
+    else {
+      await operatorOf(gate);
+      await gate.manage((store, by) => setRole(store, account.id, 'member', by));
+    }
+    expect(await rest()).toMatch(/^HTTP\/1\.1 40[13] /);
+    expect(await gate.manage((store) => store.findAccount(name))).toBeUndefined();
+  });
+});
+
+describe('one change', () => {
+  test('of role and plan is made wholly or not at all', async () => {
+    const operator = await operatorOf(gate);
+    const { body: account } = await operator.post('/accounts', { name: newMail() });
+    expect((await operator.patch(`/accounts/${account.id}`, { role: 'operator', plan: 'nope' })).status).toBe(404);
+    expect((await operator.get(`/accounts/${account.id}`)).body).toEqual(account);
+  });
+
+  test('is made to what was seen, on every row that changes a thing which can be seen', async () => {
+    const { secret } = await gate.key({ scopes: ['management'] });
+    const operator = await operatorOf(gate);
+    const { body: account } = await operator.post('/accounts', { name: newMail() });
+    const { body: key } = await operator.post('/keys', { name: 'x', account: account.id });
+    const stale = { 'if-match': '"not-this"' };
+    for (const [method, path, body] of [
+      ['DELETE', `/accounts/${account.id}`, undefined],
+      ['PATCH', `/accounts/${account.id}`, { plan: 'trial' }],
+      ['POST', `/accounts/${account.id}/links`, { purpose: 'setup' }],
+      ['POST', `/keys/${key.id}/revoke`, undefined],
+      ['POST', `/keys/${key.id}/rotate`, {}],
+      ['PATCH', `/keys/${key.id}`, { name: 'y' }],
+    ] as const)
+      expect((await asKey(secret, method, path, body, stale)).status, path).toBe(412);
+    const seen = (await asKey(secret, 'GET', `/keys/${key.id}`)).headers.get('etag')!;
+    const race = await Promise.all(
+      [1, 2, 3].map((i) => asKey(secret, 'PATCH', `/keys/${key.id}`, { name: `n${i}` }, { 'if-match': seen })),
+    );
+    expect(race.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 412, 412]);
+    const missing = endpoints.filter(
+      ({ method, path, before, name }) =>
+        method !== 'get' && path.includes('{') && !before && !['claimKey', 'appealSuspension'].includes(name),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test('that makes something makes it once under its name, whatever it is and however many ask at once', async () => {
+    const { secret } = await gate.key({ scopes: ['management'] });
+    const { account } = await gate.member({});
+    const path = `/accounts/${account.id}/links`;
+    const once = { 'idempotency-key': 'a' };
+    const replies = await Promise.all([1, 2, 3, 4].map(() => asKey(secret, 'POST', path, { purpose: 'setup' }, once)));
+    expect(replies.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 200, 200, 201]);
+    expect(replies.filter(({ body }) => body.url !== undefined)).toHaveLength(1);
+    expect(new Set(replies.map(({ body }) => body.expiresAt)).size).toBe(1);
+    const events = await gate.manage((store) => store.listAudit({ subject: account.id, limit: 10 }));
+    expect(events.filter(({ action }) => action === 'link.setup')).toHaveLength(1);
+    // A creation that failed leaves its name free.
+    const failing = { name: 'x', account: 'nobody-here' };
+    expect((await asKey(secret, 'POST', '/keys', failing, { 'idempotency-key': 'b' })).status).toBe(404);
+    const good = { name: 'x', account: account.id };
+    expect((await asKey(secret, 'POST', '/keys', good, { 'idempotency-key': 'b' })).status).toBe(201);
+    for (const { name, creates, again, atomic } of endpoints)
+      if (creates && name !== 'apply') expect([name, again !== undefined, atomic]).toEqual([name, true, true]);
+  });
+});
+
+describe('a key that is bound', () => {
+  test('makes, changes and rotates none that is bound to less, and gives nobody a role', async () => {
+    const expiresAt = Date.now() + 3_600_000;
+    const { secret, id } = await gate.key({ scopes: ['management'], cidr: ['127.0.0.0/8'], expiresAt });
+    const { id: open } = await gate.key({ scopes: ['management'] });
+    const { account } = await gate.member({});
+    const asked = { name: 'x', account: account.id };
+    const { body: child, status } = await asKey(secret, 'POST', '/keys', asked);
+    expect([status, child.cidr, child.expiresAt]).toEqual([201, ['127.0.0.0/8'], new Date(expiresAt).toISOString()]);
+    const later = new Date(expiresAt + 1).toISOString();
+    for (const [method, path, body] of [
+      ['POST', '/keys', { ...asked, expiresAt: later }],
+      ['POST', '/keys', { ...asked, cidr: ['0.0.0.0/0'] }],
+      ['PATCH', `/keys/${child.id}`, { cidr: [] }],
+      ['PATCH', `/keys/${child.id}`, { expiresAt: later }],
+      ['PATCH', `/keys/${id}`, { expiresAt: null }],
+      ['POST', `/keys/${open}/rotate`, {}],
+      ['POST', '/accounts', { name: newMail(), role: 'operator' }],
+      ['PATCH', `/accounts/${account.id}`, { role: 'auditor' }],
+      ['POST', '/accounts/operator/links', { purpose: 'setup' }],
+    ] as const) {
+      const reply = await asKey(secret, method, path, body);
+      expect([path, reply.status, reply.body.code]).toEqual([path, 403, 'forbidden']);
+    }
+    expect((await asKey(secret, 'POST', `/keys/${id}/rotate`, {})).status).toBe(201);
+  });
+
+  test('of management is for an auditor too, and reads', async () => {
+    const auditor = await operatorOf(gate, 'auditor');
+    const { body: key, status } = await auditor.post('/me/keys', { name: 'x', scopes: ['management:read'] });
+    expect(status).toBe(201);
+    expect((await asKey(key.secret, 'GET', '/accounts')).status).toBe(200);
+    expect((await asKey(key.secret, 'POST', '/accounts', { name: newMail() })).status).toBe(403);
+    expect((await auditor.post('/me/keys', { name: 'x', scopes: ['management:write'] })).status).toBe(403);
+    const member = await memberOf(gate, newMail());
+    expect((await member.post('/me/keys', { name: 'x', scopes: ['management:read'] })).status).toBe(403);
+    const { account } = (await auditor.get('/session')).body;
+    await gate.manage((store, by) => setRole(store, account.id, 'member', by));
+    expect((await asKey(key.secret, 'GET', '/accounts')).status).toBe(401);
+  });
+});
+
+describe('an event stream ends with the right to it', () => {
+  /** Opens it; resolves when it has ended. */
+  async function watching(headers: Readonly<Record<string, string>>): Promise<{ readonly ended: Promise<unknown> }> {
+    const response = await fetch(`${gate.url}${api}/events`, { headers });
+    expect(response.status).toBe(200);
+    const reader = response.body!.getReader();
+    await reader.read();
+    const ended = (async () => {
+      while (!(await reader.read()).done);
+    })();
+    return { ended };
+  }
+
+  test.each<[string, (id: string) => Promise<unknown>]>([
+    ['is revoked', (id) => gate.manage((store, by) => revokeKey(store, id, by))],
+    ['expires', (id) => change('keys', { expires_at: Date.now() - 1 }, id)],
+    ['loses the scope', (id) => change('keys', { scopes: '["metadata"]' }, id)],
+  ])('when the key %s', async (_how, end) => {
+    const { id, secret } = await gate.key({ scopes: ['management:read'] });
+    const { ended } = await watching({ 'x-api-key': secret });
+    await end(id);
+    await ended;
+  });
+
+  test.each<[string, (visitor: Visitor) => Promise<unknown>]>([
+    ['signs out', (visitor) => visitor.auth('/sign-out', {})],
+    [
+      'gets a new password elsewhere',
+      async (visitor) => {
+        const { person } = (await visitor.get('/session')).body;
+        const elsewhere = new Visitor(gate.url);
+        await elsewhere.auth('/sign-in/email', { email: person.email, password: goodPassword });
+        const change = { currentPassword: goodPassword, newPassword: 'quite another one', revokeOtherSessions: true };
+        return elsewhere.auth('/change-password', change);
+      },
+    ],
+    [
+      'loses the role',
+      async (visitor) => {
+        const { account } = (await visitor.get('/session')).body;
+        return gate.manage((store, by) => setRole(store, account.id, 'member', by));
+      },
+    ],
+  ])('when the person %s', async (_how, end) => {
+    await operatorOf(gate);
+    const operator = await operatorOf(gate);
+    const { ended } = await watching({ cookie: operator.cookie, 'sec-fetch-site': 'same-origin' });
+    await end(operator);
+    await ended;
+  });
+
+  const change = (table: string, set: Readonly<Record<string, unknown>>, id: string): Promise<unknown> =>
+    gate.manage(({ signIn: { db } }) => db.updateTable(table).set(set).where('id', '=', id).execute());
+});
+
+describe('asking without end', () => {
+  test('is told to wait, person by person, and others go on', async () => {
+    const [busy, calm] = [await memberOf(gate, newMail()), await memberOf(gate, newMail())];
+    const replies: Reply[] = [];
+    while (replies.at(-1)?.status !== 429 && replies.length < 3 * paces.change.each)
+      replies.push(await busy.patch('/me', { language: 'ja' }));
+    const refused = replies.pop()!;
+    expect(replies.length).toBeGreaterThanOrEqual(paces.change.each);
+    expect(replies.every(({ status }) => status === 204)).toBe(true);
+    expect([refused.status, refused.body.code]).toEqual([429, 'too_many_requests']);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await busy.get('/session')).status).toBe(200);
+    expect((await calm.patch('/me', { language: 'ja' })).status).toBe(204);
+  });
+
+  test('for all of one’s own data is answered one at a time', async () => {
+    const member = await memberOf(gate, newMail());
+    const statuses = (await Promise.all([1, 2, 3, 4, 5, 6].map(() => member.get('/me/export')))).map((r) => r.status);
+    expect(statuses).toContain(200);
+    expect(statuses.filter((status) => status !== 200).every((status) => status === 429)).toBe(true);
+    await eventually(async () => expect((await member.get('/me/export')).status).toBe(200));
+  });
+});
+
+test('an operator without limits who is made a member has limits and can be suspended', async () => {
+  const { account, secret } = await gate.manage(async (store, by) => {
+    const made = await createAccount(store, newMail(), undefined, by, 'operator');
+    expect(made.plan).toBe(unlimited);
+    return { account: made, secret: '' };
+  });
+  expect(secret).toBe('');
+  const { secret: boss } = await gate.key({ scopes: ['management'] });
+  const { secret: theirs } = await gate.key({ account: account.name, scopes: ['models:delete', 'metadata'] });
+  const remove = () =>
+    fetch(`${gate.url}/api/delete`, { method: 'DELETE', headers: { 'x-api-key': theirs }, body: '{"model":"none"}' });
+  expect((await remove()).status).not.toBe(403);
+  const suspend = () => asKey(boss, 'POST', '/suspensions', { whom: account.id, step: 'review', reason: 'x' });
+  expect((await suspend()).status).toBe(400);
+  expect((await asKey(boss, 'PATCH', `/accounts/${account.id}`, { role: 'member' })).body).toMatchObject({
+    plan: 'default',
+    unlimited: false,
+  });
+  await eventually(async () => expect((await remove()).status).toBe(403));
+  expect((await suspend()).status).toBe(201);
+  await eventually(async () => {
+    const answer = await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': theirs } });
+    expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('suspended')]);
+  });
+});
