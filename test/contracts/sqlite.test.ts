@@ -90,7 +90,7 @@ test('a database of the first version opens with plans, lineages and sums, and w
   ]);
   expect(await store.findCaller('key_b' as never, 1)).toMatchObject({
     key: { digest: 'digest b', lastUsedAt: 7, narrowing: {} },
-    plan: { name: 'default', version: 1, requestsPerMinute: 60 },
+    plan: { name: 'default', version: 1, requestsPerMinute: 120 },
     suspensions: [],
   });
   const rows = await store.listUsage(1000);
