@@ -28,7 +28,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
     .command('set')
     .argument(
       '<field=value...>',
-      'mode=open|domain|invite|approval|closed, domains=<list>, plan=<name>, maxPending=<count>',
+      'mode=open|domain|invite|approval|closed, domains=<list>, dotless=<list>, plan=<name>, maxPending=<count>',
     )
     .description('change it; holds at once')
     .option('--json', 'one JSON object')

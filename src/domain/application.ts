@@ -13,12 +13,20 @@ export interface Registration {
   readonly plan: string;
   /** Of e-mail addresses that the mode `domain` lets in. */
   readonly domains: readonly string[];
+  /** Domains whose mail server takes no notice of dots before the @, beside those that are known for it. */
+  readonly dotless: readonly string[];
   /** Applications that may wait for a decision; more are turned away. */
   readonly maxPending: number;
 }
 
 /** Closed: whoever starts a gate decides for himself to open it. */
-export const firstRegistration: Registration = { mode: 'closed', plan: 'trial', domains: [], maxPending: 200 };
+export const firstRegistration: Registration = {
+  mode: 'closed',
+  plan: 'trial',
+  domains: [],
+  dotless: [],
+  maxPending: 200,
+};
 
 export interface Application {
   readonly id: ApplicationId;

@@ -12,6 +12,7 @@ import {
 } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { type ApplicationId, newInviteId, randomBase62 } from '../domain/id.ts';
+import { mailboxOf } from '../domain/mailbox.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Store } from '../store/ports.ts';
 import { openAccount } from './accounts.ts';
@@ -29,17 +30,32 @@ export async function decideByRule(
   { at }: Author,
 ): Promise<Application | undefined> {
   if (application.status !== 'pending') return undefined;
-  const rule = await letsIn(store, application);
-  return (
-    rule &&
-    decide(
-      store,
-      application.id,
-      'approved',
-      { plan: rule.plan, decision: null },
-      { actor: `registration:${rule.mode}`, at },
-    )
-  );
+  return store.atomically(async (within) => {
+    const rule = await letsIn(within, application);
+    if (!rule) return undefined;
+    const author = { actor: `registration:${rule.mode}`, at };
+    const held = await heldFor(within, application, rule);
+    if (held === undefined)
+      return decide(within, application.id, 'approved', { plan: rule.plan, decision: null }, author);
+    await within.insertAudit(auditEvent(author, 'application.held', application.id, null, { why: held }));
+    return undefined;
+  });
+}
+
+/**
+ * Why an operator has to decide although a rule would let this application in. A mailbox gets one account by itself, however its
+ * address is spelled, where somebody has shown that it is theirs; and what was in force against a closed account is not
+ * shaken off by applying again.
+ */
+export async function heldFor(
+  store: Store,
+  { id, email, confirmedAt }: Pick<Application, 'id' | 'email' | 'confirmedAt'>,
+  { dotless }: Registration,
+): Promise<string | undefined> {
+  const { accounts, barred } = await store.findMailbox(mailboxOf(email, dotless), id);
+  if (barred) return 'an account of this mailbox was closed while a step of the ladder was in force against it';
+  if (confirmedAt !== null && accounts > 0) return 'this mailbox has an account already';
+  return undefined;
 }
 
 /** The registration that lets this application in by itself. */
@@ -233,10 +249,11 @@ function readRegistrationField(name: string, value: unknown): Partial<Registrati
     case 'plan':
       if (typeof value !== 'string') throw new Fault('plan is the name of a plan.');
       return { plan: value };
-    case 'domains': {
+    case 'domains':
+    case 'dotless': {
       const words = typeof value === 'string' ? value.split(',').filter((word) => word.trim() !== '') : value;
-      if (!Array.isArray(words) || words.length > 100) throw new Fault('domains is a list of at most 100 domains.');
-      return { domains: words.map((word) => requireDomain(word)) };
+      if (!Array.isArray(words) || words.length > 100) throw new Fault(`${name} is a list of at most 100 domains.`);
+      return { [name]: words.map((word) => requireDomain(word)) };
     }
     case 'maxPending': {
       const count = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
@@ -245,7 +262,7 @@ function readRegistrationField(name: string, value: unknown): Partial<Registrati
       return { maxPending: count };
     }
     default:
-      throw new Fault(`Registration has no "${name}"; it has mode, plan, domains and maxPending.`);
+      throw new Fault(`Registration has no "${name}"; it has mode, plan, domains, dotless and maxPending.`);
   }
 }
 

@@ -3,10 +3,11 @@ import { digestOf } from '../domain/api-key.ts';
 import type { Application, Invite, Registration } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { type ApplicationId, newApplicationId, newPersonId, type PersonId, randomBase62 } from '../domain/id.ts';
+import { mailboxOf } from '../domain/mailbox.ts';
 import type { Language, Person } from '../domain/person.ts';
 import { Secret } from '../domain/secret.ts';
 import type { NewPerson, NotSubmitted, Store } from '../store/ports.ts';
-import { decide, decideByRule } from './applications.ts';
+import { decide, decideByRule, heldFor } from './applications.ts';
 import { type Door, requireEmail, requirePassword } from './door.ts';
 import { Fault, requireProse, requireText } from './fault.ts';
 import { draftLink } from './links.ts';
@@ -96,6 +97,7 @@ export async function apply(
   const made = { name, email, invite: invite?.id ?? null };
   const against = await store.submitApplication({
     application,
+    mailbox: mailboxOf(email, registration.dotless),
     source,
     passwordHash: confirm ? passwordHash : null,
     confirmBy: link?.expiresAt ?? null,
@@ -124,6 +126,8 @@ export async function apply(
   }
   if (!invite) return { ...applied, application: (await decideByRule(store, application, author)) ?? application };
   const rule = { actor: `invite:${invite.id}`, at: author.at };
+  // An invitation that names the address was meant for this very person.
+  if (invite.email === null && (await heldFor(store, application, registration)) !== undefined) return applied;
   const plan = invite.plan ?? registration.plan;
   return { ...applied, application: await decide(store, id, 'approved', { plan, decision: null }, rule) };
 }

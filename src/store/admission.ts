@@ -1,9 +1,9 @@
 // Letting somebody in: each step is one transaction, which leaves nothing behind where a later statement finds a reason against
 // it.
 import type { Kysely, Transaction } from 'kysely';
+import { digestOf } from '../domain/api-key.ts';
 import type { Application } from '../domain/application.ts';
 import { randomBase62 } from '../domain/id.ts';
-import { mailboxOf } from '../domain/mailbox.ts';
 import { nobodysMailbox } from '../domain/person.ts';
 import { inTransaction, writeAudit } from './adapter.ts';
 import { applicationOf, rowOf } from './applications.ts';
@@ -34,10 +34,20 @@ const standIn = (id: string): string => `${id.toLowerCase()}${nobodysMailbox}`;
 
 export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
   return {
-    submitApplication: ({ application, source, passwordHash, confirmBy, person, invite, link, bounds, events }) =>
+    submitApplication: ({
+      application,
+      mailbox,
+      source,
+      passwordHash,
+      confirmBy,
+      person,
+      invite,
+      link,
+      bounds,
+      events,
+    }) =>
       orWhy<undefined, NotSubmitted>(
         inTransaction(db, async (transaction) => {
-          const mailbox = mailboxOf(application.email);
           await transaction
             .insertInto('applications')
             .values({ ...rowOf(application), mailbox, source, confirm_by: confirmBy, password: passwordHash })
@@ -133,6 +143,23 @@ export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
           return undefined;
         }),
       ),
+    findMailbox: async (mailbox, except) => {
+      const accounts = await count(
+        db
+          .selectFrom('applications')
+          .innerJoin('accounts', 'accounts.id', 'applications.account_id')
+          .select(({ fn }) => fn.countAll().as('count'))
+          .where('mailbox', '=', mailbox)
+          .where('applications.id', '<>', except)
+          .where('closed_at', 'is', null),
+      );
+      const bar = await db
+        .selectFrom('barred')
+        .select('digest')
+        .where('digest', '=', digestOf(mailbox))
+        .executeTakeFirst();
+      return { accounts, barred: bar !== undefined };
+    },
     findConfirmable: async (digest, at) => {
       const row = await db
         .selectFrom('applications')
@@ -168,7 +195,9 @@ const countUnconfirmed = (db: Writer) =>
     .where('confirm_by', 'is not', null)
     .where('confirmed_at', 'is', null);
 
-async function count(query: ReturnType<typeof countUnconfirmed>): Promise<number> {
+async function count(query: {
+  readonly executeTakeFirstOrThrow: () => Promise<{ readonly count: string | number | bigint }>;
+}): Promise<number> {
   return Number((await query.executeTakeFirstOrThrow()).count);
 }
 

@@ -1,8 +1,10 @@
 // Registration, applications and invitations. What may happen once, such as a claim, is one statement that finds it undone or
 // changes nothing; admission.ts has the steps by which somebody is let in.
 import type { Kysely, Selectable } from 'kysely';
+import { digestOf } from '../domain/api-key.ts';
 import { type Application, firstRegistration, type Invite, type Registration } from '../domain/application.ts';
 import type { ApplicationId } from '../domain/id.ts';
+import { mailboxOf } from '../domain/mailbox.ts';
 import { inTransaction, writeAudit } from './adapter.ts';
 import { rowOfKey } from './keys.ts';
 import type { ApplicationStore } from './ports.ts';
@@ -21,6 +23,19 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
           .updateTable('registration')
           .set({ definition: JSON.stringify(registration) })
           .execute();
+        for (const domain of registration.dotless) {
+          const rows = await transaction
+            .selectFrom('applications')
+            .select(['id', 'email'])
+            .where('email', 'like', `%@${domain}`)
+            .execute();
+          for (const { id, email } of rows)
+            await transaction
+              .updateTable('applications')
+              .set({ mailbox: mailboxOf(email, registration.dotless) })
+              .where('id', '=', id)
+              .execute();
+        }
         await writeAudit(transaction, event);
       }),
     findApplication: async (id) => {
@@ -51,8 +66,12 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
           .set({ status, decided_at, decided_by, decision, account_id })
           .where('id', '=', application.id)
           .where('status', '=', 'pending')
+          .returning('mailbox')
           .executeTakeFirst();
-        if (Number(result.numUpdatedRows) === 0) return false;
+        if (!result) return false;
+        // Somebody let this mailbox in with open eyes; what an earlier account was charged with is settled.
+        if (status === 'approved')
+          await transaction.deleteFrom('barred').where('digest', '=', digestOf(result.mailbox)).execute();
         await writeAudit(transaction, event);
         return true;
       }),

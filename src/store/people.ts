@@ -1,5 +1,8 @@
 // People who sign in, their one-time links, and the end of an account. What may happen once is one statement.
 import type { Kysely, Selectable, Transaction } from 'kysely';
+import { digestOf } from '../domain/api-key.ts';
+import type { Registration } from '../domain/application.ts';
+import { mailboxOf } from '../domain/mailbox.ts';
 import { type Language, type LinkPurpose, languages, type Person } from '../domain/person.ts';
 import { Refusal } from '../domain/refusal.ts';
 import type { WallMs } from '../domain/time.ts';
@@ -88,6 +91,7 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
           .select(['id', 'email', 'emailVerified'])
           .where('accountId', '=', id)
           .executeTakeFirst();
+        await bar(transaction, id, person?.email, at);
         const theirs = transaction.updateTable('applications').set({ ...blank, decision: null });
         await theirs.where('account_id', '=', id).execute();
         if (person) {
@@ -129,6 +133,7 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await db.deleteFrom('sessions').where('expiresAt', '<', over).executeTakeFirst(),
         await db.deleteFrom('verifications').where('expiresAt', '<', over).executeTakeFirst(),
         await db.deleteFrom('one_time_links').where('expires_at', '<', now).executeTakeFirst(),
+        await db.deleteFrom('barred').where('until', '<', now).executeTakeFirst(),
         await db.deleteFrom('used_once').where('expires_at', '<', now).executeTakeFirst(),
         await db
           .deleteFrom('applications')
@@ -197,6 +202,42 @@ const blank = {
   password: null,
   person_id: null,
 } as const;
+
+/** What is in force against an account outlives its closing, for the mailboxes that it had. */
+async function bar(
+  transaction: Transaction<Tables>,
+  id: Tables['accounts']['id'],
+  email: string | undefined,
+  at: WallMs,
+): Promise<void> {
+  const inForce = await transaction
+    .selectFrom('suspensions')
+    .select('ends_at')
+    .where('account_id', '=', id)
+    .where('shadow', '=', 0)
+    .where('step', '<>', 'warn')
+    .where('lifted_at', 'is', null)
+    .where((where) => where.or([where('ends_at', 'is', null), where('ends_at', '>', at)]))
+    .execute();
+  if (inForce.length === 0) return;
+  const ends = inForce.map(({ ends_at }) => (ends_at === null ? null : Number(ends_at)));
+  const until = ends.includes(null) ? null : Math.max(...ends.map(Number));
+  const { definition } = await transaction.selectFrom('registration').select('definition').executeTakeFirstOrThrow();
+  const { dotless = [] } = JSON.parse(definition) as Partial<Registration>;
+  const applied = await transaction.selectFrom('applications').select('mailbox').where('account_id', '=', id).execute();
+  const mailboxes = new Set(applied.map(({ mailbox }) => mailbox));
+  if (email !== undefined) mailboxes.add(mailboxOf(email, dotless));
+  for (const mailbox of mailboxes) {
+    if (mailbox === '') continue;
+    const digest = digestOf(mailbox);
+    await transaction.deleteFrom('barred').where('digest', '=', digest).where('until', 'is not', null).execute();
+    await transaction
+      .insertInto('barred')
+      .values({ digest, until })
+      .onConflict((conflict) => conflict.column('digest').doNothing())
+      .execute();
+  }
+}
 
 /** Nobody has to decide about somebody who has gone. */
 async function withdraw(transaction: Transaction<Tables>, id: Person['id'], at: number): Promise<void> {

@@ -28,6 +28,8 @@ export interface WaitingBounds {
 
 export interface Submission {
   readonly application: Application;
+  /** Key of its mailbox. */
+  readonly mailbox: string;
   /** Of the network that it came from. */
   readonly source: string;
   /** Kept until the address is confirmed; then it becomes the password of the new person. */
@@ -76,6 +78,8 @@ export interface AdmissionStore {
   /** Gives the application, confirmed, with its person. */
   confirmApplication(confirmation: Confirmation): Promise<Application | NotConfirmed>;
   setUpPerson(settingUp: SettingUp): Promise<NotSetUp | undefined>;
+  /** How many open accounts others' applications with that mailbox led to, and whether one was closed under a restriction. */
+  findMailbox(mailbox: string, except: ApplicationId): Promise<{ readonly accounts: number; readonly barred: boolean }>;
   /** The application that a link confirms, while the link opens something. */
   findConfirmable(digest: string, at: WallMs): Promise<Application | undefined>;
   /** How many applications wait for an operator, and how many for their applicant. */

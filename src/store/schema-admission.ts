@@ -13,6 +13,21 @@ export interface AdmissionColumns {
   password: string | null;
 }
 
+/** Mailboxes whose account was closed while something was in force against it: a digest, for as long as that would have lasted. */
+export interface BarredTable {
+  digest: string;
+  /** Unix milliseconds; null: until an operator lets somebody in with it. */
+  until: number | null;
+}
+
+export async function openBarred(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('barred')
+    .addColumn('digest', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('until', 'bigint')
+    .execute();
+}
+
 export async function openAdmission(db: Kysely<unknown>): Promise<void> {
   const { schema } = db;
   for (const name of ['mailbox', 'source'])

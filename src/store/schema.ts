@@ -9,7 +9,7 @@ import type { Language, LinkPurpose } from '../domain/person.ts';
 import { firstPlans } from '../domain/plan.ts';
 import { firstRules, type Step } from '../domain/rule.ts';
 import { addSkeletons, sayUnlimited } from './schema-accounts.ts';
-import { type AdmissionColumns, openAdmission } from './schema-admission.ts';
+import { type AdmissionColumns, type BarredTable, openAdmission, openBarred } from './schema-admission.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
 import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
@@ -109,6 +109,7 @@ export interface Tables extends CertificateTables, SignInOwnTables, UsageTables 
     expires_at: number;
     used_at: number | null;
   };
+  barred: BarredTable;
   repeatables: { key_id: string; name: string; digest: string; at: number; made: string | null };
   plans: { name: string; version: number; terms: string };
   rules: { name: string; definition: string };
@@ -381,5 +382,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0016-skeletons': {
     up: addSkeletons,
+  },
+  '0017-barred': {
+    up: openBarred,
   },
 };

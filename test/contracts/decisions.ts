@@ -68,6 +68,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     };
     await store.submitApplication({
       application,
+      mailbox: application.email,
       source: '',
       passwordHash: null,
       confirmBy: null,

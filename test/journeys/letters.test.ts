@@ -224,6 +224,61 @@ test('domain: only whoever has shown an address there is let in; others wait', a
   await operator.patch('/registration', { mode: 'open' });
 });
 
+test('a mailbox gets one account by itself, however its address is spelled', async () => {
+  await operator.patch('/registration', {
+    mode: 'domain',
+    domains: ['lab.example', 'gmail.com'],
+    dotless: ['lab.example'],
+  });
+  const accountOf = async (email: string): Promise<unknown> =>
+    (await (await member(email)).get('/session')).body.account;
+  expect(await accountOf('saki@lab.example')).not.toBeNull();
+  for (const twin of ['saki+2@lab.example', 'sa.ki@lab.example', 's.aki+x+y@lab.example'])
+    expect(await accountOf(twin), twin).toBeNull();
+  expect(await accountOf('sakiko@lab.example')).not.toBeNull();
+  expect(await accountOf('mi.na@gmail.com')).not.toBeNull();
+  expect(await accountOf('mina+1@gmail.com')).toBeNull();
+  const { items } = (await operator.get('/audit?limit=200')).body;
+  const held = items.filter(({ action }: { action: string }) => action === 'application.held');
+  expect(held).toHaveLength(4);
+  expect(held[0]).toMatchObject({ actor: 'registration:domain', to: { why: 'this mailbox has an account already' } });
+  await operator.patch('/registration', { mode: 'open' });
+});
+
+test('closing an account and applying again does not shake off what was in force against it', async () => {
+  const email = 'review@example.org';
+  const first = await member(email);
+  const { account, application } = (await first.get('/session')).body;
+  await operator.post('/suspensions', { whom: account.id, step: 'review', reason: 'r' });
+  expect((await first.delete('/me')).status).toBe(204);
+  const again = await member('review+again@example.org');
+  expect((await again.get('/session')).body).toMatchObject({ account: null, application: { status: 'pending' } });
+  const { code } = (await operator.post('/invites', {})).body;
+  const invited = new Visitor(gate.url);
+  expect((await apply(invited, email, { invite: code })).body).toMatchObject({ status: 'pending' });
+  // Nothing of the person is left but that.
+  const { body: blank } = await operator.get(`/applications/${application.id as string}`);
+  expect(blank).toMatchObject({ name: '', email: '', purpose: '', person: null });
+  // An operator who lets them in has settled it.
+  const { id } = (await again.get('/session')).body.application;
+  expect((await operator.post(`/applications/${id as string}/approve`, {})).status).toBe(200);
+  const barred = await gate.manage(async ({ signIn: { db } }) => db.selectFrom('barred').selectAll().execute());
+  expect(barred).toEqual([]);
+});
+
+test('closing an account blanks applications of the same person that led to nothing', async () => {
+  await operator.patch('/registration', { mode: 'approval' });
+  const email = 'second-try@example.org';
+  // The first came without a password, and was turned away.
+  const { body: tried } = await apply(new Visitor(gate.url), email, { password: undefined, name: 'Second Try' });
+  await operator.post(`/applications/${tried.id as string}/reject`, { decision: 'not Second Try' });
+  await operator.patch('/registration', { mode: 'open' });
+  const visitor = await member(email, { name: 'Second Try' });
+  expect((await visitor.delete('/me')).status).toBe(204);
+  const left = await operator.get('/applications?limit=200');
+  expect(left.text).not.toMatch(/second.try/i);
+});
+
 test('a new password by letter: once, and every visit ends', async () => {
   const visitor = await member('forgetful@example.org');
   expect((await new Visitor(gate.url).post('/password-resets', { email: 'Forgetful@Example.org' })).status).toBe(204);

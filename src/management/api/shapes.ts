@@ -225,6 +225,10 @@ export const registrationShape = z
       ),
     plan: word.describe('what whoever is let in gets, if nobody says another'),
     domains: z.array(text(253)).max(100).describe('of e-mail addresses that the mode domain lets in'),
+    dotless: z
+      .array(text(253))
+      .max(100)
+      .describe('domains where dots before the @ mean nothing, so that such spellings are one mailbox'),
     maxPending: z.int().min(0).max(1_000_000).describe('applications that may wait for a decision'),
   })
   .meta({ id: 'Registration' });

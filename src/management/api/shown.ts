@@ -42,4 +42,8 @@ export const changeOf = ({ expiresAt, ...change }: z.output<typeof shapes.keyCha
   limits: change.limits,
   expiresAt: typeof expiresAt === 'string' ? Date.parse(expiresAt) : expiresAt,
 });
-export const registrationOf = (registration: Registration) => ({ ...registration, domains: [...registration.domains] });
+export const registrationOf = (registration: Registration) => ({
+  ...registration,
+  domains: [...registration.domains],
+  dotless: [...registration.dotless],
+});
