@@ -114,13 +114,13 @@ export class Book {
 
 /** What the store knows of an account when its book is opened; its key ids are those of the first of their row. */
 export interface History {
-  /** By the hour, the last by the minute; the oldest first, at times of the steady clock. */
+  /** By the quarter of an hour, the last by the minute; the oldest first, at times of the steady clock. */
   readonly buckets: readonly UsageBucket[];
   /** The newest first, at times of the wall clock. */
   readonly steps: readonly Suspension[];
 }
 
-type Source = Pick<Store, 'usageByMinute' | 'usageByHour' | 'findKey' | 'listSuspensions'>;
+type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'listSuspensions'>;
 
 const hourMs = 3_600_000;
 /** Longest rolling window that is read back. */
@@ -135,7 +135,7 @@ export class Books {
   readonly #onOpen: (book: Book, history: History) => void;
   readonly #books = new Map<AccountId, Book>();
   readonly #opening = new Map<AccountId, Promise<Book>>();
-  /** Minutes before this process began, of accounts not seen yet; hours from `fineFrom` on are in it. */
+  /** Minutes before this process began, of accounts not seen yet; all from `fineFrom` on are in it. */
   readonly #minutes: Map<AccountId, UsageBucket[]>;
   readonly #fineFrom: number;
 
@@ -156,7 +156,7 @@ export class Books {
   }
 
   /**
-   * Reads the last hour or two by the minute; everything older is read by the hour, an account at a time. `onOpen` is
+   * Reads the last hour or two by the minute; everything older is read by the quarter of an hour, an account at a time. `onOpen` is
    * told of each book with what it was filled from, which is not kept.
    */
   static async open(
@@ -195,14 +195,13 @@ export class Books {
     const { wall, steady, toSteady } = this.#clocks;
     const [wallNow, now] = [wall(), steady()];
     const minutes = this.#minutes.get(accountId) ?? [];
-    const beforeHour = this.#minutes.has(accountId) ? this.#fineFrom / hourMs : Infinity;
-    const fromHour = Math.floor((wallNow - historyMs) / hourMs);
-    const [hours, steps] = await Promise.all([
-      this.#source.usageByHour(accountId, fromHour, Math.min(beforeHour, Math.floor(wallNow / hourMs) + 1)),
+    const before = this.#minutes.has(accountId) ? this.#fineFrom : Infinity;
+    const [quarters, steps] = await Promise.all([
+      this.#source.usageByQuarter(accountId, wallNow - historyMs, Math.min(before, wallNow + 1)),
       this.#source.listSuspensions({ accountId, limit: 200 }),
     ]);
     // The rows are dated by the wall clock, the windows by the steady one.
-    const buckets = [...(await this.#splitHours(accountId, hours, now)), ...minutes].map((bucket) => ({
+    const buckets = [...quarters, ...minutes].map((bucket) => ({
       ...bucket,
       at: toSteady(bucket.at),
     }));
@@ -224,22 +223,6 @@ export class Books {
     this.#minutes.delete(accountId);
     this.#books.set(accountId, book);
     return book;
-  }
-
-  /** Where a day or month begins in mid-hour, as in India, that hour is read by the minute, if its rows are still there. */
-  async #splitHours(accountId: AccountId, hours: readonly UsageBucket[], now: SteadyMs): Promise<UsageBucket[]> {
-    let split: readonly UsageBucket[] = hours;
-    for (const span of [this.#calendar.day(now), this.#calendar.month(now)]) {
-      const startsAt = this.#clocks.toWall(span.startsAt);
-      const hourAt = startsAt - (startsAt % hourMs);
-      const whole = split.filter(({ at }) => at === hourAt);
-      if (hourAt === startsAt || whole.length === 0) continue;
-      const fine = await this.#source.usageByMinute(hourAt, hourAt + hourMs, accountId);
-      // Pruned: the whole hour counts, rather than none of it.
-      const counted = fine.length > 0 ? fine : whole.map((bucket) => ({ ...bucket, at: startsAt }));
-      split = [...split.filter(({ at }) => at !== hourAt), ...counted];
-    }
-    return [...split];
   }
 
   async #lineages(named: readonly { readonly keyId: KeyId | null }[]): Promise<ReadonlyMap<KeyId, KeyId>> {

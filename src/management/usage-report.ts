@@ -1,31 +1,31 @@
-// What was used, by key, account, model, day or month, from the hourly roll-ups: the same figures that limits are read
+// What was used, by key, account, model, day or month, from the roll-ups by quarter of an hour: the same figures that limits are read
 // back from, long after the raw rows are gone.
 import { Calendar } from '../domain/calendar.ts';
 import type { AccountId } from '../domain/id.ts';
+import type { WallMs } from '../domain/time.ts';
 import type { ReportRow, Store } from '../store/ports.ts';
 
 export type ReportGroup = 'key' | 'account' | 'model' | 'day' | 'month';
 
-const hourMs = 3_600_000;
+const quarterMs = 900_000;
 
 /**
- * Sums of the whole hours in [from, before) (Unix milliseconds); days and months are those of the time zone. The most
+ * Sums of the quarters of an hour that [from, before) touches; days and months are those of the time zone. The most
  * tokens first, or the earliest day. Of one account, where it is named.
  */
 export async function reportUsage(
   store: Store,
   group: ReportGroup,
-  from: number,
-  before: number,
+  from: WallMs,
+  before: WallMs,
   timeZone: string,
   accountId?: AccountId,
 ): Promise<ReportRow[]> {
-  const [fromHour, beforeHour] = [Math.floor(from / hourMs), Math.ceil(before / hourMs)];
-  if (group !== 'day' && group !== 'month') return store.reportUsage(group, fromHour, beforeHour, accountId);
+  if (group !== 'day' && group !== 'month') return store.reportUsage(group, from, before, accountId);
   const calendar = new Calendar(timeZone);
   const sums = new Map<string, ReportRow>();
-  for (const row of await store.reportUsage('hour', fromHour, beforeHour, accountId)) {
-    const day = calendar.dateAt(Number(row.group) * hourMs);
+  for (const row of await store.reportUsage('quarter', from, before, accountId)) {
+    const day = calendar.dateAt(Number(row.group) * quarterMs);
     const name = group === 'day' ? day : day.slice(0, 7);
     sums.set(name, add(sums.get(name), { ...row, group: name }));
   }

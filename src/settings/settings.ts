@@ -290,7 +290,7 @@ export const settings = {
     z.coerce.number().int().min(1).max(36_500),
     90,
     'days',
-    'How long the raw rows of the ledger are kept; hourly sums stay.',
+    'How long the raw rows of the ledger are kept; sums by quarter of an hour stay.',
   ),
   refusedRowsPerMinute: setting(
     'refused_rows_per_minute',

@@ -260,10 +260,10 @@ export interface SignInStore {
   deleteIdentities(personId: PersonId): Promise<void>;
 }
 
-export type ReportBy = 'key' | 'account' | 'model' | 'hour';
+export type ReportBy = 'key' | 'account' | 'model' | 'quarter';
 
 export interface ReportRow extends UsageSum {
-  /** Id, model name, or the hour's number since 1970 as text. */
+  /** Id, model name, or the number of the quarter of an hour since 1970 as text. */
   readonly group: string;
   /** A name for people, where the group is an id. */
   readonly name: string | null;
@@ -297,10 +297,10 @@ export interface UsageStore {
   ): Promise<{ readonly rows: UsageRecord[]; readonly next: string | undefined }>;
   /** What every key, or every key of an account, did in [since, before), by the minute, from the raw rows. */
   usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;
-  /** What an account's keys did in the hours [from, before) since 1970, from the roll-ups. */
-  usageByHour(accountId: AccountId, fromHour: number, beforeHour: number): Promise<UsageBucket[]>;
-  /** Sums of the hours [from, before), from the roll-ups; ordered by group where it is the hour, else by tokens. */
-  reportUsage(by: ReportBy, fromHour: number, beforeHour: number, accountId?: AccountId): Promise<ReportRow[]>;
+  /** What an account's keys did in the quarters of an hour that [from, before) touches, from the roll-ups. */
+  usageByQuarter(accountId: AccountId, from: WallMs, before: WallMs): Promise<UsageBucket[]>;
+  /** Sums of the quarters that [from, before) touches, from the roll-ups; ordered by group where it is the quarter, else by tokens. */
+  reportUsage(by: ReportBy, from: WallMs, before: WallMs, accountId?: AccountId): Promise<ReportRow[]>;
   /** Removes at most so many raw rows that began before; gives how many there were. Roll-ups stay. */
   pruneUsage(before: WallMs, limit: number): Promise<number>;
 }

@@ -1,5 +1,5 @@
-// The ledger's tables: raw rows, and the sums by hour that are written with them.
-import type { Kysely } from 'kysely';
+// The ledger's tables: raw rows, and the sums by quarter of an hour that are written with them.
+import { type Kysely, sql } from 'kysely';
 import type { ErrorCode } from '../domain/error.ts';
 import type { AccountId, KeyId, RequestId } from '../domain/id.ts';
 import type { Outcome, UsageSource } from '../domain/usage.ts';
@@ -30,10 +30,10 @@ export interface UsageTables {
     cache_read_tokens: number;
     cache_write_tokens: number;
   };
-  usage_hourly: {
+  usage_quarterly: {
     account_id: AccountId;
-    /** Hours since 1970, UTC. */
-    hour: number;
+    /** Quarters of an hour since 1970, UTC: days begin with one of them in every time zone, also in India and in Nepal. */
+    quarter: number;
     key_id: KeyId;
     /** Empty where no model was named. */
     model: string;
@@ -63,4 +63,51 @@ export async function addCacheTokens({ schema }: Kysely<unknown>): Promise<void>
         .alterTable(table)
         .addColumn(name, 'bigint', (column) => column.notNull().defaultTo(0))
         .execute();
+}
+
+/**
+ * From hours to quarters. Of hours whose rows are all there the rows say which quarter; the sums of older ones stand in the
+ * first. Rows are removed oldest first, so the hour of the oldest is the only one of which some may be gone.
+ */
+export async function splitHours(db: Kysely<unknown>): Promise<void> {
+  const figures = [
+    'requests',
+    'refused',
+    'failed',
+    'prompt_tokens',
+    'completion_tokens',
+    'estimated',
+    'cache_read_tokens',
+    'cache_write_tokens',
+  ] as const;
+  let table = db.schema
+    .createTable('usage_quarterly')
+    .addColumn('account_id', 'text', (column) => column.notNull())
+    .addColumn('quarter', 'bigint', (column) => column.notNull())
+    .addColumn('key_id', 'text', (column) => column.notNull())
+    .addColumn('model', 'text', (column) => column.notNull());
+  for (const figure of figures) table = table.addColumn(figure, 'bigint', (column) => column.notNull());
+  await table.addPrimaryKeyConstraint('usage_quarterly_key', ['account_id', 'quarter', 'key_id', 'model']).execute();
+  const { rows: found } = await sql<{ hour: number }>`
+    select case when
+      (select sum(requests) from usage_hourly where hour = oldest.hour) =
+        (select sum(repeats) from usage where at / 3600000 = oldest.hour)
+      then oldest.hour else oldest.hour + 1 end as hour
+    from (select min(at) / 3600000 as hour from usage) as oldest where oldest.hour is not null`.execute(db);
+  const firstWhole = found[0]?.hour ?? Number.MAX_SAFE_INTEGER;
+  const neverLeft = sql`(outcome = 'refused' or (outcome = 'client_closed' and upstream is null))`;
+  await sql`
+    insert into usage_quarterly
+    select account_id, at / 900000, key_id, coalesce(model, ''), sum(repeats),
+      sum(case when ${neverLeft} then repeats else 0 end),
+      sum(case when ${neverLeft} or outcome in ('completed', 'client_closed') then 0 else repeats end),
+      sum(prompt_tokens), sum(completion_tokens), sum(case when source = 'estimated' then repeats else 0 end),
+      sum(cache_read_tokens), sum(cache_write_tokens)
+    from usage where at / 3600000 >= ${firstWhole} group by 1, 2, 3, 4`.execute(db);
+  const columns = sql.join(figures.map((figure) => sql.ref(figure)));
+  await sql`
+    insert into usage_quarterly
+    select account_id, hour * 4, key_id, model, ${columns}
+    from usage_hourly where hour < ${firstWhole}`.execute(db);
+  await db.schema.dropTable('usage_hourly').execute();
 }

@@ -13,7 +13,7 @@ import { type AdmissionColumns, type BarredTable, openAdmission, openBarred } fr
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
 import { openPeople } from './schema-people.ts';
 import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
-import { addCacheTokens, addRepeats, type UsageTables } from './schema-usage.ts';
+import { addCacheTokens, addRepeats, splitHours, type UsageTables } from './schema-usage.ts';
 
 export interface Tables extends CertificateTables, SignInOwnTables, UsageTables {
   accounts: {
@@ -385,5 +385,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0017-barred': {
     up: openBarred,
+  },
+  '0018-quarters': {
+    up: splitHours,
   },
 };

@@ -84,15 +84,15 @@ function usageAppender(database: Database.Database): (rows: readonly Tables['usa
     'cache_write_tokens',
   ] as const;
   const addUp = database.prepare(
-    `insert into usage_hourly (account_id, hour, key_id, model, ${sums.join(', ')}) values (?, ?, ?, ?${', ?'.repeat(sums.length)})
-     on conflict (account_id, hour, key_id, model)
+    `insert into usage_quarterly (account_id, quarter, key_id, model, ${sums.join(', ')}) values (?, ?, ?, ?${', ?'.repeat(sums.length)})
+     on conflict (account_id, quarter, key_id, model)
      do update set ${sums.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ')}`,
   );
   return database.transaction((rows: readonly Tables['usage'][]) => {
     // A row that is there already is in the roll-ups already.
     const added = rows.filter((row) => insert.run(usageColumns.map((column) => row[column])).changes === 1);
     for (const sum of rollUp(added))
-      addUp.run([sum.account_id, sum.hour, sum.key_id, sum.model, ...sums.map((name) => sum[name])]);
+      addUp.run([sum.account_id, sum.quarter, sum.key_id, sum.model, ...sums.map((name) => sum[name])]);
   });
 }
 

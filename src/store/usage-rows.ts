@@ -1,9 +1,9 @@
-// The ledger's records as rows of its tables and back, and the sums that a set of rows adds to the hourly roll-ups.
+// The ledger's records as rows of its tables and back, and the sums that a set of rows adds to the roll-ups by quarter of an hour.
 import type { Selectable } from 'kysely';
 import { neverLeft, type UsageRecord } from '../domain/usage.ts';
 import type { Tables } from './schema.ts';
 
-const hourMs = 3_600_000;
+export const quarterMs = 900_000;
 
 const noSums = {
   requests: 0,
@@ -16,17 +16,17 @@ const noSums = {
   cache_write_tokens: 0,
 };
 
-/** The roll-ups that a set of rows adds, one for each account, hour, key and model. */
-export function rollUp(rows: readonly Tables['usage'][]): Tables['usage_hourly'][] {
-  const sums = new Map<string, Tables['usage_hourly']>();
+/** The roll-ups that a set of rows adds, one for each account, quarter of an hour, key and model. */
+export function rollUp(rows: readonly Tables['usage'][]): Tables['usage_quarterly'][] {
+  const sums = new Map<string, Tables['usage_quarterly']>();
   for (const row of rows) {
-    const hour = Math.floor(row.at / hourMs);
+    const quarter = Math.floor(row.at / quarterMs);
     const model = row.model ?? '';
-    const name = `${hour} ${row.key_id} ${model}`;
+    const name = `${quarter} ${row.key_id} ${model}`;
     let sum = sums.get(name);
     if (!sum) {
       const { account_id, key_id } = row;
-      sum = { account_id, hour, key_id, model, ...noSums };
+      sum = { account_id, quarter, key_id, model, ...noSums };
       sums.set(name, sum);
     }
     sum.requests += row.repeats;

@@ -1,4 +1,4 @@
-// The ledger's raw rows, one an exchange or one for `repeats` refused ones, and the hourly roll-ups that are written with them.
+// The ledger's raw rows, one an exchange or one for `repeats` refused ones, and the roll-ups by quarter of an hour that are written with them.
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId } from '../domain/id.ts';
@@ -6,14 +6,13 @@ import type { UsageBucket, UsageRecord } from '../domain/usage.ts';
 import { type Adapter, inTransaction } from './adapter.ts';
 import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
 import type { Tables } from './schema.ts';
-import { rollUp, rowOfUsage, usageOfRow } from './usage-rows.ts';
+import { quarterMs, rollUp, rowOfUsage, usageOfRow } from './usage-rows.ts';
 
 // SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 23 columns × 500 rows fit both.
 const rowsPerInsert = 500;
 /** About 20 ms of reading in SQLite, during which this process does nothing else. */
 const rowsPerLook = 20_000;
 const minuteMs = 60_000;
-const hourMs = 3_600_000;
 
 export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
   return {
@@ -91,11 +90,11 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
         completionTokens: Number(row.completion),
       }));
     },
-    usageByHour: async (accountId, fromHour, beforeHour) => {
+    usageByQuarter: async (accountId, from, before) => {
       const rows = await db
-        .selectFrom('usage_hourly')
+        .selectFrom('usage_quarterly')
         .select(({ fn }) => [
-          'hour',
+          'quarter',
           'key_id',
           fn.sum('requests').as('requests'),
           fn.sum('refused').as('refused'),
@@ -103,13 +102,13 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
           fn.sum('completion_tokens').as('completion'),
         ])
         .where('account_id', '=', accountId)
-        .where('hour', '>=', fromHour)
-        .where('hour', '<', beforeHour)
-        .groupBy(['hour', 'key_id'])
+        .where('quarter', '>=', Math.floor(from / quarterMs))
+        .where('quarter', '<', Math.ceil(before / quarterMs))
+        .groupBy(['quarter', 'key_id'])
         .execute();
       return rows.map(
         (row): UsageBucket => ({
-          at: Number(row.hour) * hourMs,
+          at: Number(row.quarter) * quarterMs,
           accountId,
           keyId: row.key_id,
           requests: Number(row.requests) - Number(row.refused),
@@ -119,7 +118,8 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
         }),
       );
     },
-    reportUsage: (by, fromHour, beforeHour, accountId) => report(db, by, fromHour, beforeHour, accountId),
+    reportUsage: (by, from, before, accountId) =>
+      report(db, by, Math.floor(from / quarterMs), Math.ceil(before / quarterMs), accountId),
     pruneUsage: async (before, limit) => {
       const old = db
         .selectFrom('usage')
@@ -137,25 +137,25 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
 const rowNeverLeft = sql`(outcome = 'refused' or (outcome = 'client_closed' and upstream is null))`;
 
 const groupColumn = {
-  key: 'usage_hourly.key_id',
-  account: 'usage_hourly.account_id',
-  model: 'usage_hourly.model',
-  hour: 'usage_hourly.hour',
+  key: 'usage_quarterly.key_id',
+  account: 'usage_quarterly.account_id',
+  model: 'usage_quarterly.model',
+  quarter: 'usage_quarterly.quarter',
 } as const satisfies Record<ReportBy, string>;
 
 async function report(
   db: Kysely<Tables>,
   by: ReportBy,
-  fromHour: number,
-  beforeHour: number,
+  fromQuarter: number,
+  beforeQuarter: number,
   accountId: AccountId | undefined,
 ): Promise<ReportRow[]> {
   const sums = new Map<string, ReportSum>();
-  // A few accounts at a time: one account's hours stand together, so each part is a few short reads, and between two of them
+  // A few accounts at a time: one account's quarters stand together, so each part is a few short reads, and between two of them
   // this process serves whoever calls. In one piece a year of a busy gate held everybody up for more than a second.
   let ids = accountId === undefined ? await accountsAfter(db, '') : [accountId];
   while (ids.length > 0) {
-    for (const row of await sumsOf(db, by, fromHour, beforeHour, ids)) add(sums, row);
+    for (const row of await sumsOf(db, by, fromQuarter, beforeQuarter, ids)) add(sums, row);
     await new Promise((resolve) => setImmediate(resolve));
     ids = accountId === undefined ? await accountsAfter(db, ids.at(-1) as AccountId) : [];
   }
@@ -163,11 +163,11 @@ async function report(
   const rows = [...sums].map(([group, sum]) => ({ group, name: names.get(group) ?? null, ...sum }));
   const weight = (row: ReportRow): number => row.promptTokens + row.completionTokens;
   return rows.toSorted((a, b) =>
-    by === 'hour' ? Number(a.group) - Number(b.group) : weight(b) - weight(a) || (a.group < b.group ? -1 : 1),
+    by === 'quarter' ? Number(a.group) - Number(b.group) : weight(b) - weight(a) || (a.group < b.group ? -1 : 1),
   );
 }
 
-const accountsPerRead = 16;
+const accountsPerRead = 4;
 
 type ReportSum = Omit<ReportRow, 'group' | 'name'>;
 type Sum = ReportSum & { readonly group: string };
@@ -177,7 +177,7 @@ async function accountsAfter(db: Kysely<Tables>, last: string): Promise<AccountI
   const ids: AccountId[] = [];
   while (ids.length < accountsPerRead) {
     const row = await db
-      .selectFrom('usage_hourly')
+      .selectFrom('usage_quarterly')
       .select('account_id')
       .where('account_id', '>', (ids.at(-1) ?? last) as AccountId)
       .orderBy('account_id')
@@ -192,16 +192,16 @@ async function accountsAfter(db: Kysely<Tables>, last: string): Promise<AccountI
 async function sumsOf(
   db: Kysely<Tables>,
   by: ReportBy,
-  fromHour: number,
-  beforeHour: number,
+  fromQuarter: number,
+  beforeQuarter: number,
   accounts: readonly AccountId[],
 ): Promise<Sum[]> {
   const column = groupColumn[by];
   const rows = await db
-    .selectFrom('usage_hourly')
+    .selectFrom('usage_quarterly')
     .where('account_id', 'in', accounts)
-    .where('hour', '>=', fromHour)
-    .where('hour', '<', beforeHour)
+    .where('quarter', '>=', fromQuarter)
+    .where('quarter', '<', beforeQuarter)
     .select((select) => [
       select.ref(column).as('group'),
       select.fn.sum('requests').as('requests'),
@@ -246,7 +246,7 @@ function add(sums: Map<string, ReportSum>, { group, ...row }: Sum): void {
 
 async function namesOf(db: Kysely<Tables>, by: ReportBy, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
-  if (by === 'model' || by === 'hour') return names;
+  if (by === 'model' || by === 'quarter') return names;
   for (let from = 0; from < ids.length; from += rowsPerInsert) {
     const part = ids.slice(from, from + rowsPerInsert);
     const rows =
@@ -283,18 +283,18 @@ async function appendSlowly(db: Kysely<Tables>, rows: readonly Tables['usage'][]
     }
     for (const sum of rollUp(added)) {
       await transaction
-        .insertInto('usage_hourly')
+        .insertInto('usage_quarterly')
         .values(sum)
         .onConflict((conflict) =>
-          conflict.columns(['account_id', 'hour', 'key_id', 'model']).doUpdateSet((set) => ({
-            requests: sql`${set.ref('usage_hourly.requests')} + ${sum.requests}`,
-            refused: sql`${set.ref('usage_hourly.refused')} + ${sum.refused}`,
-            failed: sql`${set.ref('usage_hourly.failed')} + ${sum.failed}`,
-            prompt_tokens: sql`${set.ref('usage_hourly.prompt_tokens')} + ${sum.prompt_tokens}`,
-            completion_tokens: sql`${set.ref('usage_hourly.completion_tokens')} + ${sum.completion_tokens}`,
-            estimated: sql`${set.ref('usage_hourly.estimated')} + ${sum.estimated}`,
-            cache_read_tokens: sql`${set.ref('usage_hourly.cache_read_tokens')} + ${sum.cache_read_tokens}`,
-            cache_write_tokens: sql`${set.ref('usage_hourly.cache_write_tokens')} + ${sum.cache_write_tokens}`,
+          conflict.columns(['account_id', 'quarter', 'key_id', 'model']).doUpdateSet((set) => ({
+            requests: sql`${set.ref('usage_quarterly.requests')} + ${sum.requests}`,
+            refused: sql`${set.ref('usage_quarterly.refused')} + ${sum.refused}`,
+            failed: sql`${set.ref('usage_quarterly.failed')} + ${sum.failed}`,
+            prompt_tokens: sql`${set.ref('usage_quarterly.prompt_tokens')} + ${sum.prompt_tokens}`,
+            completion_tokens: sql`${set.ref('usage_quarterly.completion_tokens')} + ${sum.completion_tokens}`,
+            estimated: sql`${set.ref('usage_quarterly.estimated')} + ${sum.estimated}`,
+            cache_read_tokens: sql`${set.ref('usage_quarterly.cache_read_tokens')} + ${sum.cache_read_tokens}`,
+            cache_write_tokens: sql`${set.ref('usage_quarterly.cache_write_tokens')} + ${sum.cache_write_tokens}`,
           })),
         )
         .execute();

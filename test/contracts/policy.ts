@@ -120,7 +120,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
     cacheReadTokens: 10,
     cacheWriteTokens: 5,
   };
-  const groups = ['key', 'account', 'model', 'hour'] as const satisfies readonly ReportBy[];
+  const groups = ['key', 'account', 'model', 'quarter'] as const satisfies readonly ReportBy[];
   const reports = (store: Store): Promise<unknown[]> =>
     Promise.all(groups.map((by) => store.reportUsage(by, 0, Number.MAX_SAFE_INTEGER)));
 
@@ -407,7 +407,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
 
   describe(`sums of the ledger on ${name}`, () => {
     test(
-      'are those of the rows, by key, account, model and hour',
+      'are those of the rows, by key, account, model and quarter of an hour',
       withStores(async (mine, other) => {
         const alice = await account(mine);
         const key = newKey(alice.id);
@@ -417,7 +417,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         await mine.appendUsage(kinds((hour + 1) * hourMs));
         const twice = (of: typeof sums): typeof sums =>
           Object.fromEntries(Object.entries(of).map(([figure, value]) => [figure, 2 * value])) as typeof sums;
-        const all = (by: ReportBy) => other.reportUsage(by, hour, hour + 2);
+        const all = (by: ReportBy) => other.reportUsage(by, hour * hourMs, (hour + 2) * hourMs);
         expect(await all('key')).toEqual([
           { group: 'key_x', name: null, ...twice(sums) },
           { group: key.id, name: 'laptop', ...sums },
@@ -430,16 +430,17 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           { group: 'gemma3:270m', name: null, ...twice(sums) },
           { group: '', name: null, ...sums },
         ]);
-        expect(await all('hour')).toEqual([
-          { group: String(hour), name: null, ...twice(sums) },
-          { group: String(hour + 1), name: null, ...sums },
+        expect(await all('quarter')).toEqual([
+          { group: String(4 * hour), name: null, ...sums },
+          { group: String(4 * hour + 3), name: null, ...sums },
+          { group: String(4 * hour + 4), name: null, ...sums },
         ]);
-        expect(await mine.reportUsage('model', hour + 1, hour + 2)).toEqual([
+        expect(await mine.reportUsage('model', (hour + 1) * hourMs, (hour + 2) * hourMs)).toEqual([
           { group: 'gemma3:270m', name: null, ...sums },
         ]);
-        expect(await mine.reportUsage('hour', hour + 2, hour + 9)).toEqual([]);
-        expect(await mine.reportUsage('hour', hour, hour + 2, alice.id)).toEqual([
-          { group: String(hour), name: null, ...sums },
+        expect(await mine.reportUsage('quarter', (hour + 2) * hourMs, (hour + 9) * hourMs)).toEqual([]);
+        expect(await mine.reportUsage('quarter', hour * hourMs, (hour + 2) * hourMs, alice.id)).toEqual([
+          { group: String(4 * hour), name: null, ...sums },
         ]);
       }),
     );
@@ -449,7 +450,9 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         const rows = Array.from({ length: 150 }, (_, i) => kinds((hour + (i % 3)) * hourMs + i)).flat();
         await mine.appendUsage(rows);
         const wanted = await reports(mine);
-        expect(await mine.reportUsage('account', hour, hour + 3)).toMatchObject([{ requests: 1200, refused: 300 }]);
+        expect(await mine.reportUsage('account', hour * hourMs, (hour + 3) * hourMs)).toMatchObject([
+          { requests: 1200, refused: 300 },
+        ]);
         await mine.appendUsage(rows);
         await other.appendUsage(rows.slice(300, 900));
         await other.appendUsage([...rows.slice(0, 3), ...rows.slice(0, 3)]);
@@ -457,7 +460,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         const fresh = row(hour * hourMs, { model: 'new' });
         await other.appendUsage([rows[0] as UsageRecord, fresh, fresh, rows[7] as UsageRecord]);
         await mine.appendUsage([fresh]);
-        expect(await mine.reportUsage('model', hour, hour + 3)).toMatchObject([
+        expect(await mine.reportUsage('model', hour * hourMs, (hour + 3) * hourMs)).toMatchObject([
           { group: 'gemma3:270m', requests: 1200 },
           { group: 'new', requests: 1, promptTokens: 3, completionTokens: 5 },
         ]);
@@ -468,9 +471,11 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       withStores(async (mine) => {
         const wrong = { ...row(hour * hourMs), operation: null as unknown as string };
         await expect(mine.appendUsage([...kinds(hour * hourMs), wrong])).rejects.toThrow();
-        expect(await mine.reportUsage('hour', 0, hour + 1)).toEqual([]);
+        expect(await mine.reportUsage('quarter', 0, (hour + 1) * hourMs)).toEqual([]);
         await mine.appendUsage(kinds(hour * hourMs));
-        expect(await mine.reportUsage('hour', 0, hour + 1)).toEqual([{ group: String(hour), name: null, ...sums }]);
+        expect(await mine.reportUsage('quarter', 0, (hour + 1) * hourMs)).toEqual([
+          { group: String(4 * hour), name: null, ...sums },
+        ]);
       }),
     );
     test(
@@ -481,14 +486,17 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         await mine.appendUsage(rows);
         await other.appendUsage(rows);
         const counted = { ...sums, requests: 56, refused: 14, failed: 28, estimated: 28 };
-        for (const by of groups) expect(await other.reportUsage(by, hour, hour + 1)).toMatchObject([counted]);
+        for (const by of groups)
+          expect(await other.reportUsage(by, hour * hourMs, (hour + 1) * hourMs)).toMatchObject([counted]);
         const bucket = { at, requests: 42, refusals: 14, promptTokens: 15, completionTokens: 25 };
         expect(await other.usageByMinute(at)).toMatchObject([bucket]);
-        expect(await other.usageByHour('acc_x' as AccountId, hour, hour + 1)).toMatchObject([bucket]);
+        expect(await other.usageByQuarter('acc_x' as AccountId, hour * hourMs, (hour + 1) * hourMs)).toMatchObject([
+          bucket,
+        ]);
       }),
     );
     test(
-      'say by the minute and by the hour what was let through and what was not',
+      'say by the minute and by the quarter of an hour what was let through and what was not',
       withStores(async (mine, other) => {
         const at = hour * hourMs;
         const bucket = {
@@ -513,13 +521,15 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           { ...bucket, at: at + 60_000, accountId: 'acc_y', keyId: 'key_z' },
         ]);
         expect(await other.usageByMinute(at + 60_001)).toEqual([]);
-        expect(ordered(await other.usageByHour('acc_x' as AccountId, hour - 1, hour + 1))).toEqual([
-          { ...bucket, at: at - hourMs },
+        expect(
+          ordered(await other.usageByQuarter('acc_x' as AccountId, (hour - 1) * hourMs, (hour + 1) * hourMs)),
+        ).toEqual([
+          { ...bucket, at: at - hourMs / 4 },
           { ...bucket, at, requests: 12, refusals: 4, promptTokens: 30, completionTokens: 50 },
           { ...bucket, at, keyId: 'key_y' },
         ]);
-        expect(await other.usageByHour('acc_x' as AccountId, hour - 1, hour)).toHaveLength(1);
-        expect(await other.usageByHour('acc_nobody' as AccountId, 0, hour + 9)).toEqual([]);
+        expect(await other.usageByQuarter('acc_x' as AccountId, (hour - 1) * hourMs, hour * hourMs)).toHaveLength(1);
+        expect(await other.usageByQuarter('acc_nobody' as AccountId, 0, (hour + 9) * hourMs)).toEqual([]);
       }),
     );
     test(

@@ -4,8 +4,12 @@ import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { expect, test } from 'vitest';
+import { Calendar } from '../../src/domain/calendar.ts';
 import type { AccountId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
+import type { UsageRecord } from '../../src/domain/usage.ts';
+import { Books } from '../../src/gateway/book.ts';
+import { type ReportGroup, reportUsage } from '../../src/management/usage-report.ts';
 import { migrations } from '../../src/store/schema.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { temporaryDirectory } from '../gate.ts';
@@ -97,9 +101,11 @@ test('a database of the first version opens with plans, lineages and sums, and w
   expect(rows).toHaveLength(600);
   expect(rows.every(({ queuedMs, repeats }) => queuedMs === 0 && repeats === 1)).toBe(true);
   const report = async (): Promise<unknown[]> =>
-    Promise.all((['key', 'account', 'model', 'hour'] as const).map((by) => store.reportUsage(by, 0, 500_000)));
+    Promise.all(
+      (['key', 'account', 'model', 'quarter'] as const).map((by) => store.reportUsage(by, 0, 500_000 * hourMs)),
+    );
   const migrated = await report();
-  const hours = await store.usageByHour('acc_alice' as AccountId, 0, 500_000);
+  const quarters = await store.usageByQuarter('acc_alice' as AccountId, 0, 500_000 * hourMs);
   await store.close();
 
   // The same rows in a database that summed them up as they came.
@@ -109,11 +115,117 @@ test('a database of the first version opens with plans, lineages and sums, and w
   const named = (found: unknown[]): unknown =>
     JSON.parse(JSON.stringify(found), (key, value: unknown) => (key === 'name' ? null : value));
   const summed = await Promise.all(
-    (['key', 'account', 'model', 'hour'] as const).map((by) => fresh.reportUsage(by, 0, 500_000)),
+    (['key', 'account', 'model', 'quarter'] as const).map((by) => fresh.reportUsage(by, 0, 500_000 * hourMs)),
   );
   expect(named(migrated)).toEqual(named(summed));
-  expect(hours).toEqual(await fresh.usageByHour('acc_alice' as AccountId, 0, 500_000));
-  expect(hours.length).toBeGreaterThan(4);
+  expect(quarters).toEqual(await fresh.usageByQuarter('acc_alice' as AccountId, 0, 500_000 * hourMs));
+  expect(quarters.length).toBeGreaterThan(4);
   await fresh.close();
   for (const directory of [dataDir, freshDir]) rmSync(directory, { recursive: true });
 });
+
+test('hours become quarters where the rows say which, and lose nothing where they do not', async () => {
+  const dataDir = temporaryDirectory();
+  const database = new Database(join(dataDir, 'sekisho.db'));
+  const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database }) });
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } });
+  expect((await migrator.migrateTo('0017-barred')).error).toBeUndefined();
+  const [hourMs, hour] = [3_600_000, 480_000];
+  const addHour = database.prepare(`insert into usage_hourly
+    (account_id, hour, key_id, model, requests, refused, failed, prompt_tokens, completion_tokens, estimated)
+    values ('acc_alice', ?, 'key_a', 'gemma3:270m', ?, 0, 1, ?, ?, 0)`);
+  const addRow = database.prepare(`insert into usage (id, at, key_id, account_id, operation, model, upstream, outcome,
+    status, streamed, prompt_tokens, completion_tokens, source, bytes_in, bytes_out, duration_ms, address)
+    values (?, ?, 'key_a', 'acc_alice', 'chat', 'gemma3:270m', 'http://x', ?, 200, 0, 3, 5, 'exact', 1, 1, 1, '')`);
+  // Of the first hour all rows are gone, of the second some, of the third none.
+  addHour.run(hour, 4, 12, 20);
+  addHour.run(hour + 1, 5, 15, 25);
+  addHour.run(hour + 2, 3, 9, 15);
+  const rows = [1.5, 1.9, 2, 2.3, 2.99].map((place) => (hour + place) * hourMs);
+  for (const [i, at] of rows.entries()) addRow.run(`req_${i}`, at, i === 3 ? 'failed' : 'completed');
+  await db.destroy();
+
+  const store = await openSqlite(dataDir);
+  const quarters = await store.reportUsage('quarter', 0, Number.MAX_SAFE_INTEGER);
+  expect(
+    quarters.map(({ group, requests, failed, promptTokens }) => [
+      Number(group) / 4 - hour,
+      requests,
+      failed,
+      promptTokens,
+    ]),
+  ).toEqual([
+    [0, 4, 1, 12],
+    [1, 5, 1, 15],
+    [2, 1, 0, 3],
+    [2.25, 1, 1, 3],
+    [2.75, 1, 0, 3],
+  ]);
+  await store.close();
+  rmSync(dataDir, { recursive: true });
+});
+
+test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/St_Johns'])(
+  'in %s what is used a minute before midnight is of that day, and what at midnight of the next, in sums as in limits',
+  async (zone) => {
+    const dataDir = temporaryDirectory();
+    const store = await openSqlite(dataDir);
+    const calendar = new Calendar(zone);
+    const { startsAt } = calendar.month(Date.UTC(2026, 10, 15));
+    const [last, first] = [calendar.dateAt(startsAt - 1), calendar.dateAt(startsAt)];
+    const usage = (id: string, at: number, promptTokens: number): UsageRecord => ({
+      id: id as UsageRecord['id'],
+      at,
+      keyId: 'key_a' as UsageRecord['keyId'],
+      accountId: 'acc_alice' as AccountId,
+      operation: 'chat',
+      model: 'gemma3:270m',
+      upstream: 'http://x',
+      outcome: 'completed',
+      status: 200,
+      code: null,
+      streamed: false,
+      promptTokens,
+      completionTokens: 0,
+      source: 'exact',
+      bytesIn: 1,
+      bytesOut: 1,
+      firstByteMs: null,
+      durationMs: 1,
+      queuedMs: 0,
+      address: '',
+      repeats: 1,
+      cacheReadTokens: 0,
+      cacheWriteTokens: 0,
+    });
+    await store.appendUsage([usage('req_1', startsAt - 60_000, 10), usage('req_2', startsAt, 200)]);
+    const sums = async (by: ReportGroup, from = 0): Promise<unknown> =>
+      (await reportUsage(store, by, from, startsAt + 60_000, zone)).map(({ group, promptTokens }) => [
+        group,
+        promptTokens,
+      ]);
+    expect(await sums('day')).toEqual([
+      [last, 10],
+      [first, 200],
+    ]);
+    expect(await sums('month')).toEqual([
+      [last.slice(0, 7), 10],
+      [first.slice(0, 7), 200],
+    ]);
+    // Today, as the overview asks.
+    expect(await sums('account', startsAt)).toEqual([['acc_alice', 200]]);
+    // What a limit is read back from.
+    const clocks = {
+      wall: () => startsAt + 60_000,
+      steady: () => startsAt + 60_000,
+      toSteady: (at: number) => at,
+      toWall: (at: number) => at,
+      wasSet: false,
+    };
+    const books = await Books.open(store, calendar, clocks, () => undefined);
+    const { account } = await books.of('acc_alice' as AccountId);
+    expect([account.day.promptTokens, account.month.promptTokens]).toEqual([200, 200]);
+    await store.close();
+    rmSync(dataDir, { recursive: true });
+  },
+);

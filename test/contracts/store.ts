@@ -183,7 +183,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
         const { repeats: _, cacheReadTokens: __, cacheWriteTokens: ___, ...older } = whole;
         await mine.appendUsage([older as unknown as UsageRecord]);
         expect(await mine.listUsage(10)).toEqual([{ ...whole, repeats: 1, cacheReadTokens: 0, cacheWriteTokens: 0 }]);
-        expect(await mine.reportUsage('hour', 0, 1)).toMatchObject([{ requests: 1 }]);
+        expect(await mine.reportUsage('quarter', 0, 1)).toMatchObject([{ requests: 1 }]);
       }),
     );
     test(

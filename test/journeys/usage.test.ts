@@ -1,4 +1,4 @@
-// The books are right: after a thousand mixed exchanges every one of them stands in the ledger once, the hourly sums are
+// The books are right: after a thousand mixed exchanges every one of them stands in the ledger once, the sums by quarter are
 // the sums of the rows, the rows are what the model server says it generated, and the limits go by the same figures,
 // also after a restart and a kill.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -459,18 +459,18 @@ function summed(some: readonly UsageRecord[], group: (row: UsageRecord) => strin
   );
 }
 
-const hourOf = ({ at }: UsageRecord): number => Math.floor(at / 3_600_000);
+const quarterOf = ({ at }: UsageRecord): number => Math.floor(at / 900_000);
 const groupings: Record<ReportBy, (row: UsageRecord) => string> = {
   key: (row) => row.keyId,
   account: (row) => row.accountId,
   model: (row) => row.model ?? '',
-  hour: (row) => String(hourOf(row)),
+  quarter: (row) => String(quarterOf(row)),
 };
 
-describe('the hourly sums', () => {
+describe('the sums by quarter of an hour', () => {
   test.each(Object.keys(groupings) as ReportBy[])('by %s are the sums of the rows', async (by) => {
-    const hours = rows.map(hourOf);
-    const report = await gate.manage((store) => store.reportUsage(by, Math.min(...hours), Math.max(...hours) + 1));
+    const times = rows.map(({ at }) => at);
+    const report = await gate.manage((store) => store.reportUsage(by, Math.min(...times), Math.max(...times) + 1));
     const wanted = summed(rows, groupings[by]);
     expect(report).toHaveLength(Object.keys(wanted).length);
     for (const { group, name, ...sums } of report) {
