@@ -32,6 +32,7 @@ import { ReplayGuard } from './gateway/replay.ts';
 import { Running } from './gateway/running.ts';
 import { SteadyClock } from './gateway/steady-clock.ts';
 import { Upkeep } from './gateway/upkeep.ts';
+import { ShownBlobs } from './gateway/uploads.ts';
 import { openAccount } from './management/accounts.ts';
 import type { Notices } from './management/notices.ts';
 import { openPlane } from './management/plane.ts';
@@ -126,6 +127,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     maxWaitMs: config.queueSeconds * 1000,
   });
   const pulse = new Pulse(nowMs);
+  const shownBlobs = new ShownBlobs();
   const gate: Gate = {
     limits: {
       bodyBytes: config.bodyLimitBytes,
@@ -148,7 +150,12 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     },
     cors: corsPolicy(config.corsOrigins),
     trustedProxies: new AddressBlocks(config.trustedProxies),
-    modelRules: { registryHosts: new Set(config.registryHosts), isRemote: (name) => pool.isRemote(name) },
+    modelRules: {
+      registryHosts: new Set(config.registryHosts),
+      isRemote: (name) => pool.isRemote(name),
+      hasShown: (account, digest) => shownBlobs.has(account, digest),
+    },
+    shownBlobs,
     modelFacts: {
       contexts: new ContextSizes((name) => pool.contextOf(name), nowMs),
       answerTokens: (name) => pool.answerTokensOf(name),

@@ -98,6 +98,11 @@ export const registry = {
     message: 'Models may not be fetched from or sent to that registry host.',
   },
   model_not_found: { status: 404, owner: 'client', message: 'model not found' },
+  blob_not_found: {
+    status: 404,
+    owner: 'client',
+    message: 'This account has not uploaded that blob here since the gate started. Upload it, and then create from it.',
+  },
   body_too_large: { status: 413, owner: 'client', message: 'The request body is too large.' },
   not_json: { status: 400, owner: 'client', message: 'The request body is not valid JSON.' },
   ambiguous_json: { status: 400, owner: 'client', message: 'The request body could be read in two ways.' },

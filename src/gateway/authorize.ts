@@ -3,6 +3,7 @@
 // A model outside the key's patterns is not "forbidden" but "not found", in the very bytes of a missing one: whether it
 // exists is nothing this caller may learn.
 import { GatewayError } from '../domain/error.ts';
+import type { AccountId } from '../domain/id.ts';
 import type { Intended } from './intent.ts';
 import { missingScope } from './permit.ts';
 
@@ -25,9 +26,11 @@ export interface ModelRules {
   readonly registryHosts: ReadonlySet<string>;
   /** Does the model server say that this local name stands for a model on somebody else's machine? */
   readonly isRemote: (canonical: string) => boolean;
+  /** Has the account shown the bytes of this blob here? */
+  readonly hasShown: (account: AccountId, digest: string) => boolean;
 }
 
-/** @throws GatewayError `model_not_found`, `missing_scope` (cloud), `registry_host_not_allowed`. */
+/** @throws GatewayError `model_not_found`, `missing_scope` (cloud), `registry_host_not_allowed`, `blob_not_found`. */
 export function authorizeIntent(intent: Intended, rules: ModelRules): Authorized {
   const { principal } = intent;
   for (const model of intent.models) {
@@ -39,5 +42,9 @@ export function authorizeIntent(intent: Intended, rules: ModelRules): Authorized
   for (const { name } of intent.registryModels) {
     if (!name || !rules.registryHosts.has(name.host)) throw new GatewayError('registry_host_not_allowed');
   }
+  // A blob may be the weights of a model that this caller must not use; whoever may use all of them needs no proof.
+  if (!principal.models.all)
+    for (const digest of intent.blobs)
+      if (!rules.hasShown(principal.accountId, digest)) throw new GatewayError('blob_not_found');
   return intent as Authorized;
 }

@@ -9,6 +9,7 @@ import { choiceNames, lengthNames } from './answer-length.ts';
 import { type BodyLimits, readBody, replaceBody } from './body.ts';
 import { given } from './body-edits.ts';
 import { acceptedCodings, codingOf } from './coding.ts';
+import { readDigest, readDigests } from './creation.ts';
 import type { Exchange } from './exchange.ts';
 import { formBytes, formText, readForm, writeForm } from './form.ts';
 import type { Permitted } from './permit.ts';
@@ -31,6 +32,8 @@ export interface Intended extends Permitted {
   readonly stream: boolean;
   /** The call insists that Ollama search the web, or hand the prompt to another host, on the operator's account. */
   readonly leavesTheBox: boolean;
+  /** Digests of blobs that it looks for, or makes a model of. */
+  readonly blobs: readonly string[];
   /** Web searches that it merely offers to the model; in the body, as elements of `tools`. */
   readonly offeredSearches: readonly JsonValue[];
   /** Bytes for the upstream; undefined where there are none or where they stream through from the request. */
@@ -51,28 +54,35 @@ export interface Intended extends Permitted {
 }
 declare const intended: unique symbol;
 
+const optionsOutline: Outline = {
+  known: new Set(
+    (
+      'num_ctx num_gpu num_batch num_thread num_keep main_gpu use_mmap draft_num_predict seed stop ' +
+      'temperature top_k top_p'
+    )
+      .split(' ')
+      .concat(lengthNames, choiceNames),
+  ),
+};
+const anyNames: Outline = { known: new Set() };
+
 // Every field a policy reads, now or in the ledger's interest, spelled as Ollama's structs spell it.
 const outline: Outline = {
   known: new Set(
     (
       'model name source destination from remote_host stream stream_options options keep_alive tools messages prompt ' +
       'input system template raw shift format images think insecure width height steps tool_choice ' +
-      'files adapters draft_files quantize suffix context truncate dimensions _debug_render_only'
+      'parameters files adapters draft_files quantize suffix context truncate dimensions _debug_render_only'
     )
       .split(' ')
       .concat(lengthNames, choiceNames),
   ),
   inside: {
-    options: {
-      known: new Set(
-        (
-          'num_ctx num_gpu num_batch num_thread num_keep main_gpu use_mmap draft_num_predict seed stop ' +
-          'temperature top_k top_p'
-        )
-          .split(' ')
-          .concat(lengthNames, choiceNames),
-      ),
-    },
+    options: optionsOutline,
+    parameters: optionsOutline,
+    files: anyNames,
+    adapters: anyNames,
+    draft_files: anyNames,
     stream_options: { known: new Set(['include_usage']) },
     tool_choice: toolChoiceOutline,
   },
@@ -114,10 +124,11 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     exchange.lines.push('accept-encoding', isRead ? acceptedCodings : 'identity');
     throw new GatewayError('unsupported_encoding');
   }
-  if (operation.body === 'blob') {
-    if (!/^sha256[:-][0-9a-f]{64}$/i.test(parameter)) {
+  if (operation.path.endsWith('{digest}')) {
+    const digest = readDigest(parameter);
+    if (digest === undefined)
       throw new GatewayError('invalid_request', { message: 'The address must name a sha256 digest.' });
-    }
+    if (operation.body === 'none') return { ...bodiless(permitted, []), blobs: [digest] };
     return { ...bodiless(permitted, []), bodyType: 'application/octet-stream' };
   }
   if (operation.body === 'none') {
@@ -164,6 +175,7 @@ export function readJson(permitted: Permitted, bytes: Buffer): Intended {
     stream,
     leavesTheBox: search.forced || optionalText(body, bytes, 'remote_host') !== undefined,
     offeredSearches: search.offered,
+    blobs: operation.model === 'create' ? readDigests(body, bytes) : none,
     body: bytes,
     bodyType: jsonType,
     document: body,
@@ -184,6 +196,7 @@ function bodiless(permitted: Permitted, models: readonly NamedModel[]): Intended
     stream: permitted.operation.streamDefault === true,
     leavesTheBox: false,
     offeredSearches: [],
+    blobs: none,
     body: undefined,
     bodyType: undefined,
     document: undefined,
@@ -195,6 +208,7 @@ function bodiless(permitted: Permitted, models: readonly NamedModel[]): Intended
   } as unknown as Intended;
 }
 
+const none: readonly never[] = [];
 const noImages = { count: 0, bytes: 0 };
 /** Models turn an image into a few hundred tokens, whatever its bytes; Gemma 3 into 256, others into more. */
 const imageTokens = 600;

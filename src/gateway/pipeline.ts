@@ -32,6 +32,7 @@ import { route } from './route.ts';
 import type { Running } from './running.ts';
 import { type ModelFacts, shape } from './shape.ts';
 import { endWith, whenGone } from './unread.ts';
+import { mustShow, type ShownBlobs, takeUpload } from './uploads.ts';
 
 /** Everything the data plane works with; compose.ts puts it together. */
 export interface Gate {
@@ -40,6 +41,7 @@ export interface Gate {
   readonly cors: CorsPolicy;
   readonly trustedProxies: AddressBlocks;
   readonly modelRules: ModelRules;
+  readonly shownBlobs: ShownBlobs;
   readonly modelFacts: ModelFacts;
   readonly signatureSkewMs: number;
   /** Where a suspended caller may turn. */
@@ -101,15 +103,9 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     const shaped = shape(authorizeIntent(intent, gate.modelRules), gate.modelFacts);
 
     const admitted = admit(shaped, exchange, gate);
-    await relay(
-      route(admitted instanceof Promise ? await admitted : admitted, gate.pool, exchange.slot?.server),
-      exchange,
-      {
-        settings: gate.relaySettings,
-        recorder: gate.recorder,
-        running: gate.running,
-      },
-    );
+    const routed = route(admitted instanceof Promise ? await admitted : admitted, gate.pool, exchange.slot?.server);
+    const tools = { settings: gate.relaySettings, recorder: gate.recorder, running: gate.running };
+    await (mustShow(routed) ? takeUpload(routed, exchange, tools, gate.shownBlobs) : relay(routed, exchange, tools));
   } catch (thrown) {
     const error = toGatewayError(thrown);
     if (error instanceof FailedIdentification) noteFailure(error, gate);

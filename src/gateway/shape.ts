@@ -8,6 +8,7 @@ import { boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
 import { given, remove, replace, type Work, wholeNumber } from './body-edits.ts';
 import type { ContextSizes } from './context-size.ts';
+import { boundParameters } from './creation.ts';
 import { type Edit, type JsonValue, splice, textOf } from './strict-json.ts';
 import { takeOffersOut } from './web-search.ts';
 
@@ -78,6 +79,7 @@ function boundBody(work: Work, bounds: Terms, model: string | undefined, { conte
   boundContext(work, given(options, 'num_ctx'), bounds, model, contexts);
   boundImage(work);
   boundKeepAlive(work, bounds);
+  boundParameters(work, bounds, reloadOptions);
 }
 
 const contextName = 'options.num_ctx';

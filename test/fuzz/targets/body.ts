@@ -37,7 +37,11 @@ const facts = (): ModelFacts => ({
   ),
   answerTokens: (model) => (model === 'short:latest' ? 3 : undefined),
 });
-const rules: ModelRules = { registryHosts: new Set(['registry.ollama.ai']), isRemote: () => false };
+const rules: ModelRules = {
+  registryHosts: new Set(['registry.ollama.ai']),
+  isRemote: () => false,
+  hasShown: () => false,
+};
 
 /** The first byte says which route, the second whose plan; the rest is the body. */
 function run(bytes: Buffer): void {

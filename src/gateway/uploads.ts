@@ -1,0 +1,138 @@
+// Blobs of callers who may not use every model. A digest alone gives nobody a model's weights: such a caller may create
+// only from blobs whose bytes it has shown here. A model server that has a blob already takes an upload of it unread, so
+// those bytes are read, hashed and let go of here. What was shown is forgotten with the process; clients look first
+// (HEAD), find nothing, and upload again.
+import { createHash } from 'node:crypto';
+import { GatewayError } from '../domain/error.ts';
+import type { AccountId } from '../domain/id.ts';
+import type { Upstream } from '../upstream/pool.ts';
+import { continueIfAsked } from './body.ts';
+import { readDigest } from './creation.ts';
+import type { Exchange } from './exchange.ts';
+import { readFailure } from './failure.ts';
+import { upstreamPath } from './operation.ts';
+import { settle } from './record.ts';
+import { type RelayTools, relay } from './relay.ts';
+import type { Routed } from './route.ts';
+import type { Run } from './running.ts';
+import { endWith } from './unread.ts';
+
+/** Models of many files are a hundred blobs or so. */
+const mostPerAccount = 1_000;
+const mostAccounts = 10_000;
+
+/** Whose bytes were shown by whom. */
+export class ShownBlobs {
+  readonly #byAccount = new Map<AccountId, Set<string>>();
+
+  has(account: AccountId, digest: string): boolean {
+    return this.#byAccount.get(account)?.has(digest) === true;
+  }
+
+  /** The oldest give way: who needs one again shows it again. */
+  note(account: AccountId, digest: string): void {
+    const shown = this.#byAccount.get(account) ?? new Set();
+    this.#byAccount.delete(account);
+    this.#byAccount.set(account, shown.add(digest));
+    if (shown.size > mostPerAccount) shown.delete(shown.values().next().value as string);
+    if (this.#byAccount.size > mostAccounts) this.#byAccount.delete(this.#byAccount.keys().next().value as AccountId);
+  }
+}
+
+/** Is it an upload that has to show its bytes? */
+export const mustShow = ({ operation, principal }: Routed): boolean =>
+  operation.body === 'blob' && !principal.models.all;
+
+/** @throws GatewayError as relay does, and `invalid_request` where the bytes have another digest. */
+export async function takeUpload(
+  routed: Routed,
+  exchange: Exchange,
+  tools: RelayTools,
+  shown: ShownBlobs,
+): Promise<void> {
+  const { accountId } = routed.principal;
+  const digest = readDigest(routed.parameter) as string;
+  if (!(await isThere(routed, tools.settings.times.metadataMs))) {
+    await relay(routed, exchange, tools);
+    // "Created" is said of bytes that the model server has hashed itself; "OK" of none.
+    if (exchange.response.statusCode === 201) shown.note(accountId, digest);
+    return;
+  }
+  exchange.upstream = (routed.candidates[0] as Upstream).name;
+  const reading = new Reading(exchange);
+  tools.running.add(reading);
+  try {
+    if ((await reading.digest) !== digest)
+      throw new GatewayError('invalid_request', { message: 'The bytes do not have the digest in the address.' });
+  } finally {
+    tools.running.remove(reading);
+  }
+  shown.note(accountId, digest);
+  settle(exchange, { outcome: 'completed', status: 200 }, tools.recorder);
+  const { ownHeaders, readerStallMs } = tools.settings;
+  const lines = [
+    'content-length',
+    '0',
+    'x-request-id',
+    exchange.id,
+    ...ownHeaders,
+    ...exchange.cors,
+    ...exchange.lines,
+  ];
+  exchange.response.writeHead(200, lines);
+  endWith(exchange, undefined, readerStallMs);
+}
+
+async function isThere(routed: Routed, timeoutMs: number): Promise<boolean> {
+  const { dispatcher, basePath, pass } = routed.candidates[0] as Upstream;
+  try {
+    const answer = await dispatcher.request({
+      method: 'HEAD',
+      path: basePath + upstreamPath(routed),
+      headers: [...pass.headers],
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+    });
+    await answer.body.dump();
+    return answer.statusCode === 200;
+  } catch (cause) {
+    throw readFailure(cause as Error, false);
+  }
+}
+
+/** An upload that is read here: it ends like any other call that runs, also by a revocation or for want of progress. */
+class Reading implements Run {
+  readonly exchange: Exchange;
+  readonly deadlineMs = Infinity;
+  readonly digest: Promise<string>;
+  slot = -1;
+  moved = -1;
+  movedAtMs = 0;
+  #reject!: (error: GatewayError) => void;
+
+  constructor(exchange: Exchange) {
+    this.exchange = exchange;
+    const { request, response } = exchange;
+    const hash = createHash('sha256');
+    this.digest = new Promise((resolve, reject) => {
+      this.#reject = reject;
+      const gone = (): void => {
+        if (!request.readableEnded) reject(new GatewayError('client_closed'));
+      };
+      request
+        .on('data', (chunk: Buffer) => {
+          exchange.bytesIn += chunk.length;
+          hash.update(chunk);
+        })
+        .on('end', () => resolve(`sha256:${hash.digest('hex')}`))
+        .on('close', gone)
+        .on('error', gone);
+      continueIfAsked(exchange, response);
+    });
+  }
+
+  end(error: GatewayError): void {
+    this.exchange.request.pause();
+    this.#reject(error);
+  }
+}
