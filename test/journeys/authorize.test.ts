@@ -324,7 +324,9 @@ describe('what crosses', () => {
     const own = [
       'connection',
       'content-length',
+      'content-security-policy',
       'content-type',
+      'cross-origin-resource-policy',
       'date',
       'keep-alive',
       'retry-after',

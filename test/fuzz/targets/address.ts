@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import {
   AddressBlocks,
+  blockCovers,
   clientAddress,
   mostBlocks,
   networkOf,
@@ -70,6 +71,8 @@ function checkBlock(block: string, address: string): void {
   try {
     readBlocks([block]);
     blocks = new AddressBlocks([block]);
+    readBlocks([block]);
+    assert.throws(() => readBlocks(Array.from({ length: mostBlocks + 1 }, () => block)), / up to /);
   } catch (error) {
     assert.match((error as Error).message, / is not an address block such as /);
     return;
@@ -78,6 +81,9 @@ function checkBlock(block: string, address: string): void {
   const base = block.split('/', 1)[0] as string;
   assert.ok(isIP(base) !== 0 && blocks.contains(base));
   assert.ok(isIP(address) !== 0 || !blocks.contains(address), 'what is no address is within nothing');
+  assert.ok(blockCovers(block, block));
+  if (isIP(address) === 0) return;
+  assert.equal(blockCovers(block, address), isIP(address) === isIP(base) && blocks.contains(address));
 }
 
 export const target: Target = {
