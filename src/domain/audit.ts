@@ -2,6 +2,10 @@
 import { type AuditId, newAuditId } from './id.ts';
 import type { WallMs } from './time.ts';
 
+/** What strangers can cause: failed sign-ins and refused calls, of which so many are kept. */
+export const refusalActions = ['sign-in.refused', 'call.refused'] as const;
+export const keptRefusals = 50_000;
+
 export interface AuditEvent {
   readonly id: AuditId;
   readonly at: WallMs;

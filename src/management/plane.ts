@@ -21,6 +21,7 @@ import { createLink } from './links.ts';
 import { openMail } from './mail.ts';
 import { Notices } from './notices.ts';
 import { noPost } from './post.ts';
+import { RefusedTries } from './refused.ts';
 import { openSignIn, type Provider, signInPath } from './sign-in/sign-in.ts';
 import { SignInThrottle } from './sign-in/throttle.ts';
 import { doorRoutes } from './web/door.ts';
@@ -96,6 +97,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     now,
     onError,
   });
+  const refused = new RefusedTries(store, now, (cause) => onError('refused tries could not be written down', cause));
   const door: Door = { store, signIn, post, portal };
   const api = managementApi({
     ...door,
@@ -114,6 +116,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     now,
     nowMs,
     applications: tools.applications,
+    refused: { flush: () => refused.flush() },
     entrance: {
       store,
       signIn,
@@ -131,6 +134,16 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
       if ((request.socket as Partial<TLSSocket>).encrypted === true) next();
       else sendProblem(response, new Problem('tls_required'), newRequestId(now()));
     });
+  router.use('/management/v1', (request, response, next) => {
+    const address = addressOf(request, { trustedProxies });
+    response.once('finish', () => refused.noteCall(address, request, response));
+    next();
+  });
+  router.use(signInPath, (request, response, next) => {
+    const address = addressOf(request, { trustedProxies });
+    response.once('finish', () => refused.noteSignIn(address, request, response));
+    next();
+  });
   router.use('/management/v1', api);
   router.use('/portal', (request, response, next) => {
     if (tools.tls && tools.tls.authority() === undefined && isPublicName(request.hostname))
@@ -186,6 +199,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     },
     stop: async (lettersMs) => {
       clearInterval(tidy);
+      await refused.stop();
       await notices.stop();
       await post.settle(lettersMs);
     },

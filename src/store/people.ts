@@ -2,6 +2,7 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { digestOf } from '../domain/api-key.ts';
 import type { Registration } from '../domain/application.ts';
+import { keptRefusals, refusalActions } from '../domain/audit.ts';
 import { mailboxOf } from '../domain/mailbox.ts';
 import { type Language, type LinkPurpose, languages, type Person } from '../domain/person.ts';
 import { Refusal } from '../domain/refusal.ts';
@@ -133,6 +134,7 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await db.deleteFrom('sessions').where('expiresAt', '<', over).executeTakeFirst(),
         await db.deleteFrom('verifications').where('expiresAt', '<', over).executeTakeFirst(),
         await db.deleteFrom('one_time_links').where('expires_at', '<', now).executeTakeFirst(),
+        await pruneRefusals(db),
         await db.deleteFrom('barred').where('until', '<', now).executeTakeFirst(),
         await db.deleteFrom('used_once').where('expires_at', '<', now).executeTakeFirst(),
         await db
@@ -202,6 +204,18 @@ const blank = {
   password: null,
   person_id: null,
 } as const;
+
+/** Strangers can add these to the audit log; the newest are kept, and everything else for good. */
+async function pruneRefusals(db: Kysely<Tables>): Promise<{ readonly numDeletedRows: bigint }> {
+  const refusals = db.selectFrom('audit_events').select('id').where('action', 'in', refusalActions);
+  const oldest = await refusals.orderBy('id', 'desc').offset(keptRefusals).limit(1).executeTakeFirst();
+  if (!oldest) return { numDeletedRows: 0n };
+  return db
+    .deleteFrom('audit_events')
+    .where('action', 'in', refusalActions)
+    .where('id', '<=', oldest.id)
+    .executeTakeFirst();
+}
 
 /** What is in force against an account outlives its closing, for the mailboxes that it had. */
 async function bar(

@@ -90,6 +90,8 @@ export interface Desk extends Door {
   readonly outlook: Outlook;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
+  /** Refused tries that were counted and not yet written into the audit log. */
+  readonly refused: { readonly flush: () => Promise<void> };
   /** Counts applications by address. */
   readonly applications: FailureBudget;
 }

@@ -153,7 +153,9 @@ export const usage: readonly Endpoint[] = [
     pace: 'look',
     query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
     answer: pageOf(figures.auditShape),
-    run: async ({ store, query }) =>
-      pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf),
+    run: async ({ store, query, refused }) => {
+      await refused.flush();
+      return pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf);
+    },
   }),
 ];

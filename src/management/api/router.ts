@@ -102,11 +102,11 @@ async function enter(
   pacing.fromSource(row.pace, address);
   const caller = await authenticate(request, tools.entrance, row.needs);
   response.once('close', pacing.enter(row.pace, caller.id === '' ? address : caller.id));
+  response.locals['caller'] = caller;
   refuseUnentitled(caller, row.needs, row.fresh === 'always');
   const type = request.headers['content-type'];
   if (row.body && type !== undefined && !/^application\/json\b/i.test(type))
     throw new Problem('unsupported_media_type');
-  response.locals['caller'] = caller;
   limitBody(request, response, bodyBytes);
 }
 
