@@ -214,7 +214,9 @@ export class GatewayError extends Error {
     this.status = entry.status;
     this.owner = entry.owner;
     this.retryAfterSeconds = options.retryAfterSeconds ?? entry.retryAfterSeconds;
+    // Claude Code tries again for minutes, without a word, where a 401 does not say so.
     this.retryIsIdle =
+      entry.status === 401 ||
       (entry.status >= 500 && this.retryAfterSeconds === undefined) ||
       (entry.status === 429 && (this.retryAfterSeconds ?? 0) > idleAfterSeconds);
     this.allow = options.allow;

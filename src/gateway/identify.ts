@@ -4,7 +4,6 @@
 // credential of ours, something that claims to be one and is not, or nothing for us. Two that disagree are refused.
 // We do not read cookies here: a browser session never opens the data plane.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { digestOf, ed25519Point, isSecretOf, readKeyId, readSshPublicKey } from '../domain/api-key.ts';
 import { shownCertificate } from '../domain/certificate.ts';
@@ -54,7 +53,12 @@ export async function identify(
   throttle: AuthThrottle,
   address: string,
 ): Promise<Identified> {
-  const credential = readCredential(received, asked.target) ?? readCertificate(received, time.now);
+  const credential = readCredential(
+    received,
+    asked.target,
+    (text) => ring.findStatic(text) !== undefined,
+    () => readCertificate(received, time.now),
+  );
   if (credential === undefined) throw new GatewayError('invalid_api_key');
   const waitSeconds = throttle.waitSeconds(address);
   let principal: Principal | undefined;
@@ -166,26 +170,41 @@ function verifierOf(wire: Buffer): KeyObject {
 }
 
 /**
- * The one extractor. `undefined` means that nothing here was meant for us.
- * The word `ollama` as a bearer token is such a nothing: `ollama launch` hard-codes it for clients that must send some
- * key, and puts the real one into the address.
+ * The one extractor. `undefined` means that nothing here was meant for us. An empty place holds no credential. Clients
+ * that must send some key put a word in its place (`ollama`, `EMPTY`, `sk-no-key`) and the real one elsewhere: a word
+ * that is not shaped like a key says nothing beside one that is, or beside another proof. Two keys are refused.
  */
-function readCredential(received: Received, target: Target): Credential | undefined {
-  if (received.repeated.has('authorization') || received.repeated.has('x-api-key')) {
-    throw new GatewayError('conflicting_credentials');
-  }
-  const texts = new Set<string>();
-  const { headers } = received.request;
-  if (target.pathKey !== undefined) texts.add(target.pathKey);
-  const apiKey = headers['x-api-key'];
-  if (typeof apiKey === 'string') texts.add(apiKey.trim());
-  const authorization = headers.authorization;
+function readCredential(
+  received: Received,
+  target: Target,
+  isOperators: (text: string) => boolean,
+  certificate: () => Credential | undefined,
+): Credential | undefined {
+  const { repeated, request } = received;
+  for (const name of credentialHeaders) if (repeated.has(name)) throw new GatewayError('conflicting_credentials');
+  const { headers } = request;
+  const { authorization } = headers;
   const signed = authorization === undefined ? undefined : readSignature(authorization, target);
-  if (authorization !== undefined && signed === undefined) texts.add(readAuthorization(authorization));
-  texts.delete('ollama');
-  if (texts.size + (signed ? 1 : 0) > 1) throw new GatewayError('conflicting_credentials');
+  const texts = new Set<string>();
+  for (const text of [
+    target.pathKey,
+    headers['x-api-key'],
+    headers['api-key'],
+    signed ? undefined : readAuthorization(authorization),
+  ])
+    if (typeof text === 'string' && text.trim() !== '') texts.add(text.trim());
+  let key: string | undefined;
+  for (const text of texts) {
+    if (!text.startsWith('sekisho_') && !isOperators(text)) continue;
+    if (key !== undefined || signed) throw new GatewayError('conflicting_credentials');
+    key = text;
+  }
   if (signed) return signed;
-  const [text] = texts;
+  if (key === undefined) {
+    const proof = certificate();
+    if (proof) return proof;
+  }
+  const text = key ?? texts.values().next().value;
   return text === undefined ? undefined : { kind: 'key', text, inPath: text === target.pathKey };
 }
 
@@ -200,15 +219,17 @@ function readCertificate({ request }: Received, now: WallMs): Credential | undef
   return digest === undefined ? undefined : { kind: 'certificate', digest };
 }
 
-/** Bearer token, or the password of Basic (RFC 7617). The scheme's case does not matter, one space does (RFC 9110 §11.4). */
-function readAuthorization(value: string): string {
-  const bearer = /^bearer ([^\s,]+)$/i.exec(value);
-  if (bearer) return bearer[1] as string;
-  const basic = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(value);
-  const pair = basic ? Buffer.from(basic[1] as string, 'base64').toString('utf8') : '';
-  const colon = pair.indexOf(':');
-  if (colon < 0) throw new GatewayError('invalid_api_key');
-  return pair.slice(colon + 1);
+/**
+ * What stands behind `Bearer` or `Token`, the password of Basic (RFC 7617), or a key without a scheme. Neither the
+ * scheme's case nor the number of spaces matters (RFC 9110 §11.1, §11.4).
+ */
+function readAuthorization(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const [, scheme = '', rest = ''] = /^(\S*)[ \t]*(.*)$/s.exec(value) as RegExpExecArray;
+  if (/^(?:bearer|token)$/i.test(scheme)) return rest;
+  if (!/^basic$/i.test(scheme)) return value;
+  const pair = Buffer.from(rest, 'base64').toString('utf8');
+  return pair.slice(pair.indexOf(':') + 1);
 }
 
 function readSignature(value: string, target: Target): Credential | undefined {
@@ -252,7 +273,12 @@ export function refuseUnencrypted(received: Received): void {
   if ((received.request.socket as Partial<TLSSocket>).encrypted === true) return;
   let id: string | undefined;
   try {
-    const credential = readCredential(received, received.target);
+    const credential = readCredential(
+      received,
+      received.target,
+      () => false,
+      () => undefined,
+    );
     id = credential?.kind === 'key' ? readKeyId(credential.text) : undefined;
   } catch {
     // Whatever it was, it was no key of ours.
@@ -263,5 +289,5 @@ export function refuseUnencrypted(received: Received): void {
   );
 }
 
-/** The header values that could hold a credential, for redaction. */
-export const credentialHeaders: readonly (keyof IncomingMessage['headers'])[] = ['authorization', 'x-api-key'];
+/** The headers that can hold a credential; `api-key` is Azure's. */
+export const credentialHeaders: readonly string[] = ['authorization', 'x-api-key', 'api-key'];

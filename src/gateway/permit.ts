@@ -28,7 +28,7 @@ export function permit(
     throw new GatewayError('certificate_required');
   if (!principal.addresses.empty && !principal.addresses.contains(address))
     throw new GatewayError('address_not_allowed');
-  if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope);
+  if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope, appealContact);
   return caller as Permitted;
 }
 
@@ -49,8 +49,15 @@ export function refuseSuspended(principal: Principal, now: WallMs, appealContact
   );
 }
 
-export function missingScope(scope: Scope): GatewayError {
+/** `contact`: who may be asked, empty where nobody is named. */
+export function missingScope(scope: Scope, contact = ''): GatewayError {
+  const whom = contact === '' ? 'whoever runs this gate' : contact;
+  // `ollama run` pulls what was not found and shows this alone; missing and hidden models are not told apart here either.
+  const pull =
+    scope === 'models:pull'
+      ? ` A model that was not found does not exist on this gate, or not for this key; ask ${whom} to pull it.`
+      : '';
   return new GatewayError('missing_scope', {
-    message: `This API key does not have the scope "${scope}", which this call needs.`,
+    message: `This API key does not have the scope "${scope}", which this call needs.${pull}`,
   });
 }

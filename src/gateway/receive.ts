@@ -62,7 +62,7 @@ function findRepeated(rawHeaders: readonly string[]): ReadonlySet<string> {
 
 /** Watched names by length, which no two of them share. */
 const watched = new Map(
-  ['host', 'x-api-key', 'authorization', 'content-encoding', 'content-type'].map((name, i) => [
+  ['host', 'x-api-key', 'authorization', 'content-encoding', 'content-type', 'api-key'].map((name, i) => [
     name.length,
     { name, bit: 1 << i },
   ]),

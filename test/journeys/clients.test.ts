@@ -47,6 +47,10 @@ describe('ollama', () => {
     await expect(client.delete({ model })).rejects.toThrow(/scope "models:delete"/);
     await expect(client.chat({ model: 'missing', messages })).rejects.toThrow("model 'missing' not found");
     await expect(new Ollama({ host: gate.url }).list()).rejects.toThrow('Invalid API key');
+    // What `ollama run typo` does when /api/show has said that there is no such model.
+    await expect(client.pull({ model: 'typo' })).rejects.toThrow(
+      /does not exist on this gate.*ask whoever runs this gate/,
+    );
   });
   test('abort() stops the model', async () => {
     fake.pieceDelayMs = 20;
@@ -115,6 +119,22 @@ describe('openai', () => {
     const { secret: narrow } = await gate.key({ models: ['llama3'] });
     await expect(open(narrow).audio.transcriptions.create({ model, file })).rejects.toMatchObject({ status: 404 });
   });
+});
+
+test('a wrong key is not tried again by any of them', async () => {
+  const before = gate.log().split('invalid_api_key').length;
+  const openai = new OpenAI({ apiKey: 'wrong', baseURL: `${gate.url}/v1`, maxRetries: 3 });
+  await expect(openai.models.list()).rejects.toMatchObject({ status: 401 });
+  const anthropic = new Anthropic({ baseURL: gate.url, maxRetries: 3, apiKey: 'wrong', authToken: null });
+  await expect(anthropic.messages.create({ model, messages, max_tokens: 1 })).rejects.toMatchObject({ status: 401 });
+  expect(gate.log().split('invalid_api_key').length - before).toBe(2);
+});
+test('a client that must have a key of its own sends a placeholder, and the real one in a header', async () => {
+  const headers = { 'api-key': secret };
+  const openai = new OpenAI({ apiKey: 'sk-no-key', baseURL: `${gate.url}/v1`, defaultHeaders: headers });
+  expect((await openai.models.list()).data.length).toBeGreaterThan(0);
+  const anthropic = new Anthropic({ baseURL: gate.url, apiKey: 'EMPTY', defaultHeaders: headers });
+  expect((await anthropic.messages.create({ model, messages, max_tokens: 64 })).role).toBe('assistant');
 });
 
 describe('anthropic', () => {

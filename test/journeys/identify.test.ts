@@ -8,7 +8,8 @@ let fake: FakeOllama;
 let gate: TestGate;
 let secret: string;
 const staticKey = 'a-static-key-of-the-operator';
-const article = /^\{"error":"Invalid API key","code":"invalid_api_key","request_id":"req_[0-9A-Za-z]{20}"\}$/;
+const article =
+  /^\{"error":"Invalid API key","code":"invalid_api_key","request_id":"req_[0-9A-Za-z]{20}","status":"Invalid API key"\}$/;
 
 beforeAll(async () => {
   fake = await startFakeOllama();
@@ -34,6 +35,20 @@ describe('a right key is taken wherever it may stand', () => {
       () => ({ authorization: 'Bearer ollama', 'x-api-key': secret }),
     ],
     ['a static key', () => ({ 'x-api-key': staticKey })],
+    ['api-key, as Azure’s clients send it', () => ({ 'api-key': secret })],
+    ['Token', () => ({ authorization: `Token ${secret}` })],
+    ['two spaces', () => ({ authorization: `Bearer  ${secret}` })],
+    ['no scheme', () => ({ authorization: secret })],
+    ['an empty x-api-key beside a Bearer', () => ({ authorization: `Bearer ${secret}`, 'x-api-key': '' })],
+    ['an empty Bearer beside x-api-key', () => ({ authorization: 'Bearer ', 'x-api-key': secret })],
+    [
+      'a Basic without a password beside x-api-key',
+      () => ({ authorization: `Basic ${btoa('me:')}`, 'x-api-key': secret }),
+    ],
+    ['a word beside x-api-key', () => ({ authorization: 'Bearer EMPTY', 'x-api-key': secret })],
+    ['a word beside a Bearer', () => ({ authorization: `Bearer ${secret}`, 'x-api-key': 'sk-no-key' })],
+    ['a word beside api-key', () => ({ 'api-key': secret, 'x-api-key': 'ollama', authorization: 'Bearer lm-studio' })],
+    ['a word beside a static key', () => ({ 'x-api-key': staticKey, authorization: 'Bearer EMPTY' })],
   ] as [string, () => Record<string, string>][])('%s', async (_, headers) => {
     expect((await get(headers())).status).toBe(200);
   });
@@ -74,10 +89,13 @@ describe('U25, U26, U29, A1: a wrong one gets 401 in the words of the article, a
     ['none at all', {}],
     ['digest', { authorization: 'Digest username="x"' }],
     ['two spaces', { authorization: 'Bearer  x' }],
+    ['two words that are no keys', { authorization: 'Bearer EMPTY', 'x-api-key': 'ollama' }],
+    ['empty places alone', { authorization: 'Bearer', 'x-api-key': '', 'api-key': ' ' }],
     ['a cookie', { cookie: 'session=x' }],
     ['the placeholder alone', { authorization: 'Bearer ollama' }],
   ] as [string, Record<string, string>][])('%s', async (_, headers) => {
-    expect((await get(headers)).status).toBe(401);
+    const response = await get(headers);
+    expect([response.status, response.headers.get('x-should-retry')]).toEqual([401, 'false']);
   });
   test('one character off, other case, white space inside', async () => {
     const flipped = secret.slice(0, 30) + (secret[30] === 'a' ? 'b' : 'a') + secret.slice(31);
@@ -117,6 +135,9 @@ describe('U25, U26, U29, A1: a wrong one gets 401 in the words of the article, a
 describe('U27: credentials that disagree are refused', () => {
   test.each([
     ['two headers, two keys', (other: string) => `x-api-key: ${secret}\r\nAuthorization: Bearer ${other}\r\n`],
+    ['api-key and x-api-key', (other: string) => `api-key: ${other}\r\nx-api-key: ${secret}\r\n`],
+    ['a key with one character off', () => `x-api-key: ${secret}\r\nAuthorization: Bearer ${secret.slice(0, -1)}\r\n`],
+    ['api-key twice', () => `api-key: ${secret}\r\nApi-Key: ${secret}\r\n`],
     ['one header twice', () => `x-api-key: ${secret}\r\nX-API-Key: ${secret}\r\n`],
     ['Authorization twice', (other: string) => `Authorization: Bearer ${secret}\r\nAuthorization: Bearer ${other}\r\n`],
   ])('%s', async (_, lines) => {

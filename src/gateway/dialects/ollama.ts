@@ -5,7 +5,9 @@ import type { GatewayError } from '../../domain/error.ts';
 export const jsonType = 'application/json; charset=utf-8';
 
 export function spellError(error: GatewayError, requestId: string): string {
-  return JSON.stringify({ error: error.message, code: error.code, request_id: requestId });
+  const said = { error: error.message, code: error.code, request_id: requestId };
+  // Of a 401 the `ollama` command prints `status` and nothing else (api/types.go, AuthorizationError).
+  return JSON.stringify(error.status === 401 ? { ...said, status: error.message } : said);
 }
 
 /** A last line for a stream that broke. Where a line was cut in the middle, it is closed off first. */

@@ -63,13 +63,13 @@ function linesOf(bytes: Buffer): { name: string; value: string }[] {
 
 /** What a line shows, read as leniently as anybody might. */
 function shown(name: string, value: string): string {
-  if (name === 'x-api-key') return value.trim();
-  const [scheme = '', rest = ''] = value.split(/ (.*)/s);
+  if (name !== 'authorization') return value.trim();
+  const [scheme = '', rest = ''] = value.split(/[ \t]+(.*)/s);
   if (/^basic$/i.test(scheme))
     return Buffer.from(rest, 'base64')
       .toString('utf8')
       .replace(/^[^:]*:/, '');
-  return /^bearer$/i.test(scheme) ? rest.trim() : value;
+  return /^(bearer|token)$/i.test(scheme) ? rest.trim() : value;
 }
 
 async function run(bytes: Buffer): Promise<void> {
@@ -137,15 +137,15 @@ async function checkCaller(
   }
   assert.ok(reads <= 1);
 
-  const credentials = lines.filter(({ name }) => name === 'authorization' || name === 'x-api-key');
+  const credentials = lines.filter(({ name }) => ['authorization', 'x-api-key', 'api-key'].includes(name));
   const all = credentials.map(({ name, value }) => shown(name, value));
   if (asked.target.pathKey !== undefined) all.push(asked.target.pathKey);
-  const meant = all.filter((text) => text !== 'ollama');
+  const cliLine = signatureFor(received.method, asked.target.path);
+  const meant = all.filter((text) => text.startsWith('sekisho_') || text === staticWord || text === cliLine);
   if (principal) {
     assert.equal(new Set(credentials.map(({ name }) => name)).size, credentials.length, 'a credential stood twice');
     assert.ok(meant.length > 0, 'somebody came from nowhere');
-    const expected = principal.kind === 'signature' ? signatureFor(received.method, asked.target.path) : meant[0];
-    assert.deepEqual([...new Set(meant)], [expected]);
+    assert.deepEqual([...new Set(meant)], [principal.kind === 'signature' ? cliLine : meant[0]]);
     if (principal.kind === 'secret') assert.equal(digestOf(meant[0] as string), principal.digest);
     if (asked.target.pathKey === meant[0]) assert.ok(principal.allowPath);
   } else if (all.length === 1 && credentials[0]?.name === 'x-api-key' && texts.has(all[0] as string))
@@ -161,7 +161,7 @@ const signature = signatureFor('GET', '/api/tags');
 export const target: Target = {
   words: [
     ...(
-      '\r\n|Authorization: |X-Api-Key: |Cookie: |Connection: |Via: 1.1 sekisho|Content-Type: |Host: x|Content-Length: 0|' +
+      '\r\n|Authorization: |X-Api-Key: |Api-Key: |Token |Cookie: |Connection: |Via: 1.1 sekisho|Content-Type: |Host: x|Content-Length: 0|' +
       'Transfer-Encoding: chunked|Bearer |Basic |ollama|traceparent: x|User-Agent: |Accept: */*|X-Forwarded-For: |/k/|' +
       '?ts=1700000000|?key='
     ).split('|'),
