@@ -36,7 +36,7 @@ import { ShownBlobs } from './gateway/uploads.ts';
 import { openAccount } from './management/accounts.ts';
 import type { Notices } from './management/notices.ts';
 import { openPlane } from './management/plane.ts';
-import type { Provider } from './management/sign-in/sign-in.ts';
+import type { Provider } from './management/sign-in/provider.ts';
 import { describeCause, type Log } from './observe/log.ts';
 import { watchLoop } from './observe/loop-watch.ts';
 import { listen, openServers, stopListening } from './server.ts';
@@ -380,8 +380,20 @@ async function within(ms: number, event: Promise<void>): Promise<boolean> {
   return result;
 }
 
-function providersOf({ oidcIssuer, oidcClientId, oidcClientSecret, oidcName }: Config): Provider[] {
-  if (oidcIssuer === '') return [];
-  const name = oidcName === '' ? new URL(oidcIssuer).hostname : oidcName;
-  return [{ id: 'oidc', name, issuer: oidcIssuer, clientId: oidcClientId, clientSecret: oidcClientSecret }];
+function providersOf(config: Config): Provider[] {
+  const { oidcIssuer: issuer, oidcClientId, oidcClientSecret, oidcName } = config;
+  if (issuer === '') return [];
+  return [
+    {
+      id: 'oidc',
+      name: oidcName === '' ? new URL(issuer).hostname : oidcName,
+      issuer,
+      clientId: oidcClientId,
+      clientSecret: oidcClientSecret,
+      passesSecondStep: config.oidcTwoFactorIssuer === issuer,
+      confirmsSilently: config.oidcConfirmedIssuer === issuer,
+      signsOut: config.oidcSignOut === 'provider',
+      seconds: config.oidcSeconds,
+    },
+  ];
 }

@@ -238,9 +238,16 @@ export function isExposed(config: Pick<Config, TlsSetting | 'host' | 'trustedPro
 }
 
 /** What only makes sense together. */
-function checkDoor({ smtpUrl, mailFrom, oidcIssuer, oidcClientId, oidcClientSecret }: Values, faults: string[]): void {
+function checkDoor(values: Values, faults: string[]): void {
+  const { smtpUrl, mailFrom, oidcIssuer, oidcClientId, oidcClientSecret } = values;
   if (smtpUrl !== '' && mailFrom === '') faults.push('smtp_url is set and mail_from is not: letters need a sender');
   const given = [oidcIssuer, oidcClientId, oidcClientSecret].filter((value) => value !== '').length;
   if (given > 0 && given < 3)
     faults.push('oidc_issuer, oidc_client_id and oidc_client_secret belong together; set all of them');
+  // Trust that was given to another issuer is looked at again, not carried over.
+  for (const [name, trusted] of [
+    ['oidc_two_factor_issuer', values.oidcTwoFactorIssuer],
+    ['oidc_confirmed_issuer', values.oidcConfirmedIssuer],
+  ] as const)
+    if (trusted !== '' && trusted !== oidcIssuer) faults.push(`${name} is not the same as oidc_issuer`);
 }

@@ -1,15 +1,17 @@
 // An OpenID Connect provider on a loopback port: discovery, keys, authorization with PKCE, tokens. It vouches for whom a test says,
 // and can lie in the ways that a bad one would.
-import { createHash, createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash, createHmac, createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Vouched {
   readonly sub: string;
   readonly email: string;
-  readonly email_verified: boolean;
+  readonly email_verified?: boolean | undefined;
   readonly name: string;
 }
+
+type Place = 'discovery' | 'token' | 'keys';
 
 export interface Provider {
   readonly url: string;
@@ -17,10 +19,32 @@ export interface Provider {
   person: Vouched;
   /** Changes to the claims of the next id token. */
   lie: Readonly<Record<string, unknown>>;
-  /** Signs with a key that the discovery document does not know. */
-  forge: boolean;
+  /** Signs with a key that the discovery document does not know, not at all, or with the secret that both sides have. */
+  forge: false | true | 'none' | 'HS256';
+  /** Changes to the discovery document. */
+  document: Readonly<Record<string, unknown>>;
+  /** Changes to the token answer. */
+  answer: Readonly<Record<string, unknown>>;
+  /** Takes the connection and says nothing more. */
+  silent: Place | undefined;
+  /** Answers with bytes that never end. */
+  endless: Place | undefined;
+  /** What was asked so far, path by path. */
+  readonly asked: string[];
+  /** How the client last showed its secret. */
+  readonly shown: { by: 'basic' | 'body' | 'nothing'; bytesSent: number };
+  /** Ends every connection that stands. */
+  hangUp(): void;
   close(): Promise<void>;
 }
+
+const places: Readonly<Record<string, Place>> = {
+  '/.well-known/openid-configuration': 'discovery',
+  '/token': 'token',
+  '/keys': 'keys',
+};
+
+export const clientSecret = 'the secret of the client: with + and %';
 
 export async function startProvider(): Promise<Provider> {
   const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -31,12 +55,26 @@ export async function startProvider(): Promise<Provider> {
     person: { sub: 'one', email: 'one@example.org', email_verified: true, name: 'One' },
     lie: {},
     forge: false,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    document: {},
+    answer: {},
+    silent: undefined,
+    endless: undefined,
+    asked: [],
+    shown: { by: 'nothing', bytesSent: 0 },
+    hangUp: () => server.closeAllConnections(),
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
   };
   const sign = (claims: Record<string, unknown>): string => {
     const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const text = `${part({ alg: 'RS256', typ: 'JWT', kid: 'k1' })}.${part(claims)}`;
-    const { privateKey } = provider.forge ? others : keys;
+    const alg = typeof provider.forge === 'string' ? provider.forge : 'RS256';
+    const text = `${part({ alg, typ: 'JWT', kid: 'k1' })}.${part(claims)}`;
+    if (alg === 'none') return `${text}.`;
+    if (alg === 'HS256') return `${text}.${createHmac('sha256', clientSecret).update(text).digest('base64url')}`;
+    const { privateKey } = provider.forge === true ? others : keys;
     return `${text}.${createSign('sha256').update(text).sign(privateKey, 'base64url')}`;
   };
   const server = createServer((request, response) => {
@@ -45,6 +83,18 @@ export async function startProvider(): Promise<Provider> {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     };
     const { origin } = new URL(provider.url);
+    provider.asked.push(url.pathname);
+    const place = places[url.pathname];
+    if (place !== undefined && provider.silent === place) return;
+    if (place !== undefined && provider.endless === place) {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const more = (): void => {
+        while (!response.destroyed && response.write(' '.repeat(64 * 1024))) provider.shown.bytesSent += 64 * 1024;
+      };
+      response.on('drain', more);
+      more();
+      return;
+    }
     switch (url.pathname) {
       case '/.well-known/openid-configuration':
         return json({
@@ -57,6 +107,8 @@ export async function startProvider(): Promise<Provider> {
           subject_types_supported: ['public'],
           id_token_signing_alg_values_supported: ['RS256'],
           code_challenge_methods_supported: ['S256'],
+          token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+          ...provider.document,
         });
       case '/keys':
         return json({ keys: [{ ...keys.publicKey.export({ format: 'jwk' }), kid: 'k1', alg: 'RS256', use: 'sig' }] });
@@ -81,6 +133,20 @@ export async function startProvider(): Promise<Provider> {
         request.on('data', (chunk: Buffer) => chunks.push(chunk));
         request.on('end', () => {
           const form = new URLSearchParams(Buffer.concat(chunks).toString());
+          const basic = request.headers.authorization?.startsWith('Basic ') === true;
+          const secret = basic
+            ? decodeURIComponent(
+                (
+                  Buffer.from(request.headers.authorization?.slice(6) ?? '', 'base64')
+                    .toString()
+                    .split(':')[1] ?? ''
+                )
+                  // RFC 6749 §2.3.1: form encoding, before Base64.
+                  .replaceAll('+', ' '),
+              )
+            : form.get('client_secret');
+          provider.shown.by = basic ? 'basic' : secret === null ? 'nothing' : 'body';
+          if (secret !== clientSecret) return json({ error: 'invalid_client' }, 401);
           const code = form.get('code') ?? '';
           const found = codes.get(code);
           codes.delete(code);
@@ -95,7 +161,9 @@ export async function startProvider(): Promise<Provider> {
             access_token: `at-${found.person.sub}`,
             token_type: 'Bearer',
             expires_in: 300,
+            refresh_token: `rt-${found.person.sub}`,
             id_token: sign({ ...claims, ...provider.lie }),
+            ...provider.answer,
           });
         });
         return;

@@ -34,6 +34,19 @@ export interface NewPassword {
 /** Ends every other visit. @throws Problem. */
 export const changePassword = (change: NewPassword): Promise<unknown> => ask('/change-password', change);
 
+/** Leaves for the provider. @throws Problem. */
+export async function signInAt(provider: string, next: string): Promise<void> {
+  const { url } = await ask<{ url: string }>('/sign-in/provider', { provider, next });
+  window.location.assign(url);
+}
+
+/** Ends the visit; true where the browser leaves to end it at the provider too. @throws Problem. */
+export async function signOut(): Promise<boolean> {
+  const { url } = await ask<{ url?: string }>('/sign-out', {});
+  if (url !== undefined) window.location.assign(url);
+  return url !== undefined;
+}
+
 export interface Passkey {
   readonly id: string;
   readonly name: string;

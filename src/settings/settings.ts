@@ -16,6 +16,7 @@ import {
   slotList,
   upstreams,
 } from './kinds.ts';
+import { isIssuer, providerSettings } from './provider.ts';
 import { smtpAddress } from './smtp.ts';
 import { tlsSettings } from './tls.ts';
 
@@ -59,7 +60,7 @@ export const settings = {
   ),
   oidcIssuer: setting(
     'oidc_issuer',
-    z.string().refine((text) => text === '' || /^https?:\/\/\S+$/.test(text), 'must be an address'),
+    z.string().refine((text) => text === '' || isIssuer(text), 'must be an https:// address without query or fragment'),
     '',
     'address',
     'OpenID Connect provider that people may sign in with; its discovery document stands below it.',
@@ -73,6 +74,7 @@ export const settings = {
     'text',
     'What its button says; the host of the issuer if nothing is said.',
   ),
+  ...providerSettings,
   upstream: setting(
     'upstream',
     upstreams,

@@ -229,3 +229,41 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
     rmSync(dataDir, { recursive: true });
   },
 );
+
+test('who signed in by a provider before keeps what the stored ID token proves, and no token stays', async () => {
+  const directory = temporaryDirectory();
+  const database = new Database(join(directory, 'sekisho.db'));
+  const kysely = new Kysely({ dialect: new SqliteDialect({ database }) });
+  const migrator = new Migrator({ db: kysely, provider: { getMigrations: () => Promise.resolve(migrations) } });
+  expect((await migrator.migrateTo('0012-used-once')).error).toBeUndefined();
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const token = (claims: unknown): string => `${part({ alg: 'RS256' })}.${part(claims)}.x`;
+  const issuer = 'https://campus.example';
+  const rows: [id: string, provider: string, subject: string, idToken: string | null][] = [
+    ['usr_proved', 'oidc', 'one', token({ iss: issuer, sub: 'one' })],
+    ['usr_chosen', 'oidc', 'two', token({ iss: issuer, sub: 'three', id: 'two' })],
+    ['usr_silent', 'oidc', 'four', null],
+    ['usr_broken', 'oidc', 'five', 'not.a.token'],
+    ['usr_password', 'credential', 'usr_password', null],
+  ];
+  for (const [id, providerId, accountId, idToken] of rows) {
+    database
+      .prepare(
+        `insert into people (id, name, email, "emailVerified", "createdAt", "updatedAt") values (?, ?, ?, 1, '', '')`,
+      )
+      .run(id, id, `${id}@example.org`);
+    database
+      .prepare(
+        `insert into credentials (id, "accountId", "providerId", "userId", "accessToken", "idToken", "createdAt", "updatedAt")
+         values (?, ?, ?, ?, 'at', ?, '', '')`,
+      )
+      .run(`c_${id}`, accountId, providerId, id, idToken);
+  }
+  expect((await migrator.migrateToLatest()).error).toBeUndefined();
+  expect(database.prepare('select issuer, subject, person_id from provider_identities').all()).toEqual([
+    { issuer, subject: 'one', person_id: 'usr_proved' },
+  ]);
+  expect(database.prepare('select id from credentials').all()).toEqual([{ id: 'c_usr_password' }]);
+  await kysely.destroy();
+  rmSync(directory, { recursive: true, force: true });
+});

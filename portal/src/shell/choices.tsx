@@ -60,9 +60,12 @@ export function Choices(): ReactNode {
               leftSection={<IconLogout size={16} />}
               onClick={() =>
                 void import('../auth.ts')
-                  .then(({ auth }) => auth.signOut())
-                  .then(() => refresh())
-                  .then(() => go('/'))
+                  .then(({ signOut }) => signOut())
+                  .then(async (leaves) => {
+                    if (leaves) return;
+                    await refresh();
+                    go('/');
+                  })
               }
             >
               {t('signOut')}

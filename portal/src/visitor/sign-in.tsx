@@ -6,12 +6,14 @@ import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { api } from '../api.ts';
-import { auth, passkeys } from '../auth.ts';
+import { auth, passkeys, signInAt } from '../auth.ts';
 import { useSession } from '../session.tsx';
 import { nextPage } from '../shell/next.ts';
 import { Page } from '../shell/page.tsx';
 import { Against, sending } from './form.tsx';
 import { SecondStep } from './second-step.tsx';
+
+const refusals = ['provider', 'address', 'taken', 'closed'] as const;
 
 interface Failure {
   readonly status: number;
@@ -23,9 +25,12 @@ export default function SignIn(): ReactNode {
   const { session, refresh } = useSession();
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
-  const [step, setStep] = useState<'password' | 'code' | 'forgot'>('password');
+  const asked = new URLSearchParams(window.location.search);
+  // Who came back from a provider has passed the first step, or was not let in and is told why.
+  const [step, setStep] = useState<'password' | 'code' | 'forgot'>(asked.get('step') === 'code' ? 'code' : 'password');
+  const refusal = refusals.find((each) => each === asked.get('error'));
   const [against, setAgainst] = useState<string | undefined>(
-    new URLSearchParams(window.location.search).has('error') ? t('signIn.refused') : undefined,
+    asked.has('error') ? t(`signIn.refused.${refusal ?? 'provider'}`) : undefined,
   );
   const { providers, mail } = session.signIn;
 
@@ -49,13 +54,8 @@ export default function SignIn(): ReactNode {
     onError: () => setAgainst(t('signIn.passkeyFailed')),
   });
   const byProvider = useMutation({
-    mutationFn: (provider: string) =>
-      auth.signIn.social({
-        provider,
-        callbackURL: `/portal${nextPage() ?? '/'}`,
-        errorCallbackURL: '/portal/sign-in?error=provider',
-      }),
-    onSuccess: ({ error }) => setAgainst(error ? t('signIn.refused') : undefined),
+    mutationFn: (provider: string) => signInAt(provider, `/portal${nextPage() ?? '/'}`),
+    onError: () => setAgainst(t('signIn.refused.provider')),
   });
   const forgot = useMutation({ mutationFn: () => api.post('/password-resets', { email }) });
 

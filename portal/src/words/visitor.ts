@@ -97,7 +97,12 @@ export const visitor = {
       again: 'That takes a new start. Enter your password again.',
       tooMany: 'Too many tries. Wait {{seconds}} seconds.',
       passkeyFailed: 'That did not work with a passkey.',
-      refused: 'The provider did not let you in, or your address has another way of signing in here.',
+      refused: {
+        provider: 'The provider did not let you in, or could not be reached. Try again.',
+        address: 'The provider gave no e-mail address that can be used here. Ask an operator.',
+        taken: 'Your address has another way of signing in here: use your password or a passkey.',
+        closed: 'This gate takes nobody new at the moment.',
+      },
     },
     setup: {
       title: 'Become the operator',
@@ -220,7 +225,12 @@ export const visitor = {
       again: '最初からやり直してください。もう一度パスワードを入力してください。',
       tooMany: '試行回数が多すぎます。{{seconds}}秒お待ちください。',
       passkeyFailed: 'パスキーでサインインできませんでした。',
-      refused: 'サインインできませんでした。そのアドレスは別の方法で登録されている可能性があります。',
+      refused: {
+        provider: 'プロバイダーに接続できないか、サインインが許可されませんでした。もう一度お試しください。',
+        address: 'プロバイダーから、ここで使えるメールアドレスを受け取れませんでした。運用者にお問い合わせください。',
+        taken: 'このメールアドレスは別の方法で登録されています。パスワードかパスキーでサインインしてください。',
+        closed: '現在、新しい利用者は受け付けていません。',
+      },
     },
     setup: {
       title: '運用者になる',

@@ -40,6 +40,10 @@ const problems = {
   too_many_applications: { status: 429, title: 'Too many applications came from your address.' },
   too_many_requests: { status: 429, title: 'Too many requests; wait a little.' },
   too_many_attempts: { status: 429, title: 'Too many attempts; wait a little.' },
+  provider_failed: {
+    status: 502,
+    title: 'The provider cannot be reached, or is not the one that the gate was told of.',
+  },
   busy: { status: 503, title: 'Too many people are at the door at this moment; try again.' },
   store_busy: { status: 503, title: 'Another program is writing to the database; try again.' },
   internal: { status: 500, title: 'Something went wrong inside the gate.' },

@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { createAuthEndpoint } from 'better-auth/api';
 import { setSessionCookie } from 'better-auth/cookies';
-import { genericOAuth } from 'better-auth/plugins/generic-oauth';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import { z } from 'zod';
 import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
@@ -15,6 +14,8 @@ import type { Store } from '../../store/ports.ts';
 import { CookieNames, type OwnRoute, type Visit } from './own-route.ts';
 import { passkeyRoutes } from './passkeys.ts';
 import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
+import type { Provider } from './provider.ts';
+import { providerRoutes } from './provider-routes.ts';
 import { Seal } from './sealed.ts';
 
 /** Where the routes of sign-in stand. */
@@ -28,15 +29,8 @@ const freshMs = 10 * 60_000;
 
 /** Longer than the library accepts a code: its own 30 seconds, and one step before and after. */
 const codeLifeMs = 5 * 60_000;
+const challengeSeconds = 600;
 const pairOf = (line: string): string => line.split(';', 1)[0] ?? '';
-
-export interface Provider {
-  readonly id: string;
-  readonly name: string;
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
-}
 
 export interface SignInSettings {
   /** Where the portal is reached, without a path. */
@@ -88,6 +82,22 @@ const doorPlugin = {
         return context.json({});
       },
     ),
+    /** As the library's own sign-in does where there is a second step; its routes take it from there. */
+    openChallenge: createAuthEndpoint(
+      '/door/challenge',
+      { method: 'POST', body: z.object({ personId: z.string() }), metadata: { SERVER_ONLY: true } },
+      async (context) => {
+        const { internalAdapter, secret } = context.context;
+        const cookie = context.context.createAuthCookie('two_factor', { maxAge: challengeSeconds });
+        const identifier = `2fa-${randomBase62(24)}`;
+        const expiresAt = new Date(Date.now() + challengeSeconds * 1000);
+        await internalAdapter.createVerificationValue({ value: context.body.personId, identifier, expiresAt });
+        const attempts = `2fa-attempts-${identifier}`;
+        await internalAdapter.createVerificationValue({ value: '0', identifier: attempts, expiresAt });
+        await context.setSignedCookie(cookie.name, identifier, secret, cookie.attributes);
+        return context.json({});
+      },
+    ),
   },
 } as const;
 
@@ -131,18 +141,9 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
         accountId: { type: 'string', required: false, input: false },
         language: { type: 'string', required: false, input: false },
       },
-      validateUserInfo: async ({ source }) =>
-        source.action === 'create-user' && source.method === 'oauth' && !(await settings.admits())
-          ? { error: 'not_admitted', errorDescription: 'This gate takes no applications.' }
-          : undefined,
     },
     session: { modelName: 'sessions', expiresIn: idleSeconds, updateAge: 3600, cookieCache: { enabled: false } },
-    account: {
-      modelName: 'credentials',
-      encryptOAuthTokens: true,
-      // Somebody else's provider never opens an account that a password opens (GHSA-g38m); one links it signed in.
-      accountLinking: { enabled: true, disableImplicitLinking: true },
-    },
+    account: { modelName: 'credentials' },
     verification: { modelName: 'verifications' },
     // A second line only: its own rules for guessing count addresses alone, and lock a whole office out for one of them.
     rateLimit: {
@@ -172,17 +173,6 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
         schema: { twoFactor: { modelName: 'two_factors' } },
         backupCodeOptions: { amount: 10, length: 12, storeBackupCodes: 'encrypted' },
       }),
-      genericOAuth({
-        config: providers.map(({ id, issuer, clientId, clientSecret }) => ({
-          providerId: id,
-          discoveryUrl: `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
-          requireIdTokenVerification: true,
-          clientId,
-          clientSecret,
-          scopes: ['openid', 'email', 'profile'],
-          pkce: true,
-        })),
-      }),
       doorPlugin,
     ],
   } satisfies BetterAuthOptions;
@@ -195,7 +185,28 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   return {
     providers: providers.map(({ id, name }) => ({ id, name })),
     cookies,
-    own: passkeyRoutes({ store, publicUrl, seal, cookies, now, openVisit }),
+    own: {
+      ...passkeyRoutes({ store, publicUrl, seal, cookies, now, openVisit }),
+      ...providerRoutes({
+        store,
+        providers,
+        base: publicUrl.origin + signInPath,
+        seal,
+        cookies,
+        now,
+        admits: settings.admits,
+        openVisit,
+        openChallenge: async (personId) => {
+          const { headers } = await auth.api.openChallenge({ body: { personId }, returnHeaders: true });
+          return headers.getSetCookie();
+        },
+        endVisit: async (token) => {
+          const headers = new Headers({ cookie: `${cookies.prefix}.session_token=${token}` });
+          await auth.api.signOut({ headers });
+        },
+        onError: settings.onError,
+      }),
+    },
     handle: async (request) => {
       if (new URL(request.url).pathname !== `${signInPath}/two-factor/verify-totp`) return auth.handler(request);
       const { code } = (await request.clone().json()) as { code: string };

@@ -12,6 +12,7 @@ import { Problem, sendProblem, toProblem } from '../api/problem.ts';
 import { requirePassword } from '../door.ts';
 import type { Answered, Visit } from '../sign-in/own-route.ts';
 import { passkeyBodies } from '../sign-in/passkeys.ts';
+import { providerBody } from '../sign-in/provider-routes.ts';
 import { type SignIn, signInPath } from '../sign-in/sign-in.ts';
 import type { SignInThrottle } from '../sign-in/throttle.ts';
 import type { Origins } from './origin.ts';
@@ -60,10 +61,7 @@ const get: Route = { how: 'GET', body: nothing };
 /** What a page may ask. */
 const routes: Readonly<Record<string, Route>> = {
   '/sign-in/email': { how: 'guess', body: z.object({ email: text, password: text }) },
-  '/sign-in/social': {
-    how: 'POST',
-    body: z.object({ provider: text, callbackURL: text, errorCallbackURL: text.optional() }),
-  },
+  '/sign-in/provider': { how: 'POST', body: providerBody },
   '/sign-out': { how: 'POST', body: nothing },
   '/get-session': get,
   '/list-sessions': get,
@@ -86,7 +84,7 @@ const routes: Readonly<Record<string, Route>> = {
   '/passkey/list-user-passkeys': get,
   '/passkey/delete-passkey': { how: 'POST', body: passkeyBodies.remove },
 };
-/** Where a provider sends somebody back: from its own site, by its own leave (state and PKCE). */
+/** Where a provider sends somebody back: from its own site, by its own leave (state, nonce and PKCE). */
 const callback = /^\/callback\/[a-z0-9-]{1,40}$/;
 
 const bodyBytes = 16 * 1024;
@@ -97,7 +95,7 @@ export function doorRoutes(tools: DoorTools): Router {
   const parse = express.text({ limit: bodyBytes, inflate: false, type: () => true });
   router.use((request, response, next) => {
     const path = request.path;
-    const isCallback = callback.test(path) && request.method === 'GET';
+    const isCallback = callback.test(path) && request.method === 'GET' && Object.hasOwn(tools.signIn.own, path);
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (!route && !isCallback) throw new Problem('not_found');
     const method = route?.how === 'guess' ? 'POST' : route?.how;
@@ -225,14 +223,14 @@ async function askLibrary(
   asking: Asking,
   request: Request,
 ): ReturnType<SignIn['handle']> {
-  const { path, body, address, route } = asking;
+  const { path, body, address } = asking;
   const headers = new Headers();
   for (const name of ['content-type', 'user-agent', 'accept'] as const) {
     const value = request.headers[name];
     if (value !== undefined) headers.set(name, value);
   }
   // The cookies that we use, and no other that the library would read.
-  const cookie = signIn.cookies.only(request.headers.cookie ?? '', ['session_token', 'two_factor', 'state']);
+  const cookie = signIn.cookies.only(request.headers.cookie ?? '', ['session_token', 'two_factor']);
   if (cookie !== '') headers.set('cookie', cookie);
   // Checked above against the name under which we were called; to the library we have one name.
   headers.set('origin', publicUrl.origin);
@@ -241,7 +239,7 @@ async function askLibrary(
   // A new password ends every other visit, whatever the page asks for.
   const sent = path === '/change-password' ? { ...theirs, revokeOtherSessions: true } : theirs;
   return signIn.handle(
-    new Request(new URL(signInPath + (route ? path : request.url), publicUrl), {
+    new Request(new URL(signInPath + path, publicUrl), {
       method: request.method,
       headers,
       ...(request.method === 'POST' ? { body: JSON.stringify(sent) } : {}),

@@ -1,0 +1,170 @@
+// Signing in by a provider: there and back, and what becomes of somebody it vouches for. Who they are is issuer and subject together;
+// the address is read like any other, and decides nothing about an account that is there.
+import { z } from 'zod';
+import { normalEmail } from '../../domain/application.ts';
+import { auditEvent } from '../../domain/audit.ts';
+import { newPersonId, type PersonId } from '../../domain/id.ts';
+import type { Person } from '../../domain/person.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { Identity, Store } from '../../store/ports.ts';
+import { Problem } from '../api/problem.ts';
+import { requireText } from '../fault.ts';
+import type { Answered, Asked, CookieNames, OwnRoute } from './own-route.ts';
+import { type Claims, type Provider, ProviderClient, ProviderFailed } from './provider.ts';
+import type { Seal } from './sealed.ts';
+
+/** How long somebody may take at the provider. */
+const journeySeconds = 600;
+/** Longer than any visit: it says where a visit came from, and opens nothing. */
+const originSeconds = 8 * 86_400;
+
+export const providerBody = z.object({
+  provider: z.string().max(40),
+  /** A page of ours. */
+  next: z
+    .string()
+    .regex(/^\/portal\/[a-z0-9/_-]{0,200}$/i)
+    .refine((path) => !path.includes('//'), 'must be a page of the portal')
+    .default('/portal/'),
+});
+
+/** What the sign-in page says in words. */
+type Refusal = 'provider' | 'address' | 'taken' | 'closed';
+
+export interface ProviderTools {
+  readonly store: Pick<Store, 'findPersonOfIdentity' | 'findPersonByEmail' | 'insertVouched'>;
+  readonly providers: readonly Provider[];
+  /** Where sign-in stands, as browsers reach it. */
+  readonly base: string;
+  readonly seal: Seal;
+  readonly cookies: CookieNames;
+  readonly now: () => WallMs;
+  /** May somebody whom a provider vouches for, and whom we do not know, come in to apply? */
+  readonly admits: () => Promise<boolean>;
+  readonly openVisit: (id: PersonId, from: Asked['from']) => Promise<readonly string[]>;
+  /** Asks for the second step of somebody who has passed the first. */
+  readonly openChallenge: (id: PersonId) => Promise<readonly string[]>;
+  readonly endVisit: (token: string) => Promise<void>;
+  readonly onError: (message: string, cause: unknown) => void;
+}
+
+export function providerRoutes(tools: ProviderTools): Readonly<Record<string, OwnRoute>> {
+  const { providers, base, seal, cookies } = tools;
+  const clients = new Map(
+    providers.map((provider) => [
+      provider.id,
+      { provider, client: new ProviderClient(provider, `${base}/callback/${provider.id}`) },
+    ]),
+  );
+  const failed = (error: unknown): void => {
+    const cause = error instanceof ProviderFailed ? error.cause : error;
+    tools.onError('a sign-in by the provider failed', cause);
+  };
+
+  const begin: OwnRoute = async ({ body }) => {
+    const { provider: id, next } = body as z.output<typeof providerBody>;
+    const found = clients.get(id);
+    if (!found) throw new Problem('not_found');
+    try {
+      const { url, begun } = await found.client.begin();
+      const sealed = await seal.close(`provider.${id}`, { ...begun, next }, journeySeconds);
+      return { json: { url }, cookies: [cookies.line('provider', sealed, journeySeconds)] };
+    } catch (error) {
+      failed(error);
+      throw new Problem('provider_failed');
+    }
+  };
+
+  const comeBack =
+    (provider: Provider, client: ProviderClient): OwnRoute =>
+    async ({ query, cookie, from }) => {
+      const ended = [cookies.end('provider')];
+      const refuse = (why: Refusal): Answered => ({ location: `/portal/sign-in?error=${why}`, cookies: ended });
+      const begun = await seal.open(`provider.${provider.id}`, cookie('provider'));
+      if (!begun) return refuse('provider');
+      const { state = '', nonce = '', verifier = '', next = '/portal/' } = begun;
+      let claims: Claims;
+      try {
+        claims = await client.finish(query, { state, nonce, verifier });
+      } catch (error) {
+        failed(error);
+        return refuse('provider');
+      }
+      const person = await personOf(tools, provider, claims);
+      if (typeof person === 'string') return refuse(person);
+      if (person.twoFactor && !provider.passesSecondStep) {
+        const lines = await tools.openChallenge(person.id);
+        // A visit of somebody else in this browser would be taken for the one that the code belongs to.
+        return {
+          location: `/portal/sign-in?step=code&next=${encodeURIComponent(next)}`,
+          cookies: [...ended, cookies.end('session_token'), ...lines],
+        };
+      }
+      const lines = await tools.openVisit(person.id, from);
+      return { location: next, cookies: [...ended, ...lines, cookies.line('by', provider.id, originSeconds)] };
+    };
+
+  const signOut: OwnRoute = async ({ cookie, visit }) => {
+    const token = cookie('session_token');
+    if (visit && token !== undefined) await tools.endVisit(token);
+    const came = clients.get(cookie('by') ?? '');
+    const url =
+      visit && came?.provider.signsOut === true
+        ? await came.client.signOutUrl(new URL('/portal/', base).href)
+        : undefined;
+    return {
+      json: { success: true, ...(url === undefined ? {} : { url }) },
+      cookies: ['session_token', 'two_factor', 'by'].map((name) => cookies.end(name)),
+    };
+  };
+
+  return {
+    '/sign-in/provider': begin,
+    '/sign-out': signOut,
+    ...Object.fromEntries(
+      [...clients].map(([id, { provider, client }]) => [`/callback/${id}`, comeBack(provider, client)]),
+    ),
+  };
+}
+
+/** Who that is here: somebody known by this identity, or somebody new; or why nobody. */
+async function personOf(tools: ProviderTools, provider: Provider, claims: Claims): Promise<Person | Refusal> {
+  const { store, now } = tools;
+  // Core §2: at most 255 ASCII characters.
+  if (!/^[\x20-\x7e]{1,255}$/.test(claims.sub)) return 'provider';
+  const identity: Identity = { issuer: claims.iss, subject: claims.sub };
+  const known = await store.findPersonOfIdentity(identity);
+  if (known) return known;
+  const email = typeof claims['email'] === 'string' ? normalEmail(claims['email']) : undefined;
+  if (email === undefined) return 'address';
+  if (await store.findPersonByEmail(email)) return 'taken';
+  if (!(await tools.admits())) return 'closed';
+  const said = claims['email_verified'];
+  const person: Person = {
+    id: newPersonId(),
+    name: nameOf(claims['name'], email),
+    email,
+    emailVerified: said === true || (said === undefined && provider.confirmsSilently),
+    twoFactor: false,
+    language: null,
+    accountId: null,
+  };
+  const event = auditEvent({ actor: `provider:${provider.id}`, at: now() }, 'person.create', person.id, null, {
+    email,
+    ...identity,
+  });
+  if (await store.insertVouched(person, identity, event)) return person;
+  // Two came back at once: the other one made the person, if it is the same.
+  return (await store.findPersonOfIdentity(identity)) ?? 'taken';
+}
+
+/** What the provider calls them, if that can be a name; otherwise what stands before the @. */
+function nameOf(said: unknown, email: string): string {
+  const fallback = email.slice(0, email.indexOf('@'));
+  if (typeof said !== 'string' || /[\p{C}\p{Zl}\p{Zp}]/u.test(said)) return fallback;
+  try {
+    return requireText('name', said, 200);
+  } catch {
+    return fallback;
+  }
+}

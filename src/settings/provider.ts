@@ -1,0 +1,38 @@
+// How far the OpenID Connect provider is trusted, beyond saying who somebody is. Trust names the issuer it is given to, so that it
+// does not pass to another one when OIDC_ISSUER changes.
+import { z } from 'zod';
+import { positiveSeconds, type Setting, setting } from './kinds.ts';
+
+export const providerSettings = {
+  oidcTwoFactorIssuer: setting(
+    'oidc_two_factor_issuer',
+    z.string(),
+    '',
+    'address',
+    'The issuer once more, if it asks for a second factor itself: signing in there then passes the second step here.',
+  ),
+  oidcConfirmedIssuer: setting(
+    'oidc_confirmed_issuer',
+    z.string(),
+    '',
+    'address',
+    'The issuer once more, if its addresses are confirmed though it does not say so (Entra has no email_verified).',
+  ),
+  oidcSignOut: setting(
+    'oidc_sign_out',
+    z.enum(['here', 'provider']),
+    'here',
+    '',
+    'Where signing out signs out somebody who came by the provider: here alone, or at the provider too.',
+  ),
+  oidcSeconds: setting('oidc_seconds', positiveSeconds, 10, 's', 'How long each answer of the provider may take.'),
+} as const satisfies Record<string, Setting>;
+
+/** OpenID Connect Discovery §3 wants https; without encryption only this machine is spoken to, for development. */
+export function isIssuer(text: string): boolean {
+  const url = URL.parse(text);
+  if (!url || url.search || url.hash || url.username || url.password) return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
