@@ -107,6 +107,19 @@ describe('A6: another site', () => {
   });
 });
 
+test('a page stands in no frame, runs no script but its own, and tells nobody where somebody came from', async () => {
+  const { headers } = await fetch(`${gate.url}/portal/`);
+  expect(headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
+  expect(headers.get('content-security-policy')).not.toMatch(/script-src[^;]*unsafe/);
+  expect(Object.fromEntries(headers)).toMatchObject({
+    'x-frame-options': 'DENY',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+    'cross-origin-opener-policy': 'same-origin',
+  });
+});
+
 describe('A8: a visit', () => {
   const signIn = (visitor: Visitor, email: string, password = goodPassword): Promise<Reply> =>
     visitor.auth('/sign-in/email', { email, password });

@@ -176,6 +176,27 @@ test('S6: a key that another process revokes stops working without anybody being
   await gate.stop();
 });
 
+test('a look-up that fails is no caller and no wrong key either, and figures that cannot be read are no room', async () => {
+  const gate = await openGate(fake.url);
+  const [known, { secret }] = [await gate.member({}), await gate.member({})];
+  expect((await post(`${gate.url}/api/generate`, known.secret, whole)).status).toBe(200);
+  const answer = async (key: string): Promise<unknown> => {
+    const refusal = await post(`${gate.url}/api/generate`, key, whole);
+    return [refusal.status, ((await refusal.json()) as { code: string }).code];
+  };
+  const before = fake.calls.length;
+  const other = new Database(join(gate.dataDir, 'sekisho.db'));
+  other.exec('alter table usage_quarterly rename to away');
+  await eventually(async () => expect(await answer(secret)).toEqual([503, 'limits_unavailable']));
+  other.exec('alter table keys rename to keys_away');
+  await eventually(async () => expect(await answer(secret)).toEqual([503, 'identity_unavailable']));
+  expect(fake.calls.length).toBe(before);
+  other.exec('alter table keys_away rename to keys; alter table away rename to usage_quarterly');
+  other.close();
+  await eventually(async () => expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200));
+  await gate.stop();
+});
+
 test('S7: of two processes that rotate one key at once, one does', async () => {
   const gate = await openGate(fake.url);
   const { id } = await gate.key();

@@ -54,17 +54,37 @@ test('what runs is listed with its integrity, and only packages that are named r
   expect(bom.components.map(({ name }) => name)).not.toContain('vitest');
 });
 
-test('every requirement names tests that are there', () => {
-  const rows = Array.from(
-    readFileSync(join(root, 'docs/security-requirements.md'), 'utf8').matchAll(
-      /^\| ([A-Z]+)-(\d+) +\|[^|]+\|([^|]+)\|/gm,
-    ),
-  );
+test('every requirement names files, and in each of them tests that are there', () => {
+  const text = readFileSync(join(root, 'docs/security-requirements.md'), 'utf8');
+  const rows = Array.from(text.matchAll(/^\| ([A-Z]+)-(\d+) +\|([^|]+)\|([^|]+)\|/gm));
   const count = (kind: string): number => rows.filter(([, found]) => found === kind).length;
   const wanted = { KEY: 21, PATH: 8, HDR: 3, INJ: 6, SSRF: 5, ADM: 5, BODY: 6, HTTP: 24, LIM: 13, TLS: 9, PORT: 12 };
   for (const [kind, many] of Object.entries(wanted)) expect(count(kind), kind).toBe(many);
-  const missing = rows
-    .flatMap(([, , , tests]) => Array.from(tests?.matchAll(/`([^`]+)`/g) ?? [], ([, file]) => file as string))
-    .filter((file) => !existsSync(join(root, file)));
-  expect(missing).toEqual([]);
+  const named = new Map(
+    Array.from(
+      (text.split('## The tests by name')[1] ?? '').matchAll(/^- ([A-Z]+-\d+): (.+)$/gm),
+      ([, id = '', names = '']) => [id, Array.from(names.matchAll(/“([^”]+)”/g), ([, name]) => name as string)],
+    ),
+  );
+  expect([...named.keys()]).toEqual(rows.map(([, kind, number]) => `${kind}-${number}`));
+  const faults = rows.flatMap(([, kind, number, , cell = '']) => {
+    const names = named.get(`${kind}-${number}`) ?? [];
+    const files = Array.from(cell.matchAll(/`([^`]+)`/g), ([, file]) => file as string);
+    const held = files.map((file) => ({ file, titles: existsSync(join(root, file)) ? titlesIn(file) : [] }));
+    const holds = (titles: readonly string[], name: string): boolean => titles.some((title) => title.includes(name));
+    return [
+      ...held.filter(({ titles }) => !names.some((name) => holds(titles, name))).map(({ file }) => file),
+      ...names.filter((name) => !held.some(({ titles }) => holds(titles, name))),
+    ].map((fault) => `${kind}-${number}: ${fault}`);
+  });
+  expect(faults).toEqual([]);
 });
+
+/** The names of a file's tests and of the groups that they stand in. */
+function titlesIn(file: string): string[] {
+  // What a call of test or describe begins with, or a call of what their `each` gives.
+  const call = /(?:\b(?:test|describe)|\))\s*\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1\s*,/g;
+  return Array.from(readFileSync(join(root, file), 'utf8').matchAll(call), ([, , title]) =>
+    (title as string).replaceAll("\\'", "'"),
+  );
+}
