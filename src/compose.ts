@@ -14,6 +14,7 @@ import { unlimited } from './domain/plan.ts';
 import type { MonotonicMs } from './domain/time.ts';
 import { bothWays, encryptedOf, encryptionNow, keeperOf, oneWay } from './encryption.ts';
 import { accessLog } from './gateway/access-log.ts';
+import { AccountLines } from './gateway/account-line.ts';
 import { AuthThrottle } from './gateway/auth-throttle.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
 import { Books } from './gateway/book.ts';
@@ -120,6 +121,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
   });
   const books = await Books.open(store, calendar, clock, (book, history) => ladder.begin(book, history));
   const modelSlots = slotsOf(config.modelSlots);
+  const lines = new AccountLines(config.queueSeconds * 1000);
   const queue = new FairQueue<Upstream>({
     serversFor: (model) => pool.serving(model),
     slotsFor: (model) => modelSlots.get(model) ?? config.slots,
@@ -176,6 +178,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     },
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
     rules: { books, calendar, clocks: clock },
+    lines,
     queue,
     ladder,
     recheck: (exchange) => running.recheckOne(exchange, ring, clock.wall(), config.appealContact),
@@ -256,6 +259,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
   let lostBefore: string | undefined;
   const sweep = setInterval(() => {
     running.sweep(nowMs(), stalls);
+    lines.sweep(nowMs());
     queue.sweep(nowMs());
     refusals.sweep();
     pulse.sample(running.exchanges());
@@ -288,7 +292,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
       refusals.flush();
       return ledger.settle();
     },
-    waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, 0),
+    waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, lines.waiting),
     stop: async () => {
       const mustEndMs = nowMs() + config.drainSeconds * 1000;
       gate.draining = true;

@@ -106,7 +106,8 @@ function describe(
     member: (terms) =>
       manage(async (store, by) => {
         const name = `member-${++members}`;
-        await createPlan(store, name, terms, undefined, by);
+        // Calls beyond concurrentRequests are refused at once, unless a test lets them wait.
+        await createPlan(store, name, { waitingRequests: 0, ...terms }, undefined, by);
         const account = await createAccount(store, name, name, by);
         const { key, secret } = await createKey(store, { name, account: name }, by);
         return { account, id: key.id, secret: secret?.reveal() ?? '' };

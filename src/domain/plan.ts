@@ -41,6 +41,7 @@ export interface Figures extends Record<WindowedName, Count> {
 }
 
 export interface Terms extends Figures {
+  readonly waitingRequests: Count;
   readonly reloadOptions: 'allow' | 'strip';
   readonly templates: 'allow' | 'strip';
   readonly debugFields: 'allow' | 'strip';
@@ -88,7 +89,13 @@ export const terms: Record<keyof Terms, Term> = {
   concurrentRequests: term(
     'count',
     'requests',
-    'Calls inside the gate at once, those that wait in the queue included.',
+    'Calls inside the gate at once, those that wait for their turn at a model included.',
+  ),
+  waitingRequests: term(
+    'count',
+    'requests',
+    'Calls beyond `concurrentRequests` that wait in the account’s own line; more are refused. 0: none waits.',
+    false,
   ),
   queueWeight: term('weight', 'share', 'Share of a busy model: 2 gets twice the tokens of 1.'),
   maxContextTokens: term(
@@ -130,6 +137,7 @@ const none = Object.fromEntries(windowedNames.map((name) => [name, null])) as Re
 export const openTerms: Terms = {
   ...none,
   concurrentRequests: null,
+  waitingRequests: 16,
   queueWeight: 1,
   maxContextTokens: null,
   maxOutputTokens: null,

@@ -2,16 +2,18 @@
 // stopping, that the account's limits have room and hold it, that it is this call's turn at the model, and that the call
 // stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is not
 // started; what is refused here has cost nothing.
-import { GatewayError } from '../domain/error.ts';
-import { type Restrictions, restrictionsOf, slowFactor } from '../domain/suspension.ts';
+import { GatewayError, toGatewayError } from '../domain/error.ts';
+import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
+import type { AccountLines, InLine } from './account-line.ts';
+import type { Book } from './book.ts';
 import type { LimitRules } from './enter.ts';
 import type { Exchange } from './exchange.ts';
-import { type FairQueue, type Place, Slot } from './fair-queue.ts';
+import { type FairQueue, type Place, Slot, type Turn } from './fair-queue.ts';
 import { addLimitLines } from './limit-headers.ts';
-import { type Ask, answerEstimate, reserve, standingOf } from './limits.ts';
+import { type Ask, answerEstimate, hasRoom, refuseBeyond, reserve, standingOf } from './limits.ts';
 import { draftOf, type Recorder } from './record.ts';
 import type { Run, Running } from './running.ts';
 import type { Shaped } from './shape.ts';
@@ -23,6 +25,7 @@ declare const admitted: unique symbol;
 
 export interface AdmitTools {
   readonly rules: LimitRules;
+  readonly lines: AccountLines;
   readonly queue: FairQueue<Upstream>;
   readonly journal: UsageJournal;
   readonly running: Running;
@@ -33,23 +36,41 @@ export interface AdmitTools {
 }
 
 /**
- * At once, or when it is the call's turn; a caller who hangs up meanwhile leaves the queue at once.
+ * At once, or when it is the call's turn: in its account, where that runs as many calls as it may, and then at the model. A
+ * caller who hangs up meanwhile leaves at once.
  * @throws GatewayError `draining`; `rate_limited`, `quota_exceeded`, `too_many_concurrent`; `queue_full`,
  * `queue_timeout`; `client_closed`; or `ledger_unavailable` where the journal cannot be written.
  */
 export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
   const ask = askOf(call, exchange);
-  const restrictions = restrictionsOf(call.principal.suspensions, tools.rules.clocks.wall());
-  lease(call, exchange, ask, restrictions, tools.rules);
+  const enteredMs = tools.recorder.nowMs();
+  const inLine = lease(call, exchange, ask, enteredMs, tools);
+  if (!inLine) return atModel(call, exchange, ask, enteredMs, tools);
+  return inLine.then(() => tools.recheck(exchange)).then(() => atModel(call, exchange, ask, enteredMs, tools));
+}
+
+/** With what it takes from the account: its turn at the model, and its line in the journal. */
+function atModel(
+  call: Shaped,
+  exchange: Exchange,
+  ask: Ask,
+  enteredMs: MonotonicMs,
+  tools: AdmitTools,
+): Admitted | Promise<Admitted> {
+  if (tools.draining) throw new GatewayError('draining');
   if (call.changes.length > 0) exchange.lines.push('x-sekisho-changed', call.changes.join(', '));
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
-  const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, restrictions, tools);
+  const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, enteredMs, tools);
   if (!waits) return begin(call, exchange, tools.journal);
   return waits.then(() => tools.recheck(exchange)).then(() => begin(call, exchange, tools.journal));
 }
 
 function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitted {
+  if (exchange.queuePosition > 0) {
+    exchange.lines.push('x-sekisho-queue-position', String(exchange.queuePosition));
+    exchange.lines.push('x-sekisho-queue-wait-ms', String(exchange.queuedMs));
+  }
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
   const progress = () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut });
@@ -82,16 +103,44 @@ export function askOf(call: Shaped, { book }: Pick<Exchange, 'book'>): Ask {
   return { promptTokens: promptEstimate, completionTokens, spends: true };
 }
 
-/** Takes from the account's limits, and says what is left. */
+/** Takes from the account's limits at once, or gives a promise for it where the account runs as many calls as it may. */
 function lease(
-  { principal, operation }: Shaped,
+  call: Shaped,
   exchange: Exchange,
   ask: Ask,
-  { slowed, warned }: Restrictions,
+  enteredMs: MonotonicMs,
+  tools: AdmitTools,
+): Promise<void> | undefined {
+  const { book } = exchange;
+  if (!book) return undefined;
+  const { principal, operation } = call;
+  const { rules } = tools;
+  if (hasRoom(principal, book, ask) || book.line.length >= (principal.bounds?.waitingRequests ?? Infinity)) {
+    takeLease(call, exchange, book, ask, rules);
+    return undefined;
+  }
+  // A limit that no end of another call can help is said at once.
+  const at = rules.clocks.steady();
+  const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
+  const standing = standingOf(principal, book, slowed, rules.calendar, at);
+  try {
+    refuseBeyond(principal, standing, ask, at);
+  } catch (error) {
+    addLimitLines(exchange.lines, principal, standing, operation.dialect, rules.clocks, true);
+    throw error;
+  }
+  return waitInLine(new InAccountLine(call, exchange, book, ask, enteredMs, rules), book, tools);
+}
+
+/** In one go, so that nothing comes between the look and the taking; and says what is left. @throws as `reserve`. */
+function takeLease(
+  { principal, operation }: Shaped,
+  exchange: Exchange,
+  book: Book,
+  ask: Ask,
   { calendar, clocks }: LimitRules,
 ): void {
-  const { book } = exchange;
-  if (!book) return;
+  const { slowed, warned } = restrictionsOf(principal.suspensions, clocks.wall());
   const at = clocks.steady();
   const standing = standingOf(principal, book, slowed, calendar, at);
   try {
@@ -100,6 +149,25 @@ function lease(
     addLimitLines(exchange.lines, principal, standing, operation.dialect, clocks, exchange.lease === undefined);
   }
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason.slice(0, 200))}`);
+}
+
+async function waitInLine(
+  waiting: InAccountLine,
+  { line }: Book,
+  { lines, running, recorder: { nowMs } }: AdmitTools,
+): Promise<void> {
+  const { exchange, enteredMs } = waiting;
+  const over = waiting.over();
+  lines.enter(line, waiting);
+  exchange.queuePosition = line.length;
+  try {
+    await whileThere(waiting, over, exchange, running);
+  } finally {
+    line.leave(waiting);
+    exchange.queuedMs = Math.round(nowMs() - enteredMs);
+  }
+  // What was taken in this very moment is given back when the exchange is settled.
+  if (exchange.response.destroyed || exchange.request.socket.destroyed) throw new GatewayError('client_closed');
 }
 
 /** A header holds ASCII; a reason may be in any language. */
@@ -113,18 +181,19 @@ function takeTurn(
   exchange: Exchange,
   model: string,
   ask: Ask,
-  { slowed, behind }: Restrictions,
-  { queue, running, recorder: { nowMs } }: AdmitTools,
+  enteredMs: MonotonicMs,
+  { queue, running, rules, recorder: { nowMs } }: AdmitTools,
 ): Promise<void> | undefined {
   const { principal } = call;
+  const { slowed, behind } = restrictionsOf(principal.suspensions, rules.clocks.wall());
   const weight = (principal.bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
-  const waiting = new Waiting(exchange, {
+  const waiting = new AtModel(exchange, {
     accountId: principal.accountId,
     cost: Math.max(1, ask.promptTokens + ask.completionTokens),
     weight,
     behind,
   });
-  const enteredMs = nowMs();
+  // What it has waited in its account counts towards the longest wait.
   const entered = queue.enter(model, waiting, enteredMs);
   if (entered === undefined) throw new GatewayError('queue_full');
   if (entered instanceof Slot) {
@@ -135,75 +204,66 @@ function takeTurn(
 }
 
 async function waitFor(
-  waiting: Waiting,
+  waiting: AtModel,
   place: Place<Upstream>,
   exchange: Exchange,
   queue: FairQueue<Upstream>,
   running: Running,
   nowMs: () => MonotonicMs,
 ): Promise<void> {
+  if (exchange.queuePosition === 0) exchange.queuePosition = place.position;
+  const { slot } = exchange;
+  try {
+    exchange.slot = await whileThere(waiting, slot ? Promise.resolve(slot) : waiting.over(), exchange, running);
+  } finally {
+    queue.leave(place);
+    exchange.queuedMs = Math.round(nowMs() - place.enteredMs);
+  }
+}
+
+/** Waits as long as the caller is there, and as long as nothing ends those who run and wait. */
+async function whileThere<T>(waiting: Run, over: Promise<T>, exchange: Exchange, running: Running): Promise<T> {
   const { response } = exchange;
-  exchange.queuePosition = place.position;
   const onClose = (): void => waiting.end(new GatewayError('client_closed'));
   const { socket } = exchange.request;
-  const over = waiting.over();
   response.once('close', onClose);
   // A response that stands behind another on its connection does not hear of the hang-up by itself.
   socket.setMaxListeners(0).once('close', onClose);
   running.add(waiting);
   try {
     if (response.destroyed || socket.destroyed) onClose();
-    exchange.slot = await over;
+    return await over;
   } finally {
-    queue.leave(place);
     running.remove(waiting);
     response.off('close', onClose);
     socket.off('close', onClose);
-    exchange.queuedMs = Math.round(nowMs() - place.enteredMs);
   }
-  exchange.lines.push('x-sekisho-queue-position', String(place.position));
-  exchange.lines.push('x-sekisho-queue-wait-ms', String(exchange.queuedMs));
 }
 
-/** A call in the queue; whoever ends running exchanges ends it too. */
-class Waiting implements Run {
+/** A call that waits; ending the running exchanges ends it as well. */
+class Waiting<T> implements Run {
   readonly exchange: Exchange;
   readonly deadlineMs = Infinity;
   slot = -1;
   moved = -1;
   movedAtMs = 0;
-  readonly accountId: string;
-  readonly cost: number;
-  readonly weight: number;
-  readonly behind: boolean;
-  #start: ((slot: Slot<Upstream>) => void) | undefined;
+  #start: ((value: T) => void) | undefined;
   #end: ((error: GatewayError) => void) | undefined;
 
-  constructor(
-    exchange: Exchange,
-    turn: { readonly accountId: string; readonly cost: number; readonly weight: number; readonly behind: boolean },
-  ) {
+  constructor(exchange: Exchange) {
     this.exchange = exchange;
-    this.accountId = turn.accountId;
-    this.cost = turn.cost;
-    this.weight = turn.weight;
-    this.behind = turn.behind;
   }
 
-  /** Its turn. To be asked for as soon as it has a place. */
-  over(): Promise<Slot<Upstream>> {
-    const { slot } = this.exchange;
-    if (slot) return Promise.resolve(slot);
+  /** When it has waited long enough. To be asked for as soon as it has a place. */
+  over(): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#start = resolve;
       this.#end = reject;
     });
   }
 
-  start(slot: Slot<Upstream>): void {
-    // Taken at once, so that a hang-up in this very moment finds it and gives it back.
-    this.exchange.slot = slot;
-    this.#start?.(slot);
+  goOn(value: T): void {
+    this.#start?.(value);
   }
 
   refuse(code: 'queue_full' | 'queue_timeout'): void {
@@ -212,5 +272,51 @@ class Waiting implements Run {
 
   end(error: GatewayError): void {
     this.#end?.(error);
+  }
+}
+
+/** In the line of its account. */
+class InAccountLine extends Waiting<void> implements InLine {
+  readonly enteredMs: MonotonicMs;
+  readonly fits: () => boolean;
+  readonly take: () => void;
+
+  constructor(call: Shaped, exchange: Exchange, book: Book, ask: Ask, enteredMs: MonotonicMs, rules: LimitRules) {
+    super(exchange);
+    this.enteredMs = enteredMs;
+    this.fits = () => hasRoom(call.principal, book, ask);
+    this.take = () => {
+      try {
+        takeLease(call, exchange, book, ask, rules);
+        this.goOn();
+      } catch (error) {
+        this.end(toGatewayError(error));
+      }
+    };
+  }
+}
+
+/** In the queue of a model. */
+class AtModel extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
+  readonly accountId: string;
+  readonly cost: number;
+  readonly weight: number;
+  readonly behind: boolean;
+
+  constructor(
+    exchange: Exchange,
+    turn: { readonly accountId: string; readonly cost: number; readonly weight: number; readonly behind: boolean },
+  ) {
+    super(exchange);
+    this.accountId = turn.accountId;
+    this.cost = turn.cost;
+    this.weight = turn.weight;
+    this.behind = turn.behind;
+  }
+
+  start(slot: Slot<Upstream>): void {
+    // Taken at once, so that a hang-up in this very moment finds it and gives it back.
+    this.exchange.slot = slot;
+    this.goOn(slot);
   }
 }

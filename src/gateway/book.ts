@@ -9,6 +9,7 @@ import type { Suspension } from '../domain/suspension.ts';
 import type { Clocks, SteadyMs } from '../domain/time.ts';
 import type { UsageBucket } from '../domain/usage.ts';
 import type { Store } from '../store/ports.ts';
+import { AccountLine } from './account-line.ts';
 import type { Holder } from './body-budget.ts';
 import type { RollingCount } from './rolling-count.ts';
 
@@ -49,8 +50,10 @@ export class Tally implements Record<Window, WindowCount> {
   readonly minute = new WindowCount();
   readonly day = new WindowCount();
   readonly month = new WindowCount();
-  /** Calls inside the gate that spend: waiting, or being answered. */
+  /** Calls inside the gate that spend: waiting for their turn at a model, or being answered. */
   running = 0;
+  /** Told when one of them has ended. */
+  onEnd: (() => void) | undefined;
   /** The ladder's figures, by rule. */
   readonly rolling = new Map<string, RollingFigure>();
   readonly #answers = new Uint32Array(remembered);
@@ -91,12 +94,18 @@ export interface RollingFigure {
 
 export class Book {
   readonly account = new Tally();
+  /** Calls that wait until fewer of the account run. */
+  readonly line = new AccountLine();
   readonly #keys = new Map<KeyId, Tally>();
   lastSeenAt: SteadyMs = 0;
   /** Bytes of request bodies that are held for it. */
   heldBytes = 0;
   /** Bytes of answers that wait for its readers. */
   readonly answers: Holder = { heldBytes: 0 };
+
+  constructor() {
+    this.account.onEnd = () => this.line.fill();
+  }
 
   key(lineage: KeyId): Tally {
     let tally = this.#keys.get(lineage);
@@ -108,7 +117,8 @@ export class Book {
   }
 
   get idle(): boolean {
-    return this.account.running === 0 && this.heldBytes + this.answers.heldBytes === 0;
+    const held = this.heldBytes + this.answers.heldBytes;
+    return this.account.running === 0 && held === 0 && this.line.length === 0;
   }
 }
 

@@ -77,6 +77,15 @@ export function reserve(principal: Principal, standing: Standing, ask: Ask, now:
   return new Lease(account, key, ask);
 }
 
+/** May one call more run at once, in the account and in the key? */
+export function hasRoom({ bounds, narrowing, lineage }: Principal, book: Book, ask: Ask): boolean {
+  if (!ask.spends) return true;
+  const inAccount = bounds?.concurrentRequests ?? null;
+  if (inAccount !== null && book.account.running >= inAccount) return false;
+  const inKey = narrowing.concurrentRequests;
+  return inKey === undefined || book.key(lineage).running < inKey;
+}
+
 /** The least that a call of a kind can ask for. */
 const leastAsks = {
   nothing: { promptTokens: 0, completionTokens: 0, spends: false },
@@ -94,7 +103,8 @@ export function refuseExhausted(
   refuseBeyond(principal, standing, leastAsks[kind], now);
 }
 
-function refuseBeyond({ limits }: Principal, standing: Standing, ask: Ask, now: SteadyMs): void {
+/** @throws GatewayError `rate_limited`, `quota_exceeded` where a window has no room for the call. Takes nothing. */
+export function refuseBeyond({ limits }: Principal, standing: Standing, ask: Ask, now: SteadyMs): void {
   for (const limit of limits) {
     const need = needOf(limit, ask);
     if (need === 0) continue;
@@ -139,7 +149,7 @@ function beyond(limit: Limit, standing: Standing, need: number, now: SteadyMs): 
 function refuseCrowd(tally: Tally, most: number | null, whose: string): void {
   if (most === null || tally.running < most) return;
   throw new GatewayError('too_many_concurrent', {
-    message: `${figure(tally.running)} calls of ${whose} are running or waiting, and ${figure(most)} may at once.`,
+    message: `${figure(tally.running)} calls of ${whose} are running and ${figure(most)} may at once; no more may wait.`,
   });
 }
 
@@ -179,6 +189,7 @@ export class Lease {
     this.#run(-1);
     this.#add(0, promptTokens - this.#ask.promptTokens, completionTokens - this.#ask.completionTokens);
     if (completionTokens > 0) this.#key.noteAnswer(completionTokens);
+    this.#account.onEnd?.();
   }
 
   /** The call did not leave: it costs nothing, not even a request. */
@@ -187,6 +198,7 @@ export class Lease {
     this.#open = false;
     this.#run(-1);
     this.#add(-1, -this.#ask.promptTokens, -this.#ask.completionTokens);
+    this.#account.onEnd?.();
   }
 
   #run(step: 1 | -1): void {

@@ -18,7 +18,17 @@ import { Book } from './book.ts';
 import type { LimitRules } from './enter.ts';
 import type { Exchange } from './exchange.ts';
 import { readJson } from './intent.ts';
-import { type Ask, countOf, mostOf, needOf, reserve, type Standing, standingOf } from './limits.ts';
+import {
+  type Ask,
+  countOf,
+  hasRoom,
+  mostOf,
+  needOf,
+  refuseBeyond,
+  reserve,
+  type Standing,
+  standingOf,
+} from './limits.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 import { missingScope, type Permitted, refuseSuspended } from './permit.ts';
 import type { Gate } from './pipeline.ts';
@@ -192,7 +202,14 @@ function tryOut(
   );
   changes.push(...shaped.changes);
   const ask = askOf(shaped, { book: found?.book });
-  if (found) reserve(principal, found.standing, ask, rules.clocks.steady()).cancel();
+  if (found) {
+    const { book, standing } = found;
+    const now = rules.clocks.steady();
+    // A call that would wait in the line of its account passes when it is its turn.
+    const waits = !hasRoom(principal, book, ask) && book.line.length < (principal.bounds?.waitingRequests ?? Infinity);
+    if (waits) refuseBeyond(principal, standing, ask, now);
+    else reserve(principal, standing, ask, now).cancel();
+  }
   return ask;
 }
 

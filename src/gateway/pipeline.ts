@@ -8,6 +8,7 @@ import { unlimited } from '../domain/plan.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
+import type { AccountLines } from './account-line.ts';
 import { admit } from './admit.ts';
 import type { AuthThrottle } from './auth-throttle.ts';
 import { authorizeIntent, type ModelRules } from './authorize.ts';
@@ -54,6 +55,7 @@ export interface Gate {
   readonly recorder: Recorder;
   readonly throttle: AuthThrottle;
   readonly rules: LimitRules;
+  readonly lines: AccountLines;
   readonly queue: FairQueue<Upstream>;
   readonly ladder: Ladder;
   /** Asks again whether the caller may still be here. */

@@ -3,7 +3,7 @@ import type { Kysely, Selectable, Transaction } from 'kysely';
 import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } from '../domain/account.ts';
 import { type AccountId, isAccountId, newAccountId } from '../domain/id.ts';
 import { skeletonOf } from '../domain/label.ts';
-import { type Plan, type Terms, type Unlimited, unlimited } from '../domain/plan.ts';
+import { openTerms, type Plan, type Terms, type Unlimited, unlimited } from '../domain/plan.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { managementScopes, type Scope } from '../domain/scope.ts';
 import { behind, holds, inTransaction, writeAudit } from './adapter.ts';
@@ -211,5 +211,6 @@ function accountOfRow(row: Selectable<Tables['accounts']>): Account {
 }
 
 export function planOfRow({ name, version, terms }: Selectable<Tables['plans']>): Plan {
-  return { ...(JSON.parse(terms) as Terms), name, version: Number(version) };
+  // A term that is newer than the row is as in a plan that says nothing of it.
+  return { ...openTerms, ...(JSON.parse(terms) as Partial<Terms>), name, version: Number(version) };
 }
