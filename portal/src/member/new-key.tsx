@@ -123,20 +123,24 @@ export function Secret({
       closeOnClickOutside={false}
       closeButtonProps={{ 'aria-label': t('shell:close') }}
     >
-      <Stack>
-        <Alert color="yellow" icon={<IconAlertTriangle size={20} />}>
-          <Text size="sm">{t('keys.once.text')}</Text>
-        </Alert>
-        {made?.secret !== undefined && (
-          <>
-            <Copy block text={made.secret} label={t('keys.once.title')} />
-            <Setups secret={made.secret} />
-          </>
-        )}
-        <Group justify="flex-end">
-          <Button onClick={done}>{t('keys.once.done')}</Button>
-        </Group>
-      </Stack>
+      {made?.secret !== undefined && <ShownOnce secret={made.secret} done={done} />}
     </Modal>
+  );
+}
+
+/** A secret, the lines that use it, and the button that ends its being shown. */
+export function ShownOnce({ secret, done }: { readonly secret: string; readonly done: () => void }): ReactNode {
+  const { t } = useTranslation('member');
+  return (
+    <Stack>
+      <Alert color="yellow" icon={<IconAlertTriangle size={20} />}>
+        <Text size="sm">{t('keys.once.text')}</Text>
+      </Alert>
+      <Copy block text={secret} label={t('keys.once.title')} />
+      <Setups secret={secret} />
+      <Group justify="flex-end">
+        <Button onClick={done}>{t('keys.once.done')}</Button>
+      </Group>
+    </Stack>
   );
 }

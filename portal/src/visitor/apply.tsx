@@ -6,8 +6,9 @@ import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Redirect, useLocation } from 'wouter';
 import { api } from '../api.ts';
+import { ShownOnce } from '../member/new-key.tsx';
 import { useSession } from '../session.tsx';
-import type { Applied } from '../shapes.ts';
+import type { Applied, Claimed } from '../shapes.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Against, linkCode, NewPassword, sending } from './form.tsx';
@@ -28,6 +29,7 @@ export default function Apply(): ReactNode {
     password: '',
   });
   const set = (name: keyof typeof fields) => (value: string) => setFields((before) => ({ ...before, [name]: value }));
+  const [secret, setSecret] = useState<string>();
   const send = useMutation<Applied>({
     mutationFn: () => {
       const { models, invite, password, plan, ...rest } = fields;
@@ -41,12 +43,26 @@ export default function Apply(): ReactNode {
         ...(person ? {} : { password }),
       });
     },
-    onSuccess: async ({ confirm }) => {
+    onSuccess: async ({ id, status, claim, confirm }) => {
       if (confirm) return;
+      // Let in at once: the key that waits is what they came for. Where it does not come, the first page makes one.
+      const claimed =
+        status === 'approved'
+          ? await api.post<Claimed>(`/applications/${id}/claim`, { claim }).catch(() => undefined)
+          : undefined;
+      setSecret(claimed?.key?.secret);
       await refresh();
-      go('/home');
+      if (claimed?.key?.secret === undefined) go('/home');
     },
   });
+  if (secret !== undefined)
+    return (
+      <Page title={t('apply.key.title')} lead={t('apply.key.lead')}>
+        <Paper withBorder p="lg">
+          <ShownOnce secret={secret} done={() => go('/home')} />
+        </Paper>
+      </Page>
+    );
   if (session.account) return <Redirect to="/home" replace />;
   if (mode === 'closed') return <Redirect to="/" replace />;
   if (send.data?.confirm)

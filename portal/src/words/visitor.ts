@@ -60,6 +60,10 @@ export const visitor = {
       passwordHint: 'To come back with. At least 8 characters.',
       send: 'Apply',
       have: 'Do you have an account?',
+      key: {
+        title: 'You have access',
+        lead: 'This is your key. Put it into your tool, or copy a line below and try it.',
+      },
       waits: {
         title: 'Your application is here',
         text: 'An operator decides about it. Sign in at any time to see what became of it.',
@@ -188,6 +192,10 @@ export const visitor = {
       passwordHint: '次回のサインインに使います。8文字以上にしてください。',
       send: '申請する',
       have: 'すでにアカウントをお持ちですか？',
+      key: {
+        title: '利用を始められます',
+        lead: 'こちらがあなたのキーです。お使いのツールに設定するか、下の行をコピーしてお試しください。',
+      },
       waits: {
         title: '申請を受け付けました',
         text: '運用者が判断します。結果は、サインインするといつでも確認できます。',
