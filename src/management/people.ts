@@ -6,17 +6,13 @@ import { type Application, normalEmail } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { newPersonId, type PersonId } from '../domain/id.ts';
 import type { Language, Person } from '../domain/person.ts';
-import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
-import { requireAccount, showAccount } from './accounts.ts';
-import { decideByRule, letsIn, showApplication } from './applications.ts';
+import { requireAccount } from './accounts.ts';
+import { decideByRule, letsIn } from './applications.ts';
 import { type Door, requireEmail, requirePassword } from './door.ts';
 import { Fault, requireText } from './fault.ts';
-import { showKey } from './keys.ts';
 import { addLink, createLink, deadLink, type MadeLink, readLink, useLink } from './links.ts';
 import { hashPassword } from './sign-in/passwords.ts';
-import { showSuspension } from './suspensions.ts';
-import { reportUsage } from './usage-report.ts';
 
 export interface SetUp {
   readonly code: string;
@@ -179,49 +175,6 @@ export function closeAccount(store: Store, idOrName: string, author: Author): Pr
 /** Somebody who never got an account goes. */
 export async function leave(store: Store, { id }: Person, author: Author): Promise<void> {
   await store.deletePerson(id, auditEvent(author, 'person.delete', id, null, null));
-}
-
-export interface Exported extends Record<string, unknown> {
-  readonly person: unknown;
-  readonly application: unknown;
-  readonly account: unknown;
-}
-
-const mostRows = 10_000;
-
-/** Everything that is stored about somebody, but for what would let others in: digests, hashes, sessions. */
-export async function exportOf(
-  store: Store,
-  person: Person,
-  account: Account | undefined,
-  timeZone: string,
-  now: WallMs,
-): Promise<Exported> {
-  const application = await store.findApplicationOf(person.id);
-  const mine = { person, application: application ? showApplication(application) : null };
-  if (!account) return { ...mine, account: null };
-  const rows: unknown[] = [];
-  let before: string | undefined;
-  do {
-    const page = await store.searchUsage({ accountId: account.id }, 500, before);
-    rows.push(...page.rows);
-    before = page.next;
-  } while (before !== undefined && rows.length < mostRows);
-  const steps = await store.listSuspensions({ accountId: account.id, limit: 1000 });
-  return {
-    ...mine,
-    account: await showAccount(store, account, now),
-    keys: (await store.listKeys(account.id)).map(showKey),
-    suspensions: steps.filter(({ shadow }) => !shadow).map(showSuspension),
-    usageByDay: await reportUsage(store, 'day', 0, now, timeZone, account.id),
-    usageRows: rows,
-    moreUsageRows: before !== undefined,
-    audit: (await store.listAudit({ subject: account.id, limit: 1000 })).map(({ id, at, action }) => ({
-      id,
-      at,
-      action,
-    })),
-  };
 }
 
 async function requireOpen(store: Store, idOrName: string): Promise<Account> {

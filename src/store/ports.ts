@@ -288,12 +288,13 @@ export interface UsageStore {
   listUsage(limit: number, before?: string): Promise<UsageRecord[]>;
   /**
    * The newest rows first that a filter lets through, behind an id where one is given. Looks at a bounded number of rows
-   * (the ledger has no index but time): a page may be short, even empty, and still have a next.
+   * (the ledger has no index but time), `look` where it is given: a page may be short, even empty, and still have a next.
    */
   searchUsage(
     filter: UsageFilter,
     limit: number,
     before?: string,
+    look?: number,
   ): Promise<{ readonly rows: UsageRecord[]; readonly next: string | undefined }>;
   /** What every key, or every key of an account, did in [since, before), by the minute, from the raw rows. */
   usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;

@@ -38,8 +38,8 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
       const rows = await (before === undefined ? all : all.where('id', '<', before as UsageRecord['id'])).execute();
       return rows.map(usageOfRow);
     },
-    searchUsage: async ({ accountId, keyId, model, outcome, since, until }, limit, before) => {
-      let looked = db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(rowsPerLook);
+    searchUsage: async ({ accountId, keyId, model, outcome, since, until }, limit, before, look = rowsPerLook) => {
+      let looked = db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(look);
       if (before !== undefined) looked = looked.where('id', '<', before as UsageRecord['id']);
       if (since !== undefined) looked = looked.where('id', '>=', firstRequestId(since));
       if (until !== undefined) looked = looked.where('id', '<', firstRequestId(until));
@@ -59,7 +59,7 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
         .selectFrom(looked.as('looked'))
         .select(({ fn }) => [fn.min('id').as('id'), fn.countAll().as('count')])
         .executeTakeFirstOrThrow();
-      return { rows, next: Number(last.count) < rowsPerLook ? undefined : last.id };
+      return { rows, next: Number(last.count) < look ? undefined : last.id };
     },
     usageByMinute: async (since, before, accountId) => {
       const minute = sql<number>`at / ${sql.lit(minuteMs)}`;

@@ -1,7 +1,9 @@
 // Who reaches for more of the management API than they hold at the moment it is done: with an old visit, with a right that
 // ends while the body is on its way, with a key that is bound, by streams that outlive their right, and by asking without end.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AccountId, type KeyId, newRequestId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
+import type { UsageRecord } from '../../src/domain/usage.ts';
 import { createAccount, setRole } from '../../src/management/accounts.ts';
 import type { Fresh } from '../../src/management/api/endpoint.ts';
 import { endpoints } from '../../src/management/api/endpoints.ts';
@@ -24,6 +26,35 @@ afterAll(async () => {
   await gate.stop();
   await fake.close();
 });
+
+function rowsOf(accountId: AccountId, howMany: number): UsageRecord[] {
+  const at = Date.now();
+  const row: Omit<UsageRecord, 'id'> = {
+    at,
+    keyId: 'key_x' as KeyId,
+    accountId,
+    operation: 'chat',
+    model: 'gemma3:270m',
+    upstream: 'http://x',
+    outcome: 'completed',
+    status: 200,
+    code: null,
+    streamed: true,
+    promptTokens: 1,
+    completionTokens: 1,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    source: 'exact',
+    bytesIn: 1,
+    bytesOut: 2,
+    firstByteMs: null,
+    durationMs: 4,
+    queuedMs: 5,
+    address: '::1',
+    repeats: 1,
+  };
+  return Array.from({ length: howMany }, () => ({ ...row, id: newRequestId(at) }));
+}
 
 let count = 0;
 const newMail = (): string => `m${++count}@example.org`;
@@ -381,6 +412,22 @@ describe('asking without end', () => {
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await busy.get('/session')).status).toBe(200);
     expect((await calm.patch('/me', { language: 'ja' })).status).toBe(204);
+  });
+
+  test('for all of one’s own data lets others in between, however long the ledger is', async () => {
+    const member = await memberOf(gate, newMail());
+    const { account } = (await member.get('/session')).body;
+    await gate.manage((store) => store.appendUsage(rowsOf(account.id, 20_000)));
+    const whole = { done: false, between: 0 };
+    const exported = member.get('/me/export').finally(() => (whole.done = true));
+    while (!whole.done) {
+      expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
+      whole.between++;
+    }
+    const { usageRows, moreUsageRows, usageByDay } = (await exported).body;
+    expect([usageRows.length, moreUsageRows, usageByDay.length]).toEqual([10_000, true, 1]);
+    // While it was read in one go, one or two were answered before it began and as it ended.
+    expect(whole.between).toBeGreaterThan(5);
   });
 
   test('for all of one’s own data is answered one at a time', async () => {

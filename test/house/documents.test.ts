@@ -2,11 +2,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { errorCodes, registry } from '../../src/domain/error.ts';
 import { firstPlans, type Terms, termNames, terms } from '../../src/domain/plan.ts';
 import { firstRules, stepMeanings, steps } from '../../src/domain/rule.ts';
 import { scopes } from '../../src/domain/scope.ts';
 import { operations } from '../../src/gateway/operation.ts';
+import { endpoints } from '../../src/management/api/endpoints.ts';
+import * as figures from '../../src/management/api/figures.ts';
+import { paces } from '../../src/management/api/pace.ts';
+import { problemCodes, problemShape } from '../../src/management/api/problem.ts';
+import * as shapes from '../../src/management/api/shapes.ts';
 import { settings } from '../../src/settings/settings.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -119,4 +125,59 @@ test('links between the documents lead somewhere', () => {
       expect(existsSync(join(root, document, '..', target)), `${document} → ${target}`).toBe(true);
     }
   }
+});
+
+/** The named objects of the management API with their fields; a `?` stands where one may be left out. */
+function fieldsOfShapes(): string[] {
+  const named = [...Object.values(shapes), ...Object.values(figures), problemShape].flatMap((shape) => {
+    const id = shape instanceof z.ZodObject ? shape.meta()?.['id'] : undefined;
+    if (!(shape instanceof z.ZodObject) || typeof id !== 'string') return [];
+    const hasTerms = termNames.every((term) => term in shape.shape);
+    const isTerm = (name: string): boolean => hasTerms && termNames.some((term) => term === name);
+    const fields = Object.entries(shape.shape)
+      .filter(([name]) => !isTerm(name))
+      .map(([name, field]) => (z.safeParse(field as z.ZodType, undefined).success ? `\`${name}?\`` : `\`${name}\``));
+    if (hasTerms) fields.push('the [terms](plans.md)');
+    return [`\`${id}\`: ${fields.join(', ')}`];
+  });
+  return [...new Set(named)].toSorted();
+}
+
+test('docs/management-api.md names every object with its fields, and nothing that is not there', () => {
+  const text = read('docs/management-api.md');
+  const listed = text
+    .slice(text.indexOf('## Fields'))
+    .split('\n- ')
+    .slice(1)
+    .map((item) => item.trim().replaceAll(/\s+/g, ' '));
+  expect(listed).toEqual(fieldsOfShapes());
+
+  const rest = text.slice(0, text.indexOf('## Fields'));
+  const known = new Set<string>([
+    ...scopes,
+    ...problemCodes,
+    ...Object.values(settings).map(({ name }) => name),
+    ...fieldsOfShapes().flatMap((line) => [...line.matchAll(/`(\w+)\??`/g)].map(([, name]) => name as string)),
+    'limit',
+    'cursor',
+    'next',
+    'sekisho',
+    'application/json',
+    'ETag',
+    'If-Match',
+    'Idempotency-Key',
+    'Idempotency-Replayed: true',
+    'Retry-After',
+  ]);
+  const paths = new Set(endpoints.flatMap(({ method, path }) => [path, `${method.toUpperCase()} ${path}`]));
+  for (const [, word = ''] of rest.replaceAll(/```[^]*?```/g, '').matchAll(/`([^`]+)`/g)) {
+    const path = word.replaceAll(/<(\w+)>/g, '{$1}');
+    const served = word.startsWith('/management/v1');
+    expect([word, served || known.has(word) || paths.has(path)]).toEqual([word, true]);
+  }
+  // What is sent in an example is what its row takes.
+  const [, sent = ''] = /--json '(.*)'/.exec(rest) ?? [];
+  expect(shapes.newKey.safeParse(JSON.parse(sent)).success).toBe(true);
+  const { look, change, sum, read: whole } = paces;
+  for (const { each } of [look, change, sum, whole]) expect(rest).toMatch(new RegExp(`\\b${each}\\b`));
 });

@@ -154,7 +154,7 @@ describe('an operator', () => {
 test('applications, invitations and registration answer in their shapes', async () => {
   expect((await call('GET', '/registration/open', { secret: '' })).body).toEqual({ mode: 'closed' });
   const registration = (await call('GET', '/registration')).body;
-  expect(registration).toEqual({ mode: 'closed', plan: 'trial', domains: [], maxPending: 200 });
+  expect(registration).toEqual({ mode: 'closed', plan: 'trial', domains: [], dotless: [], maxPending: 200 });
   await call('PATCH', '/registration', { body: { mode: 'approval' } });
   const ask = async (): Promise<Answer['body']> =>
     (await call('POST', '/applications', { secret: '', body: { name: 'a', email: 'a@example.org', purpose: 'b' } }))

@@ -74,7 +74,7 @@ export const statusShape = z
   })
   .meta({ id: 'Status' });
 
-const certificateShape = z
+export const certificateShape = z
   .strictObject({
     names: z.array(z.string()).describe('host names and addresses that it is good for'),
     issuer: z.string().nullable(),

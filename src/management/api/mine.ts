@@ -5,14 +5,15 @@ import type { AccountId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { isPowerful } from '../../domain/scope.ts';
 import { allowanceOf, showAccount } from '../accounts.ts';
+import { exportOf } from '../export.ts';
 import { Fault } from '../fault.ts';
 import { type AskedKey, changeKey, createKeyFor, requireKey, revokeKey, rotateKey, showKey } from '../keys.ts';
-import { changePerson, closeAccount, exportOf, leave } from '../people.ts';
+import { changePerson, closeAccount, leave } from '../people.ts';
 import { showPlan } from '../plans.ts';
 import { showSuspension } from '../suspensions.ts';
 import { type Caller, ownAccount, ownPerson } from './authenticate.ts';
 import { pageAfter } from './cursor.ts';
-import { type Call, type Endpoint, endpoint } from './endpoint.ts';
+import { type Call, type Endpoint, endpoint, streamed } from './endpoint.ts';
 import * as figures from './figures.ts';
 import * as shapes from './shapes.ts';
 import { changeOf, keyOf, limitOf, planOf, stepOf, withSecret } from './shown.ts';
@@ -75,14 +76,15 @@ export const mine: readonly Endpoint[] = [
       return undefined;
     },
   }),
-  endpoint('exportSelf', 'get /me/export', {
+  streamed('exportSelf', 'get /me/export', {
     summary: 'Everything that is stored about the caller',
     group,
     needs: 'person',
     fresh: 'never',
     pace: 'read',
     answer: shapes.exportShape,
-    run: ({ store, caller, timeZone, now }) => exportOf(store, ownPerson(caller), caller.account, timeZone, now()),
+    type: 'application/json',
+    pieces: ({ store, caller, timeZone, now }) => exportOf(store, ownPerson(caller), caller.account, timeZone, now()),
   }),
   endpoint('listOwnKeys', 'get /me/keys', {
     summary: 'The keys of the caller’s account, oldest first',

@@ -6,6 +6,7 @@ import { outcomes, type UsageRecord } from '../../domain/usage.ts';
 import type { Store, UsageFilter } from '../../store/ports.ts';
 import { requireAccount } from '../accounts.ts';
 import { listAudit } from '../audit-log.ts';
+import { pagesOfUsage } from '../export.ts';
 import { iso } from '../keys.ts';
 import { reportUsage } from '../usage-report.ts';
 import { ownAccount } from './authenticate.ts';
@@ -93,12 +94,10 @@ export const usage: readonly Endpoint[] = [
     async *pieces({ store, query }, gone) {
       const filter = await filterOf(store, query);
       yield csvLine(Object.keys(figures.usageRow.shape));
-      let before: string | undefined;
-      do {
-        const page = await store.searchUsage(filter, 500, before);
-        yield page.rows.map((row) => csvLine(columnsOf(figures.usageRow.shape, rowOf(row)))).join('');
-        before = page.next;
-      } while (before !== undefined && !gone.aborted);
+      for await (const { rows } of pagesOfUsage(store, filter)) {
+        if (gone.aborted) return;
+        yield rows.map((row) => csvLine(columnsOf(figures.usageRow.shape, rowOf(row)))).join('');
+      }
     },
   }),
   streamed('exportUsage', 'get /usage/export', {
