@@ -127,7 +127,9 @@ class Reading implements Run {
         .on('end', () => resolve(`sha256:${hash.digest('hex')}`))
         .on('close', gone)
         .on('error', gone);
-      continueIfAsked(exchange, response);
+      // Who went while the model server was asked is not heard of again.
+      if (request.destroyed) gone();
+      else continueIfAsked(exchange, response);
     });
   }
 

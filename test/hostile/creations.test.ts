@@ -126,6 +126,27 @@ describe('blobs', () => {
     expect(await look(secret, hidden)).toBe(404);
   });
 
+  test('that somebody gives up on while the model server is asked for them are over at once', async () => {
+    const secret = await creator({ models: ['gemma3:*'] });
+    const client = new RawClient(gate.port);
+    const { length } = await gate.ledger(0);
+    fake.next(
+      async (_, answer) => {
+        client.socket.destroy();
+        await client.closed;
+        answer.whole(200, {}, '');
+      },
+      ({ method, url }) => method === 'HEAD' && url.includes('/blobs/'),
+    );
+    client.write(
+      `POST /api/blobs/${hidden} HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${weights.length}\r\n\r\n${weights.slice(0, -1)}`,
+    );
+    expect((await gate.ledger(length + 1)).at(-1)).toMatchObject({
+      operation: 'blob-upload',
+      outcome: 'client_closed',
+    });
+  });
+
   test('are free for a key that may use every model', async () => {
     const secret = await creator({});
     expect((await create(secret, { files: { 'a.gguf': hidden } })).status).toBe(200);
