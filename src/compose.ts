@@ -19,6 +19,7 @@ import { AuthThrottle } from './gateway/auth-throttle.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
 import { Books } from './gateway/book.ts';
 import { answerHeaders } from './gateway/browser.ts';
+import { Comments } from './gateway/comments.ts';
 import { ContextSizes } from './gateway/context-size.ts';
 import { corsPolicy } from './gateway/cors.ts';
 import { FairQueue } from './gateway/fair-queue.ts';
@@ -29,6 +30,7 @@ import { openOutlook } from './gateway/outlook.ts';
 import type { Gate } from './gateway/pipeline.ts';
 import { Pulse } from './gateway/pulse.ts';
 import { Refusals } from './gateway/refusals.ts';
+import { relaySettingsOf } from './gateway/relay-settings.ts';
 import { ReplayGuard } from './gateway/replay.ts';
 import { Running } from './gateway/running.ts';
 import { SteadyClock } from './gateway/steady-clock.ts';
@@ -103,6 +105,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
       connectTimeoutMs: config.connectSeconds * 1000,
       probeIntervalMs: config.probeSeconds * 1000,
       passFor: (server) => readPass(server, passFiles),
+      takesStreamOptions: ({ origin }) => !config.noStreamOptions.some((server) => new URL(server).origin === origin),
     },
     (upstream, up, reason) => {
       if (up) log.logger.info({ upstream: upstream.name }, 'the model server answers');
@@ -136,20 +139,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
       bodyTimeoutMs: config.bodySeconds * 1000,
       budget: new BodyBudget(config.bodyMemoryBytes),
     },
-    relaySettings: {
-      times: {
-        firstByteMs: config.firstByteSeconds * 1000,
-        silenceMs: config.silenceSeconds * 1000,
-        totalMs: config.totalSeconds * 1000,
-        metadataMs: config.metadataSeconds * 1000,
-        transferSilenceMs: config.transferSilenceSeconds * 1000,
-      },
-      readerBufferBytes: config.readerBufferBytes,
-      answers: new BodyBudget(config.answerMemoryBytes),
-      readerStallMs: config.readerStallSeconds * 1000,
-      listBytes: 16 * 1024 * 1024,
-      ownHeaders: answerHeaders,
-    },
+    relaySettings: relaySettingsOf(config),
     cors: corsPolicy(config.corsOrigins),
     trustedProxies: new AddressBlocks(config.trustedProxies),
     modelRules: {
@@ -257,8 +247,9 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
   });
   const stalls = { readerMs: config.readerStallSeconds * 1000, uploadMs: config.transferSilenceSeconds * 1000 };
   let lostBefore: string | undefined;
+  const comments = new Comments(config.sseCommentSeconds * 1000, answerHeaders);
   const sweep = setInterval(() => {
-    running.sweep(nowMs(), stalls);
+    running.sweep(nowMs(), stalls, comments);
     lines.sweep(nowMs());
     queue.sweep(nowMs());
     refusals.sweep();

@@ -1,6 +1,8 @@
 // What the head of an answer says about how it is to be carried.
 import type { IncomingHttpHeaders } from 'node:http';
+import { GatewayError } from '../domain/error.ts';
 import { replaceLength } from '../upstream/headers.ts';
+import { ModelNotFound } from './authorize.ts';
 import type { Exchange } from './exchange.ts';
 import type { Routed } from './route.ts';
 
@@ -11,6 +13,19 @@ export function bodyPending({ request }: Exchange): boolean {
     !request.complete &&
     (request.headers['transfer-encoding'] !== undefined || (declared !== undefined && declared !== '0'))
   );
+}
+
+/** What is said instead of an answer of this status; undefined where it is carried. */
+export function refusalOf(status: number, { models }: Routed): GatewayError | undefined {
+  const known = models.find((model) => model.name !== undefined);
+  // Said in our own bytes, so that a missing model and a hidden one cannot be told apart (house: hidden models).
+  if (status === 404 && known) return new ModelNotFound(known.text);
+  // The model server refuses the gate, not the caller: a 401 would send people to look for a fault in their key, and
+  // Ollama's carries a sign-in address of the operator's account.
+  if (status === 401 || status === 403) return new GatewayError('upstream_refused', { cause: `status ${status}` });
+  if (status > 599 || (status >= 300 && status < 400 && status !== 304))
+    return new GatewayError('upstream_failed', { cause: `status ${status}` });
+  return undefined;
 }
 
 /**

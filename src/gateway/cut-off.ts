@@ -11,6 +11,18 @@ export function cutOff(response: ServerResponse): void {
   response.destroy();
 }
 
+/** How long what was said last may take to reach its reader. */
+const lastWordMs = 2_000;
+
+/** The same, once what was said before is with the system. */
+export function cutOffAfter(response: ServerResponse): void {
+  const timer = setTimeout(() => cutOff(response), lastWordMs);
+  response.write('', () => {
+    clearTimeout(timer);
+    cutOff(response);
+  });
+}
+
 /** Closes with RST, also under TLS: whose own socket cannot, but the one below it can. */
 export function reset(socket: Socket): void {
   const below = (socket as { readonly _parent?: unknown })._parent;

@@ -53,6 +53,14 @@ export class Exchange {
   /** Completion tokens that the pulse has counted so far. */
   pulseTokens = 0;
   recorded = false;
+  /** The head went out before the model server's, with a comment. */
+  beganEarly = false;
+  /** False where what comes is no stream of events. */
+  takesComments = true;
+  /** Of `bytesOut`, those of comments, as long as nothing else has gone out. */
+  commentBytes = 0;
+  /** When something last went out. */
+  quietSinceMs: MonotonicMs;
 
   constructor(request: IncomingMessage, response: ServerResponse, at: WallMs, startedMs: MonotonicMs) {
     this.request = request;
@@ -60,5 +68,6 @@ export class Exchange {
     this.at = at;
     this.id = newRequestId(at);
     this.startedMs = startedMs;
+    this.quietSinceMs = startedMs;
   }
 }

@@ -5,6 +5,7 @@ import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } fro
 import type { Screen } from '../upstream/screen.ts';
 import { anthropicType } from './dialects/anthropic.ts';
 import { openaiType } from './dialects/openai.ts';
+import type { Exchange } from './exchange.ts';
 import type { Dialect } from './operation.ts';
 
 export interface ModelError {
@@ -86,6 +87,21 @@ export function spellModelError(error: ModelError, dialect: Dialect, status: num
       return `${JSON.stringify({ type: 'error', error: inner, request_id: requestId })}\n`;
     }
   }
+}
+
+/** The same as a last frame of a stream of events. */
+export function frameModelError(
+  error: ModelError,
+  exchange: Pick<Exchange, 'dialect' | 'id' | 'operation'>,
+  status: number,
+): string {
+  if (exchange.operation?.reply === 'openai-responses') {
+    const { message, code, param } = error;
+    const event = { type: 'error', code: code ?? null, message, param: param ?? null, request_id: exchange.id };
+    return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
+  }
+  const data = spellModelError(error, exchange.dialect, status, exchange.id).trimEnd();
+  return `${exchange.dialect === 'anthropic' ? 'event: error\n' : ''}data: ${data}\n\n`;
 }
 
 function sentenceOf(said: string, status: number, screen: Screen): string {

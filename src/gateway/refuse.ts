@@ -24,7 +24,11 @@ const lingerBytes = 4 * 1024 * 1024;
 
 export function refuse(exchange: Exchange, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): void {
   const { request, response } = exchange;
-  if (response.destroyed || response.headersSent) return;
+  if (response.destroyed) return;
+  if (response.headersSent) {
+    if (exchange.beganEarly) breakOff(exchange, error, false);
+    return;
+  }
   const body = Buffer.from(spell(exchange, error));
   // Ollama's /v1 routes name no charset; a missing model is to look like theirs.
   const type = error instanceof ModelNotFound && exchange.dialect !== 'ollama' ? 'application/json' : ollama.jsonType;

@@ -10,11 +10,12 @@ import { GatewayError } from '../domain/error.ts';
 import type { Outcome } from '../domain/usage.ts';
 import { clientHeaders } from '../upstream/headers.ts';
 import type { Upstream } from '../upstream/pool.ts';
-import { bodyPending, carriageOf, streamLines } from './answer-head.ts';
+import { bodyPending, carriageOf, refusalOf, streamLines } from './answer-head.ts';
 import { setType, wrongType } from './answer-type.ts';
 import { ModelNotFound } from './authorize.ts';
 import { continueIfAsked } from './body.ts';
 import { Collected } from './collected.ts';
+import { cutOffAfter } from './cut-off.ts';
 import { Delivery, type DeliverySettings } from './delivery.ts';
 import type { Exchange } from './exchange.ts';
 import { isStale, readFailure } from './failure.ts';
@@ -23,6 +24,7 @@ import { onHangUp } from './hang-up.ts';
 import { failedMeterFor, meterFor, silentMeter } from './meter.ts';
 import { mostErrorBytes } from './model-error.ts';
 import type { Operation } from './operation.ts';
+import { bodyFor, namesStreamOptions } from './plain-stream.ts';
 import { costOf, type Recorder, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import type { Routed } from './route.ts';
@@ -83,6 +85,9 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #sent = false;
   #again = false;
+  /** The model server has refused the field with which the gate asks for the usage of a stream. */
+  #plain = false;
+  #usageInjected = false;
   #status = 0;
   #coding: string | undefined;
   /** What is read whole before anything goes on, and for which purpose. */
@@ -118,9 +123,11 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     upstream.inFlight++;
     this.#sent = false;
     if (this.#operation.body === 'blob') continueIfAsked(this.exchange, this.#response);
+    const { body, usageInjected } = bodyFor(this.#routed, this.#plain || !upstream.takesStreamOptions);
+    this.#usageInjected = usageInjected;
     try {
       (this.#again ? upstream.anew() : upstream.dispatcher).dispatch(
-        callOf(this.#routed, request, upstream, this.#tools.settings.times),
+        callOf(this.#routed, request, upstream, body, this.#tools.settings.times),
         this,
       );
     } catch (cause) {
@@ -149,18 +156,12 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     if (this.#settled || status < 200) return;
     this.exchange.firstByteMs = Math.round(this.#tools.recorder.nowMs() - this.exchange.startedMs);
     this.#status = status;
-    const known = this.#routed.models.find((model) => model.name !== undefined);
-    if (status === 404 && known) {
-      // Said in our own bytes, so that a missing model and a hidden one cannot be told apart (house: hidden models).
+    const refusal = refusalOf(status, this.#routed);
+    if (refusal instanceof ModelNotFound) {
       this.exchange.meter = silentMeter;
-      this.#refuse(new ModelNotFound(known.text), 'upstream_error');
-    } else if (status === 401 || status === 403) {
-      // The model server refuses the gate, not the caller: a 401 would send people to look for a fault in their key,
-      // and Ollama's carries a sign-in address of the operator's account.
-      this.#fail(new GatewayError('upstream_refused', { cause: `status ${status}` }));
-    } else if (status > 599 || (status >= 300 && status < 400 && status !== 304)) {
-      this.#fail(new GatewayError('upstream_failed', { cause: `status ${status}` }));
-    } else this.#begin(status, headers);
+      this.#fail(refusal, 'upstream_error');
+    } else if (refusal) this.#fail(refusal);
+    else this.#begin(status, headers);
   }
 
   #begin(status: number, headers: IncomingHttpHeaders): void {
@@ -169,7 +170,10 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#headers = lines;
     this.#coding = headers['content-encoding'];
     const carriage = carriageOf(this.#routed, exchange, status, headers);
-    if (carriage !== 'error' && !setType(this.#operation, status, headers, lines)) {
+    const isKnown = carriage === 'error' || setType(this.#operation, status, headers, lines);
+    exchange.takesComments = carriage === 'stream' && lines.some((line) => line.startsWith('text/event-stream'));
+    // After a head of ours only events can follow.
+    if (!isKnown || (exchange.beganEarly && carriage !== 'error' && !exchange.takesComments)) {
       this.#fail(new GatewayError('upstream_failed', { message: wrongType }));
       return;
     }
@@ -183,7 +187,8 @@ class Passage implements Run, Dispatcher.DispatchHandler {
         this.#collected = new Collected('list', this.#tools.settings.listBytes);
         return;
       case 'stream':
-        this.#stream = new StreamBody((this.#working as Upstream).screen, this.#routed.usageInjected);
+        if (this.#plain) (this.#working as Upstream).takesStreamOptions = false;
+        this.#stream = new StreamBody((this.#working as Upstream).screen, this.#usageInjected);
         this.#headers = streamLines(lines);
         this.#writeHead();
         return;
@@ -196,6 +201,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   #writeHead(): void {
     const { exchange } = this;
+    if (exchange.beganEarly) return;
     const lines = this.#headers;
     lines.push('x-request-id', exchange.id, ...this.#tools.settings.ownHeaders, ...exchange.cors, ...exchange.lines);
     if (bodyPending(exchange)) lines.push('connection', 'close');
@@ -244,7 +250,10 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#send(said.body);
     if (!said.isError || this.#settled) return;
     this.exchange.meter?.end();
-    this.#finish('upstream_error');
+    if (this.exchange.beganEarly) {
+      this.#conclude('upstream_error', this.#status);
+      cutOffAfter(this.#response);
+    } else this.#finish('upstream_error');
   }
 
   #send(bytes: Buffer): void {
@@ -255,7 +264,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.#settled) return;
+    if (this.#settled || this.#saidPlainly()) return;
     try {
       if (this.#collected) this.#sayCollected(this.#collected, true);
       else if (this.#stream) this.#send(this.#stream.end());
@@ -270,6 +279,19 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       const failed = this.#status >= 400 || this.exchange.meter?.errorSeen === true;
       this.#finish(failed ? 'upstream_error' : 'completed');
     }
+  }
+
+  /** A strict server has refused a field of ours: the call is said once more without it. */
+  #saidPlainly(): boolean {
+    if (!this.#usageInjected || this.#plain || this.#collected?.purpose !== 'error') return false;
+    if (!namesStreamOptions(this.#status, this.#collected.bytes())) return false;
+    this.#plain = true;
+    this.#collected = undefined;
+    this.#status = 0;
+    this.deadlineMs = this.#tools.recorder.nowMs() + totalMsOf(this.#routed, this.#tools.settings.times);
+    this.#release();
+    this.#dispatch();
+    return true;
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -324,7 +346,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.exchange.meter?.end();
     this.#delivery.give();
     const error = new GatewayError('client_closed');
-    this.#conclude('client_closed', this.#response.headersSent ? this.#status : error.status, error);
+    this.#conclude('client_closed', this.#response.headersSent ? this.#status || 200 : error.status, error);
   }
 
   /** The model server has said everything: its turn is over, and what is left is the reader's own time. */
@@ -338,23 +360,18 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#delivery.end(() => this.#conclude(outcome, this.#status));
   }
 
-  /** An answer of our own, before anything of the model server's has gone out. */
-  #refuse(error: GatewayError, outcome: Outcome): void {
-    this.#conclude(outcome, error.status, error);
-    refuse(this.exchange, error, this.#tools.settings);
-  }
-
-  #fail(error: GatewayError): void {
+  /** Says so: in an answer of our own, or, where one has begun, in its last frame. */
+  #fail(error: GatewayError, outcome: Outcome = error.owner === 'upstream' ? 'failed' : 'ended'): void {
     if (this.#settled) return;
     this.exchange.meter?.end();
-    const outcome = error.owner === 'upstream' ? 'failed' : 'ended';
     if (!this.#response.headersSent) {
-      this.#refuse(error, outcome);
+      this.#conclude(outcome, error.status, error);
+      refuse(this.exchange, error, this.#tools.settings);
       return;
     }
     // What came of a line that was cut goes on; it holds no error.
     if (this.#stream && error.code !== 'reader_stalled') this.#delivery.send(this.#stream.cut());
-    this.#conclude(outcome, this.#status, error);
+    this.#conclude(outcome, this.#status || 200, error);
     this.#delivery.breakOff(error);
   }
 

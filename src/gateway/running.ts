@@ -5,6 +5,7 @@ import { GatewayError, toGatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type Member, Roster } from '../domain/roster.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
+import type { Comments } from './comments.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding } from './identify.ts';
 import type { KeyRing } from './key-ring.ts';
@@ -19,6 +20,11 @@ export interface Run extends Member {
   movedAtMs: MonotonicMs;
   /** Ends it with the dialect's last frame, or with a plain refusal where nothing was sent yet. */
   end(error: GatewayError): void;
+}
+
+export interface Stalls {
+  readonly readerMs: number;
+  readonly uploadMs: number;
 }
 
 export class Running {
@@ -77,10 +83,11 @@ export class Running {
 
   /**
    * Ends what is over its time, has a reader that took nothing for `readerMs`, or an upload that brought nothing for
-   * `uploadMs`. To be called every so often.
+   * `uploadMs`, and lets quiet streams say that they are there. To be called every so often.
    */
-  sweep(nowMs: MonotonicMs, { readerMs, uploadMs }: { readonly readerMs: number; readonly uploadMs: number }): void {
+  sweep(nowMs: MonotonicMs, { readerMs, uploadMs }: Stalls, comments: Pick<Comments, 'say'>): void {
     for (const run of this.#runs.list()) {
+      comments.say(run.exchange, nowMs);
       if (nowMs >= run.deadlineMs) {
         run.end(new GatewayError('upstream_timeout', { message: 'The answer took longer than this gate allows.' }));
         continue;

@@ -24,6 +24,7 @@ export function callOf(
   routed: Routed,
   request: IncomingMessage,
   upstream: Upstream,
+  body: Buffer | undefined,
   times: TimeLimits,
 ): Dispatcher.DispatchOptions {
   const { operation } = routed;
@@ -36,7 +37,7 @@ export function callOf(
     method: operation.methods.includes(request.method as string) ? (request.method as Dispatcher.HttpMethod) : 'GET',
     path: upstream.basePath + upstreamPath(routed),
     headers,
-    body: streamsUp ? request : (routed.body ?? null),
+    body: streamsUp ? request : (body ?? null),
     headersTimeout: quick ? times.metadataMs : streamsUp ? 0 : times.firstByteMs,
     bodyTimeout: quick ? times.metadataMs : operation.time === 'transfer' ? times.transferSilenceMs : times.silenceMs,
   };

@@ -5,7 +5,7 @@ import type { Screen } from '../upstream/screen.ts';
 import { errorLines } from './answer-head.ts';
 import type { Collected } from './collected.ts';
 import type { Exchange } from './exchange.ts';
-import { findError, type ModelError, readError, spellModelError } from './model-error.ts';
+import { findError, frameModelError, type ModelError, readError, spellModelError } from './model-error.ts';
 import { filterModels } from './model-list.ts';
 import type { Routed } from './route.ts';
 
@@ -20,6 +20,8 @@ export interface Said {
   readonly body: Buffer;
   readonly isError: boolean;
 }
+
+const noBody = Buffer.alloc(0);
 
 /** `isWhole`: it was read to its end. @throws GatewayError where a list is none. */
 export function sayWhole(
@@ -44,7 +46,10 @@ export function sayWhole(
 }
 
 function sayError(error: ModelError, status: number, lines: readonly string[], exchange: Exchange): Said {
+  // After a head of ours it can only be told in a frame.
+  if (exchange.beganEarly)
+    return { lines: [], body: Buffer.from(frameModelError(error, exchange, status)), isError: true };
   const body = Buffer.from(spellModelError(error, exchange.dialect, status, exchange.id));
   const isHead = exchange.request.method === 'HEAD';
-  return { lines: errorLines(lines, body.length), body: isHead ? Buffer.alloc(0) : body, isError: true };
+  return { lines: errorLines(lines, body.length), body: isHead ? noBody : body, isError: true };
 }

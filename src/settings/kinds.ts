@@ -36,11 +36,11 @@ export const list = z.preprocess(
       : value,
   z.array(z.string()),
 );
-export const upstreams = list.pipe(
-  z
-    .array(z.string().refine(isUpstream, 'must be an http:// or https:// address without user, query or fragment'))
-    .min(1),
-);
+const upstream = z
+  .string()
+  .refine(isUpstream, 'must be an http:// or https:// address without user, query or fragment');
+export const upstreams = list.pipe(z.array(upstream).min(1));
+export const noUpstreams = list.pipe(z.array(upstream));
 export const origins = list.pipe(
   z.array(
     z

@@ -8,6 +8,7 @@ import {
   isOrigin,
   isTimeZone,
   list,
+  noUpstreams,
   origins,
   positiveSeconds,
   type Setting,
@@ -232,6 +233,20 @@ export const settings = {
     60,
     's',
     'How long a reader may take nothing before it is dropped.',
+  ),
+  sseCommentSeconds: setting(
+    'sse_comment_seconds',
+    seconds,
+    15,
+    's',
+    'How often a stream under /v1 that has not begun says a comment, so that proxies do not give it up; 0 is never.',
+  ),
+  noStreamOptions: setting(
+    'no_stream_options',
+    noUpstreams,
+    [],
+    'list of addresses',
+    'Model servers that refuse stream_options; usage of streams there is estimated. The gate also finds out by itself.',
   ),
   probeSeconds: setting('probe_seconds', positiveSeconds, 5, 's', 'How often a model server is looked at.'),
   slots: setting(

@@ -12,6 +12,7 @@ export interface UpstreamSettings {
   readonly probeIntervalMs: number;
   /** @throws PassUnusable */
   readonly passFor: (server: URL) => Pass;
+  readonly takesStreamOptions: (server: URL) => boolean;
 }
 
 export type OnTurn = (upstream: Upstream, up: boolean, reason: string) => void;
@@ -36,6 +37,8 @@ export class Upstream {
   /** A call has just broken there: whoever waits is not sent until it has been looked at again. */
   doubtful = false;
   inFlight = 0;
+  /** False where it refuses a body with that field: by the settings, or since it has. */
+  takesStreamOptions: boolean;
   /** How long its last look took. */
   lookMs = 0;
   pass: Pass;
@@ -61,6 +64,7 @@ export class Upstream {
     this.#settings = settings;
     this.pass = settings.passFor(url);
     this.screen = new Screen(this.pass, url);
+    this.takesStreamOptions = settings.takesStreamOptions(url);
     this.#connect = this.#connector();
     this.name = url.origin;
     this.basePath = url.pathname.replace(/\/$/, '');
