@@ -28,7 +28,7 @@ describe('on a real socket', () => {
   beforeAll(async () => {
     fake = await startFakeOllama();
     gate = await openGate(fake.url);
-    ({ secret } = await gate.key({ models: ['llama3'], scopes: ['inference:audio', 'inference:chat'] }));
+    ({ secret } = await gate.key({ models: ['llama3'], scopes: ['inference:audio', 'inference:chat', 'metadata'] }));
   });
   afterAll(async () => {
     await gate.stop();
@@ -108,6 +108,7 @@ describe('on a real socket', () => {
         headers: { 'x-api-key': secret },
         body: `{"model":"${'\\u0001'.repeat(513)}","messages":[]}`,
       }),
+      await fetch(`${gate.url}/v1/models/${'a'.repeat(513)}`, { headers: { 'x-api-key': secret } }),
     ];
     for (const answer of answers) {
       const text = await answer.text();
