@@ -1,6 +1,7 @@
 // Starts the gate on Deno with permission for nothing more than its settings name: the address it listens on, its model
 // servers, its mail server and sign-in provider, its data directory, and the one native module. `--print` shows the command instead of running it.
 import { spawn } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { loadConfig } from '../src/config.ts';
@@ -10,8 +11,10 @@ const root = join(import.meta.dirname, '..');
 const addresses = [...config.upstream, config.smtpUrl, config.oidcIssuer].filter((address) => address !== '');
 // A provider whose token endpoint stands on another host than its issuer needs that one added by hand.
 const hosts = [config.host, ...addresses.map((address) => new URL(address).host)];
+// The gate goes by the real path of its data directory, which may be a link.
+const dataDirs = [config.dataDir, ...(existsSync(config.dataDir) ? [realpathSync(config.dataDir)] : [])];
 const files = [
-  config.dataDir,
+  ...dataDirs,
   ...(config.apiKeysFile === '' ? [] : [config.apiKeysFile]),
   dirname(process.env['SEKISHO_CONFIG'] ?? './sekisho.yaml'),
 ];
@@ -20,7 +23,7 @@ const flags = [
   '--node-modules-dir=manual',
   `--allow-net=${[...new Set(hosts)].join(',')}`,
   `--allow-read=${[root, ...new Set(files)].join(',')}`,
-  `--allow-write=${config.dataDir}`,
+  `--allow-write=${[...new Set(dataDirs)].join(',')}`,
   // Unknown SEKISHO_ settings are looked for, so the whole environment is read.
   '--allow-env',
   `--allow-ffi=${join(root, 'node_modules/better-sqlite3')}`,
