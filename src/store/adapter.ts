@@ -13,8 +13,11 @@ export interface Adapter {
   readonly version: () => Promise<number>;
   /** A quicker way than the query builder to add rows that are not there yet, roll-ups included, all or none; optional. */
   readonly appendUsage?: (rows: readonly Tables['usage'][]) => void;
-  /** A quicker way to one key with its account and plan; optional. */
-  readonly findCaller?: (id: KeyId) => CallerRow | undefined;
+  /**
+   * A quicker way to one key with its account and plan; optional. `behind`: a transaction is open on the connection that it
+   * reads from, so that it would see what may never be committed.
+   */
+  readonly findCaller?: ((id: KeyId) => CallerRow | undefined) & { readonly behind: () => boolean };
 }
 
 /** A key's row with what its account and plan add. */

@@ -67,7 +67,9 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
     },
     findCaller: async (id, now) =>
       callerOf(
-        adapter.findCaller ? adapter.findCaller(id) : await callers().where('keys.id', '=', id).executeTakeFirst(),
+        adapter.findCaller && !adapter.findCaller.behind()
+          ? adapter.findCaller(id)
+          : await callers().where('keys.id', '=', id).executeTakeFirst(),
         now,
       ),
     findCallerByDigest: async (digest, now) =>

@@ -13,6 +13,7 @@ import {
   SqliteDialect,
 } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import type { KeyId } from '../domain/id.ts';
 import { type CallerRow, isDeciding } from './adapter.ts';
 import { isBusy, makePrivate, openDirectory, StoreBusy, StoreUnusable, unusableFile } from './data-directory.ts';
 import type { Store } from './ports.ts';
@@ -54,7 +55,7 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<S
     );
     return relationalStore(db, {
       type: 'sqlite',
-      findCaller: (id) => oneCaller.get(id),
+      findCaller: Object.assign((id: KeyId) => oneCaller.get(id), { behind: () => database.inTransaction }),
       version: () => Promise.resolve(database.pragma('data_version', { simple: true }) as number),
       appendUsage: usageAppender(database),
     });

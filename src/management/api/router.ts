@@ -98,10 +98,18 @@ async function enter(
   request: Request,
   response: Response,
 ): Promise<void> {
+  // Before anything is waited for: whoever leaves meanwhile is not heard leaving afterwards.
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  response.locals['gone'] = gone.signal;
   const address = addressOf(request, tools.entrance);
   pacing.fromSource(row.pace, address);
   const caller = await authenticate(request, tools.entrance, row.needs);
-  response.once('close', pacing.enter(row.pace, caller.id === '' ? address : caller.id));
+  if (caller !== anybody) {
+    const leave = pacing.enter(row.pace, caller.id);
+    if (gone.signal.aborted) leave();
+    else gone.signal.addEventListener('abort', leave);
+  }
   response.locals['caller'] = caller;
   refuseUnentitled(caller, row.needs, row.fresh === 'always');
   const type = request.headers['content-type'];
@@ -202,37 +210,41 @@ async function sendStream(
   response: Response,
   stands: () => Promise<boolean>,
 ): Promise<void> {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  const lost = new AbortController();
+  const gone = AbortSignal.any([response.locals['gone'] as AbortSignal, lost.signal]);
   response.status(200).set('content-type', `${type}; charset=utf-8`);
   if (file !== undefined) response.set('content-disposition', `attachment; filename="${file}"`);
   // Whoever waits for events learns that they will come.
   if (type === 'text/event-stream') response.flushHeaders();
+  const cut = (): void => {
+    response.destroy();
+  };
+  const takeAway = (): void => {
+    lost.abort();
+    // Events end anywhere, for a reader who reads them; half a table must not look like a whole one.
+    if (type === 'text/event-stream') {
+      response.end();
+      setTimeout(cut, standingMs).unref();
+    } else cut();
+  };
   // Beside the pieces and not between them: none may come for a while, and a reader may let one wait.
   const watch = setInterval(() => {
-    stands().then(
-      (still) => {
-        if (still) return;
-        // Events end anywhere; half a table must not look like a whole one.
-        if (type === 'text/event-stream') response.end();
-        else response.destroy();
-        gone.abort();
-      },
-      () => response.destroy(),
-    );
+    stands().then((still) => {
+      if (!still && !gone.aborted) takeAway();
+    }, cut);
   }, standingMs);
   try {
-    for await (const piece of pieces(call, gone.signal)) {
-      if (gone.signal.aborted) return;
+    for await (const piece of pieces(call, gone)) {
+      if (gone.aborted) return;
       if (response.write(piece)) continue;
       const patience = AbortSignal.timeout(readerMs);
-      await once(response, 'drain', { signal: AbortSignal.any([gone.signal, patience]) }).catch(() => undefined);
-      if (patience.aborted) response.destroy();
+      await once(response, 'drain', { signal: AbortSignal.any([gone, patience]) }).catch(() => undefined);
+      if (patience.aborted && !gone.aborted) cut();
     }
   } finally {
     clearInterval(watch);
   }
-  if (!gone.signal.aborted) response.end();
+  if (!gone.aborted) response.end();
 }
 
 function send(response: Response, status: number, body: unknown): void {
