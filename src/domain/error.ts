@@ -20,13 +20,19 @@ export const registry = {
   bad_target: {
     status: 400,
     owner: 'client',
-    message: 'The path is ambiguous: no encoded slashes, dot segments, double slashes or absolute addresses.',
+    message:
+      'The path is ambiguous: no encoded slashes outside the name of a model, dot segments or absolute addresses.',
   },
   too_many_headers: { status: 431, owner: 'client', message: 'The request has too many or too large headers.' },
   request_timeout: { status: 408, owner: 'client', message: 'The request did not arrive in time.' },
   http_version: { status: 505, owner: 'client', message: 'Speak HTTP/1.1 or HTTP/1.0.' },
   unknown_route: { status: 404, owner: 'client', message: 'There is no such route here.' },
   method_not_allowed: { status: 405, owner: 'client', message: 'This route does not answer that method.' },
+  no_web_socket: {
+    status: 426,
+    owner: 'client',
+    message: 'This route speaks no WebSocket. Send the request with POST.',
+  },
   tls_required: {
     status: 403,
     owner: 'client',
@@ -173,6 +179,11 @@ export const registry = {
     status: 502,
     owner: 'upstream',
     message: 'The model server stopped before the answer was complete.',
+  },
+  upstream_lacks_route: {
+    status: 501,
+    owner: 'upstream',
+    message: 'The model server does not count tokens. Estimate them, or send the message.',
   },
   upstream_timeout: { status: 504, owner: 'upstream', message: 'The model server took too long.' },
 

@@ -16,7 +16,10 @@ export function bodyPending({ request }: Exchange): boolean {
 }
 
 /** What is said instead of an answer of this status; undefined where it is carried. */
-export function refusalOf(status: number, { models }: Routed): GatewayError | undefined {
+export function refusalOf(status: number, { models, operation }: Routed): GatewayError | undefined {
+  // Of a server that lacks the route, as Ollama does, a 404 says nothing of the model.
+  if (operation.reply === 'anthropic-count' && (status === 404 || status === 405 || status === 501))
+    return new GatewayError('upstream_lacks_route');
   const known = models.find((model) => model.name !== undefined);
   // Said in our own bytes, so that a missing model and a hidden one cannot be told apart (house: hidden models).
   if (status === 404 && known) return new ModelNotFound(known.text);

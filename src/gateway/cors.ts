@@ -13,11 +13,15 @@ export function corsPolicy(origins: readonly string[]): CorsPolicy {
   return { any: origins.includes('*'), origins: new Set(origins) };
 }
 
+// Named one by one: `*` stands for nothing where a page sends credentials (Fetch standard, section 3.3.3).
 const exposed =
   'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-Should-Retry, X-Sekisho-Error-Owner, ' +
   'X-Sekisho-Error-Code, X-Sekisho-Changed, X-Sekisho-Warning, X-Sekisho-Queue-Position, X-Sekisho-Queue-Wait-Ms, ' +
   'X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, ' +
-  'X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens';
+  'X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens, ' +
+  ['Requests', 'Tokens']
+    .flatMap((measure) => ['Limit', 'Remaining', 'Reset'].map((part) => `Anthropic-RateLimit-${measure}-${part}`))
+    .join(', ');
 const none: readonly string[] = [];
 
 /** Response lines for an actual request, as name, value, name, value. */
@@ -32,18 +36,28 @@ export function corsLines(policy: CorsPolicy, origin: string | undefined): reado
 const allowedHeaders = new Set(
   (
     'accept accept-language authorization cache-control content-type x-api-key x-requested-with x-request-id ' +
-    'idempotency-key traceparent tracestate user-agent openai-beta openai-organization openai-project ' +
-    'anthropic-version anthropic-beta anthropic-dangerous-direct-browser-access'
+    'idempotency-key traceparent tracestate baggage sentry-trace user-agent openai-beta openai-organization ' +
+    'openai-project anthropic-version anthropic-beta anthropic-dangerous-direct-browser-access ' +
+    'dangerously-allow-browser http-referer x-title api-key'
   ).split(' '),
 );
 
-/** Response lines for a preflight; only for an origin that corsLines admits. */
-export function preflightLines(request: IncomingMessage): string[] {
+/** A header's name (RFC 9110 §5.1), of a length that somebody may really use. */
+const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/;
+
+/**
+ * Response lines for a preflight; only for an origin that corsLines admits. Where every page is admitted, so is every
+ * header: none of them goes on to a model server that is not on the list of those that do.
+ */
+export function preflightLines({ any }: CorsPolicy, request: IncomingMessage): string[] {
   const asked = request.headers['access-control-request-headers'] ?? '';
   const granted = asked
     .split(',')
     .map((name) => name.trim().toLowerCase())
-    .filter((name) => allowedHeaders.has(name) || /^x-stainless-[a-z-]{1,40}$/.test(name));
+    .slice(0, 100)
+    .filter((name) =>
+      any ? headerName.test(name) : allowedHeaders.has(name) || /^x-stainless-[a-z0-9-]{1,40}$/.test(name),
+    );
   const lines = ['access-control-allow-methods', 'GET, HEAD, POST, DELETE', 'access-control-max-age', '7200'];
   if (granted.length > 0) lines.push('access-control-allow-headers', granted.join(', '));
   if (request.headers['access-control-request-private-network'] === 'true') {

@@ -65,6 +65,7 @@ function wholeMeter(reply: ReplyKind, prompt: Prompt, nowMs: () => number, faile
       return new WholeMeter(usageAnswer, 'transcribes', prompt, nowMs, failed);
     case 'ollama-progress':
     case 'plain':
+    case 'anthropic-count':
     case 'ollama-models':
     case 'openai-models':
       return silentMeter;

@@ -24,7 +24,8 @@ export type ReplyKind =
   | 'openai-embedding'
   | 'openai-transcription'
   | 'openai-models'
-  | 'anthropic-messages';
+  | 'anthropic-messages'
+  | 'anthropic-count';
 
 /** Which set of time limits holds: a generation, a quick look, or a transfer that may take hours. */
 export type TimeClass = 'inference' | 'metadata' | 'transfer';
@@ -141,6 +142,17 @@ const rows: readonly Row[] = [
   ['model', 'GET', '/v1/models/{model}', 'metadata', 'none', 'path', null, 'plain', 'metadata'],
 
   ['messages', 'POST', '/v1/messages', 'inference:chat', 'json', 'model', false, 'anthropic-messages', 'inference'],
+  [
+    'count-tokens',
+    'POST',
+    '/v1/messages/count_tokens',
+    'inference:chat',
+    'json',
+    'model',
+    null,
+    'anthropic-count',
+    'metadata',
+  ],
 ];
 
 export const operations: readonly Operation[] = rows.map(
@@ -181,11 +193,15 @@ const maxPathLength = 4096;
 /** Bytes that may stand in a path as they are: RFC 3986 pchar and `/`, but not `;`, which servers read in two ways. */
 const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/]*$/;
 
+/** Where a name may hold a slash: a model of a namespace, which clients send as `%2F`. */
+const modelPath = /^(?:\/k\/[^/]*)?\/v1\/models\//;
+
 /**
- * Brings a request target into its canonical form, or refuses it; nothing is "fixed". Percent escapes are decoded once;
- * one that decodes to a slash, backslash, percent, control or non-ASCII byte is refused, and so are dot segments,
- * double slashes, fragments and absolute-form: each has let two parsers see two paths (oauth2-proxy CVE-2026-41059,
- * Envoy CVE-2021-29492, Oathkeeper CVE-2026-33494).
+ * Brings a request target into its one canonical form, or refuses it. Percent escapes are decoded once; one that decodes
+ * to a slash, backslash, percent, control or non-ASCII byte is refused, and so are dot segments, fragments and
+ * absolute-form: each has let two parsers see two paths (oauth2-proxy CVE-2026-41059, Envoy CVE-2021-29492, Oathkeeper
+ * CVE-2026-33494). Slashes that a base URL doubled or left at the end are taken out first (Ollama redirects such paths,
+ * and clients lose their body on the way): what is left is all that policy, ledger and upstream know.
  * @throws GatewayError `bad_target`.
  */
 export function canonicalTarget(raw: string): Target {
@@ -193,8 +209,11 @@ export function canonicalTarget(raw: string): Target {
   const rawPath = mark < 0 ? raw : raw.slice(0, mark);
   const query = mark < 0 ? '' : raw.slice(mark + 1);
   if (rawPath.length > maxPathLength || raw.includes('#')) throw new GatewayError('bad_target');
-  const path = rawPath.includes('%') ? decodePath(rawPath) : rawPath;
-  if (!plainPath.test(path) || path.includes('//') || path.includes('/.')) throw new GatewayError('bad_target');
+  const plain = withoutIdleSlashes(rawPath);
+  const path = plain.includes('%') ? decodePath(plain) : plain;
+  // Slashes that only decoding brought are no mistake of a base URL.
+  if (!plainPath.test(path) || path.includes('//') || path.includes('/.') || (path !== plain && path.endsWith('/')))
+    throw new GatewayError('bad_target');
   if (!path.startsWith('/k/')) return { path, pathKey: undefined, query };
   const slash = path.indexOf('/', 3);
   return {
@@ -204,10 +223,17 @@ export function canonicalTarget(raw: string): Target {
   };
 }
 
+function withoutIdleSlashes(raw: string): string {
+  const single = raw.includes('//') ? raw.replace(/\/{2,}/g, '/') : raw;
+  return single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single;
+}
+
 function decodePath(raw: string): string {
-  return raw.replace(/%([0-9a-fA-F]{2})?/g, (_, hex: string | undefined) => {
+  const nameAt = modelPath.exec(raw)?.[0].length ?? raw.length;
+  return raw.replace(/%([0-9a-fA-F]{2})?/g, (_, hex: string | undefined, at: number) => {
     const code = hex === undefined ? 0 : Number.parseInt(hex, 16);
     const char = String.fromCharCode(code);
+    if (char === '/' && at >= nameAt) return char;
     if (code < 0x21 || code > 0x7e || '/\\%#?;'.includes(char)) throw new GatewayError('bad_target');
     return char;
   });
@@ -221,26 +247,32 @@ export interface Asked {
   readonly parameter: string;
 }
 
-/** @throws GatewayError `unknown_route` or `method_not_allowed`. */
-export function matchOperation(method: string, target: Target): Asked {
+/**
+ * `webSocket`: the request asks to go on as one, which no route does.
+ * @throws GatewayError `unknown_route`, `method_not_allowed` or `no_web_socket`.
+ */
+export function matchOperation(method: string, target: Target, webSocket = false): Asked {
   const candidates = fixed.get(target.path);
-  if (candidates) return { operation: pickMethod(method, candidates), target, parameter: '' };
-  const under = parametric.filter(({ prefix }) => isOneSegmentUnder(prefix, target.path));
+  if (candidates) return { operation: pickMethod(method, candidates, webSocket), target, parameter: '' };
+  const under = parametric.filter(({ prefix, operation }) => isUnder(prefix, target.path, operation.model === 'path'));
   const prefix = under[0]?.prefix;
   if (prefix === undefined) throw new GatewayError('unknown_route');
   const operation = pickMethod(
     method,
     under.map((row) => row.operation),
+    webSocket,
   );
   return { operation, target, parameter: target.path.slice(prefix.length) };
 }
 
-function isOneSegmentUnder(prefix: string, path: string): boolean {
-  return path.length > prefix.length && path.startsWith(prefix) && !path.includes('/', prefix.length);
+/** One segment, or, where it is the name of a model, several. */
+function isUnder(prefix: string, path: string, isName: boolean): boolean {
+  return path.length > prefix.length && path.startsWith(prefix) && (isName || !path.includes('/', prefix.length));
 }
 
-function pickMethod(method: string, candidates: readonly Operation[]): Operation {
+function pickMethod(method: string, candidates: readonly Operation[], webSocket: boolean): Operation {
   for (const operation of candidates) if (operation.methods.includes(method)) return operation;
+  if (webSocket) throw new GatewayError('no_web_socket');
   const allow = [...new Set(candidates.flatMap((operation) => operation.methods)), 'OPTIONS'].join(', ');
   throw new GatewayError('method_not_allowed', { allow });
 }

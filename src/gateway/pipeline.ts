@@ -84,7 +84,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
       answerRoot(exchange, gate);
       return false;
     }
-    const asked = matchOperation(received.method, received.target);
+    const asked = matchOperation(received.method, received.target, asksForWebSocket(request));
     exchange.operation = asked.operation;
     refuseKeyInQuery(received.target.query);
 
@@ -133,6 +133,11 @@ function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gat
   else if (book) ladder.noteFailure(principal, book);
 }
 
+/** Codex opens one on /v1/responses first, and falls back to a POST where the answer is 426 (RFC 9110, section 15.5.22). */
+function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase().includes('websocket') === true;
+}
+
 /** Facts that even a refusal needs: in whose words to speak, and to whom. */
 function prepare(exchange: Exchange, gate: Gate): void {
   const { headers, url = '', socket } = exchange.request;
@@ -173,7 +178,7 @@ function answerOptions(exchange: Exchange, gate: Gate): void {
   const lines = ['x-request-id', exchange.id, ...gate.relaySettings.ownHeaders, ...exchange.cors];
   const admitted = exchange.cors.includes('access-control-allow-origin');
   if (admitted && request.headers['access-control-request-method'] !== undefined)
-    lines.push(...preflightLines(request));
+    lines.push(...preflightLines(gate.cors, request));
   else lines.push('allow', 'GET, HEAD, POST, DELETE, OPTIONS');
   response.writeHead(204, lines);
   endWith(exchange, undefined, gate.relaySettings.readerStallMs);

@@ -38,6 +38,7 @@ export function refuse(exchange: Exchange, error: GatewayError, { ownHeaders, re
   if (error.retryAfterSeconds !== undefined) lines.push('retry-after', String(error.retryAfterSeconds));
   if (error.status === 401) lines.push('www-authenticate', 'Bearer realm="sekisho"');
   if (error.allow !== undefined) lines.push('allow', error.allow);
+  if (error.status === 426) lines.push('upgrade', 'HTTP/1.1', 'connection', 'upgrade');
   // What the official SDKs would otherwise try again twice.
   if (error.retryIsIdle) lines.push('x-should-retry', 'false');
   lines.push('cache-control', 'no-store', ...ownHeaders, ...exchange.cors, ...exchange.lines);

@@ -110,7 +110,7 @@ export const settings = {
     origins,
     [],
     'list of origins',
-    'Web pages that may call the gate from a browser; * is any.',
+    'Web pages that may call the gate from a browser, such as http://localhost:5173 for one that is being made; * is any.',
   ),
   trustedProxies: setting(
     'trusted_proxies',

@@ -78,7 +78,9 @@ test('what a cache served and took is a part of the prompt, in columns of its ow
   const member = await gate.member({ promptTokensPerDay: 8_000 });
   const [, row] = await rowOf(async () => (await call('/v1/messages', member.secret)).text());
   expect(row).toMatchObject({ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60, source: 'exact' });
-  const report = await gate.manage((store) => store.reportUsage('account', 0, 1e9, member.account.id));
+  const report = await gate.manage((store) =>
+    store.reportUsage('account', 0, Number.MAX_SAFE_INTEGER, member.account.id),
+  );
   expect(report).toMatchObject([{ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60 }]);
   // Another whole prompt is more than what is left, which a second call then finds used up.
   await (await call('/v1/messages', member.secret)).text();
@@ -174,6 +176,13 @@ test('a recording is reserved and booked, though no server reports it', async ()
   expect(row).toMatchObject({ source: 'estimated', completionTokens: 6 });
   expect(row.promptTokens).toBeGreaterThan(190);
   expect((await transcribe()).status).toBe(429);
+});
+
+test('a server that counts tokens is asked, and its count is passed on and costs none', async () => {
+  answer = json({ input_tokens: 14 });
+  const [said, row] = await rowOf(async () => (await call('/v1/messages/count_tokens', secret, false)).json());
+  expect(said).toEqual({ input_tokens: 14 });
+  expect(row).toMatchObject({ operation: 'count-tokens', status: 200, promptTokens: 0, source: 'none' });
 });
 
 test.each(['\n', '\r\n', '\r'])(

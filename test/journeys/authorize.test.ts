@@ -350,7 +350,7 @@ describe('U51: CORS', () => {
   test('answers a preflight before anybody is identified, with every header that the SDKs send', async () => {
     const open = await openGate(fake.url, { CORS_ORIGINS: 'https://app.example' });
     const asked =
-      'authorization,content-type,x-api-key,anthropic-version,anthropic-beta,anthropic-dangerous-direct-browser-access,openai-beta,x-stainless-lang,x-stainless-retry-count,x-evil';
+      'authorization,content-type,x-api-key,anthropic-version,anthropic-beta,anthropic-dangerous-direct-browser-access,openai-beta,x-stainless-lang,x-stainless-retry-count,http-referer,x-title,baggage,dangerously-allow-browser,api-key,x-evil';
     const preflight = (origin: string) =>
       fetch(`${open.url}/v1/messages`, {
         method: 'OPTIONS',
@@ -372,6 +372,31 @@ describe('U51: CORS', () => {
       'https://app.example',
       'Origin',
     ]);
+    await open.stop();
+  });
+  test('where every page is admitted, so is every header; and pages can read what the gate says of limits and changes', async () => {
+    const open = await openGate(fake.url, { CORS_ORIGINS: '*' });
+    const answer = await fetch(`${open.url}/v1/messages`, {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'http://localhost:5173',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'x-anything,x-stainless-os,not a name,content-type',
+      },
+    });
+    expect(answer.headers.get('access-control-allow-headers')).toBe('x-anything, x-stainless-os, content-type');
+    const { secret } = await open.key();
+    const read = await fetch(`${open.url}/api/tags`, {
+      headers: { origin: 'http://localhost:5173', 'x-api-key': secret },
+    });
+    const exposed = read.headers.get('access-control-expose-headers')?.toLowerCase().split(', ') ?? [];
+    for (const name of [
+      'anthropic-ratelimit-tokens-remaining',
+      'anthropic-ratelimit-requests-reset',
+      'x-sekisho-changed',
+    ])
+      expect(exposed).toContain(name);
+    expect(exposed).not.toContain('*');
     await open.stop();
   });
 });

@@ -4,7 +4,7 @@ import { Ollama } from 'ollama';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, run, type TestGate } from '../gate.ts';
+import { eventually, openGate, RawClient, run, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -152,6 +152,56 @@ describe('anthropic', () => {
       status: 401,
       error: { type: 'error', error: { type: 'authentication_error' } },
     });
+  });
+});
+
+describe('addresses and routes that clients bring with them', () => {
+  test.each(['/', '//'])('a base URL that ends with %j', async (end) => {
+    const headers = { 'x-api-key': secret };
+    const ollama = new Ollama({ host: gate.url + end, headers });
+    expect((await ollama.list()).models.length).toBeGreaterThan(0);
+    const openai = new OpenAI({ apiKey: secret, baseURL: `${gate.url}${end}v1${end}` });
+    expect((await openai.models.list()).data.length).toBeGreaterThan(0);
+    for (const path of [`${end}v1/models`, `/v1/models${end}`, `/api/tags${end}`, `/api${end}tags`])
+      expect((await fetch(gate.url + path, { headers, redirect: 'error' })).status).toBe(200);
+  });
+  test('a model of a namespace is asked for by its whole name', async () => {
+    const openai = new OpenAI({ apiKey: secret, baseURL: `${gate.url}/v1`, maxRetries: 0 });
+    await expect(openai.models.retrieve('aaa/llava:13b')).rejects.toMatchObject({
+      status: 404,
+      message: expect.stringContaining("model 'aaa/llava:13b' not found"),
+    });
+    expect(fake.calls.at(-1)?.url).toBe('/v1/models/aaa%2Fllava:13b');
+    const { secret: narrow } = await gate.key({ models: ['llama3'] });
+    const before = fake.calls.length;
+    const narrowed = new OpenAI({ apiKey: narrow, baseURL: `${gate.url}/v1`, maxRetries: 0 });
+    await expect(narrowed.models.retrieve('aaa/llava:13b')).rejects.toMatchObject({ status: 404 });
+    expect(fake.calls.slice(before).some(({ url }) => url.startsWith('/v1/models/'))).toBe(false);
+  });
+  test('tokens are not counted by a server that cannot, which is said at once and in the words of the dialect', async () => {
+    const anthropic = new Anthropic({ baseURL: gate.url, apiKey: secret, authToken: null, maxRetries: 3 });
+    const before = fake.calls.length;
+    await expect(anthropic.messages.countTokens({ model, messages })).rejects.toMatchObject({
+      status: 501,
+      error: { type: 'error', error: { type: 'api_error', code: 'upstream_lacks_route' } },
+    });
+    expect(fake.calls.slice(before).filter(({ url }) => url === '/v1/messages/count_tokens')).toHaveLength(1);
+    const { secret: narrow } = await gate.key({ models: ['llama3'] });
+    const narrowed = new Anthropic({ baseURL: gate.url, apiKey: narrow, authToken: null, maxRetries: 0 });
+    await expect(narrowed.messages.countTokens({ model, messages })).rejects.toMatchObject({ status: 404 });
+  });
+  test('a WebSocket on /v1/responses is told at once to send a POST, and the connection is good for it', async () => {
+    const client = new RawClient(gate.port);
+    client.write(
+      `GET /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${secret}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    const text = await client.until('no_web_socket');
+    expect(text).toMatch(/^HTTP\/1\.1 426 /);
+    expect(text).toMatch(/\r\nupgrade: HTTP\/1\.1\r\n/i);
+    client.write(`GET /v1/models HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`);
+    await client.until('HTTP/1.1 200 ');
+    await client.closed;
   });
 });
 
