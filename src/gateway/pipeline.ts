@@ -22,6 +22,7 @@ import { FailedIdentification, identify, refuseKeyInQuery, refuseUnencrypted } f
 import { readIntent } from './intent.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Ladder } from './ladder.ts';
+import { answerLists, isMerged } from './merged-lists.ts';
 import { dialectOf, matchOperation } from './operation.ts';
 import { permit } from './permit.ts';
 import { receive } from './receive.ts';
@@ -107,7 +108,9 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     const admitted = admit(shaped, exchange, gate);
     const routed = route(admitted instanceof Promise ? await admitted : admitted, gate.pool, exchange.slot?.server);
     const tools = { settings: gate.relaySettings, recorder: gate.recorder, running: gate.running };
-    await (mustShow(routed) ? takeUpload(routed, exchange, tools, gate.shownBlobs) : relay(routed, exchange, tools));
+    if (isMerged(routed, gate.pool)) await answerLists(routed, exchange, gate.pool, tools);
+    else if (mustShow(routed)) await takeUpload(routed, exchange, tools, gate.shownBlobs);
+    else await relay(routed, exchange, tools);
   } catch (thrown) {
     const error = toGatewayError(thrown);
     if (error instanceof FailedIdentification) noteFailure(error, gate);

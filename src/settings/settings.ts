@@ -81,7 +81,7 @@ export const settings = {
     upstreams,
     ['http://localhost:11434'],
     'list of addresses',
-    'Model servers, best first.',
+    'Model servers, best first. A /v1 at the end of an address is left out: the gate adds the paths.',
   ),
   dataDir: setting(
     'data_dir',

@@ -4,6 +4,7 @@
 import { buildConnector, Client, Pool } from 'undici';
 import { parseModelName } from '../domain/model-name.ts';
 import { ModelDetails } from './details.ts';
+import { type Listed, listFrom, NoList } from './model-lists.ts';
 import type { Pass } from './pass.ts';
 import { Screen } from './screen.ts';
 
@@ -48,6 +49,8 @@ export class Upstream {
   readonly #settings: UpstreamSettings;
   #connect: buildConnector.connector;
   readonly #onDoubt: (upstream: Upstream) => void;
+  /** Which family's list it keeps, as far as that is known. */
+  lists: 'ollama' | 'openai' | undefined;
   /** Canonical names it last listed; undefined until it has. */
   models: ReadonlySet<string> | undefined;
   /** The same as it spells them, with their bytes. */
@@ -67,7 +70,8 @@ export class Upstream {
     this.takesStreamOptions = settings.takesStreamOptions(url);
     this.#connect = this.#connector();
     this.name = url.origin;
-    this.basePath = url.pathname.replace(/\/$/, '');
+    // Addresses of the OpenAI family are often given with the /v1 that its routes begin with.
+    this.basePath = url.pathname.replace(/\/(?:v1\/?)?$/, '');
     // No retry, redirect, cache or decompression: each has desynchronised somebody (undici CVE-2026-16728 and others).
     // The number of sockets is not limited here: admission is, and a request must never wait where a hang-up of its
     // caller cannot be seen.
@@ -233,53 +237,33 @@ async function probe(upstream: Upstream): Promise<string | undefined> {
 
 async function readList(upstream: Upstream): Promise<string | undefined> {
   try {
-    const signal = AbortSignal.timeout(probeTimeoutMs);
-    const answer = await upstream.dispatcher.request({
-      method: 'GET',
-      path: `${upstream.basePath}/api/tags`,
-      headers: [...upstream.pass.headers],
-      headersTimeout: probeTimeoutMs,
-      bodyTimeout: probeTimeoutMs,
-      signal,
-    });
-    let length = 0;
-    const chunks: Buffer[] = [];
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > maxListBytes) throw new Error('its model list is too large');
-      chunks.push(chunk);
-    }
-    if (answer.statusCode !== 200) return answer.statusCode >= 500 ? `it answers ${answer.statusCode}` : undefined;
-    learnModels(upstream, JSON.parse(Buffer.concat(chunks).toString('utf8')));
+    learnModels(upstream, await listFrom(upstream, 'all', maxListBytes, AbortSignal.timeout(probeTimeoutMs)));
     return undefined;
   } catch (error) {
-    return describe(error);
+    // It answers, if not with a list.
+    return error instanceof NoList ? undefined : describe(error);
   }
 }
 
-/** Keeps the last good list where the new one cannot be read. */
-function learnModels(upstream: Upstream, list: unknown): void {
-  const entries = (list as { models?: unknown } | null)?.models;
-  if (!Array.isArray(entries)) return;
+function learnModels(upstream: Upstream, list: readonly Listed[]): void {
   const models = new Set<string>();
   const remote = new Set<string>();
   const digests = new Map<string, string>();
   const listed: { name: string; size: number | null }[] = [];
-  for (const entry of entries as {
-    name?: unknown;
-    size?: unknown;
-    digest?: unknown;
-    remote_host?: unknown;
-    remote_model?: unknown;
-  }[]) {
-    const name = typeof entry?.name === 'string' ? parseModelName(entry.name) : undefined;
+  for (const { name: spelled, ollama: entry } of list) {
+    const name = parseModelName(spelled);
     if (name === undefined) continue;
     const { canonical } = name;
     models.add(canonical);
-    listed.push({ name: entry.name as string, size: Number.isSafeInteger(entry.size) ? (entry.size as number) : null });
-    if (entry.remote_host || entry.remote_model) remote.add(canonical);
+    const size = entry['size'];
+    listed.push({
+      name: spelled,
+      size: Number.isSafeInteger(size) && upstream.lists === 'ollama' ? (size as number) : null,
+    });
+    if (entry['remote_host'] || entry['remote_model']) remote.add(canonical);
     // Ollama asks ollama.com for the details of a cloud model, on the operator's account.
-    else if (typeof entry.digest === 'string' && !name.cloud) digests.set(canonical, entry.digest.slice(0, 100));
+    else if (typeof entry['digest'] === 'string' && entry['digest'] !== '' && !name.cloud)
+      digests.set(canonical, entry['digest'].slice(0, 100));
   }
   upstream.models = models;
   upstream.listed = listed;

@@ -1,0 +1,134 @@
+// Several model servers are one to a caller: their lists are merged, whichever family each of them speaks.
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, RawClient } from '../gate.ts';
+
+let one: FakeOllama;
+let two: FakeOllama;
+/** Of the OpenAI family: it knows /v1 alone. */
+let plain: Server;
+let asked: string[] = [];
+beforeAll(async () => {
+  one = await startFakeOllama();
+  two = await startFakeOllama();
+  one.models = [{ name: 'gemma3:270m', sizeBytes: 7 }, { name: 'secret:1b' }];
+  two.models = [
+    { name: 'gemma3:270m', sizeBytes: 9 },
+    { name: 'llama3:latest', loaded: false },
+  ];
+  plain = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.setHeader('content-type', 'application/json');
+    if (request.url === '/v1/models')
+      response.end(
+        '{"object":"list","data":[{"id":"Qwen/Qwen3-8B","object":"model","created":1700000000,"owned_by":"vllm"}]}',
+      );
+    else if (request.url === '/v1/chat/completions')
+      response.end('{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}');
+    else response.writeHead(404).end('{"detail":"Not Found"}');
+  }).listen(0, '127.0.0.1');
+  await once(plain, 'listening');
+});
+afterAll(async () => {
+  await one.close();
+  await two.close();
+  plain.close();
+});
+
+const plainUrl = (): string => `http://127.0.0.1:${(plain.address() as AddressInfo).port}`;
+const get = async (url: string, key: string, method = 'GET'): Promise<Response> =>
+  fetch(url, { method, headers: { 'x-api-key': key } });
+interface Lists {
+  readonly models: { name: string; size: number; modified_at: string }[];
+  readonly data: { id: string; created: number; object: string }[];
+}
+
+test('each model of any server is listed once, in the family of the caller, and only what the key may see', async () => {
+  const gate = await openGate(`${one.url},${two.url},${plainUrl()}`);
+  const { secret } = await gate.key();
+  const { secret: narrow } = await gate.key({ models: ['gemma3:*', 'qwen/*'] });
+  const tags = (await (await get(`${gate.url}/api/tags`, secret)).json()) as Lists;
+  expect(tags.models.map(({ name }) => name)).toEqual(['gemma3:270m', 'secret:1b', 'llama3:latest', 'Qwen/Qwen3-8B']);
+  expect(tags.models[0]?.size).toBe(7);
+  expect(tags.models[3]?.modified_at).toBe('2023-11-14T22:13:20.000Z');
+  const models = (await (await get(`${gate.url}/v1/models`, secret)).json()) as Lists;
+  expect(models.data.map(({ id }) => id)).toEqual(['gemma3:270m', 'secret:1b', 'llama3:latest', 'Qwen/Qwen3-8B']);
+  expect(models.data[3]).toMatchObject({ object: 'model', created: 1_700_000_000, owned_by: 'vllm' });
+  const ps = (await (await get(`${gate.url}/api/ps`, secret)).json()) as Lists;
+  expect(ps.models.map(({ name }) => name)).toEqual(['gemma3:270m', 'secret:1b']);
+  for (const path of ['/api/tags', '/v1/models']) {
+    const text = await (await get(gate.url + path, narrow)).text();
+    expect(text).toContain('Qwen3');
+    expect(text).not.toMatch(/secret|llama3/);
+  }
+  const head = await get(`${gate.url}/api/tags`, narrow, 'HEAD');
+  expect([head.status, head.headers.get('content-length')]).toEqual([200, null]);
+  expect(head.headers.get('content-security-policy')).toContain('sandbox');
+  expect((await gate.ledger(6)).map(({ outcome }) => outcome)).toEqual(Array.from({ length: 6 }, () => 'completed'));
+  await gate.stop();
+});
+
+test('a server that is away leaves its models out, and where all are, that is said', async () => {
+  const gate = await openGate(`${one.url},http://127.0.0.1:9`, { PROBE_SECONDS: '60', METADATA_SECONDS: '1' });
+  const { secret } = await gate.key();
+  const answer = await get(`${gate.url}/v1/models`, secret);
+  expect(((await answer.json()) as Lists).data.map(({ id }) => id)).toEqual(['gemma3:270m', 'secret:1b']);
+  await gate.stop();
+  const none = await openGate('http://127.0.0.1:9,http://127.0.0.1:10');
+  const { secret: key } = await none.key();
+  const refused = await get(`${none.url}/v1/models`, key);
+  expect([refused.status, refused.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_unreachable']);
+  expect(await none.ledger(1)).toMatchObject([{ outcome: 'failed', code: 'upstream_unreachable' }]);
+  await none.stop();
+});
+
+test('a caller that hangs up waits for nobody, and nobody waits long for a silent server', async () => {
+  const gate = await openGate(`${one.url},${two.url}`, { PROBE_SECONDS: '60', METADATA_SECONDS: '1' });
+  const { secret } = await gate.key();
+  await eventually(async () => expect((await fetch(`${gate.url}/readyz`)).status).toBe(200));
+  const silent = (url: string) => url === '/api/tags';
+  two.next(
+    () => undefined,
+    ({ url, headers }) => silent(url) && headers['via'] !== undefined,
+  );
+  const client = new RawClient(gate.port);
+  const arrival = two.arrival(({ url, headers }) => silent(url) && headers['via'] !== undefined);
+  client.write(`GET /api/tags HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n\r\n`);
+  const request = await arrival;
+  client.socket.resetAndDestroy();
+  await request.aborted;
+  expect(await gate.ledger(1)).toMatchObject([{ outcome: 'client_closed' }]);
+  two.next(
+    () => undefined,
+    ({ url, headers }) => silent(url) && headers['via'] !== undefined,
+  );
+  const late = await get(`${gate.url}/api/tags`, secret);
+  expect(((await late.json()) as Lists).models.map(({ name }) => name)).toEqual(['gemma3:270m', 'secret:1b']);
+  for (const each of [one, two])
+    each.next(
+      () => undefined,
+      ({ url, headers }) => silent(url) && headers['via'] !== undefined,
+    );
+  const nobody = await get(`${gate.url}/api/tags`, secret);
+  expect([nobody.status, nobody.headers.get('x-sekisho-error-code')]).toEqual([504, 'upstream_timeout']);
+  await gate.stop();
+});
+
+test('a server of the OpenAI family alone, named with its /v1, is looked at, listed and called', async () => {
+  asked = [];
+  const gate = await openGate(`${plainUrl()}/v1`);
+  const { secret } = await gate.key();
+  await eventually(() => expect(asked).toContain('/v1/models'));
+  const tags = (await (await get(`${gate.url}/api/tags`, secret)).json()) as Lists;
+  expect(tags.models.map(({ name }) => name)).toEqual(['Qwen/Qwen3-8B']);
+  expect(((await (await get(`${gate.url}/api/ps`, secret)).json()) as Lists).models).toEqual([]);
+  expect(((await (await get(`${gate.url}/v1/models`, secret)).json()) as Lists).data).toHaveLength(1);
+  const chat = await post(`${gate.url}/v1/chat/completions`, secret, { model: 'Qwen/Qwen3-8B', messages: [] });
+  expect(chat.status).toBe(200);
+  expect(asked.filter((url) => url.startsWith('/v1/v1'))).toEqual([]);
+  expect((await fetch(`${gate.url}/readyz`)).status).toBe(200);
+  await gate.stop();
+});
