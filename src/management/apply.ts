@@ -4,7 +4,7 @@ import type { Application, Invite, Registration } from '../domain/application.ts
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { type ApplicationId, newApplicationId, newPersonId, type PersonId, randomBase62 } from '../domain/id.ts';
 import { mailboxOf } from '../domain/mailbox.ts';
-import type { Language, Person } from '../domain/person.ts';
+import { type Language, nobodysMailbox, type Person } from '../domain/person.ts';
 import { Secret } from '../domain/secret.ts';
 import type { NewPerson, NotSubmitted, Store } from '../store/ports.ts';
 import { decide, decideByRule, heldFor } from './applications.ts';
@@ -56,7 +56,9 @@ export async function apply(
 ): Promise<Applied> {
   const { store, post, portal } = door;
   const registration = await store.readRegistration();
-  const email = visitor ? visitor.email : requireEmail(asked.email);
+  // Somebody whose own address was taken signs in under none; they say which one they apply with.
+  const named = visitor !== undefined && !visitor.email.endsWith(nobodysMailbox);
+  const email = named ? visitor.email : requireEmail(asked.email);
   const [name, purpose] = [requireText('name', asked.name, 200), requireProse('purpose', asked.purpose, 2_000)];
   if (visitor) await refuseSecond(store, visitor);
   else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);

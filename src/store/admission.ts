@@ -259,6 +259,20 @@ async function insertPerson(
   return true;
 }
 
+/** Somebody who wrote an address down and never showed that they read it stays, with what they applied for, without it. */
+async function givesWay(
+  transaction: Transaction<Tables>,
+  { id, emailVerified, accountId }: Pick<Tables['people'], 'id' | 'emailVerified' | 'accountId'>,
+): Promise<boolean> {
+  if (accountId !== null || emailVerified) return false;
+  await transaction
+    .updateTable('people')
+    .set({ email: standIn(id) })
+    .where('id', '=', id)
+    .execute();
+  return true;
+}
+
 /** Who signs in with an application whose address was just confirmed. */
 async function confirmedPerson(
   transaction: Transaction<Tables>,
@@ -272,20 +286,20 @@ async function confirmedPerson(
     .where('email', '=', row.email)
     .executeTakeFirst();
   if (row.person_id !== null) {
-    if (holder?.id === row.person_id)
-      await transaction.updateTable('people').set({ emailVerified: 1 }).where('id', '=', holder.id).execute();
-    return row.person_id;
+    const id = row.person_id;
+    const own = await transaction.selectFrom('people').select('email').where('id', '=', id).executeTakeFirst();
+    // Somebody who signs in under no address gets the one that they have shown to be theirs, if nobody else has.
+    const gets = own?.email === row.email || own?.email.endsWith(nobodysMailbox) === true;
+    if (gets && (!holder || holder.id === id || (await givesWay(transaction, holder))))
+      await transaction
+        .updateTable('people')
+        .set({ email: row.email, emailVerified: 1 })
+        .where('id', '=', id)
+        .execute();
+    return id;
   }
   if (row.password === null) return null;
-  if (holder) {
-    if (holder.accountId !== null || holder.emailVerified) throw new Undone<NotConfirmed>('taken');
-    // Somebody wrote this address down and never showed that they read it. They and what they applied for stay.
-    await transaction
-      .updateTable('people')
-      .set({ email: standIn(holder.id) })
-      .where('id', '=', holder.id)
-      .execute();
-  }
+  if (holder && !(await givesWay(transaction, holder))) throw new Undone<NotConfirmed>('taken');
   await insertPerson(
     transaction,
     {

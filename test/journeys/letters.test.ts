@@ -134,6 +134,24 @@ test('somebody who wrote down an address that they cannot read gives it back, an
   await operator.patch('/registration', { mode: 'open' });
 });
 
+test('somebody who signs in under no address gets the one that they show to be theirs', async () => {
+  const email = 'late@example.org';
+  const visitor = await member('early@example.org');
+  await operator.patch('/registration', { mode: 'approval' });
+  const { person, account } = (await visitor.get('/session')).body;
+  await gate.manage(async ({ signIn: { db } }) => {
+    // As a gate without mail leaves somebody whose address was taken, before it got mail.
+    const bare = { email: `${(person.id as string).toLowerCase()}@taken.invalid`, emailVerified: 0, accountId: null };
+    await db.updateTable('people').set(bare).where('id', '=', person.id).execute();
+    await db.updateTable('applications').set({ person_id: null }).where('account_id', '=', account.id).execute();
+  });
+  const { body } = await visitor.post('/applications', { name: 'Late', email, purpose: 'p' });
+  const { text } = await mailbox.to(email, (body.id as string).slice(-6));
+  expect((await visitor.post('/confirmations', { code: codeOf(linkIn(text)) })).status).toBe(204);
+  expect((await visitor.get('/session')).body.person).toMatchObject({ id: person.id, email, emailVerified: true });
+  await operator.patch('/registration', { mode: 'open' });
+});
+
 test('applications at once with one address all stand, and none is a fault', async () => {
   const answers = await Promise.all(
     Array.from({ length: 3 }, () => apply(new Visitor(gate.url), 'thrice@example.org')),
