@@ -134,6 +134,11 @@ export class EventsMeter implements Meter {
       return;
     }
     const tokens = tokensIn(data);
+    // Nearly all events of the largest streams: one look is enough to know that they are a piece and no more.
+    if (this.#reply === 'openai-completion' && !data.includes(usageName)) {
+      this.#count(tokens);
+      return;
+    }
     const isPiece = isPieceData(this.#reply, data);
     if (saysMore(this.#reply, data)) this.#read(parseObject(data), tokens, isPiece);
     else if (isPiece) this.#count(tokens);
@@ -205,6 +210,7 @@ export class EventsMeter implements Meter {
 }
 
 const lineFeed = Buffer.from('\n');
+const usageName = Buffer.from('"usage"');
 
 /** A stream may begin with a byte order mark. */
 function withoutMark(line: Buffer): Buffer {
@@ -232,8 +238,7 @@ function isPieceType(reply: EventReply, { type }: { readonly type?: unknown }): 
 
 /** Can the event hold a figure, or say that the answer is over? Only then is it parsed. */
 function saysMore(reply: EventReply, data: Buffer): boolean {
-  if (reply === 'openai-completion')
-    return data.includes('"usage"') ? !data.includes('"usage":null') : data.length <= 4096 && data.includes('"error"');
+  if (reply === 'openai-completion') return !data.includes('"usage":null');
   if (data.includes('"error"')) return true;
   if (reply === 'anthropic-messages') return !data.includes('"content_block_delta"') && !data.includes('"ping"');
   return (
