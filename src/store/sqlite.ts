@@ -19,7 +19,7 @@ import { isBusy, makePrivate, openDirectory, StoreBusy, StoreUnusable, unusableF
 import type { Store } from './ports.ts';
 import { relationalStore } from './relational.ts';
 import { migrations, type Tables } from './schema.ts';
-import { rollUp, usageColumns } from './usage-rows.ts';
+import { AnsweredModels, rollUp, usageColumns } from './usage-rows.ts';
 
 /** Up to that size a database is looked through for damage at the start, which takes a fraction of a second. */
 const checkedBytes = 64 * 1024 * 1024;
@@ -89,10 +89,11 @@ function usageAppender(database: Database.Database): (rows: readonly Tables['usa
      on conflict (account_id, quarter, key_id, model)
      do update set ${sums.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ')}`,
   );
+  const answered = new AnsweredModels();
   return database.transaction((rows: readonly Tables['usage'][]) => {
     // A row that is there already is in the roll-ups already.
     const added = rows.filter((row) => insert.run(usageColumns.map((column) => row[column])).changes === 1);
-    for (const sum of rollUp(added))
+    for (const sum of rollUp(added, answered))
       addUp.run([sum.account_id, sum.quarter, sum.key_id, sum.model, ...sums.map((name) => sum[name])]);
   });
 }

@@ -16,12 +16,38 @@ const noSums = {
   cache_write_tokens: 0,
 };
 
+/** How many pairs of account and model are remembered; it costs some megabytes. */
+const mostAnswered = 50_000;
+
+/**
+ * The models that have answered an account, while this process runs. Whoever is refused chooses the name of the model, and
+ * roll-ups are kept for good: such a name stands in them only where that account has had an answer of the model. What
+ * others use says nothing to it.
+ */
+export class AnsweredModels {
+  readonly #known = new Set<string>();
+
+  /** To be called for every row of a batch before any of them is asked about. */
+  note({ account_id, model, upstream, status }: Tables['usage']): void {
+    if (model === null || upstream === null || status < 200 || status >= 400) return;
+    if (this.#known.size < mostAnswered) this.#known.add(`${account_id} ${model}`);
+  }
+
+  /** Under which name a row is summed; empty for no model. */
+  nameFor({ account_id, model, upstream, status }: Tables['usage']): string {
+    if (model === null) return '';
+    const answered = upstream !== null && status >= 200 && status < 400;
+    return answered || this.#known.has(`${account_id} ${model}`) ? model : '';
+  }
+}
+
 /** The roll-ups that a set of rows adds, one for each account, quarter of an hour, key and model. */
-export function rollUp(rows: readonly Tables['usage'][]): Tables['usage_quarterly'][] {
+export function rollUp(rows: readonly Tables['usage'][], answered: AnsweredModels): Tables['usage_quarterly'][] {
   const sums = new Map<string, Tables['usage_quarterly']>();
+  for (const row of rows) answered.note(row);
   for (const row of rows) {
     const quarter = Math.floor(row.at / quarterMs);
-    const model = row.model ?? '';
+    const model = answered.nameFor(row);
     const name = `${quarter} ${row.key_id} ${model}`;
     let sum = sums.get(name);
     if (!sum) {

@@ -6,7 +6,7 @@ import type { UsageBucket, UsageRecord } from '../domain/usage.ts';
 import { type Adapter, inTransaction } from './adapter.ts';
 import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
 import type { Tables } from './schema.ts';
-import { quarterMs, rollUp, rowOfUsage, usageOfRow } from './usage-rows.ts';
+import { AnsweredModels, quarterMs, rollUp, rowOfUsage, usageOfRow } from './usage-rows.ts';
 
 // SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 23 columns × 500 rows fit both.
 const rowsPerInsert = 500;
@@ -15,6 +15,7 @@ const rowsPerLook = 20_000;
 const minuteMs = 60_000;
 
 export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
+  const answered = new AnsweredModels();
   return {
     appendUsage: async (records) => {
       if (records.length === 0) return;
@@ -22,7 +23,7 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
       const { appendUsage } = adapter;
       // Through the builder's own connection, so that it can never fall into somebody else's open transaction.
       if (appendUsage) await db.connection().execute(() => Promise.resolve(appendUsage(rows)));
-      else await appendSlowly(db, rows);
+      else await appendSlowly(db, rows, answered);
     },
     knownUsage: async (ids) => {
       const known = new Set<string>();
@@ -267,7 +268,11 @@ async function namesOf(db: Kysely<Tables>, by: ReportBy, ids: readonly string[])
 }
 
 /** For adapters without a quicker way. */
-async function appendSlowly(db: Kysely<Tables>, rows: readonly Tables['usage'][]): Promise<void> {
+async function appendSlowly(
+  db: Kysely<Tables>,
+  rows: readonly Tables['usage'][],
+  answered: AnsweredModels,
+): Promise<void> {
   await inTransaction(db, async (transaction) => {
     const added: Tables['usage'][] = [];
     for (let from = 0; from < rows.length; from += rowsPerInsert) {
@@ -281,7 +286,7 @@ async function appendSlowly(db: Kysely<Tables>, rows: readonly Tables['usage'][]
       const fresh = new Set(ids.map(({ id }) => id));
       added.push(...part.filter((row) => fresh.delete(row.id)));
     }
-    for (const sum of rollUp(added)) {
+    for (const sum of rollUp(added, answered)) {
       await transaction
         .insertInto('usage_quarterly')
         .values(sum)

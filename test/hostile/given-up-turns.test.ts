@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient } from '../gate.ts';
 
 let fake: FakeOllama;
@@ -48,6 +48,9 @@ test('who could not be served because the model server was away is not put behin
   await wire.open();
   const gate = await openGate(`http://127.0.0.1:${wire.port}`, { SLOTS: '2', PROBE_SECONDS: '1000' });
   await eventually(() => expect(gate.log()).toContain('the model server answers'));
+  // The gate has looked at each model, and opens no connection of its own any more.
+  const looks = (): FakeRequest[] => fake.requests.filter(({ url }) => url === '/api/show');
+  await eventually(() => expect(looks().map(({ state }) => state.finished)).toEqual(fake.models.map(() => true)));
   const [holder, victim, greedy] = [await gate.key(), await gate.member({}), await gate.member({})];
   // Somebody's long answer goes on all the time.
   const known = new Set(wire.sockets);

@@ -59,7 +59,8 @@ test('five thousand refused calls fill few rows, and every figure knows all of t
     const { items } = (await answer.json()) as { items: { requests: number; refused: number }[] };
     expect(items.reduce((sum, item) => sum + item.requests, 0)).toBe(5_000);
     expect(items.reduce((sum, item) => sum + item.refused, 0)).toBe(5_000);
-    if (by === 'model') expect(items).toMatchObject([{ group: 'nobody/nothing:1b' }]);
+    // The name was made up, so the sums, which are kept for good, do not have it.
+    if (by === 'model') expect(items).toMatchObject([{ group: '' }]);
   }
   const minutes = await gate.manage((store) => store.usageByMinute(begunAt - 60_000));
   expect(minutes.reduce((sum, { refusals }) => sum + refusals, 0)).toBe(5_000);
@@ -160,4 +161,37 @@ test('a stop hands over what is held, and the next start counts on from there', 
   const sums = await second.manage((store, { at }) => reportUsage(store, 'key', begunAt, at, 'UTC'));
   expect(sums).toMatchObject([{ group: id, requests: 1_000, refused: 1_000 }]);
   rmSync(dataDir, { recursive: true, force: true });
+});
+
+test('names of models that are made up stand in no sum, however they fail, and those of models that answered do', async () => {
+  const gate = await openGate(fake.url);
+  const { secret, account } = await gate.member({});
+  const { secret: narrow } = await gate.key({ account: account.name, models: ['nobody/*'] });
+  const ask = (key: string, model: string, body: object = {}): Promise<Response> =>
+    post(`${gate.url}/api/chat`, key, { model, messages: [{ role: 'user', content: 'x' }], stream: false, ...body });
+  expect((await ask(secret, 'gemma3:270m')).status).toBe(200);
+  expect((await ask(secret, 'gemma3:270m', { options: { num_predict: 'x' } })).status).toBe(400);
+  // Told missing by the gate, refused by it for something else, told missing by the model server, given up before an answer.
+  expect((await ask(narrow, 'gemma3:270m')).status).toBe(404);
+  for (let i = 0; i < 20; i++) {
+    expect((await ask(narrow, `somebody/${i}`)).status).toBe(404);
+    expect((await ask(secret, `nobody/${i}`, { options: { num_predict: 'x' } })).status).toBe(400);
+    expect((await ask(secret, `nobody/left-${i}`)).status).toBe(404);
+    const hangUp = new AbortController();
+    fake.next(async ({ aborted }) => {
+      hangUp.abort();
+      await aborted;
+    });
+    const given = { method: 'POST', headers: { 'x-api-key': secret }, signal: hangUp.signal };
+    await fetch(`${gate.url}/api/chat`, { ...given, body: `{"model":"nobody/up-${i}","messages":[{}]}` }).catch(
+      () => 0,
+    );
+  }
+  await gate.ledger(83);
+  const report = await gate.manage((store) => store.reportUsage('model', 0, Date.now() + 86_400_000, account.id));
+  expect(Object.fromEntries(report.map(({ group, requests }) => [group, requests]))).toEqual({
+    '': 80,
+    'gemma3:270m': 3,
+  });
+  await gate.stop();
 });
