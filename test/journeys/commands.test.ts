@@ -118,8 +118,8 @@ describe('sekisho plan', () => {
     expect(plans.map(({ name }) => name)).toEqual(['default', 'trial', 'trusted']);
     expect(Object.keys(first)).toEqual(['name', 'version', ...termNames]);
     expect(first).toEqual(firstPlans[0]);
-    expect(table).toMatch(/^name +version +requestsPerMinute .*\ndefault +1 +60 .*\ntrial .*\ntrusted /);
-    expect(trial).toMatch(/^name +trial\nversion +1\nrequestsPerMinute +10\n/);
+    expect(table).toMatch(/^name +version +requestsPerMinute .*\ndefault +1 +120 .*\ntrial .*\ntrusted /);
+    expect(trial).toMatch(/^name +trial\nversion +1\nrequestsPerMinute +20\n/);
   });
 
   test('makes a plan, open but for what was said or like another, counts its versions up, and deletes it', async () => {
