@@ -104,8 +104,8 @@ export class Delivery {
 
   #write(bytes: Buffer): boolean {
     if (this.#pass(bytes)) return true;
+    if (!this.#blocked) this.#exchange.response.once('drain', () => this.#drained());
     this.#blocked = true;
-    this.#exchange.response.once('drain', () => this.#drained());
     return false;
   }
 

@@ -285,7 +285,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   #saidPlainly(): boolean {
     if (!this.#usageInjected || this.#plain || this.#collected?.purpose !== 'error') return false;
     if (!namesStreamOptions(this.#status, this.#collected.bytes())) return false;
-    this.#plain = true;
+    this.#plain = this.exchange.takesComments = true;
     this.#collected = undefined;
     this.#status = 0;
     this.deadlineMs = this.#tools.recorder.nowMs() + totalMsOf(this.#routed, this.#tools.settings.times);

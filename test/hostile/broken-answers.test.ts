@@ -2,8 +2,10 @@
 // reaches a caller in our own words, without what lets the gate in or where the server is.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeAuthority, makeCertificate } from '../certificates.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate, temporaryDirectory } from '../gate.ts';
 
@@ -97,6 +99,32 @@ describe('an answer that breaks off', () => {
       expect(client.error, path).toBe('ECONNRESET');
       expect(bodyOf(client).startsWith(said)).toBe(true);
     }
+  });
+
+  test('to such a caller under TLS is reset as well, without the word that says good-bye', async () => {
+    const place = temporaryDirectory();
+    const { cert, key } = makeCertificate(place, ['DNS:localhost'], { authority: makeAuthority(place) });
+    const secure = await openGate(fake.url, { TLS_CERT: cert, TLS_KEY: key });
+    const made = await secure.key();
+    fake.next(async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+      answer.hangUp();
+    });
+    const socket = connectTls({ port: secure.port, host: '127.0.0.1', rejectUnauthorized: false });
+    let said = '';
+    let ended = false;
+    const failed = new Promise<string | undefined>((resolve) => {
+      socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code)).on('close', () => resolve(undefined));
+    });
+    socket.on('data', (bytes: Buffer) => (said += bytes.toString())).on('end', () => (ended = true));
+    const text = JSON.stringify(chat);
+    socket.write(
+      `POST /api/chat HTTP/1.0\r\nHost: x\r\nx-api-key: ${made.secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+    );
+    expect([await failed, ended]).toEqual(['ECONNRESET', false]);
+    expect(said).toContain('"done":false');
+    await secure.stop();
   });
 
   test('and one that is complete is closed in peace under HTTP/1.0', async () => {
