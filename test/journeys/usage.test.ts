@@ -467,10 +467,30 @@ const groupings: Record<ReportBy, (row: UsageRecord) => string> = {
   quarter: (row) => String(quarterOf(row)),
 };
 
+/** Calls that no model answered may be summed without its name, which the caller may have made up. */
+function checkModels(report: readonly (UsageSum & { readonly model: string })[]): void {
+  const answered = rows.filter(({ upstream, status }) => upstream !== null && status >= 200 && status < 400);
+  const least = summed(answered, groupings.model);
+  expect(new Set(report.map(({ model }) => model))).toEqual(new Set(['', ...Object.keys(least)]));
+  const whole = summed(rows, () => '')[''] as UsageSum;
+  for (const figure of Object.keys(whole) as (keyof UsageSum)[]) {
+    expect(
+      sum(report, (sums) => sums[figure]),
+      figure,
+    ).toBe(whole[figure]);
+    for (const { model, ...sums } of report)
+      expect(sums[figure], `${figure} of ${model}`).toBeGreaterThanOrEqual(least[model]?.[figure] ?? 0);
+  }
+}
+
 describe('the sums by quarter of an hour', () => {
   test.each(Object.keys(groupings) as ReportBy[])('by %s are the sums of the rows', async (by) => {
     const times = rows.map(({ at }) => at);
     const report = await gate.manage((store) => store.reportUsage(by, Math.min(...times), Math.max(...times) + 1));
+    if (by === 'model') {
+      checkModels(report.map(({ group, name: _, ...sums }) => ({ model: group, ...sums })));
+      return;
+    }
     const wanted = summed(rows, groupings[by]);
     expect(report).toHaveLength(Object.keys(wanted).length);
     for (const { group, name, ...sums } of report) {
@@ -490,6 +510,10 @@ describe('the sums by quarter of an hour', () => {
     const { code, out, err } = await sekisho(['usage', '--by', by, '--json'], environment);
     expect([code, err]).toEqual([0, '']);
     const printed = JSON.parse(out) as (Record<string, unknown> & UsageSum & { tokens: number })[];
+    if (by === 'model') {
+      checkModels(printed.map((row) => ({ ...row, model: (row['model'] as string | null) ?? '' })));
+      return;
+    }
     const wanted = summed(rows, group);
     expect(printed).toHaveLength(Object.keys(wanted).length);
     for (const { [by]: name, ...sums } of printed) {
