@@ -44,7 +44,11 @@ const drafts: readonly Draft[] = [
   { name: 'first', terms: wide, connections: times(8, 'mixed') },
   { name: 'second', terms: { ...wide, maxOutputTokens: 64 }, narrowed: true, connections: times(8, 'mixed') },
   { name: 'third', terms: { ...wide, tokensPerMinute: 1_000_000_000 }, connections: times(8, 'mixed') },
-  { name: 'crowded', terms: { ...wide, concurrentRequests: crowdedAtOnce }, connections: times(5, 'mixed') },
+  {
+    name: 'crowded',
+    terms: { ...wide, concurrentRequests: crowdedAtOnce, waitingRequests: 0 },
+    connections: times(5, 'mixed'),
+  },
   { name: 'limited', terms: { ...wide, requestsPerMinute: 300 }, connections: times(1, 'mixed') },
   { name: 'waiting', terms: wide, connections: times(5, 'queueing') },
   { name: 'favoured', terms: { ...wide, queueWeight: 4 }, connections: times(5, 'queueing') },
