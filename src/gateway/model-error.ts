@@ -46,10 +46,14 @@ export function findError(
   status: number,
   screen: Screen,
 ): ModelError | undefined {
+  // Most answers are none, and are not taken apart to know it.
+  if (coding === undefined && !bytes.includes(mark)) return undefined;
   const text = decode(bytes, coding);
   const value = text !== undefined && text.includes('"error"') ? parse(text) : undefined;
   return isFields(value) && isError(value) ? errorOf(value, status, screen) : undefined;
 }
+
+const mark = Buffer.from('"error"');
 
 export function isError(value: Fields): boolean {
   return isSaid(value['error']) || value['type'] === 'error' || value['object'] === 'error';
