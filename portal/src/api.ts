@@ -67,9 +67,17 @@ async function send(method: string, path: string, body: unknown, how: Sending): 
     throw new Problem(0, { code: 'unreachable', detail: i18n.t('trouble.unreachable') }, null);
   }
   if (response.ok) return response;
-  const problem: unknown = await response.json().catch(() => ({}));
-  throw new Problem(response.status, problem as Record<string, unknown>, response.headers.get('retry-after'));
+  const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  const word = ownWords[textOf(said['code']) ?? ''];
+  const problem = word === undefined ? said : { ...said, detail: i18n.t(word) };
+  throw new Problem(response.status, problem, response.headers.get('retry-after'));
 }
+
+/** What anybody may meet anywhere is said in their language. */
+const ownWords: Readonly<Record<string, 'trouble.signInAgain' | 'trouble.tooMany'>> = {
+  sign_in_again: 'trouble.signInAgain',
+  too_many_requests: 'trouble.tooMany',
+};
 
 async function bodyOf<T>(response: Response): Promise<T> {
   return (response.status === 204 ? undefined : await response.json()) as T;

@@ -27,6 +27,8 @@ export const shell = {
     trouble: {
       title: 'That did not work',
       unreachable: 'The gate does not answer. Is the network there?',
+      signInAgain: 'This asks for a sign-in of the last ten minutes. Sign out and in again, then try once more.',
+      tooMany: 'That was too often within a minute. Wait a little, then try once more.',
       page: 'A fault of this page. What you did before is kept.',
       reload: 'Load the page again',
     },
@@ -77,6 +79,9 @@ export const shell = {
     trouble: {
       title: 'うまくいきませんでした',
       unreachable: '関所から応答がありません。ネットワークをご確認ください。',
+      signInAgain:
+        'この操作には、10分以内のサインインが必要です。いったんサインアウトし、サインインし直してからお試しください。',
+      tooMany: '短い時間に操作が集中しました。少し待ってから、もう一度お試しください。',
       page: 'この画面に不具合がありました。これまでの操作は保存されています。',
       reload: '画面を読み込み直す',
     },

@@ -30,6 +30,8 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
       ...(row.needs === 'nothing' || row.needs === 'anybody' ? { security: [] } : {}),
       ...(row.needs === 'person' ? { security: [{ visit: [] }] } : {}),
       'x-sekisho-needs': row.needs,
+      'x-sekisho-fresh': typeof row.fresh === 'function' ? 'depends' : row.fresh,
+      'x-sekisho-pace': row.pace,
       ...(parameters.length > 0 ? { parameters } : {}),
       ...(row.body
         ? { requestBody: { required: true, content: { 'application/json': { schema: schema(row.body, 'input') } } } }
