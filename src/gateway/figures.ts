@@ -184,14 +184,45 @@ const framedBytes = 512;
 export function tokensIn(piece: Buffer): number {
   if (piece.length <= framedBytes) return 1;
   if (!piece.includes('"logprobs":') && !piece.includes('"context":')) return ofBytes(piece.length);
-  // Neither is text that was generated, and both are much longer.
   const value = parseObject(piece);
-  const text = JSON.stringify(value, (name, inner: unknown) =>
-    name === 'logprobs' || name === 'context' ? undefined : inner,
-  );
-  return value === undefined || text.length <= framedBytes ? 1 : ofBytes(Buffer.byteLength(text));
+  // A piece that was cut may be all text.
+  if (value === undefined) return ofBytes(piece.length);
+  const { entries, bytes } = besidesText(value);
+  const rest = piece.length - bytes;
+  return Math.max(rest <= framedBytes ? 1 : ofBytes(rest), entries);
 }
+
+/**
+ * What stands in an event beside its text and is much longer: the probabilities, one entry for each token, and Ollama's
+ * `context`. They are known by where they stand, since an argument of a tool may be called the same.
+ */
+function besidesText(value: Readonly<Record<string, unknown>>): { entries: number; bytes: number } {
+  const found = { entries: 0, bytes: bytesOf(value['context']) };
+  addEntries(found, value['logprobs']);
+  for (const choice of listOf(value['choices'])) addEntries(found, fieldOf(choice, 'logprobs'));
+  // The Responses API repeats them in the whole item.
+  for (const part of [value['part'], ...listOf(fieldOf(value['item'], 'content'))])
+    addEntries(found, fieldOf(part, 'logprobs'));
+  return found;
+}
+
+/** A list, or the lists that OpenAI's two families put inside: objects, or one list for each property of a token. */
+function addEntries(found: { entries: number; bytes: number }, logprobs: unknown): void {
+  found.entries += Math.max(...[logprobs, fieldOf(logprobs, 'content'), fieldOf(logprobs, 'tokens')].map(lengthOf));
+  found.bytes += bytesOf(logprobs);
+}
+
+const fieldOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const lengthOf = (value: unknown): number => listOf(value).length;
+const bytesOf = (value: unknown): number => (value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value)));
 
 export function ofBytes(bytes: number): number {
   return Math.max(1, Math.ceil((bytes - framedBytes / 2) / 4));
+}
+
+/** A long line with the probabilities of its tokens, of which nothing is held: an entry is 60 bytes to 1,500. */
+export function ofEntries(bytes: number): number {
+  return Math.ceil(bytes / 256);
 }

@@ -106,6 +106,8 @@ const countingOutline: Outline = {
     input: message,
     images: { known: new Set() },
     prompt: { known: new Set() },
+    content: { known: new Set() },
+    inputs: { known: new Set() },
   },
 };
 
@@ -213,7 +215,13 @@ const noImages = { count: 0, bytes: 0 };
 /** Models turn an image into a few hundred tokens, whatever its bytes; Gemma 3 into 256, others into more. */
 const imageTokens = 600;
 
-/** Images in every place where the three families put them. */
+/** Where a part of a message holds its image: OpenAI, Anthropic, and what other servers and MCP write. */
+const imageFieldNames = ['image_url', 'source', 'image', 'data'];
+
+/**
+ * Images in every place where the three families put them. Only the image itself counts as its bytes, so that no byte is
+ * taken off the text twice, and no text that stands beside it.
+ */
 function countImages(body: Body, bytes: Buffer): { count: number; bytes: number } {
   const found = { count: 0, bytes: 0 };
   const add = (value: JsonValue): void => {
@@ -221,7 +229,12 @@ function countImages(body: Body, bytes: Buffer): { count: number; bytes: number 
     found.bytes += value.end - value.start;
   };
   const addPart = (value: JsonValue): void => {
-    if (/^(input_)?image(_url)?$/.test(typeOf(bytes, value) ?? '')) add(value);
+    if (!/^(input_)?image(_url)?$/.test(typeOf(bytes, value) ?? '')) return;
+    found.count++;
+    for (const name of imageFieldNames) {
+      const image = value.members?.get(name);
+      if (image) found.bytes += image.end - image.start;
+    }
   };
   for (const image of body.members.get('images')?.items ?? []) add(image);
   for (const list of ['messages', 'input']) {
@@ -237,9 +250,16 @@ function countImages(body: Body, bytes: Buffer): { count: number; bytes: number 
   return found;
 }
 
+/** Where servers look for what is to be embedded: llama-server reads `content` where there is no `input`, others read the rest. */
+const inputNames = ['input', 'inputs', 'content', 'prompt'];
+
 function countInputs(body: Body): number {
-  const input = given(body.members, 'input');
-  return input?.items ? input.items.length : input ? 1 : 0;
+  let inputs = 0;
+  for (const name of inputNames) {
+    const value = given(body.members, name);
+    if (value) inputs = Math.max(inputs, value.items ? value.items.length : 1);
+  }
+  return inputs;
 }
 
 /** Bytes over four is the usual rule of thumb for English and errs high for Japanese; images that were not told apart do not count without bound. */

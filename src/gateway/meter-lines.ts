@@ -4,6 +4,7 @@ import {
   type Meter,
   nothingRead,
   ofBytes,
+  ofEntries,
   ollamaFigures,
   type Prompt,
   parseObject,
@@ -51,7 +52,8 @@ export class LinesMeter implements Meter {
     return longLine(wantedLine, (value, length) => {
       if (this.#done) return;
       if (value?.['error'] !== undefined) this.#done = this.errorSeen = true;
-      else this.#pieces += value?.['logprobs'] === undefined && value?.['context'] === undefined ? ofBytes(length) : 1;
+      else if (value?.['logprobs'] !== undefined) this.#pieces += ofEntries(length);
+      else this.#pieces += value?.['context'] === undefined ? ofBytes(length) : 1;
       if (value?.['done'] === true) this.#end(value);
     });
   }

@@ -221,9 +221,8 @@ describe('estimates where no figure came, and knows that the end is missing', ()
   });
   test('the probabilities beside a token are no text', () => {
     const meter = meterFor('openai-completion', true, guess(77));
-    const logprobs = JSON.stringify(
-      Array.from({ length: 40 }, (_, i) => ({ token: `t${i}`, logprob: -i, bytes: [1, 2] })),
-    );
+    const others = Array.from({ length: 40 }, (_, i) => ({ token: `t${i}`, logprob: -i, bytes: [1, 2] }));
+    const logprobs = JSON.stringify([{ token: 'a', logprob: 0, top_logprobs: others }]);
     meter.see(Buffer.from(`data: {"choices":[{"delta":{"content":"a"},"logprobs":{"content":${logprobs}}}]}\n\n`));
     meter.end();
     expect(meter.read().completionTokens).toBe(1);

@@ -62,7 +62,8 @@ function textIn(bytes: Buffer, object: JsonValue, field: string): string | undef
 export function takeOffersOut({ bytes, document, edits, changes }: Work, offered: readonly JsonValue[]): void {
   const tools = document.members.get('tools');
   if (!tools?.items || offered.length === 0) return;
-  const kept = tools.items.filter((tool) => !offered.includes(tool));
+  const out = new Set(offered);
+  const kept = tools.items.filter((tool) => !out.has(tool));
   const text = kept.map(({ start, end }) => bytes.toString('utf8', start, end)).join(',');
   edits.push({ start: tools.start, end: tools.end, text: kept.length > 0 ? `[${text}]` : 'null' });
   const choice = document.members.get('tool_choice');

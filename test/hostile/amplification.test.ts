@@ -49,6 +49,7 @@ const get = (target: string, lines = ''): string => `GET ${target} HTTP/1.1\r\nH
 const key = (): string => `x-api-key: ${secret}\r\n`;
 const chat = (text: string, lines = ''): string =>
   `POST /api/chat HTTP/1.1\r\nHost: x\r\n${key()}${lines}Content-Length: ${text.length}\r\n\r\n${text}`;
+const search = '{"type":"web_search"}';
 const times = (count: number, text: string): string => Array.from({ length: count }, () => text).join(',');
 const body = (field: string): string => `{"model":"gemma3:270m",${field}}`;
 /** A chunk a byte. */
@@ -94,6 +95,7 @@ describe('processor time', () => {
     ['a body of parts in parts', () => chat(body(`"messages":[{"content":[${times(5_000, '{"content":[{}]}')}]}]`))],
     ['a body of a thousand fields', () => chat(body(Array.from({ length: 900 }, (_, i) => `"${i}":1`).join(',')))],
     ['a body of numbers', () => chat(body(`"context":[${times(50_000, '1')}]`))],
+    ['a body of offered searches', () => chat(body(`"tools":[${times(75_000, '1')},${times(9_000, search)}]`))],
     ['a body of escapes', () => chat(body(`"prompt":"${'\\u0061'.repeat(20_000)}"`))],
     ['a body of brackets', () => chat(body(`"x":${'['.repeat(60)}${']'.repeat(60)}`))],
     ['a body with a chunk a byte', () => chunked(5_000).concat('0\r\n\r\n')],

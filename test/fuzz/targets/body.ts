@@ -64,7 +64,7 @@ function run(bytes: Buffer): void {
 }
 
 function checkReading(
-  { operation, models, stream, leavesTheBox, principal, images, inputs }: Shaped,
+  { operation, models, stream, leavesTheBox, principal, images, inputs, promptEstimate }: Shaped,
   go: GoObject,
 ): void {
   const text = (name: string): string => (typeof go[name] === 'string' ? go[name] : '');
@@ -90,7 +90,14 @@ function checkReading(
   if (text('remote_host') !== '') assert.ok(leavesTheBox && principal.scopes.has('cloud'));
   if (principal.plan === undefined) return;
   assert.equal(images, countImages(go));
-  if (operation.scope === 'inference:embed') assert.equal(inputs, 'input' in go ? [go['input']].flat().length : 0);
+  // Whatever it says of its images, the call asks for something.
+  assert.ok(promptEstimate >= 600 * images, 'a prompt weighs less than its images');
+  if (operation.scope === 'inference:embed') {
+    const lengths = ['input', 'inputs', 'content', 'prompt'].map((name) =>
+      (go[name] ?? null) === null ? 0 : [go[name]].flat().length,
+    );
+    assert.equal(inputs, Math.max(...lengths));
+  }
 }
 
 /** Ollama runs such a tool itself, on the operator's account. */
