@@ -57,6 +57,8 @@ export interface Asked {
   /** Pieces, and bytes of a whole answer, that the model server had written. */
   said: number;
   wrote: number;
+  /** Prompt tokens that the start of an Anthropic stream said; undefined where none did. */
+  promptSaid: number | undefined;
   /** Bytes of the request's body. */
   bytes: number;
   /** Called when the model server has it. */
@@ -83,6 +85,7 @@ export function chooseRequest(seed: number, number: number, habit: Habit): Asked
     most: cut ? mostPieces : most,
     moment: random(),
     own: { promptTokens: 0, completionTokens: 0 },
+    promptSaid: undefined,
     said: 0,
     wrote: 0,
     bytes: 0,

@@ -44,7 +44,11 @@ function shaped(asked: Asked, answer: Answer, aborted: Promise<void>): Answer {
         else answer.end();
         return false;
       }
-      if (typeof bytes === 'string' && bytes.includes(piece)) asked.said++;
+      if (typeof bytes === 'string') {
+        if (bytes.includes(piece)) asked.said++;
+        const started = /"type":"message_start".*"input_tokens":(\d+)/.exec(bytes)?.[1];
+        if (started !== undefined) asked.promptSaid = Number(started);
+      }
       return answer.chunk(bytes);
     },
     whole: (status, headers, body) => {
