@@ -10,6 +10,7 @@ import { continueIfAsked } from './body.ts';
 import { readDigest } from './creation.ts';
 import type { Exchange } from './exchange.ts';
 import { readFailure } from './failure.ts';
+import { onHangUp } from './hang-up.ts';
 import { upstreamPath } from './operation.ts';
 import { settle } from './record.ts';
 import { type RelayTools, relay } from './relay.ts';
@@ -52,7 +53,10 @@ export async function takeUpload(
 ): Promise<void> {
   const { accountId } = routed.principal;
   const digest = readDigest(routed.parameter) as string;
-  if (!(await isThere(routed, tools.settings.times.metadataMs))) {
+  const asking = new Asking(exchange);
+  if (
+    !(await asking.whileRunning(tools.running, (signal) => isThere(routed, tools.settings.times.metadataMs, signal)))
+  ) {
     await relay(routed, exchange, tools);
     // "Created" is said of bytes that the model server has hashed itself; "OK" of none.
     if (exchange.response.statusCode === 201) shown.note(accountId, digest);
@@ -83,20 +87,55 @@ export async function takeUpload(
   endWith(exchange, undefined, readerStallMs);
 }
 
-async function isThere(routed: Routed, timeoutMs: number): Promise<boolean> {
-  const { dispatcher, basePath, pass } = routed.candidates[0] as Upstream;
-  try {
-    const answer = await dispatcher.request({
-      method: 'HEAD',
-      path: basePath + upstreamPath(routed),
-      headers: [...pass.headers],
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-    });
-    await answer.body.dump();
-    return answer.statusCode === 200;
-  } catch (cause) {
-    throw readFailure(cause as Error, false);
+/** Asks the first server that can be reached. @throws GatewayError where none can, or the signal's reason. */
+async function isThere(routed: Routed, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+  let failure: unknown;
+  for (const { dispatcher, basePath, pass } of routed.candidates)
+    try {
+      const answer = await dispatcher.request({
+        method: 'HEAD',
+        path: basePath + upstreamPath(routed),
+        headers: [...pass.headers],
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+        signal,
+      });
+      await answer.body.dump();
+      return answer.statusCode === 200;
+    } catch (cause) {
+      signal.throwIfAborted();
+      failure ??= cause;
+    }
+  throw readFailure(failure as Error, false);
+}
+
+/** The question whether a blob is there, which may take a while: it ends as every other call does. */
+class Asking implements Run {
+  readonly exchange: Exchange;
+  readonly deadlineMs = Infinity;
+  slot = -1;
+  moved = -1;
+  movedAtMs = 0;
+  readonly #over = new AbortController();
+
+  constructor(exchange: Exchange) {
+    this.exchange = exchange;
+  }
+
+  async whileRunning<T>(running: RelayTools['running'], ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const stopListening = onHangUp(this.exchange, () => this.end(new GatewayError('client_closed')));
+    running.add(this);
+    try {
+      this.#over.signal.throwIfAborted();
+      return await ask(this.#over.signal);
+    } finally {
+      running.remove(this);
+      stopListening();
+    }
+  }
+
+  end(error: GatewayError): void {
+    this.#over.abort(error);
   }
 }
 

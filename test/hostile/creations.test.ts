@@ -1,9 +1,12 @@
 // Creating models: what a plan forbids in a call cannot be baked into a model, and the digest of a blob opens no model that
 // the key does not.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAccount } from '../../src/management/accounts.ts';
-import { createKey } from '../../src/management/keys.ts';
+import { createKey, revokeKey } from '../../src/management/keys.ts';
 import { createPlan } from '../../src/management/plans.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, post, RawClient, type TestGate } from '../gate.ts';
@@ -145,6 +148,55 @@ describe('blobs', () => {
       operation: 'blob-upload',
       outcome: 'client_closed',
     });
+  });
+
+  test('whose key is revoked while the model server is asked for them get no further', async () => {
+    const { id, secret } = await gate.key({ models: ['gemma3:*'], scopes: ['models:create'] });
+    let answerIt = (): void => undefined;
+    const asked = new Promise<void>((resolve) => {
+      fake.next(
+        async (_, answer) => {
+          resolve();
+          await new Promise<void>((goOn) => (answerIt = goOn));
+          answer.whole(404, {}, '');
+        },
+        ({ method, url }) => method === 'HEAD' && url.includes('/blobs/'),
+      );
+    });
+    const client = new RawClient(gate.port);
+    const text = 'nobody has this one';
+    client.write(
+      `POST /api/blobs/${blob(text)} HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n`,
+    );
+    await asked;
+    await gate.manage((store, by) => revokeKey(store, id, by));
+    await client.until('HTTP/1.1 401');
+    answerIt();
+    client.write(text);
+    await client.closed;
+    expect(fake.calls.filter(({ method, url }) => method === 'POST' && url.includes(blob(text)))).toEqual([]);
+  });
+
+  test('are shown to the server that can be reached, where the first one cannot', async () => {
+    let looked = (): void => undefined;
+    const first = new Promise<void>((resolve) => (looked = resolve));
+    const gone = createServer((_, answer) => {
+      answer.setHeader('content-type', 'application/json').end('{"models":[]}', () => looked());
+    }).listen(0, '127.0.0.1');
+    await once(gone, 'listening');
+    const away = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`;
+    const two = await openGate(`${away},${fake.url}`, { PROBE_SECONDS: '3600' });
+    await first;
+    gone.close();
+    gone.closeAllConnections();
+    const { secret } = await two.key({ models: ['gemma3:*'], scopes: ['models:create'] });
+    const answer = await fetch(`${two.url}/api/blobs/${hidden}`, {
+      method: 'POST',
+      headers: { 'x-api-key': secret },
+      body: weights,
+    });
+    expect(answer.status).toBe(200);
+    await two.stop();
   });
 
   test('are free for a key that may use every model', async () => {
