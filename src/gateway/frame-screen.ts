@@ -4,14 +4,15 @@
 // A line that is not complete waits for its end, up to a bound; what is longer than that is no error line.
 import type { Screen } from '../upstream/screen.ts';
 import { errorOf, isError, isFields, type ModelError, mostErrorBytes, parse } from './model-error.ts';
+import { Pieces } from './pieces.ts';
 
 const mark = Buffer.from('"error"');
 const nothing = Buffer.alloc(0);
 
 export class FrameScreen {
   readonly #screen: Screen;
-  #rest: Buffer[] = [];
-  #restBytes = 0;
+  /** What has come of the last line. */
+  #rest: Pieces | undefined;
   /** The line is too long to be an error, and goes by. */
   #passing = false;
 
@@ -21,7 +22,7 @@ export class FrameScreen {
 
   /** Takes a chunk, gives what may go on now. */
   push(chunk: Buffer): Buffer {
-    if (this.#restBytes === 0 && endsLine(chunk) && !chunk.includes(mark)) {
+    if (this.#rest === undefined && endsLine(chunk) && !chunk.includes(mark)) {
       this.#passing = false;
       return chunk;
     }
@@ -47,19 +48,19 @@ export class FrameScreen {
     let lines = end === 0 ? nothing : this.#takeRest(chunk.subarray(0, end));
     if (lines.includes(mark)) lines = this.#sayAnew(lines);
     if (tail.length === 0) return lines;
-    this.#rest.push(tail);
-    this.#restBytes += tail.length;
-    if (this.#restBytes <= mostErrorBytes) return lines;
+    const rest = (this.#rest ??= new Pieces());
+    rest.add(tail);
+    if (rest.length <= mostErrorBytes) return lines;
     this.#passing = true;
     return Buffer.concat([lines, this.#takeRest(nothing)]);
   }
 
   #takeRest(more: Buffer): Buffer {
-    if (this.#restBytes === 0) return more;
-    const whole = Buffer.concat([...this.#rest, more], this.#restBytes + more.length);
-    this.#rest = [];
-    this.#restBytes = 0;
-    return whole;
+    const rest = this.#rest;
+    if (rest === undefined) return more;
+    this.#rest = undefined;
+    rest.add(more);
+    return rest.bytes();
   }
 
   #sayAnew(lines: Buffer): Buffer {

@@ -9,7 +9,7 @@ import { type Listed, listFrom } from '../upstream/model-lists.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
 import { silentMeter } from './meter.ts';
-import { filterModels } from './model-list.ts';
+import { maySeeEntry } from './model-list.ts';
 import { viaName } from './receive.ts';
 import { settle } from './record.ts';
 import { refuse } from './refuse.ts';
@@ -51,7 +51,7 @@ export async function answerLists(
   exchange.upstream = routed.candidates[0]?.name ?? null;
   try {
     if (response.destroyed) onClose();
-    const body = filtered(routed, await merge(routed, upstreams, settings, over.signal, viaOf(request.headers)));
+    const body = await merge(routed, upstreams, settings, over.signal, viaOf(request.headers));
     const isHead = request.method === 'HEAD';
     const lines = ['content-type', 'application/json; charset=utf-8', 'x-request-id', exchange.id];
     // The length of a list that is not shown would say how much is hidden.
@@ -74,18 +74,26 @@ export async function answerLists(
 
 /** @throws GatewayError where no server says anything, or the caller has gone. */
 async function merge(
-  { operation: { name, reply } }: Routed,
+  { operation: { name, reply }, principal }: Routed,
   upstreams: readonly Upstream[],
-  { listBytes, times }: RelaySettings,
+  { times }: RelaySettings,
   signal: AbortSignal,
   via: readonly string[],
 ): Promise<Buffer> {
   // One that is silent does not keep the others from being heard.
   const patient = AbortSignal.any([signal, AbortSignal.timeout(Math.min(patienceMs, times.metadataMs / 2))]);
   const up = upstreams.filter((upstream) => upstream.up !== false);
-  const asked = (up.length > 0 ? up : upstreams).map((upstream) =>
-    listFrom(upstream, name === 'ps' ? 'running' : 'all', listBytes, patient, via),
-  );
+  const seesAll = principal.models.all && principal.scopes.has('cloud');
+  const asked = (up.length > 0 ? up : upstreams).map(async (upstream) => {
+    const list = await listFrom(upstream, name === 'ps' ? 'running' : 'all', patient, via);
+    const entries: Entry[] = [];
+    for (const model of list) {
+      const said = reply === 'openai-models' ? model.openai : model.ollama;
+      // Written here, so that an entry which cannot be written is its own server's failure.
+      if (seesAll || maySeeEntry(said, reply, principal)) entries.push([keyOf(model), JSON.stringify(said)]);
+    }
+    return entries;
+  });
   // A caller who hangs up, or is told to go, ends every question.
   const answers = await Promise.allSettled(asked);
   signal.throwIfAborted();
@@ -94,19 +102,16 @@ async function merge(
     const cause: unknown = answers.find((answer) => answer.status === 'rejected')?.reason;
     throw new GatewayError(codeOf(cause), { cause });
   }
-  const byName = new Map<string, Listed>();
-  for (const { value } of good)
-    for (const model of value) {
-      const key = parseModelName(model.name)?.canonical ?? model.name;
-      if (!byName.has(key)) byName.set(key, model);
-    }
-  const entries = [...byName.values()];
-  return Buffer.from(
-    reply === 'openai-models'
-      ? JSON.stringify({ object: 'list', data: entries.map(({ openai }) => openai) })
-      : JSON.stringify({ models: entries.map(({ ollama }) => ollama) }),
-  );
+  const byName = new Map<string, string>();
+  for (const { value } of good) for (const [key, text] of value) if (!byName.has(key)) byName.set(key, text);
+  const said = [...byName.values()].join(',');
+  return Buffer.from(reply === 'openai-models' ? `{"object":"list","data":[${said}]}` : `{"models":[${said}]}`);
 }
+
+/** What a model is known by, and its entry as it is said. */
+type Entry = readonly [key: string, text: string];
+
+const keyOf = ({ name }: Listed): string => parseModelName(name)?.canonical ?? name;
 
 function codeOf(cause: unknown): 'upstream_timeout' | 'upstream_unreachable' | 'upstream_failed' {
   const { code, name } = cause as { code?: string; name?: string };
@@ -117,7 +122,3 @@ function codeOf(cause: unknown): 'upstream_timeout' | 'upstream_unreachable' | '
 /** What keeps two gates that stand behind each other from asking for ever. */
 const viaOf = ({ via }: IncomingHttpHeaders): string[] =>
   upstreamHeaders(via === undefined ? {} : { via }, `1.1 ${viaName}`, []);
-
-function filtered({ operation: { reply }, principal }: Routed, body: Buffer): Buffer {
-  return principal.models.all && principal.scopes.has('cloud') ? body : filterModels(reply, body, principal);
-}

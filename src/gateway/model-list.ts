@@ -3,35 +3,60 @@
 import { GatewayError } from '../domain/error.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import type { Principal } from '../domain/principal.ts';
+import { type Fields, mostListed } from '../upstream/model-lists.ts';
 import type { ReplyKind } from './operation.ts';
-import { type JsonValue, type Outline, ofAnswers, scanObject, splice, textOf } from './strict-json.ts';
+import { fold, type Most, type Outline, scanObject, splice, textOf } from './strict-json.ts';
 
 const entry: Outline = { known: new Set() };
 const outline: Outline = { known: new Set(), each: { models: entry, data: entry } };
+/** Of one list; what is longer is nobody's, and to read it would hold everybody up. */
+const most: Most = { values: 1_000_000, kept: 500_000, opened: mostListed };
 
 /** @throws GatewayError where the list is not the JSON that such a list is. */
 export function filterModels(reply: ReplyKind, bytes: Buffer, principal: Principal): Buffer {
-  const list = scanObject(bytes, outline, ofAnswers).members.get(reply === 'openai-models' ? 'data' : 'models');
+  const list = scanObject(bytes, outline, most).members.get(reply === 'openai-models' ? 'data' : 'models');
   // Ollama's /v1/models says `null` where it has no models at all.
   if (list === undefined || list.kind === 'null') return bytes;
-  if (!list.items) throw new GatewayError('upstream_failed');
-  const kept = list.items.filter((item) => maySee(bytes, item, principal));
+  if (!list.items || list.items.length > mostListed) throw new GatewayError('upstream_failed');
+  const kept = list.items.filter(
+    ({ members }) =>
+      members !== undefined &&
+      maySee(
+        (field) => {
+          const value = members.get(field);
+          return value?.kind === 'string' ? textOf(bytes, value) : value && value.kind !== 'null';
+        },
+        reply,
+        principal,
+      ),
+  );
   if (kept.length === list.items.length) return bytes;
   const text = kept.map((item) => bytes.toString('utf8', item.start, item.end)).join(',');
   return splice(bytes, [{ start: list.start, end: list.end, text: `[${text}]` }]);
 }
 
-function maySee(bytes: Buffer, item: JsonValue, principal: Principal): boolean {
-  const name = ['name', 'model', 'id']
-    .map((field) => item.members?.get(field))
-    .find((value) => value?.kind === 'string');
-  const model = name && parseModelName(textOf(bytes, name));
-  if (!model || !principal.models.allow(model)) return false;
-  const remote = model.cloud || isSet(bytes, item, 'remote_host') || isSet(bytes, item, 'remote_model');
-  return !remote || principal.scopes.has('cloud');
+const readByPolicy = new Set(['name', 'model', 'id', 'remote_host', 'remote_model']);
+
+/** An entry that was parsed. One with a field that Go would take for another is not shown. */
+export function maySeeEntry(fields: Fields, reply: ReplyKind, principal: Principal): boolean {
+  for (const name in fields) if (!readByPolicy.has(name) && readByPolicy.has(fold(name))) return false;
+  return maySee((field) => fields[field], reply, principal);
 }
 
-function isSet(bytes: Buffer, item: JsonValue, field: string): boolean {
-  const value = item.members?.get(field);
-  return value !== undefined && value.kind !== 'null' && !(value.kind === 'string' && textOf(bytes, value) === '');
+/** What names a model to clients of either family; beside an `id`, `name` is a title. */
+const namesOf = { ollama: ['name', 'model'], openai: ['id'] } as const;
+
+/** `of` gives a text where the field is one, and of anything else whether it is there. */
+function maySee(of: (field: string) => unknown, reply: ReplyKind, principal: Principal): boolean {
+  let remote = Boolean(of('remote_host')) || Boolean(of('remote_model'));
+  let isNamed = false;
+  for (const field of namesOf[reply === 'openai-models' ? 'openai' : 'ollama']) {
+    const text = of(field);
+    if (typeof text !== 'string') continue;
+    const model = parseModelName(text);
+    if (!model || !principal.models.allow(model)) return false;
+    isNamed = true;
+    remote ||= model.cloud;
+  }
+  return isNamed && (!remote || principal.scopes.has('cloud'));
 }

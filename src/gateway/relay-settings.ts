@@ -24,7 +24,6 @@ export function relaySettingsOf(figures: Figures): RelaySettings {
     readerBufferBytes: figures.readerBufferBytes,
     answers: new BodyBudget(figures.answerMemoryBytes),
     readerStallMs: figures.readerStallSeconds * 1000,
-    listBytes: 16 * 1024 * 1024,
     ownHeaders: answerHeaders,
   };
 }

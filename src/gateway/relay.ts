@@ -9,6 +9,7 @@ import type { Dispatcher } from 'undici';
 import { GatewayError } from '../domain/error.ts';
 import type { Outcome } from '../domain/usage.ts';
 import { clientHeaders } from '../upstream/headers.ts';
+import { mostListBytes } from '../upstream/model-lists.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import { bodyPending, carriageOf, refusalOf, streamLines } from './answer-head.ts';
 import { setType, wrongType } from './answer-type.ts';
@@ -35,7 +36,6 @@ import { sayWhole } from './whole-answer.ts';
 
 export interface RelaySettings extends DeliverySettings {
   readonly times: TimeLimits;
-  readonly listBytes: number;
 }
 
 export interface RelayTools {
@@ -184,7 +184,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
         this.#collected = new Collected('error', mostErrorBytes);
         return;
       case 'list':
-        this.#collected = new Collected('list', this.#tools.settings.listBytes);
+        this.#collected = new Collected('list', mostListBytes);
         return;
       case 'stream':
         if (this.#plain) (this.#working as Upstream).takesStreamOptions = false;

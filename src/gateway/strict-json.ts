@@ -104,7 +104,7 @@ export function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
 }
 
 /** Case as Go's encoding/json folds it for ASCII names: A–Z, and the two other runes that fold onto ASCII letters. */
-function fold(name: string): string {
+export function fold(name: string): string {
   return name.toLowerCase().replaceAll('\u017f', 's');
 }
 

@@ -3,6 +3,7 @@
 // be read is not known. A server that has no such route is not asked again until its list changes.
 import type { Pool } from 'undici';
 import { parseModelName } from '../domain/model-name.ts';
+import { readWhole } from './bounded-answer.ts';
 
 export interface ModelServer {
   readonly dispatcher: Pool;
@@ -120,13 +121,6 @@ async function ask(
     bodyTimeout: askTimeoutMs,
     signal: AbortSignal.timeout(askTimeoutMs),
   });
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxAnswerBytes) throw new Error('the answer is too large');
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks).toString('utf8');
+  const text = (await readWhole(answer.body, maxAnswerBytes)).toString('utf8');
   return { status: answer.statusCode, json: answer.statusCode === 200 ? (JSON.parse(text) as unknown) : null };
 }

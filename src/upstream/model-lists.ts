@@ -1,6 +1,7 @@
 // What models a server has, or has loaded, from whichever list it keeps: Ollama's, or that of OpenAI's family, which servers
 // such as vLLM have alone. Each entry comes in both families' words.
 import type { Dispatcher } from 'undici';
+import { readWhole } from './bounded-answer.ts';
 
 export interface ListServer {
   readonly dispatcher: Pick<Dispatcher, 'request'>;
@@ -18,6 +19,10 @@ export interface Listed {
   readonly openai: Fields;
 }
 
+/** What is longer than either is no list: to read it would hold everybody up, at every look and every call. */
+export const mostListBytes = 4 * 1024 * 1024;
+export const mostListed = 10_000;
+
 /** It answers, but with no list. */
 export class NoList extends Error {
   override readonly name = 'NoList';
@@ -33,23 +38,22 @@ const missing = new Set([404, 405, 501]);
 export async function listFrom(
   server: ListServer,
   which: 'all' | 'running',
-  mostBytes: number,
   signal: AbortSignal,
   via: readonly string[] = [],
 ): Promise<readonly Listed[]> {
   if (which === 'running') {
-    const found = server.lists === 'openai' ? undefined : await read(server, '/api/ps', mostBytes, signal, via);
+    const found = server.lists === 'openai' ? undefined : await read(server, '/api/ps', signal, via);
     return found ? entriesOf(found, 'models').flatMap(fromOllama) : [];
   }
   if (server.lists !== 'openai') {
-    const found = await read(server, '/api/tags', mostBytes, signal, via);
+    const found = await read(server, '/api/tags', signal, via);
     if (found) {
       const entries = entriesOf(found, 'models').flatMap(fromOllama);
       server.lists = 'ollama';
       return entries;
     }
   }
-  const found = await read(server, '/v1/models', mostBytes, signal, via);
+  const found = await read(server, '/v1/models', signal, via);
   if (!found) {
     // It may be another server by now.
     server.lists = undefined;
@@ -61,13 +65,7 @@ export async function listFrom(
 }
 
 /** The JSON of a route; undefined where the server does not have it. */
-async function read(
-  server: ListServer,
-  path: string,
-  mostBytes: number,
-  signal: AbortSignal,
-  via: readonly string[],
-): Promise<unknown> {
+async function read(server: ListServer, path: string, signal: AbortSignal, via: readonly string[]): Promise<unknown> {
   const answer = await server.dispatcher.request({
     method: 'GET',
     path: server.basePath + path,
@@ -77,17 +75,11 @@ async function read(
     bodyTimeout: 0,
     signal,
   });
-  let length = 0;
-  const chunks: Buffer[] = [];
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > mostBytes) throw new Error('its model list is too large');
-    chunks.push(chunk);
-  }
+  const bytes = await readWhole(answer.body, mostListBytes);
   if (missing.has(answer.statusCode)) return undefined;
   if (answer.statusCode >= 500) throw new Error(`it answers ${answer.statusCode}`);
   if (answer.statusCode !== 200) throw new NoList(`it answers ${answer.statusCode}`);
-  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  return JSON.parse(bytes.toString('utf8'));
 }
 
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
@@ -97,11 +89,20 @@ function entriesOf(list: unknown, name: 'models' | 'data'): readonly unknown[] {
   const entries = isFields(list) ? list[name] : undefined;
   if (entries === null) return [];
   if (!Array.isArray(entries)) throw new NoList('its model list is none');
+  if (entries.length > mostListed) throw new Error('its model list is too long');
   return entries;
 }
 
+/** No entry is deeper than that, and not every client can read one that is. */
+const mostDepth = 16;
+
+const isShallow = (value: unknown, depth = mostDepth): boolean =>
+  typeof value !== 'object' ||
+  value === null ||
+  (depth > 0 && Object.values(value).every((each) => isShallow(each, depth - 1)));
+
 function fromOllama(entry: unknown): Listed[] {
-  if (!isFields(entry)) return [];
+  if (!isFields(entry) || !isShallow(entry)) return [];
   const name = entry['name'] ?? entry['model'];
   if (typeof name !== 'string') return [];
   const at = Date.parse(String(entry['modified_at']));
@@ -114,7 +115,7 @@ function fromOllama(entry: unknown): Listed[] {
 }
 
 function fromOpenai(entry: unknown): Listed[] {
-  if (!isFields(entry) || typeof entry['id'] !== 'string') return [];
+  if (!isFields(entry) || typeof entry['id'] !== 'string' || !isShallow(entry)) return [];
   const name = entry['id'];
   const created = typeof entry['created'] === 'number' && entry['created'] < 1e11 ? entry['created'] : 0;
   const details = {

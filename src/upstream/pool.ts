@@ -26,7 +26,6 @@ const slowLookMs = 200;
 const slowTimes = 4;
 /** Calls that a slow server counts as having beside its own. */
 const slowBurden = 2;
-const maxListBytes = 8 * 1024 * 1024;
 
 export class Upstream {
   /** Scheme, host and port: what logs and the ledger call it. */
@@ -237,7 +236,7 @@ async function probe(upstream: Upstream): Promise<string | undefined> {
 
 async function readList(upstream: Upstream): Promise<string | undefined> {
   try {
-    learnModels(upstream, await listFrom(upstream, 'all', maxListBytes, AbortSignal.timeout(probeTimeoutMs)));
+    learnModels(upstream, await listFrom(upstream, 'all', AbortSignal.timeout(probeTimeoutMs)));
     return undefined;
   } catch (error) {
     // It answers, if not with a list.

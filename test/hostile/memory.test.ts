@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, spawnGate } from '../gate.ts';
@@ -94,3 +96,39 @@ test('a refusal that nobody reads is cut like any other answer', async () => {
   clearInterval(pump);
   await gate.stop();
 }, 30_000);
+
+// Each chunk is an object of its own: sixteen million of them took two gigabytes.
+test('a model list that comes a byte at a time takes no more room than one that comes at once', async () => {
+  const blank = Buffer.from('1\r\n \r\n'.repeat(10_000));
+  let hostile = false;
+  const answer = async (socket: Socket, isList: boolean): Promise<void> => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n');
+    if (isList)
+      for (let left = 400; left > 0 && !socket.destroyed; left--)
+        if (!socket.write(blank)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+    socket.write('d\r\n{"models":[]}\r\n0\r\n\r\n');
+  };
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data: Buffer) => {
+      if (data.includes('\r\n\r\n')) void answer(socket, hostile && data.includes('/api/tags'));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const own = await spawnGate({
+    UPSTREAM: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    PROBE_SECONDS: '3600',
+  });
+  const { secret } = await own.key({ models: ['gemma3:*'] });
+  const rss = (): number =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${own.process.pid}/status`, 'utf8'))![1]) / 1024;
+  const before = rss();
+  hostile = true;
+  const list = await (await fetch(`${own.url}/api/tags`, { headers: { 'x-api-key': secret } })).json();
+  const grown = rss() - before;
+  own.process.kill('SIGTERM');
+  await own.ended;
+  server.close();
+  expect(list).toEqual({ models: [] });
+  expect(grown).toBeLessThan(250);
+}, 60_000);

@@ -11,6 +11,7 @@ let two: FakeOllama;
 /** Of the OpenAI family: it knows /v1 alone. */
 let plain: Server;
 let asked: string[] = [];
+let lists = 0;
 beforeAll(async () => {
   one = await startFakeOllama();
   two = await startFakeOllama();
@@ -131,4 +132,50 @@ test('a server of the OpenAI family alone, named with its /v1, is looked at, lis
   expect(asked.filter((url) => url.startsWith('/v1/v1'))).toEqual([]);
   expect((await fetch(`${gate.url}/readyz`)).status).toBe(200);
   await gate.stop();
+});
+
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+test.each([
+  ['is nested without end', `{"models":[{"name":"b","details":${nested(100_000)}}]}`, []],
+  [
+    'has a thousand fields',
+    `{"models":[{"name":"b"${',"x":1'.repeat(1500).replace(/x/g, () => `x${lists++}`)}}]}`,
+    ['b'],
+  ],
+  ['names a model twice', '{"models":[{"name":"b","NAME":"secret:1b"}]}', []],
+  ['names two models', '{"models":[{"name":"b","model":"secret:1b"}]}', []],
+  ['is no entry', '{"models":[null,5,"b",[],{"name":{"toString":1}},{"name":"b","modified_at":{"toString":1}}]}', []],
+  ['stands beside a hundred thousand', `{"models":[${'{"name":"b"},'.repeat(100_000)}{"name":"b"}]}`, []],
+] as const)('a server whose list holds an entry that %s keeps nobody else out of it', async (_, list, more) => {
+  let looks = 0;
+  const liar = createServer((_request, response) => {
+    looks++;
+    response.setHeader('content-type', 'application/json').end(list);
+  }).listen(0, '127.0.0.1');
+  await once(liar, 'listening');
+  const gate = await openGate(`${one.url},http://127.0.0.1:${(liar.address() as AddressInfo).port}`, {
+    PROBE_SECONDS: '3600',
+  });
+  const { secret } = await gate.key({ models: ['gemma3:*', 'b'], scopes: ['metadata', 'cloud'] });
+  await eventually(() => expect(looks).toBeGreaterThan(0));
+  const answer = await get(`${gate.url}/api/tags`, secret);
+  expect(((await answer.json()) as Lists).models.map(({ name }) => name)).toEqual(['gemma3:270m', ...more]);
+  await gate.stop();
+  liar.close();
+});
+
+test('beside its id, the title of a model is not read as its name', async () => {
+  const titled = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json');
+    if (request.url === '/v1/models')
+      response.end('{"data":[{"id":"org/model","name":"Org: the Model"},{"id":"org/other"}]}');
+    else response.writeHead(404).end('{}');
+  }).listen(0, '127.0.0.1');
+  await once(titled, 'listening');
+  const gate = await openGate(`http://127.0.0.1:${(titled.address() as AddressInfo).port}`);
+  const { secret } = await gate.key({ models: ['org/model'] });
+  const answer = (await (await get(`${gate.url}/v1/models`, secret)).json()) as Lists;
+  expect(answer.data.map(({ id }) => id)).toEqual(['org/model']);
+  await gate.stop();
+  titled.close();
 });
