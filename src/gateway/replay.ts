@@ -4,11 +4,19 @@
 // used it first, shortly after, and, for a call that costs something, with another body. Everything else is a replay.
 import { digestOf } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
+import type { KeyId } from '../domain/id.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Exchange } from './exchange.ts';
 import type { Intended } from './intent.ts';
 
+/** What is looked at of a signed call. */
+export interface Claim extends Pick<Intended, 'signature' | 'body'> {
+  readonly principal: Pick<Intended['principal'], 'lineage'>;
+  readonly operation: Pick<Intended['operation'], 'time'>;
+}
+
 interface Use {
+  readonly key: KeyId;
   readonly address: string;
   readonly firstAtMs: MonotonicMs;
   readonly bodies: Set<string>;
@@ -18,12 +26,18 @@ interface Use {
 const burstMs = 3_000;
 const maxUses = 8;
 const maxSignatures = 50_000;
+/**
+ * Of one key, refused calls included: some forty a second, each to another address. Whoever signs more is the one who is
+ * refused, and nobody else's signature.
+ */
+const maxOfOneKey = 5_000;
 
 export class ReplayGuard {
   readonly #windowMs: number;
   readonly #nowMs: () => MonotonicMs;
   /** By signature, oldest first. */
   readonly #seen = new Map<string, Use>();
+  readonly #ofKeys = new Map<KeyId, number>();
 
   /** `windowMs`: how long a signature's time stamp is accepted in all, that is, twice the clock skew. */
   constructor(windowMs: number, nowMs: () => MonotonicMs) {
@@ -31,8 +45,8 @@ export class ReplayGuard {
     this.#nowMs = nowMs;
   }
 
-  /** @throws GatewayError `invalid_api_key` for a replay, `identity_unavailable` where there is no room to remember. */
-  claim(intent: Intended, exchange: Exchange): void {
+  /** @throws GatewayError `invalid_api_key` for a replay; `rate_limited`, `identity_unavailable` where there is no room to remember. */
+  claim(intent: Claim, exchange: Pick<Exchange, 'address'>): void {
     if (intent.signature === undefined) return;
     const nowMs = this.#nowMs();
     this.#sweep(nowMs);
@@ -40,9 +54,14 @@ export class ReplayGuard {
     const use = this.#seen.get(name);
     const body = intent.body === undefined || intent.operation.time === 'metadata' ? '' : digestOf(intent.body);
     if (use === undefined) {
+      const key = intent.principal.lineage;
+      const ofKey = this.#ofKeys.get(key) ?? 0;
+      if (ofKey >= maxOfOneKey)
+        throw new GatewayError('rate_limited', { message: 'This key has signed too many calls in the last minutes.' });
       // Forgetting the oldest to make room would let a flood open the window for a replay.
       if (this.#seen.size >= maxSignatures) throw new GatewayError('identity_unavailable');
-      this.#seen.set(name, { address: exchange.address, firstAtMs: nowMs, bodies: new Set([body]), uses: 1 });
+      this.#ofKeys.set(key, ofKey + 1);
+      this.#seen.set(name, { key, address: exchange.address, firstAtMs: nowMs, bodies: new Set([body]), uses: 1 });
       return;
     }
     const repeated = body !== '' && use.bodies.has(body);
@@ -57,6 +76,9 @@ export class ReplayGuard {
     for (const [name, use] of this.#seen) {
       if (nowMs - use.firstAtMs <= this.#windowMs) return;
       this.#seen.delete(name);
+      const left = (this.#ofKeys.get(use.key) as number) - 1;
+      if (left > 0) this.#ofKeys.set(use.key, left);
+      else this.#ofKeys.delete(use.key);
     }
   }
 }
