@@ -198,6 +198,7 @@ function takeTurn(
   if (entered === undefined) throw new GatewayError('queue_full');
   if (entered instanceof Slot) {
     exchange.slot = entered;
+    exchange.turnAtMs = nowMs();
     return undefined;
   }
   return waitFor(waiting, entered, exchange, queue, running, nowMs);
@@ -217,7 +218,8 @@ async function waitFor(
     exchange.slot = await whileThere(waiting, slot ? Promise.resolve(slot) : waiting.over(), exchange, running);
   } finally {
     queue.leave(place);
-    exchange.queuedMs = Math.round(nowMs() - place.enteredMs);
+    exchange.turnAtMs = nowMs();
+    exchange.queuedMs = Math.round(exchange.turnAtMs - place.enteredMs);
   }
 }
 

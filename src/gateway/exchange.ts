@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
+import type { Outcome } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import type { Book } from './book.ts';
@@ -45,6 +46,7 @@ export class Exchange {
   lease: Lease | undefined;
   /** Its turn at a model. */
   slot: Slot<Upstream> | undefined;
+  turnAtMs: MonotonicMs = 0;
   queuedMs = 0;
   /** Its place when it began to wait, 1 being the next; 0 where it did not wait. */
   queuePosition = 0;
@@ -53,6 +55,8 @@ export class Exchange {
   /** Completion tokens that the pulse has counted so far. */
   pulseTokens = 0;
   recorded = false;
+  /** How it ended. */
+  outcome: Outcome | undefined;
   /** The head went out before the model server's, with a comment. */
   beganEarly = false;
   /** False where what comes is no stream of events. */

@@ -269,3 +269,23 @@ test('accounts that always have something waiting get tokens by their weight, wh
     { numRuns: 60 },
   );
 });
+
+test('giving turns up before they say what they cost does not win more of them', () => {
+  const queue = queueOf(1);
+  const held = { honest: 0, leaver: 0 };
+  const ask = (account: keyof typeof held): Call => {
+    const turn = call(account, 8_000);
+    enter(queue, turn);
+    return turn;
+  };
+  const next = { honest: ask('honest'), leaver: ask('leaver') };
+  for (let turns = 0; turns < 200; turns++) {
+    const who = next.honest.slot ? 'honest' : 'leaver';
+    const { slot } = next[who];
+    held[who]++;
+    next[who] = ask(who);
+    // Both hold the model for ten seconds; one says that it took 500 tokens, the other has seen none of its answer.
+    slot!.release(who === 'honest' ? 500 : 50, { ms: 10_000, isSaid: who === 'honest' });
+  }
+  expect(jain(Object.values(held))).toBeGreaterThan(0.98);
+});

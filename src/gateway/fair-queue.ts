@@ -47,6 +47,9 @@ interface Lane<Server> {
   virtual: number;
   waiting: number;
   running: number;
+  /** Tokens of the last turns that said what they cost, and how long these were held; older ones fade. */
+  tokens: number;
+  ms: number;
 }
 
 /** A place in the queue. */
@@ -59,21 +62,28 @@ export interface Place<Server> {
   readonly position: number;
 }
 
+/** How a turn went on that reached a model server. */
+export interface Held {
+  readonly ms: number;
+  /** Its cost is what the model server says; else it was given up before that. */
+  readonly isSaid: boolean;
+}
+
 /** A held turn: one of the slots of a model on a server. */
 export class Slot<Server> {
   readonly server: Server;
-  #release: ((cost: number | undefined) => void) | undefined;
+  #release: ((cost: number | undefined, held: Held | undefined) => void) | undefined;
 
-  constructor(server: Server, release: (cost: number | undefined) => void) {
+  constructor(server: Server, release: (cost: number | undefined, held: Held | undefined) => void) {
     this.server = server;
     this.#release = release;
   }
 
-  /** Gives it back, once, with what the turn really cost where that is known. */
-  release(cost: number | undefined): void {
+  /** Gives it back, once, with what the turn really cost where that is known, and how long it was held. */
+  release(cost: number | undefined, held?: Held): void {
     const release = this.#release;
     this.#release = undefined;
-    release?.(cost);
+    release?.(cost, held);
   }
 }
 
@@ -153,6 +163,8 @@ export class FairQueue<Server> {
         virtual: 0,
         waiting: 0,
         running: 0,
+        tokens: 0,
+        ms: 0,
       };
       this.#lanes.set(model, lane);
     }
@@ -171,11 +183,11 @@ export class FairQueue<Server> {
     flow.running++;
     lane.running++;
     lane.busy.set(server, (lane.busy.get(server) ?? 0) + 1);
-    return new Slot(server, (cost) => {
+    return new Slot(server, (cost, held) => {
       lane.busy.set(server, (lane.busy.get(server) as number) - 1);
       lane.running--;
       flow.running--;
-      if (cost !== undefined) flow.served += (cost - turn.cost) / turn.weight;
+      if (cost !== undefined) flow.served += (settledCost(lane, turn, cost, held) - turn.cost) / turn.weight;
       this.#fill(lane);
     });
   }
@@ -191,6 +203,29 @@ export class FairQueue<Server> {
       place.turn.start(this.#grant(lane, flow, place.turn, server));
     }
   }
+}
+
+/** Tokens a millisecond in a lane in which no turn has said its cost yet. */
+const firstPace = 0.02;
+const fading = 0.9;
+
+/**
+ * What a turn counts for. Whoever gives one up before it says what it cost had the model all the same: it counts for what
+ * the time has cost others lately, and at most for what it could have cost. Else giving up would be the way to most of
+ * the turns.
+ */
+function settledCost<Server>(
+  lane: Lane<Server>,
+  { cost: most }: Turn<Server>,
+  cost: number,
+  held: Held | undefined,
+): number {
+  if (held === undefined) return cost;
+  const pace = lane.ms > 0 ? lane.tokens / lane.ms : firstPace;
+  if (!held.isSaid) return Math.max(cost, Math.min(most, held.ms * pace));
+  lane.tokens = lane.tokens * fading + cost;
+  lane.ms = lane.ms * fading + Math.max(1, held.ms);
+  return cost;
 }
 
 function flowOf<Server>(lane: Lane<Server>, accountId: string): Flow<Server> {

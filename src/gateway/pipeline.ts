@@ -26,7 +26,7 @@ import { answerLists, isMerged } from './merged-lists.ts';
 import { dialectOf, matchOperation } from './operation.ts';
 import { permit } from './permit.ts';
 import { receive } from './receive.ts';
-import { costOf, type Recorder, settle } from './record.ts';
+import { endTurn, type Recorder, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import { type RelaySettings, relay } from './relay.ts';
 import type { ReplayGuard } from './replay.ts';
@@ -120,7 +120,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
   } finally {
     // As long as an answer waits for its reader, so does what was read of the call.
     if (exchange.heldBytes > 0) whenGone(exchange, () => gate.limits.budget.give(exchange.heldBytes, exchange.book));
-    exchange.slot?.release(costOf(exchange));
+    endTurn(exchange, gate.recorder.nowMs());
   }
   return exchange.principal !== undefined;
 }

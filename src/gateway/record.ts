@@ -31,6 +31,7 @@ export interface Ending {
 export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): void {
   if (exchange.recorded) return;
   exchange.recorded = true;
+  exchange.outcome = ending.outcome;
   const durationMs = Math.round(recorder.nowMs() - exchange.startedMs);
   const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
   if (row) {
@@ -57,11 +58,18 @@ function release({ lease, book, principal }: Exchange, row: UsageRecord, { error
 /** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */
 const leastTurnTokens = 50;
 
-/** Tokens that a turn at a model really cost; 0 where the call never reached a model server. */
-export function costOf({ meter }: Exchange): number {
-  if (!meter) return 0;
-  const { promptTokens, completionTokens } = meter.read();
-  return Math.max(leastTurnTokens, promptTokens + completionTokens);
+/** Gives the turn at a model back, with what it cost: nothing where the call never reached a model server. */
+export function endTurn({ slot, meter, outcome, turnAtMs }: Exchange, nowMs: MonotonicMs): void {
+  if (!slot) return;
+  if (!meter) {
+    slot.release(0);
+    return;
+  }
+  const { promptTokens, completionTokens, source } = meter.read();
+  const isSaid = source === 'exact';
+  const isGivenUp = !isSaid && (outcome === 'client_closed' || outcome === 'ended');
+  const held = isSaid || isGivenUp ? { ms: nowMs - turnAtMs, isSaid } : undefined;
+  slot.release(Math.max(leastTurnTokens, promptTokens + completionTokens), held);
 }
 
 /** The row as it would stand if this process died now; undefined for a caller we do not know. */

@@ -26,7 +26,7 @@ import { failedMeterFor, meterFor, silentMeter } from './meter.ts';
 import { mostErrorBytes } from './model-error.ts';
 import type { Operation } from './operation.ts';
 import { bodyFor, namesStreamOptions } from './plain-stream.ts';
-import { costOf, type Recorder, settle } from './record.ts';
+import { endTurn, type Recorder, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import type { Routed } from './route.ts';
 import type { Run, Running } from './running.ts';
@@ -355,7 +355,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#ended = true;
     if (this.#delivery.waitingBytes > 0) {
       this.#release();
-      this.exchange.slot?.release(costOf(this.exchange));
+      endTurn(this.exchange, this.#tools.recorder.nowMs());
     }
     this.#delivery.end(() => this.#conclude(outcome, this.#status));
   }

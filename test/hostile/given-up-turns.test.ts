@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FakeOllama, type FakeRequest, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient } from '../gate.ts';
 
 let fake: FakeOllama;
@@ -119,4 +119,51 @@ test('what the limits counted and what the ledger counts is the same, also where
   const left = Number(/"requests-day";r=(\d+)/.exec(answer.headers.get('ratelimit') ?? '')?.[1]);
   await gate.stop();
   expect(100_000 - left - 1).toBe(counted);
+});
+
+test('who hangs up before every answer has no more turns than who waits for it', async () => {
+  const gate = await openGate(fake.url, { SLOTS: '1' });
+  const [honest, leaver] = [await gate.member({}), await gate.member({})];
+  const turns = { honest: 0, leaver: 0 };
+  const leaving = new Set<RawClient>();
+  /** Either holds the model as long as this takes. */
+  const work = async (): Promise<void> => {
+    for (let i = 0; i < 5; i++) await (await fetch(`${gate.url}/healthz`)).text();
+  };
+  const enough = (): boolean => turns.honest + turns.leaver >= 60;
+  const script: Script = async (request, answer) => {
+    fake.next(script);
+    const isHonest = (await request.body).includes('honest');
+    turns[isHonest ? 'honest' : 'leaver']++;
+    await work();
+    if (isHonest) {
+      answer.head(200, { 'Content-Type': 'application/json' });
+      await answer.chunk('{"message":{"content":"y"},"done":true,"prompt_eval_count":10,"eval_count":490}');
+      answer.end();
+      return;
+    }
+    // Whose turn it is has waited longest.
+    const [client] = leaving;
+    client?.socket.destroy();
+    await request.aborted;
+  };
+  fake.next(script);
+  const asks = async (): Promise<void> => {
+    while (!enough()) await (await post(`${gate.url}/api/chat`, honest.secret, ask('honest'))).text();
+  };
+  const leaves = async (): Promise<void> => {
+    while (!enough()) {
+      const client = new RawClient(gate.port);
+      leaving.add(client);
+      client.write(requestBytes(leaver.secret, ask('leaver')));
+      await client.closed;
+      leaving.delete(client);
+    }
+  };
+  const ended = [asks(), asks(), leaves(), leaves()];
+  await eventually(() => expect(enough()).toBe(true), 30_000);
+  for (const client of leaving) client.socket.destroy();
+  await Promise.all(ended);
+  await gate.stop();
+  expect(turns.leaver).toBeLessThan(3 * turns.honest);
 });
