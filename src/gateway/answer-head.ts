@@ -26,7 +26,7 @@ export function refusalOf(status: number, { models, operation }: Routed): Gatewa
   // The model server refuses the gate, not the caller: a 401 would send people to look for a fault in their key, and
   // Ollama's carries a sign-in address of the operator's account.
   if (status === 401 || status === 403) return new GatewayError('upstream_refused', { cause: `status ${status}` });
-  if (status > 599 || (status >= 300 && status < 400 && status !== 304))
+  if (status < 200 || status > 599 || (status >= 300 && status < 400 && status !== 304))
     return new GatewayError('upstream_failed', { cause: `status ${status}` });
   return undefined;
 }

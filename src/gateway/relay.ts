@@ -31,7 +31,7 @@ import { refuse } from './refuse.ts';
 import type { Routed } from './route.ts';
 import type { Run, Running } from './running.ts';
 import { StreamBody } from './stream-body.ts';
-import { callOf, mayRepeat, type TimeLimits, totalMsOf } from './upstream-call.ts';
+import { callOf, firstByteMsOf, mayRepeat, mostInterims, type TimeLimits, totalMsOf } from './upstream-call.ts';
 import { sayWhole } from './whole-answer.ts';
 
 export interface RelaySettings extends DeliverySettings {
@@ -66,7 +66,7 @@ const over = new Error('the exchange is over');
 
 class Passage implements Run, Dispatcher.DispatchHandler {
   readonly exchange: Exchange;
-  deadlineMs: number;
+  deadlineMs = Infinity;
   readonly over: Promise<void>;
   slot = -1;
   moved = -1;
@@ -84,6 +84,9 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   #working: Upstream | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sent = false;
+  #dispatchedMs = 0;
+  /** Answers of 1xx so far. */
+  #interims = 0;
   #again = false;
   /** The model server has refused the field with which the gate asks for the usage of a stream. */
   #plain = false;
@@ -104,7 +107,6 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#tools = tools;
     this.#response = exchange.response;
     this.#operation = routed.operation;
-    this.deadlineMs = tools.recorder.nowMs() + totalMsOf(routed, tools.settings.times);
     this.over = new Promise((resolve) => {
       this.#finished = resolve;
     });
@@ -122,6 +124,8 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#working = upstream;
     upstream.inFlight++;
     this.#sent = false;
+    this.#dispatchedMs = this.#tools.recorder.nowMs();
+    this.deadlineMs = this.#dispatchedMs + firstByteMsOf(this.#routed, this.#tools.settings.times);
     if (this.#operation.body === 'blob') continueIfAsked(this.exchange, this.#response);
     const { body, usageInjected } = bodyFor(this.#routed, this.#plain || !upstream.takesStreamOptions);
     this.#usageInjected = usageInjected;
@@ -153,8 +157,9 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (this.#settled || status < 200) return;
+    if (this.#settled || (status < 200 && ++this.#interims <= mostInterims)) return;
     this.exchange.firstByteMs = Math.round(this.#tools.recorder.nowMs() - this.exchange.startedMs);
+    this.deadlineMs = this.#dispatchedMs + totalMsOf(this.#routed, this.#tools.settings.times);
     this.#status = status;
     const refusal = refusalOf(status, this.#routed);
     if (refusal instanceof ModelNotFound) {
@@ -288,7 +293,6 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#plain = this.exchange.takesComments = true;
     this.#collected = undefined;
     this.#status = 0;
-    this.deadlineMs = this.#tools.recorder.nowMs() + totalMsOf(this.#routed, this.#tools.settings.times);
     this.#release();
     this.#dispatch();
     return true;
@@ -381,14 +385,10 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#stopListening?.();
     settle(this.exchange, error ? { outcome, status, error } : { outcome, status }, this.#tools.recorder);
     // The body of a refusal is small: reading it to its end keeps the connection.
-    if (error instanceof ModelNotFound) setTimeout(() => this.#abort(), restMs).unref();
-    else if (outcome !== 'completed') this.#abort();
+    if (error instanceof ModelNotFound) setTimeout(() => this.#controller?.abort(over), restMs).unref();
+    else if (outcome !== 'completed') this.#controller?.abort(over);
     this.#release();
     this.#finished();
-  }
-
-  #abort(): void {
-    this.#controller?.abort(over);
   }
 
   #release(): void {

@@ -20,6 +20,16 @@ export function totalMsOf({ operation: { time } }: Routed, times: TimeLimits): n
   return time === 'inference' ? times.totalMs : time === 'metadata' ? times.metadataMs : Infinity;
 }
 
+/** Nobody needs more answers of 1xx; each makes the HTTP client wait anew, and a flood of them holds everybody up. */
+export const mostInterims = 16;
+
+/** How long the answer may take to begin, whatever comes before it. */
+export function firstByteMsOf(routed: Routed, times: TimeLimits): number {
+  const total = totalMsOf(routed, times);
+  // How long an upload takes to be sent is for its sender.
+  return routed.operation.body === 'blob' ? total : Math.min(total, times.firstByteMs);
+}
+
 export function callOf(
   routed: Routed,
   request: IncomingMessage,

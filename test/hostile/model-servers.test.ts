@@ -315,6 +315,32 @@ describe('P13, P14: answers that are none', () => {
     server.close();
   });
 
+  test.each([
+    ['now and then', 100, '504 upstream_timeout'],
+    ['without end', 0, '502 upstream_failed'],
+  ])('P14: a server that says 103 %s has no more time to begin than any other', async (_, everyMs, refused) => {
+    const { url, server } = await says(
+      () => '',
+      (socket) => {
+        const say = (): void => {
+          if (socket.destroyed) return;
+          const goOn = socket.write('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'.repeat(everyMs === 0 ? 1000 : 1));
+          if (!goOn) socket.once('drain', say);
+          else setTimeout(say, everyMs);
+        };
+        say();
+      },
+    );
+    const own = await openGate(url, { FIRST_BYTE_SECONDS: '0.5', METADATA_SECONDS: '0.5' });
+    const { secret: key } = await own.key();
+    for (const path of ['/api/generate', '/api/show']) {
+      const answer = await post(`${own.url}${path}`, key, whole);
+      expect(`${answer.status} ${codeOf(answer)}`, path).toBe(refused);
+    }
+    await own.stop();
+    server.close();
+  });
+
   test('P14: a 100 and a 103 before the answer are not passed on', async () => {
     const { url, server } = await says(
       () => `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${ok}Content-Length: 2\r\n\r\n{}`,
