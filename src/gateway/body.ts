@@ -25,7 +25,8 @@ export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding
   if (room > 0 && !limits.budget.take(room, exchange.book)) return Promise.reject(new GatewayError('bodies_too_many'));
   continueIfAsked(exchange, response);
   return new Promise((resolve, reject) => {
-    const pieces = new Pieces();
+    // Let go of when it is over: the listeners live as long as the request does.
+    let pieces: Pieces | undefined = new Pieces();
     const decoder = coding?.open();
     let came = 0;
     let over = false;
@@ -35,6 +36,7 @@ export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding
       over = true;
       clearTimeout(timer);
       exchange.bytesIn = came;
+      pieces = undefined;
       if (decoder) {
         request.unpipe(decoder);
         decoder.destroy();
@@ -53,7 +55,7 @@ export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding
       if (!over && !(decoder && request.readableEnded)) fail(new GatewayError('client_closed'));
     };
     const hold = (chunk: Buffer): void => {
-      if (over) return;
+      if (!pieces) return;
       if (pieces.length + chunk.length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
       else if (!limits.budget.take(chunk.length, exchange.book)) fail(new GatewayError('bodies_too_many'));
       else {
@@ -62,7 +64,8 @@ export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding
       }
     };
     const end = (): void => {
-      if (finish()) resolve(pieces.bytes());
+      const read = pieces;
+      if (finish() && read) resolve(read.bytes());
     };
     request.on('close', onClose).on('error', onClose);
     if (!decoder)
@@ -75,6 +78,7 @@ export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding
     else {
       decoder
         .on('data', (chunk: Buffer) => {
+          if (!pieces) return;
           if (pieces.length + chunk.length > Math.max(freelyUnfolded, mostUnfolding * came)) fail(unfolds());
           else hold(chunk);
         })

@@ -6,7 +6,7 @@ const leastBlockBytes = 512;
 const mostBlockBytes = 64 * 1024;
 
 export class Pieces {
-  readonly #pieces: Buffer[] = [];
+  #pieces: Buffer[] = [];
   #block: Buffer | undefined;
   /** Where in the block stands what is not yet among the pieces. */
   #from = 0;
@@ -32,10 +32,14 @@ export class Pieces {
     this.#to += piece.copy(this.#block, this.#to);
   }
 
-  /** All of it, in one. */
+  /** All of it, in one; the pieces that it was made of are let go, so that nothing is held twice. */
   bytes(): Buffer {
     this.#close();
-    return this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.length);
+    if (this.#pieces.length !== 1) {
+      this.#pieces = [Buffer.concat(this.#pieces, this.length)];
+      this.#block = undefined;
+    }
+    return this.#pieces[0] as Buffer;
   }
 
   #close(): void {

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, spawnGate } from '../gate.ts';
@@ -131,4 +133,38 @@ test('a model list that comes a byte at a time takes no more room than one that 
   server.close();
   expect(list).toEqual({ models: [] });
   expect(grown).toBeLessThan(250);
+}, 60_000);
+
+test('a body that waits for its turn is held once, as it came and where the plan has changed it', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const fake = await startFakeOllama();
+  const gate = await openGate(fake.url, { SLOTS: '1' });
+  const { secret } = await gate.member({ maxOutputTokens: 100 });
+  fake.next(async (request) => await request.aborted);
+  const text = (words: string): string => `{"model":"gemma3:270m","messages":[{"role":"user","content":"${words}"}]}`;
+  const ask = (body: string | Buffer): RawClient => {
+    const client = new RawClient(gate.port);
+    client.write(
+      `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${body.length}\r\n\r\n`,
+    );
+    client.write(body);
+    return client;
+  };
+  const arrived = fake.arrival();
+  const clients = [ask(text('x'))];
+  await arrived;
+  const body = Buffer.from(text('x'.repeat(20_000_000)));
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  for (let waiting = 1; waiting <= 4; waiting++) {
+    clients.push(ask(body));
+    await eventually(() => expect(gate.waiting()).toBe(waiting), 20_000);
+  }
+  collect();
+  const grown = process.memoryUsage().arrayBuffers - before;
+  for (const { socket } of clients) socket.destroy();
+  await gate.stop();
+  await fake.close();
+  expect(grown / body.length).toBeLessThan(5);
 }, 60_000);
