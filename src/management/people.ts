@@ -69,27 +69,29 @@ export async function requestReset({ store, post, portal }: Door, address: strin
  * and whatever belonged to somebody who never showed that the address is theirs (GHSA-qq9h). @throws Fault.
  */
 export async function resetPassword(
-  { store, signIn, post }: Door,
+  { store, post }: Door,
   code: string,
   password: string,
   author: Author,
 ): Promise<void> {
   requirePassword(password, []);
-  await readLink(store, code, 'password', author.at);
+  const about = await store.findPerson((await readLink(store, code, 'password', author.at)) as PersonId);
+  if (!about) throw deadLink();
+  requirePassword(password, [about.name, about.email]);
   // The link is used up when the costly part, which may find no place, is done.
   const hash = await hashPassword(password);
-  const id = (await useLink(store, code, 'password', author.at)) as PersonId;
-  const person = await store.findPerson(id);
-  if (!person) throw deadLink();
-  await signIn.setPassword(id, hash);
-  // After the visits: a visit that is over adds no passkey.
-  await store.deletePasskeys(id);
-  if (!person.emailVerified) {
-    await store.deleteIdentities(id);
-    // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
-    if (post.delivers) await signIn.forgetFactors(id);
-  }
-  await store.updatePerson(id, {}, auditEvent(author, 'person.password', id, null, null));
+  await store.atomically(async (within) => {
+    const id = (await useLink(within, code, 'password', author.at)) as PersonId;
+    const person = await within.findPerson(id);
+    if (!person) throw deadLink();
+    await within.renewPassword({ personId: id, hash, keepPasskeys: false });
+    if (!person.emailVerified) {
+      await within.deleteIdentities(id);
+      // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
+      if (post.delivers) await within.forgetSecondStep(id);
+    }
+    await within.updatePerson(id, {}, auditEvent(author, 'person.password', id, null, null));
+  });
 }
 
 /** Somebody reads the mailbox: the one application that the letter names goes on by its rule. @throws Fault. */

@@ -15,6 +15,7 @@ import type { Suspension } from '../domain/suspension.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
 import type { AdmissionStore } from './ports-admission.ts';
+import type { PasswordStore } from './ports-passwords.ts';
 
 export type { NewPerson, NotSubmitted } from './ports-admission.ts';
 
@@ -249,7 +250,6 @@ export interface SignInStore {
   movePasskey(id: string, from: number, to: number): Promise<boolean>;
   /** Only that person's own. */
   deletePasskey(personId: PersonId, id: string): Promise<boolean>;
-  deletePasskeys(personId: PersonId): Promise<void>;
   findPersonOfIdentity(identity: Identity): Promise<Person | undefined>;
   /** Somebody new, with the identity that opens; false where the address is taken. */
   insertVouched(
@@ -355,6 +355,7 @@ export interface Store
     AdmissionStore,
     PersonStore,
     SignInStore,
+    PasswordStore,
     CertificateStore {
   readonly signIn: SignInTables;
   /**

@@ -11,6 +11,7 @@ import { applicationQueries } from './applications.ts';
 import { certificateQueries } from './certificates.ts';
 import { keyQueries } from './keys.ts';
 import { ladderQueries } from './ladder.ts';
+import { passwordQueries } from './passwords.ts';
 import { personQueries } from './people.ts';
 import type { Store } from './ports.ts';
 import { repeatableQueries } from './repeatables.ts';
@@ -30,6 +31,7 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
     ...personQueries(db),
     ...certificateQueries(db),
     ...signInQueries(db),
+    ...passwordQueries(db),
     signIn: { db, type: adapter.type },
     version: adapter.version,
     ping: async () => {

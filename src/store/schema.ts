@@ -90,7 +90,8 @@ export interface Tables extends CertificateTables, SignInOwnTables, UsageTables 
     updatedAt: string;
   };
   sessions: { id: string; userId: PersonId; expiresAt: string };
-  verifications: { id: string; expiresAt: string };
+  verifications: { id: string; value: string; expiresAt: string };
+  two_factors: { id: string; userId: PersonId };
   one_time_links: {
     digest: string;
     purpose: LinkPurpose;

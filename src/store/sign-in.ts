@@ -62,9 +62,6 @@ export function signInQueries(db: Kysely<Tables>): SignInStore {
         .executeTakeFirst();
       return Number(gone.numDeletedRows) > 0;
     },
-    deletePasskeys: async (personId) => {
-      await db.deleteFrom('passkeys').where('userId', '=', personId).execute();
-    },
     findPersonOfIdentity: async ({ issuer, subject }) =>
       personOf(
         await db

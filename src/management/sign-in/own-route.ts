@@ -19,6 +19,8 @@ export interface Asked {
 
 export interface Answered {
   readonly json?: unknown;
+  /** 200 where nothing is said. */
+  readonly status?: number;
   /** Instead of an answer: the browser is sent to this page of ours. */
   readonly location?: string;
   /** Lines for Set-Cookie. */
@@ -27,6 +29,17 @@ export interface Answered {
 
 /** @throws Problem, Fault. */
 export type OwnRoute = (asked: Asked) => Promise<Answered>;
+
+/**
+ * Lines for Set-Cookie that open a visit. `still`: is what it is opened by still there? Asked when the visit is, so that whatever
+ * takes that away either sees the visit and ends it, or is seen.
+ * @throws Problem `unauthenticated` where it is not.
+ */
+export type OpenVisit = (
+  id: PersonId,
+  from: Asked['from'],
+  still?: () => Promise<boolean>,
+) => Promise<readonly string[]>;
 
 /** Cookies of this gate: none that a script reads, that another site sends along, or that another gate on this host overwrites. */
 export class CookieNames {

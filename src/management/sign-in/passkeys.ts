@@ -11,12 +11,12 @@ import {
 } from '@simplewebauthn/server';
 import { decodeAttestationObject, isoBase64URL } from '@simplewebauthn/server/helpers';
 import { z } from 'zod';
-import { type PersonId, randomBase62 } from '../../domain/id.ts';
+import { randomBase62 } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store, StoredPasskey } from '../../store/ports.ts';
 import { Problem } from '../api/problem.ts';
 import { requireText } from '../fault.ts';
-import type { Answered, Asked, CookieNames, OwnRoute } from './own-route.ts';
+import type { Answered, Asked, CookieNames, OpenVisit, OwnRoute } from './own-route.ts';
 import type { Seal } from './sealed.ts';
 
 /** As many as somebody has devices, and some to spare. */
@@ -74,7 +74,7 @@ export interface PasskeyTools {
   readonly seal: Seal;
   readonly cookies: CookieNames;
   readonly now: () => WallMs;
-  readonly openVisit: (id: PersonId, from: Asked['from']) => Promise<readonly string[]>;
+  readonly openVisit: OpenVisit;
 }
 
 export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnRoute>> {
@@ -171,7 +171,8 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
       if (!passkey || counter === undefined || !(await store.movePasskey(passkey.id, passkey.counter, counter)))
         throw new Problem('unauthenticated', { detail: 'That passkey opens nothing here.' });
       await answer(challenge);
-      const lines = await tools.openVisit(passkey.personId, asked.from);
+      const there = async (): Promise<boolean> => (await store.findPasskey(response.id))?.id === passkey.id;
+      const lines = await tools.openVisit(passkey.personId, asked.from, there);
       return { json: { signedIn: true }, cookies: [...lines, cookies.end(cookieName)] };
     },
 

@@ -9,7 +9,7 @@ import type { WallMs } from '../../domain/time.ts';
 import type { Identity, Store } from '../../store/ports.ts';
 import { Problem } from '../api/problem.ts';
 import { requireText } from '../fault.ts';
-import type { Answered, Asked, CookieNames, OwnRoute } from './own-route.ts';
+import type { Answered, CookieNames, OpenVisit, OwnRoute } from './own-route.ts';
 import { type Claims, type Provider, ProviderClient, ProviderFailed } from './provider.ts';
 import type { Seal } from './sealed.ts';
 
@@ -41,7 +41,7 @@ export interface ProviderTools {
   readonly now: () => WallMs;
   /** May somebody whom a provider vouches for, and whom we do not know, come in to apply? */
   readonly admits: () => Promise<boolean>;
-  readonly openVisit: (id: PersonId, from: Asked['from']) => Promise<readonly string[]>;
+  readonly openVisit: OpenVisit;
   /** Asks for the second step of somebody who has passed the first. */
   readonly openChallenge: (id: PersonId) => Promise<readonly string[]>;
   readonly endVisit: (token: string) => Promise<void>;
@@ -92,15 +92,19 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
       }
       const person = await personOf(tools, provider, claims);
       if (typeof person === 'string') return refuse(person);
+      const identity: Identity = { issuer: claims.iss, subject: claims.sub };
+      const still = async (): Promise<boolean> => (await tools.store.findPersonOfIdentity(identity))?.id === person.id;
       if (person.twoFactor && !provider.passesSecondStep) {
         const lines = await tools.openChallenge(person.id);
+        // Nobody has the cookie of a challenge that came too late.
+        if (!(await still())) return refuse('provider');
         // A visit of somebody else in this browser would be taken for the one that the code belongs to.
         return {
           location: `/portal/sign-in?step=code&next=${encodeURIComponent(next)}`,
           cookies: [...ended, cookies.end('session_token'), ...lines],
         };
       }
-      const lines = await tools.openVisit(person.id, from);
+      const lines = await tools.openVisit(person.id, from, still);
       return { location: next, cookies: [...ended, ...lines, cookies.line('by', provider.id, originSeconds)] };
     };
 

@@ -11,7 +11,9 @@ import { z } from 'zod';
 import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
-import { CookieNames, type OwnRoute, type Visit } from './own-route.ts';
+import { Problem } from '../api/problem.ts';
+import { changePasswordRoute } from './change-password.ts';
+import { CookieNames, type OpenVisit, type OwnRoute, type Visit } from './own-route.ts';
 import { passkeyRoutes } from './passkeys.ts';
 import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
 import type { Provider } from './provider.ts';
@@ -30,6 +32,7 @@ const freshMs = 10 * 60_000;
 /** Longer than the library accepts a code: its own 30 seconds, and one step before and after. */
 const codeLifeMs = 5 * 60_000;
 const challengeSeconds = 600;
+const verifyTotp = '/two-factor/verify-totp';
 const pairOf = (line: string): string => line.split(';', 1)[0] ?? '';
 
 export interface SignInSettings {
@@ -52,13 +55,7 @@ export interface SignIn {
   handle(request: Request): Promise<Response>;
   /** Who visits with these cookies; undefined where nobody does. */
   visitOf(cookies: string): Promise<Visit | undefined>;
-  /** Sets a password, given as its hash, and ends every visit of that person. */
-  setPassword(id: PersonId, hash: string): Promise<void>;
-  endVisits(id: PersonId): Promise<void>;
-  /** Passkeys and second factor are gone. */
-  forgetFactors(id: PersonId): Promise<void>;
-  /** Lines for Set-Cookie that open a visit. */
-  openVisit(id: PersonId, from: { readonly address: string; readonly userAgent: string }): Promise<readonly string[]>;
+  readonly openVisit: OpenVisit;
 }
 
 /** For this process alone: somebody is let in by our own rules, and gets a visit whose right to it was shown otherwise. */
@@ -153,7 +150,6 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
       storage: 'memory',
       customRules: {
         '/sign-in/*': { window: 60, max: 600 },
-        '/change-password': { window: 60, max: 600 },
         '/two-factor/*': { window: 60, max: 600 },
       },
     },
@@ -177,15 +173,44 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
     ],
   } satisfies BetterAuthOptions;
   const auth = betterAuth(options);
-  const openVisit: SignIn['openVisit'] = async (id, from) => {
+  const sessionIn = (header: string): ReturnType<typeof auth.api.getSession> => {
+    const cookie = cookies.only(header, ['session_token']);
+    return cookie === '' ? Promise.resolve(null) : auth.api.getSession({ headers: new Headers({ cookie }) });
+  };
+  const openVisit: OpenVisit = async (id, from, still) => {
     const { headers } = await auth.api.openVisit({ body: { personId: id, ...from }, returnHeaders: true });
-    return headers.getSetCookie();
+    const lines = headers.getSetCookie();
+    if (still === undefined || (await still())) return lines;
+    const found = await sessionIn(lines.map(pairOf).join('; '));
+    if (found) await (await auth.$context).internalAdapter.deleteSession(found.session.token);
+    throw new Problem('unauthenticated');
+  };
+  /** The second step that a cookie is about. The library looks at its signature. */
+  const challengeIn = async (header: string): Promise<{ identifier: string; personId: string } | undefined> => {
+    const value = cookies.read(header, 'two_factor');
+    if (value === undefined || value === '') return undefined;
+    const identifier = value.slice(0, Math.max(0, value.search(/\.|%2e/i)));
+    const row = await (await auth.$context).internalAdapter.findVerificationValue(identifier);
+    return row ? { identifier, personId: row.value } : undefined;
+  };
+  /** Whom a sign-in can be for, and the password that they have as it begins. */
+  const whoAsks = async (
+    header: string,
+    path: string,
+    email: string | undefined,
+  ): Promise<{ readonly id: PersonId; readonly password: string | null } | undefined> => {
+    const id =
+      path === '/sign-in/email'
+        ? (await (await auth.$context).internalAdapter.findUserByEmail((email ?? '').toLowerCase()))?.user.id
+        : ((await sessionIn(header))?.user.id ?? (await challengeIn(header))?.personId);
+    return id === undefined ? undefined : { id: id as PersonId, password: await store.readPassword(id as PersonId) };
   };
 
   return {
     providers: providers.map(({ id, name }) => ({ id, name })),
     cookies,
     own: {
+      '/change-password': changePasswordRoute({ store, openVisit }),
       ...passkeyRoutes({ store, publicUrl, seal, cookies, now, openVisit }),
       ...providerRoutes({
         store,
@@ -208,22 +233,37 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
       }),
     },
     handle: async (request) => {
-      if (new URL(request.url).pathname !== `${signInPath}/two-factor/verify-totp`) return auth.handler(request);
-      const { code } = (await request.clone().json()) as { code: string };
+      if (request.method !== 'POST') return auth.handler(request);
+      const path = new URL(request.url).pathname.slice(signInPath.length);
+      const sent = (await request.clone().json()) as { email?: string; code?: string };
+      const before = await whoAsks(request.headers.get('cookie') ?? '', path, sent.email);
       const answer = await auth.handler(request);
       if (!answer.ok) return answer;
-      const { user } = (await answer.clone().json()) as { user: { id: string } };
+      const opened = cookies.only(answer.headers.getSetCookie().map(pairOf).join('; '), [
+        'session_token',
+        'two_factor',
+      ]);
+      const challenge = await challengeIn(opened);
+      const found = await sessionIn(opened);
+      const whose = found?.user.id ?? challenge?.personId;
+      if (whose === undefined && path !== verifyTotp) return answer;
+      // Looked at once more after it is there: what makes a password new ends every visit and challenge that is there by then.
+      const stands =
+        whose === undefined || (whose === before?.id && (await store.readPassword(before.id)) === before.password);
       // A code works once, to sign in as to set up (RFC 6238 §5.2); whoever comes second with it, at the same moment too, gets nothing.
-      if (await store.claimOnce(`totp:${user.id}:${code}`, now() + codeLifeMs)) return answer;
-      const opened = cookies.only(answer.headers.getSetCookie().map(pairOf).join('; '), ['session_token']);
-      const found = opened === '' ? null : await auth.api.getSession({ headers: new Headers({ cookie: opened }) });
-      if (found) await (await auth.$context).internalAdapter.deleteSession(found.session.token);
-      return Response.json({ code: 'INVALID_CODE', message: 'Invalid code' }, { status: 401 });
+      const first =
+        path !== verifyTotp ||
+        (before !== undefined && (await store.claimOnce(`totp:${before.id}:${sent.code}`, now() + codeLifeMs)));
+      if (stands && first) return answer;
+      const { internalAdapter } = await auth.$context;
+      if (found) await internalAdapter.deleteSession(found.session.token);
+      if (challenge) await internalAdapter.deleteVerificationByIdentifier(challenge.identifier);
+      return path === verifyTotp
+        ? Response.json({ code: 'INVALID_CODE', message: 'Invalid code' }, { status: 401 })
+        : Response.json({ code: 'INVALID_EMAIL_OR_PASSWORD', message: 'Invalid email or password' }, { status: 401 });
     },
     visitOf: async (header) => {
-      const cookie = cookies.only(header, ['session_token']);
-      if (cookie === '') return undefined;
-      const found = await auth.api.getSession({ headers: new Headers({ cookie }) });
+      const found = await sessionIn(header);
       if (!found) return undefined;
       const { user, session } = found;
       const age = ageOf(session.createdAt.getTime(), now());
@@ -232,21 +272,6 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
         return undefined;
       }
       return { id: session.id, personId: user.id as PersonId, fresh: age < freshMs };
-    },
-    setPassword: async (id, hash) => {
-      const { internalAdapter } = await auth.$context;
-      const credentials = await internalAdapter.findAccounts(id);
-      if (credentials.some(({ providerId }) => providerId === 'credential'))
-        await internalAdapter.updatePassword(id, hash);
-      else await internalAdapter.linkAccount({ userId: id, providerId: 'credential', accountId: id, password: hash });
-      await internalAdapter.deleteUserSessions(id);
-    },
-    endVisits: async (id) => (await auth.$context).internalAdapter.deleteUserSessions(id),
-    forgetFactors: async (id) => {
-      const { adapter, internalAdapter } = await auth.$context;
-      await store.deletePasskeys(id);
-      await adapter.deleteMany({ model: 'twoFactor', where: [{ field: 'userId', value: id }] });
-      await internalAdapter.updateUser(id, { twoFactorEnabled: false });
     },
     openVisit,
   };

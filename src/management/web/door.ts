@@ -10,6 +10,7 @@ import type { Store } from '../../store/ports.ts';
 import { limitBody } from '../api/body-limit.ts';
 import { Problem, sendProblem, toProblem } from '../api/problem.ts';
 import { requirePassword } from '../door.ts';
+import { changePasswordBody } from '../sign-in/change-password.ts';
 import type { Answered, Visit } from '../sign-in/own-route.ts';
 import { passkeyBodies } from '../sign-in/passkeys.ts';
 import { providerBody } from '../sign-in/provider-routes.ts';
@@ -32,7 +33,7 @@ const audited: Readonly<Record<string, string>> = {
 };
 
 export interface DoorTools {
-  readonly store: Pick<Store, 'insertAudit' | 'findPerson' | 'deletePasskeys'>;
+  readonly store: Pick<Store, 'insertAudit' | 'findPerson'>;
   readonly now: () => WallMs;
   readonly signIn: SignIn;
   readonly throttle: SignInThrottle;
@@ -67,10 +68,7 @@ const routes: Readonly<Record<string, Route>> = {
   '/list-sessions': get,
   '/revoke-session': { how: 'POST', body: z.object({ token: text }) },
   '/revoke-other-sessions': { how: 'POST', body: nothing },
-  '/change-password': {
-    how: 'guess',
-    body: z.object({ currentPassword: text, newPassword: text, keepPasskeys: z.boolean().optional() }),
-  },
+  '/change-password': { how: 'guess', body: changePasswordBody },
   '/two-factor/enable': withPassword,
   '/two-factor/disable': withPassword,
   '/two-factor/get-totp-uri': withPassword,
@@ -204,9 +202,6 @@ async function handOn(tools: DoorTools, asking: Asking, request: Request, respon
   }
   const answer = await askLibrary(tools, asking, request);
   const lines = answer.headers.getSetCookie();
-  // Somebody who had this visit for ten minutes may have left a passkey behind: it goes unless its owner says that it is theirs.
-  if (answer.ok && path === '/change-password' && visit && body['keepPasskeys'] !== true)
-    await tools.store.deletePasskeys(visit.personId);
   if (answer.status < 400) await writeDown(tools, asking, lines);
   response.status(answer.status);
   for (const name of ['content-type', 'location', 'retry-after', 'x-retry-after']) {
@@ -235,22 +230,19 @@ async function askLibrary(
   // Checked above against the name under which we were called; to the library we have one name.
   headers.set('origin', publicUrl.origin);
   headers.set('x-sekisho-address', address);
-  const { keepPasskeys: _ours, ...theirs } = body;
-  // A new password ends every other visit, whatever the page asks for.
-  const sent = path === '/change-password' ? { ...theirs, revokeOtherSessions: true } : theirs;
   return signIn.handle(
     new Request(new URL(signInPath + path, publicUrl), {
       method: request.method,
       headers,
-      ...(request.method === 'POST' ? { body: JSON.stringify(sent) } : {}),
+      ...(request.method === 'POST' ? { body: JSON.stringify(body) } : {}),
     }),
   );
 }
 
 async function sendOwn(tools: DoorTools, asking: Asking, answer: Answered, response: Response): Promise<number> {
-  const { json, location, cookies = [] } = answer;
-  await writeDown(tools, asking, cookies);
-  response.append('set-cookie', [...cookies]);
+  const { json, status = 200, location, cookies = [] } = answer;
+  if (status < 400) await writeDown(tools, asking, cookies);
+  response.status(status).append('set-cookie', [...cookies]);
   if (location === undefined) response.json(json ?? {});
   else response.redirect(302, location);
   return response.statusCode;
