@@ -10,6 +10,8 @@ export interface WatchTools {
   /** Uses what is in the files. @throws PairUnusable where it cannot be used. */
   readonly use: (contents: Contents, first: boolean) => void;
   readonly onRefuse: (sentence: string) => void;
+  /** Reads one file; the file system's own where absent. @throws PairUnusable where it cannot. */
+  readonly read?: (path: string) => Buffer;
 }
 
 const lookMs = 2_000;
@@ -74,7 +76,8 @@ export class WatchedFiles {
   }
 
   #read(): Contents {
-    return new Map(this.#paths.map((path) => [path, readBounded(path)] as const));
+    const { read = readBounded } = this.#tools;
+    return new Map(this.#paths.map((path) => [path, read(path)] as const));
   }
 }
 
