@@ -52,3 +52,11 @@ test('strangers without end are forgotten, and whoever asks now is not', () => {
   for (let i = 0; i < 19_000; i++) at.fromSource('door', `stranger ${i}`);
   expect(() => at.fromSource('door', 'busy')).toThrow(refusal);
 });
+
+test('the addresses of one IPv6 network are one source', () => {
+  const pacing = new Paces(() => 0);
+  const ask = (i: number) => (): void => pacing.fromSource('door', `2001:db8:0:1::${i.toString(16)}`);
+  for (let i = 1; i <= 120; i++) ask(i)();
+  expect(ask(121)).toThrow();
+  expect(() => pacing.fromSource('door', '2001:db8:0:2::1')).not.toThrow();
+});

@@ -1,5 +1,6 @@
 // How often a row may be asked, by one person or key and from one source, and how many may run at once. Every row names its
 // pace. A bucket that fills evenly (GCRA, ITU-T I.371), so that nobody gets two minutes' worth around the turn of a minute.
+import { networkOf } from '../../domain/address.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import { Problem } from './problem.ts';
 
@@ -42,9 +43,9 @@ export class Paces {
     this.#nowMs = nowMs;
   }
 
-  /** Counts one call from an address. @throws Problem `too_many_requests`. */
+  /** Counts one call from an address; one IPv6 network has more addresses than anybody could count. @throws Problem `too_many_requests`. */
   fromSource(pace: PaceName, address: string): void {
-    this.#take(`${pace} from ${address}`, paces[pace].source);
+    this.#take(`${pace} from ${networkOf(address)}`, paces[pace].source);
   }
 
   /**
