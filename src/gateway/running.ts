@@ -9,7 +9,7 @@ import type { Comments } from './comments.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding } from './identify.ts';
 import type { KeyRing } from './key-ring.ts';
-import { refuseSuspended } from './permit.ts';
+import { missingScope, refuseSuspended } from './permit.ts';
 
 export interface Run extends Member {
   readonly exchange: Exchange;
@@ -70,13 +70,20 @@ export class Running {
    * Has the caller's standing changed since he was identified, while a body was read or he waited? Asks nothing where
    * the ring still holds what it gave then. Keys of the settings never change.
    */
-  recheckOne({ principal }: Exchange, ring: KeyRing, now: WallMs, appealContact: string): void | Promise<void> {
+  recheckOne(
+    { principal, operation }: Exchange,
+    ring: KeyRing,
+    now: WallMs,
+    appealContact: string,
+  ): void | Promise<void> {
     if (!principal || principal.readAt === 0) return undefined;
     const found = again(principal, ring);
-    if (found === principal) return undefined;
+    // Nothing was changed, but the key may have ended meanwhile.
+    if (found === principal) return checkStanding(principal, now);
     const judge = (fresh: Principal | undefined): void => {
       checkStanding(fresh ?? principal, now);
       refuseSuspended(fresh ?? principal, now, appealContact);
+      if (fresh && operation && !fresh.scopes.has(operation.scope)) throw missingScope(operation.scope, appealContact);
     };
     return found instanceof Promise ? found.then(judge) : judge(found);
   }

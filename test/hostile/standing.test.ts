@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { revokeKey } from '../../src/management/keys.ts';
+import { changePlan } from '../../src/management/plans.ts';
 import { suspend } from '../../src/management/suspensions.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
@@ -67,6 +68,31 @@ test('a key that is revoked while a body is on its way opens nothing with it', a
   const { secret, id } = await gate.key();
   const { client, rest } = await halfSent(secret);
   await gate.manage((store, by) => revokeKey(store, id, by));
+  await refused(secret);
+  const before = fake.calls.length;
+  rest();
+  await client.until(/HTTP\/1\.1 (?!100)\d{3}/);
+  client.socket.destroy();
+  expect(client.text).toContain('HTTP/1.1 401');
+  expect(fake.calls.length).toBe(before);
+});
+
+test('a scope that is taken away while a body is on its way opens nothing with it', async () => {
+  const { secret, account } = await gate.member({});
+  const { client, rest } = await halfSent(secret);
+  await gate.manage((store, by) => changePlan(store, account.plan as string, { scopes: ['inference:embed'] }, by));
+  await refused(secret);
+  const before = fake.calls.length;
+  rest();
+  await client.until(/HTTP\/1\.1 (?!100)\d{3}/);
+  client.socket.destroy();
+  expect(client.text).toContain('HTTP/1.1 403');
+  expect(fake.calls.length).toBe(before);
+});
+
+test('a key that ends while a body is on its way opens nothing with it', async () => {
+  const { secret } = await gate.key({ expiresAt: Date.now() + 1_500 });
+  const { client, rest } = await halfSent(secret);
   await refused(secret);
   const before = fake.calls.length;
   rest();
