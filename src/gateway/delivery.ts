@@ -82,6 +82,8 @@ export class Delivery {
       cutOff(response);
       return;
     }
+    // A revoked or suspended caller gets nothing of what was kept for them.
+    if (error.owner === 'policy') this.give();
     for (let piece = this.#backlog?.take(); piece; piece = this.#backlog?.take()) this.#pass(piece);
     const midLine = this.#exchange.bytesOut > 0 && !this.isAtBoundary;
     breakOff(this.#exchange, error, midLine);

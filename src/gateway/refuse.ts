@@ -21,6 +21,8 @@ export interface AnswerSettings {
 /** How long, and for how many bytes, we go on reading a body that was refused, so that its sender can read why. */
 const lingerMs = 2_000;
 const lingerBytes = 4 * 1024 * 1024;
+/** How long a revoked or suspended caller has to take the last frame: a revocation holds within a second. */
+const dismissMs = 500;
 
 export function refuse(exchange: Exchange, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): void {
   const { request, response } = exchange;
@@ -71,7 +73,7 @@ export function refuse(exchange: Exchange, error: GatewayError, { ownHeaders, re
  */
 export function breakOff(exchange: Exchange, error: GatewayError, midLine: boolean): void {
   const { response } = exchange;
-  const timer = setTimeout(() => cutOff(response), lingerMs);
+  const timer = setTimeout(() => cutOff(response), error.owner === 'policy' ? dismissMs : lingerMs);
   response.write(lastFrame(exchange, error, midLine), () => {
     clearTimeout(timer);
     cutOff(response);

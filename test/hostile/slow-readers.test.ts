@@ -1,6 +1,7 @@
 // Readers that take their time with what a model has said: the model is free for the next as soon as it has said it, what waits
 // is bounded and paid for, and each exchange is booked once, with what it really cost.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { revokeKey } from '../../src/management/keys.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 
@@ -134,6 +135,33 @@ describe('a reader that takes nothing of a large whole answer', () => {
     });
     await gate.stop();
   });
+});
+
+test('a reader whose key is revoked gets nothing of what waits for it', async () => {
+  const gate = await openGate(fake.url);
+  const { id, secret } = await gate.key();
+  // More than the kernel takes and less than what may wait for one reader.
+  const lines = `{"response":"${'a'.repeat(20_000)}","done":false}\n`.repeat(1_500);
+  const said = new Promise<void>((resolve) => {
+    fake.next(async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk(lines);
+      // A whole answer: one without its end mark ends for that, where it ends before the key does.
+      await answer.chunk('{"done":true,"prompt_eval_count":3,"eval_count":1500}\n');
+      answer.end();
+      resolve();
+    });
+  });
+  const client = deaf(gate, secret, '/api/generate', { model: 'gemma3:270m', prompt: 'x' });
+  await said;
+  const { closed } = client;
+  await gate.manage((store, by) => revokeKey(store, id, by));
+  expect(await gate.ledger(1)).toMatchObject([{ outcome: 'ended', code: 'key_revoked' }]);
+  client.socket.resume();
+  await closed;
+  // What the kernel had taken already is past calling back.
+  expect(client.received.length).toBeLessThan(15_000_000);
+  await gate.stop();
 });
 
 test('tokens of a fast stream wait for a slow reader in little room, in order, and end with their mark', async () => {
