@@ -20,6 +20,7 @@ import { answerHeaders } from './gateway/browser.ts';
 import { reset } from './gateway/cut-off.ts';
 import { type Gate, handle } from './gateway/pipeline.ts';
 import { maxHeaders } from './gateway/receive.ts';
+import { isWhole } from './gateway/unread.ts';
 import { type Encryption, Entrance, openSecure } from './tls/entrance.ts';
 
 export interface ServerSettings {
@@ -245,7 +246,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (said?.headersSent === true) {
     // What was said already may still be on its way; it goes out, and the cut end tells the rest. Where a clean end of the
     // connection would be the end of the answer, it is reset.
-    if (said.chunkedEncoding || said.writableEnded) (socket as Socket).destroySoon();
+    if (said.chunkedEncoding || isWhole(said)) (socket as Socket).destroySoon();
     else reset(socket as Socket);
     return;
   }

@@ -8,7 +8,7 @@ import * as anthropic from './dialects/anthropic.ts';
 import * as ollama from './dialects/ollama.ts';
 import * as openai from './dialects/openai.ts';
 import type { Exchange } from './exchange.ts';
-import { endWith } from './unread.ts';
+import { endWith, noteWhole } from './unread.ts';
 
 /** What every answer has, whoever it comes from. */
 export interface AnswerSettings {
@@ -54,6 +54,7 @@ export function refuse(exchange: Exchange, error: GatewayError, { ownHeaders, re
   // With the length declared the answer is complete for its reader now; end() would cut the connection under a sender
   // that is still writing, and the reset could overtake our answer.
   response.write(body);
+  noteWhole(response);
   let read = 0;
   const stop = (): void => {
     clearTimeout(timer);

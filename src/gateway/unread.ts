@@ -1,5 +1,6 @@
 // The end of an answer that its reader has not taken yet: what is left of it waits in our memory. Decides how long, and
 // tells when it is gone, so that whatever stands for that memory in a budget is given back then and not before.
+import type { ServerResponse } from 'node:http';
 import { cutOff } from './cut-off.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -43,6 +44,16 @@ function onceOver({ request: { socket }, response }: Answering, then: () => void
   // As many may wait there as stand behind each other.
   socket.setMaxListeners(0).once('close', over);
 }
+
+const whole = new WeakSet<ServerResponse>();
+
+/** Every byte of the declared body is written, although the answer has not been ended. */
+export function noteWhole(response: ServerResponse): void {
+  whole.add(response);
+}
+
+/** Nothing is missing of the answer: its reader must not find the connection reset before it has read it. */
+export const isWhole = (response: ServerResponse): boolean => response.writableEnded || whole.has(response);
 
 /** Ends an answer, with the time for its reader that every answer has. */
 export function endWith(exchange: Answering, body: string | Buffer | undefined, stallMs: number): void {

