@@ -246,6 +246,19 @@ describe('a right that ends while the body is on its way', () => {
   });
 });
 
+test('a GET is answered at once, whatever body it announces, so that no answer comes after its right has ended', async () => {
+  const { secret } = await gate.key({ scopes: ['management'] });
+  for (const framing of ['content-length: 5', 'transfer-encoding: chunked']) {
+    const client = new RawClient(gate.port);
+    client.write(
+      `GET ${api}/accounts HTTP/1.1\r\nhost: localhost:${gate.port}\r\nx-api-key: ${secret}\r\n${framing}\r\n\r\n`,
+    );
+    await client.until(/^HTTP\/1\.1 200 [^]*\r\n\r\n\{/);
+    expect(client.text).toMatch(/\r\nconnection: close\r\n/i);
+    await client.closed;
+  }
+});
+
 describe('one change', () => {
   test('of role and plan is made wholly or not at all', async () => {
     const operator = await operatorOf(gate);

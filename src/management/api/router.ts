@@ -65,7 +65,7 @@ export function managementApi(tools: ApiTools): Router {
       (request, response, next) => {
         enter(row, tools, pacing, request, response).then(() => next(), next);
       },
-      parse,
+      ...(row.body ? [parse] : []),
       (request, response, next) => {
         answer(row, tools, request, response).catch(next);
       },
@@ -115,7 +115,13 @@ async function enter(
   const type = request.headers['content-type'];
   if (row.body && type !== undefined && !/^application\/json\b/i.test(type))
     throw new Problem('unsupported_media_type');
-  limitBody(request, response, bodyBytes);
+  if (row.body) limitBody(request, response, bodyBytes);
+  else if (!request.complete) {
+    // A body that nobody asked for has no meaning (RFC 9110 §9.3.1): waiting for it would let the caller choose when the answer
+    // is made, after the right to it was looked at. What still comes of it is thrown away, and the connection ends.
+    response.set('connection', 'close');
+    request.resume();
+  }
 }
 
 interface Asked {
