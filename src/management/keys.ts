@@ -247,7 +247,9 @@ export function changeKey(
     };
     refuseBeyondRole(after.scopes, account);
     // Another end may make a key for an hour one that lasts, which is counted by itself.
-    if (isPassing(after) !== isPassing(before)) await refuseMoreKeys(within, account, plan, after, author.at);
+    // So is one that lives longer than it would have: a key that was replaced ends, and makes room, at its end.
+    if (isPassing(after) !== isPassing(before) || endOf(after) > endOf(before))
+      await refuseMoreKeys(within, account, plan, after, author.at, before);
     refuseBeyondMaker(after, account, maker, before);
     const event = auditEvent(author, 'key.set', id, showKey(before), showKey(after));
     if (!(await within.changeKey(after, event))) throw new Fault(`${id} is not active any more.`, 'conflict');
@@ -315,17 +317,21 @@ const maxPassing = 5;
 const isPassing = ({ expiresAt, createdAt }: StoredKey): boolean =>
   expiresAt !== null && expiresAt - createdAt <= passingKeyMs;
 
-/** Is there room for one more key of that kind? Asked in the transaction that stores it. */
+const endOf = ({ expiresAt }: StoredKey): number => expiresAt ?? Infinity;
+
+/** Is there room for one more key of that kind, `before` aside? Asked in the transaction that stores it. */
 async function refuseMoreKeys(
   store: Store,
   account: Account,
   plan: Plan | Unlimited,
   key: StoredKey,
   now: WallMs,
+  before?: StoredKey,
 ): Promise<void> {
   if (plan === unlimited) return;
+  const itself = before && isPassing(before) === isPassing(key) ? 1 : 0;
   if (isPassing(key)) {
-    if ((await store.countKeys(account.id, now, 'passing')) >= maxPassing)
+    if ((await store.countKeys(account.id, now, 'passing')) - itself >= maxPassing)
       throw new Fault(
         `${account.name} holds ${maxPassing} keys for an hour already; they end by themselves.`,
         'conflict',
@@ -334,10 +340,10 @@ async function refuseMoreKeys(
   }
   const { name, maxKeys } = plan;
   if (maxKeys === null) return;
-  const held = await store.countKeys(account.id, now);
+  const held = (await store.countKeys(account.id, now)) - itself;
   if (held >= maxKeys)
     throw new Fault(
-      `${account.name} holds ${held} working keys, and the plan ${name} allows ${maxKeys}. Revoke one first.`,
+      `${account.name} holds ${held}${itself ? ' other' : ''} working keys, and the plan ${name} allows ${maxKeys}. Revoke one first.`,
     );
 }
 

@@ -6,7 +6,7 @@ import { Calendar } from '../../src/domain/calendar.ts';
 import { newRequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { createAccount } from '../../src/management/accounts.ts';
-import { createKey, rotateKey } from '../../src/management/keys.ts';
+import { changeKey, createKey, rotateKey } from '../../src/management/keys.ts';
 import { changePlan } from '../../src/management/plans.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
@@ -385,6 +385,20 @@ test('a plan of one key never leads to more than two that work, however often it
     Promise.all([store.countKeys(account.id, by.at), store.countKeys(account.id, by.at, 'passing')]),
   );
   expect(await counts).toEqual([1, 1]);
+});
+
+test('a key that was replaced does not outlive its grace where the plan has no room for it', async () => {
+  const { id, account } = await gate.member({ maxKeys: 1 });
+  const extend = (expiresAt: number | null) => gate.manage((store, by) => changeKey(store, id, { expiresAt }, by));
+  await gate.manage((store, by) => rotateKey(store, id, 30 * 86_400_000, by));
+  await expect(extend(null)).rejects.toThrow(/the plan .* allows 1/);
+  await expect(extend(Date.now() + 60 * 86_400_000)).rejects.toThrow(/the plan .* allows 1/);
+  await extend(Date.now() + 86_400_000);
+  const alone = await gate.member({ maxKeys: 1 });
+  const end = (days: number) => ({ expiresAt: Date.now() + days * 86_400_000 });
+  await gate.manage((store, by) => changeKey(store, alone.id, end(2), by));
+  await gate.manage((store, by) => changeKey(store, alone.id, end(3), by));
+  expect(await gate.manage((store, by) => store.countKeys(account.id, by.at))).toBe(2);
 });
 
 test('keys that live for an hour at most use none of the plan’s up, and are few', async () => {
