@@ -78,9 +78,13 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
         if (after.role !== before.role) {
           await refuseLastOperator(transaction, before);
           await narrowKeys(transaction, id, after.role, event.at);
+          const person = transaction.selectFrom('people').select('id').where('accountId', '=', id);
+          await transaction.deleteFrom('sessions').where('userId', 'in', person).execute();
+          // A link was made for the role of that moment: one for a member may be made by whom an operator's may not.
           await transaction
-            .deleteFrom('sessions')
-            .where('userId', 'in', transaction.selectFrom('people').select('id').where('accountId', '=', id))
+            .deleteFrom('one_time_links')
+            .where('used_at', 'is', null)
+            .where((where) => where.or([where('subject', '=', id), where('subject', 'in', person)]))
             .execute();
         }
         await transaction

@@ -12,7 +12,7 @@ import { revokeKey } from '../../src/management/keys.ts';
 import { closeAccount } from '../../src/management/people.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
-import { goodPassword, memberOf, operatorOf, type Reply, Visitor } from '../visitor.ts';
+import { codeOf, goodPassword, memberOf, operatorOf, type Reply, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -257,6 +257,28 @@ test('a GET is answered at once, whatever body it announces, so that no answer c
     expect(client.text).toMatch(/\r\nconnection: close\r\n/i);
     await client.closed;
   }
+});
+
+test('a link that was made for a member opens nothing once they have another role', async () => {
+  const { secret } = await gate.key({ scopes: ['management'] });
+  const mail = newMail();
+  await memberOf(gate, mail);
+  const { body: empty } = await asKey(secret, 'POST', '/accounts', { name: newMail() });
+  const codes = await Promise.all(
+    [
+      [mail, 'password'],
+      [empty.id, 'setup'],
+    ].map(async ([whom, purpose]) =>
+      codeOf((await asKey(secret, 'POST', `/accounts/${whom}/links`, { purpose })).body.url),
+    ),
+  );
+  for (const whom of [mail, empty.id])
+    expect((await asKey(secret, 'PATCH', `/accounts/${whom}`, { role: 'operator' })).status).toBe(200);
+  const visitor = new Visitor(gate.url);
+  const reset = await visitor.post('/password-resets/confirm', { code: codes[0], password: 'another good password' });
+  expect(reset.status).toBe(403);
+  const person = { name: 'x', email: newMail(), password: goodPassword };
+  expect((await visitor.post('/setup', { code: codes[1], ...person })).status).toBe(403);
 });
 
 describe('one change', () => {
