@@ -40,9 +40,13 @@ test('five thousand refused calls fill few rows, and every figure knows all of t
   const begunAt = Date.now();
   const { id, secret } = await gate.key({ models: ['gemma3:*'] });
   await refused(gate.port, secret, 5_000);
-  const rows = await gate.ledger(rowsPerMinute + 1);
+  // Where a minute ends in between, the rows of the second one may come a moment later.
+  const rows = await eventually(async () => {
+    const found = await gate.ledger(rowsPerMinute + 1);
+    expect(standFor(found)).toBe(5_000);
+    return found;
+  });
   expect(rows.length).toBeLessThanOrEqual((rowsPerMinute + 1) * minutesSince(begunAt));
-  expect(standFor(rows)).toBe(5_000);
   expect(rows.slice(0, rowsPerMinute).every(({ repeats }) => repeats === 1)).toBe(true);
   const together = rows.find(({ repeats }) => repeats > 1)!;
   expect(together).toMatchObject({ keyId: id, outcome: 'refused', status: 404, model: 'nobody/nothing:1b' });
