@@ -93,9 +93,8 @@ export class Ladder {
     }
     figure.count.add(now, amount);
     if (now < figure.takenUntil && !wasLifted(figure, principal, wall())) return;
-    if (isTaken(rule, principal, wall())) return;
     const total = figure.count.total(now);
-    if (total < rule.threshold) return;
+    if (total < rule.threshold || isTaken(rule, principal, wall())) return;
     figure.takenUntil = standsUntil(rule, now);
     figure.storedAt = Infinity;
     figure.count.clear();

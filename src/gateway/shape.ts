@@ -33,7 +33,11 @@ export interface ModelFacts {
 /** Options that make Ollama load the model again for whoever comes with others (server/sched.go needsReload). */
 const reloadOptions = ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'];
 /** Of image generation: no plan speaks of them, and a slot is held for their product. */
-const imageFields = { width: 2048, height: 2048, steps: 100 } as const;
+const imageFields = [
+  ['width', 2048],
+  ['height', 2048],
+  ['steps', 100],
+] as const;
 
 /** @throws GatewayError `beyond_plan`, `invalid_request`. */
 export function shape(call: Authorized, facts: ModelFacts): Shaped {
@@ -105,7 +109,7 @@ function boundContext(
 }
 
 function boundImage(work: Work): void {
-  for (const [name, most] of Object.entries(imageFields)) {
+  for (const [name, most] of imageFields) {
     const value = given(work.document.members, name);
     if (value && wholeNumber(work, value, name) > most) replace(work, value, name, most);
   }

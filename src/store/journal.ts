@@ -152,9 +152,16 @@ export function* linesOfAll(paths: readonly string[]): Generator<string> {
   for (const path of paths) yield* linesOf(path);
 }
 
-/** Gives the bytes written. A disk that becomes full takes a part of a line and says nothing; only the next write fails. */
+/**
+ * Gives the bytes written. A disk that becomes full takes a part of a line and reports no error; only the next write fails.
+ * A text that is taken whole, as nearly always, is not copied into a buffer first.
+ */
 function writeWhole(file: number, text: string): number {
-  const bytes = Buffer.from(text);
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-  return bytes.length;
+  const length = Buffer.byteLength(text);
+  let done = writeSync(file, text);
+  if (done < length) {
+    const bytes = Buffer.from(text);
+    while (done < length) done += writeSync(file, bytes, done);
+  }
+  return length;
 }

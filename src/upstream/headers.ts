@@ -30,6 +30,9 @@ const toClient = new Map<string, RegExp>([
   ['retry-after', /^(?:\d{1,9}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT)$/],
 ]);
 
+/** Types that model servers send all the time: known to have the shape, so that it is not looked for in every answer. */
+const usualTypes = new Set(['application/json', 'application/json; charset=utf-8', 'application/x-ndjson']);
+
 /**
  * Header lines for the model server, as name, value, name, value. Host and framing are the HTTP client's own, and so is
  * the type of a body (`bodyType`), which is what the gate read it as: a caller's own word for it would have another
@@ -61,10 +64,13 @@ export function clientHeaders(headers: IncomingHttpHeaders): string[] {
   const nominated = nominatedBy(headers);
   for (const name in headers) {
     const value = headers[name];
-    if (typeof value === 'string' && toClient.get(name)?.test(value) === true && !nominated?.has(name))
-      lines.push(name, value);
+    if (typeof value === 'string' && mayReachClient(name, value) && !nominated?.has(name)) lines.push(name, value);
   }
   return lines;
+}
+
+function mayReachClient(name: string, value: string): boolean {
+  return (name === 'content-type' && usualTypes.has(value)) || toClient.get(name)?.test(value) === true;
 }
 
 /** Names that belong to that connection alone, in lower case; undefined where there are none, as nearly always. */
