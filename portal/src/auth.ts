@@ -3,6 +3,7 @@ import { startAuthentication, startRegistration } from '@simplewebauthn/browser'
 import { createAuthClient } from 'better-auth/client';
 import { twoFactorClient } from 'better-auth/client/plugins';
 import { Problem } from './api.ts';
+import { noteAnew, takeAnew } from './shell/anew.ts';
 
 const mount = '/portal/auth';
 
@@ -22,21 +23,29 @@ async function ask<T>(path: string, body?: unknown): Promise<T> {
   });
   const answer: unknown = await response.json().catch(() => ({}));
   if (response.ok) return answer as T;
-  throw new Problem(response.status, answer as Record<string, unknown>, response.headers.get('retry-after'));
+  const problem = new Problem(response.status, answer as Record<string, unknown>, response.headers.get('retry-after'));
+  if (problem.code === 'sign_in_again') noteAnew();
+  throw problem;
 }
 
 export interface NewPassword {
   readonly currentPassword: string;
   readonly newPassword: string;
   readonly keepPasskeys: boolean;
+  /** Of those who have a second step. */
+  readonly code?: string;
 }
 
 /** Ends every other visit. @throws Problem. */
 export const changePassword = (change: NewPassword): Promise<unknown> => ask('/change-password', change);
 
+/** Switches the second step off; `code` is one of it. @throws Problem. */
+export const endSecondStep = (proof: { readonly password: string; readonly code: string }): Promise<unknown> =>
+  ask('/two-factor/disable', proof);
+
 /** Leaves for the provider. @throws Problem. */
 export async function signInAt(provider: string, next: string): Promise<void> {
-  const { url } = await ask<{ url: string }>('/sign-in/provider', { provider, next });
+  const { url } = await ask<{ url: string }>('/sign-in/provider', { provider, next, anew: takeAnew() });
   window.location.assign(url);
 }
 

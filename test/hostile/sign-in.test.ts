@@ -1,4 +1,6 @@
 // What somebody tries at the door who was not invited, who was and wants more, or whose page the operator has just opened.
+import { betterAuth } from 'better-auth';
+import { twoFactor } from 'better-auth/plugins/two-factor';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endpoints } from '../../src/management/api/endpoints.ts';
 import { hashPassword } from '../../src/management/sign-in/passwords.ts';
@@ -561,6 +563,78 @@ describe('a second factor', () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
+  /** A visit that was left open: as old as this, it is good for nothing that asks for a new sign-in. */
+  const leftOpen = async (visitor: Visitor): Promise<Visitor> => {
+    const { id } = (await visitor.get('/session')).body.person;
+    await gate.manage(({ signIn: { db } }) =>
+      db
+        .updateTable('sessions')
+        .set({ createdAt: new Date(Date.now() - 3 * 3_600_000).toISOString() })
+        .where('userId', '=', id)
+        .execute(),
+    );
+    return visitor;
+  };
+
+  test('is not got rid of, and no old visit made new, with a visit that was left open and the password', async () => {
+    const { mail, secret, codes } = await guarded();
+    const owner = await challenged(mail);
+    expect((await owner.auth('/two-factor/verify-backup-code', { code: codes[0] })).status).toBe(200);
+    await leftOpen(owner);
+    const fresh = { newPassword: 'chosen by a thief' };
+    for (const [path, body] of [
+      ['/two-factor/disable', {}],
+      ['/two-factor/disable', { code: '' }],
+      ['/two-factor/disable', { code: '000000' }],
+      ['/two-factor/disable', { code: codes[0] }],
+      ['/two-factor/enable', {}],
+      ['/two-factor/get-totp-uri', {}],
+      ['/two-factor/generate-backup-codes', {}],
+      ['/two-factor/view-backup-codes', {}],
+      ['/change-password', { currentPassword: goodPassword, ...fresh }],
+      ['/change-password', { currentPassword: goodPassword, ...fresh, code: '000000' }],
+      ['/change-password', { currentPassword: goodPassword, ...fresh, code: codes[0] }],
+      ['/verify-password', {}],
+      ['/sign-in/email', { email: mail }],
+    ] as const) {
+      // Every try comes from elsewhere: how fast somebody may guess is another test.
+      const thief = new Visitor(gate.url, `198.51.100.${++people}`);
+      for (const [name, value] of owner.cookies) thief.cookies.set(name, value);
+      const { text } = await thief.auth(path, { password: goodPassword, ...body });
+      expect(text, path).not.toMatch(/otpauth|backupCodes":|"token":"/);
+      for (const each of [owner, thief]) {
+        const { person } = (await each.get('/session')).body;
+        if (person) expect([path, person.fresh, person.twoFactor]).toEqual([path, false, true]);
+      }
+    }
+    // The owner is as before, and does both with a code: each works once.
+    const code = nextTotp(secret);
+    const change = { currentPassword: goodPassword, newPassword: 'chosen by the owner', code };
+    expect((await owner.auth('/change-password', change)).status).toBe(200);
+    expect((await owner.get('/session')).body.person).toMatchObject({ fresh: true, twoFactor: true });
+    const end = (proof: string) => owner.auth('/two-factor/disable', { password: 'chosen by the owner', code: proof });
+    expect((await end(code)).body.code).toBe('INVALID_CODE');
+    expect((await end(codes[1] ?? '')).status).toBe(200);
+    expect((await owner.get('/session')).body.person.twoFactor).toBe(false);
+  });
+
+  test('is tried with a visit no faster than without one', async () => {
+    const { mail, codes } = await guarded();
+    const owner = await challenged(mail);
+    expect((await owner.auth('/two-factor/verify-backup-code', { code: codes[0] })).status).toBe(200);
+    // The library counts no tries of somebody who is in.
+    const { status, body } = await owner.auth('/two-factor/verify-totp', { code: '000000' });
+    expect([status, body.code]).toEqual([401, 'INVALID_TWO_FACTOR_COOKIE']);
+    for (let i = 0; i < 10; i++) {
+      const thief = new Visitor(gate.url, `198.51.100.${++people}`);
+      for (const [name, value] of owner.cookies) thief.cookies.set(name, value);
+      await thief.auth('/two-factor/disable', { password: goodPassword, code: String(i).padStart(6, '0') });
+    }
+    // Ten wrong ones in a row, wherever they were tried.
+    const late = await (await challenged(mail)).auth('/two-factor/verify-backup-code', { code: codes[1] });
+    expect([late.status, late.body.code]).toEqual([429, 'ACCOUNT_TEMPORARILY_LOCKED']);
+  });
+
   test('stays when the password is made new', async () => {
     const { mail } = await guarded();
     const operator = await operatorOf(gate);
@@ -571,6 +645,40 @@ describe('a second factor', () => {
     const { body } = await new Visitor(gate.url).auth('/sign-in/email', { email: mail, password });
     expect(body).toMatchObject({ twoFactorRedirect: true });
   });
+});
+
+test('of the library’s routes those that a page uses are there, and no other', async () => {
+  const { api } = betterAuth({ secret: 'x'.repeat(32), plugins: [twoFactor()] });
+  const all = new Map(
+    Object.values<{ readonly path?: string; readonly options: { readonly method?: string | readonly string[] } }>(api)
+      .filter(({ path }) => path !== undefined)
+      .map(({ path, options }) => [String(path), [options.method ?? 'GET'].flat()]),
+  );
+  expect(all.size).toBeGreaterThan(35);
+  const used = new Set([
+    '/sign-in/email',
+    '/sign-out',
+    '/get-session',
+    '/list-sessions',
+    '/revoke-session',
+    '/revoke-other-sessions',
+    '/change-password',
+    '/two-factor/enable',
+    '/two-factor/disable',
+    '/two-factor/verify-totp',
+    '/two-factor/verify-backup-code',
+  ]);
+  const member = await memberOf(gate, newMail());
+  const there = new Set<string>();
+  for (const [path, methods] of all) {
+    const asked = path.replaceAll(/:\w+/g, 'x');
+    for (const method of new Set([...methods, 'GET', 'POST', 'PUT', 'DELETE', 'PATCH'])) {
+      const body = method === 'GET' ? undefined : { x: 1 };
+      const { status } = await member.ask(method, `/portal/auth${asked}`, { body });
+      if (status !== 404) there.add(path);
+    }
+  }
+  expect([...there].toSorted()).toEqual([...used].toSorted());
 });
 
 describe('A2: somebody else’s', () => {

@@ -4,29 +4,39 @@ import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Problem } from '../api.ts';
 import { changePassword } from '../auth.ts';
+import { useSession } from '../session.tsx';
 import { Against, NewPassword, sending } from '../visitor/form.tsx';
+import { againstProof, CodeField } from './totp.tsx';
 
 export function Password(): ReactNode {
   const { t } = useTranslation('member');
   const [current, setCurrent] = useState('');
   const [fresh, setFresh] = useState('');
   const [keep, setKeep] = useState(false);
+  const [code, setCode] = useState('');
+  const guarded = useSession().session.person?.twoFactor === true;
   const [against, setAgainst] = useState<string>();
   const client = useQueryClient();
   const change = useMutation({
-    mutationFn: () => changePassword({ currentPassword: current, newPassword: fresh, keepPasskeys: keep }),
+    mutationFn: () =>
+      changePassword({
+        currentPassword: current,
+        newPassword: fresh,
+        keepPasskeys: keep,
+        ...(guarded ? { code: code.trim() } : {}),
+      }),
     onSuccess: async () => {
       setAgainst(undefined);
       setCurrent('');
       setFresh('');
+      setCode('');
       notifications.show({ message: t('me.changed'), color: 'teal' });
       await client.invalidateQueries({ queryKey: ['passkeys'] });
     },
     onError: (error) => {
-      const wrong = error instanceof Problem && error.code === 'INVALID_PASSWORD';
-      setAgainst(wrong ? t('visitor:signIn.wrong') : error.message);
+      setCode('');
+      setAgainst(againstProof(error, t));
     },
   });
   return (
@@ -46,6 +56,7 @@ export function Password(): ReactNode {
           checked={keep}
           onChange={(event) => setKeep(event.currentTarget.checked)}
         />
+        {guarded && <CodeField value={code} onChange={setCode} />}
         <Against>{against}</Against>
         <Button type="submit" w="fit-content" loading={change.isPending}>
           {t('me.change')}

@@ -1,10 +1,12 @@
-// The second step: an authenticator app is set up with a key or a link, shown to work, and switched off with the password.
+// The second step: an authenticator app is set up with a key or a link, shown to work, and switched off with the password and a code.
 import { Anchor, Button, Code, Group, PasswordInput, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
+import type { TFunction } from 'i18next';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { auth } from '../auth.ts';
+import { Problem } from '../api.ts';
+import { auth, endSecondStep } from '../auth.ts';
 import { useSession } from '../session.tsx';
 import { Copy } from '../shell/copy.tsx';
 import { Against, sending } from '../visitor/form.tsx';
@@ -12,6 +14,34 @@ import { Against, sending } from '../visitor/form.tsx';
 interface Begun {
   readonly totpURI: string;
   readonly backupCodes: readonly string[];
+}
+
+/** A code of the second step, where what is asked for takes one. */
+export function CodeField({
+  value,
+  onChange,
+}: {
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+}): ReactNode {
+  const { t } = useTranslation('member');
+  return (
+    <TextInput
+      label={t('me.code')}
+      value={value}
+      onChange={(event) => onChange(event.currentTarget.value)}
+      autoComplete="one-time-code"
+      maxLength={100}
+      required
+    />
+  );
+}
+
+/** What was wrong with a password or a code, in words. */
+export function againstProof(error: Error, t: TFunction<'member'>): string {
+  if (error instanceof Problem && error.code === 'INVALID_PASSWORD') return t('visitor:signIn.wrongPassword');
+  if (error instanceof Problem && error.code === 'INVALID_CODE') return t('visitor:signIn.wrongCode');
+  return error.message;
 }
 
 export function Totp(): ReactNode {
@@ -42,14 +72,18 @@ export function Totp(): ReactNode {
     },
   });
   const end = useMutation({
-    mutationFn: () => auth.twoFactor.disable({ password }),
-    onSuccess: async ({ error }) => {
-      setAgainst(error ? t('visitor:signIn.wrong') : undefined);
-      if (error) return;
+    mutationFn: () => endSecondStep({ password, code: code.trim() }),
+    onSuccess: async () => {
+      setAgainst(undefined);
       say(t('me.totpEnded'));
       setPassword('');
+      setCode('');
       setBegun(undefined);
       await refresh();
+    },
+    onError: (error) => {
+      setCode('');
+      setAgainst(againstProof(error, t));
     },
   });
   const secret = begun ? (new URL(begun.totpURI).searchParams.get('secret') ?? '') : '';
@@ -100,6 +134,7 @@ export function Totp(): ReactNode {
               autoComplete="current-password"
               required
             />
+            {on && <CodeField value={code} onChange={setCode} />}
             <Against>{against}</Against>
             <Button
               type="submit"

@@ -97,6 +97,8 @@ export const member = {
       refused: 'Refused',
       prompt: 'Prompt tokens',
       completion: 'Completion tokens',
+      cacheRead: 'Prompt tokens from the cache',
+      cacheWrite: 'Prompt tokens into the cache',
       noModel: 'without a model',
     },
     play: {
@@ -153,6 +155,7 @@ export const member = {
       totpCode: 'Six digits that it shows',
       totpSave: 'Switch it on',
       totpDone: 'The second step is on.',
+      code: 'Six digits of your authenticator app, or a backup code',
       backup: 'Backup codes: each works once, if you lose the app. Keep them somewhere safe.',
       confirmPassword: 'Your password',
       sessions: 'Where you are signed in',
@@ -270,6 +273,8 @@ export const member = {
       refused: '拒否',
       prompt: '入力トークン',
       completion: '出力トークン',
+      cacheRead: 'うちキャッシュ読み取り',
+      cacheWrite: 'うちキャッシュ書き込み',
       noModel: 'モデルなし',
     },
     play: {
@@ -327,6 +332,7 @@ export const member = {
       totpCode: 'アプリに表示された6桁の数字',
       totpSave: '有効にする',
       totpDone: '二段階認証を有効にしました。',
+      code: '認証アプリの6桁の数字、またはバックアップコード',
       backup:
         'バックアップコードです。アプリを失くしたときに、それぞれ一度だけ使えます。安全な場所に保管してください。',
       confirmPassword: 'パスワード',

@@ -63,6 +63,8 @@ export const visitor = {
       key: {
         title: 'You have access',
         lead: 'This is your key. Put it into your tool, or copy a line below and try it.',
+        confirm:
+          'We wrote to {{email}}. Open the link in that letter within two days: until then nobody can sign in with this address.',
       },
       waits: {
         title: 'Your application is here',
@@ -97,6 +99,7 @@ export const visitor = {
         send: 'Go on',
       },
       wrong: 'That did not fit. Check the address and the password.',
+      wrongPassword: 'That is not your password.',
       wrongCode: 'That code did not fit, or is over.',
       again: 'That takes a new start. Enter your password again.',
       tooMany: 'Too many tries. Wait {{seconds}} seconds.',
@@ -195,6 +198,8 @@ export const visitor = {
       key: {
         title: '利用を始められます',
         lead: 'こちらがあなたのキーです。お使いのツールに設定するか、下の行をコピーしてお試しください。',
+        confirm:
+          '{{email}} にメールを送りました。2日以内にメール内のリンクを開いてください。確認が済むまで、このアドレスではサインインできません。',
       },
       waits: {
         title: '申請を受け付けました',
@@ -229,6 +234,7 @@ export const visitor = {
         send: '続ける',
       },
       wrong: 'サインインできませんでした。アドレスとパスワードをご確認ください。',
+      wrongPassword: 'パスワードが違います。',
       wrongCode: 'コードが違うか、期限が切れています。',
       again: '最初からやり直してください。もう一度パスワードを入力してください。',
       tooMany: '試行回数が多すぎます。{{seconds}}秒お待ちください。',

@@ -3,37 +3,47 @@
 import { z } from 'zod';
 import type { Store } from '../../store/ports.ts';
 import { Problem } from '../api/problem.ts';
-import type { Answered, OpenVisit, OwnRoute } from './own-route.ts';
+import type { OpenVisit, OwnRoute } from './own-route.ts';
 import { hashPassword, isPassword } from './passwords.ts';
+import { type ProvesSecondStep, secondStepCode, wrongCode, wrongPassword } from './second-step.ts';
 
 const text = z.string().max(1_024);
 export const changePasswordBody = z.object({
   currentPassword: text,
   newPassword: text,
   keepPasskeys: z.boolean().optional(),
+  /** Of those who have a second step. */
+  code: secondStepCode.optional(),
 });
 
 export interface ChangePasswordTools {
-  readonly store: Pick<Store, 'readPassword' | 'renewPassword'>;
+  readonly store: Pick<Store, 'findPerson' | 'readPassword' | 'renewPassword'>;
+  readonly proves: ProvesSecondStep;
   readonly openVisit: OpenVisit;
 }
 
-const wrong: Answered = { status: 400, json: { code: 'INVALID_PASSWORD', message: 'Invalid password' } };
-
 /**
  * Every other visit ends, and passkeys go unless they are kept: somebody who had this visit for ten minutes may have left one
- * behind. The door has looked at the words of the new password.
+ * behind. The visit that is opened is a fresh one, so it takes what a sign-in takes, the second step too. The door has looked at the
+ * words of the new password.
  */
 export const changePasswordRoute =
-  ({ store, openVisit }: ChangePasswordTools): OwnRoute =>
+  ({ store, proves, openVisit }: ChangePasswordTools): OwnRoute =>
   async ({ body, visit, from }) => {
-    const { currentPassword, newPassword, keepPasskeys = false } = body as z.output<typeof changePasswordBody>;
+    const {
+      currentPassword,
+      newPassword,
+      keepPasskeys = false,
+      code = '',
+    } = body as z.output<typeof changePasswordBody>;
     if (!visit) throw new Problem('unauthenticated');
     const { personId } = visit;
     const old = await store.readPassword(personId);
-    if (old === null || !(await isPassword(currentPassword, old))) return wrong;
+    if (old === null || !(await isPassword(currentPassword, old))) return wrongPassword;
+    const person = await store.findPerson(personId);
+    if (person?.twoFactor !== false && !(await proves(personId, code.trim(), from))) return wrongCode;
     const hash = await hashPassword(newPassword);
-    if (!(await store.renewPassword({ personId, hash, from: old, keepPasskeys }))) return wrong;
+    if (!(await store.renewPassword({ personId, hash, from: old, keepPasskeys }))) return wrongPassword;
     const still = async (): Promise<boolean> => (await store.readPassword(personId)) === hash;
     return { json: { status: true }, cookies: await openVisit(personId, from, still) };
   };

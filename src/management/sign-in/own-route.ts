@@ -1,5 +1,6 @@
 // Routes of sign-in that are ours and not the library's: what they are asked and what they answer, and the names of their cookies.
 import type { PersonId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
 
 export interface Visit {
   readonly id: string;
@@ -32,13 +33,15 @@ export type OwnRoute = (asked: Asked) => Promise<Answered>;
 
 /**
  * Lines for Set-Cookie that open a visit. `still`: is what it is opened by still there? Asked when the visit is, so that whatever
- * takes that away either sees the visit and ends it, or is seen.
+ * takes that away either sees the visit and ends it, or is seen. `provenAt`: when they last showed who they are, where that was not
+ * just now.
  * @throws Problem `unauthenticated` where it is not.
  */
 export type OpenVisit = (
   id: PersonId,
   from: Asked['from'],
   still?: () => Promise<boolean>,
+  provenAt?: WallMs,
 ) => Promise<readonly string[]>;
 
 /** Cookies of this gate: none that a script reads, that another site sends along, or that another gate on this host overwrites. */

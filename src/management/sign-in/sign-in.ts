@@ -19,6 +19,7 @@ import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
 import type { Provider } from './provider.ts';
 import { providerRoutes } from './provider-routes.ts';
 import { Seal } from './sealed.ts';
+import { endSecondStepRoute, type ProvesSecondStep } from './second-step.ts';
 
 /** Where the routes of sign-in stand. */
 export const signInPath = '/portal/auth';
@@ -66,15 +67,24 @@ const doorPlugin = {
       '/door/open',
       {
         method: 'POST',
-        body: z.object({ personId: z.string(), address: z.string(), userAgent: z.string() }),
+        body: z.object({
+          personId: z.string(),
+          address: z.string(),
+          userAgent: z.string(),
+          provenAt: z.number().optional(),
+        }),
         metadata: { SERVER_ONLY: true },
       },
       async (context) => {
         const { internalAdapter } = context.context;
         const user = await internalAdapter.findUserById(context.body.personId);
         if (!user) throw new Error('there is no such person');
-        const { address: ipAddress, userAgent } = context.body;
-        const session = await internalAdapter.createSession(user.id, false, { ipAddress, userAgent });
+        const { address: ipAddress, userAgent, provenAt } = context.body;
+        const session = await internalAdapter.createSession(user.id, false, {
+          ipAddress,
+          userAgent,
+          ...(provenAt === undefined ? {} : { provenAt: new Date(provenAt) }),
+        });
         await setSessionCookie(context, { session, user });
         return context.json({});
       },
@@ -139,7 +149,13 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
         language: { type: 'string', required: false, input: false },
       },
     },
-    session: { modelName: 'sessions', expiresIn: idleSeconds, updateAge: 3600, cookieCache: { enabled: false } },
+    session: {
+      modelName: 'sessions',
+      expiresIn: idleSeconds,
+      updateAge: 3600,
+      cookieCache: { enabled: false },
+      additionalFields: { provenAt: { type: 'date', required: false, input: false } },
+    },
     account: { modelName: 'credentials' },
     verification: { modelName: 'verifications' },
     // A second line only: its own rules for guessing count addresses alone, and lock a whole office out for one of them.
@@ -177,8 +193,9 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
     const cookie = cookies.only(header, ['session_token']);
     return cookie === '' ? Promise.resolve(null) : auth.api.getSession({ headers: new Headers({ cookie }) });
   };
-  const openVisit: OpenVisit = async (id, from, still) => {
-    const { headers } = await auth.api.openVisit({ body: { personId: id, ...from }, returnHeaders: true });
+  const openVisit: OpenVisit = async (id, from, still, provenAt) => {
+    const body = { personId: id, ...from, ...(provenAt === undefined ? {} : { provenAt }) };
+    const { headers } = await auth.api.openVisit({ body, returnHeaders: true });
     const lines = headers.getSetCookie();
     if (still === undefined || (await still())) return lines;
     const found = await sessionIn(lines.map(pairOf).join('; '));
@@ -206,11 +223,59 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
     return id === undefined ? undefined : { id: id as PersonId, password: await store.readPassword(id as PersonId) };
   };
 
+  const handle: SignIn['handle'] = async (request) => {
+    if (request.method !== 'POST') return auth.handler(request);
+    const path = new URL(request.url).pathname.slice(signInPath.length);
+    const sent = (await request.clone().json()) as { email?: string; code?: string };
+    const before = await whoAsks(request.headers.get('cookie') ?? '', path, sent.email);
+    const answer = await auth.handler(request);
+    if (!answer.ok) return answer;
+    const opened = cookies.only(answer.headers.getSetCookie().map(pairOf).join('; '), ['session_token', 'two_factor']);
+    const challenge = await challengeIn(opened);
+    const found = await sessionIn(opened);
+    const whose = found?.user.id ?? challenge?.personId;
+    if (whose === undefined && path !== verifyTotp) return answer;
+    // Looked at once more after it is there: what makes a password new ends every visit and challenge that is there by then.
+    const stands =
+      whose === undefined || (whose === before?.id && (await store.readPassword(before.id)) === before.password);
+    // A code works once, to sign in as to set up (RFC 6238 §5.2); whoever comes second with it, at the same moment too, gets nothing.
+    const first =
+      path !== verifyTotp ||
+      (before !== undefined && (await store.claimOnce(`totp:${before.id}:${sent.code}`, now() + codeLifeMs)));
+    if (stands && first) return answer;
+    const { internalAdapter } = await auth.$context;
+    if (found) await internalAdapter.deleteSession(found.session.token);
+    if (challenge) await internalAdapter.deleteVerificationByIdentifier(challenge.identifier);
+    return path === verifyTotp
+      ? Response.json({ code: 'INVALID_CODE', message: 'Invalid code' }, { status: 401 })
+      : Response.json({ code: 'INVALID_EMAIL_OR_PASSWORD', message: 'Invalid email or password' }, { status: 401 });
+  };
+  /** As the second step of a sign-in that leads to no visit. */
+  const proves: ProvesSecondStep = async (personId, code, { address }) => {
+    const opened = await auth.api.openChallenge({ body: { personId }, returnHeaders: true });
+    const cookie = opened.headers.getSetCookie().map(pairOf).join('; ');
+    const path = /^\d{6}$/.test(code) ? verifyTotp : '/two-factor/verify-backup-code';
+    const answer = await handle(
+      new Request(new URL(signInPath + path, publicUrl), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', origin: publicUrl.origin, 'x-sekisho-address': address, cookie },
+        body: JSON.stringify({ code }),
+      }),
+    );
+    const { internalAdapter } = await auth.$context;
+    const challenge = await challengeIn(cookie);
+    if (challenge) await internalAdapter.deleteVerificationByIdentifier(challenge.identifier);
+    const found = await sessionIn(answer.headers.getSetCookie().map(pairOf).join('; '));
+    if (found) await internalAdapter.deleteSession(found.session.token);
+    return answer.ok && found?.user.id === personId;
+  };
+
   return {
     providers: providers.map(({ id, name }) => ({ id, name })),
     cookies,
     own: {
-      '/change-password': changePasswordRoute({ store, openVisit }),
+      '/change-password': changePasswordRoute({ store, proves, openVisit }),
+      '/two-factor/disable': endSecondStepRoute({ store, proves }),
       ...passkeyRoutes({ store, publicUrl, seal, cookies, now, openVisit }),
       ...providerRoutes({
         store,
@@ -232,46 +297,18 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
         onError: settings.onError,
       }),
     },
-    handle: async (request) => {
-      if (request.method !== 'POST') return auth.handler(request);
-      const path = new URL(request.url).pathname.slice(signInPath.length);
-      const sent = (await request.clone().json()) as { email?: string; code?: string };
-      const before = await whoAsks(request.headers.get('cookie') ?? '', path, sent.email);
-      const answer = await auth.handler(request);
-      if (!answer.ok) return answer;
-      const opened = cookies.only(answer.headers.getSetCookie().map(pairOf).join('; '), [
-        'session_token',
-        'two_factor',
-      ]);
-      const challenge = await challengeIn(opened);
-      const found = await sessionIn(opened);
-      const whose = found?.user.id ?? challenge?.personId;
-      if (whose === undefined && path !== verifyTotp) return answer;
-      // Looked at once more after it is there: what makes a password new ends every visit and challenge that is there by then.
-      const stands =
-        whose === undefined || (whose === before?.id && (await store.readPassword(before.id)) === before.password);
-      // A code works once, to sign in as to set up (RFC 6238 §5.2); whoever comes second with it, at the same moment too, gets nothing.
-      const first =
-        path !== verifyTotp ||
-        (before !== undefined && (await store.claimOnce(`totp:${before.id}:${sent.code}`, now() + codeLifeMs)));
-      if (stands && first) return answer;
-      const { internalAdapter } = await auth.$context;
-      if (found) await internalAdapter.deleteSession(found.session.token);
-      if (challenge) await internalAdapter.deleteVerificationByIdentifier(challenge.identifier);
-      return path === verifyTotp
-        ? Response.json({ code: 'INVALID_CODE', message: 'Invalid code' }, { status: 401 })
-        : Response.json({ code: 'INVALID_EMAIL_OR_PASSWORD', message: 'Invalid email or password' }, { status: 401 });
-    },
+    handle,
     visitOf: async (header) => {
       const found = await sessionIn(header);
       if (!found) return undefined;
       const { user, session } = found;
-      const age = ageOf(session.createdAt.getTime(), now());
-      if (age > longestMs) {
+      if (ageOf(session.createdAt.getTime(), now()) > longestMs) {
         await (await auth.$context).internalAdapter.deleteSession(session.token);
         return undefined;
       }
-      return { id: session.id, personId: user.id as PersonId, fresh: age < freshMs };
+      const { provenAt } = session as { readonly provenAt?: Date | null };
+      const proven = (provenAt ?? session.createdAt).getTime();
+      return { id: session.id, personId: user.id as PersonId, fresh: ageOf(proven, now()) < freshMs };
     },
     openVisit,
   };

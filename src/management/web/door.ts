@@ -14,6 +14,7 @@ import { changePasswordBody } from '../sign-in/change-password.ts';
 import type { Answered, Visit } from '../sign-in/own-route.ts';
 import { passkeyBodies } from '../sign-in/passkeys.ts';
 import { providerBody } from '../sign-in/provider-routes.ts';
+import { endSecondStepBody } from '../sign-in/second-step.ts';
 import { type SignIn, signInPath } from '../sign-in/sign-in.ts';
 import type { SignInThrottle } from '../sign-in/throttle.ts';
 import type { Origins } from './origin.ts';
@@ -27,7 +28,6 @@ const audited: Readonly<Record<string, string>> = {
   '/change-password': 'person.password',
   '/two-factor/enable': 'person.second-factor-begun',
   '/two-factor/disable': 'person.second-factor-off',
-  '/two-factor/generate-backup-codes': 'person.backup-codes',
   '/passkey/verify-registration': 'person.passkey-added',
   '/passkey/delete-passkey': 'person.passkey-removed',
 };
@@ -56,10 +56,12 @@ interface Route {
 
 const text = z.string().max(1_024);
 const nothing = z.object({});
-const withPassword: Route = { how: 'guess', body: z.object({ password: text }) };
 const get: Route = { how: 'GET', body: nothing };
 
-/** What a page may ask. */
+/**
+ * What a page may ask; every other route of the library is not there. None of these gives anything for a password alone to somebody
+ * who has a second step: what shows its secret or makes backup codes anew (get-totp-uri, generate-backup-codes) is not among them.
+ */
 const routes: Readonly<Record<string, Route>> = {
   '/sign-in/email': { how: 'guess', body: z.object({ email: text, password: text }) },
   '/sign-in/provider': { how: 'POST', body: providerBody },
@@ -69,10 +71,8 @@ const routes: Readonly<Record<string, Route>> = {
   '/revoke-session': { how: 'POST', body: z.object({ token: text }) },
   '/revoke-other-sessions': { how: 'POST', body: nothing },
   '/change-password': { how: 'guess', body: changePasswordBody },
-  '/two-factor/enable': withPassword,
-  '/two-factor/disable': withPassword,
-  '/two-factor/get-totp-uri': withPassword,
-  '/two-factor/generate-backup-codes': withPassword,
+  '/two-factor/enable': { how: 'guess', body: z.object({ password: text }) },
+  '/two-factor/disable': { how: 'guess', body: endSecondStepBody },
   '/two-factor/verify-totp': { how: 'guess', body: z.object({ code: z.string().regex(/^\d{6}$/) }) },
   '/two-factor/verify-backup-code': { how: 'guess', body: z.object({ code: z.string().max(100) }) },
   '/passkey/generate-register-options': get,
@@ -214,18 +214,26 @@ async function handOn(tools: DoorTools, asking: Asking, request: Request, respon
 }
 
 async function askLibrary(
-  { signIn, publicUrl }: DoorTools,
+  { signIn, store, publicUrl }: DoorTools,
   asking: Asking,
   request: Request,
 ): ReturnType<SignIn['handle']> {
-  const { path, body, address } = asking;
+  const { path, body, address, visit } = asking;
   const headers = new Headers();
   for (const name of ['content-type', 'user-agent', 'accept'] as const) {
     const value = request.headers[name];
     if (value !== undefined) headers.set(name, value);
   }
+  // A code belongs to the visit only while the second step is set up there. Afterwards it is for signing in: the library would let a
+  // visit try codes without counting them.
+  const signsIn =
+    path.startsWith('/two-factor/verify-') &&
+    !(visit && path === '/two-factor/verify-totp' && (await store.findPerson(visit.personId))?.twoFactor === false);
   // The cookies that we use, and no other that the library would read.
-  const cookie = signIn.cookies.only(request.headers.cookie ?? '', ['session_token', 'two_factor']);
+  const cookie = signIn.cookies.only(
+    request.headers.cookie ?? '',
+    signsIn ? ['two_factor'] : ['session_token', 'two_factor'],
+  );
   if (cookie !== '') headers.set('cookie', cookie);
   // Checked above against the name under which we were called; to the library we have one name.
   headers.set('origin', publicUrl.origin);
