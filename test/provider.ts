@@ -23,6 +23,8 @@ export interface Provider {
   forge: false | true | 'none' | 'HS256';
   /** Changes to the discovery document. */
   document: Readonly<Record<string, unknown>>;
+  /** When they last signed in there, if it remembers: then it lets them through unless it is told not to. Seconds since 1970. */
+  signedInAt: number | undefined;
   /** Changes to the token answer. */
   answer: Readonly<Record<string, unknown>>;
   /** Takes the connection and says nothing more. */
@@ -49,13 +51,17 @@ export const clientSecret = 'the secret of the client: with + and %';
 export async function startProvider(): Promise<Provider> {
   const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const others = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const codes = new Map<string, { challenge: string; nonce: string | null; redirect: string; person: Vouched }>();
+  const codes = new Map<
+    string,
+    { challenge: string; nonce: string | null; redirect: string; person: Vouched; at: number | undefined }
+  >();
   const provider: Provider = {
     url: '',
     person: { sub: 'one', email: 'one@example.org', email_verified: true, name: 'One' },
     lie: {},
     forge: false,
     document: {},
+    signedInAt: undefined,
     answer: {},
     silent: undefined,
     endless: undefined,
@@ -67,6 +73,14 @@ export async function startProvider(): Promise<Provider> {
         server.closeAllConnections();
         server.close(() => resolve());
       }),
+  };
+  /** Core §3.1.2.1: asks anew where it must, and says when it asked where it is to. */
+  const authenticatedAt = (query: URLSearchParams): number | undefined => {
+    const now = Math.floor(Date.now() / 1000);
+    const [at, most] = [provider.signedInAt ?? now, query.get('max_age')];
+    const anew = query.get('prompt') === 'login' || (most !== null && now - at >= Number(most));
+    if (anew) provider.signedInAt = now;
+    return most === null && query.get('claims')?.includes('auth_time') !== true ? undefined : anew ? now : at;
   };
   const sign = (claims: Record<string, unknown>): string => {
     const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -120,6 +134,7 @@ export async function startProvider(): Promise<Provider> {
           nonce: url.searchParams.get('nonce'),
           redirect,
           person: provider.person,
+          at: authenticatedAt(url.searchParams),
         });
         const back = new URL(redirect);
         back.searchParams.set('code', code);
@@ -156,7 +171,15 @@ export async function startProvider(): Promise<Provider> {
           if (!found || verifier !== found.challenge || form.get('redirect_uri') !== found.redirect)
             return json({ error: 'invalid_grant' }, 400);
           const now = Math.floor(Date.now() / 1000);
-          const claims = { iss: origin, aud: 'sekisho', iat: now, exp: now + 300, nonce: found.nonce, ...found.person };
+          const claims = {
+            iss: origin,
+            aud: 'sekisho',
+            iat: now,
+            exp: now + 300,
+            nonce: found.nonce,
+            ...found.person,
+            auth_time: found.at,
+          };
           return json({
             access_token: `at-${found.person.sub}`,
             token_type: 'Bearer',

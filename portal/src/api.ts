@@ -11,6 +11,7 @@ import {
   useQueryClient,
 } from '@tanstack/react-query';
 import type { PageOf } from './shapes.ts';
+import { noteAnew } from './shell/anew.ts';
 import { i18n } from './words.ts';
 
 const base = '/management/v1';
@@ -68,7 +69,9 @@ async function send(method: string, path: string, body: unknown, how: Sending): 
   }
   if (response.ok) return response;
   const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-  const word = ownWords[textOf(said['code']) ?? ''];
+  const code = textOf(said['code']) ?? '';
+  if (code === 'sign_in_again') noteAnew();
+  const word = Object.hasOwn(ownWords, code) ? ownWords[code] : undefined;
   const problem = word === undefined ? said : { ...said, detail: i18n.t(word) };
   throw new Problem(response.status, problem, response.headers.get('retry-after'));
 }

@@ -55,7 +55,16 @@ export interface Application {
   readonly accountId: AccountId | null;
   /** When the key was handed over; afterwards nobody gets another with the same token. */
   readonly claimedAt: number | null;
+  /** Why an operator has to decide, although a rule or an invitation would have let the applicant in. */
+  readonly held: HeldFor | null;
 }
+
+/**
+ * `barred`: an account of this mailbox was closed while a step of the ladder was in force against it. `second`: the mailbox has an
+ * account already.
+ */
+export const heldFor = ['barred', 'second'] as const;
+export type HeldFor = (typeof heldFor)[number];
 
 export interface Invite {
   readonly id: InviteId;

@@ -48,5 +48,8 @@ export const linkPages: Readonly<Record<LinkPurpose, string>> = {
   confirm: 'confirm',
 };
 
-/** Ends the address of somebody whose own is taken: RFC 2606 keeps that name from ever being anybody's. */
+/** Ends the address of somebody who has none of their own here: RFC 2606 keeps that name from ever being anybody's. */
 export const nobodysMailbox = '@taken.invalid';
+
+/** The address of somebody who signs in under none; nobody can have the same. `id`: theirs, or their application's. */
+export const standIn = (id: string): string => `${id.toLowerCase()}${nobodysMailbox}`;

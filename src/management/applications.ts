@@ -4,6 +4,7 @@ import type { Account } from '../domain/account.ts';
 import { digestOf, sameDigest } from '../domain/api-key.ts';
 import {
   type Application,
+  type HeldFor,
   type Invite,
   normalEmail,
   type Registration,
@@ -34,12 +35,22 @@ export async function decideByRule(
     const rule = await letsIn(within, application);
     if (!rule) return undefined;
     const author = { actor: `registration:${rule.mode}`, at };
-    const held = await heldFor(within, application, rule);
+    const held = await whyHeld(within, application, rule);
     if (held === undefined)
       return decide(within, application.id, 'approved', { plan: rule.plan, decision: null }, author);
-    await within.insertAudit(auditEvent(author, 'application.held', application.id, null, { why: held }));
+    await hold(within, application, held, author);
     return undefined;
   });
+}
+
+const heldWords: Readonly<Record<HeldFor, string>> = {
+  barred: 'an account of this mailbox was closed while a step of the ladder was in force against it',
+  second: 'this mailbox has an account already',
+};
+
+/** An operator has to decide, and sees why. */
+export function hold(store: Store, { id }: Pick<Application, 'id'>, why: HeldFor, author: Author): Promise<void> {
+  return store.holdApplication(id, why, auditEvent(author, 'application.held', id, null, { why: heldWords[why] }));
 }
 
 /**
@@ -47,14 +58,14 @@ export async function decideByRule(
  * address is spelled, where somebody has shown that it is theirs; and what was in force against a closed account is not
  * shaken off by applying again.
  */
-export async function heldFor(
+export async function whyHeld(
   store: Store,
   { id, email, confirmedAt }: Pick<Application, 'id' | 'email' | 'confirmedAt'>,
   { dotless }: Registration,
-): Promise<string | undefined> {
+): Promise<HeldFor | undefined> {
   const { accounts, barred } = await store.findMailbox(mailboxOf(email, dotless), id);
-  if (barred) return 'an account of this mailbox was closed while a step of the ladder was in force against it';
-  if (confirmedAt !== null && accounts > 0) return 'this mailbox has an account already';
+  if (barred) return 'barred';
+  if (confirmedAt !== null && accounts > 0) return 'second';
   return undefined;
 }
 
@@ -222,6 +233,10 @@ export function showApplication(application: Application): Record<string, unknow
     claimedAt: iso(claimedAt),
   };
 }
+
+/** As its applicant sees it: what it is held for speaks of others who have, or had, the mailbox. */
+export const showOwnApplication = (application: Application): Record<string, unknown> =>
+  showApplication({ ...application, held: null });
 
 export function showInvite({ id, email, plan, createdAt, expiresAt, usedAt }: Invite): Record<string, unknown> {
   return { id, email, plan, createdAt: iso(createdAt), expiresAt: iso(expiresAt), usedAt: iso(usedAt) };

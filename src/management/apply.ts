@@ -4,10 +4,10 @@ import type { Application, Invite, Registration } from '../domain/application.ts
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { type ApplicationId, newApplicationId, newPersonId, type PersonId, randomBase62 } from '../domain/id.ts';
 import { mailboxOf } from '../domain/mailbox.ts';
-import { type Language, nobodysMailbox, type Person } from '../domain/person.ts';
+import { type Language, nobodysMailbox, type Person, standIn } from '../domain/person.ts';
 import { Secret } from '../domain/secret.ts';
 import type { NewPerson, NotSubmitted, Store } from '../store/ports.ts';
-import { decide, decideByRule, heldFor } from './applications.ts';
+import { decide, decideByRule, hold, whyHeld } from './applications.ts';
 import { type Door, requireEmail, requirePassword } from './door.ts';
 import { Fault, requireProse, requireText } from './fault.ts';
 import { draftLink } from './links.ts';
@@ -31,7 +31,7 @@ export interface Applied {
   readonly application: Pick<Application, 'id' | 'status'>;
   /** Shown this once: with it the applicant comes for the key. */
   readonly claim: Secret;
-  /** A letter is on its way whose link shows that the address is the applicant's. */
+  /** A letter is on its way whose link shows that the address is the applicant's, which may be in already. */
   readonly confirm: boolean;
   /** Who may be let in at once, to wait inside. */
   readonly person: PersonId | undefined;
@@ -63,19 +63,30 @@ export async function apply(
   if (visitor) await refuseSecond(store, visitor);
   else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);
   const invite = await inviteFor(door, registration, asked.invite, email, author);
-  // Somebody who was invited, or comes from a provider that vouches for the address, need not show it again.
-  const confirm = post.delivers && !invite && !(visitor?.emailVerified ?? false);
-  if (!confirm && (await store.countPending()) >= registration.maxPending) throw tooMany();
-  if (confirm && !post.hasRoom('confirm', email))
+  // Whom an invitation names, or a provider vouches for, need not show the address again. An invitation that names nobody lets in
+  // whoever has it, and says nothing of the address that they write down.
+  const isNamed = invite !== undefined && invite.email !== null;
+  const confirm = post.delivers && !isNamed && !(visitor?.emailVerified ?? false);
+  const waitsForLetter = confirm && !invite;
+  if (!waitsForLetter && (await store.countPending()) >= registration.maxPending) throw tooMany();
+  if (waitsForLetter && !post.hasRoom('confirm', email))
     throw new Fault('Enough letters went to that address for now. Come back in an hour.', 'conflict');
   const passwordHash = asked.password === undefined || visitor ? null : await hashPassword(asked.password);
   const id = newApplicationId(author.at);
   const claim = new Secret(`claim_${randomBase62(43)}`);
   const language = asked.language ?? visitor?.language ?? null;
   const person: NewPerson | undefined =
-    passwordHash === null || confirm
+    passwordHash === null || waitsForLetter
       ? undefined
-      : { id: newPersonId(), name, email, emailVerified: false, passwordHash, language };
+      : {
+          id: newPersonId(),
+          name,
+          // Theirs when the letter has been opened.
+          email: confirm ? standIn(id) : email,
+          emailVerified: false,
+          passwordHash,
+          language,
+        };
   const application: Application = {
     id,
     name,
@@ -94,6 +105,7 @@ export async function apply(
     decision: null,
     accountId: null,
     claimedAt: null,
+    held: null,
   };
   const link = confirm ? draftLink(portal, 'confirm', id, author) : undefined;
   const made = { name, email, invite: invite?.id ?? null };
@@ -101,10 +113,11 @@ export async function apply(
     application,
     mailbox: mailboxOf(email, registration.dotless),
     source,
-    passwordHash: confirm ? passwordHash : null,
-    confirmBy: link?.expiresAt ?? null,
+    passwordHash: waitsForLetter ? passwordHash : null,
+    confirmBy: waitsForLetter ? (link?.expiresAt ?? null) : null,
     person,
     invite: invite?.digest,
+    isNamed,
     link: link?.stored,
     bounds: { waiting: registration.maxPending, ...unconfirmedBounds },
     events: [
@@ -113,7 +126,8 @@ export async function apply(
     ],
   });
   if (against !== undefined) throw notSubmitted(against);
-  const applied = { application, claim, confirm, person: confirm ? undefined : (application.personId ?? undefined) };
+  const entering = waitsForLetter ? undefined : (application.personId ?? undefined);
+  const applied = { application, claim, confirm, person: entering };
   if (link) {
     // The mailbox of somebody who has an account learns the truth; the page says the same to everybody.
     const known = passwordHash === null ? undefined : await store.findHolder(email);
@@ -124,12 +138,16 @@ export async function apply(
         ? { kind: 'known', url: new URL('/portal/sign-in', portal).href }
         : { kind: 'confirm', url: link.url, name, purpose, at: author.at, reference: referenceOf(id) },
     });
-    return applied;
+    if (waitsForLetter) return applied;
   }
   if (!invite) return { ...applied, application: (await decideByRule(store, application, author)) ?? application };
   const rule = { actor: `invite:${invite.id}`, at: author.at };
   // An invitation that names the address was meant for this very person.
-  if (invite.email === null && (await heldFor(store, application, registration)) !== undefined) return applied;
+  const held = isNamed ? undefined : await whyHeld(store, application, registration);
+  if (held !== undefined) {
+    await hold(store, application, held, rule);
+    return applied;
+  }
   const plan = invite.plan ?? registration.plan;
   return { ...applied, application: await decide(store, id, 'approved', { plan, decision: null }, rule) };
 }

@@ -7,8 +7,8 @@ import type { WallMs } from '../domain/time.ts';
 import type { UsageRecord } from '../domain/usage.ts';
 import type { Store, UsageFilter } from '../store/ports.ts';
 import { showAccount } from './accounts.ts';
-import { showApplication } from './applications.ts';
-import { showKey } from './keys.ts';
+import { showOwnApplication } from './applications.ts';
+import { iso, showKey } from './keys.ts';
 import { showSuspension } from './suspensions.ts';
 import { reportUsage } from './usage-report.ts';
 
@@ -40,7 +40,26 @@ export async function* exportOf(
 ): AsyncGenerator<string> {
   const member = (name: string, value: unknown): string => `,${JSON.stringify(name)}:${JSON.stringify(value)}`;
   const application = await store.findApplicationOf(person.id);
-  yield `{"person":${JSON.stringify(person)}${member('application', application ? showApplication(application) : null)}`;
+  yield `{"person":${JSON.stringify(person)}${member('application', application ? showOwnApplication(application) : null)}`;
+  yield member(
+    'passkeys',
+    (await store.listPasskeys(person.id)).map(({ id, name, createdAt }) => ({ id, name, createdAt: iso(createdAt) })),
+  );
+  yield member(
+    'providers',
+    (await store.listIdentities(person.id)).map(({ createdAt, ...identity }) => ({
+      ...identity,
+      createdAt: iso(createdAt),
+    })),
+  );
+  yield member(
+    'visits',
+    (await store.listVisits(person.id, now)).map(({ createdAt, expiresAt, ...visit }) => ({
+      createdAt: iso(createdAt),
+      expiresAt: iso(expiresAt),
+      ...visit,
+    })),
+  );
   if (!account) {
     yield `${member('account', null)}}`;
     return;

@@ -5,7 +5,7 @@ import { digestOf } from '../domain/api-key.ts';
 import { type Application, normalEmail } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { newPersonId, type PersonId } from '../domain/id.ts';
-import type { Language, Person } from '../domain/person.ts';
+import { type Language, nobodysMailbox, type Person } from '../domain/person.ts';
 import type { Store } from '../store/ports.ts';
 import { requireAccount } from './accounts.ts';
 import { decideByRule, letsIn } from './applications.ts';
@@ -113,11 +113,18 @@ export async function confirmAddress({ store }: Door, code: string, author: Auth
       throw deadLink();
     case 'taken':
       throw new Fault('That address is confirmed already, with another application.', 'conflict');
+    case 'occupied':
+      throw new Fault('Somebody signs in to the account of that application already. Ask its operator.', 'conflict');
     case 'full':
       throw new Fault('Too many applications wait for a decision. Open this page again later.', 'conflict');
     default:
       return (await decideByRule(store, confirmed, author)) ?? confirmed;
   }
+}
+
+/** `given`: the address that somebody who signs in under none applied with. */
+export function showPerson({ id, name, email, emailVerified, language, twoFactor }: Person, given = '') {
+  return { id, name, email: email.endsWith(nobodysMailbox) ? given : email, emailVerified, language, twoFactor };
 }
 
 /** @throws Fault. */

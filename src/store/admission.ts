@@ -3,10 +3,10 @@
 import type { Kysely, Transaction } from 'kysely';
 import { digestOf } from '../domain/api-key.ts';
 import type { Application } from '../domain/application.ts';
-import { randomBase62 } from '../domain/id.ts';
-import { nobodysMailbox } from '../domain/person.ts';
+import { nobodysMailbox, standIn } from '../domain/person.ts';
 import { inTransaction, writeAudit } from './adapter.ts';
 import { applicationOf, rowOf } from './applications.ts';
+import { freeAddress, hasPerson, insertPerson } from './new-person.ts';
 import { personColumns, personOf, useUp } from './people.ts';
 import type { AdmissionStore, NewPerson, NotConfirmed, NotSetUp, NotSubmitted } from './ports-admission.ts';
 import type { Tables } from './schema.ts';
@@ -29,9 +29,6 @@ async function orWhy<T, Why extends string>(work: Promise<T>): Promise<T | Why> 
   }
 }
 
-/** The address of somebody whose own is taken, which nobody can have twice. */
-const standIn = (id: string): string => `${id.toLowerCase()}${nobodysMailbox}`;
-
 export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
   return {
     submitApplication: ({
@@ -42,6 +39,7 @@ export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
       confirmBy,
       person,
       invite,
+      isNamed,
       link,
       bounds,
       events,
@@ -77,6 +75,7 @@ export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
           }
           if (person) {
             const at = application.createdAt;
+            if (isNamed) await freeAddress(transaction, person.email);
             if (!(await insertPerson(transaction, person, null, at)))
               await insertPerson(transaction, { ...person, email: standIn(application.id) }, null, at);
           }
@@ -132,13 +131,13 @@ export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
             .where('id', '=', accountId)
             .executeTakeFirst();
           if (!account || account.closed_at !== null) throw new Undone<NotSetUp>('closed');
-          const there = await transaction
-            .selectFrom('people')
-            .select('id')
-            .where('accountId', '=', accountId)
-            .executeTakeFirst();
-          if (there) throw new Undone<NotSetUp>('occupied');
-          if (!(await insertPerson(transaction, person, accountId, at))) throw new Undone<NotSetUp>('taken');
+          if (await hasPerson(transaction, accountId)) throw new Undone<NotSetUp>('occupied');
+          // An operator handed the link to them; whoever applied with the same address has nothing to show for it.
+          if (
+            !(await freeAddress(transaction, person.email)) ||
+            !(await insertPerson(transaction, person, accountId, at))
+          )
+            throw new Undone<NotSetUp>('taken');
           await writeAudit(transaction, event(accountId));
           return undefined;
         }),
@@ -220,59 +219,6 @@ const pendingOf = (db: Writer, personId: NewPerson['id']): Promise<number> =>
       .where('person_id', '=', personId),
   );
 
-/** False where the address is somebody's already. Written as the sign-in library writes it. */
-async function insertPerson(
-  transaction: Transaction<Tables>,
-  { id, name, email, emailVerified, passwordHash, language }: NewPerson,
-  accountId: Tables['people']['accountId'],
-  at: number,
-): Promise<boolean> {
-  const time = new Date(at).toISOString();
-  const made = await transaction
-    .insertInto('people')
-    .values({
-      id,
-      name,
-      email,
-      emailVerified: emailVerified ? 1 : 0,
-      twoFactorEnabled: 0,
-      accountId,
-      language,
-      createdAt: time,
-      updatedAt: time,
-    })
-    .onConflict((conflict) => conflict.column('email').doNothing())
-    .executeTakeFirst();
-  if (Number(made.numInsertedOrUpdatedRows) === 0) return false;
-  await transaction
-    .insertInto('credentials')
-    .values({
-      id: randomBase62(24),
-      accountId: id,
-      providerId: 'credential',
-      userId: id,
-      password: passwordHash,
-      createdAt: time,
-      updatedAt: time,
-    })
-    .execute();
-  return true;
-}
-
-/** Somebody who wrote an address down and never showed that they read it stays, with what they applied for, without it. */
-async function givesWay(
-  transaction: Transaction<Tables>,
-  { id, emailVerified, accountId }: Pick<Tables['people'], 'id' | 'emailVerified' | 'accountId'>,
-): Promise<boolean> {
-  if (accountId !== null || emailVerified) return false;
-  await transaction
-    .updateTable('people')
-    .set({ email: standIn(id) })
-    .where('id', '=', id)
-    .execute();
-  return true;
-}
-
 /** Who signs in with an application whose address was just confirmed. */
 async function confirmedPerson(
   transaction: Transaction<Tables>,
@@ -280,17 +226,12 @@ async function confirmedPerson(
   fresh: NewPerson['id'],
   at: number,
 ): Promise<NewPerson['id'] | null> {
-  const holder = await transaction
-    .selectFrom('people')
-    .select(['id', 'emailVerified', 'accountId'])
-    .where('email', '=', row.email)
-    .executeTakeFirst();
   if (row.person_id !== null) {
     const id = row.person_id;
     const own = await transaction.selectFrom('people').select('email').where('id', '=', id).executeTakeFirst();
     // Somebody who signs in under no address gets the one that they have shown to be theirs, if nobody else has.
     const gets = own?.email === row.email || own?.email.endsWith(nobodysMailbox) === true;
-    if (gets && (!holder || holder.id === id || (await givesWay(transaction, holder))))
+    if (gets && (await freeAddress(transaction, row.email, id)))
       await transaction
         .updateTable('people')
         .set({ email: row.email, emailVerified: 1 })
@@ -299,19 +240,18 @@ async function confirmedPerson(
     return id;
   }
   if (row.password === null) return null;
-  if (holder && !(await givesWay(transaction, holder))) throw new Undone<NotConfirmed>('taken');
-  await insertPerson(
-    transaction,
-    {
-      id: fresh,
-      name: row.name,
-      email: row.email,
-      emailVerified: true,
-      passwordHash: row.password,
-      language: row.language,
-    },
-    row.account_id,
-    at,
-  );
+  // An operator may have handed on a set-up link to the account meanwhile; an account is one person's.
+  if (row.account_id !== null && (await hasPerson(transaction, row.account_id)))
+    throw new Undone<NotConfirmed>('occupied');
+  const person: NewPerson = {
+    id: fresh,
+    name: row.name,
+    email: row.email,
+    emailVerified: true,
+    passwordHash: row.password,
+    language: row.language,
+  };
+  if (!(await freeAddress(transaction, row.email)) || !(await insertPerson(transaction, person, row.account_id, at)))
+    throw new Undone<NotConfirmed>('taken');
   return fresh;
 }

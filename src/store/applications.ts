@@ -2,7 +2,7 @@
 // changes nothing; admission.ts has the steps by which somebody is let in.
 import type { Kysely, Selectable } from 'kysely';
 import { digestOf } from '../domain/api-key.ts';
-import { type Application, firstRegistration, type Invite, type Registration } from '../domain/application.ts';
+import { type Application, firstRegistration, heldFor, type Invite, type Registration } from '../domain/application.ts';
 import type { ApplicationId } from '../domain/id.ts';
 import { mailboxOf } from '../domain/mailbox.ts';
 import { inTransaction, writeAudit } from './adapter.ts';
@@ -58,6 +58,11 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
         .executeTakeFirst();
       return row && applicationOf(row);
     },
+    holdApplication: (id, why, event) =>
+      inTransaction(db, async (transaction) => {
+        await transaction.updateTable('applications').set({ held: why }).where('id', '=', id).execute();
+        await writeAudit(transaction, event);
+      }),
     decideApplication: (application, event) =>
       inTransaction(db, async (transaction) => {
         const { status, decided_at, decided_by, decision, account_id } = rowOf(application);
@@ -142,6 +147,7 @@ export function rowOf(application: Application): Omit<Tables['applications'], ke
     person_id: application.personId,
     language: application.language,
     wanted_plan: application.wantedPlan,
+    held: application.held,
   };
 }
 
@@ -165,6 +171,7 @@ export function applicationOf(row: Selectable<Omit<Tables['applications'], keyof
     personId: row.person_id,
     language: row.language,
     wantedPlan: row.wanted_plan,
+    held: heldFor.find((why) => why === row.held) ?? null,
   };
 }
 

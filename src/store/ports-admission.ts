@@ -6,13 +6,13 @@ import type { AccountId, ApplicationId, PersonId } from '../domain/id.ts';
 import type { Language, OneTimeLink, Person } from '../domain/person.ts';
 import type { WallMs } from '../domain/time.ts';
 
-/** Somebody who will sign in; the password is hashed before anything is used up. */
+/** Somebody who will sign in; the password, if they have one, is hashed before anything is used up. */
 export interface NewPerson {
   readonly id: PersonId;
   readonly name: string;
   readonly email: string;
   readonly emailVerified: boolean;
-  readonly passwordHash: string;
+  readonly passwordHash: string | null;
   readonly language: Language | null;
 }
 
@@ -40,6 +40,8 @@ export interface Submission {
   readonly person: NewPerson | undefined;
   /** Digest of the invitation that it uses up. */
   readonly invite: string | undefined;
+  /** The invitation names the address: whoever merely wrote it down gives way to the person. */
+  readonly isNamed: boolean;
   /** A link that confirms this application. */
   readonly link: OneTimeLink | undefined;
   readonly bounds: WaitingBounds;
@@ -60,8 +62,11 @@ export interface Confirmation {
   readonly event: (id: ApplicationId) => AuditEvent;
 }
 
-/** `link`: it opens nothing. `taken`: somebody has shown already that the address is theirs. `full`: too many wait. */
-export type NotConfirmed = 'link' | 'taken' | 'full';
+/**
+ * `link`: it opens nothing. `taken`: somebody has shown already that the address is theirs. `occupied`: somebody signs in to the
+ * account already. `full`: too many wait.
+ */
+export type NotConfirmed = 'link' | 'taken' | 'occupied' | 'full';
 
 export interface SettingUp {
   readonly digest: string;

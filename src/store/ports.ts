@@ -4,7 +4,7 @@
 import type { Kysely } from 'kysely';
 import type { Account, Role } from '../domain/account.ts';
 import type { StoredKey } from '../domain/api-key.ts';
-import type { Application, Invite, Registration } from '../domain/application.ts';
+import type { Application, HeldFor, Invite, Registration } from '../domain/application.ts';
 import type { AuditEvent } from '../domain/audit.ts';
 import type { AccountId, ApplicationId, KeyId, PersonId, SuspensionId } from '../domain/id.ts';
 import type { Language, LinkPurpose, OneTimeLink, Person } from '../domain/person.ts';
@@ -16,8 +16,10 @@ import type { WallMs } from '../domain/time.ts';
 import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
 import type { AdmissionStore } from './ports-admission.ts';
 import type { PasswordStore } from './ports-passwords.ts';
+import type { SignInStore } from './ports-sign-in.ts';
 
 export type { NewPerson, NotSubmitted } from './ports-admission.ts';
+export type { Identity, SignInStore, StoredPasskey } from './ports-sign-in.ts';
 
 /** A key with all that decides what its calls may do. */
 export interface Caller {
@@ -153,6 +155,8 @@ export interface ApplicationStore {
   }): Promise<Application[]>;
   /** The newest application of a person. */
   findApplicationOf(personId: PersonId): Promise<Application | undefined>;
+  /** Notes why an operator has to decide, although a rule or an invitation would have let the applicant in. */
+  holdApplication(id: ApplicationId, why: HeldFor, event: AuditEvent): Promise<void>;
   /** Writes a decision on what is still pending; false where it was decided already. */
   decideApplication(application: Application, event: AuditEvent): Promise<boolean>;
   /** Hands the key over: stores it and closes the application, once; false where that was done already. */
@@ -210,54 +214,6 @@ export interface PersonStore {
   tidyPeople(now: WallMs): Promise<number>;
   /** Notes that a notice was given; false where it was before. */
   claimNotice(id: string, at: WallMs): Promise<boolean>;
-}
-
-export interface StoredPasskey {
-  readonly id: string;
-  readonly personId: PersonId;
-  readonly name: string;
-  /** Base64url, as the authenticator names it. */
-  readonly credentialId: string;
-  /** COSE. */
-  readonly publicKey: Uint8Array<ArrayBuffer>;
-  readonly counter: number;
-  readonly deviceType: string;
-  readonly backedUp: boolean;
-  readonly transports: readonly string[];
-  /** Unix milliseconds. */
-  readonly createdAt: number;
-  readonly aaguid: string;
-}
-
-/** Who a provider means: its subjects are unique within it and nowhere else. */
-export interface Identity {
-  readonly issuer: string;
-  readonly subject: string;
-}
-
-export interface SignInStore {
-  /** Claims what works once (a code of an authenticator app, a challenge); false where it was claimed before. */
-  claimOnce(id: string, expiresAt: number): Promise<boolean>;
-  listPasskeys(personId: PersonId): Promise<StoredPasskey[]>;
-  findPasskey(credentialId: string): Promise<StoredPasskey | undefined>;
-  /** Adds one while the visit that asks for it still goes on, and while there are fewer than `most`. */
-  insertPasskey(
-    passkey: StoredPasskey,
-    visitId: string,
-    most: number,
-  ): Promise<'added' | 'taken' | 'too_many' | 'signed_out'>;
-  /** Moves the signature counter; false where somebody else moved it, or the passkey is gone. */
-  movePasskey(id: string, from: number, to: number): Promise<boolean>;
-  /** Only that person's own. */
-  deletePasskey(personId: PersonId, id: string): Promise<boolean>;
-  findPersonOfIdentity(identity: Identity): Promise<Person | undefined>;
-  /** Somebody new, with the identity that opens; false where the address is taken. */
-  insertVouched(
-    person: Pick<Person, 'id' | 'name' | 'email' | 'emailVerified'>,
-    identity: Identity,
-    event: AuditEvent,
-  ): Promise<boolean>;
-  deleteIdentities(personId: PersonId): Promise<void>;
 }
 
 export type ReportBy = 'key' | 'account' | 'model' | 'quarter';

@@ -1,6 +1,42 @@
 // The tables of sign-in, as better-auth 1.7 names and types them (its own migration generator was asked once; ours stays the
 // only thing that changes the schema), and what applications and accounts learn from them.
 import { type ColumnDefinitionBuilder, type CreateTableBuilder, type Kysely, sql } from 'kysely';
+import type { AccountId, PersonId } from '../domain/id.ts';
+
+export interface PeopleTables {
+  /** Written by the sign-in library, which names its columns itself; its other tables are read by nobody else. */
+  people: {
+    id: PersonId;
+    name: string;
+    email: string;
+    emailVerified: number;
+    createdAt: string;
+    updatedAt: string;
+    twoFactorEnabled: number | null;
+    accountId: AccountId | null;
+    language: string | null;
+  };
+  credentials: {
+    id: string;
+    accountId: string;
+    providerId: string;
+    userId: PersonId;
+    password: string | null;
+    createdAt: string;
+    updatedAt: string;
+  };
+  sessions: {
+    id: string;
+    userId: PersonId;
+    createdAt: string;
+    expiresAt: string;
+    ipAddress: string | null;
+    userAgent: string | null;
+    provenAt: string | null;
+  };
+  verifications: { id: string; value: string; expiresAt: string };
+  two_factors: { id: string; userId: PersonId };
+}
 
 type Column = [
   name: string,
@@ -124,4 +160,24 @@ export async function openPeople(db: Kysely<unknown>): Promise<void> {
   await schema.alterTable('applications').addColumn('language', 'text').execute();
   await schema.alterTable('applications').addColumn('wanted_plan', 'text').execute();
   await schema.createIndex('applications_by_person').on('applications').column('person_id').execute();
+}
+
+/**
+ * An account is one person's, by the database itself; when a visit's person last showed who they are, where that was not at its
+ * beginning; and why an application waits although a rule would have let it in.
+ */
+export async function bindPeople(db: Kysely<unknown>): Promise<void> {
+  const { schema } = db;
+  // Where two came to one account, whoever came first keeps it.
+  await sql`
+    update people set "accountId" = null
+    where "accountId" is not null and exists (
+      select 1 from people as earlier
+      where earlier."accountId" = people."accountId"
+        and (earlier."createdAt" < people."createdAt" or (earlier."createdAt" = people."createdAt" and earlier.id < people.id))
+    )`.execute(db);
+  await schema.dropIndex('people_by_accountid').execute();
+  await sql`create unique index people_by_account on people ("accountId") where "accountId" is not null`.execute(db);
+  await schema.alterTable('sessions').addColumn('provenAt', 'text').execute();
+  await schema.alterTable('applications').addColumn('held', 'text').execute();
 }

@@ -11,11 +11,11 @@ import { firstRules, type Step } from '../domain/rule.ts';
 import { addSkeletons, sayUnlimited } from './schema-accounts.ts';
 import { type AdmissionColumns, type BarredTable, openAdmission, openBarred } from './schema-admission.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
-import { openPeople } from './schema-people.ts';
+import { bindPeople, openPeople, type PeopleTables } from './schema-people.ts';
 import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
 import { addCacheTokens, addRepeats, splitHours, type UsageTables } from './schema-usage.ts';
 
-export interface Tables extends CertificateTables, SignInOwnTables, UsageTables {
+export interface Tables extends CertificateTables, PeopleTables, SignInOwnTables, UsageTables {
   accounts: {
     id: AccountId;
     name: string;
@@ -67,31 +67,8 @@ export interface Tables extends CertificateTables, SignInOwnTables, UsageTables 
     person_id: PersonId | null;
     language: Language | null;
     wanted_plan: string | null;
+    held: string | null;
   };
-  /** Written by the sign-in library, which names its columns itself; its other tables are read by nobody else. */
-  people: {
-    id: PersonId;
-    name: string;
-    email: string;
-    emailVerified: number;
-    createdAt: string;
-    updatedAt: string;
-    twoFactorEnabled: number | null;
-    accountId: AccountId | null;
-    language: string | null;
-  };
-  credentials: {
-    id: string;
-    accountId: string;
-    providerId: string;
-    userId: PersonId;
-    password: string | null;
-    createdAt: string;
-    updatedAt: string;
-  };
-  sessions: { id: string; userId: PersonId; expiresAt: string };
-  verifications: { id: string; value: string; expiresAt: string };
-  two_factors: { id: string; userId: PersonId };
   one_time_links: {
     digest: string;
     purpose: LinkPurpose;
@@ -389,5 +366,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0018-quarters': {
     up: splitHours,
+  },
+  '0019-one-person': {
+    up: bindPeople,
   },
 };

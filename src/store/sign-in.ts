@@ -2,6 +2,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import type { PersonId } from '../domain/id.ts';
 import { writeAudit } from './adapter.ts';
+import { freeAddress, insertPerson } from './new-person.ts';
 import { personColumns, personOf } from './people.ts';
 import type { SignInStore, StoredPasskey } from './ports.ts';
 import type { Tables } from './schema.ts';
@@ -72,32 +73,48 @@ export function signInQueries(db: Kysely<Tables>): SignInStore {
           .where('provider_identities.subject', '=', subject)
           .executeTakeFirst(),
       ),
-    insertVouched: ({ id, name, email, emailVerified }, { issuer, subject }, event) =>
+    insertVouched: (person, { issuer, subject }, event) =>
       db.transaction().execute(async (transaction) => {
-        const at = new Date(event.at).toISOString();
-        const made = await transaction
-          .insertInto('people')
-          .values({
-            id,
-            name,
-            email,
-            emailVerified: emailVerified ? 1 : 0,
-            createdAt: at,
-            updatedAt: at,
-            twoFactorEnabled: 0,
-            accountId: null,
-            language: null,
-          })
-          .onConflict((conflict) => conflict.column('email').doNothing())
+        const known = await transaction
+          .selectFrom('provider_identities')
+          .select('person_id')
+          .where('issuer', '=', issuer)
+          .where('subject', '=', subject)
           .executeTakeFirst();
-        if (Number(made.numInsertedOrUpdatedRows) === 0) return false;
+        if (known) return false;
+        if (person.emailVerified && !(await freeAddress(transaction, person.email))) return false;
+        if (!(await insertPerson(transaction, { ...person, passwordHash: null }, null, event.at))) return false;
         await transaction
           .insertInto('provider_identities')
-          .values({ issuer, subject, person_id: id, created_at: event.at })
+          .values({ issuer, subject, person_id: person.id, created_at: event.at })
           .execute();
         await writeAudit(transaction, event);
         return true;
       }),
+    listIdentities: async (personId) => {
+      const rows = await db
+        .selectFrom('provider_identities')
+        .selectAll()
+        .where('person_id', '=', personId)
+        .orderBy('created_at')
+        .execute();
+      return rows.map(({ issuer, subject, created_at }) => ({ issuer, subject, createdAt: Number(created_at) }));
+    },
+    listVisits: async (personId, now) => {
+      const rows = await db
+        .selectFrom('sessions')
+        .select(['createdAt', 'expiresAt', 'ipAddress', 'userAgent'])
+        .where('userId', '=', personId)
+        .where('expiresAt', '>', new Date(now).toISOString())
+        .orderBy('createdAt')
+        .execute();
+      return rows.map(({ createdAt, expiresAt, ipAddress, userAgent }) => ({
+        createdAt: Date.parse(createdAt),
+        expiresAt: Date.parse(expiresAt),
+        address: ipAddress ?? '',
+        userAgent: userAgent ?? '',
+      }));
+    },
     deleteIdentities: async (personId: PersonId) => {
       await db.deleteFrom('provider_identities').where('person_id', '=', personId).execute();
     },

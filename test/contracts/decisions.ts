@@ -10,7 +10,8 @@ import { unlimited } from '../../src/domain/plan.ts';
 import { changeAccount, createAccount, openAccount, setPlan, setRole } from '../../src/management/accounts.ts';
 import { claimKey, decide, setRegistration } from '../../src/management/applications.ts';
 import { changeKey, createKey, createKeyFor, rotateKey } from '../../src/management/keys.ts';
-import { closeAccount } from '../../src/management/people.ts';
+import { draftLink } from '../../src/management/links.ts';
+import { closeAccount, confirmAddress, setUp } from '../../src/management/people.ts';
 import { changePlan, createPlan, deletePlan } from '../../src/management/plans.ts';
 import { answer, appeal, createRule, lift, suspend } from '../../src/management/suspensions.ts';
 import type { Store } from '../../src/store/ports.ts';
@@ -65,6 +66,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
       decision: null,
       accountId: null,
       claimedAt: null,
+      held: null,
     };
     await store.submitApplication({
       application,
@@ -74,6 +76,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
       confirmBy: null,
       person: undefined,
       invite: undefined,
+      isNamed: false,
       link: undefined,
       bounds: { waiting: 1000, unconfirmed: 0, fromSource: 0, fromSourceForMailbox: 0 },
       events: [event()],
@@ -160,6 +163,50 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
         const lasting = (await store.listKeys(account.id)).find(({ expiresAt }) => expiresAt === later.expiresAt);
         const soon = changeKey(store, lasting!.id, { expiresAt: lasting!.createdAt + minute }, author());
         await expect(soon).rejects.toThrow('for an hour already');
+      }),
+    );
+
+    test(
+      'about who signs in to an account leaves it one person’s, whatever comes first',
+      withStores(async (store) => {
+        const at = Date.now();
+        const door = { store } as unknown as Parameters<typeof confirmAddress>[0];
+        const byLink = async (accountId: AccountId): Promise<() => Promise<unknown>> => {
+          const { stored, url } = draftLink(new URL('http://x'), 'setup', accountId, author());
+          await store.insertLink(stored, event());
+          const asked = { code: url.slice(url.indexOf('#') + 1), name: 'n', password: 'quite a good one' };
+          return () => setUp(door, { ...asked, email: `s${++count}@example.org` }, author());
+        };
+        // Applied by letter, and approved before the letter was opened.
+        const byLetter = async (): Promise<[AccountId, () => Promise<unknown>]> => {
+          const application = await waiting(store, null);
+          const { stored, url } = draftLink(new URL('http://x'), 'confirm', application.id, author());
+          await store.insertLink(stored, event());
+          await store.signIn.db
+            .updateTable('applications')
+            .set({ confirm_by: at + minute, password: 'hash' })
+            .where('id', '=', application.id)
+            .execute();
+          const { accountId } = await decide(store, application.id, 'approved', { decision: null }, author());
+          return [accountId!, () => confirmAddress(door, url.slice(url.indexOf('#') + 1), author())];
+        };
+        for (const order of [[0, 1], [1, 0], 'at once'] as const) {
+          const [accountId, letter] = await byLetter();
+          const link = await byLink(accountId);
+          const both = [letter, link];
+          if (order === 'at once') expect(await race(both)).toBe(1);
+          else {
+            await both[order[0]]!();
+            await expect(both[order[1]]!()).rejects.toThrow(/[Ss]omebody signs in to/);
+          }
+          const { db } = store.signIn;
+          const there = await db.selectFrom('people').select('id').where('accountId', '=', accountId).execute();
+          expect(there).toHaveLength(1);
+        }
+        // By the database itself too.
+        const { id } = await accountOf(store);
+        await personOf(store, id);
+        await expect(personOf(store, id)).rejects.toThrow();
       }),
     );
 

@@ -309,11 +309,27 @@ describe('one change', () => {
       [1, 2, 3].map((i) => asKey(secret, 'PATCH', `/keys/${key.id}`, { name: `n${i}` }, { 'if-match': seen })),
     );
     expect(race.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 412, 412]);
+    const seenAt = new Set(endpoints.filter(({ method }) => method === 'get').map(({ path }) => path));
     const missing = endpoints.filter(
       ({ method, path, before, name }) =>
-        method !== 'get' && path.includes('{') && !before && !['claimKey', 'appealSuspension'].includes(name),
+        method !== 'get' &&
+        (path.includes('{') || (method !== 'post' && seenAt.has(path))) &&
+        !before &&
+        !['claimKey', 'appealSuspension'].includes(name),
     );
     expect(missing).toEqual([]);
+    const member = await memberOf(gate, newMail());
+    for (const [method, body] of [
+      ['PATCH', { name: 'stale' }],
+      ['DELETE', undefined],
+    ] as const)
+      expect((await member.ask(method, `${api}/me`, { body, headers: stale })).status, method).toBe(412);
+    const self = await member.get('/me');
+    const mine = { 'if-match': self.headers.get('etag')! };
+    expect((await member.ask('PATCH', `${api}/me`, { body: { name: 'Renamed' }, headers: mine })).status).toBe(204);
+    // It is another now.
+    expect((await member.ask('PATCH', `${api}/me`, { body: { name: 'Lost' }, headers: mine })).status).toBe(412);
+    expect((await member.get('/me')).body.person.name).toBe('Renamed');
   });
 
   test('that makes something makes it once under its name, whatever it is and however many ask at once', async () => {

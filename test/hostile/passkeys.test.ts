@@ -56,6 +56,7 @@ test('a passkey is added, listed, signs in past the second step, and is removed'
   const { body: list } = await member.auth('/passkey/list-user-passkeys');
   expect(list).toMatchObject([{ name: 'phone' }]);
   expect(Object.keys(list[0])).toEqual(['id', 'name', 'createdAt']);
+  expect((await member.get('/me/export')).body.passkeys).toEqual(list);
   expect((await member.auth('/passkey/delete-passkey', { id: list[0].id })).status).toBe(200);
   expect((await enter(device)).reply.status).toBe(401);
 });

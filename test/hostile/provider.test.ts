@@ -6,7 +6,7 @@ import { openGate, type TestGate } from '../gate.ts';
 import { type Mailbox, openMailbox } from '../mailbox.ts';
 import { clientSecret, type Provider, startProvider, type Vouched } from '../provider.ts';
 import { nextTotp, totp } from '../totp.ts';
-import { goodPassword, memberOf, operatorOf, type Reply, Visitor } from '../visitor.ts';
+import { goodPassword, memberOf, operatorOf, type Reply, setUpCode, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let provider: Provider;
@@ -43,7 +43,15 @@ beforeAll(async () => {
   await operator.patch('/registration', { mode: 'open' });
 });
 beforeEach(() => {
-  Object.assign(provider, { lie: {}, forge: false, document: {}, answer: {}, silent: undefined, endless: undefined });
+  Object.assign(provider, {
+    lie: {},
+    forge: false,
+    document: {},
+    answer: {},
+    silent: undefined,
+    endless: undefined,
+    signedInAt: undefined,
+  });
   provider.asked.length = 0;
 });
 afterAll(async () => {
@@ -60,11 +68,11 @@ function vouch(more: Partial<Vouched> = {}): string {
   return provider.person.email;
 }
 
-const begin = (visitor: Visitor, next = '/portal/'): Promise<Reply> =>
-  visitor.auth('/sign-in/provider', { provider: 'oidc', next });
+const begin = (visitor: Visitor, more: object = {}): Promise<Reply> =>
+  visitor.auth('/sign-in/provider', { provider: 'oidc', next: '/portal/', ...more });
 
-async function through(visitor: Visitor): Promise<Reply> {
-  const { body, status, text } = await begin(visitor);
+async function through(visitor: Visitor, more: object = {}): Promise<Reply> {
+  const { body, status, text } = await begin(visitor, more);
   if (status !== 200) throw new Error(`it could not begin: ${text}`);
   const authorized = await fetch(body.url, { redirect: 'manual' });
   const back = new URL(authorized.headers.get('location') ?? '');
@@ -96,6 +104,8 @@ describe('an ID token', () => {
     ['of no sign-in', { nonce: undefined }],
     ['that begins in a year', { nbf: Math.floor(Date.now() / 1000) + 31_536_000 }],
     ['without a subject', { sub: undefined }],
+    ['that says when in words', { auth_time: '1' }],
+    ['of a sign-in before all times', { auth_time: -5 }],
     ['whose subject is empty', { sub: '' }],
     ['whose subject is no text', { sub: 7 }],
     ['whose subject has a kilobyte', { sub: 'x'.repeat(1_000) }],
@@ -167,7 +177,7 @@ describe('who somebody is', () => {
   test('two who come back at once for the first time are one person', async () => {
     const email = vouch();
     const visitors = Array.from({ length: 4 }, () => new Visitor(gate.url));
-    await Promise.all(visitors.map(through));
+    await Promise.all(visitors.map((visitor) => through(visitor)));
     for (const visitor of visitors) expect((await personOf(visitor))?.email).toBe(email);
     const rows = await gate.manage(({ signIn: { db } }) =>
       db.selectFrom('people').select('id').where('email', '=', email).execute(),
@@ -185,6 +195,15 @@ describe('who somebody is', () => {
     ]);
     expect(rows[0]).toEqual([]);
     expect(Object.keys(rows[1]?.[0] ?? {})).toEqual(['issuer', 'subject', 'person_id', 'created_at']);
+  });
+
+  test('is among what somebody is given of what is stored about them', async () => {
+    vouch();
+    const visitor = new Visitor(gate.url);
+    await through(visitor);
+    const { providers, visits } = (await visitor.get('/me/export')).body;
+    expect(providers).toMatchObject([{ issuer: provider.url, subject: provider.person.sub }]);
+    expect(visits).toMatchObject([{ address: '127.0.0.1' }]);
   });
 });
 
@@ -213,22 +232,53 @@ describe('an address', () => {
     expect(await personOf(visitor)).toMatchObject({ email: `${sub}@campus.example`, name: sub });
   });
 
-  test('that the provider does not confirm opens nothing for its user once its owner has recovered it', async () => {
+  test('that the provider does not confirm is kept from nobody, and tells nobody whether it is known', async () => {
     const victim = vouch({ email_verified: false });
-    const { sub } = provider.person;
-    const mallory = new Visitor(gate.url);
+    const [mallory, known] = [new Visitor(gate.url), new Visitor(gate.url)];
     await through(mallory);
-    expect(await personOf(mallory)).toMatchObject({ email: victim, emailVerified: false });
-    // The owner of the mailbox asks for a new password.
+    expect(await personOf(mallory)).toMatchObject({ email: '', emailVerified: false });
+    // Its owner comes in by the provider, which confirms it by now.
+    vouch({ email: victim });
     const owner = new Visitor(gate.url);
-    expect((await owner.post('/password-resets', { email: victim })).status).toBe(204);
-    const letter = await mailbox.to(victim, 'reset');
+    await through(owner);
+    expect(await personOf(owner)).toMatchObject({ email: victim, emailVerified: true });
+    vouch({ email: victim, email_verified: false });
+    const { headers } = await through(known);
+    expect(headers.get('location')).toBe('/portal/');
+    expect(await personOf(known)).toMatchObject({ email: '' });
+    // Who signs in under no address says which one they apply with, and shows that it is theirs.
+    const own = `own-${++people}@campus.example`;
+    expect((await mallory.post('/applications', { name: 'M', email: own, purpose: 'x' })).body.confirm).toBe(true);
+    const letter = await mailbox.to(own, 'confirm');
     const code = /#(link_\w+)/.exec(letter.text)?.[1];
-    expect((await owner.post('/password-resets/confirm', { code, password: goodPassword })).status).toBe(204);
-    expect(await personOf(mallory)).toBeNull();
-    provider.person = { sub, email: victim, email_verified: false, name: 'mallory' };
-    await refused(gate, 'taken');
-    expect((await owner.auth('/sign-in/email', { email: victim, password: goodPassword })).status).toBe(200);
+    expect((await new Visitor(gate.url).post('/confirmations', { code })).status).toBe(204);
+    expect(await personOf(mallory)).toMatchObject({ email: own, emailVerified: true });
+  });
+
+  test('that the provider confirms is kept from its owner by nobody who merely wrote it down', async () => {
+    await another({}, async (other) => {
+      const desk = await operatorOf(other);
+      await desk.patch('/registration', { mode: 'approval' });
+      const victim = vouch();
+      const squatter = new Visitor(other.url);
+      const asked = { name: 'S', email: victim, purpose: 'x', password: goodPassword };
+      expect((await squatter.post('/applications', asked)).status).toBe(201);
+      const owner = new Visitor(other.url);
+      expect((await through(owner)).headers.get('location')).toBe('/portal/');
+      expect(await personOf(owner)).toMatchObject({ email: victim, emailVerified: true });
+      // The squatter stays, without it.
+      expect(await personOf(squatter)).not.toBeNull();
+      const again = await new Visitor(other.url).auth('/sign-in/email', { email: victim, password: goodPassword });
+      expect(again.status).toBe(401);
+      // And so for whom an operator gives a set-up link.
+      const mail = `invited-${++people}@example.org`;
+      expect((await new Visitor(other.url).post('/applications', { ...asked, email: mail })).status).toBe(201);
+      const code = await setUpCode(other, mail, 'member');
+      const invited = new Visitor(other.url);
+      const made = await invited.post('/setup', { code, name: 'I', email: mail, password: 'another good one' });
+      expect(made.status).toBe(204);
+      expect(await personOf(invited)).toMatchObject({ email: mail });
+    });
   });
 
   test('counts as confirmed where the provider is silent and named in OIDC_CONFIRMED_ISSUER, and nowhere else', async () => {
@@ -249,6 +299,49 @@ describe('an address', () => {
     await expect(openGate(fake.url, settings({ OIDC_CONFIRMED_ISSUER: 'https://other.example' }))).rejects.toThrow(
       /oidc_confirmed_issuer is not the same as oidc_issuer/,
     );
+  });
+});
+
+describe('single sign-on', () => {
+  const isFresh = async (visitor: Visitor): Promise<boolean> => (await visitor.get('/session')).body.person.fresh;
+
+  test('is no new sign-in: what asks for one has the provider ask who they are', async () => {
+    vouch();
+    const longAgo = Math.floor(Date.now() / 1000) - 3_600;
+    for (const document of [{}, { claims_parameter_supported: true }]) {
+      await another({}, async (other) => {
+        provider.document = document;
+        provider.signedInAt = longAgo;
+        const visitor = new Visitor(other.url);
+        await through(visitor);
+        expect(await isFresh(visitor)).toBe(false);
+        expect((await visitor.auth('/passkey/generate-register-options')).body.code).toBe('sign_in_again');
+        await visitor.auth('/sign-out', {});
+        await through(visitor, { anew: true });
+        expect(await isFresh(visitor)).toBe(true);
+        expect((await visitor.auth('/passkey/generate-register-options')).status).toBe(200);
+      });
+    }
+  });
+
+  test.each<[string, unknown]>([
+    ['an hour ago', Math.floor(Date.now() / 1000) - 3_600],
+    ['never', undefined],
+    ['at the beginning of all times', 0],
+  ])('whose provider says %s makes no new visit, whatever it was asked for', async (_, auth_time) => {
+    vouch();
+    provider.lie = { auth_time };
+    const visitor = new Visitor(gate.url);
+    await through(visitor, { anew: true });
+    expect(await isFresh(visitor)).toBe(false);
+  });
+
+  test('of a moment ago is as new as that', async () => {
+    vouch();
+    provider.lie = { auth_time: Math.floor(Date.now() / 1000) + 20 };
+    const visitor = new Visitor(gate.url);
+    await through(visitor);
+    expect(await isFresh(visitor)).toBe(true);
   });
 });
 
@@ -392,7 +485,7 @@ test('beginnings that nobody ends leave no row behind', async () => {
     gate.manage(({ signIn: { db } }) => db.selectFrom('verifications').selectAll().execute());
   const before = await rows();
   for (let i = 0; i < 50; i++)
-    expect((await begin(new Visitor(gate.url), `/portal/${'x'.repeat(200)}`)).status).toBe(200);
+    expect((await begin(new Visitor(gate.url), { next: `/portal/${'x'.repeat(200)}` })).status).toBe(200);
   expect(await rows()).toEqual(before);
 });
 

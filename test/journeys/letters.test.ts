@@ -259,6 +259,14 @@ test('a mailbox gets one account by itself, however its address is spelled', asy
   const { items } = (await operator.get('/audit?limit=200')).body;
   const held = items.filter(({ action }: { action: string }) => action === 'application.held');
   expect(held).toHaveLength(4);
+  // Who decides sees it on the application; its applicant, who may not be that mailbox’s only user, does not.
+  const waiting = (await operator.get('/applications?status=pending&limit=200')).body.items;
+  const twin = waiting.find(({ email }: { email: string }) => email === 'mina+1@gmail.com');
+  expect(twin.held).toBe('second');
+  const applicant = new Visitor(gate.url);
+  await applicant.auth('/sign-in/email', { email: twin.email, password: goodPassword });
+  expect((await applicant.get('/session')).body.application).toMatchObject({ id: twin.id, held: null });
+  expect((await applicant.get('/me/export')).body.application).toMatchObject({ id: twin.id, held: null });
   expect(held[0]).toMatchObject({ actor: 'registration:domain', to: { why: 'this mailbox has an account already' } });
   await operator.patch('/registration', { mode: 'open' });
 });
@@ -282,6 +290,38 @@ test('closing an account and applying again does not shake off what was in force
   expect((await operator.post(`/applications/${id as string}/approve`, {})).status).toBe(200);
   const barred = await gate.manage(async ({ signIn: { db } }) => db.selectFrom('barred').selectAll().execute());
   expect(barred).toEqual([]);
+});
+
+test('an invitation that names nobody lets in whoever has it, and gives them nobody’s address', async () => {
+  await operator.patch('/registration', { mode: 'invite' });
+  const codeFor = async (body: object): Promise<string> => (await operator.post('/invites', body)).body.code;
+  const [email, password] = ['boss@example.org', 'chosen by somebody else'];
+  const thief = new Visitor(gate.url);
+  const applied = await apply(thief, email, { invite: await codeFor({}), password });
+  expect(applied.body).toMatchObject({ status: 'approved', confirm: true });
+  expect((await thief.get('/session')).body).toMatchObject({ person: { emailVerified: false }, account: {} });
+  const enter = (): Promise<Reply> => new Visitor(gate.url).auth('/sign-in/email', { email, password });
+  expect((await enter()).status).toBe(401);
+  // The owner of the address is invited too, and opens the letter.
+  const owner = new Visitor(gate.url);
+  const { body } = await apply(owner, email, { invite: await codeFor({}) });
+  const letter = await mailbox.to(email, (body.id as string).slice(-6));
+  expect((await owner.post('/confirmations', { code: codeOf(linkIn(letter.text)) })).status).toBe(204);
+  expect((await owner.get('/session')).body.person).toMatchObject({ email, emailVerified: true });
+  const back = await new Visitor(gate.url).auth('/sign-in/email', { email, password: goodPassword });
+  expect([back.status, (await enter()).status]).toEqual([200, 401]);
+  // Opened late, the letter of the other one gives them nothing of it.
+  const other = await mailbox.to(email, (applied.body.id as string).slice(-6));
+  await new Visitor(gate.url).post('/confirmations', { code: codeOf(linkIn(other.text)) });
+  expect((await enter()).status).toBe(401);
+  expect((await owner.get('/session')).body.person).toMatchObject({ email, emailVerified: true });
+  // One that names the address speaks for it.
+  const named = 'named@example.org';
+  const invited = await apply(new Visitor(gate.url), named, { invite: await codeFor({ email: named }) });
+  expect(invited.body).toMatchObject({ status: 'approved', confirm: false });
+  const there = await new Visitor(gate.url).auth('/sign-in/email', { email: named, password: goodPassword });
+  expect(there.status).toBe(200);
+  await operator.patch('/registration', { mode: 'open' });
 });
 
 test('closing an account blanks applications of the same person that led to nothing', async () => {

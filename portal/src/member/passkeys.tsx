@@ -20,7 +20,7 @@ export function Passkeys(): ReactNode {
   });
   const say = (message: string, color: 'teal' | 'red'): void => void notifications.show({ message, color });
   const add = useMutation({
-    mutationFn: () => passkeys.add(session.person?.email ?? 'Sekisho'),
+    mutationFn: () => passkeys.add(session.person?.email || session.person?.name || 'Sekisho'),
     onSuccess: async () => {
       say(t('me.passkeyAdded'), 'teal');
       await list.refetch();

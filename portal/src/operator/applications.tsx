@@ -1,5 +1,6 @@
 // Who asked for access: decided here, with a plan and a word; and invitations, which need no asking.
 import {
+  Alert,
   Anchor,
   Badge,
   Button,
@@ -12,7 +13,7 @@ import {
   Textarea,
   Title,
 } from '@mantine/core';
-import { IconInbox } from '@tabler/icons-react';
+import { IconHandStop, IconInbox } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
@@ -85,7 +86,8 @@ function One({ application }: { readonly application: Application }): ReactNode 
     { refresh: ['/applications', '/accounts'] },
   );
   const makeLink = useAct(() => api.post<OneTimeLink>(`/applications/${application.id}/link`));
-  const { name, email, purpose, models, status, confirmedAt, account, decidedBy, decidedAt, decision } = application;
+  const { name, email, purpose, models, status, confirmedAt, account, decidedBy, decidedAt, decision, held } =
+    application;
   return (
     <Paper withBorder p="md">
       <Stack gap="xs">
@@ -110,6 +112,11 @@ function One({ application }: { readonly application: Application }): ReactNode 
           <Text size="sm" c="dimmed">
             {t('applications.models')}: {models.join(', ')}
           </Text>
+        )}
+        {status === 'pending' && held !== null && (
+          <Alert color="yellow" icon={<IconHandStop size={18} />} py="xs">
+            {t(`applications.held.${held}`)}
+          </Alert>
         )}
         {status === 'pending' && operates && (
           <>

@@ -178,6 +178,11 @@ function Ledger(): ReactNode {
             </Table.Td>
             <Table.Td>
               {figure(row.promptTokens)} + {figure(row.completionTokens)}
+              {row.cacheReadTokens + row.cacheWriteTokens > 0 && (
+                <Text size="xs" c="dimmed">
+                  {t('usage.cached', { read: figure(row.cacheReadTokens), write: figure(row.cacheWriteTokens) })}
+                </Text>
+              )}
             </Table.Td>
             <Table.Td>{figure(Math.round(row.durationMs) / 1000)} s</Table.Td>
           </Table.Tr>

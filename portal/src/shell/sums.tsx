@@ -16,13 +16,27 @@ export interface SumsProps {
 export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
   const { t } = useTranslation('member');
   const { figure } = useWriting();
+  // Few model servers have a cache of prompts; without one its columns would only push the others off a phone.
+  const cached = rows.some(({ cacheReadTokens, cacheWriteTokens }) => cacheReadTokens + cacheWriteTokens > 0);
+  const columns = [
+    ['requests', 'requests'],
+    ['refused', 'refused'],
+    ['prompt', 'promptTokens'],
+    ...(cached
+      ? ([
+          ['cacheRead', 'cacheReadTokens'],
+          ['cacheWrite', 'cacheWriteTokens'],
+        ] as const)
+      : []),
+    ['completion', 'completionTokens'],
+  ] as const;
   return (
     <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': caption }}>
-      <Table striped miw={520}>
+      <Table striped miw={cached ? 760 : 520}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>{group}</Table.Th>
-            {(['requests', 'refused', 'prompt', 'completion'] as const).map((column) => (
+            {columns.map(([column]) => (
               <Table.Th key={column} ta="right">
                 {t(`usage.${column}`)}
               </Table.Th>
@@ -33,10 +47,9 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
           {rows.map((row) => (
             <Table.Tr key={row.group}>
               <Table.Td>{name ? name(row) : (row.name ?? row.group)}</Table.Td>
-              {[row.requests, row.refused, row.promptTokens, row.completionTokens].map((value, i) => (
-                // oxlint-disable-next-line react/no-array-index-key -- columns stay where they are
-                <Table.Td key={i} ta="right">
-                  {figure(value)}
+              {columns.map(([column, field]) => (
+                <Table.Td key={column} ta="right">
+                  {figure(row[field])}
                 </Table.Td>
               ))}
             </Table.Tr>

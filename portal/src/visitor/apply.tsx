@@ -1,5 +1,5 @@
 // Applying for access: let in at once, asked to confirm an address, or waiting for an operator.
-import { Anchor, Button, Paper, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { Alert, Anchor, Button, Paper, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { IconClock, IconMail } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
@@ -44,7 +44,7 @@ export default function Apply(): ReactNode {
       });
     },
     onSuccess: async ({ id, status, claim, confirm }) => {
-      if (confirm) return;
+      if (confirm && status !== 'approved') return;
       // Let in at once: the key that waits is what they came for. Where it does not come, the first page makes one.
       const claimed =
         status === 'approved'
@@ -59,6 +59,11 @@ export default function Apply(): ReactNode {
     return (
       <Page title={t('apply.key.title')} lead={t('apply.key.lead')}>
         <Paper withBorder p="lg">
+          {send.data?.confirm === true && (
+            <Alert icon={<IconMail size={18} />} mb="md">
+              {t('apply.key.confirm', { email: fields.email })}
+            </Alert>
+          )}
           <ShownOnce secret={secret} done={() => go('/home')} />
         </Paper>
       </Page>
@@ -101,8 +106,8 @@ export default function Apply(): ReactNode {
             autoComplete="username"
             maxLength={254}
             required
-            readOnly={person !== null}
-            {...(person ? { description: t('apply.emailGiven') } : {})}
+            readOnly={person !== null && person.email !== ''}
+            {...(person?.emailVerified === true ? { description: t('apply.emailGiven') } : {})}
           />
           <Textarea
             label={t('apply.purpose')}

@@ -52,6 +52,11 @@ export const operator = {
       confirmed: 'address confirmed',
       unconfirmed: 'address not confirmed',
       models: 'Models wanted',
+      held: {
+        barred:
+          'Not let in by itself: an account of this mailbox was closed while a restriction was in force against it.',
+        second: 'Not let in by itself: this mailbox has an account already.',
+      },
       plan: 'Plan',
       word: 'A word to the applicant',
       approve: 'Let in',
@@ -223,6 +228,10 @@ export const operator = {
       confirmed: 'アドレス確認済み',
       unconfirmed: 'アドレス未確認',
       models: '希望するモデル',
+      held: {
+        barred: '自動では承認されませんでした。利用制限中に閉鎖されたアカウントと同じメールボックスです。',
+        second: '自動では承認されませんでした。このメールボックスのアカウントがすでにあります。',
+      },
       plan: 'プラン',
       word: '申請者へのひとこと',
       approve: '承認する',

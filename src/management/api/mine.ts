@@ -8,7 +8,7 @@ import { allowanceOf, showAccount } from '../accounts.ts';
 import { exportOf } from '../export.ts';
 import { Fault } from '../fault.ts';
 import { type AskedKey, changeKey, createKeyFor, requireKey, revokeKey, rotateKey, showKey } from '../keys.ts';
-import { changePerson, closeAccount, leave } from '../people.ts';
+import { changePerson, closeAccount, leave, showPerson } from '../people.ts';
 import { showPlan } from '../plans.ts';
 import { showSuspension } from '../suspensions.ts';
 import { type Caller, ownAccount, ownPerson } from './authenticate.ts';
@@ -33,6 +33,26 @@ async function ownKey({
   return key;
 }
 
+/** Who asks, as GET /me shows it and If-Match compares it; a person without an account sees none of it. */
+async function self({
+  store,
+  caller,
+  now,
+}: Pick<Call<Record<string, string>, never, never>, 'store' | 'caller' | 'now'>) {
+  const account = ownAccount(caller);
+  const plan = await allowanceOf(store, account);
+  const { person } = caller;
+  return {
+    person: person ? showPerson(person, (await store.findApplicationOf(person.id))?.email) : null,
+    key: caller.key ? keyOf(showKey(await requireKey(store, caller.key.id))) : null,
+    account: await showAccount(store, account, now()),
+    plan: plan === unlimited ? null : planOf(showPlan(plan)),
+  };
+}
+
+const shownSelf = (call: Call<Record<string, string>, never, never>) =>
+  call.caller.account ? self(call) : Promise.resolve(null);
+
 export const mine: readonly Endpoint[] = [
   endpoint('getSelf', 'get /me', {
     summary: 'Who asks: key or person, account and plan',
@@ -41,15 +61,7 @@ export const mine: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: shapes.selfShape,
-    run: async ({ store, caller, now }) => {
-      const account = ownAccount(caller);
-      const plan = await allowanceOf(store, account);
-      return {
-        key: caller.key ? keyOf(showKey(await requireKey(store, caller.key.id))) : null,
-        account: await showAccount(store, account, now()),
-        plan: plan === unlimited ? null : planOf(showPlan(plan)),
-      };
-    },
+    run: self,
   }),
   endpoint('changeSelf', 'patch /me', {
     summary: 'Another name or language',
@@ -58,6 +70,7 @@ export const mine: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'change',
     body: shapes.personChange,
+    before: shownSelf,
     run: async ({ store, caller, body, author }) => {
       await changePerson(store, ownPerson(caller), body, author);
       return undefined;
@@ -70,6 +83,7 @@ export const mine: readonly Endpoint[] = [
     needs: 'person',
     fresh: 'always',
     pace: 'change',
+    before: shownSelf,
     run: async ({ store, caller, author }) => {
       if (caller.account) await closeAccount(store, caller.account.id, author);
       else await leave(store, ownPerson(caller), author);

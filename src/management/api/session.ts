@@ -1,10 +1,9 @@
 // The rows of the door: who is here, the first operator's set-up, confirmed addresses, new passwords.
-import { operatorName } from '../../domain/account.ts';
 import type { RegistrationMode } from '../../domain/application.ts';
-import { nobodysMailbox, type Person } from '../../domain/person.ts';
+import type { Person } from '../../domain/person.ts';
 import { showAccount } from '../accounts.ts';
-import { showApplication } from '../applications.ts';
-import { confirmAddress, requestReset, resetPassword, setUp } from '../people.ts';
+import { showOwnApplication } from '../applications.ts';
+import { confirmAddress, requestReset, resetPassword, setUp, showPerson } from '../people.ts';
 import type { Caller } from './authenticate.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import { Problem } from './problem.ts';
@@ -39,7 +38,7 @@ export const session: readonly Endpoint[] = [
       return {
         person: person ? personOf(person, caller, application?.email) : null,
         account: account ? await showAccount(store, account, now()) : null,
-        application: application ? applicationOf(showApplication(application)) : null,
+        application: application ? applicationOf(showOwnApplication(application)) : null,
         signIn: { providers: [...signIn.providers], passkeys: true, mail: post.delivers },
         registration: {
           mode,
@@ -107,8 +106,5 @@ export const session: readonly Endpoint[] = [
   }),
 ];
 
-/** Whoever signs in under nobody's mailbox sees the address that he gave. */
-function personOf({ id, name, email, emailVerified, language, twoFactor }: Person, { fresh }: Caller, given?: string) {
-  const shown = email.endsWith(nobodysMailbox) ? (given ?? operatorName) : email;
-  return { id, name, email: shown, emailVerified, language, twoFactor, fresh };
-}
+/** Somebody who signs in under no address sees the one that they gave; nothing where they gave none yet. */
+const personOf = (person: Person, { fresh }: Caller, given?: string) => ({ ...showPerson(person, given), fresh });

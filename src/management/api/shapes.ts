@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { roles } from '../../domain/account.ts';
 import { keyKinds } from '../../domain/api-key.ts';
-import { registrationModes } from '../../domain/application.ts';
+import { heldFor, registrationModes } from '../../domain/application.ts';
 import { languages, linkPurposes } from '../../domain/person.ts';
 import { termNames, terms } from '../../domain/plan.ts';
 import { ruleMeasures, steps } from '../../domain/rule.ts';
@@ -208,8 +208,18 @@ export const newSuspension = z
 export const appealText = z.strictObject({ text: text(2000) }).meta({ id: 'Appeal' });
 export const answerText = z.strictObject({ text: text(2000), lift: z.boolean().default(false) }).meta({ id: 'Answer' });
 
+const personFields = {
+  id: id('usr'),
+  name: z.string(),
+  email: z.string().describe('empty: they sign in under none and have not said one yet'),
+  emailVerified: z.boolean(),
+  language: z.enum(languages).nullable(),
+  twoFactor: z.boolean(),
+};
+
 export const selfShape = z
   .strictObject({
+    person: z.strictObject(personFields).nullable().describe('null: a key asks'),
     key: keyShape.nullable().describe('null: a person asks'),
     account: accountShape,
     plan: planShape.nullable(),
@@ -252,6 +262,12 @@ export const applicationShape = z
     decision: z.string().nullable().describe('a word to the applicant'),
     account: id('acc').nullable(),
     claimedAt: perhaps.describe('when the key was handed over'),
+    held: z
+      .enum(heldFor)
+      .nullable()
+      .describe(
+        'why an operator has to decide although a rule would have let the applicant in: an account of the mailbox was closed under a restriction, or it is a second one; for operators alone',
+      ),
   })
   .meta({ id: 'Application' });
 export const newApplication = z
@@ -271,7 +287,11 @@ export const applied = z
     id: id('app'),
     status: z.enum(['pending', 'approved', 'rejected']),
     claim: z.string().describe('shown this once: with it the applicant comes for the key'),
-    confirm: z.boolean().describe('a letter is on its way; its link goes on with the application'),
+    confirm: z
+      .boolean()
+      .describe(
+        'a letter is on its way; its link goes on with the application, or makes the address theirs who are in',
+      ),
   })
   .meta({ id: 'Applied' });
 export const claimText = z.strictObject({ claim: text(200) }).meta({ id: 'Claim' });
@@ -324,12 +344,7 @@ export const sessionShape = z
   .strictObject({
     person: z
       .strictObject({
-        id: id('usr'),
-        name: z.string(),
-        email: z.string(),
-        emailVerified: z.boolean(),
-        language: z.enum(languages).nullable(),
-        twoFactor: z.boolean(),
+        ...personFields,
         fresh: z.boolean().describe('signed in in the last ten minutes'),
       })
       .nullable(),

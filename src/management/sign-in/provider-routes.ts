@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { normalEmail } from '../../domain/application.ts';
 import { auditEvent } from '../../domain/audit.ts';
 import { newPersonId, type PersonId } from '../../domain/id.ts';
-import type { Person } from '../../domain/person.ts';
+import { type Person, standIn } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Identity, Store } from '../../store/ports.ts';
 import { Problem } from '../api/problem.ts';
@@ -26,13 +26,15 @@ export const providerBody = z.object({
     .regex(/^\/portal\/[a-z0-9/_-]{0,200}$/i)
     .refine((path) => !path.includes('//'), 'must be a page of the portal')
     .default('/portal/'),
+  /** The provider is to ask who they are, though it knows them. */
+  anew: z.boolean().default(false),
 });
 
 /** What the sign-in page says in words. */
 type Refusal = 'provider' | 'address' | 'taken' | 'closed';
 
 export interface ProviderTools {
-  readonly store: Pick<Store, 'findPersonOfIdentity' | 'findPersonByEmail' | 'insertVouched'>;
+  readonly store: Pick<Store, 'findPersonOfIdentity' | 'insertVouched'>;
   readonly providers: readonly Provider[];
   /** Where sign-in stands, as browsers reach it. */
   readonly base: string;
@@ -62,11 +64,11 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
   };
 
   const begin: OwnRoute = async ({ body }) => {
-    const { provider: id, next } = body as z.output<typeof providerBody>;
+    const { provider: id, next, anew } = body as z.output<typeof providerBody>;
     const found = clients.get(id);
     if (!found) throw new Problem('not_found');
     try {
-      const { url, begun } = await found.client.begin();
+      const { url, begun } = await found.client.begin(anew);
       const sealed = await seal.close(`provider.${id}`, { ...begun, next }, journeySeconds);
       return { json: { url }, cookies: [cookies.line('provider', sealed, journeySeconds)] };
     } catch (error) {
@@ -104,7 +106,7 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
           cookies: [...ended, cookies.end('session_token'), ...lines],
         };
       }
-      const lines = await tools.openVisit(person.id, from, still);
+      const lines = await tools.openVisit(person.id, from, still, provenAt(claims, tools.now()));
       return { location: next, cookies: [...ended, ...lines, cookies.line('by', provider.id, originSeconds)] };
     };
 
@@ -131,6 +133,14 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
   };
 }
 
+/**
+ * When somebody last showed the provider who they are. It may let them through for weeks without a word (single sign-on), so a
+ * sign-in here is as old as that one; where the token does not say (Core §2: auth_time), as old as can be.
+ */
+function provenAt({ auth_time: said }: Claims, now: WallMs): WallMs {
+  return typeof said === 'number' && said > 0 ? Math.min(said * 1000, now) : 0;
+}
+
 /** Who that is here: somebody known by this identity, or somebody new; or why nobody. */
 async function personOf(tools: ProviderTools, provider: Provider, claims: Claims): Promise<Person | Refusal> {
   const { store, now } = tools;
@@ -141,14 +151,16 @@ async function personOf(tools: ProviderTools, provider: Provider, claims: Claims
   if (known) return known;
   const email = typeof claims['email'] === 'string' ? normalEmail(claims['email']) : undefined;
   if (email === undefined) return 'address';
-  if (await store.findPersonByEmail(email)) return 'taken';
   if (!(await tools.admits())) return 'closed';
   const said = claims['email_verified'];
+  const emailVerified = said === true || (said === undefined && provider.confirmsSilently);
+  const id = newPersonId();
   const person: Person = {
-    id: newPersonId(),
+    id,
     name: nameOf(claims['name'], email),
-    email,
-    emailVerified: said === true || (said === undefined && provider.confirmsSilently),
+    // An address that nobody has confirmed may be somebody else's: it is neither kept from them, nor said to be known here.
+    email: emailVerified ? email : standIn(id),
+    emailVerified,
     twoFactor: false,
     language: null,
     accountId: null,

@@ -56,8 +56,11 @@ export class ProviderClient {
     this.#redirectUri = redirectUri;
   }
 
-  /** Where the browser goes, and what it must bring back. @throws ProviderFailed. */
-  begin(): Promise<{ readonly url: string; readonly begun: Begun }> {
+  /**
+   * Where the browser goes, and what it must bring back. `anew`: the provider is to ask who they are, though it knows them.
+   * @throws ProviderFailed.
+   */
+  begin(anew: boolean): Promise<{ readonly url: string; readonly begun: Begun }> {
     return this.#talk(async ({ library, config }) => {
       const begun = {
         state: library.randomState(),
@@ -71,9 +74,15 @@ export class ProviderClient {
         nonce: begun.nonce,
         code_challenge: await library.calculatePKCECodeChallenge(begun.verifier),
         code_challenge_method: 'S256',
-        // Only what is signed decides; a provider that would keep the address for userinfo can be asked for it (Core §5.5).
+        // Core §3.1.2.1: with max_age the token must say when they signed in there; some providers heed only one of the two.
+        ...(anew ? { prompt: 'login', max_age: '0' } : {}),
+        // Only what is signed decides; a provider that would keep a claim for userinfo can be asked for it (Core §5.5).
         ...(config.serverMetadata().claims_parameter_supported === true
-          ? { claims: JSON.stringify({ id_token: { email: null, email_verified: null, name: null } }) }
+          ? {
+              claims: JSON.stringify({
+                id_token: { email: null, email_verified: null, name: null, auth_time: { essential: true } },
+              }),
+            }
           : {}),
       });
       return { url: url.href, begun };

@@ -1,0 +1,84 @@
+// Somebody who will sign in, written as the sign-in library writes them, in every way by which people come: who gets the address that
+// several name, and that an account is one person's.
+import type { Transaction } from 'kysely';
+import { randomBase62 } from '../domain/id.ts';
+import { standIn } from '../domain/person.ts';
+import type { NewPerson } from './ports-admission.ts';
+import type { Tables } from './schema.ts';
+
+/** False where the address is somebody's already, or the account is. */
+export async function insertPerson(
+  transaction: Transaction<Tables>,
+  { id, name, email, emailVerified, passwordHash, language }: NewPerson,
+  accountId: Tables['people']['accountId'],
+  at: number,
+): Promise<boolean> {
+  const time = new Date(at).toISOString();
+  const made = await transaction
+    .insertInto('people')
+    .values({
+      id,
+      name,
+      email,
+      emailVerified: emailVerified ? 1 : 0,
+      twoFactorEnabled: 0,
+      accountId,
+      language,
+      createdAt: time,
+      updatedAt: time,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  if (Number(made.numInsertedOrUpdatedRows) === 0) return false;
+  if (passwordHash !== null)
+    await transaction
+      .insertInto('credentials')
+      .values({
+        id: randomBase62(24),
+        accountId: id,
+        providerId: 'credential',
+        userId: id,
+        password: passwordHash,
+        createdAt: time,
+        updatedAt: time,
+      })
+      .execute();
+  return true;
+}
+
+/**
+ * Makes an address free for somebody who has more to show for it than having written it down. Somebody who has no more than that,
+ * and no account, stays with what they applied for, without it. False where it stays taken.
+ */
+export async function freeAddress(
+  transaction: Transaction<Tables>,
+  email: string,
+  except?: Tables['people']['id'],
+): Promise<boolean> {
+  const holder = await transaction
+    .selectFrom('people')
+    .select(['id', 'emailVerified', 'accountId'])
+    .where('email', '=', email)
+    .executeTakeFirst();
+  if (!holder || holder.id === except) return true;
+  if (holder.accountId !== null || holder.emailVerified) return false;
+  await transaction
+    .updateTable('people')
+    .set({ email: standIn(holder.id) })
+    .where('id', '=', holder.id)
+    .execute();
+  return true;
+}
+
+/** Does somebody sign in to that account? */
+export async function hasPerson(
+  transaction: Transaction<Tables>,
+  accountId: NonNullable<Tables['people']['accountId']>,
+): Promise<boolean> {
+  const there = await transaction
+    .selectFrom('people')
+    .select('id')
+    .where('accountId', '=', accountId)
+    .executeTakeFirst();
+  return there !== undefined;
+}
