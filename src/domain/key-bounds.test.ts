@@ -48,6 +48,9 @@ test.each<[string, Partial<StoredKey>, Partial<StoredKey>]>([
   ['another model', { models: ['gemma3:*'] }, { models: ['gemma3:1b', 'llama3'] }],
   ['no certificate', { boundCertificate: 'a' }, { boundCertificate: null }],
   ['another certificate', { boundCertificate: 'a' }, { boundCertificate: 'b' }],
+  ['no limit', { narrowing: { tokensPerDay: 5 } }, { narrowing: {} }],
+  ['a wider limit', { narrowing: { tokensPerDay: 5 } }, { narrowing: { tokensPerDay: 6 } }],
+  ['a shorter least', { narrowing: { minKeepAliveSeconds: 5 } }, { narrowing: { minKeepAliveSeconds: 4 } }],
 ])('a key never hands on %s that it does not have, and may leave it where it stood', (_what, own, asked) => {
   const maker = { key: key(own), account: account(unlimited) };
   const child = key({ scopes: [], ...own, ...asked });
@@ -57,7 +60,12 @@ test.each<[string, Partial<StoredKey>, Partial<StoredKey>]>([
 
 test('within its own bounds a key hands on what it likes', () => {
   const maker = {
-    key: key({ expiresAt: 5, cidr: ['10.0.0.0/8', '2001:db8::/32'], models: ['gemma3:*', 'llama3'] }),
+    key: key({
+      expiresAt: 5,
+      cidr: ['10.0.0.0/8', '2001:db8::/32'],
+      models: ['gemma3:*', 'llama3'],
+      narrowing: { tokensPerDay: 5, minKeepAliveSeconds: 5 },
+    }),
     account: account(unlimited),
   };
   const child = key({
@@ -65,6 +73,7 @@ test('within its own bounds a key hands on what it likes', () => {
     expiresAt: 4,
     cidr: ['10.2.0.0/16', '10.0.0.1', '2001:db8:1::/48'],
     models: ['gemma3:1b', 'gemma3:*', 'llama3:latest'],
+    narrowing: { tokensPerDay: 4, minKeepAliveSeconds: 6, maxImages: 9 },
   });
   expect(beyondMaker(child, account(unlimited), maker)).toBeUndefined();
 });

@@ -4,7 +4,7 @@ import type { Account } from './account.ts';
 import { blockCovers } from './address.ts';
 import type { StoredKey } from './api-key.ts';
 import { ModelPatterns, parseModelName } from './model-name.ts';
-import { unlimited } from './plan.ts';
+import { type Narrowing, unlimited } from './plan.ts';
 import { isManagement } from './scope.ts';
 
 /** The key that asks for another, or for a change of one. */
@@ -14,8 +14,12 @@ export interface Maker {
 }
 
 /** What makes a key safer to lose than the person who holds it. */
-export const isBound = ({ expiresAt, cidr, models, boundCertificate }: StoredKey): boolean =>
-  expiresAt !== null || cidr.length > 0 || !models.includes('*') || boundCertificate !== null;
+export const isBound = ({ expiresAt, cidr, models, boundCertificate, narrowing }: StoredKey): boolean =>
+  expiresAt !== null ||
+  cidr.length > 0 ||
+  !models.includes('*') ||
+  boundCertificate !== null ||
+  Object.keys(narrowing).length > 0;
 
 /**
  * Where a key goes beyond its maker, as the end of a sentence; undefined where it does not. What it had `before` it may
@@ -41,6 +45,8 @@ export function beyondMaker(
     return `a key for other models than its own (${own.models.join(', ')})`;
   if (key.boundCertificate !== before?.boundCertificate && !certificateWithin(key, own))
     return 'a key that works without its client certificate';
+  const wider = widerLimit(key.narrowing, own.narrowing, before?.narrowing);
+  if (wider !== undefined) return `a key whose ${wider} is wider than its own (${own.narrowing[wider]})`;
   return undefined;
 }
 
@@ -48,6 +54,16 @@ const endOf = ({ expiresAt }: StoredKey): number => expiresAt ?? Infinity;
 
 const same = (a: readonly string[], b: readonly string[] | undefined): boolean =>
   b !== undefined && a.length === b.length && a.every((each, i) => each === b[i]);
+
+/** The first limit that the one key lets further than the other, unless it did so before. */
+function widerLimit(limits: Narrowing, own: Narrowing, before?: Narrowing): keyof Narrowing | undefined {
+  return (Object.keys(own) as (keyof Narrowing)[]).find((name) => {
+    const [asked, mine] = [limits[name], own[name] as number];
+    if (before && asked === before[name]) return false;
+    // Of a least value the larger one is the narrower.
+    return asked === undefined || (name === 'minKeepAliveSeconds' ? asked < mine : asked > mine);
+  });
+}
 
 const certificateWithin = ({ boundCertificate }: StoredKey, own: StoredKey): boolean =>
   own.boundCertificate === null || boundCertificate === own.boundCertificate;

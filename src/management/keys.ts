@@ -95,8 +95,14 @@ async function issueKey(
 }
 
 /** What is not said is as the maker has it. */
-function handedOn(asked: AskedKey, { key: { expiresAt, cidr, models } }: Maker): AskedKey {
-  return { models, ...(cidr.length === 0 ? {} : { cidr }), ...asked, expiresAt: asked.expiresAt ?? expiresAt };
+function handedOn(asked: AskedKey, { key: { expiresAt, cidr, models, narrowing } }: Maker): AskedKey {
+  return {
+    models,
+    ...(cidr.length === 0 ? {} : { cidr }),
+    ...asked,
+    limits: { ...narrowing, ...asked.limits },
+    expiresAt: asked.expiresAt ?? expiresAt,
+  };
 }
 
 function refuseBeyondMaker(key: StoredKey, account: Account, maker: Maker | undefined, before?: StoredKey): void {

@@ -1,5 +1,5 @@
 // What can be done with plans: list, make, change, delete. A change takes effect on the running gate within a second,
-// for calls that come after it.
+// for calls that come after it and for those that wait.
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { openTerms, type Plan, readTerm, type Terms, termNames } from '../domain/plan.ts';
 import type { Store } from '../store/ports.ts';

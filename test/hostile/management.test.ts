@@ -8,7 +8,7 @@ import { createAccount, setRole } from '../../src/management/accounts.ts';
 import type { Fresh } from '../../src/management/api/endpoint.ts';
 import { endpoints } from '../../src/management/api/endpoints.ts';
 import { type PaceName, paces } from '../../src/management/api/pace.ts';
-import { revokeKey } from '../../src/management/keys.ts';
+import { type NewKey, revokeKey } from '../../src/management/keys.ts';
 import { closeAccount } from '../../src/management/people.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
@@ -353,6 +353,58 @@ describe('one change', () => {
   });
 });
 
+describe('an Idempotency-Key', () => {
+  const named = (name: string, more = {}): Record<string, string> => ({ 'idempotency-key': name, ...more });
+
+  test('gives the same thing again, also where that has changed since it was seen', async () => {
+    const { secret } = await gate.key({ scopes: ['management'] });
+    const { id } = await gate.key();
+    const seen = (await asKey(secret, 'GET', `/keys/${id}`)).headers.get('etag')!;
+    const ask = () =>
+      asKey(secret, 'POST', `/keys/${id}/rotate`, { graceSeconds: 60 }, named('r', { 'if-match': seen }));
+    const [first, again] = [await ask(), await ask()];
+    expect([first.status, again.status, again.body.id]).toEqual([201, 200, first.body.id]);
+    expect([again.headers.get('idempotency-replayed'), again.body.secret]).toEqual(['true', undefined]);
+  });
+
+  test('with another body makes nothing, one after the other or at once', async () => {
+    const { secret } = await gate.key({ scopes: ['management'] });
+    const { account } = await gate.member({});
+    const ask = (name: string, under: string): Promise<Reply> =>
+      asKey(secret, 'POST', '/keys', { name, account: account.id }, named(under));
+    const replies = await Promise.all(['a', 'b', 'c'].map((name) => ask(name, 'x')));
+    expect(replies.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 422, 422]);
+    expect((await ask('d', 'x')).body.code).toBe('repeat_differs');
+    const { items } = (await asKey(secret, 'GET', `/keys?account=${account.id}`)).body;
+    expect(items).toHaveLength(2);
+  });
+
+  test('is its caller’s own', async () => {
+    const [one, other] = [await gate.key({ scopes: ['management'] }), await gate.key({ scopes: ['management'] })];
+    const { account } = await gate.member({});
+    const body = { name: 'x', account: account.id };
+    const replies = [
+      await asKey(one.secret, 'POST', '/keys', body, named('same')),
+      await asKey(other.secret, 'POST', '/keys', body, named('same')),
+    ];
+    expect(replies.map(({ status }) => status)).toEqual([201, 201]);
+    expect(replies[0]!.body.id).not.toBe(replies[1]!.body.id);
+  });
+});
+
+test('no change writes more than a few kilobytes into the audit log', async () => {
+  const member = await memberOf(gate, newMail());
+  const { body: key } = await member.post('/me/keys', { name: 'x' });
+  const lists = [0, 1].map((list) =>
+    Array.from({ length: 200 }, (_, i) => `${`${list}${i}`.padStart(6, 'm').repeat(30)}*`),
+  );
+  for (const models of [...lists, ['*']])
+    expect((await member.patch(`/me/keys/${key.id}`, { models })).status).toBe(200);
+  const events = await gate.manage((store) => store.listAudit({ subject: key.id, limit: 10 }));
+  expect(events.map(({ action }) => action)).toEqual(['key.set', 'key.set', 'key.set', 'key.create']);
+  for (const event of events) expect(JSON.stringify(event).length).toBeLessThan(8_000);
+});
+
 describe('a key that is bound', () => {
   test('makes, changes and rotates none that is bound to less, and gives nobody a role', async () => {
     const expiresAt = Date.now() + 3_600_000;
@@ -378,6 +430,95 @@ describe('a key that is bound', () => {
       expect([path, reply.status, reply.body.code]).toEqual([path, 403, 'forbidden']);
     }
     expect((await asKey(secret, 'POST', `/keys/${id}/rotate`, {})).status).toBe(201);
+  });
+
+  /** Each row that changes something for others, and what a bound key may do there. */
+  const boundMay: Readonly<Record<string, 'may' | 'may not' | 'depends'>> = {
+    changeRegistration: 'may not',
+    approveApplication: 'may not',
+    rejectApplication: 'may',
+    createConfirmation: 'may not',
+    createInvite: 'may not',
+    createAccount: 'depends',
+    changeAccount: 'may not',
+    createLink: 'may not',
+    closeAccount: 'may',
+    createKey: 'may',
+    rotateKey: 'may',
+    changeKey: 'may',
+    revokeKey: 'may',
+    createPlan: 'may not',
+    changePlan: 'may not',
+    deletePlan: 'may',
+    createRule: 'may',
+    changeRule: 'may not',
+    deleteRule: 'may not',
+    createSuspension: 'may',
+    liftSuspension: 'may not',
+    answerAppeal: 'depends',
+  };
+
+  test('lets nobody in, gives nobody more and frees nobody, as the table says', async () => {
+    const writing = endpoints.filter(({ needs }) => needs === 'management:write');
+    const said = writing.map(({ name, boundKeys }) => [name, typeof boundKeys === 'function' ? 'depends' : boundKeys]);
+    expect(Object.fromEntries(said)).toEqual(boundMay);
+    const { account } = await gate.member({ tokensPerDay: 1_000 });
+    const plan = account.plan as string;
+    const { body: step } = await asKey((await gate.key({ scopes: ['management'] })).secret, 'POST', '/suspensions', {
+      whom: account.id,
+      step: 'slow',
+      reason: 'a test.',
+    });
+    const mail = newMail();
+    const { body: applied } = await new Visitor(gate.url).ask('POST', `${api}/applications`, {
+      body: { name: mail, email: mail, purpose: 'x' },
+    });
+    const tries: Readonly<Record<string, readonly [method: string, path: string, body?: unknown]>> = {
+      changeRegistration: ['PATCH', '/registration', { mode: 'open', plan }],
+      approveApplication: ['POST', `/applications/${applied.id}/approve`, { plan: 'trusted' }],
+      createConfirmation: ['POST', `/applications/${applied.id}/link`],
+      createInvite: ['POST', '/invites', { plan: 'trusted' }],
+      createAccount: ['POST', '/accounts', { name: newMail(), role: 'auditor' }],
+      changeAccount: ['PATCH', `/accounts/${account.id}`, { plan: 'trusted' }],
+      createLink: ['POST', `/accounts/${account.id}/links`, { purpose: 'setup' }],
+      createPlan: ['POST', '/plans', { name: 'of-a-bound-key' }],
+      changePlan: ['PATCH', `/plans/${plan}`, { tokensPerDay: null, models: ['*'] }],
+      changeRule: ['PATCH', '/rules/busy-hour', { enabled: false }],
+      deleteRule: ['DELETE', '/rules/busy-hour'],
+      liftSuspension: ['POST', `/suspensions/${step.id}/lift`],
+      answerAppeal: ['POST', `/suspensions/${step.id}/answer`, { text: 'x', lift: true }],
+    };
+    expect(Object.keys(tries).toSorted()).toEqual(
+      Object.keys(boundMay)
+        .filter((name) => boundMay[name] !== 'may')
+        .toSorted(),
+    );
+    const bindings: Partial<NewKey>[] = [
+      { expiresAt: Date.now() + 3_600_000 },
+      { cidr: ['127.0.0.0/8'] },
+      { models: ['llama3'] },
+    ];
+    for (const bound of bindings) {
+      const { secret } = await gate.key({ scopes: ['management'], ...bound });
+      for (const [name, [method, path, body]] of Object.entries(tries)) {
+        const reply = await asKey(secret, method, path, body);
+        expect([name, reply.status, reply.body.code]).toEqual([name, 403, 'forbidden']);
+      }
+      expect((await asKey(secret, 'POST', '/accounts', { name: newMail() })).status).toBe(201);
+    }
+  });
+
+  test('hands on its own limits and no wider ones', async () => {
+    const { account } = await gate.member({});
+    await gate.manage((store, by) => setRole(store, account.id, 'operator', by));
+    const limits = { tokensPerDay: 100 };
+    const { secret } = await gate.key({ account: account.name, scopes: ['management'], limits });
+    const asked = { name: 'x', account: account.id };
+    const { body: child } = await asKey(secret, 'POST', '/keys', asked);
+    expect(child.limits).toEqual(limits);
+    const wider = await asKey(secret, 'POST', '/keys', { ...asked, limits: { tokensPerDay: 101 } });
+    const changed = await asKey(secret, 'PATCH', `/keys/${child.id}`, { limits: {} });
+    expect([wider.status, changed.status]).toEqual([403, 403]);
   });
 
   test('of management is for an auditor too, and reads', async () => {

@@ -134,6 +134,7 @@ export const applications: readonly Endpoint[] = [
       group: 'Applications',
       needs: write,
       fresh: 'never',
+      ...(verb === 'reject' ? { boundKeys: 'may' as const } : {}),
       pace: 'change',
       body: shapes.decisionShape,
       answer: shapes.applicationShape,

@@ -116,6 +116,15 @@ export type Fresh =
   | 'never'
   | ((call: Call<Record<string, string>, never, never>) => boolean | Promise<boolean>);
 
+/**
+ * May a key do it that is bound: that ends, or has networks, models, a certificate or limits of its own? Whoever is let in, set up,
+ * given more or freed through one would not be bound as it is, so a row that changes things says so where it cannot do that.
+ */
+export type BoundKeys =
+  | 'may'
+  | 'may not'
+  | ((call: Call<Record<string, string>, never, never>) => boolean | Promise<boolean>);
+
 export interface Endpoint {
   readonly method: Method;
   /** With {name} for a parameter. */
@@ -135,6 +144,7 @@ export interface Endpoint {
   /** What a repeated creation gives: the thing by its id. */
   readonly again: ((call: Desk, id: string) => Promise<unknown>) | undefined;
   readonly fresh: Fresh;
+  readonly boundKeys: BoundKeys;
   readonly pace: PaceName;
   /**
    * Whether the whole call is one decision: caller, If-Match, Idempotency-Key and what is done stand or fall in one
@@ -169,6 +179,7 @@ interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>
     | 'always'
     | 'never'
     | ((call: Call<Record<string, string>, never, z.output<B>>) => boolean | Promise<boolean>);
+  readonly boundKeys?: 'may' | ((call: Call<Record<string, string>, never, z.output<B>>) => boolean | Promise<boolean>);
   readonly pace: PaceName;
   readonly atomic?: false;
   readonly madeAs?: (made: z.output<A>) => string;
@@ -186,7 +197,7 @@ export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends
 ): Endpoint {
   const [method, path] = place.split(' ') as [Method, string];
   const { query, body, answer, creates = false, before, again, fresh, pace, madeAs = idOf } = row;
-  const { summary, group, needs, run } = row;
+  const { summary, group, needs, run, boundKeys = needs === 'management:write' ? 'may not' : 'may' } = row;
   return {
     name,
     method,
@@ -201,6 +212,7 @@ export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends
     before,
     again,
     fresh,
+    boundKeys,
     pace,
     atomic: method !== 'get' && row.atomic !== false,
     madeAs: madeAs as Endpoint['madeAs'],
@@ -246,6 +258,7 @@ export function streamed<Q extends z.ZodRawShape>(
     before: undefined,
     again: undefined,
     fresh,
+    boundKeys: 'may',
     pace,
     atomic: false,
     madeAs: idOf,

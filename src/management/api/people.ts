@@ -1,12 +1,9 @@
 // The rows about who may: accounts and keys, for operators.
 import { z } from 'zod';
-import { type Role, roles } from '../../domain/account.ts';
+import { roles } from '../../domain/account.ts';
 import { readKeyId } from '../../domain/api-key.ts';
-import { isBound } from '../../domain/key-bounds.ts';
 import { isPowerful } from '../../domain/scope.ts';
-import type { Store } from '../../store/ports.ts';
 import { changeAccount, createAccount, requireAccount, showAccount } from '../accounts.ts';
-import { Fault } from '../fault.ts';
 import {
   type AskedKey,
   changeKey,
@@ -18,7 +15,7 @@ import {
   showKey,
 } from '../keys.ts';
 import { closeAccount, linkFor } from '../people.ts';
-import { type Caller, makerOf } from './authenticate.ts';
+import { makerOf } from './authenticate.ts';
 import { pageAfter } from './cursor.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import * as shapes from './shapes.ts';
@@ -32,19 +29,6 @@ type Asked = Pick<Call<Record<string, string>, never, never>, 'store' | 'params'
 
 const shownAccount = async ({ store, params, now }: Asked): Promise<unknown> =>
   showAccount(store, await requireAccount(store, params['id'] ?? ''), now());
-
-/** Whoever runs an account that sees or changes everything is not bound as the key is. @throws Fault. */
-function refuseBoundMaker({ key }: Caller, role: Role): void {
-  if (key && isBound(key) && role !== 'member')
-    throw new Fault(
-      'A key that ends, or is bound to networks, models or a certificate, gives nobody a role.',
-      'forbidden',
-    );
-}
-
-async function refuseBoundKey(store: Store, caller: Caller, idOrName: string): Promise<void> {
-  refuseBoundMaker(caller, (await requireAccount(store, idOrName)).role);
-}
 
 export const accounts: readonly Endpoint[] = [
   endpoint('listAccounts', 'get /accounts', {
@@ -72,13 +56,13 @@ export const accounts: readonly Endpoint[] = [
     group: 'Accounts',
     needs: write,
     fresh: ({ body }) => body.role !== undefined && body.role !== 'member',
+    boundKeys: ({ body }) => (body.role ?? 'member') === 'member',
     pace: 'change',
     body: shapes.newAccount,
     answer: shapes.accountShape,
     creates: true,
     again: async ({ store, now }, id) => showAccount(store, await requireAccount(store, id), now()),
-    run: async ({ store, body, author, now, caller }) => {
-      refuseBoundMaker(caller, body.role ?? 'member');
+    run: async ({ store, body, author, now }) => {
       const account = await createAccount(store, body.name, body.plan, author, body.role);
       return showAccount(store, account, now());
     },
@@ -101,10 +85,8 @@ export const accounts: readonly Endpoint[] = [
     body: shapes.accountChange,
     answer: shapes.accountShape,
     before: shownAccount,
-    run: async ({ store, params, body, author, now, caller }) => {
-      refuseBoundMaker(caller, body.role ?? 'member');
-      return showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now());
-    },
+    run: async ({ store, params, body, author, now }) =>
+      showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now()),
   }),
   endpoint('createLink', 'post /accounts/{id}/links', {
     summary: 'A one-time link to hand on: to a new password, or to become the person of an account that has none',
@@ -117,16 +99,15 @@ export const accounts: readonly Endpoint[] = [
     creates: true,
     before: shownAccount,
     ...linkOnce,
-    run: async ({ params, body, author, caller, ...desk }) => {
-      await refuseBoundKey(desk.store, caller, params['id'] ?? '');
-      return linkOf(await linkFor(desk, params['id'] ?? '', body.purpose, author));
-    },
+    run: async ({ params, body, author, ...desk }) =>
+      linkOf(await linkFor(desk, params['id'] ?? '', body.purpose, author)),
   }),
   endpoint('closeAccount', 'delete /accounts/{id}', {
     summary: 'Close an account for good: keys revoked, its person and texts gone; its figures stay in the ledger',
     group: 'Accounts',
     needs: write,
     fresh: 'always',
+    boundKeys: 'may',
     pace: 'change',
     before: shownAccount,
     run: async ({ store, params, author }) => {
@@ -167,6 +148,7 @@ export const keys: readonly Endpoint[] = [
     group: 'Keys',
     needs: write,
     fresh: ({ body }) => isPowerful(body.scopes),
+    boundKeys: 'may',
     pace: 'change',
     body: shapes.newKey,
     answer: shapes.keyWithSecret,
@@ -194,6 +176,7 @@ export const keys: readonly Endpoint[] = [
     group: 'Keys',
     needs: write,
     fresh: async ({ store, params }) => isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
+    boundKeys: 'may',
     pace: 'change',
     body: shapes.rotation,
     answer: shapes.keyWithSecret,
@@ -209,6 +192,7 @@ export const keys: readonly Endpoint[] = [
     needs: write,
     fresh: async ({ store, params, body }) =>
       isPowerful(body.scopes) || isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
+    boundKeys: 'may',
     pace: 'change',
     body: shapes.keyChange,
     answer: shapes.keyShape,
@@ -223,6 +207,7 @@ export const keys: readonly Endpoint[] = [
     group: 'Keys',
     needs: write,
     fresh: 'never',
+    boundKeys: 'may',
     pace: 'change',
     answer: shapes.keyShape,
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),

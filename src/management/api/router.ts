@@ -5,6 +5,7 @@ import express, { type NextFunction, type Request, type Response, Router } from 
 import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
 import { newRequestId } from '../../domain/id.ts';
+import { isBound } from '../../domain/key-bounds.ts';
 import { sendShared } from '../send.ts';
 import {
   addressOf,
@@ -199,10 +200,22 @@ async function carryOut(
   refuseUnentitled(caller, row.needs, row.fresh === 'always');
   const call = callOf(tools, caller, asked, request, response);
   if (typeof row.fresh === 'function' && !caller.fresh && (await row.fresh(call))) throw new Problem('sign_in_again');
-  await refuseStale(row, call, request.headers['if-match']);
-  return row.creates
-    ? createOnce(row, call, request.headers['idempotency-key'])
-    : { status: 200, body: await row.run(call) };
+  await refuseBound(row, call);
+  const seen = request.headers['if-match'];
+  if (row.creates) return createOnce(row, call, request.headers['idempotency-key'], seen);
+  await refuseStale(row, call, seen);
+  return { status: 200, body: await row.run(call) };
+}
+
+/** No authority grows through a key. @throws Problem `forbidden`. */
+async function refuseBound({ boundKeys }: Endpoint, call: Ready): Promise<void> {
+  const { key } = call.caller;
+  if (!key || boundKeys === 'may' || !isBound(key)) return;
+  if (typeof boundKeys === 'function' && (await boundKeys(call))) return;
+  throw new Problem('forbidden', {
+    detail:
+      'A key that ends, or is bound to networks, models, a certificate or limits, lets nobody in, gives nobody more, and frees nobody.',
+  });
 }
 
 /** How often a stream asks whether whoever reads it still may. */
@@ -280,9 +293,16 @@ interface Done {
  * claim of the name and the creation are one transaction, so that neither is there without the other. 200: it was there
  * already.
  */
-async function createOnce(row: Endpoint, call: Ready, name: string | string[] | undefined): Promise<Done> {
-  if (typeof name !== 'string' || !row.again || call.caller === anybody)
+async function createOnce(
+  row: Endpoint,
+  call: Ready,
+  name: string | string[] | undefined,
+  seen: string | undefined,
+): Promise<Done> {
+  if (typeof name !== 'string' || !row.again || call.caller === anybody) {
+    await refuseStale(row, call, seen);
     return { status: 201, body: await row.run(call) };
+  }
   if (!/^[\x21-\x7e]{1,200}$/.test(name))
     throw new Problem('invalid', { detail: 'An Idempotency-Key has 1 to 200 printable characters without spaces.' });
   const { store, caller, author } = call;
@@ -293,6 +313,8 @@ async function createOnce(row: Endpoint, call: Ready, name: string | string[] | 
     if (taken.digest !== digest) throw new Problem('repeat_differs');
     if (taken.made !== null) return { status: 200, body: await row.again(call, taken.made) };
   }
+  // What was made already was made to what the caller had seen then.
+  await refuseStale(row, call, seen);
   const made = await row.run(call);
   await store.finishRepeatable(keyId, name, row.madeAs(made));
   return { status: 201, body: made };
