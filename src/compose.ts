@@ -16,12 +16,14 @@ import { bothWays, encryptedOf, encryptionNow, keeperOf, oneWay } from './encryp
 import { accessLog } from './gateway/access-log.ts';
 import { AccountLines } from './gateway/account-line.ts';
 import { AuthThrottle } from './gateway/auth-throttle.ts';
+import type { ModelRules } from './gateway/authorize.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
 import { Books } from './gateway/book.ts';
 import { answerHeaders } from './gateway/browser.ts';
 import { Comments } from './gateway/comments.ts';
 import { ContextSizes } from './gateway/context-size.ts';
 import { corsPolicy } from './gateway/cors.ts';
+import { Decisions } from './gateway/decide-again.ts';
 import { FairQueue } from './gateway/fair-queue.ts';
 import { Follower } from './gateway/follower.ts';
 import { KeyRing } from './gateway/key-ring.ts';
@@ -90,7 +92,6 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     openAccount(store, operatorName, unlimited, { actor: 'gate', at: clock.wall() }),
   );
   const ring = new KeyRing(store, staticDigests(config), operator.id, clock.wall, clock.steady);
-  const running = new Running();
   const servers = config.upstream.map((address) => new URL(address));
   const passFiles: PassFiles = {
     ca: config.upstreamCa,
@@ -133,6 +134,13 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
   });
   const pulse = new Pulse(nowMs);
   const shownBlobs = new ShownBlobs();
+  const modelRules: ModelRules = {
+    registryHosts: new Set(config.registryHosts),
+    isRemote: (name) => pool.isRemote(name),
+    hasShown: (account, digest) => shownBlobs.has(account, digest),
+  };
+  const decisions = new Decisions({ ring, modelRules, wallNow: clock.wall, appealContact: config.appealContact });
+  const running = new Running(decisions);
   const gate: Gate = {
     limits: {
       bodyBytes: config.bodyLimitBytes,
@@ -142,11 +150,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     relaySettings: relaySettingsOf(config),
     cors: corsPolicy(config.corsOrigins),
     trustedProxies: new AddressBlocks(config.trustedProxies),
-    modelRules: {
-      registryHosts: new Set(config.registryHosts),
-      isRemote: (name) => pool.isRemote(name),
-      hasShown: (account, digest) => shownBlobs.has(account, digest),
-    },
+    modelRules,
     shownBlobs,
     modelFacts: {
       contexts: new ContextSizes((name) => pool.contextOf(name), nowMs),
@@ -171,7 +175,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     lines,
     queue,
     ladder,
-    recheck: (exchange) => running.recheckOne(exchange, ring, clock.wall(), config.appealContact),
+    decisions,
     appealContact: config.appealContact,
     wallNow: clock.wall,
     tlsOnly: tlsMode(config) !== 'off',
@@ -329,7 +333,7 @@ function followStore(store: Store, gate: Gate, { logger }: Log): Follower {
         what: 'callers that run could not be asked after',
         run: () => {
           gate.ring.forget();
-          return gate.running.recheck(gate.ring, gate.wallNow(), gate.appealContact);
+          return gate.running.recheck();
         },
       },
       {

@@ -4,19 +4,20 @@
 // started; what is refused here has cost nothing.
 import { GatewayError, toGatewayError } from '../domain/error.ts';
 import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
-import type { MonotonicMs } from '../domain/time.ts';
+import type { Clocks, MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import type { AccountLines, InLine } from './account-line.ts';
 import type { Book } from './book.ts';
+import type { Decisions } from './decide-again.ts';
 import type { LimitRules } from './enter.ts';
 import type { Exchange } from './exchange.ts';
 import { type FairQueue, type Place, Slot, type Turn } from './fair-queue.ts';
 import { addLimitLines } from './limit-headers.ts';
-import { type Ask, answerEstimate, hasRoom, refuseBeyond, reserve, standingOf } from './limits.ts';
+import { type Ask, answerEstimate, hasRoom, mayRunNone, refuseBeyond, reserve, standingOf } from './limits.ts';
 import { draftOf, type Recorder } from './record.ts';
 import type { Run, Running } from './running.ts';
-import type { Shaped } from './shape.ts';
+import { type ModelFacts, type Shaped, shapeAgain } from './shape.ts';
 
 export interface Admitted extends Shaped {
   readonly [admitted]: true;
@@ -30,8 +31,9 @@ export interface AdmitTools {
   readonly journal: UsageJournal;
   readonly running: Running;
   readonly draining: boolean;
-  /** Asks again whether the caller may still be here; things may have changed while it waited. */
-  readonly recheck: (exchange: Exchange) => void | Promise<void>;
+  readonly modelFacts: ModelFacts;
+  /** Decides again what the caller may; things may have changed while the call waited. */
+  readonly decisions: Pick<Decisions, 'again'>;
   readonly recorder: Pick<Recorder, 'nowMs'>;
 }
 
@@ -47,7 +49,11 @@ export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admi
   const enteredMs = tools.recorder.nowMs();
   const inLine = lease(call, exchange, ask, enteredMs, tools);
   if (!inLine) return atModel(call, exchange, ask, enteredMs, tools);
-  return inLine.then(() => tools.recheck(exchange)).then(() => atModel(call, exchange, ask, enteredMs, tools));
+  const goOn = (): Admitted | Promise<Admitted> => {
+    renew(call, exchange, tools.modelFacts);
+    return atModel(call, exchange, ask, enteredMs, tools);
+  };
+  return inLine.then(() => tools.decisions.again(exchange)).then(goOn);
 }
 
 /** With what it takes from the account: its turn at the model, and its line in the journal. */
@@ -63,7 +69,17 @@ function atModel(
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
   const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, enteredMs, tools);
   if (!waits) return begin(call, exchange, tools.journal);
-  return waits.then(() => tools.recheck(exchange)).then(() => begin(call, exchange, tools.journal));
+  const goOn = (): Admitted => {
+    renew(call, exchange, tools.modelFacts);
+    return begin(call, exchange, tools.journal);
+  };
+  return waits.then(() => tools.decisions.again(exchange)).then(goOn);
+}
+
+/** What goes on is within the plan as it is when the call leaves, and not only as it was when it came. */
+function renew(call: Shaped, exchange: Exchange, facts: ModelFacts): void {
+  const changes = shapeAgain(call, facts);
+  if (changes.length > 0) exchange.lines.push('x-sekisho-changed', changes.join(', '));
 }
 
 function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitted {
@@ -115,7 +131,11 @@ function lease(
   if (!book) return undefined;
   const { principal, operation } = call;
   const { rules } = tools;
-  if (hasRoom(principal, book, ask) || book.line.length >= (principal.bounds?.waitingRequests ?? Infinity)) {
+  if (
+    hasRoom(principal, book, ask) ||
+    mayRunNone(principal) ||
+    book.line.length >= (principal.bounds?.waitingRequests ?? Infinity)
+  ) {
     takeLease(call, exchange, book, ask, rules);
     return undefined;
   }
@@ -184,15 +204,7 @@ function takeTurn(
   enteredMs: MonotonicMs,
   { queue, running, rules, recorder: { nowMs } }: AdmitTools,
 ): Promise<void> | undefined {
-  const { principal } = call;
-  const { slowed, behind } = restrictionsOf(principal.suspensions, rules.clocks.wall());
-  const weight = (principal.bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
-  const waiting = new AtModel(exchange, {
-    accountId: principal.accountId,
-    cost: Math.max(1, ask.promptTokens + ask.completionTokens),
-    weight,
-    behind,
-  });
+  const waiting = new AtModel(call, exchange, Math.max(1, ask.promptTokens + ask.completionTokens), rules.clocks);
   // What it has waited in its account counts towards the longest wait.
   const entered = queue.enter(model, waiting, enteredMs);
   if (entered === undefined) throw new GatewayError('queue_full');
@@ -286,7 +298,7 @@ class InAccountLine extends Waiting<void> implements InLine {
   constructor(call: Shaped, exchange: Exchange, book: Book, ask: Ask, enteredMs: MonotonicMs, rules: LimitRules) {
     super(exchange);
     this.enteredMs = enteredMs;
-    this.fits = () => hasRoom(call.principal, book, ask);
+    this.fits = () => hasRoom(call.principal, book, ask) || mayRunNone(call.principal);
     this.take = () => {
       try {
         takeLease(call, exchange, book, ask, rules);
@@ -300,20 +312,30 @@ class InAccountLine extends Waiting<void> implements InLine {
 
 /** In the queue of a model. */
 class AtModel extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
-  readonly accountId: string;
   readonly cost: number;
-  readonly weight: number;
-  readonly behind: boolean;
+  readonly #call: Shaped;
+  readonly #clocks: Clocks;
 
-  constructor(
-    exchange: Exchange,
-    turn: { readonly accountId: string; readonly cost: number; readonly weight: number; readonly behind: boolean },
-  ) {
+  constructor(call: Shaped, exchange: Exchange, cost: number, clocks: Clocks) {
     super(exchange);
-    this.accountId = turn.accountId;
-    this.cost = turn.cost;
-    this.weight = turn.weight;
-    this.behind = turn.behind;
+    this.cost = cost;
+    this.#call = call;
+    this.#clocks = clocks;
+  }
+
+  get accountId(): string {
+    return this.#call.principal.accountId;
+  }
+
+  /** Of its caller as they are now: a step of the ladder counts for those who wait, too. */
+  get weight(): number {
+    const { bounds, suspensions } = this.#call.principal;
+    const { slowed } = restrictionsOf(suspensions, this.#clocks.wall());
+    return (bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
+  }
+
+  get behind(): boolean {
+    return restrictionsOf(this.#call.principal.suspensions, this.#clocks.wall()).behind;
   }
 
   start(slot: Slot<Upstream>): void {

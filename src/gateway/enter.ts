@@ -9,7 +9,7 @@ import type { Clocks } from '../domain/time.ts';
 import type { Book, Books } from './book.ts';
 import type { Exchange } from './exchange.ts';
 import { addLimitLines } from './limit-headers.ts';
-import { refuseExhausted, standingOf } from './limits.ts';
+import { refuseExhausted, refuseIdle, standingOf } from './limits.ts';
 import type { Permitted } from './permit.ts';
 
 export interface LimitRules {
@@ -34,10 +34,11 @@ export function openBook(principal: Principal, { books, clocks }: LimitRules): B
   return found;
 }
 
-/** @throws GatewayError `rate_limited`, `quota_exceeded` where no call at all would be let through now. */
+/** @throws GatewayError `rate_limited`, `quota_exceeded`, `beyond_plan` where no call at all would be let through now. */
 export function refuseSpent({ principal, operation }: Permitted, exchange: Exchange, rules: LimitRules): void {
   const { book } = exchange;
   if (!book || operation.body === 'none') return;
+  if (operation.time !== 'metadata') refuseIdle(principal);
   const now = rules.clocks.steady();
   const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
   const standing = standingOf(principal, book, slowed, rules.calendar, now);

@@ -28,7 +28,10 @@ export class Exchange {
   /** CORS lines for this origin, as name, value, name, value; empty for others. */
   cors: readonly string[] = [];
   operation: Operation | undefined;
+  /** As it was last read: what a caller may is decided again while the call is here. */
   principal: Principal | undefined;
+  /** Decides what the call wants again, for its caller as they are now; there once that is read. @throws GatewayError. */
+  decideAgain: ((principal: Principal, at: WallMs) => void) | undefined;
   model: string | null = null;
   upstream: string | null = null;
   streamed = false;

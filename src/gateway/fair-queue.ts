@@ -179,7 +179,9 @@ export class FairQueue<Server> {
 
   #grant(lane: Lane<Server>, flow: Flow<Server>, turn: Turn<Server>, server: Server): Slot<Server> {
     lane.virtual = Math.max(lane.virtual, flow.served);
-    flow.served += turn.cost / turn.weight;
+    // The weight may be another by the time the turn is over.
+    const { weight } = turn;
+    flow.served += turn.cost / weight;
     flow.running++;
     lane.running++;
     lane.busy.set(server, (lane.busy.get(server) ?? 0) + 1);
@@ -187,7 +189,7 @@ export class FairQueue<Server> {
       lane.busy.set(server, (lane.busy.get(server) as number) - 1);
       lane.running--;
       flow.running--;
-      if (cost !== undefined) flow.served += (settledCost(lane, turn, cost, held) - turn.cost) / turn.weight;
+      if (cost !== undefined) flow.served += (settledCost(lane, turn, cost, held) - turn.cost) / weight;
       this.#fill(lane);
     });
   }

@@ -158,7 +158,7 @@ function soundTokens(bytes: number): number {
 }
 
 /** What we read as JSON is JSON to the model server too: a reader of form fields would find other fields in its texts. */
-const jsonType = 'application/json';
+export const jsonType = 'application/json';
 
 /** What a JSON body wants. @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`. */
 export function readJson(permitted: Permitted, bytes: Buffer): Intended {

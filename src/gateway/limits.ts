@@ -71,10 +71,24 @@ export function reserve(principal: Principal, standing: Standing, ask: Ask, now:
   refuseBeyond(principal, standing, ask, now);
   const { account, key } = standing;
   if (ask.spends) {
+    refuseIdle(principal);
     refuseCrowd(account, principal.bounds?.concurrentRequests ?? null, 'this account');
     refuseCrowd(key, principal.narrowing.concurrentRequests ?? null, 'this key');
   }
   return new Lease(account, key, ask);
+}
+
+/** Does the plan, or the key, let no call run at all? Then there is nothing to wait for. */
+export const mayRunNone = ({ bounds, narrowing }: Principal): boolean =>
+  bounds?.concurrentRequests === 0 || narrowing.concurrentRequests === 0;
+
+/** @throws GatewayError `beyond_plan`. */
+export function refuseIdle(principal: Principal): void {
+  if (!mayRunNone(principal)) return;
+  const whose = principal.bounds?.concurrentRequests === 0 ? 'plan of this account' : 'limit of this API key';
+  throw new GatewayError('beyond_plan', {
+    message: `The ${whose} lets no call of this kind run: its concurrentRequests is 0.`,
+  });
 }
 
 /** May one call more run at once, in the account and in the key? */

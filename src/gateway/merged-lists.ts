@@ -74,19 +74,22 @@ export async function answerLists(
 
 /** @throws GatewayError where no server says anything, or the caller has gone. */
 async function merge(
-  { operation: { name, reply }, principal }: Routed,
+  routed: Routed,
   upstreams: readonly Upstream[],
   { times }: RelaySettings,
   signal: AbortSignal,
   via: readonly string[],
 ): Promise<Buffer> {
+  const { name, reply } = routed.operation;
   // One that is silent does not keep the others from being heard.
   const patient = AbortSignal.any([signal, AbortSignal.timeout(Math.min(patienceMs, times.metadataMs / 2))]);
   const up = upstreams.filter((upstream) => upstream.up !== false);
-  const seesAll = principal.models.all && principal.scopes.has('cloud');
   const asked = (up.length > 0 ? up : upstreams).map(async (upstream) => {
     const list = await listFrom(upstream, name === 'ps' ? 'running' : 'all', patient, via);
     const entries: Entry[] = [];
+    // Looked up when the list is there: the caller may see less by now.
+    const { principal } = routed;
+    const seesAll = principal.models.all && principal.scopes.has('cloud');
     for (const model of list) {
       const said = reply === 'openai-models' ? model.openai : model.ollama;
       // Written here, so that an entry which cannot be written is its own server's failure.

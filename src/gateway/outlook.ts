@@ -22,6 +22,7 @@ import {
   type Ask,
   countOf,
   hasRoom,
+  mayRunNone,
   mostOf,
   needOf,
   refuseBeyond,
@@ -206,7 +207,10 @@ function tryOut(
     const { book, standing } = found;
     const now = rules.clocks.steady();
     // A call that would wait in the line of its account passes when it is its turn.
-    const waits = !hasRoom(principal, book, ask) && book.line.length < (principal.bounds?.waitingRequests ?? Infinity);
+    const waits =
+      !hasRoom(principal, book, ask) &&
+      !mayRunNone(principal) &&
+      book.line.length < (principal.bounds?.waitingRequests ?? Infinity);
     if (waits) refuseBeyond(principal, standing, ask, now);
     else reserve(principal, standing, ask, now).cancel();
   }

@@ -15,6 +15,7 @@ import { authorizeIntent, type ModelRules } from './authorize.ts';
 import type { BodyLimits } from './body.ts';
 import { refuseNavigation } from './browser.ts';
 import { type CorsPolicy, corsLines, preflightLines } from './cors.ts';
+import type { Decisions } from './decide-again.ts';
 import { type LimitRules, openBook, refuseSpent } from './enter.ts';
 import { Exchange } from './exchange.ts';
 import type { FairQueue } from './fair-queue.ts';
@@ -59,8 +60,8 @@ export interface Gate {
   readonly lines: AccountLines;
   readonly queue: FairQueue<Upstream>;
   readonly ladder: Ladder;
-  /** Asks again whether the caller may still be here. */
-  readonly recheck: (exchange: Exchange) => void | Promise<void>;
+  /** Decides again what the caller may, as they are now. */
+  readonly decisions: Decisions;
   /** When calls come, keys expire and signatures were made. */
   readonly wallNow: () => WallMs;
   /** Plain HTTP is refused. */
@@ -98,10 +99,11 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
     refuseSpent(permitted, exchange, gate.rules);
 
     const intent = await readIntent(permitted, exchange, gate.limits);
-    const again = gate.recheck(exchange);
-    if (again) await again;
     exchange.streamed = intent.stream;
     exchange.model = intent.models[0]?.name?.canonical ?? null;
+    gate.decisions.keep(exchange, intent);
+    const again = gate.decisions.again(exchange);
+    if (again) await again;
     gate.replays.claim(intent, exchange);
     const shaped = shape(authorizeIntent(intent, gate.modelRules), gate.modelFacts);
 

@@ -1,15 +1,12 @@
-// The exchanges that are running now: who holds a model server's time. It ends them when their key is revoked, when the
+// The exchanges that are running now: who holds a model server's time. It ends them when what their caller may is taken away, when the
 // gate stops, when they outlast their total time, or when their reader has stopped reading; each with a last frame that
 // its client can understand. It starts nothing.
-import { GatewayError, toGatewayError } from '../domain/error.ts';
-import type { Principal } from '../domain/principal.ts';
+import { GatewayError } from '../domain/error.ts';
 import { type Member, Roster } from '../domain/roster.ts';
-import type { MonotonicMs, WallMs } from '../domain/time.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 import type { Comments } from './comments.ts';
+import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
-import { checkStanding } from './identify.ts';
-import type { KeyRing } from './key-ring.ts';
-import { missingScope, refuseSuspended } from './permit.ts';
 
 export interface Run extends Member {
   readonly exchange: Exchange;
@@ -28,15 +25,31 @@ export interface Stalls {
 }
 
 export class Running {
+  readonly #decisions: Pick<Decisions, 'again' | 'ended'>;
   readonly #runs = new Roster<Run>();
   #idle: (() => void) | undefined;
+
+  constructor(decisions: Pick<Decisions, 'again' | 'ended'>) {
+    this.#decisions = decisions;
+  }
 
   get size(): number {
     return this.#runs.size;
   }
 
+  /**
+   * Asks about the caller once more: a change may have been looked for between the last look at them and this moment, and
+   * nobody would look again.
+   */
   add(run: Run): void {
     this.#runs.add(run);
+    try {
+      this.#decisions.again(run.exchange)?.catch((error: unknown) => {
+        if (run.slot >= 0) run.end(endingOf(error));
+      });
+    } catch (error) {
+      run.end(endingOf(error));
+    }
   }
 
   remove(run: Run): void {
@@ -48,52 +61,31 @@ export class Running {
    * Asks again whether each caller may still be here. To be called when the store has changed. Rejects, after all have been
    * asked about, where the store did not answer for one of them: that ends nobody, but it is not done either.
    */
-  async recheck(ring: KeyRing, now: WallMs, appealContact: string): Promise<void> {
+  async recheck(): Promise<void> {
     let unanswered: unknown;
     for (const run of this.#runs.list()) {
-      const { principal } = run.exchange;
-      if (!principal) continue;
       try {
-        const found = await again(principal, ring);
-        checkStanding(found ?? principal, now);
-        refuseSuspended(found ?? principal, now, appealContact);
+        const again = this.#decisions.again(run.exchange);
+        if (again) await again;
       } catch (error) {
-        const refusal = toGatewayError(error);
-        if (refusal.code === 'internal') unanswered = error;
-        else run.end(refusal);
+        if (error instanceof GatewayError) run.end(error);
+        else unanswered = error;
       }
     }
     if (unanswered !== undefined) throw unanswered;
   }
 
   /**
-   * Has the caller's standing changed since he was identified, while a body was read or he waited? Asks nothing where
-   * the ring still holds what it gave then. Keys of the settings never change.
-   */
-  recheckOne(
-    { principal, operation }: Exchange,
-    ring: KeyRing,
-    now: WallMs,
-    appealContact: string,
-  ): void | Promise<void> {
-    if (!principal || principal.readAt === 0) return undefined;
-    const found = again(principal, ring);
-    // Nothing was changed, but the key may have ended meanwhile.
-    if (found === principal) return checkStanding(principal, now);
-    const judge = (fresh: Principal | undefined): void => {
-      checkStanding(fresh ?? principal, now);
-      refuseSuspended(fresh ?? principal, now, appealContact);
-      if (fresh && operation && !fresh.scopes.has(operation.scope)) throw missingScope(operation.scope, appealContact);
-    };
-    return found instanceof Promise ? found.then(judge) : judge(found);
-  }
-
-  /**
-   * Ends what is over its time, has a reader that took nothing for `readerMs`, or an upload that brought nothing for
+   * Ends what is over its time or its key's, has a reader that took nothing for `readerMs`, or an upload that brought nothing for
    * `uploadMs`, and lets quiet streams say that they are there. To be called every so often.
    */
   sweep(nowMs: MonotonicMs, { readerMs, uploadMs }: Stalls, comments: Pick<Comments, 'say'>): void {
     for (const run of this.#runs.list()) {
+      const ended = this.#decisions.ended(run.exchange);
+      if (ended) {
+        run.end(ended);
+        continue;
+      }
       comments.say(run.exchange, nowMs);
       if (nowMs >= run.deadlineMs) {
         run.end(new GatewayError('upstream_timeout', { message: 'The answer took longer than this gate allows.' }));
@@ -134,5 +126,6 @@ export class Running {
   }
 }
 
-const again = ({ kind, keyId, digest }: Principal, ring: KeyRing): ReturnType<KeyRing['find']> =>
-  kind === 'secret' ? ring.find(keyId) : ring.findByDigest(digest);
+/** A caller who cannot be asked about in the moment in which a call goes on does not go on with it. */
+const endingOf = (error: unknown): GatewayError =>
+  error instanceof GatewayError ? error : new GatewayError('identity_unavailable', { cause: error });

@@ -4,11 +4,13 @@
 // byte of the body stays as it came.
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
+import type { Principal } from '../domain/principal.ts';
 import { boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
 import { given, remove, replace, type Work, wholeNumber } from './body-edits.ts';
 import type { ContextSizes } from './context-size.ts';
 import { boundParameters } from './creation.ts';
+import { jsonType, readJson } from './intent.ts';
 import { type Edit, type JsonValue, splice, textOf } from './strict-json.ts';
 import { takeOffersOut } from './web-search.ts';
 
@@ -20,6 +22,8 @@ export interface Shaped extends Authorized {
   readonly choices: number;
   /** What was changed, for a response header: names and figures of ours only. */
   readonly changes: readonly string[];
+  /** Its caller as they were then. */
+  readonly shapedFor: Principal;
 }
 declare const shaped: unique symbol;
 
@@ -67,8 +71,29 @@ export function shape(call: Authorized, facts: ModelFacts): Shaped {
   }
   // The call itself goes on: a copy of all its fields would cost more than looking at them did.
   // What was read of the body is not needed any more, and can be many times its bytes while the answer runs.
-  return Object.assign(call, { body, askedTokens, choices, changes, document: undefined }) as unknown as Shaped;
+  const said = { body, askedTokens, choices, changes, shapedFor: principal, document: undefined };
+  return Object.assign(call, said) as unknown as Shaped;
 }
+
+/**
+ * A call that has waited, within what its caller's plan and key say by now; gives what that has changed. What was taken away
+ * before stays away. @throws as `shape`.
+ */
+export function shapeAgain(call: Shaped, facts: ModelFacts): readonly string[] {
+  const { body, changes, principal, shapedFor } = call;
+  if (principal === shapedFor || !body || call.bodyType !== jsonType) return none;
+  if (termsOf(principal) === termsOf(shapedFor)) return none;
+  // What goes on is read once more, so that what is bounded now is what stands there.
+  const { document, images, inputs, offeredSearches } = readJson(call, body);
+  const more = shape(Object.assign(call, { document, images, inputs, offeredSearches, edits: none }), facts).changes;
+  Object.assign(call, { changes });
+  return more;
+}
+
+const none: readonly never[] = [];
+
+/** All that shaping asks about a caller. */
+const termsOf = ({ bounds, scopes }: Principal): string => JSON.stringify([bounds ?? null, scopes.has('cloud')]);
 
 function boundBody(work: Work, bounds: Terms, model: string | undefined, { contexts }: ModelFacts): void {
   const { document } = work;
