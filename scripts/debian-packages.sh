@@ -1,18 +1,23 @@
 #!/bin/sh
-# Installs the named Debian packages when their command is missing: scripts/debian-packages.sh curl nginx …
-# A package whose command has another name is written package=command.
+# Installs the named Debian packages whose command is missing, and says which: scripts/debian-packages.sh curl nginx …
+# Where nothing is missing it does nothing and asks no package server. A package whose command has another name is written
+# package=command.
 set -eu
 missing=""
+commands=""
 for entry in "$@"; do
   package="${entry%%=*}"
   command="${entry#*=}"
-  command -v "$command" >/dev/null 2>&1 || missing="$missing $package"
+  command -v "$command" >/dev/null 2>&1 && continue
+  missing="$missing $package"
+  commands="$commands $command"
 done
 [ -z "$missing" ] && exit 0
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
-  echo "Missing:$missing. Install it with your package manager, then run this again." >&2
+  echo "These commands are missing:$commands. Install them with your package manager (Debian:$missing), then run this again." >&2
   exit 1
 fi
+echo "These commands are missing:$commands. Installing the Debian packages:$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq >/dev/null
 # shellcheck disable=SC2086
