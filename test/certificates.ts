@@ -8,6 +8,12 @@ export interface Made {
   readonly key: string;
 }
 
+/** The settings of a gate that shows these. */
+export const filesOf = (...made: readonly Made[]): { TLS_CERT: string; TLS_KEY: string } => ({
+  TLS_CERT: made.map(({ cert }) => cert).join(','),
+  TLS_KEY: made.map(({ key }) => key).join(','),
+});
+
 let count = 0;
 
 const openssl = (words: readonly string[]): Buffer =>

@@ -1,6 +1,6 @@
 // A TCP proxy between the gate and a model server that does what networks do: delays, trickles, cuts, resets, goes silent,
 // is away. Faults hold for what comes from the server; they can be set and taken back while connections run.
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -38,6 +38,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   let opened = 0;
   let own = 0;
   const proxy = { faults: {} as Faults };
+  const changes = new EventEmitter().setMaxListeners(0);
   const open = async (): Promise<Server> => {
     const server = createServer((client) => {
       opened++;
@@ -49,7 +50,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       }
       client.pipe(upstream);
       client.on('close', () => upstream.destroy());
-      void pass(upstream, client, () => proxy.faults);
+      void pass(upstream, client, () => proxy.faults, changes);
     });
     server.listen(own, '127.0.0.1');
     await once(server, 'listening');
@@ -70,6 +71,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     },
     set faults(faults) {
       proxy.faults = faults;
+      changes.emit('change');
     },
     get opened() {
       return opened;
@@ -82,19 +84,20 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   };
 }
 
-async function pass(from: Socket, to: Socket, faults: () => Faults): Promise<void> {
+async function pass(from: Socket, to: Socket, faults: () => Faults, changes: EventEmitter): Promise<void> {
   let passed = 0;
   try {
     for await (const chunk of from as AsyncIterable<Buffer>) {
       for (const piece of slices(chunk, faults().slicer)) {
         const { latency = 0, bandwidth, limit = Infinity, reset = Infinity } = faults();
         await sleep(latency + (bandwidth === undefined ? 0 : (piece.length / bandwidth) * 1000));
-        while (faults().timeout === true && !to.destroyed) await sleep(20);
+        while (faults().timeout === true && !to.destroyed)
+          await Promise.race([once(changes, 'change'), once(to, 'close')]);
         const most = Math.min(limit, reset) - passed;
-        if (!to.write(piece.subarray(0, most))) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+        // Until the system has them: a reset takes back what it has not.
+        await new Promise((resolve) => to.write(piece.subarray(0, most), resolve));
         passed += piece.length;
         if (piece.length < most) continue;
-        await sleep(20);
         if (reset <= limit) to.resetAndDestroy();
         else to.end();
         from.destroy();

@@ -231,6 +231,7 @@ export async function speak(
   const pieces = limited ? fake.pieces.slice(0, limit) : fake.pieces;
   let completionTokens = 0;
   for (const [index, piece] of pieces.entries()) {
+    await fake.pace?.(index, request);
     if (fake.pieceDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, fake.pieceDelayMs));
     if (request.state.aborted || !(await send(piece, index))) break;
     completionTokens++;

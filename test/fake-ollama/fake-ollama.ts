@@ -52,6 +52,11 @@ export interface FakeRequest {
 
 export type Script = (request: FakeRequest, answer: Answer, fake: FakeOllama) => void | Promise<void>;
 type Match = (request: FakeRequest) => boolean;
+/** What a generation waits for before it says a piece. */
+export type Pace = (index: number, request: FakeRequest) => Promise<unknown> | undefined;
+
+/** One piece at once, and no other before the caller has left. */
+export const onePieceUntilLeft: Pace = (index, { aborted }) => (index === 0 ? undefined : aborted);
 
 export interface FakeOptions {
   readonly port?: number;
@@ -69,6 +74,8 @@ export class FakeOllama {
   /** What a generation says, one piece a chunk. */
   pieces: readonly string[] = ['空', 'が', '青い', 'の', 'は', '、', 'レイリー', '散乱', 'の', 'ため', 'です', '。'];
   pieceDelayMs = 0;
+  /** Undefined: pieces come as fast as somebody takes them, or every `pieceDelayMs`. */
+  pace: Pace | undefined;
   /** Stands in for a tokenizer: the same prompt always counts the same. */
   countPrompt = (prompt: unknown): number => 8 + JSON.stringify(prompt ?? '').split(/\s+/).length;
   /** Tokens it reported, and pieces it generated for answers that were cut. */

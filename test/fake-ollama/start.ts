@@ -37,6 +37,8 @@ export interface FakeOllama {
   models: server.FakeModel[];
   /** What a generation says, one piece a chunk. */
   pieces: string[];
+  /** What it waits for before it says a piece. */
+  pace: server.Pace | undefined;
   /** Tokens it reported, and pieces it generated for answers that were cut. */
   readonly totals: { readonly promptTokens: number; readonly completionTokens: number };
   /** Destroys the connections, too. */
@@ -64,6 +66,12 @@ export async function startFakeOllama(options: server.FakeOptions = {}): Promise
     },
     set pieces(pieces) {
       fake.pieces = pieces;
+    },
+    get pace() {
+      return fake.pace;
+    },
+    set pace(pace) {
+      fake.pace = pace;
     },
     next: (script, match = every) =>
       fake.next(

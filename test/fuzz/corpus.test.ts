@@ -13,7 +13,7 @@ let reports: readonly Report[];
 beforeAll(async () => {
   reports = await start({ names: targetNames, seed: 0, mostRuns: 0, mostMs: null, guided: true });
   // Long enough that an input which never comes back is named.
-}, 60_000);
+});
 
 describe.each(targetNames)('%s', (name) => {
   // An input that ended the whole thread stands in a report of its own.

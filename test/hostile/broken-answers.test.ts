@@ -37,8 +37,11 @@ afterAll(async () => {
 const json = { 'Content-Type': 'application/json' };
 const chat = { model: 'gemma3:270m', messages: [] };
 
+/** What the caller of the running `ask` has read. */
+let read: (part: string) => Promise<string>;
 async function ask(path: string, body: object, version = '1.1'): Promise<Caller> {
   const client = new Caller(gate.port);
+  read = (part) => client.until(part);
   const text = JSON.stringify(body);
   client.write(
     `POST ${path} HTTP/${version}\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
@@ -54,7 +57,7 @@ describe('an answer that breaks off', () => {
     (type: string, said: string): Script =>
     async (_, answer) => {
       answer.raw(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: 200\r\n\r\n${said}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await read(said);
       answer.hangUp();
     };
   test('in a counted stream ends with its frame, under a framing that shows the missing end', async () => {
@@ -72,7 +75,7 @@ describe('an answer that breaks off', () => {
         answer.raw(
           `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${said.length + 50}\r\n\r\n${said}`,
         );
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await read(said);
         answer.hangUp();
       });
       const client = await ask('/api/generate', { model: 'gemma3:270m', prompt: 'x', stream });

@@ -6,7 +6,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect } from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Certificates } from '../../src/tls/certificates.ts';
 import { openLocalAuthority } from '../../src/tls/local-authority.ts';
 import { orderCertificate } from '../../src/tls/order.ts';
@@ -24,6 +24,7 @@ import {
 } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { closedAfterEach } from '../opened.ts';
 
 let fake: FakeOllama;
 let place: string;
@@ -31,7 +32,7 @@ let servers: Made;
 let clients: Made;
 let alice: Made;
 let shown: Made;
-const gates: TestGate[] = [];
+const keep = closedAfterEach();
 
 beforeAll(async () => {
   fake = await startFakeOllama();
@@ -41,15 +42,10 @@ beforeAll(async () => {
   shown = makeCertificate(place, ['DNS:gate.example'], { authority: servers });
   alice = makeCertificate(place, ['DNS:alice.example'], { authority: clients, use: 'clientAuth' });
 });
-afterEach(async () => {
-  for (const gate of gates.splice(0)) await gate.stop();
-});
 afterAll(() => fake.close());
 
 async function open(environment: Record<string, string>): Promise<TestGate> {
-  const gate = await openGate(fake.url, environment);
-  gates.push(gate);
-  return gate;
+  return keep(await openGate(fake.url, environment));
 }
 
 /** What a gate answers to `GET /healthz` of somebody with this certificate; undefined where it hangs up on them. */
@@ -313,7 +309,7 @@ test('a file that changes just after its first reading is seen at the next look'
       return content;
     },
   });
-  await eventually(() => expect(used).toEqual(['first', 'the second']), 8_000);
+  await eventually(() => expect(used).toEqual(['first', 'the second']));
   files.stop();
 });
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FakeOllama, type FakeRequest, onePieceUntilLeft, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
@@ -86,8 +86,7 @@ describe('callers who leave', () => {
     ['U8: by half-closing in mid-stream', (socket: Socket) => socket.end()],
   ])('%s stop the model and give their place back once', async (_, leave) => {
     const member = await gate.member({ concurrentRequests: 1 });
-    fake.pieces = Array.from({ length: 500 }, () => 'a ');
-    fake.pieceDelayMs = 20;
+    fake.pace = onePieceUntilLeft;
     const arrival = fake.arrival();
     const client = new RawClient(gate.port);
     const text = '{"model":"gemma3:270m","prompt":"x"}';
@@ -98,38 +97,41 @@ describe('callers who leave', () => {
     const rows = (await gate.ledger(0)).length;
     leave(client.socket);
     await (await arrival).aborted;
-    fake.pieceDelayMs = 50;
-    fake.pieces = ['a', 'b', 'c', 'd'];
+    const { promise: refused, resolve: goOn } = Promise.withResolvers<void>();
+    fake.pace = (index) => (index === 0 ? undefined : refused);
     const row = (await gate.ledger(rows + 1)).at(-1);
     expect(row).toMatchObject({ outcome: 'client_closed' });
     expect(row?.completionTokens).toBeGreaterThan(0);
     // Its only place is free again, and was given back no more than once.
     const again = await Promise.all(
-      [1, 2].map(() => post(`${gate.url}/api/generate`, member.secret, JSON.parse(text))),
+      [1, 2].map(async () => {
+        const answer = await post(`${gate.url}/api/generate`, member.secret, JSON.parse(text));
+        if (answer.status === 429) goOn();
+        return answer;
+      }),
     );
     expect(again.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 429]);
     for (const answer of again) await answer.text();
-    fake.pieceDelayMs = 0;
+    fake.pace = undefined;
   });
 
   test('U10: between the head of the answer and its first byte cost nothing but their prompt, and break nothing', async () => {
-    let gone: Promise<void> | undefined;
-    const headed = new Promise<void>((resolve) => {
-      fake.next((request, answer) => {
-        gone = request.aborted;
-        answer.head(200, { 'Content-Type': 'application/x-ndjson' });
-        resolve();
-      });
+    const { promise: headed, resolve: hasHead } = Promise.withResolvers<FakeRequest>();
+    fake.next((request, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      hasHead(request);
     });
     const rows = (await gate.ledger(0)).length;
     const client = new RawClient(gate.port);
     const text = '{"model":"gemma3:270m","prompt":"x"}';
     client.write(`POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: ${text.length}\r\n\r\n${text}`);
-    await headed;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { aborted } = await headed;
+    // The gate says nothing of a head alone. What the model server sent after it has been read, and so has the head.
+    await works();
     client.socket.destroy();
-    await gone;
-    expect((await gate.ledger(rows + 1)).at(-1)).toMatchObject({ outcome: 'client_closed', completionTokens: 0 });
+    await aborted;
+    const row = (await gate.ledger(rows + 2)).slice(rows).find(({ operation }) => operation === 'generate');
+    expect(row).toMatchObject({ outcome: 'client_closed', completionTokens: 0 });
     expect(gate.log()).not.toContain('"internal"');
     await works();
   });

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterEach(() => {
   for (const socket of opened.splice(0)) socket.destroy();
-  fake.pieceDelayMs = 0;
+  fake.pace = undefined;
 });
 afterAll(() => fake.close());
 
@@ -94,8 +94,8 @@ describe.each([
   });
 
   test('takes nobody who is being answered, and serves again when there is room', async () => {
-    fake.pieces = Array.from({ length: 100 }, () => 'a ');
-    fake.pieceDelayMs = 20;
+    const { promise: refused, resolve: goOn } = Promise.withResolvers<void>();
+    fake.pace = (index) => (index === 0 ? undefined : refused);
     const text = '{"model":"gemma3:270m","prompt":"x"}';
     const busy = await Promise.all(
       Array.from({ length: room }, async () => {
@@ -111,6 +111,7 @@ describe.each([
     );
     const crowd = await fill(true);
     await eventually(() => expect(alive(crowd)).toBe(0));
+    goOn();
     for (const { heard } of busy) await eventually(() => expect(heard()).toContain('"done":true'));
     expect(await ask(await open())).toBe('HTTP/1.1 200 OK');
   });

@@ -11,7 +11,7 @@ let secret: string;
 
 beforeAll(async () => {
   fake = await startFakeOllama();
-  gate = await openGate(fake.url, { HEAD_SECONDS: '0.5', BODY_SECONDS: '0.5' });
+  gate = await openGate(fake.url, { HEAD_SECONDS: '0.5', BODY_SECONDS: '0.5', IDLE_SECONDS: '0.5' });
   ({ secret } = await gate.key());
 });
 afterAll(async () => {
@@ -19,7 +19,7 @@ afterAll(async () => {
   await fake.close();
 });
 
-const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
+const body = '{"model":"gemma3:270m","prompt":"000","stream":false}';
 const stowaway = 'POST /api/pull HTTP/1.1\r\nHost: x\r\nContent-Length: 19\r\n\r\n{"model":"smuggled"}';
 const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
 
@@ -173,32 +173,41 @@ const requests: string[] = [
   ...heads.map((line) => `${line}Content-Length: ${body.length}\r\n\r\n${body}`),
 ];
 
+/** What this way of writing a request led to: how often it was answered, and what the model server heard of it. */
+async function send(rest: string): Promise<{ codes: number[]; text: string }> {
+  const client = new RawClient(gate.port);
+  const codes = (): number[] => [...client.text.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => Number(code));
+  // The request and the stowaway are both answered, or the gate ends it: by itself, where it waits for more.
+  client.socket.on('data', () => codes().length > 1 && client.socket.end());
+  client.write(
+    Buffer.from(`POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n${rest}${stowaway}`, 'latin1'),
+  );
+  await client.closed;
+  return { codes: codes(), text: client.text };
+}
+
 test(`U11, U24: of ${requests.length} ways to write a request that some server has misread none lets a second one through`, async () => {
   expect(requests.length).toBeGreaterThan(150);
-  let served = 0;
-  for (const rest of requests) {
-    const calls = fake.calls.length;
-    const client = new RawClient(gate.port);
-    client.write(
-      Buffer.from(`POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n${rest}${stowaway}`, 'latin1'),
-    );
-    // Some wait for more; a half-close is their end.
-    const patience = setTimeout(() => client.socket.end(), 250);
-    await client.closed;
-    clearTimeout(patience);
+  // All at once; each is known by its prompt.
+  const bodyOf = (at: number): string => body.replace('000', String(at).padStart(3, '0'));
+  const ends = await Promise.all(requests.map((rest, at) => send(rest.replaceAll(body, bodyOf(at)))));
+  const calls = await Promise.all(
+    fake.calls.map(async ({ url, headers, body: sent }) => ({ url, headers, text: (await sent).toString() })),
+  );
+  expect(calls.filter(({ text }) => !requests.some((_, at) => text === bodyOf(at)))).toEqual([]);
+  for (const [at, rest] of requests.entries()) {
     const shown = JSON.stringify(rest.slice(0, 120));
-    const codes = [...client.text.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => Number(code));
-    const heard = fake.calls.slice(calls);
+    const { codes, text } = ends[at]!;
+    const heard = calls.filter((call) => call.text === bodyOf(at));
     expect(heard.length, shown).toBeLessThanOrEqual(1);
     expect(codes.filter((code) => code === 200).length, shown).toBeLessThanOrEqual(heard.length);
-    expect(client.text, shown).not.toContain('smuggled');
-    for (const { url, body: sent, headers } of heard) {
-      expect([url, (await sent).toString()], shown).toEqual(['/api/generate', body]);
+    expect(text, shown).not.toContain('smuggled');
+    for (const { url, headers } of heard) {
+      expect(url, shown).toBe('/api/generate');
       expect([headers['content-length'], headers['transfer-encoding']], shown).toEqual([
         String(body.length),
         undefined,
       ]);
-      served++;
     }
     // No answer of success to anything that did not arrive there whole.
     if (heard.length === 0)
@@ -208,8 +217,7 @@ test(`U11, U24: of ${requests.length} ways to write a request that some server h
       ).toBe(true);
   }
   // Some of them are right, and those are served.
-  expect(served).toBeGreaterThan(5);
-  expect(served).toBeLessThan(40);
-  expect(fake.calls.some(({ url }) => url === '/api/pull')).toBe(false);
+  expect(calls.length).toBeGreaterThan(5);
+  expect(calls.length).toBeLessThan(40);
   expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(200);
-}, 120_000);
+});

@@ -165,7 +165,7 @@ test.each([
   const { gate, port } = await open({ MAX_CONNECTIONS: '10', HEAD_SECONDS: '1' });
   const stayed = await Promise.all(Array.from({ length: 10 }, () => staying(port, text)));
   await Promise.all(stayed.map(async (socket) => socket.readableEnded || (await once(socket, 'end'))));
-  await eventually(async () => expect((await fetch(`${gate.url}/healthz`)).status).toBe(200), 10_000);
+  await eventually(async () => expect((await fetch(`${gate.url}/healthz`)).status).toBe(200));
   for (const socket of stayed) socket.destroy();
 });
 

@@ -87,7 +87,7 @@ test('the rule over suspensions counts every one, also those by hand', async () 
     const taken = await steps(account.id);
     expect(taken.some(({ rule }) => rule === 'found-trigger')).toBe(true);
   });
-  await eventually(async () => expect((await steps(account.id)).map(({ step }) => step)).toContain('review'), 2000);
+  await eventually(async () => expect((await steps(account.id)).map(({ step }) => step)).toContain('review'));
 });
 
 test('a step that was lifted does not excuse what is done afterwards', async () => {
@@ -101,7 +101,7 @@ test('a step that was lifted does not excuse what is done afterwards', async () 
   await gate.manage((store, by) => lift(store, first!.id, by));
   await eventually(async () => expect((await chat(secret)).status).toBe(200));
   for (let i = 0; i < 12; i++) await (await chat(secret)).text();
-  await eventually(async () => expect(await steps(account.id)).toHaveLength(2), 2000);
+  await eventually(async () => expect(await steps(account.id)).toHaveLength(2));
 });
 
 test('nobody is punished for refusals that were for want of room', async () => {
@@ -199,17 +199,17 @@ describe('a rule that is taken out of shadow', () => {
     await gate.manage((store, by) => createRule(store, name, { ...trigger, step: 'suspend', durationSeconds: 1 }, by));
     const reviews = async (): Promise<Suspension[]> => (await steps(account.id)).filter((step) => step.rule === rule);
     /** Until the trigger has suspended once more, and the suspension is over. */
-    const again = (): Promise<void> => eventually(async () => expect((await chat(secret)).status).toBe(200), 10_000);
+    const again = (): Promise<void> => eventually(async () => expect((await chat(secret)).status).toBe(200));
     await eventually(async () => {
       await again();
       expect((await reviews()).map(({ shadow }) => shadow)).toEqual([true]);
-    }, 15_000);
+    });
     await change(rule, { shadow: false });
     for (let count = 1; count <= 2; count++) {
       await eventually(async () => {
         await (await chat(secret)).text();
         expect((await reviews()).filter(({ shadow }) => !shadow)).toHaveLength(count);
-      }, 15_000);
+      });
       const [newest] = await reviews();
       await gate.manage((store, by) => lift(store, newest!.id, by));
     }

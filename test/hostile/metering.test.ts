@@ -1,34 +1,15 @@
 // What answers cost, against model servers that say it in odd places, twice, too late, not at all, or as a figure that
 // cannot be: the ledger has what was used, limits count it, and the caller gets the stream that was asked for.
-import { once } from 'node:events';
-import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { ServerResponse } from 'node:http';
+import { beforeEach, expect, test } from 'vitest';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { openGate, post, type TestGate } from '../gate.ts';
+import { post } from '../gate.ts';
+import { singleAnswer } from '../single-answer.ts';
 
-let server: Server;
-let gate: TestGate;
+const single = singleAnswer();
 let secret: string;
-let answer: (response: ServerResponse) => void;
-
-beforeAll(async () => {
-  server = createServer((request, response) => {
-    request.resume().on('end', () => {
-      if (request.url === '/api/tags') response.end('{"models":[]}');
-      else answer(response);
-    });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  gate = await openGate(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-});
 beforeEach(async () => {
-  ({ secret } = await gate.key());
-});
-afterAll(async () => {
-  await gate.stop();
-  server.closeAllConnections();
-  server.close();
+  ({ secret } = await single.gate.key());
 });
 
 const events =
@@ -42,13 +23,13 @@ const json =
 
 const ask = { model: 'm', messages: [{ role: 'user', content: 'x' }], max_tokens: 64 };
 const call = (path: string, key = secret, stream = true): Promise<Response> =>
-  post(`${gate.url}${path}`, key, { ...ask, stream });
+  post(`${single.gate.url}${path}`, key, { ...ask, stream });
 
 /** The row of the last call, once there is one more. */
 async function rowOf<T>(use: () => Promise<T>): Promise<[T, UsageRecord]> {
-  const before = (await gate.ledger(0)).length;
+  const before = (await single.gate.ledger(0)).length;
   const result = await use();
-  return [result, (await gate.ledger(before + 1)).at(-1) as UsageRecord];
+  return [result, (await single.gate.ledger(before + 1)).at(-1) as UsageRecord];
 }
 
 const message = (delta: object, cache: object = {}): string =>
@@ -64,8 +45,8 @@ const message = (delta: object, cache: object = {}): string =>
 test.each([{ output_tokens: 5 }, { input_tokens: 0, output_tokens: 5 }])(
   'a prompt that only the start of a message says is booked beside %j, and a limit counts it',
   async (delta) => {
-    answer = events(message(delta));
-    const member = await gate.member({ promptTokensPerDay: 1_000 });
+    single.answer = events(message(delta));
+    const member = await single.gate.member({ promptTokensPerDay: 1_000 });
     const [, row] = await rowOf(async () => (await call('/v1/messages', member.secret)).text());
     expect(row).toMatchObject({ promptTokens: 900, completionTokens: 5, source: 'exact' });
     await (await call('/v1/messages', member.secret)).text();
@@ -74,11 +55,13 @@ test.each([{ output_tokens: 5 }, { input_tokens: 0, output_tokens: 5 }])(
 );
 
 test('what a cache served and took is a part of the prompt, in columns of its own, in rows, reports and CSV', async () => {
-  answer = events(message({ output_tokens: 5 }, { cache_read_input_tokens: 7_000, cache_creation_input_tokens: 60 }));
-  const member = await gate.member({ promptTokensPerDay: 8_000 });
+  single.answer = events(
+    message({ output_tokens: 5 }, { cache_read_input_tokens: 7_000, cache_creation_input_tokens: 60 }),
+  );
+  const member = await single.gate.member({ promptTokensPerDay: 8_000 });
   const [, row] = await rowOf(async () => (await call('/v1/messages', member.secret)).text());
   expect(row).toMatchObject({ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60, source: 'exact' });
-  const report = await gate.manage((store) =>
+  const report = await single.gate.manage((store) =>
     store.reportUsage('account', 0, Number.MAX_SAFE_INTEGER, member.account.id),
   );
   expect(report).toMatchObject([{ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60 }]);
@@ -90,11 +73,11 @@ test('what a cache served and took is a part of the prompt, in columns of its ow
 test.each([2 ** 53 - 1, 4e12])(
   'a completion of %d tokens, which cannot be, is not booked and stops nobody',
   async (figure) => {
-    answer = json({
+    single.answer = json({
       choices: [{ message: { content: 'abc' } }],
       usage: { prompt_tokens: 3, completion_tokens: figure },
     });
-    const member = await gate.member({ tokensPerDay: 100_000 });
+    const member = await single.gate.member({ tokensPerDay: 100_000 });
     for (let i = 0; i < 3; i++) {
       const [status, row] = await rowOf(async () => (await call('/v1/chat/completions', member.secret, false)).status);
       expect(status).toBe(200);
@@ -105,7 +88,7 @@ test.each([2 ** 53 - 1, 4e12])(
 );
 
 test('the first done line counts, and a second one does not win', async () => {
-  answer = (response) =>
+  single.answer = (response) =>
     response
       .writeHead(200, { 'content-type': 'application/x-ndjson' })
       .end(
@@ -117,30 +100,30 @@ test('the first done line counts, and a second one does not win', async () => {
 
 test('an error that carries what was generated is booked, by its figures or by its bytes, and one that only says so is not', async () => {
   const choices = [{ message: { content: 'x'.repeat(4_000) } }];
-  answer = json({ choices, usage: { prompt_tokens: 9, completion_tokens: 800 } }, 500);
+  single.answer = json({ choices, usage: { prompt_tokens: 9, completion_tokens: 800 } }, 500);
   let [, row] = await rowOf(async () => (await call('/v1/chat/completions', secret, false)).text());
   expect(row).toMatchObject({ status: 500, promptTokens: 9, completionTokens: 800, source: 'exact' });
-  answer = json({ choices }, 503);
+  single.answer = json({ choices }, 503);
   [, row] = await rowOf(async () => (await call('/v1/chat/completions', secret, false)).text());
   expect(row).toMatchObject({ status: 503, source: 'estimated' });
   expect(row.completionTokens).toBeGreaterThan(900);
-  answer = events('data: {"choices":[{"delta":{"content":"a"}}]}\n\n'.repeat(20), 500);
+  single.answer = events('data: {"choices":[{"delta":{"content":"a"}}]}\n\n'.repeat(20), 500);
   [, row] = await rowOf(async () => (await call('/v1/chat/completions')).text());
   expect(row).toMatchObject({ status: 500, completionTokens: 20, source: 'estimated' });
-  answer = json({ error: { message: 'out of memory' } }, 500);
+  single.answer = json({ error: { message: 'out of memory' } }, 500);
   [, row] = await rowOf(async () => (await call('/v1/chat/completions')).text());
   expect(row).toMatchObject({ status: 500, promptTokens: 0, completionTokens: 0, source: 'none' });
 });
 
 test('a tool call in one piece, after which the caller hangs up, is booked by its bytes', async () => {
   const delta = { tool_calls: [{ function: { name: 'write', arguments: 'x'.repeat(40_000) } }] };
-  answer = (response) =>
+  single.answer = (response) =>
     response
       .writeHead(200, { 'content-type': 'text/event-stream' })
       .write(`data: ${JSON.stringify({ choices: [{ delta }] })}\n\n`);
   const [, row] = await rowOf(async () => {
     const leaving = new AbortController();
-    const response = await fetch(`${gate.url}/v1/chat/completions`, {
+    const response = await fetch(`${single.gate.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'x-api-key': secret, 'content-type': 'application/json' },
       body: JSON.stringify({ ...ask, stream: true }),
@@ -159,13 +142,13 @@ test('a tool call in one piece, after which the caller hangs up, is booked by it
 });
 
 test('a recording is reserved and booked, though no server reports it', async () => {
-  answer = json({ text: 'one two three four five' });
-  const member = await gate.member({ tokensPerDay: 300 });
+  single.answer = json({ text: 'one two three four five' });
+  const member = await single.gate.member({ tokensPerDay: 300 });
   const transcribe = (): Promise<Response> => {
     const body = new FormData();
     body.set('model', 'm');
     body.set('file', new Blob([Buffer.alloc(100_000)]), 'a.wav');
-    return fetch(`${gate.url}/v1/audio/transcriptions`, {
+    return fetch(`${single.gate.url}/v1/audio/transcriptions`, {
       method: 'POST',
       headers: { 'x-api-key': member.secret },
       body,
@@ -179,7 +162,7 @@ test('a recording is reserved and booked, though no server reports it', async ()
 });
 
 test('a server that counts tokens is asked, and its count is passed on and costs none', async () => {
-  answer = json({ input_tokens: 14 });
+  single.answer = json({ input_tokens: 14 });
   const [said, row] = await rowOf(async () => (await call('/v1/messages/count_tokens', secret, false)).json());
   expect(said).toEqual({ input_tokens: 14 });
   expect(row).toMatchObject({ operation: 'count-tokens', status: 200, promptTokens: 0, source: 'none' });
@@ -192,7 +175,7 @@ test.each(['\n', '\r\n', '\r'])(
     const usage = 'event: x\nid: 2\ndata: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n';
     const done = 'data: [DONE]\n\n';
     const lines = (text: string): string => text.replaceAll('\n', end);
-    answer = events(lines(plain + usage + done));
+    single.answer = events(lines(plain + usage + done));
     const [text, row] = await rowOf(async () => (await call('/v1/chat/completions')).text());
     expect(text).toBe(lines(plain + done));
     expect(row).toMatchObject({ promptTokens: 3, completionTokens: 4, source: 'exact', outcome: 'completed' });
@@ -202,7 +185,9 @@ test.each(['\n', '\r\n', '\r'])(
 test('an event of 20 MiB crosses whole, and what stands in it and behind it is counted', async () => {
   const text = 'x'.repeat(20 * 1024 * 1024);
   const big = `data: {"choices":[{"delta":{"content":"${text}"}}]}\n\n`;
-  answer = events(`${big}data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\ndata: [DONE]\n\n`);
+  single.answer = events(
+    `${big}data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\ndata: [DONE]\n\n`,
+  );
   let [length, row] = await rowOf(async () => (await (await call('/v1/chat/completions')).text()).length);
   expect(length).toBe(big.length + 'data: [DONE]\n\n'.length);
   expect(row).toMatchObject({ promptTokens: 3, completionTokens: 4, source: 'exact', outcome: 'completed' });
@@ -210,7 +195,7 @@ test('an event of 20 MiB crosses whole, and what stands in it and behind it is c
     type: 'response.completed',
     response: { output: [text], usage: { input_tokens: 5, output_tokens: 6 } },
   };
-  answer = events(`event: response.completed\ndata: ${JSON.stringify(completed)}\n\n`);
+  single.answer = events(`event: response.completed\ndata: ${JSON.stringify(completed)}\n\n`);
   [length, row] = await rowOf(async () => (await (await call('/v1/responses')).text()).length);
   expect(length).toBeGreaterThan(text.length);
   expect(row).toMatchObject({ promptTokens: 5, completionTokens: 6, source: 'exact', outcome: 'completed' });

@@ -18,7 +18,7 @@ beforeAll(async () => {
   operator = await operatorOf(gate);
   ({ secret } = await gate.key({ allowPath: true }));
   browser = await openBrowser();
-}, 60_000);
+});
 afterAll(async () => {
   await browser.close();
   await gate.stop();

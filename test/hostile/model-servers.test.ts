@@ -36,7 +36,7 @@ afterEach(async () => {
   proxy.faults = {};
   await proxy.up();
   fake.pieces = ['a', 'b', 'c'];
-  fake.pieceDelayMs = 0;
+  fake.pace = undefined;
 });
 afterAll(async () => {
   await gate.stop();
@@ -48,16 +48,27 @@ const generate = (body: object = whole): Promise<Response> => post(`${gate.url}/
 const codeOf = (answer: Response): string | null => answer.headers.get('x-sekisho-error-code');
 const healthy = (): Promise<void> => eventually(async () => expect((await generate()).status).toBe(200));
 
+interface Stream {
+  readonly text: string;
+  readonly clean: boolean;
+}
 /** The bytes of a stream as far as they came, and whether it ended cleanly. */
-async function stream(body: object = ask): Promise<{ text: string; clean: boolean }> {
-  const answer = await generate(body);
-  let text = '';
-  try {
-    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) text += Buffer.from(chunk).toString('latin1');
-    return { text, clean: true };
-  } catch {
-    return { text, clean: false };
-  }
+const stream = async (body: object = ask): Promise<Stream> => await restOf(await generate(body)).ended;
+
+/** The same with the bytes that are there now. */
+function restOf(answer: Response): { text: string; readonly ended: Promise<Stream> } {
+  const rest = { text: '', ended: Promise.resolve({ text: '', clean: false }) };
+  const read = async (): Promise<Stream> => {
+    try {
+      for await (const chunk of answer.body as AsyncIterable<Uint8Array>)
+        rest.text += Buffer.from(chunk).toString('latin1');
+      return { text: rest.text, clean: true };
+    } catch {
+      return { text: rest.text, clean: false };
+    }
+  };
+  rest.ended = read();
+  return rest;
 }
 
 /** A server that says these bytes to every request, after it has read one. */
@@ -136,10 +147,15 @@ describe('P2, P4: a model server that falls silent', () => {
 
   test('in mid-stream ends it with an error line and a cut connection, and what came is booked', async () => {
     fake.pieces = Array.from({ length: 50 }, () => 'a ');
-    fake.pieceDelayMs = 20;
     const rows = (await gate.ledger(0)).length;
-    setTimeout(() => (proxy.faults = { timeout: true }), 300);
-    const { text, clean } = await stream();
+    const { promise: silent, resolve: goOn } = Promise.withResolvers<void>();
+    fake.pace = (index) => (index === 5 ? silent : undefined);
+    const answer = await generate(ask);
+    const rest = restOf(answer);
+    await eventually(() => expect(rest.text.split('\n')).toHaveLength(6));
+    proxy.faults = { timeout: true };
+    goOn();
+    const { text, clean } = await rest.ended;
     expect(clean).toBe(false);
     expect(text).toMatch(/"upstream_timeout"/);
     const row = (await gate.ledger(rows + 1)).at(-1);
@@ -193,16 +209,23 @@ describe('P5: a connection that is reset', () => {
   test('in the midst of a character passes on what came, and no character of its own', async () => {
     const line = '{"response":"日","done":false}\n';
     const cut = Buffer.from(line).subarray(0, 15);
+    const { promise: arrived, resolve: hasArrived } = Promise.withResolvers<void>();
     fake.next(async (_, answer) => {
       answer.head(200, ndjson);
       await answer.chunk(line);
       await answer.chunk(cut);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await arrived;
       answer.reset();
     });
-    const { text, clean } = await stream();
+    const passed = Buffer.from(line).toString('latin1') + cut.toString('latin1');
+    const rest = restOf(await generate(ask));
+    // The gate keeps half a line to itself. It has that half where it has an answer that was said after it.
+    await eventually(() => expect(rest.text).toContain('\n'));
+    await healthy();
+    hasArrived();
+    const { text, clean } = await rest.ended;
     expect(clean).toBe(false);
-    expect(text.startsWith(Buffer.from(line).toString('latin1') + cut.toString('latin1'))).toBe(true);
+    expect(text.startsWith(passed)).toBe(true);
     expect(text).toContain('"upstream_failed"');
   });
 });
@@ -300,7 +323,7 @@ describe('P13, P14: answers that are none', () => {
   ])('%s: 502 or a cut, never 200 with a clean end, and no cookie', async (what, bytes) => {
     const { url, server } = await says(
       () => bytes,
-      (socket) => setTimeout(() => socket.end(), 50),
+      (socket) => socket.end(),
     );
     const own = await openGate(url, { FIRST_BYTE_SECONDS: '1' });
     const { secret: key } = await own.key();
@@ -490,9 +513,14 @@ async function inFlight(of: TestGate): Promise<number[]> {
 
 test('P20: a stream of single tokens that takes its time is left alone, and a burst of them comes through', async () => {
   fake.pieces = Array.from({ length: 8 }, () => 'a ');
-  fake.pieceDelayMs = 400;
+  // Each piece well within SILENCE_SECONDS, all of them far beyond it.
+  fake.pace = async () => {
+    await new Promise(setImmediate);
+    clientTimers.tick(0);
+    clientTimers.tick(600);
+  };
   expect((await stream()).clean).toBe(true);
-  fake.pieceDelayMs = 0;
+  fake.pace = undefined;
   fake.pieces = Array.from({ length: 20_000 }, () => 'a ');
   const { text, clean } = await stream();
   expect(clean).toBe(true);
@@ -510,7 +538,8 @@ test('P21: a server that comes and goes leaves nothing stuck', async () => {
         codes.add((await post(`${gate.url}/api/generate`, member.secret, whole)).status),
       ),
     );
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    // The gate has seen for itself that it is there, or away.
+    await eventually(async () => expect((await fetch(`${gate.url}/readyz`)).status).toBe(i % 2 === 0 ? 503 : 200));
   }
   expect([...codes].every((code) => [200, 502].includes(code))).toBe(true);
   await proxy.up();
@@ -580,13 +609,15 @@ describe('P26: lists of models', () => {
 });
 
 test('P22: of two servers the one that has become slow gets the fewer calls, and everybody is served', async () => {
-  const slow = await startFaultProxy(fake.url);
+  const far = await startFakeOllama();
+  const slow = await startFaultProxy(far.url);
   const two = await openGate(`${slow.url},${proxy.url}`, { PROBE_SECONDS: '0.1' });
   const { secret: key } = await two.key();
-  await eventually(() => expect(slow.opened).toBeGreaterThan(0));
   slow.faults = { latency: 400 };
-  // Until it has been looked at, and the look has taken its time.
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  // A look that has taken its time is over when the next one begins; the first may have begun before.
+  const looks = (): number => far.requests.filter(({ url }) => url === '/api/tags').length;
+  const before = looks();
+  await eventually(() => expect(looks()).toBeGreaterThanOrEqual(before + 3));
   const served = new Map<string | null, number>();
   const work = async (): Promise<void> => {
     for (let i = 0; i < 10; i++) expect((await post(`${two.url}/api/generate`, key, whole)).status).toBe(200);
@@ -596,4 +627,5 @@ test('P22: of two servers the one that has become slow gets the fewer calls, and
   expect(served.get(slow.url) ?? 0).toBeLessThan(10);
   await two.stop();
   await slow.close();
+  await far.close();
 });

@@ -95,7 +95,7 @@ test('U9: hanging up stops the call that runs, and those that were pipelined beh
   }
   await eventually(() => expect(fake.calls.length).toBe(before + 1));
   client.socket.destroy();
-  await eventually(() => expect(fake.calls[before]?.state.aborted).toBe(true), 2_000);
+  await eventually(() => expect(fake.calls[before]?.state.aborted).toBe(true));
   expect((await chat(secret, ask('next', { stream: false }))).status).toBe(200);
   expect([fake.calls.length, gate.waiting()]).toEqual([before + 2, 0]);
 });
@@ -110,8 +110,8 @@ test('one account alone cannot use up the room for bodies', async () => {
     );
     return client;
   });
-  // Until all have been read or refused.
-  await eventually(() => expect(held.some((client) => client.text !== '')).toBe(true), 3_000).catch(() => undefined);
+  // Two of them are half of the room; the others are refused.
+  await eventually(() => expect(held.filter((client) => client.text !== '')).toHaveLength(3));
   const answer = await post(`${own.url}/api/chat`, modest.secret, ask('x', { pad: ' '.repeat(50_000) }));
   for (const client of held) client.socket.destroy();
   await own.stop();

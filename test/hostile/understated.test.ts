@@ -1,32 +1,13 @@
 // Calls that look smaller than they are, by what they say of themselves or by what the model was told to say: what they
 // reserve and what is booked when they are given up is never below what their bytes show.
-import { once } from 'node:events';
-import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ServerResponse } from 'node:http';
+import { expect, test } from 'vitest';
 import type { KeyId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { eventually, post } from '../gate.ts';
+import { singleAnswer } from '../single-answer.ts';
 
-let server: Server;
-let gate: TestGate;
-let answer: (response: ServerResponse) => void;
-
-beforeAll(async () => {
-  server = createServer((request, response) => {
-    request.resume().on('end', () => {
-      if (request.url === '/api/tags') response.end('{"models":[]}');
-      else answer(response);
-    });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  gate = await openGate(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-});
-afterAll(async () => {
-  await gate.stop();
-  server.closeAllConnections();
-  server.close();
-});
+const single = singleAnswer();
 
 const content = (text: string): string => `data: {"choices":[{"delta":{"content":"${text}"}}]}\n\n`;
 const json = (body: string) => (response: ServerResponse) =>
@@ -37,7 +18,7 @@ const begins = (type: string, piece: string) => (response: ServerResponse) =>
 /** A call that is given up as soon as something of its answer has come; gives its row. */
 async function givenUp(path: string, secret: string, id: KeyId, body: object): Promise<UsageRecord | undefined> {
   const controller = new AbortController();
-  const response = await fetch(`${gate.url}${path}`, {
+  const response = await fetch(`${single.gate.url}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-api-key': secret },
     body: JSON.stringify({ model: 'm', stream: true, ...body }),
@@ -47,7 +28,7 @@ async function givenUp(path: string, secret: string, id: KeyId, body: object): P
   await response.body?.getReader().read();
   controller.abort();
   return eventually(async () => {
-    const row = (await gate.ledger(0)).find(({ keyId }) => keyId === id);
+    const row = (await single.gate.ledger(0)).find(({ keyId }) => keyId === id);
     expect(row).toBeDefined();
     return row;
   });
@@ -64,8 +45,8 @@ test.each([
   ['within an image', image({ content: [image({ image_url: long })] }), [1, 2_000]],
   ['as the words of an image', image({ text: long }), [50_000, 60_000]],
 ])('what stands %s does not make a prompt weigh less than it does', async (_, part, [least, most]) => {
-  answer = begins('text/event-stream', content('a'));
-  const { secret, id } = await gate.member({ tokensPerDay: 100_000 });
+  single.answer = begins('text/event-stream', content('a'));
+  const { secret, id } = await single.gate.member({ tokensPerDay: 100_000 });
   const messages = [{ role: 'user', content: [part] }];
   const row = await givenUp('/v1/chat/completions', secret, id, { messages });
   expect(row?.promptTokens).toBeGreaterThanOrEqual(least as number);
@@ -76,8 +57,8 @@ test.each(['context', 'logprobs'])(
   'a tool call in one piece costs its bytes, also where an argument is called %s',
   async (name) => {
     const message = { tool_calls: [{ function: { name: 'f', arguments: { [name]: 'x'.repeat(40_000) } } }] };
-    answer = begins('application/x-ndjson', `${JSON.stringify({ message, done: false })}\n`);
-    const { secret, id } = await gate.member({});
+    single.answer = begins('application/x-ndjson', `${JSON.stringify({ message, done: false })}\n`);
+    const { secret, id } = await single.gate.member({});
     const row = await givenUp('/api/chat', secret, id, { messages: [] });
     expect(row?.completionTokens).toBeGreaterThan(9_000);
   },
@@ -89,8 +70,8 @@ test.each([
 ])('a piece with the probabilities of its tokens costs as many, where the line is %s', async (_, entries, least) => {
   const logprobs = Array.from({ length: entries }, () => ({ token: 'x', logprob: -0.123456, bytes: [120] }));
   const message = { tool_calls: [{ function: { name: 'f', arguments: { a: 'x'.repeat(entries) } } }] };
-  answer = begins('application/x-ndjson', `${JSON.stringify({ message, logprobs, done: false })}\n`);
-  const { secret, id } = await gate.member({});
+  single.answer = begins('application/x-ndjson', `${JSON.stringify({ message, logprobs, done: false })}\n`);
+  const { secret, id } = await single.gate.member({});
   const row = await givenUp('/api/chat', secret, id, { messages: [], logprobs: true });
   expect(row?.completionTokens).toBeGreaterThanOrEqual(least);
   expect(row?.completionTokens).toBeLessThanOrEqual(entries);
@@ -99,10 +80,13 @@ test.each([
 test.each(['input', 'inputs', 'content', 'prompt'])(
   'embedding inputs are counted where they are called %s',
   async (name) => {
-    answer = json('{"data":[],"usage":{"prompt_tokens":1}}');
-    const { secret } = await gate.member({ maxEmbeddingInputs: 3 });
+    single.answer = json('{"data":[],"usage":{"prompt_tokens":1}}');
+    const { secret } = await single.gate.member({ maxEmbeddingInputs: 3 });
     const embed = (inputs: number): Promise<Response> =>
-      post(`${gate.url}/v1/embeddings`, secret, { model: 'm', [name]: Array.from({ length: inputs }, () => 'x') });
+      post(`${single.gate.url}/v1/embeddings`, secret, {
+        model: 'm',
+        [name]: Array.from({ length: inputs }, () => 'x'),
+      });
     expect((await embed(3)).status).toBe(200);
     expect((await embed(4)).status).toBe(400);
   },

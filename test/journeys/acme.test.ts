@@ -9,7 +9,7 @@ import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Store, StoredCertificate } from '../../src/store/ports.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { AcmeKeeper } from '../../src/tls/acme.ts';
@@ -19,21 +19,17 @@ import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
 import { type Made, makeAuthority, makeCertificate } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { closedAfterEach } from '../opened.ts';
 
 let fake: FakeOllama;
-const toStop: { stop(): Promise<void> }[] = [];
+const keep = closedAfterEach();
 beforeAll(async () => {
   fake = await startFakeOllama();
-});
-afterEach(async () => {
-  for (const each of toStop.splice(0).toReversed()) await each.stop();
 });
 afterAll(() => fake.close());
 
 async function authority(habits: Parameters<typeof startAuthority>[0] = {}): Promise<AcmeAuthority> {
-  const made = await startAuthority(habits);
-  toStop.push(made);
-  return made;
+  return keep(await startAuthority(habits));
 }
 
 async function open(from: AcmeAuthority, extra: Record<string, string> = {}): Promise<TestGate> {
@@ -45,7 +41,7 @@ async function open(from: AcmeAuthority, extra: Record<string, string> = {}): Pr
     HTTP_PORT: String(from.httpPort),
     ...extra,
   });
-  toStop.push(gate);
+  keep(gate);
   return gate;
 }
 
@@ -97,7 +93,7 @@ describe('a certificate by itself', () => {
       expect(found?.chain).toContain('BEGIN CERTIFICATE');
     });
     expect(serial).toMatch(/^[0-9A-F]+$/);
-  }, 40_000);
+  });
 
   test('is had by a handshake on the encrypted port where port 80 is closed', async () => {
     const ca = await authority();
@@ -105,7 +101,7 @@ describe('a certificate by itself', () => {
     const gate = await open(ca, { PORT: String(ca.tlsPort), HTTP_PORT: String(ca.tlsPort) });
     expect((await fromPebble(gate)).names).toContain('DNS:gate.example');
     expect(gate.log()).toContain('nothing listens for plain HTTP');
-  }, 40_000);
+  });
 
   test('S11: is had from an authority that refuses nine nonces of ten and takes its time', async () => {
     const gate = await open(await authority({ refusedNonces: 90, slowSeconds: 3 }));
@@ -139,7 +135,7 @@ describe('a keeper', () => {
         ...more,
       },
     );
-    toStop.push(keeper);
+    keep(keeper);
     const server = createServer((request, response) => {
       const token = request.url?.split('/').at(-1) ?? '';
       void keeper.answerTo(token).then((text) => response.writeHead(text === undefined ? 404 : 200).end(text));
@@ -149,13 +145,13 @@ describe('a keeper', () => {
 
   async function storeOf(): Promise<Store> {
     const store = await openSqlite(temporaryDirectory());
-    toStop.push({ stop: () => store.close() });
+    keep({ stop: () => store.close() });
     return store;
   }
 
   const listening = async (server: Server, port: number): Promise<void> => {
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-    toStop.push({ stop: () => new Promise((resolve) => server.close(() => resolve())) });
+    keep({ stop: () => new Promise((resolve) => server.close(() => resolve())) });
   };
 
   test('renews at two thirds of the life and not before, however often it looks', async () => {
@@ -173,7 +169,7 @@ describe('a keeper', () => {
     await Promise.all([keeper.look(), keeper.look()]);
     expect(events).toEqual(['renewed', 'renewed']);
     expect(certificates.first).not.toBe(first);
-  }, 30_000);
+  });
 
   test('orders another where what is stored cannot be shown, instead of never again', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
@@ -192,7 +188,7 @@ describe('a keeper', () => {
     await keeper.look();
     expect(events).toEqual(['renewed']);
     expect(certificates.first?.names).toEqual(['gate.example']);
-  }, 30_000);
+  });
 
   describe('never replaces a good certificate', () => {
     const place = temporaryDirectory();
@@ -319,7 +315,7 @@ describe('a keeper', () => {
     const ends = new Set(gates.map(({ certificates }) => certificates.first?.notAfter));
     expect(ends.size).toBe(1);
     expect([...ends][0]).toBeGreaterThan(Date.now());
-  }, 30_000);
+  });
 
   test('S11: whose authority is gone keeps what it has, waits longer each time, and goes on when it is back', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
@@ -348,7 +344,7 @@ describe('a keeper', () => {
     expect(events.at(-1)).toBe('renewed');
     expect(keeper.problem).toBeUndefined();
     expect(certificates.first).not.toBe(first);
-  }, 60_000);
+  });
 
   test('that has failed has nothing to complain of any more when another gate has had more luck', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
@@ -364,7 +360,7 @@ describe('a keeper', () => {
     expect(unlucky.keeper.problem).toBeUndefined();
     expect(unlucky.keeper.triesAt).toBeUndefined();
     expect(unlucky.keeper.renewsAt).toBeGreaterThan(clock.at);
-  }, 30_000);
+  });
 
   test('whose authority finds nothing at the door says why, and asks again in a while', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
@@ -373,7 +369,7 @@ describe('a keeper', () => {
     expect(events[0]).toMatch(/^failed 1 /);
     expect(certificates.first).toBeUndefined();
     expect(await store.findChallenge({ domain: 'gate.example' }, clock.at)).toBeUndefined();
-  }, 30_000);
+  });
 
   test('whose turn was taken by a gate that died gets it after a while', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
@@ -386,7 +382,7 @@ describe('a keeper', () => {
     clock.at += 15 * 60_000;
     await keeper.look();
     expect(events).toEqual(['renewed']);
-  }, 30_000);
+  });
 
   test.each([
     ['in fifty days', 50 * day],

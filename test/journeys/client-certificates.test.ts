@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type NewKey, revokeKey, rotateKey } from '../../src/management/keys.ts';
 import {
+  filesOf,
   type Made,
   makeAuthority,
   makeCertificate,
@@ -13,8 +14,9 @@ import {
   makeRevocationList,
   renewCertificate,
 } from '../certificates.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FakeOllama, onePieceUntilLeft, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { closedAfterEach } from '../opened.ts';
 
 let fake: FakeOllama;
 let place: string;
@@ -23,7 +25,7 @@ let clients: Made;
 let shown: Made;
 let alice: Made;
 let bob: Made;
-const gates: TestGate[] = [];
+const keep = closedAfterEach();
 
 beforeAll(async () => {
   fake = await startFakeOllama();
@@ -34,21 +36,16 @@ beforeAll(async () => {
   alice = makeCertificate(place, ['DNS:alice.example'], { authority: clients, use: 'clientAuth' });
   bob = makeCertificate(place, ['DNS:bob.example'], { authority: clients, use: 'clientAuth' });
 });
-afterEach(async () => {
-  fake.pieceDelayMs = 0;
-  for (const gate of gates.splice(0)) await gate.stop();
-});
+afterEach(() => void (fake.pace = undefined));
 afterAll(() => fake.close());
 
 async function open(environment: Record<string, string> = {}): Promise<TestGate> {
   const gate = await openGate(fake.url, {
-    TLS_CERT: shown.cert,
-    TLS_KEY: shown.key,
+    ...filesOf(shown),
     TLS_CLIENT_CA: clients.cert,
     ...environment,
   });
-  gates.push(gate);
-  return gate;
+  return keep(gate);
 }
 
 const pem = ({ cert }: Made): string => readFileSync(cert, 'utf8');
@@ -143,8 +140,7 @@ describe('a certificate that is a key', () => {
       });
       call.on('error', () => undefined);
     });
-    fake.pieces = Array.from({ length: 400 }, () => 'a ');
-    fake.pieceDelayMs = 50;
+    fake.pace = onePieceUntilLeft;
     call.end('{"model":"gemma3:270m","messages":[{"role":"user","content":"hi"}]}');
     await begun;
     await gate.manage((store, author) => revokeKey(store, id, author));
@@ -159,7 +155,7 @@ describe('a certificate that is a key', () => {
     await certificateKey(gate, ending);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     expect((await ask(gate, ending, { agent })).status).toBe(200);
-    await eventually(async () => expect((await ask(gate, ending, { agent })).status).toBe(401), 8_000);
+    await eventually(async () => expect((await ask(gate, ending, { agent })).status).toBe(401));
     agent.destroy();
   });
 
@@ -229,7 +225,7 @@ describe('a key that demands a certificate', () => {
 
   test('never works on a gate that does not encrypt', async () => {
     const gate = await openGate(fake.url);
-    gates.push(gate);
+    keep(gate);
     const { secret } = await gate.key({ boundCertificate: pem(alice) });
     const answer = await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': secret } });
     expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([403, 'certificate_required']);
@@ -268,7 +264,7 @@ describe.each<[string, () => Record<string, string>]>([
       TLS_CLIENT_CRL: list,
       ...encryption(),
     });
-    gates.push(gate);
+    keep(gate);
     return gate;
   };
   const call = (gate: TestGate, who: Made, options: RequestOptions = {}): Promise<Answer> =>
@@ -295,8 +291,8 @@ describe.each<[string, () => Record<string, string>]>([
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     expect((await call(gate, bob, { agent })).status).toBe(200);
     expect((await call(gate, bob, { agent })).status).toBe(200);
-    fake.pieces = ['a', 'b', 'c', 'd', 'e', 'f'];
-    fake.pieceDelayMs = 50;
+    const { promise: listChanged, resolve: goOn } = Promise.withResolvers<void>();
+    fake.pace = (index) => (index === 0 ? undefined : listChanged);
     const arrival = fake.arrival(({ url }) => url === '/api/chat');
     const body = '{"model":"gemma3:270m","messages":[{"role":"user","content":"x"}]}';
     const running = ask(
@@ -314,6 +310,8 @@ describe.each<[string, () => Record<string, string>]>([
     await arrival;
     copyFileSync(makeRevocationList(place, clients, [bob]), list);
     gate.reload();
+    await eventually(async () => expect((await call(gate, bob)).status).toBe(401));
+    goOn();
     expect((await running).text).toContain('"done":true');
     await eventually(async () => expect((await call(gate, bob, { agent })).status).toBe(401));
     agent.destroy();

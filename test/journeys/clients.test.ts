@@ -3,7 +3,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import { Ollama } from 'ollama';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FakeOllama, onePieceUntilLeft, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, run, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
@@ -53,7 +53,7 @@ describe('ollama', () => {
     );
   });
   test('abort() stops the model', async () => {
-    fake.pieceDelayMs = 20;
+    fake.pace = onePieceUntilLeft;
     const arrival = fake.arrival();
     const client = new Ollama({ host: gate.url, headers: { 'x-api-key': secret } });
     const stream = await client.chat({ model, messages, stream: true });
@@ -62,7 +62,7 @@ describe('ollama', () => {
     })();
     await expect(reading).rejects.toThrow(/abort/i);
     await (await arrival).aborted;
-    fake.pieceDelayMs = 0;
+    fake.pace = undefined;
   });
 });
 

@@ -2,7 +2,6 @@
 // changed what, and what cannot be is refused in a sentence and leaves nothing.
 import { generateKeyPairSync } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Account } from '../../src/domain/account.ts';
 import type { AuditEvent } from '../../src/domain/audit.ts';
@@ -12,7 +11,7 @@ import { createAccount } from '../../src/management/accounts.ts';
 import { revokeKey } from '../../src/management/keys.ts';
 import { createPlan } from '../../src/management/plans.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, root, sekisho, type TestGate } from '../gate.ts';
+import { eventually, openGate, post, sekisho, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -40,8 +39,7 @@ const dayMs = 86_400_000;
 /** Every secret that a command printed. */
 const secrets: string[] = [];
 
-const run = (words: readonly string[]): ReturnType<typeof sekisho> =>
-  sekisho(words, { DATA_DIR: gate.dataDir, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/sekisho') });
+const run = (words: readonly string[]): ReturnType<typeof sekisho> => sekisho(words, { DATA_DIR: gate.dataDir });
 
 /** What a command prints; it must end well and complain of nothing. */
 async function says(...words: readonly string[]): Promise<string> {
@@ -461,7 +459,7 @@ describe('sekisho suspension', () => {
     expect(rest).toEqual(before);
     expect(event).toMatchObject({ actor, action: 'suspension.suspend', subject: account.id, from: null, to: taken });
     expect(taken).toMatchObject({ account: account.id, key: null, step: 'suspend', reason: 'うるさい', rule: null });
-    await eventually(async () => expect((await tags(secret)).status).toBe(403), 1500);
+    await eventually(async () => expect((await tags(secret)).status).toBe(403));
 
     const [ofLoud, shown, loud, table] = await Promise.all([
       gives('suspension', 'list', '--account', 'loud'),
@@ -487,7 +485,7 @@ describe('sekisho suspension', () => {
     await leaves({ action: 'suspension.answer', subject, ...answer }, () =>
       gives('suspension', 'answer', subject, '--text', 'thanks', '--lift'),
     );
-    await eventually(async () => expect((await tags(secret)).status).toBe(200), 1500);
+    await eventually(async () => expect((await tags(secret)).status).toBe(200));
     const [open, all] = await Promise.all([
       gives('suspension', 'list', '--account', 'loud'),
       gives('suspension', 'list', '--all', '--account', 'loud'),
@@ -506,13 +504,13 @@ describe('sekisho suspension', () => {
     const [hit, other] = [await gate.key({ account: 'half' }), await gate.key({ account: 'half' })];
     const taken = await gives('suspension', 'create', hit.id, '--step', 'review', '--reason', 'a look');
     expect((await events())[0]).toMatchObject({ action: 'suspension.review', subject: hit.id, to: { key: hit.id } });
-    await eventually(async () => expect((await tags(hit.secret)).status).toBe(403), 1500);
+    await eventually(async () => expect((await tags(hit.secret)).status).toBe(403));
     expect((await tags(other.secret)).status).toBe(200);
     const lifting = { from: { liftedAt: null, liftedBy: null }, to: { liftedAt: expect.any(String), liftedBy: actor } };
     await leaves({ action: 'suspension.lift', subject: taken.id, ...lifting }, () =>
       gives('suspension', 'lift', taken.id),
     );
-    await eventually(async () => expect((await tags(hit.secret)).status).toBe(200), 1500);
+    await eventually(async () => expect((await tags(hit.secret)).status).toBe(200));
   });
 
   test('refuses what cannot be', () => {

@@ -5,36 +5,31 @@ import { request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
 import { holdToShape } from '../api-shapes.ts';
 import { type Look, openBrowser, Reader } from '../browser.ts';
-import { type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
+import { filesOf, type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { closedAfterEach } from '../opened.ts';
 import { goodPassword, setUpCode } from '../visitor.ts';
 
 let fake: FakeOllama;
 let authority: Made;
 let place: string;
-const toStop: { stop(): Promise<void> }[] = [];
+const keep = closedAfterEach();
 beforeAll(async () => {
   fake = await startFakeOllama();
   place = temporaryDirectory();
   authority = makeAuthority(place, 'Authority of the lab');
 });
-afterEach(async () => {
-  for (const each of toStop.splice(0).toReversed()) await each.stop();
-});
 afterAll(() => fake.close());
 
 async function open(environment: Record<string, string> = {}): Promise<TestGate> {
-  const gate = await openGate(fake.url, environment);
-  toStop.push(gate);
-  return gate;
+  return keep(await openGate(fake.url, environment));
 }
 
-const filesOf = ({ cert, key }: Made): Record<string, string> => ({ TLS_CERT: cert, TLS_KEY: key });
 const certificateIn = ({ cert }: Made): X509Certificate => new X509Certificate(readFileSync(cert));
 const iso = (text: string): string => new Date(text).toISOString();
 
@@ -176,7 +171,7 @@ describe('an operator sees how the gate is encrypted', () => {
       const found = await seen(gate);
       expect(found.provisional).toBe(false);
       return found;
-    }, 20_000);
+    });
     expect(encryption).toMatchObject({ how: 'acme', authority: null, problem: null, triesAt: null, worry: calm });
     expect(encryption.certificates).toMatchObject([{ names: ['gate.example'], state: 'fine' }]);
     expect(encryption.certificates[0].issuer).toMatch(/^Pebble/);
@@ -191,7 +186,7 @@ describe('an operator sees how the gate is encrypted', () => {
       expect(lines.length).toBeGreaterThan(4);
       for (const line of lines) expect(text).not.toContain(line);
     });
-  }, 40_000);
+  });
 
   test('from a public authority that is not there: what is shown meanwhile, why, and when it tries again', async () => {
     const ca = await authorityFor();
@@ -208,7 +203,7 @@ describe('an operator sees how the gate is encrypted', () => {
     expect(encryption.worry).toEqual({ endsAt: null, problem: encryption.problem });
     expect(encryption.certificates).toMatchObject([{ names: ['gate.example'] }]);
     expect(Date.parse(encryption.triesAt)).toBeGreaterThan(Date.now());
-  }, 30_000);
+  });
 });
 
 test('whoever may not read settings learns nothing of it', async () => {
@@ -237,7 +232,7 @@ describe('on the pages', () => {
   async function atSettings(gate: TestGate, look: Look = {}): Promise<Reader> {
     const code = await setUpCode(gate, 'desk');
     const reader = await Reader.at(browser, gate.url, look);
-    toStop.push({ stop: () => reader.close() });
+    keep({ stop: () => reader.close() });
     await reader.open(`/portal/setup#${code}`);
     await reader.fill('Name *', 'Boss');
     await reader.fill('E-mail address *', 'boss@example.org');
@@ -322,7 +317,7 @@ describe('on the pages', () => {
 
 async function authorityFor(): Promise<AcmeAuthority> {
   const made = await startAuthority();
-  toStop.push(made);
+  keep(made);
   return made;
 }
 

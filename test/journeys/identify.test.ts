@@ -2,7 +2,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, RawClient, sekisho, type TestGate } from '../gate.ts';
+import { eventually, openGate, post, RawClient, sekisho, type TestGate, withinASecond } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -242,17 +242,14 @@ describe('the command line and the running gate', () => {
       id: string;
       secret: string;
     };
-    await eventually(
-      async () => expect(await (await get({ 'x-api-key': key.secret })).json()).toMatchObject({ code: 'key_expired' }),
-      1000,
+    await withinASecond(async () =>
+      expect(await (await get({ 'x-api-key': key.secret })).json()).toMatchObject({ code: 'key_expired' }),
     );
     expect((await get({ 'x-api-key': rotated.secret })).status).toBe(200);
 
     await sekisho(['key', 'revoke', rotated.id], environment());
-    await eventually(
-      async () =>
-        expect(await (await get({ 'x-api-key': rotated.secret })).json()).toMatchObject({ code: 'key_revoked' }),
-      1000,
+    await withinASecond(async () =>
+      expect(await (await get({ 'x-api-key': rotated.secret })).json()).toMatchObject({ code: 'key_revoked' }),
     );
 
     const list = JSON.parse((await sekisho(['key', 'list', '--json'], environment())).out) as {
@@ -307,9 +304,8 @@ describe('the command line and the running gate', () => {
 test('a key that expires stops working at that instant', async () => {
   const { secret: brief } = await gate.key({ expiresAt: Date.now() + 700 });
   expect((await get({ 'x-api-key': brief })).status).toBe(200);
-  await eventually(
-    async () => expect(await (await get({ 'x-api-key': brief })).json()).toMatchObject({ code: 'key_expired' }),
-    1500,
+  await eventually(async () =>
+    expect(await (await get({ 'x-api-key': brief })).json()).toMatchObject({ code: 'key_expired' }),
   );
 });
 

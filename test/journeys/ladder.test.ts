@@ -9,7 +9,7 @@ import type { Suspension } from '../../src/domain/suspension.ts';
 import { rotateKey } from '../../src/management/keys.ts';
 import { answer, appeal, changeRule, createRule, lift, suspend } from '../../src/management/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory, withinASecond } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -92,7 +92,7 @@ describe('a rule that is reached', () => {
     };
     await spend(secret, 3);
     await step(account.id);
-    await eventually(async () => expect(await most()).toBe(250), 900);
+    await eventually(async () => expect(await most()).toBe(250));
     await eventually(async () => expect(await most()).toBe(1000));
   });
 
@@ -193,7 +193,7 @@ describe('a rule that is reached', () => {
     });
     await gate.manage((store, by) => appeal(store, id, 'ごめんなさい', by));
     await gate.manage((store, by) => answer(store, id, 'よし', true, by));
-    await eventually(async () => expect((await chat(secret)).status).toBe(200), 1_000);
+    await withinASecond(async () => expect((await chat(secret)).status).toBe(200));
     expect(await step(account.id)).toMatchObject({ appeal: 'ごめんなさい', answer: 'よし', liftedBy: 'test' });
     const events = await gate.manage((store) => store.listAudit({ subject: id, limit: 10 }));
     expect(events.map(({ action }) => action)).toEqual(['suspension.answer', 'suspension.appeal']);
@@ -284,7 +284,7 @@ test('rotating a suspended key is no way out', async () => {
 test('a rule that is changed or switched off holds within a second', async () => {
   const { secret, account, rule } = await ruled({ step: 'suspend', durationSeconds: 60 });
   await gate.manage((store, by) => changeRule(store, rule, { enabled: 'off' }, by));
-  await eventually(() => expect(rulesInForce(gate)).not.toContain(rule), 1_000);
+  await withinASecond(() => expect(rulesInForce(gate)).not.toContain(rule));
   await spend(secret, 6);
   expect((await chat(secret)).status).toBe(200);
   expect(await steps(account.id)).toEqual([]);
@@ -335,7 +335,7 @@ test('what was used before a restart counts for rules, and a suspension outlives
   expect(await call()).toBe(403);
   const [taken] = await first.manage((store) => store.listSuspensions({ limit: 10 }));
   await first.manage((store, by) => lift(store, taken!.id, by));
-  await eventually(async () => expect(await call()).toBe(200), 1_000);
+  await eventually(async () => expect(await call()).toBe(200));
   first.process.kill('SIGTERM');
   await first.ended;
   first = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });

@@ -17,7 +17,7 @@ beforeAll(async () => {
   gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '100000' });
   operator = await operatorOf(gate);
   browser = await openBrowser();
-}, 60_000);
+});
 afterAll(async () => {
   await browser.close();
   await gate.stop();
@@ -398,7 +398,7 @@ describe('a member', () => {
     await reader.press('Go on');
     await reader.sees(/^Hello, /);
     await reader.close();
-  }, 40_000);
+  });
 
   test('leaves, after saying so twice, and nothing of him is left', async () => {
     const mail = newMail();
