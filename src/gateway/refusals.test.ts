@@ -9,7 +9,8 @@ const start = 28_000_000 * minuteMs;
 function gate(rowsPerMinute = 2) {
   const time = { now: start };
   const written: UsageRecord[] = [];
-  const refusals = new Refusals({ end: (row) => written.push(row) }, rowsPerMinute, () => time.now);
+  const journal = { end: (row: UsageRecord) => void written.push(row), isStuck: false };
+  const refusals = new Refusals(journal, rowsPerMinute, () => time.now);
   let count = 0;
   const row = (extra: Partial<UsageRecord> = {}): UsageRecord => ({
     id: `req_${++count}` as RequestId,
@@ -41,7 +42,7 @@ function gate(rowsPerMinute = 2) {
     for (let i = 0; i < calls; i++) refusals.end(row(extra), undefined);
   };
   const repeats = (): number[] => written.map((each) => each.repeats);
-  return { time, written, refusals, row, refuse, repeats };
+  return { time, written, journal, refusals, row, refuse, repeats };
 }
 
 test('beyond so many a minute they stand in one row, which comes when the minute is over', () => {
@@ -118,4 +119,22 @@ test('whatever has begun, or left, has a row of its own at once', () => {
     expect(written).toHaveLength(1 + 3 * (i + 1));
   }
   expect(written.every(({ repeats }) => repeats === 1)).toBe(true);
+});
+
+test('while the journal takes nothing they stand together however long that lasts, and all of them come afterwards', () => {
+  const { time, written, journal, refusals, refuse, repeats } = gate();
+  refuse(1);
+  journal.isStuck = true;
+  for (let minute = 0; minute < 60; minute++) {
+    refuse(10);
+    time.now += minuteMs;
+    refusals.sweep();
+  }
+  expect(repeats()).toEqual([1]);
+  journal.isStuck = false;
+  refusals.sweep();
+  expect(written.length).toBeLessThanOrEqual(6);
+  expect(repeats().reduce((sum, count) => sum + count, 0)).toBe(601);
+  refuse(1);
+  expect(written.at(-1)).toMatchObject({ repeats: 1, at: time.now });
 });

@@ -3,7 +3,7 @@
 import { createTransport } from 'nodemailer';
 import { mailboxOf } from '../domain/mailbox.ts';
 import type { MonotonicMs } from '../domain/time.ts';
-import { type Letter, type LetterAbout, type Post, write } from './post.ts';
+import { type Delivery, type Letter, type LetterAbout, type Post, write } from './post.ts';
 
 export interface MailSettings {
   /** smtp:// or smtps://, with user and password where they are needed, percent-encoded. */
@@ -33,12 +33,17 @@ type Budget = keyof typeof maxAnHour;
 const budgetOf = (kind: LetterAbout['kind']): Budget =>
   kind === 'confirm' || kind === 'known' ? 'confirm' : kind === 'reset' ? 'reset' : 'own';
 
+interface Sending {
+  readonly letter: Letter;
+  readonly onEnd: (how: Delivery) => void;
+}
+
 export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings): Post {
   const transport = createTransport({ url: smtpUrl, ...patience, socketCloseTimeout: 0 }, { from });
   const sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
   /** Letters whose turn has come, those on their way, and those that wait for their next try. */
-  const ready: { readonly letter: Letter; readonly round: number }[] = [];
-  const later = new Map<NodeJS.Timeout, Letter>();
+  const ready: { readonly sending: Sending; readonly round: number }[] = [];
+  const later = new Map<NodeJS.Timeout, Sending>();
   let running = 0;
   let stopped = false;
   const stop = new AbortController();
@@ -54,45 +59,53 @@ export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings):
       const next = ready.shift();
       if (!next) break;
       running++;
-      void deliver(next.letter, next.round).finally(() => {
+      void deliver(next.sending, next.round).finally(() => {
         running--;
         more();
       });
     }
     if (running === 0 && (ready.length === 0 || stop.signal.aborted)) idle();
   };
-  const deliver = async (letter: Letter, round: number): Promise<void> => {
+  const deliver = async (sending: Sending, round: number): Promise<void> => {
+    const { letter, onEnd } = sending;
     const { subject, text } = write(letter, gate);
     const headers = { 'Auto-Submitted': 'auto-generated' };
     try {
       await transport.sendMail({ to: letter.to, subject, text, headers, signal: stop.signal });
+      onEnd('sent');
     } catch (error) {
       const pause = pausesMs[round];
-      if (pause === undefined || stopped || isFinal(error)) onError(error);
-      else {
+      if (pause === undefined || stopped || isFinal(error)) {
+        onError(error);
+        onEnd(isFinal(error) ? 'refused' : 'unsent');
+      } else {
         const timer = setTimeout(() => {
           later.delete(timer);
-          ready.push({ letter, round: round + 1 });
+          ready.push({ sending, round: round + 1 });
           more();
         }, pause);
-        later.set(timer.unref(), letter);
+        later.set(timer.unref(), sending);
       }
     }
   };
   return {
     delivers: true,
     hasRoom,
-    send: (letter) => {
+    send: (letter, onEnd = () => undefined) => {
       const { to, about } = letter;
-      if (stopped || !hasRoom(about.kind, to)) return;
+      if (stopped || !hasRoom(about.kind, to)) {
+        onEnd('unsent');
+        return;
+      }
       if (ready.length + running + later.size >= maxWaiting) {
         onError(new Error('too many letters wait; this one is not sent'));
+        onEnd('unsent');
         return;
       }
       const key = keyOf(about.kind, to);
       const { count, sinceMs } = sent.get(key) ?? { count: 0, sinceMs: nowMs() };
       sent.set(key, { count: count + 1, sinceMs });
-      ready.push({ letter, round: 0 });
+      ready.push({ sending: { letter, onEnd }, round: 0 });
       more();
     },
     settle: async (withinMs) => {
@@ -108,8 +121,9 @@ export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings):
           more();
         });
       }
-      const lost = ready.length + later.size;
-      if (lost > 0) onError(new Error(`the gate stops; letters that are not sent: ${lost}`));
+      const lost = [...ready.map(({ sending }) => sending), ...later.values()];
+      if (lost.length > 0) onError(new Error(`the gate stops; letters that are not sent: ${lost.length}`));
+      for (const { onEnd } of lost) onEnd('unsent');
       transport.close();
     },
   };

@@ -203,6 +203,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
       await refused.stop();
       await notices.stop();
       await post.settle(lettersMs);
+      await notices.settle();
     },
   };
 }

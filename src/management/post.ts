@@ -26,13 +26,18 @@ export type LetterAbout =
   | { readonly kind: 'answered'; readonly url: string; readonly word: string; readonly lifted: boolean }
   | { readonly kind: 'expiring'; readonly url: string; readonly key: string; readonly endsAt: number };
 
+/**
+ * What became of a letter: a server has taken it; it never can be sent; or it was not sent, and may be given anew.
+ */
+export type Delivery = 'sent' | 'refused' | 'unsent';
+
 export interface Post {
   /** False: there is no mail, and what is sent is gone. */
   readonly delivers: boolean;
   /** May another letter of that kind go to that mailbox now? */
   hasRoom(kind: LetterAbout['kind'], to: string): boolean;
-  /** Returns at once; a letter that cannot be delivered is logged. */
-  send(letter: Letter): void;
+  /** Returns at once; a letter that cannot be delivered is logged. `onEnd` hears once what became of it. */
+  send(letter: Letter, onEnd?: (how: Delivery) => void): void;
   /** What was sent has left, or was given up; that long at most. */
   settle(withinMs: number): Promise<void>;
 }
@@ -40,7 +45,7 @@ export interface Post {
 export const noPost: Post = {
   delivers: false,
   hasRoom: () => true,
-  send: () => undefined,
+  send: (_letter, onEnd) => onEnd?.('refused'),
   settle: () => Promise.resolve(),
 };
 

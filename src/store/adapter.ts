@@ -11,6 +11,8 @@ import type { Tables } from './schema.ts';
 export interface Adapter {
   readonly type: SignInTables['type'];
   readonly version: () => Promise<number>;
+  /** A sentence where the database that is open is no longer the one that another process would open. */
+  readonly loss: () => string | undefined;
   /** A quicker way than the query builder to add rows that are not there yet, roll-ups included, all or none; optional. */
   readonly appendUsage?: (rows: readonly Tables['usage'][]) => void;
   /**

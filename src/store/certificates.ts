@@ -4,6 +4,8 @@ import type { Kysely } from 'kysely';
 import type { CertificateStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
+const longestLeaseMs = 3_600_000;
+
 export function certificateQueries(db: Kysely<Tables>): CertificateStore {
   return {
     findCertificate: async (id) => {
@@ -55,6 +57,7 @@ export function certificateQueries(db: Kysely<Tables>): CertificateStore {
         .execute();
     },
     takeLease: async (name, owner, now, until) => {
+      // One that lasts longer than any does was taken under a clock that was ahead, and would hold for as long as that was.
       const taken = await db
         .insertInto('leases')
         .values({ name, owner, until })
@@ -62,7 +65,13 @@ export function certificateQueries(db: Kysely<Tables>): CertificateStore {
           conflict
             .column('name')
             .doUpdateSet({ owner, until })
-            .where((eb) => eb.or([eb('leases.until', '<=', now), eb('leases.owner', '=', owner)])),
+            .where((eb) =>
+              eb.or([
+                eb('leases.until', '<=', now),
+                eb('leases.until', '>', now + longestLeaseMs),
+                eb('leases.owner', '=', owner),
+              ]),
+            ),
         )
         .executeTakeFirst();
       return Number(taken.numInsertedOrUpdatedRows) > 0;

@@ -59,11 +59,6 @@ export class Journal {
     return this.#bytes;
   }
 
-  /** Did the last write fail? */
-  get isBroken(): boolean {
-    return this.#broken !== undefined;
-  }
-
   /** Lines that each end in a line feed. A write that fails is remembered until one works again. */
   append(lines: string): void {
     try {

@@ -120,7 +120,7 @@ function rowOf(suspension: Suspension): Tables['suspensions'] {
   };
 }
 
-function suspensionOf(row: Selectable<Tables['suspensions']>): Suspension {
+export function suspensionOf(row: Selectable<Tables['suspensions']>): Suspension {
   const time = (value: number | null): number | null => (value === null ? null : Number(value));
   return {
     id: row.id,

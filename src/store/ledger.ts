@@ -18,6 +18,8 @@ interface OpenEntry extends OpenUsage {
 
 /** Short, so that a batch stops the process for a millisecond and not for twenty, and its rows die young. */
 const flushIntervalMs = 20;
+/** After a journal that took nothing: so long no new segment is tried. */
+const mendPauseMs = 20;
 /** After a store that did not take them: so long nothing is tried, since every try holds up the whole process. */
 const pauseMs = 1_000;
 const touchIntervalMs = 5_000;
@@ -48,6 +50,12 @@ export class Ledger implements UsageJournal {
   readonly #spilled = new Set<number>();
   /** Lines of begins that wait for the next write. */
   #unwritten = '';
+  /** Something of what is open or pending could not be written; a new segment is to hold all of it before anything begins. */
+  #hasGap = false;
+  /** Ends among the pending ones that no segment holds. */
+  #loose: UsageRecord[] = [];
+  #mendsFrom: MonotonicMs = 0;
+  #mendError: unknown;
   #pausedUntil: MonotonicMs = 0;
   #rotatesFrom: MonotonicMs = 0;
   #flushing: Promise<void> = Promise.resolve();
@@ -91,10 +99,10 @@ export class Ledger implements UsageJournal {
 
   /**
    * Writes down that an exchange is about to cost something. Throws while the journal cannot be written: what cannot be
-   * accounted for must not start. The first call after a failure tries the journal anew.
+   * accounted for must not start. The first call after a failure tries the journal anew, with all that it lacks.
    */
   begin(draft: UsageRecord, progress: () => Progress): OpenUsage {
-    if (this.#journal.isBroken) this.#journal.append('');
+    if (this.#hasGap) this.#mend();
     if (this.#unwritten === '') setImmediate(() => this.#writeBegun());
     this.#unwritten += beginOf(draft);
     const entry: OpenEntry = { draft, progress, bytesWritten: 0, slot: -1 };
@@ -110,6 +118,7 @@ export class Ledger implements UsageJournal {
     } catch (error) {
       // The row still goes to the store with the next batch; only its safety against a kill is lost, and that is said.
       isWritten = false;
+      this.#loose.push(record);
       this.#onError(error);
     }
     if (begun) this.#open.remove(begun as OpenEntry);
@@ -119,11 +128,20 @@ export class Ledger implements UsageJournal {
     else this.#pending.push(record);
   }
 
+  /** The journal lacks something, and nothing begins. */
+  get isStuck(): boolean {
+    return this.#hasGap;
+  }
+
+  /** Are there rows that the store has not taken yet? */
+  get isBehind(): boolean {
+    return this.#pending.length > 0 || this.#spilled.size > 0;
+  }
+
   /** Everything ended so far is in the store when this resolves; it rejects if the store will not take it. */
   async settle(): Promise<void> {
     await this.#flush();
-    if (this.#pending.length > 0 || this.#spilled.size > 0)
-      throw new Error('usage rows wait in the journal for the next start');
+    if (this.isBehind) throw new Error('usage rows wait in the journal for the next start');
   }
 
   /** Settles and stops. Where the store does not answer the journal stays, for the next start to read. */
@@ -133,7 +151,7 @@ export class Ledger implements UsageJournal {
       await this.settle();
       await this.#touchKeys();
     } finally {
-      this.#journal.close(this.#pending.length > 0 || this.#spilled.size > 0 || this.#open.size > 0);
+      this.#journal.close(this.isBehind || this.#open.size > 0);
     }
   }
 
@@ -158,6 +176,10 @@ export class Ledger implements UsageJournal {
       const batch = this.#pending.slice(0, Math.min(left, this.#bounds.batchRows));
       await this.#store.appendUsage(batch);
       this.#pending.splice(0, batch.length);
+      if (this.#loose.length > 0) {
+        const stored = new Set(batch);
+        this.#loose = this.#loose.filter((row) => !stored.has(row));
+      }
       if (left > batch.length) await nextTurn();
     }
     for (const segment of closed) this.#remove(segment);
@@ -190,7 +212,8 @@ export class Ledger implements UsageJournal {
 
   /** Whether the store answers or not: no segment grows without end. */
   #rotateIfLarge(): void {
-    if (this.#journal.bytes <= this.#bounds.rotateBytes || performance.now() < this.#rotatesFrom) return;
+    if (!this.#hasGap && this.#journal.bytes <= this.#bounds.rotateBytes) return;
+    if (performance.now() < this.#rotatesFrom) return;
     try {
       this.#rotate();
     } catch (error) {
@@ -200,12 +223,29 @@ export class Ledger implements UsageJournal {
     }
   }
 
-  /** The new segment begins with what is still open, so that an old one is not needed for it. */
+  /** @throws what the journal did, as long as it does. */
+  #mend(): void {
+    if (performance.now() < this.#mendsFrom) throw this.#mendError;
+    try {
+      this.#rotate();
+    } catch (error) {
+      this.#mendsFrom = performance.now() + mendPauseMs;
+      this.#mendError = error;
+      throw error;
+    }
+  }
+
+  /**
+   * The new segment begins with what is still open and with ends that no other holds, so that an old one is not needed for
+   * them: neither one that is removed, nor one on a disk that was full.
+   */
   #rotate(): void {
     const open = this.#open.list();
     const old = this.#journal.segment;
-    this.#journal.rotate(open.map(({ draft }) => beginOf(draft)).join(''));
+    this.#journal.rotate(open.map(({ draft }) => beginOf(draft)).join('') + this.#loose.map(endOf).join(''));
     this.#closed.push(old);
+    this.#hasGap = false;
+    this.#loose = [];
     // Those that had begun and were not written yet are among the open ones.
     this.#unwritten = '';
     for (const entry of open) entry.bytesWritten = 0;
@@ -233,7 +273,7 @@ export class Ledger implements UsageJournal {
   #write(kind: 'P' | 'E', value: unknown): void {
     const lines = `${this.#unwritten}${kind}${JSON.stringify(value)}\n`;
     this.#unwritten = '';
-    this.#journal.append(lines);
+    this.#append(lines);
   }
 
   #writeBegun(): void {
@@ -241,14 +281,25 @@ export class Ledger implements UsageJournal {
     const lines = this.#unwritten;
     this.#unwritten = '';
     try {
-      this.#journal.append(lines);
+      this.#append(lines);
     } catch (error) {
       this.#onError(error);
+    }
+  }
+
+  /** What is lost of these lines is remembered as a gap: each of them stands for something that is open or pending. */
+  #append(lines: string): void {
+    try {
+      this.#journal.append(lines);
+    } catch (error) {
+      this.#hasGap = true;
+      throw error;
     }
   }
 }
 
 const beginOf = (draft: UsageRecord): string => `B${JSON.stringify(draft)}\n`;
+const endOf = (record: UsageRecord): string => `E${JSON.stringify(record)}\n`;
 
 /**
  * The rows that lines of a journal stand for: ends as they come, then what was open. A torn last line, which a kill can

@@ -12,6 +12,9 @@ import { inTransaction, writeAudit } from './adapter.ts';
 import type { PersonStore } from './ports.ts';
 import type { Tables } from './schema.ts';
 
+/** A notice is of something that happened a week ago at most. */
+const noticeKeptMs = 30 * 86_400_000;
+
 export function personQueries(db: Kysely<Tables>): PersonStore {
   const people = () => db.selectFrom('people').select(personColumns);
   return {
@@ -138,6 +141,10 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await db.deleteFrom('barred').where('until', '<', now).executeTakeFirst(),
         await db.deleteFrom('used_once').where('expires_at', '<', now).executeTakeFirst(),
         await db
+          .deleteFrom('notices')
+          .where('at', '<', now - noticeKeptMs)
+          .executeTakeFirst(),
+        await db
           .deleteFrom('applications')
           .where('status', '=', 'pending')
           .where('confirm_by', '<', now)
@@ -145,14 +152,6 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
           .executeTakeFirst(),
       ];
       return gone.reduce((sum, { numDeletedRows }) => sum + Number(numDeletedRows), 0);
-    },
-    claimNotice: async (id, at) => {
-      const made = await db
-        .insertInto('notices')
-        .values({ id, at })
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .executeTakeFirst();
-      return Number(made.numInsertedOrUpdatedRows) > 0;
     },
   };
 }

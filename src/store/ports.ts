@@ -15,6 +15,7 @@ import type { Suspension } from '../domain/suspension.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
 import type { AdmissionStore } from './ports-admission.ts';
+import type { NoticeStore } from './ports-notices.ts';
 import type { PasswordStore } from './ports-passwords.ts';
 import type { SignInStore } from './ports-sign-in.ts';
 
@@ -212,8 +213,6 @@ export interface PersonStore {
   visitStands(visit: string, person: PersonId, now: number): Promise<boolean>;
   /** Removes visits, challenges and links that are over; gives how many there were. */
   tidyPeople(now: WallMs): Promise<number>;
-  /** Notes that a notice was given; false where it was before. */
-  claimNotice(id: string, at: WallMs): Promise<boolean>;
 }
 
 export type ReportBy = 'key' | 'account' | 'model' | 'quarter';
@@ -309,6 +308,7 @@ export interface Store
     RepeatStore,
     ApplicationStore,
     AdmissionStore,
+    NoticeStore,
     PersonStore,
     SignInStore,
     PasswordStore,
@@ -323,6 +323,8 @@ export interface Store
   atomically<T>(work: (store: Store) => Promise<T>): Promise<T>;
   /** A figure that changes when another process has written, and only then. */
   version(): Promise<number>;
+  /** A sentence where what is open is no longer the store of this gate, and takes nothing any more. */
+  loss(): string | undefined;
   /** Throws if the store cannot answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -348,4 +350,6 @@ export interface UsageJournal {
   begin(draft: UsageRecord, progress: () => Progress): OpenUsage;
   /** Has written when it returns; to be called before the caller can see the end of the answer. */
   end(record: UsageRecord, begun: OpenUsage | undefined): void;
+  /** It cannot be written now: each row that comes meanwhile stands in memory. */
+  readonly isStuck: boolean;
 }

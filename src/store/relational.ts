@@ -11,6 +11,7 @@ import { applicationQueries } from './applications.ts';
 import { certificateQueries } from './certificates.ts';
 import { keyQueries } from './keys.ts';
 import { ladderQueries } from './ladder.ts';
+import { noticeQueries } from './notices.ts';
 import { passwordQueries } from './passwords.ts';
 import { personQueries } from './people.ts';
 import type { Store } from './ports.ts';
@@ -29,11 +30,13 @@ export function relationalStore(db: Kysely<Tables>, adapter: Adapter): Store {
     ...applicationQueries(db),
     ...admissionQueries(db),
     ...personQueries(db),
+    ...noticeQueries(db),
     ...certificateQueries(db),
     ...signInQueries(db),
     ...passwordQueries(db),
     signIn: { db, type: adapter.type },
     version: adapter.version,
+    loss: adapter.loss,
     ping: async () => {
       await sql`select 1`.execute(db);
     },

@@ -11,6 +11,7 @@ import { firstRules, type Step } from '../domain/rule.ts';
 import { addSkeletons, sayUnlimited } from './schema-accounts.ts';
 import { type AdmissionColumns, type BarredTable, openAdmission, openBarred } from './schema-admission.ts';
 import { type CertificateTables, openCertificates } from './schema-certificates.ts';
+import { addNoticeStates, type NoticeTable } from './schema-notices.ts';
 import { bindPeople, openPeople, type PeopleTables } from './schema-people.ts';
 import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
 import { addCacheTokens, addRepeats, splitHours, type UsageTables } from './schema-usage.ts';
@@ -77,7 +78,7 @@ export interface Tables extends CertificateTables, PeopleTables, SignInOwnTables
     expires_at: number;
     used_at: number | null;
   };
-  notices: { id: string; at: number };
+  notices: NoticeTable;
   invites: {
     id: InviteId;
     digest: string;
@@ -369,5 +370,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0019-one-person': {
     up: bindPeople,
+  },
+  '0020-notices': {
+    up: addNoticeStates,
   },
 };

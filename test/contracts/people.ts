@@ -52,10 +52,29 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
-      'a notice is claimed once',
-      withStores(async (store) => {
-        const claims = await Promise.all(Array.from({ length: 10 }, () => store.claimNotice('n1', 1)));
+      'a notice is claimed by one at a time, until it is done',
+      withStores(async (store, other) => {
+        const claim = (owner: string, at: number, by = store): Promise<boolean> =>
+          by.claimNotice('n1', { owner, at, until: at + 100 });
+        const claims = await Promise.all(
+          Array.from({ length: 10 }, (_, i) => claim(`o${i}`, 1, i % 2 === 0 ? store : other)),
+        );
         expect(claims.filter(Boolean)).toHaveLength(1);
+        const owner = `o${claims.indexOf(true)}`;
+        expect([await claim(owner, 50), await claim('late', 149), await claim('late', 150)]).toEqual([
+          true,
+          false,
+          true,
+        ]);
+        await store.dropNotice('n1', owner);
+        expect(await claim('next', 151)).toBe(false);
+        await store.dropNotice('n1', 'late');
+        expect(await claim('next', 151)).toBe(true);
+        // Taken under a clock that was a year ahead.
+        await claim('next', 31_536_000_000);
+        expect(await claim('true', 200)).toBe(true);
+        await other.finishNotice('n1', 300);
+        expect([await claim('true', 301), await claim('late', 10_000)]).toEqual([false, false]);
       }),
     );
 

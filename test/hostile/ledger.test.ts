@@ -8,7 +8,8 @@ import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import type { RequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { Ledger } from '../../src/store/ledger.ts';
+import { linesOfAll } from '../../src/store/journal.ts';
+import { Ledger, recovered } from '../../src/store/ledger.ts';
 import type { Store } from '../../src/store/ports.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { eventually, root, temporaryDirectory } from '../gate.ts';
@@ -166,4 +167,68 @@ test('a journal that is longer than any string, and lines that never end, are re
   expect(segmentsIn(dataDir)).toEqual(['00000008.ndjson']);
   await ledger.close();
   await store.close();
+});
+
+test('what began or ended while a disk was full is in the journal as soon as there is room, before anything else begins', async () => {
+  const dataDir = temporaryDirectory();
+  const copy = temporaryDirectory();
+  const script = `
+    import { cpSync, rmSync, writeFileSync } from 'node:fs';
+    import { setImmediate as nextTurn } from 'node:timers/promises';
+    import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger.ts'))};
+    const row = ${JSON.stringify(rowOf(0))};
+    const rowOf = (number) => ({ ...row, outcome: 'interrupted', id: 'req_' + String(number).padStart(20, '0') });
+    const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
+    const store = { appendUsage: async () => { throw new Error('no room'); }, touchKeys: async () => {} };
+    let failures = 0;
+    const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
+    const before = ledger.begin(rowOf(0), progress);
+    await nextTurn();
+    const filler = ${JSON.stringify(join(dataDir, 'filler'))};
+    try { writeFileSync(filler, Buffer.alloc(1024 * 1024)); } catch {}
+    // What fits into the last piece of the file that is there still goes in.
+    let lost = 1;
+    for (failures = 0; failures === 0; lost++) {
+      ledger.begin(rowOf(lost), progress);
+      await nextTurn();
+    }
+    ledger.end({ ...rowOf(0), outcome: 'completed' }, before);
+    let refused = 0;
+    try { ledger.begin(rowOf(998), progress); } catch { refused++; }
+    rmSync(filler);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    ledger.begin(rowOf(999), progress);
+    await nextTurn();
+    cpSync(${JSON.stringify(join(dataDir, 'journal'))}, ${JSON.stringify(copy)}, { recursive: true });
+    console.log(JSON.stringify({ lost, refused }));
+    process.kill(process.pid, 'SIGKILL');`;
+  const child = spawn(
+    'unshare',
+    [
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      `mount -t tmpfs -o size=64k tmpfs ${dataDir} && exec "$0" "$@"`,
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let output = '';
+  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
+  await once(child, 'close');
+  const { lost, refused } = JSON.parse(output) as { lost: number; refused: number };
+  expect(refused).toBe(1);
+  const paths = readdirSync(copy)
+    .toSorted()
+    .map((name) => join(copy, name));
+  const found = new Map([...recovered(linesOfAll(paths))].map(({ id, outcome }) => [id, outcome]));
+  expect(found.get(rowOf(0).id)).toBe('completed');
+  for (const number of [...Array.from({ length: lost - 1 }, (_, at) => at + 1), 999])
+    expect([number, found.get(rowOf(number).id)]).toEqual([number, 'interrupted']);
+  expect(found.has(rowOf(998).id)).toBe(false);
 });

@@ -2,11 +2,14 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
+import { newApplicationId } from '../../src/domain/id.ts';
 import { openMail } from '../../src/management/mail.ts';
 import type { Post } from '../../src/management/post.ts';
-import { eventually, spawnGate } from '../gate.ts';
+import type { Store } from '../../src/store/ports.ts';
+import { openSqlite } from '../../src/store/sqlite.ts';
+import { eventually, openGate, spawnGate, temporaryDirectory } from '../gate.ts';
 
 const servers: SMTPServer[] = [];
 afterEach(async () => {
@@ -147,4 +150,119 @@ test('a password with signs that end other parts of an address reaches the mail 
   expect(() => loadConfig({ UPSTREAM: 'http://127.0.0.1:9', SMTP_URL: 'smtp://user:pa#ss' })).toThrow(
     /smtp_url.*host/i,
   );
+});
+
+describe('a letter that the gate owes somebody', () => {
+  const day = 86_400_000;
+
+  /** Decides on an application as the command would; `others` newer ones wait. */
+  async function decided(dataDir: string, email: string, others = 0): Promise<void> {
+    const store = await openSqlite(dataDir);
+    const now = Date.now();
+    const row = (at: number, address: string) => ({
+      id: newApplicationId(at),
+      name: 'n',
+      email: address,
+      purpose: 'p',
+      models: '[]',
+      claim_digest: '',
+      created_at: at,
+      decided_by: null,
+      decision: null,
+      account_id: null,
+      claimed_at: null,
+      confirmed_at: null,
+      person_id: null,
+      language: null,
+      wanted_plan: null,
+      mailbox: address,
+      source: '',
+      confirm_by: null,
+      password: null,
+    });
+    const { db } = store.signIn;
+    await db
+      .insertInto('applications')
+      .values({ ...row(now - day, email), status: 'rejected', decided_at: now, decided_by: 'cli:x' })
+      .execute();
+    for (let i = 0; i < others; i++)
+      await db
+        .insertInto('applications')
+        .values({ ...row(now + i, `stranger-${i}@example.org`), status: 'pending', decided_at: null })
+        .execute();
+    await store.close();
+  }
+
+  const withMail = (url: string, dataDir: string): Record<string, string> => ({
+    SMTP_URL: url,
+    MAIL_FROM: 'gate@example.org',
+    DATA_DIR: dataDir,
+    DRAIN_SECONDS: '1',
+  });
+
+  /** What the passing of a minute does: the claim of a process that is no more is over. */
+  async function aMinuteLater(dataDir: string): Promise<void> {
+    const store: Store = await openSqlite(dataDir);
+    await store.signIn.db.updateTable('notices').set({ until: 1 }).execute();
+    await store.close();
+  }
+
+  async function arrives(dataDir: string, email: string): Promise<void> {
+    const { url, taken } = await smtp();
+    const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
+    await gate.notices.look();
+    await eventually(() => expect(taken).toEqual([email]));
+    await gate.notices.look();
+    await gate.notices.look();
+    await gate.stop();
+    const next = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
+    await next.notices.look();
+    await next.stop();
+    expect(taken).toEqual([email]);
+  }
+
+  test('is sent by the next start where the process is killed with the letter on its way, and no third time', async () => {
+    const dataDir = temporaryDirectory();
+    const { url, asked } = await smtp({ onData: (stream) => void stream.resume() });
+    await decided(dataDir, 'killed@example.org');
+    const gate = await spawnGate({ UPSTREAM: 'http://127.0.0.1:9', ...withMail(url, dataDir) });
+    await eventually(() => expect(asked).toEqual(['killed@example.org']));
+    gate.process.kill('SIGKILL');
+    await gate.ended;
+    await aMinuteLater(dataDir);
+    await arrives(dataDir, 'killed@example.org');
+  }, 40_000);
+
+  test('is sent by the next start where the gate stops while its server puts it off', async () => {
+    const dataDir = temporaryDirectory();
+    const { url, asked } = await smtp({ refuse: () => 451 });
+    const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
+    await decided(dataDir, 'later@example.org');
+    await gate.notices.look();
+    await eventually(() => expect(asked).toEqual(['later@example.org']));
+    await gate.stop();
+    await arrives(dataDir, 'later@example.org');
+  });
+
+  test('is not hidden by hundreds of newer applications', async () => {
+    const dataDir = temporaryDirectory();
+    await decided(dataDir, 'early@example.org', 300);
+    await arrives(dataDir, 'early@example.org');
+  });
+
+  test('is given up where the server refuses it for good', async () => {
+    const dataDir = temporaryDirectory();
+    await decided(dataDir, 'gone@example.org');
+    const { url, asked } = await smtp({ refuse: () => 550 });
+    const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
+    await gate.notices.look();
+    await eventually(() => expect(asked).toHaveLength(1));
+    await eventually(() => expect(gate.log()).toContain('a letter could not be sent'));
+    await gate.notices.look();
+    await gate.stop();
+    const next = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
+    await next.notices.look();
+    await next.stop();
+    expect(asked).toHaveLength(1);
+  });
 });

@@ -46,6 +46,10 @@ const problems = {
   },
   busy: { status: 503, title: 'Too many people are at the door at this moment; try again.' },
   store_busy: { status: 503, title: 'Another program is writing to the database; try again.' },
+  store_unusable: {
+    status: 503,
+    title: 'The gate cannot write at this moment: its disk is full or failing. Its operator is told.',
+  },
   internal: { status: 500, title: 'Something went wrong inside the gate.' },
 } as const;
 
@@ -78,8 +82,10 @@ export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof DoorCrowded) return new Problem('busy', { retryAfterSeconds: 2 });
   // Express cannot decode a part of the path; nothing has such a name.
   if (thrown instanceof URIError) return new Problem('not_found');
-  const { type, code } = thrown as { type?: string; code?: string };
-  if (code === 'SQLITE_BUSY') return new Problem('store_busy', { retryAfterSeconds: 2 });
+  const { type, name, code = '' } = thrown as { type?: string; name?: string; code?: string };
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return new Problem('store_busy', { retryAfterSeconds: 2 });
+  if (name === 'StoreUnusable' || /^(ENOSPC|EDQUOT|EROFS|SQLITE_(FULL|READONLY|IOERR|CANTOPEN))/.test(code))
+    return new Problem('store_unusable', { retryAfterSeconds: 30 });
   if (type === 'entity.too.large') return new Problem('body_too_large');
   if (type === 'encoding.unsupported' || type === 'charset.unsupported') return new Problem('unsupported_media_type');
   if (type?.startsWith('entity.') || type === 'request.aborted' || type?.startsWith('request.size'))

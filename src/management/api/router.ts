@@ -84,7 +84,7 @@ export function managementApi(tools: ApiTools): Router {
   router.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
     const problem = toProblem(error);
     const id = response.locals['id'] as string;
-    if (problem.code === 'internal') tools.onError(error, id);
+    if (problem.code === 'internal' || problem.code === 'store_unusable') tools.onError(error, id);
     if (response.headersSent) response.destroy();
     else sendProblem(response, problem, id);
   });
