@@ -44,7 +44,7 @@ import { openPlane } from './management/plane.ts';
 import type { Provider } from './management/sign-in/provider.ts';
 import { describeCause, type Log } from './observe/log.ts';
 import { watchLoop } from './observe/loop-watch.ts';
-import { listen, openServers, stopListening } from './server.ts';
+import { inOrder, listen, openServers, stopListening, within } from './server.ts';
 import { lockDirectory, openDirectory, whenFree } from './store/data-directory.ts';
 import { Ledger } from './store/ledger.ts';
 import type { Store } from './store/ports.ts';
@@ -65,6 +65,8 @@ export interface OpenGate {
   settle(): Promise<void>;
   /** Calls that wait for their turn now. */
   waiting(): number;
+  /** Resolves, with a sentence, when the gate cannot go on and has to be stopped. */
+  readonly over: Promise<string>;
   /** A one-time link for the first operator, where there is none yet. */
   setUpLink(): Promise<string | undefined>;
   readonly notices: Notices;
@@ -78,7 +80,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
   const lock = await lockDirectory(config.dataDir);
   const patiently = <T>(work: () => Promise<T>): Promise<T> =>
     whenFree(config.dataDir, work, (sentence) => log.logger.warn(sentence));
-  const store = await patiently(() => openSqlite(config.dataDir, storePatienceMs));
+  const store = await patiently(() => openSqlite(config.dataDir, storePatienceMs, true));
   const nowMs = (): MonotonicMs => performance.now();
   const clock = new SteadyClock({ wallMs: Date.now, monotonicMs: nowMs, uptimeMs: () => uptime() * 1000 });
   const calendar = new Calendar(config.timeZone);
@@ -246,11 +248,13 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     store,
     books,
     clock,
+    isBehind: () => ledger.isBehind,
     retentionMs: config.retentionDays * 86_400_000,
     logger: log.logger,
   });
   const stalls = { readerMs: config.readerStallSeconds * 1000, uploadMs: config.transferSilenceSeconds * 1000 };
   let lostBefore: string | undefined;
+  const over = Promise.withResolvers<string>();
   const comments = new Comments(config.sseCommentSeconds * 1000, answerHeaders);
   const sweep = setInterval(() => {
     running.sweep(nowMs(), stalls, comments);
@@ -261,6 +265,8 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     const lost = lock.look();
     if (lost !== undefined && lost !== lostBefore) log.logger.warn(lost);
     lostBefore = lost;
+    const loss = store.loss();
+    if (loss !== undefined) over.resolve(loss);
   }, watchIntervalMs);
   const unwatch = watchLoop((heldMs) =>
     log.logger.warn({ heldMs }, 'the process was held up, and every stream with it'),
@@ -270,6 +276,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
 
   return {
     url: url.origin,
+    over: over.promise,
     setUpLink: () => patiently(() => plane.setUpLink()),
     notices: plane.notices,
     reload: () => {
@@ -304,14 +311,16 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
       clearInterval(watch);
       clearInterval(sweep);
       unwatch();
-      await upkeep.stop();
-      await plane.stop(Math.max(0, mustEndMs - nowMs()));
-      await keeper?.stop();
-      await pool.close();
-      refusals.flush();
-      await ledger.close();
-      await store.close();
-      lock.release();
+      await inOrder(
+        () => upkeep.stop(),
+        () => plane.stop(Math.max(0, mustEndMs - nowMs())),
+        () => keeper?.stop(),
+        () => pool.close(),
+        () => refusals.flush(),
+        () => ledger.close(),
+        () => store.close(),
+        () => lock.release(),
+      );
     },
   };
 }
@@ -366,17 +375,6 @@ function slotsOf(list: readonly string[]): ReadonlyMap<string, number> {
       return [parseModelName(model)?.canonical ?? model, Number(slots)];
     }),
   );
-}
-
-/** Did it come within that time? */
-async function within(ms: number, event: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const result = await Promise.race([event.then(() => true as const), late]);
-  clearTimeout(timer);
-  return result;
 }
 
 function providersOf(config: Config): Provider[] {

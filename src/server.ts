@@ -189,6 +189,30 @@ export function stopListening(server: Listener): Promise<void> {
   return closed;
 }
 
+/** Did it come within that time? */
+export async function within(ms: number, event: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const result = await Promise.race([event.then(() => true as const), late]);
+  clearTimeout(timer);
+  return result;
+}
+
+/** One after the other, each whatever became of those before it: a part that fails to stop keeps no other open. Rejects as the first did. */
+export async function inOrder(...steps: readonly (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
 /** Everything that is not a model request; a browser at the front door is led to the pages. */
 function isShell({ url = '', method, headers }: IncomingMessage): boolean {
   switch (url.charCodeAt(1)) {

@@ -9,6 +9,8 @@ export interface UpkeepTools {
   readonly store: Pick<Store, 'pruneUsage'>;
   readonly books: Books;
   readonly clock: SteadyClock;
+  /** Are there rows that the store has not taken yet? */
+  readonly isBehind: () => boolean;
   readonly retentionMs: number;
   readonly logger: Logger;
 }
@@ -41,8 +43,9 @@ export class Upkeep {
   }
 
   #lookAround(): void {
-    const { books, clock, logger } = this.#tools;
-    books.sweep();
+    const { books, clock, isBehind, logger } = this.#tools;
+    // A book that is opened again knows what the store knows, and no more.
+    if (!isBehind()) books.sweep();
     const jumpMs = clock.look();
     if (jumpMs !== undefined)
       logger.warn(

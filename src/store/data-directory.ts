@@ -14,6 +14,11 @@ export class StoreBusy extends StoreUnusable {
   override name = 'StoreBusy';
 }
 
+/** A gate has the directory. */
+export class DirectoryHeld extends StoreUnusable {
+  override name = 'DirectoryHeld';
+}
+
 /** Makes it (mode 0700) if need be, and gives its real path: a link that leads elsewhere later changes nothing. @throws StoreUnusable */
 export function openDirectory(dataDir: string): string {
   try {
@@ -70,9 +75,9 @@ export async function lockDirectory(dataDir: string, doubtMs = 2_000): Promise<D
   }
   return {
     look: () => {
-      if (inodeOf(file) === inode) return undefined;
       const fresh = `${file}.${process.pid}`;
       try {
+        if (inodeOf(file) === inode) return undefined;
         rmSync(fresh, { force: true });
         const again = acquire(fresh, dataDir);
         renameSync(fresh, file);
@@ -81,7 +86,7 @@ export async function lockDirectory(dataDir: string, doubtMs = 2_000): Promise<D
         inode = inodeOf(file);
         return `${file} was deleted or replaced; it is made again, since this gate holds the directory`;
       } catch (error) {
-        return `${file} was deleted or replaced and cannot be made again (${(error as Error).message})`;
+        return `${file} cannot be looked at, or was deleted and cannot be made again (${(error as Error).message})`;
       }
     },
     release: () => lock.close(),
@@ -102,13 +107,41 @@ function acquire(file: string, dataDir: string): Database.Database {
   }
 }
 
-const heldByAnother = (dataDir: string): StoreUnusable =>
-  new StoreUnusable(`Another gate is already using ${dataDir}. Stop it first, or give this one its own DATA_DIR.`);
+/** Does a gate that runs now have this directory? Not to be asked by that gate itself. */
+export function isHeld(dataDir: string): boolean {
+  try {
+    acquire(join(dataDir, 'gate.lock'), dataDir).close();
+    return false;
+  } catch (error) {
+    if (error instanceof DirectoryHeld) return true;
+    throw error;
+  }
+}
 
-/** Of what the path leads to now. */
+const heldByAnother = (dataDir: string): StoreUnusable =>
+  new DirectoryHeld(`Another gate is already using ${dataDir}. Stop it first, or give this one its own DATA_DIR.`);
+
+/** Of what the path leads to now. @throws where that cannot be looked at, which says nothing about what is there */
 function inodeOf(file: string): string | undefined {
   const found = statSync(file, { throwIfNoEntry: false });
   return found && `${found.dev}/${found.ino}`;
+}
+
+/**
+ * Gives, whenever it is asked, a sentence where the path no longer leads to the file that it leads to now. A process goes on
+ * reading and writing a file that was deleted or replaced, and everything that it writes is gone with it: SQLite looks for
+ * that in rollback mode alone (SQLITE_READONLY_DBMOVED, sqlite.org/rescode.html), not with a write-ahead log.
+ */
+export function lossOf(file: string): () => string | undefined {
+  const opened = inodeOf(file);
+  return () => {
+    try {
+      if (inodeOf(file) === opened) return undefined;
+    } catch {
+      return undefined;
+    }
+    return `${file} was deleted or replaced while it was in use. What is written to the one that is gone would be lost: start again.`;
+  };
 }
 
 export function isBusy(error: unknown): boolean {
@@ -158,6 +191,7 @@ const reasons: readonly (readonly [RegExp, string])[] = [
 
 /** A disk that is full, read-only or closed to us, whichever part of a start has met it; undefined for anything else. */
 export function explained(error: unknown): StoreUnusable | undefined {
+  if (error instanceof StoreUnusable) return error;
   const { code, path } = error as { code?: unknown; path?: unknown };
   if (typeof code !== 'string' || !reasons.some(([codes]) => codes.test(code))) return undefined;
   return unusableFile(typeof path === 'string' ? path : 'The data directory', error);

@@ -11,11 +11,21 @@ import {
   Kysely,
   SqliteAdapter,
   SqliteDialect,
+  type SqliteDialectConfig,
 } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import type { KeyId } from '../domain/id.ts';
 import { type CallerRow, isDeciding } from './adapter.ts';
-import { isBusy, makePrivate, openDirectory, StoreBusy, StoreUnusable, unusableFile } from './data-directory.ts';
+import {
+  isBusy,
+  isHeld,
+  lossOf,
+  makePrivate,
+  openDirectory,
+  StoreBusy,
+  StoreUnusable,
+  unusableFile,
+} from './data-directory.ts';
 import type { Store } from './ports.ts';
 import { relationalStore } from './relational.ts';
 import { migrations, type Tables } from './schema.ts';
@@ -26,10 +36,10 @@ const checkedBytes = 64 * 1024 * 1024;
 
 /**
  * Makes the directory (mode 0700) if need be, opens the file (mode 0600), migrates. `patienceMs`: how long a write waits
- * for somebody else's; all of its process waits with it.
+ * for somebody else's; all of its process waits with it. `holds`: this process holds the directory (`lockDirectory`).
  * @throws StoreUnusable.
  */
-export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<Store> {
+export async function openSqlite(dataDir: string, patienceMs = 5_000, holds = false): Promise<Store> {
   const file = join(dataDir, 'sekisho.db');
   let opened: Database.Database | undefined;
   try {
@@ -44,8 +54,14 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<S
     database.pragma('foreign_keys = ON');
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
       throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
-    const db = new Kysely<Tables>({ dialect: new WriterDialect({ database }) });
-    await migrate(db, database);
+    const loss = lossOf(file);
+    const db = new Kysely<Tables>({ dialect: new WriterDialect({ database }, loss) });
+    await migrate(db, database, () => {
+      if (!holds && isHeld(dataDir))
+        throw new StoreUnusable(
+          `${file} is of an older Sekisho, and a gate of that version is using it. Start that gate anew with this version; then try again.`,
+        );
+    });
     const oneCaller = database.prepare<[string], CallerRow>(
       `select keys.*, accounts.name as account_name, accounts.created_at as account_created_at,
          accounts.role as account_role, accounts.closed_at as account_closed_at, accounts.unlimited as account_unlimited,
@@ -57,6 +73,7 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000): Promise<S
       type: 'sqlite',
       findCaller: Object.assign((id: KeyId) => oneCaller.get(id), { behind: () => database.inTransaction }),
       version: () => Promise.resolve(database.pragma('data_version', { simple: true }) as number),
+      loss,
       appendUsage: usageAppender(database),
     });
   } catch (error) {
@@ -111,6 +128,13 @@ class OwnQueueAdapter extends SqliteAdapter {
  * here may act on what it read before that.
  */
 class WriterDialect extends SqliteDialect {
+  readonly #loss: () => string | undefined;
+
+  constructor(config: SqliteDialectConfig, loss: () => string | undefined) {
+    super(config);
+    this.#loss = loss;
+  }
+
   override createAdapter(): DialectAdapter {
     return new OwnQueueAdapter();
   }
@@ -123,6 +147,9 @@ class WriterDialect extends SqliteDialect {
     driver.acquireConnection = async (options) => {
       // A decision that asks the store outside of its own transaction would stand still for ever, and the gate with it.
       if (isDeciding()) throw new Error('a decision uses the store that it was given, and no other');
+      // Nothing is written to, or believed of, a file that is no longer the one in the data directory.
+      const loss = this.#loss();
+      if (loss !== undefined) throw new StoreUnusable(loss);
       if (taken) await new Promise<void>((resolve) => waiting.push(resolve));
       taken = true;
       return acquire(options);
@@ -142,10 +169,12 @@ class WriterDialect extends SqliteDialect {
 }
 
 /** All or nothing, so that a kill in the midst of it leaves what was there. Kysely does not do it by itself for SQLite. */
-async function migrate(db: Kysely<Tables>, database: Database.Database): Promise<void> {
+async function migrate(db: Kysely<Tables>, database: Database.Database, mayRenew: () => void): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } });
   const known = await migrator.getMigrations();
   const pending = known.some(({ executedAt }) => executedAt === undefined);
+  // Not under a gate that knows the old tables alone. A database without any is of a start that is going on.
+  if (pending && known.some(({ executedAt }) => executedAt !== undefined)) mayRenew();
   if (pending) database.exec('begin immediate');
   const { error } = await migrator.migrateToLatest();
   if (pending && database.inTransaction) database.exec(error === undefined ? 'commit' : 'rollback');

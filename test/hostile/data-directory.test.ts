@@ -2,7 +2,7 @@
 // turned elsewhere: one sentence that says what is wrong, and never two gates.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -121,4 +121,77 @@ test('a database that another program holds is waited for with a sentence, and t
   expect(statSync(join(dataDir, 'sekisho.db')).size).toBeGreaterThan(0);
   child.kill('SIGTERM');
   expect((await once(child, 'exit'))[0]).toBe(0);
+});
+
+test.each([
+  ['is deleted', (file: string) => rmSync(file)],
+  [
+    'is replaced by a backup',
+    (file: string) => {
+      cpSync(file, `${file}.backup`);
+      renameSync(`${file}.backup`, file);
+    },
+  ],
+])('a gate whose database %s writes nothing more into the one that is gone, says so, and ends', async (_, lose) => {
+  const gate = await spawnGate({ UPSTREAM: fake.url });
+  const { secret } = await gate.key();
+  const call = (url: string) => post(`${url}/api/generate`, secret, whole);
+  await (await call(gate.url)).text();
+  await gate.ledger(1);
+  fake.next(async (_call, answer) => {
+    answer.head(200, { 'Content-Type': 'application/json' });
+    lose(join(gate.dataDir, 'sekisho.db'));
+    await answer.chunk('{"done":true,"prompt_eval_count":3,"eval_count":4}');
+    answer.end();
+  });
+  expect(await (await call(gate.url)).text()).toContain('"done":true');
+  expect(await gate.ended).toBe(1);
+  expect(gate.output()).toMatch(/sekisho.db was deleted or replaced while it was in use/);
+  // What ended meanwhile waits in the journal, for the database that is there now.
+  const again = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: gate.dataDir });
+  const rows = await again.ledger(1);
+  expect(rows.filter(({ completionTokens }) => completionTokens === 4)).toHaveLength(1);
+  again.process.kill('SIGTERM');
+  expect(await again.ended).toBe(0);
+});
+
+test('a directory that cannot be looked at for a while is no reason to fall', async () => {
+  const place = temporaryDirectory();
+  const [dataDir, away] = [join(place, 'data'), join(place, 'away')];
+  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+  const { secret } = await gate.key();
+  const works = async (): Promise<void> =>
+    expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+  await works();
+  renameSync(dataDir, away);
+  // A loop of links: whoever looks gets ELOOP, as a user without rights gets EACCES.
+  symlinkSync(dataDir, dataDir);
+  await eventually(() => expect(gate.output()).toContain('cannot be looked at'));
+  await works();
+  rmSync(dataDir);
+  renameSync(away, dataDir);
+  await works();
+  await gate.ledger(3);
+  gate.process.kill('SIGTERM');
+  expect(await gate.ended).toBe(0);
+});
+
+test('a command of a newer version does not change the tables under a gate of an older one', async () => {
+  const gate = await spawnGate({ UPSTREAM: fake.url });
+  const { secret } = await gate.key();
+  // As the gate of an older version left it: the newest migration has not been made.
+  const database = new Database(join(gate.dataDir, 'sekisho.db'));
+  const last = database.prepare('select name from kysely_migration order by name desc limit 1').pluck().get() as string;
+  database.prepare('delete from kysely_migration where name = ?').run(last);
+  const { code, err } = await sekisho(['key', 'list'], { DATA_DIR: gate.dataDir });
+  expect([code, err]).toEqual([
+    1,
+    expect.stringMatching(/^.*older Sekisho, and a gate of that version is using it.*\n$/),
+  ]);
+  expect(database.prepare('select count(*) from kysely_migration where name = ?').pluck().get(last)).toBe(0);
+  expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+  database.prepare('insert into kysely_migration values (?, ?)').run(last, new Date().toISOString());
+  database.close();
+  gate.process.kill('SIGTERM');
+  expect(await gate.ended).toBe(0);
 });

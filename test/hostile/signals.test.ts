@@ -1,0 +1,117 @@
+// Signals at moments that nobody chooses: while the gate starts, while its database is held, and as a terminal sends them.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import process from 'node:process';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openSqlite } from '../../src/store/sqlite.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, post, root, spawnGate, temporaryDirectory } from '../gate.ts';
+
+let fake: FakeOllama;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterAll(() => fake.close());
+
+const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] };
+
+/** A gate that starts, and waits for a database that is held. */
+function waitingGate(dataDir: string) {
+  const child = spawn(process.execPath, ['src/main.ts'], {
+    cwd: root,
+    env: { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', UPSTREAM: fake.url, LOG_FORMAT: 'json' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
+  return { child, output: () => output, ended: once(child, 'exit') };
+}
+
+test('a gate that still starts is ended by no SIGHUP, opens no debugger, and stops when it is told to', async () => {
+  const dataDir = temporaryDirectory();
+  await (await openSqlite(dataDir)).close();
+  const other = new Database(join(dataDir, 'sekisho.db'));
+  other.exec('begin immediate');
+  const gate = waitingGate(dataDir);
+  await eventually(() => expect(gate.output()).toContain('another program is writing'), 20_000);
+  for (const signal of ['SIGHUP', 'SIGUSR1'] as const) gate.child.kill(signal);
+  await eventually(() => expect(gate.output()).toContain('no debugger is opened'));
+  expect(gate.output()).not.toContain('Debugger listening');
+  gate.child.kill('SIGTERM');
+  expect(await gate.ended).toEqual([0, null]);
+  other.exec('rollback');
+  other.close();
+});
+
+test('a gate that serves while its first link waits for the database stops in order', async () => {
+  const dataDir = temporaryDirectory();
+  // The moment is between the listener and the link; the database is taken by the gate itself in that moment.
+  const inject = `data:text/javascript,${encodeURIComponent(`
+    import { Server } from 'node:net';
+    import { createRequire } from 'node:module';
+    const Database = createRequire(${JSON.stringify(join(root, 'package.json'))})('better-sqlite3');
+    const listen = Server.prototype.listen;
+    Server.prototype.listen = function (...words) {
+      const other = new Database(${JSON.stringify(join(dataDir, 'sekisho.db'))});
+      other.exec('begin immediate');
+      process.once('SIGUSR2', () => other.exec('rollback'));
+      return listen.apply(this, words);
+    };`)}`;
+  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, API_KEYS: 'a-key-of-the-settings-1234' }, [
+    process.execPath,
+    '--import',
+    inject,
+    'src/main.ts',
+  ]);
+  await eventually(() => expect(gate.output()).toContain('another program is writing'));
+  fake.next(async (_, answer) => {
+    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+    await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+  });
+  const answer = await post(`${gate.url}/api/chat`, 'a-key-of-the-settings-1234', chat);
+  const reader = answer.body!.getReader();
+  await reader.read();
+  gate.process.kill('SIGTERM');
+  await eventually(() => expect(gate.output()).toContain('stopping; running answers may finish'));
+  gate.process.kill('SIGUSR2');
+  await reader.cancel();
+  expect(await gate.ended).toBe(0);
+  const again = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
+  expect(await again.ledger(1)).toMatchObject([{ outcome: 'client_closed' }]);
+  again.process.kill('SIGTERM');
+  expect(await again.ended).toBe(0);
+});
+
+test('Ctrl-C in a terminal, which reaches the gate directly and through npm, lets running answers finish', async () => {
+  const dataDir = temporaryDirectory();
+  // A group of its own, as a terminal's foreground job is one.
+  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, DRAIN_SECONDS: '10' }, [
+    'setsid',
+    'npm',
+    'start',
+  ]);
+  const { secret } = await gate.key();
+  let release!: () => void;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  fake.next(async (_, answer) => {
+    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+    await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+    await held;
+    await answer.chunk('{"done":true,"prompt_eval_count":3,"eval_count":1}\n');
+    answer.end();
+  });
+  const answer = await post(`${gate.url}/api/chat`, secret, chat);
+  const reader = answer.body!.getReader();
+  await reader.read();
+  process.kill(-(gate.process.pid as number), 'SIGINT');
+  await eventually(() => expect(gate.output()).toContain('stopping; running answers may finish'));
+  // What npm hands on comes after what the terminal sends.
+  process.kill(-(gate.process.pid as number), 'SIGINT');
+  release();
+  expect(new TextDecoder().decode((await reader.read()).value)).toContain('"done":true');
+  expect((await reader.read()).done).toBe(true);
+  await gate.ended;
+  await eventually(() => expect(gate.output()).toContain('"msg":"stopped"'));
+});
