@@ -58,7 +58,11 @@ usageCommand(program, withDesk);
 auditCommand(program, withDesk);
 
 // `sekisho … | head` closes the pipe early; that is no fault of anybody's.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`The output could not be written (${error.code}); what was to be changed is changed.\n`);
+  process.exit(1);
+});
 
 try {
   await program.parseAsync();

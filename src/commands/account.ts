@@ -55,7 +55,8 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
         const made = await createAccount(store, name, plan, author, role);
         const shown = await showAccount(store, made, author.at);
         if (role === 'member') printObject(shown, json);
-        else printObject({ ...shown, ...(await showLink(store, config, made.id, 'setup', author)) }, json);
+        else
+          printObject({ ...shown, ...(await showLink(store, config, made.id, 'setup', author)) }, json, lossOf(name));
       }),
     );
 
@@ -85,7 +86,7 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
       withDesk(async ({ store, author, config }) => {
         const { id } = await requireAccount(store, name);
         const purpose = (await store.findPersonOf(id)) ? 'password' : 'setup';
-        printObject(await showLink(store, config, id, purpose, author), json);
+        printObject(await showLink(store, config, id, purpose, author), json, lossOf(name));
       }),
     );
 
@@ -100,6 +101,8 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
       }),
     );
 }
+
+const lossOf = (name: string): string => `Nobody has seen the link; make another (account link ${name}).`;
 
 async function showLink(
   store: Store,

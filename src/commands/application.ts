@@ -51,7 +51,11 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
       withDesk(async ({ store, author }) => {
         const { email = null, plan = null, expires = author.at + weekMs } = options;
         const made = await createInvite(store, { email, plan, expiresAt: expires }, author);
-        printObject({ ...showInvite(made.invite), code: made.code.reveal() }, options.json);
+        printObject(
+          { ...showInvite(made.invite), code: made.code.reveal() },
+          options.json,
+          'Nobody has seen the code; make another (invite create).',
+        );
       }),
     );
 

@@ -33,11 +33,12 @@ export function commandAuthor(now: WallMs): Author {
   return { actor: `cli:${user}`, at: now };
 }
 
-export function printObject(object: Record<string, unknown>, json: boolean | undefined): void {
-  if (json === true) print(JSON.stringify(object));
+/** `loss`: what is to be said on standard error where the object cannot be printed and cannot be had again. */
+export function printObject(object: Record<string, unknown>, json: boolean | undefined, loss?: string): void {
+  if (json === true) print(jsonText(object), loss);
   else {
     const width = Math.max(12, ...Object.keys(object).map((name) => name.length));
-    for (const [name, value] of Object.entries(object)) print(`${name.padEnd(width)} ${cell(value)}`);
+    for (const [name, value] of Object.entries(object)) print(`${name.padEnd(width)} ${cell(value)}`, loss);
   }
 }
 
@@ -48,7 +49,7 @@ export function printRows(
   json: boolean | undefined,
   empty: string,
 ): void {
-  if (json === true) print(JSON.stringify(rows));
+  if (json === true) print(jsonText(rows));
   else if (rows.length === 0) print(empty);
   else {
     const cells = [
@@ -66,7 +67,19 @@ export function printRows(
   }
 }
 
-/** A value for a terminal: control characters, which a name may hold, must not reach it. */
+/**
+ * What a terminal acts on instead of showing it: control characters, and those that turn the direction of a line or end it.
+ * Texts of strangers (purposes, appeals) can hold them, and rows of an older version's names.
+ */
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const commanding = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** The same value, whoever reads it; and nothing that a terminal acts on. */
+function jsonText(value: unknown): string {
+  return JSON.stringify(value).replace(commanding, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** A value for a terminal. */
 function cell(value: unknown): string {
   const text =
     typeof value === 'string'
@@ -74,12 +87,15 @@ function cell(value: unknown): string {
       : Array.isArray(value) && value.every((item) => typeof item === 'string')
         ? value.join(',')
         : JSON.stringify(value ?? '');
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return (text === '' || text === '""' ? '-' : text).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+  return (text === '' || text === '""' ? '-' : text).replace(commanding, '?');
 }
 
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+export function print(line: string, loss?: string): void {
+  process.stdout.write(`${line}\n`, (error) => {
+    if (!error || loss === undefined) return;
+    process.stderr.write(`The output could not be written (${(error as NodeJS.ErrnoException).code}). ${loss}\n`);
+    process.exit(1);
+  });
 }
 
 export function words(text: string): string[] {

@@ -99,6 +99,7 @@ export function keyCommand(program: Command, withDesk: WithDesk): void {
 }
 
 function printKey({ key: made, secret }: CreatedKey, json: boolean | undefined): void {
-  printObject({ ...showKey(made), ...(secret ? { secret: secret.reveal() } : {}) }, json);
+  const loss = `Nobody knows the secret of ${made.id}, which works: revoke it (key revoke ${made.id}) and make another.`;
+  printObject({ ...showKey(made), ...(secret ? { secret: secret.reveal() } : {}) }, json, secret ? loss : undefined);
   if (json !== true && secret) print('\nThe secret is shown this once. Send it as x-api-key or Authorization: Bearer.');
 }
