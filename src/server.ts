@@ -250,10 +250,10 @@ function openShell(health: Health, plane: express.RequestHandler): express.Expre
   });
   app.use(
     (_request, response) =>
-      void response.status(405).set('allow', 'GET, HEAD').json({ error: 'This route does not answer that method.' }),
+      void response.status(405).set('allow', 'GET, HEAD').json({ error: 'This route does not accept that method.' }),
   );
   app.use((_error: unknown, _request: express.Request, response: express.Response, _next: express.NextFunction) => {
-    if (!response.headersSent) response.status(500).json({ error: 'Something went wrong inside the gate.' });
+    if (!response.headersSent) response.status(500).json({ error: 'An internal error occurred in the gateway.' });
     else response.destroy();
   });
   return app;

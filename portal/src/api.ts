@@ -58,6 +58,7 @@ async function send(method: string, path: string, body: unknown, how: Sending): 
       credentials: 'same-origin',
       headers: {
         accept: 'application/json',
+        'accept-language': i18n.language,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(how.once === true ? { 'idempotency-key': crypto.randomUUID() } : {}),
         ...(how.etag === undefined ? {} : { 'if-match': how.etag }),

@@ -4,6 +4,7 @@ import { createAuthClient } from 'better-auth/client';
 import { twoFactorClient } from 'better-auth/client/plugins';
 import { Problem } from './api.ts';
 import { noteAnew, takeAnew } from './shell/anew.ts';
+import { i18n } from './words.ts';
 
 const mount = '/portal/auth';
 
@@ -18,7 +19,11 @@ async function ask<T>(path: string, body?: unknown): Promise<T> {
   const response = await fetch(mount + path, {
     method: body === undefined ? 'GET' : 'POST',
     credentials: 'same-origin',
-    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    headers: {
+      accept: 'application/json',
+      'accept-language': i18n.language,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const answer: unknown = await response.json().catch(() => ({}));

@@ -1,8 +1,8 @@
-// The one registry of everything that can go wrong: code, status, whose fault it is, and the sentence the caller may read.
-// Dialects decide how a failure is spelled, never what it says. An internal cause goes to the log and nowhere else.
-// docs/errors.md lists the same codes; a house test compares the two both ways.
+// The one registry of everything that can go wrong: code, status, owner, and the public sentence in English. Its Japanese
+// stands in error-japanese.ts. Dialects decide how an error is spelled, never what it says. An internal cause goes to the log
+// and nowhere else. docs/errors.md lists the same codes with both sentences; a house test compares them.
 
-/** Whose move it is: the caller's, a rule's, the machine's limits, the model server's, the operator's, or ours. */
+/** Who has to act: the caller, the operator who set a rule, nobody but time (capacity), the model server, or the gateway. */
 export type Owner = 'client' | 'policy' | 'capacity' | 'upstream' | 'gateway';
 
 interface Entry {
@@ -21,30 +21,34 @@ export const registry = {
     status: 400,
     owner: 'client',
     message:
-      'The path is ambiguous: no encoded slashes outside the name of a model, dot segments or absolute addresses.',
+      'The path is ambiguous: encoded slashes outside a model name, dot segments and absolute addresses are not accepted.',
   },
-  too_many_headers: { status: 431, owner: 'client', message: 'The request has too many or too large headers.' },
+  too_many_headers: {
+    status: 431,
+    owner: 'client',
+    message: 'The request has too many headers, or they are too large.',
+  },
   request_timeout: { status: 408, owner: 'client', message: 'The request did not arrive in time.' },
-  http_version: { status: 505, owner: 'client', message: 'Speak HTTP/1.1 or HTTP/1.0.' },
+  http_version: { status: 505, owner: 'client', message: 'Use HTTP/1.1 or HTTP/1.0.' },
   unknown_route: { status: 404, owner: 'client', message: 'There is no such route here.' },
-  method_not_allowed: { status: 405, owner: 'client', message: 'This route does not answer that method.' },
+  method_not_allowed: { status: 405, owner: 'client', message: 'This route does not accept that method.' },
   no_web_socket: {
     status: 426,
     owner: 'client',
-    message: 'This route speaks no WebSocket. Send the request with POST.',
+    message: 'This route does not support WebSocket. Send the request with POST.',
   },
   tls_required: {
     status: 403,
     owner: 'client',
     message:
-      'This gate answers over https:// alone. A key that was sent without encryption was readable on its way: have it replaced.',
+      'This gateway only answers over https://. A key that was sent unencrypted may have been read: have it replaced.',
   },
   no_pages_here: {
     status: 403,
     owner: 'client',
     message: 'This address is for programs. A browser cannot open it as a page.',
   },
-  loop_detected: { status: 508, owner: 'gateway', message: 'The gate was reached through itself.' },
+  loop_detected: { status: 508, owner: 'gateway', message: 'The request has already passed through this gateway.' },
 
   // Who is asking.
   invalid_api_key: { status: 401, owner: 'client', message: 'Invalid API key' },
@@ -53,24 +57,24 @@ export const registry = {
   key_in_query: {
     status: 400,
     owner: 'client',
-    message: 'Keys do not belong in the query string. Send x-api-key or Authorization: Bearer instead.',
+    message: 'Do not put the key in the query string. Send it as x-api-key or Authorization: Bearer.',
   },
   conflicting_credentials: {
     status: 400,
     owner: 'client',
-    message: 'The request carries several credentials that disagree. Send one.',
+    message: 'The request carries several different credentials. Send one.',
   },
   path_key_not_allowed: {
     status: 403,
     owner: 'policy',
-    message: 'This API key may not be used in an address. Send x-api-key, or create a key with --allow-path.',
+    message: 'This API key cannot be used in an address. Send it as x-api-key, or create a key with --allow-path.',
   },
   certificate_required: {
     status: 403,
     owner: 'policy',
-    message: 'This API key works only together with its client certificate.',
+    message: 'This API key only works together with its client certificate.',
   },
-  address_not_allowed: { status: 403, owner: 'policy', message: 'This API key may not be used from your address.' },
+  address_not_allowed: { status: 403, owner: 'policy', message: 'This API key cannot be used from your address.' },
   identity_unavailable: {
     status: 503,
     owner: 'gateway',
@@ -80,14 +84,14 @@ export const registry = {
   ledger_unavailable: {
     status: 503,
     owner: 'gateway',
-    message: 'What is used cannot be written down right now, and what is not is not begun.',
+    message: 'Usage cannot be recorded right now, so no call is started.',
     retryAfterSeconds: 10,
   },
 
   too_many_failures: {
     status: 429,
     owner: 'policy',
-    message: 'Too many wrong API keys came from your address.',
+    message: 'Too many wrong API keys were sent from your address.',
     retryAfterSeconds: 60,
   },
   suspended: { status: 403, owner: 'policy', message: 'This account is suspended.' },
@@ -101,29 +105,29 @@ export const registry = {
   registry_host_not_allowed: {
     status: 403,
     owner: 'policy',
-    message: 'Models may not be fetched from or sent to that registry host.',
+    message: 'Models cannot be pulled from or pushed to that registry host.',
   },
   model_not_found: { status: 404, owner: 'client', message: 'model not found' },
   blob_not_found: {
     status: 404,
     owner: 'client',
-    message: 'This account has not uploaded that blob here since the gate started. Upload it, and then create from it.',
+    message: 'This account has not uploaded that blob since the gateway started. Upload it, then create from it.',
   },
   body_too_large: { status: 413, owner: 'client', message: 'The request body is too large.' },
   not_json: { status: 400, owner: 'client', message: 'The request body is not valid JSON.' },
-  ambiguous_json: { status: 400, owner: 'client', message: 'The request body could be read in two ways.' },
+  ambiguous_json: { status: 400, owner: 'client', message: 'The request body can be read in two ways.' },
   invalid_request: { status: 400, owner: 'client', message: 'The request is not valid.' },
   unsupported_encoding: {
     status: 415,
     owner: 'client',
-    message: 'Send the body plain, or in one of gzip, deflate and zstd; blobs plain.',
+    message: 'Send the body uncompressed or in gzip, deflate or zstd; send blobs uncompressed.',
   },
-  unsupported_media_type: { status: 415, owner: 'client', message: 'This route takes another Content-Type.' },
+  unsupported_media_type: { status: 415, owner: 'client', message: 'This route does not accept that Content-Type.' },
 
   bodies_too_many: {
     status: 503,
     owner: 'capacity',
-    message: 'The gate is holding as many request bodies as it may.',
+    message: 'The gateway is holding as many request bodies as it can.',
     retryAfterSeconds: 2,
   },
 
@@ -137,7 +141,7 @@ export const registry = {
   rate_limited: {
     status: 429,
     owner: 'policy',
-    message: 'The limit for one minute is used up.',
+    message: 'The limit for this minute is used up.',
     retryAfterSeconds: 60,
   },
   quota_exceeded: { status: 429, owner: 'policy', message: 'The quota is used up.', retryAfterSeconds: 3600 },
@@ -157,7 +161,7 @@ export const registry = {
   queue_timeout: {
     status: 503,
     owner: 'capacity',
-    message: 'The call waited for its turn as long as it may.',
+    message: 'The call waited too long for its turn.',
     retryAfterSeconds: 10,
   },
 
@@ -171,10 +175,10 @@ export const registry = {
   upstream_untrusted: {
     status: 502,
     owner: 'upstream',
-    message: 'The certificate of the model server is not one that the gate trusts.',
+    message: 'The gateway does not trust the certificate of the model server.',
   },
-  upstream_refused: { status: 502, owner: 'upstream', message: 'The model server refused the gate itself.' },
-  upstream_failed: { status: 502, owner: 'upstream', message: 'The model server broke off or answered nonsense.' },
+  upstream_refused: { status: 502, owner: 'upstream', message: 'The model server refused the gateway.' },
+  upstream_failed: { status: 502, owner: 'upstream', message: 'The model server broke off or sent an invalid answer.' },
   upstream_incomplete: {
     status: 502,
     owner: 'upstream',
@@ -183,15 +187,15 @@ export const registry = {
   upstream_lacks_route: {
     status: 501,
     owner: 'upstream',
-    message: 'The model server does not count tokens. Estimate them, or send the message.',
+    message: 'The model server cannot count tokens. Estimate them, or send the message.',
   },
   upstream_timeout: { status: 504, owner: 'upstream', message: 'The model server took too long.' },
 
   // Ours.
-  draining: { status: 503, owner: 'gateway', message: 'The gate is shutting down.', retryAfterSeconds: 5 },
-  reader_stalled: { status: 408, owner: 'client', message: 'The reader stopped taking the answer.' },
-  client_closed: { status: 499, owner: 'client', message: 'The client hung up.' },
-  internal: { status: 500, owner: 'gateway', message: 'Something went wrong inside the gate.' },
+  draining: { status: 503, owner: 'gateway', message: 'The gateway is shutting down.', retryAfterSeconds: 5 },
+  reader_stalled: { status: 408, owner: 'client', message: 'The client stopped reading the answer.' },
+  client_closed: { status: 499, owner: 'client', message: 'The client closed the connection.' },
+  internal: { status: 500, owner: 'gateway', message: 'An internal error occurred in the gateway.' },
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof registry;

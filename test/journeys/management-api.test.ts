@@ -303,6 +303,17 @@ describe('bad input gets', () => {
     expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
     expect(answer.headers.get('x-request-id')).toBe(answer.body.request_id);
   });
+
+  test.each([
+    ['ja', 'ja', '見つかりません。'],
+    ['ja-JP,ja;q=0.9,en;q=0.8', 'ja', '見つかりません。'],
+    ['en;q=0.9,ja;q=0.1', 'en', 'Not found.'],
+    ['fr', 'en', 'Not found.'],
+  ])('has its title in the language that Accept-Language: %s prefers', async (accepted, language, title) => {
+    const { headers, body } = await call('GET', '/nothing', { headers: { 'accept-language': accepted } });
+    expect([headers.get('content-language'), body.title, body.code]).toEqual([language, title, 'not_found']);
+    expect(headers.get('vary')).toMatch(/accept-language/i);
+  });
 });
 
 test('the OpenAPI document says what the server does: every row, every reference, no more', async () => {
@@ -464,6 +475,17 @@ describe('would this call pass, and why', () => {
       code: 'suspended',
       reason: expect.stringContaining('だめ'),
     });
+  });
+
+  test('the reason is Japanese for callers who prefer that, and keeps what English says beyond the code', async () => {
+    const { account } = await gate.member({ models: ['gemma3:*'] });
+    const reason = async (question: Record<string, unknown>): Promise<string> => {
+      const body = { path: '/api/chat', model: 'gemma3:270m', account: account.id, ...question };
+      return (await call('POST', '/preview', { body, headers: { 'accept-language': 'ja' } })).body.reason;
+    };
+    expect(await reason({})).toBe('この呼び出しは、モデルの順番が来れば通ります。');
+    expect(await reason({ path: '/api/nothing' })).toBe('このルートはありません。');
+    expect(await reason({ path: '/api/me' })).toMatch(/^この API キーには、.*"account"/);
   });
 
   test('asking takes nothing from anybody', async () => {

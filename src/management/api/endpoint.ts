@@ -5,6 +5,7 @@ import type { Account } from '../../domain/account.ts';
 import type { StoredKey } from '../../domain/api-key.ts';
 import type { Author } from '../../domain/audit.ts';
 import type { AccountId, PersonId } from '../../domain/id.ts';
+import type { Language } from '../../domain/person.ts';
 import type { Plan, Unlimited } from '../../domain/plan.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
@@ -101,6 +102,8 @@ export interface Call<P, Q, B> extends Desk {
   /** Opens a visit for somebody whose right to it was shown. */
   readonly openVisit: (id: PersonId) => Promise<void>;
   readonly author: Author;
+  /** What the caller reads best. */
+  readonly language: Language;
   readonly address: string;
   readonly params: P;
   readonly query: Q;

@@ -1,5 +1,6 @@
 // The rows about how much: plans, rules, and the steps of the ladder.
 import { z } from 'zod';
+import { reasonIn } from '../../domain/error-japanese.ts';
 import { allowanceOf, requireAccount } from '../accounts.ts';
 import { Fault } from '../fault.ts';
 import { requireKey } from '../keys.ts';
@@ -104,7 +105,7 @@ export const preview: readonly Endpoint[] = [
     atomic: false,
     body: figures.question,
     answer: figures.previewShape,
-    run: async ({ store, body, outlook }) => {
+    run: async ({ store, body, outlook, language }) => {
       const { path, model, promptTokens, maxTokens } = body;
       const key = body.key === undefined ? undefined : await requireKey(store, body.key);
       const named = body.account ?? key?.accountId;
@@ -114,7 +115,12 @@ export const preview: readonly Endpoint[] = [
       const plan = account ? await allowanceOf(store, account) : await requirePlan(store, body.plan ?? '');
       const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
       const forecast = await outlook.foresee({ account, plan, suspensions, key, path, model, promptTokens, maxTokens });
-      return { ...forecast, changes: [...forecast.changes], limits: forecast.limits.map(limitOf(key?.id ?? null)) };
+      return {
+        ...forecast,
+        reason: reasonIn(language, forecast.code, forecast.reason),
+        changes: [...forecast.changes],
+        limits: forecast.limits.map(limitOf(key?.id ?? null)),
+      };
     },
   }),
 ];

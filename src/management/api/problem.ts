@@ -1,7 +1,8 @@
-// How the management API says no: RFC 9457 problem details. The data plane's dialects are for model clients; people who
-// write management tools get the standard's words.
-import type { Response } from 'express';
+// How the management API refuses: RFC 9457 problem details, with the title in English or Japanese. The dialects of the data
+// plane are for clients of model servers.
+import type { Request, Response } from 'express';
 import { z } from 'zod';
+import { type Language, languages } from '../../domain/person.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import { DoorCrowded } from '../sign-in/passwords.ts';
 
@@ -21,41 +22,112 @@ export const problemShape = z
   .meta({ id: 'Problem' });
 
 const problems = {
-  invalid: { status: 400, title: 'The request is not valid.' },
-  not_json: { status: 400, title: 'The request body is not valid JSON.' },
-  unauthenticated: { status: 401, title: 'Sign in, or send an API key with management scopes.' },
-  forbidden: { status: 403, title: 'You may not do that.' },
-  tls_required: { status: 403, title: 'This gate answers over https:// alone.' },
-  cross_site: { status: 403, title: 'This came from another site than the gate’s own page.' },
-  sign_in_again: { status: 403, title: 'Sign in again first: this asks for a sign-in of the last ten minutes.' },
-  not_found: { status: 404, title: 'There is no such thing here.' },
-  method_not_allowed: { status: 405, title: 'This address does not answer that method.' },
-  conflict: { status: 409, title: 'That does not go together with what is there.' },
-  precondition_failed: { status: 412, title: 'It has been changed meanwhile.' },
-  body_too_large: { status: 413, title: 'The request body is too large.' },
-  unsupported_media_type: { status: 415, title: 'Send application/json.' },
-  unknown_host: { status: 421, title: 'The gate does not know itself by that name; its operator sets PUBLIC_URL.' },
-  repeat_differs: { status: 422, title: 'This Idempotency-Key was used for another request.' },
-  too_many_failures: { status: 429, title: 'Too many wrong API keys came from your address.' },
-  too_many_applications: { status: 429, title: 'Too many applications came from your address.' },
-  too_many_requests: { status: 429, title: 'Too many requests; wait a little.' },
-  too_many_attempts: { status: 429, title: 'Too many attempts; wait a little.' },
+  invalid: { status: 400, en: 'The request is not valid.', ja: 'リクエストが正しくありません。' },
+  not_json: {
+    status: 400,
+    en: 'The request body is not valid JSON.',
+    ja: 'リクエスト本文が JSON として正しくありません。',
+  },
+  unauthenticated: {
+    status: 401,
+    en: 'Sign in, or send an API key with management scopes.',
+    ja: 'サインインするか、管理スコープのある API キーを送ってください。',
+  },
+  forbidden: { status: 403, en: 'You are not allowed to do that.', ja: 'この操作は許可されていません。' },
+  tls_required: {
+    status: 403,
+    en: 'This gateway only answers over https://.',
+    ja: 'このゲートウェイは https:// でのみ応答します。',
+  },
+  cross_site: {
+    status: 403,
+    en: 'The request came from another site.',
+    ja: 'ほかのサイトから送られたリクエストです。',
+  },
+  sign_in_again: {
+    status: 403,
+    en: 'Sign in again: this requires a sign-in within the last ten minutes.',
+    ja: 'もう一度サインインしてください。この操作には 10 分以内のサインインが必要です。',
+  },
+  not_found: { status: 404, en: 'Not found.', ja: '見つかりません。' },
+  method_not_allowed: {
+    status: 405,
+    en: 'This address does not accept that method.',
+    ja: 'このアドレスでは、そのメソッドを使えません。',
+  },
+  conflict: {
+    status: 409,
+    en: 'The request conflicts with what is there.',
+    ja: '現在の状態と矛盾するリクエストです。',
+  },
+  precondition_failed: { status: 412, en: 'It has been changed in the meantime.', ja: 'その間に変更されています。' },
+  body_too_large: { status: 413, en: 'The request body is too large.', ja: 'リクエスト本文が大きすぎます。' },
+  unsupported_media_type: { status: 415, en: 'Send application/json.', ja: 'application/json で送ってください。' },
+  unknown_host: {
+    status: 421,
+    en: 'The gateway does not know this host name. Its operator sets PUBLIC_URL.',
+    ja: 'このホスト名は設定されていません。運用者が PUBLIC_URL を設定してください。',
+  },
+  repeat_differs: {
+    status: 422,
+    en: 'This Idempotency-Key was used for another request.',
+    ja: 'この Idempotency-Key は、別のリクエストで使われています。',
+  },
+  too_many_failures: {
+    status: 429,
+    en: 'Too many wrong API keys were sent from your address.',
+    ja: 'お使いのアドレスから、誤った API キーが何度も送られました。',
+  },
+  too_many_applications: {
+    status: 429,
+    en: 'Too many applications were sent from your address.',
+    ja: 'お使いのアドレスから、申請が何度も送られました。',
+  },
+  too_many_requests: {
+    status: 429,
+    en: 'Too many requests. Wait a little.',
+    ja: 'リクエストが多すぎます。しばらくお待ちください。',
+  },
+  too_many_attempts: {
+    status: 429,
+    en: 'Too many attempts. Wait a little.',
+    ja: '試行回数が多すぎます。しばらくお待ちください。',
+  },
   provider_failed: {
     status: 502,
-    title: 'The provider cannot be reached, or is not the one that the gate was told of.',
+    en: 'The sign-in provider cannot be reached, or is not the one that is configured.',
+    ja: 'サインインの提供元に接続できないか、設定されたものと異なります。',
   },
-  busy: { status: 503, title: 'Too many people are at the door at this moment; try again.' },
-  store_busy: { status: 503, title: 'Another program is writing to the database; try again.' },
+  busy: {
+    status: 503,
+    en: 'Too many people are signing in right now. Try again.',
+    ja: 'サインインが混み合っています。もう一度お試しください。',
+  },
+  store_busy: {
+    status: 503,
+    en: 'Another program is writing to the database. Try again.',
+    ja: 'ほかのプログラムがデータベースに書き込んでいます。もう一度お試しください。',
+  },
   store_unusable: {
     status: 503,
-    title: 'The gate cannot write at this moment: its disk is full or failing. Its operator is told.',
+    en: 'The gateway cannot write right now: its disk is full or failing. Its operator has been told.',
+    ja: 'ディスクに空きがないか障害があるため、現在ゲートウェイは書き込めません。運用者に通知済みです。',
   },
-  internal: { status: 500, title: 'Something went wrong inside the gate.' },
-} as const;
+  internal: {
+    status: 500,
+    en: 'An internal error occurred in the gateway.',
+    ja: 'ゲートウェイの内部でエラーが発生しました。',
+  },
+} as const satisfies Record<string, { readonly status: number } & Readonly<Record<Language, string>>>;
 
 export type ProblemCode = keyof typeof problems;
 export const problemCodes = Object.keys(problems) as ProblemCode[];
 export const statusOf = (code: ProblemCode): number => problems[code].status;
+export const titleOf = (code: ProblemCode, language: Language): string => problems[code][language];
+
+/** The language that a caller prefers (RFC 9110 §12.5.4); English where nothing is said. */
+export const languageOf = (request: Request): Language =>
+  (request.acceptsLanguages([...languages]) || 'en') as Language;
 
 interface Details {
   readonly detail?: string;
@@ -69,7 +141,7 @@ export class Problem extends Error {
   readonly code: ProblemCode;
   readonly details: Details;
   constructor(code: ProblemCode, details: Details = {}) {
-    super(details.detail ?? problems[code].title);
+    super(details.detail ?? problems[code].en);
     this.code = code;
     this.details = details;
   }
@@ -93,14 +165,17 @@ export function toProblem(thrown: unknown): Problem {
   return new Problem('internal');
 }
 
+/** The title follows the caller's language (RFC 9457 §3.1.3); the detail is English. */
 export function sendProblem(response: Response, { code, details }: Problem, requestId: string): void {
-  const { status, title } = problems[code];
+  const { status } = problems[code];
+  const language = languageOf(response.req);
+  response.vary('accept-language').set('content-language', language);
   if (details.retryAfterSeconds !== undefined) response.set('retry-after', String(details.retryAfterSeconds));
   if (details.allow !== undefined) response.set('allow', details.allow);
   if (status === 401) response.set('www-authenticate', 'Bearer realm="sekisho"');
   const body = {
     type: 'about:blank',
-    title,
+    title: titleOf(code, language),
     status,
     code,
     ...(details.detail === undefined ? {} : { detail: details.detail }),

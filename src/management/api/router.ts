@@ -20,7 +20,7 @@ import { limitBody } from './body-limit.ts';
 import type { Call, Desk, Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
 import { Paces } from './pace.ts';
-import { Problem, sendProblem, toProblem } from './problem.ts';
+import { languageOf, Problem, sendProblem, toProblem } from './problem.ts';
 import { referencePage } from './reference.ts';
 
 export interface ApiTools extends Desk {
@@ -167,6 +167,7 @@ function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: Request,
     ...tools,
     ...asked,
     address: addressOf(request, tools.entrance),
+    language: languageOf(request),
     caller,
     openVisit: async (id) => {
       const from = {
