@@ -129,28 +129,35 @@ const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | '
 ];
 const visits = { visitor: undefined, member: hanako.visitor, operator };
 const only = process.argv.slice(2);
-for (const width of [390, 1440]) {
+// Phones show Japanese and desks English; README.ja.md begins with one page in Japanese on a desk.
+const shots = [
+  { width: 390, language: 'ja', suffix: '390' },
+  { width: 1440, language: 'en', suffix: '1440' },
+  { width: 1440, language: 'ja', suffix: '1440-ja', pages: ['overview'] },
+] as const;
+for (const shot of shots) {
   for (const [name, path, who] of pages) {
     if (only.length > 0 && !only.includes(name)) continue;
-    // Phones show Japanese, and every other page is dark somewhere.
-    const look = {
-      width,
-      language: width === 390 ? 'ja' : 'en',
-      scheme: name.length % 2 === 0 && width === 390 ? 'dark' : 'light',
-    } as const;
+    if ('pages' in shot && !shot.pages.some((page) => page === name)) continue;
+    const { width, language, suffix } = shot;
+    // Every other page is dark somewhere.
+    const look = { width, language, scheme: name.length % 2 === 0 && width === 390 ? 'dark' : 'light' } as const;
     const reader = await Reader.at(browser, gate.url, look);
     const cookies = [...(visits[who]?.cookies ?? [])].map(([key, value]) => ({ name: key, value, url: gate.url }));
     await reader.context.addCookies(cookies);
-    if (name === 'overview') for (const { key } of members) void busy(key);
+    const shown = { is: false };
+    const calls = name === 'overview' ? members.map(({ key }) => busy(key, shown)) : [];
     await reader.open(`/portal${path}`);
     await reader.page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' });
     await show(name, look.language, reader);
-    await reader.page.waitForTimeout(name === 'overview' ? 4_000 : 400);
+    await reader.page.waitForTimeout(name === 'overview' ? 20_000 : 400);
     await reader.page.screenshot({
-      path: join(out, `${name}-${width}.png`),
+      path: join(out, `${name}-${suffix}.png`),
       fullPage: name !== 'audit' && name !== 'all-usage',
     });
     await reader.close();
+    shown.is = true;
+    await Promise.all(calls);
   }
 }
 await browser.close();
@@ -171,8 +178,9 @@ async function show(name: string, language: 'en' | 'ja', reader: Reader): Promis
   }
 }
 
-async function busy(key: string): Promise<void> {
-  for (let i = 0; i < 4; i++) {
+/** Calls without a pause, until the picture is taken. */
+async function busy(key: string, shown: { readonly is: boolean }): Promise<void> {
+  while (!shown.is) {
     const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'なぜ空は青いのですか?' }] };
     await post(`${gate.url}/api/chat`, key, body)
       .then((response) => response.text())

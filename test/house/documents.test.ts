@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { errorCodes, registry } from '../../src/domain/error.ts';
+import { japanese } from '../../src/domain/error-japanese.ts';
 import { firstPlans, type Terms, termNames, terms } from '../../src/domain/plan.ts';
 import { firstRules, stepMeanings, steps } from '../../src/domain/rule.ts';
 import { scopes } from '../../src/domain/scope.ts';
@@ -11,7 +12,7 @@ import { operations } from '../../src/gateway/operation.ts';
 import { endpoints } from '../../src/management/api/endpoints.ts';
 import * as figures from '../../src/management/api/figures.ts';
 import { paces } from '../../src/management/api/pace.ts';
-import { problemCodes, problemShape } from '../../src/management/api/problem.ts';
+import { problemCodes, problemShape, statusOf, titleOf } from '../../src/management/api/problem.ts';
 import * as shapes from '../../src/management/api/shapes.ts';
 import { settings } from '../../src/settings/settings.ts';
 
@@ -30,9 +31,39 @@ const rows = (name: string): string[][] =>
     );
 const code = (cell: string): string => cell.replaceAll('`', '');
 
-test('docs/errors.md lists exactly the codes of the registry, with their status and owner', () => {
-  const listed = rows('docs/errors.md').map(([name = '', status, owner]) => [code(name), Number(status), owner]);
-  expect(listed).toEqual(errorCodes.map((name) => [name, registry[name].status, registry[name].owner]));
+test('docs/errors.md lists exactly the codes of the registry, with status, owner and both sentences', () => {
+  const listed = rows('docs/errors.md').map(([name = '', status, ...rest]) => [code(name), Number(status), ...rest]);
+  expect(listed).toEqual(
+    errorCodes.map((name) => [
+      name,
+      registry[name].status,
+      registry[name].owner,
+      registry[name].message,
+      japanese[name],
+    ]),
+  );
+});
+
+test('docs/management-api.md lists exactly the codes of problems, with their status and both titles', () => {
+  const listed = rows('docs/management-api.md').map(([name = '', status, ...titles]) => [
+    code(name),
+    Number(status),
+    ...titles,
+  ]);
+  expect(listed).toEqual(problemCodes.map((name) => [name, statusOf(name), titleOf(name, 'en'), titleOf(name, 'ja')]));
+});
+
+test('every error code and every problem of the management API has a sentence in English and in Japanese', () => {
+  const sentences = [
+    ...errorCodes.map((name) => [name, registry[name].message, japanese[name]] as const),
+    ...problemCodes.map((name) => [name, titleOf(name, 'en'), titleOf(name, 'ja')] as const),
+  ];
+  for (const [name, english, inJapanese] of sentences) {
+    expect(english, name).toMatch(/^[\x20-\x7e]{3,}$/);
+    expect(inJapanese, name).toMatch(/[ぁ-んァ-ン一-龠].*。$/);
+    // The words of this house, which a caller does not know.
+    expect(english, name).not.toMatch(/\b(he|his|him|nobody|whoever|alone|gate)\b/i);
+  }
 });
 
 test('docs/configuration.md lists exactly the settings, with their defaults and units', () => {
@@ -92,10 +123,10 @@ test('docs/routes.md lists exactly the operations, with their methods and scopes
   expect(listed).toEqual(operations.map((operation) => [operation.path, operation.methods.join(' '), operation.scope]));
 });
 
-test('the README names every scope, and the paths in its tree are there', () => {
-  const readme = read('README.md');
-  for (const scope of scopes) expect(readme).toContain(`\`${scope}\``);
-  const tree = /```text\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+test('docs/keys.md names every scope, and the paths in the tree of CONTRIBUTING.md are there', () => {
+  const keys = read('docs/keys.md');
+  for (const scope of scopes) expect(keys).toContain(`\`${scope}\``);
+  const tree = /```text\n([\s\S]*?)```/.exec(read('CONTRIBUTING.md'))?.[1] ?? '';
   const paths = tree.split('\n').flatMap((line) => /^([\w./-]+) {2,}\S/.exec(line)?.[1] ?? []);
   expect(paths.length).toBeGreaterThan(10);
   for (const path of paths) expect(existsSync(join(root, path)), path).toBe(true);
@@ -112,17 +143,31 @@ test('every runtime dependency has a line saying why it is there', () => {
   ).toEqual(dependencies.toSorted());
 });
 
-test('links between the documents lead somewhere', () => {
+/** What a heading is called in a link, as GitHub makes it. */
+const anchorsOf = (document: string): string[] =>
+  Array.from(read(document).matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+test('links between the documents lead to a file, and to a heading where they name one', () => {
   const documents = [
     'README.md',
     'README.ja.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+    'SECURITY.md',
     ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.md'))
       .map((name) => `docs/${name}`),
   ];
   for (const document of documents) {
-    for (const [, target = ''] of read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
-      expect(existsSync(join(root, document, '..', target)), `${document} → ${target}`).toBe(true);
+    for (const [, path = '', anchor] of read(document).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+      const target = path === '' ? document : join(document, '..', path);
+      expect(existsSync(join(root, target)), `${document} → ${target}`).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(target), `${document} → ${target}`).toContain(anchor);
     }
   }
 });
@@ -163,6 +208,9 @@ test('docs/management-api.md names every object with its fields, and nothing tha
     'next',
     'sekisho',
     'application/json',
+    'title',
+    'detail',
+    'Accept-Language',
     'ETag',
     'If-Match',
     'Idempotency-Key',

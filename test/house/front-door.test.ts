@@ -1,0 +1,64 @@
+// What a newcomer meets first holds: both READMEs say the same, the commands in them are there, and what hosted CI runs is
+// what the README says.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const read = (name: string): string => readFileSync(join(root, name), 'utf8');
+const readmes = ['README.md', 'README.ja.md'] as const;
+
+/** Code blocks as they are run: comments at the end of a line differ between the languages. */
+const blocksOf = (text: string): string[] =>
+  Array.from(text.matchAll(/^```\w*\n([\s\S]*?)^```/gm), ([, code = '']) => code.replaceAll(/ +# .*$/gm, ''));
+const withoutCode = (text: string): string => text.replaceAll(/^```[\s\S]*?^```/gm, '');
+const linksOf = (text: string): string[] =>
+  Array.from(withoutCode(text).matchAll(/\]\(([^)]+)\)/g), ([, target = '']) => target).filter(
+    (target) => !target.startsWith('README') && !target.endsWith('.png'),
+  );
+/** The commands of both, and of CONTRIBUTING.md, a line each. */
+const commandsOf = (text: string): string[] => blocksOf(text).flatMap((block) => block.split('\n'));
+
+test('README.md and README.ja.md have the same structure, code, links and tables', () => {
+  const [english, japanese] = readmes.map((name) => read(name)) as [string, string];
+  const levels = (text: string): string[] => withoutCode(text).match(/^#+(?= )/gm) ?? [];
+  expect(levels(japanese)).toEqual(levels(english));
+  expect(blocksOf(japanese)).toEqual(blocksOf(english));
+  expect(linksOf(japanese)).toEqual(linksOf(english));
+  const count = (text: string, what: RegExp): number => (withoutCode(text).match(what) ?? []).length;
+  for (const what of [/^\|/gm, /^- /gm, /^!\[/gm]) expect(count(japanese, what)).toBe(count(english, what));
+  // Names in backticks are the same in both, however the sentence around them goes.
+  const names = (text: string): string[] => [...new Set(withoutCode(text).match(/`[^`\n]+`/g))].toSorted();
+  expect(names(japanese)).toEqual(names(english));
+});
+
+test('the first two commands of the README start the gateway and run every test, as .ci/run and the workflow do', () => {
+  for (const name of readmes) {
+    const commands = blocksOf(read(name)).map((block) => block.trim());
+    expect(commands[0]).toBe('npm ci && npm start');
+    expect(commands).toContain('npm ci && npm test');
+  }
+  expect(read('.ci/run').trim().split('\n').at(-1)).toBe('npm ci && npm test');
+  expect(read('.github/workflows/ci.yml')).toMatch(/^ +- run: \.ci\/run$/m);
+});
+
+test('nobody’s first key is without limits', () => {
+  for (const name of readmes) {
+    const made = commandsOf(read(name)).filter((line) => line.includes('key create'));
+    expect(made.length).toBeGreaterThan(0);
+    for (const line of made) expect(line).toMatch(/--account (?!operator)/);
+  }
+});
+
+test('every npm script and file that the READMEs and CONTRIBUTING.md name is there', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  for (const name of [...readmes, 'CONTRIBUTING.md', 'docs/keys.md']) {
+    const text = read(name);
+    for (const [, script = ''] of text.matchAll(/npm run (?:-s )?([\w:]+)/g))
+      expect(Object.keys(scripts), `${name}: npm run ${script}`).toContain(script);
+    const paths = (text.match(/(?<=[`\s(])(?:src|test|portal|scripts|docs|bench|deploy)\/[\w./-]+\w/g) ?? []).filter(
+      (path) => !path.includes('**') && !path.endsWith('/dist'),
+    );
+    for (const path of paths) expect(existsSync(join(root, path)), `${name}: ${path}`).toBe(true);
+  }
+});
