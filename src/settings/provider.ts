@@ -9,23 +9,23 @@ export const providerSettings = {
     z.string(),
     '',
     'address',
-    'The issuer once more, if it asks for a second factor itself: signing in there then passes the second step here.',
+    'The same issuer again, if it asks for a second factor itself: signing in there then skips the second step here.',
   ),
   oidcConfirmedIssuer: setting(
     'oidc_confirmed_issuer',
     z.string(),
     '',
     'address',
-    'The issuer once more, if its addresses are confirmed though it does not say so (Entra has no email_verified).',
+    'The same issuer again, if its addresses are confirmed although it does not say so (Entra sends no email_verified).',
   ),
   oidcSignOut: setting(
     'oidc_sign_out',
     z.enum(['here', 'provider']),
     'here',
     '',
-    'Where signing out signs out somebody who came by the provider: here alone, or at the provider too.',
+    'Where people who came from the provider are signed out: only here, or at the provider too.',
   ),
-  oidcSeconds: setting('oidc_seconds', positiveSeconds, 10, 's', 'How long each answer of the provider may take.'),
+  oidcSeconds: setting('oidc_seconds', positiveSeconds, 10, 's', 'Time limit for each answer of the provider.'),
 } as const satisfies Record<string, Setting>;
 
 /** OpenID Connect Discovery §3 wants https; without encryption only this machine is spoken to, for development. */
