@@ -1,6 +1,6 @@
 // What a newcomer meets first holds: both READMEs say the same, the commands in them are there, and what hosted CI runs is
 // what the README says.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -48,6 +48,21 @@ test('nobody’s first key is without limits', () => {
     expect(made.length).toBeGreaterThan(0);
     for (const line of made) expect(line).toMatch(/--account (?!operator)/);
   }
+});
+
+test('the documents speak of people as they and anybody', () => {
+  const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'bench/README.md'];
+  for (const name of globSync('docs/**/*.md', { cwd: root })) documents.push(name);
+  expect(documents.length).toBeGreaterThan(25);
+  const found = documents.flatMap((name) =>
+    read(name)
+      // Tests are quoted by their names.
+      .replaceAll(/“[^”]*”/g, '')
+      .split('\n')
+      .filter((line) => /\b(he|his|him|himself|whoever|nobody’s)\b/i.test(line))
+      .map((line) => `${name}: ${line}`),
+  );
+  expect(found).toEqual([]);
 });
 
 test('every npm script and file that the READMEs and CONTRIBUTING.md name is there', () => {
