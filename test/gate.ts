@@ -220,7 +220,12 @@ const betweenLooksMs = 20;
 /** Asks again until it does not throw; for what another process or the next batch will do. */
 export function eventually<T>(ask: () => Promise<T> | T, limitMs = patienceMs): Promise<T> {
   const end = performance.now() + limitMs;
-  return askAgain(ask, () => performance.now() > end);
+  return askAgain(
+    ask,
+    () => performance.now() > end,
+    // Most of it has happened a moment later.
+    (looks) => Math.min(betweenLooksMs, 2 ** looks),
+  );
 }
 
 /**
@@ -228,17 +233,24 @@ export function eventually<T>(ask: () => Promise<T> | T, limitMs = patienceMs): 
  * loop and the gate's timers alike.
  */
 export function withinASecond<T>(ask: () => Promise<T> | T): Promise<T> {
-  let looks = 0;
-  return askAgain(ask, () => ++looks > 1_000 / betweenLooksMs);
+  return askAgain(
+    ask,
+    (looks) => looks > 1_000 / betweenLooksMs,
+    () => betweenLooksMs,
+  );
 }
 
-async function askAgain<T>(ask: () => Promise<T> | T, isEnough: () => boolean): Promise<T> {
-  for (;;) {
+async function askAgain<T>(
+  ask: () => Promise<T> | T,
+  isEnough: (looks: number) => boolean,
+  pauseMs: (looks: number) => number,
+): Promise<T> {
+  for (let looks = 1; ; looks++) {
     try {
       return await ask();
     } catch (error) {
-      if (isEnough()) throw error;
-      await new Promise((resolve) => setTimeout(resolve, betweenLooksMs));
+      if (isEnough(looks)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs(looks)));
     }
   }
 }
@@ -266,10 +278,26 @@ export class RawClient {
 
   /** Waits until what came holds this. */
   until(part: string | RegExp): Promise<string> {
-    return eventually(() => {
-      const found = typeof part === 'string' ? this.text.includes(part) : part.test(this.text);
-      if (!found) throw new Error(`${String(part)} is not in ${JSON.stringify(this.text.slice(0, 2000))}`);
-      return this.text;
+    const found = (): boolean =>
+      typeof part === 'string' ? this.received.includes(part, 0, 'latin1') : part.test(this.text);
+    if (found()) return Promise.resolve(this.text);
+    return new Promise((resolve, reject) => {
+      const stop = (): void => {
+        clearTimeout(late);
+        this.socket.off('data', look).off('close', giveUp);
+      };
+      const look = (): void => {
+        if (!found()) return;
+        stop();
+        resolve(this.text);
+      };
+      const giveUp = (): void => {
+        stop();
+        reject(new Error(`${String(part)} is not in ${JSON.stringify(this.text.slice(0, 2000))}`));
+      };
+      const late = setTimeout(giveUp, patienceMs);
+      this.socket.on('data', look).once('close', giveUp);
+      if (this.socket.destroyed) giveUp();
     });
   }
 }
