@@ -16,7 +16,6 @@ import { bothWays, encryptedOf, encryptionNow, keeperOf, oneWay } from './encryp
 import { accessLog } from './gateway/access-log.ts';
 import { AccountLines } from './gateway/account-line.ts';
 import { AuthThrottle } from './gateway/auth-throttle.ts';
-import type { ModelRules } from './gateway/authorize.ts';
 import { BodyBudget } from './gateway/body-budget.ts';
 import { Books } from './gateway/book.ts';
 import { answerHeaders } from './gateway/browser.ts';
@@ -28,6 +27,7 @@ import { FairQueue } from './gateway/fair-queue.ts';
 import { Follower } from './gateway/follower.ts';
 import { KeyRing } from './gateway/key-ring.ts';
 import { Ladder } from './gateway/ladder.ts';
+import type { ModelRules } from './gateway/model-access.ts';
 import { openOutlook } from './gateway/outlook.ts';
 import type { Gate } from './gateway/pipeline.ts';
 import { Pulse } from './gateway/pulse.ts';

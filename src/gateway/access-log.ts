@@ -18,7 +18,7 @@ export function accessLog({ logger }: Pick<Log, 'logger'>, nowMs: () => Monotoni
     const level =
       ending.error?.code === 'internal' ? 'error' : owner === 'upstream' ? 'warn' : ending.error ? 'info' : 'debug';
     if (!logger.isLevelEnabled(level)) return;
-    const budget = !exchange.principal ? strangers : ending.outcome === 'refused' ? known : undefined;
+    const budget = !exchange.caller ? strangers : ending.outcome === 'refused' ? known : undefined;
     if (budget && !budget.take(nowMs(), logger)) return;
     logger[level](fieldsOf(exchange, ending, durationMs), ending.error ? ending.error.code : ending.outcome);
   };
@@ -57,7 +57,7 @@ function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Recor
     outcome: ending.outcome,
     durationMs,
   };
-  if (exchange.principal) fields['key'] = exchange.principal.keyId;
+  if (exchange.caller) fields['key'] = exchange.caller.principal.keyId;
   if (exchange.model) fields['model'] = exchange.model;
   if (exchange.upstream) fields['upstream'] = exchange.upstream;
   if (exchange.queuePosition > 0) {

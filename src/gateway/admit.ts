@@ -3,6 +3,7 @@
 // stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is not
 // started; what is refused here has cost nothing.
 import { GatewayError, toGatewayError } from '../domain/error.ts';
+import type { Principal } from '../domain/principal.ts';
 import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
@@ -19,10 +20,15 @@ import { draftOf, type Recorder } from './record.ts';
 import type { Run, Running } from './running.ts';
 import { type ModelFacts, type Shaped, shapeAgain } from './shape.ts';
 
-export interface Admitted extends Shaped {
-  readonly [admitted]: true;
+declare class Mark {
+  protected readonly admitted: true;
 }
-declare const admitted: unique symbol;
+/** The call may be started now. */
+export interface Admitted extends Mark {
+  readonly call: Shaped;
+  /** The model server whose slot it holds; undefined for a call that occupies none. */
+  readonly server: Upstream | undefined;
+}
 
 export interface AdmitTools {
   readonly rules: LimitRules;
@@ -45,15 +51,13 @@ export interface AdmitTools {
  */
 export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
-  const ask = askOf(call, exchange);
+  const ask = askOf(call);
   const enteredMs = tools.recorder.nowMs();
   const inLine = lease(call, exchange, ask, enteredMs, tools);
   if (!inLine) return atModel(call, exchange, ask, enteredMs, tools);
-  const goOn = (): Admitted | Promise<Admitted> => {
-    renew(call, exchange, tools.modelFacts);
-    return atModel(call, exchange, ask, enteredMs, tools);
-  };
-  return inLine.then(() => tools.decisions.again(exchange)).then(goOn);
+  return inLine
+    .then(() => tools.decisions.again(call, exchange))
+    .then((still) => atModel(shapeAgain(still, tools.modelFacts), exchange, ask, enteredMs, tools));
 }
 
 /** With what it takes from the account: its turn at the model, and its line in the journal. */
@@ -65,21 +69,22 @@ function atModel(
   tools: AdmitTools,
 ): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
-  if (call.changes.length > 0) exchange.lines.push('x-sekisho-changed', call.changes.join(', '));
+  sayChanges(call.changes, exchange);
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
   const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, enteredMs, tools);
   if (!waits) return begin(call, exchange, tools.journal);
-  const goOn = (): Admitted => {
-    renew(call, exchange, tools.modelFacts);
-    return begin(call, exchange, tools.journal);
-  };
-  return waits.then(() => tools.decisions.again(exchange)).then(goOn);
+  return waits
+    .then(() => tools.decisions.again(call, exchange))
+    .then((still) => {
+      const again = shapeAgain(still, tools.modelFacts);
+      // The response says already what was changed before.
+      sayChanges(again.changes.slice(call.changes.length), exchange);
+      return begin(again, exchange, tools.journal);
+    });
 }
 
-/** What goes on is within the plan as it is when the call leaves, and not only as it was when it came. */
-function renew(call: Shaped, exchange: Exchange, facts: ModelFacts): void {
-  const changes = shapeAgain(call, facts);
-  if (changes.length > 0) exchange.lines.push('x-sekisho-changed', changes.join(', '));
+function sayChanges(changes: readonly string[], { lines }: Exchange): void {
+  if (changes.length > 0) lines.push('x-sekisho-changed', changes.join(', '));
 }
 
 function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitted {
@@ -95,14 +100,13 @@ function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitte
   } catch (cause) {
     throw new GatewayError('ledger_unavailable', { cause });
   }
-  return call as Admitted;
+  return { call, server: exchange.slot?.server } as Admitted;
 }
 
 const unsent = { promptTokens: 0, completionTokens: 0 };
 
-/** What a call will spend; `book` is its account's. */
-export function askOf(call: Shaped, { book }: Pick<Exchange, 'book'>): Ask {
-  const { operation, principal, promptEstimate, askedTokens, choices } = call;
+/** What a call will spend. */
+function askOf({ operation, caller: { principal }, metering, promptEstimate, askedTokens, choices }: Shaped): Ask {
   if (operation.time !== 'inference')
     return { promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };
   // Nobody speaks more tokens than a listener needs for the sound.
@@ -111,13 +115,48 @@ export function askOf(call: Shaped, { book }: Pick<Exchange, 'book'>): Ask {
   const generates = operation.scope === 'inference:chat';
   const most = principal.bounds?.maxOutputTokens ?? null;
   const completionTokens =
-    generates && book
-      ? answerEstimate(askedTokens, book.key(principal.lineage), most, choices)
+    generates && metering.kind === 'metered'
+      ? answerEstimate(askedTokens, metering.usage.key(principal.lineage), most, choices)
       : generates
         ? (askedTokens ?? 512)
         : 0;
   return { promptTokens: promptEstimate, completionTokens, spends: true };
 }
+
+export interface Rehearsal {
+  readonly ask: Ask;
+  readonly refusal: GatewayError | undefined;
+}
+
+/**
+ * What `admit` would say of the call now: takes from the account's limits what it would take and gives it back in the same
+ * breath. A call that would wait in the line of its account passes when it is its turn.
+ */
+export function rehearse(call: Shaped, { calendar, clocks }: LimitRules): Rehearsal {
+  const { metering } = call;
+  const { principal } = call.caller;
+  const ask = askOf(call);
+  if (metering.kind === 'unmetered') return { ask, refusal: undefined };
+  const { usage: book } = metering;
+  const at = clocks.steady();
+  const { slowed } = restrictionsOf(principal.suspensions, clocks.wall());
+  const standing = standingOf(principal, book, slowed, calendar, at);
+  try {
+    if (waitsInLine(principal, book, ask)) refuseBeyond(principal, standing, ask, at);
+    else reserve(principal, standing, ask, at).cancel();
+    return { ask, refusal: undefined };
+  } catch (error) {
+    return { ask, refusal: toGatewayError(error) };
+  }
+}
+
+/** The account, or the key, runs as many calls as it may; where it may run none there is nothing to wait for. */
+const mustWait = (principal: Principal, book: Book, ask: Ask): boolean =>
+  !hasRoom(principal, book, ask) && !mayRunNone(principal);
+
+/** It must, and there is a place to wait. */
+const waitsInLine = (principal: Principal, book: Book, ask: Ask): boolean =>
+  mustWait(principal, book, ask) && book.line.length < (principal.bounds?.waitingRequests ?? Infinity);
 
 /** Takes from the account's limits at once, or gives a promise for it where the account runs as many calls as it may. */
 function lease(
@@ -127,15 +166,12 @@ function lease(
   enteredMs: MonotonicMs,
   tools: AdmitTools,
 ): Promise<void> | undefined {
-  const { book } = exchange;
-  if (!book) return undefined;
-  const { principal, operation } = call;
+  const { operation, metering } = call;
+  const { principal } = call.caller;
+  if (metering.kind === 'unmetered') return undefined;
+  const { usage: book } = metering;
   const { rules } = tools;
-  if (
-    hasRoom(principal, book, ask) ||
-    mayRunNone(principal) ||
-    book.line.length >= (principal.bounds?.waitingRequests ?? Infinity)
-  ) {
+  if (!waitsInLine(principal, book, ask)) {
     takeLease(call, exchange, book, ask, rules);
     return undefined;
   }
@@ -154,7 +190,7 @@ function lease(
 
 /** In one go, so that nothing comes between the look and the taking; and says what is left. @throws as `reserve`. */
 function takeLease(
-  { principal, operation }: Shaped,
+  { caller: { principal }, operation }: Shaped,
   exchange: Exchange,
   book: Book,
   ask: Ask,
@@ -256,6 +292,7 @@ async function whileThere<T>(waiting: Run, over: Promise<T>, exchange: Exchange,
 
 /** A call that waits; ending the running exchanges ends it as well. */
 class Waiting<T> implements Run {
+  readonly call: Shaped;
   readonly exchange: Exchange;
   readonly deadlineMs = Infinity;
   slot = -1;
@@ -264,7 +301,8 @@ class Waiting<T> implements Run {
   #start: ((value: T) => void) | undefined;
   #end: ((error: GatewayError) => void) | undefined;
 
-  constructor(exchange: Exchange) {
+  constructor(call: Shaped, exchange: Exchange) {
+    this.call = call;
     this.exchange = exchange;
   }
 
@@ -296,9 +334,9 @@ class InAccountLine extends Waiting<void> implements InLine {
   readonly take: () => void;
 
   constructor(call: Shaped, exchange: Exchange, book: Book, ask: Ask, enteredMs: MonotonicMs, rules: LimitRules) {
-    super(exchange);
+    super(call, exchange);
     this.enteredMs = enteredMs;
-    this.fits = () => hasRoom(call.principal, book, ask) || mayRunNone(call.principal);
+    this.fits = () => !mustWait(call.caller.principal, book, ask);
     this.take = () => {
       try {
         takeLease(call, exchange, book, ask, rules);
@@ -313,29 +351,27 @@ class InAccountLine extends Waiting<void> implements InLine {
 /** In the queue of a model. */
 class AtModel extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
   readonly cost: number;
-  readonly #call: Shaped;
   readonly #clocks: Clocks;
 
   constructor(call: Shaped, exchange: Exchange, cost: number, clocks: Clocks) {
-    super(exchange);
+    super(call, exchange);
     this.cost = cost;
-    this.#call = call;
     this.#clocks = clocks;
   }
 
   get accountId(): string {
-    return this.#call.principal.accountId;
+    return this.call.caller.principal.accountId;
   }
 
   /** Of its caller as they are now: a step of the ladder counts for those who wait, too. */
   get weight(): number {
-    const { bounds, suspensions } = this.#call.principal;
+    const { bounds, suspensions } = this.call.caller.principal;
     const { slowed } = restrictionsOf(suspensions, this.#clocks.wall());
     return (bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
   }
 
   get behind(): boolean {
-    return restrictionsOf(this.#call.principal.suspensions, this.#clocks.wall()).behind;
+    return restrictionsOf(this.call.caller.principal.suspensions, this.#clocks.wall()).behind;
   }
 
   start(slot: Slot<Upstream>): void {

@@ -2,8 +2,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
 import { replaceLength } from '../upstream/headers.ts';
-import { ModelNotFound } from './authorize.ts';
 import type { Exchange } from './exchange.ts';
+import { ModelNotFound } from './model-access.ts';
 import type { Routed } from './route.ts';
 
 /** Is part of the request's body still unread? Then the connection cannot carry another request. */
@@ -70,7 +70,7 @@ export function errorLines(lines: readonly string[], length: number): string[] {
 }
 
 /** Is it a list of models, of which this key may not see all? */
-function filtersList({ operation: { reply, methods }, principal }: Routed): boolean {
+function filtersList({ operation: { reply, methods }, caller: { principal } }: Routed): boolean {
   const isList = reply === 'ollama-models' || reply === 'openai-models';
   return isList && methods.includes('GET') && !(principal.models.all && principal.scopes.has('cloud'));
 }

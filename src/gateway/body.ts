@@ -1,10 +1,12 @@
 // Reads the whole body of a request into memory, bounded in size and time, and in what all callers together may hold.
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
-import type { BodyBudget } from './body-budget.ts';
+import type { BodyBudget, Holder } from './body-budget.ts';
+import { bodiesOf } from './book.ts';
 import { type Coding, freelyUnfolded, mostUnfolding } from './coding.ts';
 import type { Exchange } from './exchange.ts';
 import { Pieces } from './pieces.ts';
+import { whenGone } from './unread.ts';
 
 export interface BodyLimits {
   readonly bodyBytes: number;
@@ -13,16 +15,21 @@ export interface BodyLimits {
 }
 
 /**
- * A caller that waits for `100 Continue` gets it here and not before: until now everything could still be refused
+ * `holder` is whose share of the budget it takes. A caller that waits for `100 Continue` gets it here and not before: until now everything could still be refused
  * without reading a byte. What comes in a coding is unfolded as it comes, within the same limits.
  * @throws GatewayError `body_too_large`, `bodies_too_many`, `request_timeout`, `client_closed`, `invalid_request`.
  */
-export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding): Promise<Buffer> {
+export function readBody(
+  exchange: Exchange,
+  holder: Holder | undefined,
+  limits: BodyLimits,
+  coding?: Coding,
+): Promise<Buffer> {
   const { request, response } = exchange;
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > limits.bodyBytes) return Promise.reject(new GatewayError('body_too_large'));
   const room = coding?.roomBytes ?? 0;
-  if (room > 0 && !limits.budget.take(room, exchange.book)) return Promise.reject(new GatewayError('bodies_too_many'));
+  if (room > 0 && !limits.budget.take(room, holder)) return Promise.reject(new GatewayError('bodies_too_many'));
   continueIfAsked(exchange, response);
   return new Promise((resolve, reject) => {
     // Let go of when it is over: the listeners live as long as the request does.
@@ -40,7 +47,7 @@ export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding
       if (decoder) {
         request.unpipe(decoder);
         decoder.destroy();
-        limits.budget.give(room, exchange.book);
+        limits.budget.give(room, holder);
       }
       return true;
     };
@@ -57,7 +64,7 @@ export function readBody(exchange: Exchange, limits: BodyLimits, coding?: Coding
     const hold = (chunk: Buffer): void => {
       if (!pieces) return;
       if (pieces.length + chunk.length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
-      else if (!limits.budget.take(chunk.length, exchange.book)) fail(new GatewayError('bodies_too_many'));
+      else if (!limits.budget.take(chunk.length, holder)) fail(new GatewayError('bodies_too_many'));
       else {
         exchange.heldBytes += chunk.length;
         pieces.add(chunk);
@@ -102,14 +109,26 @@ const miscoded = (): GatewayError =>
  * What takes the place of the body: its room is taken before it is made, and that of the body is given back after.
  * @throws GatewayError `bodies_too_many`, and what `make` throws.
  */
-export function replaceBody<T>(exchange: Exchange, budget: BodyBudget, bytes: number, make: () => T): T {
+export function replaceBody<T>(
+  exchange: Exchange,
+  holder: Holder | undefined,
+  budget: BodyBudget,
+  bytes: number,
+  make: () => T,
+): T {
   const before = exchange.heldBytes;
-  if (!budget.take(bytes, exchange.book)) throw new GatewayError('bodies_too_many');
+  if (!budget.take(bytes, holder)) throw new GatewayError('bodies_too_many');
   exchange.heldBytes += bytes;
   const made = make();
-  budget.give(before, exchange.book);
+  budget.give(before, holder);
   exchange.heldBytes -= before;
   return made;
+}
+
+/** Gives back what is held of the body. As long as an answer waits for its reader, so does what was read of the call. */
+export function releaseBody(exchange: Exchange, budget: BodyBudget): void {
+  const { heldBytes, metering } = exchange;
+  if (heldBytes > 0 && metering) whenGone(exchange, () => budget.give(exchange.heldBytes, bodiesOf(metering)));
 }
 
 export function continueIfAsked({ request }: Pick<Exchange, 'request'>, response: ServerResponse): void {

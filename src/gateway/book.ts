@@ -92,7 +92,27 @@ export interface RollingFigure {
   storedAt: SteadyMs;
 }
 
+/** Are the calls of a caller counted, and where? A caller whose account has no limits is not. */
+export type Metering = Metered | { readonly kind: 'unmetered' };
+
+export interface Metered {
+  readonly kind: 'metered';
+  readonly usage: Book;
+}
+
+export const unmetered: Metering = { kind: 'unmetered' };
+
+/** Whose share of all request bodies a body takes; of callers that are not counted nobody's. */
+export const bodiesOf = (metering: Metering): Holder | undefined =>
+  metering.kind === 'metered' ? metering.usage : undefined;
+
+/** The same of answers that wait for their readers. */
+export const answersOf = (metering: Metering): Holder | undefined =>
+  metering.kind === 'metered' ? metering.usage.answers : undefined;
+
 export class Book {
+  /** What the proofs of its calls carry. */
+  readonly metered: Metered = { kind: 'metered', usage: this };
   readonly account = new Tally();
   /** Calls that wait until fewer of the account run. */
   readonly line = new AccountLine();

@@ -3,7 +3,13 @@
 // nothing of the data plane is opened as a page, answers have media types that hold no script (answer-type.ts), and every
 // answer carries a policy under which a document has no origin and loads nothing.
 import { GatewayError } from '../domain/error.ts';
-import type { Received } from './receive.ts';
+import type { Transported } from './transport.ts';
+
+declare class Mark {
+  protected readonly fetched: true;
+}
+/** The request was made by a program, or by a script in a page, and not by opening a page. */
+export interface Fetched extends Transported, Mark {}
 
 /** Lines of every answer of the data plane, as name, value, name, value. */
 export const answerHeaders: readonly string[] = [
@@ -22,7 +28,8 @@ export const answerHeaders: readonly string[] = [
  * like have no destination (Fetch Metadata, section 2.1). Browsers send these fields to trustworthy addresses alone; over
  * plain HTTP a navigation still says `Upgrade-Insecure-Requests`. @throws GatewayError `no_pages_here`.
  */
-export function refuseNavigation({ request: { headers } }: Received): void {
+export function refuseNavigation(transported: Transported): Fetched {
+  const { headers } = transported.request;
   const destination = headers['sec-fetch-dest'];
   if (
     (destination !== undefined && destination !== 'empty' && destination !== 'websocket') ||
@@ -30,4 +37,5 @@ export function refuseNavigation({ request: { headers } }: Received): void {
     headers['upgrade-insecure-requests'] !== undefined
   )
     throw new GatewayError('no_pages_here');
+  return transported as Fetched;
 }

@@ -1,16 +1,22 @@
-// What was decided when a call began, decided again for its caller as they are now: while a body is on its way, before the
-// call leaves, and while it runs whenever the store has changed. The same functions decide as at the start, so that
-// nothing that can be taken from a key or a plan is looked at once only (OWASP API1:2023; CWE-367).
+// What was decided when a call began, decided again for its caller as they are now: when the body has come, before the call
+// leaves, and while it runs whenever the store has changed. The same functions decide as at the start, so that nothing that
+// can be taken from a key or a plan is looked at once only (OWASP API1:2023; CWE-367).
 import { shownCertificate } from '../domain/certificate.ts';
 import type { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { WallMs } from '../domain/time.ts';
-import { authorizeIntent, type ModelRules } from './authorize.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding, FailedIdentification } from './identify.ts';
 import type { Intended } from './intent.ts';
 import type { KeyRing } from './key-ring.ts';
-import { missingScope, permit, refuseSuspended } from './permit.ts';
+import { type ModelRules, refuseUnauthorized } from './model-access.ts';
+import { type Anywhere, missingScope, refuseUnpermitted } from './permit.ts';
+
+declare class Mark {
+  protected readonly confirmed: true;
+}
+/** The caller may still make this call, now that its body has come. */
+export interface Confirmed extends Intended, Mark {}
 
 export interface DecisionTools {
   readonly ring: Pick<KeyRing, 'find' | 'findByDigest'>;
@@ -18,6 +24,9 @@ export interface DecisionTools {
   readonly wallNow: () => WallMs;
   readonly appealContact: string;
 }
+
+/** Where the call comes from, and whether it has left. */
+type Origin = Pick<Exchange, 'address' | 'request' | 'begun'> | Omit<Anywhere, 'at'>;
 
 export class Decisions {
   readonly #tools: DecisionTools;
@@ -30,56 +39,53 @@ export class Decisions {
    * Nothing to wait for, and next to nothing to do, where the ring still holds what it gave before. Keys of the settings
    * never change. @throws GatewayError as the stages of a call do; rejects with it, or with what the store failed with.
    */
-  again(exchange: Exchange): void | Promise<void> {
-    const { principal } = exchange;
-    if (!principal || principal.readAt === 0) return undefined;
+  again<Call extends Intended>(call: Call, origin: Origin): (Call & Confirmed) | Promise<Call & Confirmed> {
+    const { principal } = call.caller;
+    if (principal.readAt === 0) return call as Call & Confirmed;
     const { kind, keyId, digest } = principal;
     const { ring } = this.#tools;
     const found = kind === 'secret' ? ring.find(keyId) : ring.findByDigest(digest);
-    if (found instanceof Promise) return found.then((fresh) => this.#judge(exchange, principal, fresh));
-    if (found !== principal) return this.#judge(exchange, principal, found);
-    const ended = this.ended(exchange);
+    if (found instanceof Promise) return found.then((fresh) => this.#judge(call, origin, principal, fresh));
+    if (found !== principal) return this.#judge(call, origin, principal, found);
+    const ended = this.ended(call, origin);
     if (ended) throw ended;
-    return undefined;
+    return call as Call & Confirmed;
   }
 
   /** What ends a call by itself, without a change of the store: the time of its key or of its certificate is over. */
-  ended({ principal, request }: Exchange): GatewayError | undefined {
-    if (!principal) return undefined;
+  ended(
+    { caller: { principal } }: Pick<Intended, 'caller'>,
+    { request }: Pick<Origin, 'request'>,
+  ): GatewayError | undefined {
     const { expiresAt, kind, digest } = principal;
     if (expiresAt === null && kind !== 'certificate' && principal.boundCertificate === null) return undefined;
     const now = this.#tools.wallNow();
     const certificate = kind === 'certificate' ? digest : principal.boundCertificate;
     const isOver =
       (expiresAt !== null && now >= expiresAt) ||
-      (certificate !== null && shownCertificate(request.socket, now) !== certificate);
+      (certificate !== null && request !== 'none' && shownCertificate(request.socket, now) !== certificate);
     return isOver ? new FailedIdentification('key_expired', principal) : undefined;
   }
 
-  /** From now on what the call wants is decided again together with who asks for it. */
-  keep(exchange: Exchange, intent: Intended): void {
-    const { modelRules, appealContact } = this.#tools;
-    exchange.decideAgain = (principal, at) => {
-      const { address, request, begun } = exchange;
-      const renewed = { ...intent, principal };
-      permit(renewed, { address, at, request }, appealContact);
-      authorizeIntent(renewed, modelRules);
-      // An offer to search the web that has left with the call cannot be taken out of it any more.
-      if (begun && intent.offeredSearches.length > 0 && losesCloud(intent.principal, principal))
-        throw missingScope('cloud', appealContact);
-      // Whoever looks at the call from now on sees its caller as they are.
-      Object.assign(intent, { principal });
-    };
-  }
-
-  #judge(exchange: Exchange, before: Principal, principal: Principal | undefined): void {
+  #judge<Call extends Intended>(
+    call: Call,
+    origin: Origin,
+    before: Principal,
+    principal: Principal | undefined,
+  ): Call & Confirmed {
     if (!principal) throw new FailedIdentification('key_revoked', before);
-    const { wallNow, appealContact } = this.#tools;
+    const { modelRules, wallNow, appealContact } = this.#tools;
     const at = wallNow();
     checkStanding(principal, at);
-    if (exchange.decideAgain) exchange.decideAgain(principal, at);
-    else refuseSuspended(principal, at, appealContact);
-    exchange.principal = principal;
+    refuseUnpermitted(principal, call.operation, origin, at, appealContact);
+    refuseUnauthorized(principal, call, modelRules);
+    // An offer to search the web that has left with the call cannot be taken out of it any more.
+    const hasLeft = origin.request !== 'none' && origin.begun !== undefined;
+    if (hasLeft && call.offeredSearches.length > 0 && losesCloud(before, principal))
+      throw missingScope('cloud', appealContact);
+    // Whoever looks at the call from now on sees its caller as they are.
+    call.caller.renew(principal);
+    return call as Call & Confirmed;
   }
 }
 

@@ -4,10 +4,12 @@
 // no kill can lose an answer that somebody got; and an answer that is not complete never ends as if it were.
 import type { GatewayError } from '../domain/error.ts';
 import { Backlog } from './backlog.ts';
-import type { BodyBudget } from './body-budget.ts';
+import type { BodyBudget, Holder } from './body-budget.ts';
+import { answersOf } from './book.ts';
 import { cutOff } from './cut-off.ts';
 import type { Exchange } from './exchange.ts';
 import { type AnswerSettings, breakOff } from './refuse.ts';
+import type { Routed } from './route.ts';
 import { endWith } from './unread.ts';
 
 export interface DeliverySettings extends AnswerSettings {
@@ -22,7 +24,10 @@ export type Fate = 'sent' | 'full' | 'dropped';
 
 export class Delivery {
   readonly #exchange: Exchange;
+  /** Whose share of the budget the backlog takes. */
+  readonly #holder: Holder | undefined;
   readonly #settings: DeliverySettings;
+  /** The model server is never made to wait. */
   readonly #eager: boolean;
   readonly #onDrain: () => void;
   #backlog: Backlog | undefined;
@@ -34,11 +39,12 @@ export class Delivery {
   /** The last two bytes that went out, to know whether a frame of ours would begin in mid-line. */
   #tail = 0;
 
-  /** `eager`: the model server is never made to wait. `onDrain`: the reader has caught up. */
-  constructor(exchange: Exchange, settings: DeliverySettings, eager: boolean, onDrain: () => void) {
+  /** `onDrain`: the reader has caught up. */
+  constructor(exchange: Exchange, { metering, operation }: Routed, settings: DeliverySettings, onDrain: () => void) {
     this.#exchange = exchange;
     this.#settings = settings;
-    this.#eager = eager;
+    this.#holder = answersOf(metering);
+    this.#eager = operation.time === 'inference';
     this.#onDrain = onDrain;
   }
 
@@ -100,7 +106,7 @@ export class Delivery {
   }
 
   #keep(bytes: Buffer): boolean {
-    this.#backlog ??= new Backlog(this.#settings.answers, this.#exchange.book?.answers);
+    this.#backlog ??= new Backlog(this.#settings.answers, this.#holder);
     return this.#backlog.bytes + bytes.length <= this.#settings.readerBufferBytes && this.#backlog.add(bytes);
   }
 

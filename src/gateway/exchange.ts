@@ -2,12 +2,12 @@
 // that the record needs. It decides nothing. `settle` in record.ts reads it exactly once, at the end.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newRequestId, type RequestId } from '../domain/id.ts';
-import type { Principal } from '../domain/principal.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
-import type { Book } from './book.ts';
+import type { Metering } from './book.ts';
+import type { Caller } from './caller.ts';
 import type { Slot } from './fair-queue.ts';
 import type { Meter } from './figures.ts';
 import type { Lease } from './limits.ts';
@@ -28,10 +28,8 @@ export class Exchange {
   /** CORS lines for this origin, as name, value, name, value; empty for others. */
   cors: readonly string[] = [];
   operation: Operation | undefined;
-  /** As it was last read: what a caller may is decided again while the call is here. */
-  principal: Principal | undefined;
-  /** Decides what the call wants again, for its caller as they are now; there once that is read. @throws GatewayError. */
-  decideAgain: ((principal: Principal, at: WallMs) => void) | undefined;
+  /** For the record: who called; undefined for callers that nobody knows. No stage decides by it. */
+  caller: Caller | undefined;
   model: string | null = null;
   upstream: string | null = null;
   streamed = false;
@@ -43,8 +41,8 @@ export class Exchange {
   firstByteMs: number | null = null;
   /** What the journal gave when it began; from then on it may have cost something. */
   begun: OpenUsage | undefined;
-  /** The account's book; undefined for callers without limits. */
-  book: Book | undefined;
+  /** For the record: where the call is counted; undefined until that is known. No stage decides by it. */
+  metering: Metering | undefined;
   /** What it holds of the account's limits. */
   lease: Lease | undefined;
   /** Its turn at a model. */

@@ -7,11 +7,11 @@ import type { AccountId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
 import { defaultScopes } from '../domain/scope.ts';
 import type { Caller } from '../store/ports.ts';
+import type { Addressed } from './ask.ts';
 import { AuthThrottle } from './auth-throttle.ts';
 import { identify } from './identify.ts';
 import { KeyRing } from './key-ring.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
-import type { Received } from './receive.ts';
 
 const [mine, yours, unknown] = [generateKey(), generateKey(), generateKey()];
 const { publicKey, privateKey } = generateKeyPairSync('ed25519');
@@ -64,13 +64,15 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
     () => 1,
     () => 1,
   );
-  const asked = matchOperation('GET', canonicalTarget(path));
+  const matched = matchOperation('GET', canonicalTarget(path));
   const request = { headers, socket: {} };
-  const received = { request, method: 'GET', target: asked.target, repeated: new Set() } as unknown as Received;
-  const time = { now: at * 1000, skewMs: 30_000 };
+  const received = { request, method: 'GET', target: matched.target, repeated: new Set() };
+  const asked = { ...matched, received } as unknown as Addressed;
+  const exchange = { at: at * 1000, address: '192.0.2.1', caller: undefined };
+  const throttle = new AuthThrottle(9, () => 1);
   try {
-    const { principal } = await identify(asked, received, ring, time, new AuthThrottle(9, () => 1), '192.0.2.1');
-    return { who: principal.keyId, reads };
+    const { caller } = await identify(asked, exchange, { ring, throttle, signatureSkewMs: 30_000 });
+    return { who: caller.principal.keyId, reads };
   } catch (error) {
     return { who: (error as GatewayError).code, reads };
   }

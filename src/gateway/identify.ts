@@ -1,33 +1,40 @@
-// Who is calling. Takes a known operation; proves a principal whose credential is right, active and unexpired.
-// Every place that can hold a credential is read by one function, so that the same checks follow wherever it stood
-// (Open WebUI CVE-2026-45339: limits held for Bearer and not for x-api-key). Each place answers in three ways: a
-// credential of ours, something that claims to be one and is not, or nothing for us. Two that disagree are refused.
-// We do not read cookies here: a browser session never opens the data plane.
+// Who is calling. Takes a known operation; proves a principal whose credential is right, active and unexpired. Each place
+// that can hold a credential answers in three ways (credential.ts): a credential of ours, something that claims to be one
+// and is not, or nothing for us. Two that disagree are refused. The record knows the caller from here on.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
-import { digestOf, ed25519Point, isSecretOf, readKeyId, readSshPublicKey } from '../domain/api-key.ts';
+import { digestOf, ed25519Point, isSecretOf, readKeyId } from '../domain/api-key.ts';
 import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { WallMs } from '../domain/time.ts';
+import type { Addressed } from './ask.ts';
 import type { AuthThrottle } from './auth-throttle.ts';
+import { Caller } from './caller.ts';
+import { type Credential, readCredential } from './credential.ts';
+import type { Exchange } from './exchange.ts';
 import type { KeyRing } from './key-ring.ts';
-import type { Asked, Target } from './operation.ts';
+import type { Matched, Operation } from './operation.ts';
 import type { Received } from './receive.ts';
 
-type Credential =
-  | { readonly kind: 'key'; readonly text: string; readonly inPath: boolean }
-  | { readonly kind: 'certificate'; readonly digest: string }
-  | { readonly kind: 'signature'; readonly publicKey: Buffer; readonly signature: Buffer; readonly at: number };
-
+declare class Mark {
+  protected readonly identified: true;
+}
 /** A caller we know. Only this file can make one. */
-export interface Identified extends Asked {
-  readonly [identified]: true;
-  readonly principal: Principal;
+export interface Identified extends Mark {
+  readonly operation: Operation;
+  /** The value of the path's `{…}`, decoded; empty where the path has none. */
+  readonly parameter: string;
+  readonly caller: Caller;
   /** The signature a call was signed with, for the replay check once its body is known. */
   readonly signature: Buffer | undefined;
 }
-declare const identified: unique symbol;
+
+export interface IdentifyTools {
+  readonly ring: KeyRing;
+  readonly throttle: AuthThrottle;
+  /** How far the time of a signature may be from the gate's. */
+  readonly signatureSkewMs: number;
+}
 
 /** A wrong secret for a key that is there, or a key after its end: who it was is known, whoever it was. */
 export class FailedIdentification extends GatewayError {
@@ -39,62 +46,67 @@ export class FailedIdentification extends GatewayError {
 }
 
 /**
- * `waitSeconds` above 0 says that too many credentials from this address were wrong lately: then only what is known
+ * At once where the key is at hand. Where too many credentials from this address were wrong lately, only what is known
  * without a look-up is judged.
  * @throws GatewayError `too_many_failures`, `invalid_api_key`, `key_expired`, `key_revoked`, `conflicting_credentials`,
  * `path_key_not_allowed`, or `identity_unavailable` where the store did not answer. A failed look-up is never an
  * empty principal (LiteLLM CVE-2026-59822).
  */
-export async function identify(
-  asked: Asked,
-  received: Received,
-  ring: KeyRing,
-  time: IdentifyTime,
-  throttle: AuthThrottle,
-  address: string,
-): Promise<Identified> {
+export function identify(
+  asked: Addressed,
+  exchange: Pick<Exchange, 'at' | 'address' | 'caller'>,
+  tools: IdentifyTools,
+): Identified | Promise<Identified> {
+  const { received, target } = asked;
+  const { ring, throttle } = tools;
   const credential = readCredential(
     received,
-    asked.target,
+    target,
     (text) => ring.findStatic(text) !== undefined,
-    () => readCertificate(received, time.now),
+    () => readCertificate(received, exchange.at),
   );
   if (credential === undefined) throw new GatewayError('invalid_api_key');
-  const waitSeconds = throttle.waitSeconds(address);
-  let principal: Principal | undefined;
-  try {
-    const looked = lookUp(credential, asked, received, ring, time, waitSeconds > 0);
-    principal = looked instanceof Promise ? await looked : looked;
-    if (principal === undefined) throw new GatewayError('invalid_api_key');
-  } catch (cause) {
+  const waitSeconds = throttle.waitSeconds(exchange.address);
+  const failed = (cause: unknown): never => {
     if (!(cause instanceof GatewayError)) throw new GatewayError('identity_unavailable', { cause });
-    throttle.note(address);
+    throttle.note(exchange.address);
     if (waitSeconds > 0) throw new GatewayError('too_many_failures', { retryAfterSeconds: waitSeconds });
     throw cause;
+  };
+  let looked: Principal | undefined | Promise<Principal | undefined>;
+  try {
+    looked = lookUp(credential, asked, exchange.at, tools, waitSeconds > 0);
+  } catch (cause) {
+    return failed(cause);
   }
-  checkStanding(principal, time.now);
-  if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
-    throw new GatewayError('path_key_not_allowed');
-  return {
-    ...asked,
-    principal,
-    signature: credential.kind === 'signature' ? credential.signature : undefined,
-  } as Identified;
+  const prove = (principal: Principal | undefined): Identified => {
+    if (principal === undefined) return failed(new GatewayError('invalid_api_key'));
+    checkStanding(principal, exchange.at);
+    if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
+      throw new GatewayError('path_key_not_allowed');
+    const caller = new Caller(principal);
+    exchange.caller = caller;
+    return identified(asked, caller, credential.kind === 'signature' ? credential.signature : undefined);
+  };
+  return looked instanceof Promise ? looked.then(prove, failed) : prove(looked);
 }
 
-export interface IdentifyTime {
-  /** By it keys expire, and signatures are judged. */
-  readonly now: WallMs;
-  readonly skewMs: number;
-}
+/**
+ * The caller of a preview, who shows no credential. A preview has no exchange, so that nothing that follows from this can
+ * be admitted.
+ */
+export const suppose = (matched: Matched, principal: Principal): Identified =>
+  identified(matched, new Caller(principal), undefined);
+
+const identified = ({ operation, parameter }: Matched, caller: Caller, signature: Buffer | undefined): Identified =>
+  ({ operation, parameter, caller, signature }) as Identified;
 
 /** Who the credential says it is, if that is right. @throws FailedIdentification for a wrong secret of a known key. */
 function lookUp(
   credential: Credential,
-  asked: Asked,
-  received: Received,
-  ring: KeyRing,
-  time: IdentifyTime,
+  asked: Addressed,
+  now: WallMs,
+  { ring, signatureSkewMs }: IdentifyTools,
   withoutLookUp: boolean,
 ): Principal | undefined | Promise<Principal | undefined> {
   switch (credential.kind) {
@@ -103,7 +115,7 @@ function lookUp(
     case 'certificate':
       return findByCertificate(ring, credential.digest, withoutLookUp);
     case 'signature':
-      return findBySignature(ring, credential, asked, received, time, withoutLookUp);
+      return findBySignature(ring, credential, asked, now, signatureSkewMs, withoutLookUp);
   }
 }
 
@@ -139,9 +151,9 @@ function judge(text: string, found: Principal | undefined): Principal | undefine
 async function findBySignature(
   ring: KeyRing,
   credential: Extract<Credential, { kind: 'signature' }>,
-  asked: Asked,
-  received: Received,
-  { now, skewMs }: IdentifyTime,
+  { received, target }: Addressed,
+  now: WallMs,
+  skewMs: number,
   withoutLookUp: boolean,
 ): Promise<Principal | undefined> {
   if (Math.abs(now - credential.at * 1000) > skewMs) return undefined;
@@ -149,7 +161,7 @@ async function findBySignature(
   if (withoutLookUp && !ring.holds(digest)) return undefined;
   const principal = await ring.findByDigest(digest);
   if (principal?.kind !== 'signature') return undefined;
-  const message = Buffer.from(`${received.method},${asked.target.path}?ts=${credential.at}`);
+  const message = Buffer.from(`${received.method},${target.path}?ts=${credential.at}`);
   return verify(null, message, verifierOf(credential.publicKey), credential.signature) ? principal : undefined;
 }
 
@@ -170,47 +182,8 @@ function verifierOf(wire: Buffer): KeyObject {
 }
 
 /**
- * The one extractor. `undefined` means that nothing here was meant for us. An empty place holds no credential. Clients
- * that must send some key put a word in its place (`ollama`, `EMPTY`, `sk-no-key`) and the real one elsewhere: a word
- * that is not shaped like a key says nothing beside one that is, or beside another proof. Two keys are refused.
- */
-function readCredential(
-  received: Received,
-  target: Target,
-  isOperators: (text: string) => boolean,
-  certificate: () => Credential | undefined,
-): Credential | undefined {
-  const { repeated, request } = received;
-  for (const name of credentialHeaders) if (repeated.has(name)) throw new GatewayError('conflicting_credentials');
-  const { headers } = request;
-  const { authorization } = headers;
-  const signed = authorization === undefined ? undefined : readSignature(authorization, target);
-  const texts = new Set<string>();
-  for (const text of [
-    target.pathKey,
-    headers['x-api-key'],
-    headers['api-key'],
-    signed ? undefined : readAuthorization(authorization),
-  ])
-    if (typeof text === 'string' && text.trim() !== '') texts.add(text.trim());
-  let key: string | undefined;
-  for (const text of texts) {
-    if (!text.startsWith('sekisho_') && !isOperators(text)) continue;
-    if (key !== undefined || signed) throw new GatewayError('conflicting_credentials');
-    key = text;
-  }
-  if (signed) return signed;
-  if (key === undefined) {
-    const proof = certificate();
-    if (proof) return proof;
-  }
-  const text = key ?? texts.values().next().value;
-  return text === undefined ? undefined : { kind: 'key', text, inPath: text === target.pathKey };
-}
-
-/**
- * Who sends nothing else is who his certificate says. A browser shows it whatever page asks, so a page needs a key all
- * the same: what a browser sends has one of these lines (Fetch standard, and every browser since 2023).
+ * Without another credential, the client certificate identifies the caller. A browser shows it whatever page asks, so a page
+ * needs a key all the same: what a browser sends has one of these lines (Fetch standard, and every browser since 2023).
  */
 function readCertificate({ request }: Received, now: WallMs): Credential | undefined {
   const { origin, 'sec-fetch-site': site } = request.headers;
@@ -218,76 +191,3 @@ function readCertificate({ request }: Received, now: WallMs): Credential | undef
   const digest = shownCertificate(request.socket, now);
   return digest === undefined ? undefined : { kind: 'certificate', digest };
 }
-
-/**
- * What stands behind `Bearer` or `Token`, the password of Basic (RFC 7617), or a key without a scheme. Neither the
- * scheme's case nor the number of spaces matters (RFC 9110 §11.1, §11.4).
- */
-function readAuthorization(value: string | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  const [, scheme = '', rest = ''] = /^(\S*)[ \t]*(.*)$/s.exec(value) as RegExpExecArray;
-  if (/^(?:bearer|token)$/i.test(scheme)) return rest;
-  if (!/^basic$/i.test(scheme)) return value;
-  const pair = Buffer.from(rest, 'base64').toString('utf8');
-  return pair.slice(pair.indexOf(':') + 1);
-}
-
-function readSignature(value: string, target: Target): Credential | undefined {
-  const match = /^(AAAAC3NzaC1lZDI1NTE5[A-Za-z0-9+/]+={0,2}):([A-Za-z0-9+/]{86}==)$/.exec(value);
-  if (!match) return undefined;
-  const publicKey = readSshPublicKey(match[1] as string);
-  const at = /^ts=(\d{1,12})$/.exec(target.query)?.[1];
-  const signature = Buffer.from(match[2] as string, 'base64');
-  // Its last digit has four bits that say nothing; set, they would be fifteen more spellings of it.
-  if (!publicKey || at === undefined || signature.toString('base64') !== match[2])
-    throw new GatewayError('invalid_api_key');
-  return { kind: 'signature', publicKey, signature, at: Number(at) };
-}
-
-const keyNames = new Set([
-  'key',
-  'api_key',
-  'apikey',
-  'api-key',
-  'x-api-key',
-  'token',
-  'access_token',
-  'authorization',
-]);
-
-/** A key in a query string ends up in histories, logs and Referer headers; it is refused before it is looked at. */
-export function refuseKeyInQuery(query: string): void {
-  if (query === '') return;
-  for (const pair of query.split('&')) {
-    const name = (pair.split('=', 1)[0] as string).toLowerCase();
-    if (keyNames.has(name)) throw new GatewayError('key_in_query');
-  }
-  if (query.includes('sekisho_')) throw new GatewayError('key_in_query');
-}
-
-/**
- * Answers nothing over plain HTTP, and leads nobody away from it either: he would have shown his key by then. Whose key
- * it was goes into the log, so that somebody can replace it.
- */
-export function refuseUnencrypted(received: Received): void {
-  if ((received.request.socket as Partial<TLSSocket>).encrypted === true) return;
-  let id: string | undefined;
-  try {
-    const credential = readCredential(
-      received,
-      received.target,
-      () => false,
-      () => undefined,
-    );
-    id = credential?.kind === 'key' ? readKeyId(credential.text) : undefined;
-  } catch {
-    // Whatever it was, it was no key of ours.
-  }
-  throw new GatewayError(
-    'tls_required',
-    id === undefined ? {} : { cause: `the key ${id} was sent without encryption` },
-  );
-}
-
-/** The headers that can hold a credential; `api-key` is Azure's. */
-export const credentialHeaders: readonly string[] = ['authorization', 'x-api-key', 'api-key'];

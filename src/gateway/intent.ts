@@ -8,11 +8,12 @@ import { unlimited } from '../domain/plan.ts';
 import { choiceNames, lengthNames } from './answer-length.ts';
 import { type BodyLimits, readBody, replaceBody } from './body.ts';
 import { given } from './body-edits.ts';
+import { bodiesOf } from './book.ts';
 import { acceptedCodings, codingOf } from './coding.ts';
 import { readDigest, readDigests } from './creation.ts';
+import type { Prechecked } from './enter.ts';
 import type { Exchange } from './exchange.ts';
 import { formBytes, formText, readForm, writeForm } from './form.ts';
-import type { Permitted } from './permit.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './strict-json.ts';
 import { readWebSearch, toolChoiceOutline } from './web-search.ts';
 
@@ -23,8 +24,11 @@ export interface NamedModel {
   readonly name: ModelName | undefined;
 }
 
-export interface Intended extends Permitted {
-  readonly [intended]: true;
+declare class Mark {
+  protected readonly intended: true;
+}
+/** The call can be read in one way only, and this is what it wants. */
+export interface Intended extends Prechecked, Mark {
   /** Every model the call names; the first is the one it is booked under. */
   readonly models: readonly NamedModel[];
   /** Names whose registry host Ollama would contact. */
@@ -52,7 +56,6 @@ export interface Intended extends Permitted {
   /** A guess at the prompt's tokens, for answers that never report a figure. */
   readonly promptEstimate: number;
 }
-declare const intended: unique symbol;
 
 const optionsOutline: Outline = {
   known: new Set(
@@ -114,8 +117,8 @@ const countingOutline: Outline = {
 type Body = JsonBody;
 
 /** @throws GatewayError `body_too_large`, `not_json`, `ambiguous_json`, `invalid_request`, `unsupported_encoding`, … */
-export async function readIntent(permitted: Permitted, exchange: Exchange, limits: BodyLimits): Promise<Intended> {
-  const { operation, parameter } = permitted;
+export async function readIntent(prechecked: Prechecked, exchange: Exchange, limits: BodyLimits): Promise<Intended> {
+  const { operation, parameter, metering } = prechecked;
   const { request } = exchange;
   const field = request.headers['content-encoding'];
   const isCoded = field !== undefined && field.toLowerCase() !== 'identity';
@@ -130,23 +133,33 @@ export async function readIntent(permitted: Permitted, exchange: Exchange, limit
     const digest = readDigest(parameter);
     if (digest === undefined)
       throw new GatewayError('invalid_request', { message: 'The address must name a sha256 digest.' });
-    if (operation.body === 'none') return { ...bodiless(permitted, []), blobs: [digest] };
-    return { ...bodiless(permitted, []), bodyType: 'application/octet-stream' };
+    const wanted = operation.body === 'none' ? { blobs: [digest] } : { bodyType: 'application/octet-stream' };
+    return noted(exchange, bodiless(prechecked, [], wanted));
   }
   if (operation.body === 'none') {
     const models = operation.model === 'path' ? [named(bounded('model', parameter))] : [];
-    return bodiless(permitted, models);
+    return noted(exchange, bodiless(prechecked, models));
   }
 
-  const bytes = await readBody(exchange, limits, coding);
+  const bytes = await readBody(exchange, bodiesOf(metering), limits, coding);
   if (operation.body === 'multipart') {
     const parts = readForm(bytes, request.headers['content-type']);
     const model = formText(parts, 'model', mostNameBytes);
     if (!model) throw new GatewayError('invalid_request', { message: 'model is required' });
-    const { body, type } = replaceBody(exchange, limits.budget, formBytes(parts), () => writeForm(parts));
-    return { ...bodiless(permitted, [named(model)]), body, bodyType: type, promptEstimate: soundTokens(body.length) };
+    const { body, type } = replaceBody(exchange, bodiesOf(metering), limits.budget, formBytes(parts), () =>
+      writeForm(parts),
+    );
+    const wanted = { body, bodyType: type, promptEstimate: soundTokens(body.length) };
+    return noted(exchange, bodiless(prechecked, [named(model)], wanted));
   }
-  return readJson(permitted, bytes);
+  return noted(exchange, readJson(prechecked, bytes));
+}
+
+/** From here on the record knows what was asked for. */
+function noted(exchange: Exchange, intent: Intended): Intended {
+  exchange.streamed = intent.stream;
+  exchange.model = intent.models[0]?.name?.canonical ?? null;
+  return intent;
 }
 
 /**
@@ -160,18 +173,21 @@ function soundTokens(bytes: number): number {
 /** What we read as JSON is JSON to the model server too: a reader of form fields would find other fields in its texts. */
 export const jsonType = 'application/json';
 
-/** What a JSON body wants. @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`. */
-export function readJson(permitted: Permitted, bytes: Buffer): Intended {
-  const { operation } = permitted;
-  const counts = permitted.principal.plan !== unlimited;
+/**
+ * What a JSON body wants. `promptTokens` is what the prompt weighs, where a preview says so.
+ * @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`.
+ */
+export function readJson(prechecked: Prechecked, bytes: Buffer, promptTokens?: number): Intended {
+  const { operation } = prechecked;
+  const counts = prechecked.caller.principal.plan !== unlimited;
   const body = scanObject(bytes, counts ? countingOutline : outline);
-  const { models, registryModels } = readModels(permitted, bytes, body);
+  const { models, registryModels } = readModels(prechecked, bytes, body);
   const stream = readStream(body, bytes, operation.streamDefault);
   const usageInjected = operation.reply === 'openai-completion' && stream && !asksForUsage(body, bytes);
   const pictures = counts ? countImages(body, bytes) : noImages;
   const search = readWebSearch(body, bytes);
   return {
-    ...permitted,
+    ...prechecked,
     models,
     registryModels,
     stream,
@@ -185,17 +201,20 @@ export function readJson(permitted: Permitted, bytes: Buffer): Intended {
     images: pictures.count,
     inputs: operation.scope === 'inference:embed' ? countInputs(body) : 0,
     usageInjected,
-    promptEstimate: estimatePromptTokens(bytes.length - pictures.bytes, counts) + pictures.count * imageTokens,
+    promptEstimate:
+      promptTokens ?? estimatePromptTokens(bytes.length - pictures.bytes, counts) + pictures.count * imageTokens,
   } as unknown as Intended;
 }
 
+type Wanted = Pick<Intended, 'blobs' | 'body' | 'bodyType' | 'promptEstimate'>;
+
 /** A call whose body is not there, streams through, or is not JSON. */
-function bodiless(permitted: Permitted, models: readonly NamedModel[]): Intended {
+function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted: Partial<Wanted> = {}): Intended {
   return {
-    ...permitted,
+    ...prechecked,
     models,
     registryModels: [],
-    stream: permitted.operation.streamDefault === true,
+    stream: prechecked.operation.streamDefault === true,
     leavesTheBox: false,
     offeredSearches: [],
     blobs: none,
@@ -207,6 +226,7 @@ function bodiless(permitted: Permitted, models: readonly NamedModel[]): Intended
     inputs: 0,
     usageInjected: false,
     promptEstimate: 0,
+    ...wanted,
   } as unknown as Intended;
 }
 
@@ -270,7 +290,7 @@ function estimatePromptTokens(bytes: number, imagesApart: boolean): number {
 const named = (text: string): NamedModel => ({ text, name: parseModelName(text) });
 
 function readModels(
-  { operation }: Permitted,
+  { operation }: Prechecked,
   bytes: Buffer,
   body: Body,
 ): { models: readonly NamedModel[]; registryModels: readonly NamedModel[] } {

@@ -11,7 +11,7 @@ import type { Exchange } from './exchange.ts';
 import { silentMeter } from './meter.ts';
 import { maySeeEntry } from './model-list.ts';
 import { viaName } from './receive.ts';
-import { settle } from './record.ts';
+import { type Settled, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import type { RelaySettings, RelayTools } from './relay.ts';
 import type { Routed } from './route.ts';
@@ -32,10 +32,11 @@ export async function answerLists(
   exchange: Exchange,
   { upstreams }: UpstreamPool,
   { settings, recorder, running }: RelayTools,
-): Promise<void> {
+): Promise<Settled> {
   const { request, response } = exchange;
   const over = new AbortController();
   const run: Run = {
+    call: routed,
     exchange,
     slot: -1,
     moved: -1,
@@ -58,13 +59,15 @@ export async function answerLists(
     if (!isHead) lines.push('content-length', String(body.length));
     response.writeHead(200, [...lines, ...settings.ownHeaders, ...exchange.cors, ...exchange.lines]);
     if (!isHead) exchange.bytesOut += body.length;
-    settle(exchange, { outcome: 'completed', status: 200 }, recorder);
+    const settled = settle(exchange, { outcome: 'completed', status: 200 }, recorder);
     endWith(exchange, isHead ? undefined : body, settings.readerStallMs);
+    return settled;
   } catch (thrown) {
     const error = toGatewayError(over.signal.aborted ? over.signal.reason : thrown);
     const outcome = error.code === 'client_closed' ? 'client_closed' : error.owner === 'upstream' ? 'failed' : 'ended';
-    settle(exchange, { outcome, status: error.status, error }, recorder);
-    refuse(exchange, error, settings);
+    const settled = settle(exchange, { outcome, status: error.status, error }, recorder);
+    refuse(settled, error, settings);
+    return settled;
   } finally {
     running.remove(run);
     response.off('close', onClose);
@@ -88,7 +91,7 @@ async function merge(
     const list = await listFrom(upstream, name === 'ps' ? 'running' : 'all', patient, via);
     const entries: Entry[] = [];
     // Looked up when the list is there: the caller may see less by now.
-    const { principal } = routed;
+    const { principal } = routed.caller;
     const seesAll = principal.models.all && principal.scopes.has('cloud');
     for (const model of list) {
       const said = reply === 'openai-models' ? model.openai : model.ollama;

@@ -239,8 +239,8 @@ function decodePath(raw: string): string {
   });
 }
 
-/** What was asked, proven to be in the table. */
-export interface Asked {
+/** One row of the table, and the address that names it. */
+export interface Matched {
   readonly operation: Operation;
   readonly target: Target;
   /** The value of the path's `{…}`, decoded; empty where the path has none. */
@@ -251,7 +251,7 @@ export interface Asked {
  * `webSocket`: the request asks to go on as one, which no route does.
  * @throws GatewayError `unknown_route`, `method_not_allowed` or `no_web_socket`.
  */
-export function matchOperation(method: string, target: Target, webSocket = false): Asked {
+export function matchOperation(method: string, target: Target, webSocket = false): Matched {
   const candidates = fixed.get(target.path);
   if (candidates) return { operation: pickMethod(method, candidates, webSocket), target, parameter: '' };
   const under = parametric.filter(({ prefix, operation }) => isUnder(prefix, target.path, operation.model === 'path'));
@@ -278,11 +278,11 @@ function pickMethod(method: string, candidates: readonly Operation[], webSocket:
 }
 
 /** The path that goes to the upstream: built from the table, never from the client's text. */
-export function upstreamPath(asked: Asked): string {
-  const brace = asked.operation.path.indexOf('{');
+export function upstreamPath({ operation, parameter }: Pick<Matched, 'operation' | 'parameter'>): string {
+  const brace = operation.path.indexOf('{');
   return brace < 0
-    ? asked.operation.path
-    : asked.operation.path.slice(0, brace) + encodeURIComponent(asked.parameter).replaceAll('%3A', ':');
+    ? operation.path
+    : operation.path.slice(0, brace) + encodeURIComponent(parameter).replaceAll('%3A', ':');
 }
 
 /** The family whose error shape a caller of this path can read. Works on raw and broken paths too. */

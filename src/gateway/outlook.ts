@@ -1,7 +1,6 @@
 // What the management plane may know of the data plane, asked of the very code that decides: how an account stands with its
-// limits, and whether a call would pass, and why. Takes nothing from anybody: what a preview reserves it gives back in the same
-// breath.
-
+// limits, and whether a call would pass, and why. A preview is a dry run of the stages of a request: what it reserves it
+// gives back in the same breath.
 import type { Account } from '../domain/account.ts';
 import type { StoredKey } from '../domain/api-key.ts';
 import { type GatewayError, toGatewayError } from '../domain/error.ts';
@@ -12,26 +11,18 @@ import { type Principal, principalOf } from '../domain/principal.ts';
 import { defaultScopes } from '../domain/scope.ts';
 import { restrictionsOf, type Suspension } from '../domain/suspension.ts';
 import type { Clocks } from '../domain/time.ts';
-import { askOf } from './admit.ts';
+import { type Rehearsal, rehearse } from './admit.ts';
 import { authorizeIntent } from './authorize.ts';
-import { Book } from './book.ts';
-import type { LimitRules } from './enter.ts';
+import { Book, type Metering, unmetered } from './book.ts';
+import { Decisions } from './decide-again.ts';
+import { type LimitRules, refuseSpent } from './enter.ts';
 import type { Exchange } from './exchange.ts';
+import { suppose } from './identify.ts';
 import { readJson } from './intent.ts';
-import {
-  type Ask,
-  countOf,
-  hasRoom,
-  mayRunNone,
-  mostOf,
-  needOf,
-  refuseBeyond,
-  reserve,
-  type Standing,
-  standingOf,
-} from './limits.ts';
+import { type Ask, countOf, mostOf, needOf, standingOf } from './limits.ts';
+import { openUsage } from './metering.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
-import { missingScope, type Permitted, refuseSuspended } from './permit.ts';
+import { permit } from './permit.ts';
 import type { Gate } from './pipeline.ts';
 import type { Pulse } from './pulse.ts';
 import { shape } from './shape.ts';
@@ -76,7 +67,7 @@ export interface Forecast {
   readonly limits: readonly LimitState[];
 }
 
-type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact'>;
+type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
 
 export interface Outlook {
   readonly live: () => {
@@ -132,10 +123,11 @@ interface AccountNow {
 function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<AccountId, number>): AccountNow[] {
   const found = new Map<AccountId, { running: number; waiting: number }>();
   for (const account of speeds.keys()) found.set(account, { running: 0, waiting: 0 });
-  for (const { principal, begun } of exchanges) {
-    if (!principal) continue;
-    const now = found.get(principal.accountId) ?? { running: 0, waiting: 0 };
-    found.set(principal.accountId, now);
+  for (const { caller, begun } of exchanges) {
+    if (!caller) continue;
+    const { accountId } = caller.principal;
+    const now = found.get(accountId) ?? { running: 0, waiting: 0 };
+    found.set(accountId, now);
     if (begun) now.running++;
     else now.waiting++;
   }
@@ -147,8 +139,7 @@ function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<Account
 /** How every windowed limit of an account, or of one of its keys, stands now. */
 async function limitStates(subject: Subject, { rules }: OutlookTools): Promise<readonly LimitState[]> {
   const principal = principalFor(subject, rules.clocks);
-  const found = await standingFor(principal, subject, rules);
-  return found ? statesOf(principal, found.standing, undefined, rules.clocks) : [];
+  return statesOf(principal, await meteringFor(principal, subject, rules), undefined, rules);
 }
 
 /** Of those models, what the subject may use. */
@@ -164,57 +155,62 @@ function modelsFor<T extends { readonly name: string }>(subject: Subject, models
 async function foresee(question: Question, tools: OutlookTools): Promise<Forecast> {
   const { rules } = tools;
   const principal = principalFor(question, rules.clocks);
-  const found = await standingFor(principal, question, rules);
+  const metering = await meteringFor(principal, question, rules);
   const changes: string[] = [];
   let ask: Ask | undefined;
-  let failed: GatewayError | undefined;
+  let refusal: GatewayError | undefined;
   try {
-    ask = tryOut(question, principal, found, changes, tools);
+    ({ ask, refusal } = await rehearseCall(question, principal, changes, dryRun(principal, metering, tools)));
   } catch (error) {
-    failed = toGatewayError(error);
+    refusal = toGatewayError(error);
   }
   return {
-    passes: failed === undefined,
-    status: failed?.status ?? 200,
-    code: failed?.code ?? null,
-    reason: failed?.message ?? 'The call would be let through, when it is its turn at the model.',
-    retryAfterSeconds: failed?.retryAfterSeconds ?? null,
+    passes: refusal === undefined,
+    status: refusal?.status ?? 200,
+    code: refusal?.code ?? null,
+    reason: refusal?.message ?? 'The call would be let through, when it is its turn at the model.',
+    retryAfterSeconds: refusal?.retryAfterSeconds ?? null,
     changes,
-    limits: found ? statesOf(principal, found.standing, ask, rules.clocks) : [],
+    limits: statesOf(principal, metering, ask, rules),
   };
 }
 
-/** The stages of a request, on a body that was made up for it. */
-function tryOut(
+type DryRun = OutlookTools & Pick<Gate, 'decisions'>;
+
+/** The tools of the stages, with the subject in the place of what the gate knows of its callers. */
+function dryRun(principal: Principal, metering: Metering, tools: OutlookTools): DryRun {
+  const usage = metering.kind === 'metered' ? metering.usage : new Book();
+  return {
+    ...tools,
+    rules: { ...tools.rules, books: { of: () => usage } },
+    decisions: new Decisions({
+      ring: { find: () => principal, findByDigest: () => principal },
+      modelRules: tools.modelRules,
+      wallNow: tools.rules.clocks.wall,
+      appealContact: tools.appealContact,
+    }),
+  };
+}
+
+/** The stages of a request, on a body that was made up for it; the last one gives back what it took. */
+async function rehearseCall(
   { path, model, promptTokens, maxTokens }: Question,
   principal: Principal,
-  found: Found | undefined,
   changes: string[],
-  { rules, modelRules, modelFacts, appealContact }: OutlookTools,
-): Ask {
-  const { operation, parameter } = matchOperation('POST', canonicalTarget(path));
-  refuseSuspended(principal, rules.clocks.wall(), appealContact);
-  if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope);
-  const permitted = { principal, operation, parameter } as unknown as Permitted;
-  const intent = readJson(permitted, Buffer.from(JSON.stringify(bodyFor(path, model, maxTokens))));
-  const shaped = shape(
-    authorizeIntent({ ...intent, promptEstimate: promptTokens ?? intent.promptEstimate }, modelRules),
-    modelFacts,
-  );
+  tools: DryRun,
+): Promise<Rehearsal> {
+  const { rules, appealContact } = tools;
+  const at = rules.clocks.wall();
+  const identified = suppose(matchOperation('POST', canonicalTarget(path)), principal);
+  const accounted = await openUsage(identified, { metering: undefined }, rules);
+  const permitted = permit(accounted, { at, request: 'none' }, appealContact);
+  const prechecked = refuseSpent(permitted, [], rules);
+  const intent = readJson(prechecked, Buffer.from(JSON.stringify(bodyFor(path, model, maxTokens))), promptTokens);
+  const confirmed = await tools.decisions.again(intent, { request: 'none' });
+  const authorized = authorizeIntent(tools.replays.claim(confirmed, { address: '' }), tools.modelRules);
+  const shaped = shape(authorized, tools.modelFacts);
   changes.push(...shaped.changes);
-  const ask = askOf(shaped, { book: found?.book });
-  if (found) {
-    const { book, standing } = found;
-    const now = rules.clocks.steady();
-    // A call that would wait in the line of its account passes when it is its turn.
-    const waits =
-      !hasRoom(principal, book, ask) &&
-      !mayRunNone(principal) &&
-      book.line.length < (principal.bounds?.waitingRequests ?? Infinity);
-    if (waits) refuseBeyond(principal, standing, ask, now);
-    else reserve(principal, standing, ask, now).cancel();
-  }
-  return ask;
+  return rehearse(shaped, rules);
 }
 
 /** The least body of that route. */
@@ -229,20 +225,23 @@ function bodyFor(path: string, model: string, maxTokens: number | undefined): Re
   return path.startsWith('/api/generate') ? { model, prompt: 'preview', ...options } : { model, messages, ...options };
 }
 
-interface Found {
-  readonly book: Book;
-  readonly standing: Standing;
+/** Somebody who is nobody in particular has used nothing. */
+async function meteringFor(principal: Principal, { account }: Subject, { books }: LimitRules): Promise<Metering> {
+  if (principal.plan === unlimited) return unmetered;
+  const usage = account ? await books.of(account.id) : new Book();
+  return usage.metered;
 }
 
-async function standingFor(principal: Principal, { account }: Subject, rules: LimitRules): Promise<Found | undefined> {
-  if (principal.plan === unlimited) return undefined;
-  const book = account ? await rules.books.of(account.id) : new Book();
-  const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
-  return { book, standing: standingOf(principal, book, slowed, rules.calendar, rules.clocks.steady()) };
-}
-
-function statesOf({ limits }: Principal, standing: Standing, ask: Ask | undefined, { toWall }: Clocks): LimitState[] {
-  return limits.map((limit) => {
+function statesOf(
+  principal: Principal,
+  metering: Metering,
+  ask: Ask | undefined,
+  { calendar, clocks }: LimitRules,
+): LimitState[] {
+  if (metering.kind === 'unmetered') return [];
+  const { slowed } = restrictionsOf(principal.suspensions, clocks.wall());
+  const standing = standingOf(principal, metering.usage, slowed, calendar, clocks.steady());
+  return principal.limits.map((limit) => {
     const count = countOf(limit, standing);
     const most = mostOf(limit, standing);
     const used = count.used(limit.measure);
@@ -255,7 +254,7 @@ function statesOf({ limits }: Principal, standing: Standing, ask: Ask | undefine
       used,
       remaining: Math.max(0, most - used),
       needed: ask ? needOf(limit, ask) : 0,
-      resetsAt: toWall(count.endsAt),
+      resetsAt: clocks.toWall(count.endsAt),
     };
   });
 }

@@ -1,6 +1,7 @@
 // May this caller use this operation at all, from this address? Takes a principal; needs only the head of the request,
-// so that a caller who may not never makes us read a body. A suspension is said with its reason and end; a missing scope or a wrong address is said plainly (403):
-// both are the caller's own, and nothing about anybody else's models can be learned from them.
+// so that a caller who may not never makes us read a body. A suspension is said with its reason and end; a missing scope or
+// a wrong address is said plainly (403): both are the caller's own, and nothing about anybody else's models can be learned
+// from them.
 import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -8,28 +9,51 @@ import type { Scope } from '../domain/scope.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Exchange } from './exchange.ts';
-import type { Identified } from './identify.ts';
+import type { Accounted } from './metering.ts';
+import type { Operation } from './operation.ts';
 
-/** The caller may use the operation, from this address. Only this file can make one. */
-export interface Permitted extends Identified {
-  readonly [permitted]: true;
+declare class Mark {
+  protected readonly permitted: true;
 }
-declare const permitted: unique symbol;
+/** The caller may use the operation, from this address. Only this file can make one. */
+export interface Permitted extends Accounted, Mark {}
+
+type Place = Pick<Exchange, 'address' | 'at' | 'request'>;
+
+/** Where a preview asks from: it has no connection, and is answered as if it came from where the key may be used. */
+export interface Anywhere {
+  readonly at: WallMs;
+  readonly request: 'none';
+}
 
 /** @throws GatewayError `suspended`, `certificate_required`, `address_not_allowed`, `missing_scope`. */
-export function permit(
-  caller: Identified,
-  { address, at, request }: Pick<Exchange, 'address' | 'at' | 'request'>,
+export function permit(accounted: Accounted, from: Place | Anywhere, appealContact: string): Permitted {
+  refuseUnpermitted(accounted.caller.principal, accounted.operation, from, from.at, appealContact);
+  return accounted as Permitted;
+}
+
+/** The same for a caller as they are at some time. @throws as `permit`. */
+export function refuseUnpermitted(
+  principal: Principal,
+  operation: Operation,
+  from: Omit<Place, 'at'> | Omit<Anywhere, 'at'>,
+  at: WallMs,
   appealContact: string,
-): Permitted {
-  const { principal, operation } = caller;
+): void {
   refuseSuspended(principal, at, appealContact);
-  if (principal.boundCertificate !== null && shownCertificate(request.socket, at) !== principal.boundCertificate)
-    throw new GatewayError('certificate_required');
-  if (!principal.addresses.empty && !principal.addresses.contains(address))
-    throw new GatewayError('address_not_allowed');
+  if (from.request !== 'none') refuseElsewhere(principal, from, at);
   if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope, appealContact);
-  return caller as Permitted;
+}
+
+/** Is it the certificate that the key is bound to, and an address that it may be used from? */
+function refuseElsewhere(
+  { boundCertificate, addresses }: Principal,
+  { address, request }: Pick<Exchange, 'address' | 'request'>,
+  at: WallMs,
+): void {
+  if (boundCertificate !== null && shownCertificate(request.socket, at) !== boundCertificate)
+    throw new GatewayError('certificate_required');
+  if (!addresses.empty && !addresses.contains(address)) throw new GatewayError('address_not_allowed');
 }
 
 /** Asked at the start of a call, and again while it runs whenever a step of the ladder was taken. */

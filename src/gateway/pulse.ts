@@ -34,8 +34,8 @@ export class Pulse {
   /** What runs has come so far. To be called about once a second. */
   sample(running: readonly Exchange[]): void {
     for (const exchange of running) {
-      const { principal, meter, begun } = exchange;
-      if (principal && meter && begun) this.#add(exchange, principal.accountId, meter.read().completionTokens);
+      const { caller, meter, begun } = exchange;
+      if (caller && meter && begun) this.#add(exchange, caller.principal.accountId, meter.read().completionTokens);
     }
   }
 

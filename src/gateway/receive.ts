@@ -4,17 +4,20 @@
 // (CVE-2026-58044), and hands HTTP/2.0 version lines to the application.
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
-import { canonicalTarget, type Target } from './operation.ts';
+import type { Exchange } from './exchange.ts';
+import { canonicalTarget, dialectOf, type Target } from './operation.ts';
 
-export interface Received {
-  readonly [received]: true;
+declare class Mark {
+  protected readonly received: true;
+}
+/** A request whose head is plain. */
+export interface Received extends Mark {
   readonly request: IncomingMessage;
   readonly method: string;
   readonly target: Target;
   /** Lower-case names of the watched headers that stand more than once. */
   readonly repeated: ReadonlySet<string>;
 }
-declare const received: unique symbol;
 
 export const maxHeaders = 100;
 export const viaName = 'sekisho';
@@ -22,8 +25,12 @@ export const viaName = 'sekisho';
 const hostShape = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 const none: ReadonlySet<string> = new Set();
 
-/** @throws GatewayError about the head alone; nothing of the body has been read. */
-export function receive(request: IncomingMessage): Received {
+/**
+ * From here on a refusal is worded for the family of the canonical path.
+ * @throws GatewayError about the head alone; nothing of the body has been read.
+ */
+export function receive(exchange: Pick<Exchange, 'request' | 'dialect'>): Received {
+  const { request } = exchange;
   const { rawHeaders, headers, httpVersion } = request;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new GatewayError('http_version');
   // At the limit Node may already have dropped some, so the limit itself is refused.
@@ -41,7 +48,8 @@ export function receive(request: IncomingMessage): Received {
   }
   if (headers.via !== undefined && headers.via.split(viaName).length > 2) throw new GatewayError('loop_detected');
   const target = canonicalTarget(request.url ?? '');
-  return { request, method: request.method ?? '', target, repeated } as unknown as Received;
+  exchange.dialect = dialectOf(target.path);
+  return { request, method: request.method ?? '', target, repeated } as Received;
 }
 
 /** Which of the headers that decide something stand twice. Node joins or drops repeats, so only the raw list shows them. */

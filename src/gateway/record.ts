@@ -21,6 +21,12 @@ export interface Recorder {
   readonly noteEnd: (exchange: Exchange, row: UsageRecord | undefined, refusedAs: string | undefined) => void;
 }
 
+declare class Mark {
+  protected readonly settled: true;
+}
+/** An exchange that has its record, or needs none. Its caller may hear of the end now. */
+export interface Settled extends Exchange, Mark {}
+
 export interface Ending {
   readonly outcome: Outcome;
   readonly status: number;
@@ -28,8 +34,8 @@ export interface Ending {
 }
 
 /** Settles an exchange. The second call for one exchange does nothing, so every way out may call it. */
-export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): void {
-  if (exchange.recorded) return;
+export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): Settled {
+  if (exchange.recorded) return exchange as Settled;
   exchange.recorded = true;
   exchange.outcome = ending.outcome;
   const durationMs = Math.round(recorder.nowMs() - exchange.startedMs);
@@ -40,19 +46,27 @@ export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): 
   }
   recorder.noteEnd(exchange, row, ending.outcome === 'refused' ? ending.error?.code : undefined);
   recorder.log(exchange, ending, durationMs);
+  return exchange as Settled;
+}
+
+/** For what is answered to everybody and costs nothing: it has no record. */
+export function leaveUnrecorded(exchange: Exchange): Settled {
+  exchange.recorded = true;
+  return exchange as Settled;
 }
 
 /** What was reserved becomes what was used, or nothing where the call never left; and the ladder hears of it. */
-function release({ lease, book, principal }: Exchange, row: UsageRecord, { error }: Ending, recorder: Recorder): void {
+function release({ lease, metering, caller }: Exchange, row: UsageRecord, { error }: Ending, recorder: Recorder): void {
   // As the ledger counts it when it is read back.
   const left = !neverLeft(row.outcome, row.upstream);
   if (left) lease?.settle(row.promptTokens, row.completionTokens);
   else lease?.cancel();
-  if (!book || !principal) return;
-  if (left) recorder.noteUse(principal, book, row.promptTokens + row.completionTokens);
+  if (metering?.kind !== 'metered' || !caller) return;
+  const { principal } = caller;
+  if (left) recorder.noteUse(principal, metering.usage, row.promptTokens + row.completionTokens);
   // Refused for want of room, or for a fault of ours: that is nothing he did.
   else if (row.outcome === 'refused' && (error?.owner === 'client' || error?.owner === 'policy'))
-    recorder.noteRefusal(principal, book);
+    recorder.noteRefusal(principal, metering.usage);
 }
 
 /** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */
@@ -84,8 +98,9 @@ function rowOf(
   code: ErrorCode | null,
   durationMs: number,
 ): UsageRecord | undefined {
-  const { principal, operation } = exchange;
-  if (!principal || !operation) return undefined;
+  const { caller, operation } = exchange;
+  if (!caller || !operation) return undefined;
+  const { principal } = caller;
   const reading = exchange.begun ? exchange.meter?.read() : undefined;
   return {
     id: exchange.id,

@@ -2,12 +2,13 @@
 // request id. After it: the dialect's last frame and then a cut connection, since a clean end would look like a complete
 // answer. Whether to say no is decided elsewhere.
 import type { GatewayError } from '../domain/error.ts';
-import { ModelNotFound } from './authorize.ts';
 import { cutOff } from './cut-off.ts';
 import * as anthropic from './dialects/anthropic.ts';
 import * as ollama from './dialects/ollama.ts';
 import * as openai from './dialects/openai.ts';
 import type { Exchange } from './exchange.ts';
+import { ModelNotFound } from './model-access.ts';
+import type { Settled } from './record.ts';
 import { endWith, noteWhole } from './unread.ts';
 
 /** What every answer has, whoever it comes from. */
@@ -24,7 +25,7 @@ const lingerBytes = 4 * 1024 * 1024;
 /** How long a revoked or suspended caller has to take the last frame: a revocation holds within a second. */
 const dismissMs = 500;
 
-export function refuse(exchange: Exchange, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): void {
+export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): void {
   const { request, response } = exchange;
   if (response.destroyed) return;
   if (response.headersSent) {

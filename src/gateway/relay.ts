@@ -13,7 +13,6 @@ import { mostListBytes } from '../upstream/model-lists.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import { bodyPending, carriageOf, refusalOf, streamLines } from './answer-head.ts';
 import { setType, wrongType } from './answer-type.ts';
-import { ModelNotFound } from './authorize.ts';
 import { continueIfAsked } from './body.ts';
 import { Collected } from './collected.ts';
 import { cutOffAfter } from './cut-off.ts';
@@ -23,10 +22,11 @@ import { isStale, readFailure } from './failure.ts';
 import { promptOf } from './figures.ts';
 import { onHangUp } from './hang-up.ts';
 import { failedMeterFor, meterFor, silentMeter } from './meter.ts';
+import { ModelNotFound } from './model-access.ts';
 import { mostErrorBytes } from './model-error.ts';
 import type { Operation } from './operation.ts';
 import { bodyFor, namesStreamOptions } from './plain-stream.ts';
-import { endTurn, type Recorder, settle } from './record.ts';
+import { endTurn, type Recorder, type Settled, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import type { Routed } from './route.ts';
 import type { Run, Running } from './running.ts';
@@ -44,11 +44,11 @@ export interface RelayTools {
   readonly running: Running;
 }
 
-export async function relay(routed: Routed, exchange: Exchange, tools: RelayTools): Promise<void> {
+export async function relay(routed: Routed, exchange: Exchange, tools: RelayTools): Promise<Settled> {
   const passage = new Passage(routed, exchange, tools);
   tools.running.add(passage);
   try {
-    await passage.over;
+    return await passage.over;
   } finally {
     tools.running.remove(passage);
   }
@@ -65,18 +65,18 @@ const glanceBytes = 4 * 1024;
 const over = new Error('the exchange is over');
 
 class Passage implements Run, Dispatcher.DispatchHandler {
+  readonly call: Routed;
   readonly exchange: Exchange;
   deadlineMs = Infinity;
-  readonly over: Promise<void>;
+  readonly over: Promise<Settled>;
   slot = -1;
   moved = -1;
   movedAtMs = 0;
-  readonly #routed: Routed;
   readonly #tools: RelayTools;
   readonly #response: ServerResponse;
   readonly #operation: Operation;
   readonly #delivery: Delivery;
-  #finished!: () => void;
+  #finished!: (settled: Settled) => void;
   #settled = false;
   readonly #stopListening: (() => void) | undefined;
   #candidate = 0;
@@ -103,35 +103,33 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   constructor(routed: Routed, exchange: Exchange, tools: RelayTools) {
     this.exchange = exchange;
-    this.#routed = routed;
+    this.call = routed;
     this.#tools = tools;
     this.#response = exchange.response;
     this.#operation = routed.operation;
     this.over = new Promise((resolve) => {
       this.#finished = resolve;
     });
-    this.#delivery = new Delivery(exchange, tools.settings, this.#operation.time === 'inference', () =>
-      this.#controller?.resume(),
-    );
+    this.#delivery = new Delivery(exchange, routed, tools.settings, () => this.#controller?.resume());
     this.#stopListening = onHangUp(exchange, () => this.#closed());
     if (!this.#settled) this.#dispatch();
   }
 
   #dispatch(): void {
-    const upstream = this.#routed.candidates[this.#candidate] as Upstream;
+    const upstream = this.call.candidates[this.#candidate] as Upstream;
     const { request } = this.exchange;
     this.exchange.upstream = upstream.name;
     this.#working = upstream;
     upstream.inFlight++;
     this.#sent = false;
     this.#dispatchedMs = this.#tools.recorder.nowMs();
-    this.deadlineMs = this.#dispatchedMs + firstByteMsOf(this.#routed, this.#tools.settings.times);
+    this.deadlineMs = this.#dispatchedMs + firstByteMsOf(this.call, this.#tools.settings.times);
     if (this.#operation.body === 'blob') continueIfAsked(this.exchange, this.#response);
-    const { body, usageInjected } = bodyFor(this.#routed, this.#plain || !upstream.takesStreamOptions);
+    const { body, usageInjected } = bodyFor(this.call, this.#plain || !upstream.takesStreamOptions);
     this.#usageInjected = usageInjected;
     try {
       (this.#again ? upstream.anew() : upstream.dispatcher).dispatch(
-        callOf(this.#routed, request, upstream, body, this.#tools.settings.times),
+        callOf(this.call, request, upstream, body, this.#tools.settings.times),
         this,
       );
     } catch (cause) {
@@ -149,7 +147,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       return;
     }
     // From here on it may cost something, even if nothing ever comes back.
-    this.exchange.meter = meterFor(this.#operation.reply, this.exchange.streamed, promptOf(this.#routed));
+    this.exchange.meter = meterFor(this.#operation.reply, this.exchange.streamed, promptOf(this.call));
   }
 
   onBodySent(chunk: Buffer): void {
@@ -159,9 +157,9 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (this.#settled || (status < 200 && ++this.#interims <= mostInterims)) return;
     this.exchange.firstByteMs = Math.round(this.#tools.recorder.nowMs() - this.exchange.startedMs);
-    this.deadlineMs = this.#dispatchedMs + totalMsOf(this.#routed, this.#tools.settings.times);
+    this.deadlineMs = this.#dispatchedMs + totalMsOf(this.call, this.#tools.settings.times);
     this.#status = status;
-    const refusal = refusalOf(status, this.#routed);
+    const refusal = refusalOf(status, this.call);
     if (refusal instanceof ModelNotFound) {
       this.exchange.meter = silentMeter;
       this.#fail(refusal, 'upstream_error');
@@ -174,7 +172,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     const lines = clientHeaders(headers);
     this.#headers = lines;
     this.#coding = headers['content-encoding'];
-    const carriage = carriageOf(this.#routed, exchange, status, headers);
+    const carriage = carriageOf(this.call, exchange, status, headers);
     const isKnown = carriage === 'error' || setType(this.#operation, status, headers, lines);
     exchange.takesComments = carriage === 'stream' && lines.some((line) => line.startsWith('text/event-stream'));
     // After a head of ours only events can follow.
@@ -184,7 +182,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     }
     switch (carriage) {
       case 'error':
-        exchange.meter = failedMeterFor(this.#operation.reply, headers['content-type'], promptOf(this.#routed));
+        exchange.meter = failedMeterFor(this.#operation.reply, headers['content-type'], promptOf(this.call));
         this.deadlineMs = Math.min(this.deadlineMs, this.#tools.recorder.nowMs() + errorBodyMs);
         this.#collected = new Collected('error', mostErrorBytes);
         return;
@@ -198,7 +196,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
         this.#writeHead();
         return;
       default:
-        if (exchange.streamed) exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.#routed));
+        if (exchange.streamed) exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.call));
         if (carriage === 'plain') this.#writeHead();
         else this.#collected = new Collected('glance', glanceBytes);
     }
@@ -248,7 +246,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   #sayCollected(collected: Collected, isWhole: boolean): void {
     const { screen } = this.#working as Upstream;
     const head = { status: this.#status, coding: this.#coding, lines: this.#headers };
-    const said = sayWhole(collected, isWhole, head, this.#routed, this.exchange, screen);
+    const said = sayWhole(collected, isWhole, head, this.call, this.exchange, screen);
     this.#collected = undefined;
     this.#headers = said.lines;
     this.#writeHead();
@@ -301,14 +299,14 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     this.#release();
     if (this.#settled) return;
-    const { candidates } = this.#routed;
+    const { candidates } = this.call;
     const failure = readFailure(error, this.#sent);
     if (
       this.#sent &&
       this.#status === 0 &&
       !this.#again &&
       isStale(error) &&
-      mayRepeat(this.#routed, this.exchange.request)
+      mayRepeat(this.call, this.exchange.request)
     ) {
       this.#again = true;
       this.#dispatch();
@@ -369,8 +367,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     if (this.#settled) return;
     this.exchange.meter?.end();
     if (!this.#response.headersSent) {
-      this.#conclude(outcome, error.status, error);
-      refuse(this.exchange, error, this.#tools.settings);
+      refuse(this.#conclude(outcome, error.status, error), error, this.#tools.settings);
       return;
     }
     // What came of a line that was cut goes on; it holds no error.
@@ -380,15 +377,17 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   }
 
   /** The record first, then the upstream's place, then whoever waits for the end. */
-  #conclude(outcome: Outcome, status: number, error?: GatewayError): void {
+  #conclude(outcome: Outcome, status: number, error?: GatewayError): Settled {
     this.#settled = true;
     this.#stopListening?.();
-    settle(this.exchange, error ? { outcome, status, error } : { outcome, status }, this.#tools.recorder);
+    const ending = error ? { outcome, status, error } : { outcome, status };
+    const settled = settle(this.exchange, ending, this.#tools.recorder);
     // The body of a refusal is small: reading it to its end keeps the connection.
     if (error instanceof ModelNotFound) setTimeout(() => this.#controller?.abort(over), restMs).unref();
     else if (outcome !== 'completed') this.#controller?.abort(over);
     this.#release();
-    this.#finished();
+    this.#finished(settled);
+    return settled;
   }
 
   #release(): void {

@@ -10,7 +10,7 @@ let nowMs = 0;
 function claim(guard: ReplayGuard, key: string, signature: string): string | undefined {
   try {
     const call = { signature: Buffer.from(signature), body: undefined, operation: { time: 'metadata' } } as const;
-    guard.claim({ ...call, principal: { lineage: key as KeyId } }, { address: '192.0.2.1' });
+    guard.claim({ ...call, caller: { principal: { lineage: key as KeyId } } }, { address: '192.0.2.1' });
     return undefined;
   } catch (error) {
     return (error as GatewayError).code;

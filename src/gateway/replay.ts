@@ -5,13 +5,21 @@
 import { digestOf } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { KeyId } from '../domain/id.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { MonotonicMs } from '../domain/time.ts';
+import type { Confirmed } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
 import type { Intended } from './intent.ts';
 
+declare class Mark {
+  protected readonly claimed: true;
+}
+/** The call's signature, if it has one, is not a replay. */
+export interface Claimed extends Confirmed, Mark {}
+
 /** What is looked at of a signed call. */
 export interface Claim extends Pick<Intended, 'signature' | 'body'> {
-  readonly principal: Pick<Intended['principal'], 'lineage'>;
+  readonly caller: { readonly principal: Pick<Principal, 'lineage'> };
   readonly operation: Pick<Intended['operation'], 'time'>;
 }
 
@@ -46,15 +54,16 @@ export class ReplayGuard {
   }
 
   /** @throws GatewayError `invalid_api_key` for a replay; `rate_limited`, `identity_unavailable` where there is no room to remember. */
-  claim(intent: Claim, exchange: Pick<Exchange, 'address'>): void {
-    if (intent.signature === undefined) return;
+  claim<Call extends Claim>(intent: Call, exchange: Pick<Exchange, 'address'>): Call & Mark {
+    const claimed = intent as Call & Mark;
+    if (intent.signature === undefined) return claimed;
     const nowMs = this.#nowMs();
     this.#sweep(nowMs);
     const name = intent.signature.toString('base64');
     const use = this.#seen.get(name);
     const body = intent.body === undefined || intent.operation.time === 'metadata' ? '' : digestOf(intent.body);
     if (use === undefined) {
-      const key = intent.principal.lineage;
+      const key = intent.caller.principal.lineage;
       const ofKey = this.#ofKeys.get(key) ?? 0;
       if (ofKey >= maxOfOneKey)
         throw new GatewayError('rate_limited', { message: 'This key has signed too many calls in the last minutes.' });
@@ -62,7 +71,7 @@ export class ReplayGuard {
       if (this.#seen.size >= maxSignatures) throw new GatewayError('identity_unavailable');
       this.#ofKeys.set(key, ofKey + 1);
       this.#seen.set(name, { key, address: exchange.address, firstAtMs: nowMs, bodies: new Set([body]), uses: 1 });
-      return;
+      return claimed;
     }
     const repeated = body !== '' && use.bodies.has(body);
     if (repeated || use.address !== exchange.address || nowMs - use.firstAtMs > burstMs || use.uses >= maxUses) {
@@ -70,6 +79,7 @@ export class ReplayGuard {
     }
     use.bodies.add(body);
     use.uses++;
+    return claimed;
   }
 
   #sweep(nowMs: MonotonicMs): void {

@@ -5,10 +5,13 @@ import type { GatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
 import { defaultScopes } from '../domain/scope.ts';
-import type { Caller } from '../store/ports.ts';
+import type { Caller as StoredCaller } from '../store/ports.ts';
+import { Caller } from './caller.ts';
 import { Decisions } from './decide-again.ts';
 import { Exchange } from './exchange.ts';
+import type { Intended } from './intent.ts';
 import { KeyRing } from './key-ring.ts';
+import { canonicalTarget, matchOperation } from './operation.ts';
 import { type Run, Running } from './running.ts';
 
 const key: StoredKey = {
@@ -35,19 +38,23 @@ const key: StoredKey = {
 /** A call of that key that was looked at a moment ago, and is about to run. */
 async function aboutToRun() {
   const rows: { key: StoredKey; fails: boolean } = { key, fails: false };
-  const findCaller = (): Promise<Caller> =>
+  const findCaller = (): Promise<StoredCaller> =>
     rows.fails
       ? Promise.reject(new Error('no store'))
-      : Promise.resolve({ key: rows.key, plan: unlimited, suspensions: [] } as unknown as Caller);
+      : Promise.resolve({ key: rows.key, plan: unlimited, suspensions: [] } as unknown as StoredCaller);
   const ring = new KeyRing({ findCaller, findCallerByDigest: findCaller }, [], key.accountId, Date.now, () => 1);
   const modelRules = { registryHosts: new Set<string>(), isRemote: () => false, hasShown: () => false };
   const decisions = new Decisions({ ring, modelRules, wallNow: () => 1_000, appealContact: '' });
   const running = new Running(decisions);
   const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, 0, 0);
-  exchange.principal = await ring.find(key.id);
-  await decisions.again(exchange);
+  const principal = await ring.find(key.id);
+  const { operation } = matchOperation('POST', canonicalTarget('/api/chat'));
+  const nothing = { models: [], registryModels: [], blobs: [], offeredSearches: [] };
+  const call = { caller: new Caller(principal!), operation, ...nothing } as unknown as Intended;
+  await decisions.again(call, exchange);
   const ended = Promise.withResolvers<GatewayError>();
   const run: Run = {
+    call,
     exchange,
     slot: -1,
     moved: -1,

@@ -1,14 +1,16 @@
-// The exchanges that are running now: who holds a model server's time. It ends them when what their caller may is taken away, when the
-// gate stops, when they outlast their total time, or when their reader has stopped reading; each with a last frame that
-// its client can understand. It starts nothing.
+// The exchanges that are running now: who holds a model server's time. It ends them when what their caller may is taken
+// away, when the gate stops, when they outlast their total time, or when their reader has stopped reading; each with a last
+// frame that its client can understand. It starts nothing.
 import { GatewayError } from '../domain/error.ts';
 import { type Member, Roster } from '../domain/roster.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Comments } from './comments.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
+import type { Intended } from './intent.ts';
 
 export interface Run extends Member {
+  readonly call: Intended;
   readonly exchange: Exchange;
   /** When it must be over; Infinity for transfers. */
   readonly deadlineMs: MonotonicMs;
@@ -44,9 +46,11 @@ export class Running {
   add(run: Run): void {
     this.#runs.add(run);
     try {
-      this.#decisions.again(run.exchange)?.catch((error: unknown) => {
-        if (run.slot >= 0) run.end(endingOf(error));
-      });
+      const again = this.#decisions.again(run.call, run.exchange);
+      if (again instanceof Promise)
+        again.catch((error: unknown) => {
+          if (run.slot >= 0) run.end(endingOf(error));
+        });
     } catch (error) {
       run.end(endingOf(error));
     }
@@ -65,8 +69,8 @@ export class Running {
     let unanswered: unknown;
     for (const run of this.#runs.list()) {
       try {
-        const again = this.#decisions.again(run.exchange);
-        if (again) await again;
+        const again = this.#decisions.again(run.call, run.exchange);
+        if (again instanceof Promise) await again;
       } catch (error) {
         if (error instanceof GatewayError) run.end(error);
         else unanswered = error;
@@ -81,7 +85,7 @@ export class Running {
    */
   sweep(nowMs: MonotonicMs, { readerMs, uploadMs }: Stalls, comments: Pick<Comments, 'say'>): void {
     for (const run of this.#runs.list()) {
-      const ended = this.#decisions.ended(run.exchange);
+      const ended = this.#decisions.ended(run.call, run.exchange);
       if (ended) {
         run.end(ended);
         continue;
@@ -91,9 +95,9 @@ export class Running {
         run.end(new GatewayError('upstream_timeout', { message: 'The answer took longer than this gate allows.' }));
         continue;
       }
-      const { response, operation, bytesIn, bytesOut, firstByteMs } = run.exchange;
+      const { response, bytesIn, bytesOut, firstByteMs } = run.exchange;
       const waiting = response.writableLength;
-      const uploading = operation?.body === 'blob' && firstByteMs === null;
+      const uploading = run.call.operation.body === 'blob' && firstByteMs === null;
       const moved = bytesIn + bytesOut - waiting;
       if (moved !== run.moved || (waiting === 0 && !uploading)) {
         run.moved = moved;

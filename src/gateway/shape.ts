@@ -14,8 +14,11 @@ import { jsonType, readJson } from './intent.ts';
 import { type Edit, type JsonValue, splice, textOf } from './strict-json.ts';
 import { takeOffersOut } from './web-search.ts';
 
-export interface Shaped extends Authorized {
-  readonly [shaped]: true;
+declare class Mark {
+  protected readonly shaped: true;
+}
+/** What goes on is within the plan. */
+export interface Shaped extends Authorized, Mark {
   /** Completion tokens that the caller asked for at most, all choices together; undefined where nothing was said. */
   readonly askedTokens: number | undefined;
   /** Answers that are generated at once. */
@@ -25,7 +28,6 @@ export interface Shaped extends Authorized {
   /** Its caller as they were then. */
   readonly shapedFor: Principal;
 }
-declare const shaped: unique symbol;
 
 /** What is known of the models themselves. */
 export interface ModelFacts {
@@ -45,23 +47,31 @@ const imageFields = [
 
 /** @throws GatewayError `beyond_plan`, `invalid_request`. */
 export function shape(call: Authorized, facts: ModelFacts): Shaped {
-  const { document, principal } = call;
+  return within(call, call, none, facts);
+}
+
+/** What was read of a body. */
+type Read = Pick<Authorized, 'document' | 'images' | 'inputs' | 'offeredSearches' | 'edits'>;
+
+function within(call: Authorized, read: Read, before: readonly string[], facts: ModelFacts): Shaped {
+  const { document, images, inputs, offeredSearches } = read;
+  const { principal } = call.caller;
   const { reply } = call.operation;
   const { bounds } = principal;
-  const edits: Edit[] = [...call.edits];
-  const changes: string[] = [];
+  const edits: Edit[] = [...read.edits];
+  const changes: string[] = [...before];
   let askedTokens: number | undefined;
   let choices = 1;
   let { body } = call;
   if (document && body) {
     const work: Work = { bytes: body, document, edits, changes };
-    if (!principal.scopes.has('cloud')) takeOffersOut(work, call.offeredSearches);
+    if (!principal.scopes.has('cloud')) takeOffersOut(work, offeredSearches);
     if (bounds) {
       const most = bounds.maxOutputTokens;
       const model = call.models[0]?.name?.canonical;
       boundBody(work, bounds, model, facts);
-      refuseBeyond(call.images, bounds.maxImages, 'images');
-      refuseBeyond(call.inputs, bounds.maxEmbeddingInputs, 'embedding inputs');
+      refuseBeyond(images, bounds.maxImages, 'images');
+      refuseBeyond(inputs, bounds.maxEmbeddingInputs, 'embedding inputs');
       const own = model === undefined ? undefined : facts.answerTokens(model);
       // 0 would be read as "without end" by some runners; a plan that lets nobody generate takes the scope away.
       ({ tokens: askedTokens, choices } = boundLength(work, reply, most === null ? null : Math.max(1, most), own));
@@ -69,25 +79,34 @@ export function shape(call: Authorized, facts: ModelFacts): Shaped {
     if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
     if (edits.length > 0) body = splice(body, edits);
   }
-  // The call itself goes on: a copy of all its fields would cost more than looking at them did.
   // What was read of the body is not needed any more, and can be many times its bytes while the answer runs.
-  const said = { body, askedTokens, choices, changes, shapedFor: principal, document: undefined };
-  return Object.assign(call, said) as unknown as Shaped;
+  const shapedFor = principal;
+  const found = {
+    body,
+    images,
+    inputs,
+    offeredSearches,
+    askedTokens,
+    choices,
+    changes,
+    shapedFor,
+    document: undefined,
+  };
+  return { ...call, ...found } as unknown as Shaped;
 }
 
 /**
- * A call that has waited, within what its caller's plan and key say by now; gives what that has changed. What was taken away
- * before stays away. @throws as `shape`.
+ * A call that has waited, within what its caller's plan and key say by now: the same one where that is what they said before.
+ * What was taken away before stays away, and `changes` names both. @throws as `shape`.
  */
-export function shapeAgain(call: Shaped, facts: ModelFacts): readonly string[] {
-  const { body, changes, principal, shapedFor } = call;
-  if (principal === shapedFor || !body || call.bodyType !== jsonType) return none;
-  if (termsOf(principal) === termsOf(shapedFor)) return none;
+export function shapeAgain(call: Shaped, facts: ModelFacts): Shaped {
+  const { body, shapedFor } = call;
+  const { principal } = call.caller;
+  if (principal === shapedFor || !body || call.bodyType !== jsonType) return call;
+  if (termsOf(principal) === termsOf(shapedFor)) return call;
   // What goes on is read once more, so that what is bounded now is what stands there.
   const { document, images, inputs, offeredSearches } = readJson(call, body);
-  const more = shape(Object.assign(call, { document, images, inputs, offeredSearches, edits: none }), facts).changes;
-  Object.assign(call, { changes });
-  return more;
+  return within(call, { document, images, inputs, offeredSearches, edits: none }, call.changes, facts);
 }
 
 const none: readonly never[] = [];

@@ -12,7 +12,7 @@ import type { Exchange } from './exchange.ts';
 import { readFailure } from './failure.ts';
 import { onHangUp } from './hang-up.ts';
 import { upstreamPath } from './operation.ts';
-import { settle } from './record.ts';
+import { type Settled, settle } from './record.ts';
 import { type RelayTools, relay } from './relay.ts';
 import type { Routed } from './route.ts';
 import type { Run } from './running.ts';
@@ -41,7 +41,7 @@ export class ShownBlobs {
 }
 
 /** Is it an upload that has to show its bytes? */
-export const mustShow = ({ operation, principal }: Routed): boolean =>
+export const mustShow = ({ operation, caller: { principal } }: Routed): boolean =>
   operation.body === 'blob' && !principal.models.all;
 
 /** @throws GatewayError as relay does, and `invalid_request` where the bytes have another digest. */
@@ -50,20 +50,20 @@ export async function takeUpload(
   exchange: Exchange,
   tools: RelayTools,
   shown: ShownBlobs,
-): Promise<void> {
-  const { accountId } = routed.principal;
+): Promise<Settled> {
+  const { accountId } = routed.caller.principal;
   const digest = readDigest(routed.parameter) as string;
-  const asking = new Asking(exchange);
+  const asking = new Asking(routed, exchange);
   if (
     !(await asking.whileRunning(tools.running, (signal) => isThere(routed, tools.settings.times.metadataMs, signal)))
   ) {
-    await relay(routed, exchange, tools);
+    const settled = await relay(routed, exchange, tools);
     // "Created" is said of bytes that the model server has hashed itself; "OK" of none.
     if (exchange.response.statusCode === 201) shown.note(accountId, digest);
-    return;
+    return settled;
   }
   exchange.upstream = (routed.candidates[0] as Upstream).name;
-  const reading = new Reading(exchange);
+  const reading = new Reading(routed, exchange);
   tools.running.add(reading);
   try {
     if ((await reading.digest) !== digest)
@@ -72,7 +72,7 @@ export async function takeUpload(
     tools.running.remove(reading);
   }
   shown.note(accountId, digest);
-  settle(exchange, { outcome: 'completed', status: 200 }, tools.recorder);
+  const settled = settle(exchange, { outcome: 'completed', status: 200 }, tools.recorder);
   const { ownHeaders, readerStallMs } = tools.settings;
   const lines = [
     'content-length',
@@ -85,6 +85,7 @@ export async function takeUpload(
   ];
   exchange.response.writeHead(200, lines);
   endWith(exchange, undefined, readerStallMs);
+  return settled;
 }
 
 /** Asks the first server that can be reached. @throws GatewayError where none can, or the signal's reason. */
@@ -111,6 +112,7 @@ async function isThere(routed: Routed, timeoutMs: number, signal: AbortSignal): 
 
 /** The question whether a blob is there, which may take a while: it ends as every other call does. */
 class Asking implements Run {
+  readonly call: Routed;
   readonly exchange: Exchange;
   readonly deadlineMs = Infinity;
   slot = -1;
@@ -118,7 +120,8 @@ class Asking implements Run {
   movedAtMs = 0;
   readonly #over = new AbortController();
 
-  constructor(exchange: Exchange) {
+  constructor(call: Routed, exchange: Exchange) {
+    this.call = call;
     this.exchange = exchange;
   }
 
@@ -141,6 +144,7 @@ class Asking implements Run {
 
 /** An upload that is read here: it ends like any other call that runs, also by a revocation or for want of progress. */
 class Reading implements Run {
+  readonly call: Routed;
   readonly exchange: Exchange;
   readonly deadlineMs = Infinity;
   readonly digest: Promise<string>;
@@ -149,7 +153,8 @@ class Reading implements Run {
   movedAtMs = 0;
   #reject!: (error: GatewayError) => void;
 
-  constructor(exchange: Exchange) {
+  constructor(call: Routed, exchange: Exchange) {
+    this.call = call;
     this.exchange = exchange;
     const { request, response } = exchange;
     const hash = createHash('sha256');

@@ -36,7 +36,7 @@ export function sayWhole(
   if (collected.purpose === 'list') {
     // HEAD has no list to filter, and the length of the whole one would say how much is hidden.
     const isHead = exchange.request.method === 'HEAD';
-    const body = isHead ? bytes : filterModels(routed.operation.reply, bytes, routed.principal);
+    const body = isHead ? bytes : filterModels(routed.operation.reply, bytes, routed.caller.principal);
     return { lines: replaceLength(lines, isHead ? undefined : body.length), body, isError: false };
   }
   if (collected.purpose === 'error')

@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict';
 import { firstPlans, openTerms, type Plan, type Terms } from '../../../src/domain/plan.ts';
 import { choiceNames, lengthNames } from '../../../src/gateway/answer-length.ts';
-import { authorizeIntent, type ModelRules } from '../../../src/gateway/authorize.ts';
+import { authorizeIntent } from '../../../src/gateway/authorize.ts';
 import { ContextSizes } from '../../../src/gateway/context-size.ts';
+import type { Prechecked } from '../../../src/gateway/enter.ts';
 import { readJson } from '../../../src/gateway/intent.ts';
+import type { ModelRules } from '../../../src/gateway/model-access.ts';
 import { type Operation, operations } from '../../../src/gateway/operation.ts';
-import type { Permitted } from '../../../src/gateway/permit.ts';
+import type { Claimed } from '../../../src/gateway/replay.ts';
 import { type ModelFacts, type Shaped, shape } from '../../../src/gateway/shape.ts';
 import { type GoObject, goStyleParse, isObject } from '../../fake-ollama/go-json.ts';
 import { isProblem, readName } from '../../fake-ollama/model-name.ts';
@@ -48,8 +50,8 @@ function run(bytes: Buffer): void {
   const operation = rows[(bytes[0] ?? 0) % rows.length] as Operation;
   const who = (bytes[1] ?? 0) % callers.length;
   const body = Buffer.from(bytes.subarray(2));
-  const permitted = { operation, principal: callers[who], target: undefined, parameter: '' } as unknown as Permitted;
-  const { value: call } = verdict(() => shape(authorizeIntent(readJson(permitted, body), rules), facts()));
+  const prechecked = { operation, caller: { principal: callers[who] }, parameter: '' } as unknown as Prechecked;
+  const { value: call } = verdict(() => shape(authorizeIntent(readJson(prechecked, body) as Claimed, rules), facts()));
   if (!call) return;
   const sent = goStyleParse(body.toString('utf8'));
   const goesOn = call.body as Buffer;
@@ -59,12 +61,12 @@ function run(bytes: Buffer): void {
   checkUnchanged(JSON.parse(body.toString('utf8')) as GoObject, JSON.parse(goesOn.toString('utf8')) as GoObject);
   if (call.edits.length === 0 && call.changes.length === 0) assert.ok(goesOn.equals(body));
   if (call.usageInjected) assert.equal((heard['stream_options'] as GoObject)['include_usage'], true);
-  const { bounds } = call.principal;
+  const { bounds } = call.caller.principal;
   if (bounds) checkBounds(call, heard, bounds);
 }
 
 function checkReading(
-  { operation, models, stream, leavesTheBox, principal, images, inputs, promptEstimate }: Shaped,
+  { operation, models, stream, leavesTheBox, caller: { principal }, images, inputs, promptEstimate }: Shaped,
   go: GoObject,
 ): void {
   const text = (name: string): string => (typeof go[name] === 'string' ? go[name] : '');
@@ -101,7 +103,7 @@ function checkReading(
 }
 
 /** Ollama runs such a tool itself, on the operator's account. */
-function checkSearches({ principal }: Shaped, sent: GoObject, heard: GoObject): void {
+function checkSearches({ caller: { principal } }: Shaped, sent: GoObject, heard: GoObject): void {
   if (principal.scopes.has('cloud')) return;
   const toolsOf = (go: GoObject): unknown[] => (Array.isArray(go['tools']) ? go['tools'] : []);
   const isSearch = (tool: unknown): boolean => isObject(tool) && /^web_search/i.test(String(tool['type']));

@@ -8,10 +8,11 @@ import { GatewayError } from '../../../src/domain/error.ts';
 import type { AccountId } from '../../../src/domain/id.ts';
 import { unlimited } from '../../../src/domain/plan.ts';
 import type { Principal } from '../../../src/domain/principal.ts';
+import { type Addressed, ask, refuseKeyInQuery } from '../../../src/gateway/ask.ts';
 import { AuthThrottle } from '../../../src/gateway/auth-throttle.ts';
-import { identify, refuseKeyInQuery } from '../../../src/gateway/identify.ts';
+import type { Fetched } from '../../../src/gateway/browser.ts';
+import { identify } from '../../../src/gateway/identify.ts';
 import { KeyRing } from '../../../src/gateway/key-ring.ts';
-import { type Asked, matchOperation } from '../../../src/gateway/operation.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
 import type { Caller } from '../../../src/store/ports.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
@@ -75,14 +76,14 @@ function shown(name: string, value: string): string {
 async function run(bytes: Buffer): Promise<void> {
   const request = await parse(Buffer.concat([bytes, Buffer.from('\r\n\r\n')]));
   if (!request) return;
-  const { value: received } = verdict(() => receive(request));
+  const { value: received } = verdict(() => receive({ request, dialect: 'ollama' }));
   if (!received) return;
   const lines = linesOf(bytes);
   checkCrossing(received, lines);
-  const { value: asked } = verdict(() => matchOperation(received.method, received.target));
-  if (!asked || verdict(() => refuseKeyInQuery(asked.target.query)).code) return;
+  const { value: asked } = verdict(() => refuseKeyInQuery(ask(received as Fetched, { operation: undefined })));
+  if (!asked) return;
   for (const text of [plain, inPath]) assert.ok(!asked.target.query.includes(text), 'a key in the query went by');
-  await checkCaller(asked, received, lines);
+  await checkCaller(asked, lines);
 }
 
 function checkCrossing(received: Received, lines: readonly { name: string; value: string }[]): void {
@@ -103,11 +104,7 @@ function checkCrossing(received: Received, lines: readonly { name: string; value
   }
 }
 
-async function checkCaller(
-  asked: Asked,
-  received: Received,
-  lines: readonly { name: string; value: string }[],
-): Promise<void> {
+async function checkCaller(asked: Addressed, lines: readonly { name: string; value: string }[]): Promise<void> {
   let reads = 0;
   const find = (is: (key: (typeof stored)[number]) => boolean): Promise<Caller | undefined> => {
     reads++;
@@ -125,11 +122,11 @@ async function checkCaller(
     () => 1,
     () => 1,
   );
-  const time = { now: signedAt * 1000, skewMs: 60_000 };
+  const exchange = { at: signedAt * 1000, address: '192.0.2.1', caller: undefined };
   let principal: Principal | undefined;
   try {
     const throttle = new AuthThrottle(10, () => 1);
-    ({ principal } = await identify(asked, received, ring, time, throttle, '192.0.2.1'));
+    ({ principal } = (await identify(asked, exchange, { ring, throttle, signatureSkewMs: 60_000 })).caller);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     assert.notEqual(error.code, 'identity_unavailable');
@@ -140,7 +137,7 @@ async function checkCaller(
   const credentials = lines.filter(({ name }) => ['authorization', 'x-api-key', 'api-key'].includes(name));
   const all = credentials.map(({ name, value }) => shown(name, value));
   if (asked.target.pathKey !== undefined) all.push(asked.target.pathKey);
-  const cliLine = signatureFor(received.method, asked.target.path);
+  const cliLine = signatureFor(asked.received.method, asked.target.path);
   const meant = all.filter((text) => text.startsWith('sekisho_') || text === staticWord || text === cliLine);
   if (principal) {
     assert.equal(new Set(credentials.map(({ name }) => name)).size, credentials.length, 'a credential stood twice');

@@ -1,0 +1,51 @@
+// Are the calls of this caller counted, and where? Takes a known caller; proves that the account's usage is at hand, or that
+// the account has no limits, so that nothing of its calls is counted. Refuses nobody for what was used.
+import { GatewayError } from '../domain/error.ts';
+import { unlimited } from '../domain/plan.ts';
+import type { Clocks } from '../domain/time.ts';
+import { type Books, type Metering, unmetered } from './book.ts';
+import type { Exchange } from './exchange.ts';
+import type { Identified } from './identify.ts';
+
+declare class Mark {
+  protected readonly accounted: true;
+}
+/** It is known whether and where the caller's calls are counted. */
+export interface Accounted extends Identified, Mark {
+  readonly metering: Metering;
+}
+
+export interface UsageSource {
+  readonly books: Pick<Books, 'of'>;
+  /** Windows go by the steady clock, suspensions by the wall clock. */
+  readonly clocks: Clocks;
+}
+
+/**
+ * At once where the account has been seen lately.
+ * @throws GatewayError `limits_unavailable` where the ledger cannot be read: what was used is not known to be nothing.
+ */
+export function openUsage(
+  identified: Identified,
+  exchange: Pick<Exchange, 'metering'>,
+  { books, clocks }: UsageSource,
+): Accounted | Promise<Accounted> {
+  const { principal } = identified.caller;
+  if (principal.plan === unlimited) return accounted(identified, exchange, unmetered);
+  const found = books.of(principal.accountId);
+  if (found instanceof Promise)
+    return found.then(
+      (usage) => accounted(identified, exchange, usage.metered),
+      (cause: unknown) => {
+        throw new GatewayError('limits_unavailable', { cause });
+      },
+    );
+  found.lastSeenAt = clocks.steady();
+  return accounted(identified, exchange, found.metered);
+}
+
+function accounted(identified: Identified, exchange: Pick<Exchange, 'metering'>, metering: Metering): Accounted {
+  const { operation, parameter, caller, signature } = identified;
+  exchange.metering = metering;
+  return { operation, parameter, caller, signature, metering } as Accounted;
+}
