@@ -2,7 +2,7 @@
 // leaves, and while it runs whenever the store has changed. The same functions decide as at the start, so that nothing that
 // can be taken from a key or a plan is looked at once only (OWASP API1:2023; CWE-367).
 import { shownCertificate } from '../domain/certificate.ts';
-import type { GatewayError } from '../domain/error.ts';
+import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Exchange } from './exchange.ts';
@@ -61,10 +61,9 @@ export class Decisions {
     if (expiresAt === null && kind !== 'certificate' && principal.boundCertificate === null) return undefined;
     const now = this.#tools.wallNow();
     const certificate = kind === 'certificate' ? digest : principal.boundCertificate;
-    const isOver =
-      (expiresAt !== null && now >= expiresAt) ||
-      (certificate !== null && request !== 'none' && shownCertificate(request.socket, now) !== certificate);
-    return isOver ? new FailedIdentification('key_expired', principal) : undefined;
+    if (expiresAt !== null && now >= expiresAt) return new FailedIdentification('key_expired', principal);
+    const isShown = certificate === null || request === 'none' || shownCertificate(request.socket, now) === certificate;
+    return isShown ? undefined : new GatewayError('certificate_required');
   }
 
   #judge<Call extends Intended>(

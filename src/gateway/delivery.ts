@@ -8,7 +8,7 @@ import type { BodyBudget, Holder } from './body-budget.ts';
 import { answersOf } from './book.ts';
 import { cutOff } from './cut-off.ts';
 import type { Exchange } from './exchange.ts';
-import { type AnswerSettings, breakOff } from './refuse.ts';
+import { type AnswerSettings, breakOff, takesAway } from './refuse.ts';
 import type { Routed } from './route.ts';
 import { endWith } from './unread.ts';
 
@@ -88,8 +88,8 @@ export class Delivery {
       cutOff(response);
       return;
     }
-    // A revoked or suspended caller gets nothing of what was kept for them.
-    if (error.owner === 'policy') this.give();
+    // Whoever may not any more gets nothing of what was kept for them.
+    if (takesAway(error)) this.give();
     for (let piece = this.#backlog?.take(); piece; piece = this.#backlog?.take()) this.#pass(piece);
     const midLine = this.#exchange.bytesOut > 0 && !this.isAtBoundary;
     breakOff(this.#exchange, error, midLine);

@@ -22,7 +22,7 @@ export interface AnswerSettings {
 /** How long, and for how many bytes, we go on reading a body that was refused, so that its sender can read why. */
 const lingerMs = 2_000;
 const lingerBytes = 4 * 1024 * 1024;
-/** How long a revoked or suspended caller has to take the last frame: a revocation holds within a second. */
+/** How long whoever may not any more has to take the last frame: a revocation holds within a second. */
 const dismissMs = 500;
 
 export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): void {
@@ -69,13 +69,17 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
   request.on('end', stop).on('close', stop).on('error', stop).resume();
 }
 
+/** Does it say that the caller may not any more what they might when the call began? */
+export const takesAway = (error: GatewayError): boolean =>
+  error.owner === 'policy' || error instanceof ModelNotFound || error.code === 'blob_not_found';
+
 /**
  * Ends a stream that has begun with the dialect's last frame. What is still buffered would be thrown away with the
  * connection, so the frame must have reached the socket first; a reader that does not take it is cut off by the timer.
  */
 export function breakOff(exchange: Exchange, error: GatewayError, midLine: boolean): void {
   const { response } = exchange;
-  const timer = setTimeout(() => cutOff(response), error.owner === 'policy' ? dismissMs : lingerMs);
+  const timer = setTimeout(() => cutOff(response), takesAway(error) ? dismissMs : lingerMs);
   response.write(lastFrame(exchange, error, midLine), () => {
     clearTimeout(timer);
     cutOff(response);

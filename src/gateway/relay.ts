@@ -383,7 +383,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     const ending = error ? { outcome, status, error } : { outcome, status };
     const settled = settle(this.exchange, ending, this.#tools.recorder);
     // The body of a refusal is small: reading it to its end keeps the connection.
-    if (error instanceof ModelNotFound) setTimeout(() => this.#controller?.abort(over), restMs).unref();
+    if (error && outcome === 'upstream_error') setTimeout(() => this.#controller?.abort(over), restMs).unref();
     else if (outcome !== 'completed') this.#controller?.abort(over);
     this.#release();
     this.#finished(settled);

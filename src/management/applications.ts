@@ -187,11 +187,15 @@ export interface NewInvite {
 const longestInviteMs = 30 * 86_400_000;
 
 /** An invitation; its code is shown this once. @throws Fault. */
-export async function createInvite(
+export function createInvite(
   store: Store,
   asked: NewInvite,
   author: Author,
 ): Promise<{ invite: Invite; code: Secret }> {
+  return store.atomically((within) => draftInvite(within, asked, author));
+}
+
+async function draftInvite(store: Store, asked: NewInvite, author: Author): Promise<{ invite: Invite; code: Secret }> {
   const email = asked.email === null ? null : normalEmail(asked.email);
   if (email === undefined) throw new Fault('That is not an e-mail address.');
   if (asked.plan !== null) await requirePlan(store, asked.plan);

@@ -1,9 +1,13 @@
 // What can be done with plans: list, make, change, delete. A change takes effect on the running gate within a second,
 // for calls that come after it and for those that wait.
+import type { Invite } from '../domain/application.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import { openTerms, type Plan, readTerm, type Terms, termNames } from '../domain/plan.ts';
 import type { Store } from '../store/ports.ts';
 import { Fault, reading } from './fault.ts';
+
+/** More than live at once. */
+const mostInvites = 100_000;
 
 export async function requirePlan(store: Store, name: string): Promise<Plan> {
   const plan = await store.findPlan(name);
@@ -49,11 +53,16 @@ export function changePlan(
   });
 }
 
-/** @throws Fault while an account has it. */
+/** @throws Fault while an account has it, or somebody who is let in would get it. */
 export function deletePlan(store: Store, name: string, author: Author): Promise<void> {
   return store.atomically(async (within) => {
     const plan = await requirePlan(within, name);
     if (name === 'default') throw new Fault('The plan "default" is what new accounts get; it cannot be deleted.');
+    if ((await within.readRegistration()).plan === name)
+      throw new Fault(`Whoever is let in gets the plan "${name}"; name another for registration first.`, 'conflict');
+    const isOpen = ({ usedAt, expiresAt }: Invite): boolean => usedAt === null && expiresAt > author.at;
+    if ((await within.listInvites(mostInvites)).some((invite) => invite.plan === name && isOpen(invite)))
+      throw new Fault(`An invitation that is open gives the plan "${name}"; it can be deleted afterwards.`, 'conflict');
     if (!(await within.deletePlan(name, auditEvent(author, 'plan.delete', name, { ...plan }, null))))
       throw new Fault(`Accounts still have the plan "${name}"; give them another first.`, 'conflict');
   });

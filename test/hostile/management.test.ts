@@ -353,6 +353,19 @@ describe('one change', () => {
   });
 });
 
+test('a plan that somebody who is let in would get is not deleted, so no stranger learns of other plans', async () => {
+  const { secret } = await gate.key({ scopes: ['management'] });
+  const { plan: before } = (await asKey(secret, 'GET', '/registration')).body;
+  for (const name of ['of-registration', 'of-an-invitation'])
+    expect((await asKey(secret, 'POST', '/plans', { name })).status).toBe(201);
+  await asKey(secret, 'PATCH', '/registration', { plan: 'of-registration' });
+  await asKey(secret, 'POST', '/invites', { plan: 'of-an-invitation' });
+  for (const name of ['of-registration', 'of-an-invitation'])
+    expect((await asKey(secret, 'DELETE', `/plans/${name}`)).status).toBe(409);
+  await asKey(secret, 'PATCH', '/registration', { plan: before });
+  expect((await asKey(secret, 'DELETE', '/plans/of-registration')).status).toBe(204);
+});
+
 describe('an Idempotency-Key', () => {
   const named = (name: string, more = {}): Record<string, string> => ({ 'idempotency-key': name, ...more });
 

@@ -1,7 +1,8 @@
 // Readers that take their time with what a model has said: the model is free for the next as soon as it has said it, what waits
 // is bounded and paid for, and each exchange is booked once, with what it really cost.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { revokeKey } from '../../src/management/keys.ts';
+import type { KeyId } from '../../src/domain/id.ts';
+import { changeKey, revokeKey } from '../../src/management/keys.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 
@@ -137,7 +138,14 @@ describe('a reader that takes nothing of a large whole answer', () => {
   });
 });
 
-test('a reader whose key is revoked gets nothing of what waits for it', async () => {
+test.each<readonly [string, string, (gate: TestGate, id: KeyId) => Promise<unknown>]>([
+  ['is revoked', 'key_revoked', (gate, id) => gate.manage((store, by) => revokeKey(store, id, by))],
+  [
+    'may not use the model any more',
+    'model_not_found',
+    (gate, id) => gate.manage((store, by) => changeKey(store, id, { models: ['llama3'] }, by)),
+  ],
+])('a reader whose key %s gets nothing of what waits for it', async (_how, code, takeAway) => {
   const gate = await openGate(fake.url);
   const { id, secret } = await gate.key();
   // More than the kernel takes and less than what may wait for one reader.
@@ -155,8 +163,8 @@ test('a reader whose key is revoked gets nothing of what waits for it', async ()
   const client = deaf(gate, secret, '/api/generate', { model: 'gemma3:270m', prompt: 'x' });
   await said;
   const { closed } = client;
-  await gate.manage((store, by) => revokeKey(store, id, by));
-  expect(await gate.ledger(1)).toMatchObject([{ outcome: 'ended', code: 'key_revoked' }]);
+  await takeAway(gate, id);
+  expect(await gate.ledger(1)).toMatchObject([{ outcome: 'ended', code }]);
   client.socket.resume();
   await closed;
   // What the kernel had taken already is past calling back.

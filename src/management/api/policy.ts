@@ -81,7 +81,7 @@ export const plans: readonly Endpoint[] = [
       planOf(showPlan(await changePlan(store, params['name'] ?? '', body, author))),
   }),
   endpoint('deletePlan', 'delete /plans/{name}', {
-    summary: 'Delete a plan that no account has',
+    summary: 'Delete a plan that nobody has, or would get when let in',
     group: 'Plans',
     needs: write,
     fresh: 'always',
