@@ -80,11 +80,12 @@ export interface Invite {
 
 /**
  * One spelling for one mailbox, or undefined where it cannot be one: exactly one @, ASCII only (a fullwidth ＠ or a
- * look-alike letter is another address, oauth2-proxy CVE-2026-40574), lower case, no spaces or control characters.
+ * look-alike letter is another address, oauth2-proxy CVE-2026-40574), lower case, no spaces or control characters. None under
+ * .invalid (RFC 2606): those stand for people who have no address here, and somebody else must not take them first.
  */
 export function normalEmail(text: string): string | undefined {
   const trimmed = text.trim().toLowerCase();
-  if (trimmed.length > 254 || !/^[\x21-\x7e]+$/.test(trimmed)) return undefined;
+  if (trimmed.length > 254 || !/^[\x21-\x7e]+$/.test(trimmed) || trimmed.endsWith('.invalid')) return undefined;
   return /^[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/.test(
     trimmed,
   )

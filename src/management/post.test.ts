@@ -41,4 +41,19 @@ test('what a stranger writes holds no link and no line when it stands in a lette
   expect(quoted('見てevil.exampleから')).toBe('見て[…]から');
   expect(quoted('A. Turing, 3.5 years: proofs')).toBe('A. Turing, […] years: proofs');
   expect(quoted('長'.repeat(300))).toHaveLength(120);
+  // Mail programs make links of names in any script, and browsers read the dots of several.
+  const host = String.raw`[\p{L}\p{N}\p{M}\p{S}]`;
+  const link = new RegExp(`://\\S|@\\S|www[.．。｡]\\S|${host}[.．。｡]${host}`, 'u');
+  for (const text of [
+    'see http://пример.рф/вход now',
+    'www.例え.テスト',
+    'https://münchen.example.中国',
+    'пример.рф',
+    'http：／／例え。テスト',
+    'mailto:почта@пример.рф',
+    'http://💩💩',
+    '例え｡テスト と 例え．テスト',
+  ])
+    expect(quoted(text), text).not.toMatch(link);
+  expect(quoted('卒業研究のためです。よろしくお願いします。')).toBe('卒業研究のためです。 よろしくお願いします。');
 });

@@ -51,12 +51,15 @@ export const noPost: Post = {
 
 /**
  * What a stranger wrote, to be read in somebody else's mailbox: short, on one line, and without anything that a mail program
- * makes a link of.
+ * makes a link of. Names of hosts are in every script (RFC 5890), and browsers read four dots in them (UTS #46, section 4), so
+ * what holds a name together is parted from what follows it; Japanese sentences stay as they are.
  */
 export function quoted(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
   const short = line.length > 120 ? `${line.slice(0, 119).replace(/[\ud800-\udbff]$/, '')}…` : line;
-  return short.replaceAll(/[\x21-\x7e]*[.@/:\\][\x21-\x7e]*[a-z0-9][\x21-\x7e]*/gi, '[…]');
+  return short
+    .replaceAll(/[\x21-\x7e]*[.@/:\\][\x21-\x7e]*[a-z0-9][\x21-\x7e]*/gi, '[…]')
+    .replaceAll(/([.@/:\\。．｡＠：／＼])(?=\S)/gu, '$1 ');
 }
 
 interface Written {

@@ -42,8 +42,11 @@ export interface SignInStore {
   ): Promise<'added' | 'taken' | 'too_many' | 'signed_out'>;
   /** Moves the signature counter; false where somebody else moved it, or the passkey is gone. */
   movePasskey(id: string, from: number, to: number): Promise<boolean>;
-  /** Only that person's own. */
-  deletePasskey(personId: PersonId, id: string): Promise<boolean>;
+  /**
+   * Only that person's own. Whoever came by it goes with it: every visit ends but the one that is named, since a passkey is often
+   * removed because somebody else has it.
+   */
+  deletePasskey(personId: PersonId, id: string, visitId: string): Promise<boolean>;
   findPersonOfIdentity(identity: Identity): Promise<Person | undefined>;
   /**
    * Somebody new, with the identity that opens; false where the identity is known or the address taken. To an address that is

@@ -55,14 +55,17 @@ export function signInQueries(db: Kysely<Tables>): SignInStore {
         .executeTakeFirst();
       return Number(moved.numUpdatedRows) > 0;
     },
-    deletePasskey: async (personId, id) => {
-      const gone = await db
-        .deleteFrom('passkeys')
-        .where('userId', '=', personId)
-        .where('id', '=', id)
-        .executeTakeFirst();
-      return Number(gone.numDeletedRows) > 0;
-    },
+    deletePasskey: (personId, id, visitId) =>
+      db.transaction().execute(async (transaction) => {
+        const gone = await transaction
+          .deleteFrom('passkeys')
+          .where('userId', '=', personId)
+          .where('id', '=', id)
+          .executeTakeFirst();
+        if (Number(gone.numDeletedRows) === 0) return false;
+        await transaction.deleteFrom('sessions').where('userId', '=', personId).where('id', '<>', visitId).execute();
+        return true;
+      }),
     findPersonOfIdentity: async ({ issuer, subject }) =>
       personOf(
         await db

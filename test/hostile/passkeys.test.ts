@@ -61,6 +61,19 @@ test('a passkey is added, listed, signs in past the second step, and is removed'
   expect((await enter(device)).reply.status).toBe(401);
 });
 
+test('a passkey that is removed takes with it whoever came by it', async () => {
+  const mail = newMail();
+  const owner = await memberOf(gate, mail);
+  const device = new Authenticator(gate.url);
+  expect((await add(owner, device)).status).toBe(200);
+  const { visitor: thief } = await enter(device);
+  expect((await thief.get('/session')).body.person.email).toBe(mail);
+  const { body: list } = await owner.auth('/passkey/list-user-passkeys');
+  expect((await owner.auth('/passkey/delete-passkey', { id: list[0].id })).status).toBe(200);
+  expect((await thief.get('/session')).body.person).toBeNull();
+  expect((await owner.get('/session')).body.person.email).toBe(mail);
+});
+
 test('without user verification no passkey is added, and none signs in', async () => {
   const member = await memberOf(gate, newMail());
   const device = new Authenticator(gate.url);

@@ -270,6 +270,17 @@ describe('an address', () => {
       expect(await personOf(squatter)).not.toBeNull();
       const again = await new Visitor(other.url).auth('/sign-in/email', { email: victim, password: goodPassword });
       expect(again.status).toBe(401);
+      expect((await squatter.get('/session')).body.application.email).toBe(victim);
+      // Nor by somebody who takes the stand-in that the other would get.
+      const next = vouch();
+      const other2 = new Visitor(other.url);
+      await other2.post('/applications', { ...asked, email: next });
+      const { id } = (await personOf(other2)) as unknown as { id: string };
+      const blocker = { ...asked, email: `${id.toLowerCase()}@taken.invalid` };
+      expect((await new Visitor(other.url).post('/applications', blocker)).status).toBe(400);
+      expect((await through(new Visitor(other.url))).headers.get('location')).toBe('/portal/');
+      const guess = { email: `${id.toLowerCase()}@taken.invalid`, password: goodPassword };
+      expect((await new Visitor(other.url).auth('/sign-in/email', guess)).status).toBe(400);
       // And so for whom an operator gives a set-up link.
       const mail = `invited-${++people}@example.org`;
       expect((await new Visitor(other.url).post('/applications', { ...asked, email: mail })).status).toBe(201);

@@ -6,7 +6,7 @@ import { type Look, openBrowser, Reader } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 import { nextTotp, totp } from '../totp.ts';
-import { goodPassword, memberOf, operatorOf, setUpCode, type Visitor } from '../visitor.ts';
+import { goodPassword, memberOf, operatorOf, setUpCode, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -368,10 +368,7 @@ describe('a member', () => {
     await reader.press('Set it up');
     const address = await reader.page.getByRole('link', { name: 'Open in the app' }).getAttribute('href');
     const secret = new URL(address ?? '').searchParams.get('secret') ?? '';
-    const backup = await reader.page
-      .locator('code', { hasText: /^\w+-\w+$/ })
-      .first()
-      .innerText();
+    const [backup = '', another = ''] = await reader.page.locator('code', { hasText: /^\w+-\w+$/ }).allInnerTexts();
     await reader.fill('Six digits that it shows *', totp(secret));
     await reader.press('Switch it on');
     await reader.sees('The second step is on.');
@@ -397,6 +394,19 @@ describe('a member', () => {
     await reader.fill('Backup code', backup);
     await reader.press('Go on');
     await reader.sees(/^Hello, /);
+    // What is worth as much as a sign-in asks for a code again.
+    await reader.open('/portal/me');
+    const form = reader.page.locator('form', { has: reader.page.getByRole('button', { name: 'Switch it off' }) });
+    const end = async (code: string): Promise<void> => {
+      await form.getByLabel('Your password *').fill(goodPassword);
+      await form.getByLabel(/or a backup code/).fill(code);
+      await form.getByRole('button', { name: 'Switch it off' }).click();
+    };
+    await end(backup);
+    await reader.sees('That code did not fit');
+    await reader.isSound();
+    await end(another);
+    await reader.sees('The second step is off.');
     await reader.close();
   });
 
@@ -415,25 +425,29 @@ describe('a member', () => {
   });
 });
 
-test('A14: a script that somebody writes into any field is read as text, wherever it is shown', async () => {
+test('A14: what somebody writes into any field is read as text and widens no page, wherever it is shown', async () => {
   await mode('approval');
-  const evil = `<img src=x onerror="window.stolen=1"><script>window.stolen=1</script>`;
-  const stranger = await Reader.at(browser, gate.url);
+  const endless = 'W'.repeat(1_800);
+  const evil = `<img src=x onerror="window.stolen=1"><script>window.stolen=1</script> {{name}} $t(shell:cancel)`;
+  const phone: Look = { width: 390 };
+  const stranger = await Reader.at(browser, gate.url, phone);
   await stranger.open('/portal/apply');
   await stranger.fill('Name *', evil);
   await stranger.fill('E-mail address *', newMail());
-  await stranger.fill('What for? *', evil);
+  await stranger.fill('What for? *', evil + endless);
   await stranger.fill('Models you want to use', 'javascript:alert(1)');
   await stranger.fill('Password *', goodPassword);
   await stranger.press('Apply');
   await stranger.sees('waits for an operator');
   const { body: list } = await operator.get('/applications?status=pending&limit=1');
-  await operator.post(`/applications/${list.items[0].id}/approve`, { decision: evil });
+  await operator.post(`/applications/${list.items[0].id}/approve`, { decision: evil + endless });
   const { account } = (await operator.get(`/applications/${list.items[0].id}`)).body;
-  await operator.post('/keys', { name: evil, account });
-  await operator.post('/suspensions', { whom: account, step: 'warn', reason: evil });
-  await operator.post('/accounts', { name: evil });
-  const desk = await readerOf(operator);
+  for (const name of [evil, '__proto__', 'constructor', 'W'.repeat(200)]) {
+    await operator.post('/keys', { name, account });
+    await operator.post('/accounts', { name });
+  }
+  await operator.post('/suspensions', { whom: account, step: 'warn', reason: evil + endless });
+  const desk = await readerOf(operator, phone);
   for (const path of [
     '',
     '/applications',
@@ -453,7 +467,52 @@ test('A14: a script that somebody writes into any field is read as text, whereve
     await reader.page.waitForLoadState('networkidle');
     expect(await reader.page.evaluate('window.stolen'), path).toBeUndefined();
     expect(await reader.page.locator('img[src="x"]').count(), path).toBe(0);
+    const beyond = await reader.page.evaluate(
+      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+    );
+    expect(beyond, path).toBeLessThanOrEqual(0);
     expect(reader.wrong, path).toEqual([]);
+  }
+});
+
+test('an operator sees why an application is held, and what a cache of prompts has spared', async () => {
+  await mode('approval');
+  const [name, asked] = ['Held Back', { purpose: 'x', password: goodPassword }];
+  const { body } = await new Visitor(gate.url).post('/applications', { ...asked, name, email: newMail() });
+  await mode('open');
+  const member = await memberOf(gate, newMail());
+  const { body: key } = await member.post('/me/keys', { name: 'x' });
+  await call(key.secret);
+  const rows = await gate.ledger(1);
+  const row = rows.find(({ keyId }) => keyId === key.id)!;
+  await gate.manage(async (store) => {
+    await store.signIn.db.updateTable('applications').set({ held: 'second' }).where('id', '=', body.id).execute();
+    const cached = { promptTokens: 900, cacheReadTokens: 723, cacheWriteTokens: 31 };
+    await store.appendUsage([{ ...row, id: `${row.id.slice(0, -1)}~` as typeof row.id, ...cached }]);
+  });
+  for (const [look, words] of [
+    [{ language: 'en' }, ['this mailbox has an account already', 'from the cache', 'cache: 723 read, 31 written']],
+    [
+      { language: 'ja', width: 390 },
+      [
+        'このメールボックスのアカウントがすでにあります',
+        'うちキャッシュ読み取り',
+        'キャッシュ: 読み取り 723、書き込み 31',
+      ],
+    ],
+  ] as const) {
+    const [desk, inside] = [await readerOf(operator, look), await readerOf(member, look)];
+    await desk.open('/portal/operate/applications');
+    await desk.sees(words[0]);
+    await desk.isSound();
+    await desk.open('/portal/operate/usage');
+    await desk.sees(words[1]);
+    await desk.sees(words[2]);
+    await desk.isSound();
+    await inside.open('/portal/usage');
+    await inside.sees(words[1]);
+    await inside.isSound();
+    await Promise.all([desk.close(), inside.close()]);
   }
 });
 

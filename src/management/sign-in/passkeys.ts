@@ -184,7 +184,7 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
     '/passkey/delete-passkey': async ({ visit, body }) => {
       if (!visit) throw new Problem('unauthenticated');
       const { id } = body as z.output<typeof passkeyBodies.remove>;
-      if (!(await store.deletePasskey(visit.personId, id))) throw new Problem('not_found');
+      if (!(await store.deletePasskey(visit.personId, id, visit.id))) throw new Problem('not_found');
       return { json: { status: true } };
     },
   };

@@ -63,7 +63,16 @@ const get: Route = { how: 'GET', body: nothing };
  * who has a second step: what shows its secret or makes backup codes anew (get-totp-uri, generate-backup-codes) is not among them.
  */
 const routes: Readonly<Record<string, Route>> = {
-  '/sign-in/email': { how: 'guess', body: z.object({ email: text, password: text }) },
+  // One spelling, as people were stored; nobody signs in with what stands for no address.
+  '/sign-in/email': {
+    how: 'guess',
+    body: z.object({
+      email: text
+        .transform((email) => normalEmail(email) ?? '')
+        .refine((email) => email !== '', 'is no e-mail address'),
+      password: text,
+    }),
+  },
   '/sign-in/provider': { how: 'POST', body: providerBody },
   '/sign-out': { how: 'POST', body: nothing },
   '/get-session': get,
