@@ -5,7 +5,7 @@ import process from 'node:process';
 import { Command } from 'commander';
 import { accountCommand } from './commands/account.ts';
 import { registrationCommand } from './commands/application.ts';
-import { commandAuthor, print, type WithDesk } from './commands/command.ts';
+import { commandAuthor, complain, print, type WithDesk } from './commands/command.ts';
 import { keyCommand } from './commands/key.ts';
 import { planCommand } from './commands/plan.ts';
 import { auditCommand, ruleCommand, suspensionCommand } from './commands/suspension.ts';
@@ -68,7 +68,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof Refusal || error instanceof StoreUnusable || error instanceof ConfigFaults)
-    process.stderr.write(`${error.message}\n`);
+    for (const line of error.message.split('\n')) complain(line);
   else if (isBusy(error))
     process.stderr.write('Another program is writing to the database and holds it. Try again when that is over.\n');
   else throw error;

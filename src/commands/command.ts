@@ -1,5 +1,5 @@
 // What every command of `sekisho` needs: the store, who is asking, how to read what was typed and how to print.
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import process from 'node:process';
 import { InvalidArgumentError } from 'commander';
@@ -79,6 +79,11 @@ function jsonText(value: unknown): string {
   return JSON.stringify(value).replace(commanding, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** A sentence on standard error, which may repeat what was typed. */
+export function complain(sentence: string): void {
+  process.stderr.write(`${sentence.slice(0, 1_000).replace(commanding, '?')}\n`);
+}
+
 /** A value for a terminal. */
 function cell(value: unknown): string {
   const text =
@@ -153,9 +158,23 @@ export function publicKeyText(fileOrText: string): string {
   return /^(ssh-ed25519 )?AAAA/.test(fileOrText) ? fileOrText : fileText(fileOrText);
 }
 
+/** No key and no certificate is larger. */
+const mostFileBytes = 1024 * 1024;
+
+/** Read in pieces: a device or a pipe says nothing of its length, and may have no end. */
 export function fileText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    const file = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(mostFileBytes + 1);
+      let length = 0;
+      for (let count = -1; count !== 0 && length < bytes.length; length += count)
+        count = readSync(file, bytes, length, bytes.length - length, null);
+      if (length > mostFileBytes) throw new Error(`${path} is too large for a key or a certificate.`);
+      return bytes.toString('utf8', 0, length);
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }

@@ -11,7 +11,6 @@ import {
   Kysely,
   SqliteAdapter,
   SqliteDialect,
-  type SqliteDialectConfig,
 } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import type { KeyId } from '../domain/id.ts';
@@ -55,7 +54,7 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000, holds = fa
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
       throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
     const loss = lossOf(file);
-    const db = new Kysely<Tables>({ dialect: new WriterDialect({ database }, loss) });
+    const db = new Kysely<Tables>({ dialect: new WriterDialect(database, loss) });
     await migrate(db, database, () => {
       if (!holds && isHeld(dataDir))
         throw new StoreUnusable(
@@ -128,10 +127,12 @@ class OwnQueueAdapter extends SqliteAdapter {
  * here may act on what it read before that.
  */
 class WriterDialect extends SqliteDialect {
+  readonly #database: Database.Database;
   readonly #loss: () => string | undefined;
 
-  constructor(config: SqliteDialectConfig, loss: () => string | undefined) {
-    super(config);
+  constructor(database: Database.Database, loss: () => string | undefined) {
+    super({ database });
+    this.#database = database;
     this.#loss = loss;
   }
 
@@ -160,6 +161,12 @@ class WriterDialect extends SqliteDialect {
       if (next) next();
       else taken = false;
       return Promise.resolve();
+    };
+    const rollback = driver.rollbackTransaction.bind(driver);
+    // A full disk has rolled it back already (sqlite.org/lang_transaction.html §2.3); to do it again is an error that would be
+    // told in place of what went wrong.
+    driver.rollbackTransaction = async (connection) => {
+      if (this.#database.inTransaction) await rollback(connection);
     };
     driver.beginTransaction = async (connection: DatabaseConnection) => {
       await connection.executeQuery(CompiledQuery.raw('begin immediate'));

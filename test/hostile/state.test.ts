@@ -5,11 +5,12 @@ import { once } from 'node:events';
 import { copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { recovered } from '../../src/store/ledger.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 beforeAll(async () => {
@@ -59,13 +60,12 @@ describe('S1: a database that somebody else holds', () => {
 
 test('S2, H9: a disk that is full refuses what could not be accounted for, keeps what was finished before, and is left when there is room', async () => {
   const dataDir = temporaryDirectory();
-  const limited = ['sh', '-c', `trap '' XFSZ; ulimit -f 2500; exec ${process.execPath} src/main.ts`];
-  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, LOG_LEVEL: 'info' }, limited).catch(
-    (error: unknown) => error as Error,
-  );
+  expect(await run('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', dataDir])).toMatchObject({ code: 0 });
+  onTestFinished(async () => void (await run('umount', ['--lazy', dataDir])));
   // The line with the address is of level info.
-  if (gate instanceof Error) throw gate;
+  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, LOG_LEVEL: 'info' });
   const { secret } = await gate.key();
+  const manager = await gate.key({ scopes: ['management'] });
   const codes: number[] = [];
   for (let i = 0; i < 4_000 && codes.filter((code) => code !== 200).length < 20; i++) {
     const answer = await post(`${gate.url}/api/generate`, secret, whole);
@@ -74,10 +74,17 @@ test('S2, H9: a disk that is full refuses what could not be accounted for, keeps
   }
   expect(codes.filter((code) => code !== 200 && code !== 503)).toEqual([]);
   expect(codes).toContain(503);
+  // Whoever manages is told that it is the disk, and not that nobody knows what it is.
+  const change = await post(`${gate.url}/management/v1/accounts`, manager.secret, {
+    name: 'somebody',
+    plan: 'default',
+  });
+  expect([change.status, ((await change.json()) as { code: string }).code]).toEqual([503, 'store_unusable']);
   expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
   expect(gate.output()).toMatch(/could not be written/);
   gate.process.kill('SIGKILL');
   await gate.ended;
+  await run('mount', ['-o', 'remount,size=64m', dataDir]);
   const again = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
   const finished = codes.filter((code) => code === 200).length;
   // The one call that was running as the disk became full could be held in memory alone, and the log said so.
@@ -298,4 +305,36 @@ describe('S12: a log that nobody takes', () => {
     },
     40_000,
   );
+});
+
+test('S1: a visit that is read while somebody holds the database is there, and none is said to have ended that has not', async () => {
+  const gate = await openGate(fake.url);
+  await (await operatorOf(gate)).patch('/registration', { mode: 'open' });
+  const member = await memberOf(gate, 'locked@example.org');
+  // More than an hour old: it is written when it is read, so that it lasts.
+  await gate.manage((store) =>
+    store.signIn.db
+      .updateTable('sessions')
+      .set({ expiresAt: new Date(Date.now() + 3_600_000).toISOString() })
+      .execute(),
+  );
+  const other = new Database(join(gate.dataDir, 'sekisho.db'));
+  other.exec('begin immediate');
+  expect((await member.get('/me')).status).toBe(200);
+  const same = new Visitor(gate.url);
+  for (const [name, value] of member.cookies) same.cookies.set(name, value);
+  const credentials = { email: 'locked@example.org', password: goodPassword };
+  for (const answer of [
+    await member.post('/me/keys', { name: 'x' }),
+    await new Visitor(gate.url).auth('/sign-in/email', credentials),
+    await member.auth('/sign-out', {}),
+  ])
+    expect([answer.status, answer.body.code]).toEqual([503, 'store_busy']);
+  // What a copy of the cookie opens is what its owner was told.
+  expect((await same.get('/me')).status).toBe(200);
+  other.exec('rollback');
+  other.close();
+  expect((await same.auth('/sign-out', {})).status).toBe(200);
+  expect((await member.get('/me')).status).toBe(401);
+  await gate.stop();
 });

@@ -2,6 +2,7 @@
 // This file sets the library up and is the only one that knows it; the rest of the management plane sees the interface.
 // Not there on purpose: its sign-up, its reset and its e-mail routes (an application or an operator lets people in, our one-time
 // links do the rest), its cookie cache (GHSA-xg6x-h9c9-2m83: a second factor passed over), its API keys (CVE-2025-61928).
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { createAuthEndpoint } from 'better-auth/api';
@@ -11,7 +12,7 @@ import { z } from 'zod';
 import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
-import { Problem } from '../api/problem.ts';
+import { Problem, toProblem } from '../api/problem.ts';
 import { changePasswordRoute } from './change-password.ts';
 import { CookieNames, type OpenVisit, type OwnRoute, type Visit } from './own-route.ts';
 import { passkeyRoutes } from './passkeys.ts';
@@ -108,6 +109,26 @@ const doorPlugin = {
   },
 } as const;
 
+/** Calls of the library: it says "internal" of whatever the store throws, and tells its log alone what that was. */
+const calls = new AsyncLocalStorage<{ cause?: unknown }>();
+
+/**
+ * Rejects with the cause; also where the library says that all is well and the store has failed: its sign-out tells its log that
+ * the visit could not be ended, and the person that it was.
+ */
+function withCause<T>(work: () => Promise<T>): Promise<T> {
+  const told: { cause?: unknown } = {};
+  return calls.run(told, work).then(
+    (done) => {
+      if (told.cause !== undefined && toProblem(told.cause).code.startsWith('store_')) throw told.cause;
+      return done;
+    },
+    (error: unknown) => {
+      throw told.cause ?? error;
+    },
+  );
+}
+
 export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   const { publicUrl, providers, now } = settings;
   const secure = publicUrl.protocol === 'https:';
@@ -127,6 +148,8 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
     logger: {
       level: 'error',
       log: (level, message, ...rest) => {
+        const told = calls.getStore();
+        if (told) told.cause ??= rest.find((each) => each instanceof Error);
         // What callers do wrong is answered, not logged; faults are.
         if (level === 'error' && !/origin|callback|state|password|credential|not found|invalid/i.test(message))
           settings.onError(
@@ -189,9 +212,16 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
     ],
   } satisfies BetterAuthOptions;
   const auth = betterAuth(options);
+  const handled = (request: Request): Promise<Response> => withCause(() => auth.handler(request));
   const sessionIn = (header: string): ReturnType<typeof auth.api.getSession> => {
     const cookie = cookies.only(header, ['session_token']);
-    return cookie === '' ? Promise.resolve(null) : auth.api.getSession({ headers: new Headers({ cookie }) });
+    if (cookie === '') return Promise.resolve(null);
+    const headers = new Headers({ cookie });
+    // A visit that is read is now and then written, so that it lasts; where the store takes nothing (a full disk, a writer that
+    // holds it) it is read all the same, and whoever has to mend that can look.
+    return withCause(() => auth.api.getSession({ headers })).catch(() =>
+      withCause(() => auth.api.getSession({ headers, query: { disableRefresh: true } })),
+    );
   };
   const openVisit: OpenVisit = async (id, from, still, provenAt) => {
     const body = { personId: id, ...from, ...(provenAt === undefined ? {} : { provenAt }) };
@@ -224,11 +254,11 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   };
 
   const handle: SignIn['handle'] = async (request) => {
-    if (request.method !== 'POST') return auth.handler(request);
+    if (request.method !== 'POST') return handled(request);
     const path = new URL(request.url).pathname.slice(signInPath.length);
     const sent = (await request.clone().json()) as { email?: string; code?: string };
     const before = await whoAsks(request.headers.get('cookie') ?? '', path, sent.email);
-    const answer = await auth.handler(request);
+    const answer = await handled(request);
     if (!answer.ok) return answer;
     const opened = cookies.only(answer.headers.getSetCookie().map(pairOf).join('; '), ['session_token', 'two_factor']);
     const challenge = await challengeIn(opened);
@@ -292,7 +322,7 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
         },
         endVisit: async (token) => {
           const headers = new Headers({ cookie: `${cookies.prefix}.session_token=${token}` });
-          await auth.api.signOut({ headers });
+          await withCause(() => auth.api.signOut({ headers }));
         },
         onError: settings.onError,
       }),

@@ -121,7 +121,7 @@ export function doorRoutes(tools: DoorTools): Router {
   router.use((error: unknown, _request: Request, response: Response, _next: express.NextFunction) => {
     const problem = toProblem(error);
     const id = response.getHeader('x-request-id') as string;
-    if (problem.code === 'internal') tools.onError(error, id);
+    if (problem.code === 'internal' || problem.code === 'store_unusable') tools.onError(error, id);
     if (response.headersSent) response.destroy();
     else sendProblem(response, problem, id);
   });
