@@ -6,10 +6,10 @@ export const steps = ['warn', 'slow', 'back', 'suspend', 'review', 'revoke'] as 
 export type Step = (typeof steps)[number];
 
 export const stepMeanings: Record<Step, string> = {
-  warn: 'is written down, and said in a response header',
+  warn: 'recorded, and announced in a response header',
   slow: 'a quarter of the minute limits and of the queue weight',
   back: 'served only when nobody else waits',
-  suspend: 'refused with 403 until a time',
+  suspend: 'refused with 403 until it ends',
   review: 'refused with 403 until an operator lifts it',
   revoke: 'the keys are revoked',
 };
