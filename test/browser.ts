@@ -59,7 +59,8 @@ export class Reader {
       ignoreHTTPSErrors: url.startsWith('https:'),
       permissions: ['clipboard-read', 'clipboard-write'],
     });
-    context.setDefaultTimeout(10_000);
+    // What is waited for comes at once, but on a machine that is busy with something else.
+    context.setDefaultTimeout(40_000);
     return new Reader(context, await context.newPage(), url);
   }
 

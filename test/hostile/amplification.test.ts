@@ -29,7 +29,8 @@ beforeAll(async () => {
 afterAll(() => fake.close());
 
 async function open(): Promise<void> {
-  gate = await spawnGate({ UPSTREAM: fake.url, LOG_LEVEL: 'info' }, [
+  // Twenty megabytes take their time on a machine that is busy with something else.
+  gate = await spawnGate({ UPSTREAM: fake.url, LOG_LEVEL: 'info', BODY_SECONDS: '300' }, [
     process.execPath,
     '--max-semi-space-size=4',
     '--max-old-space-size=256',
