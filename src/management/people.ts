@@ -85,7 +85,8 @@ export async function resetPassword(
     const person = await within.findPerson(id);
     if (!person) throw deadLink();
     await within.renewPassword({ personId: id, hash, keepPasskeys: false });
-    if (!person.emailVerified) {
+    // Under no address there is nobody whose it could be, and the provider may be their only way in.
+    if (!person.emailVerified && !person.email.endsWith(nobodysMailbox)) {
       await within.deleteIdentities(id);
       // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
       if (post.delivers) await within.forgetSecondStep(id);
@@ -159,6 +160,11 @@ export async function linkFor(
     return createLink(store, portal, 'setup', account.id, author);
   }
   if (!person) throw new Fault(`Nobody signs in to ${account.name} yet; make a link to set it up.`, 'conflict');
+  if (person.email.endsWith(nobodysMailbox))
+    throw new Fault(
+      `The person of ${account.name} has no confirmed address to sign in with; make a link for their application to confirm one.`,
+      'conflict',
+    );
   return createLink(store, portal, 'password', person.id, author);
 }
 

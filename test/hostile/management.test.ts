@@ -259,6 +259,20 @@ test('a GET is answered at once, whatever body it announces, so that no answer c
   }
 });
 
+test('a HEAD of a stream ends, and what follows on its connection is answered', async () => {
+  const { secret } = await gate.key({ scopes: ['management'] });
+  const streams = endpoints.filter(({ stream, needs }) => stream && needs === 'management:read');
+  expect(streams.length).toBeGreaterThan(1);
+  for (const { path } of streams) {
+    const client = new RawClient(gate.port);
+    const head = `host: localhost:${gate.port}\r\nx-api-key: ${secret}\r\n`;
+    client.write(`HEAD ${api}${path}${path.endsWith('/export') ? '?by=day' : ''} HTTP/1.1\r\n${head}\r\n`);
+    client.write(`GET ${api}/registration HTTP/1.1\r\n${head}connection: close\r\n\r\n`);
+    await client.closed;
+    expect(client.text.match(/^HTTP\/1\.1 \d+/gm), path).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200']);
+  }
+});
+
 test('a link that was made for a member opens nothing once they have another role', async () => {
   const { secret } = await gate.key({ scopes: ['management'] });
   const mail = newMail();

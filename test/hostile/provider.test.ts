@@ -6,7 +6,7 @@ import { openGate, type TestGate } from '../gate.ts';
 import { type Mailbox, openMailbox } from '../mailbox.ts';
 import { clientSecret, type Provider, startProvider, type Vouched } from '../provider.ts';
 import { nextTotp, totp } from '../totp.ts';
-import { goodPassword, memberOf, operatorOf, type Reply, setUpCode, Visitor } from '../visitor.ts';
+import { codeOf, goodPassword, memberOf, operatorOf, type Reply, setUpCode, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let provider: Provider;
@@ -253,6 +253,32 @@ describe('an address', () => {
     const code = /#(link_\w+)/.exec(letter.text)?.[1];
     expect((await new Visitor(gate.url).post('/confirmations', { code })).status).toBe(204);
     expect(await personOf(mallory)).toMatchObject({ email: own, emailVerified: true });
+  });
+
+  test('that the provider does not confirm takes no way in from its user: a password would open nothing', async () => {
+    await another({}, async (other) => {
+      const desk = await operatorOf(other);
+      vouch({ email_verified: false });
+      const visitor = new Visitor(other.url);
+      await through(visitor);
+      const email = `later-${++people}@campus.example`;
+      const { body: applied } = await visitor.post('/applications', { name: 'L', email, purpose: 'x' });
+      expect(applied.status).toBe('approved');
+      const link = () => desk.post(`/accounts/${email}/links`, { purpose: 'password' });
+      expect((await link()).status).toBe(409);
+      await visitor.auth('/sign-out', {});
+      await through(visitor);
+      expect(await personOf(visitor)).toMatchObject({ email, emailVerified: false });
+      // The operator hands on a link to confirm the address first; then a password is worth something.
+      const { url } = (await desk.post(`/applications/${applied.id as string}/link`)).body;
+      expect((await visitor.post('/confirmations', { code: codeOf(url) })).status).toBe(204);
+      const code = codeOf((await link()).body.url);
+      const password = 'now a good one';
+      expect((await new Visitor(other.url).post('/password-resets/confirm', { code, password })).status).toBe(204);
+      expect((await new Visitor(other.url).auth('/sign-in/email', { email, password })).status).toBe(200);
+      await through(visitor);
+      expect(await personOf(visitor)).toMatchObject({ email, emailVerified: true });
+    });
   });
 
   test('that the provider confirms is kept from its owner by nobody who merely wrote it down', async () => {

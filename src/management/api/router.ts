@@ -234,6 +234,11 @@ async function sendStream(
   const gone = AbortSignal.any([response.locals['gone'] as AbortSignal, lost.signal]);
   response.status(200).set('content-type', `${type}; charset=utf-8`);
   if (file !== undefined) response.set('content-disposition', `attachment; filename="${file}"`);
+  // A head alone was asked for (RFC 9110 §9.3.2): no text is made for it, and it ends though events never do.
+  if (response.req.method === 'HEAD') {
+    response.end();
+    return;
+  }
   // Whoever waits for events learns that they will come.
   if (type === 'text/event-stream') response.flushHeaders();
   const cut = (): void => {
