@@ -231,7 +231,7 @@ describe('an operator', () => {
     await operator.patch(`/plans/narrow-${people}`, { maxImages: 3 });
     await desk.fill('Longest answer, in tokens', '200');
     await desk.press('Save');
-    await desk.sees('It has been changed meanwhile.');
+    await desk.sees('It has been changed in the meantime.');
     await desk.close();
   });
 
