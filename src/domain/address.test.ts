@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AddressBlocks, clientAddress, networkOf } from './address.ts';
+import { AddressBlocks, blockCovers, clientAddress, networkOf } from './address.ts';
 
 const blocks = (...list: string[]) => new AddressBlocks(list);
 
@@ -81,4 +81,17 @@ test('an IPv6 address stands for its first 64 bits, however it is spelled', () =
     }),
     { numRuns: 2000 },
   );
+});
+
+test.each([
+  ['10.0.0.1', '10.0.0.1/32', true],
+  ['10.0.0.1/32', '10.0.0.1', true],
+  ['10.0.0.0/24', '10.0.0.1', true],
+  ['10.0.0.1', '10.0.0.1/31', false],
+  ['10.0.0.1', '10.0.0.2', false],
+  ['::1', '::1/128', true],
+  ['::/0', '10.0.0.1/32', false],
+  ['2001:db8::/33', '2001:db8::/32', false],
+])('an address without a prefix is a block of one: %s covers %s: %s', (outer, inner, covers) => {
+  expect(blockCovers(outer, inner)).toBe(covers);
 });

@@ -45,9 +45,12 @@ export class AddressBlocks {
 /** Does a block hold all of another? Both can be read. */
 export function blockCovers(outer: string, inner: string): boolean {
   const [address = '', prefix] = inner.split('/');
-  const width = (prefixOf: string | undefined): number => (prefixOf === undefined ? 128 : Number(prefixOf));
-  if (isIP(address) !== isIP(outer.split('/')[0] as string)) return false;
-  return width(outer.split('/')[1]) <= width(prefix) && new AddressBlocks([outer]).contains(address);
+  const [base = '', widest] = outer.split('/');
+  const family = isIP(address);
+  if (family !== isIP(base)) return false;
+  // Without a prefix it is one address (as AddressBlocks reads it).
+  const one = family === 4 ? 32 : 128;
+  return Number(widest ?? one) <= Number(prefix ?? one) && new AddressBlocks([outer]).contains(address);
 }
 
 /**
