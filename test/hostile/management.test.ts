@@ -694,3 +694,17 @@ test('an operator without limits who is made a member has limits and can be susp
     expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('suspended')]);
   });
 });
+
+test('a stream of events does not read the body that its GET announces for as long as it lives', async () => {
+  const { secret } = await gate.key({ scopes: ['management'] });
+  const client = new RawClient(gate.port);
+  client.write(
+    `GET ${api}/events HTTP/1.1\r\nhost: localhost:${gate.port}\r\nx-api-key: ${secret}\r\ntransfer-encoding: chunked\r\n\r\n`,
+  );
+  await client.until('event: overview');
+  const piece = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+  const pump = setInterval(() => client.socket.writableLength < 1_000_000 && client.write(piece), 1);
+  await client.closed;
+  clearInterval(pump);
+  expect(client.socket.bytesWritten).toBeLessThan(100_000_000);
+});

@@ -16,3 +16,15 @@ export function limitBody(request: Request, response: Response, bytes: number): 
   request.once('end', stop).once('close', stop);
   response.once('finish', stop);
 }
+
+/** Throws a body away that nobody reads, and cuts the connection if there is more of it, or if it is not over after 20 s. */
+export function dropBody(request: Request, bytes: number): void {
+  let dropped = 0;
+  const timer = setTimeout(() => request.destroy(), bodyMs);
+  const stop = (): void => clearTimeout(timer);
+  request.on('data', (chunk: Buffer) => {
+    dropped += chunk.length;
+    if (dropped > bytes) request.destroy();
+  });
+  request.once('end', stop).once('close', stop);
+}

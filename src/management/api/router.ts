@@ -16,7 +16,7 @@ import {
   refuseUnentitled,
   stillStands,
 } from './authenticate.ts';
-import { limitBody } from './body-limit.ts';
+import { dropBody, limitBody } from './body-limit.ts';
 import type { Call, Desk, Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
 import { Paces } from './pace.ts';
@@ -119,9 +119,10 @@ async function enter(
   if (row.body) limitBody(request, response, bodyBytes);
   else if (!request.complete) {
     // A body that nobody asked for has no meaning (RFC 9110 §9.3.1): waiting for it would let the caller choose when the answer
-    // is made, after the right to it was looked at. What still comes of it is thrown away, and the connection ends.
+    // is made, after the right to it was looked at. What still comes of it is thrown away, and the connection ends; what
+    // comes without end is not read as long as a stream of events may live.
     response.set('connection', 'close');
-    request.resume();
+    dropBody(request, bodyBytes);
   }
 }
 
