@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { UsageFilter } from './usage-filter.ts';
+import { heldEventBytes, UsageFilter } from './usage-filter.ts';
 
 describe('takes back out exactly what asking for usage put in', () => {
   const asked =
@@ -81,5 +81,40 @@ describe('takes back out exactly what asking for usage put in', () => {
     expect(passed).toBe(39 + 64 * mib.length);
     const rest = filter.push(Buffer.from(`"}}]}\n\n${asked}`)).toString() + filter.end().toString();
     expect(rest).toBe(`"}}]}\n\n${plain}`);
+  });
+});
+
+describe('takes it out of an event that is too long to be held', () => {
+  const long = JSON.stringify({ content: `a "usage": b \\\\ ${'x'.repeat(heldEventBytes)}` });
+  const events: [string, string][] = [
+    [`data: {"choices":[${long}],"usage":null}\n\n`, `data: {"choices":[${long}]}\n\n`],
+    [`data: {"usage":{"a":[1,{"b":"}"}]},"choices":[${long}]}\n\n`, `data: {"choices":[${long}]}\n\n`],
+    [`data:{"usage" : null,"choices":[${long}] }\n\n`, `data:{"choices":[${long}] }\n\n`],
+    [`data: {"a":${long}, "usage":null,"b":{"usage":null}}\n\n`, `data: {"a":${long},"b":{"usage":null}}\n\n`],
+    [`data: {"usages":1,"a":${long}}\n\n`, `data: {"usages":1,"a":${long}}\n\n`],
+    [
+      `id: 1\ndata: {"a":${long}\ndata: ,\ndata: "usage":null}\nid: 2\n\n`,
+      `id: 1\ndata: {"a":${long}\ndata: \ndata: }\nid: 2\n\n`,
+    ],
+    [
+      `: "usage", {"usage":1}\ndata: {"${'k'.repeat(400)}":${long}}\n\n`,
+      `: "usage", {"usage":1}\ndata: {"${'k'.repeat(400)}":${long}}\n\n`,
+    ],
+  ];
+  test.each([61, 4096, 65_536, 1e9])('in pieces of %d bytes', (size) => {
+    const said = Buffer.from(`${events.map(([text]) => text).join('')}data: [DONE]\n\n`);
+    const filter = new UsageFilter();
+    const out: Buffer[] = [];
+    for (let at = 0; at < said.length; at += size) out.push(filter.push(said.subarray(at, at + size)));
+    out.push(filter.end());
+    expect(Buffer.concat(out).toString() === `${events.map(([, text]) => text).join('')}data: [DONE]\n\n`).toBe(true);
+  });
+  test('and what is no JSON goes by as it came', () => {
+    for (const text of [`data: {"a":${long},`, `data: }],,"usage"${long}`, `data: {"a" "usage":${long}`]) {
+      const filter = new UsageFilter();
+      expect(Buffer.concat([filter.push(Buffer.from(`${text}\n\n`)), filter.end()]).length).toBeGreaterThan(
+        long.length,
+      );
+    }
   });
 });

@@ -3,7 +3,8 @@
 // client asked for. Only used where we injected `stream_options.include_usage`; every other stream goes by untouched.
 // Events are read as the HTML standard cuts them (§9.2.6): lines end with CR, LF or both, an empty one ends the event,
 // and other fields may stand around the data. At most `heldEventBytes` of an event are held: a longer one holds more
-// than a usage, and goes on as it comes.
+// than a usage, and goes on as it comes, without that member (long-event.ts).
+import { LongEvent } from './long-event.ts';
 import { Pieces } from './pieces.ts';
 import {
   type Edit,
@@ -23,7 +24,7 @@ export class UsageFilter {
   /** The event that is being read, as far as it came. */
   #held: Pieces | undefined;
   /** The event is too long to be held: it goes on until it is over. */
-  #passing = false;
+  #long: LongEvent | undefined;
   /** Nothing of the present line has come yet. */
   #lineEmpty = true;
   /** The last byte was a CR, and a LF that follows belongs to it. */
@@ -42,7 +43,7 @@ export class UsageFilter {
       if (chunk[0] === 0x0a) {
         at = 1;
         // Behind the end of an event it is nobody else's; within one it is held with the rest.
-        if (this.#lineEmpty && this.#held === undefined && !this.#passing) {
+        if (this.#lineEmpty && this.#held === undefined && !this.#long) {
           if (!this.#dropLineFeed) kept.push(chunk.subarray(0, 1));
           from = 1;
         }
@@ -78,7 +79,7 @@ export class UsageFilter {
   end(): Buffer {
     const rest = this.#held?.bytes();
     this.#held = undefined;
-    return (rest && clean(rest)) ?? nothing;
+    return this.#long?.end() ?? (rest && clean(rest)) ?? nothing;
   }
 
   /** Whole events in which there is nothing to find, as most chunks are. */
@@ -86,7 +87,7 @@ export class UsageFilter {
     const { length } = chunk;
     return (
       this.#held === undefined &&
-      !this.#passing &&
+      !this.#long &&
       this.#lineEmpty &&
       !this.#afterReturn &&
       length > 2 &&
@@ -97,9 +98,10 @@ export class UsageFilter {
   }
 
   #complete(tail: Buffer): Buffer | undefined {
-    if (this.#passing) {
-      this.#passing = false;
-      return tail;
+    if (this.#long) {
+      const long = this.#long;
+      this.#long = undefined;
+      return Buffer.concat([long.push(tail), long.end()]);
     }
     const held = this.#held;
     if (held === undefined) return clean(tail);
@@ -109,8 +111,8 @@ export class UsageFilter {
   }
 
   #keep(piece: Buffer, kept: Buffer[]): void {
-    if (this.#passing) {
-      kept.push(piece);
+    if (this.#long) {
+      kept.push(this.#long.push(piece));
       return;
     }
     const held = (this.#held ??= new Pieces());
@@ -118,9 +120,9 @@ export class UsageFilter {
       held.add(piece);
       return;
     }
-    kept.push(held.bytes(), piece);
     this.#held = undefined;
-    this.#passing = true;
+    this.#long = new LongEvent();
+    kept.push(this.#long.push(held.bytes()), this.#long.push(piece));
   }
 }
 
