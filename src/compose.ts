@@ -20,7 +20,7 @@ import { BodyBudget } from './gateway/body-budget.ts';
 import { Books } from './gateway/book.ts';
 import { answerHeaders } from './gateway/browser.ts';
 import { Comments } from './gateway/comments.ts';
-import { ContextSizes } from './gateway/context-size.ts';
+import { factsOf } from './gateway/context-size.ts';
 import { corsPolicy } from './gateway/cors.ts';
 import { Decisions } from './gateway/decide-again.ts';
 import { FairQueue } from './gateway/fair-queue.ts';
@@ -154,10 +154,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     trustedProxies: new AddressBlocks(config.trustedProxies),
     modelRules,
     shownBlobs,
-    modelFacts: {
-      contexts: new ContextSizes((name) => pool.contextOf(name), nowMs),
-      answerTokens: (name) => pool.answerTokensOf(name),
-    },
+    modelFacts: factsOf(pool.upstreams, nowMs),
     signatureSkewMs: skewMs,
     ring,
     replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),

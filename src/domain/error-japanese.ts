@@ -47,6 +47,7 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   unsupported_media_type: 'このルートでは、その Content-Type を使えません。',
 
   bodies_too_many: '処理中のリクエスト本文が上限に達しています。しばらくしてからもう一度お試しください。',
+  answers_too_many: '読み手を待つ応答が上限に達しています。しばらくしてからもう一度お試しください。',
 
   limits_unavailable: '現在、制限を確認できません。',
   rate_limited: '1 分あたりの上限に達しました。',

@@ -131,6 +131,13 @@ export const registry = {
     retryAfterSeconds: 2,
   },
 
+  answers_too_many: {
+    status: 503,
+    owner: 'capacity',
+    message: 'The gateway is holding as many answers as it can.',
+    retryAfterSeconds: 2,
+  },
+
   // How much of it.
   limits_unavailable: {
     status: 503,

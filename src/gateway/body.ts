@@ -29,7 +29,8 @@ export function readBody(
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > limits.bodyBytes) return Promise.reject(new GatewayError('body_too_large'));
   const room = coding?.roomBytes ?? 0;
-  if (room > 0 && !limits.budget.take(room, holder)) return Promise.reject(new GatewayError('bodies_too_many'));
+  if (room > 0 && !limits.budget.take(room, holder, exchange.network))
+    return Promise.reject(new GatewayError('bodies_too_many'));
   continueIfAsked(exchange, response);
   return new Promise((resolve, reject) => {
     // Let go of when it is over: the listeners live as long as the request does.
@@ -47,7 +48,7 @@ export function readBody(
       if (decoder) {
         request.unpipe(decoder);
         decoder.destroy();
-        limits.budget.give(room, holder);
+        limits.budget.give(room, holder, exchange.network);
       }
       return true;
     };
@@ -64,7 +65,7 @@ export function readBody(
     const hold = (chunk: Buffer): void => {
       if (!pieces) return;
       if (pieces.length + chunk.length > limits.bodyBytes) fail(new GatewayError('body_too_large'));
-      else if (!limits.budget.take(chunk.length, holder)) fail(new GatewayError('bodies_too_many'));
+      else if (!limits.budget.take(chunk.length, holder, exchange.network)) fail(new GatewayError('bodies_too_many'));
       else {
         exchange.heldBytes += chunk.length;
         pieces.add(chunk);
@@ -117,10 +118,10 @@ export function replaceBody<T>(
   make: () => T,
 ): T {
   const before = exchange.heldBytes;
-  if (!budget.take(bytes, holder)) throw new GatewayError('bodies_too_many');
+  if (!budget.take(bytes, holder, exchange.network)) throw new GatewayError('bodies_too_many');
   exchange.heldBytes += bytes;
   const made = make();
-  budget.give(before, holder);
+  budget.give(before, holder, exchange.network);
   exchange.heldBytes -= before;
   return made;
 }
@@ -128,7 +129,8 @@ export function replaceBody<T>(
 /** Gives back what is held of the body. As long as an answer waits for its reader, so does what was read of the call. */
 export function releaseBody(exchange: Exchange, budget: BodyBudget): void {
   const { heldBytes, metering } = exchange;
-  if (heldBytes > 0 && metering) whenGone(exchange, () => budget.give(exchange.heldBytes, bodiesOf(metering)));
+  if (heldBytes > 0 && metering)
+    whenGone(exchange, () => budget.give(exchange.heldBytes, bodiesOf(metering), exchange.network));
 }
 
 export function continueIfAsked({ request }: Pick<Exchange, 'request'>, response: ServerResponse): void {

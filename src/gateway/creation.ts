@@ -14,6 +14,19 @@ export function readDigest(text: string): string | undefined {
   return hex && `sha256:${hex.toLowerCase()}`;
 }
 
+/**
+ * Before 0.5.5 Ollama made a model from the text of a Modelfile (`modelfile`), or from one in its own file system (`path`).
+ * Such a text names models, blobs and parameters in a language of its own, past every rule about the fields.
+ * @throws GatewayError `invalid_request`.
+ */
+export function refuseModelfile(body: JsonBody): void {
+  for (const name of ['modelfile', 'path'])
+    if (given(body.members, name))
+      throw new GatewayError('invalid_request', {
+        message: `${name} is no longer read: send from, files, adapters and parameters`,
+      });
+}
+
 /** Every blob that a creation names. @throws GatewayError `invalid_request` for what is no digest (CVE-2024-37032). */
 export function readDigests(body: JsonBody, bytes: Buffer): string[] {
   return blobFields.flatMap((field) => {

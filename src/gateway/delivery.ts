@@ -76,21 +76,27 @@ export class Delivery {
     endWith(this.#exchange, undefined, this.#settings.readerStallMs);
   }
 
+  /** What was kept goes out or is let go of, before the row is written that says how many bytes went. */
+  passRest(error: GatewayError): void {
+    this.#conclude = undefined;
+    // Somebody who may not any more gets nothing of what was kept for them.
+    if (takesAway(error) || !this.#mayTell(error)) this.give();
+    for (let piece = this.#backlog?.take(); piece; piece = this.#backlog?.take()) this.#pass(piece);
+  }
+
+  #mayTell({ code }: GatewayError): boolean {
+    return code !== 'reader_stalled' && this.#exchange.streamed && !this.#counted;
+  }
+
   /**
    * Ends an answer that has begun and is not complete. Only a stream under chunked coding, or one that ends with its
-   * connection, can be told why: a byte of ours in a counted body would pass for one of the model server's.
+   * connection, can be told why: a byte of ours in a counted body would pass for one of the model server's. To be called after `passRest`.
    */
   breakOff(error: GatewayError): void {
-    const { response, streamed } = this.#exchange;
-    this.#conclude = undefined;
-    if (error.code === 'reader_stalled' || !streamed || this.#counted) {
-      this.give();
-      cutOff(response);
+    if (!this.#mayTell(error)) {
+      cutOff(this.#exchange.response);
       return;
     }
-    // Whoever may not any more gets nothing of what was kept for them.
-    if (takesAway(error)) this.give();
-    for (let piece = this.#backlog?.take(); piece; piece = this.#backlog?.take()) this.#pass(piece);
     const midLine = this.#exchange.bytesOut > 0 && !this.isAtBoundary;
     breakOff(this.#exchange, error, midLine);
   }

@@ -1,6 +1,7 @@
 // One request and its response, from the first byte to the row in the ledger: the facts that the stages establish and
 // that the record needs. It decides nothing. `settle` in record.ts reads it exactly once, at the end.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { networkOf } from '../domain/address.ts';
 import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
@@ -74,5 +75,10 @@ export class Exchange {
     this.id = newRequestId(at);
     this.startedMs = startedMs;
     this.quietSinceMs = startedMs;
+  }
+
+  /** Whom the address stands for: who has one address of an IPv6 network has all of them. */
+  get network(): string {
+    return this.address.includes(':') ? networkOf(this.address) : this.address;
   }
 }

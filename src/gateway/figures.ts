@@ -20,6 +20,8 @@ export interface Meter {
   read(): Reading;
   /** No more bytes will come. Gives whether the answer was whole: it had its end mark, or needs none. */
   end(): boolean;
+  /** The end mark has come: nothing that follows belongs to the answer. */
+  readonly done: boolean;
   /** The answer ended with an error that the model server spelled itself. */
   readonly errorSeen: boolean;
 }

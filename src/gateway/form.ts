@@ -4,6 +4,7 @@
 import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../domain/error.ts';
+import { choiceNames, lengthNames } from './answer-length.ts';
 
 export interface Part {
   readonly name: string;
@@ -28,7 +29,9 @@ const maxHeadLines = 16;
  * Fields that servers read as one value. Go takes the first of two, Python the last: such a pair is refused, and so is
  * another spelling that some server would read as the same field (`Model`, `model[]`, `model.x`).
  */
-const single = new Set(['model', 'file', 'language', 'prompt', 'response_format', 'stream', 'temperature']);
+const single = new Set<string>(
+  ['model', 'file', 'language', 'prompt', 'response_format', 'stream', 'temperature'].concat(lengthNames, choiceNames),
+);
 
 /** @throws GatewayError `unsupported_media_type` or `invalid_request`. */
 export function readForm(body: Buffer, contentType: string | undefined): readonly Part[] {

@@ -10,10 +10,11 @@ import { type BodyLimits, readBody, replaceBody } from './body.ts';
 import { given } from './body-edits.ts';
 import { bodiesOf } from './book.ts';
 import { acceptedCodings, codingOf } from './coding.ts';
-import { readDigest, readDigests } from './creation.ts';
+import { readDigest, readDigests, refuseModelfile } from './creation.ts';
 import type { Prechecked } from './enter.ts';
 import type { Exchange } from './exchange.ts';
 import { formBytes, formText, readForm, writeForm } from './form.ts';
+import { boundForm } from './form-bounds.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './strict-json.ts';
 import { readWebSearch, toolChoiceOutline } from './web-search.ts';
 
@@ -48,6 +49,8 @@ export interface Intended extends Prechecked, Mark {
   readonly document: JsonBody | undefined;
   /** What has to be changed in it before it goes on. */
   readonly edits: readonly Edit[];
+  /** What the plan has changed in a form, which was written again already. */
+  readonly formChanges: readonly string[];
   /** Images and embedding inputs in it; counted for callers with a plan only. */
   readonly images: number;
   readonly inputs: number;
@@ -75,7 +78,7 @@ const outline: Outline = {
     (
       'model name source destination from remote_host stream stream_options options keep_alive tools messages prompt ' +
       'input system template raw shift format images think insecure width height steps tool_choice ' +
-      'parameters files adapters draft_files quantize suffix context truncate dimensions _debug_render_only'
+      'parameters files adapters draft_files modelfile path quantize suffix context truncate dimensions _debug_render_only'
     )
       .split(' ')
       .concat(lengthNames, choiceNames),
@@ -146,10 +149,11 @@ export async function readIntent(prechecked: Prechecked, exchange: Exchange, lim
     const parts = readForm(bytes, request.headers['content-type']);
     const model = formText(parts, 'model', mostNameBytes);
     if (!model) throw new GatewayError('invalid_request', { message: 'model is required' });
-    const { body, type } = replaceBody(exchange, bodiesOf(metering), limits.budget, formBytes(parts), () =>
-      writeForm(parts),
+    const { parts: bound, changes: formChanges } = boundForm(parts, prechecked.caller.principal.bounds);
+    const { body, type } = replaceBody(exchange, bodiesOf(metering), limits.budget, formBytes(bound), () =>
+      writeForm(bound),
     );
-    const wanted = { body, bodyType: type, promptEstimate: soundTokens(body.length) };
+    const wanted = { body, bodyType: type, formChanges, promptEstimate: soundTokens(body.length) };
     return noted(exchange, bodiless(prechecked, [named(model)], wanted));
   }
   return noted(exchange, readJson(prechecked, bytes));
@@ -197,6 +201,7 @@ export function readJson(prechecked: Prechecked, bytes: Buffer, promptTokens?: n
     body: bytes,
     bodyType: jsonType,
     document: body,
+    formChanges: none,
     edits: usageInjected ? [askForUsage(body)] : [],
     images: pictures.count,
     inputs: operation.scope === 'inference:embed' ? countInputs(body) : 0,
@@ -221,6 +226,7 @@ function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted:
     body: undefined,
     bodyType: undefined,
     document: undefined,
+    formChanges: none,
     edits: [],
     images: 0,
     inputs: 0,
@@ -312,6 +318,7 @@ function readModels(
       return { models: [model], registryModels: contacts ? [model] : [] };
     }
     case 'create': {
+      refuseModelfile(body);
       // Ollama downloads `from` by itself where it does not have it.
       const from = optionalText(body, bytes, 'from');
       const base = from === undefined ? [] : [named(from)];

@@ -5,8 +5,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, toGatewayError } from '../domain/error.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import { upstreamHeaders } from '../upstream/headers.ts';
-import { type Listed, listFrom } from '../upstream/model-lists.ts';
-import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
+import type { Fields, Listed } from '../upstream/model-lists.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import { AnswerRoom } from './answer-room.ts';
 import type { Exchange } from './exchange.ts';
 import { silentMeter } from './meter.ts';
 import { maySeeEntry } from './model-list.ts';
@@ -30,7 +31,7 @@ export function isMerged({ operation: { reply } }: Routed, { upstreams }: Upstre
 export async function answerLists(
   routed: Routed,
   exchange: Exchange,
-  { upstreams }: UpstreamPool,
+  pool: UpstreamPool,
   { settings, recorder, running }: RelayTools,
 ): Promise<Settled> {
   const { request, response } = exchange;
@@ -52,7 +53,8 @@ export async function answerLists(
   exchange.upstream = routed.candidates[0]?.name ?? null;
   try {
     if (response.destroyed) onClose();
-    const body = await merge(routed, upstreams, settings, over.signal, viaOf(request.headers));
+    const room = new AnswerRoom(exchange, settings.answers);
+    const body = await merge(routed, pool, settings, over.signal, viaOf(request.headers), room);
     const isHead = request.method === 'HEAD';
     const lines = ['content-type', 'application/json; charset=utf-8', 'x-request-id', exchange.id];
     // The length of a list that is not shown would say how much is hidden.
@@ -78,44 +80,54 @@ export async function answerLists(
 /** @throws GatewayError where no server says anything, or the caller has gone. */
 async function merge(
   routed: Routed,
-  upstreams: readonly Upstream[],
+  { lists }: UpstreamPool,
   { times }: RelaySettings,
   signal: AbortSignal,
   via: readonly string[],
+  room: AnswerRoom,
 ): Promise<Buffer> {
   const { name, reply } = routed.operation;
-  // One that is silent does not keep the others from being heard.
-  const patient = AbortSignal.any([signal, AbortSignal.timeout(Math.min(patienceMs, times.metadataMs / 2))]);
-  const up = upstreams.filter((upstream) => upstream.up !== false);
-  const asked = (up.length > 0 ? up : upstreams).map(async (upstream) => {
-    const list = await listFrom(upstream, name === 'ps' ? 'running' : 'all', patient, via);
-    const entries: Entry[] = [];
-    // Looked up when the list is there: the caller may see less by now.
-    const { principal } = routed.caller;
-    const seesAll = principal.models.all && principal.scopes.has('cloud');
-    for (const model of list) {
-      const said = reply === 'openai-models' ? model.openai : model.ollama;
-      // Written here, so that an entry which cannot be written is its own server's failure.
-      if (seesAll || maySeeEntry(said, reply, principal)) entries.push([keyOf(model), JSON.stringify(said)]);
-    }
-    return entries;
-  });
-  // A caller who hangs up, or is told to go, ends every question.
-  const answers = await Promise.allSettled(asked);
-  signal.throwIfAborted();
+  const asked = {
+    which: name === 'ps' ? 'running' : 'all',
+    via,
+    // One that is silent does not keep the others from being heard.
+    patienceMs: Math.min(patienceMs, times.metadataMs / 2),
+  } as const;
+  const answers = await lists.ask(asked, signal);
+  // Looked up when the lists are there: the caller may see less by now.
+  const { principal } = routed.caller;
+  const seesAll = principal.models.all && principal.scopes.has('cloud');
   const good = answers.filter((answer) => answer.status === 'fulfilled');
   if (good.length === 0) {
     const cause: unknown = answers.find((answer) => answer.status === 'rejected')?.reason;
     throw new GatewayError(codeOf(cause), { cause });
   }
   const byName = new Map<string, string>();
-  for (const { value } of good) for (const [key, text] of value) if (!byName.has(key)) byName.set(key, text);
+  let length = 0;
+  for (const model of good.flatMap(({ value }) => value)) {
+    const key = keyOf(model);
+    const fields = reply === 'openai-models' ? model.openai : model.ollama;
+    if (byName.has(key) || !(seesAll || maySeeEntry(fields, reply, principal))) continue;
+    const text = textOf(fields);
+    byName.set(key, text);
+    length += text.length + 1;
+  }
+  // The text, and its bytes, which are up to three for a letter.
+  room.take(3 * length);
   const said = [...byName.values()].join(',');
   return Buffer.from(reply === 'openai-models' ? `{"object":"list","data":[${said}]}` : `{"models":[${said}]}`);
 }
 
-/** What a model is known by, and its entry as it is said. */
-type Entry = readonly [key: string, text: string];
+/** Entries are shared by all who ask at once, and so is how they are written. */
+const texts = new WeakMap<Fields, string>();
+
+function textOf(fields: Fields): string {
+  const known = texts.get(fields);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(fields);
+  texts.set(fields, text);
+  return text;
+}
 
 const keyOf = ({ name }: Listed): string => parseModelName(name)?.canonical ?? name;
 
@@ -125,6 +137,9 @@ function codeOf(cause: unknown): 'upstream_timeout' | 'upstream_unreachable' | '
   return /^(?:ECONN|ENOTFOUND|EAI_|UND_ERR_CONNECT)/.test(code ?? '') ? 'upstream_unreachable' : 'upstream_failed';
 }
 
-/** What keeps two gates that stand behind each other from asking for ever. */
+/**
+ * What keeps two gates that stand behind each other from asking for ever: how often the question went through one. The rest
+ * of what a caller says in `Via` is left out, so that all of them can share an answer.
+ */
 const viaOf = ({ via }: IncomingHttpHeaders): string[] =>
-  upstreamHeaders(via === undefined ? {} : { via }, `1.1 ${viaName}`, []);
+  upstreamHeaders(via?.includes(viaName) ? { via: `1.1 ${viaName}` } : {}, `1.1 ${viaName}`, []);

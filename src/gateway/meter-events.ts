@@ -35,7 +35,7 @@ export class EventsMeter implements Meter {
   #pieces = 0;
   /** The same by the whole items that the Responses API repeats behind its pieces; a server may send them alone. */
   #items = 0;
-  #done = false;
+  done = false;
   /** The answer has said its last figures, though perhaps not that it is over. */
   #final = false;
   /** Pieces behind the last event with figures: a usage that only the first event had is not that of the answer. */
@@ -117,7 +117,7 @@ export class EventsMeter implements Meter {
     const scan = this.#scan;
     this.#data = undefined;
     this.#scan = undefined;
-    if (this.#done || (data === undefined && scan === undefined)) return;
+    if (this.done || (data === undefined && scan === undefined)) return;
     if (scan) {
       const value = scan.end();
       this.#read(value, ofBytes(this.#scanned), value !== undefined && isPieceType(this.#reply, value));
@@ -126,11 +126,11 @@ export class EventsMeter implements Meter {
 
   #event(data: Buffer): void {
     if (data.length < 40 && data.toString('latin1').trim() === '[DONE]') {
-      this.#done = true;
+      this.done = true;
       return;
     }
     if (isErrorLine(data)) {
-      this.#done = this.errorSeen = true;
+      this.done = this.errorSeen = true;
       return;
     }
     const tokens = tokensIn(data);
@@ -162,10 +162,10 @@ export class EventsMeter implements Meter {
     if (value === undefined) return;
     const type = value['type'];
     if (this.#reply === 'openai-completion') {
-      if (value['error'] !== undefined && value['error'] !== null) this.#done = this.errorSeen = true;
+      if (value['error'] !== undefined && value['error'] !== null) this.done = this.errorSeen = true;
       // The usage of an event without choices is that of the whole answer.
       if (this.#take(value['usage']) && !isPiece) this.#final = true;
-    } else if (type === 'error') this.#done = this.errorSeen = true;
+    } else if (type === 'error') this.done = this.errorSeen = true;
     else if (this.#reply === 'openai-responses') this.#responses(value, tokens);
     else this.#messages(value, tokens);
   }
@@ -174,7 +174,7 @@ export class EventsMeter implements Meter {
     const type = value['type'];
     if (type === 'response.output_item.done') this.#items += tokens;
     if (type !== 'response.completed' && type !== 'response.incomplete' && type !== 'response.failed') return;
-    this.#done = this.#final = true;
+    this.done = this.#final = true;
     this.errorSeen = type === 'response.failed';
     this.#take((value['response'] as Data | undefined)?.['usage']);
   }
@@ -182,7 +182,7 @@ export class EventsMeter implements Meter {
   #messages(value: Data, tokens: number): void {
     switch (value['type']) {
       case 'message_stop':
-        this.#done = true;
+        this.done = true;
         return;
       case 'message_start':
         // Of some servers it is the only event that has the prompt; Ollama's is an estimate, which the last one replaces.
@@ -200,11 +200,11 @@ export class EventsMeter implements Meter {
   end(): boolean {
     this.#lines.end();
     this.#dispatch();
-    return this.#done;
+    return this.done;
   }
 
   read(): Reading {
-    const final = this.#final || (this.#done && this.#since <= 2);
+    const final = this.#final || (this.done && this.#since <= 2);
     return this.#said.read(final, Math.max(this.#pieces, this.#items));
   }
 }

@@ -24,7 +24,7 @@ export class LinesMeter implements Meter {
   readonly #lines: LineReader;
   readonly #said: Said;
   #pieces = 0;
-  #done = false;
+  done = false;
   errorSeen = false;
 
   constructor(prompt: Prompt, nowMs: () => number) {
@@ -39,19 +39,19 @@ export class LinesMeter implements Meter {
 
   #line(line: Buffer): void {
     // The first done line is the last one that counts: a second one is nobody's answer.
-    if (line.length < 3 || this.#done) return;
+    if (line.length < 3 || this.done) return;
     if (line.includes('"done":true') || line.includes('"done": true')) {
       const value = parseObject(line);
       if (value?.['done'] === true) this.#end(value);
       this.#pieces += tokensIn(line);
-    } else if (isErrorLine(line)) this.#done = this.errorSeen = true;
+    } else if (isErrorLine(line)) this.done = this.errorSeen = true;
     else this.#pieces += tokensIn(line);
   }
 
   #long(): LongLine {
     return longLine(wantedLine, (value, length) => {
-      if (this.#done) return;
-      if (value?.['error'] !== undefined) this.#done = this.errorSeen = true;
+      if (this.done) return;
+      if (value?.['error'] !== undefined) this.done = this.errorSeen = true;
       else if (value?.['logprobs'] !== undefined) this.#pieces += ofEntries(length);
       else this.#pieces += value?.['context'] === undefined ? ofBytes(length) : 1;
       if (value?.['done'] === true) this.#end(value);
@@ -59,24 +59,24 @@ export class LinesMeter implements Meter {
   }
 
   #end(value: Readonly<Record<string, unknown>>): void {
-    this.#done = true;
+    this.done = true;
     this.#said.take(ollamaFigures(value));
   }
 
   end(): boolean {
     this.#lines.end();
-    return this.#done;
+    return this.done;
   }
 
   read(): Reading {
-    return this.#said.read(this.#done, this.#pieces);
+    return this.#said.read(this.done, this.#pieces);
   }
 }
 
 /** Ollama's NDJSON progress of a pull, push or create; `{"status":"success"}` is the end mark. No tokens. */
 export class ProgressMeter implements Meter {
   readonly #lines = new LineReader((line) => this.#line(line));
-  #done = false;
+  done = false;
   errorSeen = false;
 
   see(chunk: Buffer): void {
@@ -84,13 +84,13 @@ export class ProgressMeter implements Meter {
   }
 
   #line(line: Buffer): void {
-    if (isErrorLine(line)) this.#done = this.errorSeen = true;
-    else if (line.includes('"success"') && parseObject(line)?.['status'] === 'success') this.#done = true;
+    if (isErrorLine(line)) this.done = this.errorSeen = true;
+    else if (line.includes('"success"') && parseObject(line)?.['status'] === 'success') this.done = true;
   }
 
   end(): boolean {
     this.#lines.end();
-    return this.#done;
+    return this.done;
   }
 
   read(): Reading {

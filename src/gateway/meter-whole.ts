@@ -44,6 +44,7 @@ const wanted: Wanted = new Map<string, Wanted | true>([
 ]);
 
 export class WholeMeter implements Meter {
+  readonly done = false;
   readonly errorSeen = false;
   readonly #figures: (answer: Readonly<Record<string, unknown>>) => Figures | undefined;
   readonly #kind: WholeKind;

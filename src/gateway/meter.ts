@@ -73,10 +73,17 @@ function wholeMeter(reply: ReplyKind, prompt: Prompt, nowMs: () => number, faile
 }
 
 /** For answers that generate nothing. */
-export const silentMeter: Meter = { see: () => undefined, read: () => nothingRead, end: () => true, errorSeen: false };
+export const silentMeter: Meter = {
+  see: () => undefined,
+  read: () => nothingRead,
+  end: () => true,
+  done: false,
+  errorSeen: false,
+};
 
 /** A stream with the status of an error: what it shows counts, and where it shows nothing it cost nothing. */
 class FailedStream implements Meter {
+  readonly done = false;
   readonly errorSeen = true;
   readonly #stream: Meter;
 

@@ -1,37 +1,33 @@
 // Carries one call to a model server and its answer back: body as it comes, byte for byte, chunk by chunk. Takes a routed
 // call; the promise resolves when the exchange is over, however it ended.
 // The caller's hang-up aborts the upstream request at once, streaming or not, also before the first byte. The turn at the
-// model ends with the model server's answer, not with its delivery (delivery.ts). No redirect is followed or passed on. A
-// call is tried elsewhere only while none of it has left (security HTTP-22), and again at the same server only where
-// saying it twice changes nothing, or where it was refused for a field of ours.
+// model ends with the end mark of its answer, not with its delivery (delivery.ts). No redirect is followed or passed on.
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../domain/error.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
 import { clientHeaders } from '../upstream/headers.ts';
-import { mostListBytes } from '../upstream/model-lists.ts';
-import type { Upstream } from '../upstream/pool.ts';
 import { bodyPending, carriageOf, refusalOf, streamLines } from './answer-head.ts';
 import { setType, wrongType } from './answer-type.ts';
 import { continueIfAsked } from './body.ts';
-import { Collected } from './collected.ts';
+import { type Collected, collectedFor } from './collected.ts';
 import { cutOffAfter } from './cut-off.ts';
 import { Delivery, type DeliverySettings } from './delivery.ts';
 import type { Exchange } from './exchange.ts';
-import { isStale, readFailure } from './failure.ts';
+import { readFailure } from './failure.ts';
 import { promptOf } from './figures.ts';
 import { onHangUp } from './hang-up.ts';
 import { failedMeterFor, meterFor, silentMeter } from './meter.ts';
 import { ModelNotFound } from './model-access.ts';
-import { mostErrorBytes } from './model-error.ts';
 import type { Operation } from './operation.ts';
-import { bodyFor, namesStreamOptions } from './plain-stream.ts';
 import { endTurn, type Recorder, type Settled, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import type { Routed } from './route.ts';
 import type { Run, Running } from './running.ts';
 import { StreamBody } from './stream-body.ts';
-import { callOf, firstByteMsOf, mayRepeat, mostInterims, type TimeLimits, totalMsOf } from './upstream-call.ts';
+import { Tries } from './tries.ts';
+import { firstByteMsOf, mostInterims, type TimeLimits, totalMsOf } from './upstream-call.ts';
 import { sayWhole } from './whole-answer.ts';
 
 export interface RelaySettings extends DeliverySettings {
@@ -59,10 +55,12 @@ const restMs = 1_000;
 const restBytes = 16 * 1024;
 /** How long the body of an error may take. */
 const errorBodyMs = 10_000;
-/** A whole answer that is no longer is looked at before it goes on: it may be an error under a good status. */
-const glanceBytes = 4 * 1024;
 
 const over = new Error('the exchange is over');
+
+/** What is wrong with an answer is never its caller's fault, whoever reads it. */
+const toFailure = (cause: unknown): GatewayError =>
+  cause instanceof GatewayError && cause.owner !== 'client' ? cause : new GatewayError('upstream_failed', { cause });
 
 class Passage implements Run, Dispatcher.DispatchHandler {
   readonly call: Routed;
@@ -79,18 +77,11 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   #finished!: (settled: Settled) => void;
   #settled = false;
   readonly #stopListening: (() => void) | undefined;
-  #candidate = 0;
-  /** The model server that works on it now. */
-  #working: Upstream | undefined;
+  readonly #tries: Tries;
   #controller: Dispatcher.DispatchController | undefined;
-  #sent = false;
   #dispatchedMs = 0;
   /** Answers of 1xx so far. */
   #interims = 0;
-  #again = false;
-  /** The model server has refused the field with which the gate asks for the usage of a stream. */
-  #plain = false;
-  #usageInjected = false;
   #status = 0;
   #coding: string | undefined;
   /** What is read whole before anything goes on, and for which purpose. */
@@ -100,6 +91,8 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   #restBytes = 0;
   /** Everything of the answer has come. */
   #ended = false;
+  /** When the call had to be over, once its end mark has come; before that undefined. */
+  #markedMs: MonotonicMs | undefined;
 
   constructor(routed: Routed, exchange: Exchange, tools: RelayTools) {
     this.exchange = exchange;
@@ -107,6 +100,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.#tools = tools;
     this.#response = exchange.response;
     this.#operation = routed.operation;
+    this.#tries = new Tries(routed, exchange);
     this.over = new Promise((resolve) => {
       this.#finished = resolve;
     });
@@ -116,22 +110,12 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   }
 
   #dispatch(): void {
-    const upstream = this.call.candidates[this.#candidate] as Upstream;
-    const { request } = this.exchange;
-    this.exchange.upstream = upstream.name;
-    this.#working = upstream;
-    upstream.inFlight++;
-    this.#sent = false;
+    const { times } = this.#tools.settings;
     this.#dispatchedMs = this.#tools.recorder.nowMs();
-    this.deadlineMs = this.#dispatchedMs + firstByteMsOf(this.call, this.#tools.settings.times);
+    this.deadlineMs = this.#dispatchedMs + firstByteMsOf(this.call, times);
     if (this.#operation.body === 'blob') continueIfAsked(this.exchange, this.#response);
-    const { body, usageInjected } = bodyFor(this.call, this.#plain || !upstream.takesStreamOptions);
-    this.#usageInjected = usageInjected;
     try {
-      (this.#again ? upstream.anew() : upstream.dispatcher).dispatch(
-        callOf(this.call, request, upstream, body, this.#tools.settings.times),
-        this,
-      );
+      this.#tries.dispatch(times, this);
     } catch (cause) {
       this.#fail(new GatewayError('upstream_failed', { cause }));
     }
@@ -140,7 +124,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   // ---- what the model server does
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#sent = true;
+    this.#tries.sent = true;
     this.#controller = controller;
     if (this.#settled) {
       controller.abort(over);
@@ -175,30 +159,31 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     const carriage = carriageOf(this.call, exchange, status, headers);
     const isKnown = carriage === 'error' || setType(this.#operation, status, headers, lines);
     exchange.takesComments = carriage === 'stream' && lines.some((line) => line.startsWith('text/event-stream'));
-    // After a head of ours only events can follow.
-    if (!isKnown || (exchange.beganEarly && carriage !== 'error' && !exchange.takesComments)) {
+    if (!isKnown) {
       this.#fail(new GatewayError('upstream_failed', { message: wrongType }));
       return;
     }
+    this.#collected = collectedFor(carriage, exchange, this.#tools.settings.answers);
     switch (carriage) {
       case 'error':
         exchange.meter = failedMeterFor(this.#operation.reply, headers['content-type'], promptOf(this.call));
         this.deadlineMs = Math.min(this.deadlineMs, this.#tools.recorder.nowMs() + errorBodyMs);
-        this.#collected = new Collected('error', mostErrorBytes);
         return;
       case 'list':
-        this.#collected = new Collected('list', mostListBytes);
         return;
       case 'stream':
-        if (this.#plain) (this.#working as Upstream).takesStreamOptions = false;
-        this.#stream = new StreamBody((this.#working as Upstream).screen, this.#usageInjected);
+        this.#tries.noteStream();
+        this.#stream = new StreamBody(
+          this.#tries.server.screen,
+          this.#tries.usageInjected,
+          exchange.dialect !== 'ollama',
+        );
         this.#headers = streamLines(lines);
         this.#writeHead();
         return;
       default:
         if (exchange.streamed) exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.call));
-        if (carriage === 'plain') this.#writeHead();
-        else this.#collected = new Collected('glance', glanceBytes);
+        if (!this.#collected) this.#writeHead();
     }
   }
 
@@ -221,30 +206,43 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       if (this.#restBytes > restBytes) controller.abort(over);
       return;
     }
-    if (this.#collected) {
-      this.#collect(this.#collected, chunk);
-      return;
-    }
     try {
+      if (this.#collected) {
+        this.#collect(this.#collected, chunk);
+        return;
+      }
       this.#send(this.#stream ? this.#stream.push(chunk) : chunk);
     } catch (cause) {
-      this.#fail(new GatewayError('upstream_failed', { cause }));
+      this.#fail(toFailure(cause));
       return;
     }
-    this.exchange.meter?.see(chunk);
+    const { meter } = this.exchange;
+    meter?.see(chunk);
+    if (this.#stream && this.#markedMs === undefined && meter?.done) this.#noteMark();
+  }
+
+  /**
+   * The answer is whole, and what may still come is the end of its framing. The turn at the model is over, and a server that
+   * keeps silent instead holds nothing of the gate's until its time is over.
+   */
+  #noteMark(): void {
+    const now = this.#tools.recorder.nowMs();
+    this.#markedMs = this.deadlineMs;
+    this.deadlineMs = Math.min(this.deadlineMs, now + restMs);
+    this.#tries.release();
+    endTurn(this.exchange, now);
   }
 
   #collect(collected: Collected, chunk: Buffer): void {
     this.exchange.meter?.see(chunk);
     if (collected.add(chunk)) return;
     if (collected.purpose === 'list') this.#fail(new GatewayError('upstream_failed'));
-    else if (collected.purpose === 'error' || !collected.mayGrow(mostErrorBytes, this.#coding))
-      this.#sayCollected(collected, false);
+    else if (collected.purpose === 'error' || !collected.mayGrow(this.#coding)) this.#sayCollected(collected, false);
   }
 
   /** An error is said anew, and that is the end; of everything else goes on what was read, and what follows with it. */
   #sayCollected(collected: Collected, isWhole: boolean): void {
-    const { screen } = this.#working as Upstream;
+    const { screen } = this.#tries.server;
     const head = { status: this.#status, coding: this.#coding, lines: this.#headers };
     const said = sayWhole(collected, isWhole, head, this.call, this.exchange, screen);
     this.#collected = undefined;
@@ -268,11 +266,16 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#settled || this.#saidPlainly()) return;
+    this.#endAnswer();
+  }
+
+  #endAnswer(): void {
+    if (this.#markedMs !== undefined) this.deadlineMs = this.#markedMs;
     try {
       if (this.#collected) this.#sayCollected(this.#collected, true);
       else if (this.#stream) this.#send(this.#stream.end());
     } catch (cause) {
-      this.#fail(new GatewayError('upstream_failed', { cause }));
+      this.#fail(toFailure(cause));
     }
     if (this.#settled) return;
     const whole = this.exchange.meter?.end() ?? true;
@@ -286,40 +289,31 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   /** A strict server has refused a field of ours: the call is said once more without it. */
   #saidPlainly(): boolean {
-    if (!this.#usageInjected || this.#plain || this.#collected?.purpose !== 'error') return false;
-    if (!namesStreamOptions(this.#status, this.#collected.bytes())) return false;
-    this.#plain = this.exchange.takesComments = true;
+    if (this.#collected?.purpose !== 'error') return false;
+    if (!this.#tries.mayGoPlain(this.#status, this.#collected.bytes())) return false;
     this.#collected = undefined;
     this.#status = 0;
-    this.#release();
+    this.#tries.release();
     this.#dispatch();
     return true;
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#release();
-    if (this.#settled) return;
-    const { candidates } = this.call;
-    const failure = readFailure(error, this.#sent);
-    if (
-      this.#sent &&
-      this.#status === 0 &&
-      !this.#again &&
-      isStale(error) &&
-      mayRepeat(this.call, this.exchange.request)
-    ) {
-      this.#again = true;
+    this.#tries.release();
+    if (this.#settled || this.#ended) return;
+    if (this.#markedMs !== undefined) {
+      this.#endAnswer();
+      return;
+    }
+    if (this.#status === 0 && this.#tries.mayGoAnew(error)) {
       this.#dispatch();
       return;
     }
+    const failure = readFailure(error, this.#tries.sent);
     // Before the slot comes free: whoever waits for it is not to be sent there.
-    if (this.#status === 0 && failure.code !== 'upstream_timeout') (candidates[this.#candidate] as Upstream).doubt();
-    if (!this.#sent && this.#candidate + 1 < candidates.length) {
-      this.#candidate++;
-      this.#dispatch();
-      return;
-    }
-    this.#fail(failure);
+    if (this.#status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.doubt();
+    if (this.#tries.mayGoOn()) this.#dispatch();
+    else this.#fail(failure);
   }
 
   // ---- how it ends
@@ -327,6 +321,11 @@ class Passage implements Run, Dispatcher.DispatchHandler {
   /** Somebody else ends it: revocation, drain, a time limit, a stuck reader. */
   end(error: GatewayError): void {
     if (this.#settled) return;
+    if (error.code === 'upstream_timeout' && this.#markedMs !== undefined && !this.#ended) {
+      this.#endAnswer();
+      this.#controller?.abort(over);
+      return;
+    }
     // Where the model server is done, only the reader can still take time.
     const late = error.code === 'upstream_timeout' && this.#ended;
     this.#fail(late ? new GatewayError('reader_stalled') : error);
@@ -356,7 +355,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     if (this.#ended) return;
     this.#ended = true;
     if (this.#delivery.waitingBytes > 0) {
-      this.#release();
+      this.#tries.release();
       endTurn(this.exchange, this.#tools.recorder.nowMs());
     }
     this.#delivery.end(() => this.#conclude(outcome, this.#status));
@@ -372,6 +371,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     }
     // What came of a line that was cut goes on; it holds no error.
     if (this.#stream && error.code !== 'reader_stalled') this.#delivery.send(this.#stream.cut());
+    this.#delivery.passRest(error);
     this.#conclude(outcome, this.#status || 200, error);
     this.#delivery.breakOff(error);
   }
@@ -385,14 +385,8 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     // The body of a refusal is small: reading it to its end keeps the connection.
     if (error && outcome === 'upstream_error') setTimeout(() => this.#controller?.abort(over), restMs).unref();
     else if (outcome !== 'completed') this.#controller?.abort(over);
-    this.#release();
+    this.#tries.release();
     this.#finished(settled);
     return settled;
-  }
-
-  #release(): void {
-    if (!this.#working) return;
-    this.#working.inFlight--;
-    this.#working = undefined;
   }
 }

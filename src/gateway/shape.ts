@@ -5,13 +5,14 @@
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
-import { boundLength, readLength } from './answer-length.ts';
+import { type AskedLength, boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
 import { given, remove, replace, type Work, wholeNumber } from './body-edits.ts';
 import type { ContextSizes } from './context-size.ts';
 import { boundParameters } from './creation.ts';
 import { jsonType, readJson } from './intent.ts';
-import { type Edit, type JsonValue, splice, textOf } from './strict-json.ts';
+import { type Figured, type ForServer, figureFor } from './server-figures.ts';
+import { type Edit, type JsonBody, type JsonValue, textOf } from './strict-json.ts';
 import { takeOffersOut } from './web-search.ts';
 
 declare class Mark {
@@ -27,14 +28,24 @@ export interface Shaped extends Authorized, Mark {
   readonly changes: readonly string[];
   /** Its caller as they were then. */
   readonly shapedFor: Principal;
+  /** What the body says to one model server and not to another. */
+  readonly figured: Figured | undefined;
 }
 
-/** What is known of the models themselves. */
-export interface ModelFacts {
+/**
+ * What one model server says of the models that it has. Only calls to that server follow it, since a server that lies, or
+ * that somebody has filled with odd models, would otherwise decide for the calls to all of them.
+ */
+export interface ServerFacts {
+  /** Whichever object stands for it. */
+  readonly server: object;
   readonly contexts: Pick<ContextSizes, 'settle'>;
   /** The `num_predict` that the model's own parameters set, where that is known and ends. */
   readonly answerTokens: (model: string) => number | undefined;
 }
+
+/** Of every model server, in the order of the settings; at least one. */
+export type ModelFacts = readonly ServerFacts[];
 
 /** Options that make Ollama load the model again for whoever comes with others (server/sched.go needsReload). */
 const reloadOptions = ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'];
@@ -47,7 +58,7 @@ const imageFields = [
 
 /** @throws GatewayError `beyond_plan`, `invalid_request`. */
 export function shape(call: Authorized, facts: ModelFacts): Shaped {
-  return within(call, call, none, facts);
+  return within(call, call, call.formChanges, facts);
 }
 
 /** What was read of a body. */
@@ -56,31 +67,34 @@ type Read = Pick<Authorized, 'document' | 'images' | 'inputs' | 'offeredSearches
 function within(call: Authorized, read: Read, before: readonly string[], facts: ModelFacts): Shaped {
   const { document, images, inputs, offeredSearches } = read;
   const { principal } = call.caller;
-  const { reply } = call.operation;
   const { bounds } = principal;
-  const edits: Edit[] = [...read.edits];
-  const changes: string[] = [...before];
-  let askedTokens: number | undefined;
-  let choices = 1;
+  let asked: AskedLength = { tokens: undefined, choices: 1 };
+  let changes = before;
+  let figured: Figured | undefined;
   let { body } = call;
   if (document && body) {
-    const work: Work = { bytes: body, document, edits, changes };
-    if (!principal.scopes.has('cloud')) takeOffersOut(work, offeredSearches);
     if (bounds) {
-      const most = bounds.maxOutputTokens;
-      const model = call.models[0]?.name?.canonical;
-      boundBody(work, bounds, model, facts);
       refuseBeyond(images, bounds.maxImages, 'images');
       refuseBeyond(inputs, bounds.maxEmbeddingInputs, 'embedding inputs');
-      const own = model === undefined ? undefined : facts.answerTokens(model);
-      // 0 would be read as "without end" by some runners; a plan that lets nobody generate takes the scope away.
-      ({ tokens: askedTokens, choices } = boundLength(work, reply, most === null ? null : Math.max(1, most), own));
-    } else askedTokens = readLength(work, reply).tokens;
-    if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
-    if (edits.length > 0) body = splice(body, edits);
+    }
+    const bytes = body;
+    const saidTo = (server: ServerFacts): Said => editsFor(call, read, before, bytes, document, server);
+    const [first, ...others] = facts as readonly [ServerFacts, ...ServerFacts[]];
+    const model = bounds ? call.models[0]?.name?.canonical : undefined;
+    const said = saidTo(first);
+    const differing =
+      bounds &&
+      model !== undefined &&
+      others.length > 0 &&
+      differ(facts, contextOf(document, bytes, bounds), bounds, model)
+        ? others.map(saidTo)
+        : none;
+    ({ body, figured } = figureFor(bytes, said, differing));
+    ({ asked, changes } = said);
+    for (const other of differing) asked = longerOf(asked, other.asked);
   }
   // What was read of the body is not needed any more, and can be many times its bytes while the answer runs.
-  const shapedFor = principal;
+  const { tokens: askedTokens, choices } = asked;
   const found = {
     body,
     images,
@@ -89,11 +103,14 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
     askedTokens,
     choices,
     changes,
-    shapedFor,
+    figured,
+    shapedFor: principal,
     document: undefined,
   };
   return { ...call, ...found } as unknown as Shaped;
 }
+
+const none: readonly never[] = [];
 
 /**
  * A call that has waited, within what its caller's plan and key say by now: the same one where that is what they said before.
@@ -109,12 +126,74 @@ export function shapeAgain(call: Shaped, facts: ModelFacts): Shaped {
   return within(call, { document, images, inputs, offeredSearches, edits: none }, call.changes, facts);
 }
 
-const none: readonly never[] = [];
-
 /** All that shaping asks about a caller. */
 const termsOf = ({ bounds, scopes }: Principal): string => JSON.stringify([bounds ?? null, scopes.has('cloud')]);
 
-function boundBody(work: Work, bounds: Terms, model: string | undefined, { contexts }: ModelFacts): void {
+interface Said extends ForServer {
+  readonly asked: AskedLength;
+}
+
+/** What becomes of the body on its way to one model server. @throws GatewayError `beyond_plan`, `invalid_request`. */
+function editsFor(
+  { caller: { principal }, operation, models }: Authorized,
+  read: Read,
+  before: readonly string[],
+  bytes: Buffer,
+  document: JsonBody,
+  facts: ServerFacts,
+): Said {
+  const { bounds } = principal;
+  const edits: Edit[] = [...read.edits];
+  const changes: string[] = [...before];
+  const work: Work = { bytes, document, edits, changes };
+  if (!principal.scopes.has('cloud')) takeOffersOut(work, read.offeredSearches);
+  let asked: AskedLength;
+  if (bounds) {
+    const most = bounds.maxOutputTokens;
+    const model = models[0]?.name?.canonical;
+    boundBody(work, bounds, model, facts);
+    const own = model === undefined ? undefined : facts.answerTokens(model);
+    // 0 would be read as "without end" by some runners; a plan that lets nobody generate takes the scope away.
+    asked = boundLength(work, operation.reply, most === null ? null : Math.max(1, most), own);
+  } else asked = { tokens: readLength(work, operation.reply).tokens, choices: 1 };
+  if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
+  return { server: facts.server, edits, changes, asked };
+}
+
+/** The context that a call asks for, where a plan lets what is loaded decide. */
+function contextOf(
+  document: JsonBody,
+  bytes: Buffer,
+  { reloadOptions: others, maxContextTokens: most }: Terms,
+): number | undefined {
+  const value =
+    others === 'strip' && most !== 0 ? given(document.members.get('options')?.members, 'num_ctx') : undefined;
+  return value && Number(bytes.toString('latin1', value.start, value.end));
+}
+
+/** Would the servers not all get the same body? */
+function differ(
+  facts: ModelFacts,
+  context: number | undefined,
+  { maxContextTokens: most }: Terms,
+  model: string,
+): boolean {
+  const tokens = facts[0]?.answerTokens(model);
+  const settled = context === undefined ? undefined : facts[0]?.contexts.settle(model, context, most);
+  return facts.some(
+    ({ answerTokens, contexts }, at) =>
+      at > 0 &&
+      (answerTokens(model) !== tokens || (context !== undefined && contexts.settle(model, context, most) !== settled)),
+  );
+}
+
+/** What is reserved must do for whichever server gets the call. */
+function longerOf(a: AskedLength, b: AskedLength): AskedLength {
+  const tokens = a.tokens === undefined || b.tokens === undefined ? undefined : Math.max(a.tokens, b.tokens);
+  return { tokens, choices: a.choices };
+}
+
+function boundBody(work: Work, bounds: Terms, model: string | undefined, { contexts }: ServerFacts): void {
   const { document } = work;
   const options = document.members.get('options')?.members;
   if (bounds.reloadOptions === 'strip') {
@@ -137,7 +216,7 @@ function boundContext(
   value: JsonValue | undefined,
   { maxContextTokens: most, reloadOptions: others }: Terms,
   model: string | undefined,
-  contexts: ModelFacts['contexts'],
+  contexts: ServerFacts['contexts'],
 ): void {
   if (!value) return;
   if (most === 0) {

@@ -7,8 +7,9 @@ export class StreamBody {
   readonly #screen: FrameScreen;
   readonly #filter: UsageFilter | undefined;
 
-  constructor(screen: Screen, usageInjected: boolean) {
-    this.#screen = new FrameScreen(screen);
+  /** `events`: it is a stream of server-sent events, and not of lines. */
+  constructor(screen: Screen, usageInjected: boolean, events: boolean) {
+    this.#screen = new FrameScreen(screen, events);
     this.#filter = usageInjected ? new UsageFilter() : undefined;
   }
 

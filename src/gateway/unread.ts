@@ -29,8 +29,11 @@ export function cutUnread(exchange: Answering, stallMs: number): void {
   onceOver(exchange, () => clearInterval(timer));
 }
 
-/** A response that stands behind another on its connection does not hear of a hang-up by itself; its socket does. */
-function onceOver({ request: { socket }, response }: Answering, then: () => void): void {
+/**
+ * Calls back once the answer has gone or its connection has. A response that stands behind another on its connection does
+ * not hear of a hang-up by itself; its socket does.
+ */
+export function onceOver({ request: { socket }, response }: Answering, then: () => void): void {
   let told = false;
   const over = (): void => {
     // A socket that closes tells its response in the midst of telling everybody else.

@@ -1,5 +1,6 @@
 // An answer that was read whole before anything of it goes on, and what is said of it: a list without what the key may not
 // see, an error anew, and everything else as it came.
+import { GatewayError } from '../domain/error.ts';
 import { replaceLength } from '../upstream/headers.ts';
 import type { Screen } from '../upstream/screen.ts';
 import { errorLines } from './answer-head.ts';
@@ -22,8 +23,9 @@ export interface Said {
 }
 
 const noBody = Buffer.alloc(0);
+const noStream = 'The model server answered in one piece, although a stream was asked for and had begun.';
 
-/** `isWhole`: it was read to its end. @throws GatewayError where a list is none. */
+/** `isWhole`: it was read to its end. @throws GatewayError where a list is none, or an answer comes too late to be one. */
 export function sayWhole(
   collected: Collected,
   isWhole: boolean,
@@ -42,6 +44,7 @@ export function sayWhole(
   if (collected.purpose === 'error')
     return sayError(readError(isWhole ? bytes : undefined, coding, status, screen), status, lines, exchange);
   const error = isWhole ? findError(bytes, coding, status, screen) : undefined;
+  if (!error && collected.purpose === 'late') throw new GatewayError('upstream_failed', { message: noStream });
   return error ? sayError(error, status, lines, exchange) : { lines: [...lines], body: bytes, isError: false };
 }
 

@@ -16,6 +16,10 @@ const maxAnswerBytes = 8 * 1024 * 1024;
 /** Models that are asked about after one look at the list; the rest follows after the next. */
 const shownPerLook = 32;
 const mostModels = 2_000;
+/** No model has a longer context; a server that says more would have its callers ask for more than any memory holds. */
+const mostContext = 2 ** 24;
+/** What runners hold a count of tokens in. */
+const mostAnswerTokens = 2 ** 31 - 1;
 
 interface Shown {
   readonly digest: string;
@@ -71,8 +75,7 @@ export class ModelDetails {
     for (const entry of Array.isArray(entries) ? (entries as { name?: unknown; context_length?: unknown }[]) : []) {
       const name = typeof entry?.name === 'string' ? parseModelName(entry.name)?.canonical : undefined;
       const context = entry?.context_length;
-      if (name !== undefined && Number.isSafeInteger(context) && (context as number) > 0)
-        loaded.set(name, context as number);
+      if (name !== undefined && isCount(context, mostContext)) loaded.set(name, context);
     }
     this.#loaded = loaded;
   }
@@ -101,10 +104,13 @@ function answerTokensIn(parameters: string): number | undefined {
   for (const line of parameters.split('\n')) {
     if (!line.startsWith('num_predict ')) continue;
     const figure = Number(line.slice('num_predict '.length));
-    found = Number.isSafeInteger(figure) && figure > 0 ? figure : undefined;
+    found = isCount(figure, mostAnswerTokens) ? figure : undefined;
   }
   return found;
 }
+
+const isCount = (value: unknown, most: number): value is number =>
+  Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= most;
 
 async function ask(
   { dispatcher, basePath, pass }: ModelServer,

@@ -7,6 +7,7 @@ import { ModelDetails } from './details.ts';
 import { type Listed, listFrom, NoList } from './model-lists.ts';
 import type { Pass } from './pass.ts';
 import { Screen } from './screen.ts';
+import { SharedLists } from './shared-lists.ts';
 
 export interface UpstreamSettings {
   readonly connectTimeoutMs: number;
@@ -122,6 +123,8 @@ export class Upstream {
 
 export class UpstreamPool {
   readonly upstreams: readonly Upstream[];
+  /** Their lists, for callers. */
+  readonly lists: SharedLists<Upstream>;
   readonly #settings: UpstreamSettings;
   readonly #onTurn: OnTurn;
   readonly #timers = new Map<Upstream, NodeJS.Timeout>();
@@ -129,6 +132,7 @@ export class UpstreamPool {
 
   constructor(urls: readonly URL[], settings: UpstreamSettings, onTurn: OnTurn) {
     this.upstreams = urls.map((url) => new Upstream(url, settings, (upstream) => this.#lookSoon(upstream)));
+    this.lists = new SharedLists(this.upstreams);
     this.#settings = settings;
     this.#onTurn = onTurn;
   }
@@ -150,26 +154,6 @@ export class UpstreamPool {
 
   isRemote(canonical: string): boolean {
     return this.upstreams.some((upstream) => upstream.remote.has(canonical));
-  }
-
-  /** The largest context that a server has this model loaded with: one figure for all of them, so that they settle on it. */
-  contextOf(canonical: string): number | undefined {
-    let most: number | undefined;
-    for (const { details, up } of this.upstreams) {
-      const context = up === true ? details.contextOf(canonical) : undefined;
-      if (context !== undefined && (most === undefined || context > most)) most = context;
-    }
-    return most;
-  }
-
-  /** The shortest answer that the model's own parameters set at a server. */
-  answerTokensOf(canonical: string): number | undefined {
-    let least: number | undefined;
-    for (const { details } of this.upstreams) {
-      const tokens = details.answerTokensOf(canonical);
-      if (tokens !== undefined && (least === undefined || tokens < least)) least = tokens;
-    }
-    return least;
   }
 
   /** Where to try, best first: it answers, it lists the model, it has the least to do. Never empty. */

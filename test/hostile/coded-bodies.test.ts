@@ -6,7 +6,7 @@ import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts'
 import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
 
 const limit = 3_000_000;
-const memory = 40_000_000;
+const memory = 50_000_000;
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -169,4 +169,37 @@ test('a blob in a coding is refused: its digest is that of its bytes', async () 
     body: Uint8Array.from(gzipSync('x')),
   });
   expect([answer.status, answer.headers.get('accept-encoding')]).toEqual([415, 'identity']);
+});
+
+test('of bodies that never end two accounts, and all accounts of one address, leave room for others', async () => {
+  const own = await openGate(fake.url, { BODY_MEMORY_BYTES: '90000000', TRUSTED_PROXIES: '127.0.0.1' });
+  const slow = (key: string, address: string): RawClient => {
+    const client = new RawClient(own.port);
+    client.write(
+      `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${key}\r\nX-Forwarded-For: ${address}\r\nContent-Encoding: zstd\r\nContent-Length: 100\r\n\r\n`,
+    );
+    return client;
+  };
+  const clients: RawClient[] = [];
+  const fill = async (address: string): Promise<void> => {
+    const { secret: key } = await own.member({ concurrentRequests: null });
+    const more = Array.from({ length: 12 }, () => slow(key, address));
+    // Each beyond its share is told so; those within it wait for their body.
+    await more.at(-1)?.until('bodies_too_many');
+    clients.push(...more);
+  };
+  const works = async (address: string): Promise<number> => {
+    const { secret: key } = await own.member({});
+    const answer = await fetch(`${own.url}/api/generate`, {
+      method: 'POST',
+      headers: { 'x-api-key': key, 'content-encoding': 'zstd', 'x-forwarded-for': address },
+      body: Uint8Array.from(zstdCompressSync(body)),
+    });
+    return answer.status;
+  };
+  for (const address of ['192.0.2.1', '192.0.2.2']) await fill(address);
+  expect(await works('192.0.2.3')).toBe(200);
+  for (const { socket } of clients) socket.destroy();
+  await eventually(async () => expect(await works('192.0.2.1')).toBe(200));
+  await own.stop();
 });

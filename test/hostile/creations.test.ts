@@ -45,6 +45,21 @@ const upload = async (secret: string, digest: string, body: string): Promise<num
   (await fetch(`${gate.url}/api/blobs/${digest}`, { method: 'POST', headers: { 'x-api-key': secret }, body })).status;
 const codeOf = (answer: Response): string => `${answer.status} ${answer.headers.get('x-sekisho-error-code')}`;
 
+test.each([
+  { modelfile: 'FROM secret\nPARAMETER num_ctx 9999999' },
+  { modelfile: 5 },
+  { path: '/etc/passwd' },
+  { Modelfile: 'FROM secret' },
+])('a text that old servers make a model of is no way around the fields: %j', async (more) => {
+  const { secret: any } = await gate.key({ scopes: ['models:create'] });
+  for (const secret of [any, await creator({ maxContextTokens: 4096 })]) {
+    expect(codeOf(await create(secret, more))).toMatch(/^400 (invalid_request|ambiguous_json)$/);
+    expect(fake.calls.length).toBe(calls);
+  }
+  // As if it were not there, and so for every server.
+  expect((await create(any, { from: 'gemma3:270m', modelfile: null })).status).toBe(200);
+});
+
 describe('parameters of a new model', () => {
   test('are held to the plan as the options of a call are', async () => {
     const secret = await creator({ maxContextTokens: 4096, maxOutputTokens: 100, reloadOptions: 'strip' });

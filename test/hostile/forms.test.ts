@@ -61,6 +61,32 @@ describe('on a real socket', () => {
     expect(fake.calls.length).toBe(calls);
   });
 
+  test('a plan bounds how long a transcription may become, and how many are made, by every name for it', async () => {
+    const { secret: bound } = await gate.member({ maxOutputTokens: 100, scopes: ['inference:audio'] });
+    const ask = async (more: string): Promise<{ answer: Response; form: string }> => {
+      const seen = fake.arrival();
+      const answer = await fetch(`${gate.url}/v1/audio/transcriptions`, {
+        method: 'POST',
+        headers: { 'x-api-key': bound, 'content-type': type },
+        body: `${model('llama3')}${sound}${more}--b--\r\n`,
+      });
+      return { answer, form: answer.status === 200 ? (await (await seen).body).toString() : '' };
+    };
+    for (const name of ['max_completion_tokens', 'max_tokens', 'max_new_tokens']) {
+      for (const value of ['100000', '-1', '0', '101']) {
+        const { answer, form } = await ask(field(name, value));
+        expect(form).toContain(`name="${name}"\r\n\r\n100\r\n`);
+        expect(answer.headers.get('x-sekisho-changed')).toBe(`${name}=100`);
+      }
+      expect((await ask(field(name, '7'))).form).toContain(`name="${name}"\r\n\r\n7\r\n`);
+      for (const value of ['1e9', 'many', '1.5', '']) expect((await ask(field(name, value))).answer.status).toBe(400);
+      expect((await ask(field(name, '7') + field(name, '9'))).answer.status).toBe(400);
+    }
+    expect((await ask(field('n', '4') + field('max_completion_tokens', '90'))).form).toContain('\r\n\r\n25\r\n');
+    expect((await ask(field('n', '1000'))).answer.status).toBe(400);
+    expect((await ask('')).answer.headers.get('x-sekisho-changed')).toBeNull();
+  });
+
   test('nothing of the framing, and no header but the two that count, reaches the model server', async () => {
     const odd = part(
       'X-Evil: name="model"\r\ncontent-disposition: form-data; filename="../x;name=model.wav"; name=file\r\nContent-Transfer-Encoding: binary\r\nContent-Length: 4',

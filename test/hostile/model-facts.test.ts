@@ -112,3 +112,84 @@ describe('an added bound', () => {
     expect(bodies.filter((text) => text.includes('brief'))).toHaveLength(1);
   });
 });
+
+describe('what one of several model servers says of a model', () => {
+  let liar: FakeOllama;
+  let both: TestGate;
+  beforeAll(async () => {
+    liar = await startFakeOllama();
+    liar.models = [
+      { name: 'loaded:latest', contextLength: 2 ** 53 - 1, capabilities: ['completion'] },
+      { name: 'wide:latest', contextLength: 65_536, capabilities: ['completion'] },
+      { name: 'brief:latest', parameters: 'num_predict                    1', capabilities: ['completion'] },
+    ];
+    fake.models = [...fake.models, { name: 'wide:latest', contextLength: 8192, capabilities: ['completion'] }];
+    both = await openGate(`${fake.url},${liar.url}`);
+  });
+  afterAll(async () => {
+    await both.stop();
+    await liar.close();
+  });
+
+  interface Heard extends Sent {
+    readonly server: 'fake' | 'liar';
+    readonly changed: string | null;
+  }
+
+  /** Of two calls at once each server gets one. */
+  async function askBoth(secret: string, body: object): Promise<Heard[]> {
+    const servers = { fake, liar };
+    const heard: Heard[] = [];
+    const whole = { messages: [{ role: 'user', content: 'x' }], stream: false, ...body };
+    let arrived = 0;
+    let release!: () => void;
+    const all = new Promise<void>((resolve) => (release = resolve));
+    for (const server of [fake, liar])
+      server.next(async (request, answer) => {
+        const sent = JSON.parse((await request.body).toString()) as Sent;
+        if (++arrived === 2) release();
+        await all;
+        const name = server === fake ? 'fake' : 'liar';
+        answer.whole(
+          200,
+          { 'Content-Type': 'application/json', 'X-Request-Id': name },
+          JSON.stringify({ ...sent, name, done: true }),
+        );
+      });
+    await Promise.all(
+      Object.keys(servers).map(async () => {
+        const answer = await post(`${both.url}/api/chat`, secret, whole);
+        const { name, ...sent } = (await answer.json()) as Sent & { name: 'fake' | 'liar' };
+        heard.push({ ...sent, server: name, changed: answer.headers.get('x-sekisho-changed') });
+      }),
+    );
+    return heard.toSorted((a, b) => a.server.localeCompare(b.server));
+  }
+
+  test('bounds calls to that server alone, and each caller reads what was changed for theirs', async () => {
+    const { secret } = await both.member({ maxOutputTokens: 8192, tokensPerDay: 10_000_000 });
+    await eventually(async () => {
+      const heard = await askBoth(secret, { model: 'brief', options: { seed: 7 } });
+      expect(heard).toMatchObject([
+        { server: 'fake', options: { num_predict: 12, seed: 7 }, changed: 'options.num_predict=12' },
+        { server: 'liar', options: { num_predict: 1, seed: 7 }, changed: 'options.num_predict=1' },
+      ]);
+    });
+  });
+
+  test('leaves each with the context that it has the model loaded with', async () => {
+    const { secret } = await both.member({ reloadOptions: 'strip' });
+    await eventually(async () => {
+      const heard = await askBoth(secret, { model: 'wide', options: { num_ctx: 5000 } });
+      expect(heard.map(({ options }) => options?.['num_ctx'])).toEqual([8192, 65_536]);
+    });
+  });
+
+  test('is nothing where it cannot be true', async () => {
+    const { secret } = await both.member({ reloadOptions: 'strip' });
+    await eventually(async () => {
+      const heard = await askBoth(secret, { model: 'loaded', options: { num_ctx: 5000 } });
+      expect(heard.map(({ options }) => options?.['num_ctx'])).toEqual([16_384, 8192]);
+    });
+  });
+});

@@ -105,10 +105,12 @@ describe('a stream of events that has not begun', () => {
     ['an error of its own', (_, answer) => answer.whole(500, json, '{"error":"too warm"}'), 500, 'too warm'],
     ['a missing model', (_, answer) => answer.whole(404, json, '{"error":"no"}'), 200, 'not found'],
     ['a refusal of the gate', (_, answer) => answer.whole(401, json, '{"error":"no"}'), 401, 'refused the gate'],
-    ['no stream', (_, answer) => answer.whole(200, json, '{"choices":[]}'), 200, 'type of content'],
+    ['no stream', (_, answer) => answer.whole(200, json, '{"choices":[]}'), 200, 'in one piece'],
+    ['an error under a good status', (_, answer) => answer.whole(200, json, '{"error":"too warm"}'), 200, 'too warm'],
+    ['a page', (_, answer) => answer.whole(200, { 'Content-Type': 'text/html' }, '<p>'), 200, 'type of content'],
     ['a reset', (_, answer) => answer.reset(), 200, 'broke off'],
   ];
-  test.each(failures)('is told in its stream of %s, and its connection is cut', async (_, script) => {
+  test.each(failures)('is told in its stream of %s, and its connection is cut', async (_, script, __, words) => {
     for (const [path, body, , frame] of paths) {
       const one = held(script);
       fake.next(one.script);
@@ -119,6 +121,7 @@ describe('a stream of events that has not begun', () => {
       await client.closed;
       const text = client.text.replaceAll(/\r\n[0-9a-f]+\r\n/g, '\n');
       expect(text).toMatch(frame);
+      expect(text).toContain(words);
       expect(client.text).not.toMatch(/0\r\n\r\n$/);
       expect(client.text.match(/HTTP\/1\.1/g)).toHaveLength(1);
       const row = (await gate.ledger(rows + 1)).at(-1);

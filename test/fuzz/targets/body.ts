@@ -32,13 +32,16 @@ const strictest: Plan = {
 const onlyAtMost: Plan = { ...openTerms, name: 'at most', version: 1, maxKeepAliveSeconds: 600, maxOutputTokens: 100 };
 const plans = [undefined, ...firstPlans, strictest, onlyAtMost];
 const callers = plans.map((plan) => caller(plan));
-const facts = (): ModelFacts => ({
-  contexts: new ContextSizes(
-    () => undefined,
-    () => 0,
-  ),
-  answerTokens: (model) => (model === 'short:latest' ? 3 : undefined),
-});
+/** Two servers that do not agree; the body is first written for one of them. */
+const facts = (): ModelFacts =>
+  [3, undefined].map((own) => ({
+    server: {},
+    contexts: new ContextSizes(
+      () => (own === undefined ? 16_384 : undefined),
+      () => 0,
+    ),
+    answerTokens: (model) => (model === 'short:latest' ? own : undefined),
+  }));
 const rules: ModelRules = {
   registryHosts: new Set(['registry.ollama.ai']),
   isRemote: () => false,

@@ -1,0 +1,93 @@
+// The tries of one call: which model server has it now, and whether it is said once more. Elsewhere it is tried only while
+// none of it has left (security HTTP-22); again at the same server only where saying it twice changes nothing, or where it
+// was refused for a field of ours.
+import type { Dispatcher } from 'undici';
+import type { Upstream } from '../upstream/pool.ts';
+import type { Exchange } from './exchange.ts';
+import { isStale } from './failure.ts';
+import { bodyFor, namesStreamOptions } from './plain-stream.ts';
+import type { Routed } from './route.ts';
+import { writeFigures } from './server-figures.ts';
+import { callOf, mayRepeat, type TimeLimits } from './upstream-call.ts';
+
+export class Tries {
+  readonly #routed: Routed;
+  readonly #exchange: Exchange;
+  #candidate = 0;
+  /** It is said once more, over a connection that is new. */
+  #again = false;
+  /** The model server has refused the field with which the gate asks for the usage of a stream. */
+  #plain = false;
+  #counted = false;
+  /** The connection was there, and the request may have gone out. */
+  sent = false;
+  /** The gate, and not the caller, has asked for the usage of the stream. */
+  usageInjected = false;
+
+  constructor(routed: Routed, exchange: Exchange) {
+    this.#routed = routed;
+    this.#exchange = exchange;
+  }
+
+  get server(): Upstream {
+    return this.#routed.candidates[this.#candidate] as Upstream;
+  }
+
+  /** @throws where the HTTP client does not take it. */
+  dispatch(times: TimeLimits, handler: Dispatcher.DispatchHandler): void {
+    const { server } = this;
+    this.#exchange.upstream = server.name;
+    server.inFlight++;
+    this.#counted = true;
+    this.sent = false;
+    const changes = writeFigures(this.#routed, server);
+    if (changes) this.#say(changes);
+    const { body, usageInjected } = bodyFor(this.#routed, this.#plain || !server.takesStreamOptions);
+    this.usageInjected = usageInjected;
+    (this.#again ? server.anew() : server.dispatcher).dispatch(
+      callOf(this.#routed, this.#exchange.request, server, body, times),
+      handler,
+    );
+  }
+
+  /** The server is done with it. */
+  release(): void {
+    if (!this.#counted) return;
+    this.#counted = false;
+    this.server.inFlight--;
+  }
+
+  /** A stream has begun: where the field was left out for it, the server need not be asked with it again. */
+  noteStream(): void {
+    if (this.#plain) this.server.takesStreamOptions = false;
+  }
+
+  /** Nothing of an answer came. Is it to be said over a new connection, since a kept one had ended? */
+  mayGoAnew(error: Error): boolean {
+    if (!this.sent || this.#again || !isStale(error) || !mayRepeat(this.#routed, this.#exchange.request)) return false;
+    this.#again = true;
+    return true;
+  }
+
+  /** Is it to be tried elsewhere? */
+  mayGoOn(): boolean {
+    if (this.sent || this.#candidate + 1 >= this.#routed.candidates.length) return false;
+    this.#candidate++;
+    return true;
+  }
+
+  /** A server has refused the call. Is it to be said without the field that only the gate put in? */
+  mayGoPlain(status: number, body: Buffer): boolean {
+    if (!this.usageInjected || this.#plain || !namesStreamOptions(status, body)) return false;
+    this.#plain = this.#exchange.takesComments = true;
+    return true;
+  }
+
+  /** Names what was changed for this server, in place of what would be for another. */
+  #say(changes: readonly string[]): void {
+    const { lines } = this.#exchange;
+    const at = lines.indexOf('x-sekisho-changed');
+    if (at >= 0) lines.splice(at, 2);
+    if (changes.length > 0) lines.push('x-sekisho-changed', changes.join(', '));
+  }
+}
