@@ -44,8 +44,8 @@ const telling = [
 export default defineConfig({
   test: {
     // Long enough for a machine that is busy with something else; what a test waits for is an event.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // Tests wait more than they work: for processes that start, for time limits of the gate, for browsers.
     maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: SlowestFirst },
