@@ -126,11 +126,18 @@ export function replaceBody<T>(
   return made;
 }
 
+declare class Mark {
+  protected readonly released: true;
+}
+/** An exchange that holds no body any more, once its answer is gone. */
+export interface Released extends Exchange, Mark {}
+
 /** Gives back what is held of the body. As long as an answer waits for its reader, so does what was read of the call. */
-export function releaseBody(exchange: Exchange, budget: BodyBudget): void {
+export function releaseBody(exchange: Exchange, budget: BodyBudget): Released {
   const { heldBytes, metering } = exchange;
   if (heldBytes > 0 && metering)
     whenGone(exchange, () => budget.give(exchange.heldBytes, bodiesOf(metering), exchange.network));
+  return exchange as Released;
 }
 
 export function continueIfAsked({ request }: Pick<Exchange, 'request'>, response: ServerResponse): void {

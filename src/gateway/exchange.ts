@@ -24,10 +24,10 @@ export class Exchange {
   readonly startedMs: MonotonicMs;
 
   /** Address of the caller, after trusted proxies. */
-  address = '';
-  dialect: Dialect = 'ollama';
+  readonly address: string;
+  dialect: Dialect;
   /** CORS lines for this origin, as name, value, name, value; empty for others. */
-  cors: readonly string[] = [];
+  readonly cors: readonly string[];
   operation: Operation | undefined;
   /** For the record: who called; undefined for callers that nobody knows. No stage decides by it. */
   caller: Caller | undefined;
@@ -68,13 +68,20 @@ export class Exchange {
   /** When something last went out. */
   quietSinceMs: MonotonicMs;
 
-  constructor(request: IncomingMessage, response: ServerResponse, at: WallMs, startedMs: MonotonicMs) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { at, startedMs, address, dialect, cors }: Pick<Exchange, 'at' | 'startedMs' | 'address' | 'dialect' | 'cors'>,
+  ) {
     this.request = request;
     this.response = response;
     this.at = at;
     this.id = newRequestId(at);
     this.startedMs = startedMs;
     this.quietSinceMs = startedMs;
+    this.address = address;
+    this.dialect = dialect;
+    this.cors = cors;
   }
 
   /** Whom the address stands for: who has one address of an IPv6 network has all of them. */

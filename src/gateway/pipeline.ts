@@ -15,25 +15,25 @@ import { type Admitted, admit } from './admit.ts';
 import { ask, refuseKeyInQuery } from './ask.ts';
 import type { AuthThrottle } from './auth-throttle.ts';
 import { authorizeIntent } from './authorize.ts';
-import { type BodyLimits, releaseBody } from './body.ts';
+import { type BodyLimits, type Released, releaseBody } from './body.ts';
 import { refuseNavigation } from './browser.ts';
 import { type CorsPolicy, corsLines } from './cors.ts';
-import type { Decisions } from './decide-again.ts';
+import type { Confirmed, Decisions } from './decide-again.ts';
 import { type LimitRules, refuseSpent } from './enter.ts';
 import { Exchange } from './exchange.ts';
 import type { FairQueue } from './fair-queue.ts';
-import { FailedIdentification, identify } from './identify.ts';
+import { FailedIdentification, type Identified, identify } from './identify.ts';
 import { readIntent } from './intent.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Ladder } from './ladder.ts';
 import { answerLists, isMerged } from './merged-lists.ts';
-import { openUsage } from './metering.ts';
+import { type Accounted, openUsage } from './metering.ts';
 import type { ModelRules } from './model-access.ts';
 import { answerOptions, answerRoot, asksForOptions, asksForRoot } from './open-answers.ts';
 import { dialectOf } from './operation.ts';
 import { permit } from './permit.ts';
 import { receive } from './receive.ts';
-import { endTurn, type Recorder, type Settled, settle } from './record.ts';
+import { endTurn, type Recorder, type Settled, settle, type TurnEnded } from './record.ts';
 import { refuse } from './refuse.ts';
 import { type RelaySettings, relay } from './relay.ts';
 import type { ReplayGuard } from './replay.ts';
@@ -79,7 +79,7 @@ export interface Gate {
 export async function handle(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
   const exchange = openExchange(gate, request, response);
   let settled: Settled;
-  let left: Left;
+  let left: Released & TurnEnded;
   try {
     const passed = await pass(exchange, gate);
     settled = 'call' in passed ? await carry(route(passed, gate.pool), exchange, gate) : passed;
@@ -91,6 +91,9 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
   return wasKnown(settled, left);
 }
 
+/** Named where it is awaited only if it must be: what `instanceof Promise` leaves of another type could be anything. */
+type Soon<Proof> = Proof | Promise<Proof>;
+
 /** Everything that a request must pass before it may leave for a model server; a few need no key and are answered here. */
 async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled> {
   const received = receive(exchange);
@@ -101,15 +104,15 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled>
   const asked = ask(fetched, exchange);
   const addressed = refuseKeyInQuery(asked);
 
-  const identifying = identify(addressed, exchange, gate);
+  const identifying: Soon<Identified> = identify(addressed, exchange, gate);
   const identified = identifying instanceof Promise ? await identifying : identifying;
-  const opening = openUsage(identified, exchange, gate.rules);
+  const opening: Soon<Accounted> = openUsage(identified, exchange, gate.rules);
   const accounted = opening instanceof Promise ? await opening : opening;
   const permitted = permit(accounted, exchange, gate.appealContact);
   const prechecked = refuseSpent(permitted, exchange.lines, gate.rules);
 
   const intended = await readIntent(prechecked, exchange, gate.limits);
-  const confirming = gate.decisions.again(intended, exchange);
+  const confirming: Soon<Confirmed> = gate.decisions.again(intended, exchange);
   const confirmed = confirming instanceof Promise ? await confirming : confirming;
   const claimed = gate.replays.claim(confirmed, exchange);
   const authorized = authorizeIntent(claimed, gate.modelRules);
@@ -125,19 +128,21 @@ function carry(routed: Routed, exchange: Exchange, gate: Gate): Promise<Settled>
   return relay(routed, exchange, tools);
 }
 
-/** Facts that even a refusal needs: in whose words to speak, and to whom. */
+/** With the facts that even a refusal needs: in whose words to speak, and to whom. */
 function openExchange(gate: Gate, request: IncomingMessage, response: ServerResponse): Exchange {
-  const exchange = new Exchange(request, response, gate.wallNow(), gate.recorder.nowMs());
   const { headers, url = '', socket } = request;
-  exchange.dialect = dialectOf(url);
-  exchange.cors = corsLines(gate.cors, headers.origin);
   const forwarded = headers['x-forwarded-for'];
-  exchange.address = clientAddress(
-    plainAddress(socket.remoteAddress ?? ''),
-    typeof forwarded === 'string' ? forwarded : undefined,
-    gate.trustedProxies,
-  );
-  return exchange;
+  return new Exchange(request, response, {
+    at: gate.wallNow(),
+    startedMs: gate.recorder.nowMs(),
+    address: clientAddress(
+      plainAddress(socket.remoteAddress ?? ''),
+      typeof forwarded === 'string' ? forwarded : undefined,
+      gate.trustedProxies,
+    ),
+    dialect: dialectOf(url),
+    cors: corsLines(gate.cors, headers.origin),
+  });
 }
 
 /** The record first, then the words. */
@@ -146,8 +151,7 @@ function turnAway(thrown: unknown, exchange: Exchange, gate: Gate): Settled {
   if (error instanceof FailedIdentification) noteFailure(error, gate);
   const outcome = error.code === 'client_closed' ? 'client_closed' : 'refused';
   const settled = settle(exchange, { outcome, status: error.status, error }, gate.recorder);
-  refuse(settled, error, gate.relaySettings);
-  return settled;
+  return refuse(settled, error, gate.relaySettings);
 }
 
 /** Whoever it was used this key's name; the ladder counts it on the key, if its account is one that is counted. */
@@ -161,16 +165,11 @@ function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gat
   else if (book) ladder.noteFailure(principal, book);
 }
 
-declare class Mark {
-  protected readonly left: true;
-}
-/** Nothing is held for the exchange any more. */
-interface Left extends Exchange, Mark {}
-
-function leave(exchange: Exchange, gate: Gate): Left {
-  releaseBody(exchange, gate.limits.budget);
-  endTurn(exchange, gate.recorder.nowMs());
-  return exchange as Left;
+/** Gives back what is held for it. */
+function leave(exchange: Exchange, gate: Gate): Released & TurnEnded {
+  const released = releaseBody(exchange, gate.limits.budget);
+  return endTurn(released, gate.recorder.nowMs());
 }
 
-const wasKnown = (settled: Settled, _left: Left): boolean => settled.caller !== undefined;
+/** Of an exchange that has its record and holds nothing any more. */
+const wasKnown = (settled: Settled, _left: Released & TurnEnded): boolean => settled.caller !== undefined;

@@ -72,18 +72,24 @@ function release({ lease, metering, caller }: Exchange, row: UsageRecord, { erro
 /** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */
 const leastTurnTokens = 50;
 
+declare class TurnMark {
+  protected readonly turnEnded: true;
+}
+/** An exchange that has no turn at a model any more. */
+export interface TurnEnded extends Exchange, TurnMark {}
+
 /** Gives the turn at a model back, with what it cost: nothing where the call never reached a model server. */
-export function endTurn({ slot, meter, outcome, turnAtMs }: Exchange, nowMs: MonotonicMs): void {
-  if (!slot) return;
-  if (!meter) {
-    slot.release(0);
-    return;
+export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs): Any & TurnEnded {
+  const { slot, meter, outcome, turnAtMs } = exchange;
+  if (slot && !meter) slot.release(0);
+  else if (slot && meter) {
+    const { promptTokens, completionTokens, source } = meter.read();
+    const isSaid = source === 'exact';
+    const isGivenUp = !isSaid && (outcome === 'client_closed' || outcome === 'ended');
+    const held = isSaid || isGivenUp ? { ms: nowMs - turnAtMs, isSaid } : undefined;
+    slot.release(Math.max(leastTurnTokens, promptTokens + completionTokens), held);
   }
-  const { promptTokens, completionTokens, source } = meter.read();
-  const isSaid = source === 'exact';
-  const isGivenUp = !isSaid && (outcome === 'client_closed' || outcome === 'ended');
-  const held = isSaid || isGivenUp ? { ms: nowMs - turnAtMs, isSaid } : undefined;
-  slot.release(Math.max(leastTurnTokens, promptTokens + completionTokens), held);
+  return exchange as Any & TurnEnded;
 }
 
 /** The row as it would stand if this process died now; undefined for a caller we do not know. */

@@ -25,12 +25,13 @@ const lingerBytes = 4 * 1024 * 1024;
 /** How long whoever may not any more has to take the last frame: a revocation holds within a second. */
 const dismissMs = 500;
 
-export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): void {
+/** The record stands before the caller can see the end: only an exchange that is settled can be refused. */
+export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): Settled {
   const { request, response } = exchange;
-  if (response.destroyed) return;
+  if (response.destroyed) return exchange;
   if (response.headersSent) {
     if (exchange.beganEarly) breakOff(exchange, error, false);
-    return;
+    return exchange;
   }
   const body = Buffer.from(spell(exchange, error));
   // Ollama's /v1 routes name no charset; a missing model is to look like theirs.
@@ -50,7 +51,7 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
   response.writeHead(error.status, lines);
   if (!pending || request.method === 'HEAD') {
     endWith(exchange, request.method === 'HEAD' ? undefined : body, readerStallMs);
-    return;
+    return exchange;
   }
   // With the length declared the answer is complete for its reader now; end() would cut the connection under a sender
   // that is still writing, and the reset could overtake our answer.
@@ -67,6 +68,7 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
     if (read > lingerBytes) stop();
   });
   request.on('end', stop).on('close', stop).on('error', stop).resume();
+  return exchange;
 }
 
 /** Does it say that the caller may not any more what they might when the call began? */

@@ -46,7 +46,8 @@ async function aboutToRun() {
   const modelRules = { registryHosts: new Set<string>(), isRemote: () => false, hasShown: () => false };
   const decisions = new Decisions({ ring, modelRules, wallNow: () => 1_000, appealContact: '' });
   const running = new Running(decisions);
-  const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, 0, 0);
+  const known = { at: 0, startedMs: 0, address: '192.0.2.1', dialect: 'ollama', cors: [] } as const;
+  const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, known);
   const principal = await ring.find(key.id);
   const { operation } = matchOperation('POST', canonicalTarget('/api/chat'));
   const nothing = { models: [], registryModels: [], blobs: [], offeredSearches: [] };

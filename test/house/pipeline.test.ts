@@ -1,0 +1,145 @@
+// No check of the request path can be left out: the compiler refuses the pipeline without any one of its lines, and with a
+// line that passes on what it was given instead of the proof that it makes.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Node, SyntaxKind } from 'typescript/unstable/ast';
+import {
+  isBlock,
+  isFunctionDeclaration,
+  isIdentifier,
+  isTryStatement,
+  isVariableStatement,
+} from 'typescript/unstable/ast/is';
+import { API } from 'typescript/unstable/sync';
+import { afterAll, expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const file = join(root, 'src/gateway/pipeline.ts');
+const config = join(root, 'tsconfig.pipeline.json');
+const source = readFileSync(file, 'utf8');
+
+/** Lines that compile when they are gone, by how they begin, and what then happens to a call. */
+const spared: Record<string, string> = {
+  'if (asksForOptions(transported))': 'no operation has the method: 405',
+  'if (asksForRoot(fetched))': 'no operation has the path: 404',
+  'if (isMerged(routed, gate.pool))': 'the list of the first server alone, and only what the key may see',
+  'if (mustShow(routed))': 'no blob counts as shown, and the key can create from none',
+  'if (error instanceof FailedIdentification)': 'the refusal is the same; the ladder does not count it',
+  'if (book instanceof Promise)': 'the same, where the ladder counts it',
+};
+
+// One program for all of them, in memory: only the text of the pipeline changes.
+let text = source;
+const contentOf = (name: string): string | undefined => {
+  if (name === config) return '{"extends":"./tsconfig.json","files":["src/gateway/pipeline.ts"],"include":[]}';
+  return name === file ? text : undefined;
+};
+const api = new API({
+  cwd: root,
+  fs: { readFile: contentOf, fileExists: (name) => (contentOf(name) === undefined ? undefined : true) },
+});
+let snapshot = api.updateSnapshot({ openProjects: [config] });
+afterAll(() => api.close());
+
+/** Something that is not used any more could be removed as well, so that it refuses nothing. */
+const unused = new Set([6133, 6192, 6196, 6198]);
+
+/** What the compiler says of another text of the pipeline. */
+function errorsOf(changed: string): string[] {
+  text = changed;
+  const before = snapshot;
+  snapshot = api.updateSnapshot({ fileChanges: { changed: [file] } });
+  before.dispose();
+  const { program } = snapshot.getProject(config)!;
+  const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+  return found.filter(({ code }) => !unused.has(code)).map((error) => `${error.code} ${error.text}`);
+}
+
+interface Line {
+  readonly at: Node;
+  readonly text: string;
+  /** Constants that stand before it in its function, and its parameters. */
+  readonly before: readonly string[];
+}
+
+/** Every statement of every function, those inside a `try` too. */
+function linesOf(body: Node, before: string[]): Line[] {
+  const lines: Line[] = [];
+  body.forEachChild((at) => {
+    lines.push({ at, text: source.slice(at.pos, at.end).trim(), before: [...before] });
+    if (isVariableStatement(at))
+      for (const { name } of at.declarationList.declarations) if (isIdentifier(name)) before.push(name.text);
+    if (isTryStatement(at))
+      for (const block of [at.tryBlock, at.catchClause?.block, at.finallyBlock])
+        if (block) lines.push(...linesOf(block, before));
+    return undefined;
+  });
+  return lines;
+}
+
+const makers = new Set([SyntaxKind.CallExpression, SyntaxKind.AwaitExpression, SyntaxKind.ConditionalExpression]);
+const parsed = snapshot.getProject(config)!.program.getSourceFile(file)!;
+const lines = parsed.statements.flatMap((statement) =>
+  isFunctionDeclaration(statement) && statement.body && isBlock(statement.body)
+    ? linesOf(
+        statement.body,
+        statement.parameters.flatMap(({ name }) => (isIdentifier(name) ? [name.text] : [])),
+      )
+    : [],
+);
+const isSpared = ({ text: line }: Line): boolean => Object.keys(spared).some((start) => line.startsWith(start));
+const firstLine = (line: string): string => line.split('\n', 1)[0] as string;
+
+test('the pipeline as it is compiles', () => {
+  expect(errorsOf(source)).toEqual([]);
+  expect(lines.length).toBeGreaterThan(30);
+});
+
+test.each(lines.filter((line) => !isSpared(line)).map((line) => [firstLine(line.text), line] as const))(
+  'without this line it does not compile: %s',
+  (_, { at }) => {
+    expect(errorsOf(source.slice(0, at.pos) + source.slice(at.end))).not.toEqual([]);
+  },
+);
+
+test('what may be left out is named, with what happens then, and nothing else is', () => {
+  for (const line of lines.filter(isSpared))
+    expect(errorsOf(source.slice(0, line.at.pos) + source.slice(line.at.end)), line.text).toEqual([]);
+  for (const start of Object.keys(spared))
+    expect(
+      lines.some((line) => line.text.startsWith(start)),
+      start,
+    ).toBe(true);
+});
+
+/** Constants that a stage makes, with the place of what makes them. */
+const proofs = lines.flatMap(({ at, before }) => {
+  const [declaration] = isVariableStatement(at) ? at.declarationList.declarations : [];
+  const made = declaration?.initializer;
+  return made && isIdentifier(declaration.name) && makers.has(made.kind)
+    ? [{ name: declaration.name.text, made, before }]
+    : [];
+});
+
+test.each(proofs)('nothing that stands before it is taken for $name', ({ made, before }) => {
+  for (const other of before)
+    expect(errorsOf(`${source.slice(0, made.pos)} ${other}${source.slice(made.end)}`), other).not.toEqual([]);
+});
+
+test('no file makes a proof of another one', () => {
+  const gateway = join(root, 'src/gateway');
+  const files = readdirSync(gateway).filter((name) => /(?<!\.test)\.ts$/.test(name));
+  const texts = new Map(files.map((name) => [name, readFileSync(join(gateway, name), 'utf8')]));
+  const made = [...texts].flatMap(([name, content]) =>
+    [...content.matchAll(/^export interface (\w+) extends (?:.*, )?\w*Mark\b/gm)].map(([, proof]) => ({ name, proof })),
+  );
+  expect(made.length).toBeGreaterThan(15);
+  const forged = made.flatMap(({ name, proof }) =>
+    [...texts].flatMap(([other, content]) =>
+      other !== name && new RegExp(`\\bas (\\w+ & )*${proof}\\b`).test(content) ? [`${other} makes a ${proof}`] : [],
+    ),
+  );
+  expect(forged).toEqual([]);
+  const supposing = files.filter((name) => /\bsuppose\b/.test(texts.get(name)!));
+  expect(supposing).toEqual(['identify.ts', 'outlook.ts']);
+});
