@@ -1,7 +1,7 @@
 // The ledger's row: one per exchange of an identified caller, written exactly once, however the exchange ended; only of
 // refusals without end many stand in one row, with their number.
 // It holds figures and names, never a word of a prompt or an answer.
-import type { ErrorCode } from './error.ts';
+import { type ErrorCode, registry } from './error.ts';
 import type { AccountId, KeyId, RequestId } from './id.ts';
 
 /** Where the token figures come from: the model server's own count, our estimate, or nothing was generated. */
@@ -61,6 +61,17 @@ export function neverLeft(outcome: Outcome, upstream: string | null): boolean {
   return outcome === 'refused' || (outcome === 'client_closed' && upstream === null);
 }
 
+/** Refusals by these codes are for want of room, or for a fault of the gateway's or of the model server's. */
+export const blamelessCodes = (Object.keys(registry) as ErrorCode[]).filter((code) => {
+  const { owner } = registry[code];
+  return owner !== 'client' && owner !== 'policy';
+});
+
+/** Refused for what the caller did or may not do: the refusals that rules count. Without a code it is one of several. */
+export function isOwnRefusal(outcome: Outcome, code: ErrorCode | null): boolean {
+  return outcome === 'refused' && (code === null || !blamelessCodes.includes(code));
+}
+
 /** What a group of exchanges adds up to. `requests` counts all of them, the refused ones included. */
 export interface UsageSum {
   readonly requests: number;
@@ -83,6 +94,7 @@ export interface UsageBucket {
   readonly keyId: KeyId;
   /** Let through and begun. */
   readonly requests: number;
+  /** Refused for what the caller did or may not do. */
   readonly refusals: number;
   readonly promptTokens: number;
   readonly completionTokens: number;

@@ -5,7 +5,7 @@
 import type { ErrorCode, GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { MonotonicMs } from '../domain/time.ts';
-import { neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
+import { isOwnRefusal, neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Book } from './book.ts';
 import type { Exchange } from './exchange.ts';
@@ -42,7 +42,7 @@ export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): 
   const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
   if (row) {
     recorder.end(row, exchange.begun);
-    release(exchange, row, ending, recorder);
+    release(exchange, row, recorder);
   }
   recorder.noteEnd(exchange, row, ending.outcome === 'refused' ? ending.error?.code : undefined);
   recorder.log(exchange, ending, durationMs);
@@ -56,7 +56,7 @@ export function leaveUnrecorded(exchange: Exchange): Settled {
 }
 
 /** What was reserved becomes what was used, or nothing where the call never left; and the ladder hears of it. */
-function release({ lease, metering, caller }: Exchange, row: UsageRecord, { error }: Ending, recorder: Recorder): void {
+function release({ lease, metering, caller }: Exchange, row: UsageRecord, recorder: Recorder): void {
   // As the ledger counts it when it is read back.
   const left = !neverLeft(row.outcome, row.upstream);
   if (left) lease?.settle(row.promptTokens, row.completionTokens);
@@ -65,8 +65,7 @@ function release({ lease, metering, caller }: Exchange, row: UsageRecord, { erro
   const { principal } = caller;
   if (left) recorder.noteUse(principal, metering.usage, row.promptTokens + row.completionTokens);
   // Refused for want of room, or for a fault of ours: that is nothing he did.
-  else if (row.outcome === 'refused' && (error?.owner === 'client' || error?.owner === 'policy'))
-    recorder.noteRefusal(principal, metering.usage);
+  else if (isOwnRefusal(row.outcome, row.code)) recorder.noteRefusal(principal, metering.usage);
 }
 
 /** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */

@@ -107,6 +107,19 @@ test('a model and a reason stand there only where all have the same', () => {
   expect(written[1]).toMatchObject({ repeats: 4, model: null, code: null, status: 429 });
 });
 
+test('what nobody is blamed for keeps its reason, and all the others share one row', () => {
+  const { written, refusals, refuse } = gate(1);
+  refuse(1);
+  for (const code of ['rate_limited', 'queue_full', 'quota_exceeded', 'draining', 'queue_full'] as const)
+    refuse(2, { code });
+  refusals.flush();
+  expect(written.slice(1).map(({ code, repeats }) => [code, repeats])).toEqual([
+    [null, 4],
+    ['queue_full', 4],
+    ['draining', 2],
+  ]);
+});
+
 test('whatever has begun, or left, has a row of its own at once', () => {
   const { written, refusals, row, refuse } = gate(1);
   refuse(3);

@@ -5,7 +5,7 @@
 // together, by the quarter of an hour that the sums go by, until it takes them again.
 import type { KeyId } from '../domain/id.ts';
 import type { SteadyMs } from '../domain/time.ts';
-import { neverLeft, type UsageRecord } from '../domain/usage.ts';
+import { isOwnRefusal, neverLeft, type UsageRecord } from '../domain/usage.ts';
 import type { OpenUsage, UsageJournal } from '../store/ports.ts';
 
 const minuteMs = 60_000;
@@ -68,7 +68,10 @@ export class Refusals implements Pick<UsageJournal, 'end'> {
 
 /** The first gives id, time, operation, status and address; a model or a reason stands there if all of them have the same. */
 function hold(held: Map<string, Held>, record: UsageRecord, spanMs: number): void {
-  const group = `${record.outcome} ${spanMs} ${Math.floor(record.at / spanMs)}`;
+  const { outcome, code } = record;
+  // What nobody is blamed for keeps its reason, so that rules never count it.
+  const blameless = outcome === 'refused' && !isOwnRefusal(outcome, code) ? code : '';
+  const group = `${outcome} ${blameless} ${spanMs} ${Math.floor(record.at / spanMs)}`;
   const row = held.get(group);
   if (!row) {
     held.set(group, { ...record });

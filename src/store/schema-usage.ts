@@ -2,7 +2,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { ErrorCode } from '../domain/error.ts';
 import type { AccountId, KeyId, RequestId } from '../domain/id.ts';
-import type { Outcome, UsageSource } from '../domain/usage.ts';
+import { blamelessCodes, type Outcome, type UsageSource } from '../domain/usage.ts';
 
 export interface UsageTables {
   usage: {
@@ -45,6 +45,8 @@ export interface UsageTables {
     estimated: number;
     cache_read_tokens: number;
     cache_write_tokens: number;
+    /** Of `refused`, those for what the caller did or may not do. */
+    own_refusals: number;
   };
 }
 
@@ -110,4 +112,26 @@ export async function splitHours(db: Kysely<unknown>): Promise<void> {
     select account_id, hour * 4, key_id, model, ${columns}
     from usage_hourly where hour < ${firstWhole}`.execute(db);
   await db.schema.dropTable('usage_hourly').execute();
+}
+
+/**
+ * What rules count of the refusals. The rows that are still there say it; of older sums it is not known, and nobody is blamed
+ * for them. The figure of a quarter stands with the first of its models: it is only ever asked for all of them together.
+ */
+export async function addOwnRefusals(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable('usage_quarterly')
+    .addColumn('own_refusals', 'bigint', (column) => column.notNull().defaultTo(0))
+    .execute();
+  const blameless = sql.join(blamelessCodes.map((code) => sql.lit(code)));
+  await sql`
+    update usage_quarterly set own_refusals = own.refusals
+    from (
+      select account_id, at / 900000 as quarter, key_id, sum(repeats) as refusals from usage
+      where outcome = 'refused' and (code is null or code not in (${blameless})) group by 1, 2, 3
+    ) as own
+    where own.account_id = usage_quarterly.account_id and own.quarter = usage_quarterly.quarter
+      and own.key_id = usage_quarterly.key_id and usage_quarterly.model = (
+        select min(model) from usage_quarterly as first where first.account_id = own.account_id
+          and first.quarter = own.quarter and first.key_id = own.key_id)`.execute(db);
 }

@@ -14,7 +14,7 @@ import { type CertificateTables, openCertificates } from './schema-certificates.
 import { addNoticeStates, type NoticeTable } from './schema-notices.ts';
 import { bindPeople, openPeople, type PeopleTables } from './schema-people.ts';
 import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
-import { addCacheTokens, addRepeats, splitHours, type UsageTables } from './schema-usage.ts';
+import { addCacheTokens, addOwnRefusals, addRepeats, splitHours, type UsageTables } from './schema-usage.ts';
 
 export interface Tables extends CertificateTables, PeopleTables, SignInOwnTables, UsageTables {
   accounts: {
@@ -373,5 +373,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0020-notices': {
     up: addNoticeStates,
+  },
+  '0021-own-refusals': {
+    up: addOwnRefusals,
   },
 };

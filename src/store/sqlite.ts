@@ -99,6 +99,7 @@ function usageAppender(database: Database.Database): (rows: readonly Tables['usa
     'estimated',
     'cache_read_tokens',
     'cache_write_tokens',
+    'own_refusals',
   ] as const;
   const addUp = database.prepare(
     `insert into usage_quarterly (account_id, quarter, key_id, model, ${sums.join(', ')}) values (?, ?, ?, ?${', ?'.repeat(sums.length)})

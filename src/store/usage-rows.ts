@@ -1,6 +1,6 @@
 // The ledger's records as rows of its tables and back, and the sums that a set of rows adds to the roll-ups by quarter of an hour.
 import type { Selectable } from 'kysely';
-import { neverLeft, type UsageRecord } from '../domain/usage.ts';
+import { isOwnRefusal, neverLeft, type UsageRecord } from '../domain/usage.ts';
 import type { Tables } from './schema.ts';
 
 export const quarterMs = 900_000;
@@ -14,6 +14,7 @@ const noSums = {
   estimated: 0,
   cache_read_tokens: 0,
   cache_write_tokens: 0,
+  own_refusals: 0,
 };
 
 /** How many pairs of account and model are remembered; it costs some megabytes. */
@@ -58,6 +59,7 @@ export function rollUp(rows: readonly Tables['usage'][], answered: AnsweredModel
     sum.requests += row.repeats;
     if (neverLeft(row.outcome, row.upstream)) sum.refused += row.repeats;
     else if (row.outcome !== 'completed' && row.outcome !== 'client_closed') sum.failed += row.repeats;
+    if (isOwnRefusal(row.outcome, row.code)) sum.own_refusals += row.repeats;
     sum.prompt_tokens += row.prompt_tokens;
     sum.completion_tokens += row.completion_tokens;
     if (row.source === 'estimated') sum.estimated += row.repeats;

@@ -2,7 +2,7 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId } from '../domain/id.ts';
-import type { UsageBucket, UsageRecord } from '../domain/usage.ts';
+import { blamelessCodes, type UsageBucket, type UsageRecord } from '../domain/usage.ts';
 import { type Adapter, inTransaction } from './adapter.ts';
 import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
 import type { Tables } from './schema.ts';
@@ -71,7 +71,7 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
           'account_id',
           'key_id',
           sql<number>`sum(case when ${rowNeverLeft} then 0 else repeats end)`.as('requests'),
-          sql<number>`sum(case when ${rowNeverLeft} then repeats else 0 end)`.as('refusals'),
+          sql<number>`sum(case when ${rowOwnRefusal} then repeats else 0 end)`.as('refusals'),
           fn.sum('prompt_tokens').as('prompt'),
           fn.sum('completion_tokens').as('completion'),
         ])
@@ -99,6 +99,7 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
           'key_id',
           fn.sum('requests').as('requests'),
           fn.sum('refused').as('refused'),
+          fn.sum('own_refusals').as('own'),
           fn.sum('prompt_tokens').as('prompt'),
           fn.sum('completion_tokens').as('completion'),
         ])
@@ -113,7 +114,7 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
           accountId,
           keyId: row.key_id,
           requests: Number(row.requests) - Number(row.refused),
-          refusals: Number(row.refused),
+          refusals: Number(row.own),
           promptTokens: Number(row.prompt),
           completionTokens: Number(row.completion),
         }),
@@ -136,6 +137,9 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
 
 /** `neverLeft` of domain/usage, in the database's words. */
 const rowNeverLeft = sql`(outcome = 'refused' or (outcome = 'client_closed' and upstream is null))`;
+
+/** `isOwnRefusal` of domain/usage, in the database's words. */
+const rowOwnRefusal = sql`(outcome = 'refused' and (code is null or code not in (${sql.join(blamelessCodes.map((code) => sql.lit(code)))})))`;
 
 const groupColumn = {
   key: 'usage_quarterly.key_id',
@@ -300,6 +304,7 @@ async function appendSlowly(
             estimated: sql`${set.ref('usage_quarterly.estimated')} + ${sum.estimated}`,
             cache_read_tokens: sql`${set.ref('usage_quarterly.cache_read_tokens')} + ${sum.cache_read_tokens}`,
             cache_write_tokens: sql`${set.ref('usage_quarterly.cache_write_tokens')} + ${sum.cache_write_tokens}`,
+            own_refusals: sql`${set.ref('usage_quarterly.own_refusals')} + ${sum.own_refusals}`,
           })),
         )
         .execute();

@@ -488,11 +488,36 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         const counted = { ...sums, requests: 56, refused: 14, failed: 28, estimated: 28 };
         for (const by of groups)
           expect(await other.reportUsage(by, hour * hourMs, (hour + 1) * hourMs)).toMatchObject([counted]);
-        const bucket = { at, requests: 42, refusals: 14, promptTokens: 15, completionTokens: 25 };
+        const bucket = { at, requests: 42, refusals: 7, promptTokens: 15, completionTokens: 25 };
         expect(await other.usageByMinute(at)).toMatchObject([bucket]);
         expect(await other.usageByQuarter('acc_x' as AccountId, hour * hourMs, (hour + 1) * hourMs)).toMatchObject([
           bucket,
         ]);
+      }),
+    );
+    test(
+      'blame nobody for a refusal for want of room, nor for a fault of the gateway or the model server',
+      withStores(async (mine, other) => {
+        const at = hour * hourMs;
+        const refused = (code: UsageRecord['code']): UsageRecord =>
+          row(at, { ...nothing, outcome: 'refused', upstream: null, code });
+        await mine.appendUsage(
+          (
+            [
+              'queue_full',
+              'queue_timeout',
+              'draining',
+              'ledger_unavailable',
+              'rate_limited',
+              'invalid_request',
+              null,
+            ] as const
+          ).map(refused),
+        );
+        const bucket = { at, requests: 0, refusals: 3 };
+        expect(await other.usageByMinute(at)).toMatchObject([bucket]);
+        expect(await other.usageByQuarter('acc_x' as AccountId, at, at + hourMs)).toMatchObject([bucket]);
+        expect(await other.reportUsage('key', at, at + hourMs)).toMatchObject([{ requests: 7, refused: 7 }]);
       }),
     );
     test(
@@ -503,7 +528,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           accountId: 'acc_x',
           keyId: 'key_x',
           requests: 6,
-          refusals: 2,
+          refusals: 1,
           promptTokens: 15,
           completionTokens: 25,
         };
@@ -525,7 +550,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           ordered(await other.usageByQuarter('acc_x' as AccountId, (hour - 1) * hourMs, (hour + 1) * hourMs)),
         ).toEqual([
           { ...bucket, at: at - hourMs / 4 },
-          { ...bucket, at, requests: 12, refusals: 4, promptTokens: 30, completionTokens: 50 },
+          { ...bucket, at, requests: 12, refusals: 2, promptTokens: 30, completionTokens: 50 },
           { ...bucket, at, keyId: 'key_y' },
         ]);
         expect(await other.usageByQuarter('acc_x' as AccountId, (hour - 1) * hourMs, hour * hourMs)).toHaveLength(1);

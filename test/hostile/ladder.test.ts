@@ -1,8 +1,9 @@
+import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Suspension } from '../../src/domain/suspension.ts';
 import { changeRule, createRule, lift, suspend } from '../../src/management/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -139,6 +140,45 @@ test('nobody is punished for refusals that were for want of room', async () => {
   const taken = await busy.manage((store) => store.listSuspensions({ accountId: victim.account.id, limit: 9 }));
   await busy.stop();
   expect(taken).toHaveLength(0);
+});
+
+test('nor are they after a restart, when what was refused is read back', async () => {
+  const dataDir = temporaryDirectory();
+  const environment = { UPSTREAM: fake.url, DATA_DIR: dataDir, SLOTS: '1', QUEUE_LENGTH: '1', DRAIN_SECONDS: '1' };
+  const first = await spawnGate(environment);
+  const [victim, other] = [await first.member({}), await first.member({})];
+  const rule = { measure: 'refusals', per: 'key', windowSeconds: 86_400, threshold: 5, step: 'review' };
+  await first.manage((store, by) => createRule(store, 'refusals', { ...rule, plans: victim.account.name }, by));
+  const stop = new AbortController();
+  fake.next(async (request) => await request.aborted);
+  const headers = { 'x-api-key': other.secret };
+  const held = [1, 2].map(() =>
+    fetch(`${first.url}/api/chat`, { method: 'POST', headers, body: JSON.stringify(whole), signal: stop.signal }).catch(
+      () => undefined,
+    ),
+  );
+  await eventually(async () => {
+    const answer = await post(`${first.url}/api/chat`, victim.secret, whole);
+    expect(answer.status).toBe(503);
+  });
+  for (let i = 0; i < 8; i++) expect((await post(`${first.url}/api/chat`, victim.secret, whole)).status).toBe(503);
+  stop.abort();
+  await Promise.all(held);
+  first.process.kill('SIGTERM');
+  await first.ended;
+  const second = await spawnGate(environment);
+  for (let i = 0; i < 3; i++) expect((await post(`${second.url}/api/chat`, victim.secret, 'no JSON')).status).toBe(400);
+  await second.ledger(11);
+  const taken = await second.manage((store) => store.listSuspensions({ accountId: victim.account.id, limit: 9 }));
+  expect(taken).toEqual([]);
+  for (let i = 0; i < 3; i++) await post(`${second.url}/api/chat`, victim.secret, 'no JSON');
+  await eventually(async () => {
+    const found = await second.manage((store) => store.listSuspensions({ accountId: victim.account.id, limit: 9 }));
+    expect(found).toMatchObject([{ rule: 'refusals', evidence: { count: 5 } }]);
+  });
+  second.process.kill('SIGTERM');
+  await second.ended;
+  rmSync(dataDir, { recursive: true });
 });
 
 test('a long warning in Japanese stops no call', async () => {
