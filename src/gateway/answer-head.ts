@@ -40,7 +40,7 @@ export type Carriage = 'error' | 'list' | 'stream' | 'glance' | 'plain';
 export function carriageOf(routed: Routed, exchange: Exchange, status: number, headers: IncomingHttpHeaders): Carriage {
   if (status >= 400) return 'error';
   if (filtersList(routed)) return 'list';
-  if (exchange.streamed && !isNoStream(headers)) return 'stream';
+  if (routed.stream && !isNoStream(headers)) return 'stream';
   return routed.operation.body === 'blob' || exchange.request.method === 'HEAD' ? 'plain' : 'glance';
 }
 

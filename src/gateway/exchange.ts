@@ -28,11 +28,13 @@ export class Exchange {
   dialect: Dialect;
   /** CORS lines for this origin, as name, value, name, value; empty for others. */
   readonly cors: readonly string[];
+  /** For the record, and for how a refusal is spelled. No stage decides by it. */
   operation: Operation | undefined;
   /** For the record: who called; undefined for callers that nobody knows. No stage decides by it. */
   caller: Caller | undefined;
   model: string | null = null;
   upstream: string | null = null;
+  /** For the record, and for what may be sent into the answer. */
   streamed = false;
   meter: Meter | undefined;
   bytesIn = 0;

@@ -131,7 +131,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       return;
     }
     // From here on it may cost something, even if nothing ever comes back.
-    this.exchange.meter = meterFor(this.#operation.reply, this.exchange.streamed, promptOf(this.call));
+    this.exchange.meter = meterFor(this.#operation.reply, this.call.stream, promptOf(this.call));
   }
 
   onBodySent(chunk: Buffer): void {
@@ -182,7 +182,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
         this.#writeHead();
         return;
       default:
-        if (exchange.streamed) exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.call));
+        if (this.call.stream) exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.call));
         if (!this.#collected) this.#writeHead();
     }
   }
@@ -335,7 +335,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     if (this.#settled) return;
     // OpenAI's clients hang up on [DONE], before the last bytes of the framing: they have the whole answer.
     if (
-      this.exchange.streamed &&
+      this.call.stream &&
       this.#response.headersSent &&
       this.#status < 400 &&
       this.#delivery.waitingBytes === 0 &&
