@@ -140,6 +140,14 @@ export class Book {
     const held = this.heldBytes + this.answers.heldBytes;
     return this.account.running === 0 && held === 0 && this.line.length === 0;
   }
+
+  /** Does it hold figures that no row of the ledger has? Guesses at a key leave none. */
+  holdsUnwritten(now: SteadyMs): boolean {
+    for (const tally of [this.account, ...this.#keys.values()])
+      for (const { rule, count } of tally.rolling.values())
+        if (rule.measure === 'failedAuthentications' && count.total(now) > 0) return true;
+    return false;
+  }
 }
 
 /** What the store knows of an account when its book is opened; its key ids are those of the first of their row. */
@@ -216,9 +224,10 @@ export class Books {
   sweep(): void {
     // The ledger goes by the wall clock. When that was set, rows from before lie in other windows than they were counted in.
     if (this.#clocks.wasSet) return;
-    const before = this.#clocks.steady() - forgetAfterMs;
+    const now = this.#clocks.steady();
+    const before = now - forgetAfterMs;
     for (const [accountId, book] of this.#books)
-      if (book.idle && book.lastSeenAt < before) this.#books.delete(accountId);
+      if (book.idle && book.lastSeenAt < before && !book.holdsUnwritten(now)) this.#books.delete(accountId);
   }
 
   async #open(accountId: AccountId): Promise<Book> {

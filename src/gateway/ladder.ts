@@ -91,8 +91,13 @@ export class Ladder {
       };
       tally.rolling.set(rule.name, figure);
     }
+    if (now < figure.takenUntil && wasLifted(figure, principal, wall())) {
+      // What came meanwhile, such as the calls that the step itself refused, goes with it.
+      figure.count.clear();
+      figure.takenUntil = 0;
+    }
     figure.count.add(now, amount);
-    if (now < figure.takenUntil && !wasLifted(figure, principal, wall())) return;
+    if (now < figure.takenUntil) return;
     const total = figure.count.total(now);
     if (total < rule.threshold || isTaken(rule, principal, wall())) return;
     figure.takenUntil = standsUntil(rule, now);
@@ -152,7 +157,8 @@ function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, cl
   const now = clocks.steady();
   const windowMs = rule.windowSeconds * 1000;
   const last = lastOf(rule, key, steps);
-  const since = Math.max(now - windowMs, last ? Math.min(toSteady(last.createdAt), now) : 0);
+  // What a step was taken on does not count again, nor, where it was lifted, what came before that.
+  const since = Math.max(now - windowMs, last ? Math.min(toSteady(last.liftedAt ?? last.createdAt), now) : 0);
   const count = new RollingCount(windowMs);
   for (const bucket of buckets)
     if (bucket.at > since && (key === null || bucket.keyId === key))
@@ -164,7 +170,7 @@ function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, cl
 
 /** An operator has undone the step: what is done from now on is looked at again. */
 function wasLifted({ rule, storedAt }: RollingFigure, principal: Principal, now: WallMs): boolean {
-  if (rule.shadow || rule.step === 'revoke' || principal.readAt < storedAt) return false;
+  if (rule.shadow || principal.readAt < storedAt) return false;
   return !isTaken(rule, principal, now);
 }
 
