@@ -1,13 +1,13 @@
 // The program: settings, a gate, and what signals do to it. It serves until it is told to stop.
 import process from 'node:process';
 import { type OpenGate, serve } from './compose.ts';
-import { type Config, ConfigFaults, loadConfig } from './config.ts';
+import { Unlistened } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { SecretUnusable } from './secret-file.ts';
-import { Unlistened } from './server.ts';
+import { type Config, ConfigFaults, loadConfig } from './settings/config.ts';
 import { explained, StoreUnusable } from './store/data-directory.ts';
 import { PairUnusable } from './tls/pair.ts';
-import { PassUnusable } from './upstream/pass.ts';
+import { PassUnusable } from './upstream/credentials.ts';
 
 /**
  * A terminal sends Ctrl-C to every process of its group, and npm hands on to the gate what it gets itself: signals that come

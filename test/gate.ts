@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import process from 'node:process';
 import './quick-passwords.ts';
 import { type OpenGate, serve } from '../src/compose.ts';
-import { loadConfig } from '../src/config.ts';
 import type { Account } from '../src/domain/account.ts';
 import type { Author } from '../src/domain/audit.ts';
 import type { KeyId } from '../src/domain/id.ts';
@@ -18,6 +17,7 @@ import { createAccount } from '../src/management/accounts.ts';
 import { createKey, type NewKey } from '../src/management/keys.ts';
 import { createPlan } from '../src/management/plans.ts';
 import { openLog } from '../src/observe/log.ts';
+import { loadConfig } from '../src/settings/config.ts';
 import type { Store } from '../src/store/ports.ts';
 import { openSqlite } from '../src/store/sqlite.ts';
 

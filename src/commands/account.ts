@@ -1,11 +1,11 @@
 // `sekisho account …`: who owns keys, with which plan and role, and how somebody gets in who has no password yet.
 import { type Command, Option } from 'commander';
-import { type Config, pageUrl } from '../config.ts';
 import { type Role, roles } from '../domain/account.ts';
 import type { Author } from '../domain/audit.ts';
 import { changeAccount, createAccount, requireAccount, showAccount } from '../management/accounts.ts';
 import { Fault } from '../management/fault.ts';
 import { closeAccount, linkFor } from '../management/people.ts';
+import { type Config, pageUrl } from '../settings/config.ts';
 import type { Store } from '../store/ports.ts';
 import { type Json, print, printObject, printRows, type WithDesk } from './command.ts';
 

@@ -3,10 +3,10 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import process from 'node:process';
 import { InvalidArgumentError } from 'commander';
-import type { Config } from '../config.ts';
 import type { Author } from '../domain/audit.ts';
 import type { WallMs } from '../domain/time.ts';
 import { Fault } from '../management/fault.ts';
+import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports.ts';
 
 /** What a command gets to work with; cli.ts makes it. */

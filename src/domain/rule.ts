@@ -1,5 +1,5 @@
 // The suspension ladder as data: rules that look at a rolling window of what a key or an account did, and the step that
-// follows when a figure is reached. Pure; gateway/ladder.ts counts and applies.
+// follows when a figure is reached. Pure; gateway/limits/ladder.ts counts and applies.
 
 /** From the mildest to the last. What each does stands in `stepMeanings`. */
 export const steps = ['warn', 'slow', 'back', 'suspend', 'review', 'revoke'] as const;

@@ -8,17 +8,17 @@ import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
-import type { AccountLines, InLine } from './account-line.ts';
-import type { Book } from './book.ts';
+import type { Run, Running } from './active-requests.ts';
+import { type ModelFacts, type Shaped, shapeAgain } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
-import type { LimitRules } from './enter.ts';
 import type { Exchange } from './exchange.ts';
-import { type FairQueue, type Place, Slot, type Turn } from './fair-queue.ts';
-import { addLimitLines } from './limit-headers.ts';
-import { type Ask, answerEstimate, hasRoom, mayRunNone, refuseBeyond, reserve, standingOf } from './limits.ts';
+import type { AccountLines, InLine } from './limits/account-line.ts';
+import type { Book } from './limits/account-usage.ts';
+import { type FairQueue, type Place, Slot, type Turn } from './limits/fair-queue.ts';
+import { addLimitLines } from './limits/limit-headers.ts';
+import { type Ask, answerEstimate, hasRoom, mayRunNone, refuseBeyond, reserve, standingOf } from './limits/limiter.ts';
+import type { LimitRules } from './precheck.ts';
 import { draftOf, type Recorder } from './record.ts';
-import type { Run, Running } from './running.ts';
-import { type ModelFacts, type Shaped, shapeAgain } from './shape.ts';
 
 declare class Mark {
   protected readonly admitted: true;

@@ -2,8 +2,8 @@
 // in the body is held to the plan, whatever the route, and the bound is added where the route's own name is missing.
 // An answer of several choices is one answer: its choices share the bound.
 import { GatewayError } from '../domain/error.ts';
-import { add, given, replace, type Work, wholeNumber } from './body-edits.ts';
 import type { ReplyKind } from './operation.ts';
+import { add, given, replace, type Work, wholeNumber } from './payload/body-edits.ts';
 
 /** What a call asks for: completion tokens of all its choices together, where it says how many. */
 export interface AskedLength {

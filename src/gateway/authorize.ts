@@ -1,7 +1,8 @@
 // May this caller use these models, and leave this machine with them? Takes a call that is no replay; proves that every model
 // it names is within the key's patterns, and that whatever spends the operator's cloud account was granted.
+
+import type { Claimed } from './identity/replay-guard.ts';
 import { type ModelRules, refuseUnauthorized } from './model-access.ts';
-import type { Claimed } from './replay.ts';
 
 declare class Mark {
   protected readonly authorized: true;

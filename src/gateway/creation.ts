@@ -3,8 +3,8 @@
 // call are; whose the blobs are is asked in authorize.ts.
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
-import { given, remove, replace, type Work, wholeNumber } from './body-edits.ts';
-import { type JsonBody, textOf } from './strict-json.ts';
+import { given, remove, replace, type Work, wholeNumber } from './payload/body-edits.ts';
+import { type JsonBody, textOf } from './payload/strict-json.ts';
 
 const blobFields = ['files', 'adapters', 'draft_files'];
 

@@ -5,12 +5,12 @@ import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { WallMs } from '../domain/time.ts';
+import { type Anywhere, missingScope, refuseUnpermitted } from './check-access.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding, FailedIdentification } from './identify.ts';
+import type { KeyRing } from './identity/key-cache.ts';
 import type { Intended } from './intent.ts';
-import type { KeyRing } from './key-ring.ts';
 import { type ModelRules, refuseUnauthorized } from './model-access.ts';
-import { type Anywhere, missingScope, refuseUnpermitted } from './permit.ts';
 
 declare class Mark {
   protected readonly confirmed: true;

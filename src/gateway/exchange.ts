@@ -7,11 +7,11 @@ import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
-import type { Metering } from './book.ts';
 import type { Caller } from './caller.ts';
-import type { Slot } from './fair-queue.ts';
-import type { Meter } from './figures.ts';
-import type { Lease } from './limits.ts';
+import type { Metering } from './limits/account-usage.ts';
+import type { Slot } from './limits/fair-queue.ts';
+import type { Lease } from './limits/limiter.ts';
+import type { Meter } from './meter/token-counts.ts';
 import type { Dialect, Operation } from './operation.ts';
 
 export class Exchange {

@@ -4,7 +4,7 @@
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
 import { choiceNames, lengthNames } from './answer-length.ts';
-import type { Part } from './form.ts';
+import type { Part } from './payload/multipart.ts';
 
 export interface BoundForm {
   readonly parts: readonly Part[];

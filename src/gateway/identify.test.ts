@@ -8,9 +8,9 @@ import { unlimited } from '../domain/plan.ts';
 import { defaultScopes } from '../domain/scope.ts';
 import type { Caller } from '../store/ports.ts';
 import type { Addressed } from './ask.ts';
-import { AuthThrottle } from './auth-throttle.ts';
 import { identify } from './identify.ts';
-import { KeyRing } from './key-ring.ts';
+import { AuthThrottle } from './identity/auth-throttle.ts';
+import { KeyRing } from './identity/key-cache.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 
 const [mine, yours, unknown] = [generateKey(), generateKey(), generateKey()];

@@ -8,11 +8,11 @@ import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Addressed } from './ask.ts';
-import type { AuthThrottle } from './auth-throttle.ts';
 import { Caller } from './caller.ts';
-import { type Credential, readCredential } from './credential.ts';
 import type { Exchange } from './exchange.ts';
-import type { KeyRing } from './key-ring.ts';
+import type { AuthThrottle } from './identity/auth-throttle.ts';
+import { type Credential, readCredential } from './identity/credential.ts';
+import type { KeyRing } from './identity/key-cache.ts';
 import type { Matched, Operation } from './operation.ts';
 import type { Received } from './receive.ts';
 

@@ -6,16 +6,16 @@ import { GatewayError } from '../domain/error.ts';
 import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-name.ts';
 import { unlimited } from '../domain/plan.ts';
 import { choiceNames, lengthNames } from './answer-length.ts';
-import { type BodyLimits, readBody, replaceBody } from './body.ts';
-import { given } from './body-edits.ts';
-import { bodiesOf } from './book.ts';
-import { acceptedCodings, codingOf } from './coding.ts';
 import { readDigest, readDigests, refuseModelfile } from './creation.ts';
-import type { Prechecked } from './enter.ts';
 import type { Exchange } from './exchange.ts';
-import { formBytes, formText, readForm, writeForm } from './form.ts';
 import { boundForm } from './form-bounds.ts';
-import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './strict-json.ts';
+import { bodiesOf } from './limits/account-usage.ts';
+import { type BodyLimits, readBody, replaceBody } from './payload/body.ts';
+import { given } from './payload/body-edits.ts';
+import { acceptedCodings, codingOf } from './payload/content-coding.ts';
+import { formBytes, formText, readForm, writeForm } from './payload/multipart.ts';
+import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './payload/strict-json.ts';
+import type { Prechecked } from './precheck.ts';
 import { readWebSearch, toolChoiceOutline } from './web-search.ts';
 
 export interface NamedModel {

@@ -7,17 +7,17 @@ import { parseModelName } from '../domain/model-name.ts';
 import { upstreamHeaders } from '../upstream/headers.ts';
 import type { Fields, Listed } from '../upstream/model-lists.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import { AnswerRoom } from './answer-room.ts';
+import type { Run } from './active-requests.ts';
+import { AnswerRoom } from './answer/answer-room.ts';
+import { maySeeEntry } from './answer/model-list.ts';
+import { endWith } from './answer/unread.ts';
 import type { Exchange } from './exchange.ts';
-import { silentMeter } from './meter.ts';
-import { maySeeEntry } from './model-list.ts';
+import { silentMeter } from './meter/meter.ts';
 import { viaName } from './receive.ts';
 import { type Settled, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import type { RelaySettings, RelayTools } from './relay.ts';
 import type { Routed } from './route.ts';
-import type { Run } from './running.ts';
-import { endWith } from './unread.ts';
 
 /** How long a server may take to say what it has. */
 const patienceMs = 5_000;

@@ -3,9 +3,9 @@
 import { GatewayError } from '../domain/error.ts';
 import { unlimited } from '../domain/plan.ts';
 import type { Clocks } from '../domain/time.ts';
-import { type Books, type Metering, unmetered } from './book.ts';
 import type { Exchange } from './exchange.ts';
 import type { Identified } from './identify.ts';
+import { type Books, type Metering, unmetered } from './limits/account-usage.ts';
 
 declare class Mark {
   protected readonly accounted: true;

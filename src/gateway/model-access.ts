@@ -5,8 +5,8 @@
 import { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
+import { missingScope } from './check-access.ts';
 import type { Intended } from './intent.ts';
-import { missingScope } from './permit.ts';
 
 /** A model that is missing or hidden; carries the caller's own spelling, which the dialect echoes. */
 export class ModelNotFound extends GatewayError {

@@ -1,14 +1,14 @@
 // The end of every exchange: exactly one row for the ledger and one line in the log, however it ended. The row is in the
 // journal before the caller can see the end of the answer, so that no kill can lose an answer that somebody got; only
-// refusals without end wait for each other (refusals.ts).
+// refusals without end wait for each other (refusal-rollup.ts).
 // Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
 import type { ErrorCode, GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import { isOwnRefusal, neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports.ts';
-import type { Book } from './book.ts';
 import type { Exchange } from './exchange.ts';
+import type { Book } from './limits/account-usage.ts';
 
 export interface Recorder {
   readonly end: UsageJournal['end'];

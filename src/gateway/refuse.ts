@@ -2,14 +2,14 @@
 // request id. After it: the dialect's last frame and then a cut connection, since a clean end would look like a complete
 // answer. Whether to say no is decided elsewhere.
 import type { GatewayError } from '../domain/error.ts';
-import { cutOff } from './cut-off.ts';
+import { cutOff } from './answer/cut-off.ts';
+import { endWith, noteWhole } from './answer/unread.ts';
 import * as anthropic from './dialects/anthropic.ts';
 import * as ollama from './dialects/ollama.ts';
 import * as openai from './dialects/openai.ts';
 import type { Exchange } from './exchange.ts';
 import { ModelNotFound } from './model-access.ts';
 import type { Settled } from './record.ts';
-import { endWith, noteWhole } from './unread.ts';
 
 /** What every answer has, whoever it comes from. */
 export interface AnswerSettings {

@@ -1,6 +1,7 @@
 // The settings of relaying, from the figures that an operator gives.
-import { BodyBudget } from './body-budget.ts';
+
 import { answerHeaders } from './browser.ts';
+import { BodyBudget } from './payload/body-budget.ts';
 import type { RelaySettings } from './relay.ts';
 
 type Seconds =

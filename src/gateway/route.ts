@@ -3,7 +3,7 @@
 // has left for an earlier one.
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
 import type { Admitted } from './admit.ts';
-import type { Shaped } from './shape.ts';
+import type { Shaped } from './apply-plan.ts';
 
 declare class Mark {
   protected readonly routed: true;

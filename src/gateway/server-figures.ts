@@ -1,7 +1,7 @@
 // What a body says to one model server and not to another: figures that follow from what that server alone says of its
 // models. The call has one body, with room for the longest of them, and each try writes in what is for its server: a body
 // for each server would hold the memory of a large one several times, outside its budget.
-import { type Edit, splice } from './strict-json.ts';
+import { type Edit, splice } from './payload/strict-json.ts';
 
 /** How a body is to be changed for one model server; edits are in order and do not overlap. */
 export interface ForServer {

@@ -4,7 +4,7 @@
 import type { TLSSocket } from 'node:tls';
 import { readKeyId } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
-import { readCredential } from './credential.ts';
+import { readCredential } from './identity/credential.ts';
 import type { Received } from './receive.ts';
 
 declare class Mark {

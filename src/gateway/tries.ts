@@ -3,9 +3,9 @@
 // was refused for a field of ours.
 import type { Dispatcher } from 'undici';
 import type { Upstream } from '../upstream/pool.ts';
+import { bodyFor, namesStreamOptions } from './answer/plain-stream.ts';
+import { isStale } from './answer/upstream-error.ts';
 import type { Exchange } from './exchange.ts';
-import { isStale } from './failure.ts';
-import { bodyFor, namesStreamOptions } from './plain-stream.ts';
 import type { Routed } from './route.ts';
 import { writeFigures } from './server-figures.ts';
 import { callOf, mayRepeat, type TimeLimits } from './upstream-call.ts';

@@ -6,17 +6,17 @@ import { createHash } from 'node:crypto';
 import { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
 import type { Upstream } from '../upstream/pool.ts';
-import { continueIfAsked } from './body.ts';
+import type { Run } from './active-requests.ts';
+import { onHangUp } from './answer/hang-up.ts';
+import { endWith } from './answer/unread.ts';
+import { readFailure } from './answer/upstream-error.ts';
 import { readDigest } from './creation.ts';
 import type { Exchange } from './exchange.ts';
-import { readFailure } from './failure.ts';
-import { onHangUp } from './hang-up.ts';
 import { upstreamPath } from './operation.ts';
+import { continueIfAsked } from './payload/body.ts';
 import { type Settled, settle } from './record.ts';
 import { type RelayTools, relay } from './relay.ts';
 import type { Routed } from './route.ts';
-import type { Run } from './running.ts';
-import { endWith } from './unread.ts';
 
 /** Models of many files are a hundred blobs or so. */
 const mostPerAccount = 1_000;

@@ -1,8 +1,8 @@
 // Tools of the type `web_search…`, which Ollama runs itself on the operator's ollama.com account (ollama-api §1). Codex and
 // Claude Code offer one with every call. A caller without the scope `cloud` gets the call without the offer; only a call
 // that insists on the search is refused. Tells which it is, and takes offers out; who may search is decided elsewhere.
-import type { Work } from './body-edits.ts';
-import { type JsonBody, type JsonValue, type Outline, textOf } from './strict-json.ts';
+import type { Work } from './payload/body-edits.ts';
+import { type JsonBody, type JsonValue, type Outline, textOf } from './payload/strict-json.ts';
 
 const named: Outline = { known: new Set(['type', 'name']) };
 const choiceParts: Outline = { known: new Set(['type', 'name', 'mode', 'tools']), each: { tools: named } };

@@ -8,9 +8,9 @@ import { type Language, nobodysMailbox, type Person, standIn } from '../domain/p
 import { Secret } from '../domain/secret.ts';
 import type { NewPerson, NotSubmitted, Store } from '../store/ports.ts';
 import { decide, decideByRule, hold, whyHeld } from './applications.ts';
-import { type Door, requireEmail, requirePassword } from './door.ts';
 import { Fault, requireProse, requireText } from './fault.ts';
-import { draftLink } from './links.ts';
+import { type Door, requireEmail, requirePassword } from './onboarding.ts';
+import { draftLink } from './one-time-links.ts';
 import { requirePlan } from './plans.ts';
 import { hashPassword } from './sign-in/passwords.ts';
 

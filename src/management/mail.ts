@@ -3,7 +3,7 @@
 import { createTransport } from 'nodemailer';
 import { mailboxOf } from '../domain/mailbox.ts';
 import type { MonotonicMs } from '../domain/time.ts';
-import { type Delivery, type Letter, type LetterAbout, type Post, write } from './post.ts';
+import { type Delivery, type Letter, type LetterAbout, type Post, write } from './mail-templates.ts';
 
 export interface MailSettings {
   /** smtp:// or smtps://, with user and password where they are needed, percent-encoded. */

@@ -8,7 +8,7 @@ import type { Account } from '../domain/account.ts';
 import { nobodysMailbox, type Person } from '../domain/person.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Store } from '../store/ports.ts';
-import type { Delivery, LetterAbout, Post } from './post.ts';
+import type { Delivery, LetterAbout, Post } from './mail-templates.ts';
 
 export interface NoticeTools {
   readonly store: Store;

@@ -9,9 +9,9 @@ import { type Language, nobodysMailbox, type Person } from '../domain/person.ts'
 import type { Store } from '../store/ports.ts';
 import { requireAccount } from './accounts.ts';
 import { decideByRule, letsIn } from './applications.ts';
-import { type Door, requireEmail, requirePassword } from './door.ts';
 import { Fault, requireText } from './fault.ts';
-import { addLink, createLink, deadLink, type MadeLink, readLink, useLink } from './links.ts';
+import { type Door, requireEmail, requirePassword } from './onboarding.ts';
+import { addLink, createLink, deadLink, type MadeLink, readLink, useLink } from './one-time-links.ts';
 import { hashPassword } from './sign-in/passwords.ts';
 
 export interface SetUp {

@@ -6,7 +6,7 @@
 // A store that does not take rows for long costs disk, not memory: the journal goes on in new segments, and what memory
 // does not hold is read back from them when the store is there again.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Roster } from '../domain/roster.ts';
+import { Roster } from '../domain/swap-set.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageRecord } from '../domain/usage.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';

@@ -3,9 +3,9 @@
 // tried, since a look may be older than its return.
 import { buildConnector, Client, Pool } from 'undici';
 import { parseModelName } from '../domain/model-name.ts';
+import type { Pass } from './credentials.ts';
 import { ModelDetails } from './details.ts';
 import { type Listed, listFrom, NoList } from './model-lists.ts';
-import type { Pass } from './pass.ts';
 import { Screen } from './screen.ts';
 import { SharedLists } from './shared-lists.ts';
 

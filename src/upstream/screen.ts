@@ -2,7 +2,7 @@
 // gate in, nor where the server is. Secrets are looked for in every spelling that a sentence can come in (escaped, encoded,
 // cut short, in part); a sentence that holds one is not mended but not said at all. Addresses and credentials of others
 // are taken out.
-import type { Pass } from './pass.ts';
+import type { Pass } from './credentials.ts';
 
 /** A secret is recognised by any so many letters and digits of it in a row. */
 const gramLength = 8;

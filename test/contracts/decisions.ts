@@ -10,7 +10,7 @@ import { unlimited } from '../../src/domain/plan.ts';
 import { changeAccount, createAccount, openAccount, setPlan, setRole } from '../../src/management/accounts.ts';
 import { claimKey, decide, setRegistration } from '../../src/management/applications.ts';
 import { changeKey, createKey, createKeyFor, rotateKey } from '../../src/management/keys.ts';
-import { draftLink } from '../../src/management/links.ts';
+import { draftLink } from '../../src/management/one-time-links.ts';
 import { closeAccount, confirmAddress, setUp } from '../../src/management/people.ts';
 import { changePlan, createPlan, deletePlan } from '../../src/management/plans.ts';
 import { answer, appeal, createRule, lift, suspend } from '../../src/management/suspensions.ts';

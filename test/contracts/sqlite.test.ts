@@ -8,7 +8,7 @@ import { Calendar } from '../../src/domain/calendar.ts';
 import type { AccountId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { Books } from '../../src/gateway/book.ts';
+import { Books } from '../../src/gateway/limits/account-usage.ts';
 import { type ReportGroup, reportUsage } from '../../src/management/usage-report.ts';
 import { migrations } from '../../src/store/schema.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';

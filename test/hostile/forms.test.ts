@@ -1,6 +1,6 @@
 // Multipart forms that could name two models, forms that look odd and mean one thing, and what the model server gets of them.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formText, type Part, readForm, writeForm } from '../../src/gateway/form.ts';
+import { formText, type Part, readForm, writeForm } from '../../src/gateway/payload/multipart.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, type TestGate } from '../gate.ts';
 

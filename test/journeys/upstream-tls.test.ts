@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { PassUnusable } from '../../src/upstream/pass.ts';
+import { PassUnusable } from '../../src/upstream/credentials.ts';
 import { type Made, makeAuthority, makeCertificate } from '../certificates.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
 

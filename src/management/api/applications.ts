@@ -15,9 +15,9 @@ import { Fault } from '../fault.ts';
 import { confirmationLink } from '../people.ts';
 import { pageBefore } from './cursor.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
+import { applicationOf, inviteOf, linkOf, linkOnce, registrationOf, withSecret } from './presenters.ts';
 import { Problem } from './problem.ts';
-import * as shapes from './shapes.ts';
-import { applicationOf, inviteOf, linkOf, linkOnce, registrationOf, withSecret } from './shown.ts';
+import * as shapes from './schemas.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';

@@ -9,8 +9,8 @@ import type { Language } from '../../domain/person.ts';
 import type { Plan, Unlimited } from '../../domain/plan.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
-import type { Door } from '../door.ts';
 import type { EncryptionNow } from '../encryption.ts';
+import type { Door } from '../onboarding.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 import type { PaceName } from './pace.ts';
 

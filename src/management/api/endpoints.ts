@@ -2,11 +2,11 @@
 // the same ones.
 import { applications } from './applications.ts';
 import type { Endpoint } from './endpoint.ts';
-import { mine } from './mine.ts';
 import { overview } from './overview.ts';
 import { accounts, keys } from './people.ts';
 import { ladder, plans, preview } from './policy.ts';
 import { usage } from './records.ts';
+import { mine } from './self-service.ts';
 import { session } from './session.ts';
 
 export const endpoints: readonly Endpoint[] = [

@@ -6,7 +6,7 @@ import type { AccountId } from '../../domain/id.ts';
 import { showEncryption, worryOf } from '../encryption.ts';
 import { reportUsage } from '../usage-report.ts';
 import { type Desk, type Endpoint, endpoint, streamed } from './endpoint.ts';
-import * as figures from './figures.ts';
+import * as figures from './figure-schemas.ts';
 
 const read = 'management:read';
 const group = 'Status';

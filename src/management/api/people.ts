@@ -18,8 +18,8 @@ import { closeAccount, linkFor } from '../people.ts';
 import { makerOf } from './authenticate.ts';
 import { pageAfter } from './cursor.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
-import * as shapes from './shapes.ts';
-import { changeOf, keyOf, linkOf, linkOnce, withSecret } from './shown.ts';
+import { changeOf, keyOf, linkOf, linkOnce, withSecret } from './presenters.ts';
+import * as shapes from './schemas.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';

@@ -19,9 +19,9 @@ import {
 } from '../suspensions.ts';
 import { pageBefore } from './cursor.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
-import * as figures from './figures.ts';
-import * as shapes from './shapes.ts';
-import { limitOf, planOf, ruleOf, stepOf } from './shown.ts';
+import * as figures from './figure-schemas.ts';
+import { limitOf, planOf, ruleOf, stepOf } from './presenters.ts';
+import * as shapes from './schemas.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';

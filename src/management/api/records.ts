@@ -13,9 +13,9 @@ import { ownAccount } from './authenticate.ts';
 import { csvLine } from './csv.ts';
 import { pageBefore, readId, writeId } from './cursor.ts';
 import { type Endpoint, endpoint, streamed } from './endpoint.ts';
-import * as figures from './figures.ts';
-import * as shapes from './shapes.ts';
-import { eventOf } from './shown.ts';
+import * as figures from './figure-schemas.ts';
+import { eventOf } from './presenters.ts';
+import * as shapes from './schemas.ts';
 
 const { pageOf, pageQuery } = shapes;
 const read = 'management:read';

@@ -6,9 +6,9 @@ import { showOwnApplication } from '../applications.ts';
 import { confirmAddress, requestReset, resetPassword, setUp, showPerson } from '../people.ts';
 import type { Caller } from './authenticate.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
+import { applicationOf } from './presenters.ts';
 import { Problem } from './problem.ts';
-import * as shapes from './shapes.ts';
-import { applicationOf } from './shown.ts';
+import * as shapes from './schemas.ts';
 
 const group = 'Sign-in';
 

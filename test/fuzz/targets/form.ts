@@ -1,7 +1,7 @@
 // Multipart forms. What the gate writes is what it read; a browser's reader finds the same fields and files in it, and
 // the same model in what the caller sent, once.
 import assert from 'node:assert/strict';
-import { formBytes, type Part, readForm, writeForm } from '../../../src/gateway/form.ts';
+import { formBytes, type Part, readForm, writeForm } from '../../../src/gateway/payload/multipart.ts';
 import { type Target, verdict } from '../target.ts';
 
 /** The first line is the Content-Type, the rest the body. */

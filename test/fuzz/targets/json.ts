@@ -1,7 +1,7 @@
 // The JSON reader and its splice, against two other readers: JSON.parse for what a text says, and JSON as Go reads it for
 // what Ollama would make of it. Whatever is let through means the same to all three.
 import assert from 'node:assert/strict';
-import { type JsonValue, type Outline, scanObject, splice, textOf } from '../../../src/gateway/strict-json.ts';
+import { type JsonValue, type Outline, scanObject, splice, textOf } from '../../../src/gateway/payload/strict-json.ts';
 import { goStyleParse } from '../../fake-ollama/go-json.ts';
 import { jsonTexts } from '../fixtures.ts';
 import { type Target, verdict } from '../target.ts';

@@ -1,10 +1,10 @@
 // The meters of all kinds of answers. It does not matter where the bytes are cut; every figure can be booked; what a
 // stream's last word says is what is counted; and no byte of the answer is changed.
 import assert from 'node:assert/strict';
-import type { Reading } from '../../../src/gateway/figures.ts';
-import { type LineOptions, LineReader } from '../../../src/gateway/line-reader.ts';
-import { failedMeterFor, meterFor } from '../../../src/gateway/meter.ts';
+import { failedMeterFor, meterFor } from '../../../src/gateway/meter/meter.ts';
+import type { Reading } from '../../../src/gateway/meter/token-counts.ts';
 import { operations, type ReplyKind } from '../../../src/gateway/operation.ts';
+import { type LineOptions, LineReader } from '../../../src/gateway/payload/line-reader.ts';
 import { cuts } from '../cuts.ts';
 import { eventsOf } from '../events.ts';
 import { answers } from '../fixtures.ts';

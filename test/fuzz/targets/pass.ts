@@ -6,7 +6,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { type Pass, PassUnusable, readPass } from '../../../src/upstream/pass.ts';
+import { type Pass, PassUnusable, readPass } from '../../../src/upstream/credentials.ts';
 import { Screen } from '../../../src/upstream/screen.ts';
 import type { Target } from '../target.ts';
 

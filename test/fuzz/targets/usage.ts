@@ -1,7 +1,7 @@
 // What takes the usage back out of a stream that the gate asked for it. It does not matter where the bytes are cut; what
 // goes on is the stream without bytes, never with others; and what says nothing of usage goes on as it came.
 import assert from 'node:assert/strict';
-import { UsageFilter } from '../../../src/gateway/usage-filter.ts';
+import { UsageFilter } from '../../../src/gateway/answer/usage-filter.ts';
 import { cuts } from '../cuts.ts';
 import { eventsOf } from '../events.ts';
 import { answers } from '../fixtures.ts';

@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { expect, test } from 'vitest';
+import type { StoredKey } from '../domain/api-key.ts';
+import type { GatewayError } from '../domain/error.ts';
+import type { AccountId, KeyId } from '../domain/id.ts';
+import { unlimited } from '../domain/plan.ts';
+import { defaultScopes } from '../domain/scope.ts';
+import type { Caller as StoredCaller } from '../store/ports.ts';
+import { type Run, Running } from './active-requests.ts';
+import { Caller } from './caller.ts';
+import { Decisions } from './decide-again.ts';
+import { Exchange } from './exchange.ts';
+import { KeyRing } from './identity/key-cache.ts';
+import type { Intended } from './intent.ts';
+import { canonicalTarget, matchOperation } from './operation.ts';
+
+const key: StoredKey = {
+  id: 'key_x' as KeyId,
+  accountId: 'acc_x' as AccountId,
+  name: 'x',
+  kind: 'secret',
+  digest: '',
+  status: 'active',
+  scopes: defaultScopes,
+  models: ['*'],
+  cidr: [],
+  allowPath: false,
+  createdAt: 0,
+  expiresAt: null,
+  revokedAt: null,
+  lastUsedAt: null,
+  rotatedFrom: null,
+  lineage: 'key_x' as KeyId,
+  boundCertificate: null,
+  narrowing: {},
+};
+
+/** A call of that key that was looked at a moment ago, and is about to run. */
+async function aboutToRun() {
+  const rows: { key: StoredKey; fails: boolean } = { key, fails: false };
+  const findCaller = (): Promise<StoredCaller> =>
+    rows.fails
+      ? Promise.reject(new Error('no store'))
+      : Promise.resolve({ key: rows.key, plan: unlimited, suspensions: [] } as unknown as StoredCaller);
+  const ring = new KeyRing({ findCaller, findCallerByDigest: findCaller }, [], key.accountId, Date.now, () => 1);
+  const modelRules = { registryHosts: new Set<string>(), isRemote: () => false, hasShown: () => false };
+  const decisions = new Decisions({ ring, modelRules, wallNow: () => 1_000, appealContact: '' });
+  const running = new Running(decisions);
+  const known = { at: 0, startedMs: 0, address: '192.0.2.1', dialect: 'ollama', cors: [] } as const;
+  const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, known);
+  const principal = await ring.find(key.id);
+  const { operation } = matchOperation('POST', canonicalTarget('/api/chat'));
+  const nothing = { models: [], registryModels: [], blobs: [], offeredSearches: [] };
+  const call = { caller: new Caller(principal!), operation, ...nothing } as unknown as Intended;
+  await decisions.again(call, exchange);
+  const ended = Promise.withResolvers<GatewayError>();
+  const run: Run = {
+    call,
+    exchange,
+    slot: -1,
+    moved: -1,
+    movedAtMs: 0,
+    deadlineMs: Infinity,
+    end: (error) => ended.resolve(error),
+  };
+  return { rows, ring, running, run, ended: ended.promise };
+}
+
+test('a call whose key is revoked between the last look at it and its start is ended all the same', async () => {
+  const { rows, ring, running, run, ended } = await aboutToRun();
+  rows.key = { ...key, status: 'revoked' };
+  ring.forget();
+  await running.recheck();
+  running.add(run);
+  expect((await ended).code).toBe('key_revoked');
+});
+
+test('a call that starts in the moment in which the store does not answer for its caller does not go on', async () => {
+  const { rows, ring, running, run, ended } = await aboutToRun();
+  rows.fails = true;
+  ring.forget();
+  running.add(run);
+  expect((await ended).code).toBe('identity_unavailable');
+});
+
+test('a call that starts as it was looked at asks the store for nothing', async () => {
+  const { rows, running, run } = await aboutToRun();
+  rows.fails = true;
+  running.add(run);
+  await running.recheck();
+  expect(running.size).toBe(1);
+});

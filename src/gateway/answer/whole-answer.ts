@@ -1,0 +1,58 @@
+// An answer that was read whole before anything of it goes on, and what is said of it: a list without what the key may not
+// see, an error anew, and everything else as it came.
+import { GatewayError } from '../../domain/error.ts';
+import { replaceLength } from '../../upstream/headers.ts';
+import type { Screen } from '../../upstream/screen.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Routed } from '../route.ts';
+import { errorLines } from './answer-head.ts';
+import type { Collected } from './collected.ts';
+import { findError, frameModelError, type ModelError, readError, spellModelError } from './model-error.ts';
+import { filterModels } from './model-list.ts';
+
+export interface Head {
+  readonly status: number;
+  readonly coding: string | undefined;
+  readonly lines: readonly string[];
+}
+
+export interface Said {
+  readonly lines: string[];
+  readonly body: Buffer;
+  readonly isError: boolean;
+}
+
+const noBody = Buffer.alloc(0);
+const noStream = 'The model server answered in one piece, although a stream was asked for and had begun.';
+
+/** `isWhole`: it was read to its end. @throws GatewayError where a list is none, or an answer comes too late to be one. */
+export function sayWhole(
+  collected: Collected,
+  isWhole: boolean,
+  { status, coding, lines }: Head,
+  routed: Routed,
+  exchange: Exchange,
+  screen: Screen,
+): Said {
+  const bytes = collected.bytes();
+  if (collected.purpose === 'list') {
+    // HEAD has no list to filter, and the length of the whole one would say how much is hidden.
+    const isHead = exchange.request.method === 'HEAD';
+    const body = isHead ? bytes : filterModels(routed.operation.reply, bytes, routed.caller.principal);
+    return { lines: replaceLength(lines, isHead ? undefined : body.length), body, isError: false };
+  }
+  if (collected.purpose === 'error')
+    return sayError(readError(isWhole ? bytes : undefined, coding, status, screen), status, lines, exchange);
+  const error = isWhole ? findError(bytes, coding, status, screen) : undefined;
+  if (!error && collected.purpose === 'late') throw new GatewayError('upstream_failed', { message: noStream });
+  return error ? sayError(error, status, lines, exchange) : { lines: [...lines], body: bytes, isError: false };
+}
+
+function sayError(error: ModelError, status: number, lines: readonly string[], exchange: Exchange): Said {
+  // After a head of ours it can only be told in a frame.
+  if (exchange.beganEarly)
+    return { lines: [], body: Buffer.from(frameModelError(error, exchange, status)), isError: true };
+  const body = Buffer.from(spellModelError(error, exchange.dialect, status, exchange.id));
+  const isHead = exchange.request.method === 'HEAD';
+  return { lines: errorLines(lines, body.length), body: isHead ? noBody : body, isError: true };
+}

@@ -1,0 +1,286 @@
+// What the management plane may know of the data plane, asked of the very code that decides: how an account stands with its
+// limits, and whether a call would pass, and why. A preview is a dry run of the stages of a request: what it reserves it
+// gives back in the same breath.
+import type { Account } from '../domain/account.ts';
+import type { StoredKey } from '../domain/api-key.ts';
+import { type GatewayError, toGatewayError } from '../domain/error.ts';
+import type { AccountId, KeyId } from '../domain/id.ts';
+import { parseModelName } from '../domain/model-name.ts';
+import { type Plan, type Unlimited, unlimited } from '../domain/plan.ts';
+import { type Principal, principalOf } from '../domain/principal.ts';
+import { defaultScopes } from '../domain/scope.ts';
+import { restrictionsOf, type Suspension } from '../domain/suspension.ts';
+import type { Clocks } from '../domain/time.ts';
+import { type Rehearsal, rehearse } from './admit.ts';
+import { shape } from './apply-plan.ts';
+import { authorizeIntent } from './authorize.ts';
+import { permit } from './check-access.ts';
+import { Decisions } from './decide-again.ts';
+import type { Exchange } from './exchange.ts';
+import { suppose } from './identify.ts';
+import { readJson } from './intent.ts';
+import { Book, type Metering, unmetered } from './limits/account-usage.ts';
+import { type Ask, countOf, mostOf, needOf, standingOf } from './limits/limiter.ts';
+import type { Pulse } from './live-stats.ts';
+import { openUsage } from './metering.ts';
+import { canonicalTarget, matchOperation } from './operation.ts';
+import type { Gate } from './pipeline.ts';
+import { type LimitRules, refuseSpent } from './precheck.ts';
+
+export interface LimitState {
+  readonly name: string;
+  readonly per: 'account' | 'key';
+  readonly measure: string;
+  readonly window: string;
+  readonly limit: number;
+  readonly used: number;
+  readonly remaining: number;
+  /** What the call in question needs; 0 where none is. */
+  readonly needed: number;
+  /** Unix milliseconds. */
+  readonly resetsAt: number;
+}
+
+export interface Subject {
+  /** Undefined: anybody with the plan, who has used nothing. */
+  readonly account: Account | undefined;
+  readonly plan: Plan | Unlimited;
+  readonly suspensions: readonly Suspension[];
+  /** Undefined: a new key that says nothing of its own. */
+  readonly key: StoredKey | undefined;
+}
+
+export interface Question extends Subject {
+  readonly path: string;
+  readonly model: string;
+  readonly promptTokens: number | undefined;
+  readonly maxTokens: number | undefined;
+}
+
+export interface Forecast {
+  readonly passes: boolean;
+  readonly status: number;
+  readonly code: string | null;
+  readonly reason: string;
+  readonly retryAfterSeconds: number | null;
+  readonly changes: readonly string[];
+  readonly limits: readonly LimitState[];
+}
+
+type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
+
+export interface Outlook {
+  readonly live: () => {
+    readonly accepting: boolean;
+    readonly running: number;
+    readonly queues: ReturnType<Gate['queue']['snapshot']>;
+    readonly upstreams: readonly { name: string; up: boolean | null; inFlight: number }[];
+  };
+  readonly overview: () => {
+    readonly accounts: readonly AccountNow[];
+    readonly refusals: readonly { code: string; count: number }[];
+    readonly recent: number;
+  };
+  readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
+  readonly foresee: (question: Question) => Promise<Forecast>;
+  /** Those that the subject may use, as the servers spell them. */
+  readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
+}
+
+export function openOutlook(gate: Gate, pulse: Pulse): Outlook {
+  const { pool, running, queue } = gate;
+  return {
+    live: () => ({
+      accepting: !gate.draining,
+      running: running.size,
+      queues: queue.snapshot(),
+      upstreams: pool.upstreams.map(({ name, up, inFlight }) => ({ name, up: up ?? null, inFlight })),
+    }),
+    overview: () => ({
+      accounts: accountsNow(running.exchanges(), pulse.speeds()),
+      refusals: pulse.refusals(),
+      recent: pulse.recent(),
+    }),
+    limits: (subject) => limitStates(subject, gate),
+    foresee: (question) => foresee(question, gate),
+    models: (subject) => {
+      const byName = new Map(
+        pool.upstreams.flatMap(({ listed }) => listed.map((model) => [model.name, model] as const)),
+      );
+      return Promise.resolve(modelsFor(subject, [...byName.values()], gate.rules.clocks));
+    },
+  };
+}
+
+interface AccountNow {
+  readonly account: AccountId;
+  readonly running: number;
+  readonly waiting: number;
+  readonly tokensPerSecond: number;
+}
+
+/** Who runs and waits, and how fast it goes; the busiest first. */
+function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<AccountId, number>): AccountNow[] {
+  const found = new Map<AccountId, { running: number; waiting: number }>();
+  for (const account of speeds.keys()) found.set(account, { running: 0, waiting: 0 });
+  for (const { caller, begun } of exchanges) {
+    if (!caller) continue;
+    const { accountId } = caller.principal;
+    const now = found.get(accountId) ?? { running: 0, waiting: 0 };
+    found.set(accountId, now);
+    if (begun) now.running++;
+    else now.waiting++;
+  }
+  return [...found]
+    .map(([account, now]) => ({ account, ...now, tokensPerSecond: speeds.get(account) ?? 0 }))
+    .toSorted((a, b) => b.running + b.waiting - a.running - a.waiting || b.tokensPerSecond - a.tokensPerSecond);
+}
+
+/** How every windowed limit of an account, or of one of its keys, stands now. */
+async function limitStates(subject: Subject, { rules }: OutlookTools): Promise<readonly LimitState[]> {
+  const principal = principalFor(subject, rules.clocks);
+  return statesOf(principal, await meteringFor(principal, subject, rules), undefined, rules);
+}
+
+/** Of those models, what the subject may use. */
+function modelsFor<T extends { readonly name: string }>(subject: Subject, models: readonly T[], clocks: Clocks): T[] {
+  const { models: access } = principalFor(subject, clocks);
+  return models.filter(({ name }) => {
+    const parsed = parseModelName(name);
+    return parsed !== undefined && access.allow(parsed);
+  });
+}
+
+/** Would this call pass now, and why? */
+async function foresee(question: Question, tools: OutlookTools): Promise<Forecast> {
+  const { rules } = tools;
+  const principal = principalFor(question, rules.clocks);
+  const metering = await meteringFor(principal, question, rules);
+  const changes: string[] = [];
+  let ask: Ask | undefined;
+  let refusal: GatewayError | undefined;
+  try {
+    ({ ask, refusal } = await rehearseCall(question, principal, changes, dryRun(principal, metering, tools)));
+  } catch (error) {
+    refusal = toGatewayError(error);
+  }
+  return {
+    passes: refusal === undefined,
+    status: refusal?.status ?? 200,
+    code: refusal?.code ?? null,
+    reason: refusal?.message ?? 'The call would be let through, when it is its turn at the model.',
+    retryAfterSeconds: refusal?.retryAfterSeconds ?? null,
+    changes,
+    limits: statesOf(principal, metering, ask, rules),
+  };
+}
+
+type DryRun = OutlookTools & Pick<Gate, 'decisions'>;
+
+/** The tools of the stages, with the subject in the place of what the gate knows of its callers. */
+function dryRun(principal: Principal, metering: Metering, tools: OutlookTools): DryRun {
+  const usage = metering.kind === 'metered' ? metering.usage : new Book();
+  return {
+    ...tools,
+    rules: { ...tools.rules, books: { of: () => usage } },
+    decisions: new Decisions({
+      ring: { find: () => principal, findByDigest: () => principal },
+      modelRules: tools.modelRules,
+      wallNow: tools.rules.clocks.wall,
+      appealContact: tools.appealContact,
+    }),
+  };
+}
+
+/** The stages of a request, on a body that was made up for it; the last one gives back what it took. */
+async function rehearseCall(
+  { path, model, promptTokens, maxTokens }: Question,
+  principal: Principal,
+  changes: string[],
+  tools: DryRun,
+): Promise<Rehearsal> {
+  const { rules, appealContact } = tools;
+  const at = rules.clocks.wall();
+  const identified = suppose(matchOperation('POST', canonicalTarget(path)), principal);
+  const accounted = await openUsage(identified, { metering: undefined }, rules);
+  const permitted = permit(accounted, { at, request: 'none' }, appealContact);
+  const prechecked = refuseSpent(permitted, [], rules);
+  const intent = readJson(prechecked, Buffer.from(JSON.stringify(bodyFor(path, model, maxTokens))), promptTokens);
+  const confirmed = await tools.decisions.again(intent, { request: 'none' });
+  const authorized = authorizeIntent(tools.replays.claim(confirmed, { address: '' }), tools.modelRules);
+  const shaped = shape(authorized, tools.modelFacts);
+  changes.push(...shaped.changes);
+  return rehearse(shaped, rules);
+}
+
+/** The least body of that route. */
+function bodyFor(path: string, model: string, maxTokens: number | undefined): Record<string, unknown> {
+  const messages = [{ role: 'user', content: 'preview' }];
+  const most = maxTokens === undefined ? {} : { max_tokens: maxTokens };
+  if (path.startsWith('/v1/embeddings') || path.startsWith('/api/embed')) return { model, input: 'preview' };
+  if (path.startsWith('/v1/responses'))
+    return { model, input: 'preview', ...(maxTokens === undefined ? {} : { max_output_tokens: maxTokens }) };
+  if (path.startsWith('/v1/')) return { model, messages, prompt: 'preview', ...most };
+  const options = maxTokens === undefined ? {} : { options: { num_predict: maxTokens } };
+  return path.startsWith('/api/generate') ? { model, prompt: 'preview', ...options } : { model, messages, ...options };
+}
+
+/** Somebody who is nobody in particular has used nothing. */
+async function meteringFor(principal: Principal, { account }: Subject, { books }: LimitRules): Promise<Metering> {
+  if (principal.plan === unlimited) return unmetered;
+  const usage = account ? await books.of(account.id) : new Book();
+  return usage.metered;
+}
+
+function statesOf(
+  principal: Principal,
+  metering: Metering,
+  ask: Ask | undefined,
+  { calendar, clocks }: LimitRules,
+): LimitState[] {
+  if (metering.kind === 'unmetered') return [];
+  const { slowed } = restrictionsOf(principal.suspensions, clocks.wall());
+  const standing = standingOf(principal, metering.usage, slowed, calendar, clocks.steady());
+  return principal.limits.map((limit) => {
+    const count = countOf(limit, standing);
+    const most = mostOf(limit, standing);
+    const used = count.used(limit.measure);
+    return {
+      name: limit.label,
+      per: limit.on,
+      measure: limit.measure,
+      window: limit.window,
+      limit: most,
+      used,
+      remaining: Math.max(0, most - used),
+      needed: ask ? needOf(limit, ask) : 0,
+      resetsAt: clocks.toWall(count.endsAt),
+    };
+  });
+}
+
+/** As the ring would make it; where no key is named, a new one that says nothing of its own. */
+function principalFor({ account, plan, key, suspensions }: Subject, clocks: Clocks): Principal {
+  const id = 'key_preview' as KeyId;
+  const anyKey: StoredKey = {
+    id,
+    accountId: account?.id ?? ('acc_preview' as StoredKey['accountId']),
+    name: '',
+    kind: 'secret',
+    digest: '',
+    status: 'active',
+    scopes: defaultScopes,
+    models: ['*'],
+    cidr: [],
+    allowPath: false,
+    boundCertificate: null,
+    createdAt: clocks.wall(),
+    expiresAt: null,
+    revokedAt: null,
+    lastUsedAt: null,
+    rotatedFrom: null,
+    lineage: id,
+    narrowing: {},
+  };
+  return principalOf(key ?? anyKey, plan, suspensions, clocks.steady());
+}

@@ -1,0 +1,285 @@
+// Whose turn it is at a model. Each model has so many slots on each server; who finds none free waits, and slots that
+// come free go to the account that has had least so far, in tokens by its weight, not to the one that asked most.
+// Within an account it is first come, first served. Capacity that nobody else wants goes to whoever waits.
+//
+// The arithmetic is start-time fair queueing (Goyal, Vin, Cheng 1996) with one clock an account: `served` grows by
+// tokens ÷ weight with every turn and is put right when the real figure is known; an account that comes back starts at
+// the lane's virtual time, so that nobody saves up turns by staying away.
+// Bounded in length and in time. When it is full the account that waits with most loses its last place to one that
+// waits with fewer, so that nobody can lock others out by filling it.
+import type { MonotonicMs } from '../../domain/time.ts';
+
+/** A call that wants a turn. */
+export interface Turn<Server> {
+  readonly accountId: string;
+  /** Tokens that it will cost, estimated; above 0. */
+  readonly cost: number;
+  readonly weight: number;
+  /** Served only when nobody waits who is not behind. */
+  readonly behind: boolean;
+  /** Called once, later, where `enter` gave no slot; never after `leave`. */
+  start(slot: Slot<Server>): void;
+  refuse(code: 'queue_full' | 'queue_timeout'): void;
+}
+
+export interface QueueSettings<Server> {
+  /** The servers that could work on this model now, best first. Never empty. */
+  readonly serversFor: (model: string) => readonly Server[];
+  readonly slotsFor: (model: string) => number;
+  readonly maxWaiting: number;
+  readonly maxWaitMs: number;
+}
+
+interface Flow<Server> {
+  readonly accountId: string;
+  served: number;
+  running: number;
+  readonly waiting: Place<Server>[];
+}
+
+interface Lane<Server> {
+  readonly model: string;
+  readonly slots: number;
+  readonly busy: Map<Server, number>;
+  readonly flows: Map<string, Flow<Server>>;
+  /** Flows with somebody waiting. */
+  readonly backlogged: Set<Flow<Server>>;
+  virtual: number;
+  waiting: number;
+  running: number;
+  /** Tokens of the last turns that said what they cost, and how long these were held; older ones fade. */
+  tokens: number;
+  ms: number;
+}
+
+/** A place in the queue. */
+export interface Place<Server> {
+  readonly turn: Turn<Server>;
+  readonly flow: Flow<Server>;
+  readonly lane: Lane<Server>;
+  readonly enteredMs: MonotonicMs;
+  /** How many were expected to be served before, and this one: 1 is the next. */
+  readonly position: number;
+}
+
+/** How a turn went on that reached a model server. */
+export interface Held {
+  readonly ms: number;
+  /** Its cost is what the model server says; else it was given up before that. */
+  readonly isSaid: boolean;
+}
+
+/** A held turn: one of the slots of a model on a server. */
+export class Slot<Server> {
+  readonly server: Server;
+  #release: ((cost: number | undefined, held: Held | undefined) => void) | undefined;
+
+  constructor(server: Server, release: (cost: number | undefined, held: Held | undefined) => void) {
+    this.server = server;
+    this.#release = release;
+  }
+
+  /** Gives it back, once, with what the turn really cost where that is known, and how long it was held. */
+  release(cost: number | undefined, held?: Held): void {
+    const release = this.#release;
+    this.#release = undefined;
+    release?.(cost, held);
+  }
+}
+
+export class FairQueue<Server> {
+  readonly #settings: QueueSettings<Server>;
+  readonly #lanes = new Map<string, Lane<Server>>();
+
+  constructor(settings: QueueSettings<Server>) {
+    this.#settings = settings;
+  }
+
+  /** A slot at once where one is free and nobody waits for it; else a place; else, where the queue is full, nothing. */
+  enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Slot<Server> | Place<Server> | undefined {
+    const lane = this.#lane(model);
+    const flow = flowOf(lane, turn.accountId);
+    if (lane.waiting === 0) {
+      const server = this.#freeServer(lane);
+      if (server !== undefined) {
+        flow.served = Math.max(flow.served, lane.virtual);
+        return this.#grant(lane, flow, turn, server);
+      }
+    }
+    if (lane.waiting >= this.#settings.maxWaiting && !makeRoom(lane, flow)) return undefined;
+    if (flow.waiting.length === 0) {
+      flow.served = Math.max(flow.served, lane.virtual);
+      lane.backlogged.add(flow);
+    }
+    const place = { turn, flow, lane, enteredMs: nowMs, position: positionOf(lane, flow) };
+    flow.waiting.push(place);
+    lane.waiting++;
+    // A server may have come back since the others began to wait.
+    this.#fill(lane);
+    return place;
+  }
+
+  /** Gives a place up. A place that was served or refused already is left alone. */
+  leave(place: Place<Server>): void {
+    take(place);
+  }
+
+  /** Refuses whoever has waited too long, and offers slots on servers that came back. To be called every so often. */
+  sweep(nowMs: MonotonicMs): void {
+    for (const lane of this.#lanes.values()) {
+      const late: Place<Server>[] = [];
+      for (const { waiting } of lane.backlogged)
+        late.push(...waiting.filter(({ enteredMs }) => nowMs - enteredMs >= this.#settings.maxWaitMs));
+      for (const place of late) if (take(place)) place.turn.refuse('queue_timeout');
+      this.#fill(lane);
+      if (lane.waiting + lane.running === 0) this.#lanes.delete(lane.model);
+      else
+        for (const flow of lane.flows.values())
+          if (flow.running + flow.waiting.length === 0 && flow.served <= lane.virtual)
+            lane.flows.delete(flow.accountId);
+    }
+  }
+
+  /** What is going on, for people: by model. */
+  snapshot(): { model: string; running: number; waiting: number; accounts: number }[] {
+    return [...this.#lanes.values()].map(({ model, running, waiting, backlogged }) => ({
+      model,
+      running,
+      waiting,
+      accounts: backlogged.size,
+    }));
+  }
+
+  #lane(model: string): Lane<Server> {
+    let lane = this.#lanes.get(model);
+    if (!lane) {
+      const slots = this.#settings.slotsFor(model);
+      lane = {
+        model,
+        slots,
+        busy: new Map(),
+        flows: new Map(),
+        backlogged: new Set(),
+        virtual: 0,
+        waiting: 0,
+        running: 0,
+        tokens: 0,
+        ms: 0,
+      };
+      this.#lanes.set(model, lane);
+    }
+    return lane;
+  }
+
+  #freeServer(lane: Lane<Server>): Server | undefined {
+    for (const server of this.#settings.serversFor(lane.model))
+      if ((lane.busy.get(server) ?? 0) < lane.slots) return server;
+    return undefined;
+  }
+
+  #grant(lane: Lane<Server>, flow: Flow<Server>, turn: Turn<Server>, server: Server): Slot<Server> {
+    lane.virtual = Math.max(lane.virtual, flow.served);
+    // The weight may be another by the time the turn is over.
+    const { weight } = turn;
+    flow.served += turn.cost / weight;
+    flow.running++;
+    lane.running++;
+    lane.busy.set(server, (lane.busy.get(server) ?? 0) + 1);
+    return new Slot(server, (cost, held) => {
+      lane.busy.set(server, (lane.busy.get(server) as number) - 1);
+      lane.running--;
+      flow.running--;
+      if (cost !== undefined) flow.served += (settledCost(lane, turn, cost, held) - turn.cost) / weight;
+      this.#fill(lane);
+    });
+  }
+
+  /** Serves while there is both a slot and somebody who waits. */
+  #fill(lane: Lane<Server>): void {
+    while (lane.waiting > 0) {
+      const server = this.#freeServer(lane);
+      if (server === undefined) return;
+      const flow = nextFlow(lane);
+      const place = flow.waiting[0] as Place<Server>;
+      take(place);
+      place.turn.start(this.#grant(lane, flow, place.turn, server));
+    }
+  }
+}
+
+/** Tokens a millisecond in a lane in which no turn has said its cost yet. */
+const firstPace = 0.02;
+const fading = 0.9;
+
+/**
+ * What a turn counts for. Whoever gives one up before it says what it cost had the model all the same: it counts for what
+ * the time has cost others lately, and at most for what it could have cost. Else giving up would be the way to most of
+ * the turns.
+ */
+function settledCost<Server>(
+  lane: Lane<Server>,
+  { cost: most }: Turn<Server>,
+  cost: number,
+  held: Held | undefined,
+): number {
+  if (held === undefined) return cost;
+  const pace = lane.ms > 0 ? lane.tokens / lane.ms : firstPace;
+  if (!held.isSaid) return Math.max(cost, Math.min(most, held.ms * pace));
+  lane.tokens = lane.tokens * fading + cost;
+  lane.ms = lane.ms * fading + Math.max(1, held.ms);
+  return cost;
+}
+
+function flowOf<Server>(lane: Lane<Server>, accountId: string): Flow<Server> {
+  let flow = lane.flows.get(accountId);
+  if (!flow) {
+    flow = { accountId, served: lane.virtual, running: 0, waiting: [] };
+    lane.flows.set(accountId, flow);
+  }
+  return flow;
+}
+
+/** Whoever is not behind before whoever is, then the one that was served least. */
+function nextFlow<Server>(lane: Lane<Server>): Flow<Server> {
+  let best: Flow<Server> | undefined;
+  let bestBehind = false;
+  for (const flow of lane.backlogged) {
+    const { behind } = (flow.waiting[0] as Place<Server>).turn;
+    if (best === undefined || (bestBehind && !behind) || (bestBehind === behind && flow.served < best.served)) {
+      best = flow;
+      bestBehind = behind;
+    }
+  }
+  return best as Flow<Server>;
+}
+
+/** Takes a place out of the queue; false where it is not there any more. */
+function take<Server>(place: Place<Server>): boolean {
+  const { lane, flow } = place;
+  const at = flow.waiting.indexOf(place);
+  if (at < 0) return false;
+  flow.waiting.splice(at, 1);
+  lane.waiting--;
+  if (flow.waiting.length === 0) lane.backlogged.delete(flow);
+  return true;
+}
+
+/** With equal costs the turns go round, so nobody is served more often before this one than this one's own rank. */
+function positionOf<Server>(lane: Lane<Server>, flow: Flow<Server>): number {
+  const rank = flow.waiting.length + 1;
+  let before = flow.waiting.length;
+  for (const other of lane.backlogged) if (other !== flow) before += Math.min(other.waiting.length, rank);
+  return before + 1;
+}
+
+/** Takes the last place of whoever waits with most, where that is more than the newcomer would wait with. */
+function makeRoom<Server>(lane: Lane<Server>, newcomer: Flow<Server>): boolean {
+  let longest: Flow<Server> | undefined;
+  for (const flow of lane.backlogged)
+    if (longest === undefined || flow.waiting.length > longest.waiting.length) longest = flow;
+  if (longest === undefined || longest.waiting.length <= newcomer.waiting.length + 1) return false;
+  const last = longest.waiting.at(-1) as Place<Server>;
+  take(last);
+  last.turn.refuse('queue_full');
+  return true;
+}

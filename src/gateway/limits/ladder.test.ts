@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest';
+import type { StoredKey } from '../../domain/api-key.ts';
+import { Calendar } from '../../domain/calendar.ts';
+import type { AccountId } from '../../domain/id.ts';
+import { openTerms, type Plan } from '../../domain/plan.ts';
+import { type Principal, principalOf } from '../../domain/principal.ts';
+import { type Rule, readRule } from '../../domain/rule.ts';
+import type { Suspension } from '../../domain/suspension.ts';
+import type { Clocks } from '../../domain/time.ts';
+import { type Book, Books } from './account-usage.ts';
+import { Ladder } from './ladder.ts';
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const start = Date.UTC(2026, 10, 26, 12);
+const accountId = 'acc_a' as AccountId;
+
+/** Books and a ladder on a clock of their own, over a store that keeps steps and has no rows. */
+async function ladderWith(fields: Readonly<Record<string, unknown>>) {
+  const time = { now: start };
+  const clocks: Clocks = {
+    wall: () => time.now,
+    steady: () => time.now,
+    toSteady: (at) => Number(at),
+    toWall: (at) => Number(at),
+    wasSet: false,
+  };
+  let steps: Suspension[] = [];
+  const rule: Rule = readRule({ name: 'rule', per: 'key', windowSeconds: 3_600, threshold: 10, ...fields });
+  const ladder = new Ladder({
+    store: {
+      insertSuspension: (step) => Promise.resolve(void steps.unshift(step)),
+      listSuspensions: () => Promise.resolve(steps),
+      countSuspensions: () => Promise.resolve(0),
+      listKeys: () => Promise.resolve([]),
+      revokeKey: () => Promise.resolve(true),
+    },
+    clocks,
+    onStep: () => Promise.resolve(),
+    onError: (error) => {
+      throw error;
+    },
+  });
+  ladder.setRules([rule]);
+  const books = await Books.open(
+    {
+      usageByMinute: () => Promise.resolve([]),
+      usageByQuarter: () => Promise.resolve([]),
+      findKey: () => Promise.resolve(undefined),
+      listSuspensions: () => Promise.resolve(steps),
+    },
+    new Calendar('UTC'),
+    clocks,
+    (book, history) => ladder.begin(book, history),
+  );
+  const plan: Plan = { ...openTerms, name: 'p', version: 1 };
+  const key = { id: 'key_a', lineage: 'key_a', accountId, kind: 'secret', digest: '', status: 'active' };
+  const rest = { scopes: [], models: ['*'], cidr: [], expiresAt: null, narrowing: {} };
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  return {
+    time,
+    books,
+    steps: () => steps,
+    /** Something that the caller did, as the store has them now. */
+    note: async (what: (caller: Principal, book: Book) => void): Promise<void> => {
+      const caller = principalOf({ ...key, ...rest } as unknown as StoredKey, plan, steps, time.now);
+      what(caller, await books.of(accountId));
+      await settled();
+    },
+    lift: (): void => {
+      steps = steps.map((step) => ({ ...step, liftedAt: step.liftedAt ?? time.now, liftedBy: 'operator' }));
+      time.now += 1_000;
+    },
+    ladder,
+  };
+}
+
+test('guesses at a key are counted over the whole window, also where its account does nothing else for hours', async () => {
+  const measure = 'failedAuthentications';
+  const fields = { measure, windowSeconds: 86_400, step: 'suspend', durationSeconds: 3_600 };
+  const { time, books, note, steps, ladder } = await ladderWith(fields);
+  for (let guesses = 0; guesses < 10; guesses++) {
+    await note((caller, book) => ladder.noteFailure(caller, book));
+    time.now += hourMs;
+    books.sweep();
+  }
+  expect(steps()).toMatchObject([{ step: 'suspend', evidence: { measure, count: 10 } }]);
+  // What has left the window keeps no book open.
+  const before = await books.of(accountId);
+  time.now += 30 * hourMs;
+  books.sweep();
+  expect(await books.of(accountId)).not.toBe(before);
+});
+
+test.each([
+  ['suspend', 3_600],
+  ['review', null],
+  ['revoke', null],
+])('a step %s that was lifted is taken again for what is done afterwards, and only for that', async (step, seconds) => {
+  const gate = await ladderWith({
+    measure: 'requests',
+    windowSeconds: 86_400,
+    step,
+    durationSeconds: seconds,
+    per: 'account',
+  });
+  const call = (): Promise<void> => gate.note((caller, book) => gate.ladder.noteUse(caller, book, 1));
+  for (let calls = 0; calls < 15; calls++) {
+    gate.time.now += 1_000;
+    await call();
+  }
+  expect(gate.steps()).toHaveLength(1);
+  gate.lift();
+  for (let calls = 0; calls < 9; calls++) await call();
+  expect(gate.steps()).toHaveLength(1);
+  await call();
+  expect(gate.steps()).toHaveLength(2);
+});

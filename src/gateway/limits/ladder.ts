@@ -1,0 +1,238 @@
+// The suspension ladder at work: adds up what keys and accounts do over rolling windows, and takes the step of a rule
+// when its figure is reached. A step is stored with its evidence and holds at once; it undoes itself by its end time. A
+// rule in shadow writes the same row and does nothing else. Accounts without limits, which are operators' alone, are not
+// looked at: nobody should be able to lock the operator out by using the operator's key.
+import { auditEvent } from '../../domain/audit.ts';
+import { type KeyId, newSuspensionId } from '../../domain/id.ts';
+import { unlimited } from '../../domain/plan.ts';
+import type { Principal } from '../../domain/principal.ts';
+import type { Rule, RuleMeasure } from '../../domain/rule.ts';
+import { inForce, type Suspension, untouched } from '../../domain/suspension.ts';
+import type { Clocks, WallMs } from '../../domain/time.ts';
+import type { UsageBucket } from '../../domain/usage.ts';
+import type { Store } from '../../store/ports.ts';
+import type { Book, History, RollingFigure } from './account-usage.ts';
+import { RollingCount } from './rolling-count.ts';
+
+export interface LadderTools {
+  readonly store: Pick<Store, 'insertSuspension' | 'listSuspensions' | 'countSuspensions' | 'listKeys' | 'revokeKey'>;
+  /** Windows go by the steady clock; what a step says of itself, and what is stored, by the wall clock. */
+  readonly clocks: Clocks;
+  /** A step was stored: whoever it hits is to feel it now. */
+  readonly onStep: (suspension: Suspension) => Promise<void>;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Ladder {
+  readonly #tools: LadderTools;
+  #rules: readonly Rule[] = [];
+  /** Rules over what happened, without those over the steps themselves. */
+  #watched: readonly Rule[] = [];
+
+  constructor(tools: LadderTools) {
+    this.#tools = tools;
+  }
+
+  setRules(rules: readonly Rule[]): void {
+    const known = new Map(this.#rules.map((rule) => [rule.name, rule]));
+    // A rule that has not changed stays the same object, by which its figures are known.
+    this.#rules = rules
+      .filter((rule) => rule.enabled)
+      .map((rule) => {
+        const before = known.get(rule.name);
+        return before && JSON.stringify(before) === JSON.stringify(rule) ? before : rule;
+      });
+    this.#watched = this.#rules.filter((rule) => rule.measure !== 'suspensions');
+  }
+
+  /** Fills the figures of an account that is seen for the first time from what the store knows of it. */
+  begin(book: Book, history: History): void {
+    const { clocks } = this.#tools;
+    const keys = new Set([...history.buckets, ...history.steps].flatMap(({ keyId }) => keyId ?? []));
+    for (const rule of this.#watched) {
+      if (rule.per === 'account') book.account.rolling.set(rule.name, figureOf(rule, null, history, clocks));
+      else for (const key of keys) book.key(key).rolling.set(rule.name, figureOf(rule, key, history, clocks));
+    }
+  }
+
+  /** An exchange that was let through is over. */
+  noteUse(principal: Principal, book: Book, tokens: number): void {
+    for (const rule of this.#watched) {
+      if (rule.measure === 'tokens') this.#note(rule, principal, book, tokens);
+      else if (rule.measure === 'requests') this.#note(rule, principal, book, 1);
+    }
+  }
+
+  noteRefusal(principal: Principal, book: Book): void {
+    for (const rule of this.#watched) if (rule.measure === 'refusals') this.#note(rule, principal, book, 1);
+  }
+
+  /** Somebody used this key's id with a wrong secret, or the key after its end. */
+  noteFailure(principal: Principal, book: Book): void {
+    for (const rule of this.#watched)
+      if (rule.measure === 'failedAuthentications') this.#note(rule, principal, book, 1);
+  }
+
+  #note(rule: Rule, principal: Principal, book: Book, amount: number): void {
+    const { plan } = principal;
+    if (plan === unlimited || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
+    const { steady, wall } = this.#tools.clocks;
+    const now = steady();
+    const tally = rule.per === 'account' ? book.account : book.key(principal.lineage);
+    let figure = tally.rolling.get(rule.name);
+    if (figure?.rule !== rule) {
+      // A rule that is new, or changed while the account is known, begins to count now; what it did before stands.
+      figure = {
+        rule,
+        count: new RollingCount(rule.windowSeconds * 1000),
+        // What was taken in shadow does nothing, so it does not keep the rule from taking the step in earnest.
+        takenUntil: figure && figure.rule.shadow === rule.shadow ? figure.takenUntil : 0,
+        storedAt: Infinity,
+      };
+      tally.rolling.set(rule.name, figure);
+    }
+    if (now < figure.takenUntil && wasLifted(figure, principal, wall())) {
+      // What came meanwhile, such as the calls that the step itself refused, goes with it.
+      figure.count.clear();
+      figure.takenUntil = 0;
+    }
+    figure.count.add(now, amount);
+    if (now < figure.takenUntil) return;
+    const total = figure.count.total(now);
+    if (total < rule.threshold || isTaken(rule, principal, wall())) return;
+    figure.takenUntil = standsUntil(rule, now);
+    figure.storedAt = Infinity;
+    figure.count.clear();
+    const taken = this.#take(rule, principal, total, wall(), () => (figure.storedAt = steady()));
+    void taken.catch((error: unknown) => {
+      // Not stored, so not taken: the figure stands where it stood, and the next call tries again.
+      figure.takenUntil = 0;
+      figure.count.add(now, total);
+      this.#tools.onError(error);
+    });
+  }
+
+  async #take(rule: Rule, principal: Principal, count: number, now: WallMs, onStored: () => void): Promise<void> {
+    const { store } = this.#tools;
+    const keyId = rule.per === 'key' ? principal.lineage : null;
+    const suspension = stepOf(rule, principal, count, now);
+    const author = { actor: `rule:${rule.name}`, at: now };
+    const subject = keyId ?? principal.accountId;
+    const { id, step, shadow, reason, evidence } = suspension;
+    const event = auditEvent(author, `suspension.${step}`, subject, null, { id, shadow, reason, ...evidence });
+    await store.insertSuspension(suspension, event);
+    if (step === 'revoke' && !shadow) {
+      for (const key of await store.listKeys(principal.accountId)) {
+        if (keyId !== null && key.lineage !== keyId) continue;
+        const revocation = auditEvent(author, 'key.revoke', key.id, { status: 'active' }, { status: 'revoked' });
+        await store.revokeKey(key.id, now, revocation);
+      }
+    }
+    await this.#tools.onStep(suspension);
+    onStored();
+    if (!shadow && (step === 'suspend' || step === 'review')) await this.#countSteps(principal, now);
+  }
+
+  /** Whoever is suspended again and again. */
+  async #countSteps(principal: Principal, now: WallMs): Promise<void> {
+    for (const rule of this.#rules) {
+      if (rule.measure !== 'suspensions') continue;
+      if (principal.plan === unlimited || (rule.plans !== null && !rule.plans.includes(principal.plan.name))) continue;
+      const keyId = rule.per === 'key' ? principal.lineage : null;
+      const { store } = this.#tools;
+      const steps = await store.listSuspensions({ accountId: principal.accountId, limit: 200 });
+      const last = lastOf(rule, keyId, steps);
+      if (last && (rule.shadow ? now < standsUntil(rule, last.createdAt) : inForce(last, now))) continue;
+      // What its last step was taken on does not count again.
+      const since = Math.max(now - rule.windowSeconds * 1000, last ? Math.min(last.createdAt, now) + 1 : 0);
+      const count = await store.countSuspensions(principal.accountId, keyId, since);
+      if (count >= rule.threshold) await this.#take(rule, principal, count, now, () => undefined);
+    }
+  }
+}
+
+/** What the ledger says; what an earlier step was taken on does not count again. */
+function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, clocks: Clocks): RollingFigure {
+  const { toSteady } = clocks;
+  const now = clocks.steady();
+  const windowMs = rule.windowSeconds * 1000;
+  const last = lastOf(rule, key, steps);
+  // What a step was taken on does not count again, nor, where it was lifted, what came before that.
+  const since = Math.max(now - windowMs, last ? Math.min(toSteady(last.liftedAt ?? last.createdAt), now) : 0);
+  const count = new RollingCount(windowMs);
+  for (const bucket of buckets)
+    if (bucket.at > since && (key === null || bucket.keyId === key))
+      count.add(bucket.at, amountOf(rule.measure, bucket));
+  const stands = last !== undefined && last.liftedAt === null;
+  const takenUntil = stands ? toSteady(last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
+  return { rule, count, takenUntil, storedAt: now };
+}
+
+/** An operator has undone the step: what is done from now on is looked at again. */
+function wasLifted({ rule, storedAt }: RollingFigure, principal: Principal, now: WallMs): boolean {
+  if (rule.shadow || principal.readAt < storedAt) return false;
+  return !isTaken(rule, principal, now);
+}
+
+/** Is a step that the rule took in force? */
+function isTaken(rule: Rule, { suspensions }: Principal, now: WallMs): boolean {
+  for (const step of suspensions) if (step.rule === rule.name && inForce(step, now)) return true;
+  return false;
+}
+
+/** The newest step of that rule against that subject, of its kind: in shadow, or in earnest. `steps` are the newest first. */
+function lastOf({ name, shadow }: Rule, key: KeyId | null, steps: readonly Suspension[]): Suspension | undefined {
+  return steps.find((step) => step.rule === name && step.keyId === key && step.shadow === shadow);
+}
+
+function amountOf(measure: RuleMeasure, bucket: UsageBucket): number {
+  switch (measure) {
+    case 'tokens':
+      return bucket.promptTokens + bucket.completionTokens;
+    case 'requests':
+      return bucket.requests;
+    case 'refusals':
+      return bucket.refusals;
+    default:
+      return 0;
+  }
+}
+
+/** A step without an end is not taken again within its window. */
+function standsUntil(rule: Rule, at: number): number {
+  return at + (rule.durationSeconds ?? rule.windowSeconds) * 1000;
+}
+
+const measured: Record<RuleMeasure, string> = {
+  tokens: 'tokens',
+  requests: 'calls',
+  refusals: 'refused calls',
+  failedAuthentications: 'failed authentications',
+  suspensions: 'suspensions',
+};
+
+function stepOf(rule: Rule, principal: Principal, count: number, now: WallMs): Suspension {
+  const { measure, threshold, windowSeconds, step } = rule;
+  const figure = (value: number): string => value.toLocaleString('en-US');
+  const window = windowSeconds % 3600 === 0 ? `${windowSeconds / 3600} h` : `${Math.round(windowSeconds / 60)} min`;
+  return {
+    ...untouched,
+    id: newSuspensionId(now),
+    accountId: principal.accountId,
+    keyId: rule.per === 'key' ? principal.lineage : null,
+    step,
+    rule: rule.name,
+    reason: `${figure(count)} ${measured[measure]} within ${window}; the rule ${rule.name} looks up at ${figure(threshold)}.`,
+    evidence: {
+      measure,
+      count,
+      threshold,
+      windowSeconds,
+      from: new Date(now - windowSeconds * 1000).toISOString(),
+      until: new Date(now).toISOString(),
+    },
+    shadow: rule.shadow,
+    createdAt: now,
+    endsAt: rule.durationSeconds === null ? null : now + rule.durationSeconds * 1000,
+  };
+}

@@ -1,0 +1,121 @@
+// Counts what one of Ollama's NDJSON streams cost, one JSON object a line: generations, and the progress of transfers,
+// which cost no tokens. It only looks.
+
+import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
+import { LineReader, type LongLine } from '../payload/line-reader.ts';
+import {
+  type Meter,
+  nothingRead,
+  ofBytes,
+  ofEntries,
+  ollamaFigures,
+  type Prompt,
+  parseObject,
+  type Reading,
+  Said,
+  tokensIn,
+} from './token-counts.ts';
+
+const wantedLine: Wanted = new Map(
+  ['done', 'prompt_eval_count', 'eval_count', 'error', 'logprobs', 'context'].map((name) => [name, true] as const),
+);
+
+/** Ollama's NDJSON generation: the line with `"done":true` holds the figures and is the end mark. */
+export class LinesMeter implements Meter {
+  readonly #lines: LineReader;
+  readonly #said: Said;
+  #pieces = 0;
+  done = false;
+  errorSeen = false;
+
+  constructor(prompt: Prompt, nowMs: () => number) {
+    this.#said = new Said(prompt, nowMs);
+    this.#lines = new LineReader((line) => this.#line(line), { onLong: () => this.#long() });
+  }
+
+  see(chunk: Buffer): void {
+    this.#said.bytes += chunk.length;
+    this.#lines.push(chunk);
+  }
+
+  #line(line: Buffer): void {
+    // The first done line is the last one that counts: a second one is nobody's answer.
+    if (line.length < 3 || this.done) return;
+    if (line.includes('"done":true') || line.includes('"done": true')) {
+      const value = parseObject(line);
+      if (value?.['done'] === true) this.#end(value);
+      this.#pieces += tokensIn(line);
+    } else if (isErrorLine(line)) this.done = this.errorSeen = true;
+    else this.#pieces += tokensIn(line);
+  }
+
+  #long(): LongLine {
+    return longLine(wantedLine, (value, length) => {
+      if (this.done) return;
+      if (value?.['error'] !== undefined) this.done = this.errorSeen = true;
+      else if (value?.['logprobs'] !== undefined) this.#pieces += ofEntries(length);
+      else this.#pieces += value?.['context'] === undefined ? ofBytes(length) : 1;
+      if (value?.['done'] === true) this.#end(value);
+    });
+  }
+
+  #end(value: Readonly<Record<string, unknown>>): void {
+    this.done = true;
+    this.#said.take(ollamaFigures(value));
+  }
+
+  end(): boolean {
+    this.#lines.end();
+    return this.done;
+  }
+
+  read(): Reading {
+    return this.#said.read(this.done, this.#pieces);
+  }
+}
+
+/** Ollama's NDJSON progress of a pull, push or create; `{"status":"success"}` is the end mark. No tokens. */
+export class ProgressMeter implements Meter {
+  readonly #lines = new LineReader((line) => this.#line(line));
+  done = false;
+  errorSeen = false;
+
+  see(chunk: Buffer): void {
+    this.#lines.push(chunk);
+  }
+
+  #line(line: Buffer): void {
+    if (isErrorLine(line)) this.done = this.errorSeen = true;
+    else if (line.includes('"success"') && parseObject(line)?.['status'] === 'success') this.done = true;
+  }
+
+  end(): boolean {
+    this.#lines.end();
+    return this.done;
+  }
+
+  read(): Reading {
+    return nothingRead;
+  }
+}
+
+/** Reads a line that is not held for its figures; `over` gets what was found of them. */
+function longLine(
+  wanted: Wanted,
+  over: (value: Readonly<Record<string, unknown>> | undefined, length: number) => void,
+): LongLine {
+  const scan = new JsonFigures(wanted);
+  let length = 0;
+  return {
+    push(piece) {
+      length += piece.length;
+      scan.push(piece);
+    },
+    end: () => over(scan.end(), length),
+  };
+}
+
+/** A line that is an object whose first field is `error`: how every family spells a failure in mid-stream. */
+export function isErrorLine(line: Buffer): boolean {
+  return line[0] === 0x7b && line.subarray(0, 12).toString('latin1').replaceAll(' ', '').startsWith('{"error":');
+}

@@ -1,0 +1,200 @@
+// Who holds the gate's connections. There is room for so many; when all are taken and somebody comes, one that does
+// nothing gives way to him: sooner one on which nobody known has called yet, and of these one of the network that holds
+// most of them, so that whoever fills the gate with silence shuts out himself. Connections with a call of a model on them
+// stay; whoever asks for a page may take an hour to read it.
+// Which one goes is decided among a few drawn by lot: to look at ten thousand for each newcomer is what a flood wants.
+// And requests of one connection are answered one after the other, however many come in one packet: Node would begin them
+// all, and hold each answer until the one before it has gone.
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { networkOf } from '../domain/address.ts';
+import { type Member, Roster } from '../domain/swap-set.ts';
+
+/** Connections of one network: an IPv4 address, or 64 bits of an IPv6 one. */
+interface Network {
+  readonly name: string;
+  strangers: number;
+  all: number;
+}
+
+interface Seat extends Member {
+  readonly socket: Socket;
+  readonly network: Network;
+  /** When it was taken, by order. */
+  readonly turn: number;
+  /** A request of it is being answered. */
+  busy: boolean;
+  /** And that is no page. */
+  stays: boolean;
+  /** Those behind it, which came before the answer had gone. */
+  readonly behind: Answering[];
+  /** Somebody with a key has called on it. */
+  known: boolean;
+  /** It is closed after its call. */
+  last: boolean;
+}
+
+/** Answers a request, and tells whether its caller was known. Never rejects. */
+type Answering = () => Promise<boolean>;
+
+const seatOf = Symbol('seat');
+type Seated = Socket & { [seatOf]?: Seat };
+
+/** Of so many that are drawn the chance to miss a network that holds nine tenths is 10^−32. */
+const drawn = 32;
+/** Requests that may stand behind one that is being answered; nobody who means well sends so many ahead. */
+const maxBehind = 100;
+
+export class Connections {
+  readonly #most: number;
+  readonly #seats = new Roster<Seat>();
+  readonly #networks = new Map<string, Network>();
+  /** Seats of connections whose handshake runs, by their other end. */
+  readonly #shaking = new Map<string, Seat>();
+  #turns = 0;
+
+  /** `most`: connections at once. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** A connection has come. Without a place for it, it is closed. Taking the same one twice does nothing. */
+  take(socket: Seated): void {
+    if (socket[seatOf]) return;
+    if (this.#seats.size >= this.#most && !this.#makeRoom()) {
+      socket.destroy();
+      return;
+    }
+    const network = this.#network(networkOf(socket.remoteAddress ?? ''));
+    network.all++;
+    network.strangers++;
+    const seat: Seat = {
+      slot: -1,
+      socket,
+      network,
+      turn: this.#turns++,
+      busy: false,
+      stays: false,
+      behind: [],
+      known: false,
+      last: false,
+    };
+    socket[seatOf] = seat;
+    this.#seats.add(seat);
+    socket.once('close', () => this.#leave(seat));
+  }
+
+  /** What comes over this one will be decrypted by another socket, which is not known yet. */
+  shake(socket: Seated): void {
+    const seat = socket[seatOf];
+    const end = endOf(socket);
+    if (!seat || end === undefined) return;
+    this.#shaking.set(end, seat);
+    socket.once('close', () => {
+      if (this.#shaking.get(end) === seat) this.#shaking.delete(end);
+    });
+  }
+
+  /** The handshake is over: this is the other socket. */
+  follow(socket: Seated): void {
+    const end = endOf(socket);
+    const seat = end === undefined ? undefined : this.#shaking.get(end);
+    if (end === undefined || !seat) return;
+    this.#shaking.delete(end);
+    socket[seatOf] = seat;
+  }
+
+  /** Answers now, or when what came before on this connection has been answered (RFC 9112, section 9.3.2). */
+  inTurn(socket: Seated, answer: Answering): void {
+    const seat = socket[seatOf];
+    if (!seat) void answer();
+    else if (!seat.busy) void this.#serve(seat, socket, answer);
+    else if (seat.behind.length < maxBehind) seat.behind.push(answer);
+    else socket.destroy();
+  }
+
+  async #serve(seat: Seat, socket: Socket, answer: Answering): Promise<void> {
+    seat.busy = true;
+    for (let next: Answering | undefined = answer; next; next = seat.behind.shift()) {
+      seat.stays = true;
+      if ((await next()) && !seat.known) this.#know(seat);
+      if (seat.last) socket.destroySoon();
+      // Whoever has gone gets no more answers.
+      if (seat.last || socket.destroyed) break;
+    }
+    seat.busy = seat.stays = false;
+  }
+
+  /** What is being answered does not keep its place where others want it. */
+  mayGo(socket: Seated): void {
+    const seat = socket[seatOf];
+    if (seat) seat.stays = false;
+  }
+
+  #know(seat: Seat): void {
+    seat.known = true;
+    if (seat.slot >= 0) seat.network.strangers--;
+  }
+
+  /** Everybody comes in anew: what does nothing is closed now, and the rest after its answer. */
+  renew(): void {
+    for (const seat of this.#seats.list()) {
+      if (seat.busy) seat.last = true;
+      else seat.socket.destroy();
+    }
+  }
+
+  #makeRoom(): boolean {
+    let first: Seat | undefined;
+    for (let i = 0; i < drawn; i++) {
+      const seat = this.#seats.at(Math.floor(Math.random() * this.#seats.size));
+      if (seat && !seat.stays && (!first || goesSooner(seat, first))) first = seat;
+    }
+    if (!first) return false;
+    this.#leave(first);
+    // What has not gone out is thrown away; a clean close after it could look like the end of an answer.
+    if (first.socket.writableLength > 0) first.socket.resetAndDestroy();
+    else first.socket.destroy();
+    return true;
+  }
+
+  #leave(seat: Seat): void {
+    if (seat.slot < 0) return;
+    this.#seats.remove(seat);
+    const { network } = seat;
+    if (!seat.known) network.strangers--;
+    if (--network.all === 0) this.#networks.delete(network.name);
+  }
+
+  #network(name: string): Network {
+    const found = this.#networks.get(name);
+    if (found) return found;
+    const network = { name, strangers: 0, all: 0 };
+    this.#networks.set(name, network);
+    return network;
+  }
+}
+
+function goesSooner(one: Seat, other: Seat): boolean {
+  if (one.known !== other.known) return !one.known;
+  const [mine, others] = one.known
+    ? [one.network.all, other.network.all]
+    : [one.network.strangers, other.network.strangers];
+  return mine === others ? one.turn < other.turn : mine > others;
+}
+
+const endOf = ({ remoteAddress, remotePort }: Socket): string | undefined =>
+  remotePort === undefined ? undefined : `${remoteAddress ?? ''} ${remotePort}`;
+
+/**
+ * Connections for which the system gives this process descriptors: some of them need another to a model server, and the
+ * gate has its own. As many as are wanted where the system does not say (anything but Linux).
+ */
+export function roomFor(wanted: number): number {
+  try {
+    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return limit === undefined ? wanted : Math.min(wanted, Math.max(16, Math.floor((Number(limit) - 200) * 0.75)));
+  } catch {
+    return wanted;
+  }
+}

@@ -1,0 +1,305 @@
+// The listener: limits on what a connection may do, the shell for the few routes that are not the data plane, and an
+// orderly end. Express carries the shell; a model request goes straight to the pipeline, because walking Express's
+// router would cost it a third of its throughput for nothing (docs/decisions/0002).
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerOptions,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import type { Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import express from 'express';
+import { newRequestId } from '../domain/id.ts';
+import { reset } from '../gateway/answer/cut-off.ts';
+import { isWhole } from '../gateway/answer/unread.ts';
+import { answerHeaders } from '../gateway/browser.ts';
+import { continueIfAsked } from '../gateway/payload/body.ts';
+import { type Gate, handle } from '../gateway/pipeline.ts';
+import { maxHeaders } from '../gateway/receive.ts';
+import { type Encryption, Entrance, openSecure } from '../tls/protocol-detection.ts';
+import type { Connections } from './connection-limiter.ts';
+
+export interface ServerSettings {
+  readonly headMs: number;
+  readonly idleMs: number;
+}
+
+export interface Health {
+  /** The gate lives. */
+  readonly live: () => boolean;
+  /** Every part that is needed to answer, by name. */
+  readonly ready: () => Promise<Record<string, boolean>>;
+}
+
+/** What listens: one port, whatever is spoken there. */
+export type Listener = Server & Pick<HttpServer, 'closeIdleConnections' | 'closeAllConnections'>;
+
+export interface Encrypted extends Encryption {
+  /** What an authority wants to read under /.well-known/acme-challenge/<token>; undefined where it asks for something else. */
+  readonly answerTo: (token: string) => Promise<string | undefined>;
+  /** Where a browser finds, encrypted, what it asked for without. */
+  readonly pageFor: (request: IncomingMessage) => string;
+}
+
+export interface Servers {
+  readonly listener: Listener;
+  /** Plain HTTP, for a second port: words of refusal, ways to the pages, and what an authority wants to see. */
+  readonly plain: HttpServer | undefined;
+}
+
+export function openServers(
+  gate: Gate,
+  health: Health,
+  plane: express.RequestHandler,
+  settings: ServerSettings,
+  connections: Connections,
+  encrypted: Encrypted | undefined,
+): Servers {
+  const shell = openShell(health, plane);
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    connections.inTurn(socket, () => {
+      if (!isShell(request)) return handle(gate, request, response);
+      connections.mayGo(socket);
+      response.setTimeout(unreadMs, () => response.destroy());
+      // Bodies there are small, and nobody waits for who is asked.
+      continueIfAsked({ request }, response);
+      shell(request, response);
+      return new Promise((resolve) => response.once('close', () => resolve(false)));
+    });
+  };
+  const options: ServerOptions = {
+    headersTimeout: settings.headMs,
+    // The whole request may take long (blobs); the body of every other route has a time limit of its own.
+    requestTimeout: 0,
+    // Node enforces its limits only when it looks; its default is to look every 30 s. All whose time is over by then are
+    // told in one go, and a crowd that came in one second must not hold everybody else up.
+    connectionsCheckingInterval: 250,
+    keepAliveTimeout: settings.idleMs,
+    maxHeaderSize: 16 * 1024,
+    requireHostHeader: false,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+    highWaterMark: 64 * 1024,
+  };
+  const onConnection = (socket: Socket): void => connections.take(socket);
+  if (!encrypted)
+    return { listener: limit(createServer(options), onRequest).on('connection', onConnection), plain: undefined };
+  const secure = limit(openSecure(options, encrypted), onRequest);
+  const plain = limit(createServer(options), (request, response) => {
+    if (!answerUnencrypted(request, response, encrypted)) onRequest(request, response);
+  });
+  secure.prependListener('connection', (socket) => connections.shake(socket));
+  secure.prependListener('secureConnection', (socket) => connections.follow(socket));
+  // Who was let in by a certificate may be on the list of those that were taken back.
+  encrypted.certificates.onTrust(() => connections.renew());
+  const listener = new Entrance(secure, plain, encrypted).on('connection', onConnection);
+  return { listener, plain: plain.on('connection', onConnection) };
+}
+
+/** How long a page waits for a reader who takes nothing of it. */
+const unreadMs = 60_000;
+
+/** The limits that are the same for every server of ours. */
+function limit<Any extends HttpServer>(server: Any, onRequest: RequestListener): Any {
+  server.maxHeadersCount = maxHeaders;
+  server.maxRequestsPerSocket = 100_000;
+  server.on('request', onRequest);
+  // Without this listener Node says "100 Continue" before anybody has asked who is calling.
+  server.on('checkContinue', onRequest);
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => answerRaw(socket, 405));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerClientError(error, socket));
+  return server;
+}
+
+const challengePath = '/.well-known/acme-challenge/';
+
+/**
+ * Without encryption: an authority's question is answered, and a browser that wants a page is led to it. Everything else
+ * goes on and is refused where it gets to: leading a caller away would only have him show his key first.
+ */
+function answerUnencrypted(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { answerTo, pageFor }: Encrypted,
+): boolean {
+  const { url = '', method } = request;
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  if (url.startsWith(challengePath)) {
+    void answerTo(url.slice(challengePath.length)).then(
+      (text) =>
+        response.writeHead(text === undefined ? 404 : 200, { 'content-type': 'application/octet-stream' }).end(text),
+      () => response.writeHead(500).end(),
+    );
+    return true;
+  }
+  if (!isPage(request)) return false;
+  response.writeHead(308, { location: pageFor(request), 'cache-control': 'no-store' }).end();
+  return true;
+}
+
+const isPage = ({ url = '', headers }: IncomingMessage): boolean =>
+  url === '/portal' || /^\/portal[/?]/.test(url)
+    ? !url.startsWith('/portal/auth')
+    : url === '/' && (headers.accept ?? '').includes('text/html');
+
+/** @throws Unlistened with a sentence for whoever started the gate. */
+export function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void => reject(new Unlistened(portSentence(error, port, host)));
+    server.once('error', onError);
+    server.listen(port, host, () => {
+      server.off('error', onError);
+      resolve();
+    });
+  });
+}
+
+/** The port could not be had. */
+export class Unlistened extends Error {
+  override readonly name = 'Unlistened';
+}
+
+function portSentence(error: NodeJS.ErrnoException, port: number, host: string): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} on ${host} is taken. Stop the other program, or set PORT to a free one.`;
+    case 'EACCES':
+      return `Port ${port} needs more rights than this user has. Set PORT to 1024 or higher.`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${host} is not an address of this machine. Set HOST to one that is.`;
+    default:
+      return `The gate cannot listen on ${host}:${port}: ${error.message}.`;
+  }
+}
+
+/**
+ * Stops listening, closes what is idle or never said a word, and resolves when the last connection is gone. Answers that
+ * still run are not touched: whoever drains decides when they end.
+ */
+export function stopListening(server: Listener): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  return closed;
+}
+
+/** Did it come within that time? */
+export async function within(ms: number, event: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const result = await Promise.race([event.then(() => true as const), late]);
+  clearTimeout(timer);
+  return result;
+}
+
+/** One after the other, each whatever became of those before it: a part that fails to stop keeps no other open. Rejects as the first did. */
+export async function inOrder(...steps: readonly (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Everything that is not a model request; a browser at the front door is led to the pages. */
+function isShell({ url = '', method, headers }: IncomingMessage): boolean {
+  switch (url.charCodeAt(1)) {
+    case 104:
+      return url === '/healthz';
+    case 114:
+      return url === '/readyz';
+    case 109:
+      return url.startsWith('/management/');
+    case 112:
+      return url === '/portal' || url.startsWith('/portal/') || url.startsWith('/portal?');
+    default:
+      return url === '/' && method === 'GET' && (headers.accept ?? '').includes('text/html');
+  }
+}
+
+function openShell(health: Health, plane: express.RequestHandler): express.Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.enable('case sensitive routing').enable('strict routing');
+  app.use(plane);
+  app.use((_request, response, next) => {
+    const id = newRequestId(Date.now());
+    response.set({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'x-request-id': id });
+    next();
+  });
+  app.get(
+    '/healthz',
+    (_request, response) => void response.status(health.live() ? 200 : 503).json({ live: health.live() }),
+  );
+  app.get('/readyz', async (_request, response) => {
+    const parts = await health.ready();
+    response.status(Object.values(parts).every(Boolean) ? 200 : 503).json(parts);
+  });
+  app.use(
+    (_request, response) =>
+      void response.status(405).set('allow', 'GET, HEAD').json({ error: 'This route does not accept that method.' }),
+  );
+  app.use((_error: unknown, _request: express.Request, response: express.Response, _next: express.NextFunction) => {
+    if (!response.headersSent) response.status(500).json({ error: 'An internal error occurred in the gateway.' });
+    else response.destroy();
+  });
+  return app;
+}
+
+/** What Node's parser refused. Where an answer has begun on this socket, a second one must not be written into it. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const said = (socket as { _httpMessage?: ServerResponse })._httpMessage;
+  // Whoever never said a word is told none; there can be thousands of them at once.
+  if (error.code === 'ECONNRESET' || !socket.writable || (socket as Socket).bytesRead === 0) {
+    socket.destroy();
+    return;
+  }
+  if (said?.headersSent === true) {
+    // What was said already may still be on its way; it goes out, and the cut end tells the rest. Where a clean end of the
+    // connection would be the end of the answer, it is reset.
+    if (said.chunkedEncoding || isWhole(said)) (socket as Socket).destroySoon();
+    else reset(socket as Socket);
+    return;
+  }
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 431
+      : error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW'
+        ? 413
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? 408
+          : 400;
+  answerRaw(socket, status);
+}
+
+/** How long somebody may take to go who was told to; he would otherwise stay for as long as he likes. */
+const lingerMs = 2_000;
+
+const answerLines = answerHeaders.map((text, at) => text + (at % 2 === 0 ? ': ' : '\r\n')).join('');
+
+function answerRaw(socket: Duplex, status: number): void {
+  // Of a CONNECT Node has let go entirely: an error there that nobody listens for would end the process.
+  socket.on('error', () => socket.destroy());
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(timer)).resume();
+  const body = JSON.stringify({ error: STATUS_CODES[status] });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+      `X-Request-Id: ${newRequestId(Date.now())}\r\n` +
+      answerLines +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

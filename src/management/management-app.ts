@@ -1,0 +1,216 @@
+// The management plane put together: sign-in, post, pages and API in one router, and the letters that nobody asks for. Takes what
+// the composition root has opened.
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { type Request, Router } from 'express';
+import type { AddressBlocks } from '../domain/address.ts';
+import { newRequestId } from '../domain/id.ts';
+import type { MonotonicMs, WallMs } from '../domain/time.ts';
+import { secretFrom } from '../secret-file.ts';
+import type { Store } from '../store/ports.ts';
+import { addressOf, type FailureBudget } from './api/authenticate.ts';
+import type { Outlook } from './api/endpoint.ts';
+import { endpoints } from './api/endpoints.ts';
+import { Problem, sendProblem } from './api/problem.ts';
+import { managementApi } from './api/router.ts';
+import type { EncryptionNow } from './encryption.ts';
+import { openMail } from './mail.ts';
+import { noPost } from './mail-templates.ts';
+import { Notices } from './notices.ts';
+import type { Door } from './onboarding.ts';
+import { createLink } from './one-time-links.ts';
+import { RefusedTries } from './refused.ts';
+import type { Provider } from './sign-in/provider.ts';
+import { openSignIn, signInPath } from './sign-in/sign-in.ts';
+import { SignInThrottle } from './sign-in/throttle.ts';
+import { doorRoutes } from './web/auth-routes.ts';
+import { Origins } from './web/origin.ts';
+import { portalPages } from './web/portal.ts';
+
+export interface PlaneSettings {
+  readonly dataDir: string;
+  /** Empty: pages answer under this machine's own names. */
+  readonly publicUrl: string;
+  /** Where links point. */
+  readonly portal: URL;
+  readonly gateName: string;
+  /** Others reach it over a network that can read along. */
+  readonly exposed: boolean;
+  readonly smtpUrl: string;
+  readonly mailFrom: string;
+  readonly providers: readonly Provider[];
+  readonly timeZone: string;
+  /** Directory of the built pages. */
+  readonly pages: string;
+}
+
+export interface PlaneTools {
+  readonly store: Store;
+  readonly outlook: Outlook;
+  readonly failures: FailureBudget;
+  readonly applications: FailureBudget;
+  readonly trustedProxies: AddressBlocks;
+  readonly now: () => WallMs;
+  readonly nowMs: () => MonotonicMs;
+  /** What the gate encrypts with; undefined where it does not. */
+  readonly tls: { readonly names: () => readonly string[]; readonly authority: () => string | undefined } | undefined;
+  /** How it is encrypted at this moment, whoever does it. */
+  readonly encryption: () => EncryptionNow;
+  readonly onChange: () => void;
+  readonly onError: (message: string, cause: unknown, requestId?: string) => void;
+}
+
+export interface Plane {
+  readonly router: Router;
+  /** A one-time link for the first operator; undefined where somebody operates the gate already. */
+  setUpLink(): Promise<string | undefined>;
+  readonly notices: Notices;
+  /** Letters that have not left by then are given up. */
+  stop(lettersMs: number): Promise<void>;
+}
+
+export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
+  const { store, now, nowMs, onError, trustedProxies } = tools;
+  const { portal } = settings;
+  const origins = new Origins(portal, settings.publicUrl !== '', tools.tls?.names);
+  const post =
+    settings.smtpUrl === ''
+      ? noPost
+      : openMail({
+          smtpUrl: settings.smtpUrl,
+          from: settings.mailFrom,
+          gate: settings.gateName,
+          nowMs,
+          onError: (cause) => onError('a letter could not be sent', cause),
+        });
+  const signIn = openSignIn(store, {
+    publicUrl: portal,
+    // What cookies are signed with: beside the database and not in it, so that a copy of the one opens nothing.
+    secret: secretFrom(
+      join(settings.dataDir, 'cookie.secret'),
+      () => randomBytes(48).toString('base64url'),
+      'then everybody signs in again, and second steps are set up anew.',
+    ),
+    providers: settings.providers,
+    admits: async () => (await store.readRegistration()).mode !== 'closed',
+    now,
+    onError,
+  });
+  const refused = new RefusedTries(store, now, (cause) => onError('refused tries could not be written down', cause));
+  const door: Door = { store, signIn, post, portal };
+  const api = managementApi({
+    ...door,
+    endpoints,
+    outlook: tools.outlook,
+    timeZone: settings.timeZone,
+    gateName: settings.gateName,
+    encryption: {
+      exposed: settings.exposed,
+      authority: () => {
+        const pem = tools.tls?.authority();
+        return pem === undefined ? null : new X509Certificate(pem).fingerprint256;
+      },
+      now: tools.encryption,
+    },
+    now,
+    nowMs,
+    applications: tools.applications,
+    refused: { flush: () => refused.flush() },
+    entrance: {
+      store,
+      signIn,
+      failures: tools.failures,
+      trustedProxies,
+      origins,
+      now,
+    },
+    onChange: tools.onChange,
+    onError: (error, id) => onError('a fault in the management API', error, id),
+  });
+  const router = Router({ caseSensitive: true, strict: true });
+  if (tools.tls)
+    router.use(['/management', '/portal'], (request, response, next) => {
+      if ((request.socket as Partial<TLSSocket>).encrypted === true) next();
+      else sendProblem(response, new Problem('tls_required'), newRequestId(now()));
+    });
+  router.use('/management/v1', (request, response, next) => {
+    const address = addressOf(request, { trustedProxies });
+    response.once('finish', () => refused.noteCall(address, request, response));
+    next();
+  });
+  router.use(signInPath, (request, response, next) => {
+    const address = addressOf(request, { trustedProxies });
+    response.once('finish', () => refused.noteSignIn(address, request, response));
+    next();
+  });
+  router.use('/management/v1', api);
+  router.use('/portal', (request, response, next) => {
+    if (tools.tls && tools.tls.authority() === undefined && isPublicName(request.hostname))
+      response.set('strict-transport-security', `max-age=${twoYearsSeconds}`);
+    response.set({
+      'x-request-id': newRequestId(now()),
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+    });
+    next();
+  });
+  router.use(
+    signInPath,
+    doorRoutes({
+      store,
+      now,
+      signIn,
+      throttle: new SignInThrottle(nowMs),
+      origins,
+      publicUrl: portal,
+      addressOf: (request: Request) => addressOf(request, { trustedProxies }),
+      onError: (error, id) => onError('a fault in sign-in', error, id),
+    }),
+  );
+  router.get(['/', '/portal'], (_request, response) => response.redirect(302, '/portal/'));
+  router.get('/portal/authority.crt', (_request, response) => {
+    const authority = tools.tls?.authority();
+    if (authority === undefined)
+      response.status(404).type('text/plain').send('This gate has no authority of its own.\n');
+    // As bytes: a character set has no place on a certificate.
+    else
+      response
+        .attachment('sekisho-authority.crt')
+        .set({ 'content-type': 'application/x-x509-ca-cert' })
+        .send(Buffer.from(authority));
+  });
+  router.use('/portal', portalPages(settings.pages, origins));
+  const tidy = setInterval(() => {
+    store.tidyPeople(now()).catch((error: unknown) => onError('visits that are over could not be removed', error));
+  }, hourMs);
+  tidy.unref();
+  const notices = new Notices({ store, post, portal, now }, (error) =>
+    onError('notices could not be looked for', error),
+  );
+  return {
+    router,
+    notices,
+    setUpLink: async () => {
+      if ((await store.countAccounts('operator')) > 0) return undefined;
+      const operator = await store.findAccount('operator');
+      if (!operator) return undefined;
+      return (await createLink(store, portal, 'setup', operator.id, { actor: 'gate', at: now() })).url;
+    },
+    stop: async (lettersMs) => {
+      clearInterval(tidy);
+      await refused.stop();
+      await notices.stop();
+      await post.settle(lettersMs);
+      await notices.settle();
+    },
+  };
+}
+
+const hourMs = 3_600_000;
+/** Mozilla's figure. */
+const twoYearsSeconds = 63_072_000;
+
+/** This machine and a local network may well have other servers under the same name, which do not encrypt. */
+const isPublicName = (name: string): boolean => isIP(name) === 0 && name.includes('.') && !name.endsWith('.local');

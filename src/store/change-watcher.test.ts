@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { Follower } from './change-watcher.ts';
+
+/** A store of which a test says what fails, and what was done with it. */
+function followed() {
+  const store = { version: 1, failing: new Set<string>(), done: [] as string[], told: [] as string[] };
+  const may = (what: string): Promise<void> =>
+    store.failing.has(what) ? Promise.reject(new Error(`no ${what}`)) : Promise.resolve();
+  const work = (what: string) => ({
+    what,
+    run: async () => {
+      await may(what);
+      store.done.push(what);
+    },
+  });
+  const follower = new Follower({
+    version: () => may('version').then(() => store.version),
+    work: [work('rules'), work('callers')],
+    onFailure: (what) => store.told.push(`- ${what}`),
+    onRecovery: (what) => store.told.push(`+ ${what}`),
+  });
+  return { store, follower };
+}
+
+test('what is new is done once', async () => {
+  const { store, follower } = followed();
+  await follower.start();
+  await follower.look();
+  expect(store.done).toEqual(['rules', 'callers']);
+  store.version++;
+  await follower.look();
+  await follower.look();
+  expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
+});
+
+test('a failure is tried again with every look until it has succeeded, and holds up nothing else', async () => {
+  const { store, follower } = followed();
+  await follower.start();
+  store.done = [];
+  store.failing.add('rules');
+  store.version++;
+  await follower.look();
+  await follower.look();
+  expect(store.done).toEqual(['callers']);
+  store.failing.clear();
+  await follower.look();
+  await follower.look();
+  expect(store.done).toEqual(['callers', 'rules']);
+  expect(store.told).toEqual(['- rules', '+ rules']);
+});
+
+test('a change of this process that met a failing store is not forgotten', async () => {
+  const { store, follower } = followed();
+  await follower.start();
+  store.done = [];
+  store.failing.add('callers');
+  await follower.look(true);
+  store.failing.clear();
+  await follower.look();
+  expect(store.done).toEqual(['rules', 'callers']);
+});
+
+test('a version that cannot be read does not mean that nothing is new', async () => {
+  const { store, follower } = followed();
+  await follower.start();
+  store.done = [];
+  store.failing.add('version');
+  store.version++;
+  await follower.look();
+  expect(store.done).toEqual(['rules', 'callers']);
+  store.failing.clear();
+  await follower.look();
+  expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
+});
+
+test('a change that comes while a look goes on is looked at before that look is over', async () => {
+  const { store, follower } = followed();
+  await follower.start();
+  store.done = [];
+  await Promise.all([follower.look(true), follower.look(true)]);
+  expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
+  await follower.look();
+  expect(store.done).toHaveLength(4);
+});

@@ -1,0 +1,254 @@
+// Which certificates the gate has, wherever they come from: from files, from its own authority, or from a public one that
+// it asks by itself.
+
+import type { MonotonicMs, WallMs } from '../domain/time.ts';
+import type { CertificateStore } from '../store/ports.ts';
+import { AcmeKeeper } from './acme.ts';
+import { Certificates } from './certificates.ts';
+import { loadContainerReader } from './container.ts';
+import type { CertificateFacts } from './facts.ts';
+import { type FileSettings, isContainer, watchCertificates } from './files.ts';
+import { localNames, openLocalAuthority, renewalOf } from './local-authority.ts';
+import { type AcmeSettings, type ChallengeKind, orderCertificate } from './order.ts';
+import { openPair, type Pair } from './pair.ts';
+import type { Encryption } from './protocol-detection.ts';
+import { loadListReader } from './revocation.ts';
+import { type TrustFiles, WatchedTrust } from './trust.ts';
+
+export type TlsMode = 'off' | 'files' | 'acme' | 'self-signed';
+
+export interface KeeperSettings {
+  readonly mode: Exclude<TlsMode, 'off'>;
+  readonly files: FileSettings & TrustFiles;
+  readonly acme: AcmeSettings;
+  /** Beside this machine's own, for the self-signed certificate. */
+  readonly names: readonly string[];
+  readonly clientCertificates: Encryption['clientCertificates'];
+  readonly dataDir: string;
+  readonly gateName: string;
+}
+
+export interface KeeperTools {
+  readonly store: CertificateStore;
+  readonly now: () => WallMs;
+  readonly nowMs: () => MonotonicMs;
+  /** Which of an authority's ways to us are open. */
+  readonly ways: () => readonly ChallengeKind[];
+  readonly tell: (
+    level: 'info' | 'warn' | 'error',
+    fields: Readonly<Record<string, unknown>>,
+    sentence: string,
+  ) => void;
+}
+
+/** What may be told to whoever operates the gate: no key, no account, no secret of either. */
+export interface TlsStatus {
+  readonly mode: KeeperSettings['mode'];
+  readonly clientCertificates: Encryption['clientCertificates'];
+  /** What is shown now; the first is for callers who name no host. */
+  readonly certificates: readonly CertificateFacts[];
+  /** These are the gate's own until a public authority has answered for the first time. */
+  readonly provisional: boolean;
+  /** When the gate gets the next by itself, Unix milliseconds; undefined where others do, or none is there yet. */
+  readonly renewsAt: number | undefined;
+  /** Why the next certificate is not there yet, or not used; undefined while all is well. */
+  readonly problem: string | undefined;
+  /** When it tries again, Unix milliseconds; undefined where it is tried as soon as the files change. */
+  readonly triesAt: number | undefined;
+}
+
+export interface Keeper {
+  readonly encryption: Encryption;
+  readonly answerTo: (token: string) => Promise<string | undefined>;
+  /** PEM of the authority that people have to trust first; undefined where it is a public one. */
+  readonly authority: () => string | undefined;
+  readonly status: () => TlsStatus;
+  /** Looks at the files now. */
+  readonly reload: () => void;
+  /** To be called when the gate listens: an authority may come and look. */
+  readonly start: () => void;
+  readonly stop: () => Promise<void>;
+}
+
+const handshakeMs = 10_000;
+const day = 86_400_000;
+/** How often its own authority's certificate is looked at. */
+const againMs = 60_000;
+/** An authority may say as much as it likes; this much is repeated. */
+const mostProblem = 500;
+const warnDays = [1, 7, 14, 30] as const;
+
+/** @throws PairUnusable where the files cannot be used. */
+export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): Promise<Keeper> {
+  const { mode, dataDir, gateName, clientCertificates } = settings;
+  const { now, tell } = tools;
+  const certificates = new Certificates();
+  // What is wrong with a file, by what it is for: one that is mended takes back its own complaint and no other.
+  const problems = new Map<string, string>();
+  const shared = { certificates, clientCertificates, handshakeMs };
+  const status = (next: Partial<Pick<TlsStatus, 'provisional' | 'renewsAt' | 'problem' | 'triesAt'>>): TlsStatus => ({
+    mode,
+    clientCertificates,
+    certificates: certificates.pairs.map(tellable),
+    provisional: next.provisional ?? false,
+    renewsAt: next.renewsAt,
+    problem:
+      [next.problem, ...problems.values()]
+        .filter((each) => each !== undefined)
+        .join('; ')
+        .slice(0, mostProblem) || undefined,
+    triesAt: next.triesAt,
+  });
+  const said = (): void => sayWhatIs(certificates.pairs, tell);
+  const none = (): undefined => undefined;
+  const nothing = (): Promise<undefined> => Promise.resolve(undefined);
+  const daily = setInterval(() => warnOfEnds(certificates.pairs, now(), tell), day).unref();
+  const ended = (): Promise<void> => Promise.resolve(clearInterval(daily));
+
+  const forTrust = 'client certificates';
+  const complain = (reason: string, about: string, sentence: string): void => {
+    problems.set(about, reason);
+    tell('error', { reason }, sentence);
+  };
+  const trust = new WatchedTrust(settings.files, {
+    certificates,
+    readLists: settings.files.clientCrl === '' ? undefined : await loadListReader(),
+    now,
+    onLoad: () => problems.delete(forTrust),
+    onRefuse: (reason) =>
+      complain(reason, forTrust, 'what says whose client certificates count is not used; the last of it stays'),
+    onEnd: (reason) => complain(reason, forTrust, 'its client certificates are turned away until there is a new file'),
+  });
+
+  if (mode === 'files') {
+    const { files: paths } = settings;
+    const files = watchCertificates(paths, {
+      certificates,
+      unpack: paths.cert.some(isContainer) ? await loadContainerReader() : undefined,
+      trust: () => trust.now,
+      now,
+      onLoad: (path) => {
+        problems.delete(path);
+        said();
+      },
+      onRefuse: (reason, path) => complain(reason, path, 'the new certificate is not used; the last one stays'),
+    });
+    warnOfEnds(certificates.pairs, now(), tell);
+    return {
+      encryption: shared,
+      answerTo: nothing,
+      authority: none,
+      status: () => status({}),
+      reload: () => {
+        trust.reload();
+        files.reload();
+      },
+      start: () => undefined,
+      stop: () => {
+        files.stop();
+        trust.stop();
+        return ended();
+      },
+    };
+  }
+
+  const local = await openLocalAuthority(dataDir, gateName, now(), (reason) =>
+    tell('warn', { reason }, 'the gate makes another authority of its own; people have to trust it anew'),
+  );
+  const useLocal = async (names: readonly string[]): Promise<void> => {
+    const pair = await local.pairFor(names, now());
+    certificates.replace([openPair(pair, trust.now)]);
+  };
+  if (mode === 'self-signed') {
+    let failed: Partial<Pick<TlsStatus, 'problem' | 'triesAt'>> = {};
+    const own = (): string[] => localNames(settings.names);
+    await useLocal(own());
+    said();
+    const renew = async (): Promise<void> => {
+      try {
+        // A machine that is given another address goes on answering by it.
+        await useLocal([...new Set([...(certificates.first?.names ?? []), ...own()])]);
+        failed = {};
+      } catch (error) {
+        const cause = (error as Error).message;
+        failed = { problem: cause, triesAt: now() + againMs };
+        tell('error', { cause }, 'the self-signed certificate could not be renewed');
+      }
+    };
+    const every = setInterval(() => void renew(), againMs).unref();
+    return {
+      encryption: shared,
+      answerTo: nothing,
+      authority: local.certificate,
+      status: () => status({ ...failed, renewsAt: renewalOfFirst(certificates) }),
+      reload: () => trust.reload(),
+      start: () => undefined,
+      stop: () => {
+        clearInterval(every);
+        trust.stop();
+        return ended();
+      },
+    };
+  }
+
+  const acme = new AcmeKeeper(settings.acme, {
+    store: tools.store,
+    certificates,
+    now,
+    nowMs: tools.nowMs,
+    order: orderCertificate,
+    trust: () => trust.now,
+    kinds: tools.ways,
+    onRenew: () => said(),
+    onFail: (error, waitMs) =>
+      tell(
+        'error',
+        { reason: (error as Error).message, againInSeconds: Math.round(waitMs / 1000) },
+        'no certificate from the authority; what is there stays',
+      ),
+  });
+  // Nothing waits for the authority: until it has answered callers see a certificate that they cannot trust.
+  if (await acme.load()) said();
+  else await useLocal(settings.acme.domains);
+  return {
+    encryption: { ...shared, challenged: (hello) => acme.challenged(hello) },
+    answerTo: (token) => acme.answerTo(token),
+    authority: none,
+    status: () => {
+      const { problem, renewsAt, triesAt } = acme;
+      return status({ problem, renewsAt, triesAt, provisional: renewsAt === undefined });
+    },
+    reload: () => trust.reload(),
+    start: () => acme.start(),
+    stop: async () => {
+      trust.stop();
+      await acme.stop();
+      await ended();
+    },
+  };
+}
+
+/** By name: what else a pair holds is for its connections alone. */
+function tellable({ names, issuer, notBefore, notAfter, keyType, fingerprint }: Pair): CertificateFacts {
+  return { names, issuer, notBefore, notAfter, keyType, fingerprint };
+}
+
+function renewalOfFirst({ first }: Certificates): number | undefined {
+  if (first?.notBefore === undefined || first.notAfter === undefined) return undefined;
+  return renewalOf(first.notBefore, first.notAfter);
+}
+
+function sayWhatIs(pairs: readonly Pair[], tell: KeeperTools['tell']): void {
+  for (const { names, notAfter } of pairs) {
+    const until = notAfter === undefined ? 'unknown' : new Date(notAfter).toISOString();
+    tell('info', { names: names.slice(0, 8).join(', '), until }, 'the gate shows this certificate');
+  }
+}
+
+function warnOfEnds(pairs: readonly Pair[], now: WallMs, tell: KeeperTools['tell']): void {
+  for (const { names, notAfter } of pairs) {
+    const days = Math.floor(((notAfter ?? Infinity) - now) / day);
+    if (days < 0) tell('error', { names: names[0] }, 'a certificate has ended: nobody can trust it any more');
+    else if (warnDays.some((left) => left === days)) tell('warn', { names: names[0], days }, 'a certificate ends soon');
+  }
+}
