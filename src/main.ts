@@ -1,6 +1,6 @@
 // The program: settings, a gate, and what signals do to it. It serves until it is told to stop.
 import process from 'node:process';
-import { type OpenGate, serve } from './compose.ts';
+import { type OpenGate, serve } from './compose/serve.ts';
 import { Unlistened } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { SecretUnusable } from './secret-file.ts';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import './quick-passwords.ts';
-import { type OpenGate, serve } from '../src/compose.ts';
+import { type OpenGate, serve } from '../src/compose/serve.ts';
 import type { Account } from '../src/domain/account.ts';
 import type { Author } from '../src/domain/audit.ts';
 import type { KeyId } from '../src/domain/id.ts';

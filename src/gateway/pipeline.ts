@@ -43,7 +43,7 @@ import { type Routed, route } from './route.ts';
 import { refuseUnencrypted } from './transport.ts';
 import { mustShow, type ShownBlobs, takeUpload } from './uploads.ts';
 
-/** Everything the data plane works with; compose.ts puts it together. */
+/** Everything the data plane works with; src/compose puts it together. */
 export interface Gate {
   readonly limits: BodyLimits;
   readonly relaySettings: RelaySettings;

@@ -1,56 +1,56 @@
-// The composition root: settings → store → ledger → upstreams → gate → listener. The only file, with its sibling cli.ts,
+// The composition root: settings → store → ledger → upstreams → gate → listener. The only room, with cli.ts,
 // that names an adapter.
 import type { AddressInfo } from 'node:net';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { RequestHandler } from 'express';
-import { operatorName } from './domain/account.ts';
-import { AddressBlocks } from './domain/address.ts';
-import { Calendar } from './domain/calendar.ts';
-import { parseModelName } from './domain/model-name.ts';
-import { unlimited } from './domain/plan.ts';
-import { SteadyClock } from './domain/steady-clock.ts';
-import type { MonotonicMs } from './domain/time.ts';
+import { operatorName } from '../domain/account.ts';
+import { AddressBlocks } from '../domain/address.ts';
+import { Calendar } from '../domain/calendar.ts';
+import { parseModelName } from '../domain/model-name.ts';
+import { unlimited } from '../domain/plan.ts';
+import { SteadyClock } from '../domain/steady-clock.ts';
+import type { MonotonicMs } from '../domain/time.ts';
+import { accessLog } from '../gateway/access-log.ts';
+import { Running } from '../gateway/active-requests.ts';
+import { corsPolicy } from '../gateway/answer/cors.ts';
+import { Comments } from '../gateway/answer/keep-alive-comments.ts';
+import { answerHeaders } from '../gateway/browser.ts';
+import { factsOf } from '../gateway/context-size.ts';
+import { Decisions } from '../gateway/decide-again.ts';
+import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
+import { KeyRing } from '../gateway/identity/key-cache.ts';
+import { ReplayGuard } from '../gateway/identity/replay-guard.ts';
+import { openOutlook } from '../gateway/introspection.ts';
+import { AccountLines } from '../gateway/limits/account-line.ts';
+import { Books } from '../gateway/limits/account-usage.ts';
+import { FairQueue } from '../gateway/limits/fair-queue.ts';
+import { Ladder } from '../gateway/limits/ladder.ts';
+import { Pulse } from '../gateway/live-stats.ts';
+import type { ModelRules } from '../gateway/model-access.ts';
+import { BodyBudget } from '../gateway/payload/body-budget.ts';
+import type { Gate } from '../gateway/pipeline.ts';
+import { Refusals } from '../gateway/refusal-rollup.ts';
+import { relaySettingsOf } from '../gateway/relay-settings.ts';
+import { Upkeep } from '../gateway/retention.ts';
+import { ShownBlobs } from '../gateway/uploads.ts';
+import { Connections, roomFor } from '../listener/connection-limiter.ts';
+import { inOrder, listen, openServers, stopListening, within } from '../listener/server.ts';
+import { openAccount } from '../management/accounts.ts';
+import { openPlane } from '../management/management-app.ts';
+import type { Notices } from '../management/notices.ts';
+import type { Provider } from '../management/sign-in/provider.ts';
+import { describeCause, type Log } from '../observe/log.ts';
+import { watchLoop } from '../observe/loop-watch.ts';
+import { type Config, isExposed, pageUrl, plainPort, staticDigests, tlsMode } from '../settings/config.ts';
+import { Follower } from '../store/change-watcher.ts';
+import { lockDirectory, openDirectory, whenFree } from '../store/data-directory.ts';
+import { Ledger } from '../store/ledger.ts';
+import type { Store } from '../store/ports.ts';
+import { openSqlite } from '../store/sqlite.ts';
+import { type PassFiles, readPass, refuseStray } from '../upstream/credentials.ts';
+import { type Upstream, UpstreamPool } from '../upstream/pool.ts';
 import { bothWays, encryptedOf, encryptionNow, keeperOf, oneWay } from './encryption.ts';
-import { accessLog } from './gateway/access-log.ts';
-import { Running } from './gateway/active-requests.ts';
-import { corsPolicy } from './gateway/answer/cors.ts';
-import { Comments } from './gateway/answer/keep-alive-comments.ts';
-import { answerHeaders } from './gateway/browser.ts';
-import { factsOf } from './gateway/context-size.ts';
-import { Decisions } from './gateway/decide-again.ts';
-import { AuthThrottle } from './gateway/identity/auth-throttle.ts';
-import { KeyRing } from './gateway/identity/key-cache.ts';
-import { ReplayGuard } from './gateway/identity/replay-guard.ts';
-import { openOutlook } from './gateway/introspection.ts';
-import { AccountLines } from './gateway/limits/account-line.ts';
-import { Books } from './gateway/limits/account-usage.ts';
-import { FairQueue } from './gateway/limits/fair-queue.ts';
-import { Ladder } from './gateway/limits/ladder.ts';
-import { Pulse } from './gateway/live-stats.ts';
-import type { ModelRules } from './gateway/model-access.ts';
-import { BodyBudget } from './gateway/payload/body-budget.ts';
-import type { Gate } from './gateway/pipeline.ts';
-import { Refusals } from './gateway/refusal-rollup.ts';
-import { relaySettingsOf } from './gateway/relay-settings.ts';
-import { Upkeep } from './gateway/retention.ts';
-import { ShownBlobs } from './gateway/uploads.ts';
-import { Connections, roomFor } from './listener/connection-limiter.ts';
-import { inOrder, listen, openServers, stopListening, within } from './listener/server.ts';
-import { openAccount } from './management/accounts.ts';
-import { openPlane } from './management/management-app.ts';
-import type { Notices } from './management/notices.ts';
-import type { Provider } from './management/sign-in/provider.ts';
-import { describeCause, type Log } from './observe/log.ts';
-import { watchLoop } from './observe/loop-watch.ts';
-import { type Config, isExposed, pageUrl, plainPort, staticDigests, tlsMode } from './settings/config.ts';
-import { Follower } from './store/change-watcher.ts';
-import { lockDirectory, openDirectory, whenFree } from './store/data-directory.ts';
-import { Ledger } from './store/ledger.ts';
-import type { Store } from './store/ports.ts';
-import { openSqlite } from './store/sqlite.ts';
-import { type PassFiles, readPass, refuseStray } from './upstream/credentials.ts';
-import { type Upstream, UpstreamPool } from './upstream/pool.ts';
 
 /** How often another process's changes are looked for; a revocation bites within this and a little. */
 const watchIntervalMs = 250;
@@ -220,7 +220,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
       portal: config.publicUrl === '' ? url : new URL(config.publicUrl),
       exposed: isExposed(config),
       providers: providersOf(config),
-      pages: join(import.meta.dirname, '../portal/dist'),
+      pages: join(import.meta.dirname, '../../portal/dist'),
     },
     {
       store,

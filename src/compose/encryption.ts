@@ -1,10 +1,10 @@
 // From the settings to what encrypts: which certificates, how callers are asked for theirs, and what happens to those who
 // come without encryption.
 
-import type { Encrypted } from './listener/server.ts';
-import type { Log } from './observe/log.ts';
-import { type Config, pageUrl, tlsMode } from './settings/config.ts';
-import { type Keeper, type KeeperTools, openKeeper } from './tls/certificate-manager.ts';
+import type { Encrypted } from '../listener/server.ts';
+import type { Log } from '../observe/log.ts';
+import { type Config, pageUrl, tlsMode } from '../settings/config.ts';
+import { type Keeper, type KeeperTools, openKeeper } from '../tls/certificate-manager.ts';
 
 /** By which an authority can come and see that a name is ours. */
 export const bothWays = ['http-01', 'tls-alpn-01'] as const;
