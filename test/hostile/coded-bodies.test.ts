@@ -171,7 +171,10 @@ test('a blob in a coding is refused: its digest is that of its bytes', async () 
   expect([answer.status, answer.headers.get('accept-encoding')]).toEqual([415, 'identity']);
 });
 
-test('of bodies that never end two accounts, and all accounts of one address, leave room for others', async () => {
+test.each<[string, readonly string[]]>([
+  ['two accounts', ['192.0.2.1', '192.0.2.2']],
+  ['all accounts of one address', Array.from({ length: 5 }, () => '192.0.2.1')],
+])('of bodies that never end %s leave room for others', async (_, addresses) => {
   const own = await openGate(fake.url, { BODY_MEMORY_BYTES: '90000000', TRUSTED_PROXIES: '127.0.0.1' });
   const slow = (key: string, address: string): RawClient => {
     const client = new RawClient(own.port);
@@ -197,7 +200,7 @@ test('of bodies that never end two accounts, and all accounts of one address, le
     });
     return answer.status;
   };
-  for (const address of ['192.0.2.1', '192.0.2.2']) await fill(address);
+  for (const address of addresses) await fill(address);
   expect(await works('192.0.2.3')).toBe(200);
   for (const { socket } of clients) socket.destroy();
   await eventually(async () => expect(await works('192.0.2.1')).toBe(200));

@@ -54,6 +54,9 @@ export function readBody(
     };
     const fail = (error: GatewayError): void => {
       if (!finish()) return;
+      // The pieces are gone. Kept until the refusal is read, their room would have the account's other bodies refused too.
+      limits.budget.give(exchange.heldBytes, holder, exchange.network);
+      exchange.heldBytes = 0;
       request.pause();
       reject(error);
     };
