@@ -16,7 +16,16 @@ import type { AccountLines, InLine } from './limits/account-line.ts';
 import type { Book } from './limits/account-usage.ts';
 import { type FairQueue, type Place, Slot, type Turn } from './limits/fair-queue.ts';
 import { addLimitLines } from './limits/limit-headers.ts';
-import { type Ask, answerEstimate, hasRoom, mayRunNone, refuseBeyond, reserve, standingOf } from './limits/limiter.ts';
+import {
+  type Ask,
+  answerEstimate,
+  hasRoom,
+  mayRunNone,
+  mostAnswer,
+  refuseBeyond,
+  reserve,
+  standingOf,
+} from './limits/limiter.ts';
 import type { LimitRules } from './precheck.ts';
 import { draftOf, type Recorder } from './record.ts';
 
@@ -121,6 +130,12 @@ function askOf({ operation, caller: { principal }, metering, promptEstimate, ask
         ? (askedTokens ?? 512)
         : 0;
   return { promptTokens: promptEstimate, completionTokens, spends: true };
+}
+
+/** What was answered before says what to expect of a call, and not what it can become. */
+function mostCompletion({ operation, caller: { principal }, askedTokens, choices }: Shaped): number {
+  if (operation.scope !== 'inference:chat') return 0;
+  return mostAnswer(askedTokens, principal.bounds?.maxOutputTokens ?? null, choices);
 }
 
 export interface Rehearsal {
@@ -240,7 +255,7 @@ function takeTurn(
   enteredMs: MonotonicMs,
   { queue, running, rules, recorder: { nowMs } }: AdmitTools,
 ): Promise<void> | undefined {
-  const waiting = new AtModel(call, exchange, Math.max(1, ask.promptTokens + ask.completionTokens), rules.clocks);
+  const waiting = new AtModel(call, exchange, ask, rules.clocks);
   // What it has waited in its account counts towards the longest wait.
   const entered = queue.enter(model, waiting, enteredMs);
   if (entered === undefined) throw new GatewayError('queue_full');
@@ -351,11 +366,13 @@ class InAccountLine extends Waiting<void> implements InLine {
 /** In the queue of a model. */
 class AtModel extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
   readonly cost: number;
+  readonly most: number;
   readonly #clocks: Clocks;
 
-  constructor(call: Shaped, exchange: Exchange, cost: number, clocks: Clocks) {
+  constructor(call: Shaped, exchange: Exchange, ask: Ask, clocks: Clocks) {
     super(call, exchange);
-    this.cost = cost;
+    this.cost = Math.max(1, ask.promptTokens + ask.completionTokens);
+    this.most = Math.max(this.cost, ask.promptTokens + mostCompletion(call));
     this.#clocks = clocks;
   }
 

@@ -79,13 +79,11 @@ export interface TurnEnded extends Exchange, TurnMark {}
 
 /** Gives the turn at a model back, with what it cost: nothing where the call never reached a model server. */
 export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs): Any & TurnEnded {
-  const { slot, meter, outcome, turnAtMs } = exchange;
+  const { slot, meter, turnAtMs } = exchange;
   if (slot && !meter) slot.release(0);
   else if (slot && meter) {
     const { promptTokens, completionTokens, source } = meter.read();
-    const isSaid = source === 'exact';
-    const isGivenUp = !isSaid && (outcome === 'client_closed' || outcome === 'ended');
-    const held = isSaid || isGivenUp ? { ms: nowMs - turnAtMs, isSaid } : undefined;
+    const held = { ms: nowMs - turnAtMs, isSaid: source === 'exact' };
     slot.release(Math.max(leastTurnTokens, promptTokens + completionTokens), held);
   }
   return exchange as Any & TurnEnded;

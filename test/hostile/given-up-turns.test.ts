@@ -121,7 +121,11 @@ test('what the limits counted and what the ledger counts is the same, also where
   expect(100_000 - left - 1).toBe(counted);
 });
 
-test('who hangs up before every answer has no more turns than who waits for it', async () => {
+test.each([
+  ['hangs up before every answer', undefined],
+  ['sends what the model server works on and then fails at', [500, '{"error":"no"}']],
+  ['sends what has no figures', [200, '{"done":true,"response":"","image":"iVBORw0KGgo="}']],
+] as const)('who %s has no more turns than who waits for answers', async (_, ending) => {
   const gate = await openGate(fake.url, { SLOTS: '1' });
   const [honest, leaver] = [await gate.member({}), await gate.member({})];
   const turns = { honest: 0, leaver: 0 };
@@ -142,17 +146,30 @@ test('who hangs up before every answer has no more turns than who waits for it',
       answer.end();
       return;
     }
+    if (ending) {
+      answer.whole(ending[0], { 'Content-Type': 'application/json' }, ending[1]);
+      return;
+    }
     // Whose turn it is has waited longest.
     const [client] = leaving;
     client?.socket.destroy();
     await request.aborted;
   };
+  // One short answer first: it says nothing of how long the next ones could become.
+  fake.next((_request, answer) =>
+    answer.whole(200, { 'Content-Type': 'application/json' }, '{"done":true,"prompt_eval_count":1,"eval_count":1}'),
+  );
+  await (await post(`${gate.url}/api/chat`, leaver.secret, ask('leaver'))).text();
   fake.next(script);
   const asks = async (): Promise<void> => {
     while (!enough()) await (await post(`${gate.url}/api/chat`, honest.secret, ask('honest'))).text();
   };
   const leaves = async (): Promise<void> => {
     while (!enough()) {
+      if (ending) {
+        await (await post(`${gate.url}/api/chat`, leaver.secret, ask('leaver'))).text();
+        continue;
+      }
       const client = new RawClient(gate.port);
       leaving.add(client);
       client.write(requestBytes(leaver.secret, ask('leaver')));

@@ -80,6 +80,7 @@ test('a day of fifty accounts against two slots: who asks little waits little, w
       accountId: person.id,
       // What is asked for is far from what is used.
       cost: person.tokens * 3,
+      most: person.tokens * 3,
       weight: 1,
       behind: false,
       start: (slot: Slot<string>) => {

@@ -13,6 +13,7 @@ function call(accountId: string, cost = 1, extra: Partial<Turn<string>> = {}): C
     name: accountId,
     accountId,
     cost,
+    most: cost,
     weight: 1,
     behind: false,
     slot: undefined,
@@ -84,6 +85,26 @@ test('who is behind is served when nobody else waits, and then at once', () => {
   expect(alone.slot).toBeDefined();
 });
 
+test('a key that is behind stands in nobody’s way, also not in that of another key of its account', () => {
+  const queue = queueOf(1);
+  const running = call('other');
+  enter(queue, running);
+  const behind = [call('team', 1, { behind: true }), call('team', 1, { behind: true })];
+  const good = [call('team'), call('team')];
+  const others = Array.from({ length: 6 }, () => call('other'));
+  for (const each of [...behind, ...good, ...others]) enter(queue, each);
+  const order: Call[] = [];
+  let now: Call | undefined = running;
+  while (now) {
+    now.slot!.release(1);
+    now = [...behind, ...good, ...others].find((each) => each.slot && !order.includes(each));
+    if (now) order.push(now);
+  }
+  expect(order.filter((each) => good.includes(each))).toEqual(good);
+  expect(order.indexOf(good[1]!)).toBeLessThan(5);
+  expect(order.slice(-2)).toEqual(behind);
+});
+
 test('what was asked for and not used is given back, what was used beyond it is charged', () => {
   const queue = queueOf(1);
   const run = (real: number): string[] => {
@@ -118,6 +139,19 @@ describe('when the queue is full', () => {
     expect(enter(queue, modest)).toBeDefined();
     expect(greedy[5]!.refused).toBe('queue_full');
     expect(queue.snapshot()).toEqual([{ model: 'm', running: 1, waiting: 5, accounts: 2 }]);
+  });
+
+  test('who is behind makes room for who is not, and takes nobody else’s place', () => {
+    const queue = queueOf(1, { maxWaiting: 4 });
+    const behind = ['a', 'b', 'b', 'c'].map((who) => call(who, 1, { behind: true }));
+    for (const each of [call('x'), ...behind]) enter(queue, each);
+    const good = Array.from({ length: 5 }, () => call('good'));
+    for (const each of good) enter(queue, each);
+    expect(behind.map(({ refused }) => refused)).toEqual(Array(4).fill('queue_full'));
+    expect(good.map(({ refused }) => refused !== undefined)).toEqual([false, false, false, false, true]);
+    const late = call('d', 1, { behind: true });
+    enter(queue, late);
+    expect([late.refused, good[3]!.refused]).toEqual(['queue_full', undefined]);
   });
 
   test('nobody makes room for one who waits with as many', () => {

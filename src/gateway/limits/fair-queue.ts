@@ -14,6 +14,8 @@ export interface Turn<Server> {
   readonly accountId: string;
   /** Tokens that it will cost, estimated; above 0. */
   readonly cost: number;
+  /** What it can cost at most; never below `cost`. */
+  readonly most: number;
   readonly weight: number;
   /** Served only when nobody waits who is not behind. */
   readonly behind: boolean;
@@ -65,7 +67,7 @@ export interface Place<Server> {
 /** How a turn went on that reached a model server. */
 export interface Held {
   readonly ms: number;
-  /** Its cost is what the model server says; else it was given up before that. */
+  /** Its cost is what the model server says; else nobody said one. */
   readonly isSaid: boolean;
 }
 
@@ -106,7 +108,7 @@ export class FairQueue<Server> {
         return this.#grant(lane, flow, turn, server);
       }
     }
-    if (lane.waiting >= this.#settings.maxWaiting && !makeRoom(lane, flow)) return undefined;
+    if (lane.waiting >= this.#settings.maxWaiting && !makeRoom(lane, flow, turn)) return undefined;
     if (flow.waiting.length === 0) {
       flow.served = Math.max(flow.served, lane.virtual);
       lane.backlogged.add(flow);
@@ -199,10 +201,9 @@ export class FairQueue<Server> {
     while (lane.waiting > 0) {
       const server = this.#freeServer(lane);
       if (server === undefined) return;
-      const flow = nextFlow(lane);
-      const place = flow.waiting[0] as Place<Server>;
+      const place = nextPlace(lane);
       take(place);
-      place.turn.start(this.#grant(lane, flow, place.turn, server));
+      place.turn.start(this.#grant(lane, place.flow, place.turn, server));
     }
   }
 }
@@ -212,16 +213,11 @@ const firstPace = 0.02;
 const fading = 0.9;
 
 /**
- * What a turn counts for. Whoever gives one up before it says what it cost had the model all the same: it counts for what
- * the time has cost others lately, and at most for what it could have cost. Else giving up would be the way to most of
- * the turns.
+ * What a turn counts for. One that ends without figures, because its caller gave it up, because the server failed at it, or
+ * because it is of a kind that has none, such as an image, had the model all the same: it counts for what the time has cost
+ * others lately, and at most for what it could have cost. Else such calls would be the way to most of the turns.
  */
-function settledCost<Server>(
-  lane: Lane<Server>,
-  { cost: most }: Turn<Server>,
-  cost: number,
-  held: Held | undefined,
-): number {
+function settledCost<Server>(lane: Lane<Server>, { most }: Turn<Server>, cost: number, held: Held | undefined): number {
   if (held === undefined) return cost;
   const pace = lane.ms > 0 ? lane.tokens / lane.ms : firstPace;
   if (!held.isSaid) return Math.max(cost, Math.min(most, held.ms * pace));
@@ -239,18 +235,28 @@ function flowOf<Server>(lane: Lane<Server>, accountId: string): Flow<Server> {
   return flow;
 }
 
-/** Whoever is not behind before whoever is, then the one that was served least. */
-function nextFlow<Server>(lane: Lane<Server>): Flow<Server> {
-  let best: Flow<Server> | undefined;
+/**
+ * Calls that are not behind before those that are, then those of the account that was served least, then the first of them.
+ * A step can hit one key alone: its calls stand in nobody's way, also not in that of another key of their account.
+ */
+function nextPlace<Server>(lane: Lane<Server>): Place<Server> {
+  let best: Place<Server> | undefined;
   let bestBehind = false;
   for (const flow of lane.backlogged) {
-    const { behind } = (flow.waiting[0] as Place<Server>).turn;
-    if (best === undefined || (bestBehind && !behind) || (bestBehind === behind && flow.served < best.served)) {
-      best = flow;
+    const place = foremost(flow);
+    const { behind } = place.turn;
+    if (best === undefined || (bestBehind && !behind) || (bestBehind === behind && flow.served < best.flow.served)) {
+      best = place;
       bestBehind = behind;
     }
   }
-  return best as Flow<Server>;
+  return best as Place<Server>;
+}
+
+/** The first of its places that is not behind, else the first. */
+function foremost<Server>({ waiting }: Flow<Server>): Place<Server> {
+  const first = waiting[0] as Place<Server>;
+  return first.turn.behind ? (waiting.find(({ turn }) => !turn.behind) ?? first) : first;
 }
 
 /** Takes a place out of the queue; false where it is not there any more. */
@@ -272,14 +278,28 @@ function positionOf<Server>(lane: Lane<Server>, flow: Flow<Server>): number {
   return before + 1;
 }
 
-/** Takes the last place of whoever waits with most, where that is more than the newcomer would wait with. */
-function makeRoom<Server>(lane: Lane<Server>, newcomer: Flow<Server>): boolean {
-  let longest: Flow<Server> | undefined;
-  for (const flow of lane.backlogged)
-    if (longest === undefined || flow.waiting.length > longest.waiting.length) longest = flow;
-  if (longest === undefined || longest.waiting.length <= newcomer.waiting.length + 1) return false;
-  const last = longest.waiting.at(-1) as Place<Server>;
+/**
+ * Takes the last place that is behind, for one that is not; else the last place of the account that waits with most, where
+ * that is more than the newcomer would wait with. One that is behind takes the place of none that is not.
+ */
+function makeRoom<Server>(lane: Lane<Server>, newcomer: Flow<Server>, { behind }: Turn<Server>): boolean {
+  const last = (behind ? undefined : lastPlace(lane, true, 0)) ?? lastPlace(lane, behind, newcomer.waiting.length + 1);
+  if (last === undefined) return false;
   take(last);
   last.turn.refuse('queue_full');
   return true;
+}
+
+/** The last place of that standing, of the account that waits with most, and with more than `beyond`. */
+function lastPlace<Server>(lane: Lane<Server>, behind: boolean, beyond: number): Place<Server> | undefined {
+  let most = beyond;
+  let last: Place<Server> | undefined;
+  for (const { waiting } of lane.backlogged) {
+    if (waiting.length <= most) continue;
+    const place = waiting.findLast(({ turn }) => turn.behind === behind);
+    if (place === undefined) continue;
+    most = waiting.length;
+    last = place;
+  }
+  return last;
 }

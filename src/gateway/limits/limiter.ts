@@ -22,14 +22,21 @@ export interface Ask {
 
 const boundlessAnswerTokens = 8_192;
 
+/** Completion tokens that an answer can have at most. */
+export function mostAnswer(asked: number | undefined, most: number | null, choices = 1): number {
+  const bound = most ?? Math.max(boundlessAnswerTokens * choices, asked ?? 0);
+  return Math.min(asked ?? bound, bound);
+}
+
 /**
  * Completion tokens to reserve: what was asked for, else the longest of the key's last answers for each choice, else as
  * much as the plan lets an answer have.
  */
 export function answerEstimate(asked: number | undefined, key: Tally, most: number | null, choices = 1): number {
-  const bound = most ?? Math.max(boundlessAnswerTokens * choices, asked ?? 0);
+  const bound = mostAnswer(asked, most, choices);
   const { longestAnswer } = key;
-  return Math.min(asked ?? (longestAnswer === undefined ? bound : Math.max(longestAnswer, 16) * choices), bound);
+  if (asked !== undefined || longestAnswer === undefined) return bound;
+  return Math.min(Math.max(longestAnswer, 16) * choices, bound);
 }
 
 /** How an account and one of its keys stand now: the counts that a principal's limits look at, rolled on to now. */
