@@ -1,7 +1,8 @@
 // Who calls in a soak: members with plans of every kind, one of whom has his keys revoked and made anew all the while, and
 // the operator, whom no limit counts. Afterwards the limits of each are held against the ledger.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Calendar } from '../../src/domain/calendar.ts';
+import { Calendar, type Window, windowNames } from '../../src/domain/calendar.ts';
+import type { Measure } from '../../src/domain/plan.ts';
 import { firstRules } from '../../src/domain/rule.ts';
 import { neverLeft, type Outcome } from '../../src/domain/usage.ts';
 import { createAccount } from '../../src/management/accounts.ts';
@@ -124,8 +125,8 @@ interface Limits {
   readonly items: readonly {
     readonly name: string;
     readonly per: 'account' | 'key';
-    readonly measure: 'requests' | 'tokens' | 'promptTokens' | 'completionTokens';
-    readonly window: 'minute' | 'day' | 'month';
+    readonly measure: Measure;
+    readonly window: Window;
     readonly used: number;
     readonly resetsAt: string;
   }[];
@@ -138,7 +139,8 @@ export class Used {
 
   readonly add = ({ at, account, lineage, outcome, upstream, prompt, completion }: Row): void => {
     const requests = neverLeft(outcome as Outcome, upstream) ? 0 : 1;
-    for (const window of ['day', 'month'] as const) {
+    for (const window of windowNames) {
+      if (window === 'minute') continue;
       const ends = this.#calendar[window](at).endsAt;
       for (const whose of [account, lineage])
         for (const [measure, figure] of Object.entries({
@@ -153,7 +155,7 @@ export class Used {
     }
   };
 
-  /** Every limit by the day and month of these members must stand where the ledger says. Gives how many were looked at. */
+  /** Every limit by the hour, day and month of these members must stand where the ledger says. Gives how many were looked at. */
   async holdAgainstLimits(members: readonly Member[], keeper: Keeper, books: Books): Promise<number> {
     let looked = 0;
     for (const { name, account, keyId, secret } of members) {

@@ -1,18 +1,14 @@
 // `sekisho plan …`: bundles of limits.
 import type { Command } from 'commander';
+import { type Plan, windowedNames } from '../domain/plan.ts';
 import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../management/plans.ts';
 import { type Json, pairs, print, printObject, printRows, type WithDesk } from './command.ts';
 
-const columns = [
-  'name',
-  'version',
-  'requestsPerMinute',
-  'tokensPerMinute',
-  'tokensPerDay',
-  'tokensPerMonth',
-  'concurrentRequests',
-  'queueWeight',
-];
+/** Of the limits by window those that some plan sets; `plan show` has all of them. */
+function columnsOf(plans: readonly Plan[]): string[] {
+  const counted = windowedNames.filter((name) => plans.some((plan) => plan[name] !== null));
+  return ['name', 'version', ...counted, 'concurrentRequests', 'queueWeight'];
+}
 
 export function planCommand(program: Command, withDesk: WithDesk): void {
   const plan = program.command('plan').description('named bundles of limits; a change holds within a second');
@@ -22,9 +18,10 @@ export function planCommand(program: Command, withDesk: WithDesk): void {
     .description('all plans')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
-      withDesk(async ({ store }) =>
-        printRows((await store.listPlans()).map(showPlan), columns, json, 'There is no plan.'),
-      ),
+      withDesk(async ({ store }) => {
+        const plans = await store.listPlans();
+        printRows(plans.map(showPlan), columnsOf(plans), json, 'There is no plan.');
+      }),
     );
 
   plan

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Calendar } from './calendar.ts';
+import { Calendar, windowNames } from './calendar.ts';
 
 const zones = [
   'UTC',
@@ -10,10 +10,11 @@ const zones = [
   'Pacific/Apia',
   'America/Sao_Paulo',
   'Asia/Beirut',
+  'Australia/Lord_Howe',
 ];
 const instants = fc.integer({ min: Date.UTC(2010, 0, 1), max: Date.UTC(2040, 0, 1) });
 
-test.each(zones)('in %s every instant is in its minute, day and month; they adjoin and say the date', (zone) => {
+test.each(zones)('in %s every instant is in its minute, hour, day and month; they adjoin and say the date', (zone) => {
   const format = new Intl.DateTimeFormat('en-CA', {
     timeZone: zone,
     year: 'numeric',
@@ -23,24 +24,39 @@ test.each(zones)('in %s every instant is in its minute, day and month; they adjo
   fc.assert(
     fc.property(instants, (at) => {
       const calendar = new Calendar(zone);
-      for (const span of [calendar.minute(at), calendar.day(at), calendar.month(at)]) {
+      for (const window of windowNames) {
+        const span = calendar[window](at);
         expect(at).toBeGreaterThanOrEqual(span.startsAt);
         expect(at).toBeLessThan(span.endsAt);
+        // A window begins and ends with a minute, which is what counting relies on.
+        expect([span.startsAt % 60_000, span.endsAt % 60_000], window).toEqual([0, 0]);
+        expect(new Calendar(zone)[window](span.endsAt).startsAt, window).toBe(span.endsAt);
+        expect(new Calendar(zone)[window](span.endsAt - 1), window).toEqual(span);
       }
       const day = calendar.day(at);
       expect(format.format(day.startsAt)).toBe(format.format(at));
       expect(format.format(day.endsAt - 1)).toBe(format.format(at));
       expect(format.format(day.startsAt - 1)).not.toBe(format.format(at));
-      expect(new Calendar(zone).day(day.endsAt).startsAt).toBe(day.endsAt);
-      expect(new Calendar(zone).day(day.endsAt - 1)).toEqual(day);
       const month = calendar.month(at);
       expect(format.format(month.startsAt).slice(0, 7)).toBe(format.format(at).slice(0, 7));
       expect(format.format(month.endsAt - 1).slice(0, 7)).toBe(format.format(at).slice(0, 7));
-      // A day and a month begin with a minute, which is what counting relies on.
-      expect([day.startsAt % 60_000, month.startsAt % 60_000]).toEqual([0, 0]);
     }),
     { numRuns: 60 },
   );
+});
+
+test('hours are those of the clock of the zone, and an hour lies in one day', () => {
+  const start = (zone: string, at: number): string =>
+    new Date(new Calendar(zone).hour(at).startsAt).toISOString().slice(11, 16);
+  const at = Date.UTC(2026, 10, 23, 9, 40);
+  expect([start('UTC', at), start('Asia/Kolkata', at), start('Asia/Kathmandu', at)]).toEqual([
+    '09:00',
+    '09:30',
+    '09:15',
+  ]);
+  const spring = new Calendar('Australia/Lord_Howe').day(Date.UTC(2026, 9, 3, 20));
+  const last = new Calendar('Australia/Lord_Howe').hour(spring.endsAt - 1);
+  expect([last.endsAt, last.endsAt - last.startsAt]).toEqual([spring.endsAt, 1_800_000]);
 });
 
 test('days are as long as clock changes make them', () => {

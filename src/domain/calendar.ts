@@ -1,17 +1,28 @@
-// The windows that limits count in: minutes of the clock, days and months of a time zone. Pure arithmetic on Unix
-// milliseconds; which clock they come from is the caller's affair.
+// The windows that limits count in: minutes of the clock; days, their hours, and months of a time zone. Pure arithmetic on
+// Unix milliseconds; which clock they come from is the caller's affair. A new window is a row of `windows` and a method.
 // A window is named by when it begins, so that rolling over is the same whenever and however often it is asked
 // (LiteLLM's reset jobs wiped figures minutes after a key was made, or never ran).
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
 
+/** Every window once: its usual length, and how sentences say it. Each one begins and ends with a minute of the clock. */
+export const windows = {
+  minute: { seconds: 60, each: 'a minute' },
+  hour: { seconds: 3_600, each: 'an hour' },
+  day: { seconds: 86_400, each: 'a day' },
+  month: { seconds: 2_592_000, each: 'a month' },
+} as const satisfies Record<string, { seconds: number; each: string }>;
+
+export type Window = keyof typeof windows;
+export const windowNames = Object.keys(windows) as Window[];
+
 export interface Span {
   readonly startsAt: number;
   readonly endsAt: number;
 }
 
-export class Calendar {
+export class Calendar implements Record<Window, (at: number) => Span> {
   readonly #format: Intl.DateTimeFormat;
   #day: Span = { startsAt: 0, endsAt: 0 };
   #month: Span = { startsAt: 0, endsAt: 0 };
@@ -34,6 +45,16 @@ export class Calendar {
   minute(at: number): Span {
     const startsAt = at - (at % minuteMs);
     return { startsAt, endsAt: startsAt + minuteMs };
+  }
+
+  /**
+   * Hours are counted from the beginning of the day, so that they are those of the clock where zones are half an hour from
+   * UTC, and each hour lies in one day. Where clocks move by half an hour (Lord Howe), the last hour of that day is short.
+   */
+  hour(at: number): Span {
+    const day = this.day(at);
+    const startsAt = at - ((at - day.startsAt) % hourMs);
+    return { startsAt, endsAt: Math.min(startsAt + hourMs, day.endsAt) };
   }
 
   day(at: number): Span {

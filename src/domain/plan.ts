@@ -1,26 +1,61 @@
 // A plan: a named bundle of limits that an account has. Pure data and how two bundles combine: a key may carry terms of
 // its own, which narrow what its account's plan allows and can never widen it. Nothing is counted here.
 // docs/plans.md is held against `terms` by a house test.
+import type { Window } from './calendar.ts';
 import { readPatterns } from './model-name.ts';
 import { defaultScopes, isManagement, parseScopes, type Scope, scopes } from './scope.ts';
 
-export type Measure = 'requests' | 'tokens' | 'promptTokens' | 'completionTokens';
-export type Window = 'minute' | 'day' | 'month';
+/** What limits count, in which unit. */
+export const measures = {
+  requests: 'requests',
+  tokens: 'tokens',
+  promptTokens: 'tokens',
+  completionTokens: 'tokens',
+} as const;
+export type Measure = keyof typeof measures;
 
-/** Every limit that counts something in a window that begins anew. */
+interface Windowed {
+  readonly measure: Measure;
+  readonly window: Window;
+  readonly meaning: string;
+}
+
+/** Every limit that counts something in a window that begins anew. Terms, counters, headers and columns follow from it. */
 export const windowed = {
-  requestsPerMinute: { measure: 'requests', window: 'minute' },
-  requestsPerDay: { measure: 'requests', window: 'day' },
-  tokensPerMinute: { measure: 'tokens', window: 'minute' },
-  tokensPerDay: { measure: 'tokens', window: 'day' },
-  tokensPerMonth: { measure: 'tokens', window: 'month' },
-  promptTokensPerMinute: { measure: 'promptTokens', window: 'minute' },
-  promptTokensPerDay: { measure: 'promptTokens', window: 'day' },
-  promptTokensPerMonth: { measure: 'promptTokens', window: 'month' },
-  completionTokensPerMinute: { measure: 'completionTokens', window: 'minute' },
-  completionTokensPerDay: { measure: 'completionTokens', window: 'day' },
-  completionTokensPerMonth: { measure: 'completionTokens', window: 'month' },
-} as const satisfies Record<string, { measure: Measure; window: Window }>;
+  requestsPerMinute: { measure: 'requests', window: 'minute', meaning: 'Calls in one minute of the clock.' },
+  requestsPerHour: { measure: 'requests', window: 'hour', meaning: 'Calls in one hour of the clock.' },
+  requestsPerDay: { measure: 'requests', window: 'day', meaning: 'Calls in one day.' },
+  tokensPerMinute: {
+    measure: 'tokens',
+    window: 'minute',
+    meaning: 'Prompt and completion together, in one minute of the clock.',
+  },
+  tokensPerHour: {
+    measure: 'tokens',
+    window: 'hour',
+    meaning: 'Prompt and completion together, in one hour of the clock.',
+  },
+  tokensPerDay: { measure: 'tokens', window: 'day', meaning: 'Prompt and completion together, in one day.' },
+  tokensPerMonth: {
+    measure: 'tokens',
+    window: 'month',
+    meaning: 'Prompt and completion together, in one calendar month.',
+  },
+  promptTokensPerMinute: { measure: 'promptTokens', window: 'minute', meaning: 'Prompt tokens in one minute.' },
+  promptTokensPerDay: { measure: 'promptTokens', window: 'day', meaning: 'Prompt tokens in one day.' },
+  promptTokensPerMonth: { measure: 'promptTokens', window: 'month', meaning: 'Prompt tokens in one month.' },
+  completionTokensPerMinute: {
+    measure: 'completionTokens',
+    window: 'minute',
+    meaning: 'Completion tokens in one minute.',
+  },
+  completionTokensPerDay: { measure: 'completionTokens', window: 'day', meaning: 'Completion tokens in one day.' },
+  completionTokensPerMonth: {
+    measure: 'completionTokens',
+    window: 'month',
+    meaning: 'Completion tokens in one month.',
+  },
+} as const satisfies Record<string, Windowed>;
 
 export type WindowedName = keyof typeof windowed;
 export const windowedNames = Object.keys(windowed) as WindowedName[];
@@ -73,19 +108,13 @@ interface Term {
 
 const term = (kind: Kind, unit: string, meaning: string, narrows = true): Term => ({ kind, unit, meaning, narrows });
 
+const windowedTerms = Object.fromEntries(
+  windowedNames.map((name) => [name, term('count', measures[windowed[name].measure], windowed[name].meaning)]),
+) as Record<WindowedName, Term>;
+
 /** Every term once. */
 export const terms: Record<keyof Terms, Term> = {
-  requestsPerMinute: term('count', 'requests', 'Calls in one minute of the clock.'),
-  requestsPerDay: term('count', 'requests', 'Calls in one day.'),
-  tokensPerMinute: term('count', 'tokens', 'Prompt and completion together, in one minute of the clock.'),
-  tokensPerDay: term('count', 'tokens', 'Prompt and completion together, in one day.'),
-  tokensPerMonth: term('count', 'tokens', 'Prompt and completion together, in one calendar month.'),
-  promptTokensPerMinute: term('count', 'tokens', 'Prompt tokens in one minute.'),
-  promptTokensPerDay: term('count', 'tokens', 'Prompt tokens in one day.'),
-  promptTokensPerMonth: term('count', 'tokens', 'Prompt tokens in one month.'),
-  completionTokensPerMinute: term('count', 'tokens', 'Completion tokens in one minute.'),
-  completionTokensPerDay: term('count', 'tokens', 'Completion tokens in one day.'),
-  completionTokensPerMonth: term('count', 'tokens', 'Completion tokens in one month.'),
+  ...windowedTerms,
   concurrentRequests: term(
     'count',
     'requests',

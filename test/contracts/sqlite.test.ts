@@ -224,7 +224,7 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
     };
     const books = await Books.open(store, calendar, clocks, () => undefined);
     const { account } = await books.of('acc_alice' as AccountId);
-    expect([account.day.promptTokens, account.month.promptTokens]).toEqual([200, 200]);
+    expect([account.windows.day.promptTokens, account.windows.month.promptTokens]).toEqual([200, 200]);
     await store.close();
     rmSync(dataDir, { recursive: true });
   },

@@ -56,7 +56,7 @@ const kinds: readonly ((secret: string) => Promise<Response>)[] = [
 ];
 
 describe('250 calls at once', () => {
-  test.each(['requestsPerMinute', 'requestsPerDay'])(
+  test.each(['requestsPerMinute', 'requestsPerHour', 'requestsPerDay'])(
     'of every kind, over two keys and both texts of a rotated one, share the %s of their account',
     async (limit) => {
       const { account, id, secret } = await gate.member({ [limit]: 30 });
@@ -64,14 +64,15 @@ describe('250 calls at once', () => {
       const rotated = await gate.manage((store, by) => rotateKey(store, id, 60_000, by));
       const texts = [secret, second, rotated.secret!.reveal()];
       const before = fake.calls.length;
-      const minute = Math.floor(Date.now() / 60_000);
+      const lengthMs = { requestsPerMinute: 60_000, requestsPerHour: 3_600_000 }[limit] ?? 86_400_000;
+      const first = Math.floor(Date.now() / lengthMs);
       const answers = await Promise.all(
         Array.from({ length: 250 }, (_, i) => kinds[i % kinds.length]!(texts[i % texts.length]!)),
       );
       await Promise.all(answers.map((answer) => answer.text()));
       const passed = answers.filter(({ status }) => status !== 429).length;
-      // Where the minute turned meanwhile, each minute has its own thirty.
-      const windows = limit === 'requestsPerDay' ? 1 : Math.floor(Date.now() / 60_000) - minute + 1;
+      // Where the window turned meanwhile, each one has its own thirty.
+      const windows = Math.floor(Date.now() / lengthMs) - first + 1;
       expect(passed).toBeLessThanOrEqual(30 * windows);
       expect(passed).toBeGreaterThanOrEqual(30);
       expect(fake.calls.length - before).toBe(passed);

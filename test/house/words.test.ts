@@ -8,7 +8,8 @@ import { operator } from '../../portal/src/words/operator.ts';
 import { policy } from '../../portal/src/words/policy.ts';
 import { shell } from '../../portal/src/words/shell.ts';
 import { visitor } from '../../portal/src/words/visitor.ts';
-import { termNames } from '../../src/domain/plan.ts';
+import { windowNames } from '../../src/domain/calendar.ts';
+import { measures, termNames } from '../../src/domain/plan.ts';
 import { ruleMeasures, steps } from '../../src/domain/rule.ts';
 import { outcomes } from '../../src/domain/usage.ts';
 
@@ -63,7 +64,9 @@ test('every word that a page says is there, and no page says one by itself', () 
   expect(said.filter((name) => !there.has(name))).toEqual([]);
 });
 
-test('every plan term, step, measure and outcome has its words', () => {
+test('every plan term, window, step, measure and outcome has its words', () => {
+  const limit = Object.keys(member.en.limit);
+  expect([...Object.keys(measures), ...windowNames].filter((name) => !limit.includes(name))).toEqual([]);
   expect(Object.keys(policy.en.terms)).toEqual([...termNames]);
   expect(Object.keys(policy.en.rules.measure).toSorted()).toEqual([...ruleMeasures].toSorted());
   expect(Object.keys(policy.en.rules.steps)).toEqual([...steps]);

@@ -145,7 +145,13 @@ describe('sekisho plan', () => {
     await leaves({ action: 'plan.set', subject: 'night', ...again }, () =>
       gives('plan', 'set', 'night', 'scopes=metadata'),
     );
-    const last = { ...to, version: 3, tokensPerDay: null, scopes: ['metadata'] };
+    const hourly = { from: { version: 3, requestsPerHour: null }, to: { version: 4, requestsPerHour: 600 } };
+    await leaves({ action: 'plan.set', subject: 'night', ...hourly }, () =>
+      gives('plan', 'set', 'night', 'requestsPerHour=600'),
+    );
+    // The table has a column for each limit that some plan sets.
+    expect(await says('plan', 'list')).toMatch(/^name +version +requestsPerMinute +requestsPerHour +tokensPerMinute /);
+    const last = { ...to, version: 4, requestsPerHour: 600, tokensPerDay: null, scopes: ['metadata'] };
     expect(await gives('plan', 'show', 'night')).toEqual(last);
     const said = await leaves({ action: 'plan.delete', subject: 'night', from: last, to: null }, () =>
       says('plan', 'delete', 'night'),
@@ -170,7 +176,7 @@ describe('sekisho plan', () => {
       [['plan', 'create', 'Night Shift'], /^A plan is named with small letters/],
       [['plan', 'create', 'trial'], /^There is a plan "trial" already/],
       [['plan', 'create', 'x', '--like', 'nothing'], /^There is no plan "nothing"/],
-      [['plan', 'create', 'x', 'tokensPerHour=5'], /^There is no term "tokensPerHour"; the terms are /],
+      [['plan', 'create', 'x', 'tokensPerFortnight=5'], /^There is no term "tokensPerFortnight"; the terms are /],
       [['plan', 'create', 'x', 'tokensPerDay='], /^TokensPerDay is a whole number from 0 to 10\^15, or none/],
       [['plan', 'create', 'x', 'queueWeight=0'], /^QueueWeight is a number from 0\.01 to 1000/],
       [['plan', 'create', 'x', 'models=a b'], /not a model name/],
@@ -594,7 +600,13 @@ describe('sekisho audit', () => {
     expect(newest).toEqual(iso(all.slice(0, 50)));
     expect(three).toEqual(iso(all.slice(0, 3)));
     const night = all.filter(({ subject }) => subject === 'night');
-    expect(night.map(({ action }) => action)).toEqual(['plan.delete', 'plan.set', 'plan.set', 'plan.create']);
+    expect(night.map(({ action }) => action)).toEqual([
+      'plan.delete',
+      'plan.set',
+      'plan.set',
+      'plan.set',
+      'plan.create',
+    ]);
     expect(ofOne).toEqual(iso(night));
     expect(table).toMatch(/^at +actor +action +subject +from +to\n\S+ +cli:\S+ +plan\.delete /);
     expect(none).toBe('Nothing has been changed yet.\n');

@@ -47,7 +47,7 @@ async function withinOneMinute(use: () => Promise<void>): Promise<void> {
 }
 
 describe('250 calls at once', () => {
-  test.each(['requestsPerMinute', 'requestsPerDay'])('against %s of 20 let through 20', (limit) =>
+  test.each(['requestsPerMinute', 'requestsPerHour', 'requestsPerDay'])('against %s of 20 let through 20', (limit) =>
     withinOneMinute(async () => {
       const { secret } = await gate.member({ [limit]: 20 });
       const answers = await Promise.all(Array.from({ length: 250 }, () => chat(secret)));
@@ -176,6 +176,28 @@ describe('a refused call', () => {
     expect(told.get('x-ratelimit-reset-requests')).toMatch(/^(\d+h)?(\d+m)?\d+s$/);
     // The SDKs were told that trying again is idle, and did not.
     expect((await gate.ledger(before)).length).toBe(before + 2);
+  });
+});
+
+test('a limit by the hour refuses, says so and stands in the headers like any other', async () => {
+  const { secret } = await gate.member({ requestsPerHour: 1, tokensPerHour: 1000 });
+  await withinOneMinute(async () => {
+    await (await chat(secret)).text();
+    const refused = await chat(secret);
+    expect(refused.status).toBe(429);
+    expect(await refused.json()).toMatchObject({
+      error: expect.stringMatching(
+        /^This account may use 1 calls an hour; 1 are used\. The next hour begins in \d+ (s|min)\./,
+      ),
+      code: 'quota_exceeded',
+    });
+    expect(refused.headers.get('ratelimit-policy')).toBe(
+      '"requests-hour";q=1;w=3600;qu="requests", "tokens-hour";q=1000;w=3600;qu="tokens"',
+    );
+    expect(refused.headers.get('ratelimit')).toMatch(/^"requests-hour";r=0;t=\d+, "tokens-hour";r=\d+;t=\d+$/);
+    const [, seconds] = /"requests-hour";r=0;t=(\d+)/.exec(refused.headers.get('ratelimit') ?? '') ?? [];
+    const toTheHour = 3600 - (Math.floor(Date.now() / 1000) % 3600);
+    expect(Math.abs(Number(seconds) - toTheHour)).toBeLessThanOrEqual(60);
   });
 });
 
@@ -325,23 +347,30 @@ test('a rotated key goes on with the figures of the one it replaced', async () =
   expect((await chat(text)).status).toBe(429);
 });
 
-test('where a month begins in mid-hour, its first minutes are still counted after a restart', async () => {
+test('where hours and months begin in mid-hour of UTC, their first minutes are still counted after a restart', async () => {
   const dataDir = temporaryDirectory();
   const environment = { UPSTREAM: fake.url, DATA_DIR: dataDir, TIME_ZONE: 'Asia/Kolkata' };
   const first = await spawnGate(environment);
   const { secret, account, id } = await first.member({ tokensPerMonth: 1_000_000, tokensPerDay: 1_000_000 });
-  const { startsAt } = new Calendar('Asia/Kolkata').month(Date.now());
+  const hourly = await first.member({ tokensPerHour: 1_000_000 });
+  const calendar = new Calendar('Asia/Kolkata');
+  const { startsAt } = calendar.month(Date.now());
   expect(startsAt % 3_600_000).toBe(1_800_000);
-  const row = (at: number, promptTokens: number): UsageRecord => ({
+  const row = (at: number, promptTokens: number, whose = { id, account }): UsageRecord => ({
     ...interrupted,
     id: newRequestId(at),
     at,
-    keyId: id,
-    accountId: account.id,
+    keyId: whose.id,
+    accountId: whose.account.id,
     promptTokens,
   });
+  const hour = calendar.hour(Date.now());
+  expect(hour.startsAt % 3_600_000).toBe(1_800_000);
+  const inHours = [row(hour.startsAt - 1, 70_000, hourly), row(hour.startsAt, 400_000, hourly)];
   // The first is of the month before, in the same hour of UTC.
-  await first.manage((store) => store.appendUsage([row(startsAt - 60_000, 70_000), row(startsAt + 600_000, 400_000)]));
+  await first.manage((store) =>
+    store.appendUsage([row(startsAt - 60_000, 70_000), row(startsAt + 600_000, 400_000), ...inHours]),
+  );
   first.process.kill('SIGTERM');
   await first.ended;
   const second = await spawnGate(environment);
@@ -349,6 +378,10 @@ test('where a month begins in mid-hour, its first minutes are still counted afte
   const answer = await post(`${second.url}/api/chat`, secret, asking);
   const reserved = 10 + Math.ceil(JSON.stringify(asking).length / 4);
   expect(left(answer, 'tokens-month')).toBe(600_000 - reserved);
+  const ofHour = await post(`${second.url}/api/chat`, hourly.secret, asking);
+  // Unless the next hour has begun meanwhile, in which nothing is used.
+  const used = Date.now() < hour.endsAt ? 400_000 : 0;
+  expect(left(ofHour, 'tokens-hour')).toBe(1_000_000 - used - reserved);
   second.process.kill('SIGTERM');
   expect(await second.ended).toBe(0);
 });

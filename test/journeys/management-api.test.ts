@@ -447,13 +447,17 @@ describe('would this call pass, and why', () => {
   test('the answer is the one that the call itself would get', async () => {
     const { account, id, secret } = await gate.member({
       requestsPerDay: 2,
+      tokensPerHour: 50_000,
       maxOutputTokens: 100,
       models: ['gemma3:*'],
     });
     expect(await ask({ account: account.id, maxTokens: 5000 })).toMatchObject({
       passes: true,
       changes: ['options.num_predict=100'],
-      limits: [{ name: 'requests-day', limit: 2, used: 0, needed: 1 }],
+      limits: [
+        { name: 'requests-day', limit: 2, used: 0, needed: 1 },
+        { name: 'tokens-hour', measure: 'tokens', window: 'hour', limit: 50_000, used: 0 },
+      ],
     });
     expect(await ask({ key: id, model: 'llama3' })).toMatchObject({
       passes: false,

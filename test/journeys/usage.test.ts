@@ -2,7 +2,7 @@
 // the sums of the rows, the rows are what the model server says it generated, and the limits go by the same figures,
 // also after a restart and a kill.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Calendar } from '../../src/domain/calendar.ts';
+import { Calendar, type Window } from '../../src/domain/calendar.ts';
 import type { KeyId } from '../../src/domain/id.ts';
 import type { UsageRecord, UsageSum } from '../../src/domain/usage.ts';
 import { createAccount } from '../../src/management/accounts.ts';
@@ -264,6 +264,8 @@ interface Caller {
 }
 
 const limits = {
+  requestsPerHour: 900_000,
+  tokensPerHour: 1_900_000_000,
   requestsPerDay: 1_000_000,
   tokensPerDay: 2_000_000_000,
   tokensPerMonth: 3_000_000_000,
@@ -525,12 +527,9 @@ describe('the sums by quarter of an hour', () => {
 
 // ---- limits
 
-const labels: readonly (readonly [
-  label: string,
-  limit: number,
-  window: 'day' | 'month',
-  of: (r: UsageRecord) => number,
-])[] = [
+const labels: readonly (readonly [label: string, limit: number, window: Window, of: (r: UsageRecord) => number])[] = [
+  ['requests-hour', limits.requestsPerHour, 'hour', (row) => (neverLeft(row) ? 0 : 1)],
+  ['tokens-hour', limits.tokensPerHour, 'hour', (row) => row.promptTokens + row.completionTokens],
   ['requests-day', limits.requestsPerDay, 'day', (row) => (neverLeft(row) ? 0 : 1)],
   ['tokens-day', limits.tokensPerDay, 'day', (row) => row.promptTokens + row.completionTokens],
   ['tokens-month', limits.tokensPerMonth, 'month', (row) => row.promptTokens + row.completionTokens],

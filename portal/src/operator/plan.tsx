@@ -9,12 +9,13 @@ import { useSession } from '../session.tsx';
 import type { Plan } from '../shapes.ts';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
+import { isWindowed } from './plan-terms.ts';
 import { PlanPreview } from './preview.tsx';
 
 type Terms = Readonly<Record<string, unknown>>;
 
 const groupOf = (name: string): 'rate' | 'call' | 'access' => {
-  if (/Per(Minute|Day|Month)$|^concurrent|^queue/.test(name)) return 'rate';
+  if (isWindowed(name) || /^concurrent|^queue/.test(name)) return 'rate';
   return /^(models|scopes|maxKeys|maxKeyDays)$/.test(name) ? 'access' : 'call';
 };
 

@@ -14,40 +14,44 @@ import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 import { PlanChoice } from './plan-choice.tsx';
+import { isWindowed } from './plan-terms.ts';
 
-const told = [
-  'requestsPerMinute',
-  'tokensPerDay',
-  'tokensPerMonth',
-  'concurrentRequests',
-  'maxOutputTokens',
-  'maxKeys',
-];
+type Terms = Readonly<Record<string, unknown>>;
+
+/** Of the limits by window those that some plan sets, so that plans can be compared line by line. */
+function toldOf(plans: readonly Plan[]): string[] {
+  const all = plans as unknown as readonly Terms[];
+  const counted = Object.keys(all[0] ?? {}).filter(
+    (name) => isWindowed(name) && all.some((terms) => typeof terms[name] === 'number'),
+  );
+  return [...counted, 'concurrentRequests', 'maxOutputTokens', 'maxKeys'];
+}
 
 export default function Plans(): ReactNode {
   const { t } = useTranslation('policy');
   const { operates } = useSession();
   const plans = useGet<PageOf<Plan>>('/plans');
+  const told = toldOf(plans.data?.items ?? []);
   return (
     <Page title={t('plans.title')} lead={t('plans.lead')} actions={operates && <NewPlan />}>
       {plans.error && <Trouble problem={plans.error} retry={() => void plans.refetch()} />}
       {plans.isPending && <Skeleton height={160} />}
       <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>
         {plans.data?.items.map((plan) => (
-          <One key={plan.name} plan={plan} />
+          <One key={plan.name} plan={plan} told={told} />
         ))}
       </SimpleGrid>
     </Page>
   );
 }
 
-function One({ plan }: { readonly plan: Plan }): ReactNode {
+function One({ plan, told }: { readonly plan: Plan; readonly told: readonly string[] }): ReactNode {
   const { t } = useTranslation('policy');
   const { figure } = useWriting();
   const { operates } = useSession();
   const ask = useAsk();
   const remove = useAct(() => api.delete(`/plans/${plan.name}`), { done: t('plans.removed'), refresh: ['/plans'] });
-  const terms = plan as unknown as Readonly<Record<string, unknown>>;
+  const terms = plan as unknown as Terms;
   return (
     <Paper withBorder p="md">
       <Group justify="space-between" mb="xs">

@@ -3,8 +3,10 @@ export const policy = {
   en: {
     terms: {
       requestsPerMinute: 'Calls a minute',
+      requestsPerHour: 'Calls an hour',
       requestsPerDay: 'Calls a day',
       tokensPerMinute: 'Tokens a minute',
+      tokensPerHour: 'Tokens an hour',
       tokensPerDay: 'Tokens a day',
       tokensPerMonth: 'Tokens a month',
       promptTokensPerMinute: 'Prompt tokens a minute',
@@ -207,7 +209,7 @@ export const policy = {
       saved: 'Saved. It holds at once.',
       gate: 'This gate',
       url: 'Address',
-      timeZone: 'Time zone of days and months',
+      timeZone: 'Time zone of hours, days and months',
       mail: 'Mail',
       mailOn: 'Letters are sent.',
       mailOff: 'No mail. Set SMTP_URL and MAIL_FROM.',
@@ -270,8 +272,10 @@ export const policy = {
   ja: {
     terms: {
       requestsPerMinute: '1分あたりの呼び出し',
+      requestsPerHour: '1時間あたりの呼び出し',
       requestsPerDay: '1日あたりの呼び出し',
       tokensPerMinute: '1分あたりのトークン',
+      tokensPerHour: '1時間あたりのトークン',
       tokensPerDay: '1日あたりのトークン',
       tokensPerMonth: '1か月あたりのトークン',
       promptTokensPerMinute: '1分あたりの入力トークン',
@@ -474,7 +478,7 @@ export const policy = {
       saved: '保存しました。すぐに反映されます。',
       gate: 'この関所',
       url: 'アドレス',
-      timeZone: '日と月の区切りに使うタイムゾーン',
+      timeZone: '時・日・月の区切りに使うタイムゾーン',
       mail: 'メール',
       mailOn: 'メールを送ります。',
       mailOff: 'メールは送りません。SMTP_URL と MAIL_FROM を設定してください。',

@@ -1,9 +1,9 @@
 // What this process counts on an account and on each of its keys: the windows that limits look at, what runs now, what
 // answers lately cost, and the rolling figures of the ladder. One book an account, read back from the ledger when the
 // account is first seen, so that no restart forgets what was used. Decides nothing.
-import type { Calendar, Span } from '../../domain/calendar.ts';
+import { type Calendar, type Span, type Window, windowNames } from '../../domain/calendar.ts';
 import type { AccountId, KeyId } from '../../domain/id.ts';
-import type { Measure, Window } from '../../domain/plan.ts';
+import type { Measure } from '../../domain/plan.ts';
 import type { Rule } from '../../domain/rule.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { Clocks, SteadyMs } from '../../domain/time.ts';
@@ -46,10 +46,11 @@ export class WindowCount implements Span {
 const remembered = 32;
 
 /** One subject of counting: an account, or a key with the keys it replaced. */
-export class Tally implements Record<Window, WindowCount> {
-  readonly minute = new WindowCount();
-  readonly day = new WindowCount();
-  readonly month = new WindowCount();
+export class Tally {
+  readonly windows = Object.fromEntries(windowNames.map((name) => [name, new WindowCount()])) as Readonly<
+    Record<Window, WindowCount>
+  >;
+  readonly #all: readonly WindowCount[] = windowNames.map((name) => this.windows[name]);
   /** Calls inside the gate that spend: waiting for their turn at a model, or being answered. */
   running = 0;
   /** Told when one of them has ended. */
@@ -60,12 +61,17 @@ export class Tally implements Record<Window, WindowCount> {
   #answered = 0;
   #longest = 0;
 
-  /** Days and months begin with a minute in every zone, so while the minute is the same nothing has changed. */
+  /** Every window begins with a minute, in every zone, so while the minute is the same nothing has changed. */
   roll(calendar: Calendar, now: SteadyMs): void {
-    if (now >= this.minute.startsAt && now < this.minute.endsAt) return;
-    this.minute.roll(calendar.minute(now));
-    this.day.roll(calendar.day(now));
-    this.month.roll(calendar.month(now));
+    const { minute } = this.windows;
+    if (now >= minute.startsAt && now < minute.endsAt) return;
+    for (const name of windowNames) this.windows[name].roll(calendar[name](now));
+  }
+
+  /** Into the windows in which a call began at `at`; one that has passed since takes nothing any more. */
+  add(at: number, requests: number, promptTokens: number, completionTokens: number): void {
+    for (const window of this.#all)
+      if (at >= window.startsAt && at < window.endsAt) window.add(requests, promptTokens, completionTokens);
   }
 
   noteAnswer(completionTokens: number): void {
@@ -256,7 +262,8 @@ export class Books {
     for (const bucket of history.buckets) {
       const key = book.key(bucket.keyId);
       key.roll(this.#calendar, now);
-      for (const tally of [book.account, key]) addUp(tally, bucket);
+      const { at, requests, promptTokens, completionTokens } = bucket;
+      for (const tally of [book.account, key]) tally.add(at, requests, promptTokens, completionTokens);
     }
     this.#onOpen(book, history);
     this.#minutes.delete(accountId);
@@ -269,9 +276,4 @@ export class Books {
     const keys = await Promise.all(ids.map((id) => this.#source.findKey(id)));
     return new Map(keys.flatMap((key) => (key ? [[key.id, key.lineage] as const] : [])));
   }
-}
-
-function addUp(tally: Tally, { at, requests, promptTokens, completionTokens }: UsageBucket): void {
-  for (const window of [tally.minute, tally.day, tally.month])
-    if (at >= window.startsAt && at < window.endsAt) window.add(requests, promptTokens, completionTokens);
 }

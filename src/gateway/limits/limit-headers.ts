@@ -1,13 +1,12 @@
 // What is left, for programs: the IETF fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), on
 // /v1 the x-ratelimit-* fields that OpenAI's clients read, and on /v1/messages Anthropic's own beside them. Only for
 // callers we know, and only about themselves.
-import type { Limit } from '../../domain/plan.ts';
+import { windows } from '../../domain/calendar.ts';
+import { type Limit, measures } from '../../domain/plan.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Clocks, SteadyMs } from '../../domain/time.ts';
 import type { Dialect } from '../operation.ts';
 import { countOf, mostOf, type Standing } from './limiter.ts';
-
-const windowSeconds = { minute: 60, day: 86_400, month: 2_592_000 } as const;
 
 interface Texts {
   readonly policy: string;
@@ -21,10 +20,10 @@ const known = new WeakMap<readonly Limit[], Texts>();
 function textsOf(limits: readonly Limit[]): Texts {
   let texts = known.get(limits);
   if (texts === undefined) {
-    const policies = limits.map(({ label, most, window, measure }) => {
-      const unit = measure === 'requests' ? 'requests' : 'tokens';
-      return `"${label}";q=${most};w=${windowSeconds[window]};qu="${unit}"`;
-    });
+    const policies = limits.map(
+      ({ label, most, window, measure }) =>
+        `"${label}";q=${most};w=${windows[window].seconds};qu="${measures[measure]}"`,
+    );
     const labels = limits.map(({ label }, i) => `${i === 0 ? '' : ', '}"${label}";r=`);
     texts = { policy: policies.join(', '), labels };
     known.set(limits, texts);

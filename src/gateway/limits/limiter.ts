@@ -3,8 +3,9 @@
 // What is taken is a lease: tokens are reserved by an estimate and settled to the real figure when the exchange ends,
 // and a call that is refused later gives everything back. A call counts in the windows in which it began, which is how
 // the ledger counts it too.
-// Windows begin with the minute, and with the day and month of a time zone; docs/plans.md says what follows from that.
-import type { Calendar } from '../../domain/calendar.ts';
+// Windows begin with the minute of the clock, and with the hour, day and month of a time zone; docs/plans.md says what
+// follows from that.
+import { type Calendar, windows } from '../../domain/calendar.ts';
 import { GatewayError } from '../../domain/error.ts';
 import type { Limit } from '../../domain/plan.ts';
 import type { Principal } from '../../domain/principal.ts';
@@ -61,7 +62,7 @@ export function standingOf(
 }
 
 export function countOf({ on, window }: Limit, standing: Standing): WindowCount {
-  return (on === 'account' ? standing.account : standing.key)[window];
+  return (on === 'account' ? standing.account : standing.key).windows[window];
 }
 
 /** The figure that holds now: whoever is slowed down has a part of each minute. */
@@ -160,7 +161,7 @@ function beyond(limit: Limit, standing: Standing, need: number, now: SteadyMs): 
   const needs = measure === 'requests' ? '' : ` and this call needs about ${figure(need)}`;
   return new GatewayError(window === 'minute' ? 'rate_limited' : 'quota_exceeded', {
     message:
-      `${whom} may use ${figure(most)} ${units[measure]} a ${window}; ${figure(used)} are used${needs}. ` +
+      `${whom} may use ${figure(most)} ${units[measure]} ${windows[window].each}; ${figure(used)} are used${needs}. ` +
       `The next ${window} begins in ${durationWords(waitSeconds)}.`,
     // Everybody's window ends at once; spread a little, not everybody comes back at once.
     retryAfterSeconds: waitSeconds + Math.floor(Math.random() * Math.min(30, 1 + waitSeconds / 10)),
@@ -187,18 +188,15 @@ export class Lease {
   readonly #account: Tally;
   readonly #key: Tally;
   readonly #ask: Ask;
-  readonly #minuteAt: number;
-  readonly #dayAt: number;
-  readonly #monthAt: number;
+  /** The minute in which it began, which names every window in which it counts. */
+  readonly #at: number;
   #open = true;
 
   constructor(account: Tally, key: Tally, ask: Ask) {
     this.#account = account;
     this.#key = key;
     this.#ask = ask;
-    this.#minuteAt = account.minute.startsAt;
-    this.#dayAt = account.day.startsAt;
-    this.#monthAt = account.month.startsAt;
+    this.#at = account.windows.minute.startsAt;
     this.#add(1, ask.promptTokens, ask.completionTokens);
     this.#run(1);
   }
@@ -229,14 +227,7 @@ export class Lease {
   }
 
   #add(requests: number, promptTokens: number, completionTokens: number): void {
-    this.#addTo(this.#account, requests, promptTokens, completionTokens);
-    this.#addTo(this.#key, requests, promptTokens, completionTokens);
-  }
-
-  /** Into the windows in which it began; one that has passed since takes nothing any more. */
-  #addTo({ minute, day, month }: Tally, requests: number, promptTokens: number, completionTokens: number): void {
-    if (minute.startsAt === this.#minuteAt) minute.add(requests, promptTokens, completionTokens);
-    if (day.startsAt === this.#dayAt) day.add(requests, promptTokens, completionTokens);
-    if (month.startsAt === this.#monthAt) month.add(requests, promptTokens, completionTokens);
+    this.#account.add(this.#at, requests, promptTokens, completionTokens);
+    this.#key.add(this.#at, requests, promptTokens, completionTokens);
   }
 }

@@ -1,5 +1,7 @@
 // The shapes of figures: usage, the audit log, limits, what runs now, what encrypts it, and the forecast of a call.
 import { z } from 'zod';
+import { windowNames } from '../../domain/calendar.ts';
+import { measures } from '../../domain/plan.ts';
 import { id, name, perhaps, text, time, word } from './schemas.ts';
 
 export const usageRow = z
@@ -111,8 +113,8 @@ export const limitShape = z
     name: z.string(),
     per: z.enum(['account', 'key']),
     key: id('key').nullable(),
-    measure: z.string().describe('requests, tokens, promptTokens or completionTokens'),
-    window: z.string().describe('minute, day or month of the gate’s time zone'),
+    measure: z.string().describe(`one of ${Object.keys(measures).join(', ')}`),
+    window: z.string().describe(`one of ${windowNames.join(', ')}, in the gate’s time zone`),
     limit: z.number(),
     used: z.number().describe('what running calls have reserved included'),
     remaining: z.number(),
