@@ -158,6 +158,18 @@ describe('an answer that breaks off', () => {
   });
 });
 
+test.each([204, 205, 206, 304])(
+  'an answer of %i, which nobody has asked for and which holds no answer, is said to be none',
+  async (status) => {
+    for (const stream of [true, false])
+      for (const path of ['/api/chat', '/v1/chat/completions']) {
+        fake.next((_, answer) => answer.whole(status, json, status === 206 ? '{"done":true' : ''));
+        const answer = await post(gate.url + path, secret, { ...chat, stream });
+        expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_failed']);
+      }
+  },
+);
+
 describe('an error of a model server', () => {
   const spellings: [string, string][] = [
     ['as it is', pass],
@@ -264,6 +276,31 @@ describe('an error of a model server', () => {
         expect(text).toMatch(/event: error\s+data: \{"error":\{/);
         expect(text).toMatch(/id: 7/);
       }
+  });
+
+  test('in a stream that is one by the name of its event, or is a list, never holds it either', async () => {
+    const piece = 'data: {"choices":[{"delta":{"content":"error: \\"event: error\\""}}]}\n\n';
+    for (const said of [
+      `event: error\ndata: refused header ${pass}\n\n`,
+      `event:error\r\ndata: "${pass}"\r\n\r\n`,
+      `id: 1\revent: error\rdata: {"message":"header ${pass}"}\r\r`,
+      `event: error\ndata: {"detail":{"header":"${pass}"}}\n\n`,
+      `data: {"error":["header ${pass}"]}\n\n`,
+    ])
+      for (const size of [1, 7, 10_000]) {
+        const stream = `${piece}${said}data: [DONE]\n\n`;
+        fake.next(async (_, answer) => {
+          answer.head(200, { 'Content-Type': 'text/event-stream' });
+          for (let at = 0; at < stream.length; at += size) await answer.chunk(stream.slice(at, at + size));
+          answer.end();
+        });
+        const text = await (await post(`${gate.url}/v1/chat/completions`, secret, { ...chat, stream: true })).text();
+        expect(text).toContain(piece);
+        expect(text, said).not.toMatch(leaks);
+      }
+    fake.next((_, answer) => answer.whole(200, json, `{"error":["header ${pass}"]}`));
+    const whole = await post(`${gate.url}/v1/chat/completions`, secret, chat);
+    expect(await whole.text()).not.toMatch(leaks);
   });
 
   test('does not say where the server is, also by its bare name', async () => {

@@ -98,6 +98,87 @@ test('the first done line counts, and a second one does not win', async () => {
   expect(row).toMatchObject({ promptTokens: 3, completionTokens: 4, source: 'exact' });
 });
 
+test.each(['null', '""', 'false', '0', '[]'])(
+  'an error that is %s in every piece is none: the stream goes on, and all of it is booked',
+  async (none) => {
+    const first = `"error":${none}`;
+    const piece = `data: {${first},"choices":[{"delta":{"content":"a"}}]}\n\n`.repeat(9);
+    const usage = '"usage":{"prompt_tokens":7,"completion_tokens":9}';
+    single.answer = events(`${piece}data: {${first},"choices":[],${usage}}\n\ndata: [DONE]\n\n`);
+    const openai = await rowOf(async () => (await call('/v1/chat/completions')).text());
+    const delta = `data: {${first},"type":"content_block_delta","delta":{"text":"a"}}\n\n`.repeat(9);
+    const end = `data: {${first},"type":"message_delta","usage":{"input_tokens":7,"output_tokens":9}}\n\n`;
+    single.answer = events(`${delta}${end}data: {"type":"message_stop"}\n\n`);
+    const anthropic = await rowOf(async () => (await call('/v1/messages')).text());
+    const line = `{${first},"response":"a","done":false}\n`.repeat(9);
+    single.answer = (response) =>
+      response
+        .writeHead(200, { 'content-type': 'application/x-ndjson' })
+        .end(`${line}{${first},"done":true,"prompt_eval_count":7,"eval_count":9}\n`);
+    const ollama = await rowOf(async () => (await call('/api/generate')).text());
+    for (const [text, row] of [openai, anthropic, ollama]) {
+      expect(row).toMatchObject({ outcome: 'completed', promptTokens: 7, completionTokens: 9, source: 'exact' });
+      expect(text.split('"a"')).toHaveLength(10);
+    }
+  },
+);
+
+test('an error on the last line of a stream is one, and what came before it is booked', async () => {
+  single.answer = (response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/x-ndjson' })
+      .end(`${'{"response":"a","done":false}\n'.repeat(9)}{"response":"","error":"out of memory","done":true}\n`);
+  const [, row] = await rowOf(async () => (await call('/api/generate')).text());
+  expect(row).toMatchObject({ outcome: 'upstream_error', completionTokens: 9, source: 'estimated' });
+});
+
+test('a server that counts nothing, and says 0 or no figure at all, gives nothing away', async () => {
+  const zero = '"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}';
+  const piece = 'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'.repeat(9);
+  const text = 'a '.repeat(400);
+  const streams: [string, (response: ServerResponse) => void][] = [
+    ['/v1/chat/completions', events(`${piece}data: {"choices":[],${zero}}\n\ndata: [DONE]\n\n`)],
+    [
+      '/v1/responses',
+      events(
+        `${'data: {"type":"response.output_text.delta","delta":"a"}\n\n'.repeat(9)}data: {"type":"response.completed","response":{"usage":{"input_tokens":0,"output_tokens":0}}}\n\n`,
+      ),
+    ],
+    [
+      '/v1/messages',
+      events(
+        `data: {"type":"message_start","message":{"usage":{"input_tokens":0,"output_tokens":0}}}\n\n${'data: {"type":"content_block_delta","delta":{"text":"a"}}\n\n'.repeat(9)}data: {"type":"message_delta","usage":{"input_tokens":0,"output_tokens":0}}\n\ndata: {"type":"message_stop"}\n\n`,
+      ),
+    ],
+    [
+      '/api/generate',
+      (response) =>
+        response
+          .writeHead(200, { 'content-type': 'application/x-ndjson' })
+          .end(`${'{"response":"a","done":false}\n'.repeat(9)}{"done":true}\n`),
+    ],
+  ];
+  for (const [path, answer] of streams) {
+    single.answer = answer;
+    const [, row] = await rowOf(async () => (await call(path)).text());
+    expect(row, path).toMatchObject({ outcome: 'completed', source: 'estimated' });
+    expect(row.promptTokens, path).toBeGreaterThan(5);
+    expect(row.completionTokens, path).toBeGreaterThanOrEqual(9);
+  }
+  single.answer = json({
+    choices: [{ message: { content: text } }],
+    usage: { prompt_tokens: 0, completion_tokens: 0 },
+  });
+  const [, whole] = await rowOf(async () => (await call('/v1/chat/completions', secret, false)).text());
+  expect(whole).toMatchObject({ source: 'estimated' });
+  expect(whole.completionTokens).toBeGreaterThan(190);
+  // To load a model really costs none.
+  single.answer = (response) =>
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end('{"done":true,"done_reason":"load"}\n');
+  const [, load] = await rowOf(async () => (await call('/api/generate')).text());
+  expect(load).toMatchObject({ promptTokens: 0, completionTokens: 0, source: 'none' });
+});
+
 test('an error that carries what was generated is booked, by its figures or by its bytes, and one that only says so is not', async () => {
   const choices = [{ message: { content: 'x'.repeat(4_000) } }];
   single.answer = json({ choices, usage: { prompt_tokens: 9, completion_tokens: 800 } }, 500);

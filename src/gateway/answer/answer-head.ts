@@ -16,7 +16,7 @@ export function bodyPending({ request }: Exchange): boolean {
 }
 
 /** What is said instead of an answer of this status; undefined where it is carried. */
-export function refusalOf(status: number, { models, operation }: Routed): GatewayError | undefined {
+export function refusalOf(status: number, { models, operation, stream }: Routed): GatewayError | undefined {
   // Of a server that lacks the route, as Ollama does, a 404 says nothing of the model.
   if (operation.reply === 'anthropic-count' && (status === 404 || status === 405 || status === 501))
     return new GatewayError('upstream_lacks_route');
@@ -26,7 +26,10 @@ export function refusalOf(status: number, { models, operation }: Routed): Gatewa
   // The model server refuses the gate, not the caller: a 401 would send people to look for a fault in their key, and
   // Ollama's carries a sign-in address of the operator's account.
   if (status === 401 || status === 403) return new GatewayError('upstream_refused', { cause: `status ${status}` });
-  if (status < 200 || status > 599 || (status >= 300 && status < 400 && status !== 304))
+  // Nobody is asked for a part, or for what has changed (RFC 9110, sections 13 and 14); and an answer that was to be
+  // generated is not none at all, which could not even hold the sentence that says so.
+  const isNone = (status === 204 || status === 205) && (stream || operation.time === 'inference');
+  if (status < 200 || status === 206 || (status >= 300 && status < 400) || status > 599 || isNone)
     return new GatewayError('upstream_failed', { cause: `status ${status}` });
   return undefined;
 }

@@ -1,13 +1,16 @@
 // Says anew what a model server says of its failures in the midst of a stream: an error line or event is read and spelled
 // again as model-error.ts does it with a whole body. Everything else goes by as it came and is not even cut into lines:
-// a text holds no bare `"error"`, since JSON escapes the quotes inside it, so a chunk without one holds no error.
+// an error has the word in the name of a field or of its event, so a chunk without it holds none. A text holds no bare
+// `"error"`, since JSON escapes the quotes inside it.
 // A line that is not complete waits for its end, up to a bound; what is longer than that is no error line. So does an event
 // whose data stands on several lines, which are one text (HTML standard, section 9.2.6).
 import type { Screen } from '../../upstream/screen.ts';
 import { Pieces } from '../payload/chunk-buffer.ts';
 import { errorOf, isError, isFields, type ModelError, mostErrorBytes, parse } from './model-error.ts';
 
-const mark = Buffer.from('"error"');
+const mark = Buffer.from('error');
+/** The event is one by its name, whatever its data looks like. */
+const errorEvent = /(?<![^\r\n])event: ?error(?![^\r\n])/;
 const nothing = Buffer.alloc(0);
 
 export class FrameScreen {
@@ -85,7 +88,7 @@ export class FrameScreen {
     const text = lines.toString('utf8');
     const said = this.#events
       ? text.replace(/(?:[^\r\n]+(?:\r\n|\r|\n|$))+/g, (event) =>
-          event.includes('"error"') ? this.#event(event) : event,
+          event.includes('"error"') || errorEvent.test(event) ? this.#event(event) : event,
         )
       : text.replace(/[^\r\n]+/g, (line) => (line.includes('"error"') ? this.#data(line) : line));
     return said === text ? lines : Buffer.from(said);
@@ -95,7 +98,7 @@ export class FrameScreen {
   #event(event: string): string {
     const data = dataIn(event);
     if (data === undefined) return event;
-    const said = this.#data(data);
+    const said = this.#data(data, errorEvent.test(event));
     if (said === data) return event;
     let isSaid = false;
     return event.replace(/(?<![^\r\n])data(?::[^\r\n]*)?(\r\n|\r|\n|$)/g, (_, ending: string) => {
@@ -105,7 +108,7 @@ export class FrameScreen {
     });
   }
 
-  #data(data: string): string {
+  #data(data: string, isFailure = false): string {
     const value = parse(data);
     if (!isFields(value)) {
       // No JSON, but perhaps what a proxy fell over.
@@ -117,7 +120,7 @@ export class FrameScreen {
       const error = errorOf(response, 0, this.#screen);
       return JSON.stringify({ ...value, response: { ...response, error: fieldsOf(error, response['error']) } });
     }
-    return isError(value) ? JSON.stringify(this.#anew(value)) : data;
+    return isFailure || isError(value) ? JSON.stringify(this.#anew(value)) : data;
   }
 
   #anew(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -191,7 +194,9 @@ function dataIn(event: string): string | undefined {
 
 /** Is the data of an event that has not ended a whole text already? Then it is judged and goes on without waiting for more. */
 function isWholeData(lines: Buffer): boolean {
-  const data = dataIn(lines.toString('utf8'));
+  const text = lines.toString('utf8');
+  if (errorEvent.test(text)) return false;
+  const data = dataIn(text);
   return data === undefined || data === '[DONE]' || parse(data) !== undefined;
 }
 

@@ -6,6 +6,7 @@ import type { Screen } from '../../upstream/screen.ts';
 import { anthropicType } from '../dialects/anthropic.ts';
 import { openaiType } from '../dialects/openai.ts';
 import type { Exchange } from '../exchange.ts';
+import { isSaid } from '../meter/token-counts.ts';
 import type { Dialect } from '../operation.ts';
 
 export interface ModelError {
@@ -158,4 +159,3 @@ export function parse(text: string): unknown {
 
 export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const isSaid = (value: unknown): boolean => (typeof value === 'string' && value !== '') || isFields(value);

@@ -6,6 +6,7 @@ import { LineReader, type LongLine } from '../payload/line-reader.ts';
 import { isErrorLine } from './meter-lines.ts';
 import { wantedUsage } from './meter-whole.ts';
 import {
+  isSaid,
   type Meter,
   ofBytes,
   type Prompt,
@@ -163,7 +164,7 @@ export class EventsMeter implements Meter {
     if (value === undefined) return;
     const type = value['type'];
     if (this.#reply === 'openai-completion') {
-      if (value['error'] !== undefined && value['error'] !== null) this.done = this.errorSeen = true;
+      if (isSaid(value['error'])) this.done = this.errorSeen = true;
       // The usage of an event without choices is that of the whole answer.
       if (this.#take(value['usage']) && !isPiece) this.#final = true;
     } else if (type === 'error') this.done = this.errorSeen = true;

@@ -3,12 +3,13 @@
 
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
 import { LineReader, type LongLine } from '../payload/line-reader.ts';
+import { ollamaAnswer } from './meter-whole.ts';
 import {
+  isSaid,
   type Meter,
   nothingRead,
   ofBytes,
   ofEntries,
-  ollamaFigures,
   type Prompt,
   parseObject,
   type Reading,
@@ -17,7 +18,9 @@ import {
 } from './token-counts.ts';
 
 const wantedLine: Wanted = new Map(
-  ['done', 'prompt_eval_count', 'eval_count', 'error', 'logprobs', 'context'].map((name) => [name, true] as const),
+  ['done', 'done_reason', 'prompt_eval_count', 'eval_count', 'error', 'logprobs', 'context'].map(
+    (name) => [name, true] as const,
+  ),
 );
 
 /** Ollama's NDJSON generation: the line with `"done":true` holds the figures and is the end mark. */
@@ -44,7 +47,8 @@ export class LinesMeter implements Meter {
     if (line.includes('"done":true') || line.includes('"done": true')) {
       const value = parseObject(line);
       if (value?.['done'] === true) this.#end(value);
-      this.#pieces += tokensIn(line);
+      if (isSaid(value?.['error'])) this.errorSeen = true;
+      else this.#pieces += tokensIn(line);
     } else if (isErrorLine(line)) this.done = this.errorSeen = true;
     else this.#pieces += tokensIn(line);
   }
@@ -52,7 +56,7 @@ export class LinesMeter implements Meter {
   #long(): LongLine {
     return longLine(wantedLine, (value, length) => {
       if (this.done) return;
-      if (value?.['error'] !== undefined) this.done = this.errorSeen = true;
+      if (isSaid(value?.['error'])) this.done = this.errorSeen = true;
       else if (value?.['logprobs'] !== undefined) this.#pieces += ofEntries(length);
       else this.#pieces += value?.['context'] === undefined ? ofBytes(length) : 1;
       if (value?.['done'] === true) this.#end(value);
@@ -61,7 +65,7 @@ export class LinesMeter implements Meter {
 
   #end(value: Readonly<Record<string, unknown>>): void {
     this.done = true;
-    this.#said.take(ollamaFigures(value));
+    this.#said.take(ollamaAnswer(value));
   }
 
   end(): boolean {
@@ -115,7 +119,13 @@ function longLine(
   };
 }
 
-/** A line that is an object whose first field is `error`: how every family spells a failure in mid-stream. */
+/**
+ * A line that is an object whose first field is `error`: how every family spells a failure in mid-stream. One that says
+ * nothing there (`"error":null`) is a piece like others: for the end of the answer it would hide all that follows.
+ */
 export function isErrorLine(line: Buffer): boolean {
-  return line[0] === 0x7b && line.subarray(0, 12).toString('latin1').replaceAll(' ', '').startsWith('{"error":');
+  if (line[0] !== 0x7b || !line.subarray(0, 12).toString('latin1').replaceAll(' ', '').startsWith('{"error":'))
+    return false;
+  const value = parseObject(line);
+  return value === undefined || isSaid(value['error']);
 }

@@ -6,6 +6,7 @@ import { Pieces } from '../payload/chunk-buffer.ts';
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
 import {
   type Figures,
+  isSaid,
   type Meter,
   nothingRead,
   ollamaFigures,
@@ -113,7 +114,7 @@ export class WholeMeter implements Meter {
 
 /** Generated text, and not only the sentence of an error. */
 function isGenerated(answer: Readonly<Record<string, unknown>>): boolean {
-  if (answer['error'] !== undefined && answer['error'] !== null) return false;
+  if (isSaid(answer['error'])) return false;
   return generated.some((name) => {
     const value = answer[name];
     // A `message` that is a text is how some servers spell an error.
@@ -121,7 +122,7 @@ function isGenerated(answer: Readonly<Record<string, unknown>>): boolean {
   });
 }
 
-/** /api/generate, /api/chat and the embedding routes of Ollama's own API. */
+/** /api/generate, /api/chat and the embedding routes of Ollama's own API: a stream's last line, or the whole answer. */
 export function ollamaAnswer(answer: Readonly<Record<string, unknown>>): Figures | undefined {
   const loading = answer['done_reason'] === 'load' || answer['done_reason'] === 'unload';
   // /api/embeddings reports nothing at all: that is no figure, while a load or unload really is zero.

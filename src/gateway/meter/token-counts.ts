@@ -153,7 +153,14 @@ export function usageFigures(usage: unknown): Figures | undefined {
   const prompt = countIn(value, newer || cacheApart ? 'input_tokens' : 'prompt_tokens');
   const completion = countIn(value, newer || cacheApart ? 'output_tokens' : 'completion_tokens');
   if (prompt === spoiled || completion === spoiled) return undefined;
-  if (prompt === undefined && completion === undefined) return undefined;
+  // A call has a prompt: a server that says 0 and 0 does not count, and would give everything away.
+  if (
+    !prompt &&
+    !completion &&
+    !count(value['cache_read_input_tokens']) &&
+    !count(value['cache_creation_input_tokens'])
+  )
+    return undefined;
   const details = value[newer ? 'input_tokens_details' : 'prompt_tokens_details'];
   const cached = cacheApart
     ? value['cache_read_input_tokens']
@@ -178,6 +185,9 @@ export function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> | 
     return undefined;
   }
 }
+
+/** Is that what a failure puts into `error`? Some servers write the field into everything: null, false, 0 or empty. */
+export const isSaid = (error: unknown): boolean => Boolean(error) && !(Array.isArray(error) && error.length === 0);
 
 /** A line of a stream is one token and what stands around it, up to about this size. */
 const framedBytes = 512;

@@ -10,6 +10,9 @@ const maxDepth = 512;
 /** Longer scalars are passed over: no figure and no `type` comes near it. */
 const maxScalar = 64;
 
+/** Stands for a scalar that was passed over: it is there, and it says something. */
+export const passedOver = Symbol('a long scalar');
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -294,7 +297,7 @@ export class JsonFigures {
   #endScalar(): void {
     const level = this.#level();
     if (level && this.#asked !== undefined)
-      level.found[this.#name] = this.#text === undefined ? null : (JSON.parse(this.#text) as unknown);
+      level.found[this.#name] = this.#text === undefined ? passedOver : (JSON.parse(this.#text) as unknown);
     this.#text = undefined;
     this.#state = this.#depth === 0 ? states.over : states.after;
   }
