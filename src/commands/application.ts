@@ -96,9 +96,9 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
       withDesk(async ({ store }) => printObject(showApplication(await requireApplication(store, id)), json)),
     );
 
-  decision('approve', 'approved', 'let the applicant in; the key waits for him').option(
+  decision('approve', 'approved', 'let the applicant in; the key waits for them').option(
     '--plan <name>',
-    'what he gets',
+    'what they get',
   );
   decision('reject', 'rejected', 'turn the applicant away');
 
@@ -114,7 +114,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
           const decided = await decide(store, id, status, { plan, decision: text ?? null }, author);
           printObject(showApplication(decided), json);
           if (json !== true && status === 'approved')
-            print('\nThe applicant gets the key with the token he was given.');
+            print('\nThe applicant gets the key with the token they were given.');
         }),
       );
   }

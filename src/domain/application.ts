@@ -19,7 +19,7 @@ export interface Registration {
   readonly maxPending: number;
 }
 
-/** Closed: whoever starts a gate decides for himself to open it. */
+/** Closed: opening the gateway is a decision for the person who runs it. */
 export const firstRegistration: Registration = {
   mode: 'closed',
   plan: 'trial',

@@ -64,7 +64,7 @@ function release({ lease, metering, caller }: Exchange, row: UsageRecord, record
   if (metering?.kind !== 'metered' || !caller) return;
   const { principal } = caller;
   if (left) recorder.noteUse(principal, metering.usage, row.promptTokens + row.completionTokens);
-  // Refused for want of room, or for a fault of ours: that is nothing he did.
+  // Refused for want of room, or for a fault of ours: that is not the caller's doing.
   else if (isOwnRefusal(row.outcome, row.code)) recorder.noteRefusal(principal, metering.usage);
 }
 

@@ -1,10 +1,7 @@
-// Who holds the gate's connections. There is room for so many; when all are taken and somebody comes, one that does
-// nothing gives way to him: sooner one on which nobody known has called yet, and of these one of the network that holds
-// most of them, so that whoever fills the gate with silence shuts out himself. Connections with a call of a model on them
-// stay; whoever asks for a page may take an hour to read it.
-// Which one goes is decided among a few drawn by lot: to look at ten thousand for each newcomer is what a flood wants.
-// And requests of one connection are answered one after the other, however many come in one packet: Node would begin them
-// all, and hold each answer until the one before it has gone.
+// Limits how many connections are open. When all places are taken and another client connects, an idle connection is
+// evicted: first one that no known caller has used, and among those one from the network that holds the most, so that a
+// client that opens connections and sends nothing evicts itself. A connection that carries a model call stays. A page may
+// be read for an hour.
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { networkOf } from '../domain/address.ts';

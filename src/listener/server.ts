@@ -121,7 +121,7 @@ const challengePath = '/.well-known/acme-challenge/';
 
 /**
  * Without encryption: an authority's question is answered, and a browser that wants a page is led to it. Everything else
- * goes on and is refused where it gets to: leading a caller away would only have him show his key first.
+ * goes on and is refused where it gets to: a redirect would only make the caller send the key in plain text first.
  */
 function answerUnencrypted(
   request: IncomingMessage,
@@ -285,7 +285,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   answerRaw(socket, status);
 }
 
-/** How long somebody may take to go who was told to; he would otherwise stay for as long as he likes. */
+/** How long a client that was told to close may keep its connection. */
 const lingerMs = 2_000;
 
 const answerLines = answerHeaders.map((text, at) => text + (at % 2 === 0 ? ': ' : '\r\n')).join('');

@@ -22,7 +22,7 @@ export interface NewApplication {
   readonly plan?: string;
   /** Code of an invitation. */
   readonly invite?: string;
-  /** Of somebody who wants to sign in and look after his keys himself. */
+  /** For people who want to sign in and manage their keys themselves. */
   readonly password?: string;
   readonly language?: Language;
 }

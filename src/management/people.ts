@@ -1,4 +1,4 @@
-// People who sign in: the first operator's set-up, new passwords, confirmed addresses, what somebody may change of himself, and the
+// People who sign in: the first operator's set-up, new passwords, confirmed addresses, what people may change about themselves, and the
 // end of an account. Answers never tell whether an address is known here.
 import { type Account, operatorName } from '../domain/account.ts';
 import { digestOf } from '../domain/api-key.ts';
@@ -168,7 +168,7 @@ export async function linkFor(
   return createLink(store, portal, 'password', person.id, author);
 }
 
-/** A link with which an applicant confirms his address, for gates without mail. @throws Fault. */
+/** A link with which an applicant confirms their address, for gates without mail. @throws Fault. */
 export async function confirmationLink(
   { store, portal }: Pick<Door, 'store' | 'portal'>,
   application: Application,

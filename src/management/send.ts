@@ -1,5 +1,5 @@
-// Sends bytes that belong to all: in small pieces, the next when the last has left. Readers share them, so that one who
-// takes nothing costs hardly more than his connection, encrypted or not.
+// Sends bytes that all readers share, in small pieces, each when the one before has left, so that a reader that takes
+// nothing costs hardly more than its connection, encrypted or not.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 const pieceBytes = 16 * 1024;

@@ -37,7 +37,7 @@ export function openSecure(
     rejectUnauthorized: clientCertificates === 'required',
     handshakeTimeout: handshakeMs,
   });
-  // Before node:https makes a broken request of it: whoever has not finished his handshake cannot be told anything.
+  // Before node:https makes a broken request of it: a client that has not finished the handshake cannot be told anything.
   server.prependListener('tlsClientError', (_error, socket) => socket.destroy());
   certificates.onChange((pair) => server.setSecureContext(withTickets(pair.options)));
   return server;

@@ -65,6 +65,18 @@ test('the documents speak of people as they and anybody', () => {
   expect(found).toEqual([]);
 });
 
+test('comments and words in the sources speak of nobody as he', () => {
+  const sources = globSync('{src,portal/src}/**/*.{ts,tsx}', { cwd: root });
+  expect(sources.length).toBeGreaterThan(250);
+  const found = sources.flatMap((name) =>
+    read(name)
+      .split('\n')
+      .filter((line) => /\b(he|his|him|himself)\b/i.test(line))
+      .map((line) => `${name}: ${line}`),
+  );
+  expect(found).toEqual([]);
+});
+
 test('every npm script and file that the READMEs and CONTRIBUTING.md name is there', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const name of [...readmes, 'CONTRIBUTING.md', 'docs/keys.md']) {

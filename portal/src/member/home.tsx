@@ -1,4 +1,4 @@
-// A member's first page: how he stands, what is left, his first key, and the lines that put it to use.
+// A member's first page: what is used and what is left, the first key, and settings to copy.
 import { Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { IconClock, IconKey, IconPencil } from '@tabler/icons-react';
 import { type ReactNode, useEffect, useState } from 'react';

@@ -132,7 +132,7 @@ function Box({ title, children }: { readonly title: string; readonly children: R
   );
 }
 
-/** Nobody who looks at this page is to learn of it from his users. */
+/** The page says it, so that operators do not hear of it from their users. */
 function Certificates({ now }: { readonly now: Now }): ReactNode {
   const { t } = useTranslation('operator');
   const { moment } = useWriting();

@@ -118,7 +118,7 @@ function Entered({ route }: { readonly route: Route }): ReactNode {
   const { session, reads } = useSession();
   const [location] = useLocation();
   const signedIn = session.person !== null;
-  // Signing in ends here too: on to where he wanted to go.
+  // Signing in ends here too: on to the page that was asked for.
   if (route.who === 'visitor' && signedIn)
     return <Redirect to={nextPage() ?? (reads ? '/operate' : '/home')} replace />;
   if ((route.who === 'member' || route.who === 'operator') && !signedIn)

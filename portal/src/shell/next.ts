@@ -1,4 +1,4 @@
-// Where somebody wanted to go before he was asked to sign in: a page of ours, whatever the address says.
+// The page that was asked for before the sign-in: always one of this portal, whatever the address says.
 
 export const doorTo = (location: string): string => `/sign-in?next=${encodeURIComponent(`/portal${location}`)}`;
 

@@ -24,7 +24,7 @@ export const operator = {
       queues: 'Models',
       queueText: '{{running}} running, {{waiting}} waiting of {{accounts}} accounts',
       top: 'Today',
-      topNone: 'Nobody has called today. Let somebody in, and he shows here.',
+      topNone: 'No calls yet today. People you let in appear here once they call.',
       refusals: 'Refused in the last hour',
       refusalsNone: 'Nothing was refused.',
       certificateEnded: 'A certificate has ended: nobody can trust it any more',

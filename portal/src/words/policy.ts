@@ -52,7 +52,8 @@ export const policy = {
       save: 'Save',
       saved: 'The plan is changed.',
       empty: 'Empty: no limit',
-      changedMeanwhile: 'Somebody has changed this plan meanwhile. What you see now is his; look at it and save again.',
+      changedMeanwhile:
+        'Somebody else has changed this plan. The form now shows their version; check it and save again.',
       groups: {
         rate: 'How much, how fast',
         call: 'What one call may ask for',
@@ -113,7 +114,7 @@ export const policy = {
       removeTitle: 'Delete the rule {{name}}?',
       removeText: 'Steps that it has taken stay.',
       removed: 'The rule is deleted.',
-      empty: 'There are no rules. Nobody is ever slowed down or suspended by himself.',
+      empty: 'There are no rules. Nobody is slowed down or suspended automatically.',
       fields: {
         name: 'Name',
         measure: 'What is counted',

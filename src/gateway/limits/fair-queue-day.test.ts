@@ -118,7 +118,7 @@ test('a day of fifty accounts against two slots: who asks little waits little, w
   const sum = scripts.reduce((total, { got }) => total + got, 0);
   const squares = scripts.reduce((total, { got }) => total + got * got, 0);
   expect((sum * sum) / (3 * squares)).toBeGreaterThanOrEqual(0.95);
-  // Who asks now and then waits a few answers, with a hundred and twenty calls of the scripts ahead of him at any time.
+  // An occasional caller waits for a few answers, although 120 calls of the scripts are always queued.
   const waits = others.flatMap(({ waitsMs }) => waitsMs).toSorted((a, b) => a - b);
   const longestAnswerMs = 1_000 * 1.5 * msPerToken;
   expect(waits[Math.floor(waits.length * 0.5)]!).toBeLessThan(longestAnswerMs);

@@ -1,5 +1,5 @@
 // A body as it comes. A piece of it weighs a few hundred bytes, however little is in it: of somebody who sends a byte at a
-// time we would hold hundreds of times what he sent and what is counted. So small pieces are copied together.
+// time we would hold hundreds of times what they sent and what is counted. So small pieces are copied together.
 
 const smallBytes = 4 * 1024;
 const leastBlockBytes = 512;

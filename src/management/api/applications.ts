@@ -130,7 +130,7 @@ export const applications: readonly Endpoint[] = [
   }),
   ...(['approve', 'reject'] as const).map((verb) =>
     endpoint(`${verb}Application`, `post /applications/{id}/${verb}`, {
-      summary: verb === 'approve' ? 'Let the applicant in; the key waits for him' : 'Turn the applicant away',
+      summary: verb === 'approve' ? 'Let the applicant in; the key waits for them' : 'Turn the applicant away',
       group: 'Applications',
       needs: write,
       fresh: 'never',

@@ -17,7 +17,7 @@ import type { Origins } from '../web/origin.ts';
 import { Problem } from './problem.ts';
 
 /**
- * Who may: everybody (`anybody` is known if he is signed in); whoever holds a working key or is signed in with an account
+ * Who may: everybody (`anybody` is known if they are signed in); whoever holds a working key or is signed in with an account
  * (`self`); whoever is signed in (`person`); whoever may read everything, or change it.
  */
 export type Needs = 'nothing' | 'anybody' | 'self' | 'person' | 'management:read' | 'management:write';

@@ -61,7 +61,7 @@ export const accountShape = z
     name: z.string(),
     plan: z.string().nullable().describe('null where, and only where, it is without limits'),
     unlimited: z.boolean().describe('an operator who has no plan and no limits'),
-    role: z.enum(roles).describe('operator: changes everything; auditor: sees it; member: his own things'),
+    role: z.enum(roles).describe('operator: changes everything; auditor: sees it; member: their own things'),
     person: z
       .strictObject({ email: z.string(), emailVerified: z.boolean(), twoFactor: z.boolean() })
       .nullable()

@@ -1,4 +1,4 @@
-// The rows about oneself: what somebody who is signed in, or who holds a key, may see and do with his own things and nobody
+// The rows about oneself: what somebody who is signed in, or who holds a key, may see and do with their own things and nobody
 // else's. Keys are made and changed by people only: a key that leaked must not be able to make another.
 import { z } from 'zod';
 import type { AccountId } from '../../domain/id.ts';

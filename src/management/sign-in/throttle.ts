@@ -43,7 +43,7 @@ export class SignInThrottle {
     }
   }
 
-  /** It was answered just now, after a while of looking at it: from here on he waits. */
+  /** It was answered just now, after a while of looking at it: from here on the caller waits. */
   answered(address: string, mailbox: string): void {
     for (const [, key] of countsOf(address, mailbox)) {
       const count = this.#counts.get(key);

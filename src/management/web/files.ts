@@ -1,5 +1,5 @@
 // The files that a page loads, held in memory with what the build has compressed beside them. A stream from the disk for
-// each reader cost a quarter of a megabyte where he took nothing of it, for a request of a hundred bytes.
+// each reader cost a quarter of a megabyte without reading any of it, for a request of a hundred bytes.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
