@@ -28,6 +28,7 @@ import { FairQueue } from '../gateway/limits/fair-queue.ts';
 import { Ladder } from '../gateway/limits/ladder.ts';
 import { Pulse } from '../gateway/live-stats.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
+import { EndObservers } from '../gateway/observers.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
 import type { Gate } from '../gateway/pipeline.ts';
 import { Refusals } from '../gateway/refusal-rollup.ts';
@@ -165,9 +166,9 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
       end: (record, begun) => refusals.end(record, begun),
       log: accessLog(log, nowMs),
       nowMs,
-      noteUse: (principal, book, tokens) => ladder.noteUse(principal, book, tokens),
-      noteRefusal: (principal, book) => ladder.noteRefusal(principal, book),
-      noteEnd: (exchange, row, refusedAs) => pulse.end(exchange, row, refusedAs),
+      observers: new EndObservers([ladder, pulse], nowMs, (observer, failures, error) =>
+        log.logger.error({ observer, failures, cause: describeCause(error) }, 'an observer of ended exchanges failed'),
+      ),
     },
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
     rules: { books, calendar, clocks: clock },

@@ -4,7 +4,8 @@
 import type { MonotonicMs } from '../domain/time.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Exchange } from './exchange.ts';
-import type { Ending, Recorder } from './record.ts';
+import type { Ending } from './observers.ts';
+import type { Recorder } from './record.ts';
 
 /** Lines about refusals a second, of strangers and of known callers each; more are counted, so that no flood fills a disk. */
 const refusalLinesPerSecond = 20;

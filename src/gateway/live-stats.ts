@@ -4,6 +4,7 @@ import type { AccountId } from '../domain/id.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageRecord } from '../domain/usage.ts';
 import type { Exchange } from './exchange.ts';
+import type { Ending, EndObserver } from './observers.ts';
 
 /** Seconds over which a speed is taken. */
 const span = 10;
@@ -20,7 +21,8 @@ interface Minute {
   ended: number;
 }
 
-export class Pulse {
+export class Pulse implements EndObserver {
+  readonly name = 'the live figures';
   readonly #nowMs: () => MonotonicMs;
   /** Completion tokens by account, a map a second. */
   readonly #seconds: Second[] = Array.from({ length: span }, () => ({ second: -1, tokens: new Map() }));
@@ -39,11 +41,10 @@ export class Pulse {
     }
   }
 
-  /** It is over; `row` is undefined for callers that nobody knows. */
-  end(exchange: Exchange, row: UsageRecord | undefined, code: string | undefined): void {
+  ended(exchange: Exchange, row: UsageRecord | undefined, { outcome, error }: Ending): void {
     const minute = this.#minute();
     minute.ended++;
-    if (code !== undefined) minute.refusals.set(code, (minute.refusals.get(code) ?? 0) + 1);
+    if (outcome === 'refused' && error) minute.refusals.set(error.code, (minute.refusals.get(error.code) ?? 0) + 1);
     if (row) this.#add(exchange, row.accountId, row.completionTokens);
   }
 

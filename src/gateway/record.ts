@@ -2,23 +2,19 @@
 // journal before the caller can see the end of the answer, so that no kill can lose an answer that somebody got; only
 // refusals without end wait for each other (refusal-rollup.ts).
 // Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
-import type { ErrorCode, GatewayError } from '../domain/error.ts';
-import type { Principal } from '../domain/principal.ts';
+import type { ErrorCode } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
-import { isOwnRefusal, neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
+import { neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Exchange } from './exchange.ts';
-import type { Book } from './limits/account-usage.ts';
+import type { Ending, EndObservers } from './observers.ts';
 
 export interface Recorder {
   readonly end: UsageJournal['end'];
   readonly log: (exchange: Exchange, ending: Ending, durationMs: number) => void;
   readonly nowMs: () => MonotonicMs;
-  /** For the ladder: an exchange of a caller with a plan is over, refused or with so many tokens. */
-  readonly noteUse: (principal: Principal, book: Book, tokens: number) => void;
-  readonly noteRefusal: (principal: Principal, book: Book) => void;
-  /** For whoever looks at the gate: an exchange is over. */
-  readonly noteEnd: (exchange: Exchange, row: UsageRecord | undefined, refusedAs: string | undefined) => void;
+  /** Those who look at what was done. */
+  readonly observers: EndObservers;
 }
 
 declare class Mark {
@@ -26,12 +22,6 @@ declare class Mark {
 }
 /** An exchange that has its record, or needs none. Its caller may hear of the end now. */
 export interface Settled extends Exchange, Mark {}
-
-export interface Ending {
-  readonly outcome: Outcome;
-  readonly status: number;
-  readonly error?: GatewayError;
-}
 
 /** Settles an exchange. The second call for one exchange does nothing, so every way out may call it. */
 export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): Settled {
@@ -42,9 +32,9 @@ export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): 
   const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
   if (row) {
     recorder.end(row, exchange.begun);
-    release(exchange, row, recorder);
+    release(exchange, row);
   }
-  recorder.noteEnd(exchange, row, ending.outcome === 'refused' ? ending.error?.code : undefined);
+  recorder.observers.tell(exchange, row, ending);
   recorder.log(exchange, ending, durationMs);
   return exchange as Settled;
 }
@@ -55,17 +45,10 @@ export function leaveUnrecorded(exchange: Exchange): Settled {
   return exchange as Settled;
 }
 
-/** What was reserved becomes what was used, or nothing where the call never left; and the ladder hears of it. */
-function release({ lease, metering, caller }: Exchange, row: UsageRecord, recorder: Recorder): void {
-  // As the ledger counts it when it is read back.
-  const left = !neverLeft(row.outcome, row.upstream);
-  if (left) lease?.settle(row.promptTokens, row.completionTokens);
-  else lease?.cancel();
-  if (metering?.kind !== 'metered' || !caller) return;
-  const { principal } = caller;
-  if (left) recorder.noteUse(principal, metering.usage, row.promptTokens + row.completionTokens);
-  // Refused for want of room, or for a fault of ours: that is not the caller's doing.
-  else if (isOwnRefusal(row.outcome, row.code)) recorder.noteRefusal(principal, metering.usage);
+/** What was reserved becomes what was used, or nothing where the call never left: as the ledger counts it when it is read back. */
+function release({ lease }: Exchange, row: UsageRecord): void {
+  if (neverLeft(row.outcome, row.upstream)) lease?.cancel();
+  else lease?.settle(row.promptTokens, row.completionTokens);
 }
 
 /** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */

@@ -9,8 +9,10 @@ import type { Principal } from '../../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../../domain/rule.ts';
 import { inForce, type Suspension, untouched } from '../../domain/suspension.ts';
 import type { Clocks, WallMs } from '../../domain/time.ts';
-import type { UsageBucket } from '../../domain/usage.ts';
+import { isOwnRefusal, neverLeft, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports.ts';
+import type { Exchange } from '../exchange.ts';
+import type { EndObserver } from '../observers.ts';
 import type { Book, History, RollingFigure } from './account-usage.ts';
 import { RollingCount } from './rolling-count.ts';
 
@@ -23,7 +25,8 @@ export interface LadderTools {
   readonly onError: (error: unknown) => void;
 }
 
-export class Ladder {
+export class Ladder implements EndObserver {
+  readonly name = 'the ladder';
   readonly #tools: LadderTools;
   #rules: readonly Rule[] = [];
   /** Rules over what happened, without those over the steps themselves. */
@@ -53,6 +56,15 @@ export class Ladder {
       if (rule.per === 'account') book.account.rolling.set(rule.name, figureOf(rule, null, history, clocks));
       else for (const key of keys) book.key(key).rolling.set(rule.name, figureOf(rule, key, history, clocks));
     }
+  }
+
+  /** Callers without limits are not looked at; refusals for want of room, or for a fault of the gateway, are nothing they did. */
+  ended({ caller, metering }: Exchange, row: UsageRecord | undefined): void {
+    if (!row || !caller || metering?.kind !== 'metered') return;
+    const { principal } = caller;
+    if (!neverLeft(row.outcome, row.upstream))
+      this.noteUse(principal, metering.usage, row.promptTokens + row.completionTokens);
+    else if (isOwnRefusal(row.outcome, row.code)) this.noteRefusal(principal, metering.usage);
   }
 
   /** An exchange that was let through is over. */
