@@ -25,7 +25,10 @@ export type Outcome = (typeof outcomes)[number];
 
 export interface UsageRecord {
   readonly id: RequestId;
-  /** Unix milliseconds at which the request head was complete. */
+  /**
+   * Unix milliseconds at which limits counted it, after its body came and its account had room; without that, at which the
+   * request head was complete. The id has the time of the head, which may be earlier.
+   */
   readonly at: number;
   readonly keyId: KeyId;
   readonly accountId: AccountId;

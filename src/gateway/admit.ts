@@ -216,6 +216,7 @@ function takeLease(
   const standing = standingOf(principal, book, slowed, calendar, at);
   try {
     exchange.lease = reserve(principal, standing, ask, at);
+    exchange.countedAt = clocks.toWall(at);
   } finally {
     addLimitLines(exchange.lines, principal, standing, operation.dialect, clocks, exchange.lease === undefined);
   }

@@ -18,8 +18,10 @@ export class Exchange {
   readonly id: RequestId;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** For the ledger. */
+  /** When the request head was complete. */
   readonly at: WallMs;
+  /** When it was counted, in the windows of that moment; undefined before that, and where no limit counts it. */
+  countedAt: WallMs | undefined;
   /** For durations: a jump of the wall clock bends none. */
   readonly startedMs: MonotonicMs;
 

@@ -90,7 +90,8 @@ function rowOf(
   const reading = exchange.begun ? exchange.meter?.read() : undefined;
   return {
     id: exchange.id,
-    at: exchange.at,
+    // In the windows of that moment, so that what is read back later is what the limits counted.
+    at: exchange.countedAt ?? exchange.at,
     keyId: principal.keyId,
     accountId: principal.accountId,
     operation: operation.name,

@@ -13,6 +13,8 @@ const rowsPerInsert = 500;
 /** About 20 ms of reading in SQLite, during which this process does nothing else. */
 const rowsPerLook = 20_000;
 const minuteMs = 60_000;
+/** Far longer than a call waits between its head and the moment in which it counts. */
+const longestHeadMs = 3_600_000;
 
 export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
   const answered = new AnsweredModels();
@@ -75,8 +77,8 @@ export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
           fn.sum('prompt_tokens').as('prompt'),
           fn.sum('completion_tokens').as('completion'),
         ])
-        // Ids begin with their time, so this reads the end of the table and not the whole.
-        .where('id', '>=', firstRequestId(since))
+        // Ids begin with the time of the head, so this reads the end of the table and not the whole.
+        .where('id', '>=', firstRequestId(since - longestHeadMs))
         .where('at', '>=', since)
         .groupBy([minute, 'account_id', 'key_id']);
       if (before !== undefined) query = query.where('id', '<', firstRequestId(before)).where('at', '<', before);
