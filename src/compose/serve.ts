@@ -83,7 +83,7 @@ export async function serve(asked: Config, log: Log): Promise<OpenGate> {
     whenFree(config.dataDir, work, (sentence) => log.logger.warn(sentence));
   const store = await patiently(() => openSqlite(config.dataDir, storePatienceMs, true));
   const nowMs = (): MonotonicMs => performance.now();
-  const clock = new SteadyClock({ wallMs: Date.now, monotonicMs: nowMs, uptimeMs: () => uptime() * 1000 });
+  const clock = new SteadyClock({ wallMs: () => Date.now(), monotonicMs: nowMs, uptimeMs: () => uptime() * 1000 });
   const calendar = new Calendar(config.timeZone);
   const ledger = await patiently(() =>
     Ledger.start(store, config.dataDir, (error) =>
