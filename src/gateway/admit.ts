@@ -15,7 +15,7 @@ import type { Exchange } from './exchange.ts';
 import type { AccountLines, InLine } from './limits/account-line.ts';
 import type { Book } from './limits/account-usage.ts';
 import { type FairQueue, type Place, Slot, type Turn } from './limits/fair-queue.ts';
-import { addLimitLines } from './limits/limit-headers.ts';
+import { addLimitLines, asciiOf } from './limits/limit-headers.ts';
 import {
   type Ask,
   answerEstimate,
@@ -240,11 +240,6 @@ async function waitInLine(
   }
   // What was taken in this very moment is given back when the exchange is settled.
   if (exchange.response.destroyed || exchange.request.socket.destroyed) throw new GatewayError('client_closed');
-}
-
-/** A header holds ASCII; a reason may be in any language. */
-function asciiOf(text: string): string {
-  return text.replace(/[^\x20-\x7e]+/g, (piece) => encodeURIComponent(piece.toWellFormed()));
 }
 
 /** Takes a slot of the model, or gives a promise for one. */

@@ -96,3 +96,8 @@ function goDuration(seconds: number): string {
   if (hours > 0) return `${hours}h${minutes}m${tail}`;
   return minutes > 0 ? `${minutes}m${tail}` : tail;
 }
+
+/** A header holds ASCII; a reason may be in any language. */
+export function asciiOf(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, (piece) => encodeURIComponent(piece.toWellFormed()));
+}
