@@ -1,6 +1,7 @@
 // The program: settings, a gate, and what signals do to it. It serves until it is told to stop.
 import process from 'node:process';
 import { type OpenGate, serve } from './compose/serve.ts';
+import { StartFailed } from './compose/start.ts';
 import { Unlistened } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { SecretUnusable } from './secret-file.ts';
@@ -118,12 +119,16 @@ function readSettings(): Config {
   }
 }
 
-/** What an operator can mend is said in one sentence; anything else keeps its stack. */
+/** What an operator can mend is said in one sentence; anything else keeps its stack, after the step of the start that met it. */
 function leave(error: unknown): never {
+  const cause = error instanceof StartFailed ? error.cause : error;
   const known = [ConfigFaults, StoreUnusable, SecretUnusable, Unlistened, PairUnusable, PassUnusable].some(
-    (kind) => error instanceof kind,
+    (kind) => cause instanceof kind,
   );
-  process.stderr.write(`${known ? (error as Error).message : (explained(error)?.message ?? describeCause(error))}\n`);
+  const step = error instanceof StartFailed ? `The start failed at its step "${error.step}": ` : '';
+  process.stderr.write(
+    `${known ? (cause as Error).message : (explained(cause)?.message ?? `${step}${describeCause(cause)}`)}\n`,
+  );
   process.exit(1);
 }
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import './quick-passwords.ts';
 import { type OpenGate, serve } from '../src/compose/serve.ts';
+import { StartFailed } from '../src/compose/start.ts';
 import type { Account } from '../src/domain/account.ts';
 import type { Author } from '../src/domain/audit.ts';
 import type { KeyId } from '../src/domain/id.ts';
@@ -67,7 +68,10 @@ export async function openGate(upstream: string, environment: Record<string, str
     ...environment,
   });
   const log = openLog('debug', 'json', logFile);
-  const gate = await serve(config, log);
+  const gate = await serve(config, log).catch((error: unknown) => {
+    // Tests of what cannot be used ask for the cause; failed-start.test.ts asks for the step.
+    throw error instanceof StartFailed ? error.cause : error;
+  });
   return {
     ...describe(gate.url, dataDir, () => gate.settle()),
     waiting: () => gate.waiting(),

@@ -1,7 +1,7 @@
 // From the settings to what encrypts: which certificates, how callers are asked for theirs, and what happens to those who
 // come without encryption.
 
-import type { Encrypted } from '../listener/server.ts';
+import type { Unencrypted } from '../listener/server.ts';
 import type { Log } from '../observe/log.ts';
 import { type Config, pageUrl, tlsMode } from '../settings/config.ts';
 import { type Keeper, type KeeperTools, openKeeper } from '../tls/certificate-manager.ts';
@@ -14,7 +14,7 @@ export const oneWay = ['tls-alpn-01'] as const;
 export async function keeperOf(
   config: Config,
   { logger }: Log,
-  tools: Pick<KeeperTools, 'store' | 'now' | 'nowMs' | 'ways'>,
+  tools: Pick<KeeperTools, 'store' | 'now' | 'nowMs'>,
 ): Promise<Keeper | undefined> {
   const mode = tlsMode(config);
   if (mode === 'off') return undefined;
@@ -63,12 +63,11 @@ export function encryptionNow({ trustedProxies }: Config, keeper: Keeper | undef
 }
 
 /** `port`: the one that the gate got. */
-export function encryptedOf(config: Config, { encryption, answerTo }: Keeper, port: () => number): Encrypted {
+export function unencryptedOf(config: Config, { answerTo }: Keeper, port: number): Unencrypted {
   return {
-    ...encryption,
     answerTo,
     pageFor: ({ url = '/', headers: { host = '' } }) => {
-      const page = pageUrl({ ...config, port: port() });
+      const page = pageUrl({ ...config, port });
       // Where nobody said what the gate is called, it is called what this browser calls it.
       if (config.publicUrl === '' && /^[A-Za-z0-9.-]+(:\d+)?$/.test(host)) page.hostname = host.replace(/:\d+$/, '');
       return new URL(url, page).href;

@@ -5,7 +5,6 @@ import {
   createServer,
   type Server as HttpServer,
   type IncomingMessage,
-  type RequestListener,
   type ServerOptions,
   type ServerResponse,
   STATUS_CODES,
@@ -38,41 +37,89 @@ export interface Health {
 /** What listens: one port, whatever is spoken there. */
 export type Listener = Server & Pick<HttpServer, 'closeIdleConnections' | 'closeAllConnections'>;
 
-export interface Encrypted extends Encryption {
+/** What those get who come without encryption to a gate that encrypts. */
+export interface Unencrypted {
   /** What an authority wants to read under /.well-known/acme-challenge/<token>; undefined where it asks for something else. */
   readonly answerTo: (token: string) => Promise<string | undefined>;
   /** Where a browser finds, encrypted, what it asked for without. */
   readonly pageFor: (request: IncomingMessage) => string;
 }
 
+/** What requests lead to. */
+export interface Routes {
+  readonly gate: Gate;
+  readonly health: Health;
+  /** The pages and the API beside them. */
+  readonly plane: express.RequestHandler;
+  /** Needed where the gate encrypts. */
+  readonly unencrypted: Unencrypted | undefined;
+}
+
 export interface Servers {
   readonly listener: Listener;
   /** Plain HTTP, for a second port: words of refusal, ways to the pages, and what an authority wants to see. */
   readonly plain: HttpServer | undefined;
+  /**
+   * Says, once, where requests go. The pages have to know the port, so it is bound before they are made; the caller comes
+   * from `listen` to here without giving the event loop a turn, and so before a first connection can be accepted.
+   */
+  serve(routes: Routes): void;
 }
 
+/** Servers that can listen, and have no routes yet. */
 export function openServers(
-  gate: Gate,
-  health: Health,
-  plane: express.RequestHandler,
   settings: ServerSettings,
   connections: Connections,
-  encrypted: Encrypted | undefined,
+  encryption: Encryption | undefined,
 ): Servers {
+  const options = optionsOf(settings);
+  const onConnection = (socket: Socket): void => connections.take(socket);
+  if (!encryption) {
+    const listener = limit(createServer(options)).on('connection', onConnection);
+    return { listener, plain: undefined, serve: (routes) => route(listener, answering(routes, connections)) };
+  }
+  const secure = limit(openSecure(options, encryption));
+  const plain = limit(createServer(options));
+  secure.prependListener('connection', (socket) => connections.shake(socket));
+  secure.prependListener('secureConnection', (socket) => connections.follow(socket));
+  // Who was let in by a certificate may be on the list of those that were taken back.
+  encryption.certificates.onTrust(() => connections.renew());
+  const listener = new Entrance(secure, plain, encryption).on('connection', onConnection);
+  plain.on('connection', onConnection);
+  return {
+    listener,
+    plain,
+    serve: (routes) => {
+      const { unencrypted } = routes;
+      const answer = answering(routes, connections);
+      route(secure, answer);
+      route(plain, (request, response) => {
+        if (!unencrypted || !answerUnencrypted(request, response, unencrypted)) answer(request, response);
+      });
+    },
+  };
+}
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+function answering({ gate, health, plane }: Routes, connections: Connections): Answer {
   const shell = openShell(health, plane);
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+  return (request, response) => {
     const { socket } = request;
     connections.inTurn(socket, () => {
       if (!isShell(request)) return handle(gate, request, response);
       connections.mayGo(socket);
       response.setTimeout(unreadMs, () => response.destroy());
-      // Bodies there are small, and nobody waits for who is asked.
+      // Bodies are small there, so 100 Continue is sent before authentication.
       continueIfAsked({ request }, response);
       shell(request, response);
       return new Promise((resolve) => response.once('close', () => resolve(false)));
     });
   };
-  const options: ServerOptions = {
+}
+
+function optionsOf(settings: ServerSettings): ServerOptions {
+  return {
     headersTimeout: settings.headMs,
     // The whole request may take long (blobs); the body of every other route has a time limit of its own.
     requestTimeout: 0,
@@ -87,34 +134,24 @@ export function openServers(
     keepAliveInitialDelay: 30_000,
     highWaterMark: 64 * 1024,
   };
-  const onConnection = (socket: Socket): void => connections.take(socket);
-  if (!encrypted)
-    return { listener: limit(createServer(options), onRequest).on('connection', onConnection), plain: undefined };
-  const secure = limit(openSecure(options, encrypted), onRequest);
-  const plain = limit(createServer(options), (request, response) => {
-    if (!answerUnencrypted(request, response, encrypted)) onRequest(request, response);
-  });
-  secure.prependListener('connection', (socket) => connections.shake(socket));
-  secure.prependListener('secureConnection', (socket) => connections.follow(socket));
-  // Who was let in by a certificate may be on the list of those that were taken back.
-  encrypted.certificates.onTrust(() => connections.renew());
-  const listener = new Entrance(secure, plain, encrypted).on('connection', onConnection);
-  return { listener, plain: plain.on('connection', onConnection) };
 }
 
 /** How long a page waits for a reader who takes nothing of it. */
 const unreadMs = 60_000;
 
 /** The limits that are the same for every server of ours. */
-function limit<Any extends HttpServer>(server: Any, onRequest: RequestListener): Any {
+function limit<Any extends HttpServer>(server: Any): Any {
   server.maxHeadersCount = maxHeaders;
   server.maxRequestsPerSocket = 100_000;
-  server.on('request', onRequest);
-  // Without this listener Node says "100 Continue" before anybody has asked who is calling.
-  server.on('checkContinue', onRequest);
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => answerRaw(socket, 405));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerClientError(error, socket));
   return server;
+}
+
+function route(server: HttpServer, answer: Answer): void {
+  server.on('request', answer);
+  // Without this listener Node says "100 Continue" before anybody has asked who is calling.
+  server.on('checkContinue', answer);
 }
 
 const challengePath = '/.well-known/acme-challenge/';
@@ -126,7 +163,7 @@ const challengePath = '/.well-known/acme-challenge/';
 function answerUnencrypted(
   request: IncomingMessage,
   response: ServerResponse,
-  { answerTo, pageFor }: Encrypted,
+  { answerTo, pageFor }: Unencrypted,
 ): boolean {
   const { url = '', method } = request;
   if (method !== 'GET' && method !== 'HEAD') return false;
@@ -198,19 +235,6 @@ export async function within(ms: number, event: Promise<void>): Promise<boolean>
   const result = await Promise.race([event.then(() => true as const), late]);
   clearTimeout(timer);
   return result;
-}
-
-/** One after the other, each whatever became of those before it: a part that fails to stop keeps no other open. Rejects as the first did. */
-export async function inOrder(...steps: readonly (() => unknown)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const step of steps) {
-    try {
-      await step();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length > 0) throw failures[0];
 }
 
 /** Everything that is not a model request; a browser at the front door is led to the pages. */

@@ -15,16 +15,15 @@ function followed() {
   });
   const follower = new Follower({
     version: () => may('version').then(() => store.version),
-    work: [work('rules'), work('callers')],
     onFailure: (what) => store.told.push(`- ${what}`),
     onRecovery: (what) => store.told.push(`+ ${what}`),
   });
-  return { store, follower };
+  return { store, follower, start: () => follower.start([work('rules'), work('callers')]) };
 }
 
 test('what is new is done once', async () => {
-  const { store, follower } = followed();
-  await follower.start();
+  const { store, follower, start } = followed();
+  await start();
   await follower.look();
   expect(store.done).toEqual(['rules', 'callers']);
   store.version++;
@@ -34,8 +33,8 @@ test('what is new is done once', async () => {
 });
 
 test('a failure is tried again with every look until it has succeeded, and holds up nothing else', async () => {
-  const { store, follower } = followed();
-  await follower.start();
+  const { store, follower, start } = followed();
+  await start();
   store.done = [];
   store.failing.add('rules');
   store.version++;
@@ -50,8 +49,8 @@ test('a failure is tried again with every look until it has succeeded, and holds
 });
 
 test('a change of this process that met a failing store is not forgotten', async () => {
-  const { store, follower } = followed();
-  await follower.start();
+  const { store, follower, start } = followed();
+  await start();
   store.done = [];
   store.failing.add('callers');
   await follower.look(true);
@@ -61,8 +60,8 @@ test('a change of this process that met a failing store is not forgotten', async
 });
 
 test('a version that cannot be read does not mean that nothing is new', async () => {
-  const { store, follower } = followed();
-  await follower.start();
+  const { store, follower, start } = followed();
+  await start();
   store.done = [];
   store.failing.add('version');
   store.version++;
@@ -74,8 +73,8 @@ test('a version that cannot be read does not mean that nothing is new', async ()
 });
 
 test('a change that comes while a look goes on is looked at before that look is over', async () => {
-  const { store, follower } = followed();
-  await follower.start();
+  const { store, follower, start } = followed();
+  await start();
   store.done = [];
   await Promise.all([follower.look(true), follower.look(true)]);
   expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);

@@ -12,7 +12,6 @@ export interface FollowedWork {
 export interface FollowerTools {
   /** A figure that changes when another process has written. */
   readonly version: () => Promise<number>;
-  readonly work: readonly FollowedWork[];
   /** A piece of work fails, for the first time or in a new way. */
   readonly onFailure: (what: string, error: unknown) => void;
   /** A piece of work that failed has succeeded. */
@@ -28,7 +27,7 @@ interface Piece extends FollowedWork {
 
 export class Follower {
   readonly #tools: FollowerTools;
-  readonly #pieces: readonly Piece[];
+  #pieces: readonly Piece[] = [];
   /** Changes that this process made itself; the version does not tell of them. */
   #changes = 0;
   #looking: Promise<void> | undefined;
@@ -36,11 +35,11 @@ export class Follower {
 
   constructor(tools: FollowerTools) {
     this.#tools = tools;
-    this.#pieces = tools.work.map((work) => ({ ...work, version: undefined, changes: 0, failure: undefined }));
   }
 
-  /** Does all of the work for the first time. Rejects where one piece fails. */
-  async start(): Promise<void> {
+  /** Does all of the work for the first time, and from then on whenever it is due. Rejects where one piece fails. */
+  async start(work: readonly FollowedWork[]): Promise<void> {
+    this.#pieces = work.map((piece) => ({ ...piece, version: undefined, changes: 0, failure: undefined }));
     const version = await this.#tools.version();
     for (const piece of this.#pieces) {
       await piece.run();

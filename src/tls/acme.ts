@@ -22,8 +22,6 @@ export interface AcmeTools {
   readonly certificates: Certificates;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
-  /** Best first: which of the authority's ways to us are open. */
-  readonly kinds: () => readonly ChallengeKind[];
   readonly order: typeof orderCertificate;
   /** How long an order may take, however the authority spreads its words; 10 minutes where absent. */
   readonly orderMs?: number;
@@ -71,6 +69,8 @@ export class AcmeKeeper {
   readonly #challengeServer: TlsServer;
   /** What the last challenge is answered with. */
   #shown: { readonly answer: string; readonly context: Promise<SecureContext> } | undefined;
+  /** Which of the authority's ways to us are open, best first; none until the gate listens. */
+  kinds: readonly ChallengeKind[] = [];
   /** What went wrong last; undefined while all is well. */
   problem: string | undefined;
 
@@ -174,8 +174,8 @@ export class AcmeKeeper {
   }
 
   async #order(): Promise<void> {
-    const { store, now, kinds, onRenew } = this.#tools;
-    const [first, ...others] = kinds();
+    const { store, now, onRenew } = this.#tools;
+    const [first, ...others] = this.kinds;
     if (first === undefined) throw new Error('neither port 80 nor port 443 is open for the authority');
     // The other way, where the first has failed.
     const ordered = this.#failures % 2 === 1 ? [...others, first] : [first, ...others];

@@ -32,8 +32,6 @@ export interface KeeperTools {
   readonly store: CertificateStore;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
-  /** Which of an authority's ways to us are open. */
-  readonly ways: () => readonly ChallengeKind[];
   readonly tell: (
     level: 'info' | 'warn' | 'error',
     fields: Readonly<Record<string, unknown>>,
@@ -65,8 +63,8 @@ export interface Keeper {
   readonly status: () => TlsStatus;
   /** Looks at the files now. */
   readonly reload: () => void;
-  /** To be called when the gate listens: an authority may come and look. */
-  readonly start: () => void;
+  /** To be called when the gate listens: an authority may come and look, in the ways that are open to it, best first. */
+  readonly start: (ways: readonly ChallengeKind[]) => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -198,7 +196,6 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
     nowMs: tools.nowMs,
     order: orderCertificate,
     trust: () => trust.now,
-    kinds: tools.ways,
     onRenew: () => said(),
     onFail: (error, waitMs) =>
       tell(
@@ -219,7 +216,10 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
       return status({ problem, renewsAt, triesAt, provisional: renewsAt === undefined });
     },
     reload: () => trust.reload(),
-    start: () => acme.start(),
+    start: (ways) => {
+      acme.kinds = ways;
+      acme.start();
+    },
     stop: async () => {
       trust.stop();
       await acme.stop();

@@ -127,7 +127,6 @@ describe('a keeper', () => {
         certificates,
         now: () => clock.at,
         nowMs: () => clock.at,
-        kinds: () => ['http-01'],
         onRenew: () => events.push('renewed'),
         onFail: (error, waitMs) => events.push(`failed ${Math.floor(waitMs / 60_000)} ${(error as Error).message}`),
         trust: () => ({}),
@@ -135,6 +134,7 @@ describe('a keeper', () => {
         ...more,
       },
     );
+    keeper.kinds = ['http-01'];
     keep(keeper);
     const server = createServer((request, response) => {
       const token = request.url?.split('/').at(-1) ?? '';

@@ -1,0 +1,179 @@
+// The data plane put together: what the path of a request works with, and what is asked again when the store has changed.
+import { AddressBlocks } from '../domain/address.ts';
+import { parseModelName } from '../domain/model-name.ts';
+import { accessLog } from '../gateway/access-log.ts';
+import { Running } from '../gateway/active-requests.ts';
+import { corsPolicy } from '../gateway/answer/cors.ts';
+import { factsOf } from '../gateway/context-size.ts';
+import { Decisions } from '../gateway/decide-again.ts';
+import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
+import { KeyRing } from '../gateway/identity/key-cache.ts';
+import { ReplayGuard } from '../gateway/identity/replay-guard.ts';
+import { AccountLines } from '../gateway/limits/account-line.ts';
+import { Books } from '../gateway/limits/account-usage.ts';
+import { FairQueue } from '../gateway/limits/fair-queue.ts';
+import { Ladder } from '../gateway/limits/ladder.ts';
+import { Pulse } from '../gateway/live-stats.ts';
+import type { ModelRules } from '../gateway/model-access.ts';
+import { EndObservers } from '../gateway/observers.ts';
+import { BodyBudget } from '../gateway/payload/body-budget.ts';
+import type { Gate } from '../gateway/pipeline.ts';
+import type { Recorder } from '../gateway/record.ts';
+import { relaySettingsOf } from '../gateway/relay-settings.ts';
+import { ShownBlobs } from '../gateway/uploads.ts';
+import { describeCause, type Log } from '../observe/log.ts';
+import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
+import type { Follower } from '../store/change-watcher.ts';
+import type { Store } from '../store/ports.ts';
+import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
+import type { GateClocks } from './clocks.ts';
+import { openModelServers } from './model-servers.ts';
+import type { Start } from './start.ts';
+import type { Storage } from './storage.ts';
+
+export interface DataPlane {
+  readonly gate: Gate;
+  /** What the gate does now, for people who look. */
+  readonly pulse: Pulse;
+  readonly books: Books;
+}
+
+/** What several parts of the plane share. */
+interface Shared {
+  readonly pool: UpstreamPool;
+  readonly ladder: Ladder;
+  readonly books: Books;
+  readonly pulse: Pulse;
+}
+
+/** @throws StartFailed */
+export async function openDataPlane(
+  config: Config,
+  log: Log,
+  clocks: GateClocks,
+  storage: Storage,
+  start: Start,
+): Promise<DataPlane> {
+  const pool = await start.step(
+    'model servers',
+    () => openModelServers(config, log),
+    (opened) => opened.close(),
+  );
+  const ladder = openLadder(storage, clocks, log);
+  const books = await start.step('usage', () =>
+    Books.open(storage.store, clocks.calendar, clocks.clock, (book, history) => ladder.begin(book, history)),
+  );
+  const pulse = new Pulse(clocks.nowMs);
+  const gate = await start.step('data plane', () =>
+    gateOf(config, log, clocks, storage, { pool, ladder, books, pulse }),
+  );
+  return { gate, pulse, books };
+}
+
+function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger }: Log): Ladder {
+  return new Ladder({
+    store,
+    clocks: clock,
+    onStep: async ({ id, step, accountId, keyId, shadow, reason }) => {
+      logger.warn({ id, step, account: accountId, key: keyId, shadow }, `a step of the ladder: ${reason}`);
+      if (!shadow) await changes.look(true);
+    },
+    onError: (error) => logger.error({ cause: describeCause(error) }, 'a step of the ladder could not be taken'),
+  });
+}
+
+function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {
+  const { clock, calendar, nowMs } = clocks;
+  const { pool, ladder, books } = shared;
+  const skewMs = config.signatureSkewSeconds * 1000;
+  const ring = new KeyRing(storage.store, staticDigests(config), storage.operator.id, clock.wall, clock.steady);
+  const shownBlobs = new ShownBlobs();
+  const modelRules: ModelRules = {
+    registryHosts: new Set(config.registryHosts),
+    isRemote: (name) => pool.isRemote(name),
+    hasShown: (account, digest) => shownBlobs.has(account, digest),
+  };
+  const decisions = new Decisions({ ring, modelRules, wallNow: clock.wall, appealContact: config.appealContact });
+  return {
+    limits: {
+      bodyBytes: config.bodyLimitBytes,
+      bodyTimeoutMs: config.bodySeconds * 1000,
+      budget: new BodyBudget(config.bodyMemoryBytes),
+    },
+    relaySettings: relaySettingsOf(config),
+    cors: corsPolicy(config.corsOrigins),
+    trustedProxies: new AddressBlocks(config.trustedProxies),
+    modelRules,
+    shownBlobs,
+    modelFacts: factsOf(pool.upstreams, nowMs),
+    signatureSkewMs: skewMs,
+    ring,
+    replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
+    journal: storage.ledger,
+    pool,
+    running: new Running(decisions),
+    recorder: recorderOf(log, clocks, storage, shared),
+    throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
+    rules: { books, calendar, clocks: clock },
+    lines: new AccountLines(config.queueSeconds * 1000),
+    queue: queueOf(config, pool),
+    ladder,
+    decisions,
+    appealContact: config.appealContact,
+    wallNow: clock.wall,
+    tlsOnly: tlsMode(config) !== 'off',
+    draining: false,
+  };
+}
+
+function recorderOf(log: Log, { nowMs }: GateClocks, { refusals }: Storage, { ladder, pulse }: Shared): Recorder {
+  return {
+    end: (record, begun) => refusals.end(record, begun),
+    log: accessLog(log, nowMs),
+    nowMs,
+    observers: new EndObservers([ladder, pulse], nowMs, (observer, failures, error) =>
+      log.logger.error({ observer, failures, cause: describeCause(error) }, 'an observer of ended exchanges failed'),
+    ),
+  };
+}
+
+function queueOf(config: Config, pool: UpstreamPool): FairQueue<Upstream> {
+  const modelSlots = slotsOf(config.modelSlots);
+  return new FairQueue<Upstream>({
+    serversFor: (model) => pool.serving(model),
+    slotsFor: (model) => modelSlots.get(model) ?? config.slots,
+    maxWaiting: config.queueLength,
+    maxWaitMs: config.queueSeconds * 1000,
+  });
+}
+
+/** `gemma3:4b=8` by the name under which the queue knows the model. */
+function slotsOf(list: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(
+    list.map((entry) => {
+      const [model = '', slots] = entry.split('=');
+      return [parseModelName(model)?.canonical ?? model, Number(slots)];
+    }),
+  );
+}
+
+/** From now on what is written is felt: the rules in force are read again, and every caller who is here is asked after. */
+export function followChanges(changes: Follower, store: Store, gate: Gate, { logger }: Log): Promise<void> {
+  return changes.start([
+    {
+      what: 'callers that run could not be asked after',
+      run: () => {
+        gate.ring.forget();
+        return gate.running.recheck();
+      },
+    },
+    {
+      what: 'the rules could not be read; the last ones stay in force',
+      run: async () => {
+        const rules = await store.listRules();
+        gate.ladder.setRules(rules);
+        logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
+      },
+    },
+  ]);
+}

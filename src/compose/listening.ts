@@ -1,0 +1,52 @@
+// Where callers come in: the certificates, the servers and the ports they listen on.
+import type { AddressInfo } from 'node:net';
+import { Connections, roomFor } from '../listener/connection-limiter.ts';
+import { listen, openServers, type Servers, stopListening } from '../listener/server.ts';
+import type { Log } from '../observe/log.ts';
+import { type Config, plainPort } from '../settings/config.ts';
+import type { Keeper } from '../tls/certificate-manager.ts';
+
+export interface Listening {
+  readonly servers: Servers;
+  /** The one that the gate got. */
+  readonly port: number;
+}
+
+/** Servers that listen and have no routes yet: nothing may wait between this and `servers.serve`. @throws Unlistened */
+export async function openListener(config: Config, log: Log, keeper: Keeper | undefined): Promise<Listening> {
+  const servers = openServers(
+    { headMs: config.headSeconds * 1000, idleMs: config.idleSeconds * 1000 },
+    new Connections(roomOf(config, log)),
+    keeper?.encryption,
+  );
+  await listen(servers.listener, config.port, config.host);
+  return { servers, port: (servers.listener.address() as AddressInfo).port };
+}
+
+/** Of a start that failed; a gate that served has drained by now, and listens no more. */
+export async function closeListener({ servers: { listener } }: Listening): Promise<void> {
+  if (!listener.listening) return;
+  const closed = stopListening(listener);
+  listener.closeAllConnections();
+  await closed;
+}
+
+/** Listens for plain HTTP too, where that is wanted and can be had. True: it does. */
+export async function openPlainPort(config: Config, { plain }: Servers, { logger }: Log): Promise<boolean> {
+  if (!plain || plainPort(config) === 0) return false;
+  try {
+    await listen(plain, plainPort(config), config.host);
+    return true;
+  } catch (error) {
+    logger.warn({ reason: (error as Error).message }, 'nothing listens for plain HTTP; the gate goes on without');
+    return false;
+  }
+}
+
+/** Connections at once: no more than the system has descriptors for. */
+function roomOf({ maxConnections }: Config, { logger }: Log): number {
+  const room = roomFor(maxConnections);
+  if (room < maxConnections)
+    logger.warn({ room }, 'max_connections is more than there are descriptors for (ulimit -n)');
+  return room;
+}

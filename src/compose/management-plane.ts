@@ -1,0 +1,73 @@
+// From the settings to the management plane: who signs people in, where links point, and what it is told of the data plane.
+import { join } from 'node:path';
+import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
+import { openOutlook } from '../gateway/introspection.ts';
+import { openPlane, type Plane } from '../management/management-app.ts';
+import type { Provider } from '../management/sign-in/provider.ts';
+import { describeCause, type Log } from '../observe/log.ts';
+import { type Config, isExposed } from '../settings/config.ts';
+import type { Keeper } from '../tls/certificate-manager.ts';
+import type { GateClocks } from './clocks.ts';
+import type { DataPlane } from './data-plane.ts';
+import { encryptionNow } from './encryption.ts';
+import type { Storage } from './storage.ts';
+
+export interface ManagementParts {
+  readonly clocks: GateClocks;
+  readonly storage: Storage;
+  readonly data: DataPlane;
+  readonly keeper: Keeper | undefined;
+  /** Where this machine's own browser finds the pages. */
+  readonly url: URL;
+}
+
+export function openManagementPlane(
+  config: Config,
+  { logger }: Log,
+  { clocks, storage, data, keeper, url }: ManagementParts,
+): Plane {
+  const { gate, pulse } = data;
+  return openPlane(
+    {
+      ...config,
+      portal: config.publicUrl === '' ? url : new URL(config.publicUrl),
+      exposed: isExposed(config),
+      providers: providersOf(config),
+      pages: join(import.meta.dirname, '../../portal/dist'),
+    },
+    {
+      store: storage.store,
+      outlook: openOutlook(gate, pulse),
+      failures: gate.throttle,
+      applications: new AuthThrottle(config.applicationsPerMinute, clocks.nowMs),
+      trustedProxies: gate.trustedProxies,
+      now: clocks.clock.wall,
+      nowMs: clocks.nowMs,
+      tls: keeper && {
+        names: () => keeper.status().certificates.flatMap(({ names }) => names),
+        authority: () => keeper.authority(),
+      },
+      encryption: () => encryptionNow(config, keeper),
+      onChange: () => void storage.changes.look(true),
+      onError: (message, error, id) => logger.error({ id, cause: describeCause(error) }, message),
+    },
+  );
+}
+
+function providersOf(config: Config): Provider[] {
+  const { oidcIssuer: issuer, oidcClientId, oidcClientSecret, oidcName } = config;
+  if (issuer === '') return [];
+  return [
+    {
+      id: 'oidc',
+      name: oidcName === '' ? new URL(issuer).hostname : oidcName,
+      issuer,
+      clientId: oidcClientId,
+      clientSecret: oidcClientSecret,
+      passesSecondStep: config.oidcTwoFactorIssuer === issuer,
+      confirmsSilently: config.oidcConfirmedIssuer === issuer,
+      signsOut: config.oidcSignOut === 'provider',
+      seconds: config.oidcSeconds,
+    },
+  ];
+}

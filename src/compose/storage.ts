@@ -1,0 +1,73 @@
+// What is kept: the data directory and its lock, the store, the ledger, and the account that every gate has. Names the
+// adapter.
+import { type Account, operatorName } from '../domain/account.ts';
+import { unlimited } from '../domain/plan.ts';
+import { Refusals } from '../gateway/refusal-rollup.ts';
+import { openAccount } from '../management/accounts.ts';
+import { describeCause, type Log } from '../observe/log.ts';
+import type { Config } from '../settings/config.ts';
+import { Follower } from '../store/change-watcher.ts';
+import { type DirectoryLock, lockDirectory, openDirectory, whenFree } from '../store/data-directory.ts';
+import { Ledger } from '../store/ledger.ts';
+import type { Store } from '../store/ports.ts';
+import { openSqlite } from '../store/sqlite.ts';
+import type { GateClocks } from './clocks.ts';
+import type { Start } from './start.ts';
+
+/** A write that waits for another process's holds up every stream; the ledger tries again later. */
+const storePatienceMs = 200;
+
+export interface Storage {
+  /** The real path of the data directory. */
+  readonly dataDir: string;
+  readonly lock: DirectoryLock;
+  readonly store: Store;
+  readonly ledger: Ledger;
+  /** Refused calls on their way to the ledger. */
+  readonly refusals: Refusals;
+  /** Tells of what was written, here or by another process, once it is started. */
+  readonly changes: Follower;
+  readonly operator: Account;
+  /** Does it as soon as no other program holds the right to write. */
+  readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** @throws StartFailed; its cause is a StoreUnusable where the operator can mend it. */
+export async function openStorage(
+  config: Config,
+  { logger }: Log,
+  { clock }: GateClocks,
+  start: Start,
+): Promise<Storage> {
+  const dataDir = await start.step('data directory', () => openDirectory(config.dataDir));
+  const lock = await start.step(
+    'lock',
+    () => lockDirectory(dataDir),
+    (held) => held.release(),
+  );
+  const patiently = <T>(work: () => Promise<T>): Promise<T> =>
+    whenFree(dataDir, work, (sentence) => logger.warn(sentence));
+  const store = await start.step(
+    'store',
+    () => patiently(() => openSqlite(dataDir, storePatienceMs, true)),
+    (opened) => opened.close(),
+  );
+  const onError = (error: unknown): void =>
+    logger.error({ cause: describeCause(error) }, 'the ledger could not be written');
+  const ledger = await start.step(
+    'ledger',
+    () => patiently(() => Ledger.start(store, dataDir, onError)),
+    (opened) => opened.close(),
+  );
+  const refusals = new Refusals(ledger, config.refusedRowsPerMinute, clock.steady);
+  start.closes(() => refusals.flush());
+  const operator = await start.step('operator account', () =>
+    patiently(() => openAccount(store, operatorName, unlimited, { actor: 'gate', at: clock.wall() })),
+  );
+  const changes = new Follower({
+    version: () => store.version(),
+    onFailure: (what, error) => logger.error({ cause: describeCause(error) }, `${what}; the gate keeps trying`),
+    onRecovery: (what) => logger.info(`over: ${what}`),
+  });
+  return { dataDir, lock, store, ledger, refusals, changes, operator, patiently };
+}

@@ -1,0 +1,90 @@
+// A start that fails half-way, at each of its steps in turn, in a process of its own.
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import process from 'node:process';
+import { beforeAll, expect, test } from 'vitest';
+import { startSteps } from '../../src/compose/start.ts';
+import type { Report } from '../failing-start.ts';
+import { openGate, RawClient, run } from '../gate.ts';
+
+const nothing = { files: [], held: false, ports: [], keeps: [] };
+let ended: { code: number; err: string };
+let reports: ReadonlyMap<string, Report>;
+
+beforeAll(async () => {
+  const { code, out, err } = await run(process.execPath, ['test/failing-start.ts']);
+  ended = { code, err };
+  reports = new Map(
+    out
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Report)
+      .map((report) => [report.case, report]),
+  );
+});
+
+test.each(startSteps)('a start that fails at its step "%s" says so and leaves nothing open', (step) => {
+  const report = reports.get(step);
+  expect(report?.error).toEqual({
+    step,
+    message: `The start failed at its step "${step}": no ${step} today`,
+    cause: 'Error',
+  });
+  // Everything before it was opened.
+  expect(report?.steps).toEqual(startSteps.slice(0, startSteps.indexOf(step) + 1));
+  expect(report?.left).toEqual(nothing);
+});
+
+test('a start that cannot have its port leaves nothing open', () => {
+  const report = reports.get('a port that is taken');
+  expect(report?.error).toMatchObject({ step: 'port', cause: 'Unlistened' });
+  expect(report?.left).toEqual(nothing);
+});
+
+test('a gate that serves holds files, ports and timers, and has let go of all of them when it has stopped', () => {
+  const report = reports.get('no failure');
+  expect(report?.steps).toEqual(startSteps);
+  expect(report?.open?.files).toEqual(expect.arrayContaining(['gate.lock', 'sekisho.db']));
+  expect(report?.open?.files.some((file) => file.startsWith('journal/'))).toBe(true);
+  expect(report?.open?.ports).toEqual(['port', 'plain']);
+  expect(report?.open?.keeps).toEqual(expect.arrayContaining(['TCPServerWrap', 'Timeout']));
+  expect(report?.left).toEqual(nothing);
+});
+
+test('after failed starts the process ends by itself', () => {
+  expect(ended).toEqual({ code: 0, err: '' });
+});
+
+test('the first connection that gets in is answered: no request comes before its route', async () => {
+  const port = await freePort();
+  const failed = new AbortController();
+  const knocking = (async () => {
+    while (!failed.signal.aborted) {
+      const client = new RawClient(port);
+      let isIn = false;
+      client.socket.once('connect', () => (isIn = true));
+      client.write('GET /portal HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+      await client.closed;
+      if (isIn) return client.text;
+    }
+    return '';
+  })();
+  const gate = await openGate('http://127.0.0.1:9', { PORT: String(port) }).catch((error: unknown) => {
+    failed.abort();
+    throw error;
+  });
+  try {
+    expect(await knocking).toMatch(/^HTTP\/1\.1 302 /);
+  } finally {
+    await gate.stop();
+  }
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
