@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import type { AccountId, KeyId } from './id.ts';
 import { randomBase62, toBase62 } from './id.ts';
 import type { Narrowing } from './plan.ts';
-import type { Scope } from './scope.ts';
+import { defaultScopes, type Scope } from './scope.ts';
 import { Secret } from './secret.ts';
 
 export const keyKinds = ['secret', 'signature', 'certificate'] as const;
@@ -44,6 +44,30 @@ export interface StoredKey {
   readonly boundCertificate: string | null;
   /** What narrows the plan of the account for this key. */
   readonly narrowing: Narrowing;
+}
+
+/** A key that says nothing of its own: what every key starts from, so that a new field has one default. */
+export function blankKey(id: KeyId, accountId: AccountId, createdAt: number): StoredKey {
+  return {
+    id,
+    accountId,
+    name: '',
+    kind: 'secret',
+    digest: '',
+    status: 'active',
+    scopes: defaultScopes,
+    models: ['*'],
+    cidr: [],
+    allowPath: false,
+    boundCertificate: null,
+    createdAt,
+    expiresAt: null,
+    revokedAt: null,
+    lastUsedAt: null,
+    rotatedFrom: null,
+    lineage: id,
+    narrowing: {},
+  };
 }
 
 const format = /^sekisho_([0-9A-Za-z]{12})_[0-9A-Za-z]{43}([0-9A-Za-z]{6})$/;

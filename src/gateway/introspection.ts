@@ -1,15 +1,14 @@
 // What the management plane may know of the data plane, asked of the very code that decides: how an account stands with its
 // limits, and whether a call would pass, and why. A preview is a dry run of the stages of a request: what it reserves it
 // gives back in the same breath.
-import type { Account } from '../domain/account.ts';
-import type { StoredKey } from '../domain/api-key.ts';
+import { blankKey } from '../domain/api-key.ts';
 import { type GatewayError, toGatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
+import type { AccountNow, Forecast, LimitState, Outlook, Question, Subject } from '../domain/introspection.ts';
 import { parseModelName } from '../domain/model-name.ts';
-import { type Plan, type Unlimited, unlimited } from '../domain/plan.ts';
+import { unlimited } from '../domain/plan.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
-import { defaultScopes } from '../domain/scope.ts';
-import { restrictionsOf, type Suspension } from '../domain/suspension.ts';
+import { restrictionsOf } from '../domain/suspension.ts';
 import type { Clocks } from '../domain/time.ts';
 import { type Rehearsal, rehearse } from './admit.ts';
 import { shape } from './apply-plan.ts';
@@ -27,65 +26,7 @@ import { canonicalTarget, matchOperation } from './operation.ts';
 import type { Gate } from './pipeline.ts';
 import { type LimitRules, refuseSpent } from './precheck.ts';
 
-export interface LimitState {
-  readonly name: string;
-  readonly per: 'account' | 'key';
-  readonly measure: string;
-  readonly window: string;
-  readonly limit: number;
-  readonly used: number;
-  readonly remaining: number;
-  /** What the call in question needs; 0 where none is. */
-  readonly needed: number;
-  /** Unix milliseconds. */
-  readonly resetsAt: number;
-}
-
-export interface Subject {
-  /** Undefined: anybody with the plan, who has used nothing. */
-  readonly account: Account | undefined;
-  readonly plan: Plan | Unlimited;
-  readonly suspensions: readonly Suspension[];
-  /** Undefined: a new key that says nothing of its own. */
-  readonly key: StoredKey | undefined;
-}
-
-export interface Question extends Subject {
-  readonly path: string;
-  readonly model: string;
-  readonly promptTokens: number | undefined;
-  readonly maxTokens: number | undefined;
-}
-
-export interface Forecast {
-  readonly passes: boolean;
-  readonly status: number;
-  readonly code: string | null;
-  readonly reason: string;
-  readonly retryAfterSeconds: number | null;
-  readonly changes: readonly string[];
-  readonly limits: readonly LimitState[];
-}
-
 type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
-
-export interface Outlook {
-  readonly live: () => {
-    readonly accepting: boolean;
-    readonly running: number;
-    readonly queues: ReturnType<Gate['queue']['snapshot']>;
-    readonly upstreams: readonly { name: string; up: boolean | null; inFlight: number }[];
-  };
-  readonly overview: () => {
-    readonly accounts: readonly AccountNow[];
-    readonly refusals: readonly { code: string; count: number }[];
-    readonly recent: number;
-  };
-  readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
-  readonly foresee: (question: Question) => Promise<Forecast>;
-  /** Those that the subject may use, as the servers spell them. */
-  readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
-}
 
 export function openOutlook(gate: Gate, pulse: Pulse): Outlook {
   const { pool, running, queue } = gate;
@@ -110,13 +51,6 @@ export function openOutlook(gate: Gate, pulse: Pulse): Outlook {
       return Promise.resolve(modelsFor(subject, [...byName.values()], gate.rules.clocks));
     },
   };
-}
-
-interface AccountNow {
-  readonly account: AccountId;
-  readonly running: number;
-  readonly waiting: number;
-  readonly tokensPerSecond: number;
 }
 
 /** Who runs and waits, and how fast it goes; the busiest first. */
@@ -261,26 +195,7 @@ function statesOf(
 
 /** As the ring would make it; where no key is named, a new one that says nothing of its own. */
 function principalFor({ account, plan, key, suspensions }: Subject, clocks: Clocks): Principal {
-  const id = 'key_preview' as KeyId;
-  const anyKey: StoredKey = {
-    id,
-    accountId: account?.id ?? ('acc_preview' as StoredKey['accountId']),
-    name: '',
-    kind: 'secret',
-    digest: '',
-    status: 'active',
-    scopes: defaultScopes,
-    models: ['*'],
-    cidr: [],
-    allowPath: false,
-    boundCertificate: null,
-    createdAt: clocks.wall(),
-    expiresAt: null,
-    revokedAt: null,
-    lastUsedAt: null,
-    rotatedFrom: null,
-    lineage: id,
-    narrowing: {},
-  };
+  const accountId = account?.id ?? ('acc_preview' as AccountId);
+  const anyKey = blankKey('key_preview' as KeyId, accountId, clocks.wall());
   return principalOf(key ?? anyKey, plan, suspensions, clocks.steady());
 }

@@ -2,7 +2,7 @@
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
 import { type Account, mayManage, planOfNewAccount } from '../domain/account.ts';
 import { readBlocks } from '../domain/address.ts';
-import { generateKey, isSecretOf, passingKeyMs, type StoredKey } from '../domain/api-key.ts';
+import { blankKey, generateKey, isSecretOf, passingKeyMs, type StoredKey } from '../domain/api-key.ts';
 import { type Author, auditEvent } from '../domain/audit.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import { beyondMaker, type Maker } from '../domain/key-bounds.ts';
@@ -121,20 +121,13 @@ export async function draftKey(store: Store, asked: AskedKey, account: Account, 
     throw new Fault(`${account.name} has no plan that a key could narrow; its calls are not counted.`);
   const { id, text, digest } = generateKey();
   const key: StoredKey = {
-    id,
-    accountId: account.id,
+    ...blankKey(id, account.id, now),
     name: requireText('name of a key', asked.name, 200),
     kind: publicKey?.kind ?? 'secret',
     digest: publicKey?.digest ?? digest,
-    status: 'active',
     ...rules,
     allowPath: asked.allowPath === true,
-    createdAt: now,
     expiresAt: expiryOf(asked.expiresAt ?? null, plan, now),
-    revokedAt: null,
-    lastUsedAt: null,
-    rotatedFrom: null,
-    lineage: id,
     boundCertificate,
     narrowing,
   };

@@ -2,11 +2,10 @@
 // must, and forgets everything when another process has written: so a revocation made by the command line bites within
 // one poll. Rows are found by id or by the digest of a whole public key, never by a part of a secret
 // (LiteLLM CVE-2026-35030 cached identities under the first 20 characters of a token).
-import { digestOf, type StoredKey } from '../../domain/api-key.ts';
+import { blankKey, digestOf } from '../../domain/api-key.ts';
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { type Principal, principalOf } from '../../domain/principal.ts';
-import { defaultScopes } from '../../domain/scope.ts';
 import type { SteadyMs, WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
 
@@ -86,25 +85,6 @@ export class KeyRing {
 /** A key written into the settings is an ordinary new key of the operator's that cannot be revoked at run time. */
 function staticPrincipal(digest: string, operator: AccountId): Principal {
   const id = `key_static_${digest.slice(0, 12)}` as KeyId;
-  const key: StoredKey = {
-    id,
-    accountId: operator,
-    name: 'API_KEYS',
-    kind: 'secret',
-    digest,
-    status: 'active',
-    scopes: defaultScopes,
-    models: ['*'],
-    cidr: [],
-    allowPath: false,
-    boundCertificate: null,
-    createdAt: 0,
-    expiresAt: null,
-    revokedAt: null,
-    lastUsedAt: null,
-    rotatedFrom: null,
-    lineage: id,
-    narrowing: {},
-  };
+  const key = { ...blankKey(id, operator, 0), name: 'API_KEYS', digest };
   return principalOf(key, unlimited, []);
 }

@@ -1,13 +1,10 @@
 // One row of the management API: method, path, who may, what goes in, what comes out, what is done. The router, the
 // OpenAPI document and the reference page are all made from these rows.
 import type { z } from 'zod';
-import type { Account } from '../../domain/account.ts';
-import type { StoredKey } from '../../domain/api-key.ts';
 import type { Author } from '../../domain/audit.ts';
-import type { AccountId, PersonId } from '../../domain/id.ts';
+import type { PersonId } from '../../domain/id.ts';
+import type { Outlook } from '../../domain/introspection.ts';
 import type { Language } from '../../domain/person.ts';
-import type { Plan, Unlimited } from '../../domain/plan.ts';
-import type { Suspension } from '../../domain/suspension.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { EncryptionNow } from '../encryption.ts';
 import type { Door } from '../onboarding.ts';
@@ -15,67 +12,6 @@ import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 import type { PaceName } from './pace.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
-
-export interface LiveStatus {
-  readonly accepting: boolean;
-  readonly running: number;
-  readonly queues: readonly { model: string; running: number; waiting: number; accounts: number }[];
-  readonly upstreams: readonly { name: string; up: boolean | null; inFlight: number }[];
-}
-
-/** What the data plane lets be known of itself; the planes never call each other, the composition root hands this over. */
-export interface Outlook {
-  readonly live: () => LiveStatus;
-  readonly overview: () => LiveOverview;
-  readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
-  readonly foresee: (question: Subject & Question) => Promise<Forecast>;
-  /** Names and sizes of the models that the servers have and that subject may use. */
-  readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
-}
-
-export interface LiveOverview {
-  readonly accounts: readonly { account: AccountId; running: number; waiting: number; tokensPerSecond: number }[];
-  readonly refusals: readonly { code: string; count: number }[];
-  readonly recent: number;
-}
-
-/** Whose limits; without an account anybody's with that plan. */
-export interface Subject {
-  readonly account: Account | undefined;
-  readonly plan: Plan | Unlimited;
-  readonly suspensions: readonly Suspension[];
-  readonly key: StoredKey | undefined;
-}
-
-interface Question {
-  readonly path: string;
-  readonly model: string;
-  readonly promptTokens: number | undefined;
-  readonly maxTokens: number | undefined;
-}
-
-export interface LimitState {
-  readonly name: string;
-  readonly per: 'account' | 'key';
-  readonly measure: string;
-  readonly window: string;
-  readonly limit: number;
-  readonly used: number;
-  readonly remaining: number;
-  readonly needed: number;
-  /** Unix milliseconds. */
-  readonly resetsAt: number;
-}
-
-interface Forecast {
-  readonly passes: boolean;
-  readonly status: number;
-  readonly code: string | null;
-  readonly reason: string;
-  readonly retryAfterSeconds: number | null;
-  readonly changes: readonly string[];
-  readonly limits: readonly LimitState[];
-}
 
 /** What every row gets to work with. */
 export interface Desk extends Door {

@@ -3,9 +3,9 @@
 import type { z } from 'zod';
 import type { Registration } from '../../domain/application.ts';
 import type { KeyId } from '../../domain/id.ts';
+import type { LimitState } from '../../domain/introspection.ts';
 import { type CreatedKey, type KeyChange, showKey } from '../keys.ts';
 import type { MadeLink } from '../one-time-links.ts';
-import type { LimitState } from './endpoint.ts';
 import type * as figures from './figure-schemas.ts';
 import type * as shapes from './schemas.ts';
 

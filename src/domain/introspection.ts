@@ -1,0 +1,79 @@
+// What the management plane may ask the data plane about itself: what runs, how an account stands with its limits, whether a
+// call would pass. The planes never import each other, so the questions and answers have their types here; the data
+// plane answers (src/gateway/introspection.ts), and the composition root hands the answers over.
+import type { Account } from './account.ts';
+import type { StoredKey } from './api-key.ts';
+import type { Window } from './calendar.ts';
+import type { AccountId } from './id.ts';
+import type { Measure, Plan, Unlimited } from './plan.ts';
+import type { Suspension } from './suspension.ts';
+
+export interface Outlook {
+  readonly live: () => LiveStatus;
+  readonly overview: () => LiveOverview;
+  readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
+  readonly foresee: (question: Question) => Promise<Forecast>;
+  /** Models that the servers have and that the subject may use, as the servers spell them. */
+  readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
+}
+
+export interface LiveStatus {
+  readonly accepting: boolean;
+  readonly running: number;
+  readonly queues: readonly { model: string; running: number; waiting: number; accounts: number }[];
+  readonly upstreams: readonly { name: string; up: boolean | null; inFlight: number }[];
+}
+
+export interface LiveOverview {
+  readonly accounts: readonly AccountNow[];
+  readonly refusals: readonly { code: string; count: number }[];
+  readonly recent: number;
+}
+
+export interface AccountNow {
+  readonly account: AccountId;
+  readonly running: number;
+  readonly waiting: number;
+  readonly tokensPerSecond: number;
+}
+
+/** Whose limits. */
+export interface Subject {
+  /** Undefined: anybody with the plan, who has used nothing. */
+  readonly account: Account | undefined;
+  readonly plan: Plan | Unlimited;
+  readonly suspensions: readonly Suspension[];
+  /** Undefined: a new key that says nothing of its own. */
+  readonly key: StoredKey | undefined;
+}
+
+export interface Question extends Subject {
+  readonly path: string;
+  readonly model: string;
+  readonly promptTokens: number | undefined;
+  readonly maxTokens: number | undefined;
+}
+
+export interface LimitState {
+  readonly name: string;
+  readonly per: 'account' | 'key';
+  readonly measure: Measure;
+  readonly window: Window;
+  readonly limit: number;
+  readonly used: number;
+  readonly remaining: number;
+  /** What the call in question needs; 0 if there is none. */
+  readonly needed: number;
+  /** Unix milliseconds. */
+  readonly resetsAt: number;
+}
+
+export interface Forecast {
+  readonly passes: boolean;
+  readonly status: number;
+  readonly code: string | null;
+  readonly reason: string;
+  readonly retryAfterSeconds: number | null;
+  readonly changes: readonly string[];
+  readonly limits: readonly LimitState[];
+}
