@@ -272,6 +272,12 @@ test('a name of ours is ours in capitals and with the port of its scheme, and no
     await client.closed;
     expect([host, client.text.startsWith('HTTP/1.1 421')]).toEqual([host, misdirected]);
   }
+  for (const second of ['evil.example', 'gate.example.org']) {
+    const client = new RawClient(gate.port);
+    client.write(`GET /portal/ HTTP/1.1\r\nHost: gate.example.org\r\nHost: ${second}\r\nConnection: close\r\n\r\n`);
+    await client.closed;
+    expect([second, client.text.startsWith('HTTP/1.1 421')]).toEqual([second, true]);
+  }
   await gate.stop();
 });
 

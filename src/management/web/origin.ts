@@ -20,7 +20,9 @@ export class Origins {
   }
 
   /** Is the request for a page under a name of ours? */
-  knows({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  knows({ headers, rawHeaders = [] }: Pick<IncomingMessage, 'headers'> & Partial<IncomingMessage>): boolean {
+    // Of two Host lines Node shows the first, and a proxy in front may have read the other (RFC 9112, section 3.2).
+    if (rawHeaders.filter((word, at) => at % 2 === 0 && /^host$/i.test(word)).length > 1) return false;
     const host = headers.host ?? '';
     if (this.#fixed) return canonicalHost(host, this.#url.protocol) === this.#url.host;
     const name = host
