@@ -13,7 +13,7 @@ import { AccountLines } from '../gateway/limits/account-line.ts';
 import { Books } from '../gateway/limits/account-usage.ts';
 import { FairQueue } from '../gateway/limits/fair-queue.ts';
 import { Ladder } from '../gateway/limits/ladder.ts';
-import { Pulse } from '../gateway/live-stats.ts';
+import { LiveStats } from '../gateway/live-stats.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
 import { EndObservers } from '../gateway/observers.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
@@ -34,7 +34,7 @@ import type { Storage } from './storage.ts';
 export interface DataPlane {
   readonly gate: Gate;
   /** What the gate does now, for people who look. */
-  readonly pulse: Pulse;
+  readonly liveStats: LiveStats;
   readonly books: Books;
 }
 
@@ -43,7 +43,7 @@ interface Shared {
   readonly pool: UpstreamPool;
   readonly ladder: Ladder;
   readonly books: Books;
-  readonly pulse: Pulse;
+  readonly liveStats: LiveStats;
 }
 
 /** @throws StartFailed */
@@ -63,11 +63,11 @@ export async function openDataPlane(
   const books = await start.step('usage', () =>
     Books.open(storage.store, clocks.calendar, clocks.clock, (book, history) => ladder.begin(book, history)),
   );
-  const pulse = new Pulse(clocks.nowMs);
+  const liveStats = new LiveStats(clocks.nowMs);
   const gate = await start.step('data plane', () =>
-    gateOf(config, log, clocks, storage, { pool, ladder, books, pulse }),
+    gateOf(config, log, clocks, storage, { pool, ladder, books, liveStats }),
   );
-  return { gate, pulse, books };
+  return { gate, liveStats, books };
 }
 
 function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger }: Log): Ladder {
@@ -126,12 +126,12 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
   };
 }
 
-function recorderOf(log: Log, { nowMs }: GateClocks, { refusals }: Storage, { ladder, pulse }: Shared): Recorder {
+function recorderOf(log: Log, { nowMs }: GateClocks, { refusals }: Storage, { ladder, liveStats }: Shared): Recorder {
   return {
     end: (record, begun) => refusals.end(record, begun),
     log: accessLog(log, nowMs),
     nowMs,
-    observers: new EndObservers([ladder, pulse], nowMs, (observer, failures, error) =>
+    observers: new EndObservers([ladder, liveStats], nowMs, (observer, failures, error) =>
       log.logger.error({ observer, failures, cause: describeCause(error) }, 'an observer of ended exchanges failed'),
     ),
   };

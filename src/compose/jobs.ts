@@ -58,7 +58,7 @@ function every(start: Start, ms: number, work: () => void): void {
 /** Ends what has waited or stood still for too long, and samples what runs. */
 function sweepOf(
   config: Config,
-  { gate: { running, lines, queue }, pulse }: DataPlane,
+  { gate: { running, lines, queue }, liveStats }: DataPlane,
   { refusals }: Storage,
   nowMs: GateClocks['nowMs'],
 ): () => void {
@@ -69,7 +69,7 @@ function sweepOf(
     lines.sweep(nowMs());
     queue.sweep(nowMs());
     refusals.sweep();
-    pulse.sample(running.exchanges());
+    liveStats.sample(running.exchanges());
   };
 }
 

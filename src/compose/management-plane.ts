@@ -26,7 +26,7 @@ export function openManagementPlane(
   { logger }: Log,
   { clocks, storage, data, keeper, url }: ManagementParts,
 ): Plane {
-  const { gate, pulse } = data;
+  const { gate, liveStats } = data;
   return openPlane(
     {
       ...config,
@@ -37,7 +37,7 @@ export function openManagementPlane(
     },
     {
       store: storage.store,
-      outlook: openOutlook(gate, pulse),
+      outlook: openOutlook(gate, liveStats),
       failures: gate.throttle,
       applications: new AuthThrottle(config.applicationsPerMinute, clocks.nowMs),
       trustedProxies: gate.trustedProxies,

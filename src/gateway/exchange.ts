@@ -58,8 +58,8 @@ export class Exchange {
   queuePosition = 0;
   /** Response lines about limits, changes and waiting, as name, value, name, value. */
   readonly lines: string[] = [];
-  /** Completion tokens that the pulse has counted so far. */
-  pulseTokens = 0;
+  /** Completion tokens that the live figures have so far. */
+  countedTokens = 0;
   recorded = false;
   /** How it ended. */
   outcome: Outcome | undefined;

@@ -20,7 +20,7 @@ import { suppose } from './identify.ts';
 import { readJson } from './intent.ts';
 import { Book, type Metering, unmetered } from './limits/account-usage.ts';
 import { type Ask, countOf, mostOf, needOf, standingOf } from './limits/limiter.ts';
-import type { Pulse } from './live-stats.ts';
+import type { LiveStats } from './live-stats.ts';
 import { openUsage } from './metering.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 import type { Gate } from './pipeline.ts';
@@ -28,7 +28,7 @@ import { type LimitRules, refuseSpent } from './precheck.ts';
 
 type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
 
-export function openOutlook(gate: Gate, pulse: Pulse): Outlook {
+export function openOutlook(gate: Gate, liveStats: LiveStats): Outlook {
   const { pool, running, queue } = gate;
   return {
     live: () => ({
@@ -38,9 +38,9 @@ export function openOutlook(gate: Gate, pulse: Pulse): Outlook {
       upstreams: pool.upstreams.map(({ name, up, inFlight }) => ({ name, up: up ?? null, inFlight })),
     }),
     overview: () => ({
-      accounts: accountsNow(running.exchanges(), pulse.speeds()),
-      refusals: pulse.refusals(),
-      recent: pulse.recent(),
+      accounts: accountsNow(running.exchanges(), liveStats.speeds()),
+      refusals: liveStats.refusals(),
+      recent: liveStats.recent(),
     }),
     limits: (subject) => limitStates(subject, gate),
     foresee: (question) => foresee(question, gate),

@@ -21,7 +21,7 @@ interface Minute {
   ended: number;
 }
 
-export class Pulse implements EndObserver {
+export class LiveStats implements EndObserver {
   readonly name = 'the live figures';
   readonly #nowMs: () => MonotonicMs;
   /** Completion tokens by account, a map a second. */
@@ -76,9 +76,9 @@ export class Pulse implements EndObserver {
   }
 
   #add(exchange: Exchange, account: AccountId, tokens: number): void {
-    const fresh = tokens - exchange.pulseTokens;
+    const fresh = tokens - exchange.countedTokens;
     if (fresh <= 0) return;
-    exchange.pulseTokens = tokens;
+    exchange.countedTokens = tokens;
     const second = Math.floor(this.#nowMs() / 1000);
     const place = this.#seconds[second % span] as Second;
     if (place.second !== second) {

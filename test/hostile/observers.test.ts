@@ -1,14 +1,14 @@
 // Whatever looks at ended calls may fail; nobody's call is the worse for it.
 import { expect, test, vi } from 'vitest';
 import { Ladder } from '../../src/gateway/limits/ladder.ts';
-import { Pulse } from '../../src/gateway/live-stats.ts';
+import { LiveStats } from '../../src/gateway/live-stats.ts';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, post } from '../gate.ts';
 
 test('an observer that fails takes nothing from the answer, the ledger, the limits or another observer', async () => {
   const fake = await startFakeOllama();
   const gate = await openGate(fake.url);
-  const told = vi.spyOn(Pulse.prototype, 'ended');
+  const told = vi.spyOn(LiveStats.prototype, 'ended');
   const failing = vi.spyOn(Ladder.prototype, 'ended').mockImplementation(() => {
     throw new Error('a fault of its own');
   });
