@@ -7,7 +7,7 @@ import { corsPolicy } from '../gateway/answer/cors.ts';
 import { factsOf } from '../gateway/context-size.ts';
 import { Decisions } from '../gateway/decide-again.ts';
 import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
-import { KeyRing } from '../gateway/identity/key-cache.ts';
+import { KeyCache } from '../gateway/identity/key-cache.ts';
 import { ReplayGuard } from '../gateway/identity/replay-guard.ts';
 import { AccountLines } from '../gateway/limits/account-line.ts';
 import { Books } from '../gateway/limits/account-usage.ts';
@@ -86,14 +86,14 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
   const { clock, calendar, nowMs } = clocks;
   const { pool, ladder, books } = shared;
   const skewMs = config.signatureSkewSeconds * 1000;
-  const ring = new KeyRing(storage.store, staticDigests(config), storage.operator.id, clock.wall, clock.steady);
+  const keyCache = new KeyCache(storage.store, staticDigests(config), storage.operator.id, clock.wall, clock.steady);
   const shownBlobs = new ShownBlobs();
   const modelRules: ModelRules = {
     registryHosts: new Set(config.registryHosts),
     isRemote: (name) => pool.isRemote(name),
     hasShown: (account, digest) => shownBlobs.has(account, digest),
   };
-  const decisions = new Decisions({ ring, modelRules, wallNow: clock.wall, appealContact: config.appealContact });
+  const decisions = new Decisions({ keyCache, modelRules, wallNow: clock.wall, appealContact: config.appealContact });
   return {
     limits: {
       bodyBytes: config.bodyLimitBytes,
@@ -107,7 +107,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     shownBlobs,
     modelFacts: factsOf(pool.upstreams, nowMs),
     signatureSkewMs: skewMs,
-    ring,
+    keyCache,
     replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
     journal: storage.ledger,
     pool,
@@ -163,7 +163,7 @@ export function followChanges(changes: Follower, store: Store, gate: Gate, { log
     {
       what: 'callers that run could not be asked after',
       run: () => {
-        gate.ring.forget();
+        gate.keyCache.forget();
         return gate.running.recheck();
       },
     },

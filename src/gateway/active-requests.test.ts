@@ -10,7 +10,7 @@ import { type Run, Running } from './active-requests.ts';
 import { Caller } from './caller.ts';
 import { Decisions } from './decide-again.ts';
 import { Exchange } from './exchange.ts';
-import { KeyRing } from './identity/key-cache.ts';
+import { KeyCache } from './identity/key-cache.ts';
 import type { Intended } from './intent.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 
@@ -42,13 +42,13 @@ async function aboutToRun() {
     rows.fails
       ? Promise.reject(new Error('no store'))
       : Promise.resolve({ key: rows.key, plan: unlimited, suspensions: [] } as unknown as StoredCaller);
-  const ring = new KeyRing({ findCaller, findCallerByDigest: findCaller }, [], key.accountId, Date.now, () => 1);
+  const keyCache = new KeyCache({ findCaller, findCallerByDigest: findCaller }, [], key.accountId, Date.now, () => 1);
   const modelRules = { registryHosts: new Set<string>(), isRemote: () => false, hasShown: () => false };
-  const decisions = new Decisions({ ring, modelRules, wallNow: () => 1_000, appealContact: '' });
+  const decisions = new Decisions({ keyCache, modelRules, wallNow: () => 1_000, appealContact: '' });
   const running = new Running(decisions);
   const known = { at: 0, startedMs: 0, address: '192.0.2.1', dialect: 'ollama', cors: [] } as const;
   const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, known);
-  const principal = await ring.find(key.id);
+  const principal = await keyCache.find(key.id);
   const { operation } = matchOperation('POST', canonicalTarget('/api/chat'));
   const nothing = { models: [], registryModels: [], blobs: [], offeredSearches: [] };
   const call = { caller: new Caller(principal!), operation, ...nothing } as unknown as Intended;
@@ -63,22 +63,22 @@ async function aboutToRun() {
     deadlineMs: Infinity,
     end: (error) => ended.resolve(error),
   };
-  return { rows, ring, running, run, ended: ended.promise };
+  return { rows, keyCache, running, run, ended: ended.promise };
 }
 
 test('a call whose key is revoked between the last look at it and its start is ended all the same', async () => {
-  const { rows, ring, running, run, ended } = await aboutToRun();
+  const { rows, keyCache, running, run, ended } = await aboutToRun();
   rows.key = { ...key, status: 'revoked' };
-  ring.forget();
+  keyCache.forget();
   await running.recheck();
   running.add(run);
   expect((await ended).code).toBe('key_revoked');
 });
 
 test('a call that starts in the moment in which the store does not answer for its caller does not go on', async () => {
-  const { rows, ring, running, run, ended } = await aboutToRun();
+  const { rows, keyCache, running, run, ended } = await aboutToRun();
   rows.fails = true;
-  ring.forget();
+  keyCache.forget();
   running.add(run);
   expect((await ended).code).toBe('identity_unavailable');
 });

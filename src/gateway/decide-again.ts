@@ -8,7 +8,7 @@ import type { WallMs } from '../domain/time.ts';
 import { type Anywhere, missingScope, refuseUnpermitted } from './check-access.ts';
 import type { Exchange } from './exchange.ts';
 import { checkStanding, FailedIdentification } from './identify.ts';
-import type { KeyRing } from './identity/key-cache.ts';
+import type { KeyCache } from './identity/key-cache.ts';
 import type { Intended } from './intent.ts';
 import { type ModelRules, refuseUnauthorized } from './model-access.ts';
 
@@ -19,7 +19,7 @@ declare class Mark {
 export interface Confirmed extends Intended, Mark {}
 
 export interface DecisionTools {
-  readonly ring: Pick<KeyRing, 'find' | 'findByDigest'>;
+  readonly keyCache: Pick<KeyCache, 'find' | 'findByDigest'>;
   readonly modelRules: ModelRules;
   readonly wallNow: () => WallMs;
   readonly appealContact: string;
@@ -36,15 +36,15 @@ export class Decisions {
   }
 
   /**
-   * Nothing to wait for, and next to nothing to do, where the ring still holds what it gave before. Keys of the settings
+   * Nothing to wait for, and next to nothing to do, where the key cache still holds what it gave before. Keys of the settings
    * never change. @throws GatewayError as the stages of a call do; rejects with it, or with what the store failed with.
    */
   again<Call extends Intended>(call: Call, origin: Origin): (Call & Confirmed) | Promise<Call & Confirmed> {
     const { principal } = call.caller;
     if (principal.readAt === 0) return call as Call & Confirmed;
     const { kind, keyId, digest } = principal;
-    const { ring } = this.#tools;
-    const found = kind === 'secret' ? ring.find(keyId) : ring.findByDigest(digest);
+    const { keyCache } = this.#tools;
+    const found = kind === 'secret' ? keyCache.find(keyId) : keyCache.findByDigest(digest);
     if (found instanceof Promise) return found.then((fresh) => this.#judge(call, origin, principal, fresh));
     if (found !== principal) return this.#judge(call, origin, principal, found);
     const ended = this.ended(call, origin);

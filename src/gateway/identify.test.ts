@@ -10,7 +10,7 @@ import type { Caller } from '../store/ports.ts';
 import type { Addressed } from './ask.ts';
 import { identify } from './identify.ts';
 import { AuthThrottle } from './identity/auth-throttle.ts';
-import { KeyRing } from './identity/key-cache.ts';
+import { KeyCache } from './identity/key-cache.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 
 const [mine, yours, unknown] = [generateKey(), generateKey(), generateKey()];
@@ -57,7 +57,7 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
     findCaller: (id: string) => find((key) => key.id === id),
     findCallerByDigest: (digest: string) => find((key) => key.digest === digest),
   };
-  const ring = new KeyRing(
+  const keyCache = new KeyCache(
     store,
     [],
     'acc_operator' as AccountId,
@@ -71,7 +71,7 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
   const exchange = { at: at * 1000, address: '192.0.2.1', caller: undefined };
   const throttle = new AuthThrottle(9, () => 1);
   try {
-    const { caller } = await identify(asked, exchange, { ring, throttle, signatureSkewMs: 30_000 });
+    const { caller } = await identify(asked, exchange, { keyCache, throttle, signatureSkewMs: 30_000 });
     return { who: caller.principal.keyId, reads };
   } catch (error) {
     return { who: (error as GatewayError).code, reads };

@@ -12,7 +12,7 @@ import { Caller } from './caller.ts';
 import type { Exchange } from './exchange.ts';
 import type { AuthThrottle } from './identity/auth-throttle.ts';
 import { type Credential, readCredential } from './identity/credential.ts';
-import type { KeyRing } from './identity/key-cache.ts';
+import type { KeyCache } from './identity/key-cache.ts';
 import type { Matched, Operation } from './operation.ts';
 import type { Received } from './receive.ts';
 
@@ -30,7 +30,7 @@ export interface Identified extends Mark {
 }
 
 export interface IdentifyTools {
-  readonly ring: KeyRing;
+  readonly keyCache: KeyCache;
   readonly throttle: AuthThrottle;
   /** How far the time of a signature may be from the gate's. */
   readonly signatureSkewMs: number;
@@ -58,11 +58,11 @@ export function identify(
   tools: IdentifyTools,
 ): Identified | Promise<Identified> {
   const { received, target } = asked;
-  const { ring, throttle } = tools;
+  const { keyCache, throttle } = tools;
   const credential = readCredential(
     received,
     target,
-    (text) => ring.findStatic(text) !== undefined,
+    (text) => keyCache.findStatic(text) !== undefined,
     () => readCertificate(received, exchange.at),
   );
   if (credential === undefined) throw new GatewayError('invalid_api_key');
@@ -106,16 +106,16 @@ function lookUp(
   credential: Credential,
   asked: Addressed,
   now: WallMs,
-  { ring, signatureSkewMs }: IdentifyTools,
+  { keyCache, signatureSkewMs }: IdentifyTools,
   withoutLookUp: boolean,
 ): Principal | undefined | Promise<Principal | undefined> {
   switch (credential.kind) {
     case 'key':
-      return findByText(ring, credential.text, withoutLookUp);
+      return findByText(keyCache, credential.text, withoutLookUp);
     case 'certificate':
-      return findByCertificate(ring, credential.digest, withoutLookUp);
+      return findByCertificate(keyCache, credential.digest, withoutLookUp);
     case 'signature':
-      return findBySignature(ring, credential, asked, now, signatureSkewMs, withoutLookUp);
+      return findBySignature(keyCache, credential, asked, now, signatureSkewMs, withoutLookUp);
   }
 }
 
@@ -127,15 +127,15 @@ export function checkStanding(principal: Principal, now: WallMs): void {
 }
 
 function findByText(
-  ring: KeyRing,
+  keyCache: KeyCache,
   text: string,
   withoutLookUp: boolean,
 ): Principal | undefined | Promise<Principal | undefined> {
   const id = readKeyId(text);
   // Not our format: it can only be one of the operator's own words. The checksum spares the store a look-up.
-  if (id === undefined) return ring.findStatic(text);
-  if (withoutLookUp && !ring.holds(id)) return undefined;
-  const found = ring.find(id);
+  if (id === undefined) return keyCache.findStatic(text);
+  if (withoutLookUp && !keyCache.holds(id)) return undefined;
+  const found = keyCache.find(id);
   return found instanceof Promise ? found.then((principal) => judge(text, principal)) : judge(text, found);
 }
 
@@ -149,7 +149,7 @@ function judge(text: string, found: Principal | undefined): Principal | undefine
 
 /** The Ollama CLI's own signature: ed25519 over `METHOD,/path?ts=<seconds>` (ollama auth/auth.go, api/client.go). */
 async function findBySignature(
-  ring: KeyRing,
+  keyCache: KeyCache,
   credential: Extract<Credential, { kind: 'signature' }>,
   { received, target }: Addressed,
   now: WallMs,
@@ -158,8 +158,8 @@ async function findBySignature(
 ): Promise<Principal | undefined> {
   if (Math.abs(now - credential.at * 1000) > skewMs) return undefined;
   const digest = digestOf(credential.publicKey);
-  if (withoutLookUp && !ring.holds(digest)) return undefined;
-  const principal = await ring.findByDigest(digest);
+  if (withoutLookUp && !keyCache.holds(digest)) return undefined;
+  const principal = await keyCache.findByDigest(digest);
   if (principal?.kind !== 'signature') return undefined;
   const message = Buffer.from(`${received.method},${target.path}?ts=${credential.at}`);
   return verify(null, message, verifierOf(credential.publicKey), credential.signature) ? principal : undefined;
@@ -167,12 +167,12 @@ async function findBySignature(
 
 /** The handshake has proved that its private key is there. */
 async function findByCertificate(
-  ring: KeyRing,
+  keyCache: KeyCache,
   digest: string,
   withoutLookUp: boolean,
 ): Promise<Principal | undefined> {
-  if (withoutLookUp && !ring.holds(digest)) return undefined;
-  const principal = await ring.findByDigest(digest);
+  if (withoutLookUp && !keyCache.holds(digest)) return undefined;
+  const principal = await keyCache.findByDigest(digest);
   return principal?.kind === 'certificate' ? principal : undefined;
 }
 

@@ -118,7 +118,7 @@ function dryRun(principal: Principal, metering: Metering, tools: OutlookTools): 
     ...tools,
     rules: { ...tools.rules, books: { of: () => usage } },
     decisions: new Decisions({
-      ring: { find: () => principal, findByDigest: () => principal },
+      keyCache: { find: () => principal, findByDigest: () => principal },
       modelRules: tools.modelRules,
       wallNow: tools.rules.clocks.wall,
       appealContact: tools.appealContact,
@@ -193,7 +193,7 @@ function statesOf(
   });
 }
 
-/** As the ring would make it; where no key is named, a new one that says nothing of its own. */
+/** As the key cache would make it; where no key is named, a new one that says nothing of its own. */
 function principalFor({ account, plan, key, suspensions }: Subject, clocks: Clocks): Principal {
   const accountId = account?.id ?? ('acc_preview' as AccountId);
   const anyKey = blankKey('key_preview' as KeyId, accountId, clocks.wall());

@@ -23,7 +23,7 @@ import type { Confirmed, Decisions } from './decide-again.ts';
 import { Exchange } from './exchange.ts';
 import { FailedIdentification, type Identified, identify } from './identify.ts';
 import type { AuthThrottle } from './identity/auth-throttle.ts';
-import type { KeyRing } from './identity/key-cache.ts';
+import type { KeyCache } from './identity/key-cache.ts';
 import type { ReplayGuard } from './identity/replay-guard.ts';
 import { readIntent } from './intent.ts';
 import type { AccountLines } from './limits/account-line.ts';
@@ -55,7 +55,7 @@ export interface Gate {
   readonly signatureSkewMs: number;
   /** Where a suspended caller may turn. */
   readonly appealContact: string;
-  readonly ring: KeyRing;
+  readonly keyCache: KeyCache;
   readonly replays: ReplayGuard;
   readonly journal: UsageJournal;
   readonly pool: UpstreamPool;

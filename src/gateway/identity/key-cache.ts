@@ -11,7 +11,7 @@ import type { Store } from '../../store/ports.ts';
 
 const capacity = 10_000;
 
-export class KeyRing {
+export class KeyCache {
   readonly #store: Pick<Store, 'findCaller' | 'findCallerByDigest'>;
   readonly #statics: ReadonlyMap<string, Principal>;
   /** By key id, or by digest for public keys: the two never look alike. A Map, so that no name is special. */

@@ -12,7 +12,7 @@ import { type Addressed, ask, refuseKeyInQuery } from '../../../src/gateway/ask.
 import type { Fetched } from '../../../src/gateway/browser.ts';
 import { identify } from '../../../src/gateway/identify.ts';
 import { AuthThrottle } from '../../../src/gateway/identity/auth-throttle.ts';
-import { KeyRing } from '../../../src/gateway/identity/key-cache.ts';
+import { KeyCache } from '../../../src/gateway/identity/key-cache.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
 import type { Caller } from '../../../src/store/ports.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
@@ -115,7 +115,7 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
     findCaller: (id: string) => find((key) => key.id === id && key.kind === 'secret'),
     findCallerByDigest: (digest: string) => find((key) => key.digest === digest && key.kind === 'signature'),
   };
-  const ring = new KeyRing(
+  const keyCache = new KeyCache(
     store,
     [digestOf(staticWord)],
     'acc_operator' as AccountId,
@@ -126,7 +126,7 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
   let principal: Principal | undefined;
   try {
     const throttle = new AuthThrottle(10, () => 1);
-    ({ principal } = (await identify(asked, exchange, { ring, throttle, signatureSkewMs: 60_000 })).caller);
+    ({ principal } = (await identify(asked, exchange, { keyCache, throttle, signatureSkewMs: 60_000 })).caller);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     assert.notEqual(error.code, 'identity_unavailable');
