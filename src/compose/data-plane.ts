@@ -2,7 +2,7 @@
 import { AddressBlocks } from '../domain/address.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import { accessLog } from '../gateway/access-log.ts';
-import { Running } from '../gateway/active-requests.ts';
+import { ActiveRequests } from '../gateway/active-requests.ts';
 import { corsPolicy } from '../gateway/answer/cors.ts';
 import { factsOf } from '../gateway/context-size.ts';
 import { Decisions } from '../gateway/decide-again.ts';
@@ -111,7 +111,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
     journal: storage.ledger,
     pool,
-    running: new Running(decisions),
+    running: new ActiveRequests(decisions),
     recorder: recorderOf(log, clocks, storage, shared),
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
     rules: { books, calendar, clocks: clock },

@@ -6,7 +6,7 @@ import type { AccountId, KeyId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
 import { defaultScopes } from '../domain/scope.ts';
 import type { Caller as StoredCaller } from '../store/ports.ts';
-import { type Run, Running } from './active-requests.ts';
+import { ActiveRequests, type Run } from './active-requests.ts';
 import { Caller } from './caller.ts';
 import { Decisions } from './decide-again.ts';
 import { Exchange } from './exchange.ts';
@@ -45,7 +45,7 @@ async function aboutToRun() {
   const keyCache = new KeyCache({ findCaller, findCallerByDigest: findCaller }, [], key.accountId, Date.now, () => 1);
   const modelRules = { registryHosts: new Set<string>(), isRemote: () => false, hasShown: () => false };
   const decisions = new Decisions({ keyCache, modelRules, wallNow: () => 1_000, appealContact: '' });
-  const running = new Running(decisions);
+  const running = new ActiveRequests(decisions);
   const known = { at: 0, startedMs: 0, address: '192.0.2.1', dialect: 'ollama', cors: [] } as const;
   const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, known);
   const principal = await keyCache.find(key.id);

@@ -26,7 +26,7 @@ export interface Stalls {
   readonly uploadMs: number;
 }
 
-export class Running {
+export class ActiveRequests {
   readonly #decisions: Pick<Decisions, 'again' | 'ended'>;
   readonly #runs = new Roster<Run>();
   #idle: (() => void) | undefined;

@@ -8,7 +8,7 @@ import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream } from '../upstream/pool.ts';
-import type { Run, Running } from './active-requests.ts';
+import type { ActiveRequests, Run } from './active-requests.ts';
 import { type ModelFacts, type Shaped, shapeAgain } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
@@ -44,7 +44,7 @@ export interface AdmitTools {
   readonly lines: AccountLines;
   readonly queue: FairQueue<Upstream>;
   readonly journal: UsageJournal;
-  readonly running: Running;
+  readonly running: ActiveRequests;
   readonly draining: boolean;
   readonly modelFacts: ModelFacts;
   /** Decides again what the caller may; things may have changed while the call waited. */
@@ -268,7 +268,7 @@ async function waitFor(
   place: Place<Upstream>,
   exchange: Exchange,
   queue: FairQueue<Upstream>,
-  running: Running,
+  running: ActiveRequests,
   nowMs: () => MonotonicMs,
 ): Promise<void> {
   if (exchange.queuePosition === 0) exchange.queuePosition = place.position;
@@ -283,7 +283,7 @@ async function waitFor(
 }
 
 /** Waits as long as the caller is there, and as long as nothing ends those who run and wait. */
-async function whileThere<T>(waiting: Run, over: Promise<T>, exchange: Exchange, running: Running): Promise<T> {
+async function whileThere<T>(waiting: Run, over: Promise<T>, exchange: Exchange, running: ActiveRequests): Promise<T> {
   const { response } = exchange;
   const onClose = (): void => waiting.end(new GatewayError('client_closed'));
   const { socket } = exchange.request;

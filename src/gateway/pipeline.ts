@@ -10,7 +10,7 @@ import { unlimited } from '../domain/plan.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
-import type { Running } from './active-requests.ts';
+import type { ActiveRequests } from './active-requests.ts';
 import { type Admitted, admit } from './admit.ts';
 import { type CorsPolicy, corsLines } from './answer/cors.ts';
 import { answerOptions, answerRoot, asksForOptions, asksForRoot } from './answer/open-answers.ts';
@@ -59,7 +59,7 @@ export interface Gate {
   readonly replays: ReplayGuard;
   readonly journal: UsageJournal;
   readonly pool: UpstreamPool;
-  readonly running: Running;
+  readonly running: ActiveRequests;
   readonly recorder: Recorder;
   readonly throttle: AuthThrottle;
   readonly rules: LimitRules;

@@ -8,7 +8,7 @@ import { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
 import { clientHeaders } from '../upstream/headers.ts';
-import type { Run, Running } from './active-requests.ts';
+import type { ActiveRequests, Run } from './active-requests.ts';
 import { bodyPending, carriageOf, refusalOf, streamLines } from './answer/answer-head.ts';
 import { setType, wrongType } from './answer/answer-type.ts';
 import { type Collected, collectedFor } from './answer/collected.ts';
@@ -37,7 +37,7 @@ export interface RelaySettings extends DeliverySettings {
 export interface RelayTools {
   readonly settings: RelaySettings;
   readonly recorder: Recorder;
-  readonly running: Running;
+  readonly running: ActiveRequests;
 }
 
 export async function relay(routed: Routed, exchange: Exchange, tools: RelayTools): Promise<Settled> {
