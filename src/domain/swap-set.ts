@@ -7,7 +7,7 @@ export interface Member {
   slot: number;
 }
 
-export class Roster<T extends Member> {
+export class SwapSet<T extends Member> {
   readonly #members: T[] = [];
 
   get size(): number {

@@ -2,7 +2,7 @@
 // away, when the gate stops, when they outlast their total time, or when their reader has stopped reading; each with a last
 // frame that its client can understand. It starts nothing.
 import { GatewayError } from '../domain/error.ts';
-import { type Member, Roster } from '../domain/swap-set.ts';
+import { type Member, SwapSet } from '../domain/swap-set.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Comments } from './answer/keep-alive-comments.ts';
 import type { Decisions } from './decide-again.ts';
@@ -28,7 +28,7 @@ export interface Stalls {
 
 export class ActiveRequests {
   readonly #decisions: Pick<Decisions, 'again' | 'ended'>;
-  readonly #runs = new Roster<Run>();
+  readonly #runs = new SwapSet<Run>();
   #idle: (() => void) | undefined;
 
   constructor(decisions: Pick<Decisions, 'again' | 'ended'>) {

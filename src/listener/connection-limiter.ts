@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { networkOf } from '../domain/address.ts';
-import { type Member, Roster } from '../domain/swap-set.ts';
+import { type Member, SwapSet } from '../domain/swap-set.ts';
 
 /** Connections of one network: an IPv4 address, or 64 bits of an IPv6 one. */
 interface Network {
@@ -44,7 +44,7 @@ const maxBehind = 100;
 
 export class Connections {
   readonly #most: number;
-  readonly #seats = new Roster<Seat>();
+  readonly #seats = new SwapSet<Seat>();
   readonly #networks = new Map<string, Network>();
   /** Seats of connections whose handshake runs, by their other end. */
   readonly #shaking = new Map<string, Seat>();

@@ -6,7 +6,7 @@
 // A store that does not take rows for long costs disk, not memory: the journal goes on in new segments, and what memory
 // does not hold is read back from them when the store is there again.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Roster } from '../domain/swap-set.ts';
+import { SwapSet } from '../domain/swap-set.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageRecord } from '../domain/usage.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
@@ -41,7 +41,7 @@ export class Ledger implements UsageJournal {
   readonly #journal: Journal;
   readonly #bounds: LedgerBounds;
   readonly #onError: (error: unknown) => void;
-  readonly #open = new Roster<OpenEntry>();
+  readonly #open = new SwapSet<OpenEntry>();
   #pending: UsageRecord[] = [];
   #usedAt = new Map<UsageRecord['keyId'], number>();
   /** Segments that nothing is written to any more, oldest first. */
