@@ -46,7 +46,7 @@ export class WindowCount implements Span {
 const remembered = 32;
 
 /** One subject of counting: an account, or a key with the keys it replaced. */
-export class Tally {
+export class UsageCounters {
   readonly windows = Object.fromEntries(windowNames.map((name) => [name, new WindowCount()])) as Readonly<
     Record<Window, WindowCount>
   >;
@@ -119,10 +119,10 @@ export const answersOf = (metering: Metering): Holder | undefined =>
 export class Book {
   /** What the proofs of its calls carry. */
   readonly metered: Metered = { kind: 'metered', usage: this };
-  readonly account = new Tally();
+  readonly account = new UsageCounters();
   /** Calls that wait until fewer of the account run. */
   readonly line = new AccountLine();
-  readonly #keys = new Map<KeyId, Tally>();
+  readonly #keys = new Map<KeyId, UsageCounters>();
   lastSeenAt: SteadyMs = 0;
   /** Bytes of request bodies that are held for it. */
   heldBytes = 0;
@@ -133,13 +133,13 @@ export class Book {
     this.account.onEnd = () => this.line.fill();
   }
 
-  key(lineage: KeyId): Tally {
-    let tally = this.#keys.get(lineage);
-    if (!tally) {
-      tally = new Tally();
-      this.#keys.set(lineage, tally);
+  key(lineage: KeyId): UsageCounters {
+    let counters = this.#keys.get(lineage);
+    if (!counters) {
+      counters = new UsageCounters();
+      this.#keys.set(lineage, counters);
     }
-    return tally;
+    return counters;
   }
 
   get idle(): boolean {
@@ -149,8 +149,8 @@ export class Book {
 
   /** Does it hold figures that no row of the ledger has? Guesses at a key leave none. */
   holdsUnwritten(now: SteadyMs): boolean {
-    for (const tally of [this.account, ...this.#keys.values()])
-      for (const { rule, count } of tally.rolling.values())
+    for (const counters of [this.account, ...this.#keys.values()])
+      for (const { rule, count } of counters.rolling.values())
         if (rule.measure === 'failedAuthentications' && count.total(now) > 0) return true;
     return false;
   }
@@ -263,7 +263,7 @@ export class Books {
       const key = book.key(bucket.keyId);
       key.roll(this.#calendar, now);
       const { at, requests, promptTokens, completionTokens } = bucket;
-      for (const tally of [book.account, key]) tally.add(at, requests, promptTokens, completionTokens);
+      for (const counters of [book.account, key]) counters.add(at, requests, promptTokens, completionTokens);
     }
     this.#onOpen(book, history);
     this.#minutes.delete(accountId);

@@ -90,8 +90,8 @@ export class Ladder implements EndObserver {
     if (plan === unlimited || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
     const { steady, wall } = this.#tools.clocks;
     const now = steady();
-    const tally = rule.per === 'account' ? book.account : book.key(principal.lineage);
-    let figure = tally.rolling.get(rule.name);
+    const counters = rule.per === 'account' ? book.account : book.key(principal.lineage);
+    let figure = counters.rolling.get(rule.name);
     if (figure?.rule !== rule) {
       // A rule that is new, or changed while the account is known, begins to count now; what it did before stands.
       figure = {
@@ -101,7 +101,7 @@ export class Ladder implements EndObserver {
         takenUntil: figure && figure.rule.shadow === rule.shadow ? figure.takenUntil : 0,
         storedAt: Infinity,
       };
-      tally.rolling.set(rule.name, figure);
+      counters.rolling.set(rule.name, figure);
     }
     if (now < figure.takenUntil && wasLifted(figure, principal, wall())) {
       // What came meanwhile, such as the calls that the step itself refused, goes with it.

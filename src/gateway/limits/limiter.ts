@@ -11,7 +11,7 @@ import type { Limit } from '../../domain/plan.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { slowFactor } from '../../domain/suspension.ts';
 import type { SteadyMs } from '../../domain/time.ts';
-import type { Book, Tally, WindowCount } from './account-usage.ts';
+import type { Book, UsageCounters, WindowCount } from './account-usage.ts';
 
 /** What a call will spend, as far as can be known. */
 export interface Ask {
@@ -33,7 +33,12 @@ export function mostAnswer(asked: number | undefined, most: number | null, choic
  * Completion tokens to reserve: what was asked for, else the longest of the key's last answers for each choice, else as
  * much as the plan lets an answer have.
  */
-export function answerEstimate(asked: number | undefined, key: Tally, most: number | null, choices = 1): number {
+export function answerEstimate(
+  asked: number | undefined,
+  key: UsageCounters,
+  most: number | null,
+  choices = 1,
+): number {
   const bound = mostAnswer(asked, most, choices);
   const { longestAnswer } = key;
   if (asked !== undefined || longestAnswer === undefined) return bound;
@@ -42,8 +47,8 @@ export function answerEstimate(asked: number | undefined, key: Tally, most: numb
 
 /** How an account and one of its keys stand now: the counts that a principal's limits look at, rolled on to now. */
 export interface Standing {
-  readonly account: Tally;
-  readonly key: Tally;
+  readonly account: UsageCounters;
+  readonly key: UsageCounters;
   readonly slowed: boolean;
 }
 
@@ -168,10 +173,10 @@ function beyond(limit: Limit, standing: Standing, need: number, now: SteadyMs): 
   });
 }
 
-function refuseCrowd(tally: Tally, most: number | null, whose: string): void {
-  if (most === null || tally.running < most) return;
+function refuseCrowd(counters: UsageCounters, most: number | null, whose: string): void {
+  if (most === null || counters.running < most) return;
   throw new GatewayError('too_many_concurrent', {
-    message: `${figure(tally.running)} calls of ${whose} are running and ${figure(most)} may at once; no more may wait.`,
+    message: `${figure(counters.running)} calls of ${whose} are running and ${figure(most)} may at once; no more may wait.`,
   });
 }
 
@@ -185,14 +190,14 @@ function durationWords(seconds: number): string {
 
 /** What one exchange holds: its request, its reservation, its place among those that run. */
 export class Lease {
-  readonly #account: Tally;
-  readonly #key: Tally;
+  readonly #account: UsageCounters;
+  readonly #key: UsageCounters;
   readonly #ask: Ask;
   /** The minute in which it began, which names every window in which it counts. */
   readonly #at: number;
   #open = true;
 
-  constructor(account: Tally, key: Tally, ask: Ask) {
+  constructor(account: UsageCounters, key: UsageCounters, ask: Ask) {
     this.#account = account;
     this.#key = key;
     this.#ask = ask;
