@@ -3,7 +3,7 @@
 // that passes through the Map survives young collections. Measured: 5 MB kept and 12 ms spent at every scavenge.
 
 export interface Member {
-  /** Where it stands; −1 while it is in no roster. Kept by the roster alone. */
+  /** Where it stands; −1 while it is in no set. Kept by the set alone. */
   slot: number;
 }
 
