@@ -85,7 +85,12 @@ export class Ledger implements UsageJournal {
     const paths = segments.map((segment) => segmentPath(directory, segment));
     for (const batch of batchesOf(recovered(linesOfAll(paths)), bounds.batchRows)) await store.appendUsage(batch);
     const journal = Journal.open(directory, segments);
-    for (const segment of segments) journal.remove(segment);
+    try {
+      for (const segment of segments) journal.remove(segment);
+    } catch (error) {
+      journal.close(false);
+      throw error;
+    }
     const ledger = new Ledger(store, journal, bounds, onError);
     const flush = setInterval(() => {
       ledger.#rotateIfLarge();

@@ -76,33 +76,43 @@ const againMs = 60_000;
 const mostProblem = 500;
 const warnDays = [1, 7, 14, 30] as const;
 
+/** What every mode shares. */
+interface Shared {
+  readonly certificates: Certificates;
+  readonly encryption: Encryption;
+  readonly trust: WatchedTrust;
+  readonly status: (next: Partial<Pick<TlsStatus, 'provisional' | 'renewsAt' | 'problem' | 'triesAt'>>) => TlsStatus;
+  /** What is wrong with a file, by what it is for: one that is mended takes back its own complaint and no other. */
+  readonly problems: Map<string, string>;
+  readonly complain: (reason: string, about: string, sentence: string) => void;
+  readonly said: () => void;
+  /** Timers and watches; a start that fails ends them too. */
+  readonly opened: DisposableStack;
+}
+
+const none = (): undefined => undefined;
+const nothing = (): Promise<undefined> => Promise.resolve(undefined);
+
 /** @throws PairUnusable where the files cannot be used. */
 export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): Promise<Keeper> {
-  const { mode, dataDir, gateName, clientCertificates } = settings;
+  const opened = new DisposableStack();
+  try {
+    const shared = await openShared(settings, tools, opened);
+    if (settings.mode === 'files') return await openFiles(settings, tools, shared);
+    return await openOwn(settings, tools, shared);
+  } catch (error) {
+    opened.dispose();
+    throw error;
+  }
+}
+
+async function openShared(settings: KeeperSettings, tools: KeeperTools, opened: DisposableStack): Promise<Shared> {
+  const { mode, clientCertificates } = settings;
   const { now, tell } = tools;
   const certificates = new Certificates();
-  // What is wrong with a file, by what it is for: one that is mended takes back its own complaint and no other.
   const problems = new Map<string, string>();
-  const shared = { certificates, clientCertificates, handshakeMs };
-  const status = (next: Partial<Pick<TlsStatus, 'provisional' | 'renewsAt' | 'problem' | 'triesAt'>>): TlsStatus => ({
-    mode,
-    clientCertificates,
-    certificates: certificates.pairs.map(tellable),
-    provisional: next.provisional ?? false,
-    renewsAt: next.renewsAt,
-    problem:
-      [next.problem, ...problems.values()]
-        .filter((each) => each !== undefined)
-        .join('; ')
-        .slice(0, mostProblem) || undefined,
-    triesAt: next.triesAt,
-  });
-  const said = (): void => sayWhatIs(certificates.pairs, tell);
-  const none = (): undefined => undefined;
-  const nothing = (): Promise<undefined> => Promise.resolve(undefined);
   const daily = setInterval(() => warnOfEnds(certificates.pairs, now(), tell), day).unref();
-  const ended = (): Promise<void> => Promise.resolve(clearInterval(daily));
-
+  opened.defer(() => clearInterval(daily));
   const forTrust = 'client certificates';
   const complain = (reason: string, about: string, sentence: string): void => {
     problems.set(about, reason);
@@ -117,88 +127,132 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
       complain(reason, forTrust, 'what says whose client certificates count is not used; the last of it stays'),
     onEnd: (reason) => complain(reason, forTrust, 'its client certificates are turned away until there is a new file'),
   });
+  opened.defer(() => trust.stop());
+  return {
+    certificates,
+    encryption: { certificates, clientCertificates, handshakeMs },
+    trust,
+    status: (next) => ({
+      mode,
+      clientCertificates,
+      certificates: certificates.pairs.map(tellable),
+      provisional: next.provisional ?? false,
+      renewsAt: next.renewsAt,
+      problem:
+        [next.problem, ...problems.values()]
+          .filter((each) => each !== undefined)
+          .join('; ')
+          .slice(0, mostProblem) || undefined,
+      triesAt: next.triesAt,
+    }),
+    problems,
+    complain,
+    said: () => sayWhatIs(certificates.pairs, tell),
+    opened,
+  };
+}
 
-  if (mode === 'files') {
-    const { files: paths } = settings;
-    const files = watchCertificates(paths, {
-      certificates,
-      unpack: paths.cert.some(isContainer) ? await loadContainerReader() : undefined,
-      trust: () => trust.now,
-      now,
-      onLoad: (path) => {
-        problems.delete(path);
-        said();
-      },
-      onRefuse: (reason, path) => complain(reason, path, 'the new certificate is not used; the last one stays'),
-    });
-    warnOfEnds(certificates.pairs, now(), tell);
-    return {
-      encryption: shared,
-      answerTo: nothing,
-      authority: none,
-      status: () => status({}),
-      reload: () => {
-        trust.reload();
-        files.reload();
-      },
-      start: () => undefined,
-      stop: () => {
-        files.stop();
-        trust.stop();
-        return ended();
-      },
-    };
-  }
+async function openFiles(
+  { files: paths }: KeeperSettings,
+  { now, tell }: KeeperTools,
+  shared: Shared,
+): Promise<Keeper> {
+  const { certificates, trust, problems, complain, said, opened } = shared;
+  const files = watchCertificates(paths, {
+    certificates,
+    unpack: paths.cert.some(isContainer) ? await loadContainerReader() : undefined,
+    trust: () => trust.now,
+    now,
+    onLoad: (path) => {
+      problems.delete(path);
+      said();
+    },
+    onRefuse: (reason, path) => complain(reason, path, 'the new certificate is not used; the last one stays'),
+  });
+  opened.defer(() => files.stop());
+  warnOfEnds(certificates.pairs, now(), tell);
+  return {
+    encryption: shared.encryption,
+    answerTo: nothing,
+    authority: none,
+    status: () => shared.status({}),
+    reload: () => {
+      trust.reload();
+      files.reload();
+    },
+    start: () => undefined,
+    stop: () => Promise.resolve(opened.dispose()),
+  };
+}
 
-  const local = await openLocalAuthority(dataDir, gateName, now(), (reason) =>
+/** What the gate shows of its own: for good, or until a public authority has answered. */
+async function openOwn(settings: KeeperSettings, tools: KeeperTools, shared: Shared): Promise<Keeper> {
+  const { now, tell } = tools;
+  const local = await openLocalAuthority(settings.dataDir, settings.gateName, now(), (reason) =>
     tell('warn', { reason }, 'the gate makes another authority of its own; people have to trust it anew'),
   );
   const useLocal = async (names: readonly string[]): Promise<void> => {
     const pair = await local.pairFor(names, now());
-    certificates.replace([openPair(pair, trust.now)]);
+    shared.certificates.replace([openPair(pair, shared.trust.now)]);
   };
-  if (mode === 'self-signed') {
-    let failed: Partial<Pick<TlsStatus, 'problem' | 'triesAt'>> = {};
-    const own = (): string[] => localNames(settings.names);
-    await useLocal(own());
-    said();
-    const renew = async (): Promise<void> => {
-      try {
-        // A machine that is given another address goes on answering by it.
-        await useLocal([...new Set([...(certificates.first?.names ?? []), ...own()])]);
-        failed = {};
-      } catch (error) {
-        const cause = (error as Error).message;
-        failed = { problem: cause, triesAt: now() + againMs };
-        tell('error', { cause }, 'the self-signed certificate could not be renewed');
-      }
-    };
-    const every = setInterval(() => void renew(), againMs).unref();
-    return {
-      encryption: shared,
-      answerTo: nothing,
-      authority: local.certificate,
-      status: () => status({ ...failed, renewsAt: renewalOfFirst(certificates) }),
-      reload: () => trust.reload(),
-      start: () => undefined,
-      stop: () => {
-        clearInterval(every);
-        trust.stop();
-        return ended();
-      },
-    };
-  }
+  if (settings.mode === 'self-signed')
+    return await openSelfSigned(settings.names, tools, shared, local.certificate, useLocal);
+  return await openAcme(settings.acme, tools, shared, useLocal);
+}
 
-  const acme = new AcmeKeeper(settings.acme, {
+async function openSelfSigned(
+  names: readonly string[],
+  { now, tell }: KeeperTools,
+  shared: Shared,
+  authority: Keeper['authority'],
+  useLocal: (names: readonly string[]) => Promise<void>,
+): Promise<Keeper> {
+  const { certificates, trust, opened } = shared;
+  let failed: Partial<Pick<TlsStatus, 'problem' | 'triesAt'>> = {};
+  const own = (): string[] => localNames(names);
+  await useLocal(own());
+  shared.said();
+  const renew = async (): Promise<void> => {
+    try {
+      // A machine that is given another address goes on answering by it.
+      await useLocal([...new Set([...(certificates.first?.names ?? []), ...own()])]);
+      failed = {};
+    } catch (error) {
+      const cause = (error as Error).message;
+      failed = { problem: cause, triesAt: now() + againMs };
+      tell('error', { cause }, 'the self-signed certificate could not be renewed');
+    }
+  };
+  const every = setInterval(() => void renew(), againMs).unref();
+  opened.defer(() => clearInterval(every));
+  return {
+    encryption: shared.encryption,
+    answerTo: nothing,
+    authority,
+    status: () => shared.status({ ...failed, renewsAt: renewalOfFirst(certificates) }),
+    reload: () => trust.reload(),
+    start: () => undefined,
+    stop: () => Promise.resolve(opened.dispose()),
+  };
+}
+
+async function openAcme(
+  settings: AcmeSettings,
+  tools: KeeperTools,
+  shared: Shared,
+  useLocal: (names: readonly string[]) => Promise<void>,
+): Promise<Keeper> {
+  const { certificates, trust, said, opened } = shared;
+  const acme = new AcmeKeeper(settings, {
     store: tools.store,
     certificates,
-    now,
+    now: tools.now,
     nowMs: tools.nowMs,
     order: orderCertificate,
     trust: () => trust.now,
     onRenew: () => said(),
     onFail: (error, waitMs) =>
-      tell(
+      tools.tell(
         'error',
         { reason: (error as Error).message, againInSeconds: Math.round(waitMs / 1000) },
         'no certificate from the authority; what is there stays',
@@ -206,14 +260,14 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
   });
   // Nothing waits for the authority: until it has answered callers see a certificate that they cannot trust.
   if (await acme.load()) said();
-  else await useLocal(settings.acme.domains);
+  else await useLocal(settings.domains);
   return {
-    encryption: { ...shared, challenged: (hello) => acme.challenged(hello) },
+    encryption: { ...shared.encryption, challenged: (hello) => acme.challenged(hello) },
     answerTo: (token) => acme.answerTo(token),
     authority: none,
     status: () => {
       const { problem, renewsAt, triesAt } = acme;
-      return status({ problem, renewsAt, triesAt, provisional: renewsAt === undefined });
+      return shared.status({ problem, renewsAt, triesAt, provisional: renewsAt === undefined });
     },
     reload: () => trust.reload(),
     start: (ways) => {
@@ -221,9 +275,8 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
       acme.start();
     },
     stop: async () => {
-      trust.stop();
+      opened.dispose();
       await acme.stop();
-      await ended();
     },
   };
 }
