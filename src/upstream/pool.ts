@@ -152,15 +152,24 @@ export class UpstreamPool {
     return this.upstreams.some((upstream) => upstream.up === true);
   }
 
+  /**
+   * Some server has it from another machine, and none has it itself. One that lists every model so does not take them away
+   * from callers whom the others can serve; nothing of theirs goes to it (route.ts).
+   */
   isRemote(canonical: string): boolean {
-    return this.upstreams.some((upstream) => upstream.remote.has(canonical));
+    return (
+      this.upstreams.some(({ remote }) => remote.has(canonical)) &&
+      !this.upstreams.some(({ models, remote }) => models?.has(canonical) === true && !remote.has(canonical))
+    );
   }
 
-  /** Where to try, best first: it answers, it lists the model, it has the least to do. Never empty. */
+  /** Where to try, best first: it answers, it lists the model, it has it itself, it has the least to do. Never empty. */
   candidates(model: string | undefined): readonly Upstream[] {
     if (this.upstreams.length === 1) return this.upstreams;
     const penalty = (upstream: Upstream): number =>
-      (upstream.up === true ? 0 : 4) + (model !== undefined && upstream.models?.has(model) !== true ? 2 : 0);
+      (upstream.up === true ? 0 : 4) +
+      (model !== undefined && upstream.models?.has(model) !== true ? 2 : 0) +
+      (model !== undefined && upstream.remote.has(model) ? 1 : 0);
     const load = this.#load();
     return this.upstreams.toSorted((a, b) => penalty(a) - penalty(b) || load(a) - load(b));
   }
@@ -170,7 +179,8 @@ export class UpstreamPool {
     if (this.upstreams.length === 1) return this.upstreams;
     const up = this.upstreams.filter((upstream) => upstream.up === true && !upstream.doubtful);
     const having = up.filter((upstream) => upstream.models?.has(model) === true);
-    const found = having.length > 0 ? having : up.length > 0 ? up : this.upstreams;
+    const own = having.filter(({ remote }) => !remote.has(model));
+    const found = own.length > 0 ? own : having.length > 0 ? having : up.length > 0 ? up : this.upstreams;
     const load = this.#load();
     return found.toSorted((a, b) => load(a) - load(b));
   }

@@ -571,6 +571,42 @@ test('P23: each model is asked for only where it is', async () => {
   await other.close();
 });
 
+test('a server that has every model from another machine takes none away from callers whom another serves', async () => {
+  const [own, far] = [await startFakeOllama(), await startFakeOllama()];
+  const names = ['gemma3:270m', 'llama3:latest'];
+  const { port } = own;
+  const heard = (): number => far.calls.filter(({ url }) => url === '/api/generate').length;
+  own.models = names.map((name) => ({ name }));
+  far.models = [...names, 'only-far:latest'].map((name) => ({ name, remoteHost: 'https://elsewhere.example' }));
+  let asked = 0;
+  // Whichever stands first in the settings.
+  for (const servers of [`${far.url},${own.url}`, `${own.url},${far.url}`]) {
+    const two = await openGate(servers, { PROBE_SECONDS: '600' });
+    const { secret: key } = await two.key({ scopes: ['inference', 'metadata'] });
+    const list = await (await fetch(`${two.url}/api/tags`, { headers: { 'x-api-key': key } })).json();
+    expect((list as { models: { name: string }[] }).models.map(({ name }) => name)).toEqual(names);
+    const statuses = await Promise.all(
+      Array.from({ length: 6 }, async (_, at) => {
+        const call = { ...whole, model: names[at % 2] };
+        return (await post(`${two.url}/api/generate`, key, call)).status;
+      }),
+    );
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect((await post(`${two.url}/api/generate`, key, { ...whole, model: 'only-far' })).status).toBe(403);
+    // Nothing goes there when the others are away, either.
+    await own.close();
+    expect((await post(`${two.url}/api/generate`, key, whole)).status).toBe(502);
+    expect(heard()).toBe(asked);
+    const { secret: cloud } = await two.key({ scopes: ['inference', 'cloud'] });
+    await eventually(async () => expect((await post(`${two.url}/api/generate`, cloud, whole)).status).toBe(200));
+    expect(heard()).toBe(++asked);
+    await own.listen(port);
+    await two.stop();
+  }
+  await own.close();
+  await far.close();
+});
+
 test('P25: its refusal of the gate is not passed off as a refusal of the caller', async () => {
   for (const status of [401, 403]) {
     fake.next((_, answer) => answer.whole(status, { ...json, 'WWW-Authenticate': 'Basic' }, '{"error":"bad key"}'));
