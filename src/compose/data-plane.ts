@@ -10,7 +10,7 @@ import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../gateway/identity/key-cache.ts';
 import { ReplayGuard } from '../gateway/identity/replay-guard.ts';
 import { AccountLines } from '../gateway/limits/account-line.ts';
-import { Books } from '../gateway/limits/account-usage.ts';
+import { AccountUsages } from '../gateway/limits/account-usage.ts';
 import { FairQueue } from '../gateway/limits/fair-queue.ts';
 import { Ladder } from '../gateway/limits/ladder.ts';
 import { LiveStats } from '../gateway/live-stats.ts';
@@ -35,14 +35,14 @@ export interface DataPlane {
   readonly gate: Gate;
   /** What the gate does now, for people who look. */
   readonly liveStats: LiveStats;
-  readonly books: Books;
+  readonly accountUsages: AccountUsages;
 }
 
 /** What several parts of the plane share. */
 interface Shared {
   readonly pool: UpstreamPool;
   readonly ladder: Ladder;
-  readonly books: Books;
+  readonly accountUsages: AccountUsages;
   readonly liveStats: LiveStats;
 }
 
@@ -60,14 +60,14 @@ export async function openDataPlane(
     (opened) => opened.close(),
   );
   const ladder = openLadder(storage, clocks, log);
-  const books = await start.step('usage', () =>
-    Books.open(storage.store, clocks.calendar, clocks.clock, (book, history) => ladder.begin(book, history)),
+  const accountUsages = await start.step('usage', () =>
+    AccountUsages.open(storage.store, clocks.calendar, clocks.clock, (usage, history) => ladder.begin(usage, history)),
   );
   const liveStats = new LiveStats(clocks.nowMs);
   const gate = await start.step('data plane', () =>
-    gateOf(config, log, clocks, storage, { pool, ladder, books, liveStats }),
+    gateOf(config, log, clocks, storage, { pool, ladder, accountUsages, liveStats }),
   );
-  return { gate, liveStats, books };
+  return { gate, liveStats, accountUsages };
 }
 
 function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger }: Log): Ladder {
@@ -84,7 +84,7 @@ function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger
 
 function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {
   const { clock, calendar, nowMs } = clocks;
-  const { pool, ladder, books } = shared;
+  const { pool, ladder, accountUsages } = shared;
   const skewMs = config.signatureSkewSeconds * 1000;
   const keyCache = new KeyCache(storage.store, staticDigests(config), storage.operator.id, clock.wall, clock.steady);
   const shownBlobs = new ShownBlobs();
@@ -114,7 +114,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     running: new ActiveRequests(decisions),
     recorder: recorderOf(log, clocks, storage, shared),
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
-    rules: { books, calendar, clocks: clock },
+    rules: { accountUsages, calendar, clocks: clock },
     lines: new AccountLines(config.queueSeconds * 1000),
     queue: queueOf(config, pool),
     ladder,

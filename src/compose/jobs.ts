@@ -31,7 +31,7 @@ export function startJobs(
   const { store, ledger, changes } = storage;
   const upkeep = new Upkeep({
     store,
-    books: data.books,
+    accountUsages: data.accountUsages,
     clock,
     isBehind: () => ledger.isBehind,
     retentionMs: config.retentionDays * 86_400_000,

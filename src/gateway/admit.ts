@@ -13,7 +13,7 @@ import { type ModelFacts, type Shaped, shapeAgain } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
 import type { AccountLines, InLine } from './limits/account-line.ts';
-import type { Book } from './limits/account-usage.ts';
+import type { AccountUsage } from './limits/account-usage.ts';
 import { type FairQueue, type Place, Slot, type Turn } from './limits/fair-queue.ts';
 import { addLimitLines, asciiOf } from './limits/limit-headers.ts';
 import {
@@ -152,12 +152,12 @@ export function rehearse(call: Shaped, { calendar, clocks }: LimitRules): Rehear
   const { principal } = call.caller;
   const ask = askOf(call);
   if (metering.kind === 'unmetered') return { ask, refusal: undefined };
-  const { usage: book } = metering;
+  const { usage } = metering;
   const at = clocks.steady();
   const { slowed } = restrictionsOf(principal.suspensions, clocks.wall());
-  const standing = standingOf(principal, book, slowed, calendar, at);
+  const standing = standingOf(principal, usage, slowed, calendar, at);
   try {
-    if (waitsInLine(principal, book, ask)) refuseBeyond(principal, standing, ask, at);
+    if (waitsInLine(principal, usage, ask)) refuseBeyond(principal, standing, ask, at);
     else reserve(principal, standing, ask, at).cancel();
     return { ask, refusal: undefined };
   } catch (error) {
@@ -166,12 +166,12 @@ export function rehearse(call: Shaped, { calendar, clocks }: LimitRules): Rehear
 }
 
 /** The account, or the key, runs as many calls as it may; where it may run none there is nothing to wait for. */
-const mustWait = (principal: Principal, book: Book, ask: Ask): boolean =>
-  !hasRoom(principal, book, ask) && !mayRunNone(principal);
+const mustWait = (principal: Principal, usage: AccountUsage, ask: Ask): boolean =>
+  !hasRoom(principal, usage, ask) && !mayRunNone(principal);
 
 /** It must, and there is a place to wait. */
-const waitsInLine = (principal: Principal, book: Book, ask: Ask): boolean =>
-  mustWait(principal, book, ask) && book.line.length < (principal.bounds?.waitingRequests ?? Infinity);
+const waitsInLine = (principal: Principal, usage: AccountUsage, ask: Ask): boolean =>
+  mustWait(principal, usage, ask) && usage.line.length < (principal.bounds?.waitingRequests ?? Infinity);
 
 /** Takes from the account's limits at once, or gives a promise for it where the account runs as many calls as it may. */
 function lease(
@@ -184,36 +184,36 @@ function lease(
   const { operation, metering } = call;
   const { principal } = call.caller;
   if (metering.kind === 'unmetered') return undefined;
-  const { usage: book } = metering;
+  const { usage } = metering;
   const { rules } = tools;
-  if (!waitsInLine(principal, book, ask)) {
-    takeLease(call, exchange, book, ask, rules);
+  if (!waitsInLine(principal, usage, ask)) {
+    takeLease(call, exchange, usage, ask, rules);
     return undefined;
   }
   // A limit that no end of another call can help is said at once.
   const at = rules.clocks.steady();
   const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
-  const standing = standingOf(principal, book, slowed, rules.calendar, at);
+  const standing = standingOf(principal, usage, slowed, rules.calendar, at);
   try {
     refuseBeyond(principal, standing, ask, at);
   } catch (error) {
     addLimitLines(exchange.lines, principal, standing, operation.dialect, rules.clocks, true);
     throw error;
   }
-  return waitInLine(new InAccountLine(call, exchange, book, ask, enteredMs, rules), book, tools);
+  return waitInLine(new InAccountLine(call, exchange, usage, ask, enteredMs, rules), usage, tools);
 }
 
 /** In one go, so that nothing comes between the look and the taking; and says what is left. @throws as `reserve`. */
 function takeLease(
   { caller: { principal }, operation }: Shaped,
   exchange: Exchange,
-  book: Book,
+  usage: AccountUsage,
   ask: Ask,
   { calendar, clocks }: LimitRules,
 ): void {
   const { slowed, warned } = restrictionsOf(principal.suspensions, clocks.wall());
   const at = clocks.steady();
-  const standing = standingOf(principal, book, slowed, calendar, at);
+  const standing = standingOf(principal, usage, slowed, calendar, at);
   try {
     exchange.lease = reserve(principal, standing, ask, at);
     exchange.countedAt = clocks.toWall(at);
@@ -225,7 +225,7 @@ function takeLease(
 
 async function waitInLine(
   waiting: InAccountLine,
-  { line }: Book,
+  { line }: AccountUsage,
   { lines, running, recorder: { nowMs } }: AdmitTools,
 ): Promise<void> {
   const { exchange, enteredMs } = waiting;
@@ -344,13 +344,13 @@ class InAccountLine extends Waiting<void> implements InLine {
   readonly fits: () => boolean;
   readonly take: () => void;
 
-  constructor(call: Shaped, exchange: Exchange, book: Book, ask: Ask, enteredMs: MonotonicMs, rules: LimitRules) {
+  constructor(call: Shaped, exchange: Exchange, usage: AccountUsage, ask: Ask, atMs: MonotonicMs, rules: LimitRules) {
     super(call, exchange);
-    this.enteredMs = enteredMs;
-    this.fits = () => !mustWait(call.caller.principal, book, ask);
+    this.enteredMs = atMs;
+    this.fits = () => !mustWait(call.caller.principal, usage, ask);
     this.take = () => {
       try {
-        takeLease(call, exchange, book, ask, rules);
+        takeLease(call, exchange, usage, ask, rules);
         this.goOn();
       } catch (error) {
         this.end(toGatewayError(error));

@@ -18,7 +18,7 @@ import { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
 import { suppose } from './identify.ts';
 import { readJson } from './intent.ts';
-import { Book, type Metering, unmetered } from './limits/account-usage.ts';
+import { AccountUsage, type Metering, unmetered } from './limits/account-usage.ts';
 import { type Ask, countOf, mostOf, needOf, standingOf } from './limits/limiter.ts';
 import type { LiveStats } from './live-stats.ts';
 import { openUsage } from './metering.ts';
@@ -113,10 +113,10 @@ type DryRun = OutlookTools & Pick<Gate, 'decisions'>;
 
 /** The tools of the stages, with the subject in the place of what the gate knows of its callers. */
 function dryRun(principal: Principal, metering: Metering, tools: OutlookTools): DryRun {
-  const usage = metering.kind === 'metered' ? metering.usage : new Book();
+  const usage = metering.kind === 'metered' ? metering.usage : new AccountUsage();
   return {
     ...tools,
-    rules: { ...tools.rules, books: { of: () => usage } },
+    rules: { ...tools.rules, accountUsages: { of: () => usage } },
     decisions: new Decisions({
       keyCache: { find: () => principal, findByDigest: () => principal },
       modelRules: tools.modelRules,
@@ -160,9 +160,13 @@ function bodyFor(path: string, model: string, maxTokens: number | undefined): Re
 }
 
 /** Somebody who is nobody in particular has used nothing. */
-async function meteringFor(principal: Principal, { account }: Subject, { books }: LimitRules): Promise<Metering> {
+async function meteringFor(
+  principal: Principal,
+  { account }: Subject,
+  { accountUsages }: LimitRules,
+): Promise<Metering> {
   if (principal.plan === unlimited) return unmetered;
-  const usage = account ? await books.of(account.id) : new Book();
+  const usage = account ? await accountUsages.of(account.id) : new AccountUsage();
   return usage.metered;
 }
 

@@ -5,7 +5,7 @@ import { unlimited } from '../domain/plan.ts';
 import type { Clocks } from '../domain/time.ts';
 import type { Exchange } from './exchange.ts';
 import type { Identified } from './identify.ts';
-import { type Books, type Metering, unmetered } from './limits/account-usage.ts';
+import { type AccountUsages, type Metering, unmetered } from './limits/account-usage.ts';
 
 declare class Mark {
   protected readonly accounted: true;
@@ -16,7 +16,7 @@ export interface Accounted extends Identified, Mark {
 }
 
 export interface UsageSource {
-  readonly books: Pick<Books, 'of'>;
+  readonly accountUsages: Pick<AccountUsages, 'of'>;
   /** Windows go by the steady clock, suspensions by the wall clock. */
   readonly clocks: Clocks;
 }
@@ -28,11 +28,11 @@ export interface UsageSource {
 export function openUsage(
   identified: Identified,
   exchange: Pick<Exchange, 'metering'>,
-  { books, clocks }: UsageSource,
+  { accountUsages, clocks }: UsageSource,
 ): Accounted | Promise<Accounted> {
   const { principal } = identified.caller;
   if (principal.plan === unlimited) return accounted(identified, exchange, unmetered);
-  const found = books.of(principal.accountId);
+  const found = accountUsages.of(principal.accountId);
   if (found instanceof Promise)
     return found.then(
       (usage) => accounted(identified, exchange, usage.metered),

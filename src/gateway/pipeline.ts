@@ -156,13 +156,13 @@ function turnAway(thrown: unknown, exchange: Exchange, gate: Gate): Settled {
 
 /** Whoever it was used this key's name; the ladder counts it on the key, if its account is one that is counted. */
 function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gate): void {
-  const book = principal.plan === unlimited ? undefined : rules.books.of(principal.accountId);
-  if (book instanceof Promise)
-    book.then(
+  const usage = principal.plan === unlimited ? undefined : rules.accountUsages.of(principal.accountId);
+  if (usage instanceof Promise)
+    usage.then(
       (opened) => ladder.noteFailure(principal, opened),
       () => undefined,
     );
-  else if (book) ladder.noteFailure(principal, book);
+  else if (usage) ladder.noteFailure(principal, usage);
 }
 
 /** Gives back what is held for it. */

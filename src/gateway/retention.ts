@@ -1,13 +1,13 @@
 // What is done now and then beside the calls: raw rows of the ledger that are past their time are removed, a little at a
-// time so that no call waits for it, books that nobody needs are closed, and the clocks are looked at.
+// time so that no call waits for it, usage that nobody needs is closed, and the clocks are looked at.
 import type { Logger } from 'pino';
 import type { SteadyClock } from '../domain/steady-clock.ts';
 import type { Store } from '../store/ports.ts';
-import type { Books } from './limits/account-usage.ts';
+import type { AccountUsages } from './limits/account-usage.ts';
 
 export interface UpkeepTools {
   readonly store: Pick<Store, 'pruneUsage'>;
-  readonly books: Books;
+  readonly accountUsages: AccountUsages;
   readonly clock: SteadyClock;
   /** Are there rows that the store has not taken yet? */
   readonly isBehind: () => boolean;
@@ -43,9 +43,9 @@ export class Upkeep {
   }
 
   #lookAround(): void {
-    const { books, clock, isBehind, logger } = this.#tools;
-    // A book that is opened again knows what the store knows, and no more.
-    if (!isBehind()) books.sweep();
+    const { accountUsages, clock, isBehind, logger } = this.#tools;
+    // Usage that is opened again knows what the store knows, and no more.
+    if (!isBehind()) accountUsages.sweep();
     const jumpMs = clock.look();
     if (jumpMs !== undefined)
       logger.warn(

@@ -8,7 +8,7 @@ import { Calendar } from '../../src/domain/calendar.ts';
 import type { AccountId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { Books } from '../../src/gateway/limits/account-usage.ts';
+import { AccountUsages } from '../../src/gateway/limits/account-usage.ts';
 import { type ReportGroup, reportUsage } from '../../src/management/usage-report.ts';
 import { migrations } from '../../src/store/schema.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
@@ -222,8 +222,8 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
       toWall: (at: number) => at,
       wasSet: false,
     };
-    const books = await Books.open(store, calendar, clocks, () => undefined);
-    const { account } = await books.of('acc_alice' as AccountId);
+    const accountUsages = await AccountUsages.open(store, calendar, clocks, () => undefined);
+    const { account } = await accountUsages.of('acc_alice' as AccountId);
     expect([account.windows.day.promptTokens, account.windows.month.promptTokens]).toEqual([200, 200]);
     await store.close();
     rmSync(dataDir, { recursive: true });

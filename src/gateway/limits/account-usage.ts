@@ -1,5 +1,5 @@
 // What this process counts on an account and on each of its keys: the windows that limits look at, what runs now, what
-// answers lately cost, and the rolling figures of the ladder. One book an account, read back from the ledger when the
+// answers lately cost, and the rolling figures of the ladder. One `AccountUsage` an account, read back from the ledger when the
 // account is first seen, so that no restart forgets what was used. Decides nothing.
 import { type Calendar, type Span, type Window, windowNames } from '../../domain/calendar.ts';
 import type { AccountId, KeyId } from '../../domain/id.ts';
@@ -103,7 +103,7 @@ export type Metering = Metered | { readonly kind: 'unmetered' };
 
 export interface Metered {
   readonly kind: 'metered';
-  readonly usage: Book;
+  readonly usage: AccountUsage;
 }
 
 export const unmetered: Metering = { kind: 'unmetered' };
@@ -116,7 +116,7 @@ export const bodiesOf = (metering: Metering): Holder | undefined =>
 export const answersOf = (metering: Metering): Holder | undefined =>
   metering.kind === 'metered' ? metering.usage.answers : undefined;
 
-export class Book {
+export class AccountUsage {
   /** What the proofs of its calls carry. */
   readonly metered: Metered = { kind: 'metered', usage: this };
   readonly account = new UsageCounters();
@@ -156,7 +156,7 @@ export class Book {
   }
 }
 
-/** What the store knows of an account when its book is opened; its key ids are those of the first of their row. */
+/** What the store knows of an account when its usage is opened; its key ids are those of the first of their row. */
 export interface History {
   /** By the quarter of an hour, the last by the minute; the oldest first, at times of the steady clock. */
   readonly buckets: readonly UsageBucket[];
@@ -169,16 +169,16 @@ type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'list
 const hourMs = 3_600_000;
 /** Longest rolling window that is read back. */
 const historyMs = 31 * 24 * hourMs;
-/** A book that was not opened for so long holds nothing that the roll-ups do not. */
+/** Usage that was not opened for so long holds nothing that the roll-ups do not. */
 const forgetAfterMs = 2 * hourMs;
 
-export class Books {
+export class AccountUsages {
   readonly #source: Source;
   readonly #calendar: Calendar;
   readonly #clocks: Clocks;
-  readonly #onOpen: (book: Book, history: History) => void;
-  readonly #books = new Map<AccountId, Book>();
-  readonly #opening = new Map<AccountId, Promise<Book>>();
+  readonly #onOpen: (usage: AccountUsage, history: History) => void;
+  readonly #accountUsages = new Map<AccountId, AccountUsage>();
+  readonly #opening = new Map<AccountId, Promise<AccountUsage>>();
   /** Minutes before this process began, of accounts not seen yet; all from `fineFrom` on are in it. */
   readonly #minutes: Map<AccountId, UsageBucket[]>;
   readonly #fineFrom: number;
@@ -187,7 +187,7 @@ export class Books {
     source: Source,
     calendar: Calendar,
     clocks: Clocks,
-    onOpen: (book: Book, history: History) => void,
+    onOpen: (usage: AccountUsage, history: History) => void,
     minutes: readonly UsageBucket[],
     fineFrom: number,
   ) {
@@ -201,23 +201,23 @@ export class Books {
 
   /**
    * Reads the last hour or two by the minute; everything older is read by the quarter of an hour, an account at a time. `onOpen` is
-   * told of each book with what it was filled from, which is not kept.
+   * told of each with what it was filled from, which is not kept.
    */
   static async open(
     source: Source,
     calendar: Calendar,
     clocks: Clocks,
-    onOpen: (book: Book, history: History) => void,
-  ): Promise<Books> {
+    onOpen: (usage: AccountUsage, history: History) => void,
+  ): Promise<AccountUsages> {
     const oldest = clocks.wall() - hourMs;
     const fineFrom = oldest - (oldest % hourMs);
-    return new Books(source, calendar, clocks, onOpen, await source.usageByMinute(fineFrom), fineFrom);
+    return new AccountUsages(source, calendar, clocks, onOpen, await source.usageByMinute(fineFrom), fineFrom);
   }
 
   /** At hand without waiting, once the account has been seen. */
-  of(accountId: AccountId): Book | Promise<Book> {
-    const book = this.#books.get(accountId);
-    if (book) return book;
+  of(accountId: AccountId): AccountUsage | Promise<AccountUsage> {
+    const usage = this.#accountUsages.get(accountId);
+    if (usage) return usage;
     let opening = this.#opening.get(accountId);
     if (!opening) {
       opening = this.#open(accountId).finally(() => this.#opening.delete(accountId));
@@ -226,17 +226,17 @@ export class Books {
     return opening;
   }
 
-  /** Closes books that nobody needed for hours. To be called every so often. */
+  /** Closes those that nobody needed for hours. To be called every so often. */
   sweep(): void {
     // The ledger goes by the wall clock. When that was set, rows from before lie in other windows than they were counted in.
     if (this.#clocks.wasSet) return;
     const now = this.#clocks.steady();
     const before = now - forgetAfterMs;
-    for (const [accountId, book] of this.#books)
-      if (book.idle && book.lastSeenAt < before && !book.holdsUnwritten(now)) this.#books.delete(accountId);
+    for (const [accountId, usage] of this.#accountUsages)
+      if (usage.idle && usage.lastSeenAt < before && !usage.holdsUnwritten(now)) this.#accountUsages.delete(accountId);
   }
 
-  async #open(accountId: AccountId): Promise<Book> {
+  async #open(accountId: AccountId): Promise<AccountUsage> {
     const { wall, steady, toSteady } = this.#clocks;
     const [wallNow, now] = [wall(), steady()];
     const minutes = this.#minutes.get(accountId) ?? [];
@@ -256,19 +256,19 @@ export class Books {
       buckets: buckets.toSorted((a, b) => a.at - b.at).map((bucket) => ({ ...bucket, keyId: firstOf(bucket.keyId) })),
       steps: steps.map((step) => ({ ...step, keyId: step.keyId && firstOf(step.keyId) })),
     };
-    const book = new Book();
-    book.lastSeenAt = now;
-    book.account.roll(this.#calendar, now);
+    const usage = new AccountUsage();
+    usage.lastSeenAt = now;
+    usage.account.roll(this.#calendar, now);
     for (const bucket of history.buckets) {
-      const key = book.key(bucket.keyId);
+      const key = usage.key(bucket.keyId);
       key.roll(this.#calendar, now);
       const { at, requests, promptTokens, completionTokens } = bucket;
-      for (const counters of [book.account, key]) counters.add(at, requests, promptTokens, completionTokens);
+      for (const counters of [usage.account, key]) counters.add(at, requests, promptTokens, completionTokens);
     }
-    this.#onOpen(book, history);
+    this.#onOpen(usage, history);
     this.#minutes.delete(accountId);
-    this.#books.set(accountId, book);
-    return book;
+    this.#accountUsages.set(accountId, usage);
+    return usage;
   }
 
   async #lineages(named: readonly { readonly keyId: KeyId | null }[]): Promise<ReadonlyMap<KeyId, KeyId>> {

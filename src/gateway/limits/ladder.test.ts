@@ -7,7 +7,7 @@ import { type Principal, principalOf } from '../../domain/principal.ts';
 import { type Rule, readRule } from '../../domain/rule.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { Clocks } from '../../domain/time.ts';
-import { type Book, Books } from './account-usage.ts';
+import { type AccountUsage, AccountUsages } from './account-usage.ts';
 import { Ladder } from './ladder.ts';
 
 const minuteMs = 60_000;
@@ -15,7 +15,7 @@ const hourMs = 60 * minuteMs;
 const start = Date.UTC(2026, 10, 26, 12);
 const accountId = 'acc_a' as AccountId;
 
-/** Books and a ladder on a clock of their own, over a store that keeps steps and has no rows. */
+/** What accounts use, and a ladder, on a clock of their own, over a store that keeps steps and has no rows. */
 async function ladderWith(fields: Readonly<Record<string, unknown>>) {
   const time = { now: start };
   const clocks: Clocks = {
@@ -42,7 +42,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
     },
   });
   ladder.setRules([rule]);
-  const books = await Books.open(
+  const accountUsages = await AccountUsages.open(
     {
       usageByMinute: () => Promise.resolve([]),
       usageByQuarter: () => Promise.resolve([]),
@@ -51,7 +51,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
     },
     new Calendar('UTC'),
     clocks,
-    (book, history) => ladder.begin(book, history),
+    (usage, history) => ladder.begin(usage, history),
   );
   const plan: Plan = { ...openTerms, name: 'p', version: 1 };
   const key = { id: 'key_a', lineage: 'key_a', accountId, kind: 'secret', digest: '', status: 'active' };
@@ -59,12 +59,12 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
   const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   return {
     time,
-    books,
+    accountUsages,
     steps: () => steps,
     /** Something that the caller did, as the store has them now. */
-    note: async (what: (caller: Principal, book: Book) => void): Promise<void> => {
+    note: async (what: (caller: Principal, usage: AccountUsage) => void): Promise<void> => {
       const caller = principalOf({ ...key, ...rest } as unknown as StoredKey, plan, steps, time.now);
-      what(caller, await books.of(accountId));
+      what(caller, await accountUsages.of(accountId));
       await settled();
     },
     lift: (): void => {
@@ -78,18 +78,18 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
 test('guesses at a key are counted over the whole window, also where its account does nothing else for hours', async () => {
   const measure = 'failedAuthentications';
   const fields = { measure, windowSeconds: 86_400, step: 'suspend', durationSeconds: 3_600 };
-  const { time, books, note, steps, ladder } = await ladderWith(fields);
+  const { time, accountUsages, note, steps, ladder } = await ladderWith(fields);
   for (let guesses = 0; guesses < 10; guesses++) {
-    await note((caller, book) => ladder.noteFailure(caller, book));
+    await note((caller, usage) => ladder.noteFailure(caller, usage));
     time.now += hourMs;
-    books.sweep();
+    accountUsages.sweep();
   }
   expect(steps()).toMatchObject([{ step: 'suspend', evidence: { measure, count: 10 } }]);
-  // What has left the window keeps no book open.
-  const before = await books.of(accountId);
+  // What has left the window keeps no usage open.
+  const before = await accountUsages.of(accountId);
   time.now += 30 * hourMs;
-  books.sweep();
-  expect(await books.of(accountId)).not.toBe(before);
+  accountUsages.sweep();
+  expect(await accountUsages.of(accountId)).not.toBe(before);
 });
 
 test.each([
@@ -104,7 +104,7 @@ test.each([
     durationSeconds: seconds,
     per: 'account',
   });
-  const call = (): Promise<void> => gate.note((caller, book) => gate.ladder.noteUse(caller, book, 1));
+  const call = (): Promise<void> => gate.note((caller, usage) => gate.ladder.noteUse(caller, usage, 1));
   for (let calls = 0; calls < 15; calls++) {
     gate.time.now += 1_000;
     await call();

@@ -13,7 +13,7 @@ import { isOwnRefusal, neverLeft, type UsageBucket, type UsageRecord } from '../
 import type { Store } from '../../store/ports.ts';
 import type { Exchange } from '../exchange.ts';
 import type { EndObserver } from '../observers.ts';
-import type { Book, History, RollingFigure } from './account-usage.ts';
+import type { AccountUsage, History, RollingFigure } from './account-usage.ts';
 import { RollingCount } from './rolling-count.ts';
 
 export interface LadderTools {
@@ -49,12 +49,12 @@ export class Ladder implements EndObserver {
   }
 
   /** Fills the figures of an account that is seen for the first time from what the store knows of it. */
-  begin(book: Book, history: History): void {
+  begin(usage: AccountUsage, history: History): void {
     const { clocks } = this.#tools;
     const keys = new Set([...history.buckets, ...history.steps].flatMap(({ keyId }) => keyId ?? []));
     for (const rule of this.#watched) {
-      if (rule.per === 'account') book.account.rolling.set(rule.name, figureOf(rule, null, history, clocks));
-      else for (const key of keys) book.key(key).rolling.set(rule.name, figureOf(rule, key, history, clocks));
+      if (rule.per === 'account') usage.account.rolling.set(rule.name, figureOf(rule, null, history, clocks));
+      else for (const key of keys) usage.key(key).rolling.set(rule.name, figureOf(rule, key, history, clocks));
     }
   }
 
@@ -68,29 +68,29 @@ export class Ladder implements EndObserver {
   }
 
   /** An exchange that was let through is over. */
-  noteUse(principal: Principal, book: Book, tokens: number): void {
+  noteUse(principal: Principal, usage: AccountUsage, tokens: number): void {
     for (const rule of this.#watched) {
-      if (rule.measure === 'tokens') this.#note(rule, principal, book, tokens);
-      else if (rule.measure === 'requests') this.#note(rule, principal, book, 1);
+      if (rule.measure === 'tokens') this.#note(rule, principal, usage, tokens);
+      else if (rule.measure === 'requests') this.#note(rule, principal, usage, 1);
     }
   }
 
-  noteRefusal(principal: Principal, book: Book): void {
-    for (const rule of this.#watched) if (rule.measure === 'refusals') this.#note(rule, principal, book, 1);
+  noteRefusal(principal: Principal, usage: AccountUsage): void {
+    for (const rule of this.#watched) if (rule.measure === 'refusals') this.#note(rule, principal, usage, 1);
   }
 
   /** Somebody used this key's id with a wrong secret, or the key after its end. */
-  noteFailure(principal: Principal, book: Book): void {
+  noteFailure(principal: Principal, usage: AccountUsage): void {
     for (const rule of this.#watched)
-      if (rule.measure === 'failedAuthentications') this.#note(rule, principal, book, 1);
+      if (rule.measure === 'failedAuthentications') this.#note(rule, principal, usage, 1);
   }
 
-  #note(rule: Rule, principal: Principal, book: Book, amount: number): void {
+  #note(rule: Rule, principal: Principal, usage: AccountUsage, amount: number): void {
     const { plan } = principal;
     if (plan === unlimited || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
     const { steady, wall } = this.#tools.clocks;
     const now = steady();
-    const counters = rule.per === 'account' ? book.account : book.key(principal.lineage);
+    const counters = rule.per === 'account' ? usage.account : usage.key(principal.lineage);
     let figure = counters.rolling.get(rule.name);
     if (figure?.rule !== rule) {
       // A rule that is new, or changed while the account is known, begins to count now; what it did before stands.

@@ -5,7 +5,7 @@ import { Calendar, type Window } from '../../domain/calendar.ts';
 import { GatewayError } from '../../domain/error.ts';
 import { type Narrowing, openTerms, type Plan, type Terms, windowed, windowedNames } from '../../domain/plan.ts';
 import { type Principal, principalOf } from '../../domain/principal.ts';
-import { Book } from './account-usage.ts';
+import { AccountUsage } from './account-usage.ts';
 import { answerEstimate, type Lease, reserve, standingOf } from './limiter.ts';
 
 function principal(terms: Partial<Terms>, narrowing: Narrowing = {}): Principal {
@@ -66,7 +66,7 @@ test('every window counts what the calls that began in it hold or used; nothing 
       (list, terms, timeZone, most) => {
         const caller = principal({ ...terms, concurrentRequests: most });
         const calendar = new Calendar(timeZone);
-        const book = new Book();
+        const usage = new AccountUsage();
         const booked: Booked[] = [];
         let now = Date.UTC(2026, 10, 23, 9, 30);
         const spanOf = (window: Window) => calendar[window](now);
@@ -81,7 +81,7 @@ test('every window counts what the calls that began in it hold or used; nothing 
           );
         };
         const check = (): void => {
-          const standing = standingOf(caller, book, false, calendar, now);
+          const standing = standingOf(caller, usage, false, calendar, now);
           for (const { measure, window } of caller.limits)
             expect(standing.account.windows[window].used(measure), `${measure} ${window}`).toBe(model(window, measure));
           expect(standing.account.running).toBe(booked.filter(({ open }) => open).length);
@@ -106,7 +106,7 @@ test('every window counts what the calls that began in it hold or used; nothing 
             const crowded = most !== null && open.length >= most;
             let lease: Lease | undefined;
             try {
-              lease = reserve(caller, standingOf(caller, book, false, calendar, now), ask, now);
+              lease = reserve(caller, standingOf(caller, usage, false, calendar, now), ask, now);
             } catch (error) {
               expect(error).toBeInstanceOf(GatewayError);
               expect((error as GatewayError).retryAfterSeconds).toBeGreaterThan(0);
@@ -131,7 +131,7 @@ test('every window counts what the calls that began in it hold or used; nothing 
           check();
         }
         for (const { lease } of booked) lease.settle(0, 0);
-        expect(book.account.running).toBe(0);
+        expect(usage.account.running).toBe(0);
       },
     ),
     { numRuns: 300 },
@@ -146,13 +146,13 @@ test('a key that narrows its plan is held to both, and never gets more than the 
         principal({ requestsPerDay: ofPlan }),
       ];
       const through = (caller: Principal): number => {
-        const [book, calendar] = [new Book(), new Calendar('UTC')];
+        const [usage, calendar] = [new AccountUsage(), new Calendar('UTC')];
         let count = 0;
         for (let i = 0; i < 70; i++)
           try {
             reserve(
               caller,
-              standingOf(caller, book, false, calendar, 0),
+              standingOf(caller, usage, false, calendar, 0),
               { promptTokens: 0, completionTokens: 0, spends: false },
               0,
             );
@@ -169,7 +169,7 @@ test('a key that narrows its plan is held to both, and never gets more than the 
 });
 
 test('an answer is expected to be what was asked for, else the longest of the last ones, within the plan', () => {
-  const key = new Book().key('key_a' as Principal['lineage']);
+  const key = new AccountUsage().key('key_a' as Principal['lineage']);
   expect(answerEstimate(70, key, 8_192)).toBe(70);
   expect(answerEstimate(70_000, key, 8_192)).toBe(8_192);
   expect(answerEstimate(undefined, key, 8_192)).toBe(8_192);

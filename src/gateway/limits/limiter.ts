@@ -11,7 +11,7 @@ import type { Limit } from '../../domain/plan.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { slowFactor } from '../../domain/suspension.ts';
 import type { SteadyMs } from '../../domain/time.ts';
-import type { Book, UsageCounters, WindowCount } from './account-usage.ts';
+import type { AccountUsage, UsageCounters, WindowCount } from './account-usage.ts';
 
 /** What a call will spend, as far as can be known. */
 export interface Ask {
@@ -54,13 +54,13 @@ export interface Standing {
 
 export function standingOf(
   { lineage }: Principal,
-  book: Book,
+  usage: AccountUsage,
   slowed: boolean,
   calendar: Calendar,
   now: SteadyMs,
 ): Standing {
-  const { account } = book;
-  const key = book.key(lineage);
+  const { account } = usage;
+  const key = usage.key(lineage);
   account.roll(calendar, now);
   key.roll(calendar, now);
   return { account, key, slowed };
@@ -105,12 +105,12 @@ export function refuseIdle(principal: Principal): void {
 }
 
 /** May one call more run at once, in the account and in the key? */
-export function hasRoom({ bounds, narrowing, lineage }: Principal, book: Book, ask: Ask): boolean {
+export function hasRoom({ bounds, narrowing, lineage }: Principal, usage: AccountUsage, ask: Ask): boolean {
   if (!ask.spends) return true;
   const inAccount = bounds?.concurrentRequests ?? null;
-  if (inAccount !== null && book.account.running >= inAccount) return false;
+  if (inAccount !== null && usage.account.running >= inAccount) return false;
   const inKey = narrowing.concurrentRequests;
-  return inKey === undefined || book.key(lineage).running < inKey;
+  return inKey === undefined || usage.key(lineage).running < inKey;
 }
 
 /** The least that a call of a kind can ask for. */
