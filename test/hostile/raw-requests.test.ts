@@ -216,6 +216,15 @@ test('U46: HTTP/1.0 gets a stream that ends with its connection', async () => {
   expect(text.trim().endsWith('"eval_duration":79156000}')).toBe(true);
 });
 
+test('HTTP/1.0 that expects a 100 gets none, which it would take for the answer', async () => {
+  const client = new RawClient(gate.port);
+  client.write(
+    `POST /api/generate HTTP/1.0\r\nHost: x\r\nx-api-key: ${secret}\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  await client.closed;
+  expect(client.text).toMatch(/^HTTP\/1\.1 200 /);
+});
+
 test('P17: a gate that is its own model server says so instead of going round and round', async () => {
   const { codes, text } = await statuses(
     `GET /api/version HTTP/1.1\r\n${closing()}Via: 1.1 sekisho, 1.1 sekisho\r\n\r\n`,

@@ -144,5 +144,7 @@ export function releaseBody(exchange: Exchange, budget: BodyBudget): Released {
 }
 
 export function continueIfAsked({ request }: Pick<Exchange, 'request'>, response: ServerResponse): void {
-  if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
+  // A caller of HTTP/1.0 would take it for the answer (RFC 9110, section 10.1.1).
+  if (request.headers.expect?.toLowerCase() === '100-continue' && request.httpVersion !== '1.0')
+    response.writeContinue();
 }
