@@ -67,12 +67,12 @@ export const applications: readonly Endpoint[] = [
     body: shapes.newApplication,
     answer: shapes.applied,
     creates: true,
-    run: async ({ body, author, address, applications: budget, caller, openVisit, ...desk }) => {
+    run: async ({ body, author, address, applications: budget, caller, openVisit, ...context }) => {
       const waitSeconds = budget.waitSeconds(address);
       if (waitSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds: waitSeconds });
       budget.note(address);
       const { application, claim, confirm, person } = await apply(
-        desk,
+        context,
         body as NewApplication,
         caller.person,
         networkOf(address),

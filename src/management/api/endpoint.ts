@@ -14,7 +14,7 @@ import type { PaceName } from './pace.ts';
 export type Method = 'get' | 'post' | 'patch' | 'delete';
 
 /** What every row gets to work with. */
-export interface Desk extends Door {
+export interface RequestContext extends Door {
   readonly timeZone: string;
   readonly encryption: {
     readonly exposed: boolean;
@@ -33,7 +33,7 @@ export interface Desk extends Door {
   readonly applications: FailureBudget;
 }
 
-export interface Call<P, Q, B> extends Desk {
+export interface Call<P, Q, B> extends RequestContext {
   readonly caller: Caller;
   /** Opens a visit for somebody whose right to it was shown. */
   readonly openVisit: (id: PersonId) => Promise<void>;
@@ -81,7 +81,7 @@ export interface Endpoint {
   /** What stands there now, for If-Match; undefined where there is nothing to compare. */
   readonly before: ((call: Call<Record<string, string>, never, never>) => Promise<unknown>) | undefined;
   /** What a repeated creation gives: the thing by its id. */
-  readonly again: ((call: Desk, id: string) => Promise<unknown>) | undefined;
+  readonly again: ((call: RequestContext, id: string) => Promise<unknown>) | undefined;
   readonly fresh: Fresh;
   readonly boundKeys: BoundKeys;
   readonly pace: PaceName;
@@ -122,7 +122,7 @@ interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>
   readonly pace: PaceName;
   readonly atomic?: false;
   readonly madeAs?: (made: z.output<A>) => string;
-  readonly again?: (call: Desk, id: string) => Promise<z.output<A>>;
+  readonly again?: (call: RequestContext, id: string) => Promise<z.output<A>>;
   readonly run: (
     call: Call<Record<string, string>, z.output<z.ZodObject<Q>>, z.output<B>>,
   ) => Promise<z.output<A> | undefined>;

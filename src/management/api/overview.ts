@@ -5,7 +5,7 @@ import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
 import { showEncryption, worryOf } from '../encryption.ts';
 import { reportUsage } from '../usage-report.ts';
-import { type Desk, type Endpoint, endpoint, streamed } from './endpoint.ts';
+import { type Endpoint, endpoint, type RequestContext, streamed } from './endpoint.ts';
 import * as figures from './figure-schemas.ts';
 
 const read = 'management:read';
@@ -44,7 +44,7 @@ export const overview: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'sum',
     answer: figures.overviewShape,
-    run: (desk) => lookNow(desk, new Slow(desk)),
+    run: (context) => lookNow(context, new Slow(context)),
   }),
   streamed('watch', 'get /events', {
     summary:
@@ -54,14 +54,14 @@ export const overview: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'watch',
     type: 'text/event-stream',
-    async *pieces(desk, gone) {
-      const slow = new Slow(desk);
-      const { nowMs } = desk;
+    async *pieces(context, gone) {
+      const slow = new Slow(context);
+      const { nowMs } = context;
       const endsAt = nowMs() + hourMs;
       let last = '';
       let lastAt = 0;
       while (!gone.aborted && nowMs() < endsAt) {
-        const text = JSON.stringify(await lookNow(desk, slow));
+        const text = JSON.stringify(await lookNow(context, slow));
         // A comment now and then keeps the line open through proxies.
         if (text !== last || nowMs() - lastAt > 15_000) {
           yield text === last ? ': still here\n\n' : `event: overview\ndata: ${text}\n\n`;
@@ -89,17 +89,17 @@ function pause(ms: number, gone: AbortSignal): Promise<void> {
 
 /** What costs a look into the ledger is asked every so often, not every second. */
 class Slow {
-  readonly #desk: Pick<Desk, 'store' | 'now' | 'nowMs' | 'timeZone'>;
+  readonly #context: Pick<RequestContext, 'store' | 'now' | 'nowMs' | 'timeZone'>;
   readonly #names = new Map<string, string>();
   #figures: Pick<Overview, 'top' | 'applications' | 'appeals'> | undefined;
   #at = 0;
 
-  constructor(desk: Pick<Desk, 'store' | 'now' | 'nowMs' | 'timeZone'>) {
-    this.#desk = desk;
+  constructor(context: Pick<RequestContext, 'store' | 'now' | 'nowMs' | 'timeZone'>) {
+    this.#context = context;
   }
 
   async figures(): Promise<Pick<Overview, 'top' | 'applications' | 'appeals'>> {
-    const { store, now, nowMs, timeZone } = this.#desk;
+    const { store, now, nowMs, timeZone } = this.#context;
     if (this.#figures && nowMs() - this.#at < 10_000) return this.#figures;
     this.#at = nowMs();
     const today = await reportUsage(store, 'account', new Calendar(timeZone).day(now()).startsAt, now(), timeZone);
@@ -119,14 +119,14 @@ class Slow {
   async nameOf(account: AccountId): Promise<string> {
     const known = this.#names.get(account);
     if (known !== undefined) return known;
-    const name = (await this.#desk.store.findAccount(account))?.name ?? account;
+    const name = (await this.#context.store.findAccount(account))?.name ?? account;
     this.#names.set(account, name);
     return name;
   }
 }
 
 async function lookNow(
-  { outlook, encryption, now }: Pick<Desk, 'outlook' | 'encryption' | 'now'>,
+  { outlook, encryption, now }: Pick<RequestContext, 'outlook' | 'encryption' | 'now'>,
   slow: Slow,
 ): Promise<Overview> {
   const { accepting, running, queues, upstreams } = outlook.live();

@@ -99,8 +99,8 @@ export const accounts: readonly Endpoint[] = [
     creates: true,
     before: shownAccount,
     ...linkOnce,
-    run: async ({ params, body, author, ...desk }) =>
-      linkOf(await linkFor(desk, params['id'] ?? '', body.purpose, author)),
+    run: async ({ params, body, author, ...context }) =>
+      linkOf(await linkFor(context, params['id'] ?? '', body.purpose, author)),
   }),
   endpoint('closeAccount', 'delete /accounts/{id}', {
     summary: 'Close an account for good: keys revoked, its person and texts gone; its figures stay in the ledger',

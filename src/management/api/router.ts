@@ -17,13 +17,13 @@ import {
   stillStands,
 } from './authenticate.ts';
 import { dropBody, limitBody } from './body-limit.ts';
-import type { Call, Desk, Endpoint } from './endpoint.ts';
+import type { Call, Endpoint, RequestContext } from './endpoint.ts';
 import { openApi } from './openapi.ts';
 import { Paces } from './pace.ts';
 import { languageOf, Problem, sendProblem, toProblem } from './problem.ts';
 import { referencePage } from './reference.ts';
 
-export interface ApiTools extends Desk {
+export interface ApiTools extends RequestContext {
   readonly entrance: Entrance;
   readonly endpoints: readonly Endpoint[];
   /** Something was changed: what the data plane remembers may be old. */

@@ -57,9 +57,9 @@ export const session: readonly Endpoint[] = [
     pace: 'door',
     atomic: false,
     body: shapes.setUpShape,
-    run: async ({ body, author, openVisit, address, applications, ...desk }) => {
+    run: async ({ body, author, openVisit, address, applications, ...context }) => {
       spend({ applications, address });
-      await openVisit(await setUp(desk, body, author));
+      await openVisit(await setUp(context, body, author));
       return undefined;
     },
   }),
@@ -70,9 +70,9 @@ export const session: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'door',
     body: shapes.confirmation,
-    run: async ({ body, author, address, applications, ...desk }) => {
+    run: async ({ body, author, address, applications, ...context }) => {
       spend({ applications, address });
-      await confirmAddress(desk, body.code, author);
+      await confirmAddress(context, body.code, author);
       return undefined;
     },
   }),
@@ -84,9 +84,9 @@ export const session: readonly Endpoint[] = [
     pace: 'door',
     atomic: false,
     body: shapes.resetRequest,
-    run: async ({ body, author, address, applications, ...desk }) => {
+    run: async ({ body, author, address, applications, ...context }) => {
       spend({ applications, address });
-      await requestReset(desk, body.email, author);
+      await requestReset(context, body.email, author);
       return undefined;
     },
   }),
@@ -98,9 +98,9 @@ export const session: readonly Endpoint[] = [
     pace: 'door',
     atomic: false,
     body: shapes.reset,
-    run: async ({ body, author, address, applications, ...desk }) => {
+    run: async ({ body, author, address, applications, ...context }) => {
       spend({ applications, address });
-      await resetPassword(desk, body.code, body.password, author);
+      await resetPassword(context, body.code, body.password, author);
       return undefined;
     },
   }),
