@@ -87,11 +87,19 @@ export class Keeper {
   }
 
   async ask<T>(method: 'GET' | 'POST', path: string, body?: unknown, secret = this.#secret): Promise<T> {
-    const answer = await fetch(`${this.#url}/management/v1${path}`, {
-      method,
-      headers: { 'x-api-key': secret, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
+    const send = (): Promise<Response> =>
+      fetch(`${this.#url}/management/v1${path}`, {
+        method,
+        headers: { 'x-api-key': secret, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    let answer = await send();
+    // Changes have a pace; a run of many minutes reaches it.
+    while (answer.status === 429) {
+      await answer.body?.cancel();
+      await sleep(Number(answer.headers.get('retry-after') ?? 1) * 1000);
+      answer = await send();
+    }
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status}: ${text}`);
     return JSON.parse(text) as T;
