@@ -151,17 +151,21 @@ test('nor are they after a restart, when what was refused is read back', async (
   await first.manage((store, by) => createRule(store, 'refusals', { ...rule, plans: victim.account.name }, by));
   const stop = new AbortController();
   fake.next(async (request) => await request.aborted);
+  const arrived = fake.arrival();
   const headers = { 'x-api-key': other.secret };
-  const held = [1, 2].map(() =>
+  const hold = (): Promise<unknown> =>
     fetch(`${first.url}/api/chat`, { method: 'POST', headers, body: JSON.stringify(whole), signal: stop.signal }).catch(
       () => undefined,
-    ),
-  );
+    );
+  const held = [hold()];
+  await arrived;
+  held.push(hold());
+  const keeper = await first.key({ scopes: ['management:read'] });
   await eventually(async () => {
-    const answer = await post(`${first.url}/api/chat`, victim.secret, whole);
-    expect(answer.status).toBe(503);
+    const status = await fetch(`${first.url}/management/v1/status`, { headers: { 'x-api-key': keeper.secret } });
+    expect(await status.json()).toMatchObject({ queues: [{ running: 1, waiting: 1 }] });
   });
-  for (let i = 0; i < 8; i++) expect((await post(`${first.url}/api/chat`, victim.secret, whole)).status).toBe(503);
+  for (let i = 0; i < 9; i++) expect((await post(`${first.url}/api/chat`, victim.secret, whole)).status).toBe(503);
   stop.abort();
   await Promise.all(held);
   first.process.kill('SIGTERM');
