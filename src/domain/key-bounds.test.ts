@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Account } from './account.ts';
-import type { StoredKey } from './api-key.ts';
+import { blankKey, type StoredKey } from './api-key.ts';
 import type { AccountId, KeyId } from './id.ts';
 import { beyondMaker } from './key-bounds.ts';
 import { type Unlimited, unlimited } from './plan.ts';
@@ -14,24 +14,8 @@ const account = (plan: string | Unlimited): Account => ({
   createdAt: 0,
 });
 const key = (extra: Partial<StoredKey> = {}): StoredKey => ({
-  id: 'key_x' as KeyId,
-  accountId: 'acc_x' as AccountId,
-  name: 'x',
-  kind: 'secret',
-  digest: '',
-  status: 'active',
+  ...blankKey('key_x' as KeyId, 'acc_x' as AccountId, 0),
   scopes: ['management:write', 'management:read'],
-  models: ['*'],
-  cidr: [],
-  allowPath: false,
-  createdAt: 0,
-  expiresAt: null,
-  revokedAt: null,
-  lastUsedAt: null,
-  rotatedFrom: null,
-  lineage: 'key_x' as KeyId,
-  boundCertificate: null,
-  narrowing: {},
   ...extra,
 });
 

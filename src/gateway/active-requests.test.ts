@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
-import type { StoredKey } from '../domain/api-key.ts';
+import { blankKey, type StoredKey } from '../domain/api-key.ts';
 import type { GatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
-import { defaultScopes } from '../domain/scope.ts';
 import type { Caller as StoredCaller } from '../store/ports.ts';
 import { ActiveRequests, type Run } from './active-requests.ts';
 import { Caller } from './caller.ts';
@@ -14,26 +13,7 @@ import { KeyCache } from './identity/key-cache.ts';
 import type { Intended } from './intent.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 
-const key: StoredKey = {
-  id: 'key_x' as KeyId,
-  accountId: 'acc_x' as AccountId,
-  name: 'x',
-  kind: 'secret',
-  digest: '',
-  status: 'active',
-  scopes: defaultScopes,
-  models: ['*'],
-  cidr: [],
-  allowPath: false,
-  createdAt: 0,
-  expiresAt: null,
-  revokedAt: null,
-  lastUsedAt: null,
-  rotatedFrom: null,
-  lineage: 'key_x' as KeyId,
-  boundCertificate: null,
-  narrowing: {},
-};
+const key = blankKey('key_x' as KeyId, 'acc_x' as AccountId, 0);
 
 /** A call of that key that was looked at a moment ago, and is about to run. */
 async function aboutToRun() {

@@ -1,11 +1,10 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { digestOf, generateKey, type StoredKey } from '../domain/api-key.ts';
+import { blankKey, digestOf, generateKey, type StoredKey } from '../domain/api-key.ts';
 import type { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
-import { defaultScopes } from '../domain/scope.ts';
 import type { Caller } from '../store/ports.ts';
 import type { Addressed } from './ask.ts';
 import { identify } from './identify.ts';
@@ -20,24 +19,10 @@ const wire = Buffer.concat([head, publicKey.export({ format: 'der', type: 'spki'
 const at = 1_700_000_000;
 
 const stored = (id: StoredKey['id'], kind: StoredKey['kind'], digest: string): StoredKey => ({
-  id,
-  accountId: 'acc_a' as AccountId,
-  name: '',
+  ...blankKey(id, 'acc_a' as AccountId, 0),
   kind,
   digest,
-  status: 'active',
-  scopes: defaultScopes,
-  models: ['*'],
-  cidr: [],
   allowPath: true,
-  createdAt: 0,
-  expiresAt: null,
-  revokedAt: null,
-  lastUsedAt: null,
-  rotatedFrom: null,
-  lineage: id,
-  boundCertificate: null,
-  narrowing: {},
 });
 const rows = [
   stored(mine.id, 'secret', mine.digest),

@@ -1,12 +1,13 @@
 // How the gate is encrypted, as whoever operates it may see it, and what of it cannot wait. What encrypts is handed over by the
 // composition root; keys and accounts never come this far.
+import type { CertificateFacts } from '../domain/certificate-facts.ts';
 import type { WallMs } from '../domain/time.ts';
 
 export interface EncryptionNow {
   /** `proxy`: not by the gate; something in front that it trusts is believed to do it. */
   readonly how: 'off' | 'proxy' | 'files' | 'acme' | 'self-signed';
   readonly clientCertificates: 'none' | 'optional' | 'required';
-  readonly certificates: readonly CertificateNow[];
+  readonly certificates: readonly CertificateFacts[];
   /** The certificates are the gate's own until a public authority has answered. */
   readonly provisional: boolean;
   /** Unix milliseconds; undefined where the gate does not renew, or has nothing to renew yet. */
@@ -14,16 +15,6 @@ export interface EncryptionNow {
   readonly problem: string | undefined;
   /** Unix milliseconds. */
   readonly triesAt: number | undefined;
-}
-
-interface CertificateNow {
-  readonly names: readonly string[];
-  readonly issuer: string | undefined;
-  /** Unix milliseconds. */
-  readonly notBefore: number | undefined;
-  readonly notAfter: number | undefined;
-  readonly keyType: string | undefined;
-  readonly fingerprint: string | undefined;
 }
 
 const day = 86_400_000;

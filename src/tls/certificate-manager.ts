@@ -1,12 +1,12 @@
 // Which certificates the gate has, wherever they come from: from files, from its own authority, or from a public one that
 // it asks by itself.
 
+import type { CertificateFacts } from '../domain/certificate-facts.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { CertificateStore } from '../store/ports.ts';
 import { AcmeKeeper } from './acme.ts';
 import { Certificates } from './certificates.ts';
 import { loadContainerReader } from './container.ts';
-import type { CertificateFacts } from './facts.ts';
 import { type FileSettings, isContainer, watchCertificates } from './files.ts';
 import { localNames, openLocalAuthority, renewalOf } from './local-authority.ts';
 import { type AcmeSettings, type ChallengeKind, orderCertificate } from './order.ts';

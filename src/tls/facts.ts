@@ -2,20 +2,7 @@
 // name, for watching its end, and for operators who want to know what is shown.
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-
-export interface CertificateFacts {
-  /** Lower-case host names and addresses, `*.` for one label of any name. */
-  readonly names: readonly string[];
-  /** Who vouches for it, as far as it can be said in a line. */
-  readonly issuer: string | undefined;
-  /** Unix milliseconds. */
-  readonly notBefore: number | undefined;
-  readonly notAfter: number | undefined;
-  /** `EC P-256`, `RSA 2048`. */
-  readonly keyType: string | undefined;
-  /** SHA-256 of the whole, as browsers write it. */
-  readonly fingerprint: string | undefined;
-}
+import type { CertificateFacts } from '../domain/certificate-facts.ts';
 
 export function factsOf(certificate: X509Certificate): CertificateFacts {
   const { validFrom, validTo, issuer, fingerprint256 } = certificate;

@@ -1,8 +1,9 @@
 // A certificate with its private key, opened and checked before anybody is shown it.
 import { constants, createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { CertificateFacts } from '../domain/certificate-facts.ts';
 import type { WallMs } from '../domain/time.ts';
-import { type CertificateFacts, factsOf } from './facts.ts';
+import { factsOf } from './facts.ts';
 
 /** What stands in the files, or came from an authority. A PKCS#12 container is unpacked first (`container.ts`). */
 export interface PairText {

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, post, root, spawnGate, temporaryDirectory } from '../gate.ts';
+import { holdStream } from '../held-stream.ts';
 
 let fake: FakeOllama;
 beforeAll(async () => {
@@ -93,15 +94,7 @@ test('Ctrl-C in a terminal, which reaches the gate directly and through npm, let
     'start',
   ]);
   const { secret } = await gate.key();
-  let release!: () => void;
-  const held = new Promise<void>((resolve) => (release = resolve));
-  fake.next(async (_, answer) => {
-    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
-    await answer.chunk('{"message":{"content":"a"},"done":false}\n');
-    await held;
-    await answer.chunk('{"done":true,"prompt_eval_count":3,"eval_count":1}\n');
-    answer.end();
-  });
+  const release = holdStream(fake);
   const answer = await post(`${gate.url}/api/chat`, secret, chat);
   const reader = answer.body!.getReader();
   await reader.read();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, post, RawClient, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+import { holdStream } from '../held-stream.ts';
 
 let fake: FakeOllama;
 beforeAll(async () => {
@@ -152,15 +153,7 @@ describe('H1: stopping', () => {
   test('a running stream may finish, nobody new comes in, and every record is there', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '10' });
     const { secret } = await gate.key();
-    let release!: () => void;
-    const held = new Promise<void>((resolve) => (release = resolve));
-    fake.next(async (_, answer) => {
-      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
-      await answer.chunk('{"message":{"content":"a"},"done":false}\n');
-      await held;
-      await answer.chunk('{"done":true,"prompt_eval_count":3,"eval_count":1}\n');
-      answer.end();
-    });
+    const release = holdStream(fake);
     // A second connection, kept alive from before the signal.
     const kept = new RawClient(Number(new URL(gate.url).port));
     const response = await post(`${gate.url}/api/chat`, secret, chat);

@@ -1,0 +1,16 @@
+// A stream of the fake model server that says its first piece, and the rest when the test lets it.
+import type { FakeOllama } from './fake-ollama/fake-ollama.ts';
+
+/** For the next call; gives what lets it go on to its end. */
+export function holdStream(fake: FakeOllama): () => void {
+  let release!: () => void;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  fake.next(async (_, answer) => {
+    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+    await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+    await held;
+    await answer.chunk('{"done":true,"prompt_eval_count":3,"eval_count":1}\n');
+    answer.end();
+  });
+  return release;
+}
