@@ -74,7 +74,7 @@ export function printRows(
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const commanding = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** The same value, whoever reads it; and nothing that a terminal acts on. */
+/** The same value to every reader, without anything that a terminal acts on. */
 function jsonText(value: unknown): string {
   return JSON.stringify(value).replace(commanding, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -47,7 +47,7 @@ export interface ServerFacts {
 /** Of every model server, in the order of the settings; at least one. */
 export type ModelFacts = readonly ServerFacts[];
 
-/** Options that make Ollama load the model again for whoever comes with others (server/sched.go needsReload). */
+/** Options that make Ollama load the model again for the next caller who asks for others (server/sched.go needsReload). */
 const reloadOptions = ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'];
 /** Of image generation: no plan speaks of them, and a slot is held for their product. */
 const imageFields = [

@@ -82,7 +82,7 @@ export class Decisions {
     const hasLeft = origin.request !== 'none' && origin.begun !== undefined;
     if (hasLeft && call.offeredSearches.length > 0 && losesCloud(before, principal))
       throw missingScope('cloud', appealContact);
-    // Whoever looks at the call from now on sees its caller as they are.
+    // From now on, every look at the call shows its caller as they are.
     call.caller.renew(principal);
     return call as Call & Confirmed;
   }

@@ -36,7 +36,7 @@ export function refuseUnauthorized(principal: Principal, intent: Intended, rules
   for (const { name } of intent.registryModels) {
     if (!name || !rules.registryHosts.has(name.host)) throw new GatewayError('registry_host_not_allowed');
   }
-  // A blob may be the weights of a model that this caller must not use; whoever may use all of them needs no proof.
+  // A blob may be the weights of a model that this caller must not use; a caller who may use all models needs no proof.
   if (!principal.models.all)
     for (const digest of intent.blobs)
       if (!rules.hasShown(principal.accountId, digest)) throw new GatewayError('blob_not_found');

@@ -154,7 +154,7 @@ function turnAway(thrown: unknown, exchange: Exchange, gate: Gate): Settled {
   return refuse(settled, error, gate.relaySettings);
 }
 
-/** Whoever it was used this key's name; the ladder counts it on the key, if its account is one that is counted. */
+/** The credential names this key, so the ladder counts the failure on the key, if its account is one that is counted. */
 function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gate): void {
   const usage = principal.plan === unlimited ? undefined : rules.accountUsages.of(principal.accountId);
   if (usage instanceof Promise)

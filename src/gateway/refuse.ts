@@ -22,7 +22,7 @@ export interface AnswerSettings {
 /** How long, and for how many bytes, we go on reading a body that was refused, so that its sender can read why. */
 const lingerMs = 2_000;
 const lingerBytes = 4 * 1024 * 1024;
-/** How long whoever may not any more has to take the last frame: a revocation holds within a second. */
+/** How long a caller who has lost access has to take the last frame: a revocation holds within a second. */
 const dismissMs = 500;
 
 /** The record stands before the caller can see the end: only an exchange that is settled can be refused. */

@@ -58,7 +58,7 @@ const errorBodyMs = 10_000;
 
 const over = new Error('the exchange is over');
 
-/** What is wrong with an answer is never its caller's fault, whoever reads it. */
+/** What is wrong with an answer is never its caller's fault. */
 const toFailure = (cause: unknown): GatewayError =>
   cause instanceof GatewayError && cause.owner !== 'client' ? cause : new GatewayError('upstream_failed', { cause });
 
@@ -310,7 +310,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
       return;
     }
     const failure = readFailure(error, this.#tries.sent);
-    // Before the slot comes free: whoever waits for it is not to be sent there.
+    // Before the slot comes free, so that the next call in the queue is not sent there.
     if (this.#status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.doubt();
     if (this.#tries.mayGoOn()) this.#dispatch();
     else this.#fail(failure);

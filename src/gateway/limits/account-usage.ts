@@ -108,7 +108,7 @@ export interface Metered {
 
 export const unmetered: Metering = { kind: 'unmetered' };
 
-/** Whose share of all request bodies a body takes; of callers that are not counted nobody's. */
+/** The account whose share of all request bodies a body takes; undefined for callers that are not counted. */
 export const bodiesOf = (metering: Metering): Holder | undefined =>
   metering.kind === 'metered' ? metering.usage : undefined;
 

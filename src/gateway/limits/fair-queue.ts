@@ -237,7 +237,7 @@ function flowOf<Server>(lane: Lane<Server>, accountId: string): Flow<Server> {
 
 /**
  * Calls that are not behind before those that are, then those of the account that was served least, then the first of them.
- * A step can hit one key alone: its calls stand in nobody's way, also not in that of another key of their account.
+ * A step can hit one key alone: its calls delay no other caller, and no other key of the same account.
  */
 function nextPlace<Server>(lane: Lane<Server>): Place<Server> {
   let best: Place<Server> | undefined;
