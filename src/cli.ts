@@ -14,7 +14,7 @@ import { Refusal } from './domain/refusal.ts';
 import { ConfigFaults, describeConfig, loadConfig } from './settings/config.ts';
 import { settings } from './settings/settings.ts';
 import { isBusy, StoreUnusable } from './store/data-directory.ts';
-import { openSqlite } from './store/sqlite.ts';
+import { openSqlite } from './store/sqlite/open.ts';
 
 const program = new Command('sekisho')
   .description('The gate in front of Ollama and other model servers.')

@@ -20,7 +20,7 @@ import { createPlan } from '../src/management/plans.ts';
 import { openLog } from '../src/observe/log.ts';
 import { loadConfig } from '../src/settings/config.ts';
 import type { Store } from '../src/store/ports.ts';
-import { openSqlite } from '../src/store/sqlite.ts';
+import { openSqlite } from '../src/store/sqlite/open.ts';
 
 export const root = join(import.meta.dirname, '..');
 

@@ -8,9 +8,9 @@ import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { Follower } from '../store/change-watcher.ts';
 import { type DirectoryLock, lockDirectory, openDirectory, whenFree } from '../store/data-directory.ts';
-import { Ledger } from '../store/ledger.ts';
+import { Ledger } from '../store/ledger/ledger.ts';
 import type { Store } from '../store/ports.ts';
-import { openSqlite } from '../store/sqlite.ts';
+import { openSqlite } from '../store/sqlite/open.ts';
 import type { GateClocks } from './clocks.ts';
 import type { Start } from './start.ts';
 

@@ -14,13 +14,13 @@ import type { Suspension } from '../domain/suspension.ts';
 import type { Member } from '../domain/swap-set.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../domain/usage.ts';
-import type { AdmissionStore } from './ports-admission.ts';
-import type { NoticeStore } from './ports-notices.ts';
-import type { PasswordStore } from './ports-passwords.ts';
-import type { SignInStore } from './ports-sign-in.ts';
+import type { AdmissionStore } from './ports/admission.ts';
+import type { NoticeStore } from './ports/notices.ts';
+import type { PasswordStore } from './ports/passwords.ts';
+import type { SignInStore } from './ports/sign-in.ts';
 
-export type { NewPerson, NotSubmitted } from './ports-admission.ts';
-export type { Identity, SignInStore, StoredPasskey } from './ports-sign-in.ts';
+export type { NewPerson, NotSubmitted } from './ports/admission.ts';
+export type { Identity, SignInStore, StoredPasskey } from './ports/sign-in.ts';
 
 /** A key with all that decides what its calls may do. */
 export interface Caller {

@@ -1,6 +1,6 @@
 // The `sekisho` command with outputs that take nothing, arguments that a terminal would obey, and files that never end.
 import { expect, test } from 'vitest';
-import { openSqlite } from '../../src/store/sqlite.ts';
+import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { run, sekisho, temporaryDirectory } from '../gate.ts';
 
 const esc = '\u001b';

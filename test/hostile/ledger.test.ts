@@ -8,10 +8,10 @@ import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import type { RequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { linesOfAll } from '../../src/store/journal.ts';
-import { Ledger, recovered } from '../../src/store/ledger.ts';
+import { linesOfAll } from '../../src/store/ledger/journal.ts';
+import { Ledger, recovered } from '../../src/store/ledger/ledger.ts';
 import type { Store } from '../../src/store/ports.ts';
-import { openSqlite } from '../../src/store/sqlite.ts';
+import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { eventually, root, temporaryDirectory } from '../gate.ts';
 
 const bounds = { rotateBytes: 20_000, maxPending: 100, batchRows: 40 };
@@ -104,8 +104,8 @@ test.each(['while the database is locked', 'while it takes what had waited'])(
     const script = `
       import { readdirSync } from 'node:fs';
       import { setImmediate as nextTurn } from 'node:timers/promises';
-      import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger.ts'))};
-      import { openSqlite } from ${JSON.stringify(join(root, 'src/store/sqlite.ts'))};
+      import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
+      import { openSqlite } from ${JSON.stringify(join(root, 'src/store/sqlite/open.ts'))};
       const row = ${JSON.stringify(rowOf(0))};
       const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0'), at: row.at + number });
       const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
@@ -175,7 +175,7 @@ test('what began or ended while a disk was full is in the journal as soon as the
   const script = `
     import { cpSync, rmSync, writeFileSync } from 'node:fs';
     import { setImmediate as nextTurn } from 'node:timers/promises';
-    import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger.ts'))};
+    import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
     const row = ${JSON.stringify(rowOf(0))};
     const rowOf = (number) => ({ ...row, outcome: 'interrupted', id: 'req_' + String(number).padStart(20, '0') });
     const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });

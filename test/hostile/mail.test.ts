@@ -8,7 +8,7 @@ import { openMail } from '../../src/management/mail.ts';
 import type { Post } from '../../src/management/mail-templates.ts';
 import { loadConfig } from '../../src/settings/config.ts';
 import type { Store } from '../../src/store/ports.ts';
-import { openSqlite } from '../../src/store/sqlite.ts';
+import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { eventually, openGate, spawnGate, temporaryDirectory } from '../gate.ts';
 
 const servers: SMTPServer[] = [];

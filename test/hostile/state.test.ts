@@ -6,8 +6,8 @@ import { copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { recovered } from '../../src/store/ledger.ts';
-import { openSqlite } from '../../src/store/sqlite.ts';
+import { recovered } from '../../src/store/ledger/ledger.ts';
+import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
@@ -98,7 +98,7 @@ test('S2, H9: a disk that is full refuses what could not be accounted for, keeps
 test('S2: a line of which a full disk took only a part is not taken for written', async () => {
   const dataDir = temporaryDirectory();
   const script = `
-    import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger.ts'))};
+    import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
     const store = { appendUsage: async () => {}, touchKeys: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);

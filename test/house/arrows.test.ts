@@ -55,6 +55,7 @@ test('the planes meet the store only in its ports, and only the composition root
         (target) =>
           target.startsWith('store/') &&
           target !== 'store/ports.ts' &&
+          !target.startsWith('store/ports/') &&
           !['store', 'compose', 'main.ts', 'cli.ts'].includes(roomOf(file)),
       )
       .map((target) => `${file} → ${target}`),

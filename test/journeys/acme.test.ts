@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Store, StoredCertificate } from '../../src/store/ports.ts';
-import { openSqlite } from '../../src/store/sqlite.ts';
+import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { AcmeKeeper } from '../../src/tls/acme.ts';
 import { Certificates } from '../../src/tls/certificates.ts';
 import { certificateId, orderCertificate, renewalId } from '../../src/tls/order.ts';

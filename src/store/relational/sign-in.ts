@@ -1,11 +1,11 @@
 // Passkeys, identities at providers, and what works once. What may happen once, or only so often, is one statement or transaction.
 import type { Kysely, Selectable } from 'kysely';
-import type { PersonId } from '../domain/id.ts';
-import { writeAudit } from './adapter.ts';
+import type { PersonId } from '../../domain/id.ts';
+import type { SignInStore, StoredPasskey } from '../ports.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
+import { writeAudit } from './engine.ts';
 import { freeAddress, insertPerson } from './new-person.ts';
 import { personColumns, personOf } from './people.ts';
-import type { SignInStore, StoredPasskey } from './ports.ts';
-import type { Tables } from './schema.ts';
 
 export function signInQueries(db: Kysely<Tables>): SignInStore {
   const passkeys = () => db.selectFrom('passkeys').selectAll();

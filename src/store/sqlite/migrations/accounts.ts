@@ -1,6 +1,6 @@
 // What an account without limits is: a fact that is said, and not a plan that is missing.
 import { type Kysely, sql } from 'kysely';
-import { skeletonOf } from '../domain/label.ts';
+import { skeletonOf } from '../../../domain/label.ts';
 
 export async function sayUnlimited(db: Kysely<unknown>): Promise<void> {
   await db.schema

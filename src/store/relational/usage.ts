@@ -1,12 +1,12 @@
 // The ledger's raw rows, one an exchange or one for `repeats` refused ones, and the roll-ups by quarter of an hour that are written with them.
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import { type AccountId, firstRequestId, type KeyId } from '../domain/id.ts';
-import { blamelessCodes, type UsageBucket, type UsageRecord } from '../domain/usage.ts';
-import { type Adapter, inTransaction } from './adapter.ts';
-import type { ReportBy, ReportRow, UsageStore } from './ports.ts';
-import type { Tables } from './schema.ts';
-import { AnsweredModels, quarterMs, rollUp, rowOfUsage, usageOfRow } from './usage-rows.ts';
+import { type AccountId, firstRequestId, type KeyId } from '../../domain/id.ts';
+import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
+import { AnsweredModels, quarterMs, rollUp, rowOfUsage, usageOfRow } from '../ledger/usage-rows.ts';
+import type { ReportBy, ReportRow, UsageStore } from '../ports.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
+import { type Adapter, inTransaction } from './engine.ts';
 
 // SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 23 columns × 500 rows fit both.
 const rowsPerInsert = 500;

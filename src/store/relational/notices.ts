@@ -1,10 +1,10 @@
 // Letters that the gate sends by itself: which are due, and who has them. One statement decides a claim, so that of many
 // that come at once one gets it.
 import { type Kysely, type SqlBool, sql } from 'kysely';
+import type { NoticeStore } from '../ports/notices.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
 import { applicationOf } from './applications.ts';
 import { suspensionOf } from './ladder.ts';
-import type { NoticeStore } from './ports-notices.ts';
-import type { Tables } from './schema.ts';
 
 /** No claim lasts longer: one that seems to was made under a clock that was ahead. */
 const longestClaimMs = 3_600_000;

@@ -1,16 +1,16 @@
 // People who sign in, their one-time links, and the end of an account. What may happen once is one statement.
 import type { Kysely, Selectable, Transaction } from 'kysely';
-import { digestOf } from '../domain/api-key.ts';
-import type { Registration } from '../domain/application.ts';
-import { keptRefusals, refusalActions } from '../domain/audit.ts';
-import { mailboxOf } from '../domain/mailbox.ts';
-import { type Language, type LinkPurpose, languages, type Person } from '../domain/person.ts';
-import { Refusal } from '../domain/refusal.ts';
-import type { WallMs } from '../domain/time.ts';
+import { digestOf } from '../../domain/api-key.ts';
+import type { Registration } from '../../domain/application.ts';
+import { keptRefusals, refusalActions } from '../../domain/audit.ts';
+import { mailboxOf } from '../../domain/mailbox.ts';
+import { type Language, type LinkPurpose, languages, type Person } from '../../domain/person.ts';
+import { Refusal } from '../../domain/refusal.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { PersonStore } from '../ports.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
 import { refuseLastOperator } from './accounts.ts';
-import { inTransaction, writeAudit } from './adapter.ts';
-import type { PersonStore } from './ports.ts';
-import type { Tables } from './schema.ts';
+import { inTransaction, writeAudit } from './engine.ts';
 
 /** A notice is of something that happened a week ago at most. */
 const noticeKeptMs = 30 * 86_400_000;

@@ -6,11 +6,11 @@
 // A store that does not take rows for long costs disk, not memory: the journal goes on in new segments, and what memory
 // does not hold is read back from them when the store is there again.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { SwapSet } from '../domain/swap-set.ts';
-import type { MonotonicMs } from '../domain/time.ts';
-import type { UsageRecord } from '../domain/usage.ts';
+import { SwapSet } from '../../domain/swap-set.ts';
+import type { MonotonicMs } from '../../domain/time.ts';
+import type { UsageRecord } from '../../domain/usage.ts';
+import type { OpenUsage, Progress, Store, UsageJournal } from '../ports.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
-import type { OpenUsage, Progress, Store, UsageJournal } from './ports.ts';
 
 interface OpenEntry extends OpenUsage {
   bytesWritten: number;

@@ -4,19 +4,19 @@
 // Queries go through Kysely's builder, so values are always parameters (LiteLLM CVE-2026-42208 was a key check that
 // built its SQL from the Authorization header).
 import { type Kysely, sql } from 'kysely';
+import type { Store } from '../ports.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
 import { accountQueries } from './accounts.ts';
-import { type Adapter, deciding, inTransaction } from './adapter.ts';
 import { admissionQueries } from './admission.ts';
 import { applicationQueries } from './applications.ts';
 import { certificateQueries } from './certificates.ts';
+import { type Adapter, deciding, inTransaction } from './engine.ts';
 import { keyQueries } from './keys.ts';
 import { ladderQueries } from './ladder.ts';
 import { noticeQueries } from './notices.ts';
 import { passwordQueries } from './passwords.ts';
 import { personQueries } from './people.ts';
-import type { Store } from './ports.ts';
 import { repeatableQueries } from './repeatables.ts';
-import type { Tables } from './schema.ts';
 import { signInQueries } from './sign-in.ts';
 import { usageQueries } from './usage.ts';
 

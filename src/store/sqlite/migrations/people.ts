@@ -1,7 +1,7 @@
 // The tables of sign-in, as better-auth 1.7 names and types them (its own migration generator was asked once; ours stays the
 // only thing that changes the schema), and what applications and accounts learn from them.
 import { type ColumnDefinitionBuilder, type CreateTableBuilder, type Kysely, sql } from 'kysely';
-import type { AccountId, PersonId } from '../domain/id.ts';
+import type { AccountId, PersonId } from '../../../domain/id.ts';
 
 export interface PeopleTables {
   /** Written by the sign-in library, which names its columns itself; its other tables are read by nobody else. */

@@ -1,9 +1,9 @@
 // Passwords of people, written as the sign-in library writes them, and what goes with an old one.
 import type { Kysely } from 'kysely';
-import { randomBase62 } from '../domain/id.ts';
-import { inTransaction } from './adapter.ts';
-import type { PasswordStore } from './ports-passwords.ts';
-import type { Tables } from './schema.ts';
+import { randomBase62 } from '../../domain/id.ts';
+import type { PasswordStore } from '../ports/passwords.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
+import { inTransaction } from './engine.ts';
 
 export function passwordQueries(db: Kysely<Tables>): PasswordStore {
   const readPassword: PasswordStore['readPassword'] = async (personId) => {

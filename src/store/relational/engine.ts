@@ -1,11 +1,11 @@
 // What the queries of every subject stand on: what differs between databases, and the audit event that goes with a change.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Kysely, type RawBuilder, type SqlBool, sql, type Transaction } from 'kysely';
-import type { Role } from '../domain/account.ts';
-import type { AuditEvent } from '../domain/audit.ts';
-import type { KeyId } from '../domain/id.ts';
-import type { SignInTables } from './ports.ts';
-import type { Tables } from './schema.ts';
+import type { Role } from '../../domain/account.ts';
+import type { AuditEvent } from '../../domain/audit.ts';
+import type { KeyId } from '../../domain/id.ts';
+import type { SignInTables } from '../ports.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
 
 /** What differs between databases. */
 export interface Adapter {

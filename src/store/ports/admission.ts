@@ -1,10 +1,10 @@
 // What the store does when somebody is let in: an application, a confirmed address, an opened set-up link. Each is one transaction
 // that uses up an invitation or a link together with what it was for, or changes nothing at all.
-import type { Application } from '../domain/application.ts';
-import type { AuditEvent } from '../domain/audit.ts';
-import type { AccountId, ApplicationId, PersonId } from '../domain/id.ts';
-import type { Language, OneTimeLink, Person } from '../domain/person.ts';
-import type { WallMs } from '../domain/time.ts';
+import type { Application } from '../../domain/application.ts';
+import type { AuditEvent } from '../../domain/audit.ts';
+import type { AccountId, ApplicationId, PersonId } from '../../domain/id.ts';
+import type { Language, OneTimeLink, Person } from '../../domain/person.ts';
+import type { WallMs } from '../../domain/time.ts';
 
 /** Somebody who will sign in; the password, if they have one, is hashed before anything is used up. */
 export interface NewPerson {

@@ -1,6 +1,6 @@
 // The tables of sign-in that are ours and not the library's: who a provider vouches for, and what works once.
 import { type Kysely, sql } from 'kysely';
-import type { PersonId } from '../domain/id.ts';
+import type { PersonId } from '../../../domain/id.ts';
 
 export interface SignInOwnTables {
   /** OpenID Connect Core §5.7: only issuer and subject together name somebody. */

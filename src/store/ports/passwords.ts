@@ -1,5 +1,5 @@
 // What the store does when a password is made new. Each is one transaction, so that nothing the old password opened is left over.
-import type { PersonId } from '../domain/id.ts';
+import type { PersonId } from '../../domain/id.ts';
 
 export interface NewPassword {
   readonly personId: PersonId;

@@ -1,15 +1,21 @@
 // Registration, applications and invitations. What may happen once, such as a claim, is one statement that finds it undone or
 // changes nothing; admission.ts has the steps by which somebody is let in.
 import type { Kysely, Selectable } from 'kysely';
-import { digestOf } from '../domain/api-key.ts';
-import { type Application, firstRegistration, heldFor, type Invite, type Registration } from '../domain/application.ts';
-import type { ApplicationId } from '../domain/id.ts';
-import { mailboxOf } from '../domain/mailbox.ts';
-import { inTransaction, writeAudit } from './adapter.ts';
+import { digestOf } from '../../domain/api-key.ts';
+import {
+  type Application,
+  firstRegistration,
+  heldFor,
+  type Invite,
+  type Registration,
+} from '../../domain/application.ts';
+import type { ApplicationId } from '../../domain/id.ts';
+import { mailboxOf } from '../../domain/mailbox.ts';
+import type { ApplicationStore } from '../ports.ts';
+import type { AdmissionColumns } from '../sqlite/migrations/admission.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
+import { inTransaction, writeAudit } from './engine.ts';
 import { rowOfKey } from './keys.ts';
-import type { ApplicationStore } from './ports.ts';
-import type { Tables } from './schema.ts';
-import type { AdmissionColumns } from './schema-admission.ts';
 
 export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
   return {

@@ -1,14 +1,14 @@
 // Accounts and the plans they have.
 import type { Kysely, Selectable, Transaction } from 'kysely';
-import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } from '../domain/account.ts';
-import { type AccountId, isAccountId, newAccountId } from '../domain/id.ts';
-import { skeletonOf } from '../domain/label.ts';
-import { openTerms, type Plan, type Terms, type Unlimited, unlimited } from '../domain/plan.ts';
-import { Refusal } from '../domain/refusal.ts';
-import { managementScopes, type Scope } from '../domain/scope.ts';
-import { behind, holds, inTransaction, writeAudit } from './adapter.ts';
-import type { AccountStore, PlanStore } from './ports.ts';
-import type { Tables } from './schema.ts';
+import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } from '../../domain/account.ts';
+import { type AccountId, isAccountId, newAccountId } from '../../domain/id.ts';
+import { skeletonOf } from '../../domain/label.ts';
+import { openTerms, type Plan, type Terms, type Unlimited, unlimited } from '../../domain/plan.ts';
+import { Refusal } from '../../domain/refusal.ts';
+import { managementScopes, type Scope } from '../../domain/scope.ts';
+import type { AccountStore, PlanStore } from '../ports.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
+import { behind, holds, inTransaction, writeAudit } from './engine.ts';
 
 export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
   return {

@@ -1,20 +1,20 @@
 // The tables, as both databases hold them: text, 64-bit integers and nothing dialect-specific. Lists are JSON text.
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
-import type { Role } from '../domain/account.ts';
-import type { KeyKind, KeyStatus } from '../domain/api-key.ts';
-import { type Application, firstRegistration } from '../domain/application.ts';
-import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, PersonId, SuspensionId } from '../domain/id.ts';
-import type { Language, LinkPurpose } from '../domain/person.ts';
-import { firstPlans } from '../domain/plan.ts';
-import { firstRules, type Step } from '../domain/rule.ts';
-import { addSkeletons, sayUnlimited } from './schema-accounts.ts';
-import { type AdmissionColumns, type BarredTable, openAdmission, openBarred } from './schema-admission.ts';
-import { type CertificateTables, openCertificates } from './schema-certificates.ts';
-import { addNoticeStates, type NoticeTable } from './schema-notices.ts';
-import { bindPeople, openPeople, type PeopleTables } from './schema-people.ts';
-import { openIdentities, openUsedOnce, type SignInOwnTables } from './schema-sign-in.ts';
-import { addCacheTokens, addOwnRefusals, addRepeats, splitHours, type UsageTables } from './schema-usage.ts';
+import type { Role } from '../../../domain/account.ts';
+import type { KeyKind, KeyStatus } from '../../../domain/api-key.ts';
+import { type Application, firstRegistration } from '../../../domain/application.ts';
+import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, PersonId, SuspensionId } from '../../../domain/id.ts';
+import type { Language, LinkPurpose } from '../../../domain/person.ts';
+import { firstPlans } from '../../../domain/plan.ts';
+import { firstRules, type Step } from '../../../domain/rule.ts';
+import { addSkeletons, sayUnlimited } from './accounts.ts';
+import { type AdmissionColumns, type BarredTable, openAdmission, openBarred } from './admission.ts';
+import { type CertificateTables, openCertificates } from './certificates.ts';
+import { addNoticeStates, type NoticeTable } from './notices.ts';
+import { bindPeople, openPeople, type PeopleTables } from './people.ts';
+import { openIdentities, openUsedOnce, type SignInOwnTables } from './sign-in.ts';
+import { addCacheTokens, addOwnRefusals, addRepeats, splitHours, type UsageTables } from './usage.ts';
 
 export interface Tables extends CertificateTables, PeopleTables, SignInOwnTables, UsageTables {
   accounts: {

@@ -1,15 +1,15 @@
 // Letting somebody in: each step is one transaction, which leaves nothing behind where a later statement finds a reason against
 // it.
 import type { Kysely, Transaction } from 'kysely';
-import { digestOf } from '../domain/api-key.ts';
-import type { Application } from '../domain/application.ts';
-import { nobodysMailbox, standIn } from '../domain/person.ts';
-import { inTransaction, writeAudit } from './adapter.ts';
+import { digestOf } from '../../domain/api-key.ts';
+import type { Application } from '../../domain/application.ts';
+import { nobodysMailbox, standIn } from '../../domain/person.ts';
+import type { AdmissionStore, NewPerson, NotConfirmed, NotSetUp, NotSubmitted } from '../ports/admission.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
 import { applicationOf, rowOf } from './applications.ts';
+import { inTransaction, writeAudit } from './engine.ts';
 import { freeAddress, hasPerson, insertPerson } from './new-person.ts';
 import { personColumns, personOf, useUp } from './people.ts';
-import type { AdmissionStore, NewPerson, NotConfirmed, NotSetUp, NotSubmitted } from './ports-admission.ts';
-import type { Tables } from './schema.ts';
 
 /** Takes everything of its transaction back. */
 class Undone<Why extends string> extends Error {

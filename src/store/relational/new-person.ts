@@ -1,10 +1,10 @@
 // Somebody who will sign in, written as the sign-in library writes them, in every way by which people come: who gets the address that
 // several name, and that an account is one person's.
 import type { Transaction } from 'kysely';
-import { randomBase62 } from '../domain/id.ts';
-import { standIn } from '../domain/person.ts';
-import type { NewPerson } from './ports-admission.ts';
-import type { Tables } from './schema.ts';
+import { randomBase62 } from '../../domain/id.ts';
+import { standIn } from '../../domain/person.ts';
+import type { NewPerson } from '../ports/admission.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
 
 /** False where the address is somebody's already, or the account is. */
 export async function insertPerson(

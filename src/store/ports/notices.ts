@@ -1,8 +1,8 @@
 // What the store knows of letters that the gate sends by itself: which are due, who is sending which, and which are done. A
 // letter is due until it is done, so that one whose sender is killed is sent by another.
-import type { Application } from '../domain/application.ts';
-import type { Suspension } from '../domain/suspension.ts';
-import type { WallMs } from '../domain/time.ts';
+import type { Application } from '../../domain/application.ts';
+import type { Suspension } from '../../domain/suspension.ts';
+import type { WallMs } from '../../domain/time.ts';
 
 export interface NoticeClaim {
   /** Of a running process. */

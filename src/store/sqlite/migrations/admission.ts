@@ -1,6 +1,6 @@
 // What an application keeps until its address is confirmed, and the mailbox that it belongs to.
 import { type Kysely, sql } from 'kysely';
-import { mailboxOf } from '../domain/mailbox.ts';
+import { mailboxOf } from '../../../domain/mailbox.ts';
 
 export interface AdmissionColumns {
   /** Key of the mailbox of its address; empty where the address was blanked. */

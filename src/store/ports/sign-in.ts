@@ -1,10 +1,10 @@
 // What the store keeps of how people sign in, beside what the sign-in library keeps itself: passkeys, identities at providers, what
 // works once, and where somebody is signed in.
-import type { AuditEvent } from '../domain/audit.ts';
-import type { PersonId } from '../domain/id.ts';
-import type { Person } from '../domain/person.ts';
-import type { WallMs } from '../domain/time.ts';
-import type { NewPerson } from './ports-admission.ts';
+import type { AuditEvent } from '../../domain/audit.ts';
+import type { PersonId } from '../../domain/id.ts';
+import type { Person } from '../../domain/person.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { NewPerson } from './admission.ts';
 
 export interface StoredPasskey {
   readonly id: string;

@@ -1,12 +1,12 @@
 // Rules, the steps they took, and the audit log.
 import type { Kysely, Selectable } from 'kysely';
-import type { AuditEvent } from '../domain/audit.ts';
-import type { AccountId, AuditId, SuspensionId } from '../domain/id.ts';
-import type { Rule } from '../domain/rule.ts';
-import type { Suspension } from '../domain/suspension.ts';
-import { inTransaction, writeAudit } from './adapter.ts';
-import type { LadderStore } from './ports.ts';
-import type { Tables } from './schema.ts';
+import type { AuditEvent } from '../../domain/audit.ts';
+import type { AccountId, AuditId, SuspensionId } from '../../domain/id.ts';
+import type { Rule } from '../../domain/rule.ts';
+import type { Suspension } from '../../domain/suspension.ts';
+import type { LadderStore } from '../ports.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
+import { inTransaction, writeAudit } from './engine.ts';
 
 export function ladderQueries(db: Kysely<Tables>): LadderStore {
   return {

@@ -13,8 +13,7 @@ import {
   SqliteDialect,
 } from 'kysely';
 import { Migrator } from 'kysely/migration';
-import type { KeyId } from '../domain/id.ts';
-import { type CallerRow, isDeciding } from './adapter.ts';
+import type { KeyId } from '../../domain/id.ts';
 import {
   isBusy,
   isHeld,
@@ -24,11 +23,12 @@ import {
   StoreBusy,
   StoreUnusable,
   unusableFile,
-} from './data-directory.ts';
-import type { Store } from './ports.ts';
-import { relationalStore } from './relational.ts';
-import { migrations, type Tables } from './schema.ts';
-import { AnsweredModels, rollUp, usageColumns } from './usage-rows.ts';
+} from '../data-directory.ts';
+import { AnsweredModels, rollUp, usageColumns } from '../ledger/usage-rows.ts';
+import type { Store } from '../ports.ts';
+import { type CallerRow, isDeciding } from '../relational/engine.ts';
+import { relationalStore } from '../relational/store.ts';
+import { migrations, type Tables } from './migrations/list.ts';
 
 /** Up to that size a database is looked through for damage at the start, which takes a fraction of a second. */
 const checkedBytes = 64 * 1024 * 1024;

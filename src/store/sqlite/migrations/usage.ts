@@ -1,8 +1,8 @@
 // The ledger's tables: raw rows, and the sums by quarter of an hour that are written with them.
 import { type Kysely, sql } from 'kysely';
-import type { ErrorCode } from '../domain/error.ts';
-import type { AccountId, KeyId, RequestId } from '../domain/id.ts';
-import { blamelessCodes, type Outcome, type UsageSource } from '../domain/usage.ts';
+import type { ErrorCode } from '../../../domain/error.ts';
+import type { AccountId, KeyId, RequestId } from '../../../domain/id.ts';
+import { blamelessCodes, type Outcome, type UsageSource } from '../../../domain/usage.ts';
 
 export interface UsageTables {
   usage: {

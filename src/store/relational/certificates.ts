@@ -1,8 +1,8 @@
 // Certificates that the gate got by itself, its account at the authority, the questions that are open there, and whose turn
 // it is to ask.
 import type { Kysely } from 'kysely';
-import type { CertificateStore } from './ports.ts';
-import type { Tables } from './schema.ts';
+import type { CertificateStore } from '../ports.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
 
 const longestLeaseMs = 3_600_000;
 
