@@ -1,8 +1,8 @@
 // Every answer of the management API that a test sees is held against its row: its shape where it says yes, a problem where it says
 // no.
 import { expect } from 'vitest';
-import { endpoints } from '../src/management/api/endpoints.ts';
-import { problemShape } from '../src/management/api/problem.ts';
+import { endpoints } from '../src/management/endpoints.ts';
+import { problemShape } from '../src/management/http/problem.ts';
 
 /** Rows that have answered in this file of tests. */
 export const answered = new Set<string>();

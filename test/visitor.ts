@@ -1,7 +1,7 @@
 // Somebody at a browser, without the browser: keeps cookies, says where requests come from as Chromium would, and calls the
 // management API and the routes of sign-in. For what only a real browser shows there is test/browser.ts.
-import { createAccount } from '../src/management/accounts.ts';
-import { linkFor } from '../src/management/people.ts';
+import { createAccount } from '../src/management/accounts/accounts.ts';
+import { linkFor } from '../src/management/people/people.ts';
 import { holdToShape } from './api-shapes.ts';
 import type { TestGate } from './gate.ts';
 

@@ -5,9 +5,9 @@ import { Calendar, type Window, windowNames } from '../../src/domain/calendar.ts
 import type { Measure } from '../../src/domain/plan.ts';
 import { firstRules } from '../../src/domain/rule.ts';
 import { neverLeft, type Outcome } from '../../src/domain/usage.ts';
-import { createAccount } from '../../src/management/accounts.ts';
-import { createPlan } from '../../src/management/plans.ts';
-import { changeRule } from '../../src/management/suspensions.ts';
+import { createAccount } from '../../src/management/accounts/accounts.ts';
+import { createPlan } from '../../src/management/plans/plans.ts';
+import { changeRule } from '../../src/management/suspensions/suspensions.ts';
 import type { GateProcess } from '../../test/gate.ts';
 import type { Books, Row } from './books.ts';
 import type { Habit } from './mix.ts';

@@ -1,7 +1,7 @@
 // The shapes of the management API, as types: the very ones that the gate validates with.
 import type { z } from 'zod';
-import type * as figures from '../../src/management/api/figure-schemas.ts';
-import type * as shapes from '../../src/management/api/schemas.ts';
+import type * as shapes from '../../src/management/http/schemas.ts';
+import type * as figures from '../../src/management/usage/schemas.ts';
 
 type Of<T extends z.ZodType> = z.output<T>;
 

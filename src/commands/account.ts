@@ -2,9 +2,9 @@
 import { type Command, Option } from 'commander';
 import { type Role, roles } from '../domain/account.ts';
 import type { Author } from '../domain/audit.ts';
-import { changeAccount, createAccount, requireAccount, showAccount } from '../management/accounts.ts';
+import { changeAccount, createAccount, requireAccount, showAccount } from '../management/accounts/accounts.ts';
 import { Fault } from '../management/fault.ts';
-import { closeAccount, linkFor } from '../management/people.ts';
+import { closeAccount, linkFor } from '../management/people/people.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
 import type { Store } from '../store/ports.ts';
 import { type Json, print, printObject, printRows, type WithDesk } from './command.ts';

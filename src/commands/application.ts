@@ -8,7 +8,7 @@ import {
   setRegistration,
   showApplication,
   showInvite,
-} from '../management/applications.ts';
+} from '../management/applications/applications.ts';
 import { type Json, moment, pairs, print, printObject, printRows, rowCount, type WithDesk } from './command.ts';
 
 const weekMs = 7 * 86_400_000;

@@ -9,7 +9,7 @@ import {
   revokeKey,
   rotateKey,
   showKey,
-} from '../management/keys.ts';
+} from '../management/keys/keys.ts';
 import {
   duration,
   fileText,

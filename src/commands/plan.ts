@@ -1,7 +1,7 @@
 // `sekisho plan …`: bundles of limits.
 import type { Command } from 'commander';
 import { type Plan, windowedNames } from '../domain/plan.ts';
-import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../management/plans.ts';
+import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../management/plans/plans.ts';
 import { type Json, pairs, print, printObject, printRows, type WithDesk } from './command.ts';
 
 /** Of the limits by window those that some plan sets; `plan show` has all of them. */

@@ -2,8 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Step, stepMeanings, steps } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
-import { requireAccount } from '../management/accounts.ts';
-import { listAudit } from '../management/audit-log.ts';
+import { requireAccount } from '../management/accounts/accounts.ts';
+import { listAudit } from '../management/audit/audit-log.ts';
 import {
   answer,
   appeal,
@@ -16,7 +16,7 @@ import {
   requireSuspension,
   showSuspension,
   suspend,
-} from '../management/suspensions.ts';
+} from '../management/suspensions/suspensions.ts';
 import { duration, type Json, pairs, print, printObject, printRows, rowCount, type WithDesk } from './command.ts';
 
 type Hand = Exclude<Step, 'revoke'>;

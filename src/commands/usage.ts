@@ -1,7 +1,7 @@
 // `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month.
 import { type Command, Option } from 'commander';
 import { Fault } from '../management/fault.ts';
-import { type ReportGroup, reportUsage } from '../management/usage-report.ts';
+import { type ReportGroup, reportUsage } from '../management/usage/usage-report.ts';
 import { type Json, pastMoment, printRows, rowCount, type WithDesk } from './command.ts';
 
 interface Options extends Json {

@@ -1,8 +1,8 @@
 // The composition root: settings → storage → data plane → certificates → listener → management plane → jobs. The only room,
 // with cli.ts, that names an adapter. Each part gets what the parts before it have made; the order is this file.
 import type { Health } from '../listener/server.ts';
+import type { Notices } from '../management/mail/notices.ts';
 import type { Plane } from '../management/management-app.ts';
-import type { Notices } from '../management/notices.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
 import type { Keeper } from '../tls/certificate-manager.ts';

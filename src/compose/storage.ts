@@ -3,7 +3,7 @@
 import { type Account, operatorName } from '../domain/account.ts';
 import { unlimited } from '../domain/plan.ts';
 import { Refusals } from '../gateway/refusal-rollup.ts';
-import { openAccount } from '../management/accounts.ts';
+import { openAccount } from '../management/accounts/accounts.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { Follower } from '../store/change-watcher.ts';

@@ -9,7 +9,7 @@ import type { AccountId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { AccountUsages } from '../../src/gateway/limits/account-usage.ts';
-import { type ReportGroup, reportUsage } from '../../src/management/usage-report.ts';
+import { type ReportGroup, reportUsage } from '../../src/management/usage/usage-report.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { temporaryDirectory } from '../gate.ts';

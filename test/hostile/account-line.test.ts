@@ -1,7 +1,7 @@
 // Calls beyond what an account may run at once wait in its own line: they hold nothing, they are served in their order, and
 // whatever becomes of them, nothing of them stays.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { suspend } from '../../src/management/suspensions.ts';
+import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 

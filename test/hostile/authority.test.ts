@@ -1,8 +1,8 @@
 // Who had a right when their call began, and has it no more while the call is read, waits or runs.
 import { createConnection } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { changeKey } from '../../src/management/keys.ts';
-import { changePlan } from '../../src/management/plans.ts';
+import { changeKey } from '../../src/management/keys/keys.ts';
+import { changePlan } from '../../src/management/plans/plans.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 

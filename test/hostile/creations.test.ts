@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createAccount } from '../../src/management/accounts.ts';
-import { createKey, revokeKey } from '../../src/management/keys.ts';
-import { createPlan } from '../../src/management/plans.ts';
+import { createAccount } from '../../src/management/accounts/accounts.ts';
+import { createKey, revokeKey } from '../../src/management/keys/keys.ts';
+import { createPlan } from '../../src/management/plans/plans.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, post, RawClient, type TestGate } from '../gate.ts';
 

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Suspension } from '../../src/domain/suspension.ts';
-import { changeRule, createRule, lift, suspend } from '../../src/management/suspensions.ts';
+import { changeRule, createRule, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 

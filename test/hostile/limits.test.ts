@@ -1,8 +1,8 @@
 // Callers who want more than their plan: all at once, over every key and route of an account, by rotating, by calls that
 // are refused late, and by killing the gate. What reaches the model server is counted there, not here.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { rotateKey } from '../../src/management/keys.ts';
-import { suspend } from '../../src/management/suspensions.ts';
+import { rotateKey } from '../../src/management/keys/keys.ts';
+import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, type GateProcess, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 

@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { reportUsage } from '../../src/management/usage-report.ts';
+import { reportUsage } from '../../src/management/usage/usage-report.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 

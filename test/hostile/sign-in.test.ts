@@ -2,7 +2,7 @@
 import { betterAuth } from 'better-auth';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { endpoints } from '../../src/management/api/endpoints.ts';
+import { endpoints } from '../../src/management/endpoints.ts';
 import { hashPassword } from '../../src/management/sign-in/passwords.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';

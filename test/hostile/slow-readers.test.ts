@@ -2,7 +2,7 @@
 // is bounded and paid for, and each exchange is booked once, with what it really cost.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KeyId } from '../../src/domain/id.ts';
-import { changeKey, revokeKey } from '../../src/management/keys.ts';
+import { changeKey, revokeKey } from '../../src/management/keys/keys.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 

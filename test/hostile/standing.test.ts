@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { changeKey, revokeKey } from '../../src/management/keys.ts';
-import { changePlan } from '../../src/management/plans.ts';
-import { suspend } from '../../src/management/suspensions.ts';
+import { changeKey, revokeKey } from '../../src/management/keys/keys.ts';
+import { changePlan } from '../../src/management/plans/plans.ts';
+import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
 

@@ -9,11 +9,11 @@ import { firstPlans, type Terms, termNames, terms } from '../../src/domain/plan.
 import { firstRules, stepMeanings, steps } from '../../src/domain/rule.ts';
 import { scopes } from '../../src/domain/scope.ts';
 import { operations } from '../../src/gateway/operation.ts';
-import { endpoints } from '../../src/management/api/endpoints.ts';
-import * as figures from '../../src/management/api/figure-schemas.ts';
-import { paces } from '../../src/management/api/pace.ts';
-import { problemCodes, problemShape, statusOf, titleOf } from '../../src/management/api/problem.ts';
-import * as shapes from '../../src/management/api/schemas.ts';
+import { endpoints } from '../../src/management/endpoints.ts';
+import { paces } from '../../src/management/http/pace.ts';
+import { problemCodes, problemShape, statusOf, titleOf } from '../../src/management/http/problem.ts';
+import * as shapes from '../../src/management/http/schemas.ts';
+import * as figures from '../../src/management/usage/schemas.ts';
 import { settings } from '../../src/settings/settings.ts';
 
 const root = join(import.meta.dirname, '../..');

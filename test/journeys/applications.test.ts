@@ -1,6 +1,6 @@
 // Keys by application: who may ask, who decides, and that the key reaches whoever asked and nobody else.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { setRegistration } from '../../src/management/applications.ts';
+import { setRegistration } from '../../src/management/applications/applications.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, post, run, sekisho, type TestGate } from '../gate.ts';
 

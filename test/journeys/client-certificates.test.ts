@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync } from 'node:fs';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type NewKey, revokeKey, rotateKey } from '../../src/management/keys.ts';
+import { type NewKey, revokeKey, rotateKey } from '../../src/management/keys/keys.ts';
 import {
   filesOf,
   type Made,

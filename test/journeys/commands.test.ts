@@ -7,9 +7,9 @@ import type { Account } from '../../src/domain/account.ts';
 import type { AuditEvent } from '../../src/domain/audit.ts';
 import { firstPlans, termNames } from '../../src/domain/plan.ts';
 import { firstRules, type Rule } from '../../src/domain/rule.ts';
-import { createAccount } from '../../src/management/accounts.ts';
-import { revokeKey } from '../../src/management/keys.ts';
-import { createPlan } from '../../src/management/plans.ts';
+import { createAccount } from '../../src/management/accounts/accounts.ts';
+import { revokeKey } from '../../src/management/keys/keys.ts';
+import { createPlan } from '../../src/management/plans/plans.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, sekisho, type TestGate } from '../gate.ts';
 

@@ -6,8 +6,8 @@ import { generateKey } from '../../src/domain/api-key.ts';
 import { toBase62 } from '../../src/domain/id.ts';
 import type { Rule } from '../../src/domain/rule.ts';
 import type { Suspension } from '../../src/domain/suspension.ts';
-import { rotateKey } from '../../src/management/keys.ts';
-import { answer, appeal, changeRule, createRule, lift, suspend } from '../../src/management/suspensions.ts';
+import { rotateKey } from '../../src/management/keys/keys.ts';
+import { answer, appeal, changeRule, createRule, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory, withinASecond } from '../gate.ts';
 

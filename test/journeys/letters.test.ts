@@ -1,7 +1,7 @@
 // A gate with mail: addresses are confirmed before a key is issued, letters tell people what happened to them, and nobody learns
 // from outside who has an account.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { answer, appeal, suspend } from '../../src/management/suspensions.ts';
+import { answer, appeal, suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, type TestGate } from '../gate.ts';
 import { type Mailbox, openMailbox } from '../mailbox.ts';

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Calendar } from '../../src/domain/calendar.ts';
 import { newRequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { createAccount } from '../../src/management/accounts.ts';
-import { changeKey, createKey, rotateKey } from '../../src/management/keys.ts';
-import { changePlan } from '../../src/management/plans.ts';
+import { createAccount } from '../../src/management/accounts/accounts.ts';
+import { changeKey, createKey, rotateKey } from '../../src/management/keys/keys.ts';
+import { changePlan } from '../../src/management/plans/plans.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory, withinASecond } from '../gate.ts';
 

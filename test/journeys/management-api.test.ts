@@ -3,8 +3,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { generateKey } from '../../src/domain/api-key.ts';
-import { endpoints } from '../../src/management/api/endpoints.ts';
-import { overviewShape } from '../../src/management/api/figure-schemas.ts';
+import { endpoints } from '../../src/management/endpoints.ts';
+import { overviewShape } from '../../src/management/usage/schemas.ts';
 import { answered, holdToShape } from '../api-shapes.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate, withinASecond } from '../gate.ts';

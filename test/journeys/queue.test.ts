@@ -1,6 +1,6 @@
 // One model, one slot: whose turn it is, and what becomes of those who wait.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { suspend } from '../../src/management/suspensions.ts';
+import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, type FakeRequest, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, type GateProcess, openGate, post, spawnGate, type TestGate } from '../gate.ts';
 

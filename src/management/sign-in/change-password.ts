@@ -2,7 +2,7 @@
 // the old one meanwhile: somebody who was just shut out by a new password could set theirs again.
 import { z } from 'zod';
 import type { Store } from '../../store/ports.ts';
-import { Problem } from '../api/problem.ts';
+import { Problem } from '../http/problem.ts';
 import type { OpenVisit, OwnRoute } from './own-route.ts';
 import { hashPassword, isPassword } from './passwords.ts';
 import { type ProvesSecondStep, secondStepCode, wrongCode, wrongPassword } from './second-step.ts';

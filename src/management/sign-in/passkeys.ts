@@ -14,8 +14,8 @@ import { z } from 'zod';
 import { randomBase62 } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store, StoredPasskey } from '../../store/ports.ts';
-import { Problem } from '../api/problem.ts';
 import { requireText } from '../fault.ts';
+import { Problem } from '../http/problem.ts';
 import type { Answered, Asked, CookieNames, OpenVisit, OwnRoute } from './own-route.ts';
 import type { Seal } from './sealed.ts';
 

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { PersonId } from '../../domain/id.ts';
 import type { Store } from '../../store/ports.ts';
-import { Problem } from '../api/problem.ts';
+import { Problem } from '../http/problem.ts';
 import type { Answered, Asked, OwnRoute } from './own-route.ts';
 import { isPassword } from './passwords.ts';
 

@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports.ts';
-import { Problem, toProblem } from '../api/problem.ts';
+import { Problem, toProblem } from '../http/problem.ts';
 import { changePasswordRoute } from './change-password.ts';
 import { CookieNames, type OpenVisit, type OwnRoute, type Visit } from './own-route.ts';
 import { passkeyRoutes } from './passkeys.ts';

@@ -1,0 +1,140 @@
+// What can be done with accounts: make, list, show, give a plan.
+import { type Account, operatorName, planOfNewAccount, type Role, roleOfNewAccount } from '../../domain/account.ts';
+import { type Author, auditEvent } from '../../domain/audit.ts';
+import { isAccountId } from '../../domain/id.ts';
+import { type Plan, type Unlimited, unlimited } from '../../domain/plan.ts';
+import type { Step } from '../../domain/rule.ts';
+import { inForce } from '../../domain/suspension.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { Store } from '../../store/ports.ts';
+import { Fault, requireText } from '../fault.ts';
+import { requirePlan } from '../plans/plans.ts';
+
+/** @throws Fault for a name that is taken, or a plan that is not there. */
+export function createAccount(
+  store: Store,
+  name: string,
+  plan: string | undefined,
+  author: Author,
+  role: Role = 'member',
+): Promise<Account> {
+  return store.atomically(async (within) => {
+    const trimmed = readAccountName(name);
+    if (await within.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`, 'conflict');
+    if (plan !== undefined) await requirePlan(within, plan);
+    // Operators have no limits unless somebody says some.
+    return openAccount(within, trimmed, plan ?? planOfNewAccount(trimmed, role), author, { role }, role);
+  });
+}
+
+/** @throws Fault. */
+export function readAccountName(name: string): string {
+  const trimmed = requireText('name of an account', name, 200);
+  if (isAccountId(trimmed) || trimmed.startsWith('key_'))
+    throw new Fault('A name that looks like an id would be taken for one; give the account another name.');
+  return trimmed;
+}
+
+/** The account of that name, made if it is not there; `why` goes into the event of its making. */
+export function openAccount(
+  store: Pick<Store, 'ensureAccount'>,
+  name: string,
+  plan: string | Unlimited,
+  author: Author,
+  why: Readonly<Record<string, unknown>> = {},
+  role: Role = roleOfNewAccount(name),
+): Promise<Account> {
+  const event = auditEvent(author, 'account.create', name, null, { name, ...shownPlan(plan), ...why });
+  return store.ensureAccount(name, plan, event, role);
+}
+
+/** By id or name. @throws Fault. */
+export async function requireAccount(store: Store, idOrName: string): Promise<Account> {
+  const account = await store.findAccount(idOrName);
+  if (!account) throw new Fault(`There is no account "${idOrName}".`, 'not_found');
+  return account;
+}
+
+export interface AccountChange {
+  readonly role?: Role | undefined;
+  readonly plan?: string | undefined;
+}
+
+/**
+ * Another role, another plan, or both, as one change. Whoever stops being an operator without limits gets the plan
+ * `default` where no other is named.
+ * @throws Fault for the gate's own account, and for a plan that is not there; Refusal as the store does.
+ */
+export function changeAccount(
+  store: Store,
+  idOrName: string,
+  { role, plan }: AccountChange,
+  author: Author,
+): Promise<Account> {
+  return store.atomically(async (within) => {
+    const before = await requireAccount(within, idOrName);
+    if (plan !== undefined) await requirePlan(within, plan);
+    const after: Pick<Account, 'role' | 'plan'> = {
+      role: role ?? before.role,
+      plan: plan ?? (role !== undefined && role !== 'operator' && before.plan === unlimited ? 'default' : before.plan),
+    };
+    if (after.role === before.role && after.plan === before.plan) return before;
+    if (before.name === operatorName)
+      throw role === undefined
+        ? new Fault("The operator's own account has no plan. Make an account for whoever is to have limits.")
+        : new Fault("The gate's own account stays what it is.", 'conflict');
+    const show = (of: Pick<Account, 'role' | 'plan'>) => ({ role: of.role, ...shownPlan(of.plan) });
+    const action = after.role === before.role ? 'account.plan' : 'account.role';
+    return within.changeAccount(before.id, after, auditEvent(author, action, before.id, show(before), show(after)));
+  });
+}
+
+/** @throws as `changeAccount`. */
+export const setPlan = (store: Store, idOrName: string, plan: string, author: Author): Promise<Account> =>
+  changeAccount(store, idOrName, { plan }, author);
+
+/** @throws as `changeAccount`. */
+export const setRole = (store: Store, idOrName: string, role: Role, author: Author): Promise<Account> =>
+  changeAccount(store, idOrName, { role }, author);
+
+/** The plan of an account, or that it has no limits. @throws Fault. */
+export async function allowanceOf(store: Store, { plan }: Account): Promise<Plan | Unlimited> {
+  return plan === unlimited ? unlimited : requirePlan(store, plan);
+}
+
+/** As people and programs read it. */
+function shownPlan(plan: string | Unlimited): { readonly plan: string | null; readonly unlimited: boolean } {
+  return plan === unlimited ? { plan: null, unlimited: true } : { plan, unlimited: false };
+}
+
+/** With how many keys it holds and which steps of the ladder are in force against it. */
+export async function showAccount(store: Store, account: Account, now: WallMs): Promise<ShownAccount> {
+  const suspensions = await store.listSuspensions({ accountId: account.id, limit: 1000 });
+  const person = await store.findPersonOf(account.id);
+  return {
+    id: account.id,
+    name: account.name,
+    ...shownPlan(account.plan),
+    role: account.role,
+    person: person ? { email: person.email, emailVerified: person.emailVerified, twoFactor: person.twoFactor } : null,
+    closedAt: account.closedAt === null ? null : new Date(account.closedAt).toISOString(),
+    createdAt: new Date(account.createdAt).toISOString(),
+    keys: (await store.countKeys(account.id, now)) + (await store.countKeys(account.id, now, 'passing')),
+    inForce: suspensions
+      .filter((suspension) => inForce(suspension, now))
+      .map(({ id, step, endsAt }) => ({ id, step, endsAt: endsAt === null ? null : new Date(endsAt).toISOString() })),
+  };
+}
+
+interface ShownAccount extends Record<string, unknown> {
+  readonly id: string;
+  readonly name: string;
+  readonly plan: string | null;
+  readonly unlimited: boolean;
+  readonly role: Role;
+  readonly person: { readonly email: string; readonly emailVerified: boolean; readonly twoFactor: boolean } | null;
+  readonly closedAt: string | null;
+  readonly createdAt: string;
+  readonly keys: number;
+  readonly inForce: { readonly id: string; readonly step: Step; readonly endsAt: string | null }[];
+}

@@ -1,0 +1,292 @@
+// Applications that are there: a rule or an operator decides, and the applicant comes for the key, signed in or with a token that
+// nobody else has. An application never reaches into an account that exists.
+import type { Account } from '../../domain/account.ts';
+import { digestOf, sameDigest } from '../../domain/api-key.ts';
+import {
+  type Application,
+  type HeldFor,
+  type Invite,
+  normalEmail,
+  type Registration,
+  type RegistrationMode,
+  registrationModes,
+} from '../../domain/application.ts';
+import { type Author, auditEvent } from '../../domain/audit.ts';
+import { type ApplicationId, newInviteId, randomBase62 } from '../../domain/id.ts';
+import { mailboxOf } from '../../domain/mailbox.ts';
+import { Secret } from '../../domain/secret.ts';
+import type { Store } from '../../store/ports.ts';
+import { openAccount } from '../accounts/accounts.ts';
+import { Fault, requireProse } from '../fault.ts';
+import { type CreatedKey, draftKey, iso, showKey } from '../keys/keys.ts';
+import { requirePlan } from '../plans/plans.ts';
+
+/**
+ * Lets an applicant in where the mode does so by itself: `open` everybody, `domain` those who have shown that they have an
+ * address there. Undefined where an operator has to decide.
+ */
+export async function decideByRule(
+  store: Store,
+  application: Application,
+  { at }: Author,
+): Promise<Application | undefined> {
+  if (application.status !== 'pending') return undefined;
+  return store.atomically(async (within) => {
+    const rule = await letsIn(within, application);
+    if (!rule) return undefined;
+    const author = { actor: `registration:${rule.mode}`, at };
+    const held = await whyHeld(within, application, rule);
+    if (held === undefined)
+      return decide(within, application.id, 'approved', { plan: rule.plan, decision: null }, author);
+    await hold(within, application, held, author);
+    return undefined;
+  });
+}
+
+const heldWords: Readonly<Record<HeldFor, string>> = {
+  barred: 'an account of this mailbox was closed while a step of the ladder was in force against it',
+  second: 'this mailbox has an account already',
+};
+
+/** An operator has to decide, and sees why. */
+export function hold(store: Store, { id }: Pick<Application, 'id'>, why: HeldFor, author: Author): Promise<void> {
+  return store.holdApplication(id, why, auditEvent(author, 'application.held', id, null, { why: heldWords[why] }));
+}
+
+/**
+ * Why an operator has to decide although a rule would let this application in. A mailbox gets one account by itself, however its
+ * address is spelled, where somebody has shown that it is theirs; and what was in force against a closed account is not
+ * shaken off by applying again.
+ */
+export async function whyHeld(
+  store: Store,
+  { id, email, confirmedAt }: Pick<Application, 'id' | 'email' | 'confirmedAt'>,
+  { dotless }: Registration,
+): Promise<HeldFor | undefined> {
+  const { accounts, barred } = await store.findMailbox(mailboxOf(email, dotless), id);
+  if (barred) return 'barred';
+  if (confirmedAt !== null && accounts > 0) return 'second';
+  return undefined;
+}
+
+/** The registration that lets this application in by itself. */
+export async function letsIn(
+  store: Store,
+  { email, confirmedAt }: Pick<Application, 'email' | 'confirmedAt'>,
+): Promise<Registration | undefined> {
+  const registration = await store.readRegistration();
+  const { mode, domains } = registration;
+  const domain = email.slice(email.indexOf('@') + 1);
+  const lets = mode === 'open' || (mode === 'domain' && confirmedAt !== null && domains.includes(domain));
+  return lets ? registration : undefined;
+}
+
+export interface Decision {
+  /** Undefined is the plan of the registration. */
+  readonly plan?: string | undefined;
+  /** A word to the applicant. */
+  readonly decision: string | null;
+}
+
+/** @throws Fault where it was decided already, or the plan is not there. */
+export function decide(
+  store: Store,
+  id: string,
+  status: 'approved' | 'rejected',
+  { plan, decision }: Decision,
+  author: Author,
+): Promise<Application> {
+  return store.atomically(async (within) => {
+    const before = await requireApplication(within, id);
+    if (before.status !== 'pending') throw new Fault(`${id} has been decided already.`, 'conflict');
+    const person = before.personId === null ? undefined : await within.findPerson(before.personId);
+    if (status === 'approved' && person && person.accountId !== null)
+      throw new Fault('The applicant has an account already.', 'conflict');
+    const account = status === 'approved' ? await accountFor(within, before, plan, author) : undefined;
+    const after: Application = {
+      ...before,
+      status,
+      decision: decision === null ? null : requireProse('decision', decision, 2_000),
+      decidedAt: author.at,
+      decidedBy: author.actor,
+      accountId: account?.id ?? null,
+    };
+    const event = auditEvent(
+      author,
+      `application.${status}`,
+      id,
+      { status: 'pending' },
+      { status, account: account?.id ?? null, plan: account?.plan ?? null },
+    );
+    if (!(await within.decideApplication(after, event))) throw new Fault(`${id} has been decided already.`, 'conflict');
+    if (account && person)
+      await within.updatePerson(
+        person.id,
+        { accountId: account.id },
+        auditEvent(author, 'person.account', person.id, null, { account: account.id }),
+      );
+    return after;
+  });
+}
+
+export interface Claimed {
+  readonly application: Application;
+  /** Once, when it is approved. */
+  readonly made: CreatedKey | undefined;
+}
+
+/** What became of it, and the key if it is there to be had. @throws Fault `not_found` for a wrong token, as for none. */
+export function claimKey(store: Store, id: string, claim: string, author: Author): Promise<Claimed> {
+  return store.atomically(async (within) => {
+    const application = await within.findApplication(id as ApplicationId);
+    if (!application || !sameDigest(digestOf(claim), application.claimDigest))
+      throw new Fault('There is no such application.', 'not_found');
+    const { status, accountId, claimedAt } = application;
+    if (status !== 'approved' || accountId === null || claimedAt !== null) return { application, made: undefined };
+    const account = await within.findAccount(accountId);
+    if (!account) throw new Fault('There is no such application.', 'not_found');
+    const made = await draftKey(within, { name: 'first key' }, account, author);
+    const event = auditEvent(author, 'key.create', made.key.id, null, { ...showKey(made.key), application: id });
+    // Whoever came at the same moment got the other one.
+    const mine = await within.claimApplication(application.id, made.key, author.at, event);
+    return { application: { ...application, claimedAt: author.at }, made: mine ? made : undefined };
+  });
+}
+
+export async function requireApplication(store: Store, id: string): Promise<Application> {
+  const found = await store.findApplication(id as ApplicationId);
+  if (!found) throw new Fault(`There is no application ${id}.`, 'not_found');
+  return found;
+}
+
+/** @throws Fault for a mode or plan that is not there. */
+export function setRegistration(
+  store: Store,
+  pairs: Readonly<Record<string, unknown>>,
+  author: Author,
+): Promise<Registration> {
+  return store.atomically(async (within) => {
+    const before = await within.readRegistration();
+    const after = { ...before };
+    for (const [name, value] of Object.entries(pairs)) Object.assign(after, readRegistrationField(name, value));
+    await requirePlan(within, after.plan);
+    await within.writeRegistration(
+      after,
+      auditEvent(author, 'registration.set', 'registration', { ...before }, { ...after }),
+    );
+    return after;
+  });
+}
+
+export interface NewInvite {
+  readonly email: string | null;
+  readonly plan: string | null;
+  readonly expiresAt: number;
+}
+
+const longestInviteMs = 30 * 86_400_000;
+
+/** An invitation; its code is shown this once. @throws Fault. */
+export function createInvite(
+  store: Store,
+  asked: NewInvite,
+  author: Author,
+): Promise<{ invite: Invite; code: Secret }> {
+  return store.atomically((within) => draftInvite(within, asked, author));
+}
+
+async function draftInvite(store: Store, asked: NewInvite, author: Author): Promise<{ invite: Invite; code: Secret }> {
+  const email = asked.email === null ? null : normalEmail(asked.email);
+  if (email === undefined) throw new Fault('That is not an e-mail address.');
+  if (asked.plan !== null) await requirePlan(store, asked.plan);
+  if (asked.expiresAt <= author.at || asked.expiresAt > author.at + longestInviteMs)
+    throw new Fault('An invitation lives at most 30 days.');
+  const code = new Secret(`invite_${randomBase62(43)}`);
+  const invite: Invite = {
+    id: newInviteId(author.at),
+    digest: digestOf(code.reveal()),
+    email,
+    plan: asked.plan,
+    createdAt: author.at,
+    expiresAt: asked.expiresAt,
+    usedAt: null,
+  };
+  await store.insertInvite(invite, auditEvent(author, 'invite.create', invite.id, null, showInvite(invite)));
+  return { invite, code };
+}
+
+/** Never the digest of the token. */
+export function showApplication(application: Application): Record<string, unknown> {
+  const {
+    claimDigest: _claim,
+    accountId,
+    personId,
+    createdAt,
+    decidedAt,
+    claimedAt,
+    confirmedAt,
+    ...rest
+  } = application;
+  return {
+    ...rest,
+    account: accountId,
+    person: personId,
+    confirmedAt: iso(confirmedAt),
+    createdAt: iso(createdAt),
+    decidedAt: iso(decidedAt),
+    claimedAt: iso(claimedAt),
+  };
+}
+
+/** As its applicant sees it: what it is held for speaks of others who have, or had, the mailbox. */
+export const showOwnApplication = (application: Application): Record<string, unknown> =>
+  showApplication({ ...application, held: null });
+
+export function showInvite({ id, email, plan, createdAt, expiresAt, usedAt }: Invite): Record<string, unknown> {
+  return { id, email, plan, createdAt: iso(createdAt), expiresAt: iso(expiresAt), usedAt: iso(usedAt) };
+}
+
+/** An account of its own: nobody has shown that the address is theirs, so one that is taken is not joined. */
+async function accountFor(
+  store: Store,
+  { id, email }: Application,
+  asked: string | undefined,
+  author: Author,
+): Promise<Account> {
+  const plan = asked ?? (await store.readRegistration()).plan;
+  await requirePlan(store, plan);
+  const name = (await store.looksTaken(email)) ? `${email} (${id})` : email;
+  return openAccount(store, name, plan, author, { application: id });
+}
+
+function readRegistrationField(name: string, value: unknown): Partial<Registration> {
+  switch (name) {
+    case 'mode':
+      if (!registrationModes.includes(value as RegistrationMode))
+        throw new Fault(`mode is one of ${registrationModes.join(', ')}.`);
+      return { mode: value as RegistrationMode };
+    case 'plan':
+      if (typeof value !== 'string') throw new Fault('plan is the name of a plan.');
+      return { plan: value };
+    case 'domains':
+    case 'dotless': {
+      const words = typeof value === 'string' ? value.split(',').filter((word) => word.trim() !== '') : value;
+      if (!Array.isArray(words) || words.length > 100) throw new Fault(`${name} is a list of at most 100 domains.`);
+      return { [name]: words.map((word) => requireDomain(word)) };
+    }
+    case 'maxPending': {
+      const count = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+      if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > 1_000_000)
+        throw new Fault('maxPending is a whole number from 0 to 1,000,000.');
+      return { maxPending: count };
+    }
+    default:
+      throw new Fault(`Registration has no "${name}"; it has mode, plan, domains, dotless and maxPending.`);
+  }
+}
+
+function requireDomain(word: unknown): string {
+  const email = typeof word === 'string' ? normalEmail(`x@${word.trim().replace(/^@/, '')}`) : undefined;
+  if (email === undefined) throw new Fault(`"${String(word)}" is not a domain such as example.org.`);
+  return email.slice(2);
+}

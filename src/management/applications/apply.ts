@@ -1,0 +1,200 @@
+// Asking for access: what is read, what is bounded, and what is stored at once, before anybody decides.
+import { digestOf } from '../../domain/api-key.ts';
+import type { Application, Invite, Registration } from '../../domain/application.ts';
+import { type Author, auditEvent } from '../../domain/audit.ts';
+import { type ApplicationId, newApplicationId, newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
+import { mailboxOf } from '../../domain/mailbox.ts';
+import { type Language, nobodysMailbox, type Person, standIn } from '../../domain/person.ts';
+import { Secret } from '../../domain/secret.ts';
+import type { NewPerson, NotSubmitted, Store } from '../../store/ports.ts';
+import { Fault, requireProse, requireText } from '../fault.ts';
+import { type Door, requireEmail, requirePassword } from '../people/onboarding.ts';
+import { draftLink } from '../people/one-time-links.ts';
+import { requirePlan } from '../plans/plans.ts';
+import { hashPassword } from '../sign-in/passwords.ts';
+import { decide, decideByRule, hold, whyHeld } from './applications.ts';
+
+export interface NewApplication {
+  readonly name: string;
+  readonly email: string;
+  readonly purpose: string;
+  readonly models?: readonly string[];
+  readonly plan?: string;
+  /** Code of an invitation. */
+  readonly invite?: string;
+  /** For people who want to sign in and manage their keys themselves. */
+  readonly password?: string;
+  readonly language?: Language;
+}
+
+export interface Applied {
+  readonly application: Pick<Application, 'id' | 'status'>;
+  /** Shown this once: with it the applicant comes for the key. */
+  readonly claim: Secret;
+  /** A letter is on its way whose link shows that the address is the applicant's, which may be in already. */
+  readonly confirm: boolean;
+  /** Who may be let in at once, to wait inside. */
+  readonly person: PersonId | undefined;
+}
+
+/** Those that nobody has confirmed: the letters for them are already on their way, and they go when the link is over. */
+const unconfirmedBounds = { unconfirmed: 5_000, fromSource: 20, fromSourceForMailbox: 3 } as const;
+
+/**
+ * Writes the application down and, where the mode or an invitation says so, lets the applicant in at once. Whether the
+ * address is known here changes nothing that the applicant can see. Nobody signs in with an address that has to be confirmed
+ * before it is: until then the application keeps the password, and others of the same address stand beside it.
+ * @throws Fault `forbidden` where registration is closed or the invitation does not open it; `conflict` where too many
+ * wait already.
+ */
+export async function apply(
+  door: Door,
+  asked: NewApplication,
+  visitor: Person | undefined,
+  source: string,
+  author: Author,
+): Promise<Applied> {
+  const { store, post, portal } = door;
+  const registration = await store.readRegistration();
+  // Somebody whose own address was taken signs in under none; they say which one they apply with.
+  const named = visitor !== undefined && !visitor.email.endsWith(nobodysMailbox);
+  const email = named ? visitor.email : requireEmail(asked.email);
+  const [name, purpose] = [requireText('name', asked.name, 200), requireProse('purpose', asked.purpose, 2_000)];
+  if (visitor) await refuseSecond(store, visitor);
+  else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);
+  const invite = await inviteFor(door, registration, asked.invite, email, author);
+  // Whom an invitation names, or a provider vouches for, need not show the address again. An invitation that names nobody lets in
+  // whoever has it, and says nothing of the address that they write down.
+  const isNamed = invite !== undefined && invite.email !== null;
+  const confirm = post.delivers && !isNamed && !(visitor?.emailVerified ?? false);
+  const waitsForLetter = confirm && !invite;
+  if (!waitsForLetter && (await store.countPending()) >= registration.maxPending) throw tooMany();
+  if (waitsForLetter && !post.hasRoom('confirm', email))
+    throw new Fault('Enough letters went to that address for now. Come back in an hour.', 'conflict');
+  const passwordHash = asked.password === undefined || visitor ? null : await hashPassword(asked.password);
+  const id = newApplicationId(author.at);
+  const claim = new Secret(`claim_${randomBase62(43)}`);
+  const language = asked.language ?? visitor?.language ?? null;
+  const person: NewPerson | undefined =
+    passwordHash === null || waitsForLetter
+      ? undefined
+      : {
+          id: newPersonId(),
+          name,
+          // Theirs when the letter has been opened.
+          email: confirm ? standIn(id) : email,
+          emailVerified: false,
+          passwordHash,
+          language,
+        };
+  const application: Application = {
+    id,
+    name,
+    email,
+    purpose,
+    models: (asked.models ?? []).map((model) => requireText('model', model, 200)),
+    wantedPlan: asked.plan ?? null,
+    language,
+    personId: visitor?.id ?? person?.id ?? null,
+    status: 'pending',
+    claimDigest: digestOf(claim.reveal()),
+    createdAt: author.at,
+    confirmedAt: visitor?.emailVerified ? author.at : null,
+    decidedAt: null,
+    decidedBy: null,
+    decision: null,
+    accountId: null,
+    claimedAt: null,
+    held: null,
+  };
+  const link = confirm ? draftLink(portal, 'confirm', id, author) : undefined;
+  const made = { name, email, invite: invite?.id ?? null };
+  const against = await store.submitApplication({
+    application,
+    mailbox: mailboxOf(email, registration.dotless),
+    source,
+    passwordHash: waitsForLetter ? passwordHash : null,
+    confirmBy: waitsForLetter ? (link?.expiresAt ?? null) : null,
+    person,
+    invite: invite?.digest,
+    isNamed,
+    link: link?.stored,
+    bounds: { waiting: registration.maxPending, ...unconfirmedBounds },
+    events: [
+      auditEvent(author, 'application.create', id, null, made),
+      ...(person ? [auditEvent(author, 'person.create', person.id, null, { email, application: id })] : []),
+    ],
+  });
+  if (against !== undefined) throw notSubmitted(against);
+  const entering = waitsForLetter ? undefined : (application.personId ?? undefined);
+  const applied = { application, claim, confirm, person: entering };
+  if (link) {
+    // The mailbox of somebody who has an account learns the truth; the page says the same to everybody.
+    const known = passwordHash === null ? undefined : await store.findHolder(email);
+    post.send({
+      to: email,
+      language: known?.language ?? language,
+      about: known
+        ? { kind: 'known', url: new URL('/portal/sign-in', portal).href }
+        : { kind: 'confirm', url: link.url, name, purpose, at: author.at, reference: referenceOf(id) },
+    });
+    if (waitsForLetter) return applied;
+  }
+  if (!invite) return { ...applied, application: (await decideByRule(store, application, author)) ?? application };
+  const rule = { actor: `invite:${invite.id}`, at: author.at };
+  // An invitation that names the address was meant for this very person.
+  const held = isNamed ? undefined : await whyHeld(store, application, registration);
+  if (held !== undefined) {
+    await hold(store, application, held, rule);
+    return applied;
+  }
+  const plan = invite.plan ?? registration.plan;
+  return { ...applied, application: await decide(store, id, 'approved', { plan, decision: null }, rule) };
+}
+
+/** What a letter and the page of its application both show, so that one is not taken for another. */
+const referenceOf = (id: ApplicationId): string => id.slice(-6);
+
+const tooMany = (): Fault => new Fault('Too many applications wait for a decision. Come back later.', 'conflict');
+
+const noInvite = (): Fault =>
+  new Fault('That takes an invitation, and this one is not there, used, over, or for somebody else.', 'forbidden');
+
+function notSubmitted(against: NotSubmitted): Fault {
+  switch (against) {
+    case 'invite':
+      return noInvite();
+    case 'waits':
+      return new Fault('Your application waits for a decision already.', 'conflict');
+    case 'full':
+      return tooMany();
+    case 'source':
+      return new Fault('Too many applications from your network wait to be confirmed. Come back later.', 'conflict');
+    case 'mailbox':
+      return new Fault('Open one of the letters that were sent to that address already.', 'conflict');
+  }
+}
+
+/**
+ * The invitation that an application comes with; the store uses it up together with the application. One opens every mode but
+ * a closed one. @throws Fault.
+ */
+async function inviteFor(
+  { store }: Door,
+  { mode }: Registration,
+  code: string | undefined,
+  email: string,
+  { at }: Author,
+): Promise<Invite | undefined> {
+  if (mode === 'closed') throw new Fault('This gate takes no applications.', 'forbidden');
+  const invite = code === undefined ? undefined : await store.findInvite(digestOf(code.trim()), email, at);
+  if (!invite && (mode === 'invite' || code !== undefined)) throw noInvite();
+  if (invite && invite.plan !== null) await requirePlan(store, invite.plan);
+  return invite;
+}
+
+async function refuseSecond(store: Store, { id, accountId }: Person): Promise<void> {
+  if (accountId !== null) throw new Fault('You have an account already.', 'conflict');
+  if ((await store.findApplicationOf(id))?.status === 'pending')
+    throw new Fault('Your application waits for a decision already.', 'conflict');
+}

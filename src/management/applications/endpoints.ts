@@ -1,0 +1,194 @@
+// The rows about asking for access: how registration is open, applications, invitations.
+import { z } from 'zod';
+import { networkOf } from '../../domain/address.ts';
+import { Fault } from '../fault.ts';
+import { pageBefore } from '../http/cursor.ts';
+import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { applicationOf, inviteOf, linkOf, linkOnce, registrationOf, withSecret } from '../http/presenters.ts';
+import { Problem } from '../http/problem.ts';
+import * as shapes from '../http/schemas.ts';
+import { confirmationLink } from '../people/people.ts';
+import {
+  claimKey,
+  createInvite,
+  decide,
+  requireApplication,
+  setRegistration,
+  showApplication,
+  showInvite,
+} from './applications.ts';
+import { apply, type NewApplication } from './apply.ts';
+
+const { pageOf, pageQuery } = shapes;
+const read = 'management:read';
+const write = 'management:write';
+const weekMs = 7 * 86_400_000;
+
+const shownOne = async ({ store, params }: Pick<Call<Record<string, string>, never, never>, 'store' | 'params'>) =>
+  showApplication(await requireApplication(store, params['id'] ?? ''));
+
+export const applications: readonly Endpoint[] = [
+  endpoint('getOpenRegistration', 'get /registration/open', {
+    summary: 'May one apply here, and how; for whoever thinks of it',
+    group: 'Applications',
+    needs: 'nothing',
+    fresh: 'never',
+    pace: 'look',
+    answer: shapes.openRegistration,
+    run: async ({ store }) => ({ mode: (await store.readRegistration()).mode }),
+  }),
+  endpoint('getRegistration', 'get /registration', {
+    summary: 'How registration is open',
+    group: 'Applications',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: shapes.registrationShape,
+    run: async ({ store }) => registrationOf(await store.readRegistration()),
+  }),
+  endpoint('changeRegistration', 'patch /registration', {
+    summary: 'Open or close registration; holds at once',
+    group: 'Applications',
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    body: shapes.registrationChange,
+    answer: shapes.registrationShape,
+    before: ({ store }) => store.readRegistration(),
+    run: async ({ store, body, author }) => registrationOf(await setRegistration(store, body, author)),
+  }),
+  endpoint('apply', 'post /applications', {
+    summary: 'Ask for access; the answer holds a token to come for the key with',
+    group: 'Applications',
+    needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    atomic: false,
+    body: shapes.newApplication,
+    answer: shapes.applied,
+    creates: true,
+    run: async ({ body, author, address, applications: budget, caller, openVisit, ...context }) => {
+      const waitSeconds = budget.waitSeconds(address);
+      if (waitSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds: waitSeconds });
+      budget.note(address);
+      const { application, claim, confirm, person } = await apply(
+        context,
+        body as NewApplication,
+        caller.person,
+        networkOf(address),
+        author,
+      );
+      if (person && !caller.person) await openVisit(person);
+      return { id: application.id, status: application.status, claim: claim.reveal(), confirm };
+    },
+  }),
+  endpoint('claimKey', 'post /applications/{id}/claim', {
+    summary: 'What became of an application, and its key, once, when it is approved',
+    group: 'Applications',
+    needs: 'nothing',
+    fresh: 'never',
+    pace: 'door',
+    body: shapes.claimText,
+    answer: shapes.claimed,
+    run: async ({ store, params, body, author }) => {
+      const { application, made } = await claimKey(store, params['id'] ?? '', body.claim, author);
+      const { status, decision } = application;
+      if (!made) return { status, decision, key: null };
+      return {
+        status,
+        decision,
+        key: withSecret(made),
+      };
+    },
+  }),
+  endpoint('listApplications', 'get /applications', {
+    summary: 'Who has asked, the newest first',
+    group: 'Applications',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    query: z.strictObject({ ...pageQuery, status: z.enum(['pending', 'approved', 'rejected']).optional() }),
+    answer: pageOf(shapes.applicationShape),
+    run: ({ store, query }) => {
+      const of = query.status === undefined ? {} : { status: query.status };
+      return pageBefore(
+        query,
+        (asked) => store.listApplications({ ...asked, ...of }),
+        (application) => applicationOf(showApplication(application)),
+      );
+    },
+  }),
+  endpoint('getApplication', 'get /applications/{id}', {
+    summary: 'An application',
+    group: 'Applications',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: shapes.applicationShape,
+    run: async ({ store, params }) =>
+      applicationOf(showApplication(await requireApplication(store, params['id'] ?? ''))),
+  }),
+  ...(['approve', 'reject'] as const).map((verb) =>
+    endpoint(`${verb}Application`, `post /applications/{id}/${verb}`, {
+      summary: verb === 'approve' ? 'Let the applicant in; the key waits for them' : 'Turn the applicant away',
+      group: 'Applications',
+      needs: write,
+      fresh: 'never',
+      ...(verb === 'reject' ? { boundKeys: 'may' as const } : {}),
+      pace: 'change',
+      body: shapes.decisionShape,
+      answer: shapes.applicationShape,
+      before: shownOne,
+      run: async ({ store, params, body, author }) => {
+        if (verb === 'reject' && body.plan !== undefined) throw new Fault('Whoever is turned away gets no plan.');
+        const status = verb === 'approve' ? 'approved' : 'rejected';
+        return applicationOf(showApplication(await decide(store, params['id'] ?? '', status, body, author)));
+      },
+    }),
+  ),
+  endpoint('createConfirmation', 'post /applications/{id}/link', {
+    summary: 'A one-time link with which the applicant confirms the address, to hand on where there is no mail',
+    group: 'Applications',
+    needs: write,
+    fresh: 'never',
+    pace: 'change',
+    answer: shapes.linkShape,
+    creates: true,
+    before: shownOne,
+    ...linkOnce,
+    run: async ({ store, portal, params, author }) =>
+      linkOf(await confirmationLink({ store, portal }, await requireApplication(store, params['id'] ?? ''), author)),
+  }),
+  endpoint('listInvites', 'get /invites', {
+    summary: 'Invitations, the newest first; never their codes',
+    group: 'Applications',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: pageOf(shapes.inviteShape),
+    run: async ({ store }) => ({
+      items: (await store.listInvites(200)).map((invite) => inviteOf(showInvite(invite))),
+      next: null,
+    }),
+  }),
+  endpoint('createInvite', 'post /invites', {
+    summary: 'A code that lets somebody in; it is in this answer and nowhere else',
+    group: 'Applications',
+    needs: write,
+    fresh: 'never',
+    pace: 'change',
+    body: shapes.newInvite,
+    answer: shapes.inviteWithCode,
+    creates: true,
+    again: async ({ store }, id) => {
+      const found = (await store.listInvites(10_000)).find((invite) => invite.id === id);
+      if (!found) throw new Fault(`There is no invitation ${id}.`, 'not_found');
+      return inviteOf(showInvite(found));
+    },
+    run: async ({ store, body, author }) => {
+      const expiresAt = body.expiresAt === undefined ? author.at + weekMs : Date.parse(body.expiresAt);
+      const { invite, code } = await createInvite(store, { ...body, expiresAt }, author);
+      return { ...inviteOf(showInvite(invite)), code: code.reveal() };
+    },
+  }),
+];

@@ -1,0 +1,236 @@
+// Who calls the management API: a key in a header, or a person's visit in a cookie, never both at once. A cookie opens nothing
+// that another site could have asked for: what changes something needs our own origin and a JSON body. The data plane asks after
+// keys in the same store in its own way; the two planes never call each other, and no cookie opens that one.
+import type { Request } from 'express';
+import { type Account, mayManage } from '../../domain/account.ts';
+import { AddressBlocks, clientAddress, plainAddress } from '../../domain/address.ts';
+import { isSecretOf, readKeyId, type StoredKey } from '../../domain/api-key.ts';
+import { shownCertificate } from '../../domain/certificate.ts';
+import type { Maker } from '../../domain/key-bounds.ts';
+import type { Person } from '../../domain/person.ts';
+import { hits, restrictionsOf } from '../../domain/suspension.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { Store, Caller as StoredCaller } from '../../store/ports.ts';
+import type { Visit } from '../sign-in/own-route.ts';
+import type { SignIn } from '../sign-in/sign-in.ts';
+import type { Origins } from './origin.ts';
+import { Problem } from './problem.ts';
+
+/**
+ * Who may: everybody (`anybody` is known if they are signed in); whoever holds a working key or is signed in with an account
+ * (`self`); whoever is signed in (`person`); whoever may read everything, or change it.
+ */
+export type Needs = 'nothing' | 'anybody' | 'self' | 'person' | 'management:read' | 'management:write';
+
+export interface Caller {
+  /** The visit of a person. */
+  readonly visit: string | undefined;
+  /** Id of the key or the person; empty for anybody. */
+  readonly id: string;
+  readonly key: StoredKey | undefined;
+  readonly person: Person | undefined;
+  readonly account: Account | undefined;
+  /** Signed in a few minutes ago, which is asked of what is felt; keys are always as good as new. */
+  readonly fresh: boolean;
+  readonly reads: boolean;
+  readonly writes: boolean;
+}
+
+export const anybody: Caller = {
+  visit: undefined,
+  id: '',
+  key: undefined,
+  person: undefined,
+  account: undefined,
+  fresh: false,
+  reads: false,
+  writes: false,
+};
+
+/** Counts what comes from an address, wrong keys for one; the data plane's counts of those are the same ones. */
+export interface FailureBudget {
+  waitSeconds(address: string): number;
+  note(address: string): void;
+}
+
+/** What is looked up of somebody. */
+type Files = Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'listSuspensions' | 'visitStands'>;
+
+export interface Entrance {
+  readonly store: Files;
+  readonly signIn: Pick<SignIn, 'visitOf'>;
+  readonly failures: FailureBudget;
+  readonly trustedProxies: AddressBlocks;
+  /** Where a request says that it comes from. */
+  readonly origins: Pick<Origins, 'isOurs' | 'isForeign'>;
+  readonly now: () => WallMs;
+}
+
+/** @throws Problem `unauthenticated`, `too_many_failures`, `cross_site`. */
+export async function authenticate(request: Request, entrance: Entrance, needs: Needs): Promise<Caller> {
+  if (needs === 'nothing') return anybody;
+  const text = credentialOf(request);
+  const visit = await entrance.signIn.visitOf(request.headers.cookie ?? '');
+  if (text !== undefined && visit)
+    throw new Problem('unauthenticated', { detail: 'The request carries a key and a visit; send one of them.' });
+  if (text !== undefined) return callerOfKey(text, request, entrance);
+  if (visit) {
+    if (!entrance.origins.isOurs(request)) throw new Problem('cross_site');
+    const caller = await callerOfPerson(visit, entrance);
+    if (caller) return caller;
+  }
+  if (needs === 'anybody') {
+    // Another site must not sign somebody in here either (login CSRF).
+    if (entrance.origins.isForeign(request)) throw new Problem('cross_site');
+    return anybody;
+  }
+  throw new Problem('unauthenticated');
+}
+
+/**
+ * The same caller as they are now, by their ids: a body may take its time, a stream an hour, and what was decided on
+ * another connection holds here at once. `store`: that of the decision which is to be made on it.
+ * @throws Problem `unauthenticated`, `forbidden`.
+ */
+export async function stillStands(
+  { key, visit, person, fresh }: Caller,
+  request: Request,
+  entrance: Entrance,
+  store: Files,
+): Promise<Caller> {
+  if (key) {
+    const found = await store.findCaller(key.id, entrance.now());
+    if (!found) throw new Problem('unauthenticated');
+    return callerOfFound(found, request, entrance);
+  }
+  if (!person || visit === undefined) return anybody;
+  const stands = await store.visitStands(visit, person.id, entrance.now());
+  const caller = stands
+    ? await callerOfPerson({ id: visit, personId: person.id, fresh }, { ...entrance, store })
+    : undefined;
+  if (!caller) throw new Problem('unauthenticated', { detail: 'You have been signed out meanwhile.' });
+  return caller;
+}
+
+async function callerOfPerson(
+  { id: visit, personId, fresh }: Visit,
+  { store, now }: Pick<Entrance, 'store' | 'now'>,
+): Promise<Caller | undefined> {
+  const person = await store.findPerson(personId);
+  if (!person) return undefined;
+  const account = person.accountId === null ? undefined : await store.findAccount(person.accountId);
+  const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
+  const { refused } = restrictionsOf(
+    suspensions.filter(({ keyId }) => keyId === null),
+    now(),
+  );
+  const may = (scope: 'management:read' | 'management:write'): boolean =>
+    account !== undefined && refused === undefined && mayManage(account.role, scope);
+  return {
+    id: person.id,
+    visit,
+    key: undefined,
+    person,
+    account,
+    fresh,
+    reads: may('management:read'),
+    writes: may('management:write'),
+  };
+}
+
+async function callerOfKey(text: string, request: Request, entrance: Entrance): Promise<Caller> {
+  const address = addressOf(request, entrance);
+  const waitSeconds = entrance.failures.waitSeconds(address);
+  if (waitSeconds > 0) throw new Problem('too_many_failures', { retryAfterSeconds: waitSeconds });
+  const now = entrance.now();
+  const id = readKeyId(text);
+  const found = id === undefined ? undefined : await entrance.store.findCaller(id, now);
+  if (!isSecretOf(text, found?.key) || !found) {
+    entrance.failures.note(address);
+    throw new Problem('unauthenticated');
+  }
+  return callerOfFound(found, request, entrance);
+}
+
+/** @throws Problem where the key works no more, or not from here. */
+function callerOfFound({ key, account, suspensions }: StoredCaller, request: Request, entrance: Entrance): Caller {
+  const now = entrance.now();
+  const address = addressOf(request, entrance);
+  if (key.status !== 'active') throw new Problem('unauthenticated', { detail: 'This API key has been revoked.' });
+  if (key.expiresAt !== null && now >= key.expiresAt)
+    throw new Problem('unauthenticated', { detail: 'This API key has expired.' });
+  if (key.boundCertificate !== null && shownCertificate(request.socket, now) !== key.boundCertificate)
+    throw new Problem('forbidden', { detail: 'This API key works only together with its client certificate.' });
+  const blocks = new AddressBlocks(key.cidr);
+  if (!blocks.empty && !blocks.contains(address))
+    throw new Problem('forbidden', { detail: 'This API key may not be used from your address.' });
+  const mine = suspensions.filter((suspension) => hits(suspension, key.lineage));
+  // Whoever is suspended may still look at why; what changes anything is refused.
+  const { refused } = restrictionsOf(mine, now);
+  const may = (scope: 'management:read' | 'management:write'): boolean =>
+    refused === undefined && key.scopes.includes(scope) && mayManage(account.role, scope);
+  const writes = may('management:write');
+  return {
+    id: key.id,
+    visit: undefined,
+    key,
+    person: undefined,
+    account,
+    fresh: true,
+    reads: writes || may('management:read'),
+    writes,
+  };
+}
+
+/** Address of the caller, after trusted proxies. */
+export function addressOf(request: Request, { trustedProxies }: Pick<Entrance, 'trustedProxies'>): string {
+  const forwarded = request.headers['x-forwarded-for'];
+  const peer = plainAddress(request.socket.remoteAddress ?? '');
+  return clientAddress(peer, typeof forwarded === 'string' ? forwarded : undefined, trustedProxies);
+}
+
+/** @throws Problem `forbidden`, `sign_in_again`. */
+export function refuseUnentitled(caller: Caller, needs: Needs, needsFresh = false): void {
+  if (!entitled(caller, needs))
+    throw new Problem('forbidden', caller.key ? { detail: `This API key may not do that; it needs ${needs}.` } : {});
+  if (needsFresh && !caller.fresh) throw new Problem('sign_in_again');
+}
+
+function entitled({ person, account, reads, writes }: Caller, needs: Needs): boolean {
+  switch (needs) {
+    case 'nothing':
+    case 'anybody':
+      return true;
+    case 'self':
+      return account !== undefined;
+    case 'person':
+      return person !== undefined;
+    case 'management:read':
+      return reads;
+    case 'management:write':
+      return writes;
+  }
+}
+
+function credentialOf({ headers }: Request): string | undefined {
+  const bearer = /^bearer ([^\s,]+)$/i.exec(headers.authorization ?? '')?.[1];
+  const apiKey = headers['x-api-key'];
+  if (bearer !== undefined && typeof apiKey === 'string' && apiKey !== bearer)
+    throw new Problem('unauthenticated', { detail: 'The request carries two keys that disagree.' });
+  return bearer ?? (typeof apiKey === 'string' ? apiKey : undefined);
+}
+
+/** The key that makes or changes another; undefined for a person, whom nothing binds but their role. */
+export const makerOf = ({ key, account }: Caller): Maker | undefined => (key && account ? { key, account } : undefined);
+
+/** The account of a caller who has one, which `self` has shown. @throws Problem `forbidden`. */
+export function ownAccount({ account }: Caller): Account {
+  if (!account) throw new Problem('forbidden');
+  return account;
+}
+
+/** The person of a caller who is one, which `person` has shown. @throws Problem `forbidden`. */
+export function ownPerson({ person }: Caller): Person {
+  if (!person) throw new Problem('forbidden');
+  return person;
+}

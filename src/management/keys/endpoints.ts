@@ -1,0 +1,229 @@
+// The rows about who may: accounts and keys, for operators.
+import { z } from 'zod';
+import { roles } from '../../domain/account.ts';
+import { readKeyId } from '../../domain/api-key.ts';
+import { isPowerful } from '../../domain/scope.ts';
+import { changeAccount, createAccount, requireAccount, showAccount } from '../accounts/accounts.ts';
+import { makerOf } from '../http/authenticate.ts';
+import { pageAfter } from '../http/cursor.ts';
+import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { changeOf, keyOf, linkOf, linkOnce, withSecret } from '../http/presenters.ts';
+import * as shapes from '../http/schemas.ts';
+import { closeAccount, linkFor } from '../people/people.ts';
+import {
+  type AskedKey,
+  changeKey,
+  createKeyFor,
+  requireKey,
+  revokeKey,
+  revokeLeaked,
+  rotateKey,
+  showKey,
+} from './keys.ts';
+
+const { pageOf, pageQuery } = shapes;
+const read = 'management:read';
+const write = 'management:write';
+
+type Asked = Pick<Call<Record<string, string>, never, never>, 'store' | 'params' | 'now'>;
+
+const shownAccount = async ({ store, params, now }: Asked): Promise<unknown> =>
+  showAccount(store, await requireAccount(store, params['id'] ?? ''), now());
+
+export const accounts: readonly Endpoint[] = [
+  endpoint('listAccounts', 'get /accounts', {
+    summary: 'All accounts, oldest first',
+    group: 'Accounts',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    query: z.strictObject({ ...pageQuery, search: z.string().max(200).optional(), role: z.enum(roles).optional() }),
+    answer: pageOf(shapes.accountShape),
+    run: async ({ store, query, now }) =>
+      pageAfter(
+        query,
+        (asked) =>
+          store.pageAccounts({
+            ...asked,
+            ...(query.search === undefined ? {} : { search: query.search }),
+            ...(query.role === undefined ? {} : { role: query.role }),
+          }),
+        (account) => showAccount(store, account, now()),
+      ),
+  }),
+  endpoint('createAccount', 'post /accounts', {
+    summary: 'Make an account',
+    group: 'Accounts',
+    needs: write,
+    fresh: ({ body }) => body.role !== undefined && body.role !== 'member',
+    boundKeys: ({ body }) => (body.role ?? 'member') === 'member',
+    pace: 'change',
+    body: shapes.newAccount,
+    answer: shapes.accountShape,
+    creates: true,
+    again: async ({ store, now }, id) => showAccount(store, await requireAccount(store, id), now()),
+    run: async ({ store, body, author, now }) => {
+      const account = await createAccount(store, body.name, body.plan, author, body.role);
+      return showAccount(store, account, now());
+    },
+  }),
+  endpoint('getAccount', 'get /accounts/{id}', {
+    summary: 'An account, by id or name',
+    group: 'Accounts',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: shapes.accountShape,
+    run: async ({ store, params, now }) => showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
+  }),
+  endpoint('changeAccount', 'patch /accounts/{id}', {
+    summary: 'Give an account another plan or role; another role ends its visits',
+    group: 'Accounts',
+    needs: write,
+    fresh: ({ body }) => body.role !== undefined,
+    pace: 'change',
+    body: shapes.accountChange,
+    answer: shapes.accountShape,
+    before: shownAccount,
+    run: async ({ store, params, body, author, now }) =>
+      showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now()),
+  }),
+  endpoint('createLink', 'post /accounts/{id}/links', {
+    summary: 'A one-time link to hand on: to a new password, or to become the person of an account that has none',
+    group: 'Accounts',
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    body: shapes.newLink,
+    answer: shapes.linkShape,
+    creates: true,
+    before: shownAccount,
+    ...linkOnce,
+    run: async ({ params, body, author, ...context }) =>
+      linkOf(await linkFor(context, params['id'] ?? '', body.purpose, author)),
+  }),
+  endpoint('closeAccount', 'delete /accounts/{id}', {
+    summary: 'Close an account for good: keys revoked, its person and texts gone; its figures stay in the ledger',
+    group: 'Accounts',
+    needs: write,
+    fresh: 'always',
+    boundKeys: 'may',
+    pace: 'change',
+    before: shownAccount,
+    run: async ({ store, params, author }) => {
+      await closeAccount(store, params['id'] ?? '', author);
+      return undefined;
+    },
+  }),
+];
+
+export const keys: readonly Endpoint[] = [
+  endpoint('listKeys', 'get /keys', {
+    summary: 'Keys, oldest first; of one account where it is named',
+    group: 'Keys',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    query: z.strictObject({
+      ...pageQuery,
+      account: z.string().max(200).optional(),
+      search: z.string().max(200).optional(),
+    }),
+    answer: pageOf(shapes.keyShape),
+    run: async ({ store, query }) => {
+      const account = query.account === undefined ? undefined : await requireAccount(store, query.account);
+      const of = {
+        ...(account ? { accountId: account.id } : {}),
+        ...(query.search === undefined ? {} : { search: query.search }),
+      };
+      return pageAfter(
+        query,
+        (asked) => store.pageKeys({ ...asked, ...of }),
+        (key) => Promise.resolve(keyOf(showKey(key))),
+      );
+    },
+  }),
+  endpoint('createKey', 'post /keys', {
+    summary: 'Issue a key; its secret is in this answer and nowhere else',
+    group: 'Keys',
+    needs: write,
+    fresh: ({ body }) => isPowerful(body.scopes),
+    boundKeys: 'may',
+    pace: 'change',
+    body: shapes.newKey,
+    answer: shapes.keyWithSecret,
+    creates: true,
+    again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    run: async ({ store, body, author, caller }) => {
+      const { expiresAt, account, ...rest } = body;
+      const owner = await requireAccount(store, account);
+      const expires = expiresAt === undefined ? null : Date.parse(expiresAt);
+      const asked = { ...rest, expiresAt: expires } as AskedKey;
+      return withSecret(await createKeyFor(store, owner.id, asked, author, makerOf(caller)));
+    },
+  }),
+  endpoint('getKey', 'get /keys/{id}', {
+    summary: 'Everything about a key but its secret',
+    group: 'Keys',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: shapes.keyShape,
+    run: async ({ store, params }) => keyOf(showKey(await requireKey(store, params['id'] ?? ''))),
+  }),
+  endpoint('rotateKey', 'post /keys/{id}/rotate', {
+    summary: 'A new secret with the same rights; for a while both work',
+    group: 'Keys',
+    needs: write,
+    fresh: async ({ store, params }) => isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
+    boundKeys: 'may',
+    pace: 'change',
+    body: shapes.rotation,
+    answer: shapes.keyWithSecret,
+    creates: true,
+    again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
+    run: async ({ store, params, body, author, caller }) =>
+      withSecret(await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author, makerOf(caller))),
+  }),
+  endpoint('changeKey', 'patch /keys/{id}', {
+    summary: 'Other rights or another name for a key; its secret stays',
+    group: 'Keys',
+    needs: write,
+    fresh: async ({ store, params, body }) =>
+      isPowerful(body.scopes) || isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
+    boundKeys: 'may',
+    pace: 'change',
+    body: shapes.keyChange,
+    answer: shapes.keyShape,
+    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
+    run: async ({ store, params, body, author, caller }) => {
+      const made = await changeKey(store, params['id'] ?? '', changeOf(body), author, makerOf(caller));
+      return keyOf(showKey(made));
+    },
+  }),
+  endpoint('revokeKey', 'post /keys/{id}/revoke', {
+    summary: 'End a key now, and whatever it is running',
+    group: 'Keys',
+    needs: write,
+    fresh: 'never',
+    boundKeys: 'may',
+    pace: 'change',
+    answer: shapes.keyShape,
+    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
+    run: async ({ store, params, author }) => keyOf(showKey(await revokeKey(store, params['id'] ?? '', author))),
+  }),
+  endpoint('reportLeak', 'post /leaks', {
+    summary: 'Whoever found a key sends it here: it is revoked, and nothing is said about it',
+    group: 'Keys',
+    needs: 'nothing',
+    fresh: 'never',
+    pace: 'door',
+    body: shapes.leak,
+    run: async ({ store, body, author }) => {
+      const id = readKeyId(body.secret.trim());
+      if (id) await revokeLeaked(store, id, body.secret.trim(), author);
+      return undefined;
+    },
+  }),
+];

@@ -1,0 +1,31 @@
+// Reads what stands in the place of a key's secret, or has to be shown beside it: an Ollama CLI's public key, a certificate.
+import { digestOf, readSshPublicKey, type StoredKey } from '../../domain/api-key.ts';
+import { certificateDigest } from '../../domain/certificate.ts';
+import { Fault } from '../fault.ts';
+
+interface Material {
+  readonly publicKey?: string;
+  readonly certificate?: string;
+}
+
+/** Undefined for a key with a secret. @throws Fault. */
+export function readPublicKey({ publicKey, certificate }: Material): Pick<StoredKey, 'kind' | 'digest'> | undefined {
+  if (publicKey !== undefined && certificate !== undefined)
+    throw new Fault('A key is a public key or a certificate, not both.');
+  if (publicKey !== undefined) {
+    const wire = readSshPublicKey(publicKey);
+    if (!wire) throw new Fault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
+    return { kind: 'signature', digest: digestOf(wire) };
+  }
+  return certificate === undefined ? undefined : { kind: 'certificate', digest: digestOfCertificate(certificate) };
+}
+
+/** @throws Fault. */
+export const readBoundCertificate = (pem: string | null | undefined): string | null =>
+  pem === undefined || pem === null ? null : digestOfCertificate(pem);
+
+function digestOfCertificate(pem: string): string {
+  const digest = certificateDigest(pem);
+  if (digest === undefined) throw new Fault('That is no certificate in PEM (-----BEGIN CERTIFICATE-----).');
+  return digest;
+}

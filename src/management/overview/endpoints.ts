@@ -1,0 +1,149 @@
+// The rows about now: what runs and waits, how fast, for whom, and what encrypts it; once, or as events for a page that stays open.
+
+import type { z } from 'zod';
+import { Calendar } from '../../domain/calendar.ts';
+import type { AccountId } from '../../domain/id.ts';
+import { type Endpoint, endpoint, type RequestContext, streamed } from '../http/endpoint.ts';
+import * as figures from '../usage/schemas.ts';
+import { reportUsage } from '../usage/usage-report.ts';
+import { showEncryption, worryOf } from './encryption.ts';
+
+const read = 'management:read';
+const group = 'Status';
+type Overview = z.output<typeof figures.overviewShape>;
+
+export const overview: readonly Endpoint[] = [
+  endpoint('getStatus', 'get /status', {
+    summary: 'What runs and waits now, and which model servers answer',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: figures.statusShape,
+    run: ({ outlook }) => {
+      const { accepting, running, queues, upstreams } = outlook.live();
+      return Promise.resolve({ accepting, running, queues: [...queues], upstreams: [...upstreams] });
+    },
+  }),
+  endpoint('getEncryption', 'get /encryption', {
+    summary: 'How the gate is encrypted, which certificates it shows, and when they are renewed or why not',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: figures.encryptionShape,
+    run: ({ encryption, now }) => {
+      const { exposed, authority } = encryption;
+      return Promise.resolve({ ...showEncryption(encryption.now(), now()), exposed, authority: authority() });
+    },
+  }),
+  endpoint('getOverview', 'get /overview', {
+    summary: 'What the gate is doing now: calls and speeds by account, top users of the day, refusals of the hour',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'sum',
+    answer: figures.overviewShape,
+    run: (context) => lookNow(context, new Slow(context)),
+  }),
+  streamed('watch', 'get /events', {
+    summary:
+      'The same once a second, as server-sent events named overview; ends after an hour, and with the right to see it',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'watch',
+    type: 'text/event-stream',
+    async *pieces(context, gone) {
+      const slow = new Slow(context);
+      const { nowMs } = context;
+      const endsAt = nowMs() + hourMs;
+      let last = '';
+      let lastAt = 0;
+      while (!gone.aborted && nowMs() < endsAt) {
+        const text = JSON.stringify(await lookNow(context, slow));
+        // A comment now and then keeps the line open through proxies.
+        if (text !== last || nowMs() - lastAt > 15_000) {
+          yield text === last ? ': still here\n\n' : `event: overview\ndata: ${text}\n\n`;
+          [last, lastAt] = [text, nowMs()];
+        }
+        await pause(1_000, gone);
+      }
+    },
+  }),
+];
+
+const hourMs = 3_600_000;
+
+function pause(ms: number, gone: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      gone.removeEventListener('abort', over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    gone.addEventListener('abort', over);
+  });
+}
+
+/** What costs a look into the ledger is asked every so often, not every second. */
+class Slow {
+  readonly #context: Pick<RequestContext, 'store' | 'now' | 'nowMs' | 'timeZone'>;
+  readonly #names = new Map<string, string>();
+  #figures: Pick<Overview, 'top' | 'applications' | 'appeals'> | undefined;
+  #at = 0;
+
+  constructor(context: Pick<RequestContext, 'store' | 'now' | 'nowMs' | 'timeZone'>) {
+    this.#context = context;
+  }
+
+  async figures(): Promise<Pick<Overview, 'top' | 'applications' | 'appeals'>> {
+    const { store, now, nowMs, timeZone } = this.#context;
+    if (this.#figures && nowMs() - this.#at < 10_000) return this.#figures;
+    this.#at = nowMs();
+    const today = await reportUsage(store, 'account', new Calendar(timeZone).day(now()).startsAt, now(), timeZone);
+    this.#figures = {
+      top: today.slice(0, 10).map(({ group: account, name, promptTokens, completionTokens, requests }) => ({
+        account,
+        name: name ?? account,
+        tokens: promptTokens + completionTokens,
+        requests,
+      })),
+      applications: await store.countPending(),
+      appeals: await store.countAppeals(),
+    };
+    return this.#figures;
+  }
+
+  async nameOf(account: AccountId): Promise<string> {
+    const known = this.#names.get(account);
+    if (known !== undefined) return known;
+    const name = (await this.#context.store.findAccount(account))?.name ?? account;
+    this.#names.set(account, name);
+    return name;
+  }
+}
+
+async function lookNow(
+  { outlook, encryption, now }: Pick<RequestContext, 'outlook' | 'encryption' | 'now'>,
+  slow: Slow,
+): Promise<Overview> {
+  const { accepting, running, queues, upstreams } = outlook.live();
+  const { accounts, refusals, recent } = outlook.overview();
+  const named = await Promise.all(accounts.map(async (each) => ({ ...each, name: await slow.nameOf(each.account) })));
+  const speed = accounts.reduce((sum, { tokensPerSecond }) => sum + tokensPerSecond, 0);
+  return {
+    accepting,
+    running,
+    waiting: queues.reduce((sum, { waiting }) => sum + waiting, 0),
+    accounts: named,
+    tokensPerSecond: Math.round(speed * 10) / 10,
+    upstreams: [...upstreams],
+    queues: [...queues],
+    refusals: [...refusals],
+    recent,
+    encryption: worryOf(encryption.now(), now()),
+    ...(await slow.figures()),
+  };
+}

@@ -1,0 +1,88 @@
+// Everything that is stored about somebody, as one JSON object that is written while it is read: a long ledger is looked
+// through a little at a time, and everybody else's requests come in between.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Account } from '../../domain/account.ts';
+import type { Person } from '../../domain/person.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { UsageRecord } from '../../domain/usage.ts';
+import type { Store, UsageFilter } from '../../store/ports.ts';
+import { showAccount } from '../accounts/accounts.ts';
+import { showOwnApplication } from '../applications/applications.ts';
+import { iso, showKey } from '../keys/keys.ts';
+import { showSuspension } from '../suspensions/suspensions.ts';
+import { reportUsage } from '../usage/usage-report.ts';
+
+const mostRows = 10_000;
+/** A millisecond or two of SQLite, during which this process does nothing else. */
+const rowsPerLook = 1_000;
+
+/** Rows of the ledger, the newest first, a page at a time; `more` says whether others lie behind it. */
+export async function* pagesOfUsage(
+  store: Pick<Store, 'searchUsage'>,
+  filter: UsageFilter,
+): AsyncGenerator<{ readonly rows: readonly UsageRecord[]; readonly more: boolean }> {
+  let before: string | undefined;
+  do {
+    const page = await store.searchUsage(filter, 500, before, rowsPerLook);
+    before = page.next;
+    yield { rows: page.rows, more: before !== undefined };
+    await nextTurn();
+  } while (before !== undefined);
+}
+
+/** But for what would let others in: digests, hashes, sessions. */
+export async function* exportOf(
+  store: Store,
+  person: Person,
+  account: Account | undefined,
+  timeZone: string,
+  now: WallMs,
+): AsyncGenerator<string> {
+  const member = (name: string, value: unknown): string => `,${JSON.stringify(name)}:${JSON.stringify(value)}`;
+  const application = await store.findApplicationOf(person.id);
+  yield `{"person":${JSON.stringify(person)}${member('application', application ? showOwnApplication(application) : null)}`;
+  yield member(
+    'passkeys',
+    (await store.listPasskeys(person.id)).map(({ id, name, createdAt }) => ({ id, name, createdAt: iso(createdAt) })),
+  );
+  yield member(
+    'providers',
+    (await store.listIdentities(person.id)).map(({ createdAt, ...identity }) => ({
+      ...identity,
+      createdAt: iso(createdAt),
+    })),
+  );
+  yield member(
+    'visits',
+    (await store.listVisits(person.id, now)).map(({ createdAt, expiresAt, ...visit }) => ({
+      createdAt: iso(createdAt),
+      expiresAt: iso(expiresAt),
+      ...visit,
+    })),
+  );
+  if (!account) {
+    yield `${member('account', null)}}`;
+    return;
+  }
+  yield member('account', await showAccount(store, account, now)) +
+    member('keys', (await store.listKeys(account.id)).map(showKey));
+  const steps = await store.listSuspensions({ accountId: account.id, limit: 1000 });
+  yield member('suspensions', steps.filter(({ shadow }) => !shadow).map(showSuspension));
+  const events = await store.listAudit({ subject: account.id, limit: 1000 });
+  yield member(
+    'audit',
+    events.map(({ id, at, action }) => ({ id, at, action })),
+  );
+  yield member('usageByDay', await reportUsage(store, 'day', account.createdAt, now, timeZone, account.id));
+  yield ',"usageRows":[';
+  let count = 0;
+  let left = false;
+  for await (const { rows, more } of pagesOfUsage(store, { accountId: account.id })) {
+    const taken = rows.slice(0, mostRows - count);
+    if (taken.length > 0) yield (count === 0 ? '' : ',') + taken.map((row) => JSON.stringify(row)).join(',');
+    count += taken.length;
+    left = more || taken.length < rows.length;
+    if (count === mostRows) break;
+  }
+  yield `]${member('moreUsageRows', left)}}`;
+}

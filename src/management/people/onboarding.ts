@@ -1,0 +1,28 @@
+// What the use cases that let people in work with, and how they read an address and a password.
+import { normalEmail } from '../../domain/application.ts';
+import type { Store } from '../../store/ports.ts';
+import { Fault } from '../fault.ts';
+import type { Post } from '../mail/mail-templates.ts';
+import { passwordFault } from '../sign-in/passwords.ts';
+import type { SignIn } from '../sign-in/sign-in.ts';
+
+export interface Door {
+  readonly store: Store;
+  readonly signIn: SignIn;
+  readonly post: Post;
+  /** Address of the gate, for links. */
+  readonly portal: URL;
+}
+
+/** @throws Fault. */
+export function requireEmail(text: string): string {
+  const email = normalEmail(text);
+  if (email === undefined) throw new Fault('That is not an e-mail address.');
+  return email;
+}
+
+/** @throws Fault. */
+export function requirePassword(password: string, about: readonly string[]): void {
+  const fault = passwordFault(password, about);
+  if (fault !== undefined) throw new Fault(fault);
+}

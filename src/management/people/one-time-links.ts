@@ -1,0 +1,80 @@
+// One-time links: made, handed on by mail or by an operator, used once. What they carry stands behind the #, which no browser
+// sends to a server, and is stored as a digest only; opening the page uses nothing up, its button does.
+import { digestOf } from '../../domain/api-key.ts';
+import { type AuditEvent, type Author, auditEvent } from '../../domain/audit.ts';
+import { randomBase62 } from '../../domain/id.ts';
+import { type LinkPurpose, linkLifeMs, linkPages, type OneTimeLink } from '../../domain/person.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { Store } from '../../store/ports.ts';
+import { Fault } from '../fault.ts';
+
+export interface MadeLink {
+  readonly url: string;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+}
+
+export interface DraftLink extends MadeLink {
+  /** To be stored with what it is about. */
+  readonly stored: OneTimeLink;
+}
+
+/** A link whose code nobody has seen before. */
+export function draftLink(portal: URL, purpose: LinkPurpose, subject: string, { at }: Author): DraftLink {
+  const code = `link_${randomBase62(43)}`;
+  const expiresAt = at + linkLifeMs[purpose];
+  return {
+    url: `${new URL(`/portal/${linkPages[purpose]}`, portal).href}#${code}`,
+    expiresAt,
+    stored: { digest: digestOf(code), purpose, subject, createdAt: at, expiresAt },
+  };
+}
+
+/** A link that an operator hands on; earlier ones for the same end with it. */
+export async function createLink(
+  store: Store,
+  portal: URL,
+  purpose: LinkPurpose,
+  subject: string,
+  author: Author,
+): Promise<MadeLink> {
+  const { url, expiresAt, stored } = draftLink(portal, purpose, subject, author);
+  await store.insertLink(stored, linkEvent(stored, author));
+  return { url, expiresAt };
+}
+
+/**
+ * A link that anybody may have ordered for somebody else. It takes nothing away: links that are there, an operator's too, go on
+ * opening what they opened. While `most` of them do there is no need for another, and the answer is undefined.
+ */
+export async function addLink(
+  store: Store,
+  portal: URL,
+  purpose: LinkPurpose,
+  subject: string,
+  author: Author,
+  most: number,
+): Promise<MadeLink | undefined> {
+  const { url, expiresAt, stored } = draftLink(portal, purpose, subject, author);
+  return (await store.insertLink(stored, linkEvent(stored, author), most)) ? { url, expiresAt } : undefined;
+}
+
+const linkEvent = ({ purpose, subject, expiresAt }: OneTimeLink, author: Author): AuditEvent =>
+  auditEvent(author, `link.${purpose}`, subject, null, { expiresAt: new Date(expiresAt).toISOString() });
+
+/** What a link is about; leaves it as it is. @throws Fault where it opens nothing. */
+export async function readLink(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<string> {
+  const subject = await store.findLink(digestOf(code.trim()), purpose, at);
+  if (subject === undefined) throw deadLink();
+  return subject;
+}
+
+/** Uses a link up; gives what it is about. @throws Fault where it opens nothing. */
+export async function useLink(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<string> {
+  const subject = await store.useLink(digestOf(code.trim()), purpose, at);
+  if (subject === undefined) throw deadLink();
+  return subject;
+}
+
+export const deadLink = (): Fault =>
+  new Fault('This link opens nothing: it was used, is over, or another took its place.', 'forbidden');

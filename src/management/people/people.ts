@@ -1,0 +1,199 @@
+// People who sign in: the first operator's set-up, new passwords, confirmed addresses, what people may change about themselves, and the
+// end of an account. Answers never tell whether an address is known here.
+import { type Account, operatorName } from '../../domain/account.ts';
+import { digestOf } from '../../domain/api-key.ts';
+import { type Application, normalEmail } from '../../domain/application.ts';
+import { type Author, auditEvent } from '../../domain/audit.ts';
+import { newPersonId, type PersonId } from '../../domain/id.ts';
+import { type Language, nobodysMailbox, type Person } from '../../domain/person.ts';
+import type { Store } from '../../store/ports.ts';
+import { requireAccount } from '../accounts/accounts.ts';
+import { decideByRule, letsIn } from '../applications/applications.ts';
+import { Fault, requireText } from '../fault.ts';
+import { hashPassword } from '../sign-in/passwords.ts';
+import { type Door, requireEmail, requirePassword } from './onboarding.ts';
+import { addLink, createLink, deadLink, type MadeLink, readLink, useLink } from './one-time-links.ts';
+
+export interface SetUp {
+  readonly code: string;
+  readonly name: string;
+  readonly email: string;
+  readonly password: string;
+}
+
+/**
+ * Somebody who holds a set-up link becomes the person of its account. A code that opens nothing is refused before anything else is
+ * looked at, and the link is used up with what it opened or not at all. @throws Fault.
+ */
+export async function setUp({ store }: Door, asked: SetUp, author: Author): Promise<PersonId> {
+  await readLink(store, asked.code, 'setup', author.at);
+  const email = requireEmail(asked.email);
+  const name = requireText('name', asked.name, 200);
+  requirePassword(asked.password, [name, email]);
+  const passwordHash = await hashPassword(asked.password);
+  const id = newPersonId();
+  const against = await store.setUpPerson({
+    digest: digestOf(asked.code.trim()),
+    at: author.at,
+    person: { id, name, email, emailVerified: false, passwordHash, language: null },
+    event: (account) => auditEvent(author, 'person.create', id, null, { email, account }),
+  });
+  switch (against) {
+    case undefined:
+      return id;
+    case 'link':
+      throw deadLink();
+    case 'closed':
+      throw new Fault('The account of this link is not there.', 'not_found');
+    case 'occupied':
+      throw new Fault('Somebody signs in to that account already.', 'conflict');
+    case 'taken':
+      throw new Fault('There is somebody with that address already.', 'conflict');
+  }
+}
+
+/** In somebody's mailbox at once; with these there they need no other. */
+const mostResetLinks = 3;
+
+/** A link to choose a new password, if somebody has that address; the caller cannot tell. */
+export async function requestReset({ store, post, portal }: Door, address: string, author: Author): Promise<void> {
+  const email = normalEmail(address);
+  const person = email === undefined ? undefined : await store.findPersonByEmail(email);
+  if (!person || !post.delivers) return;
+  const link = await addLink(store, portal, 'password', person.id, author, mostResetLinks);
+  if (link) post.send({ to: person.email, language: person.language, about: { kind: 'reset', url: link.url } });
+}
+
+/**
+ * A new password; every visit ends, and what else signed in goes: passkeys always, since an old visit may have left one behind,
+ * and whatever belonged to somebody who never showed that the address is theirs (GHSA-qq9h). @throws Fault.
+ */
+export async function resetPassword(
+  { store, post }: Door,
+  code: string,
+  password: string,
+  author: Author,
+): Promise<void> {
+  requirePassword(password, []);
+  const about = await store.findPerson((await readLink(store, code, 'password', author.at)) as PersonId);
+  if (!about) throw deadLink();
+  requirePassword(password, [about.name, about.email]);
+  // The link is used up when the costly part, which may find no place, is done.
+  const hash = await hashPassword(password);
+  await store.atomically(async (within) => {
+    const id = (await useLink(within, code, 'password', author.at)) as PersonId;
+    const person = await within.findPerson(id);
+    if (!person) throw deadLink();
+    await within.renewPassword({ personId: id, hash, keepPasskeys: false });
+    // Under no address there is nobody whose it could be, and the provider may be their only way in.
+    if (!person.emailVerified && !person.email.endsWith(nobodysMailbox)) {
+      await within.deleteIdentities(id);
+      // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
+      if (post.delivers) await within.forgetSecondStep(id);
+    }
+    await within.updatePerson(id, {}, auditEvent(author, 'person.password', id, null, null));
+  });
+}
+
+/** Somebody reads the mailbox: the one application that the letter names goes on by its rule. @throws Fault. */
+export async function confirmAddress({ store }: Door, code: string, author: Author): Promise<Application> {
+  const digest = digestOf(code.trim());
+  const found = await store.findConfirmable(digest, author.at);
+  if (!found) throw deadLink();
+  const confirming = { ...found, confirmedAt: author.at };
+  const { maxPending } = await store.readRegistration();
+  const confirmed = await store.confirmApplication({
+    digest,
+    at: author.at,
+    personId: newPersonId(),
+    waiting: (await letsIn(store, confirming)) ? null : maxPending,
+    event: (id) => auditEvent(author, 'application.confirm', id, null, null),
+  });
+  switch (confirmed) {
+    case 'link':
+      throw deadLink();
+    case 'taken':
+      throw new Fault('That address is confirmed already, with another application.', 'conflict');
+    case 'occupied':
+      throw new Fault('Somebody signs in to the account of that application already. Ask its operator.', 'conflict');
+    case 'full':
+      throw new Fault('Too many applications wait for a decision. Open this page again later.', 'conflict');
+    default:
+      return (await decideByRule(store, confirmed, author)) ?? confirmed;
+  }
+}
+
+/** `given`: the address that somebody who signs in under none applied with. */
+export function showPerson({ id, name, email, emailVerified, language, twoFactor }: Person, given = '') {
+  return { id, name, email: email.endsWith(nobodysMailbox) ? given : email, emailVerified, language, twoFactor };
+}
+
+/** @throws Fault. */
+export async function changePerson(
+  store: Store,
+  person: Person,
+  change: { readonly name?: string | undefined; readonly language?: Language | undefined },
+  author: Author,
+): Promise<void> {
+  const name = change.name === undefined ? {} : { name: requireText('name', change.name, 200) };
+  const language = change.language === undefined ? {} : { language: change.language };
+  const { name: oldName, language: oldLanguage } = person;
+  await store.updatePerson(
+    person.id,
+    { ...name, ...language },
+    auditEvent(author, 'person.set', person.id, { name: oldName, language: oldLanguage }, { ...name, ...language }),
+  );
+}
+
+/** A link that an operator hands on: to a new password, or to become the person of an account that has none. @throws Fault. */
+export async function linkFor(
+  { store, portal }: Pick<Door, 'store' | 'portal'>,
+  idOrName: string,
+  purpose: 'password' | 'setup',
+  author: Author,
+): Promise<MadeLink> {
+  const account = await requireOpen(store, idOrName);
+  const person = await store.findPersonOf(account.id);
+  if (purpose === 'setup') {
+    if (person)
+      throw new Fault(`${account.name} has somebody who signs in; make a link for a new password.`, 'conflict');
+    return createLink(store, portal, 'setup', account.id, author);
+  }
+  if (!person) throw new Fault(`Nobody signs in to ${account.name} yet; make a link to set it up.`, 'conflict');
+  if (person.email.endsWith(nobodysMailbox))
+    throw new Fault(
+      `The person of ${account.name} has no confirmed address to sign in with; make a link for their application to confirm one.`,
+      'conflict',
+    );
+  return createLink(store, portal, 'password', person.id, author);
+}
+
+/** A link with which an applicant confirms their address, for gates without mail. @throws Fault. */
+export async function confirmationLink(
+  { store, portal }: Pick<Door, 'store' | 'portal'>,
+  application: Application,
+  author: Author,
+): Promise<MadeLink> {
+  if (application.confirmedAt !== null) throw new Fault('That address is confirmed already.', 'conflict');
+  return createLink(store, portal, 'confirm', application.id, author);
+}
+
+/** Ends an account for good, whoever asks. @throws Fault for the gate's own account, and for the last operator. */
+export function closeAccount(store: Store, idOrName: string, author: Author): Promise<void> {
+  return store.atomically(async (within) => {
+    const account = await requireOpen(within, idOrName);
+    if (account.name === operatorName) throw new Fault("The gate's own account stays what it is.", 'conflict');
+    await within.closeAccount(account.id, author.at, auditEvent(author, 'account.close', account.id, null, null));
+  });
+}
+
+/** Somebody who never got an account goes. */
+export async function leave(store: Store, { id }: Person, author: Author): Promise<void> {
+  await store.deletePerson(id, auditEvent(author, 'person.delete', id, null, null));
+}
+
+async function requireOpen(store: Store, idOrName: string): Promise<Account> {
+  const account = await requireAccount(store, idOrName);
+  if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
+  return account;
+}

@@ -1,0 +1,90 @@
+// What can be done with plans: list, make, change, delete. A change takes effect on the running gate within a second,
+// for calls that come after it and for those that wait.
+import type { Invite } from '../../domain/application.ts';
+import { type Author, auditEvent } from '../../domain/audit.ts';
+import { openTerms, type Plan, readTerm, type Terms, termNames } from '../../domain/plan.ts';
+import type { Store } from '../../store/ports.ts';
+import { Fault, reading } from '../fault.ts';
+
+/** More than live at once. */
+const mostInvites = 100_000;
+
+export async function requirePlan(store: Store, name: string): Promise<Plan> {
+  const plan = await store.findPlan(name);
+  if (plan) return plan;
+  const names = (await store.listPlans()).map((other) => other.name);
+  throw new Fault(`There is no plan "${name}"; the plans are ${names.join(', ')}.`, 'not_found');
+}
+
+/** A new plan; terms that are not given are as open as can be, or as another plan has them. @throws Fault. */
+export function createPlan(
+  store: Store,
+  name: string,
+  pairs: Readonly<Record<string, unknown>>,
+  like: string | undefined,
+  author: Author,
+): Promise<Plan> {
+  return store.atomically(async (within) => {
+    if (!/^[a-z0-9][a-z0-9-]{0,39}$/.test(name))
+      throw new Fault('A plan is named with small letters, digits and dashes.');
+    const base: Terms = like === undefined ? openTerms : await requirePlan(within, like);
+    const plan: Plan = { ...base, ...readTerms(pairs), name, version: 1 };
+    checkTogether(plan);
+    if (!(await within.putPlan(plan, auditEvent(author, 'plan.create', name, null, { ...plan }))))
+      throw new Fault(`There is a plan "${name}" already.`, 'conflict');
+    return plan;
+  });
+}
+
+/** The next version of a plan, with these terms changed. @throws Fault. */
+export function changePlan(
+  store: Store,
+  name: string,
+  pairs: Readonly<Record<string, unknown>>,
+  author: Author,
+): Promise<Plan> {
+  return store.atomically(async (within) => {
+    const before = await requirePlan(within, name);
+    const after: Plan = { ...before, ...readTerms(pairs), version: before.version + 1 };
+    checkTogether(after);
+    if (!(await within.putPlan(after, auditEvent(author, 'plan.set', name, { ...before }, { ...after }))))
+      throw new Fault(`Somebody else has just changed the plan "${name}"; look at it and try again.`, 'conflict');
+    return after;
+  });
+}
+
+/** @throws Fault while an account has it, or somebody who is let in would get it. */
+export function deletePlan(store: Store, name: string, author: Author): Promise<void> {
+  return store.atomically(async (within) => {
+    const plan = await requirePlan(within, name);
+    if (name === 'default') throw new Fault('The plan "default" is what new accounts get; it cannot be deleted.');
+    if ((await within.readRegistration()).plan === name)
+      throw new Fault(`Whoever is let in gets the plan "${name}"; name another for registration first.`, 'conflict');
+    const isOpen = ({ usedAt, expiresAt }: Invite): boolean => usedAt === null && expiresAt > author.at;
+    if ((await within.listInvites(mostInvites)).some((invite) => invite.plan === name && isOpen(invite)))
+      throw new Fault(`An invitation that is open gives the plan "${name}"; it can be deleted afterwards.`, 'conflict');
+    if (!(await within.deletePlan(name, auditEvent(author, 'plan.delete', name, { ...plan }, null))))
+      throw new Fault(`Accounts still have the plan "${name}"; give them another first.`, 'conflict');
+  });
+}
+
+/** In the order of the registry, as people and programs read it. */
+export function showPlan(plan: Plan): Record<string, unknown> {
+  return {
+    name: plan.name,
+    version: plan.version,
+    ...Object.fromEntries(termNames.map((name) => [name, plan[name]])),
+  };
+}
+
+function readTerms(pairs: Readonly<Record<string, unknown>>): Partial<Terms> {
+  return Object.assign(
+    {},
+    ...Object.entries(pairs).map(([name, value]) => reading(() => readTerm(name, value))),
+  ) as Partial<Terms>;
+}
+
+function checkTogether({ minKeepAliveSeconds, maxKeepAliveSeconds }: Plan): void {
+  if (minKeepAliveSeconds !== null && maxKeepAliveSeconds !== null && minKeepAliveSeconds > maxKeepAliveSeconds)
+    throw new Fault('minKeepAliveSeconds is above maxKeepAliveSeconds.');
+}

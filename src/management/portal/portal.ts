@@ -1,0 +1,74 @@
+// The portal's files as the build left them, and the one page that carries them: a policy that runs nothing but our own scripts
+// and styles, with a nonce that is new with every answer.
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type NextFunction, type Request, type Response, Router } from 'express';
+import type { Origins } from '../http/origin.ts';
+import { HeldFiles } from './files.ts';
+
+const hourSeconds = 3600;
+
+const policyWith = (nonce: string): string =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    `style-src 'self' 'nonce-${nonce}'`,
+    // Lengths and colours that scripts set on elements; no rule, and nothing that loads.
+    "style-src-attr 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+
+/** `directory` holds index.html and assets/; without it the gate says how to make it. */
+export function portalPages(directory: string, origins: Origins): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  const file = join(directory, 'index.html');
+  const page = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  const files = page === undefined ? undefined : new HeldFiles(directory);
+  router.use((_request, response, next) => {
+    response.set({
+      'referrer-policy': 'no-referrer',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
+      'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+      'x-frame-options': 'DENY',
+    });
+    next();
+  });
+  router.use((request: Request, response: Response, next: NextFunction) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.set('allow', 'GET, HEAD').status(405).json({ error: 'Pages are read.' });
+      return;
+    }
+    // Names under assets/ change with what is in them.
+    const cache = request.path.startsWith('/assets/')
+      ? 'public, max-age=31536000, immutable'
+      : `max-age=${hourSeconds}`;
+    if (!files?.answer(request.path, cache, request, response)) next();
+  });
+  router.use((request: Request, response: Response) => {
+    if (/\.[a-z0-9]{1,8}$/i.test(request.path)) {
+      response.status(404).type('text/plain').send('There is no such file.\n');
+      return;
+    }
+    if (!origins.knows(request)) {
+      const sentence =
+        'This gate does not know itself by that name. Its operator sets PUBLIC_URL to the address of its pages.\n';
+      response.status(421).type('text/plain').send(sentence);
+      return;
+    }
+    if (page === undefined) {
+      response.status(503).type('text/plain').send('The pages are not built. Run: npm run build:portal\n');
+      return;
+    }
+    const nonce = randomBytes(16).toString('base64');
+    response.set({ 'content-security-policy': policyWith(nonce), 'cache-control': 'no-store' });
+    response.type('text/html').send(page.replace('@nonce@', nonce));
+  });
+  return router;
+}

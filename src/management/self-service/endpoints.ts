@@ -1,0 +1,221 @@
+// The rows about oneself: what somebody who is signed in, or who holds a key, may see and do with their own things and nobody
+// else's. Keys are made and changed by people only: a key that leaked must not be able to make another.
+import { z } from 'zod';
+import type { AccountId } from '../../domain/id.ts';
+import { unlimited } from '../../domain/plan.ts';
+import { isPowerful } from '../../domain/scope.ts';
+import { allowanceOf, showAccount } from '../accounts/accounts.ts';
+import { Fault } from '../fault.ts';
+import { type Caller, ownAccount, ownPerson } from '../http/authenticate.ts';
+import { pageAfter } from '../http/cursor.ts';
+import { type Call, type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
+import { changeOf, keyOf, limitOf, planOf, stepOf, withSecret } from '../http/presenters.ts';
+import * as shapes from '../http/schemas.ts';
+import { type AskedKey, changeKey, createKeyFor, requireKey, revokeKey, rotateKey, showKey } from '../keys/keys.ts';
+import { exportOf } from '../people/export.ts';
+import { changePerson, closeAccount, leave, showPerson } from '../people/people.ts';
+import { showPlan } from '../plans/plans.ts';
+import { showSuspension } from '../suspensions/suspensions.ts';
+import * as figures from '../usage/schemas.ts';
+
+const { pageOf, pageQuery } = shapes;
+const group = 'Oneself';
+
+/** A key of the caller's own account; somebody else's is not there. @throws Fault. */
+async function ownKey({
+  store,
+  caller,
+  params,
+}: Pick<Call<Record<string, string>, never, never>, 'store' | 'caller' | 'params'>) {
+  const id = params['id'] ?? '';
+  const key = await store.findKey(id as Parameters<typeof store.findKey>[0]);
+  if (!key || key.accountId !== ownAccount(caller).id) throw new Fault(`There is no key ${id}.`, 'not_found');
+  return key;
+}
+
+/** Who asks, as GET /me shows it and If-Match compares it; a person without an account sees none of it. */
+async function self({
+  store,
+  caller,
+  now,
+}: Pick<Call<Record<string, string>, never, never>, 'store' | 'caller' | 'now'>) {
+  const account = ownAccount(caller);
+  const plan = await allowanceOf(store, account);
+  const { person } = caller;
+  return {
+    person: person ? showPerson(person, (await store.findApplicationOf(person.id))?.email) : null,
+    key: caller.key ? keyOf(showKey(await requireKey(store, caller.key.id))) : null,
+    account: await showAccount(store, account, now()),
+    plan: plan === unlimited ? null : planOf(showPlan(plan)),
+  };
+}
+
+const shownSelf = (call: Call<Record<string, string>, never, never>) =>
+  call.caller.account ? self(call) : Promise.resolve(null);
+
+export const mine: readonly Endpoint[] = [
+  endpoint('getSelf', 'get /me', {
+    summary: 'Who asks: key or person, account and plan',
+    group,
+    needs: 'self',
+    fresh: 'never',
+    pace: 'look',
+    answer: shapes.selfShape,
+    run: self,
+  }),
+  endpoint('changeSelf', 'patch /me', {
+    summary: 'Another name or language',
+    group,
+    needs: 'person',
+    fresh: 'never',
+    pace: 'change',
+    body: shapes.personChange,
+    before: shownSelf,
+    run: async ({ store, caller, body, author }) => {
+      await changePerson(store, ownPerson(caller), body, author);
+      return undefined;
+    },
+  }),
+  endpoint('leave', 'delete /me', {
+    summary:
+      'Close the account for good: keys revoked, person and texts gone; figures stay in the ledger under nobody’s name',
+    group,
+    needs: 'person',
+    fresh: 'always',
+    pace: 'change',
+    before: shownSelf,
+    run: async ({ store, caller, author }) => {
+      if (caller.account) await closeAccount(store, caller.account.id, author);
+      else await leave(store, ownPerson(caller), author);
+      return undefined;
+    },
+  }),
+  streamed('exportSelf', 'get /me/export', {
+    summary: 'Everything that is stored about the caller',
+    group,
+    needs: 'person',
+    fresh: 'never',
+    pace: 'read',
+    answer: shapes.exportShape,
+    type: 'application/json',
+    pieces: ({ store, caller, timeZone, now }) => exportOf(store, ownPerson(caller), caller.account, timeZone, now()),
+  }),
+  endpoint('listOwnKeys', 'get /me/keys', {
+    summary: 'The keys of the caller’s account, oldest first',
+    group,
+    needs: 'person',
+    fresh: 'never',
+    pace: 'look',
+    query: z.strictObject(pageQuery),
+    answer: pageOf(shapes.keyShape),
+    run: ({ store, caller, query }) =>
+      pageAfter(
+        query,
+        (asked) => store.pageKeys({ ...asked, accountId: accountOr(caller) }),
+        (key) => Promise.resolve(keyOf(showKey(key))),
+      ),
+  }),
+  endpoint('createOwnKey', 'post /me/keys', {
+    summary: 'Issue a key for oneself; its secret is in this answer and nowhere else',
+    group,
+    needs: 'person',
+    fresh: ({ body }) => isPowerful(body.scopes),
+    pace: 'change',
+    body: shapes.newOwnKey,
+    answer: shapes.keyWithSecret,
+    creates: true,
+    again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    run: async ({ store, caller, body, author }) => {
+      const asked = changeOf(body) as AskedKey;
+      return withSecret(await createKeyFor(store, ownAccount(caller).id, asked, author));
+    },
+  }),
+  endpoint('changeOwnKey', 'patch /me/keys/{id}', {
+    summary: 'Other rights or another name for a key of one’s own',
+    group,
+    needs: 'person',
+    fresh: async (call) => isPowerful(call.body.scopes) || isPowerful((await ownKey(call)).scopes),
+    pace: 'change',
+    body: shapes.ownKeyChange,
+    answer: shapes.keyShape,
+    before: async (call) => showKey(await ownKey(call)),
+    run: async (call) => {
+      const { id } = await ownKey(call);
+      return keyOf(showKey(await changeKey(call.store, id, changeOf(call.body), call.author)));
+    },
+  }),
+  endpoint('rotateOwnKey', 'post /me/keys/{id}/rotate', {
+    summary: 'A new secret with the same rights; for a while both work',
+    group,
+    needs: 'person',
+    fresh: async (call) => isPowerful((await ownKey(call)).scopes),
+    pace: 'change',
+    body: shapes.rotation,
+    answer: shapes.keyWithSecret,
+    creates: true,
+    again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    before: async (call) => showKey(await ownKey(call)),
+    run: async (call) => {
+      const { id } = await ownKey(call);
+      return withSecret(await rotateKey(call.store, id, call.body.graceSeconds * 1000, call.author));
+    },
+  }),
+  endpoint('revokeOwnKey', 'post /me/keys/{id}/revoke', {
+    summary: 'End a key of one’s own now, and whatever it is running',
+    group,
+    needs: 'person',
+    fresh: 'never',
+    pace: 'change',
+    answer: shapes.keyShape,
+    before: async (call) => showKey(await ownKey(call)),
+    run: async (call) => {
+      const { id } = await ownKey(call);
+      return keyOf(showKey(await revokeKey(call.store, id, call.author)));
+    },
+  }),
+  endpoint('listOwnLimits', 'get /me/limits', {
+    summary: 'What remains of each limit of the account, and of the key that asks',
+    group,
+    needs: 'self',
+    fresh: 'never',
+    pace: 'look',
+    answer: pageOf(figures.limitShape),
+    run: async ({ store, caller, outlook }) => {
+      const account = ownAccount(caller);
+      const plan = await allowanceOf(store, account);
+      const suspensions = await store.listSuspensions({ accountId: account.id, limit: 200 });
+      const states = await outlook.limits({ account, plan, suspensions, key: caller.key });
+      return { items: states.map(limitOf(caller.key?.id ?? null)), next: null };
+    },
+  }),
+  endpoint('listOwnModels', 'get /me/models', {
+    summary: 'The models that the account may use',
+    group,
+    needs: 'self',
+    fresh: 'never',
+    pace: 'look',
+    answer: pageOf(figures.modelShape),
+    run: async ({ store, caller, outlook }) => {
+      const account = ownAccount(caller);
+      const plan = await allowanceOf(store, account);
+      const models = await outlook.models({ account, plan, suspensions: [], key: caller.key });
+      return { items: models.map(({ name, size }) => ({ name, size })), next: null };
+    },
+  }),
+  endpoint('listOwnSuspensions', 'get /me/suspensions', {
+    summary:
+      'Steps of the ladder that were taken against the account, the newest first; shadow ones are not among them',
+    group,
+    needs: 'self',
+    fresh: 'never',
+    pace: 'look',
+    answer: pageOf(shapes.suspensionShape),
+    run: async ({ store, caller }) => {
+      const steps = await store.listSuspensions({ accountId: ownAccount(caller).id, limit: 200 });
+      return { items: steps.filter(({ shadow }) => !shadow).map((step) => stepOf(showSuspension(step))), next: null };
+    },
+  }),
+];
+
+/** Whoever waits for an account has no keys. */
+const accountOr = ({ account }: Caller): AccountId => account?.id ?? ('acc_none' as AccountId);

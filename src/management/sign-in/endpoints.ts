@@ -1,0 +1,110 @@
+// The rows of the door: who is here, the first operator's set-up, confirmed addresses, new passwords.
+import type { RegistrationMode } from '../../domain/application.ts';
+import type { Person } from '../../domain/person.ts';
+import { showAccount } from '../accounts/accounts.ts';
+import { showOwnApplication } from '../applications/applications.ts';
+import type { Caller } from '../http/authenticate.ts';
+import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { applicationOf } from '../http/presenters.ts';
+import { Problem } from '../http/problem.ts';
+import * as shapes from '../http/schemas.ts';
+import { confirmAddress, requestReset, resetPassword, setUp, showPerson } from '../people/people.ts';
+
+const group = 'Sign-in';
+
+/** Links and mailboxes must not be guessed at, nor letters be ordered by the thousand. @throws Problem. */
+function spend({ applications: budget, address }: Pick<Call<never, never, never>, 'applications' | 'address'>): void {
+  const waitSeconds = budget.waitSeconds(address);
+  if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
+  budget.note(address);
+}
+
+/** Modes in which a person looks at an application, and can follow a wish. */
+const decided: ReadonlySet<RegistrationMode> = new Set(['approval', 'domain']);
+
+export const session: readonly Endpoint[] = [
+  endpoint('getSession', 'get /session', {
+    summary: 'Who is signed in, and what somebody who is not can do here',
+    group,
+    needs: 'anybody',
+    fresh: 'never',
+    pace: 'look',
+    answer: shapes.sessionShape,
+    run: async ({ store, caller, signIn, post, portal, gateName, encryption, timeZone, now }) => {
+      const { exposed, authority } = encryption;
+      const { person, account } = caller;
+      const application = person ? await store.findApplicationOf(person.id) : undefined;
+      const { mode, domains } = await store.readRegistration();
+      return {
+        person: person ? personOf(person, caller, application?.email) : null,
+        account: account ? await showAccount(store, account, now()) : null,
+        application: application ? applicationOf(showOwnApplication(application)) : null,
+        signIn: { providers: [...signIn.providers], passkeys: true, mail: post.delivers },
+        registration: {
+          mode,
+          domains: mode === 'domain' ? [...domains] : [],
+          plans: decided.has(mode) ? (await store.listPlans()).map((plan) => plan.name) : [],
+        },
+        gate: { name: gateName, url: portal.origin, timeZone, exposed, authority: authority() },
+      };
+    },
+  }),
+  endpoint('setUp', 'post /setup', {
+    summary: 'Become the person of an account, with a one-time set-up link',
+    group,
+    needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    atomic: false,
+    body: shapes.setUpShape,
+    run: async ({ body, author, openVisit, address, applications, ...context }) => {
+      spend({ applications, address });
+      await openVisit(await setUp(context, body, author));
+      return undefined;
+    },
+  }),
+  endpoint('confirmAddress', 'post /confirmations', {
+    summary: 'Show that mail to an address arrives; the application goes on',
+    group,
+    needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    body: shapes.confirmation,
+    run: async ({ body, author, address, applications, ...context }) => {
+      spend({ applications, address });
+      await confirmAddress(context, body.code, author);
+      return undefined;
+    },
+  }),
+  endpoint('requestReset', 'post /password-resets', {
+    summary: 'A letter with a link to a new password, if that address is known; the answer is the same in any case',
+    group,
+    needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    atomic: false,
+    body: shapes.resetRequest,
+    run: async ({ body, author, address, applications, ...context }) => {
+      spend({ applications, address });
+      await requestReset(context, body.email, author);
+      return undefined;
+    },
+  }),
+  endpoint('resetPassword', 'post /password-resets/confirm', {
+    summary: 'Choose a new password, with a one-time link; every visit ends',
+    group,
+    needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    atomic: false,
+    body: shapes.reset,
+    run: async ({ body, author, address, applications, ...context }) => {
+      spend({ applications, address });
+      await resetPassword(context, body.code, body.password, author);
+      return undefined;
+    },
+  }),
+];
+
+/** Somebody who signs in under no address sees the one that they gave; nothing where they gave none yet. */
+const personOf = (person: Person, { fresh }: Caller, given?: string) => ({ ...showPerson(person, given), fresh });

@@ -1,0 +1,179 @@
+// The ladder by hand: rules are listed and changed, a step is taken or lifted, an appeal is written and answered. The
+// rules themselves are applied by the data plane; a change here reaches it within a second.
+import { operatorName } from '../../domain/account.ts';
+import { type Author, auditEvent } from '../../domain/audit.ts';
+import { newSuspensionId, type SuspensionId } from '../../domain/id.ts';
+import { unlimited } from '../../domain/plan.ts';
+import { type Rule, readRule, type Step } from '../../domain/rule.ts';
+import { type Suspension, untouched } from '../../domain/suspension.ts';
+import type { Store } from '../../store/ports.ts';
+import { requireAccount } from '../accounts/accounts.ts';
+import { Fault, reading, requireProse } from '../fault.ts';
+import { iso, requireKey } from '../keys/keys.ts';
+
+const longestText = 2_000;
+
+export async function requireRule(store: Store, name: string): Promise<Rule> {
+  const rules = await store.listRules();
+  const found = rules.find((rule) => rule.name === name);
+  if (!found)
+    throw new Fault(
+      `There is no rule "${name}"; the rules are ${rules.map((rule) => rule.name).join(', ')}.`,
+      'not_found',
+    );
+  return found;
+}
+
+type Pairs = Readonly<Record<string, unknown>>;
+
+/** @throws Fault. */
+export function createRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
+  return store.atomically(async (within) => {
+    if ((await within.listRules()).some((rule) => rule.name === name))
+      throw new Fault(`There is a rule "${name}" already.`, 'conflict');
+    if ('name' in pairs) throw new Fault('A rule has one name.');
+    const rule = reading(() => readRule({ ...pairs, name }));
+    await checkPlans(within, rule);
+    await within.putRule(rule, auditEvent(author, 'rule.create', name, null, { ...rule }));
+    return rule;
+  });
+}
+
+/** @throws Fault. */
+export function changeRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
+  return store.atomically(async (within) => {
+    if ('name' in pairs) throw new Fault('A rule keeps its name; make another and delete this one.');
+    const before = await requireRule(within, name);
+    const after = reading(() => readRule({ ...pairs, name }, before));
+    await checkPlans(within, after);
+    await within.putRule(after, auditEvent(author, 'rule.set', name, { ...before }, { ...after }));
+    return after;
+  });
+}
+
+/** @throws Fault. */
+export function deleteRule(store: Store, name: string, author: Author): Promise<void> {
+  return store.atomically(async (within) => {
+    const rule = await requireRule(within, name);
+    await within.deleteRule(name, auditEvent(author, 'rule.delete', name, { ...rule }, null));
+  });
+}
+
+export interface NewSuspension {
+  /** Id or name of an account, or id of a key. */
+  readonly whom: string;
+  readonly step: Exclude<Step, 'revoke'>;
+  readonly reason: string;
+  /** Unix milliseconds; null lasts until it is lifted. */
+  readonly endsAt: number | null;
+}
+
+/** A step by hand. @throws Fault. */
+export function suspend(store: Store, asked: NewSuspension, author: Author): Promise<Suspension> {
+  return store.atomically(async (within) => {
+    const { whom, step, endsAt } = asked;
+    const reason = requireProse('reason', asked.reason, longestText);
+    if (endsAt !== null && endsAt <= author.at) throw new Fault('That would be over already.');
+    if (step === 'review' && endsAt !== null)
+      throw new Fault('A review lasts until it is lifted; use suspend for a time.');
+    const key = whom.startsWith('key_') ? await requireKey(within, whom) : undefined;
+    const account = await requireAccount(within, key?.accountId ?? whom);
+    if (account.plan === unlimited && !key)
+      throw new Fault(
+        account.name === operatorName
+          ? "The operator's own account cannot be suspended; revoke the key that should stop."
+          : 'An operator without limits cannot be suspended; give the account another role first, or revoke its keys.',
+      );
+    const suspension: Suspension = {
+      ...untouched,
+      id: newSuspensionId(author.at),
+      accountId: account.id,
+      keyId: key?.lineage ?? null,
+      step,
+      rule: null,
+      reason,
+      evidence: null,
+      shadow: false,
+      createdAt: author.at,
+      endsAt,
+    };
+    await within.insertSuspension(
+      suspension,
+      auditEvent(author, `suspension.${step}`, key?.id ?? account.id, null, showSuspension(suspension)),
+    );
+    return suspension;
+  });
+}
+
+/** @throws Fault where it is lifted already. */
+export function lift(store: Store, id: string, author: Author): Promise<Suspension> {
+  return store.atomically(async (within) => {
+    const before = await requireSuspension(within, id);
+    if (before.liftedAt !== null) throw new Fault(`${id} has been lifted already.`, 'conflict');
+    const after = { ...before, liftedAt: author.at, liftedBy: author.actor };
+    await write(within, 'suspension.lift', before, after, author);
+    return after;
+  });
+}
+
+/** What the suspended person has to say; once. @throws Fault. */
+export function appeal(store: Store, id: string, text: string, author: Author): Promise<Suspension> {
+  return store.atomically(async (within) => {
+    const before = await requireSuspension(within, id);
+    if (before.appeal !== null) throw new Fault(`There is an appeal against ${id} already.`, 'conflict');
+    if (before.shadow) throw new Fault(`${id} was taken in shadow and does nothing.`);
+    const after = { ...before, appeal: requireProse('appeal', text, longestText), appealedAt: author.at };
+    await write(within, 'suspension.appeal', before, after, author);
+    return after;
+  });
+}
+
+/** Answers an appeal, and lifts the suspension where it was right. @throws Fault. */
+export function answer(store: Store, id: string, text: string, lifts: boolean, author: Author): Promise<Suspension> {
+  return store.atomically(async (within) => {
+    const before = await requireSuspension(within, id);
+    if (before.appeal === null) throw new Fault(`Nobody has appealed against ${id}.`, 'conflict');
+    if (before.answer !== null) throw new Fault(`The appeal against ${id} has been answered already.`, 'conflict');
+    const lifting = lifts && before.liftedAt === null ? { liftedAt: author.at, liftedBy: author.actor } : {};
+    const answered = {
+      answer: requireProse('answer', text, longestText),
+      answeredAt: author.at,
+      answeredBy: author.actor,
+    };
+    const after = { ...before, ...answered, ...lifting };
+    await write(within, 'suspension.answer', before, after, author);
+    return after;
+  });
+}
+
+export async function requireSuspension(store: Store, id: string): Promise<Suspension> {
+  const found = await store.findSuspension(id as SuspensionId);
+  if (!found) throw new Fault(`There is no suspension ${id}.`, 'not_found');
+  return found;
+}
+
+export function showSuspension(suspension: Suspension): Record<string, unknown> {
+  const { accountId, keyId, createdAt, endsAt, liftedAt, appealedAt, answeredAt, ...rest } = suspension;
+  return {
+    ...rest,
+    account: accountId,
+    key: keyId,
+    createdAt: iso(createdAt),
+    endsAt: iso(endsAt),
+    liftedAt: iso(liftedAt),
+    appealedAt: iso(appealedAt),
+    answeredAt: iso(answeredAt),
+  };
+}
+
+function write(store: Store, action: string, before: Suspension, after: Suspension, author: Author): Promise<void> {
+  return store.updateSuspension(
+    after,
+    auditEvent(author, action, after.id, showSuspension(before), showSuspension(after)),
+  );
+}
+
+async function checkPlans(store: Store, { plans }: Rule): Promise<void> {
+  const known = new Set((await store.listPlans()).map((plan) => plan.name));
+  for (const name of plans ?? []) if (!known.has(name)) throw new Fault(`There is no plan "${name}".`);
+}

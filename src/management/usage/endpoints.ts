@@ -1,0 +1,160 @@
+// The rows about what was: usage and the audit log.
+import { z } from 'zod';
+import type { KeyId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
+import { outcomes, type UsageRecord } from '../../domain/usage.ts';
+import type { Store, UsageFilter } from '../../store/ports.ts';
+import { requireAccount } from '../accounts/accounts.ts';
+import { listAudit } from '../audit/audit-log.ts';
+import { ownAccount } from '../http/authenticate.ts';
+import { pageBefore, readId, writeId } from '../http/cursor.ts';
+import { type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
+import { eventOf } from '../http/presenters.ts';
+import * as shapes from '../http/schemas.ts';
+import { iso } from '../keys/keys.ts';
+import { pagesOfUsage } from '../people/export.ts';
+import { csvLine } from './csv.ts';
+import * as figures from './schemas.ts';
+import { reportUsage } from './usage-report.ts';
+
+const { pageOf, pageQuery } = shapes;
+const read = 'management:read';
+const at = (text: string): number => Date.parse(text);
+
+const monthMs = 30 * 86_400_000;
+
+const period = { since: z.iso.datetime().optional(), until: z.iso.datetime().optional() };
+const filters = {
+  ...period,
+  account: z.string().max(200).optional().describe('id or name'),
+  key: z.string().max(100).optional(),
+  model: z.string().max(200).optional(),
+  outcome: z.enum(outcomes).optional(),
+};
+const reportQuery = z.strictObject({
+  by: z.enum(figures.reportGroups),
+  account: z.string().max(200).optional(),
+  ...period,
+});
+
+function periodOf(
+  { since, until }: { readonly since?: string | undefined; readonly until?: string | undefined },
+  now: WallMs,
+): { readonly since: number; readonly until: number } {
+  const end = until === undefined ? now : at(until);
+  return { since: since === undefined ? end - monthMs : at(since), until: end };
+}
+
+async function filterOf(
+  store: Store,
+  { account, key, model, outcome, since, until }: z.output<z.ZodObject<typeof filters>>,
+): Promise<UsageFilter> {
+  return {
+    ...(account === undefined ? {} : { accountId: (await requireAccount(store, account)).id }),
+    ...(key === undefined ? {} : { keyId: key as KeyId }),
+    ...(model === undefined ? {} : { model }),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(since === undefined ? {} : { since: at(since) }),
+    ...(until === undefined ? {} : { until: at(until) }),
+  };
+}
+
+const rowOf = (row: UsageRecord) => ({ ...row, at: iso(row.at) as string });
+
+function columnsOf(shape: object, row: object): unknown[] {
+  return Object.keys(shape).map((name) => (row as Readonly<Record<string, unknown>>)[name]);
+}
+
+export const usage: readonly Endpoint[] = [
+  endpoint('listUsage', 'get /usage', {
+    summary:
+      'The rows of the ledger, the newest first; a page that was narrowed down may be short, and still have a next',
+    group: 'Usage',
+    needs: read,
+    fresh: 'never',
+    pace: 'sum',
+    query: z.strictObject({ ...pageQuery, ...filters }),
+    answer: pageOf(figures.usageRow),
+    run: async ({ store, query }) => {
+      const filter = await filterOf(store, query);
+      const before = query.cursor === undefined ? undefined : readId(query.cursor);
+      const { rows, next } = await store.searchUsage(filter, query.limit, before);
+      return { items: rows.map(rowOf), next: next === undefined ? null : writeId(next) };
+    },
+  }),
+  streamed('exportRows', 'get /usage/rows.csv', {
+    summary: 'The rows of the ledger as CSV, the newest first',
+    group: 'Usage',
+    needs: read,
+    fresh: 'never',
+    pace: 'read',
+    query: z.strictObject(filters),
+    type: 'text/csv',
+    file: 'sekisho-rows.csv',
+    async *pieces({ store, query }, gone) {
+      const filter = await filterOf(store, query);
+      yield csvLine(Object.keys(figures.usageRow.shape));
+      for await (const { rows } of pagesOfUsage(store, filter)) {
+        if (gone.aborted) return;
+        yield rows.map((row) => csvLine(columnsOf(figures.usageRow.shape, rowOf(row)))).join('');
+      }
+    },
+  }),
+  streamed('exportUsage', 'get /usage/export', {
+    summary: 'Sums by key, account, model, day or month as CSV',
+    group: 'Usage',
+    needs: read,
+    fresh: 'never',
+    pace: 'read',
+    query: reportQuery,
+    type: 'text/csv',
+    file: 'sekisho-usage.csv',
+    async *pieces({ store, query, timeZone, now }) {
+      yield csvLine(Object.keys(figures.usageSum.shape));
+      const { since, until } = periodOf(query, now());
+      for (const row of await reportUsage(store, query.by, since, until, timeZone))
+        yield csvLine(columnsOf(figures.usageSum.shape, row));
+    },
+  }),
+  endpoint('reportUsage', 'get /usage/report', {
+    summary: 'Sums by key, account, model, day or month; the last 30 days if nothing is said',
+    group: 'Usage',
+    needs: read,
+    fresh: 'never',
+    pace: 'sum',
+    query: reportQuery,
+    answer: pageOf(figures.usageSum),
+    run: async ({ store, query, timeZone, now }) => {
+      const { since, until } = periodOf(query, now());
+      const of = query.account === undefined ? undefined : (await requireAccount(store, query.account)).id;
+      return { items: await reportUsage(store, query.by, since, until, timeZone, of), next: null };
+    },
+  }),
+  endpoint('reportOwnUsage', 'get /me/usage', {
+    summary: 'What the account of the key that asks has used, by day, key or model',
+    group: 'Usage',
+    needs: 'self',
+    fresh: 'never',
+    pace: 'sum',
+    query: z.strictObject({ by: z.enum(['day', 'month', 'key', 'model']).default('day') }),
+    answer: pageOf(figures.usageSum),
+    run: async ({ store, query, timeZone, caller, now }) => {
+      const until = now();
+      const own = ownAccount(caller).id;
+      return { items: await reportUsage(store, query.by, until - monthMs, until, timeZone, own), next: null };
+    },
+  }),
+  endpoint('listAudit', 'get /audit', {
+    summary: 'Who changed what, from what, to what, when; the newest first',
+    group: 'Audit',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
+    answer: pageOf(figures.auditShape),
+    run: async ({ store, query, refused }) => {
+      await refused.flush();
+      return pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf);
+    },
+  }),
+];

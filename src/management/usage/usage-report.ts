@@ -1,0 +1,58 @@
+// What was used, by key, account, model, day or month, from the roll-ups by quarter of an hour: the same figures that limits are read
+// back from, long after the raw rows are gone.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Calendar } from '../../domain/calendar.ts';
+import type { AccountId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { ReportRow, Store } from '../../store/ports.ts';
+
+export type ReportGroup = 'key' | 'account' | 'model' | 'day' | 'month';
+
+const quarterMs = 900_000;
+/** Two months, in whole quarters of an hour. */
+const lookMs = 60 * 86_400_000;
+
+/**
+ * Sums of the quarters of an hour that [from, before) touches; days and months are those of the time zone. The most
+ * tokens first, or the earliest day. Of one account, where it is named.
+ */
+export async function reportUsage(
+  store: Store,
+  group: ReportGroup,
+  from: WallMs,
+  before: WallMs,
+  timeZone: string,
+  accountId?: AccountId,
+): Promise<ReportRow[]> {
+  if (group !== 'day' && group !== 'month') return store.reportUsage(group, from, before, accountId);
+  const calendar = new Calendar(timeZone);
+  const sums = new Map<string, ReportRow>();
+  // One account's rows stand together, so that years of them can be read a part at a time, and others come in between.
+  let at = from;
+  while (at < before) {
+    const until = accountId === undefined ? before : Math.min(before, (Math.floor(at / lookMs) + 1) * lookMs);
+    if (at > from) await nextTurn();
+    for (const row of await store.reportUsage('quarter', at, until, accountId)) {
+      const day = calendar.dateAt(Number(row.group) * quarterMs);
+      const name = group === 'day' ? day : day.slice(0, 7);
+      sums.set(name, add(sums.get(name), { ...row, group: name }));
+    }
+    at = until;
+  }
+  return [...sums.values()];
+}
+
+function add(sum: ReportRow | undefined, row: ReportRow): ReportRow {
+  if (!sum) return row;
+  return {
+    ...sum,
+    requests: sum.requests + row.requests,
+    refused: sum.refused + row.refused,
+    failed: sum.failed + row.failed,
+    promptTokens: sum.promptTokens + row.promptTokens,
+    completionTokens: sum.completionTokens + row.completionTokens,
+    estimated: sum.estimated + row.estimated,
+    cacheReadTokens: sum.cacheReadTokens + row.cacheReadTokens,
+    cacheWriteTokens: sum.cacheWriteTokens + row.cacheWriteTokens,
+  };
+}
