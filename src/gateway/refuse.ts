@@ -4,9 +4,9 @@
 import type { GatewayError } from '../domain/error.ts';
 import { cutOff } from './answer/cut-off.ts';
 import { endWith, noteWhole } from './answer/unread.ts';
-import * as anthropic from './dialects/anthropic.ts';
-import * as ollama from './dialects/ollama.ts';
-import * as openai from './dialects/openai.ts';
+import * as anthropic from './dialects/anthropic/errors.ts';
+import * as ollama from './dialects/ollama/errors.ts';
+import * as openai from './dialects/openai/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { ModelNotFound } from './model-access.ts';
 import type { Settled } from './record.ts';

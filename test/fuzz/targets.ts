@@ -23,7 +23,7 @@ const parsers = {
   },
   meter: {
     'gateway/meter/meter.ts': 0.85,
-    'gateway/meter/meter-lines.ts': 0.6,
+    'gateway/dialects/ollama/meter.ts': 0.6,
     'gateway/meter/meter-events.ts': 0.75,
     'gateway/meter/meter-whole.ts': 0.8,
     'gateway/meter/token-counts.ts': 0.9,

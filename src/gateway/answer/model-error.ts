@@ -3,8 +3,8 @@
 // addresses inside, and what a proxy was shown to be let in. Both an error's whole body and one in mid-stream are read here.
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import type { Screen } from '../../upstream/screen.ts';
-import { anthropicType } from '../dialects/anthropic.ts';
-import { openaiType } from '../dialects/openai.ts';
+import { anthropicType } from '../dialects/anthropic/errors.ts';
+import { openaiType } from '../dialects/openai/errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { isSaid } from '../meter/token-counts.ts';
 import type { Dialect } from '../operation.ts';

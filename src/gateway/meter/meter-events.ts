@@ -1,9 +1,9 @@
 // Counts what a stream of server-sent events cost (HTML standard §9.2.6), in the words of the OpenAI and Anthropic
 // families: reads the data of each event, and what its type says of the answer. It only looks.
 
+import { isErrorLine } from '../dialects/ollama/meter.ts';
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
 import { LineReader, type LongLine } from '../payload/line-reader.ts';
-import { isErrorLine } from './meter-lines.ts';
 import { wantedUsage } from './meter-whole.ts';
 import {
   isSaid,

@@ -4,9 +4,9 @@
 // Streams are read by line, over chunk boundaries; a line's JSON is parsed only where it can hold a figure. What is held
 // of any answer is bounded by `heldLineBytes`: longer lines and answers are read for their figures as they go by.
 
+import { LinesMeter, ProgressMeter } from '../dialects/ollama/meter.ts';
 import type { ReplyKind } from '../operation.ts';
 import { EventsMeter } from './meter-events.ts';
-import { LinesMeter, ProgressMeter } from './meter-lines.ts';
 import { embeddingAnswer, ollamaAnswer, usageAnswer, WholeMeter } from './meter-whole.ts';
 import { type Meter, nothingRead, type Prompt, type Reading } from './token-counts.ts';
 

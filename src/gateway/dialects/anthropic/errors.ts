@@ -1,5 +1,5 @@
 // How Anthropic's API spells failures: a typed envelope with the request id beside it; in a stream an `error` event.
-import type { GatewayError } from '../../domain/error.ts';
+import type { GatewayError } from '../../../domain/error.ts';
 
 export function spellError(error: GatewayError, requestId: string): string {
   return JSON.stringify({

@@ -1,9 +1,7 @@
 // Counts what one of Ollama's NDJSON streams cost, one JSON object a line: generations, and the progress of transfers,
 // which cost no tokens. It only looks.
 
-import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
-import { LineReader, type LongLine } from '../payload/line-reader.ts';
-import { ollamaAnswer } from './meter-whole.ts';
+import { ollamaAnswer } from '../../meter/meter-whole.ts';
 import {
   isSaid,
   type Meter,
@@ -15,7 +13,9 @@ import {
   type Reading,
   Said,
   tokensIn,
-} from './token-counts.ts';
+} from '../../meter/token-counts.ts';
+import { JsonFigures, type Wanted } from '../../payload/json-scalars.ts';
+import { LineReader, type LongLine } from '../../payload/line-reader.ts';
 
 const wantedLine: Wanted = new Map(
   ['done', 'done_reason', 'prompt_eval_count', 'eval_count', 'error', 'logprobs', 'context'].map(

@@ -1,6 +1,6 @@
 // How Ollama's own API spells failures: `{"error": "<string>"}`, always a string (ollama-js prints [object Object]
 // for anything else), one JSON object a line in a stream.
-import type { GatewayError } from '../../domain/error.ts';
+import type { GatewayError } from '../../../domain/error.ts';
 
 export const jsonType = 'application/json; charset=utf-8';
 

@@ -1,6 +1,6 @@
 // How OpenAI's API spells failures: an `error` object with message, type, param and code; in a stream one `data:`
 // event holding it. The official SDKs throw on that event; a clean end without [DONE] they would take for an answer.
-import type { GatewayError } from '../../domain/error.ts';
+import type { GatewayError } from '../../../domain/error.ts';
 
 export function spellError(error: GatewayError, requestId: string): string {
   return JSON.stringify({
