@@ -1,13 +1,13 @@
-// Every answer of the management API that a test sees is held against its row: its shape where it says yes, a problem where it says
-// no.
+// Checks every management API answer that a test receives against its row: the declared shape on success, a problem on
+// failure.
 import { expect } from 'vitest';
 import { endpoints } from '../src/management/endpoints.ts';
 import { problemShape } from '../src/management/http/problem.ts';
 
-/** Rows that have answered in this file of tests. */
+/** Rows that have answered in this test file. */
 export const answered = new Set<string>();
 
-/** `path` under /management/v1, with or without a query. Gives what the text says. */
+/** `path` is under /management/v1, with or without a query. Returns the parsed text. */
 export function holdToShape(method: string, path: string, response: Response, text: string): unknown {
   const isJson = response.headers.get('content-type')?.includes('json') === true;
   const parsed: unknown = isJson ? JSON.parse(text) : text === '' ? undefined : text;
@@ -16,7 +16,7 @@ export function holdToShape(method: string, path: string, response: Response, te
     (each) =>
       each.method === method.toLowerCase() && new RegExp(`^${each.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(bare),
   );
-  // A row without a parameter stands before one that has it.
+  // A row without a parameter comes before one with a parameter.
   const row = matches.toSorted((a, b) => a.path.split('{').length - b.path.split('{').length)[0];
   if (!response.ok) problemShape.parse(parsed);
   else if (row) {

@@ -1,5 +1,5 @@
-// A real Chromium for journeys through the portal: pages in a language, a colour scheme and a width, and what a page may not do: log
-// an error, break its own policy, or have a serious fault of accessibility.
+// A real Chromium for journeys through the portal: pages in a language, a colour scheme and a width, and the rules for every
+// page: no logged error, no policy violation, no serious accessibility fault.
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
@@ -21,7 +21,7 @@ export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: program, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
-/** Somebody at a browser: a page, and what went wrong on it. */
+/** A person at a browser: a page, and what went wrong on it. */
 export class Reader {
   readonly context: BrowserContext;
   readonly page: Page;
@@ -34,7 +34,7 @@ export class Reader {
     this.#url = url;
     page.on('pageerror', (error) => this.wrong.push(String(error)));
     page.on('console', (message) => {
-      // A request that is refused is said on the page; the console repeats it.
+      // The page shows a refused request; the console repeats it.
       if (message.type() === 'error' && !message.text().includes('Failed to load resource'))
         this.wrong.push(message.text());
     });
@@ -55,11 +55,11 @@ export class Reader {
       viewport: { width, height: width < 600 ? 844 : 900 },
       timezoneId: 'Asia/Tokyo',
       reducedMotion: 'reduce',
-      // Of a gate that vouches for itself; who believes it is another test.
+      // For a gate with a self-signed certificate; trust is checked by another test.
       ignoreHTTPSErrors: url.startsWith('https:'),
       permissions: ['clipboard-read', 'clipboard-write'],
     });
-    // What is waited for comes at once, but on a machine that is busy with something else.
+    // Waits are short, except on a machine that is busy with something else.
     context.setDefaultTimeout(40_000);
     return new Reader(context, await context.newPage(), url);
   }
@@ -92,7 +92,7 @@ export class Reader {
     return this.page.locator('h1').first().innerText();
   }
 
-  /** Nothing broke, nothing is wider than the screen, and axe finds nothing serious. */
+  /** Nothing failed, nothing is wider than the screen, and axe finds nothing serious. */
   async isSound(): Promise<void> {
     const { page } = this;
     expect(this.wrong, page.url()).toEqual([]);

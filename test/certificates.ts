@@ -1,4 +1,4 @@
-// Certificates for tests, made by Debian's openssl: authorities, servers, clients, and lists of what was revoked.
+// Certificates for tests, made by Debian's openssl: authorities, servers, clients and revocation lists.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ export interface Made {
   readonly key: string;
 }
 
-/** The settings of a gate that shows these. */
+/** The settings of a gate that presents these certificates. */
 export const filesOf = (...made: readonly Made[]): { TLS_CERT: string; TLS_KEY: string } => ({
   TLS_CERT: made.map(({ cert }) => cert).join(','),
   TLS_KEY: made.map(({ key }) => key).join(','),
@@ -49,11 +49,11 @@ interface Habits {
   readonly days?: number;
   readonly use?: string;
   readonly key?: readonly string[];
-  /** It may sign others, as an intermediate authority does. */
+  /** An intermediate authority may sign other certificates. */
   readonly isAuthority?: boolean;
 }
 
-/** A leaf for these names (`DNS:a.example`, `IP:127.0.0.1`); without an authority it signs itself. */
+/** A leaf for these names (`DNS:a.example`, `IP:127.0.0.1`); without an authority it is self-signed. */
 export function makeCertificate(
   directory: string,
   names: readonly string[],
@@ -83,14 +83,14 @@ export function makeCertificate(
   return { cert: `${at}.pem`, key: `${at}.key` };
 }
 
-/** The same in one container, with what else openssl is told to put in (`-certfile`) or how (`-keypbe`). */
+/** The same pair in one PKCS#12 container; `more` adds openssl options (`-certfile`, `-keypbe`). */
 export function makeContainer({ cert, key }: Made, passphrase: string, more: readonly string[] = []): string {
   const file = cert.replace('.pem', '.p12');
   openssl(['pkcs12', '-export', '-in', cert, '-inkey', key, '-out', file, '-passout', `pass:${passphrase}`, ...more]);
   return file;
 }
 
-/** What an authority has revoked; `openssl ca` is told more by `more`, such as when the list ends. */
+/** The revocation list of an authority; `more` adds options for `openssl ca`, such as when the list ends. */
 export function makeRevocationList(
   directory: string,
   authority: Made,
@@ -110,7 +110,7 @@ export function makeRevocationList(
   return `${at}.pem`;
 }
 
-/** A client's certificate that ends at this very second. */
+/** A client certificate that expires at exactly this second. */
 export function makeEnding(directory: string, authority: Made, endsAt: Date): Made {
   const made = makeCertificate(directory, ['DNS:ending.example'], { authority, use: 'clientAuth' });
   const at = made.cert.replace('.pem', '');
@@ -136,7 +136,7 @@ export function makeEnding(directory: string, authority: Made, endsAt: Date): Ma
   return made;
 }
 
-/** The same key under another certificate, as after a renewal. */
+/** Another certificate for the same key, as after a renewal. */
 export function renewCertificate(directory: string, { cert, key }: Made, authority: Made): Made {
   const at = join(directory, `leaf-${++count}`);
   openssl([

@@ -1,5 +1,5 @@
-// A TCP proxy between the gate and a model server that does what networks do: delays, trickles, cuts, resets, goes silent,
-// is away. Faults hold for what comes from the server; they can be set and taken back while connections run.
+// A TCP proxy between the gate and a model server that imitates network faults: it delays, trickles, cuts, resets, goes
+// silent, and disappears. Faults apply to what the server sends; they can be set and cleared while connections run.
 import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,26 +7,26 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Faults {
   /** Milliseconds before each piece. */
   readonly latency?: number;
-  /** Bytes a second. */
+  /** Bytes per second. */
   readonly bandwidth?: number;
-  /** Pieces of that many bytes, each by itself. */
+  /** Cuts into pieces of that many bytes. */
   readonly slicer?: number;
-  /** Nothing more passes; the connection stays. */
+  /** Nothing more passes; the connection stays open. */
   readonly timeout?: true;
   /** After so many bytes the connection ends cleanly. */
   readonly limit?: number;
-  /** After so many bytes it is reset. */
+  /** After so many bytes the connection is reset. */
   readonly reset?: number;
-  /** Milliseconds between the server's end and the one that is passed on. */
+  /** Milliseconds between the server's end and the end passed on. */
   readonly slowClose?: number;
 }
 
 export interface FaultProxy {
   readonly url: string;
   faults: Faults;
-  /** Connections that were opened so far. */
+  /** Connections opened so far. */
   readonly opened: number;
-  /** Refuses connections, and ends those that are there. */
+  /** Refuses connections, and ends the open ones. */
   down(): Promise<void>;
   up(): Promise<void>;
   close(): Promise<void>;
@@ -94,7 +94,7 @@ async function pass(from: Socket, to: Socket, faults: () => Faults, changes: Eve
         while (faults().timeout === true && !to.destroyed)
           await Promise.race([once(changes, 'change'), once(to, 'close')]);
         const most = Math.min(limit, reset) - passed;
-        // Until the system has them: a reset takes back what it has not.
+        // Waits until the system has them: a reset discards what it does not have yet.
         await new Promise((resolve) => to.write(piece.subarray(0, most), resolve));
         passed += piece.length;
         if (piece.length < most) continue;
@@ -106,7 +106,7 @@ async function pass(from: Socket, to: Socket, faults: () => Faults, changes: Eve
     }
     await sleep(faults().slowClose ?? 0);
   } catch {
-    // The server broke off; so do we.
+    // The server broke off, so the proxy does too.
     to.resetAndDestroy();
     return;
   }

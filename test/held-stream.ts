@@ -1,7 +1,7 @@
-// A stream of the fake model server that says its first piece, and the rest when the test lets it.
+// A stream of the fake model server that sends its first piece at once and the rest when the test releases it.
 import type { FakeOllama } from './fake-ollama/fake-ollama.ts';
 
-/** For the next call; gives what lets it go on to its end. */
+/** Prepares the answer to the next call; returns the function that lets it finish. */
 export function holdStream(fake: FakeOllama): () => void {
   let release!: () => void;
   const held = new Promise<void>((resolve) => (release = resolve));

@@ -1,4 +1,4 @@
-// A mail server on a loopback port that keeps what it is given.
+// A mail server on a loopback port that keeps every email it receives.
 import type { AddressInfo } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import { eventually } from './gate.ts';
@@ -13,7 +13,7 @@ export interface Mailbox {
   /** For SMTP_URL. */
   readonly url: string;
   readonly letters: Letter[];
-  /** The newest letter to that address that has this in its text or subject, once it is there. */
+  /** The newest email to that address with this text in its body or subject, once it has arrived. */
   to(address: string, part?: string): Promise<Letter>;
   close(): Promise<void>;
 }
@@ -41,7 +41,7 @@ export async function openMailbox(): Promise<Mailbox> {
     to: (address, part = '') =>
       eventually(() => {
         const found = letters.findLast((each) => each.to === address && `${each.subject}\n${each.text}`.includes(part));
-        if (!found) throw new Error(`no such letter to ${address} among ${JSON.stringify(letters)}`);
+        if (!found) throw new Error(`no such email to ${address} among ${JSON.stringify(letters)}`);
         return found;
       }),
     close: () => new Promise((resolve) => server.close(() => resolve())),

@@ -1,5 +1,5 @@
-// A model server that answers everything but the gate's looks in the one way that a test has set, and a gate in front of it,
-// for all tests of a file.
+// For all tests of a file: a model server that answers every call, except the gate's own probes, in the one way that a test
+// has set, and a gate in front of it.
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,11 +8,11 @@ import { openGate, type TestGate } from './gate.ts';
 
 export interface SingleAnswer {
   readonly gate: TestGate;
-  /** What it answers from now on. */
+  /** Sets the answer to every later call. */
   answer: (response: ServerResponse) => void;
 }
 
-/** Called at the top of a test file; `gate` is there when its first test or hook runs. */
+/** Call this at the top of a test file; `gate` exists once the first test or hook runs. */
 export function singleAnswer(): SingleAnswer {
   let gate: TestGate | undefined;
   const single: SingleAnswer = {

@@ -17,18 +17,18 @@ const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'he
 const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
 const point = createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(-32);
 
-/** The wire form of the key pair of an Ollama command. */
+/** The wire form of an Ollama CLI's key pair. */
 export const cliKey = Buffer.concat([Buffer.from('0000000b7373682d6564323535313900000020', 'hex'), point]);
 
 export const signedAt = 1_700_000_000;
 
-/** The Authorization line with which that command signs a call. */
+/** The Authorization header with which that CLI signs a call. */
 export function signatureFor(method: string, path: string): string {
   const signature = sign(null, Buffer.from(`${method},${path}?ts=${signedAt}`), privateKey);
   return `${cliKey.toString('base64')}:${signature.toString('base64')}`;
 }
 
-/** A word of the operator's settings, which is no key of ours. */
+/** A static key of the settings, which does not have the form of a Sekisho key. */
 export const staticWord = 'a-word-of-the-operator';
 
 /** A key of the store, by its id of twelve characters. */
@@ -57,7 +57,7 @@ export function storedKey(id: string, more: Partial<StoredKey> = {}): StoredKey 
   };
 }
 
-/** Somebody with the plan that new accounts get, or the operator, who has none. */
+/** A member with the plan that new accounts get, or the operator, who has none. */
 export function caller(plan: Plan | Unlimited = firstPlans[0] ?? unlimited): Principal {
   return principalOf(storedKey('000000000001'), plan, []);
 }

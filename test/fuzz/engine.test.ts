@@ -1,4 +1,4 @@
-// Is the fuzzing guided at all? A fault behind several comparisons is found step by step, and by chance it is not.
+// Is the fuzzing guided at all? A fault behind several comparisons is found step by step, but not by chance.
 import { expect, test } from 'vitest';
 import { start } from './start.ts';
 import { planted } from './targets.ts';
@@ -6,7 +6,7 @@ import { planted } from './targets.ts';
 const run = (guided: boolean, seed: number, mostRuns = 60_000) =>
   start({ names: [planted], seed, mostRuns, mostMs: null, guided });
 
-test('a fault behind five comparisons is found with guidance, and with the same seed and as many inputs not without', async () => {
+test('guidance finds a fault behind five comparisons, and the same seed with as many inputs does not find it without', async () => {
   const [guided] = await run(true, 1);
   expect(guided?.failures.map(({ message }) => message.split('\n')[0])).toEqual(['RangeError: the planted fault']);
   const [blind] = await run(false, 1);

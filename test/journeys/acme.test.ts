@@ -1,5 +1,5 @@
-// A certificate that the gate gets by itself, from Debian's pebble: on a good day, and when the authority is difficult,
-// slow, or gone.
+// A certificate that the gate obtains by itself from Debian's pebble: in the ordinary case, and when the authority is
+// difficult, slow or gone.
 
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
@@ -69,11 +69,11 @@ const fromPebble = (gate: TestGate, limitMs = 20_000): Promise<Shown> =>
     return found;
   }, limitMs);
 
-describe('a certificate by itself', () => {
-  test('is there within seconds, by a look at port 80, and after a restart at once', async () => {
+describe('obtaining a certificate', () => {
+  test('takes seconds with the challenge on port 80, and after a restart the stored one is used at once', async () => {
     const ca = await authority();
     const gate = await open(ca);
-    // Nobody waits for it: the gate is open meanwhile.
+    // The gate is open before the certificate arrives.
     expect((await shown(gate)).issuer).toMatch(/Sekisho/);
     const { names, serial } = await fromPebble(gate);
     expect(names).toBe('DNS:gate.example, DNS:www.gate.example');
@@ -81,7 +81,7 @@ describe('a certificate by itself', () => {
     expect(gate.log()).not.toContain('PRIVATE KEY');
     const { port } = gate;
     expect(port).toBeGreaterThan(0);
-    // Asked about anything else, or about nothing, the open port says nothing.
+    // For any other path, the plain port reveals nothing.
     for (const path of [
       '/.well-known/acme-challenge/',
       '/.well-known/acme-challenge/x',
@@ -95,23 +95,26 @@ describe('a certificate by itself', () => {
     expect(serial).toMatch(/^[0-9A-F]+$/);
   });
 
-  test('is had by a handshake on the encrypted port where port 80 is closed', async () => {
+  test('works by a TLS challenge on the encrypted port when port 80 is closed', async () => {
     const ca = await authority();
-    // Its second port cannot be had.
+    // The gate cannot bind its second port.
     const gate = await open(ca, { PORT: String(ca.tlsPort), HTTP_PORT: String(ca.tlsPort) });
     expect((await fromPebble(gate)).names).toContain('DNS:gate.example');
     expect(gate.log()).toContain('nothing listens for plain HTTP');
   });
 
-  test('S11: is had from an authority that refuses nine nonces of ten and takes its time', async () => {
+  test('S11: succeeds at a slow authority that refuses nine of ten nonces', async () => {
     const gate = await open(await authority({ refusedNonces: 90, slowSeconds: 3 }));
     expect((await fromPebble(gate, 60_000)).names).toContain('DNS:gate.example');
   }, 90_000);
 });
 
-describe('a keeper', () => {
+describe('the certificate manager', () => {
   const day = 86_400_000;
-  /** One gate's keeper over a store, with a clock that the test turns, and no port of its own but those of the authority. */
+  /**
+   * The certificate manager of one gate over a store, with a clock that the test sets, listening only on the ports that
+   * the authority asks.
+   */
   async function keeperOver(
     store: Store,
     ca: AcmeAuthority,
@@ -154,7 +157,7 @@ describe('a keeper', () => {
     keep({ stop: () => new Promise((resolve) => server.close(() => resolve())) });
   };
 
-  test('renews at two thirds of the life and not before, however often it looks', async () => {
+  test('renews at two thirds of the lifetime and not before, however often it checks', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
     const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
     await listening(server, ca.httpPort);
@@ -171,7 +174,7 @@ describe('a keeper', () => {
     expect(certificates.first).not.toBe(first);
   });
 
-  test('orders another where what is stored cannot be shown, instead of never again', async () => {
+  test('orders a new certificate when the stored one cannot be used', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
     const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
     await listening(server, ca.httpPort);
@@ -205,11 +208,11 @@ describe('a keeper', () => {
     const foreign = makeCertificate(place, ['DNS:other.example'], { days: 90 });
     const ahead = makeCertificate(place, ['DNS:gate.example'], { days: 90 });
 
-    // A certificate of today begins in the future for a clock that stands three hours ago, and so does nothing else here.
+    // For a clock three hours behind, a certificate made now begins in the future, and nothing else here does.
     test.each([
       ['is for other names', foreign, 0, /not for gate\.example/],
       ['begins in the future', ahead, -3 * 3_600_000, /does not begin before/],
-    ])('by one that %s, whoever brings it', async (_, bad, clockOffset, sentence) => {
+    ])('with one that %s, whichever gate stored it', async (_, bad, clockOffset, sentence) => {
       const [store, clock] = [await storeOf(), { at: Date.now() }];
       await store.saveCertificate(stored(good, clock.at - 30 * day));
       const { keeper, certificates, events } = await keeperOver(store, ca, clock, {
@@ -222,13 +225,13 @@ describe('a keeper', () => {
       expect(events).toEqual([expect.stringMatching(sentence)]);
       expect(certificates.first).toBe(before);
       expect(keeper.problem).toMatch(sentence);
-      // Another gate of the store was less careful.
+      // Another gate on the same store stored it without this check.
       await store.saveCertificate(stored(bad, clock.at));
       await keeper.look();
       expect(certificates.first).toBe(before);
     });
 
-    test('by nothing, because the store was busy when it came', async () => {
+    test('with nothing, when the store was busy as the certificate arrived', async () => {
       const [inner, clock] = [await storeOf(), { at: Date.now() }];
       let locked = 7;
       let orders = 0;
@@ -245,7 +248,7 @@ describe('a keeper', () => {
         saveAgainMs: 1,
       });
       await keeper.look();
-      // It is shown although the store has not taken it.
+      // It is used although the store has not saved it.
       expect(certificates.first?.names).toEqual(['gate.example']);
       expect(events).toEqual(['renewed', expect.stringContaining('database is locked')]);
       await keeper.look();
@@ -255,7 +258,7 @@ describe('a keeper', () => {
     });
   });
 
-  test('gives up an order that does not end, says so, and tries again later', async () => {
+  test('aborts an order that does not end, reports it, and tries again later', async () => {
     const [store, clock] = [await storeOf(), { at: Date.now() }];
     const ca = { directory: 'https://127.0.0.1:1/dir', ca: '' } as AcmeAuthority;
     const { keeper, events } = await keeperOver(store, ca, clock, {
@@ -267,7 +270,7 @@ describe('a keeper', () => {
     expect(keeper.triesAt).toBeGreaterThan(clock.at);
   });
 
-  test('answers no handshake for a name that is not its own', async () => {
+  test('answers no challenge handshake for another name', async () => {
     const [store, clock] = [await storeOf(), { at: Date.now() }];
     const ca = { directory: 'https://127.0.0.1:1/dir', ca: '' } as AcmeAuthority;
     const { keeper } = await keeperOver(store, ca, clock);
@@ -304,10 +307,10 @@ describe('a keeper', () => {
     expect(await answerFor(undefined)).toBeUndefined();
   });
 
-  test('that shares its store shares the certificate: one orders, each answers, all show it', async () => {
+  test('several on one store share the certificate: one orders, each answers challenges, all present it', async () => {
     const [ca, store, clock] = [await authority({ slowSeconds: 1 }), await storeOf(), { at: Date.now() }];
     const gates = await Promise.all(Array.from({ length: 4 }, () => keeperOver(store, ca, clock)));
-    // The authority's question reaches a gate that has not asked for anything.
+    // The authority's challenge reaches a gate that has not ordered anything.
     await listening((gates[3] as (typeof gates)[number]).server, ca.httpPort);
     await Promise.all(gates.map(({ keeper }) => keeper.look()));
     await Promise.all(gates.map(({ keeper }) => keeper.look()));
@@ -317,7 +320,7 @@ describe('a keeper', () => {
     expect([...ends][0]).toBeGreaterThan(Date.now());
   });
 
-  test('S11: whose authority is gone keeps what it has, waits longer each time, and goes on when it is back', async () => {
+  test('S11: keeps the certificate while its authority is gone, waits longer each time, and continues when it is back', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
     const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
     await listening(server, ca.httpPort);
@@ -327,7 +330,7 @@ describe('a keeper', () => {
     clock.at += 61 * day;
     for (let i = 0; i < 5; i++) {
       await keeper.look();
-      // Too early: nothing is asked.
+      // Too early: it asks nothing.
       await keeper.look();
       clock.at += 8 * 3_600_000;
     }
@@ -338,7 +341,7 @@ describe('a keeper', () => {
     expect(waits[0]).toBeLessThan(2);
     expect(waits[4]).toBeGreaterThanOrEqual(360);
     expect(keeper.problem).toMatch(/ECONNREFUSED/);
-    // It has forgotten who we are: the account is made again.
+    // The authority has lost our account, so it is created again.
     await ca.restart();
     await keeper.look();
     expect(events.at(-1)).toBe('renewed');
@@ -346,10 +349,10 @@ describe('a keeper', () => {
     expect(certificates.first).not.toBe(first);
   });
 
-  test('that has failed has nothing to complain of any more when another gate has had more luck', async () => {
+  test('clears its failure once another gate has obtained the certificate', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
     const [unlucky, other] = [await keeperOver(store, ca, clock), await keeperOver(store, ca, clock)];
-    // Nobody is at the door yet.
+    // Nothing listens on the challenge port yet.
     await unlucky.keeper.look();
     expect(unlucky.keeper.problem).toBeTypeOf('string');
     expect(unlucky.keeper.triesAt).toBeGreaterThan(clock.at);
@@ -362,7 +365,7 @@ describe('a keeper', () => {
     expect(unlucky.keeper.renewsAt).toBeGreaterThan(clock.at);
   });
 
-  test('whose authority finds nothing at the door says why, and asks again in a while', async () => {
+  test('reports why the authority found no challenge answer, and asks again later', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
     const { keeper, certificates, events } = await keeperOver(store, ca, clock);
     await keeper.look();
@@ -371,7 +374,7 @@ describe('a keeper', () => {
     expect(await store.findChallenge({ domain: 'gate.example' }, clock.at)).toBeUndefined();
   });
 
-  test('whose turn was taken by a gate that died gets it after a while', async () => {
+  test('takes over after a while when a gate died during its order', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
     const { keeper, events, server } = await keeperOver(store, ca, clock);
     await listening(server, ca.httpPort);
@@ -386,10 +389,10 @@ describe('a keeper', () => {
 
   test.each([
     ['in fifty days', 50 * day],
-    // Such an authority would be ordered from every minute.
-    ['yesterday, as it says of every new one', -day],
+    // A certificate like this would otherwise be ordered again every minute.
+    ['yesterday, as it claims for every new one', -day],
   ])(
-    'renews when the authority says so (RFC 9773): at first %s; and asks it by the right name',
+    'renews when the authority says so (RFC 9773): at first %s; and asks with the right certificate id',
     async (_, fromNow) => {
       const place = temporaryDirectory();
       const root = makeAuthority(place);
@@ -435,7 +438,7 @@ describe('a keeper', () => {
       expect(text.toString().replaceAll(':', '')).toContain(keyId);
       expect(text.toString()).toContain(`serial=${serial?.replace(/^00/, '')}`);
       expect(events).toEqual([]);
-      // It has revoked a million of them and wants them back now.
+      // The authority has revoked a million certificates and wants them replaced now.
       window = { start: clock.at - 2 * day, end: clock.at - day };
       clock.at += 5 * 3_600_000;
       await keeper.look();

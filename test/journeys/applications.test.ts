@@ -1,4 +1,4 @@
-// Keys by application: who may ask, who decides, and that the key reaches whoever asked and nobody else.
+// Keys by application: who may apply, who decides, and that the key reaches the applicant and no one else.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { setRegistration } from '../../src/management/applications/applications.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -24,7 +24,7 @@ function mode(name: string, extra: object = {}): Promise<unknown> {
 
 interface Answer {
   readonly status: number;
-  // oxlint-disable-next-line typescript/no-explicit-any -- shapes are held in management-api.test.ts
+  // oxlint-disable-next-line typescript/no-explicit-any -- shapes are checked in management-api.test.ts
   readonly body: any;
 }
 
@@ -54,13 +54,13 @@ async function works(secret: string): Promise<number> {
   return (await post(`${gate.url}/api/chat`, secret, whole)).status;
 }
 
-test('a gate takes no applications until its operator says so', async () => {
+test('a gate takes no applications until its operator opens registration', async () => {
   expect(await ask('GET', '/registration/open')).toMatchObject({ status: 200, body: { mode: 'closed' } });
   expect(await apply()).toMatchObject({ status: 403, body: { code: 'forbidden' } });
   expect((await ask('GET', '/applications', undefined, boss)).body.items).toEqual([]);
 });
 
-test('open: a stranger applies, comes for the key at once, and makes a first call', async () => {
+test('open: an applicant gets the key at once and makes a first call', async () => {
   await mode('open', { plan: 'trial' });
   const applied = await apply();
   expect(applied).toMatchObject({ status: 201, body: { status: 'approved' } });
@@ -74,7 +74,7 @@ test('open: a stranger applies, comes for the key at once, and makes a first cal
   expect(account).toMatchObject({ plan: 'trial', name: expect.stringMatching(/^hanako\d+@example\.org$/) });
 });
 
-test('approval: an operator decides, with a plan and a word; the key waits for whoever asked', async () => {
+test('approval: an operator decides, with a plan and a note; the key waits for the applicant', async () => {
   await mode('approval');
   const [first, second] = [await apply({ models: ['gemma3:4b'] }), await apply()];
   expect(first.body.status).toBe('pending');
@@ -95,7 +95,7 @@ test('approval: an operator decides, with a plan and a word; the key waits for w
   expect(await works(got.body.key.secret)).toBe(200);
 });
 
-test('invite: a code lets in one person, for the address it was made for, while it lasts', async () => {
+test('invite: a code admits one person, with the address it was made for, while it is valid', async () => {
   await mode('invite');
   const invite = async (body: object): Promise<string> => (await ask('POST', '/invites', body, boss)).body.code;
   expect((await apply()).status).toBe(403);
@@ -115,7 +115,7 @@ test('invite: a code lets in one person, for the address it was made for, while 
   expect((await ask('POST', '/invites', { expiresAt: '2001-01-01T00:00:00Z' }, boss)).status).toBe(400);
 });
 
-test('an invitation is used up by what it opened and by nothing that failed', async () => {
+test('an invitation is used up by a successful application and by no failed one', async () => {
   const { code } = (await ask('POST', '/invites', {}, boss)).body;
   expect((await apply({ invite: code })).status).toBe(403);
   await mode('approval', { maxPending: 0 });
@@ -126,7 +126,7 @@ test('an invitation is used up by what it opened and by nothing that failed', as
   expect((await apply({ invite: code })).status).toBe(403);
 });
 
-test('applications at once with one address each get an account of their own', async () => {
+test('simultaneous applications with one address each get an account of their own', async () => {
   await mode('open');
   const email = `together-${++people}@example.org`;
   const password = 'tsuru no ongaeshi';
@@ -137,7 +137,7 @@ test('applications at once with one address each get an account of their own', a
 });
 
 describe('the key', () => {
-  test('A4: is handed over once, however many come for it at once', async () => {
+  test('A4: is handed over once, however many requests ask for it at once', async () => {
     await mode('open');
     const applied = await apply();
     const answers = await Promise.all(Array.from({ length: 12 }, () => claim(applied)));
@@ -148,7 +148,7 @@ describe('the key', () => {
     expect((await ask('GET', `/keys?account=${account}`, undefined, boss)).body.items).toHaveLength(1);
   });
 
-  test('is given to nobody else: a wrong token, another’s token and no application look alike', async () => {
+  test('is given to no one else: a wrong token, another applicant’s token and a missing application look alike', async () => {
     await mode('open');
     const [mine, other] = [await apply(), await apply()];
     const tries = [
@@ -164,7 +164,7 @@ describe('the key', () => {
   });
 });
 
-test('an address that nobody has verified never leads into an account that is there', async () => {
+test('an unconfirmed address never leads into an existing account', async () => {
   await mode('open');
   const email = 'victim@example.org';
   const [first, second] = [await apply({ email }), await apply({ email: ' VICTIM@EXAMPLE.ORG ' })];
@@ -175,7 +175,7 @@ test('an address that nobody has verified never leads into an account that is th
   expect((await ask('GET', `/accounts/${account}`, undefined, boss)).body.plan).toBe('trial');
 });
 
-test('too many that wait, and too many from one address, are turned away', async () => {
+test('too many waiting applications, and too many from one address, are refused', async () => {
   await mode('approval', { maxPending: 2 });
   await Promise.all(
     (await ask('GET', '/applications?status=pending', undefined, boss)).body.items.map(({ id }: { id: string }) =>
@@ -212,7 +212,7 @@ test.each([
   'a@b..org',
   '@b.org',
   'a@-b.org',
-])('A9: %j is no e-mail address', async (email) => {
+])('A9: %j is not an e-mail address', async (email) => {
   await mode('open');
   expect((await apply({ email })).status).toBe(400);
 });
@@ -231,7 +231,7 @@ test('A18: tokens and codes are stored nowhere: not in the database, the audit l
   }
 });
 
-test('the command line does the same', async () => {
+test('the command line decides on applications in the same way', async () => {
   const environment = { DATA_DIR: gate.dataDir };
   const command = async (...words: string[]): Promise<Answer['body']> => {
     const { code, out, err } = await sekisho([...words, '--json'], environment);

@@ -1,4 +1,4 @@
-// Who may do what: scopes, models, addresses; what is hidden and what crosses.
+// Authorization: scopes, models and addresses; what is hidden and what is forwarded.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Scope, scopes } from '../../src/domain/scope.ts';
 import { operations } from '../../src/gateway/operation.ts';
@@ -71,7 +71,7 @@ describe('each operation needs its own scope and no other', () => {
       expect(fake.calls.length).toBe(calls);
     },
   );
-  test('a new key may infer, embed and look, and nothing else', async () => {
+  test('a new key may infer, embed and read metadata, and nothing else', async () => {
     const { secret } = await gate.key();
     const granted: Scope[] = ['inference:chat', 'inference:audio', 'inference:embed', 'metadata'];
     for (const { name, scope } of operations)
@@ -93,7 +93,7 @@ describe('U40: models', () => {
     ['/v1/messages', { messages: [], max_tokens: 1 }],
   ];
   test.each(routes)(
-    '%s: a hidden model answers byte for byte like a missing one, and is not asked for',
+    '%s: a hidden model answers byte for byte like a missing one, and the model server is not asked',
     async (path, rest) => {
       const { secret } = await gate.key({ models: ['gemma3:*', 'ghost'] });
       const answerOf = async (model: string): Promise<[number, [string, string][], string]> => {
@@ -107,14 +107,14 @@ describe('U40: models', () => {
       const calls = fake.calls.length;
       const hidden = await answerOf('llama3');
       expect(fake.calls.length).toBe(calls);
-      // `ghost` is within the patterns and does not exist, so this one is the model server's own word.
+      // `ghost` matches the patterns and does not exist, so this answer is the model server's own.
       expect(await answerOf('ghost')).toEqual(hidden);
       expect(fake.calls.length).toBe(calls + 1);
       expect(hidden[0]).toBe(404);
     },
   );
   test.each(['GEMMA3:270M', ' gemma3:270m', 'registry.ollama.ai/library/gemma3:270m', 'gemma3:270m:local'])(
-    '%j is the model it means',
+    '%j means the allowed model',
     async (model) => {
       const { secret } = await gate.key({ models: ['gemma3:270m'] });
       const response = await post(`${gate.url}/api/chat`, secret, { model, messages: [], stream: false });
@@ -131,11 +131,11 @@ describe('U40: models', () => {
     'gemma3@sha256:00',
     'llama3:latest',
     'ＧＥＭＭＡ3:270m',
-  ])('%j is not', async (model) => {
+  ])('%j does not mean the allowed model', async (model) => {
     const { secret } = await gate.key({ models: ['gemma3:270m'] });
     expect((await post(`${gate.url}/api/chat`, secret, { model, messages: [] })).status).toBe(404);
   });
-  test('lists show what the key may use, the kept entries as they came', async () => {
+  test('lists show what the key may use, with the entries unchanged', async () => {
     const { secret } = await gate.key({ models: ['gemma3:*'] });
     const headers = { 'x-api-key': secret };
     const whole = await (await fetch(`${fake.url}/api/tags`)).text();
@@ -147,11 +147,11 @@ describe('U40: models', () => {
       data: [{ id: 'gemma3:270m' }],
     });
     expect((await fetch(`${gate.url}/v1/models/llama3`, { headers })).status).toBe(404);
-    // HEAD has no list to filter, and must not tell how long the whole one is.
+    // HEAD has no list to filter, and must not reveal the length of the full one.
     const head = await fetch(`${gate.url}/api/tags`, { method: 'HEAD', headers });
     expect([head.status, head.headers.get('content-length')]).toEqual([200, null]);
   });
-  test('cloud models and remote aliases need the cloud scope; lists without it leave them out', async () => {
+  test('cloud models and remote aliases need the cloud scope; lists without it omit them', async () => {
     const { secret } = await gate.key();
     const { secret: cloudy } = await gate.key({ scopes: ['inference', 'metadata', 'cloud'] });
     await eventually(async () => {
@@ -197,7 +197,7 @@ describe('U40: models', () => {
     };
 
     test.each(['/v1/messages', '/v1/responses', '/v1/chat/completions', '/api/chat'])(
-      'that is merely offered on %s is taken out, and said',
+      'is removed when it is only offered on %s, and the answer says so',
       async (path) => {
         for (const type of [
           'web_search',
@@ -229,20 +229,20 @@ describe('U40: models', () => {
       [[search], 'required'],
       [[search], { type: 'any' }],
       [undefined, { type: 'web_search' }],
-    ])('that the call insists on is refused: tools %j with the choice %j', async (tools, tool_choice) => {
+    ])('is refused when the call insists on it: tools %j with the choice %j', async (tools, tool_choice) => {
       for (const path of ['/v1/messages', '/v1/responses']) {
         expect((await ask(plain, path, { tools, tool_choice })).status).toBe(403);
         expect((await ask(cloudy, path, { tools, tool_choice })).status).toBe(200);
       }
     });
 
-    test('beside another tool that is wanted does not stop the call', async () => {
+    test('does not stop a call that can use another tool', async () => {
       const insisting = await ask(plain, '/v1/messages', { tools: [other, search], tool_choice: { type: 'any' } });
       expect(insisting).toMatchObject({ status: 200, sent: { tools: [other], tool_choice: { type: 'any' } } });
     });
   });
 
-  test('pull, push and create reach allowed registries only, and both names of a copy count', async () => {
+  test('pull, push and create reach only allowed registries, and both names of a copy are checked', async () => {
     const { secret } = await gate.key({ scopes: ['models'], models: ['*'] });
     const status = async (path: string, body: object) => (await post(gate.url + path, secret, body)).status;
     expect(await status('/api/pull', { model: 'gemma3:270m' })).toBe(200);
@@ -263,7 +263,7 @@ describe('U40: models', () => {
   });
 });
 
-test('U20: an address list is held against the address beyond the trusted proxy', async () => {
+test('U20: an address list is checked against the client address behind the trusted proxy', async () => {
   const { secret } = await gate.key({ cidr: ['192.0.2.0/24'] });
   const from = (forwarded: string) =>
     fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret, 'x-forwarded-for': forwarded } });
@@ -272,7 +272,7 @@ test('U20: an address list is held against the address beyond the trusted proxy'
   expect((await from('198.51.100.1')).status).toBe(403);
 });
 
-describe('what crosses', () => {
+describe('forwarding', () => {
   test('U18, U19, U20: no credential, cookie, origin or forwarding header reaches the model server', async () => {
     const { secret } = await gate.key();
     const seen = fake.arrival();
@@ -299,7 +299,7 @@ describe('what crosses', () => {
     expect(JSON.stringify(request.rawHeaders)).not.toContain(secret);
     client.socket.destroy();
   });
-  test("P13: the model server's cookies, CORS lines and hop-by-hop lines stay behind, the rest comes through", async () => {
+  test('P13: cookies, CORS headers and hop-by-hop headers of the model server are dropped, the rest is passed on', async () => {
     const { secret } = await gate.key();
     fake.next((_, answer) =>
       answer.whole(
@@ -339,7 +339,7 @@ describe('what crosses', () => {
 });
 
 describe('U51: CORS', () => {
-  test('is off unless it is set', async () => {
+  test('is off by default', async () => {
     const response = await fetch(`${gate.url}/api/chat`, {
       method: 'OPTIONS',
       headers: { origin: 'https://app.example', 'access-control-request-method': 'POST' },
@@ -347,7 +347,7 @@ describe('U51: CORS', () => {
     expect(response.status).toBe(204);
     expect(response.headers.get('access-control-allow-origin')).toBeNull();
   });
-  test('answers a preflight before anybody is identified, with every header that the SDKs send', async () => {
+  test('answers a preflight before identification, with every header that the SDKs send', async () => {
     const open = await openGate(fake.url, { CORS_ORIGINS: 'https://app.example' });
     const asked =
       'authorization,content-type,x-api-key,anthropic-version,anthropic-beta,anthropic-dangerous-direct-browser-access,openai-beta,x-stainless-lang,x-stainless-retry-count,http-referer,x-title,baggage,dangerously-allow-browser,api-key,x-evil';
@@ -365,7 +365,7 @@ describe('U51: CORS', () => {
     for (const origin of ['https://evil-app.example', 'https://app.example.evil', 'null', 'http://app.example']) {
       expect((await preflight(origin)).headers.get('access-control-allow-origin')).toBeNull();
     }
-    // A refusal can be read by the page too.
+    // The page can read a refusal, too.
     const refused = await fetch(`${open.url}/api/tags`, { headers: { origin: 'https://app.example' } });
     expect([refused.status, refused.headers.get('access-control-allow-origin'), refused.headers.get('vary')]).toEqual([
       401,
@@ -374,7 +374,7 @@ describe('U51: CORS', () => {
     ]);
     await open.stop();
   });
-  test('where every page is admitted, so is every header; and pages can read what the gate says of limits and changes', async () => {
+  test('with the origin "*", every header is allowed, and pages can read the gate’s limit and change headers', async () => {
     const open = await openGate(fake.url, { CORS_ORIGINS: '*' });
     const answer = await fetch(`${open.url}/v1/messages`, {
       method: 'OPTIONS',

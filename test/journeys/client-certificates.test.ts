@@ -1,4 +1,4 @@
-// Callers with a certificate of their own: as the key itself, as a second factor of a key, or as the only way in.
+// Callers with a client certificate: as the key itself, as a second factor of a key, or required for every connection.
 import { once } from 'node:events';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { Agent, type RequestOptions, request } from 'node:https';
@@ -86,7 +86,7 @@ const certificateKey = (gate: TestGate, who: Made, more: Partial<NewKey> = {}) =
   gate.key({ certificate: pem(who), ...more });
 
 describe('a certificate that is a key', () => {
-  test('opens what its key may do, and its calls are booked on its account', async () => {
+  test('grants what its key may do, and its calls are recorded on its account', async () => {
     const gate = await open();
     await certificateKey(gate, alice, { account: 'alice', models: ['gemma3:*'] });
     const body = '{"model":"gemma3:270m","messages":[{"role":"user","content":"hi"}]}';
@@ -98,7 +98,7 @@ describe('a certificate that is a key', () => {
     expect(row).toMatchObject({ accountId: account?.id, outcome: 'completed' });
   });
 
-  test('is its own: another of the same authority, none, and one of another authority open nothing', async () => {
+  test('accepts only that certificate: another of the same authority, none, or one of another authority opens nothing', async () => {
     const gate = await open();
     await certificateKey(gate, alice);
     const stranger = makeCertificate(place, ['DNS:alice.example'], {
@@ -110,13 +110,13 @@ describe('a certificate that is a key', () => {
     expect((await ask(gate, alice)).status).toBe(200);
   });
 
-  test('stays the same when it is renewed with the same private key', async () => {
+  test('stays valid when it is renewed with the same private key', async () => {
     const gate = await open();
     await certificateKey(gate, alice);
     expect((await ask(gate, renewCertificate(place, alice, clients))).status).toBe(200);
   });
 
-  test('ends when its key is revoked, on a connection that is open, and when its key expires', async () => {
+  test('ends on an open connection when its key is revoked or expires', async () => {
     const gate = await open();
     const { id } = await certificateKey(gate, alice);
     await certificateKey(gate, bob, { expiresAt: Date.now() + 700 });
@@ -149,7 +149,7 @@ describe('a certificate that is a key', () => {
     await eventually(async () => expect((await ask(gate, bob)).code).toBe('key_expired'));
   });
 
-  test('ends with its certificate, on a connection that is open', async () => {
+  test('ends on an open connection when the certificate expires', async () => {
     const gate = await open();
     const ending = makeEnding(place, clients, new Date(Date.now() + 3_000));
     await certificateKey(gate, ending);
@@ -159,34 +159,34 @@ describe('a certificate that is a key', () => {
     agent.destroy();
   });
 
-  test('does not stand in the way of another key on the same connection', async () => {
+  test('gives way to another key on the same connection', async () => {
     const gate = await open();
     await certificateKey(gate, alice);
     const { secret } = await gate.key({ models: ['llama3*'] });
     const answer = await ask(gate, alice, withKey(secret));
     expect(answer.text).not.toContain('gemma3');
     expect(await ask(gate, alice, withKey(`${secret.slice(0, -1)}x`))).toMatchObject({ status: 401 });
-    // A placeholder is no key: who shows the certificate is known by it.
+    // A placeholder is not a key: the certificate identifies its caller.
     expect(await ask(gate, alice, withKey('EMPTY'))).toMatchObject({ status: 200 });
   });
 
   test.each([
     ['an Origin', { origin: 'https://evil.example' }],
-    ['the word of the browser that another site asks', { 'sec-fetch-site': 'cross-site' }],
-  ])('A6: opens nothing for a page of another site: what carries %s needs a key', async (_what, headers) => {
+    ['the browser header of a cross-site request', { 'sec-fetch-site': 'cross-site' }],
+  ])('A6: grants nothing to a page of another site: a request with %s needs a key', async (_what, headers) => {
     const gate = await open();
     await certificateKey(gate, alice);
     expect(await ask(gate, alice, { headers })).toMatchObject({ status: 401 });
   });
 
-  test('is nobody where the gate asks for none, and behind a proxy that only says so', async () => {
+  test('counts for nothing when only a proxy header claims it', async () => {
     const gate = await open();
     await certificateKey(gate, alice);
     const headers = { 'x-client-cert': pem(alice).replaceAll('\n', ''), 'x-forwarded-client-cert': 'Hash=1' };
     expect(await ask(gate, undefined, { headers })).toMatchObject({ status: 401 });
   });
 
-  test('is registered once, and only as what it is', async () => {
+  test('can be registered once, only as a certificate in PEM, and not beside a public key', async () => {
     const gate = await open();
     await certificateKey(gate, alice);
     await expect(certificateKey(gate, alice)).rejects.toThrow('registered already');
@@ -195,8 +195,8 @@ describe('a certificate that is a key', () => {
   });
 });
 
-describe('a key that demands a certificate', () => {
-  test('works with that one and with no other, on both planes', async () => {
+describe('a key bound to a certificate', () => {
+  test('works with that certificate and with no other, on both planes', async () => {
     const gate = await open();
     const { secret } = await gate.key({
       boundCertificate: pem(alice),
@@ -210,11 +210,11 @@ describe('a key that demands a certificate', () => {
       const refused = await ask(gate, who, management);
       expect([refused.status, refused.text]).toEqual([403, expect.stringContaining('client certificate')]);
     }
-    // The certificate alone is no key.
+    // The certificate alone is not a key.
     expect(await ask(gate, alice)).toMatchObject({ status: 401 });
   });
 
-  test('keeps demanding it when it is rotated', async () => {
+  test('stays bound to it when it is rotated', async () => {
     const gate = await open();
     const { id } = await gate.key({ boundCertificate: pem(alice) });
     const { secret } = await gate.manage((store, author) => rotateKey(store, id, 0, author));
@@ -223,7 +223,7 @@ describe('a key that demands a certificate', () => {
     expect((await ask(gate, alice, withKey(text))).status).toBe(200);
   });
 
-  test('never works on a gate that does not encrypt', async () => {
+  test('never works on a gate without TLS', async () => {
     const gate = await openGate(fake.url);
     keep(gate);
     const { secret } = await gate.key({ boundCertificate: pem(alice) });
@@ -233,7 +233,7 @@ describe('a key that demands a certificate', () => {
 });
 
 describe('TLS_CLIENT_CERT=required', () => {
-  test('turns away everybody without one, before any request, the pages too', async () => {
+  test('refuses every client without a certificate before it can send a request, on the pages too', async () => {
     const gate = await open({ TLS_CLIENT_CERT: 'required' });
     const { secret } = await gate.key();
     for (const path of ['/api/tags', '/portal/', '/healthz'])
@@ -247,7 +247,7 @@ describe('TLS_CLIENT_CERT=required', () => {
 describe.each<[string, () => Record<string, string>]>([
   ['a certificate from files', () => ({ TLS_CERT: shown.cert, TLS_KEY: shown.key })],
   ['one of its own authority', () => ({ TLS: 'self-signed' })],
-  // Nobody answers there, so it shows its own meanwhile.
+  // No authority answers there, so the gate shows its own certificate meanwhile.
   [
     'one of a public authority',
     () => ({
@@ -270,7 +270,7 @@ describe.each<[string, () => Record<string, string>]>([
   const call = (gate: TestGate, who: Made, options: RequestOptions = {}): Promise<Answer> =>
     ask(gate, who, { rejectUnauthorized: false, ...options });
 
-  test('takes a certificate back, also one that is revoked while the gate runs', async () => {
+  test('refuses a revoked certificate, also when it is revoked while the gate runs', async () => {
     const list = join(place, 'list.pem');
     copyFileSync(makeRevocationList(place, clients, [bob]), list);
     const gate = await openGateWith(list);
@@ -283,7 +283,7 @@ describe.each<[string, () => Record<string, string>]>([
     await eventually(async () => expect((await call(gate, alice)).status).toBe(401));
   });
 
-  test('ends connections that were opened with what is revoked now, and lets what runs on them finish', async () => {
+  test('closes connections opened with a certificate revoked later, and lets their running requests finish', async () => {
     const list = join(place, 'list.pem');
     copyFileSync(makeRevocationList(place, clients, []), list);
     const gate = await openGateWith(list);
@@ -317,7 +317,7 @@ describe.each<[string, () => Record<string, string>]>([
     agent.destroy();
   });
 
-  test('stays as it was where what comes is no such list', async () => {
+  test('stays in force when the new file is not a valid list', async () => {
     const list = join(place, 'list.pem');
     copyFileSync(makeRevocationList(place, clients, [bob]), list);
     const gate = await openGateWith(list);

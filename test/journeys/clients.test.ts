@@ -1,4 +1,4 @@
-// The official clients as they come from npm, and curl, through the gate.
+// The official clients from npm, and curl, through the gate.
 import Anthropic from '@anthropic-ai/sdk';
 import { Ollama } from 'ollama';
 import OpenAI from 'openai';
@@ -27,9 +27,9 @@ afterAll(async () => {
 describe('ollama', () => {
   const clients: [string, () => Ollama][] = [
     ['with a bearer header', () => new Ollama({ host: gate.url, headers: { Authorization: `Bearer ${secret}` } })],
-    ['with the key in the address', () => new Ollama({ host: `${gate.url}/k/${secret}` })],
+    ['with the key in the URL', () => new Ollama({ host: `${gate.url}/k/${secret}` })],
   ];
-  test.each(clients)('%s: chat, streamed and whole', async (_, open) => {
+  test.each(clients)('%s: chats, streamed and whole', async (_, open) => {
     const client = open();
     expect((await client.chat({ model, messages })).message.content).toBe(said);
     let text = '';
@@ -38,7 +38,7 @@ describe('ollama', () => {
     for await (const part of await client.generate({ model, prompt: 'x', stream: true })) text += part.response;
     expect(text).toBe(said + said);
   });
-  test('lists, shows, embeds, and may not delete', async () => {
+  test('lists, shows and embeds, and may not delete', async () => {
     const client = new Ollama({ host: gate.url, headers: { 'x-api-key': secret } });
     expect((await client.list()).models.map((entry) => entry.name)).toEqual(['gemma3:270m', 'llama3:latest']);
     expect((await client.show({ model })).details.family).toBe('gemma3');
@@ -47,7 +47,7 @@ describe('ollama', () => {
     await expect(client.delete({ model })).rejects.toThrow(/scope "models:delete"/);
     await expect(client.chat({ model: 'missing', messages })).rejects.toThrow("model 'missing' not found");
     await expect(new Ollama({ host: gate.url }).list()).rejects.toThrow('Invalid API key');
-    // What `ollama run typo` does when /api/show has said that there is no such model.
+    // `ollama run typo` does this after /api/show has said that there is no such model.
     await expect(client.pull({ model: 'typo' })).rejects.toThrow(
       /does not exist on this gate.*ask whoever runs this gate/,
     );
@@ -68,7 +68,7 @@ describe('ollama', () => {
 
 describe('openai', () => {
   const open = (apiKey = secret) => new OpenAI({ apiKey, baseURL: `${gate.url}/v1`, maxRetries: 0 });
-  test('chat, streamed and whole', async () => {
+  test('chats, streamed and whole', async () => {
     const whole = await open().chat.completions.create({ model, messages });
     expect(whole.choices[0]?.message.content).toBe(said);
     expect(whole.usage?.completion_tokens).toBe(12);
@@ -79,7 +79,7 @@ describe('openai', () => {
     }
     expect(text).toBe(said);
   });
-  test('a stream whose usage was asked for brings it', async () => {
+  test('gets the usage of a stream when it asks for it', async () => {
     const parts = [];
     for await (const part of await open().chat.completions.create({
       model,
@@ -90,7 +90,7 @@ describe('openai', () => {
       parts.push(part);
     expect(parts.at(-1)?.usage?.completion_tokens).toBe(12);
   });
-  test('completions, responses, embeddings, models', async () => {
+  test('supports completions, responses, embeddings and models', async () => {
     expect((await open().completions.create({ model, prompt: 'Why' })).choices[0]?.text).toBe(said);
     expect((await open().responses.create({ model, input: 'Why' })).output_text).toBe(said);
     let text = '';
@@ -102,7 +102,7 @@ describe('openai', () => {
     expect(list.data.map((entry) => entry.id)).toContain(model);
     expect((await open().models.retrieve(model)).id).toBe(model);
   });
-  test('reads what was wrong', async () => {
+  test('understands errors', async () => {
     await expect(open('wrong').models.list()).rejects.toMatchObject({
       status: 401,
       code: 'invalid_api_key',
@@ -113,7 +113,7 @@ describe('openai', () => {
       type: 'not_found_error',
     });
   });
-  test('transcribes within the model limits of the key', async () => {
+  test("transcribes within the key's model limits", async () => {
     const file = new File([Buffer.from('RIFF')], 'a.wav');
     expect((await open().audio.transcriptions.create({ model, file })).text).toBe('hello');
     const { secret: narrow } = await gate.key({ models: ['llama3'] });
@@ -121,7 +121,7 @@ describe('openai', () => {
   });
 });
 
-test('a wrong key is not tried again by any of them', async () => {
+test('no client retries after a wrong key', async () => {
   const before = gate.log().split('invalid_api_key').length;
   const openai = new OpenAI({ apiKey: 'wrong', baseURL: `${gate.url}/v1`, maxRetries: 3 });
   await expect(openai.models.list()).rejects.toMatchObject({ status: 401 });
@@ -129,7 +129,7 @@ test('a wrong key is not tried again by any of them', async () => {
   await expect(anthropic.messages.create({ model, messages, max_tokens: 1 })).rejects.toMatchObject({ status: 401 });
   expect(gate.log().split('invalid_api_key').length - before).toBe(2);
 });
-test('a client that must have a key of its own sends a placeholder, and the real one in a header', async () => {
+test('a client that insists on a key of its own can send a placeholder, with the real key in a header', async () => {
   const headers = { 'api-key': secret };
   const openai = new OpenAI({ apiKey: 'sk-no-key', baseURL: `${gate.url}/v1`, defaultHeaders: headers });
   expect((await openai.models.list()).data.length).toBeGreaterThan(0);
@@ -146,7 +146,7 @@ describe('anthropic', () => {
     expect(await stream.finalText()).toBe(said);
     expect((await stream.finalMessage()).usage.output_tokens).toBe(12);
   });
-  test('reads what was wrong', async () => {
+  test('understands errors', async () => {
     const client = new Anthropic({ baseURL: gate.url, maxRetries: 0, apiKey: 'wrong', authToken: null });
     await expect(client.messages.create({ model, messages, max_tokens: 1 })).rejects.toMatchObject({
       status: 401,
@@ -155,8 +155,8 @@ describe('anthropic', () => {
   });
 });
 
-describe('addresses and routes that clients bring with them', () => {
-  test.each(['/', '//'])('a base URL that ends with %j', async (end) => {
+describe('base URLs and routes as clients write them', () => {
+  test.each(['/', '//'])('a base URL may end with %j', async (end) => {
     const headers = { 'x-api-key': secret };
     const ollama = new Ollama({ host: gate.url + end, headers });
     expect((await ollama.list()).models.length).toBeGreaterThan(0);
@@ -165,7 +165,7 @@ describe('addresses and routes that clients bring with them', () => {
     for (const path of [`${end}v1/models`, `/v1/models${end}`, `/api/tags${end}`, `/api${end}tags`])
       expect((await fetch(gate.url + path, { headers, redirect: 'error' })).status).toBe(200);
   });
-  test('a model of a namespace is asked for by its whole name', async () => {
+  test('a model with a namespace is addressed by its whole name', async () => {
     const openai = new OpenAI({ apiKey: secret, baseURL: `${gate.url}/v1`, maxRetries: 0 });
     await expect(openai.models.retrieve('aaa/llava:13b')).rejects.toMatchObject({
       status: 404,
@@ -178,7 +178,7 @@ describe('addresses and routes that clients bring with them', () => {
     await expect(narrowed.models.retrieve('aaa/llava:13b')).rejects.toMatchObject({ status: 404 });
     expect(fake.calls.slice(before).some(({ url }) => url.startsWith('/v1/models/'))).toBe(false);
   });
-  test('tokens are not counted by a server that cannot, which is said at once and in the words of the dialect', async () => {
+  test('a request to count tokens that the server cannot serve is refused at once in the words of the dialect', async () => {
     const anthropic = new Anthropic({ baseURL: gate.url, apiKey: secret, authToken: null, maxRetries: 3 });
     const before = fake.calls.length;
     await expect(anthropic.messages.countTokens({ model, messages })).rejects.toMatchObject({
@@ -190,7 +190,7 @@ describe('addresses and routes that clients bring with them', () => {
     const narrowed = new Anthropic({ baseURL: gate.url, apiKey: narrow, authToken: null, maxRetries: 0 });
     await expect(narrowed.messages.countTokens({ model, messages })).rejects.toMatchObject({ status: 404 });
   });
-  test('a WebSocket on /v1/responses is told at once to send a POST, and the connection is good for it', async () => {
+  test('a WebSocket upgrade on /v1/responses is told at once to use POST, and the connection stays usable', async () => {
     const client = new RawClient(gate.port);
     client.write(
       `GET /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${secret}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
@@ -205,11 +205,11 @@ describe('addresses and routes that clients bring with them', () => {
   });
 });
 
-test('every way of asking is metered to the token', async () => {
-  // The one answer that was cut is estimated from the pieces that went by; everything else is the server's own count.
+test('every kind of call is metered to the exact token', async () => {
+  // The one answer that was cut off is estimated from the pieces that passed; everything else is the server's own count.
   await eventually(async () => {
     const all = await gate.ledger(0);
-    // Of a sound nothing is reported: what was heard counts by its length.
+    // A transcription reports no usage, so the text counts by its length.
     const heard = all.filter((row) => row.operation === 'transcriptions' && row.outcome === 'completed');
     expect(heard).toMatchObject([{ source: 'estimated', promptTokens: expect.any(Number), completionTokens: 2 }]);
     expect(heard[0]?.promptTokens).toBeGreaterThan(0);
@@ -224,8 +224,8 @@ test('every way of asking is metered to the token', async () => {
   });
 });
 
-describe('curl, as the article writes it', () => {
-  test('whole', async () => {
+describe('curl, as the article shows it', () => {
+  test('gets a whole answer', async () => {
     const body = JSON.stringify({ model, messages, stream: false });
     const { out } = await run('curl', [
       '-s',
@@ -238,7 +238,7 @@ describe('curl, as the article writes it', () => {
     ]);
     expect(JSON.parse(out)).toMatchObject({ message: { content: said }, done: true });
   });
-  test('streamed, since that is what leaving "stream" out means', async () => {
+  test('gets a stream when "stream" is left out', async () => {
     const { out } = await run('curl', [
       '-sN',
       '-XPOST',
@@ -250,7 +250,7 @@ describe('curl, as the article writes it', () => {
     ]);
     expect(out.trim().split('\n')).toHaveLength(13);
   });
-  test('with a wrong key, in the words of the article', async () => {
+  test("gets the article's error for a wrong key", async () => {
     const { out } = await run('curl', [
       '-s',
       '-w',
@@ -261,7 +261,7 @@ describe('curl, as the article writes it', () => {
     ]);
     expect(out).toMatch(/^\{"error":"Invalid API key",.*\}401$/);
   });
-  test('with the key as the password of an address', async () => {
+  test('takes the key as the password of a URL', async () => {
     const { out } = await run('curl', ['-s', '-u', `anyone:${secret}`, `${gate.url}/api/version`]);
     expect(out).toBe('{"version":"0.33.0"}');
   });

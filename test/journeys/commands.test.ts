@@ -1,5 +1,5 @@
-// The command line: every verb does what it says on the store of a running gate, every change leaves one event of who
-// changed what, and what cannot be is refused in a sentence and leaves nothing.
+// The command line: every verb works on the store of a running gate, every change leaves one audit event, and invalid input
+// is refused in one sentence and changes nothing.
 import { generateKeyPairSync } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -41,7 +41,7 @@ const secrets: string[] = [];
 
 const run = (words: readonly string[]): ReturnType<typeof sekisho> => sekisho(words, { DATA_DIR: gate.dataDir });
 
-/** What a command prints; it must end well and complain of nothing. */
+/** The output of a command, which must succeed and print nothing on stderr. */
 async function says(...words: readonly string[]): Promise<string> {
   const { code, out, err } = await run(words);
   expect([code, err], words.join(' ')).toEqual([0, '']);
@@ -59,7 +59,7 @@ const events = (): Promise<AuditEvent[]> => gate.manage((store) => store.listAud
 
 type Expected = Pick<AuditEvent, 'action' | 'from' | 'to'> & { readonly subject?: string };
 
-/** Does something that leaves exactly one event, which is this one. */
+/** Runs something that leaves exactly one event, and returns that event. */
 async function leaves<T>(event: Expected, change: () => Promise<T>): Promise<T> {
   const before = await events();
   const result = await change();
@@ -71,7 +71,7 @@ async function leaves<T>(event: Expected, change: () => Promise<T>): Promise<T> 
   return result;
 }
 
-/** Words that cannot be, and what is said of them. */
+/** Invalid words, and the message they get. */
 type Refusal = readonly [words: readonly string[], sentence: RegExp];
 
 /** Each is refused in one sentence, without a stack, and leaves no event. */
@@ -87,7 +87,7 @@ async function refuses(...refusals: readonly Refusal[]): Promise<void> {
         const [first = '', ...rest] = err.split('\n');
         expect(first, said).toMatch(sentence);
         expect(err, said).not.toMatch(/\n\s+at /);
-        // A mistake in the words themselves is followed by how to write them; anything else is a sentence alone.
+        // A syntax error is followed by the usage; any other error is one sentence.
         if (first.startsWith('error: ')) expect(rest.join('\n'), said).toMatch(/^\nUsage: sekisho /);
         else expect([rest, first.at(-1)], said).toEqual([[''], '.']);
       }
@@ -96,7 +96,7 @@ async function refuses(...refusals: readonly Refusal[]): Promise<void> {
   expect(await events()).toEqual(before);
 }
 
-/** An account of that name with a plan of the same name, made beside the command line. */
+/** An account of that name with a plan of the same name, made without the command line. */
 const accountWith = (name: string, terms: Readonly<Record<string, unknown>> = {}): Promise<Account> =>
   gate.manage(async (store, by) => {
     await createPlan(store, name, terms, undefined, by);
@@ -120,7 +120,7 @@ describe('sekisho plan', () => {
     expect(trial).toMatch(/^name +trial\nversion +1\nrequestsPerMinute +20\n/);
   });
 
-  test('makes a plan, open but for what was said or like another, counts its versions up, and deletes it', async () => {
+  test('creates a plan, unlimited but for the given terms or like another, counts its versions, and deletes it', async () => {
     const open = await gives('plan', 'create', 'open');
     expect(open).toMatchObject({ version: 1, tokensPerDay: null, queueWeight: 1, models: ['*'] });
     expect(open['scopes']).toContain('models:delete');
@@ -149,7 +149,7 @@ describe('sekisho plan', () => {
     await leaves({ action: 'plan.set', subject: 'night', ...hourly }, () =>
       gives('plan', 'set', 'night', 'requestsPerHour=600'),
     );
-    // The table has a column for each limit that some plan sets.
+    // The table has a column for each limit that at least one plan sets.
     expect(await says('plan', 'list')).toMatch(/^name +version +requestsPerMinute +requestsPerHour +tokensPerMinute /);
     const last = { ...to, version: 4, requestsPerHour: 600, tokensPerDay: null, scopes: ['metadata'] };
     expect(await gives('plan', 'show', 'night')).toEqual(last);
@@ -160,7 +160,7 @@ describe('sekisho plan', () => {
     expect(await gate.manage((store) => store.findPlan('night'))).toBeUndefined();
   });
 
-  test('a plan that an account has cannot be deleted, and neither can "default"', async () => {
+  test('a plan in use cannot be deleted, and neither can "default"', async () => {
     await accountWith('in-use');
     await refuses(
       [['plan', 'delete', 'in-use'], /^Accounts still have the plan "in-use"; give them another first\.$/],
@@ -171,7 +171,7 @@ describe('sekisho plan', () => {
     await says('plan', 'delete', 'in-use');
   });
 
-  test('refuses what no plan can be', () =>
+  test('refuses invalid plans', () =>
     refuses(
       [['plan', 'create', 'Night Shift'], /^A plan is named with small letters/],
       [['plan', 'create', 'trial'], /^There is a plan "trial" already/],
@@ -188,7 +188,7 @@ describe('sekisho plan', () => {
 });
 
 describe('sekisho account', () => {
-  test('makes, shows and lists accounts, and gives one another plan', async () => {
+  test('creates, shows and lists accounts, and changes an account’s plan', async () => {
     const made = await leaves(
       {
         action: 'account.create',
@@ -230,7 +230,7 @@ describe('sekisho account', () => {
     expect(table).toMatch(/^id +name +plan .*\n(.*\n)*acc_\w+ +山田 +trial /);
   });
 
-  test('refuses what cannot be', () =>
+  test('refuses invalid accounts', () =>
     refuses(
       [['account', 'create', 'operator'], /^There is an account "operator" already\.$/],
       [['account', 'create', ' '], /^The name of an account needs 1 to 200 characters\.$/],
@@ -241,7 +241,7 @@ describe('sekisho account', () => {
 });
 
 describe('sekisho key', () => {
-  test('makes, shows, lists, rotates and revokes, each with its event, and shows a secret once', async () => {
+  test('creates, shows, lists, rotates and revokes, each with its event, and shows a secret once', async () => {
     await accountWith('keys', { tokensPerDay: '1000' });
     const words = ['--name', 'laptop', '--account', 'keys', '--scopes', 'inference,metadata', '--models', 'gemma3:*'];
     const before = await events();
@@ -292,12 +292,12 @@ describe('sekisho key', () => {
     expect(await says('key', 'list')).toMatch(/^id +name +status .*\n/);
   });
 
-  test('makes the account of a new name, which is a change of its own', async () => {
+  test('creates the account for a new name, with an event of its own', async () => {
     const before = await events();
     const { id } = await gives('key', 'create', '--name', 'first', '--account', 'newcomer');
     const after = await events();
     expect(after.slice(2)).toEqual(before);
-    // Two events of one moment have no order.
+    // Two events of the same moment have no order.
     expect(after.slice(0, 2).toSorted((a, b) => (a.action < b.action ? -1 : 1))).toMatchObject([
       {
         actor,
@@ -321,7 +321,7 @@ describe('sekisho key', () => {
     ]);
   });
 
-  test('lets a key live no longer than its plan says', async () => {
+  test('lets a key live no longer than its plan allows', async () => {
     await accountWith('brief', { maxKeyDays: '14' });
     const lives = ({ createdAt, expiresAt }: ShownKey): number => Date.parse(expiresAt ?? '') - Date.parse(createdAt);
     const words = ['key', 'create', '--name', 'x', '--account', 'brief'];
@@ -329,7 +329,7 @@ describe('sekisho key', () => {
     const shorter = await gives<ShownKey>(...words, '--expires', '3d');
     expect(Math.round(lives(shorter) / dayMs)).toBe(3);
     await refuses([[...words, '--expires', '15d'], /^The plan brief lets a key live 14 days at most\.$/]);
-    // Nor does rotating make it live longer.
+    // Rotating does not extend it either.
     const next = await gives<ShownKey>('key', 'rotate', shorter.id, '--grace', '6d');
     expect(next.expiresAt).toBe(shorter.expiresAt);
     expect(await gives('key', 'show', shorter.id)).toMatchObject({ expiresAt: shorter.expiresAt });
@@ -372,7 +372,7 @@ describe('sekisho key', () => {
     });
   });
 
-  test("a rotated key goes on with its day's figures, however often it is rotated", async () => {
+  test('a rotated key continues with its usage of the day, however often it is rotated', async () => {
     await accountWith('rotating', { requestsPerDay: '100' });
     const words = ['key', 'create', '--name', 'x', '--account', 'rotating', '--limit', 'requestsPerDay=6'];
     let key = await gives<ShownKey>(...words);
@@ -385,7 +385,7 @@ describe('sekisho key', () => {
     expect(await count(fresh.secret)).toEqual([200, 95, 5]);
   });
 
-  test('refuses what no key can be', async () => {
+  test('refuses invalid keys', async () => {
     await accountWith('plain');
     const { id } = await gate.key({ account: 'plain' });
     await gate.manage((store, by) => revokeKey(store, id, by));
@@ -405,7 +405,7 @@ describe('sekisho key', () => {
 });
 
 describe('sekisho rule', () => {
-  test('lists, shows, makes, changes and deletes, each change with its event', async () => {
+  test('lists, shows, creates, changes and deletes, each change with its event', async () => {
     const [list, table] = await Promise.all([gives<Rule[]>('rule', 'list'), says('rule', 'list')]);
     expect(list).toEqual(firstRules.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
     expect(table).toMatch(/\nguessed-secret +failedAuthentications +key +3600 +50 +warn /);
@@ -437,7 +437,7 @@ describe('sekisho rule', () => {
     expect(await gate.manage((store) => store.listRules())).toHaveLength(firstRules.length);
   });
 
-  test('refuses what no rule can be', () => {
+  test('refuses invalid rules', () => {
     const fields = ['measure=tokens', 'per=key', 'windowSeconds=60', 'threshold=1'];
     return refuses(
       [['rule', 'create', 'busy-hour', ...fields, 'step=warn'], /^There is a rule "busy-hour" already\.$/],
@@ -454,7 +454,7 @@ describe('sekisho rule', () => {
 });
 
 describe('sekisho suspension', () => {
-  test('takes a step, which holds within a second; an appeal is written, answered, and lifts it', async () => {
+  test('takes a step that holds within a second; an appeal is written, answered, and lifts it', async () => {
     const account = await accountWith('loud');
     const { secret } = await gate.key({ account: 'loud' });
     expect((await tags(secret)).status).toBe(200);
@@ -505,7 +505,7 @@ describe('sekisho suspension', () => {
     );
   });
 
-  test('hits one key alone, and is lifted', async () => {
+  test('affects one key alone, and is lifted', async () => {
     await accountWith('half');
     const [hit, other] = [await gate.key({ account: 'half' }), await gate.key({ account: 'half' })];
     const taken = await gives('suspension', 'create', hit.id, '--step', 'review', '--reason', 'a look');
@@ -519,7 +519,7 @@ describe('sekisho suspension', () => {
     await eventually(async () => expect((await tags(hit.secret)).status).toBe(200));
   });
 
-  test('refuses what cannot be', () => {
+  test('refuses invalid suspensions', () => {
     const reason = ['--reason', 'x'];
     return refuses(
       [['suspension', 'create', 'nobody', ...reason], /^There is no account "nobody"\.$/],
@@ -537,10 +537,10 @@ describe('sekisho suspension', () => {
 });
 
 describe('sekisho usage', () => {
-  test('prints the newest rows, or sums within a time', async () => {
+  test('prints the newest rows, or sums over a period', async () => {
     await accountWith('user');
     const { id, secret } = await gate.key({ name: 'bell', account: 'user' });
-    // A name from before names were read so strictly.
+    // A name made before names were validated so strictly.
     await gate.manage(async ({ signIn: { db } }) => {
       await db.updateTable('keys').set({ name: 'bell\u0007' }).where('id', '=', id).execute();
     });
@@ -573,11 +573,11 @@ describe('sekisho usage', () => {
     expect(all).toMatchObject(sum);
     expect(lately).toEqual(all);
     expect(before).toBeUndefined();
-    // A name that would ring the terminal does not.
+    // A name with a terminal bell does not ring it.
     expect(table).toContain('bell?');
   });
 
-  test('refuses what cannot be', () =>
+  test('refuses invalid questions', () =>
     refuses(
       [['usage', '--by', 'mood'], /^error: .*Allowed choices are key, account, model, day, month\./],
       [['usage', '--by', 'key', '--since', 'lately'], /^error: .*Write a date such as 2027-01-31/],
@@ -586,7 +586,7 @@ describe('sekisho usage', () => {
 });
 
 describe('sekisho audit', () => {
-  test('prints who changed what, from what, to what, when; all, some, or of one subject', async () => {
+  test('prints who changed what, from what, to what and when; all, some, or of one subject', async () => {
     const all = await events();
     const iso = (some: readonly AuditEvent[]): unknown[] =>
       some.map((event) => ({ ...event, at: new Date(event.at).toISOString() }));
@@ -629,7 +629,7 @@ describe('sekisho audit', () => {
       says('key', 'show', keys[0]!.id),
     ]);
     for (const text of printed) {
-      // `sekisho_<id>_<secret and checksum>`: the id may be known, what follows may not.
+      // `sekisho_<id>_<secret and checksum>`: the id may be shown, the rest may not.
       for (const secret of secrets) expect(text).not.toContain(secret.slice(21));
       for (const { digest } of keys) expect(text).not.toContain(digest);
       expect(text).not.toContain(wire);
@@ -638,7 +638,7 @@ describe('sekisho audit', () => {
   });
 });
 
-describe('a command that cannot be meant', () => {
+describe('an invalid command', () => {
   test.each([
     [['plan', 'create', 'x', 'foo'], /name=value/],
     [['key', 'create', '--name', 'a', '--limit', 'foo'], /name=value/],
@@ -648,7 +648,7 @@ describe('a command that cannot be meant', () => {
     [['usage', '--limit', 'abc'], /whole number/],
     [['audit', '--limit', '0'], /whole number/],
     [['usage', '--since', '7d'], /--by/],
-  ])('%j is refused in a sentence and changes nothing', async (words, sentence) => {
+  ])('%j is refused in one sentence and changes nothing', async (words, sentence) => {
     const before = await events();
     const { code, out, err } = await run(words);
     expect([code, out]).toEqual([1, '']);

@@ -1,4 +1,5 @@
-// How the gate is encrypted, as operators see it without a shell: by the API in every mode, and on the pages in a browser.
+// How the gate is encrypted, as operators see it without a shell: through the API in every mode, and on the pages in a
+// browser.
 import { X509Certificate } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
@@ -36,11 +37,11 @@ const iso = (text: string): string => new Date(text).toISOString();
 interface Answer {
   readonly status: number;
   readonly text: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- held against its shape
+  // oxlint-disable-next-line typescript/no-explicit-any -- the shape is checked by api-shapes
   readonly body: any;
 }
 
-/** Who vouches for the gate is another test's matter. */
+/** Another test checks who signs the gate's certificate. */
 function see(gate: TestGate, path: string, secret: string): Promise<Answer> {
   const url = new URL(`/management/v1${path}`, gate.url);
   const request = url.protocol === 'https:' ? secureRequest : plainRequest;
@@ -63,7 +64,7 @@ function see(gate: TestGate, path: string, secret: string): Promise<Answer> {
   });
 }
 
-/** Asked by a key that may read, and never with a word of anything secret in it. */
+/** Asked with a key that may read; the answer never contains a secret. */
 async function seen(gate: TestGate, ...secrets: readonly string[]): Promise<Answer['body']> {
   const { secret } = await gate.key({ scopes: ['management:read'] });
   const [encryption, overview] = [await see(gate, '/encryption', secret), await see(gate, '/overview', secret)];
@@ -80,7 +81,7 @@ async function seen(gate: TestGate, ...secrets: readonly string[]): Promise<Answ
 const calm = { endsAt: null, problem: null };
 
 describe('an operator sees how the gate is encrypted', () => {
-  test('where it is not, and where something in front is believed to do it', async () => {
+  test('without encryption, and behind a proxy that is expected to encrypt', async () => {
     const nothing = { certificates: [], clientCertificates: 'none', renewsAt: null, problem: null, triesAt: null };
     const off = await seen(await open());
     expect(off).toMatchObject({ how: 'off', exposed: false, authority: null, ...nothing, worry: calm });
@@ -90,7 +91,7 @@ describe('an operator sees how the gate is encrypted', () => {
     expect(behind).toMatchObject({ how: 'proxy', exposed: false, ...nothing, worry: calm });
   });
 
-  test('from files: every pair with what it says of itself, and whether callers are asked for theirs', async () => {
+  test('from files: every pair with its facts, and whether client certificates are requested', async () => {
     const pem = makeCertificate(place, ['DNS:gate.example', 'DNS:*.gate.example'], { authority, days: 60 });
     const inside = makeCertificate(place, ['IP:192.0.2.7'], { authority, days: 10 });
     const gate = await open({
@@ -126,7 +127,7 @@ describe('an operator sees how the gate is encrypted', () => {
     expect(encryption.worry).toEqual({ endsAt: iso(second.validTo), problem: null });
   });
 
-  test('from files that changed for the worse: the last pair, why the new one is not used, and no more of it once it is mended', async () => {
+  test('from files replaced by unusable ones: the last pair and why the new one is refused, and no complaint once it is mended', async () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const gate = await open({ ...filesOf(files), TLS_CLIENT_CA: authority.cert, TLS_CLIENT_CERT: 'optional' });
     const before = await seen(gate);
@@ -143,7 +144,7 @@ describe('an operator sees how the gate is encrypted', () => {
     expect(mended).toMatchObject({ problem: null, worry: calm, certificates: [{ names: ['other.example'] }] });
   });
 
-  test('from files that have ended', async () => {
+  test('from files that have expired', async () => {
     const past = makeCertificate(place, ['DNS:gate.example'], { authority, days: -1 });
     const { certificates, worry } = await seen(await open(filesOf(past)));
     expect(certificates).toMatchObject([{ state: 'ended' }]);
@@ -151,7 +152,7 @@ describe('an operator sees how the gate is encrypted', () => {
     expect(worry.endsAt).toBe(iso(certificateIn(past).validTo));
   });
 
-  test('by an authority of its own: the names of this machine, and when it is made anew', async () => {
+  test('by its own authority: the names of this machine, and the renewal date', async () => {
     const gate = await open({ TLS: 'self-signed', TLS_NAMES: 'box.lan' });
     const encryption = await seen(gate);
     const own = new X509Certificate(readFileSync(join(gate.dataDir, 'authority.pem')));
@@ -164,7 +165,7 @@ describe('an operator sees how the gate is encrypted', () => {
     expect(((renews as number) - (from as number)) / ((to as number) - (from as number))).toBeCloseTo(2 / 3);
   });
 
-  test('from a public authority: its certificate and the next one’s day', async () => {
+  test('from a public authority: its certificate and the next renewal date', async () => {
     const ca = await authorityFor();
     const gate = await open(acmeOf(ca));
     const encryption = await eventually(async () => {
@@ -176,7 +177,7 @@ describe('an operator sees how the gate is encrypted', () => {
     expect(encryption.certificates).toMatchObject([{ names: ['gate.example'], state: 'fine' }]);
     expect(encryption.certificates[0].issuer).toMatch(/^Pebble/);
     expect(Date.parse(encryption.renewsAt)).toBeGreaterThan(Date.now());
-    // What only the store knows is told to nobody.
+    // Facts that only the store knows are shown to no caller.
     const { secret } = await gate.key({ scopes: ['management:read'] });
     const { text } = await see(gate, '/encryption', secret);
     await gate.manage(async (store) => {
@@ -188,7 +189,7 @@ describe('an operator sees how the gate is encrypted', () => {
     });
   });
 
-  test('from a public authority that is not there: what is shown meanwhile, why, and when it tries again', async () => {
+  test('from an unreachable public authority: the current certificate, the reason, and the next try', async () => {
     const ca = await authorityFor();
     await ca.kill();
     const [kid, hmac] = ['customer-4711', 'VGhlIHNlY3JldCBvZiB0aGUgY3VzdG9tZXI'];
@@ -206,7 +207,7 @@ describe('an operator sees how the gate is encrypted', () => {
   });
 });
 
-test('whoever may not read settings learns nothing of it', async () => {
+test('a key that may not read settings learns nothing about encryption', async () => {
   const gate = await open({ TLS: 'self-signed' });
   const { secret: member } = await gate.member({});
   const { secret: wide } = await gate.key();
@@ -228,7 +229,7 @@ describe('on the pages', () => {
   });
   afterAll(() => browser.close());
 
-  /** Somebody who operates that gate, at the page of its settings. */
+  /** An operator of that gate, on its settings page. */
   async function atSettings(gate: TestGate, look: Look = {}): Promise<Reader> {
     const code = await setUpCode(gate, 'desk');
     const reader = await Reader.at(browser, gate.url, look);
@@ -244,7 +245,7 @@ describe('on the pages', () => {
     return reader;
   }
 
-  /** What is wider than its box is cut off there without a word. */
+  /** Text wider than its box is cut off there silently. */
   async function isReadWhole({ page }: Reader): Promise<void> {
     await page.getByRole('alert').first().waitFor();
     const beyond = await page.evaluate(
@@ -253,7 +254,7 @@ describe('on the pages', () => {
     expect(beyond).toEqual([0]);
   }
 
-  /** As the page writes it for this reader, whose day is Tokyo's. */
+  /** As the page writes it for this reader, whose time zone is Tokyo. */
   function written(text: string): string {
     const inTokyo = (at: Date, how: Intl.DateTimeFormatOptions): string =>
       new Intl.DateTimeFormat('en', { timeZone: 'Asia/Tokyo', ...how }).format(at);
@@ -268,7 +269,7 @@ describe('on the pages', () => {
     });
   }
 
-  test('an operator of a gate that vouches for itself sees its names, its end, and the way to trust it', async () => {
+  test('an operator of a self-signed gate sees its names, its expiry and how to trust it', async () => {
     const gate = await open({ TLS: 'self-signed', TLS_NAMES: 'box.lan' });
     const reader = await atSettings(gate);
     const leaf = new X509Certificate(readFileSync(join(gate.dataDir, 'gate.pem')));
@@ -288,9 +289,9 @@ describe('on the pages', () => {
     expect(await page.getByText('See it under “Settings”').count()).toBe(0);
   });
 
-  test('files that are refused, and a certificate that ends soon, are told without anybody asking', async () => {
+  test('the pages warn of refused files and of a certificate that expires soon', async () => {
     const made = makeCertificate(place, ['DNS:localhost'], { authority, days: 10 });
-    // A name without a place to break it in is read to its end, on a phone too.
+    // A name without a break opportunity is readable to its end, also on a phone.
     const files = { cert: join(place, `${'c'.repeat(120)}.pem`), key: made.key };
     copyFileSync(made.cert, files.cert);
     const gate = await open(filesOf(files));

@@ -1,4 +1,4 @@
-// A start that fails half-way, at each of its steps in turn, in a process of its own.
+// A start that fails halfway, at each of its steps in turn, in a process of its own.
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import process from 'node:process';
@@ -23,25 +23,25 @@ beforeAll(async () => {
   );
 });
 
-test.each(startSteps)('a start that fails at its step "%s" says so and leaves nothing open', (step) => {
+test.each(startSteps)('a start that fails at its step "%s" reports it and leaves nothing open', (step) => {
   const report = reports.get(step);
   expect(report?.error).toEqual({
     step,
     message: `The start failed at its step "${step}": no ${step} today`,
     cause: 'Error',
   });
-  // Everything before it was opened.
+  // Every earlier step was done.
   expect(report?.steps).toEqual(startSteps.slice(0, startSteps.indexOf(step) + 1));
   expect(report?.left).toEqual(nothing);
 });
 
-test('a start that cannot have its port leaves nothing open', () => {
+test('a start that cannot bind its port leaves nothing open', () => {
   const report = reports.get('a port that is taken');
   expect(report?.error).toMatchObject({ step: 'port', cause: 'Unlistened' });
   expect(report?.left).toEqual(nothing);
 });
 
-test('a gate that serves holds files, ports and timers, and has let go of all of them when it has stopped', () => {
+test('a serving gate holds files, ports and timers, and a stopped one has released all of them', () => {
   const report = reports.get('no failure');
   expect(report?.steps).toEqual(startSteps);
   expect(report?.open?.files).toEqual(expect.arrayContaining(['gate.lock', 'sekisho.db']));
@@ -51,11 +51,11 @@ test('a gate that serves holds files, ports and timers, and has let go of all of
   expect(report?.left).toEqual(nothing);
 });
 
-test('after failed starts the process ends by itself', () => {
+test('the process ends by itself after failed starts', () => {
   expect(ended).toEqual({ code: 0, err: '' });
 });
 
-test('the first connection that gets in is answered: no request comes before its route', async () => {
+test('the first accepted connection is answered: no request arrives before its route', async () => {
   const port = await freePort();
   const failed = new AbortController();
   const knocking = (async () => {

@@ -1,7 +1,7 @@
-// The fake is held against what a real Ollama was recorded to say: every recorded request is sent to it once more, byte
-// for byte, and what comes back must be the same bytes in the same HTTP chunks. Only what no second run of the server
-// would repeat is set equal first: dates, durations, random ids. What the model said, and how the server counted the
-// prompt, the fake is told beforehand.
+// Compares the fake with recordings of a real Ollama: every recorded request is sent to it again, byte for byte, and the
+// answer must have the same bytes in the same HTTP chunks. Only values that differ between two runs of the server are made
+// equal first: dates, durations, random ids. The fake is told beforehand what the model said and how the server counted the
+// prompt.
 import { connect } from 'node:net';
 import Anthropic from '@anthropic-ai/sdk';
 import { Ollama } from 'ollama';
@@ -18,9 +18,9 @@ beforeEach(async () => {
 });
 afterEach(() => fake.close());
 
-/** Not to the byte, each for a reason. */
+/** Not compared byte for byte, each for a reason. */
 const onlyHeads: Record<string, string> = {
-  show_verbose: 'the recorder cut 5.6 MB of tensors out of it',
+  show_verbose: 'the recorder cut out 5.6 MB of tensors',
   show: 'the second recorder made its model without parameters; the first recording is the template',
 };
 const second = wireRecordings.map((recording): [string, Recording] => [recording.name, recording]);
@@ -46,14 +46,14 @@ async function compare(recording: Recording, all: readonly Recording[], onlyHead
     );
     return;
   }
-  // The token that ends an answer by a stop sequence is counted and never said; the fake counts what it says.
+  // The token that ends an answer by a stop sequence is counted but not sent; the fake counts what it sends.
   const uncounted = recording.name === 'chat_stream_stop' ? /"eval_count":\d+/ : /$^/;
   const text = (chunks: readonly string[]) =>
     chunks.filter((chunk) => chunk !== '').map((chunk) => settled(chunk).replace(uncounted, '"eval_count":0'));
   expect(text(answer.chunks)).toEqual(text(recording.chunks));
 }
 
-/** Tells the fake which models there were, what the model said and how the prompt was counted. */
+/** Tells the fake which models exist, what the model said and how the prompt was counted. */
 function prepare(recording: Recording, all: readonly Recording[]): void {
   const { models } = JSON.parse(all.find(({ name }) => name === 'tags')!.chunks.join('')) as {
     models: { name: string; size: number; digest: string; modified_at: string }[];
@@ -84,7 +84,7 @@ const promptCount = (whole: string): number =>
 const completionCount = (whole: string): number =>
   Number([...whole.matchAll(/"(?:eval_count|completion_tokens|output_tokens)":(\d+)/g)].at(-1)?.[1] ?? 0);
 
-/** The pieces of a recorded stream; the text of a whole answer, cut into as many pieces as it had tokens. */
+/** The pieces of a recorded stream; for a whole answer, its text cut into as many pieces as it had tokens. */
 function piecesOf({ chunks }: Recording): string[] {
   const pieces = chunks.flatMap((chunk) => {
     const data = /^data: (\{.*)$/m.exec(chunk)?.[1] ?? chunk;
@@ -109,7 +109,7 @@ async function exchange({
   const socket = connect(fake.port, '127.0.0.1');
   const sent: Record<string, string> = { Host: `127.0.0.1:${fake.port}`, ...headers };
   if (body !== '' || method === 'POST') sent['Content-Length'] = String(Buffer.byteLength(body));
-  // The port that the recorder spoke to is not ours; Ollama looks at the name alone.
+  // The recorder used another port; Ollama checks only the host name.
   const lines = Object.entries(sent).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`);
   let bytes = Buffer.alloc(0);
@@ -128,12 +128,12 @@ const lengthOf = (head: string): number | undefined => {
   const found = /\r\nContent-Length: (\d+)/.exec(head)?.[1];
   return found === undefined ? undefined : Number(found);
 };
-/** Of a HEAD, the recorded length is the right one: nothing in these bodies varies. */
+/** For a HEAD, the recorded length is the right one: the bodies do not vary. */
 function bodyLength(recording: Recording, answer: { chunks: readonly string[] }): number | undefined {
   return recording.method === 'HEAD' ? lengthOf(recording.head) : Buffer.byteLength(answer.chunks.join(''));
 }
 
-/** Sets equal what no run repeats. */
+/** Makes values equal that differ between runs. */
 function settled(text: string): string {
   return (
     text
@@ -142,14 +142,14 @@ function settled(text: string): string {
       .replace(/"(created_at|expires_at)":"\d{4}-[^"]+Z"/g, '"$1":"now"')
       .replace(/"(created|created_at|completed_at)":\d{10}/g, '"$1":0')
       .replace(/"((?:total|load|prompt_eval|eval)_duration)":\d+/g, '"$1":0')
-      // The system prompt is a layer of its own, and each recorder wrote another.
+      // The system prompt is a layer of its own, and the two recorders wrote different ones.
       .replace(/(layer sha256:)[0-9a-f]{64}/g, '$1some')
       .replace(/"context":\[[\d,]+\]/g, '"context":[]')
       .replace(/"(chatcmpl-|cmpl-|resp_|msg_|req_)[0-9a-f]+"/g, '"$1id"')
   );
 }
 
-describe('real clients, without a gate', () => {
+describe('real clients without a gate', () => {
   const model = 'gemma3:270m';
   const user = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
   test('ollama', async () => {
@@ -227,8 +227,8 @@ describe('real clients, without a gate', () => {
   });
 });
 
-describe('the fake as a test drives it', () => {
-  test('a request is known from its head on, its body once it is there, and a script answers it', async () => {
+describe('the fake as tests drive it', () => {
+  test('a test sees a request once its head has arrived, then its body, and a script answers it', async () => {
     const other = await startFakeOllama();
     const arrival = other.arrival(({ url }) => url === '/api/blobs/x');
     other.next(async (request, answer) => {
@@ -258,7 +258,7 @@ describe('the fake as a test drives it', () => {
     socket.destroy();
     await other.close();
   });
-  test('it stops where the caller hangs up, and counts only what it said', async () => {
+  test('it stops when the caller hangs up, and counts only what it sent', async () => {
     const other = await startFakeOllama();
     other.pace = onePieceUntilLeft;
     const hangUp = new AbortController();
@@ -273,7 +273,7 @@ describe('the fake as a test drives it', () => {
     const request = await arrival;
     await request.aborted;
     expect(request.wasAborted).toBe(true);
-    // Another call says everything after that; what the first one said is one piece.
+    // Another call sends everything after that; the first one sent one piece.
     other.pace = undefined;
     await (
       await fetch(`${other.url}/api/generate`, { method: 'POST', body: '{"model":"gemma3:270m","prompt":"x"}' })
@@ -281,7 +281,7 @@ describe('the fake as a test drives it', () => {
     expect(other.totals.completionTokens).toBe(1 + other.pieces.length);
     await other.close();
   });
-  test('a head that cannot be read has arrived all the same', async () => {
+  test('a request with an unreadable head counts as arrived', async () => {
     const socket = connect(fake.port, '127.0.0.1');
     socket.on('error', () => undefined);
     socket.resume().write('GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n');
@@ -302,7 +302,7 @@ describe('the fake as a test drives it', () => {
   ])('reads %s as Go does', (text, value) => {
     expect(goStyleParse(text)).toEqual(value);
   });
-  test('a flag that Go keeps by value, as in /v1, is left alone by null', () => {
+  test('null leaves a flag alone that Go keeps by value, as in /v1', () => {
     expect(goStyleParse('{"stream":true,"stream":null}', 'openai.ChatCompletionRequest')).toEqual({ stream: true });
   });
   test.each([

@@ -1,4 +1,5 @@
-// Who gets in: every place a key can stand, every way it can be wrong, and that nothing is paid for before it is right.
+// Identification: every place where a key may stand, every way in which it can be wrong, and that no cost is incurred before
+// it is right.
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -23,7 +24,7 @@ afterAll(async () => {
 
 const get = (headers: Record<string, string>, path = '/api/version') => fetch(gate.url + path, { headers });
 
-describe('a right key is taken wherever it may stand', () => {
+describe('a valid key is accepted in every supported place', () => {
   test.each([
     ['x-api-key', () => ({ 'x-api-key': secret })],
     ['Bearer', () => ({ authorization: `Bearer ${secret}` })],
@@ -54,7 +55,7 @@ describe('a right key is taken wherever it may stand', () => {
   });
 });
 
-describe('U25, U26, U29, A1: a wrong one gets 401 in the words of the article, and the model server hears nothing', () => {
+describe('U25, U26, U29, A1: a wrong key gets 401 in the words of the article, and the model server hears nothing', () => {
   const names = [
     ...Object.getOwnPropertyNames(Object.prototype),
     '',
@@ -90,14 +91,14 @@ describe('U25, U26, U29, A1: a wrong one gets 401 in the words of the article, a
     ['digest', { authorization: 'Digest username="x"' }],
     ['two spaces', { authorization: 'Bearer  x' }],
     ['two words that are no keys', { authorization: 'Bearer EMPTY', 'x-api-key': 'ollama' }],
-    ['empty places alone', { authorization: 'Bearer', 'x-api-key': '', 'api-key': ' ' }],
+    ['only empty places', { authorization: 'Bearer', 'x-api-key': '', 'api-key': ' ' }],
     ['a cookie', { cookie: 'session=x' }],
-    ['the placeholder alone', { authorization: 'Bearer ollama' }],
+    ['only the placeholder', { authorization: 'Bearer ollama' }],
   ] as [string, Record<string, string>][])('%s', async (_, headers) => {
     const response = await get(headers);
     expect([response.status, response.headers.get('x-should-retry')]).toEqual([401, 'false']);
   });
-  test('one character off, other case, white space inside', async () => {
+  test('with one character changed, in another case, or with white space inside', async () => {
     const flipped = secret.slice(0, 30) + (secret[30] === 'a' ? 'b' : 'a') + secret.slice(31);
     for (const wrong of [
       flipped,
@@ -109,7 +110,7 @@ describe('U25, U26, U29, A1: a wrong one gets 401 in the words of the article, a
       expect((await get({ 'x-api-key': wrong })).status).toBe(401);
     }
   });
-  test('U43: a body is not read for a caller who is nobody', async () => {
+  test('U43: the body of an unidentified caller is not read', async () => {
     const client = new RawClient(gate.port);
     client.write(
       `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: wrong\r\nExpect: 100-continue\r\nContent-Length: 1000000000\r\n\r\n`,
@@ -119,7 +120,7 @@ describe('U25, U26, U29, A1: a wrong one gets 401 in the words of the article, a
     expect(text).not.toContain('100 Continue');
     client.socket.destroy();
   });
-  test('a right caller who waits for 100 Continue gets it', async () => {
+  test('an identified caller that waits for 100 Continue gets it', async () => {
     const client = new RawClient(gate.port);
     const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
     client.write(
@@ -132,11 +133,14 @@ describe('U25, U26, U29, A1: a wrong one gets 401 in the words of the article, a
   });
 });
 
-describe('U27: credentials that disagree are refused', () => {
+describe('U27: contradicting credentials are refused', () => {
   test.each([
     ['two headers, two keys', (other: string) => `x-api-key: ${secret}\r\nAuthorization: Bearer ${other}\r\n`],
     ['api-key and x-api-key', (other: string) => `api-key: ${other}\r\nx-api-key: ${secret}\r\n`],
-    ['a key with one character off', () => `x-api-key: ${secret}\r\nAuthorization: Bearer ${secret.slice(0, -1)}\r\n`],
+    [
+      'a key with one character changed',
+      () => `x-api-key: ${secret}\r\nAuthorization: Bearer ${secret.slice(0, -1)}\r\n`,
+    ],
     ['api-key twice', () => `api-key: ${secret}\r\nApi-Key: ${secret}\r\n`],
     ['one header twice', () => `x-api-key: ${secret}\r\nX-API-Key: ${secret}\r\n`],
     ['Authorization twice', (other: string) => `Authorization: Bearer ${secret}\r\nAuthorization: Bearer ${other}\r\n`],
@@ -148,8 +152,8 @@ describe('U27: credentials that disagree are refused', () => {
   });
 });
 
-describe('U28: a key in an address', () => {
-  test('is taken in the path only where the key was made for it', async () => {
+describe('U28: a key in a URL', () => {
+  test('is accepted in the path only for keys made with that permission', async () => {
     expect((await get({}, `/k/${secret}/api/version`)).status).toBe(403);
     const { secret: pathKey } = await gate.key({ allowPath: true });
     expect((await get({}, `/k/${pathKey}/api/version`)).status).toBe(200);
@@ -195,7 +199,7 @@ describe("the Ollama CLI's signature", () => {
   beforeAll(async () => {
     await gate.key({ publicKey: `ssh-ed25519 ${base64} me@laptop` });
   });
-  test('opens the gate, and its time stamp stays here', async () => {
+  test('opens the gate, and its timestamp is not forwarded', async () => {
     const seen = fake.arrival();
     expect((await signed('/api/version')).status).toBe(200);
     expect((await seen).url).toBe('/api/version');
@@ -208,7 +212,7 @@ describe("the Ollama CLI's signature", () => {
   ])('is refused when it is %s', async (_, options) => {
     expect((await signed('/api/version', options)).status).toBe(401);
   });
-  test('is refused from a key that nobody registered', async () => {
+  test('is refused from an unregistered key', async () => {
     const stranger = generateKeyPairSync('ed25519');
     const ts = Math.floor(Date.now() / 1000);
     const signature = sign(null, Buffer.from(`GET,/api/version?ts=${ts}`), stranger.privateKey).toString('base64');
@@ -217,12 +221,12 @@ describe("the Ollama CLI's signature", () => {
     });
     expect(response.status).toBe(401);
   });
-  test('opens an inference once: the same call again is a replay', async () => {
+  test('allows an inference once: a repeat is a replay', async () => {
     const ts = Math.floor(Date.now() / 1000) + 7;
     expect((await signed('/api/generate', { ts, body: prompt('a') })).status).toBe(200);
     expect((await signed('/api/generate', { ts, body: prompt('a') })).status).toBe(401);
   });
-  test('may be met again within a second by what the CLI really does: two looks, or a load and then a prompt', async () => {
+  test('may repeat within a second as the CLI really does: two look-ups, or a load and then a prompt', async () => {
     const ts = Math.floor(Date.now() / 1000) + 9;
     const show = { ts, body: { model: 'gemma3:270m' } };
     expect([(await signed('/api/show', show)).status, (await signed('/api/show', show)).status]).toEqual([200, 200]);
@@ -233,7 +237,7 @@ describe("the Ollama CLI's signature", () => {
 
 describe('the command line and the running gate', () => {
   const environment = () => ({ DATA_DIR: gate.dataDir });
-  test('a key made by the command works at once, and once revoked or rotated it does not, within a second', async () => {
+  test('a key made by the command works at once, and stops within a second of being rotated or revoked', async () => {
     const made = await sekisho(['key', 'create', '--name', 'laptop', '--json'], environment());
     const key = JSON.parse(made.out) as { id: string; secret: string };
     expect((await get({ 'x-api-key': key.secret })).status).toBe(200);
@@ -259,7 +263,7 @@ describe('the command line and the running gate', () => {
     expect(list.find((entry) => entry.id === rotated.id)?.status).toBe('revoked');
     expect(JSON.stringify(list)).not.toContain(key.secret);
   });
-  test('a revocation ends the answer that is running, with a last frame', async () => {
+  test('a revocation ends a running answer with a last frame', async () => {
     const { id, secret: doomed } = await gate.key();
     fake.next(async (_, answer) => {
       answer.head(200, { 'Content-Type': 'application/x-ndjson' });
@@ -271,7 +275,7 @@ describe('the command line and the running gate', () => {
     });
     const reader = response.body!.getReader();
     await reader.read();
-    // Asked before the revocation: `fetch` throws away what nobody has read yet when the connection ends.
+    // Read before the revocation: `fetch` discards unread data when the connection ends.
     const last = reader.read();
     await sekisho(['key', 'revoke', id], environment());
     expect(JSON.parse(new TextDecoder().decode((await last).value))).toMatchObject({ code: 'key_revoked' });
@@ -292,7 +296,7 @@ describe('the command line and the running gate', () => {
     [['--name', 'x', '--public-key', 'ssh-ed25519 AAAA'], /ed25519/],
     [['--name', ''], /name/],
     [['--name', 'x', '--nonsense'], /unknown option/],
-  ])('refuses %j with a sentence', async (words, sentence) => {
+  ])('refuses %j with an explanation', async (words, sentence) => {
     const { code, out, err } = await sekisho(['key', 'create', ...words], environment());
     expect(code).not.toBe(0);
     expect(out).toBe('');

@@ -1,5 +1,5 @@
-// The ladder by itself: every step is taken by a rule, holds within a second, leaves its evidence and undoes itself; and
-// guessing keys costs the guesser.
+// The automatic ladder: a rule takes every step, the step holds within a second, records its evidence and ends by itself;
+// and guessing keys costs the guesser.
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateKey } from '../../src/domain/api-key.ts';
@@ -30,7 +30,7 @@ const get = (secret: string): Promise<Response> =>
 let rules = 0;
 type Fields = Partial<Record<keyof Rule, unknown>>;
 
-/** A rule for one member's plan alone: three calls within a minute, unless it says otherwise. */
+/** A rule for one member's plan alone: three calls within a minute, unless told otherwise. */
 async function ruled(
   fields: Fields,
   terms: object = {},
@@ -44,7 +44,7 @@ async function ruled(
   return { ...member, rule };
 }
 
-/** As the gate last said in its log. */
+/** The latest value in the gate's log. */
 function rulesInForce(which: TestGate): string[] {
   const line = which
     .log()
@@ -70,8 +70,8 @@ async function step(accountId: string): Promise<Suspension> {
   });
 }
 
-describe('a rule that is reached', () => {
-  test('warns: the caller is told in a header, and goes on', async () => {
+describe('a rule whose threshold is reached', () => {
+  test('warns: the caller gets a header, and its calls continue', async () => {
     const { secret, account, rule } = await ruled({ step: 'warn', durationSeconds: 60 });
     await spend(secret, 3);
     const taken = await step(account.id);
@@ -84,7 +84,7 @@ describe('a rule that is reached', () => {
     });
   });
 
-  test('slows down: a quarter of the minute is left, and all of it again when the time is over', async () => {
+  test('slows down: a quarter of the limit per minute remains, and all of it again afterwards', async () => {
     const { secret, account } = await ruled({ step: 'slow', durationSeconds: 1 }, { requestsPerMinute: 1000 });
     const most = async (): Promise<number> => {
       const response = await post(`${gate.url}/v1/chat/completions`, secret, whole);
@@ -96,7 +96,7 @@ describe('a rule that is reached', () => {
     await eventually(async () => expect(await most()).toBe(1000));
   });
 
-  test('puts to the back of the queue: everybody else is served first', async () => {
+  test('moves to the back of the queue: everyone else is served first', async () => {
     const slow = await openGate(fake.url, { SLOTS: '1' });
     try {
       const [back, other] = [await slow.member({}), await slow.member({})];
@@ -138,7 +138,7 @@ describe('a rule that is reached', () => {
     }
   });
 
-  test('suspends for a time: running streams end with a frame of their dialect, calls get 403, and then all is well', async () => {
+  test('suspends for a time: running streams end with a frame of their dialect, calls get 403, and then all works again', async () => {
     const { secret, account } = await ruled({ step: 'suspend', durationSeconds: 2 });
     for (const type of ['application/x-ndjson', 'text/event-stream'])
       fake.next(async (request, held) => {
@@ -181,7 +181,7 @@ describe('a rule that is reached', () => {
     ).toBeGreaterThan(1);
   });
 
-  test('suspends until it is reviewed: an appeal is written and answered, and lifting holds within a second', async () => {
+  test('suspends until reviewed: an appeal is written and answered, and lifting takes effect within a second', async () => {
     const { secret, account } = await ruled({ step: 'review' });
     await spend(secret, 3);
     const { id } = await step(account.id);
@@ -199,7 +199,7 @@ describe('a rule that is reached', () => {
     expect(events.map(({ action }) => action)).toEqual(['suspension.answer', 'suspension.appeal']);
   });
 
-  test('revokes: the keys are gone for good', async () => {
+  test('revokes: the keys are revoked for good', async () => {
     const { secret, account, id } = await ruled({ step: 'revoke' });
     const { id: second, secret: other } = await gate.key({ account: account.name });
     await spend(secret, 3);
@@ -213,7 +213,7 @@ describe('a rule that is reached', () => {
       expect(await gate.manage((store) => store.findKey(key))).toMatchObject({ status: 'revoked' });
   });
 
-  test('in shadow writes down what it would have done, and does nothing', async () => {
+  test('in shadow mode records the step without taking it', async () => {
     const { secret, account, rule } = await ruled({ step: 'suspend', durationSeconds: 60, shadow: true });
     await spend(secret, 3);
     expect(await step(account.id)).toMatchObject({ rule, shadow: true, step: 'suspend' });
@@ -222,7 +222,7 @@ describe('a rule that is reached', () => {
     expect(await steps(account.id)).toHaveLength(1);
   });
 
-  test('over tokens, over refusals, and over one key alone', async () => {
+  test('counts tokens, refusals, or a single key', async () => {
     const tokens = await ruled({ measure: 'tokens', threshold: 30, step: 'suspend', durationSeconds: 60 });
     await spend(tokens.secret, 3);
     await eventually(async () => expect((await chat(tokens.secret)).status).toBe(403));
@@ -240,7 +240,7 @@ describe('a rule that is reached', () => {
     expect(await step(refusals.account.id)).toMatchObject({ keyId: refusals.id });
   });
 
-  test('over wrong secrets for a key that is there warns its owner, and shuts nobody out', async () => {
+  test('on wrong secrets for an existing key warns its owner and locks no one out', async () => {
     const { secret, account, id } = await ruled({
       measure: 'failedAuthentications',
       per: 'key',
@@ -252,7 +252,7 @@ describe('a rule that is reached', () => {
     expect((await chat(secret)).status).toBe(200);
   });
 
-  test('again and again leads to the rule over suspensions', async () => {
+  test('escalates repeated steps through the rule that counts suspensions', async () => {
     const { secret, account } = await ruled({ threshold: 1, step: 'suspend', durationSeconds: 1 });
     const plan = account.name;
     const fields = { measure: 'suspensions', per: 'account', windowSeconds: 3600, threshold: 2, step: 'review' };
@@ -266,14 +266,14 @@ describe('a rule that is reached', () => {
   });
 });
 
-/** The key's id with another secret, and a checksum that is right. */
+/** The key's id with another secret and a valid checksum. */
 function wrongSecretOf(secret: string): string {
   const fresh = generateKey().text.reveal();
   const body = `sekisho_${secret.split('_')[1]!}_${fresh.split('_')[2]!.slice(0, 43)}`;
   return body + toBase62(crc32(body), 6);
 }
 
-test('rotating a suspended key is no way out', async () => {
+test('rotating a suspended key does not end its suspension', async () => {
   const { account } = await gate.member({});
   const { id } = await gate.key({ account: account.name });
   await gate.manage((store, by) => suspend(store, { whom: id, step: 'review', reason: 'x', endsAt: null }, by));
@@ -281,7 +281,7 @@ test('rotating a suspended key is no way out', async () => {
   expect((await chat(secret!.reveal())).status).toBe(403);
 });
 
-test('a rule that is changed or switched off holds within a second', async () => {
+test('changing or disabling a rule takes effect within a second', async () => {
   const { secret, account, rule } = await ruled({ step: 'suspend', durationSeconds: 60 });
   await gate.manage((store, by) => changeRule(store, rule, { enabled: 'off' }, by));
   await withinASecond(() => expect(rulesInForce(gate)).not.toContain(rule));
@@ -290,7 +290,7 @@ test('a rule that is changed or switched off holds within a second', async () =>
   expect(await steps(account.id)).toEqual([]);
 });
 
-test("the operator's own account is never looked at", async () => {
+test("the operator's own account is never subject to rules", async () => {
   const open = await openGate(fake.url);
   try {
     const fields = { measure: 'requests', per: 'account', windowSeconds: 60, threshold: 1, step: 'review' };
@@ -308,7 +308,7 @@ test("the operator's own account is never looked at", async () => {
   }
 });
 
-test('what was used before a restart counts for rules, and a suspension outlives it; a lifted one is not taken again', async () => {
+test('usage before a restart counts for rules, a suspension survives it, and a lifted one is not repeated', async () => {
   const dataDir = temporaryDirectory();
   let first = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
   const { secret, account } = await first.member({});
@@ -346,7 +346,7 @@ test('what was used before a restart counts for rules, and a suspension outlives
 });
 
 describe('U49: guessing keys', () => {
-  test('is refused unseen after so many failures, while keys that are in memory go on working', async () => {
+  test('is throttled after a number of failures, while cached keys continue to work', async () => {
     const tight = await openGate(fake.url, { AUTH_FAILURES_PER_MINUTE: '5' });
     try {
       const [known, unseen] = [await tight.key(), await tight.key()];
@@ -367,7 +367,7 @@ describe('U49: guessing keys', () => {
     }
   });
 
-  test('no key at all is no guess', async () => {
+  test('does not include calls without any key', async () => {
     const tight = await openGate(fake.url, { AUTH_FAILURES_PER_MINUTE: '1' });
     try {
       const bare = async (): Promise<number> => (await fetch(`${tight.url}/v1/models`)).status;

@@ -1,5 +1,5 @@
-// A gate with mail: addresses are confirmed before a key is issued, letters tell people what happened to them, and nobody learns
-// from outside who has an account.
+// A gate with mail: addresses are confirmed before a key is issued, emails tell people what happened to them, and nobody can
+// find out from outside who has an account.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { answer, appeal, suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -33,7 +33,7 @@ const linkIn = (text: string): string => /http\S+#link_\w+/.exec(text)?.[0] ?? '
 const apply = (visitor: Visitor, email: string, more: Record<string, unknown> = {}): Promise<Reply> =>
   visitor.post('/applications', { name: 'n', email, purpose: 'p', password: goodPassword, ...more });
 
-/** Applied, confirmed, and signed in. */
+/** A person who has applied, confirmed their address and signed in. */
 async function member(email: string, more: Record<string, unknown> = {}): Promise<Visitor> {
   const visitor = new Visitor(gate.url);
   const { body } = await apply(visitor, email, more);
@@ -44,7 +44,7 @@ async function member(email: string, more: Record<string, unknown> = {}): Promis
   return visitor;
 }
 
-test('open: the key comes when the address is confirmed, by a button and not by opening the link', async () => {
+test('open: the key is issued when the address is confirmed with a button, not when the link is opened', async () => {
   const visitor = new Visitor(gate.url);
   const { body: applied } = await apply(visitor, 'taro@example.org', { language: 'ja' });
   expect(visitor.cookies.size).toBe(0);
@@ -66,7 +66,7 @@ test('open: the key comes when the address is confirmed, by a button and not by 
   });
 });
 
-test('an address that has an account gets a letter, and whoever applied with it learns nothing', async () => {
+test('an address with an account gets an email, and an applicant who used it learns nothing', async () => {
   await member('known@example.org');
   const [twin, fresh] = [new Visitor(gate.url), new Visitor(gate.url)];
   const shown = ({ status, text }: Reply): string => `${status} ${text.replaceAll(/(app|claim)_\w+/g, '$1')}`;
@@ -75,7 +75,7 @@ test('an address that has an account gets a letter, and whoever applied with it 
   expect([twin.cookies.size, fresh.cookies.size]).toEqual([0, 0]);
 });
 
-test('nobody signs in with an address before it is confirmed', async () => {
+test('no one signs in with an address before it is confirmed', async () => {
   const thief = new Visitor(gate.url);
   await apply(thief, 'victim@example.org', { password: 'chosen by the thief' });
   await mailbox.to('victim@example.org');
@@ -87,7 +87,7 @@ test('nobody signs in with an address before it is confirmed', async () => {
   expect((await enter()).status).toBe(401);
 });
 
-test('an application that waits is not replaced by another of its address, and a letter confirms its own', async () => {
+test('a waiting application is not replaced by another for its address, and an email confirms only its own application', async () => {
   await operator.patch('/registration', { mode: 'domain', domains: ['lab.example'] });
   const email = 'alice@lab.example';
   const [alice, mallory] = [new Visitor(gate.url), new Visitor(gate.url)];
@@ -106,7 +106,7 @@ test('an application that waits is not replaced by another of its address, and a
   expect([await status(hers), await status(theirs)]).toEqual(['pending', 'pending']);
   expect((await alice.post('/confirmations', { code: codeOf(linkIn(first.text)) })).status).toBe(204);
   expect([await status(hers), await status(theirs)]).toEqual(['approved', 'pending']);
-  // The other one cannot be confirmed any more, and its password opens nothing.
+  // The other application can no longer be confirmed, and its password opens nothing.
   expect((await alice.post('/confirmations', { code: codeOf(linkIn(second.text)) })).status).toBe(409);
   expect((await mallory.auth('/sign-in/email', { email, password: 'chosen by mallory' })).status).toBe(401);
   expect((await alice.auth('/sign-in/email', { email, password: goodPassword })).status).toBe(200);
@@ -117,9 +117,9 @@ test('an application that waits is not replaced by another of its address, and a
   await operator.patch('/registration', { mode: 'open' });
 });
 
-test('somebody who wrote down an address that they cannot read gives it back, and keeps what they applied for', async () => {
+test('an applicant who gave an address they cannot read can replace it and keeps the application', async () => {
   const email = 'earlier@example.org';
-  // As a gate without mail made them, before it got mail.
+  // As a gate without mail made them, before mail was configured.
   const { id } = await gate.manage(async (store, by) => {
     const time = new Date().toISOString();
     const person = { id: 'usr_earlier', name: 'n', email, emailVerified: 0, createdAt: time, updatedAt: time };
@@ -134,13 +134,13 @@ test('somebody who wrote down an address that they cannot read gives it back, an
   await operator.patch('/registration', { mode: 'open' });
 });
 
-test('somebody who signs in under no address gets the one that they show to be theirs', async () => {
+test('a person who signs in without an address gets the one they confirm', async () => {
   const email = 'late@example.org';
   const visitor = await member('early@example.org');
   await operator.patch('/registration', { mode: 'approval' });
   const { person, account } = (await visitor.get('/session')).body;
   await gate.manage(async ({ signIn: { db } }) => {
-    // As a gate without mail leaves somebody whose address was taken, before it got mail.
+    // A gate without mail leaves a person without an address when theirs was taken, before mail was configured.
     const bare = { email: `${(person.id as string).toLowerCase()}@taken.invalid`, emailVerified: 0, accountId: null };
     await db.updateTable('people').set(bare).where('id', '=', person.id).execute();
     await db.updateTable('applications').set({ person_id: null }).where('account_id', '=', account.id).execute();
@@ -152,16 +152,16 @@ test('somebody who signs in under no address gets the one that they show to be t
   await operator.patch('/registration', { mode: 'open' });
 });
 
-test('applications at once with one address all stand, and none is a fault', async () => {
+test('simultaneous applications with one address all succeed', async () => {
   const answers = await Promise.all(
     Array.from({ length: 3 }, () => apply(new Visitor(gate.url), 'thrice@example.org')),
   );
   expect(answers.map(({ status }) => status)).toEqual([201, 201, 201]);
-  // A fourth while three letters wait there is refused in words.
+  // A fourth one, while three emails wait for that address, is refused with a reason.
   expect((await apply(new Visitor(gate.url), 'thrice@example.org')).body).toMatchObject({ code: 'conflict' });
 });
 
-test('unconfirmed applications close nothing to others, are bounded by network, and expire', async () => {
+test('unconfirmed applications block no one else, are bounded by network, and expire', async () => {
   const own = await openGate(fake.url, {
     APPLICATIONS_PER_MINUTE: '100000',
     TRUSTED_PROXIES: '127.0.0.1',
@@ -177,7 +177,7 @@ test('unconfirmed applications close nothing to others, are bounded by network, 
     const statuses: number[] = [];
     for (let i = 0; i < 25; i++) statuses.push((await from('203.0.113.7', `crowd-${i}@example.org`)).status);
     expect(statuses).toEqual([...Array(20).fill(201), ...Array(5).fill(409)]);
-    // Others apply and confirm as if nobody else were there.
+    // Other people apply and confirm undisturbed.
     for (const email of ['one@example.org', 'two@example.org']) {
       const { body } = await from('198.51.100.2', email);
       const { text } = await mailbox.to(email, (body.id as string).slice(-6));
@@ -201,7 +201,7 @@ test('unconfirmed applications close nothing to others, are bounded by network, 
   }
 });
 
-test('an application to an address that has an account is like any other to whoever made it, its token too', async () => {
+test('an application for an address with an account looks like any other to the applicant, including its token', async () => {
   const [twin, fresh] = [new Visitor(gate.url), new Visitor(gate.url)];
   const claimed = async (visitor: Visitor, email: string): Promise<unknown> => {
     const { id, claim } = (await apply(visitor, email)).body;
@@ -210,7 +210,7 @@ test('an application to an address that has an account is like any other to whoe
   expect(await claimed(twin, 'known@example.org')).toEqual(await claimed(fresh, 'quite-unknown@example.org'));
 });
 
-test('requests for a new password take nothing from links that are there, and end by themselves', async () => {
+test('requests for a new password leave earlier links valid, and their number is bounded', async () => {
   const email = 'besieged@example.org';
   const visitor = await member(email);
   const { id } = (await visitor.get('/session')).body.account;
@@ -224,11 +224,11 @@ test('requests for a new password take nothing from links that are there, and en
   const set = (url: string, password: string): Promise<Reply> =>
     new Visitor(gate.url).post('/password-resets/confirm', { code: codeOf(url), password });
   expect((await set(handed, 'by the operator’s link')).status).toBe(204);
-  // What was sent before a password was chosen opens nothing afterwards.
+  // Links sent before a password was set are invalid afterwards.
   expect((await set(linkIn(resets[0]?.text ?? ''), 'by the older letter')).status).toBe(403);
 });
 
-test('domain: only whoever has shown an address there is let in; others wait', async () => {
+test('domain: only confirmed addresses of the domain are admitted; others wait', async () => {
   await operator.patch('/registration', { mode: 'domain', domains: ['lab.example'] });
   const inside = await member('hana@lab.example');
   expect((await inside.get('/session')).body.account).toMatchObject({ plan: 'trial' });
@@ -242,7 +242,7 @@ test('domain: only whoever has shown an address there is let in; others wait', a
   await operator.patch('/registration', { mode: 'open' });
 });
 
-test('a mailbox gets one account by itself, however its address is spelled', async () => {
+test('a mailbox gets one automatic account, however its address is spelled', async () => {
   await operator.patch('/registration', {
     mode: 'domain',
     domains: ['lab.example', 'gmail.com'],
@@ -259,7 +259,7 @@ test('a mailbox gets one account by itself, however its address is spelled', asy
   const { items } = (await operator.get('/audit?limit=200')).body;
   const held = items.filter(({ action }: { action: string }) => action === 'application.held');
   expect(held).toHaveLength(4);
-  // Who decides sees it on the application; its applicant, who may not be that mailbox’s only user, does not.
+  // The operator sees it on the application; the applicant, who may not be that mailbox’s only user, does not.
   const waiting = (await operator.get('/applications?status=pending&limit=200')).body.items;
   const twin = waiting.find(({ email }: { email: string }) => email === 'mina+1@gmail.com');
   expect(twin.held).toBe('second');
@@ -271,7 +271,7 @@ test('a mailbox gets one account by itself, however its address is spelled', asy
   await operator.patch('/registration', { mode: 'open' });
 });
 
-test('closing an account and applying again does not shake off what was in force against it', async () => {
+test('closing an account and applying again does not escape the suspensions against it', async () => {
   const email = 'review@example.org';
   const first = await member(email);
   const { account, application } = (await first.get('/session')).body;
@@ -282,17 +282,17 @@ test('closing an account and applying again does not shake off what was in force
   const { code } = (await operator.post('/invites', {})).body;
   const invited = new Visitor(gate.url);
   expect((await apply(invited, email, { invite: code })).body).toMatchObject({ status: 'pending' });
-  // Nothing of the person is left but that.
+  // Nothing else of the person remains.
   const { body: blank } = await operator.get(`/applications/${application.id as string}`);
   expect(blank).toMatchObject({ name: '', email: '', purpose: '', person: null });
-  // An operator who lets them in has settled it.
+  // Admission by an operator settles it.
   const { id } = (await again.get('/session')).body.application;
   expect((await operator.post(`/applications/${id as string}/approve`, {})).status).toBe(200);
   const barred = await gate.manage(async ({ signIn: { db } }) => db.selectFrom('barred').selectAll().execute());
   expect(barred).toEqual([]);
 });
 
-test('an invitation that names nobody lets in whoever has it, and gives them nobody’s address', async () => {
+test('an invitation without an address admits its holder, and confirms no address for them', async () => {
   await operator.patch('/registration', { mode: 'invite' });
   const codeFor = async (body: object): Promise<string> => (await operator.post('/invites', body)).body.code;
   const [email, password] = ['boss@example.org', 'chosen by somebody else'];
@@ -302,7 +302,7 @@ test('an invitation that names nobody lets in whoever has it, and gives them nob
   expect((await thief.get('/session')).body).toMatchObject({ person: { emailVerified: false }, account: {} });
   const enter = (): Promise<Reply> => new Visitor(gate.url).auth('/sign-in/email', { email, password });
   expect((await enter()).status).toBe(401);
-  // The owner of the address is invited too, and opens the letter.
+  // The owner of the address is invited too, and opens their email.
   const owner = new Visitor(gate.url);
   const { body } = await apply(owner, email, { invite: await codeFor({}) });
   const letter = await mailbox.to(email, (body.id as string).slice(-6));
@@ -310,12 +310,12 @@ test('an invitation that names nobody lets in whoever has it, and gives them nob
   expect((await owner.get('/session')).body.person).toMatchObject({ email, emailVerified: true });
   const back = await new Visitor(gate.url).auth('/sign-in/email', { email, password: goodPassword });
   expect([back.status, (await enter()).status]).toEqual([200, 401]);
-  // Opened late, the letter of the other one gives them nothing of it.
+  // Opened late, the email of the other application gives them nothing of it.
   const other = await mailbox.to(email, (applied.body.id as string).slice(-6));
   await new Visitor(gate.url).post('/confirmations', { code: codeOf(linkIn(other.text)) });
   expect((await enter()).status).toBe(401);
   expect((await owner.get('/session')).body.person).toMatchObject({ email, emailVerified: true });
-  // One that names the address speaks for it.
+  // An invitation that names the address confirms it.
   const named = 'named@example.org';
   const invited = await apply(new Visitor(gate.url), named, { invite: await codeFor({ email: named }) });
   expect(invited.body).toMatchObject({ status: 'approved', confirm: false });
@@ -324,10 +324,10 @@ test('an invitation that names nobody lets in whoever has it, and gives them nob
   await operator.patch('/registration', { mode: 'open' });
 });
 
-test('closing an account blanks applications of the same person that led to nothing', async () => {
+test('closing an account blanks the same person’s unsuccessful applications', async () => {
   await operator.patch('/registration', { mode: 'approval' });
   const email = 'second-try@example.org';
-  // The first came without a password, and was turned away.
+  // The first application came without a password and was rejected.
   const { body: tried } = await apply(new Visitor(gate.url), email, { password: undefined, name: 'Second Try' });
   await operator.post(`/applications/${tried.id as string}/reject`, { decision: 'not Second Try' });
   await operator.patch('/registration', { mode: 'open' });
@@ -337,7 +337,7 @@ test('closing an account blanks applications of the same person that led to noth
   expect(left.text).not.toMatch(/second.try/i);
 });
 
-test('a new password by letter: once, and every visit ends', async () => {
+test('a password reset by email works once and ends every session', async () => {
   const visitor = await member('forgetful@example.org');
   expect((await new Visitor(gate.url).post('/password-resets', { email: 'Forgetful@Example.org' })).status).toBe(204);
   const { text } = await mailbox.to('forgetful@example.org', 'new password');
@@ -357,7 +357,7 @@ test('a new password by letter: once, and every visit ends', async () => {
   expect(mailbox.letters.length).toBe(before);
 });
 
-test('people are told once what happened to them: decided, suspended, answered, a key about to expire', async () => {
+test('people are told once of each event: a decision, a suspension, an answered appeal, an expiring key', async () => {
   await operator.patch('/registration', { mode: 'approval' });
   const visitor = await member('sato@example.org', { language: 'ja' });
   const { application } = (await visitor.get('/session')).body;
@@ -398,7 +398,7 @@ test('people are told once what happened to them: decided, suspended, answered, 
   await operator.patch('/registration', { mode: 'open' });
 });
 
-test('what somebody writes cannot become a line of a letter’s head, and one mailbox is not flooded', async () => {
+test('user input cannot become an email header, and one mailbox is not flooded', async () => {
   await operator.post('/applications', {});
   const visitor = new Visitor(gate.url);
   const refused = await apply(visitor, 'a@example.org\r\nBcc: everybody@example.org');

@@ -1,4 +1,4 @@
-// The gate as a process: how it starts, what it says when it cannot, how it stops, and what survives a kill.
+// The gate as a process: how it starts, what it reports when it cannot start, how it stops, and what survives a kill.
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => fake.close());
 
 const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] };
-/** Says one piece and then nothing more. */
+/** Sends one piece and then nothing more. */
 function stall(): void {
   fake.next(async (_, answer) => {
     answer.head(200, { 'Content-Type': 'application/x-ndjson' });
@@ -27,7 +27,7 @@ const refuseToStart = (environment: Record<string, string>) =>
   run(main[0], [main[1]], { DATA_DIR: temporaryDirectory(), PORT: '0', ...environment });
 
 describe('starting', () => {
-  test('P1: without a model server: it says so, lives, is not ready, answers 502, and notices when one comes', async () => {
+  test('P1: without a model server the gate starts, reports it, answers 502, is not ready, and notices when a server appears', async () => {
     const later = await startFakeOllama();
     const { port } = later;
     await later.close();
@@ -48,7 +48,7 @@ describe('starting', () => {
     expect(await gate.ended).toBe(0);
     await come.close();
   });
-  test('P1: two servers: a call goes to the one that answers', async () => {
+  test('P1: with two servers, calls go to the one that answers', async () => {
     const gate = await spawnGate({ UPSTREAM: `http://127.0.0.1:1,${fake.url}` });
     const { secret } = await gate.key();
     for (let i = 0; i < 5; i++) expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);
@@ -56,7 +56,7 @@ describe('starting', () => {
     gate.process.kill('SIGTERM');
     expect(await gate.ended).toBe(0);
   });
-  test('the data directory is for its owner alone', async () => {
+  test('creates a data directory that only its owner can read', async () => {
     const dataDir = join(temporaryDirectory(), 'deep', 'data');
     const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
     expect(statSync(dataDir).mode & 0o777).toBe(0o700);
@@ -64,7 +64,7 @@ describe('starting', () => {
     gate.process.kill('SIGTERM');
     await gate.ended;
   });
-  test('S3, H10: a taken port, a second gate, a broken database: one sentence that says what to do', async () => {
+  test('S3, H10: explains a taken port, a second gate or a broken database in one sentence that says what to do', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const port = String((taken.address() as { port: number }).port);
@@ -102,7 +102,7 @@ describe('starting', () => {
       err: expect.stringMatching(/cannot be used.*\n$/),
     });
   });
-  test('wrong settings are all listed at once', async () => {
+  test('lists all wrong settings at once', async () => {
     const file = join(temporaryDirectory(), 'sekisho.yaml');
     writeFileSync(file, 'port: 70000\ncors_origin: "*"\nupstream: ftp://x\n');
     const { code, err } = await refuseToStart({
@@ -131,7 +131,7 @@ describe('starting', () => {
       expect(err).toContain(fault);
     expect(err).not.toMatch(/\n\s+at /);
   });
-  test('`sekisho config` prints what is in force and no secret', async () => {
+  test('`sekisho config` prints the settings in force and no secret', async () => {
     const { out } = await sekisho(['config', '--json'], {
       API_KEYS: 'a-static-key-of-the-operator',
       DRAIN_SECONDS: '7',
@@ -142,7 +142,7 @@ describe('starting', () => {
 });
 
 describe('H1: stopping', () => {
-  test('idle connections and connections that never said a word do not hold it', async () => {
+  test('does not wait for idle connections or for connections that never sent anything', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url });
     const silent = new RawClient(Number(new URL(gate.url).port));
     await once(silent.socket, 'connect');
@@ -150,11 +150,11 @@ describe('H1: stopping', () => {
     gate.process.kill('SIGTERM');
     expect(await gate.ended).toBe(0);
   });
-  test('a running stream may finish, nobody new comes in, and every record is there', async () => {
+  test('lets a running stream finish, accepts no new connection, and loses no record', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '10' });
     const { secret } = await gate.key();
     const release = holdStream(fake);
-    // A second connection, kept alive from before the signal.
+    // A second connection, kept alive since before the signal.
     const kept = new RawClient(Number(new URL(gate.url).port));
     const response = await post(`${gate.url}/api/chat`, secret, chat);
     const reader = response.body!.getReader();
@@ -175,7 +175,7 @@ describe('H1: stopping', () => {
       completionTokens: 1,
     });
   });
-  test('what still runs after DRAIN_SECONDS gets the last frame of its dialect, and exit is 0', async () => {
+  test('ends a call that outlasts DRAIN_SECONDS with the last frame of its dialect, and exits with 0', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '0.2' });
     const { secret } = await gate.key();
     stall();
@@ -190,7 +190,7 @@ describe('H1: stopping', () => {
       { outcome: 'ended', code: 'draining', source: 'estimated', completionTokens: 1 },
     ]);
   });
-  test('a signal to `npm start` reaches the gate, which stops in order and is not left behind', async () => {
+  test('passes a signal to `npm start` on to the gate, which stops in order and leaves no process behind', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url }, ['npm', 'start']);
     expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
     gate.process.kill('SIGTERM');
@@ -198,14 +198,14 @@ describe('H1: stopping', () => {
     await eventually(() => expect(gate.output()).toContain('"msg":"stopped"'));
     await expect(fetch(`${gate.url}/healthz`)).rejects.toThrow('fetch failed');
   });
-  test('H2: a second signal ends it at once', async () => {
+  test('H2: a second signal stops the gate at once', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '60' });
     const { secret } = await gate.key();
     stall();
     await (await post(`${gate.url}/api/chat`, secret, chat)).body!.getReader().read();
     gate.process.kill('SIGTERM');
     await eventually(() => expect(gate.output()).toContain('stopping'));
-    // Signals within a second of the first are the same wish; one that comes later ends it.
+    // Signals within one second of the first count as the same request; a later one stops the gate at once.
     await eventually(() => {
       gate.process.kill('SIGTERM');
       expect(gate.process.exitCode).not.toBeNull();
@@ -215,7 +215,7 @@ describe('H1: stopping', () => {
 });
 
 describe('H3: kill -9', () => {
-  test('loses no record: finished ones are there once, the running one is there as interrupted', async () => {
+  test('loses no record: finished exchanges are there once, the running one as interrupted', async () => {
     const dataDir = temporaryDirectory();
     let gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
     const { secret } = await gate.key();
@@ -230,7 +230,7 @@ describe('H3: kill -9', () => {
         ),
       );
       expect(answers.every((answer) => answer.includes('"done":true'))).toBe(true);
-      // At once: the last answers cannot have reached the database by the ordinary way.
+      // Read at once: the last answers cannot have reached the database in the ordinary way yet.
       gate.process.kill('SIGKILL');
       expect(await gate.ended).toBe('SIGKILL');
       await reader.cancel().catch(() => undefined);
@@ -250,7 +250,7 @@ describe('H3: kill -9', () => {
 });
 
 describe('U54, A18: a planted prompt and a planted key', () => {
-  test('are in no log line, no page of the database, no journal and no error body', async () => {
+  test('appear in no log line, database page, journal or error body', async () => {
     const canary = 'CANARY-prompt-7f3a';
     const dataDir = temporaryDirectory();
     const gate = await spawnGate({
@@ -328,7 +328,7 @@ describe('U54, A18: a planted prompt and a planted key', () => {
   });
 });
 
-test('the same sources answer on Deno, with permission for nothing more than they need', async () => {
+test('the same sources run on Deno with only the permissions that they need', async () => {
   const gate = await spawnGate({ UPSTREAM: fake.url }, [process.execPath, 'scripts/start-deno.ts']);
   const { out } = await run(process.execPath, ['scripts/start-deno.ts', '--print'], {
     UPSTREAM: fake.url,

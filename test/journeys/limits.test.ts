@@ -1,4 +1,4 @@
-// Limits are exact, say what they are, cost nothing when they refuse, and are given back however an exchange ends.
+// Limits are exact, describe themselves, cost nothing when they refuse, and are released however an exchange ends.
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -34,7 +34,7 @@ function left(response: Response, label: string): number {
 
 const count = <T>(values: readonly T[], value: T): number => values.filter((each) => each === value).length;
 
-/** Does it again where a minute of the clock began meanwhile, since then a minute's limit rightly is a new one. */
+/** Repeats it when a clock minute began meanwhile, because a limit per minute then starts anew. */
 async function withinOneMinute(use: () => Promise<void>): Promise<void> {
   const minute = (): number => Math.floor(Date.now() / 60_000);
   const before = minute();
@@ -47,7 +47,7 @@ async function withinOneMinute(use: () => Promise<void>): Promise<void> {
 }
 
 describe('250 calls at once', () => {
-  test.each(['requestsPerMinute', 'requestsPerHour', 'requestsPerDay'])('against %s of 20 let through 20', (limit) =>
+  test.each(['requestsPerMinute', 'requestsPerHour', 'requestsPerDay'])('against a %s of 20 let 20 through', (limit) =>
     withinOneMinute(async () => {
       const { secret } = await gate.member({ [limit]: 20 });
       const answers = await Promise.all(Array.from({ length: 250 }, () => chat(secret)));
@@ -69,7 +69,7 @@ describe('250 calls at once', () => {
     ).toBe(20);
   });
 
-  test('against 7 at once run 7 at once, and when those are over the next 7 may', async () => {
+  test('against a concurrency of 7 run 7 at once, and then the next 7', async () => {
     const { secret } = await gate.member({ concurrentRequests: 7, waitingRequests: 0 });
     for (let round = 0; round < 2; round++) {
       let open!: () => void;
@@ -99,7 +99,7 @@ describe('250 calls at once', () => {
     }
   });
 
-  test('against a budget of tokens let through only what was reserved, and settle to what was used', async () => {
+  test('against a token budget let through only what was reserved, and settle to what was used', async () => {
     const asking = { ...whole, options: { num_predict: 100 } };
     const reserved = 100 + Math.ceil(JSON.stringify(asking).length / 4);
     const { secret } = await gate.member({ tokensPerDay: 10 * reserved + reserved / 2 });
@@ -130,7 +130,7 @@ describe('250 calls at once', () => {
 });
 
 describe('a refused call', () => {
-  test('costs nothing: neither a request, nor a token, nor a place', async () => {
+  test('costs nothing: no request, no token and no slot', async () => {
     const { secret } = await gate.member({ requestsPerDay: 3, tokensPerDay: 1_000_000, concurrentRequests: 1 });
     const first = await chat(secret);
     await first.text();
@@ -145,7 +145,7 @@ describe('a refused call', () => {
     expect(row.every(({ promptTokens, completionTokens }) => promptTokens + completionTokens === 0)).toBe(true);
   });
 
-  test('says which limit, how much is used and when to come back, in the words of each dialect', async () => {
+  test('names the limit, its usage and the time to retry, in the words of each dialect', async () => {
     const { secret } = await gate.member({ requestsPerDay: 1, tokensPerMonth: 1000 });
     await (await chat(secret)).text();
     const sentence = /This account may use 1 calls a day; 1 are used. The next day begins in /;
@@ -174,12 +174,12 @@ describe('a refused call', () => {
     expect(told.get('anthropic-ratelimit-requests-remaining')).toBe('0');
     expect(told.get('x-ratelimit-limit-requests')).toBe('1');
     expect(told.get('x-ratelimit-reset-requests')).toMatch(/^(\d+h)?(\d+m)?\d+s$/);
-    // The SDKs were told that trying again is idle, and did not.
+    // The SDKs are told not to retry, and did not.
     expect((await gate.ledger(before)).length).toBe(before + 2);
   });
 });
 
-test('a limit by the hour refuses, says so and stands in the headers like any other', async () => {
+test('a limit per hour refuses, explains itself and appears in the headers like any other', async () => {
   const { secret } = await gate.member({ requestsPerHour: 1, tokensPerHour: 1000 });
   await withinOneMinute(async () => {
     await (await chat(secret)).text();
@@ -201,7 +201,7 @@ test('a limit by the hour refuses, says so and stands in the headers like any ot
   });
 });
 
-test('an allowed call carries what is left', async () => {
+test('an allowed call carries its remaining limits', async () => {
   const { secret } = await gate.member({ requestsPerMinute: 30, tokensPerDay: 5000, promptTokensPerMonth: 9000 });
   await withinOneMinute(async () => {
     const answer = await post(`${gate.url}/v1/chat/completions`, secret, { ...whole, max_tokens: 50 });
@@ -212,7 +212,7 @@ test('an allowed call carries what is left', async () => {
   });
 });
 
-describe('whatever way a call ends, its place and its reservation come back', () => {
+describe('however a call ends, its slot and its reservation come back', () => {
   const breakOff: Script = async (_, answer) => {
     answer.head(200, { 'Content-Type': 'application/x-ndjson' });
     await answer.chunk('{"message":{"content":"a"},"done":false}\n');
@@ -235,12 +235,12 @@ describe('whatever way a call ends, its place and its reservation come back', ()
     ['it completes', undefined, async (secret) => (await chat(secret)).text()],
     ['the model server answers with an error', fails, async (secret) => (await chat(secret)).text()],
     [
-      'it breaks in mid-stream',
+      'the connection breaks in mid-stream',
       breakOff,
       async (secret) => (await chat(secret, { ...whole, stream: true })).text().catch(() => ''),
     ],
     [
-      'it falls silent',
+      'the model server stops sending',
       stall,
       async (secret) => (await chat(secret, { ...whole, stream: true })).text().catch(() => ''),
     ],
@@ -270,11 +270,7 @@ describe('whatever way a call ends, its place and its reservation come back', ()
         await call;
       },
     ],
-    [
-      'the model is not there',
-      undefined,
-      async (secret) => (await chat(secret, { ...whole, model: 'nothing' })).text(),
-    ],
+    ['the model is missing', undefined, async (secret) => (await chat(secret, { ...whole, model: 'nothing' })).text()],
   ])('when %s', async (_, script, call) => {
     const limit = 1_000_000;
     const { secret, id } = await gate.member({ concurrentRequests: 1, tokensPerDay: limit });
@@ -295,7 +291,7 @@ describe('whatever way a call ends, its place and its reservation come back', ()
   });
 });
 
-test('a killed gate comes back with every place free and with what was used', async () => {
+test('a killed gate restarts with every slot free and with its usage kept', async () => {
   const dataDir = temporaryDirectory();
   let killed = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
   const terms = { concurrentRequests: 3, tokensPerDay: 1_000_000, requestsPerDay: 50 };
@@ -327,7 +323,7 @@ test('a killed gate comes back with every place free and with what was used', as
   expect(await killed.ended).toBe(0);
 });
 
-test('a key narrows its plan for itself alone, and never widens it', async () => {
+test('a key narrows its plan for itself alone and never widens it', async () => {
   const { account } = await gate.member({ requestsPerDay: 5, tokensPerDay: 1_000_000 });
   const { secret: narrow } = await gate.key({ account: account.name, limits: { requestsPerDay: 2 } });
   const { secret: wide } = await gate.key({ account: account.name, limits: { requestsPerDay: 1000 } });
@@ -337,7 +333,7 @@ test('a key narrows its plan for itself alone, and never widens it', async () =>
   expect(count(await statuses(wide, 6), 200)).toBe(3);
 });
 
-test('a rotated key goes on with the figures of the one it replaced', async () => {
+test('a rotated key continues with the usage of the key it replaced', async () => {
   const { account } = await gate.member({});
   const { id, secret } = await gate.key({ account: account.name, limits: { requestsPerDay: 2 } });
   await (await chat(secret)).text();
@@ -347,7 +343,7 @@ test('a rotated key goes on with the figures of the one it replaced', async () =
   expect((await chat(text)).status).toBe(429);
 });
 
-test('where hours and months begin in mid-hour of UTC, their first minutes are still counted after a restart', async () => {
+test('where hours and months begin in the middle of a UTC hour, their first minutes still count after a restart', async () => {
   const dataDir = temporaryDirectory();
   const environment = { UPSTREAM: fake.url, DATA_DIR: dataDir, TIME_ZONE: 'Asia/Kolkata' };
   const first = await spawnGate(environment);
@@ -367,7 +363,7 @@ test('where hours and months begin in mid-hour of UTC, their first minutes are s
   const hour = calendar.hour(Date.now());
   expect(hour.startsAt % 3_600_000).toBe(1_800_000);
   const inHours = [row(hour.startsAt - 1, 70_000, hourly), row(hour.startsAt, 400_000, hourly)];
-  // The first is of the month before, in the same hour of UTC.
+  // The first belongs to the previous month, in the same UTC hour.
   await first.manage((store) =>
     store.appendUsage([row(startsAt - 60_000, 70_000), row(startsAt + 600_000, 400_000), ...inHours]),
   );
@@ -408,7 +404,7 @@ const interrupted: Omit<UsageRecord, 'id' | 'at' | 'keyId' | 'accountId'> = {
   cacheWriteTokens: 0,
 };
 
-test('a plan of one key never leads to more than two that work, however often it is rotated', async () => {
+test('with a plan of one key, at most two keys work at a time, however often they are rotated', async () => {
   const { id, account } = await gate.member({ maxKeys: 1 });
   const second = await gate.manage((store, by) => rotateKey(store, id, 60_000, by));
   await expect(gate.manage((store, by) => rotateKey(store, second.key.id, 60_000, by))).rejects.toThrow(
@@ -420,7 +416,7 @@ test('a plan of one key never leads to more than two that work, however often it
   expect(await counts).toEqual([1, 1]);
 });
 
-test('a key that was replaced does not outlive its grace where the plan has no room for it', async () => {
+test('a replaced key cannot be extended beyond its grace period when the plan has no room for it', async () => {
   const { id, account } = await gate.member({ maxKeys: 1 });
   const extend = (expiresAt: number | null) => gate.manage((store, by) => changeKey(store, id, { expiresAt }, by));
   await gate.manage((store, by) => rotateKey(store, id, 30 * 86_400_000, by));
@@ -434,7 +430,7 @@ test('a key that was replaced does not outlive its grace where the plan has no r
   expect(await gate.manage((store, by) => store.countKeys(account.id, by.at))).toBe(2);
 });
 
-test('keys that live for an hour at most use none of the plan’s up, and are few', async () => {
+test('keys that live for at most an hour do not count against the plan’s maxKeys, and have a small limit of their own', async () => {
   const { account } = await gate.member({ maxKeys: 1 });
   const key = (expiresAt: number | null) =>
     gate.manage((store, by) => createKey(store, { name: 'page', account: account.name, expiresAt }, by));
@@ -445,7 +441,7 @@ test('keys that live for an hour at most use none of the plan’s up, and are fe
   await expect(key(null)).rejects.toThrow(/the plan .* allows 1/);
 });
 
-test('a changed plan holds within a second', async () => {
+test('a changed plan takes effect within a second', async () => {
   const { account, secret } = await gate.member({ requestsPerDay: 1 });
   await (await chat(secret)).text();
   expect((await chat(secret)).status).toBe(429);
@@ -454,7 +450,7 @@ test('a changed plan holds within a second', async () => {
   expect((await chat(secret)).status).toBe(429);
 });
 
-test("the operator's own calls are not counted, and carry no figures", async () => {
+test("the operator's own calls are not counted and carry no limit headers", async () => {
   const { secret } = await gate.key();
   const answer = await chat(secret);
   expect(answer.headers.has('ratelimit')).toBe(false);
@@ -468,10 +464,10 @@ test.each([
   ['default', 10],
   ['trusted', 20],
   ['trial', 6],
-])('the first plan %s lets a coding agent send %i first requests in a minute', async (plan, calls) => {
+])('the first plan %s lets a coding agent send its first %i requests in one minute', async (plan, calls) => {
   const { name } = await gate.manage((store, author) => createAccount(store, `agent-${plan}`, plan, author));
   const { secret } = await gate.key({ account: name });
-  // Claude Code: 27,700 prompt tokens before anything was said, and answers of up to 32,000.
+  // Claude Code: 27,700 prompt tokens before the conversation begins, and answers of up to 32,000.
   const request = {
     model: 'llama3',
     max_tokens: 32_000,

@@ -1,5 +1,5 @@
-// The management API on a running gate: every row answers in its shape, says no in problems, and lets nobody do more than
-// their key may.
+// The management API on a running gate: every row answers in its shape, refuses with a problem, and gives no key more than
+// its scopes allow.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { generateKey } from '../../src/domain/api-key.ts';
@@ -28,7 +28,7 @@ afterAll(async () => {
 interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any -- held against its shape
+  // oxlint-disable-next-line typescript/no-explicit-any -- the shape is checked by api-shapes
   readonly body: any;
 }
 
@@ -61,7 +61,7 @@ const made = async (path: string, body: unknown): Promise<Answer['body']> => {
 };
 
 describe('an operator', () => {
-  test('lets somebody in, narrows, rotates and revokes, and the data plane follows within a second', async () => {
+  test('makes an account and keys, narrows, rotates and revokes them, and the data plane follows within a second', async () => {
     const account = await made('/accounts', { name: 'alice' });
     expect(account).toMatchObject({ name: 'alice', plan: 'default', keys: 0, inForce: [] });
     const key = await made('/keys', { name: 'laptop', account: 'alice', limits: { requestsPerDay: 3 } });
@@ -79,7 +79,7 @@ describe('an operator', () => {
     expect((await call('PATCH', '/accounts/alice', { body: { plan: 'trusted' } })).body.plan).toBe('trusted');
   });
 
-  test('makes, changes and deletes plans, against what he has seen or not at all', async () => {
+  test('creates, changes and deletes plans, with or without the version seen before', async () => {
     const plan = await made('/plans', { name: 'night', like: 'default', tokensPerDay: 5 });
     expect(plan).toMatchObject({ version: 1, tokensPerDay: 5, requestsPerMinute: 120 });
     const seen = (await call('GET', '/plans/night')).headers.get('etag')!;
@@ -93,7 +93,7 @@ describe('an operator', () => {
     expect((await call('DELETE', '/plans/default')).status).toBe(400);
   });
 
-  test('sets rules, takes steps, lifts them, and answers appeals', async () => {
+  test('sets rules, takes steps, lifts them and answers appeals', async () => {
     const fields = {
       measure: 'tokens',
       per: 'account',
@@ -130,7 +130,7 @@ describe('an operator', () => {
     expect((await call('GET', `/suspensions/${other.id}`)).body.id).toBe(other.id);
   });
 
-  test('sees what is used, what runs, and who changed what', async () => {
+  test('sees usage, running calls and who changed what', async () => {
     const { secret, account } = await gate.member({});
     const whole = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
     await (await post(`${gate.url}/api/chat`, secret, whole)).text();
@@ -170,7 +170,7 @@ test('applications, invitations and registration answer in their shapes', async 
   await call('PATCH', '/registration', { body: { mode: 'closed' } });
 });
 
-test('A15: a list comes in pages that neither repeat nor leave out, though it grows meanwhile', async () => {
+test('A15: pages of a list neither repeat nor omit an entry while the list grows', async () => {
   for (let i = 0; i < 5; i++) await made('/accounts', { name: `page-${i}` });
   const seen: string[] = [];
   let cursor = '';
@@ -191,7 +191,7 @@ test('A15: a list comes in pages that neither repeat nor leave out, though it gr
 });
 
 describe('a creation with an Idempotency-Key', () => {
-  test('happens once, however often and however much at once it is sent; the secret is shown once', async () => {
+  test('happens once, however often and concurrently it is sent; the secret is shown once', async () => {
     await made('/accounts', { name: 'repeater' });
     const options = { body: { name: 'k', account: 'repeater' }, headers: { 'idempotency-key': 'a-1' } };
     const answers = await Promise.all(Array.from({ length: 8 }, () => call('POST', '/keys', options)));
@@ -205,7 +205,7 @@ describe('a creation with an Idempotency-Key', () => {
     expect((await call('GET', '/keys?account=repeater')).body.items).toHaveLength(1);
   });
 
-  test('for another request is refused, and one that failed may be tried again', async () => {
+  test('is refused for another request, and may be repeated after a failure', async () => {
     const headers = { 'idempotency-key': 'b-1' };
     expect((await call('POST', '/accounts', { body: { name: 'x', plan: 'nothing' }, headers })).status).toBe(404);
     expect((await call('POST', '/accounts', { body: { name: 'repeat-b' }, headers })).status).toBe(201);
@@ -213,20 +213,20 @@ describe('a creation with an Idempotency-Key', () => {
   });
 });
 
-describe('nobody does more than their key may', () => {
+describe("a key's authority", () => {
   test('an auditor reads everything and changes nothing', async () => {
     for (const row of endpoints.filter(({ needs, name }) => needs.startsWith('management') && name !== 'watch')) {
       const path =
         row.path.replaceAll(/\{\w+\}/g, 'default') + (/^(report|export)Usage$/.test(row.name) ? '?by=day' : '');
       const { status } = await call(row.method.toUpperCase(), path, { secret: auditor, body: bodyFor(row.method) });
       if (row.needs === 'management:write') expect(status, row.name).toBe(403);
-      // A question without anything in it.
+      // A request without any parameter.
       else if (row.name === 'foresee') expect(status).toBe(400);
       else expect([200, 404], row.name).toContain(status);
     }
   });
 
-  test('A13: a member gets 403 everywhere but about himself', async () => {
+  test('A13: a member gets 403 everywhere except about themselves', async () => {
     const { secret } = await gate.member({});
     for (const row of endpoints.filter(({ needs }) => needs.startsWith('management'))) {
       const path = row.path.replaceAll(/\{\w+\}/g, 'default');
@@ -236,7 +236,7 @@ describe('nobody does more than their key may', () => {
     expect((await call('GET', '/me', { secret })).status).toBe(200);
   });
 
-  test('A13: without a right key there is nothing but 401, in the same words whatever is wrong', async () => {
+  test('A13: a wrong key gets 401, in the same words whatever is wrong', async () => {
     const wrong = ['', 'nonsense', generateKey().text.reveal(), `${boss.slice(0, -1)}x`];
     const answers = await Promise.all(wrong.map((secret) => call('GET', '/accounts', { secret })));
     expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401]);
@@ -246,7 +246,7 @@ describe('nobody does more than their key may', () => {
     expect((await call('GET', `/accounts?key=${boss}`, { secret: '' })).status).toBe(401);
   });
 
-  test('A17: management scopes go with a role, and with no plan', async () => {
+  test('A17: management scopes come with a role, not with a plan', async () => {
     await made('/accounts', { name: 'climber' });
     const asked = { name: 'x', account: 'climber', scopes: ['management:write'] };
     expect((await call('POST', '/keys', { body: asked })).status).toBe(403);
@@ -254,20 +254,20 @@ describe('nobody does more than their key may', () => {
     expect((await call('POST', '/accounts', { body: { name: 'y', plan: null } })).status).toBe(400);
   });
 
-  test('a stranger is refused before his body is read', async () => {
+  test('an unauthenticated caller is refused before the body is read', async () => {
     const client = new RawClient(gate.port);
     client.write('POST /management/v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{"name":');
     await client.until('HTTP/1.1 401 Unauthorized');
     client.socket.destroy();
   });
 
-  test('A6: what a form of another site can send is not taken', async () => {
+  test('A6: a content type that a cross-site form can send is refused', async () => {
     const headers = { 'content-type': 'text/plain' };
     expect((await call('POST', '/accounts', { body: '{"name":"evil"}', headers })).status).toBe(415);
   });
 });
 
-test('a leaked key is revoked by whoever finds it, and nothing is said about it', async () => {
+test('anyone who finds a leaked key can revoke it, and the answer reveals nothing about it', async () => {
   const { secret, id } = await gate.key();
   const report = (text: string): Promise<Answer> => call('POST', '/leaks', { secret: '', body: { secret: text } });
   const near = generateKey().text.reveal();
@@ -309,14 +309,14 @@ describe('bad input gets', () => {
     ['ja-JP,ja;q=0.9,en;q=0.8', 'ja', '見つかりません。'],
     ['en;q=0.9,ja;q=0.1', 'en', 'Not found.'],
     ['fr', 'en', 'Not found.'],
-  ])('has its title in the language that Accept-Language: %s prefers', async (accepted, language, title) => {
+  ])('has its title in the language preferred by Accept-Language: %s', async (accepted, language, title) => {
     const { headers, body } = await call('GET', '/nothing', { headers: { 'accept-language': accepted } });
     expect([headers.get('content-language'), body.title, body.code]).toEqual([language, title, 'not_found']);
     expect(headers.get('vary')).toMatch(/accept-language/i);
   });
 });
 
-test('the OpenAPI document says what the server does: every row, every reference, no more', async () => {
+test('the OpenAPI document describes exactly the rows of the server, with every reference resolved', async () => {
   const document = (await (await fetch(`${gate.url}/management/v1/openapi.json`)).json()) as {
     openapi: string;
     paths: Record<string, Record<string, { operationId: string }>>;
@@ -340,7 +340,7 @@ test('the OpenAPI document says what the server does: every row, every reference
 });
 
 describe('people', () => {
-  test('an operator sees what there is, and makes links for others', async () => {
+  test('an operator lists people and makes links for them', async () => {
     const operator = await operatorOf(gate);
     const { body: here } = await operator.get('/session');
     expect(here).toMatchObject({ account: { role: 'operator', plan: null }, signIn: { mail: false } });
@@ -374,7 +374,7 @@ describe('people', () => {
     });
   });
 
-  test('a member looks after his own keys, limits and data, and leaves', async () => {
+  test('a member manages their own keys, limits and data, and leaves', async () => {
     await call('PATCH', '/registration', { body: { mode: 'open' } });
     const taro = await memberOf(gate, 'taro@example.org');
     const { body: key } = await taro.post('/me/keys', { name: 'laptop', models: ['gemma3:*'] });
@@ -419,7 +419,7 @@ describe('people', () => {
     expect((await call('GET', `/accounts/${own}`)).body.closedAt).not.toBeNull();
   });
 
-  test('an operator confirms an address for somebody without mail, and changes a key', async () => {
+  test('an operator confirms an address for a person without mail, and changes a key', async () => {
     await call('PATCH', '/registration', { body: { mode: 'domain', domains: ['lab.example'] } });
     const hana = new Visitor(gate.url);
     const asked = { name: 'Hana', email: 'hana@lab.example', purpose: 'papers', password: goodPassword };
@@ -440,11 +440,11 @@ describe('people', () => {
   });
 });
 
-describe('would this call pass, and why', () => {
+describe('the preview of a call', () => {
   const ask = async (question: Record<string, unknown>): Promise<Answer['body']> =>
     (await call('POST', '/preview', { body: { path: '/api/chat', model: 'gemma3:270m', ...question } })).body;
 
-  test('the answer is the one that the call itself would get', async () => {
+  test('gives the answer that the call itself would get', async () => {
     const { account, id, secret } = await gate.member({
       requestsPerDay: 2,
       tokensPerHour: 50_000,
@@ -481,7 +481,7 @@ describe('would this call pass, and why', () => {
     });
   });
 
-  test('the reason is Japanese for callers who prefer that, and keeps what English says beyond the code', async () => {
+  test('gives the reason in Japanese when the caller prefers it, with every detail of the English text', async () => {
     const { account } = await gate.member({ models: ['gemma3:*'] });
     const reason = async (question: Record<string, unknown>): Promise<string> => {
       const body = { path: '/api/chat', model: 'gemma3:270m', account: account.id, ...question };
@@ -492,7 +492,7 @@ describe('would this call pass, and why', () => {
     expect(await reason({ path: '/api/me' })).toMatch(/^この API キーには、.*"account"/);
   });
 
-  test('asking takes nothing from anybody', async () => {
+  test('uses up no limit', async () => {
     const { account, secret } = await gate.member({ requestsPerDay: 1, concurrentRequests: 1, tokensPerDay: 100 });
     await Promise.all(Array.from({ length: 20 }, () => ask({ account: account.id, promptTokens: 90 })));
     const chat = {
@@ -504,13 +504,13 @@ describe('would this call pass, and why', () => {
     expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);
   });
 
-  test('a plan alone answers for somebody who has used nothing', async () => {
+  test('answers for a plan alone, with no usage', async () => {
     expect(await ask({ plan: 'trial', promptTokens: 10 })).toMatchObject({ passes: true });
     expect((await call('POST', '/preview', { body: { path: '/api/chat', model: 'x' } })).status).toBe(400);
   });
 });
 
-test('usage leaves as CSV that no spreadsheet takes for a formula, and can be narrowed down', async () => {
+test('usage exports as CSV that no spreadsheet reads as a formula, and can be filtered', async () => {
   const { account, secret } = await gate.member({});
   const evil = await made('/accounts', { name: '=HYPERLINK("http://evil.example")' });
   const key = await made('/keys', { name: 'x', account: evil.id });
@@ -530,7 +530,7 @@ test('usage leaves as CSV that no spreadsheet takes for a formula, and can be na
   expect((await call('GET', '/usage?account=nobody')).status).toBe(404);
 });
 
-test('the overview arrives as events, and stops when the right to see it does', async () => {
+test('the overview arrives as events, and ends when the right to see it ends', async () => {
   const { id, secret } = await gate.key({ scopes: ['management:read'] });
   const response = await fetch(`${gate.url}/management/v1/events`, { headers: { 'x-api-key': secret } });
   expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
@@ -544,7 +544,7 @@ test('the overview arrives as events, and stops when the right to see it does', 
   while (!done) ({ done } = await reader.read());
 });
 
-test('every row has answered, in its shape', () => {
+test('every row has answered in its shape', () => {
   expect(endpoints.map(({ name }) => name).filter((name) => !answered.has(name))).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-// Several model servers are one to a caller: their lists are merged, whichever family each of them speaks.
+// Several model servers look like one to a caller: their lists are merged, whatever dialect each of them speaks.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,7 @@ import { eventually, openGate, post, RawClient } from '../gate.ts';
 
 let one: FakeOllama;
 let two: FakeOllama;
-/** Of the OpenAI family: it knows /v1 alone. */
+/** A server of the OpenAI family: it knows only /v1. */
 let plain: Server;
 let asked: string[] = [];
 let lists = 0;
@@ -47,7 +47,7 @@ interface Lists {
   readonly data: { id: string; created: number; object: string }[];
 }
 
-test('each model of any server is listed once, in the family of the caller, and only what the key may see', async () => {
+test('lists each model of every server once, in the caller’s dialect, and only what the key may see', async () => {
   const gate = await openGate(`${one.url},${two.url},${plainUrl()}`);
   const { secret } = await gate.key();
   const { secret: narrow } = await gate.key({ models: ['gemma3:*', 'qwen/*'] });
@@ -72,7 +72,7 @@ test('each model of any server is listed once, in the family of the caller, and 
   await gate.stop();
 });
 
-test('a server that is away leaves its models out, and where all are, that is said', async () => {
+test('leaves out the models of an unreachable server, and reports an error when all are unreachable', async () => {
   const gate = await openGate(`${one.url},http://127.0.0.1:9`, { PROBE_SECONDS: '60', METADATA_SECONDS: '1' });
   const { secret } = await gate.key();
   const answer = await get(`${gate.url}/v1/models`, secret);
@@ -86,7 +86,7 @@ test('a server that is away leaves its models out, and where all are, that is sa
   await none.stop();
 });
 
-test('a caller that hangs up waits for nobody, and nobody waits long for a silent server', async () => {
+test('a caller that hangs up stops the search, and a silent server delays no one for long', async () => {
   const gate = await openGate(`${one.url},${two.url}`, { PROBE_SECONDS: '60', METADATA_SECONDS: '1' });
   const { secret } = await gate.key();
   await eventually(async () => expect((await fetch(`${gate.url}/readyz`)).status).toBe(200));
@@ -118,7 +118,7 @@ test('a caller that hangs up waits for nobody, and nobody waits long for a silen
   await gate.stop();
 });
 
-test('a server of the OpenAI family alone, named with its /v1, is looked at, listed and called', async () => {
+test('an OpenAI-compatible server configured with its /v1 is probed, listed and called', async () => {
   asked = [];
   const gate = await openGate(`${plainUrl()}/v1`);
   const { secret } = await gate.key();
@@ -144,27 +144,34 @@ test.each([
   ],
   ['names a model twice', '{"models":[{"name":"b","NAME":"secret:1b"}]}', []],
   ['names two models', '{"models":[{"name":"b","model":"secret:1b"}]}', []],
-  ['is no entry', '{"models":[null,5,"b",[],{"name":{"toString":1}},{"name":"b","modified_at":{"toString":1}}]}', []],
-  ['stands beside a hundred thousand', `{"models":[${'{"name":"b"},'.repeat(100_000)}{"name":"b"}]}`, []],
-] as const)('a server whose list holds an entry that %s keeps nobody else out of it', async (_, list, more) => {
-  let looks = 0;
-  const liar = createServer((_request, response) => {
-    looks++;
-    response.setHeader('content-type', 'application/json').end(list);
-  }).listen(0, '127.0.0.1');
-  await once(liar, 'listening');
-  const gate = await openGate(`${one.url},http://127.0.0.1:${(liar.address() as AddressInfo).port}`, {
-    PROBE_SECONDS: '3600',
-  });
-  const { secret } = await gate.key({ models: ['gemma3:*', 'b'], scopes: ['metadata', 'cloud'] });
-  await eventually(() => expect(looks).toBeGreaterThan(0));
-  const answer = await get(`${gate.url}/api/tags`, secret);
-  expect(((await answer.json()) as Lists).models.map(({ name }) => name)).toEqual(['gemma3:270m', ...more]);
-  await gate.stop();
-  liar.close();
-});
+  [
+    'is not an entry',
+    '{"models":[null,5,"b",[],{"name":{"toString":1}},{"name":"b","modified_at":{"toString":1}}]}',
+    [],
+  ],
+  ['stands beside a hundred thousand others', `{"models":[${'{"name":"b"},'.repeat(100_000)}{"name":"b"}]}`, []],
+] as const)(
+  'a server whose list holds an entry that %s does not spoil the lists of the others',
+  async (_, list, more) => {
+    let looks = 0;
+    const liar = createServer((_request, response) => {
+      looks++;
+      response.setHeader('content-type', 'application/json').end(list);
+    }).listen(0, '127.0.0.1');
+    await once(liar, 'listening');
+    const gate = await openGate(`${one.url},http://127.0.0.1:${(liar.address() as AddressInfo).port}`, {
+      PROBE_SECONDS: '3600',
+    });
+    const { secret } = await gate.key({ models: ['gemma3:*', 'b'], scopes: ['metadata', 'cloud'] });
+    await eventually(() => expect(looks).toBeGreaterThan(0));
+    const answer = await get(`${gate.url}/api/tags`, secret);
+    expect(((await answer.json()) as Lists).models.map(({ name }) => name)).toEqual(['gemma3:270m', ...more]);
+    await gate.stop();
+    liar.close();
+  },
+);
 
-test('beside its id, the title of a model is not read as its name', async () => {
+test('the title of a model beside its id is not read as its name', async () => {
   const titled = createServer((request, response) => {
     response.setHeader('content-type', 'application/json');
     if (request.url === '/v1/models')

@@ -35,7 +35,7 @@ test('a validator accepts the document as OpenAPI 3.1', async () => {
   expect(validator.version).toBe('3.1');
 });
 
-test('no schema is only a reference, and every reference leads to a schema that says something', () => {
+test('no schema is only a reference, and every reference leads to a schema with content', () => {
   const { schemas } = document.components;
   expect(Object.keys(schemas).length).toBeGreaterThan(50);
   for (const [name, schema] of Object.entries(schemas)) {
@@ -79,7 +79,9 @@ test('a client generated from the document compiles, refuses wrong fields and wo
   });
 });
 
-/** Uses the client as a stranger's program would; each `@ts-expect-error` fails to compile where a schema says nothing. */
+/**
+ * Uses the client as a third-party program would; each `@ts-expect-error` fails to compile if a schema allows anything.
+ */
 const use = `
 import { Api, type Account, type Key } from './client.ts';
 

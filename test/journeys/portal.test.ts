@@ -1,5 +1,5 @@
-// The portal in a real browser: a stranger becomes a member and makes a first call, an operator decides, suspends and reinstates, keys
-// rotate; in both languages, light and dark, on a phone and on a desk, and every page is sound.
+// The portal in a real browser: an applicant becomes a member and makes a first call, an operator decides, suspends and
+// reinstates, keys rotate; in both languages, light and dark, on phone and desktop widths, with every page checked.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Look, openBrowser, Reader } from '../browser.ts';
@@ -30,7 +30,7 @@ const mode = async (next: string): Promise<void> => {
   await operator.patch('/registration', { mode: next, plan: 'default' });
 };
 
-/** A browser that carries somebody's visit. */
+/** A browser with a person's session. */
 async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
   const reader = await Reader.at(browser, gate.url, look);
   await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
@@ -52,8 +52,8 @@ async function secretShown({ page }: Reader): Promise<string> {
   return text.trim();
 }
 
-describe('a stranger', () => {
-  test('follows the address in a browser, applies, gets a key, and makes a first call with it', async () => {
+describe('an applicant', () => {
+  test("opens the gate's URL in a browser, applies, gets a key, and makes a first call with it", async () => {
     await mode('open');
     const reader = await Reader.at(browser, gate.url);
     await reader.page.goto(gate.url);
@@ -64,12 +64,12 @@ describe('a stranger', () => {
     await reader.fill('What for? *', 'A first call');
     await reader.fill('Password *', goodPassword);
     await reader.press('Apply');
-    // No more clicks: the key is what they came for.
+    // No further click: the key is what they came for.
     await reader.page.getByRole('heading', { name: 'You have access' }).waitFor();
     await reader.sees('it is shown this once');
     await reader.isSound();
     const secret = await secretShown(reader);
-    // The lines to copy are for the real address, this key, and a model that is there.
+    // The lines to copy have the real URL, this key, and an existing model.
     const lines = await reader.page.getByRole('region', { name: 'Set-up for curl' }).last().innerText();
     expect(lines).toContain(`curl ${gate.url}/api/chat -H 'x-api-key: ${secret}'`);
     expect(lines).toContain('"model": "gemma3:270m"');
@@ -87,7 +87,7 @@ describe('a stranger', () => {
     await reader.close();
   });
 
-  test('in Japanese, on a phone, does the same', async () => {
+  test('does the same in Japanese on a phone', async () => {
     await mode('open');
     const reader = await Reader.at(browser, gate.url, { language: 'ja', width: 390, scheme: 'dark' });
     await reader.open('/portal/apply');
@@ -105,7 +105,7 @@ describe('a stranger', () => {
     await reader.close();
   });
 
-  test('waits until an operator has decided, and sees it without doing anything', async () => {
+  test('waits until an operator has decided, and sees the decision without reloading', async () => {
     await mode('approval');
     const mail = newMail();
     const applicant = await Reader.at(browser, gate.url);
@@ -126,7 +126,7 @@ describe('a stranger', () => {
     await Promise.all([applicant.close(), desk.close()]);
   });
 
-  test('with the link of an invitation comes in, whatever the mode', async () => {
+  test('comes in by an invitation link in every mode', async () => {
     await mode('invite');
     const desk = await readerOf(operator);
     await desk.open('/portal/operate/applications');
@@ -147,7 +147,7 @@ describe('a stranger', () => {
 });
 
 describe('an operator', () => {
-  test('becomes one by the one-time link, and by nothing else', async () => {
+  test('is made by the one-time link, and by nothing else', async () => {
     const code = await setUpCode(gate, `desk-${++people}`);
     const reader = await Reader.at(browser, gate.url);
     await reader.open(`/portal/setup#${code}`);
@@ -167,7 +167,7 @@ describe('an operator', () => {
     await late.close();
   });
 
-  test('sees a call while it runs, suspends the account, which ends it, and reinstates it on appeal', async () => {
+  test('sees a running call, suspends the account, which ends it, and reinstates it on appeal', async () => {
     await mode('open');
     const mail = newMail();
     const member = await memberOf(gate, mail);
@@ -210,7 +210,7 @@ describe('an operator', () => {
     await Promise.all([desk.close(), page.close()]);
   });
 
-  test('asks whether a call would pass, changes the plan, and the answer changes', async () => {
+  test('previews a call, changes the plan, and the preview changes', async () => {
     await operator.post('/plans', { name: `narrow-${++people}`, like: 'default', models: ['gemma3:*'] });
     const desk = await readerOf(operator);
     await desk.open(`/portal/operate/plans/narrow-${people}`);
@@ -227,7 +227,7 @@ describe('an operator', () => {
     await desk.sees('The plan is changed.');
     await desk.press('Ask');
     await desk.sees(/options\.num_predict=100/);
-    // Somebody else was quicker.
+    // Another operator was quicker.
     await operator.patch(`/plans/narrow-${people}`, { maxImages: 3 });
     await desk.fill('Longest answer, in tokens', '200');
     await desk.press('Save');
@@ -235,7 +235,7 @@ describe('an operator', () => {
     await desk.close();
   });
 
-  test('pulls a model with its progress, and deletes one after being asked', async () => {
+  test('pulls a model with its progress, and deletes one after a confirmation', async () => {
     const desk = await readerOf(operator);
     await desk.open('/portal/operate/models');
     await desk.page.getByRole('cell', { name: 'llama3:latest' }).waitFor();
@@ -258,7 +258,7 @@ describe('an operator', () => {
     await desk.close();
   });
 
-  test('who may only look finds no button that changes anything', async () => {
+  test('with read-only rights finds no button that changes anything', async () => {
     const desk = await readerOf(await operatorOf(gate, 'auditor'));
     for (const [path, heading] of [
       ['accounts', 'Accounts'],
@@ -321,7 +321,7 @@ describe('a member', () => {
     await reader.close();
   });
 
-  test('signs in with a passkey, and with a password, and is led where he wanted to go', async () => {
+  test('signs in with a passkey, and with a password, and is led to the page they wanted', async () => {
     const mail = newMail();
     const member = await memberOf(gate, mail);
     const first = await readerOf(member);
@@ -348,7 +348,7 @@ describe('a member', () => {
     await first.close();
 
     const reader = await Reader.at(browser, gate.url);
-    // Whoever is not signed in is led to the door, and back to where he wanted to go.
+    // A signed-out person is led to the sign-in page, and back to the page they wanted.
     await reader.open('/portal/keys');
     await reader.fill('E-mail address *', mail);
     await reader.fill('Password *', 'wrong wrong');
@@ -360,7 +360,7 @@ describe('a member', () => {
     await reader.close();
   });
 
-  test('sets up a second step, is asked for it, and gets in with a backup code too', async () => {
+  test('sets up a second step, is asked for it, and can use a backup code', async () => {
     const mail = newMail();
     const reader = await readerOf(await memberOf(gate, mail));
     await reader.open('/portal/me');
@@ -394,7 +394,7 @@ describe('a member', () => {
     await reader.fill('Backup code', backup);
     await reader.press('Go on');
     await reader.sees(/^Hello, /);
-    // What is worth as much as a sign-in asks for a code again.
+    // Changes as sensitive as a sign-in ask for a code again.
     await reader.open('/portal/me');
     const form = reader.page.locator('form', { has: reader.page.getByRole('button', { name: 'Switch it off' }) });
     const end = async (code: string): Promise<void> => {
@@ -410,7 +410,7 @@ describe('a member', () => {
     await reader.close();
   });
 
-  test('leaves, after saying so twice, and nothing of him is left', async () => {
+  test('closes their account after confirming twice, and nothing of them remains', async () => {
     const mail = newMail();
     const reader = await readerOf(await memberOf(gate, mail));
     await reader.open('/portal/me');
@@ -425,7 +425,7 @@ describe('a member', () => {
   });
 });
 
-test('A14: what somebody writes into any field is read as text and widens no page, wherever it is shown', async () => {
+test('A14: user input in any field is shown as text and widens no page', async () => {
   await mode('approval');
   const endless = 'W'.repeat(1_800);
   const evil = `<img src=x onerror="window.stolen=1"><script>window.stolen=1</script> {{name}} $t(shell:cancel)`;
@@ -475,7 +475,7 @@ test('A14: what somebody writes into any field is read as text and widens no pag
   }
 });
 
-test('an operator sees why an application is held, and what a cache of prompts has spared', async () => {
+test('an operator sees why an application is held, and what a prompt cache has saved', async () => {
   await mode('approval');
   const [name, asked] = ['Held Back', { purpose: 'x', password: goodPassword }];
   const { body } = await new Visitor(gate.url).post('/applications', { ...asked, name, email: newMail() });
@@ -572,7 +572,7 @@ describe.each<Required<Look>>([
   }, 90_000);
 });
 
-test('a language that is chosen stays, here and elsewhere', async () => {
+test('a chosen language stays, on other pages and in other browsers', async () => {
   await mode('open');
   const member = await memberOf(gate, newMail());
   const reader = await readerOf(member, { language: 'en' });
@@ -588,7 +588,7 @@ test('a language that is chosen stays, here and elsewhere', async () => {
   await elsewhere.close();
 });
 
-test('a first visit carries little, and everything from here', async () => {
+test('a first visit loads little, and nothing from other sites', async () => {
   await mode('open');
   const reader = await Reader.at(browser, gate.url);
   let bytes = 0;

@@ -1,4 +1,4 @@
-// Signing in with an OpenID Connect provider: who is vouched for comes in to apply, and a provider, or somebody between, that lies
+// Signing in with an OpenID Connect provider: a person it identifies may apply, and a lying provider, or anyone in between,
 // opens nothing.
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -33,7 +33,7 @@ afterAll(async () => {
   await fake.close();
 });
 
-/** To the provider and back; gives where the browser ends. */
+/** To the provider and back; returns where the browser ends. */
 async function through(visitor: Visitor): Promise<Reply> {
   const { body } = await visitor.auth('/sign-in/provider', { provider: 'oidc', next: '/portal/' });
   const authorized = await fetch(body.url, { redirect: 'manual' });
@@ -47,7 +47,7 @@ const vouch = (sub: string, email: string, email_verified = true): void => {
   provider.person = { sub, email, email_verified, name: sub };
 };
 
-test('who is vouched for comes in, applies with the address that was vouched for, and comes back', async () => {
+test('a person identified by the provider applies with the verified address, and signs in again later', async () => {
   vouch('taro', 'taro@campus.example');
   const visitor = new Visitor(gate.url);
   expect((await visitor.get('/session')).body.signIn.providers).toEqual([{ id: 'oidc', name: 'Campus' }]);
@@ -71,7 +71,7 @@ test('who is vouched for comes in, applies with the address that was vouched for
   expect((await again.get('/me')).body.account.name).toBe('taro@campus.example');
 });
 
-test('an address that somebody else signs in with is not taken over', async () => {
+test('an address is not taken over by another sign-in', async () => {
   const owner = await memberOf(gate, 'owner@campus.example');
   for (const verified of [true, false]) {
     vouch(`impostor-${String(verified)}`, 'owner@campus.example', verified);
@@ -79,7 +79,7 @@ test('an address that somebody else signs in with is not taken over', async () =
     const { headers } = await through(visitor);
     expect(headers.get('location')).toMatch(/^\/portal\/|error=/);
     const { person } = (await visitor.get('/session')).body;
-    // Who is not confirmed comes in under no address, and learns nothing of this one.
+    // A person with an unverified address has none in the session, and learns nothing of this account.
     expect(person?.email).toBe(verified ? undefined : '');
   }
   expect((await owner.get('/me')).status).toBe(200);
@@ -88,8 +88,8 @@ test('an address that somebody else signs in with is not taken over', async () =
 test.each([
   ['another issuer', { iss: 'https://evil.example' }],
   ['another audience', { aud: 'somebody-else' }],
-  ['a token that is over', { exp: 1_000 }],
-  ['another nonce', { nonce: 'of somebody else' }],
+  ['an expired token', { exp: 1_000 }],
+  ['another nonce', { nonce: "another person's subject" }],
 ])('%s opens nothing', async (_, lie) => {
   vouch('liar', 'liar@campus.example');
   provider.lie = lie;
@@ -98,14 +98,14 @@ test.each([
   expect((await visitor.get('/session')).body.person).toBeNull();
 });
 
-test('a token that somebody else signed opens nothing, nor does an answer that nobody asked for', async () => {
+test('a token with a foreign signature opens nothing, nor does an unrequested answer', async () => {
   vouch('forged', 'forged@campus.example');
   provider.forge = true;
   const visitor = new Visitor(gate.url);
   await through(visitor);
   expect((await visitor.get('/session')).body.person).toBeNull();
   provider.forge = false;
-  // Begun by one browser and ended by another: the state is bound to who began.
+  // Begun in one browser and ended in another: the state is bound to the first one.
   const { body } = await visitor.auth('/sign-in/provider', { provider: 'oidc', next: '/portal/' });
   const authorized = await fetch(body.url, { redirect: 'manual' });
   const back = new URL(authorized.headers.get('location') ?? '');
@@ -116,7 +116,7 @@ test('a token that somebody else signed opens nothing, nor does an answer that n
   expect(status).toBeLessThan(500);
 });
 
-test('a closed gate lets nobody new in, whoever vouches; those who are in stay', async () => {
+test('a closed gate admits no new person by a provider; members still sign in', async () => {
   vouch('early', 'early@campus.example');
   await through(new Visitor(gate.url));
   await operator.patch('/registration', { mode: 'closed' });
@@ -130,7 +130,7 @@ test('a closed gate lets nobody new in, whoever vouches; those who are in stay',
   expect((await early.get('/session')).body.person.email).toBe('early@campus.example');
 });
 
-test('nobody is sent elsewhere after signing in', async () => {
+test('signing in never redirects to another site', async () => {
   for (const next of [
     'https://evil.example/',
     '//evil.example',

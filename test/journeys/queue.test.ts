@@ -1,4 +1,4 @@
-// One model, one slot: whose turn it is, and what becomes of those who wait.
+// One model, one slot: the order of turns, and what happens to waiting calls.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, type FakeRequest, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -24,7 +24,7 @@ const ask = (who: string, extra: object = {}): object => ({
 });
 const chat = (secret: string, body: object): Promise<Response> => post(`${gate.url}/api/chat`, secret, body);
 
-/** Answers of the fake that a test lets go one by one. */
+/** Answers of the fake that a test releases one by one. */
 class Held {
   readonly arrived: string[] = [];
   readonly #open: (() => void)[] = [];
@@ -44,7 +44,7 @@ class Held {
     answer.end();
   };
 
-  /** Lets the next so many answers go. */
+  /** Releases the next so many answers. */
   release(calls = 1): void {
     for (let i = 0; i < calls; i++) {
       const open = this.#open.shift();
@@ -54,7 +54,7 @@ class Held {
   }
 }
 
-test('who asks once waits for one turn while another holds ten', async () => {
+test('an account with one call waits for one turn while another account has ten calls waiting', async () => {
   const [greedy, modest] = [await gate.member({}), await gate.member({})];
   const held = new Held();
   held.hold(11);
@@ -78,7 +78,7 @@ test('who asks once waits for one turn while another holds ten', async () => {
   expect(gate.log()).toMatch(/"queuedMs":\d+,"queuePosition":2/);
 });
 
-test('turns go by weight', async () => {
+test('turns follow the weights', async () => {
   const [light, heavy] = [await gate.member({}), await gate.member({ queueWeight: 3 })];
   const held = new Held();
   held.hold(13);
@@ -98,7 +98,7 @@ test('turns go by weight', async () => {
   expect(heavies).toHaveLength(6);
 });
 
-test('a model with more slots works on more at once', async () => {
+test('a model with more slots runs more calls at once', async () => {
   const { secret } = await gate.member({});
   const held = new Held();
   held.hold(3);
@@ -110,7 +110,7 @@ test('a model with more slots works on more at once', async () => {
   expect((await Promise.all(calls)).every(({ status }) => status === 200)).toBe(true);
 });
 
-test('each model server has its slots, and one that is away has none', async () => {
+test('each model server has its own slots, and an unreachable one has none', async () => {
   const second = await startFakeOllama();
   const both = await openGate(`${fake.url},${second.url}`, { SLOTS: '1' });
   try {
@@ -128,7 +128,7 @@ test('each model server has its slots, and one that is away has none', async () 
     const calls = Array.from({ length: 3 }, () => post(`${both.url}/api/chat`, secret, ask('first')));
     await eventually(() => expect(held.arrived.toSorted()).toEqual(['first', 'second']));
     expect(both.waiting()).toBe(1);
-    // The second server goes; its call fails, and nobody is sent there in its place.
+    // The second server goes away; its call fails, and no other call is sent there.
     await second.close();
     await eventually(() => expect(both.log()).toContain('"msg":"no model server answers there'));
     expect(both.waiting()).toBe(1);
@@ -140,8 +140,8 @@ test('each model server has its slots, and one that is away has none', async () 
   }
 });
 
-describe('who waits', () => {
-  /** Somebody has the slot; gives the way to let go. */
+describe('a waiting call', () => {
+  /** A call takes the slot; returns the function that releases it. */
   async function busy(): Promise<{ held: Held; over: () => Promise<void> }> {
     const { secret } = await gate.key();
     const held = new Held();
@@ -157,7 +157,7 @@ describe('who waits', () => {
     };
   }
 
-  test('U9: and hangs up leaves at once, never reaches the model server and pays nothing', async () => {
+  test('U9: leaves the queue at once when its caller hangs up, never reaches the model server and costs nothing', async () => {
     const { over } = await busy();
     const { secret, id } = await gate.member({ requestsPerDay: 1, concurrentRequests: 1 });
     const before = fake.calls.length;
@@ -182,7 +182,7 @@ describe('who waits', () => {
     expect((await chat(secret, ask('again'))).status).toBe(200);
   });
 
-  test('and is suspended is refused there and then', async () => {
+  test('is refused at once when its account is suspended', async () => {
     const { over } = await busy();
     const { secret, account } = await gate.member({});
     const before = fake.calls.length;
@@ -197,7 +197,7 @@ describe('who waits', () => {
     expect(fake.calls.length).toBe(before);
   });
 
-  test('too long is refused with 503 and a time to come back, in the dialect', async () => {
+  test('is refused with 503 and a retry time, in its dialect, when it has waited too long', async () => {
     const { over } = await busy();
     const { secret } = await gate.member({ requestsPerDay: 1 });
     const answer = await post(`${gate.url}/v1/chat/completions`, secret, ask('late'));
@@ -208,7 +208,7 @@ describe('who waits', () => {
     expect((await chat(secret, ask('later'))).status).toBe(200);
   });
 
-  test('with most makes room for who waits with fewer when the queue is full, and is told so', async () => {
+  test('of the account with the most waiting is dropped for one with fewer when the queue is full, and is told so', async () => {
     const { held, over } = await busy();
     const [greedy, modest] = [await gate.member({}), await gate.member({})];
     held.hold(12);
@@ -228,7 +228,7 @@ describe('who waits', () => {
   });
 });
 
-test('a stopping gate refuses at once who still waits, and lets finish who is being served', async () => {
+test('a stopping gate refuses waiting calls at once and finishes running ones', async () => {
   const process: GateProcess = await spawnGate({ UPSTREAM: fake.url, SLOTS: '1', DRAIN_SECONDS: '5' });
   const { secret } = await process.member({ concurrentRequests: 2 });
   const held = new Held();
@@ -236,7 +236,7 @@ test('a stopping gate refuses at once who still waits, and lets finish who is be
   const chatThere = (who: string): Promise<Response> => post(`${process.url}/api/chat`, secret, ask(who));
   const served = chatThere('first');
   await eventually(() => expect(held.arrived).toEqual(['first']));
-  // Two may be inside: of these two one waits, and the other is told so.
+  // Two calls may be inside: one of these two waits, and the other is told so.
   const both = [chatThere('second'), chatThere('third')];
   expect((await Promise.race(both)).status).toBe(429);
   process.process.kill('SIGTERM');

@@ -1,5 +1,5 @@
-// Streams that have not begun: comments keep them alive in the queue and before the first token, and whatever goes wrong after
-// that is told in the stream. And servers that refuse the field with which the gate asks for the usage of a stream.
+// Streams that have not begun: comments keep them alive in the queue and before the first token, and a later error is
+// reported inside the stream. Also: servers that refuse the field with which the gate requests the usage of a stream.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
@@ -50,7 +50,7 @@ function raw(path: string, body: object): RawClient {
   return client;
 }
 
-/** Waits until told, and then goes on as the script says. */
+/** Waits until it is released, and then continues as the script says. */
 function held(script: Script): { script: Script; release: () => void } {
   let release!: () => void;
   const told = new Promise<void>((resolve) => (release = resolve));
@@ -63,9 +63,9 @@ function held(script: Script): { script: Script; release: () => void } {
   };
 }
 
-describe('a stream of events that has not begun', () => {
+describe('an event stream that has not begun', () => {
   test.each(paths)(
-    '%s: says comments in the queue and before the first token, and then is what it is',
+    '%s: sends comments in the queue and before the first token, and then the stream itself',
     async (path, body, events) => {
       const first = held((_, answer) => answer.whole(200, json, '{"done":true}'));
       fake.next(first.script);
@@ -104,13 +104,23 @@ describe('a stream of events that has not begun', () => {
   const failures: [string, Script, number, string][] = [
     ['an error of its own', (_, answer) => answer.whole(500, json, '{"error":"too warm"}'), 500, 'too warm'],
     ['a missing model', (_, answer) => answer.whole(404, json, '{"error":"no"}'), 200, 'not found'],
-    ['a refusal of the gate', (_, answer) => answer.whole(401, json, '{"error":"no"}'), 401, 'refused the gate'],
+    [
+      "a refusal of the gate's credentials",
+      (_, answer) => answer.whole(401, json, '{"error":"no"}'),
+      401,
+      'refused the gate',
+    ],
     ['no stream', (_, answer) => answer.whole(200, json, '{"choices":[]}'), 200, 'in one piece'],
-    ['an error under a good status', (_, answer) => answer.whole(200, json, '{"error":"too warm"}'), 200, 'too warm'],
+    [
+      'an error under a success status',
+      (_, answer) => answer.whole(200, json, '{"error":"too warm"}'),
+      200,
+      'too warm',
+    ],
     ['a page', (_, answer) => answer.whole(200, { 'Content-Type': 'text/html' }, '<p>'), 200, 'type of content'],
     ['a reset', (_, answer) => answer.reset(), 200, 'broke off'],
   ];
-  test.each(failures)('is told in its stream of %s, and its connection is cut', async (_, script, __, words) => {
+  test.each(failures)('reports %s inside the stream and cuts the connection', async (_, script, __, words) => {
     for (const [path, body, , frame] of paths) {
       const one = held(script);
       fake.next(one.script);
@@ -132,7 +142,7 @@ describe('a stream of events that has not begun', () => {
     );
   });
 
-  test('that is none, of whole answers and lines, is left in silence', async () => {
+  test('sends no comments when the answer is whole or a stream of lines', async () => {
     for (const [path, body] of [
       ['/api/chat', chat],
       ['/v1/chat/completions', { ...chat, stream: false }],
@@ -140,7 +150,7 @@ describe('a stream of events that has not begun', () => {
       const one = held((_, answer) => answer.whole(200, json, '{"done":true,"choices":[]}'));
       fake.next(one.script);
       const client = raw(path, body);
-      // A stream of events that waits behind it says three comments meanwhile.
+      // An event stream that waits behind it gets three comments meanwhile.
       const other = raw('/v1/chat/completions', { ...chat, messages: [{ role: 'user', content: 'x' }] });
       await other.until(/(: keep-alive[\s\S]*){3}/);
       expect(client.text).toBe('');
@@ -153,7 +163,7 @@ describe('a stream of events that has not begun', () => {
     }
   });
 
-  test('and whose caller hangs up leaves the queue and the model', async () => {
+  test('leaves the queue and stops the model when its caller hangs up', async () => {
     const one = held((_, answer) => answer.whole(200, json, '{"done":true}'));
     fake.next(one.script);
     const holder = raw('/api/generate', { model: 'gemma3:270m', prompt: 'x', stream: false });
@@ -184,7 +194,7 @@ describe('a server that refuses stream_options', () => {
       fake.calls.filter(({ url }) => url === '/v1/chat/completions').map(async ({ body }) => (await body).toString()),
     );
 
-  test('is asked once more without, and from then on at once; a caller’s own field is theirs', async () => {
+  test('is asked once more without the field, and later calls omit it at once; a caller’s own field stays', async () => {
     const own = await openGate(fake.url);
     const { secret: key } = await own.key();
     const ask = async (body: object): Promise<Response> => post(`${own.url}/v1/chat/completions`, key, body);
@@ -211,7 +221,7 @@ describe('a server that refuses stream_options', () => {
     await own.stop();
   });
 
-  test('is never asked where the settings say so', async () => {
+  test('is never sent the field when the settings say so', async () => {
     const own = await openGate(fake.url, { NO_STREAM_OPTIONS: fake.url });
     const { secret: key } = await own.key();
     const before = (await bodies()).length;

@@ -1,5 +1,5 @@
 // A short soak: three thousand mixed exchanges, after which the gate holds nothing of them but their rows. `npm run soak`
-// does the same with a million, and looks at memory too.
+// does the same with a million and checks memory too.
 import { expect, test } from 'vitest';
 import { soak } from '../../bench/soak/soak.ts';
 
@@ -10,7 +10,7 @@ test('three thousand mixed exchanges leave nothing behind but their rows', { tim
   });
   expect(faults).toEqual([]);
   expect(requests).toBeGreaterThanOrEqual(3_000);
-  // It was a mix: every way of ending is there.
+  // The mix contains every way of ending.
   for (const outcome of ['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended'])
     expect(sums.outcomes[outcome], outcome).toBeGreaterThan(0);
   for (const answer of ['200 whole', '200 cut', '200 left', '401 whole', '400 whole', '429 whole', 'no head left'])

@@ -1,4 +1,4 @@
-// What streams, streams; what ends badly says so; whoever leaves stops the model.
+// Streams arrive as they are sent, a broken stream reports its error, and a caller that hangs up stops the model.
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -46,7 +46,7 @@ function residentBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }
 
-/** A raw chat request whose answer a test can watch byte by byte. */
+/** A raw chat request whose answer a test reads byte by byte. */
 function rawPost(path: string, body: unknown, headers = ''): RawClient {
   const client = new RawClient(gate.port);
   const text = JSON.stringify(body);
@@ -76,18 +76,18 @@ describe('relay', () => {
     client.socket.destroy();
   });
 
-  test('content type and body come through byte for byte, also bytes that are no UTF-8', async () => {
+  test('passes content type and body through unchanged, even bytes that are not UTF-8', async () => {
     const bytes = Buffer.from([0x7b, 0xff, 0x00, 0x0d, 0x0a, 0xe3, 0x81]);
     fake.next((_, answer) => answer.whole(203, { 'Content-Type': 'Application/JSON;a="b"; Charset="UTF-8"' }, bytes));
     const response = await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false });
     expect(response.status).toBe(203);
-    // Of the type nothing but what it is.
+    // Of the content type, only the type itself.
     expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
     expect(Buffer.from(await response.arrayBuffer())).toEqual(bytes);
     expect(await lastRow()).toMatchObject({ outcome: 'completed', status: 203, source: 'estimated' });
   });
 
-  test('P16: an encoded stream goes through as it came, unread, and is estimated; a coding nobody knows is 502', async () => {
+  test('P16: passes an encoded stream through unread and estimates its usage; an unknown coding is a 502', async () => {
     const bytes = Buffer.from([0x1f, 0x8b, 8, 0, 1, 2, 3]);
     const encoded =
       (coding: string): Script =>
@@ -107,7 +107,7 @@ describe('relay', () => {
     expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(502);
   });
 
-  test('the body that goes on is the body that came, but for the one thing we ask for', async () => {
+  test('forwards the body as it came, apart from the one field that the gate adds', async () => {
     const odd =
       '{ "seed" : 9007199254740993, "model":"gemma3:270m","messages":[{"role":"user","content":"\\u00e9\\ud83d\\ude00"}] , "x":1e400}\n';
     const seen = fake.arrival();
@@ -133,7 +133,7 @@ describe('relay', () => {
     ['"stream_options":{"a":1}', '"stream_options":{"a":1,"include_usage":true}'],
     ['"stream_options":null', '"stream_options":{"include_usage":true}'],
     ['"stream_options":{"include_usage":true}', '"stream_options":{"include_usage":true}'],
-  ])('asking for usage turns %s into %s', async (given, sent) => {
+  ])('to request usage, turns %s into %s', async (given, sent) => {
     const seen = fake.arrival();
     const answer = await (
       await post(`${gate.url}/v1/completions`, secret, `{"model":"gemma3:270m","stream":true,${given},"prompt":"x"}`)
@@ -152,7 +152,7 @@ describe('relay', () => {
       answer.head(200, ndjson);
       for (let i = 0; i < 4000; i++) {
         await answer.chunk(line);
-        // A generation is slower than any reader; without this the reader would be dropped as stuck, rightly.
+        // A generation is slower than any reader; without this pause the gate would rightly drop the reader as stuck.
         while (i * line.length - bytes > 2_000_000) await new Promise((resolve) => setImmediate(resolve));
       }
       await answer.chunk('{"done":true,"prompt_eval_count":1,"eval_count":4000}\n');
@@ -183,7 +183,7 @@ describe('relay', () => {
     const body = JSON.stringify({ embeddings: [Array.from({ length: 3_000_000 }, () => 0.123)], prompt_eval_count: 5 });
     fake.next((_, answer) => answer.whole(200, { 'Content-Type': 'application/json' }, body));
     const response = await post(`${own.url}/api/embed`, key, { model: 'gemma3:270m', input: 'x' });
-    // The model is free again: all of the answer is at the gate, and waits.
+    // The slot is free again: the gate holds the whole answer, which waits for the reader.
     expect((await post(`${own.url}/api/chat`, key, { ...chat, stream: false })).status).toBe(200);
     expect(await response.text()).toBe(body);
     expect((await own.ledger(2)).filter(({ operation }) => operation === 'embed')).toMatchObject([
@@ -192,7 +192,7 @@ describe('relay', () => {
     await own.stop();
   });
 
-  test('a blob streams through without being held', async () => {
+  test('a blob streams through without being buffered', async () => {
     const { secret: uploader } = await gate.key({ scopes: ['models:create'] });
     const seen = fake.arrival();
     fake.next(async (request, answer) => {
@@ -203,7 +203,7 @@ describe('relay', () => {
     client.write(
       `POST /api/blobs/sha256:${'0'.repeat(64)} HTTP/1.1\r\nHost: x\r\nx-api-key: ${uploader}\r\nContent-Length: 6\r\n\r\nhel`,
     );
-    // The head is there before the body is complete.
+    // The head arrives before the body is complete.
     expect((await seen).headers['content-length']).toBe('6');
     client.write('lo\n');
     await client.until('201 Created');
@@ -230,7 +230,7 @@ describe('U7, U8, U10: hanging up stops the model', () => {
     });
     expect((await lastRow()).promptTokens).toBeGreaterThan(0);
   });
-  test('while a whole answer is being made', async () => {
+  test('while a whole answer is being generated', async () => {
     fake.next(never);
     const arrival = fake.arrival();
     const client = rawPost('/v1/messages', { ...chat, max_tokens: 9 });
@@ -251,7 +251,7 @@ describe('U7, U8, U10: hanging up stops the model', () => {
     expect(row.completionTokens).toBeGreaterThan(0);
     expect(row.completionTokens).toBeLessThan(fake.pieces.length);
   });
-  test('an upload that stops bringing anything is given up', async () => {
+  test('an upload that stops sending is aborted', async () => {
     const own = await openGate(fake.url, { TRANSFER_SILENCE_SECONDS: '0.5' });
     const { secret: uploader } = await own.key({ scopes: ['models:create'] });
     fake.next(never);
@@ -310,7 +310,7 @@ describe('P2, P4, P5, P6, P14, P17, P25: a model server that breaks', () => {
       },
     ],
     [
-      'falls silent',
+      'stops sending',
       async (_, answer) => {
         answer.head(200, ndjson);
         await answer.chunk('{"message":{"content":"a"},"done":false}\n');
@@ -318,7 +318,7 @@ describe('P2, P4, P5, P6, P14, P17, P25: a model server that breaks', () => {
     ],
   ];
   test.each(broken)(
-    '%s: the stream ends with an error line and a cut connection, and is estimated',
+    '%s: the stream ends with an error line and a cut connection, and its usage is estimated',
     async (_, breaks) => {
       const { promise: read, resolve: hasRead } = Promise.withResolvers<unknown>();
       fake.next((request, answer) => breaks(request, answer, read));
@@ -371,7 +371,7 @@ describe('P2, P4, P5, P6, P14, P17, P25: a model server that breaks', () => {
     expect(client.text).not.toMatch(/0\r\n\r\n$/);
   });
 
-  test('P8: an error line of its own goes through as it came and is booked as its error', async () => {
+  test('P8: its own error line passes through unchanged and is recorded as its error', async () => {
     fake.next(async (_, answer) => {
       answer.head(200, ndjson);
       await answer.chunk('{"message":{"content":"a"},"done":false}\n');
@@ -388,7 +388,7 @@ describe('P2, P4, P5, P6, P14, P17, P25: a model server that breaks', () => {
   const failures: [string, number, string, Script][] = [
     ['never answers', 504, 'upstream_timeout', () => undefined],
     ['is reset before it answers', 502, 'upstream_failed', (_, answer) => answer.reset()],
-    ['answers rubbish', 502, 'upstream_failed', (_, answer) => answer.raw('rubbish\r\n\r\n')],
+    ['answers with garbage', 502, 'upstream_failed', (_, answer) => answer.raw('rubbish\r\n\r\n')],
     [
       'answers 401',
       502,
@@ -403,7 +403,7 @@ describe('P2, P4, P5, P6, P14, P17, P25: a model server that breaks', () => {
       (_, answer) => answer.whole(307, { Location: 'http://169.254.169.254/' }, ''),
     ],
     [
-      'has a length and a coding at once',
+      'sends both a length and a transfer coding',
       502,
       'upstream_failed',
       (_, answer) => answer.raw('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}'),
@@ -415,18 +415,21 @@ describe('P2, P4, P5, P6, P14, P17, P25: a model server that breaks', () => {
       (_, answer) => answer.raw('HTTP/1.1 999 X\r\nContent-Length: 2\r\n\r\n{}'),
     ],
   ];
-  test.each(failures)('%s: %i %s, once, and never tried again', async (_, status, code, script) => {
-    fake.next(script);
-    const count = fake.calls.length;
-    const response = await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false });
-    const text = await response.text();
-    expect(response.status).toBe(status);
-    expect(JSON.parse(text)).toMatchObject({ code });
-    expect(text).not.toContain('ollama.com');
-    expect(response.headers.get('location')).toBeNull();
-    expect(fake.calls.length).toBe(count + 1);
-    expect(await lastRow()).toMatchObject({ outcome: 'failed', status, code });
-  });
+  test.each(failures)(
+    '%s: the caller gets %i %s once, and the call is never retried',
+    async (_, status, code, script) => {
+      fake.next(script);
+      const count = fake.calls.length;
+      const response = await post(`${gate.url}/api/chat`, secret, { ...chat, stream: false });
+      const text = await response.text();
+      expect(response.status).toBe(status);
+      expect(JSON.parse(text)).toMatchObject({ code });
+      expect(text).not.toContain('ollama.com');
+      expect(response.headers.get('location')).toBeNull();
+      expect(fake.calls.length).toBe(count + 1);
+      expect(await lastRow()).toMatchObject({ outcome: 'failed', status, code });
+    },
+  );
 
   test('P15: bytes after a complete answer never reach the next caller', async () => {
     fake.next((_, answer) =>
@@ -442,8 +445,8 @@ describe('P2, P4, P5, P6, P14, P17, P25: a model server that breaks', () => {
   });
 });
 
-describe('U3: a reader that does not read', () => {
-  test('is dropped when its buffer is full, and the model slot comes back', async () => {
+describe('U3: a reader that stops reading', () => {
+  test('is dropped when its buffer is full, and the model slot is released', async () => {
     const big = `${JSON.stringify({ message: { content: 'x'.repeat(64_000) }, done: false })}\n`;
     let request: Parameters<Script>[0] | undefined;
     fake.next(async (arrived, answer) => {
@@ -457,7 +460,7 @@ describe('U3: a reader that does not read', () => {
     expect(await lastRow()).toMatchObject({ outcome: 'ended', code: 'reader_stalled' });
     client.socket.destroy();
   });
-  test('is dropped after a time without progress, also when its buffer has room', async () => {
+  test('is dropped after a time without progress, even when its buffer has room', async () => {
     const own = await openGate(fake.url, { READER_BUFFER_BYTES: '100000000', READER_STALL_SECONDS: '0.5' });
     const { secret: key } = await own.key();
     const line = `${JSON.stringify({ message: { content: 'x'.repeat(1_000_000) }, done: false })}\n`;
@@ -465,7 +468,7 @@ describe('U3: a reader that does not read', () => {
     fake.next(async (arrived, answer) => {
       request = arrived;
       answer.head(200, ndjson);
-      // More than the kernel takes for a reader that does not read, far less than the bound.
+      // More than the kernel buffers for a reader that does not read, far less than the bound.
       for (let i = 0; i < 30; i++) await answer.chunk(line);
     });
     const client = new RawClient(own.port);

@@ -1,4 +1,4 @@
-// Encryption with certificates from files and from the gate's own authority, on real sockets.
+// TLS with certificates from files and from the gate's own authority, on real sockets.
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -69,7 +69,7 @@ function ask(
   });
 }
 
-/** The handshake alone; gives the socket, or throws what went wrong. */
+/** Does only the handshake; returns the socket, or throws what went wrong. */
 function shake(port: number, options: ConnectionOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }, () => resolve(socket));
@@ -85,7 +85,7 @@ async function shownTo(gate: TestGate, servername: string | undefined): Promise<
 }
 
 describe('certificates from files', () => {
-  test('encrypt everything that is answered: a call with its stream, the pages, the API', async () => {
+  test('encrypt every answer: a streamed call, the pages and the API', async () => {
     const gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })));
     const { secret } = await gate.key();
     const body = JSON.stringify({ model: 'gemma3:270m', messages: [{ role: 'user', content: 'hi' }] });
@@ -99,14 +99,14 @@ describe('certificates from files', () => {
     expect(await gate.ledger(1)).toMatchObject([{ outcome: 'completed' }]);
   });
 
-  test('U52: are chosen by the name that a caller asks for, whatever it is', async () => {
+  test('U52: are chosen by the server name that the caller asks for, with wildcards', async () => {
     const first = makeCertificate(place, ['DNS:gate.example'], { authority });
     const second = makeCertificate(place, ['DNS:other.example', 'DNS:*.wild.example'], { authority });
     const gate = await open(filesOf(first, second));
     expect(await shownTo(gate, 'gate.example')).toBe('DNS:gate.example');
     expect(await shownTo(gate, 'OTHER.Example')).toContain('DNS:other.example');
     expect(await shownTo(gate, 'a.wild.example')).toContain('DNS:other.example');
-    // One label of any name, no more and no less.
+    // A wildcard matches exactly one label.
     for (const name of [
       'a.b.wild.example',
       'wild.example',
@@ -118,7 +118,7 @@ describe('certificates from files', () => {
     expect(await shownTo(gate, undefined)).toBe('DNS:gate.example');
   });
 
-  test('can be one container of PKCS#12 beside a PEM file', async () => {
+  test('can be a PKCS#12 container beside a PEM file', async () => {
     const inside = makeCertificate(place, ['DNS:inside.example'], { authority });
     const pem = makeCertificate(place, ['DNS:gate.example'], { authority });
     const gate = await open({
@@ -130,7 +130,7 @@ describe('certificates from files', () => {
     expect(await shownTo(gate, 'gate.example')).toBe('DNS:gate.example');
   });
 
-  test('that change are taken over without a restart, and running answers go on', async () => {
+  test('are replaced without a restart when the files change, and running answers continue', async () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const gate = await open(filesOf(files));
     const { secret } = await gate.key();
@@ -154,7 +154,7 @@ describe('certificates from files', () => {
     expect(text.trim().split('\n').at(-1)).toContain('"done":true');
   });
 
-  test('S10: that cannot be used leave the last ones where they are, and are said in the log', async () => {
+  test('S10: stay in use when the new files cannot be used, and the log says why', async () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const gate = await open(filesOf(files));
     const other = makeCertificate(place, ['DNS:wrong.example'], { authority });
@@ -174,7 +174,7 @@ describe('certificates from files', () => {
     for (const [index, step] of steps.entries()) {
       const before = refused();
       step();
-      // It looks by itself every two seconds; once is enough to see that.
+      // The watcher checks every two seconds by itself; one check is enough for this.
       if (index > 0) gate.reload();
       await eventually(() => expect(refused()).toBeGreaterThan(before));
       expect(await shownTo(gate, 'gate.example')).toBe('DNS:gate.example');
@@ -182,7 +182,7 @@ describe('certificates from files', () => {
     expect(gate.log()).not.toContain('PRIVATE KEY');
   });
 
-  test('that were gone for a while and are back as they were are used, and nothing is held against them', () => {
+  test('are used again when they were missing for a while and come back unchanged', () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const events: string[] = [];
     const kept = watchCertificates(
@@ -205,7 +205,7 @@ describe('certificates from files', () => {
     expect(events).toEqual(['loaded', 'refused', 'loaded']);
   });
 
-  test('of the start must be usable, and say in a sentence why they are not', async () => {
+  test('must be usable at the start; otherwise one sentence says why they are not', async () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const other = makeCertificate(place, ['DNS:other.example'], { authority });
     await expect(open({ TLS_CERT: files.cert, TLS_KEY: other.key })).rejects.toThrow(PairUnusable);
@@ -219,7 +219,7 @@ describe('certificates from files', () => {
     await expect(open({ TLS_CLIENT_CA: authority.cert })).rejects.toThrow(ConfigFaults);
   });
 
-  test('H2: are looked at again on SIGHUP, which does not end the gate', async () => {
+  test('H2: are read again on SIGHUP, which does not stop the gate', async () => {
     const files = makeCertificate(place, ['DNS:gate.example'], { authority });
     const link = join(place, 'current.pem');
     symlinkSync(files.cert, link);
@@ -278,7 +278,7 @@ describe('a handshake', () => {
   const fresh = async (): Promise<TestGate> =>
     (gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority }))));
 
-  test('U47, U53: is TLS 1.2 or 1.3 with forward secrecy, and HTTP/1.1 alone', async () => {
+  test('U47, U53: accepts only TLS 1.2 or 1.3 with forward secrecy, and only HTTP/1.1', async () => {
     await fresh();
     const old = { minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' } as const;
     await expect(shake(gate.port, { ...old, maxVersion: 'TLSv1' })).rejects.toThrow();
@@ -299,7 +299,7 @@ describe('a handshake', () => {
     older.destroy();
   });
 
-  test('U4: that never begins, or never ends, is given up', async () => {
+  test('U4: is aborted when it never begins or never ends', async () => {
     await fresh();
     const began = performance.now();
     const ended = (socket: ReturnType<typeof connectTcp>): Promise<number> =>
@@ -314,7 +314,7 @@ describe('a handshake', () => {
     for (const took of await Promise.all([ended(silent), ended(half)])) expect(took).toBeGreaterThan(8_000);
   });
 
-  test('U52: of anything else ends that connection and nothing more', async () => {
+  test('U52: with malformed bytes ends that connection and nothing else', async () => {
     await fresh();
     const junk = [
       Buffer.from([0x16]),
@@ -334,7 +334,7 @@ describe('a handshake', () => {
     expect((await ask(gate, '/healthz')).status).toBe(200);
   });
 
-  test('U53: does not begin again in the middle, and a slow head inside it is given up as without it', async () => {
+  test('U53: cannot be renegotiated, and the limit for a slow head holds inside TLS as well', async () => {
     gate = await open({ ...filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })), HEAD_SECONDS: '1' });
     const socket = await shake(gate.port, { maxVersion: 'TLSv1.2' });
     const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -352,7 +352,7 @@ describe('a handshake', () => {
 });
 
 describe('without encryption', () => {
-  test('a call is refused in its own dialect, led nowhere, and its key is named in the log', async () => {
+  test('a call is refused in its own dialect without a redirect, and the log names its key', async () => {
     const gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })));
     const { id, secret } = await gate.key();
     const before = fake.calls.length;
@@ -376,7 +376,7 @@ describe('without encryption', () => {
     expect(gate.log()).not.toContain(secret);
   });
 
-  test('a browser that wants a page is led to it, on the same port and on one of its own', async () => {
+  test('a browser that asks for a page is redirected to https, on the same port and on the port for plain HTTP', async () => {
     const gate = await open({
       ...filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })),
       PUBLIC_URL: 'https://gate.example',
@@ -388,12 +388,12 @@ describe('without encryption', () => {
     expect(await visit('/')).toEqual([308, 'https://gate.example/']);
     expect(await visit('/portal/apply?x=1')).toEqual([308, 'https://gate.example/portal/apply?x=1']);
     expect(await visit('/portal//evil.example/..')).toEqual([308, 'https://gate.example/portal//']);
-    // Whoever is no browser is told so, and is not led anywhere.
+    // A client that is not a browser gets an error instead of a redirect.
     expect(await visit('/', '*/*')).toEqual([403, null]);
     expect(await visit('/healthz')).toEqual([200, null]);
   });
 
-  test('browsers are told to come back encrypted under a public name, and under no other', async () => {
+  test('browsers get Strict-Transport-Security under a public name and under no other', async () => {
     const files = makeCertificate(place, ['DNS:gate.example', 'DNS:localhost'], { authority });
     const gate = await open(filesOf(files));
     const told = async (host: string): Promise<unknown> =>
@@ -402,7 +402,7 @@ describe('without encryption', () => {
     for (const host of ['localhost', '127.0.0.1', '[::1]', 'box.local']) expect(await told(host), host).toBeUndefined();
   });
 
-  test('U46: strange bytes get a refusal and not a hang', async () => {
+  test('U46: unknown bytes are refused and do not hang', async () => {
     const gate = await open(filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })));
     for (const bytes of ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '\u0000\u0001\u0002\r\n\r\n', 'SSH-2.0-x\r\n\r\n']) {
       const client = new RawClient(gate.port);
@@ -413,8 +413,8 @@ describe('without encryption', () => {
   });
 });
 
-describe('an authority of its own', () => {
-  test.each(['en', 'ja'] as const)('is handed out and explained by the pages, in %s', async (language) => {
+describe('the gate’s own authority', () => {
+  test.each(['en', 'ja'] as const)('is offered for download and explained on the pages, in %s', async (language) => {
     const gate = await open({ TLS: 'self-signed' });
     const browser = await openBrowser();
     const reader = await Reader.at(browser, gate.url, { language, width: 390 });
@@ -430,7 +430,7 @@ describe('an authority of its own', () => {
     await browser.close();
   });
 
-  test('is made once, vouches for every name of this machine, and its key is for its owner alone', async () => {
+  test('is made once, signs every name of this machine, and keeps its key readable by its owner only', async () => {
     const dataDir = temporaryDirectory();
     const first = await openGate(fake.url, { TLS: 'self-signed', DATA_DIR: dataDir, TLS_NAMES: 'box.lan,192.0.2.7' });
     const ca = readFileSync(join(dataDir, 'authority.pem'));

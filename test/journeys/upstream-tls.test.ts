@@ -1,4 +1,5 @@
-// Model servers behind TLS: whom the gate believes there, what it shows to be let in, and that none of it comes back.
+// Model servers behind TLS: which ones the gate trusts, which credentials it presents to them, and that callers see none of
+// them.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
@@ -29,7 +30,7 @@ afterEach(async () => {
 interface Server {
   readonly url: string;
   readonly seen: { readonly headers: IncomingHttpHeaders; readonly subject: string | undefined }[];
-  /** What it says to the next chat, instead of an answer. */
+  /** What the server answers to the next chat instead of a normal answer. */
   error: string | undefined;
 }
 
@@ -86,7 +87,7 @@ const expired = (): Made => {
   const made = makeCertificate(place, ['IP:127.0.0.1'], { authority });
   const csr = made.cert.replace('.pem', '.csr');
   const words = ['x509', '-req', '-in', csr, '-out', made.cert, '-extfile', made.cert.replace('.pem', '.ext')];
-  // A life of one day that was over before it began to be looked at.
+  // Valid for one day that ended before the check began.
   execFileSync(
     'openssl',
     [...words, '-CA', authority.cert, '-CAkey', authority.key, '-CAcreateserial', '-days', '-1'],
@@ -98,14 +99,14 @@ const expired = (): Made => {
 };
 
 describe('a model server behind TLS', () => {
-  test('whose authority is named is believed', async () => {
+  test('is trusted when its authority is configured', async () => {
     const { url } = await server(good);
     const gate = await open(url, { UPSTREAM_CA: authority.cert });
     expect(await chat(gate)).toMatchObject({ status: 200 });
   });
 
   test.each([
-    ['an authority that nobody named', () => good, {}, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+    ['an unknown authority', () => good, {}, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
     ['itself', () => makeCertificate(place, ['IP:127.0.0.1']), {}, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
     [
       'the right authority for another host',
@@ -113,7 +114,7 @@ describe('a model server behind TLS', () => {
       { ca: true },
       'ERR_TLS_CERT_ALTNAME_INVALID',
     ],
-    ['the right authority until yesterday', expired, { ca: true }, 'CERT_HAS_EXPIRED'],
+    ['the right authority, expired yesterday', expired, { ca: true }, 'CERT_HAS_EXPIRED'],
   ])(
     'P24: whose certificate is signed by %s is refused with that reason',
     async (_what, made, { ca }: { ca?: boolean }, code) => {
@@ -127,7 +128,7 @@ describe('a model server behind TLS', () => {
     },
   );
 
-  test('H12: is not believed because the environment says that nothing need be checked', async () => {
+  test('H12: stays untrusted even when the environment turns off certificate checks', async () => {
     const { url, seen } = await server(makeCertificate(place, ['IP:127.0.0.1']));
     const before = process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
@@ -139,7 +140,7 @@ describe('a model server behind TLS', () => {
     expect(seen).toEqual([]);
   });
 
-  test('gets the certificate and the header lines of its files, and the caller gets none of them', async () => {
+  test('receives the certificate and header lines from the configured files, and the caller sees neither', async () => {
     const client = makeCertificate(place, ['DNS:gate.example'], { authority, use: 'clientAuth' });
     const one = await server(good, { requestCert: true, rejectUnauthorized: true, ca: readFileSync(authority.cert) });
     const file = join(place, 'headers');
@@ -158,11 +159,11 @@ describe('a model server behind TLS', () => {
     const { headers, subject } = one.seen.at(-1) ?? {};
     expect(headers).toMatchObject({ authorization: 'Bearer hush-hush-hush', 'x-team': 'blue', 'user-agent': 'ours' });
     expect(subject).toMatch(/^leaf-/);
-    // The look at its models, too.
+    // The probe for its models sends them, too.
     expect(one.seen[0]?.headers.authorization).toBe('Bearer hush-hush-hush');
   });
 
-  test('P27: that tells its secret and its address in an error does not tell them to the caller', async () => {
+  test('P27: that puts its secret and its address into an error does not reveal them to the caller', async () => {
     const one = await server(good);
     const file = join(place, 'secret');
     writeFileSync(file, 'Authorization: Bearer hush-hush-hush\n');
@@ -178,7 +179,7 @@ describe('a model server behind TLS', () => {
     expect(gate.log()).not.toContain('hush-hush');
   });
 
-  test('takes a new secret and a new authority on SIGHUP, and keeps the old ones where the new ones are no good', async () => {
+  test('receives a new secret and a new authority on SIGHUP, and the old ones stay when the new ones are unusable', async () => {
     const one = await server(good);
     const [headers, ca] = [join(place, 'turning'), join(place, 'turning.pem')];
     writeFileSync(headers, 'Authorization: Bearer the-first-one\n');
@@ -200,7 +201,7 @@ describe('a model server behind TLS', () => {
     expect(gate.log()).not.toContain('not a header');
   });
 
-  test('is not served with an authority file that is empty, cut off or ended, and keeps the last one while running', async () => {
+  test('an authority file that is empty, cut off or expired fails the start, and while running the last good one stays', async () => {
     const ca = join(place, 'upstream-ca.pem');
     const whole = readFileSync(authority.cert, 'utf8');
     const past = makeCertificate(place, ['DNS:past.example'], { days: -1, isAuthority: true });
@@ -226,21 +227,21 @@ describe('a model server behind TLS', () => {
   });
 
   test.each([
-    ['a file that is not there', { UPSTREAM_CA: '/nowhere/ca.pem' }, '/nowhere/ca.pem: it cannot be read (ENOENT)'],
+    ['a missing file', { UPSTREAM_CA: '/nowhere/ca.pem' }, '/nowhere/ca.pem: it cannot be read (ENOENT)'],
     ['a certificate without its key', { UPSTREAM_CERT: '/dev/null' }, 'upstream_cert and upstream_key belong together'],
     [
-      'an entry for a server that is not there',
+      'an entry for an unknown server',
       { UPSTREAM_HEADER_FILE: 'https://elsewhere.example=/dev/null' },
       'https://elsewhere.example is none of the servers in upstream',
     ],
-  ])('is not served with %s', async (_what, environment, sentence) => {
+  ])('the start fails with %s', async (_what, environment, sentence) => {
     const failed: unknown = await openGate('https://127.0.0.1:9', environment).catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(PassUnusable);
     expect((failed as Error).message).toContain(sentence);
   });
 
   test.each([['Host: elsewhere'], ['Content-Length: 5'], ['Transfer-Encoding: chunked'], ['X-A: b\u0007'], ['X A: b']])(
-    'is not sent the line %j',
+    'the start fails with the header line %j',
     async (line) => {
       const file = join(place, 'wrong');
       writeFileSync(file, `${line}\n`);

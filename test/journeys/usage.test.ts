@@ -1,6 +1,6 @@
-// The books are right: after a thousand mixed exchanges every one of them stands in the ledger once, the sums by quarter are
-// the sums of the rows, the rows are what the model server says it generated, and the limits go by the same figures,
-// also after a restart and a kill.
+// The accounting is right: after a thousand mixed exchanges each of them has one row in the ledger, the sums by quarter hour
+// are the sums of the rows, the rows agree with the model server's own counts, and the limits use the same figures, also
+// after a restart and a kill.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Calendar, type Window } from '../../src/domain/calendar.ts';
 import type { KeyId } from '../../src/domain/id.ts';
@@ -12,12 +12,12 @@ import { defaultAnswer } from '../fake-ollama/answers.ts';
 import { type Answer, type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, type GateProcess, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 
-// ---- what is asked
+// ---- the exchanges
 
 interface Dialect {
   readonly path: string;
   readonly streams: boolean;
-  /** Lines of a stream that go by before its first piece. */
+  /** Lines of a stream that pass before its first piece. */
   readonly body: (words: string, most: number) => Record<string, unknown>;
 }
 
@@ -58,7 +58,7 @@ const dialects: readonly Dialect[] = [
 
 /** Ways in which a stream can be cut. */
 const cuts = ['caller leaves in mid-stream', 'server resets', 'server ends without its mark'] as const;
-/** What becomes of an exchange. */
+/** How an exchange ends. */
 const fates = [
   'completes',
   ...cuts,
@@ -82,15 +82,15 @@ interface Asked {
   readonly stream: boolean;
   readonly caller: number;
   readonly model: string;
-  /** Pieces after which it is cut. */
+  /** The number of pieces after which it is cut. */
   readonly cutAfter: number;
-  /** What the model server itself counts for this one. */
+  /** The model server's own count for this exchange. */
   readonly own: { promptTokens: number; completionTokens: number };
-  /** Bytes of the answer that the model server wrote, where it broke a whole one. */
+  /** Bytes of the answer that the model server wrote before it broke off a whole one. */
   wrote: number;
-  /** Pieces that the caller had read when it was over for it. */
+  /** Pieces that the caller had read when the exchange was over for them. */
   seen: number;
-  /** Of the row; undefined where the caller left before there was a head. */
+  /** The id of the row; undefined if the caller left before the head. */
   id: string | undefined;
   status: number;
   bytes: number;
@@ -102,7 +102,7 @@ const total = 1000;
 const models = ['gemma3:270m', 'llama3:latest'];
 const piece = 'piece';
 
-/** Always the same thousand, so that a failure can be looked at again. */
+/** Always the same thousand, so that a failure can be reproduced. */
 const mix: readonly Asked[] = Array.from({ length: total }, (_, number) => {
   const dialect = dialects[number % dialects.length] as Dialect;
   const wanted = number % 5 < 2 ? 'completes' : (fates[Math.floor(number / 5) % fates.length] as Fate);
@@ -113,7 +113,7 @@ const mix: readonly Asked[] = Array.from({ length: total }, (_, number) => {
     dialect,
     fate,
     stream: dialect.streams && fate !== 'whole answer breaks' && (isCut(fate) || number % 3 !== 0),
-    // Everybody meets every fate: twelve fates take sixty exchanges.
+    // Every caller meets every way of ending: twelve ways take sixty exchanges.
     caller: (number + Math.floor(number / 60)) % 5,
     model: models[Math.floor(number / 7) % 2] as string,
     cutAfter: 1 + (number % 9),
@@ -130,7 +130,7 @@ const mix: readonly Asked[] = Array.from({ length: total }, (_, number) => {
 
 const of = (...wanted: readonly Fate[]): Asked[] => mix.filter(({ fate }) => wanted.includes(fate));
 
-// ---- the model server: it answers as ever, counts each exchange by itself, and lets happen what is to happen
+// ---- the model server: it answers as usual, counts each exchange itself, and breaks off where the mix says
 
 const answerMix: Script = async (request, answer, server) => {
   server.next(answerMix);
@@ -156,7 +156,7 @@ const answerMix: Script = async (request, answer, server) => {
   }
 };
 
-/** Says one piece, and then nothing more. */
+/** Sends one piece and then nothing more. */
 function stalling(answer: Answer, aborted: Promise<void>): Answer {
   let said = 0;
   return view(answer, {
@@ -164,7 +164,7 @@ function stalling(answer: Answer, aborted: Promise<void>): Answer {
   });
 }
 
-/** An answer with some of its ways replaced. */
+/** An answer with some of its methods replaced. */
 function view(answer: Answer, ways: Partial<Answer>): Answer {
   return {
     gone: answer.gone,
@@ -253,7 +253,7 @@ async function ask(asked: Asked): Promise<void> {
   }
 }
 
-/** A key with a slip of the pen. */
+/** A key with a typing error. */
 const wrong = (secret: string): string => `${secret.slice(0, -1)}${secret.endsWith('x') ? 'y' : 'x'}`;
 
 interface Caller {
@@ -325,7 +325,7 @@ const sum = <T>(values: readonly T[], figure: (value: T) => number): number =>
   values.reduce((all, value) => all + figure(value), 0);
 
 describe('the ledger after a thousand mixed exchanges', () => {
-  test('holds exactly one row for each caller who was known, and none for strangers', () => {
+  test('holds exactly one row for each identified caller, and none for unidentified ones', () => {
     expect(rows).toHaveLength(identified);
     expect(byId.size).toBe(identified);
     const left = of('caller leaves before the first byte');
@@ -339,7 +339,7 @@ describe('the ledger after a thousand mixed exchanges', () => {
         bytesIn: asked.bytes,
       });
     }
-    // Whoever left before there was a head was told no id; theirs are the rows that nobody else has.
+    // A caller who left before the head received no id; theirs are the rows that nobody else claims.
     const ids = new Set(told.map(({ id }) => id));
     expect(ids.size + left.length).toBe(identified);
     const others = rows.filter(({ id }) => !ids.has(id));
@@ -348,7 +348,7 @@ describe('the ledger after a thousand mixed exchanges', () => {
     for (const asked of of('stranger')) expect([asked.status, rowOf(asked)]).toEqual([401, undefined]);
   });
 
-  test('was asked everything that it was to be asked', () => {
+  test('contains every way of ending, for every caller', () => {
     for (const fate of fates) {
       expect(of(fate).length, fate).toBeGreaterThanOrEqual(40);
       expect(new Set(of(fate).map(({ caller }) => caller)).size, fate).toBe(callers.length);
@@ -358,7 +358,7 @@ describe('the ledger after a thousand mixed exchanges', () => {
         expect(of('completes').filter((asked) => asked.dialect === dialect && asked.stream === stream)).not.toEqual([]);
   });
 
-  test('has, of what completed, what the model server itself counted, to the token', () => {
+  test('holds, for completed exchanges, the model server’s own counts, to the token', () => {
     for (const asked of of('completes'))
       expect(rowOf(asked), String(asked.number)).toMatchObject({
         outcome: 'completed',
@@ -375,30 +375,30 @@ describe('the ledger after a thousand mixed exchanges', () => {
     }
   });
 
-  // docs/request-flow.md, Counting: the prompt is a quarter of the request's bytes, the answer the pieces that went by.
-  // A piece is a line of the stream. So what the caller had read is counted at least, since a piece is counted when it is
-  // passed on; and at most what the model server had said, with the lines with which two dialects open a stream.
-  test('has, of a stream that was cut, at least what the caller got and at most what the model server said', () => {
+  // docs/request-flow.md, Counting: the prompt is a quarter of the request's bytes, the answer the pieces that passed. A
+  // piece is a line of the stream. The lower bound is what the caller had read, since a piece is counted when it is passed
+  // on; the upper bound is what the model server had sent, with the lines with which two dialects open a stream.
+  test('holds, for a cut stream, at least what the caller received and at most what the model server sent', () => {
     for (const asked of of(...cuts)) {
       const row = rowOf(asked);
       const left = asked.fate === 'caller leaves in mid-stream';
       expect(row, String(asked.number)).toMatchObject({
         outcome: left ? 'client_closed' : 'failed',
         source: 'estimated',
-        // A message's first event says what the server takes the prompt for.
+        // A message's first event carries the server's count of the prompt.
         promptTokens: asked.dialect.path === '/v1/messages' ? expect.any(Number) : Math.ceil(asked.bytes / 4),
       });
       expect(row.promptTokens).toBeGreaterThan(0);
       expect(asked.own.completionTokens).toBe(asked.cutAfter);
       expect(row.completionTokens).toBeGreaterThanOrEqual(asked.seen);
       expect(row.completionTokens).toBeLessThanOrEqual(asked.own.completionTokens);
-      // All of it had come before the end that was none.
+      // All of it had arrived before the missing end.
       if (asked.fate === 'server ends without its mark') expect(row.completionTokens).toBe(asked.cutAfter);
       if (left) expect(asked.seen).toBeGreaterThan(0);
     }
   });
 
-  test('has, of a whole answer that broke, a quarter of the bytes that came, and of a vector none', () => {
+  test('holds, for a broken whole answer, a quarter of the received bytes, and nothing for embeddings', () => {
     for (const asked of of('whole answer breaks')) {
       expect(rowOf(asked), String(asked.number)).toMatchObject({
         outcome: 'failed',
@@ -410,7 +410,7 @@ describe('the ledger after a thousand mixed exchanges', () => {
     }
   });
 
-  test('has the prompt, and no answer, of a caller who left while nothing had come', () => {
+  test('holds the prompt and no answer for a caller who left before the first byte', () => {
     const ids = new Set(mix.map(({ id }) => id));
     for (const row of rows.filter(({ id }) => !ids.has(id)))
       expect(row).toMatchObject({
@@ -421,7 +421,7 @@ describe('the ledger after a thousand mixed exchanges', () => {
       });
   });
 
-  test('has nothing of what was refused, and nothing where the model server itself said no', () => {
+  test('holds no tokens for refusals and for errors of the model server', () => {
     const free = { promptTokens: 0, completionTokens: 0, source: 'none' };
     for (const asked of of(...refusals))
       expect(rowOf(asked), String(asked.number)).toMatchObject({ ...free, outcome: 'refused', upstream: null });
@@ -437,7 +437,7 @@ describe('the ledger after a thousand mixed exchanges', () => {
 
 // ---- sums
 
-/** Refused, or given up by the caller, before it left for a model server. */
+/** Refused, or abandoned by the caller, before it went to a model server. */
 const neverLeft = ({ outcome, upstream }: UsageRecord): boolean =>
   outcome === 'refused' || (outcome === 'client_closed' && upstream === null);
 const ended = ['completed', 'client_closed'];
@@ -539,7 +539,10 @@ const labels: readonly (readonly [label: string, limit: number, window: Window, 
   ['completion-tokens-month', limits.completionTokensPerMonth, 'month', (row) => row.completionTokens],
 ];
 
-/** Asks for what costs no tokens, and holds the figures in its head against the ledger, which by then has it as well. */
+/**
+ * Makes a call that costs no tokens, and compares the figures in its headers with the ledger, which has it by then as
+ * well.
+ */
 async function holdAgainstLedger({ id, secret, account }: Caller): Promise<void> {
   const response = await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } });
   expect(response.status).toBe(200);
@@ -548,7 +551,7 @@ async function holdAgainstLedger({ id, secret, account }: Caller): Promise<void>
   const { known, probe } = await eventually(async () => {
     const found = await gate.ledger(identified);
     const last = found.find((row) => row.id === requestId);
-    if (!last) throw new Error('the ledger does not have it yet');
+    if (!last) throw new Error('the row has not been written yet');
     return { known: found, probe: last };
   });
   const fields = response.headers.get('ratelimit');
@@ -577,7 +580,7 @@ async function holdAllAgainstLedger(): Promise<void> {
   for (const caller of callers) await holdAgainstLedger(caller);
 }
 
-describe('the figures that limits go by are those of the ledger', () => {
+describe('the usage that limits count agrees with the ledger', () => {
   test('on the running gate, for the account and for a key with limits of its own', holdAllAgainstLedger);
 
   test('after a restart', async () => {
@@ -587,7 +590,7 @@ describe('the figures that limits go by are those of the ledger', () => {
     await holdAllAgainstLedger();
   });
 
-  test('after a kill in the midst of answers', async () => {
+  test('after a kill during answers', async () => {
     const chat = { model: 'gemma3:270m', ...messages('stall') };
     const before = (await gate.ledger(identified)).length;
     for (const { secret } of callers) {
