@@ -2,40 +2,44 @@
 // and ignores the rest, so a truncated, empty or expired file would change whom the gate trusts without a word.
 import { X509Certificate } from 'node:crypto';
 
-/** Its message is a sentence about the file's content, without the path. */
+/** Says in a sentence which file and why. */
 export class AuthoritiesUnusable extends Error {
   override readonly name = 'AuthoritiesUnusable';
 }
 
 /**
- * Every certificate of a PEM file; other text between the blocks is allowed (RFC 7468 §5.2).
+ * Every certificate of the PEM file that stands at `path`; other text between the blocks is allowed (RFC 7468 §5.2).
  * `now` in Unix milliseconds.
- * @throws AuthoritiesUnusable where a block is cut off, cannot be read or is no certificate, where there is none, where one
+ * @throws Unusable, with the path before what is wrong, where a block is cut off, cannot be read or is no certificate, where there is none, where one
  * is neither an authority nor signed by itself, and where none of them is valid now.
  */
-export function readAuthorities(pem: Buffer, now: number): X509Certificate[] {
+export function readAuthorities(
+  path: string,
+  pem: Buffer,
+  now: number,
+  Unusable: new (sentence: string) => Error = AuthoritiesUnusable,
+): X509Certificate[] {
+  const unusable = (sentence: string): Error => new Unusable(`${path}: ${sentence}`);
   const text = pem.toString('latin1');
   const blocks = [...text.matchAll(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END [A-Z0-9 ]*-----/g)];
   const begun = text.split('-----BEGIN').length - 1;
-  if (begun === 0) throw new AuthoritiesUnusable('there is no certificate in it');
-  if (begun !== blocks.length)
-    throw new AuthoritiesUnusable('it is cut off, or holds something that is no certificate');
+  if (begun === 0) throw unusable('there is no certificate in it');
+  if (begun !== blocks.length) throw unusable('it is cut off, or holds something that is no certificate');
   const certificates = blocks.map(([block]) => {
     try {
       return new X509Certificate(block);
     } catch {
-      throw new AuthoritiesUnusable('a certificate in it cannot be read');
+      throw unusable('a certificate in it cannot be read');
     }
   });
   for (const certificate of certificates)
     if (!certificate.ca && !certificate.checkIssued(certificate))
-      throw new AuthoritiesUnusable(`it holds a certificate that is no authority (${oneLine(certificate.subject)})`);
+      throw unusable(`it holds a certificate that is no authority (${oneLine(certificate.subject)})`);
   const ends = certificates.map(({ validTo }) => Date.parse(validTo));
-  if (ends.every((end) => end <= now))
-    throw new AuthoritiesUnusable(`it ended on ${new Date(Math.max(...ends)).toISOString()}`);
+  if (ends.every((end) => end <= now)) throw unusable(`it ended on ${new Date(Math.max(...ends)).toISOString()}`);
   const begins = certificates.map(({ validFrom }) => Date.parse(validFrom));
   if (begins.every((begin) => begin > now))
-    throw new AuthoritiesUnusable(`it does not begin before ${new Date(Math.min(...begins)).toISOString()}`);
+    throw unusable(`it does not begin before ${new Date(Math.min(...begins)).toISOString()}`);
   return certificates;
 }
 

@@ -5,7 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
-import { AuthoritiesUnusable, readAuthorities } from '../domain/authority-certificates.ts';
+import { readAuthorities } from '../domain/authority-certificates.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
 
@@ -211,12 +211,7 @@ async function loadClient({ ca, callMs = defaultCallMs }: AcmeSettings) {
 /** @throws AuthoritiesUnusable; read for every order, so that a file that was mended is used without a restart. */
 function readAuthorityFile(path: string): Buffer {
   const content = readFileSync(path);
-  try {
-    readAuthorities(content, Date.now());
-  } catch (error) {
-    if (error instanceof AuthoritiesUnusable) throw new AuthoritiesUnusable(`${path}: ${error.message}`);
-    throw error;
-  }
+  readAuthorities(path, content, Date.now());
   return content;
 }
 

@@ -1,7 +1,7 @@
 // Whose client certificates count, and which of them were revoked: the files of TLS_CLIENT_CA and TLS_CLIENT_CRL. They are
 // checked whole before OpenSSL gets them, and every pair is opened anew when they change, because each TLS context has to
 // know both itself.
-import { AuthoritiesUnusable, oneLine, readAuthorities } from '../domain/authority-certificates.ts';
+import { oneLine, readAuthorities } from '../domain/authority-certificates.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Certificates } from './certificates.ts';
 import { type Pair, PairUnusable, reopenPair, type Trust } from './pair.ts';
@@ -81,7 +81,7 @@ export class WatchedTrust {
     const { now, readLists } = this.#tools;
     const [ca, crl] = [contents.get(clientCa), contents.get(clientCrl)];
     if (!ca) return { trust: {}, ends: [] };
-    const authorities = named(clientCa, () => readAuthorities(ca, now()));
+    const authorities = readAuthorities(clientCa, ca, now(), PairUnusable);
     const lists = crl && readLists ? named(clientCrl, () => readLists(crl, authorities, now())) : [];
     const ends = [
       ...authorities.map(({ validTo, subject }) => ({
@@ -111,8 +111,6 @@ function named<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof PairUnusable || error instanceof AuthoritiesUnusable)
-      throw new PairUnusable(`${path}: ${error.message}`);
-    throw error;
+    throw error instanceof PairUnusable ? new PairUnusable(`${path}: ${error.message}`) : error;
   }
 }

@@ -2,7 +2,7 @@
 // its key, and header lines, each in a file, so that no secret stands in a setting. Read at the start, and again on SIGHUP.
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { AuthoritiesUnusable, readAuthorities } from '../domain/authority-certificates.ts';
+import { readAuthorities } from '../domain/authority-certificates.ts';
 
 /** Paths, each for every server or, as `server=path`, for one of them. */
 export interface PassFiles {
@@ -103,12 +103,7 @@ function readBounded(path: string): Buffer {
 /** OpenSSL would ignore what it cannot read of it, and every call would fail without saying why. */
 function readAuthorityFile(path: string): Buffer {
   const content = readBounded(path);
-  try {
-    readAuthorities(content, Date.now());
-  } catch (error) {
-    if (error instanceof AuthoritiesUnusable) throw new PassUnusable(`${path}: ${error.message}`);
-    throw error;
-  }
+  readAuthorities(path, content, Date.now(), PassUnusable);
   return content;
 }
 
