@@ -2,7 +2,7 @@
 // failure.
 import { expect } from 'vitest';
 import { endpoints } from '../src/management/endpoints.ts';
-import { problemShape } from '../src/management/http/problem.ts';
+import { problemSchema } from '../src/management/http/problem.ts';
 
 /** Rows that have answered in this test file. */
 export const answered = new Set<string>();
@@ -18,7 +18,7 @@ export function holdToShape(method: string, path: string, response: Response, te
   );
   // A row without a parameter comes before one with a parameter.
   const row = matches.toSorted((a, b) => a.path.split('{').length - b.path.split('{').length)[0];
-  if (!response.ok) problemShape.parse(parsed);
+  if (!response.ok) problemSchema.parse(parsed);
   else if (row) {
     answered.add(row.name);
     if (row.answer) row.answer.parse(parsed);

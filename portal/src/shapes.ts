@@ -1,32 +1,50 @@
 // The shapes of the management API, as types: the very ones that the gate validates with.
+
 import type { z } from 'zod';
-import type * as shapes from '../../src/management/http/schemas.ts';
-import type * as figures from '../../src/management/usage/schemas.ts';
+import type { accountSchema } from '../../src/management/accounts/schemas.ts';
+import type {
+  applicationSchema,
+  appliedSchema,
+  claimedSchema,
+  inviteSchema,
+  inviteWithCodeSchema,
+  registrationSchema,
+} from '../../src/management/applications/schemas.ts';
+import type { auditSchema } from '../../src/management/audit/schemas.ts';
+import type { keySchema, keyWithSecretSchema } from '../../src/management/keys/schemas.ts';
+import type { encryptionSchema, overviewSchema } from '../../src/management/overview/schemas.ts';
+import type { linkSchema } from '../../src/management/people/schemas.ts';
+import type { limitSchema, planSchema, previewSchema } from '../../src/management/plans/schemas.ts';
+import type { ruleSchema } from '../../src/management/rules/schemas.ts';
+import type { modelSchema } from '../../src/management/self-service/schemas.ts';
+import type { sessionSchema } from '../../src/management/sign-in/schemas.ts';
+import type { suspensionSchema } from '../../src/management/suspensions/schemas.ts';
+import type { usageRowSchema, usageSumSchema } from '../../src/management/usage/schemas.ts';
 
 type Of<T extends z.ZodType> = z.output<T>;
 
-export type Account = Of<typeof shapes.accountShape>;
-export type Application = Of<typeof shapes.applicationShape>;
-export type Applied = Of<typeof shapes.applied>;
-export type AuditEvent = Of<typeof figures.auditShape>;
-export type Claimed = Of<typeof shapes.claimed>;
-export type Encryption = Of<typeof figures.encryptionShape>;
-export type Invite = Of<typeof shapes.inviteShape>;
-export type InviteWithCode = Of<typeof shapes.inviteWithCode>;
-export type Key = Of<typeof shapes.keyShape>;
-export type KeyWithSecret = Of<typeof shapes.keyWithSecret>;
-export type Limit = Of<typeof figures.limitShape>;
-export type Model = Of<typeof figures.modelShape>;
-export type OneTimeLink = Of<typeof shapes.linkShape>;
-export type Overview = Of<typeof figures.overviewShape>;
-export type Plan = Of<typeof shapes.planShape>;
-export type Preview = Of<typeof figures.previewShape>;
-export type Registration = Of<typeof shapes.registrationShape>;
-export type Rule = Of<typeof shapes.ruleShape>;
-export type Session = Of<typeof shapes.sessionShape>;
-export type Suspension = Of<typeof shapes.suspensionShape>;
-export type UsageRow = Of<typeof figures.usageRow>;
-export type UsageSum = Of<typeof figures.usageSum>;
+export type Account = Of<typeof accountSchema>;
+export type Application = Of<typeof applicationSchema>;
+export type Applied = Of<typeof appliedSchema>;
+export type AuditEvent = Of<typeof auditSchema>;
+export type Claimed = Of<typeof claimedSchema>;
+export type Encryption = Of<typeof encryptionSchema>;
+export type Invite = Of<typeof inviteSchema>;
+export type InviteWithCode = Of<typeof inviteWithCodeSchema>;
+export type Key = Of<typeof keySchema>;
+export type KeyWithSecret = Of<typeof keyWithSecretSchema>;
+export type Limit = Of<typeof limitSchema>;
+export type Model = Of<typeof modelSchema>;
+export type OneTimeLink = Of<typeof linkSchema>;
+export type Overview = Of<typeof overviewSchema>;
+export type Plan = Of<typeof planSchema>;
+export type Preview = Of<typeof previewSchema>;
+export type Registration = Of<typeof registrationSchema>;
+export type Rule = Of<typeof ruleSchema>;
+export type Session = Of<typeof sessionSchema>;
+export type Suspension = Of<typeof suspensionSchema>;
+export type UsageRow = Of<typeof usageRowSchema>;
+export type UsageSum = Of<typeof usageSumSchema>;
 
 /** A page of a list, and the cursor of the next. */
 export interface PageOf<T> {

@@ -1,6 +1,7 @@
 // The documents say what the program does: compared both ways, so that neither can go on without the other.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { errorCodes, registry } from '../../src/domain/error.ts';
@@ -11,9 +12,8 @@ import { scopes } from '../../src/domain/scope.ts';
 import { operations } from '../../src/gateway/operation.ts';
 import { endpoints } from '../../src/management/endpoints.ts';
 import { paces } from '../../src/management/http/pace.ts';
-import { problemCodes, problemShape, statusOf, titleOf } from '../../src/management/http/problem.ts';
-import * as shapes from '../../src/management/http/schemas.ts';
-import * as figures from '../../src/management/usage/schemas.ts';
+import { problemCodes, problemSchema, statusOf, titleOf } from '../../src/management/http/problem.ts';
+import { newKeySchema } from '../../src/management/keys/schemas.ts';
 import { settings } from '../../src/settings/settings.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -172,14 +172,22 @@ test('links between the documents lead to a file, and to a heading where they na
   }
 });
 
+/** What every `schemas.ts` of the management plane exports, and the problem of a refusal. */
+const modules = await Promise.all(
+  globSync('src/management/*/schemas.ts', { cwd: root }).map(
+    (file) => import(pathToFileURL(join(root, file)).href) as Promise<Readonly<Record<string, unknown>>>,
+  ),
+);
+const schemas = [...modules.flatMap((module) => Object.values(module)), problemSchema];
+
 /** The named objects of the management API with their fields; a `?` stands where one may be left out. */
-function fieldsOfShapes(): string[] {
-  const named = [...Object.values(shapes), ...Object.values(figures), problemShape].flatMap((shape) => {
-    const id = shape instanceof z.ZodObject ? shape.meta()?.['id'] : undefined;
-    if (!(shape instanceof z.ZodObject) || typeof id !== 'string') return [];
-    const hasTerms = termNames.every((term) => term in shape.shape);
+function fieldsOfSchemas(): string[] {
+  const named = schemas.flatMap((schema) => {
+    const id = schema instanceof z.ZodObject ? schema.meta()?.['id'] : undefined;
+    if (!(schema instanceof z.ZodObject) || typeof id !== 'string') return [];
+    const hasTerms = termNames.every((term) => term in schema.shape);
     const isTerm = (name: string): boolean => hasTerms && termNames.some((term) => term === name);
-    const fields = Object.entries(shape.shape)
+    const fields = Object.entries(schema.shape)
       .filter(([name]) => !isTerm(name))
       .map(([name, field]) => (z.safeParse(field as z.ZodType, undefined).success ? `\`${name}?\`` : `\`${name}\``));
     if (hasTerms) fields.push('the [terms](plans.md)');
@@ -195,14 +203,14 @@ test('docs/management-api.md names every object with its fields, and nothing tha
     .split('\n- ')
     .slice(1)
     .map((item) => item.trim().replaceAll(/\s+/g, ' '));
-  expect(listed).toEqual(fieldsOfShapes());
+  expect(listed).toEqual(fieldsOfSchemas());
 
   const rest = text.slice(0, text.indexOf('## Fields'));
   const known = new Set<string>([
     ...scopes,
     ...problemCodes,
     ...Object.values(settings).map(({ name }) => name),
-    ...fieldsOfShapes().flatMap((line) => [...line.matchAll(/`(\w+)\??`/g)].map(([, name]) => name as string)),
+    ...fieldsOfSchemas().flatMap((line) => [...line.matchAll(/`(\w+)\??`/g)].map(([, name]) => name as string)),
     'limit',
     'cursor',
     'next',
@@ -225,7 +233,7 @@ test('docs/management-api.md names every object with its fields, and nothing tha
   }
   // What is sent in an example is what its row takes.
   const [, sent = ''] = /--json '(.*)'/.exec(rest) ?? [];
-  expect(shapes.newKey.safeParse(JSON.parse(sent)).success).toBe(true);
+  expect(newKeySchema.safeParse(JSON.parse(sent)).success).toBe(true);
   const { look, change, sum, read: whole } = paces;
   for (const { each } of [look, change, sum, whole]) expect(rest).toMatch(new RegExp(`\\b${each}\\b`));
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { generateKey } from '../../src/domain/api-key.ts';
 import { endpoints } from '../../src/management/endpoints.ts';
-import { overviewShape } from '../../src/management/usage/schemas.ts';
+import { overviewSchema } from '../../src/management/overview/schemas.ts';
 import { answered, holdToShape } from '../api-shapes.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate, withinASecond } from '../gate.ts';
@@ -537,7 +537,7 @@ test('the overview arrives as events, and ends when the right to see it ends', a
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   const { value = '' } = await reader.read();
   const [, data = ''] = /^event: overview\ndata: (.*)\n\n/.exec(value) ?? [];
-  overviewShape.parse(JSON.parse(data));
+  overviewSchema.parse(JSON.parse(data));
   answered.add('watch');
   await call('POST', `/keys/${id}/revoke`);
   let done = false;

@@ -1,13 +1,15 @@
 // The rows about asking for access: how registration is open, applications, invitations.
+
 import { z } from 'zod';
 import { networkOf } from '../../domain/address.ts';
 import { Fault } from '../fault.ts';
 import { pageBefore } from '../http/cursor.ts';
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { pageOf, pageQuery } from '../http/fields.ts';
 import { applicationOf, inviteOf, linkOf, linkOnce, registrationOf, withSecret } from '../http/presenters.ts';
 import { Problem } from '../http/problem.ts';
-import * as shapes from '../http/schemas.ts';
 import { confirmationLink } from '../people/people.ts';
+import { linkSchema } from '../people/schemas.ts';
 import {
   claimKey,
   createInvite,
@@ -18,8 +20,21 @@ import {
   showInvite,
 } from './applications.ts';
 import { apply, type NewApplication } from './apply.ts';
+import {
+  applicationSchema,
+  appliedSchema,
+  claimedSchema,
+  claimSchema,
+  decisionSchema,
+  inviteSchema,
+  inviteWithCodeSchema,
+  newApplicationSchema,
+  newInviteSchema,
+  openRegistrationSchema,
+  registrationChangeSchema,
+  registrationSchema,
+} from './schemas.ts';
 
-const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
 const weekMs = 7 * 86_400_000;
@@ -34,7 +49,7 @@ export const applications: readonly Endpoint[] = [
     needs: 'nothing',
     fresh: 'never',
     pace: 'look',
-    answer: shapes.openRegistration,
+    answer: openRegistrationSchema,
     run: async ({ store }) => ({ mode: (await store.readRegistration()).mode }),
   }),
   endpoint('getRegistration', 'get /registration', {
@@ -43,7 +58,7 @@ export const applications: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: shapes.registrationShape,
+    answer: registrationSchema,
     run: async ({ store }) => registrationOf(await store.readRegistration()),
   }),
   endpoint('changeRegistration', 'patch /registration', {
@@ -52,8 +67,8 @@ export const applications: readonly Endpoint[] = [
     needs: write,
     fresh: 'always',
     pace: 'change',
-    body: shapes.registrationChange,
-    answer: shapes.registrationShape,
+    body: registrationChangeSchema,
+    answer: registrationSchema,
     before: ({ store }) => store.readRegistration(),
     run: async ({ store, body, author }) => registrationOf(await setRegistration(store, body, author)),
   }),
@@ -64,8 +79,8 @@ export const applications: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'door',
     atomic: false,
-    body: shapes.newApplication,
-    answer: shapes.applied,
+    body: newApplicationSchema,
+    answer: appliedSchema,
     creates: true,
     run: async ({ body, author, address, applications: budget, caller, openVisit, ...context }) => {
       const waitSeconds = budget.waitSeconds(address);
@@ -88,8 +103,8 @@ export const applications: readonly Endpoint[] = [
     needs: 'nothing',
     fresh: 'never',
     pace: 'door',
-    body: shapes.claimText,
-    answer: shapes.claimed,
+    body: claimSchema,
+    answer: claimedSchema,
     run: async ({ store, params, body, author }) => {
       const { application, made } = await claimKey(store, params['id'] ?? '', body.claim, author);
       const { status, decision } = application;
@@ -108,7 +123,7 @@ export const applications: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     query: z.strictObject({ ...pageQuery, status: z.enum(['pending', 'approved', 'rejected']).optional() }),
-    answer: pageOf(shapes.applicationShape),
+    answer: pageOf(applicationSchema),
     run: ({ store, query }) => {
       const of = query.status === undefined ? {} : { status: query.status };
       return pageBefore(
@@ -124,7 +139,7 @@ export const applications: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: shapes.applicationShape,
+    answer: applicationSchema,
     run: async ({ store, params }) =>
       applicationOf(showApplication(await requireApplication(store, params['id'] ?? ''))),
   }),
@@ -136,8 +151,8 @@ export const applications: readonly Endpoint[] = [
       fresh: 'never',
       ...(verb === 'reject' ? { boundKeys: 'may' as const } : {}),
       pace: 'change',
-      body: shapes.decisionShape,
-      answer: shapes.applicationShape,
+      body: decisionSchema,
+      answer: applicationSchema,
       before: shownOne,
       run: async ({ store, params, body, author }) => {
         if (verb === 'reject' && body.plan !== undefined) throw new Fault('Whoever is turned away gets no plan.');
@@ -152,7 +167,7 @@ export const applications: readonly Endpoint[] = [
     needs: write,
     fresh: 'never',
     pace: 'change',
-    answer: shapes.linkShape,
+    answer: linkSchema,
     creates: true,
     before: shownOne,
     ...linkOnce,
@@ -165,7 +180,7 @@ export const applications: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: pageOf(shapes.inviteShape),
+    answer: pageOf(inviteSchema),
     run: async ({ store }) => ({
       items: (await store.listInvites(200)).map((invite) => inviteOf(showInvite(invite))),
       next: null,
@@ -177,8 +192,8 @@ export const applications: readonly Endpoint[] = [
     needs: write,
     fresh: 'never',
     pace: 'change',
-    body: shapes.newInvite,
-    answer: shapes.inviteWithCode,
+    body: newInviteSchema,
+    answer: inviteWithCodeSchema,
     creates: true,
     again: async ({ store }, id) => {
       const found = (await store.listInvites(10_000)).find((invite) => invite.id === id);

@@ -2,7 +2,7 @@
 // differ, because they are one thing.
 import { z } from 'zod';
 import type { Endpoint } from './endpoint.ts';
-import { problemCodes, problemShape, statusOf } from './problem.ts';
+import { problemCodes, problemSchema, statusOf } from './problem.ts';
 
 type Json = Record<string, unknown>;
 
@@ -44,7 +44,7 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
             : { description: 'Done.' },
         default: {
           description: `A problem: ${problemCodes.map((code) => `${statusOf(code)} ${code}`).join(', ')}.`,
-          content: { 'application/problem+json': { schema: schema(problemShape, 'output') } },
+          content: { 'application/problem+json': { schema: schema(problemSchema, 'output') } },
         },
       },
     };

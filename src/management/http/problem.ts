@@ -6,7 +6,7 @@ import { type Language, languages } from '../../domain/person.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import { DoorCrowded } from '../sign-in/passwords.ts';
 
-export const problemShape = z
+export const problemSchema = z
   .strictObject({
     type: z.string().describe('about:blank: the code says what it is'),
     title: z.string(),

@@ -1,15 +1,18 @@
 // The rows about who may: accounts and keys, for operators.
+
 import { z } from 'zod';
 import { roles } from '../../domain/account.ts';
 import { readKeyId } from '../../domain/api-key.ts';
 import { isPowerful } from '../../domain/scope.ts';
 import { changeAccount, createAccount, requireAccount, showAccount } from '../accounts/accounts.ts';
+import { accountChangeSchema, accountSchema, newAccountSchema } from '../accounts/schemas.ts';
 import { makerOf } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { pageOf, pageQuery } from '../http/fields.ts';
 import { changeOf, keyOf, linkOf, linkOnce, withSecret } from '../http/presenters.ts';
-import * as shapes from '../http/schemas.ts';
 import { closeAccount, linkFor } from '../people/people.ts';
+import { linkSchema, newLinkSchema } from '../people/schemas.ts';
 import {
   type AskedKey,
   changeKey,
@@ -20,8 +23,15 @@ import {
   rotateKey,
   showKey,
 } from './keys.ts';
+import {
+  keyChangeSchema,
+  keySchema,
+  keyWithSecretSchema,
+  leakSchema,
+  newKeySchema,
+  rotationSchema,
+} from './schemas.ts';
 
-const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
 
@@ -38,7 +48,7 @@ export const accounts: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     query: z.strictObject({ ...pageQuery, search: z.string().max(200).optional(), role: z.enum(roles).optional() }),
-    answer: pageOf(shapes.accountShape),
+    answer: pageOf(accountSchema),
     run: async ({ store, query, now }) =>
       pageAfter(
         query,
@@ -58,8 +68,8 @@ export const accounts: readonly Endpoint[] = [
     fresh: ({ body }) => body.role !== undefined && body.role !== 'member',
     boundKeys: ({ body }) => (body.role ?? 'member') === 'member',
     pace: 'change',
-    body: shapes.newAccount,
-    answer: shapes.accountShape,
+    body: newAccountSchema,
+    answer: accountSchema,
     creates: true,
     again: async ({ store, now }, id) => showAccount(store, await requireAccount(store, id), now()),
     run: async ({ store, body, author, now }) => {
@@ -73,7 +83,7 @@ export const accounts: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: shapes.accountShape,
+    answer: accountSchema,
     run: async ({ store, params, now }) => showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
   }),
   endpoint('changeAccount', 'patch /accounts/{id}', {
@@ -82,8 +92,8 @@ export const accounts: readonly Endpoint[] = [
     needs: write,
     fresh: ({ body }) => body.role !== undefined,
     pace: 'change',
-    body: shapes.accountChange,
-    answer: shapes.accountShape,
+    body: accountChangeSchema,
+    answer: accountSchema,
     before: shownAccount,
     run: async ({ store, params, body, author, now }) =>
       showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now()),
@@ -94,8 +104,8 @@ export const accounts: readonly Endpoint[] = [
     needs: write,
     fresh: 'always',
     pace: 'change',
-    body: shapes.newLink,
-    answer: shapes.linkShape,
+    body: newLinkSchema,
+    answer: linkSchema,
     creates: true,
     before: shownAccount,
     ...linkOnce,
@@ -129,7 +139,7 @@ export const keys: readonly Endpoint[] = [
       account: z.string().max(200).optional(),
       search: z.string().max(200).optional(),
     }),
-    answer: pageOf(shapes.keyShape),
+    answer: pageOf(keySchema),
     run: async ({ store, query }) => {
       const account = query.account === undefined ? undefined : await requireAccount(store, query.account);
       const of = {
@@ -150,8 +160,8 @@ export const keys: readonly Endpoint[] = [
     fresh: ({ body }) => isPowerful(body.scopes),
     boundKeys: 'may',
     pace: 'change',
-    body: shapes.newKey,
-    answer: shapes.keyWithSecret,
+    body: newKeySchema,
+    answer: keyWithSecretSchema,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
     run: async ({ store, body, author, caller }) => {
@@ -168,7 +178,7 @@ export const keys: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: shapes.keyShape,
+    answer: keySchema,
     run: async ({ store, params }) => keyOf(showKey(await requireKey(store, params['id'] ?? ''))),
   }),
   endpoint('rotateKey', 'post /keys/{id}/rotate', {
@@ -178,8 +188,8 @@ export const keys: readonly Endpoint[] = [
     fresh: async ({ store, params }) => isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
     boundKeys: 'may',
     pace: 'change',
-    body: shapes.rotation,
-    answer: shapes.keyWithSecret,
+    body: rotationSchema,
+    answer: keyWithSecretSchema,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
@@ -194,8 +204,8 @@ export const keys: readonly Endpoint[] = [
       isPowerful(body.scopes) || isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
     boundKeys: 'may',
     pace: 'change',
-    body: shapes.keyChange,
-    answer: shapes.keyShape,
+    body: keyChangeSchema,
+    answer: keySchema,
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
     run: async ({ store, params, body, author, caller }) => {
       const made = await changeKey(store, params['id'] ?? '', changeOf(body), author, makerOf(caller));
@@ -209,7 +219,7 @@ export const keys: readonly Endpoint[] = [
     fresh: 'never',
     boundKeys: 'may',
     pace: 'change',
-    answer: shapes.keyShape,
+    answer: keySchema,
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
     run: async ({ store, params, author }) => keyOf(showKey(await revokeKey(store, params['id'] ?? '', author))),
   }),
@@ -219,7 +229,7 @@ export const keys: readonly Endpoint[] = [
     needs: 'nothing',
     fresh: 'never',
     pace: 'door',
-    body: shapes.leak,
+    body: leakSchema,
     run: async ({ store, body, author }) => {
       const id = readKeyId(body.secret.trim());
       if (id) await revokeLeaked(store, id, body.secret.trim(), author);

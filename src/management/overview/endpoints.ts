@@ -4,13 +4,13 @@ import type { z } from 'zod';
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
 import { type Endpoint, endpoint, type RequestContext, streamed } from '../http/endpoint.ts';
-import * as figures from '../usage/schemas.ts';
 import { reportUsage } from '../usage/usage-report.ts';
 import { showEncryption, worryOf } from './encryption.ts';
+import { encryptionSchema, overviewSchema, statusSchema } from './schemas.ts';
 
 const read = 'management:read';
 const group = 'Status';
-type Overview = z.output<typeof figures.overviewShape>;
+type Overview = z.output<typeof overviewSchema>;
 
 export const overview: readonly Endpoint[] = [
   endpoint('getStatus', 'get /status', {
@@ -19,7 +19,7 @@ export const overview: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: figures.statusShape,
+    answer: statusSchema,
     run: ({ outlook }) => {
       const { accepting, running, queues, upstreams } = outlook.live();
       return Promise.resolve({ accepting, running, queues: [...queues], upstreams: [...upstreams] });
@@ -31,7 +31,7 @@ export const overview: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: figures.encryptionShape,
+    answer: encryptionSchema,
     run: ({ encryption, now }) => {
       const { exposed, authority } = encryption;
       return Promise.resolve({ ...showEncryption(encryption.now(), now()), exposed, authority: authority() });
@@ -43,7 +43,7 @@ export const overview: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'sum',
-    answer: figures.overviewShape,
+    answer: overviewSchema,
     run: (context) => lookNow(context, new Slow(context)),
   }),
   streamed('watch', 'get /events', {

@@ -1,5 +1,6 @@
 // The rows about oneself: what somebody who is signed in, or who holds a key, may see and do with their own things and nobody
 // else's. Keys are made and changed by people only: a key that leaked must not be able to make another.
+
 import { z } from 'zod';
 import type { AccountId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
@@ -9,16 +10,24 @@ import { Fault } from '../fault.ts';
 import { type Caller, ownAccount, ownPerson } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type Call, type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
+import { pageOf, pageQuery } from '../http/fields.ts';
 import { changeOf, keyOf, limitOf, planOf, stepOf, withSecret } from '../http/presenters.ts';
-import * as shapes from '../http/schemas.ts';
 import { type AskedKey, changeKey, createKeyFor, requireKey, revokeKey, rotateKey, showKey } from '../keys/keys.ts';
+import {
+  keySchema,
+  keyWithSecretSchema,
+  newOwnKeySchema,
+  ownKeyChangeSchema,
+  rotationSchema,
+} from '../keys/schemas.ts';
 import { exportOf } from '../people/export.ts';
 import { changePerson, closeAccount, leave, showPerson } from '../people/people.ts';
 import { showPlan } from '../plans/plans.ts';
+import { limitSchema } from '../plans/schemas.ts';
+import { suspensionSchema } from '../suspensions/schemas.ts';
 import { showSuspension } from '../suspensions/suspensions.ts';
-import * as figures from '../usage/schemas.ts';
+import { exportSchema, modelSchema, personChangeSchema, selfSchema } from './schemas.ts';
 
-const { pageOf, pageQuery } = shapes;
 const group = 'Oneself';
 
 /** A key of the caller's own account; somebody else's is not there. @throws Fault. */
@@ -60,7 +69,7 @@ export const mine: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'look',
-    answer: shapes.selfShape,
+    answer: selfSchema,
     run: self,
   }),
   endpoint('changeSelf', 'patch /me', {
@@ -69,7 +78,7 @@ export const mine: readonly Endpoint[] = [
     needs: 'person',
     fresh: 'never',
     pace: 'change',
-    body: shapes.personChange,
+    body: personChangeSchema,
     before: shownSelf,
     run: async ({ store, caller, body, author }) => {
       await changePerson(store, ownPerson(caller), body, author);
@@ -96,7 +105,7 @@ export const mine: readonly Endpoint[] = [
     needs: 'person',
     fresh: 'never',
     pace: 'read',
-    answer: shapes.exportShape,
+    answer: exportSchema,
     type: 'application/json',
     pieces: ({ store, caller, timeZone, now }) => exportOf(store, ownPerson(caller), caller.account, timeZone, now()),
   }),
@@ -107,7 +116,7 @@ export const mine: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     query: z.strictObject(pageQuery),
-    answer: pageOf(shapes.keyShape),
+    answer: pageOf(keySchema),
     run: ({ store, caller, query }) =>
       pageAfter(
         query,
@@ -121,8 +130,8 @@ export const mine: readonly Endpoint[] = [
     needs: 'person',
     fresh: ({ body }) => isPowerful(body.scopes),
     pace: 'change',
-    body: shapes.newOwnKey,
-    answer: shapes.keyWithSecret,
+    body: newOwnKeySchema,
+    answer: keyWithSecretSchema,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
     run: async ({ store, caller, body, author }) => {
@@ -136,8 +145,8 @@ export const mine: readonly Endpoint[] = [
     needs: 'person',
     fresh: async (call) => isPowerful(call.body.scopes) || isPowerful((await ownKey(call)).scopes),
     pace: 'change',
-    body: shapes.ownKeyChange,
-    answer: shapes.keyShape,
+    body: ownKeyChangeSchema,
+    answer: keySchema,
     before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {
       const { id } = await ownKey(call);
@@ -150,8 +159,8 @@ export const mine: readonly Endpoint[] = [
     needs: 'person',
     fresh: async (call) => isPowerful((await ownKey(call)).scopes),
     pace: 'change',
-    body: shapes.rotation,
-    answer: shapes.keyWithSecret,
+    body: rotationSchema,
+    answer: keyWithSecretSchema,
     creates: true,
     again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
     before: async (call) => showKey(await ownKey(call)),
@@ -166,7 +175,7 @@ export const mine: readonly Endpoint[] = [
     needs: 'person',
     fresh: 'never',
     pace: 'change',
-    answer: shapes.keyShape,
+    answer: keySchema,
     before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {
       const { id } = await ownKey(call);
@@ -179,7 +188,7 @@ export const mine: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'look',
-    answer: pageOf(figures.limitShape),
+    answer: pageOf(limitSchema),
     run: async ({ store, caller, outlook }) => {
       const account = ownAccount(caller);
       const plan = await allowanceOf(store, account);
@@ -194,7 +203,7 @@ export const mine: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'look',
-    answer: pageOf(figures.modelShape),
+    answer: pageOf(modelSchema),
     run: async ({ store, caller, outlook }) => {
       const account = ownAccount(caller);
       const plan = await allowanceOf(store, account);
@@ -209,7 +218,7 @@ export const mine: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'look',
-    answer: pageOf(shapes.suspensionShape),
+    answer: pageOf(suspensionSchema),
     run: async ({ store, caller }) => {
       const steps = await store.listSuspensions({ accountId: ownAccount(caller).id, limit: 200 });
       return { items: steps.filter(({ shadow }) => !shadow).map((step) => stepOf(showSuspension(step))), next: null };

@@ -1,4 +1,5 @@
 // The rows of the door: who is here, the first operator's set-up, confirmed addresses, new passwords.
+
 import type { RegistrationMode } from '../../domain/application.ts';
 import type { Person } from '../../domain/person.ts';
 import { showAccount } from '../accounts/accounts.ts';
@@ -7,8 +8,8 @@ import type { Caller } from '../http/authenticate.ts';
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { applicationOf } from '../http/presenters.ts';
 import { Problem } from '../http/problem.ts';
-import * as shapes from '../http/schemas.ts';
 import { confirmAddress, requestReset, resetPassword, setUp, showPerson } from '../people/people.ts';
+import { confirmationSchema, resetPasswordSchema, resetRequestSchema, sessionSchema, setUpSchema } from './schemas.ts';
 
 const group = 'Sign-in';
 
@@ -29,7 +30,7 @@ export const session: readonly Endpoint[] = [
     needs: 'anybody',
     fresh: 'never',
     pace: 'look',
-    answer: shapes.sessionShape,
+    answer: sessionSchema,
     run: async ({ store, caller, signIn, post, portal, gateName, encryption, timeZone, now }) => {
       const { exposed, authority } = encryption;
       const { person, account } = caller;
@@ -56,7 +57,7 @@ export const session: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'door',
     atomic: false,
-    body: shapes.setUpShape,
+    body: setUpSchema,
     run: async ({ body, author, openVisit, address, applications, ...context }) => {
       spend({ applications, address });
       await openVisit(await setUp(context, body, author));
@@ -69,7 +70,7 @@ export const session: readonly Endpoint[] = [
     needs: 'anybody',
     fresh: 'never',
     pace: 'door',
-    body: shapes.confirmation,
+    body: confirmationSchema,
     run: async ({ body, author, address, applications, ...context }) => {
       spend({ applications, address });
       await confirmAddress(context, body.code, author);
@@ -83,7 +84,7 @@ export const session: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'door',
     atomic: false,
-    body: shapes.resetRequest,
+    body: resetRequestSchema,
     run: async ({ body, author, address, applications, ...context }) => {
       spend({ applications, address });
       await requestReset(context, body.email, author);
@@ -97,7 +98,7 @@ export const session: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'door',
     atomic: false,
-    body: shapes.reset,
+    body: resetPasswordSchema,
     run: async ({ body, author, address, applications, ...context }) => {
       spend({ applications, address });
       await resetPassword(context, body.code, body.password, author);

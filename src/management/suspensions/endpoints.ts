@@ -1,15 +1,18 @@
 // The rows about how much: plans, rules, and the steps of the ladder.
+
 import { z } from 'zod';
 import { reasonIn } from '../../domain/error-japanese.ts';
 import { allowanceOf, requireAccount } from '../accounts/accounts.ts';
 import { Fault } from '../fault.ts';
 import { pageBefore } from '../http/cursor.ts';
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { pageOf, pageQuery } from '../http/fields.ts';
 import { limitOf, planOf, ruleOf, stepOf } from '../http/presenters.ts';
-import * as shapes from '../http/schemas.ts';
 import { requireKey } from '../keys/keys.ts';
 import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../plans/plans.ts';
-import * as figures from '../usage/schemas.ts';
+import { newPlanSchema, planChangeSchema, planSchema, previewQuestionSchema, previewSchema } from '../plans/schemas.ts';
+import { newRuleSchema, ruleChangeSchema, ruleSchema } from '../rules/schemas.ts';
+import { answerSchema, appealSchema, newSuspensionSchema, suspensionSchema } from './schemas.ts';
 import {
   answer,
   appeal,
@@ -23,7 +26,6 @@ import {
   suspend,
 } from './suspensions.ts';
 
-const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const write = 'management:write';
 const at = (text: string): number => Date.parse(text);
@@ -38,7 +40,7 @@ export const plans: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: pageOf(shapes.planShape),
+    answer: pageOf(planSchema),
     run: async ({ store }) => ({
       items: (await store.listPlans()).map((plan) => planOf(showPlan(plan))),
       next: null,
@@ -50,8 +52,8 @@ export const plans: readonly Endpoint[] = [
     needs: write,
     fresh: 'always',
     pace: 'change',
-    body: shapes.newPlan,
-    answer: shapes.planShape,
+    body: newPlanSchema,
+    answer: planSchema,
     creates: true,
     again: async ({ store }, name) => planOf(showPlan(await requirePlan(store, name))),
     run: async ({ store, body, author }) => {
@@ -65,7 +67,7 @@ export const plans: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: shapes.planShape,
+    answer: planSchema,
     run: async ({ store, params }) => planOf(showPlan(await requirePlan(store, params['name'] ?? ''))),
   }),
   endpoint('changePlan', 'patch /plans/{name}', {
@@ -74,8 +76,8 @@ export const plans: readonly Endpoint[] = [
     needs: write,
     fresh: 'always',
     pace: 'change',
-    body: shapes.planChange,
-    answer: shapes.planShape,
+    body: planChangeSchema,
+    answer: planSchema,
     before: async ({ store, params }) => showPlan(await requirePlan(store, params['name'] ?? '')),
     run: async ({ store, params, body, author }) =>
       planOf(showPlan(await changePlan(store, params['name'] ?? '', body, author))),
@@ -103,8 +105,8 @@ export const preview: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     atomic: false,
-    body: figures.question,
-    answer: figures.previewShape,
+    body: previewQuestionSchema,
+    answer: previewSchema,
     run: async ({ store, body, outlook, language }) => {
       const { path, model, promptTokens, maxTokens } = body;
       const key = body.key === undefined ? undefined : await requireKey(store, body.key);
@@ -132,7 +134,7 @@ export const ladder: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: pageOf(shapes.ruleShape),
+    answer: pageOf(ruleSchema),
     run: async ({ store }) => ({ items: (await store.listRules()).map((rule) => ruleOf(rule)), next: null }),
   }),
   endpoint('createRule', 'post /rules', {
@@ -142,8 +144,8 @@ export const ladder: readonly Endpoint[] = [
     fresh: 'always',
     boundKeys: 'may',
     pace: 'change',
-    body: shapes.newRule,
-    answer: shapes.ruleShape,
+    body: newRuleSchema,
+    answer: ruleSchema,
     creates: true,
     again: async ({ store }, name) => ruleOf(await requireRule(store, name)),
     run: async ({ store, body, author }) => {
@@ -157,8 +159,8 @@ export const ladder: readonly Endpoint[] = [
     needs: write,
     fresh: 'always',
     pace: 'change',
-    body: shapes.ruleChange,
-    answer: shapes.ruleShape,
+    body: ruleChangeSchema,
+    answer: ruleSchema,
     before: ({ store, params }) => requireRule(store, params['name'] ?? ''),
     run: async ({ store, params, body, author }) => ruleOf(await changeRule(store, params['name'] ?? '', body, author)),
   }),
@@ -181,7 +183,7 @@ export const ladder: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     query: z.strictObject({ ...pageQuery, account: z.string().max(200).optional() }),
-    answer: pageOf(shapes.suspensionShape),
+    answer: pageOf(suspensionSchema),
     run: async ({ store, query }) => {
       const of = query.account === undefined ? {} : { accountId: (await requireAccount(store, query.account)).id };
       return pageBefore(
@@ -198,8 +200,8 @@ export const ladder: readonly Endpoint[] = [
     fresh: 'never',
     boundKeys: 'may',
     pace: 'change',
-    body: shapes.newSuspension,
-    answer: shapes.suspensionShape,
+    body: newSuspensionSchema,
+    answer: suspensionSchema,
     creates: true,
     again: async ({ store }, id) => stepOf(showSuspension(await requireSuspension(store, id))),
     run: async ({ store, body, author }) => {
@@ -213,7 +215,7 @@ export const ladder: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    answer: shapes.suspensionShape,
+    answer: suspensionSchema,
     run: async ({ store, params }) => stepOf(showSuspension(await requireSuspension(store, params['id'] ?? ''))),
   }),
   endpoint('liftSuspension', 'post /suspensions/{id}/lift', {
@@ -222,7 +224,7 @@ export const ladder: readonly Endpoint[] = [
     needs: write,
     fresh: 'never',
     pace: 'change',
-    answer: shapes.suspensionShape,
+    answer: suspensionSchema,
     before: shownStep,
     run: async ({ store, params, author }) => stepOf(showSuspension(await lift(store, params['id'] ?? '', author))),
   }),
@@ -232,8 +234,8 @@ export const ladder: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'change',
-    body: shapes.appealText,
-    answer: shapes.suspensionShape,
+    body: appealSchema,
+    answer: suspensionSchema,
     run: async ({ store, params, body, caller, author }) => {
       const id = params['id'] ?? '';
       const step = await requireSuspension(store, id);
@@ -250,8 +252,8 @@ export const ladder: readonly Endpoint[] = [
     fresh: 'never',
     boundKeys: ({ body }) => !body.lift,
     pace: 'change',
-    body: shapes.answerText,
-    answer: shapes.suspensionShape,
+    body: answerSchema,
+    answer: suspensionSchema,
     before: shownStep,
     run: async ({ store, params, body, author }) =>
       stepOf(showSuspension(await answer(store, params['id'] ?? '', body.text, body.lift, author))),

@@ -1,4 +1,5 @@
 // The rows about what was: usage and the audit log.
+
 import { z } from 'zod';
 import type { KeyId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -6,18 +7,18 @@ import { outcomes, type UsageRecord } from '../../domain/usage.ts';
 import type { Store, UsageFilter } from '../../store/ports.ts';
 import { requireAccount } from '../accounts/accounts.ts';
 import { listAudit } from '../audit/audit-log.ts';
+import { auditSchema } from '../audit/schemas.ts';
 import { ownAccount } from '../http/authenticate.ts';
 import { pageBefore, readId, writeId } from '../http/cursor.ts';
 import { type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
+import { pageOf, pageQuery } from '../http/fields.ts';
 import { eventOf } from '../http/presenters.ts';
-import * as shapes from '../http/schemas.ts';
 import { iso } from '../keys/keys.ts';
 import { pagesOfUsage } from '../people/export.ts';
 import { csvLine } from './csv.ts';
-import * as figures from './schemas.ts';
+import { reportGroups, usageRowSchema, usageSumSchema } from './schemas.ts';
 import { reportUsage } from './usage-report.ts';
 
-const { pageOf, pageQuery } = shapes;
 const read = 'management:read';
 const at = (text: string): number => Date.parse(text);
 
@@ -32,7 +33,7 @@ const filters = {
   outcome: z.enum(outcomes).optional(),
 };
 const reportQuery = z.strictObject({
-  by: z.enum(figures.reportGroups),
+  by: z.enum(reportGroups),
   account: z.string().max(200).optional(),
   ...period,
 });
@@ -74,7 +75,7 @@ export const usage: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'sum',
     query: z.strictObject({ ...pageQuery, ...filters }),
-    answer: pageOf(figures.usageRow),
+    answer: pageOf(usageRowSchema),
     run: async ({ store, query }) => {
       const filter = await filterOf(store, query);
       const before = query.cursor === undefined ? undefined : readId(query.cursor);
@@ -93,10 +94,10 @@ export const usage: readonly Endpoint[] = [
     file: 'sekisho-rows.csv',
     async *pieces({ store, query }, gone) {
       const filter = await filterOf(store, query);
-      yield csvLine(Object.keys(figures.usageRow.shape));
+      yield csvLine(Object.keys(usageRowSchema.shape));
       for await (const { rows } of pagesOfUsage(store, filter)) {
         if (gone.aborted) return;
-        yield rows.map((row) => csvLine(columnsOf(figures.usageRow.shape, rowOf(row)))).join('');
+        yield rows.map((row) => csvLine(columnsOf(usageRowSchema.shape, rowOf(row)))).join('');
       }
     },
   }),
@@ -110,10 +111,10 @@ export const usage: readonly Endpoint[] = [
     type: 'text/csv',
     file: 'sekisho-usage.csv',
     async *pieces({ store, query, timeZone, now }) {
-      yield csvLine(Object.keys(figures.usageSum.shape));
+      yield csvLine(Object.keys(usageSumSchema.shape));
       const { since, until } = periodOf(query, now());
       for (const row of await reportUsage(store, query.by, since, until, timeZone))
-        yield csvLine(columnsOf(figures.usageSum.shape, row));
+        yield csvLine(columnsOf(usageSumSchema.shape, row));
     },
   }),
   endpoint('reportUsage', 'get /usage/report', {
@@ -123,7 +124,7 @@ export const usage: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'sum',
     query: reportQuery,
-    answer: pageOf(figures.usageSum),
+    answer: pageOf(usageSumSchema),
     run: async ({ store, query, timeZone, now }) => {
       const { since, until } = periodOf(query, now());
       const of = query.account === undefined ? undefined : (await requireAccount(store, query.account)).id;
@@ -137,7 +138,7 @@ export const usage: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'sum',
     query: z.strictObject({ by: z.enum(['day', 'month', 'key', 'model']).default('day') }),
-    answer: pageOf(figures.usageSum),
+    answer: pageOf(usageSumSchema),
     run: async ({ store, query, timeZone, caller, now }) => {
       const until = now();
       const own = ownAccount(caller).id;
@@ -151,7 +152,7 @@ export const usage: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
-    answer: pageOf(figures.auditShape),
+    answer: pageOf(auditSchema),
     run: async ({ store, query, refused }) => {
       await refused.flush();
       return pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf);

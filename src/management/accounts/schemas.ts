@@ -1,0 +1,30 @@
+// What is sent and answered about accounts.
+import { z } from 'zod';
+import { roles } from '../../domain/account.ts';
+import { steps } from '../../domain/rule.ts';
+import { id, name, time, timeOrNull, word } from '../http/fields.ts';
+
+export const accountSchema = z
+  .strictObject({
+    id: id('acc'),
+    name: z.string(),
+    plan: z.string().nullable().describe('null where, and only where, it is without limits'),
+    unlimited: z.boolean().describe('an operator who has no plan and no limits'),
+    role: z.enum(roles).describe('operator: changes everything; auditor: sees it; member: their own things'),
+    person: z
+      .strictObject({ email: z.string(), emailVerified: z.boolean(), twoFactor: z.boolean() })
+      .nullable()
+      .describe('who signs in to it'),
+    closedAt: timeOrNull,
+    createdAt: time,
+    keys: z.int().describe('working keys'),
+    inForce: z.array(z.strictObject({ id: z.string(), step: z.enum(steps), endsAt: timeOrNull })),
+  })
+  .meta({ id: 'Account' });
+export const newAccountSchema = z
+  .strictObject({ name, plan: word.optional(), role: z.enum(roles).optional() })
+  .meta({ id: 'NewAccount' });
+export const accountChangeSchema = z
+  .strictObject({ plan: word, role: z.enum(roles) })
+  .partial()
+  .meta({ id: 'AccountChange' });

@@ -1,0 +1,23 @@
+// What is answered about a person, and the one-time links that operators hand on.
+import { z } from 'zod';
+import { languages, linkPurposes } from '../../domain/person.ts';
+import { id, time } from '../http/fields.ts';
+
+export const personFields = {
+  id: id('usr'),
+  name: z.string(),
+  email: z.string().describe('empty: they sign in under none and have not said one yet'),
+  emailVerified: z.boolean(),
+  language: z.enum(languages).nullable(),
+  twoFactor: z.boolean(),
+};
+export const newLinkSchema = z
+  .strictObject({ purpose: z.enum(linkPurposes).exclude(['confirm']) })
+  .meta({ id: 'NewLink' });
+
+export const linkSchema = z
+  .strictObject({
+    url: z.string().optional().describe('shown this once; not there when a creation is repeated'),
+    expiresAt: time,
+  })
+  .meta({ id: 'OneTimeLink' });

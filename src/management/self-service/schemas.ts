@@ -1,0 +1,24 @@
+// What callers send and are answered about themselves.
+import { z } from 'zod';
+import { languages } from '../../domain/person.ts';
+import { accountSchema } from '../accounts/schemas.ts';
+import { name } from '../http/fields.ts';
+import { keySchema } from '../keys/schemas.ts';
+import { personFields } from '../people/schemas.ts';
+import { planSchema } from '../plans/schemas.ts';
+
+export const selfSchema = z
+  .strictObject({
+    person: z.strictObject(personFields).nullable().describe('null: a key asks'),
+    key: keySchema.nullable().describe('null: a person asks'),
+    account: accountSchema,
+    plan: planSchema.nullable(),
+  })
+  .meta({ id: 'Self' });
+export const personChangeSchema = z
+  .strictObject({ name: name.optional(), language: z.enum(languages).optional() })
+  .meta({ id: 'PersonChange' });
+export const exportSchema = z
+  .looseObject({ person: z.unknown(), application: z.unknown(), account: z.unknown() })
+  .meta({ id: 'Export' });
+export const modelSchema = z.strictObject({ name: z.string(), size: z.int().nullable() }).meta({ id: 'Model' });

@@ -1,0 +1,43 @@
+// What is sent and answered about the current session, the first set-up and new passwords.
+import { z } from 'zod';
+import { registrationModes } from '../../domain/application.ts';
+import { accountSchema } from '../accounts/schemas.ts';
+import { applicationSchema } from '../applications/schemas.ts';
+import { name, text } from '../http/fields.ts';
+import { personFields } from '../people/schemas.ts';
+
+export const sessionSchema = z
+  .strictObject({
+    person: z
+      .strictObject({
+        ...personFields,
+        fresh: z.boolean().describe('signed in in the last ten minutes'),
+      })
+      .nullable(),
+    account: accountSchema.nullable(),
+    application: applicationSchema.nullable(),
+    signIn: z.strictObject({
+      providers: z.array(z.strictObject({ id: z.string(), name: z.string() })),
+      passkeys: z.boolean(),
+      mail: z.boolean().describe('letters are delivered'),
+    }),
+    registration: z.strictObject({
+      mode: z.enum(registrationModes),
+      domains: z.array(z.string()).describe('that are let in at once'),
+      plans: z.array(z.string()).describe('that an applicant may wish for, where a person decides'),
+    }),
+    gate: z.strictObject({
+      name: z.string(),
+      url: z.string(),
+      timeZone: z.string(),
+      exposed: z.boolean().describe('others reach it over a network that can read along'),
+      authority: z.string().nullable().describe('SHA-256 of the authority of its own that callers must trust first'),
+    }),
+  })
+  .meta({ id: 'Session' });
+const password = z.string().min(1).max(500);
+const code = text(200).describe('what stands behind the # of a one-time link');
+export const setUpSchema = z.strictObject({ code, name, email: text(254), password }).meta({ id: 'SetUp' });
+export const confirmationSchema = z.strictObject({ code }).meta({ id: 'Confirmation' });
+export const resetRequestSchema = z.strictObject({ email: text(254) }).meta({ id: 'ResetRequest' });
+export const resetPasswordSchema = z.strictObject({ code, password }).meta({ id: 'Reset' });
