@@ -19,7 +19,7 @@ import { createKey, type NewKey } from '../src/management/keys/keys.ts';
 import { createPlan } from '../src/management/plans/plans.ts';
 import { openLog } from '../src/observe/log.ts';
 import { loadConfig } from '../src/settings/config.ts';
-import type { Store } from '../src/store/ports.ts';
+import type { Store } from '../src/store/ports/store.ts';
 import { openSqlite } from '../src/store/sqlite/open.ts';
 
 export const root = join(import.meta.dirname, '..');

@@ -6,7 +6,7 @@ import { changeAccount, createAccount, requireAccount, showAccount } from '../ma
 import { Fault } from '../management/fault.ts';
 import { closeAccount, linkFor } from '../management/people/people.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
-import type { Store } from '../store/ports.ts';
+import type { Store } from '../store/ports/store.ts';
 import { type Json, print, printObject, printRows, type WithDesk } from './command.ts';
 
 interface NewAccount {

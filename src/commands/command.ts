@@ -7,7 +7,7 @@ import type { Author } from '../domain/audit.ts';
 import type { WallMs } from '../domain/time.ts';
 import { Fault } from '../management/fault.ts';
 import type { Config } from '../settings/config.ts';
-import type { Store } from '../store/ports.ts';
+import type { Store } from '../store/ports/store.ts';
 
 /** What a command gets to work with; cli.ts makes it. */
 export interface Desk {

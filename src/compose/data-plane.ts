@@ -24,7 +24,7 @@ import { ShownBlobs } from '../gateway/uploads.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
 import type { Follower } from '../store/change-watcher.ts';
-import type { Store } from '../store/ports.ts';
+import type { Store } from '../store/ports/store.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
 import type { GateClocks } from './clocks.ts';
 import { openModelServers } from './model-servers.ts';

@@ -9,7 +9,7 @@ import type { Config } from '../settings/config.ts';
 import { Follower } from '../store/change-watcher.ts';
 import { type DirectoryLock, lockDirectory, openDirectory, whenFree } from '../store/data-directory.ts';
 import { Ledger } from '../store/ledger/ledger.ts';
-import type { Store } from '../store/ports.ts';
+import type { Store } from '../store/ports/store.ts';
 import { openSqlite } from '../store/sqlite/open.ts';
 import type { GateClocks } from './clocks.ts';
 import type { Start } from './start.ts';

@@ -4,7 +4,7 @@ import { blankKey, type StoredKey } from '../domain/api-key.ts';
 import type { GatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
-import type { Caller as StoredCaller } from '../store/ports.ts';
+import type { Caller as StoredCaller } from '../store/ports/keys.ts';
 import { ActiveRequests, type Run } from './active-requests.ts';
 import { Caller } from './caller.ts';
 import { Decisions } from './decide-again.ts';

@@ -6,7 +6,7 @@ import { GatewayError, toGatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import { restrictionsOf, slowFactor } from '../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../domain/time.ts';
-import type { UsageJournal } from '../store/ports.ts';
+import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import type { ActiveRequests, Run } from './active-requests.ts';
 import { type ModelFacts, type Shaped, shapeAgain } from './apply-plan.ts';

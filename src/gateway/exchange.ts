@@ -5,7 +5,7 @@ import { networkOf } from '../domain/address.ts';
 import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
-import type { OpenUsage } from '../store/ports.ts';
+import type { OpenUsage } from '../store/ports/journal.ts';
 import type { Upstream } from '../upstream/pool.ts';
 import type { Caller } from './caller.ts';
 import type { Metering } from './limits/account-usage.ts';

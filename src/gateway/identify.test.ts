@@ -5,7 +5,7 @@ import { blankKey, digestOf, generateKey, type StoredKey } from '../domain/api-k
 import type { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
-import type { Caller } from '../store/ports.ts';
+import type { Caller } from '../store/ports/keys.ts';
 import type { Addressed } from './ask.ts';
 import { identify } from './identify.ts';
 import { AuthThrottle } from './identity/auth-throttle.ts';

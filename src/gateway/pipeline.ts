@@ -8,7 +8,7 @@ import { type AddressBlocks, clientAddress, plainAddress } from '../domain/addre
 import { toGatewayError } from '../domain/error.ts';
 import { unlimited } from '../domain/plan.ts';
 import type { WallMs } from '../domain/time.ts';
-import type { UsageJournal } from '../store/ports.ts';
+import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
 import type { ActiveRequests } from './active-requests.ts';
 import { type Admitted, admit } from './admit.ts';

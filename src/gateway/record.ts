@@ -5,7 +5,7 @@
 import type { ErrorCode } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import { neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
-import type { UsageJournal } from '../store/ports.ts';
+import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Exchange } from './exchange.ts';
 import type { Ending, EndObservers } from './observers.ts';
 

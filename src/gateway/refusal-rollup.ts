@@ -6,7 +6,7 @@
 import type { KeyId } from '../domain/id.ts';
 import type { SteadyMs } from '../domain/time.ts';
 import { isOwnRefusal, neverLeft, type UsageRecord } from '../domain/usage.ts';
-import type { OpenUsage, UsageJournal } from '../store/ports.ts';
+import type { OpenUsage, UsageJournal } from '../store/ports/journal.ts';
 
 const minuteMs = 60_000;
 /** As fine as the roll-ups are. */

@@ -2,7 +2,7 @@
 // time so that no call waits for it, usage that nobody needs is closed, and the clocks are looked at.
 import type { Logger } from 'pino';
 import type { SteadyClock } from '../domain/steady-clock.ts';
-import type { Store } from '../store/ports.ts';
+import type { Store } from '../store/ports/store.ts';
 import type { AccountUsages } from './limits/account-usage.ts';
 
 export interface UpkeepTools {

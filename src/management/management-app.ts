@@ -10,7 +10,7 @@ import { newRequestId } from '../domain/id.ts';
 import type { Outlook } from '../domain/introspection.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import { secretFrom } from '../secret-file.ts';
-import type { Store } from '../store/ports.ts';
+import type { Store } from '../store/ports/store.ts';
 import { RefusedTries } from './audit/refused-tries.ts';
 import { endpoints } from './endpoints.ts';
 import { addressOf, type FailureBudget } from './http/authenticate.ts';

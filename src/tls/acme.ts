@@ -5,7 +5,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext, createServer, type SecureContext, type Server as TlsServer } from 'node:tls';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
-import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
+import type { CertificateStore, StoredCertificate } from '../store/ports/certificates.ts';
+import type { LeaseStore } from '../store/ports/leases.ts';
 import type { Certificates } from './certificates.ts';
 import {
   type AcmeSettings,
@@ -18,7 +19,7 @@ import {
 import { openPair, type Pair, PairUnusable, refuseOutOfDate, type Trust } from './pair.ts';
 
 export interface AcmeTools {
-  readonly store: CertificateStore;
+  readonly store: CertificateStore & LeaseStore;
   readonly certificates: Certificates;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;

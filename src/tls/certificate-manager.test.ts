@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { CertificateStore } from '../store/ports.ts';
+import type { CertificateStore } from '../store/ports/certificates.ts';
+import type { LeaseStore } from '../store/ports/leases.ts';
 import { type KeeperSettings, openKeeper } from './certificate-manager.ts';
 import { PairUnusable } from './pair.ts';
 
@@ -20,7 +21,7 @@ afterEach(() => {
 const store = {
   findCertificate: () => Promise.reject(new Error('the store does not answer')),
   giveLease: () => Promise.resolve(),
-} as unknown as CertificateStore;
+} as unknown as CertificateStore & LeaseStore;
 
 function open(settings: Partial<KeeperSettings>) {
   const files = { cert: [], key: [], passphrase: '', clientCa: '', clientCrl: '' };

@@ -3,7 +3,8 @@
 
 import type { CertificateFacts } from '../domain/certificate-facts.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
-import type { CertificateStore } from '../store/ports.ts';
+import type { CertificateStore } from '../store/ports/certificates.ts';
+import type { LeaseStore } from '../store/ports/leases.ts';
 import { AcmeKeeper } from './acme.ts';
 import { Certificates } from './certificates.ts';
 import { loadContainerReader } from './container.ts';
@@ -29,7 +30,7 @@ export interface KeeperSettings {
 }
 
 export interface KeeperTools {
-  readonly store: CertificateStore;
+  readonly store: CertificateStore & LeaseStore;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
   readonly tell: (

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { readAuthorities } from '../domain/authority-certificates.ts';
 import type { WallMs } from '../domain/time.ts';
-import type { CertificateStore, StoredCertificate } from '../store/ports.ts';
+import type { CertificateStore, StoredCertificate } from '../store/ports/certificates.ts';
 
 export interface AcmeSettings {
   readonly domains: readonly string[];

@@ -5,7 +5,7 @@ import type { AccountId, PersonId } from '../../src/domain/id.ts';
 import { newSuspensionId } from '../../src/domain/id.ts';
 import { createAccount } from '../../src/management/accounts/accounts.ts';
 import { createKey } from '../../src/management/keys/keys.ts';
-import type { Store } from '../../src/store/ports.ts';
+import type { Store } from '../../src/store/ports/store.ts';
 import { author } from '../gate.ts';
 import { type Database, storesOf } from './store.ts';
 

@@ -9,7 +9,8 @@ import { firstPlans, openTerms, type Plan, type Unlimited, unlimited } from '../
 import { firstRules, type Rule } from '../../src/domain/rule.ts';
 import { inForce, type Suspension } from '../../src/domain/suspension.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import type { ReportBy, Store } from '../../src/store/ports.ts';
+import type { Store } from '../../src/store/ports/store.ts';
+import type { ReportBy } from '../../src/store/ports/usage.ts';
 import { type Database, storesOf } from './store.ts';
 
 export function policyContract(name: string, create: () => Promise<Database>): void {

@@ -7,7 +7,7 @@ import { type AuditEvent, auditEvent } from '../../src/domain/audit.ts';
 import { type KeyId, newRequestId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import type { Store } from '../../src/store/ports.ts';
+import type { Store } from '../../src/store/ports/store.ts';
 
 export interface Database {
   open(): Promise<Store>;

@@ -10,7 +10,7 @@ import type { RequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { linesOfAll } from '../../src/store/ledger/journal.ts';
 import { Ledger, recovered } from '../../src/store/ledger/ledger.ts';
-import type { Store } from '../../src/store/ports.ts';
+import type { Store } from '../../src/store/ports/store.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { eventually, root, temporaryDirectory } from '../gate.ts';
 

@@ -7,7 +7,7 @@ import { newApplicationId } from '../../src/domain/id.ts';
 import type { Post } from '../../src/management/mail/mail-templates.ts';
 import { openMail } from '../../src/management/mail/smtp.ts';
 import { loadConfig } from '../../src/settings/config.ts';
-import type { Store } from '../../src/store/ports.ts';
+import type { Store } from '../../src/store/ports/store.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { eventually, openGate, spawnGate, temporaryDirectory } from '../gate.ts';
 

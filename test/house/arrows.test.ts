@@ -54,7 +54,6 @@ test('the planes meet the store only in its ports, and only the composition root
       .filter(
         (target) =>
           target.startsWith('store/') &&
-          target !== 'store/ports.ts' &&
           !target.startsWith('store/ports/') &&
           !['store', 'compose', 'main.ts', 'cli.ts'].includes(roomOf(file)),
       )

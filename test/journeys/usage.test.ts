@@ -7,7 +7,7 @@ import type { KeyId } from '../../src/domain/id.ts';
 import type { UsageRecord, UsageSum } from '../../src/domain/usage.ts';
 import { createAccount } from '../../src/management/accounts/accounts.ts';
 import { createPlan } from '../../src/management/plans/plans.ts';
-import type { ReportBy } from '../../src/store/ports.ts';
+import type { ReportBy } from '../../src/store/ports/usage.ts';
 import { defaultAnswer } from '../fake-ollama/answers.ts';
 import { type Answer, type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, type GateProcess, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';

@@ -7,7 +7,7 @@ import type { AccountId, KeyId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { type Principal, principalOf } from '../../domain/principal.ts';
 import type { SteadyMs, WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 
 const capacity = 10_000;
 

@@ -8,7 +8,7 @@ import type { Rule } from '../../domain/rule.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { Clocks, SteadyMs } from '../../domain/time.ts';
 import type { UsageBucket } from '../../domain/usage.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import type { Holder } from '../payload/body-budget.ts';
 import { AccountLine } from './account-line.ts';
 import type { RollingCount } from './rolling-count.ts';

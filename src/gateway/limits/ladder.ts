@@ -10,7 +10,7 @@ import type { Rule, RuleMeasure } from '../../domain/rule.ts';
 import { inForce, type Suspension, untouched } from '../../domain/suspension.ts';
 import type { Clocks, WallMs } from '../../domain/time.ts';
 import { isOwnRefusal, neverLeft, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import type { Exchange } from '../exchange.ts';
 import type { EndObserver } from '../observers.ts';
 import type { AccountUsage, History, RollingFigure } from './account-usage.ts';

@@ -6,7 +6,7 @@ import { type Plan, type Unlimited, unlimited } from '../../domain/plan.ts';
 import type { Step } from '../../domain/rule.ts';
 import { inForce } from '../../domain/suspension.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { Fault, requireText } from '../fault.ts';
 import { requirePlan } from '../plans/plans.ts';
 

@@ -15,7 +15,7 @@ import { type Author, auditEvent } from '../../domain/audit.ts';
 import { type ApplicationId, newInviteId, randomBase62 } from '../../domain/id.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import { Secret } from '../../domain/secret.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { openAccount } from '../accounts/accounts.ts';
 import { Fault, requireProse } from '../fault.ts';
 import { type CreatedKey, draftKey, iso, showKey } from '../keys/keys.ts';

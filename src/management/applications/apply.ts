@@ -6,7 +6,8 @@ import { type ApplicationId, newApplicationId, newPersonId, type PersonId, rando
 import { mailboxOf } from '../../domain/mailbox.ts';
 import { type Language, nobodysMailbox, type Person, standIn } from '../../domain/person.ts';
 import { Secret } from '../../domain/secret.ts';
-import type { NewPerson, NotSubmitted, Store } from '../../store/ports.ts';
+import type { NewPerson, NotSubmitted } from '../../store/ports/admission.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { Fault, requireProse, requireText } from '../fault.ts';
 import { type Door, requireEmail, requirePassword } from '../people/onboarding.ts';
 import { draftLink } from '../people/one-time-links.ts';

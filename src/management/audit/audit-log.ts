@@ -1,6 +1,6 @@
 // The audit log: who changed what, from what, to what, when. The store writes an event together with the change it tells
 // of; this file lists them.
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 
 /** The newest first. */
 export async function listAudit(

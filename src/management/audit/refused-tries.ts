@@ -8,7 +8,7 @@ import { normalEmail } from '../../domain/application.ts';
 import { auditEvent, refusalActions } from '../../domain/audit.ts';
 import type { KeyId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 
 /** Rows that one minute adds at most, and those of them about one network; what is beyond is counted in a row for all. */
 const maxRows = { all: 20, network: 5 } as const;

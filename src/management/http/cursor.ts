@@ -1,6 +1,6 @@
 // Lists in pages. A cursor names the last thing that was seen, not a number of things to pass over, so a list that grows
 // meanwhile neither repeats nor leaves out; it is opaque to clients and is read strictly.
-import type { Page } from '../../store/ports.ts';
+import type { Page } from '../../store/ports/page.ts';
 import { Problem } from './problem.ts';
 
 interface Asked {

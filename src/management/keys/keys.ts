@@ -11,7 +11,7 @@ import { type Narrowing, type Plan, readNarrowing, type Unlimited, unlimited } f
 import { defaultScopes, isManagement, managementScopes, parseScopes, type Scope } from '../../domain/scope.ts';
 import type { Secret } from '../../domain/secret.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { allowanceOf, openAccount, readAccountName, requireAccount } from '../accounts/accounts.ts';
 import { Fault, reading, requireText } from '../fault.ts';
 import { readBoundCertificate, readPublicKey } from './public-keys.ts';

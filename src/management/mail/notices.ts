@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { Account } from '../../domain/account.ts';
 import { nobodysMailbox, type Person } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import type { Delivery, LetterAbout, Post } from './mail-templates.ts';
 
 export interface NoticeTools {

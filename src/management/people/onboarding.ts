@@ -1,6 +1,6 @@
 // What the use cases that let people in work with, and how they read an address and a password.
 import { normalEmail } from '../../domain/application.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { Fault } from '../fault.ts';
 import type { Post } from '../mail/mail-templates.ts';
 import { passwordFault } from '../sign-in/passwords.ts';

@@ -5,7 +5,7 @@ import { type AuditEvent, type Author, auditEvent } from '../../domain/audit.ts'
 import { randomBase62 } from '../../domain/id.ts';
 import { type LinkPurpose, linkLifeMs, linkPages, type OneTimeLink } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { Fault } from '../fault.ts';
 
 export interface MadeLink {

@@ -6,7 +6,7 @@ import { type Application, normalEmail } from '../../domain/application.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { newPersonId, type PersonId } from '../../domain/id.ts';
 import { type Language, nobodysMailbox, type Person } from '../../domain/person.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { requireAccount } from '../accounts/accounts.ts';
 import { decideByRule, letsIn } from '../applications/applications.ts';
 import { Fault, requireText } from '../fault.ts';

@@ -3,7 +3,7 @@
 import type { Invite } from '../../domain/application.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { openTerms, type Plan, readTerm, type Terms, termNames } from '../../domain/plan.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { Fault, reading } from '../fault.ts';
 
 /** More than live at once. */

@@ -6,7 +6,7 @@ import { networkOf } from '../../domain/address.ts';
 import { normalEmail } from '../../domain/application.ts';
 import { auditEvent } from '../../domain/audit.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { limitBody } from '../http/body-limit.ts';
 import type { Origins } from '../http/origin.ts';
 import { Problem, sendProblem, toProblem } from '../http/problem.ts';

@@ -1,7 +1,7 @@
 // Another password for somebody who knows the one they have. Ours and not the library's, which writes the new one whatever became of
 // the old one meanwhile: somebody who was just shut out by a new password could set theirs again.
 import { z } from 'zod';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { Problem } from '../http/problem.ts';
 import type { OpenVisit, OwnRoute } from './own-route.ts';
 import { hashPassword, isPassword } from './passwords.ts';

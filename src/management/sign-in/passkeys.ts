@@ -13,7 +13,8 @@ import { decodeAttestationObject, isoBase64URL } from '@simplewebauthn/server/he
 import { z } from 'zod';
 import { randomBase62 } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { Store, StoredPasskey } from '../../store/ports.ts';
+import type { StoredPasskey } from '../../store/ports/sign-in.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { requireText } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
 import type { Answered, Asked, CookieNames, OpenVisit, OwnRoute } from './own-route.ts';

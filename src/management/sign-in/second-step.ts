@@ -2,7 +2,7 @@
 // for the password alone: a visit that was left open and a password that leaked would make the second step worth nothing.
 import { z } from 'zod';
 import type { PersonId } from '../../domain/id.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { Problem } from '../http/problem.ts';
 import type { Answered, Asked, OwnRoute } from './own-route.ts';
 import { isPassword } from './passwords.ts';

@@ -11,7 +11,7 @@ import { twoFactor } from 'better-auth/plugins/two-factor';
 import { z } from 'zod';
 import { newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { Problem, toProblem } from '../http/problem.ts';
 import { changePasswordRoute } from './change-password.ts';
 import { CookieNames, type OpenVisit, type OwnRoute, type Visit } from './own-route.ts';

@@ -6,7 +6,7 @@ import { newSuspensionId, type SuspensionId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { type Rule, readRule, type Step } from '../../domain/rule.ts';
 import { type Suspension, untouched } from '../../domain/suspension.ts';
-import type { Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
 import { requireAccount } from '../accounts/accounts.ts';
 import { Fault, reading, requireProse } from '../fault.ts';
 import { iso, requireKey } from '../keys/keys.ts';

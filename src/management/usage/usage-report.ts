@@ -4,7 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { ReportRow, Store } from '../../store/ports.ts';
+import type { Store } from '../../store/ports/store.ts';
+import type { ReportRow } from '../../store/ports/usage.ts';
 
 export type ReportGroup = 'key' | 'account' | 'model' | 'day' | 'month';
 

@@ -9,7 +9,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SwapSet } from '../../domain/swap-set.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
-import type { OpenUsage, Progress, Store, UsageJournal } from '../ports.ts';
+import type { OpenUsage, Progress, UsageJournal } from '../ports/journal.ts';
+import type { Store } from '../ports/store.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
 
 interface OpenEntry extends OpenUsage {

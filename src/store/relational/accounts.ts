@@ -1,16 +1,16 @@
-// Accounts and the plans they have.
+// Accounts: made once, changed in one transaction with what a change takes away.
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } from '../../domain/account.ts';
 import { type AccountId, isAccountId, newAccountId } from '../../domain/id.ts';
 import { skeletonOf } from '../../domain/label.ts';
-import { openTerms, type Plan, type Terms, type Unlimited, unlimited } from '../../domain/plan.ts';
+import { type Unlimited, unlimited } from '../../domain/plan.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import { managementScopes, type Scope } from '../../domain/scope.ts';
-import type { AccountStore, PlanStore } from '../ports.ts';
+import type { AccountStore } from '../ports/accounts.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
 import { behind, holds, inTransaction, writeAudit } from './engine.ts';
 
-export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
+export function accountQueries(db: Kysely<Tables>): AccountStore {
   return {
     ensureAccount: (name, plan, event, role = roleOfNewAccount(name)) =>
       inTransaction(db, async (transaction) => {
@@ -95,44 +95,6 @@ export function accountQueries(db: Kysely<Tables>): AccountStore & PlanStore {
         await writeAudit(transaction, event);
         return after;
       }),
-    findPlan: async (name) => {
-      const row = await db.selectFrom('plans').selectAll().where('name', '=', name).executeTakeFirst();
-      return row && planOfRow(row);
-    },
-    listPlans: async () => (await db.selectFrom('plans').selectAll().orderBy('name').execute()).map(planOfRow),
-    putPlan: ({ name, version, ...terms }, event) =>
-      inTransaction(db, async (transaction) => {
-        const text = JSON.stringify(terms);
-        const changed =
-          version === 1
-            ? await transaction
-                .insertInto('plans')
-                .values({ name, version, terms: text })
-                .onConflict((conflict) => conflict.column('name').doNothing())
-                .executeTakeFirst()
-            : await transaction
-                .updateTable('plans')
-                .set({ version, terms: text })
-                .where('name', '=', name)
-                .where('version', '=', version - 1)
-                .executeTakeFirst();
-        const rows = 'numUpdatedRows' in changed ? changed.numUpdatedRows : changed.numInsertedOrUpdatedRows;
-        if (Number(rows) === 0) return false;
-        await writeAudit(transaction, event);
-        return true;
-      }),
-    deletePlan: (name, event) =>
-      inTransaction(db, async (transaction) => {
-        // Asked and done in one statement: a transaction that reads first can lose its place to another writer.
-        const result = await transaction
-          .deleteFrom('plans')
-          .where('name', '=', name)
-          .where((where) => where.not(where.exists(where.selectFrom('accounts').select('id').where('plan', '=', name))))
-          .executeTakeFirst();
-        if (Number(result.numDeletedRows) === 0) return false;
-        await writeAudit(transaction, event);
-        return true;
-      }),
   };
 }
 
@@ -212,9 +174,4 @@ function accountOfRow(row: Selectable<Tables['accounts']>): Account {
     createdAt: Number(row.created_at),
     closedAt: row.closed_at === null ? null : Number(row.closed_at),
   };
-}
-
-export function planOfRow({ name, version, terms }: Selectable<Tables['plans']>): Plan {
-  // A term that is newer than the row is as in a plan that says nothing of it.
-  return { ...openTerms, ...(JSON.parse(terms) as Partial<Terms>), name, version: Number(version) };
 }

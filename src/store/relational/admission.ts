@@ -9,7 +9,8 @@ import type { Tables } from '../sqlite/migrations/list.ts';
 import { applicationOf, rowOf } from './applications.ts';
 import { inTransaction, writeAudit } from './engine.ts';
 import { freeAddress, hasPerson, insertPerson } from './new-person.ts';
-import { personColumns, personOf, useUp } from './people.ts';
+import { useUp } from './one-time-links.ts';
+import { personColumns, personOf } from './people.ts';
 
 /** Takes everything of its transaction back. */
 class Undone<Why extends string> extends Error {

@@ -1,17 +1,10 @@
-// Registration, applications and invitations. What may happen once, such as a claim, is one statement that finds it undone or
+// Applications. What may happen once, such as a claim, is one statement that finds it undone or
 // changes nothing; admission.ts has the steps by which somebody is let in.
 import type { Kysely, Selectable } from 'kysely';
 import { digestOf } from '../../domain/api-key.ts';
-import {
-  type Application,
-  firstRegistration,
-  heldFor,
-  type Invite,
-  type Registration,
-} from '../../domain/application.ts';
+import { type Application, heldFor } from '../../domain/application.ts';
 import type { ApplicationId } from '../../domain/id.ts';
-import { mailboxOf } from '../../domain/mailbox.ts';
-import type { ApplicationStore } from '../ports.ts';
+import type { ApplicationStore } from '../ports/applications.ts';
 import type { AdmissionColumns } from '../sqlite/migrations/admission.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
 import { inTransaction, writeAudit } from './engine.ts';
@@ -19,31 +12,6 @@ import { rowOfKey } from './keys.ts';
 
 export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
   return {
-    readRegistration: async () => {
-      const { definition } = await db.selectFrom('registration').select('definition').executeTakeFirstOrThrow();
-      return { ...firstRegistration, ...(JSON.parse(definition) as Partial<Registration>) };
-    },
-    writeRegistration: (registration, event) =>
-      inTransaction(db, async (transaction) => {
-        await transaction
-          .updateTable('registration')
-          .set({ definition: JSON.stringify(registration) })
-          .execute();
-        for (const domain of registration.dotless) {
-          const rows = await transaction
-            .selectFrom('applications')
-            .select(['id', 'email'])
-            .where('email', 'like', `%@${domain}`)
-            .execute();
-          for (const { id, email } of rows)
-            await transaction
-              .updateTable('applications')
-              .set({ mailbox: mailboxOf(email, registration.dotless) })
-              .where('id', '=', id)
-              .execute();
-        }
-        await writeAudit(transaction, event);
-      }),
     findApplication: async (id) => {
       const row = await db.selectFrom('applications').selectAll().where('id', '=', id).executeTakeFirst();
       return row && applicationOf(row);
@@ -100,37 +68,6 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
         await writeAudit(transaction, event);
         return true;
       }),
-    insertInvite: (invite, event) =>
-      inTransaction(db, async (transaction) => {
-        await transaction
-          .insertInto('invites')
-          .values({
-            id: invite.id,
-            digest: invite.digest,
-            email: invite.email,
-            plan: invite.plan,
-            created_at: invite.createdAt,
-            expires_at: invite.expiresAt,
-            used_at: invite.usedAt,
-          })
-          .execute();
-        await writeAudit(transaction, event);
-      }),
-    listInvites: async (limit) => {
-      const rows = await db.selectFrom('invites').selectAll().orderBy('id', 'desc').limit(limit).execute();
-      return rows.map(inviteOf);
-    },
-    findInvite: async (digest, email, at) => {
-      const row = await db
-        .selectFrom('invites')
-        .selectAll()
-        .where('digest', '=', digest)
-        .where('used_at', 'is', null)
-        .where('expires_at', '>', at)
-        .where((where) => where.or([where('email', 'is', null), where('email', '=', email)]))
-        .executeTakeFirst();
-      return row && inviteOf(row);
-    },
   };
 }
 
@@ -178,17 +115,5 @@ export function applicationOf(row: Selectable<Omit<Tables['applications'], keyof
     language: row.language,
     wantedPlan: row.wanted_plan,
     held: heldFor.find((why) => why === row.held) ?? null,
-  };
-}
-
-function inviteOf(row: Selectable<Tables['invites']>): Invite {
-  return {
-    id: row.id,
-    digest: row.digest,
-    email: row.email,
-    plan: row.plan,
-    createdAt: Number(row.created_at),
-    expiresAt: Number(row.expires_at),
-    usedAt: row.used_at === null ? null : Number(row.used_at),
   };
 }

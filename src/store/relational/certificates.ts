@@ -1,10 +1,8 @@
 // Certificates that the gate got by itself, its account at the authority, the questions that are open there, and whose turn
 // it is to ask.
 import type { Kysely } from 'kysely';
-import type { CertificateStore } from '../ports.ts';
+import type { CertificateStore } from '../ports/certificates.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
-
-const longestLeaseMs = 3_600_000;
 
 export function certificateQueries(db: Kysely<Tables>): CertificateStore {
   return {
@@ -55,29 +53,6 @@ export function certificateQueries(db: Kysely<Tables>): CertificateStore {
         .deleteFrom('acme_challenges')
         .where((eb) => eb.or([...tokens.map((token) => eb('token', '=', token)), eb('expires_at', '<=', now)]))
         .execute();
-    },
-    takeLease: async (name, owner, now, until) => {
-      // One that lasts longer than any does was taken under a clock that was ahead, and would hold for as long as that was.
-      const taken = await db
-        .insertInto('leases')
-        .values({ name, owner, until })
-        .onConflict((conflict) =>
-          conflict
-            .column('name')
-            .doUpdateSet({ owner, until })
-            .where((eb) =>
-              eb.or([
-                eb('leases.until', '<=', now),
-                eb('leases.until', '>', now + longestLeaseMs),
-                eb('leases.owner', '=', owner),
-              ]),
-            ),
-        )
-        .executeTakeFirst();
-      return Number(taken.numInsertedOrUpdatedRows) > 0;
-    },
-    giveLease: async (name, owner) => {
-      await db.deleteFrom('leases').where('name', '=', name).where('owner', '=', owner).execute();
     },
   };
 }

@@ -4,7 +4,7 @@ import { type Kysely, type RawBuilder, type SqlBool, sql, type Transaction } fro
 import type { Role } from '../../domain/account.ts';
 import type { AuditEvent } from '../../domain/audit.ts';
 import type { KeyId } from '../../domain/id.ts';
-import type { SignInTables } from '../ports.ts';
+import type { SignInTables } from '../ports/store.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
 
 /** What differs between databases. */

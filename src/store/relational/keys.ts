@@ -4,11 +4,11 @@ import { sql } from 'kysely';
 import { passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
 import type { KeyId } from '../../domain/id.ts';
 import { type Plan, type Unlimited, unlimited } from '../../domain/plan.ts';
-import type { Caller, KeyStore } from '../ports.ts';
+import type { Caller, KeyStore } from '../ports/keys.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
-import { planOfRow } from './accounts.ts';
 import { type Adapter, behind, type CallerRow, holds, inTransaction, writeAudit } from './engine.ts';
-import { openSuspensions } from './ladder.ts';
+import { planOfRow } from './plans.ts';
+import { openSuspensions } from './suspensions.ts';
 
 const isPassing = sql<SqlBool>`(expires_at is not null and expires_at - created_at <= ${sql.lit(passingKeyMs)})`;
 

@@ -4,7 +4,7 @@ import { type Kysely, type SqlBool, sql } from 'kysely';
 import type { NoticeStore } from '../ports/notices.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
 import { applicationOf } from './applications.ts';
-import { suspensionOf } from './ladder.ts';
+import { suspensionOf } from './suspensions.ts';
 
 /** No claim lasts longer: one that seems to was made under a clock that was ahead. */
 const longestClaimMs = 3_600_000;

@@ -1,13 +1,13 @@
-// People who sign in, their one-time links, and the end of an account. What may happen once is one statement.
+// People who sign in, and the end of an account, which takes everything personal with it.
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { digestOf } from '../../domain/api-key.ts';
 import type { Registration } from '../../domain/application.ts';
 import { keptRefusals, refusalActions } from '../../domain/audit.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
-import { type Language, type LinkPurpose, languages, type Person } from '../../domain/person.ts';
+import { type Language, languages, type Person } from '../../domain/person.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { WallMs } from '../../domain/time.ts';
-import type { PersonStore } from '../ports.ts';
+import type { PersonStore } from '../ports/people.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
 import { refuseLastOperator } from './accounts.ts';
 import { inTransaction, writeAudit } from './engine.ts';
@@ -28,46 +28,6 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
           await transaction.updateTable('people').set(columns).where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
-    insertLink: ({ digest, purpose, subject, createdAt, expiresAt }, event, beside) =>
-      inTransaction(db, async (transaction) => {
-        // Those that open nothing any more go in any case.
-        let old = transaction
-          .deleteFrom('one_time_links')
-          .where('subject', '=', subject)
-          .where('purpose', '=', purpose);
-        if (beside !== undefined)
-          old = old.where((where) =>
-            where.or([where('used_at', 'is not', null), where('expires_at', '<=', createdAt)]),
-          );
-        await old.execute();
-        if (beside !== undefined) {
-          const { count } = await transaction
-            .selectFrom('one_time_links')
-            .select(({ fn }) => fn.countAll().as('count'))
-            .where('subject', '=', subject)
-            .where('purpose', '=', purpose)
-            .executeTakeFirstOrThrow();
-          if (Number(count) >= beside) return false;
-        }
-        await transaction
-          .insertInto('one_time_links')
-          .values({ digest, purpose, subject, created_at: createdAt, expires_at: expiresAt, used_at: null })
-          .execute();
-        await writeAudit(transaction, event);
-        return true;
-      }),
-    findLink: async (digest, purpose, at) => {
-      const row = await db
-        .selectFrom('one_time_links')
-        .select('subject')
-        .where('digest', '=', digest)
-        .where('purpose', '=', purpose)
-        .where('used_at', 'is', null)
-        .where('expires_at', '>', at)
-        .executeTakeFirst();
-      return row?.subject;
-    },
-    useLink: (digest, purpose, at) => useUp(db, digest, purpose, at),
     closeAccount: (id, at, event) =>
       inTransaction(db, async (transaction) => {
         const account = await transaction
@@ -120,7 +80,6 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await transaction.deleteFrom('people').where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
-    insertAudit: (event) => inTransaction(db, (transaction) => writeAudit(transaction, event)),
     visitStands: async (visit, person, now) =>
       (await db
         .selectFrom('sessions')
@@ -165,32 +124,6 @@ export const personColumns = [
   'people.accountId',
   'people.language',
 ] as const;
-
-/** Uses a link up, and in the same statement all others for the same; gives their subject. */
-export async function useUp(
-  db: Kysely<Tables>,
-  digest: string,
-  purpose: LinkPurpose,
-  at: WallMs,
-): Promise<string | undefined> {
-  const row = await db
-    .updateTable('one_time_links')
-    .set({ used_at: at })
-    .where('purpose', '=', purpose)
-    .where('used_at', 'is', null)
-    .where('subject', 'in', (where) =>
-      where
-        .selectFrom('one_time_links')
-        .select('subject')
-        .where('digest', '=', digest)
-        .where('purpose', '=', purpose)
-        .where('used_at', 'is', null)
-        .where('expires_at', '>', at),
-    )
-    .returning('subject')
-    .executeTakeFirst();
-  return row?.subject;
-}
 
 /** An application without its personal data. */
 const blank = {

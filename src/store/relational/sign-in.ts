@@ -1,7 +1,7 @@
 // Passkeys, identities at providers, and what works once. What may happen once, or only so often, is one statement or transaction.
 import type { Kysely, Selectable } from 'kysely';
 import type { PersonId } from '../../domain/id.ts';
-import type { SignInStore, StoredPasskey } from '../ports.ts';
+import type { SignInStore, StoredPasskey } from '../ports/sign-in.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
 import { writeAudit } from './engine.ts';
 import { freeAddress, insertPerson } from './new-person.ts';

@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId } from '../../domain/id.ts';
 import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
 import { AnsweredModels, quarterMs, rollUp, rowOfUsage, usageOfRow } from '../ledger/usage-rows.ts';
-import type { ReportBy, ReportRow, UsageStore } from '../ports.ts';
+import type { ReportBy, ReportRow, UsageStore } from '../ports/usage.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
 import { type Adapter, inTransaction } from './engine.ts';
 

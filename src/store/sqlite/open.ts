@@ -25,7 +25,7 @@ import {
   unusableFile,
 } from '../data-directory.ts';
 import { AnsweredModels, rollUp, usageColumns } from '../ledger/usage-rows.ts';
-import type { Store } from '../ports.ts';
+import type { Store } from '../ports/store.ts';
 import { type CallerRow, isDeciding } from '../relational/engine.ts';
 import { relationalStore } from '../relational/store.ts';
 import { migrations, type Tables } from './migrations/list.ts';

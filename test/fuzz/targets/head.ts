@@ -14,7 +14,7 @@ import { identify } from '../../../src/gateway/identify.ts';
 import { AuthThrottle } from '../../../src/gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../../../src/gateway/identity/key-cache.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
-import type { Caller } from '../../../src/store/ports.ts';
+import type { Caller } from '../../../src/store/ports/keys.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
 import { cliKey, keyText, signatureFor, signedAt, staticWord, storedKey } from '../credentials.ts';
 import { connectionOptions, mayGoOn } from '../crossing.ts';

@@ -1,36 +1,13 @@
-// Rules, the steps they took, and the audit log.
+// Steps that rules and operators took, with their appeals.
 import type { Kysely, Selectable } from 'kysely';
-import type { AuditEvent } from '../../domain/audit.ts';
-import type { AccountId, AuditId, SuspensionId } from '../../domain/id.ts';
-import type { Rule } from '../../domain/rule.ts';
+import type { AccountId, SuspensionId } from '../../domain/id.ts';
 import type { Suspension } from '../../domain/suspension.ts';
-import type { LadderStore } from '../ports.ts';
+import type { SuspensionStore } from '../ports/suspensions.ts';
 import type { Tables } from '../sqlite/migrations/list.ts';
 import { inTransaction, writeAudit } from './engine.ts';
 
-export function ladderQueries(db: Kysely<Tables>): LadderStore {
+export function suspensionQueries(db: Kysely<Tables>): SuspensionStore {
   return {
-    listRules: async () => {
-      const rows = await db.selectFrom('rules').selectAll().orderBy('name').execute();
-      return rows.map(({ definition }) => JSON.parse(definition) as Rule);
-    },
-    putRule: (rule, event) =>
-      inTransaction(db, async (transaction) => {
-        const definition = JSON.stringify(rule);
-        await transaction
-          .insertInto('rules')
-          .values({ name: rule.name, definition })
-          .onConflict((conflict) => conflict.column('name').doUpdateSet({ definition }))
-          .execute();
-        await writeAudit(transaction, event);
-      }),
-    deleteRule: (name, event) =>
-      inTransaction(db, async (transaction) => {
-        const result = await transaction.deleteFrom('rules').where('name', '=', name).executeTakeFirst();
-        if (Number(result.numDeletedRows) === 0) return false;
-        await writeAudit(transaction, event);
-        return true;
-      }),
     insertSuspension: (suspension, event) =>
       inTransaction(db, async (transaction) => {
         await transaction.insertInto('suspensions').values(rowOf(suspension)).execute();
@@ -75,12 +52,6 @@ export function ladderQueries(db: Kysely<Tables>): LadderStore {
         .where('created_at', '>=', since);
       const found = await (keyId === null ? all : all.where('key_id', '=', keyId)).executeTakeFirstOrThrow();
       return Number(found.count);
-    },
-    listAudit: async ({ subject, before, limit }) => {
-      let query = db.selectFrom('audit_events').selectAll().orderBy('id', 'desc').limit(limit);
-      if (subject !== undefined) query = query.where('subject', '=', subject);
-      if (before !== undefined) query = query.where('id', '<', before as AuditId);
-      return (await query.execute()).map(auditOf);
     },
   };
 }
@@ -141,11 +112,6 @@ export function suspensionOf(row: Selectable<Tables['suspensions']>): Suspension
     answeredAt: time(row.answered_at),
     answeredBy: row.answered_by,
   };
-}
-
-function auditOf(row: Selectable<Tables['audit_events']>): AuditEvent {
-  const { id, actor, action, subject, from_value, to_value } = row;
-  return { id, at: Number(row.at), actor, action, subject, from: parsed(from_value), to: parsed(to_value) };
 }
 
 function parsed(text: string | null): Record<string, unknown> | null {

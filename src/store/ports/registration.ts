@@ -1,0 +1,8 @@
+// Who may apply, and how.
+import type { Registration } from '../../domain/application.ts';
+import type { AuditEvent } from '../../domain/audit.ts';
+
+export interface RegistrationStore {
+  readRegistration(): Promise<Registration>;
+  writeRegistration(registration: Registration, event: AuditEvent): Promise<void>;
+}

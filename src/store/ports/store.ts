@@ -1,0 +1,67 @@
+// The whole store: one port for each noun, and what is true of all of them. SQLite answers it now; a second database is a
+// folder beside it. test/contracts holds the suites that every adapter passes. All times are Unix milliseconds.
+// A change of who may do what takes its audit event and is written with it, in one transaction.
+import type { Kysely } from 'kysely';
+import type { AccountStore } from './accounts.ts';
+import type { AdmissionStore } from './admission.ts';
+import type { ApplicationStore } from './applications.ts';
+import type { AuditStore } from './audit.ts';
+import type { CertificateStore } from './certificates.ts';
+import type { RepeatStore } from './creations.ts';
+import type { InvitationStore } from './invitations.ts';
+import type { KeyStore } from './keys.ts';
+import type { LeaseStore } from './leases.ts';
+import type { NoticeStore } from './notices.ts';
+import type { LinkStore } from './one-time-links.ts';
+import type { PasswordStore } from './passwords.ts';
+import type { PersonStore } from './people.ts';
+import type { PlanStore } from './plans.ts';
+import type { RegistrationStore } from './registration.ts';
+import type { RuleStore } from './rules.ts';
+import type { SignInStore } from './sign-in.ts';
+import type { SuspensionStore } from './suspensions.ts';
+import type { UsageStore } from './usage.ts';
+
+/** The tables of sign-in, which a library reads and writes by itself. */
+export interface SignInTables {
+  // oxlint-disable-next-line typescript/no-explicit-any -- what the library asks for; its tables are its own.
+  readonly db: Kysely<any>;
+  readonly type: 'sqlite' | 'postgres';
+}
+
+export interface Store
+  extends KeyStore,
+    AccountStore,
+    PlanStore,
+    RuleStore,
+    SuspensionStore,
+    AuditStore,
+    UsageStore,
+    RepeatStore,
+    RegistrationStore,
+    ApplicationStore,
+    InvitationStore,
+    AdmissionStore,
+    NoticeStore,
+    PersonStore,
+    LinkStore,
+    SignInStore,
+    PasswordStore,
+    CertificateStore,
+    LeaseStore {
+  readonly signIn: SignInTables;
+  /**
+   * Runs a whole decision, what it reads and what it writes, in one serializable transaction; if the work throws, nothing
+   * of it was done. The work uses the store that it is given, and nothing that waits for another use of this one (the
+   * sign-in library does). It may be run again from its beginning where the database asks for that. Inside of another it
+   * is a part of that one.
+   */
+  atomically<T>(work: (store: Store) => Promise<T>): Promise<T>;
+  /** A figure that changes when another process has written, and only then. */
+  version(): Promise<number>;
+  /** A sentence where what is open is no longer the store of this gate, and takes nothing any more. */
+  loss(): string | undefined;
+  /** Throws if the store cannot answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,22 @@
+// Steps that rules or operators took, with their appeals.
+import type { AuditEvent } from '../../domain/audit.ts';
+import type { AccountId, KeyId, SuspensionId } from '../../domain/id.ts';
+import type { Suspension } from '../../domain/suspension.ts';
+import type { WallMs } from '../../domain/time.ts';
+
+export interface SuspensionStore {
+  insertSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
+  findSuspension(id: SuspensionId): Promise<Suspension | undefined>;
+  /** The newest first. */
+  listSuspensions(filter: {
+    readonly accountId?: AccountId;
+    readonly before?: string;
+    readonly limit: number;
+  }): Promise<Suspension[]>;
+  /** Writes lifting, appeal and answer; everything else of a suspension never changes. */
+  updateSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
+  /** How many steps were taken since then against an account, or one of its keys; shadow ones do not count. */
+  countSuspensions(accountId: AccountId, keyId: KeyId | null, since: WallMs): Promise<number>;
+  /** Appeals that nobody has answered. */
+  countAppeals(): Promise<number>;
+}

@@ -1,0 +1,54 @@
+// Plans: terms as JSON text, and the number of their version, which a change has to follow.
+import type { Kysely, Selectable } from 'kysely';
+import { openTerms, type Plan, type Terms } from '../../domain/plan.ts';
+import type { PlanStore } from '../ports/plans.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
+import { inTransaction, writeAudit } from './engine.ts';
+
+export function planQueries(db: Kysely<Tables>): PlanStore {
+  return {
+    findPlan: async (name) => {
+      const row = await db.selectFrom('plans').selectAll().where('name', '=', name).executeTakeFirst();
+      return row && planOfRow(row);
+    },
+    listPlans: async () => (await db.selectFrom('plans').selectAll().orderBy('name').execute()).map(planOfRow),
+    putPlan: ({ name, version, ...terms }, event) =>
+      inTransaction(db, async (transaction) => {
+        const text = JSON.stringify(terms);
+        const changed =
+          version === 1
+            ? await transaction
+                .insertInto('plans')
+                .values({ name, version, terms: text })
+                .onConflict((conflict) => conflict.column('name').doNothing())
+                .executeTakeFirst()
+            : await transaction
+                .updateTable('plans')
+                .set({ version, terms: text })
+                .where('name', '=', name)
+                .where('version', '=', version - 1)
+                .executeTakeFirst();
+        const rows = 'numUpdatedRows' in changed ? changed.numUpdatedRows : changed.numInsertedOrUpdatedRows;
+        if (Number(rows) === 0) return false;
+        await writeAudit(transaction, event);
+        return true;
+      }),
+    deletePlan: (name, event) =>
+      inTransaction(db, async (transaction) => {
+        // Asked and done in one statement: a transaction that reads first can lose its place to another writer.
+        const result = await transaction
+          .deleteFrom('plans')
+          .where('name', '=', name)
+          .where((where) => where.not(where.exists(where.selectFrom('accounts').select('id').where('plan', '=', name))))
+          .executeTakeFirst();
+        if (Number(result.numDeletedRows) === 0) return false;
+        await writeAudit(transaction, event);
+        return true;
+      }),
+  };
+}
+
+export function planOfRow({ name, version, terms }: Selectable<Tables['plans']>): Plan {
+  // A term that is newer than the row is as in a plan that says nothing of it.
+  return { ...openTerms, ...(JSON.parse(terms) as Partial<Terms>), name, version: Number(version) };
+}

@@ -1,0 +1,37 @@
+// Who may apply, and how: one row. A change of it moves the applications that it concerns.
+import type { Kysely } from 'kysely';
+import { firstRegistration, type Registration } from '../../domain/application.ts';
+import { mailboxOf } from '../../domain/mailbox.ts';
+import type { RegistrationStore } from '../ports/registration.ts';
+import type { Tables } from '../sqlite/migrations/list.ts';
+import { inTransaction, writeAudit } from './engine.ts';
+
+export function registrationQueries(db: Kysely<Tables>): RegistrationStore {
+  return {
+    readRegistration: async () => {
+      const { definition } = await db.selectFrom('registration').select('definition').executeTakeFirstOrThrow();
+      return { ...firstRegistration, ...(JSON.parse(definition) as Partial<Registration>) };
+    },
+    writeRegistration: (registration, event) =>
+      inTransaction(db, async (transaction) => {
+        await transaction
+          .updateTable('registration')
+          .set({ definition: JSON.stringify(registration) })
+          .execute();
+        for (const domain of registration.dotless) {
+          const rows = await transaction
+            .selectFrom('applications')
+            .select(['id', 'email'])
+            .where('email', 'like', `%@${domain}`)
+            .execute();
+          for (const { id, email } of rows)
+            await transaction
+              .updateTable('applications')
+              .set({ mailbox: mailboxOf(email, registration.dotless) })
+              .where('id', '=', id)
+              .execute();
+        }
+        await writeAudit(transaction, event);
+      }),
+  };
+}
