@@ -10,7 +10,6 @@ import { unlimited } from '../domain/plan.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
 import type { Clocks } from '../domain/time.ts';
-import { type Rehearsal, rehearse } from './admit.ts';
 import { shape } from './apply-plan.ts';
 import { authorizeIntent } from './authorize.ts';
 import { permit } from './check-access.ts';
@@ -25,6 +24,7 @@ import { openUsage } from './metering.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 import type { Gate } from './pipeline.ts';
 import { type LimitRules, refuseSpent } from './precheck.ts';
+import { type Rehearsal, rehearse } from './rehearse.ts';
 
 type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
 

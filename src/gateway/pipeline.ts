@@ -9,6 +9,7 @@ import { toGatewayError } from '../domain/error.ts';
 import { unlimited } from '../domain/plan.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
+import type { TurnQueue } from '../store/ports/turn-queue.ts';
 import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
 import type { ActiveRequests } from './active-requests.ts';
 import { type Admitted, admit } from './admit.ts';
@@ -27,7 +28,6 @@ import type { KeyCache } from './identity/key-cache.ts';
 import type { ReplayGuard } from './identity/replay-guard.ts';
 import { readIntent } from './intent.ts';
 import type { AccountLines } from './limits/account-line.ts';
-import type { FairQueue } from './limits/fair-queue.ts';
 import type { Ladder } from './limits/ladder.ts';
 import { answerLists, isMerged } from './merged-lists.ts';
 import { type Accounted, openUsage } from './metering.ts';
@@ -64,7 +64,7 @@ export interface Gate {
   readonly throttle: AuthThrottle;
   readonly rules: LimitRules;
   readonly lines: AccountLines;
-  readonly queue: FairQueue<Upstream>;
+  readonly queue: TurnQueue<Upstream>;
   readonly ladder: Ladder;
   /** Decides again what a caller may, as they are now. */
   readonly decisions: Decisions;

@@ -7,10 +7,10 @@
 export interface InLine {
   readonly enteredMs: number;
   /** Is there room now, in the account and in the key? */
-  readonly fits: () => boolean;
+  fits(): boolean;
   /** Takes the room at once, or is refused by another limit; never throws. */
-  readonly take: () => void;
-  readonly refuse: (code: 'queue_timeout') => void;
+  take(): void;
+  refuse(code: 'queue_timeout'): void;
 }
 
 export class AccountLine {

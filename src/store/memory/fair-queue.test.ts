@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FairQueue, type Place, Slot, type Turn } from './fair-queue.ts';
+import type { Place, Slot, Turn } from '../ports/turn-queue.ts';
+import { FairQueue } from './fair-queue.ts';
 
 interface Call extends Turn<string> {
   readonly name: string;
@@ -31,10 +32,10 @@ function queueOf(slots: number, settings: { maxWaiting?: number; maxWaitMs?: num
 }
 
 /** Enters and tells what came of it. */
-function enter(queue: FairQueue<string>, turn: Call, now = 0): Place<string> | undefined {
+function enter(queue: FairQueue<string>, turn: Call, now = 0): Place | undefined {
   const entered = queue.enter('m', turn, now);
-  if (entered instanceof Slot) turn.slot = entered;
-  else if (entered === undefined) turn.refused = 'queue_full';
+  if (entered === undefined) turn.refused = 'queue_full';
+  else if (entered.kind === 'slot') turn.slot = entered;
   else return entered;
   return undefined;
 }
@@ -211,7 +212,7 @@ test('whatever happens in whatever order: never more than the slots, never a fre
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 12 }), (list, slots, maxWaiting) => {
       const queue = queueOf(slots, { maxWaiting, maxWaitMs: 40 });
-      const open: { turn: Call; place: Place<string> | undefined }[] = [];
+      const open: { turn: Call; place: Place | undefined }[] = [];
       let now = 0;
       for (const step of list) {
         now++;
@@ -231,8 +232,8 @@ test('whatever happens in whatever order: never more than the slots, never a fre
           );
         } else if (step.do === 'leave' && waiting.length > 0) {
           const gone = waiting[step.which % waiting.length]!;
-          queue.leave(gone.place!);
-          queue.leave(gone.place!);
+          gone.place!.leave();
+          gone.place!.leave();
           open.splice(open.indexOf(gone), 1);
         } else if (step.do === 'sweep') queue.sweep(now);
         for (let i = open.length - 1; i >= 0; i--) if (open[i]!.turn.refused) open.splice(i, 1);

@@ -8,21 +8,7 @@
 // Bounded in length and in time. When it is full the account that waits with most loses its last place to one that
 // waits with fewer, so that nobody can lock others out by filling it.
 import type { MonotonicMs } from '../../domain/time.ts';
-
-/** A call that wants a turn. */
-export interface Turn<Server> {
-  readonly accountId: string;
-  /** Tokens that it will cost, estimated; above 0. */
-  readonly cost: number;
-  /** What it can cost at most; never below `cost`. */
-  readonly most: number;
-  readonly weight: number;
-  /** Served only when nobody waits who is not behind. */
-  readonly behind: boolean;
-  /** Called once, later, where `enter` gave no slot; never after `leave`. */
-  start(slot: Slot<Server>): void;
-  refuse(code: 'queue_full' | 'queue_timeout'): void;
-}
+import type { Held, LaneNow, Place, Slot, Turn, TurnQueue } from '../ports/turn-queue.ts';
 
 export interface QueueSettings<Server> {
   /** The servers that could work on this model now, best first. Never empty. */
@@ -36,7 +22,7 @@ interface Flow<Server> {
   readonly accountId: string;
   served: number;
   running: number;
-  readonly waiting: Place<Server>[];
+  readonly waiting: LanePlace<Server>[];
 }
 
 interface Lane<Server> {
@@ -54,25 +40,29 @@ interface Lane<Server> {
   ms: number;
 }
 
-/** A place in the queue. */
-export interface Place<Server> {
+class LanePlace<Server> implements Place {
+  readonly kind = 'place';
   readonly turn: Turn<Server>;
   readonly flow: Flow<Server>;
   readonly lane: Lane<Server>;
   readonly enteredMs: MonotonicMs;
-  /** How many were expected to be served before, and this one: 1 is the next. */
   readonly position: number;
+
+  constructor(turn: Turn<Server>, flow: Flow<Server>, lane: Lane<Server>, enteredMs: MonotonicMs) {
+    this.turn = turn;
+    this.flow = flow;
+    this.lane = lane;
+    this.enteredMs = enteredMs;
+    this.position = positionOf(lane, flow);
+  }
+
+  leave(): void {
+    take(this);
+  }
 }
 
-/** How a turn went on that reached a model server. */
-export interface Held {
-  readonly ms: number;
-  /** Its cost is what the model server says; else nobody said one. */
-  readonly isSaid: boolean;
-}
-
-/** A held turn: one of the slots of a model on a server. */
-export class Slot<Server> {
+class LaneSlot<Server> implements Slot<Server> {
+  readonly kind = 'slot';
   readonly server: Server;
   #release: ((cost: number | undefined, held: Held | undefined) => void) | undefined;
 
@@ -81,7 +71,6 @@ export class Slot<Server> {
     this.#release = release;
   }
 
-  /** Gives it back, once, with what the turn really cost where that is known, and how long it was held. */
   release(cost: number | undefined, held?: Held): void {
     const release = this.#release;
     this.#release = undefined;
@@ -89,7 +78,7 @@ export class Slot<Server> {
   }
 }
 
-export class FairQueue<Server> {
+export class FairQueue<Server> implements TurnQueue<Server> {
   readonly #settings: QueueSettings<Server>;
   readonly #lanes = new Map<string, Lane<Server>>();
 
@@ -97,8 +86,7 @@ export class FairQueue<Server> {
     this.#settings = settings;
   }
 
-  /** A slot at once where one is free and nobody waits for it; else a place; else, where the queue is full, nothing. */
-  enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Slot<Server> | Place<Server> | undefined {
+  enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Slot<Server> | Place | undefined {
     const lane = this.#lane(model);
     const flow = flowOf(lane, turn.accountId);
     if (lane.waiting === 0) {
@@ -113,7 +101,7 @@ export class FairQueue<Server> {
       flow.served = Math.max(flow.served, lane.virtual);
       lane.backlogged.add(flow);
     }
-    const place = { turn, flow, lane, enteredMs: nowMs, position: positionOf(lane, flow) };
+    const place = new LanePlace(turn, flow, lane, nowMs);
     flow.waiting.push(place);
     lane.waiting++;
     // A server may have come back since the others began to wait.
@@ -121,15 +109,9 @@ export class FairQueue<Server> {
     return place;
   }
 
-  /** Gives a place up. A place that was served or refused already is left alone. */
-  leave(place: Place<Server>): void {
-    take(place);
-  }
-
-  /** Refuses whoever has waited too long, and offers slots on servers that came back. To be called every so often. */
   sweep(nowMs: MonotonicMs): void {
     for (const lane of this.#lanes.values()) {
-      const late: Place<Server>[] = [];
+      const late: LanePlace<Server>[] = [];
       for (const { waiting } of lane.backlogged)
         late.push(...waiting.filter(({ enteredMs }) => nowMs - enteredMs >= this.#settings.maxWaitMs));
       for (const place of late) if (take(place)) place.turn.refuse('queue_timeout');
@@ -142,8 +124,7 @@ export class FairQueue<Server> {
     }
   }
 
-  /** What is going on, for people: by model. */
-  snapshot(): { model: string; running: number; waiting: number; accounts: number }[] {
+  snapshot(): LaneNow[] {
     return [...this.#lanes.values()].map(({ model, running, waiting, backlogged }) => ({
       model,
       running,
@@ -187,7 +168,7 @@ export class FairQueue<Server> {
     flow.running++;
     lane.running++;
     lane.busy.set(server, (lane.busy.get(server) ?? 0) + 1);
-    return new Slot(server, (cost, held) => {
+    return new LaneSlot(server, (cost, held) => {
       lane.busy.set(server, (lane.busy.get(server) as number) - 1);
       lane.running--;
       flow.running--;
@@ -239,8 +220,8 @@ function flowOf<Server>(lane: Lane<Server>, accountId: string): Flow<Server> {
  * Calls that are not behind before those that are, then those of the account that was served least, then the first of them.
  * A step can hit one key alone: its calls delay no other caller, and no other key of the same account.
  */
-function nextPlace<Server>(lane: Lane<Server>): Place<Server> {
-  let best: Place<Server> | undefined;
+function nextPlace<Server>(lane: Lane<Server>): LanePlace<Server> {
+  let best: LanePlace<Server> | undefined;
   let bestBehind = false;
   for (const flow of lane.backlogged) {
     const place = foremost(flow);
@@ -250,17 +231,17 @@ function nextPlace<Server>(lane: Lane<Server>): Place<Server> {
       bestBehind = behind;
     }
   }
-  return best as Place<Server>;
+  return best as LanePlace<Server>;
 }
 
 /** The first of its places that is not behind, else the first. */
-function foremost<Server>({ waiting }: Flow<Server>): Place<Server> {
-  const first = waiting[0] as Place<Server>;
+function foremost<Server>({ waiting }: Flow<Server>): LanePlace<Server> {
+  const first = waiting[0] as LanePlace<Server>;
   return first.turn.behind ? (waiting.find(({ turn }) => !turn.behind) ?? first) : first;
 }
 
 /** Takes a place out of the queue; false where it is not there any more. */
-function take<Server>(place: Place<Server>): boolean {
+function take<Server>(place: LanePlace<Server>): boolean {
   const { lane, flow } = place;
   const at = flow.waiting.indexOf(place);
   if (at < 0) return false;
@@ -291,9 +272,9 @@ function makeRoom<Server>(lane: Lane<Server>, newcomer: Flow<Server>, { behind }
 }
 
 /** The last place of that standing, of the account that waits with most, and with more than `beyond`. */
-function lastPlace<Server>(lane: Lane<Server>, behind: boolean, beyond: number): Place<Server> | undefined {
+function lastPlace<Server>(lane: Lane<Server>, behind: boolean, beyond: number): LanePlace<Server> | undefined {
   let most = beyond;
-  let last: Place<Server> | undefined;
+  let last: LanePlace<Server> | undefined;
   for (const { waiting } of lane.backlogged) {
     if (waiting.length <= most) continue;
     const place = waiting.findLast(({ turn }) => turn.behind === behind);

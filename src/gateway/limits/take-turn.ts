@@ -1,0 +1,109 @@
+// A call's turn at its model: a slot at once where the queue has one free, else a wait for it. The slot stands in the exchange,
+// which gives it back when it ends (record.ts).
+import { GatewayError } from '../../domain/error.ts';
+import { isLater } from '../../domain/soon.ts';
+import { restrictionsOf, slowFactor } from '../../domain/suspension.ts';
+import type { Clocks, MonotonicMs } from '../../domain/time.ts';
+import type { Place, Slot, Turn, TurnQueue } from '../../store/ports/turn-queue.ts';
+import type { Upstream } from '../../upstream/pool.ts';
+import type { ActiveRequests } from '../active-requests.ts';
+import type { Shaped } from '../apply-plan.ts';
+import type { Exchange } from '../exchange.ts';
+import { mostCompletion } from './expected-use.ts';
+import type { Ask } from './limiter.ts';
+import { isGone, Waiting, whileThere } from './waiting.ts';
+
+export interface TurnTools {
+  readonly queue: TurnQueue<Upstream>;
+  readonly running: ActiveRequests;
+  /** A step of the ladder that slows a caller down is dated by the wall clock. */
+  readonly rules: { readonly clocks: Pick<Clocks, 'wall'> };
+  readonly recorder: { readonly nowMs: () => MonotonicMs };
+}
+
+/**
+ * Undefined where the call has its slot; else a promise for it. What it has waited since `enteredMs`, in its account, counts
+ * towards the longest wait. @throws GatewayError `queue_full`; the promise rejects with it too, or with `queue_timeout`,
+ * `client_closed`, or what ends the running calls.
+ */
+export function takeTurn(
+  call: Shaped,
+  exchange: Exchange,
+  model: string,
+  ask: Ask,
+  enteredMs: MonotonicMs,
+  tools: TurnTools,
+): Promise<void> | undefined {
+  const waiting = new ModelWait(call, exchange, ask, tools.rules.clocks);
+  const entered = tools.queue.enter(model, waiting, enteredMs);
+  return isLater(entered)
+    ? entered.then((found) => unlessGone(begin(found, waiting, tools), exchange))
+    : begin(entered, waiting, tools);
+}
+
+/** With what the queue said. */
+function begin(
+  entered: Slot<Upstream> | Place | undefined,
+  waiting: ModelWait,
+  tools: TurnTools,
+): Promise<void> | undefined {
+  if (entered === undefined) throw new GatewayError('queue_full');
+  if (entered.kind === 'place') return waitFor(waiting, entered, tools);
+  const { exchange } = waiting;
+  exchange.slot = entered;
+  exchange.turnAtMs = tools.recorder.nowMs();
+  return undefined;
+}
+
+/** A caller who hung up while the queue was asked needs no turn any more; the exchange gives the slot back. */
+function unlessGone(waits: Promise<void> | undefined, exchange: Exchange): Promise<void> | undefined {
+  if (waits === undefined && isGone(exchange)) throw new GatewayError('client_closed');
+  return waits;
+}
+
+async function waitFor(waiting: ModelWait, place: Place, { running, recorder: { nowMs } }: TurnTools): Promise<void> {
+  const { exchange } = waiting;
+  if (exchange.queuePosition === 0) exchange.queuePosition = place.position;
+  try {
+    await whileThere(waiting, running);
+  } finally {
+    place.leave();
+    exchange.turnAtMs = nowMs();
+    exchange.queuedMs = Math.round(exchange.turnAtMs - place.enteredMs);
+  }
+}
+
+/** A call in the queue of a model. */
+class ModelWait extends Waiting<void> implements Turn<Upstream> {
+  readonly cost: number;
+  readonly most: number;
+  readonly #clocks: Pick<Clocks, 'wall'>;
+
+  constructor(call: Shaped, exchange: Exchange, ask: Ask, clocks: Pick<Clocks, 'wall'>) {
+    super(call, exchange);
+    this.cost = Math.max(1, ask.promptTokens + ask.completionTokens);
+    this.most = Math.max(this.cost, ask.promptTokens + mostCompletion(call));
+    this.#clocks = clocks;
+  }
+
+  get accountId(): string {
+    return this.call.caller.principal.accountId;
+  }
+
+  /** Of its caller as they are now: a step of the ladder counts for calls that wait, too. */
+  get weight(): number {
+    const { bounds, suspensions } = this.call.caller.principal;
+    const { slowed } = restrictionsOf(suspensions, this.#clocks.wall());
+    return (bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
+  }
+
+  get behind(): boolean {
+    return restrictionsOf(this.call.caller.principal.suspensions, this.#clocks.wall()).behind;
+  }
+
+  start(slot: Slot<Upstream>): void {
+    // Taken at once, so that a hang-up in this very moment finds it and gives it back.
+    this.exchange.slot = slot;
+    this.goOn();
+  }
+}
