@@ -7,7 +7,7 @@ import { firstRules } from '../../src/domain/rule.ts';
 import { neverLeft, type Outcome } from '../../src/domain/usage.ts';
 import { createAccount } from '../../src/management/accounts/accounts.ts';
 import { createPlan } from '../../src/management/plans/plans.ts';
-import { changeRule } from '../../src/management/suspensions/suspensions.ts';
+import { changeRule } from '../../src/management/rules/rules.ts';
 import type { GateProcess } from '../../test/gate.ts';
 import type { Books, Row } from './books.ts';
 import type { Habit } from './mix.ts';

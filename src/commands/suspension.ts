@@ -4,15 +4,12 @@ import { type Step, stepMeanings, steps } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
 import { requireAccount } from '../management/accounts/accounts.ts';
 import { listAudit } from '../management/audit/audit-log.ts';
+import { changeRule, createRule, deleteRule, requireRule } from '../management/rules/rules.ts';
 import {
   answer,
   appeal,
-  changeRule,
-  createRule,
-  deleteRule,
   lift,
   type NewSuspension,
-  requireRule,
   requireSuspension,
   showSuspension,
   suspend,

@@ -13,7 +13,8 @@ import { changeKey, createKey, createKeyFor, rotateKey } from '../../src/managem
 import { draftLink } from '../../src/management/people/one-time-links.ts';
 import { closeAccount, confirmAddress, setUp } from '../../src/management/people/people.ts';
 import { changePlan, createPlan, deletePlan } from '../../src/management/plans/plans.ts';
-import { answer, appeal, createRule, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
+import { createRule } from '../../src/management/rules/rules.ts';
+import { answer, appeal, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { author } from '../gate.ts';
 import { type Database, storesOf } from './store.ts';

@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Suspension } from '../../src/domain/suspension.ts';
-import { changeRule, createRule, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
+import { changeRule, createRule } from '../../src/management/rules/rules.ts';
+import { lift, suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 

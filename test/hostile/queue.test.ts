@@ -1,7 +1,7 @@
 // Callers who wish the queue ill: they hang up at every moment, fill it, ask for what is not there, and come all at once
 // while the gate stops. Afterwards every slot, place and share is there again, and nobody else was kept waiting.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createRule } from '../../src/management/suspensions/suspensions.ts';
+import { createRule } from '../../src/management/rules/rules.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, spawnGate, type TestGate } from '../gate.ts';
 

@@ -7,7 +7,8 @@ import { toBase62 } from '../../src/domain/id.ts';
 import type { Rule } from '../../src/domain/rule.ts';
 import type { Suspension } from '../../src/domain/suspension.ts';
 import { rotateKey } from '../../src/management/keys/keys.ts';
-import { answer, appeal, changeRule, createRule, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
+import { changeRule, createRule } from '../../src/management/rules/rules.ts';
+import { answer, appeal, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory, withinASecond } from '../gate.ts';
 

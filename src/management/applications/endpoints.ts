@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { networkOf } from '../../domain/address.ts';
 import { Fault } from '../fault.ts';
 import { pageBefore } from '../http/cursor.ts';
-import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { type AnyCall, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
 import { applicationOf, inviteOf, linkOf, linkOnce, registrationOf, withSecret } from '../http/presenters.ts';
 import { Problem } from '../http/problem.ts';
@@ -39,10 +39,10 @@ const read = 'management:read';
 const write = 'management:write';
 const weekMs = 7 * 86_400_000;
 
-const shownOne = async ({ store, params }: Pick<Call<Record<string, string>, never, never>, 'store' | 'params'>) =>
+const shownOne = async ({ store, params }: Pick<AnyCall, 'store' | 'params'>) =>
   showApplication(await requireApplication(store, params['id'] ?? ''));
 
-export const applications: readonly Endpoint[] = [
+export const applicationEndpoints: readonly Endpoint[] = [
   endpoint('getOpenRegistration', 'get /registration/open', {
     summary: 'May one apply here, and how; for whoever thinks of it',
     group: 'Applications',

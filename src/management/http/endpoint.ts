@@ -46,23 +46,20 @@ export interface Call<P, Q, B> extends RequestContext {
   readonly body: B;
 }
 
+/** A call whose query and body its row reads by itself. */
+export type AnyCall = Call<Record<string, string>, never, never>;
+
 /**
  * Must a person have signed in a few minutes ago? `always` where it is felt or gives power away, or where the call says
  * so; `never` for reading, for one's own little things, and for what only takes power away.
  */
-export type Fresh =
-  | 'always'
-  | 'never'
-  | ((call: Call<Record<string, string>, never, never>) => boolean | Promise<boolean>);
+export type Fresh = 'always' | 'never' | ((call: AnyCall) => boolean | Promise<boolean>);
 
 /**
  * May a key do it that is bound: that ends, or has networks, models, a certificate or limits of its own? Whoever is let in, set up,
  * given more or freed through one would not be bound as it is, so a row that changes things says so where it cannot do that.
  */
-export type BoundKeys =
-  | 'may'
-  | 'may not'
-  | ((call: Call<Record<string, string>, never, never>) => boolean | Promise<boolean>);
+export type BoundKeys = 'may' | 'may not' | ((call: AnyCall) => boolean | Promise<boolean>);
 
 export interface Endpoint {
   readonly method: Method;
@@ -79,7 +76,7 @@ export interface Endpoint {
   /** It makes something: 201, and an Idempotency-Key may stand in its head. */
   readonly creates: boolean;
   /** What stands there now, for If-Match; undefined where there is nothing to compare. */
-  readonly before: ((call: Call<Record<string, string>, never, never>) => Promise<unknown>) | undefined;
+  readonly before: ((call: AnyCall) => Promise<unknown>) | undefined;
   /** What a repeated creation gives: the thing by its id. */
   readonly again: ((call: RequestContext, id: string) => Promise<unknown>) | undefined;
   readonly fresh: Fresh;
@@ -92,7 +89,7 @@ export interface Endpoint {
   readonly atomic: boolean;
   /** By what a repeated creation is found again. */
   readonly madeAs: (made: unknown) => string;
-  readonly run: (call: Call<Record<string, string>, never, never>) => Promise<unknown>;
+  readonly run: (call: AnyCall) => Promise<unknown>;
   /** Text that is sent as it is made, instead of JSON. */
   readonly stream: Stream | undefined;
 }
@@ -102,7 +99,7 @@ interface Stream {
   /** Name under which a browser files it. */
   readonly file?: string;
   /** Ends when the caller has gone. */
-  readonly pieces: (call: Call<Record<string, string>, never, never>, gone: AbortSignal) => AsyncIterable<string>;
+  readonly pieces: (call: AnyCall, gone: AbortSignal) => AsyncIterable<string>;
 }
 
 interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType> {
@@ -113,7 +110,7 @@ interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>
   readonly body?: B;
   readonly answer?: A;
   readonly creates?: boolean;
-  readonly before?: (call: Call<Record<string, string>, never, never>) => Promise<unknown>;
+  readonly before?: (call: AnyCall) => Promise<unknown>;
   readonly fresh:
     | 'always'
     | 'never'

@@ -16,7 +16,7 @@ import {
   stillStands,
 } from './authenticate.ts';
 import { dropBody, limitBody } from './body-limit.ts';
-import type { Call, Endpoint, RequestContext } from './endpoint.ts';
+import type { AnyCall, Call, Endpoint, RequestContext } from './endpoint.ts';
 import { openApi } from './openapi.ts';
 import { Paces } from './pace.ts';
 import { languageOf, Problem, sendProblem, toProblem } from './problem.ts';
@@ -161,9 +161,7 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
   }
 }
 
-type Ready = Call<Record<string, string>, never, never>;
-
-function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: Request, response: Response): Ready {
+function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: Request, response: Response): AnyCall {
   const call: Call<Record<string, string>, unknown, unknown> = {
     ...tools,
     ...asked,
@@ -183,7 +181,7 @@ function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: Request,
     },
     params: request.params as Record<string, string>,
   };
-  return call as Ready;
+  return call as AnyCall;
 }
 
 /**
@@ -210,7 +208,7 @@ async function carryOut(
 }
 
 /** No authority grows through a key. @throws Problem `forbidden`. */
-async function refuseBound({ boundKeys }: Endpoint, call: Ready): Promise<void> {
+async function refuseBound({ boundKeys }: Endpoint, call: AnyCall): Promise<void> {
   const { key } = call.caller;
   if (!key || boundKeys === 'may' || !isBound(key)) return;
   if (typeof boundKeys === 'function' && (await boundKeys(call))) return;
@@ -227,7 +225,7 @@ const readerMs = 30_000;
 
 async function sendStream(
   { type, file, pieces }: NonNullable<Endpoint['stream']>,
-  call: Ready,
+  call: AnyCall,
   response: Response,
   stands: () => Promise<boolean>,
 ): Promise<void> {
@@ -284,7 +282,7 @@ export function etagOf(body: unknown): string {
 }
 
 /** If-Match (RFC 9110 §13.1.1): the change is made to what the caller has seen, or not at all. */
-async function refuseStale(row: Endpoint, call: Ready, ifMatch: string | undefined): Promise<void> {
+async function refuseStale(row: Endpoint, call: AnyCall, ifMatch: string | undefined): Promise<void> {
   if (ifMatch === undefined || ifMatch === '*' || !row.before) return;
   const current = etagOf(await row.before(call));
   if (!ifMatch.split(',').some((tag) => tag.trim() === current)) throw new Problem('precondition_failed');
@@ -302,7 +300,7 @@ interface Done {
  */
 async function createOnce(
   row: Endpoint,
-  call: Ready,
+  call: AnyCall,
   name: string | string[] | undefined,
   seen: string | undefined,
 ): Promise<Done> {

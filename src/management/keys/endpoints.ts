@@ -1,18 +1,14 @@
-// The rows about who may: accounts and keys, for operators.
+// The rows of API keys, for operators and auditors, and the report of a leaked key.
 
 import { z } from 'zod';
-import { roles } from '../../domain/account.ts';
 import { readKeyId } from '../../domain/api-key.ts';
 import { isPowerful } from '../../domain/scope.ts';
-import { changeAccount, createAccount, requireAccount, showAccount } from '../accounts/accounts.ts';
-import { accountChangeSchema, accountSchema, newAccountSchema } from '../accounts/schemas.ts';
+import { requireAccount } from '../accounts/accounts.ts';
 import { makerOf } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
-import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { changeOf, keyOf, linkOf, linkOnce, withSecret } from '../http/presenters.ts';
-import { closeAccount, linkFor } from '../people/people.ts';
-import { linkSchema, newLinkSchema } from '../people/schemas.ts';
+import { changeOf, keyOf, withSecret } from '../http/presenters.ts';
 import {
   type AskedKey,
   changeKey,
@@ -35,99 +31,7 @@ import {
 const read = 'management:read';
 const write = 'management:write';
 
-type Asked = Pick<Call<Record<string, string>, never, never>, 'store' | 'params' | 'now'>;
-
-const shownAccount = async ({ store, params, now }: Asked): Promise<unknown> =>
-  showAccount(store, await requireAccount(store, params['id'] ?? ''), now());
-
-export const accounts: readonly Endpoint[] = [
-  endpoint('listAccounts', 'get /accounts', {
-    summary: 'All accounts, oldest first',
-    group: 'Accounts',
-    needs: read,
-    fresh: 'never',
-    pace: 'look',
-    query: z.strictObject({ ...pageQuery, search: z.string().max(200).optional(), role: z.enum(roles).optional() }),
-    answer: pageOf(accountSchema),
-    run: async ({ store, query, now }) =>
-      pageAfter(
-        query,
-        (asked) =>
-          store.pageAccounts({
-            ...asked,
-            ...(query.search === undefined ? {} : { search: query.search }),
-            ...(query.role === undefined ? {} : { role: query.role }),
-          }),
-        (account) => showAccount(store, account, now()),
-      ),
-  }),
-  endpoint('createAccount', 'post /accounts', {
-    summary: 'Make an account',
-    group: 'Accounts',
-    needs: write,
-    fresh: ({ body }) => body.role !== undefined && body.role !== 'member',
-    boundKeys: ({ body }) => (body.role ?? 'member') === 'member',
-    pace: 'change',
-    body: newAccountSchema,
-    answer: accountSchema,
-    creates: true,
-    again: async ({ store, now }, id) => showAccount(store, await requireAccount(store, id), now()),
-    run: async ({ store, body, author, now }) => {
-      const account = await createAccount(store, body.name, body.plan, author, body.role);
-      return showAccount(store, account, now());
-    },
-  }),
-  endpoint('getAccount', 'get /accounts/{id}', {
-    summary: 'An account, by id or name',
-    group: 'Accounts',
-    needs: read,
-    fresh: 'never',
-    pace: 'look',
-    answer: accountSchema,
-    run: async ({ store, params, now }) => showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
-  }),
-  endpoint('changeAccount', 'patch /accounts/{id}', {
-    summary: 'Give an account another plan or role; another role ends its visits',
-    group: 'Accounts',
-    needs: write,
-    fresh: ({ body }) => body.role !== undefined,
-    pace: 'change',
-    body: accountChangeSchema,
-    answer: accountSchema,
-    before: shownAccount,
-    run: async ({ store, params, body, author, now }) =>
-      showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now()),
-  }),
-  endpoint('createLink', 'post /accounts/{id}/links', {
-    summary: 'A one-time link to hand on: to a new password, or to become the person of an account that has none',
-    group: 'Accounts',
-    needs: write,
-    fresh: 'always',
-    pace: 'change',
-    body: newLinkSchema,
-    answer: linkSchema,
-    creates: true,
-    before: shownAccount,
-    ...linkOnce,
-    run: async ({ params, body, author, ...context }) =>
-      linkOf(await linkFor(context, params['id'] ?? '', body.purpose, author)),
-  }),
-  endpoint('closeAccount', 'delete /accounts/{id}', {
-    summary: 'Close an account for good: keys revoked, its person and texts gone; its figures stay in the ledger',
-    group: 'Accounts',
-    needs: write,
-    fresh: 'always',
-    boundKeys: 'may',
-    pace: 'change',
-    before: shownAccount,
-    run: async ({ store, params, author }) => {
-      await closeAccount(store, params['id'] ?? '', author);
-      return undefined;
-    },
-  }),
-];
-
-export const keys: readonly Endpoint[] = [
+export const keyEndpoints: readonly Endpoint[] = [
   endpoint('listKeys', 'get /keys', {
     summary: 'Keys, oldest first; of one account where it is named',
     group: 'Keys',

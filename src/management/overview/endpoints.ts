@@ -12,7 +12,7 @@ const read = 'management:read';
 const group = 'Status';
 type Overview = z.output<typeof overviewSchema>;
 
-export const overview: readonly Endpoint[] = [
+export const overviewEndpoints: readonly Endpoint[] = [
   endpoint('getStatus', 'get /status', {
     summary: 'What runs and waits now, and which model servers answer',
     group,

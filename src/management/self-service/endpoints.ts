@@ -9,7 +9,7 @@ import { allowanceOf, showAccount } from '../accounts/accounts.ts';
 import { Fault } from '../fault.ts';
 import { type Caller, ownAccount, ownPerson } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
-import { type Call, type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
+import { type AnyCall, type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
 import { changeOf, keyOf, limitOf, planOf, stepOf, withSecret } from '../http/presenters.ts';
 import { type AskedKey, changeKey, createKeyFor, requireKey, revokeKey, rotateKey, showKey } from '../keys/keys.ts';
@@ -31,11 +31,7 @@ import { exportSchema, modelSchema, personChangeSchema, selfSchema } from './sch
 const group = 'Oneself';
 
 /** A key of the caller's own account; somebody else's is not there. @throws Fault. */
-async function ownKey({
-  store,
-  caller,
-  params,
-}: Pick<Call<Record<string, string>, never, never>, 'store' | 'caller' | 'params'>) {
+async function ownKey({ store, caller, params }: Pick<AnyCall, 'store' | 'caller' | 'params'>) {
   const id = params['id'] ?? '';
   const key = await store.findKey(id as Parameters<typeof store.findKey>[0]);
   if (!key || key.accountId !== ownAccount(caller).id) throw new Fault(`There is no key ${id}.`, 'not_found');
@@ -43,11 +39,7 @@ async function ownKey({
 }
 
 /** Who asks, as GET /me shows it and If-Match compares it; a person without an account sees none of it. */
-async function self({
-  store,
-  caller,
-  now,
-}: Pick<Call<Record<string, string>, never, never>, 'store' | 'caller' | 'now'>) {
+async function self({ store, caller, now }: Pick<AnyCall, 'store' | 'caller' | 'now'>) {
   const account = ownAccount(caller);
   const plan = await allowanceOf(store, account);
   const { person } = caller;
@@ -59,10 +51,9 @@ async function self({
   };
 }
 
-const shownSelf = (call: Call<Record<string, string>, never, never>) =>
-  call.caller.account ? self(call) : Promise.resolve(null);
+const shownSelf = (call: AnyCall) => (call.caller.account ? self(call) : Promise.resolve(null));
 
-export const mine: readonly Endpoint[] = [
+export const selfServiceEndpoints: readonly Endpoint[] = [
   endpoint('getSelf', 'get /me', {
     summary: 'Who asks: key or person, account and plan',
     group,

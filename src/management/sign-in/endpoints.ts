@@ -23,7 +23,7 @@ function spend({ applications: budget, address }: Pick<Call<never, never, never>
 /** Modes in which a person looks at an application, and can follow a wish. */
 const decided: ReadonlySet<RegistrationMode> = new Set(['approval', 'domain']);
 
-export const session: readonly Endpoint[] = [
+export const signInEndpoints: readonly Endpoint[] = [
   endpoint('getSession', 'get /session', {
     summary: 'Who is signed in, and what somebody who is not can do here',
     group,

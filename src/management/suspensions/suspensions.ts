@@ -1,63 +1,17 @@
-// The ladder by hand: rules are listed and changed, a step is taken or lifted, an appeal is written and answered. The
-// rules themselves are applied by the data plane; a change here reaches it within a second.
+// What can be done with suspensions: take a step of the ladder by hand, lift one, appeal, answer an appeal. A change reaches
+// the data plane within a second.
 import { operatorName } from '../../domain/account.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { newSuspensionId, type SuspensionId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
-import { type Rule, readRule, type Step } from '../../domain/rule.ts';
+import { type Step } from '../../domain/rule.ts';
 import { type Suspension, untouched } from '../../domain/suspension.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireAccount } from '../accounts/accounts.ts';
-import { Fault, reading, requireProse } from '../fault.ts';
+import { Fault, requireProse } from '../fault.ts';
 import { iso, requireKey } from '../keys/keys.ts';
 
 const longestText = 2_000;
-
-export async function requireRule(store: Store, name: string): Promise<Rule> {
-  const rules = await store.listRules();
-  const found = rules.find((rule) => rule.name === name);
-  if (!found)
-    throw new Fault(
-      `There is no rule "${name}"; the rules are ${rules.map((rule) => rule.name).join(', ')}.`,
-      'not_found',
-    );
-  return found;
-}
-
-type Pairs = Readonly<Record<string, unknown>>;
-
-/** @throws Fault. */
-export function createRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
-  return store.atomically(async (within) => {
-    if ((await within.listRules()).some((rule) => rule.name === name))
-      throw new Fault(`There is a rule "${name}" already.`, 'conflict');
-    if ('name' in pairs) throw new Fault('A rule has one name.');
-    const rule = reading(() => readRule({ ...pairs, name }));
-    await checkPlans(within, rule);
-    await within.putRule(rule, auditEvent(author, 'rule.create', name, null, { ...rule }));
-    return rule;
-  });
-}
-
-/** @throws Fault. */
-export function changeRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
-  return store.atomically(async (within) => {
-    if ('name' in pairs) throw new Fault('A rule keeps its name; make another and delete this one.');
-    const before = await requireRule(within, name);
-    const after = reading(() => readRule({ ...pairs, name }, before));
-    await checkPlans(within, after);
-    await within.putRule(after, auditEvent(author, 'rule.set', name, { ...before }, { ...after }));
-    return after;
-  });
-}
-
-/** @throws Fault. */
-export function deleteRule(store: Store, name: string, author: Author): Promise<void> {
-  return store.atomically(async (within) => {
-    const rule = await requireRule(within, name);
-    await within.deleteRule(name, auditEvent(author, 'rule.delete', name, { ...rule }, null));
-  });
-}
 
 export interface NewSuspension {
   /** Id or name of an account, or id of a key. */
@@ -171,9 +125,4 @@ function write(store: Store, action: string, before: Suspension, after: Suspensi
     after,
     auditEvent(author, action, after.id, showSuspension(before), showSuspension(after)),
   );
-}
-
-async function checkPlans(store: Store, { plans }: Rule): Promise<void> {
-  const known = new Set((await store.listPlans()).map((plan) => plan.name));
-  for (const name of plans ?? []) if (!known.has(name)) throw new Fault(`There is no plan "${name}".`);
 }

@@ -1,4 +1,4 @@
-// The rows about what was: usage and the audit log.
+// The rows of usage: the ledger, its sums, and both as CSV.
 
 import { z } from 'zod';
 import type { KeyId } from '../../domain/id.ts';
@@ -7,13 +7,10 @@ import { outcomes, type UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { UsageFilter } from '../../store/ports/usage.ts';
 import { requireAccount } from '../accounts/accounts.ts';
-import { listAudit } from '../audit/audit-log.ts';
-import { auditSchema } from '../audit/schemas.ts';
 import { ownAccount } from '../http/authenticate.ts';
-import { pageBefore, readId, writeId } from '../http/cursor.ts';
+import { readId, writeId } from '../http/cursor.ts';
 import { type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { eventOf } from '../http/presenters.ts';
 import { iso } from '../keys/keys.ts';
 import { pagesOfUsage } from '../people/export.ts';
 import { csvLine } from './csv.ts';
@@ -67,7 +64,7 @@ function columnsOf(shape: object, row: object): unknown[] {
   return Object.keys(shape).map((name) => (row as Readonly<Record<string, unknown>>)[name]);
 }
 
-export const usage: readonly Endpoint[] = [
+export const usageEndpoints: readonly Endpoint[] = [
   endpoint('listUsage', 'get /usage', {
     summary:
       'The rows of the ledger, the newest first; a page that was narrowed down may be short, and still have a next',
@@ -144,19 +141,6 @@ export const usage: readonly Endpoint[] = [
       const until = now();
       const own = ownAccount(caller).id;
       return { items: await reportUsage(store, query.by, until - monthMs, until, timeZone, own), next: null };
-    },
-  }),
-  endpoint('listAudit', 'get /audit', {
-    summary: 'Who changed what, from what, to what, when; the newest first',
-    group: 'Audit',
-    needs: read,
-    fresh: 'never',
-    pace: 'look',
-    query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
-    answer: pageOf(auditSchema),
-    run: async ({ store, query, refused }) => {
-      await refused.flush();
-      return pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf);
     },
   }),
 ];

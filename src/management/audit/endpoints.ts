@@ -1,0 +1,26 @@
+// The row of the audit log.
+import { z } from 'zod';
+import { pageBefore } from '../http/cursor.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { pageOf, pageQuery } from '../http/fields.ts';
+import { eventOf } from '../http/presenters.ts';
+import { listAudit } from './audit-log.ts';
+import { auditSchema } from './schemas.ts';
+
+const read = 'management:read';
+
+export const auditEndpoints: readonly Endpoint[] = [
+  endpoint('listAudit', 'get /audit', {
+    summary: 'Who changed what, from what, to what, when; the newest first',
+    group: 'Audit',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
+    answer: pageOf(auditSchema),
+    run: async ({ store, query, refused }) => {
+      await refused.flush();
+      return pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf);
+    },
+  }),
+];

@@ -1,0 +1,107 @@
+// The rows of plans, and the preview of a call.
+import { reasonIn } from '../../domain/error-japanese.ts';
+import { allowanceOf, requireAccount } from '../accounts/accounts.ts';
+import { Fault } from '../fault.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { pageOf } from '../http/fields.ts';
+import { limitOf, planOf } from '../http/presenters.ts';
+import { requireKey } from '../keys/keys.ts';
+import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from './plans.ts';
+import { newPlanSchema, planChangeSchema, planSchema, previewQuestionSchema, previewSchema } from './schemas.ts';
+
+const read = 'management:read';
+const write = 'management:write';
+
+export const planEndpoints: readonly Endpoint[] = [
+  endpoint('listPlans', 'get /plans', {
+    summary: 'All plans',
+    group: 'Plans',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: pageOf(planSchema),
+    run: async ({ store }) => ({
+      items: (await store.listPlans()).map((plan) => planOf(showPlan(plan))),
+      next: null,
+    }),
+  }),
+  endpoint('createPlan', 'post /plans', {
+    summary: 'Make a plan; terms that are not given are open, or as in the plan it is like',
+    group: 'Plans',
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    body: newPlanSchema,
+    answer: planSchema,
+    creates: true,
+    again: async ({ store }, name) => planOf(showPlan(await requirePlan(store, name))),
+    run: async ({ store, body, author }) => {
+      const { name, like, ...terms } = body as { name: string; like?: string } & Record<string, unknown>;
+      return planOf(showPlan(await createPlan(store, name, terms, like, author)));
+    },
+  }),
+  endpoint('getPlan', 'get /plans/{name}', {
+    summary: 'Every term of a plan',
+    group: 'Plans',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: planSchema,
+    run: async ({ store, params }) => planOf(showPlan(await requirePlan(store, params['name'] ?? ''))),
+  }),
+  endpoint('changePlan', 'patch /plans/{name}', {
+    summary: 'Change terms of a plan; they hold within a second',
+    group: 'Plans',
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    body: planChangeSchema,
+    answer: planSchema,
+    before: async ({ store, params }) => showPlan(await requirePlan(store, params['name'] ?? '')),
+    run: async ({ store, params, body, author }) =>
+      planOf(showPlan(await changePlan(store, params['name'] ?? '', body, author))),
+  }),
+  endpoint('deletePlan', 'delete /plans/{name}', {
+    summary: 'Delete a plan that nobody has, or would get when let in',
+    group: 'Plans',
+    needs: write,
+    fresh: 'always',
+    boundKeys: 'may',
+    pace: 'change',
+    before: async ({ store, params }) => showPlan(await requirePlan(store, params['name'] ?? '')),
+    run: async ({ store, params, author }) => {
+      await deletePlan(store, params['name'] ?? '', author);
+      return undefined;
+    },
+  }),
+];
+
+export const previewEndpoints: readonly Endpoint[] = [
+  endpoint('foresee', 'post /preview', {
+    summary: 'Would this call pass now, and why? Nothing is called, and nothing is counted',
+    group: 'Plans',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    atomic: false,
+    body: previewQuestionSchema,
+    answer: previewSchema,
+    run: async ({ store, body, outlook, language }) => {
+      const { path, model, promptTokens, maxTokens } = body;
+      const key = body.key === undefined ? undefined : await requireKey(store, body.key);
+      const named = body.account ?? key?.accountId;
+      if ((named === undefined) === (body.plan === undefined)) throw new Fault('Name an account, a key or a plan.');
+      const account = named === undefined ? undefined : await requireAccount(store, named);
+      if (key && account && key.accountId !== account.id) throw new Fault('That key is not of that account.');
+      const plan = account ? await allowanceOf(store, account) : await requirePlan(store, body.plan ?? '');
+      const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
+      const forecast = await outlook.foresee({ account, plan, suspensions, key, path, model, promptTokens, maxTokens });
+      return {
+        ...forecast,
+        reason: reasonIn(language, forecast.code, forecast.reason),
+        changes: [...forecast.changes],
+        limits: forecast.limits.map(limitOf(key?.id ?? null)),
+      };
+    },
+  }),
+];

@@ -1,0 +1,60 @@
+// The rows of the ladder's rules.
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { pageOf } from '../http/fields.ts';
+import { ruleOf } from '../http/presenters.ts';
+import { changeRule, createRule, deleteRule, requireRule } from './rules.ts';
+import { newRuleSchema, ruleChangeSchema, ruleSchema } from './schemas.ts';
+
+const read = 'management:read';
+const write = 'management:write';
+
+export const ruleEndpoints: readonly Endpoint[] = [
+  endpoint('listRules', 'get /rules', {
+    summary: 'When a step is taken by itself',
+    group: 'Ladder',
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: pageOf(ruleSchema),
+    run: async ({ store }) => ({ items: (await store.listRules()).map((rule) => ruleOf(rule)), next: null }),
+  }),
+  endpoint('createRule', 'post /rules', {
+    summary: 'Make a rule',
+    group: 'Ladder',
+    needs: write,
+    fresh: 'always',
+    boundKeys: 'may',
+    pace: 'change',
+    body: newRuleSchema,
+    answer: ruleSchema,
+    creates: true,
+    again: async ({ store }, name) => ruleOf(await requireRule(store, name)),
+    run: async ({ store, body, author }) => {
+      const { name, ...fields } = body;
+      return ruleOf(await createRule(store, name, fields, author));
+    },
+  }),
+  endpoint('changeRule', 'patch /rules/{name}', {
+    summary: 'Change a rule; it holds within a second',
+    group: 'Ladder',
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    body: ruleChangeSchema,
+    answer: ruleSchema,
+    before: ({ store, params }) => requireRule(store, params['name'] ?? ''),
+    run: async ({ store, params, body, author }) => ruleOf(await changeRule(store, params['name'] ?? '', body, author)),
+  }),
+  endpoint('deleteRule', 'delete /rules/{name}', {
+    summary: 'Delete a rule; steps it has taken stay',
+    group: 'Ladder',
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    before: ({ store, params }) => requireRule(store, params['name'] ?? ''),
+    run: async ({ store, params, author }) => {
+      await deleteRule(store, params['name'] ?? '', author);
+      return undefined;
+    },
+  }),
+];

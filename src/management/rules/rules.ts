@@ -1,0 +1,57 @@
+// What can be done with the rules of the ladder: list, make, change, delete. The data plane applies them; a change reaches it
+// within a second.
+import { type Author, auditEvent } from '../../domain/audit.ts';
+import { type Rule, readRule } from '../../domain/rule.ts';
+import type { Store } from '../../store/ports/store.ts';
+import { Fault, reading } from '../fault.ts';
+
+export async function requireRule(store: Store, name: string): Promise<Rule> {
+  const rules = await store.listRules();
+  const found = rules.find((rule) => rule.name === name);
+  if (!found)
+    throw new Fault(
+      `There is no rule "${name}"; the rules are ${rules.map((rule) => rule.name).join(', ')}.`,
+      'not_found',
+    );
+  return found;
+}
+
+type Pairs = Readonly<Record<string, unknown>>;
+
+/** @throws Fault. */
+export function createRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
+  return store.atomically(async (within) => {
+    if ((await within.listRules()).some((rule) => rule.name === name))
+      throw new Fault(`There is a rule "${name}" already.`, 'conflict');
+    if ('name' in pairs) throw new Fault('A rule has one name.');
+    const rule = reading(() => readRule({ ...pairs, name }));
+    await checkPlans(within, rule);
+    await within.putRule(rule, auditEvent(author, 'rule.create', name, null, { ...rule }));
+    return rule;
+  });
+}
+
+/** @throws Fault. */
+export function changeRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
+  return store.atomically(async (within) => {
+    if ('name' in pairs) throw new Fault('A rule keeps its name; make another and delete this one.');
+    const before = await requireRule(within, name);
+    const after = reading(() => readRule({ ...pairs, name }, before));
+    await checkPlans(within, after);
+    await within.putRule(after, auditEvent(author, 'rule.set', name, { ...before }, { ...after }));
+    return after;
+  });
+}
+
+/** @throws Fault. */
+export function deleteRule(store: Store, name: string, author: Author): Promise<void> {
+  return store.atomically(async (within) => {
+    const rule = await requireRule(within, name);
+    await within.deleteRule(name, auditEvent(author, 'rule.delete', name, { ...rule }, null));
+  });
+}
+
+async function checkPlans(store: Store, { plans }: Rule): Promise<void> {
+  const known = new Set((await store.listPlans()).map((plan) => plan.name));
+  for (const name of plans ?? []) if (!known.has(name)) throw new Fault(`There is no plan "${name}".`);
+}
