@@ -1,5 +1,5 @@
-// Debian's pebble, an ACME authority for tests, with a name server beside it for which every name is this machine. It can
-// be told to be difficult.
+// Debian's pebble, an ACME authority for tests, with a name server beside it that resolves every name to this machine. It
+// can be told to be difficult.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -11,24 +11,24 @@ import { eventually, temporaryDirectory } from './gate.ts';
 
 export interface AcmeAuthority {
   readonly directory: string;
-  /** PEM file of the root that its own server's certificate hangs from. */
+  /** PEM file of the root that signs its own server certificate. */
   readonly ca: string;
-  /** Where it comes to look for HTTP-01 and TLS-ALPN-01. */
+  /** The ports where it validates HTTP-01 and TLS-ALPN-01. */
   readonly httpPort: number;
   readonly tlsPort: number;
   output(): string;
-  /** Goes away, or comes back with nothing remembered. */
+  /** Stops it, or starts it again with an empty memory. */
   kill(): Promise<void>;
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface AcmeHabits {
-  /** Of a hundred nonces, how many are refused. */
+  /** How many of a hundred nonces are refused. */
   readonly refusedNonces?: number;
-  /** Seconds it takes to look, at most. */
+  /** Seconds that a validation takes, at most. */
   readonly slowSeconds?: number;
-  /** Seconds that a certificate is good for. */
+  /** Lifetime of a certificate in seconds. */
   readonly validSeconds?: number;
 }
 

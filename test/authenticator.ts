@@ -1,4 +1,5 @@
-// A passkey's authenticator in software (WebAuthn Level 3, §6): ES256, attestation "none", and flags and bytes as a test wants them.
+// A passkey authenticator in software (WebAuthn Level 3, §6): ES256, attestation "none", with flags and bytes as a test
+// wants them.
 import { createHash, createSign, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 
 export interface Ceremony {
@@ -11,7 +12,7 @@ export interface Ceremony {
 
 const sha256 = (data: string | Buffer): Buffer => createHash('sha256').update(data).digest();
 
-/** The little of CBOR (RFC 8949) that an authenticator speaks: integers, bytes, text and maps. */
+/** The part of CBOR (RFC 8949) that an authenticator uses: integers, bytes, text and maps. */
 function cbor(value: number | string | Buffer | Map<number | string, unknown>): Buffer {
   const head = (major: number, size: number): Buffer => {
     if (size < 24) return Buffer.from([(major << 5) | size]);

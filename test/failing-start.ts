@@ -1,5 +1,5 @@
-// A process that starts the gate once for each step of a start, lets that step fail, and prints what is left open. It ends by
-// itself, or not at all: nothing here calls exit.
+// A process that starts the gate once for each step of a start, lets that step fail, and prints what is left open. It ends
+// by itself, or not at all: nothing here calls exit.
 import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,9 +16,9 @@ export interface Left {
   /** Files of the data directory that this process has open. */
   readonly files: readonly string[];
   readonly held: boolean;
-  /** Which of the gate's two ports take connections. */
+  /** The ports of the gate that accept connections. */
   readonly ports: readonly string[];
-  /** What keeps the process beyond what did before. */
+  /** The handles that keep the process alive beyond those from before. */
   readonly keeps: readonly string[];
 }
 
@@ -84,13 +84,13 @@ function filesIn(dataDir: string): string[] {
       const file = readlinkSync(`/proc/self/fd/${fd}`);
       return file.startsWith(dataDir) ? [file.slice(dataDir.length + 1)] : [];
     } catch {
-      // The directory listing's own descriptor is gone by now.
+      // The directory listing's own descriptor is closed by now.
       return [];
     }
   });
 }
 
-/** Timers, sockets and servers that keep the process, by kind. */
+/** The number of timers, sockets and servers that keep the process alive, by kind. */
 function keeping(): string[] {
   return process.getActiveResourcesInfo();
 }

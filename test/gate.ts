@@ -1,5 +1,5 @@
-// A gate for tests: the real composition on a real port, with its own data directory and log file, and the few things a
-// test wants to know about it. For signals and kills there is the same as a process of its own.
+// A gate for tests: the real composition on a real port, with its own data directory and log file, and what a test wants to
+// know about it. For signals and kills, the same runs as a process of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -24,10 +24,10 @@ import { openSqlite } from '../src/store/sqlite/open.ts';
 
 export const root = join(import.meta.dirname, '..');
 
-/** Where processes of ours find what others compiled, as with `npm start`. */
+/** Child processes find compiled code here, as with `npm start`. */
 const compiled = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/sekisho') };
 
-/** Turns and guesses are scarce by default; tests that are not about them have plenty. */
+/** The defaults limit calls and guesses tightly; tests about something else get plenty. */
 const roomy = { SLOTS: '1000', AUTH_FAILURES_PER_MINUTE: '100000' };
 
 export function temporaryDirectory(): string {
@@ -38,19 +38,19 @@ export interface TestGate {
   readonly url: string;
   readonly port: number;
   readonly dataDir: string;
-  /** A key made through a connection of its own, as the command line would. */
+  /** Makes a key through a connection of its own, as the command line would. */
   key(asked?: Partial<NewKey>): Promise<{ id: KeyId; secret: string }>;
-  /** Something done to the store through a connection of its own, as the command line would. */
+  /** Works on the store through a connection of its own, as the command line would. */
   manage<T>(use: (store: Store, author: Author) => Promise<T>): Promise<T>;
-  /** An account with a plan of its own, open but for these terms, and a key of it. */
+  /** Makes an account with a plan of its own, unlimited but for these terms, and a key for it. */
   member(terms: Readonly<Record<string, unknown>>): Promise<{ account: Account; id: KeyId; secret: string }>;
   /** The ledger's rows, oldest first, once there are this many. */
   ledger(rows: number): Promise<UsageRecord[]>;
   log(): string;
-  /** Calls that wait for their turn now. */
+  /** The number of calls that wait for their turn. */
   waiting(): number;
   readonly notices: Pick<OpenGate['notices'], 'look'>;
-  /** What SIGHUP does. */
+  /** Does what SIGHUP does. */
   reload(): void;
   stop(): Promise<void>;
 }
@@ -69,7 +69,7 @@ export async function openGate(upstream: string, environment: Record<string, str
   });
   const log = openLog('debug', 'json', logFile);
   const gate = await serve(config, log).catch((error: unknown) => {
-    // Tests of what cannot be used ask for the cause; failed-start.test.ts asks for the step.
+    // Tests of unusable settings check the cause; failed-start.test.ts checks the step.
     throw error instanceof StartFailed ? error.cause : error;
   });
   return {
@@ -134,7 +134,7 @@ function describe(
 
 let members = 0;
 
-/** Who makes things in tests. */
+/** The author of changes made by tests. */
 export const author = (): Author => ({ actor: 'test', at: Date.now() });
 
 export interface GateProcess {
@@ -146,11 +146,11 @@ export interface GateProcess {
   readonly member: TestGate['member'];
   readonly ledger: TestGate['ledger'];
   output(): string;
-  /** Exit code, or the name of the signal it died of. */
+  /** The exit code, or the name of the signal that ended it. */
   readonly ended: Promise<number | string>;
 }
 
-/** The gate as `npm start` runs it; `command` replaces the runtime. Resolves when it listens. */
+/** Starts the gate as `npm start` does; `command` replaces the runtime. Resolves when it listens. */
 export async function spawnGate(
   environment: Record<string, string>,
   command: readonly string[] = [process.execPath, 'src/main.ts'],
@@ -172,7 +172,7 @@ export async function spawnGate(
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  // A test that fails must not leave its gate behind.
+  // A failing test must not leave its gate running.
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('exit', () => process.off('exit', kill));
@@ -217,24 +217,24 @@ export async function run(
   return { code, out, err };
 }
 
-/** How long something that will happen may take where a loaded machine gives a test a small part of its time. */
+/** How long an expected event may take when a loaded machine gives a test little of its time. */
 const patienceMs = 40_000;
 const betweenLooksMs = 20;
 
-/** Asks again until it does not throw; for what another process or the next batch will do. */
+/** Retries until the function does not throw; for effects of another process or of the next batch. */
 export function eventually<T>(ask: () => Promise<T> | T, limitMs = patienceMs): Promise<T> {
   const end = performance.now() + limitMs;
   return askAgain(
     ask,
     () => performance.now() > end,
-    // Most of it has happened a moment later.
+    // Most effects are visible a moment later.
     (looks) => Math.min(betweenLooksMs, 2 ** looks),
   );
 }
 
 /**
- * The same for what a gate in this process does within a second. Looks are counted, not milliseconds: load holds up this
- * loop and the gate's timers alike.
+ * The same for what a gate in this process does within a second. Attempts are counted, not milliseconds: load delays
+ * this loop and the gate's timers alike.
  */
 export function withinASecond<T>(ask: () => Promise<T> | T): Promise<T> {
   return askAgain(
@@ -259,7 +259,7 @@ async function askAgain<T>(
   }
 }
 
-/** A TCP connection on which a test writes what it likes. */
+/** A TCP connection on which a test writes arbitrary bytes. */
 export class RawClient {
   readonly socket: Socket;
   received = Buffer.alloc(0);
@@ -280,7 +280,7 @@ export class RawClient {
     this.socket.write(bytes);
   }
 
-  /** Waits until what came holds this. */
+  /** Waits until the received bytes contain this. */
   until(part: string | RegExp): Promise<string> {
     const found = (): boolean =>
       typeof part === 'string' ? this.received.includes(part, 0, 'latin1') : part.test(this.text);

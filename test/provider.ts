@@ -1,5 +1,5 @@
-// An OpenID Connect provider on a loopback port: discovery, keys, authorization with PKCE, tokens. It vouches for whom a test says,
-// and can lie in the ways that a bad one would.
+// An OpenID Connect provider on a loopback port: discovery, keys, authorization with PKCE, tokens. It identifies the person
+// that a test names, and can lie in the ways of a malicious provider.
 import { createHash, createHmac, createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,27 +15,27 @@ type Place = 'discovery' | 'token' | 'keys';
 
 export interface Provider {
   readonly url: string;
-  /** Whom the next authorization is about. */
+  /** The person of the next authorization. */
   person: Vouched;
-  /** Changes to the claims of the next id token. */
+  /** Changes to the claims of the next ID token. */
   lie: Readonly<Record<string, unknown>>;
-  /** Signs with a key that the discovery document does not know, not at all, or with the secret that both sides have. */
+  /** Signs with a key that the discovery document does not list, not at all, or with the client secret. */
   forge: false | true | 'none' | 'HS256';
   /** Changes to the discovery document. */
   document: Readonly<Record<string, unknown>>;
-  /** When they last signed in there, if it remembers: then it lets them through unless it is told not to. Seconds since 1970. */
+  /** The person's last sign-in at the provider: it then lets them through unless told not to. Seconds since 1970. */
   signedInAt: number | undefined;
-  /** Changes to the token answer. */
+  /** Changes to the token response. */
   answer: Readonly<Record<string, unknown>>;
-  /** Takes the connection and says nothing more. */
+  /** Accepts the connection and sends nothing more. */
   silent: Place | undefined;
   /** Answers with bytes that never end. */
   endless: Place | undefined;
-  /** What was asked so far, path by path. */
+  /** The requests so far, path by path. */
   readonly asked: string[];
-  /** How the client last showed its secret. */
+  /** How the client last authenticated. */
   readonly shown: { by: 'basic' | 'body' | 'nothing'; bytesSent: number };
-  /** Ends every connection that stands. */
+  /** Ends every open connection. */
   hangUp(): void;
   close(): Promise<void>;
 }
@@ -74,7 +74,7 @@ export async function startProvider(): Promise<Provider> {
         server.close(() => resolve());
       }),
   };
-  /** Core §3.1.2.1: asks anew where it must, and says when it asked where it is to. */
+  /** Core §3.1.2.1: asks anew when it must, and returns auth_time when requested. */
   const authenticatedAt = (query: URLSearchParams): number | undefined => {
     const now = Math.floor(Date.now() / 1000);
     const [at, most] = [provider.signedInAt ?? now, query.get('max_age')];

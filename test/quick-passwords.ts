@@ -1,6 +1,6 @@
-// Passwords in tests that run a gate in their own process: scrypt at a hundredth of its cost, since hundreds of people sign
-// in there, and with a way to hold it up, for what happens while many passwords are being checked. What a gate of its own
-// process does, and the cost itself (src/management/sign-in/passwords.test.ts), is the real thing.
+// Passwords for tests that run a gate in their own process: scrypt at a hundredth of its cost, because hundreds of people
+// sign in there, and a way to pause it while many passwords are being checked. A gate in its own process, and the test of
+// the cost itself (src/management/sign-in/passwords.test.ts), use the real one.
 import crypto, { type BinaryLike, type ScryptOptions } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 
@@ -18,11 +18,11 @@ function quick(
   if (held) held.push(derive);
   else derive();
 }
-// The gate always says the cost.
+// The gate always passes the cost.
 crypto.scrypt = quick as typeof crypto.scrypt;
 syncBuiltinESMExports();
 
-/** From now on no password is hashed or checked, until the returned function is called. */
+/** From now on no password is hashed or checked until the returned function is called. */
 export function holdPasswords(): () => void {
   const mine: (() => void)[] = [];
   held = mine;

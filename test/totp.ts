@@ -1,10 +1,10 @@
-// What an authenticator app shows (RFC 6238: SHA-1, 30 seconds, six digits).
+// The code of an authenticator app (RFC 6238: SHA-1, 30 seconds, six digits).
 import { createHmac } from 'node:crypto';
 
-/** The code after the one that an app shows now: a clock may be that far off, and every code works once. */
+/** The code after the current one: a clock may be that far off, and every code works once. */
 export const nextTotp = (secret: string): string => totp(secret, Date.now() + 30_000);
 
-/** `secret` as base32, as it stands in an otpauth address. */
+/** `secret` as base32, as in an otpauth URL. */
 export function totp(secret: string, at = Date.now()): string {
   const bits = Array.from(secret.replaceAll('=', ''))
     .map((sign) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(sign).toString(2).padStart(5, '0'))

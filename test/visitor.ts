@@ -1,5 +1,5 @@
-// Somebody at a browser, without the browser: keeps cookies, says where requests come from as Chromium would, and calls the
-// management API and the routes of sign-in. For what only a real browser shows there is test/browser.ts.
+// A person at a browser, without the browser: keeps cookies, sends the origin headers that Chromium would send, and calls
+// the management API and the sign-in routes. For behaviour that only a real browser shows, use test/browser.ts.
 import { createAccount } from '../src/management/accounts/accounts.ts';
 import { linkFor } from '../src/management/people/people.ts';
 import { holdToShape } from './api-shapes.ts';
@@ -8,7 +8,7 @@ import type { TestGate } from './gate.ts';
 export interface Reply {
   readonly status: number;
   readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into it
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests inspect it
   readonly body: any;
   readonly text: string;
 }
@@ -21,7 +21,7 @@ export class Visitor {
 
   readonly #address: string | undefined;
 
-  /** `address`: said by a proxy that the gate must trust. */
+  /** `address`: the client address that a trusted proxy reports. */
   constructor(url: string, address?: string) {
     this.#url = url;
     this.#address = address;
@@ -47,7 +47,7 @@ export class Visitor {
     return this.ask('DELETE', api + path);
   }
 
-  /** A route of sign-in. */
+  /** Calls a sign-in route. */
   auth(path: string, body?: unknown): Promise<Reply> {
     return this.ask(body === undefined ? 'GET' : 'POST', `/portal/auth${path}`, { body });
   }
@@ -107,7 +107,7 @@ export async function operatorOf(
   return visitor;
 }
 
-/** What stands behind the # of a set-up link to a new account. */
+/** The part after the # of a set-up link for a new account. */
 export async function setUpCode(
   gate: Pick<TestGate, 'url' | 'manage'>,
   name: string,
@@ -122,7 +122,7 @@ export async function setUpCode(
 
 export const codeOf = (url: string): string => url.slice(url.indexOf('#') + 1);
 
-/** Somebody who applied at an open gate, was let in at once and is signed in. */
+/** A person who applied at an open gate, was admitted at once and is signed in. */
 export async function memberOf(gate: Pick<TestGate, 'url'>, email: string): Promise<Visitor> {
   const visitor = new Visitor(gate.url);
   const applied = await visitor.post('/applications', {

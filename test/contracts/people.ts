@@ -1,4 +1,5 @@
-// What every store must do for people, links and notices: once is once, what is over is gone, and a closed account leaves figures only.
+// What every store guarantees for people, links and notices: single use, removal of expired rows, and closed accounts that
+// leave only figures.
 import { describe, expect, test } from 'vitest';
 import { auditEvent } from '../../src/domain/audit.ts';
 import type { AccountId, PersonId } from '../../src/domain/id.ts';
@@ -33,7 +34,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     };
 
     test(
-      'a link is used once, however many use it at once, and not when it is over',
+      'a link is used once, however many requests use it at once, and never after its expiry',
       withStores(async (store, other) => {
         const link = { digest: 'd1', purpose: 'password', subject: 'usr_x', createdAt: 0, expiresAt: 1_000 } as const;
         await store.insertLink(link, event());
@@ -43,7 +44,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
           Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? store : other).useLink('d1', 'password', 500)),
         );
         expect(used.filter((subject) => subject === 'usr_x')).toHaveLength(1);
-        // Another for the same takes its place.
+        // A new link for the same purpose replaces it.
         await store.insertLink({ ...link, digest: 'd2' }, event());
         await store.insertLink({ ...link, digest: 'd3' }, event());
         expect(await store.useLink('d2', 'password', 500)).toBeUndefined();
@@ -52,7 +53,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
-      'a notice is claimed by one at a time, until it is done',
+      'a notice is claimed by one process at a time, until it is done',
       withStores(async (store, other) => {
         const claim = (owner: string, at: number, by = store): Promise<boolean> =>
           by.claimNotice('n1', { owner, at, until: at + 100 });
@@ -70,7 +71,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
         expect(await claim('next', 151)).toBe(false);
         await store.dropNotice('n1', 'late');
         expect(await claim('next', 151)).toBe(true);
-        // Taken under a clock that was a year ahead.
+        // Claimed under a clock that was a year ahead.
         await claim('next', 31_536_000_000);
         expect(await claim('true', 200)).toBe(true);
         await other.finishNotice('n1', 300);
@@ -79,7 +80,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
-      'what is over is removed, and nothing else',
+      'expired rows are removed, and nothing else',
       withStores(async (store) => {
         const id = await person(store, null);
         const session = (name: string, at: number) => ({
@@ -102,7 +103,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
-      'a closed account leaves its figures and nobody’s name',
+      'a closed account leaves its figures and no name',
       withStores(async (store) => {
         const account = await createAccount(store, 'hanako@example.org', undefined, author());
         const { key } = await createKey(store, { name: 'Hanako’s laptop', account: account.name }, author());
@@ -146,7 +147,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
-      'accounts and keys are found by any part of their name, and a sign of a pattern is only itself',
+      'accounts and keys are found by any part of their name, and pattern characters match only themselves',
       withStores(async (store) => {
         for (const name of ['Alpha-One', 'alpha_two', '100% sure', 'a\\b'])
           await createAccount(store, name, undefined, author());

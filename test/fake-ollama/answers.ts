@@ -1,5 +1,5 @@
-// What fake-ollama says by default: the route table, and what happens before a route is reached, in Ollama's order:
-// the path decoded and cleaned, CORS, the Host header, the method, the body. Bodies are read as Go reads them.
+// The default answers of fake-ollama: the route table, and what happens before a route is reached, in Ollama's order: the
+// path decoded and cleaned, CORS, the Host header, the method, the body. Bodies are read as Go reads them.
 import { networkInterfaces } from 'node:os';
 import { messages } from './anthropic.ts';
 import {
@@ -27,7 +27,7 @@ export { goStyleParse } from './go-json.ts';
 
 const root: Route = (call) => reply(call, 200, { 'Content-Type': 'text/plain; charset=utf-8' }, 'Ollama is running');
 const version: Route = (call) => reply(call, 200, json, recorded('version').chunks.join(''));
-/** Asks ollama.com in truth; what that would say was not recorded. */
+/** The real one asks ollama.com; its answer was not recorded. */
 const fromCloud =
   (body: string, what: string): Route =>
   (call) =>
@@ -36,7 +36,7 @@ const recommendations: Route = (call) => reply(call, 200, json, '{"recommendatio
 
 const native = { model: 'string', name: 'string', stream: 'bool' };
 const openai = { model: 'string', stream: 'bool', max_tokens: 'int' };
-/** What Go decodes a body into, for the words of its complaints. */
+/** The type into which Go decodes a body, for its error texts. */
 const bodies: Record<string, [goType: string, fields: Record<string, string>]> = {
   '/api/generate': ['api.GenerateRequest', { ...native, prompt: 'string' }],
   '/api/chat': ['api.ChatRequest', { ...native, messages: '[]api.Message' }],
@@ -108,7 +108,7 @@ export const defaultAnswer: Script = async (request, answer, fake) => {
     return reply(bare, 204, { ...allow, ...preflight(request) }, '');
   const hosted = hostIs(request, fake);
   if (hosted === 'foreign') return reply(bare, 403, { ...allow, ...cors }, '');
-  // Only for a Host by name: by number, OPTIONS is a method like any other.
+  // Only for a Host by name: with an IP address, OPTIONS is a method like any other.
   if (hosted === 'named' && request.method === 'OPTIONS') return reply(bare, 204, { ...allow, ...cors }, '');
 
   const open: Call = { ...bare, extra: cors ?? {} };
@@ -118,7 +118,7 @@ export const defaultAnswer: Script = async (request, answer, fake) => {
   if (body) return route({ ...open, body });
 };
 
-/** Undefined: it was refused, and that has been said. */
+/** Undefined: it was refused, and the refusal has been sent. */
 async function readBody(call: Call): Promise<GoObject | undefined> {
   const [goType, fields] = bodies[call.path] ?? [];
   if (goType === undefined || fields === undefined) return {};
@@ -141,7 +141,7 @@ function methodsOf(path: string): Record<string, Route> | undefined {
   return exact ?? (path.length > parent.length ? routes[`${parent}*`] : undefined);
 }
 
-/** Percent signs are read before the path is matched: /api/%70ull is /api/pull. */
+/** Percent escapes are decoded before the path is matched: /api/%70ull is /api/pull. */
 function decode(path: string): string {
   try {
     return decodeURIComponent(path);
@@ -171,7 +171,7 @@ function redirect(call: Call, code: 301 | 307, to: string): Promise<void> {
   );
 }
 
-/** Ollama's own list of origins; what is not on it is refused even for a plain GET. */
+/** Ollama's own list of origins; any other is refused even for a plain GET. */
 function corsOf({ headers }: FakeRequest): Headers | 'refused' | undefined {
   const { origin, host } = headers;
   if (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) return undefined;
@@ -206,7 +206,7 @@ function preflight({ headers }: FakeRequest): Headers {
   };
 }
 
-/** On loopback, Ollama answers only to numbers that are near and to names that cannot be rebound. */
+/** On loopback, Ollama answers only to local IP addresses and to names that cannot be rebound. */
 function hostIs({ headers }: FakeRequest, fake: FakeOllama): 'near' | 'named' | 'foreign' {
   if (!/^(?:127\.|::1$)/.test(fake.host)) return 'near';
   const host = (headers['host'] ?? '')

@@ -1,5 +1,5 @@
-// /v1/messages. The input tokens of message_start are an estimate from the length of the text; the true figure comes
-// with message_delta, and a meter that trusts the first one is wrong.
+// /v1/messages. The input tokens of message_start are an estimate from the length of the text; the true figure comes with
+// message_delta, and a meter that trusts the first one is wrong.
 import {
   fail,
   failEarly,

@@ -1,6 +1,6 @@
-// What every default answer needs: the request's JSON as Go would have filled it, answers with the headers that were
-// recorded, failures spelled by route family, the model looked up in the order in which Ollama looks, and a
-// generation that counts what it says and stops where nobody listens.
+// What every default answer needs: the request's JSON as Go would have parsed it, answers with the recorded headers, errors
+// spelled by route family, the model looked up in Ollama's order, and a generation that counts what it sends and stops when
+// the reader is gone.
 
 import type { Answer, Headers } from './exchange.ts';
 import type { FakeModel, FakeOllama, FakeRequest } from './fake-ollama.ts';
@@ -15,7 +15,7 @@ export interface Call {
   /** The decoded path, without its query. */
   readonly path: string;
   readonly body: GoObject;
-  /** What CORS adds to whatever is answered. */
+  /** The headers that CORS adds to every answer. */
   readonly extra: Headers;
 }
 export type Route = (call: Call) => void | Promise<void>;
@@ -29,7 +29,7 @@ export const events = recordedHeaders('v1-chat-stream');
 export const namedEvents = recordedHeaders('v1-messages-stream');
 export const plain = recordedHeaders('unknown');
 
-/** Go's buffer before a body without a length becomes chunked. */
+/** The size of Go's buffer, beyond which a body without a length becomes chunked. */
 const bufferBytes = 2048;
 
 /** A whole answer as Go frames it: with a length while it fits the buffer, and in one chunk beyond. */
@@ -46,7 +46,7 @@ export async function reply(
   return answer.end();
 }
 
-/** The head of a stream; it leaves Ollama with the first piece, never before. */
+/** The head of a stream; Ollama sends it with the first piece, never before. */
 export function startStream({ answer, extra }: Call, headers: Headers): void {
   answer.head(200, inGoOrder({ ...headers, ...extra }));
 }
@@ -66,17 +66,19 @@ export function familyOf(path: string): Family {
   return path.startsWith('/v1/') ? 'openai' : 'native';
 }
 
-/** A failure that the handler behind the middleware met: /v1 spells it anew, on top of the headers it had set. */
+/**
+ * An error of the handler behind the middleware: /v1 spells it anew, on top of the headers that the handler had set.
+ */
 export function fail(call: Call, status: number, message: string): Promise<void> {
   const family = familyOf(call.path);
-  // The cloud is refused by a middleware of its own, which knows no family but the native one.
+  // The cloud is refused by a middleware of its own, which knows only the native family.
   if (family === 'native' || status === 403) return reply(call, status, json, goJson({ error: message }));
   const named = call.body['stream'] === true && (family === 'anthropic' || call.path === '/v1/responses');
   const headers = named ? { ...namedEvents, ...v1Json } : v1Json;
   return reply(call, status, headers, `${goJson(spell(family, status, message))}\n`);
 }
 
-/** A failure that the middleware itself met, before any handler: the charset is there, the line feed is not. */
+/** An error of the middleware itself, before any handler: with the charset, without the line feed. */
 export function failEarly(call: Call, status: number, message: string): Promise<void> {
   const family = familyOf(call.path);
   return reply(call, status, json, goJson(family === 'native' ? { error: message } : spell(family, status, message)));
@@ -112,7 +114,7 @@ export function unixSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-/** Now, as Go writes it: up to nine decimals, without zeros at their end. */
+/** Now, as Go writes it: up to nine decimals, without trailing zeros. */
 export function goNow(): string {
   const nanos = String(randomBelow(1_000_000)).padStart(6, '0');
   return `${new Date().toISOString().slice(0, -1)}${nanos}`.replace(/0+$/, '').concat('Z');
@@ -127,7 +129,7 @@ export interface Found {
   readonly model: FakeModel;
 }
 
-/** Finds the model that was asked for; `absent` is how this route says that there was no name, or no such model. */
+/** Finds the requested model; `absent` is how this route reports a missing name or model. */
 export function findModel(
   call: Call,
   raw: unknown,
@@ -141,16 +143,16 @@ export function findModel(
 }
 
 /**
- * A model that a test named and said nothing else about. Ollama has none such: its lists then leave out the details,
- * and calls are not refused for want of tools or messages. The journeys about permission were written on this.
+ * A model that a test named without any other facts. Ollama has none such: its lists then omit the details, and calls
+ * are not refused for want of tools or messages. The journeys about permission rely on this.
  */
 export function isBare(model: FakeModel): boolean {
   return Object.keys(model).every((key) => key === 'name' || key === 'remoteHost');
 }
 
 /**
- * Whether to complain of a conversation without messages. Ollama does so before it looks for the model; here a model
- * that is missing goes first, since the journeys hold hidden models against missing ones with calls of that kind.
+ * Whether to refuse a conversation without messages. Ollama checks that before it looks for the model; here a missing
+ * model comes first, because the journeys compare hidden and missing models with such calls.
  */
 export function lacksMessages({ body }: Call, found: Found | { readonly missing: Missing }): boolean {
   const { model: raw, messages } = body;
@@ -158,12 +160,12 @@ export function lacksMessages({ body }: Call, found: Found | { readonly missing:
   return 'missing' in found ? textOf(raw).trim() === '' || found.missing.status === 400 : !isBare(found.model);
 }
 
-/** A field that ought to be text, for a route that has read it with other rules than its type. */
+/** A field that should be text, for a route that read it with other rules than its type's. */
 export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** A cloud model that the test lists is answered like any other; of the rest, this is said. */
+/** A cloud model that the test lists is answered like any other; the others get this error. */
 function cloudModelRefused({ path }: Call): Missing {
   const details = path === '/api/show' || path.startsWith('/v1/models/');
   return {
@@ -185,7 +187,7 @@ function isSame(read: ReadName, other: string): boolean {
   return !isProblem(name) && sameModel(read, name);
 }
 
-/** Go's complaint about the first field of a wrong type, if it has one. */
+/** Go's error for the first field of a wrong type, if there is one. */
 export function wrongField(
   body: GoObject,
   goStruct: string,
@@ -208,7 +210,7 @@ export interface Spoken {
   readonly completionTokens: number;
   readonly text: string;
   readonly reason: 'stop' | 'length';
-  /** False: the caller left before the last piece, and nothing more is to be said. */
+  /** False: the caller left before the last piece, and nothing more is sent. */
   readonly heard: boolean;
 }
 
@@ -216,8 +218,8 @@ export interface Spoken {
 export const silence: Spoken = { promptTokens: 0, completionTokens: 0, text: '', reason: 'stop', heard: true };
 
 /**
- * Says the pieces one after the other, at most `limit` of them, counting the prompt at once and each piece as it goes
- * out. Without `send` they are only gathered. Stops at the first piece that nobody takes.
+ * Sends the pieces one after the other, at most `limit` of them, counting the prompt at once and each piece as it is
+ * sent. Without `send` they are only collected. Stops at the first piece that no reader takes.
  */
 export async function speak(
   { fake, request }: Call,
@@ -241,7 +243,7 @@ export async function speak(
   return { promptTokens, completionTokens, text: pieces.join(''), reason: limited ? 'length' : 'stop', heard };
 }
 
-/** The durations of one recorded answer stand in every other, so that tests may know them. */
+/** Every answer has the durations of one recorded answer, so that tests know them. */
 export function metrics({ promptTokens, completionTokens }: Spoken): GoObject {
   const { total_duration, load_duration, prompt_eval_duration, eval_duration } = recordedJson('chat-stream', -1);
   return {

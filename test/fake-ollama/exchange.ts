@@ -1,6 +1,6 @@
-// One request as it arrived and the answer a script may give to it, over node:http. Requests are known from their head
-// on, before the body is there. Answers are written Go's way (the given headers, then Date, then the framing) with
-// nothing of node's own among them; a script may also write beside all rules, or break the connection.
+// One request as it arrived and the answer that a script may give to it, over node:http. A request is known once its head
+// has arrived, before the body. Answers are written Go's way (the given headers, then Date, then the framing) without
+// headers of node's own; a script may also write raw bytes, or break the connection.
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 
@@ -10,11 +10,11 @@ export interface RecordedRequest {
   readonly url: string;
   /** Names and values in turn, as they came. */
   readonly rawHeaders: string[];
-  /** By lower-case name; a name that came twice has both values, joined by a comma. */
+  /** By lower-case name; a repeated name has both values, joined by a comma. */
   readonly headers: Record<string, string>;
-  /** What has arrived of it until now. */
+  /** The part of the body that has arrived so far. */
   readonly body: Buffer;
-  /** Resolves with the body once it is all there; never, where it is cut short. */
+  /** Resolves with the whole body; never, if it is cut short. */
   readonly bodyComplete: Promise<Buffer>;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -27,9 +27,9 @@ export interface RecordedRequest {
 export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
 export interface Answer {
-  /** Status line and headers; framing is chunked unless a Content-Length is among them or the answer has no body. */
+  /** Status line and headers; the framing is chunked unless a Content-Length is given or the answer has no body. */
   head(status: number, headers: Headers): void;
-  /** One HTTP chunk, flushed; resolves when the system has taken it. Gives false where nobody is there any more. */
+  /** One HTTP chunk, flushed; resolves when the system has taken it. Returns false if the reader is gone. */
   chunk(bytes: string | Uint8Array): Promise<boolean>;
   /** A whole answer with a length. */
   whole(status: number, headers: Headers, body: string | Uint8Array): void;
@@ -39,7 +39,7 @@ export interface Answer {
   reset(): void;
   /** FIN without finishing the answer. */
   hangUp(): void;
-  /** Bytes on the socket, beside all rules. */
+  /** Raw bytes on the socket. */
   raw(bytes: string | Uint8Array): void;
   /** Resolves when the connection is closed, finished or not. */
   readonly gone: Promise<void>;
@@ -55,7 +55,7 @@ export function openExchange(
   return { request, answer };
 }
 
-/** What the parser refused to read as a request, so that a test can see that something came at all. */
+/** What the parser refused to read as a request, so that a test can see that something arrived. */
 export function unreadable(bytes: Buffer): RecordedRequest {
   return {
     method: '',
@@ -134,7 +134,7 @@ class Writing implements Answer {
   chunk(bytes: string | Uint8Array): Promise<boolean> {
     if (this.#socket.destroyed) return Promise.resolve(false);
     return new Promise((resolve) => {
-      // A response that still waits for its turn on the connection never calls back if that ends first.
+      // A response that still waits for its turn on the connection never calls back if the connection ends first.
       const gone = () => resolve(false);
       this.#socket.once('close', gone);
       this.#response.write(bytes, (error) => {
@@ -146,7 +146,7 @@ class Writing implements Answer {
 
   whole(status: number, headers: Headers, body: string | Uint8Array): void {
     const length = Buffer.byteLength(body);
-    // Go gives no length to a body that must not be there, nor to a HEAD for which nothing was written.
+    // Go gives no length to a body that must not exist, nor to a HEAD for which nothing was written.
     const counted = status !== 204 && status !== 304 && (length > 0 || this.#request.method !== 'HEAD');
     this.#writeHead(status, headers, counted ? String(length) : undefined);
     this.#request.finished = true;

@@ -1,6 +1,6 @@
-// A model server that follows the recorded fixtures to the byte: a real HTTP server on node:http, without a framework
-// that would add its own. By default it answers every route as answers.ts says; a test may script the next answer:
-// stall, reset in mid-line, leave out the end, send rubbish.
+// A model server that follows the recorded fixtures to the byte: a real HTTP server on node:http, without a framework that
+// would add its own behaviour. By default it answers every route as answers.ts says; a test may script the next answer:
+// stall, reset in mid-line, omit the end, send garbage.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import process from 'node:process';
@@ -9,10 +9,10 @@ import { type Answer, openExchange, type RecordedRequest, unreadable } from './e
 
 export type { Answer } from './exchange.ts';
 
-/** One that has a name and nothing else but where it lives is bare; see isBare. */
+/** A model with only a name and a location is bare; see isBare. */
 export interface FakeModel {
   readonly name: string;
-  /** Answered from elsewhere, under `remoteModel` if that is another name. */
+  /** Served by another server, under `remoteModel` if that is another name. */
   readonly remoteHost?: string;
   readonly remoteModel?: string;
   readonly family?: string;
@@ -23,17 +23,17 @@ export interface FakeModel {
   readonly digest?: string;
   /** As Go writes a time. */
   readonly modifiedAt?: string;
-  /** False: embedding fails as it did on the recorded server, whose runner could not. */
+  /** False: embedding fails as it did on the recorded server, whose runner could not do it. */
   readonly embeds?: boolean;
-  /** False: not among those that /api/ps lists. */
+  /** False: /api/ps does not list it. */
   readonly loaded?: boolean;
-  /** What it is loaded with. */
+  /** The context size it is loaded with. */
   readonly contextLength?: number;
-  /** What /api/show says instead of the recorded parameters. */
+  /** What /api/show returns instead of the recorded parameters. */
   readonly parameters?: string;
 }
 
-/** A request as the journeys look at it: like RecordedRequest, but for headers in pairs and a body to wait for. */
+/** A request as the journeys read it: like RecordedRequest, but with header pairs and a body to wait for. */
 export interface FakeRequest {
   readonly method: string;
   /** The raw request target. */
@@ -42,7 +42,7 @@ export interface FakeRequest {
   readonly rawHeaders: readonly [string, string][];
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Resolves with the body once it is there; never, where it is cut short. */
+  /** Resolves with the whole body; never, if it is cut short. */
   readonly body: Promise<Buffer>;
   /** Resolves when the connection closes before this answer was finished. */
   readonly aborted: Promise<void>;
@@ -52,7 +52,7 @@ export interface FakeRequest {
 
 export type Script = (request: FakeRequest, answer: Answer, fake: FakeOllama) => void | Promise<void>;
 type Match = (request: FakeRequest) => boolean;
-/** What a generation waits for before it says a piece. */
+/** What a generation waits for before it sends a piece. */
 export type Pace = (index: number, request: FakeRequest) => Promise<unknown> | undefined;
 
 /** One piece at once, and no other before the caller has left. */
@@ -71,20 +71,20 @@ export class FakeOllama {
     { name: 'gemma3:270m', family: 'gemma3', capabilities: ['completion'] },
     { name: 'llama3:latest', family: 'llama', parameterSize: '8.0B', capabilities: ['completion', 'tools'] },
   ];
-  /** What a generation says, one piece a chunk. */
+  /** The pieces of a generation, one chunk each. */
   pieces: readonly string[] = ['空', 'が', '青い', 'の', 'は', '、', 'レイリー', '散乱', 'の', 'ため', 'です', '。'];
   pieceDelayMs = 0;
-  /** Undefined: pieces come as fast as somebody takes them, or every `pieceDelayMs`. */
+  /** Undefined: pieces are sent as fast as they are read, or every `pieceDelayMs`. */
   pace: Pace | undefined;
-  /** Stands in for a tokenizer: the same prompt always counts the same. */
+  /** Replaces a tokenizer: the same prompt always has the same count. */
   countPrompt = (prompt: unknown): number => 8 + JSON.stringify(prompt ?? '').split(/\s+/).length;
   /** Tokens it reported, and pieces it generated for answers that were cut. */
   readonly totals = { promptTokens: 0, completionTokens: 0 };
-  /** Digests, with the length of what was uploaded. */
+  /** Digests, with the length of the upload. */
   readonly blobs = new Map<string, number>();
-  /** What /api/status says; a disabled cloud is how the recorded server was started. */
+  /** What /api/status answers; the recorded server was started with a disabled cloud. */
   cloud = { disabled: true, source: 'env' };
-  /** Set: a pull gets as far as the registry and then fails with this. */
+  /** If set, a pull gets as far as the registry and then fails with this. */
   pullError: string | undefined;
 
   readonly #server = createServer(
@@ -107,7 +107,7 @@ export class FakeOllama {
     return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
   }
 
-  /** Requests but the gate's own looks at what there is. */
+  /** All requests except the gate's own probes. */
   get calls(): FakeRequest[] {
     return this.requests.filter((request) => !isProbe(request));
   }
@@ -117,7 +117,7 @@ export class FakeOllama {
     this.#scripts.push({ script, match });
   }
 
-  /** The next matching request from now on, as soon as its head is there. */
+  /** The next matching request from now on, as soon as its head has arrived. */
   arrival(match: Match = (request) => !isProbe(request)): Promise<FakeRequest> {
     return new Promise((resolve) => this.#waiting.push({ match, resolve }));
   }
@@ -176,7 +176,7 @@ export async function startFakeOllama(options: FakeOptions = {}): Promise<FakeOl
   return fake.listen(options.port, options.host);
 }
 
-/** The gate asks by itself, with no caller whose headers would go on. */
+/** The gate's own requests have no caller whose headers it would forward. */
 function isProbe({ method, url, headers }: FakeRequest): boolean {
   if (headers['via'] !== undefined) return false;
   if (url === '/api/tags') return method === 'GET';

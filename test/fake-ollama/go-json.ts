@@ -1,25 +1,25 @@
-// JSON as Go's encoding/json reads and writes it, as far as a caller can tell the difference: keys match in any case
-// (with the long s and the Kelvin sign), the last of a kind wins, null leaves a plain field as it was but empties a
-// pointer, objects under one key merge, and whatever follows the first value is never looked at. That is what makes a parser that reads otherwise
-// see another model than Ollama does. Not emulated: stale slice elements and 64-bit integers.
+// JSON as Go's encoding/json reads and writes it, as far as a caller can tell the difference: keys match in any case (with
+// the long s and the Kelvin sign), the last duplicate wins, null leaves a plain field unchanged but empties a pointer,
+// objects under one key merge, and anything after the first value is ignored. A parser with other rules sees another model
+// than Ollama does. Not emulated: stale slice elements and 64-bit integers.
 
 export type GoObject = Record<string, unknown>;
 
-/** What Go's decoder says; the routes put it into their own error shape. */
+/** The error of Go's decoder; the routes put it into their own error shape. */
 export class GoJsonError extends Error {
   override readonly name = 'GoJsonError';
 }
 
 /** Go refuses deeper nesting; the number is encoding/json's. */
 const depthLimit = 10_000;
-/** Where the flags of a body are plain bools, which a null leaves alone; elsewhere they are pointers. */
+/** In these bodies the flags are plain bools, which null leaves unchanged; elsewhere they are pointers. */
 const plainFlags = /^(?:openai\.(?:ChatCompletion|Completion|Embed)|anthropic\.)/;
 /** Go decodes these into maps, whose keys keep their case. */
 const maps = new Set(['options', 'files', 'adapters', 'metadata', 'parameters', 'properties']);
 
 /**
  * The object that Go would fill from this text, its keys in lower case. `goType` only spells the error of a body that
- * is no object. Throws GoJsonError: `EOF` for nothing at all, `unexpected EOF` for a value that is cut short.
+ * is not an object. Throws GoJsonError: `EOF` for an empty text, `unexpected EOF` for a value that is cut short.
  */
 export function goStyleParse(text: string, goType = 'map[string]interface {}'): GoObject {
   const reader = new Reader(text, plainFlags.test(goType));
@@ -29,7 +29,7 @@ export function goStyleParse(text: string, goType = 'map[string]interface {}'): 
   throw new GoJsonError(`json: cannot unmarshal ${goKind(value)} into Go value of type ${goType}`);
 }
 
-/** json.Marshal: like JSON.stringify, but for the five characters that Go escapes so that HTML cannot mistake them. */
+/** json.Marshal: like JSON.stringify, except for the five characters that Go escapes because of HTML. */
 export function goJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,
@@ -51,7 +51,7 @@ export function isObject(value: unknown): value is GoObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Only these two reach into ASCII: Go folds them, toLowerCase alone misses the first. */
+/** Only these two fold into ASCII: Go folds them, toLowerCase alone misses the first. */
 function fold(key: string): string {
   return key.toLowerCase().replaceAll('\u017f', 's').replaceAll('\u212a', 'k');
 }
@@ -104,7 +104,7 @@ class Reader {
     return found;
   }
 
-  /** Strings are fields by value in every request there is. */
+  /** Strings are fields by value in every kind of request. */
   #isPlain(earlier: unknown): boolean {
     return typeof earlier === 'string' || (this.#plainFlags && typeof earlier === 'boolean');
   }

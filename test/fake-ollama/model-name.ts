@@ -1,6 +1,6 @@
-// Model names as Ollama reads them: trimmed, a source suffix peeled off, host, namespace and tag filled in, compared
-// without case. Written from types/model/name.go and internal/modelref, and on purpose not shared with the gate: a
-// fake that read names with the gate's own parser could never catch it reading them wrongly.
+// Model names as Ollama reads them: trimmed, a source suffix removed, host, namespace and tag filled in, compared without
+// case. Written from types/model/name.go and internal/modelref, and deliberately not shared with the gate: a fake with the
+// gate's own parser could never catch it misreading a name.
 import { goQuote } from './go-json.ts';
 
 export interface ReadName {
@@ -11,7 +11,7 @@ export interface ReadName {
   readonly cloud: boolean;
 }
 
-/** `missing`: nothing there. `conflict` and `invalid`: in Ollama's own words. */
+/** `missing`: no name. `conflict` and `invalid`: in Ollama's own words. */
 export type NameProblem = { readonly kind: 'missing' | 'conflict' | 'invalid'; readonly text: string };
 
 export function readName(raw: string): ReadName | NameProblem {

@@ -1,5 +1,5 @@
-// The routes about models and the server itself: lists, details, pulling and the like, blobs, the account. Nothing
-// here changes `fake.models`: copying and deleting are answered, but which models there are is for the test to say.
+// The routes about models and the server itself: lists, details, pull, push, copy and delete, blobs, the account. Nothing
+// here changes `fake.models`: copying and deleting are answered, but the test decides which models there are.
 import { createHash } from 'node:crypto';
 import { type Call, fail, findModel, isBare, json, ndjson, type Route, reply, startStream, textOf } from './call.ts';
 import type { FakeModel } from './fake-ollama.ts';
@@ -8,7 +8,7 @@ import { displayName, fullName, isProblem, type ReadName, readName } from './mod
 import { noModel, notFound } from './native.ts';
 import { recorded, recordedJson } from './recordings.ts';
 
-/** The model that was recorded; of it, everything is said as it was. */
+/** The recorded model; everything about it is answered as recorded. */
 const recordedModel = 'gemma3:270m';
 
 export function modifiedAt(model: FakeModel): string {
@@ -21,7 +21,7 @@ function entryOf(recording: 'tags' | 'ps'): GoObject {
   return entry ?? {};
 }
 
-/** The recorded entry, with whatever the test says of this model; remote names have their place in the middle. */
+/** The recorded entry with the test's facts about this model; remote names have their place in the middle. */
 function listEntry(model: FakeModel, recording: 'tags' | 'ps'): GoObject {
   const { name, remoteHost, remoteModel } = model;
   const { name: _, model: __, ...rest } = entryOf(recording);
@@ -119,7 +119,9 @@ export const create: Route = (call) => {
   );
 };
 
-/** One line each, or the last alone where no stream is wanted; an error ends it, and is a 500 if nothing else is told. */
+/**
+ * One line each, or only the last one if no stream is wanted; an error ends it, with status 500 unless told otherwise.
+ */
 async function progress(call: Call, lines: readonly GoObject[], error?: string): Promise<void> {
   if (call.body['stream'] === false)
     return error === undefined
@@ -130,14 +132,14 @@ async function progress(call: Call, lines: readonly GoObject[], error?: string):
   return call.answer.end();
 }
 
-/** The first thing in a stream: there is a status for it yet, but the framing is that of a stream already. */
+/** The first thing in a stream: a status can still be sent, but the framing is already that of a stream. */
 function failAsStream(call: Call, code: number, error: string): Promise<void> | void {
   if (call.body['stream'] === false) return failBeforeStream(call, code, error);
   call.answer.head(code, { 'Content-Type': 'application/json', ...call.extra });
   return call.answer.chunk(goJson({ error })).then(() => call.answer.end());
 }
 
-/** These handlers have set their content type before they fail; gin leaves it, so that the charset is missing. */
+/** These handlers set their content type before they fail; gin keeps it, so the charset is missing. */
 function failBeforeStream(call: Call, code: number, error: string): Promise<void> {
   return reply(call, code, { 'Content-Type': 'application/json' }, goJson({ error }));
 }
@@ -179,7 +181,7 @@ export const headBlob: Route = (call) => {
 export const postBlob: Route = async (call) => {
   const digest = digestOf(call);
   if (!isDigest(digest)) return fail(call, 400, 'invalid digest format');
-  // Of a blob that is there, the body is not even read.
+  // The body of a blob that exists is not even read.
   if (call.fake.blobs.has(digest.replace('-', ':'))) return reply(call, 200, {}, '');
   const bytes = await call.request.body;
   const got = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -188,6 +190,6 @@ export const postBlob: Route = async (call) => {
   return reply(call, 201, {}, '');
 };
 
-/** The recorded servers could not reach ollama.com, so this is all that is known to the byte. */
+/** The recorded servers could not reach ollama.com, so only this much is known to the byte. */
 export const me: Route = (call) => fail(call, recorded('me').status, String(recordedJson('me', 0)['error']));
 export const signout: Route = (call) => reply(call, 200, json, 'null');

@@ -1,5 +1,5 @@
-// The native inference routes: /api/generate, /api/chat, /api/embed and /api/embeddings. Loading and unloading are
-// answered by one JSON object even where a stream was asked for, as Ollama does.
+// The native inference routes: /api/generate, /api/chat, /api/embed and /api/embeddings. Loading and unloading are answered
+// by one JSON object even if a stream was requested, as Ollama does.
 import {
   type Call,
   type Found,
@@ -23,7 +23,7 @@ import { fullName } from './model-name.ts';
 import { recordedJson } from './recordings.ts';
 
 export const notFound = (raw: unknown): Missing => ({ status: 404, message: `model '${textOf(raw)}' not found` });
-/** Embedding says it in the words of the scheduler. */
+/** Embedding reports it in the scheduler's words. */
 export const notPulled = (raw: unknown): Missing => ({
   status: 404,
   message: `model ${goQuote(textOf(raw))} not found, try pulling it first`,
@@ -59,14 +59,14 @@ async function run(
   const unloads = prompt === undefined && isZero(body['keep_alive']);
   const refusal = unloads ? undefined : refuse(call, found);
   if (refusal !== undefined) return fail(call, 400, refusal);
-  // The model goes back as the caller spelled it.
+  // The model is returned as the caller spelled it.
   const line = (text: string, rest: GoObject): string =>
     goJson({ model: body['model'], created_at: goNow(), ...says(text), ...rest });
   if (prompt === undefined)
     return reply(call, 200, json, line('', { done: true, done_reason: unloads ? 'unload' : 'load' }));
 
   const options = isObject(body['options']) ? body['options'] : {};
-  // Only generate hands out the tokens of the conversation.
+  // Only generate returns the tokens of the conversation.
   const context =
     kind === 'generate' && body['raw'] !== true ? { context: recordedJson('generate', 0)['context'] } : {};
   if (body['stream'] === false) {
@@ -134,7 +134,7 @@ export const embeddings: Route = (call) => {
   return reply(call, 200, json, goJson({ embedding: vector }));
 };
 
-/** Of length one, as Ollama makes them. */
+/** Normalised to length one, as Ollama does. */
 export const vector: readonly number[] = [0.6, 0.8];
 
 export function inputTexts(input: unknown): string[] | undefined {

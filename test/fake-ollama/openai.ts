@@ -1,5 +1,5 @@
-// /v1/chat/completions, /v1/completions, /v1/embeddings, the /v1 model list and transcriptions. A stream's last events
-// leave in one write, and a completion stream that was asked for usage carries zeros in every chunk but the last.
+// /v1/chat/completions, /v1/completions, /v1/embeddings, the /v1 model list and transcriptions. A stream's last events are
+// sent in one write, and a completion stream with requested usage carries zeros in every chunk but the last.
 import {
   type Call,
   events,
@@ -137,7 +137,7 @@ export const v1Embeddings: Route = (call) => {
 
 export const v1Models: Route = (call) => {
   const entries = call.fake.models.map((model) => modelEntry(model.name, model));
-  // A Go slice that nothing was put into is null.
+  // A Go slice that was never filled is null.
   return wholeV1(call, { object: 'list', data: entries.length === 0 ? null : entries });
 };
 
@@ -156,8 +156,8 @@ function modelEntry(id: string, model: FakeModel): GoObject {
 }
 
 /**
- * Crude: the sound is not looked at, and no tokens are counted, as Ollama reports none here. Go's FormValue lets a
- * `model` of the query win over the form's.
+ * Simplified: the audio is not read, and no tokens are counted, as Ollama reports none here. Go's FormValue prefers a
+ * `model` in the query to the form's.
  */
 export const transcriptions: Route = async (call) => {
   const form = (await call.request.body).toString('latin1');

@@ -1,5 +1,6 @@
-// Records what a real Ollama sends, to the byte: header block, HTTP chunks as they were framed, bodies. Run by hand
-// against a server that has the model; the fixtures it writes are what fake-ollama is held against.
+// Records what a real Ollama sends, to the byte: header block, HTTP chunks as they were framed, bodies. Run it by hand
+// against a server that has the model; fake-ollama is compared with the fixtures that it writes.
+//
 //   node test/fake-ollama/record.ts http://127.0.0.1:11434 gemma3:270m test/fixtures
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -15,7 +16,7 @@ export interface Fixture {
     /** Status line and headers as sent, without the final empty line. */
     readonly head: string;
     readonly framing: 'chunked' | 'length' | 'none';
-    /** One entry per HTTP chunk; the whole body where it has a length. */
+    /** One entry per HTTP chunk; the whole body if it has a length. */
     readonly chunks: readonly string[];
   };
 }
@@ -144,7 +145,7 @@ async function record(base: URL, method: string, path: string, body: string): Pr
   throw new Error(`${method} ${path}: the connection ended early`);
 }
 
-/** The response, once all of it is there. */
+/** The response, once it is complete. */
 export function readResponse(bytes: Buffer, method: string): Fixture['response'] | undefined {
   const end = bytes.indexOf('\r\n\r\n');
   if (end < 0) return undefined;

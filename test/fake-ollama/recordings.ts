@@ -1,6 +1,6 @@
-// What a real Ollama 0.33.0 was heard to say, as templates: test/fixtures holds two recordings of it, made by record.ts
-// and, in wire-recorder/, by a second recorder with a second build. Answers are made by putting the figures of a
-// request into these, so that the order of fields, the headers and the chunk boundaries are the server's own.
+// What a real Ollama 0.33.0 sent, as templates: test/fixtures holds two recordings of it, made by record.ts and, in
+// wire-recorder/, by a second recorder with a second build. Answers are made by putting the figures of a request into these,
+// so that the order of fields, the headers and the chunk boundaries are the server's own.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type GoObject, isObject } from './go-json.ts';
@@ -9,13 +9,13 @@ export interface Recording {
   readonly name: string;
   readonly method: string;
   readonly path: string;
-  /** Header lines that the recorder sent, beside what every request has. */
+  /** Header lines that the recorder sent, beside those of every request. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   readonly status: number;
   /** Status line and headers as they came, without the final empty line. */
   readonly head: string;
-  /** One for each HTTP chunk; the whole body where it has a length. */
+  /** One for each HTTP chunk; the whole body if it has a length. */
   readonly chunks: readonly string[];
   /** What the recorder did to the body, if anything. */
   readonly notes: readonly string[];
@@ -68,7 +68,7 @@ export function recorded(name: string): Recording {
   return found;
 }
 
-/** The header lines that a handler set: without the date, the framing and what belongs to the connection alone. */
+/** The header lines that a handler set: without the date, the framing and the hop-by-hop ones. */
 export function recordedHeaders(name: string): Record<string, string> {
   const lines = recorded(name).head.split('\r\n').slice(1);
   const pairs = lines.map((line): [string, string] => [

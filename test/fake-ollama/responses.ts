@@ -1,5 +1,5 @@
-// /v1/responses: every event has its name and its number, and leaves in a write of its own. The usage stands in
-// response.completed alone.
+// /v1/responses: every event has a name and a number, and is sent in a write of its own. Only response.completed contains
+// the usage.
 import {
   type Call,
   fail,
@@ -26,7 +26,7 @@ export const responses: Route = async (call) => {
   const refusal = refuse(call, found);
   if (refusal !== undefined) return fail(call, 400, refusal);
 
-  // Without an input, the model is loaded and nothing is said or counted.
+  // Without an input, the model is loaded and nothing is generated or counted.
   const idle = input === undefined || input === null || input === '' || (Array.isArray(input) && input.length === 0);
   const say = (send?: Parameters<typeof speak>[3]): Promise<Spoken> =>
     idle ? Promise.resolve(silence) : speak(call, input, body['max_output_tokens'], send);
@@ -48,7 +48,7 @@ export const responses: Route = async (call) => {
 
   const recordedByType = new Map(recordedEvents('v1-responses-stream').map((event) => [event['type'], event]));
   let number = 0;
-  /** The recorded event of this type with other fields put in; Go writes these maps sorted, so the template's order stays. */
+  /** The recorded event of this type with other fields; Go writes these maps sorted, so the template's order stays. */
   const send = (type: string, fields: GoObject): Promise<boolean> => {
     const own = 'item_id' in (recordedByType.get(type) ?? {}) ? { item_id: ids.message } : {};
     const event = { ...recordedByType.get(type), ...own, ...fields, sequence_number: number++ };
@@ -118,7 +118,9 @@ function usageOf({ promptTokens, completionTokens }: Spoken): GoObject {
   };
 }
 
-/** The stream builds its usage from a map, which Go writes sorted; the whole answer from a struct, which it does not. */
+/**
+ * The stream builds its usage from a map, which Go writes sorted; the whole answer from a struct, which it does not.
+ */
 function sorted(value: GoObject): GoObject {
   return Object.fromEntries(Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }

@@ -1,4 +1,5 @@
-// fake-ollama as a program, for looking at the gate without a model:
+// fake-ollama as a program, for trying the gate without a model:
+//
 //   node test/fake-ollama/serve.ts --port 11434
 import process from 'node:process';
 import { parseArgs } from 'node:util';

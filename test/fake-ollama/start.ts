@@ -1,6 +1,6 @@
-// The same fake with node's own view of a request: headers as a flat list, `body` as what has arrived so far,
-// `bodyComplete` to wait for the rest, and every request matched, the gate's probes too. fake-ollama.ts is the view
-// that the journeys grew up with; both drive one server.
+// The same fake with node's own view of a request: headers as a flat list, `body` as what has arrived so far, `bodyComplete`
+// to wait for the rest, and every request matched, the gate's probes too. fake-ollama.ts is the older view that the journeys
+// use; both drive one server.
 
 import type { RecordedRequest } from './exchange.ts';
 import * as server from './fake-ollama.ts';
@@ -17,7 +17,7 @@ export interface Answer {
   end(): void;
   /** TCP reset. */
   reset(): void;
-  /** Bytes on the socket, beside all rules. */
+  /** Raw bytes on the socket. */
   raw(bytes: string | Uint8Array): void;
   readonly gone: Promise<void>;
 }
@@ -32,12 +32,12 @@ export interface FakeOllama {
   readonly requests: RecordedRequest[];
   /** The next matching request is answered by this script instead of the default. */
   next(script: Script, match?: Match): void;
-  /** The next matching request from now on, as soon as its head is there. */
+  /** The next matching request from now on, as soon as its head has arrived. */
   arrival(match?: Match): Promise<RecordedRequest>;
   models: server.FakeModel[];
-  /** What a generation says, one piece a chunk. */
+  /** The pieces of a generation, one chunk each. */
   pieces: string[];
-  /** What it waits for before it says a piece. */
+  /** What it waits for before it sends a piece. */
   pace: server.Pace | undefined;
   /** Tokens it reported, and pieces it generated for answers that were cut. */
   readonly totals: { readonly promptTokens: number; readonly completionTokens: number };

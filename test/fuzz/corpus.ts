@@ -1,4 +1,4 @@
-// The corpus on disk: one file an input, named by its content, so that two runs never quarrel about a name.
+// The corpus on disk: one file per input, named by a hash of its content, so that two runs never conflict over a name.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export function readCorpus(target: string): Buffer[] {
     .map((name) => readFileSync(join(folder, name)));
 }
 
-/** From now on these are the corpus. */
+/** Replaces the corpus with these inputs. */
 export function writeCorpus(target: string, inputs: readonly Uint8Array[]): void {
   const folder = join(corpusDirectory, target);
   mkdirSync(folder, { recursive: true });
@@ -23,7 +23,7 @@ export function writeCorpus(target: string, inputs: readonly Uint8Array[]): void
   for (const bytes of inputs) writeFileSync(join(folder, nameOf(bytes)), bytes);
 }
 
-/** Gives the path, relative to the project. */
+/** Returns the path, relative to the project. */
 export function writeFailure(target: string, bytes: Uint8Array): string {
   mkdirSync(failuresDirectory, { recursive: true });
   const name = `${target}-${nameOf(bytes)}`;

@@ -1,11 +1,11 @@
-// Puts a counter into every block, arm and default of the parsers while they are loaded, so that the engine sees after
-// each single input what it reached and how often. Ours, and not V8's own block coverage, because taking that costs
-// fifty times what an input costs, so it could only be asked once for a whole batch. The parser is Vite's.
+// Puts a counter into every block, branch and default of the parsers while they are loaded, so that the engine sees after
+// each input what it reached and how often. V8's own block coverage costs fifty times as much as an input, so it could only
+// be read once per batch. The parser is Vite's.
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseSync, Visitor } from 'vite';
 
-/** Blocks of all parsers together, at most. */
+/** Maximum number of blocks of all parsers together. */
 const capacity = 16_384;
 const counts = new Uint32Array(capacity);
 Object.assign(globalThis, { reachedBlocks: counts });
@@ -14,7 +14,7 @@ interface Parser {
   /** The counters of its blocks: [from, to). */
   readonly from: number;
   readonly to: number;
-  /** The words and the single bytes that stand in its source: what it compares with, mostly. */
+  /** The words and single bytes in its source: mostly what it compares with. */
   readonly words: readonly string[];
 }
 
@@ -44,7 +44,7 @@ export function resetCounts(): void {
   counts.fill(0, 0, next);
 }
 
-/** Calls back with every feature of the last input: which block, and in which order of magnitude how often. */
+/** Calls back with every feature of the last input: which block, and the order of magnitude of its count. */
 export function eachFeature(parser: Parser, found: (feature: number) => void): void {
   for (let block = parser.from; block < parser.to; block++) {
     const count = counts[block] as number;
@@ -80,7 +80,7 @@ function withCounters(file: string, source: string): string {
   new Visitor({
     BlockStatement: ({ start }) => insert(start + 1),
     IfStatement(node) {
-      // The way past it is a way too.
+      // Falling through is a branch, too.
       if (node.alternate) statement(node.alternate);
       else closers.push({ at: node.end, text: ` else {${count()};}` });
       statement(node.consequent);
@@ -112,7 +112,8 @@ function withCounters(file: string, source: string): string {
   }).visit(program);
   if (next > capacity) throw new Error('more blocks than counters');
   parsers.set(file, { from, to: next, words: [...words] });
-  // At one place: what ends comes first, the inner one before the outer; then what begins, the outer one before the inner.
+  // At one position, ends come first, the inner one before the outer one; then beginnings, the outer one before the inner
+  // one.
   const edits = [...closers.toReversed(), ...openers].toSorted((a, b) => a.at - b.at);
   let written = '';
   let at = 0;

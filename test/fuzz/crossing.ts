@@ -1,5 +1,5 @@
 // What must never cross between a caller and a model server, written from RFC 9110 (sections 7.6 and 11) and the threat
-// model, not from the lists in src/upstream: a second opinion about every line.
+// model, not from the lists in src/upstream: an independent check of every header line.
 
 const connectionOnly = new Set(
   (
@@ -14,11 +14,11 @@ const aboutTheServer =
 
 export const mayGoOn = (name: string): boolean => !connectionOnly.has(name) && !aboutTheCaller.test(name);
 
-/** The length of a whole answer is the one line of framing that comes back. */
+/** The length of a whole answer is the only framing header that is passed back. */
 export const mayComeBack = (name: string): boolean =>
   name === 'content-length' || (!connectionOnly.has(name) && !aboutTheServer.test(name));
 
-/** Names that belong to one connection because its own Connection lines say so; lower case. */
+/** Names that the Connection headers declare to be hop-by-hop; lower case. */
 export function connectionOptions(values: readonly string[]): ReadonlySet<string> {
   return new Set(values.flatMap((value) => value.split(',').map((name) => name.trim().toLowerCase())));
 }

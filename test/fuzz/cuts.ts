@@ -1,4 +1,4 @@
-// Ways to cut a stream into chunks: byte by byte, and twice where the first two bytes of the input say.
+// Ways to cut a stream into chunks: byte by byte, and at two places given by the first two bytes of the input.
 
 export function cuts(stream: Buffer, choice: Buffer): Buffer[][] {
   const [one, two] = [0, 1]

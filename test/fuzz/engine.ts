@@ -1,23 +1,23 @@
-// The fuzzing itself: takes an input that reached something, changes it, runs it, and keeps it where it reached a block,
-// or a block so often, as no input did before. Ours, because no kept library does it here: Jazzer.js 4 has a libFuzzer
-// that needs glibc 2.38, its older versions fetch theirs from outside the registry, and jsfuzz stopped before ES modules.
-// It is bounded by a count, or by a clock that its caller looks at, and the same seed makes the same run.
+// The fuzzing itself: it mutates an input that reached something, runs it, and keeps it if it reached a new block, or a
+// block a new number of times. It is our own because no maintained library works here: Jazzer.js 4 has a libFuzzer that
+// needs glibc 2.38, its older versions fetch theirs from outside the registry, and jsfuzz stopped before ES modules. A run
+// is bounded by a count, or by a clock that its caller checks, and the same seed makes the same run.
 import { blockOf, eachFeature, mostFeatures, parserAt, resetCounts } from './counters.ts';
 import { mutate, pick, randomFrom } from './mutation.ts';
 import type { Target } from './target.ts';
 
 export interface Order {
-  /** Where the run begins: fixtures, and what was kept before. */
+  /** The seeds of the run: fixtures, and inputs kept before. */
   readonly inputs: readonly Buffer[];
-  /** Files whose blocks guide. */
+  /** The files whose blocks guide the run. */
   readonly parsers: readonly string[];
   readonly seed: number;
   readonly mostRuns: number;
-  /** Asked now and then; true ends the run. */
+  /** Called now and then; true ends the run. */
   readonly isOver: () => boolean;
-  /** Without, nothing is kept: mutation alone. */
+  /** Without guidance nothing is kept: only mutation. */
   readonly guided: boolean;
-  /** Told before each input, so that one which does not come back is known. */
+  /** Called before each input, so that one that never returns is known. */
   readonly before: (bytes: Buffer) => void;
 }
 
@@ -31,7 +31,7 @@ export interface Outcome {
   readonly kept: readonly Buffer[];
   readonly failures: readonly Failure[];
   readonly runs: number;
-  /** Blocks of each parser that were reached, and that are there. */
+  /** The number of reached blocks and of all blocks, for each parser. */
   readonly blocks: readonly { readonly reached: number; readonly all: number }[];
 }
 
@@ -61,7 +61,7 @@ export async function fuzz(target: Target, order: Order): Promise<Outcome> {
       return (error instanceof Error ? error.stack : undefined) ?? String(error);
     }
   };
-  /** Runs an input, and keeps it where it is new. */
+  /** Runs an input, and keeps it if it is new. */
   const tryOut = async (bytes: Buffer, keep: boolean): Promise<void> => {
     const fault = await run(bytes);
     if (fault !== undefined) {
@@ -85,7 +85,7 @@ export async function fuzz(target: Target, order: Order): Promise<Outcome> {
   const first = [...order.inputs, Buffer.alloc(0)];
   for (let left = order.mostRuns - runs; left > 0 && failures.size < mostFailures; left--) {
     if (left % 64 === 0 && order.isOver()) break;
-    // What was found last is what leads on; what was found first must not be forgotten.
+    // Recent inputs lead to new ones, but the first ones must not be forgotten.
     const recent = queue.length > 8 && random(2) === 0 ? queue.slice(-8) : queue;
     const parent = recent.length > 0 && order.guided ? pick(random, recent).bytes : pick(random, first);
     const other = queue.length > 0 && order.guided ? pick(random, queue).bytes : pick(random, first);
@@ -105,12 +105,14 @@ export async function fuzz(target: Target, order: Order): Promise<Outcome> {
   return { kept: fewest(queue), failures: shrunk, runs, blocks };
 }
 
-/** Two faults are one where they come from the same place in our sources, whatever of the input they name. */
+/** Two faults count as one if they come from the same line of our sources, whatever part of the input they name. */
 function kindOf(fault: string): string {
   return /\/((?:src|test)\/\S+?:\d+:\d+)/.exec(fault)?.[1] ?? (fault.split('\n', 1)[0] as string);
 }
 
-/** The same fault in fewer bytes: halves, quarters … single bytes are left out while it stays. Bounded. */
+/**
+ * Reduces an input with the same fault: halves, quarters … single bytes are removed as long as it persists. Bounded.
+ */
 async function shrink(bytes: Buffer, stillFails: (bytes: Buffer) => Promise<boolean>): Promise<Buffer> {
   let least = bytes;
   let left = 2000;
@@ -124,7 +126,7 @@ async function shrink(bytes: Buffer, stillFails: (bytes: Buffer) => Promise<bool
   return least;
 }
 
-/** Smallest first, an input stays only where it reaches what none before it did. */
+/** Smallest first, an input is kept only if it reaches something that none before it reached. */
 function fewest(queue: readonly { readonly bytes: Buffer; readonly features: readonly number[] }[]): Buffer[] {
   const reached = new Set<number>();
   return queue

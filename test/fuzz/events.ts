@@ -1,4 +1,4 @@
-// The data of each event in a stream, by another reader than the gate's: HTML standard §9.2.6, in regular expressions.
+// The data of each event in a stream, by another parser than the gate's: HTML standard §9.2.6, in regular expressions.
 export function eventsOf(stream: string): string[] {
   return stream
     .replace(/^\ufeff/, '')

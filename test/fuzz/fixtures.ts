@@ -1,4 +1,4 @@
-// What the corpora begin with: texts with Go's verdicts, and requests and answers that a real Ollama was recorded with.
+// The seeds of the corpora: texts with Go's verdicts, and recorded requests and answers of a real Ollama.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -18,7 +18,7 @@ const recordings = readdirSync(recorded)
   .filter((name) => name.endsWith('.json'))
   .map((name) => JSON.parse(readFileSync(join(recorded, name), 'utf8')) as Recording);
 
-/** Bodies of calls, with the path that each was sent to. */
+/** Request bodies, with the path that each was sent to. */
 export const requestBodies = recordings.flatMap(({ request }) =>
   request.body ? [{ path: request.path, body: request.body }] : [],
 );

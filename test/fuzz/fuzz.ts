@@ -1,5 +1,5 @@
-// `npm run fuzz`: one target after the other, each for some seconds. What reaches something new goes into the corpus, what
-// breaks an oracle into failures/, with the command that shows it again.
+// `npm run fuzz`: runs one target after the other, each for some seconds. An input that reaches something new goes into the
+// corpus; one that violates an oracle goes into failures/, with the command that reproduces it.
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
 // How long Ollama keeps a model loaded for a `keep_alive`, written from its api.Duration and from Go's time package: a
-// number of seconds or a duration in words, of which anything below zero is for ever.
+// number of seconds or a duration in words; a negative one means for ever.
 
 const unitNs: Record<string, number> = {
   ns: 1,
@@ -25,7 +25,7 @@ export function keepAliveSeconds(value: unknown): number | undefined {
     const match = /^(\d*)(?:\.(\d*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/.exec(rest);
     if (!match || (match[1] === '' && !match[2])) return undefined;
     const unit = unitNs[match[3] as string] as number;
-    // Whole units, and of a fraction what is left when it is cut to nanoseconds.
+    // Whole units; a fraction is truncated to nanoseconds.
     ns += Number(match[1]) * unit + Math.trunc(Number(`0.${match[2] || '0'}`) * unit);
     rest = rest.slice(match[0].length);
   }

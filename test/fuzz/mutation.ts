@@ -1,9 +1,9 @@
-// Changes an input at random: bits, bytes, chunks, words, numbers, and pieces of other inputs. The same seed makes the
-// same changes, so every run can be repeated.
+// Mutates an input at random: bits, bytes, chunks, words, numbers, and pieces of other inputs. The same seed makes the same
+// changes, so every run is repeatable.
 
 export type Random = (below: number) => number;
 
-/** mulberry32: small, and good enough to choose what to break. */
+/** mulberry32: small, and good enough to choose mutations. */
 export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
   return (below) => {
@@ -18,7 +18,7 @@ export function pick<T>(random: Random, from: readonly T[]): T {
   return from[random(from.length)] as T;
 }
 
-/** Bytes that mean something to one parser or another. */
+/** Bytes with a meaning to one parser or another. */
 const special = Buffer.from('\0\t\n\r "#%&\'()+,-./09:;=?@AZ[\\]_az{|}~\x7f\x80\xa0\xbf\xc2\xc3\xe2\xff', 'latin1');
 const numbers = [
   '0',
@@ -61,7 +61,7 @@ const changes: readonly Change[] = [
   (bytes, _, __, random) => withByte(bytes, random, (byte) => byte ^ (1 << random(8))),
   (bytes, _, __, random) => withByte(bytes, random, () => random(256)),
   (bytes, _, __, random) => withByte(bytes, random, () => pick(random, [...special])),
-  // One byte more, one chunk less, one chunk twice, one chunk elsewhere.
+  // Inserts a byte, or removes, repeats or moves a chunk.
   (bytes, _, __, random) => {
     const at = random(bytes.length + 1);
     return withBytes(bytes, at, at, Buffer.from([pick(random, [...special])]));
@@ -81,7 +81,7 @@ const changes: readonly Change[] = [
     const at = random(bytes.length + 1);
     return withBytes(bytes, at, at, bytes.subarray(start, end));
   },
-  // Words, in between or in place of something.
+  // Inserts a word or replaces something with it.
   (bytes, _, words, random) => {
     const at = random(bytes.length + 1);
     return words.length === 0 ? bytes : withBytes(bytes, at, at, pick(random, words));
@@ -92,11 +92,11 @@ const changes: readonly Change[] = [
     const at = random(bytes.length + 1);
     return withBytes(bytes, at, Math.min(bytes.length, at + word.length), word);
   },
-  // Pieces of another input.
+  // Copies pieces of another input.
   (bytes, other, _, random) =>
     Buffer.concat([bytes.subarray(0, random(bytes.length + 1)), other.subarray(random(other.length + 1))]),
   (bytes, other, _, random) => withBytes(bytes, ...spanOf(bytes, random), other.subarray(...spanOf(other, random))),
-  // A number becomes another, a letter its other case, a byte its own escape.
+  // Replaces a number, changes the case of a letter, or escapes a byte.
   (bytes, _, __, random) => {
     const found = [...bytes.toString('latin1').matchAll(/-?\d+(\.\d+)?/g)];
     if (found.length === 0) return bytes;
@@ -117,7 +117,7 @@ const changes: readonly Change[] = [
   },
 ];
 
-/** A changed copy: one change mostly, up to eight at times. `other` is another input to take pieces from. */
+/** Returns a changed copy: mostly one change, at times up to eight. `other` is another input to copy pieces from. */
 export function mutate(
   bytes: Buffer,
   other: Buffer,

@@ -1,4 +1,4 @@
-// A parser with a fault behind four comparisons, one byte each: by chance alone nobody finds it, step by step anybody does.
+// A parser with a fault behind four comparisons of one byte each: random input does not find it, guided input does.
 
 export function plantedFault(bytes: Buffer): void {
   if (bytes[0] !== 0x51) return;

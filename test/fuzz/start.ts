@@ -1,9 +1,9 @@
-// Starts the thread that fuzzes or replays, and watches it: an input that does not come back, or takes all memory, ends it and is a
-// failure.
+// Starts the thread that fuzzes or replays, and watches it: an input that never returns, or exhausts the memory, ends the
+// thread and is a failure.
 import { Worker } from 'node:worker_threads';
 import type { Report, Work } from './thread.ts';
 
-/** An input that takes this long does not come back; the slowest of all takes a hundredth of it. */
+/** An input that takes this long never returns; the slowest known one takes a hundredth of it. */
 const mostMsPerInput = 20_000;
 const mostBytes = 1024 * 1024;
 
@@ -28,10 +28,10 @@ export async function start(work: Omit<Work, 'last'>): Promise<readonly Report[]
         .once('exit', () => (reports ? resolve(reports) : reject(new Error('the thread ended without a report'))));
     });
   } catch (error) {
-    // Before the first input it is no parser's fault.
+    // Before the first input, no parser is at fault.
     if (counts[0] === 0) throw error;
     const bytes = Buffer.from(new Uint8Array(last, 8, counts[1]));
-    const failures = [{ bytes, message: stuck ? 'the input does not come back' : String(error) }];
+    const failures = [{ bytes, message: stuck ? 'the input never returns' : String(error) }];
     return [{ name: work.names.join(), kept: [], failures, runs: counts[0] as number, blocks: [] }];
   } finally {
     clearInterval(watch);

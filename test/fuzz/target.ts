@@ -1,17 +1,17 @@
-// What a target is: it takes bytes that anybody may have sent, and throws where one of its oracles is broken. A refusal
-// is no fault; anything that is thrown and is no GatewayError is one.
+// A target takes arbitrary bytes and throws if one of its oracles is violated. A refusal is not a fault; any thrown value
+// that is not a GatewayError is one.
 import { GatewayError } from '../../src/domain/error.ts';
 
 export interface Target {
-  /** Words of the grammar, beside those that stand in the parser's own source. */
+  /** Words of the grammar, beside those in the parser's own source. */
   readonly words?: readonly string[];
   readonly mostBytes?: number;
-  /** Real material to begin with: recorded requests and answers, known hostile cases. */
+  /** Real seeds: recorded requests and answers, known hostile cases. */
   readonly seeds: () => readonly (string | Uint8Array)[];
   readonly run: (bytes: Buffer) => void | Promise<void>;
 }
 
-/** What a reader made of it, or the code it refused it with. */
+/** What a reader made of it, or the code with which it refused. */
 export type Verdict<T> =
   | { readonly value: T; readonly code?: never }
   | { readonly code: string; readonly value?: never };

@@ -1,9 +1,9 @@
-// The list of targets: the parsers in src/ that each of them guides itself by. A target is the file of its name in
-// targets/, and its corpus the folder of its name in corpus/.
+// The list of targets, with the parsers in src/ that guide each of them. A target is the file of its name in targets/, and
+// its corpus the folder of its name in corpus/.
 import { join } from 'node:path';
 import type { Target } from './target.ts';
 
-/** By file, the share of its blocks that the corpus reaches at least; the rest of a file is for others. */
+/** By file, the minimum share of its blocks that the corpus reaches; other targets cover the rest of a file. */
 const parsers = {
   path: { 'gateway/operation.ts': 0.9 },
   head: {
@@ -43,7 +43,7 @@ export const targetNames = Object.keys(parsers) as TargetName[];
 
 const source = join(import.meta.dirname, '../../src');
 
-/** Shows on the engine that guidance works; it is none of the gate's. */
+/** Shows that the engine's guidance works; it is not a parser of the gate. */
 export const planted = 'planted';
 
 export function isTarget(name: string): name is TargetName {

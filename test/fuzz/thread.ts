@@ -1,5 +1,5 @@
-// The thread in which targets run: loads the parsers with their counters, then works through its order. Apart from the
-// thread that started it, so that an input which never comes back ends with this thread and is still known.
+// The worker thread that runs the targets: it loads the parsers with their counters, then works through its order. It is a
+// thread of its own so that an input that never returns ends only this thread and is still known.
 import process from 'node:process';
 import { parentPort, workerData } from 'node:worker_threads';
 import { readCorpus } from './corpus.ts';
@@ -11,12 +11,12 @@ export interface Work {
   readonly names: readonly string[];
   readonly seed: number;
   readonly mostRuns: number;
-  /** Milliseconds for each target; null: the count alone ends it. */
+  /** Milliseconds for each target; null: only the count ends it. */
   readonly mostMs: number | null;
   readonly guided: boolean;
-  /** In place of the target's own seeds and corpus. */
+  /** Replaces the target's own seeds and corpus. */
   readonly inputs?: readonly Uint8Array[];
-  /** How many inputs were begun, the length of the last one, and from byte 8 on the input itself. */
+  /** The number of inputs begun, the length of the last one, and from byte 8 on that input. */
   readonly last: SharedArrayBuffer;
 }
 
@@ -48,5 +48,5 @@ for (const name of names) {
   reports.push({ name, ...outcome });
 }
 parentPort?.postMessage(reports, []);
-// Ends by itself, so that targets clean up behind themselves.
+// Ends by itself, so that targets clean up after themselves.
 process.exit(0);

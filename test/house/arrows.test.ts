@@ -1,4 +1,4 @@
-// Who may import whom: one way, type imports too, no circles, no barrels.
+// The allowed imports between rooms: one direction, type imports included, no circles, no barrels.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
@@ -34,11 +34,11 @@ const arrows: Record<string, readonly string[]> = {
   compose: ['settings', 'domain', 'store', 'observe', 'upstream', 'gateway', 'management', 'listener', 'tls'],
   'main.ts': ['compose', 'settings', 'observe', 'secret-file.ts', 'listener', 'store', 'tls', 'upstream'],
   commands: ['settings', 'domain', 'store', 'management'],
-  // `serve` loads main.ts when it is asked for.
+  // `serve` loads main.ts on demand.
   'cli.ts': ['domain', 'settings', 'commands', 'store', 'management'],
 };
 
-test('every room is in the plan, and every arrow points the right way', () => {
+test('every room is in the plan, and every import follows it', () => {
   expect([...new Set(files.map(roomOf))].toSorted()).toEqual(Object.keys(arrows).toSorted());
   const wrong = [...imports].flatMap(([file, targets]) =>
     targets
@@ -48,7 +48,7 @@ test('every room is in the plan, and every arrow points the right way', () => {
   expect(wrong).toEqual([]);
 });
 
-test('the planes meet the store only in its ports, and only the composition roots name an adapter', () => {
+test('the planes use the store only through its ports, and only composition roots name an adapter', () => {
   const wrong = [...imports].flatMap(([file, targets]) =>
     targets
       .filter(
@@ -62,7 +62,7 @@ test('the planes meet the store only in its ports, and only the composition root
   expect(wrong).toEqual([]);
 });
 
-test('there are no circles', () => {
+test('imports have no circles', () => {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): void => {
     expect(path, `a circle through ${file}`).not.toContain(file);
@@ -74,7 +74,7 @@ test('there are no circles', () => {
   expect(done.size).toBe(files.length);
 });
 
-test('no drawer for odds and ends, no barrel, no file that nobody can read at once', () => {
+test('no file is a catch-all or a barrel, none exceeds 400 lines, and each opens with a comment', () => {
   for (const file of files) {
     expect(file).not.toMatch(/(^|\/)(utils?|helpers?|common|types|index)(\.ts|\/)/);
     const lines = readFileSync(join(source, file), 'utf8').split('\n');
@@ -83,7 +83,7 @@ test('no drawer for odds and ends, no barrel, no file that nobody can read at on
   }
 });
 
-test('names are never Managers, Services, Helpers or Factories', () => {
+test('no name is a Manager, Service, Helper or Factory', () => {
   for (const file of files)
     expect(readFileSync(join(source, file), 'utf8')).not.toMatch(
       /\b(class|interface|function|const) \w*(Manager|Service|Helper|Factory)\b/,

@@ -1,5 +1,5 @@
-// The catalogue of hostile inputs and faults, and what is shipped. Of the first, every number is the beginning of a test's name, or stands in the threat
-// model with the reason why it is none.
+// The catalogue of hostile inputs and faults, and the supply chain. Every number of the catalogue begins a test's name, or
+// is listed in the threat model with the reason why it has no test.
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,14 +24,14 @@ const excused = new Set(
   ),
 );
 
-test('every case of the catalogue is a test or has a reason, and none has both', () => {
+test('every case of the catalogue has a test or a reason, and none has both', () => {
   expect(all).toHaveLength(125);
   expect(all.filter((id) => !tested.has(id) && !excused.has(id))).toEqual([]);
   expect(all.filter((id) => tested.has(id) && excused.has(id))).toEqual([]);
   expect([...tested, ...excused].filter((id) => !all.includes(id))).toEqual([]);
 });
 
-test('what runs is listed with its integrity, and only packages that are named run scripts when they are installed', () => {
+test('every runtime package is listed with its integrity, and only named packages run install scripts', () => {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean; optional?: boolean; integrity?: string; hasInstallScript?: boolean }>;
   };
@@ -54,7 +54,7 @@ test('what runs is listed with its integrity, and only packages that are named r
   expect(bom.components.map(({ name }) => name)).not.toContain('vitest');
 });
 
-test('every requirement names files, and in each of them tests that are there', () => {
+test('every requirement names existing files, and existing tests in each of them', () => {
   const text = readFileSync(join(root, 'docs/security-requirements.md'), 'utf8');
   const rows = Array.from(text.matchAll(/^\| ([A-Z]+)-(\d+) +\|([^|]+)\|([^|]+)\|/gm));
   const count = (kind: string): number => rows.filter(([, found]) => found === kind).length;
@@ -80,9 +80,9 @@ test('every requirement names files, and in each of them tests that are there', 
   expect(faults).toEqual([]);
 });
 
-/** The names of a file's tests and of the groups that they stand in. */
+/** The names of a file's tests and groups. */
 function titlesIn(file: string): string[] {
-  // What a call of test or describe begins with, or a call of what their `each` gives.
+  // The beginning of a call of test or describe, or of a call of what their `each` returns.
   const call = /(?:\b(?:test|describe)|\))\s*\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1\s*,/g;
   return Array.from(readFileSync(join(root, file), 'utf8').matchAll(call), ([, , title]) =>
     (title as string).replaceAll("\\'", "'"),

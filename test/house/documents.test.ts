@@ -1,4 +1,4 @@
-// The documents say what the program does: compared both ways, so that neither can go on without the other.
+// The documents agree with the program: compared in both directions, so that neither can change without the other.
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -61,7 +61,7 @@ test('every error code and every problem of the management API has a sentence in
   for (const [name, english, inJapanese] of sentences) {
     expect(english, name).toMatch(/^[\x20-\x7e]{3,}$/);
     expect(inJapanese, name).toMatch(/[ぁ-んァ-ン一-龠].*。$/);
-    // The words of this house, which a caller does not know.
+    // Internal words that a caller does not know.
     expect(english, name).not.toMatch(/\b(he|his|him|nobody|whoever|alone|gate)\b/i);
   }
 });
@@ -123,7 +123,7 @@ test('docs/routes.md lists exactly the operations, with their methods and scopes
   expect(listed).toEqual(operations.map((operation) => [operation.path, operation.methods.join(' '), operation.scope]));
 });
 
-test('docs/keys.md names every scope, and the paths in the tree of CONTRIBUTING.md are there', () => {
+test('docs/keys.md names every scope, and the tree of CONTRIBUTING.md names only existing paths', () => {
   const keys = read('docs/keys.md');
   for (const scope of scopes) expect(keys).toContain(`\`${scope}\``);
   const tree = /```text\n([\s\S]*?)```/.exec(read('CONTRIBUTING.md'))?.[1] ?? '';
@@ -134,7 +134,7 @@ test('docs/keys.md names every scope, and the paths in the tree of CONTRIBUTING.
     expect(paths).toContain(`src/${entry.name}${entry.isDirectory() ? '/' : ''}`);
 });
 
-test('every runtime dependency has a line saying why it is there', () => {
+test('every runtime dependency has a line that says why it is there', () => {
   const dependencies = Object.keys((JSON.parse(read('package.json')) as { dependencies: object }).dependencies);
   expect(
     rows('docs/dependencies.md')
@@ -143,7 +143,7 @@ test('every runtime dependency has a line saying why it is there', () => {
   ).toEqual(dependencies.toSorted());
 });
 
-/** What a heading is called in a link, as GitHub makes it. */
+/** The anchor of a heading, as GitHub makes it. */
 const anchorsOf = (document: string): string[] =>
   Array.from(read(document).matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
     heading
@@ -152,7 +152,7 @@ const anchorsOf = (document: string): string[] =>
       .replaceAll(' ', '-'),
   );
 
-test('links between the documents lead to a file, and to a heading where they name one', () => {
+test('links between the documents lead to an existing file and heading', () => {
   const documents = [
     'README.md',
     'README.ja.md',
@@ -172,7 +172,7 @@ test('links between the documents lead to a file, and to a heading where they na
   }
 });
 
-/** What every `schemas.ts` of the management plane exports, and the problem of a refusal. */
+/** The exports of every `schemas.ts` of the management plane, and the schema of a problem. */
 const modules = await Promise.all(
   globSync('src/management/*/schemas.ts', { cwd: root }).map(
     (file) => import(pathToFileURL(join(root, file)).href) as Promise<Readonly<Record<string, unknown>>>,
@@ -180,7 +180,7 @@ const modules = await Promise.all(
 );
 const schemas = [...modules.flatMap((module) => Object.values(module)), problemSchema];
 
-/** The named objects of the management API with their fields; a `?` stands where one may be left out. */
+/** The named objects of the management API with their fields; a `?` marks an optional one. */
 function fieldsOfSchemas(): string[] {
   const named = schemas.flatMap((schema) => {
     const id = schema instanceof z.ZodObject ? schema.meta()?.['id'] : undefined;
@@ -196,7 +196,7 @@ function fieldsOfSchemas(): string[] {
   return [...new Set(named)].toSorted();
 }
 
-test('docs/management-api.md names every object with its fields, and nothing that is not there', () => {
+test('docs/management-api.md names every object with its fields, and nothing else', () => {
   const text = read('docs/management-api.md');
   const listed = text
     .slice(text.indexOf('## Fields'))
@@ -231,7 +231,7 @@ test('docs/management-api.md names every object with its fields, and nothing tha
     const served = word.startsWith('/management/v1');
     expect([word, served || known.has(word) || paths.has(path)]).toEqual([word, true]);
   }
-  // What is sent in an example is what its row takes.
+  // The body of an example is valid for its row.
   const [, sent = ''] = /--json '(.*)'/.exec(rest) ?? [];
   expect(newKeySchema.safeParse(JSON.parse(sent)).success).toBe(true);
   const { look, change, sum, read: whole } = paces;

@@ -1,5 +1,5 @@
-// What a newcomer meets first holds: both READMEs say the same, the commands in them are there, and what hosted CI runs is
-// what the README says.
+// The first documents that a newcomer reads: both READMEs say the same, the commands in them exist, and hosted CI runs what
+// the README says.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -16,7 +16,7 @@ const linksOf = (text: string): string[] =>
   Array.from(withoutCode(text).matchAll(/\]\(([^)]+)\)/g), ([, target = '']) => target).filter(
     (target) => !target.startsWith('README') && !target.endsWith('.png'),
   );
-/** The commands of both, and of CONTRIBUTING.md, a line each. */
+/** The commands of both, and of CONTRIBUTING.md, one per line. */
 const commandsOf = (text: string): string[] => blocksOf(text).flatMap((block) => block.split('\n'));
 
 test('README.md and README.ja.md have the same structure, code, links and tables', () => {
@@ -27,7 +27,7 @@ test('README.md and README.ja.md have the same structure, code, links and tables
   expect(linksOf(japanese)).toEqual(linksOf(english));
   const count = (text: string, what: RegExp): number => (withoutCode(text).match(what) ?? []).length;
   for (const what of [/^\|/gm, /^- /gm, /^!\[/gm]) expect(count(japanese, what)).toBe(count(english, what));
-  // Names in backticks are the same in both, however the sentence around them goes.
+  // Names in backticks are the same in both, whatever the sentence around them.
   const names = (text: string): string[] => [...new Set(withoutCode(text).match(/`[^`\n]+`/g))].toSorted();
   expect(names(japanese)).toEqual(names(english));
 });
@@ -42,7 +42,7 @@ test('the first two commands of the README start the gateway and run every test,
   expect(read('.github/workflows/ci.yml')).toMatch(/^ +- run: \.ci\/run$/m);
 });
 
-test('nobody’s first key is without limits', () => {
+test('no example makes an unlimited first key', () => {
   for (const name of readmes) {
     const made = commandsOf(read(name)).filter((line) => line.includes('key create'));
     expect(made.length).toBeGreaterThan(0);
@@ -50,7 +50,7 @@ test('nobody’s first key is without limits', () => {
   }
 });
 
-test('the documents speak of people as they and anybody', () => {
+test('the documents use “they” for people', () => {
   const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'bench/README.md'];
   for (const name of globSync('docs/**/*.md', { cwd: root })) documents.push(name);
   expect(documents.length).toBeGreaterThan(25);
@@ -65,7 +65,7 @@ test('the documents speak of people as they and anybody', () => {
   expect(found).toEqual([]);
 });
 
-test('comments and words in the sources speak of nobody as he', () => {
+test('comments and texts in the sources use “they” for people', () => {
   const sources = globSync('{src,portal/src}/**/*.{ts,tsx}', { cwd: root });
   expect(sources.length).toBeGreaterThan(250);
   const found = sources.flatMap((name) =>
@@ -77,7 +77,7 @@ test('comments and words in the sources speak of nobody as he', () => {
   expect(found).toEqual([]);
 });
 
-test('every npm script and file that the READMEs and CONTRIBUTING.md name is there', () => {
+test('the READMEs, CONTRIBUTING.md and docs/keys.md name only existing npm scripts and files', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const name of [...readmes, 'CONTRIBUTING.md', 'docs/keys.md']) {
     const text = read(name);

@@ -1,5 +1,5 @@
-// No check of the request path can be left out: the compiler refuses the pipeline without any one of its lines, and with a
-// line that passes on what it was given instead of the proof that it makes.
+// No check of the request path can be omitted: the compiler refuses the pipeline without any one of its lines, and with a
+// line that passes on its input instead of the proof that it makes.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Node, SyntaxKind } from 'typescript/unstable/ast';
@@ -18,7 +18,7 @@ const file = join(root, 'src/gateway/pipeline.ts');
 const config = join(root, 'tsconfig.pipeline.json');
 const source = readFileSync(file, 'utf8');
 
-/** Lines that compile when they are gone, by how they begin, and what then happens to a call. */
+/** Lines that compile when they are removed, by how they begin, and what a call then experiences. */
 const spared: Record<string, string> = {
   'if (asksForOptions(transported))': 'no operation has the method: 405',
   'if (asksForRoot(fetched))': 'no operation has the path: 404',
@@ -41,10 +41,10 @@ const api = new API({
 let snapshot = api.updateSnapshot({ openProjects: [config] });
 afterAll(() => api.close());
 
-/** Something that is not used any more could be removed as well, so that it refuses nothing. */
+/** Errors about unused names: an unused line could be removed too, so these do not count as a refusal. */
 const unused = new Set([6133, 6192, 6196, 6198]);
 
-/** What the compiler says of another text of the pipeline. */
+/** The compiler's errors for another text of the pipeline. */
 function errorsOf(changed: string): string[] {
   text = changed;
   const before = snapshot;
@@ -58,11 +58,11 @@ function errorsOf(changed: string): string[] {
 interface Line {
   readonly at: Node;
   readonly text: string;
-  /** Constants that stand before it in its function, and its parameters. */
+  /** Constants declared before it in its function, and its parameters. */
   readonly before: readonly string[];
 }
 
-/** Every statement of every function, those inside a `try` too. */
+/** Every statement of every function, also those inside a `try`. */
 function linesOf(body: Node, before: string[]): Line[] {
   const lines: Line[] = [];
   body.forEachChild((at) => {
@@ -96,13 +96,13 @@ test('the pipeline as it is compiles', () => {
 });
 
 test.each(lines.filter((line) => !isSpared(line)).map((line) => [firstLine(line.text), line] as const))(
-  'without this line it does not compile: %s',
+  'it does not compile without this line: %s',
   (_, { at }) => {
     expect(errorsOf(source.slice(0, at.pos) + source.slice(at.end))).not.toEqual([]);
   },
 );
 
-test('what may be left out is named, with what happens then, and nothing else is', () => {
+test('the lines that may be omitted are listed with their consequence, and no others', () => {
   for (const line of lines.filter(isSpared))
     expect(errorsOf(source.slice(0, line.at.pos) + source.slice(line.at.end)), line.text).toEqual([]);
   for (const start of Object.keys(spared))
@@ -112,7 +112,7 @@ test('what may be left out is named, with what happens then, and nothing else is
     ).toBe(true);
 });
 
-/** Constants that a stage makes, with the place of what makes them. */
+/** Constants that a stage makes, with the position of the expression that makes them. */
 const proofs = lines.flatMap(({ at, before }) => {
   const [declaration] = isVariableStatement(at) ? at.declarationList.declarations : [];
   const made = declaration?.initializer;
@@ -121,12 +121,12 @@ const proofs = lines.flatMap(({ at, before }) => {
     : [];
 });
 
-test.each(proofs)('nothing that stands before it is taken for $name', ({ made, before }) => {
+test.each(proofs)('no earlier value is accepted in place of $name', ({ made, before }) => {
   for (const other of before)
     expect(errorsOf(`${source.slice(0, made.pos)} ${other}${source.slice(made.end)}`), other).not.toEqual([]);
 });
 
-test('no file makes a proof of another one', () => {
+test('no file makes the proof of another file', () => {
   const gateway = join(root, 'src/gateway');
   const files = readdirSync(gateway, { recursive: true, encoding: 'utf8' }).filter((name) =>
     /(?<!\.test)\.ts$/.test(name),

@@ -1,5 +1,4 @@
-// The portal speaks two languages, whole: the same words in both, none left empty, none that nobody says, none said that is not
-// there.
+// The portal is complete in two languages: the same words in both, none empty, none unused, none missing.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -37,12 +36,12 @@ test.each(Object.entries(all))('%s has the same words in Japanese and English', 
     expect(holes(japanese.get(name) ?? ''), name).toEqual(holes(text));
     expect(text, name).not.toMatch(/[ぁ-んァ-ン一-龠]/);
   }
-  // What is the same in both is a name of something, and there are few of those.
+  // Text that is the same in both languages is a proper name, and there are few of those.
   const same = [...english].filter(([name, text]) => japanese.get(name) === text && /[a-z]{4}/i.test(text));
   expect(same.map(([name]) => name)).toEqual([]);
 });
 
-test('every word that a page says is there, and no page says one by itself', () => {
+test('every word that a page uses exists, and no page contains text of its own', () => {
   const said: string[] = [];
   for (const file of files) {
     const text = readFileSync(join(source, file), 'utf8');

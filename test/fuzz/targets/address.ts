@@ -1,5 +1,5 @@
-// Addresses and blocks of them. One address has one network whatever its spelling; a block that cannot be read opens
-// nothing; and the address behind trusted proxies is one that somebody trusted has written.
+// Addresses and blocks of addresses. An address has one network whatever its spelling; a block that cannot be read matches
+// nothing; and the client address behind trusted proxies was written by a trusted one.
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import {
@@ -15,7 +15,7 @@ import type { Target } from '../target.ts';
 
 const trusted = new AddressBlocks(['10.0.0.0/8', 'fd00::/8']);
 
-/** An address, a block, and what X-Forwarded-For said; a line each. */
+/** An address, a block, and an X-Forwarded-For value; one per line. */
 function run(bytes: Buffer): void {
   const [address = '', block = '', forwarded] = bytes.toString('latin1').split('\n');
   checkNetwork(address);
@@ -33,7 +33,7 @@ function run(bytes: Buffer): void {
   }
 }
 
-/** What stands in a hop, taken apart in another way; empty where that is no address. */
+/** The address in a hop, parsed in another way; empty if there is none. */
 function spelled(hop: string): string {
   const bare = hop.length > 1 && hop.startsWith('"') && hop.endsWith('"') ? hop.slice(1, -1) : hop;
   if (hop.length > 60 || bare.includes('%')) return '';
@@ -44,7 +44,7 @@ function spelled(hop: string): string {
   return plainAddress(isIP(inside) === 6 ? inside : host);
 }
 
-/** The one spelling of an IPv6 address, as 128 bits in hexadecimal, by the URL standard's own reader. */
+/** The canonical spelling of an IPv6 address, as 128 bits in hexadecimal, by the URL standard's parser. */
 function spelledOut(address: string): string[] {
   const { hostname } = new URL(`http://[${address.split('%')[0]}]`);
   const [head = '', tail] = hostname.slice(1, -1).split('::');
@@ -61,7 +61,8 @@ function checkNetwork(address: string): void {
     return;
   }
   const groups = spelledOut(plain);
-  // An IPv4 address in IPv6's clothes, in its other spelling, may stand for all of them: that counts too many as one, never too few.
+  // An IPv4-mapped IPv6 address in its other spelling may stand for all of them: that counts too many clients as one, never
+  // too few.
   assert.equal(network, `${groups.slice(0, 4).join(':')}::/64`);
 }
 

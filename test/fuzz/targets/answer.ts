@@ -1,11 +1,11 @@
-// Header lines of a model server's answer, on their way to a caller.
+// The headers of a model server's answer on their way to a caller.
 import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders } from 'node:http';
 import { clientHeaders, replaceLength } from '../../../src/upstream/headers.ts';
 import { connectionOptions, mayComeBack } from '../crossing.ts';
 import type { Target } from '../target.ts';
 
-/** As the HTTP client hands them over: lower-case names, a list where a name stands twice. */
+/** As the HTTP client delivers them: lower-case names, a list if a name occurs twice. */
 function headersOf(bytes: Buffer): IncomingHttpHeaders {
   const headers: Record<string, string | string[]> = {};
   for (const line of bytes.toString('latin1').split('\n')) {
@@ -26,8 +26,8 @@ function run(bytes: Buffer): void {
   const names = back.filter((_, at) => at % 2 === 0);
   assert.equal(new Set(names).size, names.length);
   for (const [at, name] of names.entries()) {
-    assert.ok(mayComeBack(name), `${name} came back`);
-    assert.ok(!gone.has(name), `${name} came back although Connection names it`);
+    assert.ok(mayComeBack(name), `${name} was passed back`);
+    assert.ok(!gone.has(name), `${name} was passed back although Connection names it`);
     assert.equal(back[2 * at + 1], headers[name]);
   }
   const without = replaceLength(back, undefined);

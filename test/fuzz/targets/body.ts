@@ -1,5 +1,5 @@
-// A JSON body from its bytes to what goes on to the model server. Gate and Ollama read one model, one wish to stream and
-// one count of images out of it; what goes on is within the plan, as Ollama reads it; and nothing else was changed.
+// A JSON body from its bytes to what is forwarded to the model server. The gate and Ollama read the same model, stream flag
+// and number of images from it; the forwarded body is within the plan, as Ollama reads it; and nothing else was changed.
 import assert from 'node:assert/strict';
 import { firstPlans, openTerms, type Plan, type Terms } from '../../../src/domain/plan.ts';
 import { choiceNames, lengthNames } from '../../../src/gateway/answer-length.ts';
@@ -32,7 +32,7 @@ const strictest: Plan = {
 const onlyAtMost: Plan = { ...openTerms, name: 'at most', version: 1, maxKeepAliveSeconds: 600, maxOutputTokens: 100 };
 const plans = [undefined, ...firstPlans, strictest, onlyAtMost];
 const callers = plans.map((plan) => caller(plan));
-/** Two servers that do not agree; the body is first written for one of them. */
+/** Two servers that need different edits; the body is first written for one of them. */
 const facts = (): ModelFacts =>
   [3, undefined].map((own) => ({
     server: {},
@@ -48,7 +48,7 @@ const rules: ModelRules = {
   hasShown: () => false,
 };
 
-/** The first byte says which route, the second whose plan; the rest is the body. */
+/** The first byte selects the route, the second the plan; the rest is the body. */
 function run(bytes: Buffer): void {
   const operation = rows[(bytes[0] ?? 0) % rows.length] as Operation;
   const who = (bytes[1] ?? 0) % callers.length;
@@ -89,14 +89,14 @@ function checkReading(
   );
   for (const name of theirs) {
     const read = readName(name);
-    if (!isProblem(read)) assert.ok(!read.cloud || principal.scopes.has('cloud'), 'a cloud model went by');
+    if (!isProblem(read)) assert.ok(!read.cloud || principal.scopes.has('cloud'), 'a cloud model was accepted');
   }
   if (operation.streamDefault !== null) assert.equal(stream, go['stream'] ?? operation.streamDefault);
   if (text('remote_host') !== '') assert.ok(leavesTheBox && principal.scopes.has('cloud'));
   if (principal.plan === undefined) return;
   assert.equal(images, countImages(go));
-  // Whatever it says of its images, the call asks for something.
-  assert.ok(promptEstimate >= 600 * images, 'a prompt weighs less than its images');
+  // Whatever the body says about images, the call is a real request.
+  assert.ok(promptEstimate >= 600 * images, 'a prompt counts less than its images');
   if (operation.scope === 'inference:embed') {
     const lengths = ['input', 'inputs', 'content', 'prompt'].map((name) =>
       (go[name] ?? null) === null ? 0 : [go[name]].flat().length,
@@ -113,11 +113,11 @@ function checkSearches({ caller: { principal } }: Shaped, sent: GoObject, heard:
   assert.deepEqual(
     toolsOf(heard),
     toolsOf(sent).filter((tool) => !isSearch(tool)),
-    'a web search went by',
+    'a web search was accepted',
   );
 }
 
-/** In every place where one of the three families takes an image from. */
+/** Counts images in every place where one of the three dialects takes them from. */
 function countImages(go: GoObject): number {
   const list = (of: unknown): unknown[] => (Array.isArray(of) ? of : []);
   const part = (of: unknown): number =>
@@ -160,7 +160,7 @@ function checkUnchanged(sent: GoObject, heard: GoObject): void {
 function checkBounds({ operation, images, inputs }: Shaped, heard: GoObject, bounds: Terms): void {
   const options = isObject(heard['options']) ? heard['options'] : {};
   const gone = (value: unknown, name: string): void =>
-    assert.ok(value === undefined || value === null, `${name} is there`);
+    assert.ok(value === undefined || value === null, `${name} is present`);
   if (bounds.reloadOptions === 'strip') {
     for (const name of reloads) gone(options[name], name);
     gone(heard['shift'], 'shift');
@@ -176,7 +176,7 @@ function checkBounds({ operation, images, inputs }: Shaped, heard: GoObject, bou
   const seconds = keepAliveSeconds(heard['keep_alive']);
   if (seconds !== undefined) {
     assert.ok(most === null || seconds <= most, `kept alive for ${seconds} s, over the plan`);
-    // Ollama cuts to whole nanoseconds.
+    // Ollama truncates to whole nanoseconds.
     assert.ok(least === null || seconds >= least - 1e-9, `kept alive for ${seconds} s, under the plan`);
   }
   assert.ok(bounds.maxImages === null || images <= bounds.maxImages);
@@ -237,7 +237,7 @@ export const target: Target = {
       '{"model":"m","options":{"num_batch":1,"num_thread":1,"main_gpu":1,"use_mmap":true,"draft_num_predict":1},' +
         '"_debug_render_only":true}',
     ),
-    // A pattern with two ways to read a number never came back from this.
+    // A regular expression with two ways to match a number never returned from this input.
     ...seedFor('/api/generate', `{"model":"m","keep_alive":"${'08m'.repeat(100)}x"}`),
     ...seedFor('/api/embed', '{"model":"m","input":["a","b"],"keep_alive":-1}'),
     ...seedFor(

@@ -1,5 +1,5 @@
-// Multipart forms. What the gate writes is what it read; a browser's reader finds the same fields and files in it, and
-// the same model in what the caller sent, once.
+// Multipart forms. The gate writes exactly what it read; a browser's parser finds the same fields and files in it, and the
+// same model as in the caller's form, once.
 import assert from 'node:assert/strict';
 import { formBytes, type Part, readForm, writeForm } from '../../../src/gateway/payload/multipart.ts';
 import { type Target, verdict } from '../target.ts';
@@ -14,10 +14,10 @@ async function run(bytes: Buffer): Promise<void> {
   const form = writeForm(parts);
   assert.equal(form.body.length, formBytes(parts));
   const again = readForm(form.body, form.type);
-  assert.equal(writeForm(again).body.compare(form.body), 0, 'what goes on is read as something else');
+  assert.equal(writeForm(again).body.compare(form.body), 0, 'the forwarded form reads differently');
 
   const onward = await read(form.type, form.body);
-  assert.ok(onward, 'another reader cannot read what goes on');
+  assert.ok(onward, 'another reader cannot read the forwarded form');
   assert.deepEqual(onward, parts.map(entryOf), 'another reader reads another form');
 
   const came = await read(contentType, body);
@@ -27,10 +27,10 @@ async function run(bytes: Buffer): Promise<void> {
   assert.deepEqual(models(came), models(onward), 'another reader reads another model');
 }
 
-/** A field or file: its name, what it is called, and its bytes as Latin-1. */
+/** A field or file: its name, its file name, and its bytes as Latin-1. */
 type Entry = readonly [string, string | undefined, string];
 
-/** Undefined where that reader refuses it: the gate may be the more lenient in what does not matter. */
+/** Undefined if that reader refuses it: the gate may be more lenient where it does no harm. */
 async function read(type: string, body: Buffer): Promise<Entry[] | undefined> {
   let entries: [string, unknown][];
   try {
@@ -49,7 +49,7 @@ async function read(type: string, body: Buffer): Promise<Entry[] | undefined> {
 }
 
 function entryOf({ name, filename, value }: Part): Entry {
-  // That reader decodes the percent escape of a quote, as browsers write it, and takes a mark of byte order off a text.
+  // That reader decodes the percent escape of a quote, as browsers write it, and removes a byte order mark from a text.
   const called = filename?.replaceAll('%22', '"').replaceAll(/%0a/gi, '\n').replaceAll(/%0d/gi, '\r');
   if (called !== undefined) return [name, called.replaceAll(';', '%3B'), value.toString('latin1')];
   return [name, undefined, new TextDecoder().decode(value)];

@@ -1,5 +1,5 @@
-// The head of a request, as bytes: through Node's own parser, then to who is calling and to what may cross. Whoever is
-// let in has shown exactly one credential, and a second reader of the same bytes finds it too.
+// The head of a request, as bytes: through Node's own parser, then to identification and to the headers that are forwarded.
+// An identified caller has shown exactly one credential, and a second reader of the same bytes finds it too.
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
@@ -52,7 +52,7 @@ async function parse(bytes: Buffer): Promise<IncomingMessage | undefined> {
   return request;
 }
 
-/** Lines of the head as a second reader takes them; lower-case names. */
+/** The header lines as a second reader parses them; lower-case names. */
 function linesOf(bytes: Buffer): { name: string; value: string }[] {
   const head = bytes.toString('latin1').split('\r\n\r\n', 1)[0] as string;
   const lines = head.split(/\r?\n/).slice(1);
@@ -62,7 +62,7 @@ function linesOf(bytes: Buffer): { name: string; value: string }[] {
   });
 }
 
-/** What a line shows, read as leniently as anybody might. */
+/** The credentials in a header line, read as leniently as any server might. */
 function shown(name: string, value: string): string {
   if (name !== 'authorization') return value.trim();
   const [scheme = '', rest = ''] = value.split(/[ \t]+(.*)/s);
@@ -82,7 +82,7 @@ async function run(bytes: Buffer): Promise<void> {
   checkCrossing(received, lines);
   const { value: asked } = verdict(() => refuseKeyInQuery(ask(received as Fetched, { operation: undefined })));
   if (!asked) return;
-  for (const text of [plain, inPath]) assert.ok(!asked.target.query.includes(text), 'a key in the query went by');
+  for (const text of [plain, inPath]) assert.ok(!asked.target.query.includes(text), 'a key in the query was accepted');
   await checkCaller(asked, lines);
 }
 
@@ -96,8 +96,8 @@ function checkCrossing(received: Received, lines: readonly { name: string; value
     assert.match(value, /^[^\r\n\0]*$/);
     if (name === 'via') assert.ok(value.endsWith('1.1 sekisho'));
     else if (at >= 4) {
-      assert.ok(mayGoOn(name), `${name} went on`);
-      assert.ok(!gone.has(name), `${name} went on although Connection names it`);
+      assert.ok(mayGoOn(name), `${name} was forwarded`);
+      assert.ok(!gone.has(name), `${name} was forwarded although Connection names it`);
       const sent = lines.filter((line) => line.name === name).map((line) => line.value);
       assert.ok(value === sent[0] || value === sent.join(', '), `${name} came from elsewhere`);
     }
@@ -141,12 +141,12 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
   const meant = all.filter((text) => text.startsWith('sekisho_') || text === staticWord || text === cliLine);
   if (principal) {
     assert.equal(new Set(credentials.map(({ name }) => name)).size, credentials.length, 'a credential stood twice');
-    assert.ok(meant.length > 0, 'somebody came from nowhere');
+    assert.ok(meant.length > 0, 'a caller was identified without a credential');
     assert.deepEqual([...new Set(meant)], [principal.kind === 'signature' ? cliLine : meant[0]]);
     if (principal.kind === 'secret') assert.equal(digestOf(meant[0] as string), principal.digest);
     if (asked.target.pathKey === meant[0]) assert.ok(principal.allowPath);
   } else if (all.length === 1 && credentials[0]?.name === 'x-api-key' && texts.has(all[0] as string))
-    assert.fail('a right key was refused');
+    assert.fail('a valid key was refused');
 }
 
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
@@ -182,7 +182,7 @@ export const target: Target = {
     head(`GET /k/${plain}/api/tags`),
     head(signedLine, `Authorization: ${signature}`),
     head(signedLine, `Authorization: ${signature}`, `x-api-key: ${plain}`),
-    // The same signature with a bit set that says nothing.
+    // The same signature with a bit set that has no meaning.
     head(signedLine, `Authorization: ${signature.replace(/A==$/, 'B==')}`),
     head('GET /api/tags', `Authorization: Bearer ${staticWord}`, 'Via: 1.1 sekisho, 1.1 sekisho'),
     head('GET /api/tags', `Authorization: Bearer ${plain}`, `Authorization: Bearer ${inPath}`),

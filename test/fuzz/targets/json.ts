@@ -1,5 +1,5 @@
-// The JSON reader and its splice, against two other readers: JSON.parse for what a text says, and JSON as Go reads it for
-// what Ollama would make of it. Whatever is let through means the same to all three.
+// The JSON reader and its splice, against two other readers: JSON.parse for what a text means, and JSON as Go reads it for
+// what Ollama would make of it. An accepted text means the same to all three.
 import assert from 'node:assert/strict';
 import { type JsonValue, type Outline, scanObject, splice, textOf } from '../../../src/gateway/payload/strict-json.ts';
 import { goStyleParse } from '../../fake-ollama/go-json.ts';
@@ -16,7 +16,7 @@ const outline: Outline = {
   },
 };
 
-/** Go folds these two onto ASCII, and Unicode's lower case does only the second (unicode.SimpleFold). */
+/** Go folds these two onto ASCII; Unicode lower-casing does so only for the second (unicode.SimpleFold). */
 const goFold = (name: string): string => name.toLowerCase().replaceAll('\u017f', 's').replaceAll('\u212a', 'k');
 
 function run(bytes: Buffer): void {
@@ -44,7 +44,9 @@ function run(bytes: Buffer): void {
   checkSplice(bytes, [...body.members.values()]);
 }
 
-/** Every opened object has exactly the members that JSON.parse finds, with the same values, and none that Go would fold. */
+/**
+ * Every opened object has exactly the members that JSON.parse finds, with the same values, and none that Go would fold.
+ */
 function check(bytes: Buffer, value: JsonValue, { known, inside, each }: Outline, parsed: unknown): void {
   const object = parsed as Record<string, unknown>;
   assert.deepEqual([...(value.members?.keys() ?? [])].toSorted(), Object.keys(object).toSorted());
@@ -69,7 +71,7 @@ function check(bytes: Buffer, value: JsonValue, { known, inside, each }: Outline
   }
 }
 
-/** The quote that closes a name: the first one that no backslash hides. */
+/** The quote that closes a name: the first one without a backslash before it. */
 function endOfKey(bytes: Buffer, { keyStart = 0 }: JsonValue): number {
   let at = keyStart + 1;
   while (bytes[at] !== 0x22) at += bytes[at] === 0x5c ? 2 : 1;
@@ -91,7 +93,7 @@ function checkSplice(bytes: Buffer, members: readonly JsonValue[]): void {
     at += Buffer.byteLength(text);
     from = end;
   }
-  assert.ok(spliced.subarray(at).equals(bytes.subarray(from)), 'a byte behind the edits changed');
+  assert.ok(spliced.subarray(at).equals(bytes.subarray(from)), 'a byte after the edits changed');
 }
 
 export const target: Target = {

@@ -1,5 +1,5 @@
-// The text of an API key and of an SSH public key. A key that is read has one spelling, and its checksum was made over
-// what stands before it; a change of a single byte is no key.
+// The text of an API key and of an SSH public key. A valid key has one spelling, and its checksum covers everything before
+// it; a change of a single byte makes it invalid.
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
 import { crc32 } from 'node:zlib';

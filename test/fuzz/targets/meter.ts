@@ -1,5 +1,5 @@
-// The meters of all kinds of answers. It does not matter where the bytes are cut; every figure can be booked; what a
-// stream's last word says is what is counted; and no byte of the answer is changed.
+// The meters of all kinds of answers. The result does not depend on where the bytes are cut; every figure can be recorded;
+// the last figures of a stream are the ones counted; and no byte of the answer changes.
 import assert from 'node:assert/strict';
 import { failedMeterFor, meterFor } from '../../../src/gateway/meter/meter.ts';
 import type { Reading } from '../../../src/gateway/meter/token-counts.ts';
@@ -29,12 +29,12 @@ function measure(reply: ReplyKind, streamed: boolean, pieces: readonly Buffer[])
 }
 
 function bookable({ promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens }: Reading): void {
-  assert.ok(cacheReadTokens <= promptTokens && cacheWriteTokens <= promptTokens, 'a part that is more than the whole');
+  assert.ok(cacheReadTokens <= promptTokens && cacheWriteTokens <= promptTokens, 'a part is larger than the whole');
   for (const figure of [promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens])
-    assert.ok(Number.isSafeInteger(figure) && figure >= 0, `${figure} cannot be booked`);
+    assert.ok(Number.isSafeInteger(figure) && figure >= 0, `${figure} cannot be recorded`);
 }
 
-/** The first two bytes say where it is cut, the third which kind of answer it is, and of what size. */
+/** The first two bytes say where it is cut, the third which kind of answer it is, and its size. */
 function run(bytes: Buffer): void {
   const choice = bytes[2] ?? 0;
   const reply = kinds[(choice & 0x1f) % kinds.length] as ReplyKind;
@@ -44,7 +44,7 @@ function run(bytes: Buffer): void {
   const verdict = measure(reply, streamed, [stream]);
   bookable(verdict);
   for (const pieces of cuts(stream, bytes))
-    assert.deepEqual(measure(reply, streamed, pieces), verdict, 'it matters where it is cut');
+    assert.deepEqual(measure(reply, streamed, pieces), verdict, 'the result depends on the cuts');
   assert.ok(stream.equals(copy), 'the meter changed the answer');
   if (verdict.source === 'exact') checkSaid(stream, verdict);
   if (!streamed && (choice & 0x20) !== 0) checkOutline(reply, stream, verdict);
@@ -53,14 +53,14 @@ function run(bytes: Buffer): void {
   checkFailed(reply, stream);
 }
 
-/** The three spellings of a pair of figures; Ollama's own leaves a figure of zero out. */
+/** The three spellings of a pair of figures; Ollama's native one omits a figure of zero. */
 const pairs = [
   ['prompt_eval_count', 'eval_count'],
   ['prompt_tokens', 'completion_tokens'],
   ['input_tokens', 'output_tokens'],
 ] as const;
 
-/** A second reader: each figure that is booked as exact stands as one in the answer's JSON. */
+/** A second reader: each figure recorded as exact appears in the answer's JSON. */
 function checkSaid(
   stream: Buffer,
   { promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens }: Verdict,
@@ -88,22 +88,22 @@ function checkSaid(
       // Not JSON.
     }
   }
-  // Of a prompt with a cache beside it the sum is booked.
+  // With a prompt cache, the sum of both figures is recorded.
   const parts = [0, cacheReadTokens + cacheWriteTokens];
   assert.ok(
     parts.some((part) => said.prompt.has(promptTokens - part)) && said.completion.has(completionTokens),
-    'figures that the answer does not say',
+    'the answer does not contain the figures',
   );
 }
 
-/** A large answer is read by its outline, a small one whole: what the outline finds, the whole says too. */
+/** A large answer is read by its outline, a small one in full: what the outline finds, the full text says too. */
 function checkOutline(reply: ReplyKind, stream: Buffer, verdict: Verdict): void {
   const large = measure(reply, false, [space, stream]);
-  // More bytes came, so larger figures can be: what the small one books as exact, the large one does too.
-  if (verdict.source !== 'estimated') assert.deepEqual(large, verdict, 'a large answer is read otherwise');
+  // More bytes arrived, so larger figures are possible: the large answer records as exact what the small one does.
+  if (verdict.source !== 'estimated') assert.deepEqual(large, verdict, 'a large answer is read differently');
 }
 
-/** With the status of an error it costs no more than without. */
+/** With an error status it costs no more than without. */
 function checkFailed(reply: ReplyKind, stream: Buffer): void {
   for (const type of ['application/json', 'application/x-ndjson', 'text/event-stream']) {
     const meter = failedMeterFor(reply, type, { estimate, bytes: 1_000 }, () => 0);
@@ -134,7 +134,7 @@ function checkCuts(wanted: string[], stream: Buffer, choice: Buffer, options: Li
   }
 }
 
-/** A line that is too long to be held comes in pieces, and the lines around it are whole. */
+/** A line that is too long to buffer arrives in pieces, and the lines around it are whole. */
 function checkLong(stream: Buffer): void {
   const seen: string[] = [];
   const reader = new LineReader((line) => seen.push(line.toString('latin1')), {

@@ -1,11 +1,12 @@
-// Model names, against a second reader that was written from Ollama's own: what the gate takes, Ollama takes, and two
-// spellings are one model to the gate exactly where they are one to Ollama. What a pattern opens, it opens by that name.
+// Model names, checked against a second parser written from Ollama's own: Ollama accepts every name that the gate accepts,
+// and two spellings are one model to the gate exactly when they are one to Ollama. A model that a pattern allows is
+// forwarded under the matched name.
 import assert from 'node:assert/strict';
 import { ModelPatterns, mostPatterns, parseModelName, readPatterns } from '../../../src/domain/model-name.ts';
 import { isProblem, readName, sameModel } from '../../fake-ollama/model-name.ts';
 import type { Target } from '../target.ts';
 
-/** Two names, a line each; where there is a third, it is a pattern. */
+/** Two names, one per line; a third line is a pattern. */
 function run(bytes: Buffer): void {
   const [one = '', two = '', pattern] = bytes.toString('utf8').split('\n');
   const [first, second] = [check(one), check(two)];
@@ -41,7 +42,7 @@ function checkPattern(pattern: string, text: string): void {
   const opened = patterns.allow(name);
   if (!pattern.includes('*')) assert.equal(opened, parseModelName(pattern)?.canonical === name.canonical);
   else if (pattern === '*') assert.ok(opened);
-  // A star stands for no slash, so what is opened has the slashes of the pattern.
+  // A star matches no slash, so an allowed name has as many slashes as the pattern.
   else if (opened) assert.ok(slashes(name.canonical) <= slashes(pattern));
 }
 

@@ -1,5 +1,5 @@
-// The file of header lines that the gate shows to a model server, and what hides them in an error that comes back. A file
-// that is taken holds lines which HTTP can carry and which nobody but the operator may set; no byte of one comes back.
+// The file of header lines that the gate sends to a model server, and the masking of their values in errors. An accepted
+// file holds lines that HTTP can carry and that only the operator may set; no byte of them is returned.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
@@ -15,7 +15,7 @@ const directory = mkdtempSync(join(tmpdir(), 'sekisho-pass-'));
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
 const file = join(directory, 'headers');
 
-/** The file, a NUL, and the body of an error; in it `@` stands for all secrets. */
+/** The file, a NUL, and the body of an error, in which `@` stands for all secrets. */
 function run(bytes: Buffer): void {
   const nul = bytes.indexOf(0);
   const text = nul < 0 ? bytes : bytes.subarray(0, nul);
@@ -47,10 +47,10 @@ function run(bytes: Buffer): void {
     .toString('latin1')
     .replaceAll('@', pass.secrets.join(' '));
   const back = new Screen(pass, url).sentence(body) ?? '';
-  // One that is made of the word which hides them, brackets and all, is none.
+  // A secret that consists of the mask itself, brackets included, is not one.
   for (const secret of pass.secrets)
-    if (!/[[\]]/.test(secret)) assert.ok(!back.includes(secret), 'a secret comes back');
-  assert.ok(!back.includes(url.host), 'where the server is comes back');
+    if (!/[[\]]/.test(secret)) assert.ok(!back.includes(secret), 'a secret is returned');
+  assert.ok(!back.includes(url.host), 'the address of the server is returned');
 }
 
 export const target: Target = {

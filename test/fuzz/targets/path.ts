@@ -1,5 +1,5 @@
-// The request target and the table. What is accepted is a fixed point, is the same path to every other decoder, names no
-// other server, and what goes on names the same row again.
+// The request target and the route table. An accepted path is a fixed point, every other decoder reads the same path, it
+// names no other server, and the forwarded path selects the same row again.
 import assert from 'node:assert/strict';
 import {
   canonicalTarget,
@@ -24,7 +24,7 @@ function run(bytes: Buffer): void {
   assert.match(path, /^\/(?!.*(\/\/|\/\.|[;\\#%?]))[\x21-\x7e]*$/);
   const whole = pathKey === undefined ? path : `/k/${pathKey}${path}`;
   const sent = raw.split('?', 1)[0] as string;
-  // A base URL's slashes are taken out before anything else looks.
+  // The slashes of a base URL are removed before anything else reads the path.
   const rawPath = sent.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
   // Go's server and every browser decode in these two ways.
   const decoded = decodeURIComponent(rawPath);

@@ -1,4 +1,4 @@
-// No parser of the gate's: by it the engine shows that it is guided.
+// Not a parser of the gate: it shows that the engine is guided.
 import { plantedFault } from '../planted-parser.ts';
 import type { Target } from '../target.ts';
 

@@ -1,5 +1,5 @@
-// What takes the usage back out of a stream that the gate asked for it. It does not matter where the bytes are cut; what
-// goes on is the stream without bytes, never with others; and what says nothing of usage goes on as it came.
+// The filter that removes usage from a stream when only the gate requested it. The result does not depend on where the bytes
+// are cut; it is the stream with bytes removed and none added; and a stream without usage passes unchanged.
 import assert from 'node:assert/strict';
 import { UsageFilter } from '../../../src/gateway/answer/usage-filter.ts';
 import { cuts } from '../cuts.ts';
@@ -16,17 +16,17 @@ function filtered(pieces: readonly Buffer[]): Buffer {
 function run(bytes: Buffer): void {
   const stream = bytes.subarray(2);
   const whole = filtered([stream]);
-  for (const pieces of cuts(stream, bytes)) assert.ok(filtered(pieces).equals(whole), 'it matters where it is cut');
-  if (!stream.includes('"usage"')) assert.ok(whole.equals(stream), 'bytes of the answer are gone');
+  for (const pieces of cuts(stream, bytes)) assert.ok(filtered(pieces).equals(whole), 'the result depends on the cuts');
+  if (!stream.includes('"usage"')) assert.ok(whole.equals(stream), 'bytes of the answer are missing');
   let at = 0;
   for (const byte of whole) {
     at = stream.indexOf(byte, at) + 1;
-    assert.ok(at > 0, 'a byte that never came');
+    assert.ok(at > 0, 'a byte was added');
   }
   assert.deepEqual(choicesOf(whole), choicesOf(stream));
 }
 
-/** Everything in events that are whole and JSON, but what was asked for: the usage, and the event that holds nothing else. */
+/** Every whole JSON event, except what the gate requested: the usage, and the event that holds nothing else. */
 function choicesOf(stream: Buffer): unknown[] {
   return eventsOf(stream.toString('utf8')).flatMap((data) => {
     try {
