@@ -25,7 +25,8 @@ import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
 import type { Follower } from '../store/change-watcher.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
 import type { Store } from '../store/ports/store.ts';
-import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
+import type { UpstreamRegistry } from '../upstream/registry.ts';
+import type { Upstream } from '../upstream/server.ts';
 import type { GateClocks } from './clocks.ts';
 import { openModelServers } from './model-servers.ts';
 import type { Start } from './start.ts';
@@ -40,7 +41,7 @@ export interface DataPlane {
 
 /** What several parts of the plane share. */
 interface Shared {
-  readonly pool: UpstreamPool;
+  readonly registry: UpstreamRegistry;
   readonly ladder: Ladder;
   readonly accountUsages: AccountUsages;
   readonly liveStats: LiveStats;
@@ -54,7 +55,7 @@ export async function openDataPlane(
   storage: Storage,
   start: Start,
 ): Promise<DataPlane> {
-  const pool = await start.step(
+  const registry = await start.step(
     'model servers',
     () => openModelServers(config, log),
     (opened) => opened.close(),
@@ -65,7 +66,7 @@ export async function openDataPlane(
   );
   const liveStats = new LiveStats(clocks.nowMs);
   const gate = await start.step('data plane', () =>
-    gateOf(config, log, clocks, storage, { pool, ladder, accountUsages, liveStats }),
+    gateOf(config, log, clocks, storage, { registry, ladder, accountUsages, liveStats }),
   );
   return { gate, liveStats, accountUsages };
 }
@@ -84,13 +85,13 @@ function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger
 
 function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {
   const { clock, calendar, nowMs } = clocks;
-  const { pool, ladder, accountUsages } = shared;
+  const { registry, ladder, accountUsages } = shared;
   const skewMs = config.signatureSkewSeconds * 1000;
   const keyCache = new KeyCache(storage.store, staticDigests(config), storage.operator.id, clock.wall, clock.steady);
   const shownBlobs = new ShownBlobs();
   const modelRules: ModelRules = {
     registryHosts: new Set(config.registryHosts),
-    isRemote: (name) => pool.isRemote(name),
+    isRemote: (name) => registry.isRemote(name),
     hasShown: (account, digest) => shownBlobs.has(account, digest),
   };
   const decisions = new Decisions({ keyCache, modelRules, wallNow: clock.wall, appealContact: config.appealContact });
@@ -105,18 +106,18 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     trustedProxies: new AddressBlocks(config.trustedProxies),
     modelRules,
     shownBlobs,
-    modelFacts: factsOf(pool.upstreams, nowMs),
+    modelFacts: factsOf(registry.servers, nowMs),
     signatureSkewMs: skewMs,
     keyCache,
     replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
     journal: storage.ledger,
-    pool,
+    registry,
     running: new ActiveRequests(decisions),
     recorder: recorderOf(log, clocks, storage, shared),
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
     rules: { accountUsages, calendar, clocks: clock },
     lines: new AccountLines(config.queueSeconds * 1000),
-    queue: queueOf(config, pool),
+    queue: queueOf(config, registry),
     ladder,
     decisions,
     appealContact: config.appealContact,
@@ -137,10 +138,10 @@ function recorderOf(log: Log, { nowMs }: GateClocks, { refusals }: Storage, { la
   };
 }
 
-function queueOf(config: Config, pool: UpstreamPool): FairQueue<Upstream> {
+function queueOf(config: Config, registry: UpstreamRegistry): FairQueue<Upstream> {
   const modelSlots = slotsOf(config.modelSlots);
   return new FairQueue<Upstream>({
-    serversFor: (model) => pool.serving(model),
+    serversFor: (model) => registry.serving(model),
     slotsFor: (model) => modelSlots.get(model) ?? config.slots,
     maxWaiting: config.queueLength,
     maxWaitMs: config.queueSeconds * 1000,

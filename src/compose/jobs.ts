@@ -47,7 +47,7 @@ export function startJobs(
     look();
   });
   every(start, watchIntervalMs, () => void changes.look());
-  void data.gate.pool.start();
+  void data.gate.registry.start();
 }
 
 function every(start: Start, ms: number, work: () => void): void {

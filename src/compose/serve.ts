@@ -107,7 +107,7 @@ interface Parts {
 }
 
 function openedGate({ url, over, log, storage, data, keeper, plane, start }: Parts): OpenGate {
-  const { pool, queue, lines } = data.gate;
+  const { registry, queue, lines } = data.gate;
   return {
     url: url.origin,
     over,
@@ -116,7 +116,7 @@ function openedGate({ url, over, log, storage, data, keeper, plane, start }: Par
     reload: () => {
       keeper?.reload();
       try {
-        pool.renew();
+        registry.renew();
       } catch (error) {
         log.logger.error(
           { reason: (error as Error).message },
@@ -141,7 +141,7 @@ function healthOf({ gate }: DataPlane, { store }: Storage): Health {
         () => true,
         () => false,
       );
-      return { accepting: !gate.draining, store: answers, upstream: gate.pool.anyUp };
+      return { accepting: !gate.draining, store: answers, upstream: gate.registry.anyUp };
     },
   };
 }

@@ -5,7 +5,7 @@
 import { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
-import type { Upstream } from '../upstream/pool.ts';
+import type { Upstream } from '../upstream/server.ts';
 import { type ModelFacts, type Shaped, shapeAgain } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';

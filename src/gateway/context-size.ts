@@ -2,7 +2,7 @@
 // uses it (server/sched.go needsReload). So a caller whose plan strips reload options gets the context that the model is
 // loaded with; only where it is not loaded does the call say, in a few steps. Takes what is asked for and the plan's
 // bound; gives what goes on. Loads nothing itself.
-import type { Upstream } from '../upstream/pool.ts';
+import type { Upstream } from '../upstream/server.ts';
 
 /** Not below Ollama's own default: the first caller must not leave a small context to those who follow. */
 const leastStep = 4096;
@@ -50,7 +50,10 @@ export class ContextSizes {
 export const factsOf = (servers: readonly Upstream[], nowMs: () => number) =>
   servers.map((server) => ({
     server,
-    contexts: new ContextSizes((name) => (server.up === true ? server.details.contextOf(name) : undefined), nowMs),
+    contexts: new ContextSizes(
+      (name) => (server.health.up === true ? server.details.contextOf(name) : undefined),
+      nowMs,
+    ),
     answerTokens: (name: string) => server.details.answerTokensOf(name),
   }));
 

@@ -7,7 +7,7 @@ import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports/journal.ts';
 import type { Slot } from '../store/ports/turn-queue.ts';
-import type { Upstream } from '../upstream/pool.ts';
+import type { Upstream } from '../upstream/server.ts';
 import type { Caller } from './caller.ts';
 import type { Metering } from './limits/account-usage.ts';
 import type { Lease } from './limits/limiter.ts';

@@ -29,13 +29,13 @@ import { type Rehearsal, rehearse } from './rehearse.ts';
 type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
 
 export function openOutlook(gate: Gate, liveStats: LiveStats): Outlook {
-  const { pool, running, queue } = gate;
+  const { registry, running, queue } = gate;
   return {
     live: () => ({
       accepting: !gate.draining,
       running: running.size,
       queues: queue.snapshot(),
-      upstreams: pool.upstreams.map(({ name, up, inFlight }) => ({ name, up: up ?? null, inFlight })),
+      upstreams: registry.servers.map(({ name, health, inFlight }) => ({ name, up: health.up ?? null, inFlight })),
     }),
     overview: () => ({
       accounts: accountsNow(running.exchanges(), liveStats.speeds()),
@@ -46,7 +46,7 @@ export function openOutlook(gate: Gate, liveStats: LiveStats): Outlook {
     foresee: (question) => foresee(question, gate),
     models: (subject) => {
       const byName = new Map(
-        pool.upstreams.flatMap(({ listed }) => listed.map((model) => [model.name, model] as const)),
+        registry.servers.flatMap(({ models: { listed } }) => listed.map((model) => [model.name, model] as const)),
       );
       return Promise.resolve(modelsFor(subject, [...byName.values()], gate.rules.clocks));
     },

@@ -5,8 +5,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, toGatewayError } from '../domain/error.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import { upstreamHeaders } from '../upstream/headers.ts';
-import type { Fields, Listed } from '../upstream/model-lists.ts';
-import type { UpstreamPool } from '../upstream/pool.ts';
+import type { Fields, Listed } from '../upstream/kind.ts';
+import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Run } from './active-requests.ts';
 import { AnswerRoom } from './answer/answer-room.ts';
 import { maySeeEntry } from './answer/model-list.ts';
@@ -23,15 +23,15 @@ import type { Routed } from './route.ts';
 const patienceMs = 5_000;
 
 /** Is this a list that no single server can answer for? */
-export function isMerged({ operation: { reply } }: Routed, { upstreams }: UpstreamPool): boolean {
+export function isMerged({ operation: { reply, dialect } }: Routed, { servers }: UpstreamRegistry): boolean {
   if (reply !== 'ollama-models' && reply !== 'openai-models') return false;
-  return upstreams.length > 1 || (reply === 'ollama-models' && upstreams[0]?.lists === 'openai');
+  return servers.length > 1 || servers[0]?.kind.listDialects.includes(dialect) !== true;
 }
 
 export async function answerLists(
   routed: Routed,
   exchange: Exchange,
-  pool: UpstreamPool,
+  registry: UpstreamRegistry,
   { settings, recorder, running }: RelayTools,
 ): Promise<Settled> {
   const { request, response } = exchange;
@@ -54,7 +54,7 @@ export async function answerLists(
   try {
     if (response.destroyed) onClose();
     const room = new AnswerRoom(exchange, settings.answers);
-    const body = await merge(routed, pool, settings, over.signal, viaOf(request.headers), room);
+    const body = await merge(routed, registry, settings, over.signal, viaOf(request.headers), room);
     const isHead = request.method === 'HEAD';
     const lines = ['content-type', 'application/json; charset=utf-8', 'x-request-id', exchange.id];
     // The length of a list that is not shown would say how much is hidden.
@@ -80,7 +80,7 @@ export async function answerLists(
 /** @throws GatewayError where no server says anything, or the caller has gone. */
 async function merge(
   routed: Routed,
-  { lists }: UpstreamPool,
+  { lists }: UpstreamRegistry,
   { times }: RelaySettings,
   signal: AbortSignal,
   via: readonly string[],

@@ -10,7 +10,8 @@ import { unlimited } from '../domain/plan.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
 import type { TurnQueue } from '../store/ports/turn-queue.ts';
-import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
+import type { UpstreamRegistry } from '../upstream/registry.ts';
+import type { Upstream } from '../upstream/server.ts';
 import type { ActiveRequests } from './active-requests.ts';
 import { type Admitted, admit } from './admit.ts';
 import { type CorsPolicy, corsLines } from './answer/cors.ts';
@@ -58,7 +59,7 @@ export interface Gate {
   readonly keyCache: KeyCache;
   readonly replays: ReplayGuard;
   readonly journal: UsageJournal;
-  readonly pool: UpstreamPool;
+  readonly registry: UpstreamRegistry;
   readonly running: ActiveRequests;
   readonly recorder: Recorder;
   readonly throttle: AuthThrottle;
@@ -82,7 +83,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
   let left: Released & TurnEnded;
   try {
     const passed = await pass(exchange, gate);
-    settled = 'call' in passed ? await carry(route(passed, gate.pool), exchange, gate) : passed;
+    settled = 'call' in passed ? await carry(route(passed, gate.registry), exchange, gate) : passed;
   } catch (thrown) {
     settled = turnAway(thrown, exchange, gate);
   } finally {
@@ -123,7 +124,7 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled>
 /** Brings it to a model server, and the answer back. */
 function carry(routed: Routed, exchange: Exchange, gate: Gate): Promise<Settled> {
   const tools = { settings: gate.relaySettings, recorder: gate.recorder, running: gate.running };
-  if (isMerged(routed, gate.pool)) return answerLists(routed, exchange, gate.pool, tools);
+  if (isMerged(routed, gate.registry)) return answerLists(routed, exchange, gate.registry, tools);
   if (mustShow(routed)) return takeUpload(routed, exchange, tools, gate.shownBlobs);
   return relay(routed, exchange, tools);
 }

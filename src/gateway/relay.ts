@@ -311,7 +311,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     }
     const failure = readFailure(error, this.#tries.sent);
     // Before the slot comes free, so that the next call in the queue is not sent there.
-    if (this.#status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.doubt();
+    if (this.#status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.health.doubt();
     if (this.#tries.mayGoOn()) this.#dispatch();
     else this.#fail(failure);
   }

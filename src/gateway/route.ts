@@ -1,7 +1,8 @@
 // Which model server gets the call. Takes an admitted call; gives the servers to try, best first: the one whose slot
 // it holds, and the others in case that one cannot be reached. A later one is tried only while no byte of the request
 // has left for an earlier one, and none that would send it on to another machine for a caller who may not.
-import type { Upstream, UpstreamPool } from '../upstream/pool.ts';
+import type { UpstreamRegistry } from '../upstream/registry.ts';
+import type { Upstream } from '../upstream/server.ts';
 import type { Admitted } from './admit.ts';
 import type { Shaped } from './apply-plan.ts';
 import { missingScope } from './check-access.ts';
@@ -15,8 +16,8 @@ export interface Routed extends Shaped, Mark {
 }
 
 /** @throws GatewayError `missing_scope` (cloud) where every server has the model from another machine by now. */
-export function route({ call, server: held }: Admitted, pool: UpstreamPool): Routed {
-  const found: readonly Upstream[] = pool
+export function route({ call, server: held }: Admitted, registry: Pick<UpstreamRegistry, 'candidates'>): Routed {
+  const found: readonly Upstream[] = registry
     .candidates(call.models[0]?.name?.canonical)
     .filter((upstream) => mayServe(upstream, call));
   if (found.length === 0) throw missingScope('cloud');
@@ -26,7 +27,7 @@ export function route({ call, server: held }: Admitted, pool: UpstreamPool): Rou
 }
 
 /** Nothing of a caller without the scope `cloud` goes where its model is answered from another machine. */
-function mayServe({ remote }: Upstream, { models, caller }: Shaped): boolean {
+function mayServe({ models: { remote } }: Upstream, { models, caller }: Shaped): boolean {
   if (remote.size === 0 || caller.principal.scopes.has('cloud')) return true;
   return !models.some(({ name }) => name !== undefined && remote.has(name.canonical));
 }

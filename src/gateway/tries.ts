@@ -2,7 +2,7 @@
 // none of it has left (security HTTP-22); again at the same server only where saying it twice changes nothing, or where it
 // was refused for a field of ours.
 import type { Dispatcher } from 'undici';
-import type { Upstream } from '../upstream/pool.ts';
+import type { Upstream } from '../upstream/server.ts';
 import { bodyFor, namesStreamOptions } from './answer/plain-stream.ts';
 import { isStale } from './answer/upstream-error.ts';
 import type { Exchange } from './exchange.ts';

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
-import type { Upstream } from '../upstream/pool.ts';
+import type { Upstream } from '../upstream/server.ts';
 import type { Run } from './active-requests.ts';
 import { onHangUp } from './answer/hang-up.ts';
 import { endWith } from './answer/unread.ts';

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { upstreamHeaders } from '../upstream/headers.ts';
-import type { Upstream } from '../upstream/pool.ts';
+import type { Upstream } from '../upstream/server.ts';
 import { upstreamPath } from './operation.ts';
 import { viaName } from './receive.ts';
 import type { Routed } from './route.ts';

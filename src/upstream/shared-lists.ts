@@ -2,7 +2,8 @@
 // that is slow to say its own keeps what the others said waiting. One look runs and one waits for it to end; a caller
 // joins the one that has not begun, so that they find what they have just made. So no number of callers holds more than
 // two lists of a server.
-import { type Listed, type ListServer, listFrom } from './model-lists.ts';
+import type { Listed } from './kind.ts';
+import { modelsOf, type Recognisable } from './kinds.ts';
 
 export type Answers = readonly PromiseSettledResult<readonly Listed[]>[];
 
@@ -26,7 +27,12 @@ export interface Asked {
   readonly patienceMs: number;
 }
 
-export class SharedLists<Server extends ListServer & { readonly up: boolean | undefined }> {
+/** A server, as far as its lists are concerned. */
+export interface ListServer extends Recognisable {
+  readonly health: { readonly up: boolean | undefined };
+}
+
+export class SharedLists<Server extends ListServer> {
   readonly #servers: readonly Server[];
   readonly #looks = new Map<string, Looks>();
 
@@ -67,9 +73,13 @@ export class SharedLists<Server extends ListServer & { readonly up: boolean | un
       looks.running = look;
       if (looks.next === look) looks.next = undefined;
       const patient = AbortSignal.any([over.signal, AbortSignal.timeout(patienceMs)]);
-      const up = this.#servers.filter((server) => server.up !== false);
+      const up = this.#servers.filter(({ health }) => health.up !== false);
       const asked = up.length > 0 ? up : this.#servers;
-      const answers = await Promise.allSettled(asked.map((server) => listFrom(server, which, patient, via)));
+      const answers = await Promise.allSettled(
+        asked.map((server) =>
+          which === 'all' ? modelsOf(server, patient, via) : server.kind.loaded(server, patient, via),
+        ),
+      );
       // Only those who have asked hold what was said.
       if (looks.running === look) looks.running = undefined;
       return answers;

@@ -1,6 +1,6 @@
 // What is read of an answer before anything of it goes on: a list that is to be filtered, the body of an error, or the
 // first bytes of a whole answer, which may be an error under a good status. Bounded, always.
-import { mostListBytes } from '../../upstream/model-lists.ts';
+import { mostListBytes } from '../../upstream/json-route.ts';
 import type { Exchange } from '../exchange.ts';
 import type { BodyBudget } from '../payload/body-budget.ts';
 import { Pieces } from '../payload/chunk-buffer.ts';

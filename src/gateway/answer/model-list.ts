@@ -3,7 +3,8 @@
 import { GatewayError } from '../../domain/error.ts';
 import { parseModelName } from '../../domain/model-name.ts';
 import type { Principal } from '../../domain/principal.ts';
-import { type Fields, mostListed } from '../../upstream/model-lists.ts';
+import { mostListed } from '../../upstream/json-route.ts';
+import type { Fields } from '../../upstream/kind.ts';
 import type { ReplyKind } from '../operation.ts';
 import { fold, type Most, type Outline, scanObject, splice, textOf } from '../payload/strict-json.ts';
 

@@ -5,7 +5,7 @@ import { isLater } from '../../domain/soon.ts';
 import { restrictionsOf, slowFactor } from '../../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../../domain/time.ts';
 import type { Place, Slot, Turn, TurnQueue } from '../../store/ports/turn-queue.ts';
-import type { Upstream } from '../../upstream/pool.ts';
+import type { Upstream } from '../../upstream/server.ts';
 import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';

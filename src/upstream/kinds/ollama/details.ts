@@ -1,15 +1,9 @@
-// What a model server says of its models beyond their list: the context that each is loaded with (/api/ps), and the length
-// of an answer that its own parameters set (/api/show). Asked beside the look at the list, never for a call; what cannot
-// be read is not known. A server that has no such route is not asked again until its list changes.
-import type { Pool } from 'undici';
-import { parseModelName } from '../domain/model-name.ts';
-import { readWhole } from './bounded-answer.ts';
-
-export interface ModelServer {
-  readonly dispatcher: Pool;
-  readonly basePath: string;
-  readonly pass: { readonly headers: readonly string[] };
-}
+// What an Ollama says of its models beyond their list: the context that each is loaded with (/api/ps), and the length of an
+// answer that its own parameters set (/api/show). Asked beside the probe, never for a call; what cannot be read is not
+// known. A server that has no such route is not asked again until its list changes.
+import { parseModelName } from '../../../domain/model-name.ts';
+import { readWhole } from '../../bounded-answer.ts';
+import type { ModelDetails, Reached } from '../../kind.ts';
 
 const askTimeoutMs = 5_000;
 const maxAnswerBytes = 8 * 1024 * 1024;
@@ -26,7 +20,7 @@ interface Shown {
   readonly answerTokens: number | undefined;
 }
 
-export class ModelDetails {
+export class OllamaDetails implements ModelDetails {
   /** Context by canonical name, of what is loaded now. */
   #loaded: ReadonlyMap<string, number> = new Map();
   readonly #shown = new Map<string, Shown>();
@@ -43,8 +37,12 @@ export class ModelDetails {
     return this.#shown.get(canonical)?.answerTokens;
   }
 
-  /** `digests` are those of the local models of the list that was just read, by canonical name. Never rejects. */
-  async look(server: ModelServer, digests: ReadonlyMap<string, string>): Promise<void> {
+  /** Ollama does not say; how many calls it works on is its setting OLLAMA_NUM_PARALLEL. */
+  slotsOf(): undefined {
+    return undefined;
+  }
+
+  async look(server: Reached, digests: ReadonlyMap<string, string>): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
     const list = [...digests].join();
@@ -67,7 +65,7 @@ export class ModelDetails {
     }
   }
 
-  async #lookAtLoaded(server: ModelServer): Promise<void> {
+  async #lookAtLoaded(server: Reached): Promise<void> {
     const answer = await ask(server, 'GET', '/api/ps');
     this.#hasPs = answer.status !== 404;
     const entries = (answer.json as { models?: unknown } | null)?.models;
@@ -80,7 +78,7 @@ export class ModelDetails {
     this.#loaded = loaded;
   }
 
-  async #lookAtParameters(server: ModelServer, digests: ReadonlyMap<string, string>): Promise<void> {
+  async #lookAtParameters(server: Reached, digests: ReadonlyMap<string, string>): Promise<void> {
     let asked = 0;
     for (const [name, digest] of digests) {
       if (this.#shown.get(name)?.digest === digest) continue;
@@ -113,7 +111,7 @@ const isCount = (value: unknown, most: number): value is number =>
   Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= most;
 
 async function ask(
-  { dispatcher, basePath, pass }: ModelServer,
+  { dispatcher, basePath, pass }: Reached,
   method: 'GET' | 'POST',
   path: string,
   body?: string,

@@ -1,0 +1,48 @@
+// Ollama's lists: of all models (/api/tags) and of those that are loaded (/api/ps). Each entry also in the words of OpenAI's
+// list, as Ollama's own /v1/models has them.
+import { entriesOf, entryOf, readJson } from '../../json-route.ts';
+import type { Fields, Listed, UpstreamKind } from '../../kind.ts';
+
+/** Undefined where the server has no such route. */
+export const allModels: UpstreamKind['models'] = async (server, signal, via) => {
+  const found = await readJson(server, '/api/tags', signal, via);
+  return found ? entriesOf(found, 'models').flatMap(listedOf) : undefined;
+};
+
+export const loadedModels: UpstreamKind['loaded'] = async (server, signal, via) => {
+  const found = await readJson(server, '/api/ps', signal, via);
+  return found ? entriesOf(found, 'models').flatMap(listedOf) : [];
+};
+
+/** Where a model is answered from stays with it, since a key may not see what leaves this machine. */
+const remoteFields = ['remote_host', 'remote_model'];
+
+function listedOf(value: unknown): Listed[] {
+  const entry = entryOf(value);
+  const name = entry?.['name'] ?? entry?.['model'];
+  if (!entry || typeof name !== 'string') return [];
+  const { size, digest } = entry as { size?: unknown; digest?: unknown };
+  const remote = remoteFields.filter((field) => entry[field]).map((field) => [field, entry[field]] as const);
+  return [
+    {
+      name,
+      size: Number.isSafeInteger(size) ? (size as number) : null,
+      isRemote: remote.length > 0,
+      digest: typeof digest === 'string' && digest !== '' ? digest : undefined,
+      ollama: entry,
+      openai: {
+        id: name,
+        object: 'model',
+        created: createdAt(entry),
+        owned_by: 'library',
+        ...Object.fromEntries(remote),
+      },
+    },
+  ];
+}
+
+/** Unix seconds. */
+function createdAt(entry: Fields): number {
+  const at = Date.parse(String(entry['modified_at']));
+  return Number.isNaN(at) ? 0 : Math.floor(at / 1000);
+}

@@ -1,0 +1,32 @@
+// Ollama's server, and what speaks its API.
+import type { UpstreamKind } from '../../kind.ts';
+import { askedByStreamOptions } from '../../stream-usage.ts';
+import { OllamaDetails } from './details.ts';
+import { allModels, loadedModels } from './list.ts';
+
+export const ollama: UpstreamKind = {
+  name: 'ollama',
+  probe: (server, signal) => allModels(server, signal, []),
+  models: allModels,
+  loaded: loadedModels,
+  listDialects: ['ollama', 'openai'],
+  openDetails: () => new OllamaDetails(),
+  usage: askedByStreamOptions,
+  // The end of its connection stops the generation; a prompt that is being read is read to its end (ollama#11889).
+  cancel: (call, reason) => call.abort(reason),
+  fields: {
+    lengths: ['max_tokens', 'max_output_tokens', 'num_predict'],
+    choices: [],
+    // server/sched.go, needsReload
+    reloadOptions: ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'],
+    reloads: ['shift'],
+    templates: ['raw', 'template'],
+    debug: ['_debug_render_only'],
+    // Of image generation: a slot is held for their product.
+    capped: [
+      ['width', 2048],
+      ['height', 2048],
+      ['steps', 100],
+    ],
+  },
+};
