@@ -36,3 +36,10 @@ const ordinaryStepMs = 60_000;
 export function ageOf(at: WallMs, now: WallMs): number {
   return at - now > ordinaryStepMs ? Infinity : Math.max(0, now - at);
 }
+
+/** A moment as the management API and the command write it (RFC 3339, UTC). */
+export function iso(at: number): string;
+export function iso(at: number | null): string | null;
+export function iso(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}

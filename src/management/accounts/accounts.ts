@@ -1,14 +1,15 @@
 // What can be done with accounts: make, list, show, give a plan.
+import type { z } from 'zod';
 import { type Account, operatorName, planOfNewAccount, type Role, roleOfNewAccount } from '../../domain/account.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { isAccountId } from '../../domain/id.ts';
 import { type Plan, type Unlimited, unlimited } from '../../domain/plan.ts';
-import type { Step } from '../../domain/rule.ts';
 import { inForce } from '../../domain/suspension.ts';
-import type { WallMs } from '../../domain/time.ts';
+import { iso, type WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault, requireText } from '../fault.ts';
 import { requirePlan } from '../plans/plans.ts';
+import type { accountSchema } from './schemas.ts';
 
 /** @throws Fault for a name that is taken, or a plan that is not there. */
 export function createAccount(
@@ -108,7 +109,11 @@ function shownPlan(plan: string | Unlimited): { readonly plan: string | null; re
 }
 
 /** With how many keys it holds and which steps of the ladder are in force against it. */
-export async function showAccount(store: Store, account: Account, now: WallMs): Promise<ShownAccount> {
+export async function showAccount(
+  store: Store,
+  account: Account,
+  now: WallMs,
+): Promise<z.output<typeof accountSchema>> {
   const suspensions = await store.listSuspensions({ accountId: account.id, limit: 1000 });
   const person = await store.findPersonOf(account.id);
   return {
@@ -117,24 +122,11 @@ export async function showAccount(store: Store, account: Account, now: WallMs): 
     ...shownPlan(account.plan),
     role: account.role,
     person: person ? { email: person.email, emailVerified: person.emailVerified, twoFactor: person.twoFactor } : null,
-    closedAt: account.closedAt === null ? null : new Date(account.closedAt).toISOString(),
-    createdAt: new Date(account.createdAt).toISOString(),
+    closedAt: iso(account.closedAt),
+    createdAt: iso(account.createdAt),
     keys: (await store.countKeys(account.id, now)) + (await store.countKeys(account.id, now, 'passing')),
     inForce: suspensions
       .filter((suspension) => inForce(suspension, now))
-      .map(({ id, step, endsAt }) => ({ id, step, endsAt: endsAt === null ? null : new Date(endsAt).toISOString() })),
+      .map(({ id, step, endsAt }) => ({ id, step, endsAt: iso(endsAt) })),
   };
-}
-
-interface ShownAccount extends Record<string, unknown> {
-  readonly id: string;
-  readonly name: string;
-  readonly plan: string | null;
-  readonly unlimited: boolean;
-  readonly role: Role;
-  readonly person: { readonly email: string; readonly emailVerified: boolean; readonly twoFactor: boolean } | null;
-  readonly closedAt: string | null;
-  readonly createdAt: string;
-  readonly keys: number;
-  readonly inForce: { readonly id: string; readonly step: Step; readonly endsAt: string | null }[];
 }

@@ -1,10 +1,11 @@
 // The rows of accounts, for operators and auditors.
+
 import { z } from 'zod';
 import { roles } from '../../domain/account.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type AnyCall, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { linkOf, linkOnce } from '../http/presenters.ts';
+import { linkShownOnce, showLink } from '../people/one-time-links.ts';
 import { closeAccount, linkFor } from '../people/people.ts';
 import { linkSchema, newLinkSchema } from '../people/schemas.ts';
 import { changeAccount, createAccount, requireAccount, showAccount } from './accounts.ts';
@@ -86,9 +87,9 @@ export const accountEndpoints: readonly Endpoint[] = [
     answer: linkSchema,
     creates: true,
     before: shownAccount,
-    ...linkOnce,
+    ...linkShownOnce,
     run: async ({ params, body, author, ...context }) =>
-      linkOf(await linkFor(context, params['id'] ?? '', body.purpose, author)),
+      showLink(await linkFor(context, params['id'] ?? '', body.purpose, author)),
   }),
   endpoint('closeAccount', 'delete /accounts/{id}', {
     summary: 'Close an account for good: keys revoked, its person and texts gone; its figures stay in the ledger',

@@ -1,5 +1,6 @@
 // Applications that are there: a rule or an operator decides, and the applicant comes for the key, signed in or with a token that
 // nobody else has. An application never reaches into an account that exists.
+import type { z } from 'zod';
 import type { Account } from '../../domain/account.ts';
 import { digestOf, sameDigest } from '../../domain/api-key.ts';
 import {
@@ -15,11 +16,13 @@ import { type Author, auditEvent } from '../../domain/audit.ts';
 import { type ApplicationId, newInviteId, randomBase62 } from '../../domain/id.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import { Secret } from '../../domain/secret.ts';
+import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { openAccount } from '../accounts/accounts.ts';
 import { Fault, requireProse } from '../fault.ts';
-import { type CreatedKey, draftKey, iso, showKey } from '../keys/keys.ts';
+import { type CreatedKey, draftKey, showKey } from '../keys/keys.ts';
 import { requirePlan } from '../plans/plans.ts';
+import type { applicationSchema, inviteSchema, registrationSchema } from './schemas.ts';
 
 /**
  * Lets an applicant in where the mode does so by itself: `open` everybody, `domain` those who have shown that they have an
@@ -215,8 +218,14 @@ async function draftInvite(store: Store, asked: NewInvite, author: Author): Prom
   return { invite, code };
 }
 
+export const showRegistration = (registration: Registration): z.output<typeof registrationSchema> => ({
+  ...registration,
+  domains: [...registration.domains],
+  dotless: [...registration.dotless],
+});
+
 /** Never the digest of the token. */
-export function showApplication(application: Application): Record<string, unknown> {
+export function showApplication(application: Application): z.output<typeof applicationSchema> {
   const {
     claimDigest: _claim,
     accountId,
@@ -229,6 +238,7 @@ export function showApplication(application: Application): Record<string, unknow
   } = application;
   return {
     ...rest,
+    models: [...rest.models],
     account: accountId,
     person: personId,
     confirmedAt: iso(confirmedAt),
@@ -239,10 +249,10 @@ export function showApplication(application: Application): Record<string, unknow
 }
 
 /** As its applicant sees it: what it is held for speaks of others who have, or had, the mailbox. */
-export const showOwnApplication = (application: Application): Record<string, unknown> =>
+export const showOwnApplication = (application: Application): z.output<typeof applicationSchema> =>
   showApplication({ ...application, held: null });
 
-export function showInvite({ id, email, plan, createdAt, expiresAt, usedAt }: Invite): Record<string, unknown> {
+export function showInvite({ id, email, plan, createdAt, expiresAt, usedAt }: Invite): z.output<typeof inviteSchema> {
   return { id, email, plan, createdAt: iso(createdAt), expiresAt: iso(expiresAt), usedAt: iso(usedAt) };
 }
 

@@ -6,8 +6,9 @@ import { Fault } from '../fault.ts';
 import { pageBefore } from '../http/cursor.ts';
 import { type AnyCall, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { applicationOf, inviteOf, linkOf, linkOnce, registrationOf, withSecret } from '../http/presenters.ts';
 import { Problem } from '../http/problem.ts';
+import { showCreatedKey } from '../keys/keys.ts';
+import { linkShownOnce, showLink } from '../people/one-time-links.ts';
 import { confirmationLink } from '../people/people.ts';
 import { linkSchema } from '../people/schemas.ts';
 import {
@@ -18,6 +19,7 @@ import {
   setRegistration,
   showApplication,
   showInvite,
+  showRegistration,
 } from './applications.ts';
 import { apply, type NewApplication } from './apply.ts';
 import {
@@ -59,7 +61,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: registrationSchema,
-    run: async ({ store }) => registrationOf(await store.readRegistration()),
+    run: async ({ store }) => showRegistration(await store.readRegistration()),
   }),
   endpoint('changeRegistration', 'patch /registration', {
     summary: 'Open or close registration; holds at once',
@@ -70,7 +72,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     body: registrationChangeSchema,
     answer: registrationSchema,
     before: ({ store }) => store.readRegistration(),
-    run: async ({ store, body, author }) => registrationOf(await setRegistration(store, body, author)),
+    run: async ({ store, body, author }) => showRegistration(await setRegistration(store, body, author)),
   }),
   endpoint('apply', 'post /applications', {
     summary: 'Ask for access; the answer holds a token to come for the key with',
@@ -112,7 +114,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
       return {
         status,
         decision,
-        key: withSecret(made),
+        key: showCreatedKey(made),
       };
     },
   }),
@@ -129,7 +131,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
       return pageBefore(
         query,
         (asked) => store.listApplications({ ...asked, ...of }),
-        (application) => applicationOf(showApplication(application)),
+        (application) => showApplication(application),
       );
     },
   }),
@@ -140,8 +142,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: applicationSchema,
-    run: async ({ store, params }) =>
-      applicationOf(showApplication(await requireApplication(store, params['id'] ?? ''))),
+    run: async ({ store, params }) => showApplication(await requireApplication(store, params['id'] ?? '')),
   }),
   ...(['approve', 'reject'] as const).map((verb) =>
     endpoint(`${verb}Application`, `post /applications/{id}/${verb}`, {
@@ -157,7 +158,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
       run: async ({ store, params, body, author }) => {
         if (verb === 'reject' && body.plan !== undefined) throw new Fault('Whoever is turned away gets no plan.');
         const status = verb === 'approve' ? 'approved' : 'rejected';
-        return applicationOf(showApplication(await decide(store, params['id'] ?? '', status, body, author)));
+        return showApplication(await decide(store, params['id'] ?? '', status, body, author));
       },
     }),
   ),
@@ -170,9 +171,9 @@ export const applicationEndpoints: readonly Endpoint[] = [
     answer: linkSchema,
     creates: true,
     before: shownOne,
-    ...linkOnce,
+    ...linkShownOnce,
     run: async ({ store, portal, params, author }) =>
-      linkOf(await confirmationLink({ store, portal }, await requireApplication(store, params['id'] ?? ''), author)),
+      showLink(await confirmationLink({ store, portal }, await requireApplication(store, params['id'] ?? ''), author)),
   }),
   endpoint('listInvites', 'get /invites', {
     summary: 'Invitations, the newest first; never their codes',
@@ -182,7 +183,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     pace: 'look',
     answer: pageOf(inviteSchema),
     run: async ({ store }) => ({
-      items: (await store.listInvites(200)).map((invite) => inviteOf(showInvite(invite))),
+      items: (await store.listInvites(200)).map((invite) => showInvite(invite)),
       next: null,
     }),
   }),
@@ -198,12 +199,12 @@ export const applicationEndpoints: readonly Endpoint[] = [
     again: async ({ store }, id) => {
       const found = (await store.listInvites(10_000)).find((invite) => invite.id === id);
       if (!found) throw new Fault(`There is no invitation ${id}.`, 'not_found');
-      return inviteOf(showInvite(found));
+      return showInvite(found);
     },
     run: async ({ store, body, author }) => {
       const expiresAt = body.expiresAt === undefined ? author.at + weekMs : Date.parse(body.expiresAt);
       const { invite, code } = await createInvite(store, { ...body, expiresAt }, author);
-      return { ...inviteOf(showInvite(invite)), code: code.reveal() };
+      return { ...showInvite(invite), code: code.reveal() };
     },
   }),
 ];

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { pageBefore } from '../http/cursor.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { eventOf } from '../http/presenters.ts';
 import { listAudit } from './audit-log.ts';
 import { auditSchema } from './schemas.ts';
 
@@ -20,7 +19,11 @@ export const auditEndpoints: readonly Endpoint[] = [
     answer: pageOf(auditSchema),
     run: async ({ store, query, refused }) => {
       await refused.flush();
-      return pageBefore(query, ({ limit, before }) => listAudit(store, query.subject, limit, before), eventOf);
+      return pageBefore(
+        query,
+        ({ limit, before }) => listAudit(store, query.subject, limit, before),
+        (event) => event,
+      );
     },
   }),
 ];

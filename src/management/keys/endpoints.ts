@@ -8,15 +8,16 @@ import { makerOf } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { changeOf, keyOf, withSecret } from '../http/presenters.ts';
 import {
   type AskedKey,
   changeKey,
   createKeyFor,
+  keyChangeOf,
   requireKey,
   revokeKey,
   revokeLeaked,
   rotateKey,
+  showCreatedKey,
   showKey,
 } from './keys.ts';
 import {
@@ -53,7 +54,7 @@ export const keyEndpoints: readonly Endpoint[] = [
       return pageAfter(
         query,
         (asked) => store.pageKeys({ ...asked, ...of }),
-        (key) => Promise.resolve(keyOf(showKey(key))),
+        (key) => Promise.resolve(showKey(key)),
       );
     },
   }),
@@ -67,13 +68,13 @@ export const keyEndpoints: readonly Endpoint[] = [
     body: newKeySchema,
     answer: keyWithSecretSchema,
     creates: true,
-    again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    again: async ({ store }, id) => showKey(await requireKey(store, id)),
     run: async ({ store, body, author, caller }) => {
       const { expiresAt, account, ...rest } = body;
       const owner = await requireAccount(store, account);
       const expires = expiresAt === undefined ? null : Date.parse(expiresAt);
       const asked = { ...rest, expiresAt: expires } as AskedKey;
-      return withSecret(await createKeyFor(store, owner.id, asked, author, makerOf(caller)));
+      return showCreatedKey(await createKeyFor(store, owner.id, asked, author, makerOf(caller)));
     },
   }),
   endpoint('getKey', 'get /keys/{id}', {
@@ -83,7 +84,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: keySchema,
-    run: async ({ store, params }) => keyOf(showKey(await requireKey(store, params['id'] ?? ''))),
+    run: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
   }),
   endpoint('rotateKey', 'post /keys/{id}/rotate', {
     summary: 'A new secret with the same rights; for a while both work',
@@ -95,10 +96,10 @@ export const keyEndpoints: readonly Endpoint[] = [
     body: rotationSchema,
     answer: keyWithSecretSchema,
     creates: true,
-    again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    again: async ({ store }, id) => showKey(await requireKey(store, id)),
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
     run: async ({ store, params, body, author, caller }) =>
-      withSecret(await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author, makerOf(caller))),
+      showCreatedKey(await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author, makerOf(caller))),
   }),
   endpoint('changeKey', 'patch /keys/{id}', {
     summary: 'Other rights or another name for a key; its secret stays',
@@ -112,8 +113,8 @@ export const keyEndpoints: readonly Endpoint[] = [
     answer: keySchema,
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
     run: async ({ store, params, body, author, caller }) => {
-      const made = await changeKey(store, params['id'] ?? '', changeOf(body), author, makerOf(caller));
-      return keyOf(showKey(made));
+      const made = await changeKey(store, params['id'] ?? '', keyChangeOf(body), author, makerOf(caller));
+      return showKey(made);
     },
   }),
   endpoint('revokeKey', 'post /keys/{id}/revoke', {
@@ -125,7 +126,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     pace: 'change',
     answer: keySchema,
     before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
-    run: async ({ store, params, author }) => keyOf(showKey(await revokeKey(store, params['id'] ?? '', author))),
+    run: async ({ store, params, author }) => showKey(await revokeKey(store, params['id'] ?? '', author)),
   }),
   endpoint('reportLeak', 'post /leaks', {
     summary: 'Whoever found a key sends it here: it is revoked, and nothing is said about it',

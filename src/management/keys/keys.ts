@@ -1,5 +1,6 @@
 // What can be done with API keys: make, list, rotate, revoke. The command line and, later, the management API call these
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
+import type { z } from 'zod';
 import { type Account, mayManage, planOfNewAccount } from '../../domain/account.ts';
 import { readBlocks } from '../../domain/address.ts';
 import { blankKey, generateKey, isSecretOf, passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
@@ -10,11 +11,12 @@ import { readPatterns } from '../../domain/model-name.ts';
 import { type Narrowing, type Plan, readNarrowing, type Unlimited, unlimited } from '../../domain/plan.ts';
 import { defaultScopes, isManagement, managementScopes, parseScopes, type Scope } from '../../domain/scope.ts';
 import type { Secret } from '../../domain/secret.ts';
-import type { WallMs } from '../../domain/time.ts';
+import { iso, type WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { allowanceOf, openAccount, readAccountName, requireAccount } from '../accounts/accounts.ts';
 import { Fault, reading, requireText } from '../fault.ts';
 import { readBoundCertificate, readPublicKey } from './public-keys.ts';
+import type { keyChangeSchema, keySchema, keyWithSecretSchema } from './schemas.ts';
 
 export interface NewKey extends AskedKey {
   /** Name of the account; made if it is not there, with the plan of a new account. */
@@ -208,6 +210,13 @@ export interface KeyChange {
   readonly limits?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** A change as the management API reads it. */
+export const keyChangeOf = ({ expiresAt, ...change }: z.output<typeof keyChangeSchema>): KeyChange => ({
+  ...change,
+  limits: change.limits,
+  expiresAt: typeof expiresAt === 'string' ? Date.parse(expiresAt) : expiresAt,
+});
+
 /** Other rights for a key that works; its secret stays. @throws Fault as `createKey`. */
 export function changeKey(
   store: Store,
@@ -281,16 +290,16 @@ export async function requireKey(store: Store, id: string): Promise<StoredKey> {
 }
 
 /** Everything about a key that may be shown: never the digest, which is half of a secret's story. */
-export function showKey(key: StoredKey): Record<string, unknown> {
+export function showKey(key: StoredKey): z.output<typeof keySchema> {
   return {
     id: key.id,
     name: key.name,
     account: key.accountId,
     kind: key.kind,
     status: key.status,
-    scopes: key.scopes,
-    models: key.models,
-    cidr: key.cidr,
+    scopes: [...key.scopes],
+    models: [...key.models],
+    cidr: [...key.cidr],
     allowPath: key.allowPath,
     boundCertificate: key.boundCertificate,
     limits: key.narrowing,
@@ -302,9 +311,11 @@ export function showKey(key: StoredKey): Record<string, unknown> {
   };
 }
 
-export function iso(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString();
-}
+/** A key that was just made, with the secret that this answer alone holds. */
+export const showCreatedKey = ({ key, secret }: CreatedKey): z.output<typeof keyWithSecretSchema> => ({
+  ...showKey(key),
+  ...(secret ? { secret: secret.reveal() } : {}),
+});
 
 function works(key: StoredKey, now: WallMs): boolean {
   return key.status === 'active' && (key.expiresAt === null || key.expiresAt > now);

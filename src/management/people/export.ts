@@ -3,13 +3,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Account } from '../../domain/account.ts';
 import type { Person } from '../../domain/person.ts';
-import type { WallMs } from '../../domain/time.ts';
+import { iso, type WallMs } from '../../domain/time.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { UsageFilter } from '../../store/ports/usage.ts';
 import { showAccount } from '../accounts/accounts.ts';
 import { showOwnApplication } from '../applications/applications.ts';
-import { iso, showKey } from '../keys/keys.ts';
+import { showKey } from '../keys/keys.ts';
 import { showSuspension } from '../suspensions/suspensions.ts';
 import { reportUsage } from '../usage/usage-report.ts';
 

@@ -1,12 +1,14 @@
 // One-time links: made, handed on by mail or by an operator, used once. What they carry stands behind the #, which no browser
 // sends to a server, and is stored as a digest only; opening the page uses nothing up, its button does.
+import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
 import { type AuditEvent, type Author, auditEvent } from '../../domain/audit.ts';
 import { randomBase62 } from '../../domain/id.ts';
 import { type LinkPurpose, linkLifeMs, linkPages, type OneTimeLink } from '../../domain/person.ts';
-import type { WallMs } from '../../domain/time.ts';
+import { iso, type WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault } from '../fault.ts';
+import type { linkSchema } from './schemas.ts';
 
 export interface MadeLink {
   readonly url: string;
@@ -59,8 +61,19 @@ export async function addLink(
   return (await store.insertLink(stored, linkEvent(stored, author), most)) ? { url, expiresAt } : undefined;
 }
 
+/** What a link carries is shown once and kept as a digest only: a repeated request learns when the link ends. */
+export const linkShownOnce = {
+  madeAs: ({ expiresAt }: { readonly expiresAt: string }): string => expiresAt,
+  again: (_context: unknown, expiresAt: string) => Promise.resolve({ expiresAt }),
+};
+
+export const showLink = ({ url, expiresAt }: MadeLink): z.output<typeof linkSchema> => ({
+  url,
+  expiresAt: iso(expiresAt),
+});
+
 const linkEvent = ({ purpose, subject, expiresAt }: OneTimeLink, author: Author): AuditEvent =>
-  auditEvent(author, `link.${purpose}`, subject, null, { expiresAt: new Date(expiresAt).toISOString() });
+  auditEvent(author, `link.${purpose}`, subject, null, { expiresAt: iso(expiresAt) });
 
 /** What a link is about; leaves it as it is. @throws Fault where it opens nothing. */
 export async function readLink(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<string> {

@@ -1,12 +1,12 @@
 // The rows of plans, and the preview of a call.
+
 import { reasonIn } from '../../domain/error-japanese.ts';
 import { allowanceOf, requireAccount } from '../accounts/accounts.ts';
 import { Fault } from '../fault.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf } from '../http/fields.ts';
-import { limitOf, planOf } from '../http/presenters.ts';
 import { requireKey } from '../keys/keys.ts';
-import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from './plans.ts';
+import { changePlan, createPlan, deletePlan, requirePlan, showLimit, showPlan } from './plans.ts';
 import { newPlanSchema, planChangeSchema, planSchema, previewQuestionSchema, previewSchema } from './schemas.ts';
 
 const read = 'management:read';
@@ -21,7 +21,7 @@ export const planEndpoints: readonly Endpoint[] = [
     pace: 'look',
     answer: pageOf(planSchema),
     run: async ({ store }) => ({
-      items: (await store.listPlans()).map((plan) => planOf(showPlan(plan))),
+      items: (await store.listPlans()).map((plan) => showPlan(plan)),
       next: null,
     }),
   }),
@@ -34,10 +34,10 @@ export const planEndpoints: readonly Endpoint[] = [
     body: newPlanSchema,
     answer: planSchema,
     creates: true,
-    again: async ({ store }, name) => planOf(showPlan(await requirePlan(store, name))),
+    again: async ({ store }, name) => showPlan(await requirePlan(store, name)),
     run: async ({ store, body, author }) => {
       const { name, like, ...terms } = body as { name: string; like?: string } & Record<string, unknown>;
-      return planOf(showPlan(await createPlan(store, name, terms, like, author)));
+      return showPlan(await createPlan(store, name, terms, like, author));
     },
   }),
   endpoint('getPlan', 'get /plans/{name}', {
@@ -47,7 +47,7 @@ export const planEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: planSchema,
-    run: async ({ store, params }) => planOf(showPlan(await requirePlan(store, params['name'] ?? ''))),
+    run: async ({ store, params }) => showPlan(await requirePlan(store, params['name'] ?? '')),
   }),
   endpoint('changePlan', 'patch /plans/{name}', {
     summary: 'Change terms of a plan; they hold within a second',
@@ -59,7 +59,7 @@ export const planEndpoints: readonly Endpoint[] = [
     answer: planSchema,
     before: async ({ store, params }) => showPlan(await requirePlan(store, params['name'] ?? '')),
     run: async ({ store, params, body, author }) =>
-      planOf(showPlan(await changePlan(store, params['name'] ?? '', body, author))),
+      showPlan(await changePlan(store, params['name'] ?? '', body, author)),
   }),
   endpoint('deletePlan', 'delete /plans/{name}', {
     summary: 'Delete a plan that nobody has, or would get when let in',
@@ -100,7 +100,7 @@ export const previewEndpoints: readonly Endpoint[] = [
         ...forecast,
         reason: reasonIn(language, forecast.code, forecast.reason),
         changes: [...forecast.changes],
-        limits: forecast.limits.map(limitOf(key?.id ?? null)),
+        limits: forecast.limits.map(showLimit(key?.id ?? null)),
       };
     },
   }),

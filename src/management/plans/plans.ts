@@ -1,10 +1,16 @@
 // What can be done with plans: list, make, change, delete. A change takes effect on the running gate within a second,
 // for calls that come after it and for those that wait.
+
+import type { z } from 'zod';
 import type { Invite } from '../../domain/application.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
+import type { KeyId } from '../../domain/id.ts';
+import type { LimitState } from '../../domain/introspection.ts';
 import { openTerms, type Plan, readTerm, type Terms, termNames } from '../../domain/plan.ts';
+import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault, reading } from '../fault.ts';
+import type { limitSchema, planSchema } from './schemas.ts';
 
 /** More than live at once. */
 const mostInvites = 100_000;
@@ -69,13 +75,18 @@ export function deletePlan(store: Store, name: string, author: Author): Promise<
 }
 
 /** In the order of the registry, as people and programs read it. */
-export function showPlan(plan: Plan): Record<string, unknown> {
+export function showPlan(plan: Plan): z.output<typeof planSchema> {
   return {
     name: plan.name,
     version: plan.version,
     ...Object.fromEntries(termNames.map((name) => [name, plan[name]])),
   };
 }
+
+/** What remains of a limit, for an account or for one of its keys. */
+export const showLimit =
+  (key: KeyId | null) =>
+  ({ resetsAt, ...state }: LimitState): z.output<typeof limitSchema> => ({ ...state, key, resetsAt: iso(resetsAt) });
 
 function readTerms(pairs: Readonly<Record<string, unknown>>): Partial<Terms> {
   return Object.assign(

@@ -1,8 +1,8 @@
 // The rows of the ladder's rules.
+
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf } from '../http/fields.ts';
-import { ruleOf } from '../http/presenters.ts';
-import { changeRule, createRule, deleteRule, requireRule } from './rules.ts';
+import { changeRule, createRule, deleteRule, requireRule, showRule } from './rules.ts';
 import { newRuleSchema, ruleChangeSchema, ruleSchema } from './schemas.ts';
 
 const read = 'management:read';
@@ -16,7 +16,7 @@ export const ruleEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: pageOf(ruleSchema),
-    run: async ({ store }) => ({ items: (await store.listRules()).map((rule) => ruleOf(rule)), next: null }),
+    run: async ({ store }) => ({ items: (await store.listRules()).map((rule) => showRule(rule)), next: null }),
   }),
   endpoint('createRule', 'post /rules', {
     summary: 'Make a rule',
@@ -28,10 +28,10 @@ export const ruleEndpoints: readonly Endpoint[] = [
     body: newRuleSchema,
     answer: ruleSchema,
     creates: true,
-    again: async ({ store }, name) => ruleOf(await requireRule(store, name)),
+    again: async ({ store }, name) => showRule(await requireRule(store, name)),
     run: async ({ store, body, author }) => {
       const { name, ...fields } = body;
-      return ruleOf(await createRule(store, name, fields, author));
+      return showRule(await createRule(store, name, fields, author));
     },
   }),
   endpoint('changeRule', 'patch /rules/{name}', {
@@ -43,7 +43,8 @@ export const ruleEndpoints: readonly Endpoint[] = [
     body: ruleChangeSchema,
     answer: ruleSchema,
     before: ({ store, params }) => requireRule(store, params['name'] ?? ''),
-    run: async ({ store, params, body, author }) => ruleOf(await changeRule(store, params['name'] ?? '', body, author)),
+    run: async ({ store, params, body, author }) =>
+      showRule(await changeRule(store, params['name'] ?? '', body, author)),
   }),
   endpoint('deleteRule', 'delete /rules/{name}', {
     summary: 'Delete a rule; steps it has taken stay',

@@ -1,9 +1,11 @@
 // What can be done with the rules of the ladder: list, make, change, delete. The data plane applies them; a change reaches it
 // within a second.
+import type { z } from 'zod';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { type Rule, readRule } from '../../domain/rule.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault, reading } from '../fault.ts';
+import type { ruleSchema } from './schemas.ts';
 
 export async function requireRule(store: Store, name: string): Promise<Rule> {
   const rules = await store.listRules();
@@ -50,6 +52,11 @@ export function deleteRule(store: Store, name: string, author: Author): Promise<
     await within.deleteRule(name, auditEvent(author, 'rule.delete', name, { ...rule }, null));
   });
 }
+
+export const showRule = (rule: Rule): z.output<typeof ruleSchema> => ({
+  ...rule,
+  plans: rule.plans === null ? null : [...rule.plans],
+});
 
 async function checkPlans(store: Store, { plans }: Rule): Promise<void> {
   const known = new Set((await store.listPlans()).map((plan) => plan.name));

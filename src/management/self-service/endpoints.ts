@@ -11,8 +11,17 @@ import { type Caller, ownAccount, ownPerson } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type AnyCall, type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { changeOf, keyOf, limitOf, planOf, stepOf, withSecret } from '../http/presenters.ts';
-import { type AskedKey, changeKey, createKeyFor, requireKey, revokeKey, rotateKey, showKey } from '../keys/keys.ts';
+import {
+  type AskedKey,
+  changeKey,
+  createKeyFor,
+  keyChangeOf,
+  requireKey,
+  revokeKey,
+  rotateKey,
+  showCreatedKey,
+  showKey,
+} from '../keys/keys.ts';
 import {
   keySchema,
   keyWithSecretSchema,
@@ -22,7 +31,7 @@ import {
 } from '../keys/schemas.ts';
 import { exportOf } from '../people/export.ts';
 import { changePerson, closeAccount, leave, showPerson } from '../people/people.ts';
-import { showPlan } from '../plans/plans.ts';
+import { showLimit, showPlan } from '../plans/plans.ts';
 import { limitSchema } from '../plans/schemas.ts';
 import { suspensionSchema } from '../suspensions/schemas.ts';
 import { showSuspension } from '../suspensions/suspensions.ts';
@@ -45,9 +54,9 @@ async function self({ store, caller, now }: Pick<AnyCall, 'store' | 'caller' | '
   const { person } = caller;
   return {
     person: person ? showPerson(person, (await store.findApplicationOf(person.id))?.email) : null,
-    key: caller.key ? keyOf(showKey(await requireKey(store, caller.key.id))) : null,
+    key: caller.key ? showKey(await requireKey(store, caller.key.id)) : null,
     account: await showAccount(store, account, now()),
-    plan: plan === unlimited ? null : planOf(showPlan(plan)),
+    plan: plan === unlimited ? null : showPlan(plan),
   };
 }
 
@@ -112,7 +121,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
       pageAfter(
         query,
         (asked) => store.pageKeys({ ...asked, accountId: accountOr(caller) }),
-        (key) => Promise.resolve(keyOf(showKey(key))),
+        (key) => Promise.resolve(showKey(key)),
       ),
   }),
   endpoint('createOwnKey', 'post /me/keys', {
@@ -124,10 +133,10 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     body: newOwnKeySchema,
     answer: keyWithSecretSchema,
     creates: true,
-    again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    again: async ({ store }, id) => showKey(await requireKey(store, id)),
     run: async ({ store, caller, body, author }) => {
-      const asked = changeOf(body) as AskedKey;
-      return withSecret(await createKeyFor(store, ownAccount(caller).id, asked, author));
+      const asked = keyChangeOf(body) as AskedKey;
+      return showCreatedKey(await createKeyFor(store, ownAccount(caller).id, asked, author));
     },
   }),
   endpoint('changeOwnKey', 'patch /me/keys/{id}', {
@@ -141,7 +150,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {
       const { id } = await ownKey(call);
-      return keyOf(showKey(await changeKey(call.store, id, changeOf(call.body), call.author)));
+      return showKey(await changeKey(call.store, id, keyChangeOf(call.body), call.author));
     },
   }),
   endpoint('rotateOwnKey', 'post /me/keys/{id}/rotate', {
@@ -153,11 +162,11 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     body: rotationSchema,
     answer: keyWithSecretSchema,
     creates: true,
-    again: async ({ store }, id) => keyOf(showKey(await requireKey(store, id))),
+    again: async ({ store }, id) => showKey(await requireKey(store, id)),
     before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {
       const { id } = await ownKey(call);
-      return withSecret(await rotateKey(call.store, id, call.body.graceSeconds * 1000, call.author));
+      return showCreatedKey(await rotateKey(call.store, id, call.body.graceSeconds * 1000, call.author));
     },
   }),
   endpoint('revokeOwnKey', 'post /me/keys/{id}/revoke', {
@@ -170,7 +179,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     before: async (call) => showKey(await ownKey(call)),
     run: async (call) => {
       const { id } = await ownKey(call);
-      return keyOf(showKey(await revokeKey(call.store, id, call.author)));
+      return showKey(await revokeKey(call.store, id, call.author));
     },
   }),
   endpoint('listOwnLimits', 'get /me/limits', {
@@ -185,7 +194,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
       const plan = await allowanceOf(store, account);
       const suspensions = await store.listSuspensions({ accountId: account.id, limit: 200 });
       const states = await outlook.limits({ account, plan, suspensions, key: caller.key });
-      return { items: states.map(limitOf(caller.key?.id ?? null)), next: null };
+      return { items: states.map(showLimit(caller.key?.id ?? null)), next: null };
     },
   }),
   endpoint('listOwnModels', 'get /me/models', {
@@ -212,7 +221,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     answer: pageOf(suspensionSchema),
     run: async ({ store, caller }) => {
       const steps = await store.listSuspensions({ accountId: ownAccount(caller).id, limit: 200 });
-      return { items: steps.filter(({ shadow }) => !shadow).map((step) => stepOf(showSuspension(step))), next: null };
+      return { items: steps.filter(({ shadow }) => !shadow).map((step) => showSuspension(step)), next: null };
     },
   }),
 ];

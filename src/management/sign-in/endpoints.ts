@@ -6,7 +6,6 @@ import { showAccount } from '../accounts/accounts.ts';
 import { showOwnApplication } from '../applications/applications.ts';
 import type { Caller } from '../http/authenticate.ts';
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
-import { applicationOf } from '../http/presenters.ts';
 import { Problem } from '../http/problem.ts';
 import { confirmAddress, requestReset, resetPassword, setUp, showPerson } from '../people/people.ts';
 import { confirmationSchema, resetPasswordSchema, resetRequestSchema, sessionSchema, setUpSchema } from './schemas.ts';
@@ -39,7 +38,7 @@ export const signInEndpoints: readonly Endpoint[] = [
       return {
         person: person ? personOf(person, caller, application?.email) : null,
         account: account ? await showAccount(store, account, now()) : null,
-        application: application ? applicationOf(showOwnApplication(application)) : null,
+        application: application ? showOwnApplication(application) : null,
         signIn: { providers: [...signIn.providers], passkeys: true, mail: post.delivers },
         registration: {
           mode,

@@ -6,7 +6,6 @@ import { Fault } from '../fault.ts';
 import { pageBefore } from '../http/cursor.ts';
 import { type AnyCall, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { stepOf } from '../http/presenters.ts';
 import { answerSchema, appealSchema, newSuspensionSchema, suspensionSchema } from './schemas.ts';
 import { answer, appeal, lift, requireSuspension, showSuspension, suspend } from './suspensions.ts';
 
@@ -31,7 +30,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
       return pageBefore(
         query,
         (asked) => store.listSuspensions({ ...asked, ...of }),
-        (step) => stepOf(showSuspension(step)),
+        (step) => showSuspension(step),
       );
     },
   }),
@@ -45,10 +44,10 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     body: newSuspensionSchema,
     answer: suspensionSchema,
     creates: true,
-    again: async ({ store }, id) => stepOf(showSuspension(await requireSuspension(store, id))),
+    again: async ({ store }, id) => showSuspension(await requireSuspension(store, id)),
     run: async ({ store, body, author }) => {
       const endsAt = body.endsAt === null ? null : at(body.endsAt);
-      return stepOf(showSuspension(await suspend(store, { ...body, endsAt }, author)));
+      return showSuspension(await suspend(store, { ...body, endsAt }, author));
     },
   }),
   endpoint('getSuspension', 'get /suspensions/{id}', {
@@ -58,7 +57,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: suspensionSchema,
-    run: async ({ store, params }) => stepOf(showSuspension(await requireSuspension(store, params['id'] ?? ''))),
+    run: async ({ store, params }) => showSuspension(await requireSuspension(store, params['id'] ?? '')),
   }),
   endpoint('liftSuspension', 'post /suspensions/{id}/lift', {
     summary: 'Undo a step now',
@@ -68,7 +67,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     pace: 'change',
     answer: suspensionSchema,
     before: shownStep,
-    run: async ({ store, params, author }) => stepOf(showSuspension(await lift(store, params['id'] ?? '', author))),
+    run: async ({ store, params, author }) => showSuspension(await lift(store, params['id'] ?? '', author)),
   }),
   endpoint('appealSuspension', 'post /suspensions/{id}/appeal', {
     summary: 'What the suspended has to say; any key of the account may, though it is suspended',
@@ -84,7 +83,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
       const entitled = step.accountId === caller.account?.id || caller.writes;
       // Whether somebody else's is there is nothing that this caller may learn.
       if (!entitled) throw new Fault(`There is no suspension ${id}.`, 'not_found');
-      return stepOf(showSuspension(await appeal(store, id, body.text, author)));
+      return showSuspension(await appeal(store, id, body.text, author));
     },
   }),
   endpoint('answerAppeal', 'post /suspensions/{id}/answer', {
@@ -98,6 +97,6 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     answer: suspensionSchema,
     before: shownStep,
     run: async ({ store, params, body, author }) =>
-      stepOf(showSuspension(await answer(store, params['id'] ?? '', body.text, body.lift, author))),
+      showSuspension(await answer(store, params['id'] ?? '', body.text, body.lift, author)),
   }),
 ];

@@ -1,15 +1,18 @@
 // What can be done with suspensions: take a step of the ladder by hand, lift one, appeal, answer an appeal. A change reaches
 // the data plane within a second.
+import type { z } from 'zod';
 import { operatorName } from '../../domain/account.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { newSuspensionId, type SuspensionId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { type Step } from '../../domain/rule.ts';
 import { type Suspension, untouched } from '../../domain/suspension.ts';
+import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireAccount } from '../accounts/accounts.ts';
 import { Fault, requireProse } from '../fault.ts';
-import { iso, requireKey } from '../keys/keys.ts';
+import { requireKey } from '../keys/keys.ts';
+import type { suspensionSchema } from './schemas.ts';
 
 const longestText = 2_000;
 
@@ -106,7 +109,7 @@ export async function requireSuspension(store: Store, id: string): Promise<Suspe
   return found;
 }
 
-export function showSuspension(suspension: Suspension): Record<string, unknown> {
+export function showSuspension(suspension: Suspension): z.output<typeof suspensionSchema> {
   const { accountId, keyId, createdAt, endsAt, liftedAt, appealedAt, answeredAt, ...rest } = suspension;
   return {
     ...rest,

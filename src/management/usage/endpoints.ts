@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { KeyId } from '../../domain/id.ts';
-import type { WallMs } from '../../domain/time.ts';
+import { iso, type WallMs } from '../../domain/time.ts';
 import { outcomes, type UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { UsageFilter } from '../../store/ports/usage.ts';
@@ -11,7 +11,6 @@ import { ownAccount } from '../http/authenticate.ts';
 import { readId, writeId } from '../http/cursor.ts';
 import { type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { iso } from '../keys/keys.ts';
 import { pagesOfUsage } from '../people/export.ts';
 import { csvLine } from './csv.ts';
 import { reportGroups, usageRowSchema, usageSumSchema } from './schemas.ts';
@@ -58,7 +57,7 @@ async function filterOf(
   };
 }
 
-const rowOf = (row: UsageRecord) => ({ ...row, at: iso(row.at) as string });
+const rowOf = (row: UsageRecord) => ({ ...row, at: iso(row.at) });
 
 function columnsOf(shape: object, row: object): unknown[] {
   return Object.keys(shape).map((name) => (row as Readonly<Record<string, unknown>>)[name]);
