@@ -1,5 +1,5 @@
-// Sekisho as a subject: the gate as it comes, with keys that its own command has made and every check, meter and
-// record on. When it has stopped, its books are read: a run in which it did not write down each answer does not count.
+// Sekisho as a subject: the gate with its defaults, with keys made by its own command and every check, meter and record on.
+// When it has stopped, its ledger is read: a run in which it did not record each answer does not count.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,8 +15,8 @@ import { freePort, start, subjectCore } from './processes.ts';
 const sourceDirectory = join(import.meta.dirname, '../src');
 
 /**
- * The gate with a fresh store that holds one key: of an account with the plan that new accounts get, its limits and
- * the rules so far away that the load does not meet them, or of the operator's own, of which nothing is counted.
+ * The gate with a fresh store that holds one key: of an account with the plan that new accounts get, with its limits
+ * and the rules so high that the load does not reach them, or of the operator, for whom nothing is counted.
  */
 export async function launchGate(
   name: string,
@@ -43,14 +43,14 @@ export async function launchGate(
 export interface Stock {
   /** Keys in the store. */
   readonly stored: number;
-  /** Keys that requests carry in turn, spread evenly over the stored ones. */
+  /** Keys that requests use in turn, spread evenly over the stored ones. */
   readonly used: number;
 }
 
-/** The gate with a store full of keys. A store of each size is filled once a run. */
+/** The gate with a store full of keys. A store of each size is filled once per run. */
 export function seededGate({ stored, used }: Stock): (place: Place) => Promise<Launched> {
   return (place) => {
-    // Beside the directory of this launch, which goes when the launch is over.
+    // Beside the directory of this launch, which is removed after the launch.
     const filled = stores.get(stored) ?? seed(join(place.directory, '..', `${stored}-keys`), stored);
     stores.set(stored, filled);
     const keys = filled.keys.filter((_, i) => i % (filled.keys.length / used) === 0);
@@ -60,12 +60,12 @@ export function seededGate({ stored, used }: Stock): (place: Place) => Promise<L
 
 interface FilledStore {
   readonly dataDir: string;
-  /** Texts of keys that are in it, evenly spread. */
+  /** Secrets of stored keys, evenly spread. */
   readonly keys: readonly string[];
 }
 
 const stores = new Map<number, FilledStore>();
-/** Of a larger store, this many keys are kept to be used: five times what the gate holds in memory. */
+/** Of a larger store, this many keys are used: five times what the gate holds in memory. */
 const maxKeptKeys = 50_000;
 
 async function openGate(
@@ -84,7 +84,7 @@ async function openGate(
     core: subjectCore,
     // As `npm start` runs it.
     command: [process.execPath, '--max-semi-space-size=4', ...profile, join(source, 'main.ts')],
-    // A directory without a sekisho.yaml, so that only what stands here is set.
+    // A directory without a sekisho.yaml, so that only the settings here apply.
     cwd: place.directory,
     env: {
       PORT: String(port),
@@ -140,8 +140,8 @@ function countBooked(dataDir: string): number {
 }
 
 /**
- * Fills a store with copies of a key that the command made: each has an id, a secret and a digest of its own, and
- * whatever other columns there are, as the real one has them.
+ * Fills a store with copies of a key that the command made: each has its own id, secret and digest, and the real key's
+ * values in all other columns.
  */
 function seed(home: string, stored: number): FilledStore {
   mkdirSync(home, { recursive: true });
@@ -163,7 +163,7 @@ function seed(home: string, stored: number): FilledStore {
       if (i % every === 0) keys.push(fresh.text.reveal());
     }
   })();
-  // To the disk now: else the gate's first sync would have to write out what the seeding left behind.
+  // Synced to the disk now: otherwise the gate's first sync would have to write what the seeding left behind.
   database.pragma('synchronous = FULL');
   database.pragma('wal_checkpoint(TRUNCATE)');
   database.close();

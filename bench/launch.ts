@@ -1,20 +1,20 @@
-// What a subject is given to start with, and what it gives back once it answers.
+// What a subject gets at its start, and what it returns once it answers.
 import type { Started } from './processes.ts';
 
 export interface Place {
   /** A directory of this launch alone. */
   readonly directory: string;
   readonly upstreamPort: number;
-  /** Where to put CPU profiles of Sekisho; undefined where none are wanted. */
+  /** Where to put CPU profiles of Sekisho; undefined if none are wanted. */
   readonly profileDirectory: string | undefined;
 }
 
 export interface Launched {
   readonly port: number;
-  /** Undefined where there is nothing between load and upstream. */
+  /** Undefined if there is nothing between load and upstream. */
   readonly process: Started | undefined;
-  /** The keys that requests carry in turn. */
+  /** The keys that requests use in turn. */
   readonly keys: readonly string[];
-  /** After it has stopped: throws unless it has booked at least so many answers to the token. */
+  /** After it has stopped: throws unless it has recorded at least so many answers to the token. */
   readonly checkBooks?: (answers: number) => void;
 }

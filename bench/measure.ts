@@ -1,5 +1,5 @@
-// Measures one subject once: starts it, proves that it answers rightly and refuses strangers, lets it rest, loads it
-// with whole answers and then with streams, and stops it. Whatever is not exactly right ends the run with a sentence.
+// Measures one subject once: starts it, checks that it answers correctly and refuses callers without a key, lets it settle,
+// loads it with whole answers and then with streams, and stops it. Any deviation ends the run with a sentence.
 import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -20,7 +20,7 @@ export interface Durations {
   readonly streamWaves: number;
 }
 
-/** What one launch of a subject gave. What cannot be known of it, as the CPU time of no process, is null. */
+/** The figures of one launch of a subject. An unknowable figure, such as the CPU time of no process, is null. */
 export interface Figures {
   readonly subject: string;
   readonly requestsPerS: number;
@@ -33,7 +33,7 @@ export interface Figures {
   readonly firstChunkMsP99: number | null;
   readonly idleBytes: number | null;
   readonly loadedBytes: number | null;
-  /** Share of the subject's core that others used during the unary load; it should be next to nothing. */
+  /** Share of the subject's core that other processes used during the unary load; it should be next to nothing. */
   readonly foreignShare: number | null;
 }
 
@@ -102,7 +102,10 @@ interface Target extends Launched {
   readonly headers: readonly string[];
 }
 
-/** Waits until it answers at all, then looks whether the answer is the upstream's and whether a stranger is refused. */
+/**
+ * Waits until it answers at all, then checks that the answer is the upstream's and that a caller without a key is
+ * refused.
+ */
 async function answersRightly(target: Target): Promise<void> {
   const [key = ''] = target.keys;
   const deadlineMs = performance.now() + startTimeoutMs;
@@ -211,6 +214,6 @@ async function loadStreams(target: Target, tree: readonly number[], waves: numbe
 }
 
 function explained(error: unknown, subject: Subject, started: Started | undefined): Error {
-  const said = started ? `\nIts last words:\n${lastWords(started.logFile)}` : '';
+  const said = started ? `\nIts last output:\n${lastWords(started.logFile)}` : '';
   return new Error(`${subject.name}: ${(error as Error).message}${said}`, { cause: error });
 }

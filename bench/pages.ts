@@ -1,6 +1,9 @@
 // How fast the pages are, with ten thousand keys and a million rows in the ledger:
+//
 //   node bench/pages.ts
-// Prints the median and the slowest of the calls behind each page, the longest that one of them held the gate up, and the time until a first visit can be used.
+//
+// Prints the median and the slowest of the calls behind each page, the longest time that one of them blocked the gate, and
+// the time until a first visit is usable.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { newRequestId } from '../src/domain/id.ts';
@@ -61,7 +64,7 @@ await gate.manage(async (store, author) => {
 });
 say(`${keys.toLocaleString('en')} keys, ${rows.toLocaleString('en')} rows\n`);
 
-// The gate is in this process: what holds its loop up holds up everybody's calls.
+// The gate runs in this process: what blocks its loop delays every call.
 const loop = monitorEventLoopDelay({ resolution: 5 });
 loop.enable();
 const one = made[42] as (typeof made)[number];

@@ -1,6 +1,6 @@
-// Starts programs on a core of their own, watches what they use, and ends exactly those that it has started.
-// CPU time is read from the scheduler in nanoseconds; the ticks of /proc/<pid>/stat are 10 ms, which is as much as
-// nginx needs for a thousand requests. Memory is the resident size of the whole process tree.
+// Starts programs on a core of their own, watches what they use, and ends exactly those that it started. CPU time is read
+// from the scheduler in nanoseconds; the ticks of /proc/<pid>/stat are 10 ms, which is as much as nginx needs for a thousand
+// requests. Memory is the resident size of the whole process tree.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -20,7 +20,7 @@ export interface Started {
   readonly logFile: string;
   /** False once it has ended, for whatever reason. */
   readonly running: boolean;
-  /** SIGTERM, and SIGKILL for whatever of its tree is left after a while. Gives whether it went by itself. */
+  /** SIGTERM, and SIGKILL for any process of its tree left after a while. Returns whether it ended by itself. */
   stop(): Promise<boolean>;
 }
 
@@ -35,7 +35,7 @@ export interface Launch {
 
 const started = new Set<Started>();
 
-/** What a program needs of our environment; nothing of ours may change how a subject behaves. */
+/** What a program needs of our environment; none of our variables may change how a subject behaves. */
 const plainEnv = {
   PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
   LANG: 'C.UTF-8',
@@ -79,10 +79,10 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...started].map((each) => each.stop()));
 }
 
-/** What a program said last, to stand in a message about its failure. */
+/** The last output of a program, for a message about its failure. */
 export function lastWords(logFile: string): string {
   const text = readFileSync(logFile, 'utf8').trim();
-  return text === '' ? '(it said nothing)' : text.split('\n').slice(-12).join('\n');
+  return text === '' ? '(no output)' : text.split('\n').slice(-12).join('\n');
 }
 
 function isRunning(child: ChildProcess): boolean {
@@ -93,17 +93,17 @@ function killQuietly(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It has gone by itself meanwhile.
+    // It has ended by itself meanwhile.
   }
 }
 
-/** A process and all below it. */
+/** A process and all its descendants. */
 export function treeOf(root: number): number[] {
   const parents = new Map<number, number>();
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const stat = readQuietly(`/proc/${entry}/stat`);
-    // The name in parentheses may hold spaces; the parent is the second field after it.
+    // The name in parentheses may contain spaces; the parent is the second field after it.
     const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
     if (parent !== undefined) parents.set(Number(entry), Number(parent));
   }
@@ -136,7 +136,7 @@ export function coreBusyUs(core: number): number {
   return (user + nice + system + irq + softirq + steal) * 10_000;
 }
 
-/** Moves this process, every thread of it, to a core; what it starts later begins there. */
+/** Moves every thread of this process to a core; what it starts later begins there. */
 export function pinSelf(core: number): void {
   execFileSync('taskset', ['-acp', String(core), String(process.pid)], { stdio: 'ignore' });
 }

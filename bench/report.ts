@@ -1,8 +1,8 @@
-// Turns rounds into the table that people read and the file that programs read. Every figure is the median over the
-// rounds; every ratio is taken within the run, since figures of two runs or two machines say nothing about each other.
+// Turns rounds into the printed table and the result file. Every figure is the median over the rounds; every ratio is taken
+// within the run, because figures of two runs or two machines cannot be compared.
 import type { Figures } from './measure.ts';
 
-/** Stands where a figure cannot be known. */
+/** Printed for an unknown figure. */
 const none = '–';
 
 /** One line of figures for each subject, in the order in which they first appear. */
@@ -28,7 +28,7 @@ function median(values: readonly number[]): number {
 
 type Column = readonly [title: string, cell: (row: Figures) => string];
 
-/** One markdown table. `×nginx` and `×article` stand to the right of the figure they compare. */
+/** One markdown table. `×nginx` and `×article` follow the figure that they compare. */
 export function table(rows: readonly Figures[]): string {
   const named = (name: string): Figures | undefined => rows.find((row) => row.subject === name);
   const [direct, nginx, article] = ['direct', 'nginx', 'article'].map(named);
@@ -59,7 +59,7 @@ export function table(rows: readonly Figures[]): string {
 }
 
 /**
- * This gate ÷ the other one, round by round: two launches that follow each other saw the same machine. Says each figure's
+ * This gate ÷ the other one, round by round: two consecutive launches saw the same machine. Reports each figure's
  * smallest, median and largest ratio and in how many rounds it was above 1.
  */
 export function ratios(rounds: readonly Figures[]): string {

@@ -1,6 +1,6 @@
-// `npm run bench`: every subject in front of the same upstream, one after the other and round after round, in one run.
-// Prints one table and writes one file. A subject that does not start, answers wrongly or loses a piece fails the run;
-// nothing is left out unless --only says so. It loads 127.0.0.1 alone and ends only what it has started.
+// `npm run bench`: measures every subject in front of the same upstream, one after the other and round after round, in one
+// run. It prints one table and writes one file. A subject that does not start, answers wrongly or loses a piece fails the
+// run; only --only leaves subjects out. It loads only 127.0.0.1 and ends only what it started.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -22,7 +22,7 @@ const usage = `npm run bench -- [--quick] [--rounds <n>] [--only direct,nginx,â€
 
 const full: Durations = { idleS: 3, warmUpS: 10, unaryS: 8, streamWaves: 3 };
 const quick: Durations = { idleS: 1, warmUpS: 1, unaryS: 3, streamWaves: 1 };
-/** Others on the subject's core above this share make the figures doubtful. */
+/** Above this share of other processes on the subject's core the figures are doubtful. */
 const maxForeignShare = 0.05;
 
 const directory = import.meta.dirname;
@@ -76,7 +76,7 @@ function readOptions() {
   };
 }
 
-/** Everything that must be there before the first figure, or a sentence about what is not. */
+/** Checks everything that must be there before the first figure; throws a sentence about what is missing. */
 function prepare(): void {
   if (process.platform !== 'linux' || os.availableParallelism() < 2)
     throw new Error('It needs Linux and two cores of its own.');
@@ -106,7 +106,7 @@ async function runRounds(): Promise<Figures[]> {
   const profileDirectory = options.profile ? join(workDirectory, 'prof') : undefined;
   const figures: Figures[] = [];
   for (let round = 1; round <= options.rounds; round++) {
-    // Every second round goes backwards, so that a drift of the machine falls on all alike.
+    // Every second round goes backwards, so that a drift of the machine affects all alike.
     const order = round % 2 === 1 ? options.subjects : options.subjects.toReversed();
     for (const subject of order) {
       process.stderr.write(`round ${round} of ${options.rounds}: ${subject.name}\n`);
@@ -129,7 +129,7 @@ function report(rounds: readonly Figures[]): void {
       `Others used ${Math.round((foreignShare ?? 0) * 100)} % of the core of ${subject}: its figures are doubtful.\n`,
     );
   }
-  // The committed file holds whole and undisturbed runs only.
+  // The committed file holds only complete and undisturbed runs.
   const publish = !options.partial && disturbed.length === 0;
   const file = publish ? join(directory, 'results/latest.json') : join(workDirectory, 'latest.json');
   mkdirSync(join(file, '..'), { recursive: true });
@@ -158,7 +158,7 @@ function machine(): Record<string, unknown> {
   };
 }
 
-/** What a program prints, on whichever of its outputs; wrk -v ends with an error status by design. */
+/** What a program prints, on either output; wrk -v ends with an error status by design. */
 function saidBy(command: string, ...args: string[]): string {
   return execFileSync('sh', ['-c', '"$@" 2>&1 || true', 'sh', command, ...args], { encoding: 'utf8' }).trim();
 }

@@ -1,8 +1,10 @@
-// Does an attack delay those who behave? A client of a small constant rate is measured alone, during each attack, and
+// Does an attack delay well-behaved clients? A client with a small constant rate is measured alone, during each attack, and
 // afterwards:
+//
 //   node bench/slow-clients.ts [--seconds 20] [--only <part of a name>]
-// Ends with 1 where the client's p99 during an attack, or after all of them, is more than twice what it was alone. The
-// attacks share the machine's cores with the gate; they run at the lowest priority, and the table says what they took.
+//
+// Exits with 1 if the client's p99 during an attack, or after all of them, is more than twice what it was alone. The attacks
+// share the machine's cores with the gate; they run at the lowest priority, and the table shows what they took.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +19,7 @@ import { cpuUs, residentBytes } from './processes.ts';
 import * as attacks from './slow-clients/attacks.ts';
 import { type Latencies, Probe, rate } from './slow-clients/probe.ts';
 
-/** Times alone, with a floor: on a busy machine single milliseconds come and go by themselves. */
+/** Times alone have a floor: on a busy machine single milliseconds come and go by themselves. */
 const maxRatio = 2;
 const floorMs = 10;
 
@@ -42,7 +44,7 @@ const scenes: readonly Scene[] = [
       attacks.wrongKeys,
     ],
   },
-  // The attack takes every connection that there is by default.
+  // By default the attack takes every available connection.
   { name: 'as it comes', environment: {}, attacks: [attacks.silentConnections] },
   { name: 'encrypted', environment: { TLS: 'self-signed' }, attacks: [attacks.handshakes] },
 ];
@@ -51,7 +53,7 @@ interface Line extends Latencies {
   readonly phase: string;
   readonly ratio: number | undefined;
   readonly residentMb: number;
-  /** Connections that the gate had open at the most, beside those that are always there. */
+  /** The most connections that the gate had open beyond those that are always there. */
   readonly connections: number;
   readonly kbPerConnection: number | undefined;
   /** Cores that each took, on average. */
@@ -90,7 +92,7 @@ process.exit(faults === 0 ? 0 : 1);
 async function play(scene: Scene): Promise<Line[]> {
   const gate = await spawnGate(
     { UPSTREAM: fake.url, LOG_LEVEL: 'info', AUTH_FAILURES_PER_MINUTE: '30', ...scene.environment },
-    // With as many descriptors as there may be, and else as `npm start` runs it.
+    // With as many descriptors as possible, and otherwise as `npm start` runs it.
     ['sh', '-c', manyDescriptors, process.execPath, '--max-semi-space-size=4', 'src/main.ts'],
   );
   try {
@@ -155,7 +157,7 @@ async function playAgainst(gate: GateProcess, scene: Scene): Promise<Line[]> {
   };
 
   try {
-    // What a process has compiled by its first thousand requests, it compiles before anything is measured.
+    // What a process compiles in its first thousand requests, it compiles before anything is measured.
     await probe.measure(Math.min(10, seconds));
     const alone = await observe('alone', undefined);
     const found = [alone];
@@ -193,6 +195,6 @@ function report(found: readonly Line[]): number {
       `${phase}: p99 is ${(ratio ?? 1).toFixed(1)} times what it was alone, ${failed} requests failed, ` +
         `${failedNew} of them on new connections. ${said.join('; ')}`,
     );
-  if (bad.length === 0) say('No attack delayed those who behave.');
+  if (bad.length === 0) say('No attack delayed the well-behaved client.');
   return bad.length;
 }

@@ -1,15 +1,17 @@
 // A million mixed exchanges, and whether the gate is the same afterwards:
+//
 //   node bench/soak.ts [--requests 1000000] [--seconds n] [--seed n]
-// Ends with 1, and a sentence for each thing that does not hold. bench/soak/soak.ts says what is looked at.
+//
+// Exits with 1, and a sentence for each violation. bench/soak/soak.ts says what is checked.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { type Sample, type SoakReport, soak } from './soak/soak.ts';
 
-/** Memory may grow by so much in a hundred thousand requests, in the second half of the run. */
+/** Memory may grow by this much per hundred thousand requests, in the second half of the run. */
 const maxGrowthMb = 2;
-/** Below this the memory is not judged: the heap has not found its size yet. */
+/** Below this the memory is not judged: the heap has not reached its size yet. */
 const fewestForMemory = 300_000;
 
 const { values } = parseArgs({
@@ -53,10 +55,10 @@ const results = join(import.meta.dirname, 'work');
 mkdirSync(results, { recursive: true });
 writeFileSync(join(results, 'soak.json'), `${JSON.stringify({ ...report, faults, growth }, null, 2)}\n`);
 for (const fault of faults) say(fault);
-say(faults.length === 0 ? 'All of it holds.' : 'It does not hold.');
+say(faults.length === 0 ? 'Everything holds.' : 'Not everything holds.');
 process.exit(faults.length === 0 ? 0 : 1);
 
-/** Least-squares slope over the second half, in MB for a hundred thousand requests. */
+/** Least-squares slope over the second half, in MB per hundred thousand requests. */
 function growthOf(samples: readonly Sample[], figure: (sample: Sample) => number | undefined): number {
   const half = (samples.at(-1)?.requests ?? 0) / 2;
   const points = samples.flatMap((sample): [number, number][] => {
@@ -113,7 +115,7 @@ function print({ samples, sums, descriptors, answers, ...rest }: SoakReport): vo
       `${sorted[0]?.toFixed(0)} to ${sorted.at(-1)?.toFixed(0)} MB, ${samples.at(-1)?.residentMb.toFixed(0)} MB at the end`,
     ],
     [
-      'memory that lives on',
+      'live memory',
       `${samples.find(({ liveMb }) => liveMb !== undefined)?.liveMb?.toFixed(1)} MB at first, ${samples.at(-1)?.liveMb?.toFixed(1)} MB at the end`,
     ],
     [

@@ -1,6 +1,6 @@
-// The load of streamed answers: opens 300 streams within a short while, reads them all to their end, and does so in
-// waves. Gives how many pieces came, how many streams were whole, and how long the first piece took.
-// Usage: node bench/streams.ts <port> <path> <waves> <key> [header…]; it prints one line of JSON.
+// The load of streamed answers: opens 300 streams within a short while, reads them all to their end, and does so in waves.
+// Reports how many pieces arrived, how many streams were whole, and how long the first piece took. Usage: node
+// bench/streams.ts <port> <path> <waves> <key> [header…]; it prints one line of JSON.
 import { connect } from 'node:net';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,10 +23,10 @@ interface Outcome {
   readonly fault: string | undefined;
 }
 
-// All streams of a wave stand open together for most of their second, and yet are not all opened in one instant.
+// All streams of a wave are open together for most of their second, but are not all opened at the same instant.
 const openingMs = 300;
 const streamTimeoutMs = 20_000;
-/** Stands exactly once in each piece of both dialects. */
+/** Occurs exactly once in each piece of both dialects. */
 const mark = '"model":"';
 
 if (import.meta.main) {
@@ -81,7 +81,7 @@ function readStream(port: number, request: Buffer): Promise<Outcome> {
         from = at + mark.length;
       }
       if (before === 0 && chunks > 0) firstMs = performance.now() - askedMs;
-      // A mark may be cut in two, and so may the end; a mark that was counted must not be seen again.
+      // A mark may be cut in two, and so may the end; a mark that was counted must not be counted again.
       tail = text.slice(Math.max(from, text.length - mark.length + 1));
       if (text.endsWith('\r\n0\r\n\r\n')) finish(judge(head, chunks));
     });

@@ -1,5 +1,5 @@
-// What is compared: how each subject is started in front of the upstream, and how it is spoken to. Every gate gets the
-// settings that its makers would give it for speed; Sekisho gets its defaults, and as many slots as the upstream has.
+// The compared subjects: how each is started in front of the upstream, and how it is called. Every gate gets the settings
+// that its makers would choose for speed; Sekisho gets its defaults, and as many slots as the upstream has.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,16 +14,16 @@ export interface Subject {
   readonly dialect: Dialect;
   /** Request headers besides x-api-key, as `name: value`. */
   readonly headers: (upstreamPort: number) => readonly string[];
-  /** Does it refuse a caller without a key? */
+  /** Whether it refuses a caller without a key. */
   readonly checksKey: boolean;
-  /** Is it measured with streams as well? */
+  /** Whether it is measured with streams as well. */
   readonly streams: boolean;
   readonly launch: (place: Place) => Promise<Launched>;
 }
 
 const benchDirectory = import.meta.dirname;
 export const peersDirectory = join(benchDirectory, 'peers');
-/** Also stands in peers/article.js, which keeps its keys in its source. */
+/** The same key stands in peers/article.js, which keeps its keys in its source. */
 const staticKey = 'bench-key-0123456789abcdef0123456789abcdef';
 
 const plain = { dialect: 'ollama', headers: () => [], checksKey: true, streams: true } as const;
@@ -58,7 +58,7 @@ export const otherGate = (directory: string): Subject => ({
   launch: (place) => launchGate('other', place, true, join(directory, 'src')),
 });
 
-/** Only by name: it answers another question, what a call costs whose key is never in memory. */
+/** Only on request: it measures something else, the cost of a call whose key is never in memory. */
 export const optional: readonly string[] = ['sekisho-1m-cold'];
 
 function launchDirect({ upstreamPort }: Place): Promise<Launched> {

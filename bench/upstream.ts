@@ -1,6 +1,6 @@
-// The model server that every subject stands in front of: fixed answers with usage figures, whole or as 50 chunks.
-// Bare sockets and prepared bytes, because it shares a core with the load generator and must never be what is measured.
-// Usage: node bench/upstream.ts <port>. It trusts its callers to speak proper HTTP/1.1: they are the bench's own.
+// The model server in front of which every subject runs: fixed answers with usage figures, whole or as 50 chunks. It uses
+// bare sockets and prepared bytes, because it shares a core with the load generator and must never be what is measured.
+// Usage: node bench/upstream.ts <port>. It trusts its callers to send valid HTTP/1.1: they are the bench's own.
 import { createServer, type Socket } from 'node:net';
 import process from 'node:process';
 import { chunkCount, intervalMs, model, tokens } from './load.ts';
@@ -99,7 +99,7 @@ const slots: Stream[][] = Array.from({ length: intervalMs / slotMs }, () => []);
 let slot = 0;
 let lastSlotAtMs = performance.now();
 
-// One timer for all streams. Where it was late it makes up for what it missed, so that the rate holds under load.
+// One timer for all streams. After a delay it catches up, so that the rate holds under load.
 setInterval(() => {
   const nowMs = performance.now();
   for (; lastSlotAtMs + slotMs <= nowMs; lastSlotAtMs += slotMs) {
@@ -108,7 +108,7 @@ setInterval(() => {
   }
 }, slotMs);
 
-/** Writes the next chunk; false where that was the last, or nobody is there any more. */
+/** Writes the next chunk; false if that was the last, or the reader is gone. */
 function advance(stream: Stream): boolean {
   const { piece, last } = streams[stream.dialect];
   if (stream.socket.destroyed) return false;
@@ -144,7 +144,7 @@ const server = createServer({ noDelay: true }, (socket) => {
   });
 });
 
-/** Where the first request in this text ends, or 0 while it is not all there. */
+/** Where the first request in this text ends, or 0 while it is incomplete. */
 function requestEnd(text: string): number {
   const headEnd = text.indexOf('\r\n\r\n');
   if (headEnd < 0) return 0;

@@ -1,4 +1,4 @@
-// Builds the portal where what it is made from has changed since the last time; else it does nothing, at once.
+// Builds the portal if its sources have changed since the last build; otherwise it does nothing, at once.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import process from 'node:process';
 const root = join(import.meta.dirname, '..');
 const stamp = join(root, 'portal/dist/.made-from');
 
-/** Everything that the build reads; the types that it shares with the API leave nothing behind. */
+/** Everything that the build reads; types shared with the API leave nothing in the output. */
 const sources = [
   'package-lock.json',
   ...readdirSync(join(root, 'portal'), { recursive: true, encoding: 'utf8' })

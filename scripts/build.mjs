@@ -1,4 +1,4 @@
-// Makes dist/ and portal/dist/, what gets published: JavaScript, declarations and the pages, without tests.
+// Makes the published dist/ and portal/dist/: JavaScript, declarations and the pages, without tests.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
 import process from 'node:process';

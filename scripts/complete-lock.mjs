@@ -1,6 +1,6 @@
-// Completes package-lock.json after an `npm install`: npm leaves out optional packages of other platforms when the
-// registry in use does not carry them, and `npm ci` then refuses the whole file. Each missing one gets an entry with
-// its version and platform, so that it is skipped here and fetched where it belongs. Run it after changing dependencies.
+// Completes package-lock.json after an `npm install`: npm omits optional packages of other platforms when the registry in
+// use does not carry them, and `npm ci` then refuses the whole file. Each missing one gets an entry with its version and
+// platform, so that it is skipped here and fetched where it is needed. Run it after changing dependencies.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));

@@ -1,4 +1,6 @@
-// Pictures of every page for the documents, at the width of a phone and of a desk, from a gate with a few weeks of invented use:
+// Takes screenshots of every page for the documents, at phone and desktop width, from a gate with a few weeks of invented
+// use:
+//
 //   node scripts/screenshots.ts
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -129,7 +131,7 @@ const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | '
 ];
 const visits = { visitor: undefined, member: hanako.visitor, operator };
 const only = process.argv.slice(2);
-// Phones show Japanese and desks English; README.ja.md begins with one page in Japanese on a desk.
+// Phone pages are Japanese and desktop pages English; README.ja.md begins with one desktop page in Japanese.
 const shots = [
   { width: 390, language: 'ja', suffix: '390' },
   { width: 1440, language: 'en', suffix: '1440' },
@@ -140,7 +142,7 @@ for (const shot of shots) {
     if (only.length > 0 && !only.includes(name)) continue;
     if ('pages' in shot && !shot.pages.some((page) => page === name)) continue;
     const { width, language, suffix } = shot;
-    // Every other page is dark somewhere.
+    // Every other page is dark in one of the two.
     const look = { width, language, scheme: name.length % 2 === 0 && width === 390 ? 'dark' : 'light' } as const;
     const reader = await Reader.at(browser, gate.url, look);
     const cookies = [...(visits[who]?.cookies ?? [])].map(([key, value]) => ({ name: key, value, url: gate.url }));
@@ -165,7 +167,7 @@ await gate.stop();
 await fake.close();
 process.stdout.write(`${applications.length} applications waited; the pictures are in docs/screenshots\n`);
 
-/** What a page shows when somebody has used it. */
+/** What a page shows when it is in use. */
 async function show(name: string, language: 'en' | 'ja', reader: Reader): Promise<void> {
   if (name === 'plan') {
     await reader.press(language === 'ja' ? '確認する' : 'Ask');
@@ -178,7 +180,7 @@ async function show(name: string, language: 'en' | 'ja', reader: Reader): Promis
   }
 }
 
-/** Calls without a pause, until the picture is taken. */
+/** Calls without a pause, until the screenshot is taken. */
 async function busy(key: string, shown: { readonly is: boolean }): Promise<void> {
   while (!shown.is) {
     const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'なぜ空は青いのですか?' }] };

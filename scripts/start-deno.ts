@@ -1,5 +1,6 @@
-// Starts the gate on Deno with permission for nothing more than its settings name: the address it listens on, its model
-// servers, its mail server and sign-in provider, its data directory, and the one native module. `--print` shows the command instead of running it.
+// Starts the gate on Deno with only the permissions that its settings require: the address it listens on, its model servers,
+// its mail server and sign-in provider, its data directory, and the one native module. `--print` shows the command instead
+// of running it.
 import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,9 +10,9 @@ import { loadConfig } from '../src/settings/config.ts';
 const config = loadConfig(process.env);
 const root = join(import.meta.dirname, '..');
 const addresses = [...config.upstream, config.smtpUrl, config.oidcIssuer].filter((address) => address !== '');
-// A provider whose token endpoint stands on another host than its issuer needs that one added by hand.
+// A provider whose token endpoint is on another host than its issuer needs that one added by hand.
 const hosts = [config.host, ...addresses.map((address) => new URL(address).host)];
-// The gate goes by the real path of its data directory, which may be a link.
+// The gate uses the real path of its data directory, which may be a link.
 const dataDirs = [config.dataDir, ...(existsSync(config.dataDir) ? [realpathSync(config.dataDir)] : [])];
 const files = [
   ...dataDirs,
@@ -24,10 +25,10 @@ const flags = [
   `--allow-net=${[...new Set(hosts)].join(',')}`,
   `--allow-read=${[root, ...new Set(files)].join(',')}`,
   `--allow-write=${[...new Set(dataDirs)].join(',')}`,
-  // Unknown SEKISHO_ settings are looked for, so the whole environment is read.
+  // The gate looks for unknown SEKISHO_ settings, so it reads the whole environment.
   '--allow-env',
   `--allow-ffi=${join(root, 'node_modules/better-sqlite3')}`,
-  // The logger asks for the host name; the SQLite module finds out which C library this machine has from a report.
+  // The logger asks for the host name; the SQLite module learns from a report which C library this machine has.
   '--allow-sys=hostname,cpus,networkInterfaces,osUptime',
 ];
 const words = ['run', ...flags, join(root, 'src/main.ts')];

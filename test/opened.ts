@@ -1,7 +1,9 @@
-// Closes what a test has opened when it is over, the newest first, whatever became of the test.
+// When a test is over, closes what it opened, the newest first, whatever the result.
 import { afterEach } from 'vitest';
 
-/** Called at the top of a test file; what it returns keeps a thing until the running test is over. */
+/**
+ * Call this at the top of a test file; it returns a function that keeps something open until the running test is over.
+ */
 export function closedAfterEach(): <T extends { stop(): Promise<void> | void }>(opened: T) => T {
   const open: { stop(): Promise<void> | void }[] = [];
   afterEach(async () => {

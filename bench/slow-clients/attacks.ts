@@ -1,5 +1,5 @@
-// The attacks: each a program or several, run at the lowest priority because it has to share two cores with the gate that
-// it attacks, from this machine and against this machine alone, and over by itself after a given time.
+// The attacks: each runs one or more programs at the lowest priority, because it shares two cores with the gate that it
+// attacks, from this machine and only against this machine, and ends by itself after a given time.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -8,17 +8,17 @@ import { cpuUs, treeOf } from '../processes.ts';
 
 export interface Aim {
   readonly port: number;
-  /** A working key that may stand in an address: the attacker is a member who turns on the gate. */
+  /** A working key that may be used in a URL: the attacker is a member of the gate. */
   readonly secret: string;
-  /** A file with keys that are well formed and nobody's, one a line. */
+  /** A file with well-formed keys that do not exist, one per line. */
   readonly keysFile: string;
 }
 
 export interface Attack {
   readonly name: string;
-  /** Connections that it holds, where that is the point of it. */
+  /** The number of connections that it holds, if it attacks by holding them. */
   readonly holds?: number;
-  /** How long it takes until it is in full swing. */
+  /** How long it takes to reach its full strength. */
   readonly rampSeconds: number;
   readonly commands: (aim: Aim, seconds: number) => readonly (readonly string[])[];
   readonly environment?: (aim: Aim) => Record<string, string>;
@@ -40,7 +40,7 @@ export const slowHeads: Attack = {
 };
 
 export const slowBodies: Attack = {
-  name: '1,000 slow bodies with a right key (slowhttptest -B)',
+  name: '1,000 slow bodies with a valid key (slowhttptest -B)',
   holds: 1_000,
   rampSeconds: 3,
   commands: ({ port, secret }, seconds) => [
@@ -58,14 +58,14 @@ export const slowReaders: Attack = {
 };
 
 export const idleConnections: Attack = {
-  name: '10,000 kept-alive connections that idle',
+  name: '10,000 idle kept-alive connections',
   holds: 10_000,
   rampSeconds: 8,
   commands: (aim, seconds) => hold(aim, seconds, 'idle'),
 };
 
 export const silentConnections: Attack = {
-  name: '10,000 connections that say nothing',
+  name: '10,000 silent connections',
   holds: 10_000,
   rampSeconds: 8,
   commands: (aim, seconds) => hold(aim, seconds, 'silent'),
@@ -87,7 +87,7 @@ export const handshakes: Attack = {
     Array.from({ length: 4 }, () => `openssl s_time -connect 127.0.0.1:${port} -new -time ${seconds}`.split(' ')),
 };
 
-/** An attack under way. What ends by itself, because the gate has closed everything it held, begins anew. */
+/** A running attack. A program that ends because the gate has closed everything it held is started again. */
 export class Onslaught {
   readonly #children = new Set<ChildProcess>();
   readonly #cpuUs = new Map<number, number>();
@@ -101,7 +101,10 @@ export class Onslaught {
     for (const command of attack.commands(aim, seconds)) this.#start(command, attack.environment?.(aim) ?? {});
   }
 
-  /** CPU time of everything that attacks, in microseconds. What ends takes with it what it used since the last call. */
+  /**
+   * CPU time of everything that attacks, in microseconds. A program that ends takes with it what it used since the last
+   * call.
+   */
   cpuUs(): number {
     for (const { pid } of this.#children)
       if (pid !== undefined) this.#cpuUs.set(pid, Math.max(cpuUs(treeOf(pid)), this.#cpuUs.get(pid) ?? 0));
@@ -117,7 +120,7 @@ export class Onslaught {
   }
 
   #start(command: readonly string[], environment: Readonly<Record<string, string>>): void {
-    // So many connections need as many descriptors; where a shell may not raise the limit, the hard one has to do.
+    // So many connections need as many descriptors; if a shell may not raise the limit, the hard limit has to do.
     const script = 'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec nice -n 19 "$0" "$@"';
     const child = spawn('sh', ['-c', script, ...command], {
       env: { PATH: process.env['PATH'], ...environment },

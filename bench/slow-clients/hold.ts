@@ -1,7 +1,9 @@
 // Holds thousands of connections open to the gate and does nothing with them, for a given time:
+//
 //   node bench/slow-clients/hold.ts <port> <connections> <seconds> idle|silent
-// idle: each asks one question first, and is kept alive after the answer. silent: none says a word.
-// Whatever the gate closes is opened again, so that so many are always there or on their way.
+//
+// idle: each makes one request first, and is kept alive after the answer. silent: none sends anything. A connection that the
+// gate closes is opened again, so that this many are always open or being opened.
 import { connect } from 'node:net';
 import process from 'node:process';
 

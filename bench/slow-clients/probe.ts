@@ -1,6 +1,6 @@
-// The well-behaved client, whose answers an attack must not delay: a small constant rate of looks at the version, some over
-// kept connections and some over new ones, and a few streamed chats. A request counts from the moment at which it was
-// due, so that a client that is held up does not measure less.
+// The well-behaved client, whose answers an attack must not delay: a small constant rate of requests for the version, some
+// over kept connections and some over new ones, and a few streamed chats. A request is timed from the moment at which it was
+// due, so that a delayed client does not report less.
 import { Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,9 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Latencies {
   readonly requests: number;
   readonly failed: number;
-  /** Of those that failed, how many had asked for a new connection. */
+  /** How many of the failed ones had asked for a new connection. */
   readonly failedNew: number;
-  /** A request that failed counts as having taken all the time that it was given. */
+  /** A failed request counts as having taken its whole timeout. */
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly faults: readonly string[];
@@ -19,15 +19,15 @@ export interface Latencies {
 export interface Target {
   readonly url: string;
   readonly secret: string;
-  /** PEM of the authority, where it is encrypted. */
+  /** PEM of the authority, if the gate encrypts. */
   readonly ca: string | undefined;
 }
 
-/** Requests a second. */
+/** Requests per second. */
 export const rate = 55;
 const timeoutMs = 5_000;
 
-/** What each of eleven requests is: eight over kept connections, two over new ones, one chat. */
+/** Of eleven requests, eight use kept connections, two use new ones, and one is a chat. */
 const kinds = ['kept', 'kept', 'kept', 'kept', 'new', 'kept', 'kept', 'chat', 'kept', 'kept', 'new'] as const;
 type Kind = (typeof kinds)[number];
 
@@ -86,7 +86,7 @@ export class Probe {
     this.#kept.destroy();
   }
 
-  /** Gives what went wrong. Never rejects. */
+  /** Returns what went wrong. Never rejects. */
   #ask(kind: Kind): Promise<string | undefined> {
     const { url, secret, ca } = this.#target;
     const chats = kind === 'chat';

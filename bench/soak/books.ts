@@ -1,19 +1,22 @@
-// Holds the gate's ledger against what both ends of every exchange saw: one row for each request of a caller who was
-// known, of answers that completed the model server's own figures to the token, of those that were cut a figure between
-// what the caller got and what the model server had said.
+// Compares the gate's ledger with what both ends of every exchange saw: one row for each request of an identified caller;
+// for completed answers, the model server's own figures to the token; for cut ones, a figure between what the caller
+// received and what the model server had sent.
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Heard } from './connection.ts';
 import type { Asked, Habit } from './mix.ts';
 
-/** What the row of an exchange must hold. */
+/** What the row of an exchange must contain. */
 type Expected =
   | { readonly kind: 'exact'; readonly promptTokens: number; readonly completionTokens: number }
   /** The caller or the model server broke it off. */
   | { readonly kind: 'cut'; readonly asked: Asked; readonly seen: number }
-  /** Refused, or the model server itself said no: it costs nothing. */
+  /** Refused, by the gate or by the model server: it costs nothing. */
   | { readonly kind: 'free' }
-  /** Its key was being revoked: there is a row if the caller had been identified before that, and a cost if it had left. */
+  /**
+   * Its key was being revoked: there is a row if the caller had been identified before that, and a cost if it had been
+   * forwarded.
+   */
   | { readonly kind: 'perhaps'; readonly asked: Asked }
   | { readonly kind: 'none' };
 
@@ -34,10 +37,10 @@ export interface Sums {
   rows: number;
   exactPrompt: number;
   exactCompletion: number;
-  /** What the model server counted of the same answers. */
+  /** What the model server counted for the same answers. */
   servedPrompt: number;
   servedCompletion: number;
-  /** Of answers that were cut: read by callers, booked, and said by the model server. */
+  /** Of cut answers: read by callers, recorded, and sent by the model server. */
   cutSeen: number;
   cutBooked: number;
   cutSaid: number;
@@ -53,9 +56,9 @@ export class Books {
   readonly faults: string[] = [];
   readonly answers: Record<string, number> = {};
   readonly #expected = new Map<string, Expected>();
-  /** Exchanges whose caller left before it was told an id: as many rows are nobody else's. */
+  /** Exchanges whose caller left before receiving an id: as many rows belong to no one else. */
   readonly #nameless: Asked[] = [];
-  /** Rows that there must be at least. */
+  /** The minimum number of rows. */
   #due = 0;
 
   note(asked: Asked, heard: Heard, habit: Habit): void {
@@ -89,7 +92,7 @@ export class Books {
     else if (this.faults.length === maxFaults) this.faults.push('There are more of these.');
   }
 
-  /** Are all rows there that must be? */
+  /** Are all required rows there? */
   isComplete(dataDir: string): boolean {
     return read(dataDir, (database) => {
       const { rows } = database.prepare('select count(*) as rows from usage').get() as { rows: number };
@@ -97,7 +100,7 @@ export class Books {
     });
   }
 
-  /** Reads the whole ledger once; `each` is given every row. */
+  /** Reads the whole ledger once; calls `each` with every row. */
   audit(dataDir: string, each: (row: Row) => void): Sums {
     const sums: Sums = {
       rows: 0,
@@ -175,7 +178,7 @@ export class Books {
   }
 
   #compareCut(row: Row, asked: Asked, seen: number, figures: string, sums: Sums): void {
-    // Whoever left when all had been said may find it completed.
+    // A caller who left when everything had been sent may find it completed.
     if (row.source === 'exact') {
       const { promptTokens: prompt, completionTokens: completion } = asked.own;
       addExact(row, { prompt, completion }, sums);
@@ -190,12 +193,12 @@ export class Books {
     sums.cutSaid += most;
     if (row.completion < least || row.completion > most)
       this.fault(`${row.id} (it ${asked.fate}): ${least} read, ${most} said, and the row has ${figures}.`);
-    // An Anthropic stream says at its start what the prompt took; elsewhere a cut call is estimated from its bytes.
+    // An Anthropic stream reports its prompt tokens at its start; elsewhere a cut call is estimated from its bytes.
     if (row.prompt !== 0 && row.prompt !== Math.ceil(asked.bytes / 4) && row.prompt !== asked.promptSaid)
       this.fault(`${row.id} had ${asked.bytes} bytes and the row has ${figures}.`);
   }
 
-  /** Whose row is whose is not known here, so the sums have to do. */
+  /** Which of these rows belongs to which exchange is unknown here, so their sums are compared. */
   #compareNameless(rows: readonly Row[], sums: Sums): void {
     const booked = rows.reduce((all, row) => all + row.completion, 0);
     const said = this.#nameless.reduce((all, asked) => all + mostOf(asked), 0);
@@ -206,7 +209,7 @@ export class Books {
   }
 }
 
-/** Tokens that a cut answer may cost at most: its pieces, or a quarter of the bytes of a whole one. */
+/** The most tokens that a cut answer may cost: its pieces, or a quarter of the bytes of a whole one. */
 const mostOf = ({ said, wrote }: Asked): number => Math.max(said, Math.ceil(wrote / 4));
 
 function addExact(

@@ -1,5 +1,5 @@
-// Loaded into the gate of a soak before its own code: collects all garbage every few seconds and writes down what is
-// left, in bytes, one figure a line. What lives on is then seen without the waves that a collector makes by itself.
+// Loaded into the gate of a soak before its own code: collects all garbage every few seconds and writes the remaining bytes,
+// one figure per line. This shows the live memory without the waves of an ordinary collector.
 import { appendFileSync } from 'node:fs';
 import process from 'node:process';
 

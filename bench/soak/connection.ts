@@ -1,12 +1,12 @@
-// A caller's connection: kept alive, one request at a time, left at whatever moment the caller chooses. Reads no more of
-// an answer than a soak has to know, because it shares a core with the model server.
+// A caller's connection: kept alive, one request at a time, left at whatever moment the caller chooses. It reads no more of
+// an answer than a soak needs, because it shares a core with the model server.
 import { connect, type Socket } from 'node:net';
 import { piece } from './mix.ts';
 
 export interface Heard {
-  /** 0 where no head came. */
+  /** 0 if no head arrived. */
   readonly status: number;
-  /** What the gate calls the exchange; undefined where no head came. */
+  /** The gate's id of the exchange; undefined if no head arrived. */
   readonly id: string | undefined;
   /** Pieces that were read. */
   readonly seen: number;
@@ -48,7 +48,7 @@ export class Connection {
       const hearing = new Hearing(leaving, finish);
       this.#exchange = hearing;
       let timer = setTimeout(() => finish('too late'), answerTimeoutMs);
-      // Nobody leaves before the system has the whole request: what was never sent is no exchange.
+      // A caller leaves only after the system has the whole request: what was never sent is not an exchange.
       socket.write(request, 'latin1', (error) => {
         if (error || this.#exchange !== hearing) return;
         if (leaving.atOnce) finish('left');
@@ -85,7 +85,7 @@ export class Connection {
   }
 }
 
-/** What has come of one answer. */
+/** The part of an answer that has arrived. */
 class Hearing {
   readonly finish: (end: Heard['end']) => void;
   readonly #leaving: Leaving;
@@ -95,7 +95,7 @@ class Hearing {
   closes = false;
   #text = '';
   #scanned = 0;
-  /** Where the body begins, and where it ends; undefined as long as that is not known. */
+  /** Where the body begins, and where it ends; undefined while that is not known. */
   #bodyAt: number | undefined;
   #endsAt: number | undefined;
 

@@ -1,5 +1,5 @@
-// Who calls in a soak: members with plans of every kind, one of whom has his keys revoked and made anew all the while, and
-// the operator, whom no limit counts. Afterwards the limits of each are held against the ledger.
+// The callers of a soak: members with plans of every kind, one of whom has their keys revoked and remade all the time, and
+// the operator, whom no limit counts. Afterwards the limits of each are compared with the ledger.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Calendar, type Window, windowNames } from '../../src/domain/calendar.ts';
 import type { Measure } from '../../src/domain/plan.ts';
@@ -28,7 +28,7 @@ const wide = {
   promptTokensPerMonth: 4_000_000_000_000,
   completionTokensPerDay: 5_000_000_000_000,
 };
-/** Calls at once that the crowded member's plan lets in. */
+/** The concurrency of the crowded member's plan. */
 export const crowdedAtOnce = 3;
 
 const times = (count: number, habit: Habit): Habit[] => Array.from({ length: count }, () => habit);
@@ -60,7 +60,7 @@ const drafts: readonly Draft[] = [
 export async function makeMembers(gate: GateProcess): Promise<Member[]> {
   const accounts = new Map<string, string>();
   await gate.manage(async (store, author) => {
-    // No rule is to step in: what a soak does looks like abuse, and is meant to.
+    // No rule may take a step: a soak deliberately looks like abuse.
     for (const { name } of firstRules) await changeRule(store, name, { threshold: 1_000_000_000_000_000 }, author);
     for (const { name, terms } of drafts) {
       if (!terms) continue;
@@ -76,7 +76,7 @@ export async function makeMembers(gate: GateProcess): Promise<Member[]> {
   return members;
 }
 
-/** The management API, as an operator's key may use it. */
+/** The management API, called with an operator's key. */
 export class Keeper {
   readonly #url: string;
   readonly #secret: string;
@@ -94,7 +94,7 @@ export class Keeper {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     let answer = await send();
-    // Changes have a pace; a run of many minutes reaches it.
+    // Changes are rate-limited; a run of many minutes reaches the limit.
     while (answer.status === 429) {
       await answer.body?.cancel();
       await sleep(Number(answer.headers.get('retry-after') ?? 1) * 1000);
@@ -105,7 +105,7 @@ export class Keeper {
     return JSON.parse(text) as T;
   }
 
-  /** Revokes the member's key and makes another, in either order, until `isOver`. Gives how many were revoked. */
+  /** Revokes the member's key and makes another, in either order, until `isOver`. Returns how many were revoked. */
   async change(member: Member, isOver: () => boolean): Promise<number> {
     for (let revoked = 0; ; ) {
       await sleep(300);
@@ -140,7 +140,7 @@ interface Limits {
   }[];
 }
 
-/** What the ledger says that everybody has used, by window. */
+/** What every member has used according to the ledger, by window. */
 export class Used {
   readonly #calendar = new Calendar('UTC');
   readonly #figures = new Map<string, number>();
@@ -163,7 +163,9 @@ export class Used {
     }
   };
 
-  /** Every limit by the hour, day and month of these members must stand where the ledger says. Gives how many were looked at. */
+  /**
+   * Every limit per hour, day and month of these members must agree with the ledger. Returns how many were compared.
+   */
   async holdAgainstLimits(members: readonly Member[], keeper: Keeper, books: Books): Promise<number> {
     let looked = 0;
     for (const { name, account, keyId, secret } of members) {

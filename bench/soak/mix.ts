@@ -1,5 +1,5 @@
-// What a soak asks: for each number of a seeded sequence who calls, in which dialect, and what becomes of the exchange.
-// The same seed and number always give the same request, whichever connection happens to carry it.
+// The exchanges of a soak: for each number of a seeded sequence, who calls, in which dialect, and how the exchange ends. The
+// same seed and number always give the same request, whichever connection carries it.
 
 export interface Dialect {
   readonly path: string;
@@ -14,11 +14,11 @@ export const dialects: readonly Dialect[] = [
   { path: '/v1/messages', body: (words, most) => ({ ...messages(words), max_tokens: most }) },
 ];
 
-/** What a piece of an answer says, and how many there are at most. */
+/** The text of a piece of an answer, and the maximum number of pieces. */
 export const piece = 'piece';
 export const mostPieces = 12;
 
-/** What becomes of an exchange, and how often of a hundred. */
+/** The ways of ending, with their percentages. */
 const shares = {
   'is answered whole': 38,
   'is streamed': 32,
@@ -47,26 +47,26 @@ export interface Asked {
   readonly dialect: Dialect;
   readonly stream: boolean;
   readonly model: string;
-  /** Pieces after which it is cut, and pieces that were asked for. */
+  /** Pieces after which it is cut, and requested pieces. */
   readonly cutAfter: number;
   readonly most: number;
   /** From 0 to 1, for the moment at which a caller leaves. */
   readonly moment: number;
-  /** What the model server itself counts of this one. */
+  /** The model server's own count for this one. */
   readonly own: { promptTokens: number; completionTokens: number };
   /** Pieces, and bytes of a whole answer, that the model server had written. */
   said: number;
   wrote: number;
-  /** Prompt tokens that the start of an Anthropic stream said; undefined where none did. */
+  /** Prompt tokens reported at the start of an Anthropic stream; undefined if none were. */
   promptSaid: number | undefined;
   /** Bytes of the request's body. */
   bytes: number;
-  /** Called when the model server has it. */
+  /** Called when the model server has received it. */
   reached: (() => void) | undefined;
 }
 
 export const quickModel = 'gemma3:270m';
-/** Has few slots, so that calls wait for it. */
+/** This model has few slots, so that calls wait for it. */
 export const busyModel = 'llama3:latest';
 
 export function chooseRequest(seed: number, number: number, habit: Habit): Asked {
@@ -123,7 +123,7 @@ export function requestBytes(asked: Asked, secret: string): string {
   );
 }
 
-/** A key with a slip of the pen. */
+/** A key with a typing error. */
 const wrong = (secret: string): string => `${secret.slice(0, -1)}${secret.endsWith('x') ? 'y' : 'x'}`;
 
 /** Mulberry32: small, even, and the same everywhere. */

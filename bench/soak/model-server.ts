@@ -1,9 +1,9 @@
-// The model server of a soak: the fake one, which counts each exchange by itself and lets happen to it what is to happen.
+// The model server of a soak: the fake one, which counts each exchange itself and applies the fault planned for it.
 import { defaultAnswer } from '../../test/fake-ollama/answers.ts';
 import type { Answer, FakeOllama, Script } from '../../test/fake-ollama/fake-ollama.ts';
 import { type Asked, mostPieces, piece } from './mix.ts';
 
-/** Answers from now on by what is written down under the number in each prompt. */
+/** From now on, answers as planned for the number in each prompt. */
 export function play(fake: FakeOllama, underWay: ReadonlyMap<number, Asked>): void {
   fake.pieces = Array.from({ length: mostPieces }, () => piece);
   const { host, port } = fake;
@@ -16,7 +16,7 @@ export function play(fake: FakeOllama, underWay: ReadonlyMap<number, Asked>): vo
     if (asked.fate === 'leaves before the head') return request.aborted;
     if (asked.fate === 'meets a 500')
       return answer.whole(500, { 'Content-Type': 'application/json' }, '{"error":"the runner has crashed"}');
-    // The same server, but for whom it counts.
+    // The same server, reporting to another counter.
     const counting = Object.create(server, {
       host: { value: host },
       port: { value: port },

@@ -1,6 +1,6 @@
-// A soak: the fake model server, a gate of its own as a process, and a seeded mix of every way in which an exchange can
-// go, as many of them as asked for. Afterwards nothing may be left of them but their rows: no slot, no reservation, no
-// descriptor, no memory. Everything stays on this machine.
+// A soak: the fake model server, a gate in its own process, and a seeded mix of every way in which an exchange can end, as
+// many exchanges as requested. Afterwards nothing but their rows may remain: no slot, no reservation, no descriptor, no
+// memory. Everything stays on this machine.
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -28,7 +28,7 @@ export interface Sample {
   readonly seconds: number;
   readonly requests: number;
   readonly residentMb: number;
-  /** What lived on after the last collection; undefined before the first, and where none is asked for. */
+  /** Live memory after the last collection; undefined before the first one, and if no collection was requested. */
   readonly liveMb: number | undefined;
   readonly descriptors: number;
 }
@@ -45,7 +45,7 @@ export interface SoakReport {
   /** Answers as callers saw them, by status and end. */
   readonly answers: Readonly<Record<string, number>>;
   readonly sums: Sums;
-  /** A sentence for whatever does not hold; memory is judged by whoever has asked for enough requests. */
+  /** A sentence for each violation; the caller judges memory if it requested enough exchanges. */
   readonly faults: readonly string[];
 }
 
@@ -71,17 +71,17 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
       TIME_ZONE: 'UTC',
       MODEL_SLOTS: `${busyModel}=2`,
       QUEUE_LENGTH: '1000',
-      // Every row is held against its exchange, those of refusals too.
+      // Every row is compared with its exchange, those of refusals too.
       REFUSED_ROWS_PER_MINUTE: '1000000000',
     },
-    // But for the collecting, as `npm start` runs it.
+    // As `npm start` runs it, apart from the collecting.
     [process.execPath, '--max-semi-space-size=4', ...collecting, 'src/main.ts'],
   );
   try {
     const run = new Run(gate, options);
     play(fake, run.underWay);
     return await run.go(
-      // It keeps every request, which a million of them would not bear.
+      // The fake keeps every request, which is too much for a million of them.
       () => (fake.requests.length = 0),
       () => fake.close(),
     );
@@ -128,7 +128,7 @@ class Run {
     const changing = members.find(({ name }) => name === 'changing') as Member;
     const calls = members.flatMap((member) => member.connections.map((habit) => this.#call(member, habit)));
     this.#running = calls.length;
-    // Those who hold are let go when their key is revoked, so it is revoked until the last of them has heard of it.
+    // Held calls end when their key is revoked, so it is revoked until the last of them has ended.
     const [keysRevoked] = await Promise.all([keeper.change(changing, () => this.#running === 0), ...calls]);
     clearInterval(sampling);
     this.#sample();
@@ -141,7 +141,7 @@ class Run {
     await eventually(() => {
       if (!this.#books.isComplete(gate.dataDir)) throw new Error('the ledger lacks rows');
     }, 20_000).catch(() => undefined);
-    // The last batch is in the store; one that should not have come would come now.
+    // The last batch is in the store; a surplus row would arrive now.
     await sleep(500);
     const used = new Used();
     const sums = this.#books.audit(gate.dataDir, used.add);
@@ -165,13 +165,13 @@ class Run {
     };
   }
 
-  /** One connection after the other request, until all have been asked. */
+  /** Each connection takes the next request until all have been made. */
   async #call(member: Member, habit: Habit): Promise<void> {
     const connection = new Connection(Number(new URL(this.#gate.url).port));
     const { seed, requests, seconds = Infinity } = this.#options;
     while (this.#asked < requests && performance.now() - this.#begunMs < seconds * 1000) {
       const status = await this.#ask(connection, chooseRequest(seed, this.#asked++, habit), member, habit);
-      // Who has nothing left asks no faster for it.
+      // A caller with no usage left does not call faster because of it.
       if (status === 429 && member.name === 'limited') await sleep(20);
     }
     connection.close();
@@ -184,14 +184,14 @@ class Run {
     if (asked.fate === 'leaves before the head') asked.reached = () => connection.leave();
     const heard = await connection.ask(request, leavingOf(asked));
     asked.reached = undefined;
-    // Of one that was left, the model server may hear only now.
+    // The model server may hear only now of one that was left.
     if (heard.end === 'whole') this.underWay.delete(asked.number);
     this.#books.note(asked, heard, habit);
     this.#done++;
     return heard.status;
   }
 
-  /** Every slot and every place is back: as many calls as a plan or a model lets in are let in at once. */
+  /** Every slot and every place is free again: as many calls as a plan or a model admits are admitted at once. */
   async #allHaveRoom(members: readonly Member[]): Promise<void> {
     const crowded = members.find(({ name }) => name === 'crowded') as Member;
     const waiting = members.find(({ name }) => name === 'waiting') as Member;

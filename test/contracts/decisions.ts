@@ -1,5 +1,5 @@
-// What every store must do for a decision: what it reads holds until what it writes is there, so that of many at once each
-// meets what the ones before it left; and what fails leaves nothing.
+// What every store guarantees for a decision: what it reads stays valid until its writes are done, so each of many
+// concurrent decisions sees the results of the earlier ones; and a failed decision leaves nothing.
 import { describe, expect, test } from 'vitest';
 import type { Account, Role } from '../../src/domain/account.ts';
 import { digestOf } from '../../src/domain/api-key.ts';
@@ -22,7 +22,7 @@ import { type Database, storesOf } from './store.ts';
 const minute = 60_000;
 const event = () => auditEvent(author(), 'test', 'x', null, null);
 
-/** All at once; gives how many did what they came for. */
+/** Runs them all at once; returns how many succeeded. */
 async function race<T>(work: readonly (() => Promise<T>)[]): Promise<number> {
   const ends = await Promise.allSettled(work.map((each) => each()));
   for (const end of ends) if (end.status === 'rejected') expect(end.reason).toHaveProperty('kind');
@@ -88,7 +88,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
 
   describe(`a decision on ${kind}`, () => {
     test(
-      'meets what those before it left, and loses nothing of it',
+      'sees the results of earlier ones, and overwrites none',
       withStores(async (store, other) => {
         const once = () =>
           store.atomically(async (within) => {
@@ -101,7 +101,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'leaves nothing of itself where it fails, however deep, and others go on',
+      'leaves nothing when it fails, at any depth, and others continue',
       withStores(async (store, other) => {
         const failing = store.atomically(async (within) => {
           await within.ensureAccount('gone', 'default', event());
@@ -118,7 +118,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'that would wait for itself fails instead of standing still',
+      'that would wait for itself fails instead of blocking',
       withStores(async (store) => {
         const outside = store.atomically(() => store.readRegistration());
         await expect(outside).rejects.toThrow('the store that it was given');
@@ -127,7 +127,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'about keys keeps within the plan, however many are made at once',
+      'about keys stays within the plan, however many are made at once',
       withStores(async (store) => {
         await createPlan(store, 'one', { maxKeys: 1 }, undefined, author());
         const account = await accountOf(store, 'member', 'one');
@@ -137,7 +137,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'about an hour’s keys keeps within the plan when they are given a later end',
+      'about short-lived keys stays within the plan when their expiry is moved',
       withStores(async (store) => {
         await createPlan(store, 'one', { maxKeys: 1 }, undefined, author());
         const account = await accountOf(store, 'member', 'one');
@@ -157,7 +157,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
           ),
         ).toBe(1);
         expect(await working(store, account)).toBe(1);
-        // One that lasts does not make room by becoming one for an hour where those are all taken.
+        // A lasting key cannot make room by becoming a short-lived one when those are all in use.
         await race(
           times(9, () => createKeyFor(store, account.id, { name: 'x', expiresAt: Date.now() + minute }, author())),
         );
@@ -168,7 +168,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'about who signs in to an account leaves it one person’s, whatever comes first',
+      'about signing in to an account leaves it to one person, in any order',
       withStores(async (store) => {
         const at = Date.now();
         const door = { store } as unknown as Parameters<typeof confirmAddress>[0];
@@ -178,7 +178,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
           const asked = { code: url.slice(url.indexOf('#') + 1), name: 'n', password: 'quite a good one' };
           return () => setUp(door, { ...asked, email: `s${++count}@example.org` }, author());
         };
-        // Applied by letter, and approved before the letter was opened.
+        // Applied by email, and approved before the email was opened.
         const byLetter = async (): Promise<[AccountId, () => Promise<unknown>]> => {
           const application = await waiting(store, null);
           const { stored, url } = draftLink(new URL('http://x'), 'confirm', application.id, author());
@@ -204,7 +204,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
           const there = await db.selectFrom('people').select('id').where('accountId', '=', accountId).execute();
           expect(there).toHaveLength(1);
         }
-        // By the database itself too.
+        // The database enforces it too.
         const { id } = await accountOf(store);
         await personOf(store, id);
         await expect(personOf(store, id)).rejects.toThrow();
@@ -212,7 +212,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'about one key’s successor is taken once',
+      'about a key’s successor is made once',
       withStores(async (store) => {
         const account = await accountOf(store);
         const { key } = await createKeyFor(store, account.id, { name: 'x' }, author());
@@ -222,7 +222,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'never leaves a gate that nobody can operate',
+      'never leaves a gate without an operator',
       withStores(async (store) => {
         const operators = [await accountOf(store, 'operator'), await accountOf(store, 'operator')];
         for (const { id } of operators) await personOf(store, id);
@@ -253,7 +253,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'about an account and its name is taken once',
+      'about an account and its name is made once',
       withStores(async (store) => {
         expect(await race(times(5, () => createAccount(store, 'same', undefined, author(), 'operator')))).toBe(1);
         const [made] = await store.listAccounts();
@@ -266,7 +266,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'about an application makes one account, and a person has one however many of theirs are decided',
+      'about an application makes one account, and a person gets one account for several applications',
       withStores(async (store) => {
         const application = await waiting(store, null);
         const say = (status: 'approved' | 'rejected', id: string = application.id) =>
@@ -284,7 +284,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'about a step of the ladder is taken once: lifted, appealed against, answered',
+      'about a suspension is made once: lifting it, appealing against it, answering the appeal',
       withStores(async (store) => {
         const { id: whom } = await accountOf(store);
         const ask = { whom, step: 'review', reason: 'r', endsAt: null } as const;
@@ -298,7 +298,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'about registration and plans keeps what others change beside it',
+      'about registration and plans keeps concurrent changes to other fields',
       withStores(async (store) => {
         await race([
           () => setRegistration(store, { mode: 'open' }, author()),
@@ -320,9 +320,9 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
   });
 
-  describe(`who is without limits on ${kind}`, () => {
+  describe(`an account without limits on ${kind}`, () => {
     test(
-      'is said, and is an operator; whoever stops being one has a plan, fewer scopes and no visit from that moment',
+      'is an explicit operator; when the role ends, it has a plan, fewer scopes and no sessions at once',
       withStores(async (store, other) => {
         const account = await accountOf(store, 'operator');
         expect(account).toMatchObject({ plan: unlimited });
@@ -342,7 +342,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
         const ask = { whom: account.id, step: 'suspend', reason: 'r', endsAt: Date.now() + minute } as const;
         await suspend(store, ask, author());
         expect((await other.findCaller(wide.id, Date.now()))?.suspensions).toHaveLength(1);
-        // A plan that is named is taken instead, and one that is not there changes nothing at all.
+        // A named plan is taken instead, and a missing one changes nothing at all.
         const next = await accountOf(store, 'operator');
         await expect(changeAccount(store, next.id, { role: 'member', plan: 'nope' }, author())).rejects.toThrow('nope');
         expect(await other.findAccount(next.id)).toEqual(next);
@@ -352,7 +352,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'is never a member or an auditor, whoever asks, and nobody is without a plan by omission',
+      'is never a member or an auditor, and no account lacks a plan by omission',
       withStores(async (store) => {
         const member = await accountOf(store);
         for (const role of ['member', 'auditor'] as const) {
@@ -366,7 +366,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'an account called like the id of another is none, and does not stand in its place',
+      'cannot be reached by a name that looks like another account’s id',
       withStores(async (store) => {
         const member = await accountOf(store);
         await expect(createAccount(store, member.id, undefined, author())).rejects.toThrow('looks like an id');

@@ -1,5 +1,5 @@
-// The contract of the store over who may use how much: plans, accounts, rules, suspensions, the audit log, and the sums
-// that limits and reports go by. One suite for every database, as store.ts; called from the same tests.
+// The contract of the store about usage rights: plans, accounts, rules, suspensions, the audit log, and the sums that limits
+// and reports use. One suite for every database, as store.ts; called from the same tests.
 import { describe, expect, test } from 'vitest';
 import type { Account } from '../../src/domain/account.ts';
 import { generateKey, type StoredKey } from '../../src/domain/api-key.ts';
@@ -127,7 +127,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
 
   describe(`plans and accounts on ${name}`, () => {
     test(
-      'begin with the first plans and the first rules',
+      'start with the first plans and the first rules',
       withStores(async (mine) => {
         const byName = (one: { name: string }, two: { name: string }): number => (one.name < two.name ? -1 : 1);
         expect(await mine.listPlans()).toEqual(firstPlans.toSorted(byName));
@@ -136,7 +136,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'a plan comes back exactly as it was stored, to another process too, with the event of each change',
+      'a plan is returned exactly as stored, to another process too, with an event for each change',
       withStores(async (mine, other) => {
         const first = plan({ tokensPerDay: 1e15, queueWeight: 0.01, models: ['ノート:*', "it's"], maxKeys: 0 });
         const second = { ...first, version: 2, tokensPerDay: null };
@@ -150,7 +150,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'one of two who store the same version is told no, changes nothing and leaves no event',
+      'of two writers of the same version, one is refused, changes nothing and leaves no event',
       withStores(async (mine, other) => {
         expect(await mine.putPlan(plan(), event())).toBe(true);
         expect(await other.putPlan(plan({ tokensPerDay: 1 }), event('lost'))).toBe(false);
@@ -163,7 +163,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'a plan that an account has stays, and one that nobody has goes',
+      'a plan in use is not deleted, and an unused one is',
       withStores(async (mine, other) => {
         await mine.putPlan(plan(), event());
         const { id } = await account(mine, 'alice', 'night');
@@ -178,7 +178,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'an account keeps the plan that it was made with until it is given another',
+      'an account keeps the plan it was made with until it gets another',
       withStores(async (mine, other) => {
         const made = await account(mine, 'alice', 'trial');
         expect(made).toMatchObject({ name: 'alice', plan: 'trial', createdAt: ticks });
@@ -197,7 +197,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
 
   describe(`a caller on ${name}`, () => {
     test(
-      'is found with key, account, plan and the steps that may be in force, by id and by what signs',
+      'is found with key, account, plan and the suspensions possibly in force, by id and by public key',
       withStores(async (mine, other) => {
         const alice = await account(mine);
         const bob = await account(mine, 'bob');
@@ -223,7 +223,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           await mine.findCaller(signer.id, now),
         ]) {
           expect(found).toMatchObject({ account: alice, plan: firstPlans[0] });
-          // One in shadow may be among them: it is not in force.
+          // A shadow one may be among them: it is not in force.
           expect(found?.suspensions.filter((each) => inForce(each, now))).toEqual(open);
           expect(found?.suspensions).not.toContainEqual(over);
           expect(found?.suspensions).not.toContainEqual(lifted);
@@ -237,7 +237,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'has a changed plan at once, and no plan where its account has none',
+      'sees a changed plan at once, and has no plan if its account has none',
       withStores(async (mine, other) => {
         const alice = await account(mine);
         const operator = await account(mine, 'operator', unlimited);
@@ -254,7 +254,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'whose plan is not in the store is an error, and not a caller without limits',
+      'with a plan missing from the store is an error, not a caller without limits',
       withStores(async (mine, other) => {
         const alice = await account(mine, 'alice', 'never-made');
         const [plain, signer] = [newKey(alice.id), newKey(alice.id, { kind: 'signature' })];
@@ -268,7 +268,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
 
   describe(`rules and steps on ${name}`, () => {
     test(
-      'a rule is made, replaced and deleted, each with its event, and seen by another process',
+      'a rule is made, replaced and deleted, each with its event, and visible to another process',
       withStores(async (mine, other) => {
         const rule: Rule = { ...(firstRules[0] as Rule), name: 'a-rule', plans: ['trial'], shadow: true };
         await mine.putRule(rule, event('rule.create', 'a-rule'));
@@ -283,7 +283,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'a step comes back exactly, and only its lifting, appeal and answer can change',
+      'a suspension is returned exactly as stored, and only its lifting, appeal and answer can change',
       withStores(async (mine, other) => {
         const { id } = await account(mine);
         const taken = step(id, { keyId: 'key_x' as KeyId, rule: 'busy-hour', evidence: { count: 7 }, endsAt: ++ticks });
@@ -300,7 +300,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'steps are listed newest first, all or of one account, and counted where they were really taken',
+      'suspensions are listed newest first, all or of one account, and only effective ones are counted',
       withStores(async (mine, other) => {
         const [alice, bob] = [await account(mine), await account(mine, 'bob')];
         const key = 'key_x' as KeyId;
@@ -327,7 +327,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'a step against an account that is not there is not stored, nor is its event',
+      'a suspension of a missing account is not stored, nor is its event',
       withStores(async (mine) => {
         await expect(mine.insertSuspension(step('acc_nothing' as AccountId), event())).rejects.toThrow();
         expect(await mine.listSuspensions({ limit: 10 })).toEqual([]);
@@ -335,7 +335,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'the audit log gives events back exactly, newest first, all or of one subject',
+      'the audit log returns events exactly, newest first, all or of one subject',
       withStores(async (mine, other) => {
         const { id } = await account(mine);
         const before = { plan: '計画', deep: { list: [1, null, 'x'] } };
@@ -354,7 +354,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'a change whose event cannot be written is not made',
+      'a change is not made when its event cannot be written',
       withStores(async (mine) => {
         const alice = await account(mine);
         const key = newKey(alice.id);
@@ -391,7 +391,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      "a key's revocation leaves one event, however often it is asked for",
+      'revoking a key leaves one event, however often it is requested',
       withStores(async (mine, other) => {
         const alice = await account(mine);
         const bob = await account(mine, 'bob');
@@ -408,7 +408,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
 
   describe(`sums of the ledger on ${name}`, () => {
     test(
-      'are those of the rows, by key, account, model and quarter of an hour',
+      'equal the sums of the rows, by key, account, model and quarter hour',
       withStores(async (mine, other) => {
         const alice = await account(mine);
         const key = newKey(alice.id);
@@ -446,7 +446,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'count a row once, however often, in however many batches and by whomever it is written',
+      'count a row once, whichever processes write it, however often and in however many batches',
       withStores(async (mine, other) => {
         const rows = Array.from({ length: 150 }, (_, i) => kinds((hour + (i % 3)) * hourMs + i)).flat();
         await mine.appendUsage(rows);
@@ -468,7 +468,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'know nothing of a batch that was not booked',
+      'contain nothing of a batch that failed',
       withStores(async (mine) => {
         const wrong = { ...row(hour * hourMs), operation: null as unknown as string };
         await expect(mine.appendUsage([...kinds(hour * hourMs), wrong])).rejects.toThrow();
@@ -480,7 +480,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'count a row as often as it says, and its tokens once',
+      'count a row as often as its `repeats` says, and its tokens once',
       withStores(async (mine, other) => {
         const at = hour * hourMs;
         const rows = kinds(at, { repeats: 7 });
@@ -497,7 +497,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'blame nobody for a refusal for want of room, nor for a fault of the gateway or the model server',
+      'hold no caller responsible for a refusal for lack of capacity or a fault of the gateway or model server',
       withStores(async (mine, other) => {
         const at = hour * hourMs;
         const refused = (code: UsageRecord['code']): UsageRecord =>
@@ -522,7 +522,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'say by the minute and by the quarter of an hour what was let through and what was not',
+      'tell by minute and by quarter hour what was admitted and what was refused',
       withStores(async (mine, other) => {
         const at = hour * hourMs;
         const bucket = {
@@ -559,7 +559,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'stay when old rows are removed, of which only old ones go, the oldest first, and no more than asked for',
+      'stay when old rows are removed: only old ones, the oldest first, and no more than asked for',
       withStores(async (mine, other) => {
         const at = hour * hourMs;
         const rows = Array.from({ length: 10 }, (_, i) => row(at + i));

@@ -1,4 +1,4 @@
-// Files that hold a secret of the gate: whole or refused.
+// Files that hold a secret of the gate are either whole or refused.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const made = 'm'.repeat(64);
 
-test('is made once, for its owner alone, and read from then on', () => {
+test('is made once, readable by its owner only, and reused afterwards', () => {
   expect(secretFrom(file, () => made, 'loss')).toBe(made);
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect(secretFrom(file, () => 'n'.repeat(64), 'loss')).toBe(made);
@@ -28,19 +28,19 @@ test.each([
   ['the first bytes of a secret', made.slice(0, 31)],
   ['NUL bytes, as a power cut leaves them', '\0'.repeat(64)],
   ['two lines', `${made}\n${made}`],
-])('%s is refused, and stays for its operator to look at', (_, content) => {
+])('%s is refused, and stays for its operator to inspect', (_, content) => {
   writeFileSync(file, content);
   expect(() => secretFrom(file, () => made, 'then everybody signs in again.')).toThrow(SecretUnusable);
   expect(readFileSync(file, 'utf8')).toBe(content);
 });
 
-test('a draft that an earlier start left behind is not taken for the secret, and is in nobody’s way', () => {
+test('the draft of an interrupted start is not taken for the secret, and blocks nothing', () => {
   writeFileSync(`${file}.new`, made.slice(0, 10));
   expect(secretFrom(file, () => made, 'loss')).toBe(made);
   expect(readdirSync(directory)).toEqual(['cookie.secret']);
 });
 
-test('what was there stays whole where the new content cannot be written', () => {
+test('the old content stays whole when the new content cannot be written', () => {
   writeWhole(file, made);
   expect(() => writeWhole(join(directory, 'not-there', 'cookie.secret'), 'other')).toThrow(/ENOENT/);
   expect(readFileSync(file, 'utf8')).toBe(made);

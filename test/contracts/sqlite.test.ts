@@ -31,7 +31,7 @@ policyContract('SQLite', create);
 peopleContract('SQLite', create);
 decisionsContract('SQLite', create);
 
-test('refuses a database of a newer version and leaves it alone', async () => {
+test('refuses a database of a newer version and leaves it unchanged', async () => {
   const dataDir = temporaryDirectory();
   await (await openSqlite(dataDir)).close();
   const database = new Database(join(dataDir, 'sekisho.db'));
@@ -40,7 +40,7 @@ test('refuses a database of a newer version and leaves it alone', async () => {
   await expect(openSqlite(dataDir)).rejects.toThrow(/newer Sekisho/);
 });
 
-test('a database of the first version opens with plans, lineages and sums, and with all that it had', async () => {
+test('a database of the first version opens with plans, lineages and sums, and keeps all its data', async () => {
   const dataDir = temporaryDirectory();
   const database = new Database(join(dataDir, 'sekisho.db'));
   const [first = ''] = Object.keys(migrations);
@@ -108,7 +108,7 @@ test('a database of the first version opens with plans, lineages and sums, and w
   const quarters = await store.usageByQuarter('acc_alice' as AccountId, 0, 500_000 * hourMs);
   await store.close();
 
-  // The same rows in a database that summed them up as they came.
+  // The same rows in a database that summed them as they came.
   const freshDir = temporaryDirectory();
   const fresh = await openSqlite(freshDir);
   await fresh.appendUsage(rows);
@@ -124,7 +124,7 @@ test('a database of the first version opens with plans, lineages and sums, and w
   for (const directory of [dataDir, freshDir]) rmSync(directory, { recursive: true });
 });
 
-test('hours become quarters where the rows say which, and lose nothing where they do not', async () => {
+test('hours become quarter hours where the rows allow it, and lose nothing where they do not', async () => {
   const dataDir = temporaryDirectory();
   const database = new Database(join(dataDir, 'sekisho.db'));
   const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database }) });
@@ -166,7 +166,7 @@ test('hours become quarters where the rows say which, and lose nothing where the
 });
 
 test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/St_Johns'])(
-  'in %s what is used a minute before midnight is of that day, and what at midnight of the next, in sums as in limits',
+  'in %s, usage one minute before midnight belongs to that day and usage at midnight to the next, in sums and in limits',
   async (zone) => {
     const dataDir = temporaryDirectory();
     const store = await openSqlite(dataDir);
@@ -212,9 +212,9 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
       [last.slice(0, 7), 10],
       [first.slice(0, 7), 200],
     ]);
-    // Today, as the overview asks.
+    // Today, as the overview asks for it.
     expect(await sums('account', startsAt)).toEqual([['acc_alice', 200]]);
-    // What a limit is read back from.
+    // The figures from which a limit is restored.
     const clocks = {
       wall: () => startsAt + 60_000,
       steady: () => startsAt + 60_000,
@@ -230,7 +230,7 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
   },
 );
 
-test('who signed in by a provider before keeps what the stored ID token proves, and no token stays', async () => {
+test('people who signed in by a provider before the migration keep what the stored ID token proves, and no token stays', async () => {
   const directory = temporaryDirectory();
   const database = new Database(join(directory, 'sekisho.db'));
   const kysely = new Kysely({ dialect: new SqliteDialect({ database }) });

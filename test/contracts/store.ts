@@ -1,5 +1,5 @@
-// The contract of the store: one suite for every database. An adapter's test gives a way to open a store on the same
-// data twice, as two processes would.
+// The contract of the store: one suite for every database. An adapter's test provides a way to open a store on the same data
+// twice, as two processes would.
 import { describe, expect, test } from 'vitest';
 import type { StoredKey } from '../../src/domain/api-key.ts';
 import { generateKey } from '../../src/domain/api-key.ts';
@@ -87,7 +87,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
 
   describe(`the store on ${name}`, () => {
     test(
-      'gives back a key exactly as it was stored, to another process too',
+      'returns a key exactly as stored, to another process too',
       withStores(async (mine, other) => {
         const key = await newKey(mine);
         await mine.insertKey(key, event());
@@ -107,7 +107,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
         })(),
     );
     test(
-      'finds by digest only what signs',
+      'finds by digest only public keys',
       withStores(async (mine) => {
         const [signer, plain] = [await newKey(mine, { kind: 'signature' }), await newKey(mine)];
         await mine.insertKey(signer, event());
@@ -125,7 +125,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'makes an account once, however many ask',
+      'makes an account once, however many requests ask for it',
       withStores(async (mine, other) => {
         const ask = (store: Store) =>
           Promise.all(Array.from({ length: 10 }, (_, i) => store.ensureAccount('friends', 'default', event(i))));
@@ -145,7 +145,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'rotates wholly or not at all',
+      'rotates a key completely or not at all',
       withStores(async (mine) => {
         const [old, next] = [await newKey(mine, { expiresAt: null }), await newKey(mine)];
         await mine.insertKey(old, event());
@@ -157,7 +157,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'books a row once, however often it is written, and gives it back exactly',
+      'records a row once, however often it is written, and returns it exactly',
       withStores(async (mine, other) => {
         const rows = Array.from({ length: 1200 }, (_, i) => row(i));
         await mine.appendUsage(rows);
@@ -169,7 +169,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'books a batch wholly or not at all',
+      'records a batch completely or not at all',
       withStores(async (mine) => {
         const wrong = { ...row(2), operation: null as unknown as string };
         await expect(mine.appendUsage([row(1), wrong])).rejects.toThrow();
@@ -177,7 +177,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'takes a row of an older journal, which names neither a number nor a cache, for one exchange',
+      'reads a row of an older journal, without a count or cache figures, as one exchange',
       withStores(async (mine) => {
         const whole = row(1);
         const { repeats: _, cacheReadTokens: __, cacheWriteTokens: ___, ...older } = whole;
@@ -187,7 +187,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'notes when keys were last used, and passes over ids that are none',
+      'records when keys were last used, and ignores unknown ids',
       withStores(async (mine) => {
         const [used, unused] = [await newKey(mine, { createdAt: 1 }), await newKey(mine, { createdAt: 2 })];
         await mine.insertKey(used, event());
@@ -199,7 +199,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
           ]),
         );
         expect((await mine.listKeys()).map((key) => key.lastUsedAt)).toEqual([30, null]);
-        // A row may come long after its exchange began, when a later one has been told already.
+        // A row may arrive long after its exchange began, when a later one has already been recorded.
         await mine.touchKeys(new Map([[used.id, 20]]));
         expect((await mine.listKeys()).map((key) => key.lastUsedAt)).toEqual([30, null]);
         await mine.touchKeys(new Map([[used.id, 31]]));
@@ -207,7 +207,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'tells that another process has written, and is silent about its own writing',
+      'reports writes of another process, and not its own',
       withStores(async (mine, other) => {
         const first = await mine.version();
         await mine.appendUsage([row(1)]);
@@ -217,7 +217,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'says that it cannot answer once it is closed',
+      'reports that it cannot answer once it is closed',
       withStores(async (mine) => {
         await mine.ping();
         await mine.close();

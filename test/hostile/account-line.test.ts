@@ -1,5 +1,5 @@
-// Calls beyond what an account may run at once wait in its own line: they hold nothing, they are served in their order, and
-// whatever becomes of them, nothing of them stays.
+// Calls beyond an account's concurrency wait in a queue of the account: they hold nothing, are served in order, and leave
+// nothing behind however they end.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -23,7 +23,7 @@ afterAll(async () => {
 const whole = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
 const answer = '{"message":{"content":"y"},"done":true,"prompt_eval_count":3,"eval_count":4}';
 
-/** Answers so many calls when each is let go. */
+/** Answers this many calls, each when the test releases it. */
 function held(count: number): { readonly running: () => number; readonly most: () => number; free(): void } {
   const waiting: (() => void)[] = [];
   let most = 0;
@@ -61,7 +61,7 @@ async function sendInOrder(secret: string, count: number, running: number): Prom
 const left = (response: Response, label: string): number =>
   Number(new RegExp(`"${label}";r=(\\d+)`).exec(response.headers.get('ratelimit') ?? '')?.[1]);
 
-test('ten calls where four may run are all answered, four at a time and in their order', async () => {
+test('ten calls with a concurrency of four are all answered, four at a time and in order', async () => {
   const { secret } = await gate.member({ concurrentRequests: 4, waitingRequests: 16, requestsPerDay: 100 });
   const answers = held(10);
   const sent = await sendInOrder(secret, 10, 4);
@@ -77,7 +77,7 @@ test('ten calls where four may run are all answered, four at a time and in their
   expect(gate.waiting()).toBe(0);
 });
 
-test('beyond the line a call is refused, and a plan without one refuses at once', async () => {
+test('a call beyond the waiting limit is refused, and a plan without waiting refuses at once', async () => {
   for (const waitingRequests of [3, 0]) {
     calls = fake.calls.length;
     const { secret } = await gate.member({ concurrentRequests: 2, waitingRequests });
@@ -95,7 +95,7 @@ test('beyond the line a call is refused, and a plan without one refuses at once'
   }
 });
 
-test('limits stay exact: what waits holds nothing, and is refused when its turn comes and nothing is left', async () => {
+test('limits stay exact: a waiting call holds nothing, and is refused at its turn when nothing is left', async () => {
   const { secret, id } = await gate.member({ concurrentRequests: 1, waitingRequests: 100, requestsPerDay: 5 });
   const responses = await Promise.all(Array.from({ length: 60 }, () => chat(secret)));
   const statuses = responses.map(({ status }) => status);
@@ -106,7 +106,7 @@ test('limits stay exact: what waits holds nothing, and is refused when its turn 
   expect(rows.filter(({ keyId, outcome }) => keyId === id && outcome === 'completed')).toHaveLength(5);
 });
 
-test('a key that has no room of its own does not hold up another key of the account', async () => {
+test('a key without room of its own does not block another key of the account', async () => {
   const { account, secret } = await gate.member({ concurrentRequests: 3, waitingRequests: 16 });
   const { secret: narrow } = await gate.key({ account: account.name, limits: { concurrentRequests: 1 } });
   const answers = held(6);
@@ -121,7 +121,7 @@ test('a key that has no room of its own does not hold up another key of the acco
   for (const each of [...slow, ...quick]) expect((await each).status).toBe(200);
 });
 
-test('an account that waits with many does not keep another from its turn', async () => {
+test('an account with many waiting calls does not keep another from its turn', async () => {
   const one = await openGate(fake.url, { SLOTS: '1' });
   const { secret: greedy } = await one.member({ concurrentRequests: 2, waitingRequests: 100 });
   const { secret: modest } = await one.member({ concurrentRequests: 2, waitingRequests: 100 });
@@ -138,13 +138,13 @@ test('an account that waits with many does not keep another from its turn', asyn
   }
   expect((await few).status).toBe(200);
   for (const each of many) expect((await each).status).toBe(200);
-  // The one that ran, the one that waited at the model already, and then this one; one more may have begun since.
+  // The one that ran, the one that already waited at the model, and then this one; one more may have begun since.
   await eventually(() => expect(served).toBeGreaterThan(0));
   expect(served).toBeLessThanOrEqual(4);
   await one.stop();
 });
 
-describe('a call that waits in the line', () => {
+describe('a call that waits for its account', () => {
   const waiting = async (terms: object, at: TestGate = gate) => {
     const member = await at.member({ concurrentRequests: 1, waitingRequests: 8, requestsPerDay: 100, ...terms });
     const answers = held(1);
@@ -152,7 +152,7 @@ describe('a call that waits in the line', () => {
     await eventually(() => expect(answers.running()).toBe(1));
     return { ...member, answers, running };
   };
-  /** Everything is free again, and only what was answered was counted. */
+  /** Everything is free again, and only answered calls were counted. */
   const settled = async (secret: string, used: number, at: TestGate = gate): Promise<void> => {
     await eventually(() => expect(at.waiting()).toBe(0));
     const next = await chat(secret, at);
@@ -160,7 +160,7 @@ describe('a call that waits in the line', () => {
     expect(left(next, 'requests-day')).toBe(100 - used - 1);
   };
 
-  test('leaves it when its caller hangs up, and costs nothing', async () => {
+  test('leaves the queue when its caller hangs up, and costs nothing', async () => {
     const { secret, id, answers, running } = await waiting({});
     const hangUp = new AbortController();
     const gone = Array.from({ length: 5 }, () => chat(secret, gate, hangUp.signal).catch(() => undefined));
@@ -176,7 +176,7 @@ describe('a call that waits in the line', () => {
     expect(rows.every(({ upstream, outcome }) => (outcome === 'completed') === (upstream !== null))).toBe(true);
   });
 
-  test('is refused when its account is suspended, and goes on afterwards as if nothing had been', async () => {
+  test('is refused when its account is suspended, and a later call works again', async () => {
     const { secret, account } = await waiting({});
     const two = [chat(secret), chat(secret)];
     await eventually(() => expect(gate.waiting()).toBe(2));
@@ -188,7 +188,7 @@ describe('a call that waits in the line', () => {
     expect(gate.waiting()).toBe(0);
   });
 
-  test('is refused when it has waited as long as the queue lets it, and when the gate stops', async () => {
+  test('is refused after the maximum waiting time, and when the gate stops', async () => {
     const brief = await openGate(fake.url, { QUEUE_SECONDS: '1', DRAIN_SECONDS: '5' });
     const first = await waiting({}, brief);
     const late = await chat(first.secret, brief);
@@ -209,7 +209,7 @@ describe('a call that waits in the line', () => {
     await stop;
   });
 
-  test('is told at once where another limit has no room for it', async () => {
+  test('is refused at once when another limit has no room for it', async () => {
     const { secret, answers, running } = await waiting({ requestsPerDay: 1 });
     const refused = await post(`${gate.url}/api/chat`, secret, whole);
     expect([refused.status, refused.headers.get('x-sekisho-error-code')]).toEqual([429, 'quota_exceeded']);

@@ -1,6 +1,6 @@
-// No request costs a hundred times what it sends (the bound of Envoy's threat model): neither processor time, as against
-// an ordinary request of its length, nor memory, as against its bytes. Processor time is the process's own, so that a
-// busy machine changes little; what is looked for are faults of a hundred times and more.
+// No request costs a hundred times what it sends (the bound of Envoy's threat model): neither processor time, compared with
+// an ordinary request of its length, nor memory, compared with its bytes. Processor time is the process's own, so a busy
+// machine changes little; the test looks for faults of a hundred times and more.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { defaultAnswer } from '../fake-ollama/answers.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, type GateProcess, post, RawClient, root, spawnGate } from '../gate.ts';
 
-/** Costs may be so many times what was sent, or what an ordinary call costs. */
+/** The allowed factor over the bytes sent, or over the cost of an ordinary call. */
 const most = 100;
 
 let fake: FakeOllama;
@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => fake.close());
 
 async function open(): Promise<void> {
-  // Twenty megabytes take their time on a machine that is busy with something else.
+  // Twenty megabytes take a while on a machine that is busy with something else.
   gate = await spawnGate({ UPSTREAM: fake.url, LOG_LEVEL: 'info', BODY_SECONDS: '300' }, [
     process.execPath,
     '--max-semi-space-size=4',
@@ -42,7 +42,7 @@ async function open(): Promise<void> {
 }
 async function end(): Promise<void> {
   gate.process.kill('SIGTERM');
-  // It has lived through all of it, and ends as it should.
+  // It has survived all of this, and ends as it should.
   expect(await gate.ended).toBe(0);
 }
 
@@ -53,7 +53,7 @@ const chat = (text: string, lines = ''): string =>
 const search = '{"type":"web_search"}';
 const times = (count: number, text: string): string => Array.from({ length: count }, () => text).join(',');
 const body = (field: string): string => `{"model":"gemma3:270m",${field}}`;
-/** A chunk a byte. */
+/** One chunk per byte. */
 const chunked = (bytes: number): string =>
   `POST /api/chat HTTP/1.1\r\nHost: x\r\n${key()}Transfer-Encoding: chunked\r\n\r\n${'1\r\nx\r\n'.repeat(bytes)}`;
 
@@ -119,7 +119,7 @@ describe('processor time', () => {
 describe('memory', () => {
   const figure = (name: string): number =>
     Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-  /** Whatever is asked in a chat gets no answer, as long as this goes on. */
+  /** While this is set, no chat gets an answer. */
   let stalls = false;
   const script: Script = async (request, answer, server) => {
     server.next(script);
@@ -127,11 +127,11 @@ describe('memory', () => {
     else await defaultAnswer(request, answer, server);
   };
   beforeAll(() => fake.next(script));
-  // What one has left in the heap would hide what the next one takes.
+  // Memory that one case leaves in the heap would hide what the next one takes.
   beforeEach(open);
   afterEach(end);
 
-  /** For a connection there are two kilobytes that nobody sent. */
+  /** A connection itself may cost two kilobytes that were not sent. */
   const unsentBytes = 2_000;
 
   test.each<[string, number, () => string, 'held' | 'unread']>([
@@ -162,7 +162,7 @@ describe('memory', () => {
       client.write(text);
     }
     await Promise.all(clients.map(({ socket }) => eventually(() => expect(socket.writableLength).toBe(0))));
-    // The gate answers this one when it has taken what was sent before it.
+    // The gate answers this request once it has read everything before it.
     for (let i = 0; i < 20; i++) await (await fetch(`${gate.url}/healthz`)).text();
     const grown = figure('VmRSS') - before;
     for (const { socket } of clients) socket.destroy();
@@ -174,7 +174,7 @@ describe('memory', () => {
 
   const parts = times(900, `{${Array.from({ length: 100 }, (_, i) => `"${i}":1`).join(',')}}`);
 
-  test('a body of twenty million parts is refused, whoever sends it, and the process lives', async () => {
+  test('a body of twenty million parts is refused for every caller, and the process survives', async () => {
     for (const part of ['{}', '[]', '1', '{"content":[{}]}', '"a"']) {
       const text = body(`"messages":[${times(Math.floor(20_000_000 / part.length), part)}]`);
       const answer = await post(`${gate.url}/api/chat`, secret, text);
@@ -182,7 +182,7 @@ describe('memory', () => {
     }
   });
 
-  test('a body of two million chunks takes no more room than its bytes', async () => {
+  test('a body of two million chunks takes no more memory than its bytes', async () => {
     const client = new RawClient(port);
     const before = figure('VmRSS');
     const start = `POST /api/chat HTTP/1.1\r\nHost: x\r\n${key()}Transfer-Encoding: chunked\r\n\r\n`;

@@ -1,4 +1,4 @@
-// Who had a right when their call began, and has it no more while the call is read, waits or runs.
+// Rights that a caller had when the call began, and loses while the call is read, waits or runs.
 import { createConnection } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { changeKey } from '../../src/management/keys/keys.ts';
@@ -36,7 +36,7 @@ const ask = (extra: object = {}): object => ({
 const chat = (secret: string, extra: object = {}): Promise<Response> =>
   post(`${gate.url}/api/chat`, secret, ask(extra));
 
-/** The next call runs until it is let go or cut. */
+/** The next call runs until it is released or cut. */
 function held(): () => void {
   let free!: () => void;
   const opened = new Promise<void>((resolve) => {
@@ -60,29 +60,29 @@ const waiting = (count: number): Promise<void> => eventually(() => expect(gate.w
 type Narrow = readonly [how: string, narrow: (id: string, plan: string) => Promise<unknown>, status: number];
 const narrowings: readonly Narrow[] = [
   [
-    'the key’s models are others',
+    'the key’s models change',
     (id) => gate.manage((store, by) => changeKey(store, id, { models: ['llama3'] }, by)),
     404,
   ],
   [
-    'the plan’s models are others',
+    'the plan’s models change',
     (_id, plan) => gate.manage((store, by) => changePlan(store, plan, { models: ['llama3'] }, by)),
     404,
   ],
   [
-    'the key’s networks are others',
+    'the key’s networks change',
     (id) => gate.manage((store, by) => changeKey(store, id, { cidr: ['10.0.0.0/8'] }, by)),
     403,
   ],
   [
-    'the plan’s scopes are fewer',
+    'the plan’s scopes shrink',
     (_id, plan) => gate.manage((store, by) => changePlan(store, plan, { scopes: ['metadata'] }, by)),
     403,
   ],
 ];
 
 describe.each(narrowings)('when %s meanwhile', (_how, narrow, status) => {
-  test('a call that runs is ended', async () => {
+  test('a running call is ended', async () => {
     const { secret, id, account } = await gate.member({});
     held();
     const answer = chat(secret);
@@ -91,7 +91,7 @@ describe.each(narrowings)('when %s meanwhile', (_how, narrow, status) => {
     expect((await answer).status).toBe(status);
   });
 
-  test('a call that waits for the model does not reach it', async () => {
+  test('a call waiting for the model does not reach it', async () => {
     const { secret, id, account } = await gate.member({});
     const other = await gate.key();
     const free = held();
@@ -106,7 +106,7 @@ describe.each(narrowings)('when %s meanwhile', (_how, narrow, status) => {
     expect(fake.calls.length - calls).toBe(1);
   });
 
-  test('a call that waits in the line of its account does not reach the model', async () => {
+  test('a call waiting for its account does not reach the model', async () => {
     const { secret, id, account } = await gate.member({ concurrentRequests: 1, waitingRequests: 4 });
     held();
     const first = chat(secret);
@@ -119,7 +119,7 @@ describe.each(narrowings)('when %s meanwhile', (_how, narrow, status) => {
     expect(fake.calls.length - calls).toBe(1);
   });
 
-  test('a call whose body is still on its way does not reach the model', async () => {
+  test('a call whose body is still arriving does not reach the model', async () => {
     const { secret, id, account } = await gate.member({});
     const body = JSON.stringify(ask());
     const client = new RawClient(gate.port);
@@ -138,7 +138,7 @@ describe.each(narrowings)('when %s meanwhile', (_how, narrow, status) => {
   });
 });
 
-test('a call that waited goes on within the plan as it is when it leaves, and says so', async () => {
+test('a call that waited follows the plan as it is when it leaves the queue, and says so', async () => {
   const { secret, account } = await gate.member({ maxOutputTokens: 1_000 });
   const other = await gate.key();
   const free = held();
@@ -149,7 +149,7 @@ test('a call that waited goes on within the plan as it is when it leaves, and sa
   await gate.manage((store, by) =>
     changePlan(store, account.plan as string, { maxOutputTokens: 10, reloadOptions: 'strip' }, by),
   );
-  // The next call is judged by the new plan, so the gate knows it.
+  // The next call follows the new plan, so the gate knows it.
   await eventually(async () => {
     const probe = await chat(secret, { model: 'llama3', options: { num_predict: 900 } });
     expect(probe.headers.get('x-sekisho-changed')).toMatch(/=10$/);
@@ -165,7 +165,7 @@ test('a call that waited goes on within the plan as it is when it leaves, and sa
   expect(sent.options).toEqual({ num_predict: 10, num_gpu: null });
 });
 
-test('a call that waited keeps what the gate asked for itself, and its caller does not see it', async () => {
+test('a call that waited keeps the usage field that the gate added, and its caller does not see it', async () => {
   const { secret, account } = await gate.member({ maxOutputTokens: 1_000 });
   const other = await gate.key();
   const free = held();
@@ -187,7 +187,7 @@ test('a call that waited keeps what the gate asked for itself, and its caller do
   expect([sent['max_tokens'], sent['stream_options']]).toEqual([10, { include_usage: true }]);
 });
 
-test('a stream ends when its key does, also where nothing in the store has changed', async () => {
+test('a stream ends when its key expires, even when nothing in the store changes', async () => {
   const expiresAt = Date.now() + 1_000;
   const { secret } = await gate.key({ expiresAt });
   fake.next(async (request, response) => {
@@ -204,7 +204,7 @@ test('a stream ends when its key does, also where nothing in the store has chang
   expect(rows.at(-1)).toMatchObject({ outcome: 'ended', code: 'key_expired' });
 });
 
-test('where no call may run none waits: it is refused at once, with the figure that refuses it', async () => {
+test('a call is refused at once, with the limit that refuses it, when its concurrency is 0', async () => {
   const { secret } = await gate.member({ concurrentRequests: 0, waitingRequests: 16 });
   const narrowed = await gate.member({ waitingRequests: 16 });
   const key = await gate.key({ account: narrowed.account.name, limits: { concurrentRequests: 0 } });
@@ -213,7 +213,7 @@ test('where no call may run none waits: it is refused at once, with the figure t
     expect([response.status, gate.waiting()]).toEqual([400, 0]);
     expect(await response.text()).toContain('concurrentRequests is 0');
   }
-  // Before its body is asked for.
+  // Before its body is requested.
   const client = createConnection(gate.port, '127.0.0.1');
   const said = new Promise<string>((resolve) => client.once('data', (bytes) => resolve(bytes.toString())));
   client.write(
@@ -224,7 +224,7 @@ test('where no call may run none waits: it is refused at once, with the figure t
   expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(200);
 });
 
-test('a call in the line of its account is refused when its plan lets none run any more', async () => {
+test('a call waiting for its account is refused when its plan no longer lets any call run', async () => {
   const { secret, account } = await gate.member({ concurrentRequests: 1, waitingRequests: 4 });
   const free = held();
   const first = chat(secret, { model: 'llama3' });

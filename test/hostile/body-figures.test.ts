@@ -13,7 +13,7 @@ afterAll(async () => {
   await fake.close();
 });
 
-/** What the model server got. */
+/** What the model server received. */
 async function sent(
   secret: string,
   text: string,
@@ -68,7 +68,7 @@ test.each(['-1e-7', '-1e-300', '-0.0000001', '"-1ns"', '"-0.000001ms"', '"-0.9ns
   },
 );
 
-test('U38: a bound of 0 on the answer does not mean "without end"', async () => {
+test('U38: an output limit of 0 does not mean "without end"', async () => {
   const { secret } = await gate.member({ maxOutputTokens: 0 });
   for (const options of ['', ',"options":{"num_predict":500}', ',"options":{"num_predict":-1}']) {
     const got = await sent(

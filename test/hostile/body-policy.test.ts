@@ -1,5 +1,5 @@
-// What a plan says of a body holds for the body as Ollama reads it, however it is spelled. Each case is sent as it
-// stands; either nothing goes on, or what goes on is within the plan when it is read as Go reads it.
+// A plan's rules for a body hold for the body as Ollama reads it, however it is spelled. Each case is sent as it stands;
+// either nothing is forwarded, or what is forwarded is within the plan when it is read as Go reads it.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { type GoObject, goStyleParse, isObject } from '../fake-ollama/go-json.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
   fake = await startFakeOllama();
   gate = await openGate(fake.url);
 });
-// A key that is refused a thousand times is suspended.
+// A key that is refused a thousand times would be suspended.
 beforeEach(async () => {
   ({ secret } = await gate.member(terms));
 });
@@ -33,7 +33,7 @@ afterAll(async () => {
   await fake.close();
 });
 
-/** What the model server got, as Go fills it; undefined where the call was refused and it heard nothing. */
+/** What the model server received, as Go fills it; undefined if the call was refused and nothing was sent. */
 async function sent(path: string, text: string): Promise<GoObject | undefined> {
   const before = fake.calls.length;
   const answer = await post(`${gate.url}${path}`, secret, text);
@@ -47,14 +47,14 @@ async function sent(path: string, text: string): Promise<GoObject | undefined> {
   return goStyleParse((await heard[0]!.body).toString());
 }
 
-/** An option of type int: JSON's numbers come out of Go's decoder as floats and are cut. */
+/** An option of type int: Go's decoder reads JSON numbers as floats and truncates them. */
 function goInt(value: unknown): number | undefined {
   return typeof value === 'number' ? Math.trunc(value) : undefined;
 }
 
 const unitSeconds: Record<string, number> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
 
-/** Seconds, as Ollama's Duration reads them: below zero is for ever. */
+/** Seconds, as Ollama's Duration reads them: below zero means for ever. */
 function goKeepAlive(value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number') return value < 0 ? Infinity : value;
@@ -68,7 +68,7 @@ function goKeepAlive(value: unknown): number | undefined {
 
 const reloads = ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'];
 
-/** Is this within the plan? */
+/** Checks that this is within the plan. */
 function checkNative(body: GoObject): void {
   const options = isObject(body['options']) ? body['options'] : {};
   const output = goInt(options['num_predict']);
@@ -157,12 +157,12 @@ describe('a call cannot get around the plan', () => {
     ['with an option twice', '"options":{"num_predict":5,"num_predict":-1}'],
     ['with an option twice, once escaped', '"options":{"num_predict":5,"num\\u005fpredict":-1}'],
     ['with an option in capitals', '"options":{"NUM_PREDICT":-1}'],
-    ['with an option in capitals beside', '"options":{"num_predict":5,"Num_Predict":-1}'],
+    ['with an option in capitals as well', '"options":{"num_predict":5,"Num_Predict":-1}'],
     ['with a NUL in the name', '"options":{"num_predict\\u0000":-1}'],
     ['with options inside options', '"options":{"options":{"num_predict":-1}}'],
     ['with the options of another route', '"max_tokens":100000,"max_completion_tokens":100000'],
     ['with another prototype', '"__proto__":{"options":{"num_predict":-1}},"options":{"__proto__":{"num_predict":-1}}'],
-    ['with a second value behind', '"options":{"num_predict":5}} {"options":{"num_predict":-1}'],
+    ['with a second value after it', '"options":{"num_predict":5}} {"options":{"num_predict":-1}'],
     ['with raw', '"raw":true'],
     ['with raw escaped', '"r\\u0061w":true'],
     ['with raw in capitals', '"RAW":true'],
@@ -334,7 +334,7 @@ describe('the length of an answer, by any of its names', () => {
   const base =
     '"model":"gemma3:270m","messages":[{"role":"user","content":"x"}],"prompt":"x","input":"x","stream":false';
 
-  /** Whatever a server reads, all choices together stay within 100 tokens. */
+  /** Whatever name a server reads, all choices together stay within 100 tokens. */
   function check(body: GoObject): void {
     const options = isObject(body['options']) ? body['options'] : {};
     const count = Math.max(...[body, options].flatMap((place) => choices.map((name) => goInt(place[name]) ?? 1)));
@@ -371,7 +371,7 @@ describe('the length of an answer, by any of its names', () => {
     expect(await sent('/v1/completions', `{${list},"n":26}`)).toBeUndefined();
   });
 
-  test('stays what the caller asks for where that is less, by whichever name, and the header says what goes on', async () => {
+  test("keeps the caller's smaller value, under any name, and the header reports the forwarded one", async () => {
     for (const [fragment, said] of [
       ['"max_completion_tokens":4', 'max_tokens=4'],
       ['"max_completion_tokens":4,"max_tokens":null', 'max_tokens=4'],
@@ -413,7 +413,7 @@ describe('a field that is null', () => {
     ['/v1/completions', false],
     ['/v1/responses', false],
     ['/v1/messages', false],
-  ] as const)('is as one that is not there on %s', async (path, streams) => {
+  ] as const)('counts as absent on %s', async (path, streams) => {
     const nulls = nullable.split(' ').map((name) => `"${name}":null`);
     const required = path === '/v1/messages' ? '"max_tokens":5,' : '';
     const base = '"model":"gemma3:270m","messages":[{"role":"user","content":"x"}],"prompt":"x","input":"x"';
@@ -474,7 +474,7 @@ describe('more images or inputs than the plan allows', () => {
     ['as inputs', '/api/embed', '"input":["a","b","c","d"]'],
     ['as inputs under an escaped name', '/api/embed', '"\\u0069nput":["a","b","c","d"]'],
     ['as inputs in another case', '/api/embed', '"Input":["a","b","c","d"]'],
-    ['as inputs that stand twice', '/api/embed', '"input":["a"],"input":["a","b","c","d"]'],
+    ['as inputs that occur twice', '/api/embed', '"input":["a"],"input":["a","b","c","d"]'],
     ['as nested inputs', '/api/embed', '"input":[["a"],["b"],["c"],["d"]]'],
     ['as inputs of /v1', '/v1/embeddings', '"input":["a","b","c","d"]'],
     ['as tokens of /v1', '/v1/embeddings', '"input":[1,2,3,4]'],
@@ -483,14 +483,14 @@ describe('more images or inputs than the plan allows', () => {
     expect(await sent(path, `{"model":"gemma3:270m","stream":false,${fragment}}`)).toBeUndefined();
   });
 
-  test('as many as it allows go on', async () => {
+  test('as many as the plan allows are forwarded', async () => {
     const images = '"messages":[{"role":"user","content":"x","images":["aQ==","aQ=="]}]';
     expect(await sent('/api/chat', `{"model":"gemma3:270m","stream":false,${images}}`)).toBeDefined();
     expect(await sent('/api/embed', '{"model":"gemma3:270m","input":["a","b","c"]}')).toBeDefined();
   });
 });
 
-test('every byte that the plan does not speak of goes on as it came', async () => {
+test('every byte that the plan does not concern is forwarded unchanged', async () => {
   const odd =
     '{ "model" : "gemma3:270m","messages":[{"role":"user","content":"\\u3042\\ud83d\\ude00 é/\\/"}],\r\n"stream":false,' +
     '"options":{"seed":9007199254740993,"temperature":1.0e-0,"num_predict":7},"unknown":{"a":[1e400,{}]}}';

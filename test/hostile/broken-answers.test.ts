@@ -1,5 +1,5 @@
-// Answers that break off: none of them can look complete, whatever the framing; and what a failing model server says of itself
-// reaches a caller in our own words, without what lets the gate in or where the server is.
+// Truncated answers never look complete, whatever the framing; and errors of a model server reach a caller in our own words,
+// without the gate's credentials or the server's address.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -12,7 +12,7 @@ import { eventually, openGate, post, RawClient, type TestGate, temporaryDirector
 let fake: FakeOllama;
 let gate: TestGate;
 let secret: string;
-/** Somebody who knows whether the connection was reset. */
+/** A client that knows whether the connection was reset. */
 class Caller extends RawClient {
   error: string | undefined;
   constructor(port: number) {
@@ -21,7 +21,7 @@ class Caller extends RawClient {
   }
 }
 
-const pass = 'Bearer gate-pass/7Qx+93=='; // What the gate shows to the model server.
+const pass = 'Bearer gate-pass/7Qx+93=='; // What the gate presents to the model server.
 beforeAll(async () => {
   fake = await startFakeOllama();
   const file = join(temporaryDirectory(), 'headers');
@@ -51,7 +51,7 @@ async function ask(path: string, body: object, version = '1.1'): Promise<Caller>
 }
 const bodyOf = ({ text }: RawClient): string => text.slice(text.indexOf('\r\n\r\n') + 4);
 
-describe('an answer that breaks off', () => {
+describe('a truncated answer', () => {
   const line = `data: {"choices":[{"delta":{"content":"a"}}]}\n\n`;
   const counted =
     (type: string, said: string): Script =>
@@ -60,7 +60,7 @@ describe('an answer that breaks off', () => {
       await read(said);
       answer.hangUp();
     };
-  test('in a counted stream ends with its frame, under a framing that shows the missing end', async () => {
+  test('in a counted stream ends with an error frame, and the framing shows that the end is missing', async () => {
     fake.next(counted('text/event-stream', line.repeat(3)));
     const client = await ask('/v1/chat/completions', { ...chat, stream: true });
     expect(client.text.toLowerCase()).not.toContain('content-length');
@@ -84,7 +84,7 @@ describe('an answer that breaks off', () => {
     }
   });
 
-  test('to a caller of HTTP/1.0, to whom the close is the end, is reset', async () => {
+  test('is reset for HTTP/1.0 callers, for whom the close is the end', async () => {
     const whole = `{"response":"${'a'.repeat(5_000)}`;
     const broken: [string, object, string, string][] = [
       ['/v1/chat/completions', { ...chat, stream: true }, 'text/event-stream', line],
@@ -104,7 +104,7 @@ describe('an answer that breaks off', () => {
     }
   });
 
-  test('to such a caller under TLS is reset as well, without the word that says good-bye', async () => {
+  test('is reset for HTTP/1.0 callers under TLS too, without a close_notify', async () => {
     const place = temporaryDirectory();
     const { cert, key } = makeCertificate(place, ['DNS:localhost'], { authority: makeAuthority(place) });
     const secure = await openGate(fake.url, { TLS_CERT: cert, TLS_KEY: key });
@@ -130,13 +130,13 @@ describe('an answer that breaks off', () => {
     await secure.stop();
   });
 
-  test('and one that is complete is closed in peace under HTTP/1.0', async () => {
+  test('a complete answer is closed normally under HTTP/1.0', async () => {
     const client = await ask('/api/chat', chat, '1.0');
     expect(client.text).toContain('"done":true');
     expect(client.error).toBeUndefined();
   });
 
-  test('because of rubbish that its caller sends meanwhile is reset too, where the close would be its end', async () => {
+  test('is reset when garbage from its caller interrupted it and the close would look like its end', async () => {
     let release!: () => void;
     const held = new Promise<void>((resolve) => (release = resolve));
     fake.next(async (_, answer) => {
@@ -158,24 +158,21 @@ describe('an answer that breaks off', () => {
   });
 });
 
-test.each([204, 205, 206, 304])(
-  'an answer of %i, which nobody has asked for and which holds no answer, is said to be none',
-  async (status) => {
-    for (const stream of [true, false])
-      for (const path of ['/api/chat', '/v1/chat/completions']) {
-        fake.next((_, answer) => answer.whole(status, json, status === 206 ? '{"done":true' : ''));
-        const answer = await post(gate.url + path, secret, { ...chat, stream });
-        expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_failed']);
-      }
-  },
-);
+test.each([204, 205, 206, 304])('an unrequested status %i without content is reported as no answer', async (status) => {
+  for (const stream of [true, false])
+    for (const path of ['/api/chat', '/v1/chat/completions']) {
+      fake.next((_, answer) => answer.whole(status, json, status === 206 ? '{"done":true' : ''));
+      const answer = await post(gate.url + path, secret, { ...chat, stream });
+      expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_failed']);
+    }
+});
 
 describe('an error of a model server', () => {
   const spellings: [string, string][] = [
     ['as it is', pass],
     ['its credential alone', 'gate-pass/7Qx+93=='],
     ['escaped in JSON', '\\u0067ate-pass\\/7Qx+93=='],
-    ['encoded for an address', encodeURIComponent(pass)],
+    ['encoded for a URL', encodeURIComponent(pass)],
     ['encoded twice', encodeURIComponent(encodeURIComponent(pass))],
     ['in base64', Buffer.from(`x:${pass}`).toString('base64')],
     ['in hexadecimal', Buffer.from(pass).toString('hex')],
@@ -191,7 +188,7 @@ describe('an error of a model server', () => {
     ['/v1/messages', { ...chat, max_tokens: 5 }],
   ] as const;
 
-  test.each(spellings)('never holds what lets the gate in: %s', async (_, spelled) => {
+  test.each(spellings)('never contains the gate’s credentials: %s', async (_, spelled) => {
     for (const status of [200, 400, 429, 500, 502])
       for (const [path, body] of paths) {
         const bodies = [
@@ -212,7 +209,7 @@ describe('an error of a model server', () => {
       }
   });
 
-  test('is read where it is packed, and never passed on as it came', async () => {
+  test('is decoded and read, and never passed on as it came', async () => {
     const said = JSON.stringify({ error: `refused: ${pass}`, more: 'x'.repeat(30_000) });
     const packers = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync, zstd: zstdCompressSync };
     for (const [coding, pack] of Object.entries(packers))
@@ -228,7 +225,7 @@ describe('an error of a model server', () => {
       }
   });
 
-  test('that is a page, too long, endless, packed into a bomb or nothing at all is said in our own words', async () => {
+  test('as a page, too long, endless, a decompression bomb or empty is replaced by our own words', async () => {
     const bodies: [object, string | Buffer][] = [
       [{ 'Content-Type': 'text/html' }, `<html>nginx ${pass}</html>`],
       [{}, ''],
@@ -255,7 +252,7 @@ describe('an error of a model server', () => {
     await eventually(() => expect(aborted).toBe(true));
   });
 
-  test('in the midst of a stream never holds it either, on however many lines its data stands and however it is cut', async () => {
+  test('in the middle of a stream never contains them either, however many lines its data has and however it is cut', async () => {
     const error = JSON.stringify({ error: { message: `header ${pass}`, type: 'x', param: pass } }, undefined, 1);
     const lines = (end: string): string =>
       `data: {"choices":[{"delta":{"content":"a"}}]}${end}${end}event: error${end}${error
@@ -278,7 +275,7 @@ describe('an error of a model server', () => {
       }
   });
 
-  test('in a stream that is one by the name of its event, or is a list, never holds it either', async () => {
+  test('in a stream, as a named event or as a list, never contains them either', async () => {
     const piece = 'data: {"choices":[{"delta":{"content":"error: \\"event: error\\""}}]}\n\n';
     for (const said of [
       `event: error\ndata: refused header ${pass}\n\n`,
@@ -303,7 +300,7 @@ describe('an error of a model server', () => {
     expect(await whole.text()).not.toMatch(leaks);
   });
 
-  test('does not say where the server is, also by its bare name', async () => {
+  test('does not reveal the server’s address, not even by its bare name', async () => {
     const named = await openGate(fake.url.replace('127.0.0.1', 'localhost'), {});
     const { secret: key } = await named.key();
     for (const said of [
@@ -318,7 +315,7 @@ describe('an error of a model server', () => {
     await named.stop();
   });
 
-  test('keeps its sentence, type, code and field, in the words of the family', async () => {
+  test('keeps its message, type, code and field, in the words of the dialect', async () => {
     const said = {
       message: 'top_p must be below 1 & above 0',
       type: 'invalid_request_error',
@@ -354,7 +351,7 @@ describe('an error of a model server', () => {
     }
   });
 
-  test('in mid-stream is said anew as well, however it is cut', async () => {
+  test('in mid-stream is spelled in the dialect too, however it is cut', async () => {
     const before = (await gate.ledger(0)).length;
     const frames: [string, object, string, string][] = [
       [
@@ -401,7 +398,7 @@ describe('an error of a model server', () => {
 });
 
 describe('headers of a model server', () => {
-  test('have the shape of what they are, so that none holds free text', async () => {
+  test('have the syntax of their kind, so that none holds free text', async () => {
     fake.next((_, answer) =>
       answer.whole(
         200,

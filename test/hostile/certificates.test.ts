@@ -1,5 +1,5 @@
-// Certificate material that says more, less or something other than the operator believes: containers, several pairs,
-// authorities, revocation lists, and what an interrupted start or a wrong clock leaves behind.
+// Certificate material that contains more, less or something other than the operator believes: containers, several pairs,
+// authorities, revocation lists, and the leftovers of an interrupted start or a wrong clock.
 import { once } from 'node:events';
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -48,7 +48,7 @@ async function open(environment: Record<string, string>): Promise<TestGate> {
   return keep(await openGate(fake.url, environment));
 }
 
-/** What a gate answers to `GET /healthz` of somebody with this certificate; undefined where it hangs up on them. */
+/** The gate's answer to `GET /healthz` with this client certificate; undefined if it hangs up. */
 function knock(gate: TestGate, who: Made | undefined, options: ConnectionOptions = {}): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const socket = connect({
@@ -87,7 +87,7 @@ describe('a PKCS#12 container', () => {
       ['-keypbe', 'PBE-SHA1-3DES', '-certpbe', 'PBE-SHA1-3DES', '-macalg', 'sha1'],
     ],
     ['RSA with the old ciphers', rsaKey, ['-keypbe', 'PBE-SHA1-3DES', '-certpbe', 'PBE-SHA1-3DES', '-macalg', 'sha1']],
-  ] as const)('of %s that carries its root makes no client authority of it', async (_, key, how) => {
+  ] as const)('of %s that carries its root does not make that root a client authority', async (_, key, how) => {
     const own = makeCertificate(place, ['DNS:gate.example'], { authority: servers, ...(key ? { key } : {}) });
     const container = makeContainer(own, 'open', ['-certfile', servers.cert, ...how]);
     const stranger = makeCertificate(place, ['DNS:any.example'], { authority: servers, use: 'clientAuth,serverAuth' });
@@ -103,7 +103,7 @@ describe('a PKCS#12 container', () => {
     expect(await knock(gate, undefined)).toBeUndefined();
   });
 
-  test('shows its intermediate authority, and opens without a passphrase where it has none', async () => {
+  test('sends its intermediate authority, and opens without a passphrase if it has none', async () => {
     const middle = makeCertificate(place, ['DNS:middle.example'], { authority: servers, isAuthority: true });
     const own = makeCertificate(place, ['DNS:gate.example'], { authority: middle });
     const both = join(place, 'both.pem');
@@ -113,7 +113,7 @@ describe('a PKCS#12 container', () => {
     expect(await knock(gate, undefined, { rejectUnauthorized: true, ca: readFileSync(servers.cert) })).toBe('200');
   });
 
-  test('that is none, or holds no key, is refused in a sentence', async () => {
+  test('that is invalid or holds no key is refused in one sentence', async () => {
     const file = join(place, 'nonsense.p12');
     writeFileSync(file, 'nonsense');
     await expect(open({ TLS_CERT: file })).rejects.toThrow(/nonsense\.p12: it is no PKCS#12 container/);
@@ -139,7 +139,7 @@ describe('one of several pairs', () => {
       },
     ],
     ['away', (bad: Made) => rmSync(bad.cert)],
-  ])('that is %s holds up neither the others nor a new revocation list', async (_, spoil) => {
+  ])('that is %s blocks neither the others nor a new revocation list', async (_, spoil) => {
     const [a, b] = ['a', 'b'].map((name) => makeCertificate(place, [`DNS:${name}.example`], { authority: servers }));
     const list = join(temporaryDirectory(), 'list.pem');
     copyFileSync(makeRevocationList(place, clients, []), list);
@@ -160,7 +160,7 @@ describe('one of several pairs', () => {
     copyFileSync(makeRevocationList(place, clients, [alice]), list);
     gate.reload();
     await eventually(async () => {
-      // With a certificate required, what is shown is seen before the client is turned away.
+      // With required client certificates, the server's certificate is visible before the client is refused.
       expect((await shownTo(gate, 'a.example')).names).toContain('DNS:fresh.example');
       expect((await shownTo(gate, 'b.example')).names).toBe('DNS:b.example');
       expect(await knock(gate, alice)).toBeUndefined();
@@ -168,7 +168,7 @@ describe('one of several pairs', () => {
   });
 });
 
-describe('whose client certificates count', () => {
+describe('verification of client certificates', () => {
   const reject = (text: string, files: { ca?: string; crl?: string }): Promise<void> =>
     expect(
       open({
@@ -184,7 +184,7 @@ describe('whose client certificates count', () => {
     return path;
   };
 
-  test('is not begun with an authority file that says less than the operator believes', async () => {
+  test('does not start with an authority file that contains less than the operator believes', async () => {
     const whole = readFileSync(clients.cert, 'utf8');
     const two = whole + readFileSync(servers.cert, 'utf8');
     await reject('there is no certificate in it', { ca: file('empty.pem', '') });
@@ -201,7 +201,7 @@ describe('whose client certificates count', () => {
     await reject('there is no certificate in it', { ca: file('none.pem', 'text') });
   });
 
-  test('is not begun with a list that is cut off, empty, foreign, ended, or leaves an authority out', async () => {
+  test('does not start with a list that is cut off, empty, foreign or expired, or omits an authority', async () => {
     const list = readFileSync(makeRevocationList(place, clients, [alice]), 'utf8');
     const other = makeAuthority(place, 'Other');
     const both = file('two-authorities.pem', readFileSync(clients.cert, 'utf8') + readFileSync(other.cert, 'utf8'));
@@ -222,7 +222,7 @@ describe('whose client certificates count', () => {
     await reject('signed by no authority', { crl: makeRevocationList(place, twin, []) });
   });
 
-  test('stays as it was, said in the log and the status, where a new file is no good', async () => {
+  test('keeps its old files when a new one is unusable, and reports it in the log and the status', async () => {
     const ca = file('running.pem', readFileSync(clients.cert));
     const gate = await open({
       TLS_CERT: shown.cert,
@@ -265,7 +265,7 @@ describe('whose client certificates count', () => {
     return (JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4)) as { problem: unknown }).problem;
   }
 
-  test('ends with its list while the gate runs: it is said, and connections have to come in anew', async () => {
+  test('ends with an expired list while the gate runs: it is reported, and open connections must reconnect', async () => {
     const soon = Date.now() + 3_600_000;
     const stamp = new Date(soon).toISOString().replaceAll(/[-:T]|\.\d+/g, '');
     const clock = { at: Date.now() };
@@ -295,7 +295,7 @@ describe('whose client certificates count', () => {
   });
 });
 
-test('a file that changes just after its first reading is seen at the next look', async () => {
+test('a file that changes just after its first reading is noticed at the next check', async () => {
   const path = join(place, 'raced');
   writeFileSync(path, 'first');
   const used: string[] = [];
@@ -304,7 +304,7 @@ test('a file that changes just after its first reading is seen at the next look'
     onRefuse: () => undefined,
     read: (from) => {
       const content = readFileSync(from);
-      // Another length, so that the stamp differs also where the clock of the file system is coarse.
+      // Another length, so that the stamp differs even if the file system's clock is coarse.
       if (String(content) === 'first') writeFileSync(path, 'the second');
       return content;
     },
@@ -313,7 +313,7 @@ test('a file that changes just after its first reading is seen at the next look'
   files.stop();
 });
 
-describe('an authority of the gate’s own', () => {
+describe('the gate’s own authority', () => {
   const now = Date.now();
   const day = 86_400_000;
   const openIn = (dataDir: string, at = now) => {
@@ -325,16 +325,13 @@ describe('an authority of the gate’s own', () => {
   };
 
   test.each([
-    ['the certificate of a key that was written already', (at: string) => rmSync(join(at, 'gate.pem'))],
-    [
-      'the key that belongs to the certificate',
-      (at: string) => copyFileSync(join(at, 'authority.key'), join(at, 'gate.key')),
-    ],
+    ['the certificate of a key that was already written', (at: string) => rmSync(join(at, 'gate.pem'))],
+    ['the key of the certificate', (at: string) => copyFileSync(join(at, 'authority.key'), join(at, 'gate.key'))],
     [
       'half of its certificate',
       (at: string) => writeFileSync(join(at, 'gate.pem'), readFileSync(join(at, 'gate.pem')).subarray(0, 100)),
     ],
-  ])('starts again after a start that was interrupted before %s', async (_, interrupt) => {
+  ])('starts again after a start that was interrupted before it wrote %s', async (_, interrupt) => {
     const dataDir = temporaryDirectory();
     const { opened } = await openIn(dataDir);
     await opened.pairFor(['localhost'], now);
@@ -355,8 +352,8 @@ describe('an authority of the gate’s own', () => {
 
   test.each([
     ['missing', (at: string) => rmSync(join(at, 'authority.key')), /authority\.key is missing/],
-    ['another one’s', (at: string) => copyFileSync(shown.key, join(at, 'authority.key')), /not its private key/],
-  ])('is not silently replaced where its key is %s', async (_, spoil, sentence) => {
+    ["another authority's", (at: string) => copyFileSync(shown.key, join(at, 'authority.key')), /not its private key/],
+  ])('is not silently replaced when its key is %s', async (_, spoil, sentence) => {
     const dataDir = temporaryDirectory();
     const { opened } = await openIn(dataDir);
     const before = opened.certificate();
@@ -366,7 +363,7 @@ describe('an authority of the gate’s own', () => {
     expect(readFileSync(join(dataDir, 'authority.pem'), 'utf8')).toBe(before);
   });
 
-  test('that was made under a clock ahead of time is made anew when the clock is right, at the start and while running', async () => {
+  test('made under a clock ahead of time is made again when the clock is right, at the start and while running', async () => {
     const dataDir = temporaryDirectory();
     const { opened, reasons } = await openIn(dataDir, now + 300 * day);
     const wrong = opened.certificate();
@@ -382,7 +379,7 @@ describe('an authority of the gate’s own', () => {
     expect(existsSync(join(again, 'authority.pem.old'))).toBe(true);
   });
 
-  test('is kept by a machine whose clock starts in 1970', async () => {
+  test('is kept on a machine whose clock starts in 1970', async () => {
     const dataDir = temporaryDirectory();
     const { opened } = await openIn(dataDir);
     const back = await openIn(dataDir, 60_000);
@@ -390,7 +387,7 @@ describe('an authority of the gate’s own', () => {
     expect(back.opened.certificate()).toBe(opened.certificate());
   });
 
-  test('is made anew when its ten years are over', async () => {
+  test('is made again when its ten years are over', async () => {
     const dataDir = temporaryDirectory();
     const { opened } = await openIn(dataDir);
     const { reasons } = await openIn(dataDir, now + 3651 * day);
@@ -399,7 +396,7 @@ describe('an authority of the gate’s own', () => {
   });
 });
 
-test('a public authority that sends a byte now and then is given up after the time of one call', async () => {
+test('a public authority that sends a byte now and then is abandoned after the timeout of one call', async () => {
   const own = makeCertificate(place, ['IP:127.0.0.1'], { authority: servers });
   const server = createServer({ cert: readFileSync(own.cert), key: readFileSync(own.key) }, (_request, response) => {
     response.writeHead(200, { 'content-type': 'application/json' });

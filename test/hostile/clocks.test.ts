@@ -1,5 +1,5 @@
-// A machine whose clock was wrong when the gate started, and is set right while it runs: what has a date follows the clock
-// that people see, and nobody gets a new window of a limit from it.
+// A machine whose clock was wrong when the gate started and is corrected while it runs: dates follow the wall clock, and no
+// caller gains a new limit window from the correction.
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 afterAll(() => fake.close());
 
-/** The dates that this process sees, and with them its gate; timers go on as they are. */
+/** Sets the dates that this process and its gate see; timers are not affected. */
 function setClock(ms: number): void {
   vi.useFakeTimers({ toFake: ['Date'], now: ms });
 }
@@ -41,7 +41,7 @@ const wrongs = [
 ] as const;
 
 test.each(wrongs)(
-  'keys and suspensions that the command makes hold for a gate whose clock was %s',
+  'keys and suspensions made by the command take effect on a gate whose clock was %s',
   async (_, wrong) => {
     setClock(Date.now() + wrong);
     gate = await openGate(fake.url);
@@ -62,34 +62,31 @@ test.each(wrongs)(
   },
 );
 
-test.each(wrongs)(
-  'what was used of a limit stays used, and the ledger has the right date, after a clock %s',
-  async (_, wrong) => {
-    setClock(Date.now() + wrong);
-    gate = await openGate(fake.url);
-    const { secret } = await gate.member({ requestsPerDay: 2 });
-    expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
-    vi.useRealTimers();
-    const from = Date.now();
-    expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
-    expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(429);
-    const rows = await gate.ledger(3);
-    expect(rows.filter(({ at }) => at >= from && at <= Date.now())).toHaveLength(2);
-    // Somebody who is met only now has used what the ledger says, in the window that goes on.
-    const late = await gate.member({ requestsPerDay: 2 });
-    await gate.manage((store) =>
-      store.appendUsage(
-        rows
-          .filter(({ at, outcome }) => at >= from && outcome === 'completed')
-          .flatMap((row) => [0, 1].map((n) => ({ ...row, id: `${row.id.slice(0, -1)}${n}` as typeof row.id })))
-          .map((row) => ({ ...row, accountId: late.account.id, keyId: late.id })),
-      ),
-    );
-    expect((await post(`${gate.url}/api/generate`, late.secret, whole)).status).toBe(429);
-  },
-);
+test.each(wrongs)('usage still counts, and the ledger has the right date, after a clock %s', async (_, wrong) => {
+  setClock(Date.now() + wrong);
+  gate = await openGate(fake.url);
+  const { secret } = await gate.member({ requestsPerDay: 2 });
+  expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+  vi.useRealTimers();
+  const from = Date.now();
+  expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
+  expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(429);
+  const rows = await gate.ledger(3);
+  expect(rows.filter(({ at }) => at >= from && at <= Date.now())).toHaveLength(2);
+  // A caller first seen now has used what the ledger says, in the current window.
+  const late = await gate.member({ requestsPerDay: 2 });
+  await gate.manage((store) =>
+    store.appendUsage(
+      rows
+        .filter(({ at, outcome }) => at >= from && outcome === 'completed')
+        .flatMap((row) => [0, 1].map((n) => ({ ...row, id: `${row.id.slice(0, -1)}${n}` as typeof row.id })))
+        .map((row) => ({ ...row, accountId: late.account.id, keyId: late.id })),
+    ),
+  );
+  expect((await post(`${gate.url}/api/generate`, late.secret, whole)).status).toBe(429);
+});
 
-test('a visit that was opened under a clock ahead of its time is not fresh for ever, but ends', async () => {
+test('a session opened under a clock ahead does not stay fresh for ever, and ends', async () => {
   setClock(Date.now() + 10 * yearMs);
   gate = await openGate(fake.url);
   const early = await operatorOf(gate);
@@ -98,12 +95,12 @@ test('a visit that was opened under a clock ahead of its time is not fresh for e
   expect((await early.get('/session')).body).toMatchObject({ person: null });
   const operator = await operatorOf(gate);
   expect((await operator.get('/session')).body).toMatchObject({ person: { fresh: true } });
-  // Eleven minutes later, by the clock that people see.
+  // Eleven minutes later, by the wall clock.
   setClock(Date.now() + 11 * 60_000);
   expect((await operator.get('/session')).body).toMatchObject({ person: { fresh: false } });
 });
 
-test('a visit that is opened after a clock behind was set right is as fresh as any', async () => {
+test('a session opened after a slow clock was corrected is as fresh as any', async () => {
   setClock(Date.now() - 10 * yearMs);
   gate = await openGate(fake.url);
   vi.useRealTimers();
@@ -113,7 +110,7 @@ test('a visit that is opened after a clock behind was set right is as fresh as a
   expect((await operator.get('/session')).body).toMatchObject({ person: { fresh: false } });
 });
 
-test('a certificate that is renewed after the clock was set right is shown', async () => {
+test('a certificate renewed after the clock was corrected is used', async () => {
   const place = temporaryDirectory();
   const [first, next] = [makeCertificate(place, ['DNS:gate.example']), makeCertificate(place, ['DNS:gate.example'])];
   const pair = { cert: join(place, 'cert.pem'), key: join(place, 'key.pem') };
@@ -139,10 +136,10 @@ test('a certificate that is renewed after the clock was set right is shown', asy
   expect(await shown()).not.toBe(before);
 });
 
-test('an age is never negative: what is dated in the future is older than everything', () => {
+test('an age is never negative: a date in the future is older than everything', () => {
   const now = 1_800_000_000_000;
   expect(ageOf(now - 5, now)).toBe(5);
-  // A clock that is put right by a little.
+  // A clock that is corrected by a little.
   expect(ageOf(now + 2_000, now)).toBe(0);
   expect(ageOf(now + yearMs, now)).toBe(Infinity);
 });

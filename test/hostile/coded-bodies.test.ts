@@ -1,5 +1,4 @@
-// Bodies in a Content-Encoding: read as the one thing that they are, within the limits of what they unfold to, and passed on
-// plain; or refused.
+// Bodies in a Content-Encoding are decoded within limits and forwarded plain, or refused.
 import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -44,7 +43,7 @@ const codeOf = async (answer: Response): Promise<string> =>
   `${answer.status} ${answer.headers.get('x-sekisho-error-code')}`;
 
 test.each(Object.keys(pack))(
-  'a body in %s goes on plain, with its own length and without the coding',
+  'a body in %s is forwarded plain, with its own length and without the coding',
   async (coding) => {
     const seen = fake.arrival();
     const answer = await send(coding, pack[coding]!(body));
@@ -56,7 +55,7 @@ test.each(Object.keys(pack))(
   },
 );
 
-test.each(codings)('a body in %s is held to the policy like a plain one', async (coding) => {
+test.each(codings)('the policy holds for a body in %s as for a plain one', async (coding) => {
   const answer = await send(coding, pack[coding]!(body.replace('gemma3:270m', 'llama3')));
   expect(answer.status).toBe(404);
   expect(await codeOf(await send(coding, pack[coding]!('{"model":"gemma3:270m","Model":"llama3"}')))).toBe(
@@ -70,23 +69,23 @@ describe.each(codings)('a body in %s', (coding) => {
   test.each<[string, Buffer]>([
     ['that is cut', whole.subarray(0, -3)],
     ['that is nothing', Buffer.alloc(0)],
-    ['that is no such thing', Buffer.from(body)],
-    ['with something behind it', Buffer.concat([whole, Buffer.from(body)])],
-    ['with zeros behind it', Buffer.concat([whole, Buffer.alloc(8)])],
+    ['that is in no such coding', Buffer.from(body)],
+    ['with something after it', Buffer.concat([whole, Buffer.from(body)])],
+    ['with zeros after it', Buffer.concat([whole, Buffer.alloc(8)])],
     ['that is followed by another', Buffer.concat([whole, pack[coding]!(body)])],
   ])('%s is refused', async (_, content) => {
     expect(await codeOf(await send(coding, content))).toMatch(/^400 (invalid_request|ambiguous_json)$/);
     expect(fake.calls.length).toBe(calls);
   });
 
-  test('that is followed by another in a chunk of its own is refused', async () => {
+  test('followed by another in a chunk of its own is refused', async () => {
     const client = new RawClient(gate.port);
     client.write(
       `POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Encoding: ${coding}\r\nContent-Length: ${2 * whole.length}\r\n\r\n`,
     );
     for (let at = 0; at < 2; at++) {
       client.write(whole);
-      // The gate has taken the first when it answers somebody else.
+      // The gate has read the first part when it answers another caller.
       await (await fetch(`${gate.url}/healthz`)).text();
     }
     await client.until(/^HTTP\/1\.1 400 /);
@@ -94,7 +93,7 @@ describe.each(codings)('a body in %s', (coding) => {
     expect(fake.calls.length).toBe(calls);
   });
 
-  test('of which a byte comes at a time is read', async () => {
+  test('sent a byte at a time is read', async () => {
     const client = new RawClient(gate.port);
     client.socket.setNoDelay(true);
     client.write(
@@ -106,21 +105,21 @@ describe.each(codings)('a body in %s', (coding) => {
     client.socket.destroy();
   });
 
-  test('that unfolds beyond the limit, or to a hundred times of what came, is refused while it unfolds', async () => {
+  test('that decodes beyond the limit, or to a hundred times its length, is refused while it is decoded', async () => {
     const beyond = pack[coding]!(Buffer.from(`${body.slice(0, -1)},"x":"${'abcdefgh'.repeat(500_000)}"}`));
     const blank = pack[coding]!(Buffer.concat([Buffer.from(body), Buffer.alloc(2_000_000, ' ')]));
     for (const content of [beyond, blank]) expect(await codeOf(await send(coding, content))).toBe('413 body_too_large');
     expect(fake.calls.length).toBe(calls);
   });
 
-  test('that unfolds to much within both goes on', async () => {
+  test('that decodes to much but within both limits is forwarded', async () => {
     const content = Buffer.concat([Buffer.from(body), Buffer.alloc(900_000, ' ')]);
     const seen = fake.arrival();
     expect((await send(coding, pack[coding]!(content))).status).toBe(200);
     expect((await (await seen).body).equals(content)).toBe(true);
   });
 
-  test('gives its room back, whether it was read, refused or broken off', async () => {
+  test('gives its memory back, whether it was read, refused or broken off', async () => {
     for (let round = 0; round < 10; round++) {
       const cut = new RawClient(gate.port);
       cut.write(
@@ -139,14 +138,14 @@ describe.each(codings)('a body in %s', (coding) => {
   });
 });
 
-test('zstd with a window beyond eight megabytes is refused, and deflate without its head', async () => {
+test('zstd with a window beyond eight megabytes is refused, and so is deflate without its head', async () => {
   // A frame whose head asks for a window of two gigabytes (RFC 8878, section 3.1.1.1.2), and an empty last block.
   const wide = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00]);
   expect(await codeOf(await send('zstd', wide))).toBe('400 invalid_request');
   expect(await codeOf(await send('deflate', deflateRawSync(body)))).toBe('400 invalid_request');
 });
 
-test('a form in gzip is read and goes on plain', async () => {
+test('a form in gzip is read and forwarded plain', async () => {
   const { secret: key } = await gate.key({ models: ['gemma3:*'], scopes: ['inference:audio'] });
   const form =
     '--b\r\nContent-Disposition: form-data; name="model"\r\n\r\ngemma3:270m\r\n' +
@@ -161,7 +160,7 @@ test('a form in gzip is read and goes on plain', async () => {
   expect((await (await seen).body).toString()).toContain('RIFF');
 });
 
-test('a blob in a coding is refused: its digest is that of its bytes', async () => {
+test('a blob in a coding is refused, because its digest is that of its bytes', async () => {
   const { secret: key } = await gate.key({ scopes: ['models:create'] });
   const answer = await fetch(`${gate.url}/api/blobs/sha256:${'0'.repeat(64)}`, {
     method: 'POST',
@@ -174,7 +173,7 @@ test('a blob in a coding is refused: its digest is that of its bytes', async () 
 test.each<[string, readonly string[]]>([
   ['two accounts', ['192.0.2.1', '192.0.2.2']],
   ['all accounts of one address', Array.from({ length: 5 }, () => '192.0.2.1')],
-])('of bodies that never end %s leave room for others', async (_, addresses) => {
+])('endless bodies of %s leave room for others', async (_, addresses) => {
   const own = await openGate(fake.url, { BODY_MEMORY_BYTES: '90000000', TRUSTED_PROXIES: '127.0.0.1' });
   const slow = (key: string, address: string): RawClient => {
     const client = new RawClient(own.port);
@@ -187,7 +186,7 @@ test.each<[string, readonly string[]]>([
   const fill = async (address: string): Promise<void> => {
     const { secret: key } = await own.member({ concurrentRequests: null });
     const more = Array.from({ length: 12 }, () => slow(key, address));
-    // Each beyond its share is told so; those within it wait for their body.
+    // Bodies beyond the share are told so; those within it wait for their data.
     await more.at(-1)?.until('bodies_too_many');
     clients.push(...more);
   };

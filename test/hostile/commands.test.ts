@@ -1,11 +1,11 @@
-// The `sekisho` command with outputs that take nothing, arguments that a terminal would obey, and files that never end.
+// The `sekisho` command with outputs that accept nothing, arguments with terminal control characters, and endless files.
 import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { run, sekisho, temporaryDirectory } from '../gate.ts';
 
 const esc = '\u001b';
 
-test('a secret that nobody could read is said to be lost, with the key to revoke', async () => {
+test('a secret that could not be printed is reported as lost, with the key to revoke', async () => {
   const dataDir = temporaryDirectory();
   const make = `${process.execPath} src/cli.ts key create --name x`;
   const full = await run('sh', ['-c', `${make} > /dev/full`], { DATA_DIR: dataDir });
@@ -21,14 +21,14 @@ test('a secret that nobody could read is said to be lost, with the key to revoke
   expect(gone.err).toContain('code 1');
 });
 
-test('what strangers wrote, and what was typed, gives a terminal no orders', async () => {
+test('user input and arguments are printed without terminal control characters', async () => {
   const dataDir = temporaryDirectory();
   const store = await openSqlite(dataDir);
   const [{ id } = { id: '' }] = await (async () => {
     await sekisho(['key', 'create', '--name', 'x'], { DATA_DIR: dataDir });
     return await store.listKeys();
   })();
-  // As an older version let it in.
+  // As an older version accepted it.
   await store.signIn.db
     .updateTable('keys')
     .set({ name: `a\u202eb\u2066c\u009b31m${esc}[31m` })
@@ -49,7 +49,7 @@ test('what strangers wrote, and what was typed, gives a terminal no orders', asy
   expect(long.err.length).toBeLessThan(2_000);
 });
 
-test('a file that never ends, and one that is no text, are refused', async () => {
+test('an endless file and a binary file are refused', async () => {
   const words = ['key', 'create', '--name', 'x', '--public-key', '/dev/zero'];
   const { code, err } = await sekisho(words, { DATA_DIR: temporaryDirectory() });
   expect([code, err]).toEqual([1, expect.stringContaining('too large')]);

@@ -1,4 +1,4 @@
-// Callers who are slow, many, silent or gone: none of them holds more than a socket, and for no longer than its time.
+// Callers that are slow, many, silent or gone: each holds no more than a socket, and only until its timeout.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -38,7 +38,7 @@ function trickle(socket: Socket, text: string): void {
 }
 
 describe('slow callers', () => {
-  test('U1: two hundred heads that come a byte at a time are each given up with 408, and others are served meanwhile', async () => {
+  test('U1: two hundred heads sent a byte at a time each end with 408, and other callers are served meanwhile', async () => {
     const slow = Array.from({ length: 200 }, () => new RawClient(gate.port));
     for (const client of slow) {
       client.write('GET /api/version HTTP/1.1\r\nHost: x\r\nX: ');
@@ -50,7 +50,7 @@ describe('slow callers', () => {
     await works();
   });
 
-  test('U2: a hundred bodies that come a byte at a time are each given up with 408, and none of them goes on', async () => {
+  test('U2: a hundred bodies sent a byte at a time each end with 408, and none is forwarded', async () => {
     const calls = fake.calls.length;
     const slow = Array.from({ length: 100 }, () => new RawClient(gate.port));
     for (const client of slow) {
@@ -63,14 +63,14 @@ describe('slow callers', () => {
     expect(fake.calls.length).toBe(calls + 1);
   });
 
-  test('U4: whoever connects and says nothing is let go', async () => {
+  test('U4: connections that never send anything are closed', async () => {
     const silent = Array.from({ length: 50 }, () => new RawClient(gate.port));
     await works();
     await Promise.all(silent.map(({ closed }) => closed));
     for (const { text } of silent) expect(text).toMatch(/^(HTTP\/1\.1 408 .*)?/);
   });
 
-  test('U5: connections that are kept without use are closed when their time is over, and new ones are served', async () => {
+  test('U5: idle connections are closed after their timeout, and new ones are served', async () => {
     const idle = Array.from({ length: 200 }, () => new RawClient(gate.port));
     for (const client of idle) client.write(`GET /api/version HTTP/1.1\r\n${auth()}\r\n`);
     await Promise.all(idle.map((client) => client.until(/200 OK/)));
@@ -82,9 +82,9 @@ describe('slow callers', () => {
 
 describe('callers who leave', () => {
   test.each([
-    ['U7: by a reset in mid-stream', (socket: Socket) => socket.resetAndDestroy()],
-    ['U8: by half-closing in mid-stream', (socket: Socket) => socket.end()],
-  ])('%s stop the model and give their place back once', async (_, leave) => {
+    ['U7: that reset the connection in mid-stream', (socket: Socket) => socket.resetAndDestroy()],
+    ['U8: that half-close the connection in mid-stream', (socket: Socket) => socket.end()],
+  ])('%s stop the model and release their slot once', async (_, leave) => {
     const member = await gate.member({ concurrentRequests: 1 });
     fake.pace = onePieceUntilLeft;
     const arrival = fake.arrival();
@@ -102,7 +102,7 @@ describe('callers who leave', () => {
     const row = (await gate.ledger(rows + 1)).at(-1);
     expect(row).toMatchObject({ outcome: 'client_closed' });
     expect(row?.completionTokens).toBeGreaterThan(0);
-    // Its only place is free again, and was given back no more than once.
+    // The only slot is free again, and was released exactly once.
     const again = await Promise.all(
       [1, 2].map(async () => {
         const answer = await post(`${gate.url}/api/generate`, member.secret, JSON.parse(text));
@@ -115,7 +115,7 @@ describe('callers who leave', () => {
     fake.pace = undefined;
   });
 
-  test('U10: between the head of the answer and its first byte cost nothing but their prompt, and break nothing', async () => {
+  test('U10: that leave between head and first byte pay only for their prompt, and break nothing', async () => {
     const { promise: headed, resolve: hasHead } = Promise.withResolvers<FakeRequest>();
     fake.next((request, answer) => {
       answer.head(200, { 'Content-Type': 'application/x-ndjson' });
@@ -126,7 +126,8 @@ describe('callers who leave', () => {
     const text = '{"model":"gemma3:270m","prompt":"x"}';
     client.write(`POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: ${text.length}\r\n\r\n${text}`);
     const { aborted } = await headed;
-    // The gate says nothing of a head alone. What the model server sent after it has been read, and so has the head.
+    // The gate forwards nothing for a head alone. It has read what the model server sent after the head, and so the head
+    // too.
     await works();
     client.socket.destroy();
     await aborted;
@@ -137,8 +138,8 @@ describe('callers who leave', () => {
   });
 });
 
-describe('lengths that are not so', () => {
-  test('U12: a body shorter than it says is waited for and given up; nothing goes on', async () => {
+describe('lengths that are wrong', () => {
+  test('U12: a body shorter than its length is waited for until the timeout, and not forwarded', async () => {
     const calls = fake.calls.length;
     const client = new RawClient(gate.port);
     client.write(`POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: ${body.length + 10}\r\n\r\n${body}`);
@@ -147,7 +148,7 @@ describe('lengths that are not so', () => {
     expect(fake.calls.length).toBe(calls);
   });
 
-  test('U12: what stands behind a body is a request of its own, and needs a key of its own', async () => {
+  test('U12: bytes after a body are a request of their own, and need a key of their own', async () => {
     const calls = fake.calls.length;
     const client = new RawClient(gate.port);
     const stolen = 'GET /api/ps HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
@@ -158,7 +159,7 @@ describe('lengths that are not so', () => {
   });
 });
 
-test('U13: a hundred pipelined requests behind a slow one come in order, each with its own key and its own limits', async () => {
+test('U13: a hundred pipelined requests behind a slow one are answered in order, each with its own key and limits', async () => {
   const member = await gate.member({ requestsPerMinute: 30 });
   let release!: () => void;
   const held = new Promise<void>((resolve) => (release = resolve));
@@ -186,8 +187,8 @@ test('U13: a hundred pipelined requests behind a slow one come in order, each wi
   }
 });
 
-describe('bodies for nobody', () => {
-  test('U43: 100-continue from a stranger is answered with 401, and his gigabyte is not asked for', async () => {
+describe('bodies that are not read', () => {
+  test('U43: 100-continue from an unidentified caller is answered with 401, without asking for the gigabyte', async () => {
     const client = new RawClient(gate.port);
     client.write(
       'POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\nExpect: 100-continue\r\n\r\n',
@@ -197,7 +198,7 @@ describe('bodies for nobody', () => {
     await client.closed;
   });
 
-  test('U50: a megabyte of chunk extensions is no body', async () => {
+  test('U50: a megabyte of chunk extensions is not a body', async () => {
     const calls = fake.calls.length;
     const client = new RawClient(gate.port);
     client.write(
@@ -209,7 +210,7 @@ describe('bodies for nobody', () => {
     expect(fake.calls.length).toBe(calls);
   });
 
-  test('U50: fifty thousand chunks of one byte are one body, and goes on as it came', async () => {
+  test('U50: fifty thousand chunks of one byte are one body, forwarded unchanged', async () => {
     const text = `{"model":"gemma3:270m","prompt":"${'x'.repeat(50_000)}","stream":false}`;
     const arrival = fake.arrival();
     const client = new RawClient(gate.port);
@@ -221,7 +222,7 @@ describe('bodies for nobody', () => {
   });
 });
 
-test('U46: a line without a version, a version that nobody has, and bytes of another protocol get an answer or an end', async () => {
+test('U46: a line without a version, an unknown version, and bytes of another protocol get an answer or a closed connection', async () => {
   for (const line of [
     'GET /api/version',
     'GET /api/version HTTP/3.0',

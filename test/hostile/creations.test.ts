@@ -1,5 +1,5 @@
-// Creating models: what a plan forbids in a call cannot be baked into a model, and the digest of a blob opens no model that
-// the key does not.
+// Creating models: a model cannot contain what a plan forbids in a call, and a known blob digest opens no model that the key
+// does not.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -27,7 +27,7 @@ afterAll(async () => {
   await fake.close();
 });
 
-/** A key that may create, of an account with these terms. */
+/** A key that may create models, of an account with these terms. */
 const creator = (terms: Readonly<Record<string, unknown>>): Promise<string> =>
   gate.manage(async (store, by) => {
     const name = `creator-${++created}`;
@@ -50,18 +50,18 @@ test.each([
   { modelfile: 5 },
   { path: '/etc/passwd' },
   { Modelfile: 'FROM secret' },
-])('a text that old servers make a model of is no way around the fields: %j', async (more) => {
+])('a Modelfile text that old servers accept cannot bypass the checked fields: %j', async (more) => {
   const { secret: any } = await gate.key({ scopes: ['models:create'] });
   for (const secret of [any, await creator({ maxContextTokens: 4096 })]) {
     expect(codeOf(await create(secret, more))).toMatch(/^400 (invalid_request|ambiguous_json)$/);
     expect(fake.calls.length).toBe(calls);
   }
-  // As if it were not there, and so for every server.
+  // As if it were not there, for every kind of server.
   expect((await create(any, { from: 'gemma3:270m', modelfile: null })).status).toBe(200);
 });
 
 describe('parameters of a new model', () => {
-  test('are held to the plan as the options of a call are', async () => {
+  test('are checked against the plan like the options of a call', async () => {
     const secret = await creator({ maxContextTokens: 4096, maxOutputTokens: 100, reloadOptions: 'strip' });
     const parameters = {
       num_ctx: 1_000_000,
@@ -78,7 +78,7 @@ describe('parameters of a new model', () => {
     });
     expect(answer.headers.get('x-sekisho-changed')).toContain('parameters.num_ctx=4096');
   });
-  test.each(['"1000000"', '4096.5', '[4096]', '{}'])('of another kind are refused: num_ctx %s', async (text) => {
+  test.each(['"1000000"', '4096.5', '[4096]', '{}'])('of a wrong type are refused: num_ctx %s', async (text) => {
     const secret = await creator({ maxContextTokens: 4096 });
     const body = `{"model":"gemma3:mine","from":"gemma3:270m","parameters":{"num_ctx":${text}}}`;
     expect(codeOf(await post(`${gate.url}/api/create`, secret, body))).toBe('400 invalid_request');
@@ -91,7 +91,7 @@ describe('parameters of a new model', () => {
 });
 
 describe('blobs', () => {
-  const weights = 'the weights of a model that is hidden';
+  const weights = 'the weights of a hidden model';
   const hidden = blob(weights);
   beforeEach(() => {
     fake.blobs.clear();
@@ -99,7 +99,7 @@ describe('blobs', () => {
   });
 
   test.each(['files', 'adapters', 'draft_files'])(
-    'that somebody else brought are not found under %s, however well their digest is known',
+    'uploaded by another account are not found under %s, even with a known digest',
     async (field) => {
       const secret = await creator({ models: ['gemma3:*'] });
       for (const digest of [
@@ -114,17 +114,17 @@ describe('blobs', () => {
     },
   );
 
-  test('are there for whoever shows their bytes, and for nobody else of another account', async () => {
+  test('are available to an account that has sent their bytes, and to no other account', async () => {
     const secret = await creator({ models: ['gemma3:*'] });
     const other = await creator({ models: ['gemma3:*'] });
-    // Ollama has it, and would take the upload unread.
+    // Ollama has it, and would accept the upload without reading it.
     expect(await upload(secret, hidden, 'something else')).toBe(400);
     expect(await look(secret, hidden)).toBe(404);
     expect(await upload(secret, hidden, weights)).toBe(200);
     expect(await look(secret, hidden)).toBe(200);
     expect((await create(secret, { files: { 'a.gguf': hidden } })).status).toBe(200);
     expect(codeOf(await create(other, { files: { 'a.gguf': hidden } }))).toBe('404 blob_not_found');
-    // One that Ollama does not have goes there, and is hashed there.
+    // A blob that Ollama does not have is sent there, and hashed there.
     const own = blob('my own');
     expect(await upload(secret, own, 'my own')).toBe(201);
     expect((await create(secret, { from: 'gemma3:270m', adapters: { 'b.gguf': own } })).status).toBe(200);
@@ -132,7 +132,7 @@ describe('blobs', () => {
     expect(codeOf(await create(other, { files: { 'a.gguf': blob('mine') } }))).toBe('404 blob_not_found');
   });
 
-  test('that are shown in part are not shown', async () => {
+  test('that are sent only in part do not count as sent', async () => {
     const secret = await creator({ models: ['gemma3:*'] });
     const client = new RawClient(gate.port);
     client.write(
@@ -144,7 +144,7 @@ describe('blobs', () => {
     expect(await look(secret, hidden)).toBe(404);
   });
 
-  test('that somebody gives up on while the model server is asked for them are over at once', async () => {
+  test('end at once when the caller hangs up while the model server is asked for them', async () => {
     const secret = await creator({ models: ['gemma3:*'] });
     const client = new RawClient(gate.port);
     const { length } = await gate.ledger(0);
@@ -165,7 +165,7 @@ describe('blobs', () => {
     });
   });
 
-  test('whose key is revoked while the model server is asked for them get no further', async () => {
+  test('go no further when their key is revoked while the model server is asked for them', async () => {
     const { id, secret } = await gate.key({ models: ['gemma3:*'], scopes: ['models:create'] });
     let answerIt = (): void => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -192,7 +192,7 @@ describe('blobs', () => {
     expect(fake.calls.filter(({ method, url }) => method === 'POST' && url.includes(blob(text)))).toEqual([]);
   });
 
-  test('are shown to the server that can be reached, where the first one cannot', async () => {
+  test('go to a reachable server when the first one is unreachable', async () => {
     let looked = (): void => undefined;
     const first = new Promise<void>((resolve) => (looked = resolve));
     const gone = createServer((_, answer) => {
@@ -229,7 +229,7 @@ describe('blobs', () => {
     },
   );
 
-  test('are asked for by digests alone', async () => {
+  test('can be requested only by digest', async () => {
     const secret = await creator({});
     expect(await look(secret, 'sha256:abc')).toBe(400);
     expect(fake.calls.length).toBe(calls);

@@ -1,4 +1,5 @@
-// A gate with room for twenty connections, and more who want one: whoever fills it with silence shuts out himself.
+// A gate with room for twenty connections, and more that want one: an address that fills it with silent connections locks
+// out only itself.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -8,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, root, type TestGate } from '../gate.ts';
 
-/** Everybody else calls from 127.0.0.1. */
+/** All other clients call from 127.0.0.1. */
 const attacker = '127.0.0.2';
 const room = 20;
 
@@ -37,7 +38,7 @@ describe.each([
   });
   afterAll(() => gate.stop());
 
-  /** Resolves when it may speak, or is gone. */
+  /** Resolves when the connection may send, or is closed. */
   const open = async (localAddress = '127.0.0.1', { silent = false } = {}): Promise<Socket> => {
     const address = { port: gate.port, host: '127.0.0.1', localAddress };
     const secure = mode === 'encrypted' && !silent;
@@ -60,10 +61,10 @@ describe.each([
     await Promise.all(Array.from({ length: 3 * room }, () => open(attacker, { silent })));
 
   test.each([
-    ['that never says a word', true],
-    ['that finishes what its protocol wants and then says nothing', false],
+    ['that send nothing', true],
+    ['that finish their handshake and then send nothing', false],
   ])(
-    'keeps the connections of those who have called, and has room for others, whatever a crowd does %s',
+    'keeps connections that have made a call, and has room for others, among many connections %s',
     async (_, silent) => {
       const kept = await open();
       expect(await ask(kept)).toBe('HTTP/1.1 200 OK');
@@ -75,17 +76,17 @@ describe.each([
     },
   );
 
-  test('has room for others, however many ask for pages and read nothing of them', async () => {
+  test('has room for others, however many clients request pages and read nothing', async () => {
     const kept = await open();
     expect(await ask(kept)).toBe('HTTP/1.1 200 OK');
     const crowd = await Promise.all(Array.from({ length: room - 1 }, () => open(attacker)));
-    // More than any system holds for a reader who does not come for it.
+    // More than any system buffers for a reader that does not read.
     for (const socket of crowd) socket.pause().write(`GET ${asset} HTTP/1.1\r\n${head}\r\n`.repeat(90));
     for (let i = 0; i < 5; i++) expect(await ask(await open())).toBe('HTTP/1.1 200 OK');
     expect(await ask(kept)).toBe('HTTP/1.1 200 OK');
   });
 
-  test('takes those who have called last of those who do nothing, and still serves others', async () => {
+  test('evicts the idle connection with the oldest call first, and still serves others', async () => {
     const members = await Promise.all(Array.from({ length: room }, () => open(attacker)));
     for (const member of members) expect(await ask(member)).toBe('HTTP/1.1 200 OK');
     const another = await open();
@@ -93,7 +94,7 @@ describe.each([
     await eventually(() => expect(alive(members)).toBe(room - 1));
   });
 
-  test('takes nobody who is being answered, and serves again when there is room', async () => {
+  test('evicts no connection that is being answered, and serves new ones when there is room', async () => {
     const { promise: refused, resolve: goOn } = Promise.withResolvers<void>();
     fake.pace = (index) => (index === 0 ? undefined : refused);
     const text = '{"model":"gemma3:270m","prompt":"x"}';
@@ -116,7 +117,7 @@ describe.each([
     expect(await ask(await open())).toBe('HTTP/1.1 200 OK');
   });
 
-  test('has all its room again when everybody has gone', async () => {
+  test('has all its room again when every client has gone', async () => {
     await fill(false);
     for (const socket of opened.splice(0)) socket.destroy();
     for (let i = 0; i < 2 * room; i++) {

@@ -1,5 +1,5 @@
-// A data directory that is full, can only be read, is held by another gate, loses its lock, or is reached by a link that is
-// turned elsewhere: one sentence that says what is wrong, and never two gates.
+// A data directory that is full, read-only, held by another gate, has lost its lock, or is reached by a link that was
+// redirected: one sentence says what is wrong, and there are never two gates.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
@@ -19,7 +19,7 @@ afterAll(() => fake.close());
 
 const whole = { model: 'gemma3:270m', prompt: 'x', stream: false };
 
-/** Starts a gate on a file system of its own, which only that process sees. */
+/** Starts a gate on a file system of its own, visible only to that process. */
 const startOn = (mount: string, dataDir: string, below = ''): ReturnType<typeof run> =>
   run(
     'unshare',
@@ -37,8 +37,8 @@ const startOn = (mount: string, dataDir: string, below = ''): ReturnType<typeof 
 test.each([
   ['has no room for a byte', '-o size=16k', /is full/],
   ['has no room for another file', '-o nr_inodes=1', /is full/],
-  ['can only be read', '-o ro', /can only be read/],
-] as const)('a disk that %s is said to be so, and not that there is another gate', async (_, mount, sentence) => {
+  ['is read-only', '-o ro', /can only be read/],
+] as const)('a disk that %s is reported as such, and not as another gate', async (_, mount, sentence) => {
   const { code, err } = await startOn(mount, temporaryDirectory());
   expect(err).toMatch(sentence);
   expect(err).not.toMatch(/[Aa]nother gate/);
@@ -46,12 +46,12 @@ test.each([
   expect(code).toBe(1);
 });
 
-test('a directory that would have to be made where nothing can be written is said to be so', async () => {
+test('a data directory that would have to be created on a read-only disk is reported as such', async () => {
   const { err } = await startOn('-o ro', temporaryDirectory(), 'data');
   expect(err).toMatch(/can only be read/);
 });
 
-test('a lock that is deleted admits no second gate, and is there again', async () => {
+test('a deleted lock admits no second gate, and is made again', async () => {
   const gate = await spawnGate({ UPSTREAM: fake.url });
   const { secret } = await gate.key();
   const lock = join(gate.dataDir, 'gate.lock');
@@ -65,7 +65,7 @@ test('a lock that is deleted admits no second gate, and is there again', async (
   expect(gate.output()).toContain('was deleted or replaced');
 });
 
-test('of two gates that meet while the lock is gone, the one that held the directory keeps it', async () => {
+test('of two gates that meet while the lock is missing, the one that held the directory keeps it', async () => {
   const dataDir = temporaryDirectory();
   await (await openSqlite(dataDir)).close();
   const first = await lockDirectory(dataDir, 0);
@@ -81,7 +81,7 @@ test('of two gates that meet while the lock is gone, the one that held the direc
   expect(readdirSync(dataDir).filter((name) => name.startsWith('gate.lock'))).toEqual(['gate.lock']);
 });
 
-test('a gate whose DATA_DIR is a link that is turned elsewhere goes on and stops where it began', async () => {
+test('a gate whose DATA_DIR link is redirected keeps its directory and stops normally', async () => {
   const place = temporaryDirectory();
   const [real, other, link] = [join(place, 'real'), join(place, 'other'), join(place, 'link')];
   mkdirSync(real);
@@ -101,7 +101,7 @@ test('a gate whose DATA_DIR is a link that is turned elsewhere goes on and stops
   await store.close();
 });
 
-test('a database that another program holds is waited for with a sentence, and the command says so', async () => {
+test('a start waits for a database held by another program and says so, and so does the command', async () => {
   const dataDir = temporaryDirectory();
   await (await openSqlite(dataDir)).close();
   const other = new Database(join(dataDir, 'sekisho.db'));
@@ -132,7 +132,7 @@ test.each([
       renameSync(`${file}.backup`, file);
     },
   ],
-])('a gate whose database %s writes nothing more into the one that is gone, says so, and ends', async (_, lose) => {
+])('a gate whose database %s writes nothing more into the old file, reports it, and exits', async (_, lose) => {
   const gate = await spawnGate({ UPSTREAM: fake.url });
   const { secret } = await gate.key();
   const call = (url: string) => post(`${url}/api/generate`, secret, whole);
@@ -147,7 +147,7 @@ test.each([
   expect(await (await call(gate.url)).text()).toContain('"done":true');
   expect(await gate.ended).toBe(1);
   expect(gate.output()).toMatch(/sekisho.db was deleted or replaced while it was in use/);
-  // What ended meanwhile waits in the journal, for the database that is there now.
+  // Exchanges that ended meanwhile wait in the journal for the new database.
   const again = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: gate.dataDir });
   const rows = await again.ledger(1);
   expect(rows.filter(({ completionTokens }) => completionTokens === 4)).toHaveLength(1);
@@ -155,7 +155,7 @@ test.each([
   expect(await again.ended).toBe(0);
 });
 
-test('a directory that cannot be looked at for a while is no reason to fall', async () => {
+test('a directory that cannot be checked for a while does not stop the gate', async () => {
   const place = temporaryDirectory();
   const [dataDir, away] = [join(place, 'data'), join(place, 'away')];
   const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
@@ -164,7 +164,7 @@ test('a directory that cannot be looked at for a while is no reason to fall', as
     expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
   await works();
   renameSync(dataDir, away);
-  // A loop of links: whoever looks gets ELOOP, as a user without rights gets EACCES.
+  // A loop of links: a check gets ELOOP, as a user without rights gets EACCES.
   symlinkSync(dataDir, dataDir);
   await eventually(() => expect(gate.output()).toContain('cannot be looked at'));
   await works();

@@ -1,5 +1,5 @@
-// The gate where it may do nothing: another user than root, no capability, no way to get one, a system that can only be
-// read, no home and no /tmp. Only its data directory can be written, as deploy/ has it.
+// The gate with minimal rights: not root, no capability, no way to gain one, a read-only system, no home and no /tmp. It can
+// write only to its data directory, as in deploy/.
 import { execFileSync } from 'node:child_process';
 import { chownSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,8 +15,8 @@ afterAll(() => fake.close());
 
 const nobody = 65534;
 
-test('H11: serves without a right, and has none', async () => {
-  // Made beforehand, since a process of ours could not write there as root afterwards without spoiling who owns it.
+test('H11: serves without any privilege, and cannot gain one', async () => {
+  // Made beforehand, because a process of ours writing there as root afterwards would change the owner.
   const first = await openGate(fake.url);
   const { secret } = await first.key();
   const dataDir = temporaryDirectory();
@@ -24,7 +24,7 @@ test('H11: serves without a right, and has none', async () => {
   await first.stop();
   for (const file of ['', ...globSync('**', { cwd: dataDir })]) chownSync(join(dataDir, file), nobody, nobody);
   const script = [
-    // The data stays writable and the program reachable, whatever stands above them; everything else can only be read.
+    // The data stays writable and the program reachable, whatever is above them; everything else is read-only.
     `mount --bind ${dataDir} ${dataDir}`,
     `mount --bind ${root} /mnt && mount -o remount,bind,ro /mnt`,
     'mount -o remount,bind,ro /',

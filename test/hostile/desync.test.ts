@@ -1,6 +1,6 @@
-// Two readers of one connection must never disagree about where a request ends. Each of these requests is one that some
-// server has read differently; behind each stands a second one without a key. What is asserted is a property: the model
-// server hears nothing, or exactly the one call that the policy saw, and the stowaway is never served.
+// Two parsers of one connection must never disagree about where a request ends. Some server has misread each of these
+// requests; a second one without a key follows each. The test asserts a property: the model server receives nothing, or
+// exactly the one call that the policy saw, and the smuggled request is never served.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, RawClient, type TestGate } from '../gate.ts';
@@ -173,11 +173,11 @@ const requests: string[] = [
   ...heads.map((line) => `${line}Content-Length: ${body.length}\r\n\r\n${body}`),
 ];
 
-/** What this way of writing a request led to: how often it was answered, and what the model server heard of it. */
+/** The result of this way of writing a request: how often it was answered, and what the model server received. */
 async function send(rest: string): Promise<{ codes: number[]; text: string }> {
   const client = new RawClient(gate.port);
   const codes = (): number[] => [...client.text.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => Number(code));
-  // The request and the stowaway are both answered, or the gate ends it: by itself, where it waits for more.
+  // Both requests are answered, or the gate ends the connection: by a timeout, if it waits for more.
   client.socket.on('data', () => codes().length > 1 && client.socket.end());
   client.write(
     Buffer.from(`POST /api/generate HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n${rest}${stowaway}`, 'latin1'),
@@ -186,9 +186,9 @@ async function send(rest: string): Promise<{ codes: number[]; text: string }> {
   return { codes: codes(), text: client.text };
 }
 
-test(`U11, U24: of ${requests.length} ways to write a request that some server has misread none lets a second one through`, async () => {
+test(`U11, U24: of ${requests.length} ways to write a request that some server has misread, none smuggles a second one`, async () => {
   expect(requests.length).toBeGreaterThan(150);
-  // All at once; each is known by its prompt.
+  // All at once; each is recognised by its prompt.
   const bodyOf = (at: number): string => body.replace('000', String(at).padStart(3, '0'));
   const ends = await Promise.all(requests.map((rest, at) => send(rest.replaceAll(body, bodyOf(at)))));
   const calls = await Promise.all(
@@ -209,14 +209,14 @@ test(`U11, U24: of ${requests.length} ways to write a request that some server h
         undefined,
       ]);
     }
-    // No answer of success to anything that did not arrive there whole.
+    // No success answer to anything that did not arrive there whole.
     if (heard.length === 0)
       expect(
         codes.every((code) => code >= 400),
         shown,
       ).toBe(true);
   }
-  // Some of them are right, and those are served.
+  // Some of them are valid, and those are served.
   expect(calls.length).toBeGreaterThan(5);
   expect(calls.length).toBeLessThan(40);
   expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(200);

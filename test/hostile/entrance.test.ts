@@ -1,4 +1,4 @@
-// The port of a gate that encrypts, and those who come to it with half a word, or to stay.
+// The port of a gate that encrypts, and connections that stay there or send half a message.
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
@@ -21,14 +21,14 @@ afterEach(async () => {
 });
 afterAll(() => fake.close());
 
-/** A gate of its own process: whatever holds it up does not hold up the test. */
+/** A gate in its own process: what blocks it does not block the test. */
 async function open(environment: Record<string, string>): Promise<{ gate: GateProcess; port: number }> {
   const gate = await spawnGate({ UPSTREAM: fake.url, ...environment });
   gates.push(gate);
   return { gate, port: Number(new URL(gate.url).port) };
 }
 
-/** Looks for an authority that is not there; nobody gets the port for plain HTTP, since somebody has it. */
+/** The gate looks for an authority that does not exist; the port for plain HTTP is taken, so nobody gets it. */
 const lookingForCertificate = (): Record<string, string> => ({
   ACME_DOMAINS: 'gate.example',
   ACME_DIRECTORY: 'https://127.0.0.1:9/directory',
@@ -38,7 +38,7 @@ const lookingForCertificate = (): Record<string, string> => ({
 const memoryOf = ({ process: { pid } }: GateProcess): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 
-/** Connections on which so many requests were sent at once, and of whose answers nothing is read. */
+/** Connections that send so many requests at once and read none of the answers. */
 async function unread(port: number, path: string, connections: number, requests: number): Promise<Socket[]> {
   const sockets = Array.from({ length: connections }, () => connectPlain(port, '127.0.0.1'));
   await Promise.all(
@@ -50,7 +50,7 @@ async function unread(port: number, path: string, connections: number, requests:
   return sockets;
 }
 
-/** Status of an answer over TLS. */
+/** The status of an answer over TLS. */
 async function askEncrypted(port: number): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port, servername: 'gate.example', rejectUnauthorized: false });
   let said = '';
@@ -60,8 +60,8 @@ async function askEncrypted(port: number): Promise<string> {
   return said.split('\r\n', 1)[0] ?? '';
 }
 
-describe('a gate that gets its certificate by itself', () => {
-  test('is not held up by whoever begins a handshake and says no more', async () => {
+describe('a gate that obtains its certificate by itself', () => {
+  test('is not blocked by handshakes that stop after their first bytes', async () => {
     const { port } = await open(lookingForCertificate());
     const begun = ['\x16', '\x16\x03\x01', '\x16\x03\x01\x40\x00', '\x16\x03\x01\x02\x00\x01'].map((text) => {
       const client = new RawClient(port);
@@ -75,7 +75,7 @@ describe('a gate that gets its certificate by itself', () => {
     for (const { socket } of begun) socket.destroy();
   });
 
-  test('understands a handshake that comes a byte at a time', async () => {
+  test('understands a handshake that arrives a byte at a time', async () => {
     const { port } = await open(lookingForCertificate());
     const slicer = createServer((client) => {
       const gate = connectPlain(port, '127.0.0.1').setNoDelay(true);
@@ -92,7 +92,7 @@ describe('a gate that gets its certificate by itself', () => {
 });
 
 describe('many requests in one packet', () => {
-  test('are answered one after the other: what is large is not made ninety times for somebody who does not read', async () => {
+  test('are answered one after the other: a large answer is not made ninety times for a caller that does not read', async () => {
     const { gate, port } = await open({});
     await fetch(`${gate.url}/management/v1/`).then((answer) => answer.text());
     const before = memoryOf(gate);
@@ -103,7 +103,7 @@ describe('many requests in one packet', () => {
     expect(grown).toBeLessThan(200);
   });
 
-  test('end the connection where they are more than anybody sends who means well', async () => {
+  test('end the connection when there are more than any honest client sends', async () => {
     const { gate, port } = await open({});
     const client = new RawClient(port);
     client.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000));
@@ -123,7 +123,7 @@ const openPages = ({ process: { pid } }: GateProcess): number =>
     }
   }).length;
 
-test('no file is open for those who have asked for a page and take nothing of it', async () => {
+test('no file stays open for callers that request a page and do not read it', async () => {
   const { gate, port } = await open({});
   const assets = readdirSync(join(root, 'portal/dist/assets'));
   const sizes = new Map(assets.map((name) => [name, statSync(join(root, 'portal/dist/assets', name)).size]));
@@ -144,7 +144,7 @@ async function staying(port: number, text: string): Promise<Socket> {
 
 const tunnel = 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n';
 
-test('resets behind a CONNECT are nothing to the gate', async () => {
+test('resets after a CONNECT do no harm', async () => {
   const { gate, port } = await open({});
   for (let round = 0; round < 20; round++) {
     const socket = await staying(port, tunnel);
@@ -161,7 +161,7 @@ test.each([
   ['nothing', ''],
   ['half a head', 'GET / HTTP/1.1\r\nHost:'],
   ['nonsense', 'x\r\n\r\n'],
-])('whoever asks for %s and does not go when he is told to is cut off, and makes room', async (_what, text) => {
+])('a client that asks for %s and ignores the close is cut off, and frees its connection', async (_what, text) => {
   const { gate, port } = await open({ MAX_CONNECTIONS: '10', HEAD_SECONDS: '1' });
   const stayed = await Promise.all(Array.from({ length: 10 }, () => staying(port, text)));
   await Promise.all(stayed.map(async (socket) => socket.readableEnded || (await once(socket, 'end'))));
@@ -169,7 +169,7 @@ test.each([
   for (const socket of stayed) socket.destroy();
 });
 
-test('whoever asks what only an authority asks, and stays, is cut off and makes room', async () => {
+test('a client that sends an ACME challenge request and stays is cut off and frees its connection', async () => {
   const { gate, port } = await open({ ...lookingForCertificate(), MAX_CONNECTIONS: '10' });
   await gate.manage((store) =>
     store.saveChallenge({ token: 'x'.repeat(20), domain: 'gate.example', answer: 'x', expiresAt: Date.now() + 60_000 }),

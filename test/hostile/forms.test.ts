@@ -1,4 +1,5 @@
-// Multipart forms that could name two models, forms that look odd and mean one thing, and what the model server gets of them.
+// Multipart forms that could name two models, forms that look odd but have one meaning, and what the model server receives
+// of them.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formText, type Part, readForm, writeForm } from '../../src/gateway/payload/multipart.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -14,7 +15,7 @@ const read = (body: string, contentType: string | undefined = type): readonly Pa
 const modelOf = (body: string, contentType?: string): string | undefined =>
   formText(read(body, contentType), 'model', 512);
 
-/** What goes on, with the boundary as `@`. */
+/** The forwarded form, with the boundary as `@`. */
 function written(body: string, contentType?: string): string {
   const form = writeForm(read(body, contentType));
   const boundary = form.type.slice('multipart/form-data; boundary='.length);
@@ -41,7 +42,7 @@ describe('on a real socket', () => {
       body: Buffer.from(body, 'utf8'),
     });
 
-  // Go's reader ends a header line at a bare line feed; whoever does not sees one line, and another name below it.
+  // Go's parser ends a header line at a bare line feed; another parser sees one line with a different name in it.
   test.each([
     ['a line feed', '\n'],
     ['a carriage return', '\r'],
@@ -61,7 +62,7 @@ describe('on a real socket', () => {
     expect(fake.calls.length).toBe(calls);
   });
 
-  test('a plan bounds how long a transcription may become, and how many are made, by every name for it', async () => {
+  test('a plan limits the length and number of transcriptions, by every field name for them', async () => {
     const { secret: bound } = await gate.member({ maxOutputTokens: 100, scopes: ['inference:audio'] });
     const ask = async (more: string): Promise<{ answer: Response; form: string }> => {
       const seen = fake.arrival();
@@ -87,7 +88,7 @@ describe('on a real socket', () => {
     expect((await ask('')).answer.headers.get('x-sekisho-changed')).toBeNull();
   });
 
-  test('nothing of the framing, and no header but the two that count, reaches the model server', async () => {
+  test('of a part, only the two relevant headers reach the model server, and nothing of the framing', async () => {
     const odd = part(
       'X-Evil: name="model"\r\ncontent-disposition: form-data; filename="../x;name=model.wav"; name=file\r\nContent-Transfer-Encoding: binary\r\nContent-Length: 4',
       'RIFF',
@@ -107,7 +108,7 @@ describe('on a real socket', () => {
     expect(request.headers['content-length']).toBe(String(body.length));
   });
 
-  test('what was read as JSON is JSON to the model server, whatever the caller calls it', async () => {
+  test('a body read as JSON is JSON to the model server, whatever content type the caller claims', async () => {
     const body = '{"x":"&model=secret&","model":"llama3","prompt":"x","stream":false}';
     const seen = fake.arrival();
     const answer = await fetch(`${gate.url}/api/generate`, {
@@ -120,7 +121,7 @@ describe('on a real socket', () => {
     expect([request.headers['content-type'], (await request.body).toString()]).toEqual(['application/json', body]);
   });
 
-  test('a model name that is longer than any name is refused without being repeated, in a form, in JSON and in a path', async () => {
+  test('a model name longer than any real name is refused without being repeated, in a form, in JSON and in a path', async () => {
     const long = 'a'.repeat(2_000_000);
     const answers = [
       await send(`${sound}${model(long)}--b--\r\n`),
@@ -154,8 +155,8 @@ test('reads the one field, beside files and repeated others', () => {
   expect(modelOf(`${model('m')}--b--`, 'multipart/form-data; boundary="b"')).toBe('m');
 });
 
-// .NET leaves names without quotes, writes the boundary in quotes and says a file name twice; Apache's client adds a
-// charset to the whole and to each part, and a transfer encoding; others say the file name first, a line break before
+// .NET leaves names without quotes, writes the boundary in quotes and sends a file name twice; Apache's client adds a
+// charset to the whole and to each part, and a transfer encoding; others put the file name first, a line break before
 // everything, or escape a quote.
 test.each([
   ['unquoted', part('Content-Disposition: form-data; name=model', 'm')],
@@ -170,10 +171,10 @@ test.each([
       'm',
     ),
   ],
-  ['behind a line break', `\r\n${model('m')}`],
+  ['after a line break', `\r\n${model('m')}`],
   ['with a length', part('Content-Disposition: form-data; name="model"\r\nContent-Length: 1', 'm')],
   ['in capitals', part('CONTENT-DISPOSITION: FORM-DATA; NAME="model"', 'm')],
-])('reads a model that stands %s', (_, body) => {
+])('reads a model %s', (_, body) => {
   expect(written(`${body}--b--\r\n`, 'multipart/form-data; charset=UTF-8; boundary="b"')).toBe(
     '--@\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--@--\r\n',
   );
@@ -190,14 +191,14 @@ test.each([
   ['name="file"; filename=".."', 'file'],
   ['name="file"; filename="録音.wav"', '録音.wav'],
   ['name="file"; filename*=iso-8859-1\'en\'%E9.wav', 'é.wav'],
-])('a file that is named by %j goes on under one plain name', (disposition, name) => {
+])('a file named by %j is forwarded under one plain name', (disposition, name) => {
   const file = part(`Content-Disposition: form-data; ${disposition}\r\nContent-Type: audio/webm;codecs=opus`, 'RIFF');
   expect(written(`${file}--b--`)).toBe(
     `--@\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\nContent-Type: audio/webm; codecs=opus\r\n\r\nRIFF\r\n--@--\r\n`,
   );
 });
 
-test('a text in Latin-1 goes on in UTF-8', () => {
+test('a text in Latin-1 is forwarded in UTF-8', () => {
   const head = 'Content-Disposition: form-data; name="prompt"\r\nContent-Type: text/plain; charset=iso-8859-1';
   const body = Buffer.from(`${part(head, 'é')}--b--`, 'latin1');
   expect(readForm(body, type).map(({ value }) => value.toString('utf8'))).toEqual(['é']);
@@ -214,7 +215,7 @@ test.each([
   ['under two names', `${part('Content-Disposition: form-data; name="x"; name="model"', 'a')}--b--`],
   ['with an escape in the name', `${part('Content-Disposition: form-data; name="mo\\"del"', 'a')}--b--`],
   ['with a percent escape in the name', `${model('a')}${field('%6dodel', 'a')}--b--`],
-  ['behind a semicolon', `${model('a')}${field('x;name=model', 'b')}--b--`],
+  ['after a semicolon', `${model('a')}${field('x;name=model', 'b')}--b--`],
   ['with a space', `${model('a')}${field('model ', 'b')}--b--`],
   [
     'under two dispositions',
@@ -223,7 +224,7 @@ test.each([
   ['under a folded header', `${part('Content-Disposition: form-data;\r\n name="model"', 'a')}--b--`],
   ['under a line without a name', `${part('Content-Disposition: form-data; name="model"\r\nx', 'a')}--b--`],
   ['as an attachment', `${part('Content-Disposition: attachment; name="model"', 'a')}--b--`],
-  ['behind a preamble', `x\r\n${model('a')}--b--`],
+  ['after a preamble', `x\r\n${model('a')}--b--`],
   ['before an epilogue', `${model('a')}--b--\r\n${model('b')}--b--`],
   [
     'in base64',
@@ -239,9 +240,9 @@ test.each([
     `${part('Content-Disposition: form-data; name="x"\r\nContent-Type: multipart/mixed; boundary=c', model('b'))}${model('a')}--b--`,
   ],
   ['without an end', model('a')],
-  ['not at all', `${field('x', 'a')}--b--`],
+  ['nowhere', `${field('x', 'a')}--b--`],
   ['empty', `${model('')}--b--`],
-])('refuses a model that stands %s', (_, body) => {
+])('refuses a model %s', (_, body) => {
   expect(() => {
     if (!modelOf(body)) throw new Error('there is none');
   }).toThrow();
@@ -251,7 +252,7 @@ test.each(['file', 'stream', 'response_format', 'prompt'])('refuses a second %s'
   expect(() => read(`${field(name, 'a')}${field(name, 'b')}--b--`)).toThrow(/twice/);
 });
 
-test('a value that holds the boundary of what goes on is refused', () => {
+test('refuses a value that contains the boundary of the forwarded form', () => {
   const { type: own } = writeForm(read(`${model('a')}--b--`));
   const boundary = own.slice('multipart/form-data; boundary='.length);
   const parts = read(`${model(`a\r\n--${boundary}\r\n`)}--b--`);

@@ -21,7 +21,7 @@ const requestBytes = (secret: string, body: object): string => {
   return `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
 };
 
-/** Passes bytes on to the model server; while it is shut nobody new can connect. */
+/** Passes bytes on to the model server; while it is shut, no new connection succeeds. */
 class Wire {
   port = 0;
   #server: Server | undefined;
@@ -43,16 +43,16 @@ class Wire {
   }
 }
 
-test('who could not be served because the model server was away is not put behind everybody for it', async () => {
+test('a call that failed because its model server was unreachable does not lose its account’s place in the order', async () => {
   const wire = new Wire();
   await wire.open();
   const gate = await openGate(`http://127.0.0.1:${wire.port}`, { SLOTS: '2', PROBE_SECONDS: '1000' });
   await eventually(() => expect(gate.log()).toContain('the model server answers'));
-  // The gate has looked at each model, and opens no connection of its own any more.
+  // The gate has probed each model, and opens no connection of its own any more.
   const looks = (): FakeRequest[] => fake.requests.filter(({ url }) => url === '/api/show');
   await eventually(() => expect(looks().map(({ state }) => state.finished)).toEqual(fake.models.map(() => true)));
   const [holder, victim, greedy] = [await gate.key(), await gate.member({}), await gate.member({})];
-  // Somebody's long answer goes on all the time.
+  // One long answer of another account runs all the time.
   const known = new Set(wire.sockets);
   for (const socket of known) socket.destroy();
   fake.next(async (request) => await request.aborted);
@@ -85,7 +85,7 @@ test('who could not be served because the model server was away is not put behin
   expect(waited).toBeLessThan(20);
 });
 
-test('what the limits counted and what the ledger counts is the same, also where a turn was given up in its very moment', async () => {
+test('limits and ledger count the same, even when turns are abandoned in their very moment', async () => {
   const gate = await openGate(fake.url, { SLOTS: '2' });
   fake.pieceDelayMs = 3;
   const { secret, id } = await gate.member({ requestsPerDay: 100_000 });
@@ -123,14 +123,14 @@ test('what the limits counted and what the ledger counts is the same, also where
 
 test.each([
   ['hangs up before every answer', undefined],
-  ['sends what the model server works on and then fails at', [500, '{"error":"no"}']],
-  ['sends what has no figures', [200, '{"done":true,"response":"","image":"iVBORw0KGgo="}']],
-] as const)('who %s has no more turns than who waits for answers', async (_, ending) => {
+  ['sends calls that the model server processes and then fails', [500, '{"error":"no"}']],
+  ['sends calls without figures', [200, '{"done":true,"response":"","image":"iVBORw0KGgo="}']],
+] as const)('a caller that %s gets no more turns than one that waits for answers', async (_, ending) => {
   const gate = await openGate(fake.url, { SLOTS: '1' });
   const [honest, leaver] = [await gate.member({}), await gate.member({})];
   const turns = { honest: 0, leaver: 0 };
   const leaving = new Set<RawClient>();
-  /** Either holds the model as long as this takes. */
+  /** Each of them occupies the model for this long. */
   const work = async (): Promise<void> => {
     for (let i = 0; i < 5; i++) await (await fetch(`${gate.url}/healthz`)).text();
   };
@@ -150,12 +150,12 @@ test.each([
       answer.whole(ending[0], { 'Content-Type': 'application/json' }, ending[1]);
       return;
     }
-    // Whose turn it is has waited longest.
+    // The call that has waited longest gets the turn.
     const [client] = leaving;
     client?.socket.destroy();
     await request.aborted;
   };
-  // One short answer first: it says nothing of how long the next ones could become.
+  // One short answer first: it says nothing about how long the next ones could become.
   fake.next((_request, answer) =>
     answer.whole(200, { 'Content-Type': 'application/json' }, '{"done":true,"prompt_eval_count":1,"eval_count":1}'),
   );

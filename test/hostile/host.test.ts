@@ -1,5 +1,5 @@
-// What a machine does to a process: signals, too few descriptors, too little memory, sleep, a strange environment, and
-// faults of our own. The gate goes on, or ends with a word; it never goes on half.
+// What a machine does to a process: signals, few descriptors, little memory, sleep, a hostile environment, and faults of our
+// own. The gate continues, or exits with a reason; it never runs in part.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -41,7 +41,7 @@ test('H2: SIGHUP, SIGPIPE and SIGUSR1 end nothing, and open no debugger', async 
   await end(gate);
 });
 
-test('H3: a gate that is killed a dozen times in the midst of writing starts again each time, with every finished call', async () => {
+test('H3: a gate killed a dozen times while writing starts again each time, with every finished call', async () => {
   const dataDir = temporaryDirectory();
   let finished = 0;
   let gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
@@ -68,10 +68,10 @@ test('H3: a gate that is killed a dozen times in the midst of writing starts aga
   expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length);
   expect(rows.filter(({ outcome }) => outcome === 'completed').length).toBeGreaterThanOrEqual(finished);
   await end(gate);
-  // Thirteen processes begin one after the other.
+  // Thirteen processes start one after the other.
 }, 240_000);
 
-test('H4: without descriptors for everybody the gate lives, and serves again when there are some', async () => {
+test('H4: with too few descriptors the gate survives, and serves again when there are some', async () => {
   const gate = await spawnGate({ UPSTREAM: fake.url }, ['prlimit', '--nofile=64', process.execPath, 'src/main.ts']);
   const { secret } = await gate.key();
   const open = (): number => readdirSync(`/proc/${gate.process.pid}/fd`).length;
@@ -87,7 +87,7 @@ test('H4: without descriptors for everybody the gate lives, and serves again whe
   await end(gate);
 });
 
-test('H5: more large bodies than there is memory for are refused, and the process lives', async () => {
+test('H5: more large bodies than fit the memory are refused, and the process survives', async () => {
   const gate = await spawnGate({ UPSTREAM: fake.url, BODY_MEMORY_BYTES: '60000000' }, [
     process.execPath,
     '--max-old-space-size=128',
@@ -108,18 +108,18 @@ test('H5: more large bodies than there is memory for are refused, and the proces
   );
   expect(codes.filter((code) => code !== 200 && code !== 503)).toEqual([]);
   expect(codes).toContain(503);
-  // All may have been there at once, so that none had room. The room is there again for the next.
+  // They may all have arrived at once, so that none had room. The next one has room again.
   await eventually(async () => expect((await post(`${gate.url}/api/generate`, secret, large)).status).toBe(200));
   await works(gate, secret);
   await end(gate);
 });
 
-test('H8: on a processor that others have taken, calls take longer, and none is given up', async () => {
+test('H8: on a busy processor calls take longer, and none is aborted', async () => {
   const limits = { HEAD_SECONDS: '20', BODY_SECONDS: '20', FIRST_BYTE_SECONDS: '20', CONNECT_SECONDS: '20' };
   const pinned = ['taskset', '-c', '0'];
   const gate = await spawnGate({ UPSTREAM: fake.url, ...limits }, [...pinned, process.execPath, 'src/main.ts']);
   const { secret } = await gate.key();
-  // They end by themselves, whatever becomes of this test.
+  // They end by themselves, whatever happens to this test.
   const busy = Array.from({ length: 6 }, () =>
     spawn('timeout', ['20', ...pinned, process.execPath, '-e', 'for (;;);'], { stdio: 'ignore' }),
   );
@@ -136,7 +136,7 @@ test('H8: on a processor that others have taken, calls take longer, and none is 
   await end(gate);
 });
 
-test('H6: a process that was held up says for how long', async () => {
+test('H6: a process that was blocked reports for how long', async () => {
   const gate = await openGate(fake.url);
   await eventually(async () => {
     const until = performance.now() + 1_800;
@@ -149,8 +149,8 @@ test('H6: a process that was held up says for how long', async () => {
 
 test.each([
   ['thrown', 'throw new Error("a fault")'],
-  ['a promise that nobody looks at', 'void Promise.reject(new Error("a fault"))'],
-])('H7: a fault that nobody foresaw (%s) is logged, ends the process, and loses no finished call', async (_, fault) => {
+  ['an unhandled rejection', 'void Promise.reject(new Error("a fault"))'],
+])('H7: an unforeseen fault (%s) is logged, ends the process, and loses no finished call', async (_, fault) => {
   const dataDir = temporaryDirectory();
   const inject = `data:text/javascript,process.on('SIGUSR2', () => { ${fault} })`;
   const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir }, [
@@ -169,9 +169,9 @@ test.each([
   await end(again);
 });
 
-describe('H10: an address that cannot be had', () => {
+describe('H10: an address that cannot be bound', () => {
   test.each(['203.0.113.7', 'no-such-host.invalid', '::ffff:203.0.113.7'])(
-    '%s ends the start with a sentence',
+    '%s ends the start with one sentence',
     async (host) => {
       const { code, err } = await run(process.execPath, ['src/main.ts'], {
         HOST: host,
@@ -195,7 +195,7 @@ describe('H12: an environment that would weaken the gate', () => {
     }
   });
 
-  test('a proxy that the environment names sees nothing', async () => {
+  test('a proxy in the environment sees nothing', async () => {
     const proxy = 'http://127.0.0.1:9';
     const gate = await spawnGate({
       UPSTREAM: fake.url,
@@ -210,7 +210,7 @@ describe('H12: an environment that would weaken the gate', () => {
   });
 });
 
-test('H13: a process that was stopped for a while goes on where it was: its streams, its keys, its limits', async () => {
+test('H13: a process that was stopped for a while continues where it was: its streams, its keys, its limits', async () => {
   const gate = await spawnGate({ UPSTREAM: fake.url });
   const { secret } = await gate.member({ requestsPerMinute: 5 });
   const { promise: stopped, resolve: goOn } = Promise.withResolvers<void>();
@@ -219,7 +219,7 @@ test('H13: a process that was stopped for a while goes on where it was: its stre
   const answer = await post(`${gate.url}/api/generate`, secret, { ...whole, stream: true });
   gate.process.kill('SIGSTOP');
   await eventually(() => expect(readFileSync(`/proc/${gate.process.pid}/stat`, 'utf8')).toMatch(/\) T /));
-  // The model server says all the rest meanwhile, and is done.
+  // The model server sends all the rest meanwhile, and is done.
   goOn();
   const { state } = await arrival;
   await eventually(() => expect(state.finished).toBe(true));
@@ -253,12 +253,12 @@ test('H14: descriptors and connections are the same before and after a thousand 
     }
     await text;
   }
-  // Kept connections come and go; nothing is left of a thousand calls.
+  // Kept connections come and go; a thousand calls leave none behind.
   await eventually(() => expect(open()).toBeLessThan(before + 10));
   await end(gate);
 });
 
-test('a name of ours is ours in capitals and with the port of its scheme, and no other is', async () => {
+test('our own host name is recognised in capitals and with the default port, and no other name is', async () => {
   const gate = await openGate(fake.url, { PUBLIC_URL: 'http://gate.example.org' });
   for (const [host, misdirected] of [
     ['gate.example.org', false],
@@ -281,7 +281,7 @@ test('a name of ours is ours in capitals and with the port of its scheme, and no
   await gate.stop();
 });
 
-test('a caller of HTTP/1.0 keeps the connection where both want it and the answer says how long it is', async () => {
+test('HTTP/1.0 keeps the connection when both sides want it and the answer has a length', async () => {
   const gate = await openGate(fake.url);
   const { secret } = await gate.key();
   const client = new RawClient(gate.port);
@@ -296,7 +296,7 @@ test('a caller of HTTP/1.0 keeps the connection where both want it and the answe
     await eventually(() => expect(client.text.match(/"done":true/g)).toHaveLength(answers));
     expect(client.text.match(/Connection: keep-alive/g)).toHaveLength(answers);
   }
-  // No chunks in HTTP/1.0: the end of a stream is the end of the connection.
+  // HTTP/1.0 has no chunks: the end of a stream is the end of the connection.
   ask(true);
   await client.closed;
   expect(client.text).toMatch(/Connection: close[^]*"done":true[^]*\n$/);

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, post } from '../gate.ts';
 
-// Ollama gives the model the images in a tool's result as well: anthropic/anthropic.go convertToolResultContent,
-// openai/responses.go ResponsesFunctionCallOutput (commit 017eb8ae). Struct fields, so Go folds the case of their names.
+// Ollama passes images in a tool's result to the model as well: anthropic/anthropic.go convertToolResultContent,
+// openai/responses.go ResponsesFunctionCallOutput (commit 017eb8ae). They are struct fields, so Go folds the case of their
+// names.
 const image = '{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aQ=="}}';
 const inputImage = '{"type":"input_image","image_url":"data:image/png;base64,aQ=="}';
 const three = (one: string): string => `[${one},${one},${one}]`;
@@ -18,7 +19,7 @@ test.each([
     '/v1/responses',
     `"input":[{"type":"function_call_output","call_id":"c","${name}":${three(inputImage)}}]`,
   ]),
-])('U41: images in %s are counted as well', async (_, path, fragment) => {
+])('U41: images in %s are counted too', async (_, path, fragment) => {
   const fake = await startFakeOllama();
   const gate = await openGate(fake.url);
   const { secret } = await gate.member({ maxImages: 1 });

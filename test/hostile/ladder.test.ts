@@ -38,7 +38,7 @@ async function ruled(fields: object, terms: object = {}) {
 const steps = (accountId: string): Promise<Suspension[]> =>
   gate.manage((store) => store.listSuspensions({ accountId: accountId as Suspension['accountId'], limit: 100 }));
 
-test('slowed down is not stopped: a quarter of three calls a minute is still one', async () => {
+test('slowing down is not stopping: a quarter of three calls a minute is still one', async () => {
   const { secret, account } = await gate.member({ requestsPerMinute: 3 });
   await gate.manage((store, by) =>
     suspend(store, { whom: account.id, step: 'slow', reason: 'a test.', endsAt: by.at + 60_000 }, by),
@@ -47,7 +47,7 @@ test('slowed down is not stopped: a quarter of three calls a minute is still one
   expect(answer.status).toBe(200);
 });
 
-test('the rule over suspensions counts every one, also those by hand', async () => {
+test('the rule that counts suspensions counts all of them, also manual ones', async () => {
   const { secret, account, plan } = await ruled({
     measure: 'suspensions',
     windowSeconds: 86400,
@@ -92,7 +92,7 @@ test('the rule over suspensions counts every one, also those by hand', async () 
   await eventually(async () => expect((await steps(account.id)).map(({ step }) => step)).toContain('review'));
 });
 
-test('a step that was lifted does not excuse what is done afterwards', async () => {
+test('lifting a suspension does not excuse later calls', async () => {
   const { secret, account } = await ruled({ step: 'suspend', durationSeconds: 3600 });
   for (let i = 0; i < 3; i++) await (await chat(secret)).text();
   const [first] = await eventually(async () => {
@@ -106,7 +106,7 @@ test('a step that was lifted does not excuse what is done afterwards', async () 
   await eventually(async () => expect(await steps(account.id)).toHaveLength(2));
 });
 
-test('nobody is punished for refusals that were for want of room', async () => {
+test('refusals for lack of capacity do not count against a caller', async () => {
   const busy = await openGate(fake.url, { SLOTS: '1', QUEUE_LENGTH: '1' });
   const [victim, other] = [await busy.member({}), await busy.member({})];
   const plan = victim.account.name;
@@ -143,7 +143,7 @@ test('nobody is punished for refusals that were for want of room', async () => {
   expect(taken).toHaveLength(0);
 });
 
-test('nor are they after a restart, when what was refused is read back', async () => {
+test('nor do they after a restart, when refusals are read back', async () => {
   const dataDir = temporaryDirectory();
   const environment = { UPSTREAM: fake.url, DATA_DIR: dataDir, SLOTS: '1', QUEUE_LENGTH: '1', DRAIN_SECONDS: '1' };
   const first = await spawnGate(environment);
@@ -195,7 +195,7 @@ test('a long warning in Japanese stops no call', async () => {
   expect(answer.status).toBe(200);
 });
 
-/** A rule is changed, and the gate has heard of it. */
+/** Changes a rule, and waits until the gate knows. */
 async function change(rule: string, fields: object): Promise<void> {
   const heard = (): number => gate.log().split('"the rules in force"').length;
   const before = heard();
@@ -203,7 +203,7 @@ async function change(rule: string, fields: object): Promise<void> {
   await eventually(() => expect(heard()).toBeGreaterThan(before));
 }
 
-describe('a rule that is taken out of shadow', () => {
+describe('a rule that leaves shadow mode', () => {
   const inEarnest = async (accountId: string, count: number): Promise<Suspension[]> =>
     eventually(async () => {
       const found = (await steps(accountId)).filter(({ shadow }) => !shadow);
@@ -217,7 +217,7 @@ describe('a rule that is taken out of shadow', () => {
   test.each([
     ['review', {}],
     ['suspend', { durationSeconds: 3600 }],
-  ])('takes its step %s although it was taken in shadow, and again after it was lifted', async (step, fields) => {
+  ])('takes its step %s although shadow mode recorded it, and again after it was lifted', async (step, fields) => {
     const { secret, account, rule } = await ruled({ step, windowSeconds: 86_400, shadow: true, ...fields });
     await spend(secret, 3);
     await eventually(async () => expect(await steps(account.id)).toMatchObject([{ shadow: true, step }]));
@@ -231,7 +231,7 @@ describe('a rule that is taken out of shadow', () => {
     await inEarnest(account.id, 2);
   });
 
-  test('does so over suspensions, and again after it was lifted', async () => {
+  test('does so when it counts suspensions, and again after it was lifted', async () => {
     const { secret, account, rule, plan } = await ruled({
       measure: 'suspensions',
       windowSeconds: 86_400,

@@ -1,5 +1,5 @@
-// How long a model server may hold what a call has: its turn ends with the answer's own end mark, whatever the server does
-// with the connection after it.
+// How long a model server may hold a call: its turn ends with the answer's own end mark, whatever the server does with the
+// connection afterwards.
 
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
@@ -8,7 +8,7 @@ import { openGate, post, type TestGate } from '../gate.ts';
 
 let gate: TestGate;
 let secret: string;
-/** What the model server says behind the head of its answer; nothing, after which it keeps silent. */
+/** What the model server sends after the head of its answer before it goes silent. */
 let said = '';
 let type = '';
 let calls = 0;
@@ -62,7 +62,7 @@ const answers: [string, string, string, string][] = [
   ['/v1/chat/completions', 'text/event-stream', `${piece}data: {"error":{"message":"too warm"}}\n\n`, 'too warm'],
 ];
 test.each(answers)(
-  'a server that keeps silent behind the end of its answer on %s keeps no slot, and its caller is told the end',
+  'a server that goes silent after the end of its answer on %s keeps no slot, and its caller gets the end',
   async (path, contentType, text, mark) => {
     said = text;
     type = contentType;

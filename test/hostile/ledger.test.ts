@@ -1,5 +1,5 @@
-// A database that does not take rows for long, journals of any size, and kills in between: every exchange is one row in
-// the end, memory holds a bounded number of them, and the journal is small again afterwards.
+// A database that takes no rows for a long time, journals of any size, and kills in between: every exchange becomes one row
+// in the end, memory holds a bounded number of them, and the journal shrinks again afterwards.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ const rowOf = (number: number, outcome: UsageRecord['outcome'] = 'completed'): U
 
 const segmentsIn = (dataDir: string): string[] => readdirSync(join(dataDir, 'journal')).toSorted();
 
-/** Every row once, with what they add up to. */
+/** Every row once, with its totals. */
 async function expectRows(store: Store, count: number): Promise<void> {
   const rows = await store.listUsage(100_000);
   expect(rows.map(({ id }) => id).toSorted()).toEqual(Array.from({ length: count }, (_, at) => rowOf(at).id));
@@ -53,7 +53,7 @@ async function expectRows(store: Store, count: number): Promise<void> {
   expect(sum).toMatchObject({ requests: count });
 }
 
-test('a database that is locked for long and recovers gets every row, and the journal turns over again', async () => {
+test('a database that recovers after a long lock gets every row, and the journal rotates again', async () => {
   const dataDir = temporaryDirectory();
   const store = await openSqlite(dataDir, 0);
   const errors: unknown[] = [];
@@ -63,7 +63,7 @@ test('a database that is locked for long and recovers gets every row, and the jo
   other.exec('begin immediate');
   for (let number = 1; number < 1_000; number++) {
     ledger.end(rowOf(number), ledger.begin(rowOf(number), progress));
-    // Segments are begun by a timer.
+    // A timer begins new segments.
     if (number % 100 === 0) {
       const before = segmentsIn(dataDir).length;
       await eventually(() => expect(segmentsIn(dataDir).length).toBeGreaterThan(before));
@@ -76,10 +76,10 @@ test('a database that is locked for long and recovers gets every row, and the jo
   other.close();
   await ledger.settle();
   expect((await store.listUsage(100_000)).length).toBe(999);
-  // One segment is left, which says what is open.
+  // One segment is left, with the open exchanges.
   expect(segmentsIn(dataDir)).toHaveLength(1);
   expect(readFileSync(join(dataDir, 'journal', segmentsIn(dataDir)[0] as string), 'utf8')).toContain(rowOf(0).id);
-  // And from here on all is as it was.
+  // From here on, everything is as it was.
   for (let number = 1_000; number < 1_300; number++) {
     ledger.end(rowOf(number), ledger.begin(rowOf(number), progress));
     if (number % 100 === 0) await ledger.settle();
@@ -96,8 +96,8 @@ test('a database that is locked for long and recovers gets every row, and the jo
   await store.close();
 });
 
-test.each(['while the database is locked', 'while it takes what had waited'])(
-  'a kill %s loses no row and makes none twice',
+test.each(['while the database is locked', 'while it catches up'])(
+  'a kill %s loses no row and duplicates none',
   async (when) => {
     const dataDir = temporaryDirectory();
     const store = await openSqlite(dataDir);
@@ -153,7 +153,7 @@ test.each(['while the database is locked', 'while it takes what had waited'])(
   },
 );
 
-test('a journal that is longer than any string, and lines that never end, are read all the same', async () => {
+test('a journal longer than any string, with endless lines, is read', async () => {
   const dataDir = temporaryDirectory();
   const store = await openSqlite(dataDir);
   mkdirSync(join(dataDir, 'journal'));
@@ -169,7 +169,7 @@ test('a journal that is longer than any string, and lines that never end, are re
   await store.close();
 });
 
-test('what began or ended while a disk was full is in the journal as soon as there is room, before anything else begins', async () => {
+test('what began or ended while the disk was full is in the journal as soon as there is room, before anything else begins', async () => {
   const dataDir = temporaryDirectory();
   const copy = temporaryDirectory();
   const script = `

@@ -1,5 +1,5 @@
-// Callers who want more than their plan: all at once, over every key and route of an account, by rotating, by calls that
-// are refused late, and by killing the gate. What reaches the model server is counted there, not here.
+// Callers that try to exceed their plan: with many calls at once, over every key and route of an account, by rotating keys,
+// by calls that are refused late, and by killing the gate. The model server counts what reaches it.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rotateKey } from '../../src/management/keys/keys.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
@@ -36,7 +36,7 @@ const get = (secret: string, path: string, method = 'GET'): Promise<Response> =>
   fetch(gate.url + path, { method, headers: { 'x-api-key': secret } });
 const sound = new Blob(['x'.repeat(100)]);
 
-/** Every kind of call that a limit on calls counts. */
+/** Every kind of call that a request limit counts. */
 const kinds: readonly ((secret: string) => Promise<Response>)[] = [
   (secret) => chat(secret),
   (secret) => chat(secret, { ...whole, stream: true }),
@@ -57,7 +57,7 @@ const kinds: readonly ((secret: string) => Promise<Response>)[] = [
 
 describe('250 calls at once', () => {
   test.each(['requestsPerMinute', 'requestsPerHour', 'requestsPerDay'])(
-    'of every kind, over two keys and both texts of a rotated one, share the %s of their account',
+    'of every kind, over two keys and both secrets of a rotated one, share the %s of their account',
     async (limit) => {
       const { account, id, secret } = await gate.member({ [limit]: 30 });
       const { secret: second } = await gate.key({ account: account.name });
@@ -71,7 +71,7 @@ describe('250 calls at once', () => {
       );
       await Promise.all(answers.map((answer) => answer.text()));
       const passed = answers.filter(({ status }) => status !== 429).length;
-      // Where the window turned meanwhile, each one has its own thirty.
+      // If the window turned meanwhile, each window allows thirty.
       const windows = Math.floor(Date.now() / lengthMs) - first + 1;
       expect(passed).toBeLessThanOrEqual(30 * windows);
       expect(passed).toBeGreaterThanOrEqual(30);
@@ -79,7 +79,7 @@ describe('250 calls at once', () => {
     },
   );
 
-  test('against what a key allows itself are not helped by rotating it in between', async () => {
+  test('against a key’s own limit gain nothing from rotating it in between', async () => {
     const { account } = await gate.member({});
     const { id, secret } = await gate.key({ account: account.name, limits: { requestsPerDay: 7 } });
     const first = Array.from({ length: 120 }, () => chat(secret));
@@ -90,7 +90,7 @@ describe('250 calls at once', () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(7);
   });
 
-  test('never have more than their share at the model server at the same time', async () => {
+  test('never exceed their concurrency at the model server', async () => {
     const slow = await startFakeOllama({ pieceDelayMs: 2 });
     const own = await openGate(slow.url);
     const { account, secret } = await own.member({ concurrentRequests: 6 });
@@ -106,7 +106,7 @@ describe('250 calls at once', () => {
     };
     for (let i = 0; i < 250; i++) slow.next(streams);
     let passed = 0;
-    // Who is refused comes back at once, so that the gate is always full.
+    // A refused call is repeated at once, so that the gate is always full.
     const insist = async (text: string, calls: number): Promise<void> => {
       for (let i = 0; i < calls; i++) {
         const answer = await post(`${own.url}/api/chat`, text, { ...whole, stream: true });
@@ -123,7 +123,7 @@ describe('250 calls at once', () => {
   });
 });
 
-describe('a call that is refused late takes nothing, whatever was wrong', () => {
+describe('a call that is refused late costs nothing, whatever was wrong', () => {
   const terms = {
     requestsPerDay: 2,
     tokensPerDay: 1_000_000,
@@ -138,18 +138,18 @@ describe('a call that is refused late takes nothing, whatever was wrong', () => 
   test.each<[string, (secret: string) => Promise<Response>]>([
     ['no JSON', (secret) => chat(secret, '{"model":"gemma3:270m"')],
     ['two models', (secret) => chat(secret, '{"model":"gemma3:270m","Model":"x"}')],
-    ['a model that is hidden', (secret) => chat(secret, { ...whole, model: 'llama3' })],
-    ['a model that cannot be', (secret) => chat(secret, { ...whole, model: '../x' })],
+    ['a hidden model', (secret) => chat(secret, { ...whole, model: 'llama3' })],
+    ['an invalid model', (secret) => chat(secret, { ...whole, model: '../x' })],
     ['too many images', (secret) => chat(secret, { ...whole, images: ['a', 'b'] })],
     ['too many inputs', (secret) => post(`${gate.url}/api/embed`, secret, { model: 'gemma3:270m', input: ['a', 'b'] })],
     ['a length that is text', (secret) => chat(secret, { ...whole, options: { num_predict: '5' } })],
     ['a context that is text', (secret) => chat(secret, { ...whole, options: { num_ctx: '5' } })],
-    ['a keep_alive that is none', (secret) => chat(secret, { ...whole, keep_alive: '1h-' })],
+    ['an invalid keep_alive', (secret) => chat(secret, { ...whole, keep_alive: '1h-' })],
     ['the cloud', (secret) => chat(secret, { ...whole, model: 'gemma3:27b-cloud' })],
     ['a form without a model', (secret) => sendForm(secret, { file: sound })],
     ['another scope', (secret) => post(`${gate.url}/api/pull`, secret, { model: 'gemma3:270m' })],
     ['another method', (secret) => get(secret, '/api/chat')],
-    ['a route that is none', (secret) => get(secret, '/api/nothing')],
+    ['an unknown route', (secret) => get(secret, '/api/nothing')],
   ])('%s', async (_, call) => {
     const { secret } = await gate.member(terms);
     const before = fake.calls.length;
@@ -162,7 +162,7 @@ describe('a call that is refused late takes nothing, whatever was wrong', () => 
   });
 });
 
-test('H3: a gate that is killed again and again lets through no more than one that is not', async () => {
+test('H3: a gate that is killed again and again admits no more than one that is not', async () => {
   const dataDir = temporaryDirectory();
   const slow = await startFakeOllama({ pieceDelayMs: 30 });
   const environment = { UPSTREAM: slow.url, DATA_DIR: dataDir };
@@ -192,7 +192,7 @@ test('H3: a gate that is killed again and again lets through no more than one th
 test.each([
   ['with line feeds', 'one\r\nSet-Cookie: a=b\r\n\r\n<html>'],
   ['in Japanese', '混雑しています。少し待ってください。'],
-])('a warning %s is one valid header line, and no call fails for it', async (_, reason) => {
+])('a warning %s is one valid header line, and no call fails because of it', async (_, reason) => {
   const { secret, account } = await gate.member({});
   await gate.manage((store, by) =>
     suspend(store, { whom: account.id, step: 'warn', reason, endsAt: by.at + 60_000 }, by),

@@ -1,5 +1,5 @@
-// Lists of models, which callers ask for as often as they like: what the gate collects of them is bounded, however many
-// callers ask at once and however long a model server takes.
+// Callers may ask for model lists as often as they like: the memory that the gate spends on them is bounded, however many
+// callers ask at once and however slow a model server is.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, type TestGate } from '../gate.ts';
@@ -21,7 +21,7 @@ const isAsked = ({ url, headers }: FakeRequest): boolean => url === '/api/tags' 
 const tags = (gate: TestGate, secret: string, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': secret, ...headers } });
 
-test('of several servers are read once for all who ask meanwhile, who find what is there when they ask', async () => {
+test('concurrent requests for the list of several servers share one read, and each sees the models present when it asked', async () => {
   const gate = await openGate(`${one.url},${two.url}`);
   const { secret } = await gate.key();
   let release!: () => void;
@@ -36,7 +36,7 @@ test('of several servers are read once for all who ask meanwhile, who find what 
   const before = one.requests.filter(isAsked).length;
   const others = Array.from({ length: 40 }, (_, i) => tags(gate, secret, { via: `1.0 proxy-${i}` }));
   two.models = [{ name: 'new:latest' }];
-  // The gate has read what those before it have sent.
+  // The gate has read what the earlier servers sent.
   for (let i = 0; i < 5; i++) await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } });
   const leaving = new AbortController();
   const left = fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': secret }, signal: leaving.signal });
@@ -52,9 +52,9 @@ test('of several servers are read once for all who ask meanwhile, who find what 
 });
 
 test.each([
-  ['of one server', () => one.url],
-  ['of several', () => `${one.url},${two.url}`],
-])('%s stand in the memory of answers, which is given back with them', async (_, urls) => {
+  ['answers with the list of one server', () => one.url],
+  ['answers with the merged list of several', () => `${one.url},${two.url}`],
+])('%s count against the answer memory, and release it afterwards', async (_, urls) => {
   const gate = await openGate(urls(), { ANSWER_MEMORY_BYTES: '4000000' });
   const { secret } = await gate.key({ models: ['m*', 'other'] });
   for (let i = 0; i < 12; i++) expect((await (await tags(gate, secret)).text()).length).toBeGreaterThan(300_000);

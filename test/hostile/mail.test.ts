@@ -1,4 +1,5 @@
-// Mail servers that refuse, stumble, or fall silent: what one letter meets delays no other, and no server keeps a gate from stopping.
+// Mail servers that refuse, fail or go silent: trouble with one email delays no other, and no server keeps a gate from
+// stopping.
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
@@ -20,7 +21,7 @@ interface Server {
   readonly url: string;
   /** Recipients, in the order in which they were named. */
   readonly asked: string[];
-  /** Recipients whose letters were taken. */
+  /** Recipients whose email was accepted. */
   readonly taken: string[];
 }
 
@@ -70,7 +71,7 @@ function post(smtpUrl: string): Post & { readonly errors: unknown[] } {
 const letter = (to: string) =>
   ({ to, language: null, about: { kind: 'reset', url: 'https://gate.example.org/portal/reset#x' } }) as const;
 
-test('a recipient that the server refuses for good is asked for once, and reported', async () => {
+test('a permanently refused recipient is tried once, and reported', async () => {
   const { url, asked, taken } = await smtp({ refuse: (to) => (to.startsWith('gone') ? 550 : undefined) });
   const mail = post(url);
   for (let i = 0; i < 6; i++) mail.send(letter(`gone-${i}@example.org`));
@@ -84,7 +85,7 @@ test('a recipient that the server refuses for good is asked for once, and report
   expect(mail.errors).toHaveLength(6);
 });
 
-test('a letter that waits for its next try lets others pass, and arrives', async () => {
+test('an email that waits for its next try lets others pass, and arrives', async () => {
   const { url, taken } = await smtp({
     refuse: (to, round) => (to.startsWith('grey') && round === 1 ? 451 : undefined),
   });
@@ -97,7 +98,7 @@ test('a letter that waits for its next try lets others pass, and arrives', async
   expect(mail.errors).toEqual([]);
 });
 
-test('what waits when the gate stops is reported, and nothing is waited for', async () => {
+test('emails that still wait when the gate stops are reported, and the stop waits for none', async () => {
   const { url, asked } = await smtp({ refuse: () => 451 });
   const mail = post(url);
   mail.send(letter('never@example.org'));
@@ -106,7 +107,7 @@ test('what waits when the gate stops is reported, and nothing is waited for', as
   expect(String(mail.errors)).toMatch(/no|not sent/);
 });
 
-test('a server that falls silent after DATA does not keep the gate from stopping', async () => {
+test('a server that goes silent after DATA does not keep the gate from stopping', async () => {
   const { url, asked } = await smtp({ onData: (stream) => void stream.resume() });
   const gate = await spawnGate({
     UPSTREAM: 'http://127.0.0.1:9',
@@ -130,7 +131,7 @@ test('a server that falls silent after DATA does not keep the gate from stopping
   expect(gate.output()).toContain('a letter could not be sent');
 });
 
-test('a password with signs that end other parts of an address reaches the mail server whole', async () => {
+test('a password with URL delimiters reaches the mail server whole', async () => {
   const seen: unknown[] = [];
   const { url, taken } = await smtp({
     authOptional: false,
@@ -152,7 +153,7 @@ test('a password with signs that end other parts of an address reaches the mail 
   );
 });
 
-describe('a letter that the gate owes somebody', () => {
+describe('an email about a decision', () => {
   const day = 86_400_000;
 
   /** Decides on an application as the command would; `others` newer ones wait. */
@@ -200,7 +201,7 @@ describe('a letter that the gate owes somebody', () => {
     DRAIN_SECONDS: '1',
   });
 
-  /** What the passing of a minute does: the claim of a process that is no more is over. */
+  /** Makes a minute pass: the claim of an ended process expires. */
   async function aMinuteLater(dataDir: string): Promise<void> {
     const store: Store = await openSqlite(dataDir);
     await store.signIn.db.updateTable('notices').set({ until: 1 }).execute();
@@ -221,7 +222,7 @@ describe('a letter that the gate owes somebody', () => {
     expect(taken).toEqual([email]);
   }
 
-  test('is sent by the next start where the process is killed with the letter on its way, and no third time', async () => {
+  test('is sent by the next start when the process is killed while sending, and not a third time', async () => {
     const dataDir = temporaryDirectory();
     const { url, asked } = await smtp({ onData: (stream) => void stream.resume() });
     await decided(dataDir, 'killed@example.org');
@@ -233,7 +234,7 @@ describe('a letter that the gate owes somebody', () => {
     await arrives(dataDir, 'killed@example.org');
   }, 40_000);
 
-  test('is sent by the next start where the gate stops while its server puts it off', async () => {
+  test('is sent by the next start when the gate stops while its server defers it', async () => {
     const dataDir = temporaryDirectory();
     const { url, asked } = await smtp({ refuse: () => 451 });
     const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
@@ -244,13 +245,13 @@ describe('a letter that the gate owes somebody', () => {
     await arrives(dataDir, 'later@example.org');
   });
 
-  test('is not hidden by hundreds of newer applications', async () => {
+  test('is not lost behind hundreds of newer applications', async () => {
     const dataDir = temporaryDirectory();
     await decided(dataDir, 'early@example.org', 300);
     await arrives(dataDir, 'early@example.org');
   });
 
-  test('is given up where the server refuses it for good', async () => {
+  test('is abandoned when the server refuses it permanently', async () => {
     const dataDir = temporaryDirectory();
     await decided(dataDir, 'gone@example.org');
     const { url, asked } = await smtp({ refuse: () => 550 });

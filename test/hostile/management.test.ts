@@ -1,5 +1,5 @@
-// Who reaches for more of the management API than they hold at the moment it is done: with an old visit, with a right that
-// ends while the body is on its way, with a key that is bound, by streams that outlive their right, and by asking without end.
+// Attempts to do more with the management API than one may at that moment: with an old session, with a right that ends while
+// the body arrives, with a bound key, by streams that outlive their right, and by endless requests.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AccountId, type KeyId, newRequestId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
@@ -65,7 +65,7 @@ function asKey(secret: string, method: string, path: string, body?: unknown, mor
   return new Visitor(gate.url).ask(method, api + path, { headers, ...(body === undefined ? {} : { body }) });
 }
 
-/** That visitor signed in longer ago than the limit. */
+/** Makes the visitor's sign-in older than the limit. */
 async function grownOld(visitor: Visitor): Promise<Visitor> {
   const { person } = (await visitor.get('/session')).body;
   const createdAt = new Date(Date.now() - 11 * 60_000).toISOString();
@@ -75,7 +75,7 @@ async function grownOld(visitor: Visitor): Promise<Visitor> {
   return visitor;
 }
 
-/** What each row that changes something asks of a person's sign-in, and how often anybody may ask it. */
+/** The freshness of sign-in that each changing row requires, and its rate limit. */
 const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends', PaceName]>> = {
   changeRegistration: ['always', 'change'],
   apply: ['never', 'door'],
@@ -117,8 +117,8 @@ const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends'
 };
 const kindOf = (fresh: Fresh): string => (typeof fresh === 'function' ? 'depends' : fresh);
 
-describe('an old visit', () => {
-  test('is refused by every row that gives power away, as the table says', async () => {
+describe('an old session', () => {
+  test('is refused by every row that grants authority, as the table says', async () => {
     const changing = endpoints.filter(({ method }) => method !== 'get');
     expect(Object.fromEntries(changing.map(({ name, fresh, pace }) => [name, [kindOf(fresh), pace]]))).toEqual(
       declared,
@@ -154,20 +154,20 @@ describe('an old visit', () => {
       const needs = declared[row.name]![0] !== 'never';
       expect([row.name, status === 403 && said?.code === 'sign_in_again']).toEqual([row.name, needs]);
     }
-    // Nothing was done but what asks for no new sign-in.
+    // Only actions that need no recent sign-in were done.
     const since = (await gate.manage((store) => store.listAudit({ limit: 100 }))).filter(({ id }) => id > last!.id);
     expect(since.map(({ action }) => action).toSorted()).toEqual(['invite.create', 'person.set']);
   });
 
-  test('is good for everything else, so that nobody signs in anew for a key of their own', async () => {
+  test("is enough for everything else, such as making a key of one's own", async () => {
     const operator = await grownOld(await operatorOf(gate));
     expect((await operator.post('/me/keys', { name: 'x' })).status).toBe(201);
     expect((await operator.post('/accounts', { name: newMail() })).status).toBe(201);
   });
 });
 
-describe('a right that ends while the body is on its way', () => {
-  /** A head and half a body have arrived; gives the way to send the rest, and what is answered then. */
+describe('a right that ends while the body arrives', () => {
+  /** A head and half a body have arrived; returns the function that sends the rest and gives the answer. */
   async function halfSent(
     method: string,
     path: string,
@@ -194,34 +194,37 @@ describe('a right that ends while the body is on its way', () => {
     host: new URL(gate.url).host,
   });
 
-  test.each(['revoked', 'narrowed', 'expired', 'suspended'] as const)('is gone: the key was %s', async (how) => {
-    const { secret, id } = await gate.key({ scopes: ['management'], name: how });
-    const rest = await halfSent('POST', '/keys', { 'x-api-key': secret }, { name: 'late', account: 'operator' });
-    await gate.manage(async (store, by) => {
-      const key = (await store.findKey(id))!;
-      if (how === 'revoked') await revokeKey(store, id, by);
-      else if (how === 'narrowed')
-        await asKey((await gate.key({ scopes: ['management'] })).secret, 'PATCH', `/keys/${id}`, {
-          scopes: ['management:read'],
-        });
-      else if (how === 'expired')
-        await store.signIn.db
-          .updateTable('keys')
-          .set({ expires_at: Date.now() - 1 })
-          .where('id', '=', id)
-          .execute();
-      else
-        await asKey((await gate.key({ scopes: ['management'] })).secret, 'POST', '/suspensions', {
-          whom: key.id,
-          step: 'review',
-          reason: 'x',
-        });
-    });
-    expect(await rest()).toMatch(/^HTTP\/1\.1 40[13] /);
-    expect((await gate.manage((store) => store.listKeys())).filter(({ name }) => name === 'late')).toEqual([]);
-  });
+  test.each(['revoked', 'narrowed', 'expired', 'suspended'] as const)(
+    'no longer applies: the key was %s',
+    async (how) => {
+      const { secret, id } = await gate.key({ scopes: ['management'], name: how });
+      const rest = await halfSent('POST', '/keys', { 'x-api-key': secret }, { name: 'late', account: 'operator' });
+      await gate.manage(async (store, by) => {
+        const key = (await store.findKey(id))!;
+        if (how === 'revoked') await revokeKey(store, id, by);
+        else if (how === 'narrowed')
+          await asKey((await gate.key({ scopes: ['management'] })).secret, 'PATCH', `/keys/${id}`, {
+            scopes: ['management:read'],
+          });
+        else if (how === 'expired')
+          await store.signIn.db
+            .updateTable('keys')
+            .set({ expires_at: Date.now() - 1 })
+            .where('id', '=', id)
+            .execute();
+        else
+          await asKey((await gate.key({ scopes: ['management'] })).secret, 'POST', '/suspensions', {
+            whom: key.id,
+            step: 'review',
+            reason: 'x',
+          });
+      });
+      expect(await rest()).toMatch(/^HTTP\/1\.1 40[13] /);
+      expect((await gate.manage((store) => store.listKeys())).filter(({ name }) => name === 'late')).toEqual([]);
+    },
+  );
 
-  test('is gone: the account was closed, and no other takes its name', async () => {
+  test('no longer applies: the account was closed, and no other takes its name', async () => {
     const mail = newMail();
     const member = await memberOf(gate, mail);
     const { account } = (await member.get('/session')).body;
@@ -231,7 +234,7 @@ describe('a right that ends while the body is on its way', () => {
     expect(await gate.manage((store) => store.findAccount(mail))).toBeUndefined();
   });
 
-  test.each(['signed out', 'made a member'] as const)('is gone: the operator was %s', async (how) => {
+  test.each(['signed out', 'made a member'] as const)('no longer applies: the operator was %s', async (how) => {
     const operator = await operatorOf(gate);
     const name = newMail();
     const { account } = (await operator.get('/session')).body;
@@ -259,7 +262,7 @@ test('a GET is answered at once, whatever body it announces, so that no answer c
   }
 });
 
-test('a HEAD of a stream ends, and what follows on its connection is answered', async () => {
+test('a HEAD of a stream ends, and the next request on its connection is answered', async () => {
   const { secret } = await gate.key({ scopes: ['management'] });
   const streams = endpoints.filter(({ stream, needs }) => stream && needs === 'management:read');
   expect(streams.length).toBeGreaterThan(1);
@@ -273,7 +276,7 @@ test('a HEAD of a stream ends, and what follows on its connection is answered', 
   }
 });
 
-test('a link that was made for a member opens nothing once they have another role', async () => {
+test('a link made for a member opens nothing once they have another role', async () => {
   const { secret } = await gate.key({ scopes: ['management'] });
   const mail = newMail();
   await memberOf(gate, mail);
@@ -296,14 +299,14 @@ test('a link that was made for a member opens nothing once they have another rol
 });
 
 describe('one change', () => {
-  test('of role and plan is made wholly or not at all', async () => {
+  test('of role and plan is made completely or not at all', async () => {
     const operator = await operatorOf(gate);
     const { body: account } = await operator.post('/accounts', { name: newMail() });
     expect((await operator.patch(`/accounts/${account.id}`, { role: 'operator', plan: 'nope' })).status).toBe(404);
     expect((await operator.get(`/accounts/${account.id}`)).body).toEqual(account);
   });
 
-  test('is made to what was seen, on every row that changes a thing which can be seen', async () => {
+  test('requires the version that was seen, on every row that changes a visible object', async () => {
     const { secret } = await gate.key({ scopes: ['management'] });
     const operator = await operatorOf(gate);
     const { body: account } = await operator.post('/accounts', { name: newMail() });
@@ -341,12 +344,12 @@ describe('one change', () => {
     const self = await member.get('/me');
     const mine = { 'if-match': self.headers.get('etag')! };
     expect((await member.ask('PATCH', `${api}/me`, { body: { name: 'Renamed' }, headers: mine })).status).toBe(204);
-    // It is another now.
+    // The version is another one now.
     expect((await member.ask('PATCH', `${api}/me`, { body: { name: 'Lost' }, headers: mine })).status).toBe(412);
     expect((await member.get('/me')).body.person.name).toBe('Renamed');
   });
 
-  test('that makes something makes it once under its name, whatever it is and however many ask at once', async () => {
+  test('with an Idempotency-Key is made once, whatever it creates and however many ask at once', async () => {
     const { secret } = await gate.key({ scopes: ['management'] });
     const { account } = await gate.member({});
     const path = `/accounts/${account.id}/links`;
@@ -367,7 +370,7 @@ describe('one change', () => {
   });
 });
 
-test('a plan that somebody who is let in would get is not deleted, so no stranger learns of other plans', async () => {
+test('a plan that new accounts would get cannot be deleted, so that no applicant gets another plan', async () => {
   const { secret } = await gate.key({ scopes: ['management'] });
   const { plan: before } = (await asKey(secret, 'GET', '/registration')).body;
   for (const name of ['of-registration', 'of-an-invitation'])
@@ -383,7 +386,7 @@ test('a plan that somebody who is let in would get is not deleted, so no strange
 describe('an Idempotency-Key', () => {
   const named = (name: string, more = {}): Record<string, string> => ({ 'idempotency-key': name, ...more });
 
-  test('gives the same thing again, also where that has changed since it was seen', async () => {
+  test('returns the same object again, even if that has changed since', async () => {
     const { secret } = await gate.key({ scopes: ['management'] });
     const { id } = await gate.key();
     const seen = (await asKey(secret, 'GET', `/keys/${id}`)).headers.get('etag')!;
@@ -394,7 +397,7 @@ describe('an Idempotency-Key', () => {
     expect([again.headers.get('idempotency-replayed'), again.body.secret]).toEqual(['true', undefined]);
   });
 
-  test('with another body makes nothing, one after the other or at once', async () => {
+  test('with another body creates nothing, one after the other or at once', async () => {
     const { secret } = await gate.key({ scopes: ['management'] });
     const { account } = await gate.member({});
     const ask = (name: string, under: string): Promise<Reply> =>
@@ -432,8 +435,8 @@ test('no change writes more than a few kilobytes into the audit log', async () =
   for (const event of events) expect(JSON.stringify(event).length).toBeLessThan(8_000);
 });
 
-describe('a key that is bound', () => {
-  test('makes, changes and rotates none that is bound to less, and gives nobody a role', async () => {
+describe('a bound key', () => {
+  test('makes, changes and rotates only keys with at least its bounds, and grants no role', async () => {
     const expiresAt = Date.now() + 3_600_000;
     const { secret, id } = await gate.key({ scopes: ['management'], cidr: ['127.0.0.0/8'], expiresAt });
     const { id: open } = await gate.key({ scopes: ['management'] });
@@ -459,7 +462,7 @@ describe('a key that is bound', () => {
     expect((await asKey(secret, 'POST', `/keys/${id}/rotate`, {})).status).toBe(201);
   });
 
-  /** Each row that changes something for others, and what a bound key may do there. */
+  /** Each row that changes something for other people, and what a bound key may do there. */
   const boundMay: Readonly<Record<string, 'may' | 'may not' | 'depends'>> = {
     changeRegistration: 'may not',
     approveApplication: 'may not',
@@ -485,7 +488,7 @@ describe('a key that is bound', () => {
     answerAppeal: 'depends',
   };
 
-  test('lets nobody in, gives nobody more and frees nobody, as the table says', async () => {
+  test('admits no one, grants no authority and lifts no suspension, as the table says', async () => {
     const writing = endpoints.filter(({ needs }) => needs === 'management:write');
     const said = writing.map(({ name, boundKeys }) => [name, typeof boundKeys === 'function' ? 'depends' : boundKeys]);
     expect(Object.fromEntries(said)).toEqual(boundMay);
@@ -535,7 +538,7 @@ describe('a key that is bound', () => {
     }
   });
 
-  test('hands on its own limits and no wider ones', async () => {
+  test('passes on its own limits and no wider ones', async () => {
     const { account } = await gate.member({});
     await gate.manage((store, by) => setRole(store, account.id, 'operator', by));
     const limits = { tokensPerDay: 100 };
@@ -548,7 +551,7 @@ describe('a key that is bound', () => {
     expect([wider.status, changed.status]).toEqual([403, 403]);
   });
 
-  test('of management is for an auditor too, and reads', async () => {
+  test('an auditor’s management key only reads', async () => {
     const auditor = await operatorOf(gate, 'auditor');
     const { body: key, status } = await auditor.post('/me/keys', { name: 'x', scopes: ['management:read'] });
     expect(status).toBe(201);
@@ -590,12 +593,16 @@ describe('an event stream ends with the right to it', () => {
   test.each<[string, (visitor: Visitor) => Promise<unknown>]>([
     ['signs out', (visitor) => visitor.auth('/sign-out', {})],
     [
-      'gets a new password elsewhere',
+      'gets a new password from another device',
       async (visitor) => {
         const { person } = (await visitor.get('/session')).body;
         const elsewhere = new Visitor(gate.url);
         await elsewhere.auth('/sign-in/email', { email: person.email, password: goodPassword });
-        const change = { currentPassword: goodPassword, newPassword: 'quite another one', revokeOtherSessions: true };
+        const change = {
+          currentPassword: goodPassword,
+          newPassword: 'gets a completely different password',
+          revokeOtherSessions: true,
+        };
         return elsewhere.auth('/change-password', change);
       },
     ],
@@ -618,8 +625,8 @@ describe('an event stream ends with the right to it', () => {
     gate.manage(({ signIn: { db } }) => db.updateTable(table).set(set).where('id', '=', id).execute());
 });
 
-describe('asking without end', () => {
-  test('is told to wait, person by person, and others go on', async () => {
+describe('endless requests', () => {
+  test('are slowed down person by person, and other people continue', async () => {
     const [busy, calm] = [await memberOf(gate, newMail()), await memberOf(gate, newMail())];
     const replies: Reply[] = [];
     while (replies.at(-1)?.body?.code !== 'too_many_requests' && replies.length < 3 * paces.read.each)
@@ -633,7 +640,7 @@ describe('asking without end', () => {
     expect((await calm.get('/me/export')).status).toBe(200);
   });
 
-  test('for all of one’s own data lets others in between, however long the ledger is', async () => {
+  test('for all of one’s own data let other requests in between, however long the ledger is', async () => {
     const member = await memberOf(gate, newMail());
     const { account } = (await member.get('/session')).body;
     await gate.manage((store) => store.appendUsage(rowsOf(account.id, 20_000)));
@@ -645,11 +652,11 @@ describe('asking without end', () => {
     }
     const { usageRows, moreUsageRows, usageByDay } = (await exported).body;
     expect([usageRows.length, moreUsageRows, usageByDay.length]).toEqual([10_000, true, 1]);
-    // While it was read in one go, one or two were answered before it began and as it ended.
+    // When the export was read in one go, only one or two were answered before and after it.
     expect(whole.between).toBeGreaterThan(5);
   });
 
-  test('and leaving at once takes no place from those who stay', async () => {
+  test('for one’s own data that hang up at once take no place from others', async () => {
     const member = await memberOf(gate, newMail());
     const head = `GET ${api}/me/export HTTP/1.1\r\nhost: ${new URL(gate.url).host}\r\nsec-fetch-site: same-origin\r\ncookie: ${member.cookie}\r\n\r\n`;
     for (let i = 0; i < 8; i++) {
@@ -660,7 +667,7 @@ describe('asking without end', () => {
     await eventually(async () => expect((await member.get('/me/export')).status).toBe(200));
   });
 
-  test('for all of one’s own data is answered one at a time', async () => {
+  test('for all of one’s own data are answered one at a time', async () => {
     const member = await memberOf(gate, newMail());
     const statuses = (await Promise.all([1, 2, 3, 4, 5, 6].map(() => member.get('/me/export')))).map((r) => r.status);
     expect(statuses).toContain(200);
@@ -669,7 +676,7 @@ describe('asking without end', () => {
   });
 });
 
-test('an operator without limits who is made a member has limits and can be suspended', async () => {
+test('an operator without limits who becomes a member has limits and can be suspended', async () => {
   const { account, secret } = await gate.manage(async (store, by) => {
     const made = await createAccount(store, newMail(), undefined, by, 'operator');
     expect(made.plan).toBe(unlimited);
@@ -695,7 +702,7 @@ test('an operator without limits who is made a member has limits and can be susp
   });
 });
 
-test('a stream of events does not read the body that its GET announces for as long as it lives', async () => {
+test('an event stream does not keep reading the body that its GET announces', async () => {
   const { secret } = await gate.key({ scopes: ['management'] });
   const client = new RawClient(gate.port);
   client.write(

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, spawnGate } from '../gate.ts';
 
-test('bodies that were pipelined and answered do not stay in memory while their connection lives', async () => {
+test('pipelined bodies that were answered leave memory while their connection stays open', async () => {
   const fake = await startFakeOllama();
   const own = await spawnGate({ UPSTREAM: fake.url, BODY_MEMORY_BYTES: '8000000' });
   const { secret } = await own.member({});
@@ -33,7 +33,7 @@ test('bodies that were pipelined and answered do not stay in memory while their 
   expect(grown).toBeLessThan(100);
 });
 
-test('a body that comes a byte at a time takes no more room than one that comes at once', async () => {
+test('a body sent a byte at a time takes no more memory than one sent at once', async () => {
   const fake = await startFakeOllama();
   const own = await spawnGate({ UPSTREAM: fake.url });
   const { secret } = await own.member({});
@@ -57,10 +57,10 @@ test('a body that comes a byte at a time takes no more room than one that comes 
   expect(grown).toBeLessThan(250);
 });
 
-// The name came back in the refusal, escaped to six times its bytes, and stayed for as long as nobody read it.
-test('a name of sixty megabytes, asked for by eight who read no answer, takes no room beyond its bytes', async () => {
+// The refusal repeated the name, escaped to six times its bytes, and stayed until it was read.
+test('a name of sixty megabytes, sent by eight callers that read no answer, takes no memory beyond its bytes', async () => {
   const fake = await startFakeOllama();
-  // One address may hold three quarters of the bodies.
+  // One address may hold three quarters of the body memory.
   const own = await spawnGate({ UPSTREAM: fake.url, BODY_MEMORY_BYTES: '700000000' });
   const { secret } = await own.key();
   const peak = (): number =>
@@ -84,16 +84,16 @@ test('a name of sixty megabytes, asked for by eight who read no answer, takes no
   own.process.kill('SIGTERM');
   await own.ended;
   await fake.close();
-  // The bodies are 480; some of them stand there twice while their pieces are put together.
+  // The bodies are 480 MB; some of them exist twice while their pieces are joined.
   expect(grown).toBeLessThan(1_100);
 });
 
-test('a refusal that nobody reads is cut like any other answer', async () => {
+test('a refusal that its caller does not read is cut like any other answer', async () => {
   const gate = await openGate('http://127.0.0.1:9', { READER_STALL_SECONDS: '0.5' });
   const client = new RawClient(gate.port);
   client.socket.pause();
   const request = `GET /nowhere HTTP/1.1\r\nHost: x\r\nX-Pad: ${'x'.repeat(900)}\r\n\r\n`.repeat(1_000);
-  // More and more, until the gate takes none of it because what it said before has not been read.
+  // More and more, until the gate reads none of it because its earlier answers have not been read.
   const pump = setInterval(() => client.socket.writableLength < 1_000_000 && client.write(request), 5);
   await client.closed;
   clearInterval(pump);
@@ -101,7 +101,7 @@ test('a refusal that nobody reads is cut like any other answer', async () => {
 });
 
 // Each chunk is an object of its own: sixteen million of them took two gigabytes.
-test('a model list that comes a byte at a time takes no more room than one that comes at once', async () => {
+test('a model list sent a byte at a time takes no more memory than one sent at once', async () => {
   const blank = Buffer.from('1\r\n \r\n'.repeat(10_000));
   let hostile = false;
   const answer = async (socket: Socket, isList: boolean): Promise<void> => {
@@ -136,7 +136,7 @@ test('a model list that comes a byte at a time takes no more room than one that 
   expect(grown).toBeLessThan(250);
 });
 
-test('a body that waits for its turn is held once, as it came and where the plan has changed it', async () => {
+test('a body that waits for its turn is held once, either as it came or as the plan changed it', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const fake = await startFakeOllama();

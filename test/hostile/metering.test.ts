@@ -1,5 +1,5 @@
-// What answers cost, against model servers that say it in odd places, twice, too late, not at all, or as a figure that
-// cannot be: the ledger has what was used, limits count it, and the caller gets the stream that was asked for.
+// Metering against model servers that report usage in odd places, twice, too late, not at all, or with impossible figures:
+// the ledger has what was used, limits count it, and the caller gets the requested stream.
 import type { ServerResponse } from 'node:http';
 import { beforeEach, expect, test } from 'vitest';
 import type { UsageRecord } from '../../src/domain/usage.ts';
@@ -43,7 +43,7 @@ const message = (delta: object, cache: object = {}): string =>
     .join('');
 
 test.each([{ output_tokens: 5 }, { input_tokens: 0, output_tokens: 5 }])(
-  'a prompt that only the start of a message says is booked beside %j, and a limit counts it',
+  'a prompt figure that only the start of a message contains is recorded beside %j, and counted by a limit',
   async (delta) => {
     single.answer = events(message(delta));
     const member = await single.gate.member({ promptTokensPerDay: 1_000 });
@@ -54,7 +54,7 @@ test.each([{ output_tokens: 5 }, { input_tokens: 0, output_tokens: 5 }])(
   },
 );
 
-test('what a cache served and took is a part of the prompt, in columns of its own, in rows, reports and CSV', async () => {
+test('cached prompt tokens are part of the prompt, with columns of their own in rows, reports and CSV', async () => {
   single.answer = events(
     message({ output_tokens: 5 }, { cache_read_input_tokens: 7_000, cache_creation_input_tokens: 60 }),
   );
@@ -65,13 +65,13 @@ test('what a cache served and took is a part of the prompt, in columns of its ow
     store.reportUsage('account', 0, Number.MAX_SAFE_INTEGER, member.account.id),
   );
   expect(report).toMatchObject([{ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60 }]);
-  // Another whole prompt is more than what is left, which a second call then finds used up.
+  // Another whole prompt exceeds what is left, so a second call finds the limit used up.
   await (await call('/v1/messages', member.secret)).text();
   expect((await call('/v1/messages', member.secret)).status).toBe(429);
 });
 
 test.each([2 ** 53 - 1, 4e12])(
-  'a completion of %d tokens, which cannot be, is not booked and stops nobody',
+  'an impossible completion of %d tokens is not recorded and blocks no one',
   async (figure) => {
     single.answer = json({
       choices: [{ message: { content: 'abc' } }],
@@ -87,7 +87,7 @@ test.each([2 ** 53 - 1, 4e12])(
   },
 );
 
-test('the first done line counts, and a second one does not win', async () => {
+test('the first done line counts, and a second one does not replace it', async () => {
   single.answer = (response) =>
     response
       .writeHead(200, { 'content-type': 'application/x-ndjson' })
@@ -99,7 +99,7 @@ test('the first done line counts, and a second one does not win', async () => {
 });
 
 test.each(['null', '""', 'false', '0', '[]'])(
-  'an error that is %s in every piece is none: the stream goes on, and all of it is booked',
+  'an error field of %s in every piece is not an error: the stream continues, and all of it is recorded',
   async (none) => {
     const first = `"error":${none}`;
     const piece = `data: {${first},"choices":[{"delta":{"content":"a"}}]}\n\n`.repeat(9);
@@ -123,7 +123,7 @@ test.each(['null', '""', 'false', '0', '[]'])(
   },
 );
 
-test('an error on the last line of a stream is one, and what came before it is booked', async () => {
+test('an error on the last line of a stream counts as one, and what came before it is recorded', async () => {
   single.answer = (response) =>
     response
       .writeHead(200, { 'content-type': 'application/x-ndjson' })
@@ -132,7 +132,7 @@ test('an error on the last line of a stream is one, and what came before it is b
   expect(row).toMatchObject({ outcome: 'upstream_error', completionTokens: 9, source: 'estimated' });
 });
 
-test('a server that counts nothing, and says 0 or no figure at all, gives nothing away', async () => {
+test('a server that reports 0 or no usage is estimated', async () => {
   const zero = '"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}';
   const piece = 'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'.repeat(9);
   const text = 'a '.repeat(400);
@@ -172,14 +172,14 @@ test('a server that counts nothing, and says 0 or no figure at all, gives nothin
   const [, whole] = await rowOf(async () => (await call('/v1/chat/completions', secret, false)).text());
   expect(whole).toMatchObject({ source: 'estimated' });
   expect(whole.completionTokens).toBeGreaterThan(190);
-  // To load a model really costs none.
+  // Loading a model really costs none.
   single.answer = (response) =>
     response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end('{"done":true,"done_reason":"load"}\n');
   const [, load] = await rowOf(async () => (await call('/api/generate')).text());
   expect(load).toMatchObject({ promptTokens: 0, completionTokens: 0, source: 'none' });
 });
 
-test('an error that carries what was generated is booked, by its figures or by its bytes, and one that only says so is not', async () => {
+test('an error with generated text is recorded by its figures or its bytes, and a bare error is not', async () => {
   const choices = [{ message: { content: 'x'.repeat(4_000) } }];
   single.answer = json({ choices, usage: { prompt_tokens: 9, completion_tokens: 800 } }, 500);
   let [, row] = await rowOf(async () => (await call('/v1/chat/completions', secret, false)).text());
@@ -196,7 +196,7 @@ test('an error that carries what was generated is booked, by its figures or by i
   expect(row).toMatchObject({ status: 500, promptTokens: 0, completionTokens: 0, source: 'none' });
 });
 
-test('a tool call in one piece, after which the caller hangs up, is booked by its bytes', async () => {
+test('a tool call in one piece, after which the caller hangs up, is recorded by its bytes', async () => {
   const delta = { tool_calls: [{ function: { name: 'write', arguments: 'x'.repeat(40_000) } }] };
   single.answer = (response) =>
     response
@@ -215,14 +215,14 @@ test('a tool call in one piece, after which the caller hangs up, is booked by it
     try {
       for await (const chunk of body) if ((got += chunk.length) > 40_000) leaving.abort();
     } catch {
-      // That was us.
+      // The gate caused that one.
     }
   });
   expect(row).toMatchObject({ outcome: 'client_closed', source: 'estimated' });
   expect(row.completionTokens).toBeGreaterThan(9_000);
 });
 
-test('a recording is reserved and booked, though no server reports it', async () => {
+test('a recording is reserved and recorded although no server reports its usage', async () => {
   single.answer = json({ text: 'one two three four five' });
   const member = await single.gate.member({ tokensPerDay: 300 });
   const transcribe = (): Promise<Response> => {
@@ -242,7 +242,7 @@ test('a recording is reserved and booked, though no server reports it', async ()
   expect((await transcribe()).status).toBe(429);
 });
 
-test('a server that counts tokens is asked, and its count is passed on and costs none', async () => {
+test('a server that can count tokens is asked, and its count is passed on and costs nothing', async () => {
   single.answer = json({ input_tokens: 14 });
   const [said, row] = await rowOf(async () => (await call('/v1/messages/count_tokens', secret, false)).json());
   expect(said).toEqual({ input_tokens: 14 });
@@ -250,7 +250,7 @@ test('a server that counts tokens is asked, and its count is passed on and costs
 });
 
 test.each(['\n', '\r\n', '\r'])(
-  'what was asked for its usage shows nothing of it, with lines that end with %j',
+  'usage that only the gate requested does not reach the caller, with lines that end with %j',
   async (end) => {
     const plain = 'event: x\nid: 1\ndata: {"choices":[{"delta":{"content":"a"}}]}\n\n';
     const usage = 'event: x\nid: 2\ndata: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n';
@@ -263,7 +263,7 @@ test.each(['\n', '\r\n', '\r'])(
   },
 );
 
-test('an event of 20 MiB crosses whole, and what stands in it and behind it is counted', async () => {
+test('an event of 20 MiB passes whole, and it and what follows are counted', async () => {
   const text = 'x'.repeat(20 * 1024 * 1024);
   const big = `data: {"choices":[{"delta":{"content":"${text}"}}]}\n\n`;
   single.answer = events(

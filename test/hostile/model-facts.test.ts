@@ -1,5 +1,5 @@
-// What a plan makes of a call depends on what the model server says of the model: the context it is loaded with, and the
-// length that its own parameters set. Neither costs a request of its own for a call.
+// Some plan terms depend on facts that the model server reports about the model: the context it is loaded with, and the
+// answer length that its own parameters set. Neither costs an extra request per call.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { firstPlans } from '../../src/domain/plan.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -51,7 +51,7 @@ describe('num_ctx', () => {
     (await ask(secret, path, { model, options: { num_ctx } })).sent.options?.['num_ctx'];
 
   test.each(firstPlans.map((plan) => [plan.name, plan] as const))(
-    'of no caller with the plan %s makes a server load a model again',
+    'never makes a server reload a model, for any caller with the plan %s',
     async (_, { name: __, version: ___, scopes: ____, ...terms }) => {
       const { secret } = await gate.member({
         ...terms,
@@ -68,7 +68,7 @@ describe('num_ctx', () => {
     },
   );
 
-  test('of a model that is not loaded is one of a few steps, and stays that for those who follow', async () => {
+  test('of a model that is not loaded is one of a few sizes, and stays the same for later calls', async () => {
     const { secret } = await gate.member({ reloadOptions: 'strip', maxContextTokens: 32_768 });
     const first = await ask(secret, '/api/chat', { model: 'cold', options: { num_ctx: 5000, seed: 1 } });
     expect(first.changed).toContain('options.num_ctx=8192');
@@ -77,18 +77,18 @@ describe('num_ctx', () => {
     expect(await context(secret, 'other', 512)).toBe(4096);
   });
 
-  test('is as the caller says, up to the bound, where the plan lets it reload models', async () => {
+  test("is the caller's own, up to the plan's maximum, when the plan allows reloading", async () => {
     const { secret } = await gate.member({ maxContextTokens: 8192 });
     expect(await context(secret, 'loaded', 777)).toBe(777);
     expect(await context(secret, 'loaded', 9000)).toBe(8192);
   });
 });
 
-describe('an added bound', () => {
+describe('an added output limit', () => {
   test.each([
     ['/api/chat', (sent: Sent) => sent.options?.['num_predict']],
     ['/v1/chat/completions', (sent: Sent) => sent.max_tokens],
-  ] as const)('never raises what the model sets itself, on %s', async (path, read) => {
+  ] as const)("never raises the model's own, on %s", async (path, read) => {
     const { secret } = await gate.member({ maxOutputTokens: 8192, tokensPerDay: 1_000_000 });
     await eventually(async () => expect(read((await ask(secret, path, { model: 'brief' })).sent)).toBe(12));
     const { changed } = await ask(secret, path, { model: 'brief' });
@@ -101,7 +101,7 @@ describe('an added bound', () => {
     expect(read((await ask(strict, path, { model: 'brief' })).sent)).toBe(5);
   });
 
-  test('is known without a request for each call, and a cloud model is never asked about', async () => {
+  test('costs no request per call, and a cloud model is never asked about', async () => {
     const shows = () => fake.requests.filter(({ url }) => url === '/api/show');
     const { secret } = await gate.member({ maxOutputTokens: 100 });
     const before = shows().length;
@@ -113,7 +113,7 @@ describe('an added bound', () => {
   });
 });
 
-describe('what one of several model servers says of a model', () => {
+describe('facts that one of several model servers reports', () => {
   let liar: FakeOllama;
   let both: TestGate;
   beforeAll(async () => {
@@ -136,7 +136,7 @@ describe('what one of several model servers says of a model', () => {
     readonly changed: string | null;
   }
 
-  /** Of two calls at once each server gets one. */
+  /** Of two calls at once, each server gets one. */
   async function askBoth(secret: string, body: object): Promise<Heard[]> {
     const servers = { fake, liar };
     const heard: Heard[] = [];
@@ -166,7 +166,7 @@ describe('what one of several model servers says of a model', () => {
     return heard.toSorted((a, b) => a.server.localeCompare(b.server));
   }
 
-  test('bounds calls to that server alone, and each caller reads what was changed for theirs', async () => {
+  test('apply to calls to that server alone, and each caller reads the changes made to their call', async () => {
     const { secret } = await both.member({ maxOutputTokens: 8192, tokensPerDay: 10_000_000 });
     await eventually(async () => {
       const heard = await askBoth(secret, { model: 'brief', options: { seed: 7 } });
@@ -177,7 +177,7 @@ describe('what one of several model servers says of a model', () => {
     });
   });
 
-  test('leaves each with the context that it has the model loaded with', async () => {
+  test('keep the context that each server has the model loaded with', async () => {
     const { secret } = await both.member({ reloadOptions: 'strip' });
     await eventually(async () => {
       const heard = await askBoth(secret, { model: 'wide', options: { num_ctx: 5000 } });
@@ -185,7 +185,7 @@ describe('what one of several model servers says of a model', () => {
     });
   });
 
-  test('is nothing where it cannot be true', async () => {
+  test('are ignored when they are impossible', async () => {
     const { secret } = await both.member({ reloadOptions: 'strip' });
     await eventually(async () => {
       const heard = await askBoth(secret, { model: 'loaded', options: { num_ctx: 5000 } });

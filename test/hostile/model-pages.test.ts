@@ -1,5 +1,5 @@
-// A model server that answers with a page, on the origin where the portal lives: nothing of what it says is run by a browser, and
-// nobody who is signed in acts by it.
+// A model server that answers with a web page, on the portal's origin: a browser runs nothing of it, and it cannot act for a
+// signed-in person.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openBrowser, Reader } from '../browser.ts';
@@ -39,15 +39,15 @@ const answers =
   (_, answer) =>
     answer.whole(status, headers, body);
 
-describe('a page that a model server answers with', () => {
+describe('a page in a model server’s answer', () => {
   test.each([
-    ['the address of a key opens it', () => `/k/${secret}/api/version`],
-    ['the address of a key opens its error', () => `/k/${secret}/v1/models`],
-  ])('runs nothing in the browser of an operator who is signed in: %s', async (_, path) => {
+    ['the URL with a key opens it', () => `/k/${secret}/api/version`],
+    ['the URL with a key opens its error', () => `/k/${secret}/v1/models`],
+  ])('runs nothing in the browser of a signed-in operator: %s', async (_, path) => {
     fake.next(answers(html, page, path().endsWith('models') ? 500 : 200));
     const reader = await Reader.at(browser, gate.url);
     await reader.context.addCookies([...operator.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
-    // The visit is good: what a script of the portal's own asks for is answered.
+    // The session works: the portal's own scripts get answers.
     await reader.open('/portal');
     expect(await reader.page.evaluate(`fetch('/management/v1/me').then(({ status }) => status)`)).toBe(200);
     const opened = await reader.page.goto(gate.url + path());
@@ -72,16 +72,16 @@ describe('a page that a model server answers with', () => {
     expect(accounts.map(({ name }) => name)).not.toContain('planted');
     await other.close();
     await reader.close();
-    // A program is told that this is no answer; and the page is not said to anybody else.
+    // A program gets an error; and the page's text is passed to no one.
     const told = await fetch(gate.url + path());
     expect(told.headers.get('content-type')).not.toContain('html');
     await told.text();
   });
 
-  test('runs nothing either where the browser does not say that it opens a page', async () => {
+  test('runs nothing when the browser does not announce a page load either', async () => {
     fake.next(answers({ 'Content-Type': 'text/plain' }, page));
     const context = await browser.newContext();
-    // As over plain HTTP in a local network, where no Sec-Fetch field is sent.
+    // As over plain HTTP in a local network, where no Sec-Fetch header is sent.
     await context.route('**/api/version', async (route) => {
       const said = await fetch(route.request().url());
       await route.fulfill({
@@ -99,7 +99,7 @@ describe('a page that a model server answers with', () => {
     await context.close();
   });
 
-  test('is no answer of any operation: 502, and an error of its own is told apart from its type', async () => {
+  test('is not a valid answer of any operation: 502, and its type tells an error page from an error', async () => {
     for (const type of [
       'text/html',
       'TEXT/HTML; charset=utf-8',
@@ -127,7 +127,7 @@ describe('a page that a model server answers with', () => {
   });
 });
 
-test('a keyed address answers programs, and no page, frame, script, image or worker', async () => {
+test('a URL with a key answers programs, and no page, frame, script, image or worker', async () => {
   const path = `/k/${secret}/api/version`;
   const ask = (headers: Record<string, string>) => fetch(gate.url + path, { headers });
   expect((await ask({})).status).toBe(200);
@@ -146,7 +146,7 @@ test('a keyed address answers programs, and no page, frame, script, image or wor
   }
 });
 
-test('every answer of the data plane keeps its type, has no origin as a document, and is for this origin alone', async () => {
+test('every answer of the data plane keeps its type, gets no origin as a document, and is for this origin alone', async () => {
   const asked: [string, RequestInit?][] = [
     ['/api/version', { headers: { 'x-api-key': secret } }],
     ['/api/version'],

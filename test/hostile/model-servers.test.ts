@@ -1,5 +1,5 @@
-// Model servers and networks that misbehave: away, silent, cut, slow, lying, leaking. The gate answers each with the right
-// word, gives back what it held, and never passes off half an answer as a whole one.
+// Model servers and networks that misbehave: unreachable, silent, cut, slow, lying, leaking. The gate answers each with the
+// right error, releases what it held, and never presents half an answer as a whole one.
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
@@ -52,10 +52,10 @@ interface Stream {
   readonly text: string;
   readonly clean: boolean;
 }
-/** The bytes of a stream as far as they came, and whether it ended cleanly. */
+/** The bytes of a stream that arrived, and whether it ended cleanly. */
 const stream = async (body: object = ask): Promise<Stream> => await restOf(await generate(body)).ended;
 
-/** The same with the bytes that are there now. */
+/** The same with the bytes that have arrived so far. */
 function restOf(answer: Response): { text: string; readonly ended: Promise<Stream> } {
   const rest = { text: '', ended: Promise.resolve({ text: '', clean: false }) };
   const read = async (): Promise<Stream> => {
@@ -71,7 +71,7 @@ function restOf(answer: Response): { text: string; readonly ended: Promise<Strea
   return rest;
 }
 
-/** A server that says these bytes to every request, after it has read one. */
+/** A server that sends these bytes as the answer to every request that it has read. */
 async function says(
   bytes: (request: number) => string | Buffer,
   after: (socket: Socket) => void = () => undefined,
@@ -94,8 +94,8 @@ async function says(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, heard: () => requests };
 }
 
-describe('P1: a model server that is away', () => {
-  test('is a 502 that says so, and is noticed when it is back', async () => {
+describe('P1: an unreachable model server', () => {
+  test('gets a 502 with its reason, and is noticed when it is back', async () => {
     await proxy.down();
     const answer = await generate();
     expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable']);
@@ -104,7 +104,7 @@ describe('P1: a model server that is away', () => {
     await healthy();
   });
 
-  test('by a name that nobody knows is the same', async () => {
+  test('with an unknown name gets the same', async () => {
     const lost = await openGate('http://no-such-host.invalid:11434', { CONNECT_SECONDS: '0.5' });
     const { secret: key } = await lost.key();
     const answer = await post(`${lost.url}/api/generate`, key, whole);
@@ -112,7 +112,7 @@ describe('P1: a model server that is away', () => {
     await lost.stop();
   });
 
-  test('is passed over only while nothing has been sent to it', async () => {
+  test('is skipped only while nothing has been sent to it', async () => {
     const broken = await says(
       () => '',
       (socket) => socket.destroy(),
@@ -127,7 +127,7 @@ describe('P1: a model server that is away', () => {
         async () => (await post(`${two.url}/api/generate`, key, { ...whole, model: 'unlisted' })).status,
       ),
     );
-    // What one had begun is never begun again at another.
+    // A call begun at one server is never repeated at another.
     const after = fake.calls.filter(({ url }) => url === '/api/generate').length;
     expect(codes.filter((code) => code === 502).length).toBe(broken.heard());
     expect(after - before + broken.heard()).toBe(6);
@@ -136,8 +136,8 @@ describe('P1: a model server that is away', () => {
   });
 });
 
-describe('P2, P4: a model server that falls silent', () => {
-  test('before it answers is a 504, and its place is free again', async () => {
+describe('P2, P4: a model server that stops sending', () => {
+  test('before it answers is a 504, and its slot is free again', async () => {
     proxy.faults = { timeout: true };
     const answer = await generate();
     expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout']);
@@ -145,7 +145,7 @@ describe('P2, P4: a model server that falls silent', () => {
     await healthy();
   });
 
-  test('in mid-stream ends it with an error line and a cut connection, and what came is booked', async () => {
+  test('in mid-stream gets an error line and a cut connection, and what arrived is recorded', async () => {
     fake.pieces = Array.from({ length: 50 }, () => 'a ');
     const rows = (await gate.ledger(0)).length;
     const { promise: silent, resolve: goOn } = Promise.withResolvers<void>();
@@ -164,14 +164,14 @@ describe('P2, P4: a model server that falls silent', () => {
   });
 });
 
-/** The clock of the client that asks model servers: its time-outs go by this one, and it can be put forward. */
+/** The clock of the HTTP client for model servers: its timeouts use this one, and a test can advance it. */
 const clientTimers = createRequire(import.meta.url)('undici/lib/util/timers.js') as { tick(ms: number): void };
 
 test.each([
   [890, 200],
   [910, 504],
 ])(
-  'P3: a first byte that takes %i s is waited for as long as the settings say, longer than any default: %i',
+  'P3: a first byte after %i s is waited for as the settings say, longer than any default: %i',
   async (seconds, status) => {
     const patient = await openGate(fake.url, { FIRST_BYTE_SECONDS: '900', CONNECT_SECONDS: '0.2' });
     const { secret: key } = await patient.key();
@@ -184,7 +184,7 @@ test.each([
     const arrival = fake.arrival();
     const answer = post(`${patient.url}/api/generate`, key, whole);
     await arrival;
-    // A timer begins to run with the next tick. undici's own time-outs are 300 s.
+    // A timer starts with the next tick. undici's own timeouts are 300 s.
     clientTimers.tick(0);
     clientTimers.tick(seconds * 1_000);
     if (status !== 504) release();
@@ -206,7 +206,7 @@ describe('P5: a connection that is reset', () => {
     await healthy();
   });
 
-  test('in the midst of a character passes on what came, and no character of its own', async () => {
+  test('in the middle of a character passes on what arrived, and adds no character', async () => {
     const line = '{"response":"日","done":false}\n';
     const cut = Buffer.from(line).subarray(0, 15);
     const { promise: arrived, resolve: hasArrived } = Promise.withResolvers<void>();
@@ -219,7 +219,7 @@ describe('P5: a connection that is reset', () => {
     });
     const passed = Buffer.from(line).toString('latin1') + cut.toString('latin1');
     const rest = restOf(await generate(ask));
-    // The gate keeps half a line to itself. It has that half where it has an answer that was said after it.
+    // The gate keeps half a line back. It has that half once it has an answer that was sent after it.
     await eventually(() => expect(rest.text).toContain('\n'));
     await healthy();
     hasArrived();
@@ -230,7 +230,7 @@ describe('P5: a connection that is reset', () => {
   });
 });
 
-test('P6: a clean end without its end mark is booked as incomplete, and is no clean end for the caller', async () => {
+test('P6: a clean end without an end mark is recorded as incomplete, and the caller gets no clean end', async () => {
   fake.next(async (_, answer) => {
     answer.head(200, ndjson);
     await answer.chunk('{"response":"a","done":false}\n');
@@ -241,7 +241,7 @@ test('P6: a clean end without its end mark is booked as incomplete, and is no cl
   expect((await gate.ledger(rows + 1)).at(-1)).toMatchObject({ code: 'upstream_incomplete' });
 });
 
-test.each([500, 503, 429])('P7: its %i comes through with its Retry-After, as its own', async (status) => {
+test.each([500, 503, 429])('P7: its %i is passed on with its Retry-After, as its own', async (status) => {
   fake.next((_, answer) => answer.whole(status, { ...json, 'Retry-After': '17' }, '{"error":"busy"}'));
   const answer = await generate();
   expect([answer.status, await answer.text()]).toEqual([status, '{"error":"busy"}']);
@@ -249,7 +249,7 @@ test.each([500, 503, 429])('P7: its %i comes through with its Retry-After, as it
   expect(answer.headers.get('x-sekisho-error-owner')).toBe('upstream');
 });
 
-describe('P9: lines that are no JSON', () => {
+describe('P9: lines that are not JSON', () => {
   test.each([
     'not json\n',
     '{"response":\n',
@@ -259,7 +259,7 @@ describe('P9: lines that are no JSON', () => {
     '{"eval_count":{}}\n',
     '\u0000\n',
     '{"done":"yes"}\n',
-  ])('%j goes by as it came, and the figures behind it are found', async (line) => {
+  ])('%j passes unchanged, and the figures after it are found', async (line) => {
     const last = '{"done":true,"prompt_eval_count":3,"eval_count":5}\n';
     fake.next(async (_, answer) => {
       answer.head(200, ndjson);
@@ -287,7 +287,7 @@ test('P11: pieces of one byte arrive as they were sent, and are counted', async 
   expect(one?.completionTokens).toBe(two?.completionTokens);
 });
 
-describe('P12: figures that cannot be', () => {
+describe('P12: impossible figures', () => {
   test.each(['-5', '1e30', '"9"', 'null', '1.5', '{}', '9007199254740993'])(
     'eval_count %s is not believed',
     async (figure) => {
@@ -304,7 +304,7 @@ describe('P12: figures that cannot be', () => {
   );
 });
 
-describe('P13, P14: answers that are none', () => {
+describe('P13, P14: invalid answers', () => {
   const ok = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n';
   test.each<[string, string]>([
     ['two lengths', `${ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`],
@@ -312,7 +312,7 @@ describe('P13, P14: answers that are none', () => {
     ['a length that is longer than the body', `${ok}Content-Length: 50\r\n\r\n{}`],
     ['a coding cut short', `${ok}Transfer-Encoding: chunked\r\n\r\n5\r\n{}`],
     ['a 204 with a body', 'HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}'],
-    ['a 101 that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'],
+    ['an unrequested 101', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'],
     ['a status of 99', 'HTTP/1.1 099 X\r\nContent-Length: 2\r\n\r\n{}'],
     ['a status of 999', 'HTTP/1.1 999 X\r\nContent-Length: 2\r\n\r\n{}'],
     ['a head of 100 KB', `${ok}X: ${'y'.repeat(100_000)}\r\nContent-Length: 2\r\n\r\n{}`],
@@ -320,7 +320,7 @@ describe('P13, P14: answers that are none', () => {
     ['a NUL in a header', `${ok}X: a\u0000b\r\nContent-Length: 2\r\n\r\n{}`],
     ['a name with a space', `${ok}X Y: a\r\nContent-Length: 2\r\n\r\n{}`],
     ['no HTTP at all', '220 mail.example ESMTP\r\n'],
-  ])('%s: 502 or a cut, never 200 with a clean end, and no cookie', async (what, bytes) => {
+  ])('%s: 502 or a cut connection, never 200 with a clean end, and no cookie', async (what, bytes) => {
     const { url, server } = await says(
       () => bytes,
       (socket) => socket.end(),
@@ -341,7 +341,7 @@ describe('P13, P14: answers that are none', () => {
   test.each([
     ['now and then', 100, '504 upstream_timeout'],
     ['without end', 0, '502 upstream_failed'],
-  ])('P14: a server that says 103 %s has no more time to begin than any other', async (_, everyMs, refused) => {
+  ])('P14: a server that sends 103 %s has no more time to begin than any other', async (_, everyMs, refused) => {
     const { url, server } = await says(
       () => '',
       (socket) => {
@@ -383,7 +383,7 @@ describe('P13, P14: answers that are none', () => {
   });
 });
 
-test('P16: an answer that is packed though nobody asked is passed on as it came, and not unpacked', async () => {
+test('P16: an encoded answer that was not requested is passed on as it came, and not decoded', async () => {
   const bomb = gzipSync(Buffer.alloc(5_000_000, 0x20));
   fake.next((_, answer) => answer.whole(200, { ...json, 'Content-Encoding': 'gzip' }, bomb));
   const client = new RawClient(gate.port);
@@ -408,8 +408,8 @@ test('P18: an answer before the upload is complete is passed on, and the rest of
   await healthy();
 });
 
-test('P19: a kept connection that closes as it is used again is one error at most for what may not be said twice', async () => {
-  // Answers once on each connection, keeps it, and breaks off as soon as a second request comes.
+test('P19: a kept connection that closes on reuse fails at most one call that must not be repeated', async () => {
+  // Answers once on each connection, keeps it, and breaks off as soon as a second request arrives.
   const done = '{"done":true,"prompt_eval_count":1,"eval_count":1}';
   const perSocket = new WeakMap<Socket, number>();
   let heard = 0;
@@ -433,15 +433,15 @@ test('P19: a kept connection that closes as it is used again is one error at mos
   const { secret: key } = await own.key();
   const codes: number[] = [];
   for (let i = 0; i < 8; i++) codes.push((await post(`${own.url}/api/generate`, key, whole)).status);
-  // Each generation was heard once: nothing was said again behind a caller's back.
+  // Each generation was requested once: the gate repeated none.
   expect(heard).toBe(8);
   expect(new Set(codes)).toEqual(new Set([200, 502]));
   await own.stop();
   server.close();
 });
 
-test('P19: what may be said twice is said once more over a new connection, and no caller hears of the old one', async () => {
-  // Answers once on each connection, keeps it, and breaks off as soon as a second request comes, as after a new start.
+test('P19: a call that may be repeated is repeated once on a new connection, and its caller notices nothing', async () => {
+  // Answers once on each connection, keeps it, and breaks off as soon as a second request arrives, as after a restart.
   const list = '{"version":"1","models":[],"details":{}}';
   const perSocket = new WeakMap<Socket, number>();
   let broken = 0;
@@ -473,7 +473,7 @@ test('P19: what may be said twice is said once more over a new connection, and n
   server.close();
 });
 
-test('a missing model’s 404 is not read for ever, and its server counts as free at once', async () => {
+test('a missing model’s endless 404 is cut, and its server counts as free at once', async () => {
   let aborted = false;
   fake.next(async (request, answer) => {
     void request.aborted.then(() => (aborted = true));
@@ -492,7 +492,7 @@ test('a missing model’s 404 is not read for ever, and its server counts as fre
   expect(await inFlight(gate)).toEqual([0]);
 });
 
-test('a call that went on to another server is running at neither when it is over', async () => {
+test('a call that moved on to another server counts as running at neither once it is over', async () => {
   const away = await startFaultProxy(fake.url);
   const two = await openGate(`${away.url},${proxy.url}`, { PROBE_SECONDS: '60' });
   const { secret: key } = await two.key();
@@ -504,15 +504,15 @@ test('a call that went on to another server is running at neither when it is ove
   await away.close();
 });
 
-/** Calls that each model server is said to have. */
+/** The number of running calls reported for each model server. */
 async function inFlight(of: TestGate): Promise<number[]> {
   const operator = await operatorOf(of);
   const { body } = await operator.get('/status');
   return (body.upstreams as { inFlight: number }[]).map((each) => each.inFlight);
 }
 
-test('P20: a stream of single tokens that takes its time is left alone, and a burst of them comes through', async () => {
-  // Longer than a second: undici keeps shorter times on another clock. A look at the server would meet the same clock.
+test('P20: a slow stream of single tokens is left alone, and a burst of them passes through', async () => {
+  // Longer than a second: undici keeps shorter timeouts on another clock. A probe would use the same clock.
   const patient = await openGate(fake.url, { SILENCE_SECONDS: '100', CONNECT_SECONDS: '0.5', PROBE_SECONDS: '600' });
   const { secret: key } = await patient.key();
   const listen = async (): Promise<Stream> => await restOf(await post(`${patient.url}/api/generate`, key, ask)).ended;
@@ -533,7 +533,7 @@ test('P20: a stream of single tokens that takes its time is left alone, and a bu
   await patient.stop();
 });
 
-test('P21: a server that comes and goes leaves nothing stuck', async () => {
+test('P21: a server that comes and goes leaves no call stuck', async () => {
   const member = await gate.member({ concurrentRequests: 2 });
   const codes = new Set<number>();
   for (let i = 0; i < 8; i++) {
@@ -544,7 +544,7 @@ test('P21: a server that comes and goes leaves nothing stuck', async () => {
         codes.add((await post(`${gate.url}/api/generate`, member.secret, whole)).status),
       ),
     );
-    // The gate has seen for itself that it is there, or away.
+    // The gate itself has noticed that the server is there, or away.
     await eventually(async () => expect((await fetch(`${gate.url}/readyz`)).status).toBe(i % 2 === 0 ? 503 : 200));
   }
   expect([...codes].every((code) => [200, 502].includes(code))).toBe(true);
@@ -552,7 +552,7 @@ test('P21: a server that comes and goes leaves nothing stuck', async () => {
   await eventually(async () => expect((await post(`${gate.url}/api/generate`, member.secret, whole)).status).toBe(200));
 });
 
-test('P23: each model is asked for only where it is', async () => {
+test('P23: each model is requested only from servers that have it', async () => {
   const [one, other] = [await startFakeOllama(), await startFakeOllama()];
   one.models = [{ name: 'gemma3:270m' }];
   other.models = [{ name: 'llama3:latest' }];
@@ -571,7 +571,7 @@ test('P23: each model is asked for only where it is', async () => {
   await other.close();
 });
 
-test('a server that has every model from another machine takes none away from callers whom another serves', async () => {
+test('a server with only remote models takes no model away from callers whom another server can serve', async () => {
   const [own, far] = [await startFakeOllama(), await startFakeOllama()];
   const names = ['gemma3:270m', 'llama3:latest'];
   const { port } = own;
@@ -579,7 +579,7 @@ test('a server that has every model from another machine takes none away from ca
   own.models = names.map((name) => ({ name }));
   far.models = [...names, 'only-far:latest'].map((name) => ({ name, remoteHost: 'https://elsewhere.example' }));
   let asked = 0;
-  // Whichever stands first in the settings.
+  // Whichever comes first in the settings.
   for (const servers of [`${far.url},${own.url}`, `${own.url},${far.url}`]) {
     const two = await openGate(servers, { PROBE_SECONDS: '600' });
     const { secret: key } = await two.key({ scopes: ['inference', 'metadata'] });
@@ -593,7 +593,7 @@ test('a server that has every model from another machine takes none away from ca
     );
     expect(new Set(statuses)).toEqual(new Set([200]));
     expect((await post(`${two.url}/api/generate`, key, { ...whole, model: 'only-far' })).status).toBe(403);
-    // Nothing goes there when the others are away, either.
+    // Nothing goes there when the others are unreachable, either.
     await own.close();
     expect((await post(`${two.url}/api/generate`, key, whole)).status).toBe(502);
     expect(heard()).toBe(asked);
@@ -607,7 +607,7 @@ test('a server that has every model from another machine takes none away from ca
   await far.close();
 });
 
-test('P25: its refusal of the gate is not passed off as a refusal of the caller', async () => {
+test('P25: its refusal of the gate is not passed on as a refusal of the caller', async () => {
   for (const status of [401, 403]) {
     fake.next((_, answer) => answer.whole(status, { ...json, 'WWW-Authenticate': 'Basic' }, '{"error":"bad key"}'));
     const answer = await generate();
@@ -618,7 +618,7 @@ test('P25: its refusal of the gate is not passed off as a refusal of the caller'
 });
 
 describe('P26: lists of models', () => {
-  test('with a hundred thousand entries are served, and the gate goes on routing by the last good one', async () => {
+  test('with a hundred thousand entries are served, and the gate keeps routing by the last good one', async () => {
     const many = Array.from({ length: 100_000 }, (_, at) => `{"name":"m${at}:latest","size":1}`).join(',');
     const list = `{"models":[{"name":"gemma3:270m"},${many}]}`;
     const { url, server } = await says(
@@ -650,13 +650,13 @@ describe('P26: lists of models', () => {
   );
 });
 
-test('P22: of two servers the one that has become slow gets the fewer calls, and everybody is served', async () => {
+test('P22: of two servers, the slow one gets fewer calls, and every caller is served', async () => {
   const far = await startFakeOllama();
   const slow = await startFaultProxy(far.url);
   const two = await openGate(`${slow.url},${proxy.url}`, { PROBE_SECONDS: '0.1' });
   const { secret: key } = await two.key();
   slow.faults = { latency: 400 };
-  // A look that has taken its time is over when the next one begins; the first may have begun before.
+  // A slow probe is over when the next one begins; the first may have begun before.
   const looks = (): number => far.requests.filter(({ url }) => url === '/api/tags').length;
   const before = looks();
   await eventually(() => expect(looks()).toBeGreaterThanOrEqual(before + 3));

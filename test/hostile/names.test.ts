@@ -1,5 +1,5 @@
-// Names that somebody would take for another, that nobody can see, or that change the page they stand on: refused wherever a name
-// comes in, with a reason.
+// Names that look like another name, are invisible, or change the page they stand on are refused wherever a name is entered,
+// with a reason.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, sekisho, type TestGate } from '../gate.ts';
@@ -21,7 +21,7 @@ afterAll(async () => {
 
 const bad = ['a\0b', '\u001b[2Jx', 'user\u202etxt', 'ad\u200bmin', 'mixеd', 'x\ny', '\u3164', 'é'.repeat(400)];
 
-test('a name of any kind that is not plain text is refused, and nothing of it is stored', async () => {
+test('a name of any kind that is not plain text is refused, and none of it is stored', async () => {
   const member = await memberOf(gate, 'names@example.org');
   const { id: key } = (await member.post('/me/keys', { name: 'fine' })).body;
   const { id: other } = (await operator.post('/accounts', { name: 'fine' })).body;
@@ -62,7 +62,7 @@ test('a name of any kind that is not plain text is refused, and nothing of it is
   expect((await stranger.get('/session')).body.person).toBeNull();
 });
 
-test('an account is never called like another one that people would take it for', async () => {
+test('an account never gets a name that people would confuse with another account’s', async () => {
   const cafe = (await operator.post('/accounts', { name: 'cafe\u0301' })).body;
   expect(cafe.name).toBe('café');
   for (const name of [
@@ -84,7 +84,7 @@ test('an account is never called like another one that people would take it for'
     DATA_DIR: gate.dataDir,
   });
   expect([code, err]).toEqual([1, expect.stringContaining('looks like "operator"')]);
-  // Somebody whose address looks like another's is let in, under a name of their own.
+  // An applicant whose address looks like another's is admitted under a name of their own.
   const [one, two] = [
     await memberOf(gate, 'look-alike-1@example.org'),
     await memberOf(gate, 'look-alike-l@example.org'),
@@ -93,7 +93,7 @@ test('an account is never called like another one that people would take it for'
   expect(names).toEqual(['look-alike-1@example.org', expect.stringMatching(/^look-alike-l@example\.org \(app_\w+\)$/)]);
 });
 
-test('names from before are read as they are, and their keys can be changed', async () => {
+test('older names are read as they are, and their keys can be changed', async () => {
   const { id } = (await operator.post('/accounts', { name: 'from before' })).body;
   const { body: key } = await operator.post('/keys', { name: 'x', account: id });
   const old = 'ad\u200bmin \u202eold';

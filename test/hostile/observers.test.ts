@@ -1,11 +1,11 @@
-// Whatever looks at ended calls may fail; nobody's call is the worse for it.
+// Observers of ended calls may fail without affecting any call.
 import { expect, test, vi } from 'vitest';
 import { Ladder } from '../../src/gateway/limits/ladder.ts';
 import { LiveStats } from '../../src/gateway/live-stats.ts';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, post } from '../gate.ts';
 
-test('an observer that fails takes nothing from the answer, the ledger, the limits or another observer', async () => {
+test('a failing observer affects neither the answer, the ledger, the limits nor another observer', async () => {
   const fake = await startFakeOllama();
   const gate = await openGate(fake.url);
   const told = vi.spyOn(LiveStats.prototype, 'ended');

@@ -1,4 +1,4 @@
-// Passkeys against a page, an authenticator or a stranger that does not play by the rules.
+// Passkeys against pages, authenticators and clients that break the rules.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Authenticator, type Ceremony } from '../authenticator.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -33,7 +33,7 @@ async function enter(device: Authenticator, ceremony?: Ceremony): Promise<{ visi
   return { visitor, reply };
 }
 
-/** Ages every visit there is. */
+/** Ages every session. */
 const age = (minutes: number): Promise<unknown> =>
   gate.manage(({ signIn: { db } }) =>
     db
@@ -42,7 +42,7 @@ const age = (minutes: number): Promise<unknown> =>
       .execute(),
   );
 
-test('a passkey is added, listed, signs in past the second step, and is removed', async () => {
+test('a passkey is added and listed, signs in without the second step, and is removed', async () => {
   const mail = newMail();
   const member = await memberOf(gate, mail);
   const { body: begun } = await member.auth('/two-factor/enable', { password: goodPassword });
@@ -61,7 +61,7 @@ test('a passkey is added, listed, signs in past the second step, and is removed'
   expect((await enter(device)).reply.status).toBe(401);
 });
 
-test('a passkey that is removed takes with it whoever came by it', async () => {
+test('removing a passkey ends the sessions that it opened', async () => {
   const mail = newMail();
   const owner = await memberOf(gate, mail);
   const device = new Authenticator(gate.url);
@@ -84,7 +84,7 @@ test('without user verification no passkey is added, and none signs in', async (
   expect((await visitor.get('/session')).body.person).toBeNull();
 });
 
-test('a visit older than ten minutes adds no passkey, begun before or after', async () => {
+test('a session older than ten minutes adds no passkey, whether it was begun before or after', async () => {
   const member = await memberOf(gate, newMail());
   const device = new Authenticator(gate.url);
   const { body: options } = await member.auth('/passkey/generate-register-options');
@@ -95,7 +95,7 @@ test('a visit older than ten minutes adds no passkey, begun before or after', as
   expect((await member.auth('/passkey/list-user-passkeys')).body).toEqual([]);
 });
 
-test('a challenge is answered once, by whom it was given to, and for what it was given', async () => {
+test('a challenge is answered once, by the client that received it, for its own purpose', async () => {
   const [alice, mallory] = [await memberOf(gate, newMail()), await memberOf(gate, newMail())];
   const device = new Authenticator(gate.url);
   const { body: options } = await alice.auth('/passkey/generate-register-options');
@@ -107,12 +107,12 @@ test('a challenge is answered once, by whom it was given to, and for what it was
   expect((await alice.auth('/passkey/verify-registration', { response })).status).toBe(200);
   alice.cookies.set(name, sealed);
   expect((await alice.auth('/passkey/verify-registration', { response })).status).toBe(400);
-  // A challenge to register does not sign in, though the device signs it.
+  // A registration challenge does not sign in, even signed by the device.
   const stranger = new Visitor(gate.url);
   stranger.cookies.set(name, sealed);
   const crossed = await stranger.auth('/passkey/verify-authentication', { response: device.get(options) });
   expect(crossed.status).toBe(400);
-  // An answer that is sent twice at the same moment opens one visit.
+  // An answer sent twice at the same moment opens one session.
   const { body: challenge } = await stranger.auth('/passkey/generate-authenticate-options');
   const copy = new Visitor(gate.url);
   for (const [each, value] of stranger.cookies) copy.cookies.set(each, value);
@@ -121,7 +121,7 @@ test('a challenge is answered once, by whom it was given to, and for what it was
   expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 400]);
 });
 
-test('an answer for another site, of an older counter, or signed by another device opens nothing', async () => {
+test('an answer for another site, with an older counter, or signed by another device opens nothing', async () => {
   const member = await memberOf(gate, newMail());
   const device = new Authenticator(gate.url);
   expect((await add(member, device, { counter: 5 })).status).toBe(200);
@@ -132,7 +132,7 @@ test('an answer for another site, of an older counter, or signed by another devi
   expect((await enter(device, { counter: 6 })).reply.status).toBe(200);
 });
 
-test('a malformed answer is the fault of who sent it, never a 500', async () => {
+test('a malformed answer is a client error, never a 500', async () => {
   const member = await memberOf(gate, newMail());
   const device = new Authenticator(gate.url);
   expect((await add(member, device)).status).toBe(200);
@@ -169,7 +169,7 @@ test('a malformed answer is the fault of who sent it, never a 500', async () => 
   expect(gate.log()).not.toMatch(/a fault in sign-in/);
 });
 
-test('somebody has at most twenty passkeys, however many are added at once', async () => {
+test('a person has at most twenty passkeys, however many are added at once', async () => {
   const member = await memberOf(gate, newMail());
   for (let i = 0; i < 18; i++) expect((await add(member, new Authenticator(gate.url))).status).toBe(200);
   // Each with the cookies of its own beginning.
@@ -187,7 +187,7 @@ test('somebody has at most twenty passkeys, however many are added at once', asy
   expect((await member.auth('/passkey/list-user-passkeys')).body).toHaveLength(20);
 });
 
-test('beginnings that nobody ends leave no row behind', async () => {
+test('abandoned passkey ceremonies leave no row behind', async () => {
   const rows = (): Promise<unknown[]> =>
     gate.manage(({ signIn: { db } }) => db.selectFrom('verifications').selectAll().execute());
   const before = await rows();
@@ -196,7 +196,7 @@ test('beginnings that nobody ends leave no row behind', async () => {
   expect(await rows()).toEqual(before);
 });
 
-test('a new password removes the passkeys that were there, unless their owner says that they know them', async () => {
+test('a new password removes the existing passkeys, unless their owner recognises them', async () => {
   const mail = newMail();
   const member = await memberOf(gate, mail);
   const device = new Authenticator(gate.url);

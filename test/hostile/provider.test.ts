@@ -1,5 +1,5 @@
-// OpenID Connect against a provider that lies, dawdles or floods, against somebody who uses one to reach another's account, and
-// against strangers who only begin.
+// OpenID Connect against a provider that lies, delays or floods, against a person who uses one to reach another's account,
+// and against clients that only begin.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, type TestGate } from '../gate.ts';
@@ -23,7 +23,7 @@ const settings = (more: Record<string, string> = {}): Record<string, string> => 
   ...more,
 });
 
-/** Another gate for the same provider, which has not looked at it yet. */
+/** Another gate for the same provider, which has not asked it anything yet. */
 async function another<T>(more: Record<string, string>, use: (other: TestGate) => Promise<T>): Promise<T> {
   const other = await openGate(fake.url, settings(more));
   try {
@@ -95,40 +95,40 @@ describe('an ID token', () => {
   test.each<[string, Record<string, unknown>]>([
     ['of another issuer', { iss: 'https://evil.example' }],
     ['for another client', { aud: 'somebody-else' }],
-    ['for several, made for another', { aud: ['sekisho', 'other'], azp: 'other' }],
-    ['for several, made for nobody in particular', { aud: ['sekisho', 'other'] }],
-    ['for us, made for another client', { azp: 'somebody-else' }],
-    ['that is over', { exp: 1_000 }],
-    ['without an end', { exp: undefined }],
-    ['of another sign-in', { nonce: 'of somebody else' }],
-    ['of no sign-in', { nonce: undefined }],
-    ['that begins in a year', { nbf: Math.floor(Date.now() / 1000) + 31_536_000 }],
+    ['for several clients, issued to another one', { aud: ['sekisho', 'other'], azp: 'other' }],
+    ['for several clients, issued to no particular one', { aud: ['sekisho', 'other'] }],
+    ['for us, issued to another client', { azp: 'somebody-else' }],
+    ['that has expired', { exp: 1_000 }],
+    ['without an expiry', { exp: undefined }],
+    ['of another sign-in', { nonce: 'of another person' }],
+    ['without a nonce', { nonce: undefined }],
+    ['that is valid only in a year', { nbf: Math.floor(Date.now() / 1000) + 31_536_000 }],
     ['without a subject', { sub: undefined }],
-    ['that says when in words', { auth_time: '1' }],
-    ['of a sign-in before all times', { auth_time: -5 }],
+    ['whose time is text', { auth_time: '1' }],
+    ['of a sign-in before 1970', { auth_time: -5 }],
     ['whose subject is empty', { sub: '' }],
-    ['whose subject is no text', { sub: 7 }],
-    ['whose subject has a kilobyte', { sub: 'x'.repeat(1_000) }],
+    ['whose subject is not text', { sub: 7 }],
+    ['whose subject is a kilobyte long', { sub: 'x'.repeat(1_000) }],
   ])('%s opens nothing', async (_, lie) => {
     vouch();
     provider.lie = lie;
     await refused();
   });
 
-  test.each([true, 'none', 'HS256'] as const)('signed by %s and not by the provider opens nothing', async (forge) => {
+  test.each([true, 'none', 'HS256'] as const)('signed with %s and not by the provider opens nothing', async (forge) => {
     vouch();
     provider.forge = forge;
     await refused();
   });
 
-  test('that is missing opens nothing, and nobody asks userinfo instead', async () => {
+  test('that is missing opens nothing, and userinfo is not asked instead', async () => {
     vouch();
     provider.answer = { id_token: undefined };
     await refused();
     expect(provider.asked).not.toContain('/userinfo');
   });
 
-  test('cannot be brought along: there is no route that takes one', async () => {
+  test('cannot be submitted by a client: no route takes one', async () => {
     const idToken = { token: 'a.b.c', nonce: 'x', accessToken: 'y' };
     for (const [path, body] of [
       ['/sign-in/social', { provider: 'oidc', idToken }],
@@ -142,8 +142,8 @@ describe('an ID token', () => {
   });
 });
 
-describe('who somebody is', () => {
-  test('is issuer and subject: the same subject of another issuer is somebody else', async () => {
+describe('a person’s identity', () => {
+  test('is issuer and subject: the same subject of another issuer is another person', async () => {
     const email = vouch();
     const alice = new Visitor(gate.url);
     await through(alice);
@@ -162,7 +162,7 @@ describe('who somebody is', () => {
     expect((await personOf(visitor))?.email).toBe(mallory);
   });
 
-  test('is not chosen by another claim', async () => {
+  test('cannot be set by another claim', async () => {
     vouch();
     const alice = new Visitor(gate.url);
     await through(alice);
@@ -174,7 +174,7 @@ describe('who somebody is', () => {
     expect((await personOf(visitor))?.email).toBe(email);
   });
 
-  test('two who come back at once for the first time are one person', async () => {
+  test('is created once, even when the first sign-in runs several times at once', async () => {
     const email = vouch();
     const visitors = Array.from({ length: 4 }, () => new Visitor(gate.url));
     await Promise.all(visitors.map((visitor) => through(visitor)));
@@ -185,7 +185,7 @@ describe('who somebody is', () => {
     expect(rows).toHaveLength(1);
   });
 
-  test('none of the provider’s tokens is stored', async () => {
+  test('stores none of the provider’s tokens', async () => {
     vouch();
     await through(new Visitor(gate.url));
     const { sub } = provider.person;
@@ -197,7 +197,7 @@ describe('who somebody is', () => {
     expect(Object.keys(rows[1]?.[0] ?? {})).toEqual(['issuer', 'subject', 'person_id', 'created_at']);
   });
 
-  test('is among what somebody is given of what is stored about them', async () => {
+  test('is part of the export of one’s own data', async () => {
     vouch();
     const visitor = new Visitor(gate.url);
     await through(visitor);
@@ -217,13 +217,13 @@ describe('an address', () => {
     ['100 kilobytes', `${'a'.repeat(100_000)}@campus.example`],
     ['a list', ['a@campus.example']],
     ['nothing', undefined],
-  ])('that holds %s is refused', async (_, email) => {
+  ])('with %s is refused', async (_, email) => {
     vouch();
     provider.lie = { email };
     await refused(gate, 'address');
   });
 
-  test('is read like every other one, and a name that cannot be one gives way to it', async () => {
+  test('is normalised like any other, and replaces an invalid name', async () => {
     vouch({ name: `x\u0000\u202e${'y'.repeat(100_000)}` });
     const { sub } = provider.person;
     provider.lie = { email: ` ${sub.toUpperCase()}@Campus.Example ` };
@@ -232,12 +232,12 @@ describe('an address', () => {
     expect(await personOf(visitor)).toMatchObject({ email: `${sub}@campus.example`, name: sub });
   });
 
-  test('that the provider does not confirm is kept from nobody, and tells nobody whether it is known', async () => {
+  test('unconfirmed by the provider blocks no one else, and does not reveal whether it is known', async () => {
     const victim = vouch({ email_verified: false });
     const [mallory, known] = [new Visitor(gate.url), new Visitor(gate.url)];
     await through(mallory);
     expect(await personOf(mallory)).toMatchObject({ email: '', emailVerified: false });
-    // Its owner comes in by the provider, which confirms it by now.
+    // Its owner signs in by the provider, which has confirmed it by now.
     vouch({ email: victim });
     const owner = new Visitor(gate.url);
     await through(owner);
@@ -246,7 +246,7 @@ describe('an address', () => {
     const { headers } = await through(known);
     expect(headers.get('location')).toBe('/portal/');
     expect(await personOf(known)).toMatchObject({ email: '' });
-    // Who signs in under no address says which one they apply with, and shows that it is theirs.
+    // A person without an address enters the one they apply with, and confirms it.
     const own = `own-${++people}@campus.example`;
     expect((await mallory.post('/applications', { name: 'M', email: own, purpose: 'x' })).body.confirm).toBe(true);
     const letter = await mailbox.to(own, 'confirm');
@@ -255,7 +255,7 @@ describe('an address', () => {
     expect(await personOf(mallory)).toMatchObject({ email: own, emailVerified: true });
   });
 
-  test('that the provider does not confirm takes no way in from its user: a password would open nothing', async () => {
+  test('unconfirmed by the provider does not cost its user their only way in: the password it would leave opens nothing', async () => {
     await another({}, async (other) => {
       const desk = await operatorOf(other);
       vouch({ email_verified: false });
@@ -269,7 +269,7 @@ describe('an address', () => {
       await visitor.auth('/sign-out', {});
       await through(visitor);
       expect(await personOf(visitor)).toMatchObject({ email, emailVerified: false });
-      // The operator hands on a link to confirm the address first; then a password is worth something.
+      // The operator passes on a link that confirms the address first; then a password is useful.
       const { url } = (await desk.post(`/applications/${applied.id as string}/link`)).body;
       expect((await visitor.post('/confirmations', { code: codeOf(url) })).status).toBe(204);
       const code = codeOf((await link()).body.url);
@@ -281,7 +281,7 @@ describe('an address', () => {
     });
   });
 
-  test('that the provider confirms is kept from its owner by nobody who merely wrote it down', async () => {
+  test('confirmed by the provider goes to its owner, not to a person who only entered it', async () => {
     await another({}, async (other) => {
       const desk = await operatorOf(other);
       await desk.patch('/registration', { mode: 'approval' });
@@ -292,12 +292,12 @@ describe('an address', () => {
       const owner = new Visitor(other.url);
       expect((await through(owner)).headers.get('location')).toBe('/portal/');
       expect(await personOf(owner)).toMatchObject({ email: victim, emailVerified: true });
-      // The squatter stays, without it.
+      // The squatter's account stays, without the address.
       expect(await personOf(squatter)).not.toBeNull();
       const again = await new Visitor(other.url).auth('/sign-in/email', { email: victim, password: goodPassword });
       expect(again.status).toBe(401);
       expect((await squatter.get('/session')).body.application.email).toBe(victim);
-      // Nor by somebody who takes the stand-in that the other would get.
+      // Nor by a person who takes the placeholder that the other would get.
       const next = vouch();
       const other2 = new Visitor(other.url);
       await other2.post('/applications', { ...asked, email: next });
@@ -307,7 +307,7 @@ describe('an address', () => {
       expect((await through(new Visitor(other.url))).headers.get('location')).toBe('/portal/');
       const guess = { email: `${id.toLowerCase()}@taken.invalid`, password: goodPassword };
       expect((await new Visitor(other.url).auth('/sign-in/email', guess)).status).toBe(400);
-      // And so for whom an operator gives a set-up link.
+      // The same for a person to whom an operator gives a set-up link.
       const mail = `invited-${++people}@example.org`;
       expect((await new Visitor(other.url).post('/applications', { ...asked, email: mail })).status).toBe(201);
       const code = await setUpCode(other, mail, 'member');
@@ -318,7 +318,7 @@ describe('an address', () => {
     });
   });
 
-  test('counts as confirmed where the provider is silent and named in OIDC_CONFIRMED_ISSUER, and nowhere else', async () => {
+  test('without email_verified counts as confirmed only for the issuer in OIDC_CONFIRMED_ISSUER', async () => {
     vouch({ email_verified: undefined });
     const visitor = new Visitor(gate.url);
     await through(visitor);
@@ -342,7 +342,7 @@ describe('an address', () => {
 describe('single sign-on', () => {
   const isFresh = async (visitor: Visitor): Promise<boolean> => (await visitor.get('/session')).body.person.fresh;
 
-  test('is no new sign-in: what asks for one has the provider ask who they are', async () => {
+  test('is not a recent sign-in: actions that need one make the provider ask again', async () => {
     vouch();
     const longAgo = Math.floor(Date.now() / 1000) - 3_600;
     for (const document of [{}, { claims_parameter_supported: true }]) {
@@ -364,8 +364,8 @@ describe('single sign-on', () => {
   test.each<[string, unknown]>([
     ['an hour ago', Math.floor(Date.now() / 1000) - 3_600],
     ['never', undefined],
-    ['at the beginning of all times', 0],
-  ])('whose provider says %s makes no new visit, whatever it was asked for', async (_, auth_time) => {
+    ['at the beginning of 1970', 0],
+  ])('whose provider reports %s makes no recent session, whatever was requested', async (_, auth_time) => {
     vouch();
     provider.lie = { auth_time };
     const visitor = new Visitor(gate.url);
@@ -373,7 +373,7 @@ describe('single sign-on', () => {
     expect(await isFresh(visitor)).toBe(false);
   });
 
-  test('of a moment ago is as new as that', async () => {
+  test('of a moment ago counts as recent', async () => {
     vouch();
     provider.lie = { auth_time: Math.floor(Date.now() / 1000) + 20 };
     const visitor = new Visitor(gate.url);
@@ -383,7 +383,7 @@ describe('single sign-on', () => {
 });
 
 describe('the second step', () => {
-  /** Somebody who came by the provider, has an account and a password, and turns the second step on. */
+  /** A person who signed in by the provider, has an account and a password, and enables the second step. */
   async function guarded(at: TestGate): Promise<{ sub: string; secret: string; email: string }> {
     const email = vouch();
     const { sub } = provider.person;
@@ -400,10 +400,10 @@ describe('the second step', () => {
     return { sub, secret, email };
   }
 
-  test('is asked for after a sign-in by the provider, and of the person who came back', async () => {
+  test('is required after a sign-in by the provider, of the person who signed in', async () => {
     await another({}, async (other) => {
       const { secret, email } = await guarded(other);
-      // In a browser in which somebody else is signed in.
+      // In a browser in which another person is signed in.
       const visitor = await memberOf(other, `other-${++people}@example.org`);
       const { headers } = await through(visitor);
       expect(headers.get('location')).toBe('/portal/sign-in?step=code&next=%2Fportal%2F');
@@ -414,7 +414,7 @@ describe('the second step', () => {
     });
   });
 
-  test('is passed where the operator says that this provider has one', async () => {
+  test('is skipped when the operator states that this provider has one', async () => {
     await another({ OIDC_TWO_FACTOR_ISSUER: provider.url }, async (other) => {
       const { email } = await guarded(other);
       const visitor = new Visitor(other.url);
@@ -429,12 +429,12 @@ describe('a discovery document', () => {
     ['names another issuer', { issuer: 'https://evil.example' }],
     ['names an issuer that is a template', { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' }],
     ['sends the page to a script', { authorization_endpoint: 'javascript:alert(1)' }],
-    ['sends the page away without encryption', { authorization_endpoint: 'http://evil.example/authorize' }],
-    ['sends the secret away without encryption', { token_endpoint: 'http://evil.example/token' }],
-    ['sends the page nowhere', { authorization_endpoint: undefined }],
+    ['sends the page to an unencrypted URL', { authorization_endpoint: 'http://evil.example/authorize' }],
+    ['sends the secret to an unencrypted URL', { token_endpoint: 'http://evil.example/token' }],
+    ['has no authorization endpoint', { authorization_endpoint: undefined }],
     ['has no keys', { jwks_uri: undefined }],
     ['has its keys in a file', { jwks_uri: 'file:///etc/passwd' }],
-  ])('that %s is not used, and the next one is', async (_, document) => {
+  ])('that %s is rejected, and the next one is used', async (_, document) => {
     await another({}, async (other) => {
       provider.document = document;
       const refusal = await begin(new Visitor(other.url));
@@ -448,7 +448,7 @@ describe('a discovery document', () => {
     });
   });
 
-  test('decides how the secret is shown: Basic where it offers that alone or says nothing', async () => {
+  test('decides how the client authenticates: Basic if it offers only that or says nothing', async () => {
     for (const [methods, shown] of [
       [['client_secret_basic'], 'basic'],
       [undefined, 'basic'],
@@ -474,7 +474,7 @@ test.each(['https://issuer.example?x=1', 'http://issuer.example', 'http://10.0.0
 );
 
 describe('a provider that does not answer', () => {
-  test('holds up nobody else: passwords, set-up and pages go on while somebody waits for it', async () => {
+  test('delays no one else: passwords, set-up and pages work while a sign-in waits for it', async () => {
     await another({ OIDC_SECONDS: '600' }, async (other) => {
       provider.silent = 'discovery';
       const waits = begin(new Visitor(other.url));
@@ -482,14 +482,14 @@ describe('a provider that does not answer', () => {
       expect((await member.get('/me')).status).toBe(200);
       await operatorOf(other);
       expect((await new Visitor(other.url).get('/session')).body.signIn.providers).toHaveLength(1);
-      // Nobody asked for it but the one who waits.
+      // Only the one that waits asked for it.
       expect(provider.asked).toEqual(['/.well-known/openid-configuration']);
       provider.hangUp();
       expect((await waits).status).toBe(502);
     });
   });
 
-  test.each(['discovery', 'token', 'keys'] as const)('at %s is given up in time', async (place) => {
+  test.each(['discovery', 'token', 'keys'] as const)('at %s is abandoned after the timeout', async (place) => {
     await another({}, async (other) => {
       vouch();
       provider.silent = place;
@@ -501,7 +501,7 @@ describe('a provider that does not answer', () => {
   });
 
   test.each(['discovery', 'token', 'keys'] as const)(
-    'with an end at %s is cut off after some kilobytes',
+    'with an endless answer at %s is cut off after some kilobytes',
     async (place) => {
       await another({ OIDC_SECONDS: '600' }, async (other) => {
         vouch();
@@ -510,14 +510,14 @@ describe('a provider that does not answer', () => {
         const visitor = new Visitor(other.url);
         if (place === 'discovery') expect((await begin(visitor)).status).toBe(502);
         else expect((await through(visitor)).headers.get('location')).toBe('/portal/sign-in?error=provider');
-        // What the two systems hold between them, and the limit.
+        // The buffers of the two systems, and the limit.
         expect(provider.shown.bytesSent).toBeLessThan(32 * 1024 * 1024);
       });
     },
   );
 });
 
-test('beginnings that nobody ends leave no row behind', async () => {
+test('abandoned sign-ins leave no row behind', async () => {
   const rows = (): Promise<unknown[]> =>
     gate.manage(({ signIn: { db } }) => db.selectFrom('verifications').selectAll().execute());
   const before = await rows();
@@ -526,7 +526,7 @@ test('beginnings that nobody ends leave no row behind', async () => {
   expect(await rows()).toEqual(before);
 });
 
-test('what one browser began another does not end, nor the same one twice', async () => {
+test('a sign-in begun in one browser cannot be completed in another, nor twice', async () => {
   vouch();
   const visitor = new Visitor(gate.url);
   const { body } = await begin(visitor);
@@ -546,7 +546,7 @@ test('what one browser began another does not end, nor the same one twice', asyn
   expect((await visitor.ask('GET', '/portal/auth/callback/other?code=x&state=y')).status).toBe(404);
 });
 
-test('signing out goes on to the provider where the operator wishes it and somebody came from there', async () => {
+test('signing out also signs out of the provider, when the operator wants that and the session came from it', async () => {
   const away = `${provider.url}/end`;
   provider.document = { end_session_endpoint: away };
   await another({ OIDC_SIGN_OUT: 'provider' }, async (other) => {

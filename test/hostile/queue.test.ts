@@ -1,5 +1,5 @@
-// Callers who wish the queue ill: they hang up at every moment, fill it, ask for what is not there, and come all at once
-// while the gate stops. Afterwards every slot, place and share is there again, and nobody else was kept waiting.
+// Callers that attack the queue: they hang up at every moment, fill it, ask for missing models, and come all at once while
+// the gate stops. Afterwards every slot, place and share is free again, and no other caller was kept waiting.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createRule } from '../../src/management/rules/rules.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -31,14 +31,14 @@ const requestBytes = (secret: string, body: object): string => {
 
 const stall: Script = async (request) => await request.aborted;
 
-/** A generation that says one piece and then no more. */
+/** A generation that sends one piece and then nothing more. */
 const babble: Script = async (request, answer) => {
   answer.head(200, { 'Content-Type': 'application/x-ndjson' });
   await answer.chunk('{"message":{"content":"a"},"done":false}\n');
   await request.aborted;
 };
 
-/** Both slots are held until `free`; `waiting` of somebody else's calls may stand before. */
+/** Both slots are held until `free`; `waiting` other calls may already be in the queue. */
 async function held(): Promise<{ free: () => void; over: Promise<unknown> }> {
   const { secret } = await gate.member({});
   let free!: () => void;
@@ -69,7 +69,7 @@ async function quiet(): Promise<void> {
   });
 }
 
-/** Exactly so many calls of this key may be inside at once: nothing of it is left over, and nothing is missing. */
+/** Exactly this many calls of the key may be inside at once: nothing is left over, and nothing is missing. */
 async function expectPlaces(secret: string, places: number): Promise<void> {
   const { free, over } = await held();
   const calls = Array.from({ length: places + 3 }, () => chat(secret, ask('places', { stream: false })));
@@ -82,7 +82,7 @@ async function expectPlaces(secret: string, places: number): Promise<void> {
   expect(gate.waiting()).toBe(0);
 }
 
-/** What is left of a limit, as the next answer says it. */
+/** The remainder of a limit, as the next answer reports it. */
 async function left(secret: string, label: string): Promise<number> {
   const answer = await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } });
   return Number(new RegExp(`"${label}";r=(\\d+)`).exec(answer.headers.get('ratelimit') ?? '')?.[1]);
@@ -170,21 +170,21 @@ describe('forty calls whose caller hangs up leave nothing behind', () => {
     const rows = (await gate.ledger(1)).filter(({ keyId }) => keyId === id);
     const inside = rows.filter(({ outcome }) => outcome !== 'refused').length;
     const counted = rows.filter(({ outcome, upstream }) => outcome === 'completed' || upstream !== null).length;
-    // The look itself counts as well. One that was given up in the very moment of its turn may count or not.
+    // The check itself counts as well. A call abandoned in the very moment of its turn may count or not.
     const used = 100_000 - 1 - (await left(secret, 'requests-day'));
     expect(used).toBeGreaterThanOrEqual(counted);
     expect(used).toBeLessThanOrEqual(inside);
   });
 });
 
-test('who hangs up in the very moment of a turn gives it back', async () => {
+test('a caller that hangs up in the very moment of its turn releases it', async () => {
   const { secret } = await gate.member({ concurrentRequests: 3 });
   for (let round = 0; round < 12; round++) {
     const { free, over } = await held();
     const clients = [1, 2, 3].map(() => new RawClient(gate.port));
     for (const client of clients) client.write(requestBytes(secret, ask('gone')));
     await eventually(() => expect(gate.waiting()).toBe(3));
-    // The answer that frees the slot and the end of the connection that waits for it come in one turn of the loop.
+    // The answer that frees the slot and the end of the connection that waits for it arrive in one turn of the loop.
     free();
     for (const client of clients.slice(round % 3)) client.socket.resetAndDestroy();
     await over;
@@ -194,11 +194,11 @@ test('who hangs up in the very moment of a turn gives it back', async () => {
   await expectPlaces(secret, 3);
 });
 
-describe('calls that were pipelined on one connection', () => {
+describe('calls pipelined on one connection', () => {
   test('are each counted', async () => {
     const { secret } = await gate.member({ requestsPerDay: 10, concurrentRequests: 50 });
     const client = new RawClient(gate.port);
-    // The first refusal of a call whose body was not read ends the connection, and what stands behind it is not read.
+    // The first refusal of a call whose body was not read ends the connection, and what follows on it is not read.
     client.write(requestBytes(secret, ask('x', { stream: false })).repeat(30));
     await client.closed;
     expect(client.text.match(/HTTP\/1\.1 200/g)).toHaveLength(10);
@@ -206,7 +206,7 @@ describe('calls that were pipelined on one connection', () => {
     expect(fake.calls).toHaveLength(10);
   });
 
-  test('take one place, not one each, and end with it when it is closed', async () => {
+  test('take one place, not one each, and release it when the connection closes', async () => {
     const { secret } = await gate.member({ concurrentRequests: 6 });
     fake.next(babble);
     const before = fake.calls.length;
@@ -221,14 +221,14 @@ describe('calls that were pipelined on one connection', () => {
   });
 });
 
-describe('whatever the model server answers, the slot comes back and whoever waits has it', () => {
+describe('whatever the model server answers, the slot is released to the next call', () => {
   const json = { 'Content-Type': 'application/json' };
   const scripts: [string, Script][] = [
     ['an error', (_, answer) => answer.whole(500, json, '{"error":"no"}')],
-    ['a refusal of the gate', (_, answer) => answer.whole(401, json, '{"error":"no"}')],
+    ["a refusal of the gate's credentials", (_, answer) => answer.whole(401, json, '{"error":"no"}')],
     ['a redirect', (_, answer) => answer.whole(302, { Location: 'http://127.0.0.1:1/' }, '')],
     ['a missing model', (_, answer) => answer.whole(404, json, '{"error":"no"}')],
-    ['a status that is none', (_, answer) => answer.raw('HTTP/1.1 799 What\r\nContent-Length: 0\r\n\r\n')],
+    ['an invalid status', (_, answer) => answer.raw('HTTP/1.1 799 What\r\nContent-Length: 0\r\n\r\n')],
     ['nonsense', (_, answer) => answer.raw('220 smtp.example ESMTP\r\n\r\n')],
     ['an empty header name', (_, answer) => answer.raw('HTTP/1.1 200 OK\r\n: x\r\n\r\n')],
     ['nothing but a reset', (_, answer) => answer.reset()],
@@ -247,7 +247,7 @@ describe('whatever the model server answers, the slot comes back and whoever wai
       (_, answer) => answer.whole(200, json, '{"done":true,"prompt_eval_count":-1e9,"eval_count":-1e9}'),
     ],
     [
-      'figures beyond all',
+      'impossibly large figures',
       (_, answer) => answer.whole(200, json, '{"done":true,"prompt_eval_count":1e400,"eval_count":"9"}'),
     ],
     [
@@ -275,7 +275,7 @@ describe('whatever the model server answers, the slot comes back and whoever wai
   });
 });
 
-test('models that are not there leave no queue behind them', async () => {
+test('missing models leave no queue behind', async () => {
   const { secret } = await gate.member({});
   const { secret: operator } = await gate.key({ scopes: ['management:read'] });
   const answers = await Promise.all(
@@ -288,7 +288,7 @@ test('models that are not there leave no queue behind them', async () => {
   });
 });
 
-test('who fills the queue and leaves it, again and again, keeps nobody else out of it', async () => {
+test('a caller that fills the queue and leaves it, again and again, keeps no other out of it', async () => {
   const [greedy, modest] = [await gate.member({}), await gate.member({})];
   const { free, over } = await held();
   const one = chat(modest.secret, ask('modest', { stream: false }));
@@ -305,7 +305,7 @@ test('who fills the queue and leaves it, again and again, keeps nobody else out 
   expect((await one).status).toBe(200);
 });
 
-test('the same model under other names is the same queue', async () => {
+test('one model under several names has one queue', async () => {
   const { secret } = await gate.member({});
   const { free, over } = await held();
   const names = ['GEMMA3:270M', 'library/gemma3:270m', 'registry.ollama.ai/library/gemma3:270m', 'gemma3:270m:local'];
@@ -319,7 +319,7 @@ test('the same model under other names is the same queue', async () => {
   await Promise.all(calls);
 });
 
-test('a gate that stops under two hundred calls answers or ends each of them, and ends itself', async () => {
+test('a gate that stops with two hundred calls answers or ends each of them, and exits', async () => {
   const slow = await startFakeOllama({ pieceDelayMs: 20 });
   const own = await spawnGate({ UPSTREAM: slow.url, SLOTS: '3', QUEUE_LENGTH: '100', DRAIN_SECONDS: '1' });
   const { secret, id } = await own.member({});
@@ -350,7 +350,7 @@ test('a gate that stops under two hundred calls answers or ends each of them, an
   await slow.close();
 });
 
-test('a call that gets its turn from the one that its account is suspended for does not have it', async () => {
+test('a call does not get the turn that its own account’s suspension freed', async () => {
   const own = await openGate(fake.url, { SLOTS: '1' });
   const { secret, account } = await own.member({});
   const rule = { measure: 'requests', per: 'account', windowSeconds: 60, threshold: 1, durationSeconds: 60 };

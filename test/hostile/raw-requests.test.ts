@@ -1,4 +1,4 @@
-// Bytes that a well-meaning client never sends. What is asserted is not a status but a property: the model server hears
+// Bytes that a well-behaved client never sends. The test asserts a property rather than a status: the model server receives
 // nothing, or exactly the one call that the policy saw, and the client gets exactly one answer to each request.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -17,7 +17,7 @@ afterAll(async () => {
   await fake.close();
 });
 
-/** Sends the bytes, waits for the connection to end, gives the status lines that came. */
+/** Sends the bytes, waits for the connection to end, and returns the status lines. */
 async function statuses(bytes: string | Buffer, halfClose = false): Promise<{ codes: number[]; text: string }> {
   const client = new RawClient(gate.port);
   client.write(bytes);
@@ -31,7 +31,7 @@ const auth = () => `Host: gate.example\r\nx-api-key: ${secret}\r\n`;
 const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
 const closing = () => `${auth()}Connection: close\r\n`;
 
-describe('heads that only some servers would accept are refused, and nothing goes on', () => {
+describe('heads that only some servers would accept are refused and not forwarded', () => {
   const cases: [string, () => string, number[]][] = [
     ['U14: two Host headers', () => `GET /api/version HTTP/1.1\r\nHost: a\r\n${closing()}\r\n`, [400]],
     ['U14: no Host', () => `GET /api/version HTTP/1.1\r\nx-api-key: ${secret}\r\nConnection: close\r\n\r\n`, [400]],
@@ -65,7 +65,7 @@ describe('heads that only some servers would accept are refused, and nothing goe
     ],
     ['U11: a signed length', () => `POST /api/generate HTTP/1.1\r\n${auth()}Content-Length: +5\r\n\r\n${body}`, [400]],
     [
-      'U11: a coding nobody has',
+      'U11: an unknown coding',
       () => `POST /api/generate HTTP/1.1\r\n${closing()}Transfer-Encoding: xchunked\r\n\r\n${body}`,
       [400],
     ],
@@ -132,7 +132,7 @@ test('U34: chunked bodies over the limit are refused while they arrive', async (
   expect(fake.calls.length).toBe(calls);
 });
 
-test('U34: a client that is still sending a body that is too large can read why it was refused', async () => {
+test('U34: a client still sending an oversized body can read why it was refused', async () => {
   for (let i = 0; i < 20; i++) {
     const response = await fetch(`${gate.url}/api/generate`, {
       method: 'POST',
@@ -143,7 +143,7 @@ test('U34: a client that is still sending a body that is too large can read why 
   }
 });
 
-test('H5: many large bodies at once are refused before they fill the memory, and the room comes back', async () => {
+test('H5: many large bodies at once are refused before they exhaust the memory, and the room comes back', async () => {
   const own = await openGate(fake.url, { BODY_MEMORY_BYTES: '3400000' });
   const { secret: key } = await own.key();
   const large = JSON.stringify({ model: 'gemma3:270m', prompt: 'x', stream: false, pad: ' '.repeat(1_000_000) });
@@ -154,7 +154,7 @@ test('H5: many large bodies at once are refused before they fill the memory, and
     );
     return client;
   });
-  // One address may hold three quarters of the room: two bodies, whichever they are.
+  // One address may hold three quarters of the room: any two of the bodies.
   const answered = (): RawClient[] => clients.filter(({ text }) => text !== '');
   await eventually(() => expect(answered()).toHaveLength(1));
   const [refused] = answered() as [RawClient];
@@ -169,7 +169,7 @@ test('H5: many large bodies at once are refused before they fill the memory, and
   await own.stop();
 });
 
-test('U48, U50: a chunked body is read whole and goes on with a length', async () => {
+test('U48, U50: a chunked body is read whole and forwarded with a length', async () => {
   const seen = fake.arrival();
   const chunks = Array.from(body)
     .map((byte) => `1;ext=x\r\n${byte}\r\n`)
@@ -186,7 +186,7 @@ test('U48, U50: a chunked body is read whole and goes on with a length', async (
   ]).toEqual([String(body.length), undefined, body]);
 });
 
-test('U13: pipelined requests are answered in order, each for its own key', async () => {
+test('U13: pipelined requests are answered in order, each with its own key', async () => {
   const one = `GET /api/version HTTP/1.1\r\n${auth()}\r\n`;
   const stranger = 'GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n';
   const { codes } = await statuses(
@@ -195,7 +195,7 @@ test('U13: pipelined requests are answered in order, each for its own key', asyn
   expect(codes).toEqual([200, 401, 200, 404, 200]);
 });
 
-test('U1, U2: a head or a body that trickles is given up', async () => {
+test('U1, U2: a trickling head or body is ended with 408', async () => {
   const head = new RawClient(gate.port);
   head.write(`GET /api/version HTTP/1.1\r\nHost: x\r\nX: `);
   await head.closed;
@@ -225,7 +225,7 @@ test('HTTP/1.0 that expects a 100 gets none, which it would take for the answer'
   expect(client.text).toMatch(/^HTTP\/1\.1 200 /);
 });
 
-test('P17: a gate that is its own model server says so instead of going round and round', async () => {
+test('P17: a gate configured as its own model server reports the loop', async () => {
   const { codes, text } = await statuses(
     `GET /api/version HTTP/1.1\r\n${closing()}Via: 1.1 sekisho, 1.1 sekisho\r\n\r\n`,
   );
@@ -233,7 +233,7 @@ test('P17: a gate that is its own model server says so instead of going round an
   expect(text).toContain('loop_detected');
 });
 
-describe('U30, U33, U39: JSON that is none, or none for us', () => {
+describe('U30, U33, U39: invalid or unsupported JSON', () => {
   test.each([
     '',
     'null',
@@ -269,7 +269,7 @@ describe('U30, U33, U39: JSON that is none, or none for us', () => {
   });
 });
 
-test('after all this the gate answers, runs nothing, and booked nothing as completed that was refused', async () => {
+test('after all this the gate answers, runs nothing, and has recorded no refused call as completed', async () => {
   expect((await fetch(`${gate.url}/readyz`)).status).toBe(200);
   expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(200);
   const rows = await gate.ledger(1);

@@ -1,4 +1,4 @@
-// Who stays inside after a password was made new: nobody who came by what the old one opened, whatever was under way at that moment.
+// After a password reset, nothing that the old password opened stays open, whatever was under way at that moment.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, type TestGate } from '../gate.ts';
@@ -19,12 +19,12 @@ afterAll(async () => {
   await fake.close();
 });
 
-const newPassword = 'made new by a link';
+const newPassword = 'reset by a link';
 let people = 0;
 const newMail = (): string => `recovered-${++people}@example.org`;
 const stranger = (): Visitor => new Visitor(gate.url, `203.0.113.${++people}`);
 
-/** A link to a new password; using it makes the password new. */
+/** A reset link; calling the function uses it. */
 async function recovery(mail: string): Promise<() => Promise<void>> {
   const { body } = await operator.post(`/accounts/${mail}/links`, { purpose: 'password' });
   const code = codeOf(body.url);
@@ -36,13 +36,13 @@ async function recovery(mail: string): Promise<() => Promise<void>> {
 
 const isInside = async (visitor: Visitor): Promise<boolean> => (await visitor.get('/session')).body.person !== null;
 
-test('a sign-in with the old password that is under way as the new one is set opens nothing that lasts', async () => {
+test('a sign-in with the old password under way during the reset opens nothing that lasts', async () => {
   const mail = newMail();
   await memberOf(gate, mail);
   const renew = await recovery(mail);
   const renewed = new AbortController();
   const inside: Visitor[] = [];
-  // At any moment one of them has had its password looked at and no visit yet.
+  // At any moment one of them has had its password checked and has no session yet.
   const guessing = Array.from({ length: 3 }, async () => {
     while (!renewed.signal.aborted) {
       const visitor = stranger();
@@ -59,7 +59,7 @@ test('a sign-in with the old password that is under way as the new one is set op
   expect((await stranger().auth('/sign-in/email', { email: mail, password: newPassword })).status).toBe(200);
 });
 
-test('a change of the password that is under way as another is set by a link does not undo it', async () => {
+test('a password change under way during a reset does not undo the reset', async () => {
   const mail = newMail();
   const thief = await memberOf(gate, mail);
   const renew = await recovery(mail);
@@ -76,7 +76,7 @@ test('a change of the password that is under way as another is set by a link doe
   expect((await stranger().auth('/sign-in/email', { email: mail, password: newPassword })).status).toBe(200);
 });
 
-test('the second step to an old password opens nothing once the password was made new', async () => {
+test('the second step after an old password opens nothing once the password was reset', async () => {
   const mail = newMail();
   const member = await memberOf(gate, mail);
   const { body } = await member.auth('/two-factor/enable', { password: goodPassword });

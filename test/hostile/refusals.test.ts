@@ -1,5 +1,5 @@
-// A key whose calls are refused without end fills no disk with it: beyond so many a minute they stand in one row with
-// their number, and whatever adds them up says the same as with a row each.
+// A key whose calls are refused without end does not fill the disk: beyond a number per minute, refusals share one row with
+// a count, and every sum is the same as with a row each.
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UsageRecord } from '../../src/domain/usage.ts';
@@ -17,7 +17,7 @@ const rowsPerMinute = 300;
 /** Sent ahead on one connection; the gate takes a hundred. */
 const atOnce = 50;
 
-/** Calls of a model that the key may not see, one behind the other. */
+/** Calls for a model that the key may not see, one after the other. */
 async function refused(port: number, secret: string, calls: number, model = 'nobody/nothing:1b'): Promise<void> {
   const text = JSON.stringify({ model });
   const request = `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
@@ -35,12 +35,12 @@ async function refused(port: number, secret: string, calls: number, model = 'nob
 const standFor = (rows: readonly UsageRecord[]): number => rows.reduce((sum, { repeats }) => sum + repeats, 0);
 const minutesSince = (begunAt: number): number => Math.floor(Date.now() / 60_000) - Math.floor(begunAt / 60_000) + 1;
 
-test('five thousand refused calls fill few rows, and every figure knows all of them', async () => {
+test('five thousand refused calls fill few rows, and every figure counts all of them', async () => {
   const gate = await openGate(fake.url);
   const begunAt = Date.now();
   const { id, secret } = await gate.key({ models: ['gemma3:*'] });
   await refused(gate.port, secret, 5_000);
-  // Where a minute ends in between, the rows of the second one may come a moment later.
+  // If a minute ends in between, the rows of the second one may come a moment later.
   const rows = await eventually(async () => {
     const found = await gate.ledger(rowsPerMinute + 1);
     expect(standFor(found)).toBe(5_000);
@@ -63,7 +63,7 @@ test('five thousand refused calls fill few rows, and every figure knows all of t
     const { items } = (await answer.json()) as { items: { requests: number; refused: number }[] };
     expect(items.reduce((sum, item) => sum + item.requests, 0)).toBe(5_000);
     expect(items.reduce((sum, item) => sum + item.refused, 0)).toBe(5_000);
-    // The name was made up, so the sums, which are kept for good, do not have it.
+    // The name was made up, so the permanent sums do not contain it.
     if (by === 'model') expect(items).toMatchObject([{ group: '' }]);
   }
   const minutes = await gate.manage((store) => store.usageByMinute(begunAt - 60_000));
@@ -72,7 +72,7 @@ test('five thousand refused calls fill few rows, and every figure knows all of t
   await gate.stop();
 });
 
-test('what was refused for many reasons and of many models stands under none of them', async () => {
+test('a row for refusals of many reasons and models names none of them', async () => {
   const gate = await openGate(fake.url, { REFUSED_ROWS_PER_MINUTE: '1' });
   const { secret } = await gate.key({ models: ['gemma3:*'] });
   const begunAt = Date.now();
@@ -83,7 +83,7 @@ test('what was refused for many reasons and of many models stands under none of 
   expect((await post(`${gate.url}/api/chat`, secret, 'no JSON')).status).toBe(400);
   const rows = await gate.ledger(3);
   const others = rows.filter(({ outcome }) => outcome !== 'refused');
-  // What went through is no refusal, whatever stands around it.
+  // A completed call is not a refusal, whatever surrounds it.
   expect(others).toMatchObject([{ outcome: 'completed', operation: 'tags', repeats: 1 }]);
   const refusals = rows.filter(({ outcome }) => outcome === 'refused');
   expect(standFor(refusals)).toBe(11);
@@ -92,7 +92,7 @@ test('what was refused for many reasons and of many models stands under none of 
   await gate.stop();
 });
 
-test('calls that are given up before they leave fill no more than refused ones', async () => {
+test('calls abandoned before they leave fill no more rows than refused ones', async () => {
   const gate = await openGate(fake.url, { REFUSED_ROWS_PER_MINUTE: '10' });
   const { secret } = await gate.key();
   const begunAt = Date.now();
@@ -101,7 +101,7 @@ test('calls that are given up before they leave fill no more than refused ones',
     client.socket.end(`POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: 100\r\n\r\n{`);
     await client.closed;
   }
-  // A look at the ledger lets go of what is held: it is not looked at before all are over.
+  // Reading the ledger flushes what is held, so it is read only after all are over.
   await eventually(() => expect(gate.log().match(/"msg":"client_closed"/g)).toHaveLength(40));
   const rows = await gate.ledger(11);
   expect(standFor(rows)).toBe(40);
@@ -123,7 +123,7 @@ test('one key does not use up the rows of another', async () => {
   await gate.stop();
 });
 
-test('the ladder hears of every one: whoever is deaf is suspended at a thousand', async () => {
+test('the ladder counts every refusal: a key is suspended at a thousand', async () => {
   const gate = await openGate(fake.url, { REFUSED_ROWS_PER_MINUTE: '5' });
   const { account, secret } = await gate.member({ models: ['gemma3:*'] });
   const steps = () => gate.manage((store) => store.listSuspensions({ accountId: account.id, limit: 10 }));
@@ -139,7 +139,7 @@ test('the ladder hears of every one: whoever is deaf is suspended at a thousand'
   await gate.stop();
 });
 
-test('a stop hands over what is held, and the next start counts on from there', async () => {
+test('a stop writes what is held, and the next start continues the count', async () => {
   const dataDir = temporaryDirectory();
   const open = () => spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, REFUSED_ROWS_PER_MINUTE: '5' });
   const begunAt = Date.now();
@@ -167,7 +167,7 @@ test('a stop hands over what is held, and the next start counts on from there', 
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-test('names of models that are made up stand in no sum, however they fail, and those of models that answered do', async () => {
+test('made-up model names appear in no sum, however they fail, and names of models that answered do', async () => {
   const gate = await openGate(fake.url);
   const { secret, account } = await gate.member({});
   const { secret: narrow } = await gate.key({ account: account.name, models: ['nobody/*'] });
@@ -175,7 +175,8 @@ test('names of models that are made up stand in no sum, however they fail, and t
     post(`${gate.url}/api/chat`, key, { model, messages: [{ role: 'user', content: 'x' }], stream: false, ...body });
   expect((await ask(secret, 'gemma3:270m')).status).toBe(200);
   expect((await ask(secret, 'gemma3:270m', { options: { num_predict: 'x' } })).status).toBe(400);
-  // Told missing by the gate, refused by it for something else, told missing by the model server, given up before an answer.
+  // Reported missing by the gate, refused by it for another reason, reported missing by the model server, abandoned before
+  // an answer.
   expect((await ask(narrow, 'gemma3:270m')).status).toBe(404);
   for (let i = 0; i < 20; i++) {
     expect((await ask(narrow, `somebody/${i}`)).status).toBe(404);

@@ -1,4 +1,4 @@
-// Failed sign-ins and refused calls stand in the audit log, where an operator finds them, and a stranger cannot fill it.
+// Failed sign-ins and refused calls appear in the audit log for operators, and unidentified callers cannot fill it.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, type TestGate } from '../gate.ts';
@@ -30,7 +30,7 @@ async function refused(network: string): Promise<Row[]> {
   return items.filter(({ action, actor }) => action.endsWith('.refused') && actor === `address:${network}`);
 }
 
-test('who tried, from where, and how often, and never what', async () => {
+test('failed sign-ins record who tried, from where and how often, and never the password', async () => {
   await memberOf(gate, 'tried@example.org');
   const member = new Visitor(gate.url, '203.0.113.20');
   for (let i = 0; i < 3; i++)
@@ -47,7 +47,7 @@ test('who tried, from where, and how often, and never what', async () => {
   expect(text).not.toMatch(/wrong password|secret password|wrong field|nobody@|xxxx/);
 });
 
-test('calls with a key that may not, or is none, are there with the key that they named', async () => {
+test('calls with a wrong or insufficient key are recorded under the key that they named', async () => {
   const member = await memberOf(gate, 'calls@example.org');
   const { body: key } = await member.post('/me/keys', { name: 'x' });
   const call = (secret: string): Promise<Reply> =>
@@ -68,7 +68,7 @@ test('calls with a key that may not, or is none, are there with the key that the
   );
 });
 
-test('a crowd of strangers adds a few rows, whatever it does', async () => {
+test('many unidentified callers add only a few rows, whatever they do', async () => {
   const before = (await operator.get('/audit?limit=1')).body.items[0].id as string;
   const tries = Array.from({ length: 300 }, (_, i) =>
     new Visitor(gate.url, `198.51.100.${i % 250}`).ask('GET', `/management/v1/keys/key_${i}`, {
@@ -83,7 +83,7 @@ test('a crowd of strangers adds a few rows, whatever it does', async () => {
   expect(added.reduce((sum, { to }) => sum + to.count, 0)).toBe(300);
 });
 
-test('the newest of them are kept, and nothing else goes', async () => {
+test('only the newest of these rows are kept, and no other row is removed', async () => {
   const left = await gate.manage(async (store) => {
     const { db } = store.signIn;
     const row = (i: number) => ({

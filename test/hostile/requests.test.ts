@@ -1,5 +1,5 @@
-// Requests that are well-formed HTTP and meant to be something else: other routes, other callers, other upstreams, other
-// bodies, other log lines.
+// Well-formed HTTP requests that try to be something else: other routes, other callers, other upstreams, other bodies, other
+// log lines.
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -27,7 +27,7 @@ afterAll(async () => {
 const inflating = gzipSync(Buffer.alloc(200_000, ' '));
 const body = '{"model":"gemma3:270m","prompt":"x","stream":false}';
 
-/** One request, raw, on a connection that ends with it. */
+/** One raw request on a connection of its own. */
 async function raw(head: string, content = ''): Promise<{ status: number; text: string }> {
   const client = new RawClient(gate.port);
   client.write(
@@ -43,7 +43,7 @@ async function raw(head: string, content = ''): Promise<{ status: number; text: 
 const generate = (lines = ''): string => `POST /api/generate HTTP/1.1\r\nx-api-key: ${secret}\r\n${lines}`;
 
 describe('headers that claim to change the call', () => {
-  // What frameworks and proxies have taken for the real path, method, host or user.
+  // Headers that frameworks and proxies have taken for the real path, method, host or user.
   const overrides = [
     'X-Original-URL',
     'X-Rewrite-URL',
@@ -91,7 +91,7 @@ describe('headers that claim to change the call', () => {
   ];
   const values = ['/api/delete', 'http://evil.example/api/delete', 'DELETE', 'evil.example', '127.0.0.1', 'root'];
 
-  test.each(overrides)('U18: %s changes nothing and goes no further', async (name) => {
+  test.each(overrides)('U18: %s changes nothing and is not forwarded', async (name) => {
     for (const value of values) {
       const { status } = await raw(generate(`${name}: ${value}\r\n${name.replaceAll('-', '_')}: ${value}\r\n`), body);
       expect(status, value).toBe(200);
@@ -113,7 +113,7 @@ describe('headers that claim to change the call', () => {
     'via',
     'x-forwarded-for',
     'close, content-type, x-request-id',
-  ])('U19: Connection: %s takes nothing away that the gate needs or adds', async (tokens) => {
+  ])('U19: Connection: %s removes nothing that the gate needs or adds', async (tokens) => {
     const { status } = await raw(generate(`Connection: ${tokens}\r\nContent-Type: application/json\r\n`), body);
     expect(status).toBe(200);
     const { headers } = fake.calls.at(-1) ?? {};
@@ -121,7 +121,7 @@ describe('headers that claim to change the call', () => {
     expect(headers?.['via']).toContain('sekisho');
   });
 
-  test('U20: an address that a stranger claims is not believed, whatever it is called', async () => {
+  test('U20: a client address that an untrusted caller claims is not believed, in any header', async () => {
     const { secret: bound } = await gate.key({ cidr: ['192.0.2.0/24'] });
     for (const name of [
       'X-Forwarded-For',
@@ -148,7 +148,7 @@ describe('headers that claim to change the call', () => {
   );
 });
 
-describe('heads that are too much', () => {
+describe('oversized heads', () => {
   test.each([
     ['99 headers', 95, 200],
     ['100 headers', 97, 431],
@@ -159,7 +159,7 @@ describe('heads that are too much', () => {
     expect(fake.calls.length - calls).toBe(status === 200 ? 1 : 0);
   });
 
-  test('U22: a header of 17 KiB, and an address of 17 KiB', async () => {
+  test('U22: a header of 17 KiB, and a URL of 17 KiB', async () => {
     expect((await raw(generate(`X: ${'y'.repeat(17 * 1024)}\r\n`), body)).status).toBe(431);
     expect((await raw(`GET /api/version?${'y'.repeat(17 * 1024)} HTTP/1.1\r\nx-api-key: ${secret}\r\n`)).status).toBe(
       431,
@@ -182,7 +182,7 @@ describe('methods and protocols', () => {
     ['get', 400],
     ['PRI', 400],
     ['TRACK', 400],
-  ])('U44: %s is %i and reaches nobody', async (method, status) => {
+  ])('U44: %s is %i and reaches no server', async (method, status) => {
     expect((await raw(`${method} /api/version HTTP/1.1\r\nx-api-key: ${secret}\r\n`)).status).toBe(status);
     expect(fake.calls.length).toBe(calls);
   });
@@ -216,13 +216,13 @@ describe('bodies', () => {
     ['a form', 'application/x-www-form-urlencoded'],
     ['a space before it', ' application/json'],
     ['JSON with a charset', 'application/json; charset=utf-8'],
-    ['JSON that says it is UTF-16', 'application/json; charset=utf-16'],
+    ['JSON that claims to be UTF-16', 'application/json; charset=utf-16'],
     ['multipart', 'multipart/form-data; boundary=x'],
     ['an image', 'image/png'],
-  ])('U36: with the type %s are read by their route, and the policy holds', async (_, type) => {
+  ])('U36: with the type %s are read as their route says, and the policy holds', async (_, type) => {
     const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type };
     expect([200, 415]).toContain((await send(Buffer.from(body), headers)).status);
-    // A model that the key may not use is not had by another type.
+    // Another type does not make a forbidden model available.
     const other = await send(Buffer.from(body.replace('gemma3:270m', 'llama3')), headers);
     expect([404, 415]).toContain(other.status);
     expect(fake.calls.slice(calls).filter(({ url }) => url === '/api/generate').length).toBeLessThanOrEqual(1);
@@ -259,14 +259,14 @@ describe('bodies', () => {
     '../../../etc/passwd',
     'NaN',
     '\\r\\nSet-Cookie: a=b',
-  ])('U37: with the text %j go on byte for byte', async (text) => {
+  ])('U37: with the text %j are forwarded byte for byte', async (text) => {
     const content = `{"model":"gemma3:270m","prompt":"${text}","stream":false}`;
     const arrival = fake.arrival();
     expect((await send(content)).status).toBe(200);
     expect(Buffer.compare(await (await arrival).body, Buffer.from(content))).toBe(0);
   });
 
-  test('U35: that are packed in what nobody unpacks are refused before they are read, whatever the packing is called', async () => {
+  test('U35: with an unsupported coding are refused before they are read, whatever the coding is called', async () => {
     for (const coding of ['gzip, gzip', 'gzip,identity', 'br', 'compress', 'zstd;q=1', 'x-unknown', ''])
       for (const path of ['/api/generate', '/v1/chat/completions', '/v1/messages']) {
         const answer = await send(gzipSync(gzipSync(body)), { 'content-encoding': coding }, path);
@@ -277,7 +277,7 @@ describe('bodies', () => {
         ]);
       }
     expect(fake.calls.length).toBe(calls);
-    // "identity" says that nothing was done.
+    // "identity" means that nothing was encoded.
     expect((await send(body, { 'content-encoding': 'identity' })).status).toBe(200);
   });
 
@@ -291,7 +291,7 @@ describe('bodies', () => {
     'proxy',
     'upstream',
     'x-portkey-custom-host',
-  ])('U42: that name another server as %s go to ours all the same', async (name) => {
+  ])('U42: that name another server in %s still go to the configured one', async (name) => {
     const content = body.replace('{', `{${JSON.stringify(name)}:"http://169.254.169.254/",`);
     const answer = await send(content, { [name.startsWith('x-') ? name : 'x-upstream']: 'http://169.254.169.254/' });
     expect([200, 400, 403]).toContain(answer.status);
@@ -301,7 +301,7 @@ describe('bodies', () => {
     }
   });
 
-  test('U42: that would have the model server call another are refused to whoever may not', async () => {
+  test('U42: that would make the model server call another server are refused without the scope for it', async () => {
     for (const [path, content] of [
       ['/api/create', '{"model":"mine","from":"gemma3:270m","remote_host":"http://169.254.169.254"}'],
       ['/api/pull', '{"model":"evil.example/x/y"}'],
@@ -320,7 +320,7 @@ describe('bodies', () => {
         messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }],
       });
       const answer = await send(content, {}, '/v1/chat/completions');
-      // The gate never fetches; Ollama itself takes data: addresses only.
+      // The gate never fetches; Ollama itself takes only data: URLs.
       expect([200, 400]).toContain(answer.status);
       await answer.text();
     },
@@ -334,7 +334,7 @@ describe('bodies', () => {
 });
 
 describe('the log', () => {
-  test('U54: has one JSON object a line, whatever a caller puts where', async () => {
+  test('U54: has one JSON object per line, whatever a caller sends', async () => {
     const own = await openGate(fake.url, { LOG_LEVEL: 'debug' });
     const { secret: key } = await own.key();
     const naughty = [
@@ -370,12 +370,12 @@ describe('the log', () => {
   });
 });
 
-describe('what a stranger sends to the pages and the management API that cannot be read', () => {
+describe('unreadable requests to the pages and the management API', () => {
   const json = { 'content-type': 'application/json' };
   test.each<[string, string, RequestInit]>([
-    ['an escape that is none', '/management/v1/keys/%E0%A4%A', {}],
+    ['an invalid escape', '/management/v1/keys/%E0%A4%A', {}],
     ...['gzip', 'deflate', 'br'].map((coding): [string, string, RequestInit] => [
-      `${coding} that is none`,
+      `invalid ${coding}`,
       '/management/v1/setup',
       { method: 'POST', headers: { ...json, 'content-encoding': coding }, body: 'x' },
     ]),
@@ -384,7 +384,7 @@ describe('what a stranger sends to the pages and the management API that cannot 
       '/management/v1/setup',
       { method: 'POST', headers: { ...json, 'content-encoding': 'gzip' }, body: inflating },
     ],
-  ])('%s is his fault, and no line in the log', async (_what, path, init) => {
+  ])('%s is a client error, without a line in the log', async (_what, path, init) => {
     const before = gate.log().length;
     const answer = await fetch(`${gate.url}${path}`, init);
     expect([404, 415]).toContain(answer.status);
@@ -393,7 +393,7 @@ describe('what a stranger sends to the pages and the management API that cannot 
   });
 });
 
-test('a pattern of many stars against a name made for it takes no longer than any other', async () => {
+test('a pattern of many stars takes no longer than any other, even for a name made to slow it down', async () => {
   const hostile = ['*a*a*a*a*a*a*b', `${'*a'.repeat(99)}*b`, `${'a*'.repeat(99)}b`, '*aab'.repeat(40)];
   const patterns = Array.from({ length: 50 }, () => hostile).flat();
   const { secret: starred } = await gate.key({ models: patterns });

@@ -25,7 +25,7 @@ const answers = (prompt: number, completion: number, until: Promise<void>): void
     answer.end();
   });
 
-test('a bound that the gate itself wrote into the calls is what is reserved for them', async () => {
+test('a limit that the gate wrote into a call is the amount reserved for it', async () => {
   const { secret, id } = await gate.member({ tokensPerDay: 10_000, maxOutputTokens: 4_000 });
   let open!: () => void;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -39,11 +39,11 @@ test('a bound that the gate itself wrote into the calls is what is reserved for 
   await Promise.all(calls);
   const rows = (await gate.ledger(40)).filter(({ keyId }) => keyId === id);
   const used = rows.reduce((sum, row) => sum + row.promptTokens + row.completionTokens, 0);
-  // The last one may go over by what its prompt was underestimated by.
+  // The last one may exceed the limit by the error in the estimate of its prompt.
   expect(used).toBeLessThanOrEqual(10_000 + 4_100);
 });
 
-test('a prompt is reserved by its length also where it is a long list of inputs', async () => {
+test('a prompt is reserved by its length even when it is a long list of inputs', async () => {
   const { secret } = await gate.member({ tokensPerDay: 400_000 });
   let open!: () => void;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -67,7 +67,7 @@ test('a prompt is reserved by its length also where it is a long list of inputs'
 });
 
 test.each(['tokensPerDay', 'completionTokensPerMinute'])(
-  'who has used up %s never makes the gate read a body for more',
+  'a caller that has used up %s never makes the gate read another body',
   async (limit) => {
     const { secret } = await gate.member({ [limit]: 5 });
     expect((await chat(secret, whole)).status).toBe(200);
@@ -81,22 +81,19 @@ test.each(['tokensPerDay', 'completionTokensPerMinute'])(
   },
 );
 
-test.each(['n', 'best_of', 'n_cmpl'])(
-  'what is reserved for a call counts every answer that %s asks for',
-  async (name) => {
-    const { secret } = await gate.member({ tokensPerDay: 100_000 });
-    const { secret: bounded } = await gate.member({ tokensPerDay: 100_000, maxOutputTokens: 4_000 });
-    const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], max_tokens: 1000 };
-    const left = async (key: string, count: number): Promise<number> => {
-      const answer = await post(`${gate.url}/v1/chat/completions`, key, { ...body, [name]: count });
-      await answer.text();
-      expect(answer.status).toBe(200);
-      return Number(/"tokens-day";r=(\d+)/.exec(answer.headers.get('ratelimit') ?? '')?.[1]);
-    };
-    expect(await left(secret, 40)).toBeLessThanOrEqual(60_000);
-    // Of 4,000 tokens, 40 answers have 100 each.
-    const before = await left(bounded, 40);
-    expect(before).toBeLessThanOrEqual(96_000);
-    expect(before).toBeGreaterThan(95_000);
-  },
-);
+test.each(['n', 'best_of', 'n_cmpl'])('a reservation covers every answer that %s asks for', async (name) => {
+  const { secret } = await gate.member({ tokensPerDay: 100_000 });
+  const { secret: bounded } = await gate.member({ tokensPerDay: 100_000, maxOutputTokens: 4_000 });
+  const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], max_tokens: 1000 };
+  const left = async (key: string, count: number): Promise<number> => {
+    const answer = await post(`${gate.url}/v1/chat/completions`, key, { ...body, [name]: count });
+    await answer.text();
+    expect(answer.status).toBe(200);
+    return Number(/"tokens-day";r=(\d+)/.exec(answer.headers.get('ratelimit') ?? '')?.[1]);
+  };
+  expect(await left(secret, 40)).toBeLessThanOrEqual(60_000);
+  // Of 4,000 tokens, 40 answers get 100 each.
+  const before = await left(bounded, 40);
+  expect(before).toBeLessThanOrEqual(96_000);
+  expect(before).toBeGreaterThan(95_000);
+});

@@ -1,5 +1,5 @@
-// What the tools say that others will point at the gate: sslscan and testssl.sh, at a gate with a certificate of an
-// authority that they were told to trust.
+// What common scanners report about the gate: sslscan and testssl.sh, against a gate with a certificate of an authority that
+// they trust.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,7 +43,7 @@ test('U53: testssl.sh finds nothing above "info"', async () => {
   const out = join(mkdtempSync(join(tmpdir(), 'sekisho-scan-')), 'found.json');
   const ca = join(place, 'authority-for-scan.pem');
   writeFileSync(ca, readFileSync(authority.cert));
-  // Protocols, server defaults, ciphers, forward secrecy and the known faults; it ends with the number of findings.
+  // Protocols, server defaults, ciphers, forward secrecy and known faults; the exit code is the number of findings.
   await run(
     'testssl',
     [
@@ -72,7 +72,7 @@ test('U53: testssl.sh finds nothing above "info"', async () => {
   expect(found.length).toBeGreaterThan(50);
   // A warning is a check that could not be made, such as that of tickets by this old version.
   const bad = found.filter(({ severity }) => !['OK', 'INFO', 'DEBUG', 'WARN'].includes(severity));
-  // An authority of a test has no list of what it revoked, no stapling, no log and no note in the DNS.
+  // A test authority has no revocation list, no stapling, no transparency log and no CAA record.
   const ours = bad.filter(
     ({ id }) =>
       !/^(cert_(ocsp|crl|revocation|caa|transparency)|DNS_CAA|OCSP|certificate_transparency|cert_crlDistributionPoints|cert_ocspURL)/i.test(

@@ -1,4 +1,4 @@
-// What somebody tries at the door who was not invited, who was and wants more, or whose page the operator has just opened.
+// Attacks on sign-in: from uninvited clients, from members who want more, and from a page that the operator has just opened.
 import { betterAuth } from 'better-auth';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -39,29 +39,26 @@ describe('A6: another site', () => {
     {},
   ];
 
-  test.each<Record<string, string>>(elsewhere)(
-    'that sends %j does nothing with the visit of whoever looks at it',
-    async (headers) => {
-      const operator = await operatorOf(gate);
-      const send = async (path: string, body: unknown, extra: Record<string, string> = {}): Promise<number> => {
-        const response = await fetch(`${gate.url}${path}`, {
-          method: 'POST',
-          headers: { cookie: operator.cookie, 'content-type': 'application/json', ...headers, ...extra },
-          body: JSON.stringify(body),
-        });
-        return response.status;
-      };
-      const name = `forged-${++people}`;
-      expect(await send('/management/v1/accounts', { name })).toBe(403);
-      expect(await send('/management/v1/accounts', { name }, { 'content-type': 'text/plain' })).toBe(403);
-      expect(await send('/portal/auth/sign-out', {})).toBe(403);
-      expect(await send('/management/v1/me/keys', { name })).toBe(403);
-      expect((await operator.get(`/accounts/${name}`)).status).toBe(404);
-      expect((await operator.get('/session')).body.person).not.toBeNull();
-    },
-  );
+  test.each<Record<string, string>>(elsewhere)("that sends %j cannot use its visitor's session", async (headers) => {
+    const operator = await operatorOf(gate);
+    const send = async (path: string, body: unknown, extra: Record<string, string> = {}): Promise<number> => {
+      const response = await fetch(`${gate.url}${path}`, {
+        method: 'POST',
+        headers: { cookie: operator.cookie, 'content-type': 'application/json', ...headers, ...extra },
+        body: JSON.stringify(body),
+      });
+      return response.status;
+    };
+    const name = `forged-${++people}`;
+    expect(await send('/management/v1/accounts', { name })).toBe(403);
+    expect(await send('/management/v1/accounts', { name }, { 'content-type': 'text/plain' })).toBe(403);
+    expect(await send('/portal/auth/sign-out', {})).toBe(403);
+    expect(await send('/management/v1/me/keys', { name })).toBe(403);
+    expect((await operator.get(`/accounts/${name}`)).status).toBe(404);
+    expect((await operator.get('/session')).body.person).not.toBeNull();
+  });
 
-  test('cannot send a form, or anything that is not JSON, though it says that it is ours', async () => {
+  test('cannot send a form or anything that is not JSON, even when it claims our origin', async () => {
     const operator = await operatorOf(gate);
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', '']) {
       const options = { body: '{"name":"forged-form"}', headers: { 'content-type': type } };
@@ -72,7 +69,7 @@ describe('A6: another site', () => {
     }
   });
 
-  test('A6: cannot sign anybody in here, or apply for him', async () => {
+  test('A6: cannot sign a person in here, or apply for them', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
     const victim = new Visitor(gate.url);
@@ -84,7 +81,7 @@ describe('A6: another site', () => {
     expect(victim.cookies.size).toBe(0);
   });
 
-  test('A13: under a name that points here by its own doing gets no page, and no answer', async () => {
+  test('A13: under a foreign name that points here gets no page and no answer', async () => {
     const options = { headers: { host: 'evil.example', origin: 'http://evil.example' } };
     const ask = (path: string, body?: string): Promise<number> =>
       new Promise((resolve, reject) => {
@@ -110,7 +107,7 @@ describe('A6: another site', () => {
   });
 });
 
-test('a page stands in no frame, runs no script but its own, and tells nobody where somebody came from', async () => {
+test('a page cannot be framed, runs only its own scripts, and sends no referrer', async () => {
   const { headers } = await fetch(`${gate.url}/portal/`);
   expect(headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
   expect(headers.get('content-security-policy')).not.toMatch(/script-src[^;]*unsafe/);
@@ -123,11 +120,11 @@ test('a page stands in no frame, runs no script but its own, and tells nobody wh
   });
 });
 
-describe('A8: a visit', () => {
+describe('A8: a session', () => {
   const signIn = (visitor: Visitor, email: string, password = goodPassword): Promise<Reply> =>
     visitor.auth('/sign-in/email', { email, password });
 
-  test('that somebody brought along from elsewhere is not the one that he gets', async () => {
+  test('planted from another site is not the one that sign-in creates', async () => {
     const mail = newMail();
     const own = await memberOf(gate, mail);
     const [name = ''] = own.cookies.keys();
@@ -140,7 +137,7 @@ describe('A8: a visit', () => {
     }
   });
 
-  test('has a cookie that no script reads and no other site sends along', async () => {
+  test('has a cookie that no script reads and no other site sends', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
     const { headers } = await signIn(new Visitor(gate.url), mail);
@@ -149,7 +146,7 @@ describe('A8: a visit', () => {
     expect(line).not.toMatch(/domain/i);
   });
 
-  test('A5: ends when he signs out, changes his password, or is let go; the old cookie opens nothing', async () => {
+  test('A5: ends on sign-out, password change or removal; the old cookie opens nothing', async () => {
     const mail = newMail();
     const [first, second] = [await memberOf(gate, mail), new Visitor(gate.url)];
     await signIn(second, mail);
@@ -189,7 +186,7 @@ describe('A8: a visit', () => {
     expect([both.status, both.body.code]).toEqual([401, 'unauthenticated']);
   });
 
-  test('is asked for again where something is felt, once it is older than ten minutes', async () => {
+  test('must be renewed for sensitive changes once it is older than ten minutes', async () => {
     const operator = await operatorOf(gate);
     const { id } = (await operator.post('/accounts', { name: newMail() })).body;
     await gate.manage(async ({ signIn: { db } }) => {
@@ -204,7 +201,7 @@ describe('A8: a visit', () => {
     ])
       expect([reply.status, reply.body.code]).toEqual([403, 'sign_in_again']);
     expect((await operator.post('/keys', { name: 'x', account: id })).status).toBe(201);
-    // A week is the end of any visit, however often it was used.
+    // Every session ends after a week, however often it was used.
     await gate.manage(async ({ signIn: { db } }) => {
       const old = new Date(Date.now() - 8 * 86_400_000).toISOString();
       await db.updateTable('sessions').set({ createdAt: old }).execute();
@@ -213,8 +210,8 @@ describe('A8: a visit', () => {
   });
 });
 
-describe('a visit past its week', () => {
-  test('is over on every route of sign-in too, though it was used all the time', async () => {
+describe('a session older than a week', () => {
+  test('has ended on every sign-in route too, even if it was in constant use', async () => {
     for (const [path, body] of [
       ['/get-session', undefined],
       ['/list-sessions', undefined],
@@ -243,7 +240,7 @@ describe('a visit past its week', () => {
   });
 });
 
-test('a new password is held to the rules of the first one, and ends every other visit unasked', async () => {
+test('a new password follows the rules of the first one, and ends every other session', async () => {
   const mail = newMail();
   const [first, second] = [await memberOf(gate, mail), new Visitor(gate.url)];
   await second.auth('/sign-in/email', { email: mail, password: goodPassword });
@@ -263,14 +260,14 @@ test('a new password is held to the rules of the first one, and ends every other
   expect([(await first.get('/me')).status, (await second.get('/me')).status]).toEqual([200, 401]);
 });
 
-test('two gates on one host, whatever their ports, do not sign each other out', async () => {
+test('two gates on one host, on different ports, do not sign each other out', async () => {
   const other = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '100000' });
   try {
     await (await operatorOf(other)).patch('/registration', { mode: 'open' });
     const mail = newMail();
     const here = await memberOf(gate, mail);
     await memberOf(other, mail);
-    // One browser: cookies know the host alone.
+    // One browser: cookies know only the host.
     const there = new Visitor(other.url);
     for (const [name, value] of here.cookies) there.cookies.set(name, value);
     expect((await there.auth('/sign-in/email', { email: mail, password: goodPassword })).status).toBe(200);
@@ -283,8 +280,8 @@ test('two gates on one host, whatever their ports, do not sign each other out', 
   }
 });
 
-describe('A10: an address that is known here', () => {
-  test('looks like one that is not: at sign-in, for a new password, and when somebody applies with it', async () => {
+describe('A10: a known address', () => {
+  test('looks like an unknown one at sign-in, for a password reset, and in an application', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
     const shown = ({ status, text }: Reply): string =>
@@ -303,7 +300,7 @@ describe('A10: an address that is known here', () => {
       visitor.post('/applications', { name: 'n', email, purpose: 'p', password: goodPassword });
     const [again, first] = await both(apply);
     expect(again).toBe(first);
-    // What he sees of himself afterwards is the same too, and what was there is not touched.
+    // The applicant sees the same afterwards, too, and the existing account is unchanged.
     const [twin, fresh] = [new Visitor(gate.url), new Visitor(gate.url)];
     await apply(twin, mail);
     const other = newMail();
@@ -322,7 +319,7 @@ describe('A10: an address that is known here', () => {
 });
 
 describe('A12: guessing', () => {
-  test('a password goes slower and slower, however many guess at once; the owner gets in from elsewhere', async () => {
+  test('a password slows down, however many guess at once; the owner signs in from elsewhere', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
     const guess = (address: string, password = `guess-${++people}`): Promise<Reply> =>
@@ -331,7 +328,7 @@ describe('A12: guessing', () => {
         headers: from(address),
       });
     const wrong = Array.from({ length: 40 }, () => guess('203.0.113.7'));
-    // The right one too, from there; and not from where nobody guessed.
+    // The right password is delayed too, from there; and not from other addresses.
     const right = guess('203.0.113.7', goodPassword);
     const answers = await Promise.all(wrong);
     expect((await right).status).toBe(429);
@@ -340,12 +337,12 @@ describe('A12: guessing', () => {
     expect(refused).toHaveLength(35);
     expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await guess('198.51.100.9', goodPassword)).status).toBe(200);
-    // A /64 is one guesser.
+    // A /64 counts as one guesser.
     const wide = await Promise.all(Array.from({ length: 10 }, (_, i) => guess(`2001:db8::${i + 1}`)));
     expect(wide.filter(({ status }) => status === 401).length).toBe(5);
   });
 
-  test('from everywhere at once is slowed down for that mailbox', async () => {
+  test('from many addresses at once is slowed down for that mailbox', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
     const statuses: number[] = [];
@@ -357,7 +354,7 @@ describe('A12: guessing', () => {
     expect(statuses.slice(30).filter((status) => status === 429).length).toBeGreaterThan(10);
   });
 
-  test('by a crowd is turned away before it takes the machine, with words and not with a fault', async () => {
+  test('by a crowd is refused before it exhausts the machine, with an explanation rather than a fault', async () => {
     const own = await openGate(fake.url);
     const letGo = holdPasswords();
     let refused = 0;
@@ -380,7 +377,7 @@ describe('A12: guessing', () => {
     await own.stop();
   });
 
-  test('A4: links: one wins, however many use it at once, and it is gone then', async () => {
+  test('A4: one request uses a link, however many try at once, and the link is gone then', async () => {
     const code = await setUpCode(gate, `account-${++people}`);
     const use = (i: number): Promise<Reply> =>
       new Visitor(gate.url).post('/setup', {
@@ -405,7 +402,7 @@ describe('A12: guessing', () => {
       );
   });
 
-  test('A10: a made-up set-up code is refused before the address is looked at', async () => {
+  test('A10: a made-up set-up code is refused before the address is checked', async () => {
     const mail = newMail();
     await memberOf(gate, mail);
     const shown = async (email: string): Promise<string> => {
@@ -419,7 +416,7 @@ describe('A12: guessing', () => {
       return `${status} ${body.detail as string}`;
     };
     expect(await shown(mail)).toBe(await shown(newMail()));
-    // Somebody who holds the link is told, and still holds it.
+    // Only the holder of the link is told about the address, and still holds the link.
     const code = await setUpCode(gate, `account-${++people}`);
     const open = (email: string): Promise<Reply> =>
       new Visitor(gate.url).post('/setup', { code, name: 'x', email, password: goodPassword });
@@ -427,7 +424,7 @@ describe('A12: guessing', () => {
     expect((await open(newMail())).status).toBe(204);
   });
 
-  test('links and invitations are not used up while the door is too crowded to hash a password', async () => {
+  test('links and invitations are not used up when the gate is too busy to hash a password', async () => {
     const operator = await operatorOf(gate);
     const mail = newMail();
     const { id } = (await (await memberOf(gate, mail)).get('/session')).body.account;
@@ -452,7 +449,7 @@ describe('A12: guessing', () => {
     expect(answers).toEqual([204, 204, 201]);
   });
 
-  test('a set-up that is refused for its words does not use the link up', async () => {
+  test('a set-up that is refused for its input does not use up the link', async () => {
     const code = await setUpCode(gate, `account-${++people}`);
     const visitor = new Visitor(gate.url);
     const person = { code, name: 'x', email: newMail(), password: goodPassword };
@@ -463,7 +460,7 @@ describe('A12: guessing', () => {
   });
 });
 
-test('A11: a password is measured before anything is done with it, and is any text of 8 to 128 characters', async () => {
+test('A11: a password is measured before anything else, and is any text of 8 to 128 characters', async () => {
   const mail = newMail();
   await memberOf(gate, mail);
   const signIn = (password: unknown): Promise<Reply> =>
@@ -494,7 +491,7 @@ describe('a second factor', () => {
     expect((await member.auth('/two-factor/verify-totp', { code: used })).status).toBe(200);
     return { mail, secret, used, codes: body.backupCodes };
   }
-  // Each from an address of his own: how fast somebody may guess is another test.
+  // Each from another address: another test checks how fast one may guess.
   async function challenged(mail: string): Promise<Visitor> {
     const visitor = new Visitor(gate.url, `198.51.100.${++people}`);
     const { body } = await visitor.auth('/sign-in/email', { email: mail, password: goodPassword });
@@ -502,7 +499,7 @@ describe('a second factor', () => {
     return visitor;
   }
 
-  test('is not passed over: the password alone is no visit', async () => {
+  test('cannot be skipped: the password alone opens no session', async () => {
     const { mail, secret } = await guarded();
     const visitor = await challenged(mail);
     expect((await visitor.get('/session')).body.person).toBeNull();
@@ -512,7 +509,7 @@ describe('a second factor', () => {
     expect((await visitor.get('/me')).status).toBe(200);
   });
 
-  test('takes a code once: neither the one that set it up nor one that signed in opens another visit', async () => {
+  test('accepts a code once: neither the set-up code nor a used one opens another session', async () => {
     const { mail, secret, used } = await guarded();
     const use = async (visitor: Visitor, code: string): Promise<boolean> => {
       const { status, headers } = await visitor.auth('/two-factor/verify-totp', { code });
@@ -521,7 +518,7 @@ describe('a second factor', () => {
       if (status === 401) expect(headers.getSetCookie().join()).not.toContain('session_token');
       return status === 200;
     };
-    // The code that set it up, while it would still be the right one.
+    // The code that set it up, while it would still be valid.
     expect(await use(await challenged(mail), used)).toBe(false);
     const code = nextTotp(secret);
     const many = await Promise.all(Array.from({ length: 6 }, () => challenged(mail)));
@@ -532,11 +529,11 @@ describe('a second factor', () => {
     const visits = await gate.manage(({ signIn: { db } }) =>
       db.selectFrom('sessions').select('id').where('userId', '=', person).execute(),
     );
-    // The one that set it up, and the one that the code opened.
+    // The set-up session, and the one that the code opened.
     expect(visits).toHaveLength(2);
   });
 
-  test('is asked for on every device, whatever a page asks to be trusted', async () => {
+  test('is required on every device, whatever a page wants trusted', async () => {
     const { mail, secret, codes } = await guarded();
     const visitor = await challenged(mail);
     const trusting = { code: nextTotp(secret), trustDevice: true };
@@ -550,7 +547,7 @@ describe('a second factor', () => {
     }
   });
 
-  test('is not guessed: a few tries, then a new challenge', async () => {
+  test('cannot be guessed: a few tries, then a new challenge', async () => {
     const { mail } = await guarded();
     const visitor = await challenged(mail);
     const tries = await Promise.all(
@@ -562,7 +559,7 @@ describe('a second factor', () => {
     expect(tries.filter(({ body }) => body.code === 'INVALID_CODE').length).toBeLessThanOrEqual(5);
   });
 
-  test('A4: backup codes work once, however many use one at once', async () => {
+  test('A4: backup codes work once, however many requests use one at once', async () => {
     const { mail, codes } = await guarded();
     const [code = ''] = codes;
     const visitors = [await challenged(mail), await challenged(mail), await challenged(mail)];
@@ -572,7 +569,7 @@ describe('a second factor', () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
-  /** A visit that was left open: as old as this, it is good for nothing that asks for a new sign-in. */
+  /** A session that was left open: this old, it allows nothing that needs a recent sign-in. */
   const leftOpen = async (visitor: Visitor): Promise<Visitor> => {
     const { id } = (await visitor.get('/session')).body.person;
     await gate.manage(({ signIn: { db } }) =>
@@ -585,7 +582,7 @@ describe('a second factor', () => {
     return visitor;
   };
 
-  test('is not got rid of, and no old visit made new, with a visit that was left open and the password', async () => {
+  test('cannot be removed, nor an old session renewed, with an open session and the password', async () => {
     const { mail, secret, codes } = await guarded();
     const owner = await challenged(mail);
     expect((await owner.auth('/two-factor/verify-backup-code', { code: codes[0] })).status).toBe(200);
@@ -606,7 +603,7 @@ describe('a second factor', () => {
       ['/verify-password', {}],
       ['/sign-in/email', { email: mail }],
     ] as const) {
-      // Every try comes from elsewhere: how fast somebody may guess is another test.
+      // Every try comes from another address: another test checks how fast one may guess.
       const thief = new Visitor(gate.url, `198.51.100.${++people}`);
       for (const [name, value] of owner.cookies) thief.cookies.set(name, value);
       const { text } = await thief.auth(path, { password: goodPassword, ...body });
@@ -616,7 +613,7 @@ describe('a second factor', () => {
         if (person) expect([path, person.fresh, person.twoFactor]).toEqual([path, false, true]);
       }
     }
-    // The owner is as before, and does both with a code: each works once.
+    // The owner still can do both with a code: each works once.
     const code = nextTotp(secret);
     const change = { currentPassword: goodPassword, newPassword: 'chosen by the owner', code };
     expect((await owner.auth('/change-password', change)).status).toBe(200);
@@ -627,11 +624,11 @@ describe('a second factor', () => {
     expect((await owner.get('/session')).body.person.twoFactor).toBe(false);
   });
 
-  test('is tried with a visit no faster than without one', async () => {
+  test('can be guessed no faster with a session than without one', async () => {
     const { mail, codes } = await guarded();
     const owner = await challenged(mail);
     expect((await owner.auth('/two-factor/verify-backup-code', { code: codes[0] })).status).toBe(200);
-    // The library counts no tries of somebody who is in.
+    // The library counts no tries of a signed-in person.
     const { status, body } = await owner.auth('/two-factor/verify-totp', { code: '000000' });
     expect([status, body.code]).toEqual([401, 'INVALID_TWO_FACTOR_COOKIE']);
     for (let i = 0; i < 10; i++) {
@@ -644,7 +641,7 @@ describe('a second factor', () => {
     expect([late.status, late.body.code]).toEqual([429, 'ACCOUNT_TEMPORARILY_LOCKED']);
   });
 
-  test('stays when the password is made new', async () => {
+  test('stays when the password is reset', async () => {
     const { mail } = await guarded();
     const operator = await operatorOf(gate);
     const { url } = (await operator.post(`/accounts/${mail}/links`, { purpose: 'password' })).body;
@@ -656,7 +653,7 @@ describe('a second factor', () => {
   });
 });
 
-test('of the library’s routes those that a page uses are there, and no other', async () => {
+test('of the library’s routes, exactly those that a page uses are served', async () => {
   const { api } = betterAuth({ secret: 'x'.repeat(32), plugins: [twoFactor()] });
   const all = new Map(
     Object.values<{ readonly path?: string; readonly options: { readonly method?: string | readonly string[] } }>(api)
@@ -690,8 +687,8 @@ test('of the library’s routes those that a page uses are there, and no other',
   expect([...there].toSorted()).toEqual([...used].toSorted());
 });
 
-describe('A2: somebody else’s', () => {
-  test('things are not there, whatever row is asked with their ids', async () => {
+describe('A2: another person’s', () => {
+  test('objects look missing, whichever row is called with their ids', async () => {
     const [alice, mallory] = [await memberOf(gate, newMail()), await memberOf(gate, newMail())];
     const { body: key } = await alice.post('/me/keys', { name: 'hers' });
     const { account, application, person } = (await alice.get('/session')).body;
@@ -716,7 +713,7 @@ describe('A2: somebody else’s', () => {
     expect(JSON.stringify((await mallory.get('/me/export')).body)).not.toContain(account.id);
   });
 
-  test('A3: rights are not had by asking: no role, no account, no plan, no scope', async () => {
+  test('A3: role, account, plan and scopes cannot be obtained by sending them', async () => {
     const mallory = await memberOf(gate, newMail());
     const { account, person } = (await mallory.get('/session')).body;
     for (const [path, body] of [
@@ -746,7 +743,7 @@ describe('A2: somebody else’s', () => {
     expect((await mallory.get('/session')).body.account).toMatchObject({ role: 'member', plan: 'trial' });
   });
 
-  test('A17: a key that leaked makes no other key, and changes none', async () => {
+  test('A17: a leaked key makes no other key, and changes none', async () => {
     const member = await memberOf(gate, newMail());
     const { body: key } = await member.post('/me/keys', { name: 'x' });
     const thief = new Visitor(gate.url);
@@ -766,8 +763,8 @@ describe('A2: somebody else’s', () => {
   });
 });
 
-test('a body that trickles in is given up, and an endless one is not read', async () => {
-  // Twenty seconds are waited for in a tenth of one.
+test('a body that trickles in is ended by a timeout, and an endless one is not read', async () => {
+  // Twenty seconds pass in a tenth of one.
   const real = globalThis.setTimeout;
   const clock = vi.spyOn(globalThis, 'setTimeout');
   clock.mockImplementation(((run: () => void, ms?: number) => real(run, ms === 20_000 ? 100 : ms)) as typeof real);
@@ -786,7 +783,7 @@ test('a body that trickles in is given up, and an endless one is not read', asyn
   }
 });
 
-test('A7: nobody is sent to another site by an address that begins with ours', async () => {
+test('A7: no URL that begins with ours redirects to another site', async () => {
   const visitor = new Visitor(gate.url);
   for (const path of [
     '/portal//evil.example',
@@ -807,9 +804,9 @@ test('A7: nobody is sent to another site by an address that begins with ours', a
   expect(away.status).toBe(400);
 });
 
-test('who signed in, and changed how, is in the audit log', async () => {
+test('sign-ins and changes to them are in the audit log', async () => {
   const operator = await operatorOf(gate);
-  // What other tests were refused in this minute is written down here, and counts no more against the rows of one network.
+  // What other tests were refused in this minute is written now, and no longer counts against the rows of one network.
   await operator.get('/audit');
   const mail = newMail();
   const member = await memberOf(gate, mail);
@@ -834,7 +831,7 @@ test('who signed in, and changed how, is in the audit log', async () => {
   });
 });
 
-test('passwords, links and cookies are nowhere in the log, nor in what is audited', async () => {
+test('passwords, links and cookies appear neither in the log nor in the audit log', async () => {
   const mail = newMail();
   const member = await memberOf(gate, mail);
   await new Visitor(gate.url).auth('/sign-in/email', { email: mail, password: 'a wrong password here' });

@@ -1,4 +1,4 @@
-// Signals at moments that nobody chooses: while the gate starts, while its database is held, and as a terminal sends them.
+// Signals at inconvenient moments: while the gate starts, while its database is held, and as a terminal sends them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ afterAll(() => fake.close());
 
 const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] };
 
-/** A gate that starts, and waits for a database that is held. */
+/** A gate that starts and waits for a held database. */
 function waitingGate(dataDir: string) {
   const child = spawn(process.execPath, ['src/main.ts'], {
     cwd: root,
@@ -30,7 +30,7 @@ function waitingGate(dataDir: string) {
   return { child, output: () => output, ended: once(child, 'exit') };
 }
 
-test('a gate that still starts is ended by no SIGHUP, opens no debugger, and stops when it is told to', async () => {
+test('while it starts, a gate survives SIGHUP, opens no debugger, and stops when told to', async () => {
   const dataDir = temporaryDirectory();
   await (await openSqlite(dataDir)).close();
   const other = new Database(join(dataDir, 'sekisho.db'));
@@ -46,9 +46,9 @@ test('a gate that still starts is ended by no SIGHUP, opens no debugger, and sto
   other.close();
 });
 
-test('a gate that serves while its first link waits for the database stops in order', async () => {
+test('a serving gate whose first link still waits for the database stops in order', async () => {
   const dataDir = temporaryDirectory();
-  // The moment is between the listener and the link; the database is taken by the gate itself in that moment.
+  // The moment is between the listener and the link; the gate itself takes the database in that moment.
   const inject = `data:text/javascript,${encodeURIComponent(`
     import { Server } from 'node:net';
     import { createRequire } from 'node:module';
@@ -87,7 +87,7 @@ test('a gate that serves while its first link waits for the database stops in or
 
 test('Ctrl-C in a terminal, which reaches the gate directly and through npm, lets running answers finish', async () => {
   const dataDir = temporaryDirectory();
-  // A group of its own, as a terminal's foreground job is one.
+  // A process group of its own, like a terminal's foreground job.
   const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, DRAIN_SECONDS: '10' }, [
     'setsid',
     'npm',
@@ -100,7 +100,7 @@ test('Ctrl-C in a terminal, which reaches the gate directly and through npm, let
   await reader.read();
   process.kill(-(gate.process.pid as number), 'SIGINT');
   await eventually(() => expect(gate.output()).toContain('stopping; running answers may finish'));
-  // What npm hands on comes after what the terminal sends.
+  // The signal that npm passes on arrives after the terminal's own.
   process.kill(-(gate.process.pid as number), 'SIGINT');
   release();
   expect(new TextDecoder().decode((await reader.read()).value)).toContain('"done":true');

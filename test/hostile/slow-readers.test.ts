@@ -1,5 +1,5 @@
-// Readers that take their time with what a model has said: the model is free for the next as soon as it has said it, what waits
-// is bounded and paid for, and each exchange is booked once, with what it really cost.
+// Slow readers: the model server's slot is free as soon as the answer is made, the waiting answer is bounded and paid for,
+// and each exchange is recorded once, with its real cost.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KeyId } from '../../src/domain/id.ts';
 import { changeKey, revokeKey } from '../../src/management/keys/keys.ts';
@@ -14,14 +14,14 @@ afterAll(() => fake.close());
 
 const vectors = { model: 'gemma3:270m', input: 'x' };
 const json = { 'Content-Type': 'application/json' };
-/** More than the kernel takes for a reader that does not read. */
+/** More than the kernel buffers for a reader that does not read. */
 const large = JSON.stringify({ embeddings: [Array.from({ length: 5_000_000 }, () => 0.123)], prompt_eval_count: 7 });
 const says =
   (body: string): Script =>
   (_, answer) =>
     answer.whole(200, json, body);
 
-/** Everything that comes until it ends like this; joined once, since there is much of it. */
+/** Everything that arrives until it ends like this; joined once, because it is large. */
 function readOn({ socket }: RawClient, end: string): Promise<Buffer> {
   const pieces: Buffer[] = [];
   return new Promise((resolve) => {
@@ -36,7 +36,7 @@ function readOn({ socket }: RawClient, end: string): Promise<Buffer> {
   });
 }
 
-/** Asks and reads nothing of the answer. */
+/** Sends a call and reads nothing of the answer. */
 function deaf(gate: TestGate, secret: string, path = '/api/embed', body: object = vectors): RawClient {
   const client = new RawClient(gate.port);
   client.socket.pause();
@@ -47,22 +47,22 @@ function deaf(gate: TestGate, secret: string, path = '/api/embed', body: object 
   return client;
 }
 
-/** What is said of a model server's work, over the wire. */
+/** What the model server reported about its work, read over the wire. */
 const isServed = async (gate: TestGate, secret: string): Promise<void> => {
   const answer = await post(`${gate.url}/api/embed`, secret, vectors);
   expect(answer.status).toBe(200);
   await answer.text();
 };
 
-describe('a reader that takes nothing of a large whole answer', () => {
-  test('holds no slot of the model once the answer is made, and gets all of it when it reads on', async () => {
+describe('a reader that does not read a large whole answer', () => {
+  test('holds no slot once the answer is made, and gets all of it when it continues to read', async () => {
     const gate = await openGate(fake.url, { SLOTS: '1', QUEUE_SECONDS: '4' });
     const [slow, other] = [await gate.member({ concurrentRequests: 1 }), await gate.member({})];
     fake.next(says(large));
     const asked = fake.arrival();
     const client = deaf(gate, slow.secret);
     await asked;
-    // The only slot: before, this waited until the slow reader was done, and was refused.
+    // The only slot: without the buffer, this waited until the slow reader was done, and was refused.
     await isServed(gate, other.secret);
     expect(await gate.ledger(1)).toHaveLength(1);
     const said = await readOn(client, '"prompt_eval_count":7}');
@@ -76,11 +76,11 @@ describe('a reader that takes nothing of a large whole answer', () => {
     await gate.stop();
   });
 
-  test('is dropped after its time without progress, booked once with what it cost, and nothing of it is kept', async () => {
+  test('is dropped after its time without progress, recorded once with its cost, and nothing of it is kept', async () => {
     const gate = await openGate(fake.url, { READER_STALL_SECONDS: '0.5', ANSWER_MEMORY_BYTES: '30000000' });
     const { secret, account } = await gate.member({ concurrentRequests: 1 });
     for (let round = 1; round <= 3; round++) {
-      // The budget holds one of them: a byte that was kept would end the next one otherwise.
+      // The budget holds one of them: a byte kept from the last one would end the next one.
       fake.next(says(large.slice(0, 12_000_000)));
       const client = deaf(gate, secret);
       await eventually(async () => expect(await gate.ledger(round)).toHaveLength(round));
@@ -95,7 +95,7 @@ describe('a reader that takes nothing of a large whole answer', () => {
     await gate.stop();
   });
 
-  test('is dropped where what waits for it is more than one reader or one account may have', async () => {
+  test('is dropped when its waiting answer exceeds the bound of a reader or of an account', async () => {
     const gate = await openGate(fake.url, { READER_BUFFER_BYTES: '20000000', ANSWER_MEMORY_BYTES: '24000000' });
     const { secret } = await gate.member({});
     let aborted = 0;
@@ -114,7 +114,7 @@ describe('a reader that takes nothing of a large whole answer', () => {
     await gate.stop();
   });
 
-  test('hangs up while its answer waits: booked once, as its hang-up, with the model’s own figures', async () => {
+  test('hangs up while its answer waits: recorded once, as its hang-up, with the model’s own figures', async () => {
     const gate = await openGate(fake.url, { SLOTS: '1' });
     const { secret } = await gate.member({});
     let done!: () => void;
@@ -125,7 +125,7 @@ describe('a reader that takes nothing of a large whole answer', () => {
     });
     const client = deaf(gate, secret);
     await made;
-    // Served behind it, so the model server has said everything.
+    // Served after it, so the model server has sent everything.
     await isServed(gate, secret);
     client.socket.resetAndDestroy();
     const rows = await gate.ledger(2);
@@ -141,20 +141,20 @@ describe('a reader that takes nothing of a large whole answer', () => {
 test.each<readonly [string, string, (gate: TestGate, id: KeyId) => Promise<unknown>]>([
   ['is revoked', 'key_revoked', (gate, id) => gate.manage((store, by) => revokeKey(store, id, by))],
   [
-    'may not use the model any more',
+    'may no longer use the model',
     'model_not_found',
     (gate, id) => gate.manage((store, by) => changeKey(store, id, { models: ['llama3'] }, by)),
   ],
-])('a reader whose key %s gets nothing of what waits for it', async (_how, code, takeAway) => {
+])('a reader whose key %s gets nothing more of its waiting answer', async (_how, code, takeAway) => {
   const gate = await openGate(fake.url);
   const { id, secret } = await gate.key();
-  // More than the kernel takes and less than what may wait for one reader.
+  // More than the kernel buffers and less than what may wait for one reader.
   const lines = `{"response":"${'a'.repeat(20_000)}","done":false}\n`.repeat(1_500);
   const said = new Promise<void>((resolve) => {
     fake.next(async (_, answer) => {
       answer.head(200, { 'Content-Type': 'application/x-ndjson' });
       await answer.chunk(lines);
-      // A whole answer: one without its end mark ends for that, where it ends before the key does.
+      // A whole answer: one without its end mark would end for that, if it ends before the key does.
       await answer.chunk('{"done":true,"prompt_eval_count":3,"eval_count":1500}\n');
       answer.end();
       resolve();
@@ -167,12 +167,12 @@ test.each<readonly [string, string, (gate: TestGate, id: KeyId) => Promise<unkno
   expect(await gate.ledger(1)).toMatchObject([{ outcome: 'ended', code }]);
   client.socket.resume();
   await closed;
-  // What the kernel had taken already is past calling back.
+  // What the kernel has already taken cannot be recalled.
   expect(client.received.length).toBeLessThan(15_000_000);
   await gate.stop();
 });
 
-test('tokens of a fast stream wait for a slow reader in little room, in order, and end with their mark', async () => {
+test('tokens of a fast stream wait for a slow reader in little memory, in order, and end with their mark', async () => {
   const gate = await openGate(fake.url);
   const { secret } = await gate.member({});
   const lines = Array.from({ length: 200_000 }, (_, at) => `{"message":{"content":"${at} x"},"done":false}\n`);

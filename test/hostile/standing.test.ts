@@ -1,4 +1,4 @@
-// Who was stopped while they were not yet running.
+// Rights that end between the arrival of a call and its start.
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -31,7 +31,7 @@ const stall: Script = async (request) => {
   await request.aborted;
 };
 
-/** A head and half a body are at the gate; gives the way to send the rest. */
+/** The gate has a head and half a body; returns the function that sends the rest. */
 async function halfSent(secret: string): Promise<{ client: RawClient; rest: () => void }> {
   const body = JSON.stringify(ask('half'));
   const client = new RawClient(gate.port);
@@ -42,7 +42,7 @@ async function halfSent(secret: string): Promise<{ client: RawClient; rest: () =
   return { client, rest: () => client.write(body) };
 }
 
-/** The change has reached the running gate: a new call of the same key is refused. */
+/** The change has reached the running gate: a new call with the same key is refused. */
 const refused = (secret: string): Promise<void> =>
   eventually(async () => {
     const answer = await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } });
@@ -52,7 +52,7 @@ const refused = (secret: string): Promise<void> =>
 type Member = Awaited<ReturnType<TestGate['member']>>;
 test.each<[string, number, (member: Member) => Promise<unknown>]>([
   [
-    'whoever is suspended while a body is on its way does not reach the model server with it',
+    'an account suspended while a body arrives does not reach the model server with it',
     403,
     ({ account }) =>
       gate.manage((store, by) =>
@@ -60,18 +60,18 @@ test.each<[string, number, (member: Member) => Promise<unknown>]>([
       ),
   ],
   [
-    'a key that is revoked while a body is on its way opens nothing with it',
+    'a key revoked while a body arrives opens nothing with it',
     401,
     ({ id }) => gate.manage((store, by) => revokeKey(store, id, by)),
   ],
   [
-    'a scope that is taken away while a body is on its way opens nothing with it',
+    'a scope removed while a body arrives opens nothing with it',
     403,
     ({ account }) =>
       gate.manage((store, by) => changePlan(store, account.plan as string, { scopes: ['inference:embed'] }, by)),
   ],
   [
-    'a key that ends while a body is on its way opens nothing with it',
+    'a key that expires while a body arrives opens nothing with it',
     401,
     ({ id }) => gate.manage((store, by) => changeKey(store, id, { expiresAt: by.at + 500 }, by)),
   ],
@@ -88,7 +88,7 @@ test.each<[string, number, (member: Member) => Promise<unknown>]>([
   expect(fake.calls.length).toBe(before);
 });
 
-test('a call that gets its turn because its account is being suspended is stopped as well', async () => {
+test('a call that gets its turn because of its account’s suspension is stopped too', async () => {
   const { secret, account } = await gate.member({});
   const others = await gate.member({});
   for (let i = 0; i < 9; i++) fake.next(stall);
@@ -125,7 +125,7 @@ test('a call that gets its turn because its account is being suspended is stoppe
   }
 });
 
-test('a stream of a key that is revoked ends, also when the rules cannot be read in that moment and from then on', async () => {
+test('a stream of a revoked key ends even when the rules cannot be read from that moment on', async () => {
   const own = await openGate(fake.url);
   const { secret, id } = await own.key();
   fake.next(stall);
@@ -144,7 +144,7 @@ test('a stream of a key that is revoked ends, also when the rules cannot be read
   })();
   expect((await answer).status).toBe(401);
   await eventually(() => expect(own.log()).toContain('the rules could not be read'));
-  // Rules that can be read again come into force without another word.
+  // Rules that become readable again take effect by themselves.
   expect(rules.length).toBeGreaterThan(0);
   other.prepare('update rules set definition = ?').run(rules[0]);
   await eventually(() => expect(own.log()).toContain('over: the rules could not be read'));

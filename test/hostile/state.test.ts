@@ -1,5 +1,5 @@
-// Databases, disks and logs that fail under a running gate: calls go on where they may, nothing is lost, and what is
-// refused is refused with a word.
+// Databases, disks and logs that fail under a running gate: calls continue where possible, nothing is lost, and a refusal
+// says why.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
@@ -20,8 +20,8 @@ afterAll(() => fake.close());
 
 const whole = { model: 'gemma3:270m', prompt: 'x', stream: false };
 
-describe('S1: a database that somebody else holds', () => {
-  test('holds up no call of a key that is known, and gets every row when it is free', async () => {
+describe('S1: a database held by another process', () => {
+  test('delays no call of a known key, and gets every row when it is free', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url });
     const { secret } = await gate.key();
     await (await post(`${gate.url}/api/generate`, secret, whole)).text();
@@ -45,7 +45,7 @@ describe('S1: a database that somebody else holds', () => {
     expect(await gate.ended).toBe(0);
   });
 
-  test('is a 503 for whoever wants to change something, and not a fault of ours', async () => {
+  test('answers a change with 503, not as an internal error', async () => {
     const gate = await openGate(fake.url);
     const { secret } = await gate.key({ scopes: ['management'] });
     const other = new Database(join(gate.dataDir, 'sekisho.db'));
@@ -58,11 +58,11 @@ describe('S1: a database that somebody else holds', () => {
   });
 });
 
-test('S2, H9: a disk that is full refuses what could not be accounted for, keeps what was finished before, and is left when there is room', async () => {
+test('S2, H9: a full disk refuses calls that could not be recorded, keeps what was finished before, and recovers when there is room', async () => {
   const dataDir = temporaryDirectory();
   expect(await run('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', dataDir])).toMatchObject({ code: 0 });
   onTestFinished(async () => void (await run('umount', ['--lazy', dataDir])));
-  // The line with the address is of level info.
+  // The line with the address has level info.
   const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir, LOG_LEVEL: 'info' });
   const { secret } = await gate.key();
   const manager = await gate.key({ scopes: ['management'] });
@@ -74,7 +74,7 @@ test('S2, H9: a disk that is full refuses what could not be accounted for, keeps
   }
   expect(codes.filter((code) => code !== 200 && code !== 503)).toEqual([]);
   expect(codes).toContain(503);
-  // Whoever manages is told that it is the disk, and not that nobody knows what it is.
+  // An operator is told that the disk is full, not that the cause is unknown.
   const change = await post(`${gate.url}/management/v1/accounts`, manager.secret, {
     name: 'somebody',
     plan: 'default',
@@ -87,7 +87,7 @@ test('S2, H9: a disk that is full refuses what could not be accounted for, keeps
   await run('mount', ['-o', 'remount,size=64m', dataDir]);
   const again = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
   const finished = codes.filter((code) => code === 200).length;
-  // The one call that was running as the disk became full could be held in memory alone, and the log said so.
+  // The one call that was running when the disk filled up could only be held in memory, and the log said so.
   const rows = await again.ledger(finished - 1);
   expect(rows.filter(({ outcome }) => outcome === 'completed').length).toBeGreaterThanOrEqual(finished - 1);
   expect((await post(`${again.url}/api/generate`, secret, whole)).status).toBe(200);
@@ -95,7 +95,7 @@ test('S2, H9: a disk that is full refuses what could not be accounted for, keeps
   expect(await again.ended).toBe(0);
 });
 
-test('S2: a line of which a full disk took only a part is not taken for written', async () => {
+test('S2: a line that a full disk took only in part does not count as written', async () => {
   const dataDir = temporaryDirectory();
   const script = `
     import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
@@ -119,8 +119,8 @@ test('S2: a line of which a full disk took only a part is not taken for written'
   expect(JSON.parse(out)).toEqual(kept);
 });
 
-describe('S3: a database that is not what it should be', () => {
-  test('with a damaged page is refused with a sentence and left as it is', async () => {
+describe('S3: a damaged database', () => {
+  test('with a damaged page is refused in one sentence and left as it is', async () => {
     const dataDir = temporaryDirectory();
     const store = await openSqlite(dataDir);
     await store.close();
@@ -134,7 +134,7 @@ describe('S3: a database that is not what it should be', () => {
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
-  test('that cannot be written is refused, or says so', async () => {
+  test('that cannot be written is refused or reported', async () => {
     const dataDir = temporaryDirectory();
     mkdirSync(join(dataDir, 'journal'), { recursive: true });
     writeFileSync(join(dataDir, 'journal', '00000001.ndjson'), 'B{"torn');
@@ -145,9 +145,9 @@ describe('S3: a database that is not what it should be', () => {
   });
 });
 
-test('S4: a first start that is killed anywhere leaves what the next one can finish', async () => {
+test('S4: a first start that is killed at any moment leaves a state that the next one completes', async () => {
   const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? -1;
-  // From where the file appears to where the last migration is written: bytes of the database and of its log of changes.
+  // From the moment the file appears to the last migration: bytes of the database and of its write-ahead log.
   for (const bytes of [0, 1, 5_000, 100_000, 200_000, 300_000, 360_000, 400_000]) {
     const dataDir = temporaryDirectory();
     const database = join(dataDir, 'sekisho.db');
@@ -171,7 +171,7 @@ test('S4: a first start that is killed anywhere leaves what the next one can fin
   }
 });
 
-test('S6: a key that another process revokes stops working without anybody being told', async () => {
+test('S6: a key that another process revokes stops working without a notification', async () => {
   const gate = await openGate(fake.url);
   const { id, secret } = await gate.key();
   expect((await fetch(`${gate.url}/api/version`, { headers: { 'x-api-key': secret } })).status).toBe(200);
@@ -183,7 +183,7 @@ test('S6: a key that another process revokes stops working without anybody being
   await gate.stop();
 });
 
-test('a look-up that fails is no caller and no wrong key either, and figures that cannot be read are no room', async () => {
+test('a failed look-up is neither a caller nor a wrong key, and unreadable usage leaves no room', async () => {
   const gate = await openGate(fake.url);
   const [known, { secret }] = [await gate.member({}), await gate.member({})];
   expect((await post(`${gate.url}/api/generate`, known.secret, whole)).status).toBe(200);
@@ -204,7 +204,7 @@ test('a look-up that fails is no caller and no wrong key either, and figures tha
   await gate.stop();
 });
 
-test('S7: of two processes that rotate one key at once, one does', async () => {
+test('S7: of several processes that rotate one key at once, one succeeds', async () => {
   const gate = await openGate(fake.url);
   const { id } = await gate.key();
   const both = await Promise.all(
@@ -221,7 +221,7 @@ describe('S9: settings', () => {
     ['half-written', 'port: 3000\nupstr'],
     ['of another kind', '[1, 2'],
     ['empty of sense', '"port'],
-  ])('that are %s stop the start with a sentence, and are never half in force', async (_, text) => {
+  ])('that are %s stop the start with one sentence, and never apply in part', async (_, text) => {
     const file = join(temporaryDirectory(), 'sekisho.yaml');
     writeFileSync(file, text);
     const { code, err } = await run(process.execPath, ['src/main.ts'], {
@@ -232,7 +232,7 @@ describe('S9: settings', () => {
     expect([code, err]).toEqual([1, expect.stringContaining(file)]);
   });
 
-  test('that change, or go, while the gate runs change nothing', async () => {
+  test('that change or disappear while the gate runs change nothing', async () => {
     const file = join(temporaryDirectory(), 'sekisho.yaml');
     writeFileSync(file, `upstream: ${fake.url}\n`);
     const gate = await spawnGate({ SEKISHO_CONFIG: file });
@@ -245,16 +245,16 @@ describe('S9: settings', () => {
   });
 });
 
-describe('S12: a log that nobody takes', () => {
+describe('S12: a log that nobody reads', () => {
   interface Silent {
     readonly child: ChildProcess;
     readonly url: string;
     readonly ended: Promise<unknown>;
   }
 
-  /** A gate whose standard output is this; it has a key of the settings. */
+  /** A gate with this standard output; it has a key of the settings. */
   async function withLog(stdout: number | 'pipe'): Promise<Silent> {
-    // Its log cannot say which port it got; below those that the system gives away by itself.
+    // Its log cannot report its port, so this is one below the ports that the system assigns by itself.
     const port = 20_000 + Math.floor(Math.random() * 10_000);
     const child = spawn(process.execPath, ['src/main.ts'], {
       cwd: root,
@@ -292,7 +292,7 @@ describe('S12: a log that nobody takes', () => {
     ['because its reader is gone', () => 'pipe' as const],
     ['because its reader has stopped reading', () => 'pipe' as const],
   ])(
-    '%s holds up no call, and not the end of the gate',
+    '%s delays no call and not the end of the gate',
     async (what, stdout) => {
       const { child, url, ended } = await withLog(stdout());
       if (what.includes('gone')) child.stdout?.destroy();
@@ -307,11 +307,11 @@ describe('S12: a log that nobody takes', () => {
   );
 });
 
-test('S1: a visit that is read while somebody holds the database is there, and none is said to have ended that has not', async () => {
+test('S1: a session read while the database is held is found, and no valid session is reported as ended', async () => {
   const gate = await openGate(fake.url);
   await (await operatorOf(gate)).patch('/registration', { mode: 'open' });
   const member = await memberOf(gate, 'locked@example.org');
-  // More than an hour old: it is written when it is read, so that it lasts.
+  // More than an hour old: reading it writes it, so that it lasts.
   await gate.manage((store) =>
     store.signIn.db
       .updateTable('sessions')
@@ -330,7 +330,7 @@ test('S1: a visit that is read while somebody holds the database is there, and n
     await member.auth('/sign-out', {}),
   ])
     expect([answer.status, answer.body.code]).toEqual([503, 'store_busy']);
-  // What a copy of the cookie opens is what its owner was told.
+  // A copy of the cookie gets the same answer as its owner.
   expect((await same.get('/me')).status).toBe(200);
   other.exec('rollback');
   other.close();

@@ -6,7 +6,7 @@ import { eventually, openGate } from '../gate.ts';
 const look = (url: string, secret: string, from?: string): Promise<Response> =>
   fetch(`${url}/api/version`, { headers: { 'x-api-key': secret, ...(from ? { 'x-forwarded-for': from } : {}) } });
 
-test('a guesser on one mapped address locks out nobody on another', async () => {
+test('a guesser on one mapped address locks out no other address', async () => {
   const fake = await startFakeOllama();
   const gate = await openGate(fake.url, { AUTH_FAILURES_PER_MINUTE: '3', TRUSTED_PROXIES: '127.0.0.1' });
   const { secret } = await gate.key();
@@ -16,7 +16,7 @@ test('a guesser on one mapped address locks out nobody on another', async () => 
   await fake.close();
 });
 
-test('a key that works goes on working beside a guesser, also when something in the store was changed', async () => {
+test('a working key keeps working beside a guesser, even after a change in the store', async () => {
   const fake = await startFakeOllama();
   const gate = await openGate(fake.url, { AUTH_FAILURES_PER_MINUTE: '3' });
   const { secret } = await gate.key();

@@ -21,7 +21,10 @@ const ask = (who: string, extra: object = {}): object => ({
 });
 const chat = (secret: string, body: object): Promise<Response> => post(`${gate.url}/api/chat`, secret, body);
 
-/** How many turns of `send`, three of which always wait, go by before the second call of `other` has its turn; 200 at most. */
+/**
+ * How many turns of `send`, three of which always wait, pass before the second call of `other` gets its turn; 200 at
+ * most.
+ */
 async function turnsBefore(other: string, send: () => Promise<unknown>): Promise<number> {
   let open!: () => void;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -77,12 +80,12 @@ test.each<[string, (secret: string) => Promise<unknown>]>([
         })
       ).text(),
   ],
-])('turns that cost no tokens, because they %s, do not keep everybody else away', async (_, send) => {
+])('turns that cost no tokens, because they %s, do not starve other accounts', async (_, send) => {
   const [greedy, modest] = [await gate.member({}), await gate.member({})];
   expect(await turnsBefore(modest.secret, () => send(greedy.secret))).toBeLessThan(100);
 });
 
-test('U9: hanging up stops the call that runs, and those that were pipelined behind it never begin', async () => {
+test('U9: hanging up stops the running call, and calls pipelined behind it never begin', async () => {
   const { secret } = await gate.member({});
   fake.next(async (request) => await request.aborted);
   const before = fake.calls.length;
@@ -100,7 +103,7 @@ test('U9: hanging up stops the call that runs, and those that were pipelined beh
   expect([fake.calls.length, gate.waiting()]).toEqual([before + 2, 0]);
 });
 
-test('one account alone cannot use up the room for bodies', async () => {
+test('one account alone cannot use up the body memory', async () => {
   const own = await openGate(fake.url, { BODY_MEMORY_BYTES: '4000000' });
   const [greedy, modest] = [await own.member({ concurrentRequests: 1 }), await own.member({})];
   const held = Array.from({ length: 5 }, () => {
@@ -110,7 +113,7 @@ test('one account alone cannot use up the room for bodies', async () => {
     );
     return client;
   });
-  // Two of them are half of the room; the others are refused.
+  // Two of them are half of the body memory; the others are refused.
   await eventually(() => expect(held.filter((client) => client.text !== '')).toHaveLength(3));
   const answer = await post(`${own.url}/api/chat`, modest.secret, ask('x', { pad: ' '.repeat(50_000) }));
   for (const client of held) client.socket.destroy();

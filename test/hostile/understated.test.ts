@@ -1,5 +1,5 @@
-// Calls that look smaller than they are, by what they say of themselves or by what the model was told to say: what they
-// reserve and what is booked when they are given up is never below what their bytes show.
+// Calls that understate their size, in their own body or in what the model was told to report: the reserved amount, and the
+// amount recorded when they are aborted, is never below what their bytes show.
 import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import type { KeyId } from '../../src/domain/id.ts';
@@ -15,7 +15,7 @@ const json = (body: string) => (response: ServerResponse) =>
 const begins = (type: string, piece: string) => (response: ServerResponse) =>
   response.writeHead(200, { 'content-type': type }).write(piece);
 
-/** A call that is given up as soon as something of its answer has come; gives its row. */
+/** Makes a call that is aborted as soon as part of its answer arrives; returns its row. */
 async function givenUp(path: string, secret: string, id: KeyId, body: object): Promise<UsageRecord | undefined> {
   const controller = new AbortController();
   const response = await fetch(`${single.gate.url}${path}`, {
@@ -43,8 +43,8 @@ const long = 'A'.repeat(200_000);
 
 test.each([
   ['within an image', image({ content: [image({ image_url: long })] }), [1, 2_000]],
-  ['as the words of an image', image({ text: long }), [50_000, 60_000]],
-])('what stands %s does not make a prompt weigh less than it does', async (_, part, [least, most]) => {
+  ['as the text of an image', image({ text: long }), [50_000, 60_000]],
+])('text placed %s still counts by its length', async (_, part, [least, most]) => {
   single.answer = begins('text/event-stream', content('a'));
   const { secret, id } = await single.gate.member({ tokensPerDay: 100_000 });
   const messages = [{ role: 'user', content: [part] }];
@@ -54,7 +54,7 @@ test.each([
 });
 
 test.each(['context', 'logprobs'])(
-  'a tool call in one piece costs its bytes, also where an argument is called %s',
+  'a tool call in one piece costs its bytes, whatever the name of an argument: %s',
   async (name) => {
     const message = { tool_calls: [{ function: { name: 'f', arguments: { [name]: 'x'.repeat(40_000) } } }] };
     single.answer = begins('application/x-ndjson', `${JSON.stringify({ message, done: false })}\n`);
@@ -67,18 +67,21 @@ test.each(['context', 'logprobs'])(
 test.each([
   ['short', 60, 60],
   ['long', 2_000, 300],
-])('a piece with the probabilities of its tokens costs as many, where the line is %s', async (_, entries, least) => {
-  const logprobs = Array.from({ length: entries }, () => ({ token: 'x', logprob: -0.123456, bytes: [120] }));
-  const message = { tool_calls: [{ function: { name: 'f', arguments: { a: 'x'.repeat(entries) } } }] };
-  single.answer = begins('application/x-ndjson', `${JSON.stringify({ message, logprobs, done: false })}\n`);
-  const { secret, id } = await single.gate.member({});
-  const row = await givenUp('/api/chat', secret, id, { messages: [], logprobs: true });
-  expect(row?.completionTokens).toBeGreaterThanOrEqual(least);
-  expect(row?.completionTokens).toBeLessThanOrEqual(entries);
-});
+])(
+  'a piece with the probabilities of its tokens costs as many tokens, when the line is %s',
+  async (_, entries, least) => {
+    const logprobs = Array.from({ length: entries }, () => ({ token: 'x', logprob: -0.123456, bytes: [120] }));
+    const message = { tool_calls: [{ function: { name: 'f', arguments: { a: 'x'.repeat(entries) } } }] };
+    single.answer = begins('application/x-ndjson', `${JSON.stringify({ message, logprobs, done: false })}\n`);
+    const { secret, id } = await single.gate.member({});
+    const row = await givenUp('/api/chat', secret, id, { messages: [], logprobs: true });
+    expect(row?.completionTokens).toBeGreaterThanOrEqual(least);
+    expect(row?.completionTokens).toBeLessThanOrEqual(entries);
+  },
+);
 
 test.each(['input', 'inputs', 'content', 'prompt'])(
-  'embedding inputs are counted where they are called %s',
+  'embedding inputs are counted when the field is spelled %s',
   async (name) => {
     single.answer = json('{"data":[],"usage":{"prompt_tokens":1}}');
     const { secret } = await single.gate.member({ maxEmbeddingInputs: 3 });

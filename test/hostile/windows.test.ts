@@ -1,5 +1,5 @@
-// The ends of days and months: each call is charged to one window, the one in which the limits counted it, whoever asks and
-// whenever: the running gate, the usage records, or a gate that has read them back.
+// The ends of days and months: every reader charges a call to the same window, the one in which the limits counted it: the
+// running gate, the usage records, and a restarted gate.
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { Calendar } from '../../src/domain/calendar.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -25,7 +25,7 @@ const turns = [
 ] as const;
 const beforeMs = 1_500;
 
-test.each(turns)('a body that comes in the next month is charged to that month alone: %s', async (zone, turn) => {
+test.each(turns)('a body that arrives in the next month is charged to that month alone: %s', async (zone, turn) => {
   vi.useFakeTimers({ toFake: ['Date'], now: turn - beforeMs });
   gate = await openGate(fake.url, { TIME_ZONE: zone });
   expect(new Calendar(zone).month(turn).startsAt).toBe(turn);
@@ -49,7 +49,7 @@ test.each(turns)('a body that comes in the next month is charged to that month a
   const rows = (await gate.ledger(3)).filter(({ keyId, operation }) => keyId === id && operation === 'generate');
   expect(rows).toHaveLength(1);
   expect(rows[0]!.at).toBeGreaterThanOrEqual(turn);
-  // What is read back of the new month has it, though its head came in the old one.
+  // The restored usage of the new month includes it, although its head came in the old one.
   const minutes = await gate.manage((store) => store.usageByMinute(turn));
   const spent = rows[0]!.promptTokens + rows[0]!.completionTokens;
   expect(minutes.reduce((sum, { promptTokens, completionTokens }) => sum + promptTokens + completionTokens, 0)).toBe(
