@@ -13,8 +13,8 @@ import { usageCommand } from './commands/usage.ts';
 import { Refusal } from './domain/refusal.ts';
 import { ConfigFaults, describeConfig, loadConfig } from './settings/config.ts';
 import { settings } from './settings/settings.ts';
-import { isBusy, StoreUnusable } from './store/data-directory.ts';
 import { openSqlite } from './store/sqlite/open.ts';
+import { StoreUnusable } from './store/unusable.ts';
 
 const program = new Command('sekisho')
   .description('The gate in front of Ollama and other model servers.')
@@ -69,8 +69,6 @@ try {
 } catch (error) {
   if (error instanceof Refusal || error instanceof StoreUnusable || error instanceof ConfigFaults)
     for (const line of error.message.split('\n')) complain(line);
-  else if (isBusy(error))
-    process.stderr.write('Another program is writing to the database and holds it. Try again when that is over.\n');
   else throw error;
   process.exitCode = 1;
 }

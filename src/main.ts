@@ -6,7 +6,7 @@ import { Unlistened } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { SecretUnusable } from './secret-file.ts';
 import { type Config, ConfigFaults, loadConfig } from './settings/config.ts';
-import { explained, StoreUnusable } from './store/data-directory.ts';
+import { explained, StoreUnusable } from './store/unusable.ts';
 import { PairUnusable } from './tls/pair.ts';
 import { PassUnusable } from './upstream/credentials.ts';
 

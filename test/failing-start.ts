@@ -10,7 +10,7 @@ import { serve } from '../src/compose/serve.ts';
 import { StartFailed, type StartStep, startSteps } from '../src/compose/start.ts';
 import { openLog } from '../src/observe/log.ts';
 import { loadConfig } from '../src/settings/config.ts';
-import { isHeld } from '../src/store/data-directory.ts';
+import { isHeld } from '../src/store/sqlite/directory-lock.ts';
 
 export interface Left {
   /** Files of the data directory that this process has open. */

@@ -7,10 +7,12 @@ import { openAccount } from '../management/accounts/accounts.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { Follower } from '../store/change-watcher.ts';
-import { type DirectoryLock, lockDirectory, openDirectory, whenFree } from '../store/data-directory.ts';
+import { openDirectory } from '../store/data-directory.ts';
 import { Ledger } from '../store/ledger/ledger.ts';
 import type { Store } from '../store/ports/store.ts';
+import { type DirectoryLock, lockDirectory } from '../store/sqlite/directory-lock.ts';
 import { openSqlite } from '../store/sqlite/open.ts';
+import { whenFree } from '../store/unusable.ts';
 import type { GateClocks } from './clocks.ts';
 import type { Start } from './start.ts';
 

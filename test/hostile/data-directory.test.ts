@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSyn
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { lockDirectory } from '../../src/store/data-directory.ts';
+import { lockDirectory } from '../../src/store/sqlite/directory-lock.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';

@@ -155,8 +155,8 @@ export function toProblem(thrown: unknown): Problem {
   // Express cannot decode a part of the path; nothing has such a name.
   if (thrown instanceof URIError) return new Problem('not_found');
   const { type, name, code = '' } = thrown as { type?: string; name?: string; code?: string };
-  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return new Problem('store_busy', { retryAfterSeconds: 2 });
-  if (name === 'StoreUnusable' || /^(ENOSPC|EDQUOT|EROFS|SQLITE_(FULL|READONLY|IOERR|CANTOPEN))/.test(code))
+  if (name === 'StoreBusy') return new Problem('store_busy', { retryAfterSeconds: 2 });
+  if (name === 'StoreUnusable' || /^(ENOSPC|EDQUOT|EROFS)/.test(code))
     return new Problem('store_unusable', { retryAfterSeconds: 30 });
   if (type === 'entity.too.large') return new Problem('body_too_large');
   if (type === 'encoding.unsupported' || type === 'charset.unsupported') return new Problem('unsupported_media_type');

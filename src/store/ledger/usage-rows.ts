@@ -1,7 +1,7 @@
 // The ledger's records as rows of its tables and back, and the sums that a set of rows adds to the roll-ups by quarter of an hour.
 import type { Selectable } from 'kysely';
 import { isOwnRefusal, neverLeft, type UsageRecord } from '../../domain/usage.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
+import type { Tables } from '../relational/tables.ts';
 
 export const quarterMs = 900_000;
 

@@ -1,5 +1,5 @@
 // Accounts: made once, changed in one transaction with what a change takes away.
-import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { Selectable, Transaction } from 'kysely';
 import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } from '../../domain/account.ts';
 import { type AccountId, isAccountId, newAccountId } from '../../domain/id.ts';
 import { skeletonOf } from '../../domain/label.ts';
@@ -7,13 +7,15 @@ import { type Unlimited, unlimited } from '../../domain/plan.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import { managementScopes, type Scope } from '../../domain/scope.ts';
 import type { AccountStore } from '../ports/accounts.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { behind, holds, inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
+import { behind } from './pages.ts';
+import type { Tables } from './tables.ts';
 
-export function accountQueries(db: Kysely<Tables>): AccountStore {
+export function accountQueries({ db, engine, transact }: Connection): AccountStore {
   return {
     ensureAccount: (name, plan, event, role = roleOfNewAccount(name)) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const id = newAccountId();
         refuseUnlimited(role, plan);
         await refuseTwin(transaction, name);
@@ -54,7 +56,7 @@ export function accountQueries(db: Kysely<Tables>): AccountStore {
     pageAccounts: async ({ after, limit, search, role }) => {
       let query = db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').limit(limit);
       if (search !== undefined)
-        query = query.where((where) => where.or([holds('name', search), where('id', '=', search as AccountId)]));
+        query = query.where((where) => where.or([engine.holds('name', search), where('id', '=', search as AccountId)]));
       if (role !== undefined) query = query.where('role', '=', role);
       return (await (after ? query.where(behind(after)) : query).execute()).map(accountOfRow);
     },
@@ -68,7 +70,7 @@ export function accountQueries(db: Kysely<Tables>): AccountStore {
       return Number(found.count);
     },
     changeAccount: (id, change, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const row = await transaction.selectFrom('accounts').selectAll().where('id', '=', id).executeTakeFirst();
         if (!row) throw new Refusal(`There is no account ${id}.`, 'not_found');
         const before = accountOfRow(row);

@@ -5,12 +5,13 @@ import { digestOf } from '../../domain/api-key.ts';
 import type { Application } from '../../domain/application.ts';
 import { nobodysMailbox, standIn } from '../../domain/person.ts';
 import type { AdmissionStore, NewPerson, NotConfirmed, NotSetUp, NotSubmitted } from '../ports/admission.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
 import { applicationOf, rowOf } from './applications.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
 import { freeAddress, hasPerson, insertPerson } from './new-person.ts';
 import { useUp } from './one-time-links.ts';
 import { personColumns, personOf } from './people.ts';
+import type { Tables } from './tables.ts';
 
 /** Takes everything of its transaction back. */
 class Undone<Why extends string> extends Error {
@@ -30,7 +31,7 @@ async function orWhy<T, Why extends string>(work: Promise<T>): Promise<T | Why> 
   }
 }
 
-export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
+export function admissionQueries({ db, transact }: Connection): AdmissionStore {
   return {
     submitApplication: ({
       application,
@@ -46,7 +47,7 @@ export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
       events,
     }) =>
       orWhy<undefined, NotSubmitted>(
-        inTransaction(db, async (transaction) => {
+        transact(async (transaction) => {
           await transaction
             .insertInto('applications')
             .values({ ...rowOf(application), mailbox, source, confirm_by: confirmBy, password: passwordHash })
@@ -98,7 +99,7 @@ export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
       ),
     confirmApplication: ({ digest, at, personId, waiting, event }) =>
       orWhy<Application, NotConfirmed>(
-        inTransaction(db, async (transaction) => {
+        transact(async (transaction) => {
           const link = await useUp(transaction, digest, 'confirm', at);
           if (link === undefined) throw new Undone<NotConfirmed>('link');
           const found = await transaction
@@ -123,7 +124,7 @@ export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
       ),
     setUpPerson: ({ digest, at, person, event }) =>
       orWhy<undefined, NotSetUp>(
-        inTransaction(db, async (transaction) => {
+        transact(async (transaction) => {
           const accountId = (await useUp(transaction, digest, 'setup', at)) as Tables['accounts']['id'] | undefined;
           if (accountId === undefined) throw new Undone<NotSetUp>('link');
           const account = await transaction
@@ -179,7 +180,7 @@ export function admissionQueries(db: Kysely<Tables>): AdmissionStore {
           .selectFrom('people')
           .select(personColumns)
           .where('email', '=', email)
-          .where((where) => where.or([where('emailVerified', '=', 1), where('accountId', 'is not', null)]))
+          .where((where) => where.or([where('emailVerified', '=', true), where('accountId', 'is not', null)]))
           .executeTakeFirst(),
       ),
   };
@@ -235,7 +236,7 @@ async function confirmedPerson(
     if (gets && (await freeAddress(transaction, row.email, id)))
       await transaction
         .updateTable('people')
-        .set({ email: row.email, emailVerified: 1 })
+        .set({ email: row.email, emailVerified: true })
         .where('id', '=', id)
         .execute();
     return id;

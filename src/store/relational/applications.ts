@@ -1,16 +1,16 @@
 // Applications. What may happen once, such as a claim, is one statement that finds it undone or
 // changes nothing; admission.ts has the steps by which somebody is let in.
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import { digestOf } from '../../domain/api-key.ts';
 import { type Application, heldFor } from '../../domain/application.ts';
 import type { ApplicationId } from '../../domain/id.ts';
 import type { ApplicationStore } from '../ports/applications.ts';
-import type { AdmissionColumns } from '../sqlite/migrations/admission.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
 import { rowOfKey } from './keys.ts';
+import type { AdmissionColumns, Tables } from './tables.ts';
 
-export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
+export function applicationQueries({ db, transact }: Connection): ApplicationStore {
   return {
     findApplication: async (id) => {
       const row = await db.selectFrom('applications').selectAll().where('id', '=', id).executeTakeFirst();
@@ -33,12 +33,12 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
       return row && applicationOf(row);
     },
     holdApplication: (id, why, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         await transaction.updateTable('applications').set({ held: why }).where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
     decideApplication: (application, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const { status, decided_at, decided_by, decision, account_id } = rowOf(application);
         const result = await transaction
           .updateTable('applications')
@@ -55,7 +55,7 @@ export function applicationQueries(db: Kysely<Tables>): ApplicationStore {
         return true;
       }),
     claimApplication: (id, key, at, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const result = await transaction
           .updateTable('applications')
           .set({ claimed_at: at })

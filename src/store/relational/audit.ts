@@ -1,12 +1,12 @@
 // The audit log. writeAudit is how every change writes its event, in its own transaction.
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable, Transaction } from 'kysely';
 import type { AuditEvent } from '../../domain/audit.ts';
 import type { AuditId } from '../../domain/id.ts';
 import type { AuditStore } from '../ports/audit.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import type { Connection } from './connection.ts';
+import type { Tables } from './tables.ts';
 
-export function auditQueries(db: Kysely<Tables>): AuditStore {
+export function auditQueries({ db, transact }: Connection): AuditStore {
   return {
     listAudit: async ({ subject, before, limit }) => {
       let query = db.selectFrom('audit_events').selectAll().orderBy('id', 'desc').limit(limit);
@@ -14,8 +14,17 @@ export function auditQueries(db: Kysely<Tables>): AuditStore {
       if (before !== undefined) query = query.where('id', '<', before as AuditId);
       return (await query.execute()).map(auditOf);
     },
-    insertAudit: (event) => inTransaction(db, (transaction) => writeAudit(transaction, event)),
+    insertAudit: (event) => transact((transaction) => writeAudit(transaction, event)),
   };
+}
+
+export async function writeAudit(transaction: Transaction<Tables>, event: AuditEvent): Promise<void> {
+  const { id, at, actor, action, subject, from, to } = event;
+  const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+  await transaction
+    .insertInto('audit_events')
+    .values({ id, at, actor, action, subject, from_value: text(from), to_value: text(to) })
+    .execute();
 }
 
 function auditOf(row: Selectable<Tables['audit_events']>): AuditEvent {

@@ -1,10 +1,9 @@
 // Certificates that the gate got by itself, its account at the authority, the questions that are open there, and whose turn
 // it is to ask.
-import type { Kysely } from 'kysely';
 import type { CertificateStore } from '../ports/certificates.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
+import type { Connection } from './connection.ts';
 
-export function certificateQueries(db: Kysely<Tables>): CertificateStore {
+export function certificateQueries({ db }: Connection): CertificateStore {
   return {
     findCertificate: async (id) => {
       const row = await db.selectFrom('certificates').selectAll().where('id', '=', id).executeTakeFirst();

@@ -1,12 +1,11 @@
 // Creations that a client may repeat, for Idempotency-Key: a name is claimed before anything is made, so that two of the
 // same cannot both make something. What was made is remembered by its id; a secret is not.
-import type { Kysely } from 'kysely';
 import type { RepeatStore } from '../ports/creations.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
+import type { Connection } from './connection.ts';
 
 const keptMs = 24 * 3_600_000;
 
-export function creationQueries(db: Kysely<Tables>): RepeatStore {
+export function creationQueries({ db }: Connection): RepeatStore {
   return {
     claimRepeatable: async (claim) => {
       // A name is good for a day: longer than any client goes on trying.

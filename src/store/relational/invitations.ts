@@ -1,14 +1,15 @@
 // Invitations, by the digest of their code. admission.ts uses one up.
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { Invite } from '../../domain/application.ts';
 import type { InvitationStore } from '../ports/invitations.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
+import type { Tables } from './tables.ts';
 
-export function invitationQueries(db: Kysely<Tables>): InvitationStore {
+export function invitationQueries({ db, transact }: Connection): InvitationStore {
   return {
     insertInvite: (invite, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         await transaction
           .insertInto('invites')
           .values({

@@ -1,18 +1,21 @@
 // API keys, and a key with everything that decides what its calls may do.
-import type { Kysely, Selectable, SqlBool } from 'kysely';
+import type { Selectable, SqlBool } from 'kysely';
 import { sql } from 'kysely';
 import { passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
 import type { KeyId } from '../../domain/id.ts';
 import { type Plan, type Unlimited, unlimited } from '../../domain/plan.ts';
 import type { Caller, KeyStore } from '../ports/keys.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { type Adapter, behind, type CallerRow, holds, inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
+import type { CallerRow } from './engine.ts';
+import { behind } from './pages.ts';
 import { planOfRow } from './plans.ts';
 import { openSuspensions } from './suspensions.ts';
+import type { Tables } from './tables.ts';
 
 const isPassing = sql<SqlBool>`(expires_at is not null and expires_at - created_at <= ${sql.lit(passingKeyMs)})`;
 
-export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
+export function keyQueries({ db, engine, transact }: Connection): KeyStore {
   const callers = () =>
     db
       .selectFrom('keys')
@@ -48,7 +51,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
   };
   return {
     insertKey: (key, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         await transaction.insertInto('keys').values(rowOfKey(key)).execute();
         await writeAudit(transaction, event);
       }),
@@ -67,8 +70,8 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
     },
     findCaller: async (id, now) =>
       callerOf(
-        adapter.findCaller && !adapter.findCaller.behind()
-          ? adapter.findCaller(id)
+        engine.findCaller && !engine.findCaller.behind()
+          ? engine.findCaller(id)
           : await callers().where('keys.id', '=', id).executeTakeFirst(),
         now,
       ),
@@ -96,7 +99,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
     pageKeys: async ({ after, accountId, search, limit }) => {
       let query = db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').limit(limit);
       if (search !== undefined)
-        query = query.where((where) => where.or([holds('name', search), where('id', '=', search as KeyId)]));
+        query = query.where((where) => where.or([engine.holds('name', search), where('id', '=', search as KeyId)]));
       if (accountId !== undefined) query = query.where('account_id', '=', accountId);
       if (after) query = query.where(behind(after));
       return (await query.execute()).map(keyOfRow);
@@ -113,7 +116,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
       return rows.map(keyOfRow);
     },
     touchKeys: (usedAt) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         for (const [id, at] of usedAt) {
           // A row may come long after its exchange began, when a later one has been told already.
           await transaction
@@ -125,7 +128,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         }
       }),
     changeKey: (key, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const { name, scopes, models, cidr, expires_at, narrowing, bound_certificate } = rowOfKey(key);
         const result = await transaction
           .updateTable('keys')
@@ -138,7 +141,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         return true;
       }),
     revokeKey: (id, at, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const result = await transaction
           .updateTable('keys')
           .set({ status: 'revoked', revoked_at: at })
@@ -155,7 +158,7 @@ export function keyQueries(db: Kysely<Tables>, adapter: Adapter): KeyStore {
         );
       }),
     rotateKey: (oldId, successor, oldEndsAt, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         await transaction.insertInto('keys').values(rowOfKey(successor)).execute();
         await transaction.updateTable('keys').set({ expires_at: oldEndsAt }).where('id', '=', oldId).execute();
         await writeAudit(transaction, event);

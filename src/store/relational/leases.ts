@@ -1,11 +1,10 @@
 // Work that one gate does at a time: one statement takes a lease, so that of several that ask one gets it.
-import type { Kysely } from 'kysely';
 import type { LeaseStore } from '../ports/leases.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
+import type { Connection } from './connection.ts';
 
 const longestLeaseMs = 3_600_000;
 
-export function leaseQueries(db: Kysely<Tables>): LeaseStore {
+export function leaseQueries({ db }: Connection): LeaseStore {
   return {
     takeLease: async (name, owner, now, until) => {
       // One that lasts longer than any does was taken under a clock that was ahead, and would hold for as long as that was.

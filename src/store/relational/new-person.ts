@@ -4,7 +4,7 @@ import type { Transaction } from 'kysely';
 import { randomBase62 } from '../../domain/id.ts';
 import { standIn } from '../../domain/person.ts';
 import type { NewPerson } from '../ports/admission.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
+import type { Tables } from './tables.ts';
 
 /** False where the address is somebody's already, or the account is. */
 export async function insertPerson(
@@ -20,8 +20,8 @@ export async function insertPerson(
       id,
       name,
       email,
-      emailVerified: emailVerified ? 1 : 0,
-      twoFactorEnabled: 0,
+      emailVerified,
+      twoFactorEnabled: false,
       accountId,
       language,
       createdAt: time,

@@ -1,9 +1,9 @@
 // Letters that the gate sends by itself: which are due, and who has them. One statement decides a claim, so that of many
 // that come at once one gets it.
-import { type Kysely, type SqlBool, sql } from 'kysely';
+import { type SqlBool, sql } from 'kysely';
 import type { NoticeStore } from '../ports/notices.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
 import { applicationOf } from './applications.ts';
+import type { Connection } from './connection.ts';
 import { suspensionOf } from './suspensions.ts';
 
 /** No claim lasts longer: one that seems to was made under a clock that was ahead. */
@@ -13,7 +13,7 @@ const isDue = (id: 'applications.id' | 'suspensions.id', what: 'decided' | 'take
   sql<SqlBool>`not exists (
     select 1 from notices where notices.id = ${sql.ref(id)} || ${` ${what}`} and notices.done_at is not null)`;
 
-export function noticeQueries(db: Kysely<Tables>): NoticeStore {
+export function noticeQueries({ db }: Connection): NoticeStore {
   return {
     decisionsToTell: async (since, limit) => {
       const rows = await db

@@ -3,13 +3,14 @@ import type { Kysely } from 'kysely';
 import type { LinkPurpose } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { LinkStore } from '../ports/one-time-links.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
+import type { Tables } from './tables.ts';
 
-export function linkQueries(db: Kysely<Tables>): LinkStore {
+export function linkQueries({ db, transact }: Connection): LinkStore {
   return {
     insertLink: ({ digest, purpose, subject, createdAt, expiresAt }, event, beside) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         // Those that open nothing any more go in any case.
         let old = transaction
           .deleteFrom('one_time_links')

@@ -1,11 +1,9 @@
 // Passwords of people, written as the sign-in library writes them, and what goes with an old one.
-import type { Kysely } from 'kysely';
 import { randomBase62 } from '../../domain/id.ts';
 import type { PasswordStore } from '../ports/passwords.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction } from './engine.ts';
+import type { Connection } from './connection.ts';
 
-export function passwordQueries(db: Kysely<Tables>): PasswordStore {
+export function passwordQueries({ db, transact }: Connection): PasswordStore {
   const readPassword: PasswordStore['readPassword'] = async (personId) => {
     const row = await db
       .selectFrom('credentials')
@@ -18,7 +16,7 @@ export function passwordQueries(db: Kysely<Tables>): PasswordStore {
   return {
     readPassword,
     renewPassword: ({ personId, hash, from, keepPasskeys }) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const time = new Date().toISOString();
         let update = transaction
           .updateTable('credentials')
@@ -49,9 +47,9 @@ export function passwordQueries(db: Kysely<Tables>): PasswordStore {
         return true;
       }),
     forgetSecondStep: (personId) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         await transaction.deleteFrom('two_factors').where('userId', '=', personId).execute();
-        await transaction.updateTable('people').set({ twoFactorEnabled: 0 }).where('id', '=', personId).execute();
+        await transaction.updateTable('people').set({ twoFactorEnabled: false }).where('id', '=', personId).execute();
       }),
   };
 }

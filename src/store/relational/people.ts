@@ -8,28 +8,29 @@ import { type Language, languages, type Person } from '../../domain/person.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { PersonStore } from '../ports/people.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
 import { refuseLastOperator } from './accounts.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
+import type { Tables } from './tables.ts';
 
 /** A notice is of something that happened a week ago at most. */
 const noticeKeptMs = 30 * 86_400_000;
 
-export function personQueries(db: Kysely<Tables>): PersonStore {
+export function personQueries({ db, transact }: Connection): PersonStore {
   const people = () => db.selectFrom('people').select(personColumns);
   return {
     findPerson: async (id) => personOf(await people().where('id', '=', id).executeTakeFirst()),
     findPersonByEmail: async (email) => personOf(await people().where('email', '=', email).executeTakeFirst()),
     findPersonOf: async (accountId) => personOf(await people().where('accountId', '=', accountId).executeTakeFirst()),
     updatePerson: (id, { emailVerified, ...change }, event) =>
-      inTransaction(db, async (transaction) => {
-        const columns = { ...change, ...(emailVerified ? { emailVerified: 1 } : {}) };
+      transact(async (transaction) => {
+        const columns = { ...change, ...(emailVerified ? { emailVerified: true } : {}) };
         if (Object.keys(columns).length > 0)
           await transaction.updateTable('people').set(columns).where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
     closeAccount: (id, at, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const account = await transaction
           .selectFrom('accounts')
           .select(['id', 'role', 'closed_at'])
@@ -74,7 +75,7 @@ export function personQueries(db: Kysely<Tables>): PersonStore {
         await writeAudit(transaction, event);
       }),
     deletePerson: (id, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         await withdraw(transaction, id, event.at);
         await transaction.updateTable('applications').set(blank).where('person_id', '=', id).execute();
         await transaction.deleteFrom('people').where('id', '=', id).execute();

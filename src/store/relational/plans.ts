@@ -1,11 +1,12 @@
 // Plans: terms as JSON text, and the number of their version, which a change has to follow.
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import { openTerms, type Plan, type Terms } from '../../domain/plan.ts';
 import type { PlanStore } from '../ports/plans.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
+import type { Tables } from './tables.ts';
 
-export function planQueries(db: Kysely<Tables>): PlanStore {
+export function planQueries({ db, transact }: Connection): PlanStore {
   return {
     findPlan: async (name) => {
       const row = await db.selectFrom('plans').selectAll().where('name', '=', name).executeTakeFirst();
@@ -13,7 +14,7 @@ export function planQueries(db: Kysely<Tables>): PlanStore {
     },
     listPlans: async () => (await db.selectFrom('plans').selectAll().orderBy('name').execute()).map(planOfRow),
     putPlan: ({ name, version, ...terms }, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const text = JSON.stringify(terms);
         const changed =
           version === 1
@@ -34,7 +35,7 @@ export function planQueries(db: Kysely<Tables>): PlanStore {
         return true;
       }),
     deletePlan: (name, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         // Asked and done in one statement: a transaction that reads first can lose its place to another writer.
         const result = await transaction
           .deleteFrom('plans')

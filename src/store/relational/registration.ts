@@ -1,19 +1,18 @@
 // Who may apply, and how: one row. A change of it moves the applications that it concerns.
-import type { Kysely } from 'kysely';
 import { firstRegistration, type Registration } from '../../domain/application.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import type { RegistrationStore } from '../ports/registration.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
 
-export function registrationQueries(db: Kysely<Tables>): RegistrationStore {
+export function registrationQueries({ db, transact }: Connection): RegistrationStore {
   return {
     readRegistration: async () => {
       const { definition } = await db.selectFrom('registration').select('definition').executeTakeFirstOrThrow();
       return { ...firstRegistration, ...(JSON.parse(definition) as Partial<Registration>) };
     },
     writeRegistration: (registration, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         await transaction
           .updateTable('registration')
           .set({ definition: JSON.stringify(registration) })

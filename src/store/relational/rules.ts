@@ -1,18 +1,17 @@
 // The rules of the ladder, each one JSON text under its name.
-import type { Kysely } from 'kysely';
 import type { Rule } from '../../domain/rule.ts';
 import type { RuleStore } from '../ports/rules.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
 
-export function ruleQueries(db: Kysely<Tables>): RuleStore {
+export function ruleQueries({ db, transact }: Connection): RuleStore {
   return {
     listRules: async () => {
       const rows = await db.selectFrom('rules').selectAll().orderBy('name').execute();
       return rows.map(({ definition }) => JSON.parse(definition) as Rule);
     },
     putRule: (rule, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const definition = JSON.stringify(rule);
         await transaction
           .insertInto('rules')
@@ -22,7 +21,7 @@ export function ruleQueries(db: Kysely<Tables>): RuleStore {
         await writeAudit(transaction, event);
       }),
     deleteRule: (name, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const result = await transaction.deleteFrom('rules').where('name', '=', name).executeTakeFirst();
         if (Number(result.numDeletedRows) === 0) return false;
         await writeAudit(transaction, event);

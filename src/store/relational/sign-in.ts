@@ -1,13 +1,14 @@
 // Passkeys, identities at providers, and what works once. What may happen once, or only so often, is one statement or transaction.
-import type { Kysely, Selectable } from 'kysely';
+import type { Insertable, Selectable } from 'kysely';
 import type { PersonId } from '../../domain/id.ts';
 import type { SignInStore, StoredPasskey } from '../ports/sign-in.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
 import { freeAddress, insertPerson } from './new-person.ts';
 import { personColumns, personOf } from './people.ts';
+import type { Tables } from './tables.ts';
 
-export function signInQueries(db: Kysely<Tables>): SignInStore {
+export function signInQueries({ db, transact }: Connection): SignInStore {
   const passkeys = () => db.selectFrom('passkeys').selectAll();
   return {
     claimOnce: async (id, expiresAt) => {
@@ -25,7 +26,7 @@ export function signInQueries(db: Kysely<Tables>): SignInStore {
       return row && passkeyOf(row);
     },
     insertPasskey: (passkey, visitId, most) =>
-      db.transaction().execute(async (transaction) => {
+      transact(async (transaction) => {
         const visit = await transaction
           .selectFrom('sessions')
           .select('id')
@@ -56,7 +57,7 @@ export function signInQueries(db: Kysely<Tables>): SignInStore {
       return Number(moved.numUpdatedRows) > 0;
     },
     deletePasskey: (personId, id, visitId) =>
-      db.transaction().execute(async (transaction) => {
+      transact(async (transaction) => {
         const gone = await transaction
           .deleteFrom('passkeys')
           .where('userId', '=', personId)
@@ -77,7 +78,7 @@ export function signInQueries(db: Kysely<Tables>): SignInStore {
           .executeTakeFirst(),
       ),
     insertVouched: (person, { issuer, subject }, event) =>
-      db.transaction().execute(async (transaction) => {
+      transact(async (transaction) => {
         const known = await transaction
           .selectFrom('provider_identities')
           .select('person_id')
@@ -140,7 +141,7 @@ function passkeyOf(row: Selectable<Tables['passkeys']>): StoredPasskey {
   };
 }
 
-function rowOf(passkey: StoredPasskey): Tables['passkeys'] {
+function rowOf(passkey: StoredPasskey): Insertable<Tables['passkeys']> {
   return {
     id: passkey.id,
     userId: passkey.personId,
@@ -149,7 +150,7 @@ function rowOf(passkey: StoredPasskey): Tables['passkeys'] {
     publicKey: Buffer.from(passkey.publicKey).toString('base64'),
     counter: passkey.counter,
     deviceType: passkey.deviceType,
-    backedUp: passkey.backedUp ? 1 : 0,
+    backedUp: passkey.backedUp,
     transports: passkey.transports.join(','),
     createdAt: new Date(passkey.createdAt).toISOString(),
     aaguid: passkey.aaguid,

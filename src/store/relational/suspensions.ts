@@ -3,13 +3,14 @@ import type { Kysely, Selectable } from 'kysely';
 import type { AccountId, SuspensionId } from '../../domain/id.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { SuspensionStore } from '../ports/suspensions.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { inTransaction, writeAudit } from './engine.ts';
+import { writeAudit } from './audit.ts';
+import type { Connection } from './connection.ts';
+import type { Tables } from './tables.ts';
 
-export function suspensionQueries(db: Kysely<Tables>): SuspensionStore {
+export function suspensionQueries({ db, transact }: Connection): SuspensionStore {
   return {
     insertSuspension: (suspension, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         await transaction.insertInto('suspensions').values(rowOf(suspension)).execute();
         await writeAudit(transaction, event);
       }),
@@ -24,7 +25,7 @@ export function suspensionQueries(db: Kysely<Tables>): SuspensionStore {
       return (await query.execute()).map(suspensionOf);
     },
     updateSuspension: (suspension, event) =>
-      inTransaction(db, async (transaction) => {
+      transact(async (transaction) => {
         const { lifted_at, lifted_by, appeal, appealed_at, answer, answered_at, answered_by } = rowOf(suspension);
         await transaction
           .updateTable('suspensions')

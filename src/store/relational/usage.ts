@@ -5,8 +5,8 @@ import { type AccountId, firstRequestId, type KeyId } from '../../domain/id.ts';
 import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
 import { AnsweredModels, quarterMs, rollUp, rowOfUsage, usageOfRow } from '../ledger/usage-rows.ts';
 import type { ReportBy, ReportRow, UsageStore } from '../ports/usage.ts';
-import type { Tables } from '../sqlite/migrations/list.ts';
-import { type Adapter, inTransaction } from './engine.ts';
+import type { Connection } from './connection.ts';
+import type { Tables } from './tables.ts';
 
 // SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 23 columns × 500 rows fit both.
 const rowsPerInsert = 500;
@@ -16,16 +16,16 @@ const minuteMs = 60_000;
 /** Far longer than a call waits between its head and the moment in which it counts. */
 const longestHeadMs = 3_600_000;
 
-export function usageQueries(db: Kysely<Tables>, adapter: Adapter): UsageStore {
+export function usageQueries({ db, engine, transact }: Connection): UsageStore {
   const answered = new AnsweredModels();
   return {
     appendUsage: async (records) => {
       if (records.length === 0) return;
       const rows = records.map(rowOfUsage);
-      const { appendUsage } = adapter;
+      const { appendUsage } = engine;
       // Through the builder's own connection, so that it can never fall into somebody else's open transaction.
       if (appendUsage) await db.connection().execute(() => Promise.resolve(appendUsage(rows)));
-      else await appendSlowly(db, rows, answered);
+      else await appendSlowly(transact, rows, answered);
     },
     knownUsage: async (ids) => {
       const known = new Set<string>();
@@ -275,11 +275,11 @@ async function namesOf(db: Kysely<Tables>, by: ReportBy, ids: readonly string[])
 
 /** For adapters without a quicker way. */
 async function appendSlowly(
-  db: Kysely<Tables>,
+  transact: Connection['transact'],
   rows: readonly Tables['usage'][],
   answered: AnsweredModels,
 ): Promise<void> {
-  await inTransaction(db, async (transaction) => {
+  await transact(async (transaction) => {
     const added: Tables['usage'][] = [];
     for (let from = 0; from < rows.length; from += rowsPerInsert) {
       const part = rows.slice(from, from + rowsPerInsert);

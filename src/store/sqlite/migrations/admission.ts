@@ -2,24 +2,6 @@
 import { type Kysely, sql } from 'kysely';
 import { mailboxOf } from '../../../domain/mailbox.ts';
 
-export interface AdmissionColumns {
-  /** Key of the mailbox of its address; empty where the address was blanked. */
-  mailbox: string;
-  /** Network that it came from, while nobody has confirmed the address. */
-  source: string;
-  /** Unix milliseconds; null: nobody has to confirm anything. */
-  confirm_by: number | null;
-  /** Hash, until the address is confirmed. */
-  password: string | null;
-}
-
-/** Mailboxes whose account was closed while something was in force against it: a digest, for as long as that would have lasted. */
-export interface BarredTable {
-  digest: string;
-  /** Unix milliseconds; null: until an operator lets somebody in with it. */
-  until: number | null;
-}
-
 export async function openBarred(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable('barred')

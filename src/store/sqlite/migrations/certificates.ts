@@ -1,14 +1,6 @@
 // The tables of certificates that the gate gets by itself, shared by every gate that uses this store.
 import type { Kysely } from 'kysely';
 
-export interface CertificateTables {
-  /** One for each set of names at each authority. */
-  readonly certificates: { id: string; chain: string; private_key: string; issued_at: number; not_after: number };
-  readonly acme_accounts: { directory: string; private_key: string };
-  readonly acme_challenges: { token: string; domain: string; answer: string; expires_at: number };
-  readonly leases: { name: string; owner: string; until: number };
-}
-
 export async function openCertificates({ schema }: Kysely<unknown>): Promise<void> {
   await schema
     .createTable('certificates')

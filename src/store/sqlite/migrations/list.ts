@@ -1,126 +1,16 @@
-// The tables, as both databases hold them: text, 64-bit integers and nothing dialect-specific. Lists are JSON text.
+// The migrations of the SQLite database, in order. What the rows hold now is in relational/tables.ts.
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
-import type { Role } from '../../../domain/account.ts';
-import type { KeyKind, KeyStatus } from '../../../domain/api-key.ts';
-import { type Application, firstRegistration } from '../../../domain/application.ts';
-import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, PersonId, SuspensionId } from '../../../domain/id.ts';
-import type { Language, LinkPurpose } from '../../../domain/person.ts';
+import { firstRegistration } from '../../../domain/application.ts';
 import { firstPlans } from '../../../domain/plan.ts';
-import { firstRules, type Step } from '../../../domain/rule.ts';
+import { firstRules } from '../../../domain/rule.ts';
 import { addSkeletons, sayUnlimited } from './accounts.ts';
-import { type AdmissionColumns, type BarredTable, openAdmission, openBarred } from './admission.ts';
-import { type CertificateTables, openCertificates } from './certificates.ts';
-import { addNoticeStates, type NoticeTable } from './notices.ts';
-import { bindPeople, openPeople, type PeopleTables } from './people.ts';
-import { openIdentities, openUsedOnce, type SignInOwnTables } from './sign-in.ts';
-import { addCacheTokens, addOwnRefusals, addRepeats, splitHours, type UsageTables } from './usage.ts';
-
-export interface Tables extends CertificateTables, PeopleTables, SignInOwnTables, UsageTables {
-  accounts: {
-    id: AccountId;
-    name: string;
-    created_at: number;
-    /** Null where, and only where, `unlimited` is 1. */
-    plan: string | null;
-    unlimited: number;
-    /** Of its name; empty when it is closed. */
-    skeleton: string;
-    role: Role;
-    closed_at: number | null;
-  };
-  keys: {
-    id: KeyId;
-    account_id: AccountId;
-    name: string;
-    kind: KeyKind;
-    digest: string;
-    status: KeyStatus;
-    scopes: string;
-    models: string;
-    cidr: string;
-    allow_path: number;
-    created_at: number;
-    expires_at: number | null;
-    revoked_at: number | null;
-    last_used_at: number | null;
-    rotated_from: KeyId | null;
-    lineage: KeyId;
-    narrowing: string;
-    bound_certificate: string | null;
-  };
-  registration: { id: number; definition: string };
-  applications: AdmissionColumns & {
-    id: ApplicationId;
-    name: string;
-    email: string;
-    purpose: string;
-    models: string;
-    status: Application['status'];
-    claim_digest: string;
-    created_at: number;
-    decided_at: number | null;
-    decided_by: string | null;
-    decision: string | null;
-    account_id: AccountId | null;
-    claimed_at: number | null;
-    confirmed_at: number | null;
-    person_id: PersonId | null;
-    language: Language | null;
-    wanted_plan: string | null;
-    held: string | null;
-  };
-  one_time_links: {
-    digest: string;
-    purpose: LinkPurpose;
-    subject: string;
-    created_at: number;
-    expires_at: number;
-    used_at: number | null;
-  };
-  notices: NoticeTable;
-  invites: {
-    id: InviteId;
-    digest: string;
-    email: string | null;
-    plan: string | null;
-    created_at: number;
-    expires_at: number;
-    used_at: number | null;
-  };
-  barred: BarredTable;
-  repeatables: { key_id: string; name: string; digest: string; at: number; made: string | null };
-  plans: { name: string; version: number; terms: string };
-  rules: { name: string; definition: string };
-  suspensions: {
-    id: SuspensionId;
-    account_id: AccountId;
-    key_id: KeyId | null;
-    step: Step;
-    rule: string | null;
-    reason: string;
-    evidence: string | null;
-    shadow: number;
-    created_at: number;
-    ends_at: number | null;
-    lifted_at: number | null;
-    lifted_by: string | null;
-    appeal: string | null;
-    appealed_at: number | null;
-    answer: string | null;
-    answered_at: number | null;
-    answered_by: string | null;
-  };
-  audit_events: {
-    id: AuditId;
-    at: number;
-    actor: string;
-    action: string;
-    subject: string;
-    from_value: string | null;
-    to_value: string | null;
-  };
-}
+import { openAdmission, openBarred } from './admission.ts';
+import { openCertificates } from './certificates.ts';
+import { addNoticeStates } from './notices.ts';
+import { bindPeople, openPeople } from './people.ts';
+import { openIdentities, openUsedOnce } from './sign-in.ts';
+import { addCacheTokens, addOwnRefusals, addRepeats, splitHours } from './usage.ts';
 
 /** Migrations by name, in order. One that has landed is never edited. */
 export const migrations: Record<string, Migration> = {

@@ -1,15 +1,6 @@
 // Notices get states: who is sending one, until when nobody else does, and when it was done.
 import { type Kysely, sql } from 'kysely';
 
-export interface NoticeTable {
-  id: string;
-  at: number;
-  /** Of a process. */
-  owner: string;
-  until: number;
-  done_at: number | null;
-}
-
 /** Until here a row was written before its letter was sent; whether it was, nobody can say, and none is sent again. */
 export async function addNoticeStates(db: Kysely<unknown>): Promise<void> {
   const { schema } = db;

@@ -1,42 +1,6 @@
 // The tables of sign-in, as better-auth 1.7 names and types them (its own migration generator was asked once; ours stays the
 // only thing that changes the schema), and what applications and accounts learn from them.
 import { type ColumnDefinitionBuilder, type CreateTableBuilder, type Kysely, sql } from 'kysely';
-import type { AccountId, PersonId } from '../../../domain/id.ts';
-
-export interface PeopleTables {
-  /** Written by the sign-in library, which names its columns itself; its other tables are read by nobody else. */
-  people: {
-    id: PersonId;
-    name: string;
-    email: string;
-    emailVerified: number;
-    createdAt: string;
-    updatedAt: string;
-    twoFactorEnabled: number | null;
-    accountId: AccountId | null;
-    language: string | null;
-  };
-  credentials: {
-    id: string;
-    accountId: string;
-    providerId: string;
-    userId: PersonId;
-    password: string | null;
-    createdAt: string;
-    updatedAt: string;
-  };
-  sessions: {
-    id: string;
-    userId: PersonId;
-    createdAt: string;
-    expiresAt: string;
-    ipAddress: string | null;
-    userAgent: string | null;
-    provenAt: string | null;
-  };
-  verifications: { id: string; value: string; expiresAt: string };
-  two_factors: { id: string; userId: PersonId };
-}
 
 type Column = [
   name: string,

@@ -2,25 +2,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { PersonId } from '../../../domain/id.ts';
 
-export interface SignInOwnTables {
-  /** OpenID Connect Core §5.7: only issuer and subject together name somebody. */
-  provider_identities: { issuer: string; subject: string; person_id: PersonId; created_at: number };
-  used_once: { id: string; expires_at: number };
-  passkeys: {
-    id: string;
-    name: string | null;
-    publicKey: string;
-    userId: PersonId;
-    credentialID: string;
-    counter: number;
-    deviceType: string;
-    backedUp: number;
-    transports: string | null;
-    createdAt: string | null;
-    aaguid: string | null;
-  };
-}
-
 interface OldCredential {
   accountId: string;
   idToken: string | null;

@@ -1,0 +1,151 @@
+// The rows of every table, as the shared queries see them: text, 64-bit integers, and lists as JSON text. Which columns a
+// database gives them, and how they came to be, is in the migrations of its own folder.
+import type { Role } from '../../domain/account.ts';
+import type { KeyKind, KeyStatus } from '../../domain/api-key.ts';
+import type { Application } from '../../domain/application.ts';
+import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, PersonId, SuspensionId } from '../../domain/id.ts';
+import type { Language, LinkPurpose } from '../../domain/person.ts';
+import type { Step } from '../../domain/rule.ts';
+import type { PeopleTables } from './people-tables.ts';
+import type { UsageTables } from './usage-tables.ts';
+
+export interface Tables extends CertificateTables, PeopleTables, UsageTables {
+  accounts: {
+    id: AccountId;
+    name: string;
+    created_at: number;
+    /** Null where, and only where, `unlimited` is 1. */
+    plan: string | null;
+    unlimited: number;
+    /** Of its name; empty when it is closed. */
+    skeleton: string;
+    role: Role;
+    closed_at: number | null;
+  };
+  keys: {
+    id: KeyId;
+    account_id: AccountId;
+    name: string;
+    kind: KeyKind;
+    digest: string;
+    status: KeyStatus;
+    scopes: string;
+    models: string;
+    cidr: string;
+    allow_path: number;
+    created_at: number;
+    expires_at: number | null;
+    revoked_at: number | null;
+    last_used_at: number | null;
+    rotated_from: KeyId | null;
+    lineage: KeyId;
+    narrowing: string;
+    bound_certificate: string | null;
+  };
+  registration: { id: number; definition: string };
+  applications: AdmissionColumns & {
+    id: ApplicationId;
+    name: string;
+    email: string;
+    purpose: string;
+    models: string;
+    status: Application['status'];
+    claim_digest: string;
+    created_at: number;
+    decided_at: number | null;
+    decided_by: string | null;
+    decision: string | null;
+    account_id: AccountId | null;
+    claimed_at: number | null;
+    confirmed_at: number | null;
+    person_id: PersonId | null;
+    language: Language | null;
+    wanted_plan: string | null;
+    held: string | null;
+  };
+  one_time_links: {
+    digest: string;
+    purpose: LinkPurpose;
+    subject: string;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
+  };
+  notices: NoticeTable;
+  invites: {
+    id: InviteId;
+    digest: string;
+    email: string | null;
+    plan: string | null;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
+  };
+  barred: BarredTable;
+  repeatables: { key_id: string; name: string; digest: string; at: number; made: string | null };
+  plans: { name: string; version: number; terms: string };
+  rules: { name: string; definition: string };
+  suspensions: {
+    id: SuspensionId;
+    account_id: AccountId;
+    key_id: KeyId | null;
+    step: Step;
+    rule: string | null;
+    reason: string;
+    evidence: string | null;
+    shadow: number;
+    created_at: number;
+    ends_at: number | null;
+    lifted_at: number | null;
+    lifted_by: string | null;
+    appeal: string | null;
+    appealed_at: number | null;
+    answer: string | null;
+    answered_at: number | null;
+    answered_by: string | null;
+  };
+  audit_events: {
+    id: AuditId;
+    at: number;
+    actor: string;
+    action: string;
+    subject: string;
+    from_value: string | null;
+    to_value: string | null;
+  };
+}
+
+export interface AdmissionColumns {
+  /** Key of the mailbox of its address; empty where the address was blanked. */
+  mailbox: string;
+  /** Network that it came from, while nobody has confirmed the address. */
+  source: string;
+  /** Unix milliseconds; null: nobody has to confirm anything. */
+  confirm_by: number | null;
+  /** Hash, until the address is confirmed. */
+  password: string | null;
+}
+
+/** Mailboxes whose account was closed while something was in force against it: a digest, for as long as that would have lasted. */
+export interface BarredTable {
+  digest: string;
+  /** Unix milliseconds; null: until an operator lets somebody in with it. */
+  until: number | null;
+}
+
+export interface CertificateTables {
+  /** One for each set of names at each authority. */
+  readonly certificates: { id: string; chain: string; private_key: string; issued_at: number; not_after: number };
+  readonly acme_accounts: { directory: string; private_key: string };
+  readonly acme_challenges: { token: string; domain: string; answer: string; expires_at: number };
+  readonly leases: { name: string; owner: string; until: number };
+}
+
+export interface NoticeTable {
+  id: string;
+  at: number;
+  /** Of a process. */
+  owner: string;
+  until: number;
+  done_at: number | null;
+}

@@ -1,0 +1,50 @@
+// The rows of the ledger, and the sums by quarter of an hour that are written with them.
+import type { ErrorCode } from '../../domain/error.ts';
+import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
+import type { Outcome, UsageSource } from '../../domain/usage.ts';
+
+export interface UsageTables {
+  usage: {
+    id: RequestId;
+    at: number;
+    key_id: KeyId;
+    account_id: AccountId;
+    operation: string;
+    model: string | null;
+    upstream: string | null;
+    outcome: Outcome;
+    status: number;
+    code: ErrorCode | null;
+    streamed: number;
+    prompt_tokens: number;
+    completion_tokens: number;
+    source: UsageSource;
+    bytes_in: number;
+    bytes_out: number;
+    first_byte_ms: number | null;
+    duration_ms: number;
+    address: string;
+    queued_ms: number;
+    repeats: number;
+    cache_read_tokens: number;
+    cache_write_tokens: number;
+  };
+  usage_quarterly: {
+    account_id: AccountId;
+    /** Quarters of an hour since 1970, UTC: days begin with one of them in every time zone, also in India and in Nepal. */
+    quarter: number;
+    key_id: KeyId;
+    /** Empty where no model was named. */
+    model: string;
+    requests: number;
+    refused: number;
+    failed: number;
+    prompt_tokens: number;
+    completion_tokens: number;
+    estimated: number;
+    cache_read_tokens: number;
+    cache_write_tokens: number;
+    /** Of `refused`, those for what the caller did or may not do. */
+    own_refusals: number;
+  };
+}

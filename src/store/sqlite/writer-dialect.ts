@@ -1,0 +1,107 @@
+// Kysely's SQLite dialect with a queue of our own for the one connection, transactions that may write from their beginning, and
+// errors and truth values as every store has them.
+import type Database from 'better-sqlite3';
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type DialectAdapter,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteDialect,
+} from 'kysely';
+import { isDeciding } from '../relational/connection.ts';
+import { StoreUnusable } from '../unusable.ts';
+import { translated } from './errors.ts';
+
+/** The queue for the one connection is ours, since Kysely's own lets a decision wait for itself. */
+class OwnQueueAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
+}
+
+/** Truth values go in as the integers that SQLite has for them; errors come out as every store throws them. */
+class TranslatingConnection implements DatabaseConnection {
+  readonly #inner: DatabaseConnection;
+
+  constructor(inner: DatabaseConnection) {
+    this.#inner = inner;
+  }
+
+  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    try {
+      return await this.#inner.executeQuery<Row>(withIntegers(query));
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  streamQuery<Row>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<Row>> {
+    return this.#inner.streamQuery<Row>(withIntegers(query), chunkSize);
+  }
+}
+
+function withIntegers(query: CompiledQuery): CompiledQuery {
+  if (!query.parameters.some((each) => typeof each === 'boolean')) return query;
+  return {
+    ...query,
+    parameters: query.parameters.map((each) => (typeof each === 'boolean' ? Number(each) : each)),
+  };
+}
+
+/**
+ * Every transaction takes the one right to write when it begins. One that begins as a reader (SQLite's default) cannot
+ * become a writer once somebody else has written (SQLITE_BUSY_SNAPSHOT, sqlite.org/lang_transaction.html §2.2), and none
+ * here may act on what it read before that.
+ */
+export class WriterDialect extends SqliteDialect {
+  readonly #database: Database.Database;
+  readonly #loss: () => string | undefined;
+
+  constructor(database: Database.Database, loss: () => string | undefined) {
+    super({ database });
+    this.#database = database;
+    this.#loss = loss;
+  }
+
+  override createAdapter(): DialectAdapter {
+    return new OwnQueueAdapter();
+  }
+
+  override createDriver(): Driver {
+    const driver = super.createDriver();
+    const acquire = driver.acquireConnection.bind(driver);
+    const waiting: (() => void)[] = [];
+    let taken = false;
+    let only: TranslatingConnection | undefined;
+    driver.acquireConnection = async (options) => {
+      // A decision that asks the store outside of its own transaction would stand still for ever, and the gate with it.
+      if (isDeciding()) throw new Error('a decision uses the store that it was given, and no other');
+      // Nothing is written to, or believed of, a file that is no longer the one in the data directory.
+      const loss = this.#loss();
+      if (loss !== undefined) throw new StoreUnusable(loss);
+      if (taken) await new Promise<void>((resolve) => waiting.push(resolve));
+      taken = true;
+      only ??= new TranslatingConnection(await acquire(options));
+      return only;
+    };
+    driver.releaseConnection = () => {
+      // Whoever waits the longest has it now; `taken` stays.
+      const next = waiting.shift();
+      if (next) next();
+      else taken = false;
+      return Promise.resolve();
+    };
+    const rollback = driver.rollbackTransaction.bind(driver);
+    // A full disk has rolled it back already (sqlite.org/lang_transaction.html §2.3); to do it again is an error that would be
+    // told in place of what went wrong.
+    driver.rollbackTransaction = async (connection) => {
+      if (this.#database.inTransaction) await rollback(connection);
+    };
+    driver.beginTransaction = async (connection: DatabaseConnection) => {
+      await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+    };
+    return driver;
+  }
+}

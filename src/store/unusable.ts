@@ -1,0 +1,77 @@
+// Why the store, or a file of ours, cannot be used: one sentence that says what is wrong and what to do, and the errors that
+// carry it. Every engine throws these; nobody outside of an engine reads a database's own codes.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export class StoreUnusable extends Error {
+  override name = 'StoreUnusable';
+}
+
+/** Somebody else holds the right to write; that passes. */
+export class StoreBusy extends StoreUnusable {
+  override name = 'StoreBusy';
+}
+
+/** A gate has the directory. */
+export class DirectoryHeld extends StoreUnusable {
+  override name = 'DirectoryHeld';
+}
+
+const againMs = 500;
+
+/** Does it as soon as nobody else holds the right to write; tells once that it waits. */
+export async function whenFree<T>(
+  dataDir: string,
+  work: () => Promise<T>,
+  tell: (sentence: string) => void,
+): Promise<T> {
+  for (let isTold = false; ; isTold = true) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StoreBusy)) throw error;
+      if (!isTold)
+        tell(
+          `another program is writing to the database in ${dataDir} and holds it; the gate starts when that is over`,
+        );
+      await sleep(againMs);
+    }
+  }
+}
+
+const reasons: readonly (readonly [RegExp, string])[] = [
+  [/^(ENOSPC|EDQUOT|SQLITE_FULL)/, 'the disk is full. Make room on it, or set DATA_DIR to another.'],
+  [
+    /^(EROFS|SQLITE_READONLY)/,
+    'it can only be read. Mount its file system so that it can be written, check its mode, or set DATA_DIR elsewhere.',
+  ],
+  [/^(EACCES|EPERM)/, 'this user may not use it. Check its owner and mode, or set DATA_DIR elsewhere.'],
+  [/^(ENOTDIR|EEXIST)/, 'it is not a directory. Set DATA_DIR to one.'],
+  [
+    /^SQLITE_(NOTADB|CORRUPT)/,
+    'it is damaged or not a database. Restore it from a backup, or move it away to start empty.',
+  ],
+  [/^(EMFILE|ENFILE)/, 'too many files are open. Raise the limit (ulimit -n).'],
+  [
+    /^(EIO|SQLITE_IOERR)/,
+    'the disk does not do what it should: it is full or failing. Look at it, or set DATA_DIR elsewhere.',
+  ],
+];
+
+/** A disk that is full, read-only or closed to us, whichever part of a start has met it; undefined for anything else. */
+export function explained(error: unknown): StoreUnusable | undefined {
+  if (error instanceof StoreUnusable) return error;
+  const { code, path } = error as { code?: unknown; path?: unknown };
+  if (typeof code !== 'string' || !reasons.some(([codes]) => codes.test(code))) return undefined;
+  return unusableFile(typeof path === 'string' ? path : 'The data directory', error);
+}
+
+/** One sentence that says what is wrong with a file of ours, and what to do. */
+export function unusableFile(what: string, error: unknown): StoreUnusable {
+  if (error instanceof StoreUnusable) return error;
+  const { message, code } = error as { message: string; code?: unknown };
+  const reason = reasons.find(([codes]) => codes.test(String(code)))?.[1];
+  return new StoreUnusable(
+    `${what} cannot be used: ${reason ?? `${message}. Check its owner and mode, or set DATA_DIR elsewhere.`}`,
+    { cause: error },
+  );
+}
