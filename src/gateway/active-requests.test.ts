@@ -11,7 +11,7 @@ import { Decisions } from './decide-again.ts';
 import { Exchange } from './exchange.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import type { Intended } from './intent.ts';
-import { canonicalTarget, matchOperation } from './operation.ts';
+import { canonicalTarget, dialectOf, matchOperation } from './operation.ts';
 
 const key = blankKey('key_x' as KeyId, 'acc_x' as AccountId, 0);
 
@@ -26,7 +26,7 @@ async function aboutToRun() {
   const modelRules = { registryHosts: new Set<string>(), isRemote: () => false, hasShown: () => false };
   const decisions = new Decisions({ keyCache, modelRules, wallNow: () => 1_000, appealContact: '' });
   const running = new ActiveRequests(decisions);
-  const known = { at: 0, startedMs: 0, address: '192.0.2.1', dialect: 'ollama', cors: [] } as const;
+  const known = { at: 0, startedMs: 0, address: '192.0.2.1', dialect: dialectOf('/api/chat'), cors: [] } as const;
   const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, known);
   const principal = await keyCache.find(key.id);
   const { operation } = matchOperation('POST', canonicalTarget('/api/chat'));

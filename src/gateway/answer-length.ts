@@ -2,7 +2,6 @@
 // in the body is held to the plan, whatever the route, and the bound is added where the route's own name is missing.
 // An answer of several choices is one answer: its choices share the bound.
 import { GatewayError } from '../domain/error.ts';
-import type { ReplyKind } from './operation.ts';
 import { add, given, replace, type Work, wholeNumber } from './payload/body-edits.ts';
 
 /** What a call asks for: completion tokens of all its choices together, where it says how many. */
@@ -28,29 +27,23 @@ const mostChoices = 1024;
 /** What runners hold a count of tokens in; a reservation beyond it would blur the sums it is added to. */
 const mostTokens = 2 ** 31 - 1;
 
-/** The name under which a route's own server reads the bound; undefined where nothing is generated. */
-function ownName(reply: ReplyKind): (typeof lengthNames)[number] | undefined {
-  switch (reply) {
-    case 'ollama-generation':
-      return 'num_predict';
-    case 'openai-responses':
-      return 'max_output_tokens';
-    case 'openai-completion':
-    case 'anthropic-messages':
-      return 'max_tokens';
-    default:
-      return undefined;
-  }
+/** Where a route's own server reads the bound. */
+export interface OwnLength {
+  readonly name: (typeof lengthNames)[number];
+  /** It stands inside `options`. */
+  readonly inOptions: boolean;
 }
 
-/** For a caller without a plan: nothing is changed, and what is asked for is only a figure for the queue. */
-export function readLength(work: Work, reply: ReplyKind): AskedLength {
+/**
+ * For a caller without a plan: nothing is changed, and what is asked for is only a figure for the queue. `where` is undefined
+ * if nothing is generated.
+ */
+export function readLength(work: Work, where: OwnLength | undefined): AskedLength {
   const { document } = work;
-  const name = ownName(reply);
-  if (name === undefined) return { tokens: undefined, choices: 1 };
-  const isOption = name === 'num_predict';
-  const value = given(isOption ? document.members.get('options')?.members : document.members, name);
-  const tokens = value && wholeNumber(work, value, isOption ? `options.${name}` : name);
+  if (where === undefined) return { tokens: undefined, choices: 1 };
+  const { name, inOptions } = where;
+  const value = given(inOptions ? document.members.get('options')?.members : document.members, name);
+  const tokens = value && wholeNumber(work, value, inOptions ? `options.${name}` : name);
   return { tokens: tokens !== undefined && tokens > 0 ? Math.min(tokens, mostTokens) : undefined, choices: 1 };
 }
 
@@ -60,9 +53,13 @@ export function readLength(work: Work, reply: ReplyKind): AskedLength {
  * not raise.
  * @throws GatewayError `invalid_request`, `beyond_plan`.
  */
-export function boundLength(work: Work, reply: ReplyKind, most: number | null, own: number | undefined): AskedLength {
-  const name = ownName(reply);
-  if (name === undefined) return { tokens: undefined, choices: 1 };
+export function boundLength(
+  work: Work,
+  where: OwnLength | undefined,
+  most: number | null,
+  own: number | undefined,
+): AskedLength {
+  if (where === undefined) return { tokens: undefined, choices: 1 };
   const choices = countChoices(work);
   if (choices > Math.min(most ?? mostChoices, mostChoices))
     throw new GatewayError('beyond_plan', {
@@ -70,7 +67,8 @@ export function boundLength(work: Work, reply: ReplyKind, most: number | null, o
     });
   const each = most === null ? null : Math.floor(most / choices);
   const found = boundNamed(work, each);
-  const path = name === 'num_predict' ? 'options' : undefined;
+  const { name, inOptions } = where;
+  const path = inOptions ? 'options' : undefined;
   const ownMembers = path ? work.document.members.get(path)?.members : work.document.members;
   if (each !== null && !given(ownMembers, name)) {
     const meant = found.smallest ?? own ?? each;

@@ -154,8 +154,8 @@ function editsFor(
     boundBody(work, bounds, model, facts);
     const own = model === undefined ? undefined : facts.answerTokens(model);
     // 0 would be read as "without end" by some runners; a plan that lets nobody generate takes the scope away.
-    asked = boundLength(work, operation.reply, most === null ? null : Math.max(1, most), own);
-  } else asked = { tokens: readLength(work, operation.reply).tokens, choices: 1 };
+    asked = boundLength(work, operation.reply.length, most === null ? null : Math.max(1, most), own);
+  } else asked = { tokens: readLength(work, operation.reply.length).tokens, choices: 1 };
   if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
   return { server: facts.server, edits, changes, asked };
 }

@@ -8,9 +8,9 @@ import type { Principal } from '../domain/principal.ts';
 import type { Scope } from '../domain/scope.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
 import type { WallMs } from '../domain/time.ts';
+import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
 import type { Accounted } from './metering.ts';
-import type { Operation } from './operation.ts';
 
 declare class Mark {
   protected readonly permitted: true;

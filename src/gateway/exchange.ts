@@ -9,10 +9,11 @@ import type { OpenUsage } from '../store/ports/journal.ts';
 import type { Slot } from '../store/ports/turn-queue.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Caller } from './caller.ts';
+import type { Dialect, Operation } from './dialects/dialect.ts';
+import type { Frames } from './dialects/frames.ts';
 import type { Metering } from './limits/account-usage.ts';
 import type { Lease } from './limits/limiter.ts';
 import type { Meter } from './meter/token-counts.ts';
-import type { Dialect, Operation } from './operation.ts';
 
 export class Exchange {
   readonly id: RequestId;
@@ -86,6 +87,11 @@ export class Exchange {
     this.address = address;
     this.dialect = dialect;
     this.cors = cors;
+  }
+
+  /** The form of its stream. */
+  get frames(): Frames {
+    return (this.operation ?? this.dialect).frames;
   }
 
   /** Whom the address stands for: who has one address of an IPv6 network has all of them. */

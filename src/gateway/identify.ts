@@ -9,11 +9,12 @@ import type { Principal } from '../domain/principal.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Addressed } from './ask.ts';
 import { Caller } from './caller.ts';
+import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
 import type { AuthThrottle } from './identity/auth-throttle.ts';
 import { type Credential, readCredential } from './identity/credential.ts';
 import type { KeyCache } from './identity/key-cache.ts';
-import type { Matched, Operation } from './operation.ts';
+import type { Matched } from './operation.ts';
 import type { Received } from './receive.ts';
 
 declare class Mark {

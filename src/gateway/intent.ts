@@ -187,7 +187,7 @@ export function readJson(prechecked: Prechecked, bytes: Buffer, promptTokens?: n
   const body = scanObject(bytes, counts ? countingOutline : outline);
   const { models, registryModels } = readModels(prechecked, bytes, body);
   const stream = readStream(body, bytes, operation.streamDefault);
-  const usageInjected = operation.reply === 'openai-completion' && stream && !asksForUsage(body, bytes);
+  const usageInjected = operation.reply.usageOnRequest && stream && !asksForUsage(body, bytes);
   const pictures = counts ? countImages(body, bytes) : noImages;
   const search = readWebSearch(body, bytes);
   return {

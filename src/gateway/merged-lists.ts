@@ -1,5 +1,5 @@
-// Answers for the lists of models where more than one model server stands behind the gate, or where the only one speaks
-// another family than the caller: asks all that answer, writes what they say in the caller's family, and names each model
+// Answers for the lists of models where more than one model server stands behind the gate, or where the only one keeps
+// another list than the caller's dialect: asks all that answer, writes what they say in that dialect, and names each model
 // once, as the first server in the settings has it. A server that fails leaves its models out; where all do, the call fails.
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, toGatewayError } from '../domain/error.ts';
@@ -11,6 +11,8 @@ import type { Run } from './active-requests.ts';
 import { AnswerRoom } from './answer/answer-room.ts';
 import { maySeeEntry } from './answer/model-list.ts';
 import { endWith } from './answer/unread.ts';
+import type { Operation } from './dialects/dialect.ts';
+import type { ModelList } from './dialects/reply.ts';
 import type { Exchange } from './exchange.ts';
 import { silentMeter } from './meter/meter.ts';
 import { viaName } from './receive.ts';
@@ -22,14 +24,20 @@ import type { Routed } from './route.ts';
 /** How long a server may take to say what it has. */
 const patienceMs = 5_000;
 
+/** A call for a list of models. */
+interface Listing extends Routed {
+  readonly operation: Operation & { readonly reply: { readonly list: ModelList } };
+}
+
 /** Is this a list that no single server can answer for? */
-export function isMerged({ operation: { reply, dialect } }: Routed, { servers }: UpstreamRegistry): boolean {
-  if (reply !== 'ollama-models' && reply !== 'openai-models') return false;
-  return servers.length > 1 || servers[0]?.kind.listDialects.includes(dialect) !== true;
+export function isMerged(routed: Routed, { servers }: UpstreamRegistry): routed is Listing {
+  const { reply, dialect } = routed.operation;
+  if (!reply.list) return false;
+  return servers.length > 1 || servers[0]?.kind.listDialects.includes(dialect.name) !== true;
 }
 
 export async function answerLists(
-  routed: Routed,
+  routed: Listing,
   exchange: Exchange,
   registry: UpstreamRegistry,
   { settings, recorder, running }: RelayTools,
@@ -79,7 +87,7 @@ export async function answerLists(
 
 /** @throws GatewayError where no server says anything, or the caller has gone. */
 async function merge(
-  routed: Routed,
+  routed: Listing,
   { lists }: UpstreamRegistry,
   { times }: RelaySettings,
   signal: AbortSignal,
@@ -87,6 +95,7 @@ async function merge(
   room: AnswerRoom,
 ): Promise<Buffer> {
   const { name, reply } = routed.operation;
+  const { list } = reply;
   const asked = {
     which: name === 'ps' ? 'running' : 'all',
     via,
@@ -106,8 +115,8 @@ async function merge(
   let length = 0;
   for (const model of good.flatMap(({ value }) => value)) {
     const key = keyOf(model);
-    const fields = reply === 'openai-models' ? model.openai : model.ollama;
-    if (byName.has(key) || !(seesAll || maySeeEntry(fields, reply, principal))) continue;
+    const fields = list.entryOf(model);
+    if (byName.has(key) || !(seesAll || maySeeEntry(fields, list, principal))) continue;
     const text = textOf(fields);
     byName.set(key, text);
     length += text.length + 1;
@@ -115,7 +124,7 @@ async function merge(
   // The text, and its bytes, which are up to three for a letter.
   room.take(3 * length);
   const said = [...byName.values()].join(',');
-  return Buffer.from(reply === 'openai-models' ? `{"object":"list","data":[${said}]}` : `{"models":[${said}]}`);
+  return Buffer.from(list.write(said));
 }
 
 /** Entries are shared by all who ask at once, and so is how they are written. */

@@ -114,13 +114,14 @@ test('the upstream path comes from the table and keeps only the parameter', () =
 });
 
 test('the error dialect follows the family, with and without a key in the address', () => {
-  expect(dialectOf('/api/chat')).toBe('ollama');
-  expect(dialectOf('/v1/chat/completions')).toBe('openai');
-  expect(dialectOf('/v1/messages')).toBe('anthropic');
-  expect(dialectOf('/v1/messages/count_tokens?beta=true')).toBe('anthropic');
-  expect(dialectOf('/v1/messagesx')).toBe('openai');
-  expect(dialectOf('/k/key/v1/messages')).toBe('anthropic');
-  expect(dialectOf('//v1/chat')).toBe('ollama');
+  const nameOf = (path: string): string => dialectOf(path).name;
+  expect(nameOf('/api/chat')).toBe('ollama');
+  expect(nameOf('/v1/chat/completions')).toBe('openai');
+  expect(nameOf('/v1/messages')).toBe('anthropic');
+  expect(nameOf('/v1/messages/count_tokens?beta=true')).toBe('anthropic');
+  expect(nameOf('/v1/messagesx')).toBe('openai');
+  expect(nameOf('/k/key/v1/messages')).toBe('anthropic');
+  expect(nameOf('//v1/chat')).toBe('ollama');
 });
 
 test('whatever is accepted is the same path to another decoder, on the same server, and itself again', () => {

@@ -1,174 +1,12 @@
-// The closed table of what can be asked, and the canonical form of the address it is asked with.
-// Takes the raw request target; proves that exactly one known operation is meant. The raw target is never looked at
-// again: policy, ledger and the upstream's address all use what stands here. Anything not in the table is refused.
+// Which operation is meant: brings the address into its one canonical form and looks it up in the tables of the dialects.
+// Takes the raw request target, which is never looked at again: policy, ledger and the upstream's address all use what
+// stands here. Anything that is in no table is refused.
 import { GatewayError } from '../domain/error.ts';
-import type { Scope } from '../domain/scope.ts';
+import type { Dialect, Operation } from './dialects/dialect.ts';
+import { dialects } from './dialects/dialects.ts';
 
-export type Dialect = 'ollama' | 'openai' | 'anthropic';
-
-/** What travels in the request body. `blob` is streamed through and never held. */
-export type BodyKind = 'none' | 'json' | 'multipart' | 'blob';
-
-/** Where the body names models, and how the names are to be read (ollama-api §2). */
-export type ModelSource = 'none' | 'model' | 'model-or-name' | 'create' | 'copy' | 'path' | 'form';
-
-/** How the answer is metered and, where a stream has one, by what mark its end is known. */
-export type ReplyKind =
-  | 'plain'
-  | 'ollama-generation'
-  | 'ollama-embedding'
-  | 'ollama-progress'
-  | 'ollama-models'
-  | 'openai-completion'
-  | 'openai-responses'
-  | 'openai-embedding'
-  | 'openai-transcription'
-  | 'openai-models'
-  | 'anthropic-messages'
-  | 'anthropic-count';
-
-/** Which set of time limits holds: a generation, a quick look, or a transfer that may take hours. */
-export type TimeClass = 'inference' | 'metadata' | 'transfer';
-
-export interface Operation {
-  readonly name: string;
-  readonly methods: readonly string[];
-  /** Canonical path; `{…}` stands for one segment. */
-  readonly path: string;
-  readonly dialect: Dialect;
-  readonly scope: Scope;
-  readonly body: BodyKind;
-  readonly model: ModelSource;
-  /** What a missing `stream` means; null where the operation never streams. */
-  readonly streamDefault: boolean | null;
-  readonly reply: ReplyKind;
-  readonly time: TimeClass;
-}
-
-type Row = readonly [
-  name: string,
-  methods: string,
-  path: string,
-  scope: Scope,
-  body: BodyKind,
-  model: ModelSource,
-  streamDefault: boolean | null,
-  reply: ReplyKind,
-  time: TimeClass,
-];
-
-// The routes of Ollama's server (ollama-api §1). The table is the table of contents of the data plane: a new route of
-// Ollama's is refused until somebody writes its line here.
-const rows: readonly Row[] = [
-  ['version', 'GET HEAD', '/api/version', 'metadata', 'none', 'none', null, 'plain', 'metadata'],
-  ['tags', 'GET HEAD', '/api/tags', 'metadata', 'none', 'none', null, 'ollama-models', 'metadata'],
-  ['ps', 'GET', '/api/ps', 'metadata', 'none', 'none', null, 'ollama-models', 'metadata'],
-  ['show', 'POST', '/api/show', 'metadata', 'json', 'model-or-name', null, 'plain', 'metadata'],
-  ['generate', 'POST', '/api/generate', 'inference:chat', 'json', 'model', true, 'ollama-generation', 'inference'],
-  ['chat', 'POST', '/api/chat', 'inference:chat', 'json', 'model', true, 'ollama-generation', 'inference'],
-  ['embed', 'POST', '/api/embed', 'inference:embed', 'json', 'model', null, 'ollama-embedding', 'inference'],
-  ['embeddings', 'POST', '/api/embeddings', 'inference:embed', 'json', 'model', null, 'ollama-embedding', 'inference'],
-  ['pull', 'POST', '/api/pull', 'models:pull', 'json', 'model-or-name', true, 'ollama-progress', 'transfer'],
-  ['push', 'POST', '/api/push', 'models:push', 'json', 'model-or-name', true, 'ollama-progress', 'transfer'],
-  ['create', 'POST', '/api/create', 'models:create', 'json', 'create', true, 'ollama-progress', 'transfer'],
-  ['copy', 'POST', '/api/copy', 'models:copy', 'json', 'copy', null, 'plain', 'transfer'],
-  ['delete', 'DELETE', '/api/delete', 'models:delete', 'json', 'model-or-name', null, 'plain', 'metadata'],
-  ['blob-check', 'HEAD', '/api/blobs/{digest}', 'models:create', 'none', 'none', null, 'plain', 'metadata'],
-  ['blob-upload', 'POST', '/api/blobs/{digest}', 'models:create', 'blob', 'none', null, 'plain', 'transfer'],
-  ['status', 'GET', '/api/status', 'account', 'none', 'none', null, 'plain', 'metadata'],
-  ['me', 'POST', '/api/me', 'account', 'none', 'none', null, 'plain', 'metadata'],
-  ['signout', 'POST', '/api/signout', 'account', 'none', 'none', null, 'plain', 'metadata'],
-  ['key-delete', 'DELETE', '/api/user/keys/{key}', 'account', 'none', 'none', null, 'plain', 'metadata'],
-  ['web-search', 'POST', '/api/experimental/web_search', 'cloud', 'json', 'none', null, 'plain', 'inference'],
-  ['web-fetch', 'POST', '/api/experimental/web_fetch', 'cloud', 'json', 'none', null, 'plain', 'inference'],
-  [
-    'recommendations',
-    'GET',
-    '/api/experimental/model-recommendations',
-    'models:pull',
-    'none',
-    'none',
-    null,
-    'plain',
-    'metadata',
-  ],
-
-  [
-    'chat-completions',
-    'POST',
-    '/v1/chat/completions',
-    'inference:chat',
-    'json',
-    'model',
-    false,
-    'openai-completion',
-    'inference',
-  ],
-  [
-    'completions',
-    'POST',
-    '/v1/completions',
-    'inference:chat',
-    'json',
-    'model',
-    false,
-    'openai-completion',
-    'inference',
-  ],
-  ['responses', 'POST', '/v1/responses', 'inference:chat', 'json', 'model', false, 'openai-responses', 'inference'],
-  [
-    'openai-embeddings',
-    'POST',
-    '/v1/embeddings',
-    'inference:embed',
-    'json',
-    'model',
-    null,
-    'openai-embedding',
-    'inference',
-  ],
-  [
-    'transcriptions',
-    'POST',
-    '/v1/audio/transcriptions',
-    'inference:audio',
-    'multipart',
-    'form',
-    null,
-    'openai-transcription',
-    'inference',
-  ],
-  ['models', 'GET', '/v1/models', 'metadata', 'none', 'none', null, 'openai-models', 'metadata'],
-  ['model', 'GET', '/v1/models/{model}', 'metadata', 'none', 'path', null, 'plain', 'metadata'],
-
-  ['messages', 'POST', '/v1/messages', 'inference:chat', 'json', 'model', false, 'anthropic-messages', 'inference'],
-  [
-    'count-tokens',
-    'POST',
-    '/v1/messages/count_tokens',
-    'inference:chat',
-    'json',
-    'model',
-    null,
-    'anthropic-count',
-    'metadata',
-  ],
-];
-
-export const operations: readonly Operation[] = rows.map(
-  ([name, methods, path, scope, body, model, streamDefault, reply, time]) => ({
-    name,
-    methods: methods.split(' '),
-    path,
-    dialect: dialectOf(path),
-    scope,
-    body,
-    model,
-    streamDefault,
-    reply,
-    time,
-  }),
-);
+/** All that can be asked, in the order of the list of dialects. */
+export const operations: readonly Operation[] = dialects.flatMap((dialect) => dialect.operations);
 
 // Routes without a parameter, by path; the three with one, by the text before it. A Map: `constructor` is no route.
 const fixed = new Map<string, Operation[]>();
@@ -285,9 +123,17 @@ export function upstreamPath({ operation, parameter }: Pick<Matched, 'operation'
     : operation.path.slice(0, brace) + encodeURIComponent(parameter).replaceAll('%3A', ':');
 }
 
-/** The family whose error shape a caller of this path can read. Works on raw and broken paths too. */
+/** Paths that dialects speak for, the longest first: the first one that a path begins with decides. */
+const claims = dialects
+  .flatMap((dialect) => dialect.paths.map((path) => ({ path, dialect })))
+  .toSorted((a, b) => b.path.length - a.path.length);
+
+const wordCharacter = /[A-Za-z0-9_-]/;
+
+/** The dialect whose error shape a caller of this path can read. Works on raw and broken paths too. */
 export function dialectOf(path: string): Dialect {
   const rest = path.startsWith('/k/') ? path.slice(path.indexOf('/', 3)) : path;
-  if (/^\/v1\/messages(?![A-Za-z0-9_-])/.test(rest)) return 'anthropic';
-  return rest.startsWith('/v1/') || rest === '/v1' ? 'openai' : 'ollama';
+  for (const claim of claims)
+    if (rest.startsWith(claim.path) && !wordCharacter.test(rest.charAt(claim.path.length))) return claim.dialect;
+  return dialects[0];
 }

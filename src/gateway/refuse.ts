@@ -4,9 +4,6 @@
 import type { GatewayError } from '../domain/error.ts';
 import { cutOff } from './answer/cut-off.ts';
 import { endWith, noteWhole } from './answer/unread.ts';
-import * as anthropic from './dialects/anthropic/errors.ts';
-import * as ollama from './dialects/ollama/errors.ts';
-import * as openai from './dialects/openai/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { ModelNotFound } from './model-access.ts';
 import type { Settled } from './record.ts';
@@ -19,6 +16,7 @@ export interface AnswerSettings {
   readonly readerStallMs: number;
 }
 
+const jsonType = 'application/json; charset=utf-8';
 /** How long, and for how many bytes, we go on reading a body that was refused, so that its sender can read why. */
 const lingerMs = 2_000;
 const lingerBytes = 4 * 1024 * 1024;
@@ -33,12 +31,12 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
     if (exchange.beganEarly) breakOff(exchange, error, false);
     return exchange;
   }
-  const body = Buffer.from(spell(exchange, error));
-  // Ollama's /v1 routes name no charset; a missing model is to look like theirs.
-  const type = error instanceof ModelNotFound && exchange.dialect !== 'ollama' ? 'application/json' : ollama.jsonType;
-  const lines = ['content-type', type, 'content-length', String(body.length), 'x-request-id', exchange.id];
-  if (!(error instanceof ModelNotFound))
-    lines.push('x-sekisho-error-owner', error.owner, 'x-sekisho-error-code', error.code);
+  const { dialect, id } = exchange;
+  const isMissing = error instanceof ModelNotFound;
+  const body = Buffer.from(isMissing ? dialect.spellMissingModel(error.model, id) : dialect.spellError(error, id));
+  const type = isMissing ? dialect.missingModelType : jsonType;
+  const lines = ['content-type', type, 'content-length', String(body.length), 'x-request-id', id];
+  if (!isMissing) lines.push('x-sekisho-error-owner', error.owner, 'x-sekisho-error-code', error.code);
   if (error.retryAfterSeconds !== undefined) lines.push('retry-after', String(error.retryAfterSeconds));
   if (error.status === 401) lines.push('www-authenticate', 'Bearer realm="sekisho"');
   if (error.allow !== undefined) lines.push('allow', error.allow);
@@ -82,7 +80,7 @@ export const takesAway = (error: GatewayError): boolean =>
 export function breakOff(exchange: Exchange, error: GatewayError, midLine: boolean): void {
   const { response } = exchange;
   const timer = setTimeout(() => cutOff(response), takesAway(error) ? dismissMs : lingerMs);
-  response.write(lastFrame(exchange, error, midLine), () => {
+  response.write(exchange.frames.spellError(error, exchange.id, midLine), () => {
     clearTimeout(timer);
     cutOff(response);
   });
@@ -91,23 +89,4 @@ export function breakOff(exchange: Exchange, error: GatewayError, midLine: boole
 function hasBody({ request }: Exchange): boolean {
   const declared = request.headers['content-length'];
   return request.headers['transfer-encoding'] !== undefined || (declared !== undefined && declared !== '0');
-}
-
-function spell(exchange: Exchange, error: GatewayError): string {
-  const { dialect, id } = exchange;
-  if (error instanceof ModelNotFound) {
-    if (dialect === 'anthropic') return anthropic.spellMissingModel(error.model, id);
-    return dialect === 'openai' ? openai.spellMissingModel(error.model) : ollama.spellMissingModel(error.model);
-  }
-  if (dialect === 'anthropic') return anthropic.spellError(error, id);
-  return dialect === 'openai' ? openai.spellError(error, id) : ollama.spellError(error, id);
-}
-
-function lastFrame(exchange: Exchange, error: GatewayError, midLine: boolean): string {
-  const { dialect, id, operation } = exchange;
-  if (dialect === 'anthropic') return anthropic.lastFrame(error, id, midLine);
-  if (dialect === 'ollama') return ollama.lastFrame(error, id, midLine);
-  return operation?.reply === 'openai-responses'
-    ? openai.lastResponsesFrame(error, id, midLine)
-    : openai.lastFrame(error, id, midLine);
 }

@@ -18,11 +18,11 @@ import { onHangUp } from './answer/hang-up.ts';
 import { StreamBody } from './answer/stream-body.ts';
 import { readFailure } from './answer/upstream-error.ts';
 import { sayWhole } from './answer/whole-answer.ts';
+import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
 import { failedMeterFor, meterFor, silentMeter } from './meter/meter.ts';
 import { promptOf } from './meter/token-counts.ts';
 import { ModelNotFound } from './model-access.ts';
-import type { Operation } from './operation.ts';
 import { continueIfAsked } from './payload/body.ts';
 import { endTurn, type Recorder, type Settled, settle } from './record.ts';
 import { refuse } from './refuse.ts';
@@ -173,11 +173,7 @@ class Passage implements Run, Dispatcher.DispatchHandler {
         return;
       case 'stream':
         this.#tries.noteStream();
-        this.#stream = new StreamBody(
-          this.#tries.server.screen,
-          this.#tries.usageInjected,
-          exchange.dialect !== 'ollama',
-        );
+        this.#stream = new StreamBody(this.#tries.server.screen, this.#tries.usageInjected, exchange.frames.areEvents);
         this.#headers = streamLines(lines);
         this.#writeHead();
         return;

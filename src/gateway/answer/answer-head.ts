@@ -17,8 +17,8 @@ export function bodyPending({ request }: Exchange): boolean {
 
 /** What is said instead of an answer of this status; undefined where it is carried. */
 export function refusalOf(status: number, { models, operation, stream }: Routed): GatewayError | undefined {
-  // Of a server that lacks the route, as Ollama does, a 404 says nothing of the model.
-  if (operation.reply === 'anthropic-count' && (status === 404 || status === 405 || status === 501))
+  // Of a server that lacks the route a 404 says nothing of the model.
+  if (operation.reply.isOptional && (status === 404 || status === 405 || status === 501))
     return new GatewayError('upstream_lacks_route');
   const known = models.find((model) => model.name !== undefined);
   // Said in our own bytes, so that a missing model and a hidden one cannot be told apart (house: hidden models).
@@ -74,6 +74,7 @@ export function errorLines(lines: readonly string[], length: number): string[] {
 
 /** Is it a list of models, of which this key may not see all? */
 function filtersList({ operation: { reply, methods }, caller: { principal } }: Routed): boolean {
-  const isList = reply === 'ollama-models' || reply === 'openai-models';
-  return isList && methods.includes('GET') && !(principal.models.all && principal.scopes.has('cloud'));
+  return (
+    reply.list !== undefined && methods.includes('GET') && !(principal.models.all && principal.scopes.has('cloud'))
+  );
 }

@@ -1,19 +1,7 @@
-// Which media types the answer of an operation may have: the closed list of what model servers are known to send, none of
-// which a browser runs. An answer of any other type is no answer of this operation.
+// Holds an answer to the media types that its operation may have (dialects/media-types.ts). An answer of any other type is no
+// answer of this operation.
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Operation } from '../operation.ts';
-
-const jsonTypes = ['application/json', 'text/plain', 'application/octet-stream'];
-const lineTypes = [
-  ...jsonTypes,
-  'application/x-ndjson',
-  'application/ndjson',
-  'application/jsonl',
-  'application/x-jsonlines',
-];
-const eventTypes = [...jsonTypes, 'text/event-stream'];
-/** A transcription can be subtitles. */
-const transcriptTypes = [...eventTypes, 'text/vtt', 'text/srt', 'application/x-subrip'];
+import type { Operation } from '../dialects/dialect.ts';
 
 interface Read {
   readonly media: string;
@@ -38,27 +26,13 @@ export function setType(operation: Operation, status: number, headers: IncomingH
     return true;
   }
   const { media, line } = usual.get(said) ?? read(said);
-  const isKnown = allowedFor(operation).includes(media);
+  const isKnown = operation.reply.types.includes(media);
   if (!isKnown && status < 400) return false;
   const at = lines.indexOf('content-type');
   const type = isKnown ? line : bytesType;
   if (at < 0) lines.push('content-type', type);
   else lines[at + 1] = type;
   return true;
-}
-
-function allowedFor({ name, reply }: Operation): readonly string[] {
-  switch (reply) {
-    case 'ollama-generation':
-    case 'ollama-progress':
-      return lineTypes;
-    case 'openai-completion':
-    case 'openai-responses':
-    case 'anthropic-messages':
-      return eventTypes;
-    default:
-      return name === 'transcriptions' ? transcriptTypes : jsonTypes;
-  }
 }
 
 function read(said: string): Read {

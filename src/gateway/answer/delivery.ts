@@ -103,7 +103,7 @@ export class Delivery {
 
   /** Would a frame of ours begin where one can? */
   get isAtBoundary(): boolean {
-    return this.#exchange.dialect === 'ollama' ? (this.#tail & 0xff) === 0x0a : this.#tail === 0x0a0a;
+    return this.#exchange.frames.endWith(this.#tail);
   }
 
   /** Gives back what is held. */

@@ -20,7 +20,7 @@ export class Comments {
   /** To be called every so often for each call that waits or runs. */
   say(exchange: Exchange, nowMs: MonotonicMs): void {
     const { response } = exchange;
-    if (this.#everyMs === 0 || !exchange.streamed || exchange.dialect === 'ollama' || !exchange.takesComments) return;
+    if (this.#everyMs === 0 || !exchange.streamed || !exchange.frames.areEvents || !exchange.takesComments) return;
     // The answer has begun: it keeps itself alive.
     if (exchange.bytesOut !== exchange.commentBytes || nowMs - exchange.quietSinceMs < this.#everyMs) return;
     if (exchange.recorded || response.destroyed || response.writableEnded) return;

@@ -1,13 +1,9 @@
-// An error of a model server's, said anew: of its body, decoded and bounded, a sentence, a type, a code and a field are read,
-// and spelled as the caller's family spells them. Nothing else of it goes on, since an error says what its author knew:
-// addresses inside, and what a proxy was shown to be let in. Both an error's whole body and one in mid-stream are read here.
+// Reads an error of a model server's: of its body, decoded and bounded, a sentence, a type, a code and a field, which the
+// caller's dialect then spells. Nothing else of it goes on, since an error says what its author knew: addresses inside, and
+// what a proxy was shown to be let in. Both an error's whole body and one in mid-stream are read here.
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import type { Screen } from '../../upstream/screen.ts';
-import { anthropicType } from '../dialects/anthropic/errors.ts';
-import { openaiType } from '../dialects/openai/errors.ts';
-import type { Exchange } from '../exchange.ts';
 import { isSaid } from '../meter/token-counts.ts';
-import type { Dialect } from '../operation.ts';
 
 export interface ModelError {
   readonly message: string;
@@ -75,38 +71,6 @@ export function errorOf(value: Fields, status: number, screen: Screen): ModelErr
     code: typeof code === 'number' && Number.isSafeInteger(code) ? code : screen.word(code),
     param: screen.word(inner['param']),
   };
-}
-
-/** As the family of the caller spells it, with what Ollama's own server would add and leave out. */
-export function spellModelError(error: ModelError, dialect: Dialect, status: number, requestId: string): string {
-  const { message, type, code, param } = error;
-  switch (dialect) {
-    case 'ollama':
-      return JSON.stringify({ error: message });
-    case 'openai': {
-      const inner = { message, type: type ?? openaiType(status), param: param ?? null, code: code ?? null };
-      return `${JSON.stringify({ error: inner })}\n`;
-    }
-    case 'anthropic': {
-      const inner = { type: type ?? anthropicType(status), message };
-      return `${JSON.stringify({ type: 'error', error: inner, request_id: requestId })}\n`;
-    }
-  }
-}
-
-/** The same as a last frame of a stream of events. */
-export function frameModelError(
-  error: ModelError,
-  exchange: Pick<Exchange, 'dialect' | 'id' | 'operation'>,
-  status: number,
-): string {
-  if (exchange.operation?.reply === 'openai-responses') {
-    const { message, code, param } = error;
-    const event = { type: 'error', code: code ?? null, message, param: param ?? null, request_id: exchange.id };
-    return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
-  }
-  const data = spellModelError(error, exchange.dialect, status, exchange.id).trimEnd();
-  return `${exchange.dialect === 'anthropic' ? 'event: error\n' : ''}data: ${data}\n\n`;
 }
 
 function sentenceOf(said: string, status: number, screen: Screen): string {

@@ -5,7 +5,7 @@ import { parseModelName } from '../../domain/model-name.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { mostListed } from '../../upstream/json-route.ts';
 import type { Fields } from '../../upstream/kind.ts';
-import type { ReplyKind } from '../operation.ts';
+import type { ModelList } from '../dialects/reply.ts';
 import { fold, type Most, type Outline, scanObject, splice, textOf } from '../payload/strict-json.ts';
 
 const entry: Outline = { known: new Set() };
@@ -14,44 +14,41 @@ const outline: Outline = { known: new Set(), each: { models: entry, data: entry 
 const most: Most = { values: 1_000_000, kept: 500_000, opened: mostListed };
 
 /** @throws GatewayError where the list is not the JSON that such a list is. */
-export function filterModels(reply: ReplyKind, bytes: Buffer, principal: Principal): Buffer {
-  const list = scanObject(bytes, outline, most).members.get(reply === 'openai-models' ? 'data' : 'models');
+export function filterModels(list: ModelList, bytes: Buffer, principal: Principal): Buffer {
+  const value = scanObject(bytes, outline, most).members.get(list.member);
   // Ollama's /v1/models says `null` where it has no models at all.
-  if (list === undefined || list.kind === 'null') return bytes;
-  if (!list.items || list.items.length > mostListed) throw new GatewayError('upstream_failed');
-  const kept = list.items.filter(
+  if (value === undefined || value.kind === 'null') return bytes;
+  if (!value.items || value.items.length > mostListed) throw new GatewayError('upstream_failed');
+  const kept = value.items.filter(
     ({ members }) =>
       members !== undefined &&
       maySee(
         (field) => {
-          const value = members.get(field);
-          return value?.kind === 'string' ? textOf(bytes, value) : value && value.kind !== 'null';
+          const found = members.get(field);
+          return found?.kind === 'string' ? textOf(bytes, found) : found && found.kind !== 'null';
         },
-        reply,
+        list,
         principal,
       ),
   );
-  if (kept.length === list.items.length) return bytes;
+  if (kept.length === value.items.length) return bytes;
   const text = kept.map((item) => bytes.toString('utf8', item.start, item.end)).join(',');
-  return splice(bytes, [{ start: list.start, end: list.end, text: `[${text}]` }]);
+  return splice(bytes, [{ start: value.start, end: value.end, text: `[${text}]` }]);
 }
 
 const readByPolicy = new Set(['name', 'model', 'id', 'remote_host', 'remote_model']);
 
 /** An entry that was parsed. One with a field that Go would take for another is not shown. */
-export function maySeeEntry(fields: Fields, reply: ReplyKind, principal: Principal): boolean {
+export function maySeeEntry(fields: Fields, list: ModelList, principal: Principal): boolean {
   for (const name in fields) if (!readByPolicy.has(name) && readByPolicy.has(fold(name))) return false;
-  return maySee((field) => fields[field], reply, principal);
+  return maySee((field) => fields[field], list, principal);
 }
 
-/** What names a model to clients of either family; beside an `id`, `name` is a title. */
-const namesOf = { ollama: ['name', 'model'], openai: ['id'] } as const;
-
 /** `of` gives a text where the field is one, and of anything else whether it is there. */
-function maySee(of: (field: string) => unknown, reply: ReplyKind, principal: Principal): boolean {
+function maySee(of: (field: string) => unknown, { nameFields }: ModelList, principal: Principal): boolean {
   let remote = Boolean(of('remote_host')) || Boolean(of('remote_model'));
   let isNamed = false;
-  for (const field of namesOf[reply === 'openai-models' ? 'openai' : 'ollama']) {
+  for (const field of nameFields) {
     const text = of(field);
     if (typeof text !== 'string') continue;
     const model = parseModelName(text);

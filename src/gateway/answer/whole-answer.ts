@@ -7,7 +7,7 @@ import type { Exchange } from '../exchange.ts';
 import type { Routed } from '../route.ts';
 import { errorLines } from './answer-head.ts';
 import type { Collected } from './collected.ts';
-import { findError, frameModelError, type ModelError, readError, spellModelError } from './model-error.ts';
+import { findError, type ModelError, readError } from './model-error.ts';
 import { filterModels } from './model-list.ts';
 
 export interface Head {
@@ -38,7 +38,9 @@ export function sayWhole(
   if (collected.purpose === 'list') {
     // HEAD has no list to filter, and the length of the whole one would say how much is hidden.
     const isHead = exchange.request.method === 'HEAD';
-    const body = isHead ? bytes : filterModels(routed.operation.reply, bytes, routed.caller.principal);
+    const { list } = routed.operation.reply;
+    if (!list) throw new GatewayError('upstream_failed');
+    const body = isHead ? bytes : filterModels(list, bytes, routed.caller.principal);
     return { lines: replaceLength(lines, isHead ? undefined : body.length), body, isError: false };
   }
   if (collected.purpose === 'error')
@@ -51,8 +53,8 @@ export function sayWhole(
 function sayError(error: ModelError, status: number, lines: readonly string[], exchange: Exchange): Said {
   // After a head of ours it can only be told in a frame.
   if (exchange.beganEarly)
-    return { lines: [], body: Buffer.from(frameModelError(error, exchange, status)), isError: true };
-  const body = Buffer.from(spellModelError(error, exchange.dialect, status, exchange.id));
+    return { lines: [], body: Buffer.from(exchange.frames.spellModelError(error, status, exchange.id)), isError: true };
+  const body = Buffer.from(exchange.dialect.spellModelError(error, status, exchange.id));
   const isHead = exchange.request.method === 'HEAD';
   return { lines: errorLines(lines, body.length), body: isHead ? noBody : body, isError: true };
 }

@@ -1,11 +1,10 @@
-// What is left, for programs: the IETF fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), on
-// /v1 the x-ratelimit-* fields that OpenAI's clients read, and on /v1/messages Anthropic's own beside them. Only for
-// callers we know, and only about themselves.
+// What is left, for programs: the IETF fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), and the
+// fields that clients of the caller's dialect read. Only for callers we know, and only about themselves.
 import { windows } from '../../domain/calendar.ts';
 import { type Limit, measures } from '../../domain/plan.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Clocks, SteadyMs } from '../../domain/time.ts';
-import type { Dialect } from '../operation.ts';
+import type { AddLimitFields, Dialect } from '../dialects/dialect.ts';
 import { countOf, mostOf, type Standing } from './limiter.ts';
 
 interface Texts {
@@ -38,7 +37,7 @@ export function addLimitLines(
   lines: string[],
   { limits }: Principal,
   standing: Standing,
-  dialect: Dialect,
+  { addLimitFields }: Dialect,
   clocks: Pick<Clocks, 'steady' | 'toWall'>,
   refused: boolean,
 ): void {
@@ -52,9 +51,9 @@ export function addLimitLines(
   }
   if (refused) lines.push('ratelimit-policy', policy);
   lines.push('ratelimit', fields);
-  if (dialect === 'ollama') return;
-  addFamily(lines, 'requests', limits, standing, dialect, now, clocks);
-  addFamily(lines, 'tokens', limits, standing, dialect, now, clocks);
+  if (!addLimitFields) return;
+  addTightest(lines, 'requests', limits, standing, addLimitFields, now, clocks);
+  addTightest(lines, 'tokens', limits, standing, addLimitFields, now, clocks);
 }
 
 function leftOf(limit: Limit, standing: Standing): number {
@@ -65,13 +64,13 @@ function secondsTo(endsAt: SteadyMs, now: SteadyMs): number {
   return Math.max(0, Math.ceil((endsAt - now) / 1000));
 }
 
-/** The tightest limit over this measure, in the words of the SDKs. */
-function addFamily(
+/** The tightest limit over this measure, in the fields of a dialect. */
+function addTightest(
   lines: string[],
   measure: 'requests' | 'tokens',
   limits: readonly Limit[],
   standing: Standing,
-  dialect: Dialect,
+  addLimitFields: AddLimitFields,
   now: SteadyMs,
   { toWall }: Pick<Clocks, 'toWall'>,
 ): void {
@@ -82,19 +81,7 @@ function addFamily(
   if (!tightest) return;
   const { endsAt } = countOf(tightest, standing);
   const [most, left] = [String(mostOf(tightest, standing)), String(leftOf(tightest, standing))];
-  lines.push(`x-ratelimit-limit-${measure}`, most, `x-ratelimit-remaining-${measure}`, left);
-  lines.push(`x-ratelimit-reset-${measure}`, goDuration(secondsTo(endsAt, now)));
-  if (dialect !== 'anthropic') return;
-  lines.push(`anthropic-ratelimit-${measure}-limit`, most, `anthropic-ratelimit-${measure}-remaining`, left);
-  lines.push(`anthropic-ratelimit-${measure}-reset`, new Date(toWall(endsAt)).toISOString());
-}
-
-/** `6m0s`, `1s`: how OpenAI writes it. */
-function goDuration(seconds: number): string {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  const tail = `${seconds % 60}s`;
-  if (hours > 0) return `${hours}h${minutes}m${tail}`;
-  return minutes > 0 ? `${minutes}m${tail}` : tail;
+  addLimitFields(lines, measure, most, left, secondsTo(endsAt, now), toWall(endsAt));
 }
 
 /** A header holds ASCII; a reason may be in any language. */

@@ -1,12 +1,10 @@
-// Counts what a stream of server-sent events cost (HTML standard §9.2.6), in the words of the OpenAI and Anthropic
-// families: reads the data of each event, and what its type says of the answer. It only looks.
+// Counts what a stream of server-sent events cost (HTML standard §9.2.6): reads the data of each event, and lets the words of
+// a dialect say what it means. It only looks.
 
-import { isErrorLine } from '../dialects/ollama/meter.ts';
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
 import { LineReader, type LongLine } from '../payload/line-reader.ts';
-import { wantedUsage } from './meter-whole.ts';
 import {
-  isSaid,
+  isErrorLine,
   type Meter,
   ofBytes,
   type Prompt,
@@ -17,29 +15,48 @@ import {
   usageFigures,
 } from './token-counts.ts';
 
-export type EventReply = 'openai-completion' | 'openai-responses' | 'anthropic-messages';
-type Data = Readonly<Record<string, unknown>>;
+export type Data = Readonly<Record<string, unknown>>;
 
-const withUsage: Wanted = new Map([['usage', wantedUsage]]);
-const wanted: Wanted = new Map<string, Wanted | true>([
-  ['type', true],
-  ['error', true],
-  ['usage', wantedUsage],
-  ['response', withUsage],
-  ['message', withUsage],
-]);
+/** What the bytes of an event tell before it is parsed: a piece of the answer, a report (of figures, or of the end), both or neither. */
+export type EventKind = 'piece' | 'report' | 'both' | 'neither';
 
-export class EventsMeter implements Meter {
+/** What the events of some kind of stream say; an object of a dialect's, made once, without a state of its own. */
+export interface EventWords {
+  /** What is read of an event that is too long to be held. */
+  readonly wanted: Wanted;
+  /** Only what may be a report is parsed, so this look decides what a stream costs to count. */
+  readonly kindOf: (data: Buffer) => EventKind;
+  /** Is a long event a piece of the answer? `value` holds what was wanted of it. */
+  readonly isPiece: (value: Data) => boolean;
+  /** Takes what a report says. `tokens`: what it weighs as a piece. */
+  readonly read: (value: Data, tokens: number, isPiece: boolean, tally: EventTally) => void;
+}
+
+/** What is known of an answer so far. */
+export interface EventTally {
+  /** The end mark has come. */
+  done: boolean;
+  errorSeen: boolean;
+  /** The answer has said its last figures, though perhaps not that it is over. */
+  final: boolean;
+  /** Tokens by whole items that a stream repeats behind its pieces; a server may send them alone. */
+  items: number;
+  /** A piece of so many tokens. */
+  count(tokens: number): void;
+  /** Takes a `usage` object; true where it says how long the answer is. */
+  take(usage: unknown): boolean;
+}
+
+export class EventsMeter implements Meter, EventTally {
   readonly #lines: LineReader;
-  readonly #reply: EventReply;
+  readonly #words: EventWords;
   readonly #said: Said;
   /** Completion tokens by the pieces that went by. */
   #pieces = 0;
-  /** The same by the whole items that the Responses API repeats behind its pieces; a server may send them alone. */
-  #items = 0;
+  items = 0;
   done = false;
-  /** The answer has said its last figures, though perhaps not that it is over. */
-  #final = false;
+  errorSeen = false;
+  final = false;
   /** Pieces behind the last event with figures: a usage that only the first event had is not that of the answer. */
   #since = 0;
   /** Data of the event that is being read, while it is one line. */
@@ -48,10 +65,9 @@ export class EventsMeter implements Meter {
   #scan: JsonFigures | undefined;
   #scanned = 0;
   #first = true;
-  errorSeen = false;
 
-  constructor(reply: EventReply, prompt: Prompt, nowMs: () => number) {
-    this.#reply = reply;
+  constructor(words: EventWords, prompt: Prompt, nowMs: () => number) {
+    this.#words = words;
     this.#said = new Said(prompt, nowMs);
     this.#lines = new LineReader((line) => this.#line(line), { carriageReturns: true, onLong: () => this.#long() });
   }
@@ -77,7 +93,7 @@ export class EventsMeter implements Meter {
   /** A line of data beside others: they are one text with line feeds between them. */
   #add(data: Buffer): void {
     if (this.#scan === undefined) {
-      this.#scan = new JsonFigures(wanted);
+      this.#scan = new JsonFigures(this.#words.wanted);
       this.#scanned = 0;
       if (this.#data !== undefined) {
         this.#push(this.#data);
@@ -122,7 +138,7 @@ export class EventsMeter implements Meter {
     if (this.done || (data === undefined && scan === undefined)) return;
     if (scan) {
       const value = scan.end();
-      this.#read(value, ofBytes(this.#scanned), value !== undefined && isPieceType(this.#reply, value));
+      if (value) this.#report(value, ofBytes(this.#scanned), this.#words.isPiece(value));
     } else if (data) this.#event(data);
   }
 
@@ -136,67 +152,27 @@ export class EventsMeter implements Meter {
       return;
     }
     const tokens = tokensIn(data);
-    // Nearly all events of the largest streams: one look is enough to know that they are a piece and no more.
-    if (this.#reply === 'openai-completion' && !data.includes(usageName)) {
-      this.#count(tokens);
-      return;
-    }
-    const isPiece = isPieceData(this.#reply, data);
-    if (saysMore(this.#reply, data)) this.#read(parseObject(data), tokens, isPiece);
-    else if (isPiece) this.#count(tokens);
+    const kind = this.#words.kindOf(data);
+    if (kind === 'piece') this.count(tokens);
+    else if (kind !== 'neither') this.#report(parseObject(data), tokens, kind === 'both');
   }
 
-  #count(tokens: number): void {
+  #report(value: Data | undefined, tokens: number, isPiece: boolean): void {
+    if (isPiece) this.count(tokens);
+    if (value) this.#words.read(value, tokens, isPiece, this);
+  }
+
+  count(tokens: number): void {
     this.#pieces += tokens;
     this.#since++;
   }
 
-  #take(usage: unknown): boolean {
+  take(usage: unknown): boolean {
     const figures = usageFigures(usage);
     if (!figures) return false;
     this.#said.take(figures);
     this.#since = 0;
     return figures.completion !== undefined;
-  }
-
-  #read(value: Data | undefined, tokens: number, isPiece: boolean): void {
-    if (isPiece) this.#count(tokens);
-    if (value === undefined) return;
-    const type = value['type'];
-    if (this.#reply === 'openai-completion') {
-      if (isSaid(value['error'])) this.done = this.errorSeen = true;
-      // The usage of an event without choices is that of the whole answer.
-      if (this.#take(value['usage']) && !isPiece) this.#final = true;
-    } else if (type === 'error') this.done = this.errorSeen = true;
-    else if (this.#reply === 'openai-responses') this.#responses(value, tokens);
-    else this.#messages(value, tokens);
-  }
-
-  #responses(value: Data, tokens: number): void {
-    const type = value['type'];
-    if (type === 'response.output_item.done') this.#items += tokens;
-    if (type !== 'response.completed' && type !== 'response.incomplete' && type !== 'response.failed') return;
-    this.done = this.#final = true;
-    this.errorSeen = type === 'response.failed';
-    this.#take((value['response'] as Data | undefined)?.['usage']);
-  }
-
-  #messages(value: Data, tokens: number): void {
-    switch (value['type']) {
-      case 'message_stop':
-        this.done = true;
-        return;
-      case 'message_start':
-        // Of some servers it is the only event that has the prompt; Ollama's is an estimate, which the last one replaces.
-        this.#take((value['message'] as Data | undefined)?.['usage']);
-        return;
-      case 'message_delta':
-        if (this.#take(value['usage'])) this.#final = true;
-        return;
-      case 'content_block_start':
-        // Some servers give a tool call here as a whole.
-        if (tokens > 1) this.#count(tokens);
-    }
   }
 
   end(): boolean {
@@ -206,13 +182,12 @@ export class EventsMeter implements Meter {
   }
 
   read(): Reading {
-    const final = this.#final || (this.done && this.#since <= 2);
-    return this.#said.read(final, Math.max(this.#pieces, this.#items));
+    const final = this.final || (this.done && this.#since <= 2);
+    return this.#said.read(final, Math.max(this.#pieces, this.items));
   }
 }
 
 const lineFeed = Buffer.from('\n');
-const usageName = Buffer.from('"usage"');
 
 /** A stream may begin with a byte order mark. */
 function withoutMark(line: Buffer): Buffer {
@@ -224,29 +199,4 @@ function dataOf(line: Buffer): Buffer | undefined {
   if (line[0] !== 0x64 || line[4] !== 0x3a || line[1] !== 0x61 || line[2] !== 0x74 || line[3] !== 0x61)
     return undefined;
   return line.subarray(line[5] === 0x20 ? 6 : 5);
-}
-
-/** Does the event carry a piece of the answer? Those that open, close and ping carry none. */
-function isPieceData(reply: EventReply, data: Buffer): boolean {
-  if (reply === 'anthropic-messages') return data.includes('"content_block_delta"');
-  if (reply === 'openai-responses') return data.includes('.delta"');
-  return !data.includes('"choices":[]') && !data.includes('"choices": []');
-}
-
-function isPieceType(reply: EventReply, { type }: { readonly type?: unknown }): boolean {
-  if (reply === 'openai-completion') return true;
-  return typeof type === 'string' && (type === 'content_block_delta' || type.endsWith('.delta'));
-}
-
-/** Can the event hold a figure, or say that the answer is over? Only then is it parsed. */
-function saysMore(reply: EventReply, data: Buffer): boolean {
-  if (reply === 'openai-completion') return !data.includes('"usage":null');
-  if (data.includes('"error"')) return true;
-  if (reply === 'anthropic-messages') return !data.includes('"content_block_delta"') && !data.includes('"ping"');
-  return (
-    data.includes('"response.completed"') ||
-    data.includes('"response.incomplete"') ||
-    data.includes('"response.failed"') ||
-    data.includes('"response.output_item.done"')
-  );
 }

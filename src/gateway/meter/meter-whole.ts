@@ -9,7 +9,6 @@ import {
   isSaid,
   type Meter,
   nothingRead,
-  ollamaFigures,
   type Prompt,
   parseObject,
   type Reading,
@@ -17,8 +16,14 @@ import {
   usageFigures,
 } from './token-counts.ts';
 
-/** What the answer is, and so what its bytes say where it reports no figure. */
-export type WholeKind = 'generates' | 'embeds' | 'transcribes';
+/** What an answer of some kind says of its cost; an object of a dialect's, made once. */
+export interface WholeWords {
+  /** What the answer is, and so what its bytes say where it reports no figure. */
+  readonly kind: 'generates' | 'embeds' | 'transcribes';
+  readonly wanted: Wanted;
+  /** The figures at its top level; undefined where it reports none. */
+  readonly figuresIn: (answer: Readonly<Record<string, unknown>>) => Figures | undefined;
+}
 
 /** Below this an answer is held and simply parsed. */
 const heldBytes = 64 * 1024;
@@ -38,18 +43,18 @@ export const wantedUsage: Wanted = new Map<string, Wanted | true>([
   ['input_tokens_details', new Map([['cached_tokens', true]])],
 ]);
 
+/** Where generated text stands, in any family: a server may break in the words of another than the caller's. */
 const generated = ['choices', 'response', 'message', 'output', 'content'] as const;
 
-const wanted: Wanted = new Map<string, Wanted | true>([
-  ['usage', wantedUsage],
-  ...['prompt_eval_count', 'eval_count', 'done_reason', 'error', ...generated].map((name) => [name, true] as const),
-]);
+/** What is read of a long answer: where its figures stand, and whether it is an error or holds generated text. */
+export function wantedAnswer(figures: readonly (readonly [string, Wanted | true])[]): Wanted {
+  return new Map<string, Wanted | true>([...figures, ...['error', ...generated].map((name) => [name, true] as const)]);
+}
 
 export class WholeMeter implements Meter {
   readonly done = false;
   readonly errorSeen = false;
-  readonly #figures: (answer: Readonly<Record<string, unknown>>) => Figures | undefined;
-  readonly #kind: WholeKind;
+  readonly #words: WholeWords;
   readonly #failed: boolean;
   readonly #said: Said;
   #held: Pieces | undefined = new Pieces();
@@ -60,15 +65,9 @@ export class WholeMeter implements Meter {
   /** It cost something, as far as is known; of an error's body that is to be seen first. */
   #costs: boolean;
 
-  constructor(
-    figures: (answer: Readonly<Record<string, unknown>>) => Figures | undefined,
-    kind: WholeKind,
-    prompt: Prompt,
-    nowMs: () => number,
-    failed = false,
-  ) {
-    this.#figures = figures;
-    this.#kind = kind;
+  /** `failed`: it has the status of an error. */
+  constructor(words: WholeWords, prompt: Prompt, nowMs: () => number, failed: boolean) {
+    this.#words = words;
     this.#said = new Said(prompt, nowMs);
     this.#failed = failed;
     this.#costs = !failed;
@@ -76,14 +75,14 @@ export class WholeMeter implements Meter {
 
   see(chunk: Buffer): void {
     this.#said.bytes += chunk.length;
-    if (this.#kind !== 'embeds') this.#seen = Math.ceil(this.#said.bytes / 4);
+    if (this.#words.kind !== 'embeds') this.#seen = Math.ceil(this.#said.bytes / 4);
     if (this.#scan) this.#scan.push(chunk);
     else if (this.#held) {
       if (this.#held.length + chunk.length <= heldBytes) {
         this.#held.add(chunk);
         return;
       }
-      this.#scan = new JsonFigures(wanted);
+      this.#scan = new JsonFigures(this.#words.wanted);
       this.#scan.push(this.#held.bytes());
       this.#scan.push(chunk);
       this.#held = undefined;
@@ -99,11 +98,11 @@ export class WholeMeter implements Meter {
   }
 
   #judge(answer: Readonly<Record<string, unknown>> | undefined): void {
-    const figures = answer && this.#figures(answer);
+    const figures = answer && this.#words.figuresIn(answer);
     this.#said.take(figures);
     this.#reported = figures !== undefined;
     if (this.#failed) this.#costs = this.#reported || (answer ? isGenerated(answer) : this.#said.bytes > errorBytes);
-    if (this.#kind === 'transcribes' && typeof answer?.['text'] === 'string')
+    if (this.#words.kind === 'transcribes' && typeof answer?.['text'] === 'string')
       this.#seen = Math.ceil(Buffer.byteLength(answer['text']) / 4);
   }
 
@@ -122,21 +121,9 @@ function isGenerated(answer: Readonly<Record<string, unknown>>): boolean {
   });
 }
 
-/** /api/generate, /api/chat and the embedding routes of Ollama's own API: a stream's last line, or the whole answer. */
-export function ollamaAnswer(answer: Readonly<Record<string, unknown>>): Figures | undefined {
-  const loading = answer['done_reason'] === 'load' || answer['done_reason'] === 'unload';
-  // /api/embeddings reports nothing at all: that is no figure, while a load or unload really is zero.
-  if (!loading && answer['prompt_eval_count'] === undefined && answer['eval_count'] === undefined) return undefined;
-  return ollamaFigures(answer);
-}
-
-/** Everything that reports a `usage` object. */
-export function usageAnswer(answer: Readonly<Record<string, unknown>>): Figures | undefined {
-  return usageFigures(answer['usage']);
-}
-
-/** An embedding has no completion, and no server reports one. */
-export function embeddingAnswer(answer: Readonly<Record<string, unknown>>): Figures | undefined {
-  const figures = usageAnswer(answer);
-  return figures?.prompt === undefined ? figures : { ...figures, completion: figures.completion ?? 0 };
-}
+/** An answer of generated text that reports a `usage` object. */
+export const generatedUsage: WholeWords = {
+  kind: 'generates',
+  wanted: wantedAnswer([['usage', wantedUsage]]),
+  figuresIn: (answer) => usageFigures(answer['usage']),
+};

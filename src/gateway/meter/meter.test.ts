@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { ReplyKind } from '../operation.ts';
+import * as anthropic from '../dialects/anthropic/replies.ts';
+import * as ollama from '../dialects/ollama/replies.ts';
+import * as openai from '../dialects/openai/replies.ts';
+import type { Reply } from '../dialects/reply.ts';
 import { failedMeterFor, meterFor } from './meter.ts';
 import { nothingRead, type Prompt, type Reading } from './token-counts.ts';
 
 interface Case {
-  reply: ReplyKind;
+  reply: Reply;
   streamed: boolean;
   text: string;
   reading: Reading;
@@ -20,127 +23,127 @@ const guess = (estimate: number, bytes = 1_000): Prompt => ({ estimate, bytes })
 
 const cases: Record<string, Case> = {
   'ollama stream': {
-    reply: 'ollama-generation',
+    reply: ollama.generation,
     streamed: true,
     text: '{"message":{"content":"空\\"done\\":true"},"done":false}\n{"message":{"content":"は"},"done":false}\n{"done":true,"prompt_eval_count":11,"eval_count":7}\n',
     reading: exact(11, 7),
   },
   'ollama whole': {
-    reply: 'ollama-generation',
+    reply: ollama.generation,
     streamed: false,
     text: '{"response":"\\"eval_count\\":99","done":true,"prompt_eval_count":3,"eval_count":4}',
     reading: exact(3, 4),
   },
   'ollama whole with a decoy in a tool call': {
-    reply: 'ollama-generation',
+    reply: ollama.generation,
     streamed: false,
     text: '{"message":{"tool_calls":[{"function":{"arguments":{"eval_count":1}}}]},"done":true,"prompt_eval_count":30,"eval_count":40}',
     reading: exact(30, 40),
   },
   'ollama load': {
-    reply: 'ollama-generation',
+    reply: ollama.generation,
     streamed: false,
     text: '{"done":true,"done_reason":"load"}',
     reading: nothingRead,
   },
   'ollama embed': {
-    reply: 'ollama-embedding',
+    reply: ollama.embedding,
     streamed: false,
     text: '{"embeddings":[[1,2]],"prompt_eval_count":5}',
     reading: exact(5, 0),
   },
   'openai stream': {
-    reply: 'openai-completion',
+    reply: openai.completion,
     streamed: true,
     text: 'data: {"choices":[{"delta":{"content":"青"}}]}\n\ndata: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}\n\ndata: [DONE]\n\n',
     reading: exact(9, 2),
   },
   'openai stream whose every event carries a zero usage': {
-    reply: 'openai-completion',
+    reply: openai.completion,
     streamed: true,
     text: 'data: {"choices":[{"text":"a"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}\n\ndata: {"choices":[],"usage":{"prompt_tokens":6,"completion_tokens":1}}\n\ndata: [DONE]\n\n',
     reading: exact(6, 1),
   },
   'openai whole': {
-    reply: 'openai-completion',
+    reply: openai.completion,
     streamed: false,
     text: '{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":1,"total_tokens":9}}',
     reading: exact(8, 1),
   },
   'responses stream': {
-    reply: 'openai-responses',
+    reply: openai.responses,
     streamed: true,
     text: 'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"a"}\n\nevent: response.completed\ndata: {"type":"response.completed","response":{"usage":{"input_tokens":4,"output_tokens":3}}}\n\n',
     reading: exact(4, 3),
   },
   'messages stream': {
-    reply: 'anthropic-messages',
+    reply: anthropic.message,
     streamed: true,
     text: 'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":99,"output_tokens":0}}}\n\nevent: content_block_delta\r\ndata: {"type":"content_block_delta"}\r\n\r\nevent: message_delta\ndata: {"type":"message_delta","usage":{"input_tokens":13,"output_tokens":21}}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n',
     reading: exact(13, 21),
   },
   'messages whole': {
-    reply: 'anthropic-messages',
+    reply: anthropic.message,
     streamed: false,
     text: '{"type":"message","usage":{"input_tokens":2,"output_tokens":3}}',
     reading: exact(2, 3),
   },
   'messages stream whose prompt stands in message_start alone': {
-    reply: 'anthropic-messages',
+    reply: anthropic.message,
     streamed: true,
     text: 'data: {"type":"message_start","message":{"usage":{"input_tokens":900,"output_tokens":1}}}\n\ndata: {"type":"content_block_delta","delta":{"text":"a"}}\n\ndata: {"type":"message_delta","usage":{"output_tokens":5}}\n\ndata: {"type":"message_stop"}\n\n',
     reading: exact(900, 5),
   },
   'messages stream whose last event says zero of what the first one knew': {
-    reply: 'anthropic-messages',
+    reply: anthropic.message,
     streamed: true,
     text: 'data: {"type":"message_start","message":{"usage":{"input_tokens":900,"cache_read_input_tokens":4000,"cache_creation_input_tokens":50,"output_tokens":1}}}\n\ndata: {"type":"message_delta","usage":{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":5}}\n\ndata: {"type": "message_stop"}\n\n',
     reading: { ...exact(4950, 5), cacheReadTokens: 4000, cacheWriteTokens: 50 },
   },
   'messages whole with a cache': {
-    reply: 'anthropic-messages',
+    reply: anthropic.message,
     streamed: false,
     text: '{"type":"message","usage":{"input_tokens":2,"cache_creation_input_tokens":7,"cache_read_input_tokens":20,"output_tokens":3}}',
     reading: { ...exact(29, 3), cacheReadTokens: 20, cacheWriteTokens: 7 },
   },
   'openai stream with a cache, which is a part of the prompt': {
-    reply: 'openai-completion',
+    reply: openai.completion,
     streamed: true,
     text: 'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"choices":[],"usage":{"prompt_tokens":90,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":64}}}\n\ndata: [DONE]\n\n',
     reading: { ...exact(90, 2), cacheReadTokens: 64 },
   },
   'responses whole with a cache': {
-    reply: 'openai-responses',
+    reply: openai.responses,
     streamed: false,
     text: '{"output":[],"usage":{"input_tokens":40,"input_tokens_details":{"cached_tokens":32},"output_tokens":3}}',
     reading: { ...exact(40, 3), cacheReadTokens: 32 },
   },
   'openai stream in lines that end with CR alone': {
-    reply: 'openai-completion',
+    reply: openai.completion,
     streamed: true,
     text: ': hello\rdata: {"choices":[{"delta":{}}]}\r\revent: x\rdata: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}\r\rdata: [DONE]\r\r',
     reading: exact(9, 2),
   },
   'openai stream whose data stands in several lines, behind a byte order mark': {
-    reply: 'openai-completion',
+    reply: openai.completion,
     streamed: true,
     text: '\ufeffdata: {"choices":[{"delta":{}}]}\n\nid: 7\ndata: {"choices":[],\ndata: "usage":{"prompt_tokens":9,\ndata:"completion_tokens":2}}\n\ndata: [DONE]\n\n',
     reading: exact(9, 2),
   },
   'ollama stream with a second done line': {
-    reply: 'ollama-generation',
+    reply: ollama.generation,
     streamed: true,
     text: '{"done":false}\n{"done":true,"prompt_eval_count":11,"eval_count":7}\n{"done":true,"prompt_eval_count":1,"eval_count":4000}\n',
     reading: exact(11, 7),
   },
   'transcription with figures': {
-    reply: 'openai-transcription',
+    reply: openai.transcription,
     streamed: false,
     text: '{"text":"hello","usage":{"type":"tokens","input_tokens":14,"output_tokens":3}}',
     reading: exact(14, 3),
   },
   'transcription by its length': {
-    reply: 'openai-transcription',
+    reply: openai.transcription,
     streamed: false,
     text: '{"text":"hello hello.","usage":{"type":"duration","seconds":3}}',
     reading: { ...exact(77, 3), source: 'estimated' },
@@ -175,7 +178,7 @@ describe('estimates where no figure came, and knows that the end is missing', ()
     });
   });
   test('the prompt of a message that was cut is the one that its start said', () => {
-    const meter = meterFor('anthropic-messages', true, guess(77));
+    const meter = meterFor(anthropic.message, true, guess(77));
     meter.see(
       Buffer.from('data: {"type":"message_start","message":{"usage":{"input_tokens":900,"output_tokens":1}}}\n\n'),
     );
@@ -184,7 +187,7 @@ describe('estimates where no figure came, and knows that the end is missing', ()
     expect(meter.read()).toMatchObject({ promptTokens: 900, completionTokens: 5, source: 'estimated' });
   });
   test('a usage that only the first of many pieces had is not the usage of the answer', () => {
-    const meter = meterFor('openai-completion', true, guess(77));
+    const meter = meterFor(openai.completion, true, guess(77));
     meter.see(Buffer.from('data: {"choices":[{}],"usage":{"prompt_tokens":10,"completion_tokens":1}}\n\n'));
     for (let i = 0; i < 50; i++) meter.see(Buffer.from('data: {"choices":[{"delta":{"content":"a"}}]}\n\n'));
     meter.see(Buffer.from('data: [DONE]\n\n'));
@@ -193,26 +196,26 @@ describe('estimates where no figure came, and knows that the end is missing', ()
   const text = 'x'.repeat(40_000);
   test.each([
     [
-      'ollama-generation',
+      ollama.generation,
       `{"message":{"tool_calls":[{"function":{"name":"f","arguments":{"a":"${text}"}}}]},"done":false}\n`,
     ],
-    ['ollama-generation', `{"message":{"content":"${text.repeat(4)}"},"done":false}\n`],
-    ['openai-completion', `data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"${text}"}}]}}]}\n\n`],
+    [ollama.generation, `{"message":{"content":"${text.repeat(4)}"},"done":false}\n`],
+    [openai.completion, `data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"${text}"}}]}}]}\n\n`],
     [
-      'openai-completion',
+      openai.completion,
       `data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"${text.repeat(4)}"}}]}}]}\n\n`,
     ],
-    ['openai-responses', `data: {"type":"response.function_call_arguments.delta","delta":"${text}"}\n\n`],
+    [openai.responses, `data: {"type":"response.function_call_arguments.delta","delta":"${text}"}\n\n`],
     [
-      'openai-responses',
+      openai.responses,
       `data: {"type":"response.output_item.done","item":{"type":"function_call","arguments":"${text}"}}\n\n`,
     ],
-    ['anthropic-messages', `data: {"type":"content_block_delta","delta":{"partial_json":"${text}"}}\n\n`],
+    [anthropic.message, `data: {"type":"content_block_delta","delta":{"partial_json":"${text}"}}\n\n`],
     [
-      'anthropic-messages',
+      anthropic.message,
       `data: {"type":"content_block_start","content_block":{"type":"tool_use","input":{"a":"${text}"}}}\n\n`,
     ],
-  ] as const)('%s: a tool call in one piece counts by its bytes (%#)', (reply, piece) => {
+  ] as const)('a tool call in one piece counts by its bytes (%#)', (reply, piece) => {
     const meter = meterFor(reply, true, guess(77));
     meter.see(Buffer.from(piece));
     meter.end();
@@ -220,7 +223,7 @@ describe('estimates where no figure came, and knows that the end is missing', ()
     expect([Math.round((completionTokens * 4) / piece.length), source]).toEqual([1, 'estimated']);
   });
   test('the probabilities beside a token are no text', () => {
-    const meter = meterFor('openai-completion', true, guess(77));
+    const meter = meterFor(openai.completion, true, guess(77));
     const others = Array.from({ length: 40 }, (_, i) => ({ token: `t${i}`, logprob: -i, bytes: [1, 2] }));
     const logprobs = JSON.stringify([{ token: 'a', logprob: 0, top_logprobs: others }]);
     meter.see(Buffer.from(`data: {"choices":[{"delta":{"content":"a"},"logprobs":{"content":${logprobs}}}]}\n\n`));
@@ -228,14 +231,14 @@ describe('estimates where no figure came, and knows that the end is missing', ()
     expect(meter.read().completionTokens).toBe(1);
   });
   test('an error line ends a stream and is not counted as an answer', () => {
-    const meter = meterFor('ollama-generation', true, guess(7));
+    const meter = meterFor(ollama.generation, true, guess(7));
     meter.see(Buffer.from('{"done":false}\n{"error":"out of memory"}\n'));
     expect([meter.end(), meter.errorSeen, meter.read().completionTokens]).toEqual([true, true, 1]);
   });
 });
 
 test.each(['date', 'dxxx', ' data', 'event'])('a figure in a line of events that begins with %j is none', (field) => {
-  const meter = meterFor('openai-completion', true, guess(7));
+  const meter = meterFor(openai.completion, true, guess(7));
   meter.see(
     Buffer.from(`${field}: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\ndata: [DONE]\n`),
   );
@@ -244,7 +247,7 @@ test.each(['date', 'dxxx', ' data', 'event'])('a figure in a line of events that
 
 test.each([-1, 1.5, 1e30, '"5"', 'null', 'true'])('P12: a count of %s is no count', (figure) => {
   for (const streamed of [true, false]) {
-    const meter = meterFor('ollama-generation', streamed, guess(7));
+    const meter = meterFor(ollama.generation, streamed, guess(7));
     meter.see(Buffer.from(`{"done":true,"prompt_eval_count":3,"eval_count":${figure}}\n`));
     meter.end();
     expect(meter.read().source).toBe('estimated');
@@ -252,7 +255,7 @@ test.each([-1, 1.5, 1e30, '"5"', 'null', 'true'])('P12: a count of %s is no coun
 });
 
 test('P10: a line of 100 MB costs neither memory nor quadratic time, and the figures after it are found', () => {
-  const meter = meterFor('ollama-generation', true, guess(0));
+  const meter = meterFor(ollama.generation, true, guess(0));
   const chunk = Buffer.alloc(64 * 1024, 0x61);
   for (let i = 0; i < 1600; i++) meter.see(chunk);
   meter.see(Buffer.from('\n{"done":true,"prompt_eval_count":1,"eval_count":2}\n'));
@@ -263,7 +266,7 @@ describe('a figure beyond what can be is no figure', () => {
   const at = (ms: number) => () => ms;
   test.each([2 ** 53 - 1, 1e15, 50_000])('a completion of %d tokens in no time and a few bytes', (figure) => {
     for (const streamed of [true, false]) {
-      const meter = meterFor('ollama-generation', streamed, guess(7, 100), at(0));
+      const meter = meterFor(ollama.generation, streamed, guess(7, 100), at(0));
       meter.see(Buffer.from(`{"response":"abc","done":true,"prompt_eval_count":3,"eval_count":${figure}}\n`));
       meter.end();
       expect(meter.read().completionTokens).toBeLessThan(100);
@@ -275,7 +278,7 @@ describe('a figure beyond what can be is no figure', () => {
       { prompt_tokens: 2 ** 53 - 1, completion_tokens: 4 },
       { input_tokens: 1, cache_read_input_tokens: 2 ** 53 - 1, output_tokens: 4 },
     ]) {
-      const meter = meterFor('openai-completion', false, guess(7, 100), at(0));
+      const meter = meterFor(openai.completion, false, guess(7, 100), at(0));
       meter.see(Buffer.from(JSON.stringify({ usage })));
       meter.end();
       expect(meter.read()).toEqual({ ...exact(7, 4), source: 'estimated' });
@@ -283,7 +286,7 @@ describe('a figure beyond what can be is no figure', () => {
   });
   test('but hidden reasoning that took its time is one, and so is a prompt that the server kept', () => {
     let ms = 0;
-    const meter = meterFor('openai-completion', false, guess(7, 100), () => ms);
+    const meter = meterFor(openai.completion, false, guess(7, 100), () => ms);
     ms = 20_000;
     meter.see(Buffer.from('{"usage":{"prompt_tokens":200000,"completion_tokens":64000}}'));
     meter.end();
@@ -292,7 +295,7 @@ describe('a figure beyond what can be is no figure', () => {
 });
 
 describe('an answer with the status of an error', () => {
-  const read = (reply: ReplyKind, type: string, body: string): Reading => {
+  const read = (reply: Reply, type: string, body: string): Reading => {
     const meter = failedMeterFor(reply, type, guess(77));
     meter.see(Buffer.from(body));
     expect(meter.end()).toBe(true);
@@ -305,22 +308,22 @@ describe('an answer with the status of an error', () => {
     [`<html>${'x'.repeat(9_000)}</html>`, 'text/html'],
     ['Bad Gateway', 'text/plain'],
   ])('costs nothing where it only says so: %s', (body, type) => {
-    for (const reply of ['ollama-generation', 'openai-completion', 'anthropic-messages'] as const)
+    for (const reply of [ollama.generation, openai.completion, anthropic.message] as const)
       expect(read(reply, type, body)).toEqual(nothingRead);
   });
   test('costs what it says that it cost, and else by what it shows', () => {
     const said = '{"choices":[{"message":{"content":"abc"}}],"usage":{"prompt_tokens":9,"completion_tokens":4}}';
-    expect(read('openai-completion', 'application/json', said)).toEqual(exact(9, 4));
+    expect(read(openai.completion, 'application/json', said)).toEqual(exact(9, 4));
     const shown = `{"response":"${'x'.repeat(4_000)}","done":false}`;
-    expect(read('ollama-generation', 'application/json', shown)).toMatchObject({
+    expect(read(ollama.generation, 'application/json', shown)).toMatchObject({
       promptTokens: 77,
       source: 'estimated',
     });
-    expect(read('ollama-generation', 'application/json', shown).completionTokens).toBeGreaterThan(1_000);
+    expect(read(ollama.generation, 'application/json', shown).completionTokens).toBeGreaterThan(1_000);
     const lines = '{"response":"a","done":false}\n{"response":"b","done":false}\n{"error":"out of memory"}\n';
-    expect(read('ollama-generation', 'application/x-ndjson', lines).completionTokens).toBe(2);
+    expect(read(ollama.generation, 'application/x-ndjson', lines).completionTokens).toBe(2);
     const huge = `{"choices":[{"message":{"content":"${'x'.repeat(200_000)}"}}]}`;
-    expect(read('openai-completion', 'application/json', huge).completionTokens).toBeGreaterThan(50_000);
+    expect(read(openai.completion, 'application/json', huge).completionTokens).toBeGreaterThan(50_000);
   });
 });
 
@@ -332,7 +335,7 @@ describe('of a long answer only its figures are held', () => {
     return process.memoryUsage().external - before;
   };
   test('a whole one of 64 MiB', () => {
-    const meter = meterFor('openai-completion', false, guess(7));
+    const meter = meterFor(openai.completion, false, guess(7));
     meter.see(Buffer.from('{"choices":[{"message":{"content":"'));
     expect(heldAfter(() => Array.from({ length: 64 }, () => meter.see(mib)))).toBeLessThan(2 ** 20);
     meter.see(Buffer.from('"}}],"usage":{"prompt_tokens":5,"completion_tokens":6}}'));
@@ -340,7 +343,7 @@ describe('of a long answer only its figures are held', () => {
     expect(meter.read()).toEqual(exact(5, 6));
   });
   test('an event of 64 MiB, and the figures in it and behind it are found', () => {
-    const meter = meterFor('openai-responses', true, guess(7));
+    const meter = meterFor(openai.responses, true, guess(7));
     meter.see(Buffer.from('event: response.output_item.done\ndata: {"type":"response.output_item.done","item":"'));
     expect(heldAfter(() => Array.from({ length: 64 }, () => meter.see(mib)))).toBeLessThan(2 ** 20);
     meter.see(Buffer.from('"}\n\ndata: {"type":"response.completed","response":{"output":["'));

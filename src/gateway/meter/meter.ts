@@ -4,15 +4,16 @@
 // Streams are read by line, over chunk boundaries; a line's JSON is parsed only where it can hold a figure. What is held
 // of any answer is bounded by `heldLineBytes`: longer lines and answers are read for their figures as they go by.
 
-import { LinesMeter, ProgressMeter } from '../dialects/ollama/meter.ts';
-import type { ReplyKind } from '../operation.ts';
-import { EventsMeter } from './meter-events.ts';
-import { embeddingAnswer, ollamaAnswer, usageAnswer, WholeMeter } from './meter-whole.ts';
+import type { Reply } from '../dialects/reply.ts';
 import { type Meter, nothingRead, type Prompt, type Reading } from './token-counts.ts';
 
 /** The meter for an answer of this kind, streamed or whole. `nowMs` is monotonic. */
-export function meterFor(reply: ReplyKind, streamed: boolean, prompt: Prompt, nowMs = monotonicMs): Meter {
-  return (streamed ? streamMeter(reply, prompt, nowMs) : undefined) ?? wholeMeter(reply, prompt, nowMs, false);
+export function meterFor(reply: Reply, streamed: boolean, prompt: Prompt, nowMs = monotonicMs): Meter {
+  return (
+    (streamed ? reply.streamMeter?.(prompt, nowMs) : undefined) ??
+    reply.wholeMeter?.(prompt, nowMs, false) ??
+    silentMeter
+  );
 }
 
 /**
@@ -20,7 +21,7 @@ export function meterFor(reply: ReplyKind, streamed: boolean, prompt: Prompt, no
  * server can break after it has generated, and what it then says it generated, or shows, is counted.
  */
 export function failedMeterFor(
-  reply: ReplyKind,
+  reply: Reply,
   contentType: string | undefined,
   prompt: Prompt,
   nowMs = monotonicMs,
@@ -29,49 +30,11 @@ export function failedMeterFor(
   // The error page of something in front of the model server.
   if (type.startsWith('text/html')) return silentMeter;
   const isStream = type.startsWith('text/event-stream') || type.startsWith('application/x-ndjson');
-  const stream = isStream ? streamMeter(reply, prompt, nowMs) : undefined;
-  return stream ? new FailedStream(stream) : wholeMeter(reply, prompt, nowMs, true);
+  const stream = isStream ? reply.streamMeter?.(prompt, nowMs) : undefined;
+  return stream ? new FailedStream(stream) : (reply.wholeMeter?.(prompt, nowMs, true) ?? silentMeter);
 }
 
 const monotonicMs = (): number => performance.now();
-
-function streamMeter(reply: ReplyKind, prompt: Prompt, nowMs: () => number): Meter | undefined {
-  switch (reply) {
-    case 'ollama-generation':
-      return new LinesMeter(prompt, nowMs);
-    case 'openai-completion':
-    case 'openai-responses':
-    case 'anthropic-messages':
-      return new EventsMeter(reply, prompt, nowMs);
-    case 'ollama-progress':
-      return new ProgressMeter();
-    default:
-      return undefined;
-  }
-}
-
-function wholeMeter(reply: ReplyKind, prompt: Prompt, nowMs: () => number, failed: boolean): Meter {
-  switch (reply) {
-    case 'ollama-generation':
-      return new WholeMeter(ollamaAnswer, 'generates', prompt, nowMs, failed);
-    case 'ollama-embedding':
-      return new WholeMeter(ollamaAnswer, 'embeds', prompt, nowMs, failed);
-    case 'openai-completion':
-    case 'openai-responses':
-    case 'anthropic-messages':
-      return new WholeMeter(usageAnswer, 'generates', prompt, nowMs, failed);
-    case 'openai-embedding':
-      return new WholeMeter(embeddingAnswer, 'embeds', prompt, nowMs, failed);
-    case 'openai-transcription':
-      return new WholeMeter(usageAnswer, 'transcribes', prompt, nowMs, failed);
-    case 'ollama-progress':
-    case 'plain':
-    case 'anthropic-count':
-    case 'ollama-models':
-    case 'openai-models':
-      return silentMeter;
-  }
-}
 
 /** For answers that generate nothing. */
 export const silentMeter: Meter = {

@@ -128,20 +128,12 @@ function count(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
-const spoiled = Symbol('not a count');
+export const spoiled: unique symbol = Symbol('not a count');
 
 /** Of a figure that is there and no count nothing beside it can be believed either. */
-function countIn(value: Readonly<Record<string, unknown>>, name: string): number | undefined | typeof spoiled {
+export function countIn(value: Readonly<Record<string, unknown>>, name: string): number | undefined | typeof spoiled {
   const figure = value[name];
   return figure === undefined ? undefined : (count(figure) ?? spoiled);
-}
-
-/** Ollama's own figures; it leaves one of zero out (`omitempty`). */
-export function ollamaFigures(value: Readonly<Record<string, unknown>>): Figures | undefined {
-  const prompt = countIn(value, 'prompt_eval_count') ?? 0;
-  const completion = countIn(value, 'eval_count') ?? 0;
-  if (prompt === spoiled || completion === spoiled) return undefined;
-  return { prompt, completion, cacheRead: undefined, cacheWrite: undefined, cacheApart: false };
 }
 
 /** A `usage` object of OpenAI's older (prompt/completion) or newer and Anthropic's (input/output) spelling. */
@@ -188,6 +180,17 @@ export function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> | 
 
 /** Is that what a failure puts into `error`? Some servers write the field into everything: null, false, 0 or empty. */
 export const isSaid = (error: unknown): boolean => Boolean(error) && !(Array.isArray(error) && error.length === 0);
+
+/**
+ * A line that is an object whose first field is `error`: how every family spells a failure in mid-stream. One that says
+ * nothing there (`"error":null`) is a piece like others: for the end of the answer it would hide all that follows.
+ */
+export function isErrorLine(line: Buffer): boolean {
+  if (line[0] !== 0x7b || !line.subarray(0, 12).toString('latin1').replaceAll(' ', '').startsWith('{"error":'))
+    return false;
+  const value = parseObject(line);
+  return value === undefined || isSaid(value['error']);
+}
 
 /** A line of a stream is one token and what stands around it, up to about this size. */
 const framedBytes = 512;

@@ -6,10 +6,11 @@ import { choiceNames, lengthNames } from '../../../src/gateway/answer-length.ts'
 import { type ModelFacts, type Shaped, shape } from '../../../src/gateway/apply-plan.ts';
 import { authorizeIntent } from '../../../src/gateway/authorize.ts';
 import { ContextSizes } from '../../../src/gateway/context-size.ts';
+import type { Operation } from '../../../src/gateway/dialects/dialect.ts';
 import type { Claimed } from '../../../src/gateway/identity/replay-guard.ts';
 import { readJson } from '../../../src/gateway/intent.ts';
 import type { ModelRules } from '../../../src/gateway/model-access.ts';
-import { type Operation, operations } from '../../../src/gateway/operation.ts';
+import { operations } from '../../../src/gateway/operation.ts';
 import type { Prechecked } from '../../../src/gateway/precheck.ts';
 import { type GoObject, goStyleParse, isObject } from '../../fake-ollama/go-json.ts';
 import { isProblem, readName } from '../../fake-ollama/model-name.ts';
@@ -183,18 +184,20 @@ function checkBounds({ operation, images, inputs }: Shaped, heard: GoObject, bou
   assert.ok(bounds.maxEmbeddingInputs === null || inputs <= bounds.maxEmbeddingInputs);
 }
 
-function checkOutput({ reply }: Operation, heard: GoObject, options: GoObject, { maxOutputTokens: most }: Terms): void {
-  const tokens = {
-    'ollama-generation': options['num_predict'],
-    'openai-completion': heard['max_tokens'],
-    'anthropic-messages': heard['max_tokens'],
-    'openai-responses': heard['max_output_tokens'],
-  }[reply as string];
-  if (
-    most === null ||
-    !['ollama-generation', 'openai-completion', 'anthropic-messages', 'openai-responses'].includes(reply)
-  )
-    return;
+/** By the name of the operation, where its own server reads the bound. */
+const bounded: Record<string, (heard: GoObject, options: GoObject) => unknown> = {
+  generate: (_, options) => options['num_predict'],
+  chat: (_, options) => options['num_predict'],
+  'chat-completions': (heard) => heard['max_tokens'],
+  completions: (heard) => heard['max_tokens'],
+  messages: (heard) => heard['max_tokens'],
+  responses: (heard) => heard['max_output_tokens'],
+};
+
+function checkOutput(operation: Operation, heard: GoObject, options: GoObject, { maxOutputTokens: most }: Terms): void {
+  const ownLength = bounded[operation.name];
+  if (most === null || !ownLength) return;
+  const tokens = ownLength(heard, options);
   const choices = [heard, options].flatMap((place) => choiceNames.map((name) => place[name] ?? 1));
   for (const place of [heard, options])
     for (const length of [tokens, ...lengthNames.map((name) => place[name] ?? 1)])

@@ -13,6 +13,7 @@ import type { Fetched } from '../../../src/gateway/browser.ts';
 import { identify } from '../../../src/gateway/identify.ts';
 import { AuthThrottle } from '../../../src/gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../../../src/gateway/identity/key-cache.ts';
+import { dialectOf } from '../../../src/gateway/operation.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
 import type { Caller } from '../../../src/store/ports/keys.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
@@ -76,7 +77,7 @@ function shown(name: string, value: string): string {
 async function run(bytes: Buffer): Promise<void> {
   const request = await parse(Buffer.concat([bytes, Buffer.from('\r\n\r\n')]));
   if (!request) return;
-  const { value: received } = verdict(() => receive({ request, dialect: 'ollama' }));
+  const { value: received } = verdict(() => receive({ request, dialect: dialectOf('/') }));
   if (!received) return;
   const lines = linesOf(bytes);
   checkCrossing(received, lines);

@@ -1,9 +1,10 @@
 // The meters of all kinds of answers. The result does not depend on where the bytes are cut; every figure can be recorded;
 // the last figures of a stream are the ones counted; and no byte of the answer changes.
 import assert from 'node:assert/strict';
+import { plain as plainReply, type Reply } from '../../../src/gateway/dialects/reply.ts';
 import { failedMeterFor, meterFor } from '../../../src/gateway/meter/meter.ts';
 import type { Reading } from '../../../src/gateway/meter/token-counts.ts';
-import { operations, type ReplyKind } from '../../../src/gateway/operation.ts';
+import { operations } from '../../../src/gateway/operation.ts';
 import { type LineOptions, LineReader } from '../../../src/gateway/payload/line-reader.ts';
 import { cuts } from '../cuts.ts';
 import { eventsOf } from '../events.ts';
@@ -18,7 +19,7 @@ interface Verdict extends Reading {
   readonly errorSeen: boolean;
 }
 
-function measure(reply: ReplyKind, streamed: boolean, pieces: readonly Buffer[]): Verdict {
+function measure(reply: Reply, streamed: boolean, pieces: readonly Buffer[]): Verdict {
   const meter = meterFor(reply, streamed, { estimate, bytes: 1_000 }, () => 0);
   for (const piece of pieces) {
     meter.see(piece);
@@ -37,7 +38,7 @@ function bookable({ promptTokens, completionTokens, cacheReadTokens, cacheWriteT
 /** The first two bytes say where it is cut, the third which kind of answer it is, and its size. */
 function run(bytes: Buffer): void {
   const choice = bytes[2] ?? 0;
-  const reply = kinds[(choice & 0x1f) % kinds.length] as ReplyKind;
+  const reply = kinds[(choice & 0x1f) % kinds.length] as Reply;
   const streamed = (choice & 0x40) !== 0;
   const stream = Buffer.from(bytes.subarray(3));
   const copy = Buffer.from(stream);
@@ -97,14 +98,14 @@ function checkSaid(
 }
 
 /** A large answer is read by its outline, a small one in full: what the outline finds, the full text says too. */
-function checkOutline(reply: ReplyKind, stream: Buffer, verdict: Verdict): void {
+function checkOutline(reply: Reply, stream: Buffer, verdict: Verdict): void {
   const large = measure(reply, false, [space, stream]);
   // More bytes arrived, so larger figures are possible: the large answer records as exact what the small one does.
   if (verdict.source !== 'estimated') assert.deepEqual(large, verdict, 'a large answer is read differently');
 }
 
 /** With an error status it costs no more than without. */
-function checkFailed(reply: ReplyKind, stream: Buffer): void {
+function checkFailed(reply: Reply, stream: Buffer): void {
   for (const type of ['application/json', 'application/x-ndjson', 'text/event-stream']) {
     const meter = failedMeterFor(reply, type, { estimate, bytes: 1_000 }, () => 0);
     const plain = measure(reply, type !== 'application/json', [stream]);
@@ -159,7 +160,7 @@ function checkLong(stream: Buffer): void {
 function kindOf(path: string, body: string): string {
   const operation = operations.find((row) => row.path === path);
   const streamed = body.startsWith('data:') || body.startsWith('event:') || body.trim().includes('\n');
-  return String.fromCharCode(kinds.indexOf(operation?.reply ?? 'plain') + (streamed ? 0x40 : 0x20));
+  return String.fromCharCode(kinds.indexOf(operation?.reply ?? plainReply) + (streamed ? 0x40 : 0x20));
 }
 
 export const target: Target = {

@@ -1,6 +1,7 @@
 // The request target and the route table. An accepted path is a fixed point, every other decoder reads the same path, it
 // names no other server, and the forwarded path selects the same row again.
 import assert from 'node:assert/strict';
+import { dialects } from '../../../src/gateway/dialects/dialects.ts';
 import {
   canonicalTarget,
   dialectOf,
@@ -17,7 +18,7 @@ function run(bytes: Buffer): void {
   const text = bytes.toString('latin1');
   const space = text.indexOf(' ');
   const [method, raw] = space < 0 ? ['POST', text] : [text.slice(0, space), text.slice(space + 1)];
-  assert.ok(['ollama', 'openai', 'anthropic'].includes(dialectOf(raw)));
+  assert.ok(dialects.includes(dialectOf(raw)));
   const { value: target } = verdict(() => canonicalTarget(raw));
   if (!target) return;
   const { path, pathKey, query } = target;

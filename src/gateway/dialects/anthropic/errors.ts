@@ -1,16 +1,14 @@
 // How Anthropic's API spells failures: a typed envelope with the request id beside it; in a stream an `error` event.
 import type { GatewayError } from '../../../domain/error.ts';
+import type { ModelError } from '../../answer/model-error.ts';
+import { eventFrames } from '../frames.ts';
 
 export function spellError(error: GatewayError, requestId: string): string {
   return JSON.stringify({
     type: 'error',
-    error: { type: anthropicType(error.status), message: error.message, code: error.code },
+    error: { type: typeOf(error.status), message: error.message, code: error.code },
     request_id: requestId,
   });
-}
-
-export function lastFrame(error: GatewayError, requestId: string, midEvent: boolean): string {
-  return `${midEvent ? '\n\n' : ''}event: error\ndata: ${spellError(error, requestId)}\n\n`;
 }
 
 export function spellMissingModel(model: string, requestId: string): string {
@@ -18,7 +16,14 @@ export function spellMissingModel(model: string, requestId: string): string {
   return `${JSON.stringify({ type: 'error', error, request_id: requestId })}\n`;
 }
 
-export function anthropicType(status: number): string {
+export function spellModelError({ message, type }: ModelError, status: number, requestId: string): string {
+  const error = { type: type ?? typeOf(status), message };
+  return `${JSON.stringify({ type: 'error', error, request_id: requestId })}\n`;
+}
+
+export const frames = eventFrames('error', { spellError, spellModelError });
+
+function typeOf(status: number): string {
   switch (status) {
     case 401:
       return 'authentication_error';

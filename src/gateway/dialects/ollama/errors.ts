@@ -1,8 +1,7 @@
 // How Ollama's own API spells failures: `{"error": "<string>"}`, always a string (ollama-js prints [object Object]
 // for anything else), one JSON object a line in a stream.
 import type { GatewayError } from '../../../domain/error.ts';
-
-export const jsonType = 'application/json; charset=utf-8';
+import type { ModelError } from '../../answer/model-error.ts';
 
 export function spellError(error: GatewayError, requestId: string): string {
   const said = { error: error.message, code: error.code, request_id: requestId };
@@ -10,12 +9,11 @@ export function spellError(error: GatewayError, requestId: string): string {
   return JSON.stringify(error.status === 401 ? { ...said, status: error.message } : said);
 }
 
-/** A last line for a stream that broke. Where a line was cut in the middle, it is closed off first. */
-export function lastFrame(error: GatewayError, requestId: string, midLine: boolean): string {
-  return `${midLine ? '\n' : ''}${spellError(error, requestId)}\n`;
-}
-
 /** What Ollama says of a model it does not have; a model that is hidden from the caller gets the same bytes. */
 export function spellMissingModel(model: string): string {
   return JSON.stringify({ error: `model '${model}' not found` });
+}
+
+export function spellModelError({ message }: ModelError): string {
+  return JSON.stringify({ error: message });
 }

@@ -1,8 +1,11 @@
-// Counts what one of Ollama's NDJSON streams cost, one JSON object a line: generations, and the progress of transfers,
-// which cost no tokens. It only looks.
+// Where Ollama's own API says what an answer cost. Its streams are NDJSON, one JSON object a line: generations, and the
+// progress of transfers, which cost no tokens. It only looks.
 
-import { ollamaAnswer } from '../../meter/meter-whole.ts';
+import { type WholeWords, wantedAnswer } from '../../meter/meter-whole.ts';
 import {
+  countIn,
+  type Figures,
+  isErrorLine,
   isSaid,
   type Meter,
   nothingRead,
@@ -12,6 +15,7 @@ import {
   parseObject,
   type Reading,
   Said,
+  spoiled,
   tokensIn,
 } from '../../meter/token-counts.ts';
 import { JsonFigures, type Wanted } from '../../payload/json-scalars.ts';
@@ -65,7 +69,7 @@ export class LinesMeter implements Meter {
 
   #end(value: Readonly<Record<string, unknown>>): void {
     this.done = true;
-    this.#said.take(ollamaAnswer(value));
+    this.#said.take(figuresIn(value));
   }
 
   end(): boolean {
@@ -119,13 +123,23 @@ function longLine(
   };
 }
 
-/**
- * A line that is an object whose first field is `error`: how every family spells a failure in mid-stream. One that says
- * nothing there (`"error":null`) is a piece like others: for the end of the answer it would hide all that follows.
- */
-export function isErrorLine(line: Buffer): boolean {
-  if (line[0] !== 0x7b || !line.subarray(0, 12).toString('latin1').replaceAll(' ', '').startsWith('{"error":'))
-    return false;
-  const value = parseObject(line);
-  return value === undefined || isSaid(value['error']);
+const wantedWhole = wantedAnswer(
+  ['prompt_eval_count', 'eval_count', 'done_reason'].map((name) => [name, true] as const),
+);
+
+/** A generation in one piece. */
+export const generated: WholeWords = { kind: 'generates', wanted: wantedWhole, figuresIn };
+/** Embeddings, in the newer and the older form. */
+export const embedded: WholeWords = { kind: 'embeds', wanted: wantedWhole, figuresIn };
+
+/** Of a stream's last line, or of a whole answer. */
+function figuresIn(answer: Readonly<Record<string, unknown>>): Figures | undefined {
+  const loading = answer['done_reason'] === 'load' || answer['done_reason'] === 'unload';
+  // /api/embeddings reports nothing at all: that is no figure, while a load or unload really is zero.
+  if (!loading && answer['prompt_eval_count'] === undefined && answer['eval_count'] === undefined) return undefined;
+  // A figure of zero is left out (`omitempty`).
+  const prompt = countIn(answer, 'prompt_eval_count') ?? 0;
+  const completion = countIn(answer, 'eval_count') ?? 0;
+  if (prompt === spoiled || completion === spoiled) return undefined;
+  return { prompt, completion, cacheRead: undefined, cacheWrite: undefined, cacheApart: false };
 }

@@ -1,27 +1,19 @@
 // How OpenAI's API spells failures: an `error` object with message, type, param and code; in a stream one `data:`
 // event holding it. The official SDKs throw on that event; a clean end without [DONE] they would take for an answer.
 import type { GatewayError } from '../../../domain/error.ts';
+import type { ModelError } from '../../answer/model-error.ts';
+import { eventFrames } from '../frames.ts';
 
 export function spellError(error: GatewayError, requestId: string): string {
   return JSON.stringify({
     error: {
       message: error.message,
-      type: openaiType(error.status),
+      type: typeOf(error.status),
       param: null,
       code: error.code,
       request_id: requestId,
     },
   });
-}
-
-export function lastFrame(error: GatewayError, requestId: string, midEvent: boolean): string {
-  return `${midEvent ? '\n\n' : ''}data: ${spellError(error, requestId)}\n\n`;
-}
-
-/** The Responses API names its events; its error event is flat. */
-export function lastResponsesFrame(error: GatewayError, requestId: string, midEvent: boolean): string {
-  const event = { type: 'error', code: error.code, message: error.message, param: null, request_id: requestId };
-  return `${midEvent ? '\n\n' : ''}event: error\ndata: ${JSON.stringify(event)}\n\n`;
 }
 
 /** As Ollama's /v1 routes say it, with the line feed. */
@@ -30,8 +22,23 @@ export function spellMissingModel(model: string): string {
   return `${JSON.stringify({ error })}\n`;
 }
 
+export function spellModelError({ message, type, code, param }: ModelError, status: number): string {
+  const inner = { message, type: type ?? typeOf(status), param: param ?? null, code: code ?? null };
+  return `${JSON.stringify({ error: inner })}\n`;
+}
+
+export const frames = eventFrames(undefined, { spellError, spellModelError });
+
+/** The Responses API names its events; its error event is flat. */
+export const responsesFrames = eventFrames('error', {
+  spellError: ({ code, message }, requestId) =>
+    JSON.stringify({ type: 'error', code, message, param: null, request_id: requestId }),
+  spellModelError: ({ code, message, param }, _, requestId) =>
+    JSON.stringify({ type: 'error', code: code ?? null, message, param: param ?? null, request_id: requestId }),
+});
+
 /** Ollama's own mapping for 400 and 404 (openai/openai.go NewError), and OpenAI's words for the rest. */
-export function openaiType(status: number): string {
+function typeOf(status: number): string {
   switch (status) {
     case 401:
       return 'authentication_error';

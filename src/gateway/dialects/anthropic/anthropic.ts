@@ -1,0 +1,23 @@
+// Anthropic's API: its messages, below /v1/messages.
+import { defineDialect } from '../dialect.ts';
+import { frames, spellError, spellMissingModel, spellModelError } from './errors.ts';
+import { addLimitFields } from './limit-fields.ts';
+import { count, message } from './replies.ts';
+
+export const anthropic = defineDialect(
+  {
+    name: 'anthropic',
+    paths: ['/v1/messages'],
+    spellError,
+    spellMissingModel,
+    // Ollama's /v1 routes name no charset; a missing model is to look like theirs.
+    missingModelType: 'application/json',
+    spellModelError,
+    frames,
+    addLimitFields,
+  },
+  [
+    ['messages', 'POST', '/v1/messages', 'inference:chat', 'json', 'model', false, message, 'inference'],
+    ['count-tokens', 'POST', '/v1/messages/count_tokens', 'inference:chat', 'json', 'model', null, count, 'metadata'],
+  ],
+);

@@ -1,0 +1,28 @@
+// What Ollama's own API answers with.
+import { WholeMeter } from '../../meter/meter-whole.ts';
+import { lineTypes } from '../media-types.ts';
+import { defineReply } from '../reply.ts';
+import { embedded, generated, LinesMeter, ProgressMeter } from './meter.ts';
+
+export const generation = defineReply({
+  types: lineTypes,
+  streamMeter: (prompt, nowMs) => new LinesMeter(prompt, nowMs),
+  wholeMeter: (prompt, nowMs, failed) => new WholeMeter(generated, prompt, nowMs, failed),
+  length: { name: 'num_predict', inOptions: true },
+});
+
+export const embedding = defineReply({
+  wholeMeter: (prompt, nowMs, failed) => new WholeMeter(embedded, prompt, nowMs, failed),
+});
+
+/** Of a transfer, which costs no tokens. */
+export const progress = defineReply({ types: lineTypes, streamMeter: () => new ProgressMeter() });
+
+export const modelList = defineReply({
+  list: {
+    member: 'models',
+    nameFields: ['name', 'model'],
+    entryOf: ({ ollama }) => ollama,
+    write: (entries) => `{"models":[${entries}]}`,
+  },
+});

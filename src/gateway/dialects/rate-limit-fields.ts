@@ -1,0 +1,15 @@
+// The x-ratelimit-* fields of OpenAI's API, which other clients read as well.
+import type { AddLimitFields } from './dialect.ts';
+
+export const addRateLimitFields: AddLimitFields = (lines, measure, most, left, resetSeconds) => {
+  lines.push(`x-ratelimit-limit-${measure}`, most, `x-ratelimit-remaining-${measure}`, left);
+  lines.push(`x-ratelimit-reset-${measure}`, goDuration(resetSeconds));
+};
+
+/** `6m0s`, `1s`: how OpenAI writes it. */
+function goDuration(seconds: number): string {
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  const tail = `${seconds % 60}s`;
+  if (hours > 0) return `${hours}h${minutes}m${tail}`;
+  return minutes > 0 ? `${minutes}m${tail}` : tail;
+}

@@ -1,0 +1,53 @@
+// What a dialect says stands in its folder: the rest of the sources knows the interface and the list, and names no dialect.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from 'vitest';
+import { dialects } from '../../src/gateway/dialects/dialects.ts';
+import { dialectOf, operations } from '../../src/gateway/operation.ts';
+
+const source = join(import.meta.dirname, '../../src');
+const room = 'gateway/dialects/';
+const names = dialects.map(({ name }) => name);
+const anyName = names.join('|');
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+);
+
+const textOf = (file: string): string => readFileSync(join(source, file), 'utf8');
+const withoutComments = (text: string): string => text.replace(/^\s*(?:\/\/|\/?\*).*$/gm, '');
+
+/** Kinds of model servers are called like dialects, and headers of theirs begin so; one setting refuses the word as a secret. */
+const others = (file: string): boolean => file.startsWith('upstream/') || file === 'settings/config.ts';
+
+test('every folder of a dialect is in the list under its name, and nothing else is', () => {
+  const folders = readdirSync(join(source, room), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(folders.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
+});
+
+test('no text outside the folders is the name of a dialect, or of a kind of its answers', () => {
+  const literal = new RegExp(`(['"\`])(?:${anyName})(?:-[a-z-]+)?\\1`, 'g');
+  const found = files
+    .filter((file) => !file.startsWith(room) && !others(file))
+    .flatMap((file) => [...withoutComments(textOf(file)).matchAll(literal)].map(([text]) => `${file}: ${text}`));
+  expect(found).toEqual([]);
+});
+
+test('a folder is imported by itself and by the list alone, and no dialect is told from another by its name', () => {
+  const wrong = files.flatMap((file) => {
+    const text = textOf(file);
+    const folders = [...text.matchAll(/ from '(\.[^']+)';/g)]
+      .map(([, target = '']) => relative(join(source, room), join(source, dirname(file), target)))
+      .flatMap((target) => new RegExp(`^(${anyName})/`).exec(target)?.[1] ?? []);
+    const own = folders.filter((folder) => file !== `${room}dialects.ts` && !file.startsWith(`${room}${folder}/`));
+    return [
+      ...own.map((folder) => `${file} → ${folder}`),
+      ...(/\bdialect\.name *[!=]==|switch \([\w.]*dialect\.name/.test(text) ? [file] : []),
+    ];
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('every operation is refused in the words of the dialect whose table it is in', () => {
+  for (const { path, dialect } of operations) expect(dialectOf(path), path).toBe(dialect);
+  expect(operations.length).toBeGreaterThan(30);
+});
