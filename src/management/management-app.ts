@@ -24,7 +24,7 @@ import type { EncryptionNow } from './overview/encryption.ts';
 import type { Door } from './people/onboarding.ts';
 import { createLink } from './people/one-time-links.ts';
 import { portalPages } from './portal/portal.ts';
-import { doorRoutes } from './sign-in/auth-routes.ts';
+import { authRoutes } from './sign-in/auth-routes.ts';
 import type { Provider } from './sign-in/provider.ts';
 import { openSignIn, signInPath } from './sign-in/sign-in.ts';
 import { SignInThrottle } from './sign-in/throttle.ts';
@@ -158,7 +158,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   });
   router.use(
     signInPath,
-    doorRoutes({
+    authRoutes({
       store,
       now,
       signIn,

@@ -1,6 +1,6 @@
 // How the management API refuses: RFC 9457 problem details, with the title in English or Japanese. The dialects of the data
 // plane are for clients of model servers.
-import type { Request, Response } from 'express';
+import type { ErrorRequestHandler, Request, Response } from 'express';
 import { z } from 'zod';
 import { type Language, languages } from '../../domain/person.ts';
 import { Refusal } from '../../domain/refusal.ts';
@@ -184,3 +184,14 @@ export function sendProblem(response: Response, { code, details }: Problem, requ
   };
   response.status(status).type('application/problem+json').send(JSON.stringify(body));
 }
+
+/** Answers whatever a route throws; `onError` is told of what the operator has to look at. An answer that has begun is cut. */
+export const problemHandler =
+  (onError: (error: unknown, requestId: string) => void): ErrorRequestHandler =>
+  (error: unknown, _request, response, _next) => {
+    const problem = toProblem(error);
+    const id = String(response.getHeader('x-request-id'));
+    if (problem.code === 'internal' || problem.code === 'store_unusable') onError(error, id);
+    if (response.headersSent) response.destroy();
+    else sendProblem(response, problem, id);
+  };

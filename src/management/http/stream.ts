@@ -1,0 +1,59 @@
+// Sends an answer that is made piece by piece: CSV, an export, events. Stops when the caller leaves, does not read, or loses the
+// right to the answer.
+import { once } from 'node:events';
+import type { Response } from 'express';
+import type { AnyCall, Endpoint } from './endpoint.ts';
+
+/** How often a stream asks whether whoever reads it still may. */
+const standingMs = 1_000;
+/** How long a stream waits for somebody who does not read it. */
+const readerMs = 30_000;
+
+/** `stands`: whether the caller still may see the answer. Resolves when the answer has ended. */
+export async function sendStream(
+  { type, file, pieces }: NonNullable<Endpoint['stream']>,
+  call: AnyCall,
+  response: Response,
+  stands: () => Promise<boolean>,
+): Promise<void> {
+  const lost = new AbortController();
+  const gone = AbortSignal.any([response.locals['gone'] as AbortSignal, lost.signal]);
+  response.status(200).set('content-type', `${type}; charset=utf-8`);
+  if (file !== undefined) response.set('content-disposition', `attachment; filename="${file}"`);
+  // A head alone was asked for (RFC 9110 §9.3.2): no text is made for it, and it ends though events never do.
+  if (response.req.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  // Whoever waits for events learns that they will come.
+  if (type === 'text/event-stream') response.flushHeaders();
+  const cut = (): void => {
+    response.destroy();
+  };
+  const takeAway = (): void => {
+    lost.abort();
+    // Events end anywhere, for a reader who reads them; half a table must not look like a whole one.
+    if (type === 'text/event-stream') {
+      response.end();
+      setTimeout(cut, standingMs).unref();
+    } else cut();
+  };
+  // Beside the pieces and not between them: none may come for a while, and a reader may let one wait.
+  const watch = setInterval(() => {
+    stands().then((still) => {
+      if (!still && !gone.aborted) takeAway();
+    }, cut);
+  }, standingMs);
+  try {
+    for await (const piece of pieces(call, gone)) {
+      if (gone.aborted) return;
+      if (response.write(piece)) continue;
+      const patience = AbortSignal.timeout(readerMs);
+      await once(response, 'drain', { signal: AbortSignal.any([gone, patience]) }).catch(() => undefined);
+      if (patience.aborted && !gone.aborted) cut();
+    }
+  } finally {
+    clearInterval(watch);
+  }
+  if (!gone.aborted) response.end();
+}

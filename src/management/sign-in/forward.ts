@@ -1,0 +1,140 @@
+// Carries a request of sign-in to the route of ours or of the library that answers it, writes the audit event of what was done,
+// and sends the answer back.
+import type { Request, Response } from 'express';
+import { auditEvent } from '../../domain/audit.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { Store } from '../../store/ports/store.ts';
+import type { Answered, Visit } from './own-route.ts';
+import type { Route } from './route-list.ts';
+import { type SignIn, signInPath } from './sign-in.ts';
+
+/** What is written into the audit log when it was done. */
+const audited: Readonly<Record<string, string>> = {
+  '/sign-in/email': 'person.sign-in',
+  '/passkey/verify-authentication': 'person.sign-in',
+  '/two-factor/verify-totp': 'person.sign-in',
+  '/two-factor/verify-backup-code': 'person.sign-in',
+  '/change-password': 'person.password',
+  '/two-factor/enable': 'person.second-factor-begun',
+  '/two-factor/disable': 'person.second-factor-off',
+  '/passkey/verify-registration': 'person.passkey-added',
+  '/passkey/delete-passkey': 'person.passkey-removed',
+};
+
+export interface ForwardTools {
+  readonly store: Pick<Store, 'insertAudit' | 'findPerson'>;
+  readonly now: () => WallMs;
+  readonly signIn: SignIn;
+  /** Where the library believes that it stands. */
+  readonly publicUrl: URL;
+}
+
+/** A request to a route of sign-in, read once. */
+export interface SignInRequest {
+  readonly path: string;
+  readonly route: Route | undefined;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly address: string;
+  /** The visit whose cookie came along, if it goes on: one past its week has ended before anybody is asked. */
+  readonly visit: Visit | undefined;
+}
+
+/** To whoever has the route, and back; gives the status. */
+export async function forward(
+  tools: ForwardTools,
+  asking: SignInRequest,
+  request: Request,
+  response: Response,
+): Promise<number> {
+  const { path, body, visit, address } = asking;
+  const { signIn } = tools;
+  const own = Object.hasOwn(signIn.own, path) ? signIn.own[path] : undefined;
+  if (own) {
+    const { cookie = '', 'user-agent': userAgent = '' } = request.headers;
+    const answer = await own({
+      body,
+      query: new URL(request.url, tools.publicUrl).search,
+      cookie: (name) => signIn.cookies.read(cookie, name),
+      visit,
+      from: { address, userAgent: userAgent.slice(0, 500) },
+    });
+    return sendOwn(tools, asking, answer, response);
+  }
+  const answer = await askLibrary(tools, asking, request);
+  const lines = answer.headers.getSetCookie();
+  if (answer.status < 400) await writeDown(tools, asking, lines);
+  response.status(answer.status);
+  for (const name of ['content-type', 'location', 'retry-after', 'x-retry-after']) {
+    const value = answer.headers.get(name);
+    if (value !== null) response.set(name, value);
+  }
+  response.append('set-cookie', lines);
+  response.send(Buffer.from(await answer.arrayBuffer()));
+  return answer.status;
+}
+
+async function askLibrary(
+  { signIn, store, publicUrl }: ForwardTools,
+  asking: SignInRequest,
+  request: Request,
+): ReturnType<SignIn['handle']> {
+  const { path, body, address, visit } = asking;
+  const headers = new Headers();
+  for (const name of ['content-type', 'user-agent', 'accept'] as const) {
+    const value = request.headers[name];
+    if (value !== undefined) headers.set(name, value);
+  }
+  // A code belongs to the visit only while the second step is set up there. Afterwards it is for signing in: the library would let a
+  // visit try codes without counting them.
+  const signsIn =
+    path.startsWith('/two-factor/verify-') &&
+    !(visit && path === '/two-factor/verify-totp' && (await store.findPerson(visit.personId))?.twoFactor === false);
+  // The cookies that we use, and no other that the library would read.
+  const cookie = signIn.cookies.only(
+    request.headers.cookie ?? '',
+    signsIn ? ['two_factor'] : ['session_token', 'two_factor'],
+  );
+  if (cookie !== '') headers.set('cookie', cookie);
+  // Checked above against the name under which we were called; to the library we have one name.
+  headers.set('origin', publicUrl.origin);
+  headers.set('x-sekisho-address', address);
+  return signIn.handle(
+    new Request(new URL(signInPath + path, publicUrl), {
+      method: request.method,
+      headers,
+      ...(request.method === 'POST' ? { body: JSON.stringify(body) } : {}),
+    }),
+  );
+}
+
+async function sendOwn(
+  tools: ForwardTools,
+  asking: SignInRequest,
+  answer: Answered,
+  response: Response,
+): Promise<number> {
+  const { json, status = 200, location, cookies = [] } = answer;
+  if (status < 400) await writeDown(tools, asking, cookies);
+  response.status(status).append('set-cookie', [...cookies]);
+  if (location === undefined) response.json(json ?? {});
+  else response.redirect(302, location);
+  return response.statusCode;
+}
+
+/** Who it was stands in the cookies that they have now; nobody yet where a second step is to come. */
+async function writeDown(
+  { signIn, store, now }: ForwardTools,
+  { path, address, visit: before }: SignInRequest,
+  lines: readonly string[],
+): Promise<void> {
+  const action = path.startsWith('/callback/') ? 'person.sign-in' : audited[path];
+  if (action === undefined) return;
+  const fresh = lines.map((line) => line.split(';', 1)[0] ?? '').filter((pair) => !pair.endsWith('='));
+  const visit =
+    (fresh.length > 0 ? await signIn.visitOf(fresh.join('; ')) : undefined) ??
+    (action === 'person.sign-in' ? undefined : before);
+  if (!visit) return;
+  const { personId } = visit;
+  const author = { actor: `person:${personId}`, at: now() };
+  await store.insertAudit(auditEvent(author, action, personId, null, { address }));
+}
