@@ -127,9 +127,15 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
   };
 }
 
-function recorderOf(log: Log, { nowMs }: GateClocks, { refusals }: Storage, { ladder, liveStats }: Shared): Recorder {
+function recorderOf(
+  log: Log,
+  { nowMs }: GateClocks,
+  { ledger, refusals }: Storage,
+  { ladder, liveStats }: Shared,
+): Recorder {
   return {
     end: (record, begun) => refusals.end(record, begun),
+    endSoon: (record, begun, written) => ledger.endSoon(record, begun, written),
     log: accessLog(log, nowMs),
     nowMs,
     observers: new EndObservers([ladder, liveStats], nowMs, (observer, failures, error) =>

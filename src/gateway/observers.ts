@@ -1,5 +1,6 @@
 // Who is told that an exchange is over: the ladder and the figures of the overview, and whatever else looks at what was done
-// and has no say in it. They are told after the record is in the journal and what was reserved is settled. One that
+// and has no say in it. They are told when the record is made and what was reserved is settled; it may
+// be in the journal a moment later. One that
 // fails hurts neither the answer nor the others: its failure is logged, once a minute at most.
 import type { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';

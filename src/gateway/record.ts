@@ -11,6 +11,7 @@ import type { Ending, EndObservers } from './observers.ts';
 
 export interface Recorder {
   readonly end: UsageJournal['end'];
+  readonly endSoon: UsageJournal['endSoon'];
   readonly log: (exchange: Exchange, ending: Ending, durationMs: number) => void;
   readonly nowMs: () => MonotonicMs;
   /** Those who look at what was done. */
@@ -25,18 +26,36 @@ export interface Settled extends Exchange, Mark {}
 
 /** Settles an exchange. The second call for one exchange does nothing, so every way out may call it. */
 export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): Settled {
-  if (exchange.recorded) return exchange as Settled;
+  if (!exchange.recorded) conclude(exchange, ending, recorder, undefined);
+  return exchange as Settled;
+}
+
+/**
+ * As `settle`, for an answer whose last piece can wait for the end of this turn of the event loop: its row is written with
+ * those of the others. `then` is called on a later turn, and sends that piece. For an exchange that is not settled yet.
+ */
+export function settleSoon(
+  exchange: Exchange,
+  ending: Ending,
+  recorder: Recorder,
+  then: (settled: Settled) => void,
+): void {
+  conclude(exchange, ending, recorder, () => then(exchange as Settled));
+}
+
+/** `written`: called when the row is written, on a later turn; without it the row is written when this returns. */
+function conclude(exchange: Exchange, ending: Ending, recorder: Recorder, written: (() => void) | undefined): void {
   exchange.recorded = true;
   exchange.outcome = ending.outcome;
   const durationMs = Math.round(recorder.nowMs() - exchange.startedMs);
   const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
   if (row) {
-    recorder.end(row, exchange.begun);
+    if (written) recorder.endSoon(row, exchange.begun, written);
+    else recorder.end(row, exchange.begun);
     release(exchange, row);
-  }
+  } else if (written) setImmediate(written);
   recorder.observers.tell(exchange, row, ending);
   recorder.log(exchange, ending, durationMs);
-  return exchange as Settled;
 }
 
 /** For what is answered to everybody and costs nothing: it has no record. */

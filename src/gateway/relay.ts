@@ -2,31 +2,23 @@
 // call; the promise resolves when the exchange is over, however it ended.
 // The caller's hang-up aborts the upstream request at once, streaming or not, also before the first byte. The turn at the
 // model ends with the end mark of its answer, not with its delivery (delivery.ts). No redirect is followed or passed on.
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
-import type { Outcome } from '../domain/usage.ts';
-import { clientHeaders } from '../upstream/headers.ts';
 import type { ActiveRequests, Run } from './active-requests.ts';
-import { bodyPending, carriageOf, refusalOf, streamLines } from './answer/answer-head.ts';
-import { setType, wrongType } from './answer/answer-type.ts';
-import { type Collected, collectedFor } from './answer/collected.ts';
-import { cutOffAfter } from './answer/cut-off.ts';
-import { Delivery, type DeliverySettings } from './answer/delivery.ts';
-import { onHangUp } from './answer/hang-up.ts';
-import { StreamBody } from './answer/stream-body.ts';
+import { Answer, nothing } from './answer/answer.ts';
+import { refusalOf } from './answer/answer-head.ts';
+import type { DeliverySettings } from './answer/delivery.ts';
 import { readFailure } from './answer/upstream-error.ts';
-import { sayWhole } from './answer/whole-answer.ts';
-import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
-import { failedMeterFor, meterFor, silentMeter } from './meter/meter.ts';
+import { meterFor, silentMeter } from './meter/meter.ts';
 import { promptOf } from './meter/token-counts.ts';
 import { ModelNotFound } from './model-access.ts';
 import { continueIfAsked } from './payload/body.ts';
-import { endTurn, type Recorder, type Settled, settle } from './record.ts';
-import { refuse } from './refuse.ts';
+import { endTurn, type Recorder, type Settled } from './record.ts';
 import type { Routed } from './route.ts';
+import { type Farewell, type Holding, Settlement } from './settlement.ts';
 import { Tries } from './tries.ts';
 import { firstByteMsOf, mostInterims, type TimeLimits, totalMsOf } from './upstream-call.ts';
 
@@ -41,12 +33,12 @@ export interface RelayTools {
 }
 
 export async function relay(routed: Routed, exchange: Exchange, tools: RelayTools): Promise<Settled> {
-  const passage = new Passage(routed, exchange, tools);
-  tools.running.add(passage);
+  const call = new UpstreamCall(routed, exchange, tools);
+  tools.running.add(call);
   try {
-    return await passage.over;
+    return await call.over;
   } finally {
-    tools.running.remove(passage);
+    tools.running.remove(call);
   }
 }
 
@@ -62,35 +54,23 @@ const over = new Error('the exchange is over');
 const toFailure = (cause: unknown): GatewayError =>
   cause instanceof GatewayError && cause.owner !== 'client' ? cause : new GatewayError('upstream_failed', { cause });
 
-class Passage implements Run, Dispatcher.DispatchHandler {
+/** What the model server does with the call, and until when: the handler of its HTTP client, and what ends it from outside. */
+class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   readonly call: Routed;
   readonly exchange: Exchange;
   deadlineMs = Infinity;
-  readonly over: Promise<Settled>;
   slot = -1;
   moved = -1;
   movedAtMs = 0;
   readonly #tools: RelayTools;
-  readonly #response: ServerResponse;
-  readonly #operation: Operation;
-  readonly #delivery: Delivery;
-  #finished!: (settled: Settled) => void;
-  #settled = false;
-  readonly #stopListening: (() => void) | undefined;
   readonly #tries: Tries;
+  readonly #answer: Answer;
+  readonly #settlement: Settlement;
   #controller: Dispatcher.DispatchController | undefined;
   #dispatchedMs = 0;
   /** Answers of 1xx so far. */
   #interims = 0;
-  #status = 0;
-  #coding: string | undefined;
-  /** What is read whole before anything goes on, and for which purpose. */
-  #collected: Collected | undefined;
-  #headers: string[] = [];
-  #stream: StreamBody | undefined;
   #restBytes = 0;
-  /** Everything of the answer has come. */
-  #ended = false;
   /** When the call had to be over, once its end mark has come; before that undefined. */
   #markedMs: MonotonicMs | undefined;
 
@@ -98,123 +78,83 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     this.exchange = exchange;
     this.call = routed;
     this.#tools = tools;
-    this.#response = exchange.response;
-    this.#operation = routed.operation;
     this.#tries = new Tries(routed, exchange);
-    this.over = new Promise((resolve) => {
-      this.#finished = resolve;
-    });
-    this.#delivery = new Delivery(exchange, routed, tools.settings, () => this.#controller?.resume());
-    this.#stopListening = onHangUp(exchange, () => this.#closed());
-    if (!this.#settled) this.#dispatch();
+    this.#answer = new Answer(exchange, routed, this.#tries, tools.settings, () => this.#controller?.resume());
+    this.#settlement = new Settlement(exchange, this.#answer, tools, this);
+    this.#settlement.listen();
+    if (!this.#settlement.isSettled) this.#dispatch();
+  }
+
+  get over(): Promise<Settled> {
+    return this.#settlement.over;
   }
 
   #dispatch(): void {
     const { times } = this.#tools.settings;
     this.#dispatchedMs = this.#tools.recorder.nowMs();
     this.deadlineMs = this.#dispatchedMs + firstByteMsOf(this.call, times);
-    if (this.#operation.body === 'blob') continueIfAsked(this.exchange, this.#response);
+    if (this.call.operation.body === 'blob') continueIfAsked(this.exchange, this.exchange.response);
     try {
       this.#tries.dispatch(times, this);
     } catch (cause) {
-      this.#fail(new GatewayError('upstream_failed', { cause }));
+      this.#settlement.fail(new GatewayError('upstream_failed', { cause }));
     }
   }
-
-  // ---- what the model server does
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#tries.sent = true;
     this.#controller = controller;
-    if (this.#settled) {
+    if (this.#settlement.isSettled) {
       controller.abort(over);
       return;
     }
     // From here on it may cost something, even if nothing ever comes back.
-    this.exchange.meter = meterFor(this.#operation.reply, this.call.stream, promptOf(this.call));
+    this.exchange.meter = meterFor(this.call.operation.reply, this.call.stream, promptOf(this.call));
   }
 
   onBodySent(chunk: Buffer): void {
-    if (this.#operation.body === 'blob') this.exchange.bytesIn += chunk.length;
+    if (this.call.operation.body === 'blob') this.exchange.bytesIn += chunk.length;
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (this.#settled || (status < 200 && ++this.#interims <= mostInterims)) return;
-    this.exchange.firstByteMs = Math.round(this.#tools.recorder.nowMs() - this.exchange.startedMs);
+    if (this.#settlement.isSettled || (status < 200 && ++this.#interims <= mostInterims)) return;
+    const now = this.#tools.recorder.nowMs();
+    this.exchange.firstByteMs = Math.round(now - this.exchange.startedMs);
     this.deadlineMs = this.#dispatchedMs + totalMsOf(this.call, this.#tools.settings.times);
-    this.#status = status;
+    this.#answer.status = status;
     const refusal = refusalOf(status, this.call);
     if (refusal instanceof ModelNotFound) {
       this.exchange.meter = silentMeter;
-      this.#fail(refusal, 'upstream_error');
-    } else if (refusal) this.#fail(refusal);
-    else this.#begin(status, headers);
+      this.#settlement.fail(refusal, 'upstream_error');
+    } else if (refusal) this.#settlement.fail(refusal);
+    else
+      try {
+        const carriage = this.#answer.begin(status, headers);
+        if (carriage === 'error') this.deadlineMs = Math.min(this.deadlineMs, now + errorBodyMs);
+      } catch (cause) {
+        this.#settlement.fail(toFailure(cause));
+      }
   }
 
-  #begin(status: number, headers: IncomingHttpHeaders): void {
-    const { exchange } = this;
-    const lines = clientHeaders(headers);
-    this.#headers = lines;
-    this.#coding = headers['content-encoding'];
-    const carriage = carriageOf(this.call, exchange, status, headers);
-    const isKnown = carriage === 'error' || setType(this.#operation, status, headers, lines);
-    exchange.takesComments = carriage === 'stream' && lines.some((line) => line.startsWith('text/event-stream'));
-    if (!isKnown) {
-      this.#fail(new GatewayError('upstream_failed', { message: wrongType }));
-      return;
-    }
-    this.#collected = collectedFor(carriage, exchange, this.#tools.settings.answers);
-    switch (carriage) {
-      case 'error':
-        exchange.meter = failedMeterFor(this.#operation.reply, headers['content-type'], promptOf(this.call));
-        this.deadlineMs = Math.min(this.deadlineMs, this.#tools.recorder.nowMs() + errorBodyMs);
-        return;
-      case 'list':
-        return;
-      case 'stream':
-        this.#tries.noteStream();
-        this.#stream = new StreamBody(this.#tries.server.screen, this.#tries.usageInjected, exchange.frames.areEvents);
-        this.#headers = streamLines(lines);
-        this.#writeHead();
-        return;
-      default:
-        if (this.call.stream) exchange.meter = meterFor(this.#operation.reply, false, promptOf(this.call));
-        if (!this.#collected) this.#writeHead();
-    }
-  }
-
-  #writeHead(): void {
-    const { exchange } = this;
-    if (exchange.beganEarly) return;
-    const lines = this.#headers;
-    lines.push('x-request-id', exchange.id, ...this.#tools.settings.ownHeaders, ...exchange.cors, ...exchange.lines);
-    if (bodyPending(exchange)) lines.push('connection', 'close');
-    try {
-      this.#delivery.begin(this.#status, lines);
-    } catch (cause) {
-      this.#fail(new GatewayError('upstream_failed', { cause }));
-    }
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#settled) {
-      this.#restBytes += chunk.length;
+  onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    if (this.#settlement.isSettled) {
+      this.#restBytes += piece.length;
       if (this.#restBytes > restBytes) controller.abort(over);
       return;
     }
+    const { isCollecting, isStream } = this.#answer;
     try {
-      if (this.#collected) {
-        this.#collect(this.#collected, chunk);
-        return;
-      }
-      this.#send(this.#stream ? this.#stream.push(chunk) : chunk);
+      const bytes = this.#answer.push(piece);
+      if (this.#answer.isError) this.#sayError(bytes);
+      else this.#send(bytes);
     } catch (cause) {
-      this.#fail(toFailure(cause));
+      this.#settlement.fail(toFailure(cause));
       return;
     }
+    if (isCollecting) return;
     const { meter } = this.exchange;
-    meter?.see(chunk);
-    if (this.#stream && this.#markedMs === undefined && meter?.done) this.#noteMark();
+    meter?.see(piece);
+    if (isStream && this.#markedMs === undefined && meter?.done) this.#noteMark();
   }
 
   /**
@@ -229,66 +169,53 @@ class Passage implements Run, Dispatcher.DispatchHandler {
     endTurn(this.exchange, now);
   }
 
-  #collect(collected: Collected, chunk: Buffer): void {
-    this.exchange.meter?.see(chunk);
-    if (collected.add(chunk)) return;
-    if (collected.purpose === 'list') this.#fail(new GatewayError('upstream_failed'));
-    else if (collected.purpose === 'error' || !collected.mayGrow(this.#coding)) this.#sayCollected(collected, false);
-  }
-
-  /** An error is said anew, and that is the end; of everything else goes on what was read, and what follows with it. */
-  #sayCollected(collected: Collected, isWhole: boolean): void {
-    const { screen } = this.#tries.server;
-    const head = { status: this.#status, coding: this.#coding, lines: this.#headers };
-    const said = sayWhole(collected, isWhole, head, this.call, this.exchange, screen);
-    this.#collected = undefined;
-    this.#headers = said.lines;
-    this.#writeHead();
-    this.#send(said.body);
-    if (!said.isError || this.#settled) return;
-    this.exchange.meter?.end();
-    if (this.exchange.beganEarly) {
-      this.#conclude('upstream_error', this.#status);
-      cutOffAfter(this.#response);
-    } else this.#finish('upstream_error');
-  }
-
   #send(bytes: Buffer): void {
-    if (this.#settled) return;
-    const fate = this.#delivery.send(bytes);
-    if (fate === 'dropped') this.#fail(new GatewayError('reader_stalled'));
+    if (bytes.length === 0 || this.#settlement.isSettled) return;
+    const fate = this.#answer.delivery.send(bytes);
+    if (fate === 'dropped') this.#settlement.fail(new GatewayError('reader_stalled'));
     else if (fate === 'full') this.#controller?.pause();
   }
 
+  #sayError(bytes: Buffer): void {
+    this.exchange.meter?.end();
+    if (this.exchange.beganEarly) this.#settlement.toldInFrame(bytes);
+    else this.#settlement.answered('upstream_error', bytes);
+  }
+
   onResponseEnd(): void {
-    if (this.#settled || this.#saidPlainly()) return;
+    if (this.#settlement.isSettled || this.#goesPlain()) return;
     this.#endAnswer();
   }
 
   #endAnswer(): void {
     if (this.#markedMs !== undefined) this.deadlineMs = this.#markedMs;
+    let last: Buffer = nothing;
     try {
-      if (this.#collected) this.#sayCollected(this.#collected, true);
-      else if (this.#stream) this.#send(this.#stream.end());
+      last = this.#answer.end();
     } catch (cause) {
-      this.#fail(toFailure(cause));
+      this.#settlement.fail(toFailure(cause));
+      return;
     }
-    if (this.#settled) return;
+    if (this.#answer.isError) {
+      this.#sayError(last);
+      return;
+    }
     const whole = this.exchange.meter?.end() ?? true;
-    // A clean end without the end mark looks like a complete answer to every client; it must not.
-    if (!whole) this.#fail(new GatewayError('upstream_incomplete'));
-    else {
-      const failed = this.#status >= 400 || this.exchange.meter?.errorSeen === true;
-      this.#finish(failed ? 'upstream_error' : 'completed');
+    if (whole) {
+      const failed = this.#answer.status >= 400 || this.exchange.meter?.errorSeen === true;
+      this.#settlement.answered(failed ? 'upstream_error' : 'completed', last);
+      return;
     }
+    // A clean end without the end mark looks like a complete answer to every client; it must not.
+    this.#send(last);
+    this.#settlement.fail(new GatewayError('upstream_incomplete'));
   }
 
   /** A strict server has refused a field of ours: the call is said once more without it. */
-  #saidPlainly(): boolean {
-    if (this.#collected?.purpose !== 'error') return false;
-    if (!this.#tries.mayGoPlain(this.#status, this.#collected.bytes())) return false;
-    this.#collected = undefined;
-    this.#status = 0;
+  #goesPlain(): boolean {
+    const error = this.#answer.errorBytes;
+    if (!error || !this.#tries.mayGoPlain(this.#answer.status, error)) return false;
+    this.#answer.forget();
     this.#tries.release();
     this.#dispatch();
     return true;
@@ -296,93 +223,40 @@ class Passage implements Run, Dispatcher.DispatchHandler {
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     this.#tries.release();
-    if (this.#settled || this.#ended) return;
+    if (this.#settlement.isSettled || this.#settlement.isAnswered) return;
     if (this.#markedMs !== undefined) {
       this.#endAnswer();
       return;
     }
-    if (this.#status === 0 && this.#tries.mayGoAnew(error)) {
+    const { status } = this.#answer;
+    if (status === 0 && this.#tries.mayGoAnew(error)) {
       this.#dispatch();
       return;
     }
     const failure = readFailure(error, this.#tries.sent);
     // Before the slot comes free, so that the next call in the queue is not sent there.
-    if (this.#status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.health.doubt();
+    if (status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.health.doubt();
     if (this.#tries.mayGoOn()) this.#dispatch();
-    else this.#fail(failure);
+    else this.#settlement.fail(failure);
   }
-
-  // ---- how it ends
 
   /** Somebody else ends it: revocation, drain, a time limit, a stuck reader. */
   end(error: GatewayError): void {
-    if (this.#settled) return;
-    if (error.code === 'upstream_timeout' && this.#markedMs !== undefined && !this.#ended) {
+    const { isSettled, isAnswered } = this.#settlement;
+    if (isSettled) return;
+    const isLate = error.code === 'upstream_timeout';
+    if (isLate && this.#markedMs !== undefined && !isAnswered) {
       this.#endAnswer();
       this.#controller?.abort(over);
       return;
     }
     // Where the model server is done, only the reader can still take time.
-    const late = error.code === 'upstream_timeout' && this.#ended;
-    this.#fail(late ? new GatewayError('reader_stalled') : error);
+    this.#settlement.fail(isLate && isAnswered ? new GatewayError('reader_stalled') : error);
   }
 
-  #closed(): void {
-    if (this.#settled) return;
-    // OpenAI's clients hang up on [DONE], before the last bytes of the framing: they have the whole answer.
-    if (
-      this.call.stream &&
-      this.#response.headersSent &&
-      this.#status < 400 &&
-      this.#delivery.waitingBytes === 0 &&
-      this.exchange.meter?.end() === true
-    ) {
-      this.#conclude('completed', this.#status);
-      return;
-    }
-    this.exchange.meter?.end();
-    this.#delivery.give();
-    const error = new GatewayError('client_closed');
-    this.#conclude('client_closed', this.#response.headersSent ? this.#status || 200 : error.status, error);
-  }
-
-  /** The model server has said everything: its turn is over, and what is left is the reader's own time. */
-  #finish(outcome: Outcome): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    if (this.#delivery.waitingBytes > 0) {
-      this.#tries.release();
-      endTurn(this.exchange, this.#tools.recorder.nowMs());
-    }
-    this.#delivery.end(() => this.#conclude(outcome, this.#status));
-  }
-
-  /** Says so: in an answer of our own, or, where one has begun, in its last frame. */
-  #fail(error: GatewayError, outcome: Outcome = error.owner === 'upstream' ? 'failed' : 'ended'): void {
-    if (this.#settled) return;
-    this.exchange.meter?.end();
-    if (!this.#response.headersSent) {
-      refuse(this.#conclude(outcome, error.status, error), error, this.#tools.settings);
-      return;
-    }
-    // What came of a line that was cut goes on; it holds no error.
-    if (this.#stream && error.code !== 'reader_stalled') this.#delivery.send(this.#stream.cut());
-    this.#delivery.passRest(error);
-    this.#conclude(outcome, this.#status || 200, error);
-    this.#delivery.breakOff(error);
-  }
-
-  /** The record first, then the upstream's place, then whoever waits for the end. */
-  #conclude(outcome: Outcome, status: number, error?: GatewayError): Settled {
-    this.#settled = true;
-    this.#stopListening?.();
-    const ending = error ? { outcome, status, error } : { outcome, status };
-    const settled = settle(this.exchange, ending, this.#tools.recorder);
-    // The body of a refusal is small: reading it to its end keeps the connection.
-    if (error && outcome === 'upstream_error') setTimeout(() => this.#controller?.abort(over), restMs).unref();
-    else if (outcome !== 'completed') this.#controller?.abort(over);
+  letGo(farewell: Farewell): void {
+    if (farewell === 'cut-later') setTimeout(() => this.#controller?.abort(over), restMs).unref();
+    else if (farewell === 'cut') this.#controller?.abort(over);
     this.#tries.release();
-    this.#finished(settled);
-    return settled;
   }
 }

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import type { RequestId } from '../../src/domain/id.ts';
@@ -51,6 +52,30 @@ async function expectRows(store: Store, count: number): Promise<void> {
   expect(rows.map(({ id }) => id).toSorted()).toEqual(Array.from({ length: count }, (_, at) => rowOf(at).id));
   const [sum] = await store.reportUsage('account', 0, Number.MAX_SAFE_INTEGER);
   expect(sum).toMatchObject({ requests: count });
+}
+
+/** Runs a script in a process of its own, for which the data directory is a disk of 64 KiB; gives what it says. */
+async function runOnSmallDisk(dataDir: string, script: string): Promise<Record<string, unknown>> {
+  const child = spawn(
+    'unshare',
+    [
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      `mount -t tmpfs -o size=64k tmpfs ${dataDir} && exec "$0" "$@"`,
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let output = '';
+  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
+  await once(child, 'close');
+  return JSON.parse(output) as Record<string, unknown>;
 }
 
 test('a database that recovers after a long lock gets every row, and the journal rotates again', async () => {
@@ -153,6 +178,77 @@ test.each(['while the database is locked', 'while it catches up'])(
   },
 );
 
+test('ends of one turn of the event loop are written together, and each caller hears of the end only afterwards', async () => {
+  const dataDir = temporaryDirectory();
+  const store = await openSqlite(dataDir);
+  const ledger = await Ledger.start(store, dataDir, () => undefined);
+  const journal = () =>
+    segmentsIn(dataDir)
+      .map((name) => readFileSync(join(dataDir, 'journal', name), 'utf8'))
+      .join('');
+  const heard: string[] = [];
+  await new Promise<void>((resolve) => {
+    for (let number = 0; number < 3; number++) {
+      const row = rowOf(number);
+      ledger.endSoon(row, ledger.begin(row, progress), () => {
+        heard.push(row.id);
+        for (let other = 0; other < 3; other++) expect(journal()).toContain(`E{"id":"${rowOf(other).id}"`);
+        if (heard.length === 3) resolve();
+      });
+    }
+    expect(journal()).toBe('');
+  });
+  expect(heard).toEqual([0, 1, 2].map((number) => rowOf(number).id));
+  // Nothing that waits for its turn is lost by a stop, a report or a new segment.
+  ledger.endSoon(rowOf(3), ledger.begin(rowOf(3), progress), () => heard.push('stopped'));
+  expect(ledger.isBehind).toBe(true);
+  await ledger.settle();
+  await expectRows(store, 4);
+  ledger.endSoon(rowOf(4), ledger.begin(rowOf(4), progress), () => heard.push('stopped'));
+  await ledger.close();
+  await nextTurn();
+  expect(heard.slice(3)).toEqual(['stopped', 'stopped']);
+  await expectRows(store, 5);
+  await store.close();
+});
+
+test('an end that waits for its turn while the journal cannot be written reaches the store, and its caller hears of it', async () => {
+  const dataDir = temporaryDirectory();
+  const script = `
+    import { rmSync, writeFileSync } from 'node:fs';
+    import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+    import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
+    const row = ${JSON.stringify(rowOf(0))};
+    const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0') });
+    const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
+    const stored = [];
+    const store = { appendUsage: async (rows) => void stored.push(...rows.map(({ id }) => id)), touchKeys: async () => {} };
+    let failures = 0;
+    const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
+    const begun = [];
+    for (let number = 0; number < 200; number++) begun.push(ledger.begin(rowOf(number), progress));
+    await nextTurn();
+    const filler = ${JSON.stringify(join(dataDir, 'filler'))};
+    try { writeFileSync(filler, Buffer.alloc(1024 * 1024)); } catch {}
+    let heard = 0;
+    for (const [number, entry] of begun.entries()) ledger.endSoon(rowOf(number), entry, () => heard++);
+    await nextTurn();
+    await nextTurn();
+    const early = heard;
+    let refused = false;
+    try { ledger.begin(rowOf(998), progress); } catch { refused = true; }
+    rmSync(filler);
+    await sleep(30);
+    ledger.begin(rowOf(999), progress);
+    await nextTurn();
+    await ledger.settle();
+    console.log(JSON.stringify({ early, refused, failures, stored: [...new Set(stored)].length, twice: stored.length }));
+    process.kill(process.pid, 'SIGKILL');`;
+  const said = await runOnSmallDisk(dataDir, script);
+  expect(said).toEqual({ early: 200, refused: true, failures: said['failures'], stored: 200, twice: 200 });
+  expect(said['failures']).toBeGreaterThan(0);
+});
+
 test('a journal longer than any string, with endless lines, is read', async () => {
   const dataDir = temporaryDirectory();
   const store = await openSqlite(dataDir);
@@ -202,26 +298,7 @@ test('what began or ended while the disk was full is in the journal as soon as t
     cpSync(${JSON.stringify(join(dataDir, 'journal'))}, ${JSON.stringify(copy)}, { recursive: true });
     console.log(JSON.stringify({ lost, refused }));
     process.kill(process.pid, 'SIGKILL');`;
-  const child = spawn(
-    'unshare',
-    [
-      '--mount',
-      '--propagation',
-      'private',
-      'sh',
-      '-c',
-      `mount -t tmpfs -o size=64k tmpfs ${dataDir} && exec "$0" "$@"`,
-      process.execPath,
-      '--input-type=module',
-      '-e',
-      script,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  let output = '';
-  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
-  await once(child, 'close');
-  const { lost, refused } = JSON.parse(output) as { lost: number; refused: number };
+  const { lost, refused } = (await runOnSmallDisk(dataDir, script)) as { lost: number; refused: number };
   expect(refused).toBe(1);
   const paths = readdirSync(copy)
     .toSorted()

@@ -19,6 +19,9 @@ export interface DeliverySettings extends AnswerSettings {
   readonly answers: BodyBudget;
 }
 
+/** Makes the record of an answer that is complete, and calls back once it is written. */
+export type Conclude = (then: () => void) => void;
+
 /** What becomes of a piece: on its way, kept, waiting for the reader (the model server is to pause), or without room. */
 export type Fate = 'sent' | 'full' | 'dropped';
 
@@ -35,7 +38,7 @@ export class Delivery {
   #blocked = false;
   /** The head said how many bytes there will be. */
   #counted = false;
-  #conclude: (() => void) | undefined;
+  #conclude: Conclude | undefined;
   /** The last two bytes that went out, to know whether a frame of ours would begin in mid-line. */
   #tail = 0;
 
@@ -66,14 +69,24 @@ export class Delivery {
     return 'full';
   }
 
-  /** Nothing more will come. `conclude` is called once, before the last piece goes; now, where nothing waits. */
-  end(conclude: () => void): void {
-    if (this.waitingBytes > 0) {
-      this.#conclude = conclude;
-      return;
-    }
-    conclude();
-    endWith(this.#exchange, undefined, this.#settings.readerStallMs);
+  /** The reader has not taken all yet, and what comes now waits behind it. */
+  get isBehind(): boolean {
+    return this.#blocked || this.waitingBytes > 0;
+  }
+
+  /**
+   * Nothing comes after `last`, which is empty where the reader is behind. `conclude` is called once, before the last piece
+   * goes; now, where nothing waits.
+   */
+  end(conclude: Conclude, last: Buffer): void {
+    if (this.waitingBytes > 0) this.#conclude = conclude;
+    else this.#endWith(conclude, last);
+  }
+
+  /** The last piece goes when the row is written, which counts it. */
+  #endWith(conclude: Conclude, last: Buffer): void {
+    this.#exchange.bytesOut += last.length;
+    conclude(() => endWith(this.#exchange, last.length > 0 ? last : undefined, this.#settings.readerStallMs));
   }
 
   /** What was kept goes out or is let go of, before the row is written that says how many bytes went. */
@@ -134,10 +147,8 @@ export class Delivery {
     this.#blocked = false;
     for (let piece = this.#backlog?.take(); piece; piece = this.#backlog?.take()) {
       if (this.waitingBytes === 0 && this.#conclude) {
-        this.#exchange.bytesOut += piece.length;
-        this.#conclude();
+        this.#endWith(this.#conclude, piece);
         this.#conclude = undefined;
-        endWith(this.#exchange, piece, this.#settings.readerStallMs);
         return;
       }
       if (!this.#write(piece)) return;

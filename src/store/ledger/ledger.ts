@@ -1,6 +1,7 @@
 // Writes each exchange down exactly once, in two steps: at once into a journal file, soon after into the store.
-// The line of an end is in the kernel's hands when end() returns, so no kill can lose an answer that somebody got; the
-// line of a begin goes with the next write, at the latest when this turn of the event loop is over. The store gets rows in batches, since a commit per request would cost more than the rest of the request path.
+// The line of an end is in the kernel's hands when end() returns, or when endSoon() calls back, so no kill can lose an
+// answer that somebody got. The lines of begins, and of ends that may wait a moment, are one write for each turn of the
+// event loop: a write for each of them would cost a busy gate a twentieth of its time. The store gets rows in batches, since a commit per request would cost more than the rest of the request path.
 // After a kill the next start reads the journal: finished rows are added if the store lacks them, and an exchange that
 // was open becomes one row marked `interrupted` with the last figures known. Ids make every step repeatable.
 // A store that does not take rows for long costs disk, not memory: the journal goes on in new segments, and what memory
@@ -49,8 +50,13 @@ export class Ledger implements UsageJournal {
   #closed: number[] = [];
   /** Segments with ends that are in no memory: they have to be read back. */
   readonly #spilled = new Set<number>();
-  /** Lines of begins that wait for the next write. */
+  /** Lines that wait for the next write: at the latest that of this turn of the event loop. */
   #unwritten = '';
+  /** The ends among them. */
+  #unwrittenEnds: UsageRecord[] = [];
+  /** Who is to be told that this turn's lines are written. */
+  #waiting: (() => void)[] = [];
+  #turnIsSet = false;
   /** Something of what is open or pending could not be written; a new segment is to hold all of it before anything begins. */
   #hasGap = false;
   /** Ends among the pending ones that no segment holds. */
@@ -109,8 +115,8 @@ export class Ledger implements UsageJournal {
    */
   begin(draft: UsageRecord, progress: () => Progress): OpenUsage {
     if (this.#hasGap) this.#mend();
-    if (this.#unwritten === '') setImmediate(() => this.#writeBegun());
     this.#unwritten += beginOf(draft);
+    this.#setTurn();
     const entry: OpenEntry = { draft, progress, bytesWritten: 0, slot: -1 };
     this.#open.add(entry);
     return entry;
@@ -118,21 +124,39 @@ export class Ledger implements UsageJournal {
 
   /** Writes down how it ended. To be called before the caller can see the end of the answer. */
   end(record: UsageRecord, begun: OpenUsage | undefined): void {
-    let isWritten = true;
-    try {
-      this.#write('E', record);
-    } catch (error) {
-      // The row still goes to the store with the next batch; only its safety against a kill is lost, and that is said.
-      isWritten = false;
-      this.#loose.push(record);
-      this.#onError(error);
-    }
-    if (begun) this.#open.remove(begun as OpenEntry);
-    this.#usedAt.set(record.keyId, Math.max(record.at, this.#usedAt.get(record.keyId) ?? 0));
-    // What the journal does not hold stays in memory: no more than was open when the disk became full.
-    if (isWritten && this.#pending.length >= this.#bounds.maxPending) this.#spilled.add(this.#journal.segment);
-    else this.#pending.push(record);
+    this.#note(record, begun);
+    this.#writeUnwritten();
   }
+
+  /** As `end`, with one write for all of this turn of the event loop; `written` is called on a later one, and must not throw. */
+  endSoon(record: UsageRecord, begun: OpenUsage | undefined, written: () => void): void {
+    this.#note(record, begun);
+    this.#waiting.push(written);
+    this.#setTurn();
+  }
+
+  #note(record: UsageRecord, begun: OpenUsage | undefined): void {
+    this.#unwritten += endOf(record);
+    this.#unwrittenEnds.push(record);
+    if (begun) this.#open.remove(begun as OpenEntry);
+    const usedAt = this.#usedAt.get(record.keyId);
+    if (usedAt === undefined || usedAt < record.at) this.#usedAt.set(record.keyId, record.at);
+  }
+
+  #setTurn(): void {
+    if (this.#turnIsSet) return;
+    this.#turnIsSet = true;
+    setImmediate(this.#onTurn);
+  }
+
+  readonly #onTurn = (): void => {
+    this.#turnIsSet = false;
+    this.#writeUnwritten();
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const written of waiting) written();
+  };
 
   /** The journal lacks something, and nothing begins. */
   get isStuck(): boolean {
@@ -141,7 +165,7 @@ export class Ledger implements UsageJournal {
 
   /** Are there rows that the store has not taken yet? */
   get isBehind(): boolean {
-    return this.#pending.length > 0 || this.#spilled.size > 0;
+    return this.#pending.length > 0 || this.#unwrittenEnds.length > 0 || this.#spilled.size > 0;
   }
 
   /** Everything ended so far is in the store when this resolves; it rejects if the store will not take it. */
@@ -176,6 +200,7 @@ export class Ledger implements UsageJournal {
   }
 
   async #storePending(): Promise<void> {
+    this.#writeUnwritten();
     // Every end of a segment that is closed now is among these, if it has not spilled.
     const closed = this.#closed.filter((segment) => !this.#spilled.has(segment));
     for (let left = this.#pending.length; left > 0; left -= this.#bounds.batchRows) {
@@ -246,14 +271,13 @@ export class Ledger implements UsageJournal {
    * them: neither one that is removed, nor one on a disk that was full.
    */
   #rotate(): void {
+    this.#writeUnwritten();
     const open = this.#open.list();
     const old = this.#journal.segment;
     this.#journal.rotate(open.map(({ draft }) => beginOf(draft)).join('') + this.#loose.map(endOf).join(''));
     this.#closed.push(old);
     this.#hasGap = false;
     this.#loose = [];
-    // Those that had begun and were not written yet are among the open ones.
-    this.#unwritten = '';
     for (const entry of open) entry.bytesWritten = 0;
   }
 
@@ -263,12 +287,13 @@ export class Ledger implements UsageJournal {
   }
 
   #writeProgress(): void {
+    this.#writeUnwritten();
     for (const entry of this.#open.list()) {
       const now = entry.progress();
       if (now.bytesOut === entry.bytesWritten) continue;
       entry.bytesWritten = now.bytesOut;
       try {
-        this.#write('P', { id: entry.draft.id, ...now });
+        this.#append(`P${JSON.stringify({ id: entry.draft.id, ...now })}\n`);
       } catch (error) {
         this.#onError(error);
         return;
@@ -276,21 +301,25 @@ export class Ledger implements UsageJournal {
     }
   }
 
-  #write(kind: 'P' | 'E', value: unknown): void {
-    const lines = `${this.#unwritten}${kind}${JSON.stringify(value)}\n`;
-    this.#unwritten = '';
-    this.#append(lines);
-  }
-
-  #writeBegun(): void {
+  #writeUnwritten(): void {
     if (this.#unwritten === '') return;
     const lines = this.#unwritten;
+    const ends = this.#unwrittenEnds;
     this.#unwritten = '';
+    if (ends.length > 0) this.#unwrittenEnds = [];
     try {
       this.#append(lines);
     } catch (error) {
+      // The rows still go to the store with the next batch; only their safety against a kill is lost, and that is said.
+      // What the journal does not hold stays in memory: no more than was open when the disk became full.
+      this.#loose.push(...ends);
+      this.#pending.push(...ends);
       this.#onError(error);
+      return;
     }
+    for (const record of ends)
+      if (this.#pending.length < this.#bounds.maxPending) this.#pending.push(record);
+      else this.#spilled.add(this.#journal.segment);
   }
 
   /** What is lost of these lines is remembered as a gap: each of them stands for something that is open or pending. */

@@ -22,6 +22,11 @@ export interface UsageJournal {
   begin(draft: UsageRecord, progress: () => Progress): OpenUsage;
   /** Has written when it returns; to be called before the caller can see the end of the answer. */
   end(record: UsageRecord, begun: OpenUsage | undefined): void;
+  /**
+   * As `end`, in one write with the other rows of this turn of the event loop. Calls back, on a later turn, when it has been
+   * written; only then may the caller see the end of the answer.
+   */
+  endSoon(record: UsageRecord, begun: OpenUsage | undefined, written: () => void): void;
   /** It cannot be written now: each row that comes meanwhile stands in memory. */
   readonly isStuck: boolean;
 }

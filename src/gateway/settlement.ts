@@ -1,0 +1,143 @@
+// How a call that has left ends, and that it ends once: with its record, then the model server's place, then the last of its
+// answer. Somebody who has the whole answer has completed it, whichever side hung up first.
+import type { ServerResponse } from 'node:http';
+import { GatewayError } from '../domain/error.ts';
+import type { Outcome } from '../domain/usage.ts';
+import { type Answer, nothing } from './answer/answer.ts';
+import { cutOffAfter } from './answer/cut-off.ts';
+import { onHangUp } from './answer/hang-up.ts';
+import type { Exchange } from './exchange.ts';
+import type { Ending } from './observers.ts';
+import { endTurn, type Recorder, type Settled, settle, settleSoon } from './record.ts';
+import { type AnswerSettings, refuse } from './refuse.ts';
+
+/** What becomes of the connection to the model server: it is cut now, or when an error had time to be read, or kept. */
+export type Farewell = 'cut' | 'cut-later' | 'keep';
+
+/** What holds a model server for the call. */
+export interface Holding {
+  /** The call is over, or only its reader can still take time. May be called again. */
+  letGo(farewell: Farewell): void;
+}
+
+export class Settlement {
+  /** Resolves when the exchange is over. */
+  readonly over: Promise<Settled>;
+  /** It has its record. */
+  isSettled = false;
+  /** Everything of the answer has come; the reader may still take some of it. */
+  isAnswered = false;
+  readonly #exchange: Exchange;
+  readonly #response: ServerResponse;
+  readonly #recorder: Recorder;
+  readonly #settings: AnswerSettings;
+  readonly #answer: Answer;
+  readonly #holding: Holding;
+  #stopListening: (() => void) | undefined;
+  #finished!: (settled: Settled) => void;
+
+  constructor(
+    exchange: Exchange,
+    answer: Answer,
+    { recorder, settings }: { readonly recorder: Recorder; readonly settings: AnswerSettings },
+    holding: Holding,
+  ) {
+    this.#exchange = exchange;
+    this.#response = exchange.response;
+    this.#answer = answer;
+    this.#recorder = recorder;
+    this.#settings = settings;
+    this.#holding = holding;
+    this.over = new Promise((resolve) => {
+      this.#finished = resolve;
+    });
+  }
+
+  /** From now on a hang-up of the caller ends the call; at once where they have already gone. */
+  listen(): void {
+    this.#stopListening = onHangUp(this.#exchange, () => this.#closed());
+  }
+
+  /** The model server has said everything, `last` being what is not sent yet. What is left is the reader's own time. */
+  answered(outcome: Outcome, last: Buffer): void {
+    if (this.isAnswered || this.isSettled) return;
+    this.isAnswered = true;
+    const { delivery } = this.#answer;
+    let rest = last;
+    if (delivery.isBehind) {
+      if (delivery.send(last) === 'dropped') {
+        this.fail(new GatewayError('reader_stalled'));
+        return;
+      }
+      rest = nothing;
+    }
+    if (delivery.waitingBytes > 0) {
+      this.#holding.letGo('keep');
+      endTurn(this.#exchange, this.#recorder.nowMs());
+    }
+    delivery.end((sendLast) => this.#complete(outcome, sendLast), rest);
+  }
+
+  /** The answer is an error that was said anew, after a head of ours: it is told in a frame, and the connection ends. */
+  toldInFrame(frame: Buffer): void {
+    if (this.#answer.delivery.send(frame) === 'dropped') {
+      this.fail(new GatewayError('reader_stalled'));
+      return;
+    }
+    this.#conclude({ outcome: 'upstream_error', status: this.#answer.status }, 'cut');
+    cutOffAfter(this.#response);
+  }
+
+  /** Says so: in an answer of our own, or, where one has begun, in its last frame. */
+  fail(error: GatewayError, outcome: Outcome = error.owner === 'upstream' ? 'failed' : 'ended'): void {
+    if (this.isSettled) return;
+    this.#exchange.meter?.end();
+    // The body of a refusal is small: reading it to its end keeps the connection.
+    const farewell = outcome === 'upstream_error' ? 'cut-later' : 'cut';
+    if (!this.#response.headersSent) {
+      refuse(this.#conclude({ outcome, status: error.status, error }, farewell), error, this.#settings);
+      return;
+    }
+    const { delivery, status } = this.#answer;
+    // What came of a line that was cut goes on; it holds no error.
+    if (error.code !== 'reader_stalled') delivery.send(this.#answer.cut());
+    delivery.passRest(error);
+    this.#conclude({ outcome, status: status || 200, error }, farewell);
+    delivery.breakOff(error);
+  }
+
+  #closed(): void {
+    if (this.isSettled) return;
+    const { delivery, status } = this.#answer;
+    const isWhole = this.#exchange.meter?.end() === true;
+    // OpenAI's clients hang up on [DONE], before the last bytes of the framing: they have the whole answer.
+    if (this.#answer.isStreamed && isWhole && delivery.waitingBytes === 0) {
+      this.#conclude({ outcome: 'completed', status }, 'keep');
+      return;
+    }
+    delivery.give();
+    const error = new GatewayError('client_closed');
+    const said = this.#response.headersSent ? status || 200 : error.status;
+    this.#conclude({ outcome: 'client_closed', status: said, error }, 'cut');
+  }
+
+  /** The answer is complete but for its last piece, which goes when the record is written. */
+  #complete(outcome: Outcome, sendLast: () => void): void {
+    this.isSettled = true;
+    this.#stopListening?.();
+    settleSoon(this.#exchange, { outcome, status: this.#answer.status }, this.#recorder, (settled) => {
+      sendLast();
+      this.#finished(settled);
+    });
+    this.#holding.letGo(outcome === 'completed' ? 'keep' : 'cut');
+  }
+
+  #conclude(ending: Ending, farewell: Farewell): Settled {
+    this.isSettled = true;
+    this.#stopListening?.();
+    const settled = settle(this.#exchange, ending, this.#recorder);
+    this.#holding.letGo(farewell);
+    this.#finished(settled);
+    return settled;
+  }
+}
