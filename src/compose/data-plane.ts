@@ -22,8 +22,8 @@ import { relaySettingsOf } from '../gateway/relay-settings.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
-import type { Follower } from '../store/change-watcher.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
+import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
@@ -77,7 +77,7 @@ function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger
     clocks: clock,
     onStep: async ({ id, step, accountId, keyId, shadow, reason }) => {
       logger.warn({ id, step, account: accountId, key: keyId, shadow }, `a step of the ladder: ${reason}`);
-      if (!shadow) await changes.look(true);
+      if (!shadow) await changes.announce();
     },
     onError: (error) => logger.error({ cause: describeCause(error) }, 'a step of the ladder could not be taken'),
   });
@@ -165,22 +165,20 @@ function slotsOf(list: readonly string[]): ReadonlyMap<string, number> {
 }
 
 /** From now on what is written is felt: the rules in force are read again, and every caller who is here is asked after. */
-export function followChanges(changes: Follower, store: Store, gate: Gate, { logger }: Log): Promise<void> {
-  return changes.start([
-    {
-      what: 'callers that run could not be asked after',
-      run: () => {
-        gate.keyCache.forget();
-        return gate.running.recheck();
-      },
+export async function followChanges(changes: ChangeFeed, store: Store, gate: Gate, { logger }: Log): Promise<void> {
+  await changes.subscribe({
+    what: 'callers that run could not be asked after',
+    run: () => {
+      gate.keyCache.forget();
+      return gate.running.recheck();
     },
-    {
-      what: 'the rules could not be read; the last ones stay in force',
-      run: async () => {
-        const rules = await store.listRules();
-        gate.ladder.setRules(rules);
-        logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
-      },
+  });
+  await changes.subscribe({
+    what: 'the rules could not be read; the last ones stay in force',
+    run: async () => {
+      const rules = await store.listRules();
+      gate.ladder.setRules(rules);
+      logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
     },
-  ]);
+  });
 }

@@ -48,7 +48,7 @@ export function openManagementPlane(
         authority: () => keeper.authority(),
       },
       encryption: () => encryptionNow(config, keeper),
-      onChange: () => void storage.changes.look(true),
+      onChange: () => void storage.changes.announce(),
       onError: (message, error, id) => logger.error({ id, cause: describeCause(error) }, message),
     },
   );

@@ -6,9 +6,9 @@ import { Refusals } from '../gateway/refusal-rollup.ts';
 import { openAccount } from '../management/accounts/accounts.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
-import { Follower } from '../store/change-watcher.ts';
 import { openDirectory } from '../store/data-directory.ts';
 import { Ledger } from '../store/ledger/ledger.ts';
+import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
 import { type DirectoryLock, lockDirectory } from '../store/sqlite/directory-lock.ts';
 import { openSqlite } from '../store/sqlite/open.ts';
@@ -27,8 +27,8 @@ export interface Storage {
   readonly ledger: Ledger;
   /** Refused calls on their way to the ledger. */
   readonly refusals: Refusals;
-  /** Tells of what was written, here or by another process, once it is started. */
-  readonly changes: Follower;
+  /** Tells of what was written, here or by another process. */
+  readonly changes: ChangeFeed;
   readonly operator: Account;
   /** Does it as soon as no other program holds the right to write. */
   readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
@@ -66,8 +66,7 @@ export async function openStorage(
   const operator = await start.step('operator account', () =>
     patiently(() => openAccount(store, operatorName, unlimited, { actor: 'gate', at: clock.wall() })),
   );
-  const changes = new Follower({
-    version: () => store.version(),
+  const changes = store.changeFeed({
     onFailure: (what, error) => logger.error({ cause: describeCause(error) }, `${what}; the gate keeps trying`),
     onRecovery: (what) => logger.info(`over: ${what}`),
   });

@@ -13,6 +13,7 @@ import { type ReportGroup, reportUsage } from '../../src/management/usage/usage-
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { temporaryDirectory } from '../gate.ts';
+import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
 import { peopleContract } from './people.ts';
 import { policyContract } from './policy.ts';
@@ -30,6 +31,7 @@ storeContract('SQLite', create);
 policyContract('SQLite', create);
 peopleContract('SQLite', create);
 decisionsContract('SQLite', create);
+changesContract('SQLite', create);
 
 test('refuses a database of a newer version and leaves it unchanged', async () => {
   const dataDir = temporaryDirectory();

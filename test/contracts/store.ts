@@ -207,16 +207,6 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'reports writes of another process, and not its own',
-      withStores(async (mine, other) => {
-        const first = await mine.version();
-        await mine.appendUsage([row(1)]);
-        expect(await mine.version()).toBe(first);
-        await other.insertKey(await newKey(other), event());
-        expect(await mine.version()).not.toBe(first);
-      }),
-    );
-    test(
       'reports that it cannot answer once it is closed',
       withStores(async (mine) => {
         await mine.ping();

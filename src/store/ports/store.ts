@@ -7,6 +7,7 @@ import type { AdmissionStore } from './admission.ts';
 import type { ApplicationStore } from './applications.ts';
 import type { AuditStore } from './audit.ts';
 import type { CertificateStore } from './certificates.ts';
+import type { ChangeFeed, FeedReport } from './change-feed.ts';
 import type { RepeatStore } from './creations.ts';
 import type { InvitationStore } from './invitations.ts';
 import type { KeyStore } from './keys.ts';
@@ -57,8 +58,8 @@ export interface Store
    * is a part of that one.
    */
   atomically<T>(work: (store: Store) => Promise<T>): Promise<T>;
-  /** A figure that changes when another process has written, and only then. */
-  version(): Promise<number>;
+  /** A feed of the changes of this store, for this process. It looks when it is told to. */
+  changeFeed(report: FeedReport): ChangeFeed;
   /** A sentence where what is open is no longer the store of this gate, and takes nothing any more. */
   loss(): string | undefined;
   /** Throws if the store cannot answer. */

@@ -20,6 +20,7 @@ import { linkQueries } from './one-time-links.ts';
 import { passwordQueries } from './passwords.ts';
 import { personQueries } from './people.ts';
 import { planQueries } from './plans.ts';
+import { PolledChanges } from './polled-changes.ts';
 import { registrationQueries } from './registration.ts';
 import { ruleQueries } from './rules.ts';
 import { signInQueries } from './sign-in.ts';
@@ -50,7 +51,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...signInQueries(connection),
     ...passwordQueries(connection),
     signIn: { db, type: engine.type },
-    version: () => engine.version(),
+    changeFeed: (report) => new PolledChanges(() => engine.version(), report),
     loss: () => engine.loss(),
     ping: async () => {
       await sql`select 1`.execute(db);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Follower } from './change-watcher.ts';
+import { PolledChanges } from './polled-changes.ts';
 
 /** A store of which a test says what fails, and what was done with it. */
 function followed() {
@@ -13,12 +13,14 @@ function followed() {
       store.done.push(what);
     },
   });
-  const follower = new Follower({
-    version: () => may('version').then(() => store.version),
+  const follower = new PolledChanges(() => may('version').then(() => store.version), {
     onFailure: (what) => store.told.push(`- ${what}`),
     onRecovery: (what) => store.told.push(`+ ${what}`),
   });
-  return { store, follower, start: () => follower.start([work('rules'), work('callers')]) };
+  const start = async (): Promise<void> => {
+    for (const what of ['rules', 'callers']) await follower.subscribe(work(what));
+  };
+  return { store, follower, start };
 }
 
 test('what is new is done once', async () => {
@@ -53,7 +55,7 @@ test('a change of this process that met a failing store is not forgotten', async
   await start();
   store.done = [];
   store.failing.add('callers');
-  await follower.look(true);
+  await follower.announce();
   store.failing.clear();
   await follower.look();
   expect(store.done).toEqual(['rules', 'callers']);
@@ -76,7 +78,7 @@ test('a change that comes while a look goes on is looked at before that look is 
   const { store, follower, start } = followed();
   await start();
   store.done = [];
-  await Promise.all([follower.look(true), follower.look(true)]);
+  await Promise.all([follower.announce(), follower.announce()]);
   expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
   await follower.look();
   expect(store.done).toHaveLength(4);

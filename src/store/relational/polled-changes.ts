@@ -1,0 +1,90 @@
+// The change feed of a database with a figure that changes when another process has written (SQLite's `data_version`; in
+// PostgreSQL a row that such a change counts up). Looking costs one read of the figure.
+import type { ChangeFeed, ChangeListener, FeedReport } from '../ports/change-feed.ts';
+
+interface Followed extends ChangeListener {
+  /** The figure, and the count of this process's own changes, up to which it has run; undefined: it has to run. */
+  version: number | undefined;
+  changes: number;
+  failure: string | undefined;
+}
+
+export class PolledChanges implements ChangeFeed {
+  readonly #version: () => Promise<number>;
+  readonly #report: FeedReport;
+  readonly #followed = new Set<Followed>();
+  /** Changes that this process made itself; the figure does not tell of them. */
+  #changes = 0;
+  /** How often a look was asked for. */
+  #asked = 0;
+  #looking: Promise<void> | undefined;
+  #failure: string | undefined;
+
+  constructor(version: () => Promise<number>, report: FeedReport) {
+    this.#version = version;
+    this.#report = report;
+  }
+
+  async subscribe(listener: ChangeListener): Promise<() => void> {
+    // Asked before the run begins: what is written while it runs makes another figure, and another run.
+    const changes = this.#changes;
+    const version = await this.#version();
+    await listener.run();
+    const followed = { ...listener, version, changes, failure: undefined };
+    this.#followed.add(followed);
+    return () => this.#followed.delete(followed);
+  }
+
+  announce(): Promise<void> {
+    this.#changes++;
+    return this.look();
+  }
+
+  look(): Promise<void> {
+    this.#asked++;
+    this.#looking ??= this.#lookUntilDone();
+    return this.#looking;
+  }
+
+  /** Looks once more for whoever asked meanwhile: what they mean may have come after the figure was read. */
+  async #lookUntilDone(): Promise<void> {
+    let asked: number;
+    do {
+      asked = this.#asked;
+      await this.#lookOnce(this.#changes);
+    } while (asked !== this.#asked);
+    // In one step with the comparison, so that nobody is given a look that is over.
+    this.#looking = undefined;
+  }
+
+  async #lookOnce(changes: number): Promise<void> {
+    let version: number | undefined;
+    try {
+      version = await this.#version();
+      this.#failure = this.#tell('the version of the store could not be read', this.#failure, undefined);
+    } catch (error) {
+      this.#failure = this.#tell('the version of the store could not be read', this.#failure, error);
+    }
+    for (const followed of this.#followed) {
+      const isDone = version !== undefined && followed.version === version && followed.changes === changes;
+      if (isDone) continue;
+      try {
+        await followed.run();
+        followed.failure = this.#tell(followed.what, followed.failure, undefined);
+        followed.version = version;
+        followed.changes = changes;
+      } catch (error) {
+        followed.failure = this.#tell(followed.what, followed.failure, error);
+        followed.version = undefined;
+      }
+    }
+  }
+
+  /** Reports what begins to fail, or no longer does; gives what is to be remembered of it. */
+  #tell(what: string, before: string | undefined, error: unknown): string | undefined {
+    const now = error === undefined ? undefined : error instanceof Error ? error.message : 'unknown';
+    if (now !== undefined && now !== before) this.#report.onFailure(what, error);
+    if (now === undefined && before !== undefined) this.#report.onRecovery(what);
+    return now;
+  }
+}
