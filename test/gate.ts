@@ -50,6 +50,8 @@ export interface TestGate {
   /** The number of calls that wait for their turn. */
   waiting(): number;
   readonly notices: Pick<OpenGate['notices'], 'look'>;
+  /** Adds, drains and removes model servers. */
+  readonly servers: OpenGate['servers'];
   /** Does what SIGHUP does. */
   reload(): void;
   stop(): Promise<void>;
@@ -76,6 +78,7 @@ export async function openGate(upstream: string, environment: Record<string, str
     ...describe(gate.url, dataDir, () => gate.settle()),
     waiting: () => gate.waiting(),
     notices: gate.notices,
+    servers: gate.servers,
     reload: () => gate.reload(),
     log: () => {
       log.flush();

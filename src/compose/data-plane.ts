@@ -4,7 +4,6 @@ import { parseModelName } from '../domain/model-name.ts';
 import { accessLog } from '../gateway/access-log.ts';
 import { ActiveRequests } from '../gateway/active-requests.ts';
 import { corsPolicy } from '../gateway/answer/cors.ts';
-import { factsOf } from '../gateway/context-size.ts';
 import { Decisions } from '../gateway/decide-again.ts';
 import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../gateway/identity/key-cache.ts';
@@ -14,6 +13,7 @@ import { AccountUsages } from '../gateway/limits/account-usage.ts';
 import { Ladder } from '../gateway/limits/ladder.ts';
 import { LiveStats } from '../gateway/live-stats.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
+import { RegistryFacts } from '../gateway/model-facts.ts';
 import { EndObservers } from '../gateway/observers.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
 import type { Gate } from '../gateway/pipeline.ts';
@@ -94,6 +94,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     isRemote: (name) => registry.isRemote(name),
     hasShown: (account, digest) => shownBlobs.has(account, digest),
   };
+  const facts = new RegistryFacts(registry, nowMs);
   const decisions = new Decisions({ keyCache, modelRules, wallNow: clock.wall, appealContact: config.appealContact });
   return {
     limits: {
@@ -106,7 +107,9 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     trustedProxies: new AddressBlocks(config.trustedProxies),
     modelRules,
     shownBlobs,
-    modelFacts: factsOf(registry.servers, nowMs),
+    get modelFacts() {
+      return facts.now;
+    },
     signatureSkewMs: skewMs,
     keyCache,
     replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
@@ -148,7 +151,7 @@ function queueOf(config: Config, registry: UpstreamRegistry): FairQueue<Upstream
   const modelSlots = slotsOf(config.modelSlots);
   return new FairQueue<Upstream>({
     serversFor: (model) => registry.serving(model),
-    slotsFor: (model) => modelSlots.get(model) ?? config.slots,
+    slotsFor: (model, { details }) => modelSlots.get(model) ?? details.slotsOf(model) ?? config.slots,
     maxWaiting: config.queueLength,
     maxWaitMs: config.queueSeconds * 1000,
   });

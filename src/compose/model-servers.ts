@@ -1,27 +1,17 @@
 // From the settings to the model servers behind the gate, with what each of them wants to see.
+import type { Gate } from '../gateway/pipeline.ts';
 import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { leastBusy } from '../upstream/choice.ts';
 import { type PassFiles, readPass, refuseStray } from '../upstream/credentials.ts';
 import { UpstreamRegistry } from '../upstream/registry.ts';
+import type { ServerEntry, Upstream } from '../upstream/server.ts';
 
-/** @throws PassUnusable where a file of theirs cannot be used. */
+/** The model servers of the settings. @throws PassUnusable where a file of theirs cannot be used. */
 export function openModelServers(config: Config, { logger }: Log): UpstreamRegistry {
   const urls = config.upstream.map((address) => new URL(address));
-  const passFiles: PassFiles = {
-    ca: config.upstreamCa,
-    cert: config.upstreamCert,
-    key: config.upstreamKey,
-    headers: config.upstreamHeaderFile,
-  };
-  refuseStray(urls, passFiles);
-  const withoutStreamOptions = new Set(config.noStreamOptions.map((address) => new URL(address).origin));
-  return new UpstreamRegistry(
-    urls.map((url) => ({
-      url,
-      readPass: () => readPass(url, passFiles),
-      takesStreamOptions: !withoutStreamOptions.has(url.origin),
-    })),
+  refuseStray(urls, passFilesOf(config));
+  const registry = new UpstreamRegistry(
     { connectTimeoutMs: config.connectSeconds * 1000, probeIntervalMs: config.probeSeconds * 1000 },
     leastBusy,
     (upstream, up, reason) => {
@@ -29,4 +19,43 @@ export function openModelServers(config: Config, { logger }: Log): UpstreamRegis
       else logger.warn({ upstream: upstream.name, reason }, 'no model server answers there; the gate keeps trying');
     },
   );
+  for (const url of urls) registry.add(entryOf(url, config));
+  return registry;
 }
+
+const passFilesOf = (config: Config): PassFiles => ({
+  ca: config.upstreamCa,
+  cert: config.upstreamCert,
+  key: config.upstreamKey,
+  headers: config.upstreamHeaderFile,
+});
+
+/** What the settings say of a server. */
+function entryOf(url: URL, config: Config): ServerEntry {
+  const files = passFilesOf(config);
+  const refusers = config.noStreamOptions.map((address) => new URL(address).origin);
+  return { url, readPass: () => readPass(url, files), takesStreamOptions: !refusers.includes(url.origin) };
+}
+
+/** Changes which model servers there are while the gate serves. */
+export interface ServerControl {
+  /** Those that are draining, too. */
+  readonly all: readonly Upstream[];
+  /** Takes calls at once. @throws PassUnusable where a file for it cannot be used. */
+  add(address: URL): Upstream;
+  /** As UpstreamRegistry. */
+  drain(server: Upstream, withinMs: number): Promise<void>;
+  remove(server: Upstream): Promise<void>;
+}
+
+export const serverControl = (
+  config: Config,
+  { registry, running }: Pick<Gate, 'registry' | 'running'>,
+): ServerControl => ({
+  get all() {
+    return registry.all;
+  },
+  add: (address) => registry.add(entryOf(address, config)),
+  drain: (server, withinMs) => registry.drain(server, withinMs, running),
+  remove: (server) => registry.remove(server, running),
+});

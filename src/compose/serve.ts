@@ -12,6 +12,7 @@ import { bothWays, keeperOf, oneWay, unencryptedOf } from './encryption.ts';
 import { startJobs } from './jobs.ts';
 import { closeListener, openListener, openPlainPort } from './listening.ts';
 import { openManagementPlane } from './management-plane.ts';
+import { type ServerControl, serverControl } from './model-servers.ts';
 import { Deadline, drain } from './shutdown.ts';
 import { Start, type StartStep } from './start.ts';
 import { openStorage, type Storage } from './storage.ts';
@@ -29,6 +30,7 @@ export interface OpenGate {
   /** A one-time link for the first operator, where there is none yet. */
   setUpLink(): Promise<string | undefined>;
   readonly notices: Notices;
+  readonly servers: ServerControl;
   /** Drains, flushes, and leaves nothing open. */
   stop(): Promise<void>;
 }
@@ -92,10 +94,11 @@ async function open(asked: Config, log: Log, start: Start): Promise<OpenGate> {
     deadline.begin(config.drainSeconds * 1000);
     return drain(gate, servers.listener, config.drainSeconds * 1000);
   });
-  return openedGate({ url, over: over.promise, log, storage, data, keeper, plane, start });
+  return openedGate({ config, url, over: over.promise, log, storage, data, keeper, plane, start });
 }
 
 interface Parts {
+  readonly config: Config;
   readonly url: URL;
   readonly over: Promise<string>;
   readonly log: Log;
@@ -106,13 +109,14 @@ interface Parts {
   readonly start: Start;
 }
 
-function openedGate({ url, over, log, storage, data, keeper, plane, start }: Parts): OpenGate {
+function openedGate({ config, url, over, log, storage, data, keeper, plane, start }: Parts): OpenGate {
   const { registry, queue, lines } = data.gate;
   return {
     url: url.origin,
     over,
     setUpLink: () => storage.patiently(() => plane.setUpLink()),
     notices: plane.notices,
+    servers: serverControl(config, data.gate),
     reload: () => {
       keeper?.reload();
       try {

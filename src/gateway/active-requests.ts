@@ -112,6 +112,13 @@ export class ActiveRequests {
     return this.#runs.list().map((run) => run.exchange);
   }
 
+  /** Those that this model server works on, which is to be taken away. */
+  endOn(server: object): void {
+    for (const run of this.#runs.list())
+      if (run.exchange.server === server)
+        run.end(new GatewayError('draining', { message: 'The model server of this call is taken out of service.' }));
+  }
+
   endAll(code: 'draining'): void {
     for (const run of this.#runs.list()) run.end(new GatewayError(code));
   }

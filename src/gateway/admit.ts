@@ -6,13 +6,14 @@ import { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Upstream } from '../upstream/server.ts';
-import { type ModelFacts, type Shaped, shapeAgain } from './apply-plan.ts';
+import { type Shaped, shapeAgain } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
 import { expectedUse } from './limits/expected-use.ts';
 import type { Ask } from './limits/limiter.ts';
 import { type LimitTools, takeLimits } from './limits/take-limits.ts';
 import { type TurnTools, takeTurn } from './limits/take-turn.ts';
+import type { ModelFacts } from './model-facts.ts';
 import { draftOf } from './record.ts';
 
 declare class Mark {

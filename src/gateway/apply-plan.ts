@@ -7,9 +7,9 @@ import type { Terms } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type AskedLength, boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
-import type { ContextSizes } from './context-size.ts';
 import { boundParameters } from './creation.ts';
 import { jsonType, readJson } from './intent.ts';
+import { type ModelFacts, noServer, type ServerFacts } from './model-facts.ts';
 import { given, remove, replace, type Work, wholeNumber } from './payload/body-edits.ts';
 import { type Edit, type JsonBody, type JsonValue, textOf } from './payload/strict-json.ts';
 import { type Figured, type ForServer, figureFor } from './server-figures.ts';
@@ -32,21 +32,6 @@ export interface Shaped extends Authorized, Mark {
   readonly figured: Figured | undefined;
 }
 
-/**
- * What one model server says of the models that it has. Only calls to that server follow it, since a server that lies, or
- * that somebody has filled with odd models, would otherwise decide for the calls to all of them.
- */
-export interface ServerFacts {
-  /** Whichever object stands for it. */
-  readonly server: object;
-  readonly contexts: Pick<ContextSizes, 'settle'>;
-  /** The `num_predict` that the model's own parameters set, where that is known and ends. */
-  readonly answerTokens: (model: string) => number | undefined;
-}
-
-/** Of every model server, in the order of the settings; at least one. */
-export type ModelFacts = readonly ServerFacts[];
-
 /** Options that make Ollama load the model again for the next caller who asks for others (server/sched.go needsReload). */
 const reloadOptions = ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'];
 /** Of image generation: no plan speaks of them, and a slot is held for their product. */
@@ -56,7 +41,7 @@ const imageFields = [
   ['steps', 100],
 ] as const;
 
-/** @throws GatewayError `beyond_plan`, `invalid_request`. */
+/** @throws GatewayError `beyond_plan`, `invalid_request`; `upstream_unreachable` where no server takes calls. */
 export function shape(call: Authorized, facts: ModelFacts): Shaped {
   return within(call, call, call.formChanges, facts);
 }
@@ -68,6 +53,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
   const { document, images, inputs, offeredSearches } = read;
   const { principal } = call.caller;
   const { bounds } = principal;
+  if (facts.length === 0) throw noServer();
   let asked: AskedLength = { tokens: undefined, choices: 1 };
   let changes = before;
   let figured: Figured | undefined;

@@ -2,7 +2,6 @@
 // uses it (server/sched.go needsReload). So a caller whose plan strips reload options gets the context that the model is
 // loaded with; only where it is not loaded does the call say, in a few steps. Takes what is asked for and the plan's
 // bound; gives what goes on. Loads nothing itself.
-import type { Upstream } from '../upstream/server.ts';
 
 /** Not below Ollama's own default: the first caller must not leave a small context to those who follow. */
 const leastStep = 4096;
@@ -45,17 +44,6 @@ export class ContextSizes {
     return tokens;
   }
 }
-
-/** What each server says of its models, as far as the gateway has looked. */
-export const factsOf = (servers: readonly Upstream[], nowMs: () => number) =>
-  servers.map((server) => ({
-    server,
-    contexts: new ContextSizes(
-      (name) => (server.health.up === true ? server.details.contextOf(name) : undefined),
-      nowMs,
-    ),
-    answerTokens: (name: string) => server.details.answerTokensOf(name),
-  }));
 
 /** The next power of two. */
 function stepOf(asked: number): number {

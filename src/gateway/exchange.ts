@@ -37,6 +37,8 @@ export class Exchange {
   caller: Caller | undefined;
   model: string | null = null;
   upstream: string | null = null;
+  /** The model server that works on it now. */
+  server: Upstream | undefined;
   /** For the record, and for what may be sent into the answer. */
   streamed = false;
   meter: Meter | undefined;

@@ -35,7 +35,7 @@ export function openOutlook(gate: Gate, liveStats: LiveStats): Outlook {
       accepting: !gate.draining,
       running: running.size,
       queues: queue.snapshot(),
-      upstreams: registry.servers.map(({ name, health, inFlight }) => ({ name, up: health.up ?? null, inFlight })),
+      upstreams: registry.all.map(({ name, health, inFlight }) => ({ name, up: health.up ?? null, inFlight })),
     }),
     overview: () => ({
       accounts: accountsNow(running.exchanges(), liveStats.speeds()),

@@ -141,7 +141,7 @@ function textOf(fields: Fields): string {
 const keyOf = ({ name }: Listed): string => parseModelName(name)?.canonical ?? name;
 
 function codeOf(cause: unknown): 'upstream_timeout' | 'upstream_unreachable' | 'upstream_failed' {
-  const { code, name } = cause as { code?: string; name?: string };
+  const { code, name } = (cause ?? {}) as { code?: string; name?: string };
   if (name === 'TimeoutError') return 'upstream_timeout';
   return /^(?:ECONN|ENOTFOUND|EAI_|UND_ERR_CONNECT)/.test(code ?? '') ? 'upstream_unreachable' : 'upstream_failed';
 }

@@ -6,6 +6,7 @@ import type { Upstream } from '../upstream/server.ts';
 import type { Admitted } from './admit.ts';
 import type { Shaped } from './apply-plan.ts';
 import { missingScope } from './check-access.ts';
+import { noServer } from './model-facts.ts';
 
 declare class Mark {
   protected readonly routed: true;
@@ -15,11 +16,14 @@ export interface Routed extends Shaped, Mark {
   readonly candidates: readonly Upstream[];
 }
 
-/** @throws GatewayError `missing_scope` (cloud) where every server has the model from another machine by now. */
+/**
+ * @throws GatewayError `upstream_unreachable` where no server takes calls; `missing_scope` (cloud) where every one has the model
+ * from another machine by now.
+ */
 export function route({ call, server: held }: Admitted, registry: Pick<UpstreamRegistry, 'candidates'>): Routed {
-  const found: readonly Upstream[] = registry
-    .candidates(call.models[0]?.name?.canonical)
-    .filter((upstream) => mayServe(upstream, call));
+  const ranked = registry.candidates(call.models[0]?.name?.canonical);
+  if (ranked.length === 0) throw noServer();
+  const found: readonly Upstream[] = ranked.filter((upstream) => mayServe(upstream, call));
   if (found.length === 0) throw missingScope('cloud');
   const isFirst = held === undefined || found[0] === held || !found.includes(held);
   const candidates: readonly Upstream[] = isFirst ? found : [held, ...found.filter((upstream) => upstream !== held)];

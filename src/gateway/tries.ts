@@ -27,6 +27,7 @@ export class Tries {
   constructor(routed: Routed, exchange: Exchange) {
     this.#routed = routed;
     this.#exchange = exchange;
+    if (!this.server.takesCalls) this.#goOn();
   }
 
   get server(): Upstream {
@@ -37,7 +38,8 @@ export class Tries {
   dispatch(times: TimeLimits, handler: Dispatcher.DispatchHandler): void {
     const { server } = this;
     this.#exchange.upstream = server.name;
-    server.inFlight++;
+    server.begin();
+    this.#exchange.server = server;
     this.#counted = true;
     this.sent = false;
     const changes = writeFigures(this.#routed, server);
@@ -54,7 +56,8 @@ export class Tries {
   release(): void {
     if (!this.#counted) return;
     this.#counted = false;
-    this.server.inFlight--;
+    this.#exchange.server = undefined;
+    this.server.finish();
   }
 
   /** A stream has begun: where the field was left out for it, the server need not be asked with it again. */
@@ -71,9 +74,18 @@ export class Tries {
 
   /** Is it to be tried elsewhere? */
   mayGoOn(): boolean {
-    if (this.sent || this.#candidate + 1 >= this.#routed.candidates.length) return false;
-    this.#candidate++;
-    return true;
+    return !this.sent && this.#goOn();
+  }
+
+  /** To the next server that takes calls; one may have been drained since the call was routed. */
+  #goOn(): boolean {
+    const { candidates } = this.#routed;
+    for (let at = this.#candidate + 1; at < candidates.length; at++)
+      if (candidates[at]?.takesCalls === true) {
+        this.#candidate = at;
+        return true;
+      }
+    return false;
   }
 
   /** A server has refused the call. Is it to be said without the field that only the gate put in? */

@@ -41,10 +41,13 @@ export class Upstream implements Recognisable {
   details: ModelDetails = kinds[0].openDetails();
   /** False where it refuses a body with that field: by the settings, or since it has. */
   takesStreamOptions: boolean;
+  /** False: it is draining or removed, and no call is sent there that is not there already. */
+  takesCalls = true;
   /** Calls that it works on. */
   inFlight = 0;
   readonly #connection: Connection;
   #recognised: UpstreamKind | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   /** @throws PassUnusable */
   constructor(entry: ServerEntry, settings: ServerSettings, onTurn: OnTurn) {
@@ -94,6 +97,24 @@ export class Upstream implements Recognisable {
     this.pass = pass;
     this.screen = new Screen(pass, this.entry.url);
     this.#connection.renew(pass);
+  }
+
+  /** A call goes there. */
+  begin(): void {
+    this.inFlight++;
+  }
+
+  /** To be called once for each `begin`. */
+  finish(): void {
+    this.inFlight--;
+    if (this.inFlight > 0 || !this.#idle) return;
+    this.#idle.resolve();
+    this.#idle = undefined;
+  }
+
+  /** Resolves when it works on no call. One that is repeated there has not ended. */
+  async whenIdle(): Promise<void> {
+    while (this.inFlight > 0) await (this.#idle ??= Promise.withResolvers<void>()).promise;
   }
 
   /** Ends its probes and its connections. */

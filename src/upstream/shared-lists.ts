@@ -33,10 +33,11 @@ export interface ListServer extends Recognisable {
 }
 
 export class SharedLists<Server extends ListServer> {
-  readonly #servers: readonly Server[];
+  readonly #servers: () => readonly Server[];
   readonly #looks = new Map<string, Looks>();
 
-  constructor(servers: readonly Server[]) {
+  /** `servers`: those there are at the time. */
+  constructor(servers: () => readonly Server[]) {
     this.#servers = servers;
   }
 
@@ -73,8 +74,9 @@ export class SharedLists<Server extends ListServer> {
       looks.running = look;
       if (looks.next === look) looks.next = undefined;
       const patient = AbortSignal.any([over.signal, AbortSignal.timeout(patienceMs)]);
-      const up = this.#servers.filter(({ health }) => health.up !== false);
-      const asked = up.length > 0 ? up : this.#servers;
+      const servers = this.#servers();
+      const up = servers.filter(({ health }) => health.up !== false);
+      const asked = up.length > 0 ? up : servers;
       const answers = await Promise.allSettled(
         asked.map((server) =>
           which === 'all' ? modelsOf(server, patient, via) : server.kind.loaded(server, patient, via),

@@ -324,3 +324,30 @@ test('giving turns up before they say what they cost does not win more of them',
   }
   expect(jain(Object.values(held))).toBeGreaterThan(0.98);
 });
+
+test('each server has its own number of slots, and servers that come and go are followed at every turn', () => {
+  const slots: Record<string, number> = { a: 1, b: 2 };
+  let servers = ['a'];
+  const queue = new FairQueue<string>({
+    serversFor: () => servers,
+    slotsFor: (_, server) => slots[server] ?? 0,
+    maxWaiting: 100,
+    maxWaitMs: 1e9,
+  });
+  const calls = Array.from({ length: 5 }, () => call('x'));
+  for (const each of calls) enter(queue, each);
+  const started = (): (string | undefined)[] => calls.map(({ slot }) => slot?.server);
+  expect(started()).toEqual(['a', undefined, undefined, undefined, undefined]);
+  servers = ['b'];
+  queue.sweep(0);
+  expect(started()).toEqual(['a', 'b', 'b', undefined, undefined]);
+  // A slot of a server that has gone is given back, and to nobody.
+  calls[0]!.slot!.release(1);
+  expect(started()).toEqual(['a', 'b', 'b', undefined, undefined]);
+  servers = [];
+  calls[1]!.slot!.release(1);
+  expect(started()).toEqual(['a', 'b', 'b', undefined, undefined]);
+  servers = ['a'];
+  queue.sweep(0);
+  expect(started()).toEqual(['a', 'b', 'b', 'a', undefined]);
+});

@@ -11,9 +11,9 @@ import type { MonotonicMs } from '../../domain/time.ts';
 import type { Held, LaneNow, Place, Slot, Turn, TurnQueue } from '../ports/turn-queue.ts';
 
 export interface QueueSettings<Server> {
-  /** The servers that could work on this model now, best first. Never empty. */
+  /** The servers that could work on this model now, best first; they may be others at every look. */
   readonly serversFor: (model: string) => readonly Server[];
-  readonly slotsFor: (model: string) => number;
+  readonly slotsFor: (model: string, server: Server) => number;
   readonly maxWaiting: number;
   readonly maxWaitMs: number;
 }
@@ -27,7 +27,7 @@ interface Flow<Server> {
 
 interface Lane<Server> {
   readonly model: string;
-  readonly slots: number;
+  /** Slots that are taken, of servers with any. */
   readonly busy: Map<Server, number>;
   readonly flows: Map<string, Flow<Server>>;
   /** Flows with somebody waiting. */
@@ -136,10 +136,8 @@ export class FairQueue<Server> implements TurnQueue<Server> {
   #lane(model: string): Lane<Server> {
     let lane = this.#lanes.get(model);
     if (!lane) {
-      const slots = this.#settings.slotsFor(model);
       lane = {
         model,
-        slots,
         busy: new Map(),
         flows: new Map(),
         backlogged: new Set(),
@@ -156,7 +154,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
 
   #freeServer(lane: Lane<Server>): Server | undefined {
     for (const server of this.#settings.serversFor(lane.model))
-      if ((lane.busy.get(server) ?? 0) < lane.slots) return server;
+      if ((lane.busy.get(server) ?? 0) < this.#settings.slotsFor(lane.model, server)) return server;
     return undefined;
   }
 
@@ -169,7 +167,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     lane.running++;
     lane.busy.set(server, (lane.busy.get(server) ?? 0) + 1);
     return new LaneSlot(server, (cost, held) => {
-      lane.busy.set(server, (lane.busy.get(server) as number) - 1);
+      freeSlot(lane.busy, server);
       lane.running--;
       flow.running--;
       if (cost !== undefined) flow.served += (settledCost(lane, turn, cost, held) - turn.cost) / weight;
@@ -187,6 +185,13 @@ export class FairQueue<Server> implements TurnQueue<Server> {
       place.turn.start(this.#grant(lane, place.flow, place.turn, server));
     }
   }
+}
+
+/** A server without a taken slot is not kept: it may be removed, and never come back. */
+function freeSlot<Server>(busy: Map<Server, number>, server: Server): void {
+  const left = (busy.get(server) as number) - 1;
+  if (left > 0) busy.set(server, left);
+  else busy.delete(server);
 }
 
 /** Tokens a millisecond in a lane in which no turn has said its cost yet. */

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { firstPlans, openTerms, type Plan, type Terms } from '../../../src/domain/plan.ts';
 import { choiceNames, lengthNames } from '../../../src/gateway/answer-length.ts';
-import { type ModelFacts, type Shaped, shape } from '../../../src/gateway/apply-plan.ts';
+import { type Shaped, shape } from '../../../src/gateway/apply-plan.ts';
 import { authorizeIntent } from '../../../src/gateway/authorize.ts';
 import { ContextSizes } from '../../../src/gateway/context-size.ts';
 import type { Operation } from '../../../src/gateway/dialects/dialect.ts';
 import type { Claimed } from '../../../src/gateway/identity/replay-guard.ts';
 import { readJson } from '../../../src/gateway/intent.ts';
 import type { ModelRules } from '../../../src/gateway/model-access.ts';
+import type { ModelFacts } from '../../../src/gateway/model-facts.ts';
 import { operations } from '../../../src/gateway/operation.ts';
 import type { Prechecked } from '../../../src/gateway/precheck.ts';
 import { type GoObject, goStyleParse, isObject } from '../../fake-ollama/go-json.ts';

@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import { type Choice, leastBusy } from './choice.ts';
+import { noPass } from './credentials.ts';
+import { UpstreamRegistry } from './registry.ts';
+import type { Upstream } from './server.ts';
+
+const settings = { connectTimeoutMs: 1_000, probeIntervalMs: 60_000 };
+const entryOf = (name: string) => ({
+  url: new URL(`http://${name}.invalid:1`),
+  readPass: () => noPass,
+  takesStreamOptions: true,
+});
+const none = { endOn: () => undefined };
+
+function registryOf(choice: Choice, ...names: string[]): { registry: UpstreamRegistry; servers: readonly Upstream[] } {
+  const registry = new UpstreamRegistry(settings, choice, () => undefined);
+  return { registry, servers: names.map((name) => registry.add(entryOf(name))) };
+}
+
+test('the policy that the registry was given ranks the servers, for calls at once and for calls that wait', () => {
+  const lastFirst: Choice = {
+    order: (servers) => servers.toReversed(),
+    ready: (servers) => servers.slice(-1),
+  };
+  const { registry, servers } = registryOf(lastFirst, 'a', 'b', 'c');
+  expect(registry.candidates('m')).toEqual(servers.toReversed());
+  expect(registry.serving('m')).toEqual([servers[2]]);
+});
+
+test('one server is the answer whatever the policy, and the same array each time', () => {
+  const never: Choice = {
+    order: () => [],
+    ready: () => [],
+  };
+  const { registry, servers } = registryOf(never, 'a');
+  expect(registry.candidates('m')).toEqual(servers);
+  expect(registry.candidates('m')).toBe(registry.candidates(undefined));
+  expect(registry.serving('m')).toBe(registry.servers);
+});
+
+test('a server that is drained or removed is no candidate any more, and the policy does not see it', async () => {
+  const seen: string[] = [];
+  const watching: Choice = {
+    ...leastBusy,
+    order: (servers) => {
+      seen.push(...(servers as unknown as Upstream[]).map(({ name }) => new URL(name).hostname));
+      return servers;
+    },
+  };
+  const { registry, servers } = registryOf(watching, 'a', 'b', 'c', 'd');
+  await registry.drain(servers[0]!, 0, none);
+  await registry.remove(servers[2]!, none);
+  registry.candidates('m');
+  expect(seen).toEqual(['b.invalid', 'd.invalid']);
+  expect(registry.all).toEqual([servers[0], servers[1], servers[3]]);
+});
+
+test('draining waits for calls that are repeated there, and tells those that run when the time is over', async () => {
+  const { registry, servers } = registryOf(leastBusy, 'a', 'b');
+  const [server] = servers as [Upstream];
+  server.begin();
+  let isOver = false;
+  const drained = registry.drain(server, 60_000, none).then(() => (isOver = true));
+  server.finish();
+  server.begin();
+  await new Promise(setImmediate);
+  expect(isOver).toBe(false);
+  server.finish();
+  await drained;
+
+  server.begin();
+  const told: Upstream[] = [];
+  await registry.drain(server, 1, {
+    endOn: (which) => {
+      told.push(which);
+      which.finish();
+    },
+  });
+  expect(told).toEqual([server]);
+});

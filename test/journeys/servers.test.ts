@@ -1,0 +1,253 @@
+// Model servers that come and go while the gate serves: one that is added gets calls, one that is drained loses none, and one
+// that is removed is left alone.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, type TestGate } from '../gate.ts';
+
+let one: FakeOllama;
+let two: FakeOllama;
+let gate: TestGate;
+let secret: string;
+/** Lets every held stream end. */
+let release: () => void;
+
+const model = 'gemma3:270m';
+const generation = ({ url }: FakeRequest): boolean => url === '/api/generate';
+const ask = (stream = true): Promise<Response> =>
+  post(`${gate.url}/api/generate`, secret, { model, prompt: 'x', stream });
+const heard = (fake: FakeOllama): number => fake.requests.filter(generation).length;
+
+beforeEach(async () => {
+  [one, two] = await Promise.all([startFakeOllama(), startFakeOllama()]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  release = resolve;
+  for (const fake of [one, two]) fake.pieces = ['a', 'b', 'c'];
+  for (const fake of [one, two]) fake.pace = (index) => (index === 1 ? promise : undefined);
+});
+afterEach(async () => {
+  release();
+  await gate.stop();
+  await Promise.all([one.close(), two.close()]);
+});
+
+async function open(upstream: string, environment: Record<string, string> = {}): Promise<void> {
+  gate = await openGate(upstream, environment);
+  ({ secret } = await gate.key());
+  await eventually(async () => expect((await fetch(`${gate.url}/readyz`)).status).toBe(200));
+}
+
+/** A server of the settings, as the gate knows it. */
+const known = (fake: FakeOllama) => gate.servers.all.find(({ name }) => name === fake.url)!;
+
+/** A stream of which the first piece has come. */
+async function begun(): Promise<{ readonly rest: Promise<{ text: string; clean: boolean }> }> {
+  const answer = await ask();
+  const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+  let text = Buffer.from((await reader.read()).value ?? []).toString();
+  const read = async (): Promise<{ text: string; clean: boolean }> => {
+    try {
+      for (let part = await reader.read(); !part.done; part = await reader.read())
+        text += Buffer.from(part.value).toString();
+      return { text, clean: true };
+    } catch {
+      return { text, clean: false };
+    }
+  };
+  return { rest: read() };
+}
+
+describe('a server that is added', () => {
+  test('gets a call that waits for its turn at the others, without the end of another call', async () => {
+    await open(one.url, { SLOTS: '1' });
+    const first = await begun();
+    const second = begun();
+    await eventually(() => expect(gate.waiting()).toBe(1));
+    gate.servers.add(new URL(two.url));
+    await eventually(() => expect(heard(two)).toBe(1));
+    release();
+    const ended = [await first.rest, await (await second).rest];
+    expect(ended).toMatchObject([{ clean: true }, { clean: true }]);
+    expect([heard(one), heard(two)]).toEqual([1, 1]);
+  });
+
+  test('under load has its share of the calls, and its models in the lists', async () => {
+    two.models = [...two.models, { name: 'only-here:1b' }];
+    await open(one.url);
+    const early = await Promise.all(Array.from({ length: 4 }, begun));
+    gate.servers.add(new URL(two.url));
+    await eventually(async () => {
+      const tags = await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': secret } });
+      expect(await tags.text()).toContain('only-here');
+    });
+    await eventually(() => expect(known(two).health.up).toBe(true));
+    const late = await Promise.all(Array.from({ length: 4 }, begun));
+    expect([heard(one), heard(two)]).toEqual([4, 4]);
+    release();
+    for (const { rest } of [...early, ...late]) expect(await rest).toMatchObject({ clean: true });
+  });
+});
+
+describe('a server that is drained', () => {
+  test('under load loses no stream and gets no call, and is done with the last one', async () => {
+    await open(`${one.url},${two.url}`);
+    await eventually(() => expect(known(two).health.up).toBe(true));
+    const early = await Promise.all(Array.from({ length: 6 }, begun));
+    const before = heard(two);
+    expect(before).toBeGreaterThan(0);
+    let isDrained = false;
+    const drained = gate.servers.drain(known(two), 60_000).then(() => (isDrained = true));
+    const late = await Promise.all(Array.from({ length: 6 }, begun));
+    expect([heard(two), isDrained]).toEqual([before, false]);
+    release();
+    await drained;
+    await gate.servers.remove(known(two));
+    for (const { rest } of [...early, ...late]) {
+      const { text, clean } = await rest;
+      expect([clean, text.trim().split('\n').length]).toEqual([true, 4]);
+    }
+    expect((await gate.ledger(12)).map(({ outcome }) => outcome)).toEqual(
+      Array.from({ length: 12 }, () => 'completed'),
+    );
+  });
+
+  test('ends its calls with the last frame of their dialect when the time is over, and those of no other', async () => {
+    await open(`${one.url},${two.url}`);
+    await eventually(() => expect(known(two).health.up).toBe(true));
+    const streams = [await begun(), await begun()];
+    expect([heard(one), heard(two)]).toEqual([1, 1]);
+    await gate.servers.drain(known(two), 1);
+    expect(known(two).inFlight).toBe(0);
+    const cut = await Promise.race(streams.map(({ rest }) => rest));
+    expect(cut.clean).toBe(false);
+    expect(JSON.parse(cut.text.trim().split('\n').at(-1)!)).toMatchObject({ code: 'draining' });
+    release();
+    const ended = await Promise.all(streams.map(({ rest }) => rest));
+    expect(new Set(ended.map(({ clean }) => clean))).toEqual(new Set([false, true]));
+    const rows = await gate.ledger(2);
+    expect(new Map(rows.map(({ upstream, outcome }) => [upstream, outcome]))).toEqual(
+      new Map([
+        [one.url, 'completed'],
+        [two.url, 'ended'],
+      ]),
+    );
+  });
+
+  test('gets no call that the only other one cannot take', async () => {
+    await open(`${one.url},${two.url}`);
+    await eventually(() => expect(known(two).health.up).toBe(true));
+    await one.close();
+    const drained = gate.servers.drain(known(two), 1);
+    const answer = await ask(false);
+    expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_unreachable']);
+    expect(heard(two)).toBe(0);
+    await drained;
+  });
+
+  test('as the last one leaves no place to go, until another is added', async () => {
+    await open(one.url);
+    const running = await begun();
+    const drained = gate.servers.drain(known(one), 60_000);
+    for (const [method, path] of [
+      ['POST', '/api/generate'],
+      ['GET', '/api/tags'],
+      ['GET', '/api/version'],
+    ] as const) {
+      const body = method === 'POST' ? JSON.stringify({ model, prompt: 'x' }) : null;
+      const answer = await fetch(gate.url + path, { method, headers: { 'x-api-key': secret }, body });
+      expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_unreachable']);
+    }
+    expect((await fetch(`${gate.url}/readyz`)).status).toBe(503);
+    release();
+    await drained;
+    expect(await running.rest).toMatchObject({ clean: true });
+    gate.servers.add(new URL(two.url));
+    expect((await ask(false)).status).toBe(200);
+    expect(gate.log()).not.toContain('"internal"');
+  });
+
+  test('leaves its waiting calls their places at the servers that are added', async () => {
+    await open(one.url, { SLOTS: '1' });
+    const first = await begun();
+    const second = begun();
+    await eventually(() => expect(gate.waiting()).toBe(1));
+    const drained = gate.servers.drain(known(one), 60_000);
+    release();
+    expect(await first.rest).toMatchObject({ clean: true });
+    await drained;
+    expect(gate.waiting()).toBe(1);
+    gate.servers.add(new URL(two.url));
+    expect(await (await second).rest).toMatchObject({ clean: true });
+    expect([heard(one), heard(two)]).toEqual([1, 1]);
+  });
+});
+
+/** A server that lists one model, with its open connections. */
+async function counted(): Promise<{ url: string; open: Set<Socket>; connections: () => number; close: () => void }> {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  const server = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end('{"models":[{"name":"own:1b"}],"data":[]}');
+  }).on('connection', (socket: Socket) => {
+    connections++;
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, open: sockets, connections: () => connections, close: () => server.close() };
+}
+
+describe('a server that is removed', () => {
+  test('is probed no more, has no connection, and its models are in no list', async () => {
+    const leaving = await counted();
+    await open(`${one.url},${leaving.url}`, { PROBE_SECONDS: '0.05' });
+    const list = async (): Promise<string> =>
+      await (await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': secret } })).text();
+    await eventually(async () => expect(await list()).toContain('own:1b'));
+    expect(leaving.open.size).toBeGreaterThan(0);
+    await gate.servers.remove(gate.servers.all.at(-1)!);
+    await eventually(() => expect(leaving.open.size).toBe(0));
+    const before = leaving.connections();
+    const probes = one.requests.length;
+    // The other one is probed at the same pace.
+    await eventually(() => expect(one.requests.length).toBeGreaterThan(probes + 10));
+    expect(leaving.connections()).toBe(before);
+    expect(await list()).not.toContain('own:1b');
+    expect(gate.servers.all.map(({ name }) => name)).toEqual([one.url]);
+    leaving.close();
+  });
+
+  test('while its calls run ends them as callers can read, and no other', async () => {
+    await open(one.url);
+    const running = await begun();
+    gate.servers.add(new URL(two.url));
+    await gate.servers.remove(known(one));
+    const { text, clean } = await running.rest;
+    expect([clean, text]).toEqual([false, expect.stringContaining('"draining"')]);
+    release();
+    expect((await ask(false)).status).toBe(200);
+    expect(heard(two)).toBe(1);
+  });
+
+  test('was the only one that had a model itself: what is left of it is another machine, and needs the scope', async () => {
+    one.models = [{ name: 'far:1b', remoteHost: 'https://elsewhere.example' }];
+    two.models = [{ name: 'far:1b' }];
+    await open(`${one.url},${two.url}`);
+    await eventually(() => expect([one, two].every((fake) => known(fake).health.up)).toBe(true));
+    const { secret: member } = await gate.member({});
+    const call = { model: 'far:1b', prompt: 'x', stream: false };
+    release();
+    expect((await post(`${gate.url}/api/generate`, member, call)).status).toBe(200);
+    await gate.servers.remove(known(two));
+    expect((await post(`${gate.url}/api/generate`, member, call)).status).toBe(403);
+    two.models = [{ name: 'far:1b' }];
+    gate.servers.add(new URL(two.url));
+    await eventually(async () => expect((await post(`${gate.url}/api/generate`, member, call)).status).toBe(200));
+    expect(heard(one)).toBe(0);
+  });
+});
