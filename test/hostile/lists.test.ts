@@ -68,3 +68,24 @@ test.each([
   expect((await tags(gate, secret)).status).toBe(200);
   await gate.stop();
 });
+
+test.each([
+  ['/api/tags', 'in another member', '{"models":[{"name":"m1"},{"name":"secret"}],"data":[{"id":"secret"}]}'],
+  ['/api/tags', 'and nothing is in its place', '{"data":[{"id":"secret"}]}'],
+  ['/api/ps', 'as a member', '{"models":null,"loaded":{"secret":1}}'],
+  ['/v1/models', 'in the words of Ollama', '{"object":"list","data":[{"id":"m1"}],"models":[{"name":"secret"}]}'],
+  ['/v1/models', 'and nothing is in its place', '{"models":[{"name":"secret"}]}'],
+])('%s: a model that the key must not see is hidden when the server lists it %s', async (path, _, list) => {
+  const gate = await openGate(one.url);
+  const { secret } = await gate.key({ models: ['m1'] });
+  one.next(
+    (__, answer) => answer.whole(200, { 'Content-Type': 'application/json' }, list),
+    ({ url, headers }) => url === path && headers['via'] !== undefined,
+  );
+  const answer = await fetch(gate.url + path, { headers: { 'x-api-key': secret } });
+  const text = await answer.text();
+  expect([answer.status, text]).toEqual([200, expect.not.stringContaining('secret')]);
+  const entries = Object.values(JSON.parse(text) as object).filter((each) => Array.isArray(each));
+  expect(entries.flat()).toHaveLength(list.includes('m1') ? 1 : 0);
+  await gate.stop();
+});

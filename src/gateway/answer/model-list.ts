@@ -1,12 +1,13 @@
-// Takes out of a model list what the key may not see. What stays keeps its own bytes; a list from which nothing goes is
-// the answer as it came. A list that cannot be read is not passed on: it could hold anything.
+// Takes out of a model list what the key may not see. Entries that stay keep their own bytes, in an answer written anew: beside
+// the list a server may name its models once more, as llama-server does on /v1/models in Ollama's words. A list that cannot be
+// read is not passed on: it could hold anything.
 import { GatewayError } from '../../domain/error.ts';
 import { parseModelName } from '../../domain/model-name.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { mostListed } from '../../upstream/json-route.ts';
 import type { Fields } from '../../upstream/kind.ts';
 import type { ModelList } from '../dialects/reply.ts';
-import { fold, type Most, type Outline, scanObject, splice, textOf } from '../payload/strict-json.ts';
+import { fold, type Most, type Outline, scanObject, textOf } from '../payload/strict-json.ts';
 
 const entry: Outline = { known: new Set() };
 const outline: Outline = { known: new Set(), each: { models: entry, data: entry } };
@@ -15,9 +16,12 @@ const most: Most = { values: 1_000_000, kept: 500_000, opened: mostListed };
 
 /** @throws GatewayError where the list is not the JSON that such a list is. */
 export function filterModels(list: ModelList, bytes: Buffer, principal: Principal): Buffer {
-  const value = scanObject(bytes, outline, most).members.get(list.member);
+  const { members: answer } = scanObject(bytes, outline, most);
+  const value = answer.get(list.member);
+  let hasOthers = false;
+  for (const member of answer.keys()) if (member !== list.member && member !== 'object') hasOthers = true;
   // Ollama's /v1/models says `null` where it has no models at all.
-  if (value === undefined || value.kind === 'null') return bytes;
+  if (value === undefined || value.kind === 'null') return hasOthers ? Buffer.from(list.write('')) : bytes;
   if (!value.items || value.items.length > mostListed) throw new GatewayError('upstream_failed');
   const kept = value.items.filter(
     ({ members }) =>
@@ -31,9 +35,8 @@ export function filterModels(list: ModelList, bytes: Buffer, principal: Principa
         principal,
       ),
   );
-  if (kept.length === value.items.length) return bytes;
-  const text = kept.map((item) => bytes.toString('utf8', item.start, item.end)).join(',');
-  return splice(bytes, [{ start: value.start, end: value.end, text: `[${text}]` }]);
+  if (kept.length === value.items.length && !hasOthers) return bytes;
+  return Buffer.from(list.write(kept.map((item) => bytes.toString('utf8', item.start, item.end)).join(',')));
 }
 
 const readByPolicy = new Set(['name', 'model', 'id', 'remote_host', 'remote_model']);
