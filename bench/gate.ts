@@ -28,10 +28,10 @@ export async function launchGate(
   const run = (words: readonly string[]): unknown => command(dataDir, place.directory, words, source);
   if (planned) {
     // Of the gate that is launched: another version may know other limits.
-    const { firstPlans, windowedNames } = (await import(join(source, 'domain/plan.ts'))) as typeof Plan;
+    const { firstPlans, termNames } = (await import(join(source, 'domain/plan.ts'))) as typeof Plan;
     const { firstRules } = (await import(join(source, 'domain/rule.ts'))) as typeof Rule;
-    const far = windowedNames
-      .filter((limit) => firstPlans[0]?.[limit] !== null)
+    const far = termNames
+      .filter((limit) => /Per(?:Minute|Hour|Day|Month)$/.test(limit) && firstPlans[0]?.[limit] !== null)
       .map((limit) => `${limit}=1_000_000_000_000`);
     run(['plan', 'set', 'default', ...far, 'concurrentRequests=100000']);
     for (const { name: rule } of firstRules) run(['rule', 'set', rule, 'threshold=1000000000000']);

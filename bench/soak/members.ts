@@ -2,7 +2,7 @@
 // the operator, whom no limit counts. Afterwards the limits of each are compared with the ledger.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Calendar, type Window, windowNames } from '../../src/domain/calendar.ts';
-import type { Measure } from '../../src/domain/plan.ts';
+import type { Measure } from '../../src/domain/limit.ts';
 import { firstRules } from '../../src/domain/rule.ts';
 import { neverLeft, type Outcome } from '../../src/domain/usage.ts';
 import { createAccount } from '../../src/management/accounts/accounts.ts';

@@ -1,6 +1,7 @@
 // `sekisho plan …`: bundles of limits.
 import type { Command } from 'commander';
-import { type Plan, windowedNames } from '../domain/plan.ts';
+import { windowedNames } from '../domain/limit.ts';
+import type { Plan } from '../domain/plan.ts';
 import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../management/plans/plans.ts';
 import { type Json, pairs, print, printObject, printRows, type WithDesk } from './command.ts';
 

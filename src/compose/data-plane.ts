@@ -9,7 +9,7 @@ import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../gateway/identity/key-cache.ts';
 import { ReplayGuard } from '../gateway/identity/replay-guard.ts';
 import { AccountLines } from '../gateway/limits/account-line.ts';
-import { AccountUsages } from '../gateway/limits/account-usage.ts';
+import { AccountUsages } from '../gateway/limits/account-usages.ts';
 import { Ladder } from '../gateway/limits/ladder.ts';
 import { LiveStats } from '../gateway/live-stats.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
@@ -23,6 +23,7 @@ import { ShownBlobs } from '../gateway/uploads.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
+import { MemoryLimits } from '../store/memory/limit-store.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
@@ -62,7 +63,9 @@ export async function openDataPlane(
   );
   const ladder = openLadder(storage, clocks, log);
   const accountUsages = await start.step('usage', () =>
-    AccountUsages.open(storage.store, clocks.calendar, clocks.clock, (usage, history) => ladder.begin(usage, history)),
+    AccountUsages.open(storage.store, new MemoryLimits(clocks.calendar), clocks.clock, (usage, history) =>
+      ladder.begin(usage, history),
+    ),
   );
   const liveStats = new LiveStats(clocks.nowMs);
   const gate = await start.step('data plane', () =>
@@ -84,7 +87,7 @@ function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger
 }
 
 function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {
-  const { clock, calendar, nowMs } = clocks;
+  const { clock, nowMs } = clocks;
   const { registry, ladder, accountUsages } = shared;
   const skewMs = config.signatureSkewSeconds * 1000;
   const keyCache = new KeyCache(storage.store, staticDigests(config), storage.operator.id, clock.wall, clock.steady);
@@ -118,7 +121,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     running: new ActiveRequests(decisions),
     recorder: recorderOf(log, clocks, storage, shared),
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
-    rules: { accountUsages, calendar, clocks: clock },
+    rules: { accountUsages, clocks: clock },
     lines: new AccountLines(config.queueSeconds * 1000),
     queue: queueOf(config, registry),
     ladder,

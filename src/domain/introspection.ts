@@ -5,7 +5,8 @@ import type { Account } from './account.ts';
 import type { StoredKey } from './api-key.ts';
 import type { Window } from './calendar.ts';
 import type { AccountId } from './id.ts';
-import type { Measure, Plan, Unlimited } from './plan.ts';
+import type { Measure, SubjectName } from './limit.ts';
+import type { Plan, Unlimited } from './plan.ts';
 import type { Suspension } from './suspension.ts';
 
 export interface Outlook {
@@ -56,7 +57,7 @@ export interface Question extends Subject {
 
 export interface LimitState {
   readonly name: string;
-  readonly per: 'account' | 'key';
+  readonly per: SubjectName;
   readonly measure: Measure;
   readonly window: Window;
   readonly limit: number;

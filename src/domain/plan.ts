@@ -1,64 +1,9 @@
 // A plan: a named bundle of limits that an account has. Pure data and how two bundles combine: a key may carry terms of
 // its own, which narrow what its account's plan allows and can never widen it. Nothing is counted here.
 // docs/plans.md is held against `terms` by a house test.
-import type { Window } from './calendar.ts';
+import { measures, type WindowedName, windowed, windowedNames } from './limit.ts';
 import { readPatterns } from './model-name.ts';
 import { defaultScopes, isManagement, parseScopes, type Scope, scopes } from './scope.ts';
-
-/** What limits count, in which unit. */
-export const measures = {
-  requests: 'requests',
-  tokens: 'tokens',
-  promptTokens: 'tokens',
-  completionTokens: 'tokens',
-} as const;
-export type Measure = keyof typeof measures;
-
-interface Windowed {
-  readonly measure: Measure;
-  readonly window: Window;
-  readonly meaning: string;
-}
-
-/** Every limit that counts something in a window that begins anew. Terms, counters, headers and columns follow from it. */
-export const windowed = {
-  requestsPerMinute: { measure: 'requests', window: 'minute', meaning: 'Calls in one minute of the clock.' },
-  requestsPerHour: { measure: 'requests', window: 'hour', meaning: 'Calls in one hour of the clock.' },
-  requestsPerDay: { measure: 'requests', window: 'day', meaning: 'Calls in one day.' },
-  tokensPerMinute: {
-    measure: 'tokens',
-    window: 'minute',
-    meaning: 'Prompt and completion together, in one minute of the clock.',
-  },
-  tokensPerHour: {
-    measure: 'tokens',
-    window: 'hour',
-    meaning: 'Prompt and completion together, in one hour of the clock.',
-  },
-  tokensPerDay: { measure: 'tokens', window: 'day', meaning: 'Prompt and completion together, in one day.' },
-  tokensPerMonth: {
-    measure: 'tokens',
-    window: 'month',
-    meaning: 'Prompt and completion together, in one calendar month.',
-  },
-  promptTokensPerMinute: { measure: 'promptTokens', window: 'minute', meaning: 'Prompt tokens in one minute.' },
-  promptTokensPerDay: { measure: 'promptTokens', window: 'day', meaning: 'Prompt tokens in one day.' },
-  promptTokensPerMonth: { measure: 'promptTokens', window: 'month', meaning: 'Prompt tokens in one month.' },
-  completionTokensPerMinute: {
-    measure: 'completionTokens',
-    window: 'minute',
-    meaning: 'Completion tokens in one minute.',
-  },
-  completionTokensPerDay: { measure: 'completionTokens', window: 'day', meaning: 'Completion tokens in one day.' },
-  completionTokensPerMonth: {
-    measure: 'completionTokens',
-    window: 'month',
-    meaning: 'Completion tokens in one month.',
-  },
-} as const satisfies Record<string, Windowed>;
-
-export type WindowedName = keyof typeof windowed;
-export const windowedNames = Object.keys(windowed) as WindowedName[];
 
 /** null is "no limit". */
 type Count = number | null;
@@ -109,7 +54,7 @@ interface Term {
 const term = (kind: Kind, unit: string, meaning: string, narrows = true): Term => ({ kind, unit, meaning, narrows });
 
 const windowedTerms = Object.fromEntries(
-  windowedNames.map((name) => [name, term('count', measures[windowed[name].measure], windowed[name].meaning)]),
+  windowedNames.map((name) => [name, term('count', measures[windowed[name].measure].unit, windowed[name].meaning)]),
 ) as Record<WindowedName, Term>;
 
 /** Every term once. */
@@ -275,29 +220,6 @@ export function boundsOf(plan: Terms, own: Narrowing): Terms {
         ? plan.minKeepAliveSeconds
         : Math.max(plan.minKeepAliveSeconds ?? 0, own.minKeepAliveSeconds),
   };
-}
-
-/** One windowed limit that holds for a key, and on whom it is counted. */
-export interface Limit {
-  readonly on: 'account' | 'key';
-  readonly measure: Measure;
-  readonly window: Window;
-  readonly most: number;
-  /** What response headers call it: `tokens-day`, `key-tokens-day`. */
-  readonly label: string;
-}
-
-/** Every windowed limit of a plan, and of a key that narrows it. */
-export function limitsOf(plan: Terms, own: Narrowing): Limit[] {
-  const limits: Limit[] = [];
-  for (const name of windowedNames) {
-    const { measure, window } = windowed[name];
-    const words = measure.replace(/T/, '-t');
-    const [theirs, mine] = [plan[name], own[name]];
-    if (theirs !== null) limits.push({ on: 'account', measure, window, most: theirs, label: `${words}-${window}` });
-    if (mine !== undefined) limits.push({ on: 'key', measure, window, most: mine, label: `key-${words}-${window}` });
-  }
-  return limits;
 }
 
 function least(a: Count, b: number | undefined): Count {

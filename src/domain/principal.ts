@@ -3,22 +3,14 @@
 import { AddressBlocks } from './address.ts';
 import type { StoredKey } from './api-key.ts';
 import type { AccountId, KeyId } from './id.ts';
+import { atOnceOf, type CallerBounds, limitsOf } from './limit.ts';
 import { type ModelName, ModelPatterns } from './model-name.ts';
-import {
-  boundsOf,
-  type Limit,
-  limitsOf,
-  type Narrowing,
-  type Plan,
-  type Terms,
-  type Unlimited,
-  unlimited,
-} from './plan.ts';
+import { boundsOf, type Narrowing, type Plan, type Terms, type Unlimited, unlimited } from './plan.ts';
 import type { Scope } from './scope.ts';
 import { hits, type Suspension } from './suspension.ts';
 import type { SteadyMs } from './time.ts';
 
-export interface Principal {
+export interface Principal extends CallerBounds {
   readonly keyId: KeyId;
   /** The first key of its row of rotations; figures of the key are counted on it. */
   readonly lineage: KeyId;
@@ -37,8 +29,6 @@ export interface Principal {
   readonly narrowing: Narrowing;
   /** The stricter of plan and key, for what is not counted; undefined without limits. */
   readonly bounds: Terms | undefined;
-  /** Every limit that is counted in a window. */
-  readonly limits: readonly Limit[];
   /** Steps of the ladder that hit this key and may still be in force. */
   readonly suspensions: readonly Suspension[];
   /** When all this was read from the store; 0 where it was not. Compared with other moments of this process. */
@@ -59,6 +49,7 @@ export function principalOf(
   readAt: SteadyMs = 0,
 ): Principal {
   const plan = given === unlimited ? undefined : given;
+  const limiting = { account: plan ?? {}, key: plan ? key.narrowing : {} };
   return {
     keyId: key.id,
     lineage: key.lineage,
@@ -75,7 +66,8 @@ export function principalOf(
     plan: given,
     narrowing: key.narrowing,
     bounds: plan && boundsOf(plan, key.narrowing),
-    limits: plan ? limitsOf(plan, key.narrowing) : [],
+    limits: limitsOf(limiting),
+    atOnce: atOnceOf(limiting),
     suspensions: suspensions.filter((suspension) => hits(suspension, key.lineage)),
     readAt,
   };

@@ -3,6 +3,7 @@
 // stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is not
 // started; what is refused here has cost nothing.
 import { GatewayError } from '../domain/error.ts';
+import type { Ask } from '../domain/limit.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Upstream } from '../upstream/server.ts';
@@ -10,7 +11,6 @@ import { type Shaped, shapeAgain } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
 import { expectedUse } from './limits/expected-use.ts';
-import type { Ask } from './limits/limiter.ts';
 import { type LimitTools, takeLimits } from './limits/take-limits.ts';
 import { type TurnTools, takeTurn } from './limits/take-turn.ts';
 import type { ModelFacts } from './model-facts.ts';

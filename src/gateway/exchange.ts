@@ -6,13 +6,13 @@ import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports/journal.ts';
+import type { Lease } from '../store/ports/limit-store.ts';
 import type { Slot } from '../store/ports/turn-queue.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Caller } from './caller.ts';
 import type { Dialect, Operation } from './dialects/dialect.ts';
 import type { Frames } from './dialects/frames.ts';
 import type { Metering } from './limits/account-usage.ts';
-import type { Lease } from './limits/limiter.ts';
 import type { Meter } from './meter/token-counts.ts';
 
 export class Exchange {

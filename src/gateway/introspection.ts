@@ -5,6 +5,7 @@ import { blankKey } from '../domain/api-key.ts';
 import { type GatewayError, toGatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import type { AccountNow, Forecast, LimitState, Outlook, Question, Subject } from '../domain/introspection.ts';
+import { type Ask, mostOf, needOf } from '../domain/limit.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import { unlimited } from '../domain/plan.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
@@ -17,13 +18,12 @@ import { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
 import { suppose } from './identify.ts';
 import { readJson } from './intent.ts';
-import { AccountUsage, type Metering, unmetered } from './limits/account-usage.ts';
-import { type Ask, countOf, mostOf, needOf, standingOf } from './limits/limiter.ts';
+import { type Metering, unmetered } from './limits/account-usage.ts';
 import type { LiveStats } from './live-stats.ts';
-import { openUsage } from './metering.ts';
+import { type LimitRules, openUsage } from './metering.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 import type { Gate } from './pipeline.ts';
-import { type LimitRules, refuseSpent } from './precheck.ts';
+import { refuseSpent } from './precheck.ts';
 import { type Rehearsal, rehearse } from './rehearse.ts';
 
 type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
@@ -105,7 +105,7 @@ async function foresee(question: Question, tools: OutlookTools): Promise<Forecas
     reason: refusal?.message ?? 'The call would be let through, when it is its turn at the model.',
     retryAfterSeconds: refusal?.retryAfterSeconds ?? null,
     changes,
-    limits: statesOf(principal, metering, ask, rules),
+    limits: await statesOf(principal, metering, ask, rules),
   };
 }
 
@@ -113,10 +113,10 @@ type DryRun = OutlookTools & Pick<Gate, 'decisions'>;
 
 /** The tools of the stages, with the subject in the place of what the gate knows of its callers. */
 function dryRun(principal: Principal, metering: Metering, tools: OutlookTools): DryRun {
-  const usage = metering.kind === 'metered' ? metering.usage : new AccountUsage();
+  const { rules } = tools;
   return {
     ...tools,
-    rules: { ...tools.rules, accountUsages: { of: () => usage } },
+    rules: metering.kind === 'metered' ? { ...rules, accountUsages: { of: () => metering.usage } } : rules,
     decisions: new Decisions({
       keyCache: { find: () => principal, findByDigest: () => principal },
       modelRules: tools.modelRules,
@@ -138,7 +138,7 @@ async function rehearseCall(
   const identified = suppose(matchOperation('POST', canonicalTarget(path)), principal);
   const accounted = await openUsage(identified, { metering: undefined }, rules);
   const permitted = permit(accounted, { at, request: 'none' }, appealContact);
-  const prechecked = refuseSpent(permitted, [], rules);
+  const prechecked = await refuseSpent(permitted, [], rules);
   const intent = readJson(prechecked, Buffer.from(JSON.stringify(bodyFor(path, model, maxTokens))), promptTokens);
   const confirmed = await tools.decisions.again(intent, { request: 'none' });
   const authorized = authorizeIntent(tools.replays.claim(confirmed, { address: '' }), tools.modelRules);
@@ -159,30 +159,31 @@ function bodyFor(path: string, model: string, maxTokens: number | undefined): Re
   return path.startsWith('/api/generate') ? { model, prompt: 'preview', ...options } : { model, messages, ...options };
 }
 
-/** Somebody who is nobody in particular has used nothing. */
+/** The account of a subject without one, which has used nothing. */
+const nobody = 'acc_preview' as AccountId;
+
 async function meteringFor(
   principal: Principal,
   { account }: Subject,
   { accountUsages }: LimitRules,
 ): Promise<Metering> {
   if (principal.plan === unlimited) return unmetered;
-  const usage = account ? await accountUsages.of(account.id) : new AccountUsage();
-  return usage.metered;
+  return (await accountUsages.of(account?.id ?? nobody)).metered;
 }
 
-function statesOf(
+async function statesOf(
   principal: Principal,
   metering: Metering,
   ask: Ask | undefined,
-  { calendar, clocks }: LimitRules,
-): LimitState[] {
+  { clocks }: LimitRules,
+): Promise<readonly LimitState[]> {
   if (metering.kind === 'unmetered') return [];
   const { slowed } = restrictionsOf(principal.suspensions, clocks.wall());
-  const standing = standingOf(principal, metering.usage, slowed, calendar, clocks.steady());
+  const { limits } = metering.usage.key(principal.lineage);
+  const standing = await limits.look(principal, clocks.steady(), slowed);
   return principal.limits.map((limit) => {
-    const count = countOf(limit, standing);
     const most = mostOf(limit, standing);
-    const used = count.used(limit.measure);
+    const used = standing.used(limit);
     return {
       name: limit.label,
       per: limit.on,
@@ -192,14 +193,14 @@ function statesOf(
       used,
       remaining: Math.max(0, most - used),
       needed: ask ? needOf(limit, ask) : 0,
-      resetsAt: clocks.toWall(count.endsAt),
+      resetsAt: clocks.toWall(standing.endsAt(limit)),
     };
   });
 }
 
 /** As the key cache would make it; where no key is named, a new one that says nothing of its own. */
 function principalFor({ account, plan, key, suspensions }: Subject, clocks: Clocks): Principal {
-  const accountId = account?.id ?? ('acc_preview' as AccountId);
+  const accountId = account?.id ?? nobody;
   const anyKey = blankKey('key_preview' as KeyId, accountId, clocks.wall());
   return principalOf(key ?? anyKey, plan, suspensions, clocks.steady());
 }

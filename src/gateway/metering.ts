@@ -2,10 +2,12 @@
 // the account has no limits, so that nothing of its calls is counted. Refuses nobody for what was used.
 import { GatewayError } from '../domain/error.ts';
 import { unlimited } from '../domain/plan.ts';
+import { isLater, type Soon } from '../domain/soon.ts';
 import type { Clocks } from '../domain/time.ts';
 import type { Exchange } from './exchange.ts';
 import type { Identified } from './identify.ts';
-import { type AccountUsages, type Metering, unmetered } from './limits/account-usage.ts';
+import { type Metering, unmetered } from './limits/account-usage.ts';
+import type { AccountUsages } from './limits/account-usages.ts';
 
 declare class Mark {
   protected readonly accounted: true;
@@ -15,7 +17,7 @@ export interface Accounted extends Identified, Mark {
   readonly metering: Metering;
 }
 
-export interface UsageSource {
+export interface LimitRules {
   readonly accountUsages: Pick<AccountUsages, 'of'>;
   /** Windows go by the steady clock, suspensions by the wall clock. */
   readonly clocks: Clocks;
@@ -28,12 +30,12 @@ export interface UsageSource {
 export function openUsage(
   identified: Identified,
   exchange: Pick<Exchange, 'metering'>,
-  { accountUsages, clocks }: UsageSource,
-): Accounted | Promise<Accounted> {
+  { accountUsages, clocks }: LimitRules,
+): Soon<Accounted> {
   const { principal } = identified.caller;
   if (principal.plan === unlimited) return accounted(identified, exchange, unmetered);
   const found = accountUsages.of(principal.accountId);
-  if (found instanceof Promise)
+  if (isLater(found))
     return found.then(
       (usage) => accounted(identified, exchange, usage.metered),
       (cause: unknown) => {

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressBlocks, clientAddress, plainAddress } from '../domain/address.ts';
 import { toGatewayError } from '../domain/error.ts';
 import { unlimited } from '../domain/plan.ts';
+import { isLater, type Soon } from '../domain/soon.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
 import type { TurnQueue } from '../store/ports/turn-queue.ts';
@@ -31,12 +32,12 @@ import { readIntent } from './intent.ts';
 import type { AccountLines } from './limits/account-line.ts';
 import type { Ladder } from './limits/ladder.ts';
 import { answerLists, isMerged } from './merged-lists.ts';
-import { type Accounted, openUsage } from './metering.ts';
+import { type Accounted, type LimitRules, openUsage } from './metering.ts';
 import type { ModelRules } from './model-access.ts';
 import type { ModelFacts } from './model-facts.ts';
 import { dialectOf } from './operation.ts';
 import { type BodyLimits, type Released, releaseBody } from './payload/body.ts';
-import { type LimitRules, refuseSpent } from './precheck.ts';
+import { type Prechecked, refuseSpent } from './precheck.ts';
 import { receive } from './receive.ts';
 import { endTurn, type Recorder, type Settled, settle, type TurnEnded } from './record.ts';
 import { refuse } from './refuse.ts';
@@ -93,9 +94,6 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
   return wasKnown(settled, left);
 }
 
-/** Named where it is awaited only if it must be: what `instanceof Promise` leaves of another type could be anything. */
-type Soon<Proof> = Proof | Promise<Proof>;
-
 /** Everything that a request must pass before it may leave for a model server; a few need no key and are answered here. */
 async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled> {
   const received = receive(exchange);
@@ -107,15 +105,16 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled>
   const addressed = refuseKeyInQuery(asked);
 
   const identifying: Soon<Identified> = identify(addressed, exchange, gate);
-  const identified = identifying instanceof Promise ? await identifying : identifying;
+  const identified = isLater(identifying) ? await identifying : identifying;
   const opening: Soon<Accounted> = openUsage(identified, exchange, gate.rules);
-  const accounted = opening instanceof Promise ? await opening : opening;
+  const accounted = isLater(opening) ? await opening : opening;
   const permitted = permit(accounted, exchange, gate.appealContact);
-  const prechecked = refuseSpent(permitted, exchange.lines, gate.rules);
+  const prechecking: Soon<Prechecked> = refuseSpent(permitted, exchange.lines, gate.rules);
+  const prechecked = isLater(prechecking) ? await prechecking : prechecking;
 
   const intended = await readIntent(prechecked, exchange, gate.limits);
   const confirming: Soon<Confirmed> = gate.decisions.again(intended, exchange);
-  const confirmed = confirming instanceof Promise ? await confirming : confirming;
+  const confirmed = isLater(confirming) ? await confirming : confirming;
   const claimed = gate.replays.claim(confirmed, exchange);
   const authorized = authorizeIntent(claimed, gate.modelRules);
   const shaped = shape(authorized, gate.modelFacts);
@@ -159,7 +158,7 @@ function turnAway(thrown: unknown, exchange: Exchange, gate: Gate): Settled {
 /** The credential names this key, so the ladder counts the failure on the key, if its account is one that is counted. */
 function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gate): void {
   const usage = principal.plan === unlimited ? undefined : rules.accountUsages.of(principal.accountId);
-  if (usage instanceof Promise)
+  if (isLater(usage))
     usage.then(
       (opened) => ladder.noteFailure(principal, opened),
       () => undefined,

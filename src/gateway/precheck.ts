@@ -1,15 +1,12 @@
 // Have the caller's limits any room at all? Takes a caller who may use the operation; looks at what was used before anything
 // of the call is read, so that a caller who has used everything up never makes us read a body.
-import type { Calendar } from '../domain/calendar.ts';
+import type { Standing } from '../domain/limit.ts';
+import { isLater, type Soon } from '../domain/soon.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
 import type { Permitted } from './check-access.ts';
 import { addLimitLines } from './limits/limit-headers.ts';
-import { refuseExhausted, refuseIdle, standingOf } from './limits/limiter.ts';
-import type { UsageSource } from './metering.ts';
-
-export interface LimitRules extends UsageSource {
-  readonly calendar: Calendar;
-}
+import { idleError, refuseExhausted } from './limits/limit-refusals.ts';
+import type { LimitRules } from './metering.ts';
 
 declare class Mark {
   protected readonly prechecked: true;
@@ -21,20 +18,28 @@ export interface Prechecked extends Permitted, Mark {}
  * Takes nothing from the limits. `lines` are the response's.
  * @throws GatewayError `rate_limited`, `quota_exceeded`, `beyond_plan` where no call at all would be let through now.
  */
-export function refuseSpent(permitted: Permitted, lines: string[], rules: LimitRules): Prechecked {
+export function refuseSpent(permitted: Permitted, lines: string[], rules: LimitRules): Soon<Prechecked> {
   const { operation, metering } = permitted;
   const { principal } = permitted.caller;
   if (metering.kind === 'unmetered' || operation.body === 'none') return permitted as Prechecked;
-  if (operation.time !== 'metadata') refuseIdle(principal);
-  const now = rules.clocks.steady();
+  const idle = operation.time === 'metadata' ? undefined : idleError(principal);
+  if (idle) throw idle;
   const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
-  const standing = standingOf(principal, metering.usage, slowed, rules.calendar, now);
+  const looking = metering.usage.key(principal.lineage).limits.look(principal, rules.clocks.steady(), slowed);
+  return isLater(looking)
+    ? looking.then((standing) => judge(permitted, standing, lines, rules))
+    : judge(permitted, looking, lines, rules);
+}
+
+function judge(permitted: Permitted, standing: Standing, lines: string[], { clocks }: LimitRules): Prechecked {
+  const { operation } = permitted;
+  const { principal } = permitted.caller;
   try {
     const kind =
       operation.time !== 'inference' ? 'nothing' : operation.scope === 'inference:chat' ? 'generation' : 'embedding';
-    refuseExhausted(principal, standing, kind, now);
+    refuseExhausted(principal, standing, kind, clocks.steady());
   } catch (error) {
-    addLimitLines(lines, principal, standing, operation.dialect, rules.clocks, true);
+    addLimitLines(lines, principal, standing, operation.dialect, clocks, true);
     throw error;
   }
   return permitted as Prechecked;

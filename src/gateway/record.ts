@@ -65,9 +65,16 @@ export function leaveUnrecorded(exchange: Exchange): Settled {
 }
 
 /** What was reserved becomes what was used, or nothing where the call never left: as the ledger counts it when it is read back. */
-function release({ lease }: Exchange, row: UsageRecord): void {
-  if (neverLeft(row.outcome, row.upstream)) lease?.cancel();
-  else lease?.settle(row.promptTokens, row.completionTokens);
+function release({ lease, metering, caller }: Exchange, row: UsageRecord): void {
+  if (!lease) return;
+  if (neverLeft(row.outcome, row.upstream)) {
+    lease.cancel();
+    return;
+  }
+  const { promptTokens, completionTokens } = row;
+  if (completionTokens > 0 && caller && metering?.kind === 'metered')
+    metering.usage.key(caller.principal.lineage).recentAnswers.note(completionTokens);
+  lease.settle({ requests: 1, promptTokens, completionTokens });
 }
 
 /** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */

@@ -3,7 +3,7 @@
 import type { Logger } from 'pino';
 import type { SteadyClock } from '../domain/steady-clock.ts';
 import type { Store } from '../store/ports/store.ts';
-import type { AccountUsages } from './limits/account-usage.ts';
+import type { AccountUsages } from './limits/account-usages.ts';
 
 export interface UpkeepTools {
   readonly store: Pick<Store, 'pruneUsage'>;

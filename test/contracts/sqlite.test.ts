@@ -5,11 +5,13 @@ import { Kysely, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { expect, test } from 'vitest';
 import { Calendar } from '../../src/domain/calendar.ts';
-import type { AccountId } from '../../src/domain/id.ts';
+import type { AccountId, KeyId } from '../../src/domain/id.ts';
+import { limitsOf } from '../../src/domain/limit.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
-import { AccountUsages } from '../../src/gateway/limits/account-usage.ts';
+import { AccountUsages } from '../../src/gateway/limits/account-usages.ts';
 import { type ReportGroup, reportUsage } from '../../src/management/usage/usage-report.ts';
+import { MemoryLimits } from '../../src/store/memory/limit-store.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { temporaryDirectory } from '../gate.ts';
@@ -224,9 +226,11 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
       toWall: (at: number) => at,
       wasSet: false,
     };
-    const accountUsages = await AccountUsages.open(store, calendar, clocks, () => undefined);
-    const { account } = await accountUsages.of('acc_alice' as AccountId);
-    expect([account.windows.day.promptTokens, account.windows.month.promptTokens]).toEqual([200, 200]);
+    const accountUsages = await AccountUsages.open(store, new MemoryLimits(calendar), clocks, () => undefined);
+    const alice = await accountUsages.of('acc_alice' as AccountId);
+    const limits = limitsOf({ account: { promptTokensPerDay: 1, promptTokensPerMonth: 1 }, key: {} });
+    const standing = await alice.key('key_any' as KeyId).limits.look({ limits, atOnce: [] }, clocks.steady(), false);
+    expect(limits.map((limit) => standing.used(limit))).toEqual([200, 200]);
     await store.close();
     rmSync(dataDir, { recursive: true });
   },

@@ -25,7 +25,7 @@ const spared: Record<string, string> = {
   'if (isMerged(routed, gate.registry))': 'the list of the first server alone, and only what the key may see',
   'if (mustShow(routed))': 'no blob counts as shown, and the key can create from none',
   'if (error instanceof FailedIdentification)': 'the refusal is the same; the ladder does not count it',
-  'if (usage instanceof Promise)': 'the same, where the ladder counts it',
+  'if (isLater(usage))': 'the same, where the ladder counts it',
 };
 
 // One program for all of them, in memory: only the text of the pipeline changes.

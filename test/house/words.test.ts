@@ -8,7 +8,8 @@ import { policy } from '../../portal/src/words/policy.ts';
 import { shell } from '../../portal/src/words/shell.ts';
 import { visitor } from '../../portal/src/words/visitor.ts';
 import { windowNames } from '../../src/domain/calendar.ts';
-import { measures, termNames } from '../../src/domain/plan.ts';
+import { measures } from '../../src/domain/limit.ts';
+import { termNames } from '../../src/domain/plan.ts';
 import { ruleMeasures, steps } from '../../src/domain/rule.ts';
 import { outcomes } from '../../src/domain/usage.ts';
 

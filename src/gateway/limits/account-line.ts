@@ -1,48 +1,74 @@
 // The calls of one account that wait because it runs as many at once as it may. They hold nothing: no request, no token, no
-// place in the queue of a model. First come, first served, but that a call passes those whose key has no room while its own
-// has. Whoever waits is told when there is room, in the very moment in which something of the account ends, so that
-// nobody else can take it.
+// place in the queue of a model. First come, first served, but a call passes those whose key has no room while its own has.
+// They are tried when something of the account ends, in that very moment where limits answer at once, so that no other call
+// can take the room.
+import { isLater, type Soon } from '../../domain/soon.ts';
+import type { MonotonicMs } from '../../domain/time.ts';
 
 /** A call that waits for room in its account. */
 export interface InLine {
-  readonly enteredMs: number;
-  /** Is there room now, in the account and in the key? */
-  fits(): boolean;
-  /** Takes the room at once, or is refused by another limit; never throws. */
-  take(): void;
+  readonly enteredMs: MonotonicMs;
+  /** Takes what it needs where there is room, or is refused by another limit: true then, and it leaves the line. Never fails. */
+  attempt(): Soon<boolean>;
   refuse(code: 'queue_timeout'): void;
 }
 
 export class AccountLine {
   readonly #waiting: InLine[] = [];
+  #isTrying = false;
+  #tryAgain = false;
 
   get length(): number {
     return this.#waiting.length;
+  }
+
+  /** Is a call of the line being tried now? One that came later would overtake it. */
+  get isTrying(): boolean {
+    return this.#isTrying;
   }
 
   enter(call: InLine): void {
     this.#waiting.push(call);
   }
 
-  /** Also of one that is not there any more. */
+  /** A call that is not in the line any more is left alone. */
   leave(call: InLine): void {
     const at = this.#waiting.indexOf(call);
     if (at >= 0) this.#waiting.splice(at, 1);
   }
 
-  /** To be called when something of the account has ended. */
+  /** Tries each call, in order. To be called when something of the account has ended. */
   fill(): void {
-    for (let at = 0; at < this.#waiting.length; ) {
+    this.#tryAgain = this.#isTrying;
+    if (this.#isTrying) return;
+    this.#isTrying = true;
+    this.#tryFrom(0);
+  }
+
+  #tryFrom(from: number): void {
+    for (let at = from; at < this.#waiting.length; ) {
       const call = this.#waiting[at] as InLine;
-      if (call.fits()) {
-        this.#waiting.splice(at, 1);
-        call.take();
-      } else at++;
+      const left = call.attempt();
+      if (isLater(left)) {
+        void left.then((later) => this.#tryFrom(this.#behind(call, later)));
+        return;
+      }
+      at = this.#behind(call, left);
     }
+    this.#isTrying = false;
+    if (this.#tryAgain) this.fill();
+  }
+
+  /** The place of the next call. Of a call that left by itself meanwhile nobody knows where it stood: from the front, then. */
+  #behind(call: InLine, left: boolean): number {
+    const at = this.#waiting.indexOf(call);
+    if (at < 0) return 0;
+    if (left) this.#waiting.splice(at, 1);
+    return left ? at : at + 1;
   }
 
   /** Refuses those that came before a time, and looks for room that came without an end, as when a plan was changed. */
-  sweep(beforeMs: number): void {
+  sweep(beforeMs: MonotonicMs): void {
     for (const call of this.#waiting.filter(({ enteredMs }) => enteredMs <= beforeMs)) {
       this.leave(call);
       call.refuse('queue_timeout');
@@ -51,7 +77,7 @@ export class AccountLine {
   }
 }
 
-/** The lines in which somebody waits. */
+/** The lines in which calls wait. */
 export class AccountLines {
   readonly #busy = new Set<AccountLine>();
   readonly #maxWaitMs: number;
@@ -72,7 +98,7 @@ export class AccountLines {
   }
 
   /** To be called every so often. */
-  sweep(nowMs: number): void {
+  sweep(nowMs: MonotonicMs): void {
     for (const line of this.#busy) {
       line.sweep(nowMs - this.#maxWaitMs);
       if (line.length === 0) this.#busy.delete(line);

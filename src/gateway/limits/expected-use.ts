@@ -1,7 +1,8 @@
 // What a call is expected to use, before it has used anything: what its limits reserve for it, and what its turn at a model is
 // taken to cost. Decides nothing.
+import type { Ask } from '../../domain/limit.ts';
 import type { Shaped } from '../apply-plan.ts';
-import { type Ask, answerEstimate, mostAnswer } from './limiter.ts';
+import { answerEstimate, mostAnswer } from './recent-answers.ts';
 
 /** What a call will spend. */
 export function expectedUse({
@@ -13,19 +14,24 @@ export function expectedUse({
   choices,
 }: Shaped): Ask {
   if (operation.time !== 'inference')
-    return { promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };
+    return { requests: 1, promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };
   // A listener needs fewer tokens for speech than the sound has.
   if (operation.scope === 'inference:audio')
-    return { promptTokens: promptEstimate, completionTokens: Math.ceil(promptEstimate / 8), spends: true };
+    return {
+      requests: 1,
+      promptTokens: promptEstimate,
+      completionTokens: Math.ceil(promptEstimate / 8),
+      spends: true,
+    };
   const generates = operation.scope === 'inference:chat';
   const most = principal.bounds?.maxOutputTokens ?? null;
   const completionTokens =
     generates && metering.kind === 'metered'
-      ? answerEstimate(askedTokens, metering.usage.key(principal.lineage), most, choices)
+      ? answerEstimate(askedTokens, metering.usage.key(principal.lineage).recentAnswers, most, choices)
       : generates
         ? (askedTokens ?? 512)
         : 0;
-  return { promptTokens: promptEstimate, completionTokens, spends: true };
+  return { requests: 1, promptTokens: promptEstimate, completionTokens, spends: true };
 }
 
 /** Completion tokens that a call can use at most, whatever its key's calls used before. */

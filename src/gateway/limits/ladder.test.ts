@@ -7,7 +7,9 @@ import { type Principal, principalOf } from '../../domain/principal.ts';
 import { type Rule, readRule } from '../../domain/rule.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { Clocks } from '../../domain/time.ts';
-import { type AccountUsage, AccountUsages } from './account-usage.ts';
+import { MemoryLimits } from '../../store/memory/limit-store.ts';
+import type { AccountUsage } from './account-usage.ts';
+import { AccountUsages } from './account-usages.ts';
 import { Ladder } from './ladder.ts';
 
 const minuteMs = 60_000;
@@ -49,7 +51,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
       findKey: () => Promise.resolve(undefined),
       listSuspensions: () => Promise.resolve(steps),
     },
-    new Calendar('UTC'),
+    new MemoryLimits(new Calendar('UTC')),
     clocks,
     (usage, history) => ladder.begin(usage, history),
   );

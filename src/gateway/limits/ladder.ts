@@ -13,7 +13,8 @@ import { isOwnRefusal, neverLeft, type UsageBucket, type UsageRecord } from '../
 import type { Store } from '../../store/ports/store.ts';
 import type { Exchange } from '../exchange.ts';
 import type { EndObserver } from '../observers.ts';
-import type { AccountUsage, History, RollingFigure } from './account-usage.ts';
+import type { AccountUsage, RollingFigure } from './account-usage.ts';
+import type { History } from './account-usages.ts';
 import { RollingCount } from './rolling-count.ts';
 
 export interface LadderTools {
@@ -53,7 +54,7 @@ export class Ladder implements EndObserver {
     const { clocks } = this.#tools;
     const keys = new Set([...history.buckets, ...history.steps].flatMap(({ keyId }) => keyId ?? []));
     for (const rule of this.#watched) {
-      if (rule.per === 'account') usage.account.rolling.set(rule.name, figureOf(rule, null, history, clocks));
+      if (rule.per === 'account') usage.rolling.set(rule.name, figureOf(rule, null, history, clocks));
       else for (const key of keys) usage.key(key).rolling.set(rule.name, figureOf(rule, key, history, clocks));
     }
   }
@@ -90,8 +91,8 @@ export class Ladder implements EndObserver {
     if (plan === unlimited || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
     const { steady, wall } = this.#tools.clocks;
     const now = steady();
-    const counters = rule.per === 'account' ? usage.account : usage.key(principal.lineage);
-    let figure = counters.rolling.get(rule.name);
+    const { rolling } = rule.per === 'account' ? usage : usage.key(principal.lineage);
+    let figure = rolling.get(rule.name);
     if (figure?.rule !== rule) {
       // A rule that is new, or changed while the account is known, begins to count now; what it did before stands.
       figure = {
@@ -101,7 +102,7 @@ export class Ladder implements EndObserver {
         takenUntil: figure && figure.rule.shadow === rule.shadow ? figure.takenUntil : 0,
         storedAt: Infinity,
       };
-      counters.rolling.set(rule.name, figure);
+      rolling.set(rule.name, figure);
     }
     if (now < figure.takenUntil && wasLifted(figure, principal, wall())) {
       // What came meanwhile, such as the calls that the step itself refused, goes with it.

@@ -1,11 +1,10 @@
 // What is left, for programs: the IETF fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), and the
 // fields that clients of the caller's dialect read. Only for callers we know, and only about themselves.
 import { windows } from '../../domain/calendar.ts';
-import { type Limit, measures } from '../../domain/plan.ts';
+import { type Limit, measures, mostOf, type Standing } from '../../domain/limit.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Clocks, SteadyMs } from '../../domain/time.ts';
 import type { AddLimitFields, Dialect } from '../dialects/dialect.ts';
-import { countOf, mostOf, type Standing } from './limiter.ts';
 
 interface Texts {
   readonly policy: string;
@@ -21,7 +20,7 @@ function textsOf(limits: readonly Limit[]): Texts {
   if (texts === undefined) {
     const policies = limits.map(
       ({ label, most, window, measure }) =>
-        `"${label}";q=${most};w=${windows[window].seconds};qu="${measures[measure]}"`,
+        `"${label}";q=${most};w=${windows[window].seconds};qu="${measures[measure].unit}"`,
     );
     const labels = limits.map(({ label }, i) => `${i === 0 ? '' : ', '}"${label}";r=`);
     texts = { policy: policies.join(', '), labels };
@@ -47,7 +46,7 @@ export function addLimitLines(
   let fields = '';
   for (let i = 0; i < limits.length; i++) {
     const limit = limits[i] as Limit;
-    fields += `${labels[i]}${leftOf(limit, standing)};t=${secondsTo(countOf(limit, standing).endsAt, now)}`;
+    fields += `${labels[i]}${leftOf(limit, standing)};t=${secondsTo(standing.endsAt(limit), now)}`;
   }
   if (refused) lines.push('ratelimit-policy', policy);
   lines.push('ratelimit', fields);
@@ -57,7 +56,7 @@ export function addLimitLines(
 }
 
 function leftOf(limit: Limit, standing: Standing): number {
-  return Math.max(0, mostOf(limit, standing) - countOf(limit, standing).used(limit.measure));
+  return Math.max(0, mostOf(limit, standing) - standing.used(limit));
 }
 
 function secondsTo(endsAt: SteadyMs, now: SteadyMs): number {
@@ -79,7 +78,7 @@ function addTightest(
     if (limit.measure === measure && (tightest === undefined || leftOf(limit, standing) < leftOf(tightest, standing)))
       tightest = limit;
   if (!tightest) return;
-  const { endsAt } = countOf(tightest, standing);
+  const endsAt = standing.endsAt(tightest);
   const [most, left] = [String(mostOf(tightest, standing)), String(leftOf(tightest, standing))];
   addLimitFields(lines, measure, most, left, secondsTo(endsAt, now), toWall(endsAt));
 }

@@ -2,17 +2,20 @@
 // the account's line when one of them ends. The lease stands in the exchange, which settles it when it ends (record.ts). The
 // response says what is left.
 import { GatewayError, toGatewayError } from '../../domain/error.ts';
+import { type Ask, firstFull } from '../../domain/limit.ts';
 import type { Principal } from '../../domain/principal.ts';
+import { isLater, type Soon } from '../../domain/soon.ts';
 import { restrictionsOf } from '../../domain/suspension.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
+import type { Crowded, Full, Lease, Reserved } from '../../store/ports/limit-store.ts';
 import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
-import type { LimitRules } from '../precheck.ts';
+import type { LimitRules } from '../metering.ts';
 import type { AccountLines, InLine } from './account-line.ts';
 import type { AccountUsage } from './account-usage.ts';
 import { addLimitLines, asciiOf } from './limit-headers.ts';
-import { type Ask, hasRoom, mayRunNone, refuseBeyond, reserve, standingOf } from './limiter.ts';
+import { crowdedError, fullError, idleError } from './limit-refusals.ts';
 import { isGone, Waiting, whileThere } from './waiting.ts';
 
 export interface LimitTools {
@@ -20,6 +23,14 @@ export interface LimitTools {
   readonly lines: AccountLines;
   readonly running: ActiveRequests;
   readonly recorder: { readonly nowMs: () => MonotonicMs };
+}
+
+/** A call that something counts, with what it asks. */
+interface Asking {
+  readonly call: Shaped;
+  readonly exchange: Exchange;
+  readonly usage: AccountUsage;
+  readonly ask: Ask;
 }
 
 /**
@@ -34,99 +45,141 @@ export function takeLimits(
   enteredMs: MonotonicMs,
   tools: LimitTools,
 ): Promise<void> | undefined {
-  const { operation, metering } = call;
-  const { principal } = call.caller;
+  const { metering } = call;
   if (metering.kind === 'unmetered') return undefined;
   const { usage } = metering;
-  const { rules } = tools;
-  if (!waitsInLine(principal, usage, ask)) {
-    takeLease(call, exchange, usage, ask, rules);
-    return undefined;
-  }
-  // A limit that the end of another call does not widen is said at once.
-  const at = rules.clocks.steady();
-  const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
-  const standing = standingOf(principal, usage, slowed, rules.calendar, at);
-  try {
-    refuseBeyond(principal, standing, ask, at);
-  } catch (error) {
-    addLimitLines(exchange.lines, principal, standing, operation.dialect, rules.clocks, true);
-    throw error;
-  }
-  return waitInLine(new LineWait(call, exchange, usage, ask, enteredMs, rules), usage, tools);
+  const asking: Asking = { call, exchange, usage, ask };
+  // While an earlier call is being tried, a later one must not overtake it.
+  if (usage.line.isTrying && mayWait(call.caller.principal, usage, ask)) return waitInLine(asking, enteredMs, tools);
+  const reserving = reserve(asking, tools.rules);
+  if (!isLater(reserving))
+    return holds(reserving, asking, tools.rules) ? undefined : waitInLine(asking, enteredMs, tools);
+  return reserving.then((reserved) => {
+    if (holds(reserved, asking, tools.rules)) return unlessGone(exchange);
+    const waits = waitInLine(asking, enteredMs, tools);
+    // A call may have ended between the answer and this moment, and nothing else would tell.
+    usage.line.fill();
+    return waits;
+  });
 }
 
-/** The account, or the key, runs as many calls as it may; where it may run none there is nothing to wait for. */
-const mustWait = (principal: Principal, usage: AccountUsage, ask: Ask): boolean =>
-  !hasRoom(principal, usage, ask) && !mayRunNone(principal);
+/** Could the call wait in the account's line? Where no call may run there is nothing to wait for. */
+export const mayWait = (principal: Principal, { line }: AccountUsage, { spends }: Ask): boolean =>
+  spends && idleError(principal) === undefined && line.length < (principal.bounds?.waitingRequests ?? Infinity);
 
-/** It must, and there is a place to wait. */
-export const waitsInLine = (principal: Principal, usage: AccountUsage, ask: Ask): boolean =>
-  mustWait(principal, usage, ask) && usage.line.length < (principal.bounds?.waitingRequests ?? Infinity);
+/** What was taken in this very moment is given back when the exchange is settled. @throws GatewayError `client_closed`. */
+function unlessGone(exchange: Exchange): void {
+  if (isGone(exchange)) throw new GatewayError('client_closed');
+}
 
-/** In one go, so that nothing comes between the look and the taking; and says what is left. @throws as `reserve`. */
-function takeLease(
-  { caller: { principal }, operation }: Shaped,
-  exchange: Exchange,
-  usage: AccountUsage,
-  ask: Ask,
-  { calendar, clocks }: LimitRules,
-): void {
-  const { slowed, warned } = restrictionsOf(principal.suspensions, clocks.wall());
-  const at = clocks.steady();
-  const standing = standingOf(principal, usage, slowed, calendar, at);
-  try {
-    exchange.lease = reserve(principal, standing, ask, at);
-    exchange.countedAt = clocks.toWall(at);
-  } finally {
-    addLimitLines(exchange.lines, principal, standing, operation.dialect, clocks, exchange.lease === undefined);
+function reserve({ call, exchange, usage, ask }: Asking, { clocks }: LimitRules): Soon<Reserved> {
+  const { principal } = call.caller;
+  const { slowed } = restrictionsOf(principal.suspensions, clocks.wall());
+  return usage.key(principal.lineage).limits.reserve(exchange.id, ask, principal, clocks.steady(), slowed);
+}
+
+/** Does the call hold what it asked? Else it may wait. @throws GatewayError where the end of another call does not help. */
+function holds(reserved: Reserved, asking: Asking, rules: LimitRules): boolean {
+  if (reserved.kind === 'lease') {
+    hold(reserved, asking, rules);
+    return true;
   }
+  const { call, usage, ask } = asking;
+  const { principal } = call.caller;
+  const helps = reserved.kind === 'crowded' && !firstFull(principal.limits, ask, reserved.standing);
+  if (helps && mayWait(principal, usage, ask)) return false;
+  throw refusalOf(reserved, asking, rules);
+}
+
+function hold(lease: Lease, asking: Asking, rules: LimitRules): void {
+  const { exchange, call } = asking;
+  if (exchange.recorded) {
+    // The call ended while the limits were asked.
+    lease.cancel();
+    return;
+  }
+  const { clocks } = rules;
+  exchange.lease = lease;
+  exchange.countedAt = clocks.toWall(lease.at);
+  sayWhatIsLeft(lease, asking, rules);
+  const { warned } = restrictionsOf(call.caller.principal.suspensions, clocks.wall());
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason.slice(0, 200))}`);
 }
 
+/** A window that is full is named first: waiting for the end of another call would not help. */
+function refusalOf(refused: Full | Crowded, asking: Asking, rules: LimitRules): GatewayError {
+  sayWhatIsLeft(refused, asking, rules);
+  const { principal } = asking.call.caller;
+  const { standing } = refused;
+  const now = rules.clocks.steady();
+  if (refused.kind === 'full') return fullError(refused.limit, standing, asking.ask, now);
+  const limit = firstFull(principal.limits, asking.ask, standing);
+  if (limit) return fullError(limit, standing, asking.ask, now);
+  return idleError(principal) ?? crowdedError(refused.on, principal, standing);
+}
+
+function sayWhatIsLeft({ kind, standing }: Reserved, { call, exchange }: Asking, { clocks }: LimitRules): void {
+  const { operation, caller } = call;
+  addLimitLines(exchange.lines, caller.principal, standing, operation.dialect, clocks, kind !== 'lease');
+}
+
 async function waitInLine(
-  waiting: LineWait,
-  { line }: AccountUsage,
-  { lines, running, recorder: { nowMs } }: LimitTools,
+  asking: Asking,
+  enteredMs: MonotonicMs,
+  { lines, running, rules, recorder: { nowMs } }: LimitTools,
 ): Promise<void> {
-  const { exchange, enteredMs } = waiting;
-  lines.enter(line, waiting);
-  exchange.queuePosition = line.length;
+  const { exchange, usage } = asking;
+  const wait = new LineWait(asking, enteredMs, rules);
+  lines.enter(usage.line, wait);
+  exchange.queuePosition = usage.line.length;
   try {
-    await whileThere(waiting, running);
+    await whileThere(wait, running);
   } finally {
-    line.leave(waiting);
+    usage.line.leave(wait);
     exchange.queuedMs = Math.round(nowMs() - enteredMs);
   }
-  // What was taken in this very moment is given back when the exchange is settled.
-  if (isGone(exchange)) throw new GatewayError('client_closed');
+  unlessGone(exchange);
 }
 
 /** A call in the line of its account. */
 class LineWait extends Waiting<void> implements InLine {
   readonly enteredMs: MonotonicMs;
-  readonly #usage: AccountUsage;
-  readonly #ask: Ask;
+  readonly #asking: Asking;
   readonly #rules: LimitRules;
 
-  constructor(call: Shaped, exchange: Exchange, usage: AccountUsage, ask: Ask, atMs: MonotonicMs, rules: LimitRules) {
-    super(call, exchange);
-    this.enteredMs = atMs;
-    this.#usage = usage;
-    this.#ask = ask;
+  constructor(asking: Asking, enteredMs: MonotonicMs, rules: LimitRules) {
+    super(asking.call, asking.exchange);
+    this.enteredMs = enteredMs;
+    this.#asking = asking;
     this.#rules = rules;
   }
 
-  fits(): boolean {
-    return !mustWait(this.call.caller.principal, this.#usage, this.#ask);
+  attempt(): Soon<boolean> {
+    try {
+      const reserving = reserve(this.#asking, this.#rules);
+      if (!isLater(reserving)) return this.#leaves(reserving);
+      return reserving.then(
+        (reserved) => this.#leaves(reserved),
+        (error: unknown) => this.#fail(error),
+      );
+    } catch (error) {
+      return this.#fail(error);
+    }
   }
 
-  take(): void {
-    try {
-      takeLease(this.call, this.exchange, this.#usage, this.#ask, this.#rules);
+  #leaves(reserved: Reserved): boolean {
+    if (reserved.kind === 'lease') {
+      hold(reserved, this.#asking, this.#rules);
       this.goOn();
-    } catch (error) {
-      this.end(toGatewayError(error));
+      return true;
     }
+    // Where no call may run any more, there is nothing to wait for.
+    if (reserved.kind === 'crowded' && idleError(this.call.caller.principal) === undefined) return false;
+    return this.#fail(refusalOf(reserved, this.#asking, this.#rules));
+  }
+
+  #fail(error: unknown): true {
+    this.end(toGatewayError(error));
+    return true;
   }
 }

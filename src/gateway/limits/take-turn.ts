@@ -1,6 +1,7 @@
 // A call's turn at its model: a slot at once where the queue has one free, else a wait for it. The slot stands in the exchange,
 // which gives it back when it ends (record.ts).
 import { GatewayError } from '../../domain/error.ts';
+import type { Ask } from '../../domain/limit.ts';
 import { isLater } from '../../domain/soon.ts';
 import { restrictionsOf, slowFactor } from '../../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../../domain/time.ts';
@@ -10,7 +11,6 @@ import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
 import { mostCompletion } from './expected-use.ts';
-import type { Ask } from './limiter.ts';
 import { isGone, Waiting, whileThere } from './waiting.ts';
 
 export interface TurnTools {

@@ -1,7 +1,8 @@
 // What is sent and answered about plans, the limits they set, and the preview of a call.
 import { z } from 'zod';
 import { windowNames } from '../../domain/calendar.ts';
-import { measures, termNames, terms } from '../../domain/plan.ts';
+import { measures, subjectNames } from '../../domain/limit.ts';
+import { termNames, terms } from '../../domain/plan.ts';
 import { count, id, name, scope, text, time, word } from '../http/fields.ts';
 
 const termSchemas = Object.fromEntries(
@@ -43,7 +44,7 @@ export const planChangeSchema = planTermsSchema.meta({ id: 'PlanChange' });
 export const limitSchema = z
   .strictObject({
     name: z.string(),
-    per: z.enum(['account', 'key']),
+    per: z.enum(subjectNames),
     key: id('key').nullable(),
     measure: z.string().describe(`one of ${Object.keys(measures).join(', ')}`),
     window: z.string().describe(`one of ${windowNames.join(', ')}, in the gate’s time zone`),

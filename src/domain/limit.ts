@@ -1,0 +1,187 @@
+// What limits count and whom they count: the tables from which counters, refusals, headers and schemas follow, and the
+// arithmetic that every store of limits shares, so that all of them let the same calls through. Pure; nothing is counted here.
+import { type Window, windowNames } from './calendar.ts';
+import { slowFactor } from './suspension.ts';
+import type { SteadyMs } from './time.ts';
+
+/** What calls have used, or are expected to use. */
+export interface Use {
+  readonly requests: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+}
+
+interface MeasureRow {
+  readonly unit: string;
+  /** In a sentence. */
+  readonly words: string;
+  readonly of: (use: Use) => number;
+}
+
+/** What limits count. */
+export const measures = {
+  requests: { unit: 'requests', words: 'calls', of: (use) => use.requests },
+  tokens: { unit: 'tokens', words: 'tokens', of: (use) => use.promptTokens + use.completionTokens },
+  promptTokens: { unit: 'tokens', words: 'prompt tokens', of: (use) => use.promptTokens },
+  completionTokens: { unit: 'tokens', words: 'completion tokens', of: (use) => use.completionTokens },
+} as const satisfies Record<string, MeasureRow>;
+
+export type Measure = keyof typeof measures;
+export const measureNames = Object.keys(measures) as Measure[];
+
+interface CountedRow {
+  /** Begins a sentence. */
+  readonly this: string;
+  readonly whose: string;
+  /** Where its limits are written. */
+  readonly source: string;
+  readonly label: string;
+}
+
+/** Whom limits count. A call counts on each of them: on its account, and on its key with the keys that this one replaced. */
+export const subjects = {
+  account: { this: 'This account', whose: 'this account', source: 'plan of this account', label: '' },
+  key: { this: 'This API key', whose: 'this key', source: 'limit of this API key', label: 'key-' },
+} as const satisfies Record<string, CountedRow>;
+
+export type SubjectName = keyof typeof subjects;
+export const subjectNames = Object.keys(subjects) as SubjectName[];
+
+interface WindowedRow {
+  readonly measure: Measure;
+  readonly window: Window;
+  readonly meaning: string;
+}
+
+/** Every limit that counts something in a window that begins anew. Terms, counters, headers and columns follow from it. */
+export const windowed = {
+  requestsPerMinute: { measure: 'requests', window: 'minute', meaning: 'Calls in one minute of the clock.' },
+  requestsPerHour: { measure: 'requests', window: 'hour', meaning: 'Calls in one hour of the clock.' },
+  requestsPerDay: { measure: 'requests', window: 'day', meaning: 'Calls in one day.' },
+  tokensPerMinute: {
+    measure: 'tokens',
+    window: 'minute',
+    meaning: 'Prompt and completion together, in one minute of the clock.',
+  },
+  tokensPerHour: {
+    measure: 'tokens',
+    window: 'hour',
+    meaning: 'Prompt and completion together, in one hour of the clock.',
+  },
+  tokensPerDay: { measure: 'tokens', window: 'day', meaning: 'Prompt and completion together, in one day.' },
+  tokensPerMonth: {
+    measure: 'tokens',
+    window: 'month',
+    meaning: 'Prompt and completion together, in one calendar month.',
+  },
+  promptTokensPerMinute: { measure: 'promptTokens', window: 'minute', meaning: 'Prompt tokens in one minute.' },
+  promptTokensPerDay: { measure: 'promptTokens', window: 'day', meaning: 'Prompt tokens in one day.' },
+  promptTokensPerMonth: { measure: 'promptTokens', window: 'month', meaning: 'Prompt tokens in one month.' },
+  completionTokensPerMinute: {
+    measure: 'completionTokens',
+    window: 'minute',
+    meaning: 'Completion tokens in one minute.',
+  },
+  completionTokensPerDay: { measure: 'completionTokens', window: 'day', meaning: 'Completion tokens in one day.' },
+  completionTokensPerMonth: {
+    measure: 'completionTokens',
+    window: 'month',
+    meaning: 'Completion tokens in one month.',
+  },
+} as const satisfies Record<string, WindowedRow>;
+
+export type WindowedName = keyof typeof windowed;
+export const windowedNames = Object.keys(windowed) as WindowedName[];
+
+/** One windowed limit that holds for a key, and the subject that it counts. */
+export interface Limit {
+  readonly on: SubjectName;
+  readonly measure: Measure;
+  readonly window: Window;
+  readonly most: number;
+  /** What response headers call it: `tokens-day`, `key-tokens-day`. */
+  readonly label: string;
+  /** The places of the three in their tables, where counters find the figure. */
+  readonly subjectAt: number;
+  readonly measureAt: number;
+  readonly windowAt: number;
+}
+
+/** What limits a subject; null, or nothing, is "no limit". */
+export type Limiting = { readonly [name in WindowedName | 'concurrentRequests']?: number | null };
+
+/** Every windowed limit of the subjects that a call counts on. */
+export function limitsOf(limiting: Readonly<Record<SubjectName, Limiting>>): Limit[] {
+  const limits: Limit[] = [];
+  for (const name of windowedNames) {
+    const { measure, window } = windowed[name];
+    const words = measure.replace(/T/, '-t');
+    for (const [subjectAt, on] of subjectNames.entries()) {
+      const most = limiting[on][name] ?? null;
+      if (most === null) continue;
+      const places = { subjectAt, measureAt: measureNames.indexOf(measure), windowAt: windowNames.indexOf(window) };
+      limits.push({ on, measure, window, most, label: `${subjects[on].label}${words}-${window}`, ...places });
+    }
+  }
+  return limits;
+}
+
+/** The limits of a caller, as a store of limits asks for them. */
+export interface CallerBounds {
+  readonly limits: readonly Limit[];
+  /** Calls that may run at once, by subject in the order of `subjects`; null is "no limit". */
+  readonly atOnce: readonly (number | null)[];
+}
+
+export const atOnceOf = (limiting: Readonly<Record<SubjectName, Limiting>>): (number | null)[] =>
+  subjectNames.map((on) => limiting[on].concurrentRequests ?? null);
+
+/** What a call asks of its limits. */
+export interface Ask extends Use {
+  /** Does it occupy a model server for longer than a look at a list? Then it counts among those that run at once. */
+  readonly spends: boolean;
+}
+
+/** How the limits of a caller stand. Figures of a store in this process go on counting after they were asked for. */
+export interface Standing {
+  /** Slowed down by a step of the ladder. */
+  readonly slowed: boolean;
+  /** Used and reserved in the window of the limit. */
+  used(limit: Limit): number;
+  /** When that window ends. */
+  endsAt(limit: Limit): SteadyMs;
+  /** Calls that run now. */
+  running(on: SubjectName): number;
+}
+
+/** The figure that holds now: a caller who is slowed down has a part of each minute. */
+export function mostOf({ most, window }: Limit, { slowed }: Pick<Standing, 'slowed'>): number {
+  // Slowed down is not stopped.
+  return slowed && window === 'minute' ? Math.min(most, Math.max(1, Math.floor(most * slowFactor))) : most;
+}
+
+/** What a call takes from a limit. */
+export const needOf = ({ measure }: Limit, use: Use): number => measures[measure].of(use);
+
+/** The first limit whose window has no room for the call. */
+export function firstFull(limits: readonly Limit[], use: Use, standing: Standing): Limit | undefined {
+  for (const limit of limits) {
+    const need = needOf(limit, use);
+    if (need === 0) continue;
+    const most = mostOf(limit, standing);
+    const used = standing.used(limit);
+    // A call that is larger than the whole limit is let through once nothing else is in the window; else it never could.
+    if (used >= most || used + Math.min(need, most) > most) return limit;
+  }
+  return undefined;
+}
+
+/** The first subject that runs as many calls as it may. */
+export function firstCrowded(atOnce: CallerBounds['atOnce'], standing: Standing): SubjectName | undefined {
+  for (let at = 0; at < atOnce.length; at++) {
+    const most = atOnce[at] ?? null;
+    const on = subjectNames[at] as SubjectName;
+    if (most !== null && standing.running(on) >= most) return on;
+  }
+  return undefined;
+}

@@ -1,0 +1,125 @@
+// The usage of every account that was seen lately. An account that is seen for the first time is read back from the ledger: its
+// limits and the figures of the ladder begin with what it used before, so that a restart forgets nothing. Decides nothing.
+import type { AccountId, KeyId } from '../../domain/id.ts';
+import type { Soon } from '../../domain/soon.ts';
+import type { Suspension } from '../../domain/suspension.ts';
+import type { Clocks } from '../../domain/time.ts';
+import type { UsageBucket } from '../../domain/usage.ts';
+import type { LimitStore } from '../../store/ports/limit-store.ts';
+import type { Store } from '../../store/ports/store.ts';
+import { AccountUsage } from './account-usage.ts';
+
+/** What the store knows of an account when its usage is opened; its key ids are those of the first of their row. */
+export interface History {
+  /** By the quarter of an hour, the last by the minute; the oldest first, at times of the steady clock. */
+  readonly buckets: readonly UsageBucket[];
+  /** The newest first, at times of the wall clock. */
+  readonly steps: readonly Suspension[];
+}
+
+type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'listSuspensions'>;
+
+const hourMs = 3_600_000;
+/** Longest rolling window that is read back. */
+const historyMs = 31 * 24 * hourMs;
+/** Usage that was not opened for so long holds nothing that the roll-ups do not. */
+const forgetAfterMs = 2 * hourMs;
+
+export class AccountUsages {
+  readonly #source: Source;
+  readonly #limits: LimitStore;
+  readonly #clocks: Clocks;
+  readonly #onOpen: (usage: AccountUsage, history: History) => void;
+  readonly #accountUsages = new Map<AccountId, AccountUsage>();
+  readonly #opening = new Map<AccountId, Promise<AccountUsage>>();
+  /** Minutes before this process began, of accounts not seen yet; all from `fineFrom` on are in it. */
+  readonly #minutes: Map<AccountId, UsageBucket[]>;
+  readonly #fineFrom: number;
+
+  private constructor(
+    source: Source,
+    limits: LimitStore,
+    clocks: Clocks,
+    onOpen: (usage: AccountUsage, history: History) => void,
+    minutes: readonly UsageBucket[],
+    fineFrom: number,
+  ) {
+    this.#source = source;
+    this.#limits = limits;
+    this.#clocks = clocks;
+    this.#onOpen = onOpen;
+    this.#minutes = Map.groupBy(minutes, ({ accountId }) => accountId);
+    this.#fineFrom = fineFrom;
+  }
+
+  /**
+   * Reads the last hour or two by the minute; everything older is read by the quarter of an hour, an account at a time. `onOpen` is
+   * told of each with what it was filled from, which is not kept.
+   */
+  static async open(
+    source: Source,
+    limits: LimitStore,
+    clocks: Clocks,
+    onOpen: (usage: AccountUsage, history: History) => void,
+  ): Promise<AccountUsages> {
+    const oldest = clocks.wall() - hourMs;
+    const fineFrom = oldest - (oldest % hourMs);
+    return new AccountUsages(source, limits, clocks, onOpen, await source.usageByMinute(fineFrom), fineFrom);
+  }
+
+  /** At hand without waiting, once the account has been seen. */
+  of(accountId: AccountId): Soon<AccountUsage> {
+    const usage = this.#accountUsages.get(accountId);
+    if (usage) return usage;
+    let opening = this.#opening.get(accountId);
+    if (!opening) {
+      opening = this.#open(accountId).finally(() => this.#opening.delete(accountId));
+      this.#opening.set(accountId, opening);
+    }
+    return opening;
+  }
+
+  /** Closes those that nobody needed for hours. To be called every so often. */
+  sweep(): void {
+    // The ledger goes by the wall clock. When that was set, rows from before lie in other windows than they were counted in.
+    if (this.#clocks.wasSet) return;
+    const now = this.#clocks.steady();
+    const before = now - forgetAfterMs;
+    for (const [accountId, usage] of this.#accountUsages)
+      if (usage.idle && usage.lastSeenAt < before && !usage.holdsUnwritten(now)) this.#accountUsages.delete(accountId);
+  }
+
+  async #open(accountId: AccountId): Promise<AccountUsage> {
+    const { wall, steady, toSteady } = this.#clocks;
+    const [wallNow, now] = [wall(), steady()];
+    const minutes = this.#minutes.get(accountId) ?? [];
+    const before = this.#minutes.has(accountId) ? this.#fineFrom : Infinity;
+    const [quarters, steps] = await Promise.all([
+      this.#source.usageByQuarter(accountId, wallNow - historyMs, Math.min(before, wallNow + 1)),
+      this.#source.listSuspensions({ accountId, limit: 200 }),
+    ]);
+    // The rows are dated by the wall clock, the windows by the steady one.
+    const buckets = [...quarters, ...minutes].map((bucket) => ({
+      ...bucket,
+      at: toSteady(bucket.at),
+    }));
+    const lineages = await this.#lineages([...buckets, ...steps]);
+    const firstOf = (id: KeyId): KeyId => lineages.get(id) ?? id;
+    const history: History = {
+      buckets: buckets.toSorted((a, b) => a.at - b.at).map((bucket) => ({ ...bucket, keyId: firstOf(bucket.keyId) })),
+      steps: steps.map((step) => ({ ...step, keyId: step.keyId && firstOf(step.keyId) })),
+    };
+    const usage = new AccountUsage(await this.#limits.open(accountId, history.buckets, now));
+    usage.lastSeenAt = now;
+    this.#onOpen(usage, history);
+    this.#minutes.delete(accountId);
+    this.#accountUsages.set(accountId, usage);
+    return usage;
+  }
+
+  async #lineages(named: readonly { readonly keyId: KeyId | null }[]): Promise<ReadonlyMap<KeyId, KeyId>> {
+    const ids = [...new Set(named.flatMap(({ keyId }) => keyId ?? []))];
+    const keys = await Promise.all(ids.map((id) => this.#source.findKey(id)));
+    return new Map(keys.flatMap((key) => (key ? [[key.id, key.lineage] as const] : [])));
+  }
+}

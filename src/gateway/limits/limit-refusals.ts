@@ -1,0 +1,82 @@
+// Refusals of calls for which the limits of an account or a key have no room: which limit it is, how much of it is used, and
+// when the next window begins. Looks at how the limits stand; takes nothing from them.
+import { windows } from '../../domain/calendar.ts';
+import { GatewayError } from '../../domain/error.ts';
+import {
+  type Ask,
+  firstFull,
+  type Limit,
+  measures,
+  mostOf,
+  needOf,
+  type Standing,
+  type SubjectName,
+  subjectNames,
+  subjects,
+  type Use,
+} from '../../domain/limit.ts';
+import type { Principal } from '../../domain/principal.ts';
+import type { SteadyMs } from '../../domain/time.ts';
+
+/** `beyond_plan` where the plan, or the key, lets no call run at all: then there is nothing to wait for. */
+export function idleError({ atOnce }: Principal): GatewayError | undefined {
+  const idle = subjectNames[atOnce.indexOf(0)];
+  return idle === undefined
+    ? undefined
+    : new GatewayError('beyond_plan', {
+        message: `The ${subjects[idle].source} lets no call of this kind run: its concurrentRequests is 0.`,
+      });
+}
+
+/** The least that a call of a kind can ask for. */
+const leastAsks = {
+  nothing: { requests: 1, promptTokens: 0, completionTokens: 0, spends: false },
+  embedding: { requests: 1, promptTokens: 1, completionTokens: 0, spends: true },
+  generation: { requests: 1, promptTokens: 1, completionTokens: 1, spends: true },
+} as const satisfies Record<string, Ask>;
+
+/** Could the smallest call of that kind be let through? Asked before its body is read. @throws as `refuseFull`. */
+export function refuseExhausted(
+  principal: Principal,
+  standing: Standing,
+  kind: keyof typeof leastAsks,
+  now: SteadyMs,
+): void {
+  refuseFull(principal, standing, leastAsks[kind], now);
+}
+
+/** @throws GatewayError `rate_limited`, `quota_exceeded` where a window has no room for the call. */
+export function refuseFull({ limits }: Principal, standing: Standing, use: Use, now: SteadyMs): void {
+  const limit = firstFull(limits, use, standing);
+  if (limit) throw fullError(limit, standing, use, now);
+}
+
+export function fullError(limit: Limit, standing: Standing, use: Use, now: SteadyMs): GatewayError {
+  const { on, measure, window } = limit;
+  const [used, most] = [figure(standing.used(limit)), figure(mostOf(limit, standing))];
+  const waitSeconds = Math.max(1, Math.ceil((standing.endsAt(limit) - now) / 1000));
+  const needs = measure === 'requests' ? '' : ` and this call needs about ${figure(needOf(limit, use))}`;
+  return new GatewayError(window === 'minute' ? 'rate_limited' : 'quota_exceeded', {
+    message:
+      `${subjects[on].this} may use ${most} ${measures[measure].words} ${windows[window].each}; ${used} are used${needs}. ` +
+      `The next ${window} begins in ${durationWords(waitSeconds)}.`,
+    // Everybody's window ends at once; a little spread keeps them from coming back at once.
+    retryAfterSeconds: waitSeconds + Math.floor(Math.random() * Math.min(30, 1 + waitSeconds / 10)),
+  });
+}
+
+/** As many calls run as may, and no more may wait. */
+export function crowdedError(on: SubjectName, { atOnce }: Principal, standing: Standing): GatewayError {
+  const [running, most] = [standing.running(on), atOnce[subjectNames.indexOf(on)] ?? 0];
+  return new GatewayError('too_many_concurrent', {
+    message: `${figure(running)} calls of ${subjects[on].whose} are running and ${figure(most)} may at once; no more may wait.`,
+  });
+}
+
+const figure = (value: number): string => value.toLocaleString('en-US');
+
+function durationWords(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
+}

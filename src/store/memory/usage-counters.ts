@@ -1,0 +1,52 @@
+// What one subject of limits has used: a figure for each measure in each window, settled, and reserved by calls that run; and
+// how many of these run. Begins a window anew when it is another one. Decides nothing.
+import { type Calendar, windowNames } from '../../domain/calendar.ts';
+import { measureNames, measures, type Use } from '../../domain/limit.ts';
+import type { SteadyMs } from '../../domain/time.ts';
+
+const windowCount = windowNames.length;
+const measureCount = measureNames.length;
+const amounts = measureNames.map((name) => measures[name].of);
+/** Every window begins with a minute, in every zone, so while the minute is the same nothing has changed. */
+const minuteAt = windowNames.indexOf('minute');
+
+export class UsageCounters {
+  /** Calls inside the gate that spend: they wait for their turn at a model, or are being answered. */
+  running = 0;
+  /** By window. */
+  readonly #startsAt = new Float64Array(windowCount).fill(-1);
+  readonly #endsAt = new Float64Array(windowCount).fill(-1);
+  /** By window, and in each window by measure. */
+  readonly #figures = new Float64Array(windowCount * measureCount);
+
+  roll(calendar: Calendar, now: SteadyMs): void {
+    if (now >= (this.#startsAt[minuteAt] as number) && now < (this.#endsAt[minuteAt] as number)) return;
+    for (let at = 0; at < windowCount; at++) {
+      const { startsAt, endsAt } = calendar[windowNames[at] as (typeof windowNames)[number]](now);
+      if (this.#startsAt[at] === startsAt) continue;
+      this.#startsAt[at] = startsAt;
+      this.#endsAt[at] = endsAt;
+      this.#figures.fill(0, at * measureCount, (at + 1) * measureCount);
+    }
+  }
+
+  /** Into the windows in which a call began at `at`, or out of them; a window that has passed since is left alone. */
+  add(at: SteadyMs, use: Use, sign: 1 | -1): void {
+    for (let window = 0; window < windowCount; window++) {
+      if (at < (this.#startsAt[window] as number) || at >= (this.#endsAt[window] as number)) continue;
+      const first = window * measureCount;
+      for (let measure = 0; measure < measureCount; measure++) {
+        const amount = (amounts[measure] as (typeof amounts)[number])(use);
+        this.#figures[first + measure] = (this.#figures[first + measure] as number) + sign * amount;
+      }
+    }
+  }
+
+  used(windowAt: number, measureAt: number): number {
+    return this.#figures[windowAt * measureCount + measureAt] as number;
+  }
+
+  endsAt(windowAt: number): SteadyMs {
+    return this.#endsAt[windowAt] as number;
+  }
+}

@@ -1,0 +1,18 @@
+// The stores of limits and the queues in front of models, held to their contracts: in memory, and in memory behind answers that
+// come later.
+import { FairQueue } from '../../src/store/memory/fair-queue.ts';
+import { MemoryLimits } from '../../src/store/memory/limit-store.ts';
+import { LaterLimits, LaterQueue } from '../later-adapters.ts';
+import { limitStoreContract } from './limit-store.ts';
+import { turnQueueContract } from './turn-queue.ts';
+
+const atOnce = (): Promise<void> => Promise.resolve();
+/** Longer than a question and its answer take. */
+const later = async (): Promise<void> => {
+  for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+limitStoreContract({ name: 'memory', open: (calendar) => new MemoryLimits(calendar), settled: atOnce });
+limitStoreContract({ name: 'later answers', open: (calendar) => new LaterLimits(calendar), settled: later });
+turnQueueContract({ name: 'memory', open: (settings) => new FairQueue(settings), settled: atOnce });
+turnQueueContract({ name: 'later answers', open: (settings) => new LaterQueue(settings), settled: later });
