@@ -25,8 +25,9 @@ import type { Door } from './people/onboarding.ts';
 import { createLink } from './people/one-time-links.ts';
 import { portalPages } from './portal/portal.ts';
 import { authRoutes } from './sign-in/auth-routes.ts';
+import { signInPath } from './sign-in/library.ts';
 import type { Provider } from './sign-in/provider.ts';
-import { openSignIn, signInPath } from './sign-in/sign-in.ts';
+import { openSignIn } from './sign-in/sign-in.ts';
 import { SignInThrottle } from './sign-in/throttle.ts';
 
 export interface PlaneSettings {
@@ -183,7 +184,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   });
   router.use('/portal', portalPages(settings.pages, origins));
   const tidy = setInterval(() => {
-    store.tidyPeople(now()).catch((error: unknown) => onError('visits that are over could not be removed', error));
+    store.tidyPeople(now()).catch((error: unknown) => onError('sessions that are over could not be removed', error));
   }, hourMs);
   tidy.unref();
   const notices = new Notices({ store, post, portal, now }, (error) =>

@@ -331,14 +331,14 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
         const scopes = (...asked: string[]) => createKeyFor(store, account.id, { name: 'x', scopes: asked }, author());
         const wide = (await scopes('management', 'models:delete')).key;
         const narrow = (await scopes('management:write')).key;
-        expect(await store.visitStands(`visit of ${person}`, person, Date.now())).toBe(true);
+        expect(await store.sessionStands(`visit of ${person}`, person, Date.now())).toBe(true);
         expect(await other.findCaller(wide.id, 1)).toMatchObject({ plan: unlimited });
         await setRole(store, account.id, 'auditor', author());
         expect(await other.findAccount(account.id)).toMatchObject({ role: 'auditor', plan: 'default' });
         expect(await other.findCaller(wide.id, 1)).toMatchObject({ plan: { name: 'default' } });
         expect((await other.findKey(wide.id))?.scopes).toEqual(['models:delete', 'management:read']);
         expect((await other.findKey(narrow.id))?.status).toBe('revoked');
-        expect(await store.visitStands(`visit of ${person}`, person, Date.now())).toBe(false);
+        expect(await store.sessionStands(`visit of ${person}`, person, Date.now())).toBe(false);
         const ask = { whom: account.id, step: 'suspend', reason: 'r', endsAt: Date.now() + minute } as const;
         await suspend(store, ask, author());
         expect((await other.findCaller(wide.id, Date.now()))?.suspensions).toHaveLength(1);

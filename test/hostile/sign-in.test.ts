@@ -719,7 +719,8 @@ describe('A2: another person’s', () => {
     for (const [path, body] of [
       ['/update-user', { accountId: 'acc_x', name: 'x' }],
       ['/sign-up/email', { name: 'x', email: newMail(), password: goodPassword, accountId: account.id }],
-      ['/door/open', { personId: person.id }],
+      ['/sekisho/session', { personId: person.id }],
+      ['/sekisho/challenge', { personId: person.id }],
       ['/door/create', { name: 'x', email: newMail(), password: goodPassword, emailVerified: true, language: null }],
       ['/delete-user', {}],
       ['/change-email', { newEmail: newMail() }],

@@ -84,7 +84,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     body: newApplicationSchema,
     answer: appliedSchema,
     creates: true,
-    run: async ({ body, author, address, applications: budget, caller, openVisit, ...context }) => {
+    run: async ({ body, author, address, applications: budget, caller, openSession, ...context }) => {
       const waitSeconds = budget.waitSeconds(address);
       if (waitSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds: waitSeconds });
       budget.note(address);
@@ -95,7 +95,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
         networkOf(address),
         author,
       );
-      if (person && !caller.person) await openVisit(person);
+      if (person && !caller.person) await openSession(person);
       return { id: application.id, status: application.status, claim: claim.reveal(), confirm };
     },
   }),

@@ -1,4 +1,4 @@
-// Who calls the management API: a key in a header, or a person's visit in a cookie, never both at once. A cookie opens nothing
+// Who calls the management API: a key in a header, or a person's session in a cookie, never both at once. A cookie opens nothing
 // that another site could have asked for: what changes something needs our own origin and a JSON body. The data plane asks after
 // keys in the same store in its own way; the two planes never call each other, and no cookie opens that one.
 import type { Request } from 'express';
@@ -12,7 +12,7 @@ import { hits, restrictionsOf } from '../../domain/suspension.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Caller as StoredCaller } from '../../store/ports/keys.ts';
 import type { Store } from '../../store/ports/store.ts';
-import type { Visit } from '../sign-in/own-route.ts';
+import type { Session } from '../sign-in/own-route.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 import type { Origins } from './origin.ts';
 import { Problem } from './problem.ts';
@@ -24,8 +24,8 @@ import { Problem } from './problem.ts';
 export type Needs = 'nothing' | 'anybody' | 'self' | 'person' | 'management:read' | 'management:write';
 
 export interface Caller {
-  /** The visit of a person. */
-  readonly visit: string | undefined;
+  /** The session of a person. */
+  readonly session: string | undefined;
   /** Id of the key or the person; empty for anybody. */
   readonly id: string;
   readonly key: StoredKey | undefined;
@@ -38,7 +38,7 @@ export interface Caller {
 }
 
 export const anybody: Caller = {
-  visit: undefined,
+  session: undefined,
   id: '',
   key: undefined,
   person: undefined,
@@ -55,11 +55,11 @@ export interface FailureBudget {
 }
 
 /** What is looked up of somebody. */
-type Files = Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'listSuspensions' | 'visitStands'>;
+type Files = Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'listSuspensions' | 'sessionStands'>;
 
 export interface Entrance {
   readonly store: Files;
-  readonly signIn: Pick<SignIn, 'visitOf'>;
+  readonly signIn: Pick<SignIn, 'sessionOf'>;
   readonly failures: FailureBudget;
   readonly trustedProxies: AddressBlocks;
   /** Where a request says that it comes from. */
@@ -71,13 +71,13 @@ export interface Entrance {
 export async function authenticate(request: Request, entrance: Entrance, needs: Needs): Promise<Caller> {
   if (needs === 'nothing') return anybody;
   const text = credentialOf(request);
-  const visit = await entrance.signIn.visitOf(request.headers.cookie ?? '');
-  if (text !== undefined && visit)
-    throw new Problem('unauthenticated', { detail: 'The request carries a key and a visit; send one of them.' });
+  const session = await entrance.signIn.sessionOf(request.headers.cookie ?? '');
+  if (text !== undefined && session)
+    throw new Problem('unauthenticated', { detail: 'The request carries a key and a session; send one of them.' });
   if (text !== undefined) return callerOfKey(text, request, entrance);
-  if (visit) {
+  if (session) {
     if (!entrance.origins.isOurs(request)) throw new Problem('cross_site');
-    const caller = await callerOfPerson(visit, entrance);
+    const caller = await callerOfPerson(session, entrance);
     if (caller) return caller;
   }
   if (needs === 'anybody') {
@@ -94,7 +94,7 @@ export async function authenticate(request: Request, entrance: Entrance, needs: 
  * @throws Problem `unauthenticated`, `forbidden`.
  */
 export async function stillStands(
-  { key, visit, person, fresh }: Caller,
+  { key, session, person, fresh }: Caller,
   request: Request,
   entrance: Entrance,
   store: Files,
@@ -104,17 +104,17 @@ export async function stillStands(
     if (!found) throw new Problem('unauthenticated');
     return callerOfFound(found, request, entrance);
   }
-  if (!person || visit === undefined) return anybody;
-  const stands = await store.visitStands(visit, person.id, entrance.now());
+  if (!person || session === undefined) return anybody;
+  const stands = await store.sessionStands(session, person.id, entrance.now());
   const caller = stands
-    ? await callerOfPerson({ id: visit, personId: person.id, fresh }, { ...entrance, store })
+    ? await callerOfPerson({ id: session, personId: person.id, fresh }, { ...entrance, store })
     : undefined;
   if (!caller) throw new Problem('unauthenticated', { detail: 'You have been signed out meanwhile.' });
   return caller;
 }
 
 async function callerOfPerson(
-  { id: visit, personId, fresh }: Visit,
+  { id: session, personId, fresh }: Session,
   { store, now }: Pick<Entrance, 'store' | 'now'>,
 ): Promise<Caller | undefined> {
   const person = await store.findPerson(personId);
@@ -129,7 +129,7 @@ async function callerOfPerson(
     account !== undefined && refused === undefined && mayManage(account.role, scope);
   return {
     id: person.id,
-    visit,
+    session,
     key: undefined,
     person,
     account,
@@ -173,7 +173,7 @@ function callerOfFound({ key, account, suspensions }: StoredCaller, request: Req
   const writes = may('management:write');
   return {
     id: key.id,
-    visit: undefined,
+    session: undefined,
     key,
     person: undefined,
     account,

@@ -25,12 +25,12 @@ export function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: R
     address: addressOf(request, tools.entrance),
     language: languageOf(request),
     caller,
-    openVisit: async (id) => {
+    openSession: async (id) => {
       const from = {
         address: addressOf(request, tools.entrance),
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 500),
       };
-      response.append('set-cookie', [...(await tools.signIn.openVisit(id, from))]);
+      response.append('set-cookie', [...(await tools.signIn.openSession(id, from))]);
     },
     author: {
       actor: caller.key ? `key:${caller.key.id}` : caller.person ? `person:${caller.person.id}` : 'anybody',

@@ -35,8 +35,8 @@ export interface RequestContext extends Door {
 
 export interface Call<P, Q, B> extends RequestContext {
   readonly caller: Caller;
-  /** Opens a visit for somebody whose right to it was shown. */
-  readonly openVisit: (id: PersonId) => Promise<void>;
+  /** Opens a session for somebody whose right to it was shown. */
+  readonly openSession: (id: PersonId) => Promise<void>;
   readonly author: Author;
   /** What the caller reads best. */
   readonly language: Language;

@@ -55,10 +55,10 @@ export async function* exportOf(
   );
   yield member(
     'visits',
-    (await store.listVisits(person.id, now)).map(({ createdAt, expiresAt, ...visit }) => ({
+    (await store.listSessions(person.id, now)).map(({ createdAt, expiresAt, ...session }) => ({
       createdAt: iso(createdAt),
       expiresAt: iso(expiresAt),
-      ...visit,
+      ...session,
     })),
   );
   if (!account) {

@@ -65,7 +65,7 @@ export async function requestReset({ store, post, portal }: Door, address: strin
 }
 
 /**
- * A new password; every visit ends, and what else signed in goes: passkeys always, since an old visit may have left one behind,
+ * A new password; every session ends, and what else signed in goes: passkeys always, since an old session may have left one behind,
  * and whatever belonged to somebody who never showed that the address is theirs (GHSA-qq9h). @throws Fault.
  */
 export async function resetPassword(

@@ -11,7 +11,7 @@ import { readInput } from '../http/read-input.ts';
 import { requirePassword } from '../people/onboarding.ts';
 import { type ForwardTools, forward, type SignInRequest } from './forward.ts';
 import { HashLimiter } from './hash-limiter.ts';
-import type { Visit } from './own-route.ts';
+import type { Session } from './own-route.ts';
 import { callback, routes } from './route-list.ts';
 import type { SignInThrottle } from './throttle.ts';
 
@@ -53,10 +53,10 @@ export function authRoutes(tools: AuthRouteTools): Router {
 /** The library knows lengths alone. @throws Problem, Fault. */
 async function requireOwnPassword(
   { store }: AuthRouteTools,
-  visit: Visit | undefined,
+  session: Session | undefined,
   password: unknown,
 ): Promise<void> {
-  const person = visit && (await store.findPerson(visit.personId));
+  const person = session && (await store.findPerson(session.personId));
   if (!person) throw new Problem('unauthenticated');
   requirePassword(String(password), [person.name, person.email]);
 }
@@ -70,14 +70,14 @@ async function ask(tools: AuthRouteTools, hashing: HashLimiter, request: Request
     route,
     body: route && request.method === 'POST' ? readBody(request.body, route.body) : {},
     address: tools.addressOf(request),
-    visit: await signIn.visitOf(request.headers.cookie ?? ''),
+    session: await signIn.sessionOf(request.headers.cookie ?? ''),
   };
   if (route?.how !== 'guess') {
     await forward(tools, asking, request, response);
     return;
   }
   // Before it counts as a guess: nothing was tried yet.
-  if (path === '/change-password') await requireOwnPassword(tools, asking.visit, asking.body['newPassword']);
+  if (path === '/change-password') await requireOwnPassword(tools, asking.session, asking.body['newPassword']);
   const { address } = asking;
   const guess = whoIsGuessed(asking);
   const waitSeconds = throttle.waitSeconds(address, guess);
@@ -95,11 +95,11 @@ async function ask(tools: AuthRouteTools, hashing: HashLimiter, request: Request
   }
 }
 
-/** Whose password or code somebody tries: the mailbox, or the person of the visit. */
-function whoIsGuessed({ path, body, visit }: SignInRequest): string {
+/** Whose password or code somebody tries: the mailbox, or the person of the session. */
+function whoIsGuessed({ path, body, session }: SignInRequest): string {
   if (path === '/sign-in/email') return normalEmail(String(body['email'])) ?? '';
   // The library bounds the tries of a challenge and of a person; this bounds the tries from one address.
-  return visit?.personId ?? '';
+  return session?.personId ?? '';
 }
 
 /** @throws Problem. */

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { Store } from '../../store/ports/store.ts';
 import { Problem } from '../http/problem.ts';
-import type { OpenVisit, OwnRoute } from './own-route.ts';
+import type { OpenSession, OwnRoute } from './own-route.ts';
 import { hashPassword, isPassword } from './passwords.ts';
 import { type ProvesSecondStep, secondStepCode, wrongCode, wrongPassword } from './second-step.ts';
 
@@ -19,25 +19,25 @@ export const changePasswordBody = z.object({
 export interface ChangePasswordTools {
   readonly store: Pick<Store, 'findPerson' | 'readPassword' | 'renewPassword'>;
   readonly proves: ProvesSecondStep;
-  readonly openVisit: OpenVisit;
+  readonly openSession: OpenSession;
 }
 
 /**
- * Every other visit ends, and passkeys go unless they are kept: somebody who had this visit for ten minutes may have left one
- * behind. The visit that is opened is a fresh one, so it takes what a sign-in takes, the second step too. The door has looked at the
+ * Every other session ends, and passkeys go unless they are kept: somebody who had this session for ten minutes may have left one
+ * behind. The session that is opened is a fresh one, so it takes what a sign-in takes, the second step too. The door has looked at the
  * words of the new password.
  */
 export const changePasswordRoute =
-  ({ store, proves, openVisit }: ChangePasswordTools): OwnRoute =>
-  async ({ body, visit, from }) => {
+  ({ store, proves, openSession }: ChangePasswordTools): OwnRoute =>
+  async ({ body, session, from }) => {
     const {
       currentPassword,
       newPassword,
       keepPasskeys = false,
       code = '',
     } = body as z.output<typeof changePasswordBody>;
-    if (!visit) throw new Problem('unauthenticated');
-    const { personId } = visit;
+    if (!session) throw new Problem('unauthenticated');
+    const { personId } = session;
     const old = await store.readPassword(personId);
     if (old === null || !(await isPassword(currentPassword, old))) return wrongPassword;
     const person = await store.findPerson(personId);
@@ -45,5 +45,5 @@ export const changePasswordRoute =
     const hash = await hashPassword(newPassword);
     if (!(await store.renewPassword({ personId, hash, from: old, keepPasskeys }))) return wrongPassword;
     const still = async (): Promise<boolean> => (await store.readPassword(personId)) === hash;
-    return { json: { status: true }, cookies: await openVisit(personId, from, still) };
+    return { json: { status: true }, cookies: await openSession(personId, from, still) };
   };

@@ -57,9 +57,9 @@ export const signInEndpoints: readonly Endpoint[] = [
     pace: 'door',
     atomic: false,
     body: setUpSchema,
-    run: async ({ body, author, openVisit, address, applications, ...context }) => {
+    run: async ({ body, author, openSession, address, applications, ...context }) => {
       spend({ applications, address });
-      await openVisit(await setUp(context, body, author));
+      await openSession(await setUp(context, body, author));
       return undefined;
     },
   }),

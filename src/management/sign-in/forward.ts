@@ -4,9 +4,10 @@ import type { Request, Response } from 'express';
 import { auditEvent } from '../../domain/audit.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
-import type { Answered, Visit } from './own-route.ts';
+import { signInPath } from './library.ts';
+import type { Answered, Session } from './own-route.ts';
 import type { Route } from './route-list.ts';
-import { type SignIn, signInPath } from './sign-in.ts';
+import type { SignIn } from './sign-in.ts';
 
 /** What is written into the audit log when it was done. */
 const audited: Readonly<Record<string, string>> = {
@@ -35,8 +36,8 @@ export interface SignInRequest {
   readonly route: Route | undefined;
   readonly body: Readonly<Record<string, unknown>>;
   readonly address: string;
-  /** The visit whose cookie came along, if it goes on: one past its week has ended before anybody is asked. */
-  readonly visit: Visit | undefined;
+  /** The session whose cookie came along, if it goes on: one past its week has ended before anybody is asked. */
+  readonly session: Session | undefined;
 }
 
 /** To whoever has the route, and back; gives the status. */
@@ -46,7 +47,7 @@ export async function forward(
   request: Request,
   response: Response,
 ): Promise<number> {
-  const { path, body, visit, address } = asking;
+  const { path, body, session, address } = asking;
   const { signIn } = tools;
   const own = Object.hasOwn(signIn.own, path) ? signIn.own[path] : undefined;
   if (own) {
@@ -55,7 +56,7 @@ export async function forward(
       body,
       query: new URL(request.url, tools.publicUrl).search,
       cookie: (name) => signIn.cookies.read(cookie, name),
-      visit,
+      session,
       from: { address, userAgent: userAgent.slice(0, 500) },
     });
     return sendOwn(tools, asking, answer, response);
@@ -78,17 +79,17 @@ async function askLibrary(
   asking: SignInRequest,
   request: Request,
 ): ReturnType<SignIn['handle']> {
-  const { path, body, address, visit } = asking;
+  const { path, body, address, session } = asking;
   const headers = new Headers();
   for (const name of ['content-type', 'user-agent', 'accept'] as const) {
     const value = request.headers[name];
     if (value !== undefined) headers.set(name, value);
   }
-  // A code belongs to the visit only while the second step is set up there. Afterwards it is for signing in: the library would let a
-  // visit try codes without counting them.
+  // A code belongs to the session only while the second step is set up there. Afterwards it is for signing in: the library would let a
+  // session try codes without counting them.
   const signsIn =
     path.startsWith('/two-factor/verify-') &&
-    !(visit && path === '/two-factor/verify-totp' && (await store.findPerson(visit.personId))?.twoFactor === false);
+    !(session && path === '/two-factor/verify-totp' && (await store.findPerson(session.personId))?.twoFactor === false);
   // The cookies that we use, and no other that the library would read.
   const cookie = signIn.cookies.only(
     request.headers.cookie ?? '',
@@ -124,17 +125,17 @@ async function sendOwn(
 /** Who it was stands in the cookies that they have now; nobody yet where a second step is to come. */
 async function writeDown(
   { signIn, store, now }: ForwardTools,
-  { path, address, visit: before }: SignInRequest,
+  { path, address, session: before }: SignInRequest,
   lines: readonly string[],
 ): Promise<void> {
   const action = path.startsWith('/callback/') ? 'person.sign-in' : audited[path];
   if (action === undefined) return;
   const fresh = lines.map((line) => line.split(';', 1)[0] ?? '').filter((pair) => !pair.endsWith('='));
-  const visit =
-    (fresh.length > 0 ? await signIn.visitOf(fresh.join('; ')) : undefined) ??
+  const session =
+    (fresh.length > 0 ? await signIn.sessionOf(fresh.join('; ')) : undefined) ??
     (action === 'person.sign-in' ? undefined : before);
-  if (!visit) return;
-  const { personId } = visit;
+  if (!session) return;
+  const { personId } = session;
   const author = { actor: `person:${personId}`, at: now() };
   await store.insertAudit(auditEvent(author, action, personId, null, { address }));
 }

@@ -2,7 +2,7 @@
 import type { PersonId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 
-export interface Visit {
+export interface Session {
   readonly id: string;
   readonly personId: PersonId;
   readonly fresh: boolean;
@@ -14,7 +14,7 @@ export interface Asked {
   readonly query: string;
   /** By the part of the name behind our prefix. */
   readonly cookie: (name: string) => string | undefined;
-  readonly visit: Visit | undefined;
+  readonly session: Session | undefined;
   readonly from: { readonly address: string; readonly userAgent: string };
 }
 
@@ -32,12 +32,12 @@ export interface Answered {
 export type OwnRoute = (asked: Asked) => Promise<Answered>;
 
 /**
- * Lines for Set-Cookie that open a visit. `still`: is what it is opened by still there? Asked when the visit is, so that whatever
- * takes that away either sees the visit and ends it, or is seen. `provenAt`: when they last showed who they are, where that was not
+ * Lines for Set-Cookie that open a session. `still`: is what it is opened by still there? Asked when the session is, so that whatever
+ * takes that away either sees the session and ends it, or is seen. `provenAt`: when they last showed who they are, where that was not
  * just now.
  * @throws Problem `unauthenticated` where it is not.
  */
-export type OpenVisit = (
+export type OpenSession = (
   id: PersonId,
   from: Asked['from'],
   still?: () => Promise<boolean>,

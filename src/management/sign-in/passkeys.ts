@@ -17,7 +17,7 @@ import type { StoredPasskey } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireText } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
-import type { Answered, Asked, CookieNames, OpenVisit, OwnRoute } from './own-route.ts';
+import type { Answered, Asked, CookieNames, OpenSession, OwnRoute } from './own-route.ts';
 import type { Seal } from './sealed.ts';
 
 /** As many as somebody has devices, and some to spare. */
@@ -75,7 +75,7 @@ export interface PasskeyTools {
   readonly seal: Seal;
   readonly cookies: CookieNames;
   readonly now: () => WallMs;
-  readonly openVisit: OpenVisit;
+  readonly openSession: OpenSession;
 }
 
 export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnRoute>> {
@@ -128,23 +128,23 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
     },
 
     '/passkey/verify-registration': async (asked) => {
-      const visit = requireFresh(asked);
+      const session = requireFresh(asked);
       const { name, response } = asked.body as z.output<typeof passkeyBodies.register>;
       const { challenge, whose } = await challengeOf('passkey.register', asked);
-      if (whose !== visit.personId) throw new Problem('forbidden');
+      if (whose !== session.personId) throw new Problem('forbidden');
       const passkey: StoredPasskey = {
         ...(await readRegistration({ ...response, clientExtensionResults: {} } as RegistrationResponseJSON, {
           ...expected,
           expectedChallenge: challenge,
         })),
         id: randomBase62(24),
-        personId: visit.personId,
+        personId: session.personId,
         name: requireText('name', name ?? 'Passkey', 100),
         transports: response.response.transports ?? [],
         createdAt: now(),
       };
       await answer(challenge);
-      switch (await store.insertPasskey(passkey, visit.id, mostPasskeys)) {
+      switch (await store.insertPasskey(passkey, session.id, mostPasskeys)) {
         case 'signed_out':
           throw new Problem('unauthenticated');
         case 'taken':
@@ -173,29 +173,29 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
         throw new Problem('unauthenticated', { detail: 'That passkey opens nothing here.' });
       await answer(challenge);
       const there = async (): Promise<boolean> => (await store.findPasskey(response.id))?.id === passkey.id;
-      const lines = await tools.openVisit(passkey.personId, asked.from, there);
+      const lines = await tools.openSession(passkey.personId, asked.from, there);
       return { json: { signedIn: true }, cookies: [...lines, cookies.end(cookieName)] };
     },
 
-    '/passkey/list-user-passkeys': async ({ visit }) => {
-      if (!visit) throw new Problem('unauthenticated');
-      return { json: (await store.listPasskeys(visit.personId)).map(shown) };
+    '/passkey/list-user-passkeys': async ({ session }) => {
+      if (!session) throw new Problem('unauthenticated');
+      return { json: (await store.listPasskeys(session.personId)).map(shown) };
     },
 
-    '/passkey/delete-passkey': async ({ visit, body }) => {
-      if (!visit) throw new Problem('unauthenticated');
+    '/passkey/delete-passkey': async ({ session, body }) => {
+      if (!session) throw new Problem('unauthenticated');
       const { id } = body as z.output<typeof passkeyBodies.remove>;
-      if (!(await store.deletePasskey(visit.personId, id, visit.id))) throw new Problem('not_found');
+      if (!(await store.deletePasskey(session.personId, id, session.id))) throw new Problem('not_found');
       return { json: { status: true } };
     },
   };
 }
 
-/** A passkey opens more than the visit that adds it: an old visit that was left open must not make one. @throws Problem. */
-function requireFresh({ visit }: Asked): NonNullable<Asked['visit']> {
-  if (!visit) throw new Problem('unauthenticated');
-  if (!visit.fresh) throw new Problem('sign_in_again');
-  return visit;
+/** A passkey opens more than the session that adds it: an old session that was left open must not make one. @throws Problem. */
+function requireFresh({ session }: Asked): NonNullable<Asked['session']> {
+  if (!session) throw new Problem('unauthenticated');
+  if (!session.fresh) throw new Problem('sign_in_again');
+  return session;
 }
 
 type Read = Omit<StoredPasskey, 'id' | 'personId' | 'name' | 'transports' | 'createdAt'>;

@@ -10,13 +10,13 @@ import type { Identity } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireText } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
-import type { Answered, CookieNames, OpenVisit, OwnRoute } from './own-route.ts';
+import type { Answered, CookieNames, OpenSession, OwnRoute } from './own-route.ts';
 import { type Claims, type Provider, ProviderClient, ProviderFailed } from './provider.ts';
 import type { Seal } from './sealed.ts';
 
 /** How long somebody may take at the provider. */
 const journeySeconds = 600;
-/** Longer than any visit: it says where a visit came from, and opens nothing. */
+/** Longer than any session: it says where a session came from, and opens nothing. */
 const originSeconds = 8 * 86_400;
 
 export const providerBody = z.object({
@@ -44,10 +44,10 @@ export interface ProviderTools {
   readonly now: () => WallMs;
   /** May somebody whom a provider vouches for, and whom we do not know, come in to apply? */
   readonly admits: () => Promise<boolean>;
-  readonly openVisit: OpenVisit;
+  readonly openSession: OpenSession;
   /** Asks for the second step of somebody who has passed the first. */
   readonly openChallenge: (id: PersonId) => Promise<readonly string[]>;
-  readonly endVisit: (token: string) => Promise<void>;
+  readonly endSession: (token: string) => Promise<void>;
   readonly onError: (message: string, cause: unknown) => void;
 }
 
@@ -101,22 +101,22 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
         const lines = await tools.openChallenge(person.id);
         // Nobody has the cookie of a challenge that came too late.
         if (!(await still())) return refuse('provider');
-        // A visit of somebody else in this browser would be taken for the one that the code belongs to.
+        // A session of somebody else in this browser would be taken for the one that the code belongs to.
         return {
           location: `/portal/sign-in?step=code&next=${encodeURIComponent(next)}`,
           cookies: [...ended, cookies.end('session_token'), ...lines],
         };
       }
-      const lines = await tools.openVisit(person.id, from, still, provenAt(claims, tools.now()));
+      const lines = await tools.openSession(person.id, from, still, provenAt(claims, tools.now()));
       return { location: next, cookies: [...ended, ...lines, cookies.line('by', provider.id, originSeconds)] };
     };
 
-  const signOut: OwnRoute = async ({ cookie, visit }) => {
+  const signOut: OwnRoute = async ({ cookie, session }) => {
     const token = cookie('session_token');
-    if (visit && token !== undefined) await tools.endVisit(token);
+    if (session && token !== undefined) await tools.endSession(token);
     const came = clients.get(cookie('by') ?? '');
     const url =
-      visit && came?.provider.signsOut === true
+      session && came?.provider.signsOut === true
         ? await came.client.signOutUrl(new URL('/portal/', base).href)
         : undefined;
     return {

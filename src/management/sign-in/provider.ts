@@ -119,7 +119,7 @@ export class ProviderClient {
         ),
       );
     } catch {
-      // The visit here has ended in any case.
+      // The session here has ended in any case.
       return undefined;
     }
   }

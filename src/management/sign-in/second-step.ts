@@ -1,5 +1,5 @@
 // The second step after somebody is in: what it guards asks for it again. Switching it off is ours and not the library's, which asks
-// for the password alone: a visit that was left open and a password that leaked would make the second step worth nothing.
+// for the password alone: a session that was left open and a password that leaked would make the second step worth nothing.
 import { z } from 'zod';
 import type { PersonId } from '../../domain/id.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -29,13 +29,13 @@ export interface SecondStepTools {
   readonly proves: ProvesSecondStep;
 }
 
-/** The visit stays as old as it is. */
+/** The session stays as old as it is. */
 export const endSecondStepRoute =
   ({ store, proves }: SecondStepTools): OwnRoute =>
-  async ({ body, visit, from }) => {
+  async ({ body, session, from }) => {
     const { password, code } = body as z.output<typeof endSecondStepBody>;
-    if (!visit) throw new Problem('unauthenticated');
-    const { personId } = visit;
+    if (!session) throw new Problem('unauthenticated');
+    const { personId } = session;
     const hash = await store.readPassword(personId);
     if (hash === null || !(await isPassword(password, hash))) return wrongPassword;
     if (!(await proves(personId, code.trim(), from))) return wrongCode;

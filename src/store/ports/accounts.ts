@@ -21,7 +21,7 @@ export interface AccountStore {
   countAccounts(role: Role): Promise<number>;
   /**
    * Gives an open account another role, another plan, or both at once. Another role takes from its keys what the role
-   * does not allow, and ends the visits of its person and the links that nobody has used.
+   * does not allow, and ends the sessions of its person and the links that nobody has used.
    * @throws Refusal where it is not there or closed, where anybody but an operator would be without limits, and where
    * nobody could operate the gate afterwards.
    */

@@ -13,7 +13,7 @@ export interface PasswordStore {
   /** The hash of somebody's password; null where they have none. It changes with every new password. */
   readPassword(personId: PersonId): Promise<string | null>;
   /**
-   * Sets a password and ends what the old one opened: visits, sign-ins that wait for their second step, and passkeys unless they
+   * Sets a password and ends what the old one opened: sessions, sign-ins that wait for their second step, and passkeys unless they
    * are kept. False, and nothing is done, where the old one is not `from`.
    */
   renewPassword(password: NewPassword): Promise<boolean>;

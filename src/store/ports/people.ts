@@ -26,8 +26,8 @@ export interface PersonStore {
    */
   closeAccount(id: AccountId, at: WallMs, event: AuditEvent): Promise<void>;
   deletePerson(id: PersonId, event: AuditEvent): Promise<void>;
-  /** Is that visit of that person still open? */
-  visitStands(visit: string, person: PersonId, now: number): Promise<boolean>;
-  /** Removes visits, challenges and links that are over; gives how many there were. */
+  /** Is that session of that person still open? */
+  sessionStands(session: string, person: PersonId, now: number): Promise<boolean>;
+  /** Removes sessions, challenges and links that are over; gives how many there were. */
   tidyPeople(now: WallMs): Promise<number>;
 }

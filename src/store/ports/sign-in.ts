@@ -34,19 +34,19 @@ export interface SignInStore {
   claimOnce(id: string, expiresAt: number): Promise<boolean>;
   listPasskeys(personId: PersonId): Promise<StoredPasskey[]>;
   findPasskey(credentialId: string): Promise<StoredPasskey | undefined>;
-  /** Adds one while the visit that asks for it still goes on, and while there are fewer than `most`. */
+  /** Adds one while the session that asks for it still goes on, and while there are fewer than `most`. */
   insertPasskey(
     passkey: StoredPasskey,
-    visitId: string,
+    sessionId: string,
     most: number,
   ): Promise<'added' | 'taken' | 'too_many' | 'signed_out'>;
   /** Moves the signature counter; false where somebody else moved it, or the passkey is gone. */
   movePasskey(id: string, from: number, to: number): Promise<boolean>;
   /**
-   * Only that person's own. Whoever came by it goes with it: every visit ends but the one that is named, since a passkey is often
+   * Only that person's own. Whoever came by it goes with it: every session ends but the one that is named, since a passkey is often
    * removed because somebody else has it.
    */
-  deletePasskey(personId: PersonId, id: string, visitId: string): Promise<boolean>;
+  deletePasskey(personId: PersonId, id: string, sessionId: string): Promise<boolean>;
   findPersonOfIdentity(identity: Identity): Promise<Person | undefined>;
   /**
    * Somebody new, with the identity that opens; false where the identity is known or the address taken. To an address that is
@@ -56,7 +56,7 @@ export interface SignInStore {
   /** Those that a provider knows them by, the oldest first. */
   listIdentities(personId: PersonId): Promise<(Identity & { readonly createdAt: number })[]>;
   /** Where they are signed in, the oldest first; nothing that would let somebody in. */
-  listVisits(personId: PersonId, now: WallMs): Promise<StoredVisit[]>;
+  listSessions(personId: PersonId, now: WallMs): Promise<StoredVisit[]>;
   deleteIdentities(personId: PersonId): Promise<void>;
 }
 

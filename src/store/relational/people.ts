@@ -81,11 +81,11 @@ export function personQueries({ db, transact }: Connection): PersonStore {
         await transaction.deleteFrom('people').where('id', '=', id).execute();
         await writeAudit(transaction, event);
       }),
-    visitStands: async (visit, person, now) =>
+    sessionStands: async (session, person, now) =>
       (await db
         .selectFrom('sessions')
         .select('id')
-        .where('id', '=', visit)
+        .where('id', '=', session)
         .where('userId', '=', person)
         // Times of the library's tables are text in RFC 3339, which sorts as time does.
         .where('expiresAt', '>', new Date(now).toISOString())

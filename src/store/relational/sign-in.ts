@@ -25,15 +25,15 @@ export function signInQueries({ db, transact }: Connection): SignInStore {
       const row = await passkeys().where('credentialID', '=', credentialId).executeTakeFirst();
       return row && passkeyOf(row);
     },
-    insertPasskey: (passkey, visitId, most) =>
+    insertPasskey: (passkey, sessionId, most) =>
       transact(async (transaction) => {
-        const visit = await transaction
+        const session = await transaction
           .selectFrom('sessions')
           .select('id')
-          .where('id', '=', visitId)
+          .where('id', '=', sessionId)
           .where('userId', '=', passkey.personId)
           .executeTakeFirst();
-        if (!visit) return 'signed_out';
+        if (!session) return 'signed_out';
         const { count } = await transaction
           .selectFrom('passkeys')
           .select(({ fn }) => fn.countAll<number>().as('count'))
@@ -56,7 +56,7 @@ export function signInQueries({ db, transact }: Connection): SignInStore {
         .executeTakeFirst();
       return Number(moved.numUpdatedRows) > 0;
     },
-    deletePasskey: (personId, id, visitId) =>
+    deletePasskey: (personId, id, sessionId) =>
       transact(async (transaction) => {
         const gone = await transaction
           .deleteFrom('passkeys')
@@ -64,7 +64,7 @@ export function signInQueries({ db, transact }: Connection): SignInStore {
           .where('id', '=', id)
           .executeTakeFirst();
         if (Number(gone.numDeletedRows) === 0) return false;
-        await transaction.deleteFrom('sessions').where('userId', '=', personId).where('id', '<>', visitId).execute();
+        await transaction.deleteFrom('sessions').where('userId', '=', personId).where('id', '<>', sessionId).execute();
         return true;
       }),
     findPersonOfIdentity: async ({ issuer, subject }) =>
@@ -104,7 +104,7 @@ export function signInQueries({ db, transact }: Connection): SignInStore {
         .execute();
       return rows.map(({ issuer, subject, created_at }) => ({ issuer, subject, createdAt: Number(created_at) }));
     },
-    listVisits: async (personId, now) => {
+    listSessions: async (personId, now) => {
       const rows = await db
         .selectFrom('sessions')
         .select(['createdAt', 'expiresAt', 'ipAddress', 'userAgent'])

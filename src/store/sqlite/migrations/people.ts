@@ -127,7 +127,7 @@ export async function openPeople(db: Kysely<unknown>): Promise<void> {
 }
 
 /**
- * An account is one person's, by the database itself; when a visit's person last showed who they are, where that was not at its
+ * An account is one person's, by the database itself; when a session's person last showed who they are, where that was not at its
  * beginning; and why an application waits although a rule would have let it in.
  */
 export async function bindPeople(db: Kysely<unknown>): Promise<void> {

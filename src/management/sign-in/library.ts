@@ -1,0 +1,187 @@
+// better-auth, set up over the gate's own database. This file and sessions.ts are the only ones that know the library.
+// Not there on purpose: its sign-up, its reset and its e-mail routes (an application or an operator lets people in, our one-time
+// links do the rest), its cookie cache (GHSA-xg6x-h9c9-2m83: a second factor passed over), its API keys (CVE-2025-61928).
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type BetterAuthOptions, betterAuth } from 'better-auth';
+import { createAuthEndpoint } from 'better-auth/api';
+import { setSessionCookie } from 'better-auth/cookies';
+import { twoFactor } from 'better-auth/plugins/two-factor';
+import { z } from 'zod';
+import { newPersonId, randomBase62 } from '../../domain/id.ts';
+import type { Store } from '../../store/ports/store.ts';
+import { toProblem } from '../http/problem.ts';
+import type { CookieNames } from './own-route.ts';
+import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
+
+/** The path of the routes of sign-in. */
+export const signInPath = '/portal/auth';
+
+/** A session ends after a day without use; sessions.ts ends it after a week in any case. */
+const idleSeconds = 24 * 3600;
+const challengeSeconds = 600;
+
+export interface LibrarySettings {
+  /** Where the portal is reached, without a path. */
+  readonly publicUrl: URL;
+  readonly secret: string;
+  readonly cookies: CookieNames;
+  readonly onError: (message: string, cause: unknown) => void;
+}
+
+/** Server-only endpoints: they open a session, or a second step, for a person who was let in by our own rules. */
+const sekishoPlugin = {
+  id: 'sekisho',
+  endpoints: {
+    openSession: createAuthEndpoint(
+      '/sekisho/session',
+      {
+        method: 'POST',
+        body: z.object({
+          personId: z.string(),
+          address: z.string(),
+          userAgent: z.string(),
+          provenAt: z.number().optional(),
+        }),
+        metadata: { SERVER_ONLY: true },
+      },
+      async (context) => {
+        const { internalAdapter } = context.context;
+        const user = await internalAdapter.findUserById(context.body.personId);
+        if (!user) throw new Error('there is no such person');
+        const { address: ipAddress, userAgent, provenAt } = context.body;
+        const session = await internalAdapter.createSession(user.id, false, {
+          ipAddress,
+          userAgent,
+          ...(provenAt === undefined ? {} : { provenAt: new Date(provenAt) }),
+        });
+        await setSessionCookie(context, { session, user });
+        return context.json({});
+      },
+    ),
+    /** As the library's own sign-in does for a person with a second step; its routes take it from there. */
+    openChallenge: createAuthEndpoint(
+      '/sekisho/challenge',
+      { method: 'POST', body: z.object({ personId: z.string() }), metadata: { SERVER_ONLY: true } },
+      async (context) => {
+        const { internalAdapter, secret } = context.context;
+        const cookie = context.context.createAuthCookie('two_factor', { maxAge: challengeSeconds });
+        const identifier = `2fa-${randomBase62(24)}`;
+        const expiresAt = new Date(Date.now() + challengeSeconds * 1000);
+        await internalAdapter.createVerificationValue({ value: context.body.personId, identifier, expiresAt });
+        const attempts = `2fa-attempts-${identifier}`;
+        await internalAdapter.createVerificationValue({ value: '0', identifier: attempts, expiresAt });
+        await context.setSignedCookie(cookie.name, identifier, secret, cookie.attributes);
+        return context.json({});
+      },
+    ),
+  },
+} as const;
+
+/** What depends on no setting: the tables, what passwords and sessions are like, and the library's own limits. */
+const fixedOptions = {
+  appName: 'Sekisho',
+  basePath: signInPath,
+  telemetry: { enabled: false },
+  emailAndPassword: {
+    enabled: true,
+    disableSignUp: true,
+    minPasswordLength: passwordBounds.least,
+    maxPasswordLength: passwordBounds.most,
+    password: { hash: hashPassword, verify: ({ hash, password }) => isPassword(password, hash) },
+  },
+  user: {
+    modelName: 'people',
+    additionalFields: {
+      accountId: { type: 'string', required: false, input: false },
+      language: { type: 'string', required: false, input: false },
+    },
+  },
+  session: {
+    modelName: 'sessions',
+    expiresIn: idleSeconds,
+    updateAge: 3600,
+    cookieCache: { enabled: false },
+    additionalFields: { provenAt: { type: 'date', required: false, input: false } },
+  },
+  account: { modelName: 'credentials' },
+  verification: { modelName: 'verifications' },
+  // Only a second line of defence: the library's own rules count by address alone, and would lock out a whole office for one guesser.
+  rateLimit: {
+    enabled: true,
+    window: 60,
+    max: 600,
+    storage: 'memory',
+    customRules: {
+      '/sign-in/*': { window: 60, max: 600 },
+      '/two-factor/*': { window: 60, max: 600 },
+    },
+  },
+  plugins: [
+    twoFactor({
+      issuer: 'Sekisho',
+      schema: { twoFactor: { modelName: 'two_factors' } },
+      backupCodeOptions: { amount: 10, length: 12, storeBackupCodes: 'encrypted' },
+    }),
+    sekishoPlugin,
+  ],
+} satisfies BetterAuthOptions;
+
+export function openLibrary(store: Pick<Store, 'signIn'>, { publicUrl, secret, cookies, onError }: LibrarySettings) {
+  return betterAuth({
+    ...fixedOptions,
+    baseURL: publicUrl.origin,
+    secret,
+    trustedOrigins: [publicUrl.origin],
+    database: store.signIn,
+    // The library's error page is not among the routes; ours says what can be done.
+    onAPIError: { errorURL: `${publicUrl.origin}/portal/sign-in` },
+    logger: {
+      level: 'error',
+      log: (level, message, ...rest) => {
+        const cause = rest.find((each) => each instanceof Error);
+        const call = calls.getStore();
+        if (call) call.cause ??= cause;
+        // Mistakes of callers are answered and not logged; faults are logged.
+        if (level === 'error' && !/origin|callback|state|password|credential|not found|invalid/i.test(message))
+          onError(message, cause);
+      },
+    },
+    advanced: {
+      cookiePrefix: cookies.prefix,
+      // The prefix `__Host-` demands all that this would, and more; the library would put `__Secure-` before it.
+      useSecureCookies: false,
+      defaultCookieAttributes: {
+        secure: publicUrl.protocol === 'https:',
+        httpOnly: true,
+        sameSite: 'lax',
+        path: '/',
+      },
+      ipAddress: { ipAddressHeaders: ['x-sekisho-address'] },
+      database: { generateId: ({ model }) => (model === 'user' ? newPersonId() : randomBase62(24)) },
+      disableCSRFCheck: false,
+      disableOriginCheck: false,
+    },
+  });
+}
+
+export type Library = ReturnType<typeof openLibrary>;
+
+/** The calls of the library that are under way: it answers "internal" to whatever the store throws, and only logs the cause. */
+const calls = new AsyncLocalStorage<{ cause?: unknown }>();
+
+/**
+ * Rejects with the cause of a failure. Also rejects where the library reports success although the store has failed: its sign-out only
+ * logs that the session could not be ended.
+ */
+export function withCause<T>(work: () => Promise<T>): Promise<T> {
+  const call: { cause?: unknown } = {};
+  return calls.run(call, work).then(
+    (done) => {
+      if (call.cause !== undefined && toProblem(call.cause).code.startsWith('store_')) throw call.cause;
+      return done;
+    },
+    (error: unknown) => {
+      throw call.cause ?? error;
+    },
+  );
+}

@@ -1,0 +1,101 @@
+// Sessions of people and the challenges of their second steps, as the library keeps them: opened, found by their cookies, ended.
+import type { PersonId } from '../../domain/id.ts';
+import { ageOf, type WallMs } from '../../domain/time.ts';
+import { Problem } from '../http/problem.ts';
+import { type Library, withCause } from './library.ts';
+import type { CookieNames, OpenSession, Session } from './own-route.ts';
+
+/** A session ends after a week, however much it is used. */
+export const longestMs = 7 * 24 * 3600 * 1000;
+/** Calls that give power away ask for a sign-in that is not older. */
+const freshMs = 10 * 60_000;
+
+export const pairOf = (line: string): string => line.split(';', 1)[0] ?? '';
+
+interface Challenge {
+  readonly identifier: string;
+  readonly personId: PersonId;
+}
+
+export class Sessions {
+  readonly #library: Library;
+  readonly #cookies: CookieNames;
+  readonly #now: () => WallMs;
+
+  constructor(library: Library, cookies: CookieNames, now: () => WallMs) {
+    this.#library = library;
+    this.#cookies = cookies;
+    this.#now = now;
+  }
+
+  /** The session of the person who sends these cookies; undefined without one, and once it is a week old. */
+  async of(header: string): Promise<Session | undefined> {
+    const found = await this.find(header);
+    if (!found) return undefined;
+    const { user, session } = found;
+    if (ageOf(session.createdAt.getTime(), this.#now()) > longestMs) {
+      await this.end(session.token);
+      return undefined;
+    }
+    const { provenAt } = session as { readonly provenAt?: Date | null };
+    const proven = (provenAt ?? session.createdAt).getTime();
+    return { id: session.id, personId: user.id as PersonId, fresh: ageOf(proven, this.#now()) < freshMs };
+  }
+
+  /** As the library has it, whatever its age. */
+  find(header: string): ReturnType<Library['api']['getSession']> {
+    const cookie = this.#cookies.only(header, ['session_token']);
+    if (cookie === '') return Promise.resolve(null);
+    const headers = new Headers({ cookie });
+    const { api } = this.#library;
+    // Reading a session now and then renews it in the store. Where the store takes no write (a full disk, another writer), the session
+    // is still read, so that the person who has to mend that can look.
+    return withCause(() => api.getSession({ headers })).catch(() =>
+      withCause(() => api.getSession({ headers, query: { disableRefresh: true } })),
+    );
+  }
+
+  readonly open: OpenSession = async (id, from, still, provenAt) => {
+    const body = { personId: id, ...from, ...(provenAt === undefined ? {} : { provenAt }) };
+    const { headers } = await this.#library.api.openSession({ body, returnHeaders: true });
+    const lines = headers.getSetCookie();
+    if (still === undefined || (await still())) return lines;
+    const found = await this.find(lines.map(pairOf).join('; '));
+    if (found) await this.end(found.session.token);
+    throw new Problem('unauthenticated');
+  };
+
+  async end(token: string): Promise<void> {
+    await (await this.#library.$context).internalAdapter.deleteSession(token);
+  }
+
+  /** Ends a session as its own person would. */
+  async signOut(token: string): Promise<void> {
+    const headers = new Headers({ cookie: `${this.#cookies.prefix}.session_token=${token}` });
+    await withCause(() => this.#library.api.signOut({ headers }));
+  }
+
+  /** Lines for Set-Cookie that begin a second step. */
+  async openChallenge(personId: PersonId): Promise<string[]> {
+    const { headers } = await this.#library.api.openChallenge({ body: { personId }, returnHeaders: true });
+    return headers.getSetCookie();
+  }
+
+  /** The second step that a cookie names. The library checks the signature of the cookie. */
+  async findChallenge(header: string): Promise<Challenge | undefined> {
+    const value = this.#cookies.read(header, 'two_factor');
+    if (value === undefined || value === '') return undefined;
+    const identifier = value.slice(0, Math.max(0, value.search(/\.|%2e/i)));
+    const row = await (await this.#library.$context).internalAdapter.findVerificationValue(identifier);
+    return row ? { identifier, personId: row.value as PersonId } : undefined;
+  }
+
+  async endChallenge({ identifier }: Challenge): Promise<void> {
+    await (await this.#library.$context).internalAdapter.deleteVerificationByIdentifier(identifier);
+  }
+
+  async personWith(email: string): Promise<PersonId | undefined> {
+    const found = await (await this.#library.$context).internalAdapter.findUserByEmail(email.toLowerCase());
+    return found?.user.id as PersonId | undefined;
+  }
+}
