@@ -312,10 +312,11 @@ function readModels(
       const destination = named(requiredText(body, bytes, 'destination'));
       return { models: [source, destination], registryModels: [] };
     }
-    case 'model-or-name': {
+    case 'model-or-name':
+      return { models: [modelOrName(body, bytes)], registryModels: [] };
+    case 'registry': {
       const model = modelOrName(body, bytes);
-      const contacts = operation.name === 'pull' || operation.name === 'push';
-      return { models: [model], registryModels: contacts ? [model] : [] };
+      return { models: [model], registryModels: [model] };
     }
     case 'create': {
       refuseModelfile(body);

@@ -15,6 +15,7 @@ import { shape } from './apply-plan.ts';
 import { authorizeIntent } from './authorize.ts';
 import { permit } from './check-access.ts';
 import { Decisions } from './decide-again.ts';
+import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
 import { suppose } from './identify.ts';
 import { readJson } from './intent.ts';
@@ -139,7 +140,11 @@ async function rehearseCall(
   const accounted = await openUsage(identified, { metering: undefined }, rules);
   const permitted = permit(accounted, { at, request: 'none' }, appealContact);
   const prechecked = await refuseSpent(permitted, [], rules);
-  const intent = readJson(prechecked, Buffer.from(JSON.stringify(bodyFor(path, model, maxTokens))), promptTokens);
+  const intent = readJson(
+    prechecked,
+    Buffer.from(JSON.stringify(bodyFor(identified.operation, model, maxTokens))),
+    promptTokens,
+  );
   const confirmed = await tools.decisions.again(intent, { request: 'none' });
   const authorized = authorizeIntent(tools.replays.claim(confirmed, { address: '' }), tools.modelRules);
   const shaped = shape(authorized, tools.modelFacts);
@@ -147,17 +152,16 @@ async function rehearseCall(
   return rehearse(shaped, rules);
 }
 
-/** The least body of that route. */
-function bodyFor(path: string, model: string, maxTokens: number | undefined): Record<string, unknown> {
-  const messages = [{ role: 'user', content: 'preview' }];
-  const most = maxTokens === undefined ? {} : { max_tokens: maxTokens };
-  if (path.startsWith('/v1/embeddings') || path.startsWith('/api/embed')) return { model, input: 'preview' };
-  if (path.startsWith('/v1/responses'))
-    return { model, input: 'preview', ...(maxTokens === undefined ? {} : { max_output_tokens: maxTokens }) };
-  if (path.startsWith('/v1/')) return { model, messages, prompt: 'preview', ...most };
-  const options = maxTokens === undefined ? {} : { options: { num_predict: maxTokens } };
-  return path.startsWith('/api/generate') ? { model, prompt: 'preview', ...options } : { model, messages, ...options };
+/** The least body with which an operation can be asked for, as far as the stages read it. */
+function bodyFor({ scope, reply }: Operation, model: string, maxTokens: number | undefined): object {
+  const said = scope === 'inference:embed' ? { input: 'preview' } : { messages, prompt: 'preview' };
+  const { length } = reply;
+  if (maxTokens === undefined || !length) return { model, ...said };
+  const most = { [length.name]: maxTokens };
+  return { model, ...said, ...(length.inOptions ? { options: most } : most) };
 }
+
+const messages = [{ role: 'user', content: 'preview' }];
 
 /** The account of a subject without one, which has used nothing. */
 const nobody = 'acc_preview' as AccountId;

@@ -94,10 +94,9 @@ async function merge(
   via: readonly string[],
   room: AnswerRoom,
 ): Promise<Buffer> {
-  const { name, reply } = routed.operation;
-  const { list } = reply;
+  const { list } = routed.operation.reply;
   const asked = {
-    which: name === 'ps' ? 'running' : 'all',
+    which: list.isOfLoaded ? 'running' : 'all',
     via,
     // One that is silent does not keep the others from being heard.
     patienceMs: Math.min(patienceMs, times.metadataMs / 2),

@@ -53,7 +53,7 @@ export function callOf(
   };
 }
 
-/** Saying it twice is as saying it once (RFC 9110, section 9.2.2). */
-export function mayRepeat({ operation: { name } }: Routed, { method }: IncomingMessage): boolean {
-  return method === 'GET' || method === 'HEAD' || name === 'show';
+/** Saying it twice is as saying it once (RFC 9110, section 9.2.2): it only reads, by its method or by its scope. */
+export function mayRepeat({ operation: { scope } }: Routed, { method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD' || scope === 'metadata';
 }

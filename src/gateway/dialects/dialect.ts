@@ -45,8 +45,11 @@ export type AddLimitFields = (
 /** What travels in the request body. `blob` is streamed through and never held. */
 export type BodyKind = 'none' | 'json' | 'multipart' | 'blob';
 
-/** Where the body names models, and how the names are to be read (ollama-api §2). */
-export type ModelSource = 'none' | 'model' | 'model-or-name' | 'create' | 'copy' | 'path' | 'form';
+/**
+ * Where a call names models, and how the names are to be read (ollama-api §2). `registry` is `model-or-name`, and the server
+ * contacts the registry host of the name.
+ */
+export type ModelSource = 'none' | 'model' | 'model-or-name' | 'registry' | 'create' | 'copy' | 'path' | 'form';
 
 /** Which set of time limits holds: a generation, a quick look, or a transfer that may take hours. */
 export type TimeClass = 'inference' | 'metadata' | 'transfer';

@@ -27,6 +27,8 @@ export interface Reply {
 
 /** A list of models as a dialect writes it. */
 export interface ModelList {
+  /** Only models that are loaded. */
+  readonly isOfLoaded: boolean;
   /** The member of the answer that holds the entries. */
   readonly member: string;
   /** The fields of an entry that name its model. */

@@ -82,6 +82,7 @@ function checkReading(
     model: [text('model')],
     copy: [text('source'), text('destination')],
     'model-or-name': [text('model') || text('name')],
+    registry: [text('model') || text('name')],
     create: [text('model') || text('name'), ...(text('from') === '' ? [] : [text('from')])],
   }[operation.model];
   assert.deepEqual(

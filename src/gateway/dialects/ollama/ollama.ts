@@ -4,7 +4,7 @@ import { defineDialect } from '../dialect.ts';
 import { lineFrames } from '../frames.ts';
 import { plain } from '../reply.ts';
 import { spellError, spellMissingModel, spellModelError } from './errors.ts';
-import { embedding, generation, modelList, progress } from './replies.ts';
+import { embedding, generation, loadedList, modelList, progress } from './replies.ts';
 
 export const ollama = defineDialect(
   {
@@ -20,14 +20,14 @@ export const ollama = defineDialect(
   [
     ['version', 'GET HEAD', '/api/version', 'metadata', 'none', 'none', null, plain, 'metadata'],
     ['tags', 'GET HEAD', '/api/tags', 'metadata', 'none', 'none', null, modelList, 'metadata'],
-    ['ps', 'GET', '/api/ps', 'metadata', 'none', 'none', null, modelList, 'metadata'],
+    ['ps', 'GET', '/api/ps', 'metadata', 'none', 'none', null, loadedList, 'metadata'],
     ['show', 'POST', '/api/show', 'metadata', 'json', 'model-or-name', null, plain, 'metadata'],
     ['generate', 'POST', '/api/generate', 'inference:chat', 'json', 'model', true, generation, 'inference'],
     ['chat', 'POST', '/api/chat', 'inference:chat', 'json', 'model', true, generation, 'inference'],
     ['embed', 'POST', '/api/embed', 'inference:embed', 'json', 'model', null, embedding, 'inference'],
     ['embeddings', 'POST', '/api/embeddings', 'inference:embed', 'json', 'model', null, embedding, 'inference'],
-    ['pull', 'POST', '/api/pull', 'models:pull', 'json', 'model-or-name', true, progress, 'transfer'],
-    ['push', 'POST', '/api/push', 'models:push', 'json', 'model-or-name', true, progress, 'transfer'],
+    ['pull', 'POST', '/api/pull', 'models:pull', 'json', 'registry', true, progress, 'transfer'],
+    ['push', 'POST', '/api/push', 'models:push', 'json', 'registry', true, progress, 'transfer'],
     ['create', 'POST', '/api/create', 'models:create', 'json', 'create', true, progress, 'transfer'],
     ['copy', 'POST', '/api/copy', 'models:copy', 'json', 'copy', null, plain, 'transfer'],
     ['delete', 'DELETE', '/api/delete', 'models:delete', 'json', 'model-or-name', null, plain, 'metadata'],

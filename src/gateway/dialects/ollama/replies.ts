@@ -1,7 +1,7 @@
 // What Ollama's own API answers with.
 import { WholeMeter } from '../../meter/meter-whole.ts';
 import { lineTypes } from '../media-types.ts';
-import { defineReply } from '../reply.ts';
+import { defineReply, type ModelList } from '../reply.ts';
 import { embedded, generated, LinesMeter, ProgressMeter } from './meter.ts';
 
 export const generation = defineReply({
@@ -18,11 +18,14 @@ export const embedding = defineReply({
 /** Of a transfer, which costs no tokens. */
 export const progress = defineReply({ types: lineTypes, streamMeter: () => new ProgressMeter() });
 
-export const modelList = defineReply({
-  list: {
-    member: 'models',
-    nameFields: ['name', 'model'],
-    entryOf: ({ ollama }) => ollama,
-    write: (entries) => `{"models":[${entries}]}`,
-  },
-});
+const list: ModelList = {
+  isOfLoaded: false,
+  member: 'models',
+  nameFields: ['name', 'model'],
+  entryOf: ({ ollama }) => ollama,
+  write: (entries) => `{"models":[${entries}]}`,
+};
+
+export const modelList = defineReply({ list });
+
+export const loadedList = defineReply({ list: { ...list, isOfLoaded: true } });

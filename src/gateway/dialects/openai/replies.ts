@@ -37,6 +37,7 @@ export const transcription = defineReply({
 
 export const modelList = defineReply({
   list: {
+    isOfLoaded: false,
     member: 'data',
     // Beside an `id`, `name` is a title.
     nameFields: ['id'],
