@@ -18,11 +18,21 @@ export interface Outlook {
   readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
 }
 
+/** A model server. */
+export interface ServerNow {
+  readonly name: string;
+  /** Null before it was looked at. */
+  readonly up: boolean | null;
+  /** What it answers like; null as long as it has not said. */
+  readonly kind: string | null;
+  readonly inFlight: number;
+}
+
 export interface LiveStatus {
   readonly accepting: boolean;
   readonly running: number;
   readonly queues: readonly { model: string; running: number; waiting: number; accounts: number }[];
-  readonly upstreams: readonly { name: string; up: boolean | null; inFlight: number }[];
+  readonly upstreams: readonly ServerNow[];
 }
 
 export interface LiveOverview {

@@ -2,6 +2,7 @@
 // in the body is held to the plan, whatever the route, and the bound is added where the route's own name is missing.
 // An answer of several choices is one answer: its choices share the bound.
 import { GatewayError } from '../domain/error.ts';
+import { bodyFields } from '../upstream/kinds.ts';
 import { add, given, replace, type Work, wholeNumber } from './payload/body-edits.ts';
 
 /** What a call asks for: completion tokens of all its choices together, where it says how many. */
@@ -10,17 +11,8 @@ export interface AskedLength {
   readonly choices: number;
 }
 
-/** Ollama: num_predict, max_tokens, max_output_tokens. llama-server: n_predict, with the first two as its aliases. vLLM, TGI: the rest. */
-export const lengthNames = [
-  'max_tokens',
-  'max_completion_tokens',
-  'max_output_tokens',
-  'max_new_tokens',
-  'num_predict',
-  'n_predict',
-] as const;
-/** How many answers are generated for a prompt, also where fewer of them are returned. */
-export const choiceNames = ['n', 'n_cmpl', 'best_of', 'num_return_sequences'] as const;
+/** Names under which servers of any kind read how long an answer may become, and how many are generated for a prompt. */
+export const { lengths: lengthNames, choices: choiceNames } = bodyFields;
 
 /** More in one call is nothing that anybody reads; OpenAI ends at 128. */
 const mostChoices = 1024;
@@ -29,7 +21,7 @@ const mostTokens = 2 ** 31 - 1;
 
 /** Where a route's own server reads the bound. */
 export interface OwnLength {
-  readonly name: (typeof lengthNames)[number];
+  readonly name: string;
   /** It stands inside `options`. */
   readonly inOptions: boolean;
 }

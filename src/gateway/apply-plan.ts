@@ -5,6 +5,7 @@
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
+import { bodyFields } from '../upstream/kinds.ts';
 import { type AskedLength, boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
 import { boundParameters } from './creation.ts';
@@ -32,14 +33,8 @@ export interface Shaped extends Authorized, Mark {
   readonly figured: Figured | undefined;
 }
 
-/** Options that make Ollama load the model again for the next caller who asks for others (server/sched.go needsReload). */
-const reloadOptions = ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'];
-/** Of image generation: no plan speaks of them, and a slot is held for their product. */
-const imageFields = [
-  ['width', 2048],
-  ['height', 2048],
-  ['steps', 100],
-] as const;
+/** A call can go to a server of any kind, and the kind of a server is what it says of itself: the fields of all are bounded. */
+const { reloadOptions, reloads, templates, debug, capped } = bodyFields;
 
 /** @throws GatewayError `beyond_plan`, `invalid_request`; `upstream_unreachable` where no server takes calls. */
 export function shape(call: Authorized, facts: ModelFacts): Shaped {
@@ -184,13 +179,12 @@ function boundBody(work: Work, bounds: Terms, model: string | undefined, { conte
   const options = document.members.get('options')?.members;
   if (bounds.reloadOptions === 'strip') {
     for (const name of reloadOptions) remove(work, options?.get(name), `options.${name}`);
-    remove(work, document.members.get('shift'), 'shift');
+    removeAll(work, reloads);
   }
-  if (bounds.templates === 'strip')
-    for (const name of ['raw', 'template']) remove(work, document.members.get(name), name);
-  if (bounds.debugFields === 'strip') remove(work, document.members.get('_debug_render_only'), '_debug_render_only');
+  if (bounds.templates === 'strip') removeAll(work, templates);
+  if (bounds.debugFields === 'strip') removeAll(work, debug);
   boundContext(work, given(options, 'num_ctx'), bounds, model, contexts);
-  boundImage(work);
+  boundCapped(work);
   boundKeepAlive(work, bounds);
   boundParameters(work, bounds, reloadOptions);
 }
@@ -217,8 +211,13 @@ function boundContext(
   else if (settled !== asked) replace(work, value, contextName, settled);
 }
 
-function boundImage(work: Work): void {
-  for (const [name, most] of imageFields) {
+function removeAll(work: Work, names: readonly string[]): void {
+  for (const name of names) remove(work, work.document.members.get(name), name);
+}
+
+/** What no plan speaks of. */
+function boundCapped(work: Work): void {
+  for (const [name, most] of capped) {
     const value = given(work.document.members, name);
     if (value && wholeNumber(work, value, name) > most) replace(work, value, name, most);
   }

@@ -5,7 +5,7 @@
 import { GatewayError } from '../domain/error.ts';
 import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-name.ts';
 import { unlimited } from '../domain/plan.ts';
-import { choiceNames, lengthNames } from './answer-length.ts';
+import { bodyFields } from '../upstream/kinds.ts';
 import { readDigest, readDigests, refuseModelfile } from './creation.ts';
 import type { Exchange } from './exchange.ts';
 import { boundForm } from './form-bounds.ts';
@@ -60,14 +60,11 @@ export interface Intended extends Prechecked, Mark {
   readonly promptEstimate: number;
 }
 
+const { lengths, choices, reloadOptions, reloads, templates, debug, capped } = bodyFields;
+
 const optionsOutline: Outline = {
   known: new Set(
-    (
-      'num_ctx num_gpu num_batch num_thread num_keep main_gpu use_mmap draft_num_predict seed stop ' +
-      'temperature top_k top_p'
-    )
-      .split(' ')
-      .concat(lengthNames, choiceNames),
+    'num_ctx num_keep seed stop temperature top_k top_p'.split(' ').concat(lengths, choices, reloadOptions),
   ),
 };
 const anyNames: Outline = { known: new Set() };
@@ -77,11 +74,12 @@ const outline: Outline = {
   known: new Set(
     (
       'model name source destination from remote_host stream stream_options options keep_alive tools messages prompt ' +
-      'input system template raw shift format images think insecure width height steps tool_choice ' +
-      'parameters files adapters draft_files modelfile path quantize suffix context truncate dimensions _debug_render_only'
+      'input system format images think insecure tool_choice parameters files adapters draft_files modelfile path ' +
+      'quantize suffix context truncate dimensions'
     )
       .split(' ')
-      .concat(lengthNames, choiceNames),
+      .concat(lengths, choices, reloads, templates, debug)
+      .concat(capped.map(([name]) => name)),
   ),
   inside: {
     options: optionsOutline,

@@ -36,7 +36,12 @@ export function openOutlook(gate: Gate, liveStats: LiveStats): Outlook {
       accepting: !gate.draining,
       running: running.size,
       queues: queue.snapshot(),
-      upstreams: registry.all.map(({ name, health, inFlight }) => ({ name, up: health.up ?? null, inFlight })),
+      upstreams: registry.all.map(({ name, health, kindName, inFlight }) => ({
+        name,
+        up: health.up ?? null,
+        kind: kindName ?? null,
+        inFlight,
+      })),
     }),
     overview: () => ({
       accounts: accountsNow(running.exchanges(), liveStats.speeds()),

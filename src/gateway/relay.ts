@@ -105,7 +105,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     this.#tries.sent = true;
     this.#controller = controller;
     if (this.#settlement.isSettled) {
-      controller.abort(over);
+      this.#tries.cancel(controller, over);
       return;
     }
     // From here on it may cost something, even if nothing ever comes back.
@@ -139,7 +139,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
     if (this.#settlement.isSettled) {
       this.#restBytes += piece.length;
-      if (this.#restBytes > restBytes) controller.abort(over);
+      if (this.#restBytes > restBytes) this.#tries.cancel(controller, over);
       return;
     }
     const { isCollecting, isStream } = this.#answer;
@@ -247,7 +247,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     const isLate = error.code === 'upstream_timeout';
     if (isLate && this.#markedMs !== undefined && !isAnswered) {
       this.#endAnswer();
-      this.#controller?.abort(over);
+      this.#tries.cancel(this.#controller, over);
       return;
     }
     // Where the model server is done, only the reader can still take time.
@@ -255,8 +255,8 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   }
 
   letGo(farewell: Farewell): void {
-    if (farewell === 'cut-later') setTimeout(() => this.#controller?.abort(over), restMs).unref();
-    else if (farewell === 'cut') this.#controller?.abort(over);
+    if (farewell === 'cut-later') setTimeout(() => this.#tries.cancel(this.#controller, over), restMs).unref();
+    else if (farewell === 'cut') this.#tries.cancel(this.#controller, over);
     this.#tries.release();
   }
 }

@@ -3,7 +3,7 @@
 // was refused for a field of ours.
 import type { Dispatcher } from 'undici';
 import type { Upstream } from '../upstream/server.ts';
-import { bodyFor, namesStreamOptions } from './answer/plain-stream.ts';
+import { bodyFor } from './answer/plain-stream.ts';
 import { isStale } from './answer/upstream-error.ts';
 import type { Exchange } from './exchange.ts';
 import type { Routed } from './route.ts';
@@ -52,6 +52,11 @@ export class Tries {
     );
   }
 
+  /** The server need not go on with it. */
+  cancel(running: Dispatcher.DispatchController | undefined, reason: Error): void {
+    if (running) this.server.kind.cancel(running, reason);
+  }
+
   /** The server is done with it. */
   release(): void {
     if (!this.#counted) return;
@@ -62,7 +67,7 @@ export class Tries {
 
   /** A stream has begun: where the field was left out for it, the server need not be asked with it again. */
   noteStream(): void {
-    if (this.#plain) this.server.takesStreamOptions = false;
+    if (this.#plain) this.server.leaveStreamOptionsOut();
   }
 
   /** Nothing of an answer came. Is it to be said over a new connection, since a kept one had ended? */
@@ -90,7 +95,7 @@ export class Tries {
 
   /** A server has refused the call. Is it to be said without the field that only the gate put in? */
   mayGoPlain(status: number, body: Buffer): boolean {
-    if (!this.usageInjected || this.#plain || !namesStreamOptions(status, body)) return false;
+    if (!this.usageInjected || this.#plain || !this.server.kind.usage.refusesStreamOptions(status, body)) return false;
     this.#plain = this.#exchange.takesComments = true;
     return true;
   }

@@ -93,5 +93,6 @@ export interface UpstreamKind {
   readonly usage: StreamUsage;
   /** Ends a call that nobody waits for any more. */
   readonly cancel: (call: Running, reason: Error) => void;
-  readonly fields: BodyFields;
+  /** What is not named is empty. */
+  readonly fields: Partial<BodyFields>;
 }

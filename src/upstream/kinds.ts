@@ -44,7 +44,7 @@ async function firstList(
 
 const each = <Name extends keyof BodyFields>(name: Name): BodyFields[Name] =>
   // What a response says was changed is named in this order, the general names first.
-  [...new Set(kinds.toReversed().flatMap(({ fields }) => fields[name] as readonly unknown[]))] as never;
+  [...new Set(kinds.toReversed().flatMap(({ fields }) => (fields[name] ?? []) as readonly unknown[]))] as never;
 
 /** The fields of all kinds. */
 export const bodyFields: BodyFields = {

@@ -39,13 +39,12 @@ export class Upstream implements Recognisable {
   screen: Screen;
   models: KnownModels = noneKnown;
   details: ModelDetails = kinds[0].openDetails();
-  /** False where it refuses a body with that field: by the settings, or since it has. */
-  takesStreamOptions: boolean;
   /** False: it is draining or removed, and no call is sent there that is not there already. */
   takesCalls = true;
   /** Calls that it works on. */
   inFlight = 0;
   readonly #connection: Connection;
+  #takesStreamOptions: boolean;
   #recognised: UpstreamKind | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -58,7 +57,7 @@ export class Upstream implements Recognisable {
     this.basePath = url.pathname.replace(/\/(?:v1\/?)?$/, '');
     this.pass = entry.readPass();
     this.screen = new Screen(this.pass, url);
-    this.takesStreamOptions = entry.takesStreamOptions;
+    this.#takesStreamOptions = entry.takesStreamOptions;
     this.#connection = new Connection(url.origin, settings.connectTimeoutMs, this.pass);
     this.health = new Health({
       probe: () => this.#probe(),
@@ -90,6 +89,16 @@ export class Upstream implements Recognisable {
     const before = this.kind;
     this.#recognised = kind;
     if (this.kind !== before) this.details = this.kind.openDetails();
+  }
+
+  /** The gate may ask for the usage of a stream by that field: neither its kind, the settings nor the server refuse it. */
+  get takesStreamOptions(): boolean {
+    return this.#takesStreamOptions && this.kind.usage.takesStreamOptions;
+  }
+
+  /** It has refused the field. */
+  leaveStreamOptionsOut(): void {
+    this.#takesStreamOptions = false;
   }
 
   /** For connections to come; those that are open stay. */

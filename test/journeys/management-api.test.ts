@@ -344,7 +344,10 @@ describe('people', () => {
     const operator = await operatorOf(gate);
     const { body: here } = await operator.get('/session');
     expect(here).toMatchObject({ account: { role: 'operator', plan: null }, signIn: { mail: false } });
-    expect((await operator.get('/overview')).body).toMatchObject({ accepting: true, upstreams: [{ up: true }] });
+    expect((await operator.get('/overview')).body).toMatchObject({
+      accepting: true,
+      upstreams: [{ up: true, kind: 'ollama' }],
+    });
     const { body: account } = await operator.post('/accounts', { name: 'someone', role: 'auditor' });
     expect(account).toMatchObject({ role: 'auditor', person: null });
     const { body: link } = await operator.post(`/accounts/${account.id}/links`, { purpose: 'setup' });

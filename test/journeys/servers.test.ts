@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { operatorOf } from '../visitor.ts';
 
 let one: FakeOllama;
 let two: FakeOllama;
@@ -250,4 +251,33 @@ describe('a server that is removed', () => {
     await eventually(async () => expect((await post(`${gate.url}/api/generate`, member, call)).status).toBe(200));
     expect(heard(one)).toBe(0);
   });
+});
+
+test('the status says what kind a server is, and follows when another is started at its address', async () => {
+  const said: { path: string; body: string }[] = [];
+  const server = createServer((request, response) => {
+    const found = said.find(({ path }) => path === request.url);
+    response.setHeader('content-type', 'application/json');
+    response.writeHead(found ? 200 : 404).end(found?.body ?? '{}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  release();
+  await open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { PROBE_SECONDS: '0.05' });
+  const operator = await operatorOf(gate);
+  const seen = async (): Promise<unknown> => {
+    const { upstreams } = (await operator.get('/status')).body as { upstreams: { up: boolean; kind: string | null }[] };
+    return [upstreams[0]?.up, upstreams[0]?.kind, gate.servers.all[0]?.models.listed.map(({ name }) => name)];
+  };
+  await eventually(async () => expect(await seen()).toEqual([true, null, []]));
+  const v1 = { path: '/v1/models', body: '{"object":"list","data":[{"id":"plain"}]}' };
+  const tags = { path: '/api/tags', body: '{"models":[{"name":"native"}]}' };
+  said.push(v1);
+  await eventually(async () => expect(await seen()).toEqual([true, 'openai', ['plain']]));
+  // It has answered as the one before; only one that no longer does is asked for more.
+  said.splice(0, 1, tags);
+  await eventually(async () => expect(await seen()).toEqual([true, 'ollama', ['native']]));
+  said.splice(0, 1, v1);
+  await eventually(async () => expect(await seen()).toEqual([true, 'openai', ['plain']]));
+  server.close();
 });

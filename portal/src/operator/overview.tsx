@@ -186,12 +186,17 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
   return (
     <Box title={t('overview.servers')}>
       <Stack gap="xs">
-        {now.upstreams.map(({ name, up, inFlight }) => (
+        {now.upstreams.map(({ name, up, kind, inFlight }) => (
           <Group key={name} justify="space-between" gap="xs">
             <Text size="sm" ff="monospace">
               {name}
             </Text>
             <Group gap="xs">
+              {kind !== null && (
+                <Text size="sm" c="dimmed">
+                  {kind}
+                </Text>
+              )}
               <Text size="sm">{t('overview.inFlight', { count: inFlight })}</Text>
               <Badge variant="light" color={up === null ? 'gray' : up ? 'teal' : 'red'}>
                 {t(up === null ? 'overview.unknown' : up ? 'overview.up' : 'overview.down')}

@@ -30,7 +30,3 @@ function withoutStreamOptions(body: Buffer): Buffer | undefined {
   }
   return splice(body, [{ start, end, text: '' }]);
 }
-
-/** Does the model server refuse the call for that field? */
-export const namesStreamOptions = (status: number, body: Buffer): boolean =>
-  (status === 400 || status === 422) && body.includes('stream_options');

@@ -2,6 +2,13 @@
 import { z } from 'zod';
 import { timeOrNull } from '../http/fields.ts';
 
+const serverSchema = z.strictObject({
+  name: z.string(),
+  up: z.boolean().nullable().describe('null: not probed yet'),
+  kind: z.string().nullable().describe('ollama, or openai for a server that only has /v1/models; null: not known yet'),
+  inFlight: z.int(),
+});
+
 export const statusSchema = z
   .strictObject({
     accepting: z.boolean(),
@@ -14,7 +21,7 @@ export const statusSchema = z
         accounts: z.int().describe('that wait'),
       }),
     ),
-    upstreams: z.array(z.strictObject({ name: z.string(), up: z.boolean().nullable(), inFlight: z.int() })),
+    upstreams: z.array(serverSchema),
   })
   .meta({ id: 'Status' });
 
@@ -57,7 +64,7 @@ export const overviewSchema = z
     waiting: z.int(),
     accounts: z.array(z.strictObject({ ...counted, running: z.int(), waiting: z.int(), tokensPerSecond: z.number() })),
     tokensPerSecond: z.number().describe('completion tokens, over the last ten seconds'),
-    upstreams: z.array(z.strictObject({ name: z.string(), up: z.boolean().nullable(), inFlight: z.int() })),
+    upstreams: z.array(serverSchema),
     queues: z.array(z.strictObject({ model: z.string(), running: z.int(), waiting: z.int(), accounts: z.int() })),
     top: z.array(z.strictObject({ ...counted, tokens: z.int(), requests: z.int() })).describe('today'),
     refusals: z.array(z.strictObject({ code: z.string(), count: z.int() })).describe('in the last hour'),

@@ -16,7 +16,6 @@ export const ollama: UpstreamKind = {
   cancel: (call, reason) => call.abort(reason),
   fields: {
     lengths: ['max_tokens', 'max_output_tokens', 'num_predict'],
-    choices: [],
     // server/sched.go, needsReload
     reloadOptions: ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'],
     reloads: ['shift'],

@@ -1,0 +1,41 @@
+// What a kind of model server is stands in its folder: the rest of the sources knows the interface and the list.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from 'vitest';
+import { bodyFields, kinds } from '../../src/upstream/kinds.ts';
+
+const source = join(import.meta.dirname, '../../src');
+const room = 'upstream/kinds/';
+const names = kinds.map(({ name }) => name);
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+);
+const textOf = (file: string): string => readFileSync(join(source, file), 'utf8');
+
+test('every folder of a kind is in the list under its name, and nothing else is', () => {
+  const folders = readdirSync(join(source, room), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(folders.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
+});
+
+test('a folder is imported by itself and by the list alone, and no text of the room names a kind', () => {
+  const literal = new RegExp(`(['"\`])(?:${names.join('|')})\\1`, 'g');
+  const wrong = files
+    .filter((file) => file.startsWith('upstream/') || file.startsWith('gateway/'))
+    .flatMap((file) => {
+      const text = textOf(file);
+      const folders = [...text.matchAll(/ from '(\.[^']+)';/g)]
+        .map(([, target = '']) => relative(join(source, room), join(source, dirname(file), target)))
+        .flatMap((target) => new RegExp(`^(${names.join('|')})/`).exec(target)?.[1] ?? []);
+      const foreign = folders.filter((name) => file !== 'upstream/kinds.ts' && !file.startsWith(`${room}${name}/`));
+      const named = file.startsWith('upstream/') && !file.startsWith(room) ? [...text.matchAll(literal)] : [];
+      return [...foreign.map((name) => `${file} → ${name}`), ...named.map(([name]) => `${file}: ${name}`)];
+    });
+  expect(wrong).toEqual([]);
+});
+
+test('every field that a kind reads is bounded for all of them', () => {
+  for (const { fields } of kinds)
+    for (const [name, own] of Object.entries(fields))
+      expect(bodyFields[name as keyof typeof bodyFields]).toEqual(expect.arrayContaining([...own]));
+  expect(bodyFields.lengths.length).toBeGreaterThan(5);
+});
