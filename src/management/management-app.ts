@@ -15,8 +15,10 @@ import { RefusedTries } from './audit/refused-tries.ts';
 import { endpoints } from './endpoints.ts';
 import { addressOf, type FailureBudget } from './http/authenticate.ts';
 import { Origins } from './http/origin.ts';
+import { Paces } from './http/pace.ts';
 import { Problem, sendProblem } from './http/problem.ts';
 import { managementApi } from './http/router.ts';
+import { SharedAnswers } from './http/send.ts';
 import { noPost } from './mail/mail-templates.ts';
 import { Notices } from './mail/notices.ts';
 import { openMail } from './mail/smtp.ts';
@@ -101,8 +103,10 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   });
   const refused = new RefusedTries(store, now, (cause) => onError('refused tries could not be written down', cause));
   const door: Door = { store, signIn, post, portal };
+  const shared = new SharedAnswers(new Paces(nowMs), (asking) => addressOf(asking, { trustedProxies }));
   const api = managementApi({
     ...door,
+    shared,
     endpoints,
     outlook: tools.outlook,
     timeZone: settings.timeZone,
@@ -182,7 +186,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
         .set({ 'content-type': 'application/x-x509-ca-cert' })
         .send(Buffer.from(authority));
   });
-  router.use('/portal', portalPages(settings.pages, origins));
+  router.use('/portal', portalPages(settings.pages, origins, shared));
   const tidy = setInterval(() => {
     store.tidyPeople(now()).catch((error: unknown) => onError('sessions that are over could not be removed', error));
   }, hourMs);

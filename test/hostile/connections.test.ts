@@ -1,5 +1,6 @@
 // Callers that are slow, many, silent or gone: each holds no more than a socket, and only until its timeout.
 import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, type FakeRequest, onePieceUntilLeft, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -239,4 +240,31 @@ test('U46: a line without a version, an unknown version, and bytes of another pr
     await once(socket, 'close');
     expect(text, line).toMatch(/^HTTP\/1\.1 (400|505) /);
   }
+});
+
+test('one address is sent a bounded number of bytes a minute of what anybody may read, and other addresses are not held up', async () => {
+  const read = async (path: string, localAddress: string): Promise<{ status: number; bytes: number; text: string }> => {
+    const asked = httpRequest({ host: '127.0.0.1', port: gate.port, path, localAddress, agent: false });
+    asked.end();
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    const pieces: Buffer[] = [];
+    for await (const piece of response) pieces.push(piece as Buffer);
+    const all = Buffer.concat(pieces);
+    return { status: response.statusCode as number, bytes: all.length, text: all.toString() };
+  };
+  const path = '/management/v1/openapi.json';
+  const { bytes } = await read(path, '127.0.0.2');
+  const most = Math.ceil((128 * 1024 * 1024) / bytes);
+  let answered = 0;
+  let refused: { status: number; text: string } | undefined;
+  for (let sent = 0; sent < 2 * most && !refused; sent += 20) {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => read(path, '127.0.0.2')));
+    answered += answers.filter(({ status }) => status === 200).length;
+    refused = answers.find(({ status }) => status !== 200);
+  }
+  expect(answered).toBeGreaterThan(most - 30);
+  expect(answered).toBeLessThan(2 * most);
+  expect(refused).toMatchObject({ status: 429 });
+  expect(JSON.parse((refused as { text: string }).text)).toMatchObject({ code: 'too_many_requests' });
+  expect(await read(path, '127.0.0.3')).toMatchObject({ status: 200, bytes });
 });

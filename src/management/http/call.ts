@@ -3,10 +3,13 @@ import type { Request, Response } from 'express';
 import { addressOf, type Caller, type Entrance } from './authenticate.ts';
 import type { AnyCall, Call, Endpoint, RequestContext } from './endpoint.ts';
 import { languageOf } from './problem.ts';
+import type { SharedAnswers } from './send.ts';
 
 export interface ApiTools extends RequestContext {
   readonly entrance: Entrance;
   readonly endpoints: readonly Endpoint[];
+  /** Documents that anybody may read. */
+  readonly shared: SharedAnswers;
   /** Something was changed: what the data plane remembers may be old. */
   readonly onChange: () => void;
   readonly onError: (error: unknown, requestId: string) => void;

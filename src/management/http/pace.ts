@@ -29,6 +29,12 @@ export const paces = {
 
 export type PaceName = keyof typeof paces;
 
+/**
+ * What one source may be sent of documents and files that anybody may read, in a minute: some 350 first visits to the portal.
+ * The system takes a whole answer for a reader that takes nothing, so that the bytes cost their sender the same.
+ */
+const sharedBytesPerMinute = 128 * 1024 * 1024;
+
 const minuteMs = 60_000;
 /** Callers who are remembered; those who may ask again at full pace are forgotten first. */
 const most = 20_000;
@@ -46,6 +52,11 @@ export class Paces {
   /** Counts one call from an address; one IPv6 network has more addresses than anybody could count. @throws Problem `too_many_requests`. */
   fromSource(pace: PaceName, address: string): void {
     this.#take(`${pace} from ${networkOf(address)}`, paces[pace].source);
+  }
+
+  /** Counts bytes that are sent to an address. @throws Problem `too_many_requests`. */
+  bytesTo(address: string, bytes: number): void {
+    this.#take(`bytes to ${networkOf(address)}`, sharedBytesPerMinute, bytes);
   }
 
   /**
@@ -76,9 +87,9 @@ export class Paces {
     return this.#running.get(place) ?? 0;
   }
 
-  #take(who: string, perMinute: number): void {
+  #take(who: string, perMinute: number, amount = 1): void {
     const now = this.#nowMs();
-    const next = Math.max(this.#fullAt.get(who) ?? 0, now) + minuteMs / perMinute;
+    const next = Math.max(this.#fullAt.get(who) ?? 0, now) + (minuteMs * amount) / perMinute;
     const waitMs = next - now - minuteMs;
     if (waitMs > 0) throw new Problem('too_many_requests', { retryAfterSeconds: Math.ceil(waitMs / 1_000) });
     // Set anew at the end, so that the first are those who asked the longest ago.

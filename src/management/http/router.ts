@@ -12,7 +12,7 @@ import { Paces } from './pace.ts';
 import { Problem, problemHandler } from './problem.ts';
 import { readInput } from './read-input.ts';
 import { referencePage } from './reference.ts';
-import { sendShared } from './send.ts';
+import type { SharedAnswers } from './send.ts';
 import { sendStream } from './stream.ts';
 
 const bodyBytes = 256 * 1024;
@@ -30,7 +30,7 @@ export function managementApi(tools: ApiTools): Router {
     });
     next();
   });
-  serveDocuments(router, tools.endpoints);
+  serveDocuments(router, tools.endpoints, tools.shared);
   serveRows(router, tools);
   router.use(() => {
     throw new Problem('not_found');
@@ -40,16 +40,16 @@ export function managementApi(tools: ApiTools): Router {
 }
 
 /** The OpenAPI document and the reference page, each made when it is first asked for. */
-function serveDocuments(router: Router, endpoints: readonly Endpoint[]): void {
+function serveDocuments(router: Router, endpoints: readonly Endpoint[], shared: SharedAnswers): void {
   let document: Buffer | undefined;
   let page: Buffer | undefined;
   router.get('/openapi.json', (request, response) => {
     document ??= Buffer.from(JSON.stringify(openApi(endpoints)));
-    sendShared(document, 'application/json; charset=utf-8', request, response);
+    shared.send(document, 'application/json; charset=utf-8', request, response);
   });
   router.get('/', (request, response) => {
     page ??= Buffer.from(referencePage(endpoints));
-    sendShared(page, 'text/html; charset=utf-8', request, response);
+    shared.send(page, 'text/html; charset=utf-8', request, response);
   });
 }
 

@@ -1,11 +1,36 @@
 // Sends bytes that all readers share, in small pieces, each when the one before has left, so that a reader that takes
-// nothing costs hardly more than its connection, encrypted or not.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+// nothing costs hardly more than its connection, encrypted or not; and to one address only so many in a minute, since the
+// system may take all of them for a reader that takes none.
+import type { Request, Response } from 'express';
+import type { Paces } from './pace.ts';
+import { Problem, sendProblem } from './problem.ts';
 
 const pieceBytes = 16 * 1024;
 
-/** A whole answer of bytes that belong to all. */
-export function sendShared(bytes: Buffer, type: string, request: IncomingMessage, response: ServerResponse): void {
+export class SharedAnswers {
+  readonly #paces: Pick<Paces, 'bytesTo'>;
+  readonly #addressOf: (request: Request) => string;
+
+  constructor(paces: Pick<Paces, 'bytesTo'>, addressOf: (request: Request) => string) {
+    this.#paces = paces;
+    this.#addressOf = addressOf;
+  }
+
+  /** A whole answer of bytes that belong to all, or the problem `too_many_requests`. The response names its request id. */
+  send(bytes: Buffer, type: string, request: Request, response: Response): void {
+    try {
+      if (request.method !== 'HEAD') this.#paces.bytesTo(this.#addressOf(request), bytes.length);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      for (const name of ['cache-control', 'content-encoding', 'etag', 'vary']) response.removeHeader(name);
+      sendProblem(response, error, String(response.getHeader('x-request-id')));
+      return;
+    }
+    sendShared(bytes, type, request, response);
+  }
+}
+
+function sendShared(bytes: Buffer, type: string, request: Request, response: Response): void {
   response.setHeader('content-type', type).setHeader('content-length', bytes.length);
   if (request.method === 'HEAD') {
     response.end();

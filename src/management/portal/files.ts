@@ -2,9 +2,9 @@
 // each reader cost a quarter of a megabyte without reading any of it, for a request of a hundred bytes.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join } from 'node:path';
-import { sendShared } from '../http/send.ts';
+import type { Request, Response } from 'express';
+import type { SharedAnswers } from '../http/send.ts';
 
 const types: Readonly<Record<string, string>> = {
   '.css': 'text/css;charset=utf-8',
@@ -29,9 +29,11 @@ interface HeldFile {
 
 export class HeldFiles {
   readonly #files: ReadonlyMap<string, HeldFile>;
+  readonly #shared: SharedAnswers;
 
   /** Files of kinds that a page loads; others in the directory are not served. */
-  constructor(directory: string) {
+  constructor(directory: string, shared: SharedAnswers) {
+    this.#shared = shared;
     const names = readdirSync(directory, { recursive: true, encoding: 'utf8' });
     const there = new Set(names);
     const hold = (name: string): [string, HeldFile][] => {
@@ -48,7 +50,7 @@ export class HeldFiles {
   }
 
   /** Answers a GET or HEAD for a path; false where there is no such file. */
-  answer(path: string, cacheControl: string, request: IncomingMessage, response: ServerResponse): boolean {
+  answer(path: string, cacheControl: string, request: Request, response: Response): boolean {
     const file = this.#files.get(path);
     if (!file) return false;
     response.setHeader('cache-control', cacheControl).setHeader('etag', file.etag);
@@ -60,7 +62,7 @@ export class HeldFiles {
     const accepted = request.headers['accept-encoding'];
     const coding = codings.map(([name]) => name).find((name) => file.coded.has(name) && accepts(accepted, name));
     if (coding !== undefined) response.setHeader('content-encoding', coding);
-    sendShared((coding && file.coded.get(coding)) || file.bytes, file.type, request, response);
+    this.#shared.send((coding && file.coded.get(coding)) || file.bytes, file.type, request, response);
     return true;
   }
 }

@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type NextFunction, type Request, type Response, Router } from 'express';
 import type { Origins } from '../http/origin.ts';
+import type { SharedAnswers } from '../http/send.ts';
 import { HeldFiles } from './files.ts';
 
 const hourSeconds = 3600;
@@ -25,11 +26,11 @@ const policyWith = (nonce: string): string =>
   ].join('; ');
 
 /** `directory` holds index.html and assets/; without it the gate says how to make it. */
-export function portalPages(directory: string, origins: Origins): Router {
+export function portalPages(directory: string, origins: Origins, shared: SharedAnswers): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const file = join(directory, 'index.html');
   const page = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
-  const files = page === undefined ? undefined : new HeldFiles(directory);
+  const files = page === undefined ? undefined : new HeldFiles(directory, shared);
   router.use((_request, response, next) => {
     response.set({
       'referrer-policy': 'no-referrer',
