@@ -8,8 +8,8 @@ import { makerOf } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
+import type { AskedKey } from './key-rules.ts';
 import {
-  type AskedKey,
   changeKey,
   createKeyFor,
   keyChangeOf,

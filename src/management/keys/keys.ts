@@ -1,21 +1,29 @@
 // What can be done with API keys: make, list, rotate, revoke. The command line and, later, the management API call these
 // same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
 import type { z } from 'zod';
-import { type Account, mayManage, planOfNewAccount } from '../../domain/account.ts';
-import { readBlocks } from '../../domain/address.ts';
-import { blankKey, generateKey, isSecretOf, passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
+import { type Account, planOfNewAccount } from '../../domain/account.ts';
+import { blankKey, generateKey, isSecretOf, type StoredKey } from '../../domain/api-key.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import type { AccountId, KeyId } from '../../domain/id.ts';
-import { beyondMaker, type Maker } from '../../domain/key-bounds.ts';
-import { readPatterns } from '../../domain/model-name.ts';
-import { type Narrowing, type Plan, readNarrowing, type Unlimited, unlimited } from '../../domain/plan.ts';
-import { defaultScopes, isManagement, managementScopes, parseScopes, type Scope } from '../../domain/scope.ts';
+import { type Maker } from '../../domain/key-bounds.ts';
+import { unlimited } from '../../domain/plan.ts';
 import type { Secret } from '../../domain/secret.ts';
-import { iso, type WallMs } from '../../domain/time.ts';
+import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { allowanceOf, openAccount, readAccountName, requireAccount } from '../accounts/accounts.ts';
-import { Fault, reading, requireText } from '../fault.ts';
-import { readBoundCertificate, readPublicKey } from './public-keys.ts';
+import { Fault, requireText } from '../fault.ts';
+import {
+  type AskedKey,
+  endOf,
+  expiryOf,
+  isPassing,
+  readAskedKey,
+  refuseBeyondMaker,
+  refuseBeyondRole,
+  refuseMoreKeys,
+  works,
+} from './key-rules.ts';
+import { readBoundCertificate } from './public-keys.ts';
 import type { keyChangeSchema, keySchema, keyWithSecretSchema } from './schemas.ts';
 
 export interface NewKey extends AskedKey {
@@ -23,32 +31,10 @@ export interface NewKey extends AskedKey {
   readonly account: string;
 }
 
-export interface AskedKey {
-  readonly name: string;
-  /** Words of domain/scope; undefined is what a new key gets. */
-  readonly scopes?: readonly string[];
-  /** Model patterns; undefined is every local model. */
-  readonly models?: readonly string[];
-  readonly cidr?: readonly string[];
-  /** Unix milliseconds; null or undefined is never, or as long as the plan lets a key live. */
-  readonly expiresAt?: number | null;
-  readonly allowPath?: boolean;
-  /** An Ollama CLI's public key, `ssh-ed25519 AAAA…`; then there is no secret. */
-  readonly publicKey?: string;
-  /** A client certificate in PEM that is the key; then there is no secret either. */
-  readonly certificate?: string;
-  /** A client certificate in PEM that has to be shown beside the secret; null: none any more. */
-  readonly boundCertificate?: string | null;
-  /** Terms that narrow the account's plan for this key, by name. */
-  readonly limits?: Readonly<Record<string, unknown>>;
-}
-
 export interface CreatedKey {
   readonly key: StoredKey;
   readonly secret: Secret | undefined;
 }
-
-const dayMs = 86_400_000;
 
 /** @throws Fault for a rule that cannot be read, more than the plan allows, or a public key that is registered already. */
 export function createKey(store: Store, { account, ...asked }: NewKey, author: Author): Promise<CreatedKey> {
@@ -107,17 +93,12 @@ function handedOn(asked: AskedKey, { key: { expiresAt, cidr, models, narrowing }
   };
 }
 
-function refuseBeyondMaker(key: StoredKey, account: Account, maker: Maker | undefined, before?: StoredKey): void {
-  const beyond = maker && beyondMaker(key, account, maker, before);
-  if (beyond !== undefined) throw new Fault(`The key that asks makes no key beyond itself: ${beyond}.`, 'forbidden');
-}
-
 /** A key as it would be stored; the caller stores it, in the same transaction. @throws Fault as `createKey`. */
 export async function draftKey(store: Store, asked: AskedKey, account: Account, author: Author): Promise<CreatedKey> {
   const now = author.at;
   if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
   const plan = await allowanceOf(store, account);
-  const { publicKey, boundCertificate, narrowing, rules } = readNew(asked, plan, now);
+  const { publicKey, boundCertificate, narrowing, rules } = readAskedKey(asked, plan, now);
   refuseBeyondRole(rules.scopes, account);
   if (plan === unlimited && Object.keys(narrowing).length > 0)
     throw new Fault(`${account.name} has no plan that a key could narrow; its calls are not counted.`);
@@ -137,25 +118,6 @@ export async function draftKey(store: Store, asked: AskedKey, account: Account, 
   if (publicKey && (await store.findKeyByDigest(key.digest)))
     throw new Fault('That public key is registered already.', 'conflict');
   return { key, secret: publicKey ? undefined : text };
-}
-
-interface ReadKey {
-  /** Undefined for a key with a secret. */
-  readonly publicKey: Pick<StoredKey, 'kind' | 'digest'> | undefined;
-  readonly boundCertificate: string | null;
-  readonly narrowing: Narrowing;
-  readonly rules: Pick<StoredKey, 'scopes' | 'models' | 'cidr'>;
-}
-
-function readNew(asked: AskedKey, plan: Plan | Unlimited, now: WallMs): ReadKey {
-  if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now)
-    throw new Fault('The key would have expired already.');
-  return {
-    publicKey: readPublicKey(asked),
-    boundCertificate: readBoundCertificate(asked.boundCertificate),
-    narrowing: reading(() => readNarrowing(asked.limits ?? {})),
-    rules: readRules(asked, plan),
-  };
 }
 
 /**
@@ -238,7 +200,7 @@ export function changeKey(
       limits: change.limits ?? before.narrowing,
       expiresAt: change.expiresAt === undefined ? before.expiresAt : change.expiresAt,
     };
-    const { narrowing, rules } = readNew(asked, plan, author.at);
+    const { narrowing, rules } = readAskedKey(asked, plan, author.at);
     if (plan === unlimited && Object.keys(narrowing).length > 0)
       throw new Fault(`${account.name} has no plan that a key could narrow.`);
     const after: StoredKey = {
@@ -316,83 +278,3 @@ export const showCreatedKey = ({ key, secret }: CreatedKey): z.output<typeof key
   ...showKey(key),
   ...(secret ? { secret: secret.reveal() } : {}),
 });
-
-function works(key: StoredKey, now: WallMs): boolean {
-  return key.status === 'active' && (key.expiresAt === null || key.expiresAt > now);
-}
-
-/** At once, for pages that are open. */
-const maxPassing = 5;
-
-const isPassing = ({ expiresAt, createdAt }: StoredKey): boolean =>
-  expiresAt !== null && expiresAt - createdAt <= passingKeyMs;
-
-const endOf = ({ expiresAt }: StoredKey): number => expiresAt ?? Infinity;
-
-/** Is there room for one more key of that kind, `before` aside? Asked in the transaction that stores it. */
-async function refuseMoreKeys(
-  store: Store,
-  account: Account,
-  plan: Plan | Unlimited,
-  key: StoredKey,
-  now: WallMs,
-  before?: StoredKey,
-): Promise<void> {
-  if (plan === unlimited) return;
-  const itself = before && isPassing(before) === isPassing(key) ? 1 : 0;
-  if (isPassing(key)) {
-    if ((await store.countKeys(account.id, now, 'passing')) - itself >= maxPassing)
-      throw new Fault(
-        `${account.name} holds ${maxPassing} keys for an hour already; they end by themselves.`,
-        'conflict',
-      );
-    return;
-  }
-  const { name, maxKeys } = plan;
-  if (maxKeys === null) return;
-  const held = (await store.countKeys(account.id, now)) - itself;
-  if (held >= maxKeys)
-    throw new Fault(
-      `${account.name} holds ${held}${itself ? ' other' : ''} working keys, and the plan ${name} allows ${maxKeys}. Revoke one first.`,
-    );
-}
-
-function expiryOf(expiresAt: number | null, plan: Plan | Unlimited, now: WallMs): number | null {
-  if (plan === unlimited || plan.maxKeyDays === null) return expiresAt;
-  const latest = now + plan.maxKeyDays * dayMs;
-  if (expiresAt !== null && expiresAt > latest)
-    throw new Fault(`The plan ${plan.name} lets a key live ${plan.maxKeyDays} days at most.`);
-  return expiresAt ?? latest;
-}
-
-/** Scopes beyond the plan's are refused rather than stored and never granted. */
-function readRules(asked: AskedKey, plan: Plan | Unlimited): Pick<StoredKey, 'scopes' | 'models' | 'cidr'> {
-  const models = asked.models ?? ['*'];
-  const cidr = asked.cidr ?? [];
-  const scopes = reading(() => {
-    const read = asked.scopes === undefined ? defaultScopes : parseScopes(asked.scopes);
-    // Read here once, so that a rule that nobody could apply is never stored.
-    readPatterns(models);
-    readBlocks(cidr);
-    if (read.length === 0) throw new Error('a key needs at least one scope');
-    if (models.length === 0) throw new Error('a key needs at least one model pattern; * is every local model');
-    if (asked.cidr?.length === 0)
-      throw new Error('an empty address list would allow nobody; leave it out to allow everybody');
-    return read;
-  });
-  return { scopes: plan === unlimited ? scopes : withinPlan(scopes, asked, plan), models, cidr };
-}
-
-function refuseBeyondRole(asked: readonly Scope[], { name, role }: Account): void {
-  const beyond = managementScopes.find((scope) => asked.includes(scope) && !mayManage(role, scope));
-  if (beyond !== undefined) throw new Fault(`${name} has the role ${role}, and ${beyond} is not for it.`, 'forbidden');
-}
-
-/** Plans do not speak of management: the role does. */
-function withinPlan(scopes: readonly Scope[], asked: AskedKey, plan: Plan): readonly Scope[] {
-  const allows = (scope: Scope): boolean => isManagement(scope) || plan.scopes.includes(scope);
-  const beyond = scopes.filter((scope) => !allows(scope));
-  if (asked.scopes !== undefined && beyond.length > 0)
-    throw new Fault(`The plan ${plan.name} does not allow ${beyond.join(', ')}; it allows ${plan.scopes.join(', ')}.`);
-  return scopes.filter(allows);
-}

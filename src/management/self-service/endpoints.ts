@@ -11,8 +11,8 @@ import { type Caller, ownAccount, ownPerson } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type AnyCall, type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
+import type { AskedKey } from '../keys/key-rules.ts';
 import {
-  type AskedKey,
   changeKey,
   createKeyFor,
   keyChangeOf,

@@ -1,0 +1,147 @@
+// What a new or changed key may be: read from what was asked, and within the account's plan and role and the key that asks.
+import { type Account, mayManage } from '../../domain/account.ts';
+import { readBlocks } from '../../domain/address.ts';
+import { passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
+import { beyondMaker, type Maker } from '../../domain/key-bounds.ts';
+import { readPatterns } from '../../domain/model-name.ts';
+import { type Narrowing, type Plan, readNarrowing, type Unlimited, unlimited } from '../../domain/plan.ts';
+import { defaultScopes, isManagement, managementScopes, parseScopes, type Scope } from '../../domain/scope.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { Store } from '../../store/ports/store.ts';
+import { Fault, reading } from '../fault.ts';
+import { readBoundCertificate, readPublicKey } from './public-keys.ts';
+
+export interface AskedKey {
+  readonly name: string;
+  /** Words of domain/scope; undefined is what a new key gets. */
+  readonly scopes?: readonly string[];
+  /** Model patterns; undefined is every local model. */
+  readonly models?: readonly string[];
+  readonly cidr?: readonly string[];
+  /** Unix milliseconds; null or undefined is never, or as long as the plan lets a key live. */
+  readonly expiresAt?: number | null;
+  readonly allowPath?: boolean;
+  /** An Ollama CLI's public key, `ssh-ed25519 AAAA…`; then there is no secret. */
+  readonly publicKey?: string;
+  /** A client certificate in PEM that is the key; then there is no secret either. */
+  readonly certificate?: string;
+  /** A client certificate in PEM that has to be shown beside the secret; null: none any more. */
+  readonly boundCertificate?: string | null;
+  /** Terms that narrow the account's plan for this key, by name. */
+  readonly limits?: Readonly<Record<string, unknown>>;
+}
+
+const dayMs = 86_400_000;
+
+export interface ReadKey {
+  /** Undefined for a key with a secret. */
+  readonly publicKey: Pick<StoredKey, 'kind' | 'digest'> | undefined;
+  readonly boundCertificate: string | null;
+  readonly narrowing: Narrowing;
+  readonly rules: Pick<StoredKey, 'scopes' | 'models' | 'cidr'>;
+}
+
+export function readAskedKey(asked: AskedKey, plan: Plan | Unlimited, now: WallMs): ReadKey {
+  if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now)
+    throw new Fault('The key would have expired already.');
+  return {
+    publicKey: readPublicKey(asked),
+    boundCertificate: readBoundCertificate(asked.boundCertificate),
+    narrowing: reading(() => readNarrowing(asked.limits ?? {})),
+    rules: readRules(asked, plan),
+  };
+}
+
+/** @throws Fault `forbidden` where the key that asks would make a key with more rights than its own. */
+export function refuseBeyondMaker(
+  key: StoredKey,
+  account: Account,
+  maker: Maker | undefined,
+  before?: StoredKey,
+): void {
+  const beyond = maker && beyondMaker(key, account, maker, before);
+  if (beyond !== undefined) throw new Fault(`The key that asks makes no key beyond itself: ${beyond}.`, 'forbidden');
+}
+
+export function works(key: StoredKey, now: WallMs): boolean {
+  return key.status === 'active' && (key.expiresAt === null || key.expiresAt > now);
+}
+
+/** At once, for pages that are open. */
+const maxPassing = 5;
+
+export const isPassing = ({ expiresAt, createdAt }: StoredKey): boolean =>
+  expiresAt !== null && expiresAt - createdAt <= passingKeyMs;
+
+export const endOf = ({ expiresAt }: StoredKey): number => expiresAt ?? Infinity;
+
+/**
+ * @throws Fault where the account has no room for one more key of that kind, not counting `before`. Called in the transaction that
+ * stores the key.
+ */
+export async function refuseMoreKeys(
+  store: Store,
+  account: Account,
+  plan: Plan | Unlimited,
+  key: StoredKey,
+  now: WallMs,
+  before?: StoredKey,
+): Promise<void> {
+  if (plan === unlimited) return;
+  const itself = before && isPassing(before) === isPassing(key) ? 1 : 0;
+  if (isPassing(key)) {
+    if ((await store.countKeys(account.id, now, 'passing')) - itself >= maxPassing)
+      throw new Fault(
+        `${account.name} holds ${maxPassing} keys for an hour already; they end by themselves.`,
+        'conflict',
+      );
+    return;
+  }
+  const { name, maxKeys } = plan;
+  if (maxKeys === null) return;
+  const held = (await store.countKeys(account.id, now)) - itself;
+  if (held >= maxKeys)
+    throw new Fault(
+      `${account.name} holds ${held}${itself ? ' other' : ''} working keys, and the plan ${name} allows ${maxKeys}. Revoke one first.`,
+    );
+}
+
+export function expiryOf(expiresAt: number | null, plan: Plan | Unlimited, now: WallMs): number | null {
+  if (plan === unlimited || plan.maxKeyDays === null) return expiresAt;
+  const latest = now + plan.maxKeyDays * dayMs;
+  if (expiresAt !== null && expiresAt > latest)
+    throw new Fault(`The plan ${plan.name} lets a key live ${plan.maxKeyDays} days at most.`);
+  return expiresAt ?? latest;
+}
+
+/** Scopes beyond the plan's are refused rather than stored and never granted. */
+function readRules(asked: AskedKey, plan: Plan | Unlimited): Pick<StoredKey, 'scopes' | 'models' | 'cidr'> {
+  const models = asked.models ?? ['*'];
+  const cidr = asked.cidr ?? [];
+  const scopes = reading(() => {
+    const read = asked.scopes === undefined ? defaultScopes : parseScopes(asked.scopes);
+    // Read here once, so that a rule that nobody could apply is never stored.
+    readPatterns(models);
+    readBlocks(cidr);
+    if (read.length === 0) throw new Error('a key needs at least one scope');
+    if (models.length === 0) throw new Error('a key needs at least one model pattern; * is every local model');
+    if (asked.cidr?.length === 0)
+      throw new Error('an empty address list would allow nobody; leave it out to allow everybody');
+    return read;
+  });
+  return { scopes: plan === unlimited ? scopes : withinPlan(scopes, asked, plan), models, cidr };
+}
+
+export function refuseBeyondRole(asked: readonly Scope[], { name, role }: Account): void {
+  const beyond = managementScopes.find((scope) => asked.includes(scope) && !mayManage(role, scope));
+  if (beyond !== undefined) throw new Fault(`${name} has the role ${role}, and ${beyond} is not for it.`, 'forbidden');
+}
+
+/** Plans do not speak of management: the role does. */
+function withinPlan(scopes: readonly Scope[], asked: AskedKey, plan: Plan): readonly Scope[] {
+  const allows = (scope: Scope): boolean => isManagement(scope) || plan.scopes.includes(scope);
+  const beyond = scopes.filter((scope) => !allows(scope));
+  if (asked.scopes !== undefined && beyond.length > 0)
+    throw new Fault(`The plan ${plan.name} does not allow ${beyond.join(', ')}; it allows ${plan.scopes.join(', ')}.`);
+  return scopes.filter(allows);
+}
