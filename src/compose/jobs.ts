@@ -2,9 +2,9 @@
 // model servers. Each is stopped through the start's stack.
 import { Comments } from '../gateway/answer/keep-alive-comments.ts';
 import { answerHeaders } from '../gateway/browser.ts';
-import { Upkeep } from '../gateway/retention.ts';
+import { watchLoop } from '../jobs/loop-watch.ts';
+import { Upkeep } from '../jobs/retention.ts';
 import type { Log } from '../observe/log.ts';
-import { watchLoop } from '../observe/loop-watch.ts';
 import type { Config } from '../settings/config.ts';
 import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';

@@ -28,10 +28,11 @@ const arrows: Record<string, readonly string[]> = {
   upstream: ['domain'],
   gateway: ['domain', 'upstream', 'store', 'observe'],
   management: ['domain', 'store', 'observe', 'secret-file.ts'],
+  jobs: ['domain', 'upstream', 'store', 'observe', 'gateway'],
   tls: ['domain', 'store'],
   'secret-file.ts': [],
   listener: ['gateway', 'management', 'domain', 'tls'],
-  compose: ['settings', 'domain', 'store', 'observe', 'upstream', 'gateway', 'management', 'listener', 'tls'],
+  compose: ['settings', 'domain', 'store', 'observe', 'upstream', 'gateway', 'management', 'jobs', 'listener', 'tls'],
   'main.ts': ['compose', 'settings', 'observe', 'secret-file.ts', 'listener', 'store', 'tls', 'upstream'],
   commands: ['settings', 'domain', 'store', 'management'],
   // `serve` loads main.ts on demand.

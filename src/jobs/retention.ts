@@ -2,8 +2,8 @@
 // time so that no call waits for it, usage that nobody needs is closed, and the clocks are looked at.
 import type { Logger } from 'pino';
 import type { SteadyClock } from '../domain/steady-clock.ts';
+import type { AccountUsages } from '../gateway/limits/account-usages.ts';
 import type { Store } from '../store/ports/store.ts';
-import type { AccountUsages } from './limits/account-usages.ts';
 
 export interface UpkeepTools {
   readonly store: Pick<Store, 'pruneUsage'>;
