@@ -1,18 +1,23 @@
-// What runs by the clock beside the calls: looks for changes and at the lock, limits in time, retention, and the health of
-// model servers. Each is stopped through the start's stack.
+// Starts what runs by the clock beside the calls. Each job is stopped through the start's stack.
 import { Comments } from '../gateway/answer/keep-alive-comments.ts';
 import { answerHeaders } from '../gateway/browser.ts';
+import { watchClock } from '../jobs/clock-watch.ts';
+import { every } from '../jobs/every.ts';
 import { watchLoop } from '../jobs/loop-watch.ts';
-import { Upkeep } from '../jobs/retention.ts';
-import type { Log } from '../observe/log.ts';
+import { Retention } from '../jobs/retention.ts';
+import { cleanUpSessions } from '../jobs/session-cleanup.ts';
+import { watchStore } from '../jobs/store-watch.ts';
+import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
 
-/** How often another process's changes are looked for; a revocation bites within this and a little. */
-const watchIntervalMs = 250;
+/** How often limits in time are applied to what waits and what streams. */
+const sweepMs = 250;
+/** How often usage is closed that no account needs any more. */
+const closeUsageMs = 5_000;
 
 export interface JobParts {
   readonly clocks: GateClocks;
@@ -20,7 +25,7 @@ export interface JobParts {
   readonly data: DataPlane;
 }
 
-/** `lost` is told, with a sentence, when the gate cannot go on. */
+/** `lost` is called with a sentence when the gate cannot go on. */
 export function startJobs(
   config: Config,
   { logger }: Log,
@@ -28,31 +33,25 @@ export function startJobs(
   start: Start,
   lost: (sentence: string) => void,
 ): void {
-  const { store, ledger, changes } = storage;
-  const upkeep = new Upkeep({
-    store,
-    accountUsages: data.accountUsages,
-    clock,
-    isBehind: () => ledger.isBehind,
-    retentionMs: config.retentionDays * 86_400_000,
-    logger,
-  });
-  start.closes(() => upkeep.stop());
-  const unwatch = watchLoop((heldMs) => logger.warn({ heldMs }, 'the process was held up, and every stream with it'));
-  start.closes(unwatch);
-  const sweep = sweepOf(config, data, storage, nowMs);
-  const look = lookAtFiles(storage, logger, lost);
-  every(start, watchIntervalMs, () => {
-    sweep();
-    look();
-  });
-  every(start, watchIntervalMs, () => void changes.look());
+  const { store, ledger, changes, lock } = storage;
+  const retention = new Retention({ store, clock, retentionMs: config.retentionDays * 86_400_000, logger });
+  start.closes(() => retention.stop());
+  start.closes(watchClock(clock, logger));
+  start.closes(
+    every(closeUsageMs, () => {
+      // Usage that is opened again knows what the store knows, so records must not be on their way there.
+      if (!ledger.isBehind) data.accountUsages.sweep();
+    }),
+  );
+  start.closes(watchLoop((heldMs) => logger.warn({ heldMs }, 'the process was held up, and every stream with it')));
+  start.closes(every(sweepMs, sweepOf(config, data, storage, nowMs)));
+  start.closes(watchStore({ store, changes, lock, logger, lost }));
+  start.closes(
+    cleanUpSessions(store, clock.wall, (error) =>
+      logger.error({ cause: describeCause(error) }, 'sessions that have ended could not be removed'),
+    ),
+  );
   void data.gate.registry.start();
-}
-
-function every(start: Start, ms: number, work: () => void): void {
-  const timer = setInterval(work, ms);
-  start.closes(() => clearInterval(timer));
 }
 
 /** Ends what has waited or stood still for too long, and samples what runs. */
@@ -70,17 +69,5 @@ function sweepOf(
     queue.sweep(nowMs());
     refusals.sweep();
     liveStats.sample(running.exchanges());
-  };
-}
-
-/** Says once that the lock was lost and made again; a database that is gone ends the gate. */
-function lookAtFiles({ lock, store }: Storage, logger: Log['logger'], lost: (sentence: string) => void): () => void {
-  let before: string | undefined;
-  return () => {
-    const sentence = lock.look();
-    if (sentence !== undefined && sentence !== before) logger.warn(sentence);
-    before = sentence;
-    const loss = store.loss();
-    if (loss !== undefined) lost(loss);
   };
 }

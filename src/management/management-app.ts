@@ -187,10 +187,6 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
         .send(Buffer.from(authority));
   });
   router.use('/portal', portalPages(settings.pages, origins, shared));
-  const tidy = setInterval(() => {
-    store.tidyPeople(now()).catch((error: unknown) => onError('sessions that are over could not be removed', error));
-  }, hourMs);
-  tidy.unref();
   const notices = new Notices({ store, post, portal, now }, (error) =>
     onError('notices could not be looked for', error),
   );
@@ -204,7 +200,6 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
       return (await createLink(store, portal, 'setup', operator.id, { actor: 'gate', at: now() })).url;
     },
     stop: async (lettersMs) => {
-      clearInterval(tidy);
       await refused.stop();
       await notices.stop();
       await post.settle(lettersMs);
@@ -213,7 +208,6 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
   };
 }
 
-const hourMs = 3_600_000;
 /** Mozilla's figure. */
 const twoYearsSeconds = 63_072_000;
 

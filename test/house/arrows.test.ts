@@ -28,7 +28,7 @@ const arrows: Record<string, readonly string[]> = {
   upstream: ['domain'],
   gateway: ['domain', 'upstream', 'store', 'observe'],
   management: ['domain', 'store', 'observe', 'secret-file.ts'],
-  jobs: ['domain', 'upstream', 'store', 'observe', 'gateway'],
+  jobs: ['domain', 'upstream', 'store', 'observe'],
   tls: ['domain', 'store'],
   'secret-file.ts': [],
   listener: ['gateway', 'management', 'domain', 'tls'],
