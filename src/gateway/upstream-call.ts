@@ -40,7 +40,13 @@ export function callOf(
   const { operation } = routed;
   const quick = operation.time === 'metadata';
   const streamsUp = operation.body === 'blob';
-  const headers = upstreamHeaders(request.headers, `1.1 ${viaName}`, upstream.pass.headers, routed.bodyType);
+  const headers = upstreamHeaders(
+    request.headers,
+    `1.1 ${viaName}`,
+    upstream.pass.headers,
+    routed.bodyType,
+    operation.dialect.onward,
+  );
   if (streamsUp && request.headers['content-length'] !== undefined)
     headers.push('content-length', request.headers['content-length']);
   return {

@@ -1,21 +1,13 @@
-// The one list of what may cross, both ways. A header that is not named here stays on its side: no credential, cookie,
-// origin or forwarding header reaches a model server, and no hop-by-hop or CORS line of a model server reaches a client.
+// What may cross, both ways. A header that is neither named here nor by the caller's dialect stays on its side: no credential,
+// cookie, origin or forwarding header reaches a model server, and no hop-by-hop or CORS line of one reaches a client.
 // Ollama hands every request header on to ollama.com for cloud models (ollama-api §6), so a deny-list would leak.
 // What comes back has the shape of what it is, so that no free text of a model server stands in a header.
 // What the Connection header nominates is dropped too, listed or not (RFC 9110 §7.6.1): of what came alone, so that
 // nobody can name away what is ours.
 import type { IncomingHttpHeaders } from 'node:http';
 
-const toUpstream = [
-  'accept',
-  'accept-language',
-  'anthropic-beta',
-  'anthropic-version',
-  'openai-beta',
-  'traceparent',
-  'tracestate',
-  'user-agent',
-] as const;
+/** Of every request. */
+export const toUpstream: readonly string[] = ['accept', 'accept-language', 'traceparent', 'tracestate', 'user-agent'];
 
 const cacheWord = '(?:no-cache|no-store|no-transform|private|public|must-revalidate|(?:s-)?max-?age=\\d{1,9})';
 const media = "[\\w!#$&^.+'-]{1,80}";
@@ -36,17 +28,19 @@ const usualTypes = new Set(['application/json', 'application/json; charset=utf-8
 /**
  * Header lines for the model server, as name, value, name, value. Host and framing are the HTTP client's own, and so is
  * the type of a body (`bodyType`), which is what the gate read it as: a caller's own word for it would have another
- * parser read it. `own`: the gate's own lines for this server, in place of a caller's of the same name.
+ * parser read it. `own`: the gate's own lines for this server, in place of a caller's of the same name. `names`: what may
+ * cross.
  */
 export function upstreamHeaders(
   headers: IncomingHttpHeaders,
   via: string,
   own: readonly string[],
   bodyType?: string,
+  names: readonly string[] = toUpstream,
 ): string[] {
   const lines: string[] = ['via', headers.via === undefined ? via : `${headers.via}, ${via}`, ...own];
   const nominated = nominatedBy(headers);
-  for (const name of toUpstream) {
+  for (const name of names) {
     const value = headers[name];
     if (typeof value === 'string' && !nominated?.has(name) && (own.length === 0 || !own.includes(name)))
       lines.push(name, value);

@@ -11,7 +11,7 @@ const parsers = {
     'gateway/ask.ts': 0.7,
     'gateway/identity/credential.ts': 0.8,
     'gateway/identify.ts': 0.65,
-    'upstream/headers.ts': 0.5,
+    'upstream/headers.ts': 0.45,
   },
   key: { 'domain/api-key.ts': 0.9 },
   json: { 'gateway/payload/strict-json.ts': 0.95 },

@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { dialects } from '../../src/gateway/dialects/dialects.ts';
 import { dialectOf, operations } from '../../src/gateway/operation.ts';
+import { mayGoOn } from '../fuzz/crossing.ts';
 
 const source = join(import.meta.dirname, '../../src');
 const room = 'gateway/dialects/';
@@ -45,6 +46,14 @@ test('a folder is imported by itself and by the list alone, and nothing depends 
     ];
   });
   expect(wrong).toEqual([]);
+});
+
+test('no dialect lets a header go on that says who the caller is or belongs to a connection', () => {
+  for (const { name, onward } of dialects)
+    expect(
+      onward.filter((header) => !mayGoOn(header)),
+      name,
+    ).toEqual([]);
 });
 
 test('every operation is refused in the words of the dialect whose table it is in', () => {

@@ -299,6 +299,24 @@ describe('forwarding', () => {
     expect(JSON.stringify(request.rawHeaders)).not.toContain(secret);
     client.socket.destroy();
   });
+  test.each([
+    ['/api/chat', []],
+    ['/v1/chat/completions', ['openai-beta']],
+    ['/v1/messages', ['anthropic-beta', 'anthropic-version']],
+  ])('%s: of the headers of API families, only those of its own reach the model server', async (path, names) => {
+    const { secret } = await gate.key();
+    const seen = fake.arrival();
+    const headers = {
+      'anthropic-version': '2023-06-01',
+      'anthropic-beta': 'x',
+      'openai-beta': 'x',
+      'x-api-key': secret,
+    };
+    const body = JSON.stringify({ model: 'gemma3:270m', messages: [], max_tokens: 1, stream: false });
+    await fetch(gate.url + path, { method: 'POST', headers, body });
+    const arrived = (await seen).rawHeaders.map(([name]) => name.toLowerCase());
+    expect(arrived.filter((name) => /^(anthropic|openai)-/.test(name)).toSorted()).toEqual(names);
+  });
   test('P13: cookies, CORS headers and hop-by-hop headers of the model server are dropped, the rest is passed on', async () => {
     const { secret } = await gate.key();
     fake.next((_, answer) =>

@@ -2,6 +2,7 @@
 // Takes the Origin header and the operator's list; gives the response lines for that origin, or none.
 // No credentials mode: keys travel in headers, and cookies never open the data plane. Fetch standard §3.2.
 import type { IncomingMessage } from 'node:http';
+import { dialects } from '../dialects/dialects.ts';
 
 export interface CorsPolicy {
   readonly any: boolean;
@@ -17,11 +18,7 @@ export function corsPolicy(origins: readonly string[]): CorsPolicy {
 const exposed =
   'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-Should-Retry, X-Sekisho-Error-Owner, ' +
   'X-Sekisho-Error-Code, X-Sekisho-Changed, X-Sekisho-Warning, X-Sekisho-Queue-Position, X-Sekisho-Queue-Wait-Ms, ' +
-  'X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, ' +
-  'X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens, ' +
-  ['Requests', 'Tokens']
-    .flatMap((measure) => ['Limit', 'Remaining', 'Reset'].map((part) => `Anthropic-RateLimit-${measure}-${part}`))
-    .join(', ');
+  [...new Set(dialects.flatMap(({ headers }) => headers.limits))].join(', ');
 const none: readonly string[] = [];
 
 /** Response lines for an actual request, as name, value, name, value. */
@@ -36,10 +33,11 @@ export function corsLines(policy: CorsPolicy, origin: string | undefined): reado
 const allowedHeaders = new Set(
   (
     'accept accept-language authorization cache-control content-type x-api-key x-requested-with x-request-id ' +
-    'idempotency-key traceparent tracestate baggage sentry-trace user-agent openai-beta openai-organization ' +
-    'openai-project anthropic-version anthropic-beta anthropic-dangerous-direct-browser-access ' +
-    'dangerously-allow-browser http-referer x-title api-key'
-  ).split(' '),
+    'idempotency-key traceparent tracestate baggage sentry-trace user-agent dangerously-allow-browser http-referer ' +
+    'x-title api-key'
+  )
+    .split(' ')
+    .concat(dialects.flatMap(({ headers }) => [...headers.onward, ...headers.ofPages])),
 );
 
 /** A header's name (RFC 9110 §5.1), of a length that somebody may really use. */

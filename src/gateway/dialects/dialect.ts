@@ -3,6 +3,7 @@
 import type { GatewayError } from '../../domain/error.ts';
 import type { Scope } from '../../domain/scope.ts';
 import type { WallMs } from '../../domain/time.ts';
+import { toUpstream } from '../../upstream/headers.ts';
 import type { ModelError } from '../answer/model-error.ts';
 import type { Frames } from './frames.ts';
 import type { Reply } from './reply.ts';
@@ -25,8 +26,21 @@ export interface Dialect {
   readonly spellModelError: (error: ModelError, status: number, requestId: string) => string;
   /** The form of its streams. */
   readonly frames: Frames;
+  readonly headers: HeaderNames;
+  /** All request headers that go on to a model server. */
+  readonly onward: readonly string[];
   /** Adds its own fields about a limit; undefined where it has none. */
   readonly addLimitFields: AddLimitFields | undefined;
+}
+
+/** Names of headers of a dialect's own. */
+export interface HeaderNames {
+  /** Of a request: they go on to the model server. Never one that can hold a credential. */
+  readonly onward: readonly string[];
+  /** Of a request: its clients send them from pages too, and they stay here. */
+  readonly ofPages: readonly string[];
+  /** Of an answer: what `addLimitFields` adds. Pages may read it. */
+  readonly limits: readonly string[];
 }
 
 /**
@@ -85,9 +99,9 @@ export type Row = readonly [
 ];
 
 /** Makes a dialect of its words and its table. Called once for each, when its file is loaded. */
-export function defineDialect(words: Omit<Dialect, 'operations'>, rows: readonly Row[]): Dialect {
+export function defineDialect(words: Omit<Dialect, 'operations' | 'onward'>, rows: readonly Row[]): Dialect {
   const operations: Operation[] = [];
-  const dialect = { ...words, operations };
+  const dialect = { ...words, operations, onward: [...toUpstream, ...words.headers.onward].toSorted() };
   for (const [name, methods, path, scope, body, model, streamDefault, reply, time] of rows)
     operations.push({
       name,

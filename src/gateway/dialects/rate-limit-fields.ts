@@ -1,6 +1,11 @@
 // The x-ratelimit-* fields of OpenAI's API, which other clients read as well.
 import type { AddLimitFields } from './dialect.ts';
 
+/** As pages are told of them. */
+export const rateLimitFields: readonly string[] = ['Requests', 'Tokens'].flatMap((measure) =>
+  ['Limit', 'Remaining', 'Reset'].map((part) => `X-RateLimit-${part}-${measure}`),
+);
+
 export const addRateLimitFields: AddLimitFields = (lines, measure, most, left, resetSeconds) => {
   lines.push(`x-ratelimit-limit-${measure}`, most, `x-ratelimit-remaining-${measure}`, left);
   lines.push(`x-ratelimit-reset-${measure}`, goDuration(resetSeconds));

@@ -10,6 +10,7 @@ import { unlimited } from '../../../src/domain/plan.ts';
 import type { Principal } from '../../../src/domain/principal.ts';
 import { type Addressed, ask, refuseKeyInQuery } from '../../../src/gateway/ask.ts';
 import type { Fetched } from '../../../src/gateway/browser.ts';
+import { dialects } from '../../../src/gateway/dialects/dialects.ts';
 import { identify } from '../../../src/gateway/identify.ts';
 import { AuthThrottle } from '../../../src/gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../../../src/gateway/identity/key-cache.ts';
@@ -89,7 +90,8 @@ async function run(bytes: Buffer): Promise<void> {
 
 function checkCrossing(received: Received, lines: readonly { name: string; value: string }[]): void {
   const own = ['authorization', 'Bearer of-the-gate-itself'];
-  const onward = upstreamHeaders(received.request.headers, '1.1 sekisho', own);
+  const names = dialects.flatMap((dialect) => dialect.onward);
+  const onward = upstreamHeaders(received.request.headers, '1.1 sekisho', own, undefined, [...new Set(names)]);
   const gone = connectionOptions(lines.filter(({ name }) => name === 'connection').map(({ value }) => value));
   assert.deepEqual(onward.slice(2, 4), own);
   for (let at = 0; at < onward.length; at += 2) {

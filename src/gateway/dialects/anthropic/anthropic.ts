@@ -1,7 +1,7 @@
 // Anthropic's API: its messages, below /v1/messages.
 import { defineDialect } from '../dialect.ts';
 import { frames, spellError, spellMissingModel, spellModelError } from './errors.ts';
-import { addLimitFields } from './limit-fields.ts';
+import { addLimitFields, headers } from './headers.ts';
 import { count, message } from './replies.ts';
 
 export const anthropic = defineDialect(
@@ -14,6 +14,7 @@ export const anthropic = defineDialect(
     missingModelType: 'application/json',
     spellModelError,
     frames,
+    headers,
     addLimitFields,
   },
   [

@@ -15,6 +15,7 @@ export const ollama = defineDialect(
     missingModelType: 'application/json; charset=utf-8',
     spellModelError,
     frames: lineFrames({ spellError, spellModelError }),
+    headers: { onward: [], ofPages: [], limits: [] },
     addLimitFields: undefined,
   },
   [

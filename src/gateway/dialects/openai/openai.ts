@@ -1,6 +1,6 @@
 // OpenAI's API, as model servers have it below /v1.
 import { defineDialect } from '../dialect.ts';
-import { addRateLimitFields } from '../rate-limit-fields.ts';
+import { addRateLimitFields, rateLimitFields } from '../rate-limit-fields.ts';
 import { plain } from '../reply.ts';
 import { frames, spellError, spellMissingModel, spellModelError } from './errors.ts';
 import { completion, embedding, modelList, responses, transcription } from './replies.ts';
@@ -15,6 +15,11 @@ export const openai = defineDialect(
     missingModelType: 'application/json',
     spellModelError,
     frames,
+    headers: {
+      onward: ['openai-beta'],
+      ofPages: ['openai-organization', 'openai-project'],
+      limits: rateLimitFields,
+    },
     addLimitFields: addRateLimitFields,
   },
   [
