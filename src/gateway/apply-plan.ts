@@ -29,6 +29,8 @@ export interface Shaped extends Authorized, Mark {
   readonly changes: readonly string[];
   /** Its caller as they were then. */
   readonly shapedFor: Principal;
+  /** Of the servers that took calls then. */
+  readonly shapedWith: ModelFacts;
   /** What the body says to one model server and not to another. */
   readonly figured: Figured | undefined;
 }
@@ -86,6 +88,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
     changes,
     figured,
     shapedFor: principal,
+    shapedWith: facts,
     document: undefined,
   };
   return { ...call, ...found } as unknown as Shaped;
@@ -94,14 +97,15 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
 const none: readonly never[] = [];
 
 /**
- * A call that has waited, within what its caller's plan and key say by now: the same one where that is what they said before.
- * What was taken away before stays away, and `changes` names both. @throws as `shape`.
+ * A call that has waited, within what its caller's plan and key say by now, for the servers that take calls by now: the same
+ * call if neither has changed. What was taken away before stays away, and `changes` names both. @throws as `shape`.
  */
 export function shapeAgain(call: Shaped, facts: ModelFacts): Shaped {
-  const { body, shapedFor } = call;
+  const { body, shapedFor, shapedWith } = call;
   const { principal } = call.caller;
-  if (principal === shapedFor || !body || call.bodyType !== jsonType) return call;
-  if (termsOf(principal) === termsOf(shapedFor)) return call;
+  if (!body || call.bodyType !== jsonType) return call;
+  const sameTerms = principal === shapedFor || termsOf(principal) === termsOf(shapedFor);
+  if (sameTerms && facts === shapedWith) return call;
   // What goes on is read once more, so that what is bounded now is what stands there.
   const { document, images, inputs, offeredSearches } = readJson(call, body);
   return within(call, { document, images, inputs, offeredSearches, edits: none }, call.changes, facts);

@@ -91,6 +91,34 @@ describe('a server that is added', () => {
   });
 });
 
+test('a call that waits while a server is added goes there as that server has its model loaded', async () => {
+  one.models = [{ name: 'wide:1b', contextLength: 16_384, capabilities: ['completion'] }];
+  two.models = [{ name: 'wide:1b', contextLength: 8192, capabilities: ['completion'] }];
+  await open(one.url, { SLOTS: '1', PROBE_SECONDS: '0.05' });
+  const { secret: member } = await gate.member({ reloadOptions: 'strip', waitingRequests: 10 });
+  const call = { model: 'wide:1b', prompt: 'x', options: { num_ctx: 5000 } };
+  await eventually(() => expect(known(one).details.contextOf('wide:1b')).toBe(16_384));
+  const generate = (body: object): Promise<Response> => post(`${gate.url}/api/generate`, member, body);
+  const first = await generate(call);
+  const { promise: held, resolve: letTwoGo } = Promise.withResolvers<void>();
+  two.pace = (index) => (index === 1 ? held : undefined);
+  // One has the slot of the new server until the gate knows its models, the other waits for that slot.
+  const second = generate({ model: 'wide:1b', prompt: 'x' });
+  await eventually(() => expect(gate.waiting()).toBe(1));
+  const third = generate(call);
+  await eventually(() => expect(gate.waiting()).toBe(2));
+  gate.servers.add(new URL(two.url));
+  await eventually(() => expect(heard(two)).toBe(1));
+  await eventually(() => expect(known(two).details.contextOf('wide:1b')).toBe(8192));
+  const arrival = two.arrival(generation);
+  letTwoGo();
+  const sent = JSON.parse((await (await arrival).body).toString()) as { options: { num_ctx?: number } };
+  expect(sent.options.num_ctx).toBe(8192);
+  expect((await third).headers.get('x-sekisho-changed')).toBe('options.num_ctx=16384, options.num_ctx=8192');
+  release();
+  for (const answer of [first, await second, await third]) expect((await answer.text()).split('\n')).toHaveLength(5);
+});
+
 describe('a server that is drained', () => {
   test('under load loses no stream and gets no call, and is done with the last one', async () => {
     await open(`${one.url},${two.url}`);
