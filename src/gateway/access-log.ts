@@ -6,6 +6,7 @@ import { describeCause, type Log } from '../observe/log.ts';
 import type { Exchange } from './exchange.ts';
 import type { Ending } from './observers.ts';
 import type { Recorder } from './record.ts';
+import { recordFactsOf } from './record-facts.ts';
 
 /** Lines about refusals a second, of strangers and of known callers each; more are counted, so that no flood fills a disk. */
 const refusalLinesPerSecond = 20;
@@ -19,7 +20,7 @@ export function accessLog({ logger }: Pick<Log, 'logger'>, nowMs: () => Monotoni
     const level =
       ending.error?.code === 'internal' ? 'error' : owner === 'upstream' ? 'warn' : ending.error ? 'info' : 'debug';
     if (!logger.isLevelEnabled(level)) return;
-    const budget = !exchange.caller ? strangers : ending.outcome === 'refused' ? known : undefined;
+    const budget = !recordFactsOf(exchange).caller ? strangers : ending.outcome === 'refused' ? known : undefined;
     if (budget && !budget.take(nowMs(), logger)) return;
     logger[level](fieldsOf(exchange, ending, durationMs), ending.error ? ending.error.code : ending.outcome);
   };
@@ -58,9 +59,10 @@ function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Recor
     outcome: ending.outcome,
     durationMs,
   };
-  if (exchange.caller) fields['key'] = exchange.caller.principal.keyId;
-  if (exchange.model) fields['model'] = exchange.model;
-  if (exchange.upstream) fields['upstream'] = exchange.upstream;
+  const { caller, model, upstream } = recordFactsOf(exchange);
+  if (caller) fields['key'] = caller.principal.keyId;
+  if (model) fields['model'] = model;
+  if (upstream) fields['upstream'] = upstream;
   if (exchange.queuePosition > 0) {
     fields['queuedMs'] = exchange.queuedMs;
     fields['queuePosition'] = exchange.queuePosition;

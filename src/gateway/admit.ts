@@ -4,8 +4,10 @@
 // started; what is refused here has cost nothing.
 import { GatewayError } from '../domain/error.ts';
 import type { Ask } from '../domain/limit.ts';
+import { isLater } from '../domain/soon.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
+import type { Slot } from '../store/ports/turn-queue.ts';
 import type { Upstream } from '../upstream/server.ts';
 import { type Shaped, shapeAgain } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
@@ -62,23 +64,22 @@ function atModel(
   if (tools.draining) throw new GatewayError('draining');
   sayChanges(call.changes, exchange);
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
-  const waits = model === undefined ? undefined : takeTurn(call, exchange, model, ask, enteredMs, tools);
-  if (!waits) return begin(call, exchange, tools.journal);
-  return waits
-    .then(() => tools.decisions.again(call, exchange))
-    .then((still) => {
-      const again = shapeAgain(still, tools.modelFacts);
-      // The response says already what was changed before.
-      sayChanges(again.changes.slice(call.changes.length), exchange);
-      return begin(again, exchange, tools.journal);
-    });
+  if (model === undefined) return begin(call, exchange, undefined, tools.journal);
+  const turn = takeTurn(call, exchange, model, ask, enteredMs, tools);
+  if (!isLater(turn)) return begin(call, exchange, turn, tools.journal);
+  return turn.then(async (slot) => {
+    const again = shapeAgain(await tools.decisions.again(call, exchange), tools.modelFacts);
+    // The response says already what was changed before.
+    sayChanges(again.changes.slice(call.changes.length), exchange);
+    return begin(again, exchange, slot, tools.journal);
+  });
 }
 
 function sayChanges(changes: readonly string[], { lines }: Exchange): void {
   if (changes.length > 0) lines.push('x-sekisho-changed', changes.join(', '));
 }
 
-function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitted {
+function begin(call: Shaped, exchange: Exchange, slot: Slot<Upstream> | undefined, journal: UsageJournal): Admitted {
   if (exchange.queuePosition > 0) {
     exchange.lines.push('x-sekisho-queue-position', String(exchange.queuePosition));
     exchange.lines.push('x-sekisho-queue-wait-ms', String(exchange.queuedMs));
@@ -91,7 +92,7 @@ function begin(call: Shaped, exchange: Exchange, journal: UsageJournal): Admitte
   } catch (cause) {
     throw new GatewayError('ledger_unavailable', { cause });
   }
-  return { call, server: exchange.slot?.server } as Admitted;
+  return { call, server: slot?.server } as Admitted;
 }
 
 const unsent = { promptTokens: 0, completionTokens: 0 };

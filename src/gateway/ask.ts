@@ -21,10 +21,11 @@ declare class CleanMark {
 export interface Addressed extends Asked, CleanMark {}
 
 /** @throws GatewayError `unknown_route`, `method_not_allowed` or `no_web_socket`. */
-export function ask(received: Fetched, exchange: Pick<Exchange, 'operation'>): Asked {
+export function ask(received: Fetched, exchange: Pick<Exchange, 'notes' | 'frames'>): Asked {
   const { method, target, request } = received;
   const { operation, parameter } = matchOperation(method, target, asksForWebSocket(request));
-  exchange.operation = operation;
+  exchange.notes.noteOperation(operation);
+  exchange.frames = operation.frames;
   return { operation, parameter, target, received } as Asked;
 }
 

@@ -6,14 +6,12 @@ import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports/journal.ts';
-import type { Lease } from '../store/ports/limit-store.ts';
-import type { Slot } from '../store/ports/turn-queue.ts';
 import type { Upstream } from '../upstream/server.ts';
-import type { Caller } from './caller.ts';
-import type { Dialect, Operation } from './dialects/dialect.ts';
+import type { Dialect } from './dialects/dialect.ts';
 import type { Frames } from './dialects/frames.ts';
-import type { Metering } from './limits/account-usage.ts';
 import type { Meter } from './meter/token-counts.ts';
+import type { Holder } from './payload/body-budget.ts';
+import { type Notes, RecordFacts } from './record-facts.ts';
 
 export class Exchange {
   readonly id: RequestId;
@@ -21,8 +19,6 @@ export class Exchange {
   readonly response: ServerResponse;
   /** When the request head was complete. */
   readonly at: WallMs;
-  /** When it was counted, in the windows of that moment; undefined before that, and where no limit counts it. */
-  countedAt: WallMs | undefined;
   /** For durations: a jump of the wall clock bends none. */
   readonly startedMs: MonotonicMs;
 
@@ -31,31 +27,24 @@ export class Exchange {
   dialect: Dialect;
   /** CORS lines for this origin, as name, value, name, value; empty for others. */
   readonly cors: readonly string[];
-  /** For the record, and for how a refusal is spelled. No stage decides by it. */
-  operation: Operation | undefined;
-  /** For the record: who called; undefined for callers that nobody knows. No stage decides by it. */
-  caller: Caller | undefined;
-  model: string | null = null;
-  upstream: string | null = null;
-  /** The model server that works on it now. */
-  server: Upstream | undefined;
-  /** For the record, and for what may be sent into the answer. */
+  /** What the record will say, which stages note and none reads. */
+  readonly notes: Notes = new RecordFacts();
+  /** The form of its stream. */
+  frames: Frames;
+  /** Its answer is a stream, into which a frame of ours can be sent. */
   streamed = false;
   meter: Meter | undefined;
   bytesIn = 0;
   /** Bytes of the body that are held, to be given back to the budget when the exchange is over. */
   heldBytes = 0;
+  /** Whose share of the budget they are. */
+  heldBy: Holder | undefined;
   bytesOut = 0;
   firstByteMs: number | null = null;
   /** What the journal gave when it began; from then on it may have cost something. */
   begun: OpenUsage | undefined;
-  /** For the record: where the call is counted; undefined until that is known. No stage decides by it. */
-  metering: Metering | undefined;
-  /** What it holds of the account's limits. */
-  lease: Lease | undefined;
-  /** Its turn at a model. */
-  slot: Slot<Upstream> | undefined;
-  turnAtMs: MonotonicMs = 0;
+  /** The model server that works on it now. */
+  server: Upstream | undefined;
   queuedMs = 0;
   /** Its place when it began to wait, 1 being the next; 0 where it did not wait. */
   queuePosition = 0;
@@ -88,12 +77,8 @@ export class Exchange {
     this.quietSinceMs = startedMs;
     this.address = address;
     this.dialect = dialect;
+    this.frames = dialect.frames;
     this.cors = cors;
-  }
-
-  /** The form of its stream. */
-  get frames(): Frames {
-    return (this.operation ?? this.dialect).frames;
   }
 
   /** Whom the address stands for: who has one address of an IPv6 network has all of them. */

@@ -11,6 +11,7 @@ import { identify } from './identify.ts';
 import { AuthThrottle } from './identity/auth-throttle.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
+import { RecordFacts } from './record-facts.ts';
 
 const [mine, yours, unknown] = [generateKey(), generateKey(), generateKey()];
 const { publicKey, privateKey } = generateKeyPairSync('ed25519');
@@ -53,7 +54,7 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
   const request = { headers, socket: {} };
   const received = { request, method: 'GET', target: matched.target, repeated: new Set() };
   const asked = { ...matched, received } as unknown as Addressed;
-  const exchange = { at: at * 1000, address: '192.0.2.1', caller: undefined };
+  const exchange = { at: at * 1000, address: '192.0.2.1', notes: new RecordFacts() };
   const throttle = new AuthThrottle(9, () => 1);
   try {
     const { caller } = await identify(asked, exchange, { keyCache, throttle, signatureSkewMs: 30_000 });

@@ -55,7 +55,7 @@ export class FailedIdentification extends GatewayError {
  */
 export function identify(
   asked: Addressed,
-  exchange: Pick<Exchange, 'at' | 'address' | 'caller'>,
+  exchange: Pick<Exchange, 'at' | 'address' | 'notes'>,
   tools: IdentifyTools,
 ): Identified | Promise<Identified> {
   const { received, target } = asked;
@@ -86,7 +86,7 @@ export function identify(
     if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
       throw new GatewayError('path_key_not_allowed');
     const caller = new Caller(principal);
-    exchange.caller = caller;
+    exchange.notes.noteCaller(caller);
     return identified(asked, caller, credential.kind === 'signature' ? credential.signature : undefined);
   };
   return looked instanceof Promise ? looked.then(prove, failed) : prove(looked);

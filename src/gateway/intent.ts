@@ -160,7 +160,7 @@ export async function readIntent(prechecked: Prechecked, exchange: Exchange, lim
 /** From here on the record knows what was asked for. */
 function noted(exchange: Exchange, intent: Intended): Intended {
   exchange.streamed = intent.stream;
-  exchange.model = intent.models[0]?.name?.canonical ?? null;
+  exchange.notes.noteModel(intent.models[0]?.name?.canonical ?? null);
   return intent;
 }
 

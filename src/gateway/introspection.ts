@@ -25,6 +25,7 @@ import { type LimitRules, openUsage } from './metering.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 import type { Gate } from './pipeline.ts';
 import { refuseSpent } from './precheck.ts';
+import { RecordFacts, recordFactsOf } from './record-facts.ts';
 import { type Rehearsal, rehearse } from './rehearse.ts';
 
 type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
@@ -63,7 +64,9 @@ export function openOutlook(gate: Gate, liveStats: LiveStats): Outlook {
 function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<AccountId, number>): AccountNow[] {
   const found = new Map<AccountId, { running: number; waiting: number }>();
   for (const account of speeds.keys()) found.set(account, { running: 0, waiting: 0 });
-  for (const { caller, begun } of exchanges) {
+  for (const exchange of exchanges) {
+    const { begun } = exchange;
+    const { caller } = recordFactsOf(exchange);
     if (!caller) continue;
     const { accountId } = caller.principal;
     const now = found.get(accountId) ?? { running: 0, waiting: 0 };
@@ -142,7 +145,7 @@ async function rehearseCall(
   const { rules, appealContact } = tools;
   const at = rules.clocks.wall();
   const identified = suppose(matchOperation('POST', canonicalTarget(path)), principal);
-  const accounted = await openUsage(identified, { metering: undefined }, rules);
+  const accounted = await openUsage(identified, { notes: new RecordFacts() }, rules);
   const permitted = permit(accounted, { at, request: 'none' }, appealContact);
   const prechecked = await refuseSpent(permitted, [], rules);
   const intent = readJson(

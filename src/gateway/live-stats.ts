@@ -5,6 +5,7 @@ import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageRecord } from '../domain/usage.ts';
 import type { Exchange } from './exchange.ts';
 import type { Ending, EndObserver } from './observers.ts';
+import { recordFactsOf } from './record-facts.ts';
 
 /** Seconds over which a speed is taken. */
 const span = 10;
@@ -36,7 +37,8 @@ export class LiveStats implements EndObserver {
   /** What runs has come so far. To be called about once a second. */
   sample(running: readonly Exchange[]): void {
     for (const exchange of running) {
-      const { caller, meter, begun } = exchange;
+      const { meter, begun } = exchange;
+      const { caller } = recordFactsOf(exchange);
       if (caller && meter && begun) this.#add(exchange, caller.principal.accountId, meter.read().completionTokens);
     }
   }

@@ -58,10 +58,11 @@ export async function answerLists(
   request.socket.setMaxListeners(0).once('close', onClose);
   running.add(run);
   exchange.meter = silentMeter;
-  exchange.upstream = routed.candidates[0]?.name ?? null;
+  const [first] = routed.candidates;
+  if (first) exchange.notes.noteUpstream(first.name);
   try {
     if (response.destroyed) onClose();
-    const room = new AnswerRoom(exchange, settings.answers);
+    const room = new AnswerRoom(exchange, routed.metering, settings.answers);
     const body = await merge(routed, registry, settings, over.signal, viaOf(request.headers), room);
     const isHead = request.method === 'HEAD';
     const lines = ['content-type', 'application/json; charset=utf-8', 'x-request-id', exchange.id];

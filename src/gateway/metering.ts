@@ -29,7 +29,7 @@ export interface LimitRules {
  */
 export function openUsage(
   identified: Identified,
-  exchange: Pick<Exchange, 'metering'>,
+  exchange: Pick<Exchange, 'notes'>,
   { accountUsages, clocks }: LimitRules,
 ): Soon<Accounted> {
   const { principal } = identified.caller;
@@ -46,8 +46,8 @@ export function openUsage(
   return accounted(identified, exchange, found.metered);
 }
 
-function accounted(identified: Identified, exchange: Pick<Exchange, 'metering'>, metering: Metering): Accounted {
+function accounted(identified: Identified, exchange: Pick<Exchange, 'notes'>, metering: Metering): Accounted {
   const { operation, parameter, caller, signature } = identified;
-  exchange.metering = metering;
+  exchange.notes.noteMetering(metering);
   return { operation, parameter, caller, signature, metering } as Accounted;
 }

@@ -40,6 +40,7 @@ import { type BodyLimits, type Released, releaseBody } from './payload/body.ts';
 import { type Prechecked, refuseSpent } from './precheck.ts';
 import { receive } from './receive.ts';
 import { endTurn, type Recorder, type Settled, settle, type TurnEnded } from './record.ts';
+import { recordFactsOf } from './record-facts.ts';
 import { refuse } from './refuse.ts';
 import { type RelaySettings, relay } from './relay.ts';
 import { type Routed, route } from './route.ts';
@@ -173,4 +174,5 @@ function leave(exchange: Exchange, gate: Gate): Released & TurnEnded {
 }
 
 /** Of an exchange that has its record and holds nothing any more. */
-const wasKnown = (settled: Settled, _left: Released & TurnEnded): boolean => settled.caller !== undefined;
+const wasKnown = (settled: Settled, _left: Released & TurnEnded): boolean =>
+  recordFactsOf(settled).caller !== undefined;

@@ -8,6 +8,7 @@ import { neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Exchange } from './exchange.ts';
 import type { Ending, EndObservers } from './observers.ts';
+import { recordFactsOf } from './record-facts.ts';
 
 export interface Recorder {
   readonly end: UsageJournal['end'];
@@ -65,7 +66,8 @@ export function leaveUnrecorded(exchange: Exchange): Settled {
 }
 
 /** What was reserved becomes what was used, or nothing where the call never left: as the ledger counts it when it is read back. */
-function release({ lease, metering, caller }: Exchange, row: UsageRecord): void {
+function release(exchange: Exchange, row: UsageRecord): void {
+  const { caller, lease, metering } = recordFactsOf(exchange);
   if (!lease) return;
   if (neverLeft(row.outcome, row.upstream)) {
     lease.cancel();
@@ -88,7 +90,8 @@ export interface TurnEnded extends Exchange, TurnMark {}
 
 /** Gives the turn at a model back, with what it cost: nothing where the call never reached a model server. */
 export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs): Any & TurnEnded {
-  const { slot, meter, turnAtMs } = exchange;
+  const { meter } = exchange;
+  const { slot, turnAtMs } = recordFactsOf(exchange);
   if (slot && !meter) slot.release(0);
   else if (slot && meter) {
     const { promptTokens, completionTokens, source } = meter.read();
@@ -110,19 +113,19 @@ function rowOf(
   code: ErrorCode | null,
   durationMs: number,
 ): UsageRecord | undefined {
-  const { caller, operation } = exchange;
+  const { caller, countedAt, model, operation, upstream } = recordFactsOf(exchange);
   if (!caller || !operation) return undefined;
   const { principal } = caller;
   const reading = exchange.begun ? exchange.meter?.read() : undefined;
   return {
     id: exchange.id,
     // In the windows of that moment, so that what is read back later is what the limits counted.
-    at: exchange.countedAt ?? exchange.at,
+    at: countedAt ?? exchange.at,
     keyId: principal.keyId,
     accountId: principal.accountId,
     operation: operation.name,
-    model: exchange.model,
-    upstream: exchange.upstream,
+    model,
+    upstream,
     outcome,
     status,
     code,

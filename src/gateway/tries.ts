@@ -37,7 +37,7 @@ export class Tries {
   /** @throws where the HTTP client does not take it. */
   dispatch(times: TimeLimits, handler: Dispatcher.DispatchHandler): void {
     const { server } = this;
-    this.#exchange.upstream = server.name;
+    this.#exchange.notes.noteUpstream(server.name);
     server.begin();
     this.#exchange.server = server;
     this.#counted = true;

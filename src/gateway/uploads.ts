@@ -62,7 +62,7 @@ export async function takeUpload(
     if (exchange.response.statusCode === 201) shown.note(accountId, digest);
     return settled;
   }
-  exchange.upstream = (routed.candidates[0] as Upstream).name;
+  exchange.notes.noteUpstream((routed.candidates[0] as Upstream).name);
   const reading = new Reading(routed, exchange);
   tools.running.add(reading);
   try {

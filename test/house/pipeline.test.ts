@@ -145,3 +145,22 @@ test('no file makes the proof of another file', () => {
   const supposing = files.filter((name) => /\bsuppose\b/.test(texts.get(name)!));
   expect(supposing).toEqual(['identify.ts', 'introspection.ts']);
 });
+
+/** They make the record, or look at what was done. None of them is a stage. */
+const readers = [
+  'access-log.ts',
+  'introspection.ts',
+  'limits/ladder.ts',
+  'live-stats.ts',
+  // Whether the caller was known, once the exchange is settled.
+  'pipeline.ts',
+  'record.ts',
+];
+
+test('no stage can read what another has noted for the record: what it decides by is in its proof', () => {
+  const gateway = join(root, 'src/gateway');
+  const reading = readdirSync(gateway, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && name !== 'record-facts.ts')
+    .filter((name) => /\brecordFactsOf\b|\bas RecordFacts\b/.test(readFileSync(join(gateway, name), 'utf8')));
+  expect(reading.toSorted()).toEqual(readers);
+});

@@ -2,24 +2,25 @@
 // and given back when nothing of the answer waits here any more.
 import { GatewayError } from '../../domain/error.ts';
 import type { Exchange } from '../exchange.ts';
-import { answersOf } from '../limits/account-usage.ts';
-import type { BodyBudget } from '../payload/body-budget.ts';
+import { answersOf, type Metering } from '../limits/account-usage.ts';
+import type { BodyBudget, Holder } from '../payload/body-budget.ts';
 import { onceOver } from './unread.ts';
 
 export class AnswerRoom {
   readonly #exchange: Exchange;
   readonly #budget: BodyBudget;
+  readonly #holder: Holder | undefined;
   #bytes = 0;
 
-  constructor(exchange: Exchange, budget: BodyBudget) {
+  constructor(exchange: Exchange, metering: Metering, budget: BodyBudget) {
+    this.#holder = answersOf(metering);
     this.#exchange = exchange;
     this.#budget = budget;
   }
 
   /** @throws GatewayError `answers_too_many`; then nothing was taken. */
   take(bytes: number): void {
-    const { metering } = this.#exchange;
-    const holder = metering && answersOf(metering);
+    const holder = this.#holder;
     if (!this.#budget.take(bytes, holder)) throw new GatewayError('answers_too_many');
     if (this.#bytes === 0) onceOver(this.#exchange, () => this.#budget.give(this.#bytes, holder));
     this.#bytes += bytes;

@@ -64,7 +64,7 @@ export class Answer {
   /** Takes the head, and says it where nothing has to be read first. @throws GatewayError `upstream_failed`. */
   begin(status: number, headers: IncomingHttpHeaders): Carriage {
     const exchange = this.#exchange;
-    const { operation, stream } = this.#routed;
+    const { metering, operation, stream } = this.#routed;
     const lines = clientHeaders(headers);
     this.status = status;
     this.#lines = lines;
@@ -73,7 +73,7 @@ export class Answer {
     const isKnown = carriage === 'error' || setType(operation, status, headers, lines);
     exchange.takesComments = carriage === 'stream' && lines.some((line) => line.startsWith('text/event-stream'));
     if (!isKnown) throw new GatewayError('upstream_failed', { message: wrongType });
-    this.#collected = collectedFor(carriage, exchange, this.#settings.answers);
+    this.#collected = collectedFor(carriage, exchange, metering, this.#settings.answers);
     if (carriage === 'error')
       exchange.meter = failedMeterFor(operation.reply, headers['content-type'], promptOf(this.#routed));
     else if (carriage === 'stream') {

@@ -2,6 +2,7 @@
 // first bytes of a whole answer, which may be an error under a good status. Bounded, always.
 import { mostListBytes } from '../../upstream/json-route.ts';
 import type { Exchange } from '../exchange.ts';
+import type { Metering } from '../limits/account-usage.ts';
 import type { BodyBudget } from '../payload/body-budget.ts';
 import { Pieces } from '../payload/chunk-buffer.ts';
 import type { Carriage } from './answer-head.ts';
@@ -49,12 +50,17 @@ export class Collected {
 const glanceBytes = 4 * 1024;
 
 /** What is read of an answer that is carried so; undefined where it goes on as it comes. */
-export function collectedFor(carriage: Carriage, exchange: Exchange, answers: BodyBudget): Collected | undefined {
+export function collectedFor(
+  carriage: Carriage,
+  exchange: Exchange,
+  metering: Metering,
+  answers: BodyBudget,
+): Collected | undefined {
   switch (carriage) {
     case 'error':
       return new Collected('error', mostErrorBytes);
     case 'list':
-      return new Collected('list', mostListBytes, new AnswerRoom(exchange, answers));
+      return new Collected('list', mostListBytes, new AnswerRoom(exchange, metering, answers));
     case 'stream':
       return undefined;
     default:

@@ -13,6 +13,7 @@ import { isOwnRefusal, neverLeft, type UsageBucket, type UsageRecord } from '../
 import type { Store } from '../../store/ports/store.ts';
 import type { Exchange } from '../exchange.ts';
 import type { EndObserver } from '../observers.ts';
+import { recordFactsOf } from '../record-facts.ts';
 import type { AccountUsage, RollingFigure } from './account-usage.ts';
 import type { History } from './account-usages.ts';
 import { RollingCount } from './rolling-count.ts';
@@ -60,7 +61,8 @@ export class Ladder implements EndObserver {
   }
 
   /** Callers without limits are not looked at; refusals for want of room, or for a fault of the gateway, are nothing they did. */
-  ended({ caller, metering }: Exchange, row: UsageRecord | undefined): void {
+  ended(exchange: Exchange, row: UsageRecord | undefined): void {
+    const { caller, metering } = recordFactsOf(exchange);
     if (!row || !caller || metering?.kind !== 'metered') return;
     const { principal } = caller;
     if (!neverLeft(row.outcome, row.upstream))

@@ -1,5 +1,5 @@
 // What a call takes from the limits of its account and key: at once where there is room, or, where as many calls run as may, in
-// the account's line when one of them ends. The lease stands in the exchange, which settles it when it ends (record.ts). The
+// the account's line when one of them ends. The record settles the lease when the exchange ends (record.ts). The
 // response says what is left.
 import { GatewayError, toGatewayError } from '../../domain/error.ts';
 import { type Ask, firstFull } from '../../domain/limit.ts';
@@ -99,8 +99,7 @@ function hold(lease: Lease, asking: Asking, rules: LimitRules): void {
     return;
   }
   const { clocks } = rules;
-  exchange.lease = lease;
-  exchange.countedAt = clocks.toWall(lease.at);
+  exchange.notes.noteLease(lease, clocks.toWall(lease.at));
   sayWhatIsLeft(lease, asking, rules);
   const { warned } = restrictionsOf(call.caller.principal.suspensions, clocks.wall());
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason.slice(0, 200))}`);

@@ -1,8 +1,8 @@
-// A call's turn at its model: a slot at once where the queue has one free, else a wait for it. The slot stands in the exchange,
-// which gives it back when it ends (record.ts).
+// A call's turn at its model: a slot at once where the queue has one free, else a wait for it. The record
+// gives the slot back when the exchange ends (record.ts).
 import { GatewayError } from '../../domain/error.ts';
 import type { Ask } from '../../domain/limit.ts';
-import { isLater } from '../../domain/soon.ts';
+import { isLater, type Soon } from '../../domain/soon.ts';
 import { restrictionsOf, slowFactor } from '../../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../../domain/time.ts';
 import type { Place, Slot, Turn, TurnQueue } from '../../store/ports/turn-queue.ts';
@@ -22,7 +22,7 @@ export interface TurnTools {
 }
 
 /**
- * Undefined where the call has its slot; else a promise for it. What it has waited since `enteredMs`, in its account, counts
+ * The slot, or a promise for it. What it has waited since `enteredMs`, in its account, counts
  * towards the longest wait. @throws GatewayError `queue_full`; the promise rejects with it too, or with `queue_timeout`,
  * `client_closed`, or what ends the running calls.
  */
@@ -33,7 +33,7 @@ export function takeTurn(
   ask: Ask,
   enteredMs: MonotonicMs,
   tools: TurnTools,
-): Promise<void> | undefined {
+): Soon<Slot<Upstream>> {
   const waiting = new ModelWait(call, exchange, ask, tools.rules.clocks);
   const entered = tools.queue.enter(model, waiting, enteredMs);
   return isLater(entered)
@@ -46,35 +46,40 @@ function begin(
   entered: Slot<Upstream> | Place | undefined,
   waiting: ModelWait,
   tools: TurnTools,
-): Promise<void> | undefined {
+): Soon<Slot<Upstream>> {
   if (entered === undefined) throw new GatewayError('queue_full');
   if (entered.kind === 'place') return waitFor(waiting, entered, tools);
   const { exchange } = waiting;
-  exchange.slot = entered;
-  exchange.turnAtMs = tools.recorder.nowMs();
-  return undefined;
+  exchange.notes.noteSlot(entered);
+  exchange.notes.noteTurn(tools.recorder.nowMs());
+  return entered;
 }
 
 /** A caller who hung up while the queue was asked needs no turn any more; the exchange gives the slot back. */
-function unlessGone(waits: Promise<void> | undefined, exchange: Exchange): Promise<void> | undefined {
-  if (waits === undefined && isGone(exchange)) throw new GatewayError('client_closed');
-  return waits;
+function unlessGone(turn: Soon<Slot<Upstream>>, exchange: Exchange): Soon<Slot<Upstream>> {
+  if (!isLater(turn) && isGone(exchange)) throw new GatewayError('client_closed');
+  return turn;
 }
 
-async function waitFor(waiting: ModelWait, place: Place, { running, recorder: { nowMs } }: TurnTools): Promise<void> {
+async function waitFor(
+  waiting: ModelWait,
+  place: Place,
+  { running, recorder: { nowMs } }: TurnTools,
+): Promise<Slot<Upstream>> {
   const { exchange } = waiting;
   if (exchange.queuePosition === 0) exchange.queuePosition = place.position;
   try {
-    await whileThere(waiting, running);
+    return await whileThere(waiting, running);
   } finally {
     place.leave();
-    exchange.turnAtMs = nowMs();
-    exchange.queuedMs = Math.round(exchange.turnAtMs - place.enteredMs);
+    const now = nowMs();
+    exchange.notes.noteTurn(now);
+    exchange.queuedMs = Math.round(now - place.enteredMs);
   }
 }
 
 /** A call in the queue of a model. */
-class ModelWait extends Waiting<void> implements Turn<Upstream> {
+class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
   readonly cost: number;
   readonly most: number;
   readonly #clocks: Pick<Clocks, 'wall'>;
@@ -103,7 +108,7 @@ class ModelWait extends Waiting<void> implements Turn<Upstream> {
 
   start(slot: Slot<Upstream>): void {
     // Taken at once, so that a hang-up in this very moment finds it and gives it back.
-    this.exchange.slot = slot;
-    this.goOn();
+    this.exchange.notes.noteSlot(slot);
+    this.goOn(slot);
   }
 }

@@ -3,7 +3,6 @@ import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../../domain/error.ts';
 import { whenGone } from '../answer/unread.ts';
 import type { Exchange } from '../exchange.ts';
-import { bodiesOf } from '../limits/account-usage.ts';
 import type { BodyBudget, Holder } from './body-budget.ts';
 import { Pieces } from './chunk-buffer.ts';
 import { type Coding, freelyUnfolded, mostUnfolding } from './content-coding.ts';
@@ -71,6 +70,7 @@ export function readBody(
       else if (!limits.budget.take(chunk.length, holder, exchange.network)) fail(new GatewayError('bodies_too_many'));
       else {
         exchange.heldBytes += chunk.length;
+        exchange.heldBy = holder;
         pieces.add(chunk);
       }
     };
@@ -123,6 +123,7 @@ export function replaceBody<T>(
   const before = exchange.heldBytes;
   if (!budget.take(bytes, holder, exchange.network)) throw new GatewayError('bodies_too_many');
   exchange.heldBytes += bytes;
+  exchange.heldBy = holder;
   const made = make();
   budget.give(before, holder, exchange.network);
   exchange.heldBytes -= before;
@@ -137,9 +138,8 @@ export interface Released extends Exchange, Mark {}
 
 /** Gives back what is held of the body. As long as an answer waits for its reader, so does what was read of the call. */
 export function releaseBody(exchange: Exchange, budget: BodyBudget): Released {
-  const { heldBytes, metering } = exchange;
-  if (heldBytes > 0 && metering)
-    whenGone(exchange, () => budget.give(exchange.heldBytes, bodiesOf(metering), exchange.network));
+  if (exchange.heldBytes > 0)
+    whenGone(exchange, () => budget.give(exchange.heldBytes, exchange.heldBy, exchange.network));
   return exchange as Released;
 }
 

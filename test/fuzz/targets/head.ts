@@ -16,6 +16,7 @@ import { AuthThrottle } from '../../../src/gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../../../src/gateway/identity/key-cache.ts';
 import { dialectOf } from '../../../src/gateway/operation.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
+import { RecordFacts } from '../../../src/gateway/record-facts.ts';
 import type { Caller } from '../../../src/store/ports/keys.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
 import { cliKey, keyText, signatureFor, signedAt, staticWord, storedKey } from '../credentials.ts';
@@ -82,7 +83,9 @@ async function run(bytes: Buffer): Promise<void> {
   if (!received) return;
   const lines = linesOf(bytes);
   checkCrossing(received, lines);
-  const { value: asked } = verdict(() => refuseKeyInQuery(ask(received as Fetched, { operation: undefined })));
+  const { value: asked } = verdict(() =>
+    refuseKeyInQuery(ask(received as Fetched, { notes: new RecordFacts(), frames: dialectOf('/').frames })),
+  );
   if (!asked) return;
   for (const text of [plain, inPath]) assert.ok(!asked.target.query.includes(text), 'a key in the query was accepted');
   await checkCaller(asked, lines);
@@ -125,7 +128,7 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
     () => 1,
     () => 1,
   );
-  const exchange = { at: signedAt * 1000, address: '192.0.2.1', caller: undefined };
+  const exchange = { at: signedAt * 1000, address: '192.0.2.1', notes: new RecordFacts() };
   let principal: Principal | undefined;
   try {
     const throttle = new AuthThrottle(10, () => 1);
