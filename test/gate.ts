@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import './quick-passwords.ts';
+import { type Adapters, inMemory } from '../src/compose/adapters.ts';
 import { type OpenGate, serve } from '../src/compose/serve.ts';
 import { StartFailed } from '../src/compose/start.ts';
 import type { Account } from '../src/domain/account.ts';
@@ -57,7 +58,11 @@ export interface TestGate {
   stop(): Promise<void>;
 }
 
-export async function openGate(upstream: string, environment: Record<string, string> = {}): Promise<TestGate> {
+export async function openGate(
+  upstream: string,
+  environment: Record<string, string> = {},
+  adapters: Adapters = inMemory,
+): Promise<TestGate> {
   const dataDir = temporaryDirectory();
   const logFile = join(dataDir, 'test.log');
   const config = loadConfig({
@@ -70,7 +75,7 @@ export async function openGate(upstream: string, environment: Record<string, str
     ...environment,
   });
   const log = openLog('debug', 'json', logFile);
-  const gate = await serve(config, log).catch((error: unknown) => {
+  const gate = await serve(config, log, undefined, adapters).catch((error: unknown) => {
     // Tests of unusable settings check the cause; failed-start.test.ts checks the step.
     throw error instanceof StartFailed ? error.cause : error;
   });

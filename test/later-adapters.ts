@@ -5,13 +5,15 @@ import type { AccountId, KeyId, RequestId } from '../src/domain/id.ts';
 import { type Ask, type CallerBounds, type Limit, type Standing, subjectNames, type Use } from '../src/domain/limit.ts';
 import type { SteadyMs } from '../src/domain/time.ts';
 import type { UsageBucket } from '../src/domain/usage.ts';
-import { FairQueue, type QueueSettings } from '../src/store/memory/fair-queue.ts';
+import { FairQueue } from '../src/store/memory/fair-queue.ts';
 import { MemoryLimits } from '../src/store/memory/limit-store.ts';
 import type { AccountLimits, CallerLimits, Lease, LimitStore, Reserved } from '../src/store/ports/limit-store.ts';
-import type { Held, LaneNow, Place, Slot, Turn, TurnQueue } from '../src/store/ports/turn-queue.ts';
+import type { Held, LaneNow, Place, QueueSettings, Slot, Turn, TurnQueue } from '../src/store/ports/turn-queue.ts';
 
-/** A question or an answer is on its way. */
-const onTheWay = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** How long a question, or an answer, is on its way. A test may hold it, or let it fail. */
+export type Way = (what: 'open' | 'look' | 'reserve' | 'end' | 'enter' | 'turn' | 'answer') => Promise<void>;
+
+export const nextTurn: Way = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Figures as they were: they do not go on counting. */
 class Copied implements Standing {
@@ -37,12 +39,14 @@ class LaterLease implements Lease {
   readonly standing: Standing;
   readonly at: SteadyMs;
   readonly #lease: Lease;
+  readonly #way: Way;
   #ended: (() => void) | undefined;
 
-  constructor(lease: Lease, standing: Standing, ended: () => void) {
+  constructor(lease: Lease, standing: Standing, way: Way, ended: () => void) {
     this.standing = standing;
     this.at = lease.at;
     this.#lease = lease;
+    this.#way = way;
     this.#ended = ended;
   }
 
@@ -55,7 +59,7 @@ class LaterLease implements Lease {
   }
 
   #end(work: () => void): void {
-    void onTheWay().then(work);
+    void this.#way('end').then(work);
     this.#ended?.();
     this.#ended = undefined;
   }
@@ -65,10 +69,12 @@ class LaterAccount implements AccountLimits {
   held = 0;
   onEnd: (() => void) | undefined;
   readonly #account: AccountLimits;
+  readonly #way: Way;
 
-  constructor(account: AccountLimits) {
+  constructor(account: AccountLimits, way: Way) {
     this.#account = account;
-    account.onEnd = () => void onTheWay().then(() => this.onEnd?.());
+    this.#way = way;
+    account.onEnd = () => void way('end').then(() => this.onEnd?.());
   }
 
   of(lineage: KeyId): CallerLimits {
@@ -80,17 +86,17 @@ class LaterAccount implements AccountLimits {
       at: SteadyMs,
       slowed: boolean,
     ): Promise<Reserved> => {
-      await onTheWay();
+      await this.#way('reserve');
       const reserved = await caller.reserve(id, ask, bounds, at, slowed);
       const standing = new Copied(reserved.standing, bounds.limits);
       if (reserved.kind === 'lease') this.held++;
-      await onTheWay();
+      await this.#way('answer');
       return reserved.kind === 'lease'
-        ? new LaterLease(reserved, standing, () => this.held--)
+        ? new LaterLease(reserved, standing, this.#way, () => this.held--)
         : { ...reserved, standing };
     };
     const look = async (bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Standing> => {
-      await onTheWay();
+      await this.#way('look');
       return new Copied(await caller.look(bounds, at, slowed), bounds.limits);
     };
     return { look, reserve };
@@ -99,24 +105,28 @@ class LaterAccount implements AccountLimits {
 
 export class LaterLimits implements LimitStore {
   readonly #limits: MemoryLimits;
+  readonly #way: Way;
 
-  constructor(calendar: Calendar) {
+  constructor(calendar: Calendar, way: Way = nextTurn) {
+    this.#way = way;
     this.#limits = new MemoryLimits(calendar);
   }
 
   async open(account: AccountId, recorded: readonly UsageBucket[], at: SteadyMs): Promise<AccountLimits> {
-    await onTheWay();
-    return new LaterAccount(this.#limits.open(account, recorded, at));
+    await this.#way('open');
+    return new LaterAccount(this.#limits.open(account, recorded, at), this.#way);
   }
 }
 
 /** A call's ticket: what the queue says reaches the call later, and a call that left hears nothing any more. */
 class Ticket<Server> implements Turn<Server> {
   readonly #turn: Turn<Server>;
+  readonly #way: Way;
   left = false;
 
-  constructor(turn: Turn<Server>) {
+  constructor(turn: Turn<Server>, way: Way) {
     this.#turn = turn;
+    this.#way = way;
   }
 
   get accountId(): string {
@@ -140,41 +150,43 @@ class Ticket<Server> implements Turn<Server> {
   }
 
   start(slot: Slot<Server>): void {
-    void onTheWay().then(() => (this.left ? slot.release(0) : this.#turn.start(later(slot))));
+    void this.#way('turn').then(() => (this.left ? slot.release(0) : this.#turn.start(later(slot, this.#way))));
   }
 
   refuse(code: 'queue_full' | 'queue_timeout'): void {
-    void onTheWay().then(() => (this.left ? undefined : this.#turn.refuse(code)));
+    void this.#way('turn').then(() => (this.left ? undefined : this.#turn.refuse(code)));
   }
 }
 
-function later<Server>(slot: Slot<Server>): Slot<Server> {
+function later<Server>(slot: Slot<Server>, way: Way): Slot<Server> {
   const { kind, server } = slot;
   return {
     kind,
     server,
-    release: (cost: number | undefined, held?: Held) => void onTheWay().then(() => slot.release(cost, held)),
+    release: (cost: number | undefined, held?: Held) => void way('end').then(() => slot.release(cost, held)),
   };
 }
 
 export class LaterQueue<Server> implements TurnQueue<Server> {
   readonly #queue: FairQueue<Server>;
+  readonly #way: Way;
 
-  constructor(settings: QueueSettings<Server>) {
+  constructor(settings: QueueSettings<Server>, way: Way = nextTurn) {
+    this.#way = way;
     this.#queue = new FairQueue(settings);
   }
 
   async enter(model: string, turn: Turn<Server>, nowMs: number): Promise<Slot<Server> | Place | undefined> {
-    const ticket = new Ticket(turn);
-    await onTheWay();
+    const ticket = new Ticket(turn, this.#way);
+    await this.#way('enter');
     const entered = this.#queue.enter(model, ticket, nowMs);
-    await onTheWay();
+    await this.#way('answer');
     if (entered === undefined) return undefined;
-    if (entered.kind === 'slot') return later(entered);
+    if (entered.kind === 'slot') return later(entered, this.#way);
     const { kind, enteredMs, position } = entered;
     const leave = (): void => {
       ticket.left = true;
-      void onTheWay().then(() => entered.leave());
+      void this.#way('end').then(() => entered.leave());
     };
     return { kind, enteredMs, position, leave };
   }

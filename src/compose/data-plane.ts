@@ -22,12 +22,12 @@ import { relaySettingsOf } from '../gateway/relay-settings.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
-import { FairQueue } from '../store/memory/fair-queue.ts';
-import { MemoryLimits } from '../store/memory/limit-store.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
+import type { QueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
+import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { openModelServers } from './model-servers.ts';
 import type { Start } from './start.ts';
@@ -46,6 +46,7 @@ interface Shared {
   readonly ladder: Ladder;
   readonly accountUsages: AccountUsages;
   readonly liveStats: LiveStats;
+  readonly queue: TurnQueue<Upstream>;
 }
 
 /** @throws StartFailed */
@@ -55,6 +56,7 @@ export async function openDataPlane(
   clocks: GateClocks,
   storage: Storage,
   start: Start,
+  adapters: Adapters,
 ): Promise<DataPlane> {
   const registry = await start.step(
     'model servers',
@@ -63,13 +65,19 @@ export async function openDataPlane(
   );
   const ladder = openLadder(storage, clocks, log);
   const accountUsages = await start.step('usage', () =>
-    AccountUsages.open(storage.store, new MemoryLimits(clocks.calendar), clocks.clock, (usage, history) =>
+    AccountUsages.open(storage.store, adapters.limits(clocks.calendar), clocks.clock, (usage, history) =>
       ladder.begin(usage, history),
     ),
   );
   const liveStats = new LiveStats(clocks.nowMs);
   const gate = await start.step('data plane', () =>
-    gateOf(config, log, clocks, storage, { registry, ladder, accountUsages, liveStats }),
+    gateOf(config, log, clocks, storage, {
+      registry,
+      ladder,
+      accountUsages,
+      liveStats,
+      queue: adapters.queue(queueSettings(config, registry)),
+    }),
   );
   return { gate, liveStats, accountUsages };
 }
@@ -123,7 +131,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
     rules: { accountUsages, clocks: clock },
     lines: new AccountLines(config.queueSeconds * 1000),
-    queue: queueOf(config, registry),
+    queue: shared.queue,
     ladder,
     decisions,
     appealContact: config.appealContact,
@@ -150,14 +158,14 @@ function recorderOf(
   };
 }
 
-function queueOf(config: Config, registry: UpstreamRegistry): FairQueue<Upstream> {
+function queueSettings(config: Config, registry: UpstreamRegistry): QueueSettings<Upstream> {
   const modelSlots = slotsOf(config.modelSlots);
-  return new FairQueue<Upstream>({
+  return {
     serversFor: (model) => registry.serving(model),
     slotsFor: (model, { details }) => modelSlots.get(model) ?? details.slotsOf(model) ?? config.slots,
     maxWaiting: config.queueLength,
     maxWaitMs: config.queueSeconds * 1000,
-  });
+  };
 }
 
 /** `gemma3:4b=8` by the name under which the queue knows the model. */

@@ -6,6 +6,7 @@ import type { Plane } from '../management/management-app.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
 import type { Keeper } from '../tls/certificate-manager.ts';
+import { type Adapters, inMemory } from './adapters.ts';
 import { openClocks } from './clocks.ts';
 import { type DataPlane, followChanges, openDataPlane } from './data-plane.ts';
 import { bothWays, keeperOf, oneWay, unencryptedOf } from './encryption.ts';
@@ -43,10 +44,11 @@ export async function serve(
   config: Config,
   log: Log,
   before: (step: StartStep) => void = () => undefined,
+  adapters: Adapters = inMemory,
 ): Promise<OpenGate> {
   const start = new Start(before);
   try {
-    return await open(config, log, start);
+    return await open(config, log, start, adapters);
   } catch (error) {
     await start.close().catch((cause: unknown) => {
       log.logger.error({ cause: describeCause(cause) }, 'not everything that the start had opened could be closed');
@@ -55,11 +57,11 @@ export async function serve(
   }
 }
 
-async function open(asked: Config, log: Log, start: Start): Promise<OpenGate> {
+async function open(asked: Config, log: Log, start: Start, adapters: Adapters): Promise<OpenGate> {
   const clocks = openClocks(asked);
   const storage = await openStorage(asked, log, clocks, start);
   const config: Config = { ...asked, dataDir: storage.dataDir };
-  const data = await openDataPlane(config, log, clocks, storage, start);
+  const data = await openDataPlane(config, log, clocks, storage, start, adapters);
   const { gate } = data;
   const keeper = await start.step(
     'certificates',

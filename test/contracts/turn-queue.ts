@@ -2,8 +2,7 @@
 // this. How well the fair queue shares is beside it: src/store/memory/fair-queue.test.ts.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { QueueSettings } from '../../src/store/memory/fair-queue.ts';
-import type { Place, Slot, Turn, TurnQueue } from '../../src/store/ports/turn-queue.ts';
+import type { Place, QueueSettings, Slot, Turn, TurnQueue } from '../../src/store/ports/turn-queue.ts';
 
 export interface TurnQueueUnderTest {
   readonly name: string;

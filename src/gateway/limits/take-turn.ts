@@ -11,7 +11,7 @@ import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
 import { mostCompletion } from './expected-use.ts';
-import { isGone, Waiting, whileThere } from './waiting.ts';
+import { Waiting, whileThere } from './waiting.ts';
 
 export interface TurnTools {
   readonly queue: TurnQueue<Upstream>;
@@ -22,7 +22,7 @@ export interface TurnTools {
 }
 
 /**
- * The slot, or a promise for it. What it has waited since `enteredMs`, in its account, counts
+ * The slot, or a promise for it. What the call has waited since `enteredMs`, in its account, counts
  * towards the longest wait. @throws GatewayError `queue_full`; the promise rejects with it too, or with `queue_timeout`,
  * `client_closed`, or what ends the running calls.
  */
@@ -36,9 +36,7 @@ export function takeTurn(
 ): Soon<Slot<Upstream>> {
   const waiting = new ModelWait(call, exchange, ask, tools.rules.clocks);
   const entered = tools.queue.enter(model, waiting, enteredMs);
-  return isLater(entered)
-    ? entered.then((found) => unlessGone(begin(found, waiting, tools), exchange))
-    : begin(entered, waiting, tools);
+  return isLater(entered) ? entered.then((found) => begin(found, waiting, tools)) : begin(entered, waiting, tools);
 }
 
 /** With what the queue said. */
@@ -53,12 +51,6 @@ function begin(
   exchange.notes.noteSlot(entered);
   exchange.notes.noteTurn(tools.recorder.nowMs());
   return entered;
-}
-
-/** A caller who hung up while the queue was asked needs no turn any more; the exchange gives the slot back. */
-function unlessGone(turn: Soon<Slot<Upstream>>, exchange: Exchange): Soon<Slot<Upstream>> {
-  if (!isLater(turn) && isGone(exchange)) throw new GatewayError('client_closed');
-  return turn;
 }
 
 async function waitFor(

@@ -8,15 +8,7 @@
 // Bounded in length and in time. When it is full the account that waits with most loses its last place to one that
 // waits with fewer, so that nobody can lock others out by filling it.
 import type { MonotonicMs } from '../../domain/time.ts';
-import type { Held, LaneNow, Place, Slot, Turn, TurnQueue } from '../ports/turn-queue.ts';
-
-export interface QueueSettings<Server> {
-  /** The servers that could work on this model now, best first; they may be others at every look. */
-  readonly serversFor: (model: string) => readonly Server[];
-  readonly slotsFor: (model: string, server: Server) => number;
-  readonly maxWaiting: number;
-  readonly maxWaitMs: number;
-}
+import type { Held, LaneNow, Place, QueueSettings, Slot, Turn, TurnQueue } from '../ports/turn-queue.ts';
 
 interface Flow<Server> {
   readonly accountId: string;

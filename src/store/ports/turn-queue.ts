@@ -53,6 +53,15 @@ export interface LaneNow {
   readonly accounts: number;
 }
 
+/** What a queue asks of the gate, and its bounds. */
+export interface QueueSettings<Server> {
+  /** The servers that could work on this model now, best first; they may be others at every look. */
+  readonly serversFor: (model: string) => readonly Server[];
+  readonly slotsFor: (model: string, server: Server) => number;
+  readonly maxWaiting: number;
+  readonly maxWaitMs: number;
+}
+
 export interface TurnQueue<Server> {
   /** A slot at once where one is free and no call waits for it; else a place; else, where the queue is full, nothing. */
   enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Soon<Slot<Server> | Place | undefined>;
