@@ -50,7 +50,7 @@ export interface TestGate {
   log(): string;
   /** The number of calls that wait for their turn. */
   waiting(): number;
-  readonly notices: Pick<OpenGate['notices'], 'look'>;
+  readonly outbox: Pick<OpenGate['outbox'], 'look'>;
   /** Adds, drains and removes model servers. */
   readonly servers: OpenGate['servers'];
   /** Does what SIGHUP does. */
@@ -82,7 +82,7 @@ export async function openGate(
   return {
     ...describe(gate.url, dataDir, () => gate.settle()),
     waiting: () => gate.waiting(),
-    notices: gate.notices,
+    outbox: gate.outbox,
     servers: gate.servers,
     reload: () => gate.reload(),
     log: () => {

@@ -1,7 +1,7 @@
 // The composition root: settings → storage → data plane → certificates → listener → management plane → jobs. The only room,
 // with cli.ts, that names an adapter. Each part gets what the parts before it have made; the order is this file.
 import type { Health } from '../listener/server.ts';
-import type { Notices } from '../management/mail/notices.ts';
+import type { Outbox } from '../management/mail/outbox.ts';
 import type { Plane } from '../management/management-app.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
@@ -30,7 +30,7 @@ export interface OpenGate {
   readonly over: Promise<string>;
   /** A one-time link for the first operator, where there is none yet. */
   setUpLink(): Promise<string | undefined>;
-  readonly notices: Notices;
+  readonly outbox: Outbox;
   readonly servers: ServerControl;
   /** Drains, flushes, and leaves nothing open. */
   stop(): Promise<void>;
@@ -117,7 +117,7 @@ function openedGate({ config, url, over, log, storage, data, keeper, plane, star
     url: url.origin,
     over,
     setUpLink: () => storage.patiently(() => plane.setUpLink()),
-    notices: plane.notices,
+    outbox: plane.outbox,
     servers: serverControl(config, data.gate),
     reload: () => {
       keeper?.reload();

@@ -1,6 +1,7 @@
 // A change that somebody, or a rule, made to who may do what: written with the change, in one transaction.
 import { createHash } from 'node:crypto';
 import { type AuditId, newAuditId } from './id.ts';
+import type { Consequence } from './outbox.ts';
 import type { WallMs } from './time.ts';
 
 /** What strangers can cause: failed sign-ins and refused calls, of which so many are kept. */
@@ -19,6 +20,8 @@ export interface AuditEvent {
   /** Before and after, as far as they differ; never a secret or its digest. */
   readonly from: Readonly<Record<string, unknown>> | null;
   readonly to: Readonly<Record<string, unknown>> | null;
+  /** Goes into the outbox together with the event; no part of the log. */
+  readonly leadsTo?: readonly Consequence[];
 }
 
 /** Who does it and when; what every change is made with. */
@@ -48,6 +51,9 @@ export function auditEvent(
     to: to && bounded(to),
   };
 }
+
+/** The event of a change that leads to something besides. */
+export const leadingTo = (event: AuditEvent, leadsTo: readonly Consequence[]): AuditEvent => ({ ...event, leadsTo });
 
 /** Characters of JSON that one member of an event may have. An event has some twenty, by names that are ours. */
 const mostOfMember = 1_000;

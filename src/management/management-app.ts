@@ -20,9 +20,10 @@ import { Problem, sendProblem } from './http/problem.ts';
 import { managementApi } from './http/router.ts';
 import { SharedAnswers } from './http/send.ts';
 import { noPost } from './mail/mail-templates.ts';
-import { Notices } from './mail/notices.ts';
+import { Outbox } from './mail/outbox.ts';
 import { openMail } from './mail/smtp.ts';
 import type { EncryptionNow } from './overview/encryption.ts';
+import { linkCodes } from './people/link-codes.ts';
 import type { Door } from './people/onboarding.ts';
 import { createLink } from './people/one-time-links.ts';
 import { portalPages } from './portal/portal.ts';
@@ -69,7 +70,7 @@ export interface Plane {
   readonly router: Router;
   /** A one-time link for the first operator; undefined where somebody operates the gate already. */
   setUpLink(): Promise<string | undefined>;
-  readonly notices: Notices;
+  readonly outbox: Outbox;
   /** Letters that have not left by then are given up. */
   stop(lettersMs: number): Promise<void>;
 }
@@ -88,21 +89,27 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
           nowMs,
           onError: (cause) => onError('a letter could not be sent', cause),
         });
+  // What cookies are signed with and codes of links come from: beside the database and not in it, so that a copy of the one opens
+  // nothing.
+  const secret = secretFrom(
+    join(settings.dataDir, 'cookie.secret'),
+    () => randomBytes(48).toString('base64url'),
+    'then everybody signs in again, and second steps are set up anew.',
+  );
+  const codes = linkCodes(secret);
+  const outbox = new Outbox({ store, post, portal, codes, now }, (error) =>
+    onError('the outbox could not be looked at', error),
+  );
   const signIn = openSignIn(store, {
     publicUrl: portal,
-    // What cookies are signed with: beside the database and not in it, so that a copy of the one opens nothing.
-    secret: secretFrom(
-      join(settings.dataDir, 'cookie.secret'),
-      () => randomBytes(48).toString('base64url'),
-      'then everybody signs in again, and second steps are set up anew.',
-    ),
+    secret,
     providers: settings.providers,
     admits: async () => (await store.readRegistration()).mode !== 'closed',
     now,
     onError,
   });
   const refused = new RefusedTries(store, now, (cause) => onError('refused tries could not be written down', cause));
-  const door: Door = { store, signIn, post, portal };
+  const door: Door = { store, signIn, post, portal, codes, wake: () => void outbox.look() };
   const shared = new SharedAnswers(new Paces(nowMs), (asking) => addressOf(asking, { trustedProxies }));
   const api = managementApi({
     ...door,
@@ -187,12 +194,9 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
         .send(Buffer.from(authority));
   });
   router.use('/portal', portalPages(settings.pages, origins, shared));
-  const notices = new Notices({ store, post, portal, now }, (error) =>
-    onError('notices could not be looked for', error),
-  );
   return {
     router,
-    notices,
+    outbox,
     setUpLink: async () => {
       if ((await store.countAccounts('operator')) > 0) return undefined;
       const operator = await store.findAccount('operator');
@@ -201,9 +205,9 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     },
     stop: async (lettersMs) => {
       await refused.stop();
-      await notices.stop();
+      await outbox.stop();
       await post.settle(lettersMs);
-      await notices.settle();
+      await outbox.settle();
     },
   };
 }

@@ -1,9 +1,10 @@
-// What every store guarantees for people, links and notices: single use, removal of expired rows, and closed accounts that
+// What every store guarantees for people, links and the outbox: single use, removal of expired rows, and closed accounts that
 // leave only figures.
 import { describe, expect, test } from 'vitest';
-import { auditEvent } from '../../src/domain/audit.ts';
-import type { AccountId, PersonId } from '../../src/domain/id.ts';
+import { auditEvent, leadingTo } from '../../src/domain/audit.ts';
+import type { AccountId, KeyId, PersonId } from '../../src/domain/id.ts';
 import { newSuspensionId } from '../../src/domain/id.ts';
+import type { Consequence } from '../../src/domain/outbox.ts';
 import { createAccount } from '../../src/management/accounts/accounts.ts';
 import { createKey } from '../../src/management/keys/keys.ts';
 import type { Store } from '../../src/store/ports/store.ts';
@@ -53,29 +54,69 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
-      'a notice is claimed by one process at a time, until it is done',
+      'what follows from a change is stored with its event, once, and not where the change fails',
       withStores(async (store, other) => {
+        const told = (id: string): Consequence => ({
+          id,
+          kind: 'email',
+          about: { email: 'expiring', key: id as KeyId },
+        });
+        await store.insertAudit(leadingTo(event(), [told('a'), told('b')]));
+        await other.insertAudit(leadingTo(event(), [told('a')]));
+        const failing = store.atomically(async (within) => {
+          await within.insertAudit(leadingTo(event(), [told('c')]));
+          throw new Error('no');
+        });
+        await expect(failing).rejects.toThrow('no');
+        await store.insertConsequences([told('b'), told('d')], 7);
+        const at = Date.now() + 1;
+        const due = await other.dueConsequences('email', at, 9);
+        expect(due.map(({ id, attempts, about }) => [id, attempts, about])).toEqual(
+          ['d', 'a', 'b'].map((id) => [id, 0, told(id).about]),
+        );
+        expect(due[0]!.createdAt).toBe(7);
+        expect(await store.dueConsequences('email', at, 1)).toHaveLength(1);
+        expect((await store.listAudit({ limit: 9 })).every((each) => !('leadsTo' in each))).toBe(true);
+      }),
+    );
+
+    test(
+      'what is to be done is claimed by one process at a time, until it is done',
+      withStores(async (store, other) => {
+        const about = { email: 'expiring', key: 'key_x' as KeyId } as const;
+        await store.insertConsequences([{ id: 'n1', kind: 'email', about }], 0);
         const claim = (owner: string, at: number, by = store): Promise<boolean> =>
-          by.claimNotice('n1', { owner, at, until: at + 100 });
+          by.claimConsequence('n1', { owner, at, until: at + 100 });
+        const due = async (at: number): Promise<number> => (await other.dueConsequences('email', at, 9)).length;
         const claims = await Promise.all(
           Array.from({ length: 10 }, (_, i) => claim(`o${i}`, 1, i % 2 === 0 ? store : other)),
         );
         expect(claims.filter(Boolean)).toHaveLength(1);
         const owner = `o${claims.indexOf(true)}`;
-        expect([await claim(owner, 50), await claim('late', 149), await claim('late', 150)]).toEqual([
-          true,
+        await store.holdConsequence('n1', { owner, at: 50, until: 150 });
+        await store.holdConsequence('n1', { owner: 'another', at: 50, until: 9_999 });
+        expect([await claim('late', 149), await due(149), await due(150), await claim('late', 150)]).toEqual([
           false,
+          0,
+          1,
           true,
         ]);
-        await store.dropNotice('n1', owner);
+        // The one before has it no longer, and cannot give it back.
+        await store.postponeConsequence('n1', owner, 0);
         expect(await claim('next', 151)).toBe(false);
-        await store.dropNotice('n1', 'late');
-        expect(await claim('next', 151)).toBe(true);
+        await store.postponeConsequence('n1', 'late', 400);
+        expect([await claim('next', 399), await due(399), await claim('next', 400)]).toEqual([false, 0, true]);
         // Claimed under a clock that was a year ahead.
+        await store.postponeConsequence('n1', 'next', 0);
         await claim('next', 31_536_000_000);
-        expect(await claim('true', 200)).toBe(true);
-        await other.finishNotice('n1', 300);
-        expect([await claim('true', 301), await claim('late', 10_000)]).toEqual([false, false]);
+        expect([await due(200), await claim('true', 200)]).toEqual([1, true]);
+        await other.finishConsequence('n1', 'done', 300);
+        await store.finishConsequence('n1', 'dead', 301);
+        expect([await claim('true', 10_000), await due(10_000)]).toEqual([false, 0]);
+        const { db } = store.signIn;
+        expect(await db.selectFrom('outbox').select(['state', 'payload', 'attempts']).execute()).toEqual([
+          { state: 'done', payload: '{}', attempts: 5 },
+        ]);
       }),
     );
 

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { Calendar } from '../../src/domain/calendar.ts';
 import type { AccountId, KeyId } from '../../src/domain/id.ts';
 import { limitsOf } from '../../src/domain/limit.ts';
+import { expiryTold } from '../../src/domain/outbox.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { AccountUsages } from '../../src/gateway/limits/account-usages.ts';
@@ -272,4 +273,49 @@ test('people who signed in by a provider before the migration keep what the stor
   expect(database.prepare('select id from credentials').all()).toEqual([{ id: 'c_usr_password' }]);
   await kysely.destroy();
   rmSync(directory, { recursive: true, force: true });
+});
+
+test('what an older version had told stays told, and what it still owed is due, once', async () => {
+  const dataDir = temporaryDirectory();
+  await (await openSqlite(dataDir)).close();
+  const database = new Database(join(dataDir, 'sekisho.db'));
+  database.exec(`drop table outbox; delete from kysely_migration where name >= '0022'`);
+  const now = Date.now();
+  const addApplication = database.prepare(
+    `insert into applications (id, name, email, purpose, models, status, claim_digest, created_at, decided_at, decided_by, confirmed_at)
+     values (?, 'n', ?, 'p', '[]', ?, '', 1, ?, ?, ?)`,
+  );
+  addApplication.run('app_told', 'a@example.org', 'approved', now, 'cli:x', null);
+  addApplication.run('app_owed', 'a@example.org', 'rejected', now, 'cli:x', null);
+  addApplication.run('app_old', 'a@example.org', 'rejected', now - 2 * 86_400_000, 'cli:x', null);
+  addApplication.run('app_erased', '', 'rejected', now, 'cli:x', null);
+  addApplication.run('app_saw', 'a@example.org', 'approved', now, 'registration:open', null);
+  addApplication.run('app_waits', 'a@example.org', 'pending', null, null, null);
+  database.prepare("insert into accounts (id, name, created_at, plan) values ('acc_a', 'a', 1, 'default')").run();
+  const addStep = database.prepare(
+    `insert into suspensions (id, account_id, step, reason, shadow, created_at, answer, answered_at) values (?, 'acc_a', ?, 'r', ?, ?, ?, ?)`,
+  );
+  addStep.run('sus_owed', 'suspend', 0, now, 'no', now);
+  addStep.run('sus_told', 'suspend', 0, now, null, null);
+  addStep.run('sus_warn', 'warn', 0, now, null, null);
+  addStep.run('sus_shadow', 'suspend', 1, now, null, null);
+  const tell = database.prepare("insert into notices (id, at, owner, until, done_at) values (?, ?, '', 0, ?)");
+  tell.run('app_told decided', now, now);
+  tell.run('sus_told taken', now, now);
+  tell.run('key_a expiring', now, now);
+  tell.run('app_owed decided', now, null);
+  database.close();
+
+  const store = await openSqlite(dataDir);
+  const due = await store.dueConsequences('email', Date.now() + 1, 99);
+  expect(
+    due.map(({ id, about }) => [id, about]).toSorted(([a], [b]) => ((a as string) < (b as string) ? -1 : 1)),
+  ).toEqual([
+    ['app_owed decided', { email: 'decided', application: 'app_owed' }],
+    ['sus_owed answered', { email: 'answered', suspension: 'sus_owed' }],
+    ['sus_owed taken', { email: 'suspended', suspension: 'sus_owed' }],
+  ]);
+  await store.insertConsequences([expiryTold('key_a' as KeyId)], 1);
+  expect(await store.dueConsequences('email', Date.now() + 1, 99)).toHaveLength(3);
+  await store.close();
 });

@@ -1,19 +1,25 @@
 // Mail servers that refuse, fail or go silent: trouble with one email delays no other, and no server keeps a gate from
 // stopping.
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server as NetServer } from 'node:net';
+import { join } from 'node:path';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, describe, expect, test } from 'vitest';
 import { newApplicationId } from '../../src/domain/id.ts';
+import { decide } from '../../src/management/applications/applications.ts';
 import type { Post } from '../../src/management/mail/mail-templates.ts';
 import { openMail } from '../../src/management/mail/smtp.ts';
 import { loadConfig } from '../../src/settings/config.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { eventually, openGate, spawnGate, temporaryDirectory } from '../gate.ts';
+import { openMailbox } from '../mailbox.ts';
 
 const servers: SMTPServer[] = [];
+const closing: NetServer[] = [];
 afterEach(async () => {
+  for (const server of closing.splice(0)) server.close();
   for (const server of servers.splice(0)) await new Promise<void>((resolve) => server.close(() => resolve()));
 });
 
@@ -181,16 +187,14 @@ describe('an email about a decision', () => {
       confirm_by: null,
       password: null,
     });
-    const { db } = store.signIn;
-    await db
-      .insertInto('applications')
-      .values({ ...row(now - day, email), status: 'rejected', decided_at: now, decided_by: 'cli:x' })
-      .execute();
-    for (let i = 0; i < others; i++)
-      await db
-        .insertInto('applications')
-        .values({ ...row(now + i, `stranger-${i}@example.org`), status: 'pending', decided_at: null })
-        .execute();
+    const pending = { status: 'pending', decided_at: null };
+    const asked = { ...row(now - day, email), ...pending };
+    const newer = Array.from({ length: others }, (_, i) => ({
+      ...row(now + i, `stranger-${i}@example.org`),
+      ...pending,
+    }));
+    for (const each of [asked, ...newer]) await store.signIn.db.insertInto('applications').values(each).execute();
+    await decide(store, asked.id, 'rejected', { decision: null }, { actor: 'cli:x', at: now });
     await store.close();
   }
 
@@ -204,20 +208,20 @@ describe('an email about a decision', () => {
   /** Makes a minute pass: the claim of an ended process expires. */
   async function aMinuteLater(dataDir: string): Promise<void> {
     const store: Store = await openSqlite(dataDir);
-    await store.signIn.db.updateTable('notices').set({ until: 1 }).execute();
+    await store.signIn.db.updateTable('outbox').set({ until: 1 }).execute();
     await store.close();
   }
 
   async function arrives(dataDir: string, email: string): Promise<void> {
     const { url, taken } = await smtp();
     const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
-    await gate.notices.look();
+    await gate.outbox.look();
     await eventually(() => expect(taken).toEqual([email]));
-    await gate.notices.look();
-    await gate.notices.look();
+    await gate.outbox.look();
+    await gate.outbox.look();
     await gate.stop();
     const next = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
-    await next.notices.look();
+    await next.outbox.look();
     await next.stop();
     expect(taken).toEqual([email]);
   }
@@ -239,7 +243,7 @@ describe('an email about a decision', () => {
     const { url, asked } = await smtp({ refuse: () => 451 });
     const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
     await decided(dataDir, 'later@example.org');
-    await gate.notices.look();
+    await gate.outbox.look();
     await eventually(() => expect(asked).toEqual(['later@example.org']));
     await gate.stop();
     await arrives(dataDir, 'later@example.org');
@@ -256,14 +260,124 @@ describe('an email about a decision', () => {
     await decided(dataDir, 'gone@example.org');
     const { url, asked } = await smtp({ refuse: () => 550 });
     const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
-    await gate.notices.look();
+    await gate.outbox.look();
     await eventually(() => expect(asked).toHaveLength(1));
     await eventually(() => expect(gate.log()).toContain('a letter could not be sent'));
-    await gate.notices.look();
+    await gate.outbox.look();
     await gate.stop();
     const next = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
-    await next.notices.look();
+    await next.outbox.look();
     await next.stop();
     expect(asked).toHaveLength(1);
+  });
+
+  /** A mail server that takes a connection and never greets: whatever is to be sent is stored and not sent. */
+  async function silent(): Promise<{ readonly url: string; readonly reached: Promise<unknown> }> {
+    const server = createServer((socket) => void socket.on('error', () => undefined)).listen(0, '127.0.0.1');
+    closing.push(server);
+    await once(server, 'listening');
+    return { url: `smtp://127.0.0.1:${(server.address() as AddressInfo).port}`, reached: once(server, 'connection') };
+  }
+
+  const ask = (url: string, path: string, body: unknown): Promise<Response> =>
+    fetch(`${url}/management/v1${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+
+  test.each([
+    [
+      'an application',
+      '/applications',
+      { name: 'n', email: 'new@example.org', purpose: 'p', password: 'quite a good one' },
+    ],
+    ['a new password', '/password-resets', { email: 'old@example.org' }],
+  ])(
+    'for %s is sent once, with a link that works, when the process is killed between the change and the sending',
+    async (what, path, asked) => {
+      const dataDir = temporaryDirectory();
+      const dead = await silent();
+      const gate = await spawnGate({ UPSTREAM: 'http://127.0.0.1:9', ...withMail(dead.url, dataDir) });
+      await gate.manage(async (store, { at }) => {
+        const event = { id: 'aud_x' as never, at, actor: 'test', action: 'test', subject: 'x', from: null, to: null };
+        await store.writeRegistration({ ...(await store.readRegistration()), mode: 'open' }, event);
+        const time = new Date(at).toISOString();
+        const person = {
+          id: 'usr_old',
+          name: 'n',
+          email: 'old@example.org',
+          emailVerified: 1,
+          createdAt: time,
+          updatedAt: time,
+        };
+        await store.signIn.db.insertInto('people').values(person).execute();
+      });
+      expect((await ask(gate.url, path, asked)).ok).toBe(true);
+      await dead.reached;
+      gate.process.kill('SIGKILL');
+      await gate.ended;
+      // Nothing in the database opens the link.
+      expect(readFileSync(join(dataDir, 'sekisho.db'), 'latin1')).not.toMatch(/link_[0-9a-f]{43}/);
+      await aMinuteLater(dataDir);
+      const mailbox = await openMailbox();
+      const next = await openGate('http://127.0.0.1:9', withMail(mailbox.url, dataDir));
+      const { text } = await mailbox.to(asked.email);
+      for (let i = 0; i < 3; i++) await next.outbox.look();
+      expect(mailbox.letters).toHaveLength(1);
+      const code = /#(link_\w+)/.exec(text)?.[1];
+      const used =
+        what === 'an application'
+          ? await ask(next.url, '/confirmations', { code })
+          : await ask(next.url, '/password-resets/confirm', { code, password: 'another good one' });
+      expect(used.status).toBe(204);
+      await next.stop();
+      await mailbox.close();
+    },
+    60_000,
+  );
+
+  test('delays no other when its server defers it, or its mailbox has had enough', async () => {
+    const dataDir = temporaryDirectory();
+    const { url, taken } = await smtp({ refuse: (to) => (to.startsWith('grey') ? 451 : undefined) });
+    await decided(dataDir, 'grey@example.org');
+    for (let i = 0; i < 40; i++) await decided(dataDir, 'flooded@example.org');
+    await decided(dataDir, 'last@example.org');
+    const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
+    await gate.outbox.look();
+    await eventually(() => expect(taken).toHaveLength(31));
+    expect(taken).toContain('last@example.org');
+    await gate.stop();
+    const store = await openSqlite(dataDir);
+    const left = await store.signIn.db
+      .selectFrom('outbox')
+      .select(['due_at', 'until'])
+      .where('state', '=', 'due')
+      .execute();
+    await store.close();
+    const now = Date.now();
+    expect(left).toHaveLength(11);
+    // The mailbox waits for minutes; the deferred one is given back to the next start.
+    expect(left.filter(({ due_at }) => due_at > now)).toHaveLength(10);
+    expect(left.every(({ until }) => until === 0)).toBe(true);
+  });
+
+  test('is abandoned when it is no news any more', async () => {
+    const dataDir = temporaryDirectory();
+    await decided(dataDir, 'late@example.org');
+    const store = await openSqlite(dataDir);
+    await store.signIn.db
+      .updateTable('outbox')
+      .set({ created_at: Date.now() - 25 * 3_600_000 })
+      .execute();
+    await store.close();
+    const { url, asked } = await smtp();
+    const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
+    await gate.outbox.look();
+    await gate.stop();
+    const after = await openSqlite(dataDir);
+    const states = await after.signIn.db.selectFrom('outbox').select('state').execute();
+    await after.close();
+    expect([asked, states]).toEqual([[], [{ state: 'dead' }]]);
   });
 });

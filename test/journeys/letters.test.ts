@@ -218,7 +218,7 @@ test('requests for a new password leave earlier links valid, and their number is
   for (let i = 0; i < 12; i++)
     expect((await new Visitor(gate.url).post('/password-resets', { email })).status).toBe(204);
   await mailbox.to(email, 'new password');
-  await gate.notices.look();
+  await gate.outbox.look();
   const resets = mailbox.letters.filter(({ to, subject }) => to === email && subject.includes('new password'));
   expect(resets.length).toBeLessThanOrEqual(2);
   const set = (url: string, password: string): Promise<Reply> =>
@@ -353,7 +353,7 @@ test('a password reset by email works once and ends every session', async () => 
   ).toBe(200);
   const before = mailbox.letters.length;
   await new Visitor(gate.url).post('/password-resets', { email: 'nobody@example.org' });
-  await gate.notices.look();
+  await gate.outbox.look();
   expect(mailbox.letters.length).toBe(before);
 });
 
@@ -362,7 +362,7 @@ test('people are told once of each event: a decision, a suspension, an answered 
   const visitor = await member('sato@example.org', { language: 'ja' });
   const { application } = (await visitor.get('/session')).body;
   await operator.post(`/applications/${application.id}/approve`, { plan: 'default', decision: 'ようこそ' });
-  await gate.notices.look();
+  await gate.outbox.look();
   expect((await mailbox.to('sato@example.org', '承認')).text).toContain('ようこそ');
   const { id: account } = (await visitor.get('/session')).body.account;
   const day = 86_400_000;
@@ -381,16 +381,16 @@ test('people are told once of each event: a decision, a suspension, an answered 
     );
     return taken;
   });
-  await gate.notices.look();
+  await gate.outbox.look();
   expect((await mailbox.to('sato@example.org', '制限')).text).toContain('夜通しの推論');
   await gate.manage((store, author) => appeal(store, step.id, 'すみません', author));
   await gate.manage((store, author) => answer(store, step.id, '今回だけ', true, author));
-  await gate.notices.look();
+  await gate.outbox.look();
   expect((await mailbox.to('sato@example.org', '今回だけ')).text).toContain('解除されました');
   expect((await mailbox.to('sato@example.org', '古いキー')).subject).toContain('有効期限');
   const count = mailbox.letters.length;
-  await gate.notices.look();
-  await gate.notices.look();
+  await gate.outbox.look();
+  await gate.outbox.look();
   expect(mailbox.letters.length).toBe(count);
   expect(mailbox.letters.filter(({ to, text }) => to === 'sato@example.org' && text.includes('夜通し'))).toHaveLength(
     1,
@@ -404,7 +404,7 @@ test('user input cannot become an email header, and one mailbox is not flooded',
   const refused = await apply(visitor, 'a@example.org\r\nBcc: everybody@example.org');
   expect(refused.status).toBe(400);
   for (let i = 0; i < 25; i++) await apply(new Visitor(gate.url), 'flooded@example.org', { password: undefined });
-  await gate.notices.look();
+  await gate.outbox.look();
   await mailbox.to('flooded@example.org');
   expect(mailbox.letters.filter(({ to }) => to === 'flooded@example.org').length).toBeLessThanOrEqual(10);
 });

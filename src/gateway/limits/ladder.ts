@@ -2,8 +2,9 @@
 // when its figure is reached. A step is stored with its evidence and holds at once; it undoes itself by its end time. A
 // rule in shadow writes the same row and does nothing else. Accounts without limits, which are operators' alone, are not
 // looked at: nobody should be able to lock the operator out by using the operator's key.
-import { auditEvent } from '../../domain/audit.ts';
+import { auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../../domain/id.ts';
+import { stepTold } from '../../domain/outbox.ts';
 import { unlimited } from '../../domain/plan.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../../domain/rule.ts';
@@ -135,7 +136,7 @@ export class Ladder implements EndObserver {
     const subject = keyId ?? principal.accountId;
     const { id, step, shadow, reason, evidence } = suspension;
     const event = auditEvent(author, `suspension.${step}`, subject, null, { id, shadow, reason, ...evidence });
-    await store.insertSuspension(suspension, event);
+    await store.insertSuspension(suspension, leadingTo(event, stepTold(suspension)));
     if (step === 'revoke' && !shadow) {
       for (const key of await store.listKeys(principal.accountId)) {
         if (keyId !== null && key.lineage !== keyId) continue;

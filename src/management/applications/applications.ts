@@ -12,9 +12,10 @@ import {
   type RegistrationMode,
   registrationModes,
 } from '../../domain/application.ts';
-import { type Author, auditEvent } from '../../domain/audit.ts';
+import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type ApplicationId, newInviteId, randomBase62 } from '../../domain/id.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
+import { decisionTold } from '../../domain/outbox.ts';
 import { Secret } from '../../domain/secret.ts';
 import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -121,7 +122,8 @@ export function decide(
       { status: 'pending' },
       { status, account: account?.id ?? null, plan: account?.plan ?? null },
     );
-    if (!(await within.decideApplication(after, event))) throw new Fault(`${id} has been decided already.`, 'conflict');
+    if (!(await within.decideApplication(after, leadingTo(event, decisionTold(after)))))
+      throw new Fault(`${id} has been decided already.`, 'conflict');
     if (account && person)
       await within.updatePerson(
         person.id,

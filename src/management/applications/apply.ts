@@ -1,14 +1,16 @@
 // Asking for access: what is read, what is bounded, and what is stored at once, before anybody decides.
 import { digestOf } from '../../domain/api-key.ts';
 import type { Application, Invite, Registration } from '../../domain/application.ts';
-import { type Author, auditEvent } from '../../domain/audit.ts';
-import { type ApplicationId, newApplicationId, newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
+import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
+import { newApplicationId, newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
+import { confirmation } from '../../domain/outbox.ts';
 import { type Language, nobodysMailbox, type Person, standIn } from '../../domain/person.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { NewPerson, NotSubmitted } from '../../store/ports/admission.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault, requireProse, requireText } from '../fault.ts';
+import { newSeed } from '../people/link-codes.ts';
 import { type Door, requireEmail, requirePassword } from '../people/onboarding.ts';
 import { draftLink } from '../people/one-time-links.ts';
 import { requirePlan } from '../plans/plans.ts';
@@ -55,7 +57,7 @@ export async function apply(
   source: string,
   author: Author,
 ): Promise<Applied> {
-  const { store, post, portal } = door;
+  const { store, post, portal, codes } = door;
   const registration = await store.readRegistration();
   // Somebody whose own address was taken signs in under none; they say which one they apply with.
   const named = visitor !== undefined && !visitor.email.endsWith(nobodysMailbox);
@@ -108,7 +110,10 @@ export async function apply(
     claimedAt: null,
     held: null,
   };
-  const link = confirm ? draftLink(portal, 'confirm', id, author) : undefined;
+  const seed = newSeed();
+  const link = confirm ? draftLink(portal, 'confirm', id, author, codes.codeOf(seed)) : undefined;
+  // The mailbox of somebody who has an account learns the truth; the page says the same to everybody.
+  const isKnown = confirm && passwordHash !== null && (await store.findHolder(email)) !== undefined;
   const made = { name, email, invite: invite?.id ?? null };
   const against = await store.submitApplication({
     application,
@@ -122,7 +127,10 @@ export async function apply(
     link: link?.stored,
     bounds: { waiting: registration.maxPending, ...unconfirmedBounds },
     events: [
-      auditEvent(author, 'application.create', id, null, made),
+      leadingTo(
+        auditEvent(author, 'application.create', id, null, made),
+        confirm ? [confirmation(id, seed, isKnown)] : [],
+      ),
       ...(person ? [auditEvent(author, 'person.create', person.id, null, { email, application: id })] : []),
     ],
   });
@@ -130,15 +138,7 @@ export async function apply(
   const entering = waitsForLetter ? undefined : (application.personId ?? undefined);
   const applied = { application, claim, confirm, person: entering };
   if (link) {
-    // The mailbox of somebody who has an account learns the truth; the page says the same to everybody.
-    const known = passwordHash === null ? undefined : await store.findHolder(email);
-    post.send({
-      to: email,
-      language: known?.language ?? language,
-      about: known
-        ? { kind: 'known', url: new URL('/portal/sign-in', portal).href }
-        : { kind: 'confirm', url: link.url, name, purpose, at: author.at, reference: referenceOf(id) },
-    });
+    door.wake();
     if (waitsForLetter) return applied;
   }
   if (!invite) return { ...applied, application: (await decideByRule(store, application, author)) ?? application };
@@ -152,9 +152,6 @@ export async function apply(
   const plan = invite.plan ?? registration.plan;
   return { ...applied, application: await decide(store, id, 'approved', { plan, decision: null }, rule) };
 }
-
-/** What a letter and the page of its application both show, so that one is not taken for another. */
-const referenceOf = (id: ApplicationId): string => id.slice(-6);
 
 const tooMany = (): Fault => new Fault('Too many applications wait for a decision. Come back later.', 'conflict');
 

@@ -5,11 +5,15 @@ import { Fault } from '../fault.ts';
 import type { Post } from '../mail/mail-templates.ts';
 import { passwordFault } from '../sign-in/passwords.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
+import type { LinkCodes } from './link-codes.ts';
 
 export interface Door {
   readonly store: Store;
   readonly signIn: SignIn;
   readonly post: Post;
+  readonly codes: LinkCodes;
+  /** Something was put into the outbox. */
+  readonly wake: () => void;
   /** Address of the gate, for links. */
   readonly portal: URL;
 }

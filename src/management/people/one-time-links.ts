@@ -2,12 +2,14 @@
 // sends to a server, and is stored as a digest only; opening the page uses nothing up, its button does.
 import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
-import { type AuditEvent, type Author, auditEvent } from '../../domain/audit.ts';
-import { randomBase62 } from '../../domain/id.ts';
+import { type AuditEvent, type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
+import { type PersonId, randomBase62 } from '../../domain/id.ts';
+import { passwordReset } from '../../domain/outbox.ts';
 import { type LinkPurpose, linkLifeMs, linkPages, type OneTimeLink } from '../../domain/person.ts';
 import { iso, type WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault } from '../fault.ts';
+import { type LinkCodes, newSeed } from './link-codes.ts';
 import type { linkSchema } from './schemas.ts';
 
 export interface MadeLink {
@@ -21,12 +23,20 @@ export interface DraftLink extends MadeLink {
   readonly stored: OneTimeLink;
 }
 
+export const linkUrl = (portal: URL, purpose: LinkPurpose, code: string): string =>
+  `${new URL(`/portal/${linkPages[purpose]}`, portal).href}#${code}`;
+
 /** A link whose code nobody has seen before. */
-export function draftLink(portal: URL, purpose: LinkPurpose, subject: string, { at }: Author): DraftLink {
-  const code = `link_${randomBase62(43)}`;
+export function draftLink(
+  portal: URL,
+  purpose: LinkPurpose,
+  subject: string,
+  { at }: Author,
+  code = `link_${randomBase62(43)}`,
+): DraftLink {
   const expiresAt = at + linkLifeMs[purpose];
   return {
-    url: `${new URL(`/portal/${linkPages[purpose]}`, portal).href}#${code}`,
+    url: linkUrl(portal, purpose, code),
     expiresAt,
     stored: { digest: digestOf(code), purpose, subject, createdAt: at, expiresAt },
   };
@@ -46,19 +56,19 @@ export async function createLink(
 }
 
 /**
- * A link that anybody may have ordered for somebody else. It takes nothing away: links that are there, an operator's too, go on
- * opening what they opened. While `most` of them do there is no need for another, and the answer is undefined.
+ * A link to a new password that anybody may have ordered for somebody else, and the email that carries it. It takes nothing
+ * away: links that are there, an operator's too, go on opening what they opened. While `most` of them do there is no need
+ * for another, and the answer is false.
  */
-export async function addLink(
-  store: Store,
-  portal: URL,
-  purpose: LinkPurpose,
-  subject: string,
+export function emailReset(
+  { store, portal, codes }: { readonly store: Store; readonly portal: URL; readonly codes: LinkCodes },
+  person: PersonId,
   author: Author,
   most: number,
-): Promise<MadeLink | undefined> {
-  const { url, expiresAt, stored } = draftLink(portal, purpose, subject, author);
-  return (await store.insertLink(stored, linkEvent(stored, author), most)) ? { url, expiresAt } : undefined;
+): Promise<boolean> {
+  const seed = newSeed();
+  const { stored } = draftLink(portal, 'password', person, author, codes.codeOf(seed));
+  return store.insertLink(stored, leadingTo(linkEvent(stored, author), [passwordReset(person, seed)]), most);
 }
 
 /** What a link carries is shown once and kept as a digest only: a repeated request learns when the link ends. */
@@ -74,6 +84,17 @@ export const showLink = ({ url, expiresAt }: MadeLink): z.output<typeof linkSche
 
 const linkEvent = ({ purpose, subject, expiresAt }: OneTimeLink, author: Author): AuditEvent =>
   auditEvent(author, `link.${purpose}`, subject, null, { expiresAt: iso(expiresAt) });
+
+/** Does that code open something of that subject's now? */
+export async function opens(
+  store: Store,
+  code: string,
+  purpose: LinkPurpose,
+  subject: string,
+  at: WallMs,
+): Promise<boolean> {
+  return (await store.findLink(digestOf(code), purpose, at)) === subject;
+}
 
 /** What a link is about; leaves it as it is. @throws Fault where it opens nothing. */
 export async function readLink(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<string> {

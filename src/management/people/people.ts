@@ -12,7 +12,7 @@ import { decideByRule, letsIn } from '../applications/applications.ts';
 import { Fault, requireText } from '../fault.ts';
 import { hashPassword } from '../sign-in/passwords.ts';
 import { type Door, requireEmail, requirePassword } from './onboarding.ts';
-import { addLink, createLink, deadLink, type MadeLink, readLink, useLink } from './one-time-links.ts';
+import { createLink, deadLink, emailReset, type MadeLink, readLink, useLink } from './one-time-links.ts';
 
 export interface SetUp {
   readonly code: string;
@@ -56,12 +56,12 @@ export async function setUp({ store }: Door, asked: SetUp, author: Author): Prom
 const mostResetLinks = 3;
 
 /** A link to choose a new password, if somebody has that address; the caller cannot tell. */
-export async function requestReset({ store, post, portal }: Door, address: string, author: Author): Promise<void> {
+export async function requestReset(door: Door, address: string, author: Author): Promise<void> {
+  const { store, post } = door;
   const email = normalEmail(address);
   const person = email === undefined ? undefined : await store.findPersonByEmail(email);
   if (!person || !post.delivers) return;
-  const link = await addLink(store, portal, 'password', person.id, author, mostResetLinks);
-  if (link) post.send({ to: person.email, language: person.language, about: { kind: 'reset', url: link.url } });
+  if (await emailReset(door, person.id, author, mostResetLinks)) door.wake();
 }
 
 /**

@@ -2,8 +2,9 @@
 // the data plane within a second.
 import type { z } from 'zod';
 import { operatorName } from '../../domain/account.ts';
-import { type Author, auditEvent } from '../../domain/audit.ts';
+import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
 import { newSuspensionId, type SuspensionId } from '../../domain/id.ts';
+import { answerTold, type Consequence, stepTold } from '../../domain/outbox.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { type Step } from '../../domain/rule.ts';
 import { type Suspension, untouched } from '../../domain/suspension.ts';
@@ -56,7 +57,10 @@ export function suspend(store: Store, asked: NewSuspension, author: Author): Pro
     };
     await within.insertSuspension(
       suspension,
-      auditEvent(author, `suspension.${step}`, key?.id ?? account.id, null, showSuspension(suspension)),
+      leadingTo(
+        auditEvent(author, `suspension.${step}`, key?.id ?? account.id, null, showSuspension(suspension)),
+        stepTold(suspension),
+      ),
     );
     return suspension;
   });
@@ -98,7 +102,7 @@ export function answer(store: Store, id: string, text: string, lifts: boolean, a
       answeredBy: author.actor,
     };
     const after = { ...before, ...answered, ...lifting };
-    await write(within, 'suspension.answer', before, after, author);
+    await write(within, 'suspension.answer', before, after, author, [answerTold(before.id)]);
     return after;
   });
 }
@@ -123,9 +127,16 @@ export function showSuspension(suspension: Suspension): z.output<typeof suspensi
   };
 }
 
-function write(store: Store, action: string, before: Suspension, after: Suspension, author: Author): Promise<void> {
+function write(
+  store: Store,
+  action: string,
+  before: Suspension,
+  after: Suspension,
+  author: Author,
+  leadsTo: readonly Consequence[] = [],
+): Promise<void> {
   return store.updateSuspension(
     after,
-    auditEvent(author, action, after.id, showSuspension(before), showSuspension(after)),
+    leadingTo(auditEvent(author, action, after.id, showSuspension(before), showSuspension(after)), leadsTo),
   );
 }

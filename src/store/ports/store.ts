@@ -12,8 +12,8 @@ import type { RepeatStore } from './creations.ts';
 import type { InvitationStore } from './invitations.ts';
 import type { KeyStore } from './keys.ts';
 import type { LeaseStore } from './leases.ts';
-import type { NoticeStore } from './notices.ts';
 import type { LinkStore } from './one-time-links.ts';
+import type { OutboxStore } from './outbox.ts';
 import type { PasswordStore } from './passwords.ts';
 import type { PersonStore } from './people.ts';
 import type { PlanStore } from './plans.ts';
@@ -43,7 +43,7 @@ export interface Store
     ApplicationStore,
     InvitationStore,
     AdmissionStore,
-    NoticeStore,
+    OutboxStore,
     PersonStore,
     LinkStore,
     SignInStore,

@@ -4,6 +4,7 @@ import type { AuditEvent } from '../../domain/audit.ts';
 import type { AuditId } from '../../domain/id.ts';
 import type { AuditStore } from '../ports/audit.ts';
 import type { Connection } from './connection.ts';
+import { writeConsequences } from './outbox.ts';
 import type { Tables } from './tables.ts';
 
 export function auditQueries({ db, transact }: Connection): AuditStore {
@@ -18,6 +19,7 @@ export function auditQueries({ db, transact }: Connection): AuditStore {
   };
 }
 
+/** Writes the event of a change, and into the outbox what it leads to. */
 export async function writeAudit(transaction: Transaction<Tables>, event: AuditEvent): Promise<void> {
   const { id, at, actor, action, subject, from, to } = event;
   const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
@@ -25,6 +27,7 @@ export async function writeAudit(transaction: Transaction<Tables>, event: AuditE
     .insertInto('audit_events')
     .values({ id, at, actor, action, subject, from_value: text(from), to_value: text(to) })
     .execute();
+  await writeConsequences(transaction, event.leadsTo ?? [], at);
 }
 
 function auditOf(row: Selectable<Tables['audit_events']>): AuditEvent {

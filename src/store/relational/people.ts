@@ -13,8 +13,8 @@ import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 
-/** A notice is of something that happened a week ago at most. */
-const noticeKeptMs = 30 * 86_400_000;
+/** What leads to something again within this time (a key that expires in a week) finds that it did already. */
+const consequenceKeptMs = 30 * 86_400_000;
 
 export function personQueries({ db, transact }: Connection): PersonStore {
   const people = () => db.selectFrom('people').select(personColumns);
@@ -101,8 +101,8 @@ export function personQueries({ db, transact }: Connection): PersonStore {
         await db.deleteFrom('barred').where('until', '<', now).executeTakeFirst(),
         await db.deleteFrom('used_once').where('expires_at', '<', now).executeTakeFirst(),
         await db
-          .deleteFrom('notices')
-          .where('at', '<', now - noticeKeptMs)
+          .deleteFrom('outbox')
+          .where('created_at', '<', now - consequenceKeptMs)
           .executeTakeFirst(),
         await db
           .deleteFrom('applications')

@@ -15,8 +15,8 @@ import type { Engine } from './engine.ts';
 import { invitationQueries } from './invitations.ts';
 import { keyQueries } from './keys.ts';
 import { leaseQueries } from './leases.ts';
-import { noticeQueries } from './notices.ts';
 import { linkQueries } from './one-time-links.ts';
+import { outboxQueries } from './outbox.ts';
 import { passwordQueries } from './passwords.ts';
 import { personQueries } from './people.ts';
 import { planQueries } from './plans.ts';
@@ -46,7 +46,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...applicationQueries(connection),
     ...admissionQueries(connection),
     ...personQueries(connection),
-    ...noticeQueries(connection),
+    ...outboxQueries(connection),
     ...certificateQueries(connection),
     ...signInQueries(connection),
     ...passwordQueries(connection),

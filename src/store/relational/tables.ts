@@ -71,7 +71,7 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
     expires_at: number;
     used_at: number | null;
   };
-  notices: NoticeTable;
+  outbox: OutboxTable;
   invites: {
     id: InviteId;
     digest: string;
@@ -141,11 +141,20 @@ export interface CertificateTables {
   readonly leases: { name: string; owner: string; until: number };
 }
 
-export interface NoticeTable {
+/** One row for each consequence of a change (domain/outbox.ts). */
+interface OutboxTable {
   id: string;
-  at: number;
+  kind: 'email';
+  /** JSON; empty when it is finished. */
+  payload: string;
+  created_at: number;
+  due_at: number;
+  /** How often it was claimed. */
+  attempts: number;
+  state: 'due' | 'done' | 'dead';
   /** Of a process. */
   owner: string;
+  /** Until then it is that process's. */
   until: number;
   done_at: number | null;
 }

@@ -8,6 +8,7 @@ import { addSkeletons, sayUnlimited } from './accounts.ts';
 import { openAdmission, openBarred } from './admission.ts';
 import { openCertificates } from './certificates.ts';
 import { addNoticeStates } from './notices.ts';
+import { openOutbox } from './outbox.ts';
 import { bindPeople, openPeople } from './people.ts';
 import { openIdentities, openUsedOnce } from './sign-in.ts';
 import { addCacheTokens, addOwnRefusals, addRepeats, splitHours } from './usage.ts';
@@ -266,5 +267,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0021-own-refusals': {
     up: addOwnRefusals,
+  },
+  '0022-outbox': {
+    up: openOutbox,
   },
 };

@@ -1,0 +1,107 @@
+// The email that a row of the outbox stands for, from what the store holds now. Undefined where there is nothing to say any
+// more: the application is erased, the step lifted, the link used or over, or nobody reads a mailbox for it.
+import type { AccountId, ApplicationId, SuspensionId } from '../../domain/id.ts';
+import type { EmailAbout } from '../../domain/outbox.ts';
+import { nobodysMailbox, type Person } from '../../domain/person.ts';
+import type { WallMs } from '../../domain/time.ts';
+import type { Store } from '../../store/ports/store.ts';
+import type { LinkCodes } from '../people/link-codes.ts';
+import { linkUrl, opens } from '../people/one-time-links.ts';
+import type { Letter, LetterAbout } from './mail-templates.ts';
+
+export interface ComposingTools {
+  readonly store: Store;
+  readonly portal: URL;
+  readonly codes: LinkCodes;
+  readonly now: () => WallMs;
+}
+
+export function composed(about: EmailAbout, tools: ComposingTools): Promise<Letter | undefined> {
+  switch (about.email) {
+    case 'confirm':
+      return confirm(about.application, about.seed, tools);
+    case 'known':
+      return known(about.application, tools);
+    case 'reset':
+      return reset(about, tools);
+    case 'decided':
+      return decided(about.application, tools);
+    case 'suspended':
+      return suspended(about.suspension, tools);
+    case 'answered':
+      return answered(about.suspension, tools);
+    case 'expiring':
+      return expiring(about.key, tools);
+  }
+}
+
+/** What the email and the page of its application both show, so that one is not taken for another. */
+const referenceOf = (id: ApplicationId): string => id.slice(-6);
+
+type Composed = Promise<Letter | undefined>;
+
+const page = ({ portal }: ComposingTools, path: string): string => new URL(`/portal/${path}`, portal).href;
+
+function to({ email, language }: Pick<Person, 'email' | 'language'>, about: LetterAbout): Letter | undefined {
+  return email === '' || email.endsWith(nobodysMailbox) ? undefined : { to: email, language, about };
+}
+
+async function toAccount(id: AccountId, about: LetterAbout, { store }: ComposingTools): Composed {
+  const person = await store.findPersonOf(id);
+  return person && to(person, about);
+}
+
+async function confirm(id: ApplicationId, seed: string, tools: ComposingTools): Composed {
+  const { store, portal, codes, now } = tools;
+  const application = await store.findApplication(id);
+  const code = codes.codeOf(seed);
+  if (!application || !(await opens(store, code, 'confirm', id, now()))) return undefined;
+  const { name, purpose, createdAt } = application;
+  const url = linkUrl(portal, 'confirm', code);
+  return to(application, { kind: 'confirm', url, name, purpose, at: createdAt, reference: referenceOf(id) });
+}
+
+async function known(id: ApplicationId, tools: ComposingTools): Composed {
+  const application = await tools.store.findApplication(id);
+  if (!application) return undefined;
+  const holder = await tools.store.findHolder(application.email);
+  const language = holder?.language ?? application.language;
+  return to({ email: application.email, language }, { kind: 'known', url: page(tools, 'sign-in') });
+}
+
+async function reset(about: EmailAbout & { readonly email: 'reset' }, tools: ComposingTools): Composed {
+  const { store, portal, codes, now } = tools;
+  const code = codes.codeOf(about.seed);
+  const person = await store.findPerson(about.person);
+  if (!person || !(await opens(store, code, 'password', person.id, now()))) return undefined;
+  return to(person, { kind: 'reset', url: linkUrl(portal, 'password', code) });
+}
+
+async function decided(id: ApplicationId, tools: ComposingTools): Composed {
+  const application = await tools.store.findApplication(id);
+  if (!application || application.status === 'pending') return undefined;
+  const { status, decision } = application;
+  return to(application, { kind: status, url: page(tools, 'home'), word: decision });
+}
+
+async function suspended(id: SuspensionId, tools: ComposingTools): Composed {
+  const step = await tools.store.findSuspension(id);
+  if (!step || step.liftedAt !== null) return undefined;
+  const { accountId, reason, endsAt } = step;
+  return toAccount(accountId, { kind: 'suspended', url: page(tools, 'home'), reason, endsAt }, tools);
+}
+
+async function answered(id: SuspensionId, tools: ComposingTools): Composed {
+  const step = await tools.store.findSuspension(id);
+  if (!step || step.answer === null) return undefined;
+  const { accountId, answer, liftedAt } = step;
+  const about = { kind: 'answered', url: page(tools, 'home'), word: answer, lifted: liftedAt !== null } as const;
+  return toAccount(accountId, about, tools);
+}
+
+async function expiring(id: (EmailAbout & { readonly email: 'expiring' })['key'], tools: ComposingTools): Composed {
+  const key = await tools.store.findKey(id);
+  if (!key || key.status !== 'active' || key.expiresAt === null || key.expiresAt <= tools.now()) return undefined;
+  const about = { kind: 'expiring', url: page(tools, 'keys'), key: key.name, endsAt: key.expiresAt } as const;
+  return toAccount(key.accountId, about, tools);
+}
