@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import { eventually } from './gate.ts';
 
-export interface Letter {
+export interface Email {
   readonly to: string;
   readonly subject: string;
   readonly text: string;
@@ -12,14 +12,14 @@ export interface Letter {
 export interface Mailbox {
   /** For SMTP_URL. */
   readonly url: string;
-  readonly letters: Letter[];
+  readonly emails: Email[];
   /** The newest email to that address with this text in its body or subject, once it has arrived. */
-  to(address: string, part?: string): Promise<Letter>;
+  to(address: string, part?: string): Promise<Email>;
   close(): Promise<void>;
 }
 
 export async function openMailbox(): Promise<Mailbox> {
-  const letters: Letter[] = [];
+  const emails: Email[] = [];
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS'],
@@ -28,7 +28,7 @@ export async function openMailbox(): Promise<Mailbox> {
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('end', () => {
         const raw = Buffer.concat(chunks).toString('utf8');
-        letters.push({ to: session.envelope.rcptTo[0]?.address ?? '', ...read(raw) });
+        emails.push({ to: session.envelope.rcptTo[0]?.address ?? '', ...read(raw) });
         done();
       });
     },
@@ -37,11 +37,11 @@ export async function openMailbox(): Promise<Mailbox> {
   const { port } = server.server.address() as AddressInfo;
   return {
     url: `smtp://127.0.0.1:${port}`,
-    letters,
+    emails,
     to: (address, part = '') =>
       eventually(() => {
-        const found = letters.findLast((each) => each.to === address && `${each.subject}\n${each.text}`.includes(part));
-        if (!found) throw new Error(`no such email to ${address} among ${JSON.stringify(letters)}`);
+        const found = emails.findLast((each) => each.to === address && `${each.subject}\n${each.text}`.includes(part));
+        if (!found) throw new Error(`no such email to ${address} among ${JSON.stringify(emails)}`);
         return found;
       }),
     close: () => new Promise((resolve) => server.close(() => resolve())),

@@ -2,7 +2,7 @@
 // the management API and the sign-in routes. For behaviour that only a real browser shows, use test/browser.ts.
 import { createAccount } from '../src/management/accounts/accounts.ts';
 import { linkFor } from '../src/management/people/people.ts';
-import { holdToShape } from './api-shapes.ts';
+import { checkAgainstSchema } from './api-schemas.ts';
 import type { TestGate } from './gate.ts';
 
 export interface Reply {
@@ -75,7 +75,7 @@ export class Visitor {
     const text = await response.text();
     const json = response.headers.get('content-type')?.includes('json') === true;
     const parsed = path.startsWith(api)
-      ? holdToShape(method, path.slice(api.length), response, text)
+      ? checkAgainstSchema(method, path.slice(api.length), response, text)
       : json && text !== ''
         ? (JSON.parse(text) as unknown)
         : undefined;

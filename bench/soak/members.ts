@@ -9,7 +9,7 @@ import { createAccount } from '../../src/management/accounts/accounts.ts';
 import { createPlan } from '../../src/management/plans/plans.ts';
 import { changeRule } from '../../src/management/rules/rules.ts';
 import type { GateProcess } from '../../test/gate.ts';
-import type { Books, Row } from './books.ts';
+import type { LedgerAudit, Row } from './ledger-audit.ts';
 import type { Habit } from './mix.ts';
 
 export interface Member {
@@ -77,7 +77,7 @@ export async function makeMembers(gate: GateProcess): Promise<Member[]> {
 }
 
 /** The management API, called with an operator's key. */
-export class Keeper {
+export class Operator {
   readonly #url: string;
   readonly #secret: string;
 
@@ -166,18 +166,18 @@ export class Used {
   /**
    * Every limit per hour, day and month of these members must agree with the ledger. Returns how many were compared.
    */
-  async holdAgainstLimits(members: readonly Member[], keeper: Keeper, books: Books): Promise<number> {
+  async holdAgainstLimits(members: readonly Member[], operator: Operator, audit: LedgerAudit): Promise<number> {
     let looked = 0;
     for (const { name, account, keyId, secret } of members) {
       if (account === undefined) continue;
-      const { items } = await keeper.ask<Limits>('GET', '/me/limits', undefined, secret);
+      const { items } = await operator.ask<Limits>('GET', '/me/limits', undefined, secret);
       for (const limit of items) {
         if (limit.window === 'minute') continue;
         looked++;
         const whose = limit.per === 'account' ? account : keyId;
         const wanted = this.#figures.get(`${whose} ${limit.measure} ${Date.parse(limit.resetsAt)}`) ?? 0;
         if (limit.used !== wanted)
-          books.fault(`${limit.name} of ${name} stands at ${limit.used}, and the ledger has ${wanted}.`);
+          audit.fault(`${limit.name} of ${name} stands at ${limit.used}, and the ledger has ${wanted}.`);
       }
     }
     return looked;

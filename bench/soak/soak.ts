@@ -8,9 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startFakeOllama } from '../../test/fake-ollama/fake-ollama.ts';
 import { eventually, type GateProcess, spawnGate, temporaryDirectory } from '../../test/gate.ts';
 import { cpuUs, residentBytes } from '../processes.ts';
-import { Books, type Sums } from './books.ts';
 import { Connection, type Leaving } from './connection.ts';
-import { crowdedAtOnce, Keeper, type Member, makeMembers, Used } from './members.ts';
+import { LedgerAudit, type Sums } from './ledger-audit.ts';
+import { crowdedAtOnce, type Member, makeMembers, Operator, Used } from './members.ts';
 import { type Asked, busyModel, chooseRequest, type Habit, requestBytes } from './mix.ts';
 import { play } from './model-server.ts';
 
@@ -98,7 +98,7 @@ class Run {
   readonly #gate: GateProcess;
   readonly #pid: number;
   readonly #options: SoakOptions;
-  readonly #books = new Books();
+  readonly #audit = new LedgerAudit();
   readonly #samples: Sample[] = [];
   #begunMs = 0;
   #asked = 0;
@@ -114,9 +114,9 @@ class Run {
   async go(forget: () => void, closeServer: () => Promise<void>): Promise<SoakReport> {
     const gate = this.#gate;
     const members = await makeMembers(gate);
-    const { secret } = await gate.key({ name: 'keeper', scopes: ['management:read', 'management:write'] });
-    const keeper = new Keeper(gate.url, secret);
-    await keeper.ask('GET', '/status');
+    const { secret } = await gate.key({ name: 'operator', scopes: ['management:read', 'management:write'] });
+    const operator = new Operator(gate.url, secret);
+    await operator.ask('GET', '/status');
     const before = this.#descriptors();
 
     this.#begunMs = performance.now();
@@ -129,23 +129,23 @@ class Run {
     const calls = members.flatMap((member) => member.connections.map((habit) => this.#call(member, habit)));
     this.#running = calls.length;
     // Held calls end when their key is revoked, so it is revoked until the last of them has ended.
-    const [keysRevoked] = await Promise.all([keeper.change(changing, () => this.#running === 0), ...calls]);
+    const [keysRevoked] = await Promise.all([operator.change(changing, () => this.#running === 0), ...calls]);
     clearInterval(sampling);
     this.#sample();
     const seconds = (performance.now() - this.#begunMs) / 1000;
     const gateCpuUsPerRequest = (cpuUs([this.#pid]) - cpuBefore) / this.#done;
 
-    await this.#nothingRuns(keeper);
+    await this.#nothingRuns(operator);
     await this.#allHaveRoom(members);
-    await this.#nothingRuns(keeper);
+    await this.#nothingRuns(operator);
     await eventually(() => {
-      if (!this.#books.isComplete(gate.dataDir)) throw new Error('the ledger lacks rows');
+      if (!this.#audit.isComplete(gate.dataDir)) throw new Error('the ledger lacks rows');
     }, 20_000).catch(() => undefined);
     // The last batch is in the store; a surplus row would arrive now.
     await sleep(500);
     const used = new Used();
-    const sums = this.#books.audit(gate.dataDir, used.add);
-    const limitsCompared = await used.holdAgainstLimits(members, keeper, this.#books);
+    const sums = this.#audit.check(gate.dataDir, used.add);
+    const limitsCompared = await used.holdAgainstLimits(members, operator, this.#audit);
 
     // Closes its side of the connections that the gate keeps open to it.
     await closeServer();
@@ -159,9 +159,9 @@ class Run {
       descriptors: { before, most, after },
       keysRevoked,
       limitsCompared,
-      answers: this.#books.answers,
+      answers: this.#audit.answers,
       sums,
-      faults: this.#books.faults,
+      faults: this.#audit.faults,
     };
   }
 
@@ -186,7 +186,7 @@ class Run {
     asked.reached = undefined;
     // The model server may hear only now of one that was left.
     if (heard.end === 'whole') this.underWay.delete(asked.number);
-    this.#books.note(asked, heard, habit);
+    this.#audit.note(asked, heard, habit);
     this.#done++;
     return heard.status;
   }
@@ -208,25 +208,25 @@ class Run {
       );
       for (const { connection } of asked) connection.close();
       if (answers.some((status) => status !== 200))
-        this.#books.fault(`Afterwards ${answers.length} calls of ${member.name} at once got ${answers.join(', ')}.`);
+        this.#audit.fault(`Afterwards ${answers.length} calls of ${member.name} at once got ${answers.join(', ')}.`);
     }
   }
 
-  async #nothingRuns(keeper: Keeper): Promise<void> {
+  async #nothingRuns(operator: Operator): Promise<void> {
     let status: Status | undefined;
     await eventually(async () => {
-      status = await keeper.ask<Status>('GET', '/status');
+      status = await operator.ask<Status>('GET', '/status');
       const { running, queues, upstreams } = status;
       const busy = running + queues.reduce((sum, lane) => sum + lane.running + lane.waiting, 0);
       if (busy + upstreams.reduce((sum, { inFlight }) => sum + inFlight, 0) > 0) throw new Error('busy');
-    }, 10_000).catch(() => this.#books.fault(`Something still runs afterwards: ${JSON.stringify(status)}.`));
+    }, 10_000).catch(() => this.#audit.fault(`Something still runs afterwards: ${JSON.stringify(status)}.`));
   }
 
   async #descriptorsAfter(before: number): Promise<number> {
     await eventually(() => {
       if (this.#descriptors() > before) throw new Error('more are open');
     }, 20_000).catch(() =>
-      this.#books.fault(`${this.#descriptors()} descriptors are open afterwards, and ${before} were before.`),
+      this.#audit.fault(`${this.#descriptors()} descriptors are open afterwards, and ${before} were before.`),
     );
     return this.#descriptors();
   }

@@ -42,8 +42,8 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     const person = { id, name: 'n', email: `${id}@example.org`, emailVerified: 0, accountId, ...stamps };
     await store.signIn.db.insertInto('people').values(person).execute();
     const expiresAt = new Date(Date.now() + minute).toISOString();
-    const visit = { id: `visit of ${id}`, token: id, userId: id, expiresAt, ...stamps };
-    await store.signIn.db.insertInto('sessions').values(visit).execute();
+    const session = { id: `session of ${id}`, token: id, userId: id, expiresAt, ...stamps };
+    await store.signIn.db.insertInto('sessions').values(session).execute();
     return id;
   };
   const accountOf = (store: Store, role: Role = 'member', plan?: string): Promise<Account> =>
@@ -171,15 +171,15 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
       'about signing in to an account leaves it to one person, in any order',
       withStores(async (store) => {
         const at = Date.now();
-        const door = { store } as unknown as Parameters<typeof confirmAddress>[0];
+        const tools = { store } as unknown as Parameters<typeof confirmAddress>[0];
         const byLink = async (accountId: AccountId): Promise<() => Promise<unknown>> => {
           const { stored, url } = draftLink(new URL('http://x'), 'setup', accountId, author());
           await store.insertLink(stored, event());
           const asked = { code: url.slice(url.indexOf('#') + 1), name: 'n', password: 'quite a good one' };
-          return () => setUp(door, { ...asked, email: `s${++count}@example.org` }, author());
+          return () => setUp(tools, { ...asked, email: `s${++count}@example.org` }, author());
         };
         // Applied by email, and approved before the email was opened.
-        const byLetter = async (): Promise<[AccountId, () => Promise<unknown>]> => {
+        const byEmail = async (): Promise<[AccountId, () => Promise<unknown>]> => {
           const application = await waiting(store, null);
           const { stored, url } = draftLink(new URL('http://x'), 'confirm', application.id, author());
           await store.insertLink(stored, event());
@@ -189,12 +189,12 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
             .where('id', '=', application.id)
             .execute();
           const { accountId } = await decide(store, application.id, 'approved', { decision: null }, author());
-          return [accountId!, () => confirmAddress(door, url.slice(url.indexOf('#') + 1), author())];
+          return [accountId!, () => confirmAddress(tools, url.slice(url.indexOf('#') + 1), author())];
         };
         for (const order of [[0, 1], [1, 0], 'at once'] as const) {
-          const [accountId, letter] = await byLetter();
+          const [accountId, email] = await byEmail();
           const link = await byLink(accountId);
-          const both = [letter, link];
+          const both = [email, link];
           if (order === 'at once') expect(await race(both)).toBe(1);
           else {
             await both[order[0]]!();
@@ -331,14 +331,14 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
         const scopes = (...asked: string[]) => createKeyFor(store, account.id, { name: 'x', scopes: asked }, author());
         const wide = (await scopes('management', 'models:delete')).key;
         const narrow = (await scopes('management:write')).key;
-        expect(await store.sessionStands(`visit of ${person}`, person, Date.now())).toBe(true);
+        expect(await store.sessionStands(`session of ${person}`, person, Date.now())).toBe(true);
         expect(await other.findCaller(wide.id, 1)).toMatchObject({ plan: unlimited });
         await setRole(store, account.id, 'auditor', author());
         expect(await other.findAccount(account.id)).toMatchObject({ role: 'auditor', plan: 'default' });
         expect(await other.findCaller(wide.id, 1)).toMatchObject({ plan: { name: 'default' } });
         expect((await other.findKey(wide.id))?.scopes).toEqual(['models:delete', 'management:read']);
         expect((await other.findKey(narrow.id))?.status).toBe('revoked');
-        expect(await store.sessionStands(`visit of ${person}`, person, Date.now())).toBe(false);
+        expect(await store.sessionStands(`session of ${person}`, person, Date.now())).toBe(false);
         const ask = { whom: account.id, step: 'suspend', reason: 'r', endsAt: Date.now() + minute } as const;
         await suspend(store, ask, author());
         expect((await other.findCaller(wide.id, Date.now()))?.suspensions).toHaveLength(1);

@@ -161,9 +161,9 @@ test('nor do they after a restart, when refusals are read back', async () => {
   const held = [hold()];
   await arrived;
   held.push(hold());
-  const keeper = await first.key({ scopes: ['management:read'] });
+  const reader = await first.key({ scopes: ['management:read'] });
   await eventually(async () => {
-    const status = await fetch(`${first.url}/management/v1/status`, { headers: { 'x-api-key': keeper.secret } });
+    const status = await fetch(`${first.url}/management/v1/status`, { headers: { 'x-api-key': reader.secret } });
     expect(await status.json()).toMatchObject({ queues: [{ running: 1, waiting: 1 }] });
   });
   for (let i = 0; i < 9; i++) expect((await post(`${first.url}/api/chat`, victim.secret, whole)).status).toBe(503);

@@ -74,14 +74,14 @@ function post(smtpUrl: string): Post & { readonly errors: unknown[] } {
   return { ...mail, errors };
 }
 
-const letter = (to: string) =>
+const emailTo = (to: string) =>
   ({ to, language: null, about: { kind: 'reset', url: 'https://gate.example.org/portal/reset#x' } }) as const;
 
 test('a permanently refused recipient is tried once, and reported', async () => {
   const { url, asked, taken } = await smtp({ refuse: (to) => (to.startsWith('gone') ? 550 : undefined) });
   const mail = post(url);
-  for (let i = 0; i < 6; i++) mail.send(letter(`gone-${i}@example.org`));
-  mail.send(letter('here@example.org'));
+  for (let i = 0; i < 6; i++) mail.send(emailTo(`gone-${i}@example.org`));
+  mail.send(emailTo('here@example.org'));
   await mail.settle(10_000);
   expect(taken).toEqual(['here@example.org']);
   expect(asked.toSorted()).toEqual([
@@ -96,8 +96,8 @@ test('an email that waits for its next try lets others pass, and arrives', async
     refuse: (to, round) => (to.startsWith('grey') && round === 1 ? 451 : undefined),
   });
   const mail = post(url);
-  for (let i = 0; i < 5; i++) mail.send(letter(`grey-${i}@example.org`));
-  mail.send(letter('next@example.org'));
+  for (let i = 0; i < 5; i++) mail.send(emailTo(`grey-${i}@example.org`));
+  mail.send(emailTo('next@example.org'));
   await eventually(() => expect(taken).toHaveLength(6));
   expect(taken[0]).toBe('next@example.org');
   await mail.settle(1_000);
@@ -107,7 +107,7 @@ test('an email that waits for its next try lets others pass, and arrives', async
 test('emails that still wait when the gate stops are reported, and the stop waits for none', async () => {
   const { url, asked } = await smtp({ refuse: () => 451 });
   const mail = post(url);
-  mail.send(letter('never@example.org'));
+  mail.send(emailTo('never@example.org'));
   await eventually(() => expect(asked).toHaveLength(1));
   await mail.settle(10_000);
   expect(String(mail.errors)).toMatch(/no|not sent/);
@@ -150,7 +150,7 @@ test('a password with URL delimiters reaches the mail server whole', async () =>
   const written = url.replace('smtp://', 'smtp://me@example.org:pa#s/s?w@rd%@');
   const config = loadConfig({ UPSTREAM: 'http://127.0.0.1:9', SMTP_URL: written, MAIL_FROM: 'x@example.org' });
   const mail = post(config.smtpUrl);
-  mail.send(letter('somebody@example.org'));
+  mail.send(emailTo('somebody@example.org'));
   await mail.settle(10_000);
   expect(taken).toEqual(['somebody@example.org']);
   expect(seen).toEqual([['me@example.org', 'pa#s/s?w@rd%']]);

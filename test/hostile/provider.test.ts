@@ -249,28 +249,28 @@ describe('an address', () => {
     // A person without an address enters the one they apply with, and confirms it.
     const own = `own-${++people}@campus.example`;
     expect((await mallory.post('/applications', { name: 'M', email: own, purpose: 'x' })).body.confirm).toBe(true);
-    const letter = await mailbox.to(own, 'confirm');
-    const code = /#(link_\w+)/.exec(letter.text)?.[1];
+    const email = await mailbox.to(own, 'confirm');
+    const code = /#(link_\w+)/.exec(email.text)?.[1];
     expect((await new Visitor(gate.url).post('/confirmations', { code })).status).toBe(204);
     expect(await personOf(mallory)).toMatchObject({ email: own, emailVerified: true });
   });
 
   test('unconfirmed by the provider does not cost its user their only way in: the password it would leave opens nothing', async () => {
     await another({}, async (other) => {
-      const desk = await operatorOf(other);
+      const otherOperator = await operatorOf(other);
       vouch({ email_verified: false });
       const visitor = new Visitor(other.url);
       await through(visitor);
       const email = `later-${++people}@campus.example`;
       const { body: applied } = await visitor.post('/applications', { name: 'L', email, purpose: 'x' });
       expect(applied.status).toBe('approved');
-      const link = () => desk.post(`/accounts/${email}/links`, { purpose: 'password' });
+      const link = () => otherOperator.post(`/accounts/${email}/links`, { purpose: 'password' });
       expect((await link()).status).toBe(409);
       await visitor.auth('/sign-out', {});
       await through(visitor);
       expect(await personOf(visitor)).toMatchObject({ email, emailVerified: false });
       // The operator passes on a link that confirms the address first; then a password is useful.
-      const { url } = (await desk.post(`/applications/${applied.id as string}/link`)).body;
+      const { url } = (await otherOperator.post(`/applications/${applied.id as string}/link`)).body;
       expect((await visitor.post('/confirmations', { code: codeOf(url) })).status).toBe(204);
       const code = codeOf((await link()).body.url);
       const password = 'now a good one';
@@ -283,8 +283,8 @@ describe('an address', () => {
 
   test('confirmed by the provider goes to its owner, not to a person who only entered it', async () => {
     await another({}, async (other) => {
-      const desk = await operatorOf(other);
-      await desk.patch('/registration', { mode: 'approval' });
+      const otherOperator = await operatorOf(other);
+      await otherOperator.patch('/registration', { mode: 'approval' });
       const victim = vouch();
       const squatter = new Visitor(other.url);
       const asked = { name: 'S', email: victim, purpose: 'x', password: goodPassword };

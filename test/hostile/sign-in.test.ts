@@ -526,11 +526,11 @@ describe('a second factor', () => {
     expect(answers.filter(Boolean)).toHaveLength(1);
     expect(await use(await challenged(mail), code)).toBe(false);
     const person = (await many[answers.indexOf(true)]?.get('/session'))?.body.person.id;
-    const visits = await gate.manage(({ signIn: { db } }) =>
+    const sessions = await gate.manage(({ signIn: { db } }) =>
       db.selectFrom('sessions').select('id').where('userId', '=', person).execute(),
     );
     // The set-up session, and the one that the code opened.
-    expect(visits).toHaveLength(2);
+    expect(sessions).toHaveLength(2);
   });
 
   test('is required on every device, whatever a page wants trusted', async () => {

@@ -116,7 +116,7 @@ describe('the certificate manager', () => {
    * The certificate manager of one gate over a store, with a clock that the test sets, listening only on the ports that
    * the authority asks.
    */
-  async function keeperOver(
+  async function managerOver(
     store: Store,
     ca: AcmeAuthority,
     clock: { at: number },
@@ -124,7 +124,7 @@ describe('the certificate manager', () => {
   ) {
     const certificates = new Certificates();
     const events: string[] = [];
-    const keeper: AcmeKeeper = new AcmeKeeper(
+    const manager: AcmeKeeper = new AcmeKeeper(
       { domains: ['gate.example'], email: '', directory: ca.directory, ca: ca.ca, kid: '', hmac: '' },
       {
         store,
@@ -138,13 +138,13 @@ describe('the certificate manager', () => {
         ...more,
       },
     );
-    keeper.kinds = ['http-01'];
-    keep(keeper);
+    manager.kinds = ['http-01'];
+    keep(manager);
     const server = createServer((request, response) => {
       const token = request.url?.split('/').at(-1) ?? '';
-      void keeper.answerTo(token).then((text) => response.writeHead(text === undefined ? 404 : 200).end(text));
+      void manager.answerTo(token).then((text) => response.writeHead(text === undefined ? 404 : 200).end(text));
     });
-    return { keeper, certificates, events, server };
+    return { manager, certificates, events, server };
   }
 
   async function storeOf(): Promise<Store> {
@@ -160,24 +160,24 @@ describe('the certificate manager', () => {
 
   test('renews at two thirds of the lifetime and not before, however often it checks', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
-    const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
+    const { manager, certificates, events, server } = await managerOver(store, ca, clock);
     await listening(server, ca.httpPort);
-    await keeper.look();
+    await manager.look();
     expect(events).toEqual(['renewed']);
     const first = certificates.first;
     clock.at += 59 * day;
-    await keeper.look();
-    await keeper.look();
+    await manager.look();
+    await manager.look();
     expect(certificates.first).toBe(first);
     clock.at += 2 * day;
-    await Promise.all([keeper.look(), keeper.look()]);
+    await Promise.all([manager.look(), manager.look()]);
     expect(events).toEqual(['renewed', 'renewed']);
     expect(certificates.first).not.toBe(first);
   });
 
   test('orders a new certificate when the stored one cannot be used', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
-    const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
+    const { manager, certificates, events, server } = await managerOver(store, ca, clock);
     await listening(server, ca.httpPort);
     const place = temporaryDirectory();
     const [one, other] = [makeCertificate(place, ['DNS:gate.example']), makeCertificate(place, ['DNS:gate.example'])];
@@ -188,8 +188,8 @@ describe('the certificate manager', () => {
       issuedAt: clock.at,
       notAfter: clock.at + 90 * day,
     });
-    expect(await keeper.load()).toBe(false);
-    await keeper.look();
+    expect(await manager.load()).toBe(false);
+    await manager.look();
     expect(events).toEqual(['renewed']);
     expect(certificates.first?.names).toEqual(['gate.example']);
   });
@@ -216,19 +216,19 @@ describe('the certificate manager', () => {
     ])('with one that %s, whichever gate stored it', async (_, bad, clockOffset, sentence) => {
       const [store, clock] = [await storeOf(), { at: Date.now() }];
       await store.saveCertificate(stored(good, clock.at - 30 * day));
-      const { keeper, certificates, events } = await keeperOver(store, ca, clock, {
+      const { manager, certificates, events } = await managerOver(store, ca, clock, {
         order: () => Promise.resolve(stored(bad, clock.at)),
       });
-      expect(await keeper.load()).toBe(true);
+      expect(await manager.load()).toBe(true);
       const before = certificates.first;
       clock.at += clockOffset;
-      await keeper.look();
+      await manager.look();
       expect(events).toEqual([expect.stringMatching(sentence)]);
       expect(certificates.first).toBe(before);
-      expect(keeper.problem).toMatch(sentence);
+      expect(manager.problem).toMatch(sentence);
       // Another gate on the same store stored it without this check.
       await store.saveCertificate(stored(bad, clock.at));
-      await keeper.look();
+      await manager.look();
       expect(certificates.first).toBe(before);
     });
 
@@ -241,20 +241,20 @@ describe('the certificate manager', () => {
         saveCertificate: (fresh: StoredCertificate) =>
           locked-- > 0 ? Promise.reject(new Error('database is locked')) : inner.saveCertificate(fresh),
       };
-      const { keeper, certificates, events } = await keeperOver(store, ca, clock, {
+      const { manager, certificates, events } = await managerOver(store, ca, clock, {
         order: () => {
           orders++;
           return Promise.resolve(stored(good, clock.at));
         },
         saveAgainMs: 1,
       });
-      await keeper.look();
+      await manager.look();
       // It is used although the store has not saved it.
       expect(certificates.first?.names).toEqual(['gate.example']);
       expect(events).toEqual(['renewed', expect.stringContaining('database is locked')]);
-      await keeper.look();
+      await manager.look();
       expect(await inner.findCertificate(id)).toMatchObject({ issuedAt: clock.at });
-      expect(keeper.problem).toBeUndefined();
+      expect(manager.problem).toBeUndefined();
       expect(orders).toBe(1);
     });
   });
@@ -262,26 +262,26 @@ describe('the certificate manager', () => {
   test('aborts an order that does not end, reports it, and tries again later', async () => {
     const [store, clock] = [await storeOf(), { at: Date.now() }];
     const ca = { directory: 'https://127.0.0.1:1/dir', ca: '' } as AcmeAuthority;
-    const { keeper, events } = await keeperOver(store, ca, clock, {
+    const { manager, events } = await managerOver(store, ca, clock, {
       order: () => new Promise(() => undefined),
       orderMs: 20,
     });
-    await keeper.look();
+    await manager.look();
     expect(events).toEqual([expect.stringMatching(/^failed 1 the authority has not finished/)]);
-    expect(keeper.triesAt).toBeGreaterThan(clock.at);
+    expect(manager.triesAt).toBeGreaterThan(clock.at);
   });
 
   test('answers no challenge handshake for another name', async () => {
     const [store, clock] = [await storeOf(), { at: Date.now() }];
     const ca = { directory: 'https://127.0.0.1:1/dir', ca: '' } as AcmeAuthority;
-    const { keeper } = await keeperOver(store, ca, clock);
+    const { manager } = await managerOver(store, ca, clock);
     for (const domain of ['gate.example', 'other.example'])
       await store.saveChallenge({ token: `token-of-${domain}`, domain, answer: 'x.y', expiresAt: clock.at + day });
     const server = createTcp((socket) => {
       socket.once('data', (hello: Buffer) => {
         socket.pause();
         socket.unshift(hello);
-        keeper.challenged(hello)?.emit('connection', socket);
+        manager.challenged(hello)?.emit('connection', socket);
       });
     });
     await listening(server as unknown as Server, 0);
@@ -310,11 +310,11 @@ describe('the certificate manager', () => {
 
   test('several on one store share the certificate: one orders, each answers challenges, all present it', async () => {
     const [ca, store, clock] = [await authority({ slowSeconds: 1 }), await storeOf(), { at: Date.now() }];
-    const gates = await Promise.all(Array.from({ length: 4 }, () => keeperOver(store, ca, clock)));
+    const gates = await Promise.all(Array.from({ length: 4 }, () => managerOver(store, ca, clock)));
     // The authority's challenge reaches a gate that has not ordered anything.
     await listening((gates[3] as (typeof gates)[number]).server, ca.httpPort);
-    await Promise.all(gates.map(({ keeper }) => keeper.look()));
-    await Promise.all(gates.map(({ keeper }) => keeper.look()));
+    await Promise.all(gates.map(({ manager }) => manager.look()));
+    await Promise.all(gates.map(({ manager }) => manager.look()));
     expect(gates.flatMap(({ events }) => events)).toEqual(['renewed']);
     const ends = new Set(gates.map(({ certificates }) => certificates.first?.notAfter));
     expect(ends.size).toBe(1);
@@ -323,16 +323,16 @@ describe('the certificate manager', () => {
 
   test('S11: keeps the certificate while its authority is gone, waits longer each time, and continues when it is back', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
-    const { keeper, certificates, events, server } = await keeperOver(store, ca, clock);
+    const { manager, certificates, events, server } = await managerOver(store, ca, clock);
     await listening(server, ca.httpPort);
-    await keeper.look();
+    await manager.look();
     const first = certificates.first;
     await ca.kill();
     clock.at += 61 * day;
     for (let i = 0; i < 5; i++) {
-      await keeper.look();
+      await manager.look();
       // Too early: it asks nothing.
-      await keeper.look();
+      await manager.look();
       clock.at += 8 * 3_600_000;
     }
     expect(certificates.first).toBe(first);
@@ -341,35 +341,35 @@ describe('the certificate manager', () => {
     expect(waits).toEqual(waits.toSorted((a, b) => a - b));
     expect(waits[0]).toBeLessThan(2);
     expect(waits[4]).toBeGreaterThanOrEqual(360);
-    expect(keeper.problem).toMatch(/ECONNREFUSED/);
+    expect(manager.problem).toMatch(/ECONNREFUSED/);
     // The authority has lost our account, so it is created again.
     await ca.restart();
-    await keeper.look();
+    await manager.look();
     expect(events.at(-1)).toBe('renewed');
-    expect(keeper.problem).toBeUndefined();
+    expect(manager.problem).toBeUndefined();
     expect(certificates.first).not.toBe(first);
   });
 
   test('clears its failure once another gate has obtained the certificate', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
-    const [unlucky, other] = [await keeperOver(store, ca, clock), await keeperOver(store, ca, clock)];
+    const [unlucky, other] = [await managerOver(store, ca, clock), await managerOver(store, ca, clock)];
     // Nothing listens on the challenge port yet.
-    await unlucky.keeper.look();
-    expect(unlucky.keeper.problem).toBeTypeOf('string');
-    expect(unlucky.keeper.triesAt).toBeGreaterThan(clock.at);
+    await unlucky.manager.look();
+    expect(unlucky.manager.problem).toBeTypeOf('string');
+    expect(unlucky.manager.triesAt).toBeGreaterThan(clock.at);
     await listening(other.server, ca.httpPort);
-    await other.keeper.look();
-    await unlucky.keeper.look();
+    await other.manager.look();
+    await unlucky.manager.look();
     expect(unlucky.certificates.first?.fingerprint).toBe(other.certificates.first?.fingerprint);
-    expect(unlucky.keeper.problem).toBeUndefined();
-    expect(unlucky.keeper.triesAt).toBeUndefined();
-    expect(unlucky.keeper.renewsAt).toBeGreaterThan(clock.at);
+    expect(unlucky.manager.problem).toBeUndefined();
+    expect(unlucky.manager.triesAt).toBeUndefined();
+    expect(unlucky.manager.renewsAt).toBeGreaterThan(clock.at);
   });
 
   test('reports why the authority found no challenge answer, and asks again later', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
-    const { keeper, certificates, events } = await keeperOver(store, ca, clock);
-    await keeper.look();
+    const { manager, certificates, events } = await managerOver(store, ca, clock);
+    await manager.look();
     expect(events[0]).toMatch(/^failed 1 /);
     expect(certificates.first).toBeUndefined();
     expect(await store.findChallenge({ domain: 'gate.example' }, clock.at)).toBeUndefined();
@@ -377,14 +377,14 @@ describe('the certificate manager', () => {
 
   test('takes over after a while when a gate died during its order', async () => {
     const [ca, store, clock] = [await authority(), await storeOf(), { at: Date.now() }];
-    const { keeper, events, server } = await keeperOver(store, ca, clock);
+    const { manager, events, server } = await managerOver(store, ca, clock);
     await listening(server, ca.httpPort);
     const id = certificateId({ domains: ['gate.example'], directory: ca.directory });
     expect(await store.takeLease(id, 'the one that died', clock.at, clock.at + 15 * 60_000)).toBe(true);
-    await keeper.look();
+    await manager.look();
     expect(events).toEqual([]);
     clock.at += 15 * 60_000;
-    await keeper.look();
+    await manager.look();
     expect(events).toEqual(['renewed']);
   });
 
@@ -420,8 +420,8 @@ describe('the certificate manager', () => {
       const notAfter = Date.parse(new X509Certificate(chain).validTo);
       const id = certificateId({ domains: ['gate.example'], directory });
       await store.saveCertificate({ id, chain, key: readFileSync(leaf.key, 'utf8'), issuedAt: clock.at, notAfter });
-      const { keeper, events } = await keeperOver(store, ca, clock);
-      await keeper.look();
+      const { manager, events } = await managerOver(store, ca, clock);
+      await manager.look();
       const name = renewalId(chain) as string;
       expect(asked).toContain(`GET /ari/${name}`);
       const text = execFileSync('openssl', [
@@ -442,10 +442,10 @@ describe('the certificate manager', () => {
       // The authority has revoked a million certificates and wants them replaced now.
       window = { start: clock.at - 2 * day, end: clock.at - day };
       clock.at += 5 * 3_600_000;
-      await keeper.look();
+      await manager.look();
       expect(events).toEqual([]);
       clock.at += 2 * 3_600_000;
-      await keeper.look();
+      await manager.look();
       expect(events[0]).toMatch(/^failed 1 /);
     },
     30_000,

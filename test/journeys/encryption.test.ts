@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
-import { holdToShape } from '../api-shapes.ts';
+import { checkAgainstSchema } from '../api-schemas.ts';
 import { type Look, openBrowser, Reader } from '../browser.ts';
 import { filesOf, type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -37,7 +37,7 @@ const iso = (text: string): string => new Date(text).toISOString();
 interface Answer {
   readonly status: number;
   readonly text: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- the shape is checked by api-shapes
+  // oxlint-disable-next-line typescript/no-explicit-any -- the schema is checked by api-schemas
   readonly body: any;
 }
 
@@ -55,7 +55,7 @@ function see(gate: TestGate, path: string, secret: string): Promise<Answer> {
       response.on('end', () => {
         const status = response.statusCode ?? 0;
         const told = { status, headers: { 'content-type': response.headers['content-type'] ?? '' } };
-        const body = holdToShape('GET', path, new Response(text, told), text);
+        const body = checkAgainstSchema('GET', path, new Response(text, told), text);
         resolve({ status, text, body });
       });
     })

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { generateKey } from '../../src/domain/api-key.ts';
 import { endpoints } from '../../src/management/endpoints.ts';
 import { overviewSchema } from '../../src/management/overview/schemas.ts';
-import { answered, holdToShape } from '../api-shapes.ts';
+import { answered, checkAgainstSchema } from '../api-schemas.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate, withinASecond } from '../gate.ts';
 import { codeOf, goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
@@ -28,7 +28,7 @@ afterAll(async () => {
 interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any -- the shape is checked by api-shapes
+  // oxlint-disable-next-line typescript/no-explicit-any -- the schema is checked by api-schemas
   readonly body: any;
 }
 
@@ -44,7 +44,7 @@ async function call(method: string, path: string, options: Options = {}): Promis
     body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
   });
   const text = await response.text();
-  const parsed = holdToShape(method, path, response, text);
+  const parsed = checkAgainstSchema(method, path, response, text);
   return { status: response.status, headers: response.headers, body: parsed };
 }
 

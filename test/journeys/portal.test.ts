@@ -116,23 +116,23 @@ describe('an applicant', () => {
     await applicant.fill('Password *', goodPassword);
     await applicant.press('Apply');
     await applicant.sees('waits for an operator');
-    const desk = await readerOf(operator);
-    await desk.open('/portal/operate/applications');
-    await desk.sees('A thesis about <b>gates</b>');
-    await desk.fill('A word to the applicant', 'Welcome!');
-    await desk.press('Let in');
+    const operatorReader = await readerOf(operator);
+    await operatorReader.open('/portal/operate/applications');
+    await operatorReader.sees('A thesis about <b>gates</b>');
+    await operatorReader.fill('A word to the applicant', 'Welcome!');
+    await operatorReader.press('Let in');
     await applicant.page.getByText('Word of the operator: Welcome!').waitFor({ timeout: 15_000 });
     await applicant.sees('Make your first key');
-    await Promise.all([applicant.close(), desk.close()]);
+    await Promise.all([applicant.close(), operatorReader.close()]);
   });
 
   test('comes in by an invitation link in every mode', async () => {
     await mode('invite');
-    const desk = await readerOf(operator);
-    await desk.open('/portal/operate/applications');
-    await desk.press('Make the invitation');
-    const link = await desk.page.getByText(/\/portal\/apply#invite_/).innerText();
-    await desk.close();
+    const operatorReader = await readerOf(operator);
+    await operatorReader.open('/portal/operate/applications');
+    await operatorReader.press('Make the invitation');
+    const link = await operatorReader.page.getByText(/\/portal\/apply#invite_/).innerText();
+    await operatorReader.close();
     const guest = await Reader.at(browser, gate.url);
     await guest.page.goto(link.trim());
     await guest.fill('Name *', 'Guest');
@@ -172,9 +172,9 @@ describe('an operator', () => {
     const mail = newMail();
     const member = await memberOf(gate, mail);
     const { body: key } = await member.post('/me/keys', { name: 'x' });
-    const desk = await readerOf(operator);
-    await desk.open('/portal/operate');
-    await desk.sees('Live');
+    const operatorReader = await readerOf(operator);
+    await operatorReader.open('/portal/operate');
+    await operatorReader.sees('Live');
     fake.next(async (_, answer) => {
       answer.head(200, { 'Content-Type': 'application/x-ndjson' });
       await answer.chunk('{"model":"gemma3:270m","message":{"role":"assistant","content":"a"},"done":false}\n');
@@ -184,10 +184,10 @@ describe('an operator', () => {
       messages: [{ role: 'user', content: 'x' }],
     });
     const reading = running.text().catch(() => 'cut');
-    await desk.sees(mail);
-    await desk.press('Suspend');
-    await desk.page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click();
-    await desk.sees('You can lift it');
+    await operatorReader.sees(mail);
+    await operatorReader.press('Suspend');
+    await operatorReader.page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click();
+    await operatorReader.sees('You can lift it');
     await reading;
     await eventually(async () => expect((await call(key.secret)).status).toBe(403));
 
@@ -198,47 +198,47 @@ describe('an operator', () => {
     await page.press('Send the appeal');
     await page.sees('You appealed');
 
-    await desk.open('/portal/operate/suspensions');
-    await desk.sees('It was a loop in my script');
-    await desk.fill('Your answer', 'Fine.');
-    await desk.press('Answer');
-    await desk.sees('Answered.');
+    await operatorReader.open('/portal/operate/suspensions');
+    await operatorReader.sees('It was a loop in my script');
+    await operatorReader.fill('Your answer', 'Fine.');
+    await operatorReader.press('Answer');
+    await operatorReader.sees('Answered.');
     await eventually(async () => expect((await call(key.secret)).status).toBe(200));
     await page.open('/portal/home');
     await page.sees('What is left');
     expect(await page.page.getByText('Your access is restricted').count()).toBe(0);
-    await Promise.all([desk.close(), page.close()]);
+    await Promise.all([operatorReader.close(), page.close()]);
   });
 
   test('previews a call, changes the plan, and the preview changes', async () => {
     await operator.post('/plans', { name: `narrow-${++people}`, like: 'default', models: ['gemma3:*'] });
-    const desk = await readerOf(operator);
-    await desk.open(`/portal/operate/plans/narrow-${people}`);
-    await desk.fill('Model *', 'llama3');
-    await desk.press('Ask');
-    await desk.sees('It is refused with 404');
-    await desk.fill('Model *', 'gemma3:270m');
-    await desk.fill('Longest answer it asks for', '999999');
-    await desk.press('Ask');
-    await desk.sees('It passes');
-    await desk.sees(/options\.num_predict=16384/);
-    await desk.fill('Longest answer, in tokens', '100');
-    await desk.press('Save');
-    await desk.sees('The plan is changed.');
-    await desk.press('Ask');
-    await desk.sees(/options\.num_predict=100/);
+    const operatorReader = await readerOf(operator);
+    await operatorReader.open(`/portal/operate/plans/narrow-${people}`);
+    await operatorReader.fill('Model *', 'llama3');
+    await operatorReader.press('Ask');
+    await operatorReader.sees('It is refused with 404');
+    await operatorReader.fill('Model *', 'gemma3:270m');
+    await operatorReader.fill('Longest answer it asks for', '999999');
+    await operatorReader.press('Ask');
+    await operatorReader.sees('It passes');
+    await operatorReader.sees(/options\.num_predict=16384/);
+    await operatorReader.fill('Longest answer, in tokens', '100');
+    await operatorReader.press('Save');
+    await operatorReader.sees('The plan is changed.');
+    await operatorReader.press('Ask');
+    await operatorReader.sees(/options\.num_predict=100/);
     // Another operator was quicker.
     await operator.patch(`/plans/narrow-${people}`, { maxImages: 3 });
-    await desk.fill('Longest answer, in tokens', '200');
-    await desk.press('Save');
-    await desk.sees('It has been changed in the meantime.');
-    await desk.close();
+    await operatorReader.fill('Longest answer, in tokens', '200');
+    await operatorReader.press('Save');
+    await operatorReader.sees('It has been changed in the meantime.');
+    await operatorReader.close();
   });
 
   test('pulls a model with its progress, and deletes one after a confirmation', async () => {
-    const desk = await readerOf(operator);
-    await desk.open('/portal/operate/models');
-    await desk.page.getByRole('cell', { name: 'llama3:latest' }).waitFor();
+    const operatorReader = await readerOf(operator);
+    await operatorReader.open('/portal/operate/models');
+    await operatorReader.page.getByRole('cell', { name: 'llama3:latest' }).waitFor();
     let goOn!: () => void;
     const seen = new Promise<void>((resolve) => (goOn = resolve));
     fake.next(async (_, answer) => {
@@ -249,17 +249,17 @@ describe('an operator', () => {
       await answer.chunk('{"status":"success"}\n');
       answer.end();
     });
-    await desk.fill('Name *', 'gemma3:4b');
-    await desk.press('Pull');
-    await desk.sees('pulling abc: 250 MB of 1 GB');
-    expect(await desk.page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('25');
+    await operatorReader.fill('Name *', 'gemma3:4b');
+    await operatorReader.press('Pull');
+    await operatorReader.sees('pulling abc: 250 MB of 1 GB');
+    expect(await operatorReader.page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('25');
     goOn();
-    await desk.sees('gemma3:4b is here.');
-    await desk.close();
+    await operatorReader.sees('gemma3:4b is here.');
+    await operatorReader.close();
   });
 
   test('with read-only rights finds no button that changes anything', async () => {
-    const desk = await readerOf(await operatorOf(gate, 'auditor'));
+    const operatorReader = await readerOf(await operatorOf(gate, 'auditor'));
     for (const [path, heading] of [
       ['accounts', 'Accounts'],
       ['keys', 'All keys'],
@@ -267,15 +267,15 @@ describe('an operator', () => {
       ['rules', 'Rules'],
       ['suspensions', 'Suspensions'],
     ] as const) {
-      await desk.open(`/portal/operate/${path}`);
-      expect(await desk.heading()).toBe(heading);
-      await desk.page.waitForLoadState('networkidle');
-      const acts = desk.page
+      await operatorReader.open(`/portal/operate/${path}`);
+      expect(await operatorReader.heading()).toBe(heading);
+      await operatorReader.page.waitForLoadState('networkidle');
+      const acts = operatorReader.page
         .locator('main')
         .getByRole('button', { name: /new|revoke|rotate|delete|lift|take a step|change/i });
       expect(await acts.count(), path).toBe(0);
     }
-    await desk.close();
+    await operatorReader.close();
   });
 });
 
@@ -447,7 +447,7 @@ test('A14: user input in any field is shown as text and widens no page', async (
     await operator.post('/accounts', { name });
   }
   await operator.post('/suspensions', { whom: account, step: 'warn', reason: evil + endless });
-  const desk = await readerOf(operator, phone);
+  const operatorReader = await readerOf(operator, phone);
   for (const path of [
     '',
     '/applications',
@@ -458,9 +458,9 @@ test('A14: user input in any field is shown as text and widens no page', async (
     '/audit',
     '/usage',
   ])
-    await visit(desk, `/portal/operate${path}`);
+    await visit(operatorReader, `/portal/operate${path}`);
   for (const path of ['/home', '/keys', '/me']) await visit(stranger, `/portal${path}`);
-  await Promise.all([desk.close(), stranger.close()]);
+  await Promise.all([operatorReader.close(), stranger.close()]);
 
   async function visit(reader: Reader, path: string): Promise<void> {
     await reader.open(path);
@@ -501,18 +501,18 @@ test('an operator sees why an application is held, and what a prompt cache has s
       ],
     ],
   ] as const) {
-    const [desk, inside] = [await readerOf(operator, look), await readerOf(member, look)];
-    await desk.open('/portal/operate/applications');
-    await desk.sees(words[0]);
-    await desk.isSound();
-    await desk.open('/portal/operate/usage');
-    await desk.sees(words[1]);
-    await desk.sees(words[2]);
-    await desk.isSound();
+    const [operatorReader, inside] = [await readerOf(operator, look), await readerOf(member, look)];
+    await operatorReader.open('/portal/operate/applications');
+    await operatorReader.sees(words[0]);
+    await operatorReader.isSound();
+    await operatorReader.open('/portal/operate/usage');
+    await operatorReader.sees(words[1]);
+    await operatorReader.sees(words[2]);
+    await operatorReader.isSound();
     await inside.open('/portal/usage');
     await inside.sees(words[1]);
     await inside.isSound();
-    await Promise.all([desk.close(), inside.close()]);
+    await Promise.all([operatorReader.close(), inside.close()]);
   }
 });
 
@@ -530,7 +530,7 @@ describe.each<Required<Look>>([
     await gate.ledger(1);
     const { id } = (await member.get('/session')).body.account;
     await operator.post('/suspensions', { whom: id, step: 'warn', reason: 'A page full of things' });
-    const [visitor, inside, desk] = [
+    const [visitor, inside, operatorReader] = [
       await Reader.at(browser, gate.url, look),
       await readerOf(member, look),
       await readerOf(operator, look),
@@ -539,7 +539,7 @@ describe.each<Required<Look>>([
       [visitor, ['/', '/apply', '/sign-in', '/setup#x', '/reset#x', '/confirm#x', '/trust']],
       [inside, ['/home', '/keys', '/usage', '/playground', '/me', '/nowhere']],
       [
-        desk,
+        operatorReader,
         [
           '/operate',
           '/operate/applications',

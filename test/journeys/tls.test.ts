@@ -242,9 +242,9 @@ test('a hundred renewals under load fail no handshake and break no connection', 
   const encryption = { certificates, clientCertificates: 'none', handshakeMs: 5_000 } as const;
   const secure = openSecure({}, encryption);
   secure.on('request', (_request, response) => response.end('here'));
-  const entrance = new Entrance(secure, createServer(), encryption);
-  await new Promise<void>((resolve) => entrance.listen(0, '127.0.0.1', resolve));
-  const { port } = entrance.address() as AddressInfo;
+  const server = new Entrance(secure, createServer(), encryption);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
   const end = new AbortController();
   let answers = 0;
   let answered = Promise.withResolvers<void>();
@@ -269,8 +269,8 @@ test('a hundred renewals under load fail no handshake and break no connection', 
   end.abort();
   await Promise.all(visitors);
   expect(answers).toBeGreaterThanOrEqual(100);
-  entrance.closeAllConnections();
-  await new Promise((resolve) => entrance.close(resolve));
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 });
 
 describe('a handshake', () => {
@@ -381,16 +381,16 @@ describe('without encryption', () => {
       ...filesOf(makeCertificate(place, ['DNS:gate.example'], { authority })),
       PUBLIC_URL: 'https://gate.example',
     });
-    const visit = async (path: string, accept = 'text/html'): Promise<unknown[]> => {
+    const load = async (path: string, accept = 'text/html'): Promise<unknown[]> => {
       const response = await fetch(`http://127.0.0.1:${gate.port}${path}`, { redirect: 'manual', headers: { accept } });
       return [response.status, response.headers.get('location')];
     };
-    expect(await visit('/')).toEqual([308, 'https://gate.example/']);
-    expect(await visit('/portal/apply?x=1')).toEqual([308, 'https://gate.example/portal/apply?x=1']);
-    expect(await visit('/portal//evil.example/..')).toEqual([308, 'https://gate.example/portal//']);
+    expect(await load('/')).toEqual([308, 'https://gate.example/']);
+    expect(await load('/portal/apply?x=1')).toEqual([308, 'https://gate.example/portal/apply?x=1']);
+    expect(await load('/portal//evil.example/..')).toEqual([308, 'https://gate.example/portal//']);
     // A client that is not a browser gets an error instead of a redirect.
-    expect(await visit('/', '*/*')).toEqual([403, null]);
-    expect(await visit('/healthz')).toEqual([200, null]);
+    expect(await load('/', '*/*')).toEqual([403, null]);
+    expect(await load('/healthz')).toEqual([200, null]);
   });
 
   test('browsers get Strict-Transport-Security under a public name and under no other', async () => {

@@ -8,7 +8,7 @@ import { problemSchema } from '../src/management/http/problem.ts';
 export const answered = new Set<string>();
 
 /** `path` is under /management/v1, with or without a query. Returns the parsed text. */
-export function holdToShape(method: string, path: string, response: Response, text: string): unknown {
+export function checkAgainstSchema(method: string, path: string, response: Response, text: string): unknown {
   const isJson = response.headers.get('content-type')?.includes('json') === true;
   const parsed: unknown = isJson ? JSON.parse(text) : text === '' ? undefined : text;
   const bare = path.split('?')[0] ?? '';

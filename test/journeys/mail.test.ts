@@ -225,7 +225,7 @@ test('requests for a new password leave earlier links valid, and their number is
     new Visitor(gate.url).post('/password-resets/confirm', { code: codeOf(url), password });
   expect((await set(handed, 'by the operator’s link')).status).toBe(204);
   // Links sent before a password was set are invalid afterwards.
-  expect((await set(linkIn(resets[0]?.text ?? ''), 'by the older letter')).status).toBe(403);
+  expect((await set(linkIn(resets[0]?.text ?? ''), 'by the older email')).status).toBe(403);
 });
 
 test('domain: only confirmed addresses of the domain are admitted; others wait', async () => {
@@ -305,8 +305,8 @@ test('an invitation without an address admits its holder, and confirms no addres
   // The owner of the address is invited too, and opens their email.
   const owner = new Visitor(gate.url);
   const { body } = await apply(owner, email, { invite: await codeFor({}) });
-  const letter = await mailbox.to(email, (body.id as string).slice(-6));
-  expect((await owner.post('/confirmations', { code: codeOf(linkIn(letter.text)) })).status).toBe(204);
+  const latest = await mailbox.to(email, (body.id as string).slice(-6));
+  expect((await owner.post('/confirmations', { code: codeOf(linkIn(latest.text)) })).status).toBe(204);
   expect((await owner.get('/session')).body.person).toMatchObject({ email, emailVerified: true });
   const back = await new Visitor(gate.url).auth('/sign-in/email', { email, password: goodPassword });
   expect([back.status, (await enter()).status]).toEqual([200, 401]);
@@ -351,7 +351,7 @@ test('a password reset by email works once and ends every session', async () => 
   expect(
     (await visitor.auth('/sign-in/email', { email: 'forgetful@example.org', password: 'remembered now' })).status,
   ).toBe(200);
-  const before = mailbox.letters.length;
+  const before = mailbox.emails.length;
   await new Visitor(gate.url).post('/password-resets', { email: 'nobody@example.org' });
   await gate.outbox.look();
   expect(mailbox.letters.length).toBe(before);
@@ -406,7 +406,7 @@ test('user input cannot become an email header, and one mailbox is not flooded',
   for (let i = 0; i < 25; i++) await apply(new Visitor(gate.url), 'flooded@example.org', { password: undefined });
   await gate.outbox.look();
   await mailbox.to('flooded@example.org');
-  expect(mailbox.letters.filter(({ to }) => to === 'flooded@example.org').length).toBeLessThanOrEqual(10);
+  expect(mailbox.emails.filter(({ to }) => to === 'flooded@example.org').length).toBeLessThanOrEqual(10);
 });
 
 const eventOf = (at: number) => ({

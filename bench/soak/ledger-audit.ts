@@ -52,7 +52,7 @@ const free: Expected = { kind: 'free' };
 const none: Expected = { kind: 'none' };
 const maxFaults = 20;
 
-export class Books {
+export class LedgerAudit {
   readonly faults: string[] = [];
   readonly answers: Record<string, number> = {};
   readonly #expected = new Map<string, Expected>();
@@ -101,7 +101,7 @@ export class Books {
   }
 
   /** Reads the whole ledger once; calls `each` with every row. */
-  audit(dataDir: string, each: (row: Row) => void): Sums {
+  check(dataDir: string, each: (row: Row) => void): Sums {
     const sums: Sums = {
       rows: 0,
       exactPrompt: 0,
