@@ -153,7 +153,7 @@ export const settings = {
     bytes,
     512 * 1024 * 1024,
     'bytes',
-    'Memory for the request bodies of all running calls together; one account gets at most half of what others leave.',
+    'Memory for the request bodies of all running calls; an account gets half of what others leave, an address three quarters.',
   ),
   bodySeconds: setting('body_seconds', positiveSeconds, 120, 's', 'How long a request body may take to arrive.'),
   headSeconds: setting('head_seconds', positiveSeconds, 15, 's', 'How long a request head may take to arrive.'),

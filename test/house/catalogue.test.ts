@@ -80,6 +80,25 @@ test('every requirement names existing files, and existing tests in each of them
   expect(faults).toEqual([]);
 });
 
+test('every bound in the threat model names existing tests that hold it', () => {
+  const text = readFileSync(join(root, 'docs/threat-model.md'), 'utf8').split('## Bounds')[1]?.split('\n## ')[0] ?? '';
+  const rows = text.split('\n').filter((line) => /^\| (?!What |-)/.test(line));
+  expect(rows.length).toBeGreaterThan(15);
+  for (const row of rows) {
+    const named = Array.from(row.matchAll(/`((?:src|test)\/[^`]+)`([^`]*)/g));
+    expect(named.length, row).toBeGreaterThan(0);
+    for (const [, file = '', names = ''] of named) {
+      const titles = titlesIn(file);
+      expect(titles.length, file).toBeGreaterThan(0);
+      for (const [, name = ''] of names.matchAll(/“([^”]+)”/g))
+        expect(
+          titles.some((title) => title.includes(name)),
+          `${file}: ${name}`,
+        ).toBe(true);
+    }
+  }
+});
+
 /** The names of a file's tests and groups. */
 function titlesIn(file: string): string[] {
   // The beginning of a call of test or describe, or of a call of what their `each` returns.
