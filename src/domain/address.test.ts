@@ -18,7 +18,7 @@ test.each(['10.0.0.0/33', '10.0.0/8', 'x', '', '10.0.0.0/8/8', '::/129', '10.0.0
   },
 );
 
-test('X-Forwarded-For is walked from the right, through trusted proxies only', () => {
+test('X-Forwarded-For is read from the right, through trusted proxies only', () => {
   const trusted = blocks('10.0.0.0/8');
   expect(clientAddress('192.0.2.1', '1.1.1.1', trusted)).toBe('192.0.2.1');
   expect(clientAddress('10.0.0.1', '6.6.6.6, 192.0.2.9', trusted)).toBe('192.0.2.9');
@@ -38,7 +38,7 @@ test.each([
   ['2001:db8::1', '2001:db8::1'],
   ['::ffff:192.0.2.9', '192.0.2.9'],
   ['[::ffff:192.0.2.9]:1', '192.0.2.9'],
-])('a hop that is written %s is its address', (hop, address) => {
+])('a hop written as %s is its address', (hop, address) => {
   const trusted = blocks('10.0.0.0/8');
   expect(clientAddress('10.0.0.1', `6.6.6.6, ${hop}`, trusted)).toBe(address);
   expect(clientAddress('10.0.0.1', `6.6.6.6, ${hop}, 10.0.0.2:8080`, trusted)).toBe(address);
@@ -57,7 +57,7 @@ test.each([
   'unknown',
   '_hidden',
   'for=192.0.2.9',
-])('a hop that is written %s is nobody’s address, and the proxy counts', (hop) => {
+])('an invalid hop %s is ignored, and the proxy counts as the client', (hop) => {
   expect(clientAddress('10.0.0.1', `6.6.6.6, ${hop}`, blocks('10.0.0.0/8'))).toBe('10.0.0.1');
 });
 

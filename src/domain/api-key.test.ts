@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { generateKey, keyTextLength, readKeyId, readSshPublicKey, sameDigest } from './api-key.ts';
 
-test('a hundred thousand keys all read back, and none repeats', () => {
+test('a hundred thousand keys can all be read, and none repeats', () => {
   const seen = new Set<string>();
   for (let i = 0; i < 100_000; i++) {
     const { id, text } = generateKey();
@@ -31,18 +31,18 @@ test('the secret part uses every character about equally: at least 190 bits, no 
 });
 
 test.each(Object.getOwnPropertyNames(Object.prototype).concat('', 'sekisho_', 'x'.repeat(keyTextLength), 'あ'))(
-  '%j is no key',
+  '%j is not a key',
   (text) => {
     expect(readKeyId(text)).toBeUndefined();
   },
 );
 
-test('a secret does not print', () => {
+test('a secret is never printed', () => {
   const { text } = generateKey();
   expect(String(text) + JSON.stringify({ text })).not.toContain(text.reveal());
 });
 
-test('digests of other lengths are unequal, not a fault', () => {
+test('digests of different lengths are unequal without an error', () => {
   expect(sameDigest('', 'ab')).toBe(false);
   expect(sameDigest('ab', 'ab')).toBe(true);
 });

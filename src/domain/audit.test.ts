@@ -7,12 +7,12 @@ const sizeOf = (value: unknown): number => JSON.stringify(value).length;
 const patterns = (from: number): string[] =>
   Array.from({ length: 200 }, (_, i) => `${from + i}`.padStart(5, '0').repeat(40));
 
-test('what is short stands there as it is', () => {
+test('short values are stored as they are', () => {
   const event = auditEvent(by, 'key.set', 'key_x', { models: ['a', 'b'], name: 'x' }, { models: ['b'], name: 'x' });
   expect([event.from, event.to]).toEqual([{ models: ['a', 'b'] }, { models: ['b'] }]);
 });
 
-test('no row holds more than a few kilobytes, whatever is written into it', () => {
+test('no row exceeds a few kilobytes, whatever is written into it', () => {
   const huge = { text: 'x'.repeat(100_000), list: patterns(0), object: { deep: patterns(0) } };
   for (const event of [
     auditEvent(by, 'a', 'b', null, huge),
@@ -25,7 +25,7 @@ test('no row holds more than a few kilobytes, whatever is written into it', () =
   }
 });
 
-test('what a long list lost and won stands there, and its digest tells it from every other', () => {
+test('for a long list, additions and removals are stored, and a digest identifies the list', () => {
   const before = patterns(0);
   const after = [...before.slice(0, 150), 'new', ...before.slice(151)];
   const event = auditEvent(by, 'key.set', 'key_x', { models: before }, { models: after });

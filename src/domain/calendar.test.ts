@@ -14,38 +14,41 @@ const zones = [
 ];
 const instants = fc.integer({ min: Date.UTC(2010, 0, 1), max: Date.UTC(2040, 0, 1) });
 
-test.each(zones)('in %s every instant is in its minute, hour, day and month; they adjoin and say the date', (zone) => {
-  const format = new Intl.DateTimeFormat('en-CA', {
-    timeZone: zone,
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-  });
-  fc.assert(
-    fc.property(instants, (at) => {
-      const calendar = new Calendar(zone);
-      for (const window of windowNames) {
-        const span = calendar[window](at);
-        expect(at).toBeGreaterThanOrEqual(span.startsAt);
-        expect(at).toBeLessThan(span.endsAt);
-        // A window begins and ends with a minute, which is what counting relies on.
-        expect([span.startsAt % 60_000, span.endsAt % 60_000], window).toEqual([0, 0]);
-        expect(new Calendar(zone)[window](span.endsAt).startsAt, window).toBe(span.endsAt);
-        expect(new Calendar(zone)[window](span.endsAt - 1), window).toEqual(span);
-      }
-      const day = calendar.day(at);
-      expect(format.format(day.startsAt)).toBe(format.format(at));
-      expect(format.format(day.endsAt - 1)).toBe(format.format(at));
-      expect(format.format(day.startsAt - 1)).not.toBe(format.format(at));
-      const month = calendar.month(at);
-      expect(format.format(month.startsAt).slice(0, 7)).toBe(format.format(at).slice(0, 7));
-      expect(format.format(month.endsAt - 1).slice(0, 7)).toBe(format.format(at).slice(0, 7));
-    }),
-    { numRuns: 60 },
-  );
-});
+test.each(zones)(
+  'in %s every instant belongs to one minute, hour, day and month; they are contiguous and match the date',
+  (zone) => {
+    const format = new Intl.DateTimeFormat('en-CA', {
+      timeZone: zone,
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+    });
+    fc.assert(
+      fc.property(instants, (at) => {
+        const calendar = new Calendar(zone);
+        for (const window of windowNames) {
+          const span = calendar[window](at);
+          expect(at).toBeGreaterThanOrEqual(span.startsAt);
+          expect(at).toBeLessThan(span.endsAt);
+          // A window begins and ends with a minute; the counters rely on that.
+          expect([span.startsAt % 60_000, span.endsAt % 60_000], window).toEqual([0, 0]);
+          expect(new Calendar(zone)[window](span.endsAt).startsAt, window).toBe(span.endsAt);
+          expect(new Calendar(zone)[window](span.endsAt - 1), window).toEqual(span);
+        }
+        const day = calendar.day(at);
+        expect(format.format(day.startsAt)).toBe(format.format(at));
+        expect(format.format(day.endsAt - 1)).toBe(format.format(at));
+        expect(format.format(day.startsAt - 1)).not.toBe(format.format(at));
+        const month = calendar.month(at);
+        expect(format.format(month.startsAt).slice(0, 7)).toBe(format.format(at).slice(0, 7));
+        expect(format.format(month.endsAt - 1).slice(0, 7)).toBe(format.format(at).slice(0, 7));
+      }),
+      { numRuns: 60 },
+    );
+  },
+);
 
-test('hours are those of the clock of the zone, and an hour lies in one day', () => {
+test('hours follow the clock of the zone, and each lies within one day', () => {
   const start = (zone: string, at: number): string =>
     new Date(new Calendar(zone).hour(at).startsAt).toISOString().slice(11, 16);
   const at = Date.UTC(2026, 10, 23, 9, 40);
@@ -59,7 +62,7 @@ test('hours are those of the clock of the zone, and an hour lies in one day', ()
   expect([last.endsAt, last.endsAt - last.startsAt]).toEqual([spring.endsAt, 1_800_000]);
 });
 
-test('days are as long as clock changes make them', () => {
+test('days have the length that clock changes give them', () => {
   const hours = (zone: string, at: number): number => {
     const { startsAt, endsAt } = new Calendar(zone).day(at);
     return (endsAt - startsAt) / 3_600_000;

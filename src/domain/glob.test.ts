@@ -21,7 +21,7 @@ class Counted implements Characters {
   }
 }
 
-/** By definition: which ends of the text each place of the pattern can reach. */
+/** By definition: the ends of the text that each place of the pattern can reach. */
 function matchesByDefinition(pattern: string, text: string): boolean {
   let ends = new Set([0]);
   for (const sign of pattern) {
@@ -35,7 +35,7 @@ function matchesByDefinition(pattern: string, text: string): boolean {
   return ends.has(text.length);
 }
 
-// Few letters, so that pieces repeat and overlap: that is what makes a search go back.
+// Few letters, so that pieces repeat and overlap, which makes a search backtrack.
 const patterns = fc.string({ unit: fc.constantFrom('a', 'a', 'b', '*', '*', '/', ':'), maxLength: 200 });
 const texts = fc.string({ unit: fc.constantFrom('a', 'a', 'a', 'b', '/', ':'), maxLength: 600 });
 const hostile = fc
@@ -45,7 +45,7 @@ const repeated = fc
   .tuple(fc.constantFrom('a', 'ab', 'aab', 'aaaaab'), fc.nat(600), fc.constantFrom('', 'b', 'c', '/a'))
   .map(([piece, times, end]) => `${piece.repeat(times)}${end}`.slice(-600));
 
-test('a pattern matches what its definition says', () => {
+test('a pattern matches according to its definition', () => {
   const short = fc.string({ unit: fc.constantFrom('a', 'b', '*', '/'), maxLength: 10 });
   const words = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 12 });
   fc.assert(

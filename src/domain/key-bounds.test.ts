@@ -35,14 +35,14 @@ test.each<[string, Partial<StoredKey>, Partial<StoredKey>]>([
   ['no limit', { narrowing: { tokensPerDay: 5 } }, { narrowing: {} }],
   ['a wider limit', { narrowing: { tokensPerDay: 5 } }, { narrowing: { tokensPerDay: 6 } }],
   ['a shorter least', { narrowing: { minKeepAliveSeconds: 5 } }, { narrowing: { minKeepAliveSeconds: 4 } }],
-])('a key never hands on %s that it does not have, and may leave it where it stood', (_what, own, asked) => {
+])('a key never passes on %s that it does not have, and may leave the field unchanged', (_what, own, asked) => {
   const maker = { key: key(own), account: account(unlimited) };
   const child = key({ scopes: [], ...own, ...asked });
   expect(beyondMaker(child, account('default'), maker)).toBeTypeOf('string');
   expect(beyondMaker(child, account('default'), maker, child)).toBeUndefined();
 });
 
-test('within its own bounds a key hands on what it likes', () => {
+test('within its own bounds a key may pass on anything', () => {
   const maker = {
     key: key({
       expiresAt: 5,
@@ -62,7 +62,7 @@ test('within its own bounds a key hands on what it likes', () => {
   expect(beyondMaker(child, account(unlimited), maker)).toBeUndefined();
 });
 
-test('a key of an account with limits makes none without', () => {
+test('a key of a limited account makes none without limits', () => {
   const maker = { key: key(), account: account('default') };
   expect(beyondMaker(key(), account(unlimited), maker)).toContain('without limits');
 });

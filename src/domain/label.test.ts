@@ -17,7 +17,7 @@ describe('a label', () => {
     ['研究室LLMサーバー', '研究室LLMサーバー'],
     ['𠮷野家', '𠮷野家'],
     ['hanako@example.org (app_0Vb2)', 'hanako@example.org (app_0Vb2)'],
-  ])('%j is kept, composed', (text, label) => {
+  ])('%j is kept, in composed form', (text, label) => {
     expect(readLabel(text)).toBe(label);
   });
 
@@ -55,14 +55,14 @@ describe('a label', () => {
   });
 });
 
-test('a text keeps its lines, and nothing that is not seen', () => {
+test('a text keeps its lines and loses invisible characters', () => {
   expect(readProse(' one\r\n\ttwo\n ', 100)).toBe('one\n\ttwo');
   expect(readProse('עברית\u200f 12', 100)).toBe('עברית\u200f 12');
   for (const text of ['a\0b', '\u001b]0;x\u0007', 'a\u202eb', 'a\u200bb', ' \n '])
     expect(() => readProse(text, 100)).toThrow();
 });
 
-test('names that look the same have the same skeleton, others do not', () => {
+test('names that look the same have the same skeleton, and others do not', () => {
   for (const twin of [
     'Operator',
     'ОРЕRАТОR',
@@ -95,7 +95,7 @@ test('names that look the same have the same skeleton, others do not', () => {
   expect(new Set(names.map(skeletonOf)).size).toBe(names.length);
 });
 
-test('what a provider calls somebody is mended, or left out', () => {
+test('an invalid name from a provider is repaired or left out', () => {
   expect(mendLabel('Ad\u200ba\0 Love\u202elace', 'x')).toBe('Ada Lovelace');
   expect(mendLabel('\u202e\0', 'x@example.org')).toBe('x@example.org');
   expect(mendLabel('аdmin', 'x@example.org')).toBe('x@example.org');

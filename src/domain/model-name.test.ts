@@ -15,17 +15,17 @@ test.each([
   'llama3:LATEST',
   'llama3:local',
   'llama3:latest:local',
-])('%j is llama3:latest', (text) => {
+])('%j means llama3:latest', (text) => {
   expect(canonical(text)).toBe('llama3:latest');
 });
 
-test('host and namespace that are not the defaults stay', () => {
+test('a host or namespace other than the default stays', () => {
   expect(canonical('hf.co/Some-One/Model-GGUF:Q4_K_M')).toBe('hf.co/some-one/model-gguf:q4_k_m');
   expect(canonical('someone/model')).toBe('someone/model:latest');
   expect(parseModelName('evil.example:5000/x/y')?.host).toBe('evil.example:5000');
 });
 
-test('the two spellings of a cloud model are one model, as they are to Ollama', () => {
+test('the two spellings of a cloud model mean one model, as in Ollama', () => {
   expect(canonical('gpt-oss:120b:cloud')).toBe('gpt-oss:120b-cloud');
   expect(canonical('gpt-oss:120b-Cloud')).toBe('gpt-oss:120b-cloud');
   for (const text of ['m:cloud', 'm:latest:cloud', 'm:latest-cloud']) expect(canonical(text)).toBe('m:cloud');
@@ -64,11 +64,11 @@ test.each([
   'x'.repeat(81),
   '__proto__/constructor/../x',
   'm\n',
-])('%j is no name', (text) => {
+])('%j is not a model name', (text) => {
   expect(parseModelName(text)).toBeUndefined();
 });
 
-test('what is read is a fixed point, whatever case, space and defaults it was written with', () => {
+test('a parsed name is a fixed point, whatever case, space and defaults it was written with', () => {
   const part = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,8}$/);
   const tags = fc.oneof(part, fc.constantFrom('latest', 'cloud', '8b-cloud', '8b:cloud', 'local', '8b:local', 'a:b'));
   const names = fc.tuple(fc.option(fc.constantFrom('registry.ollama.ai/', 'hf.co/')), fc.option(part), part, tags);
@@ -86,11 +86,11 @@ test('what is read is a fixed point, whatever case, space and defaults it was wr
 
 describe('patterns', () => {
   const allow = (patterns: string[], name: string) => new ModelPatterns(patterns).allow(parseModelName(name)!);
-  test('a plain name is that model with that tag', () => {
+  test('a plain name means that model with that tag', () => {
     expect(allow(['llama3'], 'LLAMA3:latest')).toBe(true);
     expect(allow(['llama3'], 'llama3:8b')).toBe(false);
   });
-  test('a star stands for a run of characters, not for a slash', () => {
+  test('a star stands for a run of characters without a slash', () => {
     expect(allow(['gemma3:*'], 'gemma3:270m')).toBe(true);
     expect(allow(['gemma*'], 'gemma3:270m')).toBe(true);
     expect(allow(['gemma3:*'], 'gemma3n:1b')).toBe(false);
@@ -101,7 +101,7 @@ describe('patterns', () => {
   test('dots in a pattern are dots', () => {
     expect(allow(['qwen2.5:*'], 'qwen2x5:7b')).toBe(false);
   });
-  test('a pattern that cannot be read is refused when it is made', () => {
+  test('an invalid pattern is refused when it is created', () => {
     expect(() => new ModelPatterns(['a b'])).toThrow(/not a model/);
     expect(() => new ModelPatterns(['a[*'])).toThrow(/not a model/);
   });

@@ -17,7 +17,7 @@ function machine() {
 }
 
 test.each([86_400_000, -86_400_000, 3_600_000])(
-  'S8: a wall clock set by %i ms moves no window, and is told once; dates follow it',
+  'S8: setting the wall clock by %i ms moves no window and is reported once; dates follow it',
   (jump) => {
     const { time, clock, pass } = machine();
     pass(10_000);
@@ -36,12 +36,12 @@ test.each([86_400_000, -86_400_000, 3_600_000])(
   },
 );
 
-test('time that the machine slept is time', () => {
+test('time asleep counts as time', () => {
   const { time, clock, pass } = machine();
   pass(1_000);
   time.wall += 8 * 3_600_000;
   time.uptime += 8 * 3_600_000;
-  // Also before anybody has looked.
+  // Also before the clock was first read.
   expect(clock.toSteady(time.wall)).toBe(time.wall);
   expect(clock.look()).toBeUndefined();
   expect(clock.steady()).toBe(time.wall);

@@ -2,7 +2,7 @@ import { array, assert, boolean, nat, property, tuple } from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Member, SwapSet } from './swap-set.ts';
 
-test('holds exactly those who came and did not leave, in any order of coming and leaving', () => {
+test('holds exactly the members that were added and not removed, in any order', () => {
   assert(
     property(array(tuple(boolean(), nat(9))), (steps) => {
       const people: Member[] = Array.from({ length: 10 }, () => ({ slot: -1 }));

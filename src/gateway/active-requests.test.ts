@@ -15,7 +15,7 @@ import { canonicalTarget, dialectOf, matchOperation } from './operation.ts';
 
 const key = blankKey('key_x' as KeyId, 'acc_x' as AccountId, 0);
 
-/** A call of that key that was looked at a moment ago, and is about to run. */
+/** A call with that key that was checked a moment ago and is about to run. */
 async function aboutToRun() {
   const rows: { key: StoredKey; fails: boolean } = { key, fails: false };
   const findCaller = (): Promise<StoredCaller> =>
@@ -46,7 +46,7 @@ async function aboutToRun() {
   return { rows, keyCache, running, run, ended: ended.promise };
 }
 
-test('a call whose key is revoked between the last look at it and its start is ended all the same', async () => {
+test('a call whose key is revoked between its last check and its start is ended', async () => {
   const { rows, keyCache, running, run, ended } = await aboutToRun();
   rows.key = { ...key, status: 'revoked' };
   keyCache.forget();
@@ -55,7 +55,7 @@ test('a call whose key is revoked between the last look at it and its start is e
   expect((await ended).code).toBe('key_revoked');
 });
 
-test('a call that starts in the moment in which the store does not answer for its caller does not go on', async () => {
+test('a call does not run when the store cannot confirm its caller at its start', async () => {
   const { rows, keyCache, running, run, ended } = await aboutToRun();
   rows.fails = true;
   keyCache.forget();
@@ -63,7 +63,7 @@ test('a call that starts in the moment in which the store does not answer for it
   expect((await ended).code).toBe('identity_unavailable');
 });
 
-test('a call that starts as it was looked at asks the store for nothing', async () => {
+test('a call that starts as it was checked makes no query', async () => {
   const { rows, running, run } = await aboutToRun();
   rows.fails = true;
   running.add(run);

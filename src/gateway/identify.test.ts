@@ -31,7 +31,7 @@ const rows = [
   stored('key_cli' as StoredKey['id'], 'signature', digestOf(wire)),
 ];
 
-/** Whose key it was, or the code of the refusal; and how often the store was asked. */
+/** The identified key or the code of the refusal, and how often the store was asked. */
 async function ask(headers: Record<string, string>, path = '/api/tags'): Promise<{ who: string; reads: number }> {
   let reads = 0;
   const find = (is: (key: StoredKey) => boolean): Promise<Caller | undefined> => {
@@ -64,7 +64,7 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
   }
 }
 
-test('KEY-7: somebody is let in by exactly one credential, wherever it stands and however often it is said', async () => {
+test('KEY-7: exactly one credential identifies a caller, wherever and however often it is sent', async () => {
   const text = fc.constantFrom(...[mine, yours, unknown].map((key) => key.text.reveal()), 'ollama', 'nonsense', '');
   const maybe = fc.option(text, { nil: undefined });
   const scheme = fc.constantFrom(
@@ -82,19 +82,19 @@ test('KEY-7: somebody is let in by exactly one credential, wherever it stands an
         },
         inPath === undefined || inPath === '' ? '/api/tags' : `/k/${inPath}/api/tags`,
       );
-      // A word that is not shaped like a key says nothing beside one that is.
+      // A value that is not shaped like a key is ignored beside one that is.
       const meant = new Set([inHeader, inAuthorization, inPath].filter((one) => one?.startsWith('sekisho_')));
       const [only] = meant;
       const right = [mine, yours].find((key) => key.text.reveal() === only);
       expect(who).toBe(meant.size > 1 ? 'conflicting_credentials' : (right?.id ?? 'invalid_api_key'));
-      // KEY-2: nothing is looked up for two, or for what cannot be a key.
+      // KEY-2: no look-up for two keys, or for a value that cannot be a key.
       expect(reads).toBe(meant.size === 1 ? 1 : 0);
     }),
     { numRuns: 400 },
   );
 });
 
-test('a text around a key is another text', async () => {
+test('any text around a key makes it another text', async () => {
   const key = mine.text.reveal();
   const around = fc.string({ unit: 'grapheme-ascii', maxLength: 3 });
   await fc.assert(
@@ -108,12 +108,12 @@ test('a text around a key is another text', async () => {
   );
 });
 
-test('a signature has one spelling, and no other key stands beside it', async () => {
+test('a signature has one spelling, and no other key may accompany it', async () => {
   const signature = sign(null, Buffer.from(`GET,/api/tags?ts=${at}`), privateKey).toString('base64');
   const line = `${wire.toString('base64')}:${signature}`;
   const path = `/api/tags?ts=${at}`;
   expect((await ask({ authorization: line }, path)).who).toBe('key_cli');
-  // The last character before the padding has four bits that say nothing.
+  // The last character before the padding has four unused bits.
   const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
   const digit = digits.indexOf(line.at(-3) as string);
   for (let spare = 1; spare < 16; spare++)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Exchange } from './exchange.ts';
 import { type EndObserver, EndObservers } from './observers.ts';
 
-test('every observer is told of every end, also beside one that fails, whose failures are told once a minute', () => {
+test('every observer is told of every end, even beside a failing one, whose failures are reported once a minute', () => {
   const heard: string[] = [];
   const listener = (name: string): EndObserver => ({
     name,

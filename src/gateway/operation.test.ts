@@ -11,7 +11,7 @@ const codeOf = (method: string, raw: string): string => {
   }
 };
 
-test('every row of the table is found by its own path and by no other method', () => {
+test('every row of the table is found by its own path and methods only', () => {
   for (const operation of operations) {
     const path = operation.path.replace(/\{.*\}/, 'x');
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'CONNECT', 'get']) {
@@ -21,7 +21,7 @@ test('every row of the table is found by its own path and by no other method', (
   }
 });
 
-describe('U16: an ambiguous address is refused, not mended', () => {
+describe('U16: an ambiguous path is refused, not repaired', () => {
   test.each([
     '/api/../api/chat',
     '/api//../chat',
@@ -73,7 +73,7 @@ test.each([
   '/constructor',
   '/__proto__',
   '/k',
-])('U17: %s is no route', (raw) => {
+])('U17: %s is not a route', (raw) => {
   expect(codeOf('POST', raw)).toBe('unknown_route');
 });
 
@@ -86,12 +86,12 @@ test.each([
   ['GET', '/v1/models/aaa%2Fllava%3A13b', 'model', '/v1/models/aaa%2Fllava:13b'],
   ['GET', '/v1/models/aaa/llava:13b/', 'model', '/v1/models/aaa%2Fllava:13b'],
   ['POST', '/v1/messages/count_tokens?beta=true', 'count-tokens', '/v1/messages/count_tokens'],
-])('%s %s is one route, and goes on as its canonical path', (method, raw, name, onward) => {
+])('%s %s is one route, and is forwarded as its canonical path', (method, raw, name, onward) => {
   const asked = matchOperation(method, canonicalTarget(raw));
   expect([asked.operation.name, upstreamPath(asked)]).toEqual([name, onward]);
 });
 
-test('a WebSocket is refused as one, and only where the route is there and answers no GET', () => {
+test('a WebSocket is refused as such, and only when the route exists and has no GET', () => {
   const code = (path: string): string => {
     try {
       return matchOperation('GET', canonicalTarget(path), true).operation.name;
@@ -102,7 +102,7 @@ test('a WebSocket is refused as one, and only where the route is there and answe
   expect(['/v1/responses', '/nothing', '/v1/models'].map(code)).toEqual(['no_web_socket', 'unknown_route', 'models']);
 });
 
-test('percent escapes of plain characters are decoded before the route is looked for, as the upstream would', () => {
+test('percent escapes of plain characters are decoded before the route is matched, as the upstream would', () => {
   expect(codeOf('DELETE', '/api/%64elete')).toBe('delete');
   expect(codeOf('POST', '/%61pi/chat?x=1')).toBe('chat');
 });
@@ -113,7 +113,7 @@ test('the upstream path comes from the table and keeps only the parameter', () =
   expect(asked.target).toMatchObject({ pathKey: 'abc', path: '/v1/models/gemma3:270m', query: 'limit=1' });
 });
 
-test('the error dialect follows the family, with and without a key in the address', () => {
+test('the error dialect follows the route, with and without a key in the path', () => {
   const nameOf = (path: string): string => dialectOf(path).name;
   expect(nameOf('/api/chat')).toBe('ollama');
   expect(nameOf('/v1/chat/completions')).toBe('openai');
@@ -124,7 +124,7 @@ test('the error dialect follows the family, with and without a key in the addres
   expect(nameOf('//v1/chat')).toBe('ollama');
 });
 
-test('whatever is accepted is the same path to another decoder, on the same server, and itself again', () => {
+test('every other decoder reads an accepted path as the same path on the same server', () => {
   const piece = fc.oneof(
     fc.constantFrom(
       '/',
@@ -172,11 +172,11 @@ test('whatever is accepted is the same path to another decoder, on the same serv
     }),
     { numRuns: 3000 },
   );
-  // Not by refusing everything.
+  // Not because everything is refused.
   expect(accepted).toBeGreaterThan(100);
 });
 
-test('a parameter of any plain characters comes out of the upstream path as it went in', () => {
+test('a parameter of plain characters is unchanged in the upstream path', () => {
   const characters = Array.from("AZaz09-_~!$&'()*+,=:@/");
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(...characters), minLength: 1, maxLength: 40 }), (parameter) => {

@@ -45,7 +45,7 @@ function gate(rowsPerMinute = 2) {
   return { time, written, journal, refusals, row, refuse, repeats };
 }
 
-test('beyond so many a minute they stand in one row, which comes when the minute is over', () => {
+test('beyond a number per minute, refusals share one row, written when the minute is over', () => {
   const { time, written, refusals, refuse, repeats } = gate();
   refuse(7);
   refusals.sweep();
@@ -62,7 +62,7 @@ test('beyond so many a minute they stand in one row, which comes when the minute
   expect(written).toHaveLength(3);
 });
 
-test('another minute has its rows again, also where nobody has looked in between', () => {
+test('another minute has its rows again, even if nothing was checked in between', () => {
   const { time, refuse, repeats } = gate();
   refuse(4);
   time.now += minuteMs;
@@ -70,7 +70,7 @@ test('another minute has its rows again, also where nobody has looked in between
   expect(repeats()).toEqual([1, 1, 2, 1, 1]);
 });
 
-test('handing over early gives no more rows of their own', () => {
+test('an early flush allows no additional rows', () => {
   const { refusals, refuse, repeats } = gate();
   refuse(4);
   refusals.flush();
@@ -80,7 +80,7 @@ test('handing over early gives no more rows of their own', () => {
   expect(repeats()).toEqual([1, 1, 2, 3]);
 });
 
-test('what began in another minute, or ended in another way, keeps its own sum', () => {
+test('refusals that began in another minute, or ended in another way, have a sum of their own', () => {
   const { time, written, refusals, refuse } = gate(1);
   refuse(1);
   refuse(3, { at: start - 1 });
@@ -96,7 +96,7 @@ test('what began in another minute, or ended in another way, keeps its own sum',
   ]);
 });
 
-test('a model and a reason stand there only where all have the same', () => {
+test('a row names a model and a reason only if all its calls have the same', () => {
   const { written, refusals, refuse } = gate(1);
   refuse(1);
   refuse(1);
@@ -107,7 +107,7 @@ test('a model and a reason stand there only where all have the same', () => {
   expect(written[1]).toMatchObject({ repeats: 4, model: null, code: null, status: 429 });
 });
 
-test('what nobody is blamed for keeps its reason, and all the others share one row', () => {
+test('refusals that blame no caller keep their reason, and all the others share one row', () => {
   const { written, refusals, refuse } = gate(1);
   refuse(1);
   for (const code of ['rate_limited', 'queue_full', 'quota_exceeded', 'draining', 'queue_full'] as const)
@@ -120,7 +120,7 @@ test('what nobody is blamed for keeps its reason, and all the others share one r
   ]);
 });
 
-test('whatever has begun, or left, has a row of its own at once', () => {
+test('a call that began, or was forwarded, has a row of its own at once', () => {
   const { written, refusals, row, refuse } = gate(1);
   refuse(3);
   const begun = { slot: 0, progress: () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 }) };
@@ -134,7 +134,7 @@ test('whatever has begun, or left, has a row of its own at once', () => {
   expect(written.every(({ repeats }) => repeats === 1)).toBe(true);
 });
 
-test('while the journal takes nothing they stand together however long that lasts, and all of them come afterwards', () => {
+test('while the journal accepts nothing, refusals share rows for however long, and all of them are written afterwards', () => {
   const { time, written, journal, refusals, refuse, repeats } = gate();
   refuse(1);
   journal.isStuck = true;

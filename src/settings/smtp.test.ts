@@ -23,6 +23,6 @@ test.each([
   'smtp://a b@host',
   'smtp://host#x',
   'smtp://user:pa#ss',
-])('%s is no mail server', (text) => {
+])('%s is not a mail server', (text) => {
   expect(smtpAddress(text)).toBeUndefined();
 });

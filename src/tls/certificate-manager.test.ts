@@ -1,4 +1,4 @@
-// A keeper that cannot be opened leaves no timer behind.
+// A certificate manager that cannot be opened leaves no timer behind.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ function open(settings: Partial<KeeperSettings>) {
   );
 }
 
-test('certificate files that cannot be used leave no timer', async () => {
+test('unusable certificate files leave no timer', async () => {
   const file = join(dataDir, 'bad.pem');
   writeFileSync(file, 'no certificate');
   const files = { cert: [file], key: [file], passphrase: '', clientCa: '', clientCrl: '' };
@@ -45,7 +45,7 @@ test('a store that does not answer leaves no timer', async () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('a keeper has timers until it is stopped', async () => {
+test('a certificate manager has timers until it is stopped', async () => {
   const keeper = await open({});
   expect(vi.getTimerCount()).toBeGreaterThan(0);
   await keeper.stop();

@@ -1,4 +1,4 @@
-// What certificates of several kinds say of themselves, each made by OpenSSL.
+// The facts read from certificates of several kinds, each made by OpenSSL.
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { expect, test } from 'vitest';
@@ -17,7 +17,7 @@ test.each([
   ['EC P-384', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-384']],
   ['RSA 2048', ['-newkey', 'rsa:2048']],
   ['Ed25519', ['-newkey', 'ed25519']],
-])('the kind of a key is called %s', (kind, key) => {
+])('reports the kind of key as %s', (kind, key) => {
   const facts = factsOf(made('/CN=x', ...key));
   expect(facts.keyType).toBe(kind);
   expect(facts.names).toEqual(['gate.example', '2001:db8::1']);
@@ -29,6 +29,6 @@ test.each([
   ['/CN=研究室の関所', '研究室の関所'],
   ['/O=Signs, Seals "and" Delivers/CN=Root', 'Root, Signs, Seals "and" Delivers'],
   ['/OU=Basement', 'Basement'],
-])('an issuer %s is said in a line: %s', (subject, line) => {
+])('shows an issuer %s in one line: %s', (subject, line) => {
   expect(factsOf(made(subject, '-newkey', 'ed25519')).issuer).toBe(line);
 });

@@ -14,7 +14,7 @@ const staying = (
 ).split(' ');
 const headers = fc.dictionary(fc.constantFrom(...crossing, ...staying), fc.string({ unit: 'grapheme-ascii' }));
 
-test('HDR-2: only what is listed crosses, in either direction, as it came', () => {
+test('HDR-2: only listed headers cross, unchanged, in either direction', () => {
   fc.assert(
     fc.property(headers, (sent) => {
       for (const [name, value] of [...pairs(upstreamHeaders(sent, via, [])).slice(1), ...pairs(clientHeaders(sent))]) {
@@ -25,7 +25,7 @@ test('HDR-2: only what is listed crosses, in either direction, as it came', () =
   );
 });
 
-test('HDR-1: what Connection names belongs to that connection and goes no further, whatever else it says', () => {
+test('HDR-1: headers named by Connection are hop-by-hop and do not cross, whatever else it names', () => {
   fc.assert(
     fc.property(
       headers,
@@ -37,7 +37,7 @@ test('HDR-1: what Connection names belongs to that connection and goes no furthe
         const own = ['x-pass', 'let-me-in'];
         const up = pairs(upstreamHeaders(named, via, own));
         for (const [name] of [...up.slice(2), ...pairs(clientHeaders(named))]) expect(names).not.toContain(name);
-        // What the gate adds by itself nobody can take away.
+        // A caller cannot remove what the gate itself adds.
         expect(up.slice(0, 2)).toEqual([
           ['via', via],
           ['x-pass', 'let-me-in'],
@@ -47,7 +47,7 @@ test('HDR-1: what Connection names belongs to that connection and goes no furthe
   );
 });
 
-test('a Connection line that stands twice is read whole', () => {
+test('a repeated Connection header is read completely', () => {
   const twice = {
     connection: ['close', 'retry-after'] as unknown as string,
     'retry-after': '5',
@@ -56,13 +56,13 @@ test('a Connection line that stands twice is read whole', () => {
   expect(clientHeaders(twice)).toEqual(['content-type', 'a/b']);
 });
 
-test('a body goes on under the type that the gate read it as, and never under the caller’s', () => {
+test('a body is forwarded under the type that the gate read it as, never the caller’s', () => {
   const sent = { 'content-type': 'application/x-www-form-urlencoded' };
   expect(upstreamHeaders(sent, via, [])).toEqual(['via', via]);
   expect(upstreamHeaders(sent, via, [], 'application/json')).toEqual(['via', via, 'content-type', 'application/json']);
 });
 
-test('a line of the gate’s own stands in place of the caller’s, and lengths are set anew', () => {
+test('the gate’s own header replaces the caller’s, and lengths are set anew', () => {
   const own = ['user-agent', 'the gate'];
   expect(upstreamHeaders({ 'user-agent': 'caller', via: '1.1 x' }, via, own)).toEqual([
     'via',

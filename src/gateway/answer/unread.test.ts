@@ -5,7 +5,7 @@ import { cutUnread, whenGone } from './unread.ts';
 
 type Answering = { readonly request: IncomingMessage; readonly response: ServerResponse };
 
-/** More than the kernel takes for somebody who reads nothing. */
+/** More than the kernel buffers for a reader that does not read. */
 const large = Buffer.alloc(64_000_000);
 
 let server: Server;
@@ -31,7 +31,7 @@ async function ask(count: number): Promise<Answering[]> {
   return answering;
 }
 
-test('what stands for an answer is given back when its reader has it, once', async () => {
+test('the memory of an answer is released once, when its reader has it', async () => {
   const [one] = (await ask(1)) as [Answering];
   const given = vi.fn();
   one.response.end(large);
@@ -44,7 +44,7 @@ test('what stands for an answer is given back when its reader has it, once', asy
   expect(given).toHaveBeenCalledOnce();
 });
 
-test('it is given back when the reader hangs up, also for an answer that stands behind another', async () => {
+test('is released when the reader hangs up, also for an answer that waits behind another', async () => {
   const [one, two] = (await ask(2)) as [Answering, Answering];
   const given = vi.fn();
   one.response.end(large);
@@ -54,7 +54,7 @@ test('it is given back when the reader hangs up, also for an answer that stands 
   await vi.waitFor(() => expect(given).toHaveBeenCalledTimes(2));
 });
 
-test('it is given back at once where nothing waits', async () => {
+test('is released at once when nothing waits', async () => {
   const [one] = (await ask(1)) as [Answering];
   const given = vi.fn();
   one.response.end('small');
@@ -62,7 +62,7 @@ test('it is given back at once where nothing waits', async () => {
   expect(given).toHaveBeenCalledOnce();
 });
 
-test('a reader who takes nothing of an ended answer is cut, and one behind whom it waits is not blamed', async () => {
+test('a reader that takes nothing of an ended answer is cut, and one that waits behind another is not', async () => {
   const [one, two] = (await ask(2)) as [Answering, Answering];
   two.response.end('second');
   cutUnread(two, 1);

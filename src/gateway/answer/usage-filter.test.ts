@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { heldEventBytes, UsageFilter } from './usage-filter.ts';
 
-describe('takes back out exactly what asking for usage put in', () => {
+describe('removes exactly what requesting usage added', () => {
   const asked =
     'data: {"choices":[{"text":"a \\"usage\\""}],"usage":{"prompt_tokens":0}}\n\ndata: {"usage":null,"choices":[{"text":"b"}]}\n\ndata: {"id":1, "usage" : null}\n\ndata: {"choices":[],"usage":{"prompt_tokens":6}}\n\ndata: [DONE]\n\n';
   const plain =
@@ -14,7 +14,7 @@ describe('takes back out exactly what asking for usage put in', () => {
       expect(out.toString()).toBe(plain);
     }
   });
-  test.each(['\r\n', '\r'])('with %j at the end of lines too', (end) => {
+  test.each(['\r\n', '\r'])('with lines that end with %j too', (end) => {
     const [crlfAsked, crlfPlain] = [asked, plain].map((text) => text.replaceAll('\n', end));
     const bytes = Buffer.from(crlfAsked!);
     for (let cut = 0; cut <= bytes.length; cut++) {
@@ -30,16 +30,16 @@ describe('takes back out exactly what asking for usage put in', () => {
     ['{"usage":null\t,"a":1}', '{"a":1}'],
     ['{"a":1\t ,"usage" :\t{},"b":2}', '{"a":1\t ,"b":2}'],
     ['{\t"usage":{}\t}', '{}'],
-  ])('whatever JSON takes for space stands around it: %j', (json, left) => {
+  ])('with any JSON white space around it: %j', (json, left) => {
     const filter = new UsageFilter();
     const out = Buffer.concat([filter.push(Buffer.from(`data: ${json}\n\n`)), filter.end()]).toString();
     expect(JSON.parse(out.slice(6))).toEqual(JSON.parse(left));
   });
-  test('a stream without it goes by as it came', () => {
+  test('a stream without usage passes unchanged', () => {
     const filter = new UsageFilter();
     expect(Buffer.concat([filter.push(Buffer.from(plain)), filter.end()]).toString()).toBe(plain);
   });
-  test('with other fields before and behind the data, with data in several lines, and behind a byte order mark', () => {
+  test('with other fields around the data, data on several lines, and a byte order mark', () => {
     const usage = '{"choices":[],"usage":{"prompt_tokens":6}}';
     const events: [string, string][] = [
       [`\ufeffevent: message\ndata: ${usage}\n\n`, ''],
@@ -68,12 +68,12 @@ describe('takes back out exactly what asking for usage put in', () => {
       }
     }
   });
-  test('an event that is over goes on at once, whatever ends its lines', () => {
+  test('a complete event is passed on at once, whatever ends its lines', () => {
     for (const end of ['\n', '\r\n', '\r'])
       for (const event of ['data: {"choices":[{}]}', 'id: 1\ndata: {"choices":[{}],"usage":null}'])
         expect(new UsageFilter().push(Buffer.from(`${event}\n\n`.replaceAll('\n', end))).length).toBeGreaterThan(20);
   });
-  test('an event of 64 MiB goes by as it comes, is not held, and the usage behind it is taken out', () => {
+  test('an event of 64 MiB passes without being held, and the usage after it is removed', () => {
     const filter = new UsageFilter();
     const mib = Buffer.alloc(1024 * 1024, 'x');
     let passed = filter.push(Buffer.from('data: {"choices":[{"delta":{"content":"')).length;
@@ -84,7 +84,7 @@ describe('takes back out exactly what asking for usage put in', () => {
   });
 });
 
-describe('takes it out of an event that is too long to be held', () => {
+describe('removes usage from an event that is too long to hold', () => {
   const long = JSON.stringify({ content: `a "usage": b \\\\ ${'x'.repeat(heldEventBytes)}` });
   const events: [string, string][] = [
     [`data: {"choices":[${long}],"usage":null}\n\n`, `data: {"choices":[${long}]}\n\n`],
@@ -109,7 +109,7 @@ describe('takes it out of an event that is too long to be held', () => {
     out.push(filter.end());
     expect(Buffer.concat(out).toString() === `${events.map(([, text]) => text).join('')}data: [DONE]\n\n`).toBe(true);
   });
-  test('and what is no JSON goes by as it came', () => {
+  test('and text that is not JSON passes unchanged', () => {
     for (const text of [`data: {"a":${long},`, `data: }],,"usage"${long}`, `data: {"a" "usage":${long}`]) {
       const filter = new UsageFilter();
       expect(Buffer.concat([filter.push(Buffer.from(`${text}\n\n`)), filter.end()]).length).toBeGreaterThan(

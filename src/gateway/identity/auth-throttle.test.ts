@@ -6,7 +6,7 @@ function throttle(perMinute: number) {
   return { time, throttle: new AuthThrottle(perMinute, () => time.now) };
 }
 
-test('so many failures an address and minute, then a wait to its end, and then anew', () => {
+test('an address has a number of failures per minute, waits for its end, and starts again', () => {
   const { time, throttle: failures } = throttle(3);
   for (let i = 0; i < 3; i++) {
     expect(failures.waitSeconds('192.0.2.1')).toBe(0);
@@ -19,7 +19,7 @@ test('so many failures an address and minute, then a wait to its end, and then a
   expect(failures.waitSeconds('192.0.2.1')).toBe(0);
 });
 
-test('an IPv6 address stands for its /64, however it is spelled', () => {
+test('an IPv6 address counts as its /64, however it is spelled', () => {
   const { throttle: failures } = throttle(1);
   failures.note('2001:db8:0:1::5');
   expect(failures.waitSeconds('2001:0db8:0000:0001:ffff::1')).toBeGreaterThan(0);
@@ -29,7 +29,7 @@ test('an IPv6 address stands for its /64, however it is spelled', () => {
   expect(failures.waitSeconds('1::2')).toBe(0);
 });
 
-test('a million addresses take no more room than a hundred thousand, and then strangers are over budget', () => {
+test('a million addresses take no more memory than a hundred thousand, and further ones are over budget', () => {
   const { time, throttle: failures } = throttle(2);
   global.gc?.();
   const before = process.memoryUsage().heapUsed;

@@ -6,7 +6,7 @@ import { ReplayGuard } from './replay-guard.ts';
 const windowMs = 121_000;
 let nowMs = 0;
 
-/** The code of the refusal; undefined where the call is let through. */
+/** The code of the refusal; undefined if the call is let through. */
 function claim(guard: ReplayGuard, key: string, signature: string): string | undefined {
   try {
     const call = { signature: Buffer.from(signature), body: undefined, operation: { time: 'metadata' } } as const;
@@ -17,7 +17,7 @@ function claim(guard: ReplayGuard, key: string, signature: string): string | und
   }
 }
 
-test('who signs without end is refused, and nobody else is', () => {
+test('a key that signs without end is refused, and no other key is', () => {
   const guard = new ReplayGuard(windowMs, () => nowMs);
   const codes = new Set<string | undefined>();
   for (let i = 0; i < 60_000; i++) codes.add(claim(guard, 'flood', `flood ${i}`));

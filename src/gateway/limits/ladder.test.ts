@@ -17,7 +17,9 @@ const hourMs = 60 * minuteMs;
 const start = Date.UTC(2026, 10, 26, 12);
 const accountId = 'acc_a' as AccountId;
 
-/** What accounts use, and a ladder, on a clock of their own, over a store that keeps steps and has no rows. */
+/**
+ * The usage of accounts, and a ladder, on a clock of their own, over a store that keeps suspensions and has no rows.
+ */
 async function ladderWith(fields: Readonly<Record<string, unknown>>) {
   const time = { now: start };
   const clocks: Clocks = {
@@ -63,7 +65,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
     time,
     accountUsages,
     steps: () => steps,
-    /** Something that the caller did, as the store has them now. */
+    /** Something that the caller did, as the store has it now. */
     note: async (what: (caller: Principal, usage: AccountUsage) => void): Promise<void> => {
       const caller = principalOf({ ...key, ...rest } as unknown as StoredKey, plan, steps, time.now);
       what(caller, await accountUsages.of(accountId));
@@ -77,7 +79,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
   };
 }
 
-test('guesses at a key are counted over the whole window, also where its account does nothing else for hours', async () => {
+test('guesses at a key are counted over the whole window, even when its account does nothing else for hours', async () => {
   const measure = 'failedAuthentications';
   const fields = { measure, windowSeconds: 86_400, step: 'suspend', durationSeconds: 3_600 };
   const { time, accountUsages, note, steps, ladder } = await ladderWith(fields);
@@ -87,7 +89,7 @@ test('guesses at a key are counted over the whole window, also where its account
     accountUsages.sweep();
   }
   expect(steps()).toMatchObject([{ step: 'suspend', evidence: { measure, count: 10 } }]);
-  // What has left the window keeps no usage open.
+  // Counts that have left the window keep no usage in memory.
   const before = await accountUsages.of(accountId);
   time.now += 30 * hourMs;
   accountUsages.sweep();
@@ -98,7 +100,7 @@ test.each([
   ['suspend', 3_600],
   ['review', null],
   ['revoke', null],
-])('a step %s that was lifted is taken again for what is done afterwards, and only for that', async (step, seconds) => {
+])('a lifted step %s is taken again for later calls, and only for those', async (step, seconds) => {
   const gate = await ladderWith({
     measure: 'requests',
     windowSeconds: 86_400,

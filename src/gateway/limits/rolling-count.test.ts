@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RollingCount } from './rolling-count.ts';
 
-test('counts everything younger than the window, and nothing older than it by a slice', () => {
+test('counts everything younger than the window, and nothing that is older by a slice', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 60_000, max: 10_000_000 }),

@@ -88,13 +88,13 @@ const cases: Record<string, Case> = {
     text: '{"type":"message","usage":{"input_tokens":2,"output_tokens":3}}',
     reading: exact(2, 3),
   },
-  'messages stream whose prompt stands in message_start alone': {
+  'messages stream with the prompt only in message_start': {
     reply: anthropic.message,
     streamed: true,
     text: 'data: {"type":"message_start","message":{"usage":{"input_tokens":900,"output_tokens":1}}}\n\ndata: {"type":"content_block_delta","delta":{"text":"a"}}\n\ndata: {"type":"message_delta","usage":{"output_tokens":5}}\n\ndata: {"type":"message_stop"}\n\n',
     reading: exact(900, 5),
   },
-  'messages stream whose last event says zero of what the first one knew': {
+  'messages stream whose last event reports zero for figures of the first one': {
     reply: anthropic.message,
     streamed: true,
     text: 'data: {"type":"message_start","message":{"usage":{"input_tokens":900,"cache_read_input_tokens":4000,"cache_creation_input_tokens":50,"output_tokens":1}}}\n\ndata: {"type":"message_delta","usage":{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":5}}\n\ndata: {"type": "message_stop"}\n\n',
@@ -118,13 +118,13 @@ const cases: Record<string, Case> = {
     text: '{"output":[],"usage":{"input_tokens":40,"input_tokens_details":{"cached_tokens":32},"output_tokens":3}}',
     reading: { ...exact(40, 3), cacheReadTokens: 32 },
   },
-  'openai stream in lines that end with CR alone': {
+  'openai stream with lines that end with CR alone': {
     reply: openai.completion,
     streamed: true,
     text: ': hello\rdata: {"choices":[{"delta":{}}]}\r\revent: x\rdata: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}\r\rdata: [DONE]\r\r',
     reading: exact(9, 2),
   },
-  'openai stream whose data stands in several lines, behind a byte order mark': {
+  'openai stream with data on several lines, after a byte order mark': {
     reply: openai.completion,
     streamed: true,
     text: '\ufeffdata: {"choices":[{"delta":{}}]}\n\nid: 7\ndata: {"choices":[],\ndata: "usage":{"prompt_tokens":9,\ndata:"completion_tokens":2}}\n\ndata: [DONE]\n\n',
@@ -142,7 +142,7 @@ const cases: Record<string, Case> = {
     text: '{"text":"hello","usage":{"type":"tokens","input_tokens":14,"output_tokens":3}}',
     reading: exact(14, 3),
   },
-  'transcription by its length': {
+  'transcription counted by its length': {
     reply: openai.transcription,
     streamed: false,
     text: '{"text":"hello hello.","usage":{"type":"duration","seconds":3}}',
@@ -167,7 +167,7 @@ describe('P11: reads the same figures wherever the bytes are cut', () => {
   });
 });
 
-describe('estimates where no figure came, and knows that the end is missing', () => {
+describe('estimates when no figure arrived, and knows that the end is missing', () => {
   test.each(Object.entries(cases).filter(([, { streamed }]) => streamed))('%s cut short', (_, { reply, text }) => {
     const meter = meterFor(reply, true, guess(77));
     meter.see(Buffer.from(text.slice(0, text.search(/[\r\n]/) + 1)));
@@ -177,7 +177,7 @@ describe('estimates where no figure came, and knows that the end is missing', ()
       source: 'estimated',
     });
   });
-  test('the prompt of a message that was cut is the one that its start said', () => {
+  test('the prompt of a cut message is the one reported at its start', () => {
     const meter = meterFor(anthropic.message, true, guess(77));
     meter.see(
       Buffer.from('data: {"type":"message_start","message":{"usage":{"input_tokens":900,"output_tokens":1}}}\n\n'),
@@ -186,7 +186,7 @@ describe('estimates where no figure came, and knows that the end is missing', ()
     meter.end();
     expect(meter.read()).toMatchObject({ promptTokens: 900, completionTokens: 5, source: 'estimated' });
   });
-  test('a usage that only the first of many pieces had is not the usage of the answer', () => {
+  test('usage in only the first of many pieces is not the usage of the answer', () => {
     const meter = meterFor(openai.completion, true, guess(77));
     meter.see(Buffer.from('data: {"choices":[{}],"usage":{"prompt_tokens":10,"completion_tokens":1}}\n\n'));
     for (let i = 0; i < 50; i++) meter.see(Buffer.from('data: {"choices":[{"delta":{"content":"a"}}]}\n\n'));
@@ -222,7 +222,7 @@ describe('estimates where no figure came, and knows that the end is missing', ()
     const { completionTokens, source } = meter.read();
     expect([Math.round((completionTokens * 4) / piece.length), source]).toEqual([1, 'estimated']);
   });
-  test('the probabilities beside a token are no text', () => {
+  test('the probabilities beside a token do not count as text', () => {
     const meter = meterFor(openai.completion, true, guess(77));
     const others = Array.from({ length: 40 }, (_, i) => ({ token: `t${i}`, logprob: -i, bytes: [1, 2] }));
     const logprobs = JSON.stringify([{ token: 'a', logprob: 0, top_logprobs: others }]);
@@ -237,7 +237,7 @@ describe('estimates where no figure came, and knows that the end is missing', ()
   });
 });
 
-test.each(['date', 'dxxx', ' data', 'event'])('a figure in a line of events that begins with %j is none', (field) => {
+test.each(['date', 'dxxx', ' data', 'event'])('a figure in a line that begins with %j is ignored', (field) => {
   const meter = meterFor(openai.completion, true, guess(7));
   meter.see(
     Buffer.from(`${field}: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\ndata: [DONE]\n`),
@@ -245,7 +245,7 @@ test.each(['date', 'dxxx', ' data', 'event'])('a figure in a line of events that
   expect([meter.end(), meter.read().source]).toEqual([true, 'estimated']);
 });
 
-test.each([-1, 1.5, 1e30, '"5"', 'null', 'true'])('P12: a count of %s is no count', (figure) => {
+test.each([-1, 1.5, 1e30, '"5"', 'null', 'true'])('P12: a count of %s is ignored', (figure) => {
   for (const streamed of [true, false]) {
     const meter = meterFor(ollama.generation, streamed, guess(7));
     meter.see(Buffer.from(`{"done":true,"prompt_eval_count":3,"eval_count":${figure}}\n`));
@@ -262,7 +262,7 @@ test('P10: a line of 100 MB costs neither memory nor quadratic time, and the fig
   expect([meter.end(), meter.read()]).toEqual([true, exact(1, 2)]);
 });
 
-describe('a figure beyond what can be is no figure', () => {
+describe('impossible figures are ignored', () => {
   const at = (ms: number) => () => ms;
   test.each([2 ** 53 - 1, 1e15, 50_000])('a completion of %d tokens in no time and a few bytes', (figure) => {
     for (const streamed of [true, false]) {
@@ -273,7 +273,7 @@ describe('a figure beyond what can be is no figure', () => {
       expect(meter.read()).toMatchObject({ promptTokens: 3, source: 'estimated' });
     }
   });
-  test('a prompt of which neither the bytes nor the time can be the reason', () => {
+  test('a prompt that neither the bytes nor the time can explain', () => {
     for (const usage of [
       { prompt_tokens: 2 ** 53 - 1, completion_tokens: 4 },
       { input_tokens: 1, cache_read_input_tokens: 2 ** 53 - 1, output_tokens: 4 },
@@ -284,7 +284,7 @@ describe('a figure beyond what can be is no figure', () => {
       expect(meter.read()).toEqual({ ...exact(7, 4), source: 'estimated' });
     }
   });
-  test('but hidden reasoning that took its time is one, and so is a prompt that the server kept', () => {
+  test('but not hidden reasoning that took its time, nor a prompt that the server cached', () => {
     let ms = 0;
     const meter = meterFor(openai.completion, false, guess(7, 100), () => ms);
     ms = 20_000;
@@ -294,7 +294,7 @@ describe('a figure beyond what can be is no figure', () => {
   });
 });
 
-describe('an answer with the status of an error', () => {
+describe('an answer with an error status', () => {
   const read = (reply: Reply, type: string, body: string): Reading => {
     const meter = failedMeterFor(reply, type, guess(77));
     meter.see(Buffer.from(body));
@@ -307,11 +307,11 @@ describe('an answer with the status of an error', () => {
     ['{"object":"error","message":"no","code":500}', 'application/json'],
     [`<html>${'x'.repeat(9_000)}</html>`, 'text/html'],
     ['Bad Gateway', 'text/plain'],
-  ])('costs nothing where it only says so: %s', (body, type) => {
+  ])('costs nothing when it only reports the error: %s', (body, type) => {
     for (const reply of [ollama.generation, openai.completion, anthropic.message] as const)
       expect(read(reply, type, body)).toEqual(nothingRead);
   });
-  test('costs what it says that it cost, and else by what it shows', () => {
+  test('costs the usage it reports, otherwise what its text shows', () => {
     const said = '{"choices":[{"message":{"content":"abc"}}],"usage":{"prompt_tokens":9,"completion_tokens":4}}';
     expect(read(openai.completion, 'application/json', said)).toEqual(exact(9, 4));
     const shown = `{"response":"${'x'.repeat(4_000)}","done":false}`;
@@ -327,7 +327,7 @@ describe('an answer with the status of an error', () => {
   });
 });
 
-describe('of a long answer only its figures are held', () => {
+describe('of a long answer only the figures are held', () => {
   const mib = Buffer.alloc(1024 * 1024, 'x');
   const heldAfter = (see: () => void): number => {
     const before = process.memoryUsage().external;
@@ -342,7 +342,7 @@ describe('of a long answer only its figures are held', () => {
     meter.end();
     expect(meter.read()).toEqual(exact(5, 6));
   });
-  test('an event of 64 MiB, and the figures in it and behind it are found', () => {
+  test('an event of 64 MiB, and the figures in it and after it are found', () => {
     const meter = meterFor(openai.responses, true, guess(7));
     meter.see(Buffer.from('event: response.output_item.done\ndata: {"type":"response.output_item.done","item":"'));
     expect(heldAfter(() => Array.from({ length: 64 }, () => meter.see(mib)))).toBeLessThan(2 ** 20);

@@ -5,7 +5,7 @@ import { BodyBudget, type Holder } from './body-budget.ts';
 const most = 1_000_000;
 const holder = (): Holder => ({ heldBytes: 0 });
 
-/** Takes as much as it is given. */
+/** Takes as much as the budget allows. */
 function fill(budget: BodyBudget, of: Holder | undefined, source?: string): number {
   let taken = 0;
   for (let step = most; step >= 1; step = Math.floor(step / 2)) while (budget.take(step, of, source)) taken += step;
@@ -27,7 +27,7 @@ test('all holders of one source together leave a quarter to the others', () => {
   expect(fill(budget, holder(), '192.0.2.2')).toBe(125_000);
 });
 
-test('whatever is taken and given back, nothing is left over and nothing is beyond the limit', () => {
+test('after any sequence of taking and giving back, nothing is left over and the limit was never exceeded', () => {
   const step = fc.record({ who: fc.nat(3), from: fc.nat(2), bytes: fc.nat(400_000), back: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

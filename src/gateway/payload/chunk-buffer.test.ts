@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Pieces } from './chunk-buffer.ts';
 
-test('whatever pieces a body comes in, it is the same body', () => {
+test('a body is the same, whatever its pieces', () => {
   const piece = fc.oneof(fc.uint8Array({ maxLength: 20 }), fc.uint8Array({ minLength: 1_000, maxLength: 1_050 }));
   fc.assert(
     fc.property(fc.array(piece, { size: '+1' }), (list) => {

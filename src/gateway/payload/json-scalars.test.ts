@@ -16,7 +16,7 @@ const wanted: Wanted = new Map<string, Wanted | true>([
   ],
 ]);
 
-/** What JSON.parse says of the wanted names; containers where a scalar is wanted only say that they are there. */
+/** The values that JSON.parse finds for the wanted names; a container in place of a scalar only counts as present. */
 function parsed(text: string): unknown {
   try {
     const pick = (value: unknown, names: Wanted): unknown => {
@@ -41,7 +41,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Long texts are passed over; which are long by their bytes is not this test's matter. */
+/** Long texts are skipped; another test checks which are long by their bytes. */
 function withoutLong(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_, inner: unknown) =>
@@ -93,7 +93,7 @@ test('finds what JSON.parse finds, wherever the text is cut', () => {
   );
 });
 
-test('takes for JSON what JSON.parse takes, also of broken texts', () => {
+test('accepts what JSON.parse accepts, also among broken texts', () => {
   const broken = fc.tuple(
     value.object,
     fc.nat(),
@@ -118,7 +118,7 @@ test.each(texts)('reads $text as JSON.parse does', ({ text }) => {
   expect(scanned(text, [1, 5])).toEqual(parsed(text));
 });
 
-test('of a depth without end it makes nothing, and it holds no more than its own', () => {
+test('endless nesting produces nothing and takes no more than its own memory', () => {
   const scan = new JsonFigures(wanted);
   for (let i = 0; i < 100; i++) scan.push(Buffer.alloc(10_000, '['));
   expect(scan.end()).toBeUndefined();

@@ -1,12 +1,12 @@
-// A hundred and forty texts, each marked as JSON or not by RFC 8259, with what Go's decoder (encoding/json of Go 1.26,
-// which is what Ollama reads with) made of it. What our reader lets through, Go reads, and reads the same.
+// A hundred and forty texts, each marked as JSON or not by RFC 8259, with the result of Go's decoder (encoding/json of Go
+// 1.26, which Ollama uses). Go accepts every text that our reader accepts, and reads the same.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { scanObject, textOf } from './strict-json.ts';
 
 interface Text {
-  /** `y` JSON; `n` none; `o` JSON but no object; `t` an object that two readers could read in two ways. */
+  /** `y` JSON; `n` not JSON; `o` JSON but not an object; `t` an object that two readers could read in two ways. */
   readonly kind: 'y' | 'n' | 'o' | 't';
   readonly text: string;
   /** null: Go refused it. */
@@ -40,6 +40,6 @@ test.each(texts.filter(({ kind }) => kind === 'y'))('U31: $text is read, as Go r
 
 test.each(texts.filter(({ kind }) => kind !== 'y'))('U31: $text ($kind) is refused', ({ text, kind, go }) => {
   expect(read(text)).toBeUndefined();
-  // Where Go takes what is no JSON, a gate that did not look would pass it on.
+  // Go accepts some texts that are not JSON; a gate that did not check would forward them.
   if (kind === 'n') expect(go).toBeNull();
 });

@@ -18,16 +18,16 @@ const codeOf = (bytes: string | Buffer): string => {
   }
 };
 
-describe('U32: what two parsers could read in two ways is refused', () => {
+describe('U32: an object that two parsers could read in two ways is refused', () => {
   test.each([
     ['a duplicate', '{"model":"a","model":"b"}'],
     ['another case', '{"model":"a","MODEL":"b"}'],
-    ['another case alone', '{"Model":"b"}'],
+    ['only another case', '{"Model":"b"}'],
     ['a long s, which Go folds onto s', '{"\u017ftream":true}'],
     ['a Kelvin sign, which Go folds onto k', '{"\u212aeep_alive":1}'],
     ['an escaped duplicate', '{"model":"a","mod\\u0065l":"b"}'],
     ['an escaped other case', '{"\\u004dodel":"b"}'],
-    ['a duplicate nobody knows', '{"x":1,"x":2}'],
+    ['a duplicate of an unknown name', '{"x":1,"x":2}'],
     ['a second value', '{"model":"a"}{"model":"b"}'],
     ['a tail', '{"model":"a"} x'],
     ['a duplicate inside options', '{"options":{"num_ctx":1,"num_ctx":2}}'],
@@ -37,17 +37,17 @@ describe('U32: what two parsers could read in two ways is refused', () => {
     expect(codeOf(text)).toBe('ambiguous_json');
   });
 
-  test('an escaped spelling of a known name is that name', () => {
+  test('an escaped spelling of a known name means that name', () => {
     const bytes = Buffer.from('{"mod\\u0065l":"a"}');
     expect(textOf(bytes, scanObject(bytes, outline).members.get('model')!)).toBe('a');
   });
 
-  test('no value of an unknown field is repeated in the error', () => {
+  test('the error repeats no value of an unknown field', () => {
     expect(() => scan('{"the planted prompt":1,"the planted prompt":2}')).toThrow(/^A field stands twice\.$/);
   });
 });
 
-describe('what is no JSON object is refused', () => {
+describe('a text that is not a JSON object is refused', () => {
   test.each([
     '',
     ' ',
@@ -94,7 +94,7 @@ describe('what is no JSON object is refused', () => {
   });
 });
 
-test('accepts exactly the objects that JSON.parse accepts and that say nothing twice', () => {
+test('accepts exactly the objects that JSON.parse accepts and that repeat no name', () => {
   fc.assert(
     fc.property(fc.object({ maxDepth: 4 }), fc.integer({ min: 0, max: 3 }), (object, indent) => {
       const text = JSON.stringify(object, undefined, indent);
@@ -114,7 +114,7 @@ test('accepts exactly the objects that JSON.parse accepts and that say nothing t
   );
 });
 
-test('never takes what JSON.parse refuses, however a text is broken', () => {
+test('never accepts what JSON.parse refuses, however a text is broken', () => {
   const seeds = [
     '{"model":"a","options":{"num_ctx":4096},"n":[1,2.5e-3,{"x":null}],"t":"\\u00e9\\n"}',
     '{"stream":false}',
@@ -140,7 +140,7 @@ test('never takes what JSON.parse refuses, however a text is broken', () => {
   );
 });
 
-test('a splice leaves every other byte alone, also 64-bit integers', () => {
+test('a splice leaves every other byte unchanged, also 64-bit integers', () => {
   const bytes = Buffer.from('{"seed":9007199254740993,"model":"a","x":1e400}');
   const { start, end } = scanObject(bytes, outline).members.get('model')!;
   expect(splice(bytes, [{ start, end, text: '"b"' }]).toString()).toBe(

@@ -3,7 +3,7 @@ import { Origins } from './origin.ts';
 
 const request = (headers: Record<string, string>, method = 'POST') => ({ headers, method });
 
-describe('with an address that the operator has said', () => {
+describe('with a configured address', () => {
   const origins = new Origins(new URL('https://gate.example.org'), true);
   test.each([
     ['gate.example.org', true],
@@ -33,12 +33,12 @@ describe('with an address that the operator has said', () => {
     [{ origin: 'https://gate.example.org', 'sec-fetch-site': 'cross-site' }, false],
     [{ origin: 'null' }, false],
     [{}, false],
-  ])('a change that says %j is ours: %s', (headers, ours) => {
+  ])('a change that sends %j is ours: %s', (headers, ours) => {
     expect(origins.isOurs(request({ host: 'gate.example.org', ...headers }))).toBe(ours);
   });
 });
 
-describe('without one', () => {
+describe('without a configured address', () => {
   const origins = new Origins(new URL('http://localhost:3000'), false);
   test.each([
     ['localhost:3000', true],
@@ -51,7 +51,7 @@ describe('without one', () => {
   ])('pages answer under %j: %s', (host, known) => {
     expect(origins.knows(request({ host }))).toBe(known);
   });
-  test('a page is ours when it came from the very name that it asks', () => {
+  test('a page is ours when it came from the same name that it calls', () => {
     const at = (host: string, origin: string): boolean => origins.isOurs(request({ host, origin }));
     expect(at('192.168.1.5:3000', 'http://192.168.1.5:3000')).toBe(true);
     expect(at('192.168.1.5:3000', 'http://192.168.1.5')).toBe(false);
@@ -62,7 +62,7 @@ describe('without one', () => {
   });
 });
 
-test('looking is allowed to whoever typed the address, and to programs; not to other sites', () => {
+test('reading is allowed after typing the address, and to programs; not to other sites', () => {
   const origins = new Origins(new URL('http://localhost:3000'), false);
   const look = (headers: Record<string, string>): boolean =>
     origins.isOurs(request({ host: 'localhost:3000', ...headers }, 'GET'));

@@ -13,7 +13,7 @@ function clockwork(): { paces: Paces; pass: (ms: number) => void } {
 }
 const refusal = expect.objectContaining({ code: 'too_many_requests' }) as Error;
 
-test('nobody asks more often than the pace, and the next call is let through when it is due', () => {
+test('a caller cannot exceed the pace, and the next call is let through when it is due', () => {
   const { paces: at, pass } = clockwork();
   for (let i = 0; i < paces.read.each; i++) at.enter('read', 'key_a')();
   expect(() => at.enter('read', 'key_a')).toThrow(refusal);
@@ -27,14 +27,14 @@ test('nobody asks more often than the pace, and the next call is let through whe
   expect(() => at.enter('read', 'key_a')).toThrow(refusal);
 });
 
-test('a source is counted whoever asks from there', () => {
+test('a source is counted over all its callers', () => {
   const { paces: at } = clockwork();
   for (let i = 0; i < paces.door.source; i++) at.fromSource('door', '192.0.2.1');
   expect(() => at.fromSource('door', '192.0.2.1')).toThrow(refusal);
   at.fromSource('door', '192.0.2.2');
 });
 
-test('places are taken by one and by all together, and given back once', () => {
+test('places are limited per caller and in total, and released once', () => {
   const { paces: at } = clockwork();
   const leave = at.enter('read', 'a');
   expect(() => at.enter('read', 'a')).toThrow(refusal);
@@ -46,7 +46,7 @@ test('places are taken by one and by all together, and given back once', () => {
   expect(() => at.enter('read', 'd')).toThrow(refusal);
 });
 
-test('strangers without end are forgotten, and whoever asks now is not', () => {
+test('old sources are forgotten, and the current one is not', () => {
   const { paces: at } = clockwork();
   for (let i = 0; i < paces.door.source; i++) at.fromSource('door', 'busy');
   for (let i = 0; i < 19_000; i++) at.fromSource('door', `stranger ${i}`);

@@ -20,28 +20,31 @@ const letters: readonly LetterAbout[] = [
   { kind: 'expiring', url: 'https://gate.example.org/portal/keys', key: 'k', endsAt: Date.UTC(2026, 10, 24) },
 ];
 
-test.each(letters)('$kind is written in both languages, with its link, and without the other’s words', (about) => {
-  const [en, ja] = (['en', 'ja'] as const).map((language) => write({ to: 'x', language, about }, 'Gate'));
-  for (const { subject, text } of [en!, ja!]) {
-    expect(subject).toMatch(/^\[Gate\] ./);
-    if (about.kind !== 'rejected') expect(text).toContain(about.url);
-    expect(text).not.toMatch(/undefined|null|\n\n\n/);
-  }
-  expect(ja!.text).toMatch(/[ぁ-ん]/);
-  expect(en!.text.replace('よく来た', '')).not.toMatch(/[ぁ-ん]/);
-});
+test.each(letters)(
+  '$kind is written in both languages, with its link, and without words of the other language',
+  (about) => {
+    const [en, ja] = (['en', 'ja'] as const).map((language) => write({ to: 'x', language, about }, 'Gate'));
+    for (const { subject, text } of [en!, ja!]) {
+      expect(subject).toMatch(/^\[Gate\] ./);
+      if (about.kind !== 'rejected') expect(text).toContain(about.url);
+      expect(text).not.toMatch(/undefined|null|\n\n\n/);
+    }
+    expect(ja!.text).toMatch(/[ぁ-ん]/);
+    expect(en!.text.replace('よく来た', '')).not.toMatch(/[ぁ-ん]/);
+  },
+);
 
-test('a letter without a language is English', () => {
+test('an email without a language is English', () => {
   expect(write({ to: 'x', language: null, about: letters[0]! }, 'Gate').text).toMatch(/^Somebody/);
 });
 
-test('what a stranger writes holds no link and no line when it stands in a letter', () => {
+test('user input adds no link and no line to an email', () => {
   expect(quoted('Win at https://evil.example/x?y now')).toBe('Win at […] now');
   expect(quoted('www.evil.example\r\nBcc: a@b.org')).toBe('[…] Bcc: […]');
   expect(quoted('見てevil.exampleから')).toBe('見て[…]から');
   expect(quoted('A. Turing, 3.5 years: proofs')).toBe('A. Turing, […] years: proofs');
   expect(quoted('長'.repeat(300))).toHaveLength(120);
-  // Mail programs make links of names in any script, and browsers read the dots of several.
+  // Mail programs turn names in any script into links, and browsers accept the dots of several scripts.
   const host = String.raw`[\p{L}\p{N}\p{M}\p{S}]`;
   const link = new RegExp(`://\\S|@\\S|www[.．。｡]\\S|${host}[.．。｡]${host}`, 'u');
   for (const text of [

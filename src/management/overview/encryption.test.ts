@@ -1,4 +1,4 @@
-// What operators hear of wherever they look: a certificate that ends, unless it is about to be renewed as always.
+// What operators see on every page: a certificate that expires soon, unless it will be renewed as usual.
 import { expect, test } from 'vitest';
 import { type EncryptionNow, showEncryption, worryOf } from './encryption.ts';
 
@@ -23,7 +23,7 @@ const shown = (ends: readonly (number | undefined)[], renewsIn?: number): Encryp
 const statesOf = (encryption: EncryptionNow): string[] =>
   showEncryption(encryption, now).certificates.map(({ state }) => state);
 
-test('a certificate from files is a worry for its last fourteen days, and after them', () => {
+test('a certificate from files causes a warning in its last fourteen days and after them', () => {
   const encryption = shown([undefined, 90, 14.1, 14, 0.5, -0.5]);
   expect(statesOf(encryption)).toEqual(['fine', 'fine', 'fine', 'ends-soon', 'ends-soon', 'ended']);
   expect(showEncryption(encryption, now).certificates.map(({ daysLeft }) => daysLeft)).toEqual([
@@ -38,7 +38,7 @@ test('a certificate from files is a worry for its last fourteen days, and after 
   expect(worryOf(shown([90, 14.1]), now).endsAt).toBeNull();
 });
 
-test('one that lives for six days is a worry only where the gate should have renewed it', () => {
+test('a six-day certificate causes a warning only if the gate should have renewed it', () => {
   expect(statesOf(shown([5], 3))).toEqual(['fine']);
   expect(worryOf(shown([5], 3), now).endsAt).toBeNull();
   expect(statesOf(shown([1], -1))).toEqual(['ends-soon']);

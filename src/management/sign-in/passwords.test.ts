@@ -2,7 +2,7 @@ import { scryptSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { hashPassword, isPassword } from './passwords.ts';
 
-test('a password is kept as scrypt at a cost that OWASP names, under a salt of its own', async () => {
+test('a password is stored as scrypt at a cost that OWASP recommends, with a salt of its own', async () => {
   const [one, other] = [await hashPassword('tsuru no ongaeshi'), await hashPassword('tsuru no ongaeshi')];
   expect(one).not.toBe(other);
   const [kind, salt = '', key] = one.split(':');

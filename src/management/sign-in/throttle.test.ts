@@ -13,7 +13,7 @@ const fail = (times: number, address: string, mailbox = 'a@example.org'): void =
 };
 
 describe('guessing from one address', () => {
-  test('is free a few times, then waits twice as long each time, and never longer than a quarter of an hour', () => {
+  test('is free a few times, then doubles the wait each time, up to a quarter of an hour', () => {
     fail(4, '192.0.2.1');
     expect(throttle.waitSeconds('192.0.2.1', 'a@example.org')).toBe(0);
     const waits = Array.from({ length: 20 }, () => {
@@ -25,13 +25,13 @@ describe('guessing from one address', () => {
     expect(waits.at(-1)).toBe(900);
   });
 
-  test('costs nobody else anything, and no other mailbox', () => {
+  test('delays no other address and no other mailbox', () => {
     fail(20, '192.0.2.1');
     expect(throttle.waitSeconds('192.0.2.2', 'a@example.org')).toBe(0);
     expect(throttle.waitSeconds('192.0.2.1', 'b@example.org')).toBe(0);
   });
 
-  test('is forgiven by itself, and by a password that is right', () => {
+  test('is forgiven after a time, and by a correct password', () => {
     fail(8, '192.0.2.1');
     const wait = throttle.waitSeconds('192.0.2.1', 'a@example.org');
     nowMs += wait * 1000;
@@ -52,14 +52,14 @@ describe('guessing from one address', () => {
   });
 });
 
-test('guessing from everywhere slows the mailbox down for half a minute at most: nobody is locked out', () => {
+test('guessing from everywhere delays the mailbox for half a minute at most: its owner is not locked out', () => {
   for (let i = 0; i < 500; i++) throttle.failed(`198.51.${i % 256}.${Math.floor(i / 256)}`, 'a@example.org');
   expect(throttle.waitSeconds('203.0.113.1', 'a@example.org')).toBe(30);
   nowMs += 30_000;
   expect(throttle.waitSeconds('203.0.113.1', 'a@example.org')).toBe(0);
 });
 
-test('where nobody is named only the address counts', () => {
+test('without a mailbox only the address counts', () => {
   fail(100, '192.0.2.1', '');
   expect(throttle.waitSeconds('192.0.2.1', '')).toBeGreaterThan(0);
   expect(throttle.waitSeconds('192.0.2.2', '')).toBe(0);
@@ -71,7 +71,7 @@ test('a million names do not fill the memory, and the newest are kept', () => {
   expect(throttle.waitSeconds('192.0.2.9', 'last@example.org')).toBeGreaterThan(0);
 });
 
-test('one address that tries a password at every mailbox is slowed down, and whoever shares it waits seconds', () => {
+test('an address that tries a password at every mailbox is slowed down, and others behind it wait only seconds', () => {
   for (let i = 0; i < 60; i++) {
     expect(throttle.waitSeconds('192.0.2.1', `${i}@example.org`)).toBe(0);
     throttle.failed('192.0.2.1', `${i}@example.org`);

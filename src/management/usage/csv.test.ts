@@ -29,13 +29,13 @@ test.each([
   expect(csvLine([text])).toMatch(/^(?:"?)'/);
 });
 
-test('a text that a program splits at another sign holds no formula either', () => {
+test('a text that a program splits at another character contains no formula either', () => {
   expect(csvLine(['a;=1+1'])).toBe(`"a;'=1+1"\r\n`);
   expect(csvLine(['a\t＝1'])).toBe(`"a\t'＝1"\r\n`);
   expect(csvLine(['a\n@x'])).toBe(`"a\n'@x"\r\n`);
 });
 
-test('figures, dates and ordinary names are as they are', () => {
+test('figures, dates and ordinary names are unchanged', () => {
   const values = [
     'gemma3:270m',
     'hanako@example.org',

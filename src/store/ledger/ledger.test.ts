@@ -4,7 +4,7 @@ import { recovered } from './ledger.ts';
 const row = (id: string, extra: object = {}) =>
   JSON.stringify({ id, outcome: 'interrupted', promptTokens: 0, completionTokens: 0, ...extra });
 
-test('an ended exchange is its last line, an open one its draft with the last figures known', () => {
+test('an ended exchange is its last line, an open one its draft with the last known figures', () => {
   const journal = `B${row('a')}\nB${row('b')}\nP{"id":"b","promptTokens":9,"completionTokens":4,"bytesOut":10}\nE${row('a', { outcome: 'completed' })}\n`;
   expect([...recovered(journal.split('\n'))]).toMatchObject([
     { id: 'a', outcome: 'completed' },
@@ -12,12 +12,12 @@ test('an ended exchange is its last line, an open one its draft with the last fi
   ]);
 });
 
-test('a torn last line and a begin repeated in the next segment change nothing', () => {
+test('a torn last line and a repeated begin in the next segment change nothing', () => {
   const lines = [`B${row('a')}`, 'P{"id":"a","completionTokens":3}', '', `B${row('a')}`, 'E{"id":"x","outc'];
   expect([...recovered(lines)]).toMatchObject([{ id: 'a', completionTokens: 3 }]);
 });
 
-test('an end comes before what a later begin of it would stand for, so that the store keeps the end', () => {
+test('an end is returned before the interrupted row of a later begin, so that the store keeps the end', () => {
   const lines = [`E${row('a', { outcome: 'completed' })}`, `B${row('a')}`];
   expect([...recovered(lines)].map(({ outcome }) => outcome)).toEqual(['completed', 'interrupted']);
 });

@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import type { Slot } from '../ports/turn-queue.ts';
 import { FairQueue } from './fair-queue.ts';
 
-// A day of fifty accounts against two slots, on a clock of its own: three scripts that send without a pause, twenty people
+// A day of fifty accounts against two slots, on a simulated clock: three scripts that send without a pause, twenty people
 // who work with it, and twenty-seven who ask now and then. One token takes a hundredth of a second.
 const dayMs = 86_400_000;
 const msPerToken = 10;
 const slots = 2;
 
-/** A generator of its own, so that the day is the same every time (mulberry32). */
+/** Its own random generator, so that the day is the same every time (mulberry32). */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {
@@ -30,7 +30,7 @@ interface Person {
   unserved: number;
 }
 
-test('a day of fifty accounts against two slots: who asks little waits little, who asks without end shares the rest', () => {
+test('in a day of fifty accounts on two slots, light users wait little, and heavy ones share the rest', () => {
   const random = generator(20_261_123);
   const people: Person[] = Array.from({ length: 50 }, (_, i) => ({
     id: `p${i}`,
@@ -79,7 +79,7 @@ test('a day of fifty accounts against two slots: who asks little waits little, w
     person.unserved++;
     const turn = {
       accountId: person.id,
-      // What is asked for is far from what is used.
+      // Estimates are far from the actual use.
       cost: person.tokens * 3,
       most: person.tokens * 3,
       weight: 1,
@@ -109,13 +109,13 @@ test('a day of fifty accounts against two slots: who asks little waits little, w
 
   const scripts = people.slice(0, 3);
   const others = people.slice(3);
-  // Capacity never lay idle while somebody waited, and the scripts took all that was left.
+  // Capacity was never idle while a call waited, and the scripts took all that was left.
   expect(idleWhileWaited).toBe(0);
   const spent = people.reduce((sum, { got }) => sum + got, 0);
   expect(spent * msPerToken).toBeGreaterThan(0.99 * slots * dayMs);
-  // Nobody starved: everybody who had asked was served.
+  // No starvation: everyone who had asked was served.
   expect(others.every(({ unserved }) => unserved === 0)).toBe(true);
-  // The three that always had something waiting got the same, though their calls cost 200, 600 and 1,000 tokens.
+  // The three scripts got the same, though their calls cost 200, 600 and 1,000 tokens.
   const sum = scripts.reduce((total, { got }) => total + got, 0);
   const squares = scripts.reduce((total, { got }) => total + got * got, 0);
   expect((sum * sum) / (3 * squares)).toBeGreaterThanOrEqual(0.95);

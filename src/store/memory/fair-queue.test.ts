@@ -31,7 +31,7 @@ function queueOf(slots: number, settings: { maxWaiting?: number; maxWaitMs?: num
   return new FairQueue<string>({ serversFor: () => servers, slotsFor: () => slots, maxWaiting, maxWaitMs });
 }
 
-/** Enters and tells what came of it. */
+/** Enters a call and returns its result. */
 function enter(queue: FairQueue<string>, turn: Call, now = 0): Place | undefined {
   const entered = queue.enter('m', turn, now);
   if (entered === undefined) turn.refused = 'queue_full';
@@ -40,14 +40,14 @@ function enter(queue: FairQueue<string>, turn: Call, now = 0): Place | undefined
   return undefined;
 }
 
-/** (Σx)² ÷ (n·Σx²): 1 where all have the same, 1/n where one has everything (Jain, Chiu, Hawe 1984). */
+/** (Σx)² ÷ (n·Σx²): 1 if all have the same, 1/n if one has everything (Jain, Chiu, Hawe 1984). */
 export function jain(shares: readonly number[]): number {
   const sum = shares.reduce((a, b) => a + b, 0);
   const squares = shares.reduce((a, b) => a + b * b, 0);
   return squares === 0 ? 1 : (sum * sum) / (shares.length * squares);
 }
 
-test('who asks once waits for one turn while another holds two hundred', () => {
+test('an account with one call waits for one turn while another has two hundred waiting', () => {
   const queue = queueOf(1);
   const greedy = Array.from({ length: 200 }, () => call('greedy', 50));
   for (const each of greedy) enter(queue, each);
@@ -56,12 +56,12 @@ test('who asks once waits for one turn while another holds two hundred', () => {
   expect(place?.position).toBe(2);
   greedy[0]!.slot!.release(50);
   const second = greedy.find((each) => each.slot && each !== greedy[0]);
-  // At most one more of the greedy one's is served before.
+  // At most one more call of the greedy account is served before.
   second?.slot?.release(50);
   expect(modest.slot).toBeDefined();
 });
 
-test('within an account it is first come, first served', () => {
+test('within an account, calls are served in order of arrival', () => {
   const queue = queueOf(1);
   const calls = Array.from({ length: 20 }, () => call('a'));
   for (const each of calls) enter(queue, each);
@@ -71,7 +71,7 @@ test('within an account it is first come, first served', () => {
   }
 });
 
-test('who is behind is served when nobody else waits, and then at once', () => {
+test('a call moved to the back is served when no other waits, and then at once', () => {
   const queue = queueOf(1);
   const first = call('first');
   const back = [call('back', 1, { behind: true }), call('back', 1, { behind: true })];
@@ -86,7 +86,7 @@ test('who is behind is served when nobody else waits, and then at once', () => {
   expect(alone.slot).toBeDefined();
 });
 
-test('a key that is behind stands in nobody’s way, also not in that of another key of its account', () => {
+test('a key at the back blocks no one, not even another key of its account', () => {
   const queue = queueOf(1);
   const running = call('other');
   enter(queue, running);
@@ -106,7 +106,7 @@ test('a key that is behind stands in nobody’s way, also not in that of another
   expect(order.slice(-2)).toEqual(behind);
 });
 
-test('what was asked for and not used is given back, what was used beyond it is charged', () => {
+test('unused estimates are credited, and use beyond them is charged', () => {
   const queue = queueOf(1);
   const run = (real: number): string[] => {
     const order: string[] = [];
@@ -122,7 +122,7 @@ test('what was asked for and not used is given back, what was used beyond it is 
     }
     return order.map((index) => calls[Number(index)]!.accountId);
   };
-  // Asked for 5,000 and used 100 like the other: they take turns.
+  // It asked for 5,000 and used 100 like the other: they take turns.
   expect(
     run(100)
       .slice(1, 9)
@@ -131,7 +131,7 @@ test('what was asked for and not used is given back, what was used beyond it is 
 });
 
 describe('when the queue is full', () => {
-  test('the last of whoever waits with most makes room for who waits with fewer', () => {
+  test('the last call of the account with the most waiting makes room for an account with fewer', () => {
     const queue = queueOf(1, { maxWaiting: 5 });
     const greedy = Array.from({ length: 7 }, () => call('greedy'));
     for (const each of greedy) enter(queue, each);
@@ -142,7 +142,7 @@ describe('when the queue is full', () => {
     expect(queue.snapshot()).toEqual([{ model: 'm', running: 1, waiting: 5, accounts: 2 }]);
   });
 
-  test('who is behind makes room for who is not, and takes nobody else’s place', () => {
+  test('a call at the back makes room for one that is not, and takes no other place', () => {
     const queue = queueOf(1, { maxWaiting: 4 });
     const behind = ['a', 'b', 'b', 'c'].map((who) => call(who, 1, { behind: true }));
     for (const each of [call('x'), ...behind]) enter(queue, each);
@@ -155,7 +155,7 @@ describe('when the queue is full', () => {
     expect([late.refused, good[3]!.refused]).toEqual(['queue_full', undefined]);
   });
 
-  test('nobody makes room for one who waits with as many', () => {
+  test('no call makes room for an account with as many waiting', () => {
     const queue = queueOf(1, { maxWaiting: 4 });
     const calls = ['x', 'a', 'a', 'b', 'b', 'a', 'b'].map((who) => call(who));
     for (const each of calls) enter(queue, each);
@@ -163,7 +163,7 @@ describe('when the queue is full', () => {
   });
 });
 
-test('who waits too long is refused, and leaves no place behind', () => {
+test('a call that waits too long is refused and leaves no place behind', () => {
   const queue = queueOf(1, { maxWaitMs: 100 });
   const [first, early, late] = [call('a'), call('b'), call('c')];
   enter(queue, first, 0);
@@ -208,7 +208,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 1, maxLength: 150 },
 );
 
-test('whatever happens in whatever order: never more than the slots, never a free slot while somebody waits, none lost', () => {
+test('for any sequence of events: never more than the slots, never a free slot while a call waits, none lost', () => {
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 12 }), (list, slots, maxWaiting) => {
       const queue = queueOf(slots, { maxWaiting, maxWaitMs: 40 });
@@ -224,7 +224,7 @@ test('whatever happens in whatever order: never more than the slots, never a fre
         } else if (step.do === 'release' && running.length > 0) {
           const { turn } = running[step.which % running.length]!;
           turn.slot!.release(step.real);
-          // Twice changes nothing.
+          // Doing it twice changes nothing.
           turn.slot!.release(step.real);
           open.splice(
             open.findIndex((each) => each.turn === turn),
@@ -257,14 +257,14 @@ test('whatever happens in whatever order: never more than the slots, never a fre
   );
 });
 
-test('accounts that always have something waiting get tokens by their weight, whatever their calls cost', () => {
+test('accounts that always have calls waiting get tokens by their weight, whatever their calls cost', () => {
   fc.assert(
     fc.property(
       fc.array(
         fc.record({
           weight: fc.constantFrom(0.5, 1, 2, 4),
           cost: fc.integer({ min: 50, max: 2_000 }),
-          // How wrong its estimates are: it says this many times what it uses.
+          // The error of its estimates: it announces this many times what it uses.
           vague: fc.constantFrom(0.2, 1, 5),
           depth: fc.integer({ min: 1, max: 30 }),
         }),
@@ -283,7 +283,7 @@ test('accounts that always have something waiting get tokens by their weight, wh
           waiting.push({ turn, who });
         };
         accounts.forEach(({ depth }, who) => {
-          // One more than there are slots, so that it is backlogged also while others of its run.
+          // One more than there are slots, so that it is backlogged even while others of its calls run.
           for (let i = 0; i < depth + slots; i++) send(who);
         });
         const largest = Math.max(...accounts.map(({ cost, weight }) => cost / weight));
@@ -305,7 +305,7 @@ test('accounts that always have something waiting get tokens by their weight, wh
   );
 });
 
-test('giving turns up before they say what they cost does not win more of them', () => {
+test('abandoning turns before they report their cost does not win more of them', () => {
   const queue = queueOf(1);
   const held = { honest: 0, leaver: 0 };
   const ask = (account: keyof typeof held): Call => {
@@ -319,7 +319,7 @@ test('giving turns up before they say what they cost does not win more of them',
     const { slot } = next[who];
     held[who]++;
     next[who] = ask(who);
-    // Both hold the model for ten seconds; one says that it took 500 tokens, the other has seen none of its answer.
+    // Both hold the model for ten seconds; one reports 500 tokens, the other has seen none of its answer.
     slot!.release(who === 'honest' ? 500 : 50, { ms: 10_000, isSaid: who === 'honest' });
   }
   expect(jain(Object.values(held))).toBeGreaterThan(0.98);

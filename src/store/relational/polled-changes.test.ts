@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { PolledChanges } from './polled-changes.ts';
 
-/** A store of which a test says what fails, and what was done with it. */
+/** A store in which a test chooses the failures, with a record of what was done. */
 function followed() {
   const store = { version: 1, failing: new Set<string>(), done: [] as string[], told: [] as string[] };
   const may = (what: string): Promise<void> =>
@@ -23,7 +23,7 @@ function followed() {
   return { store, follower, start };
 }
 
-test('what is new is done once', async () => {
+test('a change is handled once', async () => {
   const { store, follower, start } = followed();
   await start();
   await follower.look();
@@ -34,7 +34,7 @@ test('what is new is done once', async () => {
   expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
 });
 
-test('a failure is tried again with every look until it has succeeded, and holds up nothing else', async () => {
+test('a failure is retried with every poll until it succeeds, and delays nothing else', async () => {
   const { store, follower, start } = followed();
   await start();
   store.done = [];
@@ -61,7 +61,7 @@ test('a change of this process that met a failing store is not forgotten', async
   expect(store.done).toEqual(['rules', 'callers']);
 });
 
-test('a version that cannot be read does not mean that nothing is new', async () => {
+test('an unreadable version does not count as unchanged', async () => {
   const { store, follower, start } = followed();
   await start();
   store.done = [];
@@ -74,7 +74,7 @@ test('a version that cannot be read does not mean that nothing is new', async ()
   expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
 });
 
-test('a change that comes while a look goes on is looked at before that look is over', async () => {
+test('a change during a poll is handled before that poll ends', async () => {
   const { store, follower, start } = followed();
   await start();
   store.done = [];
