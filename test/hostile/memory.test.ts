@@ -162,10 +162,12 @@ test('a body that waits for its turn is held once, either as it came or as the p
     clients.push(ask(body));
     await eventually(() => expect(gate.waiting()).toBe(waiting));
   }
-  collect();
-  const grown = process.memoryUsage().arrayBuffers - before;
+  // V8 gives back the memory of collected buffers in a thread of its own, some time after the collection.
+  await eventually(() => {
+    collect();
+    expect((process.memoryUsage().arrayBuffers - before) / body.length).toBeLessThan(5);
+  });
   for (const { socket } of clients) socket.destroy();
   await gate.stop();
   await fake.close();
-  expect(grown / body.length).toBeLessThan(5);
 });

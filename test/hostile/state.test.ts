@@ -28,16 +28,13 @@ describe('S1: a database held by another process', () => {
     await gate.ledger(1);
     const other = new Database(join(gate.dataDir, 'sekisho.db'));
     other.exec('begin immediate');
-    const until = Date.now() + 3_000;
-    let answered = 0;
-    while (Date.now() < until) {
+    // If each of them waited for the database, they would take far longer than a test may.
+    const answered = 200;
+    for (let i = 0; i < answered; i++) {
       const answer = await post(`${gate.url}/api/generate`, secret, whole);
       expect(answer.status).toBe(200);
       await answer.text();
-      answered++;
     }
-    // Far more than if each write had waited its full time.
-    expect(answered).toBeGreaterThan(10);
     other.exec('rollback');
     other.close();
     await gate.ledger(answered + 1);
@@ -161,7 +158,7 @@ test('S4: a first start that is killed at any moment leaves a state that the nex
     const child = spawn(process.execPath, ['src/main.ts'], { cwd: root, env, stdio: 'ignore' });
     const ended = once(child, 'exit');
     while (sizeOf(database) + sizeOf(`${database}-wal`) < bytes && child.exitCode === null)
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 1));
     expect(child.exitCode).toBeNull();
     child.kill('SIGKILL');
     await ended;
@@ -297,6 +294,7 @@ describe('S12: a log that nobody reads', () => {
       const { child, url, ended } = await withLog(stdout());
       if (what.includes('gone')) child.stdout?.destroy();
       if (what.includes('stopped')) child.stdout?.pause();
+      // A pipe holds 64 KiB, and the log writes a hundred bytes for each call.
       await calls(url, 1_500);
       const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
       expect(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1])).toBeLessThan(400_000);

@@ -398,6 +398,13 @@ describe('sekisho key', () => {
       [['key', 'create', '--name', 'x', '--limit', 'tokensPerDay=1'], /^operator has no plan that a key could narrow/],
       [[...words, '--expires', 'soon'], /^error: option '--expires <when>' argument 'soon' is invalid\. Write a date/],
       [[...words, '--scopes', ','], /^A key needs at least one scope\.$/],
+      [[...words, '--scopes', 'everything'], /^Unknown scope "everything"; the scopes are inference:chat, /],
+      [[...words, '--cidr', '10.0.0.0/99'], /^"10\.0\.0\.0\/99" is not an address block such as /],
+      [[...words, '--models', 'a b'], /^"a b" is not a model name\.$/],
+      [[...words, '--expires', '2001-01-01'], /^The key would have expired already\.$/],
+      [[...words, '--public-key', 'ssh-ed25519 AAAA'], /^That is not an ed25519 public key; give the line of /],
+      [[...words, '--nonsense'], /^error: unknown option '--nonsense'/],
+      [['key', 'create', '--name', ''], /^The name of a key needs 1 to 200 characters\.$/],
       [['key', 'show', 'key_nothing'], /^There is no key key_nothing\.$/],
       [['key', 'rotate', id], /is not active any more; make a new key instead\.$/],
     );

@@ -287,22 +287,6 @@ describe('the command line and the running gate', () => {
       }),
     );
   });
-  test.each([
-    [['--name', 'x', '--scopes', 'everything'], /unknown scope/],
-    [['--name', 'x', '--cidr', '10.0.0.0/99'], /not an address block/],
-    [['--name', 'x', '--models', 'a b'], /not a model name/],
-    [['--name', 'x', '--expires', 'soon'], /date/],
-    [['--name', 'x', '--expires', '2001-01-01'], /expired already/],
-    [['--name', 'x', '--public-key', 'ssh-ed25519 AAAA'], /ed25519/],
-    [['--name', ''], /name/],
-    [['--name', 'x', '--nonsense'], /unknown option/],
-  ])('refuses %j with an explanation', async (words, sentence) => {
-    const { code, out, err } = await sekisho(['key', 'create', ...words], environment());
-    expect(code).not.toBe(0);
-    expect(out).toBe('');
-    expect(err).toMatch(new RegExp(sentence, 'i'));
-    expect(err).not.toMatch(/\n\s+at /);
-  });
 });
 
 test('a key that expires stops working at that instant', async () => {
