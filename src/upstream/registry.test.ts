@@ -17,7 +17,7 @@ function registryOf(choice: Choice, ...names: string[]): { registry: UpstreamReg
   return { registry, servers: names.map((name) => registry.add(entryOf(name))) };
 }
 
-test('the policy that the registry was given ranks the servers, for calls at once and for calls that wait', () => {
+test('the configured policy ranks the servers, for calls at once and for waiting calls', () => {
   const lastFirst: Choice = {
     order: (servers) => servers.toReversed(),
     ready: (servers) => servers.slice(-1),
@@ -27,7 +27,7 @@ test('the policy that the registry was given ranks the servers, for calls at onc
   expect(registry.serving('m')).toEqual([servers[2]]);
 });
 
-test('one server is the answer whatever the policy, and the same array each time', () => {
+test('a single server is the answer under every policy, and the same array each time', () => {
   const never: Choice = {
     order: () => [],
     ready: () => [],
@@ -38,7 +38,7 @@ test('one server is the answer whatever the policy, and the same array each time
   expect(registry.serving('m')).toBe(registry.servers);
 });
 
-test('a server that is drained or removed is no candidate any more, and the policy does not see it', async () => {
+test('a drained or removed server is no longer a candidate, and the policy does not see it', async () => {
   const seen: string[] = [];
   const watching: Choice = {
     ...leastBusy,
@@ -55,7 +55,7 @@ test('a server that is drained or removed is no candidate any more, and the poli
   expect(registry.all).toEqual([servers[0], servers[1], servers[3]]);
 });
 
-test('draining waits for calls that are repeated there, and tells those that run when the time is over', async () => {
+test('draining waits for calls that are repeated there, and ends the running ones when its time is over', async () => {
   const { registry, servers } = registryOf(leastBusy, 'a', 'b');
   const [server] = servers as [Upstream];
   server.begin();

@@ -1,4 +1,5 @@
-// What every change feed guarantees: nobody goes on with something older than the last look, whoever has changed it.
+// What every change feed guarantees: no subscriber continues with anything older than the last poll, whichever process
+// changed it.
 import { describe, expect, test } from 'vitest';
 import { auditEvent } from '../../src/domain/audit.ts';
 import type { ChangeFeed } from '../../src/store/ports/change-feed.ts';
@@ -36,7 +37,7 @@ export function changesContract(name: string, create: () => Promise<Database>): 
 
   describe(`the change feed on ${name}`, () => {
     test(
-      'runs a listener once for what is there, once for what another process changed, and not for nothing',
+      'runs a listener once at its start, once for a change of another process, and never without a change',
       withStores(async (mine, other) => {
         await write(mine, 1);
         const feed = feedOf(mine);
@@ -54,7 +55,7 @@ export function changesContract(name: string, create: () => Promise<Database>): 
     );
 
     test(
-      'runs it for what this process changed when that is announced',
+      'runs it for an announced change of this process',
       withStores(async (mine) => {
         const feed = feedOf(mine);
         const { kept } = await keeper(mine, feed);
@@ -65,7 +66,7 @@ export function changesContract(name: string, create: () => Promise<Database>): 
     );
 
     test(
-      'runs a listener that failed again until it succeeds, without another change, and holds up no other',
+      'retries a failed listener until it succeeds, without another change, and delays no other',
       withStores(async (mine, other) => {
         const told: string[] = [];
         const feed = feedOf(mine, told);
@@ -98,7 +99,7 @@ export function changesContract(name: string, create: () => Promise<Database>): 
     );
 
     test(
-      'goes on with nothing older than a change that comes while a listener runs, or while one subscribes',
+      'leaves nothing older than a change made while a listener runs or subscribes',
       withStores(async (mine, other) => {
         const feed = feedOf(mine);
         const { kept } = await keeper(mine, feed);
@@ -118,7 +119,7 @@ export function changesContract(name: string, create: () => Promise<Database>): 
     );
 
     test(
-      'answers every look that is asked for after a change with what the change left, however many go on',
+      'answers every poll requested after a change with its result, however many run',
       withStores(async (mine, other) => {
         const feed = feedOf(mine);
         const { kept } = await keeper(mine, feed);

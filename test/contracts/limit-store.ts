@@ -1,4 +1,4 @@
-// What every store of limits promises, whether it answers at once or later. An adapter's test opens it and runs this.
+// What every store of limits guarantees, whether it answers at once or later. An adapter's test opens it and runs this.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { StoredKey } from '../../src/domain/api-key.ts';
@@ -14,7 +14,7 @@ import type { AccountLimits, Lease, LimitStore, Reserved } from '../../src/store
 export interface LimitStoreUnderTest {
   readonly name: string;
   readonly open: (calendar: Calendar) => LimitStore;
-  /** What was given back is with the store when this resolves. */
+  /** Resolves when the store has everything that was given back. */
   readonly settled: () => Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       expect(await used(limits, who)).toEqual([7 * need]);
     });
 
-    test('no more calls run than may, in the account and in each key, however many ask at once', async () => {
+    test('no more calls run than allowed, in the account and in each key, however many ask at once', async () => {
       const limits = await account();
       const [wide, narrow] = [
         caller({ concurrentRequests: 5 }, {}, 'key_wide'),
@@ -82,7 +82,7 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       const ofWide = await Promise.all(Array.from({ length: 20 }, () => reserve(limits, wide, small)));
       expect(leases(ofWide)).toHaveLength(3);
       expect(ofWide.find(({ kind }) => kind === 'crowded')).toMatchObject({ on: 'account' });
-      // A look at a list runs beside them.
+      // A model list runs beside them.
       expect((await reserve(limits, wide, askOf(0, 0, false))).kind).toBe('lease');
     });
 
@@ -94,14 +94,14 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       const limits = await account();
       expect((await reserve(limits, who, small)).kind).toBe('lease');
       const before = await used(limits, who);
-      // The last of its limits to be looked at has room for half of it.
+      // The limit that is checked last has room for half of it.
       const refused = await reserve(limits, who, small);
       expect(refused).toMatchObject({ kind: 'full', limit: { label: 'prompt-tokens-month' } });
       expect(await used(limits, who)).toEqual(before);
       expect((await look(limits, who)).running('account')).toBe(1);
     });
 
-    test('an answer says how the limits stand with what was taken', async () => {
+    test('the result of a reservation reports the limits including what it took', async () => {
       const who = caller({ requestsPerMinute: 3 });
       const limits = await account();
       const first = await reserve(limits, who, small);
@@ -128,7 +128,7 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       expect((await look(limits, who)).running('key')).toBe(0);
     });
 
-    test('the end of a call is told, when its room can be taken', async () => {
+    test("listeners are told of a call's end when its room can be taken", async () => {
       const who = caller({ concurrentRequests: 1 });
       const limits = await account();
       const [first] = leases([await reserve(limits, who, small)]);
@@ -140,14 +140,14 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       expect((await told).kind).toBe('lease');
     });
 
-    test('a call that is larger than a whole limit is let through when nothing else is in the window', async () => {
+    test('a call larger than a whole limit is let through when nothing else was used in its window', async () => {
       const who = caller({ tokensPerDay: 100 });
       const limits = await account();
       expect((await reserve(limits, who, askOf(400, 400))).kind).toBe('lease');
       expect((await reserve(limits, who, askOf(1, 0))).kind).toBe('full');
     });
 
-    test('a caller who is slowed down has a quarter of each minute, and of nothing else', async () => {
+    test('a slowed caller has a quarter of each limit per minute, and all of the others', async () => {
       const who = caller({ requestsPerMinute: 8, requestsPerDay: 8 });
       const limits = await account();
       const all: Reserved[] = [];
@@ -156,7 +156,7 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       expect(leases(await Promise.all(Array.from({ length: 9 }, () => reserve(limits, who, small))))).toHaveLength(6);
     });
 
-    test('what the ledger has is counted in its windows, on the account and on the key', async () => {
+    test('usage in the ledger counts in its windows, on the account and on the key', async () => {
       const bucket = (minutesAgo: number, keyId: string, promptTokens: number): UsageBucket => ({
         at: begin - minutesAgo * 60_000,
         accountId,
@@ -194,7 +194,7 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       );
     });
 
-    test('every window counts what the calls that began in it hold or used; nothing is let through beyond a limit; what is refused changes nothing', async () => {
+    test('every window counts what its calls hold or used; nothing exceeds a limit; a refusal changes nothing', async () => {
       await fc.assert(
         fc.asyncProperty(steps, drawnTerms, zones, mostAtOnce, (list, terms, zone, most) =>
           compare(list, terms, zone, most),
@@ -286,7 +286,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     fc.record({ do: fc.constant('ask' as const), prompt: fc.nat(600), completion: fc.nat(600) }),
     fc.record({ do: fc.constant('settle' as const), which: fc.nat(99), prompt: fc.nat(900), completion: fc.nat(900) }),
     fc.record({ do: fc.constant('cancel' as const), which: fc.nat(99) }),
-    // Seconds, minutes, hours, and over the ends of days and months.
+    // Seconds, minutes, hours, and across the ends of days and months.
     fc.record({
       do: fc.constant('pass' as const),
       ms: fc.oneof(fc.nat(50_000), fc.nat(3_000_000), fc.nat(40_000_000), fc.nat(2_000_000_000)),

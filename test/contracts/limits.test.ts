@@ -1,5 +1,4 @@
-// The stores of limits and the queues in front of models, held to their contracts: in memory, and in memory behind answers that
-// come later.
+// Runs the contracts of limit stores and turn queues in memory, and in memory behind answers that arrive later.
 import { FairQueue } from '../../src/store/memory/fair-queue.ts';
 import { MemoryLimits } from '../../src/store/memory/limit-store.ts';
 import { LaterLimits, LaterQueue } from '../later-adapters.ts';
@@ -7,7 +6,7 @@ import { limitStoreContract } from './limit-store.ts';
 import { turnQueueContract } from './turn-queue.ts';
 
 const atOnce = (): Promise<void> => Promise.resolve();
-/** Longer than a question and its answer take. */
+/** Longer than a request and its answer take. */
 const later = async (): Promise<void> => {
   for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
 };

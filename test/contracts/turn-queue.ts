@@ -1,5 +1,5 @@
-// What every queue in front of the models promises, whether it answers at once or later. An adapter's test opens it and runs
-// this. How well the fair queue shares is beside it: src/store/memory/fair-queue.test.ts.
+// What every queue in front of the models guarantees, whether it answers at once or later. An adapter's test opens it and
+// runs this. src/store/memory/fair-queue.test.ts checks how fairly the memory queue shares.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Place, QueueSettings, Slot, Turn, TurnQueue } from '../../src/store/ports/turn-queue.ts';
@@ -7,7 +7,7 @@ import type { Place, QueueSettings, Slot, Turn, TurnQueue } from '../../src/stor
 export interface TurnQueueUnderTest {
   readonly name: string;
   readonly open: (settings: QueueSettings<string>) => TurnQueue<string>;
-  /** What was given back, and what came of it, has arrived when this resolves. */
+  /** Resolves when everything given back, and its consequences, have arrived. */
   readonly settled: () => Promise<void>;
 }
 
@@ -15,7 +15,7 @@ interface Call extends Turn<string> {
   slot: Slot<string> | undefined;
   place: Place | undefined;
   refused: string | undefined;
-  /** Times that it was started or refused. */
+  /** How often it was started or refused. */
   ends: number;
 }
 
@@ -59,7 +59,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
   };
 
   describe(`turns in ${name}`, () => {
-    test('no more calls have a turn than there are slots, however many come at once, and each slot is given on', async () => {
+    test('no more calls have a turn than there are slots, however many come at once, and each slot is passed on', async () => {
       const queue = queueOf(3);
       const calls = Array.from({ length: 40 }, (_, i) => call(`a${i % 4}`));
       await Promise.all(calls.map((each) => enter(queue, each)));
@@ -75,7 +75,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       expect(queue.snapshot()).toEqual([]);
     });
 
-    test('within an account it is first come, first served', async () => {
+    test('within an account, calls are served in order of arrival', async () => {
       const queue = queueOf(1);
       const calls = Array.from({ length: 12 }, () => call('a'));
       await enterAll(queue, calls);
@@ -86,7 +86,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       }
     });
 
-    test('an account that waits with many does not keep another from the turn after next', async () => {
+    test('an account with many waiting calls does not keep another from the turn after next', async () => {
       const queue = queueOf(1);
       const greedy = Array.from({ length: 50 }, () => call('greedy', 50));
       await enterAll(queue, greedy);
@@ -118,7 +118,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       await enterAll(queue, [first, leaver, next]);
       first.slot!.release(1);
       leaver.place!.leave();
-      // Where the turn had come before the call left, the call gives it back itself.
+      // If the turn came before the call left, the call releases it itself.
       leaver.slot?.release(0);
       await settled();
       expect(next.slot).toBeDefined();
@@ -128,7 +128,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       expect(queue.snapshot()).toEqual([]);
     });
 
-    test('a slot is given back once', async () => {
+    test('a slot is released once', async () => {
       const queue = queueOf(1);
       const calls = [call('a'), call('b'), call('c')];
       await enterAll(queue, calls);
@@ -141,7 +141,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       expect(queue.snapshot()).toMatchObject([{ running: 1, waiting: 1 }]);
     });
 
-    test('a full queue takes no more, but the account that waits with most gives its last place to one that waits with fewer', async () => {
+    test('a full queue takes no more, except that the account with the most waiting gives its last place to one with fewer', async () => {
       const queue = queueOf(1, { maxWaiting: 3 });
       const greedy = Array.from({ length: 5 }, () => call('greedy'));
       await enterAll(queue, greedy);
@@ -152,7 +152,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       expect([modest.place !== undefined, greedy[3]!.refused]).toEqual([true, 'queue_full']);
     });
 
-    test('a call that has waited for too long is refused, and leaves no place behind', async () => {
+    test('a call that waits too long is refused and leaves no place behind', async () => {
       const queue = queueOf(1, { maxWaitMs: 100 });
       const [first, early, late] = [call('a'), call('b'), call('c')];
       await enter(queue, first, 0);
@@ -166,7 +166,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       expect(late.slot).toBeDefined();
     });
 
-    test('accounts that always have something waiting get tokens by their weight', async () => {
+    test('accounts that always have calls waiting get tokens by their weight', async () => {
       const queue = queueOf(1);
       const got = new Map([
         ['light', 0],
@@ -195,7 +195,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       expect(share).toBeLessThan(3.3);
     });
 
-    test('whatever happens in whatever order: never more than the slots, none lost, and each call is told once', async () => {
+    test('for any sequence of events: never more than the slots, none lost, and each call is told once', async () => {
       await fc.assert(fc.asyncProperty(steps, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 12 }), run), {
         numRuns: 80,
       });
@@ -233,7 +233,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       there = there.filter(({ refused }) => refused === undefined);
       const running = there.filter(({ slot }) => slot).length;
       expect(running).toBeLessThanOrEqual(slots);
-      // Nobody waits while a slot is free.
+      // No call waits while a slot is free.
       if (there.length > running) expect(running).toBe(slots);
       const [lane] = queue.snapshot();
       expect([lane?.running ?? 0, lane?.waiting ?? 0]).toEqual([running, there.length - running]);

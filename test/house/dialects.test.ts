@@ -1,4 +1,4 @@
-// What a dialect says stands in its folder: the rest of the sources knows the interface and the list, and names no dialect.
+// Everything about a dialect is in its folder: other sources know the interface and the list, and name no dialect.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
@@ -20,12 +20,12 @@ const withoutComments = (text: string): string => text.replace(/^\s*(?:\/\/|\/?\
 /** Kinds of model servers are called like dialects, and headers of theirs begin so; one setting refuses the word as a secret. */
 const others = (file: string): boolean => file.startsWith('upstream/kinds/') || file === 'settings/config.ts';
 
-test('every folder of a dialect is in the list under its name, and nothing else is', () => {
+test('the list names exactly the folders of dialects', () => {
   const folders = readdirSync(join(source, room), { withFileTypes: true }).filter((entry) => entry.isDirectory());
   expect(folders.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
 });
 
-test('no text outside the folders is the name of a dialect, or of a kind of its answers', () => {
+test('no text outside the folders names a dialect or a kind of its answers', () => {
   const literal = new RegExp(`(['"\`])(?:${anyName})(?:-[a-z-]+)?\\1`, 'g');
   const found = files
     .filter((file) => !file.startsWith(room) && !others(file))
@@ -33,7 +33,7 @@ test('no text outside the folders is the name of a dialect, or of a kind of its 
   expect(found).toEqual([]);
 });
 
-test('a folder is imported by itself and by the list alone, and nothing depends on the name of a dialect or operation', () => {
+test('only the list imports a folder from outside it, and nothing depends on the name of a dialect or operation', () => {
   const wrong = files.flatMap((file) => {
     const text = textOf(file);
     const folders = [...text.matchAll(/ from '(\.[^']+)';/g)]

@@ -1,4 +1,4 @@
-// What a kind of model server is stands in its folder: the rest of the sources knows the interface and the list.
+// Everything about a kind of model server is in its folder: other sources know the interface and the list.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
@@ -12,12 +12,12 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
 );
 const textOf = (file: string): string => readFileSync(join(source, file), 'utf8');
 
-test('every folder of a kind is in the list under its name, and nothing else is', () => {
+test('the list names exactly the folders of kinds', () => {
   const folders = readdirSync(join(source, room), { withFileTypes: true }).filter((entry) => entry.isDirectory());
   expect(folders.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
 });
 
-test('a folder is imported by itself and by the list alone, and no text of the room names a kind', () => {
+test('only the list imports a folder from outside it, and no text of the room names a kind', () => {
   const literal = new RegExp(`(['"\`])(?:${names.join('|')})\\1`, 'g');
   const wrong = files
     .filter((file) => file.startsWith('upstream/') || file.startsWith('gateway/'))

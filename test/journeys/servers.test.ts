@@ -1,5 +1,4 @@
-// Model servers that come and go while the gate serves: one that is added gets calls, one that is drained loses none, and one
-// that is removed is left alone.
+// Model servers that are added, drained and removed while the gate serves.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -40,10 +39,10 @@ async function open(upstream: string, environment: Record<string, string> = {}):
   await eventually(async () => expect((await fetch(`${gate.url}/readyz`)).status).toBe(200));
 }
 
-/** A server of the settings, as the gate knows it. */
+/** The gate's server with the address of this fake. */
 const known = (fake: FakeOllama) => gate.servers.all.find(({ name }) => name === fake.url)!;
 
-/** A stream of which the first piece has come. */
+/** A stream whose first piece has arrived. */
 async function begun(): Promise<{ readonly rest: Promise<{ text: string; clean: boolean }> }> {
   const answer = await ask();
   const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
@@ -60,8 +59,8 @@ async function begun(): Promise<{ readonly rest: Promise<{ text: string; clean: 
   return { rest: read() };
 }
 
-describe('a server that is added', () => {
-  test('gets a call that waits for its turn at the others, without the end of another call', async () => {
+describe('an added server', () => {
+  test('takes a call that waits for its turn at the others, before another call ends', async () => {
     await open(one.url, { SLOTS: '1' });
     const first = await begun();
     const second = begun();
@@ -74,7 +73,7 @@ describe('a server that is added', () => {
     expect([heard(one), heard(two)]).toEqual([1, 1]);
   });
 
-  test('under load has its share of the calls, and its models in the lists', async () => {
+  test('takes its share of the calls under load, and its models appear in the lists', async () => {
     two.models = [...two.models, { name: 'only-here:1b' }];
     await open(one.url);
     const early = await Promise.all(Array.from({ length: 4 }, begun));
@@ -142,7 +141,7 @@ describe('a server that is drained', () => {
     );
   });
 
-  test('ends its calls with the last frame of their dialect when the time is over, and those of no other', async () => {
+  test('ends its calls with the last frame of their dialect when the time is over, and no call of another server', async () => {
     await open(`${one.url},${two.url}`);
     await eventually(() => expect(known(two).health.up).toBe(true));
     const streams = [await begun(), await begun()];
@@ -164,7 +163,7 @@ describe('a server that is drained', () => {
     );
   });
 
-  test('gets no call that the only other one cannot take', async () => {
+  test('gets no call, even when the only other server cannot take it', async () => {
     await open(`${one.url},${two.url}`);
     await eventually(() => expect(known(two).health.up).toBe(true));
     await one.close();
@@ -175,7 +174,7 @@ describe('a server that is drained', () => {
     await drained;
   });
 
-  test('as the last one leaves no place to go, until another is added', async () => {
+  test('that was the last one leaves no server for calls, until another is added', async () => {
     await open(one.url);
     const running = await begun();
     const drained = gate.servers.drain(known(one), 60_000);
@@ -197,7 +196,7 @@ describe('a server that is drained', () => {
     expect(gate.log()).not.toContain('"internal"');
   });
 
-  test('leaves its waiting calls their places at the servers that are added', async () => {
+  test('leaves its waiting calls their places at servers added later', async () => {
     await open(one.url, { SLOTS: '1' });
     const first = await begun();
     const second = begun();
@@ -231,7 +230,7 @@ async function counted(): Promise<{ url: string; open: Set<Socket>; connections:
   return { url, open: sockets, connections: () => connections, close: () => server.close() };
 }
 
-describe('a server that is removed', () => {
+describe('a removed server', () => {
   test('is probed no more, has no connection, and its models are in no list', async () => {
     const leaving = await counted();
     await open(`${one.url},${leaving.url}`, { PROBE_SECONDS: '0.05' });
@@ -251,7 +250,7 @@ describe('a server that is removed', () => {
     leaving.close();
   });
 
-  test('while its calls run ends them as callers can read, and no other', async () => {
+  test('ends its running calls with an error that callers can read, and no call of another server', async () => {
     await open(one.url);
     const running = await begun();
     gate.servers.add(new URL(two.url));
@@ -263,7 +262,7 @@ describe('a server that is removed', () => {
     expect(heard(two)).toBe(1);
   });
 
-  test('was the only one that had a model itself: what is left of it is another machine, and needs the scope', async () => {
+  test('that alone had a model itself leaves only a remote one, which needs the scope', async () => {
     one.models = [{ name: 'far:1b', remoteHost: 'https://elsewhere.example' }];
     two.models = [{ name: 'far:1b' }];
     await open(`${one.url},${two.url}`);
@@ -281,7 +280,7 @@ describe('a server that is removed', () => {
   });
 });
 
-test('the status says what kind a server is, and follows when another is started at its address', async () => {
+test('the status reports the kind of a server, and follows when another kind starts at its address', async () => {
   const said: { path: string; body: string }[] = [];
   const server = createServer((request, response) => {
     const found = said.find(({ path }) => path === request.url);
@@ -302,7 +301,7 @@ test('the status says what kind a server is, and follows when another is started
   const tags = { path: '/api/tags', body: '{"models":[{"name":"native"}]}' };
   said.push(v1);
   await eventually(async () => expect(await seen()).toEqual([true, 'openai', ['plain']]));
-  // It has answered as the one before; only one that no longer does is asked for more.
+  // It answered as the previous kind; a server is asked for more only when it no longer does.
   said.splice(0, 1, tags);
   await eventually(async () => expect(await seen()).toEqual([true, 'ollama', ['native']]));
   said.splice(0, 1, v1);

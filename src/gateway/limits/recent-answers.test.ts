@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { answerEstimate, RecentAnswers } from './recent-answers.ts';
 
-test('an answer is expected to be as long as was asked for, else as the longest of the last ones, within the plan', () => {
+test('an answer is expected to be what was asked for, otherwise the longest of the latest ones, within the plan', () => {
   const answers = new RecentAnswers();
   expect(answerEstimate(70, answers, 8_192)).toBe(70);
   expect(answerEstimate(70_000, answers, 8_192)).toBe(8_192);
