@@ -282,7 +282,6 @@ describe('keep_alive', () => {
           expect(seconds).toBeLessThanOrEqual(600);
         }
     },
-    60_000,
   );
 });
 

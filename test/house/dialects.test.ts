@@ -56,7 +56,7 @@ test('no dialect lets a header go on that says who the caller is or belongs to a
     ).toEqual([]);
 });
 
-test('every operation is refused in the words of the dialect whose table it is in', () => {
+test('every operation is refused in the words of its table’s dialect', () => {
   for (const { path, dialect } of operations) expect(dialectOf(path), path).toBe(dialect);
   expect(operations.length).toBeGreaterThan(30);
 });

@@ -569,7 +569,7 @@ describe.each<Required<Look>>([
         await reader.close();
       }),
     );
-  }, 90_000);
+  });
 });
 
 test('a chosen language stays, on other pages and in other browsers', async () => {

@@ -118,8 +118,8 @@ test('a call that waits while a server is added goes there as that server has it
   for (const answer of [first, await second, await third]) expect((await answer.text()).split('\n')).toHaveLength(5);
 });
 
-describe('a server that is drained', () => {
-  test('under load loses no stream and gets no call, and is done with the last one', async () => {
+describe('a drained server', () => {
+  test('loses no stream and gets no call under load, and is done with its last call', async () => {
     await open(`${one.url},${two.url}`);
     await eventually(() => expect(known(two).health.up).toBe(true));
     const early = await Promise.all(Array.from({ length: 6 }, begun));
