@@ -324,7 +324,7 @@ describe('an email about a decision', () => {
       const next = await openGate('http://127.0.0.1:9', withMail(mailbox.url, dataDir));
       const { text } = await mailbox.to(asked.email);
       for (let i = 0; i < 3; i++) await next.outbox.look();
-      expect(mailbox.letters).toHaveLength(1);
+      expect(mailbox.emails).toHaveLength(1);
       const code = /#(link_\w+)/.exec(text)?.[1];
       const used =
         what === 'an application'

@@ -219,7 +219,7 @@ test('requests for a new password leave earlier links valid, and their number is
     expect((await new Visitor(gate.url).post('/password-resets', { email })).status).toBe(204);
   await mailbox.to(email, 'new password');
   await gate.outbox.look();
-  const resets = mailbox.letters.filter(({ to, subject }) => to === email && subject.includes('new password'));
+  const resets = mailbox.emails.filter(({ to, subject }) => to === email && subject.includes('new password'));
   expect(resets.length).toBeLessThanOrEqual(2);
   const set = (url: string, password: string): Promise<Reply> =>
     new Visitor(gate.url).post('/password-resets/confirm', { code: codeOf(url), password });
@@ -354,7 +354,7 @@ test('a password reset by email works once and ends every session', async () => 
   const before = mailbox.emails.length;
   await new Visitor(gate.url).post('/password-resets', { email: 'nobody@example.org' });
   await gate.outbox.look();
-  expect(mailbox.letters.length).toBe(before);
+  expect(mailbox.emails.length).toBe(before);
 });
 
 test('people are told once of each event: a decision, a suspension, an answered appeal, an expiring key', async () => {
@@ -388,11 +388,11 @@ test('people are told once of each event: a decision, a suspension, an answered 
   await gate.outbox.look();
   expect((await mailbox.to('sato@example.org', '今回だけ')).text).toContain('解除されました');
   expect((await mailbox.to('sato@example.org', '古いキー')).subject).toContain('有効期限');
-  const count = mailbox.letters.length;
+  const count = mailbox.emails.length;
   await gate.outbox.look();
   await gate.outbox.look();
-  expect(mailbox.letters.length).toBe(count);
-  expect(mailbox.letters.filter(({ to, text }) => to === 'sato@example.org' && text.includes('夜通し'))).toHaveLength(
+  expect(mailbox.emails.length).toBe(count);
+  expect(mailbox.emails.filter(({ to, text }) => to === 'sato@example.org' && text.includes('夜通し'))).toHaveLength(
     1,
   );
   await operator.patch('/registration', { mode: 'open' });
