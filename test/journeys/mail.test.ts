@@ -392,9 +392,7 @@ test('people are told once of each event: a decision, a suspension, an answered 
   await gate.outbox.look();
   await gate.outbox.look();
   expect(mailbox.emails.length).toBe(count);
-  expect(mailbox.emails.filter(({ to, text }) => to === 'sato@example.org' && text.includes('夜通し'))).toHaveLength(
-    1,
-  );
+  expect(mailbox.emails.filter(({ to, text }) => to === 'sato@example.org' && text.includes('夜通し'))).toHaveLength(1);
   await operator.patch('/registration', { mode: 'open' });
 });
 
