@@ -17,7 +17,10 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
 const textOf = (file: string): string => readFileSync(join(source, file), 'utf8');
 const withoutComments = (text: string): string => text.replace(/^\s*(?:\/\/|\/?\*).*$/gm, '');
 
-/** Kinds of model servers are called like dialects, and headers of theirs begin so; one setting refuses the word as a secret. */
+/**
+ * Kinds of model servers have the same names as dialects, and some of their headers begin with them; one setting
+ * refuses the word as a secret.
+ */
 const others = (file: string): boolean => file.startsWith('upstream/kinds/') || file === 'settings/config.ts';
 
 test('the list names exactly the folders of dialects', () => {
