@@ -1,15 +1,15 @@
-// Client addresses and CIDR blocks. node:net's BlockList also matches ::ffff:10.1.2.3 against an IPv4 rule, which
-// comparing strings would miss.
+// Client addresses and CIDR blocks. BlockList of node:net also matches ::ffff:10.1.2.3 against an IPv4 rule; comparing
+// strings would miss that.
 import { BlockList, isIP } from 'node:net';
 
-/** How many blocks a list may hold: each address is compared with all of them. */
+/** The most blocks in one list: each address is compared with all of them. */
 export const mostBlocks = 200;
 /** An IPv6 address with its prefix has 49 characters. */
 const longestBlock = 50;
-/** An IPv6 address has 45 characters with an IPv4 one at its end; brackets, quotes and a port come on top. */
+/** An IPv6 address that ends in an IPv4 address has 45 characters, plus brackets, quotes and a port. */
 const longestHop = 60;
 
-/** Blocks of a key, before they are stored. @throws Error with a sentence. */
+/** Validates the blocks of a key before they are stored. @throws Error with a sentence. */
 export function readBlocks(blocks: readonly string[]): void {
   if (blocks.length > mostBlocks) throw new Error(`a list holds up to ${mostBlocks} address blocks`);
   new AddressBlocks(blocks);
@@ -19,7 +19,7 @@ export class AddressBlocks {
   readonly #list = new BlockList();
   readonly empty: boolean;
 
-  /** Throws a sentence for a block that cannot be read; an unreadable rule must never come to mean "everyone". */
+  /** @throws Error with a sentence for an unreadable block: an unreadable rule must never mean "everyone". */
   constructor(blocks: readonly string[]) {
     this.empty = blocks.length === 0;
     for (const block of blocks) {
@@ -42,21 +42,21 @@ export class AddressBlocks {
   }
 }
 
-/** Does a block hold all of another? Both can be read. */
+/** Returns whether `outer` contains all of `inner`. Both must be valid blocks. */
 export function blockCovers(outer: string, inner: string): boolean {
   const [address = '', prefix] = inner.split('/');
   const [base = '', widest] = outer.split('/');
   const family = isIP(address);
   if (family !== isIP(base)) return false;
-  // Without a prefix it is one address (as AddressBlocks reads it).
+  // Without a prefix, a block is a single address, as in AddressBlocks.
   const one = family === 4 ? 32 : 128;
   return Number(widest ?? one) <= Number(prefix ?? one) && new AddressBlocks([outer]).contains(address);
 }
 
 /**
- * Walks X-Forwarded-For from the right through proxies we were told to trust and gives the first address beyond them.
- * A malformed entry stops the walk: what stands left of it was written by somebody we cannot name. The left-most
- * entry is never taken by itself, since any caller can write it.
+ * Walks X-Forwarded-For from the right through trusted proxies and returns the first address beyond them. A malformed
+ * entry stops the walk, because what stands to its left has an unknown author. The left-most entry is never trusted by
+ * itself: any caller can write it.
  */
 export function clientAddress(peer: string, forwardedFor: string | undefined, trusted: AddressBlocks): string {
   if (trusted.empty || forwardedFor === undefined || !trusted.contains(peer)) return peer;
@@ -71,9 +71,9 @@ export function clientAddress(peer: string, forwardedFor: string | undefined, tr
 }
 
 /**
- * The address of one hop, in the forms that proxies write: plain, with a port (Azure's gateways), in brackets, in quotes
- * (RFC 7239 §6, whose node names have found their way into X-Forwarded-For). A zone means something to the proxy alone,
- * and an identifier that hides the address (§6.3) is none.
+ * The address of one hop, in the forms that proxies write: plain, with a port (Azure's gateways), in brackets, in
+ * quotes (node names of RFC 7239 §6 also appear in X-Forwarded-For). An address with a zone is refused, since a zone
+ * has meaning only on the proxy, and so is an identifier that hides the address (§6.3).
  */
 function hopAddress(text: string): string | undefined {
   if (text.length > longestHop) return undefined;
@@ -85,14 +85,14 @@ function hopAddress(text: string): string | undefined {
   return isOne && !address.includes('%') ? plainAddress(address) : undefined;
 }
 
-/** An IPv4 caller on a dual-stack socket, or behind a proxy that writes it so, is that IPv4 address. */
+/** Turns an IPv4-mapped IPv6 address (from a dual-stack socket or a proxy) into the IPv4 address. */
 export function plainAddress(address: string): string {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }
 
 /**
- * Whom an address stands for when failures are counted: an IPv4 address itself, of an IPv6 address the first 64 bits,
- * since whoever has one address there has all of them (better-auth GHSA-p6v2-xcpg-h6xw).
+ * The network that failures are counted on: an IPv4 address itself, or the first 64 bits of an IPv6 address, since a
+ * client usually controls a whole /64 (better-auth GHSA-p6v2-xcpg-h6xw).
  */
 export function networkOf(address: string): string {
   const plain = plainAddress(address);
@@ -101,7 +101,7 @@ export function networkOf(address: string): string {
   const groups = head === '' ? [] : head.split(':');
   if (tail !== undefined) {
     const behind = tail === '' ? [] : tail.split(':');
-    // An IPv4 address at the end is two groups in one.
+    // An IPv4 address at the end fills two groups.
     const zeros = 8 - groups.length - behind.length - (tail.includes('.') ? 1 : 0);
     groups.push(...Array.from({ length: zeros }, () => '0'), ...behind);
   }

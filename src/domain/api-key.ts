@@ -1,7 +1,7 @@
-// The shape of an API key and of what is stored about it.
-// `sekisho_<id:12>_<secret:43><check:6>`: the id is public and finds the row, the secret is 43 base62 characters
-// (256 bits), the check is the CRC-32 of all that precedes, so that a typo never costs a look-up. Only the SHA-256 of
-// the whole text is stored: with 256 random bits a slow password hash would buy nothing and hand out a denial of service.
+// The format of an API key and the record that is stored for it.
+// `sekisho_<id:12>_<secret:43><check:6>`: the id is public and finds the row; the secret is 43 base62 characters (256
+// bits); the check is the CRC-32 of everything before it, so a typo costs no look-up. Only the SHA-256 of the whole
+// text is stored: with 256 random bits a slow password hash adds no safety and enables denial of service.
 import { hash, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { AccountId, KeyId } from './id.ts';
@@ -19,9 +19,9 @@ export interface StoredKey {
   readonly id: KeyId;
   readonly accountId: AccountId;
   readonly name: string;
-  /** `secret`: a text that is shown once. `signature`: an Ollama CLI's ed25519 public key. `certificate`: a client's. */
+  /** `secret`: text shown once. `signature`: an Ollama CLI's ed25519 public key. `certificate`: a client's. */
   readonly kind: KeyKind;
-  /** Hex SHA-256 of the key's text; of the public key where there is none, in SSH's wire form or as SPKI. */
+  /** Hex SHA-256 of the key's text; for keys without text, of the public key (SSH wire form or SPKI). */
   readonly digest: string;
   readonly status: KeyStatus;
   readonly scopes: readonly Scope[];
@@ -29,24 +29,24 @@ export interface StoredKey {
   readonly models: readonly string[];
   /** CIDR blocks the key may be used from; empty is anywhere. */
   readonly cidr: readonly string[];
-  /** May the key stand in an address, as /k/<key>/…? */
+  /** Whether the key may be part of a URL, as in /k/<key>/…. */
   readonly allowPath: boolean;
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
-  /** Kept up to a few seconds behind. */
+  /** Written with a delay of up to a few seconds. */
   readonly lastUsedAt: number | null;
-  /** The key that this one replaced when it was rotated. */
+  /** The key that this one replaced in a rotation. */
   readonly rotatedFrom: KeyId | null;
-  /** The first key of the row of rotations: what is counted on a key is counted on it, so that rotating refills nothing. */
+  /** First key in the chain of rotations. Usage is counted on it, so rotating a key does not reset its limits. */
   readonly lineage: KeyId;
-  /** Digest of the client certificate that has to be shown beside the secret; null: none. */
+  /** Digest of the client certificate required beside the secret; null if none is. */
   readonly boundCertificate: string | null;
-  /** What narrows the plan of the account for this key. */
+  /** What narrows the account's plan for this key. */
   readonly narrowing: Narrowing;
 }
 
-/** A key that says nothing of its own: what every key starts from, so that a new field has one default. */
+/** A key with default values. Every key starts from it, so a new field has one default. */
 export function blankKey(id: KeyId, accountId: AccountId, createdAt: number): StoredKey {
   return {
     id,
@@ -73,7 +73,7 @@ export function blankKey(id: KeyId, accountId: AccountId, createdAt: number): St
 const format = /^sekisho_([0-9A-Za-z]{12})_[0-9A-Za-z]{43}([0-9A-Za-z]{6})$/;
 export const keyTextLength = 70;
 
-/** A fresh key. The text exists here once; afterwards only its digest does. */
+/** A new key. Only the digest is stored; the text is returned this once. */
 export function generateKey(): { id: KeyId; text: Secret; digest: string } {
   const id = randomBase62(12);
   const body = `sekisho_${id}_${randomBase62(43)}`;
@@ -81,7 +81,7 @@ export function generateKey(): { id: KeyId; text: Secret; digest: string } {
   return { id: `key_${id}` as KeyId, text: new Secret(text), digest: digestOf(text) };
 }
 
-/** Finds the id in a key's text, or undefined where format or checksum is wrong. A filter, never the decision. */
+/** Reads the id from a key's text; undefined if format or checksum is wrong. A filter, not authentication. */
 export function readKeyId(text: string): KeyId | undefined {
   if (text.length !== keyTextLength) return undefined;
   const match = format.exec(text);
@@ -96,7 +96,7 @@ export function digestOf(text: string | Uint8Array): string {
 
 const unknownDigest = digestOf('no key has this digest');
 
-/** Is that the text of this key? For no key at all it costs the same hash and comparison, and is no. */
+/** Whether `text` is the secret of this key. A missing key costs the same hash and comparison, and gives false. */
 export function isSecretOf(text: string, key: Pick<StoredKey, 'kind' | 'digest'> | undefined): boolean {
   return sameDigest(digestOf(text), key?.digest ?? unknownDigest) && key?.kind === 'secret';
 }
@@ -110,8 +110,8 @@ export function sameDigest(a: string, b: string): boolean {
 const sshHead = Buffer.from('0000000b7373682d6564323535313900000020', 'hex');
 
 /**
- * Accepts `ssh-ed25519 AAAA… comment`, or the base64 part alone. Gives the wire form (51 bytes) or undefined.
- * Anything but canonical base64 of exactly that shape is refused, so that one key has one spelling.
+ * Accepts `ssh-ed25519 AAAA… comment`, or the base64 part alone. Returns the wire form (51 bytes) or undefined.
+ * Requires canonical base64 of exactly that shape, so one key has one spelling.
  */
 export function readSshPublicKey(text: string): Buffer | undefined {
   const encoded = text
@@ -128,5 +128,5 @@ export function ed25519Point(wire: Buffer): Buffer {
   return wire.subarray(sshHead.length);
 }
 
-/** A key that lives this long at most is for a page that is open now: it does not count against a plan's keys. */
+/** A key with at most this lifetime is for a page that is currently open; it does not count against a plan's keys. */
 export const passingKeyMs = 3_600_000;

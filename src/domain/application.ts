@@ -1,25 +1,28 @@
-// Asking for access on the web: how registration is open, an invitation, an application and its decision. Pure.
+// Applying for access on the web: registration modes, invitations, applications and decisions. Pure.
 import type { AccountId, ApplicationId, InviteId, PersonId } from './id.ts';
 import type { Language } from './person.ts';
 
-/** `open`: issued at once. `domain`: at once for addresses of some domains, others wait for an operator. `invite`: with a code. `approval`: an operator decides. `closed`: nobody may ask. */
+/**
+ * `open`: issued at once. `domain`: at once for addresses of listed domains; others wait for an operator. `invite`:
+ * needs a code. `approval`: an operator decides. `closed`: no applications.
+ */
 export const registrationModes = ['open', 'domain', 'invite', 'approval', 'closed'] as const;
 export type RegistrationMode = (typeof registrationModes)[number];
 
-/** Changeable at run time. */
+/** Can be changed at run time. */
 export interface Registration {
   readonly mode: RegistrationMode;
-  /** What whoever is let in gets, if neither the invitation nor the operator says another. */
+  /** The plan of a new account, unless the invitation or the operator names another. */
   readonly plan: string;
-  /** Of e-mail addresses that the mode `domain` lets in. */
+  /** E-mail domains that the mode `domain` accepts. */
   readonly domains: readonly string[];
-  /** Domains whose mail server takes no notice of dots before the @, beside those that are known for it. */
+  /** Domains whose mail server ignores dots before the @, in addition to the built-in ones. */
   readonly dotless: readonly string[];
-  /** Applications that may wait for a decision; more are turned away. */
+  /** Applications that may wait for a decision; further ones are refused. */
   readonly maxPending: number;
 }
 
-/** Closed: opening the gateway is a decision for the person who runs it. */
+/** Closed: the operator decides when to open the gateway. */
 export const firstRegistration: Registration = {
   mode: 'closed',
   plan: 'trial',
@@ -33,35 +36,35 @@ export interface Application {
   readonly name: string;
   /** Normalised. */
   readonly email: string;
-  /** When whoever reads that mailbox confirmed it; null: nobody has. */
+  /** When the applicant proved that they read this mailbox; null if they have not. */
   readonly confirmedAt: number | null;
   readonly purpose: string;
-  /** Models that were asked for; what is given is the plan's affair. */
+  /** Models that the applicant asked for. The plan decides which they get. */
   readonly models: readonly string[];
-  /** A plan that was asked for; likewise. */
+  /** The plan that the applicant asked for. The decision may name another. */
   readonly wantedPlan: string | null;
-  /** Who signs in with it; null where it came without a wish to sign in. */
+  /** The person who signs in with it; null if the applicant did not ask to sign in. */
   readonly personId: PersonId | null;
   readonly language: Language | null;
   readonly status: 'pending' | 'approved' | 'rejected';
-  /** Hex SHA-256 of the token with which the applicant, and nobody else, comes for the key. */
+  /** Hex SHA-256 of the token with which only the applicant collects the key. */
   readonly claimDigest: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
   readonly decidedAt: number | null;
   readonly decidedBy: string | null;
-  /** What the operator, or the rule, had to say. */
+  /** The reason that the operator or the rule gave. */
   readonly decision: string | null;
   readonly accountId: AccountId | null;
-  /** When the key was handed over; afterwards nobody gets another with the same token. */
+  /** When the key was collected; the token cannot be used again. */
   readonly claimedAt: number | null;
-  /** Why an operator has to decide, although a rule or an invitation would have let the applicant in. */
+  /** Why an operator has to decide although a rule or an invitation would have accepted the applicant. */
   readonly held: HeldFor | null;
 }
 
 /**
- * `barred`: an account of this mailbox was closed while a step of the ladder was in force against it. `second`: the mailbox has an
- * account already.
+ * `barred`: an account of this mailbox was closed while suspended by the ladder. `second`: the mailbox already has an
+ * account.
  */
 export const heldFor = ['barred', 'second'] as const;
 export type HeldFor = (typeof heldFor)[number];
@@ -70,7 +73,7 @@ export interface Invite {
   readonly id: InviteId;
   /** Hex SHA-256 of the code. */
   readonly digest: string;
-  /** Whom it is for; null is whoever has the code. */
+  /** The address it is for; null: anyone with the code. */
   readonly email: string | null;
   readonly plan: string | null;
   readonly createdAt: number;
@@ -79,9 +82,10 @@ export interface Invite {
 }
 
 /**
- * One spelling for one mailbox, or undefined where it cannot be one: exactly one @, ASCII only (a fullwidth ＠ or a
- * look-alike letter is another address, oauth2-proxy CVE-2026-40574), lower case, no spaces or control characters. None under
- * .invalid (RFC 2606): those stand for people who have no address here, and somebody else must not take them first.
+ * Normalises an e-mail address to one spelling, or returns undefined: exactly one @, ASCII only (a fullwidth ＠ or a
+ * look-alike letter is another address, oauth2-proxy CVE-2026-40574), lower case, no spaces or control characters.
+ * Refuses .invalid (RFC 2606): those are placeholders for people without an address here, and must not be claimed by
+ * others.
  */
 export function normalEmail(text: string): string | undefined {
   const trimmed = text.trim().toLowerCase();

@@ -1,30 +1,30 @@
-// A change that somebody, or a rule, made to who may do what: written with the change, in one transaction.
+// Audit events: who changed what about access. An event is written in the same transaction as the change.
 import { createHash } from 'node:crypto';
 import { type AuditId, newAuditId } from './id.ts';
 import type { Consequence } from './outbox.ts';
 import type { WallMs } from './time.ts';
 
-/** What strangers can cause: failed sign-ins and refused calls, of which so many are kept. */
+/** Events that unauthenticated clients can cause (failed sign-ins, refused calls), and how many of them are kept. */
 export const refusalActions = ['sign-in.refused', 'call.refused'] as const;
 export const keptRefusals = 50_000;
 
 export interface AuditEvent {
   readonly id: AuditId;
   readonly at: WallMs;
-  /** Who: `cli:<system user>`, `rule:<name>`, later an account. */
+  /** Who: `cli:<system user>`, `rule:<name>`, or an account. */
   readonly actor: string;
   /** What: `plan.set`, `key.revoke`, … */
   readonly action: string;
-  /** Whose: an id, or the name of a plan or rule. */
+  /** What was changed: an id, or the name of a plan or rule. */
   readonly subject: string;
-  /** Before and after, as far as they differ; never a secret or its digest. */
+  /** Values before and after, only where they differ; never a secret or its digest. */
   readonly from: Readonly<Record<string, unknown>> | null;
   readonly to: Readonly<Record<string, unknown>> | null;
-  /** Goes into the outbox together with the event; no part of the log. */
+  /** Written to the outbox with the event; not part of the log. */
   readonly leadsTo?: readonly Consequence[];
 }
 
-/** Who does it and when; what every change is made with. */
+/** Who makes a change, and when. */
 export interface Author {
   readonly actor: string;
   readonly at: WallMs;
@@ -32,7 +32,7 @@ export interface Author {
 
 type Shown = Readonly<Record<string, unknown>>;
 
-/** An event for a change; where both sides are given only what differs is kept. */
+/** Creates an event for a change. If both sides are given, only their differences are kept. */
 export function auditEvent(
   { actor, at }: Author,
   action: string,
@@ -52,16 +52,16 @@ export function auditEvent(
   };
 }
 
-/** The event of a change that leads to something besides. */
+/** An event with consequences. */
 export const leadingTo = (event: AuditEvent, leadsTo: readonly Consequence[]): AuditEvent => ({ ...event, leadsTo });
 
-/** Characters of JSON that one member of an event may have. An event has some twenty, by names that are ours. */
+/** The most characters of JSON for one member. An event has about twenty members, whose names are set by this code. */
 const mostOfMember = 1_000;
 const mostName = 300;
 
 /**
- * What is longer is named by its beginning, its length and its digest, so that no row holds more than a few kilobytes and what
- * was there can still be told from anything else.
+ * Replaces long values by their beginning, length and digest, so that a row holds at most a few kilobytes and the
+ * original value can still be identified.
  */
 function bounded(shown: Shown): Record<string, unknown> {
   return Object.fromEntries(Object.entries(shown).map(([name, value]) => [name, shortened(value)]));
@@ -83,12 +83,12 @@ function shortened(value: unknown): unknown {
   return [...first, `… and ${value.length - first.length} more (${whole} of all ${value.length})`];
 }
 
-/** Never within a pair of surrogates. */
+/** Never splits a surrogate pair. */
 function cut(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most).toWellFormed()}…`;
 }
 
-/** The members in which two objects differ, of each; of long lists what only the one or the other holds. */
+/** The members in which two objects differ; for long lists only the items that one side lacks. */
 function difference(before: Shown, after: Shown): { from: Record<string, unknown>; to: Record<string, unknown> } {
   const from: Record<string, unknown> = {};
   const to: Record<string, unknown> = {};

@@ -1,17 +1,17 @@
-// Reads files of certificate authorities (TLS_CLIENT_CA, UPSTREAM_CA, ACME_CA). OpenSSL takes what it can read of such a file
-// and ignores the rest, so a truncated, empty or expired file would change whom the gate trusts without a word.
+// Reads files of certificate authorities (TLS_CLIENT_CA, UPSTREAM_CA, ACME_CA). OpenSSL silently skips what it cannot
+// read in such a file, so a truncated, empty or expired file would change what the gateway trusts without an error.
 import { X509Certificate } from 'node:crypto';
 
-/** Says in a sentence which file and why. */
+/** The message names the file and the reason. */
 export class AuthoritiesUnusable extends Error {
   override readonly name = 'AuthoritiesUnusable';
 }
 
 /**
- * Every certificate of the PEM file that stands at `path`; other text between the blocks is allowed (RFC 7468 §5.2).
- * `now` in Unix milliseconds.
- * @throws Unusable, with the path before what is wrong, where a block is cut off, cannot be read or is no certificate, where there is none, where one
- * is neither an authority nor signed by itself, and where none of them is valid now.
+ * Returns every certificate of the PEM file at `path`; other text between the blocks is allowed (RFC 7468 §5.2). `now`
+ * in Unix milliseconds.
+ * @throws Unusable, with the path first, if a block is cut off, unreadable or not a certificate; if there are no
+ * certificates; if one is neither an authority nor self-signed; or if none is currently valid.
  */
 export function readAuthorities(
   path: string,
@@ -43,5 +43,5 @@ export function readAuthorities(
   return certificates;
 }
 
-/** A distinguished name for a sentence. */
+/** A distinguished name on one line. */
 export const oneLine = (name: string): string => name.replaceAll('\n', ', ').slice(0, 200);

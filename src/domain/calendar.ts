@@ -1,12 +1,12 @@
-// The windows that limits count in: minutes of the clock; days, their hours, and months of a time zone. Pure arithmetic on
-// Unix milliseconds; which clock they come from is the caller's affair. A new window is a row of `windows` and a method.
-// A window is named by when it begins, so that rolling over is the same whenever and however often it is asked
-// (LiteLLM's reset jobs wiped figures minutes after a key was made, or never ran).
+// The windows that limits count in: clock minutes; days, their hours, and months of a time zone. Pure arithmetic on
+// Unix milliseconds of a clock that the caller chooses. A new window is a row of `windows` and a method. A window is
+// identified by its start, so rolling over gives the same result whenever and however often it is computed (LiteLLM's
+// reset jobs cleared counters minutes after a key was created, or never ran).
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
 
-/** Every window once: its usual length, and how sentences say it. Each one begins and ends with a minute of the clock. */
+/** Every window once: its usual length, and its wording in sentences. Each one begins and ends on a clock minute. */
 export const windows = {
   minute: { seconds: 60, each: 'a minute' },
   hour: { seconds: 3_600, each: 'an hour' },
@@ -27,7 +27,7 @@ export class Calendar implements Record<Window, (at: number) => Span> {
   #day: Span = { startsAt: 0, endsAt: 0 };
   #month: Span = { startsAt: 0, endsAt: 0 };
 
-  /** `timeZone` as in the IANA database, such as UTC or Asia/Tokyo. @throws RangeError for one that is not there. */
+  /** `timeZone` as in the IANA database, such as UTC or Asia/Tokyo. @throws RangeError for an unknown one. */
   constructor(timeZone: string) {
     this.#format = new Intl.DateTimeFormat('en-CA', {
       timeZone,
@@ -37,7 +37,7 @@ export class Calendar implements Record<Window, (at: number) => Span> {
     });
   }
 
-  /** The date there, as 2026-11-23. */
+  /** The date in the time zone, as 2026-11-23. */
   dateAt(at: number): string {
     return this.#format.format(at);
   }
@@ -48,8 +48,8 @@ export class Calendar implements Record<Window, (at: number) => Span> {
   }
 
   /**
-   * Hours are counted from the beginning of the day, so that they are those of the clock where zones are half an hour from
-   * UTC, and each hour lies in one day. Where clocks move by half an hour (Lord Howe), the last hour of that day is short.
+   * Hours are counted from the start of the day, so they are clock hours also in zones half an hour off UTC, and each
+   * hour lies within one day. Where clocks move by half an hour (Lord Howe), the last hour of that day is short.
    */
   hour(at: number): Span {
     const day = this.day(at);
@@ -77,12 +77,12 @@ export class Calendar implements Record<Window, (at: number) => Span> {
   }
 
   /**
-   * When a date begins there: midnight, or an hour later where clocks are put forward at midnight. Dates as text are in
-   * the order of time, so it is found by halving.
+   * When a date begins in the time zone: midnight, or an hour later where clocks go forward at midnight. Dates as text
+   * sort in time order, so a binary search finds it.
    */
   #firstInstant(date: string, near: number): number {
     const noon = Date.parse(`${date}T12:00:00Z`);
-    // Zones are 14 hours ahead of UTC at most and 12 behind.
+    // Time zones range from UTC−12 to UTC+14.
     let before = noon - 30 * hourMs;
     let after = noon + 30 * hourMs;
     while (after - before > 1) {
@@ -90,7 +90,7 @@ export class Calendar implements Record<Window, (at: number) => Span> {
       if (this.dateAt(middle) < date) before = middle;
       else after = middle;
     }
-    // A day that a zone left out (Samoa, 2011-12-30) begins when the next one does.
+    // A day that a zone skipped (Samoa, 2011-12-30) begins when the next one does.
     return Number.isNaN(after) ? near : after;
   }
 }

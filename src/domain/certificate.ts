@@ -1,14 +1,16 @@
-// Client certificates as credentials. One is known by the SHA-256 of its public key, not by its name, which an authority
-// may give to anybody, nor by itself, so that it can be renewed with the same key (as RFC 7469 pins, section 2.4).
+// Client certificates as credentials. A certificate is identified by the SHA-256 of its public key: not by its name,
+// which an authority may give to anyone, and not by its own digest, so it can be renewed with the same key (as pins of
+// RFC 7469 §2.4).
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { digestOf } from './api-key.ts';
 import type { WallMs } from './time.ts';
 
-/** Hex, 64 characters; undefined where the text is no certificate in PEM. */
+/** Hex, 64 characters; undefined if the text is not a PEM certificate. */
 export function certificateDigest(pem: string): string | undefined {
-  // Not with a `\s*` before it: that would read a text of line feeds once for each of them.
+  // `includes` instead of a regular expression that starts with `\s*`: that would take quadratic time on many line
+  // feeds.
   if (!pem.includes('-----BEGIN CERTIFICATE-----')) return undefined;
   try {
     return publicKeyDigest(new X509Certificate(pem));
@@ -26,19 +28,18 @@ interface Shown {
 const known = new WeakMap<Socket, Shown | null>();
 
 /**
- * Of the certificate that was shown on a connection, if it is one of the operator's authority and its time is not over;
- * undefined otherwise.
+ * The digest of the client certificate shown on a connection, if the operator's authority issued it and it has not
+ * expired; undefined otherwise.
  */
 export function shownCertificate(socket: Socket, now: WallMs): string | undefined {
-  // Only of an encrypted connection is it ever true, and only where the authority, the dates and the list of what was
-  // revoked say so.
+  // True only on an encrypted connection, after the authority, the dates and the revocation list were checked.
   if (!(socket as TLSSocket).authorized) return undefined;
   let shown = known.get(socket);
   if (shown === undefined) {
     shown = readShown(socket as TLSSocket) ?? null;
     known.set(socket, shown);
   }
-  // The handshake has looked at the dates, and a connection may outlive them.
+  // The handshake checked the dates, but the connection may outlive them.
   return shown !== null && now < shown.until ? shown.digest : undefined;
 }
 

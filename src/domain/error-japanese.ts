@@ -1,5 +1,5 @@
-// The sentences of the error registry in Japanese, and which language a code is told in. The data plane speaks English,
-// which is what clients of model servers read; the portal and the management API follow the caller's Accept-Language.
+// The sentences of the error registry in Japanese, and the choice of language. The data plane answers in English, which
+// clients of model servers expect; the portal and the management API follow the caller's Accept-Language.
 import { type ErrorCode, registry } from './error.ts';
 import type { Language } from './person.ts';
 
@@ -29,7 +29,7 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   certificate_required: 'この API キーは、対応するクライアント証明書と一緒でなければ使えません。',
   address_not_allowed: 'この API キーは、お使いのアドレスからは使えません。',
   identity_unavailable: '現在、API キーを確認できません。',
-  ledger_unavailable: '現在、使用量を記録できないため、呼び出しを開始しません。',
+  ledger_unavailable: '現在、使用量を記録できないため、新しいリクエストを受け付けません。',
   too_many_failures: 'お使いのアドレスから、誤った API キーが何度も送られました。',
   suspended: 'このアカウントは停止されています。',
 
@@ -74,8 +74,8 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
 const passing = 'この呼び出しは、モデルの順番が来れば通ります。';
 
 /**
- * Why a call would pass (`code` null) or be refused, from the data plane's own English. Where that says more than the
- * registry (which limit, which scope), it stays beside the Japanese sentence.
+ * Why a call would pass (`code` null) or be refused, from the data plane's English sentence. If that says more than the
+ * registry (which limit, which scope), it follows the Japanese sentence in parentheses.
  */
 export function reasonIn(language: Language, code: string | null, english: string): string {
   if (language === 'en') return english;

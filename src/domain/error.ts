@@ -1,20 +1,20 @@
-// The one registry of everything that can go wrong: code, status, owner, and the public sentence in English. Its Japanese
-// stands in error-japanese.ts. Dialects decide how an error is spelled, never what it says. An internal cause goes to the log
-// and nowhere else. docs/errors.md lists the same codes with both sentences; a house test compares them.
+// The one registry of errors: code, status, owner, and the public sentence in English. error-japanese.ts has the
+// Japanese. Dialects decide the format of an error, never its text. Internal causes appear only in the log.
+// docs/errors.md lists the same codes with both sentences; a house test compares them.
 
-/** Who has to act: the caller, the operator who set a rule, nobody but time (capacity), the model server, or the gateway. */
+/** Who can resolve it: the caller, the operator who set a rule, time (capacity), the model server, or the gateway. */
 export type Owner = 'client' | 'policy' | 'capacity' | 'upstream' | 'gateway';
 
 interface Entry {
   readonly status: number;
   readonly owner: Owner;
   readonly message: string;
-  /** Seconds after which trying again can help; absent where waiting changes nothing. */
+  /** Seconds after which a retry can help; absent if waiting has no effect. */
   readonly retryAfterSeconds?: number;
 }
 
 export const registry = {
-  // What was asked, before anybody asks who is asking.
+  // The request itself, before authentication.
   bad_request_head: { status: 400, owner: 'client', message: 'The request head is not valid HTTP.' },
   bad_host: { status: 400, owner: 'client', message: 'Send exactly one well-formed Host header.' },
   bad_target: {
@@ -50,7 +50,7 @@ export const registry = {
   },
   loop_detected: { status: 508, owner: 'gateway', message: 'The request has already passed through this gateway.' },
 
-  // Who is asking.
+  // Authentication.
   invalid_api_key: { status: 401, owner: 'client', message: 'Invalid API key' },
   key_expired: { status: 401, owner: 'policy', message: 'This API key has expired.' },
   key_revoked: { status: 401, owner: 'policy', message: 'This API key has been revoked.' },
@@ -84,7 +84,7 @@ export const registry = {
   ledger_unavailable: {
     status: 503,
     owner: 'gateway',
-    message: 'Usage cannot be recorded right now, so no call is started.',
+    message: 'Usage cannot be recorded right now, so new requests are refused.',
     retryAfterSeconds: 10,
   },
 
@@ -96,7 +96,7 @@ export const registry = {
   },
   suspended: { status: 403, owner: 'policy', message: 'This account is suspended.' },
 
-  // What exactly is wanted, and whether it is allowed.
+  // What is requested, and whether it is allowed.
   missing_scope: {
     status: 403,
     owner: 'policy',
@@ -138,7 +138,7 @@ export const registry = {
     retryAfterSeconds: 2,
   },
 
-  // How much of it.
+  // Limits.
   limits_unavailable: {
     status: 503,
     owner: 'gateway',
@@ -198,7 +198,7 @@ export const registry = {
   },
   upstream_timeout: { status: 504, owner: 'upstream', message: 'The model server took too long.' },
 
-  // Ours.
+  // The gateway.
   draining: { status: 503, owner: 'gateway', message: 'The gateway is shutting down.', retryAfterSeconds: 5 },
   reader_stalled: { status: 408, owner: 'client', message: 'The client stopped reading the answer.' },
   client_closed: { status: 499, owner: 'client', message: 'The client closed the connection.' },
@@ -208,21 +208,21 @@ export const registry = {
 export type ErrorCode = keyof typeof registry;
 export const errorCodes = Object.keys(registry) as ErrorCode[];
 
-/** What the official SDKs wait for at most by themselves. */
+/** The longest that the official SDKs wait by themselves. */
 const idleAfterSeconds = 60;
 
 /**
- * A failure on its way to the caller. `message` is public: it must never hold a secret, a prompt or an internal name.
- * `cause` is for the log only.
+ * A failure that is reported to the caller. `message` is public: never put a secret, a prompt or an internal name in
+ * it. `cause` is for the log only.
  */
 export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly status: number;
   readonly owner: Owner;
   readonly retryAfterSeconds: number | undefined;
-  /** Methods this route would have answered; only with method_not_allowed (RFC 9110 §15.5.6 wants Allow). */
+  /** The methods that this route accepts; only with method_not_allowed (RFC 9110 §15.5.6 requires Allow). */
   readonly allow: string | undefined;
-  /** Waiting a few seconds cannot help, and an SDK that tries again by itself would only be refused again. */
+  /** Retrying within seconds cannot succeed, so SDKs are told not to retry by themselves. */
   readonly retryIsIdle: boolean;
 
   constructor(
@@ -236,7 +236,7 @@ export class GatewayError extends Error {
     this.status = entry.status;
     this.owner = entry.owner;
     this.retryAfterSeconds = options.retryAfterSeconds ?? entry.retryAfterSeconds;
-    // Claude Code tries again for minutes, without a word, where a 401 does not say so.
+    // Claude Code silently retries for minutes unless a 401 says otherwise.
     this.retryIsIdle =
       entry.status === 401 ||
       (entry.status >= 500 && this.retryAfterSeconds === undefined) ||
@@ -245,7 +245,7 @@ export class GatewayError extends Error {
   }
 }
 
-/** Anything thrown becomes a GatewayError; what we did not foresee becomes `internal` with a fixed sentence. */
+/** Converts anything thrown to a GatewayError; unexpected errors become `internal` with a fixed sentence. */
 export function toGatewayError(thrown: unknown): GatewayError {
   return thrown instanceof GatewayError ? thrown : new GatewayError('internal', { cause: thrown });
 }

@@ -1,8 +1,9 @@
-// Patterns in which `*` stands for any run of characters but `/`, matched in linear time. A regular expression would try
-// every way to split a text between the stars, and a pattern of a member against a name of a member could hold the
-// process for minutes (CWE-1333). Every literal is searched once, from left to right, by Knuth, Morris and Pratt (1977).
+// Patterns in which `*` stands for any run of characters except `/`, matched in linear time. A backtracking regular
+// expression tries every way to split a text between the stars, so a member's pattern against a member's name could
+// block the process for minutes (CWE-1333). Each literal is searched once, left to right (Knuth, Morris and Pratt,
+// 1977).
 
-/** What is read of a text; a test counts the reads. */
+/** The part of a string that matching reads; a test counts the reads. */
 export interface Characters {
   readonly length: number;
   charCodeAt(at: number): number;
@@ -10,22 +11,22 @@ export interface Characters {
 
 interface Literal {
   readonly text: string;
-  /** Of each prefix of the text, the length of its longest proper prefix that is also its suffix. */
+  /** For each prefix of the text, the length of its longest proper prefix that is also its suffix. */
   readonly borders: Uint16Array;
 }
 
-/** What stands between two slashes. */
+/** The part of a pattern between two slashes. */
 interface Segment {
   readonly first: string;
-  /** Undefined where the segment has no star; then `first` is all of it. */
+  /** Undefined if the segment has no star; `first` is then the whole segment. */
   readonly last: string | undefined;
-  /** What has to stand between the two, in this order. */
+  /** The literals between the two, in order. */
   readonly middle: readonly Literal[];
 }
 
 const SLASH = 0x2f;
 
-/** A star never matches a slash, so a name matches if its segments match one by one. */
+/** A star never matches a slash, so a name matches if its segments match pairwise. */
 export class Glob {
   readonly #segments: readonly Segment[];
 
@@ -41,7 +42,7 @@ export class Glob {
       let to = from;
       while (to < text.length && text.charCodeAt(to) !== SLASH) to++;
       const isLast = i === segments.length - 1;
-      // A slash behind the last segment, or none behind another one.
+      // The pattern and the text must have the same number of segments.
       if (isLast !== (to === text.length)) return false;
       if (!matchesSegment(segments[i] as Segment, text, from, to)) return false;
       from = to + 1;
@@ -64,7 +65,7 @@ function matchesSegment({ first, last, middle }: Segment, text: Characters, from
   if (!standsAt(last, text, to - last.length)) return false;
   let at = from + first.length;
   for (const literal of middle) {
-    // The leftmost place leaves the most room for what follows.
+    // The leftmost match leaves the most room for the literals that follow.
     at = endOf(literal, text, at, to - last.length);
     if (at < 0) return false;
   }
@@ -76,7 +77,7 @@ function standsAt(literal: string, text: Characters, at: number): boolean {
   return true;
 }
 
-/** Where the literal ends at its leftmost place in [from, to); -1 where it has none. */
+/** The end of the leftmost match of the literal in [from, to); -1 if there is none. */
 function endOf({ text: literal, borders }: Literal, text: Characters, from: number, to: number): number {
   let matched = 0;
   for (let at = from; at < to; at++) {

@@ -1,4 +1,4 @@
-// Ids carry their kind in a prefix and in their type, so that a key id cannot be passed where an account id is meant.
+// Ids carry their kind in a prefix and in their type, so a key id cannot be passed as an account id.
 import { randomFillSync } from 'node:crypto';
 import type { WallMs } from './time.ts';
 
@@ -13,13 +13,13 @@ export type AuditId = string & { readonly __kind: 'audit' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-// Random bytes are drawn from the system's generator in bulk: one system call per 4096 bytes, not one per id.
+// Random bytes are drawn from the system's generator in bulk: one system call per 4096 bytes instead of one per id.
 const pool = Buffer.alloc(4096);
 let poolOffset = pool.length;
 
 /**
- * `length` base62 characters from the system's generator, 5.95 bits each. Bytes ≥ 248 (4 × 62) are thrown away, since
- * keeping them would make the first characters of the alphabet likelier than the rest.
+ * `length` base62 characters from the system's generator, 5.95 bits each. Bytes ≥ 248 (4 × 62) are discarded; keeping
+ * them would make the first characters of the alphabet more likely.
  */
 export function randomBase62(length: number): string {
   let text = '';
@@ -42,14 +42,14 @@ export function toBase62(value: number, length: number): string {
   return text;
 }
 
-/** A text of that shape names an account by its id; no account may be called so. */
+/** Whether the text has the form of an account id. Account names must not have this form. */
 export const isAccountId = (text: string): text is AccountId => text.startsWith('acc_');
 
 export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as AccountId;
 
 export const newPersonId = (): PersonId => `usr_${randomBase62(16)}` as PersonId;
 
-/** Ids of what is listed newest first begin with their time, as request ids do. */
+/** Ids of records that are listed newest first begin with their time, like request ids. */
 export const newSuspensionId = (now: WallMs): SuspensionId =>
   `sus_${toBase62(now, 8)}${randomBase62(6)}` as SuspensionId;
 export const newApplicationId = (now: WallMs): ApplicationId =>
@@ -57,11 +57,11 @@ export const newApplicationId = (now: WallMs): ApplicationId =>
 export const newInviteId = (now: WallMs): InviteId => `inv_${toBase62(now, 8)}${randomBase62(6)}` as InviteId;
 export const newAuditId = (now: WallMs): AuditId => `aud_${toBase62(now, 8)}${randomBase62(8)}` as AuditId;
 
-/** The smallest request id of that time, for looking rows up by when they began. */
+/** The smallest request id of that time, for finding rows by their start time. */
 export const firstRequestId = (at: WallMs): RequestId => `req_${toBase62(at, 8)}` as RequestId;
 
 /**
- * Request ids begin with their time (milliseconds, 8 base62 characters, good until the year 8888) and end in 71 random
- * bits: rows are then added at the end of the ledger's index instead of all over it, and newest first is by id.
+ * Request ids begin with their time (milliseconds, 8 base62 characters, until the year 8888) and end in 71 random bits:
+ * new rows go to the end of the ledger's index, and sorting by id is sorting by time.
  */
 export const newRequestId = (now: WallMs): RequestId => `req_${toBase62(now, 8)}${randomBase62(12)}` as RequestId;

@@ -1,6 +1,6 @@
-// What the management plane may ask the data plane about itself: what runs, how an account stands with its limits, whether a
-// call would pass. The planes never import each other, so the questions and answers have their types here; the data
-// plane answers (src/gateway/introspection.ts), and the composition root hands the answers over.
+// What the management plane may ask the data plane: current activity, the state of limits, and whether a call would
+// pass. The planes never import each other, so the types of questions and answers are here; the data plane implements
+// them (src/gateway/introspection.ts), and the composition root connects the two.
 import type { Account } from './account.ts';
 import type { StoredKey } from './api-key.ts';
 import type { Window } from './calendar.ts';
@@ -14,16 +14,16 @@ export interface Outlook {
   readonly overview: () => LiveOverview;
   readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
   readonly foresee: (question: Question) => Promise<Forecast>;
-  /** Models that the servers have and that the subject may use, as the servers spell them. */
+  /** Models on the servers that the subject may use, spelled as the servers do. */
   readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
 }
 
 /** A model server. */
 export interface ServerNow {
   readonly name: string;
-  /** Null before it was looked at. */
+  /** Null before the first check. */
   readonly up: boolean | null;
-  /** What it answers like; null as long as it has not said. */
+  /** The detected kind; null before it is known. */
   readonly kind: string | null;
   readonly inFlight: number;
 }
@@ -48,13 +48,13 @@ export interface AccountNow {
   readonly tokensPerSecond: number;
 }
 
-/** Whose limits. */
+/** The subject whose limits are asked for. */
 export interface Subject {
-  /** Undefined: anybody with the plan, who has used nothing. */
+  /** Undefined: any account with the plan and no usage. */
   readonly account: Account | undefined;
   readonly plan: Plan | Unlimited;
   readonly suspensions: readonly Suspension[];
-  /** Undefined: a new key that says nothing of its own. */
+  /** Undefined: a new key without settings of its own. */
   readonly key: StoredKey | undefined;
 }
 
@@ -73,7 +73,7 @@ export interface LimitState {
   readonly limit: number;
   readonly used: number;
   readonly remaining: number;
-  /** What the call in question needs; 0 if there is none. */
+  /** What the call in question needs; 0 without a call. */
   readonly needed: number;
   /** Unix milliseconds. */
   readonly resetsAt: number;

@@ -1,5 +1,5 @@
-// What one key may hand on to another: never more than it has itself. A key that ends, or that is bound to a network, to
-// models or to a certificate, makes and changes keys within the same bounds. Pure.
+// What one key may grant to another: never more than it has itself. A key that expires, or that is bound to a network,
+// to models or to a certificate, creates and changes keys within the same bounds. Pure.
 import type { Account } from './account.ts';
 import { blockCovers } from './address.ts';
 import type { StoredKey } from './api-key.ts';
@@ -7,13 +7,13 @@ import { ModelPatterns, parseModelName } from './model-name.ts';
 import { type Narrowing, unlimited } from './plan.ts';
 import { isManagement } from './scope.ts';
 
-/** The key that asks for another, or for a change of one. */
+/** The key that creates or changes another. */
 export interface Maker {
   readonly key: StoredKey;
   readonly account: Account;
 }
 
-/** What makes a key safer to lose than the person who holds it. */
+/** Whether the key is restricted in a way that makes it safer to lose. */
 export const isBound = ({ expiresAt, cidr, models, boundCertificate, narrowing }: StoredKey): boolean =>
   expiresAt !== null ||
   cidr.length > 0 ||
@@ -22,8 +22,8 @@ export const isBound = ({ expiresAt, cidr, models, boundCertificate, narrowing }
   Object.keys(narrowing).length > 0;
 
 /**
- * Where a key goes beyond its maker, as the end of a sentence; undefined where it does not. What it had `before` it may
- * keep.
+ * Returns where a key exceeds its maker, as the end of a sentence; undefined if it does not. A key may keep what it had
+ * `before`.
  */
 export function beyondMaker(
   key: StoredKey,
@@ -55,12 +55,12 @@ const endOf = ({ expiresAt }: StoredKey): number => expiresAt ?? Infinity;
 const same = (a: readonly string[], b: readonly string[] | undefined): boolean =>
   b !== undefined && a.length === b.length && a.every((each, i) => each === b[i]);
 
-/** The first limit that the one key lets further than the other, unless it did so before. */
+/** The first limit that is wider than the maker's and was changed. */
 function widerLimit(limits: Narrowing, own: Narrowing, before?: Narrowing): keyof Narrowing | undefined {
   return (Object.keys(own) as (keyof Narrowing)[]).find((name) => {
     const [asked, mine] = [limits[name], own[name] as number];
     if (before && asked === before[name]) return false;
-    // Of a least value the larger one is the narrower.
+    // For a minimum, the larger value is the stricter one.
     return asked === undefined || (name === 'minKeepAliveSeconds' ? asked < mine : asked > mine);
   });
 }
@@ -73,7 +73,7 @@ function networksWithin(blocks: readonly string[], own: readonly string[]): bool
   return blocks.length > 0 && blocks.every((block) => own.some((mine) => blockCovers(mine, block)));
 }
 
-/** A pattern is within others where it is one of them, or one model that they let through. */
+/** A pattern is within others if it is one of them, or a single model that they allow. */
 function modelsWithin(patterns: readonly string[], own: readonly string[]): boolean {
   const mine = new ModelPatterns(own);
   return (

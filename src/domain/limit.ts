@@ -1,10 +1,10 @@
-// What limits count and whom they count: the tables from which counters, refusals, headers and schemas follow, and the
-// arithmetic that every store of limits shares, so that all of them let the same calls through. Pure; nothing is counted here.
+// What limits count, and on which subject: the tables that counters, refusals, headers and schemas are derived from,
+// and the arithmetic that every limit store shares, so that all of them admit the same calls. Pure; holds no counters.
 import { type Window, windowNames } from './calendar.ts';
 import { slowFactor } from './suspension.ts';
 import type { SteadyMs } from './time.ts';
 
-/** What calls have used, or are expected to use. */
+/** What calls have used or are expected to use. */
 export interface Use {
   readonly requests: number;
   readonly promptTokens: number;
@@ -13,12 +13,12 @@ export interface Use {
 
 interface MeasureRow {
   readonly unit: string;
-  /** In a sentence. */
+  /** The measure as it appears in a sentence. */
   readonly words: string;
   readonly of: (use: Use) => number;
 }
 
-/** What limits count. */
+/** Everything that a limit can count. */
 export const measures = {
   requests: { unit: 'requests', words: 'calls', of: (use) => use.requests },
   tokens: { unit: 'tokens', words: 'tokens', of: (use) => use.promptTokens + use.completionTokens },
@@ -30,15 +30,15 @@ export type Measure = keyof typeof measures;
 export const measureNames = Object.keys(measures) as Measure[];
 
 interface CountedRow {
-  /** Begins a sentence. */
+  /** The subject at the start of a sentence. */
   readonly this: string;
   readonly whose: string;
-  /** Where its limits are written. */
+  /** Where its limits are configured. */
   readonly source: string;
   readonly label: string;
 }
 
-/** Whom limits count. A call counts on each of them: on its account, and on its key with the keys that this one replaced. */
+/** The subjects of limits. A call counts on its account, and on its key with the keys that this one replaced. */
 export const subjects = {
   account: { this: 'This account', whose: 'this account', source: 'plan of this account', label: '' },
   key: { this: 'This API key', whose: 'this key', source: 'limit of this API key', label: 'key-' },
@@ -53,7 +53,7 @@ interface WindowedRow {
   readonly meaning: string;
 }
 
-/** Every limit that counts something in a window that begins anew. Terms, counters, headers and columns follow from it. */
+/** Every limit that counts in a recurring window. Terms, counters, headers and columns are derived from it. */
 export const windowed = {
   requestsPerMinute: { measure: 'requests', window: 'minute', meaning: 'Calls in one minute of the clock.' },
   requestsPerHour: { measure: 'requests', window: 'hour', meaning: 'Calls in one hour of the clock.' },
@@ -93,21 +93,21 @@ export const windowed = {
 export type WindowedName = keyof typeof windowed;
 export const windowedNames = Object.keys(windowed) as WindowedName[];
 
-/** One windowed limit that holds for a key, and the subject that it counts. */
+/** One windowed limit of a key, and the subject that it counts. */
 export interface Limit {
   readonly on: SubjectName;
   readonly measure: Measure;
   readonly window: Window;
   readonly most: number;
-  /** What response headers call it: `tokens-day`, `key-tokens-day`. */
+  /** The name in response headers: `tokens-day`, `key-tokens-day`. */
   readonly label: string;
-  /** The places of the three in their tables, where counters find the figure. */
+  /** Indexes of the three in their tables, where counters find the figure. */
   readonly subjectAt: number;
   readonly measureAt: number;
   readonly windowAt: number;
 }
 
-/** What limits a subject; null, or nothing, is "no limit". */
+/** The limits of a subject; null or absent is "no limit". */
 export type Limiting = { readonly [name in WindowedName | 'concurrentRequests']?: number | null };
 
 /** Every windowed limit of the subjects that a call counts on. */
@@ -126,37 +126,37 @@ export function limitsOf(limiting: Readonly<Record<SubjectName, Limiting>>): Lim
   return limits;
 }
 
-/** The limits of a caller, as a store of limits asks for them. */
+/** The limits of a caller, in the form that a limit store needs. */
 export interface CallerBounds {
   readonly limits: readonly Limit[];
-  /** Calls that may run at once, by subject in the order of `subjects`; null is "no limit". */
+  /** Concurrent calls, by subject in the order of `subjects`; null is "no limit". */
   readonly atOnce: readonly (number | null)[];
 }
 
 export const atOnceOf = (limiting: Readonly<Record<SubjectName, Limiting>>): (number | null)[] =>
   subjectNames.map((on) => limiting[on].concurrentRequests ?? null);
 
-/** What a call asks of its limits. */
+/** What a call needs from its limits. */
 export interface Ask extends Use {
-  /** Does it occupy a model server for longer than a look at a list? Then it counts among those that run at once. */
+  /** Whether it occupies a model server (unlike a list). If so, it counts towards the concurrency limit. */
   readonly spends: boolean;
 }
 
-/** How the limits of a caller stand. Figures of a store in this process go on counting after they were asked for. */
+/** The current state of a caller's limits. In the memory store the figures keep changing after the call. */
 export interface Standing {
   /** Slowed down by a step of the ladder. */
   readonly slowed: boolean;
-  /** Used and reserved in the window of the limit. */
+  /** Used plus reserved, in the limit's window. */
   used(limit: Limit): number;
   /** When that window ends. */
   endsAt(limit: Limit): SteadyMs;
-  /** Calls that run now. */
+  /** Calls that are running now. */
   running(on: SubjectName): number;
 }
 
-/** The figure that holds now: a caller who is slowed down has a part of each minute. */
+/** The figure in force: a slowed caller gets a fraction of each minute limit. */
 export function mostOf({ most, window }: Limit, { slowed }: Pick<Standing, 'slowed'>): number {
-  // Slowed down is not stopped.
+  // At least one, so that a slowed caller can still call.
   return slowed && window === 'minute' ? Math.min(most, Math.max(1, Math.floor(most * slowFactor))) : most;
 }
 
@@ -170,13 +170,13 @@ export function firstFull(limits: readonly Limit[], use: Use, standing: Standing
     if (need === 0) continue;
     const most = mostOf(limit, standing);
     const used = standing.used(limit);
-    // A call that is larger than the whole limit is let through once nothing else is in the window; else it never could.
+    // A call larger than the whole limit is admitted once its window is empty; otherwise it could never run.
     if (used >= most || used + Math.min(need, most) > most) return limit;
   }
   return undefined;
 }
 
-/** The first subject that runs as many calls as it may. */
+/** The first subject that is at its concurrency limit. */
 export function firstCrowded(atOnce: CallerBounds['atOnce'], standing: Standing): SubjectName | undefined {
   for (let at = 0; at < atOnce.length; at++) {
     const most = atOnce[at] ?? null;

@@ -1,5 +1,5 @@
-// Letters that look like letters or digits of the Latin alphabet, lower case: Cyrillic, Greek, Armenian, Cherokee, Coptic, Lisu, and
-// Latin's own rarer ones. Full-width and mathematical letters are not here; NFKC makes them plain.
+// Letters that look like a Latin letter or digit, in lower case: Cyrillic, Greek, Armenian, Cherokee, Coptic, Lisu, and
+// rare Latin ones. Full-width and mathematical letters are missing because NFKC maps them to plain ones.
 
 const byLetter: Readonly<Record<string, string>> = {
   a: 'аαɑᴀꭺꓮⲁ',
@@ -25,7 +25,7 @@ const byLetter: Readonly<Record<string, string>> = {
   y: 'уүγʏꮍꓬⲩყ',
   x: 'хχꭓꓫⲭ×',
   z: 'ᴢꮓꓜⲍʐ',
-  // One letter that is drawn like two.
+  // One letter that looks like two.
   rn: 'mмᴍꮇꓟⲙ',
   vv: 'wԝѡωᴡꮃꮤꓪⲱա',
   '-': '‐‑‒–—―−⁃',

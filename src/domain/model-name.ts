@@ -1,19 +1,19 @@
-// Model names as Ollama reads them: `[host/][namespace/]model[:tag]`, compared after the defaults are filled in and
-// case is folded, so that `llama3`, `library/llama3:latest` and `registry.ollama.ai/library/Llama3` are one model.
-// Source: Ollama types/model/name.go and its `:cloud`/`:local` suffix handling (facts: ollama-api §2).
+// Model names as Ollama reads them: `[host/][namespace/]model[:tag]`, compared after filling in defaults and folding
+// case, so `llama3`, `library/llama3:latest` and `registry.ollama.ai/library/Llama3` are the same model. Source: Ollama
+// types/model/name.go and its handling of the `:cloud` and `:local` suffixes (facts: ollama-api §2).
 
 import { Glob } from './glob.ts';
 
 export interface ModelName {
-  /** Lower case, defaults dropped, always with a tag: what policies compare and ledgers store. */
+  /** Lower case, without defaults, always with a tag: the form that policies compare and ledgers store. */
   readonly canonical: string;
-  /** Registry host that the name points at. */
+  /** The registry host in the name. */
   readonly host: string;
-  /** A `:cloud` or `-cloud` suffix: Ollama answers it from ollama.com on the operator's account. */
+  /** Has a `:cloud` or `-cloud` suffix: Ollama forwards it to ollama.com on the operator's account. */
   readonly cloud: boolean;
 }
 
-/** Longer texts are refused before they are kept or said: a name comes back in errors, log lines and the ledger. */
+/** Longer names are refused before they are stored: a name appears in errors, log lines and the ledger. */
 export const mostNameBytes = 512;
 
 export const defaultRegistryHost = 'registry.ollama.ai';
@@ -23,13 +23,13 @@ const namespacePart = /^[a-z0-9_][a-z0-9_-]{0,79}$/;
 const modelPart = /^[a-z0-9_][a-z0-9_.-]{0,79}$/;
 
 /**
- * Reads a name as the caller spelled it. Gives undefined for anything outside the grammar: such a model cannot exist,
- * and a name we cannot read is a name we cannot compare. `:local` is peeled off as Ollama does (`m:8b:local` is `m:8b`);
- * a cloud source stays part of the name, in one of its two spellings, so that a pattern for `m:8b` alone never opens the
- * operator's cloud account.
+ * Parses a name as the caller spelled it. Returns undefined for anything outside the grammar: such a model cannot
+ * exist, and an unreadable name cannot be compared. `:local` is removed as in Ollama (`m:8b:local` is `m:8b`). A cloud
+ * source stays in the name, normalised to one spelling, so that a pattern for `m:8b` alone never opens the operator's
+ * cloud account.
  */
 export function parseModelName(text: string): ModelName | undefined {
-  // Only ASCII ever gets past here: toLowerCase maps the Kelvin sign to k, and such a spelling must not pass as k.
+  // ASCII only: toLowerCase maps the Kelvin sign to k, and such a spelling must not be accepted as k.
   if (text.length > mostNameBytes || !/^[\x20-\x7e]+$/.test(text)) return undefined;
   const trimmed = text.trim().toLowerCase();
   let rest = trimmed.replace(/^https?:\/\//, '');
@@ -40,7 +40,7 @@ export function parseModelName(text: string): ModelName | undefined {
     local = true;
   }
   const parts = rest.split('/');
-  // Only a host has a scheme.
+  // A scheme is only valid before a host.
   if (parts.length > 3 || (hasScheme && parts.length < 3)) return undefined;
   const last = parts.pop() as string;
   const namespace = parts.pop() ?? defaultNamespace;
@@ -50,7 +50,7 @@ export function parseModelName(text: string): ModelName | undefined {
   const { tag, cloud } = peelCloud(colon < 0 ? 'latest' : last.slice(colon + 1));
   if (!hostPart.test(host) || !namespacePart.test(namespace) || !modelPart.test(model) || !modelPart.test(tag))
     return undefined;
-  // Where the source is said twice Ollama refuses, whatever the two say.
+  // Ollama refuses a name that states its source twice, even if both agree.
   if (tag === 'local' || tag === 'cloud' || tag.endsWith('-cloud')) return undefined;
   if (cloud && local) return undefined;
   const prefix =
@@ -59,18 +59,18 @@ export function parseModelName(text: string): ModelName | undefined {
   return { canonical: `${prefix}${model}:${shown}`, host, cloud };
 }
 
-/** `8b:cloud` and `8b-cloud` are one tag at one source, and `cloud` alone is the latest there. */
+/** `8b:cloud` and `8b-cloud` are the same tag and source; `cloud` alone means the tag `latest`. */
 function peelCloud(text: string): { tag: string; cloud: boolean } {
   if (text === 'cloud') return { tag: 'latest', cloud: true };
   const tag = text.replace(/[:-]cloud$/, '');
   return { tag, cloud: tag !== text };
 }
 
-/** How many patterns a list may hold, and how long each may be. */
+/** The most patterns in a list, and the longest pattern. */
 export const mostPatterns = 200;
 const longestPattern = 200;
 
-/** Patterns of a key or a plan, before they are stored. @throws Error with a sentence. */
+/** Validates the patterns of a key or a plan before they are stored. @throws Error with a sentence. */
 export function readPatterns(patterns: readonly string[]): readonly string[] {
   if (patterns.length > mostPatterns) throw new Error(`a list holds up to ${mostPatterns} model patterns`);
   for (const pattern of patterns)
@@ -82,7 +82,7 @@ export function readPatterns(patterns: readonly string[]): readonly string[] {
   return patterns;
 }
 
-/** A key's model patterns, ready to be asked. `*` stands for any run of characters but `/`; a lone `*` for everything. */
+/** Compiled model patterns. `*` stands for any run of characters except `/`; a lone `*` matches everything. */
 export class ModelPatterns {
   readonly patterns: readonly string[];
   readonly #exact = new Set<string>();

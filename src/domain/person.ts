@@ -1,4 +1,4 @@
-// A person who signs in on the web, and the one-time links that let somebody in without a password. Pure.
+// People who sign in on the web, and one-time links that sign them in without a password. Pure.
 import type { AccountId, PersonId } from './id.ts';
 
 export const languages = ['en', 'ja'] as const;
@@ -17,8 +17,8 @@ export interface Person {
 }
 
 /**
- * `setup`: whoever opens it becomes a person of that account. `password`: chooses a new password. `confirm`: shows that
- * mail to an address arrives.
+ * `setup`: the recipient becomes a person of that account. `password`: sets a new password. `confirm`: proves that the
+ * recipient reads mail at an address.
  */
 export const linkPurposes = ['setup', 'password', 'confirm'] as const;
 export type LinkPurpose = (typeof linkPurposes)[number];
@@ -27,7 +27,7 @@ export interface OneTimeLink {
   /** Hex SHA-256 of the code. */
   readonly digest: string;
   readonly purpose: LinkPurpose;
-  /** Id of the account, person or application it is about. */
+  /** The id of the account, person or application. */
   readonly subject: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
@@ -41,15 +41,15 @@ export const linkLifeMs: Readonly<Record<LinkPurpose, number>> = {
   confirm: 48 * hourMs,
 };
 
-/** What the portal's page for a link is called. */
+/** The portal page for each kind of link. */
 export const linkPages: Readonly<Record<LinkPurpose, string>> = {
   setup: 'setup',
   password: 'reset',
   confirm: 'confirm',
 };
 
-/** Ends the address of somebody who has none of their own here: RFC 2606 keeps that name from ever being anybody's. */
-export const nobodysMailbox = '@taken.invalid';
+/** The end of placeholder addresses, for people without their own address here. RFC 2606 reserves .invalid. */
+export const placeholderDomain = '@taken.invalid';
 
-/** The address of somebody who signs in under none; nobody can have the same. `id`: theirs, or their application's. */
-export const standIn = (id: string): string => `${id.toLowerCase()}${nobodysMailbox}`;
+/** A unique placeholder address for a person without one. `id`: the person's or their application's. */
+export const placeholderEmail = (id: string): string => `${id.toLowerCase()}${placeholderDomain}`;

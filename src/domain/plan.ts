@@ -1,6 +1,6 @@
-// A plan: a named bundle of limits that an account has. Pure data and how two bundles combine: a key may carry terms of
-// its own, which narrow what its account's plan allows and can never widen it. Nothing is counted here.
-// docs/plans.md is held against `terms` by a house test.
+// Plans: named sets of limits that accounts have, and how two sets combine: a key may carry terms of its own, which
+// narrow its account's plan and never widen it. Pure; holds no counters. A house test holds docs/plans.md against
+// `terms`.
 import { measures, type WindowedName, windowed, windowedNames } from './limit.ts';
 import { readPatterns } from './model-name.ts';
 import { defaultScopes, isManagement, parseScopes, type Scope, scopes } from './scope.ts';
@@ -8,7 +8,7 @@ import { defaultScopes, isManagement, parseScopes, type Scope, scopes } from './
 /** null is "no limit". */
 type Count = number | null;
 
-/** Terms that are one number each, which a key may lower. */
+/** Numeric terms, which a key may lower. */
 export interface Figures extends Record<WindowedName, Count> {
   readonly concurrentRequests: Count;
   readonly queueWeight: number;
@@ -33,11 +33,11 @@ export interface Terms extends Figures {
 
 export interface Plan extends Terms {
   readonly name: string;
-  /** Counts up with every change; the audit log holds what stood before. */
+  /** Increases with every change; the audit log holds the earlier values. */
   readonly version: number;
 }
 
-/** Stands in the place of a plan where no limit and no rule is meant: the absence of a plan never means that. */
+/** Stands for "no limits and no rules". A missing plan never means that. */
 export const unlimited: unique symbol = Symbol('unlimited');
 export type Unlimited = typeof unlimited;
 
@@ -47,7 +47,7 @@ interface Term {
   readonly kind: Kind;
   readonly unit: string;
   readonly meaning: string;
-  /** May a key carry it to narrow its account's plan? */
+  /** Whether a key may carry it to narrow its account's plan. */
   readonly narrows: boolean;
 }
 
@@ -102,12 +102,12 @@ export const terms: Record<keyof Terms, Term> = {
 
 export const termNames = Object.keys(terms) as (keyof Terms)[];
 
-/** What a key carries to narrow its plan; absent is "as the plan says". */
+/** What a key carries to narrow its plan; an absent term follows the plan. */
 export type Narrowing = { readonly [name in keyof Figures]?: number };
 
 const none = Object.fromEntries(windowedNames.map((name) => [name, null])) as Record<WindowedName, null>;
 
-/** What a plan is when nothing is said about it: no limit at all, every scope but those of the operator. */
+/** The terms of a plan that sets none: no limits, every scope except management. */
 export const openTerms: Terms = {
   ...none,
   concurrentRequests: null,
@@ -129,8 +129,8 @@ export const openTerms: Terms = {
 };
 
 /**
- * The plans of a first start, with room for coding agents: docs/plans.md says where the figures come from. An account
- * that is made without a word about its plan gets `default`.
+ * The plans of a new installation, with room for coding agents; docs/plans.md explains the figures. An account that is
+ * created without naming a plan gets `default`.
  */
 export const firstPlans: readonly Plan[] = [
   {
@@ -201,8 +201,8 @@ export const firstPlans: readonly Plan[] = [
 ];
 
 /**
- * The terms that hold for a key: the stricter of plan and key, one by one. The windowed figures and the concurrency of
- * the key are counted on the key alone beside the account's, so they are not part of this.
+ * The terms in force for a key: the stricter of plan and key, term by term. The windowed limits and the concurrency of
+ * the key are counted on the key, next to the account's, so they are not included.
  */
 export function boundsOf(plan: Terms, own: Narrowing): Terms {
   const lower = (name: keyof Figures): Count => least(plan[name], own[name]);
@@ -214,7 +214,7 @@ export function boundsOf(plan: Terms, own: Narrowing): Terms {
     maxKeepAliveSeconds: lower('maxKeepAliveSeconds'),
     maxImages: lower('maxImages'),
     maxEmbeddingInputs: lower('maxEmbeddingInputs'),
-    // For a smallest value the stricter one is the larger.
+    // For a minimum, the larger value is the stricter one.
     minKeepAliveSeconds:
       own.minKeepAliveSeconds === undefined
         ? plan.minKeepAliveSeconds
@@ -230,8 +230,8 @@ function least(a: Count, b: number | undefined): Count {
 const maxCount = 1e15;
 
 /**
- * Reads one term from what a person wrote: `none` or null lifts a limit. Throws a sentence for a term that is not
- * there, or a value it cannot have: a limit that nobody understood must never be stored as no limit (bifrost#5673).
+ * Reads one term as a person wrote it: `none` or null removes a limit. @throws a sentence for an unknown term or an
+ * invalid value: a limit that was not understood must never be stored as no limit (bifrost#5673).
  */
 export function readTerm(name: string, value: unknown): Partial<Terms> {
   if (!Object.hasOwn(terms, name)) throw new Error(`there is no term "${name}"; the terms are ${termNames.join(', ')}`);
@@ -245,13 +245,13 @@ export function readTerm(name: string, value: unknown): Partial<Terms> {
       if (value !== 'allow' && value !== 'strip') throw new Error(`${name} is allow or strip`);
       return { [name]: value };
     case 'models': {
-      // Read once here, so that a pattern that cannot be applied is never stored.
+      // Parsed here, so that an invalid pattern is never stored.
       return { models: readPatterns(readList(name, value)) };
     }
     case 'scopes': {
       const read = parseScopes(readList(name, value));
       if (read.some(isManagement))
-        throw new Error('the scopes of management go with the role of an account, and with no plan');
+        throw new Error('management scopes depend on the role of an account, not on its plan');
       return { scopes: read };
     }
   }
@@ -285,7 +285,7 @@ function readList(name: string, value: unknown): string[] {
   return words;
 }
 
-/** What a key may carry. Throws for terms that are the plan's alone, and for "no limit", which would mean nothing. */
+/** Reads what a key may carry. @throws a sentence for terms of plans alone, and for "no limit", which is useless. */
 export function readNarrowing(pairs: Readonly<Record<string, unknown>>): Narrowing {
   const own: Record<string, number> = {};
   for (const [name, value] of Object.entries(pairs)) {

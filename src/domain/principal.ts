@@ -1,5 +1,5 @@
-// Who is calling, with everything that is asked on every call already in the form in which it is asked: what the key may
-// do and what its account's plan leaves of that.
+// The authenticated caller, prepared for the checks of every request: what the key allows, within what its account's
+// plan allows.
 import { AddressBlocks } from './address.ts';
 import type { StoredKey } from './api-key.ts';
 import type { AccountId, KeyId } from './id.ts';
@@ -12,13 +12,13 @@ import type { SteadyMs } from './time.ts';
 
 export interface Principal extends CallerBounds {
   readonly keyId: KeyId;
-  /** The first key of its row of rotations; figures of the key are counted on it. */
+  /** The first key in the chain of rotations; usage of the key is counted on it. */
   readonly lineage: KeyId;
   readonly accountId: AccountId;
   readonly digest: string;
   readonly kind: StoredKey['kind'];
   readonly revoked: boolean;
-  /** Unix milliseconds, inclusive: at this instant the key no longer works. */
+  /** Unix milliseconds: from this instant on the key no longer works. */
   readonly expiresAt: number | null;
   readonly scopes: ReadonlySet<Scope>;
   readonly models: ModelAccess;
@@ -27,11 +27,11 @@ export interface Principal extends CallerBounds {
   readonly boundCertificate: string | null;
   readonly plan: Plan | Unlimited;
   readonly narrowing: Narrowing;
-  /** The stricter of plan and key, for what is not counted; undefined without limits. */
+  /** The stricter of plan and key, for terms without counters; undefined without limits. */
   readonly bounds: Terms | undefined;
-  /** Steps of the ladder that hit this key and may still be in force. */
+  /** Steps of the ladder that apply to this key and may still be in force. */
   readonly suspensions: readonly Suspension[];
-  /** When all this was read from the store; 0 where it was not. Compared with other moments of this process. */
+  /** When this was read from the store; 0 if it was not. Compared with other times of this process. */
   readonly readAt: SteadyMs;
 }
 
@@ -41,7 +41,7 @@ export interface ModelAccess {
   allow(name: ModelName): boolean;
 }
 
-/** Throws if a stored rule cannot be read: a key whose limits we do not understand opens nothing. */
+/** @throws if a stored rule cannot be read: a key whose limits are not understood grants no access. */
 export function principalOf(
   key: StoredKey,
   given: Plan | Unlimited,

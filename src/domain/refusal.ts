@@ -1,10 +1,7 @@
-// Something that was asked for and cannot be; its message is one sentence for people. The store throws it out of a
-// transaction, which then leaves nothing behind.
+// A request that cannot be fulfilled; its message is one sentence for people. Thrown out of a store transaction, it
+// rolls the transaction back.
 
-/**
- * It cannot be meant so; it is not allowed; nobody shows who asks any more; it is not there; or it does not go together
- * with what is there.
- */
+/** Invalid input; not allowed; no longer authenticated; missing; or in conflict with the current state. */
 export type RefusalKind = 'invalid' | 'forbidden' | 'unauthenticated' | 'not_found' | 'conflict';
 
 export class Refusal extends Error {

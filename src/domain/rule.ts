@@ -1,14 +1,14 @@
-// The suspension ladder as data: rules that look at a rolling window of what a key or an account did, and the step that
-// follows when a figure is reached. Pure; gateway/limits/ladder.ts counts and applies.
+// The suspension ladder as data: rules that watch a rolling window of what a key or an account did, and the step to
+// take when a threshold is reached. Pure; gateway/limits/ladder.ts counts and applies.
 
-/** From the mildest to the last. What each does stands in `stepMeanings`. */
+/** From mildest to strictest. `stepMeanings` says what each does. */
 export const steps = ['warn', 'slow', 'back', 'suspend', 'review', 'revoke'] as const;
 export type Step = (typeof steps)[number];
 
 export const stepMeanings: Record<Step, string> = {
   warn: 'recorded, and announced in a response header',
   slow: 'a quarter of the minute limits and of the queue weight',
-  back: 'served only when nobody else waits',
+  back: 'served only when no other account waits',
   suspend: 'refused with 403 until it ends',
   review: 'refused with 403 until an operator lifts it',
   revoke: 'the keys are revoked',
@@ -18,20 +18,20 @@ export const ruleMeasures = ['tokens', 'requests', 'refusals', 'failedAuthentica
 export type RuleMeasure = (typeof ruleMeasures)[number];
 
 export interface Rule {
-  /** A short name, which is its id. */
+  /** A short name, which is also its id. */
   readonly name: string;
   readonly measure: RuleMeasure;
-  /** Whose figures are added up, and who is hit. */
+  /** Whose figures are added up, and to whom the step applies. */
   readonly per: 'key' | 'account';
   readonly windowSeconds: number;
-  /** Reached is enough. */
+  /** The step is taken when the figure reaches it. */
   readonly threshold: number;
   readonly step: Step;
-  /** How long the step lasts; null where it does not end by itself (review, revoke) or at once (warn). */
+  /** How long the step lasts; null if it does not end by itself (review, revoke) or ends at once (warn). */
   readonly durationSeconds: number | null;
-  /** Plans it looks at; null is every plan. Accounts without limits are never looked at. */
+  /** Plans that it applies to; null is every plan. Accounts without limits are exempt. */
   readonly plans: readonly string[] | null;
-  /** Writes down what would have happened, and does nothing. */
+  /** Records what would have happened, without taking the step. */
   readonly shadow: boolean;
   readonly enabled: boolean;
 }
@@ -62,7 +62,7 @@ const rule = (
 });
 
 /**
- * The rules of a first start: generous, so that nobody meets them by working. A coding agent that sends a prompt of 50,000
+ * The rules of a new installation, generous enough for ordinary work. A coding agent that sends a prompt of 50,000
  * tokens every ten seconds without a pause uses 18,000,000 tokens an hour, nearly all of them prompt.
  */
 export const firstRules: readonly Rule[] = [
@@ -76,7 +76,7 @@ export const firstRules: readonly Rule[] = [
   rule('repeat-offender', 'suspensions', 'account', 7 * day, 5, 'review', null),
 ];
 
-/** The fields of a rule that may be written, and what they may be. Throws a sentence. */
+/** Reads the fields of a rule that may be set. @throws a sentence. */
 export function readRule(pairs: Readonly<Record<string, unknown>>, base?: Rule): Rule {
   const read: Record<string, unknown> = { plans: null, shadow: false, enabled: true, durationSeconds: null, ...base };
   for (const [name, value] of Object.entries(pairs)) read[name] = readField(name, value);
@@ -92,7 +92,7 @@ function readField(name: string, value: unknown): unknown {
   switch (name) {
     case 'name':
       if (typeof value !== 'string' || !/^[a-z0-9][a-z0-9-]{0,39}$/.test(value))
-        throw new Error('a rule is named with small letters, digits and dashes');
+        throw new Error('the name of a rule has lower-case letters, digits and dashes');
       return value;
     case 'measure':
       return oneOf(name, value, ruleMeasures);

@@ -1,4 +1,4 @@
-// What a key may do, one word each. Deny by default: a route names the scope it needs, a key lists the scopes it has.
+// What a key may do, as scopes. Deny by default: a route names the scope it needs, a key lists the scopes it has.
 
 export const scopes = [
   'inference:chat',
@@ -33,14 +33,14 @@ export const scopeMeanings: Record<Scope, string> = {
   'management:write': 'change accounts, keys, plans and suspensions through the management API',
 };
 
-/** What opens the management API. The role of an account says whether its keys can hold and use it, and no plan does. */
+/** The scopes of the management API. The role of an account, not its plan, decides who may hold and use them. */
 export const managementScopes = ['management:read', 'management:write'] as const satisfies readonly Scope[];
 export type ManagementScope = (typeof managementScopes)[number];
 
 export const isManagement = (scope: string): scope is ManagementScope =>
   (managementScopes as readonly string[]).includes(scope);
 
-/** Short words that people type, and what they stand for. */
+/** Short forms that people type, and the scopes they stand for. */
 const aliases: Record<string, readonly Scope[]> = {
   inference: ['inference:chat', 'inference:audio'],
   embeddings: ['inference:embed'],
@@ -49,14 +49,14 @@ const aliases: Record<string, readonly Scope[]> = {
   models: ['models:pull', 'models:push', 'models:create', 'models:copy', 'models:delete'],
 };
 
-/** What a new key gets when nothing is said: use the models, see the models, change nothing. */
+/** The scopes of a new key by default: use the models and list them, change nothing. */
 export const defaultScopes: readonly Scope[] = ['inference:chat', 'inference:audio', 'inference:embed', 'metadata'];
 
-/** More than using and seeing the models: what costs the operator money, changes the model server, or manages the gate. */
+/** Whether any scope allows more than using and listing models (costs money, changes the server or the gateway). */
 export const isPowerful = (asked: readonly Scope[] | undefined): boolean =>
   asked?.some((scope) => !defaultScopes.includes(scope)) ?? false;
 
-/** Scopes and aliases in, the set of scopes out, in registry order. Throws a sentence for a word it does not know. */
+/** Expands scopes and aliases to the set of scopes, in registry order. @throws a sentence for an unknown word. */
 export function parseScopes(words: readonly string[]): Scope[] {
   const found = new Set<Scope>();
   for (const word of words) {

@@ -1,5 +1,5 @@
-// A value that must not be printed. Logging, JSON, template strings and the debugger all show `[secret]`;
-// only reveal() gives the text back, so that every use of the plain text can be found by searching for one word.
+// A value that must not be printed. Logs, JSON, template strings and the debugger show `[secret]`; only reveal()
+// returns the text, so every use of the plain text can be found by searching for one word.
 import { inspect } from 'node:util';
 
 export class Secret {

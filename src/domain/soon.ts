@@ -1,9 +1,9 @@
-// A result that is usually at hand, and sometimes comes later. Code on the request path awaits only what is a promise, so
-// that an answer from memory costs no promise and no turn of the event loop.
+// A result that is usually available at once and sometimes later. The request path awaits only actual promises, so an
+// answer from memory costs neither a promise nor a turn of the event loop.
 
 export type Soon<T> = T | Promise<T>;
 
-/** `instanceof Promise` alone leaves `any` of some types; this leaves `T`. */
+/** `instanceof Promise` alone narrows some types to `any`; this narrows to `T`. */
 export function isLater<T>(soon: Soon<T>): soon is Promise<T> {
   return soon instanceof Promise;
 }

@@ -1,19 +1,19 @@
-// The two clocks that give Unix milliseconds. The wall clock is asked anew each time: what has a date follows it, also when
-// it was wrong at the start and is put right. The steady clock takes the wall clock once, at the start, and then counts the
-// time that really passed, sleep of the machine included: the windows of limits and rules go by it, and no jump of the wall
-// clock refills or closes one. Where the two have parted, the gate says so in its log; a restart brings them together.
+// The two clocks that give Unix milliseconds. The wall clock is read on every call: dates follow it, also when it is
+// corrected. The steady clock reads the wall clock once, at the start, and then counts elapsed time, including sleep of
+// the machine: the windows of limits and rules use it, so setting the wall clock neither resets nor closes one. When
+// the two diverge, the gateway logs it; a restart aligns them.
 import type { Clocks, SteadyMs, WallMs } from './time.ts';
 
 export interface TimeSources {
   /** Unix milliseconds. */
   readonly wallMs: () => number;
-  /** Milliseconds that never go back and do not count sleep. */
+  /** Milliseconds that never decrease and do not count sleep. */
   readonly monotonicMs: () => number;
-  /** Milliseconds since the machine started, sleep counted. */
+  /** Milliseconds since the machine started, including sleep. */
   readonly uptimeMs: () => number;
 }
 
-/** The two clocks of sleep are read one after the other, and one has hundredths of a second. */
+/** Both clocks are read in turn to detect sleep, and one has a resolution of hundredths of a second. */
 const noticeableSleepMs = 2_000;
 const noticeableJumpMs = 60_000;
 
@@ -21,7 +21,7 @@ export class SteadyClock implements Clocks {
   readonly #sources: TimeSources;
   #offsetMs: number;
   #awakeToUptimeMs: number;
-  #toldJumpMs = 0;
+  #reportedJumpMs = 0;
 
   constructor(sources: TimeSources) {
     this.#sources = sources;
@@ -44,18 +44,18 @@ export class SteadyClock implements Clocks {
   }
 
   /**
-   * To be called every so often: adds time that was slept, and gives how far the wall clock has moved away where that
-   * is worth saying, once for each jump.
+   * Call this periodically. Adds time spent asleep, and returns how far the wall clock has moved if that should be
+   * reported: once per jump.
    */
   look(): number | undefined {
     this.#addSleep();
     const jumpMs = this.#sources.wallMs() - this.steady();
-    if (Math.abs(jumpMs - this.#toldJumpMs) < noticeableJumpMs) return undefined;
-    this.#toldJumpMs = jumpMs;
+    if (Math.abs(jumpMs - this.#reportedJumpMs) < noticeableJumpMs) return undefined;
+    this.#reportedJumpMs = jumpMs;
     return jumpMs;
   }
 
-  /** 0 for what clocks do in ordinary life: minutes of the one are then minutes of the other. */
+  /** 0 for ordinary drift, so that minutes of both clocks coincide. */
   #jumpMs(): number {
     if (Math.abs(this.#sources.wallMs() - this.steady()) < noticeableJumpMs) return 0;
     this.#addSleep();

@@ -1,5 +1,5 @@
-// A step of the ladder that was taken against a key or an account, with its evidence, and what all the steps that are in
-// force together mean for a call. Pure.
+// A step of the ladder taken against a key or an account, with its evidence, and the combined effect of all steps in
+// force. Pure.
 import type { AccountId, KeyId, SuspensionId } from './id.ts';
 import type { Step } from './rule.ts';
 import type { WallMs } from './time.ts';
@@ -8,22 +8,22 @@ export interface Suspension {
   readonly id: SuspensionId;
   readonly accountId: AccountId;
   /**
-   * The key it hits, by the first of its row of rotations, so that rotating is no way out; null where it hits every key
-   * of the account.
+   * The first key in the chain of rotations of the key it applies to, so that rotating does not evade it; null if it
+   * applies to every key of the account.
    */
   readonly keyId: KeyId | null;
   readonly step: Step;
-  /** The rule that took it; null where a person did. */
+  /** The rule that took it; null if a person did. */
   readonly rule: string | null;
-  /** One sentence, which the caller gets to read. */
+  /** One sentence, shown to the caller. */
   readonly reason: string;
-  /** The figures it was taken on: measure, count, threshold, window. */
+  /** The figures that caused it: measure, count, threshold, window. */
   readonly evidence: Readonly<Record<string, unknown>> | null;
-  /** Taken in shadow: it is written down and does nothing. */
+  /** Recorded without effect. */
   readonly shadow: boolean;
   /** Unix milliseconds. */
   readonly createdAt: number;
-  /** When it undoes itself; null where only a person can. */
+  /** When it ends by itself; null if only a person can end it. */
   readonly endsAt: number | null;
   readonly liftedAt: number | null;
   readonly liftedBy: string | null;
@@ -34,7 +34,7 @@ export interface Suspension {
   readonly answeredBy: string | null;
 }
 
-/** Nobody has lifted it, appealed or answered. */
+/** A suspension that was neither lifted nor appealed nor answered. */
 export const untouched = {
   liftedAt: null,
   liftedBy: null,
@@ -45,7 +45,7 @@ export const untouched = {
   answeredBy: null,
 } as const;
 
-/** Does it hit the key of that row of rotations? */
+/** Whether it applies to the key with that first key. */
 export function hits({ keyId }: Suspension, lineage: KeyId): boolean {
   return keyId === null || keyId === lineage;
 }
@@ -54,18 +54,18 @@ export function inForce({ shadow, liftedAt, endsAt }: Suspension, now: WallMs): 
   return !shadow && liftedAt === null && (endsAt === null || now < endsAt);
 }
 
-/** What the steps in force mean together; the same object for everybody who is in good standing. */
+/** The combined effect of the steps in force; one shared object for accounts in good standing. */
 export interface Restrictions {
   readonly warned: Suspension | undefined;
   readonly slowed: boolean;
   readonly behind: boolean;
-  /** The step that refuses every call, the one that lasts longest first. */
+  /** The step that refuses every call; the longest-lasting one if there are several. */
   readonly refused: Suspension | undefined;
 }
 
 export const unrestricted: Restrictions = { warned: undefined, slowed: false, behind: false, refused: undefined };
 
-/** How much is left to somebody who is slowed down. */
+/** The share that remains when slowed down. */
 export const slowFactor = 0.25;
 
 export function restrictionsOf(suspensions: readonly Suspension[], now: WallMs): Restrictions {

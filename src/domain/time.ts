@@ -1,43 +1,43 @@
-// Which clock a time was read from, by type: a time of one clock does not pass for a time of another. Figures that no
-// clock gave, such as those of the store, pass for any.
+// Types that tell which clock a time was read from: a time of one clock is not assignable to another. Plain numbers,
+// such as those of the store, are assignable to any.
 
 /**
- * Unix milliseconds of the wall clock, which can be set at any moment. For facts that have a date: when something was
- * made, expires, ends, was used; what others have signed.
+ * Unix milliseconds of the wall clock, which can be set at any time. For facts with a date (created, expires, ended,
+ * used) and for times signed by others.
  */
 export type WallMs = number & { readonly __clock?: 'wall' };
 
 /**
- * Unix milliseconds of the steady clock: the wall clock as it was at the start and the time that has passed since. For the
- * windows of limits and rules, which nobody refills by setting a clock.
+ * Unix milliseconds of the steady clock: the wall clock at the start plus the time elapsed since. For the windows of
+ * limits and rules, which setting a clock must not reset.
  */
 export type SteadyMs = number & { readonly __clock?: 'steady' };
 
-/** Milliseconds since some moment, never set and never going back. For durations within this process. */
+/** Milliseconds since an arbitrary moment, never set and never decreasing. For durations within this process. */
 export type MonotonicMs = number & { readonly __clock?: 'monotonic' };
 
 export interface Clocks {
   readonly wall: () => WallMs;
   readonly steady: () => SteadyMs;
-  /** The same moment by the other clock: the same figure, unless the wall clock was set since the start. */
+  /** The same moment on the other clock: the same figure unless the wall clock was set since the start. */
   readonly toSteady: (at: WallMs) => SteadyMs;
   readonly toWall: (at: SteadyMs) => WallMs;
-  /** Has the wall clock been set since the start? */
+  /** Whether the wall clock was set since the start. */
   readonly wasSet: boolean;
 }
 
-/** So far a clock goes back in ordinary life, when it is put right by a little. */
+/** The largest step back of an ordinary clock correction. */
 const ordinaryStepMs = 60_000;
 
 /**
- * How old something is, never below 0. What is dated in the future was written under a clock that was wrong: how old it
- * is cannot be known, and it counts as older than everything.
+ * The age of something, never below 0. A time in the future was written under a wrong clock: its age is unknown, so it
+ * counts as older than everything.
  */
 export function ageOf(at: WallMs, now: WallMs): number {
   return at - now > ordinaryStepMs ? Infinity : Math.max(0, now - at);
 }
 
-/** A moment as the management API and the command write it (RFC 3339, UTC). */
+/** A time as the management API and the command write it (RFC 3339, UTC). */
 export function iso(at: number): string;
 export function iso(at: number | null): string | null;
 export function iso(at: number | null): string | null {

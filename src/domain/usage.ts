@@ -1,16 +1,16 @@
-// The ledger's row: one per exchange of an identified caller, written exactly once, however the exchange ended; only of
-// refusals without end many stand in one row, with their number.
-// It holds figures and names, never a word of a prompt or an answer.
+// The ledger's row: one per exchange of an identified caller, written exactly once however the exchange ended; in a
+// flood of refusals, several share one row with their count. It holds figures and names, never text of a prompt or an
+// answer.
 import { type ErrorCode, registry } from './error.ts';
 import type { AccountId, KeyId, RequestId } from './id.ts';
 
-/** Where the token figures come from: the model server's own count, our estimate, or nothing was generated. */
+/** Where the token figures come from: the model server's own count, an estimate, or nothing was generated. */
 export type UsageSource = 'exact' | 'estimated' | 'none';
 
 /**
- * How it ended. `completed`: the whole answer went out. `refused`: we said no. `upstream_error`: the model server
- * answered with an error of its own. `failed`: it broke. `client_closed`: the reader left. `interrupted`: this process
- * was killed and the row was recovered from the journal at the next start.
+ * How the exchange ended. `completed`: the whole answer was sent. `refused`: by the gateway. `upstream_error`: the
+ * model server answered with an error of its own. `failed`: it broke. `client_closed`: the caller disconnected.
+ * `interrupted`: this process was killed, and the row was recovered from the journal at the next start.
  */
 export const outcomes = [
   'completed',
@@ -26,76 +26,76 @@ export type Outcome = (typeof outcomes)[number];
 export interface UsageRecord {
   readonly id: RequestId;
   /**
-   * Unix milliseconds at which limits counted it, after its body came and its account had room; without that, at which the
+   * Unix milliseconds at which limits counted it, after its body arrived and its account had room; otherwise when the
    * request head was complete. The id has the time of the head, which may be earlier.
    */
   readonly at: number;
   readonly keyId: KeyId;
   readonly accountId: AccountId;
   readonly operation: string;
-  /** Canonical name, or null where the operation names no model or the name could not be read. */
+  /** Canonical name, or null if the operation names no model or the name could not be read. */
   readonly model: string | null;
   readonly upstream: string | null;
   readonly outcome: Outcome;
   readonly status: number;
   readonly code: ErrorCode | null;
   readonly streamed: boolean;
-  /** The whole prompt, what the model server's prompt cache served or took included. */
+  /** The whole prompt, including what the model server read from or wrote to its prompt cache. */
   readonly promptTokens: number;
   readonly completionTokens: number;
-  /** The parts of the prompt that were read from that cache and written into it; 0 where the server does not say. */
+  /** The parts of the prompt read from and written to that cache; 0 if the server does not report them. */
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
   readonly source: UsageSource;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Milliseconds from the request head to the first byte of the upstream's answer; null if none came. */
+  /** Milliseconds from the request head to the first byte of the upstream's answer; null if none arrived. */
   readonly firstByteMs: number | null;
   readonly durationMs: number;
-  /** Milliseconds that it waited for its turn; 0 where it did not. */
+  /** Milliseconds spent waiting in queues. */
   readonly queuedMs: number;
   readonly address: string;
-  /** Exchanges that the row stands for: 1, or how many refusals stand together in it. */
+  /** Exchanges in this row: 1, or the number of refusals that share it. */
   readonly repeats: number;
 }
 
-/** Refused, or given up by its caller before it left for a model server: no limit counts it. */
+/** Refused, or cancelled by its caller before it was sent to a model server: no limit counts it. */
 export function neverLeft(outcome: Outcome, upstream: string | null): boolean {
   return outcome === 'refused' || (outcome === 'client_closed' && upstream === null);
 }
 
-/** Refusals by these codes are for want of room, or for a fault of the gateway's or of the model server's. */
+/** Codes of refusals caused by capacity, the gateway or the model server, not by the caller. */
 export const blamelessCodes = (Object.keys(registry) as ErrorCode[]).filter((code) => {
   const { owner } = registry[code];
   return owner !== 'client' && owner !== 'policy';
 });
 
-/** Refused for what the caller did or may not do: the refusals that rules count. Without a code it is one of several. */
+/** Refused for what the caller did or may not do: what rules count. A row without a code combines several. */
 export function isOwnRefusal(outcome: Outcome, code: ErrorCode | null): boolean {
   return outcome === 'refused' && (code === null || !blamelessCodes.includes(code));
 }
 
-/** What a group of exchanges adds up to. `requests` counts all of them, the refused ones included. */
+/** The sum of a group of exchanges. `requests` counts all of them, including refused ones. */
 export interface UsageSum {
   readonly requests: number;
-  /** Refused, or given up by its caller, before it left for a model server. */
+  /** Refused, or cancelled by the caller before it was sent to a model server. */
   readonly refused: number;
-  /** Begun, and neither completed nor given up by the caller. */
+  /** Started, and neither completed nor cancelled by the caller. */
   readonly failed: number;
   readonly promptTokens: number;
   readonly completionTokens: number;
-  /** Requests whose figures are an estimate. */
+  /** Requests whose figures are estimates. */
   readonly estimated: number;
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
 }
 
-/** What one key did in one stretch of time that begins at `at` (Unix milliseconds). */
+/** What one key did in the period that begins at `at` (Unix milliseconds). */
 export interface UsageBucket {
   readonly at: number;
   readonly accountId: AccountId;
   readonly keyId: KeyId;
-  /** Let through and begun. */
+  /** Admitted and started. */
   readonly requests: number;
   /** Refused for what the caller did or may not do. */
   readonly refusals: number;

@@ -5,7 +5,7 @@ import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
 import { newApplicationId, newPersonId, type PersonId, randomBase62 } from '../../domain/id.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import { confirmation } from '../../domain/outbox.ts';
-import { type Language, nobodysMailbox, type Person, standIn } from '../../domain/person.ts';
+import { type Language, type Person, placeholderDomain, placeholderEmail } from '../../domain/person.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { NewPerson, NotSubmitted } from '../../store/ports/admission.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -60,7 +60,7 @@ export async function apply(
   const { store, post, portal, codes } = door;
   const registration = await store.readRegistration();
   // Somebody whose own address was taken signs in under none; they say which one they apply with.
-  const named = visitor !== undefined && !visitor.email.endsWith(nobodysMailbox);
+  const named = visitor !== undefined && !visitor.email.endsWith(placeholderDomain);
   const email = named ? visitor.email : requireEmail(asked.email);
   const [name, purpose] = [requireText('name', asked.name, 200), requireProse('purpose', asked.purpose, 2_000)];
   if (visitor) await refuseSecond(store, visitor);
@@ -85,7 +85,7 @@ export async function apply(
           id: newPersonId(),
           name,
           // Theirs when the letter has been opened.
-          email: confirm ? standIn(id) : email,
+          email: confirm ? placeholderEmail(id) : email,
           emailVerified: false,
           passwordHash,
           language,

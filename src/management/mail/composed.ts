@@ -2,7 +2,7 @@
 // more: the application is erased, the step lifted, the link used or over, or nobody reads a mailbox for it.
 import type { AccountId, ApplicationId, SuspensionId } from '../../domain/id.ts';
 import type { EmailAbout } from '../../domain/outbox.ts';
-import { nobodysMailbox, type Person } from '../../domain/person.ts';
+import { type Person, placeholderDomain } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { LinkCodes } from '../people/link-codes.ts';
@@ -43,7 +43,7 @@ type Composed = Promise<Letter | undefined>;
 const page = ({ portal }: ComposingTools, path: string): string => new URL(`/portal/${path}`, portal).href;
 
 function to({ email, language }: Pick<Person, 'email' | 'language'>, about: LetterAbout): Letter | undefined {
-  return email === '' || email.endsWith(nobodysMailbox) ? undefined : { to: email, language, about };
+  return email === '' || email.endsWith(placeholderDomain) ? undefined : { to: email, language, about };
 }
 
 async function toAccount(id: AccountId, about: LetterAbout, { store }: ComposingTools): Composed {

@@ -5,7 +5,7 @@ import { digestOf } from '../../domain/api-key.ts';
 import { type Application, normalEmail } from '../../domain/application.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { newPersonId, type PersonId } from '../../domain/id.ts';
-import { type Language, nobodysMailbox, type Person } from '../../domain/person.ts';
+import { type Language, type Person, placeholderDomain } from '../../domain/person.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireAccount } from '../accounts/accounts.ts';
 import { decideByRule, letsIn } from '../applications/applications.ts';
@@ -86,7 +86,7 @@ export async function resetPassword(
     if (!person) throw deadLink();
     await within.renewPassword({ personId: id, hash, keepPasskeys: false });
     // Under no address there is nobody whose it could be, and the provider may be their only way in.
-    if (!person.emailVerified && !person.email.endsWith(nobodysMailbox)) {
+    if (!person.emailVerified && !person.email.endsWith(placeholderDomain)) {
       await within.deleteIdentities(id);
       // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
       if (post.delivers) await within.forgetSecondStep(id);
@@ -125,7 +125,7 @@ export async function confirmAddress({ store }: Door, code: string, author: Auth
 
 /** `given`: the address that somebody who signs in under none applied with. */
 export function showPerson({ id, name, email, emailVerified, language, twoFactor }: Person, given = '') {
-  return { id, name, email: email.endsWith(nobodysMailbox) ? given : email, emailVerified, language, twoFactor };
+  return { id, name, email: email.endsWith(placeholderDomain) ? given : email, emailVerified, language, twoFactor };
 }
 
 /** @throws Fault. */
@@ -160,7 +160,7 @@ export async function linkFor(
     return createLink(store, portal, 'setup', account.id, author);
   }
   if (!person) throw new Fault(`Nobody signs in to ${account.name} yet; make a link to set it up.`, 'conflict');
-  if (person.email.endsWith(nobodysMailbox))
+  if (person.email.endsWith(placeholderDomain))
     throw new Fault(
       `The person of ${account.name} has no confirmed address to sign in with; make a link for their application to confirm one.`,
       'conflict',

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { normalEmail } from '../../domain/application.ts';
 import { auditEvent } from '../../domain/audit.ts';
 import { newPersonId, type PersonId } from '../../domain/id.ts';
-import { type Person, standIn } from '../../domain/person.ts';
+import { type Person, placeholderEmail } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Identity } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -160,7 +160,7 @@ async function personOf(tools: ProviderTools, provider: Provider, claims: Claims
     id,
     name: nameOf(claims['name'], email),
     // An address that nobody has confirmed may be somebody else's: it is neither kept from them, nor said to be known here.
-    email: emailVerified ? email : standIn(id),
+    email: emailVerified ? email : placeholderEmail(id),
     emailVerified,
     twoFactor: false,
     language: null,

@@ -3,7 +3,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import { digestOf } from '../../domain/api-key.ts';
 import type { Application } from '../../domain/application.ts';
-import { nobodysMailbox, standIn } from '../../domain/person.ts';
+import { placeholderDomain, placeholderEmail } from '../../domain/person.ts';
 import type { AdmissionStore, NewPerson, NotConfirmed, NotSetUp, NotSubmitted } from '../ports/admission.ts';
 import { applicationOf, rowOf } from './applications.ts';
 import { writeAudit } from './audit.ts';
@@ -79,7 +79,7 @@ export function admissionQueries({ db, transact }: Connection): AdmissionStore {
             const at = application.createdAt;
             if (isNamed) await freeAddress(transaction, person.email);
             if (!(await insertPerson(transaction, person, null, at)))
-              await insertPerson(transaction, { ...person, email: standIn(application.id) }, null, at);
+              await insertPerson(transaction, { ...person, email: placeholderEmail(application.id) }, null, at);
           }
           if (link)
             await transaction
@@ -232,7 +232,7 @@ async function confirmedPerson(
     const id = row.person_id;
     const own = await transaction.selectFrom('people').select('email').where('id', '=', id).executeTakeFirst();
     // Somebody who signs in under no address gets the one that they have shown to be theirs, if nobody else has.
-    const gets = own?.email === row.email || own?.email.endsWith(nobodysMailbox) === true;
+    const gets = own?.email === row.email || own?.email.endsWith(placeholderDomain) === true;
     if (gets && (await freeAddress(transaction, row.email, id)))
       await transaction
         .updateTable('people')

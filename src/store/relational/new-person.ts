@@ -2,7 +2,7 @@
 // several name, and that an account is one person's.
 import type { Transaction } from 'kysely';
 import { randomBase62 } from '../../domain/id.ts';
-import { standIn } from '../../domain/person.ts';
+import { placeholderEmail } from '../../domain/person.ts';
 import type { NewPerson } from '../ports/admission.ts';
 import type { Tables } from './tables.ts';
 
@@ -64,7 +64,7 @@ export async function freeAddress(
   if (holder.accountId !== null || holder.emailVerified) return false;
   await transaction
     .updateTable('people')
-    .set({ email: standIn(holder.id) })
+    .set({ email: placeholderEmail(holder.id) })
     .where('id', '=', holder.id)
     .execute();
   return true;
