@@ -90,3 +90,13 @@ test('no name is a Manager, Service, Helper or Factory', () => {
       /\b(class|interface|function|const) \w*(Manager|Service|Helper|Factory)\b/,
     );
 });
+
+test('a rule of the linter that is off at a line has its reason beside it', () => {
+  const unsaid = files.flatMap((file) =>
+    readFileSync(join(source, file), 'utf8')
+      .split('\n')
+      .filter((line) => /\b(oxlint|eslint)-disable/.test(line) && !/ -- \S+ \S+/.test(line))
+      .map((line) => `${file}: ${line.trim()}`),
+  );
+  expect(unsaid).toEqual([]);
+});
