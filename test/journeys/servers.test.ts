@@ -280,6 +280,38 @@ describe('a removed server', () => {
   });
 });
 
+test('servers that come and go under constant load lose no call', async () => {
+  release();
+  await open(one.url, { SLOTS: '2', PROBE_SECONDS: '0.05' });
+  const over = new AbortController();
+  let calls = 0;
+  const work = async (stream: boolean): Promise<void> => {
+    while (!over.signal.aborted) {
+      const answer = await ask(stream);
+      const lines = (await answer.text()).trim().split('\n');
+      expect([answer.status, JSON.parse(lines.at(-1)!)]).toMatchObject([200, { done: true }]);
+      calls++;
+    }
+  };
+  const workers = Array.from({ length: 8 }, (_, at) => work(at % 2 === 0));
+  for (let round = 0; round < 3; round++) {
+    const before = heard(two);
+    const server = gate.servers.add(new URL(two.url));
+    await eventually(() => expect(heard(two)).toBeGreaterThan(before + 5));
+    await gate.servers.drain(server, 60_000);
+    const drained = heard(two);
+    await gate.servers.remove(server);
+    const { length } = one.requests;
+    await eventually(() => expect(one.requests.length).toBeGreaterThan(length + 5));
+    expect(heard(two)).toBe(drained);
+  }
+  over.abort();
+  await Promise.all(workers);
+  const rows = await gate.ledger(calls);
+  expect(new Set(rows.map(({ outcome, source }) => `${outcome} ${source}`))).toEqual(new Set(['completed exact']));
+  expect(known(one).inFlight).toBe(0);
+});
+
 test('the status reports the kind of a server, and follows when another kind starts at its address', async () => {
   const said: { path: string; body: string }[] = [];
   const server = createServer((request, response) => {
