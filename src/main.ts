@@ -8,7 +8,7 @@ import { SecretUnusable } from './secret-file.ts';
 import { type Config, ConfigFaults, loadConfig } from './settings/config.ts';
 import { explained, StoreUnusable } from './store/unusable.ts';
 import { PairUnusable } from './tls/pair.ts';
-import { PassUnusable } from './upstream/credentials.ts';
+import { CredentialsUnusable } from './upstream/credentials.ts';
 
 /**
  * A terminal sends Ctrl-C to every process of its group, and npm hands on to the gate what it gets itself: signals that come
@@ -122,7 +122,7 @@ function readSettings(): Config {
 /** What an operator can mend is said in one sentence; anything else keeps its stack, after the step of the start that met it. */
 function leave(error: unknown): never {
   const cause = error instanceof StartFailed ? error.cause : error;
-  const known = [ConfigFaults, StoreUnusable, SecretUnusable, Unlistened, PairUnusable, PassUnusable].some(
+  const known = [ConfigFaults, StoreUnusable, SecretUnusable, Unlistened, PairUnusable, CredentialsUnusable].some(
     (kind) => cause instanceof kind,
   );
   const step = error instanceof StartFailed ? `The start failed at its step "${error.step}": ` : '';

@@ -3,14 +3,14 @@ import type { Gate } from '../gateway/pipeline.ts';
 import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { leastBusy } from '../upstream/choice.ts';
-import { type PassFiles, readPass, refuseStray } from '../upstream/credentials.ts';
+import { type CredentialFiles, readCredentials, refuseStray } from '../upstream/credentials.ts';
 import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { ServerEntry, Upstream } from '../upstream/server.ts';
 
-/** The model servers of the settings. @throws PassUnusable where a file of theirs cannot be used. */
+/** The model servers of the settings. @throws CredentialsUnusable where a file of theirs cannot be used. */
 export function openModelServers(config: Config, { logger }: Log): UpstreamRegistry {
   const urls = config.upstream.map((address) => new URL(address));
-  refuseStray(urls, passFilesOf(config));
+  refuseStray(urls, credentialFilesOf(config));
   const registry = new UpstreamRegistry(
     { connectTimeoutMs: config.connectSeconds * 1000, probeIntervalMs: config.probeSeconds * 1000 },
     leastBusy,
@@ -23,7 +23,7 @@ export function openModelServers(config: Config, { logger }: Log): UpstreamRegis
   return registry;
 }
 
-const passFilesOf = (config: Config): PassFiles => ({
+const credentialFilesOf = (config: Config): CredentialFiles => ({
   ca: config.upstreamCa,
   cert: config.upstreamCert,
   key: config.upstreamKey,
@@ -32,16 +32,20 @@ const passFilesOf = (config: Config): PassFiles => ({
 
 /** What the settings say of a server. */
 function entryOf(url: URL, config: Config): ServerEntry {
-  const files = passFilesOf(config);
+  const files = credentialFilesOf(config);
   const refusers = config.noStreamOptions.map((address) => new URL(address).origin);
-  return { url, readPass: () => readPass(url, files), takesStreamOptions: !refusers.includes(url.origin) };
+  return {
+    url,
+    readCredentials: () => readCredentials(url, files),
+    takesStreamOptions: !refusers.includes(url.origin),
+  };
 }
 
 /** Changes which model servers there are while the gate serves. */
 export interface ServerControl {
   /** Those that are draining, too. */
   readonly all: readonly Upstream[];
-  /** Takes calls at once. @throws PassUnusable where a file for it cannot be used. */
+  /** Takes calls at once. @throws CredentialsUnusable where a file for it cannot be used. */
   add(address: URL): Upstream;
   /** As UpstreamRegistry. */
   drain(server: Upstream, withinMs: number): Promise<void>;

@@ -1,6 +1,7 @@
-// Which model server gets the call. Takes an admitted call; gives the servers to try, best first: the one whose slot
-// it holds, and the others in case that one cannot be reached. A later one is tried only while no byte of the request
-// has left for an earlier one, and none that would send it on to another machine for a caller who may not.
+// Decides which model server gets the call. Takes an admitted call; gives the servers to try, best first: the one whose slot
+// the call holds, then the others in case that one cannot be reached. A later server is tried only while no byte of the
+// request has left for an earlier one. Servers that would forward the call to another machine are left out for callers
+// without the scope `cloud`.
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Admitted } from './admit.ts';
@@ -30,7 +31,7 @@ export function route({ call, server: held }: Admitted, registry: Pick<UpstreamR
   return { ...call, candidates } as Routed;
 }
 
-/** Nothing of a caller without the scope `cloud` goes where its model is answered from another machine. */
+/** Without the scope `cloud`, nothing of a call goes to a server that has its model from another machine. */
 function mayServe({ models: { remote } }: Upstream, { models, caller }: Shaped): boolean {
   if (remote.size === 0 || caller.principal.scopes.has('cloud')) return true;
   return !models.some(({ name }) => name !== undefined && remote.has(name.canonical));

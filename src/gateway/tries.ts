@@ -1,6 +1,6 @@
-// The tries of one call: which model server has it now, and whether it is said once more. Elsewhere it is tried only while
-// none of it has left (security HTTP-22); again at the same server only where saying it twice changes nothing, or where it
-// was refused for a field of ours.
+// The attempts of one call: which model server has it now, and whether it is sent once more. It goes to another server only
+// while no byte of it has left (security HTTP-22), and to the same server again only if the call is idempotent, or if the
+// server refused a field that the gate had added.
 import type { Dispatcher } from 'undici';
 import type { Upstream } from '../upstream/server.ts';
 import { bodyFor } from './answer/plain-stream.ts';
@@ -14,7 +14,7 @@ export class Tries {
   readonly #routed: Routed;
   readonly #exchange: Exchange;
   #candidate = 0;
-  /** It is said once more, over a connection that is new. */
+  /** It is sent once more, over a new connection. */
   #again = false;
   /** The model server has refused the field with which the gate asks for the usage of a stream. */
   #plain = false;
@@ -34,7 +34,7 @@ export class Tries {
     return this.#routed.candidates[this.#candidate] as Upstream;
   }
 
-  /** @throws where the HTTP client does not take it. */
+  /** @throws where the HTTP client refuses the call. */
   dispatch(times: TimeLimits, handler: Dispatcher.DispatchHandler): void {
     const { server } = this;
     this.#exchange.notes.noteUpstream(server.name);
@@ -65,12 +65,12 @@ export class Tries {
     this.server.finish();
   }
 
-  /** A stream has begun: where the field was left out for it, the server need not be asked with it again. */
+  /** A stream has begun. If it needed the call without the field, the server does not get the field again. */
   noteStream(): void {
     if (this.#plain) this.server.leaveStreamOptionsOut();
   }
 
-  /** Nothing of an answer came. Is it to be said over a new connection, since a kept one had ended? */
+  /** No byte of an answer came. Is the call to be sent over a new connection, since a kept one had ended? */
   mayGoAnew(error: Error): boolean {
     if (!this.sent || this.#again || !isStale(error) || !mayRepeat(this.#routed, this.#exchange.request)) return false;
     this.#again = true;
@@ -93,14 +93,14 @@ export class Tries {
     return false;
   }
 
-  /** A server has refused the call. Is it to be said without the field that only the gate put in? */
+  /** A server has refused the call. Is it to be sent without the field that only the gate had added? */
   mayGoPlain(status: number, body: Buffer): boolean {
     if (!this.usageInjected || this.#plain || !this.server.kind.usage.refusesStreamOptions(status, body)) return false;
     this.#plain = this.#exchange.takesComments = true;
     return true;
   }
 
-  /** Names what was changed for this server, in place of what would be for another. */
+  /** Names what was changed for this server, in place of what would be changed for another. */
   #say(changes: readonly string[]): void {
     const { lines } = this.#exchange;
     const at = lines.indexOf('x-sekisho-changed');

@@ -91,12 +91,12 @@ export async function takeUpload(
 /** Asks the first server that can be reached. @throws GatewayError where none can, or the signal's reason. */
 async function isThere(routed: Routed, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   let failure: unknown;
-  for (const { dispatcher, basePath, pass } of routed.candidates)
+  for (const { dispatcher, basePath, credentials } of routed.candidates)
     try {
       const answer = await dispatcher.request({
         method: 'HEAD',
         path: basePath + upstreamPath(routed),
-        headers: [...pass.headers],
+        headers: [...credentials.headers],
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
         signal,

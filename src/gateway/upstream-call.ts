@@ -1,4 +1,4 @@
-// A call as it goes to a model server: built from the table and from what was proved, never from the client's text.
+// A call as it goes to a model server: built from the route table and the proofs, never from the client's text.
 import type { IncomingMessage } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { upstreamHeaders } from '../upstream/headers.ts';
@@ -20,13 +20,13 @@ export function totalMsOf({ operation: { time } }: Routed, times: TimeLimits): n
   return time === 'inference' ? times.totalMs : time === 'metadata' ? times.metadataMs : Infinity;
 }
 
-/** Nobody needs more answers of 1xx; each makes the HTTP client wait anew, and a flood of them holds everybody up. */
+/** Each 1xx answer makes the HTTP client wait anew, and a flood of them would hold up the process; no server needs more. */
 export const mostInterims = 16;
 
-/** How long the answer may take to begin, whatever comes before it. */
+/** How long the answer may take to begin, 1xx answers included. */
 export function firstByteMsOf(routed: Routed, times: TimeLimits): number {
   const total = totalMsOf(routed, times);
-  // How long an upload takes to be sent is for its sender.
+  // How long an upload takes is up to its sender.
   return routed.operation.body === 'blob' ? total : Math.min(total, times.firstByteMs);
 }
 
@@ -43,7 +43,7 @@ export function callOf(
   const headers = upstreamHeaders(
     request.headers,
     `1.1 ${viaName}`,
-    upstream.pass.headers,
+    upstream.credentials.headers,
     routed.bodyType,
     operation.dialect.onward,
   );

@@ -1,9 +1,9 @@
-// Reads a model server's answer whole, up to a bound. Pieces are copied into one block as they come: a server that sends
-// chunks of a byte would otherwise cost a hundred times what it sent, since each chunk is an object of its own.
+// Reads a model server's whole answer, up to a bound. Chunks are copied into one block as they arrive: each chunk is an
+// object, so a server that sends chunks of one byte would otherwise cost a hundred times what it sends.
 
 const firstBlockBytes = 64 * 1024;
 
-/** @throws where it is longer; the answer is then given up. */
+/** @throws where the body is longer than `mostBytes`; the rest is then not read. */
 export async function readWhole(body: AsyncIterable<Buffer>, mostBytes: number): Promise<Buffer> {
   let block = Buffer.allocUnsafeSlow(Math.min(firstBlockBytes, mostBytes));
   let length = 0;

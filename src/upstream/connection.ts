@@ -1,7 +1,7 @@
 // The connections to one model server: a pool of kept ones, and a new one for a call that a kept one failed. It knows what
 // the gate shows there, and whose certificate it believes; files that are read again hold for connections to come.
 import { buildConnector, Client, Pool } from 'undici';
-import type { Pass } from './credentials.ts';
+import type { Credentials } from './credentials.ts';
 
 export class Connection {
   readonly dispatcher: Pool;
@@ -9,10 +9,10 @@ export class Connection {
   readonly #timeoutMs: number;
   #connect: buildConnector.connector;
 
-  constructor(origin: string, timeoutMs: number, pass: Pass) {
+  constructor(origin: string, timeoutMs: number, credentials: Credentials) {
     this.#origin = origin;
     this.#timeoutMs = timeoutMs;
-    this.#connect = this.#connector(pass);
+    this.#connect = this.#connector(credentials);
     // No retry, redirect, cache or decompression: each has desynchronised somebody (undici CVE-2026-16728 and others).
     // The number of sockets is not limited here: admission is, and a request must never wait where a hang-up of its
     // caller cannot be seen.
@@ -33,8 +33,8 @@ export class Connection {
   }
 
   /** For connections to come; those that are open stay. */
-  renew(pass: Pass): void {
-    this.#connect = this.#connector(pass);
+  renew(credentials: Credentials): void {
+    this.#connect = this.#connector(credentials);
   }
 
   /** Ends every connection at once; what was still asked over one fails. */
@@ -53,7 +53,7 @@ export class Connection {
   }
 
   /** A server's certificate is always checked: against the public authorities, or its own. */
-  #connector({ tls }: Pass): buildConnector.connector {
+  #connector({ tls }: Credentials): buildConnector.connector {
     return buildConnector({ timeout: this.#timeoutMs, ...tls, rejectUnauthorized: true });
   }
 }

@@ -1,9 +1,8 @@
-// What may cross, both ways. A header that is neither named here nor by the caller's dialect stays on its side: no credential,
-// cookie, origin or forwarding header reaches a model server, and no hop-by-hop or CORS line of one reaches a client.
-// Ollama hands every request header on to ollama.com for cloud models (ollama-api §6), so a deny-list would leak.
-// What comes back has the shape of what it is, so that no free text of a model server stands in a header.
-// What the Connection header nominates is dropped too, listed or not (RFC 9110 §7.6.1): of what came alone, so that
-// nobody can name away what is ours.
+// The allow-list of headers that cross, in each direction. A header that neither this file nor the caller's dialect names stays
+// on its side: no credential, cookie, origin or forwarding header reaches a model server, and no hop-by-hop or CORS header of
+// one reaches a client. Ollama forwards every request header to ollama.com for cloud models (ollama-api §6), so a deny-list
+// would leak. A response header crosses only if its value is well-formed, so that no free text of a model server stands in one.
+// Headers that the Connection header nominates are dropped too (RFC 9110 §7.6.1), but never the gate's own.
 import type { IncomingHttpHeaders } from 'node:http';
 
 /** Of every request. */
@@ -12,7 +11,7 @@ export const toUpstream: readonly string[] = ['accept', 'accept-language', 'trac
 const cacheWord = '(?:no-cache|no-store|no-transform|private|public|must-revalidate|(?:s-)?max-?age=\\d{1,9})';
 const media = "[\\w!#$&^.+'-]{1,80}";
 
-/** What may reach a client, and what its value looks like. Free text there could hold what the gate shows the server. */
+/** Headers that may reach a client, with the form of their values. Free text could contain the gate's credentials. */
 const toClient = new Map<string, RegExp>([
   ['cache-control', new RegExp(`^${cacheWord}(?:, *${cacheWord}){0,5}$`, 'i')],
   ['content-encoding', /^(?:x-)?(?:gzip|deflate|br|zstd|identity)$/i],
@@ -22,7 +21,7 @@ const toClient = new Map<string, RegExp>([
   ['retry-after', /^(?:\d{1,9}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT)$/],
 ]);
 
-/** Types that model servers send all the time: known to have the shape, so that it is not looked for in every answer. */
+/** Types that model servers send all the time. They are known to be well-formed and need no regular expression. */
 const usualTypes = new Set(['application/json', 'application/json; charset=utf-8', 'application/x-ndjson']);
 
 /**
@@ -50,8 +49,8 @@ export function upstreamHeaders(
 }
 
 /**
- * Header lines for the client, as name, value, name, value, in the order in which the model server sent them. A value that
- * is none of its kind stays behind.
+ * Header lines for the client, as name, value, name, value, in the order in which the model server sent them, without
+ * malformed values.
  */
 export function clientHeaders(headers: IncomingHttpHeaders): string[] {
   const lines: string[] = [];
@@ -67,10 +66,10 @@ function mayReachClient(name: string, value: string): boolean {
   return (name === 'content-type' && usualTypes.has(value)) || toClient.get(name)?.test(value) === true;
 }
 
-/** Names that belong to that connection alone, in lower case; undefined where there are none, as nearly always. */
+/** Names that belong to that connection alone, in lower case; undefined if there are none, which is the usual case. */
 function nominatedBy({ connection }: IncomingHttpHeaders): ReadonlySet<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
-  // The HTTP client hands a line that stands twice over as a list, which becomes one text with commas.
+  // undici gives a repeated header as an array, which String() joins with commas.
   return new Set(Array.from(String(connection).split(','), (name) => name.trim().toLowerCase()));
 }
 

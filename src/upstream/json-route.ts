@@ -25,7 +25,7 @@ export async function readJson(
   const answer = await server.dispatcher.request({
     method: 'GET',
     path: server.basePath + path,
-    headers: [...via, ...server.pass.headers],
+    headers: [...via, ...server.credentials.headers],
     // The signal bounds it in time.
     headersTimeout: 0,
     bodyTimeout: 0,

@@ -8,7 +8,7 @@ export interface Reached {
   readonly dispatcher: Pick<Dispatcher, 'request'>;
   /** Stands before every path; usually empty. */
   readonly basePath: string;
-  readonly pass: { readonly headers: readonly string[] };
+  readonly credentials: { readonly headers: readonly string[] };
 }
 
 export type Fields = Readonly<Record<string, unknown>>;

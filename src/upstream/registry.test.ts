@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { type Choice, leastBusy } from './choice.ts';
-import { noPass } from './credentials.ts';
+import { noCredentials } from './credentials.ts';
 import { UpstreamRegistry } from './registry.ts';
 import type { Upstream } from './server.ts';
 
 const settings = { connectTimeoutMs: 1_000, probeIntervalMs: 60_000 };
 const entryOf = (name: string) => ({
   url: new URL(`http://${name}.invalid:1`),
-  readPass: () => noPass,
+  readCredentials: () => noCredentials,
   takesStreamOptions: true,
 });
 const none = { endOn: () => undefined };

@@ -1,7 +1,7 @@
 // The model servers behind the gate: they can be added, drained and removed while it serves. Says where a call may go, ranked
 // by the policy that it was given, and starts and ends the probes and connections of each.
 import type { Choice } from './choice.ts';
-import type { Pass } from './credentials.ts';
+import type { Credentials } from './credentials.ts';
 import { type OnTurn, type ServerEntry, type ServerSettings, Upstream } from './server.ts';
 import { SharedLists } from './shared-lists.ts';
 
@@ -39,7 +39,7 @@ export class UpstreamRegistry {
     return this.#all;
   }
 
-  /** It takes calls at once, and is probed from the start on. @throws PassUnusable */
+  /** It takes calls at once, and is probed from the start on. @throws CredentialsUnusable */
   add(entry: ServerEntry): Upstream {
     const server = new Upstream(entry, this.#settings, this.#onTurn);
     this.#all = [...this.#all, server];
@@ -76,10 +76,10 @@ export class UpstreamRegistry {
     this.#servers = this.#servers.filter((other) => other !== server);
   }
 
-  /** Reads the files of every server again. @throws PassUnusable; then everything stays as it was. */
+  /** Reads the files of every server again. @throws CredentialsUnusable; then everything stays as it was. */
   renew(): void {
-    const passes = this.#all.map(({ entry }) => entry.readPass());
-    for (const [at, server] of this.#all.entries()) server.renew(passes[at] as Pass);
+    const credentials = this.#all.map(({ entry }) => entry.readCredentials());
+    for (const [at, server] of this.#all.entries()) server.renew(credentials[at] as Credentials);
   }
 
   /** Looks once at every server, and from then on by itself. */

@@ -1,44 +1,43 @@
-// Judges a sentence of a model server's, or of a proxy before it, before a caller reads it: it must not hold what lets the
-// gate in, nor where the server is. Secrets are looked for in every spelling that a sentence can come in (escaped, encoded,
-// cut short, in part); a sentence that holds one is not mended but not said at all. Addresses and credentials of others
-// are taken out.
-import type { Pass } from './credentials.ts';
+// Checks the error texts of a model server, or of a proxy in front of it, before a caller reads them: they must not contain
+// the gate's credentials or the server's address. Secrets are looked for in every form in which they could appear (escaped,
+// encoded, truncated, in part), and a text that contains one is dropped whole. Addresses and credentials of others are removed.
+import type { Credentials } from './credentials.ts';
 
-/** A secret is recognised by any so many letters and digits of it in a row. */
+/** A secret is recognized by this many of its letters and digits in a row. */
 const gramLength = 8;
 const mostLength = 1_000;
 const hidden = '[hidden]';
-/** Names of this machine itself, which say nothing. */
+/** Names that every machine has for itself, and that reveal nothing. */
 const ownNames = new Set(['localhost', '127.0.0.1', '[::1]']);
-/** Addresses that everybody knows, and that a sentence may be about. */
+/** Public sites, which an error text may mention. */
 const publicHosts = /^(?:[\w-]+\.)*(?:ollama\.com|ollama\.ai|huggingface\.co|hf\.co|github\.com)$/i;
 
 export class Screen {
   readonly #grams = new Set<string>();
-  /** Secrets of hardly any letters and digits, as they are. */
+  /** Secrets with too few letters and digits, compared as they are. */
   readonly #odd: string[] = [];
   readonly #hosts: readonly string[];
 
-  constructor({ secrets }: Pick<Pass, 'secrets'>, url: URL) {
+  constructor({ secrets }: Pick<Credentials, 'secrets'>, url: URL) {
     for (const secret of secrets) for (const form of formsOf(secret)) this.#learn(form);
     this.#hosts = [...new Set([url.host, url.hostname])].filter((host) => !ownNames.has(host)).map(lower);
   }
 
-  /** The sentence as a caller may read it, at most a thousand characters of it; undefined where it may not. */
+  /** The text as a caller may read it, at most a thousand characters; undefined if it may not be shown. */
   sentence(said: string): string | undefined {
     const text = said.slice(0, mostLength);
     const readings = readingsOf(text);
     for (const reading of readings) {
       if (this.#holdsSecret(reading)) return undefined;
       const lowered = reading.toLowerCase();
-      // Spelled in a way in which it cannot be taken out.
+      // The address is encoded, so it cannot be removed from the text.
       if (reading !== text && this.#hosts.some((host) => lowered.includes(host) && !text.toLowerCase().includes(host)))
         return undefined;
     }
     return this.#withoutAddresses(text);
   }
 
-  /** A code or a name of a field, where it is no more than that. */
+  /** An error code or the name of a field; undefined for anything else. */
   word(said: unknown): string | undefined {
     if (typeof said !== 'string' || !/^[\w.[\]-]{1,80}$/.test(said)) return undefined;
     return this.sentence(said) === said ? said : undefined;
@@ -78,20 +77,20 @@ export class Screen {
 const lower = (text: string): string => text.toLowerCase();
 const squeeze = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]+/g, '');
 
-/** As it is, in hexadecimal, and in base64 wherever it begins in what was encoded. */
+/** As it is, in hexadecimal, and in base64 at each of the three offsets at which it can begin. */
 function formsOf(secret: string): string[] {
   const bytes = Buffer.from(secret);
   const shifted = [0, 1, 2].map((before) => {
     const text = Buffer.concat([Buffer.alloc(before), bytes])
       .toString('base64')
       .replaceAll('=', '');
-    // The first letters and the last one hold bits of what stands around it.
+    // The first letters and the last one also encode bits of the neighbouring text.
     return text.slice(Math.ceil((before * 8) / 6), -1);
   });
   return [secret, bytes.toString('hex'), ...shifted];
 }
 
-/** The sentence, and what it reads like when escapes of JSON, of addresses and of HTML are taken off, thrice at most. */
+/** The text, and what it becomes when JSON, URL and HTML escapes are decoded, up to three times. */
 function readingsOf(text: string): string[] {
   const readings = [text];
   for (let round = 0; round < 3; round++) {
@@ -113,7 +112,7 @@ function readingsOf(text: string): string[] {
 
 const characterOf = (code: number): string => (code <= 0x10ffff ? String.fromCodePoint(code) : '');
 
-/** In whatever case; a plain word only where it stands by itself. */
+/** Ignores case. A plain word is replaced only where it stands by itself. */
 function replaceWord(text: string, word: string): string {
   const lowered = text.toLowerCase();
   const isPlain = !/[.:]/.test(word);

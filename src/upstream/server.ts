@@ -1,7 +1,7 @@
 // One model server behind the gate: its name, its connections, its health, its kind and what it last said of its models,
 // and the calls that it works on. Which of several gets a call is for others to say (choice.ts).
 import { Connection } from './connection.ts';
-import type { Pass } from './credentials.ts';
+import type { Credentials } from './credentials.ts';
 import { Health } from './health.ts';
 import { NoList } from './json-route.ts';
 import type { Listed, ModelDetails, UpstreamKind } from './kind.ts';
@@ -12,8 +12,8 @@ import { Screen } from './screen.ts';
 /** What is known of a server before it is asked. */
 export interface ServerEntry {
   readonly url: URL;
-  /** Reads the files that say what the gate shows there. @throws PassUnusable */
-  readonly readPass: () => Pass;
+  /** Reads the files that say what the gate shows there. @throws CredentialsUnusable */
+  readonly readCredentials: () => Credentials;
   /** It takes `stream_options`, as far as the settings say. */
   readonly takesStreamOptions: boolean;
 }
@@ -34,7 +34,7 @@ export class Upstream implements Recognisable {
   /** Path before every route, for a server that lives under one; usually empty. */
   readonly basePath: string;
   readonly health: Health;
-  pass: Pass;
+  credentials: Credentials;
   /** Judges what it says of its failures. */
   screen: Screen;
   models: KnownModels = noneKnown;
@@ -48,17 +48,17 @@ export class Upstream implements Recognisable {
   #recognised: UpstreamKind | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  /** @throws PassUnusable */
+  /** @throws CredentialsUnusable */
   constructor(entry: ServerEntry, settings: ServerSettings, onTurn: OnTurn) {
     const { url } = entry;
     this.entry = entry;
     this.name = url.origin;
     // Addresses of the OpenAI family are often given with the /v1 that its routes begin with.
     this.basePath = url.pathname.replace(/\/(?:v1\/?)?$/, '');
-    this.pass = entry.readPass();
-    this.screen = new Screen(this.pass, url);
+    this.credentials = entry.readCredentials();
+    this.screen = new Screen(this.credentials, url);
     this.#takesStreamOptions = entry.takesStreamOptions;
-    this.#connection = new Connection(url.origin, settings.connectTimeoutMs, this.pass);
+    this.#connection = new Connection(url.origin, settings.connectTimeoutMs, this.credentials);
     this.health = new Health({
       probe: () => this.#probe(),
       afterwards: () => this.details.look(this, this.models.digests),
@@ -102,10 +102,10 @@ export class Upstream implements Recognisable {
   }
 
   /** For connections to come; those that are open stay. */
-  renew(pass: Pass): void {
-    this.pass = pass;
-    this.screen = new Screen(pass, this.entry.url);
-    this.#connection.renew(pass);
+  renew(credentials: Credentials): void {
+    this.credentials = credentials;
+    this.screen = new Screen(credentials, this.entry.url);
+    this.#connection.renew(credentials);
   }
 
   /** A call goes there. */

@@ -1,7 +1,7 @@
-// The lists of models of several servers, read for everybody who asks at once: a list can be megabytes long, and a server
-// that is slow to say its own keeps what the others said waiting. One look runs and one waits for it to end; a caller
-// joins the one that has not begun, so that they find what they have just made. So no number of callers holds more than
-// two lists of a server.
+// Reads the model lists of several servers once for all callers who ask at the same time. A list can be megabytes long, and
+// the lists of fast servers are held until the slowest has answered. One look runs and one waits for it to end; a caller
+// joins the look that has not begun yet, so that they find a model that they have just created. However many callers there
+// are, the gate holds at most two lists of a server.
 import type { Listed } from './kind.ts';
 import { modelsOf, type Recognisable } from './kinds.ts';
 
@@ -9,7 +9,7 @@ export type Answers = readonly PromiseSettledResult<readonly Listed[]>[];
 
 interface Look {
   readonly answers: Promise<Answers>;
-  /** Callers who wait for it; without any it is given up. */
+  /** Callers who wait for it. Without any it is aborted. */
   callers: number;
   readonly over: AbortController;
 }
@@ -21,7 +21,7 @@ interface Looks {
 
 export interface Asked {
   readonly which: 'all' | 'running';
-  /** What the servers are told of the way that the question has come. */
+  /** Header lines that tell the servers through which gates the request has come. */
   readonly via: readonly string[];
   /** How long a server may take. */
   readonly patienceMs: number;
@@ -41,7 +41,7 @@ export class SharedLists<Server extends ListServer> {
     this.#servers = servers;
   }
 
-  /** What each server says that is up; rejects with the reason of the signal, when the caller leaves. */
+  /** The answers of the servers that are up, or of all if none is. Rejects with the signal's reason when the caller leaves. */
   async ask(asked: Asked, signal: AbortSignal): Promise<Answers> {
     signal.throwIfAborted();
     const key = `${asked.which} ${asked.via.join()}`;
@@ -60,13 +60,13 @@ export class SharedLists<Server extends ListServer> {
       signal.removeEventListener('abort', leave);
       if (--look.callers === 0) {
         look.over.abort();
-        // Nobody else is to wait for what is given up.
+        // No other caller may join an aborted look.
         if (looks.next === look) looks.next = undefined;
       }
     }
   }
 
-  /** Begins when the one that runs is over. */
+  /** It begins when the running look is over. */
   #begin(looks: Looks, { which, via, patienceMs }: Asked): Look {
     const over = new AbortController();
     const run = async (): Promise<Answers> => {
@@ -82,7 +82,7 @@ export class SharedLists<Server extends ListServer> {
           which === 'all' ? modelsOf(server, patient, via) : server.kind.loaded(server, patient, via),
         ),
       );
-      // Only those who have asked hold what was said.
+      // From here on only the callers hold the answers.
       if (looks.running === look) looks.running = undefined;
       return answers;
     };

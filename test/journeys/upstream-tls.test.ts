@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { PassUnusable } from '../../src/upstream/credentials.ts';
+import { CredentialsUnusable } from '../../src/upstream/credentials.ts';
 import { type Made, makeAuthority, makeCertificate } from '../certificates.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
 
@@ -236,7 +236,7 @@ describe('a model server behind TLS', () => {
     ],
   ])('the start fails with %s', async (_what, environment, sentence) => {
     const failed: unknown = await openGate('https://127.0.0.1:9', environment).catch((error: unknown) => error);
-    expect(failed).toBeInstanceOf(PassUnusable);
+    expect(failed).toBeInstanceOf(CredentialsUnusable);
     expect((failed as Error).message).toContain(sentence);
   });
 
@@ -248,7 +248,7 @@ describe('a model server behind TLS', () => {
       const failed = await openGate('https://127.0.0.1:9', { UPSTREAM_HEADER_FILE: file }).catch(
         (error: unknown) => error,
       );
-      expect(failed).toBeInstanceOf(PassUnusable);
+      expect(failed).toBeInstanceOf(CredentialsUnusable);
     },
   );
 });

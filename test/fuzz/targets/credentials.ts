@@ -6,7 +6,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { type Pass, PassUnusable, readPass } from '../../../src/upstream/credentials.ts';
+import { type Credentials, CredentialsUnusable, readCredentials } from '../../../src/upstream/credentials.ts';
 import { Screen } from '../../../src/upstream/screen.ts';
 import type { Target } from '../target.ts';
 
@@ -20,17 +20,17 @@ function run(bytes: Buffer): void {
   const nul = bytes.indexOf(0);
   const text = nul < 0 ? bytes : bytes.subarray(0, nul);
   writeFileSync(file, text);
-  let pass: Pass;
+  let credentials: Credentials;
   try {
-    pass = readPass(url, { ca: [], cert: [], key: [], headers: [file] });
+    credentials = readCredentials(url, { ca: [], cert: [], key: [], headers: [file] });
   } catch (error) {
-    assert.ok(error instanceof PassUnusable);
+    assert.ok(error instanceof CredentialsUnusable);
     for (const line of text.toString('utf8').split(/\r?\n/))
       assert.ok(line.trim().length < 12 || !error.message.includes(line.trim()), 'the error shows the line');
     return;
   }
-  assert.equal(pass.headers.length % 2, 0);
-  for (const [at, word] of pass.headers.entries()) {
+  assert.equal(credentials.headers.length % 2, 0);
+  for (const [at, word] of credentials.headers.entries()) {
     if (at % 2 === 0) {
       validateHeaderName(word);
       assert.equal(word, word.toLowerCase());
@@ -39,16 +39,16 @@ function run(bytes: Buffer): void {
       validateHeaderValue('x', word);
       assert.match(word, /^[\x21-\x7e](.*[\x21-\x7e])?$/);
       assert.ok(text.includes(word));
-      if (word.length >= 8) assert.ok(pass.secrets.includes(word));
+      if (word.length >= 8) assert.ok(credentials.secrets.includes(word));
     }
   }
   const body = bytes
     .subarray(nul + 1)
     .toString('latin1')
-    .replaceAll('@', pass.secrets.join(' '));
-  const back = new Screen(pass, url).sentence(body) ?? '';
+    .replaceAll('@', credentials.secrets.join(' '));
+  const back = new Screen(credentials, url).sentence(body) ?? '';
   // A secret that consists of the mask itself, brackets included, is not one.
-  for (const secret of pass.secrets)
+  for (const secret of credentials.secrets)
     if (!/[[\]]/.test(secret)) assert.ok(!back.includes(secret), 'a secret is returned');
   assert.ok(!back.includes(url.host), 'the address of the server is returned');
 }

@@ -111,7 +111,7 @@ const isCount = (value: unknown, most: number): value is number =>
   Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= most;
 
 async function ask(
-  { dispatcher, basePath, pass }: Reached,
+  { dispatcher, basePath, credentials }: Reached,
   method: 'GET' | 'POST',
   path: string,
   body?: string,
@@ -119,7 +119,7 @@ async function ask(
   const answer = await dispatcher.request({
     method,
     path: `${basePath}${path}`,
-    headers: [...pass.headers, ...(body === undefined ? [] : ['content-type', 'application/json'])],
+    headers: [...credentials.headers, ...(body === undefined ? [] : ['content-type', 'application/json'])],
     ...(body === undefined ? {} : { body }),
     headersTimeout: askTimeoutMs,
     bodyTimeout: askTimeoutMs,
