@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
+import { lengthNames } from '../../src/gateway/answer-length.ts';
 import { dialects } from '../../src/gateway/dialects/dialects.ts';
 import { dialectOf, operations } from '../../src/gateway/operation.ts';
 import { mayGoOn } from '../fuzz/crossing.ts';
@@ -57,6 +58,10 @@ test('no dialect lets a header go on that says who the caller is or belongs to a
       onward.filter((header) => !mayGoOn(header)),
       name,
     ).toEqual([]);
+});
+
+test('wherever a request bounds its answer, the bound has a name that is held to the plan on every route', () => {
+  for (const { name, reply } of operations) if (reply.length) expect(lengthNames, name).toContain(reply.length.name);
 });
 
 test('every operation is refused in the words of its table’s dialect', () => {
