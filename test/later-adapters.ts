@@ -1,5 +1,5 @@
-// Limits and turns in memory that are asked and answered on later turns of the event loop, as by a store on another machine:
-// what was true when it was asked may not be true any more when the answer is there.
+// Limits and turns in memory that are asked and answered in later turns of the event loop, as by a store on another machine:
+// a fact that held when it was asked may no longer hold when the answer arrives.
 import type { Calendar } from '../src/domain/calendar.ts';
 import type { AccountId, KeyId, RequestId } from '../src/domain/id.ts';
 import { type Ask, type CallerBounds, type Limit, type Standing, subjectNames, type Use } from '../src/domain/limit.ts';
@@ -10,12 +10,12 @@ import { MemoryLimits } from '../src/store/memory/limit-store.ts';
 import type { AccountLimits, CallerLimits, Lease, LimitStore, Reserved } from '../src/store/ports/limit-store.ts';
 import type { Held, LaneNow, Place, QueueSettings, Slot, Turn, TurnQueue } from '../src/store/ports/turn-queue.ts';
 
-/** How long a question, or an answer, is on its way. A test may hold it, or let it fail. */
+/** How long a question or an answer is on its way. A test may hold it, or let it fail. */
 export type Way = (what: 'open' | 'look' | 'reserve' | 'end' | 'enter' | 'turn' | 'answer') => Promise<void>;
 
 export const nextTurn: Way = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Figures as they were: they do not go on counting. */
+/** Copies of the figures, which do not continue to count. */
 class Copied implements Standing {
   readonly slowed: boolean;
   readonly #figures: ReadonlyMap<string, { readonly used: number; readonly endsAt: SteadyMs }>;
@@ -118,7 +118,7 @@ export class LaterLimits implements LimitStore {
   }
 }
 
-/** A call's ticket: what the queue says reaches the call later, and a call that left hears nothing any more. */
+/** A call's ticket: what the queue says reaches the call later, and a call that left hears nothing more. */
 class Ticket<Server> implements Turn<Server> {
   readonly #turn: Turn<Server>;
   readonly #way: Way;

@@ -54,7 +54,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
-      'what follows from a change is stored with its event, once, and not where the change fails',
+      'the consequences of a change are stored once with its event, and not when the change fails',
       withStores(async (store, other) => {
         const told = (id: string): Consequence => ({
           id,
@@ -81,7 +81,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
-      'what is to be done is claimed by one process at a time, until it is done',
+      'a job is claimed by one process at a time, until it is done',
       withStores(async (store, other) => {
         const about = { email: 'expiring', key: 'key_x' as KeyId } as const;
         await store.insertConsequences([{ id: 'n1', kind: 'email', about }], 0);
@@ -101,7 +101,7 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
           1,
           true,
         ]);
-        // The one before has it no longer, and cannot give it back.
+        // The previous one no longer holds it, and cannot release it.
         await store.postponeConsequence('n1', owner, 0);
         expect(await claim('next', 151)).toBe(false);
         await store.postponeConsequence('n1', 'late', 400);

@@ -275,7 +275,7 @@ test('people who signed in by a provider before the migration keep what the stor
   rmSync(directory, { recursive: true, force: true });
 });
 
-test('what an older version had told stays told, and what it still owed is due, once', async () => {
+test('what an older version had sent stays sent, and what it still owed is due once', async () => {
   const dataDir = temporaryDirectory();
   await (await openSqlite(dataDir)).close();
   const database = new Database(join(dataDir, 'sekisho.db'));

@@ -242,7 +242,7 @@ test('U46: a line without a version, an unknown version, and bytes of another pr
   }
 });
 
-test('one address is sent a bounded number of bytes a minute of what anybody may read, and other addresses are not held up', async () => {
+test('one address gets a bounded number of bytes a minute from public pages, and other addresses are not delayed', async () => {
   const read = async (path: string, localAddress: string): Promise<{ status: number; bytes: number; text: string }> => {
     const asked = httpRequest({ host: '127.0.0.1', port: gate.port, path, localAddress, agent: false });
     asked.end();

@@ -1,5 +1,5 @@
-// A gate whose limits and turns are kept by a store that answers later, as one on another machine would: limits are as exact, and a
-// caller who hangs up while the store is asked leaves nothing behind.
+// A gate whose limits and turns are kept by a store that answers later, like one on another machine: limits are as exact,
+// and a caller that hangs up while the store is asked leaves nothing behind.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -34,13 +34,13 @@ class HeldWay {
 const way = new HeldWay();
 let fake: FakeOllama;
 let gate: TestGate;
-/** Sockets of the callers, as the gate has them. */
+/** The callers' sockets, as the gate has them. */
 const sockets: Socket[] = [];
 const noteSocket = (message: unknown): void => {
   const { socket } = message as { socket: Socket };
   if (socket.localPort === gate.port) sockets.push(socket);
 };
-/** The gate has seen that all of them are gone. */
+/** The gate has noticed that all of them are gone. */
 const allGone = (): Promise<void> =>
   eventually(() => expect(sockets.filter(({ destroyed }) => !destroyed)).toHaveLength(0));
 
@@ -82,7 +82,10 @@ const statuses = async (calls: readonly Promise<Response>[]): Promise<number[]> 
   return answers.map(({ status }) => status).toSorted((a, b) => a - b);
 };
 
-/** Sends calls whose callers hang up while a question of theirs is held, and lets the store answer when the gate has seen it. */
+/**
+ * Sends calls whose callers hang up while one of their questions is held, and lets the store answer once the gate has
+ * noticed.
+ */
 async function hangUpDuring(question: Question, secret: string, count: number, arrived: () => void): Promise<void> {
   way.holds = question;
   sockets.length = 0;
@@ -94,7 +97,10 @@ async function hangUpDuring(question: Question, secret: string, count: number, a
   way.free();
 }
 
-/** Nothing is held any more: as many calls as may run at once are let through, and what was refused or given up cost nothing. */
+/**
+ * Nothing is held any more: as many calls as may run at once are let through, and refused and abandoned ones cost
+ * nothing.
+ */
 async function nothingLeft(secret: string, used: number): Promise<void> {
   await eventually(() => expect(gate.waiting()).toBe(0));
   for (let i = 1; i <= 4; i++) {
@@ -117,7 +123,7 @@ describe('with fifty calls at once', () => {
     expect(rows.filter(({ outcome }) => outcome === 'completed')).toHaveLength(passes);
   });
 
-  test('never more run than may, in the account and at the model, and all have their turn', async () => {
+  test('never more run than allowed, in the account and at the model, and all get their turn', async () => {
     const { secret } = await gate.member({ concurrentRequests: 2, waitingRequests: 100, requestsPerDay: 100 });
     let running = 0;
     let most = 0;
@@ -137,7 +143,7 @@ describe('with fifty calls at once', () => {
     await nothingLeft(secret, 50);
   });
 
-  test('a call beyond the line is refused, and a plan without one refuses at once', async () => {
+  test('a call beyond the waiting limit is refused, and a plan without waiting refuses at once', async () => {
     const { secret } = await gate.member({ concurrentRequests: 1, requestsPerDay: 100 });
     const all = await statuses(Array.from({ length: 50 }, () => chat(secret)));
     const passed = all.filter((status) => status === 200).length;
@@ -147,7 +153,7 @@ describe('with fifty calls at once', () => {
   });
 });
 
-describe('a caller who hangs up', () => {
+describe('a caller that hangs up', () => {
   test.each(['reserve', 'enter', 'answer'] as const)(
     'while the store is asked to %s leaves nothing behind',
     async (question) => {
@@ -161,7 +167,7 @@ describe('a caller who hangs up', () => {
     },
   );
 
-  test('while the store is asked for a call that waits in the line gives back what the answer brings', async () => {
+  test('while the store is asked for its waiting call gives back what the answer brings', async () => {
     const { secret } = await gate.member({ concurrentRequests: 1, waitingRequests: 8, requestsPerDay: 100 });
     let finish!: () => void;
     const finished = new Promise<void>((resolve) => (finish = resolve));
@@ -189,7 +195,7 @@ describe('a caller who hangs up', () => {
     await nothingLeft(secret, 1);
   });
 
-  test('while the turn is on its way gives it to the next', async () => {
+  test('while its turn is on the way passes it to the next', async () => {
     const { secret } = await gate.member({ requestsPerDay: 100 });
     const ends: (() => void)[] = [];
     for (let i = 0; i < 3; i++)
@@ -217,7 +223,7 @@ describe('a caller who hangs up', () => {
 });
 
 test.each(['look', 'reserve'] as const)(
-  'where the store fails to %s, the call is refused and nothing is held',
+  'when the store fails to %s, the call is refused and nothing is held',
   async (question) => {
     const { secret } = await gate.member({ concurrentRequests: 1, requestsPerDay: 100 });
     way.fails = question;

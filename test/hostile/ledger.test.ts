@@ -54,7 +54,7 @@ async function expectRows(store: Store, count: number): Promise<void> {
   expect(sum).toMatchObject({ requests: count });
 }
 
-/** Runs a script in a process of its own, for which the data directory is a disk of 64 KiB; gives what it says. */
+/** Runs a script in a process of its own, whose data directory is a disk of 64 KiB; returns its output. */
 async function runOnSmallDisk(dataDir: string, script: string): Promise<Record<string, unknown>> {
   const child = spawn(
     'unshare',
@@ -178,7 +178,7 @@ test.each(['while the database is locked', 'while it catches up'])(
   },
 );
 
-test('ends of one turn of the event loop are written together, and each caller hears of the end only afterwards', async () => {
+test('ends in one turn of the event loop are written together, and each caller gets its end only afterwards', async () => {
   const dataDir = temporaryDirectory();
   const store = await openSqlite(dataDir);
   const ledger = await Ledger.start(store, dataDir, () => undefined);
@@ -199,7 +199,7 @@ test('ends of one turn of the event loop are written together, and each caller h
     expect(journal()).toBe('');
   });
   expect(heard).toEqual([0, 1, 2].map((number) => rowOf(number).id));
-  // Nothing that waits for its turn is lost by a stop, a report or a new segment.
+  // A stop, a report or a new segment loses nothing that waits to be written.
   ledger.endSoon(rowOf(3), ledger.begin(rowOf(3), progress), () => heard.push('stopped'));
   expect(ledger.isBehind).toBe(true);
   await ledger.settle();
@@ -212,7 +212,7 @@ test('ends of one turn of the event loop are written together, and each caller h
   await store.close();
 });
 
-test('an end that waits for its turn while the journal cannot be written reaches the store, and its caller hears of it', async () => {
+test('an end that waits while the journal cannot be written reaches the store, and its caller gets it', async () => {
   const dataDir = temporaryDirectory();
   const script = `
     import { rmSync, writeFileSync } from 'node:fs';

@@ -271,7 +271,7 @@ describe('an email about a decision', () => {
     expect(asked).toHaveLength(1);
   });
 
-  /** A mail server that takes a connection and never greets: whatever is to be sent is stored and not sent. */
+  /** A mail server that accepts a connection and never greets: emails are stored and not sent. */
   async function silent(): Promise<{ readonly url: string; readonly reached: Promise<unknown> }> {
     const server = createServer((socket) => void socket.on('error', () => undefined)).listen(0, '127.0.0.1');
     closing.push(server);
@@ -294,7 +294,7 @@ describe('an email about a decision', () => {
     ],
     ['a new password', '/password-resets', { email: 'old@example.org' }],
   ])(
-    'for %s is sent once, with a link that works, when the process is killed between the change and the sending',
+    'for %s is sent once, with a working link, when the process is killed between the change and the sending',
     async (what, path, asked) => {
       const dataDir = temporaryDirectory();
       const dead = await silent();
@@ -337,7 +337,7 @@ describe('an email about a decision', () => {
     60_000,
   );
 
-  test('delays no other when its server defers it, or its mailbox has had enough', async () => {
+  test('delays no other when its server defers it, or its mailbox has reached its limit', async () => {
     const dataDir = temporaryDirectory();
     const { url, taken } = await smtp({ refuse: (to) => (to.startsWith('grey') ? 451 : undefined) });
     await decided(dataDir, 'grey@example.org');
@@ -357,12 +357,12 @@ describe('an email about a decision', () => {
     await store.close();
     const now = Date.now();
     expect(left).toHaveLength(11);
-    // The mailbox waits for minutes; the deferred one is given back to the next start.
+    // The mailbox waits for minutes; the deferred one is left to the next start.
     expect(left.filter(({ due_at }) => due_at > now)).toHaveLength(10);
     expect(left.every(({ until }) => until === 0)).toBe(true);
   });
 
-  test('is abandoned when it is no news any more', async () => {
+  test('is abandoned when it is no longer news', async () => {
     const dataDir = temporaryDirectory();
     await decided(dataDir, 'late@example.org');
     const store = await openSqlite(dataDir);

@@ -52,7 +52,7 @@ test('only the list imports a folder from outside it, and nothing depends on the
   expect(wrong).toEqual([]);
 });
 
-test('no dialect lets a header go on that says who the caller is or belongs to a connection', () => {
+test('no dialect forwards a header that identifies the caller or belongs to a connection', () => {
   for (const { name, onward } of dialects)
     expect(
       onward.filter((header) => !mayGoOn(header)),

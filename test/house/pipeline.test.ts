@@ -146,7 +146,7 @@ test('no file makes the proof of another file', () => {
   expect(supposing).toEqual(['identify.ts', 'introspection.ts']);
 });
 
-/** They make the record, or look at what was done. None of them is a stage. */
+/** These make the record, or read what was done. None of them is a stage. */
 const readers = [
   'access-log.ts',
   'introspection.ts',
@@ -157,7 +157,7 @@ const readers = [
   'record.ts',
 ];
 
-test('no stage can read what another has noted for the record: what it decides by is in its proof', () => {
+test('no stage reads what another noted for the record: it decides only by its proof', () => {
   const gateway = join(root, 'src/gateway');
   const reading = readdirSync(gateway, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && name !== 'record-facts.ts')

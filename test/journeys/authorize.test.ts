@@ -303,7 +303,7 @@ describe('forwarding', () => {
     ['/api/chat', []],
     ['/v1/chat/completions', ['openai-beta']],
     ['/v1/messages', ['anthropic-beta', 'anthropic-version']],
-  ])('%s: of the headers of API families, only those of its own reach the model server', async (path, names) => {
+  ])('%s: only the headers of its own API family reach the model server', async (path, names) => {
     const { secret } = await gate.key();
     const seen = fake.arrival();
     const headers = {

@@ -90,7 +90,7 @@ describe('an added server', () => {
   });
 });
 
-test('a call that waits while a server is added goes there as that server has its model loaded', async () => {
+test('a call that waits while a server is added follows that server’s facts about the model', async () => {
   one.models = [{ name: 'wide:1b', contextLength: 16_384, capabilities: ['completion'] }];
   two.models = [{ name: 'wide:1b', contextLength: 8192, capabilities: ['completion'] }];
   await open(one.url, { SLOTS: '1', PROBE_SECONDS: '0.05' });
@@ -101,7 +101,7 @@ test('a call that waits while a server is added goes there as that server has it
   const first = await generate(call);
   const { promise: held, resolve: letTwoGo } = Promise.withResolvers<void>();
   two.pace = (index) => (index === 1 ? held : undefined);
-  // One has the slot of the new server until the gate knows its models, the other waits for that slot.
+  // One call has the slot of the new server until the gate knows its models; the other waits for that slot.
   const second = generate({ model: 'wide:1b', prompt: 'x' });
   await eventually(() => expect(gate.waiting()).toBe(1));
   const third = generate(call);

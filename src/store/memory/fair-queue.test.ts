@@ -325,7 +325,7 @@ test('abandoning turns before they report their cost does not win more of them',
   expect(jain(Object.values(held))).toBeGreaterThan(0.98);
 });
 
-test('each server has its own number of slots, and servers that come and go are followed at every turn', () => {
+test('each server has its own number of slots, and every turn considers the servers present at that time', () => {
   const slots: Record<string, number> = { a: 1, b: 2 };
   let servers = ['a'];
   const queue = new FairQueue<string>({
@@ -341,7 +341,7 @@ test('each server has its own number of slots, and servers that come and go are 
   servers = ['b'];
   queue.sweep(0);
   expect(started()).toEqual(['a', 'b', 'b', undefined, undefined]);
-  // A slot of a server that has gone is given back, and to nobody.
+  // A slot of a removed server is released without a successor.
   calls[0]!.slot!.release(1);
   expect(started()).toEqual(['a', 'b', 'b', undefined, undefined]);
   servers = [];

@@ -186,7 +186,7 @@ function checkBounds({ operation, images, inputs }: Shaped, heard: GoObject, bou
   assert.ok(bounds.maxEmbeddingInputs === null || inputs <= bounds.maxEmbeddingInputs);
 }
 
-/** By the name of the operation, where its own server reads the bound. */
+/** The operation's name selects the field in which its server reads the bound. */
 const bounded: Record<string, (heard: GoObject, options: GoObject) => unknown> = {
   generate: (_, options) => options['num_predict'],
   chat: (_, options) => options['num_predict'],

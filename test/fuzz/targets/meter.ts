@@ -11,7 +11,7 @@ import { eventsOf } from '../events.ts';
 import { answers } from '../fixtures.ts';
 import type { Target } from '../target.ts';
 
-/** Lists of models cost nothing, whichever they are: one of them is enough. */
+/** Lists of models cost nothing, in any dialect; one of them is enough. */
 const kinds = [...new Set(operations.filter(({ reply }) => !reply.list?.isOfLoaded).map(({ reply }) => reply))];
 const estimate = 77;
 
