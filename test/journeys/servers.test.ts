@@ -118,8 +118,8 @@ test('a call that waits while a server is added follows that server’s facts ab
   for (const answer of [first, await second, await third]) expect((await answer.text()).split('\n')).toHaveLength(5);
 });
 
-describe('ends its calls with the last frame of their dialect when the time is over, and no call of another server', () => {
-  test('gets no call, even when the only other server cannot take it', async () => {
+describe('a drained server', () => {
+  test('loses no stream and gets no call under load, and is done with its last call', async () => {
     await open(`${one.url},${two.url}`);
     await eventually(() => expect(known(two).health.up).toBe(true));
     const early = await Promise.all(Array.from({ length: 6 }, begun));
@@ -141,7 +141,7 @@ describe('ends its calls with the last frame of their dialect when the time is o
     );
   });
 
-  test('that was the last one leaves no server for calls, until another is added', async () => {
+  test('ends its calls with the last frame of their dialect when the time is over, and no call of another server', async () => {
     await open(`${one.url},${two.url}`);
     await eventually(() => expect(known(two).health.up).toBe(true));
     const streams = [await begun(), await begun()];
@@ -163,7 +163,7 @@ describe('ends its calls with the last frame of their dialect when the time is o
     );
   });
 
-  test('leaves its waiting calls their places at servers added later', async () => {
+  test('gets no call, even when the only other server cannot take it', async () => {
     await open(`${one.url},${two.url}`);
     await eventually(() => expect(known(two).health.up).toBe(true));
     await one.close();
@@ -174,7 +174,7 @@ describe('ends its calls with the last frame of their dialect when the time is o
     await drained;
   });
 
-  test('A server that lists one model, with its open connections.', async () => {
+  test('that was the last one leaves no server for calls, until another is added', async () => {
     await open(one.url);
     const running = await begun();
     const drained = gate.servers.drain(known(one), 60_000);
@@ -196,7 +196,7 @@ describe('ends its calls with the last frame of their dialect when the time is o
     expect(gate.log()).not.toContain('"internal"');
   });
 
-  test('a removed server', async () => {
+  test('leaves its waiting calls their places at servers added later', async () => {
     await open(one.url, { SLOTS: '1' });
     const first = await begun();
     const second = begun();
@@ -212,7 +212,7 @@ describe('ends its calls with the last frame of their dialect when the time is o
   });
 });
 
-/** is probed no more, has no connection, and its models are in no list */
+/** A server that lists one model, with its open connections. */
 async function counted(): Promise<{ url: string; open: Set<Socket>; connections: () => number; close: () => void }> {
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -230,8 +230,8 @@ async function counted(): Promise<{ url: string; open: Set<Socket>; connections:
   return { url, open: sockets, connections: () => connections, close: () => server.close() };
 }
 
-describe('The other one is probed at the same pace.', () => {
-  test('ends its running calls with an error that callers can read, and no call of another server', async () => {
+describe('a removed server', () => {
+  test('is probed no more, has no connection, and its models are in no list', async () => {
     const leaving = await counted();
     await open(`${one.url},${leaving.url}`, { PROBE_SECONDS: '0.05' });
     const list = async (): Promise<string> =>
@@ -242,7 +242,7 @@ describe('The other one is probed at the same pace.', () => {
     await eventually(() => expect(leaving.open.size).toBe(0));
     const before = leaving.connections();
     const probes = one.requests.length;
-    // that alone had a model itself leaves only a remote one, which needs the scope
+    // The other one is probed at the same pace.
     await eventually(() => expect(one.requests.length).toBeGreaterThan(probes + 10));
     expect(leaving.connections()).toBe(before);
     expect(await list()).not.toContain('own:1b');
@@ -250,7 +250,7 @@ describe('The other one is probed at the same pace.', () => {
     leaving.close();
   });
 
-  test('the status reports the kind of a server, and follows when another kind starts at its address', async () => {
+  test('ends its running calls with an error that callers can read, and no call of another server', async () => {
     await open(one.url);
     const running = await begun();
     gate.servers.add(new URL(two.url));
@@ -262,7 +262,7 @@ describe('The other one is probed at the same pace.', () => {
     expect(heard(two)).toBe(1);
   });
 
-  test('It answered as the previous kind; a server is asked for more only when it no longer does.', async () => {
+  test('that alone had a model itself leaves only a remote one, which needs the scope', async () => {
     one.models = [{ name: 'far:1b', remoteHost: 'https://elsewhere.example' }];
     two.models = [{ name: 'far:1b' }];
     await open(`${one.url},${two.url}`);
