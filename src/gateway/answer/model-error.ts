@@ -3,7 +3,7 @@
 // what a proxy was shown to be let in. Both an error's whole body and one in mid-stream are read here.
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import type { Screen } from '../../upstream/screen.ts';
-import { isSaid } from '../meter/token-counts.ts';
+import { reportsError } from '../meter/token-counts.ts';
 
 export interface ModelError {
   readonly message: string;
@@ -53,7 +53,7 @@ export function findError(
 const mark = Buffer.from('"error"');
 
 export function isError(value: Fields): boolean {
-  return isSaid(value['error']) || value['type'] === 'error' || value['object'] === 'error';
+  return reportsError(value['error']) || value['type'] === 'error' || value['object'] === 'error';
 }
 
 /** The error in an object that is one. */

@@ -1,5 +1,5 @@
-// Counts what a stream of server-sent events cost (HTML standard §9.2.6): reads the data of each event, and lets the words of
-// a dialect say what it means. It only looks.
+// Measures the cost of a stream of server-sent events (HTML standard §9.2.6): reads the data of each event, and a
+// dialect's EventWords interpret it. It never changes the stream.
 
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
 import { LineReader, type LongLine } from '../payload/line-reader.ts';
@@ -10,70 +10,70 @@ import {
   type Prompt,
   parseObject,
   type Reading,
-  Said,
+  ReportedFigures,
   tokensIn,
   usageFigures,
 } from './token-counts.ts';
 
 export type Data = Readonly<Record<string, unknown>>;
 
-/** What the bytes of an event tell before it is parsed: a piece of the answer, a report (of figures, or of the end), both or neither. */
+/** What an event holds, judged by its bytes: a piece of the answer, a report (figures or the end), both or neither. */
 export type EventKind = 'piece' | 'report' | 'both' | 'neither';
 
-/** What the events of some kind of stream say; an object of a dialect's, made once, without a state of its own. */
+/** How to interpret the events of one kind of stream. Each dialect has one shared, stateless object. */
 export interface EventWords {
-  /** What is read of an event that is too long to be held. */
+  /** The fields to read from an event that is too long to be held. */
   readonly wanted: Wanted;
-  /** Only what may be a report is parsed, so this look decides what a stream costs to count. */
+  /** Only events that may be reports are parsed, so this check determines the cost of metering a stream. */
   readonly kindOf: (data: Buffer) => EventKind;
-  /** Is a long event a piece of the answer? `value` holds what was wanted of it. */
+  /** Whether a long event is a piece of the answer. `value` holds the wanted fields. */
   readonly isPiece: (value: Data) => boolean;
-  /** Takes what a report says. `tokens`: what it weighs as a piece. */
+  /** Processes a report. `tokens`: its tokens if counted as a piece. */
   readonly read: (value: Data, tokens: number, isPiece: boolean, tally: EventTally) => void;
 }
 
 /** What is known of an answer so far. */
 export interface EventTally {
-  /** The end mark has come. */
+  /** The end mark was received. */
   done: boolean;
   errorSeen: boolean;
-  /** The answer has said its last figures, though perhaps not that it is over. */
+  /** The answer has reported its last figures, though not necessarily its end. */
   final: boolean;
-  /** Tokens by whole items that a stream repeats behind its pieces; a server may send them alone. */
+  /** Tokens in whole items that a stream repeats after its pieces; a server may send only the items. */
   items: number;
-  /** A piece of so many tokens. */
+  /** Counts a piece of this many tokens. */
   count(tokens: number): void;
-  /** Takes a `usage` object; true where it says how long the answer is. */
+  /** Takes a `usage` object; true if it reports the length of the answer. */
   take(usage: unknown): boolean;
 }
 
 export class EventsMeter implements Meter, EventTally {
   readonly #lines: LineReader;
   readonly #words: EventWords;
-  readonly #said: Said;
-  /** Completion tokens by the pieces that went by. */
+  readonly #figures: ReportedFigures;
+  /** Completion tokens in the pieces so far. */
   #pieces = 0;
   items = 0;
   done = false;
   errorSeen = false;
   final = false;
-  /** Pieces behind the last event with figures: a usage that only the first event had is not that of the answer. */
+  /** Pieces since the last event with figures: a usage that only the first event had does not cover the answer. */
   #since = 0;
-  /** Data of the event that is being read, while it is one line. */
+  /** Data of the current event, while it is a single line. */
   #data: Buffer | undefined;
-  /** Data of several lines, or of a long one, which is not held. */
+  /** Reads data of several lines, or of a long one, without holding it. */
   #scan: JsonFigures | undefined;
   #scanned = 0;
   #first = true;
 
   constructor(words: EventWords, prompt: Prompt, nowMs: () => number) {
     this.#words = words;
-    this.#said = new Said(prompt, nowMs);
+    this.#figures = new ReportedFigures(prompt, nowMs);
     this.#lines = new LineReader((line) => this.#line(line), { carriageReturns: true, onLong: () => this.#long() });
   }
 
   see(chunk: Buffer): void {
-    this.#said.bytes += chunk.length;
+    this.#figures.bytes += chunk.length;
     this.#lines.push(chunk);
   }
 
@@ -90,7 +90,7 @@ export class EventsMeter implements Meter, EventTally {
     else this.#add(data);
   }
 
-  /** A line of data beside others: they are one text with line feeds between them. */
+  /** Adds a further line of data: data lines form one text, joined by line feeds. */
   #add(data: Buffer): void {
     if (this.#scan === undefined) {
       this.#scan = new JsonFigures(this.#words.wanted);
@@ -119,7 +119,7 @@ export class EventsMeter implements Meter, EventTally {
           return;
         }
         begun = true;
-        // The first piece of a long line is as long as what is held of one, but where all of it came at once.
+        // The first piece of a long line has the full held length, unless the whole line came at once.
         const data = dataOf(this.#first ? withoutMark(piece) : piece);
         this.#first = false;
         isData = data !== undefined;
@@ -129,7 +129,7 @@ export class EventsMeter implements Meter, EventTally {
     };
   }
 
-  /** An event is over. */
+  /** Called at the end of an event. */
   #dispatch(): void {
     const data = this.#data;
     const scan = this.#scan;
@@ -170,7 +170,7 @@ export class EventsMeter implements Meter, EventTally {
   take(usage: unknown): boolean {
     const figures = usageFigures(usage);
     if (!figures) return false;
-    this.#said.take(figures);
+    this.#figures.take(figures);
     this.#since = 0;
     return figures.completion !== undefined;
   }
@@ -183,18 +183,18 @@ export class EventsMeter implements Meter, EventTally {
 
   read(): Reading {
     const final = this.final || (this.done && this.#since <= 2);
-    return this.#said.read(final, Math.max(this.#pieces, this.items));
+    return this.#figures.read(final, Math.max(this.#pieces, this.items));
   }
 }
 
 const lineFeed = Buffer.from('\n');
 
-/** A stream may begin with a byte order mark. */
+/** Removes a byte order mark, which may begin a stream. */
 function withoutMark(line: Buffer): Buffer {
   return line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? line.subarray(3) : line;
 }
 
-/** What stands behind `data:`; the space after the colon is optional. Undefined for other fields. */
+/** The value of a `data:` line; the space after the colon is optional. Undefined for other fields. */
 function dataOf(line: Buffer): Buffer | undefined {
   if (line[0] !== 0x64 || line[4] !== 0x3a || line[1] !== 0x61 || line[2] !== 0x74 || line[3] !== 0x61)
     return undefined;

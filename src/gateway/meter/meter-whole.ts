@@ -1,33 +1,33 @@
-// Counts what an answer cost that is one JSON value and no stream: its own figures at its end, from the top level only,
-// so that no text inside it can pass for one; where it gives none, by its bytes. Of a long answer nothing is held: it is
-// read for its figures as it goes by.
+// Measures the cost of an answer that is a single JSON value, not a stream: by the figures at its top level, so text
+// inside it is never taken for a figure, or by its bytes if it reports none. A long answer is not held; its figures are
+// read as it passes.
 
 import { Pieces } from '../payload/chunk-buffer.ts';
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
 import {
   type Figures,
-  isSaid,
   type Meter,
   nothingRead,
   type Prompt,
   parseObject,
   type Reading,
-  Said,
+  ReportedFigures,
+  reportsError,
   usageFigures,
 } from './token-counts.ts';
 
-/** What an answer of some kind says of its cost; an object of a dialect's, made once. */
+/** How to read the cost of one kind of answer. Each dialect has one shared object. */
 export interface WholeWords {
-  /** What the answer is, and so what its bytes say where it reports no figure. */
+  /** The kind of answer, which determines the estimate from its bytes if it reports no figures. */
   readonly kind: 'generates' | 'embeds' | 'transcribes';
   readonly wanted: Wanted;
-  /** The figures at its top level; undefined where it reports none. */
+  /** The figures at the top level; undefined if there are none. */
   readonly figuresIn: (answer: Readonly<Record<string, unknown>>) => Figures | undefined;
 }
 
-/** Below this an answer is held and simply parsed. */
+/** Answers up to this size are held and parsed at once. */
 const heldBytes = 64 * 1024;
-/** The sentence of an error and what stands around it are shorter. */
+/** The body of an error is shorter than this. */
 const errorBytes = 4 * 1024;
 
 export const wantedUsage: Wanted = new Map<string, Wanted | true>([
@@ -43,10 +43,10 @@ export const wantedUsage: Wanted = new Map<string, Wanted | true>([
   ['input_tokens_details', new Map([['cached_tokens', true]])],
 ]);
 
-/** Where generated text stands, in any family: a server may break in the words of another than the caller's. */
+/** Fields with generated text, in any family: a server may fail in another dialect than the caller's. */
 const generated = ['choices', 'response', 'message', 'output', 'content'] as const;
 
-/** What is read of a long answer: where its figures stand, and whether it is an error or holds generated text. */
+/** What to read of a long answer: its figures, and whether it is an error or holds generated text. */
 export function wantedAnswer(figures: readonly (readonly [string, Wanted | true])[]): Wanted {
   return new Map<string, Wanted | true>([...figures, ...['error', ...generated].map((name) => [name, true] as const)]);
 }
@@ -56,26 +56,26 @@ export class WholeMeter implements Meter {
   readonly errorSeen = false;
   readonly #words: WholeWords;
   readonly #failed: boolean;
-  readonly #said: Said;
+  readonly #figures: ReportedFigures;
   #held: Pieces | undefined = new Pieces();
   #scan: JsonFigures | undefined;
   #reported = false;
-  /** Completion tokens by the bytes that came. */
+  /** Completion tokens, estimated from the bytes so far. */
   #seen = 0;
-  /** It cost something, as far as is known; of an error's body that is to be seen first. */
+  /** Whether the answer has a cost. The body of an error has none until it is read. */
   #costs: boolean;
 
-  /** `failed`: it has the status of an error. */
+  /** `failed`: the answer has the status of an error. */
   constructor(words: WholeWords, prompt: Prompt, nowMs: () => number, failed: boolean) {
     this.#words = words;
-    this.#said = new Said(prompt, nowMs);
+    this.#figures = new ReportedFigures(prompt, nowMs);
     this.#failed = failed;
     this.#costs = !failed;
   }
 
   see(chunk: Buffer): void {
-    this.#said.bytes += chunk.length;
-    if (this.#words.kind !== 'embeds') this.#seen = Math.ceil(this.#said.bytes / 4);
+    this.#figures.bytes += chunk.length;
+    if (this.#words.kind !== 'embeds') this.#seen = Math.ceil(this.#figures.bytes / 4);
     if (this.#scan) this.#scan.push(chunk);
     else if (this.#held) {
       if (this.#held.length + chunk.length <= heldBytes) {
@@ -99,29 +99,29 @@ export class WholeMeter implements Meter {
 
   #judge(answer: Readonly<Record<string, unknown>> | undefined): void {
     const figures = answer && this.#words.figuresIn(answer);
-    this.#said.take(figures);
+    this.#figures.take(figures);
     this.#reported = figures !== undefined;
-    if (this.#failed) this.#costs = this.#reported || (answer ? isGenerated(answer) : this.#said.bytes > errorBytes);
+    if (this.#failed) this.#costs = this.#reported || (answer ? isGenerated(answer) : this.#figures.bytes > errorBytes);
     if (this.#words.kind === 'transcribes' && typeof answer?.['text'] === 'string')
       this.#seen = Math.ceil(Buffer.byteLength(answer['text']) / 4);
   }
 
   read(): Reading {
-    return this.#costs ? this.#said.read(this.#reported, this.#seen) : nothingRead;
+    return this.#costs ? this.#figures.read(this.#reported, this.#seen) : nothingRead;
   }
 }
 
-/** Generated text, and not only the sentence of an error. */
+/** Whether the answer holds generated text, not only an error message. */
 function isGenerated(answer: Readonly<Record<string, unknown>>): boolean {
-  if (isSaid(answer['error'])) return false;
+  if (reportsError(answer['error'])) return false;
   return generated.some((name) => {
     const value = answer[name];
-    // A `message` that is a text is how some servers spell an error.
+    // Some servers put an error's text into `message`.
     return typeof value === 'object' ? value !== null : name === 'response' && value !== undefined;
   });
 }
 
-/** An answer of generated text that reports a `usage` object. */
+/** For answers of generated text that report a `usage` object. */
 export const generatedUsage: WholeWords = {
   kind: 'generates',
   wanted: wantedAnswer([['usage', wantedUsage]]),

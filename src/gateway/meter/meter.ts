@@ -1,8 +1,8 @@
-// Counts what an answer cost, from the answer's own bytes. It only looks: what it is shown has already been relayed, and
-// it never changes, delays or drops a byte. Takes the chunks of one answer; gives prompt and completion tokens, where
-// they come from, and whether the answer's end mark was seen.
-// Streams are read by line, over chunk boundaries; a line's JSON is parsed only where it can hold a figure. What is held
-// of any answer is bounded by `heldLineBytes`: longer lines and answers are read for their figures as they go by.
+// Measures the cost of an answer from its bytes. It only observes: the bytes it sees are already relayed, and it never
+// changes, delays or drops one. Takes the chunks of one answer; returns prompt and completion tokens, their source, and
+// whether the end mark was seen.
+// Streams are read by line, across chunk boundaries; a line's JSON is parsed only if it can hold a figure. At most
+// `heldLineBytes` of an answer are held: longer lines and answers are scanned for their figures as they pass.
 
 import type { Reply } from '../dialects/reply.ts';
 import { type Meter, nothingRead, type Prompt, type Reading } from './token-counts.ts';
@@ -17,8 +17,8 @@ export function meterFor(reply: Reply, streamed: boolean, prompt: Prompt, nowMs 
 }
 
 /**
- * The meter for an answer with the status of an error. Most say one sentence and cost nothing that is known; but a
- * server can break after it has generated, and what it then says it generated, or shows, is counted.
+ * The meter for an answer with the status of an error. Most have one sentence and no known cost; but a server can fail
+ * after it has generated text, and the text or the figures that it then sends are counted.
  */
 export function failedMeterFor(
   reply: Reply,
@@ -27,7 +27,7 @@ export function failedMeterFor(
   nowMs = monotonicMs,
 ): Meter {
   const type = contentType ?? '';
-  // The error page of something in front of the model server.
+  // The error page of a proxy in front of the model server.
   if (type.startsWith('text/html')) return silentMeter;
   const isStream = type.startsWith('text/event-stream') || type.startsWith('application/x-ndjson');
   const stream = isStream ? reply.streamMeter?.(prompt, nowMs) : undefined;
@@ -45,7 +45,7 @@ export const silentMeter: Meter = {
   errorSeen: false,
 };
 
-/** A stream with the status of an error: what it shows counts, and where it shows nothing it cost nothing. */
+/** A stream with the status of an error: its figures and text count; without any, it costs nothing. */
 class FailedStream implements Meter {
   readonly done = false;
   readonly errorSeen = true;

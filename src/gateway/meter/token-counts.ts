@@ -1,28 +1,28 @@
-// The token figures that a model server reports, in the spelling of each family, and what of them can be true. A figure
-// that is no count is no figure (new-api CVE-2026-71479 booked a negative one), and neither is one beyond what the
-// bytes that crossed and the time that passed allow: a server that answers 2^53−1 would use up a member's month.
+// The token figures that a model server reports, in each family's spelling, and their plausible range. A value that is
+// not a count is ignored (new-api CVE-2026-71479 recorded a negative one), and so is one beyond what the transferred
+// bytes and the elapsed time allow: a server that reports 2^53−1 would use up a member's monthly quota.
 import type { UsageSource } from '../../domain/usage.ts';
 
 export interface Reading {
-  /** The whole prompt, what came from a cache or went into one included. */
+  /** The whole prompt, including what was read from or written to a cache. */
   readonly promptTokens: number;
   readonly completionTokens: number;
-  /** The parts of the prompt that were read from the server's prompt cache and written into it. */
+  /** The parts of the prompt read from and written to the server's prompt cache. */
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
   readonly source: UsageSource;
 }
 
-/** Looks at the chunks of one answer. */
+/** Observes the chunks of one answer. */
 export interface Meter {
   see(chunk: Buffer): void;
   /** Tokens known so far; estimates until the answer reports its own. */
   read(): Reading;
-  /** No more bytes will come. Gives whether the answer was whole: it had its end mark, or needs none. */
+  /** Call after the last byte. Returns whether the answer was complete: it had its end mark, or needs none. */
   end(): boolean;
-  /** The end mark has come: nothing that follows belongs to the answer. */
+  /** The end mark was received; bytes after it do not belong to the answer. */
   readonly done: boolean;
-  /** The answer ended with an error that the model server spelled itself. */
+  /** The answer ended with the model server's own error. */
   readonly errorSeen: boolean;
 }
 
@@ -34,36 +34,36 @@ export const nothingRead: Reading = {
   source: 'none',
 };
 
-/** What is known of the request: a guess at its tokens, and the bytes of its body. */
+/** What is known of the request: an estimate of its tokens, and the bytes of its body. */
 export interface Prompt {
   readonly estimate: number;
   readonly bytes: number;
 }
 
-/** What the meter has to know of a call. */
+/** What a meter needs to know of a call. */
 export function promptOf(call: { readonly promptEstimate: number; readonly body: Buffer | undefined }): Prompt {
   return { estimate: call.promptEstimate, bytes: call.body?.length ?? 0 };
 }
 
-/** Undefined: nothing was said of it. */
+/** Undefined: not reported. */
 export interface Figures {
   readonly prompt: number | undefined;
   readonly completion: number | undefined;
   readonly cacheRead: number | undefined;
   readonly cacheWrite: number | undefined;
-  /** Anthropic counts what its cache served and took beside `input_tokens`; everybody else counts it inside. */
+  /** Anthropic counts cached tokens apart from `input_tokens`; the others include them. */
   readonly cacheApart: boolean;
 }
 
-// A byte of text is a token at most. What no byte shows is bounded by time: hidden reasoning, and prompts that the
-// server keeps (a model's own SYSTEM text, `previous_response_id`, images by address).
+// A byte of text is at most one token. Tokens without bytes are bounded by time: hidden reasoning, and prompts stored
+// on the server (a model's SYSTEM text, `previous_response_id`, images by URL).
 const hiddenPromptTokens = 262_144;
 const hiddenCompletionTokens = 4_096;
 const promptTokensPerMs = 10;
 const completionTokensPerMs = 5;
 
-/** Adds up what one answer says, over all its events: of each figure the last value that says something. */
-export class Said {
+/** Combines the figures of one answer over all its events: for each figure, the last meaningful value. */
+export class ReportedFigures {
   /** Bytes of the answer so far. */
   bytes = 0;
   readonly #prompt: Prompt;
@@ -97,11 +97,11 @@ export class Said {
       this.#completion = later(this.#completion, completion);
   }
 
-  /** `final`: no better figure will come. `seen`: completion tokens by what went by. */
+  /** `final`: no better figure will come. `seen`: completion tokens counted in the stream. */
   read(final: boolean, seen: number): Reading {
     const read = this.#cacheRead ?? 0;
     const write = this.#cacheWrite ?? 0;
-    // Until the end a 0 may only say that nothing is known yet.
+    // Before the end, a 0 may only mean "not known yet".
     const known = this.#input !== undefined && (final || this.#input + read + write > 0);
     const prompt = known ? (this.#input as number) + (this.#cacheApart ? read + write : 0) : this.#prompt.estimate;
     const completion =
@@ -110,7 +110,7 @@ export class Said {
     return {
       promptTokens: prompt,
       completionTokens: completion,
-      // Parts of the prompt: never more than the whole.
+      // Parts of the prompt cannot exceed it.
       cacheReadTokens: known ? Math.min(read, prompt) : 0,
       cacheWriteTokens: known ? Math.min(write, prompt) : 0,
       source: !exact ? 'estimated' : prompt + completion > 0 ? 'exact' : 'none',
@@ -118,25 +118,25 @@ export class Said {
   }
 }
 
-/** A 0 behind a positive figure, and no figure at all, say nothing. */
+/** A missing figure, or a 0 after a positive one, changes nothing. */
 function later(known: number | undefined, said: number | undefined): number | undefined {
   return said === undefined || (said === 0 && known !== undefined) ? known : said;
 }
 
-/** A count that can be booked: a whole number from 0 to 2^53 − 1. */
+/** A valid count: a whole number from 0 to 2^53 − 1. */
 function count(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
 export const spoiled: unique symbol = Symbol('not a count');
 
-/** Of a figure that is there and no count nothing beside it can be believed either. */
+/** If a figure is present but not a count, the figures beside it are not trusted either. */
 export function countIn(value: Readonly<Record<string, unknown>>, name: string): number | undefined | typeof spoiled {
   const figure = value[name];
   return figure === undefined ? undefined : (count(figure) ?? spoiled);
 }
 
-/** A `usage` object of OpenAI's older (prompt/completion) or newer and Anthropic's (input/output) spelling. */
+/** Reads a `usage` object in OpenAI's older (prompt/completion), newer (input/output) or Anthropic's spelling. */
 export function usageFigures(usage: unknown): Figures | undefined {
   if (typeof usage !== 'object' || usage === null) return undefined;
   const value = usage as Readonly<Record<string, unknown>>;
@@ -145,7 +145,7 @@ export function usageFigures(usage: unknown): Figures | undefined {
   const prompt = countIn(value, newer || cacheApart ? 'input_tokens' : 'prompt_tokens');
   const completion = countIn(value, newer || cacheApart ? 'output_tokens' : 'completion_tokens');
   if (prompt === spoiled || completion === spoiled) return undefined;
-  // A call has a prompt: a server that says 0 and 0 does not count, and would give everything away.
+  // Every call has a prompt: a server that reports 0 and 0 does not count, and calls would be free.
   if (
     !prompt &&
     !completion &&
@@ -168,7 +168,7 @@ export function usageFigures(usage: unknown): Figures | undefined {
   };
 }
 
-/** An object that is the whole of these bytes. */
+/** Parses bytes that hold exactly one object. */
 export function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8'));
@@ -178,29 +178,30 @@ export function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> | 
   }
 }
 
-/** Is that what a failure puts into `error`? Some servers write the field into everything: null, false, 0 or empty. */
-export const isSaid = (error: unknown): boolean => Boolean(error) && !(Array.isArray(error) && error.length === 0);
+/** Whether an `error` field reports a failure. Some servers always send the field, as null, false, 0 or empty. */
+export const reportsError = (error: unknown): boolean =>
+  Boolean(error) && !(Array.isArray(error) && error.length === 0);
 
 /**
- * A line that is an object whose first field is `error`: how every family spells a failure in mid-stream. One that says
- * nothing there (`"error":null`) is a piece like others: for the end of the answer it would hide all that follows.
+ * Whether a line is an object whose first field is `error`: how every family reports a failure in mid-stream. An empty
+ * one (`"error":null`) is an ordinary piece; treating it as the end would hide everything after it.
  */
 export function isErrorLine(line: Buffer): boolean {
   if (line[0] !== 0x7b || !line.subarray(0, 12).toString('latin1').replaceAll(' ', '').startsWith('{"error":'))
     return false;
   const value = parseObject(line);
-  return value === undefined || isSaid(value['error']);
+  return value === undefined || reportsError(value['error']);
 }
 
-/** A line of a stream is one token and what stands around it, up to about this size. */
+/** A stream line of one token, with its framing, has up to about this size. */
 const framedBytes = 512;
 
-/** Tokens that a piece of a stream stands for: one, or by its bytes where it holds a whole text or tool call. */
+/** Tokens in a piece of a stream: one, or by its bytes if it holds a whole text or tool call. */
 export function tokensIn(piece: Buffer): number {
   if (piece.length <= framedBytes) return 1;
   if (!piece.includes('"logprobs":') && !piece.includes('"context":')) return ofBytes(piece.length);
   const value = parseObject(piece);
-  // A piece that was cut may be all text.
+  // A truncated piece may be all text.
   if (value === undefined) return ofBytes(piece.length);
   const { entries, bytes } = besidesText(value);
   const rest = piece.length - bytes;
@@ -208,8 +209,8 @@ export function tokensIn(piece: Buffer): number {
 }
 
 /**
- * What stands in an event beside its text and is much longer: the probabilities, one entry for each token, and Ollama's
- * `context`. They are known by where they stand, since an argument of a tool may be called the same.
+ * The parts of an event that are not text but much longer: log probabilities, with one entry per token, and Ollama's
+ * `context`. They are recognised by position, because a tool argument may have the same name.
  */
 function besidesText(value: Readonly<Record<string, unknown>>): { entries: number; bytes: number } {
   const found = { entries: 0, bytes: bytesOf(value['context']) };
@@ -221,7 +222,7 @@ function besidesText(value: Readonly<Record<string, unknown>>): { entries: numbe
   return found;
 }
 
-/** A list, or the lists that OpenAI's two families put inside: objects, or one list for each property of a token. */
+/** Entries of a list, or of the lists inside OpenAI's two formats: objects, or one list per property of a token. */
 function addEntries(found: { entries: number; bytes: number }, logprobs: unknown): void {
   found.entries += Math.max(...[logprobs, fieldOf(logprobs, 'content'), fieldOf(logprobs, 'tokens')].map(lengthOf));
   found.bytes += bytesOf(logprobs);
@@ -237,7 +238,7 @@ export function ofBytes(bytes: number): number {
   return Math.max(1, Math.ceil((bytes - framedBytes / 2) / 4));
 }
 
-/** A long line with the probabilities of its tokens, of which nothing is held: an entry is 60 bytes to 1,500. */
+/** For a long line of log probabilities, which is not held: an entry has 60 to 1,500 bytes. */
 export function ofEntries(bytes: number): number {
   return Math.ceil(bytes / 256);
 }

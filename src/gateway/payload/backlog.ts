@@ -1,5 +1,5 @@
-// What of an answer waits for its reader: first in, first out, every byte paid for from a budget. Small pieces are copied
-// together, since each weighs a few hundred bytes however little is in it; large ones are kept as they are.
+// The part of an answer that waits for its reader: first in, first out, every byte charged to a budget. Small pieces
+// are copied together, because each Buffer costs a few hundred bytes of overhead; large ones are kept as they are.
 import type { BodyBudget, Holder } from './body-budget.ts';
 
 const smallBytes = 4 * 1024;
@@ -8,7 +8,7 @@ const blockBytes = 64 * 1024;
 interface Piece {
   readonly bytes: Buffer;
   readonly paid: number;
-  /** How much of it is filled. */
+  /** Bytes of it in use. */
   length: number;
 }
 
@@ -16,9 +16,9 @@ export class Backlog {
   readonly #budget: BodyBudget;
   readonly #holder: Holder | undefined;
   #pieces: Piece[] = [];
-  /** Where the next piece to go stands; those before it have gone. */
+  /** Index of the next piece to send; the pieces before it are sent. */
   #first = 0;
-  /** The last of the pieces, where small ones are copied together. */
+  /** The last piece, if small pieces are copied into it. */
   #block: Piece | undefined;
   bytes = 0;
 
@@ -27,7 +27,7 @@ export class Backlog {
     this.#holder = holder;
   }
 
-  /** False where the budget has no room; then nothing was kept. */
+  /** False if the budget has no room; the bytes are then not kept. */
   add(bytes: Buffer): boolean {
     if (bytes.length >= smallBytes) {
       if (!this.#push(bytes, bytes.length)) return false;
@@ -44,7 +44,7 @@ export class Backlog {
     return true;
   }
 
-  /** The next piece, whose room is given back; undefined where nothing waits. */
+  /** Removes the next piece and returns its room to the budget; undefined if the backlog is empty. */
   take(): Buffer | undefined {
     const piece = this.#pieces[this.#first++];
     if (!piece) {
@@ -61,7 +61,7 @@ export class Backlog {
     return piece.bytes.subarray(0, piece.length);
   }
 
-  /** Gives everything up. */
+  /** Drops everything. */
   clear(): void {
     for (const { paid } of this.#pieces.slice(this.#first)) this.#budget.give(paid, this.#holder);
     this.#pieces = [];

@@ -1,9 +1,9 @@
-// How many bytes of request bodies the gate holds at once, over all exchanges, and how many of answers. Each has a limit of
-// its own, but a hundred large ones together would still take all the memory there is; beyond the budget a caller is told
-// to come back. An account may hold half of what the others leave, so that no two and no three of them together keep
-// everybody else out; and the accounts that come from one address hold three quarters, however many they are.
+// Limits the total bytes of request bodies, or of answers, that the gateway holds. Each has its own size limit, but
+// many large ones together would still exhaust the memory; beyond the budget, callers are told to retry. An account may
+// hold half of what the others leave, so that two or three accounts cannot lock out the rest; all accounts from one
+// network may hold three quarters.
 
-/** Whose bytes they are. */
+/** The account that the bytes are charged to. */
 export interface Holder {
   heldBytes: number;
 }
@@ -19,11 +19,11 @@ export class BodyBudget {
     this.#limitBytes = limitBytes;
   }
 
-  /** Takes room for so many bytes more, or none of it and gives false. `source`: the network that they come from. */
+  /** Reserves this many more bytes, or reserves nothing and returns false. `source`: the network they come from. */
   take(bytes: number, holder: Holder | undefined, source = ''): boolean {
     const left = this.#limitBytes - this.#heldBytes;
     if (bytes > left) return false;
-    // Both sides of the half grow with what the holder has already.
+    // The holder's own bytes are on both sides, so the share is half of what the others leave.
     if (holder && holder.heldBytes + bytes > (left + holder.heldBytes) / 2) return false;
     if (source !== '') {
       const held = (this.#bySource.get(source) ?? 0) + bytes;

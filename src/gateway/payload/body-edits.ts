@@ -1,9 +1,9 @@
-// How a plan changes a body: each change is an edit of the original bytes and a word for X-Sekisho-Changed. Whether to
-// change anything is decided in apply-plan.ts and beside it.
+// The changes that a plan makes to a body: each is an edit of the original bytes and an entry for X-Sekisho-Changed.
+// apply-plan.ts and its neighbours decide whether to change anything.
 import { GatewayError } from '../../domain/error.ts';
 import type { Edit, JsonBody, JsonValue } from './strict-json.ts';
 
-/** A body that is being held against a plan. */
+/** A body while a plan is applied to it. */
 export interface Work {
   readonly bytes: Buffer;
   readonly document: JsonBody;
@@ -11,16 +11,16 @@ export interface Work {
   readonly changes: string[];
 }
 
-/** A member that says something: `null` is to every server as if the field were not there. */
+/** A member with a value: every server treats `null` like an absent field. */
 export function given(members: JsonValue['members'], name: string): JsonValue | undefined {
   const value = members?.get(name);
   return value?.kind === 'null' ? undefined : value;
 }
 
-/** @throws GatewayError `invalid_request` for anything but a whole number. */
+/** @throws GatewayError `invalid_request` unless the value is a whole number. */
 export function wholeNumber({ bytes }: Work, value: JsonValue, name: string): number {
   const number = value.kind === 'number' ? Number(bytes.toString('latin1', value.start, value.end)) : Number.NaN;
-  // Ollama would cut a fraction off, and 0.5 would become "without end".
+  // Ollama would truncate a fraction, and 0.5 would become 0 ("no limit").
   if (!Number.isInteger(number))
     throw new GatewayError('invalid_request', { message: `${name} must be a whole number` });
   return number;
@@ -31,14 +31,14 @@ export function replace({ edits, changes }: Work, value: JsonValue, name: string
   changes.push(`${name}=${figure}`);
 }
 
-/** `null` leaves the commas around it alone. */
+/** Replacing by `null` keeps the surrounding commas valid. */
 export function remove({ edits, changes }: Work, value: JsonValue | undefined, name: string): void {
   if (!value || value.kind === 'null') return;
   edits.push({ start: value.start, end: value.end, text: 'null' });
   changes.push(`${name} removed`);
 }
 
-/** Sets a member that is not there, or is `null`. */
+/** Sets a member that is absent or `null`. */
 export function add(
   { document, edits, changes }: Work,
   path: 'options' | undefined,

@@ -1,4 +1,4 @@
-// What is held of a request's body: its bounds, what takes its place, and how it is given back. It is read in read-body.ts.
+// The memory of a request's body: its bounds, its replacement, and its release. read-body.ts reads it.
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../../domain/error.ts';
 import { whenGone } from '../answer/unread.ts';
@@ -12,7 +12,7 @@ export interface BodyLimits {
 }
 
 /**
- * What takes the place of the body: its room is taken before it is made, and that of the body is given back after.
+ * Replaces the body: reserves room for the new one before it is made, then returns the room of the old one.
  * @throws GatewayError `bodies_too_many`, and what `make` throws.
  */
 export function replaceBody<T>(
@@ -35,10 +35,10 @@ export function replaceBody<T>(
 declare class Mark {
   protected readonly released: true;
 }
-/** An exchange that holds no body any more, once its answer is gone. */
+/** An exchange whose body is released once its answer is sent. */
 export interface Released extends Exchange, Mark {}
 
-/** Gives back what is held of the body. As long as an answer waits for its reader, so does what was read of the call. */
+/** Returns the room of the body. While an answer waits for its reader, the request stays in memory, and is counted. */
 export function releaseBody(exchange: Exchange, budget: BodyBudget): Released {
   if (exchange.heldBytes > 0)
     whenGone(exchange, () => budget.give(exchange.heldBytes, exchange.heldBy, exchange.network));
@@ -46,7 +46,7 @@ export function releaseBody(exchange: Exchange, budget: BodyBudget): Released {
 }
 
 export function continueIfAsked({ request }: Pick<Exchange, 'request'>, response: ServerResponse): void {
-  // A caller of HTTP/1.0 would take it for the answer (RFC 9110, section 10.1.1).
+  // An HTTP/1.0 client would take the interim response for the final one (RFC 9110 §10.1.1).
   if (request.headers.expect?.toLowerCase() === '100-continue' && request.httpVersion !== '1.0')
     response.writeContinue();
 }

@@ -1,5 +1,6 @@
-// A body as it comes. A piece of it weighs a few hundred bytes, however little is in it: of somebody who sends a byte at a
-// time we would hold hundreds of times what they sent and what is counted. So small pieces are copied together.
+// Collects a body in chunks. A Buffer costs a few hundred bytes however small its content: for a client that sends
+// single bytes, the gateway would hold hundreds of times what was sent and counted. So small chunks are copied
+// together.
 
 const smallBytes = 4 * 1024;
 const leastBlockBytes = 512;
@@ -8,14 +9,14 @@ const mostBlockBytes = 64 * 1024;
 export class Pieces {
   #pieces: Buffer[] = [];
   #block: Buffer | undefined;
-  /** Where in the block stands what is not yet among the pieces. */
+  /** Range of the block that is not yet in `#pieces`. */
   #from = 0;
   #to = 0;
   length = 0;
 
   add(piece: Buffer): void {
     this.length += piece.length;
-    // Most bodies are one piece, which is taken as it is.
+    // Most bodies are a single chunk, which is kept without copying.
     if (piece.length >= smallBytes || this.#pieces.length === 0) {
       this.#close();
       this.#pieces.push(piece);
@@ -23,7 +24,7 @@ export class Pieces {
     }
     if (this.#block === undefined || this.#to + piece.length > this.#block.length) {
       this.#close();
-      // As large as what has come: thousands of bodies that stop after two bytes must not hold a large one each.
+      // As large as what has arrived: thousands of bodies that stall after two bytes must not hold a large block each.
       const size = Math.min(mostBlockBytes, Math.max(leastBlockBytes, this.length));
       this.#block = Buffer.allocUnsafeSlow(size);
       this.#from = 0;
@@ -32,7 +33,7 @@ export class Pieces {
     this.#to += piece.copy(this.#block, this.#to);
   }
 
-  /** All of it, in one; the pieces that it was made of are let go, so that nothing is held twice. */
+  /** Everything in one Buffer. The chunks are released, so nothing is held twice. */
   bytes(): Buffer {
     this.#close();
     if (this.#pieces.length !== 1) {

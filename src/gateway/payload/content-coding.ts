@@ -1,25 +1,25 @@
-// The codings that a request body may come in (RFC 9110 §8.4.1). A decoder gives the one content that the body has: what
-// ends early or goes on after its end is an error, a second member of gzip too, since another reader might read on or stop.
-// Frames of zstd behind each other are one content (RFC 8878 §3).
+// Content codings of request bodies (RFC 9110 §8.4.1). A body decodes to exactly one content: a truncated stream or
+// bytes after its end are an error, including a second gzip member, because other readers might stop there or continue.
+// Concatenated zstd frames are one content (RFC 8878 §3).
 import type { Transform } from 'node:stream';
 import { constants, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 
 export interface Coding {
   readonly open: () => Transform;
-  /** What a decoder holds beside what it gives. */
+  /** Memory of a decoder, besides its output. */
   readonly roomBytes: number;
 }
 
-/** As Accept-Encoding of a refusal says them (RFC 7694 §3). */
+/** For the Accept-Encoding header of a refusal (RFC 7694 §3). */
 export const acceptedCodings = 'gzip, deflate, zstd';
 
-/** A caller may unfold so many times what came; more is a bomb, whatever the limit of a body is. */
+/** The largest ratio of decoded to sent bytes; more is treated as a decompression bomb, whatever the body limit is. */
 export const mostUnfolding = 100;
-/** A short body may be all blanks. */
+/** Up to this size the ratio is not checked: a short body may be all blanks. */
 export const freelyUnfolded = 1024 * 1024;
 
 const strict = { rejectGarbageAfterEnd: true, chunkSize: 64 * 1024 };
-// Servers of HTTP need not take windows beyond 8 MB (RFC 9659 §3), and a decoder would hold them for a single byte.
+// HTTP servers need not support windows above 8 MB (RFC 9659 §3), and a decoder would allocate them for a single byte.
 const windowLog = 23;
 
 const gzip: Coding = { open: () => createGunzip(strict), roomBytes: 128 * 1024 };
@@ -29,7 +29,7 @@ const zstd: Coding = {
   roomBytes: 2 ** windowLog + 512 * 1024,
 };
 
-/** By the whole field: a coding over a coding is none that is taken. */
+/** Matches the whole field: stacked codings are not accepted. */
 export function codingOf(field: string): Coding | undefined {
   switch (field.toLowerCase()) {
     case 'gzip':

@@ -1,16 +1,16 @@
-// Finds a few scalars in a JSON text that comes in pieces and is never held: a whole answer, or one very long line of a
-// stream. Takes the names that are wanted, nested as they stand; gives an object with what was found of them, or
-// nothing where the text is not JSON (RFC 8259). It knows the whole grammar, so that no text inside a string, and no
-// broken answer, can pass for a figure. What it holds is one short scalar and the depth.
+// Finds a few scalars in a JSON text that arrives in pieces and is never held: a whole answer, or one very long line of
+// a stream. Takes the wanted names, nested as in the text; returns an object with those that were found, or undefined
+// if the text is not JSON (RFC 8259). It parses the whole grammar, so neither text inside a string nor a broken answer
+// is taken for a figure. It holds one short scalar and the nesting.
 
-/** Names of an object's members that are wanted: `true` for the value itself, or the names inside an object. */
+/** Wanted members of an object, by name: `true` for the value itself, or the wanted members inside it. */
 export type Wanted = ReadonlyMap<string, Wanted | true>;
 
 const maxDepth = 512;
-/** Longer scalars are passed over: no figure and no `type` comes near it. */
+/** Longer scalars are skipped: figures and `type` values are shorter. */
 const maxScalar = 64;
 
-/** Stands for a scalar that was passed over: it is there, and it says something. */
+/** Stands for a skipped scalar: present, but not read. */
 export const passedOver = Symbol('a long scalar');
 
 const QUOTE = 0x22;
@@ -55,14 +55,14 @@ export class JsonFigures {
   /** 1 for an object, 0 for an array, by depth. */
   readonly #kinds = new Uint8Array(maxDepth);
   #depth = 0;
-  /** The objects on the way from the top whose members are wanted; a deeper value is none of ours. */
+  /** The objects on the path from the top whose members are wanted. */
   readonly #levels: Level[] = [];
   readonly #wanted: Wanted;
   readonly #found: Record<string, unknown> = {};
   #inKey = false;
-  /** Bytes of the scalar that is being read, as far as it is wanted. */
+  /** Bytes of the current scalar, if it is wanted. */
   #text: string | undefined;
-  /** What the name that was read last stands for here. */
+  /** The last name read. */
   #name = '';
   #asked: Wanted | true | undefined;
   #hexLeft = 0;
@@ -73,7 +73,7 @@ export class JsonFigures {
     this.#wanted = wanted;
   }
 
-  /** What was found, or undefined where it was not JSON. To be called once, at the end. */
+  /** Returns what was found, or undefined if the text was not JSON. Call once, at the end. */
   end(): Readonly<Record<string, unknown>> | undefined {
     if (this.#depth === 0 && this.#isNumberEnd()) this.#endScalar();
     return this.#state === states.over ? this.#found : undefined;
@@ -101,7 +101,7 @@ export class JsonFigures {
         } else this.#state = states.broken;
       } else if (this.#state === states.broken) return;
       else {
-        // Digits in a row, of which an embedding is made.
+        // Skips runs of digits, which embeddings consist of.
         if (this.#state === states.int || this.#state === states.fraction) {
           const from = at;
           while (at < length && isDigit(bytes[at] as number)) at++;
@@ -171,7 +171,7 @@ export class JsonFigures {
     }
   }
 
-  /** RFC 8259 §6: no leading zero, digits behind the point and behind the exponent. */
+  /** RFC 8259 §6: no leading zero, at least one digit after the point and in the exponent. */
   #number(byte: number): void {
     const digit = isDigit(byte);
     let next: State | undefined;

@@ -1,20 +1,20 @@
-// Cuts a byte stream into lines, whatever the chunk boundaries: a line may come in pieces, a chunk may hold many.
-// A line is handed over without what ended it. Only a line of up to `heldLineBytes` is held: a longer one is handed on
-// in pieces as it comes, so a stream costs the same memory whatever the model server writes into it.
+// Splits a byte stream into lines, independent of chunk boundaries. A line is passed on without its terminator. Lines
+// of up to `heldLineBytes` are held; longer ones are passed on in pieces as they arrive, so memory use does not depend
+// on what the model server sends.
 import { Pieces } from './chunk-buffer.ts';
 
 export const heldLineBytes = 64 * 1024;
 
-/** Takes a line that is too long to be held. */
+/** Receives a line that is too long to be held. */
 export interface LongLine {
   push(piece: Buffer): void;
   end(): void;
 }
 
 export interface LineOptions {
-  /** Lines end with CR, LF or both, as in an event stream (HTML standard §9.2.6); else with LF alone, as in NDJSON. */
+  /** Whether lines end with CR, LF or both, as in an event stream (HTML standard §9.2.6), or with LF only (NDJSON). */
   readonly carriageReturns?: boolean;
-  /** Begins a line of more than `heldLineBytes`; without it such a line is passed over. */
+  /** Called for a line of more than `heldLineBytes`; without it such lines are skipped. */
   readonly onLong?: () => LongLine;
 }
 
@@ -25,7 +25,7 @@ export class LineReader {
   #rest: Pieces | undefined;
   #long: LongLine | undefined;
   #skipping = false;
-  /** The last byte was a CR: a LF that follows belongs to it. */
+  /** The last byte was a CR: a following LF belongs to it. */
   #afterReturn = false;
 
   constructor(onLine: (line: Buffer) => void, { carriageReturns = false, onLong }: LineOptions = {}) {
@@ -41,7 +41,7 @@ export class LineReader {
       this.#afterReturn = false;
       if (chunk[0] === 0x0a) from = 1;
     }
-    // Looked for once a chunk where there is none, as nearly always.
+    // One search per chunk is usually enough, because most streams have no CR.
     let carriage = this.#carriageReturns ? chunk.indexOf(0x0d, from) : -1;
     for (;;) {
       const feed = chunk.indexOf(0x0a, from);
@@ -59,7 +59,7 @@ export class LineReader {
     if (from < chunk.length) this.#keep(from === 0 ? chunk : chunk.subarray(from));
   }
 
-  /** What is left counts as a line: a last line need not have an end. */
+  /** Passes on the remaining bytes: the last line need not be terminated. */
   end(): void {
     if (this.#rest !== undefined || this.#long !== undefined) this.#complete(nothing);
     this.#skipping = false;

@@ -1,6 +1,7 @@
-// Reads a multipart/form-data body that is held whole, and writes the form again for the model server: our own boundary,
-// one canonical head per part, the parts in their order. The model server never sees the caller's framing, so no second
-// parser can find another model in it. RFC 7578; what differs between clients in use (.NET, Apache, browsers) is read.
+// Reads a multipart/form-data body that is held in memory, and writes the form again for the model server: with the
+// gateway's own boundary, one canonical head per part, in the original order. The model server never sees the caller's
+// framing, so no second parser can find a different model in it. RFC 7578; variations of common clients (.NET, Apache,
+// browsers) are accepted.
 import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../../domain/error.ts';
@@ -8,16 +9,16 @@ import { choiceNames, lengthNames } from '../answer-length.ts';
 
 export interface Part {
   readonly name: string;
-  /** Undefined for a field of text; never empty, and never a path. */
+  /** Undefined for a text field; never empty, never a path. */
   readonly filename: string | undefined;
-  /** Media type of a file; undefined for a field of text, which is UTF-8 (RFC 7578 §4.4 and §5.1.2). */
+  /** Media type of a file; undefined for a text field, which is UTF-8 (RFC 7578 §4.4 and §5.1.2). */
   readonly type: string | undefined;
   readonly value: Buffer;
 }
 
 export interface WrittenForm {
   readonly body: Buffer;
-  /** Content-Type of the whole. */
+  /** Content-Type of the form. */
   readonly type: string;
 }
 
@@ -26,8 +27,8 @@ const maxHeadBytes = 4096;
 const maxHeadLines = 16;
 
 /**
- * Fields that servers read as one value. Go takes the first of two, Python the last: such a pair is refused, and so is
- * another spelling that some server would read as the same field (`Model`, `model[]`, `model.x`).
+ * Fields that servers read as one value. Of duplicates, Go takes the first and Python the last: they are refused, and
+ * so are other spellings that some server reads as the same field (`Model`, `model[]`, `model.x`).
  */
 const single = new Set<string>(
   ['model', 'file', 'language', 'prompt', 'response_format', 'stream', 'temperature'].concat(lengthNames, choiceNames),
@@ -38,7 +39,7 @@ export function readForm(body: Buffer, contentType: string | undefined): readonl
   const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`);
   const parts: Part[] = [];
   const seen = new Set<string>();
-  // The first delimiter needs no line break before it; some clients write one all the same (RFC 2046 §5.1.1, preamble).
+  // The first delimiter needs no line break before it, but some clients write one (RFC 2046 §5.1.1, preamble).
   let at = startsWith(body, delimiter, 0) ? delimiter.length : delimiter.length - 2;
   if (at < delimiter.length && !startsWith(body, delimiter.subarray(2), 0)) throw broken();
   while (!startsWith(body, end, at)) {
@@ -57,7 +58,7 @@ export function readForm(body: Buffer, contentType: string | undefined): readonl
   return parts;
 }
 
-/** The text of a field of at most so many bytes. @throws GatewayError where it is a file, or longer. */
+/** The text of a field of at most this many bytes. @throws GatewayError if it is a file, or longer. */
 export function formText(parts: readonly Part[], name: string, mostBytes: number): string | undefined {
   const part = parts.find((each) => each.name === name);
   if (!part) return undefined;
@@ -67,14 +68,14 @@ export function formText(parts: readonly Part[], name: string, mostBytes: number
   return part.value.toString('utf8');
 }
 
-/** How many bytes `writeForm` gives. */
+/** The number of bytes that `writeForm` returns. */
 export function formBytes(parts: readonly Part[]): number {
   let bytes = ownBoundary.length + 6;
   for (const part of parts) bytes += Buffer.byteLength(headOf(part)) + part.value.length + 2;
   return bytes;
 }
 
-/** The form as it goes on. @throws GatewayError where a value holds our boundary, which nobody can know. */
+/** Writes the form for the model server. @throws GatewayError if a value contains the gateway's secret boundary. */
 export function writeForm(parts: readonly Part[]): WrittenForm {
   const pieces: Buffer[] = [];
   for (const part of parts) {
@@ -86,14 +87,14 @@ export function writeForm(parts: readonly Part[]): WrittenForm {
 }
 
 /**
- * The same for every form of this process, so that one body is one body when it comes again (replay-guard.ts), and of 144 bits
- * by chance, so that no caller can write it into a value.
+ * One boundary per process, so that a repeated body stays identical (replay-guard.ts), with 144 random bits, so that no
+ * caller can put it into a value.
  */
 const ownBoundary = `sekisho-${randomBytes(18).toString('base64url')}`;
 
 /**
- * Two header lines may cross and no other: RFC 7578 §4.8 has servers ignore the rest. Percent escapes in a file name are
- * RFC 7578 §4.2's: `\"` is read in two ways, and some servers cut the line at every `;`.
+ * Only two header lines are forwarded: RFC 7578 §4.8 tells servers to ignore others. File names use percent escapes
+ * (RFC 7578 §4.2), because `\"` is read in two ways and some servers split the line at every `;`.
  */
 function headOf({ name, filename, type }: Part): string {
   const file = filename === undefined ? '' : `; filename="${filename.replaceAll('"', '%22').replaceAll(';', '%3B')}"`;
@@ -105,20 +106,20 @@ function noteName(name: string, seen: Set<string>): void {
   const folded = name.toLowerCase();
   const base = folded.split(/[[.]/, 1)[0] as string;
   if (!single.has(base)) return;
-  if (name !== base) throw new GatewayError('invalid_request', { message: `Spell the field "${base}" exactly so.` });
-  if (seen.has(base)) throw new GatewayError('invalid_request', { message: `${base} stands twice` });
+  if (name !== base) throw new GatewayError('invalid_request', { message: `Spell the field exactly "${base}".` });
+  if (seen.has(base)) throw new GatewayError('invalid_request', { message: `${base} is given twice` });
   seen.add(base);
 }
 
 function readPart(head: Buffer, value: Buffer): Part {
   let disposition: Parameters | undefined;
   let media: Parameters | undefined;
-  // File names come as UTF-8 (RFC 7578 §5.1).
+  // File names are UTF-8 (RFC 7578 §5.1).
   if (!isUtf8(head)) throw broken();
   const lines = head.toString('utf8').split('\r\n');
   if (lines.length > maxHeadLines) throw broken();
   for (const line of lines) {
-    // A line break or NUL inside a line ends the line for some parsers and not for others; a tab folds it for some.
+    // Parsers disagree on whether a bare line break or NUL ends a line, and some treat a tab as folding.
     const match = control.test(line) ? null : /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): *(.*)$/.exec(line);
     if (!match) throw broken();
     const text = match[2] as string;
@@ -132,20 +133,20 @@ function readPart(head: Buffer, value: Buffer): Part {
         media = readParameters(text);
         break;
       case 'content-transfer-encoding':
-        // Deprecated, and some clients say that they encode nothing (RFC 7578 §4.7).
+        // Deprecated; some clients send it to say that nothing is encoded (RFC 7578 §4.7).
         if (!/^(?:7bit|8bit|binary) *$/i.test(text)) throw encoded();
         break;
       default:
-      // Read by nobody (RFC 7578 §4.8), and left behind.
+      // Ignored (RFC 7578 §4.8), and not forwarded.
     }
   }
   if (disposition?.value.toLowerCase() !== 'form-data') throw broken();
   const name = disposition.all.get('name') ?? '';
-  // Without quotes, escapes, separators or spaces there is one way to read a name, also for those who cut lines at each `;`.
+  // Without quotes, escapes, separators or spaces a name has one reading, also for parsers that split at each `;`.
   if (!/^[A-Za-z0-9_.:[\]-]{1,200}$/.test(name)) throw broken();
   for (const known of disposition.all.keys())
     if (known !== 'name' && known !== 'filename' && known !== 'filename*') throw broken();
-  // A multipart within a multipart is deprecated (RFC 7578 §4.3), and a form of its own to some.
+  // Nested multipart is deprecated (RFC 7578 §4.3), and some parsers read it as a form of its own.
   if (media && /^multipart\//i.test(media.value)) throw broken();
   const filename = filenameOf(disposition.all);
   if (filename !== undefined) return { name, filename, type: fileType(media), value };
@@ -153,9 +154,9 @@ function readPart(head: Buffer, value: Buffer): Part {
 }
 
 /**
- * The last step of a path alone (RFC 7578 §4.2, RFC 2183 §2.3). `filename*` is not to be sent (RFC 7578 §4.2), and .NET
- * sends it beside a mangled `filename`: where it is there it is the better one (RFC 6266 §4.3). A file without a name
- * gets one, since without one Go reads a field of text.
+ * Only the last segment of a path (RFC 7578 §4.2, RFC 2183 §2.3). `filename*` should not be sent (RFC 7578 §4.2), but
+ * .NET sends it beside a mangled `filename`, so it takes precedence (RFC 6266 §4.3). A file without a name gets one,
+ * because Go reads a part without a file name as a text field.
  */
 function filenameOf(all: ReadonlyMap<string, string>): string | undefined {
   const extended = all.get('filename*');
@@ -179,9 +180,9 @@ function decodeExtended(text: string): string {
   return decoded;
 }
 
-/** As it came, its parameters in one spelling (`audio/webm; codecs=opus`). */
+/** The type as sent, with normalised parameters (`audio/webm; codecs=opus`). */
 function fileType(media: Parameters | undefined): string {
-  // RFC 7578 §4.4: for a file of unknown type.
+  // RFC 7578 §4.4: the default for files of unknown type.
   if (!media) return 'application/octet-stream';
   const { value, all } = media;
   if (!/^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i.test(value)) throw broken();
@@ -193,13 +194,13 @@ function fileType(media: Parameters | undefined): string {
   return type;
 }
 
-/** A field of text in UTF-8, whatever its part says that it is in (RFC 7578 §4.4, §4.6). */
+/** Converts a text field to UTF-8 from the charset that its part declares (RFC 7578 §4.4, §4.6). */
 function utf8Of(name: string, media: Parameters | undefined, value: Buffer): Buffer {
   const charset = (media?.all.get('charset') ?? 'utf-8').toLowerCase();
   if (charset === 'iso-8859-1')
     return value.some((byte) => byte > 0x7f) ? Buffer.from(value.toString('latin1')) : value;
   if ((charset !== 'utf-8' && charset !== 'us-ascii') || !isUtf8(value)) throw encoded();
-  // A field of this name says what all others are in (RFC 7578 §4.6).
+  // A field of this name declares the charset of all others (RFC 7578 §4.6).
   if (name.toLowerCase() === '_charset_' && !/^utf-?8$/i.test(value.toString('latin1', 0, 10))) throw encoded();
   return value;
 }
@@ -215,8 +216,8 @@ const nextParameter =
   / *; *(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:([!#$%&'*+.^_`|~0-9A-Za-z[\]-]+)|"((?:[^"\\]|\\.)*)"))? */y;
 
 /**
- * `value; name=token; name="quoted"`, in any order (RFC 9110 §5.6.6), each name once. A backslash stands for itself
- * unless a quote or another follows it: old browsers send whole Windows paths.
+ * Parses `value; name=token; name="quoted"`, in any order (RFC 9110 §5.6.6), each name once. A backslash is literal
+ * unless a quote or a backslash follows it: old browsers send whole Windows paths.
  */
 function readParameters(text: string): Parameters {
   const value = (/^[^;]*/.exec(text) as RegExpExecArray)[0];
@@ -234,13 +235,13 @@ function readParameters(text: string): Parameters {
   return { value: value.trim(), all };
 }
 
-/** Only the boundary counts; Apache's client says a charset as well, which means nothing here. */
+/** Apache's client also sends a charset, which has no meaning here. */
 function boundaryOf(contentType: string | undefined): string {
   const told = readType(contentType);
   const boundary = told?.all.get('boundary');
   const isForm = told?.value.toLowerCase() === 'multipart/form-data';
   for (const name of told?.all.keys() ?? []) if (name !== 'boundary' && name !== 'charset') throw noForm();
-  // RFC 2046 §5.1.1; the space at its end, which some cut off.
+  // RFC 2046 §5.1.1; a space at the end is refused because some parsers strip it.
   if (!isForm || boundary === undefined || !/^[A-Za-z0-9'()+_,./:=? -]{0,69}[A-Za-z0-9'()+_,./:=?-]$/.test(boundary))
     throw noForm();
   return boundary;
@@ -275,4 +276,4 @@ const encoded = (): GatewayError =>
   });
 
 const broken = (): GatewayError =>
-  new GatewayError('invalid_request', { message: 'The form could be read in two ways.' });
+  new GatewayError('invalid_request', { message: 'The form is malformed or ambiguous.' });

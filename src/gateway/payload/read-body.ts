@@ -1,4 +1,4 @@
-// Reads the whole body of a request into memory, bounded in size and time, and in what all callers together may hold.
+// Reads a whole request body into memory, bounded in size, in time, and in the total that all callers may hold.
 import type { Transform } from 'node:stream';
 import { GatewayError } from '../../domain/error.ts';
 import type { Exchange } from '../exchange.ts';
@@ -8,8 +8,9 @@ import { Pieces } from './chunk-buffer.ts';
 import { type Coding, freelyUnfolded, mostUnfolding } from './content-coding.ts';
 
 /**
- * `holder` is whose share of the budget it takes. A caller that waits for `100 Continue` gets it here and not before: until now
- * everything could still be refused without reading a byte. What comes in a coding is unfolded as it comes, within the same limits.
+ * Sends `100 Continue` if the caller waits for it: until now, the request could be refused without reading a byte. An
+ * encoded body is decoded while it arrives, within the same limits. `holder`: the account whose share of the budget it
+ * uses.
  * @throws GatewayError `body_too_large`, `bodies_too_many`, `request_timeout`, `client_closed`, `invalid_request`.
  */
 export function readBody(
@@ -37,20 +38,20 @@ interface Outcome {
   readonly reject: (error: GatewayError) => void;
 }
 
-/** A body on its way in. */
+/** A body while it is read. */
 class BodyReading {
   readonly #exchange: Exchange;
   readonly #holder: Holder | undefined;
   readonly #limits: BodyLimits;
   readonly #outcome: Outcome;
   readonly #timer: NodeJS.Timeout;
-  /** Let go of when it is over: the listeners live as long as the request does. */
+  /** Released at the end, because the listeners live as long as the request. */
   #pieces: Pieces | undefined = new Pieces();
-  /** Undoes a coding, in room of its own. */
+  /** Decodes the body, in memory reserved for it. */
   #decoder: Transform | undefined;
   #room = 0;
-  /** Bytes that came, in their coding. */
-  #came = 0;
+  /** Bytes received, before decoding. */
+  #receivedBytes = 0;
 
   constructor(exchange: Exchange, holder: Holder | undefined, limits: BodyLimits, outcome: Outcome) {
     this.#exchange = exchange;
@@ -62,32 +63,31 @@ class BodyReading {
     exchange.request.on('close', onClose).on('error', onClose);
   }
 
-  /** As it comes. */
   take(): void {
     this.#exchange.request
       .on('data', (chunk: Buffer) => {
-        this.#came += chunk.length;
+        this.#receivedBytes += chunk.length;
         this.#hold(chunk);
       })
       .on('end', () => this.#end());
   }
 
-  /** Through a decoder, whose room was taken from the budget. */
+  /** Reads through a decoder, whose memory is reserved in the budget. */
   unfold(decoder: Transform, room: number): void {
     this.#decoder = decoder;
     this.#room = room;
     decoder
       .on('data', (chunk: Buffer) => {
         if (!this.#pieces) return;
-        if (this.#pieces.length + chunk.length > Math.max(freelyUnfolded, mostUnfolding * this.#came))
-          this.#fail(unfolds());
+        if (this.#pieces.length + chunk.length > Math.max(freelyUnfolded, mostUnfolding * this.#receivedBytes))
+          this.#fail(unfoldsTooMuch());
         else this.#hold(chunk);
       })
       .on('end', () => this.#end())
       .on('error', () => this.#fail(miscoded()));
     const { request } = this.#exchange;
     request.on('data', (chunk: Buffer) => {
-      this.#came += chunk.length;
+      this.#receivedBytes += chunk.length;
     });
     request.pipe(decoder);
   }
@@ -107,11 +107,13 @@ class BodyReading {
     }
   }
 
-  /** Comes after every request; an error object with its stack for each would cost more than the whole reading. */
+  /**
+   * 'close' comes after every request; creating an error with a stack for each would cost more than reading the body.
+   */
   #close(): void {
-    // What is all here may still be unfolding.
-    const unfoldsStill = this.#decoder !== undefined && this.#exchange.request.readableEnded;
-    if (this.#pieces && !unfoldsStill) this.#fail(new GatewayError('client_closed'));
+    // A body that has fully arrived may still be decoding.
+    const isDecoding = this.#decoder !== undefined && this.#exchange.request.readableEnded;
+    if (this.#pieces && !isDecoding) this.#fail(new GatewayError('client_closed'));
   }
 
   #end(): void {
@@ -122,20 +124,21 @@ class BodyReading {
   #fail(error: GatewayError): void {
     if (!this.#finish()) return;
     const exchange = this.#exchange;
-    // The pieces are gone. Kept until the refusal is read, their room would have the account's other bodies refused too.
+    // The pieces are dropped, so return their room now: until the refusal is read, it would block the account's other
+    // bodies.
     this.#limits.budget.give(exchange.heldBytes, this.#holder, exchange.network);
     exchange.heldBytes = 0;
     exchange.request.pause();
     this.#outcome.reject(error);
   }
 
-  /** What was read, once; undefined where it is over already. */
+  /** Returns what was read; undefined if the reading has already ended. */
   #finish(): Pieces | undefined {
     const pieces = this.#pieces;
     if (!pieces) return undefined;
     this.#pieces = undefined;
     clearTimeout(this.#timer);
-    this.#exchange.bytesIn = this.#came;
+    this.#exchange.bytesIn = this.#receivedBytes;
     const decoder = this.#decoder;
     if (decoder) {
       this.#exchange.request.unpipe(decoder);
@@ -146,8 +149,10 @@ class BodyReading {
   }
 }
 
-const unfolds = (): GatewayError =>
-  new GatewayError('body_too_large', { message: `The body is more than ${mostUnfolding} times what was sent.` });
+const unfoldsTooMuch = (): GatewayError =>
+  new GatewayError('body_too_large', {
+    message: `The decoded body is more than ${mostUnfolding} times what was sent.`,
+  });
 
 const miscoded = (): GatewayError =>
-  new GatewayError('invalid_request', { message: 'The body is not exactly one piece of what Content-Encoding says.' });
+  new GatewayError('invalid_request', { message: 'The body is not exactly one stream in the given Content-Encoding.' });

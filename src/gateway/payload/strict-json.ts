@@ -1,18 +1,18 @@
-// Reads the outline of a JSON body without building it: which members stand at the levels a policy looks into, and
-// between which bytes. Everything else is checked for being JSON and skipped, so no attacker-shaped object is built.
-// Why not JSON.parse: Ollama's parser (Go) folds case in keys, lets the last duplicate win and ignores what follows the
-// first value. Two readers of one text must not be able to read two models (CVE class "parser differential"), so a
-// body that allows it is refused, and what goes on is the original bytes, with edits spliced in (64-bit integers survive).
+// Reads the outline of a JSON body without building it: the members at the levels that a policy reads, and their byte
+// ranges. Everything else is validated and skipped, so no object of the caller's choosing is built. Why not JSON.parse:
+// Ollama's parser (Go) ignores the case of keys, takes the last duplicate and ignores what follows the first value. Two
+// parsers must never read two different models from one text ("parser differential"), so an ambiguous body is refused,
+// and the original bytes are forwarded with edits spliced in (64-bit integers survive).
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../../domain/error.ts';
 
-/** What to open: the members a policy reads at this level, and the members whose own inside is read too. */
+/** What to read: the members that a policy needs at this level, and the members to descend into. */
 export interface Outline {
-  /** Names that must be spelled exactly so: another spelling that Go would take for one of them is refused. */
+  /** Names that must be spelled exactly; another spelling that Go would accept for one of them is refused. */
   readonly known: ReadonlySet<string>;
-  /** Members whose object value is opened, by name. */
+  /** Members whose object value is read, by name. */
   readonly inside?: Readonly<Record<string, Outline>>;
-  /** Members whose array value is opened; each element that is an object is read with this outline. */
+  /** Members whose array value is read; each element that is an object is read with this outline. */
   readonly each?: Readonly<Record<string, Outline>>;
 }
 
@@ -23,15 +23,15 @@ export interface JsonValue {
   readonly kind: JsonKind;
   readonly start: number;
   readonly end: number;
-  /** Where the name's quote stands, for a member of an opened object. */
+  /** Start of the member's name, including its quote. */
   readonly keyStart?: number;
-  /** The members of an opened object, by name. */
+  /** The members of an object that was read, by name. */
   readonly members?: ReadonlyMap<string, JsonValue>;
-  /** The elements of an opened array. */
+  /** The elements of an array that was read. */
   readonly items?: readonly JsonValue[];
 }
 
-/** A body that is one object, its members read. */
+/** A body that is a single object, with its members. */
 export type JsonBody = JsonValue & { readonly members: ReadonlyMap<string, JsonValue> };
 
 export interface Edit {
@@ -42,10 +42,10 @@ export interface Edit {
 
 const maxDepth = 64;
 const maxMembers = 1000;
-/** Of a member that is looked at. Names are copied to compare them; a body that is one name would be held several times. */
+/** For members that are read. Names are copied; a body that is a single name would be held several times. */
 const maxNameBytes = 1000;
 
-/** How much of a text is looked at and kept, all levels together. */
+/** How much of a text is read and kept, over all levels. */
 export interface Most {
   /** Values, kept or not. */
   readonly values: number;
@@ -55,18 +55,18 @@ export interface Most {
   readonly opened: number;
 }
 
-// What is kept costs up to a hundred times its bytes (`{}` is two), and what is only checked costs time in which nobody
-// else is served. No conversation comes near these figures; its texts and images are a value each.
+// A kept value costs up to a hundred times its bytes (`{}` has two), and validation blocks the event loop. No real
+// conversation comes near these figures; its texts and images are one value each.
 const ofRequests: Most = { values: 1_000_000, kept: 100_000, opened: 10_000 };
-/** Of a model server that the operator has chosen: embeddings are millions of numbers, and lists may be long. */
+/** For answers of a model server that the operator chose: embeddings are millions of numbers, and lists may be long. */
 export const ofAnswers: Most = { values: 20_000_000, kept: 2_000_000, opened: 200_000 };
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /**
- * Reads the outline of an object that is the whole body.
- * @throws GatewayError `not_json` (RFC 8259 is broken, or the body is no object) or `ambiguous_json`.
+ * Reads the outline of a body that is exactly one object.
+ * @throws GatewayError `not_json` (RFC 8259 is violated, or the body is not an object) or `ambiguous_json`.
  */
 export function scanObject(bytes: Buffer, outline: Outline, most: Most = ofRequests): JsonBody {
   if (bytes.length === 0) throw new GatewayError('not_json', { message: 'The request body is empty.' });
@@ -82,12 +82,12 @@ export function scanObject(bytes: Buffer, outline: Outline, most: Most = ofReque
   return value as JsonBody;
 }
 
-/** The text of a string value. Lone surrogates come out as they were written. */
+/** The text of a string value. Lone surrogates are preserved. */
 export function textOf(bytes: Buffer, value: JsonValue): string {
   return JSON.parse(bytes.toString('utf8', value.start, value.end)) as string;
 }
 
-/** The original bytes with the edits applied; edits are in order and do not overlap. Every other byte is kept. */
+/** The original bytes with the edits applied. Edits must be in order and not overlap. */
 export function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
   let length = bytes.length;
   for (const { start, end, text } of edits) length += Buffer.byteLength(text) - (end - start);
@@ -103,7 +103,7 @@ export function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
   return spliced;
 }
 
-/** Case as Go's encoding/json folds it for ASCII names: A–Z, and the two other runes that fold onto ASCII letters. */
+/** Folds case like Go's encoding/json for ASCII names: A–Z, and the two other runes that fold to ASCII letters. */
 export function fold(name: string): string {
   return name.toLowerCase().replaceAll('\u017f', 's');
 }
@@ -160,7 +160,7 @@ class Scanner {
     if (outline && ++this.#opened > this.#most.opened) throw tooMany();
     const bytes = this.#bytes;
     let members: Map<string, JsonValue> | undefined;
-    /** Names that fold to something else than they are, folded. */
+    /** The folded form of names that change when folded. */
     let folded: Set<string> | undefined;
     this.at++;
     this.space();
@@ -186,7 +186,7 @@ class Scanner {
           const known = outline.known.has(key);
           if (members?.has(key) || folded?.has(key)) throw twice(known ? `The field "${key}"` : 'A field');
           if (key !== name) {
-            if (known) throw new GatewayError('ambiguous_json', { message: `Spell the field "${key}" exactly so.` });
+            if (known) throw new GatewayError('ambiguous_json', { message: `Spell the field exactly "${key}".` });
             (folded ??= new Set()).add(key);
           }
           members ??= new Map();
@@ -233,7 +233,7 @@ class Scanner {
     if (++this.#kept > this.#most.kept) throw tooMany();
   }
 
-  /** Moves past a string; tells whether it holds an escape. */
+  /** Moves past a string; returns whether it contains an escape. */
   #string(): boolean {
     const bytes = this.#bytes;
     let escaped = false;
@@ -328,7 +328,8 @@ const tooDeep = (): GatewayError =>
   new GatewayError('not_json', { message: `The JSON is nested deeper than ${maxDepth}.` });
 
 const tooMany = (): GatewayError =>
-  new GatewayError('ambiguous_json', { message: 'The request body has more parts than are looked at.' });
+  new GatewayError('ambiguous_json', { message: 'The request body has too many values.' });
 
-/** Only names of our own are ever repeated in an error: an unknown name is the caller's text. */
-const twice = (what: string): GatewayError => new GatewayError('ambiguous_json', { message: `${what} stands twice.` });
+/** Errors repeat only names that this code knows: an unknown name is the caller's text. */
+const twice = (what: string): GatewayError =>
+  new GatewayError('ambiguous_json', { message: `${what} is given twice.` });

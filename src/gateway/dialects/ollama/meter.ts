@@ -6,7 +6,6 @@ import {
   countIn,
   type Figures,
   isErrorLine,
-  isSaid,
   type Meter,
   nothingRead,
   ofBytes,
@@ -14,7 +13,8 @@ import {
   type Prompt,
   parseObject,
   type Reading,
-  Said,
+  ReportedFigures,
+  reportsError,
   spoiled,
   tokensIn,
 } from '../../meter/token-counts.ts';
@@ -30,18 +30,18 @@ const wantedLine: Wanted = new Map(
 /** Ollama's NDJSON generation: the line with `"done":true` holds the figures and is the end mark. */
 export class LinesMeter implements Meter {
   readonly #lines: LineReader;
-  readonly #said: Said;
+  readonly #figures: ReportedFigures;
   #pieces = 0;
   done = false;
   errorSeen = false;
 
   constructor(prompt: Prompt, nowMs: () => number) {
-    this.#said = new Said(prompt, nowMs);
+    this.#figures = new ReportedFigures(prompt, nowMs);
     this.#lines = new LineReader((line) => this.#line(line), { onLong: () => this.#long() });
   }
 
   see(chunk: Buffer): void {
-    this.#said.bytes += chunk.length;
+    this.#figures.bytes += chunk.length;
     this.#lines.push(chunk);
   }
 
@@ -51,7 +51,7 @@ export class LinesMeter implements Meter {
     if (line.includes('"done":true') || line.includes('"done": true')) {
       const value = parseObject(line);
       if (value?.['done'] === true) this.#end(value);
-      if (isSaid(value?.['error'])) this.errorSeen = true;
+      if (reportsError(value?.['error'])) this.errorSeen = true;
       else this.#pieces += tokensIn(line);
     } else if (isErrorLine(line)) this.done = this.errorSeen = true;
     else this.#pieces += tokensIn(line);
@@ -60,7 +60,7 @@ export class LinesMeter implements Meter {
   #long(): LongLine {
     return longLine(wantedLine, (value, length) => {
       if (this.done) return;
-      if (isSaid(value?.['error'])) this.done = this.errorSeen = true;
+      if (reportsError(value?.['error'])) this.done = this.errorSeen = true;
       else if (value?.['logprobs'] !== undefined) this.#pieces += ofEntries(length);
       else this.#pieces += value?.['context'] === undefined ? ofBytes(length) : 1;
       if (value?.['done'] === true) this.#end(value);
@@ -69,7 +69,7 @@ export class LinesMeter implements Meter {
 
   #end(value: Readonly<Record<string, unknown>>): void {
     this.done = true;
-    this.#said.take(figuresIn(value));
+    this.#figures.take(figuresIn(value));
   }
 
   end(): boolean {
@@ -78,7 +78,7 @@ export class LinesMeter implements Meter {
   }
 
   read(): Reading {
-    return this.#said.read(this.done, this.#pieces);
+    return this.#figures.read(this.done, this.#pieces);
   }
 }
 

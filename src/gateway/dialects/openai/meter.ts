@@ -1,7 +1,7 @@
 // Where OpenAI's API says what an answer cost: in the events of its two kinds of streams, and in its whole answers.
 import type { EventWords } from '../../meter/meter-events.ts';
 import { type WholeWords, wantedAnswer, wantedUsage } from '../../meter/meter-whole.ts';
-import { type Figures, isSaid, usageFigures } from '../../meter/token-counts.ts';
+import { type Figures, reportsError, usageFigures } from '../../meter/token-counts.ts';
 import type { Wanted } from '../../payload/json-scalars.ts';
 
 const usageName = Buffer.from('"usage"');
@@ -21,7 +21,7 @@ export const completionEvents: EventWords = {
   },
   isPiece: () => true,
   read(value, _, isPiece, tally) {
-    if (isSaid(value['error'])) tally.done = tally.errorSeen = true;
+    if (reportsError(value['error'])) tally.done = tally.errorSeen = true;
     // The usage of an event without choices is that of the whole answer.
     if (tally.take(value['usage']) && !isPiece) tally.final = true;
   },
