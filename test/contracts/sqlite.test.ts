@@ -20,12 +20,18 @@ import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
 import { peopleContract } from './people.ts';
 import { policyContract } from './policy.ts';
+import { racesContract } from './raced.ts';
 import { type Database as Opened, storeContract } from './store.ts';
 
 const create = (): Promise<Opened> => {
   const dataDir = temporaryDirectory();
   return Promise.resolve({
     open: () => openSqlite(dataDir),
+    elsewhere: {
+      module: join(import.meta.dirname, '../../src/store/sqlite/open.ts'),
+      name: 'openSqlite',
+      given: [dataDir],
+    },
     drop: () => Promise.resolve(rmSync(dataDir, { recursive: true })),
   });
 };
@@ -35,6 +41,7 @@ policyContract('SQLite', create);
 peopleContract('SQLite', create);
 decisionsContract('SQLite', create);
 changesContract('SQLite', create);
+racesContract('SQLite', create);
 
 test('refuses a database of a newer version and leaves it unchanged', async () => {
   const dataDir = temporaryDirectory();

@@ -8,9 +8,12 @@ import { type KeyId, newRequestId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import type { Store } from '../../src/store/ports/store.ts';
+import type { Elsewhere } from './racer.ts';
 
 export interface Database {
   open(): Promise<Store>;
+  /** How another process opens the same data. */
+  readonly elsewhere: Elsewhere;
   drop(): Promise<void>;
 }
 
