@@ -1,9 +1,9 @@
-// Where log lines go: a file, a pipe, a terminal. Lines of one turn of the event loop are one write, since a line per
-// request must not be a system call per request. A sink that takes nothing holds up nobody: beyond a bound, lines are
-// dropped and counted, and it is tried again. Pino's own destination waits for ever in its last flush when a disk is full.
+// Writes log lines to a file, pipe or terminal. The lines of one turn of the event loop are one write, so that a line
+// per request is not a system call per request. A blocked sink blocks nothing: beyond a bound, lines are dropped and
+// counted, and writing is retried. Pino's own destination waits forever in its last flush when a disk is full.
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
 
-/** Bytes that may wait. */
+/** The most bytes that may wait. */
 const waitingBytes = 1024 * 1024;
 const againMs = 100;
 const pauseMs = 1_000;
@@ -11,19 +11,19 @@ const closeMs = 1_000;
 
 export class LogSink {
   readonly #fd: number;
-  /** Files take what they are given at once; what else there is may make us wait. */
+  /** Files are written synchronously; pipes and terminals may block. */
   readonly #isFile: boolean;
   readonly #onRecovery: (dropped: number) => void;
   #lines: string[] = [];
   #bytes = 0;
-  /** What is being written, from its first byte that has not been. */
+  /** The buffer being written, from its first unwritten byte. */
   #current: Buffer = Buffer.alloc(0);
   #busy = false;
   #dropped = 0;
   #failing = false;
   #idle: (() => void) | undefined;
 
-  /** `file`: a path, or 1 for standard output. `onRecovery` hears how many lines were lost once there is a way again. */
+  /** `file`: a path, or 1 for standard output. `onRecovery` gets the number of lost lines once writing works again. */
   constructor(file: string | 1, onRecovery: (dropped: number) => void) {
     this.#fd = file === 1 ? unblocked() : openSync(file, 'a');
     this.#isFile = fstatSync(this.#fd).isFile();
@@ -42,7 +42,7 @@ export class LogSink {
     setImmediate(() => this.#next());
   }
 
-  /** Writes to a file what waits; does nothing about other sinks. */
+  /** Writes waiting lines if the sink is a file; otherwise does nothing. */
   flush(): void {
     if (this.#isFile && !this.#failing) this.#next();
   }
@@ -97,20 +97,20 @@ export class LogSink {
   }
 }
 
-/** Standard output; a pipe or a terminal such that whoever has stopped reading there does not stop us. */
+/** Opens standard output so that a pipe or terminal whose reader has stopped does not block this process. */
 function unblocked(): number {
   try {
     if (!fstatSync(1).isFile()) return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK);
   } catch {
-    // A socket, or another system.
+    // A socket, or another operating system.
   }
   return 1;
 }
 
 function complain(code: string): void {
   try {
-    writeSync(2, `The log cannot be written (${code}); the gate goes on without.\n`);
+    writeSync(2, `The log cannot be written (${code}); the gateway continues without it.\n`);
   } catch {
-    // There neither.
+    // Standard error does not work either.
   }
 }

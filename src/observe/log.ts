@@ -1,5 +1,5 @@
-// Opens the log: one JSON object a line for machines, or one readable line for people, and says how the cause of a
-// failure may be put into it. Error objects are never handed to the logger whole: they can carry requests and headers.
+// Opens the log, one JSON object or one readable line per entry, and describes the causes of failures for it. Error
+// objects are never passed to the logger whole: they can contain requests and headers.
 import { type Logger, pino } from 'pino';
 import { LogSink } from './log-sink.ts';
 
@@ -15,7 +15,7 @@ export function openLog(level: string, format: 'auto' | 'json' | 'text', file: s
     formatters: { level: (label: string) => ({ level: label }) },
   };
   const sink = new LogSink(file, (dropped) =>
-    logger.warn({ dropped }, 'the log could not be written; lines were lost'),
+    logger.warn({ dropped }, 'the log could not be written for a while; lines were lost'),
   );
   const logger: Logger = pino(options, text ? readable(sink) : sink);
   return { logger, flush: () => sink.flush(), close: () => sink.close() };
@@ -37,7 +37,7 @@ function readable(destination: { write(line: string): unknown }): { write(line: 
   };
 }
 
-/** Name, code and message of a cause. For what we did not foresee, the stack too: it holds places, not values. */
+/** Name and code of a cause. For unexpected errors also the stack, which holds locations, not values. */
 export function describeCause(cause: unknown): string {
   if (!(cause instanceof Error)) return typeof cause === 'string' ? cause : 'unknown';
   const code = (cause as { code?: unknown }).code;

@@ -1,4 +1,4 @@
-// What the head of an answer says about how it is to be carried.
+// Decides from the head of an answer how the answer is relayed.
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../domain/error.ts';
 import { replaceLength } from '../../upstream/headers.ts';
@@ -6,7 +6,7 @@ import type { Exchange } from '../exchange.ts';
 import { ModelNotFound } from '../model-access.ts';
 import type { Routed } from '../route.ts';
 
-/** Is part of the request's body still unread? Then the connection cannot carry another request. */
+/** Whether part of the request's body is still unread. If so, the connection cannot carry another request. */
 export function bodyPending({ request }: Exchange): boolean {
   const declared = request.headers['content-length'];
   return (
@@ -15,19 +15,19 @@ export function bodyPending({ request }: Exchange): boolean {
   );
 }
 
-/** What is said instead of an answer of this status; undefined where it is carried. */
+/** The error to send instead of an answer with this status; undefined if the answer is relayed. */
 export function refusalOf(status: number, { models, operation, stream }: Routed): GatewayError | undefined {
-  // Of a server that lacks the route a 404 says nothing of the model.
+  // On a server without the route, a 404 says nothing about the model.
   if (operation.reply.isOptional && (status === 404 || status === 405 || status === 501))
     return new GatewayError('upstream_lacks_route');
   const known = models.find((model) => model.name !== undefined);
-  // Said in our own bytes, so that a missing model and a hidden one cannot be told apart (house: hidden models).
+  // Written by the gateway, so that a missing model and a hidden one cannot be told apart (house: hidden models).
   if (status === 404 && known) return new ModelNotFound(known.text);
-  // The model server refuses the gate, not the caller: a 401 would send people to look for a fault in their key, and
-  // Ollama's carries a sign-in address of the operator's account.
+  // The model server refuses the gateway, not the caller: a relayed 401 would make people look for a fault in their
+  // key, and Ollama's contains a sign-in address of the operator's account.
   if (status === 401 || status === 403) return new GatewayError('upstream_refused', { cause: `status ${status}` });
-  // Nobody is asked for a part, or for what has changed (RFC 9110, sections 13 and 14); and an answer that was to be
-  // generated is not none at all, which could not even hold the sentence that says so.
+  // The gateway sends no range or conditional requests (RFC 9110 §13 and §14), so it expects no such answers. And
+  // generated text cannot come with a status that has no body.
   const isNone = (status === 204 || status === 205) && (stream || operation.time === 'inference');
   if (status < 200 || status === 206 || (status >= 300 && status < 400) || status > 599 || isNone)
     return new GatewayError('upstream_failed', { cause: `status ${status}` });
@@ -35,8 +35,8 @@ export function refusalOf(status: number, { models, operation, stream }: Routed)
 }
 
 /**
- * How the answer is carried: an error and a list that is to be filtered are read whole; a stream goes on as it comes; a
- * whole answer is glanced at, since it may be an error under a good status; and of the rest nothing is read.
+ * How the answer is relayed: errors and lists to be filtered are read whole; streams are relayed as they arrive; a
+ * whole answer is inspected first, since it may be an error under a success status; anything else is not read.
  */
 export type Carriage = 'error' | 'list' | 'stream' | 'glance' | 'plain';
 
@@ -48,14 +48,14 @@ export function carriageOf(routed: Routed, exchange: Exchange, status: number, h
 }
 
 /**
- * Loading and unloading a model answers with one JSON object, whatever `stream` says; and what is encoded, though we ask
- * for no encoding, cannot be read as a stream. Both are carried as they come.
+ * Loading and unloading a model answers with one JSON object, whatever `stream` says; and an encoded answer, although
+ * no encoding is requested, cannot be read as a stream. Both are relayed as they arrive.
  */
 function isNoStream(headers: IncomingHttpHeaders): boolean {
   return headers['content-type']?.startsWith('application/json') === true || headers['content-encoding'] !== undefined;
 }
 
-/** A stream ends with its mark, and not with a count, which what is taken out of it would make wrong. */
+/** A stream has no Content-Length: removing parts of it would make the length wrong. */
 export function streamLines(lines: readonly string[]): string[] {
   const found = replaceLength(lines, undefined);
   if (!found.includes('cache-control')) found.push('cache-control', 'no-cache');
@@ -63,7 +63,7 @@ export function streamLines(lines: readonly string[]): string[] {
   return found;
 }
 
-/** Of the head of an error nothing goes on but when to come again. */
+/** Of the head of an error, only Retry-After is relayed. */
 export function errorLines(lines: readonly string[], length: number): string[] {
   const at = lines.indexOf('retry-after');
   const found = at < 0 ? [] : lines.slice(at, at + 2);
@@ -72,7 +72,7 @@ export function errorLines(lines: readonly string[], length: number): string[] {
   return found;
 }
 
-/** Is it a list of models, of which this key may not see all? */
+/** Whether this is a model list with models that this key may not see. */
 function filtersList({ operation: { reply, methods }, caller: { principal } }: Routed): boolean {
   return (
     reply.list !== undefined && methods.includes('GET') && !(principal.models.all && principal.scopes.has('cloud'))

@@ -1,5 +1,5 @@
-// Memory for what is read or made of an answer before anything of it goes on: taken from the budget of answers as it grows,
-// and given back when nothing of the answer waits here any more.
+// Memory for parts of an answer that are read or built before they are sent: reserved from the budget of answers as it
+// grows, and returned once no part of the answer is in memory.
 import { GatewayError } from '../../domain/error.ts';
 import type { Exchange } from '../exchange.ts';
 import { answersOf, type Metering } from '../limits/account-usage.ts';
@@ -18,7 +18,7 @@ export class AnswerRoom {
     this.#budget = budget;
   }
 
-  /** @throws GatewayError `answers_too_many`; then nothing was taken. */
+  /** @throws GatewayError `answers_too_many`; then nothing was reserved. */
   take(bytes: number): void {
     const holder = this.#holder;
     if (!this.#budget.take(bytes, holder)) throw new GatewayError('answers_too_many');

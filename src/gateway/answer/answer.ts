@@ -1,5 +1,5 @@
-// The answer of a model server on its way to the caller: which of its head goes on, what is read before anything does, and
-// the bytes that each piece becomes. Sends nothing itself: its bytes go out through `delivery`, whose pace is the reader's.
+// The answer of a model server on its way to the caller: which headers are relayed, what is read before anything is
+// sent, and what to send for each piece. It sends nothing itself; `delivery` sends, at the reader's pace.
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../domain/error.ts';
 import { clientHeaders } from '../../upstream/headers.ts';
@@ -13,22 +13,22 @@ import { setType, wrongType } from './answer-type.ts';
 import { type Collected, collectedFor } from './collected.ts';
 import { Delivery, type DeliverySettings } from './delivery.ts';
 import { StreamBody } from './stream-body.ts';
-import { sayWhole } from './whole-answer.ts';
+import { rewriteWhole } from './whole-answer.ts';
 
 export const nothing: Buffer = Buffer.alloc(0);
 
 export class Answer {
   readonly delivery: Delivery;
-  /** Of the model server; 0 before its head has come. */
+  /** Of the model server; 0 before its head arrived. */
   status = 0;
-  /** The model server answered with an error, and the bytes that were given last are the whole answer. */
+  /** The model server answered with an error, and the last bytes returned are the whole answer. */
   isError = false;
   readonly #exchange: Exchange;
   readonly #routed: Routed;
   readonly #settings: DeliverySettings;
   readonly #tries: Tries;
   #coding: string | undefined;
-  #lines: string[] = nothingSaid;
+  #lines: string[] = noLines;
   #collected: Collected | undefined;
   #stream: StreamBody | undefined;
 
@@ -41,27 +41,27 @@ export class Answer {
     this.delivery = new Delivery(exchange, routed, settings, onDrain);
   }
 
-  /** A stream was asked for, and the caller has its head. */
+  /** A stream was requested, and the caller has received its head. */
   get isStreamed(): boolean {
     return this.#routed.stream && this.status < 400 && this.#exchange.response.headersSent;
   }
 
-  /** Its pieces go on as they come, and its end mark is looked for. */
+  /** Pieces are relayed as they arrive, and the end mark is looked for. */
   get isStream(): boolean {
     return this.#stream !== undefined;
   }
 
-  /** Pieces are read before anything goes on, and the meter has seen them. */
+  /** Pieces are collected before anything is sent; the meter sees them at once. */
   get isCollecting(): boolean {
     return this.#collected !== undefined;
   }
 
-  /** What was read of an error that the model server answers with; undefined where it is none. */
+  /** The body of an error as far as it was read; undefined if the answer is not an error. */
   get errorBytes(): Buffer | undefined {
     return this.#collected?.purpose === 'error' ? this.#collected.bytes() : undefined;
   }
 
-  /** Takes the head, and says it where nothing has to be read first. @throws GatewayError `upstream_failed`. */
+  /** Takes the head, and sends it unless the body must be read first. @throws GatewayError `upstream_failed`. */
   begin(status: number, headers: IncomingHttpHeaders): Carriage {
     const exchange = this.#exchange;
     const { metering, operation, stream } = this.#routed;
@@ -88,42 +88,44 @@ export class Answer {
     return carriage;
   }
 
-  /** Gives what is to be sent of a piece, or instead of what was read so far. @throws GatewayError. */
+  /** Returns what to send for a piece, or for everything collected so far. @throws GatewayError. */
   push(piece: Buffer): Buffer {
     const collected = this.#collected;
     if (!collected) return this.#stream ? this.#stream.push(piece) : piece;
     this.#exchange.meter?.see(piece);
     if (collected.add(piece)) return nothing;
     if (collected.purpose === 'list') throw new GatewayError('upstream_failed');
-    return collected.purpose === 'error' || !collected.mayGrow(this.#coding) ? this.#say(collected, false) : nothing;
+    return collected.purpose === 'error' || !collected.mayGrow(this.#coding)
+      ? this.#rewriteCollected(collected, false)
+      : nothing;
   }
 
-  /** Everything has come: gives what is still to be sent. @throws GatewayError. */
+  /** The answer is complete: returns what remains to be sent. @throws GatewayError. */
   end(): Buffer {
-    if (this.#collected) return this.#say(this.#collected, true);
+    if (this.#collected) return this.#rewriteCollected(this.#collected, true);
     return this.#stream ? this.#stream.end() : nothing;
   }
 
-  /** Nothing more comes of a stream: gives what came of a line that was cut. */
+  /** A stream broke: returns what arrived of its last line. */
   cut(): Buffer {
     return this.#stream ? this.#stream.cut() : nothing;
   }
 
-  /** The call is made once more: nothing has been said of this answer, and nothing will be. */
+  /** The call is retried: nothing of this answer was sent, and nothing will be. */
   forget(): void {
     this.#collected = undefined;
     this.status = 0;
   }
 
-  /** An error is said anew, and that is the end; of everything else goes on what was read, and what follows with it. */
-  #say(collected: Collected, isWhole: boolean): Buffer {
+  /** An error is rewritten and ends the answer; anything else is sent as collected, and the rest follows. */
+  #rewriteCollected(collected: Collected, isWhole: boolean): Buffer {
     const head = { status: this.status, coding: this.#coding, lines: this.#lines };
-    const said = sayWhole(collected, isWhole, head, this.#routed, this.#exchange, this.#tries.server.screen);
+    const rewritten = rewriteWhole(collected, isWhole, head, this.#routed, this.#exchange, this.#tries.server.screen);
     this.#collected = undefined;
-    this.#lines = said.lines;
+    this.#lines = rewritten.lines;
     this.#writeHead();
-    this.isError = said.isError;
-    return said.body;
+    this.isError = rewritten.isError;
+    return rewritten.body;
   }
 
   #writeHead(): void {
@@ -140,4 +142,4 @@ export class Answer {
   }
 }
 
-const nothingSaid: string[] = [];
+const noLines: string[] = [];

@@ -1,5 +1,5 @@
-// What is read of an answer before anything of it goes on: a list that is to be filtered, the body of an error, or the
-// first bytes of a whole answer, which may be an error under a good status. Bounded, always.
+// The part of an answer that is read before anything is sent: a list to be filtered, the body of an error, or the first
+// bytes of a whole answer, which may be an error under a success status. Always bounded.
 import { mostListBytes } from '../../upstream/json-route.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Metering } from '../limits/account-usage.ts';
@@ -9,7 +9,7 @@ import type { Carriage } from './answer-head.ts';
 import { AnswerRoom } from './answer-room.ts';
 import { mostErrorBytes } from './model-error.ts';
 
-/** A glance may end in passing on what was seen; the others are read to their end. `late`: a stream was begun for it. */
+/** A `glance` may end early; the others are read to the end. `late`: a stream was already begun for the answer. */
 export type Purpose = 'list' | 'error' | 'glance' | 'late';
 
 export class Collected {
@@ -18,16 +18,16 @@ export class Collected {
   readonly #room: AnswerRoom | undefined;
   readonly #pieces = new Pieces();
 
-  /** `room`: what is not short has to be paid for. */
+  /** `room`: charged for everything collected. */
   constructor(purpose: Purpose, most: number, room?: AnswerRoom) {
     this.purpose = purpose;
     this.#most = most;
     this.#room = room;
   }
 
-  /** False where that is more than may be collected; it was added all the same. @throws GatewayError `answers_too_many`. */
+  /** False if this exceeds the limit; the chunk is added anyway. @throws GatewayError `answers_too_many`. */
   add(chunk: Buffer): boolean {
-    // Twice: a list is written once more without what the key may not see.
+    // Twice, because a list is written again without hidden models.
     this.#room?.take(2 * chunk.length);
     this.#pieces.add(chunk);
     return this.#pieces.length <= this.#most;
@@ -37,7 +37,7 @@ export class Collected {
     return this.#pieces.bytes();
   }
 
-  /** Is it worth looking on? Only where what was seen may belong to an error. */
+  /** Whether to read on: only if what was read may belong to an error. */
   mayGrow(coding: string | undefined): boolean {
     if (this.#pieces.length > mostErrorBytes || this.#most === mostErrorBytes) return false;
     if (coding === undefined && !/"error"\s*:\s*[^\sn]/.test(this.bytes().toString('latin1'))) return false;
@@ -46,10 +46,10 @@ export class Collected {
   }
 }
 
-/** A whole answer that is no longer is looked at before it goes on: it may be an error under a good status. */
+/** A whole answer up to this size is inspected before it is sent: it may be an error under a success status. */
 const glanceBytes = 4 * 1024;
 
-/** What is read of an answer that is carried so; undefined where it goes on as it comes. */
+/** What to collect for this way of relaying; undefined if the answer is relayed as it arrives. */
 export function collectedFor(
   carriage: Carriage,
   exchange: Exchange,
@@ -64,7 +64,8 @@ export function collectedFor(
     case 'stream':
       return undefined;
     default:
-      // After a head of ours only events can follow: what comes whole is an error, or cannot be told.
+      // The gateway already sent a stream's head, so only events can follow: a whole answer is an error, or cannot be
+      // sent.
       if (exchange.beganEarly) return new Collected('late', mostErrorBytes);
       return carriage === 'glance' ? new Collected('glance', glanceBytes) : undefined;
   }

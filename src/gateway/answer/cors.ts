@@ -1,6 +1,6 @@
-// Cross-origin requests, answered before anybody is identified: a preflight carries no key and must not need one.
-// Takes the Origin header and the operator's list; gives the response lines for that origin, or none.
-// No credentials mode: keys travel in headers, and cookies never open the data plane. Fetch standard §3.2.
+// Cross-origin requests, answered before authentication: a preflight has no key and must not need one. Takes the Origin
+// header and the operator's list; returns the response lines for that origin, or none. No credentials mode: keys travel
+// in headers, and cookies never open the data plane. Fetch standard §3.2.
 import type { IncomingMessage } from 'node:http';
 import { dialects } from '../dialects/dialects.ts';
 
@@ -9,12 +9,12 @@ export interface CorsPolicy {
   readonly origins: ReadonlySet<string>;
 }
 
-/** Origins as written in the settings; `*` is any. Compared whole: a suffix match would admit evil-example.com. */
+/** Origins as configured; `*` is any. Compared whole: a suffix match would admit evil-example.com. */
 export function corsPolicy(origins: readonly string[]): CorsPolicy {
   return { any: origins.includes('*'), origins: new Set(origins) };
 }
 
-// Named one by one: `*` stands for nothing where a page sends credentials (Fetch standard, section 3.3.3).
+// Listed one by one: `*` is no wildcard where a page sends credentials (Fetch standard §3.3.3).
 const exposed =
   'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-Should-Retry, X-Sekisho-Error-Owner, ' +
   'X-Sekisho-Error-Code, X-Sekisho-Changed, X-Sekisho-Warning, X-Sekisho-Queue-Position, X-Sekisho-Queue-Wait-Ms, ' +
@@ -29,7 +29,7 @@ export function corsLines(policy: CorsPolicy, origin: string | undefined): reado
   return ['access-control-allow-origin', origin, 'vary', 'Origin', 'access-control-expose-headers', exposed];
 }
 
-// What the official SDKs send from a browser; the x-stainless family grows with their versions and is matched by prefix.
+// Headers that the official SDKs send from a browser; the x-stainless family grows and is matched by prefix.
 const allowedHeaders = new Set(
   (
     'accept accept-language authorization cache-control content-type x-api-key x-requested-with x-request-id ' +
@@ -40,12 +40,12 @@ const allowedHeaders = new Set(
     .concat(dialects.flatMap(({ headers }) => [...headers.onward, ...headers.ofPages])),
 );
 
-/** A header's name (RFC 9110 §5.1), of a length that somebody may really use. */
+/** A header name (RFC 9110 §5.1) of realistic length. */
 const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/;
 
 /**
- * Response lines for a preflight; only for an origin that corsLines admits. Where every page is admitted, so is every
- * header: none of them goes on to a model server that is not on the list of those that do.
+ * Response lines for a preflight; only for an origin that corsLines admits. If every origin is admitted, so is every
+ * header name: only listed headers are forwarded to model servers.
  */
 export function preflightLines({ any }: CorsPolicy, request: IncomingMessage): string[] {
   const asked = request.headers['access-control-request-headers'] ?? '';

@@ -1,7 +1,7 @@
-// Brings an answer to its reader. While the reader keeps up, every piece goes straight on. Of an inference the rest is
-// kept in a backlog that is bounded and paid for, so that no reader makes a model server wait (ollama#17131); of everything
-// else the model server gets ordinary back-pressure. The row of the ledger is written before the last piece goes, so that
-// no kill can lose an answer that somebody got; and an answer that is not complete never ends as if it were.
+// Sends an answer to its reader. While the reader keeps up, every piece is sent at once. For inference, the rest is
+// kept in a bounded backlog charged to a budget, so a slow reader never slows the model server (ollama#17131); other
+// operations use ordinary back-pressure. The ledger row is written before the last piece is sent, so an answer that was
+// received is recorded even if the process is killed. An incomplete answer never ends like a complete one.
 import type { GatewayError } from '../../domain/error.ts';
 import type { Exchange } from '../exchange.ts';
 import { answersOf } from '../limits/account-usage.ts';
@@ -13,33 +13,33 @@ import { cutOff } from './cut-off.ts';
 import { endWith } from './unread.ts';
 
 export interface DeliverySettings extends AnswerSettings {
-  /** Bytes of an answer that may wait for a slow reader before it is dropped. */
+  /** The most bytes of an answer that may wait for a slow reader before it is dropped. */
   readonly readerBufferBytes: number;
-  /** What the backlogs of all answers are paid from. */
+  /** The budget for the backlogs of all answers. */
   readonly answers: BodyBudget;
 }
 
-/** Makes the record of an answer that is complete, and calls back once it is written. */
+/** Makes the record of a complete answer, and calls back once it is written. */
 export type Conclude = (then: () => void) => void;
 
-/** What becomes of a piece: on its way, kept, waiting for the reader (the model server is to pause), or without room. */
+/** `sent`: sent or kept. `full`: sent, but the model server should pause. `dropped`: there was no room. */
 export type Fate = 'sent' | 'full' | 'dropped';
 
 export class Delivery {
   readonly #exchange: Exchange;
-  /** Whose share of the budget the backlog takes. */
+  /** The account whose share of the budget the backlog uses. */
   readonly #holder: Holder | undefined;
   readonly #settings: DeliverySettings;
-  /** The model server is never made to wait. */
+  /** Never applies back-pressure to the model server. */
   readonly #eager: boolean;
   readonly #onDrain: () => void;
   #backlog: Backlog | undefined;
-  /** The response takes no more until it has drained. */
+  /** The response accepts no more until it has drained. */
   #blocked = false;
-  /** The head said how many bytes there will be. */
+  /** The head announced the length of the body. */
   #counted = false;
   #conclude: Conclude | undefined;
-  /** The last two bytes that went out, to know whether a frame of ours would begin in mid-line. */
+  /** The last two bytes sent, to know whether the next frame would begin in mid-line. */
   #tail = 0;
 
   /** `onDrain`: the reader has caught up. */
@@ -51,12 +51,12 @@ export class Delivery {
     this.#onDrain = onDrain;
   }
 
-  /** Bytes that wait for the reader, beside those that the response itself holds. */
+  /** Bytes that wait for the reader, besides those that the response itself buffers. */
   get waitingBytes(): number {
     return this.#backlog?.bytes ?? 0;
   }
 
-  /** @throws where Node does not take the head. */
+  /** @throws if Node rejects the head. */
   begin(status: number, lines: string[]): void {
     this.#counted = lines.includes('content-length');
     this.#exchange.response.writeHead(status, lines);
@@ -69,30 +69,30 @@ export class Delivery {
     return 'full';
   }
 
-  /** The reader has not taken all yet, and what comes now waits behind it. */
+  /** The reader has not taken everything yet; new pieces wait. */
   get isBehind(): boolean {
     return this.#blocked || this.waitingBytes > 0;
   }
 
   /**
-   * Nothing comes after `last`, which is empty where the reader is behind. `conclude` is called once, before the last piece
-   * goes; now, where nothing waits.
+   * Nothing follows `last`, which is empty if the reader is behind. `conclude` is called once, before the last piece is
+   * sent; at once if nothing waits.
    */
   end(conclude: Conclude, last: Buffer): void {
     if (this.waitingBytes > 0) this.#conclude = conclude;
     else this.#endWith(conclude, last);
   }
 
-  /** The last piece goes when the row is written, which counts it. */
+  /** Sends the last piece once the row, which counts it, is written. */
   #endWith(conclude: Conclude, last: Buffer): void {
     this.#exchange.bytesOut += last.length;
     conclude(() => endWith(this.#exchange, last.length > 0 ? last : undefined, this.#settings.readerStallMs));
   }
 
-  /** What was kept goes out or is let go of, before the row is written that says how many bytes went. */
+  /** Sends or drops the backlog, before the row with the number of sent bytes is written. */
   passRest(error: GatewayError): void {
     this.#conclude = undefined;
-    // Somebody who may not any more gets nothing of what was kept for them.
+    // A caller whose access was revoked gets nothing of the backlog.
     if (takesAway(error) || !this.#mayTell(error)) this.give();
     for (let piece = this.#backlog?.take(); piece; piece = this.#backlog?.take()) this.#pass(piece);
   }
@@ -102,8 +102,9 @@ export class Delivery {
   }
 
   /**
-   * Ends an answer that has begun and is not complete. Only a stream under chunked coding, or one that ends with its
-   * connection, can be told why: a byte of ours in a counted body would pass for one of the model server's. To be called after `passRest`.
+   * Ends an answer that has begun and is incomplete. Only a stream with chunked coding, or one that ends with its
+   * connection, can carry an error frame: in a counted body, the gateway's bytes would be taken for the model server's.
+   * Call after `passRest`.
    */
   breakOff(error: GatewayError): void {
     if (!this.#mayTell(error)) {
@@ -114,12 +115,12 @@ export class Delivery {
     breakOff(this.#exchange, error, midLine);
   }
 
-  /** Would a frame of ours begin where one can? */
+  /** Whether an error frame could begin here. */
   get isAtBoundary(): boolean {
     return this.#exchange.frames.endWith(this.#tail);
   }
 
-  /** Gives back what is held. */
+  /** Drops the backlog. */
   give(): void {
     this.#backlog?.clear();
   }

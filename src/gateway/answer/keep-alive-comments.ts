@@ -1,7 +1,7 @@
-// Keeps a quiet stream alive: while a call waits for its turn or its first token, a comment goes out every so often, since
-// proxies on the way give up on an answer that does not begin. Only where the caller reads server-sent events, which have
-// comments (HTML standard, section 9.2.6); a line of NDJSON has none. The first comment sends the head, with what is known
-// by then; whatever goes wrong after it is told in the dialect's error frame.
+// Keeps a quiet stream alive: while a call waits for its turn or its first token, a comment is sent at intervals,
+// because proxies time out if an answer does not begin. Only for server-sent events, which have comments (HTML standard
+// §9.2.6); NDJSON has none. The first comment also sends the head, with what is known by then; later errors are
+// reported in the dialect's error frame.
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { Exchange } from '../exchange.ts';
 
@@ -17,11 +17,11 @@ export class Comments {
     this.#ownHeaders = ownHeaders;
   }
 
-  /** To be called every so often for each call that waits or runs. */
+  /** Call periodically for each call that waits or runs. */
   say(exchange: Exchange, nowMs: MonotonicMs): void {
     const { response } = exchange;
     if (this.#everyMs === 0 || !exchange.streamed || !exchange.frames.areEvents || !exchange.takesComments) return;
-    // The answer has begun: it keeps itself alive.
+    // Once the answer has begun, no comments are needed.
     if (exchange.bytesOut !== exchange.commentBytes || nowMs - exchange.quietSinceMs < this.#everyMs) return;
     if (exchange.recorded || response.destroyed || response.writableEnded) return;
     exchange.quietSinceMs = nowMs;

@@ -1,6 +1,6 @@
-// Takes the `usage` member out of an event that is too long to be held, as it goes by: usage-filter.ts does it with whole
-// events. Follows the text only as far as it must to know the members of the outermost object. What it holds is a comma, the
-// blanks behind it and a name; ends of lines and `data:` before each are none of the text and stay where they are.
+// Removes the `usage` member from an event that is too long to be held; usage-filter.ts handles shorter events. Parses
+// only what is needed to know the members of the outermost object. Holds a comma, the whitespace after it, and a name;
+// line ends and `data:` prefixes are not part of the text and stay.
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -8,29 +8,29 @@ const COMMA = 0x2c;
 
 const name = '"usage"';
 const prefix = 'data:';
-/** What may wait until a name is known. */
+/** The most bytes held before a name is known. */
 const mostWaiting = 256;
 
 export class LongEvent {
-  /** How far the line agrees with `data:`; -1 in the text behind it, -2 in another field. */
+  /** How much of `data:` the line has matched; -1 in the text after it, -2 in another field. */
   #prefixAt = 0;
-  /** The space behind the colon is none of the text. */
+  /** The space after the colon is not part of the text. */
   #mayPad = false;
   #depth = 0;
   #inString = false;
   #escaped = false;
-  /** A name comes next in the outermost object. */
+  /** A name follows in the outermost object. */
   #atName = false;
-  /** The name that is being read, or undefined. */
+  /** The name being read, or undefined. */
   #named: string | undefined;
-  /** The member that goes by is taken out. */
+  /** The current member is being removed. */
   #cutting = false;
-  /** A member of the object has gone on. */
+  /** A member of the object was kept. */
   #hasMember = false;
-  /** Bytes of the text that wait for the name, among others that stay in any case. */
+  /** Bytes held until the name is known; those outside the text are kept in any case. */
   #waiting: { readonly byte: number; readonly isText: boolean }[] = [];
 
-  /** Takes a piece, gives what goes on of it. */
+  /** Takes a piece, returns what can be sent of it. */
   push(bytes: Buffer): Buffer {
     const out = Buffer.allocUnsafe(bytes.length + this.#waiting.length);
     let length = 0;
@@ -38,7 +38,7 @@ export class LongEvent {
       length = out.writeUInt8(byte, length);
     };
     for (let at = 0; at < bytes.length; at++) {
-      // A long text inside, of which nothing is looked at.
+      // Skips through a long string inside.
       if (this.#inString && !this.#escaped && this.#named === undefined && !this.#cutting) {
         let end = at;
         while (end < bytes.length && bytes[end] !== QUOTE && bytes[end] !== BACKSLASH) end++;
@@ -51,7 +51,7 @@ export class LongEvent {
     return out.subarray(0, length);
   }
 
-  /** What still waits, when the event is over. */
+  /** Returns the held bytes at the end of the event. */
   end(): Buffer {
     const rest = Buffer.from(this.#waiting.map(({ byte }) => byte));
     this.#waiting = [];
@@ -63,7 +63,7 @@ export class LongEvent {
       this.#prefixAt = 0;
       this.#pass(byte, false, keep);
     } else if (this.#prefixAt >= 0) {
-      // A mark of the byte order may stand before the first line.
+      // A byte order mark may precede the first line.
       if (byte === prefix.charCodeAt(this.#prefixAt)) this.#prefixAt++;
       else if (byte < 0x80 || this.#prefixAt > 0) this.#prefixAt = -2;
       if (this.#prefixAt === prefix.length) {
@@ -99,7 +99,7 @@ export class LongEvent {
       this.#cutting = false;
       if (byte === COMMA) {
         this.#atName = true;
-        // The comma behind a first member that was taken out goes with it.
+        // The comma after a removed first member is removed with it.
         if (!wasFirst) this.#waiting.push({ byte, isText: true });
         return;
       }
@@ -132,12 +132,12 @@ export class LongEvent {
     if (!this.#cutting) this.#hasMember = true;
   }
 
-  /** On, or to what waits, or away. */
+  /** Sends a byte, holds it, or removes it. */
   #pass(byte: number, isText: boolean, keep: (byte: number) => void): void {
     const waits = this.#named !== undefined || this.#waiting.length > 0;
     if (waits && this.#waiting.length < mostWaiting) this.#waiting.push({ byte, isText });
     else if (waits) {
-      // Longer than any name that is looked for.
+      // Longer than any name of interest.
       for (const each of this.#waiting) keep(each.byte);
       this.#waiting = [];
       this.#named = undefined;

@@ -1,6 +1,6 @@
-// Reads an error of a model server's: of its body, decoded and bounded, a sentence, a type, a code and a field, which the
-// caller's dialect then spells. Nothing else of it goes on, since an error says what its author knew: addresses inside, and
-// what a proxy was shown to be let in. Both an error's whole body and one in mid-stream are read here.
+// Reads an error of a model server: from its body, decoded and bounded, a sentence, a type, a code and a field, which
+// the caller's dialect then formats. Nothing else is relayed, because errors can contain internal addresses and the
+// credentials that a proxy was given. Used for error bodies and for errors in mid-stream.
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import type { Screen } from '../../upstream/screen.ts';
 import { reportsError } from '../meter/token-counts.ts';
@@ -12,12 +12,12 @@ export interface ModelError {
   readonly param: string | undefined;
 }
 
-/** What is read of an error at most, packed and unpacked. */
+/** The most bytes of an error that are read, both encoded and decoded. */
 export const mostErrorBytes = 64 * 1024;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Of the body of an answer with an error's status. `bytes` is undefined where there was more than can be an error. */
+/** Reads the body of an answer with an error status. `bytes` is undefined if it was too long. */
 export function readError(
   bytes: Buffer | undefined,
   coding: string | undefined,
@@ -27,7 +27,7 @@ export function readError(
   const text = bytes && decode(bytes, coding);
   const value = text === undefined ? undefined : parse(text);
   if (isFields(value)) return errorOf(value, status, screen);
-  // Some say it in plain words, and proxies in pages.
+  // Some servers answer in plain text, and proxies in HTML.
   const plain = value === undefined ? text : value;
   const isPlain = typeof plain === 'string' && plain.length <= 500 && !notPlain.test(plain);
   const words = isPlain ? plain.trim() : '';
@@ -36,14 +36,14 @@ export function readError(
 
 const notPlain = /[<>\ufffd]|(?![\n\r\t])\p{Cc}/u;
 
-/** Of a whole answer that is no error by its status: undefined where it is none by its body either. */
+/** Reads the error in a whole answer with a success status; undefined if there is none. */
 export function findError(
   bytes: Buffer,
   coding: string | undefined,
   status: number,
   screen: Screen,
 ): ModelError | undefined {
-  // Most answers are none, and are not taken apart to know it.
+  // Most answers are not errors and need no parsing.
   if (coding === undefined && !bytes.includes(mark)) return undefined;
   const text = decode(bytes, coding);
   const value = text !== undefined && text.includes('"error"') ? parse(text) : undefined;
@@ -56,14 +56,14 @@ export function isError(value: Fields): boolean {
   return reportsError(value['error']) || value['type'] === 'error' || value['object'] === 'error';
 }
 
-/** The error in an object that is one. */
+/** The error in an object that holds one. */
 export function errorOf(value: Fields, status: number, screen: Screen): ModelError {
   const inner = isFields(value['error']) ? value['error'] : value;
-  const said = [value['error'], inner['message'], inner['error'], value['message'], detailOf(value['detail'])];
+  const found = [value['error'], inner['message'], inner['error'], value['message'], detailOf(value['detail'])];
   const code = inner['code'];
   return {
     message: sentenceOf(
-      said.find((each): each is string => typeof each === 'string' && each !== '') ?? '',
+      found.find((each): each is string => typeof each === 'string' && each !== '') ?? '',
       status,
       screen,
     ),
@@ -73,13 +73,13 @@ export function errorOf(value: Fields, status: number, screen: Screen): ModelErr
   };
 }
 
-function sentenceOf(said: string, status: number, screen: Screen): string {
-  const sentence = said === '' ? undefined : screen.sentence(said);
+function sentenceOf(found: string, status: number, screen: Screen): string {
+  const sentence = found === '' ? undefined : screen.sentence(found);
   if (sentence !== undefined && sentence !== '') return sentence;
   return status >= 400 ? `The model server answered with status ${status}.` : 'The model server failed.';
 }
 
-/** FastAPI's: a sentence, or a list of what is wrong. */
+/** FastAPI's `detail`: a sentence, or a list of problems. */
 function detailOf(detail: unknown): unknown {
   const first: unknown = Array.isArray(detail) ? detail[0] : detail;
   return isFields(first) ? (first['msg'] ?? first['message']) : first;
@@ -93,7 +93,7 @@ function decode(bytes: Buffer, coding: string | undefined): string | undefined {
   }
 }
 
-/** @throws where it is not packed like that, or becomes more than an error can be. */
+/** @throws if the bytes are not encoded like that, or decode to more than the limit. */
 function unpack(bytes: Buffer, coding: string | undefined): Buffer {
   const bound = { maxOutputLength: mostErrorBytes };
   switch (coding) {
@@ -109,7 +109,7 @@ function unpack(bytes: Buffer, coding: string | undefined): Buffer {
     case 'zstd':
       return zstdDecompressSync(bytes, bound);
     default:
-      throw new Error('a coding that nobody knows');
+      throw new Error('unknown content coding');
   }
 }
 

@@ -1,6 +1,6 @@
-// Takes out of a model list what the key may not see. Entries that stay keep their own bytes, in an answer written anew: beside
-// the list a server may name its models once more, as llama-server does on /v1/models in Ollama's words. A list that cannot be
-// read is not passed on: it could hold anything.
+// Removes from a model list what the key may not see. The remaining entries keep their bytes, in a rebuilt answer: next
+// to the list, a server may name its models again, as llama-server does on /v1/models in Ollama's format. An unreadable
+// list is not relayed, because it could contain anything.
 import { GatewayError } from '../../domain/error.ts';
 import { parseModelName } from '../../domain/model-name.ts';
 import type { Principal } from '../../domain/principal.ts';
@@ -11,16 +11,16 @@ import { fold, type Most, type Outline, scanObject, textOf } from '../payload/st
 
 const entry: Outline = { known: new Set() };
 const outline: Outline = { known: new Set(), each: { models: entry, data: entry } };
-/** Of one list; what is longer is nobody's, and to read it would hold everybody up. */
+/** Limits of one list; a longer one is not plausible, and parsing it would block the event loop. */
 const most: Most = { values: 1_000_000, kept: 500_000, opened: mostListed };
 
-/** @throws GatewayError where the list is not the JSON that such a list is. */
+/** @throws GatewayError if the JSON is not such a list. */
 export function filterModels(list: ModelList, bytes: Buffer, principal: Principal): Buffer {
   const { members: answer } = scanObject(bytes, outline, most);
   const value = answer.get(list.member);
   let hasOthers = false;
   for (const member of answer.keys()) if (member !== list.member && member !== 'object') hasOthers = true;
-  // Ollama's /v1/models says `null` where it has no models at all.
+  // Ollama's /v1/models sends `null` if there are no models.
   if (value === undefined || value.kind === 'null') return hasOthers ? Buffer.from(list.write('')) : bytes;
   if (!value.items || value.items.length > mostListed) throw new GatewayError('upstream_failed');
   const kept = value.items.filter(
@@ -41,13 +41,13 @@ export function filterModels(list: ModelList, bytes: Buffer, principal: Principa
 
 const readByPolicy = new Set(['name', 'model', 'id', 'remote_host', 'remote_model']);
 
-/** An entry that was parsed. One with a field that Go would take for another is not shown. */
+/** Checks a parsed entry. One with a field that Go would read as another is hidden. */
 export function maySeeEntry(fields: Fields, list: ModelList, principal: Principal): boolean {
   for (const name in fields) if (!readByPolicy.has(name) && readByPolicy.has(fold(name))) return false;
   return maySee((field) => fields[field], list, principal);
 }
 
-/** `of` gives a text where the field is one, and of anything else whether it is there. */
+/** `of` returns the text of a string field, and for others whether the field is present. */
 function maySee(of: (field: string) => unknown, { nameFields }: ModelList, principal: Principal): boolean {
   let remote = Boolean(of('remote_host')) || Boolean(of('remote_model'));
   let isNamed = false;

@@ -1,5 +1,5 @@
-// What is answered to everybody, without a key and without a model server: the root, and what a browser asks before a call.
-// Neither says anything about any key, and neither has a record.
+// Answers without authentication or a model server: the root, and OPTIONS. Neither reveals anything about keys, and
+// neither is recorded.
 
 import type { Exchange } from '../exchange.ts';
 import type { Received } from '../receive.ts';
@@ -14,8 +14,8 @@ export const asksForRoot = ({ method, target }: Received): boolean =>
   target.path === '/' && (method === 'GET' || method === 'HEAD');
 
 /**
- * The Ollama CLI asks `HEAD <base>/` before it does anything else and gives up where that is refused, so it is answered
- * to everybody, under /k/<key>/ too, and says nothing about any key.
+ * The Ollama CLI starts with `HEAD <base>/` and gives up if it fails, so it is always answered, under /k/<key>/ too,
+ * and independently of the key.
  */
 export function answerRoot(exchange: Exchange, { ownHeaders, readerStallMs }: AnswerSettings): Settled {
   const { request, response } = exchange;
@@ -34,7 +34,7 @@ export function answerRoot(exchange: Exchange, { ownHeaders, readerStallMs }: An
 
 const rootText = 'Sekisho is running\n';
 
-/** A preflight, or the plain question what a route answers; neither needs a key, neither reaches a model server. */
+/** Answers a preflight, or a plain OPTIONS request; neither needs a key or reaches a model server. */
 export function answerOptions(
   exchange: Exchange,
   cors: CorsPolicy,

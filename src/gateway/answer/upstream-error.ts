@@ -1,10 +1,10 @@
-// Why a model server's answer did not come, from undici's and OpenSSL's codes into our words.
+// Maps undici's and OpenSSL's error codes to the gateway's errors.
 import { GatewayError } from '../../domain/error.ts';
 
-/** What OpenSSL and Node call a certificate that does not pass, and a handshake that fails. */
+/** Codes of OpenSSL and Node for a rejected certificate or a failed handshake. */
 const distrusted = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_(TLS|SSL)_|^EPROTO$/;
 
-/** `sent`: the connection was there, and the request may have gone out. */
+/** `sent`: a connection existed, and the request may have been sent. */
 export function readFailure(error: Error, sent: boolean): GatewayError {
   const code = (error as { code?: string }).code ?? '';
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT')
@@ -14,7 +14,7 @@ export function readFailure(error: Error, sent: boolean): GatewayError {
   return new GatewayError('upstream_failed', { cause: error });
 }
 
-/** The connection was there, perhaps kept from an earlier call, and ended before anything of an answer came. */
+/** The connection, perhaps kept from an earlier call, ended before any part of an answer arrived. */
 export function isStale(error: Error): boolean {
   const { code = '' } = error as { code?: string };
   return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';

@@ -1,9 +1,9 @@
-// Takes back out of a chat or completion stream what asking for its usage put in: the extra event without choices, and
-// the `usage` member that some servers then add to every event. What is left is, byte for byte, the stream that the
-// client asked for. Only used where we injected `stream_options.include_usage`; every other stream goes by untouched.
-// Events are read as the HTML standard cuts them (§9.2.6): lines end with CR, LF or both, an empty one ends the event,
-// and other fields may stand around the data. At most `heldEventBytes` of an event are held: a longer one holds more
-// than a usage, and goes on as it comes, without that member (long-event.ts).
+// Removes from a chat or completion stream what requesting its usage added: the extra event without choices, and the
+// `usage` member that some servers then add to every event. The rest is, byte for byte, the stream that the client
+// requested. Only used if the gateway added `stream_options.include_usage`; other streams pass unchanged. Events are
+// split as in the HTML standard (§9.2.6): lines end with CR, LF or both, an empty line ends the event, and other fields
+// may surround the data. At most `heldEventBytes` of an event are held: a longer one holds more than a usage, and is
+// relayed without that member (long-event.ts).
 
 import { Pieces } from '../payload/chunk-buffer.ts';
 import {
@@ -22,18 +22,18 @@ const outline: Outline = { known: new Set(), each: { choices: { known: new Set()
 export const heldEventBytes = 256 * 1024;
 
 export class UsageFilter {
-  /** The event that is being read, as far as it came. */
+  /** The current event, as far as it has arrived. */
   #held: Pieces | undefined;
-  /** The event is too long to be held: it goes on until it is over. */
+  /** The current event is too long to be held: it is relayed as it arrives. */
   #long: LongEvent | undefined;
-  /** Nothing of the present line has come yet. */
+  /** The current line is still empty. */
   #lineEmpty = true;
-  /** The last byte was a CR, and a LF that follows belongs to it. */
+  /** The last byte was a CR, and a following LF belongs to it. */
   #afterReturn = false;
-  /** That CR ended an event which was taken out, so the LF goes with it. */
+  /** That CR ended an event that was removed, so the LF is removed too. */
   #dropLineFeed = false;
 
-  /** Takes a chunk, gives the bytes that may go on now: whole events only, unless one is too long. */
+  /** Takes a chunk, returns what can be sent now: whole events only, unless one is too long. */
   push(chunk: Buffer): Buffer {
     if (this.#isPlain(chunk)) return chunk;
     const kept: Buffer[] = [];
@@ -43,7 +43,7 @@ export class UsageFilter {
       this.#afterReturn = false;
       if (chunk[0] === 0x0a) {
         at = 1;
-        // Behind the end of an event it is nobody else's; within one it is held with the rest.
+        // After the end of an event it stands alone; within an event it is held with the rest.
         if (this.#lineEmpty && this.#held === undefined && !this.#long) {
           if (!this.#dropLineFeed) kept.push(chunk.subarray(0, 1));
           from = 1;
@@ -76,14 +76,14 @@ export class UsageFilter {
     return kept.length === 1 ? (kept[0] as Buffer) : Buffer.concat(kept);
   }
 
-  /** Whatever is left when the stream ends. */
+  /** Returns the rest when the stream ends. */
   end(): Buffer {
     const rest = this.#held?.bytes();
     this.#held = undefined;
     return this.#long?.end() ?? (rest && clean(rest)) ?? nothing;
   }
 
-  /** Whole events in which there is nothing to find, as most chunks are. */
+  /** Whole events without a usage, like most chunks. */
   #isPlain(chunk: Buffer): boolean {
     const { length } = chunk;
     return (
@@ -130,13 +130,13 @@ export class UsageFilter {
 const nothing = Buffer.alloc(0);
 const usageName = Buffer.from('"usage"');
 
-/** The event without what we asked for, or undefined where it was nothing else. */
+/** The event without what the gateway requested, or undefined if nothing else is in it. */
 function clean(event: Buffer): Buffer | undefined {
   if (!event.includes(usageName)) return event;
   const data = dataOf(event);
   if (data.length === 0) return event;
   const [first] = data as [Line];
-  // Several lines of data are one text with line feeds between them.
+  // Several data lines form one text, joined by line feeds.
   const json = data.length === 1 ? event.subarray(first.start, first.end) : joined(event, data);
   let document: JsonBody;
   try {
@@ -152,13 +152,13 @@ function clean(event: Buffer): Buffer | undefined {
   return splice(event, cutsIn(data, cut.start, cut.end));
 }
 
-/** What stands behind `data:` in a line, without its end. */
+/** The value of a `data:` line, without its line end. */
 interface Line {
   readonly start: number;
   readonly end: number;
 }
 
-/** The lines of data in an event. */
+/** The data lines of an event. */
 function dataOf(event: Buffer): Line[] {
   const lines: Line[] = [];
   // A stream may begin with a byte order mark.
@@ -179,7 +179,7 @@ function joined(event: Buffer, lines: readonly Line[]): Buffer {
   );
 }
 
-/** Where a stretch of the joined data stands in the event: at most one piece a line. The ends of lines stay. */
+/** Maps a range of the joined data to the event: at most one edit per line. Line ends stay. */
 function cutsIn(lines: readonly Line[], from: number, to: number): Edit[] {
   const edits: Edit[] = [];
   let at = 0;
@@ -194,7 +194,7 @@ function cutsIn(lines: readonly Line[], from: number, to: number): Edit[] {
 const dataField = Buffer.from('data:');
 const lineFeed = Buffer.from('\n');
 
-/** The member with the comma that belongs to it: the one before it, or, for the first member, the one after it. */
+/** The member with its comma: the one before it, or, for the first member, the one after it. */
 function cutMember(json: Buffer, member: JsonValue): { start: number; end: number } {
   const isSpace = (byte: number | undefined): boolean =>
     byte === 0x20 || byte === 0x09 || byte === 0x0d || byte === 0x0a;

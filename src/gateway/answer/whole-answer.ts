@@ -1,5 +1,5 @@
-// An answer that was read whole before anything of it goes on, and what is said of it: a list without what the key may not
-// see, an error anew, and everything else as it came.
+// Builds the answer to send from one that was read whole: a list without the models that the key may not see, a
+// rewritten error, or the answer unchanged.
 import { GatewayError } from '../../domain/error.ts';
 import { replaceLength } from '../../upstream/headers.ts';
 import type { Screen } from '../../upstream/screen.ts';
@@ -16,7 +16,7 @@ export interface Head {
   readonly lines: readonly string[];
 }
 
-export interface Said {
+export interface Rewritten {
   readonly lines: string[];
   readonly body: Buffer;
   readonly isError: boolean;
@@ -25,18 +25,18 @@ export interface Said {
 const noBody = Buffer.alloc(0);
 const noStream = 'The model server answered in one piece, although a stream was asked for and had begun.';
 
-/** `isWhole`: it was read to its end. @throws GatewayError where a list is none, or an answer comes too late to be one. */
-export function sayWhole(
+/** `isWhole`: read to its end. @throws GatewayError for an invalid list, or an answer after a stream has begun. */
+export function rewriteWhole(
   collected: Collected,
   isWhole: boolean,
   { status, coding, lines }: Head,
   routed: Routed,
   exchange: Exchange,
   screen: Screen,
-): Said {
+): Rewritten {
   const bytes = collected.bytes();
   if (collected.purpose === 'list') {
-    // HEAD has no list to filter, and the length of the whole one would say how much is hidden.
+    // HEAD has no list to filter, and the original length would reveal how much is hidden.
     const isHead = exchange.request.method === 'HEAD';
     const { list } = routed.operation.reply;
     if (!list) throw new GatewayError('upstream_failed');
@@ -44,14 +44,14 @@ export function sayWhole(
     return { lines: replaceLength(lines, isHead ? undefined : body.length), body, isError: false };
   }
   if (collected.purpose === 'error')
-    return sayError(readError(isWhole ? bytes : undefined, coding, status, screen), status, lines, exchange);
+    return rewriteError(readError(isWhole ? bytes : undefined, coding, status, screen), status, lines, exchange);
   const error = isWhole ? findError(bytes, coding, status, screen) : undefined;
   if (!error && collected.purpose === 'late') throw new GatewayError('upstream_failed', { message: noStream });
-  return error ? sayError(error, status, lines, exchange) : { lines: [...lines], body: bytes, isError: false };
+  return error ? rewriteError(error, status, lines, exchange) : { lines: [...lines], body: bytes, isError: false };
 }
 
-function sayError(error: ModelError, status: number, lines: readonly string[], exchange: Exchange): Said {
-  // After a head of ours it can only be told in a frame.
+function rewriteError(error: ModelError, status: number, lines: readonly string[], exchange: Exchange): Rewritten {
+  // After the gateway sent a stream's head, an error can only be sent in a frame.
   if (exchange.beganEarly)
     return { lines: [], body: Buffer.from(exchange.frames.spellModelError(error, status, exchange.id)), isError: true };
   const body = Buffer.from(exchange.dialect.spellModelError(error, status, exchange.id));

@@ -1,6 +1,6 @@
-// Failed identifications by address, so that guessing keys costs the guesser and not the store. It counts failures only:
-// a key that is in memory goes on working from an address that is over its budget, since a whole office may share it.
-// Bounded: a minute's failures and so many addresses; when those are used up, addresses we do not know are over budget.
+// Counts failed authentications by address, so that guessing keys is slow for the guesser and costs the store nothing.
+// Only failures count: a cached key keeps working from an address over its budget, since a whole office may share the
+// address. Bounded to one minute and a number of addresses; beyond it, unknown addresses are over budget.
 import { networkOf } from '../../domain/address.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 
@@ -18,7 +18,7 @@ export class AuthThrottle {
     this.#nowMs = nowMs;
   }
 
-  /** Seconds until this address may try unknown keys again; 0 where it may now. */
+  /** Seconds until this address may try unknown keys again; 0 if it may now. */
   waitSeconds(address: string): number {
     if (this.#failures.size === 0) return 0;
     const nowMs = this.#roll();

@@ -1,7 +1,6 @@
-// Where a credential can stand in a request, and what it says. One function reads every place, so that the same checks
-// follow wherever it stood (Open WebUI CVE-2026-45339: limits held for Bearer and not for x-api-key). It proves nothing:
-// whose credential it is, and whether it is right, is for identify.ts.
-// Cookies are not read here: a browser session never opens the data plane.
+// Extracts the credential of a request. One function reads every place, so the same checks apply wherever it is (Open
+// WebUI CVE-2026-45339: limits applied to Bearer but not to x-api-key). It proves nothing: identify.ts verifies the
+// credential. Cookies are not read: a browser session never opens the data plane.
 import { readSshPublicKey } from '../../domain/api-key.ts';
 import { GatewayError } from '../../domain/error.ts';
 import type { Target } from '../operation.ts';
@@ -13,9 +12,9 @@ export type Credential =
   | { readonly kind: 'signature'; readonly publicKey: Buffer; readonly signature: Buffer; readonly at: number };
 
 /**
- * The one extractor. `undefined` means that nothing here was meant for us. An empty place holds no credential. Clients
- * that must send some key put a word in its place (`ollama`, `EMPTY`, `sk-no-key`) and the real one elsewhere: a word
- * that is not shaped like a key says nothing beside one that is, or beside another proof. Two keys are refused.
+ * The only extractor. Returns `undefined` if there is no credential; empty values are ignored. Clients that must send
+ * some key put a placeholder there (`ollama`, `EMPTY`, `sk-no-key`) and the real key elsewhere: a value that is not
+ * shaped like a key is ignored next to one that is, or next to another proof. Two keys are refused.
  */
 export function readCredential(
   received: Received,
@@ -52,8 +51,8 @@ export function readCredential(
 }
 
 /**
- * What stands behind `Bearer` or `Token`, the password of Basic (RFC 7617), or a key without a scheme. Neither the
- * scheme's case nor the number of spaces matters (RFC 9110 §11.1, §11.4).
+ * The value after `Bearer` or `Token`, the password of Basic (RFC 7617), or a key without a scheme. The case of the
+ * scheme and the number of spaces do not matter (RFC 9110 §11.1, §11.4).
  */
 function readAuthorization(value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
@@ -70,7 +69,7 @@ function readSignature(value: string, target: Target): Credential | undefined {
   const publicKey = readSshPublicKey(match[1] as string);
   const at = /^ts=(\d{1,12})$/.exec(target.query)?.[1];
   const signature = Buffer.from(match[2] as string, 'base64');
-  // Its last digit has four bits that say nothing; set, they would be fifteen more spellings of it.
+  // The last base64 digit has four unused bits; accepting them would allow fifteen more spellings of the signature.
   if (!publicKey || at === undefined || signature.toString('base64') !== match[2])
     throw new GatewayError('invalid_api_key');
   return { kind: 'signature', publicKey, signature, at: Number(at) };

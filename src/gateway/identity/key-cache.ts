@@ -1,7 +1,7 @@
-// The keys this process has met, ready to be asked. It answers from memory where it can and from the store where it
-// must, and forgets everything when another process has written: so a revocation made by the command line bites within
-// one poll. Rows are found by id or by the digest of a whole public key, never by a part of a secret
-// (LiteLLM CVE-2026-35030 cached identities under the first 20 characters of a token).
+// Caches the keys that this process has authenticated, prepared for checks. Loads missing ones from the store, and
+// drops everything when another process has written, so a revocation from the command line takes effect within one
+// poll. Rows are found by id or by the digest of a whole public key, never by part of a secret (LiteLLM CVE-2026-35030
+// cached identities under the first 20 characters of a token).
 import { blankKey, digestOf } from '../../domain/api-key.ts';
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
@@ -14,7 +14,7 @@ const capacity = 10_000;
 export class KeyCache {
   readonly #store: Pick<Store, 'findCaller' | 'findCallerByDigest'>;
   readonly #statics: ReadonlyMap<string, Principal>;
-  /** By key id, or by digest for public keys: the two never look alike. A Map, so that no name is special. */
+  /** By key id, or by digest for public keys, which cannot collide. A Map, because no name is special in it. */
   readonly #known = new Map<string, Principal>();
   readonly #met = new Set<string>();
   readonly #now: () => WallMs;
@@ -34,17 +34,17 @@ export class KeyCache {
     this.#statics = new Map(staticDigests.map((digest) => [digest, staticPrincipal(digest, operator)]));
   }
 
-  /** A key of the operator's settings. The look-up is by digest, so its timing says nothing about the text. */
+  /** Finds a key of the settings, by its digest, so the timing reveals nothing about the text. */
   findStatic(text: string): Principal | undefined {
     return this.#statics.size === 0 ? undefined : this.#statics.get(digestOf(text));
   }
 
-  /** Rejects where the store cannot answer: that is never the same as "no such key". */
+  /** Rejects if the store cannot answer, which is never the same as "no such key". */
   find(id: KeyId): Principal | Promise<Principal | undefined> {
     return this.#known.get(id) ?? this.#load(id, () => this.#store.findCaller(id, this.#now()));
   }
 
-  /** A public key, of a signature or of a certificate. */
+  /** Finds a public key, of a signature or of a certificate. */
   findByDigest(publicKeyDigest: string): Principal | Promise<Principal | undefined> {
     return (
       this.#known.get(publicKeyDigest) ??
@@ -52,13 +52,13 @@ export class KeyCache {
     );
   }
 
-  /** Has this process met it? Then it is no guess, and looking it up again after a change costs little. */
+  /** Whether this process has seen the key. If so, it is not a guess, and loading it again after a change is cheap. */
   holds(idOrDigest: string): boolean {
     return this.#known.has(idOrDigest) || this.#met.has(idOrDigest);
   }
 
   forget(): void {
-    // What was met stays known by name, and nothing else of it: two generations, so that it stays bounded.
+    // Only the names of known keys are remembered; the set is cleared when full, so it stays bounded.
     if (this.#known.size > 0) {
       if (this.#met.size > capacity) this.#met.clear();
       for (const name of this.#known.keys()) this.#met.add(name);
@@ -73,7 +73,7 @@ export class KeyCache {
     const caller = await query();
     if (!caller) return undefined;
     const principal = principalOf(caller.key, caller.plan, caller.suspensions, readAt);
-    // A row read before the last forget() may be older than the change that caused it.
+    // A row read before the last forget() may predate the change that caused it.
     if (epoch === this.#epoch) {
       if (this.#known.size >= capacity) this.#known.delete(this.#known.keys().next().value as string);
       this.#known.set(name, principal);
@@ -82,7 +82,7 @@ export class KeyCache {
   }
 }
 
-/** A key written into the settings is an ordinary new key of the operator's that cannot be revoked at run time. */
+/** A key from the settings is an ordinary new key of the operator's account that cannot be revoked at run time. */
 function staticPrincipal(digest: string, operator: AccountId): Principal {
   const id = `key_static_${digest.slice(0, 12)}` as KeyId;
   const key = { ...blankKey(id, operator, 0), name: 'API_KEYS', digest };

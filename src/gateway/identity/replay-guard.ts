@@ -1,7 +1,7 @@
 // Refuses a signed call that was seen before. The Ollama CLI's signature covers method, path and whole second, not the
-// body, so two honest calls within a second can carry the same one: the CLI asks for a model's details twice in a row,
-// and loads a model and prompts it through the same route. So a signature may be used again only from the address that
-// used it first, shortly after, and, for a call that costs something, with another body. Everything else is a replay.
+// body, so two legitimate calls within a second can carry the same one: the CLI requests a model's details twice in a
+// row, and loads a model and prompts it through the same route. So a signature may be reused only from the same
+// address, within a short time, and, if the call uses a model, with another body. Everything else is a replay.
 import { digestOf } from '../../domain/api-key.ts';
 import { GatewayError } from '../../domain/error.ts';
 import type { KeyId } from '../../domain/id.ts';
@@ -14,10 +14,10 @@ import type { Intended } from '../intent.ts';
 declare class Mark {
   protected readonly claimed: true;
 }
-/** The call's signature, if it has one, is not a replay. */
+/** Proof that the call's signature, if it has one, is not a replay. */
 export interface Claimed extends Confirmed, Mark {}
 
-/** What is looked at of a signed call. */
+/** The parts of a signed call that are checked. */
 export interface Claim extends Pick<Intended, 'signature' | 'body'> {
   readonly caller: { readonly principal: Pick<Principal, 'lineage'> };
   readonly operation: Pick<Intended['operation'], 'time'>;
@@ -35,8 +35,8 @@ const burstMs = 3_000;
 const maxUses = 8;
 const maxSignatures = 50_000;
 /**
- * Of one key, refused calls included: some forty a second, each to another address. Whoever signs more is the one who is
- * refused, and nobody else's signature.
+ * Signatures of one key, including those of refused calls: about forty per second, each to another address. Only the
+ * key that signs more is refused.
  */
 const maxOfOneKey = 5_000;
 
@@ -47,13 +47,13 @@ export class ReplayGuard {
   readonly #seen = new Map<string, Use>();
   readonly #ofKeys = new Map<KeyId, number>();
 
-  /** `windowMs`: how long a signature's time stamp is accepted in all, that is, twice the clock skew. */
+  /** `windowMs`: how long a signature's timestamp is accepted in total, that is, twice the clock skew. */
   constructor(windowMs: number, nowMs: () => MonotonicMs) {
     this.#windowMs = windowMs;
     this.#nowMs = nowMs;
   }
 
-  /** @throws GatewayError `invalid_api_key` for a replay; `rate_limited`, `identity_unavailable` where there is no room to remember. */
+  /** @throws GatewayError `invalid_api_key` for a replay; `rate_limited`, `identity_unavailable` if memory is full. */
   claim<Call extends Claim>(intent: Call, exchange: Pick<Exchange, 'address'>): Call & Mark {
     const claimed = intent as Call & Mark;
     if (intent.signature === undefined) return claimed;
@@ -67,7 +67,7 @@ export class ReplayGuard {
       const ofKey = this.#ofKeys.get(key) ?? 0;
       if (ofKey >= maxOfOneKey)
         throw new GatewayError('rate_limited', { message: 'This key has signed too many calls in the last minutes.' });
-      // Forgetting the oldest to make room would let a flood open the window for a replay.
+      // Evicting the oldest to make room would let a flood enable a replay.
       if (this.#seen.size >= maxSignatures) throw new GatewayError('identity_unavailable');
       this.#ofKeys.set(key, ofKey + 1);
       this.#seen.set(name, { key, address: exchange.address, firstAtMs: nowMs, bodies: new Set([body]), uses: 1 });

@@ -107,9 +107,7 @@ class BodyReading {
     }
   }
 
-  /**
-   * 'close' comes after every request; creating an error with a stack for each would cost more than reading the body.
-   */
+  /** 'close' follows every request; an error with a stack for each would cost more than reading the body. */
   #close(): void {
     // A body that has fully arrived may still be decoding.
     const isDecoding = this.#decoder !== undefined && this.#exchange.request.readableEnded;
