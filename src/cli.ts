@@ -5,13 +5,13 @@ import process from 'node:process';
 import { Command } from 'commander';
 import { accountCommand } from './commands/account.ts';
 import { registrationCommand } from './commands/application.ts';
-import { commandAuthor, complain, print, type WithDesk } from './commands/command.ts';
+import { commandAuthor, print, printError, type WithContext } from './commands/command.ts';
 import { keyCommand } from './commands/key.ts';
 import { planCommand } from './commands/plan.ts';
 import { auditCommand, ruleCommand, suspensionCommand } from './commands/suspension.ts';
 import { usageCommand } from './commands/usage.ts';
 import { Refusal } from './domain/refusal.ts';
-import { ConfigFaults, describeConfig, loadConfig } from './settings/config.ts';
+import { ConfigErrors, describeConfig, loadConfig } from './settings/config.ts';
 import { settings } from './settings/settings.ts';
 import { openSqlite } from './store/sqlite/open.ts';
 import { StoreUnusable } from './store/unusable.ts';
@@ -38,7 +38,7 @@ program
         print(`${name}: ${JSON.stringify(shown[name])}${unit ? `  # ${unit}` : ''}`);
   });
 
-const withDesk: WithDesk = async (use) => {
+const withContext: WithContext = async (use) => {
   const config = loadConfig(process.env);
   const store = await openSqlite(config.dataDir);
   try {
@@ -48,14 +48,14 @@ const withDesk: WithDesk = async (use) => {
   }
 };
 
-keyCommand(program, withDesk);
-accountCommand(program, withDesk);
-planCommand(program, withDesk);
-registrationCommand(program, withDesk);
-suspensionCommand(program, withDesk);
-ruleCommand(program, withDesk);
-usageCommand(program, withDesk);
-auditCommand(program, withDesk);
+keyCommand(program, withContext);
+accountCommand(program, withContext);
+planCommand(program, withContext);
+registrationCommand(program, withContext);
+suspensionCommand(program, withContext);
+ruleCommand(program, withContext);
+usageCommand(program, withContext);
+auditCommand(program, withContext);
 
 // `sekisho … | head` closes the pipe early; that is no fault of anybody's.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -67,8 +67,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof Refusal || error instanceof StoreUnusable || error instanceof ConfigFaults)
-    for (const line of error.message.split('\n')) complain(line);
+  if (error instanceof Refusal || error instanceof StoreUnusable || error instanceof ConfigErrors)
+    for (const line of error.message.split('\n')) printError(line);
   else throw error;
   process.exitCode = 1;
 }

@@ -2,10 +2,10 @@
 import process from 'node:process';
 import { type OpenGate, serve } from './compose/serve.ts';
 import { StartFailed } from './compose/start.ts';
-import { Unlistened } from './listener/server.ts';
+import { ListenFailed } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { SecretUnusable } from './secret-file.ts';
-import { type Config, ConfigFaults, loadConfig } from './settings/config.ts';
+import { type Config, ConfigErrors, loadConfig } from './settings/config.ts';
 import { explained, StoreUnusable } from './store/unusable.ts';
 import { PairUnusable } from './tls/pair.ts';
 import { CredentialsUnusable } from './upstream/credentials.ts';
@@ -122,7 +122,7 @@ function readSettings(): Config {
 /** What an operator can mend is said in one sentence; anything else keeps its stack, after the step of the start that met it. */
 function leave(error: unknown): never {
   const cause = error instanceof StartFailed ? error.cause : error;
-  const known = [ConfigFaults, StoreUnusable, SecretUnusable, Unlistened, PairUnusable, CredentialsUnusable].some(
+  const known = [ConfigErrors, StoreUnusable, SecretUnusable, ListenFailed, PairUnusable, CredentialsUnusable].some(
     (kind) => cause instanceof kind,
   );
   const step = error instanceof StartFailed ? `The start failed at its step "${error.step}": ` : '';

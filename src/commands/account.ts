@@ -7,7 +7,7 @@ import { Fault } from '../management/fault.ts';
 import { closeAccount, linkFor } from '../management/people/people.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
-import { type Json, print, printObject, printRows, type WithDesk } from './command.ts';
+import { type Json, print, printObject, printRows, type WithContext } from './command.ts';
 
 interface NewAccount {
   readonly plan?: string;
@@ -15,7 +15,7 @@ interface NewAccount {
   readonly auditor?: boolean;
 }
 
-export function accountCommand(program: Command, withDesk: WithDesk): void {
+export function accountCommand(program: Command, withContext: WithContext): void {
   const account = program.command('account').description('people and services that own keys');
 
   account
@@ -23,7 +23,7 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
     .description('all accounts, oldest first')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         const accounts = await store.listAccounts();
         const rows = await Promise.all(accounts.map((each) => showAccount(store, each, author.at)));
         printRows(rows, ['id', 'name', 'plan', 'keys', 'inForce', 'createdAt'], json, 'There is no account.');
@@ -36,7 +36,7 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
     .description('an account, its plan and what is in force against it')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
-      withDesk(async ({ store, author }) =>
+      withContext(async ({ store, author }) =>
         printObject(await showAccount(store, await requireAccount(store, name), author.at), json),
       ),
     );
@@ -50,7 +50,7 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
     .description('make an account; for operators and auditors with a one-time link to become its person')
     .option('--json', 'one JSON object')
     .action((name: string, { plan, operator, auditor, json }: NewAccount & Json) =>
-      withDesk(async ({ store, author, config }) => {
+      withContext(async ({ store, author, config }) => {
         const role = operator ? 'operator' : auditor ? 'auditor' : 'member';
         const made = await createAccount(store, name, plan, author, role);
         const shown = await showAccount(store, made, author.at);
@@ -68,7 +68,7 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
     .description('give an account another plan or role')
     .option('--json', 'one JSON object')
     .action((name: string, { plan, role, json }: { plan?: string; role?: Role } & Json) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         if (plan === undefined && role === undefined) throw new Fault('Say --plan or --role.');
         printObject(
           await showAccount(store, await changeAccount(store, name, { plan, role }, author), author.at),
@@ -83,7 +83,7 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
     .description('a one-time link to hand on: to a new password, or to become the person of an account that has none')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
-      withDesk(async ({ store, author, config }) => {
+      withContext(async ({ store, author, config }) => {
         const { id } = await requireAccount(store, name);
         const purpose = (await store.findPersonOf(id)) ? 'password' : 'setup';
         printObject(await showLink(store, config, id, purpose, author), json, lossOf(name));
@@ -95,7 +95,7 @@ export function accountCommand(program: Command, withDesk: WithDesk): void {
     .argument('<name>', 'name or id')
     .description('close an account for good: keys revoked, its person and texts gone; figures stay in the ledger')
     .action((name: string) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         await closeAccount(store, name, author);
         print(`The account ${name} is closed.`);
       }),

@@ -9,11 +9,11 @@ import {
   showApplication,
   showInvite,
 } from '../management/applications/applications.ts';
-import { type Json, moment, pairs, print, printObject, printRows, rowCount, type WithDesk } from './command.ts';
+import { type Json, moment, pairs, print, printObject, printRows, rowCount, type WithContext } from './command.ts';
 
 const weekMs = 7 * 86_400_000;
 
-export function registrationCommand(program: Command, withDesk: WithDesk): void {
+export function registrationCommand(program: Command, withContext: WithContext): void {
   const registration = program.command('registration').description('who may ask for a key on the web');
 
   registration
@@ -21,7 +21,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
     .description('how registration is open')
     .option('--json', 'one JSON object')
     .action(({ json }: Json) =>
-      withDesk(async ({ store }) => printObject({ ...(await store.readRegistration()) }, json)),
+      withContext(async ({ store }) => printObject({ ...(await store.readRegistration()) }, json)),
     );
 
   registration
@@ -33,7 +33,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
     .description('change it; holds at once')
     .option('--json', 'one JSON object')
     .action((fields: string[], { json }: Json) =>
-      withDesk(async ({ store, author }) =>
+      withContext(async ({ store, author }) =>
         printObject({ ...(await setRegistration(store, pairs(fields), author)) }, json),
       ),
     );
@@ -48,7 +48,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
     .description('make a code; it is shown this once')
     .option('--json', 'one JSON object')
     .action((options: { email?: string; plan?: string; expires?: number } & Json) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         const { email = null, plan = null, expires = author.at + weekMs } = options;
         const made = await createInvite(store, { email, plan, expiresAt: expires }, author);
         printObject(
@@ -65,7 +65,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
     .description('the newest first')
     .option('--json', 'one JSON array')
     .action(({ limit, json }: { limit: number } & Json) =>
-      withDesk(async ({ store }) => {
+      withContext(async ({ store }) => {
         const columns = ['id', 'email', 'plan', 'createdAt', 'expiresAt', 'usedAt'];
         printRows((await store.listInvites(limit)).map(showInvite), columns, json, 'There is no invitation.');
       }),
@@ -80,7 +80,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
     .description('those that wait, the newest first')
     .option('--json', 'one JSON array')
     .action(({ all, limit, json }: { all?: boolean; limit: number } & Json) =>
-      withDesk(async ({ store }) => {
+      withContext(async ({ store }) => {
         const found = await store.listApplications(all === true ? { limit } : { status: 'pending', limit });
         const columns = ['id', 'name', 'email', 'purpose', 'status', 'createdAt'];
         printRows(found.map(showApplication), columns, json, 'Nobody waits for a decision.');
@@ -93,7 +93,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
     .description('an application')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withDesk(async ({ store }) => printObject(showApplication(await requireApplication(store, id)), json)),
+      withContext(async ({ store }) => printObject(showApplication(await requireApplication(store, id)), json)),
     );
 
   decision('approve', 'approved', 'let the applicant in; the key waits for them').option(
@@ -110,7 +110,7 @@ export function registrationCommand(program: Command, withDesk: WithDesk): void 
       .description(meaning)
       .option('--json', 'one JSON object')
       .action((id: string, { plan, text, json }: { plan?: string; text?: string } & Json) =>
-        withDesk(async ({ store, author }) => {
+        withContext(async ({ store, author }) => {
           const decided = await decide(store, id, status, { plan, decision: text ?? null }, author);
           printObject(showApplication(decided), json);
           if (json !== true && status === 'approved')

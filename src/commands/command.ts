@@ -10,14 +10,14 @@ import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
 
 /** What a command gets to work with; cli.ts makes it. */
-export interface Desk {
+export interface CommandContext {
   readonly store: Store;
   readonly config: Config;
   readonly author: Author;
 }
 
 /** Opens the store, does it, closes the store. */
-export type WithDesk = (use: (desk: Desk) => Promise<void>) => Promise<void>;
+export type WithContext = (use: (context: CommandContext) => Promise<void>) => Promise<void>;
 
 export interface Json {
   readonly json?: boolean;
@@ -80,7 +80,7 @@ function jsonText(value: unknown): string {
 }
 
 /** A sentence on standard error, which may repeat what was typed. */
-export function complain(sentence: string): void {
+export function printError(sentence: string): void {
   process.stderr.write(`${sentence.slice(0, 1_000).replace(commanding, '?')}\n`);
 }
 

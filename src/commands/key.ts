@@ -20,11 +20,11 @@ import {
   printObject,
   printRows,
   publicKeyText,
-  type WithDesk,
+  type WithContext,
   words,
 } from './command.ts';
 
-export function keyCommand(program: Command, withDesk: WithDesk): void {
+export function keyCommand(program: Command, withContext: WithContext): void {
   const key = program.command('key').description('make, list, rotate and revoke API keys');
 
   key
@@ -47,7 +47,7 @@ export function keyCommand(program: Command, withDesk: WithDesk): void {
     .option('--bound-certificate <file>', 'a client certificate that has to be shown beside the secret', fileText)
     .option('--json', 'one JSON object')
     .action((options: Omit<NewKey, 'limits' | 'expiresAt'> & { expires?: number; limit?: string[] } & Json) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         const { expires, json, limit, ...asked } = options;
         const limits = pairs(limit ?? []);
         printKey(await createKey(store, { ...asked, limits, expiresAt: expires ?? null }, author), json);
@@ -59,7 +59,7 @@ export function keyCommand(program: Command, withDesk: WithDesk): void {
     .description('all keys, oldest first')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
-      withDesk(async ({ store }) =>
+      withContext(async ({ store }) =>
         printRows(
           (await store.listKeys()).map(showKey),
           ['id', 'name', 'status', 'scopes', 'models', 'expiresAt', 'lastUsedAt'],
@@ -75,7 +75,7 @@ export function keyCommand(program: Command, withDesk: WithDesk): void {
     .description('everything about a key but its secret')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withDesk(async ({ store }) => printObject(showKey(await requireKey(store, id)), json)),
+      withContext(async ({ store }) => printObject(showKey(await requireKey(store, id)), json)),
     );
 
   key
@@ -84,7 +84,7 @@ export function keyCommand(program: Command, withDesk: WithDesk): void {
     .description('end a key now, and whatever it is running')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withDesk(async ({ store, author }) => printObject(showKey(await revokeKey(store, id, author)), json)),
+      withContext(async ({ store, author }) => printObject(showKey(await revokeKey(store, id, author)), json)),
     );
 
   key
@@ -94,7 +94,7 @@ export function keyCommand(program: Command, withDesk: WithDesk): void {
     .option('--grace <time>', 'how long the old secret still works, such as 24h', duration, 0)
     .option('--json', 'one JSON object')
     .action((id: string, { grace, json }: { grace: number } & Json) =>
-      withDesk(async ({ store, author }) => printKey(await rotateKey(store, id, grace, author), json)),
+      withContext(async ({ store, author }) => printKey(await rotateKey(store, id, grace, author), json)),
     );
 }
 

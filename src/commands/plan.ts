@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { windowedNames } from '../domain/limit.ts';
 import type { Plan } from '../domain/plan.ts';
 import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../management/plans/plans.ts';
-import { type Json, pairs, print, printObject, printRows, type WithDesk } from './command.ts';
+import { type Json, pairs, print, printObject, printRows, type WithContext } from './command.ts';
 
 /** Of the limits by window those that some plan sets; `plan show` has all of them. */
 function columnsOf(plans: readonly Plan[]): string[] {
@@ -11,7 +11,7 @@ function columnsOf(plans: readonly Plan[]): string[] {
   return ['name', 'version', ...counted, 'concurrentRequests', 'queueWeight'];
 }
 
-export function planCommand(program: Command, withDesk: WithDesk): void {
+export function planCommand(program: Command, withContext: WithContext): void {
   const plan = program.command('plan').description('named bundles of limits; a change holds within a second');
 
   plan
@@ -19,7 +19,7 @@ export function planCommand(program: Command, withDesk: WithDesk): void {
     .description('all plans')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
-      withDesk(async ({ store }) => {
+      withContext(async ({ store }) => {
         const plans = await store.listPlans();
         printRows(plans.map(showPlan), columnsOf(plans), json, 'There is no plan.');
       }),
@@ -31,7 +31,7 @@ export function planCommand(program: Command, withDesk: WithDesk): void {
     .description('every term of a plan')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
-      withDesk(async ({ store }) => printObject(showPlan(await requirePlan(store, name)), json)),
+      withContext(async ({ store }) => printObject(showPlan(await requirePlan(store, name)), json)),
     );
 
   plan
@@ -42,7 +42,7 @@ export function planCommand(program: Command, withDesk: WithDesk): void {
     .description('make a plan')
     .option('--json', 'one JSON object')
     .action((name: string, terms: string[], { like, json }: { like?: string } & Json) =>
-      withDesk(async ({ store, author }) =>
+      withContext(async ({ store, author }) =>
         printObject(showPlan(await createPlan(store, name, pairs(terms), like, author)), json),
       ),
     );
@@ -54,7 +54,7 @@ export function planCommand(program: Command, withDesk: WithDesk): void {
     .description('change terms of a plan')
     .option('--json', 'one JSON object')
     .action((name: string, terms: string[], { json }: Json) =>
-      withDesk(async ({ store, author }) =>
+      withContext(async ({ store, author }) =>
         printObject(showPlan(await changePlan(store, name, pairs(terms), author)), json),
       ),
     );
@@ -64,7 +64,7 @@ export function planCommand(program: Command, withDesk: WithDesk): void {
     .argument('<name>')
     .description('delete a plan that no account has')
     .action((name: string) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         await deletePlan(store, name, author);
         print(`The plan ${name} is gone.`);
       }),

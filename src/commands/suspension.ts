@@ -14,12 +14,12 @@ import {
   showSuspension,
   suspend,
 } from '../management/suspensions/suspensions.ts';
-import { duration, type Json, pairs, print, printObject, printRows, rowCount, type WithDesk } from './command.ts';
+import { duration, type Json, pairs, print, printObject, printRows, rowCount, type WithContext } from './command.ts';
 
 type Hand = Exclude<Step, 'revoke'>;
 const hands = steps.filter((step): step is Hand => step !== 'revoke');
 
-export function suspensionCommand(program: Command, withDesk: WithDesk): void {
+export function suspensionCommand(program: Command, withContext: WithContext): void {
   const suspension = program
     .command('suspension')
     .description('steps against accounts and keys: see, take, lift; appeals and answers');
@@ -32,7 +32,7 @@ export function suspensionCommand(program: Command, withDesk: WithDesk): void {
     .option('--limit <rows>', 'how many', rowCount, 100)
     .option('--json', 'one JSON array')
     .action(({ account, all, limit, json }: { account?: string; all?: boolean; limit: number } & Json) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         const filter = account === undefined ? {} : { accountId: (await requireAccount(store, account)).id };
         const found = await store.listSuspensions({ ...filter, limit });
         const rows = found.filter((each) => all === true || inForce(each, author.at)).map(showSuspension);
@@ -47,7 +47,7 @@ export function suspensionCommand(program: Command, withDesk: WithDesk): void {
     .description('a step with its evidence, appeal and answer')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withDesk(async ({ store }) => printObject(showSuspension(await requireSuspension(store, id)), json)),
+      withContext(async ({ store }) => printObject(showSuspension(await requireSuspension(store, id)), json)),
     );
 
   suspension
@@ -59,7 +59,7 @@ export function suspensionCommand(program: Command, withDesk: WithDesk): void {
     .description('take a step by hand')
     .option('--json', 'one JSON object')
     .action((whom: string, options: { reason: string; step: Hand; for?: number } & Json) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         const endsAt = options.for === undefined ? null : author.at + options.for;
         const asked: NewSuspension = { whom, step: options.step, reason: options.reason, endsAt };
         printObject(showSuspension(await suspend(store, asked, author)), options.json);
@@ -72,7 +72,7 @@ export function suspensionCommand(program: Command, withDesk: WithDesk): void {
     .description('undo a step now')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withDesk(async ({ store, author }) => printObject(showSuspension(await lift(store, id, author)), json)),
+      withContext(async ({ store, author }) => printObject(showSuspension(await lift(store, id, author)), json)),
     );
 
   suspension
@@ -82,7 +82,9 @@ export function suspensionCommand(program: Command, withDesk: WithDesk): void {
     .description('write down an appeal')
     .option('--json', 'one JSON object')
     .action((id: string, { text, json }: { text: string } & Json) =>
-      withDesk(async ({ store, author }) => printObject(showSuspension(await appeal(store, id, text, author)), json)),
+      withContext(async ({ store, author }) =>
+        printObject(showSuspension(await appeal(store, id, text, author)), json),
+      ),
     );
 
   suspension
@@ -93,13 +95,13 @@ export function suspensionCommand(program: Command, withDesk: WithDesk): void {
     .description('answer an appeal')
     .option('--json', 'one JSON object')
     .action((id: string, { text, lift: lifts, json }: { text: string; lift?: boolean } & Json) =>
-      withDesk(async ({ store, author }) =>
+      withContext(async ({ store, author }) =>
         printObject(showSuspension(await answer(store, id, text, lifts === true, author)), json),
       ),
     );
 }
 
-export function ruleCommand(program: Command, withDesk: WithDesk): void {
+export function ruleCommand(program: Command, withContext: WithContext): void {
   const rule = program.command('rule').description('when a step is taken by itself; a change holds within a second');
 
   rule
@@ -107,7 +109,7 @@ export function ruleCommand(program: Command, withDesk: WithDesk): void {
     .description('all rules')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
-      withDesk(async ({ store }) => {
+      withContext(async ({ store }) => {
         const columns = ['name', 'measure', 'per', 'windowSeconds', 'threshold', 'step', 'durationSeconds', 'plans'];
         printRows(await store.listRules(), [...columns, 'shadow', 'enabled'], json, 'There is no rule.');
       }),
@@ -119,7 +121,7 @@ export function ruleCommand(program: Command, withDesk: WithDesk): void {
     .description('a rule')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
-      withDesk(async ({ store }) => printObject({ ...(await requireRule(store, name)) }, json)),
+      withContext(async ({ store }) => printObject({ ...(await requireRule(store, name)) }, json)),
     );
 
   rule
@@ -134,7 +136,7 @@ export function ruleCommand(program: Command, withDesk: WithDesk): void {
     )
     .option('--json', 'one JSON object')
     .action((name: string, fields: string[], { json }: Json) =>
-      withDesk(async ({ store, author }) =>
+      withContext(async ({ store, author }) =>
         printObject({ ...(await createRule(store, name, pairs(fields), author)) }, json),
       ),
     );
@@ -146,7 +148,7 @@ export function ruleCommand(program: Command, withDesk: WithDesk): void {
     .description('change a rule')
     .option('--json', 'one JSON object')
     .action((name: string, fields: string[], { json }: Json) =>
-      withDesk(async ({ store, author }) =>
+      withContext(async ({ store, author }) =>
         printObject({ ...(await changeRule(store, name, pairs(fields), author)) }, json),
       ),
     );
@@ -156,14 +158,14 @@ export function ruleCommand(program: Command, withDesk: WithDesk): void {
     .argument('<name>')
     .description('delete a rule; steps it has taken stay')
     .action((name: string) =>
-      withDesk(async ({ store, author }) => {
+      withContext(async ({ store, author }) => {
         await deleteRule(store, name, author);
         print(`The rule ${name} is gone.`);
       }),
     );
 }
 
-export function auditCommand(program: Command, withDesk: WithDesk): void {
+export function auditCommand(program: Command, withContext: WithContext): void {
   program
     .command('audit')
     .description('who changed what, from what, to what, when; the newest first')
@@ -171,7 +173,7 @@ export function auditCommand(program: Command, withDesk: WithDesk): void {
     .option('--limit <rows>', 'how many', rowCount, 50)
     .option('--json', 'one JSON array')
     .action(({ subject, limit, json }: { subject?: string; limit: number } & Json) =>
-      withDesk(async ({ store }) =>
+      withContext(async ({ store }) =>
         printRows(
           await listAudit(store, subject, limit),
           ['at', 'actor', 'action', 'subject', 'from', 'to'],

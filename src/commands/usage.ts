@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { Fault } from '../management/fault.ts';
 import { type ReportGroup, reportUsage } from '../management/usage/usage-report.ts';
-import { type Json, pastMoment, printRows, rowCount, type WithDesk } from './command.ts';
+import { type Json, pastMoment, printRows, rowCount, type WithContext } from './command.ts';
 
 interface Options extends Json {
   readonly by?: ReportGroup;
@@ -13,7 +13,7 @@ interface Options extends Json {
 
 const monthMs = 30 * 86_400_000;
 
-export function usageCommand(program: Command, withDesk: WithDesk): void {
+export function usageCommand(program: Command, withContext: WithContext): void {
   program
     .command('usage')
     .description('what was used: the newest rows of the ledger, or sums with --by')
@@ -23,7 +23,7 @@ export function usageCommand(program: Command, withDesk: WithDesk): void {
     .option('--limit <rows>', 'how many rows, without --by', rowCount, 20)
     .option('--json', 'one JSON array')
     .action((options: Options) =>
-      withDesk(async ({ store, config, author }) => {
+      withContext(async ({ store, config, author }) => {
         if (options.by) {
           const until = options.until ?? author.at;
           const since = options.since ?? until - monthMs;

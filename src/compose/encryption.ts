@@ -4,21 +4,21 @@
 import type { Unencrypted } from '../listener/server.ts';
 import type { Log } from '../observe/log.ts';
 import { type Config, pageUrl, tlsMode } from '../settings/config.ts';
-import { type Keeper, type KeeperTools, openKeeper } from '../tls/certificate-manager.ts';
+import { type GateCertificates, type GateCertificateTools, openGateCertificates } from '../tls/certificate-manager.ts';
 
 /** By which an authority can come and see that a name is ours. */
 export const bothWays = ['http-01', 'tls-alpn-01'] as const;
 
 export const oneWay = ['tls-alpn-01'] as const;
 
-export async function keeperOf(
+export async function gateCertificatesOf(
   config: Config,
   { logger }: Log,
-  tools: Pick<KeeperTools, 'store' | 'now' | 'nowMs'>,
-): Promise<Keeper | undefined> {
+  tools: Pick<GateCertificateTools, 'store' | 'now' | 'nowMs'>,
+): Promise<GateCertificates | undefined> {
   const mode = tlsMode(config);
   if (mode === 'off') return undefined;
-  return await openKeeper(
+  return await openGateCertificates(
     {
       mode,
       files: {
@@ -46,9 +46,9 @@ export async function keeperOf(
 }
 
 /** How the gate is encrypted now, for whoever operates it. */
-export function encryptionNow({ trustedProxies }: Config, keeper: Keeper | undefined) {
-  if (keeper) {
-    const { mode, ...status } = keeper.status();
+export function encryptionNow({ trustedProxies }: Config, certificates: GateCertificates | undefined) {
+  if (certificates) {
+    const { mode, ...status } = certificates.status();
     return { how: mode, ...status };
   }
   return {
@@ -63,7 +63,7 @@ export function encryptionNow({ trustedProxies }: Config, keeper: Keeper | undef
 }
 
 /** `port`: the one that the gate got. */
-export function unencryptedOf(config: Config, { answerTo }: Keeper, port: number): Unencrypted {
+export function unencryptedOf(config: Config, { answerTo }: GateCertificates, port: number): Unencrypted {
   return {
     answerTo,
     pageFor: ({ url = '/', headers: { host = '' } }) => {

@@ -1,10 +1,10 @@
 // Where callers come in: the certificates, the servers and the ports they listen on.
 import type { AddressInfo } from 'node:net';
-import { Connections, roomFor } from '../listener/connection-limiter.ts';
+import { ConnectionLimiter, roomFor } from '../listener/connection-limiter.ts';
 import { listen, openServers, type Servers, stopListening } from '../listener/server.ts';
 import type { Log } from '../observe/log.ts';
 import { type Config, plainPort } from '../settings/config.ts';
-import type { Keeper } from '../tls/certificate-manager.ts';
+import type { GateCertificates } from '../tls/certificate-manager.ts';
 
 export interface Listening {
   readonly servers: Servers;
@@ -12,12 +12,16 @@ export interface Listening {
   readonly port: number;
 }
 
-/** Servers that listen and have no routes yet: nothing may wait between this and `servers.serve`. @throws Unlistened */
-export async function openListener(config: Config, log: Log, keeper: Keeper | undefined): Promise<Listening> {
+/** Servers that listen and have no routes yet: nothing may wait between this and `servers.serve`. @throws ListenFailed */
+export async function openListener(
+  config: Config,
+  log: Log,
+  certificates: GateCertificates | undefined,
+): Promise<Listening> {
   const servers = openServers(
     { headMs: config.headSeconds * 1000, idleMs: config.idleSeconds * 1000 },
-    new Connections(roomOf(config, log)),
-    keeper?.encryption,
+    new ConnectionLimiter(roomOf(config, log)),
+    certificates?.encryption,
   );
   await listen(servers.listener, config.port, config.host);
   return { servers, port: (servers.listener.address() as AddressInfo).port };

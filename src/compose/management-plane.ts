@@ -1,12 +1,12 @@
 // From the settings to the management plane: who signs people in, where links point, and what it is told of the data plane.
 import { join } from 'node:path';
 import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
-import { openOutlook } from '../gateway/introspection.ts';
-import { openPlane, type Plane } from '../management/management-app.ts';
+import { openIntrospection } from '../gateway/introspection.ts';
+import { type ManagementApp, openManagementApp } from '../management/management-app.ts';
 import type { Provider } from '../management/sign-in/provider.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, isExposed } from '../settings/config.ts';
-import type { Keeper } from '../tls/certificate-manager.ts';
+import type { GateCertificates } from '../tls/certificate-manager.ts';
 import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';
 import { encryptionNow } from './encryption.ts';
@@ -16,7 +16,7 @@ export interface ManagementParts {
   readonly clocks: GateClocks;
   readonly storage: Storage;
   readonly data: DataPlane;
-  readonly keeper: Keeper | undefined;
+  readonly certificates: GateCertificates | undefined;
   /** Where this machine's own browser finds the pages. */
   readonly url: URL;
 }
@@ -24,10 +24,10 @@ export interface ManagementParts {
 export function openManagementPlane(
   config: Config,
   { logger }: Log,
-  { clocks, storage, data, keeper, url }: ManagementParts,
-): Plane {
+  { clocks, storage, data, certificates, url }: ManagementParts,
+): ManagementApp {
   const { gate, liveStats } = data;
-  return openPlane(
+  return openManagementApp(
     {
       ...config,
       portal: config.publicUrl === '' ? url : new URL(config.publicUrl),
@@ -37,17 +37,17 @@ export function openManagementPlane(
     },
     {
       store: storage.store,
-      outlook: openOutlook(gate, liveStats),
+      introspection: openIntrospection(gate, liveStats),
       failures: gate.throttle,
       applications: new AuthThrottle(config.applicationsPerMinute, clocks.nowMs),
       trustedProxies: gate.trustedProxies,
       now: clocks.clock.wall,
       nowMs: clocks.nowMs,
-      tls: keeper && {
-        names: () => keeper.status().certificates.flatMap(({ names }) => names),
-        authority: () => keeper.authority(),
+      tls: certificates && {
+        names: () => certificates.status().certificates.flatMap(({ names }) => names),
+        authority: () => certificates.authority(),
       },
-      encryption: () => encryptionNow(config, keeper),
+      encryption: () => encryptionNow(config, certificates),
       onChange: () => void storage.changes.announce(),
       onError: (message, error, id) => logger.error({ id, cause: describeCause(error) }, message),
     },

@@ -2,14 +2,14 @@
 // with cli.ts, that names an adapter. Each part gets what the parts before it have made; the order is this file.
 import type { Health } from '../listener/server.ts';
 import type { Outbox } from '../management/mail/outbox.ts';
-import type { Plane } from '../management/management-app.ts';
+import type { ManagementApp } from '../management/management-app.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
-import type { Keeper } from '../tls/certificate-manager.ts';
+import type { GateCertificates } from '../tls/certificate-manager.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import { openClocks } from './clocks.ts';
 import { type DataPlane, followChanges, openDataPlane } from './data-plane.ts';
-import { bothWays, keeperOf, oneWay, unencryptedOf } from './encryption.ts';
+import { bothWays, gateCertificatesOf, oneWay, unencryptedOf } from './encryption.ts';
 import { startJobs } from './jobs.ts';
 import { closeListener, openListener, openPlainPort } from './listening.ts';
 import { openManagementPlane } from './management-plane.ts';
@@ -63,20 +63,20 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   const config: Config = { ...asked, dataDir: storage.dataDir };
   const data = await openDataPlane(config, log, clocks, storage, start, adapters);
   const { gate } = data;
-  const keeper = await start.step(
+  const certificates = await start.step(
     'certificates',
-    () => keeperOf(config, log, { store: storage.store, now: clocks.clock.wall, nowMs: clocks.nowMs }),
+    () => gateCertificatesOf(config, log, { store: storage.store, now: clocks.clock.wall, nowMs: clocks.nowMs }),
     (opened) => opened?.stop(),
   );
   await start.step('rules', () => followChanges(storage.changes, storage.store, gate, log));
 
-  const listening = await start.step('port', () => openListener(config, log, keeper), closeListener);
+  const listening = await start.step('port', () => openListener(config, log, certificates), closeListener);
   const { servers, port } = listening;
   const url = pageUrl({ ...config, publicUrl: '', port });
   const deadline = new Deadline(clocks.nowMs);
   const plane = await start.step(
     'management plane',
-    () => openManagementPlane(config, log, { clocks, storage, data, keeper, url }),
+    () => openManagementPlane(config, log, { clocks, storage, data, certificates, url }),
     (opened) => opened.stop(deadline.leftMs),
   );
   await start.step('routes', () =>
@@ -84,19 +84,19 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
       gate,
       health: healthOf(data, storage),
       plane: plane.router,
-      unencrypted: keeper && unencryptedOf(config, keeper, port),
+      unencrypted: certificates && unencryptedOf(config, certificates, port),
     }),
   );
   const hasPlain = await start.step('plain port', () => openPlainPort(config, servers, log));
 
   const over = Promise.withResolvers<string>();
   await start.step('jobs', () => startJobs(config, log, { clocks, storage, data }, start, over.resolve));
-  await start.step('renewal', () => keeper?.start(hasPlain ? bothWays : oneWay));
+  await start.step('renewal', () => certificates?.start(hasPlain ? bothWays : oneWay));
   start.closes(() => {
     deadline.begin(config.drainSeconds * 1000);
     return drain(gate, servers.listener, config.drainSeconds * 1000);
   });
-  return openedGate({ config, url, over: over.promise, log, storage, data, keeper, plane, start });
+  return openedGate({ config, url, over: over.promise, log, storage, data, certificates, plane, start });
 }
 
 interface Parts {
@@ -106,12 +106,12 @@ interface Parts {
   readonly log: Log;
   readonly storage: Storage;
   readonly data: DataPlane;
-  readonly keeper: Keeper | undefined;
-  readonly plane: Plane;
+  readonly certificates: GateCertificates | undefined;
+  readonly plane: ManagementApp;
   readonly start: Start;
 }
 
-function openedGate({ config, url, over, log, storage, data, keeper, plane, start }: Parts): OpenGate {
+function openedGate({ config, url, over, log, storage, data, certificates, plane, start }: Parts): OpenGate {
   const { registry, queue, lines } = data.gate;
   return {
     url: url.origin,
@@ -120,7 +120,7 @@ function openedGate({ config, url, over, log, storage, data, keeper, plane, star
     outbox: plane.outbox,
     servers: serverControl(config, data.gate),
     reload: () => {
-      keeper?.reload();
+      certificates?.reload();
       try {
         registry.renew();
       } catch (error) {

@@ -9,11 +9,11 @@ import type { Measure, SubjectName } from './limit.ts';
 import type { Plan, Unlimited } from './plan.ts';
 import type { Suspension } from './suspension.ts';
 
-export interface Outlook {
+export interface Introspection {
   readonly live: () => LiveStatus;
   readonly overview: () => LiveOverview;
   readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
-  readonly foresee: (question: Question) => Promise<Forecast>;
+  readonly preview: (question: PreviewQuestion) => Promise<Preview>;
   /** Models on the servers that the subject may use, spelled as the servers do. */
   readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
 }
@@ -58,7 +58,7 @@ export interface Subject {
   readonly key: StoredKey | undefined;
 }
 
-export interface Question extends Subject {
+export interface PreviewQuestion extends Subject {
   readonly path: string;
   readonly model: string;
   readonly promptTokens: number | undefined;
@@ -79,7 +79,7 @@ export interface LimitState {
   readonly resetsAt: number;
 }
 
-export interface Forecast {
+export interface Preview {
   readonly passes: boolean;
   readonly status: number;
   readonly code: string | null;

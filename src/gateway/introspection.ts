@@ -4,7 +4,14 @@
 import { blankKey } from '../domain/api-key.ts';
 import { type GatewayError, toGatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
-import type { AccountNow, Forecast, LimitState, Outlook, Question, Subject } from '../domain/introspection.ts';
+import type {
+  AccountNow,
+  Introspection,
+  LimitState,
+  Preview,
+  PreviewQuestion,
+  Subject,
+} from '../domain/introspection.ts';
 import { type Ask, mostOf, needOf } from '../domain/limit.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import { unlimited } from '../domain/plan.ts';
@@ -28,9 +35,9 @@ import { refuseSpent } from './precheck.ts';
 import { RecordFacts, recordFactsOf } from './record-facts.ts';
 import { type Rehearsal, rehearse } from './rehearse.ts';
 
-type OutlookTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
+type IntrospectionTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
 
-export function openOutlook(gate: Gate, liveStats: LiveStats): Outlook {
+export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspection {
   const { registry, running, queue } = gate;
   return {
     live: () => ({
@@ -50,7 +57,7 @@ export function openOutlook(gate: Gate, liveStats: LiveStats): Outlook {
       recent: liveStats.recent(),
     }),
     limits: (subject) => limitStates(subject, gate),
-    foresee: (question) => foresee(question, gate),
+    preview: (question) => preview(question, gate),
     models: (subject) => {
       const byName = new Map(
         registry.servers.flatMap(({ models: { listed } }) => listed.map((model) => [model.name, model] as const)),
@@ -80,7 +87,7 @@ function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<Account
 }
 
 /** How every windowed limit of an account, or of one of its keys, stands now. */
-async function limitStates(subject: Subject, { rules }: OutlookTools): Promise<readonly LimitState[]> {
+async function limitStates(subject: Subject, { rules }: IntrospectionTools): Promise<readonly LimitState[]> {
   const principal = principalFor(subject, rules.clocks);
   return statesOf(principal, await meteringFor(principal, subject, rules), undefined, rules);
 }
@@ -95,7 +102,7 @@ function modelsFor<T extends { readonly name: string }>(subject: Subject, models
 }
 
 /** Would this call pass now, and why? */
-async function foresee(question: Question, tools: OutlookTools): Promise<Forecast> {
+async function preview(question: PreviewQuestion, tools: IntrospectionTools): Promise<Preview> {
   const { rules } = tools;
   const principal = principalFor(question, rules.clocks);
   const metering = await meteringFor(principal, question, rules);
@@ -118,10 +125,10 @@ async function foresee(question: Question, tools: OutlookTools): Promise<Forecas
   };
 }
 
-type DryRun = OutlookTools & Pick<Gate, 'decisions'>;
+type DryRun = IntrospectionTools & Pick<Gate, 'decisions'>;
 
 /** The tools of the stages, with the subject in the place of what the gate knows of its callers. */
-function dryRun(principal: Principal, metering: Metering, tools: OutlookTools): DryRun {
+function dryRun(principal: Principal, metering: Metering, tools: IntrospectionTools): DryRun {
   const { rules } = tools;
   return {
     ...tools,
@@ -137,7 +144,7 @@ function dryRun(principal: Principal, metering: Metering, tools: OutlookTools): 
 
 /** The stages of a request, on a body that was made up for it; the last one gives back what it took. */
 async function rehearseCall(
-  { path, model, promptTokens, maxTokens }: Question,
+  { path, model, promptTokens, maxTokens }: PreviewQuestion,
   principal: Principal,
   changes: string[],
   tools: DryRun,

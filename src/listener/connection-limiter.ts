@@ -42,7 +42,7 @@ const drawn = 32;
 /** Requests that may stand behind one that is being answered; nobody who means well sends so many ahead. */
 const maxBehind = 100;
 
-export class Connections {
+export class ConnectionLimiter {
   readonly #most: number;
   readonly #seats = new SwapSet<Seat>();
   readonly #networks = new Map<string, Network>();

@@ -19,8 +19,8 @@ import { answerHeaders } from '../gateway/browser.ts';
 import { continueIfAsked } from '../gateway/payload/body.ts';
 import { type Gate, handle } from '../gateway/pipeline.ts';
 import { maxHeaders } from '../gateway/receive.ts';
-import { type Encryption, Entrance, openSecure } from '../tls/protocol-detection.ts';
-import type { Connections } from './connection-limiter.ts';
+import { type Encryption, openSecure, ProtocolDetector } from '../tls/protocol-detection.ts';
+import type { ConnectionLimiter } from './connection-limiter.ts';
 
 export interface ServerSettings {
   readonly headMs: number;
@@ -69,7 +69,7 @@ export interface Servers {
 /** Servers that can listen, and have no routes yet. */
 export function openServers(
   settings: ServerSettings,
-  connections: Connections,
+  connections: ConnectionLimiter,
   encryption: Encryption | undefined,
 ): Servers {
   const options = optionsOf(settings);
@@ -84,7 +84,7 @@ export function openServers(
   secure.prependListener('secureConnection', (socket) => connections.follow(socket));
   // Who was let in by a certificate may be on the list of those that were taken back.
   encryption.certificates.onTrust(() => connections.renew());
-  const listener = new Entrance(secure, plain, encryption).on('connection', onConnection);
+  const listener = new ProtocolDetector(secure, plain, encryption).on('connection', onConnection);
   plain.on('connection', onConnection);
   return {
     listener,
@@ -102,7 +102,7 @@ export function openServers(
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-function answering({ gate, health, plane }: Routes, connections: Connections): Answer {
+function answering({ gate, health, plane }: Routes, connections: ConnectionLimiter): Answer {
   const shell = openShell(health, plane);
   return (request, response) => {
     const { socket } = request;
@@ -185,10 +185,10 @@ const isPage = ({ url = '', headers }: IncomingMessage): boolean =>
     ? !url.startsWith('/portal/auth')
     : url === '/' && (headers.accept ?? '').includes('text/html');
 
-/** @throws Unlistened with a sentence for whoever started the gate. */
+/** @throws ListenFailed with a sentence for whoever started the gate. */
 export function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException): void => reject(new Unlistened(portSentence(error, port, host)));
+    const onError = (error: NodeJS.ErrnoException): void => reject(new ListenFailed(portSentence(error, port, host)));
     server.once('error', onError);
     server.listen(port, host, () => {
       server.off('error', onError);
@@ -198,8 +198,8 @@ export function listen(server: Server, port: number, host: string): Promise<void
 }
 
 /** The port could not be had. */
-export class Unlistened extends Error {
-  override readonly name = 'Unlistened';
+export class ListenFailed extends Error {
+  override readonly name = 'ListenFailed';
 }
 
 function portSentence(error: NodeJS.ErrnoException, port: number, host: string): string {

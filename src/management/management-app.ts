@@ -7,11 +7,11 @@ import type { TLSSocket } from 'node:tls';
 import { type Request, Router } from 'express';
 import type { AddressBlocks } from '../domain/address.ts';
 import { newRequestId } from '../domain/id.ts';
-import type { Outlook } from '../domain/introspection.ts';
+import type { Introspection } from '../domain/introspection.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import { secretFrom } from '../secret-file.ts';
 import type { Store } from '../store/ports/store.ts';
-import { RefusedTries } from './audit/refused-tries.ts';
+import { RefusedAttempts } from './audit/refused-tries.ts';
 import { endpoints } from './endpoints.ts';
 import { addressOf, type FailureBudget } from './http/authenticate.ts';
 import { Origins } from './http/origin.ts';
@@ -24,7 +24,7 @@ import { Outbox } from './mail/outbox.ts';
 import { openMail } from './mail/smtp.ts';
 import type { EncryptionNow } from './overview/encryption.ts';
 import { linkCodes } from './people/link-codes.ts';
-import type { Door } from './people/onboarding.ts';
+import type { OnboardingContext } from './people/onboarding.ts';
 import { createLink } from './people/one-time-links.ts';
 import { portalPages } from './portal/portal.ts';
 import { authRoutes } from './sign-in/auth-routes.ts';
@@ -33,7 +33,7 @@ import type { Provider } from './sign-in/provider.ts';
 import { openSignIn } from './sign-in/sign-in.ts';
 import { SignInThrottle } from './sign-in/throttle.ts';
 
-export interface PlaneSettings {
+export interface ManagementAppSettings {
   readonly dataDir: string;
   /** Empty: pages answer under this machine's own names. */
   readonly publicUrl: string;
@@ -50,9 +50,9 @@ export interface PlaneSettings {
   readonly pages: string;
 }
 
-export interface PlaneTools {
+export interface ManagementAppTools {
   readonly store: Store;
-  readonly outlook: Outlook;
+  readonly introspection: Introspection;
   readonly failures: FailureBudget;
   readonly applications: FailureBudget;
   readonly trustedProxies: AddressBlocks;
@@ -66,7 +66,7 @@ export interface PlaneTools {
   readonly onError: (message: string, cause: unknown, requestId?: string) => void;
 }
 
-export interface Plane {
+export interface ManagementApp {
   readonly router: Router;
   /** A one-time link for the first operator; undefined where somebody operates the gate already. */
   setUpLink(): Promise<string | undefined>;
@@ -75,7 +75,7 @@ export interface Plane {
   stop(lettersMs: number): Promise<void>;
 }
 
-export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
+export function openManagementApp(settings: ManagementAppSettings, tools: ManagementAppTools): ManagementApp {
   const { store, now, nowMs, onError, trustedProxies } = tools;
   const { portal } = settings;
   const origins = new Origins(portal, settings.publicUrl !== '', tools.tls?.names);
@@ -108,14 +108,14 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     now,
     onError,
   });
-  const refused = new RefusedTries(store, now, (cause) => onError('refused tries could not be written down', cause));
-  const door: Door = { store, signIn, post, portal, codes, wake: () => void outbox.look() };
+  const refused = new RefusedAttempts(store, now, (cause) => onError('refused tries could not be written down', cause));
+  const door: OnboardingContext = { store, signIn, post, portal, codes, wake: () => void outbox.look() };
   const shared = new SharedAnswers(new Paces(nowMs), (asking) => addressOf(asking, { trustedProxies }));
   const api = managementApi({
     ...door,
     shared,
     endpoints,
-    outlook: tools.outlook,
+    introspection: tools.introspection,
     timeZone: settings.timeZone,
     gateName: settings.gateName,
     encryption: {
@@ -130,7 +130,7 @@ export function openPlane(settings: PlaneSettings, tools: PlaneTools): Plane {
     nowMs,
     applications: tools.applications,
     refused: { flush: () => refused.flush() },
-    entrance: {
+    authentication: {
       store,
       signIn,
       failures: tools.failures,

@@ -14,11 +14,11 @@ export type Config = Readonly<Omit<Values, 'apiKeys'>> & {
   readonly warnings: readonly string[];
 };
 
-export class ConfigFaults extends Error {
+export class ConfigErrors extends Error {
   readonly faults: readonly string[];
   constructor(faults: readonly string[]) {
     super(`The settings are not right:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
-    this.name = 'ConfigFaults';
+    this.name = 'ConfigErrors';
     this.faults = faults;
   }
 }
@@ -30,7 +30,7 @@ const names = new Map<string, keyof typeof settings>(
 /**
  * The effective settings. The file is SEKISHO_CONFIG, or sekisho.yaml where there is one. In the environment every
  * setting goes by its own name or with SEKISHO_ before it; an unknown SEKISHO_ name is a fault.
- * @throws ConfigFaults with every fault found.
+ * @throws ConfigErrors with every fault found.
  */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
@@ -57,7 +57,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   checkStaticKeys(config, faults, warnings);
   checkDoor(config, faults);
   if (faults.length === 0) checkTls(config, faults, warnings);
-  if (faults.length > 0) throw new ConfigFaults(faults);
+  if (faults.length > 0) throw new ConfigErrors(faults);
   return { ...config, apiKeys: config.apiKeys.map((key) => new Secret(key)), warnings };
 }
 

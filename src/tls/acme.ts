@@ -51,7 +51,7 @@ const askMs = 6 * hour;
 const leastLifeMs = askMs;
 const waitsMs = [minute, 5 * minute, 30 * minute, 2 * hour, 6 * hour] as const;
 
-export class AcmeKeeper {
+export class AcmeCertificates {
   readonly #settings: AcmeSettings;
   readonly #tools: AcmeTools;
   readonly #id: string;

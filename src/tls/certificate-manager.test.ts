@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { CertificateStore } from '../store/ports/certificates.ts';
 import type { LeaseStore } from '../store/ports/leases.ts';
-import { type KeeperSettings, openKeeper } from './certificate-manager.ts';
+import { type GateCertificateSettings, openGateCertificates } from './certificate-manager.ts';
 import { PairUnusable } from './pair.ts';
 
 let dataDir: string;
@@ -23,10 +23,10 @@ const store = {
   giveLease: () => Promise.resolve(),
 } as unknown as CertificateStore & LeaseStore;
 
-function open(settings: Partial<KeeperSettings>) {
+function open(settings: Partial<GateCertificateSettings>) {
   const files = { cert: [], key: [], passphrase: '', clientCa: '', clientCrl: '' };
   const acme = { domains: ['gate.example'], email: '', directory: '', ca: '', kid: '', hmac: '' };
-  return openKeeper(
+  return openGateCertificates(
     { mode: 'self-signed', files, acme, names: [], clientCertificates: 'none', dataDir, gateName: 'Gate', ...settings },
     { store, now: () => Date.now(), nowMs: () => performance.now(), tell: () => undefined },
   );

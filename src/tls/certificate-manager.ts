@@ -5,7 +5,7 @@ import type { CertificateFacts } from '../domain/certificate-facts.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { CertificateStore } from '../store/ports/certificates.ts';
 import type { LeaseStore } from '../store/ports/leases.ts';
-import { AcmeKeeper } from './acme.ts';
+import { AcmeCertificates } from './acme.ts';
 import { Certificates } from './certificates.ts';
 import { loadContainerReader } from './container.ts';
 import { type FileSettings, isContainer, watchCertificates } from './files.ts';
@@ -18,7 +18,7 @@ import { type TrustFiles, WatchedTrust } from './trust.ts';
 
 export type TlsMode = 'off' | 'files' | 'acme' | 'self-signed';
 
-export interface KeeperSettings {
+export interface GateCertificateSettings {
   readonly mode: Exclude<TlsMode, 'off'>;
   readonly files: FileSettings & TrustFiles;
   readonly acme: AcmeSettings;
@@ -29,7 +29,7 @@ export interface KeeperSettings {
   readonly gateName: string;
 }
 
-export interface KeeperTools {
+export interface GateCertificateTools {
   readonly store: CertificateStore & LeaseStore;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
@@ -42,7 +42,7 @@ export interface KeeperTools {
 
 /** What may be told to whoever operates the gate: no key, no account, no secret of either. */
 export interface TlsStatus {
-  readonly mode: KeeperSettings['mode'];
+  readonly mode: GateCertificateSettings['mode'];
   readonly clientCertificates: Encryption['clientCertificates'];
   /** What is shown now; the first is for callers who name no host. */
   readonly certificates: readonly CertificateFacts[];
@@ -56,7 +56,7 @@ export interface TlsStatus {
   readonly triesAt: number | undefined;
 }
 
-export interface Keeper {
+export interface GateCertificates {
   readonly encryption: Encryption;
   readonly answerTo: (token: string) => Promise<string | undefined>;
   /** PEM of the authority that people have to trust first; undefined where it is a public one. */
@@ -95,7 +95,10 @@ const none = (): undefined => undefined;
 const nothing = (): Promise<undefined> => Promise.resolve(undefined);
 
 /** @throws PairUnusable where the files cannot be used. */
-export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): Promise<Keeper> {
+export async function openGateCertificates(
+  settings: GateCertificateSettings,
+  tools: GateCertificateTools,
+): Promise<GateCertificates> {
   const opened = new DisposableStack();
   try {
     const shared = await openShared(settings, tools, opened);
@@ -107,7 +110,11 @@ export async function openKeeper(settings: KeeperSettings, tools: KeeperTools): 
   }
 }
 
-async function openShared(settings: KeeperSettings, tools: KeeperTools, opened: DisposableStack): Promise<Shared> {
+async function openShared(
+  settings: GateCertificateSettings,
+  tools: GateCertificateTools,
+  opened: DisposableStack,
+): Promise<Shared> {
   const { mode, clientCertificates } = settings;
   const { now, tell } = tools;
   const certificates = new Certificates();
@@ -154,10 +161,10 @@ async function openShared(settings: KeeperSettings, tools: KeeperTools, opened: 
 }
 
 async function openFiles(
-  { files: paths }: KeeperSettings,
-  { now, tell }: KeeperTools,
+  { files: paths }: GateCertificateSettings,
+  { now, tell }: GateCertificateTools,
   shared: Shared,
-): Promise<Keeper> {
+): Promise<GateCertificates> {
   const { certificates, trust, problems, complain, said, opened } = shared;
   const files = watchCertificates(paths, {
     certificates,
@@ -187,7 +194,11 @@ async function openFiles(
 }
 
 /** What the gate shows of its own: for good, or until a public authority has answered. */
-async function openOwn(settings: KeeperSettings, tools: KeeperTools, shared: Shared): Promise<Keeper> {
+async function openOwn(
+  settings: GateCertificateSettings,
+  tools: GateCertificateTools,
+  shared: Shared,
+): Promise<GateCertificates> {
   const { now, tell } = tools;
   const local = await openLocalAuthority(settings.dataDir, settings.gateName, now(), (reason) =>
     tell('warn', { reason }, 'the gate makes another authority of its own; people have to trust it anew'),
@@ -203,11 +214,11 @@ async function openOwn(settings: KeeperSettings, tools: KeeperTools, shared: Sha
 
 async function openSelfSigned(
   names: readonly string[],
-  { now, tell }: KeeperTools,
+  { now, tell }: GateCertificateTools,
   shared: Shared,
-  authority: Keeper['authority'],
+  authority: GateCertificates['authority'],
   useLocal: (names: readonly string[]) => Promise<void>,
-): Promise<Keeper> {
+): Promise<GateCertificates> {
   const { certificates, trust, opened } = shared;
   let failed: Partial<Pick<TlsStatus, 'problem' | 'triesAt'>> = {};
   const own = (): string[] => localNames(names);
@@ -239,12 +250,12 @@ async function openSelfSigned(
 
 async function openAcme(
   settings: AcmeSettings,
-  tools: KeeperTools,
+  tools: GateCertificateTools,
   shared: Shared,
   useLocal: (names: readonly string[]) => Promise<void>,
-): Promise<Keeper> {
+): Promise<GateCertificates> {
   const { certificates, trust, said, opened } = shared;
-  const acme = new AcmeKeeper(settings, {
+  const acme = new AcmeCertificates(settings, {
     store: tools.store,
     certificates,
     now: tools.now,
@@ -292,14 +303,14 @@ function renewalOfFirst({ first }: Certificates): number | undefined {
   return renewalOf(first.notBefore, first.notAfter);
 }
 
-function sayWhatIs(pairs: readonly Pair[], tell: KeeperTools['tell']): void {
+function sayWhatIs(pairs: readonly Pair[], tell: GateCertificateTools['tell']): void {
   for (const { names, notAfter } of pairs) {
     const until = notAfter === undefined ? 'unknown' : new Date(notAfter).toISOString();
     tell('info', { names: names.slice(0, 8).join(', '), until }, 'the gate shows this certificate');
   }
 }
 
-function warnOfEnds(pairs: readonly Pair[], now: WallMs, tell: KeeperTools['tell']): void {
+function warnOfEnds(pairs: readonly Pair[], now: WallMs, tell: GateCertificateTools['tell']): void {
   for (const { names, notAfter } of pairs) {
     const days = Math.floor(((notAfter ?? Infinity) - now) / day);
     if (days < 0) tell('error', { names: names[0] }, 'a certificate has ended: nobody can trust it any more');

@@ -45,7 +45,7 @@ export function openSecure(
 
 const handshakeByte = 0x16;
 
-export class Entrance extends Server {
+export class ProtocolDetector extends Server {
   readonly #secure: HttpsServer;
   readonly #plain: HttpServer;
   readonly #firstByteMs: number;

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StoredCertificate } from '../../src/store/ports/certificates.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
-import { AcmeKeeper } from '../../src/tls/acme.ts';
+import { AcmeCertificates } from '../../src/tls/acme.ts';
 import { Certificates } from '../../src/tls/certificates.ts';
 import { certificateId, orderCertificate, renewalId } from '../../src/tls/order.ts';
 import { type AcmeAuthority, startAuthority } from '../acme-authority.ts';
@@ -120,11 +120,11 @@ describe('the certificate manager', () => {
     store: Store,
     ca: AcmeAuthority,
     clock: { at: number },
-    more: Partial<ConstructorParameters<typeof AcmeKeeper>[1]> = {},
+    more: Partial<ConstructorParameters<typeof AcmeCertificates>[1]> = {},
   ) {
     const certificates = new Certificates();
     const events: string[] = [];
-    const manager: AcmeKeeper = new AcmeKeeper(
+    const manager: AcmeCertificates = new AcmeCertificates(
       { domains: ['gate.example'], email: '', directory: ca.directory, ca: ca.ca, kid: '', hmac: '' },
       {
         store,

@@ -37,7 +37,7 @@ test.each(startSteps)('a start that fails at its step "%s" reports it and leaves
 
 test('a start that cannot bind its port leaves nothing open', () => {
   const report = reports.get('a port that is taken');
-  expect(report?.error).toMatchObject({ step: 'port', cause: 'Unlistened' });
+  expect(report?.error).toMatchObject({ step: 'port', cause: 'ListenFailed' });
   expect(report?.left).toEqual(nothing);
 });
 

@@ -8,11 +8,11 @@ import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigFaults } from '../../src/settings/config.ts';
+import { ConfigErrors } from '../../src/settings/config.ts';
 import { Certificates } from '../../src/tls/certificates.ts';
 import { watchCertificates } from '../../src/tls/files.ts';
 import { openPair, type Pair, PairUnusable } from '../../src/tls/pair.ts';
-import { Entrance, openSecure } from '../../src/tls/protocol-detection.ts';
+import { openSecure, ProtocolDetector } from '../../src/tls/protocol-detection.ts';
 import { openBrowser, Reader } from '../browser.ts';
 import { filesOf, type Made, makeAuthority, makeCertificate, makeContainer } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -213,10 +213,10 @@ describe('certificates from files', () => {
     await expect(open({ TLS_CERT: files.cert, TLS_KEY: '/nowhere' })).rejects.toThrow(/cannot be read \(ENOENT\)/);
     const container = makeContainer(files, 'right');
     await expect(open({ TLS_CERT: container, TLS_PASSPHRASE: 'wrong' })).rejects.toThrow(/passphrase/);
-    await expect(open({ TLS_CERT: files.cert })).rejects.toThrow(ConfigFaults);
-    await expect(open({ ...filesOf(files), ACME_DOMAINS: 'gate.example' })).rejects.toThrow(ConfigFaults);
-    await expect(open({ TLS: 'self-signed', ...filesOf(files) })).rejects.toThrow(ConfigFaults);
-    await expect(open({ TLS_CLIENT_CA: authority.cert })).rejects.toThrow(ConfigFaults);
+    await expect(open({ TLS_CERT: files.cert })).rejects.toThrow(ConfigErrors);
+    await expect(open({ ...filesOf(files), ACME_DOMAINS: 'gate.example' })).rejects.toThrow(ConfigErrors);
+    await expect(open({ TLS: 'self-signed', ...filesOf(files) })).rejects.toThrow(ConfigErrors);
+    await expect(open({ TLS_CLIENT_CA: authority.cert })).rejects.toThrow(ConfigErrors);
   });
 
   test('H2: are read again on SIGHUP, which does not stop the gate', async () => {
@@ -242,7 +242,7 @@ test('a hundred renewals under load fail no handshake and break no connection', 
   const encryption = { certificates, clientCertificates: 'none', handshakeMs: 5_000 } as const;
   const secure = openSecure({}, encryption);
   secure.on('request', (_request, response) => response.end('here'));
-  const server = new Entrance(secure, createServer(), encryption);
+  const server = new ProtocolDetector(secure, createServer(), encryption);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const end = new AbortController();

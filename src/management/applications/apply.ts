@@ -11,7 +11,7 @@ import type { NewPerson, NotSubmitted } from '../../store/ports/admission.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault, requireProse, requireText } from '../fault.ts';
 import { newSeed } from '../people/link-codes.ts';
-import { type Door, requireEmail, requirePassword } from '../people/onboarding.ts';
+import { type OnboardingContext, requireEmail, requirePassword } from '../people/onboarding.ts';
 import { draftLink } from '../people/one-time-links.ts';
 import { requirePlan } from '../plans/plans.ts';
 import { hashPassword } from '../sign-in/passwords.ts';
@@ -51,7 +51,7 @@ const unconfirmedBounds = { unconfirmed: 5_000, fromSource: 20, fromSourceForMai
  * wait already.
  */
 export async function apply(
-  door: Door,
+  door: OnboardingContext,
   asked: NewApplication,
   visitor: Person | undefined,
   source: string,
@@ -178,7 +178,7 @@ function notSubmitted(against: NotSubmitted): Fault {
  * a closed one. @throws Fault.
  */
 async function inviteFor(
-  { store }: Door,
+  { store }: OnboardingContext,
   { mode }: Registration,
   code: string | undefined,
   email: string,

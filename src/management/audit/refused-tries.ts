@@ -25,7 +25,7 @@ interface Counted {
 /** Whose door it was, as far as the request says; looked up before it is written. */
 type Whose = { readonly key?: KeyId; readonly mailbox?: string; readonly id?: string };
 
-export class RefusedTries {
+export class RefusedAttempts {
   readonly #store: Pick<Store, 'insertAudit' | 'findKey' | 'findPersonByEmail'>;
   readonly #now: () => WallMs;
   readonly #onError: (error: unknown) => void;

@@ -55,10 +55,10 @@ export interface FailureBudget {
 }
 
 /** What is looked up of somebody. */
-type Files = Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'listSuspensions' | 'sessionStands'>;
+type Lookups = Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'listSuspensions' | 'sessionStands'>;
 
-export interface Entrance {
-  readonly store: Files;
+export interface Authentication {
+  readonly store: Lookups;
   readonly signIn: Pick<SignIn, 'sessionOf'>;
   readonly failures: FailureBudget;
   readonly trustedProxies: AddressBlocks;
@@ -68,21 +68,21 @@ export interface Entrance {
 }
 
 /** @throws Problem `unauthenticated`, `too_many_failures`, `cross_site`. */
-export async function authenticate(request: Request, entrance: Entrance, needs: Needs): Promise<Caller> {
+export async function authenticate(request: Request, authentication: Authentication, needs: Needs): Promise<Caller> {
   if (needs === 'nothing') return anybody;
   const text = credentialOf(request);
-  const session = await entrance.signIn.sessionOf(request.headers.cookie ?? '');
+  const session = await authentication.signIn.sessionOf(request.headers.cookie ?? '');
   if (text !== undefined && session)
     throw new Problem('unauthenticated', { detail: 'The request carries a key and a session; send one of them.' });
-  if (text !== undefined) return callerOfKey(text, request, entrance);
+  if (text !== undefined) return callerOfKey(text, request, authentication);
   if (session) {
-    if (!entrance.origins.isOurs(request)) throw new Problem('cross_site');
-    const caller = await callerOfPerson(session, entrance);
+    if (!authentication.origins.isOurs(request)) throw new Problem('cross_site');
+    const caller = await callerOfPerson(session, authentication);
     if (caller) return caller;
   }
   if (needs === 'anybody') {
     // Another site must not sign somebody in here either (login CSRF).
-    if (entrance.origins.isForeign(request)) throw new Problem('cross_site');
+    if (authentication.origins.isForeign(request)) throw new Problem('cross_site');
     return anybody;
   }
   throw new Problem('unauthenticated');
@@ -96,18 +96,18 @@ export async function authenticate(request: Request, entrance: Entrance, needs: 
 export async function stillStands(
   { key, session, person, fresh }: Caller,
   request: Request,
-  entrance: Entrance,
-  store: Files,
+  authentication: Authentication,
+  store: Lookups,
 ): Promise<Caller> {
   if (key) {
-    const found = await store.findCaller(key.id, entrance.now());
+    const found = await store.findCaller(key.id, authentication.now());
     if (!found) throw new Problem('unauthenticated');
-    return callerOfFound(found, request, entrance);
+    return callerOfFound(found, request, authentication);
   }
   if (!person || session === undefined) return anybody;
-  const stands = await store.sessionStands(session, person.id, entrance.now());
+  const stands = await store.sessionStands(session, person.id, authentication.now());
   const caller = stands
-    ? await callerOfPerson({ id: session, personId: person.id, fresh }, { ...entrance, store })
+    ? await callerOfPerson({ id: session, personId: person.id, fresh }, { ...authentication, store })
     : undefined;
   if (!caller) throw new Problem('unauthenticated', { detail: 'You have been signed out meanwhile.' });
   return caller;
@@ -115,7 +115,7 @@ export async function stillStands(
 
 async function callerOfPerson(
   { id: session, personId, fresh }: Session,
-  { store, now }: Pick<Entrance, 'store' | 'now'>,
+  { store, now }: Pick<Authentication, 'store' | 'now'>,
 ): Promise<Caller | undefined> {
   const person = await store.findPerson(personId);
   if (!person) return undefined;
@@ -139,24 +139,28 @@ async function callerOfPerson(
   };
 }
 
-async function callerOfKey(text: string, request: Request, entrance: Entrance): Promise<Caller> {
-  const address = addressOf(request, entrance);
-  const waitSeconds = entrance.failures.waitSeconds(address);
+async function callerOfKey(text: string, request: Request, authentication: Authentication): Promise<Caller> {
+  const address = addressOf(request, authentication);
+  const waitSeconds = authentication.failures.waitSeconds(address);
   if (waitSeconds > 0) throw new Problem('too_many_failures', { retryAfterSeconds: waitSeconds });
-  const now = entrance.now();
+  const now = authentication.now();
   const id = readKeyId(text);
-  const found = id === undefined ? undefined : await entrance.store.findCaller(id, now);
+  const found = id === undefined ? undefined : await authentication.store.findCaller(id, now);
   if (!isSecretOf(text, found?.key) || !found) {
-    entrance.failures.note(address);
+    authentication.failures.note(address);
     throw new Problem('unauthenticated');
   }
-  return callerOfFound(found, request, entrance);
+  return callerOfFound(found, request, authentication);
 }
 
 /** @throws Problem where the key works no more, or not from here. */
-function callerOfFound({ key, account, suspensions }: StoredCaller, request: Request, entrance: Entrance): Caller {
-  const now = entrance.now();
-  const address = addressOf(request, entrance);
+function callerOfFound(
+  { key, account, suspensions }: StoredCaller,
+  request: Request,
+  authentication: Authentication,
+): Caller {
+  const now = authentication.now();
+  const address = addressOf(request, authentication);
   if (key.status !== 'active') throw new Problem('unauthenticated', { detail: 'This API key has been revoked.' });
   if (key.expiresAt !== null && now >= key.expiresAt)
     throw new Problem('unauthenticated', { detail: 'This API key has expired.' });
@@ -184,7 +188,7 @@ function callerOfFound({ key, account, suspensions }: StoredCaller, request: Req
 }
 
 /** Address of the caller, after trusted proxies. */
-export function addressOf(request: Request, { trustedProxies }: Pick<Entrance, 'trustedProxies'>): string {
+export function addressOf(request: Request, { trustedProxies }: Pick<Authentication, 'trustedProxies'>): string {
   const forwarded = request.headers['x-forwarded-for'];
   const peer = plainAddress(request.socket.remoteAddress ?? '');
   return clientAddress(peer, typeof forwarded === 'string' ? forwarded : undefined, trustedProxies);

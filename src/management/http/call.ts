@@ -1,12 +1,12 @@
 // A request to a row as the row sees it: what the router works with, what was sent, and who calls, in one object.
 import type { Request, Response } from 'express';
-import { addressOf, type Caller, type Entrance } from './authenticate.ts';
+import { type Authentication, addressOf, type Caller } from './authenticate.ts';
 import type { AnyCall, Call, Endpoint, RequestContext } from './endpoint.ts';
 import { languageOf } from './problem.ts';
 import type { SharedAnswers } from './send.ts';
 
 export interface ApiTools extends RequestContext {
-  readonly entrance: Entrance;
+  readonly authentication: Authentication;
   readonly endpoints: readonly Endpoint[];
   /** Documents that anybody may read. */
   readonly shared: SharedAnswers;
@@ -25,12 +25,12 @@ export function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: R
   const call: Call<Record<string, string>, unknown, unknown> = {
     ...tools,
     ...asked,
-    address: addressOf(request, tools.entrance),
+    address: addressOf(request, tools.authentication),
     language: languageOf(request),
     caller,
     openSession: async (id) => {
       const from = {
-        address: addressOf(request, tools.entrance),
+        address: addressOf(request, tools.authentication),
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 500),
       };
       response.append('set-cookie', [...(await tools.signIn.openSession(id, from))]);

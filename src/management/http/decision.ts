@@ -25,7 +25,7 @@ export async function carryOut(
   request: Request,
   response: Response,
 ): Promise<Done> {
-  const caller = row.method === 'get' ? before : await stillStands(before, request, tools.entrance, tools.store);
+  const caller = row.method === 'get' ? before : await stillStands(before, request, tools.authentication, tools.store);
   refuseUnentitled(caller, row.needs, row.fresh === 'always');
   const call = callOf(tools, caller, asked, request, response);
   if (typeof row.fresh === 'function' && !caller.fresh && (await row.fresh(call))) throw new Problem('sign_in_again');

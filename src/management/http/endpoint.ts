@@ -3,18 +3,18 @@
 import type { z } from 'zod';
 import type { Author } from '../../domain/audit.ts';
 import type { PersonId } from '../../domain/id.ts';
-import type { Outlook } from '../../domain/introspection.ts';
+import type { Introspection } from '../../domain/introspection.ts';
 import type { Language } from '../../domain/person.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { EncryptionNow } from '../overview/encryption.ts';
-import type { Door } from '../people/onboarding.ts';
+import type { OnboardingContext } from '../people/onboarding.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 import type { PaceName } from './pace.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
 
 /** What every row gets to work with. */
-export interface RequestContext extends Door {
+export interface RequestContext extends OnboardingContext {
   readonly timeZone: string;
   readonly encryption: {
     readonly exposed: boolean;
@@ -24,7 +24,7 @@ export interface RequestContext extends Door {
   /** What the gate calls itself. */
   readonly gateName: string;
   /** What the data plane does now. */
-  readonly outlook: Outlook;
+  readonly introspection: Introspection;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
   /** Refused tries that were counted and not yet written into the audit log. */

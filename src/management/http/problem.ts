@@ -4,7 +4,7 @@ import type { ErrorRequestHandler, Request, Response } from 'express';
 import { z } from 'zod';
 import { type Language, languages } from '../../domain/person.ts';
 import { Refusal } from '../../domain/refusal.ts';
-import { DoorCrowded } from '../sign-in/passwords.ts';
+import { TooManyPasswordChecks } from '../sign-in/passwords.ts';
 
 export const problemSchema = z
   .strictObject({
@@ -151,7 +151,7 @@ export class Problem extends Error {
 export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
   if (thrown instanceof Refusal) return new Problem(thrown.kind, { detail: thrown.message });
-  if (thrown instanceof DoorCrowded) return new Problem('busy', { retryAfterSeconds: 2 });
+  if (thrown instanceof TooManyPasswordChecks) return new Problem('busy', { retryAfterSeconds: 2 });
   // Express cannot decode a part of the path; nothing has such a name.
   if (thrown instanceof URIError) return new Problem('not_found');
   const { type, name, code = '' } = thrown as { type?: string; name?: string; code?: string };

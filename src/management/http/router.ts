@@ -91,9 +91,9 @@ async function enter(
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   response.locals['gone'] = gone.signal;
-  const address = addressOf(request, tools.entrance);
+  const address = addressOf(request, tools.authentication);
   pacing.fromSource(row.pace, address);
-  const caller = await authenticate(request, tools.entrance, row.needs);
+  const caller = await authenticate(request, tools.authentication, row.needs);
   if (caller !== anybody) {
     const leave = pacing.enter(row.pace, caller.id);
     if (gone.signal.aborted) leave();
@@ -123,7 +123,7 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
   if (row.stream) {
     const stands = async (): Promise<boolean> => {
       try {
-        refuseUnentitled(await stillStands(caller, request, tools.entrance, tools.store), row.needs);
+        refuseUnentitled(await stillStands(caller, request, tools.authentication, tools.store), row.needs);
         return true;
       } catch (error) {
         if (error instanceof Problem) return false;

@@ -97,14 +97,14 @@ export class Outbox {
     if (this.#isStopping) return;
     const { store, now } = this.#tools;
     for (const id of this.#inHand.keys()) await store.holdConsequence(id, this.#claim());
-    await this.#foresee();
+    await this.#preview();
     const room = Math.min(mostAtOnce, mostInHand - this.#inHand.size);
     if (room <= 0) return;
     for (const row of await store.dueConsequences('email', now(), room)) await this.#send(row);
   }
 
   /** What follows from the time alone. */
-  async #foresee(): Promise<void> {
+  async #preview(): Promise<void> {
     const { store, now } = this.#tools;
     const keys = await store.keysExpiring(now(), now() + soonMs);
     // A key that lives shorter than the warning, and one that was replaced, end as they were meant to.

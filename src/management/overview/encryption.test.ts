@@ -1,6 +1,6 @@
 // What operators see on every page: a certificate that expires soon, unless it will be renewed as usual.
 import { expect, test } from 'vitest';
-import { type EncryptionNow, showEncryption, worryOf } from './encryption.ts';
+import { certificateWarning, type EncryptionNow, showEncryption } from './encryption.ts';
 
 const day = 86_400_000;
 const now = Date.UTC(2026, 10, 23);
@@ -34,13 +34,13 @@ test('a certificate from files causes a warning in its last fourteen days and af
     0,
     -1,
   ]);
-  expect(worryOf(encryption, now).endsAt).toBe(new Date(now - 0.5 * day).toISOString());
-  expect(worryOf(shown([90, 14.1]), now).endsAt).toBeNull();
+  expect(certificateWarning(encryption, now).endsAt).toBe(new Date(now - 0.5 * day).toISOString());
+  expect(certificateWarning(shown([90, 14.1]), now).endsAt).toBeNull();
 });
 
 test('a six-day certificate causes a warning only if the gate should have renewed it', () => {
   expect(statesOf(shown([5], 3))).toEqual(['fine']);
-  expect(worryOf(shown([5], 3), now).endsAt).toBeNull();
+  expect(certificateWarning(shown([5], 3), now).endsAt).toBeNull();
   expect(statesOf(shown([1], -1))).toEqual(['ends-soon']);
   expect(statesOf(shown([-1], -3))).toEqual(['ended']);
 });

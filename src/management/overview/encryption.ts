@@ -45,7 +45,7 @@ export function showEncryption(encryption: EncryptionNow, now: WallMs) {
 }
 
 /** What every page for operators shows: the first certificate to end, and a renewal that failed. */
-export function worryOf({ certificates, renewsAt, problem }: EncryptionNow, now: WallMs) {
+export function certificateWarning({ certificates, renewsAt, problem }: EncryptionNow, now: WallMs) {
   const ending = certificates.flatMap(({ notAfter }) =>
     notAfter === undefined || stateOf(notAfter, renewsAt, now) === 'fine' ? [] : [notAfter],
   );

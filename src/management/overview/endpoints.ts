@@ -5,7 +5,7 @@ import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
 import { type Endpoint, endpoint, type RequestContext, streamed } from '../http/endpoint.ts';
 import { reportUsage } from '../usage/usage-report.ts';
-import { showEncryption, worryOf } from './encryption.ts';
+import { certificateWarning, showEncryption } from './encryption.ts';
 import { encryptionSchema, overviewSchema, statusSchema } from './schemas.ts';
 
 const read = 'management:read';
@@ -20,8 +20,8 @@ export const overviewEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: statusSchema,
-    run: ({ outlook }) => {
-      const { accepting, running, queues, upstreams } = outlook.live();
+    run: ({ introspection }) => {
+      const { accepting, running, queues, upstreams } = introspection.live();
       return Promise.resolve({ accepting, running, queues: [...queues], upstreams: [...upstreams] });
     },
   }),
@@ -44,7 +44,7 @@ export const overviewEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'sum',
     answer: overviewSchema,
-    run: (context) => lookNow(context, new Slow(context)),
+    run: (context) => lookNow(context, new LedgerFigures(context)),
   }),
   streamed('watch', 'get /events', {
     summary:
@@ -55,13 +55,13 @@ export const overviewEndpoints: readonly Endpoint[] = [
     pace: 'watch',
     type: 'text/event-stream',
     async *pieces(context, gone) {
-      const slow = new Slow(context);
+      const figures = new LedgerFigures(context);
       const { nowMs } = context;
       const endsAt = nowMs() + hourMs;
       let last = '';
       let lastAt = 0;
       while (!gone.aborted && nowMs() < endsAt) {
-        const text = JSON.stringify(await lookNow(context, slow));
+        const text = JSON.stringify(await lookNow(context, figures));
         // A comment now and then keeps the line open through proxies.
         if (text !== last || nowMs() - lastAt > 15_000) {
           yield text === last ? ': still here\n\n' : `event: overview\ndata: ${text}\n\n`;
@@ -88,7 +88,7 @@ function pause(ms: number, gone: AbortSignal): Promise<void> {
 }
 
 /** What costs a look into the ledger is asked every so often, not every second. */
-class Slow {
+class LedgerFigures {
   readonly #context: Pick<RequestContext, 'store' | 'now' | 'nowMs' | 'timeZone'>;
   readonly #names = new Map<string, string>();
   #figures: Pick<Overview, 'top' | 'applications' | 'appeals'> | undefined;
@@ -98,7 +98,7 @@ class Slow {
     this.#context = context;
   }
 
-  async figures(): Promise<Pick<Overview, 'top' | 'applications' | 'appeals'>> {
+  async read(): Promise<Pick<Overview, 'top' | 'applications' | 'appeals'>> {
     const { store, now, nowMs, timeZone } = this.#context;
     if (this.#figures && nowMs() - this.#at < 10_000) return this.#figures;
     this.#at = nowMs();
@@ -126,12 +126,14 @@ class Slow {
 }
 
 async function lookNow(
-  { outlook, encryption, now }: Pick<RequestContext, 'outlook' | 'encryption' | 'now'>,
-  slow: Slow,
+  { introspection, encryption, now }: Pick<RequestContext, 'introspection' | 'encryption' | 'now'>,
+  figures: LedgerFigures,
 ): Promise<Overview> {
-  const { accepting, running, queues, upstreams } = outlook.live();
-  const { accounts, refusals, recent } = outlook.overview();
-  const named = await Promise.all(accounts.map(async (each) => ({ ...each, name: await slow.nameOf(each.account) })));
+  const { accepting, running, queues, upstreams } = introspection.live();
+  const { accounts, refusals, recent } = introspection.overview();
+  const named = await Promise.all(
+    accounts.map(async (each) => ({ ...each, name: await figures.nameOf(each.account) })),
+  );
   const speed = accounts.reduce((sum, { tokensPerSecond }) => sum + tokensPerSecond, 0);
   return {
     accepting,
@@ -143,7 +145,7 @@ async function lookNow(
     queues: [...queues],
     refusals: [...refusals],
     recent,
-    encryption: worryOf(encryption.now(), now()),
-    ...(await slow.figures()),
+    encryption: certificateWarning(encryption.now(), now()),
+    ...(await figures.read()),
   };
 }

@@ -7,7 +7,7 @@ import { passwordFault } from '../sign-in/passwords.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 import type { LinkCodes } from './link-codes.ts';
 
-export interface Door {
+export interface OnboardingContext {
   readonly store: Store;
   readonly signIn: SignIn;
   readonly post: Post;

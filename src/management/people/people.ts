@@ -11,7 +11,7 @@ import { requireAccount } from '../accounts/accounts.ts';
 import { decideByRule, letsIn } from '../applications/applications.ts';
 import { Fault, requireText } from '../fault.ts';
 import { hashPassword } from '../sign-in/passwords.ts';
-import { type Door, requireEmail, requirePassword } from './onboarding.ts';
+import { type OnboardingContext, requireEmail, requirePassword } from './onboarding.ts';
 import { createLink, deadLink, emailReset, type MadeLink, readLink, useLink } from './one-time-links.ts';
 
 export interface SetUp {
@@ -25,7 +25,7 @@ export interface SetUp {
  * Somebody who holds a set-up link becomes the person of its account. A code that opens nothing is refused before anything else is
  * looked at, and the link is used up with what it opened or not at all. @throws Fault.
  */
-export async function setUp({ store }: Door, asked: SetUp, author: Author): Promise<PersonId> {
+export async function setUp({ store }: OnboardingContext, asked: SetUp, author: Author): Promise<PersonId> {
   await readLink(store, asked.code, 'setup', author.at);
   const email = requireEmail(asked.email);
   const name = requireText('name', asked.name, 200);
@@ -56,7 +56,7 @@ export async function setUp({ store }: Door, asked: SetUp, author: Author): Prom
 const mostResetLinks = 3;
 
 /** A link to choose a new password, if somebody has that address; the caller cannot tell. */
-export async function requestReset(door: Door, address: string, author: Author): Promise<void> {
+export async function requestReset(door: OnboardingContext, address: string, author: Author): Promise<void> {
   const { store, post } = door;
   const email = normalEmail(address);
   const person = email === undefined ? undefined : await store.findPersonByEmail(email);
@@ -69,7 +69,7 @@ export async function requestReset(door: Door, address: string, author: Author):
  * and whatever belonged to somebody who never showed that the address is theirs (GHSA-qq9h). @throws Fault.
  */
 export async function resetPassword(
-  { store, post }: Door,
+  { store, post }: OnboardingContext,
   code: string,
   password: string,
   author: Author,
@@ -96,7 +96,7 @@ export async function resetPassword(
 }
 
 /** Somebody reads the mailbox: the one application that the letter names goes on by its rule. @throws Fault. */
-export async function confirmAddress({ store }: Door, code: string, author: Author): Promise<Application> {
+export async function confirmAddress({ store }: OnboardingContext, code: string, author: Author): Promise<Application> {
   const digest = digestOf(code.trim());
   const found = await store.findConfirmable(digest, author.at);
   if (!found) throw deadLink();
@@ -147,7 +147,7 @@ export async function changePerson(
 
 /** A link that an operator hands on: to a new password, or to become the person of an account that has none. @throws Fault. */
 export async function linkFor(
-  { store, portal }: Pick<Door, 'store' | 'portal'>,
+  { store, portal }: Pick<OnboardingContext, 'store' | 'portal'>,
   idOrName: string,
   purpose: 'password' | 'setup',
   author: Author,
@@ -170,7 +170,7 @@ export async function linkFor(
 
 /** A link with which an applicant confirms their address, for gates without mail. @throws Fault. */
 export async function confirmationLink(
-  { store, portal }: Pick<Door, 'store' | 'portal'>,
+  { store, portal }: Pick<OnboardingContext, 'store' | 'portal'>,
   application: Application,
   author: Author,
 ): Promise<MadeLink> {

@@ -86,7 +86,7 @@ export const previewEndpoints: readonly Endpoint[] = [
     atomic: false,
     body: previewQuestionSchema,
     answer: previewSchema,
-    run: async ({ store, body, outlook, language }) => {
+    run: async ({ store, body, introspection, language }) => {
       const { path, model, promptTokens, maxTokens } = body;
       const key = body.key === undefined ? undefined : await requireKey(store, body.key);
       const named = body.account ?? key?.accountId;
@@ -95,12 +95,21 @@ export const previewEndpoints: readonly Endpoint[] = [
       if (key && account && key.accountId !== account.id) throw new Fault('That key is not of that account.');
       const plan = account ? await allowanceOf(store, account) : await requirePlan(store, body.plan ?? '');
       const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
-      const forecast = await outlook.foresee({ account, plan, suspensions, key, path, model, promptTokens, maxTokens });
+      const preview = await introspection.preview({
+        account,
+        plan,
+        suspensions,
+        key,
+        path,
+        model,
+        promptTokens,
+        maxTokens,
+      });
       return {
-        ...forecast,
-        reason: reasonIn(language, forecast.code, forecast.reason),
-        changes: [...forecast.changes],
-        limits: forecast.limits.map(showLimit(key?.id ?? null)),
+        ...preview,
+        reason: reasonIn(language, preview.code, preview.reason),
+        changes: [...preview.changes],
+        limits: preview.limits.map(showLimit(key?.id ?? null)),
       };
     },
   }),

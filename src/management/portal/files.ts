@@ -19,7 +19,7 @@ const codings = [
   ['gzip', '.gz'],
 ] as const;
 
-interface HeldFile {
+interface StaticFile {
   readonly type: string;
   readonly etag: string;
   readonly bytes: Buffer;
@@ -27,8 +27,8 @@ interface HeldFile {
   readonly coded: ReadonlyMap<string, Buffer>;
 }
 
-export class HeldFiles {
-  readonly #files: ReadonlyMap<string, HeldFile>;
+export class StaticFiles {
+  readonly #files: ReadonlyMap<string, StaticFile>;
   readonly #shared: SharedAnswers;
 
   /** Files of kinds that a page loads; others in the directory are not served. */
@@ -36,7 +36,7 @@ export class HeldFiles {
     this.#shared = shared;
     const names = readdirSync(directory, { recursive: true, encoding: 'utf8' });
     const there = new Set(names);
-    const hold = (name: string): [string, HeldFile][] => {
+    const hold = (name: string): [string, StaticFile][] => {
       const type = types[extname(name)];
       if (type === undefined) return [];
       const bytes = readFileSync(join(directory, name));

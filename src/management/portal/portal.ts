@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type NextFunction, type Request, type Response, Router } from 'express';
 import type { Origins } from '../http/origin.ts';
 import type { SharedAnswers } from '../http/send.ts';
-import { HeldFiles } from './files.ts';
+import { StaticFiles } from './files.ts';
 
 const hourSeconds = 3600;
 
@@ -30,7 +30,7 @@ export function portalPages(directory: string, origins: Origins, shared: SharedA
   const router = Router({ caseSensitive: true, strict: true });
   const file = join(directory, 'index.html');
   const page = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
-  const files = page === undefined ? undefined : new HeldFiles(directory, shared);
+  const files = page === undefined ? undefined : new StaticFiles(directory, shared);
   router.use((_request, response, next) => {
     response.set({
       'referrer-policy': 'no-referrer',

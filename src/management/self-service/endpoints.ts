@@ -189,11 +189,11 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: pageOf(limitSchema),
-    run: async ({ store, caller, outlook }) => {
+    run: async ({ store, caller, introspection }) => {
       const account = ownAccount(caller);
       const plan = await allowanceOf(store, account);
       const suspensions = await store.listSuspensions({ accountId: account.id, limit: 200 });
-      const states = await outlook.limits({ account, plan, suspensions, key: caller.key });
+      const states = await introspection.limits({ account, plan, suspensions, key: caller.key });
       return { items: states.map(showLimit(caller.key?.id ?? null)), next: null };
     },
   }),
@@ -204,10 +204,10 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: pageOf(modelSchema),
-    run: async ({ store, caller, outlook }) => {
+    run: async ({ store, caller, introspection }) => {
       const account = ownAccount(caller);
       const plan = await allowanceOf(store, account);
-      const models = await outlook.models({ account, plan, suspensions: [], key: caller.key });
+      const models = await introspection.models({ account, plan, suspensions: [], key: caller.key });
       return { items: models.map(({ name, size }) => ({ name, size })), next: null };
     },
   }),

@@ -5,7 +5,7 @@ import type { Store } from '../../store/ports/store.ts';
 import { Problem } from '../http/problem.ts';
 import type { OpenSession, OwnRoute } from './own-route.ts';
 import { hashPassword, isPassword } from './passwords.ts';
-import { type ProvesSecondStep, secondStepCode, wrongCode, wrongPassword } from './second-step.ts';
+import { type CheckSecondStep, secondStepCode, wrongCode, wrongPassword } from './second-step.ts';
 
 const text = z.string().max(1_024);
 export const changePasswordBody = z.object({
@@ -18,7 +18,7 @@ export const changePasswordBody = z.object({
 
 export interface ChangePasswordTools {
   readonly store: Pick<Store, 'findPerson' | 'readPassword' | 'renewPassword'>;
-  readonly proves: ProvesSecondStep;
+  readonly checkSecondStep: CheckSecondStep;
   readonly openSession: OpenSession;
 }
 
@@ -28,7 +28,7 @@ export interface ChangePasswordTools {
  * words of the new password.
  */
 export const changePasswordRoute =
-  ({ store, proves, openSession }: ChangePasswordTools): OwnRoute =>
+  ({ store, checkSecondStep, openSession }: ChangePasswordTools): OwnRoute =>
   async ({ body, session, from }) => {
     const {
       currentPassword,
@@ -41,7 +41,7 @@ export const changePasswordRoute =
     const old = await store.readPassword(personId);
     if (old === null || !(await isPassword(currentPassword, old))) return wrongPassword;
     const person = await store.findPerson(personId);
-    if (person?.twoFactor !== false && !(await proves(personId, code.trim(), from))) return wrongCode;
+    if (person?.twoFactor !== false && !(await checkSecondStep(personId, code.trim(), from))) return wrongCode;
     const hash = await hashPassword(newPassword);
     if (!(await store.renewPassword({ personId, hash, from: old, keepPasskeys }))) return wrongPassword;
     const still = async (): Promise<boolean> => (await store.readPassword(personId)) === hash;

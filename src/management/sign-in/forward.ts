@@ -5,7 +5,7 @@ import { auditEvent } from '../../domain/audit.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { signInPath } from './library.ts';
-import type { Answered, Session } from './own-route.ts';
+import type { OwnRouteAnswer, Session } from './own-route.ts';
 import type { Route } from './route-list.ts';
 import type { SignIn } from './sign-in.ts';
 
@@ -111,7 +111,7 @@ async function askLibrary(
 async function sendOwn(
   tools: ForwardTools,
   asking: SignInRequest,
-  answer: Answered,
+  answer: OwnRouteAnswer,
   response: Response,
 ): Promise<number> {
   const { json, status = 200, location, cookies = [] } = answer;

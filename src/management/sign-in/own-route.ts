@@ -8,7 +8,7 @@ export interface Session {
   readonly fresh: boolean;
 }
 
-export interface Asked {
+export interface OwnRouteRequest {
   /** As the route's shape reads it. */
   readonly body: unknown;
   readonly query: string;
@@ -18,7 +18,7 @@ export interface Asked {
   readonly from: { readonly address: string; readonly userAgent: string };
 }
 
-export interface Answered {
+export interface OwnRouteAnswer {
   readonly json?: unknown;
   /** 200 where nothing is said. */
   readonly status?: number;
@@ -29,7 +29,7 @@ export interface Answered {
 }
 
 /** @throws Problem, Fault. */
-export type OwnRoute = (asked: Asked) => Promise<Answered>;
+export type OwnRoute = (asked: OwnRouteRequest) => Promise<OwnRouteAnswer>;
 
 /**
  * Lines for Set-Cookie that open a session. `still`: is what it is opened by still there? Asked when the session is, so that whatever
@@ -39,7 +39,7 @@ export type OwnRoute = (asked: Asked) => Promise<Answered>;
  */
 export type OpenSession = (
   id: PersonId,
-  from: Asked['from'],
+  from: OwnRouteRequest['from'],
   still?: () => Promise<boolean>,
   provenAt?: WallMs,
 ) => Promise<readonly string[]>;

@@ -17,7 +17,7 @@ import type { StoredPasskey } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireText } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
-import type { Answered, Asked, CookieNames, OpenSession, OwnRoute } from './own-route.ts';
+import type { CookieNames, OpenSession, OwnRoute, OwnRouteAnswer, OwnRouteRequest } from './own-route.ts';
 import type { Seal } from './sealed.ts';
 
 /** As many as somebody has devices, and some to spare. */
@@ -87,13 +87,20 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
   };
 
   /** The challenge goes to the page and, sealed, to its cookie; nothing is stored. */
-  const begin = async (purpose: string, options: { readonly challenge: string }, whose = ''): Promise<Answered> => {
+  const begin = async (
+    purpose: string,
+    options: { readonly challenge: string },
+    whose = '',
+  ): Promise<OwnRouteAnswer> => {
     const sealed = await seal.close(purpose, { challenge: options.challenge, whose }, ceremonySeconds);
     return { json: options, cookies: [cookies.line(cookieName, sealed, ceremonySeconds)] };
   };
 
   /** @throws Problem where no ceremony of that kind is under way. */
-  const challengeOf = async (purpose: string, asked: Asked): Promise<{ challenge: string; whose: string }> => {
+  const challengeOf = async (
+    purpose: string,
+    asked: OwnRouteRequest,
+  ): Promise<{ challenge: string; whose: string }> => {
     const { challenge, whose } = (await seal.open(purpose, asked.cookie(cookieName))) ?? {};
     if (challenge === undefined || whose === undefined)
       throw new Problem('invalid', { detail: 'That took too long, or was not begun here. Begin again.' });
@@ -192,7 +199,7 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
 }
 
 /** A passkey opens more than the session that adds it: an old session that was left open must not make one. @throws Problem. */
-function requireFresh({ session }: Asked): NonNullable<Asked['session']> {
+function requireFresh({ session }: OwnRouteRequest): NonNullable<OwnRouteRequest['session']> {
   if (!session) throw new Problem('unauthenticated');
   if (!session.fresh) throw new Problem('sign_in_again');
   return session;

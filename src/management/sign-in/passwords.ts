@@ -12,8 +12,8 @@ const maxWaiting = 64;
 export const passwordBounds = { least: 8, most: 128 } as const;
 
 /** Too many passwords are being checked at this moment. */
-export class DoorCrowded extends Error {
-  override name = 'DoorCrowded';
+export class TooManyPasswordChecks extends Error {
+  override name = 'TooManyPasswordChecks';
 }
 
 let running = 0;
@@ -21,7 +21,7 @@ const waiting: (() => void)[] = [];
 
 async function taking<T>(work: () => Promise<T>): Promise<T> {
   if (running >= atOnce) {
-    if (waiting.length >= maxWaiting) throw new DoorCrowded();
+    if (waiting.length >= maxWaiting) throw new TooManyPasswordChecks();
     await new Promise<void>((resolve) => waiting.push(resolve));
   } else running++;
   try {
@@ -44,13 +44,13 @@ const derive = (password: string, salt: Buffer): Promise<Buffer> =>
       }),
   );
 
-/** `scrypt-15-8-3:<salt>:<key>`, both base64url. @throws DoorCrowded. */
+/** `scrypt-15-8-3:<salt>:<key>`, both base64url. @throws TooManyPasswordChecks. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16);
   return `scrypt-15-8-3:${salt.toString('base64url')}:${(await derive(password, salt)).toString('base64url')}`;
 }
 
-/** False too for anything that is not one of our hashes, at the same cost. @throws DoorCrowded. */
+/** False too for anything that is not one of our hashes, at the same cost. @throws TooManyPasswordChecks. */
 export async function isPassword(password: string, hash: string): Promise<boolean> {
   const [kind, salt = '', key = ''] = hash.split(':');
   const wanted = Buffer.from(key, 'base64url');

@@ -10,7 +10,7 @@ import type { Identity } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireText } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
-import type { Answered, CookieNames, OpenSession, OwnRoute } from './own-route.ts';
+import type { CookieNames, OpenSession, OwnRoute, OwnRouteAnswer } from './own-route.ts';
 import { type Claims, type Provider, ProviderClient, ProviderFailed } from './provider.ts';
 import type { Seal } from './sealed.ts';
 
@@ -82,7 +82,7 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
     (provider: Provider, client: ProviderClient): OwnRoute =>
     async ({ query, cookie, from }) => {
       const ended = [cookies.end('provider')];
-      const refuse = (why: Refusal): Answered => ({ location: `/portal/sign-in?error=${why}`, cookies: ended });
+      const refuse = (why: Refusal): OwnRouteAnswer => ({ location: `/portal/sign-in?error=${why}`, cookies: ended });
       const begun = await seal.open(`provider.${provider.id}`, cookie('provider'));
       if (!begun) return refuse('provider');
       const { state = '', nonce = '', verifier = '', next = '/portal/' } = begun;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { PersonId } from '../../domain/id.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Problem } from '../http/problem.ts';
-import type { Answered, Asked, OwnRoute } from './own-route.ts';
+import type { OwnRoute, OwnRouteAnswer, OwnRouteRequest } from './own-route.ts';
 import { isPassword } from './passwords.ts';
 
 /** Of an authenticator app, or a backup code. */
@@ -14,31 +14,31 @@ export const secondStepCode = z.string().max(100);
  * Is that a code of this person's? It is used up as at a sign-in, and a wrong one counts as one there (RFC 6238 §5.2, NIST SP 800-63B
  * §3.2.2).
  */
-export type ProvesSecondStep = (person: PersonId, code: string, from: Asked['from']) => Promise<boolean>;
+export type CheckSecondStep = (person: PersonId, code: string, from: OwnRouteRequest['from']) => Promise<boolean>;
 
-export const wrongPassword: Answered = {
+export const wrongPassword: OwnRouteAnswer = {
   status: 400,
   json: { code: 'INVALID_PASSWORD', message: 'Invalid password' },
 };
-export const wrongCode: Answered = { status: 400, json: { code: 'INVALID_CODE', message: 'Invalid code' } };
+export const wrongCode: OwnRouteAnswer = { status: 400, json: { code: 'INVALID_CODE', message: 'Invalid code' } };
 
 export const endSecondStepBody = z.object({ password: z.string().max(1_024), code: secondStepCode });
 
 export interface SecondStepTools {
   readonly store: Pick<Store, 'readPassword' | 'forgetSecondStep'>;
-  readonly proves: ProvesSecondStep;
+  readonly checkSecondStep: CheckSecondStep;
 }
 
 /** The session stays as old as it is. */
 export const endSecondStepRoute =
-  ({ store, proves }: SecondStepTools): OwnRoute =>
+  ({ store, checkSecondStep }: SecondStepTools): OwnRoute =>
   async ({ body, session, from }) => {
     const { password, code } = body as z.output<typeof endSecondStepBody>;
     if (!session) throw new Problem('unauthenticated');
     const { personId } = session;
     const hash = await store.readPassword(personId);
     if (hash === null || !(await isPassword(password, hash))) return wrongPassword;
-    if (!(await proves(personId, code.trim(), from))) return wrongCode;
+    if (!(await checkSecondStep(personId, code.trim(), from))) return wrongCode;
     await store.forgetSecondStep(personId);
     return { json: { status: true } };
   };

@@ -11,7 +11,7 @@ import { passkeyRoutes } from './passkeys.ts';
 import type { Provider } from './provider.ts';
 import { providerRoutes } from './provider-routes.ts';
 import { Seal } from './sealed.ts';
-import { endSecondStepRoute, type ProvesSecondStep } from './second-step.ts';
+import { type CheckSecondStep, endSecondStepRoute } from './second-step.ts';
 import { pairOf, Sessions } from './sessions.ts';
 
 /** Longer than the library accepts a code: its own 30 seconds, and one step before and after. */
@@ -54,8 +54,8 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
     providers: providers.map(({ id, name }) => ({ id, name })),
     cookies,
     own: {
-      '/change-password': changePasswordRoute({ store, proves: guarded.proves, openSession }),
-      '/two-factor/disable': endSecondStepRoute({ store, proves: guarded.proves }),
+      '/change-password': changePasswordRoute({ store, checkSecondStep: guarded.checkSecondStep, openSession }),
+      '/two-factor/disable': endSecondStepRoute({ store, checkSecondStep: guarded.checkSecondStep }),
       ...passkeyRoutes({ store, publicUrl, seal, cookies, now, openSession }),
       ...providerRoutes({
         store,
@@ -133,7 +133,7 @@ class GuardedLibrary {
   }
 
   /** Checks a code as the second step of a sign-in does, without a session at the end. */
-  readonly proves: ProvesSecondStep = async (personId, code, { address }) => {
+  readonly checkSecondStep: CheckSecondStep = async (personId, code, { address }) => {
     const cookie = (await this.#sessions.openChallenge(personId)).map(pairOf).join('; ');
     const path = /^\d{6}$/.test(code) ? verifyTotp : '/two-factor/verify-backup-code';
     const { origin } = this.#publicUrl;
