@@ -10,7 +10,7 @@ import {
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query';
-import type { PageOf } from './shapes.ts';
+import type { PageOf } from './api-types.ts';
 import { noteAnew } from './shell/anew.ts';
 import { i18n } from './words.ts';
 

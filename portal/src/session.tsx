@@ -3,7 +3,7 @@ import { Center, Loader } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useMemo } from 'react';
 import { useGet } from './api.ts';
-import type { Session } from './shapes.ts';
+import type { Session } from './api-types.ts';
 import { Trouble } from './shell/trouble.tsx';
 import { i18n } from './words.ts';
 

@@ -11,7 +11,7 @@ import type { Introspection } from '../domain/introspection.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import { secretFrom } from '../secret-file.ts';
 import type { Store } from '../store/ports/store.ts';
-import { RefusedAttempts } from './audit/refused-tries.ts';
+import { RefusedAttempts } from './audit/refused-attempts.ts';
 import { endpoints } from './endpoints.ts';
 import { addressOf, type FailureBudget } from './http/authenticate.ts';
 import { Origins } from './http/origin.ts';

@@ -1,6 +1,6 @@
 // One chat through the gate's data plane, as any program would do it: a key in a header, an answer that streams in lines.
 import { api } from '../api.ts';
-import type { KeyWithSecret } from '../shapes.ts';
+import type { KeyWithSecret } from '../api-types.ts';
 
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant';

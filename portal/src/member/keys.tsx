@@ -4,7 +4,7 @@ import { IconKey } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, usePages } from '../api.ts';
-import type { Key, KeyWithSecret } from '../shapes.ts';
+import type { Key, KeyWithSecret } from '../api-types.ts';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';

@@ -2,7 +2,7 @@
 import { Box, Group, Progress, SimpleGrid, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { Limit } from '../shapes.ts';
+import type { Limit } from '../api-types.ts';
 import { useWriting } from '../shell/when.ts';
 
 export function Limits({ limits }: { readonly limits: readonly Limit[] }): ReactNode {

@@ -5,7 +5,7 @@ import { IconAlertTriangle, IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
-import type { KeyWithSecret } from '../shapes.ts';
+import type { KeyWithSecret } from '../api-types.ts';
 import { Copy } from '../shell/copy.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { Setups } from './setups.tsx';

@@ -16,7 +16,7 @@ import { IconMessage, IconPlayerStop, IconSend } from '@tabler/icons-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
-import type { Model, PageOf } from '../shapes.ts';
+import type { Model, PageOf } from '../api-types.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { useWriting } from '../shell/when.ts';

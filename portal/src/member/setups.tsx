@@ -3,8 +3,8 @@ import { Select, Stack, Tabs } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
+import type { Model, PageOf } from '../api-types.ts';
 import { useSession } from '../session.tsx';
-import type { Model, PageOf } from '../shapes.ts';
 import { Copy } from '../shell/copy.tsx';
 
 type Write = (url: string, key: string, model: string) => string;

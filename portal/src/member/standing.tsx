@@ -4,7 +4,7 @@ import { IconGavel } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
-import type { PageOf, Suspension } from '../shapes.ts';
+import type { PageOf, Suspension } from '../api-types.ts';
 import { useWriting } from '../shell/when.ts';
 
 export function Standing(): ReactNode {

@@ -4,7 +4,7 @@ import { IconChartBar } from '@tabler/icons-react';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
-import type { Key, Limit, PageOf, UsageSum } from '../shapes.ts';
+import type { Key, Limit, PageOf, UsageSum } from '../api-types.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Sums } from '../shell/sums.tsx';

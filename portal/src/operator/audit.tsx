@@ -5,7 +5,7 @@ import { IconFileText } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usePages } from '../api.ts';
-import type { AuditEvent } from '../shapes.ts';
+import type { AuditEvent } from '../api-types.ts';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';

@@ -1,7 +1,7 @@
 // One event of the audit log: who changed what, and from what to what, in lines that can be read.
 import { Group, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
-import type { AuditEvent } from '../shapes.ts';
+import type { AuditEvent } from '../api-types.ts';
 import { useWriting } from '../shell/when.ts';
 
 const shown = (value: unknown): string =>

@@ -3,8 +3,8 @@ import { Badge, Button, Group, Paper, Stack, Text, TextInput, Title } from '@man
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
+import type { Invite, InviteWithCode, PageOf } from '../api-types.ts';
 import { useSession } from '../session.tsx';
-import type { Invite, InviteWithCode, PageOf } from '../shapes.ts';
 import { useWriting } from '../shell/when.ts';
 import { LinkShown } from './link-shown.tsx';
 import { PlanChoice } from './plan-choice.tsx';

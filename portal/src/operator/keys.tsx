@@ -2,8 +2,8 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usePages } from '../api.ts';
+import type { Key } from '../api-types.ts';
 import { useSession } from '../session.tsx';
-import type { Key } from '../shapes.ts';
 import { Page } from '../shell/page.tsx';
 import { useSearch } from '../shell/search.tsx';
 import { KeyRows, NewKeyFor } from './key-rows.tsx';

@@ -1,6 +1,6 @@
 // The model server behind the gate, asked through the data plane with a key of this page's own: for an hour, in memory only.
 import { api } from '../api.ts';
-import type { KeyWithSecret } from '../shapes.ts';
+import type { KeyWithSecret } from '../api-types.ts';
 
 export interface StoredModel {
   readonly name: string;

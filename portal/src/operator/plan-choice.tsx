@@ -2,7 +2,7 @@
 import { Select } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useGet } from '../api.ts';
-import type { PageOf, Plan } from '../shapes.ts';
+import type { PageOf, Plan } from '../api-types.ts';
 
 export function PlanChoice(props: {
   readonly label: string;

@@ -16,8 +16,8 @@ import { IconCircleCheck, IconCircleX } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
+import type { Preview } from '../api-types.ts';
 import { Limits } from '../member/limits.tsx';
-import type { Preview } from '../shapes.ts';
 import { Against, sending } from '../visitor/form.tsx';
 
 const paths = [

@@ -4,7 +4,7 @@ import { IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
-import type { Rule } from '../shapes.ts';
+import type { Rule } from '../api-types.ts';
 import { FormDialog } from '../shell/form-dialog.tsx';
 
 const measures = ['tokens', 'requests', 'refusals', 'failedAuthentications', 'suspensions'] as const;

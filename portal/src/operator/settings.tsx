@@ -3,8 +3,8 @@ import { Anchor, Button, NumberInput, Paper, Radio, Skeleton, Stack, Text, TextI
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
+import type { Registration } from '../api-types.ts';
 import { useSession } from '../session.tsx';
-import type { Registration } from '../shapes.ts';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { sending } from '../visitor/form.tsx';

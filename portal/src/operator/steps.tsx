@@ -4,8 +4,8 @@ import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { api, useAct } from '../api.ts';
+import type { Suspension } from '../api-types.ts';
 import { useSession } from '../session.tsx';
-import type { Suspension } from '../shapes.ts';
 import { useAsk } from '../shell/ask.tsx';
 import { useWriting } from '../shell/when.ts';
 

@@ -19,7 +19,7 @@ import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { useGet, usePages, withQuery } from '../api.ts';
-import type { PageOf, UsageRow, UsageSum } from '../shapes.ts';
+import type { PageOf, UsageRow, UsageSum } from '../api-types.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Rows } from '../shell/rows.tsx';

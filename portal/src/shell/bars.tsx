@@ -2,7 +2,7 @@
 import '@mantine/charts/styles.css';
 import { BarChart } from '@mantine/charts';
 import type { ReactNode } from 'react';
-import type { UsageSum } from '../shapes.ts';
+import type { UsageSum } from '../api-types.ts';
 import { useWriting } from './when.ts';
 
 export interface BarsProps {

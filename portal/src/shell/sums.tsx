@@ -2,7 +2,7 @@
 import { ScrollArea, Table } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { UsageSum } from '../shapes.ts';
+import type { UsageSum } from '../api-types.ts';
 import { useWriting } from './when.ts';
 
 export interface SumsProps {

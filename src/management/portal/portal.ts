@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type NextFunction, type Request, type Response, Router } from 'express';
 import type { Origins } from '../http/origin.ts';
 import type { SharedAnswers } from '../http/send.ts';
-import { StaticFiles } from './files.ts';
+import { StaticFiles } from './static-files.ts';
 
 const hourSeconds = 3600;
 

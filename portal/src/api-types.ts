@@ -1,4 +1,4 @@
-// The shapes of the management API, as types: the very ones that the gate validates with.
+// The objects of the management API as types, from the schemas that the gate validates with.
 
 import type { z } from 'zod';
 import type { accountSchema } from '../../src/management/accounts/schemas.ts';
