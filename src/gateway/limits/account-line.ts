@@ -5,11 +5,14 @@
 import { isLater, type Soon } from '../../domain/soon.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 
+/** `left`: the call leaves the line. `waits`: others may have room. `none`: no call of the account has. */
+export type Attempt = 'left' | 'waits' | 'none';
+
 /** A call that waits for room in its account. */
 export interface InLine {
   readonly enteredMs: MonotonicMs;
-  /** Takes what it needs where there is room, or is refused by another limit: true then, and it leaves the line. Never fails. */
-  attempt(): Soon<boolean>;
+  /** Takes what it needs where there is room, or is refused by another limit. Never fails. */
+  attempt(): Soon<Attempt>;
   refuse(code: 'queue_timeout'): void;
 }
 
@@ -17,6 +20,7 @@ export class AccountLine {
   readonly #waiting: InLine[] = [];
   #isTrying = false;
   #tryAgain = false;
+  #fills = 0;
 
   get length(): number {
     return this.#waiting.length;
@@ -25,6 +29,11 @@ export class AccountLine {
   /** Is a call of the line being tried now? One that came later would overtake it. */
   get isTrying(): boolean {
     return this.#isTrying;
+  }
+
+  /** How often something of the account has ended. */
+  get fills(): number {
+    return this.#fills;
   }
 
   enter(call: InLine): void {
@@ -39,6 +48,7 @@ export class AccountLine {
 
   /** Tries each call, in order. To be called when something of the account has ended. */
   fill(): void {
+    this.#fills++;
     this.#tryAgain = this.#isTrying;
     if (this.#isTrying) return;
     this.#isTrying = true;
@@ -48,23 +58,24 @@ export class AccountLine {
   #tryFrom(from: number): void {
     for (let at = from; at < this.#waiting.length; ) {
       const call = this.#waiting[at] as InLine;
-      const left = call.attempt();
-      if (isLater(left)) {
-        void left.then((later) => this.#tryFrom(this.#behind(call, later)));
+      const attempt = call.attempt();
+      if (isLater(attempt)) {
+        void attempt.then((answer) => this.#tryFrom(this.#behind(call, answer)));
         return;
       }
-      at = this.#behind(call, left);
+      at = this.#behind(call, attempt);
     }
     this.#isTrying = false;
     if (this.#tryAgain) this.fill();
   }
 
   /** The place of the next call. Of a call that left by itself meanwhile nobody knows where it stood: from the front, then. */
-  #behind(call: InLine, left: boolean): number {
+  #behind(call: InLine, attempt: Attempt): number {
+    if (attempt === 'none') return this.#waiting.length;
     const at = this.#waiting.indexOf(call);
     if (at < 0) return 0;
-    if (left) this.#waiting.splice(at, 1);
-    return left ? at : at + 1;
+    if (attempt === 'left') this.#waiting.splice(at, 1);
+    return attempt === 'left' ? at : at + 1;
   }
 
   /** Refuses those that came before a time, and looks for room that came without an end, as when a plan was changed. */

@@ -12,7 +12,7 @@ import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
 import type { LimitRules } from '../metering.ts';
-import type { AccountLines, InLine } from './account-line.ts';
+import type { AccountLines, Attempt, InLine } from './account-line.ts';
 import type { AccountUsage } from './account-usage.ts';
 import { addLimitLines, asciiOf } from './limit-headers.ts';
 import { crowdedError, fullError, idleError } from './limit-refusals.ts';
@@ -51,14 +51,15 @@ export function takeLimits(
   const asking: Asking = { call, exchange, usage, ask };
   // While an earlier call is being tried, a later one must not overtake it.
   if (usage.line.isTrying && mayWait(call.caller.principal, usage, ask)) return waitInLine(asking, enteredMs, tools);
+  const { fills } = usage.line;
   const reserving = reserve(asking, tools.rules);
   if (!isLater(reserving))
     return holds(reserving, asking, tools.rules) ? undefined : waitInLine(asking, enteredMs, tools);
   return reserving.then((reserved) => {
     if (holds(reserved, asking, tools.rules)) return unlessGone(exchange);
     const waits = waitInLine(asking, enteredMs, tools);
-    // A call may have ended between the answer and this moment, and nothing else would tell.
-    usage.line.fill();
+    // A call that ended since the question was asked did not find this one in the line.
+    if (usage.line.fills !== fills) usage.line.fill();
     return waits;
   });
 }
@@ -153,12 +154,12 @@ class LineWait extends Waiting<void> implements InLine {
     this.#rules = rules;
   }
 
-  attempt(): Soon<boolean> {
+  attempt(): Soon<Attempt> {
     try {
       const reserving = reserve(this.#asking, this.#rules);
-      if (!isLater(reserving)) return this.#leaves(reserving);
+      if (!isLater(reserving)) return this.#heed(reserving);
       return reserving.then(
-        (reserved) => this.#leaves(reserved),
+        (reserved) => this.#heed(reserved),
         (error: unknown) => this.#fail(error),
       );
     } catch (error) {
@@ -166,19 +167,20 @@ class LineWait extends Waiting<void> implements InLine {
     }
   }
 
-  #leaves(reserved: Reserved): boolean {
+  #heed(reserved: Reserved): Attempt {
     if (reserved.kind === 'lease') {
       hold(reserved, this.#asking, this.#rules);
       this.goOn();
-      return true;
+      return 'left';
     }
     // Where no call may run any more, there is nothing to wait for.
-    if (reserved.kind === 'crowded' && idleError(this.call.caller.principal) === undefined) return false;
+    if (reserved.kind === 'crowded' && idleError(this.call.caller.principal) === undefined)
+      return reserved.on === 'key' ? 'waits' : 'none';
     return this.#fail(refusalOf(reserved, this.#asking, this.#rules));
   }
 
-  #fail(error: unknown): true {
+  #fail(error: unknown): 'left' {
     this.end(toGatewayError(error));
-    return true;
+    return 'left';
   }
 }

@@ -18,7 +18,7 @@ import {
 import type { SteadyMs } from '../../domain/time.ts';
 import type { UsageBucket } from '../../domain/usage.ts';
 import type { AccountLimits, CallerLimits, Crowded, Full, Lease, LimitStore } from '../ports/limit-store.ts';
-import { UsageCounters } from './usage-counters.ts';
+import { count, UsageCounters } from './usage-counters.ts';
 
 export class MemoryLimits implements LimitStore {
   readonly #calendar: Calendar;
@@ -73,7 +73,7 @@ class Chain implements CallerLimits, Standing {
   /** What a row of the ledger says. */
   add(bucket: UsageBucket, now: SteadyMs): void {
     this.#roll(now);
-    for (const counters of this.counters) counters.add(bucket.at, bucket, 1);
+    count(this.counters, bucket.at, bucket, undefined);
   }
 
   look(_bounds: CallerBounds, at: SteadyMs, slowed: boolean): Standing {
@@ -125,7 +125,7 @@ class MemoryLease implements Lease {
     this.standing = chain;
     this.at = at;
     this.#ask = ask;
-    for (const counters of chain.counters) counters.add(at, ask, 1);
+    count(chain.counters, at, ask, undefined);
     chain.hold(1, ask);
   }
 
@@ -140,10 +140,7 @@ class MemoryLease implements Lease {
   #end(use: Use | undefined): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const counters of this.standing.counters) {
-      counters.add(this.at, this.#ask, -1);
-      if (use) counters.add(this.at, use, 1);
-    }
+    count(this.standing.counters, this.at, use, this.#ask);
     this.standing.hold(-1, this.#ask);
   }
 }

@@ -6,7 +6,7 @@ import type { SteadyMs } from '../../domain/time.ts';
 
 const windowCount = windowNames.length;
 const measureCount = measureNames.length;
-const amounts = measureNames.map((name) => measures[name].of);
+const amountsOf = measureNames.map((name) => measures[name].of);
 /** Every window begins with a minute, in every zone, so while the minute is the same nothing has changed. */
 const minuteAt = windowNames.indexOf('minute');
 
@@ -30,15 +30,12 @@ export class UsageCounters {
     }
   }
 
-  /** Into the windows in which a call began at `at`, or out of them; a window that has passed since is left alone. */
-  add(at: SteadyMs, use: Use, sign: 1 | -1): void {
+  /** Into the windows in which a call began at `at`; a window that has passed since is left alone. */
+  add(at: SteadyMs, measureAt: number, amount: number): void {
     for (let window = 0; window < windowCount; window++) {
       if (at < (this.#startsAt[window] as number) || at >= (this.#endsAt[window] as number)) continue;
-      const first = window * measureCount;
-      for (let measure = 0; measure < measureCount; measure++) {
-        const amount = (amounts[measure] as (typeof amounts)[number])(use);
-        this.#figures[first + measure] = (this.#figures[first + measure] as number) + sign * amount;
-      }
+      const place = window * measureCount + measureAt;
+      this.#figures[place] = (this.#figures[place] as number) + amount;
     }
   }
 
@@ -48,5 +45,19 @@ export class UsageCounters {
 
   endsAt(windowAt: number): SteadyMs {
     return this.#endsAt[windowAt] as number;
+  }
+}
+
+/** Counts a use on several subjects, in the place of what was counted for it before; undefined is no use. */
+export function count(
+  subjects: readonly UsageCounters[],
+  at: SteadyMs,
+  use: Use | undefined,
+  before: Use | undefined,
+): void {
+  for (let measure = 0; measure < measureCount; measure++) {
+    const amountOf = amountsOf[measure] as (typeof amountsOf)[number];
+    const amount = (use ? amountOf(use) : 0) - (before ? amountOf(before) : 0);
+    if (amount !== 0) for (const counters of subjects) counters.add(at, measure, amount);
   }
 }
