@@ -231,6 +231,20 @@ async function counted(): Promise<{ url: string; open: Set<Socket>; connections:
 }
 
 describe('a removed server', () => {
+  test('leaves a list that is being read with the models of the others', async () => {
+    two.models = [{ name: 'only-here:1b' }];
+    await open(`${one.url},${two.url}`, { PROBE_SECONDS: '60' });
+    await eventually(() => expect(known(two).health.up).toBe(true));
+    const forCaller = ({ url, headers }: FakeRequest): boolean => url === '/api/tags' && headers['via'] !== undefined;
+    two.next(() => undefined, forCaller);
+    const arrival = two.arrival(forCaller);
+    const list = fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': secret } });
+    await arrival;
+    await gate.servers.remove(known(two));
+    const { models } = (await (await list).json()) as { models: { name: string }[] };
+    expect(models.map(({ name }) => name)).toEqual([model, 'llama3:latest']);
+  });
+
   test('is probed no more, has no connection, and its models are in no list', async () => {
     const leaving = await counted();
     await open(`${one.url},${leaving.url}`, { PROBE_SECONDS: '0.05' });
