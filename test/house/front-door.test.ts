@@ -76,14 +76,14 @@ test('comments, texts and test names use “they” for people', () => {
   expect(linesThat(/\b(he|his|him|himself)\b/i, sources)).toEqual([]);
 });
 
-test('the READMEs, CONTRIBUTING.md and docs/keys.md name only existing npm scripts and files', () => {
+test('the documents name only existing npm scripts and files', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-  for (const name of [...readmes, 'CONTRIBUTING.md', 'docs/keys.md']) {
+  for (const name of [...readmes, 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]) {
     const text = read(name);
     for (const [, script = ''] of text.matchAll(/npm run (?:-s )?([\w:]+)/g))
       expect(Object.keys(scripts), `${name}: npm run ${script}`).toContain(script);
     const paths = (text.match(/(?<=[`\s(])(?:src|test|portal|scripts|docs|bench|deploy)\/[\w./-]+\w/g) ?? []).filter(
-      (path) => !path.includes('**') && !path.endsWith('/dist'),
+      (path) => !path.includes('**') && !/\/dist$|^test\/fuzz\/failures/.test(path),
     );
     for (const path of paths) expect(existsSync(join(root, path)), `${name}: ${path}`).toBe(true);
   }
