@@ -1,6 +1,6 @@
-// One log line for each exchange that is worth one. What may be logged is listed here, field by field: headers, bodies
-// and raw addresses are never handed to the logger, since that is how keys and prompts got into other people's logs
-// (LiteLLM's guardrail logs, Node CVE-2026-48615).
+// Writes log lines for exchanges. Every logged field is listed here: headers, bodies and raw URLs are never passed to
+// the logger, because that is how keys and prompts leaked into logs elsewhere (LiteLLM's guardrail logs, Node
+// CVE-2026-48615).
 import type { MonotonicMs } from '../domain/time.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Exchange } from './exchange.ts';
@@ -8,13 +8,13 @@ import type { Ending } from './observers.ts';
 import type { Recorder } from './record.ts';
 import { recordFactsOf } from './record-facts.ts';
 
-/** Lines about refusals a second, of strangers and of known callers each; more are counted, so that no flood fills a disk. */
+/** Lines per second about refusals, of unknown and known callers each. The rest are counted, to protect the disk. */
 const refusalLinesPerSecond = 20;
 
-/** Writes the line of an ended exchange: failures of ours and of the model server louder than the rest. */
+/** Logs an ended exchange: failures of the gateway and of the model server at higher levels than the rest. */
 export function accessLog({ logger }: Pick<Log, 'logger'>, nowMs: () => MonotonicMs): Recorder['log'] {
-  const strangers = new LineBudget('more refusals of strangers than are logged');
-  const known = new LineBudget('more refusals of known callers than are logged');
+  const strangers = new LineBudget('further refusals of unidentified callers, not logged one by one');
+  const known = new LineBudget('further refusals of known callers, not logged one by one');
   return (exchange: Exchange, ending: Ending, durationMs: number): void => {
     const owner = ending.error?.owner;
     const level =
@@ -32,7 +32,7 @@ class LineBudget {
   #lines = 0;
   #dropped = 0;
 
-  /** `sentence` stands beside how many lines there were not. */
+  /** `sentence` is logged with the number of dropped lines. */
   constructor(sentence: string) {
     this.#sentence = sentence;
   }
@@ -72,7 +72,7 @@ function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Recor
   return fields;
 }
 
-/** The address line without query and without key. An odd spelling of /k/ is cut off as well: it may still hold a key. */
+/** The path without query and key. Odd spellings of /k/ are redacted too: they may hold a key. */
 function redactPath(url: string): string {
   const path = (url.split(/[?#]/, 1)[0] as string).slice(0, 200);
   const redacted = path.replace(/^(\/+(?:k|%6b)\/)[^/]*/i, '$1[key]');

@@ -1,6 +1,6 @@
-// The exchanges that are running now: who holds a model server's time. It ends them when what their caller may is taken
-// away, when the gate stops, when they outlast their total time, or when their reader has stopped reading; each with a last
-// frame that its client can understand. It starts nothing.
+// The exchanges that are running. Ends them when the caller's access is revoked, when the gateway stops, when they
+// exceed their total time, or when their reader stalls; each with a last frame in the caller's dialect. It starts
+// nothing.
 import { GatewayError } from '../domain/error.ts';
 import { type Member, SwapSet } from '../domain/swap-set.ts';
 import type { MonotonicMs } from '../domain/time.ts';
@@ -12,12 +12,12 @@ import type { Intended } from './intent.ts';
 export interface Run extends Member {
   readonly call: Intended;
   readonly exchange: Exchange;
-  /** When it must be over; Infinity for transfers. */
+  /** When it must be finished; Infinity for transfers. */
   readonly deadlineMs: MonotonicMs;
-  /** Bytes that had come in and gone out when some last did, and when that was. */
+  /** Bytes transferred in both directions at the last progress, and when that was. */
   moved: number;
   movedAtMs: MonotonicMs;
-  /** Ends it with the dialect's last frame, or with a plain refusal where nothing was sent yet. */
+  /** Ends it with the dialect's last frame, or with an ordinary refusal if nothing was sent. */
   end(error: GatewayError): void;
 }
 
@@ -40,8 +40,8 @@ export class ActiveRequests {
   }
 
   /**
-   * Asks about the caller once more: a change may have been looked for between the last look at them and this moment, and
-   * nobody would look again.
+   * Checks the caller again: a change may have been processed between the last check and this moment, and would not be
+   * processed again.
    */
   add(run: Run): void {
     this.#runs.add(run);
@@ -62,8 +62,8 @@ export class ActiveRequests {
   }
 
   /**
-   * Asks again whether each caller may still be here. To be called when the store has changed. Rejects, after all have been
-   * asked about, where the store did not answer for one of them: that ends nobody, but it is not done either.
+   * Checks again whether each call is still allowed. Call when the store has changed. If the store fails for a caller,
+   * that call continues, and the promise rejects after all others were checked.
    */
   async recheck(): Promise<void> {
     let unanswered: unknown;
@@ -80,8 +80,8 @@ export class ActiveRequests {
   }
 
   /**
-   * Ends what is over its time or its key's, has a reader that took nothing for `readerMs`, or an upload that brought nothing for
-   * `uploadMs`, and lets quiet streams say that they are there. To be called every so often.
+   * Ends calls that exceed their time or their key's, whose reader took nothing for `readerMs`, or whose upload sent
+   * nothing for `uploadMs`; sends keep-alive comments in quiet streams. Call periodically.
    */
   sweep(nowMs: MonotonicMs, { readerMs, uploadMs }: Stalls, comments: Pick<Comments, 'say'>): void {
     for (const run of this.#runs.list()) {
@@ -92,7 +92,7 @@ export class ActiveRequests {
       }
       comments.say(run.exchange, nowMs);
       if (nowMs >= run.deadlineMs) {
-        run.end(new GatewayError('upstream_timeout', { message: 'The answer took longer than this gate allows.' }));
+        run.end(new GatewayError('upstream_timeout', { message: 'The answer took longer than this gateway allows.' }));
         continue;
       }
       const { response, bytesIn, bytesOut, firstByteMs } = run.exchange;
@@ -107,28 +107,30 @@ export class ActiveRequests {
     }
   }
 
-  /** What runs and waits now. */
+  /** Running and waiting exchanges. */
   exchanges(): readonly Exchange[] {
     return this.#runs.list().map((run) => run.exchange);
   }
 
-  /** Those that this model server works on, which is to be taken away. */
+  /** Ends the calls of a model server that is being removed. */
   endOn(server: object): void {
     for (const run of this.#runs.list())
       if (run.exchange.server === server)
-        run.end(new GatewayError('draining', { message: 'The model server of this call is taken out of service.' }));
+        run.end(
+          new GatewayError('draining', { message: 'The model server of this call is being taken out of service.' }),
+        );
   }
 
   endAll(code: 'draining'): void {
     for (const run of this.#runs.list()) run.end(new GatewayError(code));
   }
 
-  /** Those that have not left yet cost nothing and need not be waited for. */
+  /** Calls that have not been sent cost nothing, so there is no need to wait for them. */
   endWaiting(code: 'draining'): void {
     for (const run of this.#runs.list()) if (!run.exchange.begun) run.end(new GatewayError(code));
   }
 
-  /** Resolves when nothing runs any more. */
+  /** Resolves when no call is running. */
   whenIdle(): Promise<void> {
     if (this.#runs.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -137,6 +139,6 @@ export class ActiveRequests {
   }
 }
 
-/** A caller who cannot be asked about in the moment in which a call goes on does not go on with it. */
+/** If the caller cannot be checked, the call does not continue. */
 const endingOf = (error: unknown): GatewayError =>
   error instanceof GatewayError ? error : new GatewayError('identity_unavailable', { cause: error });

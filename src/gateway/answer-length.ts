@@ -1,34 +1,34 @@
-// How long an answer may become. Servers read the bound under many names, and some read several; so each name that stands
-// in the body is held to the plan, whatever the route, and the bound is added where the route's own name is missing.
-// An answer of several choices is one answer: its choices share the bound.
+// Bounds the length of an answer. Servers read the bound under many names, some under several; so every such name in
+// the body is limited to the plan, whatever the route, and the bound is added under the route's own name if it is
+// missing. Several choices count as one answer and share the bound.
 import { GatewayError } from '../domain/error.ts';
 import { bodyFields } from '../upstream/kinds.ts';
 import { add, given, replace, type Work, wholeNumber } from './payload/body-edits.ts';
 
-/** What a call asks for: completion tokens of all its choices together, where it says how many. */
+/** The requested completion tokens of all choices together, if the call states them. */
 export interface AskedLength {
   readonly tokens: number | undefined;
   readonly choices: number;
 }
 
-/** Names under which servers of any kind read how long an answer may become, and how many are generated for a prompt. */
+/** Names that servers of any kind use for the length of an answer and for the number of answers per prompt. */
 export const { lengths: lengthNames, choices: choiceNames } = bodyFields;
 
-/** More in one call is nothing that anybody reads; OpenAI ends at 128. */
+/** OpenAI allows 128; more choices have no use. */
 const mostChoices = 1024;
-/** What runners hold a count of tokens in; a reservation beyond it would blur the sums it is added to. */
+/** Runners count tokens in 32 bits; a larger reservation would make sums imprecise. */
 const mostTokens = 2 ** 31 - 1;
 
 /** Where a route's own server reads the bound. */
 export interface OwnLength {
   readonly name: string;
-  /** It stands inside `options`. */
+  /** It is a member of `options`. */
   readonly inOptions: boolean;
 }
 
 /**
- * For a caller without a plan: nothing is changed, and what is asked for is only a figure for the queue. `where` is undefined
- * if nothing is generated.
+ * For a caller without a plan: changes nothing; the figure only helps the queue. `where` is undefined if nothing is
+ * generated.
  */
 export function readLength(work: Work, where: OwnLength | undefined): AskedLength {
   const { document } = work;
@@ -40,9 +40,9 @@ export function readLength(work: Work, where: OwnLength | undefined): AskedLengt
 }
 
 /**
- * An answer without end would hold a slot for hours: Ollama's own bound is ten times the context.
- * `most` null is no bound; `own` is what the model says of itself (`PARAMETER num_predict`), which an added bound must
- * not raise.
+ * Limits the answer to the plan. An unlimited answer would hold a slot for hours: Ollama's own bound is ten times the
+ * context. `most` null is no bound; `own` is the model's own setting (`PARAMETER num_predict`), which an added bound
+ * must not raise.
  * @throws GatewayError `invalid_request`, `beyond_plan`.
  */
 export function boundLength(
@@ -73,14 +73,14 @@ export function boundLength(
 }
 
 interface Named {
-  /** The lengths that stand in the body and end, after the plan; a server may read any of them. */
+  /** The finite lengths in the body, after applying the plan; a server may read any of them. */
   readonly smallest: number | undefined;
   readonly largest: number | undefined;
-  /** Below zero is "until the context is full". */
+  /** A negative length means "until the context is full". */
   readonly endless: boolean;
 }
 
-/** Lowers every length that stands in the body, by whatever name. */
+/** Lowers every length in the body, under any name. */
 function boundNamed(work: Work, each: number | null): Named {
   const { document } = work;
   const options = document.members.get('options')?.members;
@@ -93,7 +93,7 @@ function boundNamed(work: Work, each: number | null): Named {
       if (!value) continue;
       let figure = wholeNumber(work, value, place + name);
       if (each !== null && (figure <= 0 || figure > each)) {
-        // Zero is read as "nothing" by some runners and as "without end" by others.
+        // Some runners read zero as "nothing", others as "no limit".
         if (figure < 0) endless = true;
         figure = figure === 0 ? 1 : each;
         replace(work, value, place + name, figure);
@@ -104,7 +104,7 @@ function boundNamed(work: Work, each: number | null): Named {
   return { smallest, largest, endless };
 }
 
-/** The largest number of choices under any name, for each prompt of a list of prompts. */
+/** The largest number of choices under any name, times the number of prompts. */
 function countChoices(work: Work): number {
   const { document } = work;
   const options = document.members.get('options')?.members;
@@ -120,7 +120,7 @@ function countChoices(work: Work): number {
   return choices * Math.max(1, countPrompts(work));
 }
 
-/** A list of numbers is one prompt, in tokens; a list of texts or of such lists is as many as it has. */
+/** A list of numbers is one prompt, in tokens; a list of texts or of such lists is one prompt per element. */
 function countPrompts({ document }: Work): number {
   let prompts = 0;
   for (const { kind } of document.members.get('prompt')?.items ?? []) if (kind !== 'number') prompts++;

@@ -1,7 +1,7 @@
-// What a plan leaves of a body: options that hurt the neighbours on a shared model server are lowered to the plan's
-// bounds or taken away, a bound is added where a missing one would mean "without end", and counts beyond the plan are
-// refused. Takes an allowed call; proves that what goes on is within the plan, and says what was changed. Every other
-// byte of the body stays as it came.
+// Applies a plan to a body: options that affect other users of a shared model server are lowered to the plan's bounds
+// or removed, a bound is added where a missing one would mean "no limit", and counts beyond the plan are refused. Takes
+// an authorized call; proves that what is forwarded is within the plan, and reports the changes. All other bytes of the
+// body stay as they were.
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -19,31 +19,31 @@ import { takeOffersOut } from './web-search.ts';
 declare class Mark {
   protected readonly shaped: true;
 }
-/** What goes on is within the plan. */
+/** Proof that the forwarded call is within the plan. */
 export interface Shaped extends Authorized, Mark {
-  /** Completion tokens that the caller asked for at most, all choices together; undefined where nothing was said. */
+  /** The completion tokens requested, all choices together; undefined if the call does not say. */
   readonly askedTokens: number | undefined;
   /** Answers that are generated at once. */
   readonly choices: number;
-  /** What was changed, for a response header: names and figures of ours only. */
+  /** The changes, for a response header; contains only names and figures that this code knows. */
   readonly changes: readonly string[];
-  /** Its caller as they were then. */
+  /** The caller as of the last shaping. */
   readonly shapedFor: Principal;
-  /** Of the servers that took calls then. */
+  /** The servers that took calls at that time. */
   readonly shapedWith: ModelFacts;
-  /** What the body says to one model server and not to another. */
+  /** The parts of the body that differ between model servers. */
   readonly figured: Figured | undefined;
 }
 
-/** A call can go to a server of any kind, and the kind of a server is what it says of itself: the fields of all are bounded. */
+/** A call may go to any kind of server, and a server reports its own kind, so the fields of all kinds are bounded. */
 const { reloadOptions, reloads, templates, debug, capped } = bodyFields;
 
-/** @throws GatewayError `beyond_plan`, `invalid_request`; `upstream_unreachable` where no server takes calls. */
+/** @throws GatewayError `beyond_plan`, `invalid_request`; `upstream_unreachable` if no server takes calls. */
 export function shape(call: Authorized, facts: ModelFacts): Shaped {
   return within(call, call, call.formChanges, facts);
 }
 
-/** What was read of a body. */
+/** The parsed parts of a body. */
 type Read = Pick<Authorized, 'document' | 'images' | 'inputs' | 'offeredSearches' | 'edits'>;
 
 function within(call: Authorized, read: Read, before: readonly string[], facts: ModelFacts): Shaped {
@@ -76,7 +76,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
     ({ asked, changes } = said);
     for (const other of differing) asked = longerOf(asked, other.asked);
   }
-  // What was read of the body is not needed any more, and can be many times its bytes while the answer runs.
+  // Drop the parsed body: it can be many times the size of its bytes while the answer runs.
   const { tokens: askedTokens, choices } = asked;
   const found = {
     body,
@@ -97,8 +97,8 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
 const none: readonly never[] = [];
 
 /**
- * A call that has waited, within what its caller's plan and key say by now, for the servers that take calls by now: the same
- * call if neither has changed. What was taken away before stays away, and `changes` names both. @throws as `shape`.
+ * Applies the current plan and key to a call that has waited, for the servers that take calls now; returns the same
+ * call if neither has changed. Earlier removals stay, and `changes` names both. @throws as `shape`.
  */
 export function shapeAgain(call: Shaped, facts: ModelFacts): Shaped {
   const { body, shapedFor, shapedWith } = call;
@@ -106,19 +106,19 @@ export function shapeAgain(call: Shaped, facts: ModelFacts): Shaped {
   if (!body || call.bodyType !== jsonType) return call;
   const sameTerms = principal === shapedFor || termsOf(principal) === termsOf(shapedFor);
   if (sameTerms && facts === shapedWith) return call;
-  // What goes on is read once more, so that what is bounded now is what stands there.
+  // Parse the forwarded bytes again, so that the bounds apply to what they contain.
   const { document, images, inputs, offeredSearches } = readJson(call, body);
   return within(call, { document, images, inputs, offeredSearches, edits: none }, call.changes, facts);
 }
 
-/** All that shaping asks about a caller. */
+/** Everything that shaping depends on for a caller. */
 const termsOf = ({ bounds, scopes }: Principal): string => JSON.stringify([bounds ?? null, scopes.has('cloud')]);
 
 interface Said extends ForServer {
   readonly asked: AskedLength;
 }
 
-/** What becomes of the body on its way to one model server. @throws GatewayError `beyond_plan`, `invalid_request`. */
+/** The edits of the body for one model server. @throws GatewayError `beyond_plan`, `invalid_request`. */
 function editsFor(
   { caller: { principal }, operation, models }: Authorized,
   read: Read,
@@ -138,14 +138,14 @@ function editsFor(
     const model = models[0]?.name?.canonical;
     boundBody(work, bounds, model, facts);
     const own = model === undefined ? undefined : facts.answerTokens(model);
-    // 0 would be read as "without end" by some runners; a plan that lets nobody generate takes the scope away.
+    // Some runners read 0 as "no limit"; a plan without generation removes the scope instead.
     asked = boundLength(work, operation.reply.length, most === null ? null : Math.max(1, most), own);
   } else asked = { tokens: readLength(work, operation.reply.length).tokens, choices: 1 };
   if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
   return { server: facts.server, edits, changes, asked };
 }
 
-/** The context that a call asks for, where a plan lets what is loaded decide. */
+/** The requested context, if the plan replaces it by what is loaded. */
 function contextOf(
   document: JsonBody,
   bytes: Buffer,
@@ -156,7 +156,7 @@ function contextOf(
   return value && Number(bytes.toString('latin1', value.start, value.end));
 }
 
-/** Would the servers not all get the same body? */
+/** Whether the servers would get different bodies. */
 function differ(
   facts: ModelFacts,
   context: number | undefined,
@@ -172,7 +172,7 @@ function differ(
   );
 }
 
-/** What is reserved must do for whichever server gets the call. */
+/** The reservation must suffice for every server that may get the call. */
 function longerOf(a: AskedLength, b: AskedLength): AskedLength {
   const tokens = a.tokens === undefined || b.tokens === undefined ? undefined : Math.max(a.tokens, b.tokens);
   return { tokens, choices: a.choices };
@@ -219,7 +219,7 @@ function removeAll(work: Work, names: readonly string[]): void {
   for (const name of names) remove(work, work.document.members.get(name), name);
 }
 
-/** What no plan speaks of. */
+/** Limits that do not depend on a plan. */
 function boundCapped(work: Work): void {
   for (const [name, most] of capped) {
     const value = given(work.document.members, name);
@@ -237,12 +237,12 @@ function boundKeepAlive(work: Work, { minKeepAliveSeconds: least, maxKeepAliveSe
       : value.kind === 'string'
         ? goDuration(textOf(work.bytes, value))
         : undefined;
-  // Go holds a duration in 63 bits of nanoseconds; beyond them it would come out as something else. And it cuts each part
-  // of one to whole nanoseconds, so of the least below zero only Go knows whether it is "for ever" or nothing.
+  // Go stores a duration as 63 bits of nanoseconds and overflows beyond; and it truncates each part to whole
+  // nanoseconds, so for tiny negative values only Go knows whether they mean "for ever" or zero.
   const isUnclear = value.kind === 'string' && seconds !== undefined && seconds < 0 && seconds > -1e-6;
   if (seconds === undefined || Number.isNaN(seconds) || Math.abs(seconds) > longestSeconds || isUnclear)
     throw new GatewayError('invalid_request', { message: 'keep_alive must be seconds, or a duration such as "5m"' });
-  // Below zero is "for ever", by however little.
+  // Any negative value means "for ever".
   const meant = seconds < 0 ? Infinity : seconds;
   if (most !== null && meant > most) replace(work, value, 'keep_alive', most);
   else if (least !== null && meant < least) replace(work, value, 'keep_alive', least);
@@ -261,10 +261,10 @@ const unitSeconds: Record<string, number> = {
   h: 3600,
 };
 
-/** Seconds of a duration as Go's time.ParseDuration reads it: `5m`, `1h30m`, `-1s`, `0`. */
+/** The seconds of a duration as Go's time.ParseDuration reads it: `5m`, `1h30m`, `-1s`, `0`. */
 function goDuration(text: string): number | undefined {
   if (/^[+-]?0$/.test(text)) return 0;
-  // Length first, and digits in one way only: `\d+\.?\d*` would try every cut of every number, for ever in a long text.
+  // Bound the length first, and match digits in one way only: `\d+\.?\d*` would backtrack exponentially.
   if (text.length > 64 || !/^[+-]?((\d+(\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/.test(text)) return undefined;
   let seconds = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g))

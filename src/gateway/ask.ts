@@ -1,5 +1,5 @@
-// What is asked. Takes a request that no browser made by opening a page; proves that its address names one operation of the
-// closed table, and that no key stands in its query. The record knows the operation from here on.
+// Finds the requested operation. Takes a request that is not a browser navigation; proves that its path names one
+// operation of the closed table, and that its query holds no key. From here on, the record has the operation.
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
 import type { Fetched } from './browser.ts';
@@ -9,7 +9,7 @@ import { type Matched, matchOperation } from './operation.ts';
 declare class Mark {
   protected readonly asked: true;
 }
-/** A known operation is meant. */
+/** Proof that the operation is known. */
 export interface Asked extends Matched, Mark {
   readonly received: Fetched;
 }
@@ -17,7 +17,7 @@ export interface Asked extends Matched, Mark {
 declare class CleanMark {
   protected readonly addressed: true;
 }
-/** A known operation is meant, and the query holds no key. */
+/** Proof that the operation is known and the query holds no key. */
 export interface Addressed extends Asked, CleanMark {}
 
 /** @throws GatewayError `unknown_route`, `method_not_allowed` or `no_web_socket`. */
@@ -29,7 +29,7 @@ export function ask(received: Fetched, exchange: Pick<Exchange, 'notes' | 'frame
   return { operation, parameter, target, received } as Asked;
 }
 
-/** Codex opens one on /v1/responses first, and falls back to a POST where the answer is 426 (RFC 9110, section 15.5.22). */
+/** Codex first tries a WebSocket on /v1/responses, and falls back to POST on 426 (RFC 9110 §15.5.22). */
 function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && headers.upgrade?.toLowerCase().includes('websocket') === true;
 }
@@ -46,7 +46,7 @@ const keyNames = new Set([
 ]);
 
 /**
- * A key in a query string ends up in histories, logs and Referer headers; it is refused before it is looked at.
+ * Refuses a key in a query string, without checking it: query strings end up in histories, logs and Referer headers.
  * @throws GatewayError `key_in_query`.
  */
 export function refuseKeyInQuery(asked: Asked): Addressed {

@@ -1,5 +1,6 @@
-// May this caller use these models, and leave this machine with them? Takes a call that is no replay; proves that every model
-// it names is within the key's patterns, and that whatever spends the operator's cloud account was granted.
+// Checks whether the caller may use these models, and send data to other hosts. Takes a call that is not a replay;
+// proves that every model it names matches the key's patterns, and that any use of the operator's cloud account is
+// granted.
 
 import type { Claimed } from './identity/replay-guard.ts';
 import { type ModelRules, refuseUnauthorized } from './model-access.ts';
@@ -7,7 +8,7 @@ import { type ModelRules, refuseUnauthorized } from './model-access.ts';
 declare class Mark {
   protected readonly authorized: true;
 }
-/** The caller may do exactly this. */
+/** Proof that the caller may do exactly this. */
 export interface Authorized extends Claimed, Mark {}
 
 /** @throws GatewayError `model_not_found`, `missing_scope` (cloud), `registry_host_not_allowed`, `blob_not_found`. */

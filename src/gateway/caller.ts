@@ -1,5 +1,5 @@
-// Who is calling, as the store said when it was last asked. It is no proof: what the caller may is decided by the stages, and
-// decided again whenever the store says something else (decide-again.ts, which alone renews it).
+// The caller, as last read from the store. Not a proof: the stages decide what the caller may do, and decide again when
+// the store has changed (decide-again.ts, the only one that renews it).
 import type { Principal } from '../domain/principal.ts';
 
 export class Caller {
@@ -13,7 +13,7 @@ export class Caller {
     return this.#principal;
   }
 
-  /** The call goes on as this one's, for which the same was decided again. */
+  /** Continues the call as this principal, for whom the same was decided again. */
   renew(principal: Principal): void {
     this.#principal = principal;
   }

@@ -1,7 +1,7 @@
-// May this caller use this operation at all, from this address? Takes a principal; needs only the head of the request,
-// so that a caller who may not never makes us read a body. A suspension is said with its reason and end; a missing scope or
-// a wrong address is said plainly (403): both are the caller's own, and nothing about anybody else's models can be learned
-// from them.
+// Checks whether the caller may use this operation at all, from this address. Takes a principal and needs only the head
+// of the request, so the body of a refused request is never read. A suspension is reported with its reason and end, a
+// missing scope or a wrong address with a plain 403: they concern only the caller and reveal nothing about others'
+// models.
 import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -15,12 +15,12 @@ import type { Accounted } from './metering.ts';
 declare class Mark {
   protected readonly permitted: true;
 }
-/** The caller may use the operation, from this address. Only this file can make one. */
+/** Proof that the caller may use the operation, from this address. Only this file can make one. */
 export interface Permitted extends Accounted, Mark {}
 
 type Place = Pick<Exchange, 'address' | 'at' | 'request'>;
 
-/** Where a preview asks from: it has no connection, and is answered as if it came from where the key may be used. */
+/** Where a preview is made from: it has no connection, and counts as made from an allowed address. */
 export interface Anywhere {
   readonly at: WallMs;
   readonly request: 'none';
@@ -32,7 +32,7 @@ export function permit(accounted: Accounted, from: Place | Anywhere, appealConta
   return accounted as Permitted;
 }
 
-/** The same for a caller as they are at some time. @throws as `permit`. */
+/** The same check for a principal at a given time. @throws as `permit`. */
 export function refuseUnpermitted(
   principal: Principal,
   operation: Operation,
@@ -45,7 +45,7 @@ export function refuseUnpermitted(
   if (!principal.scopes.has(operation.scope)) throw missingScope(operation.scope, appealContact);
 }
 
-/** Is it the certificate that the key is bound to, and an address that it may be used from? */
+/** Checks the certificate that the key is bound to, and the address. */
 function refuseElsewhere(
   { boundCertificate, addresses }: Principal,
   { address, request }: Pick<Exchange, 'address' | 'request'>,
@@ -56,14 +56,14 @@ function refuseElsewhere(
   if (!addresses.empty && !addresses.contains(address)) throw new GatewayError('address_not_allowed');
 }
 
-/** Asked at the start of a call, and again while it runs whenever a step of the ladder was taken. */
+/** Checked at the start of a call, and again while it runs whenever the store has changed. */
 export function refuseSuspended(principal: Principal, now: WallMs, appealContact: string): void {
   const { refused } = restrictionsOf(principal.suspensions, now);
   if (!refused) return;
   const { id, keyId, step, reason, endsAt } = refused;
   if (step === 'revoke') throw new GatewayError('key_revoked');
   const until = endsAt === null ? 'until it is reviewed' : `until ${new Date(endsAt).toISOString().slice(0, 19)}Z`;
-  const appeal = appealContact === '' ? 'Appeal to whoever runs this gate' : `Appeal to ${appealContact}`;
+  const appeal = appealContact === '' ? 'Appeal to the operator of this gateway' : `Appeal to ${appealContact}`;
   const options = {
     message: `This ${keyId === null ? 'account' : 'API key'} is suspended ${until}: ${reason} ${appeal}, naming ${id}.`,
   };
@@ -73,13 +73,14 @@ export function refuseSuspended(principal: Principal, now: WallMs, appealContact
   );
 }
 
-/** `contact`: who may be asked, empty where nobody is named. */
+/** `contact`: whom to ask; empty if none is configured. */
 export function missingScope(scope: Scope, contact = ''): GatewayError {
-  const whom = contact === '' ? 'whoever runs this gate' : contact;
-  // `ollama run` pulls what was not found and shows this alone; missing and hidden models are not told apart here either.
+  const whom = contact === '' ? 'the operator of this gateway' : contact;
+  // `ollama run` pulls a missing model and shows only this error; it does not distinguish missing and hidden models
+  // either.
   const pull =
     scope === 'models:pull'
-      ? ` A model that was not found does not exist on this gate, or not for this key; ask ${whom} to pull it.`
+      ? ` A model that was not found does not exist here, or not for this key; ask ${whom} to pull it.`
       : '';
   return new GatewayError('missing_scope', {
     message: `This API key does not have the scope "${scope}", which this call needs.${pull}`,

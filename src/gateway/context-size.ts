@@ -1,12 +1,12 @@
-// Which context a model is run with. Ollama loads a model again for every call with another `num_ctx`, for everybody who
-// uses it (server/sched.go needsReload). So a caller whose plan strips reload options gets the context that the model is
-// loaded with; only where it is not loaded does the call say, in a few steps. Takes what is asked for and the plan's
-// bound; gives what goes on. Loads nothing itself.
+// Chooses the context that a model runs with. Ollama reloads a model, for all its users, on every call with another
+// `num_ctx` (server/sched.go needsReload). So a caller whose plan strips reload options gets the context that the model
+// is loaded with; only if it is not loaded does the call decide, in a few steps. Takes the requested context and the
+// plan's bound; returns the one to send. Loads nothing itself.
 
-/** Not below Ollama's own default: the first caller must not leave a small context to those who follow. */
+/** Not below Ollama's default: the first caller must not impose a small context on later ones. */
 const leastStep = 4096;
 const mostStep = 2 ** 30;
-/** How long a context that was sent counts as loaded, where no server has said so yet. */
+/** How long a context that was sent counts as loaded before a server confirms it. */
 const expectedMs = 60_000;
 const mostExpected = 1000;
 
@@ -18,16 +18,16 @@ interface Expected {
 export class ContextSizes {
   readonly #loaded: (model: string) => number | undefined;
   readonly #nowMs: () => number;
-  /** What calls have just been sent with, by model. */
+  /** The contexts sent recently, by model. */
   readonly #expected = new Map<string, Expected>();
 
-  /** Of one server: `loaded` gives the context that it has the model loaded with, if it says so; `nowMs` is monotonic. */
+  /** For one server. `loaded` returns the context the model is loaded with, if reported; `nowMs` is monotonic. */
   constructor(loaded: (model: string) => number | undefined, nowMs: () => number) {
     this.#loaded = loaded;
     this.#nowMs = nowMs;
   }
 
-  /** What `num_ctx` becomes; undefined where it is to be taken away. `most` null is no bound. */
+  /** The `num_ctx` to send; undefined to remove it. `most` null is no bound. */
   settle(model: string, asked: number, most: number | null): number | undefined {
     const now = this.#nowMs();
     const loaded = this.#loaded(model);
@@ -35,7 +35,7 @@ export class ContextSizes {
     const current = loaded ?? (expected && now < expected.until ? expected.tokens : undefined);
     if (current !== undefined) {
       if (loaded === undefined && expected) expected.until = now + expectedMs;
-      // Beyond the plan, the model's default, as for every call that says nothing.
+      // Beyond the plan: the model's default, as for calls without `num_ctx`.
       return most !== null && current > most ? undefined : current;
     }
     const tokens = Math.min(stepOf(asked), most ?? mostStep);

@@ -1,6 +1,6 @@
-// What the creation of a model asks for beside names: parameters, which every later call of that model runs with, and
-// blobs by their digests, which are the weights of somebody's model. Parameters are held to the plan as the options of a
-// call are; whose the blobs are is asked in authorize.ts.
+// Checks what the creation of a model contains besides names: parameters, which apply to every later call of the model,
+// and blobs by digest, which are model weights of their uploader. Parameters are limited by the plan like the options
+// of a call; authorize.ts checks who uploaded the blobs.
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
 import { given, remove, replace, type Work, wholeNumber } from './payload/body-edits.ts';
@@ -8,15 +8,16 @@ import { type JsonBody, textOf } from './payload/strict-json.ts';
 
 const blobFields = ['files', 'adapters', 'draft_files'];
 
-/** In one spelling; undefined where it is none. Ollama reads both separators, and digits in either case. */
+/** Normalises a digest; undefined if it is none. Ollama accepts both separators, and hex digits in either case. */
 export function readDigest(text: string): string | undefined {
   const hex = /^sha256[:-]([0-9a-f]{64})$/i.exec(text)?.[1];
   return hex && `sha256:${hex.toLowerCase()}`;
 }
 
 /**
- * Before 0.5.5 Ollama made a model from the text of a Modelfile (`modelfile`), or from one in its own file system (`path`).
- * Such a text names models, blobs and parameters in a language of its own, past every rule about the fields.
+ * Before 0.5.5, Ollama created models from the text of a Modelfile (`modelfile`), or from one in its file system
+ * (`path`). Such a text names models, blobs and parameters in its own language, which the rules about fields do not
+ * cover.
  * @throws GatewayError `invalid_request`.
  */
 export function refuseModelfile(body: JsonBody): void {
@@ -27,13 +28,13 @@ export function refuseModelfile(body: JsonBody): void {
       });
 }
 
-/** Every blob that a creation names. @throws GatewayError `invalid_request` for what is no digest (CVE-2024-37032). */
+/** Every blob that a creation names. @throws GatewayError `invalid_request` for invalid digests (CVE-2024-37032). */
 export function readDigests(body: JsonBody, bytes: Buffer): string[] {
   return blobFields.flatMap((field) => {
     const files = given(body.members, field);
     if (!files) return [];
     const digests = Array.from(files.members?.values() ?? [undefined], (value) =>
-      // A digest has 71 characters; in escapes six times as many.
+      // A digest has 71 characters, or six times as many when escaped.
       value?.kind === 'string' && value.end - value.start < 500 ? readDigest(textOf(bytes, value)) : undefined,
     );
     if (digests.includes(undefined))
@@ -42,7 +43,7 @@ export function readDigests(body: JsonBody, bytes: Buffer): string[] {
   });
 }
 
-/** `reload`: options that make a server load the model again. */
+/** `reload`: options that make a server reload the model. */
 export function boundParameters(work: Work, bounds: Terms, reload: readonly string[]): void {
   const parameters = work.document.members.get('parameters')?.members;
   if (!parameters) return;
@@ -51,7 +52,7 @@ export function boundParameters(work: Work, bounds: Terms, reload: readonly stri
   const context = given(parameters, 'num_ctx');
   if (bounds.maxContextTokens === 0) remove(work, context, 'parameters.num_ctx');
   else if (context) atMost('num_ctx', bounds.maxContextTokens);
-  // Below zero is "until the context is full", and zero is that to some runners.
+  // A negative value means "until the context is full", and so does zero for some runners.
   if (bounds.maxOutputTokens !== null) atMost('num_predict', Math.max(1, bounds.maxOutputTokens), 1);
 
   function atMost(name: string, most: number | null, least = -Infinity): void {

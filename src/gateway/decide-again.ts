@@ -1,6 +1,6 @@
-// What was decided when a call began, decided again for its caller as they are now: when the body has come, before the call
-// leaves, and while it runs whenever the store has changed. The same functions decide as at the start, so that nothing that
-// can be taken from a key or a plan is looked at once only (OWASP API1:2023; CWE-367).
+// Repeats the checks of a call for its caller's current state: after the body has arrived, before the call is sent, and
+// while it runs whenever the store has changed. Uses the same functions as the start of a call, so nothing that can be
+// revoked is checked only once (OWASP API1:2023; CWE-367).
 import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -15,7 +15,7 @@ import { type ModelRules, refuseUnauthorized } from './model-access.ts';
 declare class Mark {
   protected readonly confirmed: true;
 }
-/** The caller may still make this call, now that its body has come. */
+/** Proof that the caller may still make this call after its body has arrived. */
 export interface Confirmed extends Intended, Mark {}
 
 export interface DecisionTools {
@@ -25,7 +25,7 @@ export interface DecisionTools {
   readonly appealContact: string;
 }
 
-/** Where the call comes from, and whether it has left. */
+/** Where the call comes from, and whether it was sent. */
 type Origin = Pick<Exchange, 'address' | 'request' | 'begun'> | Omit<Anywhere, 'at'>;
 
 export class Decisions {
@@ -36,8 +36,8 @@ export class Decisions {
   }
 
   /**
-   * Nothing to wait for, and next to nothing to do, where the key cache still holds what it gave before. Keys of the settings
-   * never change. @throws GatewayError as the stages of a call do; rejects with it, or with what the store failed with.
+   * Synchronous and cheap while the key cache returns the same principal. Keys of the settings never change. @throws
+   * GatewayError as the stages of a call do; rejects with it, or with the store's error.
    */
   again<Call extends Intended>(call: Call, origin: Origin): (Call & Confirmed) | Promise<Call & Confirmed> {
     const { principal } = call.caller;
@@ -52,7 +52,7 @@ export class Decisions {
     return call as Call & Confirmed;
   }
 
-  /** What ends a call by itself, without a change of the store: the time of its key or of its certificate is over. */
+  /** Whether time alone ends the call, without a change of the store: its key or certificate has expired. */
   ended(
     { caller: { principal } }: Pick<Intended, 'caller'>,
     { request }: Pick<Origin, 'request'>,
@@ -78,11 +78,11 @@ export class Decisions {
     checkStanding(principal, at);
     refuseUnpermitted(principal, call.operation, origin, at, appealContact);
     refuseUnauthorized(principal, call, modelRules);
-    // An offer to search the web that has left with the call cannot be taken out of it any more.
+    // An offer to search the web cannot be removed from a call that was already sent.
     const hasLeft = origin.request !== 'none' && origin.begun !== undefined;
     if (hasLeft && call.offeredSearches.length > 0 && losesCloud(before, principal))
       throw missingScope('cloud', appealContact);
-    // From now on, every look at the call shows its caller as they are.
+    // From now on, the call has the current principal.
     call.caller.renew(principal);
     return call as Call & Confirmed;
   }

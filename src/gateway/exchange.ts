@@ -1,5 +1,5 @@
-// One request and its response, from the first byte to the row in the ledger: the facts that the stages establish and
-// that the record needs. It decides nothing. `settle` in record.ts reads it exactly once, at the end.
+// One request and its response, from the first byte to the row in the ledger: the facts that stages establish and the
+// record needs. It makes no decisions. `settle` in record.ts reads it exactly once, at the end.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { networkOf } from '../domain/address.ts';
 import { newRequestId, type RequestId } from '../domain/id.ts';
@@ -19,49 +19,49 @@ export class Exchange {
   readonly response: ServerResponse;
   /** When the request head was complete. */
   readonly at: WallMs;
-  /** For durations: a jump of the wall clock bends none. */
+  /** For durations, which a change of the wall clock must not affect. */
   readonly startedMs: MonotonicMs;
 
-  /** Address of the caller, after trusted proxies. */
+  /** The caller's address, after trusted proxies. */
   readonly address: string;
   dialect: Dialect;
   /** CORS lines for this origin, as name, value, name, value; empty for others. */
   readonly cors: readonly string[];
-  /** What the record will say, which stages note and none reads. */
+  /** For the record; stages write them and never read them. */
   readonly notes: Notes = new RecordFacts();
-  /** The form of its stream. */
+  /** The format of its stream. */
   frames: Frames;
-  /** Its answer is a stream, into which a frame of ours can be sent. */
+  /** The answer is a stream that can carry an error frame. */
   streamed = false;
   meter: Meter | undefined;
   bytesIn = 0;
-  /** Bytes of the body that are held, to be given back to the budget when the exchange is over. */
+  /** Bytes of the body in memory, returned to the budget when the exchange is over. */
   heldBytes = 0;
-  /** Whose share of the budget they are. */
+  /** The account whose share of the budget they use. */
   heldBy: Holder | undefined;
   bytesOut = 0;
   firstByteMs: number | null = null;
-  /** What the journal gave when it began; from then on it may have cost something. */
+  /** The journal's entry, set when the call is sent; from then on it may have a cost. */
   begun: OpenUsage | undefined;
-  /** The model server that works on it now. */
+  /** The model server that is working on it. */
   server: Upstream | undefined;
   queuedMs = 0;
-  /** Its place when it began to wait, 1 being the next; 0 where it did not wait. */
+  /** Its position when it began to wait, starting at 1; 0 if it did not wait. */
   queuePosition = 0;
   /** Response lines about limits, changes and waiting, as name, value, name, value. */
   readonly lines: string[] = [];
-  /** Completion tokens that the live figures have so far. */
+  /** Completion tokens that the live statistics have counted. */
   countedTokens = 0;
   recorded = false;
   /** How it ended. */
   outcome: Outcome | undefined;
-  /** The head went out before the model server's, with a comment. */
+  /** The head was sent before the model server's, with a comment. */
   beganEarly = false;
-  /** False where what comes is no stream of events. */
+  /** False if the answer is not an event stream. */
   takesComments = true;
-  /** Of `bytesOut`, those of comments, as long as nothing else has gone out. */
+  /** The part of `bytesOut` that was comments, while nothing else was sent. */
   commentBytes = 0;
-  /** When something last went out. */
+  /** When something was last sent. */
   quietSinceMs: MonotonicMs;
 
   constructor(
@@ -81,7 +81,7 @@ export class Exchange {
     this.cors = cors;
   }
 
-  /** Whom the address stands for: who has one address of an IPv6 network has all of them. */
+  /** The network of the address: a client usually controls a whole IPv6 /64. */
   get network(): string {
     return this.address.includes(':') ? networkOf(this.address) : this.address;
   }

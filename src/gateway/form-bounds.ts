@@ -1,6 +1,6 @@
-// What a plan leaves of a form: the fields by which servers such as vLLM read how long a transcription may become, and how
-// many are made of one recording, are held to the plan like those of a JSON body. Nothing is added: the answer to a
-// recording ends by itself, and a strict server refuses what it does not know.
+// Applies a plan to a form: the fields that servers such as vLLM read as the length of a transcription, and as the
+// number of transcriptions of a recording, are limited like those of a JSON body. Nothing is added: a transcription
+// ends with its recording, and strict servers refuse unknown fields.
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
 import { choiceNames, lengthNames } from './answer-length.ts';
@@ -24,7 +24,7 @@ export function boundForm(parts: readonly Part[], bounds: Terms | undefined): Bo
     throw new GatewayError('beyond_plan', {
       message: `The call asks for ${choices} answers at once; the plan of this key allows ${most}.`,
     });
-  // 0 would be read as "without end" by some servers.
+  // Some servers would read 0 as "no limit".
   const each = Math.max(1, Math.floor(most / choices));
   const changes: string[] = [];
   const bound = parts.map((part) => {

@@ -1,6 +1,6 @@
-// Who is calling. Takes a known operation; proves a principal whose credential is right, active and unexpired. Each place
-// that can hold a credential answers in three ways (credential.ts): a credential of ours, something that claims to be one
-// and is not, or nothing for us. Two that disagree are refused. The record knows the caller from here on.
+// Identifies the caller. Takes a known operation; proves a principal whose credential is correct, active and unexpired.
+// Each place that can hold a credential gives one of three results (credential.ts): a credential, an invalid one, or
+// none. Two different credentials are refused. From here on, the record has the caller.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { digestOf, ed25519Point, isSecretOf, readKeyId } from '../domain/api-key.ts';
 import { shownCertificate } from '../domain/certificate.ts';
@@ -20,24 +20,24 @@ import type { Received } from './receive.ts';
 declare class Mark {
   protected readonly identified: true;
 }
-/** A caller we know. Only this file can make one. */
+/** An identified caller. Only this file can make one. */
 export interface Identified extends Mark {
   readonly operation: Operation;
-  /** The value of the path's `{…}`, decoded; empty where the path has none. */
+  /** The value of the path's `{…}`, decoded; empty if the path has none. */
   readonly parameter: string;
   readonly caller: Caller;
-  /** The signature a call was signed with, for the replay check once its body is known. */
+  /** The signature of the call, for the replay check once its body is known. */
   readonly signature: Buffer | undefined;
 }
 
 export interface IdentifyTools {
   readonly keyCache: KeyCache;
   readonly throttle: AuthThrottle;
-  /** How far the time of a signature may be from the gate's. */
+  /** The largest difference between the time of a signature and the gateway's clock. */
   readonly signatureSkewMs: number;
 }
 
-/** A wrong secret for a key that is there, or a key after its end: who it was is known, whoever it was. */
+/** A wrong secret, or a key that expired or was revoked: the key is known, but the caller is not proven. */
 export class FailedIdentification extends GatewayError {
   readonly principal: Principal;
   constructor(code: 'invalid_api_key' | 'key_expired' | 'key_revoked', principal: Principal) {
@@ -47,11 +47,10 @@ export class FailedIdentification extends GatewayError {
 }
 
 /**
- * At once where the key is at hand. Where too many credentials from this address were wrong lately, only what is known
- * without a look-up is judged.
+ * Synchronous if the key is cached. After too many wrong credentials from this address, only cached keys are checked.
  * @throws GatewayError `too_many_failures`, `invalid_api_key`, `key_expired`, `key_revoked`, `conflicting_credentials`,
- * `path_key_not_allowed`, or `identity_unavailable` where the store did not answer. A failed look-up is never an
- * empty principal (LiteLLM CVE-2026-59822).
+ * `path_key_not_allowed`, or `identity_unavailable` if the store did not answer. A failed look-up is never an empty
+ * principal (LiteLLM CVE-2026-59822).
  */
 export function identify(
   asked: Addressed,
@@ -93,8 +92,8 @@ export function identify(
 }
 
 /**
- * The caller of a preview, who shows no credential. A preview has no exchange, so that nothing that follows from this can
- * be admitted.
+ * The caller of a preview, which has no credential. A preview has no exchange, so the result cannot be used to admit a
+ * call.
  */
 export const suppose = (matched: Matched, principal: Principal): Identified =>
   identified(matched, new Caller(principal), undefined);
@@ -102,7 +101,7 @@ export const suppose = (matched: Matched, principal: Principal): Identified =>
 const identified = ({ operation, parameter }: Matched, caller: Caller, signature: Buffer | undefined): Identified =>
   ({ operation, parameter, caller, signature }) as Identified;
 
-/** Who the credential says it is, if that is right. @throws FailedIdentification for a wrong secret of a known key. */
+/** Finds and verifies the principal. @throws FailedIdentification for a wrong secret of a known key. */
 function lookUp(
   credential: Credential,
   asked: Addressed,
@@ -120,7 +119,7 @@ function lookUp(
   }
 }
 
-/** Is the key still good? Asked at the start of a call, and again while it runs whenever the store has changed. */
+/** Checks that the key is valid: at the start of a call, and while it runs whenever the store has changed. */
 export function checkStanding(principal: Principal, now: WallMs): void {
   if (principal.revoked) throw new FailedIdentification('key_revoked', principal);
   if (principal.expiresAt !== null && now >= principal.expiresAt)
@@ -133,7 +132,7 @@ function findByText(
   withoutLookUp: boolean,
 ): Principal | undefined | Promise<Principal | undefined> {
   const id = readKeyId(text);
-  // Not our format: it can only be one of the operator's own words. The checksum spares the store a look-up.
+  // Not in the format of a key: only a key of the settings is possible. The checksum saves a look-up.
   if (id === undefined) return keyCache.findStatic(text);
   if (withoutLookUp && !keyCache.holds(id)) return undefined;
   const found = keyCache.find(id);
@@ -148,7 +147,7 @@ function judge(text: string, found: Principal | undefined): Principal | undefine
   return found;
 }
 
-/** The Ollama CLI's own signature: ed25519 over `METHOD,/path?ts=<seconds>` (ollama auth/auth.go, api/client.go). */
+/** The Ollama CLI's signature: ed25519 over `METHOD,/path?ts=<seconds>` (ollama auth/auth.go, api/client.go). */
 async function findBySignature(
   keyCache: KeyCache,
   credential: Extract<Credential, { kind: 'signature' }>,
@@ -166,7 +165,7 @@ async function findBySignature(
   return verify(null, message, verifierOf(credential.publicKey), credential.signature) ? principal : undefined;
 }
 
-/** The handshake has proved that its private key is there. */
+/** The TLS handshake has proved possession of the private key. */
 async function findByCertificate(
   keyCache: KeyCache,
   digest: string,
@@ -183,8 +182,9 @@ function verifierOf(wire: Buffer): KeyObject {
 }
 
 /**
- * Without another credential, the client certificate identifies the caller. A browser shows it whatever page asks, so a page
- * needs a key all the same: what a browser sends has one of these lines (Fetch standard, and every browser since 2023).
+ * Without another credential, the client certificate identifies the caller. A browser presents it for any page, so
+ * pages need a key as well: every request of a page has one of these headers (Fetch standard, and every browser since
+ * 2023).
  */
 function readCertificate({ request }: Received, now: WallMs): Credential | undefined {
   const { origin, 'sec-fetch-site': site } = request.headers;

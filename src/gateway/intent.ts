@@ -1,7 +1,6 @@
-// What exactly is wanted: which models, streaming or not, and the bytes that will go on. Takes a caller who may use the
-// operation; reads the body (bounded in size and time) and proves that it can be read in one way only.
-// What was read is what goes on: JSON as it came, with an edit spliced in where one is needed; a form written again from
-// what was read. Blobs are not held.
+// Determines what is requested: which models, streaming or not, and the bytes to forward. Takes a caller who may use
+// the operation; reads the body (bounded in size and time) and proves that it has only one reading. What was parsed is
+// what is forwarded: JSON unchanged except for spliced edits; a form rebuilt from its parsed parts. Blobs are not held.
 import { GatewayError } from '../domain/error.ts';
 import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-name.ts';
 import { unlimited } from '../domain/plan.ts';
@@ -20,44 +19,44 @@ import type { Prechecked } from './precheck.ts';
 import { readWebSearch, toolChoiceOutline } from './web-search.ts';
 
 export interface NamedModel {
-  /** As the caller spelled it; this goes back to them in a "not found". */
+  /** As the caller spelled it; a "not found" error repeats it. */
   readonly text: string;
-  /** Undefined where the spelling is outside Ollama's grammar: such a model cannot exist. */
+  /** Undefined if the spelling is outside Ollama's grammar: such a model cannot exist. */
   readonly name: ModelName | undefined;
 }
 
 declare class Mark {
   protected readonly intended: true;
 }
-/** The call can be read in one way only, and this is what it wants. */
+/** Proof that the call has only one reading, and its content. */
 export interface Intended extends Prechecked, Mark {
-  /** Every model the call names; the first is the one it is booked under. */
+  /** Every model that the call names; the first is the one it is recorded under. */
   readonly models: readonly NamedModel[];
-  /** Names whose registry host Ollama would contact. */
+  /** Models whose registry host Ollama would contact. */
   readonly registryModels: readonly NamedModel[];
   readonly stream: boolean;
-  /** The call insists that Ollama search the web, or hand the prompt to another host, on the operator's account. */
+  /** The call requires Ollama to search the web, or to send the prompt to another host, on the operator's account. */
   readonly leavesTheBox: boolean;
-  /** Digests of blobs that it looks for, or makes a model of. */
+  /** Digests of blobs that it checks for, or creates a model from. */
   readonly blobs: readonly string[];
-  /** Web searches that it merely offers to the model; in the body, as elements of `tools`. */
+  /** Web searches that it only offers to the model; in the body, as elements of `tools`. */
   readonly offeredSearches: readonly JsonValue[];
-  /** Bytes for the upstream; undefined where there are none or where they stream through from the request. */
+  /** Bytes for the upstream; undefined if there are none or they are streamed from the request. */
   readonly body: Buffer | undefined;
-  /** Content-Type of those bytes: what we read them as, and not what the caller calls them. */
+  /** Content-Type of those bytes, according to how they were parsed, not to what the caller declared. */
   readonly bodyType: string | undefined;
-  /** What was read of a JSON body. */
+  /** The parsed JSON body. */
   readonly document: JsonBody | undefined;
-  /** What has to be changed in it before it goes on. */
+  /** Edits to apply before it is forwarded. */
   readonly edits: readonly Edit[];
-  /** What the plan has changed in a form, which was written again already. */
+  /** The plan's changes to a form, which is already rebuilt. */
   readonly formChanges: readonly string[];
-  /** Images and embedding inputs in it; counted for callers with a plan only. */
+  /** Images and embedding inputs; counted only for callers with a plan. */
   readonly images: number;
   readonly inputs: number;
-  /** We asked for the usage event of a stream; the client did not, and must not see it. */
+  /** The gateway requested the usage event of a stream; the client did not, and must not receive it. */
   readonly usageInjected: boolean;
-  /** A guess at the prompt's tokens, for answers that never report a figure. */
+  /** Estimated tokens of the prompt, for answers that report no figures. */
   readonly promptEstimate: number;
 }
 
@@ -70,7 +69,7 @@ const optionsOutline: Outline = {
 };
 const anyNames: Outline = { known: new Set() };
 
-// Every field a policy reads, now or in the ledger's interest, spelled as Ollama's structs spell it.
+// Every field that a policy or the ledger reads, spelled as in Ollama's structs.
 const outline: Outline = {
   known: new Set(
     (
@@ -102,7 +101,7 @@ const message: Outline = {
   each: { content: part, output: part, images: { known: new Set() } },
 };
 
-/** For callers with a plan: what is counted is opened as well. */
+/** For callers with a plan: also descends into what is counted. */
 const countingOutline: Outline = {
   ...outline,
   each: {
@@ -126,7 +125,7 @@ export async function readIntent(prechecked: Prechecked, exchange: Exchange, lim
   const isCoded = field !== undefined && field.toLowerCase() !== 'identity';
   const isRead = operation.body === 'json' || operation.body === 'multipart';
   const coding = isCoded && isRead ? codingOf(field) : undefined;
-  // Ollama un-zstds some bodies by itself; what we cannot unfold is a body that we would not have read (BODY-2).
+  // Ollama decompresses zstd by itself; a coding that the gateway cannot decode would be a body that it has not read.
   if (isCoded && !coding) {
     exchange.lines.push('accept-encoding', isRead ? acceptedCodings : 'identity');
     throw new GatewayError('unsupported_encoding');
@@ -158,7 +157,7 @@ export async function readIntent(prechecked: Prechecked, exchange: Exchange, lim
   return noted(exchange, readJson(prechecked, bytes));
 }
 
-/** From here on the record knows what was asked for. */
+/** From here on, the record has the request. */
 function noted(exchange: Exchange, intent: Intended): Intended {
   exchange.streamed = intent.stream;
   exchange.notes.noteModel(intent.models[0]?.name?.canonical ?? null);
@@ -166,18 +165,18 @@ function noted(exchange: Exchange, intent: Intended): Intended {
 }
 
 /**
- * What a recording is to a model: servers turn a second into 6 to 50 tokens and report none. A second is 2 KB where it
- * is packed tightly and 32 KB where it is not packed.
+ * Estimates the tokens of a recording: servers turn a second into 6 to 50 tokens and report none. A second has 2 KB if
+ * strongly compressed and 32 KB if uncompressed.
  */
 function soundTokens(bytes: number): number {
   return Math.ceil(bytes / 512);
 }
 
-/** What we read as JSON is JSON to the model server too: a reader of form fields would find other fields in its texts. */
+/** A body parsed as JSON is sent as JSON: a form parser could find other fields in its texts. */
 export const jsonType = 'application/json';
 
 /**
- * What a JSON body wants. `promptTokens` is what the prompt weighs, where a preview says so.
+ * Parses a JSON body. `promptTokens`: the size of the prompt, if a preview states it.
  * @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`.
  */
 export function readJson(prechecked: Prechecked, bytes: Buffer, promptTokens?: number): Intended {
@@ -212,7 +211,7 @@ export function readJson(prechecked: Prechecked, bytes: Buffer, promptTokens?: n
 
 type Wanted = Pick<Intended, 'blobs' | 'body' | 'bodyType' | 'promptEstimate'>;
 
-/** A call whose body is not there, streams through, or is not JSON. */
+/** A call without a body, with a streamed one, or with one that is not JSON. */
 function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted: Partial<Wanted> = {}): Intended {
   return {
     ...prechecked,
@@ -237,15 +236,15 @@ function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted:
 
 const none: readonly never[] = [];
 const noImages = { count: 0, bytes: 0 };
-/** Models turn an image into a few hundred tokens, whatever its bytes; Gemma 3 into 256, others into more. */
+/** Models turn an image into a few hundred tokens, whatever its size; Gemma 3 into 256, others into more. */
 const imageTokens = 600;
 
-/** Where a part of a message holds its image: OpenAI, Anthropic, and what other servers and MCP write. */
+/** Where a part of a message holds its image: OpenAI, Anthropic, other servers and MCP. */
 const imageFieldNames = ['image_url', 'source', 'image', 'data'];
 
 /**
- * Images in every place where the three families put them. Only the image itself counts as its bytes, so that no byte is
- * taken off the text twice, and no text that stands beside it.
+ * Counts images wherever the three families put them. Only the image's own bytes are counted, so no byte is subtracted
+ * from the text twice, and no text beside the image is.
  */
 function countImages(body: Body, bytes: Buffer): { count: number; bytes: number } {
   const found = { count: 0, bytes: 0 };
@@ -275,7 +274,7 @@ function countImages(body: Body, bytes: Buffer): { count: number; bytes: number 
   return found;
 }
 
-/** Where servers look for what is to be embedded: llama-server reads `content` where there is no `input`, others read the rest. */
+/** Where servers look for texts to embed: llama-server reads `content` if there is no `input`, others read the rest. */
 const inputNames = ['input', 'inputs', 'content', 'prompt'];
 
 function countInputs(body: Body): number {
@@ -287,7 +286,7 @@ function countInputs(body: Body): number {
   return inputs;
 }
 
-/** Bytes over four is the usual rule of thumb for English and errs high for Japanese; images that were not told apart do not count without bound. */
+/** Bytes over four is usual for English, and high for Japanese. Capped if image bytes are not counted apart. */
 function estimatePromptTokens(bytes: number, imagesApart: boolean): number {
   return Math.min(Math.ceil(bytes / 4), imagesApart ? Infinity : 131_072);
 }
@@ -319,7 +318,7 @@ function readModels(
     }
     case 'create': {
       refuseModelfile(body);
-      // Ollama downloads `from` by itself where it does not have it.
+      // Ollama downloads `from` if it does not have it.
       const from = optionalText(body, bytes, 'from');
       const base = from === undefined ? [] : [named(from)];
       return { models: [modelOrName(body, bytes), ...base], registryModels: base };
@@ -327,7 +326,7 @@ function readModels(
   }
 }
 
-/** `name` is the older spelling of `model`; Ollama takes `model` where both stand, so both must say the same. */
+/** `name` is the older spelling of `model`; if both are present Ollama takes `model`, so both must agree. */
 function modelOrName(body: Body, bytes: Buffer): NamedModel {
   const model = optionalText(body, bytes, 'model');
   const name = optionalText(body, bytes, 'name');
@@ -343,18 +342,18 @@ function requiredText(body: Body, bytes: Buffer, field: string): string {
   return text;
 }
 
-/** An absent, null or empty field is undefined; anything but a string, and one longer than any name, is refused. */
+/** An absent, null or empty field is undefined; anything but a string, or a string longer than any name, is refused. */
 function optionalText(body: Body, bytes: Buffer, field: string): string | undefined {
   const value = given(body.members, field);
   if (value === undefined) return undefined;
   if (value.kind !== 'string') throw new GatewayError('invalid_request', { message: `${field} must be a string` });
-  // An escape is six bytes for one character; anything longer is not even read.
+  // An escape has six bytes per character; anything longer is not decoded.
   if (value.end - value.start > 6 * mostNameBytes + 2) throw tooLong(field);
   const text = bounded(field, textOf(bytes, value));
   return text === '' ? undefined : text;
 }
 
-/** @throws GatewayError where a text is longer than any name. */
+/** @throws GatewayError if a text is longer than any name. */
 function bounded(field: string, text: string): string {
   if (text.length > mostNameBytes || Buffer.byteLength(text) > mostNameBytes) throw tooLong(field);
   return text;
@@ -363,7 +362,7 @@ function bounded(field: string, text: string): string {
 const tooLong = (field: string): GatewayError =>
   new GatewayError('invalid_request', { message: `${field} is longer than ${mostNameBytes} bytes` });
 
-/** The type of a tool or of a part of a message; undefined where it is none, or longer than any that is known. */
+/** The type of a tool or of a part of a message; undefined if it is missing, or longer than any known type. */
 function typeOf(bytes: Buffer, { members }: JsonValue): string | undefined {
   const type = members?.get('type');
   return type?.kind === 'string' && type.end - type.start <= 400 ? textOf(bytes, type) : undefined;

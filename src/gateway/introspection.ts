@@ -1,6 +1,6 @@
-// What the management plane may know of the data plane, asked of the very code that decides: how an account stands with its
-// limits, and whether a call would pass, and why. A preview is a dry run of the stages of a request: what it reserves it
-// gives back in the same breath.
+// Answers the management plane's questions with the code that decides: how an account stands with its limits, and
+// whether and why a call would pass. A preview is a dry run of the stages of a request; it releases at once what it
+// reserves.
 import { blankKey } from '../domain/api-key.ts';
 import { type GatewayError, toGatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
@@ -67,7 +67,7 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
   };
 }
 
-/** Who runs and waits, and how fast it goes; the busiest first. */
+/** The accounts with running or waiting calls, and their speed; the busiest first. */
 function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<AccountId, number>): AccountNow[] {
   const found = new Map<AccountId, { running: number; waiting: number }>();
   for (const account of speeds.keys()) found.set(account, { running: 0, waiting: 0 });
@@ -86,13 +86,13 @@ function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<Account
     .toSorted((a, b) => b.running + b.waiting - a.running - a.waiting || b.tokensPerSecond - a.tokensPerSecond);
 }
 
-/** How every windowed limit of an account, or of one of its keys, stands now. */
+/** The current state of every windowed limit of an account, or of one of its keys. */
 async function limitStates(subject: Subject, { rules }: IntrospectionTools): Promise<readonly LimitState[]> {
   const principal = principalFor(subject, rules.clocks);
   return statesOf(principal, await meteringFor(principal, subject, rules), undefined, rules);
 }
 
-/** Of those models, what the subject may use. */
+/** The models that the subject may use. */
 function modelsFor<T extends { readonly name: string }>(subject: Subject, models: readonly T[], clocks: Clocks): T[] {
   const { models: access } = principalFor(subject, clocks);
   return models.filter(({ name }) => {
@@ -101,7 +101,7 @@ function modelsFor<T extends { readonly name: string }>(subject: Subject, models
   });
 }
 
-/** Would this call pass now, and why? */
+/** Predicts whether the call would pass now, and why. */
 async function preview(question: PreviewQuestion, tools: IntrospectionTools): Promise<Preview> {
   const { rules } = tools;
   const principal = principalFor(question, rules.clocks);
@@ -118,7 +118,7 @@ async function preview(question: PreviewQuestion, tools: IntrospectionTools): Pr
     passes: refusal === undefined,
     status: refusal?.status ?? 200,
     code: refusal?.code ?? null,
-    reason: refusal?.message ?? 'The call would be let through, when it is its turn at the model.',
+    reason: refusal?.message ?? 'The call would be admitted once it is its turn at the model.',
     retryAfterSeconds: refusal?.retryAfterSeconds ?? null,
     changes,
     limits: await statesOf(principal, metering, ask, rules),
@@ -127,7 +127,7 @@ async function preview(question: PreviewQuestion, tools: IntrospectionTools): Pr
 
 type DryRun = IntrospectionTools & Pick<Gate, 'decisions'>;
 
-/** The tools of the stages, with the subject in the place of what the gate knows of its callers. */
+/** The tools of the stages, with the subject in place of stored callers. */
 function dryRun(principal: Principal, metering: Metering, tools: IntrospectionTools): DryRun {
   const { rules } = tools;
   return {
@@ -142,7 +142,7 @@ function dryRun(principal: Principal, metering: Metering, tools: IntrospectionTo
   };
 }
 
-/** The stages of a request, on a body that was made up for it; the last one gives back what it took. */
+/** Runs the stages of a request on a generated body; the last stage releases what it reserved. */
 async function rehearseCall(
   { path, model, promptTokens, maxTokens }: PreviewQuestion,
   principal: Principal,
@@ -167,7 +167,7 @@ async function rehearseCall(
   return rehearse(shaped, rules);
 }
 
-/** The least body with which an operation can be asked for, as far as the stages read it. */
+/** The smallest body of a request for an operation, as far as the stages read it. */
 function bodyFor({ scope, reply }: Operation, model: string, maxTokens: number | undefined): object {
   const said = scope === 'inference:embed' ? { input: 'preview' } : { messages, prompt: 'preview' };
   const { length } = reply;
@@ -178,7 +178,7 @@ function bodyFor({ scope, reply }: Operation, model: string, maxTokens: number |
 
 const messages = [{ role: 'user', content: 'preview' }];
 
-/** The account of a subject without one, which has used nothing. */
+/** The account of a subject without one; it has no usage. */
 const nobody = 'acc_preview' as AccountId;
 
 async function meteringFor(
@@ -217,7 +217,7 @@ async function statesOf(
   });
 }
 
-/** As the key cache would make it; where no key is named, a new one that says nothing of its own. */
+/** As the key cache would build it; without a key, a new one with default settings. */
 function principalFor({ account, plan, key, suspensions }: Subject, clocks: Clocks): Principal {
   const accountId = account?.id ?? nobody;
   const anyKey = blankKey('key_preview' as KeyId, accountId, clocks.wall());

@@ -1,5 +1,6 @@
-// What the gate is doing now, for people who look: tokens a second by account, refusals by reason in the last hour, exchanges in
-// the last minute. Counted as exchanges end and, for those that run, once a second. Bounded in time and in names; decides nothing.
+// Live statistics for people: tokens per second by account, refusals by reason in the last hour, exchanges in the last
+// minute. Counted when exchanges end and, for running ones, once a second. Bounded in time and in names; decides
+// nothing.
 import type { AccountId } from '../domain/id.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageRecord } from '../domain/usage.ts';
@@ -7,7 +8,7 @@ import type { Exchange } from './exchange.ts';
 import type { Ending, EndObserver } from './observers.ts';
 import { recordFactsOf } from './record-facts.ts';
 
-/** Seconds over which a speed is taken. */
+/** Seconds over which a speed is averaged. */
 const span = 10;
 const minutes = 60;
 
@@ -25,16 +26,16 @@ interface Minute {
 export class LiveStats implements EndObserver {
   readonly name = 'the live figures';
   readonly #nowMs: () => MonotonicMs;
-  /** Completion tokens by account, a map a second. */
+  /** Completion tokens by account, one map per second. */
   readonly #seconds: Second[] = Array.from({ length: span }, () => ({ second: -1, tokens: new Map() }));
-  /** Refusals by code, and all exchanges, a minute each. */
+  /** Refusals by code, and all exchanges, per minute. */
   readonly #minutes: Minute[] = Array.from({ length: minutes }, () => ({ minute: -1, refusals: new Map(), ended: 0 }));
 
   constructor(nowMs: () => MonotonicMs) {
     this.#nowMs = nowMs;
   }
 
-  /** What runs has come so far. To be called about once a second. */
+  /** Counts the progress of running exchanges. Call about once a second. */
   sample(running: readonly Exchange[]): void {
     for (const exchange of running) {
       const { meter, begun } = exchange;
@@ -50,12 +51,12 @@ export class LiveStats implements EndObserver {
     if (row) this.#add(exchange, row.accountId, row.completionTokens);
   }
 
-  /** Completion tokens a second, by account, over the last seconds. */
+  /** Completion tokens per second, by account, over the last seconds. */
   speeds(): ReadonlyMap<AccountId, number> {
     const now = Math.floor(this.#nowMs() / 1000);
     const sums = new Map<AccountId, number>();
     for (const { second, tokens } of this.#seconds) {
-      // The second that is going on is not whole.
+      // The current second is incomplete.
       if (second < now - span + 1) continue;
       for (const [account, count] of tokens) sums.set(account, (sums.get(account) ?? 0) + count);
     }

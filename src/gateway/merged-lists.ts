@@ -1,6 +1,6 @@
-// Answers for the lists of models where more than one model server stands behind the gate, or where the only one keeps
-// another list than the caller's dialect: asks all that answer, writes what they say in that dialect, and names each model
-// once, as the first server in the settings has it. A server that fails leaves its models out; where all do, the call fails.
+// Answers model lists if there are several model servers, or if the only one has another list format than the caller's
+// dialect: asks all reachable servers, writes the result in that dialect, and lists each model once, from the first
+// server in the settings that has it. Models of a failed server are missing; if all fail, so does the call.
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, toGatewayError } from '../domain/error.ts';
 import { parseModelName } from '../domain/model-name.ts';
@@ -21,7 +21,7 @@ import { refuse } from './refuse.ts';
 import type { RelaySettings, RelayTools } from './relay.ts';
 import type { Routed } from './route.ts';
 
-/** How long a server may take to say what it has. */
+/** How long a server may take to list its models. */
 const patienceMs = 5_000;
 
 /** A call for a list of models. */
@@ -29,7 +29,7 @@ interface Listing extends Routed {
   readonly operation: Operation & { readonly reply: { readonly list: ModelList } };
 }
 
-/** Is this a list that no single server can answer for? */
+/** Whether no single server can answer for this list. */
 export function isMerged(routed: Routed, { servers }: UpstreamRegistry): routed is Listing {
   const { reply, dialect } = routed.operation;
   if (!reply.list) return false;
@@ -66,7 +66,7 @@ export async function answerLists(
     const body = await merge(routed, registry, settings, over.signal, viaOf(request.headers), room);
     const isHead = request.method === 'HEAD';
     const lines = ['content-type', 'application/json; charset=utf-8', 'x-request-id', exchange.id];
-    // The length of a list that is not shown would say how much is hidden.
+    // The length of a list that is not shown would reveal how much is hidden.
     if (!isHead) lines.push('content-length', String(body.length));
     response.writeHead(200, [...lines, ...settings.ownHeaders, ...exchange.cors, ...exchange.lines]);
     if (!isHead) exchange.bytesOut += body.length;
@@ -86,7 +86,7 @@ export async function answerLists(
   }
 }
 
-/** @throws GatewayError where no server says anything, or the caller has gone. */
+/** @throws GatewayError if no server answers, or the caller has disconnected. */
 async function merge(
   routed: Listing,
   { lists }: UpstreamRegistry,
@@ -99,11 +99,11 @@ async function merge(
   const asked = {
     which: list.isOfLoaded ? 'running' : 'all',
     via,
-    // One that is silent does not keep the others from being heard.
+    // A silent server must not delay the answers of the others.
     patienceMs: Math.min(patienceMs, times.metadataMs / 2),
   } as const;
   const answers = await lists.ask(asked, signal);
-  // Looked up when the lists are there: the caller may see less by now.
+  // Read after the lists arrived: the caller's access may have changed meanwhile.
   const { principal } = routed.caller;
   const seesAll = principal.models.all && principal.scopes.has('cloud');
   const good = answers.filter((answer) => answer.status === 'fulfilled');
@@ -121,13 +121,13 @@ async function merge(
     byName.set(key, text);
     length += text.length + 1;
   }
-  // The text, and its bytes, which are up to three for a letter.
+  // The text, and its bytes: up to three per character.
   room.take(3 * length);
   const said = [...byName.values()].join(',');
   return Buffer.from(list.write(said));
 }
 
-/** Entries are shared by all who ask at once, and so is how they are written. */
+/** Entries are shared by concurrent requests, and so is their JSON. */
 const texts = new WeakMap<Fields, string>();
 
 function textOf(fields: Fields): string {
@@ -147,8 +147,8 @@ function codeOf(cause: unknown): 'upstream_timeout' | 'upstream_unreachable' | '
 }
 
 /**
- * What keeps two gates that stand behind each other from asking for ever: how often the question went through one. The rest
- * of what a caller says in `Via` is left out, so that all of them can share an answer.
+ * Prevents two gateways in front of each other from asking in a loop: counts how often the request passed through one.
+ * The rest of the caller's `Via` is dropped, so that all callers can share an answer.
  */
 const viaOf = ({ via }: IncomingHttpHeaders): string[] =>
   upstreamHeaders(via?.includes(viaName) ? { via: `1.1 ${viaName}` } : {}, `1.1 ${viaName}`, []);

@@ -1,5 +1,5 @@
-// Are the calls of this caller counted, and where? Takes a known caller; proves that the account's usage is at hand, or that
-// the account has no limits, so that nothing of its calls is counted. Refuses nobody for what was used.
+// Determines whether and where the caller's calls are counted. Takes a known caller; proves that the account's usage is
+// loaded, or that the account has no limits, so nothing is counted. Does not refuse calls for their usage.
 import { GatewayError } from '../domain/error.ts';
 import { unlimited } from '../domain/plan.ts';
 import { isLater, type Soon } from '../domain/soon.ts';
@@ -12,20 +12,20 @@ import type { AccountUsages } from './limits/account-usages.ts';
 declare class Mark {
   protected readonly accounted: true;
 }
-/** It is known whether and where the caller's calls are counted. */
+/** Proof that it is known whether and where the caller's calls are counted. */
 export interface Accounted extends Identified, Mark {
   readonly metering: Metering;
 }
 
 export interface LimitRules {
   readonly accountUsages: Pick<AccountUsages, 'of'>;
-  /** Windows go by the steady clock, suspensions by the wall clock. */
+  /** Windows use the steady clock, suspensions the wall clock. */
   readonly clocks: Clocks;
 }
 
 /**
- * At once where the account has been seen lately.
- * @throws GatewayError `limits_unavailable` where the ledger cannot be read: what was used is not known to be nothing.
+ * Synchronous if the account was seen recently.
+ * @throws GatewayError `limits_unavailable` if the ledger cannot be read: unknown usage is not zero usage.
  */
 export function openUsage(
   identified: Identified,

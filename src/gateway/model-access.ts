@@ -1,14 +1,13 @@
-// Which models a caller may name, and whether a call may leave this machine with them. It decides for a call that begins
-// (authorize.ts) and again while it is here (decide-again.ts).
-// A model outside the key's patterns is not "forbidden" but "not found", in the very bytes of a missing one: whether it
-// exists is nothing this caller may learn.
+// Decides which models a caller may name, and whether a call may send data to other hosts, when a call begins
+// (authorize.ts) and again while it runs (decide-again.ts). A model outside the key's patterns is not "forbidden" but
+// "not found", byte for byte like a missing one: the caller must not learn whether it exists.
 import { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
 import { missingScope } from './check-access.ts';
 import type { Intended } from './intent.ts';
 
-/** A model that is missing or hidden; carries the caller's own spelling, which the dialect echoes. */
+/** A missing or hidden model; has the caller's spelling, which the dialect echoes. */
 export class ModelNotFound extends GatewayError {
   readonly model: string;
   constructor(model: string) {
@@ -19,9 +18,9 @@ export class ModelNotFound extends GatewayError {
 
 export interface ModelRules {
   readonly registryHosts: ReadonlySet<string>;
-  /** Does the model server say that this local name stands for a model on somebody else's machine? */
+  /** Whether the model server reports this local name as a model on another host. */
   readonly isRemote: (canonical: string) => boolean;
-  /** Has the account shown the bytes of this blob here? */
+  /** Whether the account has uploaded this blob through the gateway. */
   readonly hasShown: (account: AccountId, digest: string) => boolean;
 }
 

@@ -1,5 +1,5 @@
-// What each model server says of its models, as far as the gate has looked. Only calls to that server follow it, since a
-// server that lies, or that somebody has filled with odd models, would otherwise decide for the calls to all of them.
+// What each model server reports about its models, as far as it is known. Applies only to calls to that server;
+// otherwise a server that lies, or that has unusual models, would affect the calls to all others.
 import { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
@@ -7,17 +7,17 @@ import type { Upstream } from '../upstream/server.ts';
 import { ContextSizes } from './context-size.ts';
 
 export interface ServerFacts {
-  /** Whichever object stands for it. */
+  /** Any object that identifies the server. */
   readonly server: object;
   readonly contexts: Pick<ContextSizes, 'settle'>;
-  /** The `num_predict` that the model's own parameters set, where that is known and ends. */
+  /** The `num_predict` of the model's own parameters, if it is known and finite. */
   readonly answerTokens: (model: string) => number | undefined;
 }
 
-/** Of every server that takes calls, in the order in which they were added. */
+/** For every server that takes calls, in the order of addition. */
 export type ModelFacts = readonly ServerFacts[];
 
-/** The facts of the servers of a registry, as servers come and go. */
+/** The facts about a registry's servers, as they are added and removed. */
 export class RegistryFacts {
   readonly #registry: Pick<UpstreamRegistry, 'servers'>;
   readonly #nowMs: () => MonotonicMs;
@@ -29,7 +29,7 @@ export class RegistryFacts {
     this.#nowMs = nowMs;
   }
 
-  /** A server that stays keeps its facts, and with them what calls to it were just sent with. */
+  /** A server that stays keeps its facts, including the contexts that were just sent to it. */
   get now(): ModelFacts {
     const { servers } = this.#registry;
     if (servers !== this.#servers) {
@@ -51,6 +51,6 @@ export class RegistryFacts {
   }
 }
 
-/** Every server was drained or removed, and no other has been added yet. */
+/** Every server was drained or removed, and none has been added. */
 export const noServer = (): GatewayError =>
   new GatewayError('upstream_unreachable', { message: 'No model server takes calls now.' });

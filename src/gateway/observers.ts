@@ -1,7 +1,7 @@
-// Who is told that an exchange is over: the ladder and the figures of the overview, and whatever else looks at what was done
-// and has no say in it. They are told when the record is made and what was reserved is settled; it may
-// be in the journal a moment later. One that
-// fails hurts neither the answer nor the others: its failure is logged, once a minute at most.
+// The observers that are told when an exchange is over: the ladder, the live statistics, and others that watch but
+// decide nothing. They are called after the record is made and the reservation settled; the record may reach the
+// journal a moment later. An observer that fails affects neither the answer nor the others: its failure is logged, at
+// most once a minute.
 import type { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Outcome, UsageRecord } from '../domain/usage.ts';
@@ -14,11 +14,11 @@ export interface Ending {
 }
 
 export interface EndObserver {
-  /** What the log calls it. */
+  /** The observer's name in the log. */
   readonly name: string;
   /**
-   * Once for each exchange, on the path of its answer: adds up and returns. `row` is what the ledger has; undefined for
-   * callers that nobody knows. Both belong to the gateway, so an observer keeps and changes nothing of them.
+   * Called once for each exchange, on the path of its answer, so it must return quickly. `row` is the ledger's row;
+   * undefined for unidentified callers. Both arguments belong to the gateway: do not keep or change them.
    */
   ended(exchange: Exchange, row: UsageRecord | undefined, ending: Ending): void;
 }
@@ -36,7 +36,7 @@ export class EndObservers {
   readonly #nowMs: () => MonotonicMs;
   readonly #onFailure: (name: string, failures: number, error: unknown) => void;
 
-  /** `onFailure` is told how often that observer has failed since it was last told. */
+  /** `onFailure` receives the number of failures of that observer since the last report. */
   constructor(
     observers: readonly EndObserver[],
     nowMs: () => MonotonicMs,
@@ -47,7 +47,7 @@ export class EndObservers {
     this.#onFailure = onFailure;
   }
 
-  /** Allocates nothing: it runs for every request. */
+  /** Runs for every request, so it allocates nothing. */
   tell(exchange: Exchange, row: UsageRecord | undefined, ending: Ending): void {
     for (const seat of this.#seats)
       try {

@@ -1,6 +1,6 @@
-// The path of one model request, on one screen. Each stage takes the proof that the one before it made and makes its own, so
-// that leaving a check out does not compile (test/house/pipeline.test.ts takes each line out and asks the compiler). Cheap
-// ones stand before dear ones; and whatever happens, the exchange is settled once.
+// The path of one model request, on one screen. Each stage takes the proof of the previous stage and returns its own,
+// so omitting a check does not compile (test/house/pipeline.test.ts removes each line and runs the compiler). Cheap
+// checks come before expensive ones, and the exchange is settled once, whatever happens.
 //   received → transported → fetched → asked → addressed → identified → accounted → permitted → prechecked → intended
 //   → confirmed → claimed → authorized → shaped → admitted → routed → settled
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -47,7 +47,7 @@ import { type Routed, route } from './route.ts';
 import { refuseUnencrypted } from './transport.ts';
 import { mustShow, type ShownBlobs, takeUpload } from './uploads.ts';
 
-/** Everything the data plane works with; src/compose puts it together. */
+/** Everything that the data plane needs; built by src/compose. */
 export interface Gate {
   readonly limits: BodyLimits;
   readonly relaySettings: RelaySettings;
@@ -57,7 +57,7 @@ export interface Gate {
   readonly shownBlobs: ShownBlobs;
   readonly modelFacts: ModelFacts;
   readonly signatureSkewMs: number;
-  /** Where a suspended caller may turn. */
+  /** Whom a suspended caller may contact. */
   readonly appealContact: string;
   readonly keyCache: KeyCache;
   readonly replays: ReplayGuard;
@@ -70,16 +70,16 @@ export interface Gate {
   readonly lines: AccountLines;
   readonly queue: TurnQueue<Upstream>;
   readonly ladder: Ladder;
-  /** Decides again what a caller may, as they are now. */
+  /** Repeats the checks of a call for its caller's current state. */
   readonly decisions: Decisions;
-  /** When calls come, keys expire and signatures were made. */
+  /** For the time of calls, the expiry of keys and the age of signatures. */
   readonly wallNow: () => WallMs;
   /** Plain HTTP is refused. */
   readonly tlsOnly: boolean;
   draining: boolean;
 }
 
-/** Answers one request, and tells whether its caller was known. Never rejects. */
+/** Answers one request, and returns whether its caller was identified. Never rejects. */
 export async function handle(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
   const exchange = openExchange(gate, request, response);
   let settled: Settled;
@@ -95,7 +95,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
   return wasKnown(settled, left);
 }
 
-/** Everything that a request must pass before it may leave for a model server; a few need no key and are answered here. */
+/** All checks before a request is sent to a model server; some requests need no key and are answered here. */
 async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled> {
   const received = receive(exchange);
   const transported = refuseUnencrypted(received, gate.tlsOnly);
@@ -122,7 +122,7 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled>
   return admit(shaped, exchange, gate);
 }
 
-/** Brings it to a model server, and the answer back. */
+/** Sends the call to a model server, and its answer back. */
 function carry(routed: Routed, exchange: Exchange, gate: Gate): Promise<Settled> {
   const tools = { settings: gate.relaySettings, recorder: gate.recorder, running: gate.running };
   if (isMerged(routed, gate.registry)) return answerLists(routed, exchange, gate.registry, tools);
@@ -130,7 +130,7 @@ function carry(routed: Routed, exchange: Exchange, gate: Gate): Promise<Settled>
   return relay(routed, exchange, tools);
 }
 
-/** With the facts that even a refusal needs: in whose words to speak, and to whom. */
+/** Creates the exchange with the facts that even a refusal needs: the dialect and the address. */
 function openExchange(gate: Gate, request: IncomingMessage, response: ServerResponse): Exchange {
   const { headers, url = '', socket } = request;
   const forwarded = headers['x-forwarded-for'];
@@ -147,7 +147,7 @@ function openExchange(gate: Gate, request: IncomingMessage, response: ServerResp
   });
 }
 
-/** The record first, then the words. */
+/** Records the refusal, then sends it. */
 function turnAway(thrown: unknown, exchange: Exchange, gate: Gate): Settled {
   const error = toGatewayError(thrown);
   if (error instanceof FailedIdentification) noteFailure(error, gate);
@@ -156,7 +156,7 @@ function turnAway(thrown: unknown, exchange: Exchange, gate: Gate): Settled {
   return refuse(settled, error, gate.relaySettings);
 }
 
-/** The credential names this key, so the ladder counts the failure on the key, if its account is one that is counted. */
+/** The credential names this key, so the ladder counts the failure on the key, if its account has limits. */
 function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gate): void {
   const usage = principal.plan === unlimited ? undefined : rules.accountUsages.of(principal.accountId);
   if (isLater(usage))
@@ -167,12 +167,12 @@ function noteFailure({ principal }: FailedIdentification, { rules, ladder }: Gat
   else if (usage) ladder.noteFailure(principal, usage);
 }
 
-/** Gives back what is held for it. */
+/** Releases everything held for the exchange. */
 function leave(exchange: Exchange, gate: Gate): Released & TurnEnded {
   const released = releaseBody(exchange, gate.limits.budget);
   return endTurn(released, gate.recorder.nowMs());
 }
 
-/** Of an exchange that has its record and holds nothing any more. */
+/** Requires an exchange that has its record and holds nothing. */
 const wasKnown = (settled: Settled, _left: Released & TurnEnded): boolean =>
   recordFactsOf(settled).caller !== undefined;

@@ -1,5 +1,5 @@
-// Have the caller's limits any room at all? Takes a caller who may use the operation; looks at what was used before anything
-// of the call is read, so that a caller who has used everything up never makes us read a body.
+// Checks whether the caller's limits have any room at all. Takes a caller who may use the operation, and checks their
+// usage before the body is read, so the body of an exhausted caller is never read.
 import type { Standing } from '../domain/limit.ts';
 import { isLater, type Soon } from '../domain/soon.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
@@ -11,12 +11,12 @@ import type { LimitRules } from './metering.ts';
 declare class Mark {
   protected readonly prechecked: true;
 }
-/** The caller's limits leave room for some call of this kind. */
+/** Proof that the caller's limits leave room for some call of this kind. */
 export interface Prechecked extends Permitted, Mark {}
 
 /**
- * Takes nothing from the limits. `lines` are the response's.
- * @throws GatewayError `rate_limited`, `quota_exceeded`, `beyond_plan` where no call at all would be let through now.
+ * Reserves nothing. `lines` are the response's header lines.
+ * @throws GatewayError `rate_limited`, `quota_exceeded`, `beyond_plan` if no call at all would be admitted now.
  */
 export function refuseSpent(permitted: Permitted, lines: string[], rules: LimitRules): Soon<Prechecked> {
   const { operation, metering } = permitted;

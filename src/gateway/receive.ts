@@ -1,7 +1,7 @@
-// The request head, checked before anything is believed. Takes what Node's parser let through; proves one Host, a
-// bounded number of headers, a known HTTP version, no framing that only some servers understand, and no loop.
-// Measured: Node shows the first of two Host headers, hides headers beyond its limit while they still frame the body
-// (CVE-2026-58044), and hands HTTP/2.0 version lines to the application.
+// Checks the request head. Takes what Node's parser accepted; proves a single Host, a bounded number of headers, a
+// known HTTP version, unambiguous framing, and no loop. Measured: Node shows only the first of two Host headers, drops
+// headers beyond its limit while they still frame the body (CVE-2026-58044), and passes HTTP/2.0 version lines to the
+// application.
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
 import type { Exchange } from './exchange.ts';
@@ -10,12 +10,12 @@ import { canonicalTarget, dialectOf, type Target } from './operation.ts';
 declare class Mark {
   protected readonly received: true;
 }
-/** A request whose head is plain. */
+/** A request with a valid head. */
 export interface Received extends Mark {
   readonly request: IncomingMessage;
   readonly method: string;
   readonly target: Target;
-  /** Lower-case names of the watched headers that stand more than once. */
+  /** Lower-case names of watched headers that occur more than once. */
   readonly repeated: ReadonlySet<string>;
 }
 
@@ -26,14 +26,14 @@ const hostShape = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 const none: ReadonlySet<string> = new Set();
 
 /**
- * From here on a refusal is worded for the family of the canonical path.
- * @throws GatewayError about the head alone; nothing of the body has been read.
+ * From here on, a refusal uses the dialect of the canonical path.
+ * @throws GatewayError about the head only; the body has not been read.
  */
 export function receive(exchange: Pick<Exchange, 'request' | 'dialect'>): Received {
   const { request } = exchange;
   const { rawHeaders, headers, httpVersion } = request;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new GatewayError('http_version');
-  // At the limit Node may already have dropped some, so the limit itself is refused.
+  // At the limit, Node may already have dropped headers, so the limit itself is refused.
   if (rawHeaders.length / 2 >= maxHeaders) throw new GatewayError('too_many_headers');
   const repeated = findRepeated(rawHeaders);
   if (repeated.has('host') || !(headers.host === undefined ? httpVersion === '1.0' : hostShape.test(headers.host))) {
@@ -52,7 +52,7 @@ export function receive(exchange: Pick<Exchange, 'request' | 'dialect'>): Receiv
   return { request, method: request.method ?? '', target, repeated } as Received;
 }
 
-/** Which of the headers that decide something stand twice. Node joins or drops repeats, so only the raw list shows them. */
+/** Finds security-relevant headers that occur twice. Node joins or drops repeats, so only the raw list shows them. */
 function findRepeated(rawHeaders: readonly string[]): ReadonlySet<string> {
   let seen = 0;
   let repeated: Set<string> | undefined;
@@ -68,7 +68,7 @@ function findRepeated(rawHeaders: readonly string[]): ReadonlySet<string> {
   return repeated ?? none;
 }
 
-/** Watched names by length, which no two of them share. */
+/** Watched names by length, which is different for each. */
 const watched = new Map(
   ['host', 'x-api-key', 'authorization', 'content-encoding', 'content-type', 'api-key'].map((name, i) => [
     name.length,

@@ -1,6 +1,6 @@
-// What the record of an exchange will say, as the stages find it out, and what is given back when the exchange ends. Stages
-// note and cannot read: what a stage decides by is in its proof, so that no check can be replaced by a look at what another
-// stage has noted. Only the record and those who look at what was done read it, through `recordFactsOf`.
+// Facts for the record of an exchange, noted by the stages, and what must be released at its end. Stages can write but
+// not read them: a stage decides by proofs only, so no check can be replaced by looking at another stage's notes. Only
+// the record and observers read them, through `recordFactsOf`.
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Lease } from '../store/ports/limit-store.ts';
 import type { Slot } from '../store/ports/turn-queue.ts';
@@ -9,16 +9,16 @@ import type { Caller } from './caller.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { Metering } from './limits/account-usage.ts';
 
-/** What the stages see of it. */
+/** The part that stages see. */
 export interface Notes {
   noteOperation(operation: Operation): void;
   noteCaller(caller: Caller): void;
   /** Where the call is counted. */
   noteMetering(metering: Metering): void;
-  /** By its canonical name; null where none is named. */
+  /** The canonical name; null if the call names no model. */
   noteModel(model: string | null): void;
   noteUpstream(name: string): void;
-  /** What it holds of the limits, and when it was counted, in the windows of that moment. */
+  /** The lease on the limits, and when it was counted, in the windows of that time. */
   noteLease(lease: Lease, countedAt: WallMs): void;
   /** Its turn at a model. */
   noteSlot(slot: Slot<Upstream>): void;
@@ -28,7 +28,7 @@ export interface Notes {
 
 export class RecordFacts implements Notes {
   operation: Operation | undefined;
-  /** Undefined for callers that nobody knows. */
+  /** Undefined for unidentified callers. */
   caller: Caller | undefined;
   metering: Metering | undefined;
   model: string | null = null;
@@ -72,5 +72,5 @@ export class RecordFacts implements Notes {
   }
 }
 
-/** For the record, and for those who look at what was done; test/house/pipeline.test.ts lists who that is. */
+/** For the record and for observers; test/house/pipeline.test.ts lists the permitted callers. */
 export const recordFactsOf = ({ notes }: { readonly notes: Notes }): Readonly<RecordFacts> => notes as RecordFacts;

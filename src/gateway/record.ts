@@ -1,7 +1,7 @@
-// The end of every exchange: exactly one row for the ledger and one line in the log, however it ended. The row is in the
-// journal before the caller can see the end of the answer, so that no kill can lose an answer that somebody got; only
-// refusals without end wait for each other (refusal-rollup.ts).
-// Callers that were not identified get a log line only: a stranger must not be able to fill the ledger.
+// The end of every exchange: exactly one ledger row and one log line, however it ended. The row is in the journal
+// before the caller can see the end of the answer, so an answer that was received is recorded even if the process is
+// killed; only floods of refusals are delayed and combined (refusal-rollup.ts). Unidentified callers get only a log
+// line, because they must not be able to fill the ledger.
 import type { ErrorCode } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import { neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
@@ -15,25 +15,26 @@ export interface Recorder {
   readonly endSoon: UsageJournal['endSoon'];
   readonly log: (exchange: Exchange, ending: Ending, durationMs: number) => void;
   readonly nowMs: () => MonotonicMs;
-  /** Those who look at what was done. */
+  /** Called for every ended exchange. */
   readonly observers: EndObservers;
 }
 
 declare class Mark {
   protected readonly settled: true;
 }
-/** An exchange that has its record, or needs none. Its caller may hear of the end now. */
+/** Proof that an exchange has its record, or needs none. Only then may its caller see its end. */
 export interface Settled extends Exchange, Mark {}
 
-/** Settles an exchange. The second call for one exchange does nothing, so every way out may call it. */
+/** Settles an exchange. A second call for the same exchange does nothing, so every exit path may call it. */
 export function settle(exchange: Exchange, ending: Ending, recorder: Recorder): Settled {
   if (!exchange.recorded) conclude(exchange, ending, recorder, undefined);
   return exchange as Settled;
 }
 
 /**
- * As `settle`, for an answer whose last piece can wait for the end of this turn of the event loop: its row is written with
- * those of the others. `then` is called on a later turn, and sends that piece. For an exchange that is not settled yet.
+ * Like `settle`, for an answer whose last piece can wait until the end of this turn of the event loop: its row is
+ * written together with others. `then` is called on a later turn, and sends that piece. The exchange must not be
+ * settled yet.
  */
 export function settleSoon(
   exchange: Exchange,
@@ -44,7 +45,7 @@ export function settleSoon(
   conclude(exchange, ending, recorder, () => then(exchange as Settled));
 }
 
-/** `written`: called when the row is written, on a later turn; without it the row is written when this returns. */
+/** `written`: called on a later turn, once the row is written; without it the row is written when this returns. */
 function conclude(exchange: Exchange, ending: Ending, recorder: Recorder, written: (() => void) | undefined): void {
   exchange.recorded = true;
   exchange.outcome = ending.outcome;
@@ -59,13 +60,13 @@ function conclude(exchange: Exchange, ending: Ending, recorder: Recorder, writte
   recorder.log(exchange, ending, durationMs);
 }
 
-/** For what is answered to everybody and costs nothing: it has no record. */
+/** Settles an exchange without a record, for answers that need no key and cost nothing. */
 export function leaveUnrecorded(exchange: Exchange): Settled {
   exchange.recorded = true;
   return exchange as Settled;
 }
 
-/** What was reserved becomes what was used, or nothing where the call never left: as the ledger counts it when it is read back. */
+/** Settles the reservation with the usage, or cancels it if the call was never sent, as the ledger counts it. */
 function release(exchange: Exchange, row: UsageRecord): void {
   const { caller, lease, metering } = recordFactsOf(exchange);
   if (!lease) return;
@@ -79,16 +80,16 @@ function release(exchange: Exchange, row: UsageRecord): void {
   lease.settle({ requests: 1, promptTokens, completionTokens });
 }
 
-/** What a turn costs at least: the model was loaded, or looked at the call, or listened, even where no token came of it. */
+/** The minimum cost of a turn: the model was loaded or evaluated the prompt, even if it generated no token. */
 const leastTurnTokens = 50;
 
 declare class TurnMark {
   protected readonly turnEnded: true;
 }
-/** An exchange that has no turn at a model any more. */
+/** Proof that an exchange holds no turn at a model. */
 export interface TurnEnded extends Exchange, TurnMark {}
 
-/** Gives the turn at a model back, with what it cost: nothing where the call never reached a model server. */
+/** Releases the turn at a model, with its cost: nothing if the call never reached a model server. */
 export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs): Any & TurnEnded {
   const { meter } = exchange;
   const { slot, turnAtMs } = recordFactsOf(exchange);
@@ -101,7 +102,7 @@ export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs)
   return exchange as Any & TurnEnded;
 }
 
-/** The row as it would stand if this process died now; undefined for a caller we do not know. */
+/** The row to recover if this process is killed; undefined for unidentified callers. */
 export function draftOf(exchange: Exchange): UsageRecord | undefined {
   return rowOf(exchange, 'interrupted', 0, null, 0);
 }
@@ -119,7 +120,7 @@ function rowOf(
   const reading = exchange.begun ? exchange.meter?.read() : undefined;
   return {
     id: exchange.id,
-    // In the windows of that moment, so that what is read back later is what the limits counted.
+    // In the windows of that time, so that usage read back later equals what the limits counted.
     at: countedAt ?? exchange.at,
     keyId: principal.keyId,
     accountId: principal.accountId,

@@ -1,23 +1,23 @@
-// Refused calls without end must not fill the disk. Of calls of one key that end in a minute and never left, so many have
-// a row each; the rest stands in one row with their number, which goes to the ledger when the minute is over. A kill in
-// that minute loses that number: what cost nothing may be lost. Whatever has begun passes
-// through at once. While the journal takes nothing (a full disk), every row would stay in memory: then all of them stand
-// together, by the quarter of an hour that the sums go by, until it takes them again.
+// Keeps floods of refused calls from filling the disk. Of one key's calls that end within a minute without being sent,
+// a limited number have their own rows; the rest share one row with their count, written when the minute is over. If
+// the process is killed in that minute, the count is lost, which is acceptable because the calls cost nothing. Calls
+// that were sent are written at once. While the journal cannot write (a full disk), all rows would stay in memory: they
+// are then combined per quarter of an hour, the resolution of the roll-ups, until it can.
 import type { KeyId } from '../domain/id.ts';
 import type { SteadyMs } from '../domain/time.ts';
 import { isOwnRefusal, neverLeft, type UsageRecord } from '../domain/usage.ts';
 import type { OpenUsage, UsageJournal } from '../store/ports/journal.ts';
 
 const minuteMs = 60_000;
-/** As fine as the roll-ups are. */
+/** The resolution of the roll-ups. */
 const quarterMs = 900_000;
 
 type Held = { -readonly [Field in keyof UsageRecord]: UsageRecord[Field] };
 
 interface Minute {
-  /** That stand by themselves. */
+  /** Number of separate rows. */
   rows: number;
-  /** Those that stand together, by outcome and the minute (or quarter of an hour) they began in, so that every sum of any time is what it was. */
+  /** Combined refusals, by outcome and start (minute or quarter of an hour), so that sums over time stay correct. */
   readonly held: Map<string, Held>;
 }
 
@@ -25,7 +25,7 @@ export class Refusals implements Pick<UsageJournal, 'end'> {
   readonly #journal: Pick<UsageJournal, 'end' | 'isStuck'>;
   readonly #rowsPerMinute: number;
   readonly #now: () => SteadyMs;
-  /** Keys that had a call refused in this minute, and no others. */
+  /** Keys with refused calls in this minute. */
   readonly #keys = new Map<KeyId, Minute>();
   #minute = 0;
 
@@ -48,7 +48,7 @@ export class Refusals implements Pick<UsageJournal, 'end'> {
     else hold(minute.held, record, minuteMs);
   }
 
-  /** Lets go of a minute that is over. To be called every so often: a key that has gone silent is not to be waited for. */
+  /** Writes out a minute that is over. Call periodically: a key may send no further calls. */
   sweep(): void {
     const minute = Math.floor(this.#now() / minuteMs);
     if (minute === this.#minute || this.#journal.isStuck) return;
@@ -57,7 +57,7 @@ export class Refusals implements Pick<UsageJournal, 'end'> {
     this.#keys.clear();
   }
 
-  /** Hands over what is held; how many rows each key has filled in this minute stands. */
+  /** Writes out what is held; the row counts of the current minute stay. */
   flush(): void {
     for (const { held } of this.#keys.values()) {
       for (const row of held.values()) this.#journal.end(row, undefined);
@@ -66,10 +66,10 @@ export class Refusals implements Pick<UsageJournal, 'end'> {
   }
 }
 
-/** The first gives id, time, operation, status and address; a model or a reason stands there if all of them have the same. */
+/** The first record sets id, time, operation, status and address; model and code stay only if all records agree. */
 function hold(held: Map<string, Held>, record: UsageRecord, spanMs: number): void {
   const { outcome, code } = record;
-  // What nobody is blamed for keeps its reason, so that rules never count it.
+  // Refusals that are not the caller's fault keep their code, so that rules never count them.
   const blameless = outcome === 'refused' && !isOwnRefusal(outcome, code) ? code : '';
   const group = `${outcome} ${blameless} ${spanMs} ${Math.floor(record.at / spanMs)}`;
   const row = held.get(group);

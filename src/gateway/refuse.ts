@@ -1,6 +1,6 @@
-// Says no, in the caller's dialect. Before the first byte: status, body, Retry-After where waiting helps, and the
-// request id. After it: the dialect's last frame and then a cut connection, since a clean end would look like a complete
-// answer. Whether to say no is decided elsewhere.
+// Sends a refusal in the caller's dialect. Before the first byte of an answer: status, body, Retry-After if waiting
+// helps, and the request id. After it: the dialect's last frame, then a cut connection, since a clean end would look
+// like a complete answer. Other files decide whether to refuse.
 import type { GatewayError } from '../domain/error.ts';
 import { cutOff } from './answer/cut-off.ts';
 import { endWith, noteWhole } from './answer/unread.ts';
@@ -8,22 +8,22 @@ import type { Exchange } from './exchange.ts';
 import { ModelNotFound } from './model-access.ts';
 import type { Settled } from './record.ts';
 
-/** What every answer has, whoever it comes from. */
+/** Common settings of all answers. */
 export interface AnswerSettings {
   /** Response lines, as name, value, name, value. */
   readonly ownHeaders: readonly string[];
-  /** How long a reader may take nothing. */
+  /** How long a reader may stall. */
   readonly readerStallMs: number;
 }
 
 const jsonType = 'application/json; charset=utf-8';
-/** How long, and for how many bytes, we go on reading a body that was refused, so that its sender can read why. */
+/** How long, and for how many bytes, a refused body is still read, so that its sender can read the refusal. */
 const lingerMs = 2_000;
 const lingerBytes = 4 * 1024 * 1024;
-/** How long a caller who has lost access has to take the last frame: a revocation holds within a second. */
+/** How long a caller who lost access has to take the last frame: a revocation takes effect within a second. */
 const dismissMs = 500;
 
-/** The record stands before the caller can see the end: only an exchange that is settled can be refused. */
+/** The record must exist before the caller can see the end, so only a settled exchange can be refused. */
 export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, readerStallMs }: AnswerSettings): Settled {
   const { request, response } = exchange;
   if (response.destroyed) return exchange;
@@ -41,7 +41,7 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
   if (error.status === 401) lines.push('www-authenticate', 'Bearer realm="sekisho"');
   if (error.allow !== undefined) lines.push('allow', error.allow);
   if (error.status === 426) lines.push('upgrade', 'HTTP/1.1', 'connection', 'upgrade');
-  // What the official SDKs would otherwise try again twice.
+  // The official SDKs would otherwise retry twice.
   if (error.retryIsIdle) lines.push('x-should-retry', 'false');
   lines.push('cache-control', 'no-store', ...ownHeaders, ...exchange.cors, ...exchange.lines);
   const pending = !request.complete && hasBody(exchange);
@@ -51,8 +51,8 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
     endWith(exchange, request.method === 'HEAD' ? undefined : body, readerStallMs);
     return exchange;
   }
-  // With the length declared the answer is complete for its reader now; end() would cut the connection under a sender
-  // that is still writing, and the reset could overtake our answer.
+  // With the declared length, the answer is now complete for its reader; end() would close the connection while the
+  // sender is still writing, and the resulting reset could overtake the answer.
   response.write(body);
   noteWhole(response);
   let read = 0;
@@ -69,13 +69,13 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
   return exchange;
 }
 
-/** Does it say that the caller may not any more what they might when the call began? */
+/** Whether the error revokes what the caller was allowed when the call began. */
 export const takesAway = (error: GatewayError): boolean =>
   error.owner === 'policy' || error instanceof ModelNotFound || error.code === 'blob_not_found';
 
 /**
- * Ends a stream that has begun with the dialect's last frame. What is still buffered would be thrown away with the
- * connection, so the frame must have reached the socket first; a reader that does not take it is cut off by the timer.
+ * Ends a stream that has begun, with the dialect's last frame. Closing the connection discards buffered bytes, so the
+ * frame must first reach the socket; if the reader does not take it, the timer cuts the connection.
  */
 export function breakOff(exchange: Exchange, error: GatewayError, midLine: boolean): void {
   const { response } = exchange;

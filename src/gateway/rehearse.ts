@@ -1,5 +1,5 @@
-// What `admit` would say of a call now, for previews. Takes nothing. A call that would wait in the line of its account passes when
-// it is its turn.
+// Predicts what `admit` would do with a call now, for previews. Reserves nothing. A call that would wait in its
+// account's line counts as passing.
 import { type GatewayError, toGatewayError } from '../domain/error.ts';
 import { type Ask, firstCrowded } from '../domain/limit.ts';
 import { restrictionsOf } from '../domain/suspension.ts';

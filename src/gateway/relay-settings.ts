@@ -1,4 +1,4 @@
-// The settings of relaying, from the figures that an operator gives.
+// Converts the operator's settings to those of relaying.
 
 import { answerHeaders } from './browser.ts';
 import { BodyBudget } from './payload/body-budget.ts';

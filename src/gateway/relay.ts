@@ -1,7 +1,7 @@
-// Carries one call to a model server and its answer back: body as it comes, byte for byte, chunk by chunk. Takes a routed
-// call; the promise resolves when the exchange is over, however it ended.
-// The caller's hang-up aborts the upstream request at once, streaming or not, also before the first byte. The turn at the
-// model ends with the end mark of its answer, not with its delivery (delivery.ts). No redirect is followed or passed on.
+// Sends one call to a model server and relays its answer: the body unchanged, chunk by chunk. Takes a routed call; the
+// promise resolves when the exchange is over, however it ended. A hang-up of the caller aborts the upstream request at
+// once, streaming or not, also before the first byte. The turn at the model ends with the end mark of the answer, not
+// with its delivery (delivery.ts). Redirects are neither followed nor relayed.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../domain/error.ts';
@@ -42,7 +42,7 @@ export async function relay(routed: Routed, exchange: Exchange, tools: RelayTool
   }
 }
 
-/** How long a refusal of the model server's may take to be read to its end, which keeps its connection. */
+/** How long a refusal of the model server may be read to its end, which keeps the connection reusable. */
 const restMs = 1_000;
 const restBytes = 16 * 1024;
 /** How long the body of an error may take. */
@@ -50,11 +50,11 @@ const errorBodyMs = 10_000;
 
 const over = new Error('the exchange is over');
 
-/** What is wrong with an answer is never its caller's fault. */
+/** A faulty answer is never the caller's fault. */
 const toFailure = (cause: unknown): GatewayError =>
   cause instanceof GatewayError && cause.owner !== 'client' ? cause : new GatewayError('upstream_failed', { cause });
 
-/** What the model server does with the call, and until when: the handler of its HTTP client, and what ends it from outside. */
+/** One call at a model server: the handler of the HTTP client, and the way to end the call from outside. */
 class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   readonly call: Routed;
   readonly exchange: Exchange;
@@ -68,10 +68,10 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   readonly #settlement: Settlement;
   #controller: Dispatcher.DispatchController | undefined;
   #dispatchedMs = 0;
-  /** Answers of 1xx so far. */
+  /** 1xx responses so far. */
   #interims = 0;
   #restBytes = 0;
-  /** When the call had to be over, once its end mark has come; before that undefined. */
+  /** The call's deadline before its end mark arrived; undefined until then. */
   #markedMs: MonotonicMs | undefined;
 
   constructor(routed: Routed, exchange: Exchange, tools: RelayTools) {
@@ -108,7 +108,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       this.#tries.cancel(controller, over);
       return;
     }
-    // From here on it may cost something, even if nothing ever comes back.
+    // From here on the call may have a cost, even without an answer.
     this.exchange.meter = meterFor(this.call.operation.reply, this.call.stream, promptOf(this.call));
   }
 
@@ -158,8 +158,8 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   }
 
   /**
-   * The answer is whole, and what may still come is the end of its framing. The turn at the model is over, and a server that
-   * keeps silent instead holds nothing of the gate's until its time is over.
+   * The answer is complete; only the end of its framing may follow. The turn at the model is over, and a server that
+   * stays silent instead holds nothing of the gateway's until the deadline.
    */
   #noteMark(): void {
     const now = this.#tools.recorder.nowMs();
@@ -206,12 +206,12 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       this.#settlement.answered(failed ? 'upstream_error' : 'completed', last);
       return;
     }
-    // A clean end without the end mark looks like a complete answer to every client; it must not.
+    // A clean end without the end mark would look like a complete answer to every client.
     this.#send(last);
     this.#settlement.fail(new GatewayError('upstream_incomplete'));
   }
 
-  /** A strict server has refused a field of ours: the call is said once more without it. */
+  /** A strict server refused a field that the gateway added: retry without it. */
   #goesPlain(): boolean {
     const error = this.#answer.errorBytes;
     if (!error || !this.#tries.mayGoPlain(this.#answer.status, error)) return false;
@@ -234,13 +234,13 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       return;
     }
     const failure = readFailure(error, this.#tries.sent);
-    // Before the slot comes free, so that the next call in the queue is not sent there.
+    // Before the slot is released, so that the next queued call is not sent there.
     if (status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.health.doubt();
     if (this.#tries.mayGoOn()) this.#dispatch();
     else this.#settlement.fail(failure);
   }
 
-  /** Somebody else ends it: revocation, drain, a time limit, a stuck reader. */
+  /** Ends the call from outside: revocation, drain, a time limit, a stalled reader. */
   end(error: GatewayError): void {
     const { isSettled, isAnswered } = this.#settlement;
     if (isSettled) return;
@@ -250,7 +250,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       this.#tries.cancel(this.#controller, over);
       return;
     }
-    // Where the model server is done, only the reader can still take time.
+    // Once the model server is done, only the reader can exceed the time.
     this.#settlement.fail(isLate && isAnswered ? new GatewayError('reader_stalled') : error);
   }
 

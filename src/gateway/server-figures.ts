@@ -1,23 +1,23 @@
-// What a body says to one model server and not to another: figures that follow from what that server alone says of its
-// models. The call has one body, with room for the longest of them, and each try writes in what is for its server: a body
-// for each server would hold the memory of a large one several times, outside its budget.
+// The parts of a body that differ between model servers: figures that depend on what a server reports about its models.
+// The call has one body, with room for the longest figures, and each try writes its server's figures into it: a body
+// per server would use the memory of a large one several times, outside its budget.
 import { type Edit, splice } from './payload/strict-json.ts';
 
-/** How a body is to be changed for one model server; edits are in order and do not overlap. */
+/** The changes of a body for one model server; edits are in order and do not overlap. */
 export interface ForServer {
-  /** Whichever object stands for it. */
+  /** Any object that identifies the server. */
   readonly server: object;
   readonly edits: readonly Edit[];
   readonly changes: readonly string[];
 }
 
 export interface Figured {
-  /** Where in the body they stand. */
+  /** Where they are in the body. */
   readonly places: readonly number[];
   readonly byServer: ReadonlyMap<object, { readonly texts: readonly string[]; readonly changes: readonly string[] }>;
 }
 
-/** The body for the first server and, where another is to get other figures, what they are. */
+/** The body for the first server, and the figures of the others where they differ. */
 export function figureFor(
   bytes: Buffer,
   first: ForServer,
@@ -35,7 +35,7 @@ export function figureFor(
   for (const [key, { start, end }] of [...all].toSorted(([, a], [, b]) => a.start - b.start)) {
     const said = keyed.map((each) => each.get(key)?.text ?? bytes.toString('utf8', start, end));
     const most = Math.max(...said.map((text) => Buffer.byteLength(text)));
-    // Blanks may stand behind any value and any member (RFC 8259, section 2).
+    // Whitespace is allowed after any value and any member (RFC 8259 §2).
     const padded = said.map((text) => text + ' '.repeat(most - Buffer.byteLength(text)));
     if (padded.some((text) => text !== padded[0])) {
       places.push(start + shift);
@@ -50,7 +50,7 @@ export function figureFor(
   return { body: splice(bytes, edits), figured: { places, byServer } };
 }
 
-/** Writes what is for this server into the body; gives what was changed for it, or undefined where it is as for all. */
+/** Writes the server's figures into the body; returns its changes, or undefined if all servers get the same body. */
 export function writeFigures(
   { body, figured }: { readonly body: Buffer | undefined; readonly figured: Figured | undefined },
   server: object,
@@ -61,7 +61,7 @@ export function writeFigures(
   return said.changes;
 }
 
-/** Several members may be added at one place: each is known by its order there. */
+/** Several members may be added at one place; they are identified by their order there. */
 function byPlace(edits: readonly Edit[]): Map<string, Edit> {
   const found = new Map<string, Edit>();
   for (const edit of edits) {

@@ -1,5 +1,5 @@
-// How a call that has left ends, and that it ends once: with its record, then the model server's place, then the last of its
-// answer. Somebody who has the whole answer has completed it, whichever side hung up first.
+// Ends a call that was sent, exactly once: writes its record, then releases the model server, then sends the last of
+// its answer. A caller who has the whole answer has completed the call, whichever side disconnected first.
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
 import type { Outcome } from '../domain/usage.ts';
@@ -11,10 +11,10 @@ import type { Ending } from './observers.ts';
 import { endTurn, type Recorder, type Settled, settle, settleSoon } from './record.ts';
 import { type AnswerSettings, refuse } from './refuse.ts';
 
-/** What becomes of the connection to the model server: it is cut now, or when an error had time to be read, or kept. */
+/** The connection to the model server is cut now, cut after an error had time to be read, or kept. */
 export type Farewell = 'cut' | 'cut-later' | 'keep';
 
-/** What holds a model server for the call. */
+/** Holds a model server for the call. */
 export interface Holding {
   /** The call is over, or only its reader can still take time. May be called again. */
   letGo(farewell: Farewell): void;
@@ -25,7 +25,7 @@ export class Settlement {
   readonly over: Promise<Settled>;
   /** It has its record. */
   isSettled = false;
-  /** Everything of the answer has come; the reader may still take some of it. */
+  /** The whole answer has arrived; the reader may still have to take some of it. */
   isAnswered = false;
   readonly #exchange: Exchange;
   readonly #response: ServerResponse;
@@ -53,12 +53,12 @@ export class Settlement {
     });
   }
 
-  /** From now on a hang-up of the caller ends the call; at once where they have already gone. */
+  /** From now on, a hang-up of the caller ends the call; at once if they are already gone. */
   listen(): void {
     this.#stopListening = onHangUp(this.#exchange, () => this.#closed());
   }
 
-  /** The model server has said everything, `last` being what is not sent yet. What is left is the reader's own time. */
+  /** The model server has sent everything; `last` is the unsent rest. What remains is the reader's time. */
   answered(outcome: Outcome, last: Buffer): void {
     if (this.isAnswered || this.isSettled) return;
     this.isAnswered = true;
@@ -78,7 +78,7 @@ export class Settlement {
     delivery.end((sendLast) => this.#complete(outcome, sendLast), rest);
   }
 
-  /** The answer is an error that was said anew, after a head of ours: it is told in a frame, and the connection ends. */
+  /** The answer is an error after the gateway sent a stream's head: it is sent in a frame, and the connection ends. */
   toldInFrame(frame: Buffer): void {
     if (this.#answer.delivery.send(frame) === 'dropped') {
       this.fail(new GatewayError('reader_stalled'));
@@ -88,7 +88,7 @@ export class Settlement {
     cutOffAfter(this.#response);
   }
 
-  /** Says so: in an answer of our own, or, where one has begun, in its last frame. */
+  /** Reports the failure: in an ordinary refusal, or in the last frame of an answer that has begun. */
   fail(error: GatewayError, outcome: Outcome = error.owner === 'upstream' ? 'failed' : 'ended'): void {
     if (this.isSettled) return;
     this.#exchange.meter?.end();
@@ -99,7 +99,7 @@ export class Settlement {
       return;
     }
     const { delivery, status } = this.#answer;
-    // What came of a line that was cut goes on; it holds no error.
+    // An incomplete last line is still sent; it contains no error.
     if (error.code !== 'reader_stalled') delivery.send(this.#answer.cut());
     delivery.passRest(error);
     this.#conclude({ outcome, status: status || 200, error }, farewell);
@@ -110,7 +110,7 @@ export class Settlement {
     if (this.isSettled) return;
     const { delivery, status } = this.#answer;
     const isWhole = this.#exchange.meter?.end() === true;
-    // OpenAI's clients hang up on [DONE], before the last bytes of the framing: they have the whole answer.
+    // OpenAI's clients disconnect at [DONE], before the last bytes of the framing: they have the whole answer.
     if (this.#answer.isStreamed && isWhole && delivery.waitingBytes === 0) {
       this.#conclude({ outcome: 'completed', status }, 'keep');
       return;
@@ -121,7 +121,7 @@ export class Settlement {
     this.#conclude({ outcome: 'client_closed', status: said, error }, 'cut');
   }
 
-  /** The answer is complete but for its last piece, which goes when the record is written. */
+  /** The answer is complete except for its last piece, which is sent once the record is written. */
   #complete(outcome: Outcome, sendLast: () => void): void {
     this.isSettled = true;
     this.#stopListening?.();

@@ -1,6 +1,6 @@
-// Did the request come over a transport that the settings allow? Takes a plain head. Where the gate demands TLS, nothing is
-// answered over plain HTTP, and nobody is led away from it either: by then the caller has shown their key. Whose key it
-// was goes into the log, so that somebody can replace it.
+// Checks that the settings allow the transport of the request. Takes a valid head. If the gateway requires TLS, plain
+// HTTP is refused and not redirected either, because the key was already sent unencrypted. The log names the key, so
+// that it can be replaced.
 import type { TLSSocket } from 'node:tls';
 import { readKeyId } from '../domain/api-key.ts';
 import { GatewayError } from '../domain/error.ts';
@@ -10,7 +10,7 @@ import type { Received } from './receive.ts';
 declare class Mark {
   protected readonly transported: true;
 }
-/** The request came over a transport that is allowed here. */
+/** Proof that the transport is allowed. */
 export interface Transported extends Received, Mark {}
 
 /** `tlsOnly`: plain HTTP is refused. @throws GatewayError `tls_required`. */
@@ -26,7 +26,7 @@ export function refuseUnencrypted(received: Received, tlsOnly: boolean): Transpo
     );
     id = credential?.kind === 'key' ? readKeyId(credential.text) : undefined;
   } catch {
-    // Whatever it was, it was no key of ours.
+    // Not a valid credential.
   }
   throw new GatewayError(
     'tls_required',

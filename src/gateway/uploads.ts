@@ -1,7 +1,7 @@
-// Blobs of callers who may not use every model. A digest alone gives nobody a model's weights: such a caller may create
-// only from blobs whose bytes it has shown here. A model server that has a blob already takes an upload of it unread, so
-// those bytes are read, hashed and let go of here. What was shown is forgotten with the process; clients look first
-// (HEAD), find nothing, and upload again.
+// Uploads of blobs by callers who may not use every model. Knowing a digest must not give access to a model's weights:
+// such a caller may create models only from blobs that it has uploaded through this gateway. A model server that
+// already has a blob accepts an upload without reading it, so these bytes are read, hashed and discarded here. Uploads
+// are remembered until the process ends; clients check first (HEAD), get a 404, and upload again.
 import { createHash } from 'node:crypto';
 import { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
@@ -18,11 +18,11 @@ import { type Settled, settle } from './record.ts';
 import { type RelayTools, relay } from './relay.ts';
 import type { Routed } from './route.ts';
 
-/** Models of many files are a hundred blobs or so. */
+/** A model of many files has about a hundred blobs. */
 const mostPerAccount = 1_000;
 const mostAccounts = 10_000;
 
-/** Whose bytes were shown by whom. */
+/** Which account has uploaded which blobs. */
 export class ShownBlobs {
   readonly #byAccount = new Map<AccountId, Set<string>>();
 
@@ -30,7 +30,7 @@ export class ShownBlobs {
     return this.#byAccount.get(account)?.has(digest) === true;
   }
 
-  /** The oldest give way: who needs one again shows it again. */
+  /** The oldest entries are evicted; such a caller uploads again. */
   note(account: AccountId, digest: string): void {
     const shown = this.#byAccount.get(account) ?? new Set();
     this.#byAccount.delete(account);
@@ -40,11 +40,11 @@ export class ShownBlobs {
   }
 }
 
-/** Is it an upload that has to show its bytes? */
+/** Whether the upload must be hashed here. */
 export const mustShow = ({ operation, caller: { principal } }: Routed): boolean =>
   operation.body === 'blob' && !principal.models.all;
 
-/** @throws GatewayError as relay does, and `invalid_request` where the bytes have another digest. */
+/** @throws GatewayError as relay does, and `invalid_request` if the bytes have another digest. */
 export async function takeUpload(
   routed: Routed,
   exchange: Exchange,
@@ -58,7 +58,7 @@ export async function takeUpload(
     !(await asking.whileRunning(tools.running, (signal) => isThere(routed, tools.settings.times.metadataMs, signal)))
   ) {
     const settled = await relay(routed, exchange, tools);
-    // "Created" is said of bytes that the model server has hashed itself; "OK" of none.
+    // The model server answers "Created" if it has hashed the bytes itself, and "OK" if it has not.
     if (exchange.response.statusCode === 201) shown.note(accountId, digest);
     return settled;
   }
@@ -88,7 +88,7 @@ export async function takeUpload(
   return settled;
 }
 
-/** Asks the first server that can be reached. @throws GatewayError where none can, or the signal's reason. */
+/** Asks the first reachable server. @throws GatewayError if none is reachable, or the signal's reason. */
 async function isThere(routed: Routed, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   let failure: unknown;
   for (const { dispatcher, basePath, credentials } of routed.candidates)
@@ -110,7 +110,7 @@ async function isThere(routed: Routed, timeoutMs: number, signal: AbortSignal): 
   throw readFailure(failure as Error, false);
 }
 
-/** The question whether a blob is there, which may take a while: it ends as every other call does. */
+/** The check whether a blob exists, which may take a while: it can be ended like any other call. */
 class Asking implements Run {
   readonly call: Routed;
   readonly exchange: Exchange;
@@ -142,7 +142,7 @@ class Asking implements Run {
   }
 }
 
-/** An upload that is read here: it ends like any other call that runs, also by a revocation or for want of progress. */
+/** An upload that is read here: it can be ended like any other call, also by a revocation or for lack of progress. */
 class Reading implements Run {
   readonly call: Routed;
   readonly exchange: Exchange;
@@ -171,7 +171,7 @@ class Reading implements Run {
         .on('end', () => resolve(`sha256:${hash.digest('hex')}`))
         .on('close', gone)
         .on('error', gone);
-      // Who went while the model server was asked is not heard of again.
+      // A caller who disconnected during the check causes no further event.
       if (request.destroyed) gone();
       else continueIfAsked(exchange, response);
     });

@@ -1,4 +1,4 @@
-// A call as it goes to a model server: built from the route table and the proofs, never from the client's text.
+// Builds the request to a model server from the route table and the proofs, never from the client's text.
 import type { IncomingMessage } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { upstreamHeaders } from '../upstream/headers.ts';
@@ -15,18 +15,18 @@ export interface TimeLimits {
   readonly transferSilenceMs: number;
 }
 
-/** How long the answer may take in all. */
+/** How long the whole answer may take. */
 export function totalMsOf({ operation: { time } }: Routed, times: TimeLimits): number {
   return time === 'inference' ? times.totalMs : time === 'metadata' ? times.metadataMs : Infinity;
 }
 
-/** Each 1xx answer makes the HTTP client wait anew, and a flood of them would hold up the process; no server needs more. */
+/** Each 1xx response restarts the client's timeout, and a flood would block the process; no server needs more. */
 export const mostInterims = 16;
 
-/** How long the answer may take to begin, 1xx answers included. */
+/** How long the answer may take to begin, 1xx responses included. */
 export function firstByteMsOf(routed: Routed, times: TimeLimits): number {
   const total = totalMsOf(routed, times);
-  // How long an upload takes is up to its sender.
+  // The duration of an upload depends on its sender.
   return routed.operation.body === 'blob' ? total : Math.min(total, times.firstByteMs);
 }
 
@@ -59,7 +59,7 @@ export function callOf(
   };
 }
 
-/** Saying it twice is as saying it once (RFC 9110, section 9.2.2): it only reads, by its method or by its scope. */
+/** Whether the call is idempotent (RFC 9110 §9.2.2): it only reads, by its method or by its scope. */
 export function mayRepeat({ operation: { scope } }: Routed, { method }: IncomingMessage): boolean {
   return method === 'GET' || method === 'HEAD' || scope === 'metadata';
 }

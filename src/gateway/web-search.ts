@@ -1,12 +1,12 @@
-// Tools of the type `web_search…`, which Ollama runs itself on the operator's ollama.com account (ollama-api §1). Codex and
-// Claude Code offer one with every call. A caller without the scope `cloud` gets the call without the offer; only a call
-// that insists on the search is refused. Tells which it is, and takes offers out; who may search is decided elsewhere.
+// Tools of the type `web_search…`, which Ollama runs itself on the operator's ollama.com account (ollama-api §1). Codex
+// and Claude Code offer one with every call. For a caller without the scope `cloud`, the offer is removed; only a call
+// that requires the search is refused. Detects and removes offers; other files decide who may search.
 import type { Work } from './payload/body-edits.ts';
 import { type JsonBody, type JsonValue, type Outline, textOf } from './payload/strict-json.ts';
 
 const named: Outline = { known: new Set(['type', 'name']) };
 const choiceParts: Outline = { known: new Set(['type', 'name', 'mode', 'tools']), each: { tools: named } };
-/** What `tool_choice` may hold in the families of the API: a type, a name, or a list of what is allowed. */
+/** The content of `tool_choice` in the API families: a type, a name, or a list of allowed tools. */
 export const toolChoiceOutline: Outline = {
   known: new Set(['type', 'name', 'function', 'mode', 'tools', 'allowed_tools']),
   inside: { function: named, allowed_tools: choiceParts },
@@ -16,7 +16,7 @@ export const toolChoiceOutline: Outline = {
 export interface WebSearch {
   /** The offers, as elements of `tools`. */
   readonly offered: readonly JsonValue[];
-  /** The call insists: `tool_choice` names the search, or wants some tool and there is no other. */
+  /** Whether the call requires a search: `tool_choice` names it, or requires some tool and there is no other. */
   readonly forced: boolean;
 }
 
@@ -46,7 +46,7 @@ function forces(bytes: Buffer, choice: JsonValue, names: ReadonlySet<string | un
   });
 }
 
-/** "Some tool, whichever": OpenAI's `required`, Anthropic's `any`. */
+/** "Any tool": OpenAI's `required`, Anthropic's `any`. */
 const insists = new Set(['required', 'any']);
 
 function isSearch(bytes: Buffer, tool: JsonValue): boolean {
@@ -58,7 +58,7 @@ function textIn(bytes: Buffer, object: JsonValue, field: string): string | undef
   return value?.kind === 'string' ? textOf(bytes, value) : undefined;
 }
 
-/** Leaves the other tools as they are; where there is no other, there are no tools and nothing to choose. */
+/** Keeps the other tools; if there are none, removes `tools` and `tool_choice`. */
 export function takeOffersOut({ bytes, document, edits, changes }: Work, offered: readonly JsonValue[]): void {
   const tools = document.members.get('tools');
   if (!tools?.items || offered.length === 0) return;

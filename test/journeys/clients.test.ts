@@ -49,7 +49,7 @@ describe('ollama', () => {
     await expect(new Ollama({ host: gate.url }).list()).rejects.toThrow('Invalid API key');
     // `ollama run typo` does this after /api/show has said that there is no such model.
     await expect(client.pull({ model: 'typo' })).rejects.toThrow(
-      /does not exist on this gate.*ask whoever runs this gate/,
+      /does not exist here.*ask the operator of this gateway/,
     );
   });
   test('abort() stops the model', async () => {
