@@ -9,7 +9,10 @@ import { type AccountId, newApplicationId, type PersonId } from '../../src/domai
 import { unlimited } from '../../src/domain/plan.ts';
 import { changeAccount, createAccount, openAccount, setPlan, setRole } from '../../src/management/accounts/accounts.ts';
 import { claimKey, decide, setRegistration } from '../../src/management/applications/applications.ts';
+import { apply } from '../../src/management/applications/apply.ts';
 import { changeKey, createKey, createKeyFor, rotateKey } from '../../src/management/keys/keys.ts';
+import { noPost } from '../../src/management/mail/mail-templates.ts';
+import { linkCodes } from '../../src/management/people/link-codes.ts';
 import { draftLink } from '../../src/management/people/one-time-links.ts';
 import { closeAccount, confirmAddress, setUp } from '../../src/management/people/people.ts';
 import { changePlan, createPlan, deletePlan } from '../../src/management/plans/plans.ts';
@@ -127,6 +130,53 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
+      'is undone with a step of it that gave a reason against itself, even when the work goes on',
+      withStores(async (store, other) => {
+        const first = await waiting(store, null);
+        const full = store.atomically(async (within) => {
+          await within.ensureAccount('gone', 'default', event());
+          const application = { ...first, id: newApplicationId(Date.now()) };
+          const bounds = { waiting: 0, unconfirmed: 0, fromSource: 0, fromSourceForMailbox: 0 };
+          const none = { passwordHash: null, confirmBy: null, person: undefined, invite: undefined, link: undefined };
+          const asked = { application, mailbox: '', source: '', isNamed: false, bounds, events: [], ...none };
+          expect(await within.submitApplication(asked)).toBe('full');
+        });
+        await expect(full).rejects.toThrow('came to nothing');
+        expect(await other.listAccounts()).toEqual([]);
+        expect(await other.countPending()).toBe(1);
+      }),
+    );
+
+    test(
+      'by a rule about somebody new is made with their application, or neither is there',
+      withStores(async (store) => {
+        const applying = (): Promise<unknown> =>
+          apply(
+            { store, post: noPost, portal: new URL('http://x'), codes: linkCodes('s'), wake: () => undefined } as never,
+            { name: 'n', email: `n${++count}@example.org`, purpose: 'p', password: 'quite a good one' },
+            undefined,
+            '192.0.2.1',
+            author(),
+          );
+        const open = { ...(await store.readRegistration()), mode: 'open', plan: 'not there' } as const;
+        await store.writeRegistration(open, event());
+        await expect(applying()).rejects.toThrow('not there');
+        expect(await store.listApplications({ limit: 9 })).toEqual([]);
+        expect(await store.signIn.db.selectFrom('people').select('id').execute()).toEqual([]);
+        // The link of a mail opens again what it could not open.
+        const { id } = await waiting(store, null);
+        const { stored, url } = draftLink(new URL('http://x'), 'confirm', id, author());
+        await store.insertLink(stored, event());
+        const code = url.slice(url.indexOf('#') + 1);
+        await expect(confirmAddress({ store }, code, author())).rejects.toThrow('not there');
+        await store.writeRegistration({ ...open, plan: 'default' }, event());
+        expect(await confirmAddress({ store }, code, author())).toMatchObject({ status: 'approved' });
+        await applying();
+        expect(await store.listAccounts()).toHaveLength(2);
+      }),
+    );
+
+    test(
       'about keys stays within the plan, however many are made at once',
       withStores(async (store) => {
         await createPlan(store, 'one', { maxKeys: 1 }, undefined, author());
@@ -171,7 +221,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
       'about signing in to an account leaves it to one person, in any order',
       withStores(async (store) => {
         const at = Date.now();
-        const tools = { store } as unknown as Parameters<typeof confirmAddress>[0];
+        const tools = { store } as unknown as Parameters<typeof setUp>[0];
         const byLink = async (accountId: AccountId): Promise<() => Promise<unknown>> => {
           const { stored, url } = draftLink(new URL('http://x'), 'setup', accountId, author());
           await store.insertLink(stored, event());

@@ -10,7 +10,7 @@ import type { Clocks } from '../../domain/time.ts';
 import { MemoryLimits } from '../../store/memory/limit-store.ts';
 import type { AccountUsage } from './account-usage.ts';
 import { AccountUsages } from './account-usages.ts';
-import { Ladder } from './ladder.ts';
+import { Ladder, type LadderStore } from './ladder.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -31,14 +31,17 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
   };
   let steps: Suspension[] = [];
   const rule: Rule = readRule({ name: 'rule', per: 'key', windowSeconds: 3_600, threshold: 10, ...fields });
+  const store: Omit<LadderStore, 'atomically'> = {
+    insertSuspension: (step) => Promise.resolve(void steps.unshift(step)),
+    listSuspensions: () => Promise.resolve(steps),
+    countSuspensions: () => Promise.resolve(0),
+    listKeys: () => Promise.resolve([]),
+    revokeKey: () => Promise.resolve(true),
+  };
+  /** A step and what it revokes are written together. */
+  const apart = (): Promise<never> => Promise.reject(new Error('outside of the transaction'));
   const ladder = new Ladder({
-    store: {
-      insertSuspension: (step) => Promise.resolve(void steps.unshift(step)),
-      listSuspensions: () => Promise.resolve(steps),
-      countSuspensions: () => Promise.resolve(0),
-      listKeys: () => Promise.resolve([]),
-      revokeKey: () => Promise.resolve(true),
-    },
+    store: { ...store, insertSuspension: apart, revokeKey: apart, atomically: (work) => work(store) },
     clocks,
     onStep: () => Promise.resolve(),
     onError: (error) => {

@@ -19,8 +19,14 @@ import type { AccountUsage, RollingFigure } from './account-usage.ts';
 import type { History } from './account-usages.ts';
 import { RollingCount } from './rolling-count.ts';
 
+type Steps = 'insertSuspension' | 'listSuspensions' | 'countSuspensions' | 'listKeys' | 'revokeKey';
+
+export interface LadderStore extends Pick<Store, Steps> {
+  atomically<T>(work: (store: Pick<Store, Steps>) => Promise<T>): Promise<T>;
+}
+
 export interface LadderTools {
-  readonly store: Pick<Store, 'insertSuspension' | 'listSuspensions' | 'countSuspensions' | 'listKeys' | 'revokeKey'>;
+  readonly store: LadderStore;
   /** Windows go by the steady clock; what a step says of itself, and what is stored, by the wall clock. */
   readonly clocks: Clocks;
   /** A step was stored: whoever it hits is to feel it now. */
@@ -136,14 +142,15 @@ export class Ladder implements EndObserver {
     const subject = keyId ?? principal.accountId;
     const { id, step, shadow, reason, evidence } = suspension;
     const event = auditEvent(author, `suspension.${step}`, subject, null, { id, shadow, reason, ...evidence });
-    await store.insertSuspension(suspension, leadingTo(event, stepTold(suspension)));
-    if (step === 'revoke' && !shadow) {
-      for (const key of await store.listKeys(principal.accountId)) {
+    await store.atomically(async (within) => {
+      await within.insertSuspension(suspension, leadingTo(event, stepTold(suspension)));
+      if (step !== 'revoke' || shadow) return;
+      for (const key of await within.listKeys(principal.accountId)) {
         if (keyId !== null && key.lineage !== keyId) continue;
         const revocation = auditEvent(author, 'key.revoke', key.id, { status: 'active' }, { status: 'revoked' });
-        await store.revokeKey(key.id, now, revocation);
+        await within.revokeKey(key.id, now, revocation);
       }
-    }
+    });
     await this.#tools.onStep(suspension);
     onStored();
     if (!shadow && (step === 'suspend' || step === 'review')) await this.#countSteps(principal, now);

@@ -115,42 +115,53 @@ export async function apply(
   // The mailbox of somebody who has an account learns the truth; the page says the same to everybody.
   const isKnown = confirm && passwordHash !== null && (await store.findHolder(email)) !== undefined;
   const made = { name, email, invite: invite?.id ?? null };
-  const against = await store.submitApplication({
-    application,
-    mailbox: mailboxOf(email, registration.dotless),
-    source,
-    passwordHash: waitsForLetter ? passwordHash : null,
-    confirmBy: waitsForLetter ? (link?.expiresAt ?? null) : null,
-    person,
-    invite: invite?.digest,
-    isNamed,
-    link: link?.stored,
-    bounds: { waiting: registration.maxPending, ...unconfirmedBounds },
-    events: [
-      leadingTo(
-        auditEvent(author, 'application.create', id, null, made),
-        confirm ? [confirmation(id, seed, isKnown)] : [],
-      ),
-      ...(person ? [auditEvent(author, 'person.create', person.id, null, { email, application: id })] : []),
-    ],
+  // With what the mode or the invitation makes of it, in one transaction: a kill leaves no application between the two.
+  const stored = await store.atomically(async (within) => {
+    const against = await within.submitApplication({
+      application,
+      mailbox: mailboxOf(email, registration.dotless),
+      source,
+      passwordHash: waitsForLetter ? passwordHash : null,
+      confirmBy: waitsForLetter ? (link?.expiresAt ?? null) : null,
+      person,
+      invite: invite?.digest,
+      isNamed,
+      link: link?.stored,
+      bounds: { waiting: registration.maxPending, ...unconfirmedBounds },
+      events: [
+        leadingTo(
+          auditEvent(author, 'application.create', id, null, made),
+          confirm ? [confirmation(id, seed, isKnown)] : [],
+        ),
+        ...(person ? [auditEvent(author, 'person.create', person.id, null, { email, application: id })] : []),
+      ],
+    });
+    if (against !== undefined) throw notSubmitted(against);
+    if (waitsForLetter) return application;
+    if (!invite) return (await decideByRule(within, application, author)) ?? application;
+    return decideByInvite(within, application, invite, author);
   });
-  if (against !== undefined) throw notSubmitted(against);
+  if (link) door.wake();
   const entering = waitsForLetter ? undefined : (application.personId ?? undefined);
-  const applied = { application, claim, confirm, person: entering };
-  if (link) {
-    door.wake();
-    if (waitsForLetter) return applied;
-  }
-  if (!invite) return { ...applied, application: (await decideByRule(store, application, author)) ?? application };
-  const rule = { actor: `invite:${invite.id}`, at: author.at };
+  return { application: stored, claim, confirm, person: entering };
+}
+
+async function decideByInvite(
+  store: Store,
+  application: Application,
+  invite: Invite,
+  { at }: Author,
+): Promise<Application> {
+  const rule = { actor: `invite:${invite.id}`, at };
+  const registration = await store.readRegistration();
   // An invitation that names the address was meant for this very person.
-  const held = isNamed ? undefined : await whyHeld(store, application, registration);
+  const held = invite.email !== null ? undefined : await whyHeld(store, application, registration);
   if (held !== undefined) {
     await hold(store, application, held, rule);
-    return applied;
+    return application;
   }
   const plan = invite.plan ?? registration.plan;
-  return { ...applied, application: await decide(store, id, 'approved', { plan, decision: null }, rule) };
+  return decide(store, application.id, 'approved', { plan, decision: null }, rule);
 }
 
 const tooMany = (): Fault => new Fault('Too many applications wait for a decision. Come back later.', 'conflict');

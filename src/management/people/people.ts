@@ -6,6 +6,7 @@ import { type Application, normalEmail } from '../../domain/application.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { newPersonId, type PersonId } from '../../domain/id.ts';
 import { type Language, type Person, placeholderDomain } from '../../domain/person.ts';
+import type { NotConfirmed } from '../../store/ports/admission.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireAccount } from '../accounts/accounts.ts';
 import { decideByRule, letsIn } from '../applications/applications.ts';
@@ -96,30 +97,39 @@ export async function resetPassword(
 }
 
 /** Somebody reads the mailbox: the one application that the letter names goes on by its rule. @throws Fault. */
-export async function confirmAddress({ store }: OnboardingContext, code: string, author: Author): Promise<Application> {
+export function confirmAddress(
+  { store }: Pick<OnboardingContext, 'store'>,
+  code: string,
+  author: Author,
+): Promise<Application> {
   const digest = digestOf(code.trim());
-  const found = await store.findConfirmable(digest, author.at);
-  if (!found) throw deadLink();
-  const confirming = { ...found, confirmedAt: author.at };
-  const { maxPending } = await store.readRegistration();
-  const confirmed = await store.confirmApplication({
-    digest,
-    at: author.at,
-    personId: newPersonId(),
-    waiting: (await letsIn(store, confirming)) ? null : maxPending,
-    event: (id) => auditEvent(author, 'application.confirm', id, null, null),
+  return store.atomically(async (within) => {
+    const found = await within.findConfirmable(digest, author.at);
+    if (!found) throw deadLink();
+    const confirming = { ...found, confirmedAt: author.at };
+    const { maxPending } = await within.readRegistration();
+    const confirmed = await within.confirmApplication({
+      digest,
+      at: author.at,
+      personId: newPersonId(),
+      waiting: (await letsIn(within, confirming)) ? null : maxPending,
+      event: (id) => auditEvent(author, 'application.confirm', id, null, null),
+    });
+    if (typeof confirmed === 'string') throw notConfirmed(confirmed);
+    return (await decideByRule(within, confirmed, author)) ?? confirmed;
   });
-  switch (confirmed) {
+}
+
+function notConfirmed(against: NotConfirmed): Fault {
+  switch (against) {
     case 'link':
-      throw deadLink();
+      return deadLink();
     case 'taken':
-      throw new Fault('That address is confirmed already, with another application.', 'conflict');
+      return new Fault('That address is confirmed already, with another application.', 'conflict');
     case 'occupied':
-      throw new Fault('Somebody signs in to the account of that application already. Ask its operator.', 'conflict');
+      return new Fault('Somebody signs in to the account of that application already. Ask its operator.', 'conflict');
     case 'full':
-      throw new Fault('Too many applications wait for a decision. Open this page again later.', 'conflict');
-    default:
-      return (await decideByRule(store, confirmed, author)) ?? confirmed;
+      return new Fault('Too many applications wait for a decision. Open this page again later.', 'conflict');
   }
 }
 

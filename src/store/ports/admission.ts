@@ -78,6 +78,10 @@ export interface SettingUp {
 /** `link`: it opens nothing. `closed`: its account is not there. `occupied`: somebody signs in to it. `taken`: the address is. */
 export type NotSetUp = 'link' | 'closed' | 'occupied' | 'taken';
 
+/**
+ * Each of these is one transaction. As a part of `Store.atomically`, one that gives a reason against it has the whole decision
+ * undone, so the work has to end with an error then.
+ */
 export interface AdmissionStore {
   submitApplication(submission: Submission): Promise<NotSubmitted | undefined>;
   /** Gives the application, confirmed, with its person. */

@@ -7,7 +7,7 @@ import { placeholderDomain, placeholderEmail } from '../../domain/person.ts';
 import type { AdmissionStore, NewPerson, NotConfirmed, NotSetUp, NotSubmitted } from '../ports/admission.ts';
 import { applicationOf, rowOf } from './applications.ts';
 import { writeAudit } from './audit.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, doom } from './connection.ts';
 import { freeAddress, hasPerson, insertPerson } from './new-person.ts';
 import { useUp } from './one-time-links.ts';
 import { personColumns, personOf } from './people.ts';
@@ -22,12 +22,14 @@ class Undone<Why extends string> extends Error {
   }
 }
 
-async function orWhy<T, Why extends string>(work: Promise<T>): Promise<T | Why> {
+/** As a part of a larger decision it cannot be taken back by itself: then the decision is. */
+async function orWhy<T, Why extends string>(db: Kysely<Tables>, work: Promise<T>): Promise<T | Why> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof Undone) return error.why as Why;
-    throw error;
+    if (!(error instanceof Undone)) throw error;
+    if (db.isTransaction) doom(db);
+    return error.why as Why;
   }
 }
 
@@ -47,6 +49,7 @@ export function admissionQueries({ db, transact }: Connection): AdmissionStore {
       events,
     }) =>
       orWhy<undefined, NotSubmitted>(
+        db,
         transact(async (transaction) => {
           await transaction
             .insertInto('applications')
@@ -99,6 +102,7 @@ export function admissionQueries({ db, transact }: Connection): AdmissionStore {
       ),
     confirmApplication: ({ digest, at, personId, waiting, event }) =>
       orWhy<Application, NotConfirmed>(
+        db,
         transact(async (transaction) => {
           const link = await useUp(transaction, digest, 'confirm', at);
           if (link === undefined) throw new Undone<NotConfirmed>('link');
@@ -124,6 +128,7 @@ export function admissionQueries({ db, transact }: Connection): AdmissionStore {
       ),
     setUpPerson: ({ digest, at, person, event }) =>
       orWhy<undefined, NotSetUp>(
+        db,
         transact(async (transaction) => {
           const accountId = (await useUp(transaction, digest, 'setup', at)) as Tables['accounts']['id'] | undefined;
           if (accountId === undefined) throw new Undone<NotSetUp>('link');

@@ -19,6 +19,18 @@ export function connect(db: Kysely<Tables>, engine: Engine): Connection {
   };
 }
 
+const doomed = new WeakSet<object>();
+
+/** A part of an open transaction has come to nothing half-way: the transaction must not commit. */
+export function doom(transaction: Kysely<Tables>): void {
+  doomed.add(transaction);
+}
+
+/** @throws where a part of the transaction came to nothing and the work that it is for went on as if it had not. */
+export function refuseDoomed(transaction: Kysely<Tables>): void {
+  if (doomed.has(transaction)) throw new Error('a step of this decision came to nothing, and the decision went on');
+}
+
 const decisions = new AsyncLocalStorage<{ open: boolean }>();
 
 /** Does what runs now belong to an open decision? Then waiting for another connection could be waiting for itself. */

@@ -9,7 +9,7 @@ import { admissionQueries } from './admission.ts';
 import { applicationQueries } from './applications.ts';
 import { auditQueries } from './audit.ts';
 import { certificateQueries } from './certificates.ts';
-import { connect, deciding } from './connection.ts';
+import { connect, deciding, refuseDoomed } from './connection.ts';
 import { creationQueries } from './creations.ts';
 import type { Engine } from './engine.ts';
 import { invitationQueries } from './invitations.ts';
@@ -58,6 +58,12 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     },
     close: () => db.destroy(),
     atomically: (work) =>
-      connection.transact((transaction) => deciding(() => work(relationalStore(transaction, engine)))),
+      connection.transact((transaction) =>
+        deciding(async () => {
+          const result = await work(relationalStore(transaction, engine));
+          refuseDoomed(transaction);
+          return result;
+        }),
+      ),
   };
 }
