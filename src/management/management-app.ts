@@ -1,4 +1,4 @@
-// The management plane put together: sign-in, post, pages and API in one router, and the letters that nobody asks for. Takes what
+// The management plane put together: sign-in, mailer, pages and API in one router, and the emails that nobody asks for. Takes what
 // the composition root has opened.
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -19,9 +19,9 @@ import { Paces } from './http/pace.ts';
 import { Problem, sendProblem } from './http/problem.ts';
 import { managementApi } from './http/router.ts';
 import { SharedAnswers } from './http/send.ts';
-import { noPost } from './mail/mail-templates.ts';
+import { noMailer } from './mail/mailer.ts';
 import { Outbox } from './mail/outbox.ts';
-import { openMail } from './mail/smtp.ts';
+import { openSmtpMailer } from './mail/smtp.ts';
 import type { EncryptionNow } from './overview/encryption.ts';
 import { linkCodes } from './people/link-codes.ts';
 import type { OnboardingContext } from './people/onboarding.ts';
@@ -71,23 +71,23 @@ export interface ManagementApp {
   /** A one-time link for the first operator; undefined where somebody operates the gate already. */
   setUpLink(): Promise<string | undefined>;
   readonly outbox: Outbox;
-  /** Letters that have not left by then are given up. */
-  stop(lettersMs: number): Promise<void>;
+  /** Emails that have not left by then are given up. */
+  stop(emailsMs: number): Promise<void>;
 }
 
 export function openManagementApp(settings: ManagementAppSettings, tools: ManagementAppTools): ManagementApp {
   const { store, now, nowMs, onError, trustedProxies } = tools;
   const { portal } = settings;
   const origins = new Origins(portal, settings.publicUrl !== '', tools.tls?.names);
-  const post =
+  const mailer =
     settings.smtpUrl === ''
-      ? noPost
-      : openMail({
+      ? noMailer
+      : openSmtpMailer({
           smtpUrl: settings.smtpUrl,
           from: settings.mailFrom,
           gate: settings.gateName,
           nowMs,
-          onError: (cause) => onError('a letter could not be sent', cause),
+          onError: (cause) => onError('an email could not be sent', cause),
         });
   // What cookies are signed with and codes of links come from: beside the database and not in it, so that a copy of the one opens
   // nothing.
@@ -97,7 +97,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     'then everybody signs in again, and second steps are set up anew.',
   );
   const codes = linkCodes(secret);
-  const outbox = new Outbox({ store, post, portal, codes, now }, (error) =>
+  const outbox = new Outbox({ store, mailer, portal, codes, now }, (error) =>
     onError('the outbox could not be looked at', error),
   );
   const signIn = openSignIn(store, {
@@ -109,10 +109,10 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     onError,
   });
   const refused = new RefusedAttempts(store, now, (cause) => onError('refused tries could not be written down', cause));
-  const door: OnboardingContext = { store, signIn, post, portal, codes, wake: () => void outbox.look() };
+  const context: OnboardingContext = { store, signIn, mailer, portal, codes, wake: () => void outbox.look() };
   const shared = new SharedAnswers(new Paces(nowMs), (asking) => addressOf(asking, { trustedProxies }));
   const api = managementApi({
-    ...door,
+    ...context,
     shared,
     endpoints,
     introspection: tools.introspection,
@@ -203,10 +203,10 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
       if (!operator) return undefined;
       return (await createLink(store, portal, 'setup', operator.id, { actor: 'gate', at: now() })).url;
     },
-    stop: async (lettersMs) => {
+    stop: async (emailsMs) => {
       await refused.stop();
       await outbox.stop();
-      await post.settle(lettersMs);
+      await mailer.settle(emailsMs);
       await outbox.settle();
     },
   };

@@ -240,7 +240,7 @@ export function isExposed(config: Pick<Config, TlsSetting | 'host' | 'trustedPro
 /** What only makes sense together. */
 function checkDoor(values: Values, faults: string[]): void {
   const { smtpUrl, mailFrom, oidcIssuer, oidcClientId, oidcClientSecret } = values;
-  if (smtpUrl !== '' && mailFrom === '') faults.push('smtp_url is set and mail_from is not: letters need a sender');
+  if (smtpUrl !== '' && mailFrom === '') faults.push('smtp_url is set and mail_from is not: emails need a sender');
   const given = [oidcIssuer, oidcClientId, oidcClientSecret].filter((value) => value !== '').length;
   if (given > 0 && given < 3)
     faults.push('oidc_issuer, oidc_client_id and oidc_client_secret belong together; set all of them');

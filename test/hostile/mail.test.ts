@@ -8,8 +8,8 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, describe, expect, test } from 'vitest';
 import { newApplicationId } from '../../src/domain/id.ts';
 import { decide } from '../../src/management/applications/applications.ts';
-import type { Post } from '../../src/management/mail/mail-templates.ts';
-import { openMail } from '../../src/management/mail/smtp.ts';
+import type { Mailer } from '../../src/management/mail/mailer.ts';
+import { openSmtpMailer } from '../../src/management/mail/smtp.ts';
 import { loadConfig } from '../../src/settings/config.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
@@ -61,10 +61,10 @@ async function smtp(
   return { url: `smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}`, asked, taken };
 }
 
-function post(smtpUrl: string): Post & { readonly errors: unknown[] } {
+function post(smtpUrl: string): Mailer & { readonly errors: unknown[] } {
   const errors: unknown[] = [];
   const nowMs = (): number => performance.now();
-  const mail = openMail({
+  const mail = openSmtpMailer({
     smtpUrl,
     from: 'gate@example.org',
     gate: 'Gate',
@@ -134,7 +134,7 @@ test('a server that goes silent after DATA does not keep the gate from stopping'
   await eventually(() => expect(asked).toHaveLength(1));
   gate.process.kill('SIGTERM');
   expect(await gate.ended).toBe(0);
-  expect(gate.output()).toContain('a letter could not be sent');
+  expect(gate.output()).toContain('an email could not be sent');
 });
 
 test('a password with URL delimiters reaches the mail server whole', async () => {
@@ -262,7 +262,7 @@ describe('an email about a decision', () => {
     const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
     await gate.outbox.look();
     await eventually(() => expect(asked).toHaveLength(1));
-    await eventually(() => expect(gate.log()).toContain('a letter could not be sent'));
+    await eventually(() => expect(gate.log()).toContain('an email could not be sent'));
     await gate.outbox.look();
     await gate.stop();
     const next = await openGate('http://127.0.0.1:9', withMail(url, dataDir));

@@ -34,13 +34,13 @@ export interface Applied {
   readonly application: Pick<Application, 'id' | 'status'>;
   /** Shown this once: with it the applicant comes for the key. */
   readonly claim: Secret;
-  /** A letter is on its way whose link shows that the address is the applicant's, which may be in already. */
+  /** An email is on its way whose link shows that the address is the applicant's, which may be in already. */
   readonly confirm: boolean;
   /** Who may be let in at once, to wait inside. */
   readonly person: PersonId | undefined;
 }
 
-/** Those that nobody has confirmed: the letters for them are already on their way, and they go when the link is over. */
+/** Those that nobody has confirmed: the emails for them are already on their way, and they go when the link is over. */
 const unconfirmedBounds = { unconfirmed: 5_000, fromSource: 20, fromSourceForMailbox: 3 } as const;
 
 /**
@@ -51,13 +51,13 @@ const unconfirmedBounds = { unconfirmed: 5_000, fromSource: 20, fromSourceForMai
  * wait already.
  */
 export async function apply(
-  door: OnboardingContext,
+  context: OnboardingContext,
   asked: NewApplication,
   visitor: Person | undefined,
   source: string,
   author: Author,
 ): Promise<Applied> {
-  const { store, post, portal, codes } = door;
+  const { store, mailer, portal, codes } = context;
   const registration = await store.readRegistration();
   // Somebody whose own address was taken signs in under none; they say which one they apply with.
   const named = visitor !== undefined && !visitor.email.endsWith(placeholderDomain);
@@ -65,26 +65,26 @@ export async function apply(
   const [name, purpose] = [requireText('name', asked.name, 200), requireProse('purpose', asked.purpose, 2_000)];
   if (visitor) await refuseSecond(store, visitor);
   else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);
-  const invite = await inviteFor(door, registration, asked.invite, email, author);
+  const invite = await inviteFor(context, registration, asked.invite, email, author);
   // Whom an invitation names, or a provider vouches for, need not show the address again. An invitation that names nobody lets in
   // whoever has it, and says nothing of the address that they write down.
   const isNamed = invite !== undefined && invite.email !== null;
-  const confirm = post.delivers && !isNamed && !(visitor?.emailVerified ?? false);
-  const waitsForLetter = confirm && !invite;
-  if (!waitsForLetter && (await store.countPending()) >= registration.maxPending) throw tooMany();
-  if (waitsForLetter && !post.hasRoom('confirm', email))
-    throw new Fault('Enough letters went to that address for now. Come back in an hour.', 'conflict');
+  const confirm = mailer.delivers && !isNamed && !(visitor?.emailVerified ?? false);
+  const waitsForEmail = confirm && !invite;
+  if (!waitsForEmail && (await store.countPending()) >= registration.maxPending) throw tooMany();
+  if (waitsForEmail && !mailer.hasRoom('confirm', email))
+    throw new Fault('Enough emails went to that address for now. Come back in an hour.', 'conflict');
   const passwordHash = asked.password === undefined || visitor ? null : await hashPassword(asked.password);
   const id = newApplicationId(author.at);
   const claim = new Secret(`claim_${randomBase62(43)}`);
   const language = asked.language ?? visitor?.language ?? null;
   const person: NewPerson | undefined =
-    passwordHash === null || waitsForLetter
+    passwordHash === null || waitsForEmail
       ? undefined
       : {
           id: newPersonId(),
           name,
-          // Theirs when the letter has been opened.
+          // Theirs when the email has been opened.
           email: confirm ? placeholderEmail(id) : email,
           emailVerified: false,
           passwordHash,
@@ -121,8 +121,8 @@ export async function apply(
       application,
       mailbox: mailboxOf(email, registration.dotless),
       source,
-      passwordHash: waitsForLetter ? passwordHash : null,
-      confirmBy: waitsForLetter ? (link?.expiresAt ?? null) : null,
+      passwordHash: waitsForEmail ? passwordHash : null,
+      confirmBy: waitsForEmail ? (link?.expiresAt ?? null) : null,
       person,
       invite: invite?.digest,
       isNamed,
@@ -137,12 +137,12 @@ export async function apply(
       ],
     });
     if (against !== undefined) throw notSubmitted(against);
-    if (waitsForLetter) return application;
+    if (waitsForEmail) return application;
     if (!invite) return (await decideByRule(within, application, author)) ?? application;
     return decideByInvite(within, application, invite, author);
   });
-  if (link) door.wake();
-  const entering = waitsForLetter ? undefined : (application.personId ?? undefined);
+  if (link) context.wake();
+  const entering = waitsForEmail ? undefined : (application.personId ?? undefined);
   return { application: stored, claim, confirm, person: entering };
 }
 
@@ -180,7 +180,7 @@ function notSubmitted(against: NotSubmitted): Fault {
     case 'source':
       return new Fault('Too many applications from your network wait to be confirmed. Come back later.', 'conflict');
     case 'mailbox':
-      return new Fault('Open one of the letters that were sent to that address already.', 'conflict');
+      return new Fault('Open one of the emails that were sent to that address already.', 'conflict');
   }
 }
 

@@ -23,7 +23,7 @@ export const paces = {
   read: { each: 20, source: 60, atOnce: { each: 1, all: 3 } },
   /** Stays open. */
   watch: { each: 60, source: 240, atOnce: { each: 8, all: 64 } },
-  /** Anybody may ask: by address alone. Codes and claims cannot be guessed; the ones that cost a letter or a hash are counted again. */
+  /** Anybody may ask: by address alone. Codes and claims cannot be guessed; the ones that cost an email or a hash are counted again. */
   door: { each: 120, source: 120 },
 } as const satisfies Record<string, Pace>;
 

@@ -8,12 +8,12 @@ import type { WallMs } from '../../domain/time.ts';
 import type { StoredConsequence } from '../../store/ports/outbox.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { LinkCodes } from '../people/link-codes.ts';
-import { composed } from './composed.ts';
-import type { Delivery, Post } from './mail-templates.ts';
+import { composeEmail } from './compose-email.ts';
+import type { Delivery, Mailer } from './mailer.ts';
 
 export interface OutboxTools {
   readonly store: Store;
-  readonly post: Post;
+  readonly mailer: Mailer;
   readonly portal: URL;
   readonly codes: LinkCodes;
   readonly now: () => WallMs;
@@ -27,10 +27,10 @@ const newsMs = 24 * 3_600_000;
 const inHandMs = 60_000;
 /** Rows at a look; the others come at the next. */
 const mostAtOnce = 200;
-/** Fewer than the post takes, so that a server that answers nobody does not make it refuse. */
+/** Fewer than the mailer takes, so that a server that answers nobody does not make it refuse. */
 const mostInHand = 500;
 const noRoomMs = 5 * 60_000;
-/** After the post has given up for now, which takes it several minutes; doubled each time. */
+/** After the mailer has given up for now, which takes it several minutes; doubled each time. */
 const againMs = 10 * 60_000;
 const longestPauseMs = 6 * 3_600_000;
 
@@ -52,7 +52,7 @@ export class Outbox {
   constructor(tools: OutboxTools, onError: (error: unknown) => void) {
     this.#tools = tools;
     this.#onError = onError;
-    if (!tools.post.delivers) return;
+    if (!tools.mailer.delivers) return;
     this.#timer = setInterval(() => void this.look(), everyMs);
     this.#timer.unref();
     // What an earlier process has left undone is late already.
@@ -61,7 +61,7 @@ export class Outbox {
 
   /** Looks once; a look that is going on is waited for. To be called when something may be due. Never rejects. */
   look(): Promise<void> {
-    if (!this.#tools.post.delivers) return Promise.resolve();
+    if (!this.#tools.mailer.delivers) return Promise.resolve();
     this.#running = this.#running.then(() => this.#look()).catch(this.#onError);
     return this.#running;
   }
@@ -73,7 +73,7 @@ export class Outbox {
     await this.#running;
   }
 
-  /** What became of each email is in the store. To be called when the post is settled. */
+  /** What became of each email is in the store. To be called when the mailer is settled. */
   settle(): Promise<void> {
     this.#running = this.#running.then(() => this.#settle()).catch(this.#onError);
     return this.#running;
@@ -116,21 +116,21 @@ export class Outbox {
   }
 
   async #send(row: StoredConsequence): Promise<void> {
-    const { store, post, now } = this.#tools;
+    const { store, mailer, now } = this.#tools;
     const { id, createdAt } = row;
     if (!(await store.claimConsequence(id, this.#claim()))) return;
     if (createdAt < now() - newsMs) {
       await store.finishConsequence(id, 'dead', now());
       return;
     }
-    const email = await composed(row.about, this.#tools);
+    const email = await composeEmail(row.about, this.#tools);
     if (!email) await store.finishConsequence(id, 'done', now());
-    else if (!post.hasRoom(email.about.kind, email.to))
+    else if (!mailer.hasRoom(email.about.kind, email.to))
       await store.postponeConsequence(id, this.#owner, now() + noRoomMs);
     else {
       const inHand: InHand = { attempts: row.attempts + 1, end: undefined };
       this.#inHand.set(id, inHand);
-      post.send(email, (how) => {
+      mailer.send(email, (how) => {
         inHand.end = how;
         void this.settle();
       });

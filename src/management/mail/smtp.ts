@@ -1,15 +1,16 @@
-// The post over SMTP, by nodemailer: a few letters at a time, tried again while a later try can help, with a bound on what waits
+// The mailer over SMTP, by nodemailer: a few emails at a time, tried again while a later try can help, with a bound on what waits
 // and on what one mailbox gets in an hour, since anybody can make this gate write to any address by applying with it.
 import { createTransport } from 'nodemailer';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
-import { type Delivery, type Letter, type LetterAbout, type Post, write } from './mail-templates.ts';
+import { type Delivery, type Email, type EmailContent, type Mailer } from './mailer.ts';
+import { render } from './render.ts';
 
 export interface MailSettings {
   /** smtp:// or smtps://, with user and password where they are needed, percent-encoded. */
   readonly smtpUrl: string;
   readonly from: string;
-  /** What the gate calls itself in letters. */
+  /** What the gate calls itself in emails. */
   readonly gate: string;
   readonly nowMs: () => MonotonicMs;
   readonly onError: (cause: unknown) => void;
@@ -18,30 +19,30 @@ export interface MailSettings {
 const maxWaiting = 1_000;
 const atOnce = 4;
 const hourMs = 3_600_000;
-/** Before the second try and so on. A letter that waits for its next try keeps no place that another could use. */
+/** Before the second try and so on. An email that waits for its next try keeps no place that another could use. */
 const pausesMs = [1_000, 5_000, 60_000, 600_000];
 /** nodemailer would wait 2 minutes for a connection and 10 for an answer. */
 const patience = { connectionTimeout: 10_000, greetingTimeout: 10_000, dnsTimeout: 10_000, socketTimeout: 30_000 };
 
 /**
- * Letters that one mailbox gets in an hour, by what they are about. Strangers can order confirmations; those never use up what the
+ * Emails that one mailbox gets in an hour, by what they are about. Strangers can order confirmations; those never use up what the
  * gate itself has to say.
  */
 const maxAnHour = { confirm: 10, reset: 10, own: 30 } as const;
 type Budget = keyof typeof maxAnHour;
 
-const budgetOf = (kind: LetterAbout['kind']): Budget =>
+const budgetOf = (kind: EmailContent['kind']): Budget =>
   kind === 'confirm' || kind === 'known' ? 'confirm' : kind === 'reset' ? 'reset' : 'own';
 
 interface Sending {
-  readonly letter: Letter;
+  readonly email: Email;
   readonly onEnd: (how: Delivery) => void;
 }
 
-export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings): Post {
+export function openSmtpMailer({ smtpUrl, from, gate, nowMs, onError }: MailSettings): Mailer {
   const transport = createTransport({ url: smtpUrl, ...patience, socketCloseTimeout: 0 }, { from });
   const sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
-  /** Letters whose turn has come, those on their way, and those that wait for their next try. */
+  /** Emails whose turn has come, those on their way, and those that wait for their next try. */
   const ready: { readonly sending: Sending; readonly round: number }[] = [];
   const later = new Map<NodeJS.Timeout, Sending>();
   let running = 0;
@@ -49,8 +50,8 @@ export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings):
   const stop = new AbortController();
   let idle = (): void => undefined;
 
-  const keyOf = (kind: LetterAbout['kind'], to: string): string => `${budgetOf(kind)} ${mailboxOf(to)}`;
-  const hasRoom: Post['hasRoom'] = (kind, to) => {
+  const keyOf = (kind: EmailContent['kind'], to: string): string => `${budgetOf(kind)} ${mailboxOf(to)}`;
+  const hasRoom: Mailer['hasRoom'] = (kind, to) => {
     for (const [key, { sinceMs }] of sent) if (nowMs() - sinceMs > hourMs) sent.delete(key);
     return (sent.get(keyOf(kind, to))?.count ?? 0) < maxAnHour[budgetOf(kind)];
   };
@@ -67,11 +68,11 @@ export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings):
     if (running === 0 && (ready.length === 0 || stop.signal.aborted)) idle();
   };
   const deliver = async (sending: Sending, round: number): Promise<void> => {
-    const { letter, onEnd } = sending;
-    const { subject, text } = write(letter, gate);
+    const { email, onEnd } = sending;
+    const { subject, text } = render(email, gate);
     const headers = { 'Auto-Submitted': 'auto-generated' };
     try {
-      await transport.sendMail({ to: letter.to, subject, text, headers, signal: stop.signal });
+      await transport.sendMail({ to: email.to, subject, text, headers, signal: stop.signal });
       onEnd('sent');
     } catch (error) {
       const pause = pausesMs[round];
@@ -91,21 +92,21 @@ export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings):
   return {
     delivers: true,
     hasRoom,
-    send: (letter, onEnd = () => undefined) => {
-      const { to, about } = letter;
+    send: (email, onEnd = () => undefined) => {
+      const { to, about } = email;
       if (stopped || !hasRoom(about.kind, to)) {
         onEnd('unsent');
         return;
       }
       if (ready.length + running + later.size >= maxWaiting) {
-        onError(new Error('too many letters wait; this one is not sent'));
+        onError(new Error('too many emails wait; this one is not sent'));
         onEnd('unsent');
         return;
       }
       const key = keyOf(about.kind, to);
       const { count, sinceMs } = sent.get(key) ?? { count: 0, sinceMs: nowMs() };
       sent.set(key, { count: count + 1, sinceMs });
-      ready.push({ sending: { letter, onEnd }, round: 0 });
+      ready.push({ sending: { email, onEnd }, round: 0 });
       more();
     },
     settle: async (withinMs) => {
@@ -122,7 +123,7 @@ export function openMail({ smtpUrl, from, gate, nowMs, onError }: MailSettings):
         });
       }
       const lost = [...ready.map(({ sending }) => sending), ...later.values()];
-      if (lost.length > 0) onError(new Error(`the gate stops; letters that are not sent: ${lost.length}`));
+      if (lost.length > 0) onError(new Error(`the gate stops; emails that are not sent: ${lost.length}`));
       for (const { onEnd } of lost) onEnd('unsent');
       transport.close();
     },

@@ -2,7 +2,7 @@
 import { normalEmail } from '../../domain/application.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault } from '../fault.ts';
-import type { Post } from '../mail/mail-templates.ts';
+import type { Mailer } from '../mail/mailer.ts';
 import { passwordFault } from '../sign-in/passwords.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 import type { LinkCodes } from './link-codes.ts';
@@ -10,7 +10,7 @@ import type { LinkCodes } from './link-codes.ts';
 export interface OnboardingContext {
   readonly store: Store;
   readonly signIn: SignIn;
-  readonly post: Post;
+  readonly mailer: Mailer;
   readonly codes: LinkCodes;
   /** Something was put into the outbox. */
   readonly wake: () => void;

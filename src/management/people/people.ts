@@ -57,12 +57,12 @@ export async function setUp({ store }: OnboardingContext, asked: SetUp, author: 
 const mostResetLinks = 3;
 
 /** A link to choose a new password, if somebody has that address; the caller cannot tell. */
-export async function requestReset(door: OnboardingContext, address: string, author: Author): Promise<void> {
-  const { store, post } = door;
+export async function requestReset(context: OnboardingContext, address: string, author: Author): Promise<void> {
+  const { store, mailer } = context;
   const email = normalEmail(address);
   const person = email === undefined ? undefined : await store.findPersonByEmail(email);
-  if (!person || !post.delivers) return;
-  if (await emailReset(door, person.id, author, mostResetLinks)) door.wake();
+  if (!person || !mailer.delivers) return;
+  if (await emailReset(context, person.id, author, mostResetLinks)) context.wake();
 }
 
 /**
@@ -70,7 +70,7 @@ export async function requestReset(door: OnboardingContext, address: string, aut
  * and whatever belonged to somebody who never showed that the address is theirs (GHSA-qq9h). @throws Fault.
  */
 export async function resetPassword(
-  { store, post }: OnboardingContext,
+  { store, mailer }: OnboardingContext,
   code: string,
   password: string,
   author: Author,
@@ -90,13 +90,13 @@ export async function resetPassword(
     if (!person.emailVerified && !person.email.endsWith(placeholderDomain)) {
       await within.deleteIdentities(id);
       // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
-      if (post.delivers) await within.forgetSecondStep(id);
+      if (mailer.delivers) await within.forgetSecondStep(id);
     }
     await within.updatePerson(id, {}, auditEvent(author, 'person.password', id, null, null));
   });
 }
 
-/** Somebody reads the mailbox: the one application that the letter names goes on by its rule. @throws Fault. */
+/** Somebody reads the mailbox: the one application that the email names goes on by its rule. @throws Fault. */
 export function confirmAddress(
   { store }: Pick<OnboardingContext, 'store'>,
   code: string,

@@ -12,7 +12,7 @@ import { confirmationSchema, resetPasswordSchema, resetRequestSchema, sessionSch
 
 const group = 'Sign-in';
 
-/** Links and mailboxes must not be guessed at, nor letters be ordered by the thousand. @throws Problem. */
+/** Links and mailboxes must not be guessed at, nor emails be ordered by the thousand. @throws Problem. */
 function spend({ applications: budget, address }: Pick<Call<never, never, never>, 'applications' | 'address'>): void {
   const waitSeconds = budget.waitSeconds(address);
   if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
@@ -30,7 +30,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: sessionSchema,
-    run: async ({ store, caller, signIn, post, portal, gateName, encryption, timeZone, now }) => {
+    run: async ({ store, caller, signIn, mailer, portal, gateName, encryption, timeZone, now }) => {
       const { exposed, authority } = encryption;
       const { person, account } = caller;
       const application = person ? await store.findApplicationOf(person.id) : undefined;
@@ -39,7 +39,7 @@ export const signInEndpoints: readonly Endpoint[] = [
         person: person ? personOf(person, caller, application?.email) : null,
         account: account ? await showAccount(store, account, now()) : null,
         application: application ? showOwnApplication(application) : null,
-        signIn: { providers: [...signIn.providers], passkeys: true, mail: post.delivers },
+        signIn: { providers: [...signIn.providers], passkeys: true, mail: mailer.delivers },
         registration: {
           mode,
           domains: mode === 'domain' ? [...domains] : [],

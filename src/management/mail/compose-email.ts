@@ -7,16 +7,16 @@ import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { LinkCodes } from '../people/link-codes.ts';
 import { linkUrl, opens } from '../people/one-time-links.ts';
-import type { Letter, LetterAbout } from './mail-templates.ts';
+import type { Email, EmailContent } from './mailer.ts';
 
-export interface ComposingTools {
+export interface ComposeTools {
   readonly store: Store;
   readonly portal: URL;
   readonly codes: LinkCodes;
   readonly now: () => WallMs;
 }
 
-export function composed(about: EmailAbout, tools: ComposingTools): Promise<Letter | undefined> {
+export function composeEmail(about: EmailAbout, tools: ComposeTools): Promise<Email | undefined> {
   switch (about.email) {
     case 'confirm':
       return confirm(about.application, about.seed, tools);
@@ -38,20 +38,20 @@ export function composed(about: EmailAbout, tools: ComposingTools): Promise<Lett
 /** What the email and the page of its application both show, so that one is not taken for another. */
 const referenceOf = (id: ApplicationId): string => id.slice(-6);
 
-type Composed = Promise<Letter | undefined>;
+type Composed = Promise<Email | undefined>;
 
-const page = ({ portal }: ComposingTools, path: string): string => new URL(`/portal/${path}`, portal).href;
+const page = ({ portal }: ComposeTools, path: string): string => new URL(`/portal/${path}`, portal).href;
 
-function to({ email, language }: Pick<Person, 'email' | 'language'>, about: LetterAbout): Letter | undefined {
+function to({ email, language }: Pick<Person, 'email' | 'language'>, about: EmailContent): Email | undefined {
   return email === '' || email.endsWith(placeholderDomain) ? undefined : { to: email, language, about };
 }
 
-async function toAccount(id: AccountId, about: LetterAbout, { store }: ComposingTools): Composed {
+async function toAccount(id: AccountId, about: EmailContent, { store }: ComposeTools): Composed {
   const person = await store.findPersonOf(id);
   return person && to(person, about);
 }
 
-async function confirm(id: ApplicationId, seed: string, tools: ComposingTools): Composed {
+async function confirm(id: ApplicationId, seed: string, tools: ComposeTools): Composed {
   const { store, portal, codes, now } = tools;
   const application = await store.findApplication(id);
   const code = codes.codeOf(seed);
@@ -61,7 +61,7 @@ async function confirm(id: ApplicationId, seed: string, tools: ComposingTools): 
   return to(application, { kind: 'confirm', url, name, purpose, at: createdAt, reference: referenceOf(id) });
 }
 
-async function known(id: ApplicationId, tools: ComposingTools): Composed {
+async function known(id: ApplicationId, tools: ComposeTools): Composed {
   const application = await tools.store.findApplication(id);
   if (!application) return undefined;
   const holder = await tools.store.findHolder(application.email);
@@ -69,7 +69,7 @@ async function known(id: ApplicationId, tools: ComposingTools): Composed {
   return to({ email: application.email, language }, { kind: 'known', url: page(tools, 'sign-in') });
 }
 
-async function reset(about: EmailAbout & { readonly email: 'reset' }, tools: ComposingTools): Composed {
+async function reset(about: EmailAbout & { readonly email: 'reset' }, tools: ComposeTools): Composed {
   const { store, portal, codes, now } = tools;
   const code = codes.codeOf(about.seed);
   const person = await store.findPerson(about.person);
@@ -77,21 +77,21 @@ async function reset(about: EmailAbout & { readonly email: 'reset' }, tools: Com
   return to(person, { kind: 'reset', url: linkUrl(portal, 'password', code) });
 }
 
-async function decided(id: ApplicationId, tools: ComposingTools): Composed {
+async function decided(id: ApplicationId, tools: ComposeTools): Composed {
   const application = await tools.store.findApplication(id);
   if (!application || application.status === 'pending') return undefined;
   const { status, decision } = application;
   return to(application, { kind: status, url: page(tools, 'home'), word: decision });
 }
 
-async function suspended(id: SuspensionId, tools: ComposingTools): Composed {
+async function suspended(id: SuspensionId, tools: ComposeTools): Composed {
   const step = await tools.store.findSuspension(id);
   if (!step || step.liftedAt !== null) return undefined;
   const { accountId, reason, endsAt } = step;
   return toAccount(accountId, { kind: 'suspended', url: page(tools, 'home'), reason, endsAt }, tools);
 }
 
-async function answered(id: SuspensionId, tools: ComposingTools): Composed {
+async function answered(id: SuspensionId, tools: ComposeTools): Composed {
   const step = await tools.store.findSuspension(id);
   if (!step || step.answer === null) return undefined;
   const { accountId, answer, liftedAt } = step;
@@ -99,7 +99,7 @@ async function answered(id: SuspensionId, tools: ComposingTools): Composed {
   return toAccount(accountId, about, tools);
 }
 
-async function expiring(id: (EmailAbout & { readonly email: 'expiring' })['key'], tools: ComposingTools): Composed {
+async function expiring(id: (EmailAbout & { readonly email: 'expiring' })['key'], tools: ComposeTools): Composed {
   const key = await tools.store.findKey(id);
   if (!key || key.status !== 'active' || key.expiresAt === null || key.expiresAt <= tools.now()) return undefined;
   const about = { kind: 'expiring', url: page(tools, 'keys'), key: key.name, endsAt: key.expiresAt } as const;

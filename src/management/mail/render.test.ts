@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
-import { type LetterAbout, quoted, write } from './mail-templates.ts';
+import { type EmailContent } from './mailer.ts';
+import { render } from './render.ts';
+import { quoted } from './templates.ts';
 
-const letters: readonly LetterAbout[] = [
+const emails: readonly EmailContent[] = [
   {
     kind: 'confirm',
     url: 'https://gate.example.org/portal/confirm#c',
@@ -20,10 +22,10 @@ const letters: readonly LetterAbout[] = [
   { kind: 'expiring', url: 'https://gate.example.org/portal/keys', key: 'k', endsAt: Date.UTC(2026, 10, 24) },
 ];
 
-test.each(letters)(
+test.each(emails)(
   '$kind is written in both languages, with its link, and without words of the other language',
   (about) => {
-    const [en, ja] = (['en', 'ja'] as const).map((language) => write({ to: 'x', language, about }, 'Gate'));
+    const [en, ja] = (['en', 'ja'] as const).map((language) => render({ to: 'x', language, about }, 'Gate'));
     for (const { subject, text } of [en!, ja!]) {
       expect(subject).toMatch(/^\[Gate\] ./);
       if (about.kind !== 'rejected') expect(text).toContain(about.url);
@@ -35,7 +37,7 @@ test.each(letters)(
 );
 
 test('an email without a language is English', () => {
-  expect(write({ to: 'x', language: null, about: letters[0]! }, 'Gate').text).toMatch(/^Somebody/);
+  expect(render({ to: 'x', language: null, about: emails[0]! }, 'Gate').text).toMatch(/^Somebody/);
 });
 
 test('user input adds no link and no line to an email', () => {
