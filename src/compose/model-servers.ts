@@ -1,4 +1,4 @@
-// From the settings to the model servers behind the gate, with what each of them wants to see.
+// Opens the model servers of the settings with their credentials, and lets servers be changed while the gate serves.
 import type { Gate } from '../gateway/pipeline.ts';
 import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
@@ -7,7 +7,7 @@ import { type CredentialFiles, readCredentials, refuseStray } from '../upstream/
 import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { ServerEntry, Upstream } from '../upstream/server.ts';
 
-/** The model servers of the settings. @throws CredentialsUnusable where a file of theirs cannot be used. */
+/** Opens the model servers of the settings. @throws CredentialsUnusable where a file of theirs cannot be used. */
 export function openModelServers(config: Config, { logger }: Log): UpstreamRegistry {
   const urls = config.upstream.map((address) => new URL(address));
   refuseStray(urls, credentialFilesOf(config));
@@ -30,7 +30,7 @@ const credentialFilesOf = (config: Config): CredentialFiles => ({
   headers: config.upstreamHeaderFile,
 });
 
-/** What the settings say of a server. */
+/** What the settings say about a server. */
 function entryOf(url: URL, config: Config): ServerEntry {
   const files = credentialFilesOf(config);
   const refusers = config.noStreamOptions.map((address) => new URL(address).origin);
@@ -41,13 +41,13 @@ function entryOf(url: URL, config: Config): ServerEntry {
   };
 }
 
-/** Changes which model servers there are while the gate serves. */
+/** Changes the model servers while the gate serves. */
 export interface ServerControl {
-  /** Those that are draining, too. */
+  /** Also the servers that are draining. */
   readonly all: readonly Upstream[];
-  /** Takes calls at once. @throws CredentialsUnusable where a file for it cannot be used. */
+  /** The server takes calls at once. @throws CredentialsUnusable where a file for it cannot be used. */
   add(address: URL): Upstream;
-  /** As UpstreamRegistry. */
+  /** See UpstreamRegistry. */
   drain(server: Upstream, withinMs: number): Promise<void>;
   remove(server: Upstream): Promise<void>;
 }

@@ -1,5 +1,5 @@
-// What each model server reports about its models, as far as it is known. Applies only to calls to that server;
-// otherwise a server that lies, or that has unusual models, would affect the calls to all others.
+// What each model server says about its models, as far as the gate has asked. It affects only calls to that server: a server
+// that lies, or that somebody has filled with odd models, must not decide for calls to the others.
 import { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
@@ -7,17 +7,17 @@ import type { Upstream } from '../upstream/server.ts';
 import { ContextSizes } from './context-size.ts';
 
 export interface ServerFacts {
-  /** Any object that identifies the server. */
+  /** Identifies the server. */
   readonly server: object;
   readonly contexts: Pick<ContextSizes, 'settle'>;
-  /** The `num_predict` of the model's own parameters, if it is known and finite. */
+  /** The `num_predict` that the model's own parameters set; undefined if that is unknown or unlimited. */
   readonly answerTokens: (model: string) => number | undefined;
 }
 
-/** For every server that takes calls, in the order of addition. */
+/** Of every server that takes calls, in the order in which they were added. */
 export type ModelFacts = readonly ServerFacts[];
 
-/** The facts about a registry's servers, as they are added and removed. */
+/** The facts of the servers of a registry, also as servers come and go. */
 export class RegistryFacts {
   readonly #registry: Pick<UpstreamRegistry, 'servers'>;
   readonly #nowMs: () => MonotonicMs;
@@ -29,7 +29,7 @@ export class RegistryFacts {
     this.#nowMs = nowMs;
   }
 
-  /** A server that stays keeps its facts, including the contexts that were just sent to it. */
+  /** The same array until servers change. A server that stays keeps its facts, and so the contexts of its recent calls. */
   get now(): ModelFacts {
     const { servers } = this.#registry;
     if (servers !== this.#servers) {
@@ -51,6 +51,6 @@ export class RegistryFacts {
   }
 }
 
-/** Every server was drained or removed, and none has been added. */
+/** The error for calls while every server is drained or removed. */
 export const noServer = (): GatewayError =>
   new GatewayError('upstream_unreachable', { message: 'No model server takes calls now.' });

@@ -1,7 +1,7 @@
-// Which model server a call is sent to. A policy ranks servers by what it may see of them; the registry asks it whenever
-// there is more than one. `leastBusy` is the one that the gate is started with.
+// Which model server gets a call. A policy ranks servers by the figures of `Ranked`; the registry asks it if there is more than
+// one server. The composition root starts the gate with `leastBusy`.
 
-/** What a policy may see of a server. */
+/** What a policy sees of a server. */
 export interface Ranked {
   readonly health: { readonly up: boolean | undefined; readonly doubtful: boolean; readonly lookMs: number };
   readonly models: { readonly names: ReadonlySet<string> | undefined; readonly remote: ReadonlySet<string> };
@@ -10,13 +10,13 @@ export interface Ranked {
 
 /** `model` by its canonical name; `servers` are at least two, in the order in which they were added. */
 export interface Choice {
-  /** All of them, in the order in which a call is to be tried. */
+  /** All servers, in the order in which a call tries them. */
   order<Server extends Ranked>(servers: readonly Server[], model: string | undefined): readonly Server[];
-  /** Those that could work on the model now, best first, for calls that wait for a turn. At least one. */
+  /** The servers that could work on the model now, best first, for calls that wait for a turn. At least one. */
   ready<Server extends Ranked>(servers: readonly Server[], model: string): readonly Server[];
 }
 
-/** First what answers, lists the model and has it itself; of these, what has least to do. */
+/** Servers that answer, list the model and have it themselves come first; among equals, the one with the fewest calls. */
 export const leastBusy: Choice = {
   order(servers, model) {
     const penalty = ({ health, models }: Ranked): number =>
@@ -37,13 +37,13 @@ export const leastBusy: Choice = {
   },
 };
 
-/** A look that takes that long, and so many times as long as the fastest server's, is slow. */
+/** A probe is slow if it takes this long, and this many times as long as that of the fastest server. */
 const slowLookMs = 200;
 const slowTimes = 4;
-/** Calls that a slow server counts as having beside its own. */
+/** A slow server is ranked as if it had this many more calls. */
 const slowBurden = 2;
 
-/** What a server has to do. One that answers, but far more slowly than another, counts as busier than it is. */
+/** The number of calls of a server, increased for one that answers far more slowly than another. */
 function loadOf(servers: readonly Ranked[]): (server: Ranked) => number {
   const up = servers.filter(({ health }) => health.up === true);
   const fastest = Math.min(...up.map(({ health }) => health.lookMs));

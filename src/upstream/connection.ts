@@ -1,5 +1,5 @@
-// The connections to one model server: a pool of kept ones, and a new one for a call that a kept one failed. It knows what
-// the gate shows there, and whose certificate it believes; files that are read again hold for connections to come.
+// The connections to one model server: a pool of kept ones, and a new one for a call whose kept connection had ended. New
+// connections use the credentials and authorities that were read last.
 import { buildConnector, Client, Pool } from 'undici';
 import type { Credentials } from './credentials.ts';
 
@@ -13,31 +13,31 @@ export class Connection {
     this.#origin = origin;
     this.#timeoutMs = timeoutMs;
     this.#connect = this.#connector(credentials);
-    // No retry, redirect, cache or decompression: each has desynchronised somebody (undici CVE-2026-16728 and others).
-    // The number of sockets is not limited here: admission is, and a request must never wait where a hang-up of its
-    // caller cannot be seen.
+    // No retry, redirect, cache or decompression: each has desynchronized connections (undici CVE-2026-16728 and others).
+    // The number of sockets is not limited here. Admission limits calls, and a request must never wait where the gate cannot
+    // see that its caller has hung up.
     this.dispatcher = new Pool(origin, this.#options());
   }
 
-  /** For one call over a connection that is new: those that are kept may all have ended when the server began anew. */
+  /** For one call over a new connection: all kept ones may have ended when the server restarted. */
   anew(): { dispatch: Client['dispatch'] } {
     const client = new Client(this.#origin, this.#options());
     return {
       dispatch: (options, handler) => {
         const taken = client.dispatch(options, handler);
-        // Waits for the call, and then ends the connection.
+        // Closes the connection after the call.
         client.close().catch(() => undefined);
         return taken;
       },
     };
   }
 
-  /** For connections to come; those that are open stay. */
+  /** For new connections; open ones stay. */
   renew(credentials: Credentials): void {
     this.#connect = this.#connector(credentials);
   }
 
-  /** Ends every connection at once; what was still asked over one fails. */
+  /** Closes every connection at once. Requests on them fail. */
   close(): Promise<void> {
     return this.dispatcher.destroy();
   }
@@ -52,7 +52,7 @@ export class Connection {
     };
   }
 
-  /** A server's certificate is always checked: against the public authorities, or its own. */
+  /** The server's certificate is always verified, against the public authorities or the configured ones. */
   #connector({ tls }: Credentials): buildConnector.connector {
     return buildConnector({ timeout: this.#timeoutMs, ...tls, rejectUnauthorized: true });
   }

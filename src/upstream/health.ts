@@ -1,26 +1,26 @@
 // Whether a model server answers. It is probed every few seconds, soon after a call broke there, and more often while it is
-// away; each turn is told once. A server that was away is still tried, since the probe may be older than its return.
+// down; each change is reported once. Calls still try a server that is down, since it may have returned after the last probe.
 
 export interface HealthTools {
-  /** One look: undefined, or why the server does not answer. Never rejects. */
+  /** Probes once: undefined, or why the server does not answer. Never rejects. */
   readonly probe: () => Promise<string | undefined>;
-  /** After a look at a server that answers, and before `watch` resolves. Never rejects. */
+  /** Runs after each probe of a server that is up, before `watch` resolves. Never rejects. */
   readonly afterwards: () => Promise<void>;
   readonly intervalMs: number;
   readonly onTurn: (up: boolean, reason: string) => void;
 }
 
-/** A server that broke off has a moment to come back before it is looked at. */
+/** A server that broke a call off gets a moment to recover before it is probed. */
 const doubtMs = 100;
-/** The longest pause between looks at a server that is away. */
+/** The longest pause between probes of a server that is down. */
 const awayMs = 1_000;
 
 export class Health {
-  /** Undefined before the first look. */
+  /** Undefined before the first probe. */
   up: boolean | undefined;
-  /** A call has just broken there: nobody who waits for a turn is sent there until it has been looked at again. */
+  /** A call has just broken there. Waiting calls are not sent to it until it has been probed again. */
   doubtful = false;
-  /** How long its last look took. */
+  /** How long the last probe took. */
   lookMs = 0;
   readonly #tools: HealthTools;
   #timer: NodeJS.Timeout | undefined;
@@ -30,7 +30,7 @@ export class Health {
     this.#tools = tools;
   }
 
-  /** Looks once, and from then on by itself. Resolves after the first look. */
+  /** Probes once, and from then on regularly. Resolves after the first probe. */
   async watch(): Promise<void> {
     const { probe, afterwards, intervalMs, onTurn } = this.#tools;
     const from = performance.now();
@@ -43,19 +43,19 @@ export class Health {
       this.up = up;
       onTurn(up, reason ?? 'it answers');
     }
-    // A server that is away is looked for more often, so that its return is seen soon.
+    // A server that is down is probed more often, so that its return is noticed soon.
     this.#lookIn(up ? intervalMs : Math.min(awayMs, intervalMs));
     if (up) await afterwards();
   }
 
-  /** The connection failed, or broke before an answer began. */
+  /** To be called when the connection failed, or broke before an answer began. */
   doubt(): void {
     if (this.doubtful) return;
     this.doubtful = true;
     if (!this.#stopped) this.#lookIn(doubtMs);
   }
 
-  /** There is no further look. */
+  /** There is no further probe. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);

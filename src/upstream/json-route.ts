@@ -1,21 +1,21 @@
-// Asks a route of a model server for JSON, and takes lists out of what comes. Bounded in length, number and depth: what a
-// server says is read at every probe and for every caller who asks for a list.
+// Reads JSON from a route of a model server, and lists from the JSON. All of it is bounded in length, number and depth,
+// because lists are read at every probe and for every caller who asks for one.
 import { readWhole } from './bounded-answer.ts';
 import type { Fields, Reached } from './kind.ts';
 
-/** What is longer than either is no list: to read it would hold everybody up. */
+/** Longer lists are refused: reading them would hold up every other call. */
 export const mostListBytes = 4 * 1024 * 1024;
 export const mostListed = 10_000;
 
-/** It answers, but with no list. */
+/** The server answers, but without a list. */
 export class NoList extends Error {
   override readonly name = 'NoList';
 }
 
-/** A server has no such route. */
+/** Statuses of a server that does not have the route. */
 const missing = new Set([404, 405, 501]);
 
-/** The JSON of a route; undefined where the server does not have it. @throws NoList for any other answer below 500. */
+/** The JSON of a route; undefined if the server does not have the route. @throws NoList for any other error below 500. */
 export async function readJson(
   server: Reached,
   path: string,
@@ -26,7 +26,7 @@ export async function readJson(
     method: 'GET',
     path: server.basePath + path,
     headers: [...via, ...server.credentials.headers],
-    // The signal bounds it in time.
+    // `signal` limits the time.
     headersTimeout: 0,
     bodyTimeout: 0,
     signal,
@@ -40,7 +40,7 @@ export async function readJson(
 
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
 
-/** @throws where that is no list; `null` is one without models to Go. */
+/** @throws if it is no list. Go writes a list without entries as `null`. */
 export function entriesOf(list: unknown, name: string): readonly unknown[] {
   const entries = isFields(list) ? list[name] : undefined;
   if (entries === null) return [];
@@ -49,7 +49,7 @@ export function entriesOf(list: unknown, name: string): readonly unknown[] {
   return entries;
 }
 
-/** No entry is deeper than that, and not every client can read one that is. */
+/** Real entries are less deep, and some clients cannot read deeper ones. */
 const mostDepth = 16;
 
 const isShallow = (value: unknown, depth = mostDepth): boolean =>
@@ -57,6 +57,6 @@ const isShallow = (value: unknown, depth = mostDepth): boolean =>
   value === null ||
   (depth > 0 && Object.values(value).every((each) => isShallow(each, depth - 1)));
 
-/** The entry where it can be one; undefined for anything else. */
+/** The value if it can be an entry; undefined for anything else. */
 export const entryOf = (value: unknown): Fields | undefined =>
   isFields(value) && isShallow(value) ? value : undefined;

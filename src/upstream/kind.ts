@@ -1,19 +1,19 @@
-// What a kind of model server is: how it is probed, what it says of its models, how the usage of its streams is asked for,
-// how a call on it ends, and which fields of a body it reads. One object for each kind, each in a folder of kinds/; the
-// gateway asks the object of the server at hand and names no kind.
+// The interface of a kind of model server: how it is probed, what it says about its models, how the usage of its streams is
+// asked for, how a call is cancelled, and which fields of a body it reads. Each kind is an object in a folder of kinds/. The
+// gateway asks the object of the server that has the call, and names no kind.
 import type { Dispatcher } from 'undici';
 
-/** What a kind needs of a server to ask it something. */
+/** What a kind needs of a server to send it a request. */
 export interface Reached {
   readonly dispatcher: Pick<Dispatcher, 'request'>;
-  /** Stands before every path; usually empty. */
+  /** Prefix of every path; usually empty. */
   readonly basePath: string;
   readonly credentials: { readonly headers: readonly string[] };
 }
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** A model as a server lists it: the facts that the gate reads, and the entry in the words of both families of lists. */
+/** A model as a server lists it: the facts that the gate reads, and its entry in Ollama's and in OpenAI's list format. */
 export interface Listed {
   /** As the server spells it. */
   readonly name: string;
@@ -27,41 +27,41 @@ export interface Listed {
   readonly openai: Fields;
 }
 
-/** What a server says of single models, beyond their list. It is asked beside the probe, never for a call. */
+/** What a server says about single models, beyond its list. It is asked after a probe, never for a call. */
 export interface ModelDetails {
-  /** The context that the model is loaded with. */
+  /** The context length that the model is loaded with, in tokens. */
   contextOf(canonical: string): number | undefined;
-  /** The length of an answer that the model's own parameters set. */
+  /** The longest answer that the model's own parameters allow, in tokens. */
   answerTokensOf(canonical: string): number | undefined;
-  /** Calls that the server works on at once for the model. */
+  /** How many calls the server works on at once for the model. */
   slotsOf(canonical: string): number | undefined;
-  /** `digests`: of the local models of the list that was just read, by canonical name. Never rejects. */
+  /** `digests`: those of the local models in the list that was just read, by canonical name. Never rejects. */
   look(server: Reached, digests: ReadonlyMap<string, string>): Promise<void>;
 }
 
-/** How a server comes to say what a stream used, where OpenAI's API leaves that out unless it is asked for. */
+/** How to get the usage of a stream on the routes where OpenAI's API reports it only on request. */
 export interface StreamUsage {
-  /** It takes `stream_options.include_usage`; otherwise the gate leaves the field out. */
+  /** The server understands `stream_options.include_usage`. Otherwise the gate leaves the field out. */
   readonly takesStreamOptions: boolean;
-  /** Has it refused a call because of that field? */
+  /** Is this answer a refusal because of that field? */
   readonly refusesStreamOptions: (status: number, body: Buffer) => boolean;
 }
 
-/** Names of fields by what they do. A body is bounded by the names of all kinds, since it can go to any server. */
+/** Fields of a body by what they do. Every body is bounded by the fields of all kinds, since it can go to any server. */
 export interface BodyFields {
-  /** How long an answer may become, in tokens; also in `options`. */
+  /** The length of an answer in tokens; also inside `options`. */
   readonly lengths: readonly string[];
-  /** How many answers are generated for a prompt, also where fewer are returned; also in `options`. */
+  /** How many answers are generated for a prompt, even if fewer are returned; also inside `options`. */
   readonly choices: readonly string[];
-  /** Of `options`: they make a server load the model again for the next caller who asks for others. */
+  /** Inside `options`: the server reloads the model for the next caller whose values differ. */
   readonly reloadOptions: readonly string[];
-  /** The same, beside `options`. */
+  /** The same, outside `options`. */
   readonly reloads: readonly string[];
-  /** They go past the template of the model. */
+  /** They bypass the template of the model. */
   readonly templates: readonly string[];
-  /** They show what is inside the server. */
+  /** They expose internals of the server. */
   readonly debug: readonly string[];
-  /** Whole numbers that no plan speaks of, each with its most. */
+  /** Whole numbers that no plan limits, with the largest value that the gate forwards. */
   readonly capped: readonly (readonly [name: string, most: number])[];
 }
 
@@ -71,28 +71,28 @@ export interface Running {
 }
 
 export interface UpstreamKind {
-  /** For people, and for settings. */
+  /** The name of its folder, and what people see. */
   readonly name: string;
   /**
-   * Does it answer, and with which models? Undefined where the server is of another kind.
-   * @throws where it cannot be reached or answers with an error; NoList where it answers, but with no list.
+   * Checks that the server answers, and reads its models. Undefined if it is of another kind.
+   * @throws if it cannot be reached or answers with an error; NoList if it answers without a list.
    */
   readonly probe: (server: Reached, signal: AbortSignal) => Promise<readonly Listed[] | undefined>;
-  /** The same list for a caller. `via`: header lines that say which way the question has come. */
+  /** The same list for a caller. `via`: header lines that name the gates through which the request has come. */
   readonly models: (
     server: Reached,
     signal: AbortSignal,
     via: readonly string[],
   ) => Promise<readonly Listed[] | undefined>;
-  /** The models that are loaded. A server that keeps no such list has none. @throws as `models`. */
+  /** The models that are loaded; none if the server has no such list. @throws as `models`. */
   readonly loaded: (server: Reached, signal: AbortSignal, via: readonly string[]) => Promise<readonly Listed[]>;
-  /** Dialects in whose words it keeps lists of models itself, so that the gate can pass them on as they are. */
+  /** Names of the dialects in which it has lists of models itself. The gate passes such a list on as it is. */
   readonly listDialects: readonly string[];
-  /** One for each server. */
+  /** Called once for each server of this kind. */
   readonly openDetails: () => ModelDetails;
   readonly usage: StreamUsage;
-  /** Ends a call that nobody waits for any more. */
+  /** Ends a call whose answer is no longer needed. */
   readonly cancel: (call: Running, reason: Error) => void;
-  /** What is not named is empty. */
+  /** Lists that are left out are empty. */
   readonly fields: Partial<BodyFields>;
 }

@@ -1,52 +1,52 @@
-// The list of the kinds of model servers, and what follows from it: which kind a server is, and which fields of a body any
-// kind reads.
+// The list of the kinds of model servers. It decides which kind a server is, and collects the fields of a body that any kind
+// reads.
 import { NoList } from './json-route.ts';
 import type { BodyFields, Listed, Reached, UpstreamKind } from './kind.ts';
 import { ollama } from './kinds/ollama/ollama.ts';
 import { openai } from './kinds/openai/openai.ts';
 
-/** In the order in which a server is asked whether it is of that kind: what is recognised by less stands later. */
+/** In the order in which a server is tried as each kind. A kind that is recognized by less evidence comes later. */
 export const kinds: readonly [UpstreamKind, ...UpstreamKind[]] = [ollama, openai];
 
-/** A server whose kind may not be known yet, and may change when another is started at its address. */
-export interface Recognisable extends Reached {
-  /** The first of the list as long as it is not known. */
+/** A server whose kind may be unknown, and changes when a server of another kind starts at its address. */
+export interface Recognizable extends Reached {
+  /** The first of the list while it is unknown. */
   readonly kind: UpstreamKind;
-  /** Undefined: it is not known any more. */
-  recognise(kind: UpstreamKind | undefined): void;
+  /** Undefined: it is unknown again. */
+  recognize(kind: UpstreamKind | undefined): void;
 }
 
-/** Asks a server whether it answers, and for its models. @throws as `UpstreamKind.probe`. */
-export const probeOf = (server: Recognisable, signal: AbortSignal): Promise<readonly Listed[]> =>
+/** Whether a server answers, and its models. @throws as `UpstreamKind.probe`. */
+export const probeOf = (server: Recognizable, signal: AbortSignal): Promise<readonly Listed[]> =>
   firstList(server, (kind) => kind.probe(server, signal));
 
-/** Asks a server for its models. @throws as `UpstreamKind.models`. */
+/** The models of a server. @throws as `UpstreamKind.models`. */
 export const modelsOf = (
-  server: Recognisable,
+  server: Recognizable,
   signal: AbortSignal,
   via: readonly string[],
 ): Promise<readonly Listed[]> => firstList(server, (kind) => kind.models(server, signal, via));
 
-/** Asks from the kind that it was on. One that is of none of these is forgotten, and asked from the beginning next time. */
+/** Tries the kind that the server had, then the later ones. If none fits, the next call tries all kinds again. */
 async function firstList(
-  server: Recognisable,
+  server: Recognizable,
   ask: (kind: UpstreamKind) => Promise<readonly Listed[] | undefined>,
 ): Promise<readonly Listed[]> {
   for (const kind of kinds.slice(kinds.indexOf(server.kind))) {
     const found = await ask(kind);
     if (!found) continue;
-    server.recognise(kind);
+    server.recognize(kind);
     return found;
   }
-  server.recognise(undefined);
+  server.recognize(undefined);
   throw new NoList('it keeps no list of models');
 }
 
 const each = <Name extends keyof BodyFields>(name: Name): BodyFields[Name] =>
-  // What a response says was changed is named in this order, the general names first.
+  // X-Sekisho-Changed names fields in this order, so the general kind comes first.
   [...new Set(kinds.toReversed().flatMap(({ fields }) => (fields[name] ?? []) as readonly unknown[]))] as never;
 
-/** The fields of all kinds. */
+/** The fields of all kinds together. */
 export const bodyFields: BodyFields = {
   lengths: each('lengths'),
   choices: each('choices'),

@@ -1,15 +1,15 @@
-// What a model server last listed, in the form in which calls ask about it: by the canonical names of models.
+// The models that a server last listed, by canonical name, in the form in which calls look them up.
 import { parseModelName } from '../domain/model-name.ts';
 import type { Listed } from './kind.ts';
 
 export interface KnownModels {
-  /** Canonical names; undefined where no list has been read yet. */
+  /** Canonical names; undefined until a list has been read. */
   readonly names: ReadonlySet<string> | undefined;
-  /** Of these, the names that stand for a model on another machine. */
+  /** Those of `names` that the server has from another machine. */
   readonly remote: ReadonlySet<string>;
   /** As the server spells them. */
   readonly listed: readonly { readonly name: string; readonly size: number | null }[];
-  /** Of local models by canonical name, what changes with their contents. */
+  /** Digests of local models by canonical name; a digest changes with the contents of its model. */
   readonly digests: ReadonlyMap<string, string>;
 }
 
@@ -27,7 +27,7 @@ export function knownFrom(list: readonly Listed[]): KnownModels {
     names.add(canonical);
     listed.push({ name: spelled, size });
     if (isRemote) remote.add(canonical);
-    // Ollama asks ollama.com for the details of a cloud model, on the operator's account.
+    // For details of a cloud model, Ollama would ask ollama.com on the operator's account.
     else if (digest !== undefined && !name.cloud) digests.set(canonical, digest.slice(0, 100));
   }
   return { names, remote, listed, digests };

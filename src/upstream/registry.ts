@@ -1,13 +1,13 @@
-// The model servers behind the gate: they can be added, drained and removed while it serves. Says where a call may go, ranked
-// by the policy that it was given, and starts and ends the probes and connections of each.
+// The model servers behind the gate, which can be added, drained and removed while it serves. The registry says where a call
+// may go, ranked by its policy, and starts and stops the probes and connections of each server.
 import type { Choice } from './choice.ts';
 import type { Credentials } from './credentials.ts';
 import { type OnTurn, type ServerEntry, type ServerSettings, Upstream } from './server.ts';
 import { SharedLists } from './shared-lists.ts';
 
-/** The calls that run, whichever server has them. */
+/** The running calls of all servers. */
 export interface RunningCalls {
-  /** Ends those that this server works on, each with a last frame that its client can read. */
+  /** Ends the calls of this server, each with a last frame that its client can read. */
   endOn(server: Upstream): void;
 }
 
@@ -17,7 +17,7 @@ export class UpstreamRegistry {
   readonly #settings: ServerSettings;
   readonly #choice: Choice;
   readonly #onTurn: OnTurn;
-  // Both are replaced and never changed, so that a caller who holds one can tell by it whether anything is new.
+  // Both arrays are replaced and never edited: whoever holds one can compare it to see whether anything has changed.
   #all: readonly Upstream[] = [];
   #servers: readonly Upstream[] = [];
   #started = false;
@@ -29,17 +29,17 @@ export class UpstreamRegistry {
     this.#onTurn = onTurn;
   }
 
-  /** Those that take calls, in the order in which they were added. The same array until that changes; may be empty. */
+  /** The servers that take calls, in the order in which they were added. The same array until that changes; may be empty. */
   get servers(): readonly Upstream[] {
     return this.#servers;
   }
 
-  /** Those that are draining, too. */
+  /** Also the servers that are draining. */
   get all(): readonly Upstream[] {
     return this.#all;
   }
 
-  /** It takes calls at once, and is probed from the start on. @throws CredentialsUnusable */
+  /** The server takes calls at once. It is probed as soon as the registry is started. @throws CredentialsUnusable */
   add(entry: ServerEntry): Upstream {
     const server = new Upstream(entry, this.#settings, this.#onTurn);
     this.#all = [...this.#all, server];
@@ -49,8 +49,8 @@ export class UpstreamRegistry {
   }
 
   /**
-   * It takes no more calls; those that run there go on. Resolves when the last is over, or when `withinMs` have passed and
-   * the rest were ended. It stays among the servers, and is probed, until it is removed.
+   * The server gets no more calls; running ones go on. Resolves when the last one is over; calls that still run after
+   * `withinMs` are ended. The server stays in `all`, and is probed, until it is removed.
    */
   async drain(server: Upstream, withinMs: number, running: RunningCalls): Promise<void> {
     this.#retire(server);
@@ -62,7 +62,7 @@ export class UpstreamRegistry {
     await server.whenIdle();
   }
 
-  /** Ends what still runs there, and its probes and connections. Resolves when they are closed. */
+  /** Ends the calls, probes and connections of the server. Resolves when the connections are closed. */
   async remove(server: Upstream, running: RunningCalls): Promise<void> {
     this.#retire(server);
     this.#all = this.#all.filter((other) => other !== server);
@@ -82,7 +82,7 @@ export class UpstreamRegistry {
     for (const [at, server] of this.#all.entries()) server.renew(credentials[at] as Credentials);
   }
 
-  /** Looks once at every server, and from then on by itself. */
+  /** Probes every server once, and from then on regularly. Resolves after the first probes. */
   async start(): Promise<void> {
     this.#started = true;
     await Promise.all(this.#all.map(({ health }) => health.watch()));
@@ -93,8 +93,8 @@ export class UpstreamRegistry {
   }
 
   /**
-   * Some server has it from another machine, and none has it itself. One that lists every model so does not take them away
-   * from callers whom the others can serve; nothing of theirs goes to it (route.ts).
+   * Some server has the model from another machine, and none has it itself. So a server that lists every model as remote does
+   * not take them away from callers whom other servers can serve; their calls do not go to it (route.ts).
    */
   isRemote(canonical: string): boolean {
     return (
@@ -103,12 +103,12 @@ export class UpstreamRegistry {
     );
   }
 
-  /** Where to try, best first; all that take calls. */
+  /** All servers that take calls, in the order in which to try them. */
   candidates(model: string | undefined): readonly Upstream[] {
     return this.#servers.length > 1 ? this.#choice.order(this.#servers, model) : this.#servers;
   }
 
-  /** Those that can work on this model now, as far as that is known, best first. Empty only where no server takes calls. */
+  /** The servers that can work on the model now, as far as is known, best first. Empty only if no server takes calls. */
   serving(model: string): readonly Upstream[] {
     return this.#servers.length > 1 ? this.#choice.ready(this.#servers, model) : this.#servers;
   }

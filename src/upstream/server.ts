@@ -1,20 +1,20 @@
-// One model server behind the gate: its name, its connections, its health, its kind and what it last said of its models,
-// and the calls that it works on. Which of several gets a call is for others to say (choice.ts).
+// One model server behind the gate: its name, connections, health, kind and models, and how many calls it works on. It does
+// not decide which of several servers gets a call (choice.ts).
 import { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
 import { Health } from './health.ts';
 import { NoList } from './json-route.ts';
 import type { Listed, ModelDetails, UpstreamKind } from './kind.ts';
-import { kinds, probeOf, type Recognisable } from './kinds.ts';
+import { kinds, probeOf, type Recognizable } from './kinds.ts';
 import { type KnownModels, knownFrom, noneKnown } from './known-models.ts';
 import { Screen } from './screen.ts';
 
-/** What is known of a server before it is asked. */
+/** What the settings say about a server. */
 export interface ServerEntry {
   readonly url: URL;
-  /** Reads the files that say what the gate shows there. @throws CredentialsUnusable */
+  /** Reads its credentials from their files. @throws CredentialsUnusable */
   readonly readCredentials: () => Credentials;
-  /** It takes `stream_options`, as far as the settings say. */
+  /** False: the field `stream_options` is never sent to it. */
   readonly takesStreamOptions: boolean;
 }
 
@@ -27,25 +27,25 @@ export type OnTurn = (upstream: Upstream, up: boolean, reason: string) => void;
 
 const probeTimeoutMs = 5_000;
 
-export class Upstream implements Recognisable {
+export class Upstream implements Recognizable {
   readonly entry: ServerEntry;
-  /** Scheme, host and port: what logs and the ledger call it. */
+  /** Scheme, host and port; its name in logs and in the ledger. */
   readonly name: string;
-  /** Path before every route, for a server that lives under one; usually empty. */
+  /** Prefix of every path, for a server behind a path; usually empty. */
   readonly basePath: string;
   readonly health: Health;
   credentials: Credentials;
-  /** Judges what it says of its failures. */
+  /** Checks its error texts before callers read them. */
   screen: Screen;
   models: KnownModels = noneKnown;
   details: ModelDetails = kinds[0].openDetails();
-  /** False: it is draining or removed, and no call is sent there that is not there already. */
+  /** False: it is draining or removed and gets no further call. */
   takesCalls = true;
-  /** Calls that it works on. */
+  /** The number of calls that it works on. */
   inFlight = 0;
   readonly #connection: Connection;
   #takesStreamOptions: boolean;
-  #recognised: UpstreamKind | undefined;
+  #recognized: UpstreamKind | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
 
   /** @throws CredentialsUnusable */
@@ -53,7 +53,7 @@ export class Upstream implements Recognisable {
     const { url } = entry;
     this.entry = entry;
     this.name = url.origin;
-    // Addresses of the OpenAI family are often given with the /v1 that its routes begin with.
+    // Addresses of OpenAI-compatible servers are often given with the /v1 of their routes.
     this.basePath = url.pathname.replace(/\/(?:v1\/?)?$/, '');
     this.credentials = entry.readCredentials();
     this.screen = new Screen(this.credentials, url);
@@ -75,45 +75,45 @@ export class Upstream implements Recognisable {
     return this.#connection.anew();
   }
 
-  /** The first of the list as long as it has not been recognised. */
+  /** The first kind of the list until it has been recognized. */
   get kind(): UpstreamKind {
-    return this.#recognised ?? kinds[0];
+    return this.#recognized ?? kinds[0];
   }
 
-  /** For people: undefined as long as nobody knows. */
+  /** For display; undefined until it has been recognized. */
   get kindName(): string | undefined {
-    return this.#recognised?.name;
+    return this.#recognized?.name;
   }
 
-  recognise(kind: UpstreamKind | undefined): void {
+  recognize(kind: UpstreamKind | undefined): void {
     const before = this.kind;
-    this.#recognised = kind;
+    this.#recognized = kind;
     if (this.kind !== before) this.details = this.kind.openDetails();
   }
 
-  /** The gate may ask for the usage of a stream by that field: neither its kind, the settings nor the server refuse it. */
+  /** May be sent `stream_options`: its kind takes the field, the settings allow it, and the server has not refused it. */
   get takesStreamOptions(): boolean {
     return this.#takesStreamOptions && this.kind.usage.takesStreamOptions;
   }
 
-  /** It has refused the field. */
+  /** The server has refused `stream_options`; the field is not sent again. */
   leaveStreamOptionsOut(): void {
     this.#takesStreamOptions = false;
   }
 
-  /** For connections to come; those that are open stay. */
+  /** For new connections; open ones stay. */
   renew(credentials: Credentials): void {
     this.credentials = credentials;
     this.screen = new Screen(credentials, this.entry.url);
     this.#connection.renew(credentials);
   }
 
-  /** A call goes there. */
+  /** To be called when a call is sent to it. */
   begin(): void {
     this.inFlight++;
   }
 
-  /** To be called once for each `begin`. */
+  /** To be called once for each `begin`, when the server is done with the call. */
   finish(): void {
     this.inFlight--;
     if (this.inFlight > 0 || !this.#idle) return;
@@ -121,7 +121,7 @@ export class Upstream implements Recognisable {
     this.#idle = undefined;
   }
 
-  /** Resolves when it works on no call. One that is repeated there has not ended. */
+  /** Resolves when it works on no call. A call that is sent to it once more has not ended. */
   async whenIdle(): Promise<void> {
     while (this.inFlight > 0) await (this.#idle ??= Promise.withResolvers<void>()).promise;
   }
@@ -132,7 +132,7 @@ export class Upstream implements Recognisable {
     await this.#connection.close();
   }
 
-  /** Why it does not answer, or undefined. A kept connection that has ended says nothing yet. */
+  /** Undefined, or why it does not answer. A kept connection that has ended is no reason; the list is read once more. */
   async #probe(): Promise<string | undefined> {
     const reason = await this.#readList();
     return reason === 'UND_ERR_SOCKET' || reason === 'ECONNRESET' ? this.#readList() : reason;
@@ -143,7 +143,7 @@ export class Upstream implements Recognisable {
     try {
       list = await probeOf(this, AbortSignal.timeout(probeTimeoutMs));
     } catch (error) {
-      // It answers, if not with a list.
+      // A server without a list is up all the same.
       return error instanceof NoList ? undefined : describe(error);
     }
     this.models = knownFrom(list);

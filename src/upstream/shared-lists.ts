@@ -3,7 +3,7 @@
 // joins the look that has not begun yet, so that they find a model that they have just created. However many callers there
 // are, the gate holds at most two lists of a server.
 import type { Listed } from './kind.ts';
-import { modelsOf, type Recognisable } from './kinds.ts';
+import { modelsOf, type Recognizable } from './kinds.ts';
 
 export type Answers = readonly PromiseSettledResult<readonly Listed[]>[];
 
@@ -28,7 +28,7 @@ export interface Asked {
 }
 
 /** A server, as far as its lists are concerned. */
-export interface ListServer extends Recognisable {
+export interface ListServer extends Recognizable {
   readonly health: { readonly up: boolean | undefined };
 }
 

@@ -1,5 +1,5 @@
-// Servers that are asked for the usage of a stream by OpenAI's field `stream_options`, and how one that does not know the
-// field is recognised.
+// For kinds that report the usage of a stream if OpenAI's field `stream_options` asks for it. A server that does not know the
+// field refuses the call and names the field.
 import type { StreamUsage } from './kind.ts';
 
 export const askedByStreamOptions: StreamUsage = {

@@ -1,8 +1,9 @@
-// The list of OpenAI's API (/v1/models), for every kind of server that keeps one. Each entry also in the words of Ollama's list.
+// Reads OpenAI's list of models (/v1/models), for every kind that has it. Each entry is also given in the format of Ollama's
+// list.
 import { entriesOf, entryOf, readJson } from './json-route.ts';
 import type { Fields, Listed, UpstreamKind } from './kind.ts';
 
-/** Undefined where the server has no such route. */
+/** Undefined if the server does not have the route. */
 export const v1Models: UpstreamKind['models'] = async (server, signal, via) => {
   const found = await readJson(server, '/v1/models', signal, via);
   return found ? entriesOf(found, 'data').flatMap(listedOf) : undefined;

@@ -1,6 +1,6 @@
-// What an Ollama says of its models beyond their list: the context that each is loaded with (/api/ps), and the length of an
-// answer that its own parameters set (/api/show). Asked beside the probe, never for a call; what cannot be read is not
-// known. A server that has no such route is not asked again until its list changes.
+// What Ollama says about its models beyond their list: the context that each is loaded with (/api/ps), and the length of an
+// answer that its own parameters set (/api/show). It is asked after a probe, never for a call; what cannot be read is
+// unknown. A server without such a route is not asked again until its list changes.
 import { parseModelName } from '../../../domain/model-name.ts';
 import { readWhole } from '../../bounded-answer.ts';
 import type { ModelDetails, Reached } from '../../kind.ts';

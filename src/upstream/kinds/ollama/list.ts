@@ -1,9 +1,9 @@
-// Ollama's lists: of all models (/api/tags) and of those that are loaded (/api/ps). Each entry also in the words of OpenAI's
-// list, as Ollama's own /v1/models has them.
+// Reads Ollama's lists of all models (/api/tags) and of loaded ones (/api/ps). Each entry is also given in the format of
+// OpenAI's list, as Ollama's own /v1/models would write it.
 import { entriesOf, entryOf, readJson } from '../../json-route.ts';
 import type { Fields, Listed, UpstreamKind } from '../../kind.ts';
 
-/** Undefined where the server has no such route. */
+/** Undefined if the server does not have the route. */
 export const allModels: UpstreamKind['models'] = async (server, signal, via) => {
   const found = await readJson(server, '/api/tags', signal, via);
   return found ? entriesOf(found, 'models').flatMap(listedOf) : undefined;
@@ -14,7 +14,7 @@ export const loadedModels: UpstreamKind['loaded'] = async (server, signal, via) 
   return found ? entriesOf(found, 'models').flatMap(listedOf) : [];
 };
 
-/** Where a model is answered from stays with it, since a key may not see what leaves this machine. */
+/** These fields are kept in both formats, because a key may not be allowed to see models of other machines. */
 const remoteFields = ['remote_host', 'remote_model'];
 
 function listedOf(value: unknown): Listed[] {

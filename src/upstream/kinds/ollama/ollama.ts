@@ -1,4 +1,4 @@
-// Ollama's server, and what speaks its API.
+// Ollama, and servers that speak its API.
 import type { UpstreamKind } from '../../kind.ts';
 import { askedByStreamOptions } from '../../stream-usage.ts';
 import { OllamaDetails } from './details.ts';
@@ -12,16 +12,16 @@ export const ollama: UpstreamKind = {
   listDialects: ['ollama', 'openai'],
   openDetails: () => new OllamaDetails(),
   usage: askedByStreamOptions,
-  // The end of its connection stops the generation; a prompt that is being read is read to its end (ollama#11889).
+  // Closing the connection stops generation, but not the processing of a prompt (ollama#11889).
   cancel: (call, reason) => call.abort(reason),
   fields: {
     lengths: ['max_tokens', 'max_output_tokens', 'num_predict'],
-    // server/sched.go, needsReload
+    // server/sched.go, needsReload.
     reloadOptions: ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'],
     reloads: ['shift'],
     templates: ['raw', 'template'],
     debug: ['_debug_render_only'],
-    // Of image generation: a slot is held for their product.
+    // Image generation: together they decide how long a slot is held.
     capped: [
       ['width', 2048],
       ['height', 2048],

@@ -1,10 +1,10 @@
-// Servers of which the gate knows only that they keep OpenAI's list of models (/v1/models): vLLM, llama-server, TGI and the
-// like. Since any of them may stand there, the fields of all of them are bounded.
+// Servers of which the gate knows only that they have OpenAI's list of models (/v1/models): vLLM, llama-server, TGI and
+// others. The fields of all of them are bounded, since it can be any of them.
 import type { ModelDetails, UpstreamKind } from '../../kind.ts';
 import { askedByStreamOptions } from '../../stream-usage.ts';
 import { v1Models } from '../../v1-models.ts';
 
-/** No route of this family says anything of a single model. */
+/** OpenAI's API says nothing about single models that the gate could use. */
 const noDetails: ModelDetails = {
   contextOf: () => undefined,
   answerTokensOf: () => undefined,
@@ -22,8 +22,8 @@ export const openai: UpstreamKind = {
   usage: askedByStreamOptions,
   cancel: (call, reason) => call.abort(reason),
   fields: {
-    // llama-server reads n_predict, vLLM max_completion_tokens, TGI max_new_tokens, and all of them some of the others. Some of
-    // these servers are gates in front of an Ollama.
+    // llama-server reads n_predict, vLLM max_completion_tokens, TGI max_new_tokens, and each of them some of the others.
+    // num_predict is here because such a server can be a proxy in front of Ollama.
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'max_new_tokens', 'num_predict', 'n_predict'],
     choices: ['n', 'n_cmpl', 'best_of', 'num_return_sequences'],
   },
