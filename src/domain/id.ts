@@ -10,6 +10,7 @@ export type ApplicationId = string & { readonly __kind: 'application' };
 export type InviteId = string & { readonly __kind: 'invite' };
 export type PersonId = string & { readonly __kind: 'person' };
 export type AuditId = string & { readonly __kind: 'audit' };
+export type ServerId = string & { readonly __kind: 'server' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
@@ -46,6 +47,8 @@ export function toBase62(value: number, length: number): string {
 export const isAccountId = (text: string): text is AccountId => text.startsWith('acc_');
 
 export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as AccountId;
+
+export const newServerId = (): ServerId => `srv_${randomBase62(12)}` as ServerId;
 
 export const newPersonId = (): PersonId => `usr_${randomBase62(16)}` as PersonId;
 

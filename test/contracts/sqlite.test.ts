@@ -21,6 +21,7 @@ import { decisionsContract } from './decisions.ts';
 import { peopleContract } from './people.ts';
 import { policyContract } from './policy.ts';
 import { racesContract } from './raced.ts';
+import { serversContract } from './servers.ts';
 import { type Database as Opened, storeContract } from './store.ts';
 
 const create = (): Promise<Opened> => {
@@ -42,6 +43,7 @@ peopleContract('SQLite', create);
 decisionsContract('SQLite', create);
 changesContract('SQLite', create);
 racesContract('SQLite', create);
+serversContract('SQLite', create);
 
 test('refuses a database of a newer version and leaves it unchanged', async () => {
   const dataDir = temporaryDirectory();
@@ -286,7 +288,7 @@ test('what an older version had sent stays sent, and what it still owed is due o
   const dataDir = temporaryDirectory();
   await (await openSqlite(dataDir)).close();
   const database = new Database(join(dataDir, 'sekisho.db'));
-  database.exec(`drop table outbox; delete from kysely_migration where name >= '0022'`);
+  database.exec(`drop table outbox; drop table servers; delete from kysely_migration where name >= '0022'`);
   const now = Date.now();
   const addApplication = database.prepare(
     `insert into applications (id, name, email, purpose, models, status, claim_digest, created_at, decided_at, decided_by, confirmed_at)

@@ -19,6 +19,7 @@ import type { PersonStore } from './people.ts';
 import type { PlanStore } from './plans.ts';
 import type { RegistrationStore } from './registration.ts';
 import type { RuleStore } from './rules.ts';
+import type { ServerStore } from './servers.ts';
 import type { SignInStore } from './sign-in.ts';
 import type { SuspensionStore } from './suspensions.ts';
 import type { UsageStore } from './usage.ts';
@@ -49,7 +50,8 @@ export interface Store
     SignInStore,
     PasswordStore,
     CertificateStore,
-    LeaseStore {
+    LeaseStore,
+    ServerStore {
   readonly signIn: SignInTables;
   /**
    * Runs a whole decision, what it reads and what it writes, in one serializable transaction; if the work throws, nothing

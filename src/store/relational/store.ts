@@ -23,6 +23,7 @@ import { planQueries } from './plans.ts';
 import { PolledChanges } from './polled-changes.ts';
 import { registrationQueries } from './registration.ts';
 import { ruleQueries } from './rules.ts';
+import { serverQueries } from './servers.ts';
 import { signInQueries } from './sign-in.ts';
 import { suspensionQueries } from './suspensions.ts';
 import type { Tables } from './tables.ts';
@@ -41,6 +42,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...invitationQueries(connection),
     ...linkQueries(connection),
     ...leaseQueries(connection),
+    ...serverQueries(connection),
     ...usageQueries(connection),
     ...creationQueries(connection),
     ...applicationQueries(connection),

@@ -3,7 +3,16 @@
 import type { Role } from '../../domain/account.ts';
 import type { KeyKind, KeyStatus } from '../../domain/api-key.ts';
 import type { Application } from '../../domain/application.ts';
-import type { AccountId, ApplicationId, AuditId, InviteId, KeyId, PersonId, SuspensionId } from '../../domain/id.ts';
+import type {
+  AccountId,
+  ApplicationId,
+  AuditId,
+  InviteId,
+  KeyId,
+  PersonId,
+  ServerId,
+  SuspensionId,
+} from '../../domain/id.ts';
 import type { Language, LinkPurpose } from '../../domain/person.ts';
 import type { Step } from '../../domain/rule.ts';
 import type { PeopleTables } from './people-tables.ts';
@@ -85,6 +94,7 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
   repeatables: { key_id: string; name: string; digest: string; at: number; made: string | null };
   plans: { name: string; version: number; terms: string };
   rules: { name: string; definition: string };
+  servers: ServerTable;
   suspensions: {
     id: SuspensionId;
     account_id: AccountId;
@@ -139,6 +149,18 @@ export interface CertificateTables {
   readonly acme_accounts: { directory: string; private_key: string };
   readonly acme_challenges: { token: string; domain: string; answer: string; expires_at: number };
   readonly leases: { name: string; owner: string; until: number };
+}
+
+/** Model servers that were added at run time. */
+interface ServerTable {
+  id: ServerId;
+  name: string;
+  address: string;
+  version: number;
+  created_at: number;
+  changed_at: number;
+  /** Everything else about it, as JSON; a stored secret is encrypted. */
+  definition: string;
 }
 
 /** One row for each consequence of a change (domain/outbox.ts). */

@@ -10,6 +10,7 @@ import { openCertificates } from './certificates.ts';
 import { addNoticeStates } from './notices.ts';
 import { openOutbox } from './outbox.ts';
 import { bindPeople, openPeople } from './people.ts';
+import { openServers } from './servers.ts';
 import { openIdentities, openUsedOnce } from './sign-in.ts';
 import { addCacheTokens, addOwnRefusals, addRepeats, splitHours } from './usage.ts';
 
@@ -270,5 +271,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0022-outbox': {
     up: openOutbox,
+  },
+  '0023-servers': {
+    up: openServers,
   },
 };

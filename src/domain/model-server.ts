@@ -1,0 +1,94 @@
+// A model server that is kept in the store, and how its address, weight and slots are read. Pure: whether it answers, and
+// what stands in its files, is known elsewhere.
+import type { AccountId, ServerId } from './id.ts';
+import { parseModelName } from './model-name.ts';
+
+/** What the gate shows to a server: header lines of a file, or text that is stored encrypted (sealed-secret.ts). */
+export type ServerSecret =
+  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'stored'; readonly sealed: string; readonly setAt: number };
+
+export interface ModelServer {
+  readonly id: ServerId;
+  readonly name: string;
+  /** As `readServerAddress` gives it. */
+  readonly address: string;
+  /** Null: found out by asking the server. */
+  readonly kind: string | null;
+  /** Its share of the calls beside other servers that are as good; 1 is usual. */
+  readonly weight: number;
+  /** Calls at once by model; `*` stands for every other model. Null: the settings of the gate hold. */
+  readonly slots: Readonly<Record<string, number>> | null;
+  readonly secret: ServerSecret | null;
+  /** Names of files in the directory of the setting `server_files`. */
+  readonly caFile: string | null;
+  readonly certificateFile: string | null;
+  readonly keyFile: string | null;
+  /** Who may reach it: accounts with one of these plans, and these accounts. Both null: everybody. */
+  readonly plans: readonly string[] | null;
+  readonly accounts: readonly AccountId[] | null;
+  /** It gets no new calls. */
+  readonly maintenance: boolean;
+  readonly createdAt: number;
+  readonly changedAt: number;
+  readonly version: number;
+}
+
+/** More than one gate works with. */
+export const mostServers = 500;
+
+/** All other models. */
+export const anyModel = '*';
+
+/**
+ * An address in the one form in which addresses are compared: without a slash or `/v1` at its end.
+ * @throws a sentence for one that no model server can have.
+ */
+export function readServerAddress(text: string): string {
+  const url = URL.parse(text);
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new Error('the address of a server begins with http:// or https://, such as http://10.0.0.7:11434');
+  if (url.username !== '' || url.password !== '')
+    throw new Error('an address holds no user and no password; give them as the secret of the server');
+  if (url.search !== '' || url.hash !== '' || /[?#]/.test(text)) throw new Error('an address ends with its path');
+  return url.origin + url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '').replace(/\/+$/, '');
+}
+
+/** @throws a sentence for a weight that means nothing. */
+export function readWeight(weight: number): number {
+  if (!(weight >= 0.01 && weight <= 100)) throw new Error('a weight is a number from 0.01 to 100');
+  return weight;
+}
+
+/** Slots by the canonical names of models, and by `*`. @throws a sentence for an unreadable model or number. */
+export function readSlots(slots: Readonly<Record<string, number>>): Record<string, number> {
+  const entries = Object.entries(slots).map(([model, count]): [string, number] => {
+    const name = model === anyModel ? anyModel : parseModelName(model)?.canonical;
+    if (name === undefined) throw new Error(`"${model.slice(0, 200)}" is not the name of a model`);
+    if (!Number.isInteger(count) || count < 1 || count > 100_000)
+      throw new Error('slots are a whole number of calls from 1 to 100000');
+    return [name, count];
+  });
+  if (entries.length > 200) throw new Error('a server has slots for up to 200 models');
+  return Object.fromEntries(entries);
+}
+
+/** The calls that it works on at once for a model; undefined where nothing is said. */
+export const slotsOn = (slots: ModelServer['slots'], canonical: string): number | undefined =>
+  slots?.[canonical] ?? slots?.[anyModel];
+
+/** A caller, as far as servers have limits on who reaches them. */
+export interface Reaching {
+  readonly accountId: AccountId;
+  /** The name of a plan; undefined for an account without limits. */
+  readonly plan: string | undefined;
+}
+
+/** May the caller reach the server? */
+export const mayReach = (
+  { plans, accounts }: Pick<ModelServer, 'plans' | 'accounts'>,
+  { accountId, plan }: Reaching,
+): boolean =>
+  (plans === null && accounts === null) ||
+  accounts?.includes(accountId) === true ||
+  (plan !== undefined && plans?.includes(plan) === true);

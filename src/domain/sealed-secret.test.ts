@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { newServerId } from './id.ts';
+import { readSealingKey, SealUnusable, seal, unseal } from './sealed-secret.ts';
+import { Secret } from './secret.ts';
+
+const key = randomBytes(32);
+const server = newServerId();
+const secret = new Secret('Bearer sk-秘密-0123456789');
+
+test('a sealed secret opens with its key for its server, and is never sealed to the same text twice', () => {
+  const sealed = [seal(key, server, secret), seal(key, server, secret)];
+  expect(sealed[0]).not.toBe(sealed[1]);
+  for (const each of sealed) {
+    expect(unseal(key, server, each).reveal()).toBe(secret.reveal());
+    expect(each).not.toContain('0123456789');
+    expect(Buffer.from(each.split('.')[2]!, 'base64url').toString('latin1')).not.toContain('0123456789');
+  }
+});
+
+test('it opens neither with another key nor for another server, nor after any byte was changed or cut off', () => {
+  const sealed = seal(key, server, secret);
+  expect(() => unseal(randomBytes(32), server, sealed)).toThrow(/another key/);
+  expect(() => unseal(key, newServerId(), sealed)).toThrow(/another server/);
+  const [form, name, text = ''] = sealed.split('.');
+  const bytes = Buffer.from(text, 'base64url');
+  for (let at = 0; at < bytes.length; at++) {
+    const changed = Buffer.from(bytes);
+    changed[at]! ^= 1;
+    for (const each of [changed, bytes.subarray(0, at)])
+      expect(() => unseal(key, server, [form, name, each.toString('base64url')].join('.'))).toThrow(SealUnusable);
+  }
+  expect(() => unseal(key, server, sealed.replace('v1', 'v2'))).toThrow(/form/);
+});
+
+test('a key is 32 bytes in hexadecimal or base64, and no other text is taken for one', () => {
+  expect(readSealingKey('f', `${key.toString('hex')}\n`)).toEqual(key);
+  expect(readSealingKey('f', key.toString('base64'))).toEqual(key);
+  for (const text of ['', 'secret', key.toString('hex').slice(1), `${key.toString('hex')}00`, 'g'.repeat(64)])
+    expect(() => readSealingKey('f', text)).toThrow(/^f: it does not hold a key of 32 bytes/);
+});

@@ -1,0 +1,15 @@
+// Model servers that are added while the gate runs.
+import type { Kysely } from 'kysely';
+
+export async function openServers({ schema }: Kysely<unknown>): Promise<void> {
+  await schema
+    .createTable('servers')
+    .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('address', 'text', (column) => column.notNull().unique())
+    .addColumn('version', 'integer', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('changed_at', 'bigint', (column) => column.notNull())
+    .addColumn('definition', 'text', (column) => column.notNull())
+    .execute();
+}
