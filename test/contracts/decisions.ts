@@ -11,7 +11,7 @@ import { changeAccount, createAccount, openAccount, setPlan, setRole } from '../
 import { claimKey, decide, setRegistration } from '../../src/management/applications/applications.ts';
 import { apply } from '../../src/management/applications/apply.ts';
 import { changeKey, createKey, createKeyFor, rotateKey } from '../../src/management/keys/keys.ts';
-import { noPost } from '../../src/management/mail/mail-templates.ts';
+import { noMailer } from '../../src/management/mail/mailer.ts';
 import { linkCodes } from '../../src/management/people/link-codes.ts';
 import { draftLink } from '../../src/management/people/one-time-links.ts';
 import { closeAccount, confirmAddress, setUp } from '../../src/management/people/people.ts';
@@ -152,7 +152,13 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
       withStores(async (store) => {
         const applying = (): Promise<unknown> =>
           apply(
-            { store, post: noPost, portal: new URL('http://x'), codes: linkCodes('s'), wake: () => undefined } as never,
+            {
+              store,
+              mailer: noMailer,
+              portal: new URL('http://x'),
+              codes: linkCodes('s'),
+              wake: () => undefined,
+            } as never,
             { name: 'n', email: `n${++count}@example.org`, purpose: 'p', password: 'quite a good one' },
             undefined,
             '192.0.2.1',
