@@ -1,5 +1,5 @@
-// The files of the journal: lines appended to the newest segment, segments that begin anew, are read back a line at a time
-// and removed when all of theirs is elsewhere. Knows nothing of what a line says.
+// The files of the journal: appends lines to the newest segment, starts new segments, reads segments back line by line,
+// and removes those whose content is stored elsewhere. Does not interpret lines.
 import {
   closeSync,
   mkdirSync,
@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 
 const pieceBytes = 1024 * 1024;
-/** No line of ours is longer; what is, a damaged file holds, and it is passed over without being held. */
+/** Valid lines are shorter; a longer one is damage, and is skipped without being held. */
 const mostLineBytes = 1024 * 1024;
 
 export class Journal {
@@ -30,14 +30,14 @@ export class Journal {
     this.#file = openSync(this.#path(segment), 'a', 0o600);
   }
 
-  /** The directory is found once, by its real path: a link that leads elsewhere later changes nothing. */
+  /** Resolves the directory once, to its real path: changing a link later has no effect. */
   static directoryIn(dataDir: string): string {
     const directory = join(dataDir, 'journal');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     return realpathSync(directory);
   }
 
-  /** The segments that are there, oldest first. */
+  /** The existing segments, oldest first. */
   static segmentsIn(directory: string): number[] {
     return readdirSync(directory)
       .filter((name) => /^\d{8}\.ndjson$/.test(name))
@@ -45,7 +45,7 @@ export class Journal {
       .toSorted((a, b) => a - b);
   }
 
-  /** Opens a new segment behind those. */
+  /** Opens a new segment after these. */
   static open(directory: string, segments: readonly number[]): Journal {
     return new Journal(directory, (segments.at(-1) ?? 0) + 1);
   }
@@ -54,15 +54,15 @@ export class Journal {
     return this.#segment;
   }
 
-  /** Written to the newest segment since it began. */
+  /** Bytes written to the newest segment. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Lines that each end in a line feed. A write that fails is remembered until one works again. */
+  /** Appends lines, each ending in a line feed. After a failed write, the next one starts on a new line. */
   append(lines: string): void {
     try {
-      // After a failure the last line may be torn; the next one starts on a line of its own.
+      // After a failure the last line may be incomplete, so start a new one.
       this.#bytes += writeWhole(this.#file, this.#broken === undefined ? lines : `\n${lines}`);
       this.#broken = undefined;
     } catch (error) {
@@ -71,7 +71,7 @@ export class Journal {
     }
   }
 
-  /** Begins a new segment with these lines. Throws where it cannot be written whole; then all is as it was. */
+  /** Starts a new segment with these lines. @throws if they cannot be written completely; then nothing has changed. */
   rotate(lines: string): void {
     const path = this.#path(this.#segment + 1);
     const file = openSync(path, 'w', 0o600);
@@ -93,12 +93,12 @@ export class Journal {
     return linesOf(this.#path(segment));
   }
 
-  /** One that is gone already is no fault. */
+  /** A missing segment is not an error. */
   remove(segment: number): void {
     rmSync(this.#path(segment), { force: true });
   }
 
-  /** `keeps`: whether the newest segment holds something that is nowhere else. */
+  /** `keeps`: whether the newest segment holds something that is not stored elsewhere. */
   close(keeps: boolean): void {
     closeSync(this.#file);
     if (!keeps) this.remove(this.#segment);
@@ -113,7 +113,7 @@ export function segmentPath(directory: string, segment: number): string {
   return join(directory, `${String(segment).padStart(8, '0')}.ndjson`);
 }
 
-/** A file's lines, read in pieces: a journal may be larger than the longest string (512 MiB in V8) and than memory. */
+/** Reads a file's lines in pieces: a journal may exceed the longest string (512 MiB in V8), and memory. */
 export function* linesOf(path: string): Generator<string> {
   const file = openSync(path, 'r');
   try {
@@ -148,8 +148,8 @@ export function* linesOfAll(paths: readonly string[]): Generator<string> {
 }
 
 /**
- * Gives the bytes written. A disk that becomes full takes a part of a line and reports no error; only the next write fails.
- * A text that is taken whole, as nearly always, is not copied into a buffer first.
+ * Returns the number of bytes written. A disk that fills up accepts part of a line without an error; only the next
+ * write fails. Usually the text is written at once, without copying it to a buffer first.
  */
 function writeWhole(file: number, text: string): number {
   const length = Buffer.byteLength(text);

@@ -1,11 +1,12 @@
-// Writes each exchange down exactly once, in two steps: at once into a journal file, soon after into the store.
-// The line of an end is in the kernel's hands when end() returns, or when endSoon() calls back, so no kill can lose an
-// answer that somebody got. The lines of begins, and of ends that may wait a moment, are one write for each turn of the
-// event loop: a write for each of them would cost a busy gate a twentieth of its time. The store gets rows in batches, since a commit per request would cost more than the rest of the request path.
-// After a kill the next start reads the journal: finished rows are added if the store lacks them, and an exchange that
-// was open becomes one row marked `interrupted` with the last figures known. Ids make every step repeatable.
-// A store that does not take rows for long costs disk, not memory: the journal goes on in new segments, and what memory
-// does not hold is read back from them when the store is there again.
+// Records each exchange exactly once, in two steps: at once in a journal file, soon after in the store. The line of an
+// end was passed to the kernel when end() returns, or when endSoon() calls back, so an answer that was received is
+// recorded even if the process is killed. Lines of begins, and of ends that may wait a moment, share one write per turn
+// of the event loop: separate writes would cost a busy gateway a twentieth of its time. The store gets rows in batches,
+// because a commit per request would cost more than the rest of the request path.
+// After a kill, the next start reads the journal: ended exchanges are added if the store lacks them, and an exchange
+// that was open becomes one row marked `interrupted`, with the last known figures. Ids make every step repeatable.
+// A store that is unavailable for long costs disk, not memory: the journal continues in new segments, and rows that
+// memory does not hold are read back from them once the store is available.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SwapSet } from '../../domain/swap-set.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
@@ -18,21 +19,21 @@ interface OpenEntry extends OpenUsage {
   bytesWritten: number;
 }
 
-/** Short, so that a batch stops the process for a millisecond and not for twenty, and its rows die young. */
+/** Short, so that a batch blocks the process for 1 ms instead of 20, and its rows do not reach the old generation. */
 const flushIntervalMs = 20;
-/** After a journal that took nothing: so long no new segment is tried. */
+/** The pause after a failed attempt to start a segment. */
 const mendPauseMs = 20;
-/** After a store that did not take them: so long nothing is tried, since every try holds up the whole process. */
+/** The pause after the store failed, because every attempt blocks the whole process. */
 const pauseMs = 1_000;
 const touchIntervalMs = 5_000;
 const progressIntervalMs = 1000;
 
 export interface LedgerBounds {
-  /** A segment that has grown so large is the last but one. */
+  /** A segment of this size is closed, and a new one started. */
   readonly rotateBytes: number;
-  /** Rows kept in memory for a store that does not answer; beyond it the journal alone holds them. */
+  /** Rows kept in memory while the store is unavailable; further rows are only in the journal. */
   readonly maxPending: number;
-  /** Rows that the store gets in one go. */
+  /** Rows per call of the store. */
   readonly batchRows: number;
 }
 
@@ -46,20 +47,20 @@ export class Ledger implements UsageJournal {
   readonly #open = new SwapSet<OpenEntry>();
   #pending: UsageRecord[] = [];
   #usedAt = new Map<UsageRecord['keyId'], number>();
-  /** Segments that nothing is written to any more, oldest first. */
+  /** Closed segments, oldest first. */
   #closed: number[] = [];
-  /** Segments with ends that are in no memory: they have to be read back. */
+  /** Segments with ends that are not in memory and must be read back. */
   readonly #spilled = new Set<number>();
-  /** Lines that wait for the next write: at the latest that of this turn of the event loop. */
+  /** Lines that wait for the next write, at the latest at the end of this turn of the event loop. */
   #unwritten = '';
-  /** The ends among them. */
+  /** The ends among these lines. */
   #unwrittenEnds: UsageRecord[] = [];
-  /** Who is to be told that this turn's lines are written. */
+  /** Callbacks to run once this turn's lines are written. */
   #waiting: (() => void)[] = [];
   #turnIsSet = false;
-  /** Something of what is open or pending could not be written; a new segment is to hold all of it before anything begins. */
+  /** A line of an open or pending exchange is missing; a new segment must hold them all before anything begins. */
   #hasGap = false;
-  /** Ends among the pending ones that no segment holds. */
+  /** Pending ends that no segment holds. */
   #loose: UsageRecord[] = [];
   #mendsFrom: MonotonicMs = 0;
   #mendError: unknown;
@@ -110,8 +111,9 @@ export class Ledger implements UsageJournal {
   }
 
   /**
-   * Writes down that an exchange is about to cost something. Throws while the journal cannot be written: what cannot be
-   * accounted for must not start. The first call after a failure tries the journal anew, with all that it lacks.
+   * Records that an exchange is about to have a cost. @throws while the journal cannot be written: calls that cannot be
+   * accounted for must not start. The first call after a failure retries, with a new segment that holds everything
+   * missing.
    */
   begin(draft: UsageRecord, progress: () => Progress): OpenUsage {
     if (this.#hasGap) this.#mend();
@@ -122,13 +124,13 @@ export class Ledger implements UsageJournal {
     return entry;
   }
 
-  /** Writes down how it ended. To be called before the caller can see the end of the answer. */
+  /** Records how an exchange ended. Call before the caller can see the end of the answer. */
   end(record: UsageRecord, begun: OpenUsage | undefined): void {
     this.#note(record, begun);
     this.#writeUnwritten();
   }
 
-  /** As `end`, with one write for all of this turn of the event loop; `written` is called on a later one, and must not throw. */
+  /** Like `end`, with one write per turn of the event loop; calls `written` on a later turn. It must not throw. */
   endSoon(record: UsageRecord, begun: OpenUsage | undefined, written: () => void): void {
     this.#note(record, begun);
     this.#waiting.push(written);
@@ -158,23 +160,23 @@ export class Ledger implements UsageJournal {
     for (const written of waiting) written();
   };
 
-  /** The journal lacks something, and nothing begins. */
+  /** The journal lacks something, and no exchange can begin. */
   get isStuck(): boolean {
     return this.#hasGap;
   }
 
-  /** Are there rows that the store has not taken yet? */
+  /** Whether the store still lacks rows. */
   get isBehind(): boolean {
     return this.#pending.length > 0 || this.#unwrittenEnds.length > 0 || this.#spilled.size > 0;
   }
 
-  /** Everything ended so far is in the store when this resolves; it rejects if the store will not take it. */
+  /** Resolves when everything ended so far is in the store; rejects if the store does not accept it. */
   async settle(): Promise<void> {
     await this.#flush();
     if (this.isBehind) throw new Error('usage rows wait in the journal for the next start');
   }
 
-  /** Settles and stops. Where the store does not answer the journal stays, for the next start to read. */
+  /** Settles and stops. If the store is unavailable, the journal stays for the next start. */
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     try {
@@ -185,7 +187,7 @@ export class Ledger implements UsageJournal {
     }
   }
 
-  /** One at a time; what ends while one goes on is the next one's. */
+  /** Runs one flush at a time; rows that arrive meanwhile are left to the next one. */
   #flush(): Promise<void> {
     this.#flushing = this.#flushing.then(async () => {
       try {
@@ -201,7 +203,7 @@ export class Ledger implements UsageJournal {
 
   async #storePending(): Promise<void> {
     this.#writeUnwritten();
-    // Every end of a segment that is closed now is among these, if it has not spilled.
+    // These include every end of the closed segments that have not spilled.
     const closed = this.#closed.filter((segment) => !this.#spilled.has(segment));
     for (let left = this.#pending.length; left > 0; left -= this.#bounds.batchRows) {
       const batch = this.#pending.slice(0, Math.min(left, this.#bounds.batchRows));
@@ -216,9 +218,9 @@ export class Ledger implements UsageJournal {
     for (const segment of closed) this.#remove(segment);
   }
 
-  /** Of segments that memory has not kept up with, a batch at a time; the newest one is closed for it. */
+  /** Reads back spilled segments, a batch at a time; the newest one is closed first. */
   async #readBack(): Promise<void> {
-    // A set is in the order in which its members came; what spills meanwhile comes last.
+    // A set iterates in insertion order, so segments that spill meanwhile come last.
     for (const segment of this.#spilled) {
       if (segment === this.#journal.segment) this.#rotate();
       for (const batch of batchesOf(endsOf(this.#journal.read(segment)), this.#bounds.batchRows)) {
@@ -241,20 +243,20 @@ export class Ledger implements UsageJournal {
     }
   }
 
-  /** Whether the store answers or not: no segment grows without end. */
+  /** Limits the size of segments, whether or not the store is available. */
   #rotateIfLarge(): void {
     if (!this.#hasGap && this.#journal.bytes <= this.#bounds.rotateBytes) return;
     if (performance.now() < this.#rotatesFrom) return;
     try {
       this.#rotate();
     } catch (error) {
-      // A full disk, most likely; the segment that is there goes on.
+      // Probably a full disk; the current segment stays in use.
       this.#rotatesFrom = performance.now() + pauseMs;
       this.#onError(error);
     }
   }
 
-  /** @throws what the journal did, as long as it does. */
+  /** @throws the journal's error, while it persists. */
   #mend(): void {
     if (performance.now() < this.#mendsFrom) throw this.#mendError;
     try {
@@ -267,8 +269,8 @@ export class Ledger implements UsageJournal {
   }
 
   /**
-   * The new segment begins with what is still open and with ends that no other holds, so that an old one is not needed for
-   * them: neither one that is removed, nor one on a disk that was full.
+   * The new segment starts with all open exchanges, and with ends that no other segment holds, so that older segments
+   * are not needed for them and may be removed, or be incomplete because the disk was full.
    */
   #rotate(): void {
     this.#writeUnwritten();
@@ -310,8 +312,8 @@ export class Ledger implements UsageJournal {
     try {
       this.#append(lines);
     } catch (error) {
-      // The rows still go to the store with the next batch; only their safety against a kill is lost, and that is said.
-      // What the journal does not hold stays in memory: no more than was open when the disk became full.
+      // The rows still reach the store with the next batch; only their safety against a kill is lost, which is
+      // reported. What the journal lacks stays in memory: at most what was open when the disk filled up.
       this.#loose.push(...ends);
       this.#pending.push(...ends);
       this.#onError(error);
@@ -322,7 +324,7 @@ export class Ledger implements UsageJournal {
       else this.#spilled.add(this.#journal.segment);
   }
 
-  /** What is lost of these lines is remembered as a gap: each of them stands for something that is open or pending. */
+  /** Notes a gap if lines are lost, because each of them belongs to an open or pending exchange. */
   #append(lines: string): void {
     try {
       this.#journal.append(lines);
@@ -337,8 +339,8 @@ const beginOf = (draft: UsageRecord): string => `B${JSON.stringify(draft)}\n`;
 const endOf = (record: UsageRecord): string => `E${JSON.stringify(record)}\n`;
 
 /**
- * The rows that lines of a journal stand for: ends as they come, then what was open. A torn last line, which a kill can
- * leave, is passed over; a row that comes twice is the same to a store that knows its id. Holds only what is open.
+ * The rows in a journal's lines: ends in order, then open exchanges. An incomplete last line, which a kill can leave,
+ * is skipped; the store ignores a repeated row by its id. Holds only open exchanges.
  */
 export function* recovered(lines: Iterable<string>): Generator<UsageRecord> {
   const open = new Map<string, UsageRecord>();

@@ -1,4 +1,4 @@
-// The ledger's records as rows of its tables and back, and the sums that a set of rows adds to the roll-ups by quarter of an hour.
+// Converts the ledger's records to rows of its tables and back, and sums rows for the quarter-hourly roll-ups.
 import type { Selectable } from 'kysely';
 import { isOwnRefusal, neverLeft, type UsageRecord } from '../../domain/usage.ts';
 import type { Tables } from '../relational/tables.ts';
@@ -17,24 +17,24 @@ const noSums = {
   own_refusals: 0,
 };
 
-/** How many pairs of account and model are remembered; it costs some megabytes. */
+/** The most pairs of account and model to remember; they take some megabytes. */
 const mostAnswered = 50_000;
 
 /**
- * The models that have answered an account, while this process runs. Whoever is refused chooses the name of the model, and
- * roll-ups are kept for good: such a name stands in them only where that account has had an answer of the model. What
- * others use says nothing to it.
+ * The models that have answered an account during this process. A refused caller chooses the model name, and roll-ups
+ * are kept forever: a name appears in them only if that account has had an answer of the model. Other accounts' usage
+ * has no influence.
  */
 export class AnsweredModels {
   readonly #known = new Set<string>();
 
-  /** To be called for every row of a batch before any of them is asked about. */
+  /** Call for every row of a batch before asking about any of them. */
   note({ account_id, model, upstream, status }: Tables['usage']): void {
     if (model === null || upstream === null || status < 200 || status >= 400) return;
     if (this.#known.size < mostAnswered) this.#known.add(`${account_id} ${model}`);
   }
 
-  /** Under which name a row is summed; empty for no model. */
+  /** The name under which a row is summed; empty for no model. */
   nameFor({ account_id, model, upstream, status }: Tables['usage']): string {
     if (model === null) return '';
     const answered = upstream !== null && status >= 200 && status < 400;
@@ -42,7 +42,7 @@ export class AnsweredModels {
   }
 }
 
-/** The roll-ups that a set of rows adds, one for each account, quarter of an hour, key and model. */
+/** The roll-ups of a set of rows, one for each account, quarter of an hour, key and model. */
 export function rollUp(rows: readonly Tables['usage'][], answered: AnsweredModels): Tables['usage_quarterly'][] {
   const sums = new Map<string, Tables['usage_quarterly']>();
   for (const row of rows) answered.note(row);
@@ -116,7 +116,7 @@ export function rowOfUsage(record: UsageRecord): Tables['usage'] {
     first_byte_ms: record.firstByteMs,
     duration_ms: record.durationMs,
     address: record.address,
-    // A journal that an older version left has no such figures.
+    // A journal of an older version lacks these figures.
     queued_ms: record.queuedMs ?? 0,
     repeats: record.repeats ?? 1,
     cache_read_tokens: record.cacheReadTokens ?? 0,
