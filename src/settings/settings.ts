@@ -35,14 +35,14 @@ export const settings = {
     z.string().refine((text) => text === '' || isOrigin(text), 'must be an origin such as https://gate.example.org'),
     '',
     'address',
-    'Where browsers reach the gateway. Pages and sign-in then only answer under this name, and links in mails point to it.',
+    'Where browsers reach the gateway. Pages and sign-in then only answer under this name, and links in emails point to it.',
   ),
   gateName: setting(
     'gate_name',
     z.string().min(1).max(60),
     'Sekisho',
     'text',
-    'Name of this gateway on pages and in mails.',
+    'Name of this gateway on pages and in emails.',
   ),
   smtpUrl: setting(
     'smtp_url',
@@ -58,7 +58,13 @@ export const settings = {
     'Mail server, as smtps://user:password@host:465. Without one, operators pass links on themselves.',
     true,
   ),
-  mailFrom: setting('mail_from', z.string().max(300), '', 'address', 'Sender of mails, as Sekisho <gate@example.org>.'),
+  mailFrom: setting(
+    'mail_from',
+    z.string().max(300),
+    '',
+    'address',
+    'Sender of emails, as Sekisho <gate@example.org>.',
+  ),
   oidcIssuer: setting(
     'oidc_issuer',
     z.string().refine((text) => text === '' || isIssuer(text), 'must be an https:// address without query or fragment'),

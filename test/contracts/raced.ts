@@ -12,7 +12,7 @@ const racersCount = 2;
 const triesOfEach = 4;
 
 export function racesContract(kind: string, create: () => Promise<Database>): void {
-  describe(`on ${kind}, with two processes at it, there is never`, () => {
+  describe(`on ${kind}, with two processes at once, there is never`, () => {
     let database: Database;
     let store: Store;
     const racers: ChildProcess[] = [];
@@ -43,7 +43,7 @@ export function racesContract(kind: string, create: () => Promise<Database>): vo
 
     test.each(races.map(({ never }, index) => [never, index] as const))('%s', async (_never, index) => {
       const race = races[index]!;
-      // As it arrives at the others.
+      // As the other processes receive it.
       const given: unknown = JSON.parse(JSON.stringify(await race.prepare(store)));
       const done = await Promise.all(
         racers.map((racer, i) =>

@@ -1,9 +1,9 @@
-// A process that takes part in races: opens the store by itself, and makes its tries all at once when it is told to.
+// A process that takes part in races: it opens the store by itself, and makes all its tries at once when told to.
 import process from 'node:process';
 import type { Store } from '../../src/store/ports/store.ts';
 import { races } from './races.ts';
 
-/** How another process opens the same data: a function of a module, and what it is given. */
+/** How another process opens the same data: a function of a module, and its argument. */
 export interface Elsewhere {
   readonly module: string;
   readonly name: string;
@@ -32,7 +32,7 @@ async function tried(work: () => Promise<unknown>): Promise<boolean> {
     const result = await work();
     return result !== false && result !== undefined;
   } catch (error) {
-    // A refusal, as the use cases and the store throw them, says that it came to nothing.
+    // A refusal by a use case or by the store counts as no success.
     if (error instanceof Error && 'kind' in error) return false;
     throw error;
   }

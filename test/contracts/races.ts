@@ -1,5 +1,5 @@
-// The rules that a store must never break, each with the race that would break it. A race is prepared once, then run many times
-// at once by several processes, then checked. It runs in processes of its own (racer.ts), so it uses no test runner.
+// The rules that a store must never break, each with the race that would break it. A race is prepared once, then run many
+// times at once by several processes, then checked. It runs in processes of its own (racer.ts), so it uses no test runner.
 import assert from 'node:assert/strict';
 import type { Account, Role } from '../../src/domain/account.ts';
 import { digestOf, type StoredKey } from '../../src/domain/api-key.ts';
@@ -30,11 +30,11 @@ import type { Store } from '../../src/store/ports/store.ts';
 export interface Race {
   /** The rule, after "never". */
   readonly never: string;
-  /** Returns what the racers are given; it crosses processes as JSON. */
+  /** Returns the argument of all racers; it crosses processes as JSON. */
   prepare(store: Store): Promise<unknown>;
-  /** One try, the `i`-th of all. A refusal, false and undefined say that it came to nothing. */
+  /** One try, the `i`-th of all. A refusal, false or undefined means no success. */
   act(store: Store, given: never, i: number): Promise<unknown>;
-  /** `done`: how many tries came to something. */
+  /** `done`: the number of successful tries. */
   check(store: Store, given: never, done: number): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ interface Typed<Given> {
 }
 const race = <Given>(typed: Typed<Given>): Race => typed as unknown as Race;
 
-/** Of all tries exactly so many come to something. */
+/** Exactly this number of all tries succeed. */
 const exactly = (count: number) => (_store: Store, _given: unknown, done: number) => assert.equal(done, count);
 
 const minute = 60_000;
@@ -157,7 +157,7 @@ const plansKeys = (never: string, most: number, expiresIn: number | null) =>
         by(),
       ),
     check: async (store, account, done) => {
-      // Keys for an hour have a bound of their own, five.
+      // Keys for an hour have a limit of their own, five.
       const which = expiresIn === null ? 'lasting' : 'passing';
       const expected = expiresIn === null ? most : 5;
       assert.deepEqual([done, await store.countKeys(account, Date.now(), which)], [expected, expected]);
@@ -262,7 +262,7 @@ const accountRaces: readonly Race[] = [
     check: exactly(1),
   }),
   race({
-    never: 'an account whose plan is not there',
+    never: 'an account whose plan is missing',
     prepare: async (store) => {
       const plan = name().replaceAll(' ', '-');
       await createPlan(store, plan, {}, undefined, by());
@@ -354,7 +354,7 @@ const admissionRaces: readonly Race[] = [
     check: exactly(1),
   }),
   race({
-    never: 'a decision taken twice',
+    never: 'a decision made twice',
     prepare: (store) => applied(store),
     act: (store, id, i) => decide(store, id, i % 2 === 0 ? 'approved' : 'rejected', { decision: null }, by()),
     check: async (store, id, done) => {
@@ -534,7 +534,7 @@ const otherRaces: readonly Race[] = [
   }),
   ...(['lift', 'appeal', 'answer'] as const).map((what) =>
     race({
-      never: `two of one kind against a step of the ladder: ${what}`,
+      never: `two of one kind against a suspension: ${what}`,
       prepare: async (store) => {
         const ask = { whom: (await accountOf(store)).id, step: 'review', reason: 'r', endsAt: null } as const;
         const { id } = await suspend(store, ask, by());

@@ -152,6 +152,13 @@ const anchorsOf = (document: string): string[] =>
       .replaceAll(' ', '-'),
   );
 
+test('decisions are numbered in order, and each begins with its number', () => {
+  const names = readdirSync(join(root, 'docs/decisions')).toSorted();
+  expect(names.map((name) => Number(name.slice(0, 4)))).toEqual(names.map((_, at) => at + 1));
+  for (const name of names)
+    expect(read(`docs/decisions/${name}`)).toMatch(new RegExp(`^# ${Number(name.slice(0, 4))}\\. `));
+});
+
 test('links between the documents lead to an existing file and heading', () => {
   const documents = [
     'README.md',
