@@ -34,7 +34,7 @@ class SlowestFirst extends BaseSequencer {
 
 /** The tests on real sockets that cover most in least time: `npm run test:fast` runs these and all unit tests. */
 const fastest = [
-  'contracts/sqlite',
+  'contracts/{limits,sqlite}',
   'hostile/{body-policy,broken-answers,desync,forms,metering,raw-requests,requests,sign-in,standing}',
   'journeys/{authorize,clients,fake-ollama,identify,management-api,queue}',
 ].map((name) => `test/${name}.test.ts`);
