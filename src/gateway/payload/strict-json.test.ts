@@ -43,7 +43,7 @@ describe('U32: an object that two parsers could read in two ways is refused', ()
   });
 
   test('the error repeats no value of an unknown field', () => {
-    expect(() => scan('{"the planted prompt":1,"the planted prompt":2}')).toThrow(/^A field stands twice\.$/);
+    expect(() => scan('{"the planted prompt":1,"the planted prompt":2}')).toThrow(/^A field is given twice\.$/);
   });
 });
 
