@@ -13,29 +13,30 @@ import type { UsageRecord } from '../../src/domain/usage.ts';
 import { AccountUsages } from '../../src/gateway/limits/account-usages.ts';
 import { type ReportGroup, reportUsage } from '../../src/management/usage/usage-report.ts';
 import { MemoryLimits } from '../../src/store/memory/limit-store.ts';
+import type { Store } from '../../src/store/ports/store.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { temporaryDirectory } from '../gate.ts';
 import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
 import { peopleContract } from './people.ts';
+import { openPlain } from './plain-sqlite.ts';
 import { policyContract } from './policy.ts';
 import { racesContract } from './raced.ts';
 import { serversContract } from './servers.ts';
 import { type Database as Opened, storeContract } from './store.ts';
 
-const create = (): Promise<Opened> => {
+/** Of a module beside this one that exports a way to open a store. */
+const creating = (module: string, name: string, open: (dataDir: string) => Promise<Store>) => (): Promise<Opened> => {
   const dataDir = temporaryDirectory();
   return Promise.resolve({
-    open: () => openSqlite(dataDir),
-    elsewhere: {
-      module: join(import.meta.dirname, '../../src/store/sqlite/open.ts'),
-      name: 'openSqlite',
-      given: [dataDir],
-    },
+    open: () => open(dataDir),
+    elsewhere: { module: join(import.meta.dirname, module), name, given: [dataDir] },
     drop: () => Promise.resolve(rmSync(dataDir, { recursive: true })),
   });
 };
+const create = creating('../../src/store/sqlite/open.ts', 'openSqlite', (dataDir) => openSqlite(dataDir));
+const createPlain = creating('plain-sqlite.ts', 'openPlain', openPlain);
 
 storeContract('SQLite', create);
 policyContract('SQLite', create);
@@ -44,6 +45,8 @@ decisionsContract('SQLite', create);
 changesContract('SQLite', create);
 racesContract('SQLite', create);
 serversContract('SQLite', create);
+storeContract('SQLite without its quick ways', createPlain);
+policyContract('SQLite without its quick ways', createPlain);
 
 test('refuses a database of a newer version and leaves it unchanged', async () => {
   const dataDir = temporaryDirectory();

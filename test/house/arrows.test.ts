@@ -63,6 +63,26 @@ test('the planes use the store only through its ports, and only composition root
   expect(wrong).toEqual([]);
 });
 
+test('a database is a folder: ports and shared queries know none, and no database knows another', () => {
+  const parts: Record<string, readonly string[]> = {
+    ports: [],
+    relational: ['ports', 'ledger'],
+    ledger: ['ports', 'relational'],
+    sqlite: ['ports', 'relational', 'ledger'],
+    memory: ['ports'],
+  };
+  const partOf = (file: string): string => /^store\/(\w+)\//.exec(file)?.[1] ?? '';
+  const wrong = [...imports].flatMap(([file, targets]) =>
+    targets
+      .filter((target) => partOf(file) !== '' && partOf(target) !== '' && partOf(file) !== partOf(target))
+      .filter((target) => !parts[partOf(file)]?.includes(partOf(target)))
+      .map((target) => `${file} → ${target}`),
+  );
+  expect(wrong).toEqual([]);
+  const there = new Set(files.map(partOf).filter((part) => part !== ''));
+  expect([...there].toSorted()).toEqual(Object.keys(parts).toSorted());
+});
+
 test('imports have no circles', () => {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): void => {
