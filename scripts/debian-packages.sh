@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the named Debian packages whose command is missing, and says which: scripts/debian-packages.sh curl nginx …
-# Where nothing is missing it does nothing and asks no package server. A package whose command has another name is written
+# If nothing is missing it does nothing and contacts no package server. Write a package whose command has another name as
 # package=command.
 set -eu
 missing=""

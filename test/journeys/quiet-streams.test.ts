@@ -117,7 +117,7 @@ describe('an event stream that has not begun', () => {
       200,
       'too warm',
     ],
-    ['a page', (_, answer) => answer.whole(200, { 'Content-Type': 'text/html' }, '<p>'), 200, 'type of content'],
+    ['a page', (_, answer) => answer.whole(200, { 'Content-Type': 'text/html' }, '<p>'), 200, 'content type'],
     ['a reset', (_, answer) => answer.reset(), 200, 'broke off'],
   ];
   test.each(failures)('reports %s inside the stream and cuts the connection', async (_, script, __, words) => {
