@@ -7,17 +7,18 @@ const wire = 'test/{contracts,fuzz,journeys,hostile}/**/*.test.ts';
 /** The slowest files by measurement. They begin first, so that no worker is left alone with one of them at the end. */
 const slowest = [
   'journeys/portal',
+  'journeys/commands',
   'hostile/amplification',
   'hostile/host',
   'hostile/state',
-  'hostile/memory',
-  'hostile/data-directory',
-  'journeys/tls',
-  'hostile/scanners',
-  'hostile/queue',
-  'journeys/commands',
   'journeys/lifecycle',
+  'hostile/data-directory',
+  'hostile/queue',
+  'hostile/memory',
   'journeys/acme',
+  'journeys/tls',
+  'hostile/model-pages',
+  'hostile/scanners',
 ];
 
 class SlowestFirst extends BaseSequencer {

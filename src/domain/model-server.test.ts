@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { AccountId } from './id.ts';
 import { mayReach, readServerAddress, readSlots, readWeight, slotsOn } from './model-server.ts';
 
-test('addresses of the same server become one text', () => {
+test('every spelling of a server’s address becomes one text', () => {
   for (const text of [
     'http://Box:8000',
     'http://box:8000/',
@@ -15,7 +15,7 @@ test('addresses of the same server become one text', () => {
   expect(readServerAddress('http://[::1]:80/v1beta')).toBe('http://[::1]/v1beta');
 });
 
-test('an address that no model server can have is refused with a sentence', () => {
+test('an impossible address of a model server is refused in one sentence', () => {
   for (const text of ['', 'box:8000', 'ftp://box', 'file:///etc/passwd', 'http://', 'unix:/run/x'])
     expect(() => readServerAddress(text)).toThrow(/begins with http/);
   for (const text of ['http://user@box', 'http://:pw@box', 'https://u:p@box/v1'])
@@ -36,7 +36,7 @@ test('slots are read by canonical name, and a star stands for every other model'
   for (const weight of [0, -1, 101, Number.NaN]) expect(() => readWeight(weight)).toThrow(/0\.01 to 100/);
 });
 
-test('a server with plans or accounts is reached by these alone, and an empty list by nobody', () => {
+test('a server limited to plans or accounts serves only these, and an empty list serves no one', () => {
   const alice = { accountId: 'acc_a' as AccountId, plan: 'default' };
   const operator = { accountId: 'acc_o' as AccountId, plan: undefined };
   expect([alice, operator].map((who) => mayReach({ plans: null, accounts: null }, who))).toEqual([true, true]);

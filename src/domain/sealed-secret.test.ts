@@ -8,7 +8,7 @@ const key = randomBytes(32);
 const server = newServerId();
 const secret = new Secret('Bearer sk-秘密-0123456789');
 
-test('a sealed secret opens with its key for its server, and is never sealed to the same text twice', () => {
+test('a sealed secret opens with its key for its server, and never has the same sealed text twice', () => {
   const sealed = [seal(key, server, secret), seal(key, server, secret)];
   expect(sealed[0]).not.toBe(sealed[1]);
   for (const each of sealed) {
@@ -18,7 +18,7 @@ test('a sealed secret opens with its key for its server, and is never sealed to 
   }
 });
 
-test('it opens neither with another key nor for another server, nor after any byte was changed or cut off', () => {
+test('it opens neither with another key nor for another server, nor after any change', () => {
   const sealed = seal(key, server, secret);
   expect(() => unseal(randomBytes(32), server, sealed)).toThrow(/another key/);
   expect(() => unseal(key, newServerId(), sealed)).toThrow(/another server/);
@@ -33,7 +33,7 @@ test('it opens neither with another key nor for another server, nor after any by
   expect(() => unseal(key, server, sealed.replace('v1', 'v2'))).toThrow(/form/);
 });
 
-test('a key is 32 bytes in hexadecimal or base64, and no other text is taken for one', () => {
+test('a key is 32 bytes in hexadecimal or base64, and no other text is accepted', () => {
   expect(readSealingKey('f', `${key.toString('hex')}\n`)).toEqual(key);
   expect(readSealingKey('f', key.toString('base64'))).toEqual(key);
   for (const text of ['', 'secret', key.toString('hex').slice(1), `${key.toString('hex')}00`, 'g'.repeat(64)])

@@ -130,7 +130,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'is undone with a step of it that gave a reason against itself, even when the work goes on',
+      'is undone when one of its steps failed with a reason, even if the work continues',
       withStores(async (store, other) => {
         const first = await waiting(store, null);
         const full = store.atomically(async (within) => {
@@ -148,7 +148,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
     );
 
     test(
-      'by a rule about somebody new is made with their application, or neither is there',
+      'by a rule about a new person is stored with their application, or neither is stored',
       withStores(async (store) => {
         const applying = (): Promise<unknown> =>
           apply(
@@ -169,7 +169,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
         await expect(applying()).rejects.toThrow('not there');
         expect(await store.listApplications({ limit: 9 })).toEqual([]);
         expect(await store.signIn.db.selectFrom('people').select('id').execute()).toEqual([]);
-        // The link of a mail opens again what it could not open.
+        // The link of an email lets the applicant try again.
         const { id } = await waiting(store, null);
         const { stored, url } = draftLink(new URL('http://x'), 'confirm', id, author());
         await store.insertLink(stored, event());

@@ -1,4 +1,4 @@
-// SQLite without its quick ways: the shared queries alone, as a database has them that brings no quicker ones.
+// SQLite without its faster queries: only the shared ones, as for a database that adds none of its own.
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely } from 'kysely';

@@ -33,7 +33,7 @@ export function serversContract(kind: string, create: () => Promise<Database>): 
   });
   const actions = async (store: Store): Promise<string[]> =>
     (await store.listAudit({ limit: 100 })).map(({ action }) => action);
-  /** What each of them came to, in order. */
+  /** The results of all of them, in order. */
   const race = async (work: readonly (() => Promise<NotStored | undefined | boolean>)[]): Promise<string[]> => {
     const found = (await Promise.all(work.map((each) => each()))).map((each) => String(each ?? 'stored'));
     return found.toSorted((a, b) => (a < b ? -1 : 1));
@@ -85,7 +85,7 @@ export function serversContract(kind: string, create: () => Promise<Database>): 
       }),
     );
     test(
-      'of many that are added at once with one name or one address, one is stored, and only its event',
+      'of many added at once with one name or one address, one is stored, and only its event',
       withStores(async (mine, other) => {
         const stores = [mine, mine, mine, mine];
         const names = stores.map(

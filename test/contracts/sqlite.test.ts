@@ -26,7 +26,7 @@ import { racesContract } from './raced.ts';
 import { serversContract } from './servers.ts';
 import { type Database as Opened, storeContract } from './store.ts';
 
-/** Of a module beside this one that exports a way to open a store. */
+/** A database for the contracts; `module`, beside this file, exports `name`, with which another process opens it too. */
 const creating = (module: string, name: string, open: (dataDir: string) => Promise<Store>) => (): Promise<Opened> => {
   const dataDir = temporaryDirectory();
   return Promise.resolve({

@@ -63,7 +63,7 @@ test('the planes use the store only through its ports, and only composition root
   expect(wrong).toEqual([]);
 });
 
-test('a database is a folder: ports and shared queries know none, and no database knows another', () => {
+test('a database is a folder: ports and shared queries import none, and no database imports another', () => {
   const parts: Record<string, readonly string[]> = {
     ports: [],
     relational: ['ports', 'ledger'],
@@ -111,7 +111,7 @@ test('no name is a Manager, Service, Helper or Factory', () => {
     );
 });
 
-test('a rule of the linter that is off at a line has its reason beside it', () => {
+test('a linter rule that is disabled at a line has its reason beside it', () => {
   const unsaid = files.flatMap((file) =>
     readFileSync(join(source, file), 'utf8')
       .split('\n')

@@ -152,6 +152,14 @@ const anchorsOf = (document: string): string[] =>
       .replaceAll(' ', '-'),
   );
 
+test('the stages of docs/request-flow.md name existing files', () => {
+  const files = Array.from(read('docs/request-flow.md').matchAll(/^\| [a-z ]+ \| ([a-z/., -]+\.ts) +\|/gm)).flatMap(
+    ([, cell = '']) => cell.split(', '),
+  );
+  expect(files.length).toBeGreaterThan(20);
+  expect(files.filter((file) => !existsSync(join(root, 'src/gateway', file)))).toEqual([]);
+});
+
 test('decisions are numbered in order, and each begins with its number', () => {
   const names = readdirSync(join(root, 'docs/decisions')).toSorted();
   expect(names.map((name) => Number(name.slice(0, 4)))).toEqual(names.map((_, at) => at + 1));

@@ -231,7 +231,7 @@ async function counted(): Promise<{ url: string; open: Set<Socket>; connections:
 }
 
 describe('a removed server', () => {
-  test('leaves a list that is being read with the models of the others', async () => {
+  test('leaves a list being read with the models of the others', async () => {
     two.models = [{ name: 'only-here:1b' }];
     await open(`${one.url},${two.url}`, { PROBE_SECONDS: '60' });
     await eventually(() => expect(known(two).health.up).toBe(true));
