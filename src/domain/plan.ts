@@ -82,8 +82,12 @@ export const terms: Record<keyof Terms, Term> = {
     'tokens',
     'Longest answer, all choices together: `num_predict`, `max_tokens` and similar are lowered to it, or added if missing.',
   ),
-  minKeepAliveSeconds: term('count', 's', 'Shortest `keep_alive`: above 0, nobody can evict a model that others use.'),
-  maxKeepAliveSeconds: term('count', 's', 'Longest `keep_alive`: nobody can pin a model forever.'),
+  minKeepAliveSeconds: term(
+    'count',
+    's',
+    'Shortest `keep_alive`: above 0, a caller cannot evict a model that others use.',
+  ),
+  maxKeepAliveSeconds: term('count', 's', 'Longest `keep_alive`: a caller cannot pin a model forever.'),
   maxImages: term('count', 'images', 'Images in one call; more are refused.'),
   maxEmbeddingInputs: term('count', 'inputs', 'Inputs in one embedding call; more are refused.'),
   reloadOptions: term(

@@ -61,19 +61,19 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
       refuseBeyond(inputs, bounds.maxEmbeddingInputs, 'embedding inputs');
     }
     const bytes = body;
-    const saidTo = (server: ServerFacts): Said => editsFor(call, read, before, bytes, document, server);
+    const editsAt = (server: ServerFacts): ServerEdits => editsFor(call, read, before, bytes, document, server);
     const [first, ...others] = facts as readonly [ServerFacts, ...ServerFacts[]];
     const model = bounds ? call.models[0]?.name?.canonical : undefined;
-    const said = saidTo(first);
+    const firstEdits = editsAt(first);
     const differing =
       bounds &&
       model !== undefined &&
       others.length > 0 &&
       differ(facts, contextOf(document, bytes, bounds), bounds, model)
-        ? others.map(saidTo)
+        ? others.map(editsAt)
         : none;
-    ({ body, figured } = figureFor(bytes, said, differing));
-    ({ asked, changes } = said);
+    ({ body, figured } = figureFor(bytes, firstEdits, differing));
+    ({ asked, changes } = firstEdits);
     for (const other of differing) asked = longerOf(asked, other.asked);
   }
   // Drop the parsed body: it can be many times the size of its bytes while the answer runs.
@@ -114,7 +114,7 @@ export function shapeAgain(call: Shaped, facts: ModelFacts): Shaped {
 /** Everything that shaping depends on for a caller. */
 const termsOf = ({ bounds, scopes }: Principal): string => JSON.stringify([bounds ?? null, scopes.has('cloud')]);
 
-interface Said extends ForServer {
+interface ServerEdits extends ForServer {
   readonly asked: AskedLength;
 }
 
@@ -126,7 +126,7 @@ function editsFor(
   bytes: Buffer,
   document: JsonBody,
   facts: ServerFacts,
-): Said {
+): ServerEdits {
   const { bounds } = principal;
   const edits: Edit[] = [...read.edits];
   const changes: string[] = [...before];

@@ -169,17 +169,17 @@ async function rehearseCall(
 
 /** The smallest body of a request for an operation, as far as the stages read it. */
 function bodyFor({ scope, reply }: Operation, model: string, maxTokens: number | undefined): object {
-  const said = scope === 'inference:embed' ? { input: 'preview' } : { messages, prompt: 'preview' };
+  const input = scope === 'inference:embed' ? { input: 'preview' } : { messages, prompt: 'preview' };
   const { length } = reply;
-  if (maxTokens === undefined || !length) return { model, ...said };
+  if (maxTokens === undefined || !length) return { model, ...input };
   const most = { [length.name]: maxTokens };
-  return { model, ...said, ...(length.inOptions ? { options: most } : most) };
+  return { model, ...input, ...(length.inOptions ? { options: most } : most) };
 }
 
 const messages = [{ role: 'user', content: 'preview' }];
 
 /** The account of a subject without one; it has no usage. */
-const nobody = 'acc_preview' as AccountId;
+const previewAccount = 'acc_preview' as AccountId;
 
 async function meteringFor(
   principal: Principal,
@@ -187,7 +187,7 @@ async function meteringFor(
   { accountUsages }: LimitRules,
 ): Promise<Metering> {
   if (principal.plan === unlimited) return unmetered;
-  return (await accountUsages.of(account?.id ?? nobody)).metered;
+  return (await accountUsages.of(account?.id ?? previewAccount)).metered;
 }
 
 async function statesOf(
@@ -219,7 +219,7 @@ async function statesOf(
 
 /** As the key cache would build it; without a key, a new one with default settings. */
 function principalFor({ account, plan, key, suspensions }: Subject, clocks: Clocks): Principal {
-  const accountId = account?.id ?? nobody;
+  const accountId = account?.id ?? previewAccount;
   const anyKey = blankKey('key_preview' as KeyId, accountId, clocks.wall());
   return principalOf(key ?? anyKey, plan, suspensions, clocks.steady());
 }

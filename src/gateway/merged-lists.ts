@@ -123,8 +123,8 @@ async function merge(
   }
   // The text, and its bytes: up to three per character.
   room.take(3 * length);
-  const said = [...byName.values()].join(',');
-  return Buffer.from(list.write(said));
+  const entries = [...byName.values()].join(',');
+  return Buffer.from(list.write(entries));
 }
 
 /** Entries are shared by concurrent requests, and so is their JSON. */

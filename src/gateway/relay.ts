@@ -18,7 +18,7 @@ import { ModelNotFound } from './model-access.ts';
 import { continueIfAsked } from './payload/body.ts';
 import { endTurn, type Recorder, type Settled } from './record.ts';
 import type { Routed } from './route.ts';
-import { type Farewell, type Holding, Settlement } from './settlement.ts';
+import { type ConnectionEnd, type Holding, Settlement } from './settlement.ts';
 import { Tries } from './tries.ts';
 import { firstByteMsOf, mostInterims, type TimeLimits, totalMsOf } from './upstream-call.ts';
 
@@ -145,7 +145,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     const { isCollecting, isStream } = this.#answer;
     try {
       const bytes = this.#answer.push(piece);
-      if (this.#answer.isError) this.#sayError(bytes);
+      if (this.#answer.isError) this.#sendError(bytes);
       else this.#send(bytes);
     } catch (cause) {
       this.#settlement.fail(toFailure(cause));
@@ -176,14 +176,14 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     else if (fate === 'full') this.#controller?.pause();
   }
 
-  #sayError(bytes: Buffer): void {
+  #sendError(bytes: Buffer): void {
     this.exchange.meter?.end();
-    if (this.exchange.beganEarly) this.#settlement.toldInFrame(bytes);
+    if (this.exchange.beganEarly) this.#settlement.answeredInFrame(bytes);
     else this.#settlement.answered('upstream_error', bytes);
   }
 
   onResponseEnd(): void {
-    if (this.#settlement.isSettled || this.#goesPlain()) return;
+    if (this.#settlement.isSettled || this.#retriesWithoutField()) return;
     this.#endAnswer();
   }
 
@@ -197,7 +197,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       return;
     }
     if (this.#answer.isError) {
-      this.#sayError(last);
+      this.#sendError(last);
       return;
     }
     const whole = this.exchange.meter?.end() ?? true;
@@ -212,7 +212,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   }
 
   /** A strict server refused a field that the gateway added: retry without it. */
-  #goesPlain(): boolean {
+  #retriesWithoutField(): boolean {
     const error = this.#answer.errorBytes;
     if (!error || !this.#tries.mayGoPlain(this.#answer.status, error)) return false;
     this.#answer.forget();
@@ -254,9 +254,9 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     this.#settlement.fail(isLate && isAnswered ? new GatewayError('reader_stalled') : error);
   }
 
-  letGo(farewell: Farewell): void {
-    if (farewell === 'cut-later') setTimeout(() => this.#tries.cancel(this.#controller, over), restMs).unref();
-    else if (farewell === 'cut') this.#tries.cancel(this.#controller, over);
+  releaseServer(end: ConnectionEnd): void {
+    if (end === 'cut-later') setTimeout(() => this.#tries.cancel(this.#controller, over), restMs).unref();
+    else if (end === 'cut') this.#tries.cancel(this.#controller, over);
     this.#tries.release();
   }
 }

@@ -33,10 +33,10 @@ export function figureFor(
   const texts = servers.map((): string[] => []);
   let shift = 0;
   for (const [key, { start, end }] of [...all].toSorted(([, a], [, b]) => a.start - b.start)) {
-    const said = keyed.map((each) => each.get(key)?.text ?? bytes.toString('utf8', start, end));
-    const most = Math.max(...said.map((text) => Buffer.byteLength(text)));
+    const figures = keyed.map((each) => each.get(key)?.text ?? bytes.toString('utf8', start, end));
+    const most = Math.max(...figures.map((text) => Buffer.byteLength(text)));
     // Whitespace is allowed after any value and any member (RFC 8259 §2).
-    const padded = said.map((text) => text + ' '.repeat(most - Buffer.byteLength(text)));
+    const padded = figures.map((text) => text + ' '.repeat(most - Buffer.byteLength(text)));
     if (padded.some((text) => text !== padded[0])) {
       places.push(start + shift);
       for (const [at, text] of padded.entries()) texts[at]?.push(text);
@@ -55,10 +55,10 @@ export function writeFigures(
   { body, figured }: { readonly body: Buffer | undefined; readonly figured: Figured | undefined },
   server: object,
 ): readonly string[] | undefined {
-  const said = figured?.byServer.get(server);
-  if (!said || !body) return undefined;
-  for (const [at, text] of said.texts.entries()) body.write(text, figured?.places[at] as number);
-  return said.changes;
+  const own = figured?.byServer.get(server);
+  if (!own || !body) return undefined;
+  for (const [at, text] of own.texts.entries()) body.write(text, figured?.places[at] as number);
+  return own.changes;
 }
 
 /** Several members may be added at one place; they are identified by their order there. */

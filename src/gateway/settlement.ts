@@ -12,12 +12,12 @@ import { endTurn, type Recorder, type Settled, settle, settleSoon } from './reco
 import { type AnswerSettings, refuse } from './refuse.ts';
 
 /** The connection to the model server is cut now, cut after an error had time to be read, or kept. */
-export type Farewell = 'cut' | 'cut-later' | 'keep';
+export type ConnectionEnd = 'cut' | 'cut-later' | 'keep';
 
 /** Holds a model server for the call. */
 export interface Holding {
   /** The call is over, or only its reader can still take time. May be called again. */
-  letGo(farewell: Farewell): void;
+  releaseServer(end: ConnectionEnd): void;
 }
 
 export class Settlement {
@@ -72,14 +72,14 @@ export class Settlement {
       rest = nothing;
     }
     if (delivery.waitingBytes > 0) {
-      this.#holding.letGo('keep');
+      this.#holding.releaseServer('keep');
       endTurn(this.#exchange, this.#recorder.nowMs());
     }
     delivery.end((sendLast) => this.#complete(outcome, sendLast), rest);
   }
 
   /** The answer is an error after the gateway sent a stream's head: it is sent in a frame, and the connection ends. */
-  toldInFrame(frame: Buffer): void {
+  answeredInFrame(frame: Buffer): void {
     if (this.#answer.delivery.send(frame) === 'dropped') {
       this.fail(new GatewayError('reader_stalled'));
       return;
@@ -93,16 +93,16 @@ export class Settlement {
     if (this.isSettled) return;
     this.#exchange.meter?.end();
     // The body of a refusal is small: reading it to its end keeps the connection.
-    const farewell = outcome === 'upstream_error' ? 'cut-later' : 'cut';
+    const end = outcome === 'upstream_error' ? 'cut-later' : 'cut';
     if (!this.#response.headersSent) {
-      refuse(this.#conclude({ outcome, status: error.status, error }, farewell), error, this.#settings);
+      refuse(this.#conclude({ outcome, status: error.status, error }, end), error, this.#settings);
       return;
     }
     const { delivery, status } = this.#answer;
     // An incomplete last line is still sent; it contains no error.
     if (error.code !== 'reader_stalled') delivery.send(this.#answer.cut());
     delivery.passRest(error);
-    this.#conclude({ outcome, status: status || 200, error }, farewell);
+    this.#conclude({ outcome, status: status || 200, error }, end);
     delivery.breakOff(error);
   }
 
@@ -117,8 +117,8 @@ export class Settlement {
     }
     delivery.give();
     const error = new GatewayError('client_closed');
-    const said = this.#response.headersSent ? status || 200 : error.status;
-    this.#conclude({ outcome: 'client_closed', status: said, error }, 'cut');
+    const sentStatus = this.#response.headersSent ? status || 200 : error.status;
+    this.#conclude({ outcome: 'client_closed', status: sentStatus, error }, 'cut');
   }
 
   /** The answer is complete except for its last piece, which is sent once the record is written. */
@@ -129,14 +129,14 @@ export class Settlement {
       sendLast();
       this.#finished(settled);
     });
-    this.#holding.letGo(outcome === 'completed' ? 'keep' : 'cut');
+    this.#holding.releaseServer(outcome === 'completed' ? 'keep' : 'cut');
   }
 
-  #conclude(ending: Ending, farewell: Farewell): Settled {
+  #conclude(ending: Ending, end: ConnectionEnd): Settled {
     this.isSettled = true;
     this.#stopListening?.();
     const settled = settle(this.#exchange, ending, this.#recorder);
-    this.#holding.letGo(farewell);
+    this.#holding.releaseServer(end);
     this.#finished(settled);
     return settled;
   }

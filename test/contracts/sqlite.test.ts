@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { Calendar } from '../../src/domain/calendar.ts';
 import type { AccountId, KeyId } from '../../src/domain/id.ts';
 import { limitsOf } from '../../src/domain/limit.ts';
-import { expiryTold } from '../../src/domain/outbox.ts';
+import { expiryEmail } from '../../src/domain/outbox.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { AccountUsages } from '../../src/gateway/limits/account-usages.ts';
@@ -327,7 +327,7 @@ test('what an older version had sent stays sent, and what it still owed is due o
     ['sus_owed answered', { email: 'answered', suspension: 'sus_owed' }],
     ['sus_owed taken', { email: 'suspended', suspension: 'sus_owed' }],
   ]);
-  await store.insertConsequences([expiryTold('key_a' as KeyId)], 1);
+  await store.insertConsequences([expiryEmail('key_a' as KeyId)], 1);
   expect(await store.dueConsequences('email', Date.now() + 1, 99)).toHaveLength(3);
   await store.close();
 });

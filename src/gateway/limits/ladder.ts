@@ -4,7 +4,7 @@
 // looked at: nobody should be able to lock the operator out by using the operator's key.
 import { auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../../domain/id.ts';
-import { stepTold } from '../../domain/outbox.ts';
+import { stepEmail } from '../../domain/outbox.ts';
 import { unlimited } from '../../domain/plan.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../../domain/rule.ts';
@@ -143,7 +143,7 @@ export class Ladder implements EndObserver {
     const { id, step, shadow, reason, evidence } = suspension;
     const event = auditEvent(author, `suspension.${step}`, subject, null, { id, shadow, reason, ...evidence });
     await store.atomically(async (within) => {
-      await within.insertSuspension(suspension, leadingTo(event, stepTold(suspension)));
+      await within.insertSuspension(suspension, leadingTo(event, stepEmail(suspension)));
       if (step !== 'revoke' || shadow) return;
       for (const key of await within.listKeys(principal.accountId)) {
         if (keyId !== null && key.lineage !== keyId) continue;

@@ -119,8 +119,8 @@ export class ReportedFigures {
 }
 
 /** A missing figure, or a 0 after a positive one, changes nothing. */
-function later(known: number | undefined, said: number | undefined): number | undefined {
-  return said === undefined || (said === 0 && known !== undefined) ? known : said;
+function later(known: number | undefined, reported: number | undefined): number | undefined {
+  return reported === undefined || (reported === 0 && known !== undefined) ? known : reported;
 }
 
 /** A valid count: a whole number from 0 to 2^53 − 1. */

@@ -160,9 +160,9 @@ function readPart(head: Buffer, value: Buffer): Part {
  */
 function filenameOf(all: ReadonlyMap<string, string>): string | undefined {
   const extended = all.get('filename*');
-  const said = extended === undefined ? all.get('filename') : decodeExtended(extended);
-  if (said === undefined) return undefined;
-  const last = said.slice(Math.max(said.lastIndexOf('/'), said.lastIndexOf('\\')) + 1);
+  const name = extended === undefined ? all.get('filename') : decodeExtended(extended);
+  if (name === undefined) return undefined;
+  const last = name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1);
   return /^[. ]*$/.test(last) ? 'file' : last;
 }
 
@@ -237,10 +237,10 @@ function readParameters(text: string): Parameters {
 
 /** Apache's client also sends a charset, which has no meaning here. */
 function boundaryOf(contentType: string | undefined): string {
-  const told = readType(contentType);
-  const boundary = told?.all.get('boundary');
-  const isForm = told?.value.toLowerCase() === 'multipart/form-data';
-  for (const name of told?.all.keys() ?? []) if (name !== 'boundary' && name !== 'charset') throw noForm();
+  const parameters = readType(contentType);
+  const boundary = parameters?.all.get('boundary');
+  const isForm = parameters?.value.toLowerCase() === 'multipart/form-data';
+  for (const name of parameters?.all.keys() ?? []) if (name !== 'boundary' && name !== 'charset') throw noForm();
   // RFC 2046 §5.1.1; a space at the end is refused because some parsers strip it.
   if (!isForm || boundary === undefined || !/^[A-Za-z0-9'()+_,./:=? -]{0,69}[A-Za-z0-9'()+_,./:=?-]$/.test(boundary))
     throw noForm();

@@ -15,7 +15,7 @@ import {
 import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type ApplicationId, newInviteId, randomBase62 } from '../../domain/id.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
-import { decisionTold } from '../../domain/outbox.ts';
+import { decisionEmail } from '../../domain/outbox.ts';
 import { Secret } from '../../domain/secret.ts';
 import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -122,7 +122,7 @@ export function decide(
       { status: 'pending' },
       { status, account: account?.id ?? null, plan: account?.plan ?? null },
     );
-    if (!(await within.decideApplication(after, leadingTo(event, decisionTold(after)))))
+    if (!(await within.decideApplication(after, leadingTo(event, decisionEmail(after)))))
       throw new Fault(`${id} has been decided already.`, 'conflict');
     if (account && person)
       await within.updatePerson(

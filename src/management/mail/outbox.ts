@@ -3,7 +3,7 @@
 // and an email that a server took in that very moment comes twice. What nobody can tell apart afterwards is sent twice
 // sooner than never. A row that cannot be done now is due later and holds up no other.
 import { randomUUID } from 'node:crypto';
-import { expiryTold } from '../../domain/outbox.ts';
+import { expiryEmail } from '../../domain/outbox.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { StoredConsequence } from '../../store/ports/outbox.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -110,7 +110,7 @@ export class Outbox {
     // A key that lives shorter than the warning, and one that was replaced, end as they were meant to.
     const warned = keys.filter(({ createdAt, expiresAt }) => expiresAt !== null && expiresAt - createdAt >= 2 * soonMs);
     await store.insertConsequences(
-      warned.map(({ id }) => expiryTold(id)),
+      warned.map(({ id }) => expiryEmail(id)),
       now(),
     );
   }

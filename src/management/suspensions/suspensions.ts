@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { operatorName } from '../../domain/account.ts';
 import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
 import { newSuspensionId, type SuspensionId } from '../../domain/id.ts';
-import { answerTold, type Consequence, stepTold } from '../../domain/outbox.ts';
+import { answerEmail, type Consequence, stepEmail } from '../../domain/outbox.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { type Step } from '../../domain/rule.ts';
 import { type Suspension, untouched } from '../../domain/suspension.ts';
@@ -59,7 +59,7 @@ export function suspend(store: Store, asked: NewSuspension, author: Author): Pro
       suspension,
       leadingTo(
         auditEvent(author, `suspension.${step}`, key?.id ?? account.id, null, showSuspension(suspension)),
-        stepTold(suspension),
+        stepEmail(suspension),
       ),
     );
     return suspension;
@@ -102,7 +102,7 @@ export function answer(store: Store, id: string, text: string, lifts: boolean, a
       answeredBy: author.actor,
     };
     const after = { ...before, ...answered, ...lifting };
-    await write(within, 'suspension.answer', before, after, author, [answerTold(before.id)]);
+    await write(within, 'suspension.answer', before, after, author, [answerEmail(before.id)]);
     return after;
   });
 }
