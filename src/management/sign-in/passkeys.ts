@@ -79,110 +79,17 @@ export interface PasskeyTools {
 }
 
 export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnRoute>> {
-  const { store, publicUrl, seal, cookies, now } = tools;
-  const expected = {
-    expectedOrigin: publicUrl.origin,
-    expectedRPID: publicUrl.hostname,
-    requireUserVerification: true,
-  };
-
-  /** The challenge goes to the page and, sealed, to its cookie; nothing is stored. */
-  const begin = async (
-    purpose: string,
-    options: { readonly challenge: string },
-    whose = '',
-  ): Promise<OwnRouteAnswer> => {
-    const sealed = await seal.close(purpose, { challenge: options.challenge, whose }, ceremonySeconds);
-    return { json: options, cookies: [cookies.line(cookieName, sealed, ceremonySeconds)] };
-  };
-
-  /** @throws Problem where no ceremony of that kind is under way. */
-  const challengeOf = async (
-    purpose: string,
-    asked: OwnRouteRequest,
-  ): Promise<{ challenge: string; whose: string }> => {
-    const { challenge, whose } = (await seal.open(purpose, asked.cookie(cookieName))) ?? {};
-    if (challenge === undefined || whose === undefined)
-      throw new Problem('invalid', { detail: 'That took too long, or was not begun here. Begin again.' });
-    return { challenge, whose };
-  };
-
-  /** A challenge is answered once (WebAuthn §13.4.3). @throws Problem. */
-  const answer = async (challenge: string): Promise<void> => {
-    if (!(await store.claimOnce(`passkey:${challenge}`, now() + 2 * ceremonySeconds * 1000)))
-      throw new Problem('invalid', { detail: 'That was answered already. Begin again.' });
-  };
-
+  const ceremonies = new Ceremonies(tools);
+  const { store } = tools;
   return {
-    '/passkey/generate-register-options': async (asked) => {
-      const { personId } = requireFresh(asked);
-      const person = await store.findPerson(personId);
-      if (!person) throw new Problem('unauthenticated');
-      const options = await generateRegistrationOptions({
-        rpName: 'Sekisho',
-        rpID: publicUrl.hostname,
-        userID: new TextEncoder().encode(person.id),
-        userName: person.email,
-        userDisplayName: person.name,
-        attestationType: 'none',
-        excludeCredentials: (await store.listPasskeys(person.id)).map(({ credentialId, transports }) => ({
-          id: credentialId,
-          transports: transports as AuthenticatorTransportFuture[],
-        })),
-        authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
-      });
-      return begin('passkey.register', options, person.id);
-    },
-
-    '/passkey/verify-registration': async (asked) => {
-      const session = requireFresh(asked);
-      const { name, response } = asked.body as z.output<typeof passkeyBodies.register>;
-      const { challenge, whose } = await challengeOf('passkey.register', asked);
-      if (whose !== session.personId) throw new Problem('forbidden');
-      const passkey: StoredPasskey = {
-        ...(await readRegistration({ ...response, clientExtensionResults: {} } as RegistrationResponseJSON, {
-          ...expected,
-          expectedChallenge: challenge,
-        })),
-        id: randomBase62(24),
-        personId: session.personId,
-        name: requireText('name', name ?? 'Passkey', 100),
-        transports: response.response.transports ?? [],
-        createdAt: now(),
-      };
-      await answer(challenge);
-      switch (await store.insertPasskey(passkey, session.id, mostPasskeys)) {
-        case 'signed_out':
-          throw new Problem('unauthenticated');
-        case 'taken':
-          throw new Problem('conflict', { detail: 'That passkey is here already.' });
-        case 'too_many':
-          throw new Problem('conflict', { detail: `There are ${mostPasskeys} passkeys already; remove one first.` });
-        case 'added':
-          return { json: shown(passkey), cookies: [cookies.end(cookieName)] };
-      }
-    },
-
+    '/passkey/generate-register-options': (asked) => beginRegistration(asked, tools, ceremonies),
+    '/passkey/verify-registration': (asked) => register(asked, tools, ceremonies),
     '/passkey/generate-authenticate-options': async () =>
-      begin(
+      ceremonies.begin(
         'passkey.sign-in',
-        await generateAuthenticationOptions({ rpID: publicUrl.hostname, userVerification: 'required' }),
+        await generateAuthenticationOptions({ rpID: tools.publicUrl.hostname, userVerification: 'required' }),
       ),
-
-    '/passkey/verify-authentication': async (asked) => {
-      const { response } = asked.body as z.output<typeof passkeyBodies.signIn>;
-      const { challenge } = await challengeOf('passkey.sign-in', asked);
-      const passkey = await store.findPasskey(response.id);
-      const counter =
-        passkey && (await counterOf(passkey, response as AuthenticationResponseJSON, expected, challenge));
-      // The counter is compared and moved in one statement: of two answers with one signature, one gets in.
-      if (!passkey || counter === undefined || !(await store.movePasskey(passkey.id, passkey.counter, counter)))
-        throw new Problem('unauthenticated', { detail: 'That passkey opens nothing here.' });
-      await answer(challenge);
-      const there = async (): Promise<boolean> => (await store.findPasskey(response.id))?.id === passkey.id;
-      const lines = await tools.openSession(passkey.personId, asked.from, there);
-      return { json: { signedIn: true }, cookies: [...lines, cookies.end(cookieName)] };
-    },
+    '/passkey/verify-authentication': (asked) => signIn(asked, tools, ceremonies),
 
     '/passkey/list-user-passkeys': async ({ session }) => {
       if (!session) throw new Problem('unauthenticated');
@@ -196,6 +103,116 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
       return { json: { status: true } };
     },
   };
+}
+
+/** Challenges of passkeys: each goes to the page and, sealed, to its cookie; nothing is stored until it is answered. */
+class Ceremonies {
+  readonly #tools: Pick<PasskeyTools, 'store' | 'seal' | 'cookies' | 'now'>;
+
+  constructor(tools: Pick<PasskeyTools, 'store' | 'seal' | 'cookies' | 'now'>) {
+    this.#tools = tools;
+  }
+
+  async begin(purpose: string, options: { readonly challenge: string }, whose = ''): Promise<OwnRouteAnswer> {
+    const { seal, cookies } = this.#tools;
+    const sealed = await seal.close(purpose, { challenge: options.challenge, whose }, ceremonySeconds);
+    return { json: options, cookies: [cookies.line(cookieName, sealed, ceremonySeconds)] };
+  }
+
+  /** @throws Problem where no ceremony of that kind is under way. */
+  async challengeOf(purpose: string, asked: OwnRouteRequest): Promise<{ challenge: string; whose: string }> {
+    const { challenge, whose } = (await this.#tools.seal.open(purpose, asked.cookie(cookieName))) ?? {};
+    if (challenge === undefined || whose === undefined)
+      throw new Problem('invalid', { detail: 'That took too long, or was not begun here. Begin again.' });
+    return { challenge, whose };
+  }
+
+  /** A challenge is answered once (WebAuthn §13.4.3). @throws Problem. */
+  async answer(challenge: string): Promise<void> {
+    const { store, now } = this.#tools;
+    if (!(await store.claimOnce(`passkey:${challenge}`, now() + 2 * ceremonySeconds * 1000)))
+      throw new Problem('invalid', { detail: 'That was answered already. Begin again.' });
+  }
+
+  /** The cookie of a ceremony that has ended. */
+  get ended(): string {
+    return this.#tools.cookies.end(cookieName);
+  }
+}
+
+const expectedOf = ({ publicUrl }: PasskeyTools) => ({
+  expectedOrigin: publicUrl.origin,
+  expectedRPID: publicUrl.hostname,
+  requireUserVerification: true,
+});
+
+async function beginRegistration(
+  asked: OwnRouteRequest,
+  { store, publicUrl }: PasskeyTools,
+  ceremonies: Ceremonies,
+): Promise<OwnRouteAnswer> {
+  const { personId } = requireFresh(asked);
+  const person = await store.findPerson(personId);
+  if (!person) throw new Problem('unauthenticated');
+  const options = await generateRegistrationOptions({
+    rpName: 'Sekisho',
+    rpID: publicUrl.hostname,
+    userID: new TextEncoder().encode(person.id),
+    userName: person.email,
+    userDisplayName: person.name,
+    attestationType: 'none',
+    excludeCredentials: (await store.listPasskeys(person.id)).map(({ credentialId, transports }) => ({
+      id: credentialId,
+      transports: transports as AuthenticatorTransportFuture[],
+    })),
+    authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+  });
+  return ceremonies.begin('passkey.register', options, person.id);
+}
+
+async function register(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies: Ceremonies): Promise<OwnRouteAnswer> {
+  const session = requireFresh(asked);
+  const { name, response } = asked.body as z.output<typeof passkeyBodies.register>;
+  const { challenge, whose } = await ceremonies.challengeOf('passkey.register', asked);
+  if (whose !== session.personId) throw new Problem('forbidden');
+  const passkey: StoredPasskey = {
+    ...(await readRegistration({ ...response, clientExtensionResults: {} } as RegistrationResponseJSON, {
+      ...expectedOf(tools),
+      expectedChallenge: challenge,
+    })),
+    id: randomBase62(24),
+    personId: session.personId,
+    name: requireText('name', name ?? 'Passkey', 100),
+    transports: response.response.transports ?? [],
+    createdAt: tools.now(),
+  };
+  await ceremonies.answer(challenge);
+  switch (await tools.store.insertPasskey(passkey, session.id, mostPasskeys)) {
+    case 'signed_out':
+      throw new Problem('unauthenticated');
+    case 'taken':
+      throw new Problem('conflict', { detail: 'That passkey is here already.' });
+    case 'too_many':
+      throw new Problem('conflict', { detail: `There are ${mostPasskeys} passkeys already; remove one first.` });
+    case 'added':
+      return { json: shown(passkey), cookies: [ceremonies.ended] };
+  }
+}
+
+async function signIn(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies: Ceremonies): Promise<OwnRouteAnswer> {
+  const { store, openSession } = tools;
+  const { response } = asked.body as z.output<typeof passkeyBodies.signIn>;
+  const { challenge } = await ceremonies.challengeOf('passkey.sign-in', asked);
+  const passkey = await store.findPasskey(response.id);
+  const counter =
+    passkey && (await counterOf(passkey, response as AuthenticationResponseJSON, expectedOf(tools), challenge));
+  // The counter is compared and moved in one statement: of two answers with one signature, one gets in.
+  if (!passkey || counter === undefined || !(await store.movePasskey(passkey.id, passkey.counter, counter)))
+    throw new Problem('unauthenticated', { detail: 'That passkey opens nothing here.' });
+  await ceremonies.answer(challenge);
+  const there = async (): Promise<boolean> => (await store.findPasskey(response.id))?.id === passkey.id;
+  const lines = await openSession(passkey.personId, asked.from, there);
+  return { json: { signedIn: true }, cookies: [...lines, ceremonies.ended] };
 }
 
 /** A passkey opens more than the session that adds it: an old session that was left open must not make one. @throws Problem. */
