@@ -32,9 +32,12 @@ interface Server {
 }
 
 async function smtp(
-  options: SMTPServerOptions & { refuse?: (to: string, round: number) => number | undefined } = {},
+  options: SMTPServerOptions & {
+    refuse?: (to: string, round: number) => number | undefined;
+    read?: (stream: NodeJS.ReadableStream) => void;
+  } = {},
 ): Promise<Server> {
-  const { refuse, ...rest } = options;
+  const { refuse, read, ...rest } = options;
   const asked: string[] = [];
   const taken: string[] = [];
   const server = new SMTPServer({
@@ -47,6 +50,7 @@ async function smtp(
       done(code === undefined ? null : Object.assign(new Error('no'), { responseCode: code }));
     },
     onData(stream, session, done) {
+      read?.(stream);
       stream.resume().on('end', () => {
         taken.push(session.envelope.rcptTo[0]?.address ?? '');
         done();
@@ -212,8 +216,12 @@ describe('an email about a decision', () => {
     await store.close();
   }
 
-  async function arrives(dataDir: string, email: string): Promise<void> {
-    const { url, taken } = await smtp();
+  async function arrives(
+    dataDir: string,
+    email: string,
+    read: (stream: NodeJS.ReadableStream) => void = () => undefined,
+  ): Promise<void> {
+    const { url, taken } = await smtp({ read });
     const gate = await openGate('http://127.0.0.1:9', withMail(url, dataDir));
     await gate.outbox.look();
     await eventually(() => expect(taken).toEqual([email]));
@@ -228,14 +236,27 @@ describe('an email about a decision', () => {
 
   test('is sent by the next start when the process is killed while sending, and not a third time', async () => {
     const dataDir = temporaryDirectory();
-    const { url, asked } = await smtp({ onData: (stream) => void stream.resume() });
+    const ids: string[] = [];
+    const noteId = (stream: NodeJS.ReadableStream): void => {
+      let head = '';
+      stream.on('data', (chunk: Buffer) => {
+        head += chunk.toString('latin1');
+        const id = /^Message-ID: (.*)\r\n/im.exec(head)?.[1];
+        if (id !== undefined && ids.at(-1) !== id) ids.push(id);
+      });
+    };
+    const { url, asked } = await smtp({ onData: noteId });
     await decided(dataDir, 'killed@example.org');
     const gate = await spawnGate({ UPSTREAM: 'http://127.0.0.1:9', ...withMail(url, dataDir) });
     await eventually(() => expect(asked).toEqual(['killed@example.org']));
+    await eventually(() => expect(ids).toHaveLength(1));
     gate.process.kill('SIGKILL');
     await gate.ended;
     await aMinuteLater(dataDir);
-    await arrives(dataDir, 'killed@example.org');
+    await arrives(dataDir, 'killed@example.org', noteId);
+    // A mail program that knows both shows one.
+    expect(ids).toHaveLength(1);
+    expect(ids[0]).toMatch(/^<[0-9a-f]{32}@example\.org>$/);
   });
 
   test('is sent by the next start when the gate stops while its server defers it', async () => {

@@ -6,6 +6,8 @@ export interface Email {
   readonly to: string;
   readonly language: Language | null;
   readonly about: EmailContent;
+  /** The same for each sending of one email, so that whoever gets it twice can tell. */
+  readonly id?: string;
 }
 
 export type EmailContent =

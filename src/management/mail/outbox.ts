@@ -130,7 +130,7 @@ export class Outbox {
     else {
       const inHand: InHand = { attempts: row.attempts + 1, end: undefined };
       this.#inHand.set(id, inHand);
-      mailer.send(email, (how) => {
+      mailer.send({ ...email, id }, (how) => {
         inHand.end = how;
         void this.settle();
       });

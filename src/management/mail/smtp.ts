@@ -1,5 +1,6 @@
 // The mailer over SMTP, by nodemailer: a few emails at a time, tried again while a later try can help, with a bound on what waits
 // and on what one mailbox gets in an hour, since anybody can make this gate write to any address by applying with it.
+import { createHash } from 'node:crypto';
 import { createTransport } from 'nodemailer';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
@@ -50,6 +51,9 @@ export function openSmtpMailer({ smtpUrl, from, gate, nowMs, onError }: MailSett
   const stop = new AbortController();
   let idle = (): void => undefined;
 
+  const domain = /@([^\s@>]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
+  /** RFC 5322, section 3.6.4: the same for a message that is sent again. The id of a row may say whom it is about. */
+  const messageId = (id: string): string => `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${domain}>`;
   const keyOf = (kind: EmailContent['kind'], to: string): string => `${budgetOf(kind)} ${mailboxOf(to)}`;
   const hasRoom: Mailer['hasRoom'] = (kind, to) => {
     for (const [key, { sinceMs }] of sent) if (nowMs() - sinceMs > hourMs) sent.delete(key);
@@ -70,7 +74,10 @@ export function openSmtpMailer({ smtpUrl, from, gate, nowMs, onError }: MailSett
   const deliver = async (sending: Sending, round: number): Promise<void> => {
     const { email, onEnd } = sending;
     const { subject, text } = render(email, gate);
-    const headers = { 'Auto-Submitted': 'auto-generated' };
+    const headers = {
+      'Auto-Submitted': 'auto-generated',
+      ...(email.id === undefined ? {} : { 'Message-ID': messageId(email.id) }),
+    };
     try {
       await transport.sendMail({ to: email.to, subject, text, headers, signal: stop.signal });
       onEnd('sent');
