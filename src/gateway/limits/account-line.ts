@@ -1,17 +1,17 @@
-// The calls of one account that wait because it runs as many at once as it may. They hold nothing: no request, no token, no
-// place in the queue of a model. First come, first served, but a call passes those whose key has no room while its own has.
-// They are tried when something of the account ends, in that very moment where limits answer at once, so that no other call
-// can take the room.
+// The calls of one account that wait because the account runs as many calls as it may. A waiting call holds nothing: no request,
+// no token, no place in the queue of a model. The line is first come, first served, except that a call overtakes calls whose key
+// has no room when its own key has. The line is tried again whenever a call of the account ends. If the limits answer at once,
+// that is in the same turn of the event loop, so that no newcomer can take the room.
 import { isLater, type Soon } from '../../domain/soon.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 
-/** `left`: the call leaves the line. `waits`: others may have room. `none`: no call of the account has. */
+/** `left`: the call leaves the line. `waits`: it has no room, but others may. `none`: the account has room for no call. */
 export type Attempt = 'left' | 'waits' | 'none';
 
 /** A call that waits for room in its account. */
 export interface InLine {
   readonly enteredMs: MonotonicMs;
-  /** Takes what it needs where there is room, or is refused by another limit. Never fails. */
+  /** Takes what the call needs if there is room; a full window refuses the call. Never throws or rejects. */
   attempt(): Soon<Attempt>;
   refuse(code: 'queue_timeout'): void;
 }
@@ -26,12 +26,12 @@ export class AccountLine {
     return this.#waiting.length;
   }
 
-  /** Is a call of the line being tried now? One that came later would overtake it. */
+  /** True while a call of the line is being tried: a newcomer that took from the limits now would overtake it. */
   get isTrying(): boolean {
     return this.#isTrying;
   }
 
-  /** How often something of the account has ended. */
+  /** How many times `fill` was called. */
   get fills(): number {
     return this.#fills;
   }
@@ -40,13 +40,13 @@ export class AccountLine {
     this.#waiting.push(call);
   }
 
-  /** A call that is not in the line any more is left alone. */
+  /** Does nothing if the call is no longer in the line. */
   leave(call: InLine): void {
     const at = this.#waiting.indexOf(call);
     if (at >= 0) this.#waiting.splice(at, 1);
   }
 
-  /** Tries each call, in order. To be called when something of the account has ended. */
+  /** Tries each call, in order. Call it when a call of the account has ended. */
   fill(): void {
     this.#fills++;
     this.#tryAgain = this.#isTrying;
@@ -69,7 +69,7 @@ export class AccountLine {
     if (this.#tryAgain) this.fill();
   }
 
-  /** The place of the next call. Of a call that left by itself meanwhile nobody knows where it stood: from the front, then. */
+  /** The index of the call to try next. If the tried call has hung up meanwhile, its index is unknown: start at the front. */
   #behind(call: InLine, attempt: Attempt): number {
     if (attempt === 'none') return this.#waiting.length;
     const at = this.#waiting.indexOf(call);
@@ -78,7 +78,7 @@ export class AccountLine {
     return attempt === 'left' ? at : at + 1;
   }
 
-  /** Refuses those that came before a time, and looks for room that came without an end, as when a plan was changed. */
+  /** Refuses calls that entered before a time, and tries the others: a changed plan makes room although no call has ended. */
   sweep(beforeMs: MonotonicMs): void {
     for (const call of this.#waiting.filter(({ enteredMs }) => enteredMs <= beforeMs)) {
       this.leave(call);

@@ -1,5 +1,5 @@
-// What this process knows of one account while its calls come: the handle of its limits, the calls that wait for room, the
-// bytes that are held for it, the rolling figures of the ladder, and what its keys' last answers cost. Decides nothing.
+// What this process keeps about one active account: the handle of its limits, the calls that wait for room, the bytes that
+// are held for it, the rolling figures of the ladder, and the length of its keys' last answers. Decides nothing.
 import type { KeyId } from '../../domain/id.ts';
 import type { Rule } from '../../domain/rule.ts';
 import type { SteadyMs } from '../../domain/time.ts';

@@ -1,5 +1,5 @@
-// The usage of every account that was seen lately. An account that is seen for the first time is read back from the ledger: its
-// limits and the figures of the ladder begin with what it used before, so that a restart forgets nothing. Decides nothing.
+// The usage of every account that called lately. The first call of an account reads its past use from the ledger, so that its
+// limits and the figures of the ladder survive a restart. Decides nothing.
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import type { Soon } from '../../domain/soon.ts';
 import type { Suspension } from '../../domain/suspension.ts';

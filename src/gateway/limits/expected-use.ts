@@ -1,10 +1,10 @@
-// What a call is expected to use, before it has used anything: what its limits reserve for it, and what its turn at a model is
-// taken to cost. Decides nothing.
+// Estimates what a call will use before it is forwarded: the amount to reserve from its limits, and the cost of its turn at a
+// model. Decides nothing.
 import type { Ask } from '../../domain/limit.ts';
 import type { Shaped } from '../apply-plan.ts';
 import { answerEstimate, mostAnswer } from './recent-answers.ts';
 
-/** What a call will spend. */
+/** What to reserve for a call. */
 export function expectedUse({
   operation,
   caller: { principal },
@@ -15,7 +15,7 @@ export function expectedUse({
 }: Shaped): Ask {
   if (operation.time !== 'inference')
     return { requests: 1, promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };
-  // A listener needs fewer tokens for speech than the sound has.
+  // A transcript has fewer tokens than its recording.
   if (operation.scope === 'inference:audio')
     return {
       requests: 1,
@@ -34,7 +34,7 @@ export function expectedUse({
   return { requests: 1, promptTokens: promptEstimate, completionTokens, spends: true };
 }
 
-/** Completion tokens that a call can use at most, whatever its key's calls used before. */
+/** The most completion tokens that a call can use. Unlike the estimate it does not depend on the key's earlier calls. */
 export function mostCompletion({ operation, caller: { principal }, askedTokens, choices }: Shaped): number {
   if (operation.scope !== 'inference:chat') return 0;
   return mostAnswer(askedTokens, principal.bounds?.maxOutputTokens ?? null, choices);

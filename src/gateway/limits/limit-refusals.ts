@@ -1,5 +1,5 @@
-// Refusals of calls for which the limits of an account or a key have no room: which limit it is, how much of it is used, and
-// when the next window begins. Looks at how the limits stand; takes nothing from them.
+// Words refusals of calls for which a limit has no room: which limit, how much of it is used, and when the next window begins.
+// Reads the standing of the limits; reserves nothing.
 import { windows } from '../../domain/calendar.ts';
 import { GatewayError } from '../../domain/error.ts';
 import {
@@ -18,7 +18,7 @@ import {
 import type { Principal } from '../../domain/principal.ts';
 import type { SteadyMs } from '../../domain/time.ts';
 
-/** `beyond_plan` where the plan, or the key, lets no call run at all: then there is nothing to wait for. */
+/** `beyond_plan` if the plan or the key allows no call to run at all. Waiting would not help then. */
 export function idleError({ atOnce }: Principal): GatewayError | undefined {
   const idle = subjectNames[atOnce.indexOf(0)];
   return idle === undefined
@@ -28,14 +28,14 @@ export function idleError({ atOnce }: Principal): GatewayError | undefined {
       });
 }
 
-/** The least that a call of a kind can ask for. */
+/** The smallest ask of each kind of call. */
 const leastAsks = {
   nothing: { requests: 1, promptTokens: 0, completionTokens: 0, spends: false },
   embedding: { requests: 1, promptTokens: 1, completionTokens: 0, spends: true },
   generation: { requests: 1, promptTokens: 1, completionTokens: 1, spends: true },
 } as const satisfies Record<string, Ask>;
 
-/** Could the smallest call of that kind be let through? Asked before its body is read. @throws as `refuseFull`. */
+/** Refuses a call before its body is read if not even the smallest one of its kind has room. @throws as `refuseFull`. */
 export function refuseExhausted(
   principal: Principal,
   standing: Standing,
@@ -45,7 +45,7 @@ export function refuseExhausted(
   refuseFull(principal, standing, leastAsks[kind], now);
 }
 
-/** @throws GatewayError `rate_limited`, `quota_exceeded` where a window has no room for the call. */
+/** @throws GatewayError `rate_limited`, `quota_exceeded` if a window has no room for the call. */
 export function refuseFull({ limits }: Principal, standing: Standing, use: Use, now: SteadyMs): void {
   const limit = firstFull(limits, use, standing);
   if (limit) throw fullError(limit, standing, use, now);
@@ -60,12 +60,12 @@ export function fullError(limit: Limit, standing: Standing, use: Use, now: Stead
     message:
       `${subjects[on].this} may use ${most} ${measures[measure].words} ${windows[window].each}; ${used} are used${needs}. ` +
       `The next ${window} begins in ${durationWords(waitSeconds)}.`,
-    // Everybody's window ends at once; a little spread keeps them from coming back at once.
+    // All windows end at the same moment; the random part keeps callers from coming back all at once.
     retryAfterSeconds: waitSeconds + Math.floor(Math.random() * Math.min(30, 1 + waitSeconds / 10)),
   });
 }
 
-/** As many calls run as may, and no more may wait. */
+/** Too many calls run, and the line is full. */
 export function crowdedError(on: SubjectName, { atOnce }: Principal, standing: Standing): GatewayError {
   const [running, most] = [standing.running(on), atOnce[subjectNames.indexOf(on)] ?? 0];
   return new GatewayError('too_many_concurrent', {

@@ -1,6 +1,5 @@
-// What a call takes from the limits of its account and key: at once where there is room, or, where as many calls run as may, in
-// the account's line when one of them ends. The record settles the lease when the exchange ends (record.ts). The
-// response says what is left.
+// Reserves what a call needs from the limits of its account and key: at once if there is room, or, if too many calls run, after
+// waiting in the account's line. Response headers tell the caller what is left. record.ts settles the lease when the exchange ends.
 import { GatewayError, toGatewayError } from '../../domain/error.ts';
 import { type Ask, firstFull } from '../../domain/limit.ts';
 import type { Principal } from '../../domain/principal.ts';
@@ -25,7 +24,7 @@ export interface LimitTools {
   readonly recorder: { readonly nowMs: () => MonotonicMs };
 }
 
-/** A call that something counts, with what it asks. */
+/** A metered call and what it asks for. */
 interface Asking {
   readonly call: Shaped;
   readonly exchange: Exchange;
@@ -34,7 +33,7 @@ interface Asking {
 }
 
 /**
- * Undefined where the call holds what it takes, or nothing counts it; else a promise for it. @throws GatewayError
+ * Returns undefined if the call has its lease or is not metered, else a promise for the lease. @throws GatewayError
  * `rate_limited`, `quota_exceeded`, `beyond_plan`, `too_many_concurrent`; the promise rejects with them too, or with
  * `queue_timeout`, `client_closed`, or what ends the running calls.
  */
@@ -64,11 +63,11 @@ export function takeLimits(
   });
 }
 
-/** Could the call wait in the account's line? Where no call may run there is nothing to wait for. */
+/** May the call wait in the account's line? If no call may run at all, there is nothing to wait for. */
 export const mayWait = (principal: Principal, { line }: AccountUsage, { spends }: Ask): boolean =>
   spends && idleError(principal) === undefined && line.length < (principal.bounds?.waitingRequests ?? Infinity);
 
-/** What was taken in this very moment is given back when the exchange is settled. @throws GatewayError `client_closed`. */
+/** A lease that was taken just before the hang-up is cancelled when the exchange is settled. @throws GatewayError `client_closed`. */
 function unlessGone(exchange: Exchange): void {
   if (isGone(exchange)) throw new GatewayError('client_closed');
 }
@@ -79,7 +78,7 @@ function reserve({ call, exchange, usage, ask }: Asking, { clocks }: LimitRules)
   return usage.key(principal.lineage).limits.reserve(exchange.id, ask, principal, clocks.steady(), slowed);
 }
 
-/** Does the call hold what it asked? Else it may wait. @throws GatewayError where the end of another call does not help. */
+/** True if the call has its lease, false if it may wait for one. @throws GatewayError if waiting would not help, or is not allowed. */
 function holds(reserved: Reserved, asking: Asking, rules: LimitRules): boolean {
   if (reserved.kind === 'lease') {
     hold(reserved, asking, rules);
@@ -106,7 +105,7 @@ function hold(lease: Lease, asking: Asking, rules: LimitRules): void {
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason.slice(0, 200))}`);
 }
 
-/** A window that is full is named first: waiting for the end of another call would not help. */
+/** Names a full window first: the end of another call would not make room in it. */
 function refusalOf(refused: Full | Crowded, asking: Asking, rules: LimitRules): GatewayError {
   sayWhatIsLeft(refused, asking, rules);
   const { principal } = asking.call.caller;

@@ -1,5 +1,5 @@
-// A call's turn at its model: a slot at once where the queue has one free, else a wait for it. The record
-// gives the slot back when the exchange ends (record.ts).
+// Gets a call its turn at its model: a slot at once if the queue has one free, otherwise after waiting for it. record.ts gives
+// the slot back when the exchange ends.
 import { GatewayError } from '../../domain/error.ts';
 import type { Ask } from '../../domain/limit.ts';
 import { isLater, type Soon } from '../../domain/soon.ts';
@@ -39,7 +39,7 @@ export function takeTurn(
   return isLater(entered) ? entered.then((found) => begin(found, waiting, tools)) : begin(entered, waiting, tools);
 }
 
-/** With what the queue said. */
+/** Acts on the queue's answer. */
 function begin(
   entered: Slot<Upstream> | Place | undefined,
   waiting: ModelWait,
@@ -87,7 +87,7 @@ class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
     return this.call.caller.principal.accountId;
   }
 
-  /** Of its caller as they are now: a step of the ladder counts for calls that wait, too. */
+  /** Read at each look, because a step of the ladder also applies to calls that wait already. */
   get weight(): number {
     const { bounds, suspensions } = this.call.caller.principal;
     const { slowed } = restrictionsOf(suspensions, this.#clocks.wall());
@@ -99,7 +99,7 @@ class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
   }
 
   start(slot: Slot<Upstream>): void {
-    // Taken at once, so that a hang-up in this very moment finds it and gives it back.
+    // Noted before the wait goes on, so that the slot is given back even if the caller hangs up at this moment.
     this.exchange.notes.noteSlot(slot);
     this.goOn(slot);
   }

@@ -1,5 +1,5 @@
-// A call that waits: in the line of its account, or for its turn at a model. While it waits it stands among the active requests,
-// so that whatever ends those ends it too, and it leaves as soon as its caller hangs up.
+// A call that waits, in the line of its account or for its turn at a model. While it waits it is one of the active requests, so
+// that a revocation or a shutdown ends it too. It stops waiting as soon as its caller hangs up.
 import { GatewayError } from '../../domain/error.ts';
 import type { ActiveRequests, Run } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
@@ -20,7 +20,7 @@ export class Waiting<T> implements Run {
     this.exchange = exchange;
   }
 
-  /** The end of the wait, which may have come already. @throws GatewayError of `end`. */
+  /** Resolves when the wait is over, at once if it is over already. @throws the GatewayError that was given to `end`. */
   async over(): Promise<T> {
     if (this.#outcome === undefined) await new Promise<void>((resolve) => (this.#tell = resolve));
     const outcome = this.#outcome;
@@ -28,7 +28,7 @@ export class Waiting<T> implements Run {
     return (outcome as { readonly value: T }).value;
   }
 
-  /** The first end counts: a call that was let through is not refused any more, and the other way round. */
+  /** Only the first call of `goOn` or `end` counts: an admitted call is not refused later, nor a refused one admitted. */
   goOn(value: T): void {
     this.#outcome ??= { value };
     this.#tell?.();
@@ -47,14 +47,14 @@ export class Waiting<T> implements Run {
 /** Has the caller hung up? */
 export const isGone = ({ response, request }: Exchange): boolean => response.destroyed || request.socket.destroyed;
 
-/** Waits as long as the caller is there, and as long as nothing ends those that run and wait. */
+/** Waits until the wait is over, the caller hangs up, or the active requests are ended. */
 export async function whileThere<T>(waiting: Waiting<T>, running: ActiveRequests): Promise<T> {
   const { exchange } = waiting;
   const { response } = exchange;
   const onClose = (): void => waiting.end(new GatewayError('client_closed'));
   const { socket } = exchange.request;
   response.once('close', onClose);
-  // A response that stands behind another on its connection does not hear of the hang-up by itself.
+  // With pipelining, a response behind another one on its connection gets no `close` of its own.
   socket.setMaxListeners(0).once('close', onClose);
   running.add(waiting);
   try {

@@ -1,7 +1,7 @@
-// Limits that are counted in this process. Nothing here waits, so two calls can never both see the last piece free
-// (litellm#34732): what a call asks is taken from all limits at once, or from none. Figures begin with what the ledger has, so
-// that a restart forgets nothing that was used, and a call counts in the windows in which it began, as it does in the ledger.
-// Windows begin with the minute of the clock, and with the hour, day and month of a time zone; docs/plans.md says what follows.
+// Counts limits in the memory of this process. A reservation runs to its end without waiting, so two calls can never both see the
+// last piece free (litellm#34732). Counters start from the ledger, so that a restart forgets no use; a call counts in the windows
+// in which it began, as in the ledger. Windows begin with the minute of the clock, and with the hour, day and month of a time
+// zone: see docs/plans.md.
 import type { Calendar } from '../../domain/calendar.ts';
 import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
 import {
@@ -34,7 +34,7 @@ export class MemoryLimits implements LimitStore {
   }
 }
 
-/** Nothing of it is kept beside it: an account that is opened again begins with what the ledger has. */
+/** All state of an account is in this object: opening the account again starts from the ledger. */
 class AccountCounters implements AccountLimits {
   held = 0;
   onEnd: (() => void) | undefined;
@@ -56,10 +56,10 @@ class AccountCounters implements AccountLimits {
   }
 }
 
-/** The counters of everything that a call of one key counts on. */
+/** The counters of every subject that the calls of one key count on. */
 class Chain implements CallerLimits, Standing {
   slowed = false;
-  /** By subject, in the order of their table. */
+  /** In the order of `subjects`. */
   readonly counters: readonly UsageCounters[];
   readonly #owner: AccountCounters;
   readonly #calendar: Calendar;
@@ -70,7 +70,7 @@ class Chain implements CallerLimits, Standing {
     this.counters = subjectNames.map((on) => counters[on]);
   }
 
-  /** What a row of the ledger says. */
+  /** Adds recorded use. */
   add(bucket: UsageBucket, now: SteadyMs): void {
     this.#roll(now);
     count(this.counters, bucket.at, bucket, undefined);
@@ -102,7 +102,7 @@ class Chain implements CallerLimits, Standing {
     return (this.counters[subjectNames.indexOf(on)] as UsageCounters).running;
   }
 
-  /** A call begins to hold something, or ends. */
+  /** A lease begins or ends. */
   hold(step: 1 | -1, { spends }: Ask): void {
     this.#owner.held += step;
     if (spends) for (const counters of this.counters) counters.running += step;

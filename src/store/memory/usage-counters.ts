@@ -1,5 +1,5 @@
-// What one subject of limits has used: a figure for each measure in each window, settled, and reserved by calls that run; and
-// how many of these run. Begins a window anew when it is another one. Decides nothing.
+// The counters of one subject of limits: a figure for each measure in each window, of ended and reserved use together, and the
+// number of running calls. Resets a window when a new one begins. Decides nothing.
 import { type Calendar, windowNames } from '../../domain/calendar.ts';
 import { measureNames, measures, type Use } from '../../domain/limit.ts';
 import type { SteadyMs } from '../../domain/time.ts';
@@ -7,11 +7,11 @@ import type { SteadyMs } from '../../domain/time.ts';
 const windowCount = windowNames.length;
 const measureCount = measureNames.length;
 const amountsOf = measureNames.map((name) => measures[name].of);
-/** Every window begins with a minute, in every zone, so while the minute is the same nothing has changed. */
+/** Every window begins with a minute, in every time zone, so no window changes while the minute stays the same. */
 const minuteAt = windowNames.indexOf('minute');
 
 export class UsageCounters {
-  /** Calls inside the gate that spend: they wait for their turn at a model, or are being answered. */
+  /** Calls that wait for their turn at a model or are being answered. */
   running = 0;
   /** By window. */
   readonly #startsAt = new Float64Array(windowCount).fill(-1);
@@ -30,7 +30,7 @@ export class UsageCounters {
     }
   }
 
-  /** Into the windows in which a call began at `at`; a window that has passed since is left alone. */
+  /** Adds to the windows that contain `at`; windows that have passed since keep nothing. */
   add(at: SteadyMs, measureAt: number, amount: number): void {
     for (let window = 0; window < windowCount; window++) {
       if (at < (this.#startsAt[window] as number) || at >= (this.#endsAt[window] as number)) continue;
@@ -48,7 +48,7 @@ export class UsageCounters {
   }
 }
 
-/** Counts a use on several subjects, in the place of what was counted for it before; undefined is no use. */
+/** Replaces `before` by `use` in the counters of several subjects; undefined is no use. */
 export function count(
   subjects: readonly UsageCounters[],
   at: SteadyMs,

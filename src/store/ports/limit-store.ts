@@ -1,6 +1,6 @@
-// The port of what accounts have used: where the figures are counted that limits look at. An adapter takes what a call asks from
-// all limits of its account and its key, or from none; it may answer at once or later. The gate says in words why a call is
-// refused. test/contracts/limit-store.ts holds what every adapter promises.
+// The port to the counters behind the limits. An adapter reserves what a call asks for from all limits of its account and key, or
+// from none of them; it may answer at once or later. The gateway turns a refusal into words. Every adapter has to pass
+// test/contracts/limit-store.ts.
 import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
 import type { Ask, CallerBounds, Limit, Standing, SubjectName, Use } from '../../domain/limit.ts';
 import type { Soon } from '../../domain/soon.ts';
@@ -9,47 +9,48 @@ import type { UsageBucket } from '../../domain/usage.ts';
 
 export interface LimitStore {
   /**
-   * What an account has used, when this process sees it for the first time or after hours without a call. `recorded` is what the
-   * ledger has of it, the oldest first, with each key by the first of its row of rotations; an adapter whose figures outlive the
-   * process does not need it.
+   * Called for the first call of an account in this process, and for the first one after hours of silence. `recorded` is the
+   * account's use according to the ledger, oldest first; each key is named by the first key of its rotations. An adapter whose
+   * counters outlive the process does not need it.
    */
   open(account: AccountId, recorded: readonly UsageBucket[], at: SteadyMs): Soon<AccountLimits>;
 }
 
 export interface AccountLimits {
-  /** Calls of this process that hold something. */
+  /** Open leases of this process. */
   readonly held: number;
-  /** Called when a call that ran has ended, here or in another process: one that waits for room may try again. */
+  /** Called when a lease has ended, in this process or another: waiting calls may find room. */
   onEnd: (() => void) | undefined;
-  /** For one key, by the first of its row of rotations. The same object each time. */
+  /** The limits of one key, named by the first key of its rotations. Returns the same object each time. */
   of(lineage: KeyId): CallerLimits;
 }
 
 export interface CallerLimits {
-  /** How its limits stand, by the windows of `at`. Takes nothing; figures may be a moment old. */
+  /** How the limits stand in the windows of `at`. Reserves nothing; the figures may be slightly out of date. */
   look(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Soon<Standing>;
   /**
-   * Takes what a call asks, from all limits or from none, in the windows of `at`. No two calls get the same last piece, however
-   * many ask at once. Rejects with a GatewayError where the figures are not to be had: then nothing is taken.
+   * Reserves what a call asks for, from all limits or from none, in the windows of `at`. Exact under any number of parallel
+   * calls. `id` names the call, so that an adapter can repeat the question. Rejects with a GatewayError, and reserves nothing, if
+   * the counters cannot be reached.
    */
   reserve(id: RequestId, ask: Ask, bounds: CallerBounds, at: SteadyMs, slowed: boolean): Soon<Reserved>;
 }
 
 export type Reserved = Lease | Full | Crowded;
 
-/** What a call holds of its limits, until it is settled or cancelled. Whichever comes first counts, once. */
+/** A call's reservation. The first call of `settle` or `cancel` ends it; later ones do nothing. */
 export interface Lease {
   readonly kind: 'lease';
   readonly standing: Standing;
-  /** The moment in whose windows the call counts. */
+  /** The call counts in the windows of this moment. */
   readonly at: SteadyMs;
-  /** The call is over and has used this, which takes the place of what it asked. */
+  /** The call has ended: its actual use replaces the reservation. */
   settle(use: Use): void;
-  /** The call did not leave: it costs nothing, not even a request. */
+  /** The call was not forwarded: it costs nothing, not even a request. */
   cancel(): void;
 }
 
-/** As many calls run as may. Looked at first: the call can wait for the end of one of them. */
+/** Too many calls run. Checked before the windows, because such a call can wait until another one ends. */
 export interface Crowded {
   readonly kind: 'crowded';
   readonly standing: Standing;

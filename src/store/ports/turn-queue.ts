@@ -1,29 +1,29 @@
-// The port of the queue in front of the models: each model has so many slots on each server, and a call that finds none free
-// waits for its turn. An adapter decides whose turn it is and where; it may answer at once or later. The gate puts calls in and
-// says what they cost. test/contracts/turn-queue.ts holds what every adapter promises.
+// The port to the queue in front of the models. Each model has a number of slots on each server; a call that finds none free waits
+// for its turn. An adapter decides which call is next and on which server; it may answer at once or later. The gateway enters
+// calls and reports what they cost. Every adapter has to pass test/contracts/turn-queue.ts.
 import type { Soon } from '../../domain/soon.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 
 /** A call that wants a turn. */
 export interface Turn<Server> {
   readonly accountId: string;
-  /** Tokens that it will cost, estimated; above 0. */
+  /** Estimated cost in tokens; above 0. */
   readonly cost: number;
-  /** What it can cost at most; never below `cost`. */
+  /** Highest possible cost; never below `cost`. */
   readonly most: number;
   readonly weight: number;
-  /** Served only when no call waits that is not behind. */
+  /** Served only while no other call waits but those that are behind, too. */
   readonly behind: boolean;
-  /** Called once, where `enter` gave a place; it may come before a later answer of `enter`, and never after `leave`. */
+  /** Called at most once, if `enter` returned a place; possibly before a promise of `enter` resolves, never after `leave`. */
   start(slot: Slot<Server>): void;
-  /** The same, for a call that loses its place. */
+  /** Called in the place of `start` when the call loses its place. */
   refuse(code: 'queue_full' | 'queue_timeout'): void;
 }
 
-/** How a turn went on that reached a model server. */
+/** How a turn went that reached a model server. */
 export interface Held {
   readonly ms: number;
-  /** Its cost is what the model server says; else nobody said one. */
+  /** The model server has reported the cost. */
   readonly isSaid: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface Held {
 export interface Slot<Server> {
   readonly kind: 'slot';
   readonly server: Server;
-  /** Gives it back, once, with what the turn really cost where that is known, and how long it was held. */
+  /** Returns the slot, with the actual cost of the turn if it is known, and how long it was held. Later calls do nothing. */
   release(cost: number | undefined, held?: Held): void;
 }
 
@@ -39,13 +39,13 @@ export interface Slot<Server> {
 export interface Place {
   readonly kind: 'place';
   readonly enteredMs: MonotonicMs;
-  /** How many were expected to be served up to this one: 1 is the next. */
+  /** Expected position when the call entered: 1 is the next one. */
   readonly position: number;
-  /** Gives the place up. Does nothing to one that was served or refused already. */
+  /** Gives the place up. Does nothing if the call was served or refused already. */
   leave(): void;
 }
 
-/** What goes on at one model. */
+/** The current state of one model's queue. */
 export interface LaneNow {
   readonly model: string;
   readonly running: number;
@@ -63,10 +63,10 @@ export interface QueueSettings<Server> {
 }
 
 export interface TurnQueue<Server> {
-  /** A slot at once where one is free and no call waits for it; else a place; else, where the queue is full, nothing. */
+  /** Returns a slot if one is free and no call waits for it, else a place, or undefined if the queue is full. */
   enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Soon<Slot<Server> | Place | undefined>;
-  /** Refuses calls that have waited too long, and offers slots on servers that came back. To be called every so often. */
+  /** Refuses calls that have waited too long, and offers slots on servers that have come back. Call it regularly. */
   sweep(nowMs: MonotonicMs): void;
-  /** What is going on, for people: by model. */
+  /** The current state of each model's queue, for display. */
   snapshot(): LaneNow[];
 }
