@@ -13,73 +13,73 @@ function followed() {
       store.done.push(what);
     },
   });
-  const follower = new PolledChanges(() => may('version').then(() => store.version), {
+  const feed = new PolledChanges(() => may('version').then(() => store.version), {
     onFailure: (what) => store.told.push(`- ${what}`),
     onRecovery: (what) => store.told.push(`+ ${what}`),
   });
   const start = async (): Promise<void> => {
-    for (const what of ['rules', 'callers']) await follower.subscribe(work(what));
+    for (const what of ['rules', 'callers']) await feed.subscribe(work(what));
   };
-  return { store, follower, start };
+  return { store, feed, start };
 }
 
 test('a change is handled once', async () => {
-  const { store, follower, start } = followed();
+  const { store, feed, start } = followed();
   await start();
-  await follower.look();
+  await feed.look();
   expect(store.done).toEqual(['rules', 'callers']);
   store.version++;
-  await follower.look();
-  await follower.look();
+  await feed.look();
+  await feed.look();
   expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
 });
 
 test('a failure is retried with every poll until it succeeds, and delays nothing else', async () => {
-  const { store, follower, start } = followed();
+  const { store, feed, start } = followed();
   await start();
   store.done = [];
   store.failing.add('rules');
   store.version++;
-  await follower.look();
-  await follower.look();
+  await feed.look();
+  await feed.look();
   expect(store.done).toEqual(['callers']);
   store.failing.clear();
-  await follower.look();
-  await follower.look();
+  await feed.look();
+  await feed.look();
   expect(store.done).toEqual(['callers', 'rules']);
   expect(store.told).toEqual(['- rules', '+ rules']);
 });
 
 test('a change of this process that met a failing store is not forgotten', async () => {
-  const { store, follower, start } = followed();
+  const { store, feed, start } = followed();
   await start();
   store.done = [];
   store.failing.add('callers');
-  await follower.announce();
+  await feed.announce();
   store.failing.clear();
-  await follower.look();
+  await feed.look();
   expect(store.done).toEqual(['rules', 'callers']);
 });
 
 test('an unreadable version does not count as unchanged', async () => {
-  const { store, follower, start } = followed();
+  const { store, feed, start } = followed();
   await start();
   store.done = [];
   store.failing.add('version');
   store.version++;
-  await follower.look();
+  await feed.look();
   expect(store.done).toEqual(['rules', 'callers']);
   store.failing.clear();
-  await follower.look();
+  await feed.look();
   expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
 });
 
 test('a change during a poll is handled before that poll ends', async () => {
-  const { store, follower, start } = followed();
+  const { store, feed, start } = followed();
   await start();
   store.done = [];
-  await Promise.all([follower.announce(), follower.announce()]);
+  await Promise.all([feed.announce(), feed.announce()]);
   expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
-  await follower.look();
+  await feed.look();
   expect(store.done).toHaveLength(4);
 });
