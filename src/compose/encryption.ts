@@ -45,7 +45,7 @@ export async function gateCertificatesOf(
   );
 }
 
-/** How the gate is encrypted now, for whoever operates it. */
+/** How the gate is encrypted now, for its operators. */
 export function encryptionNow({ trustedProxies }: Config, certificates: GateCertificates | undefined) {
   if (certificates) {
     const { mode, ...status } = certificates.status();
@@ -68,7 +68,7 @@ export function unencryptedOf(config: Config, { answerTo }: GateCertificates, po
     answerTo,
     pageFor: ({ url = '/', headers: { host = '' } }) => {
       const page = pageUrl({ ...config, port });
-      // Where nobody said what the gate is called, it is called what this browser calls it.
+      // Without PUBLIC_URL the page keeps the host name that the browser used.
       if (config.publicUrl === '' && /^[A-Za-z0-9.-]+(:\d+)?$/.test(host)) page.hostname = host.replace(/:\d+$/, '');
       return new URL(url, page).href;
     },

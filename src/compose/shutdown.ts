@@ -1,4 +1,4 @@
-// The orderly end of a gate that serves: nobody new comes in, running answers may finish, and what does not finish in time
+// The orderly end of a gate that serves: no new calls are accepted, running answers may finish, and what does not finish in time
 // gets the last frame of its dialect. What was opened is closed afterwards, by the start's stack.
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Gate } from '../gateway/pipeline.ts';

@@ -1,4 +1,4 @@
-// Which addresses reach the same mailbox, so that nobody gets a second account through another spelling of their
+// Which addresses reach the same mailbox, so that a person cannot get a second account through another spelling of their
 // address. Pure.
 
 /** Domains that document that dots before the @ are ignored. */

@@ -39,7 +39,7 @@ type Seated = Socket & { [seatOf]?: Seat };
 
 /** Of so many that are drawn the chance to miss a network that holds nine tenths is 10^−32. */
 const drawn = 32;
-/** Requests that may stand behind one that is being answered; nobody who means well sends so many ahead. */
+/** Requests that may stand behind one that is being answered; no well-behaved client pipelines so many. */
 const maxBehind = 100;
 
 export class ConnectionLimiter {
@@ -116,7 +116,7 @@ export class ConnectionLimiter {
       seat.stays = true;
       if ((await next()) && !seat.known) this.#know(seat);
       if (seat.last) socket.destroySoon();
-      // Whoever has gone gets no more answers.
+      // A client that has gone gets no more answers.
       if (seat.last || socket.destroyed) break;
     }
     seat.busy = seat.stays = false;

@@ -82,7 +82,7 @@ export function openServers(
   const plain = limit(createServer(options));
   secure.prependListener('connection', (socket) => connections.shake(socket));
   secure.prependListener('secureConnection', (socket) => connections.follow(socket));
-  // Who was let in by a certificate may be on the list of those that were taken back.
+  // A client certificate that was accepted may have been revoked since.
   encryption.certificates.onTrust(() => connections.renew());
   const listener = new ProtocolDetector(secure, plain, encryption).on('connection', onConnection);
   plain.on('connection', onConnection);
@@ -185,7 +185,7 @@ const isPage = ({ url = '', headers }: IncomingMessage): boolean =>
     ? !url.startsWith('/portal/auth')
     : url === '/' && (headers.accept ?? '').includes('text/html');
 
-/** @throws ListenFailed with a sentence for whoever started the gate. */
+/** @throws ListenFailed with a sentence for the operator who started the gate. */
 export function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => reject(new ListenFailed(portSentence(error, port, host)));
@@ -218,7 +218,7 @@ function portSentence(error: NodeJS.ErrnoException, port: number, host: string):
 
 /**
  * Stops listening, closes what is idle or never said a word, and resolves when the last connection is gone. Answers that
- * still run are not touched: whoever drains decides when they end.
+ * still run are not touched: the caller, who drains, decides when they end.
  */
 export function stopListening(server: Listener): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -286,7 +286,7 @@ function openShell(health: Health, plane: express.RequestHandler): express.Expre
 /** What Node's parser refused. Where an answer has begun on this socket, a second one must not be written into it. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   const said = (socket as { _httpMessage?: ServerResponse })._httpMessage;
-  // Whoever never said a word is told none; there can be thousands of them at once.
+  // A connection that never sent a byte gets no answer; there can be thousands of them at once.
   if (error.code === 'ECONNRESET' || !socket.writable || (socket as Socket).bytesRead === 0) {
     socket.destroy();
     return;
@@ -315,7 +315,7 @@ const lingerMs = 2_000;
 const answerLines = answerHeaders.map((text, at) => text + (at % 2 === 0 ? ': ' : '\r\n')).join('');
 
 function answerRaw(socket: Duplex, status: number): void {
-  // Of a CONNECT Node has let go entirely: an error there that nobody listens for would end the process.
+  // Of a CONNECT Node has let go entirely: an error there without a listener would end the process.
   socket.on('error', () => socket.destroy());
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer)).resume();

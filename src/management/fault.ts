@@ -22,7 +22,7 @@ function wordOf(what: string, read: () => string): string {
   }
 }
 
-/** What a reader of domain/ says in plain words becomes a sentence for whoever asked. @throws Fault. */
+/** Turns the message of a reader in domain/ into a sentence for the caller. @throws Fault. */
 export function reading<T>(read: () => T): T {
   try {
     return read();

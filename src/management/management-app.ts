@@ -58,7 +58,7 @@ export interface ManagementAppTools {
   readonly nowMs: () => MonotonicMs;
   /** What the gate encrypts with; undefined where it does not. */
   readonly tls: { readonly names: () => readonly string[]; readonly authority: () => string | undefined } | undefined;
-  /** How it is encrypted at this moment, whoever does it. */
+  /** How it is encrypted at this moment, by the gate or by a proxy in front. */
   readonly encryption: () => EncryptionNow;
   readonly onChange: () => void;
   readonly onError: (message: string, cause: unknown, requestId?: string) => void;

@@ -89,7 +89,7 @@ export class AcmeCertificates {
       },
       handshakeTimeout: 10_000,
     });
-    // The handshake was the answer. Whoever asked may be anybody, and is not waited for.
+    // The handshake was the answer. The connection is closed at once: any client could have opened it.
     this.#challengeServer.on('secureConnection', (socket) => socket.on('error', () => socket.destroy()).destroySoon());
     this.#challengeServer.on('tlsClientError', (_error, socket) => socket.destroy());
   }
@@ -111,7 +111,7 @@ export class AcmeCertificates {
     return this.#current !== undefined;
   }
 
-  /** Begins to look after it; an order may take minutes and holds nobody up. */
+  /** Starts renewal in the background; an order may take minutes, and the start does not wait for it. */
   start(): void {
     const look = async (): Promise<void> => {
       await this.look();
@@ -218,7 +218,7 @@ export class AcmeCertificates {
     return pair;
   }
 
-  /** There is nothing to do: what failed before is over, whoever has mended it. */
+  /** There is nothing to do: an earlier failure is over, whatever ended it. */
   #settle(): void {
     this.#failures = 0;
     this.#waitsUntilMs = -Infinity;

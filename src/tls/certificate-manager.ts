@@ -40,7 +40,7 @@ export interface GateCertificateTools {
   ) => void;
 }
 
-/** What may be told to whoever operates the gate: no key, no account, no secret of either. */
+/** What operators may see: no private key, no ACME account, no secret of either. */
 export interface TlsStatus {
   readonly mode: GateCertificateSettings['mode'];
   readonly clientCertificates: Encryption['clientCertificates'];

@@ -1,4 +1,4 @@
-// What the gate shows to whom: pairs by the names they are good for. Replaced while connections run; a handshake takes
+// The certificates of the gate by the names they are good for. Replaced while connections run; a handshake takes
 // what is there when it comes, and connections keep what they began with.
 import type { SecureContext } from 'node:tls';
 import { type Pair, trustOf } from './pair.ts';
@@ -18,7 +18,7 @@ export class Certificates {
     return this.#pairs;
   }
 
-  /** Whose client certificates count has changed, or nobody's do any more. */
+  /** Calls the listener when the accepted client authorities have changed or have ended. */
   onTrust(listener: () => void): void {
     this.#trustListeners.push(listener);
   }

@@ -68,7 +68,7 @@ export async function openLocalAuthority(
       ],
     });
     const text = made.toString('pem');
-    // The certificate is written last: a key without it is what an interrupted start leaves, and nobody trusts it yet.
+    // The certificate is written last: a key without it is what an interrupted start leaves, and no caller trusts it yet.
     write(place('authority.key'), await pemOf(keys.privateKey));
     write(place('authority.pem'), text);
     return text;

@@ -14,7 +14,7 @@ export interface Encryption {
   readonly clientCertificates: 'none' | 'optional' | 'required';
   /** How long a handshake may take. */
   readonly handshakeMs: number;
-  /** Who answers a connection that an authority opened to see whether a name is ours (RFC 8737); undefined: nobody now. */
+  /** Answers a connection that an authority opened to validate a name (RFC 8737); undefined while none is expected. */
   readonly challenged?: (firstBytes: Buffer) => TlsServer | undefined;
 }
 

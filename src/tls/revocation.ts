@@ -1,5 +1,5 @@
 // Reads certificate revocation lists (RFC 5280 §5) before OpenSSL gets them. OpenSSL reads the first lists of a file and
-// ignores what follows a broken one, and asks about a missing or ended list only in a handshake, where nobody sees it.
+// ignores what follows a broken one, and asks about a missing or ended list only in a handshake, where it is not logged.
 import { verify, type X509Certificate } from 'node:crypto';
 import { oneLine } from '../domain/authority-certificates.ts';
 import type { WallMs } from '../domain/time.ts';

@@ -1,5 +1,5 @@
 // Files that may change while the gate runs: looked at every few seconds and on SIGHUP. What is new in them is handed
-// over whole; where it cannot be read or used, a sentence says why, and whoever had the last of them keeps it.
+// over whole; where it cannot be read or used, a sentence says why, and the last usable ones stay in use.
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { PairUnusable } from './pair.ts';

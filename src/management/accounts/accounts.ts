@@ -23,7 +23,7 @@ export function createAccount(
     const trimmed = readAccountName(name);
     if (await within.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`, 'conflict');
     if (plan !== undefined) await requirePlan(within, plan);
-    // Operators have no limits unless somebody says some.
+    // Operators have no limits unless a plan is named.
     return openAccount(within, trimmed, plan ?? planOfNewAccount(trimmed, role), author, { role }, role);
   });
 }
@@ -62,7 +62,7 @@ export interface AccountChange {
 }
 
 /**
- * Another role, another plan, or both, as one change. Whoever stops being an operator without limits gets the plan
+ * Another role, another plan, or both, as one change. An operator without limits who becomes something else gets the plan
  * `default` where no other is named.
  * @throws Fault for the gate's own account, and for a plan that is not there; Refusal as the store does.
  */

@@ -1,5 +1,5 @@
 // Applications that are there: a rule or an operator decides, and the applicant comes for the key, signed in or with a token that
-// nobody else has. An application never reaches into an account that exists.
+// only they have. An application never reaches into an account that exists.
 import type { z } from 'zod';
 import type { Account } from '../../domain/account.ts';
 import { digestOf, sameDigest } from '../../domain/api-key.ts';
@@ -152,7 +152,7 @@ export function claimKey(store: Store, id: string, claim: string, author: Author
     if (!account) throw new Fault('There is no such application.', 'not_found');
     const made = await draftKey(within, { name: 'first key' }, account, author);
     const event = auditEvent(author, 'key.create', made.key.id, null, { ...showKey(made.key), application: id });
-    // Whoever came at the same moment got the other one.
+    // Another request of the same moment got the key.
     const mine = await within.claimApplication(application.id, made.key, author.at, event);
     return { application: { ...application, claimedAt: author.at }, made: mine ? made : undefined };
   });
@@ -258,7 +258,7 @@ export function showInvite({ id, email, plan, createdAt, expiresAt, usedAt }: In
   return { id, email, plan, createdAt: iso(createdAt), expiresAt: iso(expiresAt), usedAt: iso(usedAt) };
 }
 
-/** An account of its own: nobody has shown that the address is theirs, so one that is taken is not joined. */
+/** Always a new account: the address is not proven, so an existing account of that name is not joined. */
 async function accountFor(
   store: Store,
   { id, email }: Application,

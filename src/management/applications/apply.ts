@@ -7,6 +7,7 @@ import { mailboxOf } from '../../domain/mailbox.ts';
 import { confirmation } from '../../domain/outbox.ts';
 import { type Language, type Person, placeholderDomain, placeholderEmail } from '../../domain/person.ts';
 import { Secret } from '../../domain/secret.ts';
+import type { WallMs } from '../../domain/time.ts';
 import type { NewPerson, NotSubmitted } from '../../store/ports/admission.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault, requireProse, requireText } from '../fault.ts';
@@ -36,17 +37,18 @@ export interface Applied {
   readonly claim: Secret;
   /** An email is on its way whose link shows that the address is the applicant's, which may be in already. */
   readonly confirm: boolean;
-  /** Who may be let in at once, to wait inside. */
+  /** The person to sign in at once, who then waits for the decision inside. */
   readonly person: PersonId | undefined;
 }
 
-/** Those that nobody has confirmed: the emails for them are already on their way, and they go when the link is over. */
+/** Bounds of unconfirmed applications: the emails for them are already on their way, and they go when the link is over. */
 const unconfirmedBounds = { unconfirmed: 5_000, fromSource: 20, fromSourceForMailbox: 3 } as const;
 
 /**
  * Writes the application down and, where the mode or an invitation says so, lets the applicant in at once. Whether the
- * address is known here changes nothing that the applicant can see. Nobody signs in with an address that has to be confirmed
- * before it is: until then the application keeps the password, and others of the same address stand beside it.
+ * address is known here changes nothing that the applicant can see. An address that has to be
+ * confirmed cannot sign in before it is: until then the application keeps the password, and other applications of the same
+ * address are possible. Longer than most functions, since its order is the guarantee: bounds, the costly hash, one transaction.
  * @throws Fault `forbidden` where registration is closed or the invitation does not open it; `conflict` where too many
  * wait already.
  */
@@ -66,8 +68,8 @@ export async function apply(
   if (visitor) await refuseSecond(store, visitor);
   else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);
   const invite = await inviteFor(context, registration, asked.invite, email, author);
-  // Whom an invitation names, or a provider vouches for, need not show the address again. An invitation that names nobody lets in
-  // whoever has it, and says nothing of the address that they write down.
+  // An address that an invitation names, or a provider vouches for, needs no confirmation. An invitation without an address
+  // lets in every holder of its code, and proves nothing about the address that they give.
   const isNamed = invite !== undefined && invite.email !== null;
   const confirm = mailer.delivers && !isNamed && !(visitor?.emailVerified ?? false);
   const waitsForEmail = confirm && !invite;
@@ -78,43 +80,27 @@ export async function apply(
   const id = newApplicationId(author.at);
   const claim = new Secret(`claim_${randomBase62(43)}`);
   const language = asked.language ?? visitor?.language ?? null;
-  const person: NewPerson | undefined =
+  const person =
     passwordHash === null || waitsForEmail
       ? undefined
-      : {
-          id: newPersonId(),
-          name,
-          // Theirs when the email has been opened.
-          email: confirm ? placeholderEmail(id) : email,
-          emailVerified: false,
-          passwordHash,
-          language,
-        };
-  const application: Application = {
+      : newPerson(name, confirm ? placeholderEmail(id) : email, passwordHash, language);
+  const application = draftApplication(asked, author.at, claim, {
     id,
     name,
     email,
     purpose,
-    models: (asked.models ?? []).map((model) => requireText('model', model, 200)),
-    wantedPlan: asked.plan ?? null,
     language,
     personId: visitor?.id ?? person?.id ?? null,
-    status: 'pending',
-    claimDigest: digestOf(claim.reveal()),
-    createdAt: author.at,
     confirmedAt: visitor?.emailVerified ? author.at : null,
-    decidedAt: null,
-    decidedBy: null,
-    decision: null,
-    accountId: null,
-    claimedAt: null,
-    held: null,
-  };
+  });
   const seed = newSeed();
   const link = confirm ? draftLink(portal, 'confirm', id, author, codes.codeOf(seed)) : undefined;
   // The mailbox of somebody who has an account learns the truth; the page says the same to everybody.
   const isKnown = confirm && passwordHash !== null && (await store.findHolder(email)) !== undefined;
-  const made = { name, email, invite: invite?.id ?? null };
+  const created = auditEvent(author, 'application.create', id, null, { name, email, invite: invite?.id ?? null });
+  const personCreated = person
+    ? [auditEvent(author, 'person.create', person.id, null, { email, application: id })]
+    : [];
   // With what the mode or the invitation makes of it, in one transaction: a kill leaves no application between the two.
   const stored = await store.atomically(async (within) => {
     const against = await within.submitApplication({
@@ -128,13 +114,7 @@ export async function apply(
       isNamed,
       link: link?.stored,
       bounds: { waiting: registration.maxPending, ...unconfirmedBounds },
-      events: [
-        leadingTo(
-          auditEvent(author, 'application.create', id, null, made),
-          confirm ? [confirmation(id, seed, isKnown)] : [],
-        ),
-        ...(person ? [auditEvent(author, 'person.create', person.id, null, { email, application: id })] : []),
-      ],
+      events: [leadingTo(created, confirm ? [confirmation(id, seed, isKnown)] : []), ...personCreated],
     });
     if (against !== undefined) throw notSubmitted(against);
     if (waitsForEmail) return application;
@@ -144,6 +124,38 @@ export async function apply(
   if (link) context.wake();
   const entering = waitsForEmail ? undefined : (application.personId ?? undefined);
   return { application: stored, claim, confirm, person: entering };
+}
+
+/** `email`: a placeholder while the address is not confirmed; it becomes theirs when they open the email. */
+const newPerson = (name: string, email: string, passwordHash: string, language: Language | null): NewPerson => ({
+  id: newPersonId(),
+  name,
+  email,
+  emailVerified: false,
+  passwordHash,
+  language,
+});
+
+function draftApplication(
+  { models = [], plan }: NewApplication,
+  createdAt: WallMs,
+  claim: Secret,
+  known: Pick<Application, 'id' | 'name' | 'email' | 'purpose' | 'language' | 'personId' | 'confirmedAt'>,
+): Application {
+  return {
+    ...known,
+    models: models.map((model) => requireText('model', model, 200)),
+    wantedPlan: plan ?? null,
+    status: 'pending',
+    claimDigest: digestOf(claim.reveal()),
+    createdAt,
+    decidedAt: null,
+    decidedBy: null,
+    decision: null,
+    accountId: null,
+    claimedAt: null,
+    held: null,
+  };
 }
 
 async function decideByInvite(

@@ -49,7 +49,7 @@ export class RefusedAttempts {
     const { statusCode: status } = response;
     const { authorization, 'x-api-key': apiKey, cookie } = request.headers;
     const shown = authorization !== undefined || apiKey !== undefined || cookie !== undefined;
-    // A 401 to somebody who showed nothing is a page that nobody is signed in to.
+    // A 401 to a request without any credential is a page that is open without a session.
     if (status !== 403 && status !== 429 && !(status === 401 && shown)) return;
     const caller = response.locals['caller'] as { readonly id: string } | undefined;
     const text = typeof apiKey === 'string' ? apiKey : (authorization ?? '').replace(/^bearer\s+/i, '');
@@ -60,7 +60,7 @@ export class RefusedAttempts {
     this.#count({ action: 'call.refused', network: networkOf(address), whose, what, status });
   }
 
-  /** Counts a request of sign-in that let nobody in. */
+  /** Counts a failed request of sign-in. */
   noteSignIn(address: string, request: Request, response: Response): void {
     const { statusCode: status } = response;
     const location = response.getHeader('location');

@@ -1,4 +1,4 @@
-// Who calls the management API: a key in a header, or a person's session in a cookie, never both at once. A cookie opens nothing
+// Identifies the caller of the management API by a key in a header or a session in a cookie, never both at once. A cookie opens nothing
 // that another site could have asked for: what changes something needs our own origin and a JSON body. The data plane asks after
 // keys in the same store in its own way; the two planes never call each other, and no cookie opens that one.
 import type { Request } from 'express';
@@ -18,8 +18,8 @@ import type { Origins } from './origin.ts';
 import { Problem } from './problem.ts';
 
 /**
- * Who may: everybody (`anybody` is known if they are signed in); whoever holds a working key or is signed in with an account
- * (`self`); whoever is signed in (`person`); whoever may read everything, or change it.
+ * Which callers a row is for. `nothing`: all; `anybody`: all, and a session is read if there is one; `self`: a working key, or
+ * a session with an account; `person`: a session; the scopes: callers who may read, or change, everything.
  */
 export type Needs = 'nothing' | 'anybody' | 'self' | 'person' | 'management:read' | 'management:write';
 
@@ -170,7 +170,7 @@ function callerOfFound(
   if (!blocks.empty && !blocks.contains(address))
     throw new Problem('forbidden', { detail: 'This API key may not be used from your address.' });
   const mine = suspensions.filter((suspension) => hits(suspension, key.lineage));
-  // Whoever is suspended may still look at why; what changes anything is refused.
+  // A suspended caller may still read why; requests that change anything are refused.
   const { refused } = restrictionsOf(mine, now);
   const may = (scope: 'management:read' | 'management:write'): boolean =>
     refused === undefined && key.scopes.includes(scope) && mayManage(account.role, scope);

@@ -17,7 +17,7 @@ export function limitBody(request: Request, response: Response, bytes: number): 
   response.once('finish', stop);
 }
 
-/** Throws a body away that nobody reads, and cuts the connection if there is more of it, or if it is not over after 20 s. */
+/** Discards a body that no row reads, and cuts the connection if there is more of it, or if it is not over after 20 s. */
 export function dropBody(request: Request, bytes: number): void {
   let dropped = 0;
   const timer = setTimeout(() => request.destroy(), bodyMs);

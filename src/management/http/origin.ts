@@ -11,7 +11,7 @@ export class Origins {
 
   /**
    * `url` is where links point; `fixed`: the operator said so, and no other name will do. `names`: those that the gate has
-   * a certificate for; whoever made another name point here gets no further than the handshake.
+   * a certificate for; another name that points here fails in the handshake.
    */
   constructor(url: URL, fixed: boolean, names: () => readonly string[] = () => []) {
     this.#url = url;
@@ -36,7 +36,7 @@ export class Origins {
 
   /**
    * Does a browser say that another site asked for it? It says so by itself, and no page can make it say otherwise (Fetch
-   * Metadata; RFC 6454 for browsers that only say Origin). Programs say nothing, and carry nobody's cookies.
+   * Metadata; RFC 6454 for browsers that only say Origin). Programs send neither, and carry no cookies.
    */
   isForeign(request: Pick<IncomingMessage, 'headers' | 'method'>): boolean {
     const { headers, method } = request;
@@ -49,7 +49,7 @@ export class Origins {
     return site !== undefined && site !== 'same-origin' && !(site === 'none' && isSafe(method));
   }
 
-  /** May it act for whoever's cookie it carries? What changes something must say where it comes from. */
+  /** May the request act with the cookie it carries? A request that changes something must say where it comes from. */
   isOurs(request: Pick<IncomingMessage, 'headers' | 'method'>): boolean {
     const { headers, method } = request;
     if (this.isForeign(request) || !this.knows(request)) return false;

@@ -1,5 +1,5 @@
 // How often a row may be asked, by one person or key and from one source, and how many may run at once. Every row names its
-// pace. A bucket that fills evenly (GCRA, ITU-T I.371), so that nobody gets two minutes' worth around the turn of a minute.
+// pace. A bucket that fills evenly (GCRA, ITU-T I.371), so that a caller cannot use two minutes' worth around the turn of a minute.
 import { networkOf } from '../../domain/address.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import { Problem } from './problem.ts';
@@ -7,7 +7,7 @@ import { Problem } from './problem.ts';
 export interface Pace {
   /** In a minute, by one person or key; rows of one pace share it. */
   readonly each: number;
-  /** In a minute, from one address, whoever asks. */
+  /** In a minute, from one address, by all its callers together. */
   readonly source: number;
   /** At the same time, by one person or key and by all together. */
   readonly atOnce?: { readonly each: number; readonly all: number };

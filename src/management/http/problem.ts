@@ -147,7 +147,7 @@ export class Problem extends Error {
   }
 }
 
-/** Anything thrown as a problem; what nobody foresaw keeps its words to itself. */
+/** Anything thrown as a problem. The text of an unexpected error is not sent. */
 export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
   if (thrown instanceof Refusal) return new Problem(thrown.kind, { detail: thrown.message });

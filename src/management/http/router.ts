@@ -79,7 +79,7 @@ function serveRows(router: Router, tools: ApiTools): void {
   }
 }
 
-/** Who calls, whether they may and not too often, and that a body will come in time. */
+/** Identifies the caller, checks their right and their rate, and bounds how long the body may take. */
 async function enter(
   row: Endpoint,
   tools: ApiTools,
@@ -87,7 +87,7 @@ async function enter(
   request: Request,
   response: Response,
 ): Promise<void> {
-  // Before anything is waited for: whoever leaves meanwhile is not heard leaving afterwards.
+  // Registered before anything is awaited: a caller who leaves meanwhile causes no event later.
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   response.locals['gone'] = gone.signal;
@@ -106,7 +106,7 @@ async function enter(
     throw new Problem('unsupported_media_type');
   if (row.body) limitBody(request, response, bodyBytes);
   else if (!request.complete) {
-    // A body that nobody asked for has no meaning (RFC 9110 §9.3.1): waiting for it would let the caller choose when the answer
+    // A body on a row that takes none has no meaning (RFC 9110 §9.3.1): waiting for it would let the caller choose when the answer
     // is made, after the right to it was looked at. What still comes of it is thrown away, and the connection ends; what
     // comes without end is not read as long as a stream of events may live.
     response.set('connection', 'close');

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { Response } from 'express';
 import type { AnyCall, Endpoint } from './endpoint.ts';
 
-/** How often a stream asks whether whoever reads it still may. */
+/** How often a stream checks that its reader still may see it. */
 const standingMs = 1_000;
 /** How long a stream waits for somebody who does not read it. */
 const readerMs = 30_000;
@@ -25,7 +25,7 @@ export async function sendStream(
     response.end();
     return;
   }
-  // Whoever waits for events learns that they will come.
+  // A reader of events gets the head at once, before the first event.
   if (type === 'text/event-stream') response.flushHeaders();
   const cut = (): void => {
     response.destroy();

@@ -120,7 +120,7 @@ function readRules(asked: AskedKey, plan: Plan | Unlimited): Pick<StoredKey, 'sc
   const cidr = asked.cidr ?? [];
   const scopes = reading(() => {
     const read = asked.scopes === undefined ? defaultScopes : parseScopes(asked.scopes);
-    // Read here once, so that a rule that nobody could apply is never stored.
+    // Read here once, so that an invalid pattern or address block is never stored.
     readPatterns(models);
     readBlocks(cidr);
     if (read.length === 0) throw new Error('a key needs at least one scope');

@@ -1,5 +1,5 @@
-// What can be done with API keys: make, list, rotate, revoke. The command line and, later, the management API call these
-// same functions. A key's text leaves through the result of `create` and `rotate`, once; afterwards nobody has it.
+// What can be done with API keys: make, show, change, rotate, revoke. The command line and the management API call these
+// same functions. The secret is in the results of `createKey` and `rotateKey` only; it is not stored.
 import type { z } from 'zod';
 import { type Account, planOfNewAccount } from '../../domain/account.ts';
 import { blankKey, generateKey, isSecretOf, type StoredKey } from '../../domain/api-key.ts';

@@ -62,7 +62,7 @@ export const keyChangeSchema = z
 export const newOwnKeySchema = z
   .strictObject({ name, ...keyTerms, boundCertificate: boundCertificate.optional() })
   .meta({ id: 'NewOwnKey' });
-/** Whoever holds only the secret must not free it from its certificate. */
+/** Without `boundCertificate`: a caller who has only the secret must not free it from its certificate. */
 export const ownKeyChangeSchema = z.strictObject({ name: name.optional(), ...keyTerms }).meta({ id: 'OwnKeyChange' });
 
 export const rotationSchema = z

@@ -1,5 +1,5 @@
 // The email that a row of the outbox stands for, from what the store holds now. Undefined where there is nothing to say any
-// more: the application is erased, the step lifted, the link used or over, or nobody reads a mailbox for it.
+// more: the application is erased, the step lifted, the link used or over, or there is no mailbox for it.
 import type { AccountId, ApplicationId, SuspensionId } from '../../domain/id.ts';
 import type { EmailAbout } from '../../domain/outbox.ts';
 import { type Person, placeholderDomain } from '../../domain/person.ts';

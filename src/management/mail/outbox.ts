@@ -1,7 +1,7 @@
 // Does what changes led to: sends the emails of the outbox. A row is claimed for a minute at a time while this process is at it,
 // and due until a mail server has taken the email. So a process that is killed in between loses none: the next sends it,
-// and an email that a server took in that very moment comes twice. What nobody can tell apart afterwards is sent twice
-// sooner than never. A row that cannot be done now is due later and holds up no other.
+// and an email that a server took in that very moment comes twice. The two cases cannot be told apart afterwards, and
+// twice is better than never. A row that cannot be done now is due later and holds up no other.
 import { randomUUID } from 'node:crypto';
 import { expiryEmail } from '../../domain/outbox.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -27,7 +27,7 @@ const newsMs = 24 * 3_600_000;
 const inHandMs = 60_000;
 /** Rows at a look; the others come at the next. */
 const mostAtOnce = 200;
-/** Fewer than the mailer takes, so that a server that answers nobody does not make it refuse. */
+/** Fewer than the mailer takes, so that a mail server that does not answer never makes it refuse. */
 const mostInHand = 500;
 const noRoomMs = 5 * 60_000;
 /** After the mailer has given up for now, which takes it several minutes; doubled each time. */

@@ -1,4 +1,4 @@
-// How the gate is encrypted, as whoever operates it may see it, and what of it cannot wait. What encrypts is handed over by the
+// How the gate is encrypted, as its operators see it, and which of it needs attention soon. What encrypts is handed over by the
 // composition root; keys and accounts never come this far.
 import type { CertificateFacts } from '../../domain/certificate-facts.ts';
 import type { WallMs } from '../../domain/time.ts';

@@ -1,5 +1,5 @@
 // The codes of links that an email will carry. The store holds the seed of such a code and its digest; the code itself comes
-// from the seed and a secret that is not in the store, so that whoever reads a copy of the database opens nothing with it.
+// from the seed and a secret that is not in the store, so that a copy of the database opens nothing.
 import { createHmac } from 'node:crypto';
 import { randomBase62 } from '../../domain/id.ts';
 

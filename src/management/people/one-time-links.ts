@@ -26,7 +26,7 @@ export interface DraftLink extends MadeLink {
 export const linkUrl = (portal: URL, purpose: LinkPurpose, code: string): string =>
   `${new URL(`/portal/${linkPages[purpose]}`, portal).href}#${code}`;
 
-/** A link whose code nobody has seen before. */
+/** A link with a new code, not yet stored. */
 export function draftLink(
   portal: URL,
   purpose: LinkPurpose,

@@ -86,7 +86,7 @@ export async function resetPassword(
     const person = await within.findPerson(id);
     if (!person) throw deadLink();
     await within.renewPassword({ personId: id, hash, keepPasskeys: false });
-    // Under no address there is nobody whose it could be, and the provider may be their only way in.
+    // A person without an address cannot have taken another's, and the provider may be their only way in.
     if (!person.emailVerified && !person.email.endsWith(placeholderDomain)) {
       await within.deleteIdentities(id);
       // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
@@ -188,7 +188,7 @@ export async function confirmationLink(
   return createLink(store, portal, 'confirm', application.id, author);
 }
 
-/** Ends an account for good, whoever asks. @throws Fault for the gate's own account, and for the last operator. */
+/** Ends an account for good, for its own person and for operators alike. @throws Fault for the gate's own account, and for the last operator. */
 export function closeAccount(store: Store, idOrName: string, author: Author): Promise<void> {
   return store.atomically(async (within) => {
     const account = await requireOpen(within, idOrName);

@@ -47,7 +47,7 @@ async function ownKey({ store, caller, params }: Pick<AnyCall, 'store' | 'caller
   return key;
 }
 
-/** Who asks, as GET /me shows it and If-Match compares it; a person without an account sees none of it. */
+/** The caller as GET /me shows them and If-Match compares them; refused for a person without an account. */
 async function self({ store, caller, now }: Pick<AnyCall, 'store' | 'caller' | 'now'>) {
   const account = ownAccount(caller);
   const plan = await allowanceOf(store, account);
@@ -226,5 +226,5 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
   }),
 ];
 
-/** Whoever waits for an account has no keys. */
+/** A person who waits for an account has no keys. */
 const accountOr = ({ account }: Caller): AccountId => account?.id ?? ('acc_none' as AccountId);

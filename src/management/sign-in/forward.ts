@@ -40,7 +40,7 @@ export interface SignInRequest {
   readonly session: Session | undefined;
 }
 
-/** To whoever has the route, and back; gives the status. */
+/** Forwards the request to our route or the library's, sends the answer, and returns its status. */
 export async function forward(
   tools: ForwardTools,
   asking: SignInRequest,
@@ -122,7 +122,7 @@ async function sendOwn(
   return response.statusCode;
 }
 
-/** Who it was stands in the cookies that they have now; nobody yet where a second step is to come. */
+/** Reads the person from the cookies of the answer: there are none yet where a second step is to come. */
 async function writeDown(
   { signIn, store, now }: ForwardTools,
   { path, address, session: before }: SignInRequest,

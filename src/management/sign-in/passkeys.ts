@@ -248,7 +248,7 @@ async function readRegistration(
 }
 
 /**
- * We ask for no attestation and trust none. The library would follow a certificate's CRL address, which whoever sends the answer
+ * We ask for no attestation and trust none. The library would follow a certificate's CRL address, which the sender of the answer
  * chooses; without certificates there is nothing to follow. Self attestation ("packed" without x5c) is what some browsers leave.
  */
 function refuseAttestation(attestationObject: string): void {

@@ -28,7 +28,7 @@ async function taking<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } finally {
     const next = waiting.shift();
-    // Whoever waits takes over this place; otherwise it is free.
+    // The next in line takes over this place; without one it is free.
     if (next) next();
     else running--;
   }

@@ -99,7 +99,7 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
       const still = async (): Promise<boolean> => (await tools.store.findPersonOfIdentity(identity))?.id === person.id;
       if (person.twoFactor && !provider.passesSecondStep) {
         const lines = await tools.openChallenge(person.id);
-        // Nobody has the cookie of a challenge that came too late.
+        // The browser has no cookie for a challenge that came too late.
         if (!(await still())) return refuse('provider');
         // A session of somebody else in this browser would be taken for the one that the code belongs to.
         return {
@@ -142,7 +142,7 @@ function provenAt({ auth_time: said }: Claims, now: WallMs): WallMs {
   return typeof said === 'number' && said > 0 ? Math.min(said * 1000, now) : 0;
 }
 
-/** Who that is here: somebody known by this identity, or somebody new; or why nobody. */
+/** The person of this identity, known or new; or why they are not let in. */
 async function personOf(tools: ProviderTools, provider: Provider, claims: Claims): Promise<Person | Refusal> {
   const { store, now } = tools;
   // Core §2: at most 255 ASCII characters.
@@ -159,7 +159,7 @@ async function personOf(tools: ProviderTools, provider: Provider, claims: Claims
   const person: Person = {
     id,
     name: nameOf(claims['name'], email),
-    // An address that nobody has confirmed may be somebody else's: it is neither kept from them, nor said to be known here.
+    // An unconfirmed address may belong to another person: it is neither kept from them, nor said to be known here.
     email: emailVerified ? email : placeholderEmail(id),
     emailVerified,
     twoFactor: false,

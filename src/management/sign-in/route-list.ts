@@ -26,7 +26,7 @@ const get: Route = { how: 'GET', body: nothing };
  * who has a second step: what shows its secret or makes backup codes anew (get-totp-uri, generate-backup-codes) is not among them.
  */
 export const routes: Readonly<Record<string, Route>> = {
-  // One spelling, as people were stored; nobody signs in with what stands for no address.
+  // One spelling, as people were stored; a placeholder for an address is refused.
   '/sign-in/email': {
     how: 'guess',
     body: z.object({

@@ -1,5 +1,5 @@
 // What a browser carries for us between two requests, in a cookie that it can neither read nor change: a challenge, a sign-in under
-// way. Nothing of it is stored here, so that beginnings that nobody ends cost no row (encrypted JWT, RFC 7519 and 7516).
+// way. Nothing of it is stored here, so that sign-ins that are never finished cost no row (encrypted JWT, RFC 7519 and 7516).
 import { hkdfSync } from 'node:crypto';
 import { EncryptJWT, jwtDecrypt } from 'jose';
 import type { WallMs } from '../../domain/time.ts';

@@ -1,5 +1,5 @@
 // How fast passwords and codes may be guessed: by address and mailbox together, by mailbox from everywhere, and by address
-// at whatever mailbox. Waits double and end by themselves: nobody can lock somebody else out for long, and a right password
+// at whatever mailbox. Waits double and end by themselves: an attacker cannot lock a person out for long, and a right password
 // from an address that has not guessed goes in unless the whole world is guessing at that mailbox.
 import { networkOf } from '../../domain/address.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
@@ -24,7 +24,7 @@ export class SignInThrottle {
     this.#nowMs = nowMs;
   }
 
-  /** Seconds until that may be tried; 0: now. An empty mailbox is nobody's: there only the address counts. */
+  /** Seconds until that may be tried; 0: now. Without a mailbox only the address counts. */
   waitSeconds(address: string, mailbox: string): number {
     const waits = countsOf(address, mailbox).map(([kind, key]) => this.#waitMs(key, kind));
     return Math.ceil(Math.max(...waits) / 1000);
