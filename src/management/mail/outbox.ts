@@ -47,6 +47,8 @@ export class Outbox {
   readonly #inHand = new Map<string, InHand>();
   #timer: NodeJS.Timeout | undefined;
   #running = Promise.resolve();
+  /** A look that has not begun. */
+  #next: Promise<void> | undefined;
   #isStopping = false;
 
   constructor(tools: OutboxTools, onError: (error: unknown) => void) {
@@ -59,11 +61,19 @@ export class Outbox {
     void this.look();
   }
 
-  /** Looks once; a look that is going on is waited for. To be called when something may be due. Never rejects. */
+  /** Looks once from the beginning; however many ask meanwhile share the next look. To be called when something may be due. Never rejects. */
   look(): Promise<void> {
     if (!this.#tools.mailer.delivers) return Promise.resolve();
-    this.#running = this.#running.then(() => this.#look()).catch(this.#onError);
-    return this.#running;
+    if (this.#next) return this.#next;
+    const next = this.#running
+      .then(() => {
+        this.#next = undefined;
+        return this.#look();
+      })
+      .catch(this.#onError);
+    this.#next = next;
+    this.#running = next;
+    return next;
   }
 
   /** Nothing is begun any more; emails on their way may still end. */
