@@ -15,6 +15,7 @@ interface NewAccount {
   readonly auditor?: boolean;
 }
 
+// A list of subcommands: longer than 60 lines because each says its own arguments and options.
 export function accountCommand(program: Command, withContext: WithContext): void {
   const account = program.command('account').description('people and services that own keys');
 

@@ -14,6 +14,12 @@ import { type Json, moment, pairs, print, printObject, printRows, rowCount, type
 const weekMs = 7 * 86_400_000;
 
 export function registrationCommand(program: Command, withContext: WithContext): void {
+  modeCommand(program, withContext);
+  inviteCommand(program, withContext);
+  applicationCommand(program, withContext);
+}
+
+function modeCommand(program: Command, withContext: WithContext): void {
   const registration = program.command('registration').description('who may ask for a key on the web');
 
   registration
@@ -37,7 +43,9 @@ export function registrationCommand(program: Command, withContext: WithContext):
         printObject({ ...(await setRegistration(store, pairs(fields), author)) }, json),
       ),
     );
+}
 
+function inviteCommand(program: Command, withContext: WithContext): void {
   const invite = program.command('invite').description('codes that let somebody in');
 
   invite
@@ -70,7 +78,9 @@ export function registrationCommand(program: Command, withContext: WithContext):
         printRows((await store.listInvites(limit)).map(showInvite), columns, json, 'There is no invitation.');
       }),
     );
+}
 
+function applicationCommand(program: Command, withContext: WithContext): void {
   const application = program.command('application').description('who has asked, and what was decided');
 
   application

@@ -24,6 +24,7 @@ import {
   words,
 } from './command.ts';
 
+// A list of subcommands: longer than 60 lines because each says its own arguments and options.
 export function keyCommand(program: Command, withContext: WithContext): void {
   const key = program.command('key').description('make, list, rotate and revoke API keys');
 

@@ -42,7 +42,8 @@ export const certificateId = ({ directory, domains }: Pick<AcmeSettings, 'direct
     .join(' ')}`;
 
 /**
- * Orders a certificate. `last`: the one it follows.
+ * Orders a certificate. `last`: the one it follows. The steps of RFC 8555, section 7.4, in one function, since each needs what all
+ * before it have made.
  * @throws with the authority's own words; nothing was changed then.
  */
 export async function orderCertificate(
