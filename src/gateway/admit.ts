@@ -1,7 +1,7 @@
-// The last gate before money is spent. Takes a call that is allowed and within its plan; proves that the gate is not
-// stopping, that the account's limits have room and hold it, that it is this call's turn at the model, and that the call
-// stands in the journal, so that it will be accounted for whatever happens next. What cannot be written down is not
-// started; what is refused here has cost nothing.
+// The last check before a call can have a cost. Takes an authorized call within its plan; proves that the gateway is
+// not stopping, that the account's limits have room and hold the call, that it is the call's turn at the model, and
+// that the journal has recorded the call, so that it is accounted for whatever happens next. A call that cannot be
+// recorded is not started; a call refused here has cost nothing.
 import { GatewayError } from '../domain/error.ts';
 import type { Ask } from '../domain/limit.ts';
 import { isLater } from '../domain/soon.ts';
@@ -21,7 +21,7 @@ import { draftOf } from './record.ts';
 declare class Mark {
   protected readonly admitted: true;
 }
-/** The call may be started now. */
+/** Proof that the call may be started now. */
 export interface Admitted extends Mark {
   readonly call: Shaped;
   /** The model server whose slot it holds; undefined for a call that occupies none. */
@@ -32,15 +32,15 @@ export interface AdmitTools extends LimitTools, Omit<TurnTools, 'rules'> {
   readonly journal: UsageJournal;
   readonly draining: boolean;
   readonly modelFacts: ModelFacts;
-  /** Decides again what the caller may; things may have changed while the call waited. */
+  /** Checks the caller again; things may have changed while the call waited. */
   readonly decisions: Pick<Decisions, 'again'>;
 }
 
 /**
- * At once, or when it is the call's turn: in its account, where that runs as many calls as it may, and then at the model. A
- * caller who hangs up meanwhile leaves at once.
+ * Admits the call at once, or when it is its turn: first in its account's line, if the account is at its concurrency
+ * limit, then at the model. A caller who hangs up meanwhile leaves at once.
  * @throws GatewayError `draining`; `rate_limited`, `quota_exceeded`, `too_many_concurrent`; `queue_full`,
- * `queue_timeout`; `client_closed`; or `ledger_unavailable` where the journal cannot be written.
+ * `queue_timeout`; `client_closed`; or `ledger_unavailable` if the journal cannot be written.
  */
 export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
@@ -53,7 +53,7 @@ export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admi
     .then((still) => atModel(shapeAgain(still, tools.modelFacts), exchange, ask, enteredMs, tools));
 }
 
-/** With what it takes from the account: its turn at the model, and its line in the journal. */
+/** Continues with the account's lease held: takes the turn at the model, and writes the journal. */
 function atModel(
   call: Shaped,
   exchange: Exchange,
@@ -62,20 +62,20 @@ function atModel(
   tools: AdmitTools,
 ): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
-  sayChanges(call.changes, exchange);
+  addChanges(call.changes, exchange);
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
   if (model === undefined) return begin(call, exchange, undefined, tools.journal);
   const turn = takeTurn(call, exchange, model, ask, enteredMs, tools);
   if (!isLater(turn)) return begin(call, exchange, turn, tools.journal);
   return turn.then(async (slot) => {
     const again = shapeAgain(await tools.decisions.again(call, exchange), tools.modelFacts);
-    // The response says already what was changed before.
-    sayChanges(again.changes.slice(call.changes.length), exchange);
+    // Earlier changes are already in the response headers.
+    addChanges(again.changes.slice(call.changes.length), exchange);
     return begin(again, exchange, slot, tools.journal);
   });
 }
 
-function sayChanges(changes: readonly string[], { lines }: Exchange): void {
+function addChanges(changes: readonly string[], { lines }: Exchange): void {
   if (changes.length > 0) lines.push('x-sekisho-changed', changes.join(', '));
 }
 

@@ -1,14 +1,15 @@
-// Which operation is meant: brings the address into its one canonical form and looks it up in the tables of the dialects.
-// Takes the raw request target, which is never looked at again: policy, ledger and the upstream's address all use what
-// stands here. Anything that is in no table is refused.
+// Finds the requested operation: normalises the request target to its one canonical form, and looks it up in the tables
+// of the dialects. The raw target is not used afterwards: policy, ledger and the upstream path all use the canonical
+// form. Anything that is in no table is refused.
 import { GatewayError } from '../domain/error.ts';
 import type { Dialect, Operation } from './dialects/dialect.ts';
 import { dialects } from './dialects/dialects.ts';
 
-/** All that can be asked, in the order of the list of dialects. */
+/** All operations, in the order of the dialects. */
 export const operations: readonly Operation[] = dialects.flatMap((dialect) => dialect.operations);
 
-// Routes without a parameter, by path; the three with one, by the text before it. A Map: `constructor` is no route.
+// Routes without a parameter, by path; the three with one, by the text before it. A Map, because `constructor` is no
+// route.
 const fixed = new Map<string, Operation[]>();
 const parametric: { readonly prefix: string; readonly operation: Operation }[] = [];
 for (const operation of operations) {
@@ -17,29 +18,29 @@ for (const operation of operations) {
   else fixed.set(operation.path, [...(fixed.get(operation.path) ?? []), operation]);
 }
 
-/** An address in its one canonical form. */
+/** A request target in canonical form. */
 export interface Target {
-  /** Decoded path after any key was taken out of it; `/` at least. */
+  /** Decoded path without the key; at least `/`. */
   readonly path: string;
   /** The key of /k/<key>/…, decoded. */
   readonly pathKey: string | undefined;
-  /** Raw query without `?`; it is read for a signature's `ts` and for keys that do not belong there, and goes no further. */
+  /** Raw query without `?`. It is read for a signature's `ts` and for misplaced keys, and is not forwarded. */
   readonly query: string;
 }
 
 const maxPathLength = 4096;
-/** Bytes that may stand in a path as they are: RFC 3986 pchar and `/`, but not `;`, which servers read in two ways. */
+/** Characters allowed in a path: RFC 3986 pchar and `/`, except `;`, which servers read in two ways. */
 const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/]*$/;
 
-/** Where a name may hold a slash: a model of a namespace, which clients send as `%2F`. */
+/** Where a name may contain a slash: a model with a namespace, which clients send as `%2F`. */
 const modelPath = /^(?:\/k\/[^/]*)?\/v1\/models\//;
 
 /**
- * Brings a request target into its one canonical form, or refuses it. Percent escapes are decoded once; one that decodes
- * to a slash, backslash, percent, control or non-ASCII byte is refused, and so are dot segments, fragments and
- * absolute-form: each has let two parsers see two paths (oauth2-proxy CVE-2026-41059, Envoy CVE-2021-29492, Oathkeeper
- * CVE-2026-33494). Slashes that a base URL doubled or left at the end are taken out first (Ollama redirects such paths,
- * and clients lose their body on the way): what is left is all that policy, ledger and upstream know.
+ * Normalises a request target, or refuses it. Percent escapes are decoded once. An escape of a slash, backslash,
+ * percent, control or non-ASCII byte is refused, and so are dot segments, fragments and absolute-form: each has made
+ * two parsers see two paths (oauth2-proxy CVE-2026-41059, Envoy CVE-2021-29492, Oathkeeper CVE-2026-33494). Slashes
+ * that a base URL doubled or appended are removed first (Ollama redirects such paths, and clients lose their body on
+ * the way).
  * @throws GatewayError `bad_target`.
  */
 export function canonicalTarget(raw: string): Target {
@@ -49,7 +50,7 @@ export function canonicalTarget(raw: string): Target {
   if (rawPath.length > maxPathLength || raw.includes('#')) throw new GatewayError('bad_target');
   const plain = withoutIdleSlashes(rawPath);
   const path = plain.includes('%') ? decodePath(plain) : plain;
-  // Slashes that only decoding brought are no mistake of a base URL.
+  // Double slashes that only appear after decoding do not come from a base URL.
   if (!plainPath.test(path) || path.includes('//') || path.includes('/.') || (path !== plain && path.endsWith('/')))
     throw new GatewayError('bad_target');
   if (!path.startsWith('/k/')) return { path, pathKey: undefined, query };
@@ -77,16 +78,16 @@ function decodePath(raw: string): string {
   });
 }
 
-/** One row of the table, and the address that names it. */
+/** One row of the table, and the target that matches it. */
 export interface Matched {
   readonly operation: Operation;
   readonly target: Target;
-  /** The value of the path's `{…}`, decoded; empty where the path has none. */
+  /** The value of the path's `{…}`, decoded; empty if the path has none. */
   readonly parameter: string;
 }
 
 /**
- * `webSocket`: the request asks to go on as one, which no route does.
+ * `webSocket`: the request asks for an upgrade, which no route supports.
  * @throws GatewayError `unknown_route`, `method_not_allowed` or `no_web_socket`.
  */
 export function matchOperation(method: string, target: Target, webSocket = false): Matched {
@@ -103,7 +104,7 @@ export function matchOperation(method: string, target: Target, webSocket = false
   return { operation, target, parameter: target.path.slice(prefix.length) };
 }
 
-/** One segment, or, where it is the name of a model, several. */
+/** A parameter is one segment, or several if it is a model name. */
 function isUnder(prefix: string, path: string, isName: boolean): boolean {
   return path.length > prefix.length && path.startsWith(prefix) && (isName || !path.includes('/', prefix.length));
 }
@@ -115,7 +116,7 @@ function pickMethod(method: string, candidates: readonly Operation[], webSocket:
   throw new GatewayError('method_not_allowed', { allow });
 }
 
-/** The path that goes to the upstream: built from the table, never from the client's text. */
+/** The path for the upstream: built from the table, never from the client's text. */
 export function upstreamPath({ operation, parameter }: Pick<Matched, 'operation' | 'parameter'>): string {
   const brace = operation.path.indexOf('{');
   return brace < 0
@@ -123,14 +124,14 @@ export function upstreamPath({ operation, parameter }: Pick<Matched, 'operation'
     : operation.path.slice(0, brace) + encodeURIComponent(parameter).replaceAll('%3A', ':');
 }
 
-/** Paths that dialects speak for, the longest first: the first one that a path begins with decides. */
+/** Path prefixes of the dialects, longest first: the first match decides. */
 const claims = dialects
   .flatMap((dialect) => dialect.paths.map((path) => ({ path, dialect })))
   .toSorted((a, b) => b.path.length - a.path.length);
 
 const wordCharacter = /[A-Za-z0-9_-]/;
 
-/** The dialect whose error shape a caller of this path can read. Works on raw and broken paths too. */
+/** The dialect in which to refuse a call to this path. Also accepts raw and malformed paths. */
 export function dialectOf(path: string): Dialect {
   const rest = path.startsWith('/k/') ? path.slice(path.indexOf('/', 3)) : path;
   for (const claim of claims)

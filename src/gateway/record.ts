@@ -96,7 +96,7 @@ export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs)
   if (slot && !meter) slot.release(0);
   else if (slot && meter) {
     const { promptTokens, completionTokens, source } = meter.read();
-    const held = { ms: nowMs - turnAtMs, isSaid: source === 'exact' };
+    const held = { ms: nowMs - turnAtMs, isReported: source === 'exact' };
     slot.release(Math.max(leastTurnTokens, promptTokens + completionTokens), held);
   }
   return exchange as Any & TurnEnded;

@@ -214,7 +214,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   /** A strict server refused a field that the gateway added: retry without it. */
   #retriesWithoutField(): boolean {
     const error = this.#answer.errorBytes;
-    if (!error || !this.#tries.mayGoPlain(this.#answer.status, error)) return false;
+    if (!error || !this.#tries.retriesWithoutField(this.#answer.status, error)) return false;
     this.#answer.forget();
     this.#tries.release();
     this.#dispatch();
@@ -229,14 +229,14 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       return;
     }
     const { status } = this.#answer;
-    if (status === 0 && this.#tries.mayGoAnew(error)) {
+    if (status === 0 && this.#tries.retriesOnNewConnection(error)) {
       this.#dispatch();
       return;
     }
     const failure = readFailure(error, this.#tries.sent);
     // Before the slot is released, so that the next queued call is not sent there.
     if (status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.health.doubt();
-    if (this.#tries.mayGoOn()) this.#dispatch();
+    if (this.#tries.triesNextServer()) this.#dispatch();
     else this.#settlement.fail(failure);
   }
 

@@ -1,7 +1,7 @@
-// Decides which model server gets the call. Takes an admitted call; gives the servers to try, best first: the one whose slot
-// the call holds, then the others in case that one cannot be reached. A later server is tried only while no byte of the
-// request has left for an earlier one. Servers that would forward the call to another machine are left out for callers
-// without the scope `cloud`.
+// Decides which model server gets the call. Takes an admitted call; returns the servers to try, best first: the one
+// whose slot the call holds, then the others in case it cannot be reached. A later server is tried only while no byte
+// of the request has been sent to an earlier one. Servers that would forward the call to another host are left out for
+// callers without the scope `cloud`.
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Admitted } from './admit.ts';
@@ -12,14 +12,14 @@ import { noServer } from './model-facts.ts';
 declare class Mark {
   protected readonly routed: true;
 }
-/** The call may leave for one of these. */
+/** Proof that the call may be sent to one of these servers. */
 export interface Routed extends Shaped, Mark {
   readonly candidates: readonly Upstream[];
 }
 
 /**
- * @throws GatewayError `upstream_unreachable` where no server takes calls; `missing_scope` (cloud) where every one has the model
- * from another machine by now.
+ * @throws GatewayError `upstream_unreachable` if no server takes calls; `missing_scope` (cloud) if all of them have the
+ * model on another host by now.
  */
 export function route({ call, server: held }: Admitted, registry: Pick<UpstreamRegistry, 'candidates'>): Routed {
   const ranked = registry.candidates(call.models[0]?.name?.canonical);
@@ -31,7 +31,7 @@ export function route({ call, server: held }: Admitted, registry: Pick<UpstreamR
   return { ...call, candidates } as Routed;
 }
 
-/** Without the scope `cloud`, nothing of a call goes to a server that has its model from another machine. */
+/** Without the scope `cloud`, no call is sent to a server that has its model on another host. */
 function mayServe({ models: { remote } }: Upstream, { models, caller }: Shaped): boolean {
   if (remote.size === 0 || caller.principal.scopes.has('cloud')) return true;
   return !models.some(({ name }) => name !== undefined && remote.has(name.canonical));

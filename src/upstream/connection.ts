@@ -20,7 +20,7 @@ export class Connection {
   }
 
   /** For one call over a new connection: all kept ones may have ended when the server restarted. */
-  anew(): { dispatch: Client['dispatch'] } {
+  openNew(): { dispatch: Client['dispatch'] } {
     const client = new Client(this.#origin, this.#options());
     return {
       dispatch: (options, handler) => {

@@ -71,8 +71,8 @@ export class Upstream implements Recognizable {
     return this.#connection.dispatcher;
   }
 
-  anew(): ReturnType<Connection['anew']> {
-    return this.#connection.anew();
+  openNew(): ReturnType<Connection['openNew']> {
+    return this.#connection.openNew();
   }
 
   /** The first kind of the list until it has been recognized. */

@@ -320,7 +320,7 @@ test('abandoning turns before they report their cost does not win more of them',
     held[who]++;
     next[who] = ask(who);
     // Both hold the model for ten seconds; one reports 500 tokens, the other has seen none of its answer.
-    slot!.release(who === 'honest' ? 500 : 50, { ms: 10_000, isSaid: who === 'honest' });
+    slot!.release(who === 'honest' ? 500 : 50, { ms: 10_000, isReported: who === 'honest' });
   }
   expect(jain(Object.values(held))).toBeGreaterThan(0.98);
 });

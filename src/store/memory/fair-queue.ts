@@ -1,12 +1,12 @@
-// Whose turn it is at a model. Each model has so many slots on each server; who finds none free waits, and slots that
-// come free go to the account that has had least so far, in tokens by its weight, not to the one that asked most.
-// Within an account it is first come, first served. Capacity that nobody else wants goes to whoever waits.
+// Decides whose turn it is at a model. Each model has a number of slots on each server; a call that finds none free
+// waits, and free slots go to the account that was served least, in tokens divided by its weight, not to the one with
+// the most calls. Within an account, first come, first served. Idle capacity goes to any account that waits.
 //
-// The arithmetic is start-time fair queueing (Goyal, Vin, Cheng 1996) with one clock an account: `served` grows by
-// tokens ÷ weight with every turn and is put right when the real figure is known; an account that comes back starts at
-// the lane's virtual time, so that nobody saves up turns by staying away.
-// Bounded in length and in time. When it is full the account that waits with most loses its last place to one that
-// waits with fewer, so that nobody can lock others out by filling it.
+// The arithmetic is start-time fair queueing (Goyal, Vin, Cheng 1996) with one clock per account: `served` grows by
+// tokens ÷ weight with every turn and is corrected when the actual figure is known; an account that returns starts at
+// the lane's virtual time, so that absence does not accumulate turns. Bounded in length and in time. When the queue is
+// full, the account with the most waiting calls loses its last place to one with fewer, so that no account can lock
+// others out by filling it.
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { Held, LaneNow, Place, QueueSettings, Slot, Turn, TurnQueue } from '../ports/turn-queue.ts';
 
@@ -19,15 +19,15 @@ interface Flow<Server> {
 
 interface Lane<Server> {
   readonly model: string;
-  /** Slots that are taken, of servers with any. */
+  /** Taken slots, by server. */
   readonly busy: Map<Server, number>;
   readonly flows: Map<string, Flow<Server>>;
-  /** Flows with somebody waiting. */
+  /** Flows with waiting calls. */
   readonly backlogged: Set<Flow<Server>>;
   virtual: number;
   waiting: number;
   running: number;
-  /** Tokens of the last turns that said what they cost, and how long these were held; older ones fade. */
+  /** Tokens and durations of recent turns whose cost was reported; older ones decay. */
   tokens: number;
   ms: number;
 }
@@ -96,7 +96,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     const place = new LanePlace(turn, flow, lane, nowMs);
     flow.waiting.push(place);
     lane.waiting++;
-    // A server may have come back since the others began to wait.
+    // A server may have become available since the others began to wait.
     this.#fill(lane);
     return place;
   }
@@ -152,7 +152,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
 
   #grant(lane: Lane<Server>, flow: Flow<Server>, turn: Turn<Server>, server: Server): Slot<Server> {
     lane.virtual = Math.max(lane.virtual, flow.served);
-    // The weight may be another by the time the turn is over.
+    // The weight may change before the turn ends.
     const { weight } = turn;
     flow.served += turn.cost / weight;
     flow.running++;
@@ -167,7 +167,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     });
   }
 
-  /** Serves while there is both a slot and somebody who waits. */
+  /** Serves waiting calls while there are free slots. */
   #fill(lane: Lane<Server>): void {
     while (lane.waiting > 0) {
       const server = this.#freeServer(lane);
@@ -179,26 +179,26 @@ export class FairQueue<Server> implements TurnQueue<Server> {
   }
 }
 
-/** A server without a taken slot is not kept: it may be removed, and never come back. */
+/** A server without taken slots is removed from the map, since it may never return. */
 function freeSlot<Server>(busy: Map<Server, number>, server: Server): void {
   const left = (busy.get(server) as number) - 1;
   if (left > 0) busy.set(server, left);
   else busy.delete(server);
 }
 
-/** Tokens a millisecond in a lane in which no turn has said its cost yet. */
+/** Tokens per millisecond in a lane before any turn has reported its cost. */
 const firstPace = 0.02;
 const fading = 0.9;
 
 /**
- * What a turn counts for. One that ends without figures, because its caller gave it up, because the server failed at it, or
- * because it is of a kind that has none, such as an image, had the model all the same: it counts for what the time has cost
- * others lately, and at most for what it could have cost. Else such calls would be the way to most of the turns.
+ * What a turn counts for. A turn without figures (its caller cancelled it, the server failed, or its kind has none,
+ * such as an image) occupied the model all the same: it counts for what that time has recently cost others, and at most
+ * for what it could have cost. Otherwise such calls could take most of the turns.
  */
 function settledCost<Server>(lane: Lane<Server>, { most }: Turn<Server>, cost: number, held: Held | undefined): number {
   if (held === undefined) return cost;
   const pace = lane.ms > 0 ? lane.tokens / lane.ms : firstPace;
-  if (!held.isSaid) return Math.max(cost, Math.min(most, held.ms * pace));
+  if (!held.isReported) return Math.max(cost, Math.min(most, held.ms * pace));
   lane.tokens = lane.tokens * fading + cost;
   lane.ms = lane.ms * fading + Math.max(1, held.ms);
   return cost;
@@ -214,8 +214,8 @@ function flowOf<Server>(lane: Lane<Server>, accountId: string): Flow<Server> {
 }
 
 /**
- * Calls that are not behind before those that are, then those of the account that was served least, then the first of them.
- * A step can hit one key alone: its calls delay no other caller, and no other key of the same account.
+ * Calls that are not behind come first, then those of the account that was served least, then the earliest. A step can
+ * apply to a single key: its calls delay neither other callers nor other keys of the account.
  */
 function nextPlace<Server>(lane: Lane<Server>): LanePlace<Server> {
   let best: LanePlace<Server> | undefined;
@@ -231,13 +231,13 @@ function nextPlace<Server>(lane: Lane<Server>): LanePlace<Server> {
   return best as LanePlace<Server>;
 }
 
-/** The first of its places that is not behind, else the first. */
+/** The first place that is not behind, otherwise the first. */
 function foremost<Server>({ waiting }: Flow<Server>): LanePlace<Server> {
   const first = waiting[0] as LanePlace<Server>;
   return first.turn.behind ? (waiting.find(({ turn }) => !turn.behind) ?? first) : first;
 }
 
-/** Takes a place out of the queue; false where it is not there any more. */
+/** Removes a place from the queue; false if it is no longer there. */
 function take<Server>(place: LanePlace<Server>): boolean {
   const { lane, flow } = place;
   const at = flow.waiting.indexOf(place);
@@ -248,7 +248,7 @@ function take<Server>(place: LanePlace<Server>): boolean {
   return true;
 }
 
-/** With equal costs the turns go round, so nobody is served more often before this one than this one's own rank. */
+/** With equal costs, accounts take turns, so each other account is served at most this place's rank times before it. */
 function positionOf<Server>(lane: Lane<Server>, flow: Flow<Server>): number {
   const rank = flow.waiting.length + 1;
   let before = flow.waiting.length;
@@ -257,8 +257,9 @@ function positionOf<Server>(lane: Lane<Server>, flow: Flow<Server>): number {
 }
 
 /**
- * Takes the last place that is behind, for one that is not; else the last place of the account that waits with most, where
- * that is more than the newcomer would wait with. One that is behind takes the place of none that is not.
+ * For a place that is not behind, removes the last place that is; otherwise the last place of the account with the most
+ * waiting calls, if those are more than the newcomer would have. A place that is behind never displaces one that is
+ * not.
  */
 function makeRoom<Server>(lane: Lane<Server>, newcomer: Flow<Server>, { behind }: Turn<Server>): boolean {
   const last = (behind ? undefined : lastPlace(lane, true, 0)) ?? lastPlace(lane, behind, newcomer.waiting.length + 1);
@@ -268,7 +269,7 @@ function makeRoom<Server>(lane: Lane<Server>, newcomer: Flow<Server>, { behind }
   return true;
 }
 
-/** The last place of that standing, of the account that waits with most, and with more than `beyond`. */
+/** The last place of that standing, of the account with the most waiting calls, and more than `beyond`. */
 function lastPlace<Server>(lane: Lane<Server>, behind: boolean, beyond: number): LanePlace<Server> | undefined {
   let most = beyond;
   let last: LanePlace<Server> | undefined;

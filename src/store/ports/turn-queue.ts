@@ -24,7 +24,7 @@ export interface Turn<Server> {
 export interface Held {
   readonly ms: number;
   /** The model server has reported the cost. */
-  readonly isSaid: boolean;
+  readonly isReported: boolean;
 }
 
 /** A held turn: one of the slots of a model on a server. */
