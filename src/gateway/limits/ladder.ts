@@ -1,7 +1,7 @@
-// The suspension ladder at work: adds up what keys and accounts do over rolling windows, and takes the step of a rule
-// when its figure is reached. A step is stored with its evidence and holds at once; it undoes itself by its end time. A
-// rule in shadow writes the same row and does nothing else. Accounts without limits, which are operators' alone, are not
-// looked at: nobody should be able to lock the operator out by using the operator's key.
+// Runs the suspension ladder: adds up what keys and accounts do over rolling windows, and takes the step of a rule when
+// its threshold is reached. A step is stored with its evidence and takes effect at once; it ends by its end time. A
+// shadow rule writes the same row and has no effect. Accounts without limits, which only operators have, are exempt:
+// using the operator's key must not lock the operator out.
 import { auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../../domain/id.ts';
 import { stepEmail } from '../../domain/outbox.ts';
@@ -27,9 +27,9 @@ export interface LadderStore extends Pick<Store, Steps> {
 
 export interface LadderTools {
   readonly store: LadderStore;
-  /** Windows go by the steady clock; what a step says of itself, and what is stored, by the wall clock. */
+  /** Windows use the steady clock; the times of a step, and what is stored, the wall clock. */
   readonly clocks: Clocks;
-  /** A step was stored: whoever it hits is to feel it now. */
+  /** Called after a step was stored, to apply it now. */
   readonly onStep: (suspension: Suspension) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
@@ -38,7 +38,7 @@ export class Ladder implements EndObserver {
   readonly name = 'the ladder';
   readonly #tools: LadderTools;
   #rules: readonly Rule[] = [];
-  /** Rules over what happened, without those over the steps themselves. */
+  /** Rules over calls, without those over steps. */
   #watched: readonly Rule[] = [];
 
   constructor(tools: LadderTools) {
@@ -47,7 +47,7 @@ export class Ladder implements EndObserver {
 
   setRules(rules: readonly Rule[]): void {
     const known = new Map(this.#rules.map((rule) => [rule.name, rule]));
-    // A rule that has not changed stays the same object, by which its figures are known.
+    // An unchanged rule stays the same object, which identifies its figures.
     this.#rules = rules
       .filter((rule) => rule.enabled)
       .map((rule) => {
@@ -57,7 +57,7 @@ export class Ladder implements EndObserver {
     this.#watched = this.#rules.filter((rule) => rule.measure !== 'suspensions');
   }
 
-  /** Fills the figures of an account that is seen for the first time from what the store knows of it. */
+  /** Fills the figures of a new account from its history in the store. */
   begin(usage: AccountUsage, history: History): void {
     const { clocks } = this.#tools;
     const keys = new Set([...history.buckets, ...history.steps].flatMap(({ keyId }) => keyId ?? []));
@@ -67,7 +67,7 @@ export class Ladder implements EndObserver {
     }
   }
 
-  /** Callers without limits are not looked at; refusals for want of room, or for a fault of the gateway, are nothing they did. */
+  /** Skips callers without limits, and refusals that are due to capacity or to the gateway. */
   ended(exchange: Exchange, row: UsageRecord | undefined): void {
     const { caller, metering } = recordFactsOf(exchange);
     if (!row || !caller || metering?.kind !== 'metered') return;
@@ -77,7 +77,7 @@ export class Ladder implements EndObserver {
     else if (isOwnRefusal(row.outcome, row.code)) this.noteRefusal(principal, metering.usage);
   }
 
-  /** An exchange that was let through is over. */
+  /** An admitted exchange is over. */
   noteUse(principal: Principal, usage: AccountUsage, tokens: number): void {
     for (const rule of this.#watched) {
       if (rule.measure === 'tokens') this.#note(rule, principal, usage, tokens);
@@ -89,7 +89,7 @@ export class Ladder implements EndObserver {
     for (const rule of this.#watched) if (rule.measure === 'refusals') this.#note(rule, principal, usage, 1);
   }
 
-  /** Somebody used this key's id with a wrong secret, or the key after its end. */
+  /** This key's id was used with a wrong secret, or the key after its end. */
   noteFailure(principal: Principal, usage: AccountUsage): void {
     for (const rule of this.#watched)
       if (rule.measure === 'failedAuthentications') this.#note(rule, principal, usage, 1);
@@ -103,18 +103,18 @@ export class Ladder implements EndObserver {
     const { rolling } = rule.per === 'account' ? usage : usage.key(principal.lineage);
     let figure = rolling.get(rule.name);
     if (figure?.rule !== rule) {
-      // A rule that is new, or changed while the account is known, begins to count now; what it did before stands.
+      // A new or changed rule starts counting now; a step that it took earlier stays.
       figure = {
         rule,
         count: new RollingCount(rule.windowSeconds * 1000),
-        // What was taken in shadow does nothing, so it does not keep the rule from taking the step in earnest.
+        // A shadow step has no effect, so it does not prevent the real one.
         takenUntil: figure && figure.rule.shadow === rule.shadow ? figure.takenUntil : 0,
         storedAt: Infinity,
       };
       rolling.set(rule.name, figure);
     }
     if (now < figure.takenUntil && wasLifted(figure, principal, wall())) {
-      // What came meanwhile, such as the calls that the step itself refused, goes with it.
+      // Also drops what was counted meanwhile, such as the calls that the step itself refused.
       figure.count.clear();
       figure.takenUntil = 0;
     }
@@ -127,7 +127,7 @@ export class Ladder implements EndObserver {
     figure.count.clear();
     const taken = this.#take(rule, principal, total, wall(), () => (figure.storedAt = steady()));
     void taken.catch((error: unknown) => {
-      // Not stored, so not taken: the figure stands where it stood, and the next call tries again.
+      // Not stored, so not taken: restore the figure, and let the next call try again.
       figure.takenUntil = 0;
       figure.count.add(now, total);
       this.#tools.onError(error);
@@ -156,7 +156,7 @@ export class Ladder implements EndObserver {
     if (!shadow && (step === 'suspend' || step === 'review')) await this.#countSteps(principal, now);
   }
 
-  /** Whoever is suspended again and again. */
+  /** Applies rules over repeated suspensions. */
   async #countSteps(principal: Principal, now: WallMs): Promise<void> {
     for (const rule of this.#rules) {
       if (rule.measure !== 'suspensions') continue;
@@ -166,7 +166,7 @@ export class Ladder implements EndObserver {
       const steps = await store.listSuspensions({ accountId: principal.accountId, limit: 200 });
       const last = lastOf(rule, keyId, steps);
       if (last && (rule.shadow ? now < standsUntil(rule, last.createdAt) : inForce(last, now))) continue;
-      // What its last step was taken on does not count again.
+      // Suspensions that caused its last step do not count again.
       const since = Math.max(now - rule.windowSeconds * 1000, last ? Math.min(last.createdAt, now) + 1 : 0);
       const count = await store.countSuspensions(principal.accountId, keyId, since);
       if (count >= rule.threshold) await this.#take(rule, principal, count, now, () => undefined);
@@ -174,13 +174,13 @@ export class Ladder implements EndObserver {
   }
 }
 
-/** What the ledger says; what an earlier step was taken on does not count again. */
+/** Builds a figure from the ledger; usage that caused an earlier step does not count again. */
 function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, clocks: Clocks): RollingFigure {
   const { toSteady } = clocks;
   const now = clocks.steady();
   const windowMs = rule.windowSeconds * 1000;
   const last = lastOf(rule, key, steps);
-  // What a step was taken on does not count again, nor, where it was lifted, what came before that.
+  // Usage that caused a step does not count again, nor, if the step was lifted, anything before the lifting.
   const since = Math.max(now - windowMs, last ? Math.min(toSteady(last.liftedAt ?? last.createdAt), now) : 0);
   const count = new RollingCount(windowMs);
   for (const bucket of buckets)
@@ -191,19 +191,19 @@ function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, cl
   return { rule, count, takenUntil, storedAt: now };
 }
 
-/** An operator has undone the step: what is done from now on is looked at again. */
+/** Whether an operator lifted the step, so that counting starts again. */
 function wasLifted({ rule, storedAt }: RollingFigure, principal: Principal, now: WallMs): boolean {
   if (rule.shadow || principal.readAt < storedAt) return false;
   return !isTaken(rule, principal, now);
 }
 
-/** Is a step that the rule took in force? */
+/** Whether a step that the rule took is in force. */
 function isTaken(rule: Rule, { suspensions }: Principal, now: WallMs): boolean {
   for (const step of suspensions) if (step.rule === rule.name && inForce(step, now)) return true;
   return false;
 }
 
-/** The newest step of that rule against that subject, of its kind: in shadow, or in earnest. `steps` are the newest first. */
+/** The rule's newest step against that subject, shadow or real like the rule. `steps`: newest first. */
 function lastOf({ name, shadow }: Rule, key: KeyId | null, steps: readonly Suspension[]): Suspension | undefined {
   return steps.find((step) => step.rule === name && step.keyId === key && step.shadow === shadow);
 }
@@ -245,7 +245,7 @@ function stepOf(rule: Rule, principal: Principal, count: number, now: WallMs): S
     keyId: rule.per === 'key' ? principal.lineage : null,
     step,
     rule: rule.name,
-    reason: `${figure(count)} ${measured[measure]} within ${window}; the rule ${rule.name} looks up at ${figure(threshold)}.`,
+    reason: `${figure(count)} ${measured[measure]} within ${window}; the threshold of the rule ${rule.name} is ${figure(threshold)}.`,
     evidence: {
       measure,
       count,

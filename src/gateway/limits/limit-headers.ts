@@ -1,5 +1,6 @@
-// What is left, for programs: the IETF fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), and the
-// fields that clients of the caller's dialect read. Only for callers we know, and only about themselves.
+// Headers with the remaining limits: the IETF fields RateLimit-Policy and RateLimit
+// (draft-ietf-httpapi-ratelimit-headers), and the fields of the caller's dialect. Only for identified callers, about
+// their own limits.
 import { windows } from '../../domain/calendar.ts';
 import { type Limit, measures, mostOf, type Standing } from '../../domain/limit.ts';
 import type { Principal } from '../../domain/principal.ts';
@@ -14,7 +15,7 @@ interface Texts {
 
 const known = new WeakMap<readonly Limit[], Texts>();
 
-/** What is the same for every call of a key until its plan changes. */
+/** The parts that stay the same for every call of a key until its plan changes. */
 function textsOf(limits: readonly Limit[]): Texts {
   let texts = known.get(limits);
   if (texts === undefined) {
@@ -29,9 +30,7 @@ function textsOf(limits: readonly Limit[]): Texts {
   return texts;
 }
 
-/**
- * Adds the lines, as name, value, name, value: what is left, and, to a refusal, the policies it is left of.
- */
+/** Adds header lines, as name, value, name, value: what remains and, for a refusal, the policies. */
 export function addLimitLines(
   lines: string[],
   { limits }: Principal,
@@ -63,7 +62,7 @@ function secondsTo(endsAt: SteadyMs, now: SteadyMs): number {
   return Math.max(0, Math.ceil((endsAt - now) / 1000));
 }
 
-/** The tightest limit over this measure, in the fields of a dialect. */
+/** Adds the tightest limit over this measure, in the dialect's fields. */
 function addTightest(
   lines: string[],
   measure: 'requests' | 'tokens',
@@ -83,7 +82,7 @@ function addTightest(
   addLimitFields(lines, measure, most, left, secondsTo(endsAt, now), toWall(endsAt));
 }
 
-/** A header holds ASCII; a reason may be in any language. */
+/** Headers are ASCII; a reason may be in any language. */
 export function asciiOf(text: string): string {
   return text.replace(/[^\x20-\x7e]+/g, (piece) => encodeURIComponent(piece.toWellFormed()));
 }

@@ -1,12 +1,12 @@
-// How long an answer will be, before it has begun: as long as was asked for, else as the longest of the key's last answers, and
-// never longer than the plan lets it be.
+// Estimates the length of an answer before it begins: the requested length, or the longest of the key's recent answers,
+// and at most what the plan allows.
 
-/** Answers that are remembered. */
+/** Number of remembered answers. */
 const remembered = 32;
 const shortestEstimate = 16;
 const boundlessAnswerTokens = 8_192;
 
-/** Completion tokens of a key's last answers. */
+/** Completion tokens of a key's recent answers. */
 export class RecentAnswers {
   readonly #tokens = new Uint32Array(remembered);
   #count = 0;
@@ -21,21 +21,21 @@ export class RecentAnswers {
     else if (forgotten === this.#longest) this.#longest = Math.max(...this.#tokens);
   }
 
-  /** Of the longest; undefined before the first answer. */
+  /** The longest; undefined before the first answer. */
   get longest(): number | undefined {
     return this.#count === 0 ? undefined : this.#longest;
   }
 }
 
-/** Completion tokens that an answer can have at most. */
+/** The most completion tokens that an answer can have. */
 export function mostAnswer(asked: number | undefined, most: number | null, choices = 1): number {
   const bound = most ?? Math.max(boundlessAnswerTokens * choices, asked ?? 0);
   return Math.min(asked ?? bound, bound);
 }
 
 /**
- * Completion tokens to reserve: what was asked for, else the longest of the key's last answers for each choice, else as
- * much as the plan lets an answer have.
+ * The completion tokens to reserve: the requested number, or the longest of the key's recent answers for each choice,
+ * or as many as the plan allows.
  */
 export function answerEstimate(
   asked: number | undefined,

@@ -1,5 +1,5 @@
-// How much of something there was in the last so-and-so long: a ring of equal slices of time. What is older than the
-// window by less than one slice may still be counted, nothing younger is ever forgotten.
+// Counts over a rolling window: a ring of equal time slices. Amounts older than the window by less than one slice may
+// still be counted; younger ones are never dropped.
 
 const slices = 30;
 
@@ -13,7 +13,7 @@ export class RollingCount {
     this.#sliceMs = windowMs / slices;
   }
 
-  /** Adds at a time (milliseconds) that may lie in the past; what lies before the window is passed over. */
+  /** Adds at a time (milliseconds), which may be in the past; amounts before the window are ignored. */
   add(atMs: number, amount: number): void {
     const slice = Math.floor(atMs / this.#sliceMs);
     this.#advance(slice);

@@ -15,7 +15,7 @@ import type { AccountLines, Attempt, InLine } from './account-line.ts';
 import type { AccountUsage } from './account-usage.ts';
 import { addLimitLines, asciiOf } from './limit-headers.ts';
 import { crowdedError, fullError, idleError } from './limit-refusals.ts';
-import { isGone, Waiting, whileThere } from './waiting.ts';
+import { isGone, Waiting, waitWhileConnected } from './waiting.ts';
 
 export interface LimitTools {
   readonly rules: LimitRules;
@@ -55,7 +55,7 @@ export function takeLimits(
   if (!isLater(reserving))
     return holds(reserving, asking, tools.rules) ? undefined : waitInLine(asking, enteredMs, tools);
   return reserving.then((reserved) => {
-    if (holds(reserved, asking, tools.rules)) return unlessGone(exchange);
+    if (holds(reserved, asking, tools.rules)) return refuseGone(exchange);
     const waits = waitInLine(asking, enteredMs, tools);
     // A call that ended since the question was asked did not find this one in the line.
     if (usage.line.fills !== fills) usage.line.fill();
@@ -68,7 +68,7 @@ export const mayWait = (principal: Principal, { line }: AccountUsage, { spends }
   spends && idleError(principal) === undefined && line.length < (principal.bounds?.waitingRequests ?? Infinity);
 
 /** A lease that was taken just before the hang-up is cancelled when the exchange is settled. @throws GatewayError `client_closed`. */
-function unlessGone(exchange: Exchange): void {
+function refuseGone(exchange: Exchange): void {
   if (isGone(exchange)) throw new GatewayError('client_closed');
 }
 
@@ -100,14 +100,14 @@ function hold(lease: Lease, asking: Asking, rules: LimitRules): void {
   }
   const { clocks } = rules;
   exchange.notes.noteLease(lease, clocks.toWall(lease.at));
-  sayWhatIsLeft(lease, asking, rules);
+  addHeaders(lease, asking, rules);
   const { warned } = restrictionsOf(call.caller.principal.suspensions, clocks.wall());
   if (warned) exchange.lines.push('x-sekisho-warning', `${warned.id} ${asciiOf(warned.reason.slice(0, 200))}`);
 }
 
 /** Names a full window first: the end of another call would not make room in it. */
 function refusalOf(refused: Full | Crowded, asking: Asking, rules: LimitRules): GatewayError {
-  sayWhatIsLeft(refused, asking, rules);
+  addHeaders(refused, asking, rules);
   const { principal } = asking.call.caller;
   const { standing } = refused;
   const now = rules.clocks.steady();
@@ -117,7 +117,7 @@ function refusalOf(refused: Full | Crowded, asking: Asking, rules: LimitRules): 
   return idleError(principal) ?? crowdedError(refused.on, principal, standing);
 }
 
-function sayWhatIsLeft({ kind, standing }: Reserved, { call, exchange }: Asking, { clocks }: LimitRules): void {
+function addHeaders({ kind, standing }: Reserved, { call, exchange }: Asking, { clocks }: LimitRules): void {
   const { operation, caller } = call;
   addLimitLines(exchange.lines, caller.principal, standing, operation.dialect, clocks, kind !== 'lease');
 }
@@ -132,12 +132,12 @@ async function waitInLine(
   lines.enter(usage.line, wait);
   exchange.queuePosition = usage.line.length;
   try {
-    await whileThere(wait, running);
+    await waitWhileConnected(wait, running);
   } finally {
     usage.line.leave(wait);
     exchange.queuedMs = Math.round(nowMs() - enteredMs);
   }
-  unlessGone(exchange);
+  refuseGone(exchange);
 }
 
 /** A call in the line of its account. */
@@ -156,9 +156,9 @@ class LineWait extends Waiting<void> implements InLine {
   attempt(): Soon<Attempt> {
     try {
       const reserving = reserve(this.#asking, this.#rules);
-      if (!isLater(reserving)) return this.#heed(reserving);
+      if (!isLater(reserving)) return this.#handle(reserving);
       return reserving.then(
-        (reserved) => this.#heed(reserved),
+        (reserved) => this.#handle(reserved),
         (error: unknown) => this.#fail(error),
       );
     } catch (error) {
@@ -166,10 +166,10 @@ class LineWait extends Waiting<void> implements InLine {
     }
   }
 
-  #heed(reserved: Reserved): Attempt {
+  #handle(reserved: Reserved): Attempt {
     if (reserved.kind === 'lease') {
       hold(reserved, this.#asking, this.#rules);
-      this.goOn();
+      this.proceed();
       return 'left';
     }
     // Where no call may run any more, there is nothing to wait for.

@@ -11,7 +11,7 @@ import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
 import { mostCompletion } from './expected-use.ts';
-import { Waiting, whileThere } from './waiting.ts';
+import { Waiting, waitWhileConnected } from './waiting.ts';
 
 export interface TurnTools {
   readonly queue: TurnQueue<Upstream>;
@@ -61,7 +61,7 @@ async function waitFor(
   const { exchange } = waiting;
   if (exchange.queuePosition === 0) exchange.queuePosition = place.position;
   try {
-    return await whileThere(waiting, running);
+    return await waitWhileConnected(waiting, running);
   } finally {
     place.leave();
     const now = nowMs();
@@ -101,6 +101,6 @@ class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
   start(slot: Slot<Upstream>): void {
     // Noted before the wait goes on, so that the slot is given back even if the caller hangs up at this moment.
     this.exchange.notes.noteSlot(slot);
-    this.goOn(slot);
+    this.proceed(slot);
   }
 }

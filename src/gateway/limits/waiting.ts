@@ -28,8 +28,8 @@ export class Waiting<T> implements Run {
     return (outcome as { readonly value: T }).value;
   }
 
-  /** Only the first call of `goOn` or `end` counts: an admitted call is not refused later, nor a refused one admitted. */
-  goOn(value: T): void {
+  /** Only the first call of `proceed` or `end` counts: an admitted call is not refused later, nor a refused one admitted. */
+  proceed(value: T): void {
     this.#outcome ??= { value };
     this.#tell?.();
   }
@@ -48,7 +48,7 @@ export class Waiting<T> implements Run {
 export const isGone = ({ response, request }: Exchange): boolean => response.destroyed || request.socket.destroyed;
 
 /** Waits until the wait is over, the caller hangs up, or the active requests are ended. */
-export async function whileThere<T>(waiting: Waiting<T>, running: ActiveRequests): Promise<T> {
+export async function waitWhileConnected<T>(waiting: Waiting<T>, running: ActiveRequests): Promise<T> {
   const { exchange } = waiting;
   const { response } = exchange;
   const onClose = (): void => waiting.end(new GatewayError('client_closed'));
