@@ -1,5 +1,5 @@
-// What a dialect is: an API family as callers speak it. Each has a folder of its own and a place in the list (dialects.ts).
-// The rest of the data plane works with these types and names no dialect (test/house/dialects.test.ts).
+// What defines a dialect: an API family that callers use. Each has a folder and an entry in the list (dialects.ts). The
+// rest of the data plane uses these types and names no dialect (test/house/dialects.test.ts).
 import type { GatewayError } from '../../domain/error.ts';
 import type { Scope } from '../../domain/scope.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -9,43 +9,43 @@ import type { Frames } from './frames.ts';
 import type { Reply } from './reply.ts';
 
 export interface Dialect {
-  /** The name of its folder, by which kinds of servers say whose lists they keep. */
+  /** The name of its folder; kinds of servers refer to it for their lists. */
   readonly name: string;
   /**
-   * Paths that it speaks for, each with everything below. Of all dialects the longest such path decides in which words a
-   * caller is refused, also where no operation is meant.
+   * Path prefixes of the dialect. The longest matching prefix of all dialects decides the format of a refusal, also for
+   * unknown operations.
    */
   readonly paths: readonly string[];
   readonly operations: readonly Operation[];
   /** The body of a refusal. */
   readonly spellError: (error: GatewayError, requestId: string) => string;
-  /** What a model server of this family says of a model that it does not have, to the byte, and as which media type. */
+  /** The body, byte for byte, and the media type with which a server of this family reports a missing model. */
   readonly spellMissingModel: (model: string, requestId: string) => string;
   readonly missingModelType: string;
-  /** The body of a model server's own error, spelled anew. */
+  /** The body of a model server's error, rewritten. */
   readonly spellModelError: (error: ModelError, status: number, requestId: string) => string;
-  /** The form of its streams. */
+  /** The format of its streams. */
   readonly frames: Frames;
   readonly headers: HeaderNames;
-  /** All request headers that go on to a model server. */
+  /** All request headers that are forwarded to a model server. */
   readonly onward: readonly string[];
-  /** Adds its own fields about a limit; undefined where it has none. */
+  /** Adds its own fields about a limit; undefined if it has none. */
   readonly addLimitFields: AddLimitFields | undefined;
 }
 
-/** Names of headers of a dialect's own. */
+/** Names of the dialect's own headers. */
 export interface HeaderNames {
-  /** Of a request: they go on to the model server. Never one that can hold a credential. */
+  /** Request headers to forward to the model server; never one that can hold a credential. */
   readonly onward: readonly string[];
-  /** Of a request: its clients send them from pages too, and they stay here. */
+  /** Request headers that its clients also send from web pages; not forwarded. */
   readonly ofPages: readonly string[];
-  /** Of an answer: what `addLimitFields` adds. Pages may read it. */
+  /** Response headers that `addLimitFields` adds; web pages may read them. */
   readonly limits: readonly string[];
 }
 
 /**
- * Adds to `lines`, as name, value, name, value, what is left of the tightest limit on a measure. It is called for each
- * measure of each call, and so takes arguments rather than an object.
+ * Adds what remains of the tightest limit on a measure to `lines`, as name, value, name, value. Called for each measure
+ * of each call, so it takes arguments instead of an object.
  */
 export type AddLimitFields = (
   lines: string[],
@@ -56,19 +56,19 @@ export type AddLimitFields = (
   resetsAt: WallMs,
 ) => void;
 
-/** What travels in the request body. `blob` is streamed through and never held. */
+/** The request body. `blob` is streamed and never held. */
 export type BodyKind = 'none' | 'json' | 'multipart' | 'blob';
 
 /**
- * Where a call names models, and how the names are to be read (ollama-api §2). `registry` is `model-or-name`, and the server
- * contacts the registry host of the name.
+ * Where a call names models, and how to read the names (ollama-api §2). `registry` is like `model-or-name`, and the
+ * server contacts the registry host in the name.
  */
 export type ModelSource = 'none' | 'model' | 'model-or-name' | 'registry' | 'create' | 'copy' | 'path' | 'form';
 
-/** Which set of time limits holds: a generation, a quick look, or a transfer that may take hours. */
+/** Which time limits apply: a generation, a quick query, or a transfer that may take hours. */
 export type TimeClass = 'inference' | 'metadata' | 'transfer';
 
-/** What can be asked for: one row of a dialect's table. */
+/** An operation: one row of a dialect's table. */
 export interface Operation {
   readonly name: string;
   readonly methods: readonly string[];
@@ -78,10 +78,10 @@ export interface Operation {
   readonly scope: Scope;
   readonly body: BodyKind;
   readonly model: ModelSource;
-  /** What a missing `stream` means; null where the operation never streams. */
+  /** The meaning of a missing `stream`; null if the operation never streams. */
   readonly streamDefault: boolean | null;
   readonly reply: Reply;
-  /** The form of its stream. */
+  /** The format of its stream. */
   readonly frames: Frames;
   readonly time: TimeClass;
 }
@@ -98,7 +98,7 @@ export type Row = readonly [
   time: TimeClass,
 ];
 
-/** Makes a dialect of its words and its table. Called once for each, when its file is loaded. */
+/** Builds a dialect from its formats and its table. Called once for each, when its file is loaded. */
 export function defineDialect(words: Omit<Dialect, 'operations' | 'onward'>, rows: readonly Row[]): Dialect {
   const operations: Operation[] = [];
   const dialect = { ...words, operations, onward: [...toUpstream, ...words.headers.onward].toSorted() };

@@ -1,16 +1,16 @@
-// The form of a stream: where one of its frames ends, and how a failure is told in the last one. A stream that fails never
-// ends as if it were complete: after its last frame the connection is cut.
+// The format of a stream: where a frame ends, and how the last frame reports a failure. A failed stream never ends like
+// a complete one: after its last frame the connection is cut.
 import type { GatewayError } from '../../domain/error.ts';
 import type { ModelError } from '../answer/model-error.ts';
 
 export interface Frames {
-  /** Server-sent events, between which comments may stand (HTML standard, section 9.2.6); otherwise lines. */
+  /** Server-sent events, between which comments are allowed (HTML standard §9.2.6); otherwise lines. */
   readonly areEvents: boolean;
-  /** Does a frame end with these two bytes? They are the last ones sent, as one number. */
+  /** Whether a frame ends with these two bytes, the last ones sent, given as one number. */
   readonly endWith: (twoBytes: number) => boolean;
-  /** The last frame where the gateway ends the stream. `midFrame`: a frame was cut, and is closed off first. */
+  /** The last frame if the gateway ends the stream. `midFrame`: an incomplete frame is terminated first. */
   readonly spellError: (error: GatewayError, requestId: string, midFrame: boolean) => string;
-  /** The last frame where the model server has answered with an error. */
+  /** The last frame if the model server has answered with an error. */
   readonly spellModelError: (error: ModelError, status: number, requestId: string) => string;
 }
 
@@ -18,7 +18,7 @@ type Spelling = Pick<Frames, 'spellModelError'> & {
   readonly spellError: (error: GatewayError, requestId: string) => string;
 };
 
-/** Lines of JSON. Both spellings are a line without its end. */
+/** Lines of JSON. Both formats are a line without its end. */
 export function lineFrames({ spellError, spellModelError }: Spelling): Frames {
   return {
     areEvents: false,
@@ -28,7 +28,7 @@ export function lineFrames({ spellError, spellModelError }: Spelling): Frames {
   };
 }
 
-/** Server-sent events. Both spellings are the data of one; `name` is what is said of it in a field `event`. */
+/** Server-sent events. Both formats are the data of an event; `name` is the value of its `event` field. */
 export function eventFrames(name: string | undefined, { spellError, spellModelError }: Spelling): Frames {
   const before = name === undefined ? '' : `event: ${name}\n`;
   return {

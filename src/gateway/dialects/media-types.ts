@@ -1,4 +1,4 @@
-// Media types of answers: the closed lists of what model servers are known to send, none of which a browser runs.
+// Media types of answers: closed lists of the types that model servers send, none of which a browser executes.
 
 export const jsonTypes: readonly string[] = ['application/json', 'text/plain', 'application/octet-stream'];
 

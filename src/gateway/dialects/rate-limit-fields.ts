@@ -1,7 +1,7 @@
-// The x-ratelimit-* fields of OpenAI's API, which other clients read as well.
+// The x-ratelimit-* fields of OpenAI's API, which other clients also read.
 import type { AddLimitFields } from './dialect.ts';
 
-/** As pages are told of them. */
+/** The names as exposed to web pages. */
 export const rateLimitFields: readonly string[] = ['Requests', 'Tokens'].flatMap((measure) =>
   ['Limit', 'Remaining', 'Reset'].map((part) => `X-RateLimit-${part}-${measure}`),
 );
@@ -11,7 +11,7 @@ export const addRateLimitFields: AddLimitFields = (lines, measure, most, left, r
   lines.push(`x-ratelimit-reset-${measure}`, goDuration(resetSeconds));
 };
 
-/** `6m0s`, `1s`: how OpenAI writes it. */
+/** OpenAI's format: `6m0s`, `1s`. */
 function goDuration(seconds: number): string {
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   const tail = `${seconds % 60}s`;

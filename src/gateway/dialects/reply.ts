@@ -1,5 +1,5 @@
-// What an operation is answered with: how it is counted, bounded and recognized. A dialect has an object for each kind of
-// answer, made once when its file is loaded; everything that handles answers reads these fields.
+// The answer of an operation: how it is metered, bounded and recognised. A dialect has one object for each kind of
+// answer, created when its file is loaded; everything that handles answers reads these fields.
 import type { Fields, Listed } from '../../upstream/kind.ts';
 import type { OwnLength } from '../answer-length.ts';
 import type { Meter, Prompt } from '../meter/token-counts.ts';
@@ -7,38 +7,38 @@ import type { Frames } from './frames.ts';
 import { jsonTypes } from './media-types.ts';
 
 export interface Reply {
-  /** Media types that it may have. */
+  /** The media types that it may have. */
   readonly types: readonly string[];
-  /** Counts a stream, and knows the mark of its end; undefined where there is no stream. `nowMs` is monotonic. */
+  /** Meters a stream, and knows its end mark; undefined if it never streams. `nowMs` is monotonic. */
   readonly streamMeter: ((prompt: Prompt, nowMs: () => number) => Meter) | undefined;
-  /** Counts an answer in one piece; undefined where it costs nothing. `failed`: it has the status of an error. */
+  /** Meters a whole answer; undefined if it costs nothing. `failed`: it has the status of an error. */
   readonly wholeMeter: ((prompt: Prompt, nowMs: () => number, failed: boolean) => Meter) | undefined;
-  /** Where a request says how long the answer may become; undefined where nothing is generated. */
+  /** Where a request limits the length of the answer; undefined if nothing is generated. */
   readonly length: OwnLength | undefined;
-  /** What it is where it lists models. */
+  /** The format of a model list; undefined for other answers. */
   readonly list: ModelList | undefined;
-  /** The form of its streams where it is not that of its dialect. */
+  /** The format of its streams, if it differs from its dialect's. */
   readonly frames: Frames | undefined;
-  /** A stream reports its usage only if `stream_options.include_usage` asks for it. */
+  /** A stream reports its usage only if `stream_options.include_usage` requests it. */
   readonly usageOnRequest: boolean;
-  /** Model servers may lack the route, and then their 404 says nothing of the model. */
+  /** Model servers may lack the route, so a 404 says nothing about the model. */
   readonly isOptional: boolean;
 }
 
-/** A list of models as a dialect writes it. */
+/** A model list in a dialect's format. */
 export interface ModelList {
-  /** Only models that are loaded. */
+  /** Only loaded models. */
   readonly isOfLoaded: boolean;
   /** The member of the answer that holds the entries. */
   readonly member: string;
   /** The fields of an entry that name its model. */
   readonly nameFields: readonly string[];
   readonly entryOf: (model: Listed) => Fields;
-  /** The answer around its entries, which are written and joined with commas. */
+  /** The answer around its entries, which are already joined with commas. */
   readonly write: (entries: string) => string;
 }
 
-/** An answer that costs nothing and is passed on as it is. */
+/** An answer that costs nothing and is relayed unchanged. */
 export const plain: Reply = {
   types: jsonTypes,
   streamMeter: undefined,
@@ -50,5 +50,5 @@ export const plain: Reply = {
   isOptional: false,
 };
 
-/** A plain reply but for what is said here. All replies have the same shape, so that reading their fields stays fast. */
+/** A plain reply with these differences. All replies have the same shape, which keeps field access fast. */
 export const defineReply = (special: Partial<Reply>): Reply => ({ ...plain, ...special });

@@ -1,4 +1,4 @@
-// Anthropic's API: its messages, below /v1/messages.
+// Anthropic's API: messages, below /v1/messages.
 import { defineDialect } from '../dialect.ts';
 import { frames, spellError, spellMissingModel, spellModelError } from './errors.ts';
 import { addLimitFields, headers } from './headers.ts';
@@ -10,7 +10,7 @@ export const anthropic = defineDialect(
     paths: ['/v1/messages'],
     spellError,
     spellMissingModel,
-    // Ollama's /v1 routes name no charset; a missing model is to look like theirs.
+    // Ollama's /v1 routes send no charset; a missing model must look like theirs.
     missingModelType: 'application/json',
     spellModelError,
     frames,

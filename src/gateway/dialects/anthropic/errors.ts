@@ -1,4 +1,4 @@
-// How Anthropic's API spells failures: a typed envelope with the request id beside it; in a stream an `error` event.
+// Errors in Anthropic's format: a typed envelope with the request id; in a stream, an `error` event.
 import type { GatewayError } from '../../../domain/error.ts';
 import type { ModelError } from '../../answer/model-error.ts';
 import { eventFrames } from '../frames.ts';

@@ -1,4 +1,5 @@
-// Headers of Anthropic's API: what its clients send, and its fields about limits, beside those that all clients of /v1 read.
+// Headers of Anthropic's API: what its clients send, and its fields about limits, in addition to those that all clients
+// of /v1 read.
 import type { AddLimitFields, HeaderNames } from '../dialect.ts';
 import { addRateLimitFields, rateLimitFields } from '../rate-limit-fields.ts';
 

@@ -1,4 +1,4 @@
-// Where Anthropic's API says what a stream of its messages cost.
+// Where Anthropic's API reports the cost of a stream.
 import type { EventWords } from '../../meter/meter-events.ts';
 import { wantedUsage } from '../../meter/meter-whole.ts';
 import type { Wanted } from '../../payload/json-scalars.ts';
@@ -26,14 +26,14 @@ export const messageEvents: EventWords = {
         tally.done = true;
         return;
       case 'message_start':
-        // Of some servers it is the only event that has the prompt; Ollama's is an estimate, which the last one replaces.
+        // On some servers only this event has the prompt; Ollama's figure is an estimate, replaced by the last event.
         tally.take((value['message'] as { readonly usage?: unknown } | undefined)?.usage);
         return;
       case 'message_delta':
         if (tally.take(value['usage'])) tally.final = true;
         return;
       case 'content_block_start':
-        // Some servers give a tool call here as a whole.
+        // Some servers send a whole tool call here.
         if (tokens > 1) tally.count(tokens);
     }
   },

@@ -1,4 +1,4 @@
-// What Anthropic's API answers with.
+// The answers of Anthropic's API.
 import { EventsMeter } from '../../meter/meter-events.ts';
 import { generatedUsage, WholeMeter } from '../../meter/meter-whole.ts';
 import { eventTypes } from '../media-types.ts';
@@ -12,5 +12,5 @@ export const message = defineReply({
   length: { name: 'max_tokens', inOptions: false },
 });
 
-/** The count of a prompt's tokens, which Ollama cannot give. */
+/** The token count of a prompt, which Ollama does not provide. */
 export const count = defineReply({ isOptional: true });

@@ -1,5 +1,5 @@
-// Where Ollama's own API says what an answer cost. Its streams are NDJSON, one JSON object a line: generations, and the
-// progress of transfers, which cost no tokens. It only looks.
+// Where Ollama's API reports the cost of an answer. Its streams are NDJSON, one JSON object per line: generations, and
+// the progress of transfers, which cost no tokens. It never changes a stream.
 
 import { type WholeWords, wantedAnswer } from '../../meter/meter-whole.ts';
 import {
@@ -27,7 +27,7 @@ const wantedLine: Wanted = new Map(
   ),
 );
 
-/** Ollama's NDJSON generation: the line with `"done":true` holds the figures and is the end mark. */
+/** Meters a generation: the line with `"done":true` has the figures and is the end mark. */
 export class LinesMeter implements Meter {
   readonly #lines: LineReader;
   readonly #figures: ReportedFigures;
@@ -46,7 +46,7 @@ export class LinesMeter implements Meter {
   }
 
   #line(line: Buffer): void {
-    // The first done line is the last one that counts: a second one is nobody's answer.
+    // Only the first done line counts; whatever follows does not belong to the answer.
     if (line.length < 3 || this.done) return;
     if (line.includes('"done":true') || line.includes('"done": true')) {
       const value = parseObject(line);
@@ -82,7 +82,7 @@ export class LinesMeter implements Meter {
   }
 }
 
-/** Ollama's NDJSON progress of a pull, push or create; `{"status":"success"}` is the end mark. No tokens. */
+/** Meters the progress of a pull, push or create; `{"status":"success"}` is the end mark. No tokens. */
 export class ProgressMeter implements Meter {
   readonly #lines = new LineReader((line) => this.#line(line));
   done = false;
@@ -107,7 +107,7 @@ export class ProgressMeter implements Meter {
   }
 }
 
-/** Reads a line that is not held for its figures; `over` gets what was found of them. */
+/** Scans a line that is not held for its figures; `over` receives what was found. */
 function longLine(
   wanted: Wanted,
   over: (value: Readonly<Record<string, unknown>> | undefined, length: number) => void,
@@ -129,15 +129,15 @@ const wantedWhole = wantedAnswer(
 
 /** A generation in one piece. */
 export const generated: WholeWords = { kind: 'generates', wanted: wantedWhole, figuresIn };
-/** Embeddings, in the newer and the older form. */
+/** Embeddings, in the newer and the older format. */
 export const embedded: WholeWords = { kind: 'embeds', wanted: wantedWhole, figuresIn };
 
-/** Of a stream's last line, or of a whole answer. */
+/** The figures of a stream's last line, or of a whole answer. */
 function figuresIn(answer: Readonly<Record<string, unknown>>): Figures | undefined {
   const loading = answer['done_reason'] === 'load' || answer['done_reason'] === 'unload';
-  // /api/embeddings reports nothing at all: that is no figure, while a load or unload really is zero.
+  // /api/embeddings reports no figures, which is not zero, while a load or unload really costs zero.
   if (!loading && answer['prompt_eval_count'] === undefined && answer['eval_count'] === undefined) return undefined;
-  // A figure of zero is left out (`omitempty`).
+  // Ollama omits figures of zero (`omitempty`).
   const prompt = countIn(answer, 'prompt_eval_count') ?? 0;
   const completion = countIn(answer, 'eval_count') ?? 0;
   if (prompt === spoiled || completion === spoiled) return undefined;

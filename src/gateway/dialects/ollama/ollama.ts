@@ -1,5 +1,5 @@
-// Ollama's own API: the routes of its server (ollama-api §1). A route that a new Ollama has is refused until it has a row
-// here.
+// Ollama's own API: the routes of its server (ollama-api §1). Routes of newer versions are refused until they have a
+// row here.
 import { defineDialect } from '../dialect.ts';
 import { lineFrames } from '../frames.ts';
 import { plain } from '../reply.ts';

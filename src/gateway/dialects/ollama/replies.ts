@@ -1,4 +1,4 @@
-// What Ollama's own API answers with.
+// The answers of Ollama's own API.
 import { WholeMeter } from '../../meter/meter-whole.ts';
 import { lineTypes } from '../media-types.ts';
 import { defineReply, type ModelList } from '../reply.ts';
@@ -15,7 +15,7 @@ export const embedding = defineReply({
   wholeMeter: (prompt, nowMs, failed) => new WholeMeter(embedded, prompt, nowMs, failed),
 });
 
-/** Of a transfer, which costs no tokens. */
+/** For transfers, which cost no tokens. */
 export const progress = defineReply({ types: lineTypes, streamMeter: () => new ProgressMeter() });
 
 const list: ModelList = {

@@ -1,5 +1,5 @@
-// How OpenAI's API spells failures: an `error` object with message, type, param and code; in a stream one `data:`
-// event holding it. The official SDKs throw on that event; a clean end without [DONE] they would take for an answer.
+// Errors in OpenAI's format: an `error` object with message, type, param and code; in a stream, one `data:` event with
+// it. The official SDKs throw on that event; they would take a clean end without [DONE] for an answer.
 import type { GatewayError } from '../../../domain/error.ts';
 import type { ModelError } from '../../answer/model-error.ts';
 import { eventFrames } from '../frames.ts';
@@ -16,7 +16,7 @@ export function spellError(error: GatewayError, requestId: string): string {
   });
 }
 
-/** As Ollama's /v1 routes say it, with the line feed. */
+/** Like Ollama's /v1 routes, with the line feed. */
 export function spellMissingModel(model: string): string {
   const error = { message: `model '${model}' not found`, type: 'not_found_error', param: null, code: null };
   return `${JSON.stringify({ error })}\n`;
@@ -37,7 +37,7 @@ export const responsesFrames = eventFrames('error', {
     JSON.stringify({ type: 'error', code: code ?? null, message, param: param ?? null, request_id: requestId }),
 });
 
-/** Ollama's own mapping for 400 and 404 (openai/openai.go NewError), and OpenAI's words for the rest. */
+/** Ollama's mapping for 400 and 404 (openai/openai.go NewError), and OpenAI's types for the rest. */
 function typeOf(status: number): string {
   switch (status) {
     case 401:

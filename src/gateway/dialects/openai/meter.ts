@@ -1,4 +1,4 @@
-// Where OpenAI's API says what an answer cost: in the events of its two kinds of streams, and in its whole answers.
+// Where OpenAI's API reports the cost of an answer: in the events of its two kinds of streams, and in whole answers.
 import type { EventWords } from '../../meter/meter-events.ts';
 import { type WholeWords, wantedAnswer, wantedUsage } from '../../meter/meter-whole.ts';
 import { type Figures, reportsError, usageFigures } from '../../meter/token-counts.ts';
@@ -6,14 +6,14 @@ import type { Wanted } from '../../payload/json-scalars.ts';
 
 const usageName = Buffer.from('"usage"');
 
-/** A stream of a chat or of a text. */
+/** Streams of chats and of texts. */
 export const completionEvents: EventWords = {
   wanted: new Map<string, Wanted | true>([
     ['error', true],
     ['usage', wantedUsage],
   ]),
   kindOf(data) {
-    // Nearly all events of the largest streams: one look is enough to know that they are a piece and no more.
+    // Most events of the largest streams: a single search shows that they are only a piece.
     if (!data.includes(usageName)) return 'piece';
     const isPiece = !data.includes('"choices":[]') && !data.includes('"choices": []');
     if (data.includes('"usage":null')) return isPiece ? 'piece' : 'neither';
@@ -22,12 +22,12 @@ export const completionEvents: EventWords = {
   isPiece: () => true,
   read(value, _, isPiece, tally) {
     if (reportsError(value['error'])) tally.done = tally.errorSeen = true;
-    // The usage of an event without choices is that of the whole answer.
+    // The usage of an event without choices covers the whole answer.
     if (tally.take(value['usage']) && !isPiece) tally.final = true;
   },
 };
 
-/** A stream of the Responses API. */
+/** Streams of the Responses API. */
 export const responsesEvents: EventWords = {
   wanted: new Map<string, Wanted | true>([
     ['type', true],

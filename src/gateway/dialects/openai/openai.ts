@@ -1,4 +1,4 @@
-// OpenAI's API, as model servers have it below /v1.
+// OpenAI's API, as model servers provide it below /v1.
 import { defineDialect } from '../dialect.ts';
 import { addRateLimitFields, rateLimitFields } from '../rate-limit-fields.ts';
 import { plain } from '../reply.ts';
@@ -11,7 +11,7 @@ export const openai = defineDialect(
     paths: ['/v1'],
     spellError,
     spellMissingModel,
-    // Ollama's /v1 routes name no charset; a missing model is to look like theirs.
+    // Ollama's /v1 routes send no charset; a missing model must look like theirs.
     missingModelType: 'application/json',
     spellModelError,
     frames,

@@ -1,4 +1,4 @@
-// What OpenAI's API answers with.
+// The answers of OpenAI's API.
 import { EventsMeter } from '../../meter/meter-events.ts';
 import { generatedUsage, WholeMeter } from '../../meter/meter-whole.ts';
 import { eventTypes, transcriptTypes } from '../media-types.ts';
@@ -9,7 +9,7 @@ import { completionEvents, embedded, responsesEvents, transcribed } from './mete
 const wholeMeter: Reply['wholeMeter'] = (prompt, nowMs, failed) =>
   new WholeMeter(generatedUsage, prompt, nowMs, failed);
 
-/** Of a chat or of a text. */
+/** For chats and texts. */
 export const completion = defineReply({
   types: eventTypes,
   streamMeter: (prompt, nowMs) => new EventsMeter(completionEvents, prompt, nowMs),
@@ -39,7 +39,7 @@ export const modelList = defineReply({
   list: {
     isOfLoaded: false,
     member: 'data',
-    // Beside an `id`, `name` is a title.
+    // `name` is a title when there is an `id`.
     nameFields: ['id'],
     entryOf: ({ openai }) => openai,
     write: (entries) => `{"object":"list","data":[${entries}]}`,
