@@ -1,35 +1,35 @@
-// Why the store, or a file of ours, cannot be used: one sentence that says what is wrong and what to do, and the errors that
-// carry it. Every engine throws these; nobody outside of an engine reads a database's own codes.
+// Why the store, or a file of the gateway, cannot be used: one sentence that says what is wrong and what to do, and the
+// errors that carry it. Every engine throws these; only engines read a database's own error codes.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export class StoreUnusable extends Error {
   override name = 'StoreUnusable';
 }
 
-/** Somebody else holds the right to write; that passes. */
+/** Another process holds the write lock, temporarily. */
 export class StoreBusy extends StoreUnusable {
   override name = 'StoreBusy';
 }
 
-/** A gate has the directory. */
+/** A gateway holds the directory. */
 export class DirectoryHeld extends StoreUnusable {
   override name = 'DirectoryHeld';
 }
 
 const againMs = 500;
 
-/** Does it as soon as nobody else holds the right to write; tells once that it waits. */
+/** Runs the work once no other process holds the write lock; reports once that it waits. */
 export async function whenFree<T>(
   dataDir: string,
   work: () => Promise<T>,
   tell: (sentence: string) => void,
 ): Promise<T> {
-  for (let isTold = false; ; isTold = true) {
+  for (let isReported = false; ; isReported = true) {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof StoreBusy)) throw error;
-      if (!isTold)
+      if (!isReported)
         tell(
           `another program is writing to the database in ${dataDir} and holds it; the gate starts when that is over`,
         );
@@ -57,7 +57,7 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** A disk that is full, read-only or closed to us, whichever part of a start has met it; undefined for anything else. */
+/** A disk that is full, read-only or inaccessible, at any part of the start; undefined for other errors. */
 export function explained(error: unknown): StoreUnusable | undefined {
   if (error instanceof StoreUnusable) return error;
   const { code, path } = error as { code?: unknown; path?: unknown };
@@ -65,7 +65,7 @@ export function explained(error: unknown): StoreUnusable | undefined {
   return unusableFile(typeof path === 'string' ? path : 'The data directory', error);
 }
 
-/** One sentence that says what is wrong with a file of ours, and what to do. */
+/** One sentence that says what is wrong with a file, and what to do. */
 export function unusableFile(what: string, error: unknown): StoreUnusable {
   if (error instanceof StoreUnusable) return error;
   const { message, code } = error as { message: string; code?: unknown };

@@ -1,4 +1,4 @@
-// Accounts: their names, roles and plans. Closing one is in people.ts, since its person goes with it.
+// Accounts: their names, roles and plans. Closing one is in people.ts, since it deletes the person.
 import type { Account, Role } from '../../domain/account.ts';
 import type { AuditEvent } from '../../domain/audit.ts';
 import type { AccountId } from '../../domain/id.ts';
@@ -7,23 +7,24 @@ import type { Page } from './page.ts';
 
 export interface AccountStore {
   /**
-   * The account of that name, made with that plan and role if it is not there; then its event is filed under the new id.
-   * Safe against two makers at once. @throws Refusal as `changeAccount`, and for a name that looks like another's.
+   * Returns the account of that name, creating it with that plan and role if needed; its event is then filed under the
+   * new id. Safe for concurrent callers. @throws Refusal as `changeAccount`, and for a name that looks like another
+   * account's.
    */
   ensureAccount(name: string, plan: string | Unlimited, event: AuditEvent, role?: Role): Promise<Account>;
-  /** Does an open account have a name that people would take for this one, or this one? */
+  /** Whether an open account has this name, or one that looks like it. */
   looksTaken(name: string): Promise<boolean>;
-  /** By id where the text has the shape of one, else by name. */
+  /** By id if the text has the form of one, otherwise by name. */
   findAccount(idOrName: string): Promise<Account | undefined>;
   listAccounts(): Promise<Account[]>;
   pageAccounts(page: Page & { readonly search?: string; readonly role?: Role }): Promise<Account[]>;
-  /** How many people have an account of that role. */
+  /** How many accounts with that role have a person. */
   countAccounts(role: Role): Promise<number>;
   /**
-   * Gives an open account another role, another plan, or both at once. Another role takes from its keys what the role
-   * does not allow, and ends the sessions of its person and the links that nobody has used.
-   * @throws Refusal where it is not there or closed, where anybody but an operator would be without limits, and where
-   * nobody could operate the gate afterwards.
+   * Gives an open account another role, another plan, or both at once. A new role removes from its keys what it does
+   * not allow, and ends the person's sessions and unused links.
+   * @throws Refusal if the account is missing or closed, if an account other than an operator's would have no limits,
+   * or if no operator would remain.
    */
   changeAccount(
     id: AccountId,

@@ -1,12 +1,12 @@
-// What the store does when somebody is let in: an application, a confirmed address, an opened set-up link. Each is one transaction
-// that uses up an invitation or a link together with what it was for, or changes nothing at all.
+// Letting people in: an application, a confirmed address, a used set-up link. Each is one transaction that uses up an
+// invitation or link together with its purpose, or changes nothing.
 import type { Application } from '../../domain/application.ts';
 import type { AuditEvent } from '../../domain/audit.ts';
 import type { AccountId, ApplicationId, PersonId } from '../../domain/id.ts';
 import type { Language, OneTimeLink, Person } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
 
-/** Somebody who will sign in; the password, if they have one, is hashed before anything is used up. */
+/** A person who will sign in; their password, if any, is hashed before anything is used up. */
 export interface NewPerson {
   readonly id: PersonId;
   readonly name: string;
@@ -18,9 +18,9 @@ export interface NewPerson {
 
 /** How many applications may wait. */
 export interface WaitingBounds {
-  /** Those that only an operator can move on. */
+  /** Applications that wait for an operator. */
   readonly waiting: number;
-  /** Those whose address nobody has confirmed yet: in all, from one network, and from one network for one mailbox. */
+  /** Applications with an unconfirmed address: in total, per network, and per network and mailbox. */
   readonly unconfirmed: number;
   readonly fromSource: number;
   readonly fromSourceForMailbox: number;
@@ -28,19 +28,19 @@ export interface WaitingBounds {
 
 export interface Submission {
   readonly application: Application;
-  /** Key of its mailbox. */
+  /** The key of its mailbox (domain/mailbox.ts). */
   readonly mailbox: string;
-  /** Of the network that it came from. */
+  /** The network that it came from. */
   readonly source: string;
-  /** Kept until the address is confirmed; then it becomes the password of the new person. */
+  /** Kept until the address is confirmed; then it becomes the new person's password. */
   readonly passwordHash: string | null;
-  /** Until when the address has to be confirmed; null: nobody asks for it. */
+  /** When the address must be confirmed; null if it need not be. */
   readonly confirmBy: WallMs | null;
-  /** Who signs in with it at once, under nobody's address where their own is taken. */
+  /** The person who signs in at once, with a placeholder address if theirs is taken. */
   readonly person: NewPerson | undefined;
-  /** Digest of the invitation that it uses up. */
+  /** Digest of the invitation to use up. */
   readonly invite: string | undefined;
-  /** The invitation names the address: whoever merely wrote it down gives way to the person. */
+  /** The invitation names the address, so an unconfirmed claim to it is dropped. */
   readonly isNamed: boolean;
   /** A link that confirms this application. */
   readonly link: OneTimeLink | undefined;
@@ -48,23 +48,23 @@ export interface Submission {
   readonly events: readonly AuditEvent[];
 }
 
-/** `invite`: it was used meanwhile. `waits`: the person has an application that waits. */
+/** `invite`: it has been used meanwhile. `waits`: the person already has a pending application. */
 export type NotSubmitted = 'invite' | 'waits' | 'full' | 'source' | 'mailbox';
 
 export interface Confirmation {
-  /** Of the link's code. */
+  /** Digest of the link's code. */
   readonly digest: string;
   readonly at: WallMs;
-  /** The id that a new person gets. */
+  /** The id for a new person. */
   readonly personId: PersonId;
-  /** How many may wait for an operator; null where this one will not have to. */
+  /** How many may wait for an operator; null if this one will not have to. */
   readonly waiting: number | null;
   readonly event: (id: ApplicationId) => AuditEvent;
 }
 
 /**
- * `link`: it opens nothing. `taken`: somebody has shown already that the address is theirs. `occupied`: somebody signs in to the
- * account already. `full`: too many wait.
+ * `link`: it is not valid. `taken`: another person has confirmed the address. `occupied`: the account already has a
+ * person. `full`: too many applications wait.
  */
 export type NotConfirmed = 'link' | 'taken' | 'occupied' | 'full';
 
@@ -75,24 +75,24 @@ export interface SettingUp {
   readonly event: (account: AccountId) => AuditEvent;
 }
 
-/** `link`: it opens nothing. `closed`: its account is not there. `occupied`: somebody signs in to it. `taken`: the address is. */
+/** `link`: invalid. `closed`: no such account. `occupied`: the account has a person. `taken`: the address is in use. */
 export type NotSetUp = 'link' | 'closed' | 'occupied' | 'taken';
 
 /**
- * Each of these is one transaction. As a part of `Store.atomically`, one that gives a reason against it has the whole decision
- * undone, so the work has to end with an error then.
+ * Each of these is one transaction. Within `Store.atomically`, a failed one invalidates the whole decision, so the work
+ * must then end with an error.
  */
 export interface AdmissionStore {
   submitApplication(submission: Submission): Promise<NotSubmitted | undefined>;
-  /** Gives the application, confirmed, with its person. */
+  /** Returns the confirmed application, with its person. */
   confirmApplication(confirmation: Confirmation): Promise<Application | NotConfirmed>;
   setUpPerson(settingUp: SettingUp): Promise<NotSetUp | undefined>;
-  /** How many open accounts others' applications with that mailbox led to, and whether one was closed under a restriction. */
+  /** Counts open accounts from other applications with that mailbox; `barred`: one was closed while restricted. */
   findMailbox(mailbox: string, except: ApplicationId): Promise<{ readonly accounts: number; readonly barred: boolean }>;
-  /** The application that a link confirms, while the link opens something. */
+  /** The application that a valid link confirms. */
   findConfirmable(digest: string, at: WallMs): Promise<Application | undefined>;
-  /** How many applications wait for an operator, and how many for their applicant. */
+  /** How many applications wait for an operator. */
   countPending(): Promise<number>;
-  /** The person who has shown that they read that address, or has an account under it. */
+  /** The person who has confirmed that address, or has an account with it. */
   findHolder(email: string): Promise<Person | undefined>;
 }

@@ -1,4 +1,4 @@
-// Applications after they were submitted: decisions and claims. admission.ts has the steps before.
+// Applications after submission: decisions and claims. admission.ts has the earlier steps.
 import type { StoredKey } from '../../domain/api-key.ts';
 import type { Application, HeldFor } from '../../domain/application.ts';
 import type { AuditEvent } from '../../domain/audit.ts';
@@ -7,7 +7,7 @@ import type { WallMs } from '../../domain/time.ts';
 
 export interface ApplicationStore {
   findApplication(id: ApplicationId): Promise<Application | undefined>;
-  /** The newest first. */
+  /** Newest first. */
   listApplications(filter: {
     readonly status?: Application['status'];
     readonly before?: string;
@@ -15,10 +15,10 @@ export interface ApplicationStore {
   }): Promise<Application[]>;
   /** The newest application of a person. */
   findApplicationOf(personId: PersonId): Promise<Application | undefined>;
-  /** Notes why an operator has to decide, although a rule or an invitation would have let the applicant in. */
+  /** Notes why an operator has to decide although a rule or an invitation would have accepted the applicant. */
   holdApplication(id: ApplicationId, why: HeldFor, event: AuditEvent): Promise<void>;
-  /** Writes a decision on what is still pending; false where it was decided already. */
+  /** Records a decision on a pending application; false if it was already decided. */
   decideApplication(application: Application, event: AuditEvent): Promise<boolean>;
-  /** Hands the key over: stores it and closes the application, once; false where that was done already. */
+  /** Stores the key and closes the application, once; false if that was already done. */
   claimApplication(id: ApplicationId, key: StoredKey, at: WallMs, event: AuditEvent): Promise<boolean>;
 }

@@ -1,13 +1,14 @@
-// The audit log. Changes write their own events with them; this is for reading it, and for events without a change here.
+// The audit log. Changes write their events themselves; this is for reading it, and for events without a change in this
+// store.
 import type { AuditEvent } from '../../domain/audit.ts';
 
 export interface AuditStore {
-  /** The newest first. */
+  /** Newest first. */
   listAudit(filter: {
     readonly subject?: string;
     readonly before?: string;
     readonly limit: number;
   }): Promise<AuditEvent[]>;
-  /** Writes down what the sign-in library changed. */
+  /** Records a change made by the sign-in library. */
   insertAudit(event: AuditEvent): Promise<void>;
 }

@@ -1,10 +1,10 @@
-// Certificates that the gate gets from an authority, and what that takes.
+// Certificates that the gateway obtains from an authority, and the data needed for that.
 import type { WallMs } from '../../domain/time.ts';
 
 export interface StoredCertificate {
   /** The authority and the names. */
   readonly id: string;
-  /** PEM, the leaf first. */
+  /** PEM, leaf first. */
   readonly chain: string;
   /** PEM. */
   readonly key: string;
@@ -13,7 +13,7 @@ export interface StoredCertificate {
   readonly notAfter: number;
 }
 
-/** What an authority will ask for to see that a name is ours (RFC 8555, section 8). */
+/** What an authority requests to verify control of a name (RFC 8555 §8). */
 export interface Challenge {
   readonly token: string;
   readonly domain: string;
@@ -25,13 +25,13 @@ export interface Challenge {
 export interface CertificateStore {
   findCertificate(id: string): Promise<StoredCertificate | undefined>;
   saveCertificate(certificate: StoredCertificate): Promise<void>;
-  /** Private key (PEM) of the account there; `fresh` becomes it where there is none. */
+  /** The private key (PEM) of the account at that directory; `fresh` is stored if there is none. */
   acmeAccount(directory: string, fresh: string): Promise<string>;
   saveChallenge(challenge: Challenge): Promise<void>;
   findChallenge(
     by: { readonly token: string } | { readonly domain: string },
     now: WallMs,
   ): Promise<Challenge | undefined>;
-  /** Those, and all that are over. */
+  /** Removes these, and all that have expired. */
   removeChallenges(tokens: readonly string[], now: WallMs): Promise<void>;
 }

@@ -5,8 +5,8 @@ import type { WallMs } from '../../domain/time.ts';
 
 export interface InvitationStore {
   insertInvite(invite: Invite, event: AuditEvent): Promise<void>;
-  /** The newest first. */
+  /** Newest first. */
   listInvites(limit: number): Promise<Invite[]>;
-  /** The invitation with that digest, if it is unused, not over, and for that address; it is used up with the application. */
+  /** The unused, valid invitation with that digest, for that address. It is used up with the application. */
   findInvite(digest: string, email: string, at: WallMs): Promise<Invite | undefined>;
 }

@@ -1,8 +1,8 @@
-// The journal: each exchange is written down before and after it runs, so that no kill loses it.
+// The journal: records each exchange before and after it runs, so that none is lost if the process is killed.
 import type { Member } from '../../domain/swap-set.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 
-/** What an exchange has cost so far; asked about once a second while it runs. */
+/** The cost of an exchange so far; requested once a second while it runs. */
 export interface Progress {
   readonly promptTokens: number;
   readonly completionTokens: number;
@@ -11,22 +11,22 @@ export interface Progress {
 
 /** An exchange that has begun, as the journal knows it. */
 export interface OpenUsage extends Member {
-  /** The row as it would be if the process died now. */
+  /** The row to recover if the process is killed. */
   readonly draft: UsageRecord;
   readonly progress: () => Progress;
 }
 
-/** Where exchanges are written down so that no kill can lose them. */
+/** Records exchanges so that none is lost if the process is killed. */
 export interface UsageJournal {
-  /** Throws if it cannot be written: then the exchange must not start. */
+  /** @throws if it cannot be written; the exchange must then not start. */
   begin(draft: UsageRecord, progress: () => Progress): OpenUsage;
-  /** Has written when it returns; to be called before the caller can see the end of the answer. */
+  /** Has written when it returns; call before the caller can see the end of the answer. */
   end(record: UsageRecord, begun: OpenUsage | undefined): void;
   /**
-   * As `end`, in one write with the other rows of this turn of the event loop. Calls back, on a later turn, when it has been
-   * written; only then may the caller see the end of the answer.
+   * Like `end`, in one write with the other rows of this turn of the event loop. Calls back on a later turn, after the
+   * write; only then may the caller see the end of the answer.
    */
   endSoon(record: UsageRecord, begun: OpenUsage | undefined, written: () => void): void;
-  /** It cannot be written now: each row that comes meanwhile stands in memory. */
+  /** The journal cannot be written now, so new rows stay in memory. */
   readonly isStuck: boolean;
 }

@@ -1,4 +1,4 @@
-// API keys, and a key with everything that decides what its calls may do.
+// API keys, and keys with everything that determines what their calls may do.
 import type { Account } from '../../domain/account.ts';
 import type { StoredKey } from '../../domain/api-key.ts';
 import type { AuditEvent } from '../../domain/audit.ts';
@@ -8,36 +8,36 @@ import type { Suspension } from '../../domain/suspension.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Page } from './page.ts';
 
-/** A key with all that decides what its calls may do. */
+/** A key with everything that determines what its calls may do. */
 export interface Caller {
   readonly key: StoredKey;
   readonly account: Account;
   readonly plan: Plan | Unlimited;
-  /** Those of the account that are neither lifted nor over, whichever key they hit. */
+  /** The account's suspensions that are neither lifted nor over, whichever key they apply to. */
   readonly suspensions: readonly Suspension[];
 }
 
 export interface KeyStore {
   insertKey(key: StoredKey, event: AuditEvent): Promise<void>;
   findKey(id: KeyId): Promise<StoredKey | undefined>;
-  /** Finds a key that is no secret by the digest of its public key. */
+  /** Finds a key of a kind other than `secret`, by the digest of its public key. */
   findKeyByDigest(digest: string): Promise<StoredKey | undefined>;
   findCaller(id: KeyId, now: WallMs): Promise<Caller | undefined>;
   findCallerByDigest(digest: string, now: WallMs): Promise<Caller | undefined>;
   /** All keys, or those of one account, oldest first. */
   listKeys(accountId?: AccountId): Promise<StoredKey[]>;
-  /** How many keys of an account work: active and not expired; those that live for an hour at most are counted by themselves. */
+  /** How many keys of an account are active and not expired; keys that live for an hour at most are counted apart. */
   countKeys(accountId: AccountId, now: WallMs, which?: 'lasting' | 'passing'): Promise<number>;
-  /** A page of keys in the order in which they were made, behind a place in it. */
+  /** A page of keys in the order of creation. */
   pageKeys(page: Page & { readonly accountId?: AccountId; readonly search?: string }): Promise<StoredKey[]>;
-  /** Writes name, scopes, models, addresses, expiry and narrowing of a key; false where it is not active any more. */
+  /** Writes name, scopes, models, addresses, expiry and narrowing of a key; false if it is no longer active. */
   changeKey(key: StoredKey, event: AuditEvent): Promise<boolean>;
-  /** Working keys that end in that time. */
+  /** Active keys that expire in that time. */
   keysExpiring(from: WallMs, before: WallMs): Promise<StoredKey[]>;
-  /** Gives false where there is no such key; revoking twice keeps the first time and writes no second event. */
+  /** False if there is no such key; revoking twice keeps the first time and writes no second event. */
   revokeKey(id: KeyId, at: WallMs, event: AuditEvent): Promise<boolean>;
-  /** Notes when keys were last used, where that is later than what stands there; ids that are no stored keys are passed over. */
+  /** Notes when keys were last used, unless a later time is stored; unknown ids are ignored. */
   touchKeys(usedAt: ReadonlyMap<KeyId, WallMs>): Promise<void>;
-  /** Stores the successor and lets the old key end at `oldEndsAt`, in one transaction. */
+  /** Stores the successor and ends the old key at `oldEndsAt`, in one transaction. */
   rotateKey(oldId: KeyId, successor: StoredKey, oldEndsAt: WallMs, event: AuditEvent): Promise<void>;
 }

@@ -1,8 +1,8 @@
-// Work that one gate does at a time, whichever of several takes it.
+// Leases for work that only one gateway process does at a time.
 import type { WallMs } from '../../domain/time.ts';
 
 export interface LeaseStore {
-  /** One owner at a time, who may take it again; over by itself. False: it is somebody else's. */
+  /** Takes or renews a lease, which expires by itself. False: another owner has it. */
   takeLease(name: string, owner: string, now: WallMs, until: WallMs): Promise<boolean>;
   giveLease(name: string, owner: string): Promise<void>;
 }

@@ -5,12 +5,12 @@ import type { WallMs } from '../../domain/time.ts';
 
 export interface LinkStore {
   /**
-   * A link; earlier ones for the same purpose and subject open nothing any more. With `beside` they stay, and there are never
-   * more than so many that open something: then nothing is stored, and the answer is false.
+   * Stores a link and invalidates earlier ones for the same purpose and subject. With `beside`, earlier links stay
+   * valid, up to that many; beyond it nothing is stored, and the result is false.
    */
   insertLink(link: OneTimeLink, event: AuditEvent, beside?: number): Promise<boolean>;
-  /** What a link is about, if it is not over; leaves it as it is. */
+  /** The subject of a valid link, without using it. */
   findLink(digest: string, purpose: LinkPurpose, at: WallMs): Promise<string | undefined>;
-  /** Uses a link up, once, if it is not over, and others for the same with it; gives its subject. */
+  /** Uses a valid link once, together with others for the same subject; returns the subject. */
   useLink(digest: string, purpose: LinkPurpose, at: WallMs): Promise<string | undefined>;
 }

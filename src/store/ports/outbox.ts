@@ -1,5 +1,5 @@
-// The outbox: what changes led to and is still to be done. A row is due until it is done or given up, so that what a killed
-// process had begun is done by another. Rows are written with the audit event that leads to them.
+// The outbox: consequences of changes that are still to be carried out. A row is due until it is done or given up, so
+// work that a killed process had started is done by another. Rows are written with the audit event that causes them.
 import type { Consequence } from '../../domain/outbox.ts';
 import type { WallMs } from '../../domain/time.ts';
 
@@ -10,24 +10,24 @@ export interface StoredConsequence extends Consequence {
 }
 
 export interface OutboxClaim {
-  /** Of a running process. */
+  /** Identifies a running process. */
   readonly owner: string;
   readonly at: WallMs;
-  /** Until then nobody else does it, unless it is postponed before. */
+  /** Until then no other process does it, unless it is postponed. */
   readonly until: WallMs;
 }
 
 export interface OutboxStore {
-  /** Adds what follows from the time alone. What is there already, done or not, stays as it is. */
+  /** Adds consequences of time alone. Existing rows, done or not, stay unchanged. */
   insertConsequences(consequences: readonly Consequence[], at: WallMs): Promise<void>;
-  /** Those of a kind that are due and that nobody has claimed, what is due longest first. */
+  /** Consequences of a kind that are due and unclaimed, longest due first. */
   dueConsequences(kind: Consequence['kind'], at: WallMs, limit: number): Promise<StoredConsequence[]>;
-  /** Takes one that is due; false where another process has it, or it is done. Of many at once one gets it. */
+  /** Claims a due consequence; false if it is done or claimed. Only one of several concurrent callers gets it. */
   claimConsequence(id: string, claim: OutboxClaim): Promise<boolean>;
-  /** The owner keeps it for longer. */
+  /** The owner extends its claim. */
   holdConsequence(id: string, claim: OutboxClaim): Promise<void>;
-  /** It is done, or never can be: nobody takes it again, and it keeps nothing of what it was about. */
+  /** It is done, or can never be done: it is not claimed again, and its payload is erased. */
   finishConsequence(id: string, how: 'done' | 'dead', at: WallMs): Promise<void>;
-  /** The owner gives it back; it is due then. */
+  /** The owner releases it until it is due again. */
   postponeConsequence(id: string, owner: string, dueAt: WallMs): Promise<void>;
 }

@@ -1,6 +1,6 @@
-// A place in a list that pages are read from.
+// A position in a list, from which pages are read.
 
-/** A place in a list that is ordered by time and then id. */
+/** A position in a list that is ordered by time and then id. */
 export interface Page {
   readonly after?: { readonly at: number; readonly id: string };
   readonly limit: number;

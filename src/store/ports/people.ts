@@ -1,10 +1,10 @@
-// People who sign in, and the end of an account. Their passwords and sessions are the sign-in library's.
+// People who sign in, and the closing of accounts. The sign-in library manages passwords and sessions.
 import type { AuditEvent } from '../../domain/audit.ts';
 import type { AccountId, PersonId } from '../../domain/id.ts';
 import type { Language, Person } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
 
-/** People who sign in; passwords, sessions and the rest of it are the sign-in library's affair. */
+/** People who sign in; the sign-in library manages passwords and sessions. */
 export interface PersonStore {
   findPerson(id: PersonId): Promise<Person | undefined>;
   findPersonByEmail(email: string): Promise<Person | undefined>;
@@ -20,14 +20,14 @@ export interface PersonStore {
     event: AuditEvent,
   ): Promise<void>;
   /**
-   * Closes an account for good: keys revoked, its person gone with passwords and sessions, names, addresses and texts of
-   * its applications and appeals blanked. The ledger keeps its figures under an id that is nobody's.
-   * @throws Refusal where nobody could operate the gate afterwards.
+   * Closes an account for good: revokes its keys, deletes its person with passwords and sessions, and blanks names,
+   * addresses and texts of its applications and appeals. The ledger keeps its figures under an anonymous id.
+   * @throws Refusal if no operator would remain.
    */
   closeAccount(id: AccountId, at: WallMs, event: AuditEvent): Promise<void>;
   deletePerson(id: PersonId, event: AuditEvent): Promise<void>;
-  /** Is that session of that person still open? */
+  /** Whether that person's session is still open. */
   sessionStands(session: string, person: PersonId, now: number): Promise<boolean>;
-  /** Removes sessions, challenges and links that are over; gives how many there were. */
+  /** Removes expired sessions, challenges and links; returns their number. */
   tidyPeople(now: WallMs): Promise<number>;
 }

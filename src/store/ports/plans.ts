@@ -5,8 +5,8 @@ import type { Plan } from '../../domain/plan.ts';
 export interface PlanStore {
   findPlan(name: string): Promise<Plan | undefined>;
   listPlans(): Promise<Plan[]>;
-  /** Stores a new plan or the next version of one; false where another has stored that version meanwhile. */
+  /** Stores a new plan or the next version of one; false if that version was stored meanwhile. */
   putPlan(plan: Plan, event: AuditEvent): Promise<boolean>;
-  /** False where an account still has it. */
+  /** False if an account still has the plan. */
   deletePlan(name: string, event: AuditEvent): Promise<boolean>;
 }

@@ -1,4 +1,4 @@
-// Who may apply, and how.
+// The registration settings.
 import type { Registration } from '../../domain/application.ts';
 import type { AuditEvent } from '../../domain/audit.ts';
 

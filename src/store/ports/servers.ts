@@ -1,9 +1,9 @@
-// Model servers that are added, changed and removed while the gate runs.
+// Model servers that are added, changed and removed at run time.
 import type { AuditEvent } from '../../domain/audit.ts';
 import type { ServerId } from '../../domain/id.ts';
 import type { ModelServer } from '../../domain/model-server.ts';
 
-/** What another server has already; `gone`: it is not there, or somebody else has changed it meanwhile. */
+/** The property that another server already has. `gone`: the server is missing, or was changed meanwhile. */
 export type NotStored = 'name' | 'address' | 'gone';
 
 export interface ServerStore {
@@ -13,6 +13,6 @@ export interface ServerStore {
   findServerByName(name: string): Promise<ModelServer | undefined>;
   /** Stores a new server (version 1), or the next version of one. Undefined: it is stored. */
   putServer(server: ModelServer, event: AuditEvent): Promise<NotStored | undefined>;
-  /** False where it is not there. */
+  /** False if there is no such server. */
   deleteServer(id: ServerId, event: AuditEvent): Promise<boolean>;
 }

@@ -1,5 +1,5 @@
-// What the store keeps of how people sign in, beside what the sign-in library keeps itself: passkeys, identities at providers, what
-// works once, and where somebody is signed in.
+// Sign-in data that the sign-in library does not manage: passkeys, identities at providers, one-time claims, and the
+// list of sessions.
 import type { AuditEvent } from '../../domain/audit.ts';
 import type { PersonId } from '../../domain/id.ts';
 import type { Person } from '../../domain/person.ts';
@@ -10,7 +10,7 @@ export interface StoredPasskey {
   readonly id: string;
   readonly personId: PersonId;
   readonly name: string;
-  /** Base64url, as the authenticator names it. */
+  /** Base64url, as assigned by the authenticator. */
   readonly credentialId: string;
   /** COSE. */
   readonly publicKey: Uint8Array<ArrayBuffer>;
@@ -23,39 +23,39 @@ export interface StoredPasskey {
   readonly aaguid: string;
 }
 
-/** Who a provider means: its subjects are unique within it and nowhere else. */
+/** A person at a provider: a subject is unique only within its provider. */
 export interface Identity {
   readonly issuer: string;
   readonly subject: string;
 }
 
 export interface SignInStore {
-  /** Claims what works once (a code of an authenticator app, a challenge); false where it was claimed before. */
+  /** Claims a single-use id (a code of an authenticator app, a challenge); false if it was already claimed. */
   claimOnce(id: string, expiresAt: number): Promise<boolean>;
   listPasskeys(personId: PersonId): Promise<StoredPasskey[]>;
   findPasskey(credentialId: string): Promise<StoredPasskey | undefined>;
-  /** Adds one while the session that asks for it still goes on, and while there are fewer than `most`. */
+  /** Adds a passkey if the requesting session is still open and there are fewer than `most`. */
   insertPasskey(
     passkey: StoredPasskey,
     sessionId: string,
     most: number,
   ): Promise<'added' | 'taken' | 'too_many' | 'signed_out'>;
-  /** Moves the signature counter; false where somebody else moved it, or the passkey is gone. */
+  /** Advances the signature counter; false if another request advanced it, or the passkey is gone. */
   movePasskey(id: string, from: number, to: number): Promise<boolean>;
   /**
-   * Only that person's own. Whoever came by it goes with it: every session ends but the one that is named, since a passkey is often
-   * removed because somebody else has it.
+   * Deletes the person's own passkey and ends all their sessions except the named one, since a passkey is often removed
+   * because another person has it.
    */
   deletePasskey(personId: PersonId, id: string, sessionId: string): Promise<boolean>;
   findPersonOfIdentity(identity: Identity): Promise<Person | undefined>;
   /**
-   * Somebody new, with the identity that opens; false where the identity is known or the address taken. To an address that is
-   * confirmed, somebody who merely wrote it down gives way.
+   * Adds a new person with the identity that signs them in; false if the identity is known or the address taken. For a
+   * confirmed address, an unconfirmed claim to it is dropped.
    */
   insertVouched(person: Omit<NewPerson, 'passwordHash'>, identity: Identity, event: AuditEvent): Promise<boolean>;
-  /** Those that a provider knows them by, the oldest first. */
+  /** The identities of a person at providers, oldest first. */
   listIdentities(personId: PersonId): Promise<(Identity & { readonly createdAt: number })[]>;
-  /** Where they are signed in, the oldest first; nothing that would let somebody in. */
+  /** The sessions of a person, oldest first, without anything that could be used to sign in. */
   listSessions(personId: PersonId, now: WallMs): Promise<StoredVisit[]>;
   deleteIdentities(personId: PersonId): Promise<void>;
 }

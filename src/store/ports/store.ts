@@ -1,6 +1,6 @@
-// The whole store: one port for each noun, and what is true of all of them. SQLite answers it now; a second database is a
-// folder beside it. test/contracts holds the suites that every adapter passes. All times are Unix milliseconds.
-// A change of who may do what takes its audit event and is written with it, in one transaction.
+// The whole store: one port per noun, and what all of them share. SQLite implements it; another database is a folder
+// beside it. test/contracts has the suites that every adapter passes. All times are Unix milliseconds. A change of
+// access takes its audit event and is written with it in one transaction.
 import type { Kysely } from 'kysely';
 import type { AccountStore } from './accounts.ts';
 import type { AdmissionStore } from './admission.ts';
@@ -24,7 +24,7 @@ import type { SignInStore } from './sign-in.ts';
 import type { SuspensionStore } from './suspensions.ts';
 import type { UsageStore } from './usage.ts';
 
-/** The tables of sign-in, which a library reads and writes by itself. */
+/** The tables of sign-in, which a library reads and writes itself. */
 export interface SignInTables {
   // oxlint-disable-next-line typescript/no-explicit-any -- what the library asks for; its tables are its own.
   readonly db: Kysely<any>;
@@ -54,17 +54,17 @@ export interface Store
     ServerStore {
   readonly signIn: SignInTables;
   /**
-   * Runs a whole decision, what it reads and what it writes, in one serializable transaction; if the work throws, nothing
-   * of it was done. The work uses the store that it is given, and nothing that waits for another use of this one (the
-   * sign-in library does). It may be run again from its beginning where the database asks for that. Inside of another it
-   * is a part of that one.
+   * Runs a whole decision, with its reads and writes, in one serializable transaction; if `work` throws, nothing is
+   * changed. `work` must use only the store that it is given, and nothing that waits for another use of this one (the
+   * sign-in library does). It may run again from the start if the database requires that. Nested calls join the outer
+   * transaction.
    */
   atomically<T>(work: (store: Store) => Promise<T>): Promise<T>;
-  /** A feed of the changes of this store, for this process. It looks when it is told to. */
+  /** A feed of this store's changes, for this process. It looks only when told to. */
   changeFeed(report: FeedReport): ChangeFeed;
-  /** A sentence where what is open is no longer the store of this gate, and takes nothing any more. */
+  /** A sentence if the open database is no longer the store of this gateway, and refuses writes. */
   loss(): string | undefined;
-  /** Throws if the store cannot answer. */
+  /** @throws if the store cannot answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// The ledger: one row an exchange, and the sums that are written with the rows.
+// The ledger: one row per exchange, and the roll-ups that are written with the rows.
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../../domain/usage.ts';
@@ -6,9 +6,9 @@ import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../../domain/u
 export type ReportBy = 'key' | 'account' | 'model' | 'quarter';
 
 export interface ReportRow extends UsageSum {
-  /** Id, model name, or the number of the quarter of an hour since 1970 as text. */
+  /** An id, a model name, or the number of the quarter of an hour since 1970 as text. */
   readonly group: string;
-  /** A name for people, where the group is an id. */
+  /** A display name, if the group is an id. */
   readonly name: string | null;
 }
 
@@ -23,15 +23,15 @@ export interface UsageFilter {
 }
 
 export interface UsageStore {
-  /** Adds the rows that are not there yet, and them alone to the roll-ups, in one transaction. */
+  /** Adds the rows that are missing, and only those to the roll-ups, in one transaction. */
   appendUsage(records: readonly UsageRecord[]): Promise<void>;
-  /** The ids among these that the ledger already holds. */
+  /** Those of the ids that the ledger holds. */
   knownUsage(ids: readonly string[]): Promise<Set<string>>;
-  /** The newest rows first; those before an id, where one is given. */
+  /** Newest rows first, optionally only those before an id. */
   listUsage(limit: number, before?: string): Promise<UsageRecord[]>;
   /**
-   * The newest rows first that a filter lets through, behind an id where one is given. Looks at a bounded number of rows
-   * (the ledger has no index but time), `look` where it is given: a page may be short, even empty, and still have a next.
+   * The newest rows first that match a filter, optionally only those before an id. Examines a bounded number of rows
+   * (the ledger is indexed only by time), or `look` rows: a page may be short, even empty, and still have a next one.
    */
   searchUsage(
     filter: UsageFilter,
@@ -39,12 +39,12 @@ export interface UsageStore {
     before?: string,
     look?: number,
   ): Promise<{ readonly rows: UsageRecord[]; readonly next: string | undefined }>;
-  /** What every key, or every key of an account, did in [since, before), by the minute, from the raw rows. */
+  /** The usage of every key, or of an account's keys, in [since, before), by minute, from the raw rows. */
   usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;
-  /** What an account's keys did in the quarters of an hour that [from, before) touches, from the roll-ups. */
+  /** The usage of an account's keys in the quarters of an hour that [from, before) touches, from the roll-ups. */
   usageByQuarter(accountId: AccountId, from: WallMs, before: WallMs): Promise<UsageBucket[]>;
-  /** Sums of the quarters that [from, before) touches, from the roll-ups; ordered by group where it is the quarter, else by tokens. */
+  /** Sums of the quarters that [from, before) touches, from the roll-ups; ordered by quarter, or else by tokens. */
   reportUsage(by: ReportBy, from: WallMs, before: WallMs, accountId?: AccountId): Promise<ReportRow[]>;
-  /** Removes at most so many raw rows that began before; gives how many there were. Roll-ups stay. */
+  /** Removes up to `limit` raw rows that began before; returns their number. Roll-ups stay. */
   pruneUsage(before: WallMs, limit: number): Promise<number>;
 }

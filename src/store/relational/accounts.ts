@@ -1,4 +1,4 @@
-// Accounts: made once, changed in one transaction with what a change takes away.
+// Accounts. A change and what it revokes are one transaction.
 import type { Selectable, Transaction } from 'kysely';
 import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } from '../../domain/account.ts';
 import { type AccountId, isAccountId, newAccountId } from '../../domain/id.ts';
@@ -41,7 +41,7 @@ export function accountQueries({ db, engine, transact }: Connection): AccountSto
       const row = await db
         .selectFrom('accounts')
         .selectAll()
-        // One of the two: an account that is called like the id of another must not stand in its place.
+        // Either id or name: an account named like another's id must not be found in its place.
         .where(isAccountId(idOrName) ? 'id' : 'name', '=', idOrName)
         .executeTakeFirst();
       return row && accountOfRow(row);
@@ -82,7 +82,8 @@ export function accountQueries({ db, engine, transact }: Connection): AccountSto
           await narrowKeys(transaction, id, after.role, event.at);
           const person = transaction.selectFrom('people').select('id').where('accountId', '=', id);
           await transaction.deleteFrom('sessions').where('userId', 'in', person).execute();
-          // A link was made for the role of that moment: one for a member may be made by whom an operator's may not.
+          // A link was created for the role at that time: those who may create a link for a member may not for an
+          // operator.
           await transaction
             .deleteFrom('one_time_links')
             .where('used_at', 'is', null)
@@ -100,7 +101,7 @@ export function accountQueries({ db, engine, transact }: Connection): AccountSto
   };
 }
 
-/** A name that people would take for another one's is refused. @throws Refusal. */
+/** Refuses a name that people could mistake for another account's. @throws Refusal. */
 async function refuseTwin(transaction: Transaction<Tables>, name: string): Promise<void> {
   const skeleton = skeletonOf(name);
   const twin = await transaction
@@ -114,7 +115,7 @@ async function refuseTwin(transaction: Transaction<Tables>, name: string): Promi
   if (like !== undefined) throw new Refusal(`That name looks like "${like}", which is another account's.`, 'conflict');
 }
 
-/** Nobody may be locked out of the gate for good. @throws Refusal. */
+/** Keeps at least one operator. @throws Refusal. */
 export async function refuseLastOperator(
   transaction: Transaction<Tables>,
   { id, role }: Pick<Account, 'id' | 'role'>,
@@ -131,7 +132,7 @@ export async function refuseLastOperator(
     throw new Refusal('This is the last operator who can sign in. Make another one first.', 'conflict');
 }
 
-/** What a role does not allow is taken from the keys, so that it does not come back with a later role. */
+/** Removes from the keys what the role does not allow, so that it does not return with a later role. */
 async function narrowKeys(transaction: Transaction<Tables>, id: AccountId, role: Role, at: number): Promise<void> {
   const beyond: readonly Scope[] = managementScopes.filter((scope) => !mayManage(role, scope));
   const keys = await transaction
@@ -160,7 +161,7 @@ function refuseUnlimited(role: Role, plan: string | Unlimited): void {
 const columnsOf = (plan: string | Unlimited): Pick<Tables['accounts'], 'plan' | 'unlimited'> =>
   plan === unlimited ? { plan: null, unlimited: 1 } : { plan, unlimited: 0 };
 
-/** @throws where the account has neither a plan nor the right to be without: that is not "no limits". */
+/** @throws if the account has neither a plan nor the `unlimited` flag: that does not mean "no limits". */
 function planOfAccount({ id, plan, unlimited: without }: Selectable<Tables['accounts']>): string | Unlimited {
   if (Number(without) === 1) return unlimited;
   if (plan === null) throw new Error(`the account ${id} has no plan`);

@@ -1,5 +1,4 @@
-// Letting somebody in: each step is one transaction, which leaves nothing behind where a later statement finds a reason against
-// it.
+// Letting people in: each step is one transaction, which is rolled back if a later statement finds a reason against it.
 import type { Kysely, Transaction } from 'kysely';
 import { digestOf } from '../../domain/api-key.ts';
 import type { Application } from '../../domain/application.ts';
@@ -13,7 +12,7 @@ import { useUp } from './one-time-links.ts';
 import { personColumns, personOf } from './people.ts';
 import type { Tables } from './tables.ts';
 
-/** Takes everything of its transaction back. */
+/** Rolls its transaction back. */
 class Undone<Why extends string> extends Error {
   readonly why: Why;
   constructor(why: Why) {
@@ -139,7 +138,7 @@ export function admissionQueries({ db, transact }: Connection): AdmissionStore {
             .executeTakeFirst();
           if (!account || account.closed_at !== null) throw new Undone<NotSetUp>('closed');
           if (await hasPerson(transaction, accountId)) throw new Undone<NotSetUp>('occupied');
-          // An operator handed the link to them; whoever applied with the same address has nothing to show for it.
+          // An operator gave them the link, so an unconfirmed claim to the address is dropped.
           if (
             !(await freeAddress(transaction, person.email)) ||
             !(await insertPerson(transaction, person, accountId, at))
@@ -207,7 +206,7 @@ async function count(query: {
   return Number((await query.executeTakeFirstOrThrow()).count);
 }
 
-/** Those whose applicant has done what is theirs to do. */
+/** Applications that wait for an operator, not for their applicant. */
 const countWaiting = (db: Writer): Promise<number> =>
   count(
     db
@@ -226,7 +225,7 @@ const pendingOf = (db: Writer, personId: NewPerson['id']): Promise<number> =>
       .where('person_id', '=', personId),
   );
 
-/** Who signs in with an application whose address was just confirmed. */
+/** The person who signs in with an application whose address was just confirmed. */
 async function confirmedPerson(
   transaction: Transaction<Tables>,
   row: Tables['applications'],
@@ -236,7 +235,7 @@ async function confirmedPerson(
   if (row.person_id !== null) {
     const id = row.person_id;
     const own = await transaction.selectFrom('people').select('email').where('id', '=', id).executeTakeFirst();
-    // Somebody who signs in under no address gets the one that they have shown to be theirs, if nobody else has.
+    // A person with a placeholder address gets the address that they confirmed, unless another person has it.
     const gets = own?.email === row.email || own?.email.endsWith(placeholderDomain) === true;
     if (gets && (await freeAddress(transaction, row.email, id)))
       await transaction
@@ -247,7 +246,7 @@ async function confirmedPerson(
     return id;
   }
   if (row.password === null) return null;
-  // An operator may have handed on a set-up link to the account meanwhile; an account is one person's.
+  // An operator may have sent a set-up link for the account meanwhile; an account has one person.
   if (row.account_id !== null && (await hasPerson(transaction, row.account_id)))
     throw new Undone<NotConfirmed>('occupied');
   const person: NewPerson = {

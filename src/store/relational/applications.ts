@@ -1,5 +1,5 @@
-// Applications. What may happen once, such as a claim, is one statement that finds it undone or
-// changes nothing; admission.ts has the steps by which somebody is let in.
+// Applications. A step that may happen once, such as a claim, is one statement that changes nothing if it was already
+// done; admission.ts has the steps that let people in.
 import type { Selectable } from 'kysely';
 import { digestOf } from '../../domain/api-key.ts';
 import { type Application, heldFor } from '../../domain/application.ts';
@@ -48,7 +48,7 @@ export function applicationQueries({ db, transact }: Connection): ApplicationSto
           .returning('mailbox')
           .executeTakeFirst();
         if (!result) return false;
-        // Somebody let this mailbox in with open eyes; what an earlier account was charged with is settled.
+        // An operator admitted this mailbox deliberately, which settles the restrictions of an earlier account.
         if (status === 'approved')
           await transaction.deleteFrom('barred').where('digest', '=', digestOf(result.mailbox)).execute();
         await writeAudit(transaction, event);

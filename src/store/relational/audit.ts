@@ -1,4 +1,4 @@
-// The audit log. writeAudit is how every change writes its event, in its own transaction.
+// The audit log. Every change writes its event with writeAudit, in its own transaction.
 import type { Selectable, Transaction } from 'kysely';
 import type { AuditEvent } from '../../domain/audit.ts';
 import type { AuditId } from '../../domain/id.ts';
@@ -19,7 +19,7 @@ export function auditQueries({ db, transact }: Connection): AuditStore {
   };
 }
 
-/** Writes the event of a change, and into the outbox what it leads to. */
+/** Writes the event of a change, and its consequences to the outbox. */
 export async function writeAudit(transaction: Transaction<Tables>, event: AuditEvent): Promise<void> {
   const { id, at, actor, action, subject, from, to } = event;
   const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));

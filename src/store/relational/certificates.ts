@@ -1,5 +1,4 @@
-// Certificates that the gate got by itself, its account at the authority, the questions that are open there, and whose turn
-// it is to ask.
+// Certificates obtained by the gateway, its account at the authority, and pending challenges.
 import type { CertificateStore } from '../ports/certificates.ts';
 import type { Connection } from './connection.ts';
 

@@ -1,4 +1,4 @@
-// What the queries of every noun stand on: the builder, the engine, and the transaction that makes a change whole.
+// What the queries of every noun use: the query builder, the engine, and transactions.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Kysely, Transaction } from 'kysely';
 import type { Engine } from './engine.ts';
@@ -7,7 +7,7 @@ import type { Tables } from './tables.ts';
 export interface Connection {
   readonly db: Kysely<Tables>;
   readonly engine: Engine;
-  /** Makes a change in one transaction of its own, or as a part of the one that is open (see `Engine.transact`). */
+  /** Runs a change in its own transaction, or as part of the open one (see `Engine.transact`). */
   readonly transact: <T>(work: (transaction: Transaction<Tables>) => Promise<T>) => Promise<T>;
 }
 
@@ -33,10 +33,10 @@ export function refuseDoomed(transaction: Kysely<Tables>): void {
 
 const decisions = new AsyncLocalStorage<{ open: boolean }>();
 
-/** Does what runs now belong to an open decision? Then waiting for another connection could be waiting for itself. */
+/** Whether the current code belongs to an open decision. If so, waiting for another connection could deadlock. */
 export const isDeciding = (): boolean => decisions.getStore()?.open === true;
 
-/** Runs a decision, which uses the connection that it has and waits for no other. */
+/** Runs a decision, which uses its own connection and waits for no other. */
 export async function deciding<T>(work: () => Promise<T>): Promise<T> {
   const decision = { open: true };
   try {

@@ -1,5 +1,5 @@
-// Creations that a client may repeat, for Idempotency-Key: a name is claimed before anything is made, so that two of the
-// same cannot both make something. What was made is remembered by its id; a secret is not.
+// Creations that a client may repeat, for Idempotency-Key: a name is claimed before anything is created, so that two
+// identical requests cannot both create something. The id of what was created is stored; a secret is not.
 import type { RepeatStore } from '../ports/creations.ts';
 import type { Connection } from './connection.ts';
 
@@ -8,7 +8,7 @@ const keptMs = 24 * 3_600_000;
 export function creationQueries({ db }: Connection): RepeatStore {
   return {
     claimRepeatable: async (claim) => {
-      // A name is good for a day: longer than any client goes on trying.
+      // A name is kept for a day, longer than any client retries.
       await db
         .deleteFrom('repeatables')
         .where('at', '<', claim.at - keptMs)

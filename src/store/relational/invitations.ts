@@ -1,4 +1,4 @@
-// Invitations, by the digest of their code. admission.ts uses one up.
+// Invitations, by the digest of their code. admission.ts uses them up.
 import type { Selectable } from 'kysely';
 import type { Invite } from '../../domain/application.ts';
 import type { InvitationStore } from '../ports/invitations.ts';

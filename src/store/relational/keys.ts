@@ -1,4 +1,4 @@
-// API keys, and a key with everything that decides what its calls may do.
+// API keys, and keys with everything that determines what their calls may do.
 import type { Selectable, SqlBool } from 'kysely';
 import { sql } from 'kysely';
 import { passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
@@ -118,7 +118,7 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
     touchKeys: (usedAt) =>
       transact(async (transaction) => {
         for (const [id, at] of usedAt) {
-          // A row may come long after its exchange began, when a later one has been told already.
+          // Rows may arrive long after their exchange began, when a later use is already stored.
           await transaction
             .updateTable('keys')
             .set({ last_used_at: at })
@@ -166,7 +166,7 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
   };
 }
 
-/** @throws where the account has no plan, or one that is not there: limits we cannot find are not "no limits". */
+/** @throws if the account has no plan, or a missing one: unknown limits are not "no limits". */
 function planOfCaller({ id, account_unlimited, plan_name, plan_version, plan_terms }: CallerRow): Plan | Unlimited {
   if (Number(account_unlimited) === 1) return unlimited;
   if (plan_name === null) throw new Error(`the account of ${id} has no plan`);

@@ -1,4 +1,5 @@
-// Work that one gate does at a time: one statement takes a lease, so that of several that ask one gets it.
+// Leases for work that only one gateway process does at a time. A lease is taken in one statement, so only one of
+// several callers gets it.
 import type { LeaseStore } from '../ports/leases.ts';
 import type { Connection } from './connection.ts';
 
@@ -7,7 +8,8 @@ const longestLeaseMs = 3_600_000;
 export function leaseQueries({ db }: Connection): LeaseStore {
   return {
     takeLease: async (name, owner, now, until) => {
-      // One that lasts longer than any does was taken under a clock that was ahead, and would hold for as long as that was.
+      // A lease beyond the longest duration was taken under a clock that was ahead, and would otherwise be held for too
+      // long.
       const taken = await db
         .insertInto('leases')
         .values({ name, owner, until })

@@ -1,12 +1,12 @@
-// Somebody who will sign in, written as the sign-in library writes them, in every way by which people come: who gets the address that
-// several name, and that an account is one person's.
+// Inserts new people in the sign-in library's format, for every way to join: decides who gets an address that several
+// people name, and allows one person per account.
 import type { Transaction } from 'kysely';
 import { randomBase62 } from '../../domain/id.ts';
 import { placeholderEmail } from '../../domain/person.ts';
 import type { NewPerson } from '../ports/admission.ts';
 import type { Tables } from './tables.ts';
 
-/** False where the address is somebody's already, or the account is. */
+/** False if the address or the account already has a person. */
 export async function insertPerson(
   transaction: Transaction<Tables>,
   { id, name, email, emailVerified, passwordHash, language }: NewPerson,
@@ -47,8 +47,8 @@ export async function insertPerson(
 }
 
 /**
- * Makes an address free for somebody who has more to show for it than having written it down. Somebody who has no more than that,
- * and no account, stays with what they applied for, without it. False where it stays taken.
+ * Frees an address for a person with a better claim than merely stating it. A holder with an unconfirmed claim and no
+ * account keeps their application, with a placeholder address. False if the address stays taken.
  */
 export async function freeAddress(
   transaction: Transaction<Tables>,
@@ -70,7 +70,7 @@ export async function freeAddress(
   return true;
 }
 
-/** Does somebody sign in to that account? */
+/** Whether the account has a person. */
 export async function hasPerson(
   transaction: Transaction<Tables>,
   accountId: NonNullable<Tables['people']['accountId']>,

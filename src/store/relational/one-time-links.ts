@@ -1,4 +1,4 @@
-// One-time links. Using one up is one statement, so that of several that try one does.
+// One-time links. A link is used up in one statement, so that only one of several attempts succeeds.
 import type { Kysely } from 'kysely';
 import type { LinkPurpose } from '../../domain/person.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -11,7 +11,7 @@ export function linkQueries({ db, transact }: Connection): LinkStore {
   return {
     insertLink: ({ digest, purpose, subject, createdAt, expiresAt }, event, beside) =>
       transact(async (transaction) => {
-        // Those that open nothing any more go in any case.
+        // Links that are no longer valid are always removed.
         let old = transaction
           .deleteFrom('one_time_links')
           .where('subject', '=', subject)
@@ -52,7 +52,7 @@ export function linkQueries({ db, transact }: Connection): LinkStore {
   };
 }
 
-/** Uses a link up, and in the same statement all others for the same; gives their subject. */
+/** Uses up a link, and in the same statement all others for the same subject; returns the subject. */
 export async function useUp(
   db: Kysely<Tables>,
   digest: string,

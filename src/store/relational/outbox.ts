@@ -1,4 +1,5 @@
-// The outbox. Rows come with audit events (audit.ts); one statement decides a claim, so that of many gates one gets it.
+// The outbox. Rows come with audit events (audit.ts). A claim is one statement, so that only one of several gateways
+// gets it.
 import type { Selectable, Transaction } from 'kysely';
 import type { Consequence, EmailAbout } from '../../domain/outbox.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -6,7 +7,7 @@ import type { OutboxStore, StoredConsequence } from '../ports/outbox.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 
-/** No claim lasts longer: one that seems to was made under a clock that was ahead. */
+/** No claim lasts longer: a longer one was made under a clock that was ahead. */
 const longestClaimMs = 3_600_000;
 const idsPerQuery = 500;
 
@@ -14,7 +15,7 @@ export function outboxQueries({ db, transact }: Connection): OutboxStore {
   const dueIn = (id: string) => db.updateTable('outbox').where('id', '=', id).where('state', '=', 'due');
   return {
     insertConsequences: async (consequences, at) => {
-      // Asked often, and nearly always of what is there: that is not to cost a transaction.
+      // Called often, and nearly always for existing rows, which should not cost a transaction.
       const fresh: Consequence[] = [];
       for (let from = 0; from < consequences.length; from += idsPerQuery) {
         const part = consequences.slice(from, from + idsPerQuery);
@@ -59,7 +60,7 @@ export function outboxQueries({ db, transact }: Connection): OutboxStore {
   };
 }
 
-/** Adds what is not there yet. */
+/** Adds the rows that are missing. */
 export async function writeConsequences(
   transaction: Transaction<Tables>,
   consequences: readonly Consequence[],

@@ -1,4 +1,4 @@
-// Passwords of people, written as the sign-in library writes them, and what goes with an old one.
+// Passwords of people, in the sign-in library's format, and what ends with an old one.
 import { randomBase62 } from '../../domain/id.ts';
 import type { PasswordStore } from '../ports/passwords.ts';
 import type { Connection } from './connection.ts';
@@ -41,7 +41,7 @@ export function passwordQueries({ db, transact }: Connection): PasswordStore {
             .execute();
         }
         await transaction.deleteFrom('sessions').where('userId', '=', personId).execute();
-        // A challenge of the second step has the person's id as its value.
+        // The value of a second-step challenge is the person's id.
         await transaction.deleteFrom('verifications').where('value', '=', personId).execute();
         if (!keepPasskeys) await transaction.deleteFrom('passkeys').where('userId', '=', personId).execute();
         return true;

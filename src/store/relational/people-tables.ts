@@ -1,13 +1,13 @@
-// The rows of people and of how they sign in. The sign-in library names these columns itself and writes times as text
-// (RFC 3339) and truth values as the database has them: integers in SQLite, booleans in PostgreSQL.
+// Rows of people and of how they sign in. The sign-in library names these columns itself, writes times as text (RFC
+// 3339), and booleans as the database has them: integers in SQLite, booleans in PostgreSQL.
 import type { ColumnType } from 'kysely';
 import type { AccountId, PersonId } from '../../domain/id.ts';
 
-/** Written as a boolean everywhere; SQLite gives back 0 or 1. */
+/** Always written as a boolean; SQLite returns 0 or 1. */
 export type Flag = ColumnType<boolean | number, boolean, boolean>;
 
 export interface PeopleTables extends SignInOwnTables {
-  /** Written by the sign-in library, which names its columns itself; its other tables are read by nobody else. */
+  /** Written by the sign-in library, which names the columns. Only the library reads its other tables. */
   people: {
     id: PersonId;
     name: string;
@@ -42,7 +42,7 @@ export interface PeopleTables extends SignInOwnTables {
 }
 
 interface SignInOwnTables {
-  /** OpenID Connect Core §5.7: only issuer and subject together name somebody. */
+  /** OpenID Connect Core §5.7: only issuer and subject together identify a person. */
   provider_identities: { issuer: string; subject: string; person_id: PersonId; created_at: number };
   used_once: { id: string; expires_at: number };
   passkeys: {

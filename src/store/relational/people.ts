@@ -1,4 +1,4 @@
-// People who sign in, and the end of an account, which takes everything personal with it.
+// People who sign in, and the closing of accounts, which removes all personal data.
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { digestOf } from '../../domain/api-key.ts';
 import type { Registration } from '../../domain/application.ts';
@@ -13,7 +13,7 @@ import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 
-/** What leads to something again within this time (a key that expires in a week) finds that it did already. */
+/** Within this time, a repeated cause (a key that expires in a week) finds its existing row. */
 const consequenceKeptMs = 30 * 86_400_000;
 
 export function personQueries({ db, transact }: Connection): PersonStore {
@@ -62,7 +62,7 @@ export function personQueries({ db, transact }: Connection): PersonStore {
         if (person) {
           await withdraw(transaction, person.id, at);
           await theirs.where('person_id', '=', person.id).execute();
-          // An address that nobody has shown to be theirs may be another applicant's.
+          // An unconfirmed address may belong to another applicant.
           if (person.emailVerified) await theirs.where('email', '=', person.email).execute();
         }
         await transaction
@@ -87,11 +87,11 @@ export function personQueries({ db, transact }: Connection): PersonStore {
         .select('id')
         .where('id', '=', session)
         .where('userId', '=', person)
-        // Times of the library's tables are text in RFC 3339, which sorts as time does.
+        // The library stores times as RFC 3339 text, which sorts like time.
         .where('expiresAt', '>', new Date(now).toISOString())
         .executeTakeFirst()) !== undefined,
     tidyPeople: async (now) => {
-      // Times of the library's tables are text in RFC 3339, which sorts as time does.
+      // The library stores times as RFC 3339 text, which sorts like time.
       const over = new Date(now).toISOString();
       const gone = [
         await db.deleteFrom('sessions').where('expiresAt', '<', over).executeTakeFirst(),
@@ -138,7 +138,7 @@ const blank = {
   person_id: null,
 } as const;
 
-/** Strangers can add these to the audit log; the newest are kept, and everything else for good. */
+/** Unauthenticated clients can add these events, so only the newest are kept; all others are kept forever. */
 async function pruneRefusals(db: Kysely<Tables>): Promise<{ readonly numDeletedRows: bigint }> {
   const refusals = db.selectFrom('audit_events').select('id').where('action', 'in', refusalActions);
   const oldest = await refusals.orderBy('id', 'desc').offset(keptRefusals).limit(1).executeTakeFirst();
@@ -150,7 +150,7 @@ async function pruneRefusals(db: Kysely<Tables>): Promise<{ readonly numDeletedR
     .executeTakeFirst();
 }
 
-/** What is in force against an account outlives its closing, for the mailboxes that it had. */
+/** Restrictions of a closed account stay in force for the mailboxes that it had. */
 async function bar(
   transaction: Transaction<Tables>,
   id: Tables['accounts']['id'],
@@ -186,7 +186,7 @@ async function bar(
   }
 }
 
-/** Nobody has to decide about somebody who has gone. */
+/** Withdraws pending applications of a person who has left. */
 async function withdraw(transaction: Transaction<Tables>, id: Person['id'], at: number): Promise<void> {
   await transaction
     .updateTable('applications')

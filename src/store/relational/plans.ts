@@ -1,4 +1,4 @@
-// Plans: terms as JSON text, and the number of their version, which a change has to follow.
+// Plans: terms as JSON text, and the number of the version, which every change must increment.
 import type { Selectable } from 'kysely';
 import { openTerms, type Plan, type Terms } from '../../domain/plan.ts';
 import type { PlanStore } from '../ports/plans.ts';
@@ -36,7 +36,7 @@ export function planQueries({ db, transact }: Connection): PlanStore {
       }),
     deletePlan: (name, event) =>
       transact(async (transaction) => {
-        // Asked and done in one statement: a transaction that reads first can lose its place to another writer.
+        // Checks and deletes in one statement: a transaction that reads first can lose to another writer.
         const result = await transaction
           .deleteFrom('plans')
           .where('name', '=', name)
@@ -50,6 +50,6 @@ export function planQueries({ db, transact }: Connection): PlanStore {
 }
 
 export function planOfRow({ name, version, terms }: Selectable<Tables['plans']>): Plan {
-  // A term that is newer than the row is as in a plan that says nothing of it.
+  // Terms that were introduced after the row was written get their defaults.
   return { ...openTerms, ...(JSON.parse(terms) as Partial<Terms>), name, version: Number(version) };
 }

@@ -1,9 +1,9 @@
-// The change feed of a database with a figure that changes when another process has written (SQLite's `data_version`; in
-// PostgreSQL a row that such a change counts up). Looking costs one read of the figure.
+// The change feed of a database with a figure that changes when another process has written (SQLite's `data_version`;
+// in PostgreSQL, a row that such changes increment). A look costs one read of the figure.
 import type { ChangeFeed, ChangeListener, FeedReport } from '../ports/change-feed.ts';
 
 interface Followed extends ChangeListener {
-  /** The figure, and the count of this process's own changes, up to which it has run; undefined: it has to run. */
+  /** The figure, and this process's change count, as of its last run; undefined: it must run. */
   version: number | undefined;
   changes: number;
   failure: string | undefined;
@@ -13,9 +13,9 @@ export class PolledChanges implements ChangeFeed {
   readonly #version: () => Promise<number>;
   readonly #report: FeedReport;
   readonly #followed = new Set<Followed>();
-  /** Changes that this process made itself; the figure does not tell of them. */
+  /** Changes made by this process, which the figure does not reflect. */
   #changes = 0;
-  /** How often a look was asked for. */
+  /** How often a look was requested. */
   #asked = 0;
   #looking: Promise<void> | undefined;
   #failure: string | undefined;
@@ -26,7 +26,7 @@ export class PolledChanges implements ChangeFeed {
   }
 
   async subscribe(listener: ChangeListener): Promise<() => void> {
-    // Asked before the run begins: what is written while it runs makes another figure, and another run.
+    // Read before the run begins: writes during the run change the figure and cause another run.
     const changes = this.#changes;
     const version = await this.#version();
     await listener.run();
@@ -46,14 +46,14 @@ export class PolledChanges implements ChangeFeed {
     return this.#looking;
   }
 
-  /** Looks once more for whoever asked meanwhile: what they mean may have come after the figure was read. */
+  /** Looks again if a look was requested meanwhile, since its change may be newer than the figure that was read. */
   async #lookUntilDone(): Promise<void> {
     let asked: number;
     do {
       asked = this.#asked;
       await this.#lookOnce(this.#changes);
     } while (asked !== this.#asked);
-    // In one step with the comparison, so that nobody is given a look that is over.
+    // In the same step as the comparison, so that no caller joins a look that is over.
     this.#looking = undefined;
   }
 
@@ -80,7 +80,7 @@ export class PolledChanges implements ChangeFeed {
     }
   }
 
-  /** Reports what begins to fail, or no longer does; gives what is to be remembered of it. */
+  /** Reports a new failure, or a recovery; returns the state to remember. */
   #tell(what: string, before: string | undefined, error: unknown): string | undefined {
     const now = error === undefined ? undefined : error instanceof Error ? error.message : 'unknown';
     if (now !== undefined && now !== before) this.#report.onFailure(what, error);

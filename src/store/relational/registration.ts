@@ -1,4 +1,4 @@
-// Who may apply, and how: one row. A change of it moves the applications that it concerns.
+// The registration settings, in one row. A change updates the applications that it affects.
 import { firstRegistration, type Registration } from '../../domain/application.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import type { RegistrationStore } from '../ports/registration.ts';

@@ -1,4 +1,4 @@
-// The rules of the ladder, each one JSON text under its name.
+// The rules of the ladder, each as JSON text under its name.
 import type { Rule } from '../../domain/rule.ts';
 import type { RuleStore } from '../ports/rules.ts';
 import { writeAudit } from './audit.ts';

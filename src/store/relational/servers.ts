@@ -1,5 +1,5 @@
-// Model servers: what has to be unique in columns of its own, the rest as JSON text, and the number of the version, which a
-// change has to follow.
+// Model servers: columns for what must be unique, the rest as JSON text, and the version, which every change must
+// increment.
 import type { Selectable, Transaction } from 'kysely';
 import type { ModelServer } from '../../domain/model-server.ts';
 import type { NotStored, ServerStore } from '../ports/servers.ts';

@@ -1,4 +1,5 @@
-// Passkeys, identities at providers, and what works once. What may happen once, or only so often, is one statement or transaction.
+// Passkeys, identities at providers, and single-use ids. Whatever may happen once, or a limited number of times, is one
+// statement or transaction.
 import type { Insertable, Selectable } from 'kysely';
 import type { PersonId } from '../../domain/id.ts';
 import type { SignInStore, StoredPasskey } from '../ports/sign-in.ts';

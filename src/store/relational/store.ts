@@ -1,7 +1,6 @@
-// The whole store for a relational database, put together from one file a noun. An engine opens the connection, runs its
-// migrations, and says what it does in its own way (engine.ts).
-// Queries go through Kysely's builder, so values are always parameters (LiteLLM CVE-2026-42208 was a key check that
-// built its SQL from the Authorization header).
+// The whole store for a relational database, composed of one file per noun. An engine opens the connection, runs its
+// migrations, and handles the differences (engine.ts). Queries go through Kysely's builder, so values are always
+// parameters (LiteLLM CVE-2026-42208 was a key check that built its SQL from the Authorization header).
 import { type Kysely, sql } from 'kysely';
 import type { Store } from '../ports/store.ts';
 import { accountQueries } from './accounts.ts';

@@ -1,4 +1,4 @@
-// Steps that rules and operators took, with their appeals.
+// Steps taken by rules and operators, with their appeals.
 import type { Kysely, Selectable } from 'kysely';
 import type { AccountId, SuspensionId } from '../../domain/id.ts';
 import type { Suspension } from '../../domain/suspension.ts';
@@ -57,7 +57,7 @@ export function suspensionQueries({ db, transact }: Connection): SuspensionStore
   };
 }
 
-/** What may still be in force: neither lifted nor over. */
+/** Suspensions that may still be in force: neither lifted nor over. */
 export async function openSuspensions(db: Kysely<Tables>, accountId: AccountId, now: number): Promise<Suspension[]> {
   const rows = await db
     .selectFrom('suspensions')

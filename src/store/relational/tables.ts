@@ -1,5 +1,5 @@
-// The rows of every table, as the shared queries see them: text, 64-bit integers, and lists as JSON text. Which columns a
-// database gives them, and how they came to be, is in the migrations of its own folder.
+// The rows of every table, as the shared queries see them: text, 64-bit integers, and lists as JSON text. The column
+// definitions and their history are in each database's migrations.
 import type { Role } from '../../domain/account.ts';
 import type { KeyKind, KeyStatus } from '../../domain/api-key.ts';
 import type { Application } from '../../domain/application.ts';
@@ -23,10 +23,10 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
     id: AccountId;
     name: string;
     created_at: number;
-    /** Null where, and only where, `unlimited` is 1. */
+    /** Null if and only if `unlimited` is 1. */
     plan: string | null;
     unlimited: number;
-    /** Of its name; empty when it is closed. */
+    /** The skeleton of its name; empty for a closed account. */
     skeleton: string;
     role: Role;
     closed_at: number | null;
@@ -126,20 +126,20 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
 }
 
 export interface AdmissionColumns {
-  /** Key of the mailbox of its address; empty where the address was blanked. */
+  /** The mailbox key of its address; empty if the address was blanked. */
   mailbox: string;
-  /** Network that it came from, while nobody has confirmed the address. */
+  /** The network that it came from, until the address is confirmed. */
   source: string;
-  /** Unix milliseconds; null: nobody has to confirm anything. */
+  /** Unix milliseconds; null: no confirmation is required. */
   confirm_by: number | null;
   /** Hash, until the address is confirmed. */
   password: string | null;
 }
 
-/** Mailboxes whose account was closed while something was in force against it: a digest, for as long as that would have lasted. */
+/** Digests of mailboxes whose account was closed while restricted, kept as long as the restriction would last. */
 export interface BarredTable {
   digest: string;
-  /** Unix milliseconds; null: until an operator lets somebody in with it. */
+  /** Unix milliseconds; null: until an operator admits the mailbox. */
   until: number | null;
 }
 
@@ -167,16 +167,16 @@ interface ServerTable {
 interface OutboxTable {
   id: string;
   kind: 'email';
-  /** JSON; empty when it is finished. */
+  /** JSON; empty once it is finished. */
   payload: string;
   created_at: number;
   due_at: number;
   /** How often it was claimed. */
   attempts: number;
   state: 'due' | 'done' | 'dead';
-  /** Of a process. */
+  /** Identifies the process that claimed it. */
   owner: string;
-  /** Until then it is that process's. */
+  /** When that claim ends. */
   until: number;
   done_at: number | null;
 }

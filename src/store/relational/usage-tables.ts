@@ -1,4 +1,4 @@
-// The rows of the ledger, and the sums by quarter of an hour that are written with them.
+// Rows of the ledger, and the quarter-hourly sums that are written with them.
 import type { ErrorCode } from '../../domain/error.ts';
 import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
 import type { Outcome, UsageSource } from '../../domain/usage.ts';
@@ -31,10 +31,10 @@ export interface UsageTables {
   };
   usage_quarterly: {
     account_id: AccountId;
-    /** Quarters of an hour since 1970, UTC: days begin with one of them in every time zone, also in India and in Nepal. */
+    /** Quarters of an hour since 1970, UTC: days begin on one in every time zone, including India and Nepal. */
     quarter: number;
     key_id: KeyId;
-    /** Empty where no model was named. */
+    /** Empty if no model was named. */
     model: string;
     requests: number;
     refused: number;
@@ -44,7 +44,7 @@ export interface UsageTables {
     estimated: number;
     cache_read_tokens: number;
     cache_write_tokens: number;
-    /** Of `refused`, those for what the caller did or may not do. */
+    /** The part of `refused` for what the caller did or may not do. */
     own_refusals: number;
   };
 }

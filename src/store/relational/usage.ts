@@ -1,4 +1,4 @@
-// The ledger's raw rows, one an exchange or one for `repeats` refused ones, and the roll-ups by quarter of an hour that are
+// The ledger's raw rows, one per exchange or one for `repeats` refused ones, and the quarter-hourly roll-ups that are
 // written with them.
 import { sql } from 'kysely';
 import { firstRequestId } from '../../domain/id.ts';
@@ -9,12 +9,13 @@ import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 import { report } from './usage-reports.ts';
 
-// SQLite before 3.32 takes 999 parameters; today's takes 32,766 and PostgreSQL 65,535. 23 columns × 500 rows fit both.
+// SQLite before 3.32 accepts 999 parameters, current versions 32,766, and PostgreSQL 65,535. 23 columns × 500 rows fit
+// both of the latter.
 const rowsPerInsert = 500;
-/** About 20 ms of reading in SQLite, during which this process does nothing else. */
+/** About 20 ms of reading in SQLite, which blocks this process. */
 const rowsPerLook = 20_000;
 const minuteMs = 60_000;
-/** Far longer than a call waits between its head and the moment in which it counts. */
+/** Much longer than a call waits between its head and the time at which it counts. */
 const longestHeadMs = 3_600_000;
 
 export function usageQueries({ db, engine, transact }: Connection): UsageStore {
@@ -24,7 +25,7 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
       if (records.length === 0) return;
       const rows = records.map(rowOfUsage);
       const { appendUsage } = engine;
-      // Through the builder's own connection, so that it can never fall into somebody else's open transaction.
+      // Uses the builder's own connection, so it can never run inside another open transaction.
       if (appendUsage) await db.connection().execute(() => Promise.resolve(appendUsage(rows)));
       else await appendSlowly(transact, rows, answered);
     },
@@ -58,7 +59,7 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
       if (outcome !== undefined) found = found.where('outcome', '=', outcome);
       const rows = (await found.execute()).map(usageOfRow);
       if (rows.length > limit) return { rows: rows.slice(0, limit), next: rows[limit - 1]?.id };
-      // All of what was looked at is here; what lies behind it is the next page's.
+      // Everything that was examined is here; the next page continues after it.
       const last = await db
         .selectFrom(looked.as('looked'))
         .select(({ fn }) => [fn.min('id').as('id'), fn.countAll().as('count')])
@@ -78,7 +79,7 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
           fn.sum('prompt_tokens').as('prompt'),
           fn.sum('completion_tokens').as('completion'),
         ])
-        // Ids begin with the time of the head, so this reads the end of the table and not the whole.
+        // Ids begin with the time of the head, so this reads only the end of the table.
         .where('id', '>=', firstRequestId(since - longestHeadMs))
         .where('at', '>=', since)
         .groupBy([minute, 'account_id', 'key_id']);
@@ -138,13 +139,13 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
   };
 }
 
-/** `neverLeft` of domain/usage, in the database's words. */
+/** `neverLeft` of domain/usage, in SQL. */
 const rowNeverLeft = sql`(outcome = 'refused' or (outcome = 'client_closed' and upstream is null))`;
 
-/** `isOwnRefusal` of domain/usage, in the database's words. */
+/** `isOwnRefusal` of domain/usage, in SQL. */
 const rowOwnRefusal = sql`(outcome = 'refused' and (code is null or code not in (${sql.join(blamelessCodes.map((code) => sql.lit(code)))})))`;
 
-/** For adapters without a quicker way. */
+/** For engines without a faster way. */
 async function appendSlowly(
   transact: Connection['transact'],
   rows: readonly Tables['usage'][],

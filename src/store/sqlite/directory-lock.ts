@@ -1,5 +1,5 @@
-// Holds a data directory for one gate. The lock is SQLite's own, on a file of its own: the system lets go of it however the
-// process ends.
+// Reserves a data directory for one gateway process. The lock is SQLite's own, on a separate file: the system releases
+// it however the process ends.
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -10,16 +10,15 @@ import { DirectoryHeld, type StoreUnusable, unusableFile } from '../unusable.ts'
 import { isBusy } from './errors.ts';
 
 export interface DirectoryLock {
-  /** To be called every so often: a lock whose file was deleted is made again. Gives a sentence where that was so. */
+  /** Call periodically: recreates the lock if its file was deleted. Returns a sentence if that happened. */
   look(): string | undefined;
   release(): void;
 }
 
 /**
- * Holds the data directory for one gate: the lock is SQLite's own, on a file of its own, and the system lets go of it
- * however the process ends. The `sekisho` command does not take it: it may write beside a running gate.
- * Where there is a database and no lock file, somebody may have deleted the file of a gate that runs. That gate puts
- * another in its place, so this one looks again after `doubtMs`, longer than that takes, whether its own is still there.
+ * Reserves the data directory for one gateway process. The `sekisho` command does not take the lock: it may write while
+ * a gateway runs. If there is a database but no lock file, the file of a running gateway may have been deleted. That
+ * gateway replaces it, so this one checks after `doubtMs`, longer than that takes, whether its own file is still there.
  * @throws StoreUnusable
  */
 export async function lockDirectory(dataDir: string, doubtMs = 2_000): Promise<DirectoryLock> {
@@ -66,7 +65,7 @@ function acquire(file: string, dataDir: string): Database.Database {
   }
 }
 
-/** Does a gate that runs now have this directory? Not to be asked by that gate itself. */
+/** Whether a running gateway holds this directory. Must not be called by that gateway itself. */
 export function isHeld(dataDir: string): boolean {
   try {
     acquire(join(dataDir, 'gate.lock'), dataDir).close();

@@ -1,4 +1,4 @@
-// What SQLite does in its own way; the queries are those of every relational database.
+// The parts that are specific to SQLite; the queries are those of every relational database.
 import type Database from 'better-sqlite3';
 import { sql } from 'kysely';
 import type { KeyId } from '../../domain/id.ts';
@@ -16,7 +16,7 @@ export function sqliteEngine(database: Database.Database, loss: () => string | u
   );
   return {
     type: 'sqlite',
-    // One writer at a time: nothing has to be done again.
+    // There is one writer at a time, so no transaction needs to run again.
     transact: (db, work) => db.transaction().execute(work),
     holds: (column, search) => sql`instr(lower(${sql.ref(column)}), lower(${search})) > 0`,
     findCaller: Object.assign(

@@ -1,12 +1,12 @@
-// What SQLite and better-sqlite3 say when they cannot, in the words of every store.
+// Translates errors of SQLite and better-sqlite3 to those of every store.
 import { StoreBusy, unusableFile } from '../unusable.ts';
 
 const codeOf = (error: unknown): string => String((error as { code?: unknown }).code);
 
-/** Another connection holds the right to write, for longer than this one waits. */
+/** Another connection holds the write lock for longer than this one waits. */
 export const isBusy = (error: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
 
-/** What is thrown in place of an error that callers tell apart: another writer, or a file that takes or gives nothing. */
+/** Translates errors that callers distinguish: another writer, or a file that cannot be read or written. */
 export function translated(error: unknown): unknown {
   if (isBusy(error))
     return new StoreBusy('Another program is writing to the database and holds it. Try again when that is over.', {
@@ -17,7 +17,7 @@ export function translated(error: unknown): unknown {
   return error;
 }
 
-/** Runs what asks the database directly, and throws as the queries do. */
+/** Runs code that uses the database directly, and translates its errors like those of queries. */
 export function translating<Arguments extends readonly unknown[], T>(
   work: (...given: Arguments) => T,
 ): (...given: Arguments) => T {

@@ -1,5 +1,5 @@
-// Opens the embedded store: one SQLite file in DATA_DIR, write-ahead log, one connection for the process.
-// Refuses to start, with one sentence, on a file it cannot read or a schema newer than this program.
+// Opens the embedded store: one SQLite file in DATA_DIR, with a write-ahead log and one connection per process. Refuses
+// to start, with one sentence, on an unreadable file or a schema newer than this program.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -15,12 +15,13 @@ import { isBusy } from './errors.ts';
 import { migrate } from './migrate.ts';
 import { WriterDialect } from './writer-dialect.ts';
 
-/** Up to that size a database is looked through for damage at the start, which takes a fraction of a second. */
+/** Databases up to this size are checked for damage at the start, which takes a fraction of a second. */
 const checkedBytes = 64 * 1024 * 1024;
 
 /**
- * Makes the directory (mode 0700) if need be, opens the file (mode 0600), migrates. `patienceMs`: how long a write waits
- * for somebody else's; all of its process waits with it. `holds`: this process holds the directory (`lockDirectory`).
+ * Creates the directory (mode 0700) if needed, opens the file (mode 0600), and migrates. `patienceMs`: how long a write
+ * waits for another process's, which blocks this whole process. `holds`: this process holds the directory
+ * (`lockDirectory`).
  * @throws StoreUnusable.
  */
 export async function openSqlite(dataDir: string, patienceMs = 5_000, holds = false): Promise<Store> {
@@ -32,8 +33,8 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000, holds = fa
     const database = new Database(file, { timeout: patienceMs });
     opened = database;
     database.pragma('journal_mode = WAL');
-    // NORMAL keeps every commit over a kill of this process; only a power cut can lose the last ones. The ledger's
-    // journal has the same promise.
+    // NORMAL keeps every commit if this process is killed; only a power failure can lose the last ones. The ledger's
+    // journal has the same guarantee.
     database.pragma('synchronous = NORMAL');
     database.pragma('foreign_keys = ON');
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
@@ -43,7 +44,7 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000, holds = fa
     await migrate(db, database, () => {
       if (!holds && isHeld(dataDir))
         throw new StoreUnusable(
-          `${file} is of an older Sekisho, and a gate of that version is using it. Start that gate anew with this version; then try again.`,
+          `${file} was written by an older Sekisho, and a gateway of that version is using it. Restart that gateway with this version, then try again.`,
         );
     });
     return relationalStore(db, sqliteEngine(database, loss));

@@ -1,11 +1,11 @@
-// The quick way of a batch of the ledger into SQLite.
+// The fast way to append a batch of the ledger in SQLite.
 import type Database from 'better-sqlite3';
 import { AnsweredModels, rollUp, usageColumns } from '../ledger/usage-rows.ts';
 import type { Tables } from '../relational/tables.ts';
 
 /**
- * One prepared statement and one transaction a batch. Measured against the query builder's multi-row insert, which
- * compiles and prepares anew each time: 4 µs of CPU a row instead of 13.
+ * One prepared statement and one transaction per batch. Measured against the query builder's multi-row insert, which
+ * compiles and prepares every time: 4 µs of CPU per row instead of 13.
  */
 export function usageAppender(database: Database.Database): (rows: readonly Tables['usage'][]) => void {
   const insert = database.prepare(
@@ -30,7 +30,7 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
   );
   const answered = new AnsweredModels();
   return database.transaction((rows: readonly Tables['usage'][]) => {
-    // A row that is there already is in the roll-ups already.
+    // A row that already exists is already in the roll-ups.
     const added = rows.filter((row) => insert.run(usageColumns.map((column) => row[column])).changes === 1);
     for (const sum of rollUp(added, answered))
       addUp.run([sum.account_id, sum.quarter, sum.key_id, sum.model, ...sums.map((name) => sum[name])]);

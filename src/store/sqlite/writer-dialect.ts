@@ -1,5 +1,5 @@
-// Kysely's SQLite dialect with a queue of our own for the one connection, transactions that may write from their beginning, and
-// errors and truth values as every store has them.
+// Kysely's SQLite dialect with its own queue for the one connection, transactions that may write from the start, and
+// errors and booleans as every store has them.
 import type Database from 'better-sqlite3';
 import {
   CompiledQuery,
@@ -14,14 +14,14 @@ import { isDeciding } from '../relational/connection.ts';
 import { StoreUnusable } from '../unusable.ts';
 import { translated } from './errors.ts';
 
-/** The queue for the one connection is ours, since Kysely's own lets a decision wait for itself. */
+/** This dialect queues for the one connection itself, since Kysely's queue lets a decision wait for itself. */
 class OwnQueueAdapter extends SqliteAdapter {
   override get supportsMultipleConnections(): boolean {
     return true;
   }
 }
 
-/** Truth values go in as the integers that SQLite has for them; errors come out as every store throws them. */
+/** Converts booleans to SQLite's integers, and errors to those that every store throws. */
 class TranslatingConnection implements DatabaseConnection {
   readonly #inner: DatabaseConnection;
 
@@ -51,9 +51,9 @@ function withIntegers(query: CompiledQuery): CompiledQuery {
 }
 
 /**
- * Every transaction takes the one right to write when it begins. One that begins as a reader (SQLite's default) cannot
- * become a writer once somebody else has written (SQLITE_BUSY_SNAPSHOT, sqlite.org/lang_transaction.html §2.2), and none
- * here may act on what it read before that.
+ * Every transaction takes the write lock when it begins. One that begins as a reader (SQLite's default) cannot become a
+ * writer once another connection has written (SQLITE_BUSY_SNAPSHOT, sqlite.org/lang_transaction.html §2.2), and none
+ * may act on what it read before that.
  */
 export class WriterDialect extends SqliteDialect {
   readonly #database: Database.Database;
@@ -76,9 +76,9 @@ export class WriterDialect extends SqliteDialect {
     let taken = false;
     let only: TranslatingConnection | undefined;
     driver.acquireConnection = async (options) => {
-      // A decision that asks the store outside of its own transaction would stand still for ever, and the gate with it.
+      // A decision that uses the store outside its own transaction would deadlock, and block the gateway.
       if (isDeciding()) throw new Error('a decision uses the store that it was given, and no other');
-      // Nothing is written to, or believed of, a file that is no longer the one in the data directory.
+      // A file that is no longer the one in the data directory must be neither read nor written.
       const loss = this.#loss();
       if (loss !== undefined) throw new StoreUnusable(loss);
       if (taken) await new Promise<void>((resolve) => waiting.push(resolve));
@@ -87,15 +87,15 @@ export class WriterDialect extends SqliteDialect {
       return only;
     };
     driver.releaseConnection = () => {
-      // Whoever waits the longest has it now; `taken` stays.
+      // The longest-waiting caller gets the connection; `taken` stays true.
       const next = waiting.shift();
       if (next) next();
       else taken = false;
       return Promise.resolve();
     };
     const rollback = driver.rollbackTransaction.bind(driver);
-    // A full disk has rolled it back already (sqlite.org/lang_transaction.html §2.3); to do it again is an error that would be
-    // told in place of what went wrong.
+    // A full disk has already rolled it back (sqlite.org/lang_transaction.html §2.3); rolling back again would raise an
+    // error that hides the original one.
     driver.rollbackTransaction = async (connection) => {
       if (this.#database.inTransaction) await rollback(connection);
     };

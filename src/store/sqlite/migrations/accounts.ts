@@ -1,4 +1,4 @@
-// What an account without limits is: a fact that is said, and not a plan that is missing.
+// Marks accounts without limits explicitly, instead of by a missing plan.
 import { type Kysely, sql } from 'kysely';
 import { skeletonOf } from '../../../domain/label.ts';
 
@@ -10,13 +10,13 @@ export async function sayUnlimited(db: Kysely<unknown>): Promise<void> {
   await sql`update accounts set unlimited = 1 where plan is null and role = 'operator' and closed_at is null`.execute(
     db,
   );
-  // Operators who were made members or auditors had kept "no plan"; whoever has lost the role has limits like anybody.
+  // Operators who became members or auditors had kept "no plan"; accounts without the role get limits.
   await sql`update accounts set plan = 'default' where plan is null and unlimited = 0`.execute(db);
-  // What is looked up for one account must not cost a look at everybody's events.
+  // Looking up one account's events must not read everybody's.
   await db.schema.createIndex('audit_events_by_subject').on('audit_events').columns(['subject', 'id']).execute();
 }
 
-/** What two names have in common that a person takes for the same; twins that are there already stay. */
+/** A key that is equal for names people take for the same (label.ts); existing twins stay. */
 export async function addSkeletons(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .alterTable('accounts')

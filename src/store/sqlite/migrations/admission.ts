@@ -1,4 +1,4 @@
-// What an application keeps until its address is confirmed, and the mailbox that it belongs to.
+// What an application keeps until its address is confirmed, and its mailbox.
 import { type Kysely, sql } from 'kysely';
 import { mailboxOf } from '../../../domain/mailbox.ts';
 

@@ -1,4 +1,4 @@
-// The tables of certificates that the gate gets by itself, shared by every gate that uses this store.
+// Tables for certificates that the gateway obtains, shared by every gateway with this store.
 import type { Kysely } from 'kysely';
 
 export async function openCertificates({ schema }: Kysely<unknown>): Promise<void> {

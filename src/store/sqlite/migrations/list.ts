@@ -1,4 +1,4 @@
-// The migrations of the SQLite database, in order. What the rows hold now is in relational/tables.ts.
+// The migrations of the SQLite database, in order. relational/tables.ts describes the current rows.
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import { firstRegistration } from '../../../domain/application.ts';
@@ -14,7 +14,7 @@ import { openServers } from './servers.ts';
 import { openIdentities, openUsedOnce } from './sign-in.ts';
 import { addCacheTokens, addOwnRefusals, addRepeats, splitHours } from './usage.ts';
 
-/** Migrations by name, in order. One that has landed is never edited. */
+/** Migrations by name, in order. A published one is never changed. */
 export const migrations: Record<string, Migration> = {
   '0001-keys-and-usage': {
     async up(db: Kysely<unknown>): Promise<void> {
@@ -64,8 +64,8 @@ export const migrations: Record<string, Migration> = {
         .addColumn('duration_ms', 'bigint', (column) => column.notNull())
         .addColumn('address', 'text', (column) => column.notNull())
         .execute();
-      // No index beside the primary key: ids are in order of time, so a row is added at the end. One on the key id was
-      // measured at 10 µs a row with a thousand keys in use, since each batch then writes pages all over it.
+      // No index except the primary key: ids are in time order, so rows are appended. An index on the key id was
+      // measured at 10 µs per row with a thousand active keys, since each batch then writes pages all over it.
     },
   },
   '0002-plans-and-suspensions': {
@@ -87,7 +87,7 @@ export const migrations: Record<string, Migration> = {
         .alterTable('usage')
         .addColumn('queued_ms', 'bigint', (column) => column.notNull().defaultTo(0))
         .execute();
-      // One account's hours stand together: a limit is read back by account, and rows are added a batch at a time.
+      // One account's hours are adjacent: limits are read by account, and rows are added in batches.
       await schema
         .createTable('usage_hourly')
         .addColumn('account_id', 'text', (column) => column.notNull())

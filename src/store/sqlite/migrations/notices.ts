@@ -1,7 +1,7 @@
-// Notices get states: who is sending one, until when nobody else does, and when it was done.
+// Gives notices a state: which process is sending one, until when, and when it was done.
 import { type Kysely, sql } from 'kysely';
 
-/** Until here a row was written before its letter was sent; whether it was, nobody can say, and none is sent again. */
+/** Rows used to be written before their email was sent. Whether it was sent is unknown, and none is sent again. */
 export async function addNoticeStates(db: Kysely<unknown>): Promise<void> {
   const { schema } = db;
   await schema

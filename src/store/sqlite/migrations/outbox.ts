@@ -1,8 +1,8 @@
-// The outbox takes the place of the notices, whose table stays for the version before: what they had told is done, and what
-// they would still have told is due.
+// Replaces the notices by the outbox. The old table stays for the previous version: sent notices become done rows, and
+// unsent ones due rows.
 import { type Kysely, sql } from 'kysely';
 
-/** Older things are no news. */
+/** Older events are not announced any more. */
 const newsMs = 24 * 3_600_000;
 
 export async function openOutbox(db: Kysely<unknown>): Promise<void> {

@@ -1,5 +1,5 @@
-// The tables of sign-in, as better-auth 1.7 names and types them (its own migration generator was asked once; ours stays the
-// only thing that changes the schema), and what applications and accounts learn from them.
+// The tables of sign-in, with the names and types of better-auth 1.7 (from its migration generator; only these
+// migrations change the schema), and the columns that applications and accounts gain.
 import { type ColumnDefinitionBuilder, type CreateTableBuilder, type Kysely, sql } from 'kysely';
 
 type Column = [
@@ -11,7 +11,7 @@ type Column = [
 const must = (column: ColumnDefinitionBuilder): ColumnDefinitionBuilder => column.notNull();
 const whose: Column = ['userId', 'text', (column) => column.notNull().references('people.id').onDelete('cascade')];
 
-/** Times are text, RFC 3339, as the library writes them. */
+/** Times are RFC 3339 text, as the library writes them. */
 const tables: Readonly<Record<string, readonly Column[]>> = {
   people: [
     ['name', 'text', must],
@@ -118,7 +118,7 @@ export async function openPeople(db: Kysely<unknown>): Promise<void> {
     .execute();
   await schema.alterTable('accounts').addColumn('closed_at', 'bigint').execute();
   await sql`update accounts set role = 'operator' where name = 'operator'`.execute(db);
-  // One statement a column: SQLite adds one at a time.
+  // One statement per column, because SQLite adds one at a time.
   await schema.alterTable('applications').addColumn('confirmed_at', 'bigint').execute();
   await schema.alterTable('applications').addColumn('person_id', 'text').execute();
   await schema.alterTable('applications').addColumn('language', 'text').execute();
@@ -127,12 +127,12 @@ export async function openPeople(db: Kysely<unknown>): Promise<void> {
 }
 
 /**
- * An account is one person's, by the database itself; when a session's person last showed who they are, where that was not at its
- * beginning; and why an application waits although a rule would have let it in.
+ * Enforces one person per account in the database; adds when a session's person last proved their identity, if not at
+ * its start, and why an application waits although a rule would have accepted it.
  */
 export async function bindPeople(db: Kysely<unknown>): Promise<void> {
   const { schema } = db;
-  // Where two came to one account, whoever came first keeps it.
+  // If an account has two people, the earlier one keeps it.
   await sql`
     update people set "accountId" = null
     where "accountId" is not null and exists (

@@ -1,4 +1,4 @@
-// The tables of sign-in that are ours and not the library's: who a provider vouches for, and what works once.
+// Sign-in tables that the library does not manage: identities at providers, and single-use ids.
 import { type Kysely, sql } from 'kysely';
 import type { PersonId } from '../../../domain/id.ts';
 
@@ -14,7 +14,7 @@ export async function openUsedOnce(db: Kysely<unknown>): Promise<void> {
     .addColumn('id', 'text', (column) => column.primaryKey().notNull())
     .addColumn('expires_at', 'bigint', (column) => column.notNull())
     .execute();
-  // Sign-ins under way begin again; devices that were to skip the second step do not skip it any more.
+  // Sign-ins in progress must start again, and trusted devices must pass the second step again.
   await sql`delete from verifications`.execute(db);
 }
 
@@ -29,8 +29,8 @@ export async function openIdentities(db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint('provider_identities_key', ['issuer', 'subject'])
     .execute();
   await schema.createIndex('provider_identities_by_person').on('provider_identities').column('person_id').execute();
-  // Until here a row was keyed by the subject alone. The ID token that was stored beside it says which issuer that was; a row without
-  // one, or one whose key a claim other than `sub` had chosen, opens nothing any more.
+  // Rows used to be keyed by the subject alone. The stored ID token has the issuer; rows without one, or with a key
+  // from a claim other than `sub`, become invalid.
   const { rows } = await sql<OldCredential>`
     select "accountId", "idToken", "userId" from credentials where "providerId" <> 'credential'`.execute(db);
   for (const { accountId, idToken, userId } of rows) {

@@ -1,4 +1,4 @@
-// The ledger's tables: raw rows, and the sums by quarter of an hour that are written with them.
+// The ledger's tables: raw rows, and the quarter-hourly sums that are written with them.
 import { type Kysely, sql } from 'kysely';
 import { blamelessCodes } from '../../../domain/usage.ts';
 
@@ -9,7 +9,7 @@ export async function addRepeats({ schema }: Kysely<unknown>): Promise<void> {
     .execute();
 }
 
-/** The parts of the prompt that a model server's cache served and took: of older rows nothing is known of them. */
+/** The parts of the prompt read from and written to a model server's cache; unknown for older rows. */
 export async function addCacheTokens({ schema }: Kysely<unknown>): Promise<void> {
   for (const table of ['usage', 'usage_hourly'])
     for (const name of ['cache_read_tokens', 'cache_write_tokens'])
@@ -20,8 +20,8 @@ export async function addCacheTokens({ schema }: Kysely<unknown>): Promise<void>
 }
 
 /**
- * From hours to quarters. Of hours whose rows are all there the rows say which quarter; the sums of older ones stand in the
- * first. Rows are removed oldest first, so the hour of the oldest is the only one of which some may be gone.
+ * Converts hours to quarters. If all rows of an hour exist, they determine the quarter; sums of older hours go to the
+ * first quarter. Rows are removed oldest first, so only the hour of the oldest row can be incomplete.
  */
 export async function splitHours(db: Kysely<unknown>): Promise<void> {
   const figures = [
@@ -67,8 +67,8 @@ export async function splitHours(db: Kysely<unknown>): Promise<void> {
 }
 
 /**
- * What rules count of the refusals. The rows that are still there say it; of older sums it is not known, and nobody is blamed
- * for them. The figure of a quarter stands with the first of its models: it is only ever asked for all of them together.
+ * The refusals that rules count. Existing rows determine it; for older sums it is unknown and set to none. The figure
+ * of a quarter is stored with the first of its models, since it is only read for all models together.
  */
 export async function addOwnRefusals(db: Kysely<unknown>): Promise<void> {
   await db.schema
