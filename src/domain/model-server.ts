@@ -1,9 +1,9 @@
-// A model server that is kept in the store, and how its address, weight and slots are read. Pure: whether it answers, and
-// what stands in its files, is known elsewhere.
+// A model server in the store, and the validation of its address, weight and slots. Pure: other files check whether it
+// answers, and read its files.
 import type { AccountId, ServerId } from './id.ts';
 import { parseModelName } from './model-name.ts';
 
-/** What the gate shows to a server: header lines of a file, or text that is stored encrypted (sealed-secret.ts). */
+/** Presented to a server: header lines in a file, or text that is stored encrypted (sealed-secret.ts). */
 export type ServerSecret =
   | { readonly kind: 'file'; readonly file: string }
   | { readonly kind: 'stored'; readonly sealed: string; readonly setAt: number };
@@ -11,20 +11,20 @@ export type ServerSecret =
 export interface ModelServer {
   readonly id: ServerId;
   readonly name: string;
-  /** As `readServerAddress` gives it. */
+  /** In the form of `readServerAddress`. */
   readonly address: string;
-  /** Null: found out by asking the server. */
+  /** Null: detected by probing the server. */
   readonly kind: string | null;
-  /** Its share of the calls beside other servers that are as good; 1 is usual. */
+  /** Its share of calls relative to equally good servers; 1 is usual. */
   readonly weight: number;
-  /** Calls at once by model; `*` stands for every other model. Null: the settings of the gate hold. */
+  /** Concurrent calls by model; `*` stands for every other model. Null: the gateway's settings apply. */
   readonly slots: Readonly<Record<string, number>> | null;
   readonly secret: ServerSecret | null;
   /** Names of files in the directory of the setting `server_files`. */
   readonly caFile: string | null;
   readonly certificateFile: string | null;
   readonly keyFile: string | null;
-  /** Who may reach it: accounts with one of these plans, and these accounts. Both null: everybody. */
+  /** Who may use it: accounts with one of these plans, and these accounts. Both null: everybody. */
   readonly plans: readonly string[] | null;
   readonly accounts: readonly AccountId[] | null;
   /** It gets no new calls. */
@@ -34,15 +34,15 @@ export interface ModelServer {
   readonly version: number;
 }
 
-/** More than one gate works with. */
+/** The most servers that can be stored. */
 export const mostServers = 500;
 
 /** All other models. */
 export const anyModel = '*';
 
 /**
- * An address in the one form in which addresses are compared: without a slash or `/v1` at its end.
- * @throws a sentence for one that no model server can have.
+ * Normalises an address for comparison: without a trailing slash or `/v1`.
+ * @throws a sentence for an invalid address.
  */
 export function readServerAddress(text: string): string {
   const url = URL.parse(text);
@@ -54,7 +54,7 @@ export function readServerAddress(text: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '').replace(/\/+$/, '');
 }
 
-/** @throws a sentence for a weight that means nothing. */
+/** @throws a sentence for an invalid weight. */
 export function readWeight(weight: number): number {
   if (!(weight >= 0.01 && weight <= 100)) throw new Error('a weight is a number from 0.01 to 100');
   return weight;
@@ -73,18 +73,18 @@ export function readSlots(slots: Readonly<Record<string, number>>): Record<strin
   return Object.fromEntries(entries);
 }
 
-/** The calls that it works on at once for a model; undefined where nothing is said. */
+/** The concurrent calls of a model on the server; undefined if not configured. */
 export const slotsOn = (slots: ModelServer['slots'], canonical: string): number | undefined =>
   slots?.[canonical] ?? slots?.[anyModel];
 
-/** A caller, as far as servers have limits on who reaches them. */
+/** The facts about a caller that servers' restrictions depend on. */
 export interface Reaching {
   readonly accountId: AccountId;
   /** The name of a plan; undefined for an account without limits. */
   readonly plan: string | undefined;
 }
 
-/** May the caller reach the server? */
+/** Whether the caller may use the server. */
 export const mayReach = (
   { plans, accounts }: Pick<ModelServer, 'plans' | 'accounts'>,
   { accountId, plan }: Reaching,

@@ -1,10 +1,11 @@
-// Secrets of model servers, encrypted for the database with AES-256-GCM. The key stands in a file outside the database, so
-// that a copy of the database alone opens nothing. What is sealed belongs to one server: in another row it does not open.
+// Secrets of model servers, encrypted for the database with AES-256-GCM. The key is in a file outside the database, so
+// a copy of the database alone reveals nothing. A sealed secret is bound to one server and cannot be opened in another
+// row.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import type { ServerId } from './id.ts';
 import { Secret } from './secret.ts';
 
-/** The message is one sentence for the operator, and tells nothing of the secret or of the key. */
+/** The message is one sentence for the operator, and reveals nothing about the secret or the key. */
 export class SealUnusable extends Error {
   override readonly name = 'SealUnusable';
 }
@@ -27,19 +28,19 @@ export function readSealingKey(path: string, text: string): Buffer {
   return key;
 }
 
-/** Tells keys apart, and nothing of what they are. */
+/** Identifies a key without revealing it. */
 const nameOf = (key: Buffer): string =>
   createHash('sha256').update('sekisho server secrets ').update(key).digest('hex').slice(0, 16);
 
 export function seal(key: Buffer, server: ServerId, secret: Secret): string {
-  // Random nonces of 96 bits are for up to 2^32 messages under a key (NIST SP 800-38D §8.3); there are a few hundred.
+  // Random 96-bit nonces are safe for up to 2^32 messages per key (NIST SP 800-38D §8.3); there are a few hundred.
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(server));
   const sealed = Buffer.concat([nonce, cipher.update(secret.reveal(), 'utf8'), cipher.final(), cipher.getAuthTag()]);
   return `${version}.${nameOf(key)}.${sealed.toString('base64url')}`;
 }
 
-/** @throws SealUnusable where it was sealed with another key or for another server, or was changed. */
+/** @throws SealUnusable if it was sealed with another key or for another server, or was changed. */
 export function unseal(key: Buffer, server: ServerId, sealed: string): Secret {
   const [form, keyName, text = ''] = sealed.split('.');
   if (form !== version) throw new SealUnusable('its secret is stored in a form that this version cannot read');

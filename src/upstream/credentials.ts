@@ -1,6 +1,6 @@
-// Reads the credentials that the gate shows to a model server (a client certificate with its key, header lines) and the
-// authorities that it trusts there. Each is in a file, so that no secret stands in a setting. They are read at the start, and
-// again on SIGHUP.
+// Reads the credentials that the gateway presents to a model server (a client certificate with its key, header lines)
+// and the authorities that it trusts there. Each is in a file, so that no secret is in a setting. They are read at the
+// start, and again on SIGHUP.
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { readAuthorities } from '../domain/authority-certificates.ts';
@@ -23,7 +23,7 @@ export interface Credentials {
 
 export const noCredentials: Credentials = { tls: {}, headers: [], secrets: [] };
 
-/** Says in a sentence which file and why. */
+/** The message names the file and the reason. */
 export class CredentialsUnusable extends Error {
   override readonly name = 'CredentialsUnusable';
 }
@@ -32,8 +32,8 @@ const mostBytes = 1024 * 1024;
 /** Shorter values are words such as `on`. Hiding them in an answer would only spoil it. */
 const secretLength = 8;
 
-/** Fields that say how a body is read, that the HTTP client writes, or that belong to one connection (RFC 9110 §7.6.1). */
-const ours = new Set([
+/** Headers of body framing and coding, of the HTTP client, or of one connection (RFC 9110 §7.6.1). */
+const reservedNames = new Set([
   'connection',
   'content-encoding',
   'content-length',
@@ -121,8 +121,9 @@ function readHeaders(path: string): string[] {
     const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)$/.exec(line);
     const name = match?.[1]?.toLowerCase();
     // The message does not quote the line, which may be a secret with a typo.
-    if (!match || name === undefined) throw new CredentialsUnusable(`${path}: line ${at + 1} is no "Name: value"`);
-    if (ours.has(name)) throw new CredentialsUnusable(`${path}: line ${at + 1}: ${name} is not for you to set`);
+    if (!match || name === undefined)
+      throw new CredentialsUnusable(`${path}: line ${at + 1} is not of the form "Name: value"`);
+    if (reservedNames.has(name)) throw new CredentialsUnusable(`${path}: line ${at + 1}: ${name} cannot be set`);
     return [name, match[2] as string];
   });
 }
