@@ -34,7 +34,7 @@ export function readAuthorities(
   });
   for (const certificate of certificates)
     if (!certificate.ca && !certificate.checkIssued(certificate))
-      throw unusable(`it holds a certificate that is no authority (${oneLine(certificate.subject)})`);
+      throw unusable(`it contains a certificate that is not an authority (${oneLine(certificate.subject)})`);
   const ends = certificates.map(({ validTo }) => Date.parse(validTo));
   if (ends.every((end) => end <= now)) throw unusable(`it ended on ${new Date(Math.max(...ends)).toISOString()}`);
   const begins = certificates.map(({ validFrom }) => Date.parse(validFrom));

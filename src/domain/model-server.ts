@@ -49,7 +49,7 @@ export function readServerAddress(text: string): string {
   if (!url || !/^https?:$/.test(url.protocol))
     throw new Error('the address of a server begins with http:// or https://, such as http://10.0.0.7:11434');
   if (url.username !== '' || url.password !== '')
-    throw new Error('an address holds no user and no password; give them as the secret of the server');
+    throw new Error('an address must not contain a user or a password; set them as the secret of the server');
   if (url.search !== '' || url.hash !== '' || /[?#]/.test(text)) throw new Error('an address ends with its path');
   return url.origin + url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '').replace(/\/+$/, '');
 }

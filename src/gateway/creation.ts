@@ -24,7 +24,7 @@ export function refuseModelfile(body: JsonBody): void {
   for (const name of ['modelfile', 'path'])
     if (given(body.members, name))
       throw new GatewayError('invalid_request', {
-        message: `${name} is no longer read: send from, files, adapters and parameters`,
+        message: `${name} is not supported: send from, files, adapters and parameters`,
       });
 }
 

@@ -24,7 +24,7 @@ interface Minute {
 }
 
 export class LiveStats implements EndObserver {
-  readonly name = 'the live figures';
+  readonly name = 'the live statistics';
   readonly #nowMs: () => MonotonicMs;
   /** Completion tokens by account, one map per second. */
   readonly #seconds: Second[] = Array.from({ length: span }, () => ({ second: -1, tokens: new Map() }));

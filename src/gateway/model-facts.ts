@@ -53,4 +53,4 @@ export class RegistryFacts {
 
 /** The error for calls while every server is drained or removed. */
 export const noServer = (): GatewayError =>
-  new GatewayError('upstream_unreachable', { message: 'No model server takes calls now.' });
+  new GatewayError('upstream_unreachable', { message: 'No model server is accepting calls.' });

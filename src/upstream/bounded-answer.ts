@@ -3,7 +3,7 @@
 
 const firstBlockBytes = 64 * 1024;
 
-/** @throws where the body is longer than `mostBytes`; the rest is then not read. */
+/** @throws if the body is longer than `mostBytes`; the rest is then not read. */
 export async function readWhole(body: AsyncIterable<Buffer>, mostBytes: number): Promise<Buffer> {
   let block = Buffer.allocUnsafeSlow(Math.min(firstBlockBytes, mostBytes));
   let length = 0;

@@ -17,7 +17,7 @@ export interface Credentials {
   readonly tls: { readonly ca?: Buffer[]; readonly cert?: Buffer; readonly key?: Buffer };
   /** Header lines as name, value, name, value; the names in lower case. */
   readonly headers: readonly string[];
-  /** Values of the header lines, the longest first. None may come back to a caller. */
+  /** The secret values of the header lines, longest first. A caller must never receive one. */
   readonly secrets: readonly string[];
 }
 
@@ -29,7 +29,7 @@ export class CredentialsUnusable extends Error {
 }
 
 const mostBytes = 1024 * 1024;
-/** Shorter values are words such as `on`. Hiding them in an answer would only spoil it. */
+/** Shorter values are words such as `on`; hiding them would only damage answers. */
 const secretLength = 8;
 
 /** Headers of body framing and coding, of the HTTP client, or of one connection (RFC 9110 §7.6.1). */
@@ -49,7 +49,7 @@ const reservedNames = new Set([
   'via',
 ]);
 
-/** @throws CredentialsUnusable where a file is missing, cannot be parsed, or lacks the file that belongs to it. */
+/** @throws CredentialsUnusable if a file is missing, cannot be parsed, or lacks its counterpart. */
 export function readCredentials(server: URL, files: CredentialFiles): Credentials {
   const ca = pathsFor(server, files.ca).map(readAuthorityFile);
   const cert = pathsFor(server, files.cert).map(readBounded)[0];
@@ -69,7 +69,7 @@ export function readCredentials(server: URL, files: CredentialFiles): Credential
   return { tls, headers, secrets: secrets.toSorted((a, b) => b.length - a.length) };
 }
 
-/** @throws CredentialsUnusable where an entry names a server that is not configured: a typo must not leave one without credentials. */
+/** @throws CredentialsUnusable if an entry names an unknown server: a typo must not leave one without credentials. */
 export function refuseStray(servers: readonly URL[], files: CredentialFiles): void {
   const known = new Set(servers.map(({ origin }) => origin));
   for (const entry of Object.values(files).flat() as string[]) {
@@ -103,14 +103,14 @@ function readBounded(path: string): Buffer {
   }
 }
 
-/** OpenSSL would ignore the parts that it cannot read, and every call would fail without a reason. */
+/** OpenSSL would ignore unreadable parts, and every call would fail without a reason. */
 function readAuthorityFile(path: string): Buffer {
   const content = readBounded(path);
   readAuthorities(path, content, Date.now(), CredentialsUnusable);
   return content;
 }
 
-/** One `Name: value` per line. Empty lines and lines that begin with # are comments. */
+/** One `Name: value` per line. Empty lines and lines that begin with # are ignored. */
 function readHeaders(path: string): string[] {
   const lines = readBounded(path)
     .toString('utf8')

@@ -1,11 +1,11 @@
-// The allow-list of headers that cross, in each direction. A header that neither this file nor the caller's dialect names stays
-// on its side: no credential, cookie, origin or forwarding header reaches a model server, and no hop-by-hop or CORS header of
+// The allow-list of forwarded headers, in each direction. A header that neither this file nor the caller's dialect names is
+// dropped: no credential, cookie, origin or forwarding header reaches a model server, and no hop-by-hop or CORS header of
 // one reaches a client. Ollama forwards every request header to ollama.com for cloud models (ollama-api §6), so a deny-list
-// would leak. A response header crosses only if its value is well-formed, so that no free text of a model server stands in one.
-// Headers that the Connection header nominates are dropped too (RFC 9110 §7.6.1), but never the gate's own.
+// would leak. A response header is relayed only if its value is well-formed, so that it cannot carry free text.
+// Headers that the Connection header nominates are dropped too (RFC 9110 §7.6.1), but never the gateway's own.
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Of every request. */
+/** Headers of every request. */
 export const toUpstream: readonly string[] = ['accept', 'accept-language', 'traceparent', 'tracestate', 'user-agent'];
 
 const cacheWord = '(?:no-cache|no-store|no-transform|private|public|must-revalidate|(?:s-)?max-?age=\\d{1,9})';
@@ -25,10 +25,9 @@ const toClient = new Map<string, RegExp>([
 const usualTypes = new Set(['application/json', 'application/json; charset=utf-8', 'application/x-ndjson']);
 
 /**
- * Header lines for the model server, as name, value, name, value. Host and framing are the HTTP client's own, and so is
- * the type of a body (`bodyType`), which is what the gate read it as: a caller's own word for it would have another
- * parser read it. `own`: the gate's own lines for this server, in place of a caller's of the same name. `names`: what may
- * cross.
+ * Header lines for the model server, as name, value, name, value. The HTTP client sets host and framing. `bodyType`: the
+ * type as which the gateway parsed the body; with the caller's own Content-Type, another parser might read it. `own`: the
+ * gateway's lines for this server, instead of a caller's of the same name. `names`: the headers to forward.
  */
 export function upstreamHeaders(
   headers: IncomingHttpHeaders,
@@ -66,7 +65,7 @@ function mayReachClient(name: string, value: string): boolean {
   return (name === 'content-type' && usualTypes.has(value)) || toClient.get(name)?.test(value) === true;
 }
 
-/** Names that belong to that connection alone, in lower case; undefined if there are none, which is the usual case. */
+/** Headers that apply to that connection only, in lower case; undefined if there are none, which is the usual case. */
 function nominatedBy({ connection }: IncomingHttpHeaders): ReadonlySet<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
   // undici gives a repeated header as an array, which String() joins with commas.

@@ -48,14 +48,14 @@ export class Health {
     if (up) await afterwards();
   }
 
-  /** To be called when the connection failed, or broke before an answer began. */
+  /** Call when the connection failed, or broke before an answer began. */
   doubt(): void {
     if (this.doubtful) return;
     this.doubtful = true;
     if (!this.#stopped) this.#lookIn(doubtMs);
   }
 
-  /** There is no further probe. */
+  /** Stops probing. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);

@@ -44,7 +44,7 @@ const isFields = (value: unknown): value is Fields => typeof value === 'object' 
 export function entriesOf(list: unknown, name: string): readonly unknown[] {
   const entries = isFields(list) ? list[name] : undefined;
   if (entries === null) return [];
-  if (!Array.isArray(entries)) throw new NoList('its model list is none');
+  if (!Array.isArray(entries)) throw new NoList('its model list is not a list');
   if (entries.length > mostListed) throw new Error('its model list is too long');
   return entries;
 }

@@ -17,11 +17,11 @@ export type Fields = Readonly<Record<string, unknown>>;
 export interface Listed {
   /** As the server spells it. */
   readonly name: string;
-  /** In bytes; null where the server does not say. */
+  /** In bytes; null if the server does not report it. */
   readonly size: number | null;
-  /** The server has it from another machine. */
+  /** The server gets its answers from another host. */
   readonly isRemote: boolean;
-  /** Changes with the contents of the model; undefined where the server does not say. */
+  /** Changes with the model's contents; undefined if the server does not report it. */
   readonly digest: string | undefined;
   readonly ollama: Fields;
   readonly openai: Fields;

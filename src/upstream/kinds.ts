@@ -39,7 +39,7 @@ async function firstList(
     return found;
   }
   server.recognize(undefined);
-  throw new NoList('it keeps no list of models');
+  throw new NoList('it has no list of models');
 }
 
 const each = <Name extends keyof BodyFields>(name: Name): BodyFields[Name] =>

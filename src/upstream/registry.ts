@@ -17,7 +17,7 @@ export class UpstreamRegistry {
   readonly #settings: ServerSettings;
   readonly #choice: Choice;
   readonly #onTurn: OnTurn;
-  // Both arrays are replaced and never edited: whoever holds one can compare it to see whether anything has changed.
+  // Both arrays are replaced and never edited, so holders can detect changes by identity.
   #all: readonly Upstream[] = [];
   #servers: readonly Upstream[] = [];
   #started = false;

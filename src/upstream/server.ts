@@ -108,12 +108,12 @@ export class Upstream implements Recognizable {
     this.#connection.renew(credentials);
   }
 
-  /** To be called when a call is sent to it. */
+  /** Call when a call is sent to it. */
   begin(): void {
     this.inFlight++;
   }
 
-  /** To be called once for each `begin`, when the server is done with the call. */
+  /** Call once for each `begin`, when the server is done with the call. */
   finish(): void {
     this.inFlight--;
     if (this.inFlight > 0 || !this.#idle) return;

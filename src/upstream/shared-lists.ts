@@ -1,7 +1,7 @@
 // Reads the model lists of several servers once for all callers who ask at the same time. A list can be megabytes long, and
-// the lists of fast servers are held until the slowest has answered. One look runs and one waits for it to end; a caller
-// joins the look that has not begun yet, so that they find a model that they have just created. However many callers there
-// are, the gate holds at most two lists of a server.
+// the lists of fast servers are held until the slowest has answered. One read runs and one waits for it to end; callers
+// join the read that has not begun, so that they see a model that they have just created. However many callers there
+// are, at most two lists of each server are in memory.
 import type { Listed } from './kind.ts';
 import { modelsOf, type Recognizable } from './kinds.ts';
 
@@ -9,7 +9,7 @@ export type Answers = readonly PromiseSettledResult<readonly Listed[]>[];
 
 interface Look {
   readonly answers: Promise<Answers>;
-  /** Callers who wait for it. Without any it is aborted. */
+  /** Callers that wait for it. Without any, it is aborted. */
   callers: number;
   readonly over: AbortController;
 }
@@ -27,7 +27,7 @@ export interface Asked {
   readonly patienceMs: number;
 }
 
-/** A server, as far as its lists are concerned. */
+/** The parts of a server that reading lists needs. */
 export interface ListServer extends Recognizable {
   readonly health: { readonly up: boolean | undefined };
 }
@@ -36,7 +36,7 @@ export class SharedLists<Server extends ListServer> {
   readonly #servers: () => readonly Server[];
   readonly #looks = new Map<string, Looks>();
 
-  /** `servers`: those there are at the time. */
+  /** `servers`: the current servers. */
   constructor(servers: () => readonly Server[]) {
     this.#servers = servers;
   }
@@ -66,7 +66,7 @@ export class SharedLists<Server extends ListServer> {
     }
   }
 
-  /** It begins when the running look is over. */
+  /** Begins when the running read has ended. */
   #begin(looks: Looks, { which, via, patienceMs }: Asked): Look {
     const over = new AbortController();
     const run = async (): Promise<Answers> => {
@@ -82,7 +82,7 @@ export class SharedLists<Server extends ListServer> {
           which === 'all' ? modelsOf(server, patient, via) : server.kind.loaded(server, patient, via),
         ),
       );
-      // From here on only the callers hold the answers.
+      // From here on, only the callers hold the answers.
       if (looks.running === look) looks.running = undefined;
       return answers;
     };

@@ -88,7 +88,7 @@ export class AccountLine {
   }
 }
 
-/** The lines in which calls wait. */
+/** All lines with waiting calls. */
 export class AccountLines {
   readonly #busy = new Set<AccountLine>();
   readonly #maxWaitMs: number;
@@ -108,7 +108,7 @@ export class AccountLines {
     this.#busy.add(line);
   }
 
-  /** To be called every so often. */
+  /** Call periodically. */
   sweep(nowMs: MonotonicMs): void {
     for (const line of this.#busy) {
       line.sweep(nowMs - this.#maxWaitMs);

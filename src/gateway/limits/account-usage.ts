@@ -13,16 +13,16 @@ import type { RollingCount } from './rolling-count.ts';
 export interface RollingFigure {
   readonly rule: Rule;
   readonly count: RollingCount;
-  /** Until when the step that this figure led to stands, so that it is not taken twice. */
+  /** The end of the step that this figure caused, so that it is not taken twice. */
   takenUntil: SteadyMs;
-  /** When that step was in the store; a caller who was read after that and does not show it has had it lifted. */
+  /** When that step was stored; a caller read later without the step has had it lifted. */
   storedAt: SteadyMs;
 }
 
-/** The ladder's figures, by the name of the rule. */
+/** The ladder's figures, by rule name. */
 export type RollingFigures = Map<string, RollingFigure>;
 
-/** Are the calls of a caller counted, and where? A caller whose account has no limits is not. */
+/** Whether and where the calls of a caller are counted. Accounts without limits are not counted. */
 export type Metering = Metered | { readonly kind: 'unmetered' };
 
 export interface Metered {
@@ -32,15 +32,15 @@ export interface Metered {
 
 export const unmetered: Metering = { kind: 'unmetered' };
 
-/** The account whose share of all request bodies a body takes; undefined for callers that are not counted. */
+/** The account to which request bodies are charged; undefined for callers that are not counted. */
 export const bodiesOf = (metering: Metering): Holder | undefined =>
   metering.kind === 'metered' ? metering.usage : undefined;
 
-/** The same of answers that wait for their readers. */
+/** The same for answers that wait for their readers. */
 export const answersOf = (metering: Metering): Holder | undefined =>
   metering.kind === 'metered' ? metering.usage.answers : undefined;
 
-/** Of a key, together with the keys that it replaced. */
+/** Usage of a key, together with the keys that it replaced. */
 export interface KeyUsage {
   readonly limits: CallerLimits;
   readonly recentAnswers: RecentAnswers;
@@ -48,17 +48,17 @@ export interface KeyUsage {
 }
 
 export class AccountUsage {
-  /** What the proofs of its calls carry. */
+  /** For the proofs of its calls. */
   readonly metered: Metered = { kind: 'metered', usage: this };
   readonly limits: AccountLimits;
-  /** Calls that wait until fewer of the account run. */
+  /** Calls that wait until fewer of the account are running. */
   readonly line = new AccountLine();
   readonly rolling: RollingFigures = new Map();
   readonly #keys = new Map<KeyId, KeyUsage>();
   lastSeenAt: SteadyMs = 0;
-  /** Bytes of request bodies that are held for it. */
+  /** Bytes of its request bodies in memory. */
   heldBytes = 0;
-  /** Bytes of answers that wait for its readers. */
+  /** Bytes of its answers that wait for their readers. */
   readonly answers: Holder = { heldBytes: 0 };
 
   constructor(limits: AccountLimits) {
@@ -79,7 +79,7 @@ export class AccountUsage {
     return this.limits.held + this.heldBytes + this.answers.heldBytes + this.line.length === 0;
   }
 
-  /** Does it hold figures that no row of the ledger has? Guesses at a key leave none. */
+  /** Whether it has figures that are not in the ledger. Failed authentications leave no row. */
   holdsUnwritten(now: SteadyMs): boolean {
     for (const { rolling } of [this, ...this.#keys.values()])
       for (const { rule, count } of rolling.values())

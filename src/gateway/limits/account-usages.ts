@@ -9,20 +9,20 @@ import type { LimitStore } from '../../store/ports/limit-store.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { AccountUsage } from './account-usage.ts';
 
-/** What the store knows of an account when its usage is opened; its key ids are those of the first of their row. */
+/** An account's history in the store; key ids are those of the first key in the chain of rotations. */
 export interface History {
-  /** By the quarter of an hour, the last by the minute; the oldest first, at times of the steady clock. */
+  /** By quarter of an hour, recent ones by minute; oldest first, in times of the steady clock. */
   readonly buckets: readonly UsageBucket[];
-  /** The newest first, at times of the wall clock. */
+  /** Newest first, in times of the wall clock. */
   readonly steps: readonly Suspension[];
 }
 
 type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'listSuspensions'>;
 
 const hourMs = 3_600_000;
-/** Longest rolling window that is read back. */
+/** The longest rolling window that is read back. */
 const historyMs = 31 * 24 * hourMs;
-/** Usage that was not opened for so long holds nothing that the roll-ups do not. */
+/** Usage unused for this long holds nothing that the roll-ups lack. */
 const forgetAfterMs = 2 * hourMs;
 
 export class AccountUsages {
@@ -32,7 +32,7 @@ export class AccountUsages {
   readonly #onOpen: (usage: AccountUsage, history: History) => void;
   readonly #accountUsages = new Map<AccountId, AccountUsage>();
   readonly #opening = new Map<AccountId, Promise<AccountUsage>>();
-  /** Minutes before this process began, of accounts not seen yet; all from `fineFrom` on are in it. */
+  /** Minutes before the start of this process, of accounts not seen yet; complete from `fineFrom` on. */
   readonly #minutes: Map<AccountId, UsageBucket[]>;
   readonly #fineFrom: number;
 
@@ -53,8 +53,8 @@ export class AccountUsages {
   }
 
   /**
-   * Reads the last hour or two by the minute; everything older is read by the quarter of an hour, an account at a time. `onOpen` is
-   * told of each with what it was filled from, which is not kept.
+   * Reads the last hour or two by minute; older usage is read per account, by quarter of an hour. `onOpen` is called
+   * for each account with its history, which is not kept.
    */
   static async open(
     source: Source,
@@ -67,7 +67,7 @@ export class AccountUsages {
     return new AccountUsages(source, limits, clocks, onOpen, await source.usageByMinute(fineFrom), fineFrom);
   }
 
-  /** At hand without waiting, once the account has been seen. */
+  /** Synchronous if the account was seen before. */
   of(accountId: AccountId): Soon<AccountUsage> {
     const usage = this.#accountUsages.get(accountId);
     if (usage) return usage;
@@ -79,9 +79,9 @@ export class AccountUsages {
     return opening;
   }
 
-  /** Closes those that nobody needed for hours. To be called every so often. */
+  /** Closes usages that were not needed for hours. Call periodically. */
   sweep(): void {
-    // The ledger goes by the wall clock. When that was set, rows from before lie in other windows than they were counted in.
+    // The ledger uses the wall clock. After that was set, older rows fall into other windows than they were counted in.
     if (this.#clocks.wasSet) return;
     const now = this.#clocks.steady();
     const before = now - forgetAfterMs;
@@ -98,7 +98,7 @@ export class AccountUsages {
       this.#source.usageByQuarter(accountId, wallNow - historyMs, Math.min(before, wallNow + 1)),
       this.#source.listSuspensions({ accountId, limit: 200 }),
     ]);
-    // The rows are dated by the wall clock, the windows by the steady one.
+    // Rows have times of the wall clock, windows those of the steady clock.
     const buckets = [...quarters, ...minutes].map((bucket) => ({
       ...bucket,
       at: toSteady(bucket.at),

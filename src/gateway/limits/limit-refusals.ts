@@ -24,7 +24,7 @@ export function idleError({ atOnce }: Principal): GatewayError | undefined {
   return idle === undefined
     ? undefined
     : new GatewayError('beyond_plan', {
-        message: `The ${subjects[idle].source} lets no call of this kind run: its concurrentRequests is 0.`,
+        message: `The ${subjects[idle].source} allows no call of this kind: its concurrentRequests is 0.`,
       });
 }
 
@@ -69,7 +69,7 @@ export function fullError(limit: Limit, standing: Standing, use: Use, now: Stead
 export function crowdedError(on: SubjectName, { atOnce }: Principal, standing: Standing): GatewayError {
   const [running, most] = [standing.running(on), atOnce[subjectNames.indexOf(on)] ?? 0];
   return new GatewayError('too_many_concurrent', {
-    message: `${figure(running)} calls of ${subjects[on].whose} are running and ${figure(most)} may at once; no more may wait.`,
+    message: `${figure(running)} calls of ${subjects[on].whose} are running, ${figure(most)} may run at once, and no more may wait.`,
   });
 }
 

@@ -57,7 +57,7 @@ export function takeLimits(
   return reserving.then((reserved) => {
     if (holds(reserved, asking, tools.rules)) return refuseGone(exchange);
     const waits = waitInLine(asking, enteredMs, tools);
-    // A call that ended since the question was asked did not find this one in the line.
+    // If a call ended since the store was asked, it did not find this one in the line.
     if (usage.line.fills !== fills) usage.line.fill();
     return waits;
   });
@@ -94,7 +94,7 @@ function holds(reserved: Reserved, asking: Asking, rules: LimitRules): boolean {
 function hold(lease: Lease, asking: Asking, rules: LimitRules): void {
   const { exchange, call } = asking;
   if (exchange.recorded) {
-    // The call ended while the limits were asked.
+    // The call ended while the store was asked.
     lease.cancel();
     return;
   }
@@ -172,7 +172,7 @@ class LineWait extends Waiting<void> implements InLine {
       this.proceed();
       return 'left';
     }
-    // Where no call may run any more, there is nothing to wait for.
+    // If no call may run any more, waiting is useless.
     if (reserved.kind === 'crowded' && idleError(this.call.caller.principal) === undefined)
       return reserved.on === 'key' ? 'waits' : 'none';
     return this.#fail(refusalOf(reserved, this.#asking, this.#rules));

@@ -16,15 +16,15 @@ import { Waiting, waitWhileConnected } from './waiting.ts';
 export interface TurnTools {
   readonly queue: TurnQueue<Upstream>;
   readonly running: ActiveRequests;
-  /** A step of the ladder that slows a caller down is dated by the wall clock. */
+  /** A step of the ladder that slows a caller down has wall-clock times. */
   readonly rules: { readonly clocks: Pick<Clocks, 'wall'> };
   readonly recorder: { readonly nowMs: () => MonotonicMs };
 }
 
 /**
- * The slot, or a promise for it. What the call has waited since `enteredMs`, in its account, counts
- * towards the longest wait. @throws GatewayError `queue_full`; the promise rejects with it too, or with `queue_timeout`,
- * `client_closed`, or what ends the running calls.
+ * The slot, or a promise for it. The time waited since `enteredMs`, in the account's line, counts towards the longest
+ * wait. @throws GatewayError `queue_full`; the promise rejects with it too, or with `queue_timeout`, `client_closed`,
+ * or what ends the running calls.
  */
 export function takeTurn(
   call: Shaped,

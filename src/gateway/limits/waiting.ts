@@ -44,7 +44,7 @@ export class Waiting<T> implements Run {
   }
 }
 
-/** Has the caller hung up? */
+/** Whether the caller has hung up. */
 export const isGone = ({ response, request }: Exchange): boolean => response.destroyed || request.socket.destroyed;
 
 /** Waits until the wait is over, the caller hangs up, or the active requests are ended. */

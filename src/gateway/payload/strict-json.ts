@@ -77,7 +77,7 @@ export function scanObject(bytes: Buffer, outline: Outline, most: Most = ofReque
   if (value.members === undefined)
     throw new GatewayError('not_json', { message: 'The request body must be a JSON object.' });
   if (scanner.at !== bytes.length) {
-    throw new GatewayError('ambiguous_json', { message: 'Something follows the JSON object in the request body.' });
+    throw new GatewayError('ambiguous_json', { message: 'The request body has data after the JSON object.' });
   }
   return value as JsonBody;
 }
@@ -178,7 +178,7 @@ class Scanner {
         if (outline) {
           if (keyEnd - keyStart > maxNameBytes)
             throw new GatewayError('ambiguous_json', {
-              message: 'The name of a field is longer than any that is known.',
+              message: 'The name of a field is too long.',
             });
           const raw = bytes.toString('utf8', keyStart + 1, keyEnd - 1);
           const name = escaped ? (JSON.parse(`"${raw}"`) as string) : raw;

@@ -16,7 +16,7 @@ export class UsageCounters {
   /** By window. */
   readonly #startsAt = new Float64Array(windowCount).fill(-1);
   readonly #endsAt = new Float64Array(windowCount).fill(-1);
-  /** By window, and in each window by measure. */
+  /** By window, and within each window by measure. */
   readonly #figures = new Float64Array(windowCount * measureCount);
 
   roll(calendar: Calendar, now: SteadyMs): void {

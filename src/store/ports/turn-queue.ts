@@ -4,7 +4,7 @@
 import type { Soon } from '../../domain/soon.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 
-/** A call that wants a turn. */
+/** A call that needs a turn. */
 export interface Turn<Server> {
   readonly accountId: string;
   /** Estimated cost in tokens; above 0. */
@@ -27,7 +27,7 @@ export interface Held {
   readonly isReported: boolean;
 }
 
-/** A held turn: one of the slots of a model on a server. */
+/** A turn in use: one of a model's slots on a server. */
 export interface Slot<Server> {
   readonly kind: 'slot';
   readonly server: Server;
@@ -53,9 +53,9 @@ export interface LaneNow {
   readonly accounts: number;
 }
 
-/** What a queue asks of the gate, and its bounds. */
+/** What a queue needs from the gateway, and its bounds. */
 export interface QueueSettings<Server> {
-  /** The servers that could work on this model now, best first; they may be others at every look. */
+  /** The servers that could work on this model now, best first; may change between calls. */
   readonly serversFor: (model: string) => readonly Server[];
   readonly slotsFor: (model: string, server: Server) => number;
   readonly maxWaiting: number;

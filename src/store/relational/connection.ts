@@ -21,14 +21,14 @@ export function connect(db: Kysely<Tables>, engine: Engine): Connection {
 
 const doomed = new WeakSet<object>();
 
-/** A part of an open transaction has come to nothing half-way: the transaction must not commit. */
+/** Marks an open transaction of which a part has failed: it must not commit. */
 export function doom(transaction: Kysely<Tables>): void {
   doomed.add(transaction);
 }
 
-/** @throws where a part of the transaction came to nothing and the work that it is for went on as if it had not. */
+/** @throws if a part of the transaction has failed and its work continued regardless. */
 export function refuseDoomed(transaction: Kysely<Tables>): void {
-  if (doomed.has(transaction)) throw new Error('a step of this decision came to nothing, and the decision went on');
+  if (doomed.has(transaction)) throw new Error('a step of this decision failed, but the decision continued');
 }
 
 const decisions = new AsyncLocalStorage<{ open: boolean }>();

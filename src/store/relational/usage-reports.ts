@@ -1,11 +1,10 @@
-// Sums of the ledger for a report: by key, account, model or quarter of an hour, from the roll-ups, with the names of what is
-// summed.
+// Sums of the ledger for reports: by key, account, model or quarter of an hour, from the roll-ups, with display names.
 import type { Kysely } from 'kysely';
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import type { ReportBy, ReportRow } from '../ports/usage.ts';
 import type { Tables } from './tables.ts';
 
-/** Ids that one query names. */
+/** Ids per query. */
 const idsPerQuery = 500;
 
 const groupColumn = {
@@ -23,8 +22,8 @@ export async function report(
   accountId: AccountId | undefined,
 ): Promise<ReportRow[]> {
   const sums = new Map<string, ReportSum>();
-  // A few accounts at a time: one account's quarters stand together, so each part is a few short reads, and between two of them
-  // this process serves whoever calls. In one piece a year of a busy gate held everybody up for more than a second.
+  // A few accounts at a time: an account's quarters are adjacent, so each part is a few short reads, and the process
+  // serves requests between them. In one piece, a year of a busy gateway blocked it for more than a second.
   let ids = accountId === undefined ? await accountsAfter(db, '') : [accountId];
   while (ids.length > 0) {
     for (const row of await sumsOf(db, by, fromQuarter, beforeQuarter, ids)) add(sums, row);
@@ -44,7 +43,7 @@ const accountsPerRead = 4;
 type ReportSum = Omit<ReportRow, 'group' | 'name'>;
 type Sum = ReportSum & { readonly group: string };
 
-/** The next accounts that the ledger knows, in the order of their ids: each found in one step, not by reading what lies between. */
+/** The next accounts in the ledger, in the order of their ids: each found by one index step. */
 async function accountsAfter(db: Kysely<Tables>, last: string): Promise<AccountId[]> {
   const ids: AccountId[] = [];
   while (ids.length < accountsPerRead) {

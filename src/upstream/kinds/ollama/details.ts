@@ -7,12 +7,12 @@ import type { ModelDetails, Reached } from '../../kind.ts';
 
 const askTimeoutMs = 5_000;
 const maxAnswerBytes = 8 * 1024 * 1024;
-/** Models that are asked about after one look at the list; the rest follows after the next. */
+/** Models queried after one probe; the rest follow after the next. */
 const shownPerLook = 32;
 const mostModels = 2_000;
-/** No model has a longer context; a server that says more would have its callers ask for more than any memory holds. */
+/** No model has a longer context; a larger value would make callers request more than any memory holds. */
 const mostContext = 2 ** 24;
-/** What runners hold a count of tokens in. */
+/** Runners count tokens in 32 bits. */
 const mostAnswerTokens = 2 ** 31 - 1;
 
 interface Shown {
@@ -21,7 +21,7 @@ interface Shown {
 }
 
 export class OllamaDetails implements ModelDetails {
-  /** Context by canonical name, of what is loaded now. */
+  /** Context by canonical name, for loaded models. */
   #loaded: ReadonlyMap<string, number> = new Map();
   readonly #shown = new Map<string, Shown>();
   #hasPs = true;
@@ -37,7 +37,7 @@ export class OllamaDetails implements ModelDetails {
     return this.#shown.get(canonical)?.answerTokens;
   }
 
-  /** Ollama does not say; how many calls it works on is its setting OLLAMA_NUM_PARALLEL. */
+  /** Ollama does not report it; the setting OLLAMA_NUM_PARALLEL determines it. */
   slotsOf(): undefined {
     return undefined;
   }
@@ -58,7 +58,7 @@ export class OllamaDetails implements ModelDetails {
       else if (this.#hasPs) await this.#lookAtLoaded(server);
       if (this.#hasShow) await this.#lookAtParameters(server, digests);
     } catch {
-      // Whether the server answers is for the look at its list to say.
+      // The probe of the list decides whether the server answers.
       this.#loaded = new Map();
     } finally {
       this.#looking = false;
@@ -86,7 +86,7 @@ export class OllamaDetails implements ModelDetails {
       const answer = await ask(server, 'POST', '/api/show', JSON.stringify({ model: name }));
       if (answer.status >= 500) return;
       const { parameters } = (answer.json ?? {}) as { parameters?: unknown };
-      // A model may be gone since; a server without the route says nothing of any.
+      // A 404 for a later model may mean that the model is gone; for the first one, that the route is missing.
       if (answer.status === 404 && asked === 1) this.#hasShow = false;
       this.#shown.set(name, {
         digest,
@@ -96,7 +96,7 @@ export class OllamaDetails implements ModelDetails {
   }
 }
 
-/** `num_predict                    12`, a parameter a line; the last one counts, and below 1 it has no end. */
+/** `num_predict                    12`, one parameter per line; the last one applies, and below 1 it is no limit. */
 function answerTokensIn(parameters: string): number | undefined {
   let found: number | undefined;
   for (const line of parameters.split('\n')) {
