@@ -186,7 +186,7 @@ test('a command of a newer version does not change the tables under a gate of an
   const { code, err } = await sekisho(['key', 'list'], { DATA_DIR: gate.dataDir });
   expect([code, err]).toEqual([
     1,
-    expect.stringMatching(/^.*older Sekisho, and a gate of that version is using it.*\n$/),
+    expect.stringMatching(/^.*older Sekisho, and a gateway of that version is using it.*\n$/),
   ]);
   expect(database.prepare('select count(*) from kysely_migration where name = ?').pluck().get(last)).toBe(0);
   expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
