@@ -8,6 +8,7 @@ import { registrationCommand } from './commands/application.ts';
 import { commandAuthor, print, printError, type WithContext } from './commands/command.ts';
 import { keyCommand } from './commands/key.ts';
 import { planCommand } from './commands/plan.ts';
+import { serverCommand } from './commands/server.ts';
 import { auditCommand, ruleCommand, suspensionCommand } from './commands/suspension.ts';
 import { usageCommand } from './commands/usage.ts';
 import { Refusal } from './domain/refusal.ts';
@@ -55,6 +56,8 @@ registrationCommand(program, withContext);
 suspensionCommand(program, withContext);
 ruleCommand(program, withContext);
 usageCommand(program, withContext);
+// The kinds bring an HTTP client along, which would make every other command slower.
+serverCommand(program, withContext, async () => (await import('./upstream/kinds.ts')).kinds.map(({ name }) => name));
 auditCommand(program, withContext);
 
 // `sekisho … | head` closes the pipe early; that is no fault of anybody's.

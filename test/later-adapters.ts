@@ -149,6 +149,10 @@ class Ticket<Server> implements Turn<Server> {
     return this.#turn.behind;
   }
 
+  get reach(): readonly Server[] | undefined {
+    return this.#turn.reach;
+  }
+
   start(slot: Slot<Server>): void {
     void this.#way('turn').then(() => (this.left ? slot.release(0) : this.#turn.start(later(slot, this.#way))));
   }

@@ -1,6 +1,7 @@
 // The data plane put together: what the path of a request works with, and what is asked again when the store has changed.
 import { AddressBlocks } from '../domain/address.ts';
 import { parseModelName } from '../domain/model-name.ts';
+import { slotsOn } from '../domain/model-server.ts';
 import { accessLog } from '../gateway/access-log.ts';
 import { ActiveRequests } from '../gateway/active-requests.ts';
 import { corsPolicy } from '../gateway/answer/cors.ts';
@@ -20,6 +21,7 @@ import type { Gate } from '../gateway/pipeline.ts';
 import type { Recorder } from '../gateway/record.ts';
 import { relaySettingsOf } from '../gateway/relay-settings.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
+import type { StoredServers } from '../jobs/stored-servers.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
@@ -29,7 +31,7 @@ import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
-import { openModelServers } from './model-servers.ts';
+import { openModelServers, openStoredServers } from './model-servers.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
 
@@ -38,6 +40,8 @@ export interface DataPlane {
   /** What the gate does now, for people who look. */
   readonly liveStats: LiveStats;
   readonly accountUsages: AccountUsages;
+  /** The model servers of the store. */
+  readonly storedServers: StoredServers;
 }
 
 /** What several parts of the plane share. */
@@ -79,7 +83,7 @@ export async function openDataPlane(
       queue: adapters.queue(queueSettings(config, registry)),
     }),
   );
-  return { gate, liveStats, accountUsages };
+  return { gate, liveStats, accountUsages, storedServers: openStoredServers(config, log, storage.store, gate) };
 }
 
 function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger }: Log): Ladder {
@@ -102,7 +106,8 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
   const shownBlobs = new ShownBlobs();
   const modelRules: ModelRules = {
     registryHosts: new Set(config.registryHosts),
-    isRemote: (name) => registry.isRemote(name),
+    isRemote: (name, caller) => registry.isRemote(name, caller),
+    reachesServer: (caller) => registry.servers.length === 0 || registry.reachableBy(caller).length > 0,
     hasShown: (account, digest) => shownBlobs.has(account, digest),
   };
   const facts = new RegistryFacts(registry, nowMs);
@@ -161,8 +166,9 @@ function recorderOf(
 function queueSettings(config: Config, registry: UpstreamRegistry): QueueSettings<Upstream> {
   const modelSlots = slotsOf(config.modelSlots);
   return {
-    serversFor: (model) => registry.serving(model),
-    slotsFor: (model, { details }) => modelSlots.get(model) ?? details.slotsOf(model) ?? config.slots,
+    serversFor: (model, reach) => registry.serving(model, reach),
+    slotsFor: (model, { terms, details }) =>
+      slotsOn(terms.slots, model) ?? modelSlots.get(model) ?? details.slotsOf(model) ?? config.slots,
     maxWaiting: config.queueLength,
     maxWaitMs: config.queueSeconds * 1000,
   };
@@ -179,7 +185,12 @@ function slotsOf(list: readonly string[]): ReadonlyMap<string, number> {
 }
 
 /** From now on what is written is felt: the rules in force are read again, and every caller who is here is asked after. */
-export async function followChanges(changes: ChangeFeed, store: Store, gate: Gate, { logger }: Log): Promise<void> {
+export async function followChanges(
+  changes: ChangeFeed,
+  store: Store,
+  { gate, storedServers }: DataPlane,
+  { logger }: Log,
+): Promise<void> {
   await changes.subscribe({
     what: 'callers that run could not be asked after',
     run: () => {
@@ -194,5 +205,9 @@ export async function followChanges(changes: ChangeFeed, store: Store, gate: Gat
       gate.ladder.setRules(rules);
       logger.debug({ rules: rules.filter((rule) => rule.enabled).map((rule) => rule.name) }, 'the rules in force');
     },
+  });
+  await changes.subscribe({
+    what: 'the model servers could not be read; they stay as they are',
+    run: () => storedServers.reconcile(),
   });
 }

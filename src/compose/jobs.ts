@@ -16,6 +16,8 @@ import type { Storage } from './storage.ts';
 
 /** How often limits in time are applied to what waits and what streams. */
 const sweepMs = 250;
+/** How often a model server is tried again whose files could not be used. */
+const retryServersMs = 5_000;
 /** How often usage is closed that no account needs any more. */
 const closeUsageMs = 5_000;
 
@@ -51,6 +53,7 @@ export function startJobs(
       logger.error({ cause: describeCause(error) }, 'sessions that have ended could not be removed'),
     ),
   );
+  start.closes(every(retryServersMs, () => data.storedServers.retry()));
   void data.gate.registry.start();
 }
 

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { openIntrospection } from '../gateway/introspection.ts';
 import { type ManagementApp, openManagementApp } from '../management/management-app.ts';
+import { serverRulesOf } from '../management/servers/server-rules.ts';
 import type { Provider } from '../management/sign-in/provider.ts';
 import { describeCause, type Log } from '../observe/log.ts';
-import { type Config, isExposed } from '../settings/config.ts';
+import { type Config, isExposed, plainPort } from '../settings/config.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
+import { kinds } from '../upstream/kinds.ts';
 import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';
 import { encryptionNow } from './encryption.ts';
@@ -19,12 +21,14 @@ export interface ManagementParts {
   readonly certificates: GateCertificates | undefined;
   /** Where this machine's own browser finds the pages. */
   readonly url: URL;
+  /** On which the gate listens. */
+  readonly port: number;
 }
 
 export function openManagementPlane(
   config: Config,
   { logger }: Log,
-  { clocks, storage, data, certificates, url }: ManagementParts,
+  { clocks, storage, data, certificates, url, port }: ManagementParts,
 ): ManagementApp {
   const { gate, liveStats } = data;
   return openManagementApp(
@@ -38,6 +42,11 @@ export function openManagementPlane(
     {
       store: storage.store,
       introspection: openIntrospection(gate, liveStats),
+      serverRules: serverRulesOf(
+        { ...config, port, httpPort: plainPort(config) },
+        kinds.map(({ name }) => name),
+      ),
+      servers: data.storedServers,
       failures: gate.throttle,
       applications: new AuthThrottle(config.applicationsPerMinute, clocks.nowMs),
       trustedProxies: gate.trustedProxies,

@@ -1,9 +1,17 @@
 // Opens the model servers of the settings with their credentials, and lets servers be changed while the gate serves.
+import { join } from 'node:path';
+import { type ModelServer, readServerAddress } from '../domain/model-server.ts';
+import { unseal } from '../domain/sealed-secret.ts';
+import type { Secret } from '../domain/secret.ts';
 import type { Gate } from '../gateway/pipeline.ts';
-import type { Log } from '../observe/log.ts';
+import { StoredServers } from '../jobs/stored-servers.ts';
+import { sealingKeyFrom } from '../management/servers/sealing.ts';
+import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
+import type { Store } from '../store/ports/store.ts';
 import { leastBusy } from '../upstream/choice.ts';
-import { type CredentialFiles, readCredentials, refuseStray } from '../upstream/credentials.ts';
+import { type CredentialFiles, readCredentials, readOwnCredentials, refuseStray } from '../upstream/credentials.ts';
+import { kindNamed } from '../upstream/kinds.ts';
 import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { ServerEntry, Upstream } from '../upstream/server.ts';
 
@@ -38,6 +46,58 @@ function entryOf(url: URL, config: Config): ServerEntry {
     url,
     readCredentials: () => readCredentials(url, files),
     takesStreamOptions: !refusers.includes(url.origin),
+  };
+}
+
+/** The addresses of the settings in the form in which stored ones are compared with them. */
+const fixedAddresses = ({ upstream }: Config): ReadonlySet<string> => new Set(upstream.map(readServerAddress));
+
+/** Follows the model servers in the store from the first `reconcile` on. */
+export function openStoredServers(
+  config: Config,
+  { logger }: Log,
+  store: Store,
+  { registry, running, wallNow }: Pick<Gate, 'registry' | 'running' | 'wallNow'>,
+): StoredServers {
+  return new StoredServers({
+    store,
+    registry,
+    running,
+    wallNow,
+    entryOf: (server) => storedEntryOf(server, config),
+    fixed: fixedAddresses(config),
+    drainMs: config.serverDrainSeconds * 1000,
+    onUnusable: ({ name, address }, reason) =>
+      logger.error({ server: name, upstream: address, reason }, 'a model server cannot be used; the gate keeps trying'),
+    onError: (error) => logger.error({ cause: describeCause(error) }, 'a model server could not be removed'),
+  });
+}
+
+/** What the registry is told of a server in the store. @throws Error with a sentence if it cannot be used. */
+function storedEntryOf(server: ModelServer, config: Config): ServerEntry {
+  const { id, address, kind, secret, caFile, certificateFile, keyFile, weight, slots, plans, accounts } = server;
+  const given = kind === null ? undefined : kindNamed(kind);
+  if (kind !== null && !given) throw new Error(`this version knows no kind "${kind}"`);
+  const url = new URL(address);
+  const pathOf = (file: string | null): string | undefined => {
+    if (file === null) return undefined;
+    if (config.serverFiles === '') throw new Error(`${file}: the setting server_files names no directory for it`);
+    return join(config.serverFiles, file);
+  };
+  const opened = (): Secret | undefined =>
+    secret?.kind === 'stored' ? unseal(sealingKeyFrom(config.serverSecretKey), id, secret.sealed) : undefined;
+  return {
+    url,
+    readCredentials: () =>
+      readOwnCredentials(url, {
+        ca: pathOf(caFile),
+        cert: pathOf(certificateFile),
+        key: pathOf(keyFile),
+        headers: secret?.kind === 'file' ? pathOf(secret.file) : undefined,
+        secret: opened(),
+      }),
+    takesStreamOptions: true,
+    terms: { kind: given, weight, slots, plans, accounts },
   };
 }
 

@@ -68,7 +68,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
     () => gateCertificatesOf(config, log, { store: storage.store, now: clocks.clock.wall, nowMs: clocks.nowMs }),
     (opened) => opened?.stop(),
   );
-  await start.step('rules', () => followChanges(storage.changes, storage.store, gate, log));
+  await start.step('rules', () => followChanges(storage.changes, storage.store, data, log));
 
   const listening = await start.step('port', () => openListener(config, log, certificates), closeListener);
   const { servers, port } = listening;
@@ -76,7 +76,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   const deadline = new Deadline(clocks.nowMs);
   const plane = await start.step(
     'management plane',
-    () => openManagementPlane(config, log, { clocks, storage, data, certificates, url }),
+    () => openManagementPlane(config, log, { clocks, storage, data, certificates, url, port }),
     (opened) => opened.stop(deadline.leftMs),
   );
   await start.step('routes', () =>
@@ -121,6 +121,7 @@ function openedGate({ config, url, over, log, storage, data, certificates, plane
     servers: serverControl(config, data.gate),
     reload: () => {
       certificates?.reload();
+      data.storedServers.reload();
       try {
         registry.renew();
       } catch (error) {

@@ -23,7 +23,12 @@ async function aboutToRun() {
       ? Promise.reject(new Error('no store'))
       : Promise.resolve({ key: rows.key, plan: unlimited, suspensions: [] } as unknown as StoredCaller);
   const keyCache = new KeyCache({ findCaller, findCallerByDigest: findCaller }, [], key.accountId, Date.now, () => 1);
-  const modelRules = { registryHosts: new Set<string>(), isRemote: () => false, hasShown: () => false };
+  const modelRules = {
+    registryHosts: new Set<string>(),
+    isRemote: () => false,
+    reachesServer: () => true,
+    hasShown: () => false,
+  };
   const decisions = new Decisions({ keyCache, modelRules, wallNow: () => 1_000, appealContact: '' });
   const running = new ActiveRequests(decisions);
   const known = { at: 0, startedMs: 0, address: '192.0.2.1', dialect: dialectOf('/api/chat'), cors: [] } as const;

@@ -59,10 +59,13 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
     limits: (subject) => limitStates(subject, gate),
     preview: (question) => preview(question, gate),
     models: (subject) => {
+      const principal = principalFor(subject, gate.rules.clocks);
       const byName = new Map(
-        registry.servers.flatMap(({ models: { listed } }) => listed.map((model) => [model.name, model] as const)),
+        registry
+          .reachableBy(principal)
+          .flatMap(({ models: { listed } }) => listed.map((model) => [model.name, model] as const)),
       );
-      return Promise.resolve(modelsFor(subject, [...byName.values()], gate.rules.clocks));
+      return Promise.resolve(modelsFor(principal, [...byName.values()]));
     },
   };
 }
@@ -93,8 +96,7 @@ async function limitStates(subject: Subject, { rules }: IntrospectionTools): Pro
 }
 
 /** The models that the subject may use. */
-function modelsFor<T extends { readonly name: string }>(subject: Subject, models: readonly T[], clocks: Clocks): T[] {
-  const { models: access } = principalFor(subject, clocks);
+function modelsFor<T extends { readonly name: string }>({ models: access }: Principal, models: readonly T[]): T[] {
   return models.filter(({ name }) => {
     const parsed = parseModelName(name);
     return parsed !== undefined && access.allow(parsed);

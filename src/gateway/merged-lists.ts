@@ -4,9 +4,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, toGatewayError } from '../domain/error.ts';
 import { parseModelName } from '../domain/model-name.ts';
+import type { Principal } from '../domain/principal.ts';
+import { isReachable } from '../upstream/audience.ts';
 import { upstreamHeaders } from '../upstream/headers.ts';
 import type { Fields, Listed } from '../upstream/kind.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
+import type { Upstream } from '../upstream/server.ts';
+import type { Answer } from '../upstream/shared-lists.ts';
 import type { Run } from './active-requests.ts';
 import { AnswerRoom } from './answer/answer-room.ts';
 import { maySeeEntry } from './answer/model-list.ts';
@@ -30,9 +34,10 @@ interface Listing extends Routed {
 }
 
 /** Whether no single server can answer for this list. */
-export function isMerged(routed: Routed, { servers }: UpstreamRegistry): routed is Listing {
+export function isMerged(routed: Routed, registry: UpstreamRegistry): routed is Listing {
   const { reply, dialect } = routed.operation;
   if (!reply.list) return false;
+  const servers = registry.reachableBy(routed.caller.principal);
   return servers.length > 1 || servers[0]?.kind.listDialects.includes(dialect.name) !== true;
 }
 
@@ -89,7 +94,7 @@ export async function answerLists(
 /** @throws GatewayError if no server answers, or the caller has disconnected. */
 async function merge(
   routed: Listing,
-  { lists }: UpstreamRegistry,
+  registry: UpstreamRegistry,
   { times }: RelaySettings,
   signal: AbortSignal,
   via: readonly string[],
@@ -102,11 +107,13 @@ async function merge(
     // A silent server must not delay the answers of the others.
     patienceMs: Math.min(patienceMs, times.metadataMs / 2),
   } as const;
-  const answers = await lists.ask(asked, signal);
+  const said = await registry.lists.ask(asked, signal);
   // Read after the lists arrived: the caller's access may have changed meanwhile.
   const { principal } = routed.caller;
+  const answers = reachedBy(principal, said);
   const seesAll = principal.models.all && principal.scopes.has('cloud');
   const good = answers.filter((answer) => answer.status === 'fulfilled');
+  if (answers.length === 0) throw new GatewayError('upstream_unreachable');
   if (good.length === 0) {
     const cause: unknown = answers.find((answer) => answer.status === 'rejected')?.reason;
     throw new GatewayError(codeOf(cause), { cause });
@@ -125,6 +132,11 @@ async function merge(
   room.take(3 * length);
   const entries = [...byName.values()].join(',');
   return Buffer.from(list.write(entries));
+}
+
+/** The lists are read for all callers at once; this leaves out what servers said that this caller may not reach. */
+function reachedBy(caller: Principal, answers: readonly Answer<Upstream>[]): Answer<Upstream>['result'][] {
+  return answers.filter(({ server }) => isReachable(server, caller)).map(({ result }) => result);
 }
 
 /** Entries are shared by concurrent requests, and so is their JSON. */

@@ -19,7 +19,9 @@ export class ModelNotFound extends GatewayError {
 export interface ModelRules {
   readonly registryHosts: ReadonlySet<string>;
   /** Whether the model server reports this local name as a model on another host. */
-  readonly isRemote: (canonical: string) => boolean;
+  readonly isRemote: (canonical: string, caller: Principal) => boolean;
+  /** False if servers take calls and the caller may reach none of them. */
+  readonly reachesServer: (caller: Principal) => boolean;
   /** Whether the account has uploaded this blob through the gateway. */
   readonly hasShown: (account: AccountId, digest: string) => boolean;
 }
@@ -27,8 +29,9 @@ export interface ModelRules {
 /** @throws GatewayError `model_not_found`, `missing_scope` (cloud), `registry_host_not_allowed`, `blob_not_found`. */
 export function refuseUnauthorized(principal: Principal, intent: Intended, rules: ModelRules): void {
   for (const model of intent.models) {
-    if (!model.name || !principal.models.allow(model.name)) throw new ModelNotFound(model.text);
-    const cloud = model.name.cloud || rules.isRemote(model.name.canonical);
+    if (!model.name || !principal.models.allow(model.name) || !rules.reachesServer(principal))
+      throw new ModelNotFound(model.text);
+    const cloud = model.name.cloud || rules.isRemote(model.name.canonical, principal);
     if (cloud && !principal.scopes.has('cloud')) throw missingScope('cloud');
   }
   if (intent.leavesTheBox && !principal.scopes.has('cloud')) throw missingScope('cloud');

@@ -1,7 +1,7 @@
 // Decides which model server gets the call. Takes an admitted call; returns the servers to try, best first: the one
 // whose slot the call holds, then the others in case it cannot be reached. A later server is tried only while no byte
-// of the request has been sent to an earlier one. Servers that would forward the call to another host are left out for
-// callers without the scope `cloud`.
+// of the request has been sent to an earlier one. Servers out of the caller's reach are left out, and for callers
+// without the scope `cloud` those that would forward the call to another host.
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Admitted } from './admit.ts';
@@ -18,11 +18,15 @@ export interface Routed extends Shaped, Mark {
 }
 
 /**
- * @throws GatewayError `upstream_unreachable` if no server takes calls; `missing_scope` (cloud) if all of them have the
- * model on another host by now.
+ * @throws GatewayError `upstream_unreachable` if no server within the caller's reach takes calls; `missing_scope` (cloud)
+ * if all of them have the model on another host by now.
  */
-export function route({ call, server: held }: Admitted, registry: Pick<UpstreamRegistry, 'candidates'>): Routed {
-  const ranked = registry.candidates(call.models[0]?.name?.canonical);
+export function route(
+  { call, server: held }: Admitted,
+  registry: Pick<UpstreamRegistry, 'candidates' | 'reachableBy'>,
+): Routed {
+  const reach = registry.reachableBy(call.caller.principal);
+  const ranked = registry.candidates(call.models[0]?.name?.canonical, reach);
   if (ranked.length === 0) throw noServer();
   const found: readonly Upstream[] = ranked.filter((upstream) => mayServe(upstream, call));
   if (found.length === 0) throw missingScope('cloud');

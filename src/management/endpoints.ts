@@ -9,6 +9,7 @@ import { overviewEndpoints } from './overview/endpoints.ts';
 import { planEndpoints, previewEndpoints } from './plans/endpoints.ts';
 import { ruleEndpoints } from './rules/endpoints.ts';
 import { selfServiceEndpoints } from './self-service/endpoints.ts';
+import { serverEndpoints } from './servers/endpoints.ts';
 import { signInEndpoints } from './sign-in/endpoints.ts';
 import { suspensionEndpoints } from './suspensions/endpoints.ts';
 import { usageEndpoints } from './usage/endpoints.ts';
@@ -24,6 +25,7 @@ export const endpoints: readonly Endpoint[] = [
   ...previewEndpoints,
   ...ruleEndpoints,
   ...suspensionEndpoints,
+  ...serverEndpoints,
   ...usageEndpoints,
   ...auditEndpoints,
 ];

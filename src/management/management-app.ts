@@ -6,6 +6,7 @@ import type { Router } from 'express';
 import { operatorName } from '../domain/account.ts';
 import type { AddressBlocks } from '../domain/address.ts';
 import type { Introspection } from '../domain/introspection.ts';
+import type { ServerIntrospection } from '../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import { secretFrom } from '../secret-file.ts';
 import type { Store } from '../store/ports/store.ts';
@@ -26,6 +27,7 @@ import { linkCodes } from './people/link-codes.ts';
 import type { OnboardingContext } from './people/onboarding.ts';
 import { createLink } from './people/one-time-links.ts';
 import { portalPages } from './portal/portal.ts';
+import type { ServerRules } from './servers/server-rules.ts';
 import { authRoutes } from './sign-in/auth-routes.ts';
 import type { Provider } from './sign-in/provider.ts';
 import { openSignIn } from './sign-in/sign-in.ts';
@@ -51,6 +53,8 @@ export interface ManagementAppSettings {
 export interface ManagementAppTools {
   readonly store: Store;
   readonly introspection: Introspection;
+  readonly servers: ServerIntrospection;
+  readonly serverRules: ServerRules;
   readonly failures: FailureBudget;
   readonly applications: FailureBudget;
   readonly trustedProxies: AddressBlocks;
@@ -99,6 +103,8 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     shared,
     endpoints,
     introspection: tools.introspection,
+    servers: tools.servers,
+    serverRules: tools.serverRules,
     timeZone: settings.timeZone,
     gateName: settings.gateName,
     encryption: encryptionOf(settings, tools),

@@ -1,6 +1,7 @@
 // Reads the settings: sekisho.yaml, and the environment, which wins. An unknown name or a wrong value refuses to start,
 // with all faults listed at once. What settings there are stands in settings.ts.
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { isAbsolute, relative, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { digestOf } from '../domain/api-key.ts';
@@ -57,6 +58,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   checkStaticKeys(config, faults, warnings);
   checkDoor(config, faults);
   if (faults.length === 0) checkTls(config, faults, warnings);
+  if (faults.length === 0) checkServerFiles(config, faults);
   if (faults.length > 0) throw new ConfigErrors(faults);
   return { ...config, apiKeys: config.apiKeys.map((key) => new Secret(key)), warnings };
 }
@@ -235,6 +237,23 @@ function checkTls(config: Values, faults: string[], warnings: string[]): void {
 export function isExposed(config: Pick<Config, TlsSetting | 'host' | 'trustedProxies'>): boolean {
   const local = config.host === 'localhost' || config.host === '::1' || config.host.startsWith('127.');
   return tlsMode(config) === 'off' && !local && config.trustedProxies.length === 0;
+}
+
+/** What an operator may name over the network must hold no secret of the gate, and a copy of the database no key to it. */
+function checkServerFiles({ serverFiles, serverSecretKey, dataDir }: Values, faults: string[]): void {
+  if (serverFiles !== '' && (isIn(dataDir, serverFiles) || isIn(serverFiles, dataDir)))
+    faults.push('server_files and data_dir must lie apart: servers could be shown what the gate keeps there');
+  if (serverSecretKey === '') return;
+  if (isIn(dataDir, serverSecretKey))
+    faults.push('server_secret_key must lie outside data_dir: a copy of the database must not hold its key');
+  if (serverFiles !== '' && isIn(serverFiles, serverSecretKey))
+    faults.push('server_secret_key must lie outside server_files: servers could be shown the key');
+}
+
+/** Is this path the directory, or inside of it? */
+function isIn(directory: string, path: string): boolean {
+  const way = relative(resolve(directory), resolve(path));
+  return !way.startsWith('..') && !isAbsolute(way);
 }
 
 /** What only makes sense together. */

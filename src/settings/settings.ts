@@ -18,6 +18,7 @@ import {
   upstreams,
 } from './kinds.ts';
 import { isIssuer, providerSettings } from './provider.ts';
+import { serverSettings } from './servers.ts';
 import { smtpAddress } from './smtp.ts';
 import { tlsSettings } from './tls.ts';
 
@@ -83,6 +84,7 @@ export const settings = {
     'list of addresses',
     'Model servers, best first. A trailing /v1 is ignored, because the gateway adds the paths.',
   ),
+  ...serverSettings,
   dataDir: setting(
     'data_dir',
     z.string().min(1),

@@ -6,6 +6,8 @@ export interface Ranked {
   readonly health: { readonly up: boolean | undefined; readonly doubtful: boolean; readonly lookMs: number };
   readonly models: { readonly names: ReadonlySet<string> | undefined; readonly remote: ReadonlySet<string> };
   readonly inFlight: number;
+  /** `weight`: its share of the calls beside servers that are as good. */
+  readonly terms: { readonly weight: number };
 }
 
 /** `model` by its canonical name; `servers` are at least two, in the order in which they were added. */
@@ -43,10 +45,10 @@ const slowTimes = 4;
 /** A slow server is ranked as if it had this many more calls. */
 const slowBurden = 2;
 
-/** The number of calls of a server, increased for one that answers far more slowly than another. */
+/** The number of calls with one more, for the weight of the server; increased for one that answers far more slowly than another. */
 function loadOf(servers: readonly Ranked[]): (server: Ranked) => number {
   const up = servers.filter(({ health }) => health.up === true);
   const fastest = Math.min(...up.map(({ health }) => health.lookMs));
   const slow = Math.max(slowLookMs, slowTimes * fastest);
-  return ({ inFlight, health }) => inFlight + (health.lookMs > slow ? slowBurden : 0);
+  return ({ inFlight, health, terms }) => (1 + inFlight + (health.lookMs > slow ? slowBurden : 0)) / terms.weight;
 }

@@ -4,6 +4,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { readAuthorities } from '../domain/authority-certificates.ts';
+import { readHeaderLines, readSecretLines } from '../domain/credential-lines.ts';
+import type { Secret } from '../domain/secret.ts';
 
 /** Paths. Each is for every server or, written `server=path`, for one of them. */
 export interface CredentialFiles {
@@ -32,23 +34,6 @@ const mostBytes = 1024 * 1024;
 /** Shorter values are words such as `on`; hiding them would only damage answers. */
 const secretLength = 8;
 
-/** Headers of body framing and coding, of the HTTP client, or of one connection (RFC 9110 §7.6.1). */
-const reservedNames = new Set([
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-type',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'via',
-]);
-
 /** @throws CredentialsUnusable if a file is missing, cannot be parsed, or lacks its counterpart. */
 export function readCredentials(server: URL, files: CredentialFiles): Credentials {
   const ca = pathsFor(server, files.ca).map(readAuthorityFile);
@@ -56,15 +41,54 @@ export function readCredentials(server: URL, files: CredentialFiles): Credential
   const key = pathsFor(server, files.key).map(readBounded)[0];
   if ((cert === undefined) !== (key === undefined))
     throw new CredentialsUnusable(`${server.origin}: upstream_cert and upstream_key belong together`);
+  return together(
+    server,
+    ca,
+    cert,
+    key,
+    pathsFor(server, files.headers).flatMap((path) => readHeaders(path, readHeaderLines)),
+  );
+}
+
+/** The files of one server by their paths; `secret` is text that stands in no file. */
+export interface OwnCredentials {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly headers: string | undefined;
+  readonly secret: Secret | undefined;
+}
+
+/** @throws CredentialsUnusable as `readCredentials`. */
+export function readOwnCredentials(server: URL, { ca, cert, key, headers, secret }: OwnCredentials): Credentials {
+  let lines = headers === undefined ? [] : readHeaders(headers, readSecretLines);
+  try {
+    if (secret) lines = readSecretLines(secret.reveal());
+  } catch (error) {
+    throw new CredentialsUnusable(`its secret: ${(error as Error).message}`);
+  }
+  return together(
+    server,
+    ca === undefined ? [] : [readAuthorityFile(ca)],
+    cert === undefined ? undefined : readBounded(cert),
+    key === undefined ? undefined : readBounded(key),
+    lines,
+  );
+}
+
+function together(
+  { origin }: URL,
+  ca: Buffer[],
+  cert: Buffer | undefined,
+  key: Buffer | undefined,
+  headers: string[],
+): Credentials {
   const tls = { ...(ca.length > 0 ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
   try {
     createSecureContext(tls);
   } catch (error) {
-    throw new CredentialsUnusable(
-      `${server.origin}: its certificate files cannot be used: ${(error as Error).message}`,
-    );
+    throw new CredentialsUnusable(`${origin}: its certificate files cannot be used: ${(error as Error).message}`);
   }
-  const headers = pathsFor(server, files.headers).flatMap((path) => readHeaders(path));
   const secrets = headers.filter((text, at) => at % 2 === 1 && text.length >= secretLength).flatMap(bothForms);
   return { tls, headers, secrets: secrets.toSorted((a, b) => b.length - a.length) };
 }
@@ -110,22 +134,14 @@ function readAuthorityFile(path: string): Buffer {
   return content;
 }
 
-/** One `Name: value` per line. Empty lines and lines that begin with # are ignored. */
-function readHeaders(path: string): string[] {
-  const lines = readBounded(path)
-    .toString('utf8')
-    .split(/\r?\n/)
-    .map((line) => line.trim());
-  return lines.flatMap((line, at) => {
-    if (line === '' || line.startsWith('#')) return [];
-    const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)$/.exec(line);
-    const name = match?.[1]?.toLowerCase();
-    // The message does not quote the line, which may be a secret with a typo.
-    if (!match || name === undefined)
-      throw new CredentialsUnusable(`${path}: line ${at + 1} is not of the form "Name: value"`);
-    if (reservedNames.has(name)) throw new CredentialsUnusable(`${path}: line ${at + 1}: ${name} cannot be set`);
-    return [name, match[2] as string];
-  });
+/** @throws CredentialsUnusable with what is wrong in the file. */
+function readHeaders(path: string, read: (text: string) => string[]): string[] {
+  const text = readBounded(path).toString('utf8');
+  try {
+    return read(text);
+  } catch (error) {
+    throw new CredentialsUnusable(`${path}: ${(error as Error).message}`);
+  }
 }
 
 /** In `Bearer abc`, both the whole value and `abc` are secrets. */

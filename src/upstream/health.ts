@@ -15,6 +15,9 @@ const doubtMs = 100;
 /** The longest pause between probes of a server that is down. */
 const awayMs = 1_000;
 
+/** What a look and the calls since then have shown. */
+export type HealthState = 'unknown' | 'up' | 'doubtful' | 'down';
+
 export class Health {
   /** Undefined before the first probe. */
   up: boolean | undefined;
@@ -22,6 +25,10 @@ export class Health {
   doubtful = false;
   /** How long the last probe took. */
   lookMs = 0;
+  /** Why it does not answer; undefined while it does. */
+  reason: string | undefined;
+  /** Since when its state is what it is, by `performance.now()`. */
+  sinceMs = performance.now();
   readonly #tools: HealthTools;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -38,20 +45,30 @@ export class Health {
     this.lookMs = performance.now() - from;
     if (this.#stopped) return;
     const up = reason === undefined;
+    const before = this.state;
     this.doubtful = false;
+    this.reason = reason;
     if (this.up !== up) {
       this.up = up;
       onTurn(up, reason ?? 'it answers');
     }
+    if (this.state !== before) this.sinceMs = performance.now();
     // A server that is down is probed more often, so that its return is noticed soon.
     this.#lookIn(up ? intervalMs : Math.min(awayMs, intervalMs));
     if (up) await afterwards();
+  }
+
+  get state(): HealthState {
+    if (this.up === undefined) return 'unknown';
+    if (!this.up) return 'down';
+    return this.doubtful ? 'doubtful' : 'up';
   }
 
   /** Call when the connection failed, or broke before an answer began. */
   doubt(): void {
     if (this.doubtful) return;
     this.doubtful = true;
+    if (this.up === true) this.sinceMs = performance.now();
     if (!this.#stopped) this.#lookIn(doubtMs);
   }
 

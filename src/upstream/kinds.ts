@@ -8,10 +8,15 @@ import { openai } from './kinds/openai/openai.ts';
 /** In the order in which a server is tried as each kind. A kind that is recognized by less evidence comes later. */
 export const kinds: readonly [UpstreamKind, ...UpstreamKind[]] = [ollama, openai];
 
+/** Undefined for a name that no kind has. */
+export const kindNamed = (name: string): UpstreamKind | undefined => kinds.find((kind) => kind.name === name);
+
 /** A server whose kind may be unknown, and changes when a server of another kind starts at its address. */
 export interface Recognizable extends Reached {
   /** The first of the list while it is unknown. */
   readonly kind: UpstreamKind;
+  /** The kind that an operator gave it: the server is asked as no other. */
+  readonly givenKind?: UpstreamKind | undefined;
   /** Undefined: it is unknown again. */
   recognize(kind: UpstreamKind | undefined): void;
 }
@@ -32,14 +37,15 @@ async function firstList(
   server: Recognizable,
   ask: (kind: UpstreamKind) => Promise<readonly Listed[] | undefined>,
 ): Promise<readonly Listed[]> {
-  for (const kind of kinds.slice(kinds.indexOf(server.kind))) {
+  const { givenKind: given } = server;
+  for (const kind of given ? [given] : kinds.slice(kinds.indexOf(server.kind))) {
     const found = await ask(kind);
     if (!found) continue;
     server.recognize(kind);
     return found;
   }
   server.recognize(undefined);
-  throw new NoList('it has no list of models');
+  throw new NoList(given ? `it does not answer as ${given.name} does` : 'it has no list of models');
 }
 
 const each = <Name extends keyof BodyFields>(name: Name): BodyFields[Name] =>

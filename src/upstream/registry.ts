@@ -1,5 +1,6 @@
-// The model servers behind the gate, which can be added, drained and removed while it serves. The registry says where a call
-// may go, ranked by its policy, and starts and stops the probes and connections of each server.
+// The model servers behind the gate, which can be added, changed, drained and removed while it serves. The registry says where
+// a call may go, ranked by its policy, and starts and stops the probes and connections of each server.
+import { Audiences, type Reaching } from './audience.ts';
 import type { Choice } from './choice.ts';
 import type { Credentials } from './credentials.ts';
 import { type OnTurn, type ServerEntry, type ServerSettings, Upstream } from './server.ts';
@@ -20,6 +21,7 @@ export class UpstreamRegistry {
   // Both arrays are replaced and never edited, so holders can detect changes by identity.
   #all: readonly Upstream[] = [];
   #servers: readonly Upstream[] = [];
+  #audiences = new Audiences<Upstream>([]);
   #started = false;
 
   constructor(settings: ServerSettings, choice: Choice, onTurn: OnTurn) {
@@ -43,9 +45,25 @@ export class UpstreamRegistry {
   add(entry: ServerEntry): Upstream {
     const server = new Upstream(entry, this.#settings, this.#onTurn);
     this.#all = [...this.#all, server];
-    this.#servers = [...this.#servers, server];
+    this.#sort();
     if (this.#started) void server.health.watch();
     return server;
+  }
+
+  /**
+   * Gives the server other terms and credentials; its address stays. Open connections keep the credentials that they were
+   * opened with. @throws CredentialsUnusable; then nothing changes.
+   */
+  change(server: Upstream, entry: ServerEntry): void {
+    server.change(entry, entry.readCredentials());
+    this.#sort();
+  }
+
+  /** Whether the server gets new calls; running ones go on. */
+  setServing(server: Upstream, serves: boolean): void {
+    if (server.takesCalls === serves) return;
+    server.takesCalls = serves;
+    this.#sort();
   }
 
   /**
@@ -53,7 +71,7 @@ export class UpstreamRegistry {
    * `withinMs` are ended. The server stays in `all`, and is probed, until it is removed.
    */
   async drain(server: Upstream, withinMs: number, running: RunningCalls): Promise<void> {
-    this.#retire(server);
+    this.setServing(server, false);
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, withinMs).unref();
     await Promise.race([server.whenIdle(), late.promise]);
@@ -64,22 +82,31 @@ export class UpstreamRegistry {
 
   /** Ends the calls, probes and connections of the server. Resolves when the connections are closed. */
   async remove(server: Upstream, running: RunningCalls): Promise<void> {
-    this.#retire(server);
+    this.setServing(server, false);
     this.#all = this.#all.filter((other) => other !== server);
     running.endOn(server);
     await server.close();
   }
 
-  #retire(server: Upstream): void {
-    if (!server.takesCalls) return;
-    server.takesCalls = false;
-    this.#servers = this.#servers.filter((other) => other !== server);
+  /** Those that take calls, and who reaches them. */
+  #sort(): void {
+    this.#servers = this.#all.filter(({ takesCalls }) => takesCalls);
+    this.#audiences = new Audiences(this.#servers);
   }
 
-  /** Reads the files of every server again. @throws CredentialsUnusable; then everything stays as it was. */
+  /**
+   * Those that take calls and that this caller may reach: `servers` itself where that is all of them, and one array for all
+   * callers who may reach the same.
+   */
+  reachableBy(caller: Reaching): readonly Upstream[] {
+    return this.#audiences.of(caller);
+  }
+
+  /** Reads the files of every server of the settings again. @throws CredentialsUnusable; then everything stays as it was. */
   renew(): void {
-    const credentials = this.#all.map(({ entry }) => entry.readCredentials());
-    for (const [at, server] of this.#all.entries()) server.renew(credentials[at] as Credentials);
+    const fixed = this.#all.filter(({ entry }) => entry.terms === undefined);
+    const credentials = fixed.map(({ entry }) => entry.readCredentials());
+    for (const [at, server] of fixed.entries()) server.renew(credentials[at] as Credentials);
   }
 
   /** Probes every server once, and from then on regularly. Resolves after the first probes. */
@@ -93,24 +120,26 @@ export class UpstreamRegistry {
   }
 
   /**
-   * Some server has the model from another machine, and none has it itself. So a server that lists every model as remote does
-   * not take them away from callers whom other servers can serve; their calls do not go to it (route.ts).
+   * Of the servers that the caller may reach, some have the model from another machine, and none has it itself. So a server
+   * that lists every model as remote does not take them away from callers whom other servers can serve; their calls do not go
+   * to it (route.ts).
    */
-  isRemote(canonical: string): boolean {
+  isRemote(canonical: string, caller: Reaching): boolean {
+    const servers = this.reachableBy(caller);
     return (
-      this.#servers.some(({ models }) => models.remote.has(canonical)) &&
-      !this.#servers.some(({ models }) => models.names?.has(canonical) === true && !models.remote.has(canonical))
+      servers.some(({ models }) => models.remote.has(canonical)) &&
+      !servers.some(({ models }) => models.names?.has(canonical) === true && !models.remote.has(canonical))
     );
   }
 
-  /** All servers that take calls, in the order in which to try them. */
-  candidates(model: string | undefined): readonly Upstream[] {
-    return this.#servers.length > 1 ? this.#choice.order(this.#servers, model) : this.#servers;
+  /** The servers in `reach` in the order in which to try them; by default all that take calls. */
+  candidates(model: string | undefined, reach: readonly Upstream[] = this.#servers): readonly Upstream[] {
+    return reach.length > 1 ? this.#choice.order(reach, model) : reach;
   }
 
-  /** The servers that can work on the model now, as far as is known, best first. Empty only if no server takes calls. */
-  serving(model: string): readonly Upstream[] {
-    return this.#servers.length > 1 ? this.#choice.ready(this.#servers, model) : this.#servers;
+  /** The servers in `reach` that can work on the model now, as far as is known, best first. Empty only if `reach` is. */
+  serving(model: string, reach: readonly Upstream[] = this.#servers): readonly Upstream[] {
+    return reach.length > 1 ? this.#choice.ready(reach, model) : reach;
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 // One model server behind the gate: its name, connections, health, kind and models, and how many calls it works on. It does
 // not decide which of several servers gets a call (choice.ts).
+import type { ModelServer } from '../domain/model-server.ts';
 import { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
 import { Health } from './health.ts';
@@ -16,7 +17,17 @@ export interface ServerEntry {
   readonly readCredentials: () => Credentials;
   /** False: the field `stream_options` is never sent to it. */
   readonly takesStreamOptions: boolean;
+  /** Undefined for a server of the settings. */
+  readonly terms?: ServerTerms;
 }
+
+/** How a server takes part; an operator may change it while it serves. */
+export interface ServerTerms extends Pick<ModelServer, 'weight' | 'slots' | 'plans' | 'accounts'> {
+  /** Undefined: it is found out. */
+  readonly kind: UpstreamKind | undefined;
+}
+
+const usualTerms: ServerTerms = { kind: undefined, weight: 1, slots: null, plans: null, accounts: null };
 
 export interface ServerSettings {
   readonly connectTimeoutMs: number;
@@ -28,7 +39,7 @@ export type OnTurn = (upstream: Upstream, up: boolean, reason: string) => void;
 const probeTimeoutMs = 5_000;
 
 export class Upstream implements Recognizable {
-  readonly entry: ServerEntry;
+  entry: ServerEntry;
   /** Scheme, host and port; its name in logs and in the ledger. */
   readonly name: string;
   /** Prefix of every path, for a server behind a path; usually empty. */
@@ -67,6 +78,14 @@ export class Upstream implements Recognizable {
     });
   }
 
+  get terms(): ServerTerms {
+    return this.entry.terms ?? usualTerms;
+  }
+
+  get givenKind(): UpstreamKind | undefined {
+    return this.terms.kind;
+  }
+
   get dispatcher(): Connection['dispatcher'] {
     return this.#connection.dispatcher;
   }
@@ -75,9 +94,9 @@ export class Upstream implements Recognizable {
     return this.#connection.openNew();
   }
 
-  /** The first kind of the list until it has been recognized. */
+  /** The given kind, or the first of the list, until it has been recognized. */
   get kind(): UpstreamKind {
-    return this.#recognized ?? kinds[0];
+    return this.#recognized ?? this.givenKind ?? kinds[0];
   }
 
   /** For display; undefined until it has been recognized. */
@@ -106,6 +125,17 @@ export class Upstream implements Recognizable {
     this.credentials = credentials;
     this.screen = new Screen(credentials, this.entry.url);
     this.#connection.renew(credentials);
+  }
+
+  /** The same server with other terms and credentials. */
+  change(entry: ServerEntry, credentials: Credentials): void {
+    const { kind, givenKind } = this;
+    this.entry = entry;
+    this.renew(credentials);
+    if (this.givenKind === givenKind) return;
+    this.#recognized = undefined;
+    this.models = noneKnown;
+    if (this.kind !== kind) this.details = this.kind.openDetails();
   }
 
   /** Call when a call is sent to it. */

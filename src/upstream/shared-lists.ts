@@ -5,18 +5,22 @@
 import type { Listed } from './kind.ts';
 import { modelsOf, type Recognizable } from './kinds.ts';
 
-export type Answers = readonly PromiseSettledResult<readonly Listed[]>[];
+/** What one server said. */
+export interface Answer<Server> {
+  readonly server: Server;
+  readonly result: PromiseSettledResult<readonly Listed[]>;
+}
 
-interface Look {
-  readonly answers: Promise<Answers>;
+interface Look<Server> {
+  readonly answers: Promise<readonly Answer<Server>[]>;
   /** Callers that wait for it. Without any, it is aborted. */
   callers: number;
   readonly over: AbortController;
 }
 
-interface Looks {
-  running: Look | undefined;
-  next: Look | undefined;
+interface Looks<Server> {
+  running: Look<Server> | undefined;
+  next: Look<Server> | undefined;
 }
 
 export interface Asked {
@@ -34,7 +38,7 @@ export interface ListServer extends Recognizable {
 
 export class SharedLists<Server extends ListServer> {
   readonly #servers: () => readonly Server[];
-  readonly #looks = new Map<string, Looks>();
+  readonly #looks = new Map<string, Looks<Server>>();
 
   /** `servers`: the current servers. */
   constructor(servers: () => readonly Server[]) {
@@ -42,7 +46,7 @@ export class SharedLists<Server extends ListServer> {
   }
 
   /** The answers of the servers that are up, or of all if none is. Rejects with the signal's reason when the caller leaves. */
-  async ask(asked: Asked, signal: AbortSignal): Promise<Answers> {
+  async ask(asked: Asked, signal: AbortSignal): Promise<readonly Answer<Server>[]> {
     signal.throwIfAborted();
     const key = `${asked.which} ${asked.via.join()}`;
     const looks = this.#looks.get(key) ?? { running: undefined, next: undefined };
@@ -67,9 +71,9 @@ export class SharedLists<Server extends ListServer> {
   }
 
   /** Begins when the running read has ended. */
-  #begin(looks: Looks, { which, via, patienceMs }: Asked): Look {
+  #begin(looks: Looks<Server>, { which, via, patienceMs }: Asked): Look<Server> {
     const over = new AbortController();
-    const run = async (): Promise<Answers> => {
+    const run = async (): Promise<readonly Answer<Server>[]> => {
       await looks.running?.answers;
       looks.running = look;
       if (looks.next === look) looks.next = undefined;
@@ -84,9 +88,9 @@ export class SharedLists<Server extends ListServer> {
       );
       // From here on, only the callers hold the answers.
       if (looks.running === look) looks.running = undefined;
-      return answers;
+      return asked.map((server, at) => ({ server, result: answers[at] as Answer<Server>['result'] }));
     };
-    const look: Look = { answers: Promise.resolve().then(run), callers: 0, over };
+    const look: Look<Server> = { answers: Promise.resolve().then(run), callers: 0, over };
     return look;
   }
 }

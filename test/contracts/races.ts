@@ -23,6 +23,8 @@ import { changeKey, createKeyFor, rotateKey } from '../../src/management/keys/ke
 import { closeAccount } from '../../src/management/people/people.ts';
 import { createPlan, deletePlan } from '../../src/management/plans/plans.ts';
 import { createRule } from '../../src/management/rules/rules.ts';
+import type { ServerRules } from '../../src/management/servers/server-rules.ts';
+import { changeServer, createServer } from '../../src/management/servers/servers.ts';
 import { answer, appeal, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
 import type { Submission } from '../../src/store/ports/admission.ts';
 import type { Store } from '../../src/store/ports/store.ts';
@@ -48,6 +50,8 @@ const race = <Given>(typed: Typed<Given>): Race => typed as unknown as Race;
 
 /** Exactly this number of all tries succeed. */
 const exactly = (count: number) => (_store: Store, _given: unknown, done: number) => assert.equal(done, count);
+
+const serverRules: ServerRules = { kinds: [], fixed: [], isOwn: () => false, hasFiles: false, keyFile: '' };
 
 const minute = 60_000;
 let count = 0;
@@ -556,6 +560,32 @@ const otherRaces: readonly Race[] = [
       return createRule(store, rule, fields, by());
     },
     check: exactly(1),
+  }),
+  ...(['name', 'address'] as const).map((same) =>
+    race({
+      never: `two model servers with the same ${same}`,
+      prepare: () => Promise.resolve(name().replaceAll(' ', '-')),
+      act: (store, taken, i) => {
+        const fields = { name: `${taken}-${i}`, address: `http://${taken}-${i}` };
+        const shared = same === 'name' ? { name: taken } : { address: `http://${taken}` };
+        return createServer(store, { ...fields, ...shared }, serverRules, by());
+      },
+      check: exactly(1),
+    }),
+  ),
+  race({
+    never: 'a change of a model server that follows no version',
+    prepare: async (store) => {
+      const taken = name().replaceAll(' ', '-');
+      const fields = { name: taken, address: `http://${taken}`, weight: 1 };
+      return (await createServer(store, fields, serverRules, by())).id;
+    },
+    act: (store, id, i) => changeServer(store, id, { weight: i + 2 }, serverRules, by()),
+    check: async (store, id, done) => {
+      assert.equal((await store.findServer(id))?.version, done + 1);
+      const events = await store.listAudit({ subject: id, limit: 1_000 });
+      assert.equal(events.length, done + 1);
+    },
   }),
 ];
 

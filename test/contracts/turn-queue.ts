@@ -100,6 +100,27 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       expect(modest.slot).toBeDefined();
     });
 
+    test('a call waits only for servers in its reach, and passes calls that wait for others', async () => {
+      const queue = queueOf(1, { serversFor: (_, reach = ['a', 'b']) => reach });
+      const [only, all] = [['a'], ['a', 'b']];
+      const [first, waits] = [call('a', 1, { reach: only }), call('a', 1, { reach: only })];
+      await enterAll(queue, [first, waits]);
+      const [passes, next] = [call('b', 1, { reach: all }), call('c', 1, { reach: all })];
+      await enterAll(queue, [passes, next]);
+      await settled();
+      expect([first, waits, passes, next].map(({ slot }) => slot?.server)).toEqual(['a', undefined, 'b', undefined]);
+      passes.slot!.release(1);
+      await settled();
+      expect([waits, next].map(({ slot }) => slot?.server)).toEqual([undefined, 'b']);
+      first.slot!.release(1);
+      await settled();
+      expect(waits.slot?.server).toBe('a');
+      for (const { slot } of [waits, next]) slot!.release(1);
+      await settled();
+      queue.sweep(1);
+      expect(queue.snapshot()).toEqual([]);
+    });
+
     test('a call that leaves gives its place back: the next one has the turn, and the one that left is never started', async () => {
       const queue = queueOf(1);
       const [first, leaver, next] = [call('a'), call('b'), call('c')];

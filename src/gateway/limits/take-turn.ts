@@ -6,6 +6,7 @@ import { isLater, type Soon } from '../../domain/soon.ts';
 import { restrictionsOf, slowFactor } from '../../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../../domain/time.ts';
 import type { Place, Slot, Turn, TurnQueue } from '../../store/ports/turn-queue.ts';
+import type { UpstreamRegistry } from '../../upstream/registry.ts';
 import type { Upstream } from '../../upstream/server.ts';
 import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
@@ -16,6 +17,7 @@ import { Waiting, waitWhileConnected } from './waiting.ts';
 export interface TurnTools {
   readonly queue: TurnQueue<Upstream>;
   readonly running: ActiveRequests;
+  readonly registry: Pick<UpstreamRegistry, 'reachableBy'>;
   /** A step of the ladder that slows a caller down has wall-clock times. */
   readonly rules: { readonly clocks: Pick<Clocks, 'wall'> };
   readonly recorder: { readonly nowMs: () => MonotonicMs };
@@ -34,7 +36,7 @@ export function takeTurn(
   enteredMs: MonotonicMs,
   tools: TurnTools,
 ): Soon<Slot<Upstream>> {
-  const waiting = new ModelWait(call, exchange, ask, tools.rules.clocks);
+  const waiting = new ModelWait(call, exchange, ask, tools);
   const entered = tools.queue.enter(model, waiting, enteredMs);
   return isLater(entered) ? entered.then((found) => begin(found, waiting, tools)) : begin(entered, waiting, tools);
 }
@@ -75,12 +77,14 @@ class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
   readonly cost: number;
   readonly most: number;
   readonly #clocks: Pick<Clocks, 'wall'>;
+  readonly #registry: Pick<UpstreamRegistry, 'reachableBy'>;
 
-  constructor(call: Shaped, exchange: Exchange, ask: Ask, clocks: Pick<Clocks, 'wall'>) {
+  constructor(call: Shaped, exchange: Exchange, ask: Ask, { rules, registry }: TurnTools) {
     super(call, exchange);
     this.cost = Math.max(1, ask.promptTokens + ask.completionTokens);
     this.most = Math.max(this.cost, ask.promptTokens + mostCompletion(call));
-    this.#clocks = clocks;
+    this.#clocks = rules.clocks;
+    this.#registry = registry;
   }
 
   get accountId(): string {
@@ -92,6 +96,10 @@ class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
     const { bounds, suspensions } = this.call.caller.principal;
     const { slowed } = restrictionsOf(suspensions, this.#clocks.wall());
     return (bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
+  }
+
+  get reach(): readonly Upstream[] {
+    return this.#registry.reachableBy(this.call.caller.principal);
   }
 
   get behind(): boolean {

@@ -5,9 +5,11 @@ import type { Author } from '../../domain/audit.ts';
 import type { PersonId } from '../../domain/id.ts';
 import type { Introspection } from '../../domain/introspection.ts';
 import type { Language } from '../../domain/person.ts';
+import type { ServerIntrospection } from '../../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { EncryptionNow } from '../overview/encryption.ts';
 import type { OnboardingContext } from '../people/onboarding.ts';
+import type { ServerRules } from '../servers/server-rules.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 import type { PaceName } from './pace.ts';
 
@@ -25,6 +27,9 @@ export interface RequestContext extends OnboardingContext {
   readonly gateName: string;
   /** What the data plane does now. */
   readonly introspection: Introspection;
+  /** The model servers of this gate now, and what the settings say about those that are added. */
+  readonly servers: ServerIntrospection;
+  readonly serverRules: ServerRules;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
   /** Refused tries that were counted and not yet written into the audit log. */
@@ -77,6 +82,8 @@ export interface Endpoint {
   readonly creates: boolean;
   /** What stands there now, for If-Match; undefined where there is nothing to compare. */
   readonly before: ((call: AnyCall) => Promise<unknown>) | undefined;
+  /** What of an answer its ETag stands for; the whole of it, if nothing is said. `before` gives the same. */
+  readonly tag: ((answer: unknown) => unknown) | undefined;
   /** What a repeated creation gives: the thing by its id. */
   readonly again: ((call: RequestContext, id: string) => Promise<unknown>) | undefined;
   readonly fresh: Fresh;
@@ -110,7 +117,8 @@ interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>
   readonly body?: B;
   readonly answer?: A;
   readonly creates?: boolean;
-  readonly before?: (call: AnyCall) => Promise<unknown>;
+  readonly before?: Endpoint['before'];
+  readonly tag?: (answer: z.output<A>) => unknown;
   readonly fresh:
     | 'always'
     | 'never'
@@ -132,7 +140,7 @@ export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends
   row: Row<Q, B, A>,
 ): Endpoint {
   const [method, path] = place.split(' ') as [Method, string];
-  const { query, body, answer, creates = false, before, again, fresh, pace, madeAs = idOf } = row;
+  const { query, body, answer, creates = false, before, tag, again, fresh, pace, madeAs = idOf } = row;
   const { summary, group, needs, run, boundKeys = needs === 'management:write' ? 'may not' : 'may' } = row;
   return {
     name,
@@ -146,6 +154,7 @@ export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends
     answer,
     creates,
     before,
+    tag: tag as Endpoint['tag'],
     again,
     fresh,
     boundKeys,
@@ -192,6 +201,7 @@ export function streamed<Q extends z.ZodRawShape>(
     answer,
     creates: false,
     before: undefined,
+    tag: undefined,
     again: undefined,
     fresh,
     boundKeys: 'may',

@@ -140,11 +140,15 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
   if (body === undefined) response.status(204).end();
   else {
     if (row.creates && status === 200) response.set('idempotency-replayed', 'true');
-    send(response, status, body);
+    send(response, status, body, row);
   }
 }
 
-function send(response: Response, status: number, body: unknown): void {
+function send(response: Response, status: number, body: unknown, { tag }: Endpoint): void {
   const text = JSON.stringify(body);
-  response.set('etag', etagOf(body)).status(status).type('application/json').send(text);
+  response
+    .set('etag', etagOf(tag ? tag(body) : body))
+    .status(status)
+    .type('application/json')
+    .send(text);
 }

@@ -69,6 +69,9 @@ export function deletePlan(store: Store, name: string, author: Author): Promise<
     const isOpen = ({ usedAt, expiresAt }: Invite): boolean => usedAt === null && expiresAt > author.at;
     if ((await within.listInvites(mostInvites)).some((invite) => invite.plan === name && isOpen(invite)))
       throw new Fault(`An invitation that is open gives the plan "${name}"; it can be deleted afterwards.`, 'conflict');
+    const server = (await within.listServers()).find(({ plans }) => plans?.includes(name) === true);
+    if (server)
+      throw new Fault(`The model server "${server.name}" is for the plan "${name}"; change it first.`, 'conflict');
     if (!(await within.deletePlan(name, auditEvent(author, 'plan.delete', name, { ...plan }, null))))
       throw new Fault(`Accounts still have the plan "${name}"; give them another first.`, 'conflict');
   });

@@ -82,7 +82,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     const lane = this.#lane(model);
     const flow = flowOf(lane, turn.accountId);
     if (lane.waiting === 0) {
-      const server = this.#freeServer(lane);
+      const server = this.#freeServer(lane, turn);
       if (server !== undefined) {
         flow.served = Math.max(flow.served, lane.virtual);
         return this.#grant(lane, flow, turn, server);
@@ -144,8 +144,8 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     return lane;
   }
 
-  #freeServer(lane: Lane<Server>): Server | undefined {
-    for (const server of this.#settings.serversFor(lane.model))
+  #freeServer(lane: Lane<Server>, { reach }: Turn<Server>): Server | undefined {
+    for (const server of this.#settings.serversFor(lane.model, reach))
       if ((lane.busy.get(server) ?? 0) < this.#settings.slotsFor(lane.model, server)) return server;
     return undefined;
   }
@@ -167,15 +167,25 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     });
   }
 
-  /** Serves waiting calls while there are free slots. */
+  /** Serves waiting calls while there are free slots that they may have. */
   #fill(lane: Lane<Server>): void {
     while (lane.waiting > 0) {
-      const server = this.#freeServer(lane);
-      if (server === undefined) return;
-      const place = nextPlace(lane);
+      let place = nextPlace(lane);
+      let server = this.#freeServer(lane, place.turn);
+      if (server === undefined) {
+        const elsewhere = this.#nextElsewhere(lane, place.turn.reach);
+        if (!elsewhere) return;
+        place = elsewhere;
+        server = this.#freeServer(lane, place.turn) as Server;
+      }
       take(place);
       place.turn.start(this.#grant(lane, place.flow, place.turn, server));
     }
+  }
+
+  /** The next of those that may go to other servers than these, and find a slot there. */
+  #nextElsewhere(lane: Lane<Server>, reach: readonly Server[] | undefined): LanePlace<Server> | undefined {
+    return bestPlace(lane, ({ turn }) => turn.reach !== reach && this.#freeServer(lane, turn) !== undefined);
   }
 }
 
@@ -217,18 +227,24 @@ function flowOf<Server>(lane: Lane<Server>, accountId: string): Flow<Server> {
  * Calls that are not behind come first, then those of the account that was served least, then the earliest. A step can
  * apply to a single key: its calls delay neither other callers nor other keys of the account.
  */
-function nextPlace<Server>(lane: Lane<Server>): LanePlace<Server> {
+const nextPlace = <Server>(lane: Lane<Server>): LanePlace<Server> => bestPlace(lane) as LanePlace<Server>;
+
+function bestPlace<Server>(
+  lane: Lane<Server>,
+  isMeant?: (place: LanePlace<Server>) => boolean,
+): LanePlace<Server> | undefined {
   let best: LanePlace<Server> | undefined;
   let bestBehind = false;
   for (const flow of lane.backlogged) {
     const place = foremost(flow);
+    if (isMeant && !isMeant(place)) continue;
     const { behind } = place.turn;
     if (best === undefined || (bestBehind && !behind) || (bestBehind === behind && flow.served < best.flow.served)) {
       best = place;
       bestBehind = behind;
     }
   }
-  return best as LanePlace<Server>;
+  return best;
 }
 
 /** The first place that is not behind, otherwise the first. */

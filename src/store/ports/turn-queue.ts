@@ -14,6 +14,11 @@ export interface Turn<Server> {
   readonly weight: number;
   /** Served only while no other call waits but those that are behind, too. */
   readonly behind: boolean;
+  /**
+   * The servers that it may go to, as one array for all turns that may go to the same servers; undefined: all servers. It may
+   * change between two looks.
+   */
+  readonly reach?: readonly Server[] | undefined;
   /** Called at most once, if `enter` returned a place; possibly before a promise of `enter` resolves, never after `leave`. */
   start(slot: Slot<Server>): void;
   /** Called in the place of `start` when the call loses its place. */
@@ -55,8 +60,8 @@ export interface LaneNow {
 
 /** What a queue needs from the gateway, and its bounds. */
 export interface QueueSettings<Server> {
-  /** The servers that could work on this model now, best first; may change between calls. */
-  readonly serversFor: (model: string) => readonly Server[];
+  /** The servers in `reach` that could work on this model now, best first; may change between calls. */
+  readonly serversFor: (model: string, reach?: readonly Server[]) => readonly Server[];
   readonly slotsFor: (model: string, server: Server) => number;
   readonly maxWaiting: number;
   readonly maxWaitMs: number;

@@ -47,6 +47,7 @@ const facts = (): ModelFacts =>
 const rules: ModelRules = {
   registryHosts: new Set(['registry.ollama.ai']),
   isRemote: () => false,
+  reachesServer: () => true,
   hasShown: () => false,
 };
 

@@ -1,0 +1,174 @@
+// `sekisho server …`: model servers that are added while the gate runs. Whether they answer is for a running gate to say
+// (GET /management/v1/servers).
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { Fault } from '../management/fault.ts';
+import { serverRulesOf } from '../management/servers/server-rules.ts';
+import {
+  changeServer,
+  createServer,
+  deleteServer,
+  requireServer,
+  type ServerFields,
+  showFixedServer,
+  showServer,
+} from '../management/servers/servers.ts';
+import {
+  type CommandContext,
+  type Json,
+  pairs,
+  print,
+  printObject,
+  printRows,
+  type WithContext,
+  words,
+} from './command.ts';
+
+/** What can be read of a server without a running gate. */
+function offline(shown: ReturnType<typeof showServer>): Record<string, unknown> {
+  const { state: _state, since: _since, reason: _reason, detectedKind: _kind, models: _models, ...rest } = shown;
+  const { modelCount: _count, inFlight: _inFlight, ...stored } = rest;
+  return stored;
+}
+
+const files = ['secretFile', 'caFile', 'certificateFile', 'keyFile'];
+const noted =
+  'kind=…, weight=…, plans=<list>, accounts=<list>, maintenance=true|false, secretFile=…, caFile=…, certificateFile=…, ' +
+  'keyFile=…, and slots as <model>=<calls> or *=<calls>; none takes a value away';
+
+/** @throws Fault for a field that there is not. */
+function fieldsOf(texts: readonly string[]): ServerFields {
+  const fields: Record<string, unknown> = {};
+  const slots: Record<string, number> = {};
+  for (const [name, value] of Object.entries(pairs(texts))) {
+    const isNone = value === 'none';
+    if (name === 'name' || name === 'address') fields[name] = value;
+    else if (name === 'weight') fields[name] = Number(value);
+    else if (name === 'maintenance') fields[name] = yesOrNo(name, value);
+    else if (name === 'plans' || name === 'accounts') fields[name] = isNone ? null : words(value);
+    else if (name === 'kind' || files.includes(name)) fields[name] = isNone ? null : value;
+    else if (name === 'slots' && isNone) fields[name] = null;
+    else if (/^\d+$/.test(value)) slots[name] = Number(value);
+    else
+      throw new Fault(
+        `There is no field "${name}" of a model server, and no number of slots "${value}". Write ${noted}.`,
+      );
+  }
+  return { ...(Object.keys(slots).length > 0 ? { slots } : {}), ...fields };
+}
+
+function yesOrNo(name: string, value: string): boolean {
+  if (value !== 'true' && value !== 'false') throw new Fault(`${name} is true or false.`);
+  return value === 'true';
+}
+
+/** From standard input: a secret on the command line is seen by everybody on the machine. */
+const secretOf = ({ secret }: { readonly secret?: boolean }): ServerFields =>
+  secret === true ? { secret: readFileSync(0, 'utf8').trim() } : {};
+
+interface Given extends Json {
+  readonly secret?: boolean;
+}
+
+/** `kindNames`: loaded only for what needs them. */
+export function serverCommand(
+  program: Command,
+  withContext: WithContext,
+  kindNames: () => Promise<readonly string[]>,
+): void {
+  const server = program.command('server').description('model servers behind the gate; a change holds within a second');
+  const rulesOf = async ({ config }: Pick<CommandContext, 'config'>) => serverRulesOf(config, await kindNames());
+
+  server
+    .command('list')
+    .description('all model servers, those of the settings first; a running gate knows their states')
+    .option('--json', 'one JSON array')
+    .action(({ json }: Json) =>
+      withContext(async (context) => {
+        const { fixed } = await rulesOf(context);
+        const rows = [
+          ...fixed.map((address) => showFixedServer(address, undefined)),
+          ...(await context.store.listServers()).map((each) => showServer(each, undefined)),
+        ];
+        const columns = ['id', 'name', 'address', 'fixed', 'kind', 'weight', 'plans', 'accounts', 'maintenance'];
+        printRows(rows.map(offline), columns, json, 'There is no model server.');
+      }),
+    );
+
+  server
+    .command('show')
+    .argument('<name>', 'name or id')
+    .description('everything that is stored about a model server, except its secret')
+    .option('--json', 'one JSON object')
+    .action((name: string, { json }: Json) =>
+      withContext(async ({ store }) =>
+        printObject(offline(showServer(await requireServer(store, name), undefined)), json),
+      ),
+    );
+
+  server
+    .command('add')
+    .argument('<name>', 'small letters, digits and dashes')
+    .argument('<address>', 'such as http://10.0.0.7:11434')
+    .argument('[field=value...]', noted)
+    .option('--secret', 'read an API key, or header lines, from standard input, and store it encrypted')
+    .description('add a model server')
+    .option('--json', 'one JSON object')
+    .action((name: string, address: string, texts: string[], given: Given) =>
+      withContext(async (context) => {
+        const { store, author } = context;
+        const fields = { ...fieldsOf(texts), ...secretOf(given), name, address };
+        const made = await createServer(store, fields, await rulesOf(context), author);
+        printObject(offline(showServer(made, undefined)), given.json);
+      }),
+    );
+
+  server
+    .command('set')
+    .argument('<name>', 'name or id')
+    .argument('[field=value...]', `name=…, address=…, ${noted}`)
+    .option('--secret', 'read an API key, or header lines, from standard input, and store it encrypted')
+    .option('--no-secret', 'show it no secret any more')
+    .description('change a model server; running calls go on')
+    .option('--json', 'one JSON object')
+    .action((name: string, texts: string[], given: Given) =>
+      withContext(async (context) => {
+        const { store, author } = context;
+        const secret = given.secret === false ? { secret: null } : secretOf(given);
+        const changed = await changeServer(
+          store,
+          name,
+          { ...fieldsOf(texts), ...secret },
+          await rulesOf(context),
+          author,
+        );
+        printObject(offline(showServer(changed, undefined)), given.json);
+      }),
+    );
+
+  server
+    .command('drain')
+    .argument('<name>', 'name or id')
+    .description('send no new calls there; running ones go on (server set <name> maintenance=false takes it back)')
+    .option('--json', 'one JSON object')
+    .action((name: string, { json }: Json) =>
+      withContext(async (context) => {
+        const { store, author } = context;
+        const drained = await changeServer(store, name, { maintenance: true }, await rulesOf(context), author);
+        printObject(offline(showServer(drained, undefined)), json);
+      }),
+    );
+
+  server
+    .command('remove')
+    .argument('<name>', 'name or id')
+    .description('remove a model server; running calls may go on for server_drain_seconds')
+    .option('--json', 'one JSON object')
+    .action((named: string, { json }: Json) =>
+      withContext(async ({ store, author }) => {
+        const { id, name } = await deleteServer(store, named, author);
+        if (json === true) printObject({ id, name, removed: true }, json);
+        else print(`The model server ${name} is gone.`);
+      }),
+    );
+}

@@ -1,0 +1,43 @@
+// What the management plane may ask about the model servers of this gate. The data plane knows; the composition root
+// connects the two.
+import type { ServerId } from './id.ts';
+import type { ModelServer } from './model-server.ts';
+
+/**
+ * `unknown`: not looked at yet. `doubtful`: a call has just broken there. `draining`: it gets no new calls, and some still
+ * run. `maintenance`: an operator has taken it out, and none runs. `unusable`: its address or files cannot be used.
+ */
+export const serverStates = ['unknown', 'up', 'doubtful', 'down', 'draining', 'maintenance', 'unusable'] as const;
+export type ServerState = (typeof serverStates)[number];
+
+export interface ServerStatus {
+  readonly state: ServerState;
+  /** Unix milliseconds. */
+  readonly since: number | null;
+  /** Why it is not up. */
+  readonly reason: string | null;
+  /** As the server was recognised; null as long as it was not. */
+  readonly detectedKind: string | null;
+  /** As it spells them. */
+  readonly models: readonly string[];
+  readonly inFlight: number;
+}
+
+/** A server of the settings. */
+export interface FixedServer {
+  readonly address: string;
+  readonly status: ServerStatus;
+}
+
+/** A server that was removed, or whose address was changed, and on which calls still run. */
+export interface LeavingServer {
+  readonly server: ModelServer;
+  readonly status: ServerStatus;
+}
+
+export interface ServerIntrospection {
+  readonly fixed: () => readonly FixedServer[];
+  readonly leaving: () => readonly LeavingServer[];
+  /** Undefined: this gate does not know of it yet. */
+  readonly statusOf: (id: ServerId) => ServerStatus | undefined;
+}

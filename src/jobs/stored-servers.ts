@@ -1,0 +1,172 @@
+// Keeps the model servers behind this gate the same as those in the store: adds what is new, changes in place what can be,
+// drains and removes what is gone. A server that cannot be used is kept out with its reason, and hinders no other.
+import type { ServerId } from '../domain/id.ts';
+import type { ModelServer } from '../domain/model-server.ts';
+import type { ServerIntrospection, ServerState, ServerStatus } from '../domain/server-status.ts';
+import type { ServerStore } from '../store/ports/servers.ts';
+import type { RunningCalls, UpstreamRegistry } from '../upstream/registry.ts';
+import type { ServerEntry, Upstream } from '../upstream/server.ts';
+
+export interface StoredServersTools {
+  readonly store: Pick<ServerStore, 'listServers'>;
+  readonly registry: UpstreamRegistry;
+  readonly running: RunningCalls;
+  /** What the registry is told of it. @throws Error with a sentence where it cannot be used. */
+  readonly entryOf: (server: ModelServer) => ServerEntry;
+  /** Addresses of the settings, which no other server takes. */
+  readonly fixed: ReadonlySet<string>;
+  /** How long calls may go on at a server that is gone. */
+  readonly drainMs: number;
+  readonly wallNow: () => number;
+  readonly onUnusable: (server: ModelServer, reason: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+interface Kept {
+  stored: ModelServer;
+  /** Undefined where it could not be used so far. */
+  server: Upstream | undefined;
+  /** Why it cannot be used as it is stored. */
+  problem: string | undefined;
+  /** Since when it takes calls or takes none, or cannot be used. */
+  since: number;
+}
+
+export class StoredServers implements ServerIntrospection {
+  readonly #tools: StoredServersTools;
+  readonly #kept = new Map<ServerId, Kept>();
+  readonly #leaving = new Map<Upstream, { readonly stored: ModelServer; readonly since: number }>();
+
+  constructor(tools: StoredServersTools) {
+    this.#tools = tools;
+  }
+
+  /** Rejects where the store cannot be read; nothing changes then. */
+  async reconcile(): Promise<void> {
+    const stored = await this.#tools.store.listServers();
+    const ids = new Set(stored.map(({ id }) => id));
+    // Those that are gone first: their names and addresses may belong to others by now.
+    for (const [id, kept] of this.#kept) {
+      if (ids.has(id)) continue;
+      this.#kept.delete(id);
+      this.#leave(kept);
+    }
+    for (const server of stored) {
+      const kept = this.#kept.get(server.id);
+      if (kept?.stored.version === server.version && kept.problem === undefined) continue;
+      this.#apply(kept ?? this.#open(server), server);
+    }
+  }
+
+  /** Reads the files of every server again. */
+  reload(): void {
+    for (const kept of this.#kept.values()) this.#apply(kept, kept.stored);
+  }
+
+  /** Looks again at those that could not be used: a file may have been put where it belongs. */
+  retry(): void {
+    for (const kept of this.#kept.values()) if (kept.problem !== undefined) this.#apply(kept, kept.stored);
+  }
+
+  #open(stored: ModelServer): Kept {
+    const kept = { stored, server: undefined, problem: undefined, since: this.#tools.wallNow() };
+    this.#kept.set(stored.id, kept);
+    return kept;
+  }
+
+  #apply(kept: Kept, stored: ModelServer): void {
+    const { registry, wallNow } = this.#tools;
+    const was = stateKey(kept);
+    const isMoved = kept.server !== undefined && kept.stored.address !== stored.address;
+    if (isMoved) {
+      this.#leave(kept);
+      kept.server = undefined;
+    }
+    kept.stored = stored;
+    const problem = this.#use(kept);
+    if (problem !== undefined && problem !== kept.problem) this.#tools.onUnusable(stored, problem);
+    kept.problem = problem;
+    // It would be shown what is not meant for it any more, or nothing where something is wanted.
+    if (kept.server) registry.setServing(kept.server, problem === undefined && !stored.maintenance);
+    if (stateKey(kept) !== was) kept.since = wallNow();
+  }
+
+  /** A sentence where it cannot be used; then it stays as it was. */
+  #use(kept: Kept): string | undefined {
+    const { registry, entryOf, fixed } = this.#tools;
+    const { stored } = kept;
+    if (fixed.has(stored.address)) return 'the setting upstream names the same address';
+    try {
+      const entry = entryOf(stored);
+      if (kept.server) registry.change(kept.server, entry);
+      else {
+        kept.server = registry.add(entry);
+        if (stored.maintenance) registry.setServing(kept.server, false);
+      }
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  #leave({ server, stored }: Kept): void {
+    if (!server) return;
+    const { registry, running, drainMs, wallNow, onError } = this.#tools;
+    this.#leaving.set(server, { stored, since: wallNow() });
+    registry
+      .drain(server, drainMs, running)
+      .then(() => registry.remove(server, running))
+      .catch(onError)
+      .finally(() => this.#leaving.delete(server));
+  }
+
+  fixed(): ReturnType<ServerIntrospection['fixed']> {
+    return this.#tools.registry.all
+      .filter(({ entry }) => entry.terms === undefined)
+      .map((server) => ({
+        address: server.name + server.basePath,
+        status: this.#status(server, server.takesCalls ? undefined : 'draining', null, null),
+      }));
+  }
+
+  leaving(): ReturnType<ServerIntrospection['leaving']> {
+    return [...this.#leaving].map(([server, { stored, since }]) => ({
+      server: stored,
+      status: this.#status(server, 'draining', since, null),
+    }));
+  }
+
+  statusOf(id: ServerId): ServerStatus | undefined {
+    const kept = this.#kept.get(id);
+    if (!kept) return undefined;
+    const { server, stored, problem, since } = kept;
+    if (problem !== undefined) return this.#status(server, 'unusable', since, problem);
+    if (!stored.maintenance) return this.#status(server, undefined, null, null);
+    const isIdle = server === undefined || server.inFlight === 0;
+    return this.#status(server, isIdle ? 'maintenance' : 'draining', since, null);
+  }
+
+  /** `state`: undefined where its health says it. */
+  #status(
+    server: Upstream | undefined,
+    state: ServerState | undefined,
+    since: number | null,
+    reason: string | null,
+  ): ServerStatus {
+    const rest = {
+      detectedKind: server?.kindName ?? null,
+      models: server?.models.listed.map(({ name }) => name) ?? [],
+      inFlight: server?.inFlight ?? 0,
+    };
+    if (state !== undefined || !server) return { state: state ?? 'unknown', since, reason, ...rest };
+    const { health } = server;
+    return {
+      state: health.state,
+      since: Math.round(this.#tools.wallNow() - (performance.now() - health.sinceMs)),
+      reason: health.reason ?? (health.state === 'doubtful' ? 'a call broke there' : null),
+      ...rest,
+    };
+  }
+}
+
+const stateKey = ({ stored, problem }: Kept): string => problem ?? String(stored.maintenance);

@@ -1,0 +1,97 @@
+// The rows of model servers.
+import type { ModelServer } from '../../domain/model-server.ts';
+import { type Endpoint, endpoint, type RequestContext } from '../http/endpoint.ts';
+import { pageOf } from '../http/fields.ts';
+import { newServerSchema, serverChangeSchema, serverSchema } from './schemas.ts';
+import { changeServer, createServer, deleteServer, requireServer, showFixedServer, showServer } from './servers.ts';
+
+const read = 'management:read';
+const write = 'management:write';
+const group = 'Model servers';
+
+const show = (server: ModelServer, { servers }: Pick<RequestContext, 'servers'>) =>
+  showServer(server, servers.statusOf(server.id));
+
+/** What a change follows: the state of a server changes by itself. */
+const tag = ({ id, version }: { readonly id: string | null; readonly version: number | null }): unknown => [
+  id,
+  version,
+];
+const before: Endpoint['before'] = async ({ store, params }) => tag(await requireServer(store, params['id'] ?? ''));
+
+export const serverEndpoints: readonly Endpoint[] = [
+  endpoint('listServers', 'get /servers', {
+    summary:
+      'The model servers behind the gate: those of the settings, then the others by name, with the state of each',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: pageOf(serverSchema),
+    run: async (context) => {
+      const { store, servers } = context;
+      const stored = await store.listServers();
+      return {
+        items: [
+          ...servers.fixed().map(({ address, status }) => showFixedServer(address, status)),
+          ...stored.map((server) => show(server, context)),
+          ...servers.leaving().map(({ server, status }) => showServer(server, status)),
+        ],
+        next: null,
+      };
+    },
+  }),
+  endpoint('createServer', 'post /servers', {
+    summary: 'Add a model server; it gets calls within a second',
+    group,
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    body: newServerSchema,
+    answer: serverSchema,
+    creates: true,
+    tag,
+    again: async (context, id) => show(await requireServer(context.store, id), context),
+    run: async (context) => {
+      const { store, body, serverRules, author } = context;
+      return show(await createServer(store, body, serverRules, author), context);
+    },
+  }),
+  endpoint('getServer', 'get /servers/{id}', {
+    summary: 'A model server that was added, by id or name',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: serverSchema,
+    tag,
+    run: async (context) => show(await requireServer(context.store, context.params['id'] ?? ''), context),
+  }),
+  endpoint('changeServer', 'patch /servers/{id}', {
+    summary: 'Change a model server, take it out of service or back; running calls go on',
+    group,
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    body: serverChangeSchema,
+    answer: serverSchema,
+    tag,
+    before,
+    run: async (context) => {
+      const { store, params, body, serverRules, author } = context;
+      return show(await changeServer(store, params['id'] ?? '', body, serverRules, author), context);
+    },
+  }),
+  endpoint('deleteServer', 'delete /servers/{id}', {
+    summary: 'Remove a model server; its running calls may go on for server_drain_seconds',
+    group,
+    needs: write,
+    fresh: 'always',
+    pace: 'change',
+    before,
+    run: async ({ store, params, author }) => {
+      await deleteServer(store, params['id'] ?? '', author);
+      return undefined;
+    },
+  }),
+];

@@ -1,0 +1,48 @@
+// Whether an address is one of this gate's own. A gate that has itself as a model server would answer calls with calls; one
+// behind a name that only the network resolves ends them when they come by the second time (receive.ts).
+import { hostname, networkInterfaces } from 'node:os';
+
+export interface Listening {
+  readonly host: string;
+  /** 0: none. */
+  readonly ports: readonly number[];
+  /** Empty: none. */
+  readonly publicUrl: string;
+}
+
+const defaultPorts: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+
+export function isOwnAddress(address: string, { host, ports, publicUrl }: Listening): boolean {
+  const url = new URL(address);
+  if (publicUrl !== '' && url.origin === new URL(publicUrl).origin) return true;
+  const port = url.port === '' ? (defaultPorts[url.protocol] as number) : Number(url.port);
+  return ports.includes(port) && namesOf(host).has(plain(url.hostname));
+}
+
+/** The names and addresses under which a listener on that host answers. */
+function namesOf(host: string): ReadonlySet<string> {
+  const listens = plain(host);
+  if (isAny(listens)) {
+    const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    return new Set([...everywhere, hostname().toLowerCase(), ...own.map(({ address }) => plain(address))]);
+  }
+  // Connecting to 0.0.0.0 is connecting to this machine.
+  return isLoopback(listens) ? new Set([...everywhere, listens]) : new Set([listens]);
+}
+
+const everywhere = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::'];
+const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::';
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
+
+/** Without brackets, zone and the dot of a whole name; an IPv4 address that is written as IPv6 as itself. */
+function plain(host: string): string {
+  const bare = host
+    .toLowerCase()
+    .replace(/^\[|\]$/g, '')
+    .replace(/%.*$/, '')
+    .replace(/\.$/, '');
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(bare);
+  if (!mapped) return bare.replace(/^::ffff:(?=\d+\.)/, '');
+  const [high, low] = [Number.parseInt(mapped[1] as string, 16), Number.parseInt(mapped[2] as string, 16)];
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}

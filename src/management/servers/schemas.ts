@@ -1,0 +1,76 @@
+// What is sent and answered about model servers.
+import { z } from 'zod';
+import { serverStates } from '../../domain/server-status.ts';
+import { id, name, text, timeOrNull, word } from '../http/fields.ts';
+
+const slots = z
+  .record(text(200), z.int().min(1).max(100_000))
+  .describe('calls at once by model; * is every other model. null: the settings of the gate');
+const weight = z.number().min(0.01).max(100).describe('share of the calls beside servers that are as good; 1 is usual');
+const file = text(200).describe('name of a file in the directory of server_files');
+const plans = z.array(word).max(200);
+const accounts = z.array(name).max(1_000);
+
+const fields = {
+  kind: word.nullable().describe('null: the gate finds out'),
+  weight,
+  slots: slots.nullable(),
+  secret: text(10_000)
+    .nullable()
+    .describe('an API key, or header lines as "Name: value"; stored encrypted and never shown again'),
+  secretFile: file.nullable().describe('a file with the same, instead'),
+  caFile: file.nullable().describe('authorities that its certificate is checked against, PEM'),
+  certificateFile: file.nullable().describe('client certificate, PEM'),
+  keyFile: file.nullable().describe('key of the client certificate, PEM'),
+  plans: plans
+    .nullable()
+    .describe('only callers with these plans, and those in accounts, reach it; both null: everybody'),
+  accounts: accounts.nullable().describe('ids or names'),
+  maintenance: z.boolean().describe('it gets no new calls; running ones go on'),
+};
+
+export const newServerSchema = z
+  .strictObject({ name: word, address: text(500) })
+  .extend(z.strictObject(fields).partial().shape)
+  .meta({ id: 'NewServer' });
+
+export const serverChangeSchema = z
+  .strictObject({ name: word, address: text(500), ...fields })
+  .partial()
+  .meta({ id: 'ServerChange' });
+
+export const serverSchema = z
+  .strictObject({
+    id: id('srv').nullable().describe('null: it is set by upstream and cannot be changed here'),
+    name: z.string(),
+    address: z.string(),
+    fixed: z.boolean().describe('set by upstream'),
+    kind: z.string().nullable().describe('as it was given; null: the gate finds out'),
+    weight,
+    slots: slots.nullable(),
+    secret: z
+      .strictObject({ from: z.enum(['file', 'stored']), file: z.string().nullable(), setAt: timeOrNull })
+      .nullable()
+      .describe('where it is; never what it is'),
+    caFile: z.string().nullable(),
+    certificateFile: z.string().nullable(),
+    keyFile: z.string().nullable(),
+    plans: z.array(z.string()).nullable(),
+    accounts: z.array(z.string()).nullable().describe('ids'),
+    maintenance: z.boolean(),
+    createdAt: timeOrNull,
+    changedAt: timeOrNull,
+    version: z.int().nullable(),
+    state: z
+      .enum(serverStates)
+      .describe(
+        'unknown: not probed yet; doubtful: a call has just broken there; draining: no new calls, some still run; unusable: its files or address cannot be used',
+      ),
+    since: timeOrNull,
+    reason: z.string().nullable().describe('why it is not up'),
+    detectedKind: z.string().nullable(),
+    models: z.array(z.string()).describe('as it spells them, at most 500'),
+    modelCount: z.int(),
+    inFlight: z.int().describe('calls that it works on'),
+  })
+  .meta({ id: 'Server' });

@@ -1,0 +1,19 @@
+// The key that encrypts secrets of servers, from the file of the setting `server_secret_key`. It is read whenever it is used,
+// so that a file which is put there later, or replaced, needs no restart.
+import { readFileSync } from 'node:fs';
+import { readSealingKey, SealUnusable } from '../../domain/sealed-secret.ts';
+
+/** @throws SealUnusable with a sentence where there is no such file, or no key in it. */
+export function sealingKeyFrom(path: string): Buffer {
+  if (path === '')
+    throw new SealUnusable(
+      'the setting server_secret_key names no file with a key, so no secret can be stored or opened',
+    );
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new SealUnusable(`${path}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+  }
+  return readSealingKey(path, text);
+}

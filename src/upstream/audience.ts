@@ -1,0 +1,44 @@
+// Which servers a caller may reach, where some are there for certain plans or accounts only. To everybody else such a server
+// does not exist: it is in no list, takes no call, and a model that no other server has is a missing one.
+import { mayReach } from '../domain/model-server.ts';
+import { unlimited } from '../domain/plan.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { ServerTerms } from './server.ts';
+
+/** What a caller reaches by. */
+export type Reaching = Pick<Principal, 'accountId' | 'plan'>;
+
+/** May the caller reach this server? */
+export const isReachable = ({ terms }: { readonly terms: ServerTerms }, { accountId, plan }: Reaching): boolean =>
+  mayReach(terms, { accountId, plan: plan === unlimited ? undefined : plan.name });
+
+/** Of the servers at one moment. */
+export class Audiences<Server extends { readonly terms: ServerTerms }> {
+  readonly #servers: readonly Server[];
+  readonly #restricted: readonly Server[];
+  /** By caller, and by which of the restricted servers they may reach: callers who reach the same share one array. */
+  readonly #byCaller = new WeakMap<Reaching, readonly Server[]>();
+  readonly #bySet = new Map<string, readonly Server[]>();
+
+  constructor(servers: readonly Server[]) {
+    this.#servers = servers;
+    this.#restricted = servers.filter(({ terms: { plans, accounts } }) => plans !== null || accounts !== null);
+  }
+
+  /** All servers, as the very array that was given, where none is out of the caller's reach. */
+  of(caller: Reaching): readonly Server[] {
+    if (this.#restricted.length === 0) return this.#servers;
+    let found = this.#byCaller.get(caller);
+    if (!found) this.#byCaller.set(caller, (found = this.#find(caller)));
+    return found;
+  }
+
+  #find(caller: Reaching): readonly Server[] {
+    const hidden = this.#restricted.filter((server) => !isReachable(server, caller));
+    if (hidden.length === 0) return this.#servers;
+    const key = hidden.map((server) => this.#servers.indexOf(server)).join();
+    let found = this.#bySet.get(key);
+    if (!found) this.#bySet.set(key, (found = this.#servers.filter((server) => !hidden.includes(server))));
+    return found;
+  }
+}
