@@ -396,7 +396,7 @@ test('what cannot be a model server is refused with a sentence, and stored nowhe
   const refusals: [fields: object, status: number, detail: RegExp][] = [
     [{ name: 'x', address: 'box:8000' }, 400, /begins with http/],
     [{ name: 'x', address: 'ftp://box' }, 400, /begins with http/],
-    [{ name: 'x', address: 'http://user:pw@box' }, 400, /no user and no password/],
+    [{ name: 'x', address: 'http://user:pw@box' }, 400, /a user or a password/],
     [{ name: 'x', address: 'http://box?key=1' }, 400, /ends with its path/],
     [{ name: 'x', address: gate.url }, 400, /this gate itself/],
     [{ name: 'x', address: `http://localhost:${gate.port}/v1` }, 400, /this gate itself/],
