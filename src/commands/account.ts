@@ -15,7 +15,7 @@ interface NewAccount {
   readonly auditor?: boolean;
 }
 
-// A list of subcommands: longer than 60 lines because each says its own arguments and options.
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function accountCommand(program: Command, withContext: WithContext): void {
   const account = program.command('account').description('people and services that own keys');
 

@@ -24,7 +24,7 @@ import {
   words,
 } from './command.ts';
 
-// A list of subcommands: longer than 60 lines because each says its own arguments and options.
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function keyCommand(program: Command, withContext: WithContext): void {
   const key = program.command('key').description('make, list, rotate and revoke API keys');
 

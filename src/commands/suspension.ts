@@ -19,7 +19,7 @@ import { duration, type Json, pairs, print, printObject, printRows, rowCount, ty
 type Hand = Exclude<Step, 'revoke'>;
 const hands = steps.filter((step): step is Hand => step !== 'revoke');
 
-// A list of subcommands: longer than 60 lines because each says its own arguments and options.
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function suspensionCommand(program: Command, withContext: WithContext): void {
   const suspension = program
     .command('suspension')
@@ -102,7 +102,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     );
 }
 
-// A list of subcommands: longer than 60 lines because each says its own arguments and options.
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function ruleCommand(program: Command, withContext: WithContext): void {
   const rule = program.command('rule').description('when a step is taken by itself; a change holds within a second');
 

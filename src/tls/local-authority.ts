@@ -48,32 +48,10 @@ export async function openLocalAuthority(
   now: WallMs,
   onRemake: (reason: string) => void,
 ): Promise<LocalAuthority> {
-  const place = (file: string): string => join(dataDir, file);
+  const place: Place = (file) => join(dataDir, file);
   const x509 = await loadX509();
 
-  const make = async (at: number): Promise<string> => {
-    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-    const { BasicConstraintsExtension, KeyUsagesExtension, KeyUsageFlags, SubjectKeyIdentifierExtension } = x509;
-    const made = await x509.X509CertificateGenerator.createSelfSigned({
-      serialNumber: serial(),
-      name: [{ CN: [`${name} on ${hostname()}`] }],
-      notBefore: new Date(at - day),
-      notAfter: new Date(at + authorityDays * day),
-      signingAlgorithm: signing,
-      keys,
-      extensions: [
-        new BasicConstraintsExtension(true, 0, true),
-        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-        await SubjectKeyIdentifierExtension.create(keys.publicKey),
-      ],
-    });
-    const text = made.toString('pem');
-    // The certificate is written last: a key without it is what an interrupted start leaves, and no caller trusts it yet.
-    write(place('authority.key'), await pemOf(keys.privateKey));
-    write(place('authority.pem'), text);
-    return text;
-  };
-
+  const make = (at: number): Promise<string> => makeAuthority(x509, place, name, at);
   /** The authority that serves at `at`: the one that is there, or another where its time is not now. */
   const authorityAt = async (at: number): Promise<string> => {
     const found = readIfThere(place('authority.pem'));
@@ -86,43 +64,8 @@ export async function openLocalAuthority(
   };
 
   let certificate = await authorityAt(now);
-  const issue = async (names: readonly string[], at: number): Promise<{ cert: string; key: string }> => {
-    const {
-      AuthorityKeyIdentifierExtension,
-      BasicConstraintsExtension,
-      ExtendedKeyUsage,
-      ExtendedKeyUsageExtension,
-      KeyUsageFlags,
-      KeyUsagesExtension,
-      SubjectAlternativeNameExtension,
-    } = x509;
-    const authority = new x509.X509Certificate(certificate);
-    const signingKey = await readKey(readFileSync(place('authority.key'), 'utf8'));
-    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-    const leaf = await x509.X509CertificateGenerator.create({
-      serialNumber: serial(),
-      subject: [{ CN: [(names[0] ?? 'localhost').slice(0, 64)] }],
-      issuer: authority.subject,
-      notBefore: new Date(at - day),
-      notAfter: new Date(Math.min(at + leafDays * day, authority.notAfter.getTime())),
-      signingAlgorithm: signing,
-      publicKey: keys.publicKey,
-      signingKey,
-      extensions: [
-        new BasicConstraintsExtension(false, undefined, true),
-        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-        new SubjectAlternativeNameExtension(
-          names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
-        ),
-        await AuthorityKeyIdentifierExtension.create(authority),
-      ],
-    });
-    const pair = { cert: `${leaf.toString('pem')}\n${certificate}`, key: await pemOf(keys.privateKey) };
-    write(place('gate.key'), pair.key);
-    write(place('gate.pem'), pair.cert);
-    return pair;
-  };
+  const issue = (names: readonly string[], at: number): Promise<{ cert: string; key: string }> =>
+    issuePair(x509, place, certificate, names, at);
   return {
     certificate: () => certificate,
     pairFor: async (names, at) => {
@@ -133,6 +76,78 @@ export async function openLocalAuthority(
         : await issue(names, at);
     },
   };
+}
+
+type Place = (file: string) => string;
+type X509Library = Awaited<ReturnType<typeof loadX509>>;
+
+/** Makes an authority that serves at `at`, and writes it down. Gives its certificate. */
+async function makeAuthority(x509: X509Library, place: Place, name: string, at: number): Promise<string> {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const { BasicConstraintsExtension, KeyUsagesExtension, KeyUsageFlags, SubjectKeyIdentifierExtension } = x509;
+  const made = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial(),
+    name: [{ CN: [`${name} on ${hostname()}`] }],
+    notBefore: new Date(at - day),
+    notAfter: new Date(at + authorityDays * day),
+    signingAlgorithm: signing,
+    keys,
+    extensions: [
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  const text = made.toString('pem');
+  // The certificate is written last: a key without it is what an interrupted start leaves, and no caller trusts it yet.
+  write(place('authority.key'), await pemOf(keys.privateKey));
+  write(place('authority.pem'), text);
+  return text;
+}
+
+/** Makes a certificate for these names, signed by the authority whose certificate that is, and writes it down. */
+async function issuePair(
+  x509: X509Library,
+  place: Place,
+  certificate: string,
+  names: readonly string[],
+  at: number,
+): Promise<{ cert: string; key: string }> {
+  const {
+    AuthorityKeyIdentifierExtension,
+    BasicConstraintsExtension,
+    ExtendedKeyUsage,
+    ExtendedKeyUsageExtension,
+    KeyUsageFlags,
+    KeyUsagesExtension,
+    SubjectAlternativeNameExtension,
+  } = x509;
+  const authority = new x509.X509Certificate(certificate);
+  const signingKey = await readKey(readFileSync(place('authority.key'), 'utf8'));
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const leaf = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(),
+    subject: [{ CN: [(names[0] ?? 'localhost').slice(0, 64)] }],
+    issuer: authority.subject,
+    notBefore: new Date(at - day),
+    notAfter: new Date(Math.min(at + leafDays * day, authority.notAfter.getTime())),
+    signingAlgorithm: signing,
+    publicKey: keys.publicKey,
+    signingKey,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+      new SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+      ),
+      await AuthorityKeyIdentifierExtension.create(authority),
+    ],
+  });
+  const pair = { cert: `${leaf.toString('pem')}\n${certificate}`, key: await pemOf(keys.privateKey) };
+  write(place('gate.key'), pair.key);
+  write(place('gate.pem'), pair.cert);
+  return pair;
 }
 
 /** @throws PairUnusable where the certificate cannot be read, or the key is missing or another one's. */

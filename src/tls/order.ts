@@ -46,6 +46,7 @@ export const certificateId = ({ directory, domains }: Pick<AcmeSettings, 'direct
  * before it have made.
  * @throws with the authority's own words; nothing was changed then.
  */
+// oxlint-disable-next-line eslint/max-lines-per-function -- the steps of RFC 8555 in their order, each of which needs what the ones before it made
 export async function orderCertificate(
   settings: AcmeSettings,
   kinds: readonly ChallengeKind[],

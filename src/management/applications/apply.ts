@@ -48,10 +48,11 @@ const unconfirmedBounds = { unconfirmed: 5_000, fromSource: 20, fromSourceForMai
  * Writes the application down and, where the mode or an invitation says so, lets the applicant in at once. Whether the
  * address is known here changes nothing that the applicant can see. An address that has to be
  * confirmed cannot sign in before it is: until then the application keeps the password, and other applications of the same
- * address are possible. Longer than most functions, since its order is the guarantee: bounds, the costly hash, one transaction.
+ * address are possible.
  * @throws Fault `forbidden` where registration is closed or the invitation does not open it; `conflict` where too many
  * wait already.
  */
+// oxlint-disable-next-line eslint/max-lines-per-function -- the order is the guarantee: bounds, the costly hash, one transaction
 export async function apply(
   context: OnboardingContext,
   asked: NewApplication,

@@ -1,7 +1,7 @@
 // The mailer over SMTP, by nodemailer: a few emails at a time, tried again while a later try can help, with a bound on what waits
 // and on what one mailbox gets in an hour, since anybody can make this gate write to any address by applying with it.
 import { createHash } from 'node:crypto';
-import { createTransport } from 'nodemailer';
+import { createTransport, type Transporter } from 'nodemailer';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import { type Delivery, type Email, type EmailContent, type Mailer } from './mailer.ts';
@@ -40,102 +40,124 @@ interface Sending {
   readonly onEnd: (how: Delivery) => void;
 }
 
-export function openSmtpMailer({ smtpUrl, from, gate, nowMs, onError }: MailSettings): Mailer {
-  const transport = createTransport({ url: smtpUrl, ...patience, socketCloseTimeout: 0 }, { from });
-  const sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
+/** Sends a few emails at a time; the rest wait in memory, and so does what is tried again later. */
+class SmtpMailer implements Mailer {
+  readonly delivers = true;
+  readonly #settings: MailSettings;
+  readonly #transport: Transporter;
+  readonly #domain: string;
+  readonly #sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
   /** Emails whose turn has come, those on their way, and those that wait for their next try. */
-  const ready: { readonly sending: Sending; readonly round: number }[] = [];
-  const later = new Map<NodeJS.Timeout, Sending>();
-  let running = 0;
-  let stopped = false;
-  const stop = new AbortController();
-  let idle = (): void => undefined;
+  readonly #ready: { readonly sending: Sending; readonly round: number }[] = [];
+  readonly #later = new Map<NodeJS.Timeout, Sending>();
+  #running = 0;
+  #stopped = false;
+  readonly #stop = new AbortController();
+  #idle = (): void => undefined;
 
-  const domain = /@([^\s@>]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
-  /** RFC 5322, section 3.6.4: the same for a message that is sent again. The id of a row may say whom it is about. */
-  const messageId = (id: string): string => `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${domain}>`;
-  const keyOf = (kind: EmailContent['kind'], to: string): string => `${budgetOf(kind)} ${mailboxOf(to)}`;
-  const hasRoom: Mailer['hasRoom'] = (kind, to) => {
-    for (const [key, { sinceMs }] of sent) if (nowMs() - sinceMs > hourMs) sent.delete(key);
-    return (sent.get(keyOf(kind, to))?.count ?? 0) < maxAnHour[budgetOf(kind)];
-  };
-  const more = (): void => {
-    while (running < atOnce && !stop.signal.aborted) {
-      const next = ready.shift();
-      if (!next) break;
-      running++;
-      void deliver(next.sending, next.round).finally(() => {
-        running--;
-        more();
+  constructor(settings: MailSettings) {
+    const { smtpUrl, from } = settings;
+    this.#settings = settings;
+    this.#transport = createTransport({ url: smtpUrl, ...patience, socketCloseTimeout: 0 }, { from });
+    this.#domain = /@([^\s@>]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
+  }
+
+  hasRoom(kind: EmailContent['kind'], to: string): boolean {
+    const { nowMs } = this.#settings;
+    for (const [key, { sinceMs }] of this.#sent) if (nowMs() - sinceMs > hourMs) this.#sent.delete(key);
+    return (this.#sent.get(keyOf(kind, to))?.count ?? 0) < maxAnHour[budgetOf(kind)];
+  }
+
+  send(email: Email, onEnd: (how: Delivery) => void = () => undefined): void {
+    const { nowMs, onError } = this.#settings;
+    const { to, about } = email;
+    if (this.#stopped || !this.hasRoom(about.kind, to)) {
+      onEnd('unsent');
+      return;
+    }
+    if (this.#ready.length + this.#running + this.#later.size >= maxWaiting) {
+      onError(new Error('too many emails wait; this one is not sent'));
+      onEnd('unsent');
+      return;
+    }
+    const key = keyOf(about.kind, to);
+    const { count, sinceMs } = this.#sent.get(key) ?? { count: 0, sinceMs: nowMs() };
+    this.#sent.set(key, { count: count + 1, sinceMs });
+    this.#ready.push({ sending: { email, onEnd }, round: 0 });
+    this.#more();
+  }
+
+  async settle(withinMs: number): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#later.keys()) clearTimeout(timer);
+    if (this.#running + this.#ready.length > 0) {
+      await new Promise<void>((resolve) => {
+        const over = setTimeout(() => this.#stop.abort(), withinMs);
+        this.#idle = () => {
+          clearTimeout(over);
+          resolve();
+        };
+        this.#more();
       });
     }
-    if (running === 0 && (ready.length === 0 || stop.signal.aborted)) idle();
-  };
-  const deliver = async (sending: Sending, round: number): Promise<void> => {
+    const lost = [...this.#ready.map(({ sending }) => sending), ...this.#later.values()];
+    if (lost.length > 0) this.#settings.onError(new Error(`the gate stops; emails that are not sent: ${lost.length}`));
+    for (const { onEnd } of lost) onEnd('unsent');
+    this.#transport.close();
+  }
+
+  #more(): void {
+    const { signal } = this.#stop;
+    while (this.#running < atOnce && !signal.aborted) {
+      const next = this.#ready.shift();
+      if (!next) break;
+      this.#running++;
+      void this.#deliver(next.sending, next.round).finally(() => {
+        this.#running--;
+        this.#more();
+      });
+    }
+    if (this.#running === 0 && (this.#ready.length === 0 || signal.aborted)) this.#idle();
+  }
+
+  async #deliver(sending: Sending, round: number): Promise<void> {
     const { email, onEnd } = sending;
-    const { subject, text } = render(email, gate);
+    const { subject, text } = render(email, this.#settings.gate);
     const headers = {
       'Auto-Submitted': 'auto-generated',
-      ...(email.id === undefined ? {} : { 'Message-ID': messageId(email.id) }),
+      ...(email.id === undefined ? {} : { 'Message-ID': this.#messageId(email.id) }),
     };
     try {
-      await transport.sendMail({ to: email.to, subject, text, headers, signal: stop.signal });
+      await this.#transport.sendMail({ to: email.to, subject, text, headers, signal: this.#stop.signal });
       onEnd('sent');
     } catch (error) {
-      const pause = pausesMs[round];
-      if (pause === undefined || stopped || isFinal(error)) {
-        onError(error);
+      const pauseMs = this.#stopped || isFinal(error) ? undefined : pausesMs[round];
+      if (pauseMs !== undefined) this.#tryLater(sending, round + 1, pauseMs);
+      else {
+        this.#settings.onError(error);
         onEnd(isFinal(error) ? 'refused' : 'unsent');
-      } else {
-        const timer = setTimeout(() => {
-          later.delete(timer);
-          ready.push({ sending, round: round + 1 });
-          more();
-        }, pause);
-        later.set(timer.unref(), sending);
       }
     }
-  };
-  return {
-    delivers: true,
-    hasRoom,
-    send: (email, onEnd = () => undefined) => {
-      const { to, about } = email;
-      if (stopped || !hasRoom(about.kind, to)) {
-        onEnd('unsent');
-        return;
-      }
-      if (ready.length + running + later.size >= maxWaiting) {
-        onError(new Error('too many emails wait; this one is not sent'));
-        onEnd('unsent');
-        return;
-      }
-      const key = keyOf(about.kind, to);
-      const { count, sinceMs } = sent.get(key) ?? { count: 0, sinceMs: nowMs() };
-      sent.set(key, { count: count + 1, sinceMs });
-      ready.push({ sending: { email, onEnd }, round: 0 });
-      more();
-    },
-    settle: async (withinMs) => {
-      stopped = true;
-      for (const timer of later.keys()) clearTimeout(timer);
-      if (running + ready.length > 0) {
-        await new Promise<void>((resolve) => {
-          const over = setTimeout(() => stop.abort(), withinMs);
-          idle = () => {
-            clearTimeout(over);
-            resolve();
-          };
-          more();
-        });
-      }
-      const lost = [...ready.map(({ sending }) => sending), ...later.values()];
-      if (lost.length > 0) onError(new Error(`the gate stops; emails that are not sent: ${lost.length}`));
-      for (const { onEnd } of lost) onEnd('unsent');
-      transport.close();
-    },
-  };
+  }
+
+  #tryLater(sending: Sending, round: number, pauseMs: number): void {
+    const timer = setTimeout(() => {
+      this.#later.delete(timer);
+      this.#ready.push({ sending, round });
+      this.#more();
+    }, pauseMs);
+    this.#later.set(timer.unref(), sending);
+  }
+
+  /** RFC 5322, section 3.6.4: the same for a message that is sent again. The id of a row may say whom it is about. */
+  #messageId(id: string): string {
+    return `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${this.#domain}>`;
+  }
 }
+
+const keyOf = (kind: EmailContent['kind'], to: string): string => `${budgetOf(kind)} ${mailboxOf(to)}`;
+
+export const openSmtpMailer = (settings: MailSettings): Mailer => new SmtpMailer(settings);
 
 /** The server said no for good (5yz, RFC 5321, section 4.2.1): trying again asks the same question. */
 function isFinal(error: unknown): boolean {

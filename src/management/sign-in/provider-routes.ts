@@ -10,7 +10,7 @@ import type { Identity } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireText } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
-import type { CookieNames, OpenSession, OwnRoute, OwnRouteAnswer } from './own-route.ts';
+import type { CookieNames, OpenSession, OwnRoute, OwnRouteAnswer, OwnRouteRequest } from './own-route.ts';
 import { type Claims, type Provider, ProviderClient, ProviderFailed } from './provider.ts';
 import type { Seal } from './sealed.ts';
 
@@ -59,11 +59,6 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
       { provider, client: new ProviderClient(provider, `${base}/callback/${provider.id}`) },
     ]),
   );
-  const failed = (error: unknown): void => {
-    const cause = error instanceof ProviderFailed ? error.cause : error;
-    tools.onError('a sign-in by the provider failed', cause);
-  };
-
   const begin: OwnRoute = async ({ body }) => {
     const { provider: id, next, anew } = body as z.output<typeof providerBody>;
     const found = clients.get(id);
@@ -73,43 +68,10 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
       const sealed = await seal.close(`provider.${id}`, { ...begun, next }, journeySeconds);
       return { json: { url }, cookies: [cookies.line('provider', sealed, journeySeconds)] };
     } catch (error) {
-      failed(error);
+      noteFailure(tools, error);
       throw new Problem('provider_failed');
     }
   };
-
-  const comeBack =
-    (provider: Provider, client: ProviderClient): OwnRoute =>
-    async ({ query, cookie, from }) => {
-      const ended = [cookies.end('provider')];
-      const refuse = (why: Refusal): OwnRouteAnswer => ({ location: `/portal/sign-in?error=${why}`, cookies: ended });
-      const begun = await seal.open(`provider.${provider.id}`, cookie('provider'));
-      if (!begun) return refuse('provider');
-      const { state = '', nonce = '', verifier = '', next = '/portal/' } = begun;
-      let claims: Claims;
-      try {
-        claims = await client.finish(query, { state, nonce, verifier });
-      } catch (error) {
-        failed(error);
-        return refuse('provider');
-      }
-      const person = await personOf(tools, provider, claims);
-      if (typeof person === 'string') return refuse(person);
-      const identity: Identity = { issuer: claims.iss, subject: claims.sub };
-      const still = async (): Promise<boolean> => (await tools.store.findPersonOfIdentity(identity))?.id === person.id;
-      if (person.twoFactor && !provider.passesSecondStep) {
-        const lines = await tools.openChallenge(person.id);
-        // The browser has no cookie for a challenge that came too late.
-        if (!(await still())) return refuse('provider');
-        // A session of somebody else in this browser would be taken for the one that the code belongs to.
-        return {
-          location: `/portal/sign-in?step=code&next=${encodeURIComponent(next)}`,
-          cookies: [...ended, cookies.end('session_token'), ...lines],
-        };
-      }
-      const lines = await tools.openSession(person.id, from, still, provenAt(claims, tools.now()));
-      return { location: next, cookies: [...ended, ...lines, cookies.line('by', provider.id, originSeconds)] };
-    };
 
   const signOut: OwnRoute = async ({ cookie, session }) => {
     const token = cookie('session_token');
@@ -129,9 +91,58 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
     '/sign-in/provider': begin,
     '/sign-out': signOut,
     ...Object.fromEntries(
-      [...clients].map(([id, { provider, client }]) => [`/callback/${id}`, comeBack(provider, client)]),
+      [...clients].map(([id, found]): [string, OwnRoute] => [
+        `/callback/${id}`,
+        (asked) => comeBack(tools, found, asked),
+      ]),
     ),
   };
+}
+
+interface ProviderAt {
+  readonly provider: Provider;
+  readonly client: ProviderClient;
+}
+
+function noteFailure({ onError }: ProviderTools, error: unknown): void {
+  onError('a sign-in by the provider failed', error instanceof ProviderFailed ? error.cause : error);
+}
+
+/** Ends a sign-in that began at a provider: what the browser brings back, checked, and then a session or the second step. */
+async function comeBack(
+  tools: ProviderTools,
+  { provider, client }: ProviderAt,
+  { query, cookie, from }: OwnRouteRequest,
+): Promise<OwnRouteAnswer> {
+  const { cookies, seal } = tools;
+  const ended = [cookies.end('provider')];
+  const refuse = (why: Refusal): OwnRouteAnswer => ({ location: `/portal/sign-in?error=${why}`, cookies: ended });
+  const begun = await seal.open(`provider.${provider.id}`, cookie('provider'));
+  if (!begun) return refuse('provider');
+  const { state = '', nonce = '', verifier = '', next = '/portal/' } = begun;
+  let claims: Claims;
+  try {
+    claims = await client.finish(query, { state, nonce, verifier });
+  } catch (error) {
+    noteFailure(tools, error);
+    return refuse('provider');
+  }
+  const person = await personOf(tools, provider, claims);
+  if (typeof person === 'string') return refuse(person);
+  const identity: Identity = { issuer: claims.iss, subject: claims.sub };
+  const still = async (): Promise<boolean> => (await tools.store.findPersonOfIdentity(identity))?.id === person.id;
+  if (person.twoFactor && !provider.passesSecondStep) {
+    const lines = await tools.openChallenge(person.id);
+    // The browser has no cookie for a challenge that came too late.
+    if (!(await still())) return refuse('provider');
+    // A session of somebody else in this browser would be taken for the one that the code belongs to.
+    return {
+      location: `/portal/sign-in?step=code&next=${encodeURIComponent(next)}`,
+      cookies: [...ended, cookies.end('session_token'), ...lines],
+    };
+  }
+  const lines = await tools.openSession(person.id, from, still, provenAt(claims, tools.now()));
+  return { location: next, cookies: [...ended, ...lines, cookies.line('by', provider.id, originSeconds)] };
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Connection } from './connection.ts';
 import { behind } from './pages.ts';
 import type { Tables } from './tables.ts';
 
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of queries that share one connection
 export function accountQueries({ db, engine, transact }: Connection): AccountStore {
   return {
     ensureAccount: (name, plan, event, role = roleOfNewAccount(name)) =>

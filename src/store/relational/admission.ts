@@ -32,8 +32,10 @@ async function orWhy<T, Why extends string>(db: Kysely<Tables>, work: Promise<T>
   }
 }
 
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of queries that share one connection
 export function admissionQueries({ db, transact }: Connection): AdmissionStore {
   return {
+    // oxlint-disable-next-line eslint/max-lines-per-function -- one transaction, whose order is the guarantee
     submitApplication: ({
       application,
       mailbox,

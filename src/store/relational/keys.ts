@@ -15,6 +15,7 @@ import type { Tables } from './tables.ts';
 
 const isPassing = sql<SqlBool>`(expires_at is not null and expires_at - created_at <= ${sql.lit(passingKeyMs)})`;
 
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of queries that share one connection
 export function keyQueries({ db, engine, transact }: Connection): KeyStore {
   const callers = () =>
     db

@@ -16,6 +16,7 @@ import type { Tables } from './tables.ts';
 /** Within this time, a repeated cause (a key that expires in a week) finds its existing row. */
 const consequenceKeptMs = 30 * 86_400_000;
 
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of queries that share one connection
 export function personQueries({ db, transact }: Connection): PersonStore {
   const people = () => db.selectFrom('people').select(personColumns);
   return {

@@ -9,6 +9,7 @@ import { freeAddress, insertPerson } from './new-person.ts';
 import { personColumns, personOf } from './people.ts';
 import type { Tables } from './tables.ts';
 
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of queries that share one connection
 export function signInQueries({ db, transact }: Connection): SignInStore {
   const passkeys = () => db.selectFrom('passkeys').selectAll();
   return {

@@ -18,6 +18,7 @@ const minuteMs = 60_000;
 /** Much longer than a call waits between its head and the time at which it counts. */
 const longestHeadMs = 3_600_000;
 
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of queries that share one connection
 export function usageQueries({ db, engine, transact }: Connection): UsageStore {
   const answered = new AnsweredModels();
   return {
