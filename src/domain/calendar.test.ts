@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Calendar, windowNames } from './calendar.ts';
+import { Calendar, longestWindowMs, windowNames, windows } from './calendar.ts';
 
 const zones = [
   'UTC',
   'Asia/Tokyo',
   'Asia/Kolkata',
   'America/New_York',
+  // Its October has 31 days and an hour.
+  'Europe/Berlin',
   'Pacific/Apia',
   'America/Sao_Paulo',
   'Asia/Beirut',
@@ -15,7 +17,7 @@ const zones = [
 const instants = fc.integer({ min: Date.UTC(2010, 0, 1), max: Date.UTC(2040, 0, 1) });
 
 test.each(zones)(
-  'in %s every instant belongs to one minute, hour, day and month; they are contiguous and match the date',
+  'in %s every instant belongs to one minute, hour, day, week and month; they are contiguous and match the date',
   (zone) => {
     const format = new Intl.DateTimeFormat('en-CA', {
       timeZone: zone,
@@ -30,8 +32,11 @@ test.each(zones)(
           const span = calendar[window](at);
           expect(at).toBeGreaterThanOrEqual(span.startsAt);
           expect(at).toBeLessThan(span.endsAt);
-          // A window begins and ends with a minute; the counters rely on that.
-          expect([span.startsAt % 60_000, span.endsAt % 60_000], window).toEqual([0, 0]);
+          // A window begins and ends with a minute, which the counters rely on; one longer than an hour with a quarter of
+          // an hour, by which the ledger is read back, and not further than that.
+          const unit = windows[window].seconds > 3_600 ? 900_000 : 60_000;
+          expect([span.startsAt % unit, span.endsAt % unit], window).toEqual([0, 0]);
+          expect(span.endsAt - span.startsAt, window).toBeLessThanOrEqual(longestWindowMs);
           expect(new Calendar(zone)[window](span.endsAt).startsAt, window).toBe(span.endsAt);
           expect(new Calendar(zone)[window](span.endsAt - 1), window).toEqual(span);
         }
@@ -73,4 +78,20 @@ test('days have the length that clock changes give them', () => {
   expect(new Date(new Calendar('Asia/Tokyo').day(Date.UTC(2026, 10, 23, 20)).startsAt).toISOString()).toBe(
     '2026-11-23T15:00:00.000Z',
   );
+});
+
+test.each([
+  // A Sunday evening and the Monday after it, on both sides of midnight in the zone.
+  ['UTC', '2026-11-22T23:59:59.999Z', '2026-11-16T00:00:00.000Z', 168],
+  ['UTC', '2026-11-23T00:00:00.000Z', '2026-11-23T00:00:00.000Z', 168],
+  ['Asia/Tokyo', '2026-11-22T14:59:59.999Z', '2026-11-15T15:00:00.000Z', 168],
+  ['Asia/Tokyo', '2026-11-22T15:00:00.000Z', '2026-11-22T15:00:00.000Z', 168],
+  // A week that begins in one month, and even one year, and ends in the next.
+  ['UTC', '2027-01-02T12:00:00.000Z', '2026-12-28T00:00:00.000Z', 168],
+  // The clock goes forward and back on a Sunday.
+  ['America/New_York', '2026-03-05T12:00:00.000Z', '2026-03-02T05:00:00.000Z', 167],
+  ['America/New_York', '2026-11-01T12:00:00.000Z', '2026-10-26T04:00:00.000Z', 169],
+])('in %s the week of %s begins on Monday, at %s, and has %i hours', (zone, at, begins, hours) => {
+  const { startsAt, endsAt } = new Calendar(zone).week(Date.parse(at));
+  expect([new Date(startsAt).toISOString(), (endsAt - startsAt) / 3_600_000]).toEqual([begins, hours]);
 });

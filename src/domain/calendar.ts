@@ -1,4 +1,4 @@
-// The windows that limits count in: clock minutes; days, their hours, and months of a time zone. Pure arithmetic on
+// The windows that limits count in: clock minutes; days, their hours, weeks and months of a time zone. Pure arithmetic on
 // Unix milliseconds of a clock that the caller chooses. A new window is a row of `windows` and a method. A window is
 // identified by its start, so rolling over gives the same result whenever and however often it is computed (LiteLLM's
 // reset jobs cleared counters minutes after a key was created, or never ran).
@@ -11,8 +11,12 @@ export const windows = {
   minute: { seconds: 60, each: 'a minute' },
   hour: { seconds: 3_600, each: 'an hour' },
   day: { seconds: 86_400, each: 'a day' },
+  week: { seconds: 604_800, each: 'a week' },
   month: { seconds: 2_592_000, each: 'a month' },
 } as const satisfies Record<string, { seconds: number; each: string }>;
+
+/** No window is longer: a month of 31 days in which a zone sets its clocks back, by a day at most. */
+export const longestWindowMs = 32 * 24 * hourMs;
 
 export type Window = keyof typeof windows;
 export const windowNames = Object.keys(windows) as Window[];
@@ -25,6 +29,7 @@ export interface Span {
 export class Calendar implements Record<Window, (at: number) => Span> {
   readonly #format: Intl.DateTimeFormat;
   #day: Span = { startsAt: 0, endsAt: 0 };
+  #week: Span = { startsAt: 0, endsAt: 0 };
   #month: Span = { startsAt: 0, endsAt: 0 };
 
   /** `timeZone` as in the IANA database, such as UTC or Asia/Tokyo. @throws RangeError for an unknown one. */
@@ -60,9 +65,23 @@ export class Calendar implements Record<Window, (at: number) => Span> {
   day(at: number): Span {
     if (at < this.#day.startsAt || at >= this.#day.endsAt) {
       const today = this.dateAt(at);
-      this.#day = { startsAt: this.#firstInstant(today, at), endsAt: this.#firstInstant(followingDay(today), at) };
+      this.#day = { startsAt: this.#firstInstant(today, at), endsAt: this.#firstInstant(daysAfter(today, 1), at) };
     }
     return this.#day;
+  }
+
+  /** From Monday to Sunday (ISO 8601). */
+  week(at: number): Span {
+    if (at < this.#week.startsAt || at >= this.#week.endsAt) {
+      const today = this.dateAt(at);
+      const sinceMonday = (new Date(`${today}T12:00:00Z`).getUTCDay() + 6) % 7;
+      const monday = daysAfter(today, -sinceMonday);
+      this.#week = {
+        startsAt: this.#firstInstant(monday, at),
+        endsAt: this.#firstInstant(daysAfter(monday, 7), at),
+      };
+    }
+    return this.#week;
   }
 
   month(at: number): Span {
@@ -95,8 +114,8 @@ export class Calendar implements Record<Window, (at: number) => Span> {
   }
 }
 
-function followingDay(date: string): string {
-  return new Date(Date.parse(`${date}T12:00:00Z`) + 24 * hourMs).toISOString().slice(0, 10);
+function daysAfter(date: string, days: number): string {
+  return new Date(Date.parse(`${date}T12:00:00Z`) + days * 24 * hourMs).toISOString().slice(0, 10);
 }
 
 function followingMonth(month: string): string {

@@ -69,6 +69,11 @@ export const windowed = {
     meaning: 'Prompt and completion together, in one hour of the clock.',
   },
   tokensPerDay: { measure: 'tokens', window: 'day', meaning: 'Prompt and completion together, in one day.' },
+  tokensPerWeek: {
+    measure: 'tokens',
+    window: 'week',
+    meaning: 'Prompt and completion together, in one week from Monday to Sunday.',
+  },
   tokensPerMonth: {
     measure: 'tokens',
     window: 'month',

@@ -284,7 +284,7 @@ export const settings = {
     z.string().refine(isTimeZone, 'must be a time zone such as UTC or Asia/Tokyo'),
     'UTC',
     '',
-    'Time zone in which hours, days and months of limits begin.',
+    'Time zone in which hours, days, weeks and months of limits begin.',
   ),
   appealContact: setting(
     'appeal_contact',

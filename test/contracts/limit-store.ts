@@ -168,9 +168,16 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       });
       const recorded = [bucket(60 * 24 * 2, 'key_a', 1_000), bucket(45, 'key_b', 100), bucket(0, 'key_a', 10)];
       const limits = await account(new Calendar('UTC'), recorded);
-      const terms = { promptTokensPerMinute: 9e9, promptTokensPerDay: 9e9, promptTokensPerMonth: 9e9 };
+      const terms = {
+        promptTokensPerMinute: 9e9,
+        promptTokensPerDay: 9e9,
+        tokensPerWeek: 9e9,
+        promptTokensPerMonth: 9e9,
+      };
       const who = caller(terms, { promptTokensPerDay: 9e9 });
       expect(Object.fromEntries((await used(limits, who)).map((value, i) => [who.limits[i]!.label, value]))).toEqual({
+        // `begin` is a Monday, so what was used two days ago was used last week.
+        'tokens-week': 112,
         'prompt-tokens-minute': 10,
         'prompt-tokens-day': 110,
         'key-prompt-tokens-day': 10,
@@ -286,7 +293,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     fc.record({ do: fc.constant('ask' as const), prompt: fc.nat(600), completion: fc.nat(600) }),
     fc.record({ do: fc.constant('settle' as const), which: fc.nat(99), prompt: fc.nat(900), completion: fc.nat(900) }),
     fc.record({ do: fc.constant('cancel' as const), which: fc.nat(99) }),
-    // Seconds, minutes, hours, and across the ends of days and months.
+    // Seconds, minutes, hours, and across the ends of days, weeks and months.
     fc.record({
       do: fc.constant('pass' as const),
       ms: fc.oneof(fc.nat(50_000), fc.nat(3_000_000), fc.nat(40_000_000), fc.nat(2_000_000_000)),

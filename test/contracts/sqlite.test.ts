@@ -241,9 +241,14 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
     };
     const accountUsages = await AccountUsages.open(store, new MemoryLimits(calendar), clocks, () => undefined);
     const alice = await accountUsages.of('acc_alice' as AccountId);
-    const limits = limitsOf({ account: { promptTokensPerDay: 1, promptTokensPerMonth: 1 }, key: {} });
+    const limits = limitsOf({ account: { promptTokensPerDay: 1, promptTokensPerMonth: 1, tokensPerWeek: 1 }, key: {} });
     const standing = await alice.key('key_any' as KeyId).limits.look({ limits, atOnce: [] }, clocks.steady(), false);
-    expect(limits.map((limit) => standing.used(limit))).toEqual([200, 200]);
+    // The month begins on a Sunday, so its first day is in the week of the day before.
+    expect(Object.fromEntries(limits.map((limit) => [limit.label, standing.used(limit)]))).toEqual({
+      'tokens-week': 210,
+      'prompt-tokens-day': 200,
+      'prompt-tokens-month': 200,
+    });
     await store.close();
     rmSync(dataDir, { recursive: true });
   },

@@ -145,13 +145,19 @@ describe('sekisho plan', () => {
     await leaves({ action: 'plan.set', subject: 'night', ...again }, () =>
       gives('plan', 'set', 'night', 'scopes=metadata'),
     );
-    const hourly = { from: { version: 3, requestsPerHour: null }, to: { version: 4, requestsPerHour: 600 } };
-    await leaves({ action: 'plan.set', subject: 'night', ...hourly }, () =>
-      gives('plan', 'set', 'night', 'requestsPerHour=600'),
+    const counted = { requestsPerHour: 600, tokensPerWeek: 9_000_000 };
+    const wider = {
+      from: { version: 3, requestsPerHour: null, tokensPerWeek: null },
+      to: { version: 4, ...counted },
+    };
+    await leaves({ action: 'plan.set', subject: 'night', ...wider }, () =>
+      gives('plan', 'set', 'night', 'requestsPerHour=600', 'tokensPerWeek=9000000'),
     );
     // The table has a column for each limit that at least one plan sets.
-    expect(await says('plan', 'list')).toMatch(/^name +version +requestsPerMinute +requestsPerHour +tokensPerMinute /);
-    const last = { ...to, version: 4, requestsPerHour: 600, tokensPerDay: null, scopes: ['metadata'] };
+    expect(await says('plan', 'list')).toMatch(
+      /^name +version +requestsPerMinute +requestsPerHour +tokensPerMinute +tokensPerDay +tokensPerWeek +tokensPerMonth /,
+    );
+    const last = { ...to, version: 4, ...counted, tokensPerDay: null, scopes: ['metadata'] };
     expect(await gives('plan', 'show', 'night')).toEqual(last);
     const said = await leaves({ action: 'plan.delete', subject: 'night', from: last, to: null }, () =>
       says('plan', 'delete', 'night'),

@@ -201,6 +201,24 @@ test('a limit per hour refuses, explains itself and appears in the headers like 
   });
 });
 
+test('a limit per week refuses until Monday, explains itself and appears in the headers like any other', async () => {
+  const { secret } = await gate.member({ tokensPerWeek: 1 });
+  // Larger than the whole limit, so it is let through once.
+  expect((await chat(secret)).status).toBe(200);
+  const refused = await chat(secret);
+  expect(refused.status).toBe(429);
+  expect(await refused.json()).toMatchObject({
+    error: expect.stringMatching(
+      /^This account may use 1 tokens a week; .* The next week begins in \d+ (s|min|h|days)\./,
+    ),
+    code: 'quota_exceeded',
+  });
+  expect(refused.headers.get('ratelimit-policy')).toBe('"tokens-week";q=1;w=604800;qu="tokens"');
+  const [, seconds] = /^"tokens-week";r=0;t=(\d+)$/.exec(refused.headers.get('ratelimit') ?? '') ?? [];
+  const ends = new Date(Math.round((Date.now() + Number(seconds) * 1000) / 60_000) * 60_000);
+  expect([ends.getUTCDay(), ends.getUTCHours(), ends.getUTCMinutes()]).toEqual([1, 0, 0]);
+});
+
 test('an allowed call carries its remaining limits', async () => {
   const { secret } = await gate.member({ requestsPerMinute: 30, tokensPerDay: 5000, promptTokensPerMonth: 9000 });
   await withinOneMinute(async () => {

@@ -451,6 +451,7 @@ describe('the preview of a call', () => {
     const { account, id, secret } = await gate.member({
       requestsPerDay: 2,
       tokensPerHour: 50_000,
+      tokensPerWeek: 60_000,
       maxOutputTokens: 100,
       models: ['gemma3:*'],
     });
@@ -460,6 +461,7 @@ describe('the preview of a call', () => {
       limits: [
         { name: 'requests-day', limit: 2, used: 0, needed: 1 },
         { name: 'tokens-hour', measure: 'tokens', window: 'hour', limit: 50_000, used: 0 },
+        { name: 'tokens-week', measure: 'tokens', window: 'week', limit: 60_000, used: 0 },
       ],
     });
     expect(await ask({ key: id, model: 'llama3' })).toMatchObject({

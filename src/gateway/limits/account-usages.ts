@@ -1,5 +1,6 @@
 // The usage of every account that called lately. The first call of an account reads its past use from the ledger, so that its
 // limits and the figures of the ladder survive a restart. Decides nothing.
+import { longestWindowMs } from '../../domain/calendar.ts';
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import type { Soon } from '../../domain/soon.ts';
 import type { Suspension } from '../../domain/suspension.ts';
@@ -20,8 +21,6 @@ export interface History {
 type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'listSuspensions'>;
 
 const hourMs = 3_600_000;
-/** The longest rolling window that is read back. */
-const historyMs = 31 * 24 * hourMs;
 /** Usage unused for this long holds nothing that the roll-ups lack. */
 const forgetAfterMs = 2 * hourMs;
 
@@ -95,7 +94,7 @@ export class AccountUsages {
     const minutes = this.#minutes.get(accountId) ?? [];
     const before = this.#minutes.has(accountId) ? this.#fineFrom : Infinity;
     const [quarters, steps] = await Promise.all([
-      this.#source.usageByQuarter(accountId, wallNow - historyMs, Math.min(before, wallNow + 1)),
+      this.#source.usageByQuarter(accountId, wallNow - longestWindowMs, Math.min(before, wallNow + 1)),
       this.#source.listSuspensions({ accountId, limit: 200 }),
     ]);
     // Rows have times of the wall clock, windows those of the steady clock.

@@ -1,7 +1,7 @@
 // Counts limits in the memory of this process. A reservation runs to its end without waiting, so two calls can never both see the
 // last piece free (litellm#34732). Counters start from the ledger, so that a restart forgets no use; a call counts in the windows
-// in which it began, as in the ledger. Windows begin with the minute of the clock, and with the hour, day and month of a time
-// zone: see docs/plans.md.
+// in which it began, as in the ledger. Windows begin with the minute of the clock, and with the hour, day, week and month of a
+// time zone: see docs/plans.md.
 import type { Calendar } from '../../domain/calendar.ts';
 import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
 import {
