@@ -71,6 +71,7 @@ interface Given extends Json {
 }
 
 /** `kindNames`: loaded only for what needs them. */
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function serverCommand(
   program: Command,
   withContext: WithContext,

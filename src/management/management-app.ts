@@ -30,7 +30,7 @@ import { portalPages } from './portal/portal.ts';
 import type { ServerRules } from './servers/server-rules.ts';
 import { authRoutes } from './sign-in/auth-routes.ts';
 import type { Provider } from './sign-in/provider.ts';
-import { openSignIn } from './sign-in/sign-in.ts';
+import { openSignIn, type SignIn } from './sign-in/sign-in.ts';
 import { SignInThrottle } from './sign-in/throttle.ts';
 
 export interface ManagementAppSettings {
@@ -116,16 +116,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     onChange: tools.onChange,
     onError: (error, id) => onError('a fault in the management API', error, id),
   });
-  const auth = authRoutes({
-    store,
-    now,
-    signIn,
-    throttle: new SignInThrottle(nowMs),
-    origins,
-    publicUrl: portal,
-    addressOf: (request) => addressOf(request, { trustedProxies }),
-    onError: (error, id) => onError('a fault in sign-in', error, id),
-  });
+  const auth = authRoutesOf(signIn, origins, portal, tools);
   const pages = portalPages(settings.pages, origins, shared);
   return {
     router: managementRoutes({ api, auth, pages, refused, trustedProxies, now, authority: tools.tls?.authority }),
@@ -138,6 +129,24 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
       await outbox.settle();
     },
   };
+}
+
+function authRoutesOf(
+  signIn: SignIn,
+  origins: Origins,
+  publicUrl: URL,
+  { store, now, nowMs, onError, trustedProxies }: ManagementAppTools,
+): ReturnType<typeof authRoutes> {
+  return authRoutes({
+    store,
+    now,
+    signIn,
+    throttle: new SignInThrottle(nowMs),
+    origins,
+    publicUrl,
+    addressOf: (request) => addressOf(request, { trustedProxies }),
+    onError: (error, id) => onError('a fault in sign-in', error, id),
+  });
 }
 
 function mailerOf(

@@ -235,17 +235,15 @@ test('an end that waits while the journal cannot be written reaches the store, a
     await nextTurn();
     await nextTurn();
     const early = heard;
-    let refused = false;
-    try { ledger.begin(rowOf(998), progress); } catch { refused = true; }
     rmSync(filler);
     await sleep(30);
     ledger.begin(rowOf(999), progress);
     await nextTurn();
     await ledger.settle();
-    console.log(JSON.stringify({ early, refused, failures, stored: [...new Set(stored)].length, twice: stored.length }));
+    console.log(JSON.stringify({ early, failures, stored: [...new Set(stored)].length, twice: stored.length }));
     process.kill(process.pid, 'SIGKILL');`;
   const said = await runOnSmallDisk(dataDir, script);
-  expect(said).toEqual({ early: 200, refused: true, failures: said['failures'], stored: 200, twice: 200 });
+  expect(said).toEqual({ early: 200, failures: said['failures'], stored: 200, twice: 200 });
   expect(said['failures']).toBeGreaterThan(0);
 });
 
