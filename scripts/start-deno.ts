@@ -16,7 +16,7 @@ const hosts = [config.host, ...addresses.map((address) => new URL(address).host)
 const dataDirs = [config.dataDir, ...(existsSync(config.dataDir) ? [realpathSync(config.dataDir)] : [])];
 const files = [
   ...dataDirs,
-  ...(config.apiKeysFile === '' ? [] : [config.apiKeysFile]),
+  ...[config.apiKeysFile, config.serverFiles, config.serverSecretKey].filter((path) => path !== ''),
   dirname(process.env['SEKISHO_CONFIG'] ?? './sekisho.yaml'),
 ];
 const flags = [

@@ -442,6 +442,25 @@ test('what cannot be a model server is refused with a sentence, and stored nowhe
   expect((await ask(false)).status).toBe(200);
 });
 
+test('the directory of files, the key and the data of the gateway have to lie apart', async () => {
+  await open();
+  const faults = (environment: Record<string, string>): string => {
+    try {
+      loadConfig({ DATA_DIR: '/srv/gate/data', ...environment });
+      return '';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  expect(faults({ SERVER_FILES: '/srv/gate/shown', SERVER_SECRET_KEY: '/srv/gate/servers.key' })).toBe('');
+  expect(faults({ SERVER_FILES: '/srv/gate/data-2' })).toBe('');
+  for (const path of ['/srv/gate/data', '/srv/gate', '/srv/gate/data/shown', '/srv/gate/x/../data', '/'])
+    expect([path, faults({ SERVER_FILES: path })]).toEqual([path, expect.stringContaining('must lie apart')]);
+  expect(faults({ SERVER_SECRET_KEY: '/srv/gate/data/servers.key' })).toContain('outside data_dir');
+  const both = { SERVER_FILES: '/srv/gate/shown', SERVER_SECRET_KEY: '/srv/gate/shown/servers.key' };
+  expect(faults(both)).toContain('outside server_files');
+});
+
 test('an auditor looks at servers and changes none', async () => {
   await open();
   const { body } = await added({ name: 'second', address: two.url });
