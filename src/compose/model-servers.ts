@@ -22,8 +22,9 @@ export function openModelServers(config: Config, { logger }: Log): UpstreamRegis
   const registry = new UpstreamRegistry(
     { connectTimeoutMs: config.connectSeconds * 1000, probeIntervalMs: config.probeSeconds * 1000 },
     leastBusy,
-    (upstream, up, reason) => {
-      if (up) logger.info({ upstream: upstream.name }, 'the model server answers');
+    (upstream, state, reason) => {
+      if (state === 'up') logger.info({ upstream: upstream.name }, 'the model server answers');
+      else if (state === 'loading') logger.info({ upstream: upstream.name }, 'the model server is loading its model');
       else logger.warn({ upstream: upstream.name, reason }, 'no model server answers there; the gate keeps trying');
     },
   );

@@ -62,7 +62,8 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   upstream_refused: 'モデルサーバーがゲートウェイを拒否しました。',
   upstream_failed: 'モデルサーバーが応答を中断したか、正しくない応答を返しました。',
   upstream_incomplete: 'モデルサーバーの応答が途中で終わりました。',
-  upstream_lacks_route: 'モデルサーバーはトークン数を数えられません。概算するか、そのままメッセージを送ってください。',
+  upstream_lacks_route:
+    'この経路に対応するモデルサーバーがありません。トークン数を数える場合は、概算するか、そのままメッセージを送ってください。',
   upstream_timeout: 'モデルサーバーの応答に時間がかかりすぎました。',
 
   draining: 'ゲートウェイを停止しています。',

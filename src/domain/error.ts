@@ -194,7 +194,7 @@ export const registry = {
   upstream_lacks_route: {
     status: 501,
     owner: 'upstream',
-    message: 'The model server cannot count tokens. Estimate them, or send the message.',
+    message: 'No model server has this route. Where it would count tokens, estimate them, or send the message.',
   },
   upstream_timeout: { status: 504, owner: 'upstream', message: 'The model server took too long.' },
 

@@ -23,9 +23,14 @@ export interface ServerNow {
   readonly name: string;
   /** Null before the first check. */
   readonly up: boolean | null;
+  /** A server that is loading its model is not up. */
+  readonly state: 'unknown' | 'up' | 'doubtful' | 'loading' | 'down';
   /** The detected kind; null before it is known. */
   readonly kind: string | null;
+  /** Calls of this gate. */
   readonly inFlight: number;
+  /** What the server itself says of the calls of all its clients; null where it does not. */
+  readonly queue: { readonly running: number; readonly waiting: number } | null;
 }
 
 export interface LiveStatus {

@@ -93,10 +93,15 @@ export const terms: Record<keyof Terms, Term> = {
   reloadOptions: term(
     'choice',
     '',
-    '`strip` removes options that make the server reload the model (`num_gpu`, `num_batch`, `num_thread`, `main_gpu`, `use_mmap`, `draft_num_predict`) and sets `num_ctx` to the value that the model is loaded with.',
+    '`strip` removes options that make the server reload the model (`num_gpu`, `num_batch`, `num_thread`, `main_gpu`, `use_mmap`, `draft_num_predict`) or reach what its callers share (such as `id_slot`, `lora`), and sets `num_ctx` to the value that the model is loaded with.',
     false,
   ),
-  templates: term('choice', '', '`strip` removes `raw` and `template`, which bypass the model’s own.', false),
+  templates: term(
+    'choice',
+    '',
+    '`strip` removes `raw`, `template` and `chat_template`, which bypass the model’s own.',
+    false,
+  ),
   debugFields: term('choice', '', '`strip` removes `_debug_render_only`, which shows the rendered prompt.', false),
   models: term('models', '', 'Model patterns; those of the key must match too.', false),
   scopes: term('scopes', '', 'Scopes that keys may have.', false),

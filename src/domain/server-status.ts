@@ -4,10 +4,19 @@ import type { ServerId } from './id.ts';
 import type { ModelServer } from './model-server.ts';
 
 /**
- * `unknown`: not looked at yet. `doubtful`: a call has just broken there. `draining`: it gets no new calls, and some still
+ * `unknown`: not looked at yet. `loading`: it answers that it is loading its model. `doubtful`: a call has just broken there. `draining`: it gets no new calls, and some still
  * run. `maintenance`: an operator has taken it out, and none runs. `unusable`: its address or files cannot be used.
  */
-export const serverStates = ['unknown', 'up', 'doubtful', 'down', 'draining', 'maintenance', 'unusable'] as const;
+export const serverStates = [
+  'unknown',
+  'up',
+  'doubtful',
+  'loading',
+  'down',
+  'draining',
+  'maintenance',
+  'unusable',
+] as const;
 export type ServerState = (typeof serverStates)[number];
 
 export interface ServerStatus {

@@ -36,9 +36,12 @@ export interface Shaped extends Authorized, Mark {
 }
 
 /** A call may go to any kind of server, and a server reports its own kind, so the fields of all kinds are bounded. */
-const { reloadOptions, reloads, templates, debug, capped } = bodyFields;
+const { reloadOptions, reloads, templates, debug, shared, capped } = bodyFields;
 
-/** @throws GatewayError `beyond_plan`, `invalid_request`; `upstream_unreachable` if no server takes calls. */
+/**
+ * @throws GatewayError `beyond_plan`, `invalid_request`; `upstream_unreachable` if no server takes calls, `upstream_lacks_route`
+ * if none has the route.
+ */
 export function shape(call: Authorized, facts: ModelFacts): Shaped {
   return within(call, call, call.formChanges, facts);
 }
@@ -51,6 +54,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
   const { principal } = call.caller;
   const { bounds } = principal;
   if (facts.length === 0) throw noServer();
+  if (!facts.some((server) => server.mayHave(call.operation))) throw new GatewayError('upstream_lacks_route');
   let asked: AskedLength = { tokens: undefined, choices: 1 };
   let changes = before;
   let figured: Figured | undefined;
@@ -184,6 +188,7 @@ function boundBody(work: Work, bounds: Terms, model: string | undefined, { conte
   if (bounds.reloadOptions === 'strip') {
     for (const name of reloadOptions) remove(work, options?.get(name), `options.${name}`);
     removeAll(work, reloads);
+    removeAll(work, shared);
   }
   if (bounds.templates === 'strip') removeAll(work, templates);
   if (bounds.debugFields === 'strip') removeAll(work, debug);

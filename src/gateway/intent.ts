@@ -60,7 +60,7 @@ export interface Intended extends Prechecked, Mark {
   readonly promptEstimate: number;
 }
 
-const { lengths, choices, reloadOptions, reloads, templates, debug, capped } = bodyFields;
+const { lengths, choices, reloadOptions, reloads, templates, debug, shared, capped } = bodyFields;
 
 const optionsOutline: Outline = {
   known: new Set(
@@ -78,7 +78,7 @@ const outline: Outline = {
       'quantize suffix context truncate dimensions'
     )
       .split(' ')
-      .concat(lengths, choices, reloads, templates, debug)
+      .concat(lengths, choices, reloads, templates, debug, shared)
       .concat(capped.map(([name]) => name)),
   ),
   inside: {

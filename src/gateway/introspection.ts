@@ -44,11 +44,13 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
       accepting: !gate.draining,
       running: running.size,
       queues: queue.snapshot(),
-      upstreams: registry.all.map(({ name, health, kindName, inFlight }) => ({
+      upstreams: registry.all.map(({ name, health, kindName, inFlight, details }) => ({
         name,
         up: health.up ?? null,
+        state: health.state,
         kind: kindName ?? null,
         inFlight,
+        queue: details.queue ?? null,
       })),
     }),
     overview: () => ({

@@ -5,6 +5,7 @@ import type { MonotonicMs } from '../domain/time.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import { ContextSizes } from './context-size.ts';
+import type { Operation } from './dialects/dialect.ts';
 
 export interface ServerFacts {
   /** Identifies the server. */
@@ -12,6 +13,7 @@ export interface ServerFacts {
   readonly contexts: Pick<ContextSizes, 'settle'>;
   /** The `num_predict` that the model's own parameters set; undefined if that is unknown or unlimited. */
   readonly answerTokens: (model: string) => number | undefined;
+  readonly mayHave: (operation: Operation) => boolean;
 }
 
 /** Of every server that takes calls, in the order in which they were added. */
@@ -47,9 +49,14 @@ export class RegistryFacts {
       server,
       contexts: new ContextSizes(loaded, this.#nowMs),
       answerTokens: (model) => server.details.answerTokensOf(model),
+      mayHave: (operation) => hasRoute(server, operation),
     };
   }
 }
+
+/** A list of models is merged from what servers of every kind say, whatever routes they have. */
+export const hasRoute = (server: Pick<Upstream, 'mayHave'>, { path, reply }: Operation): boolean =>
+  reply.list !== undefined || server.mayHave(path);
 
 /** The error for calls while every server is drained or removed. */
 export const noServer = (): GatewayError =>

@@ -2,12 +2,13 @@
 // whose slot the call holds, then the others in case it cannot be reached. A later server is tried only while no byte
 // of the request has been sent to an earlier one. Servers out of the caller's reach are left out, and for callers
 // without the scope `cloud` those that would forward the call to another host.
+import { GatewayError } from '../domain/error.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Admitted } from './admit.ts';
 import type { Shaped } from './apply-plan.ts';
 import { missingScope } from './check-access.ts';
-import { noServer } from './model-facts.ts';
+import { hasRoute, noServer } from './model-facts.ts';
 
 declare class Mark {
   protected readonly routed: true;
@@ -18,8 +19,8 @@ export interface Routed extends Shaped, Mark {
 }
 
 /**
- * @throws GatewayError `upstream_unreachable` if no server within the caller's reach takes calls; `missing_scope` (cloud)
- * if all of them have the model on another host by now.
+ * @throws GatewayError `upstream_unreachable` if no server within the caller's reach takes calls; `upstream_lacks_route` if
+ * none of them has the route; `missing_scope` (cloud) if all of them have the model on another host by now.
  */
 export function route(
   { call, server: held }: Admitted,
@@ -28,7 +29,9 @@ export function route(
   const reach = registry.reachableBy(call.caller.principal);
   const ranked = registry.candidates(call.models[0]?.name?.canonical, reach);
   if (ranked.length === 0) throw noServer();
-  const found: readonly Upstream[] = ranked.filter((upstream) => mayServe(upstream, call));
+  const able = ranked.filter((upstream) => hasRoute(upstream, call.operation));
+  if (able.length === 0) throw new GatewayError('upstream_lacks_route');
+  const found: readonly Upstream[] = able.filter((upstream) => mayServe(upstream, call));
   if (found.length === 0) throw missingScope('cloud');
   const isFirst = held === undefined || found[0] === held || !found.includes(held);
   const candidates: readonly Upstream[] = isFirst ? found : [held, ...found.filter((upstream) => upstream !== held)];

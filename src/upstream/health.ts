@@ -1,13 +1,19 @@
 // Whether a model server answers. It is probed every few seconds, soon after a call broke there, and more often while it is
 // down; each change is reported once. Calls still try a server that is down, since it may have returned after the last probe.
 
+/** What came of a probe, and in words why. A server that is loading answers, but not yet calls. */
+export interface Probed {
+  readonly state: 'up' | 'loading' | 'down';
+  readonly reason: string;
+}
+
 export interface HealthTools {
-  /** Probes once: undefined, or why the server does not answer. Never rejects. */
-  readonly probe: () => Promise<string | undefined>;
+  /** Probes once. Never rejects. */
+  readonly probe: () => Promise<Probed>;
   /** Runs after each probe of a server that is up, before `watch` resolves. Never rejects. */
   readonly afterwards: () => Promise<void>;
   readonly intervalMs: number;
-  readonly onTurn: (up: boolean, reason: string) => void;
+  readonly onTurn: (state: Probed['state'], reason: string) => void;
 }
 
 /** A server that broke a call off gets a moment to recover before it is probed. */
@@ -16,11 +22,10 @@ const doubtMs = 100;
 const awayMs = 1_000;
 
 /** What a look and the calls since then have shown. */
-export type HealthState = 'unknown' | 'up' | 'doubtful' | 'down';
+export type HealthState = 'unknown' | 'up' | 'doubtful' | 'loading' | 'down';
 
 export class Health {
-  /** Undefined before the first probe. */
-  up: boolean | undefined;
+  #probed: Probed['state'] | undefined;
   /** A call has just broken there. Waiting calls are not sent to it until it has been probed again. */
   doubtful = false;
   /** How long the last probe took. */
@@ -41,27 +46,31 @@ export class Health {
   async watch(): Promise<void> {
     const { probe, afterwards, intervalMs, onTurn } = this.#tools;
     const from = performance.now();
-    const reason = await probe();
+    const { state, reason } = await probe();
     this.lookMs = performance.now() - from;
     if (this.#stopped) return;
-    const up = reason === undefined;
+    const up = state === 'up';
     const before = this.state;
     this.doubtful = false;
-    this.reason = reason;
-    if (this.up !== up) {
-      this.up = up;
-      onTurn(up, reason ?? 'it answers');
+    this.reason = up ? undefined : reason;
+    if (this.#probed !== state) {
+      this.#probed = state;
+      onTurn(state, reason);
     }
     if (this.state !== before) this.sinceMs = performance.now();
-    // A server that is down is probed more often, so that its return is noticed soon.
+    // A server that is down or loading is probed more often, so that its return is noticed soon.
     this.#lookIn(up ? intervalMs : Math.min(awayMs, intervalMs));
     if (up) await afterwards();
   }
 
+  /** Undefined before the first probe. */
+  get up(): boolean | undefined {
+    return this.#probed === undefined ? undefined : this.#probed === 'up';
+  }
+
   get state(): HealthState {
-    if (this.up === undefined) return 'unknown';
-    if (!this.up) return 'down';
-    return this.doubtful ? 'doubtful' : 'up';
+    if (this.#probed === undefined) return 'unknown';
+    return this.#probed === 'up' && this.doubtful ? 'doubtful' : this.#probed;
   }
 
   /** Call when the connection failed, or broke before an answer began. */

@@ -12,16 +12,27 @@ export class NoList extends Error {
   override readonly name = 'NoList';
 }
 
+/** The server answers that it is loading its model. Calls wait for it, or go elsewhere. */
+export class Loading extends Error {
+  override readonly name = 'Loading';
+}
+
 /** Statuses of a server that does not have the route. */
 const missing = new Set([404, 405, 501]);
 
-/** The JSON of a route; undefined if the server does not have the route. @throws NoList for any other error below 500. */
-export async function readJson(
-  server: Reached,
-  path: string,
-  signal: AbortSignal,
-  via: readonly string[],
-): Promise<unknown> {
+/**
+ * The JSON of a route; undefined if the server does not have the route. @throws NoList for any other error below 500, and
+ * Loading.
+ */
+export function readJson(server: Reached, path: string, signal: AbortSignal, via: readonly string[]): Promise<unknown> {
+  const known = server.read?.get(path);
+  if (known) return known;
+  const found = readAnew(server, path, signal, via);
+  server.read?.set(path, found);
+  return found;
+}
+
+async function readAnew(server: Reached, path: string, signal: AbortSignal, via: readonly string[]): Promise<unknown> {
   const answer = await server.dispatcher.request({
     method: 'GET',
     path: server.basePath + path,
@@ -33,6 +44,8 @@ export async function readJson(
   });
   const bytes = await readWhole(answer.body, mostListBytes);
   if (missing.has(answer.statusCode)) return undefined;
+  // llama.cpp answers every route so until its model is loaded (tools/server/server-http.cpp).
+  if (answer.statusCode === 503 && bytes.includes('"Loading model"')) throw new Loading('it is loading its model');
   if (answer.statusCode >= 500) throw new Error(`it answers ${answer.statusCode}`);
   if (answer.statusCode !== 200) throw new NoList(`it answers ${answer.statusCode}`);
   return JSON.parse(bytes.toString('utf8'));

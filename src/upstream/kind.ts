@@ -1,5 +1,5 @@
-// The interface of a kind of model server: how it is probed, what it says about its models, how the usage of its streams is
-// asked for, how a call is cancelled, and which fields of a body it reads. Each kind is an object in a folder of kinds/. The
+// The interface of a kind of model server: how it is probed, what it says about its models and its queue, which routes it has,
+// how the usage of its streams is asked for, how a call is cancelled, and which fields of a body it reads. Each kind is an object in a folder of kinds/. The
 // gateway asks the object of the server that has the call, and names no kind.
 import type { Dispatcher } from 'undici';
 
@@ -9,6 +9,8 @@ export interface Reached {
   /** Prefix of every path; usually empty. */
   readonly basePath: string;
   readonly credentials: { readonly headers: readonly string[] };
+  /** What routes have answered while the kind of a server is looked for: several kinds ask for the same list. */
+  readonly read?: Map<string, Promise<unknown>>;
 }
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -23,6 +25,8 @@ export interface Listed {
   readonly isRemote: boolean;
   /** Changes with the model's contents; undefined if the server does not report it. */
   readonly digest: string | undefined;
+  /** The context that it is loaded with, in tokens; left out where the list does not say. */
+  readonly context?: number | undefined;
   readonly ollama: Fields;
   readonly openai: Fields;
 }
@@ -35,8 +39,22 @@ export interface ModelDetails {
   answerTokensOf(canonical: string): number | undefined;
   /** How many calls the server works on at once for the model. */
   slotsOf(canonical: string): number | undefined;
-  /** `digests`: those of the local models in the list that was just read, by canonical name. Never rejects. */
-  look(server: Reached, digests: ReadonlyMap<string, string>): Promise<void>;
+  /** The calls of all its clients, also of those that do not come through the gate; undefined where it does not say. */
+  readonly queue: ServerQueue | undefined;
+  /** `known`: the list that was just read. Never rejects, never has anything generated, and wakes no sleeping model. */
+  look(server: Reached, known: Known): Promise<void>;
+}
+
+export interface ServerQueue {
+  readonly running: number;
+  readonly waiting: number;
+}
+
+/** What details need of the list of models, by canonical name. */
+export interface Known {
+  /** Of the local models. */
+  readonly digests: ReadonlyMap<string, string>;
+  readonly contexts: ReadonlyMap<string, number>;
 }
 
 /** How to get the usage of a stream on the routes where OpenAI's API reports it only on request. */
@@ -61,6 +79,11 @@ export interface BodyFields {
   readonly templates: readonly string[];
   /** They expose internals of the server. */
   readonly debug: readonly string[];
+  /**
+   * They reach what callers share (a slot, a prompt cache, an adapter, the order of a queue) or another machine, or they keep
+   * an answer from ending when it is complete.
+   */
+  readonly shared: readonly string[];
   /** Whole numbers that no plan limits, with the largest value that the gate forwards. */
   readonly capped: readonly (readonly [name: string, most: number])[];
 }
@@ -86,6 +109,8 @@ export interface UpstreamKind {
   ) => Promise<readonly Listed[] | undefined>;
   /** The models that are loaded; none if the server has no such list. @throws as `models`. */
   readonly loaded: (server: Reached, signal: AbortSignal, via: readonly string[]) => Promise<readonly Listed[]>;
+  /** Canonical paths of the routes that it has; undefined where servers of the kind differ. */
+  readonly paths: ReadonlySet<string> | undefined;
   /** Names of the dialects in which it has lists of models itself. The gate passes such a list on as it is. */
   readonly listDialects: readonly string[];
   /** Called once for each server of this kind. */

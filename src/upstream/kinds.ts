@@ -2,11 +2,12 @@
 // reads.
 import { NoList } from './json-route.ts';
 import type { BodyFields, Listed, Reached, UpstreamKind } from './kind.ts';
+import { llamaServer } from './kinds/llama-server/llama-server.ts';
 import { ollama } from './kinds/ollama/ollama.ts';
 import { openai } from './kinds/openai/openai.ts';
 
 /** In the order in which a server is tried as each kind. A kind that is recognized by less evidence comes later. */
-export const kinds: readonly [UpstreamKind, ...UpstreamKind[]] = [ollama, openai];
+export const kinds: readonly [UpstreamKind, ...UpstreamKind[]] = [ollama, llamaServer, openai];
 
 /** Undefined for a name that no kind has. */
 export const kindNamed = (name: string): UpstreamKind | undefined => kinds.find((kind) => kind.name === name);
@@ -23,23 +24,24 @@ export interface Recognizable extends Reached {
 
 /** Whether a server answers, and its models. @throws as `UpstreamKind.probe`. */
 export const probeOf = (server: Recognizable, signal: AbortSignal): Promise<readonly Listed[]> =>
-  firstList(server, (kind) => kind.probe(server, signal));
+  firstList(server, (kind, asked) => kind.probe(asked, signal));
 
 /** The models of a server. @throws as `UpstreamKind.models`. */
 export const modelsOf = (
   server: Recognizable,
   signal: AbortSignal,
   via: readonly string[],
-): Promise<readonly Listed[]> => firstList(server, (kind) => kind.models(server, signal, via));
+): Promise<readonly Listed[]> => firstList(server, (kind, asked) => kind.models(asked, signal, via));
 
 /** Tries the kind that the server had, then the later ones. If none fits, the next call tries all kinds again. */
 async function firstList(
   server: Recognizable,
-  ask: (kind: UpstreamKind) => Promise<readonly Listed[] | undefined>,
+  ask: (kind: UpstreamKind, server: Reached) => Promise<readonly Listed[] | undefined>,
 ): Promise<readonly Listed[]> {
-  const { givenKind: given } = server;
+  const { givenKind: given, dispatcher, basePath, credentials } = server;
+  const asked = { dispatcher, basePath, credentials, read: new Map<string, Promise<unknown>>() };
   for (const kind of given ? [given] : kinds.slice(kinds.indexOf(server.kind))) {
-    const found = await ask(kind);
+    const found = await ask(kind, asked);
     if (!found) continue;
     server.recognize(kind);
     return found;
@@ -60,5 +62,6 @@ export const bodyFields: BodyFields = {
   reloads: each('reloads'),
   templates: each('templates'),
   debug: each('debug'),
+  shared: each('shared'),
   capped: each('capped'),
 };

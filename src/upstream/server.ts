@@ -3,8 +3,8 @@
 import type { ModelServer } from '../domain/model-server.ts';
 import { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
-import { Health } from './health.ts';
-import { NoList } from './json-route.ts';
+import { Health, type Probed } from './health.ts';
+import { Loading, NoList } from './json-route.ts';
 import type { Listed, ModelDetails, UpstreamKind } from './kind.ts';
 import { kinds, probeOf, type Recognizable } from './kinds.ts';
 import { type KnownModels, knownFrom, noneKnown } from './known-models.ts';
@@ -34,7 +34,7 @@ export interface ServerSettings {
   readonly probeIntervalMs: number;
 }
 
-export type OnTurn = (upstream: Upstream, up: boolean, reason: string) => void;
+export type OnTurn = (upstream: Upstream, state: Probed['state'], reason: string) => void;
 
 const probeTimeoutMs = 5_000;
 
@@ -72,9 +72,9 @@ export class Upstream implements Recognizable {
     this.#connection = new Connection(url.origin, settings.connectTimeoutMs, this.credentials);
     this.health = new Health({
       probe: () => this.#probe(),
-      afterwards: () => this.details.look(this, this.models.digests),
+      afterwards: () => this.details.look(this, this.models),
       intervalMs: settings.probeIntervalMs,
-      onTurn: (up, reason) => onTurn(this, up, reason),
+      onTurn: (state, reason) => onTurn(this, state, reason),
     });
   }
 
@@ -102,6 +102,11 @@ export class Upstream implements Recognizable {
   /** For display; undefined until it has been recognized. */
   get kindName(): string | undefined {
     return this.#recognized?.name;
+  }
+
+  /** It may have the route at this canonical path: its kind does not rule that out. */
+  mayHave(path: string): boolean {
+    return this.#recognized?.paths?.has(path) ?? true;
   }
 
   recognize(kind: UpstreamKind | undefined): void {
@@ -162,24 +167,27 @@ export class Upstream implements Recognizable {
     await this.#connection.close();
   }
 
-  /** Undefined, or why it does not answer. A kept connection that has ended is no reason; the list is read once more. */
-  async #probe(): Promise<string | undefined> {
-    const reason = await this.#readList();
-    return reason === 'UND_ERR_SOCKET' || reason === 'ECONNRESET' ? this.#readList() : reason;
+  /** A kept connection that has ended is no reason to be down; the list is read once more. */
+  async #probe(): Promise<Probed> {
+    const probed = await this.#readList();
+    return probed.reason === 'UND_ERR_SOCKET' || probed.reason === 'ECONNRESET' ? this.#readList() : probed;
   }
 
-  async #readList(): Promise<string | undefined> {
+  async #readList(): Promise<Probed> {
     let list: readonly Listed[];
     try {
       list = await probeOf(this, AbortSignal.timeout(probeTimeoutMs));
     } catch (error) {
       // A server without a list is up all the same.
-      return error instanceof NoList ? undefined : describe(error);
+      if (error instanceof NoList) return answers;
+      return { state: error instanceof Loading ? 'loading' : 'down', reason: describe(error) };
     }
     this.models = knownFrom(list);
-    return undefined;
+    return answers;
   }
 }
+
+const answers: Probed = { state: 'up', reason: 'it answers' };
 
 function describe(error: unknown): string {
   const { code, name, message, errors } = error as {

@@ -4,19 +4,43 @@ import { entriesOf, entryOf, readJson } from './json-route.ts';
 import type { Fields, Listed, UpstreamKind } from './kind.ts';
 
 /** Undefined if the server does not have the route. */
-export const v1Models: UpstreamKind['models'] = async (server, signal, via) => {
-  const found = await readJson(server, '/v1/models', signal, via);
-  return found ? entriesOf(found, 'data').flatMap(listedOf) : undefined;
-};
+export const v1Models: UpstreamKind['models'] = async (server, signal, via) =>
+  (await v1Entries(server, signal, via))?.flatMap((entry) => listedOf(entry));
 
-function listedOf(value: unknown): Listed[] {
-  const entry = entryOf(value);
-  const name = entry?.['id'];
-  if (!entry || typeof name !== 'string') return [];
-  return [{ name, size: null, isRemote: false, digest: undefined, ollama: inOllamasWords(name, entry), openai: entry }];
+/** The list of a server whose entries say who owns them; undefined if it is of another kind. */
+export async function v1ModelsOf(
+  owner: string,
+  listed: (entry: Fields) => readonly Listed[],
+  ...[server, signal, via]: Parameters<UpstreamKind['models']>
+): Promise<readonly Listed[] | undefined> {
+  const entries = await v1Entries(server, signal, via);
+  return entries?.some((entry) => entry['owned_by'] === owner) ? entries.flatMap(listed) : undefined;
 }
 
-function inOllamasWords(name: string, entry: Fields): Fields {
+async function v1Entries(...[server, signal, via]: Parameters<UpstreamKind['models']>): Promise<Fields[] | undefined> {
+  const found = await readJson(server, '/v1/models', signal, via);
+  return found
+    ? entriesOf(found, 'data')
+        .map(entryOf)
+        .filter((entry) => entry !== undefined)
+    : undefined;
+}
+
+/** What a server says of a model beside its name. */
+export type Facts = Pick<Listed, 'context'> & {
+  readonly size?: number | null;
+  /** For Ollama's `details`. */
+  readonly details?: Fields;
+};
+
+export function listedOf(entry: Fields, { size = null, context, details = {} }: Facts = {}): Listed[] {
+  const name = entry['id'];
+  if (typeof name !== 'string') return [];
+  const ollama = inOllamasWords(name, entry, size ?? 0, details);
+  return [{ name, size, isRemote: false, digest: undefined, context, ollama, openai: entry }];
+}
+
+function inOllamasWords(name: string, entry: Fields, size: number, more: Fields): Fields {
   const created = typeof entry['created'] === 'number' && entry['created'] < 1e11 ? entry['created'] : 0;
   const details = {
     parent_model: '',
@@ -25,7 +49,8 @@ function inOllamasWords(name: string, entry: Fields): Fields {
     families: null,
     parameter_size: '',
     quantization_level: '',
+    ...more,
   };
   const modifiedAt = new Date(Math.max(0, created) * 1000).toISOString();
-  return { name, model: name, modified_at: modifiedAt, size: 0, digest: '', details };
+  return { name, model: name, modified_at: modifiedAt, size, digest: '', details };
 }

@@ -4,6 +4,7 @@
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
 import { LineReader, type LongLine } from '../payload/line-reader.ts';
 import {
+  type Figures,
   isErrorLine,
   type Meter,
   ofBytes,
@@ -11,6 +12,7 @@ import {
   parseObject,
   type Reading,
   ReportedFigures,
+  timingFigures,
   tokensIn,
   usageFigures,
 } from './token-counts.ts';
@@ -45,6 +47,8 @@ export interface EventTally {
   count(tokens: number): void;
   /** Takes a `usage` object; true if it reports the length of the answer. */
   take(usage: unknown): boolean;
+  /** Takes llama.cpp's `timings` object, unless there is a `usage` beside it. */
+  takeTimings(timings: unknown): void;
 }
 
 export class EventsMeter implements Meter, EventTally {
@@ -168,7 +172,14 @@ export class EventsMeter implements Meter, EventTally {
   }
 
   take(usage: unknown): boolean {
-    const figures = usageFigures(usage);
+    return this.#take(usageFigures(usage));
+  }
+
+  takeTimings(timings: unknown): void {
+    this.#take(timingFigures(timings));
+  }
+
+  #take(figures: Figures | undefined): boolean {
     if (!figures) return false;
     this.#figures.take(figures);
     this.#since = 0;

@@ -13,6 +13,7 @@ import {
   type Reading,
   ReportedFigures,
   reportsError,
+  timingFigures,
   usageFigures,
 } from './token-counts.ts';
 
@@ -42,6 +43,8 @@ export const wantedUsage: Wanted = new Map<string, Wanted | true>([
   ['prompt_tokens_details', new Map([['cached_tokens', true]])],
   ['input_tokens_details', new Map([['cached_tokens', true]])],
 ]);
+
+export const wantedTimings: Wanted = new Map(['cache_n', 'prompt_n', 'predicted_n'].map((name) => [name, true]));
 
 /** Fields with generated text, in any family: a server may fail in another dialect than the caller's. */
 const generated = ['choices', 'response', 'message', 'output', 'content'] as const;
@@ -124,6 +127,9 @@ function isGenerated(answer: Readonly<Record<string, unknown>>): boolean {
 /** For answers of generated text that report a `usage` object. */
 export const generatedUsage: WholeWords = {
   kind: 'generates',
-  wanted: wantedAnswer([['usage', wantedUsage]]),
-  figuresIn: (answer) => usageFigures(answer['usage']),
+  wanted: wantedAnswer([
+    ['usage', wantedUsage],
+    ['timings', wantedTimings],
+  ]),
+  figuresIn: (answer) => usageFigures(answer['usage']) ?? timingFigures(answer['timings']),
 };

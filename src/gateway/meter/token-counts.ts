@@ -168,6 +168,20 @@ export function usageFigures(usage: unknown): Figures | undefined {
   };
 }
 
+/**
+ * Reads llama.cpp's `timings`, which its last piece has where the call did not ask for `usage`: `prompt_n` are the tokens of
+ * the prompt that were not in its cache, `cache_n` those that were (tools/server/README.md).
+ */
+export function timingFigures(timings: unknown): Figures | undefined {
+  if (typeof timings !== 'object' || timings === null) return undefined;
+  const value = timings as Readonly<Record<string, unknown>>;
+  const cached = countIn(value, 'cache_n') ?? 0;
+  const rest = countIn(value, 'prompt_n');
+  const completion = countIn(value, 'predicted_n');
+  if (cached === spoiled || rest === spoiled || completion === spoiled || rest === undefined) return undefined;
+  return { prompt: cached + rest, completion, cacheRead: cached, cacheWrite: undefined, cacheApart: false };
+}
+
 /** Parses bytes that hold exactly one object. */
 export function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
   try {

@@ -5,8 +5,18 @@ import { timeOrNull } from '../http/fields.ts';
 const serverSchema = z.strictObject({
   name: z.string(),
   up: z.boolean().nullable().describe('null: not probed yet'),
-  kind: z.string().nullable().describe('ollama, or openai for a server that only has /v1/models; null: not known yet'),
+  state: z
+    .enum(['unknown', 'up', 'doubtful', 'loading', 'down'])
+    .describe('doubtful: a call has just broken there; loading: it answers that it is loading its model'),
+  kind: z
+    .string()
+    .nullable()
+    .describe('such as ollama or llama-server; openai is any other server with /v1/models; null: not known yet'),
   inFlight: z.int(),
+  queue: z
+    .strictObject({ running: z.int(), waiting: z.int() })
+    .nullable()
+    .describe('what the server says of the calls of all its clients; null where it does not'),
 });
 
 export const statusSchema = z

@@ -64,7 +64,7 @@ export const serverSchema = z
     state: z
       .enum(serverStates)
       .describe(
-        'unknown: not probed yet; doubtful: a call has just broken there; draining: no new calls, some still run; unusable: its files or address cannot be used',
+        'unknown: not probed yet; loading: it answers that it is loading its model; doubtful: a call has just broken there; draining: no new calls, some still run; unusable: its files or address cannot be used',
       ),
     since: timeOrNull,
     reason: z.string().nullable().describe('why it is not up'),

@@ -42,6 +42,7 @@ const facts = (): ModelFacts =>
       () => (own === undefined ? 16_384 : undefined),
       () => 0,
     ),
+    mayHave: () => true,
     answerTokens: (model) => (model === 'short:latest' ? own : undefined),
   }));
 const rules: ModelRules = {

@@ -1,20 +1,22 @@
 // Where OpenAI's API reports the cost of an answer: in the events of its two kinds of streams, and in whole answers.
 import type { EventWords } from '../../meter/meter-events.ts';
-import { type WholeWords, wantedAnswer, wantedUsage } from '../../meter/meter-whole.ts';
+import { type WholeWords, wantedAnswer, wantedTimings, wantedUsage } from '../../meter/meter-whole.ts';
 import { type Figures, reportsError, usageFigures } from '../../meter/token-counts.ts';
 import type { Wanted } from '../../payload/json-scalars.ts';
 
 const usageName = Buffer.from('"usage"');
+const timingsName = Buffer.from('"timings"');
 
 /** Streams of chats and of texts. */
 export const completionEvents: EventWords = {
   wanted: new Map<string, Wanted | true>([
     ['error', true],
     ['usage', wantedUsage],
+    ['timings', wantedTimings],
   ]),
   kindOf(data) {
-    // Most events of the largest streams: a single search shows that they are only a piece.
-    if (!data.includes(usageName)) return 'piece';
+    // Most events of the largest streams: two searches show that they are only a piece.
+    if (!data.includes(usageName)) return data.includes(timingsName) ? 'both' : 'piece';
     const isPiece = !data.includes('"choices":[]') && !data.includes('"choices": []');
     if (data.includes('"usage":null')) return isPiece ? 'piece' : 'neither';
     return isPiece ? 'both' : 'report';
@@ -23,7 +25,8 @@ export const completionEvents: EventWords = {
   read(value, _, isPiece, tally) {
     if (reportsError(value['error'])) tally.done = tally.errorSeen = true;
     // The usage of an event without choices covers the whole answer.
-    if (tally.take(value['usage']) && !isPiece) tally.final = true;
+    if (!tally.take(value['usage'])) tally.takeTimings(value['timings']);
+    else if (!isPiece) tally.final = true;
   },
 };
 

@@ -3,15 +3,14 @@
 // unknown. A server without such a route is not asked again until its list changes.
 import { parseModelName } from '../../../domain/model-name.ts';
 import { readWhole } from '../../bounded-answer.ts';
-import type { ModelDetails, Reached } from '../../kind.ts';
+import { isCount, mostContext } from '../../counts.ts';
+import type { Known, ModelDetails, Reached } from '../../kind.ts';
 
 const askTimeoutMs = 5_000;
 const maxAnswerBytes = 8 * 1024 * 1024;
 /** Models queried after one probe; the rest follow after the next. */
 const shownPerLook = 32;
 const mostModels = 2_000;
-/** No model has a longer context; a larger value would make callers request more than any memory holds. */
-const mostContext = 2 ** 24;
 /** Runners count tokens in 32 bits. */
 const mostAnswerTokens = 2 ** 31 - 1;
 
@@ -23,6 +22,7 @@ interface Shown {
 export class OllamaDetails implements ModelDetails {
   /** Context by canonical name, for loaded models. */
   #loaded: ReadonlyMap<string, number> = new Map();
+  readonly queue = undefined;
   readonly #shown = new Map<string, Shown>();
   #hasPs = true;
   #hasShow = true;
@@ -42,7 +42,7 @@ export class OllamaDetails implements ModelDetails {
     return undefined;
   }
 
-  async look(server: Reached, digests: ReadonlyMap<string, string>): Promise<void> {
+  async look(server: Reached, { digests }: Known): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
     const list = [...digests].join();
@@ -106,9 +106,6 @@ function answerTokensIn(parameters: string): number | undefined {
   }
   return found;
 }
-
-const isCount = (value: unknown, most: number): value is number =>
-  Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= most;
 
 async function ask(
   { dispatcher, basePath, credentials }: Reached,

@@ -6,8 +6,15 @@ import type { Fields, Listed, UpstreamKind } from '../../kind.ts';
 /** Undefined if the server does not have the route. */
 export const allModels: UpstreamKind['models'] = async (server, signal, via) => {
   const found = await readJson(server, '/api/tags', signal, via);
+  // Older versions of llama-server have this route too, and list their model in OpenAI's format beside Ollama's.
+  if (isLlamas(found)) return undefined;
   return found ? entriesOf(found, 'models').flatMap(listedOf) : undefined;
 };
+
+function isLlamas(list: unknown): boolean {
+  const data = entryOf(list)?.['data'];
+  return Array.isArray(data) && entryOf(data[0])?.['owned_by'] === 'llamacpp';
+}
 
 export const loadedModels: UpstreamKind['loaded'] = async (server, signal, via) => {
   const found = await readJson(server, '/api/ps', signal, via);

@@ -9,6 +9,7 @@ export const ollama: UpstreamKind = {
   probe: (server, signal) => allModels(server, signal, []),
   models: allModels,
   loaded: loadedModels,
+  paths: undefined,
   listDialects: ['ollama', 'openai'],
   openDetails: () => new OllamaDetails(),
   usage: askedByStreamOptions,

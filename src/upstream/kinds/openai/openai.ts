@@ -1,22 +1,16 @@
 // Servers of which the gate knows only that they have OpenAI's list of models (/v1/models): vLLM, llama-server, TGI and
 // others. The fields of all of them are bounded, since it can be any of them.
-import type { ModelDetails, UpstreamKind } from '../../kind.ts';
+import type { UpstreamKind } from '../../kind.ts';
+import { noDetails } from '../../no-details.ts';
 import { askedByStreamOptions } from '../../stream-usage.ts';
 import { v1Models } from '../../v1-models.ts';
-
-/** OpenAI's API says nothing about single models that the gate could use. */
-const noDetails: ModelDetails = {
-  contextOf: () => undefined,
-  answerTokensOf: () => undefined,
-  slotsOf: () => undefined,
-  look: () => Promise.resolve(),
-};
 
 export const openai: UpstreamKind = {
   name: 'openai',
   probe: (server, signal) => v1Models(server, signal, []),
   models: v1Models,
   loaded: () => Promise.resolve([]),
+  paths: undefined,
   listDialects: ['openai'],
   openDetails: () => noDetails,
   usage: askedByStreamOptions,

@@ -1,0 +1,50 @@
+// What llama-server says beyond its list: its slots and whether it sleeps (/props), and its queue (/metrics, where it runs
+// with --metrics). Neither wakes a sleeping model or keeps one awake; /slots does both, and so is never asked (seen with
+// b11549 and --sleep-idle-seconds). A router has no slots of its own: they are those of the model's own process.
+import { isCount, mostSlots } from '../../counts.ts';
+import { entryOf, readJson } from '../../json-route.ts';
+import type { Known, ModelDetails, Reached, ServerQueue } from '../../kind.ts';
+import { QueueGauges } from '../../queue-gauges.ts';
+
+const askTimeoutMs = 5_000;
+
+export class LlamaDetails implements ModelDetails {
+  #contexts: ReadonlyMap<string, number> = new Map();
+  #slots: number | undefined;
+  #looking = false;
+  readonly #gauges = new QueueGauges('llamacpp:requests_processing', 'llamacpp:requests_deferred');
+
+  contextOf(canonical: string): number | undefined {
+    return this.#contexts.get(canonical);
+  }
+
+  /** `n_predict` of the server is a bound for all, which it applies itself. */
+  answerTokensOf(): undefined {
+    return undefined;
+  }
+
+  slotsOf(): number | undefined {
+    return this.#slots;
+  }
+
+  get queue(): ServerQueue | undefined {
+    return this.#gauges.queue;
+  }
+
+  async look(server: Reached, { contexts }: Known): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    this.#contexts = contexts;
+    try {
+      const props = entryOf(await readJson(server, '/props', AbortSignal.timeout(askTimeoutMs), []));
+      const slots = props?.['role'] === 'router' ? undefined : props?.['total_slots'];
+      this.#slots = isCount(slots, mostSlots) ? slots : undefined;
+      if (props?.['endpoint_metrics'] !== false) await this.#gauges.look(server);
+    } catch {
+      // Whether the server answers is for the probe of its list to say.
+      this.#slots = undefined;
+    } finally {
+      this.#looking = false;
+    }
+  }
+}

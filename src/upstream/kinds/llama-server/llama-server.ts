@@ -1,0 +1,50 @@
+// llama.cpp's llama-server, with one model or as a router of several. Its facts are those of tools/server/README.md, and of
+// b11549 as recorded in test/fixtures.
+import type { UpstreamKind } from '../../kind.ts';
+import { askedByStreamOptions } from '../../stream-usage.ts';
+import { LlamaDetails } from './details.ts';
+import { allModels, loadedModels } from './list.ts';
+
+export const llamaServer: UpstreamKind = {
+  name: 'llama-server',
+  probe: (server, signal) => allModels(server, signal, []),
+  models: allModels,
+  loaded: loadedModels,
+  paths: new Set([
+    '/v1/chat/completions',
+    '/v1/completions',
+    '/v1/responses',
+    '/v1/embeddings',
+    '/v1/audio/transcriptions',
+    '/v1/models',
+    '/v1/messages',
+    '/v1/messages/count_tokens',
+  ]),
+  listDialects: ['openai'],
+  openDetails: () => new LlamaDetails(),
+  // Without the field its last piece has `timings`, which the meter reads where there is no usage.
+  usage: askedByStreamOptions,
+  // It stops when the connection closes, during the processing of a prompt after the current batch.
+  cancel: (call, reason) => call.abort(reason),
+  fields: {
+    // A negative n_predict has no end.
+    lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'n_predict'],
+    choices: ['n', 'n_cmpl'],
+    // It parses the raw text of a template that a caller sends.
+    templates: ['chat_template'],
+    capped: [['n_probs', 100]],
+    shared: [
+      // They choose a slot, which can be that of another caller, and what stays in its cache.
+      'id_slot',
+      'cache_prompt',
+      'n_cache_reuse',
+      'n_keep',
+      'n_discard',
+      // Calls with different adapters are not worked on together.
+      'lora',
+      'ignore_eos',
+      // It lets anybody who knows the id of an answer steer it.
+      'reasoning_control',
+    ],
+  },
+};

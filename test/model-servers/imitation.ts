@@ -1,0 +1,100 @@
+// Model servers that answer as those of one kind do, from recordings or from what their documentation says to the byte. A test
+// says in which state such a server is and how it reports usage, and sees every request that has reached it.
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface Heard {
+  readonly method: string;
+  /** With its query. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** Where a stream reports its usage: in its last event, in every one, only in other figures of the server, or nowhere. */
+export type UsageForm = 'last' | 'every' | 'otherwise' | 'none';
+
+export interface State {
+  /** Loading: as the kind shows it, if it does. */
+  health: 'up' | 'loading' | 'failed';
+  usage: UsageForm;
+  hasMetrics: boolean;
+  /** A stream stops after its first event. */
+  isHeld: boolean;
+  sleeps: boolean;
+}
+
+export interface Said {
+  readonly status?: number;
+  readonly type?: string;
+  /** Several are the events of a stream. */
+  readonly body: string | readonly string[];
+}
+
+/** How a kind answers; undefined for a route that it does not have. */
+export interface Imitation {
+  readonly answer: (heard: Heard, state: State) => Said | undefined;
+  /** The body of its 404. */
+  readonly missing: string;
+}
+
+export interface ImitatedServer {
+  readonly url: string;
+  readonly heard: Heard[];
+  readonly state: State;
+  /** Resolves when a client has left before the end of its answer. */
+  readonly abandoned: Promise<void>;
+  close(): void;
+}
+
+export async function imitate({ answer, missing }: Imitation): Promise<ImitatedServer> {
+  const heard: Heard[] = [];
+  const state: State = { health: 'up', usage: 'last', hasMetrics: true, isHeld: false, sleeps: false };
+  const { promise: abandoned, resolve: abandon } = Promise.withResolvers<void>();
+  const server = createServer((request, response) => {
+    const pieces: Buffer[] = [];
+    request.on('data', (piece: Buffer) => pieces.push(piece));
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      const call = { method, url, headers, body: read(Buffer.concat(pieces)) };
+      heard.push(call);
+      const said = answer(call, state) ?? { status: 404, body: missing };
+      response.once('close', () => {
+        if (!response.writableFinished) abandon();
+      });
+      say(response, said, state.isHeld);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    heard,
+    state,
+    abandoned,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+function say(response: ServerResponse, { status = 200, type, body }: Said, isHeld: boolean): void {
+  const isStream = typeof body !== 'string';
+  response.writeHead(status, { 'content-type': type ?? (isStream ? 'text/event-stream' : 'application/json') });
+  if (!isStream) response.end(body);
+  else if (isHeld) response.write(body[0]);
+  else response.end(body.join(''));
+}
+
+function read(bytes: Buffer): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+export const event = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
+export const done = 'data: [DONE]\n\n';
