@@ -102,7 +102,12 @@ export const terms: Record<keyof Terms, Term> = {
     '`strip` removes `raw`, `template` and `chat_template`, which bypass the model’s own.',
     false,
   ),
-  debugFields: term('choice', '', '`strip` removes `_debug_render_only`, which shows the rendered prompt.', false),
+  debugFields: term(
+    'choice',
+    '',
+    '`strip` removes fields that show internals, such as `_debug_render_only` and `prompt_logprobs`.',
+    false,
+  ),
   models: term('models', '', 'Model patterns; those of the key must match too.', false),
   scopes: term('scopes', '', 'Scopes that keys may have.', false),
   maxKeys: term('count', 'keys', 'Working keys that an account may have.', false),

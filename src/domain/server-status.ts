@@ -4,8 +4,9 @@ import type { ServerId } from './id.ts';
 import type { ModelServer } from './model-server.ts';
 
 /**
- * `unknown`: not looked at yet. `loading`: it answers that it is loading its model. `doubtful`: a call has just broken there. `draining`: it gets no new calls, and some still
- * run. `maintenance`: an operator has taken it out, and none runs. `unusable`: its address or files cannot be used.
+ * `unknown`: not looked at yet. `doubtful`: a call has just broken there. `loading`: it answers that it is loading its
+ * model. `draining`: it gets no new calls, and some still run. `maintenance`: an operator has taken it out, and none runs.
+ * `unusable`: its address or files cannot be used.
  */
 export const serverStates = [
   'unknown',

@@ -51,6 +51,20 @@ async function readAnew(server: Reached, path: string, signal: AbortSignal, via:
   return JSON.parse(bytes.toString('utf8'));
 }
 
+/** @throws if the server answers the route with a status above 499. */
+export async function refuseFailing(server: Reached, path: string, signal: AbortSignal): Promise<void> {
+  const answer = await server.dispatcher.request({
+    method: 'GET',
+    path: server.basePath + path,
+    headers: [...server.credentials.headers],
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    signal,
+  });
+  await readWhole(answer.body, mostListBytes);
+  if (answer.statusCode >= 500) throw new Error(`${path} answers ${answer.statusCode}`);
+}
+
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
 
 /** @throws if it is no list. Go writes a list without entries as `null`. */

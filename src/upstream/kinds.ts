@@ -2,12 +2,24 @@
 // reads.
 import { NoList } from './json-route.ts';
 import type { BodyFields, Listed, Reached, UpstreamKind } from './kind.ts';
+import { anthropic } from './kinds/anthropic/anthropic.ts';
 import { llamaServer } from './kinds/llama-server/llama-server.ts';
+import { lmstudio } from './kinds/lmstudio/lmstudio.ts';
 import { ollama } from './kinds/ollama/ollama.ts';
 import { openai } from './kinds/openai/openai.ts';
+import { sglang } from './kinds/sglang/sglang.ts';
+import { vllm } from './kinds/vllm/vllm.ts';
 
 /** In the order in which a server is tried as each kind. A kind that is recognized by less evidence comes later. */
-export const kinds: readonly [UpstreamKind, ...UpstreamKind[]] = [ollama, llamaServer, openai];
+export const kinds: readonly [UpstreamKind, ...UpstreamKind[]] = [
+  ollama,
+  llamaServer,
+  vllm,
+  sglang,
+  lmstudio,
+  anthropic,
+  openai,
+];
 
 /** Undefined for a name that no kind has. */
 export const kindNamed = (name: string): UpstreamKind | undefined => kinds.find((kind) => kind.name === name);
@@ -16,6 +28,8 @@ export const kindNamed = (name: string): UpstreamKind | undefined => kinds.find(
 export interface Recognizable extends Reached {
   /** The first of the list while it is unknown. */
   readonly kind: UpstreamKind;
+  /** Undefined while it is unknown. */
+  readonly kindName: string | undefined;
   /** The kind that an operator gave it: the server is asked as no other. */
   readonly givenKind?: UpstreamKind | undefined;
   /** Undefined: it is unknown again. */
@@ -40,12 +54,19 @@ async function firstList(
 ): Promise<readonly Listed[]> {
   const { givenKind: given, dispatcher, basePath, credentials } = server;
   const asked = { dispatcher, basePath, credentials, read: new Map<string, Promise<unknown>>() };
+  let unread: NoList | undefined;
   for (const kind of given ? [given] : kinds.slice(kinds.indexOf(server.kind))) {
-    const found = await ask(kind, asked);
+    const found = await ask(kind, asked).catch((error: unknown) => {
+      // While its kind is unknown, another one may ask for another list, or in another way.
+      if (!(error instanceof NoList) || server.kindName !== undefined) throw error;
+      unread ??= error;
+      return undefined;
+    });
     if (!found) continue;
     server.recognize(kind);
     return found;
   }
+  if (unread) throw unread;
   server.recognize(undefined);
   throw new NoList(given ? `it does not answer as ${given.name} does` : 'it has no list of models');
 }

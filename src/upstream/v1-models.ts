@@ -1,5 +1,6 @@
 // Reads OpenAI's list of models (/v1/models), for every kind that has it. Each entry is also given in the format of Ollama's
 // list.
+import { isCount, mostContext } from './counts.ts';
 import { entriesOf, entryOf, readJson } from './json-route.ts';
 import type { Fields, Listed, UpstreamKind } from './kind.ts';
 
@@ -32,6 +33,12 @@ export type Facts = Pick<Listed, 'context'> & {
   /** For Ollama's `details`. */
   readonly details?: Fields;
 };
+
+/** A model of vLLM or SGLang, whose lists give the longest context. */
+export function listedWithLength(entry: Fields): Listed[] {
+  const context = entry['max_model_len'];
+  return listedOf(entry, { context: isCount(context, mostContext) ? context : undefined });
+}
 
 export function listedOf(entry: Fields, { size = null, context, details = {} }: Facts = {}): Listed[] {
   const name = entry['id'];

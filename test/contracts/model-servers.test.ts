@@ -4,8 +4,12 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
+import { anthropic } from '../model-servers/anthropic.ts';
 import { type ImitatedServer, type Imitation, imitate, type UsageForm } from '../model-servers/imitation.ts';
 import { llamaRouter, llamaServer } from '../model-servers/llama-server.ts';
+import { lmstudio } from '../model-servers/lmstudio.ts';
+import { sglang } from '../model-servers/sglang.ts';
+import { vllm } from '../model-servers/vllm.ts';
 import { operatorOf } from '../visitor.ts';
 
 interface Case {
@@ -43,6 +47,15 @@ const shared = [
   '/docs',
   '/openapi.json',
 ];
+
+/** A usage at the end, and one on every event, of which the last counts. */
+function reported(prompt: number, cached: number): Case['streams'] {
+  const expected = { promptTokens: prompt, completionTokens: 4, cacheReadTokens: cached, source: 'exact' } as const;
+  return [
+    ['last', expected],
+    ['every', expected],
+  ];
+}
 
 const llama = {
   kind: 'llama-server',
@@ -129,6 +142,148 @@ const cases: readonly Case[] = [
     queue: null,
     looks: ['/api/tags', '/v1/models', '/props', '/metrics'],
   },
+  {
+    name: 'vllm',
+    kind: 'vllm',
+    imitation: vllm,
+    models: ['Qwen/Qwen3-8B'],
+    loaded: ['Qwen/Qwen3-8B'],
+    context: 40_960,
+    slots: undefined,
+    queue: { running: 2, waiting: 3 },
+    looks: ['/api/tags', '/v1/models', '/health', '/metrics'],
+    starting: 'down',
+    chat: '/v1/chat/completions',
+    streams: [...reported(9, 8), ['none', { source: 'estimated', completionTokens: 5 }]],
+    bounded: [
+      ['max_tokens', 5_000, 100],
+      ['ignore_eos', true, null],
+      ['min_tokens', 5_000, null],
+      ['priority', -9, null],
+      ['request_id', 'other', null],
+      ['prompt_logprobs', -1, null],
+      ['kv_transfer_params', { remote_host: 'x' }, null],
+      ['mm_processor_kwargs', { a: 1 }, null],
+      ['chat_template', '{{ x }}', null],
+    ],
+    lacks: '/api/generate',
+    closed: [
+      ...shared,
+      ...(
+        'invocations ping pooling score v1/score classify rerank v1/rerank v2/rerank load server_info pause resume sleep ' +
+        'wake_up is_sleeping collective_rpc reset_prefix_cache reset_mm_cache v1/load_lora_adapter v1/unload_lora_adapter ' +
+        'inference/v1/generate scale_elastic_ep start_profile stop_profile abort_requests v1/audio/translations ' +
+        'v1/responses/resp_1 v1/responses/resp_1/cancel v1/realtime'
+      )
+        .split(' ')
+        .map((path) => `/${path}`),
+    ],
+  },
+  {
+    name: 'sglang',
+    kind: 'sglang',
+    imitation: sglang,
+    models: ['Qwen/Qwen3-8B'],
+    loaded: ['Qwen/Qwen3-8B'],
+    context: 40_960,
+    slots: undefined,
+    queue: { running: 2, waiting: 3 },
+    // Its /health has a token generated.
+    looks: ['/api/tags', '/v1/models', '/metrics'],
+    starting: 'down',
+    chat: '/v1/chat/completions',
+    streams: reported(9, 8),
+    bounded: [
+      ['max_tokens', 5_000, 100],
+      ['max_new_tokens', 5_000, 100],
+      ['ignore_eos', true, null],
+      ['min_tokens', 5_000, null],
+      ['lora_path', '/x', null],
+      ['custom_logit_processor', 'x', null],
+      ['bootstrap_host', 'x', null],
+      ['session_params', { id: 'x' }, null],
+      ['rid', 'x', null],
+      ['return_hidden_states', true, null],
+    ],
+    lacks: '/api/generate',
+    closed: [
+      ...shared,
+      ...(
+        'generate encode classify flush_cache health_generate get_model_info model_info get_server_info server_info get_load ' +
+        'update_weights_from_disk update_weights_from_tensor update_weights_from_distributed get_weights_by_name ' +
+        'release_memory_occupation resume_memory_occupation load_lora_adapter unload_lora_adapter open_session close_session ' +
+        'abort_request pause_generation continue_generation configure_logging start_profile stop_profile set_internal_state ' +
+        'invocations vertex_generate v1/score v1/rerank v1/files v1/batches parse_function_call separate_reasoning freeze_gc'
+      )
+        .split(' ')
+        .map((path) => `/${path}`),
+    ],
+  },
+  {
+    name: 'lmstudio',
+    kind: 'lmstudio',
+    imitation: lmstudio,
+    models: ['gemma-3-270m-it-qat', 'text-embedding-nomic-embed-text-v1.5-embedding'],
+    loaded: ['gemma-3-270m-it-qat'],
+    context: 4096,
+    slots: undefined,
+    queue: null,
+    looks: ['/api/tags', '/v1/models', '/api/v1/models'],
+    starting: 'down',
+    chat: '/v1/chat/completions',
+    streams: reported(9, 0),
+    bounded: [
+      ['max_tokens', 5_000, 100],
+      ['ttl', 1, null],
+      ['draft_model', 'x', null],
+    ],
+    lacks: '/v1/messages/count_tokens',
+    closed: [
+      ...shared,
+      '/api/v1/chat',
+      '/api/v1/models',
+      '/api/v1/models/load',
+      '/api/v1/models/unload',
+      '/api/v1/models/download',
+      '/api/v1/models/download/status',
+      '/api/v0/models',
+      '/api/v0/chat/completions',
+      '/v1/systemone',
+      '/v1/decisions',
+    ],
+  },
+  {
+    name: 'anthropic',
+    kind: 'anthropic',
+    imitation: anthropic,
+    models: ['claude-opus-4-6'],
+    loaded: [],
+    context: undefined,
+    slots: undefined,
+    queue: null,
+    looks: ['/api/tags', '/v1/models', '/api/v1/models', '/v1/models?limit=1000'],
+    starting: 'down',
+    chat: '/v1/messages',
+    streams: [
+      ['last', { promptTokens: 9, completionTokens: 4, cacheReadTokens: 6, cacheWriteTokens: 2, source: 'exact' }],
+    ],
+    bounded: [
+      ['max_tokens', 5_000, 100],
+      ['mcp_servers', [{ type: 'url', url: 'http://x' }], null],
+      ['container', 'x', null],
+      ['service_tier', 'priority', null],
+    ],
+    lacks: '/v1/chat/completions',
+    closed: [
+      ...shared,
+      '/v1/messages/batches',
+      '/v1/files',
+      '/v1/skills',
+      '/v1/complete',
+      '/v1/organizations/users',
+      '/v1/organizations/api_keys',
+    ],
+  },
 ];
 
 const open: (() => unknown)[] = [];
@@ -160,6 +315,9 @@ async function stage(
   };
   return { server, gate, secret, status };
 }
+
+/** Clients of Anthropic's API send it; to others it does not matter. */
+const version = { 'anthropic-version': '2023-06-01' };
 
 const codeOf = (answer: Response): string => `${answer.status} ${answer.headers.get('x-sekisho-error-code')}`;
 
@@ -206,15 +364,15 @@ describe.each(cases)('$name', (kind) => {
     await eventually(async () => expect(await status()).toMatchObject({ state: 'down', up: false }));
     server.state.health = 'up';
     await eventually(async () => expect(await status()).toMatchObject({ state: 'up', kind: kind.kind }));
-    expect((await post(gate.url + kind.chat, secret, { model, messages, stream: true, max_tokens: 9 })).status).toBe(
-      200,
-    );
+    expect(
+      (await post(gate.url + kind.chat, secret, { model, messages, stream: true, max_tokens: 9 }, version)).status,
+    ).toBe(200);
   });
 
   test.each(kind.streams)('counts a stream with usage %s exactly', async (usage, expected) => {
     const { server, gate, secret } = await stage(kind.imitation);
     server.state.usage = usage;
-    const answer = await post(gate.url + kind.chat, secret, { model, messages, stream: true, max_tokens: 9 });
+    const answer = await post(gate.url + kind.chat, secret, { model, messages, stream: true, max_tokens: 9 }, version);
     await answer.text();
     expect(await gate.ledger(1)).toMatchObject([{ outcome: 'completed', ...expected }]);
   });
@@ -225,7 +383,7 @@ describe.each(cases)('$name', (kind) => {
     const client = new RawClient(gate.port);
     const body = JSON.stringify({ model, messages, stream: true, max_tokens: 9 });
     client.write(
-      `POST ${kind.chat} HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\ncontent-type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      `POST ${kind.chat} HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nanthropic-version: 2023-06-01\r\ncontent-type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
     await client.until('HTTP/1.1 200');
     client.socket.resetAndDestroy();
@@ -242,7 +400,7 @@ describe.each(cases)('$name', (kind) => {
       debugFields: 'strip',
     });
     for (const [name, sent, received] of kind.bounded) {
-      const answer = await post(gate.url + kind.chat, secret, { model, messages, stream: true, [name]: sent });
+      const answer = await post(gate.url + kind.chat, secret, { model, messages, stream: true, [name]: sent }, version);
       await answer.text();
       expect(answer.status, name).toBe(200);
       expect(server.heard.findLast(({ method }) => method === 'POST')?.body[name], name).toEqual(received);

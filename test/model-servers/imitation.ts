@@ -26,6 +26,7 @@ export interface State {
 }
 
 export interface Said {
+  /** 0: the connection is reset. */
   readonly status?: number;
   readonly type?: string;
   /** Several are the events of a stream. */
@@ -81,6 +82,10 @@ export async function imitate({ answer, missing }: Imitation): Promise<ImitatedS
 }
 
 function say(response: ServerResponse, { status = 200, type, body }: Said, isHeld: boolean): void {
+  if (status === 0) {
+    response.destroy();
+    return;
+  }
   const isStream = typeof body !== 'string';
   response.writeHead(status, { 'content-type': type ?? (isStream ? 'text/event-stream' : 'application/json') });
   if (!isStream) response.end(body);
@@ -98,3 +103,23 @@ function read(bytes: Buffer): Readonly<Record<string, unknown>> {
 
 export const event = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
 export const done = 'data: [DONE]\n\n';
+
+/** What such a server does before it listens: nothing. */
+export const absent: Said = { status: 0, body: '' };
+
+/** A stream of OpenAI's chat in four pieces. `usage`: that after so many pieces, as the server spells it. */
+export function chatStream(model: string, form: UsageForm, usage: (completion: number) => object): string[] {
+  const frame = (choices: readonly object[], more: object = {}): string =>
+    event({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1_700_000_000, model, choices, ...more });
+  const of = (tokens: number): object => (form === 'every' ? { usage: usage(tokens) } : {});
+  const delta = (content: string, end: string | null = null): object[] => [
+    { index: 0, delta: { content }, logprobs: null, finish_reason: end },
+  ];
+  return [
+    frame([{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }], of(0)),
+    ...['a', 'b', 'c'].map((text, at) => frame(delta(text), of(at + 1))),
+    frame(delta('', 'stop'), of(4)),
+    ...(form === 'none' ? [] : [frame([], { usage: usage(4) })]),
+    done,
+  ];
+}

@@ -1,0 +1,55 @@
+// vLLM. Its facts are those of its documentation and of its protocol.py; every model that it lists is loaded.
+import { GaugeDetails } from '../../gauge-details.ts';
+import { refuseFailing } from '../../json-route.ts';
+import type { UpstreamKind } from '../../kind.ts';
+import { QueueGauges } from '../../queue-gauges.ts';
+import { askedByStreamOptions } from '../../stream-usage.ts';
+import { listedWithLength, v1ModelsOf } from '../../v1-models.ts';
+
+const models: UpstreamKind['models'] = (...asked) => v1ModelsOf('vllm', listedWithLength, ...asked);
+
+export const vllm: UpstreamKind = {
+  name: 'vllm',
+  async probe(server, signal) {
+    const found = await models(server, signal, []);
+    // The list is also answered when the engine behind it has died; only /health says so.
+    if (found) await refuseFailing(server, '/health', signal);
+    return found;
+  },
+  models,
+  loaded: async (...asked) => (await models(...asked)) ?? [],
+  paths: new Set([
+    '/v1/chat/completions',
+    '/v1/completions',
+    '/v1/responses',
+    '/v1/embeddings',
+    '/v1/audio/transcriptions',
+    '/v1/models',
+    '/v1/messages',
+    '/v1/messages/count_tokens',
+  ]),
+  listDialects: ['openai'],
+  openDetails: () => new GaugeDetails(new QueueGauges('vllm:num_requests_running', 'vllm:num_requests_waiting')),
+  // With continuous_usage_stats every event has the usage so far; the meter takes the last.
+  usage: askedByStreamOptions,
+  cancel: (call, reason) => call.abort(reason),
+  fields: {
+    lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens'],
+    choices: ['n', 'best_of', 'beam_width'],
+    templates: ['chat_template'],
+    debug: ['prompt_logprobs', 'return_token_ids', 'return_tokens_as_token_ids'],
+    shared: [
+      'ignore_eos',
+      'min_tokens',
+      // It overtakes the calls of others.
+      'priority',
+      // Another call with the same id would be ended.
+      'request_id',
+      'kv_transfer_params',
+      'vllm_xargs',
+      // Arguments of the program that reads images and videos.
+      'mm_processor_kwargs',
+      'media_io_kwargs',
+    ],
+  },
+};

@@ -1,0 +1,49 @@
+// Anthropic's API after its documentation: its list in pages, the header that every request needs, and its streams.
+import type { Imitation } from './imitation.ts';
+
+const model = 'claude-opus-4-6';
+
+const list = JSON.stringify({
+  data: [{ type: 'model', id: model, display_name: 'Claude Opus 4.6', created_at: '2026-02-04T00:00:00Z' }],
+  has_more: false,
+  first_id: model,
+  last_id: model,
+});
+
+const failure = (type: string, message: string): string => JSON.stringify({ type: 'error', error: { type, message } });
+
+const events: readonly { readonly type: string }[] = [
+  {
+    type: 'message_start',
+    message: {
+      id: 'msg_1',
+      type: 'message',
+      role: 'assistant',
+      content: [],
+      model,
+      stop_reason: null,
+      stop_sequence: null,
+      usage: { input_tokens: 1, cache_creation_input_tokens: 2, cache_read_input_tokens: 6, output_tokens: 1 },
+    },
+  },
+  { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
+  { type: 'ping' },
+  { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'a' } },
+  { type: 'content_block_stop', index: 0 },
+  { type: 'message_delta', delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: 4 } },
+  { type: 'message_stop' },
+] as never;
+
+export const anthropic: Imitation = {
+  missing: failure('not_found_error', 'Not Found'),
+  answer({ method, url, headers }, { health }) {
+    if (health === 'failed') return { status: 529, body: failure('overloaded_error', 'Overloaded') };
+    if (health === 'loading') return { status: 500, body: failure('api_error', 'Internal server error') };
+    if (headers['anthropic-version'] === undefined)
+      return { status: 400, body: failure('invalid_request_error', 'anthropic-version: header is required') };
+    if (method === 'GET' && url.split('?')[0] === '/v1/models') return { body: list };
+    if (method === 'POST' && url === '/v1/messages')
+      return { body: events.map((each) => `event: ${each.type}\ndata: ${JSON.stringify(each)}\n\n`) };
+    return undefined;
+  },
+};
