@@ -130,6 +130,19 @@ describe('an operator', () => {
     expect((await call('GET', `/suspensions/${other.id}`)).body.id).toBe(other.id);
   });
 
+  test('a model server is added, read by id and by name, changed and removed', async () => {
+    const { id } = await made('/servers', { name: 'mine', address: 'http://127.0.0.1:1', slots: { '*': 2 } });
+    for (const named of [id, 'mine'])
+      expect((await call('GET', `/servers/${named}`)).body).toMatchObject({ id, slots: { '*': 2 }, plans: null });
+    expect((await call('PATCH', `/servers/${id}`, { body: { weight: 2 } })).body).toMatchObject({
+      weight: 2,
+      version: 2,
+    });
+    expect((await call('GET', '/servers')).body.items).toMatchObject([{ id: null, fixed: true }, { id }]);
+    expect((await call('DELETE', `/servers/${id}`)).status).toBe(204);
+    expect((await call('GET', `/servers/${id}`)).status).toBe(404);
+  });
+
   test('sees usage, running calls and who changed what', async () => {
     const { secret, account } = await gate.member({});
     const whole = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };

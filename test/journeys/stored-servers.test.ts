@@ -215,12 +215,16 @@ describe('a server that is added through the API', () => {
     const store = await openSqlite(dataDir);
     const rules = serverRulesOf(loadConfig({ UPSTREAM: one.url }), []);
     await createServer(store, { name: 'second', address: two.url, weight: 100 }, rules, author());
+    // It was there before the setting named its address.
+    const taken = await createServer(store, { name: 'taken', address: one.url }, { ...rules, fixed: [] }, author());
     await store.close();
     const key = 'a-static-key-of-a-test-0123456789';
     gate = await openGate(one.url, { DATA_DIR: dataDir, API_KEYS: key });
     await eventually(() => expect(gate.servers.all.map(({ health }) => health.up)).toEqual([true, true]));
     expect((await ask(false, key)).status).toBe(200);
     expect(heard(two)).toBe(1);
+    expect(gate.log()).toContain('the setting upstream names the same address');
+    expect(taken.version).toBe(1);
   });
 });
 
