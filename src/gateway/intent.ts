@@ -9,6 +9,7 @@ import { readDigest, readDigests, refuseModelfile } from './creation.ts';
 import type { Exchange } from './exchange.ts';
 import { boundForm } from './form-bounds.ts';
 import { bodiesOf } from './limits/account-usage.ts';
+import { refuseLocalMedia } from './local-media.ts';
 import { type BodyLimits, replaceBody } from './payload/body.ts';
 import { given } from './payload/body-edits.ts';
 import { acceptedCodings, codingOf } from './payload/content-coding.ts';
@@ -183,6 +184,7 @@ export function readJson(prechecked: Prechecked, bytes: Buffer, promptTokens?: n
   const { operation } = prechecked;
   const counts = prechecked.caller.principal.plan !== unlimited;
   const body = scanObject(bytes, counts ? countingOutline : outline);
+  refuseLocalMedia(bytes);
   const { models, registryModels } = readModels(prechecked, bytes, body);
   const stream = readStream(body, bytes, operation.streamDefault);
   const usageInjected = operation.reply.usageOnRequest && stream && !asksForUsage(body, bytes);

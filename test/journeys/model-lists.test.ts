@@ -25,7 +25,7 @@ beforeAll(async () => {
     response.setHeader('content-type', 'application/json');
     if (request.url === '/v1/models')
       response.end(
-        '{"object":"list","data":[{"id":"Qwen/Qwen3-8B","object":"model","created":1700000000,"owned_by":"vllm"}]}',
+        '{"object":"list","data":[{"id":"Qwen/Qwen3-8B","object":"model","created":1700000000,"owned_by":"somebody"}]}',
       );
     else if (request.url === '/v1/chat/completions')
       response.end('{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}');
@@ -57,7 +57,7 @@ test('lists each model of every server once, in the caller’s dialect, and only
   expect(tags.models[3]?.modified_at).toBe('2023-11-14T22:13:20.000Z');
   const models = (await (await get(`${gate.url}/v1/models`, secret)).json()) as Lists;
   expect(models.data.map(({ id }) => id)).toEqual(['gemma3:270m', 'secret:1b', 'llama3:latest', 'Qwen/Qwen3-8B']);
-  expect(models.data[3]).toMatchObject({ object: 'model', created: 1_700_000_000, owned_by: 'vllm' });
+  expect(models.data[3]).toMatchObject({ object: 'model', created: 1_700_000_000, owned_by: 'somebody' });
   const ps = (await (await get(`${gate.url}/api/ps`, secret)).json()) as Lists;
   expect(ps.models.map(({ name }) => name)).toEqual(['gemma3:270m', 'secret:1b']);
   for (const path of ['/api/tags', '/v1/models']) {

@@ -55,11 +55,12 @@ function run(bytes: Buffer): void {
   checkFailed(reply, stream);
 }
 
-/** The three spellings of a pair of figures; Ollama's native one omits a figure of zero. */
+/** The spellings of a pair of figures; Ollama's native one omits a figure of zero. */
 const pairs = [
   ['prompt_eval_count', 'eval_count'],
   ['prompt_tokens', 'completion_tokens'],
   ['input_tokens', 'output_tokens'],
+  ['prompt_n', 'predicted_n'],
 ] as const;
 
 /** A second reader: each figure recorded as exact appears in the answer's JSON. */
@@ -168,7 +169,7 @@ export const target: Target = {
   words: (
     '"done":true|"done": true|"prompt_eval_count":3|"eval_count":4|"usage":{"prompt_tokens":1,"completion_tokens":2}|' +
     '"usage":{"input_tokens":1,"output_tokens":2}|data: [DONE]|data: |{"error":"x"}|"type":"message_delta"|"choices":[]|' +
-    '"type":"response.completed","response":{|"type":"message_stop"|"type":"message_start","message":{|"cache_read_input_tokens":5|"prompt_tokens_details":{"cached_tokens":1}|"text":"x"|"type":"response.output_item.done"|"type":"content_block_start"|"logprobs":[|\r|\ufeff|"status":"success"|"done_reason":"load"|\n|\r\n|-1|1e999'
+    '"type":"response.completed","response":{|"type":"message_stop"|"type":"message_start","message":{|"cache_read_input_tokens":5|"prompt_tokens_details":{"cached_tokens":1}|"timings":{"prompt_n":4,"predicted_n":2}|"text":"x"|"type":"response.output_item.done"|"type":"content_block_start"|"logprobs":[|\r|\ufeff|"status":"success"|"done_reason":"load"|\n|\r\n|-1|1e999'
   ).split('|'),
   mostBytes: 800,
   seeds: () => [
@@ -183,6 +184,8 @@ export const target: Target = {
         `0A${streamed}data: {"type":"response.output_item.done"}\n\ndata: {"type":"response.completed","response":{"usage":{"input_tokens":4,"input_tokens_details":{"cached_tokens":3},"output_tokens":3}}}\n\n`,
         `0A${streamed}data: {"choices":[{"logprobs":[],"text":"${'x'.repeat(550)}"}],"error":null}\n\ndata: {"choices":[],"usage":{"prompt_tokens":9007199254740991,"completion_tokens":9007199254740991,"prompt_tokens_details":null}}\n\n`,
         `0A${streamed}data: {"type":"content_block_start","content_block":"${'x'.repeat(550)}"}\n\ndata: {"error":{"type":"error"}}\n\ndata: {"choices":[{}],"error":{"message":"no"}}\n\n`,
+        `0A${streamed}data: {"choices":[{}],"timings":{"cache_n":5,"prompt_n":4,"predicted_n":2}}\n\ndata: {"choices":[{}],"timings":{"prompt_n":-1}}\n\ndata: {"choices":[{}],"timings":7}\n\ndata: [DONE]\n\n`,
+        `Az${whole}{"choices":[],"timings":{"cache_n":5,"prompt_n":4,"predicted_n":2}}`,
         `0A${whole}{"response":"x","choices":[],"text":"abc","usage":{"output_tokens":3}}`,
         `Az${whole}{"usage":{"input_tokens":2,"output_tokens":3},"eval_count":4,"done_reason":"load"}`,
       ];
