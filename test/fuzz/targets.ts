@@ -34,7 +34,7 @@ const parsers = {
   },
   usage: { 'gateway/answer/usage-filter.ts': 0.9 },
   answer: { 'upstream/headers.ts': 0.6 },
-  credentials: { 'upstream/credentials.ts': 0.55, 'upstream/screen.ts': 0.5 },
+  credentials: { 'domain/credential-lines.ts': 0.7, 'upstream/credentials.ts': 0.4, 'upstream/screen.ts': 0.5 },
   model: { 'domain/model-name.ts': 0.95, 'domain/glob.ts': 0.9 },
   form: { 'gateway/payload/multipart.ts': 0.9 },
   address: { 'domain/address.ts': 0.9 },
