@@ -53,6 +53,8 @@ export function callOf(
     method: operation.methods.includes(request.method as string) ? (request.method as Dispatcher.HttpMethod) : 'GET',
     path: upstream.basePath + upstreamPath(routed),
     headers,
+    // With `Connection: close`, the connection is used for nothing else.
+    reset: routed.stream && upstream.kind.closesAfterStreams === true,
     body: streamsUp ? request : (body ?? null),
     headersTimeout: quick ? times.metadataMs : streamsUp ? 0 : times.firstByteMs,
     bodyTimeout: quick ? times.metadataMs : operation.time === 'transfer' ? times.transferSilenceMs : times.silenceMs,

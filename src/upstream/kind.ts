@@ -118,6 +118,8 @@ export interface UpstreamKind {
   readonly usage: StreamUsage;
   /** Ends a call whose answer is no longer needed. */
   readonly cancel: (call: Running, reason: Error) => void;
+  /** It closes a kept connection after a stream without announcing it; a next call on it would break. */
+  readonly closesAfterStreams?: boolean;
   /** Lists that are left out are empty. */
   readonly fields: Partial<BodyFields>;
 }

@@ -377,6 +377,19 @@ describe.each(cases)('$name', (kind) => {
     expect(await gate.ledger(1)).toMatchObject([{ outcome: 'completed', ...expected }]);
   });
 
+  test('loses no call that follows a stream', async () => {
+    const { gate, secret } = await stage(kind.imitation, [], { PROBE_SECONDS: '60' });
+    for (let i = 0; i < 20; i++) {
+      const answer = await post(
+        gate.url + kind.chat,
+        secret,
+        { model, messages, stream: true, max_tokens: 9 },
+        version,
+      );
+      expect([answer.status, (await answer.text()).length > 0]).toEqual([200, true]);
+    }
+  });
+
   test('stops working on a call whose caller has hung up', async () => {
     const { server, gate, secret } = await stage(kind.imitation);
     server.state.isHeld = true;

@@ -38,6 +38,8 @@ export interface Imitation {
   readonly answer: (heard: Heard, state: State) => Said | undefined;
   /** The body of its 404. */
   readonly missing: string;
+  /** It closes the connection after a stream, as llama-server does, without announcing it. */
+  readonly closesAfterStreams?: boolean;
 }
 
 export interface ImitatedServer {
@@ -49,11 +51,17 @@ export interface ImitatedServer {
   close(): void;
 }
 
-export async function imitate({ answer, missing }: Imitation): Promise<ImitatedServer> {
+export async function imitate({ answer, missing, closesAfterStreams = false }: Imitation): Promise<ImitatedServer> {
   const heard: Heard[] = [];
   const state: State = { health: 'up', usage: 'last', hasMetrics: true, isHeld: false, sleeps: false };
   const { promise: abandoned, resolve: abandon } = Promise.withResolvers<void>();
+  /** Connections that close before the next request is answered. */
+  const spent = new WeakSet<object>();
   const server = createServer((request, response) => {
+    if (spent.has(request.socket)) {
+      request.socket.destroy();
+      return;
+    }
     const pieces: Buffer[] = [];
     request.on('data', (piece: Buffer) => pieces.push(piece));
     request.on('end', () => {
@@ -63,6 +71,7 @@ export async function imitate({ answer, missing }: Imitation): Promise<ImitatedS
       const said = answer(call, state) ?? { status: 404, body: missing };
       response.once('close', () => {
         if (!response.writableFinished) abandon();
+        else if (closesAfterStreams && typeof said.body !== 'string') spent.add(request.socket);
       });
       say(response, said, state.isHeld);
     });

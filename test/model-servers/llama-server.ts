@@ -65,6 +65,7 @@ function generated({ url, body }: Heard, { usage }: State): Said | undefined {
 }
 
 export const llamaServer: Imitation = {
+  closesAfterStreams: true,
   missing: notFound,
   answer(heard, state) {
     const said = inState(state);
@@ -105,6 +106,7 @@ const withQueue = (metrics: string): string =>
     .replace('\nllamacpp:requests_deferred 0\n', '\nllamacpp:requests_deferred 3\n');
 
 export const llamaRouter: Imitation = {
+  closesAfterStreams: true,
   missing: notFound,
   answer(heard, state) {
     const said = inState(state);

@@ -26,6 +26,8 @@ export const llamaServer: UpstreamKind = {
   usage: askedByStreamOptions,
   // It stops when the connection closes, during the processing of a prompt after the current batch.
   cancel: (call, reason) => call.abort(reason),
+  // Seen in b11549: two of five calls that follow a stream on its connection are lost.
+  closesAfterStreams: true,
   fields: {
     // A negative n_predict has no end.
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'n_predict'],
