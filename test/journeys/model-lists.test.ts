@@ -122,7 +122,8 @@ test('an OpenAI-compatible server configured with its /v1 is probed, listed and 
   asked = [];
   const gate = await openGate(`${plainUrl()}/v1`);
   const { secret } = await gate.key();
-  await eventually(() => expect(asked).toContain('/v1/models'));
+  await eventually(async () => expect((await fetch(`${gate.url}/readyz`)).status).toBe(200));
+  expect(asked).toContain('/v1/models');
   const tags = (await (await get(`${gate.url}/api/tags`, secret)).json()) as Lists;
   expect(tags.models.map(({ name }) => name)).toEqual(['Qwen/Qwen3-8B']);
   expect(((await (await get(`${gate.url}/api/ps`, secret)).json()) as Lists).models).toEqual([]);
