@@ -194,7 +194,7 @@ describe('verification of client certificates', () => {
     await reject('cannot be read', {
       ca: file('damaged.pem', whole.replace(/\n[A-Za-z0-9+/]{20}/, '\nAAAAAAAAAAAAAAAAAAAA')),
     });
-    await reject('no authority', { ca: alice.cert });
+    await reject('not an authority', { ca: alice.cert });
     await reject('it ended on', {
       ca: makeCertificate(place, ['DNS:past.example'], { days: -1, isAuthority: true }).cert,
     });

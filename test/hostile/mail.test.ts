@@ -75,7 +75,7 @@ function post(smtpUrl: string): Mailer & { readonly errors: unknown[] } {
     nowMs,
     onError: (error) => errors.push(error),
   });
-  return { ...mail, errors };
+  return Object.assign(mail, { errors });
 }
 
 const emailTo = (to: string) =>
