@@ -47,7 +47,7 @@ export async function runGate(): Promise<void> {
     if (setUp === undefined) log.logger.info('to let somebody in: npm run -s sekisho -- key create --name <who>');
     else log.logger.info(`to become its operator, open this once, within a day: ${setUp}`);
   } catch (error) {
-    // It serves without. Where it stops meanwhile, nobody needs the link.
+    // The gateway serves without the link, and if it stops meanwhile, the link is not needed.
     if (running.stoppingSince === undefined)
       log.logger.error(
         { cause: describeCause(error) },
@@ -70,7 +70,7 @@ function stop(running: Running, cause: string, config: Config, log: Log): void {
   if (running.stoppingSince !== undefined) return;
   running.stoppingSince = performance.now();
   if (!running.gate) {
-    // Nobody has been answered yet, and what a start writes it writes whole or not at all.
+    // No caller has been answered yet, and a start writes its files whole or not at all.
     logger.info({ signal: cause }, 'stopped before it was open');
     end(0);
     return;

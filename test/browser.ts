@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
+import { eventually } from './gate.ts';
 
 export interface Look {
   readonly language?: 'en' | 'ja';
@@ -100,19 +101,26 @@ export class Reader {
     expect(beyond, `${page.url()} is wider than the screen`).toBeLessThanOrEqual(0);
     expect(await page.locator('h1').count(), `${page.url()} has one h1`).toBe(1);
     await page.evaluate(`if (!window.axe) { ${axe} }`);
-    const { violations } = await page.evaluate<{
-      violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-    }>('window.axe.run(document, { resultTypes: ["violations"] })');
-    const serious = violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(
-        ({ id, nodes }) =>
-          `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} (${failureSummary.slice(0, 160)})`).join(' | ')}`,
-      );
-    expect(serious, page.url()).toEqual([]);
+    // A control that is enabled while axe runs has the colours of one state and the attributes of the other.
+    await eventually(async () => expect(await seriousFaults(page), page.url()).toEqual([]), settlesMs);
   }
 
   async close(): Promise<void> {
     await this.context.close();
   }
+}
+
+/** How long a page that has been drawn may still change its controls. */
+const settlesMs = 3_000;
+
+async function seriousFaults(page: Page): Promise<string[]> {
+  const { violations } = await page.evaluate<{
+    violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+  }>('window.axe.run(document, { resultTypes: ["violations"] })');
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} (${failureSummary.slice(0, 160)})`).join(' | ')}`,
+    );
 }

@@ -46,8 +46,8 @@ export function accountCommand(program: Command, withContext: WithContext): void
     .command('create')
     .argument('<name>')
     .option('--plan <name>', 'its plan; "default" if nothing is said, and for operators none')
-    .option('--operator', 'whoever signs in to it changes everything')
-    .option('--auditor', 'whoever signs in to it sees everything')
+    .option('--operator', 'its person can change everything')
+    .option('--auditor', 'its person can see everything')
     .description('make an account; for operators and auditors with a one-time link to become its person')
     .option('--json', 'one JSON object')
     .action((name: string, { plan, operator, auditor, json }: NewAccount & Json) =>

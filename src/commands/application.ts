@@ -51,7 +51,7 @@ function inviteCommand(program: Command, withContext: WithContext): void {
   invite
     .command('create')
     .option('--email <address>', 'only for this address')
-    .option('--plan <name>', 'what whoever uses it gets')
+    .option('--plan <name>', 'the plan of the people who use it')
     .option('--expires <when>', 'a date, or a time from now; 7d if nothing is said', moment)
     .description('make a code; it is shown this once')
     .option('--json', 'one JSON object')

@@ -313,7 +313,7 @@ function sayWhatIs(pairs: readonly Pair[], tell: GateCertificateTools['tell']): 
 function warnOfEnds(pairs: readonly Pair[], now: WallMs, tell: GateCertificateTools['tell']): void {
   for (const { names, notAfter } of pairs) {
     const days = Math.floor(((notAfter ?? Infinity) - now) / day);
-    if (days < 0) tell('error', { names: names[0] }, 'a certificate has ended: nobody can trust it any more');
+    if (days < 0) tell('error', { names: names[0] }, 'a certificate has expired: clients no longer trust it');
     else if (warnDays.some((left) => left === days)) tell('warn', { names: names[0], days }, 'a certificate ends soon');
   }
 }

@@ -200,9 +200,9 @@ describe('a person’s identity', () => {
     vouch();
     const visitor = new Visitor(gate.url);
     await through(visitor);
-    const { providers, visits } = (await visitor.get('/me/export')).body;
+    const { providers, sessions } = (await visitor.get('/me/export')).body;
     expect(providers).toMatchObject([{ issuer: provider.url, subject: provider.person.sub }]);
-    expect(visits).toMatchObject([{ address: '127.0.0.1' }]);
+    expect(sessions).toMatchObject([{ address: '127.0.0.1' }]);
   });
 });
 

@@ -82,7 +82,7 @@ export function changeAccount(
     if (after.role === before.role && after.plan === before.plan) return before;
     if (before.name === operatorName)
       throw role === undefined
-        ? new Fault("The operator's own account has no plan. Make an account for whoever is to have limits.")
+        ? new Fault("The operator's own account has no plan. Create another account for someone with limits.")
         : new Fault("The gate's own account stays what it is.", 'conflict');
     const show = (of: Pick<Account, 'role' | 'plan'>) => ({ role: of.role, ...shownPlan(of.plan) });
     const action = after.role === before.role ? 'account.plan' : 'account.role';

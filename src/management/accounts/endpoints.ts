@@ -66,7 +66,7 @@ export const accountEndpoints: readonly Endpoint[] = [
     run: async ({ store, params, now }) => showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
   }),
   endpoint('changeAccount', 'patch /accounts/{id}', {
-    summary: 'Give an account another plan or role; another role ends its visits',
+    summary: 'Give an account another plan or role; another role ends its sessions',
     group: 'Accounts',
     needs: write,
     fresh: ({ body }) => body.role !== undefined,

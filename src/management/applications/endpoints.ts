@@ -46,7 +46,7 @@ const shownOne = async ({ store, params }: Pick<AnyCall, 'store' | 'params'>) =>
 
 export const applicationEndpoints: readonly Endpoint[] = [
   endpoint('getOpenRegistration', 'get /registration/open', {
-    summary: 'May one apply here, and how; for whoever thinks of it',
+    summary: 'Whether and how people can apply here',
     group: 'Applications',
     needs: 'nothing',
     fresh: 'never',
@@ -156,7 +156,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
       answer: applicationSchema,
       before: shownOne,
       run: async ({ store, params, body, author }) => {
-        if (verb === 'reject' && body.plan !== undefined) throw new Fault('Whoever is turned away gets no plan.');
+        if (verb === 'reject' && body.plan !== undefined) throw new Fault('A rejected applicant gets no plan.');
         const status = verb === 'approve' ? 'approved' : 'rejected';
         return showApplication(await decide(store, params['id'] ?? '', status, body, author));
       },

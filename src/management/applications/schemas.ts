@@ -12,7 +12,7 @@ export const registrationSchema = z
       .describe(
         'open: at once; domain: at once for some domains; invite: with a code; approval: an operator decides; closed',
       ),
-    plan: word.describe('what whoever is let in gets, if nobody says another'),
+    plan: word.describe('the plan of people who are let in, unless another is named'),
     domains: z.array(text(253)).max(100).describe('of e-mail addresses that the mode domain lets in'),
     dotless: z
       .array(text(253))
@@ -31,7 +31,7 @@ export const applicationSchema = z
     id: id('app'),
     name: z.string(),
     email: z.string(),
-    confirmedAt: timeOrNull.describe('when whoever reads that mailbox confirmed it'),
+    confirmedAt: timeOrNull.describe('when the owner of the mailbox confirmed it'),
     person: id('usr').nullable().describe('who signs in with it'),
     language: z.enum(languages).nullable(),
     wantedPlan: z.string().nullable(),

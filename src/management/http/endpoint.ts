@@ -61,7 +61,7 @@ export type AnyCall = Call<Record<string, string>, never, never>;
 export type Fresh = 'always' | 'never' | ((call: AnyCall) => boolean | Promise<boolean>);
 
 /**
- * May a key do it that is bound: that ends, or has networks, models, a certificate or limits of its own? Whoever is let in, set up,
+ * May a key do it that is bound: that ends, or has networks, models, a certificate or limits of its own? People who are let in, set up,
  * given more or freed through one would not be bound as it is, so a row that changes things says so where it cannot do that.
  */
 export type BoundKeys = 'may' | 'may not' | ((call: AnyCall) => boolean | Promise<boolean>);

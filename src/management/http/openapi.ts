@@ -29,7 +29,7 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
       summary: row.summary,
       tags: [row.group],
       ...(row.needs === 'nothing' || row.needs === 'anybody' ? { security: [] } : {}),
-      ...(row.needs === 'person' ? { security: [{ visit: [] }] } : {}),
+      ...(row.needs === 'person' ? { security: [{ session: [] }] } : {}),
       'x-sekisho-needs': row.needs,
       'x-sekisho-fresh': typeof row.fresh === 'function' ? 'depends' : row.fresh,
       'x-sekisho-pace': row.pace,
@@ -58,14 +58,14 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
       description: 'Accounts, keys, plans, the suspension ladder, usage and the audit log of a gate.',
     },
     servers: [{ url: '/management/v1' }],
-    security: [{ bearer: [] }, { apiKey: [] }, { visit: [] }],
+    security: [{ bearer: [] }, { apiKey: [] }, { session: [] }],
     paths,
     components: {
       schemas: components,
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer' },
         apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
-        visit: { type: 'apiKey', in: 'cookie', name: 'sekisho.session_token' },
+        session: { type: 'apiKey', in: 'cookie', name: 'sekisho.session_token' },
       },
     },
   };

@@ -6,8 +6,8 @@ import type { Endpoint } from './endpoint.ts';
 const who: Record<Needs, string> = {
   nothing: 'anybody',
   anybody: 'anybody',
-  self: 'any working key, and whoever is signed in',
-  person: 'whoever is signed in',
+  self: 'any valid key, or a signed-in person',
+  person: 'a signed-in person',
   'management:read': 'scope management:read, operators and auditors',
   'management:write': 'scope management:write, and operators',
 };

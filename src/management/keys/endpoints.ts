@@ -129,7 +129,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     run: async ({ store, params, author }) => showKey(await revokeKey(store, params['id'] ?? '', author)),
   }),
   endpoint('reportLeak', 'post /leaks', {
-    summary: 'Whoever found a key sends it here: it is revoked, and nothing is said about it',
+    summary: 'Report a leaked key: it is revoked, and the answer says nothing about it',
     group: 'Keys',
     needs: 'nothing',
     fresh: 'never',

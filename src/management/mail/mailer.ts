@@ -6,7 +6,7 @@ export interface Email {
   readonly to: string;
   readonly language: Language | null;
   readonly about: EmailContent;
-  /** The same for each sending of one email, so that whoever gets it twice can tell. */
+  /** The same for each sending of one email, so that a recipient who gets it twice can tell. */
   readonly id?: string;
 }
 

@@ -54,7 +54,7 @@ export async function* exportOf(
     })),
   );
   yield member(
-    'visits',
+    'sessions',
     (await store.listSessions(person.id, now)).map(({ createdAt, expiresAt, ...session }) => ({
       createdAt: iso(createdAt),
       expiresAt: iso(expiresAt),

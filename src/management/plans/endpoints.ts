@@ -62,7 +62,7 @@ export const planEndpoints: readonly Endpoint[] = [
       showPlan(await changePlan(store, params['name'] ?? '', body, author)),
   }),
   endpoint('deletePlan', 'delete /plans/{name}', {
-    summary: 'Delete a plan that nobody has, or would get when let in',
+    summary: 'Delete a plan that no account has and registration does not give',
     group: 'Plans',
     needs: write,
     fresh: 'always',

@@ -65,7 +65,7 @@ export function deletePlan(store: Store, name: string, author: Author): Promise<
     const plan = await requirePlan(within, name);
     if (name === 'default') throw new Fault('The plan "default" is what new accounts get; it cannot be deleted.');
     if ((await within.readRegistration()).plan === name)
-      throw new Fault(`Whoever is let in gets the plan "${name}"; name another for registration first.`, 'conflict');
+      throw new Fault(`New accounts get the plan "${name}"; choose another one for registration first.`, 'conflict');
     const isOpen = ({ usedAt, expiresAt }: Invite): boolean => usedAt === null && expiresAt > author.at;
     if ((await within.listInvites(mostInvites)).some((invite) => invite.plan === name && isOpen(invite)))
       throw new Fault(`An invitation that is open gives the plan "${name}"; it can be deleted afterwards.`, 'conflict');
