@@ -230,7 +230,11 @@ export class GatewayError extends Error {
     options: { message?: string; cause?: unknown; allow?: string; retryAfterSeconds?: number } = {},
   ) {
     const entry: Entry = registry[code];
+    // The code says where a refusal comes from. Its stack would cost a tenth of the time that a flood of wrong keys takes.
+    const { stackTraceLimit } = Error;
+    if (entry.status < 500) Error.stackTraceLimit = 0;
     super(options.message ?? entry.message, options.cause === undefined ? undefined : { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'GatewayError';
     this.code = code;
     this.status = entry.status;

@@ -67,11 +67,14 @@ export function identify(
   );
   if (credential === undefined) throw new GatewayError('invalid_api_key');
   const waitSeconds = throttle.waitSeconds(exchange.address);
-  const failed = (cause: unknown): never => {
-    if (!(cause instanceof GatewayError)) throw new GatewayError('identity_unavailable', { cause });
+  const refused = (cause: GatewayError | 'invalid_api_key'): never => {
     throttle.note(exchange.address);
     if (waitSeconds > 0) throw new GatewayError('too_many_failures', { retryAfterSeconds: waitSeconds });
-    throw cause;
+    throw cause === 'invalid_api_key' ? new GatewayError(cause) : cause;
+  };
+  const failed = (cause: unknown): never => {
+    if (!(cause instanceof GatewayError)) throw new GatewayError('identity_unavailable', { cause });
+    return refused(cause);
   };
   let looked: Principal | undefined | Promise<Principal | undefined>;
   try {
@@ -80,7 +83,7 @@ export function identify(
     return failed(cause);
   }
   const prove = (principal: Principal | undefined): Identified => {
-    if (principal === undefined) return failed(new GatewayError('invalid_api_key'));
+    if (principal === undefined) return refused('invalid_api_key');
     checkStanding(principal, exchange.at);
     if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
       throw new GatewayError('path_key_not_allowed');
