@@ -1,7 +1,9 @@
 // Identifies the caller. Takes a known operation; proves a principal whose credential is correct, active and unexpired.
 // Each place that can hold a credential gives one of three results (credential.ts): a credential, an invalid one, or
 // none. Two different credentials are refused. From here on, the record has the caller.
+
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf, ed25519Point, isSecretOf, readKeyId } from '../domain/api-key.ts';
 import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
@@ -67,12 +69,12 @@ export function identify(
   );
   if (credential === undefined) throw new GatewayError('invalid_api_key');
   const waitSeconds = throttle.waitSeconds(exchange.address);
-  const refused = (cause: GatewayError | 'invalid_api_key'): never => {
+  const refused = (cause: GatewayError | 'invalid_api_key'): Promise<never> => {
     throttle.note(exchange.address);
-    if (waitSeconds > 0) throw new GatewayError('too_many_failures', { retryAfterSeconds: waitSeconds });
+    if (waitSeconds > 0) return refuseLater(waitSeconds);
     throw cause === 'invalid_api_key' ? new GatewayError(cause) : cause;
   };
-  const failed = (cause: unknown): never => {
+  const failed = (cause: unknown): Promise<never> => {
     if (!(cause instanceof GatewayError)) throw new GatewayError('identity_unavailable', { cause });
     return refused(cause);
   };
@@ -82,7 +84,7 @@ export function identify(
   } catch (cause) {
     return failed(cause);
   }
-  const prove = (principal: Principal | undefined): Identified => {
+  const prove = (principal: Principal | undefined): Identified | Promise<never> => {
     if (principal === undefined) return refused('invalid_api_key');
     checkStanding(principal, exchange.at);
     if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
@@ -92,6 +94,14 @@ export function identify(
     return identified(asked, caller, credential.kind === 'signature' ? credential.signature : undefined);
   };
   return looked instanceof Promise ? looked.then(prove, failed) : prove(looked);
+}
+
+/** A flood of wrong keys is as fast as its answers; beyond the budget of its address each of them waits that long. */
+const lateMs = 100;
+
+async function refuseLater(retryAfterSeconds: number): Promise<never> {
+  await sleep(lateMs);
+  throw new GatewayError('too_many_failures', { retryAfterSeconds });
 }
 
 /**
