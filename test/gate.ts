@@ -327,3 +327,23 @@ export function post(
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
 }
+
+/** An answer whose first piece has arrived; `rest` is all of it, and whether it ended as it should. */
+export interface Begun {
+  readonly rest: Promise<{ readonly text: string; readonly clean: boolean }>;
+}
+
+export async function begunAnswer(answer: Response): Promise<Begun> {
+  const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+  let text = Buffer.from((await reader.read()).value ?? []).toString();
+  const read = async (): Promise<{ text: string; clean: boolean }> => {
+    try {
+      for (let part = await reader.read(); !part.done; part = await reader.read())
+        text += Buffer.from(part.value).toString();
+      return { text, clean: true };
+    } catch {
+      return { text, clean: false };
+    }
+  };
+  return { rest: read() };
+}

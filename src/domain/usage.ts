@@ -90,6 +90,17 @@ export interface UsageSum {
   readonly cacheWriteTokens: number;
 }
 
+export const addSums = (a: UsageSum, b: UsageSum): UsageSum => ({
+  requests: a.requests + b.requests,
+  refused: a.refused + b.refused,
+  failed: a.failed + b.failed,
+  promptTokens: a.promptTokens + b.promptTokens,
+  completionTokens: a.completionTokens + b.completionTokens,
+  estimated: a.estimated + b.estimated,
+  cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
+  cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
+});
+
 /** What one key did in the period that begins at `at` (Unix milliseconds). */
 export interface UsageBucket {
   readonly at: number;

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { type Begun, begunAnswer, eventually, openGate, post, type TestGate } from '../gate.ts';
 import { operatorOf } from '../visitor.ts';
 
 let one: FakeOllama;
@@ -43,21 +43,7 @@ async function open(upstream: string, environment: Record<string, string> = {}):
 const known = (fake: FakeOllama) => gate.servers.all.find(({ name }) => name === fake.url)!;
 
 /** A stream whose first piece has arrived. */
-async function begun(): Promise<{ readonly rest: Promise<{ text: string; clean: boolean }> }> {
-  const answer = await ask();
-  const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
-  let text = Buffer.from((await reader.read()).value ?? []).toString();
-  const read = async (): Promise<{ text: string; clean: boolean }> => {
-    try {
-      for (let part = await reader.read(); !part.done; part = await reader.read())
-        text += Buffer.from(part.value).toString();
-      return { text, clean: true };
-    } catch {
-      return { text, clean: false };
-    }
-  };
-  return { rest: read() };
-}
+const begun = async (): Promise<Begun> => begunAnswer(await ask());
 
 describe('an added server', () => {
   test('takes a call that waits for its turn at the others, before another call ends', async () => {

@@ -9,7 +9,18 @@ import { createServer } from '../../src/management/servers/servers.ts';
 import { loadConfig } from '../../src/settings/config.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { author, eventually, openGate, post, run, type TestGate, temporaryDirectory, withinASecond } from '../gate.ts';
+import {
+  author,
+  type Begun,
+  begunAnswer,
+  eventually,
+  openGate,
+  post,
+  run,
+  type TestGate,
+  temporaryDirectory,
+  withinASecond,
+} from '../gate.ts';
 import { operatorOf, type Reply, type Visitor } from '../visitor.ts';
 
 let one: FakeOllama;
@@ -68,22 +79,8 @@ async function added(fields: object, state = 'up'): Promise<Reply> {
 const patch = (id: string, body: object, headers: Record<string, string> = {}): Promise<Reply> =>
   operator.ask('PATCH', `/management/v1/servers/${id}`, { body, headers });
 
-/** A stream whose first piece has arrived; `rest` is all of it, and whether it ended as it should. */
-async function begun(key = secret): Promise<{ readonly rest: Promise<{ text: string; clean: boolean }> }> {
-  const answer = await ask(true, key);
-  const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
-  let text = Buffer.from((await reader.read()).value ?? []).toString();
-  const read = async (): Promise<{ text: string; clean: boolean }> => {
-    try {
-      for (let part = await reader.read(); !part.done; part = await reader.read())
-        text += Buffer.from(part.value).toString();
-      return { text, clean: true };
-    } catch {
-      return { text, clean: false };
-    }
-  };
-  return { rest: read() };
-}
+/** A stream whose first piece has arrived. */
+const begun = async (key = secret): Promise<Begun> => begunAnswer(await ask(true, key));
 
 describe('a server that is added through the API', () => {
   test('gets its share of the calls under load, and loses none when it is removed under load', async () => {

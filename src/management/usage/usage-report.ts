@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
+import { addSums } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { ReportRow } from '../../store/ports/usage.ts';
 
@@ -36,24 +37,10 @@ export async function reportUsage(
     for (const row of await store.reportUsage('quarter', at, until, accountId)) {
       const day = calendar.dateAt(Number(row.group) * quarterMs);
       const name = group === 'day' ? day : day.slice(0, 7);
-      sums.set(name, add(sums.get(name), { ...row, group: name }));
+      const sum = sums.get(name);
+      sums.set(name, { ...row, ...(sum && addSums(sum, row)), group: name });
     }
     at = until;
   }
   return [...sums.values()];
-}
-
-function add(sum: ReportRow | undefined, row: ReportRow): ReportRow {
-  if (!sum) return row;
-  return {
-    ...sum,
-    requests: sum.requests + row.requests,
-    refused: sum.refused + row.refused,
-    failed: sum.failed + row.failed,
-    promptTokens: sum.promptTokens + row.promptTokens,
-    completionTokens: sum.completionTokens + row.completionTokens,
-    estimated: sum.estimated + row.estimated,
-    cacheReadTokens: sum.cacheReadTokens + row.cacheReadTokens,
-    cacheWriteTokens: sum.cacheWriteTokens + row.cacheWriteTokens,
-  };
 }

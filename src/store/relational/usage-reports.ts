@@ -1,6 +1,7 @@
 // Sums of the ledger for reports: by key, account, model or quarter of an hour, from the roll-ups, with display names.
 import type { Kysely } from 'kysely';
 import type { AccountId, KeyId } from '../../domain/id.ts';
+import { addSums, type UsageSum } from '../../domain/usage.ts';
 import type { ReportBy, ReportRow } from '../ports/usage.ts';
 import type { Tables } from './tables.ts';
 
@@ -21,7 +22,7 @@ export async function report(
   beforeQuarter: number,
   accountId: AccountId | undefined,
 ): Promise<ReportRow[]> {
-  const sums = new Map<string, ReportSum>();
+  const sums = new Map<string, UsageSum>();
   // A few accounts at a time: an account's quarters are adjacent, so each part is a few short reads, and the process
   // serves requests between them. In one piece, a year of a busy gateway blocked it for more than a second.
   let ids = accountId === undefined ? await accountsAfter(db, '') : [accountId];
@@ -40,8 +41,7 @@ export async function report(
 
 const accountsPerRead = 4;
 
-type ReportSum = Omit<ReportRow, 'group' | 'name'>;
-type Sum = ReportSum & { readonly group: string };
+type Sum = UsageSum & { readonly group: string };
 
 /** The next accounts in the ledger, in the order of their ids: each found by one index step. */
 async function accountsAfter(db: Kysely<Tables>, last: string): Promise<AccountId[]> {
@@ -99,20 +99,9 @@ async function sumsOf(
   }));
 }
 
-function add(sums: Map<string, ReportSum>, { group, ...row }: Sum): void {
+function add(sums: Map<string, UsageSum>, { group, ...row }: Sum): void {
   const sum = sums.get(group);
-  if (!sum) sums.set(group, row);
-  else
-    sums.set(group, {
-      requests: sum.requests + row.requests,
-      refused: sum.refused + row.refused,
-      failed: sum.failed + row.failed,
-      promptTokens: sum.promptTokens + row.promptTokens,
-      completionTokens: sum.completionTokens + row.completionTokens,
-      estimated: sum.estimated + row.estimated,
-      cacheReadTokens: sum.cacheReadTokens + row.cacheReadTokens,
-      cacheWriteTokens: sum.cacheWriteTokens + row.cacheWriteTokens,
-    });
+  sums.set(group, sum ? addSums(sum, row) : row);
 }
 
 async function namesOf(db: Kysely<Tables>, by: ReportBy, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
