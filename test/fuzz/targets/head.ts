@@ -32,6 +32,9 @@ const stored = [
 ];
 const texts = new Set([plain, inPath, staticWord]);
 
+/** The `User-Agent` of a caller whose address has used up its budget of wrong credentials. */
+const guesser = 'guesser/1.0';
+
 const server = createServer({ maxHeaderSize: 16 * 1024, requireHostHeader: false });
 let answer: (request: IncomingMessage | undefined) => void = () => undefined;
 server
@@ -128,10 +131,13 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
     () => 1,
     () => 1,
   );
+  // Rare, because each refusal beyond the budget waits.
+  const guessing = lines.some(({ name, value }) => name === 'user-agent' && value === guesser);
   const exchange = { at: signedAt * 1000, address: '192.0.2.1', notes: new RecordFacts() };
   let principal: Principal | undefined;
   try {
     const throttle = new AuthThrottle(10, () => 1);
+    if (guessing) for (let wrong = 0; wrong < 100; wrong++) throttle.note(exchange.address);
     ({ principal } = (await identify(asked, exchange, { keyCache, throttle, signatureSkewMs: 60_000 })).caller);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
@@ -139,6 +145,7 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
     for (const text of texts) assert.ok(!error.message.includes(text));
   }
   assert.ok(reads <= 1);
+  if (guessing) assert.ok(reads === 0 || principal === undefined, 'an address beyond its budget had a key looked up');
 
   const credentials = lines.filter(({ name }) => ['authorization', 'x-api-key', 'api-key'].includes(name));
   const all = credentials.map(({ name, value }) => shown(name, value));
@@ -151,7 +158,7 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
     assert.deepEqual([...new Set(meant)], [principal.kind === 'signature' ? cliLine : meant[0]]);
     if (principal.kind === 'secret') assert.equal(digestOf(meant[0] as string), principal.digest);
     if (asked.target.pathKey === meant[0]) assert.ok(principal.allowPath);
-  } else if (all.length === 1 && credentials[0]?.name === 'x-api-key' && texts.has(all[0] as string))
+  } else if (!guessing && all.length === 1 && credentials[0]?.name === 'x-api-key' && texts.has(all[0] as string))
     assert.fail('a valid key was refused');
 }
 
@@ -193,6 +200,8 @@ export const target: Target = {
     head('GET /api/tags', `Authorization: Bearer ${staticWord}`, 'Via: 1.1 sekisho, 1.1 sekisho'),
     head('GET /api/tags', `Authorization: Bearer ${plain}`, `Authorization: Bearer ${inPath}`),
     head('GET /api/tags', `x-api-key: ${plain}`, `x-api-key: ${plain}`, 'Connection: x-api-key'),
+    head('GET /api/tags', `x-api-key: ${plain}`, `User-Agent: ${guesser}`),
+    head('GET /api/tags', 'x-api-key: wrong', `User-Agent: ${guesser}`),
     head(`GET /api/tags?api_key=${plain}`),
     head(`GET /api/tags?a=b&x=${plain}`),
     head('POST /api/chat', 'Transfer-Encoding: chunked', 'Content-Length: 4'),
