@@ -37,6 +37,7 @@ const parsers = {
   credentials: { 'domain/credential-lines.ts': 0.7, 'upstream/credentials.ts': 0.4, 'upstream/screen.ts': 0.5 },
   model: { 'domain/model-name.ts': 0.95, 'domain/glob.ts': 0.9 },
   form: { 'gateway/payload/multipart.ts': 0.9 },
+  frames: { 'gateway/websocket/frame-reader.ts': 0.9 },
   address: { 'domain/address.ts': 0.9 },
 } as const satisfies Record<string, Record<string, number>>;
 
