@@ -57,6 +57,7 @@ await gate.manage(async (store, author) => {
         repeats: 1,
         cacheReadTokens: 0,
         cacheWriteTokens: 0,
+        reasoningTokens: 0,
       };
     });
     await store.appendUsage(part);

@@ -77,6 +77,7 @@ for (let back = 21; back >= 0; back--) {
         repeats: 1,
         cacheReadTokens: 0,
         cacheWriteTokens: 0,
+        reasoningTokens: 0,
       });
     }
   }

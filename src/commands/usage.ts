@@ -13,6 +13,12 @@ interface Options extends Json {
 
 const monthMs = 30 * 86_400_000;
 
+/** The parts of the tokens that have a column: those that a model server has reported. */
+const partsIn = (rows: readonly object[]): string[] =>
+  ['cacheReadTokens', 'cacheWriteTokens', 'reasoningTokens'].filter((name) =>
+    rows.some((row) => (row as Readonly<Record<string, unknown>>)[name] !== 0),
+  );
+
 export function usageCommand(program: Command, withContext: WithContext): void {
   program
     .command('usage')
@@ -39,7 +45,8 @@ export function usageCommand(program: Command, withContext: WithContext): void {
           );
           const names = options.by === 'key' || options.by === 'account' ? ['name'] : [];
           const columns = [options.by, ...names, 'requests', 'refused', 'failed', 'promptTokens', 'completionTokens'];
-          printRows(rows, [...columns, 'tokens', 'estimated'], options.json, 'Nothing was used in that time.');
+          const shown = [...columns, 'tokens', ...partsIn(rows), 'estimated'];
+          printRows(rows, shown, options.json, 'Nothing was used in that time.');
           return;
         }
         if (options.since !== undefined || options.until !== undefined)
@@ -51,7 +58,7 @@ export function usageCommand(program: Command, withContext: WithContext): void {
         const columns = ['at', 'keyId', 'operation', 'model', 'outcome', 'status', 'repeats', 'promptTokens'];
         printRows(
           rows,
-          [...columns, 'completionTokens', 'source', 'queuedMs', 'durationMs'],
+          [...columns, 'completionTokens', ...partsIn(rows), 'source', 'queuedMs', 'durationMs'],
           options.json,
           'Nothing was used yet.',
         );

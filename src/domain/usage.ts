@@ -46,6 +46,8 @@ export interface UsageRecord {
   /** The parts of the prompt read from and written to that cache; 0 if the server does not report them. */
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
+  /** The part of the completion that the model used to think; 0 if the server does not report it. */
+  readonly reasoningTokens: number;
   readonly source: UsageSource;
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -88,6 +90,7 @@ export interface UsageSum {
   readonly estimated: number;
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
+  readonly reasoningTokens: number;
 }
 
 export const addSums = (a: UsageSum, b: UsageSum): UsageSum => ({
@@ -99,6 +102,7 @@ export const addSums = (a: UsageSum, b: UsageSum): UsageSum => ({
   estimated: a.estimated + b.estimated,
   cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
   cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
+  reasoningTokens: a.reasoningTokens + b.reasoningTokens,
 });
 
 /** What one key did in the period that begins at `at` (Unix milliseconds). */

@@ -135,6 +135,7 @@ function rowOf(
     completionTokens: reading?.completionTokens ?? 0,
     cacheReadTokens: reading?.cacheReadTokens ?? 0,
     cacheWriteTokens: reading?.cacheWriteTokens ?? 0,
+    reasoningTokens: reading?.reasoningTokens ?? 0,
     source: reading?.source ?? 'none',
     bytesIn: exchange.bytesIn,
     bytesOut: exchange.bytesOut,

@@ -36,6 +36,7 @@ function gate(rowsPerMinute = 2) {
     repeats: 1,
     cacheReadTokens: 0,
     cacheWriteTokens: 0,
+    reasoningTokens: 0,
     ...extra,
   });
   const refuse = (calls: number, extra: Partial<UsageRecord> = {}): void => {

@@ -91,6 +91,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
     repeats: 1,
     cacheReadTokens: 2,
     cacheWriteTokens: 1,
+    reasoningTokens: 4,
     ...extra,
   });
   const nothing = {
@@ -98,6 +99,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
     completionTokens: 0,
     cacheReadTokens: 0,
     cacheWriteTokens: 0,
+    reasoningTokens: 0,
     source: 'none',
   } as const;
   /** One row of each kind, in that hour. */
@@ -120,6 +122,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
     estimated: 4,
     cacheReadTokens: 10,
     cacheWriteTokens: 5,
+    reasoningTokens: 20,
   };
   const groups = ['key', 'account', 'model', 'quarter'] as const satisfies readonly ReportBy[];
   const reports = (store: Store): Promise<unknown[]> =>

@@ -526,6 +526,7 @@ const otherRaces: readonly Race[] = [
         repeats: 1,
         cacheReadTokens: 0,
         cacheWriteTokens: 0,
+        reasoningTokens: 0,
       } as const;
       const rows = Array.from({ length: 50 }, (_, i): UsageRecord => ({ ...row, id: newRequestId(i), at: i }));
       return Promise.resolve({ account, rows });

@@ -214,6 +214,7 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
       repeats: 1,
       cacheReadTokens: 0,
       cacheWriteTokens: 0,
+      reasoningTokens: 0,
     });
     await store.appendUsage([usage('req_1', startsAt - 60_000, 10), usage('req_2', startsAt, 200)]);
     const sums = async (by: ReportGroup, from = 0): Promise<unknown> =>
@@ -294,9 +295,10 @@ test('people who signed in by a provider before the migration keep what the stor
 
 test('what an older version had sent stays sent, and what it still owed is due once', async () => {
   const dataDir = temporaryDirectory();
-  await (await openSqlite(dataDir)).close();
   const database = new Database(join(dataDir, 'sekisho.db'));
-  database.exec(`drop table outbox; drop table servers; delete from kysely_migration where name >= '0022'`);
+  const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database }) });
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } });
+  expect((await migrator.migrateTo('0021-own-refusals')).error).toBeUndefined();
   const now = Date.now();
   const addApplication = database.prepare(
     `insert into applications (id, name, email, purpose, models, status, claim_digest, created_at, decided_at, decided_by, confirmed_at)
@@ -321,7 +323,7 @@ test('what an older version had sent stays sent, and what it still owed is due o
   tell.run('sus_told taken', now, now);
   tell.run('key_a expiring', now, now);
   tell.run('app_owed decided', now, null);
-  database.close();
+  await db.destroy();
 
   const store = await openSqlite(dataDir);
   const due = await store.dueConsequences('email', Date.now() + 1, 99);

@@ -85,6 +85,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
     repeats: 3,
     cacheReadTokens: 6,
     cacheWriteTokens: 7,
+    reasoningTokens: 8,
     ...extra,
   });
 
@@ -180,12 +181,14 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'reads a row of an older journal, without a count or cache figures, as one exchange',
+      'reads a row of an older journal, without a count, cache or reasoning figures, as one exchange',
       withStores(async (mine) => {
         const whole = row(1);
-        const { repeats: _, cacheReadTokens: __, cacheWriteTokens: ___, ...older } = whole;
+        const { repeats: _, cacheReadTokens: __, cacheWriteTokens: ___, reasoningTokens: ____, ...older } = whole;
         await mine.appendUsage([older as unknown as UsageRecord]);
-        expect(await mine.listUsage(10)).toEqual([{ ...whole, repeats: 1, cacheReadTokens: 0, cacheWriteTokens: 0 }]);
+        expect(await mine.listUsage(10)).toEqual([
+          { ...whole, repeats: 1, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+        ]);
         expect(await mine.reportUsage('quarter', 0, 1)).toMatchObject([{ requests: 1 }]);
       }),
     );

@@ -42,6 +42,7 @@ const rowOf = (number: number, outcome: UsageRecord['outcome'] = 'completed'): U
   repeats: 1,
   cacheReadTokens: 0,
   cacheWriteTokens: 0,
+  reasoningTokens: 0,
 });
 
 const segmentsIn = (dataDir: string): string[] => readdirSync(join(dataDir, 'journal')).toSorted();

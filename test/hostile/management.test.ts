@@ -44,6 +44,7 @@ function rowsOf(accountId: AccountId, howMany: number): UsageRecord[] {
     completionTokens: 1,
     cacheReadTokens: 0,
     cacheWriteTokens: 0,
+    reasoningTokens: 0,
     source: 'exact',
     bytesIn: 1,
     bytesOut: 2,

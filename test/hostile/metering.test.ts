@@ -54,17 +54,19 @@ test.each([{ output_tokens: 5 }, { input_tokens: 0, output_tokens: 5 }])(
   },
 );
 
-test('cached prompt tokens are part of the prompt, with columns of their own in rows, reports and CSV', async () => {
+test('cached and reasoning tokens are parts, with columns of their own in rows, reports and CSV', async () => {
+  const details = { output_tokens_details: { thinking_tokens: 3 } };
   single.answer = events(
-    message({ output_tokens: 5 }, { cache_read_input_tokens: 7_000, cache_creation_input_tokens: 60 }),
+    message({ output_tokens: 5, ...details }, { cache_read_input_tokens: 7_000, cache_creation_input_tokens: 60 }),
   );
   const member = await single.gate.member({ promptTokensPerDay: 8_000 });
   const [, row] = await rowOf(async () => (await call('/v1/messages', member.secret)).text());
-  expect(row).toMatchObject({ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60, source: 'exact' });
+  const parts = { promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60, reasoningTokens: 3 };
+  expect(row).toMatchObject({ ...parts, completionTokens: 5, source: 'exact' });
   const report = await single.gate.manage((store) =>
     store.reportUsage('account', 0, Number.MAX_SAFE_INTEGER, member.account.id),
   );
-  expect(report).toMatchObject([{ promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60 }]);
+  expect(report).toMatchObject([parts]);
   // Another whole prompt exceeds what is left, so a second call finds the limit used up.
   await (await call('/v1/messages', member.secret)).text();
   expect((await call('/v1/messages', member.secret)).status).toBe(429);

@@ -420,6 +420,7 @@ const interrupted: Omit<UsageRecord, 'id' | 'at' | 'keyId' | 'accountId'> = {
   repeats: 1,
   cacheReadTokens: 0,
   cacheWriteTokens: 0,
+  reasoningTokens: 0,
 };
 
 test('with a plan of one key, at most two keys work at a time, however often they are rotated', async () => {

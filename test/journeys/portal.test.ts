@@ -475,7 +475,7 @@ test('A14: user input in any field is shown as text and widens no page', async (
   }
 });
 
-test('an operator sees why an application is held, and what a prompt cache has saved', async () => {
+test('an operator sees why an application is held, and what the cached and reasoning tokens were', async () => {
   await mode('approval');
   const [name, asked] = ['Held Back', { purpose: 'x', password: goodPassword }];
   const { body } = await new Visitor(gate.url).post('/applications', { ...asked, name, email: newMail() });
@@ -487,17 +487,29 @@ test('an operator sees why an application is held, and what a prompt cache has s
   const row = rows.find(({ keyId }) => keyId === key.id)!;
   await gate.manage(async (store) => {
     await store.signIn.db.updateTable('applications').set({ held: 'second' }).where('id', '=', body.id).execute();
-    const cached = { promptTokens: 900, cacheReadTokens: 723, cacheWriteTokens: 31 };
-    await store.appendUsage([{ ...row, id: `${row.id.slice(0, -1)}~` as typeof row.id, ...cached }]);
+    const parts = { promptTokens: 900, cacheReadTokens: 723, cacheWriteTokens: 31 };
+    const reasoned = { completionTokens: 600, reasoningTokens: 512 };
+    await store.appendUsage([{ ...row, id: `${row.id.slice(0, -1)}~` as typeof row.id, ...parts, ...reasoned }]);
   });
   for (const [look, words] of [
-    [{ language: 'en' }, ['this mailbox has an account already', 'from the cache', 'cache: 723 read, 31 written']],
+    [
+      { language: 'en' },
+      [
+        'this mailbox has an account already',
+        'from the cache',
+        'cache: 723 read, 31 written',
+        'Reasoning tokens',
+        'reasoning: 512',
+      ],
+    ],
     [
       { language: 'ja', width: 390 },
       [
         'このメールボックスのアカウントがすでにあります',
         'うちキャッシュ読み取り',
         'キャッシュ: 読み取り 723、書き込み 31',
+        'うち推論トークン',
+        'うち推論: 512',
       ],
     ],
   ] as const) {
@@ -508,9 +520,12 @@ test('an operator sees why an application is held, and what a prompt cache has s
     await operatorReader.open('/portal/operate/usage');
     await operatorReader.sees(words[1]);
     await operatorReader.sees(words[2]);
+    await operatorReader.sees(words[3]);
+    await operatorReader.sees(words[4]);
     await operatorReader.isSound();
     await inside.open('/portal/usage');
     await inside.sees(words[1]);
+    await inside.sees(words[3]);
     await inside.isSound();
     await Promise.all([operatorReader.close(), inside.close()]);
   }

@@ -457,6 +457,7 @@ function summed(some: readonly UsageRecord[], group: (row: UsageRecord) => strin
         estimated: found.filter(({ source }) => source === 'estimated').length,
         cacheReadTokens: sum(found, (row) => row.cacheReadTokens),
         cacheWriteTokens: sum(found, (row) => row.cacheWriteTokens),
+        reasoningTokens: sum(found, (row) => row.reasoningTokens),
       },
     ]),
   );

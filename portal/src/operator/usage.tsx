@@ -183,6 +183,11 @@ function Ledger(): ReactNode {
                   {t('usage.cached', { read: figure(row.cacheReadTokens), write: figure(row.cacheWriteTokens) })}
                 </Text>
               )}
+              {row.reasoningTokens > 0 && (
+                <Text size="xs" c="dimmed">
+                  {t('usage.reasoned', { figure: figure(row.reasoningTokens) })}
+                </Text>
+              )}
             </Table.Td>
             <Table.Td>{figure(Math.round(row.durationMs) / 1000)} s</Table.Td>
           </Table.Tr>

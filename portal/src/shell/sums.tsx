@@ -18,6 +18,7 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
   const { figure } = useWriting();
   // Few model servers have a cache of prompts; without one its columns would only push the others off a phone.
   const cached = rows.some(({ cacheReadTokens, cacheWriteTokens }) => cacheReadTokens + cacheWriteTokens > 0);
+  const reasoned = rows.some(({ reasoningTokens }) => reasoningTokens > 0);
   const columns = [
     ['requests', 'requests'],
     ['refused', 'refused'],
@@ -29,15 +30,16 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
         ] as const)
       : []),
     ['completion', 'completionTokens'],
+    ...(reasoned ? ([['reasoning', 'reasoningTokens']] as const) : []),
   ] as const;
   return (
     <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': caption }}>
-      <Table striped miw={cached ? 760 : 520}>
+      <Table striped miw={520 + (cached ? 240 : 0) + (reasoned ? 120 : 0)}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>{group}</Table.Th>
+            <Table.Th miw={110}>{group}</Table.Th>
             {columns.map(([column]) => (
-              <Table.Th key={column} ta="right">
+              <Table.Th key={column} ta="right" style={{ wordBreak: 'keep-all' }}>
                 {t(`usage.${column}`)}
               </Table.Th>
             ))}

@@ -101,6 +101,7 @@ export const member = {
       completion: 'Completion tokens',
       cacheRead: 'Prompt tokens from the cache',
       cacheWrite: 'Prompt tokens into the cache',
+      reasoning: 'Reasoning tokens',
       noModel: 'without a model',
     },
     play: {
@@ -279,6 +280,7 @@ export const member = {
       completion: '出力トークン',
       cacheRead: 'うちキャッシュ読み取り',
       cacheWrite: 'うちキャッシュ書き込み',
+      reasoning: 'うち推論トークン',
       noModel: 'モデルなし',
     },
     play: {

@@ -31,6 +31,9 @@ const heldBytes = 64 * 1024;
 /** The body of an error is shorter than this. */
 const errorBytes = 4 * 1024;
 
+const wantedInput: Wanted = new Map(['cached_tokens', 'cache_write_tokens'].map((name) => [name, true]));
+const wantedOutput: Wanted = new Map(['reasoning_tokens', 'thinking_tokens'].map((name) => [name, true]));
+
 export const wantedUsage: Wanted = new Map<string, Wanted | true>([
   ...[
     'prompt_tokens',
@@ -39,9 +42,12 @@ export const wantedUsage: Wanted = new Map<string, Wanted | true>([
     'output_tokens',
     'cache_read_input_tokens',
     'cache_creation_input_tokens',
+    'prompt_cache_hit_tokens',
+    'cached_tokens',
+    'reasoning_tokens',
   ].map((name) => [name, true] as const),
-  ['prompt_tokens_details', new Map([['cached_tokens', true]])],
-  ['input_tokens_details', new Map([['cached_tokens', true]])],
+  ...['prompt_tokens_details', 'input_tokens_details'].map((name) => [name, wantedInput] as const),
+  ...['completion_tokens_details', 'output_tokens_details'].map((name) => [name, wantedOutput] as const),
 ]);
 
 export const wantedTimings: Wanted = new Map(['cache_n', 'prompt_n', 'predicted_n'].map((name) => [name, true]));

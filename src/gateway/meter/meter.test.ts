@@ -17,6 +17,7 @@ const exact = (promptTokens: number, completionTokens: number): Reading => ({
   completionTokens,
   cacheReadTokens: 0,
   cacheWriteTokens: 0,
+  reasoningTokens: 0,
   source: 'exact',
 });
 const guess = (estimate: number, bytes = 1_000): Prompt => ({ estimate, bytes });
@@ -117,6 +118,54 @@ const cases: Record<string, Case> = {
     streamed: false,
     text: '{"output":[],"usage":{"input_tokens":40,"input_tokens_details":{"cached_tokens":32},"output_tokens":3}}',
     reading: { ...exact(40, 3), cacheReadTokens: 32 },
+  },
+  'openai stream with reasoning, which is a part of the completion': {
+    reply: openai.completion,
+    streamed: true,
+    text: 'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":7,"completion_tokens_details":{"reasoning_tokens":5}}}\n\ndata: [DONE]\n\n',
+    reading: { ...exact(9, 7), reasoningTokens: 5 },
+  },
+  'responses whole with reasoning': {
+    reply: openai.responses,
+    streamed: false,
+    text: '{"output":[],"usage":{"input_tokens":40,"output_tokens":30,"output_tokens_details":{"reasoning_tokens":20}}}',
+    reading: { ...exact(40, 30), reasoningTokens: 20 },
+  },
+  'messages whole with thinking': {
+    reply: anthropic.message,
+    streamed: false,
+    text: '{"type":"message","usage":{"input_tokens":2,"output_tokens":30,"output_tokens_details":{"thinking_tokens":25}}}',
+    reading: { ...exact(2, 30), reasoningTokens: 25 },
+  },
+  'sglang, which puts the reasoning beside the completion': {
+    reply: openai.completion,
+    streamed: false,
+    text: '{"choices":[],"usage":{"prompt_tokens":8,"total_tokens":12,"completion_tokens":4,"prompt_tokens_details":null,"reasoning_tokens":2}}',
+    reading: { ...exact(8, 4), reasoningTokens: 2 },
+  },
+  'deepseek, which puts the cache beside the prompt': {
+    reply: openai.completion,
+    streamed: false,
+    text: '{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":4,"prompt_cache_hit_tokens":6,"prompt_cache_miss_tokens":2}}',
+    reading: { ...exact(8, 4), cacheReadTokens: 6 },
+  },
+  'a proxy that writes both spellings of the cache, whose prompt is the whole one': {
+    reply: openai.completion,
+    streamed: false,
+    text: '{"choices":[],"usage":{"prompt_tokens":80,"completion_tokens":4,"cache_read_input_tokens":60,"cache_creation_input_tokens":10,"prompt_tokens_details":{"cached_tokens":60}}}',
+    reading: { ...exact(80, 4), cacheReadTokens: 60, cacheWriteTokens: 10 },
+  },
+  'parts that are larger than the whole': {
+    reply: openai.completion,
+    streamed: false,
+    text: '{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":6,"cache_write_tokens":900},"completion_tokens_details":{"reasoning_tokens":900}}}',
+    reading: { ...exact(8, 4), cacheReadTokens: 6, cacheWriteTokens: 2, reasoningTokens: 4 },
+  },
+  'parts that are no counts': {
+    reply: openai.completion,
+    streamed: false,
+    text: '{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":-6},"completion_tokens_details":{"reasoning_tokens":"4"}}}',
+    reading: exact(8, 4),
   },
   'openai stream with lines that end with CR alone': {
     reply: openai.completion,

@@ -10,6 +10,8 @@ export interface Reading {
   /** The parts of the prompt read from and written to the server's prompt cache. */
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
+  /** The part of the completion that the model used to think. */
+  readonly reasoningTokens: number;
   readonly source: UsageSource;
 }
 
@@ -31,6 +33,7 @@ export const nothingRead: Reading = {
   completionTokens: 0,
   cacheReadTokens: 0,
   cacheWriteTokens: 0,
+  reasoningTokens: 0,
   source: 'none',
 };
 
@@ -51,6 +54,7 @@ export interface Figures {
   readonly completion: number | undefined;
   readonly cacheRead: number | undefined;
   readonly cacheWrite: number | undefined;
+  readonly reasoning: number | undefined;
   /** Anthropic counts cached tokens apart from `input_tokens`; the others include them. */
   readonly cacheApart: boolean;
 }
@@ -73,6 +77,7 @@ export class ReportedFigures {
   #completion: number | undefined;
   #cacheRead: number | undefined;
   #cacheWrite: number | undefined;
+  #reasoning: number | undefined;
   #cacheApart = false;
 
   /** `nowMs` is monotonic. */
@@ -84,7 +89,7 @@ export class ReportedFigures {
 
   take(figures: Figures | undefined): void {
     if (!figures) return;
-    const { prompt, completion, cacheRead, cacheWrite, cacheApart } = figures;
+    const { prompt, completion, cacheRead, cacheWrite, reasoning, cacheApart } = figures;
     const ms = this.#nowMs() - this.#beganMs;
     const mostPrompt = this.#prompt.bytes + hiddenPromptTokens + ms * promptTokensPerMs;
     if ((prompt ?? 0) + (cacheRead ?? 0) + (cacheWrite ?? 0) <= (cacheApart ? mostPrompt : 2 * mostPrompt)) {
@@ -93,8 +98,10 @@ export class ReportedFigures {
       this.#cacheWrite = later(this.#cacheWrite, cacheWrite);
       this.#cacheApart ||= cacheApart;
     }
-    if ((completion ?? 0) <= this.bytes + hiddenCompletionTokens + ms * completionTokensPerMs)
+    if ((completion ?? 0) <= this.bytes + hiddenCompletionTokens + ms * completionTokensPerMs) {
       this.#completion = later(this.#completion, completion);
+      this.#reasoning = later(this.#reasoning, reasoning);
+    }
   }
 
   /** `final`: no better figure will come. `seen`: completion tokens counted in the stream. */
@@ -107,12 +114,14 @@ export class ReportedFigures {
     const completion =
       final && this.#completion !== undefined ? this.#completion : Math.max(this.#completion ?? 0, seen);
     const exact = final && known && this.#completion !== undefined;
+    // Parts cannot exceed the whole, whatever the server reports.
+    const cacheReadTokens = known ? Math.min(read, prompt) : 0;
     return {
       promptTokens: prompt,
       completionTokens: completion,
-      // Parts of the prompt cannot exceed it.
-      cacheReadTokens: known ? Math.min(read, prompt) : 0,
-      cacheWriteTokens: known ? Math.min(write, prompt) : 0,
+      cacheReadTokens,
+      cacheWriteTokens: known ? Math.min(write, prompt - cacheReadTokens) : 0,
+      reasoningTokens: Math.min(this.#reasoning ?? 0, completion),
       source: !exact ? 'estimated' : prompt + completion > 0 ? 'exact' : 'none',
     };
   }
@@ -136,12 +145,18 @@ export function countIn(value: Readonly<Record<string, unknown>>, name: string):
   return figure === undefined ? undefined : (count(figure) ?? spoiled);
 }
 
-/** Reads a `usage` object in OpenAI's older (prompt/completion), newer (input/output) or Anthropic's spelling. */
+/**
+ * Reads a `usage` object in OpenAI's older (prompt/completion), newer (input/output) or Anthropic's spelling. The parts of a
+ * figure stand in its details; some servers put them beside it: DeepSeek (`prompt_cache_hit_tokens`), Moonshot
+ * (`cached_tokens`), SGLang (`reasoning_tokens`).
+ */
 export function usageFigures(usage: unknown): Figures | undefined {
   if (typeof usage !== 'object' || usage === null) return undefined;
   const value = usage as Readonly<Record<string, unknown>>;
   const newer = 'input_tokens' in value || 'output_tokens' in value;
-  const cacheApart = 'cache_read_input_tokens' in value || 'cache_creation_input_tokens' in value;
+  // Proxies such as LiteLLM write both spellings; `prompt_tokens` is then the whole prompt.
+  const cacheApart =
+    ('cache_read_input_tokens' in value || 'cache_creation_input_tokens' in value) && !('prompt_tokens' in value);
   const prompt = countIn(value, newer || cacheApart ? 'input_tokens' : 'prompt_tokens');
   const completion = countIn(value, newer || cacheApart ? 'output_tokens' : 'completion_tokens');
   if (prompt === spoiled || completion === spoiled) return undefined;
@@ -153,20 +168,26 @@ export function usageFigures(usage: unknown): Figures | undefined {
     !count(value['cache_creation_input_tokens'])
   )
     return undefined;
-  const details = value[newer ? 'input_tokens_details' : 'prompt_tokens_details'];
-  const cached = cacheApart
-    ? value['cache_read_input_tokens']
-    : typeof details === 'object' && details !== null
-      ? (details as Readonly<Record<string, unknown>>)['cached_tokens']
-      : undefined;
+  const input = fieldsOf(value[newer ? 'input_tokens_details' : 'prompt_tokens_details']);
+  const output = fieldsOf(value[newer || cacheApart ? 'output_tokens_details' : 'completion_tokens_details']);
   return {
     prompt,
     completion,
-    cacheRead: count(cached),
-    cacheWrite: cacheApart ? count(value['cache_creation_input_tokens']) : undefined,
+    cacheRead:
+      count(value['cache_read_input_tokens']) ??
+      count(input['cached_tokens']) ??
+      count(value['prompt_cache_hit_tokens']) ??
+      count(value['cached_tokens']),
+    cacheWrite: count(value['cache_creation_input_tokens']) ?? count(input['cache_write_tokens']),
+    reasoning:
+      count(output['reasoning_tokens']) ?? count(output['thinking_tokens']) ?? count(value['reasoning_tokens']),
     cacheApart,
   };
 }
+
+const noFields: Readonly<Record<string, unknown>> = {};
+const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : noFields;
 
 /**
  * Reads llama.cpp's `timings`, which its last piece has where the call did not ask for `usage`: `prompt_n` are the tokens of
@@ -179,7 +200,14 @@ export function timingFigures(timings: unknown): Figures | undefined {
   const rest = countIn(value, 'prompt_n');
   const completion = countIn(value, 'predicted_n');
   if (cached === spoiled || rest === spoiled || completion === spoiled || rest === undefined) return undefined;
-  return { prompt: cached + rest, completion, cacheRead: cached, cacheWrite: undefined, cacheApart: false };
+  return {
+    prompt: cached + rest,
+    completion,
+    cacheRead: cached,
+    cacheWrite: undefined,
+    reasoning: undefined,
+    cacheApart: false,
+  };
 }
 
 /** Parses bytes that hold exactly one object. */

@@ -29,6 +29,7 @@ export const usageRowSchema = z
       .describe('exchanges that the row stands for; above 1: refused ones beyond refused_rows_per_minute'),
     cacheReadTokens: z.int().describe('the part of promptTokens that the model server read from its prompt cache'),
     cacheWriteTokens: z.int().describe('the part of promptTokens that it wrote into the cache'),
+    reasoningTokens: z.int().describe('the part of completionTokens that the model used to think'),
   })
   .meta({ id: 'UsageRow' });
 
@@ -44,6 +45,7 @@ export const usageSumSchema = z
     estimated: z.int(),
     cacheReadTokens: z.int().describe('parts of promptTokens, like cacheWriteTokens'),
     cacheWriteTokens: z.int(),
+    reasoningTokens: z.int().describe('part of completionTokens'),
   })
   .meta({ id: 'UsageSum' });
 export const reportGroups = ['key', 'account', 'model', 'day', 'month'] as const;

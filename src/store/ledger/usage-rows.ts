@@ -14,6 +14,7 @@ const noSums = {
   estimated: 0,
   cache_read_tokens: 0,
   cache_write_tokens: 0,
+  reasoning_tokens: 0,
   own_refusals: 0,
 };
 
@@ -65,6 +66,7 @@ export function rollUp(rows: readonly Tables['usage'][], answered: AnsweredModel
     if (row.source === 'estimated') sum.estimated += row.repeats;
     sum.cache_read_tokens += row.cache_read_tokens;
     sum.cache_write_tokens += row.cache_write_tokens;
+    sum.reasoning_tokens += row.reasoning_tokens;
   }
   return [...sums.values()];
 }
@@ -93,6 +95,7 @@ export const usageColumns = [
   'repeats',
   'cache_read_tokens',
   'cache_write_tokens',
+  'reasoning_tokens',
 ] as const satisfies readonly (keyof Tables['usage'])[];
 
 export function rowOfUsage(record: UsageRecord): Tables['usage'] {
@@ -121,6 +124,7 @@ export function rowOfUsage(record: UsageRecord): Tables['usage'] {
     repeats: record.repeats ?? 1,
     cache_read_tokens: record.cacheReadTokens ?? 0,
     cache_write_tokens: record.cacheWriteTokens ?? 0,
+    reasoning_tokens: record.reasoningTokens ?? 0,
   };
 }
 
@@ -149,5 +153,6 @@ export function usageOfRow(row: Selectable<Tables['usage']>): UsageRecord {
     repeats: Number(row.repeats),
     cacheReadTokens: Number(row.cache_read_tokens),
     cacheWriteTokens: Number(row.cache_write_tokens),
+    reasoningTokens: Number(row.reasoning_tokens),
   };
 }

@@ -83,6 +83,7 @@ async function sumsOf(
       select.fn.sum('estimated').as('estimated'),
       select.fn.sum('cache_read_tokens').as('cacheRead'),
       select.fn.sum('cache_write_tokens').as('cacheWrite'),
+      select.fn.sum('reasoning_tokens').as('reasoning'),
     ])
     .groupBy(column)
     .execute();
@@ -96,6 +97,7 @@ async function sumsOf(
     estimated: Number(row.estimated),
     cacheReadTokens: Number(row.cacheRead),
     cacheWriteTokens: Number(row.cacheWrite),
+    reasoningTokens: Number(row.reasoning),
   }));
 }
 

@@ -28,6 +28,7 @@ export interface UsageTables {
     repeats: number;
     cache_read_tokens: number;
     cache_write_tokens: number;
+    reasoning_tokens: number;
   };
   usage_quarterly: {
     account_id: AccountId;
@@ -44,6 +45,7 @@ export interface UsageTables {
     estimated: number;
     cache_read_tokens: number;
     cache_write_tokens: number;
+    reasoning_tokens: number;
     /** The part of `refused` for what the caller did or may not do. */
     own_refusals: number;
   };

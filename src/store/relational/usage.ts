@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 import { report } from './usage-reports.ts';
 
-// SQLite before 3.32 accepts 999 parameters, current versions 32,766, and PostgreSQL 65,535. 23 columns × 500 rows fit
+// SQLite before 3.32 accepts 999 parameters, current versions 32,766, and PostgreSQL 65,535. 24 columns × 500 rows fit
 // both of the latter.
 const rowsPerInsert = 500;
 /** About 20 ms of reading in SQLite, which blocks this process. */
@@ -179,6 +179,7 @@ async function appendSlowly(
             estimated: sql`${set.ref('usage_quarterly.estimated')} + ${sum.estimated}`,
             cache_read_tokens: sql`${set.ref('usage_quarterly.cache_read_tokens')} + ${sum.cache_read_tokens}`,
             cache_write_tokens: sql`${set.ref('usage_quarterly.cache_write_tokens')} + ${sum.cache_write_tokens}`,
+            reasoning_tokens: sql`${set.ref('usage_quarterly.reasoning_tokens')} + ${sum.reasoning_tokens}`,
             own_refusals: sql`${set.ref('usage_quarterly.own_refusals')} + ${sum.own_refusals}`,
           })),
         )

@@ -21,6 +21,7 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
     'estimated',
     'cache_read_tokens',
     'cache_write_tokens',
+    'reasoning_tokens',
     'own_refusals',
   ] as const;
   const addUp = database.prepare(

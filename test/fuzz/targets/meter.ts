@@ -30,9 +30,11 @@ function measure(reply: Reply, streamed: boolean, pieces: readonly Buffer[]): Ve
   return { ...meter.read(), whole, errorSeen: meter.errorSeen };
 }
 
-function bookable({ promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens }: Reading): void {
-  assert.ok(cacheReadTokens <= promptTokens && cacheWriteTokens <= promptTokens, 'a part is larger than the whole');
-  for (const figure of [promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens])
+function bookable(reading: Reading): void {
+  const { promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens } = reading;
+  assert.ok(cacheReadTokens + cacheWriteTokens <= promptTokens, 'the cached parts are larger than the prompt');
+  assert.ok(reasoningTokens <= completionTokens, 'the reasoning is longer than the completion');
+  for (const figure of [promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens])
     assert.ok(Number.isSafeInteger(figure) && figure >= 0, `${figure} cannot be recorded`);
 }
 
@@ -169,7 +171,7 @@ export const target: Target = {
   words: (
     '"done":true|"done": true|"prompt_eval_count":3|"eval_count":4|"usage":{"prompt_tokens":1,"completion_tokens":2}|' +
     '"usage":{"input_tokens":1,"output_tokens":2}|data: [DONE]|data: |{"error":"x"}|"type":"message_delta"|"choices":[]|' +
-    '"type":"response.completed","response":{|"type":"message_stop"|"type":"message_start","message":{|"cache_read_input_tokens":5|"prompt_tokens_details":{"cached_tokens":1}|"timings":{"prompt_n":4,"predicted_n":2}|"text":"x"|"type":"response.output_item.done"|"type":"content_block_start"|"logprobs":[|\r|\ufeff|"status":"success"|"done_reason":"load"|\n|\r\n|-1|1e999'
+    '"type":"response.completed","response":{|"type":"message_stop"|"type":"message_start","message":{|"cache_read_input_tokens":5|"prompt_tokens_details":{"cached_tokens":1}|"completion_tokens_details":{"reasoning_tokens":1}|"output_tokens_details":{"thinking_tokens":2}|"prompt_cache_hit_tokens":1|"timings":{"prompt_n":4,"predicted_n":2}|"text":"x"|"type":"response.output_item.done"|"type":"content_block_start"|"logprobs":[|\r|\ufeff|"status":"success"|"done_reason":"load"|\n|\r\n|-1|1e999'
   ).split('|'),
   mostBytes: 800,
   seeds: () => [

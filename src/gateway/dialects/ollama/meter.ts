@@ -141,5 +141,5 @@ function figuresIn(answer: Readonly<Record<string, unknown>>): Figures | undefin
   const prompt = countIn(answer, 'prompt_eval_count') ?? 0;
   const completion = countIn(answer, 'eval_count') ?? 0;
   if (prompt === spoiled || completion === spoiled) return undefined;
-  return { prompt, completion, cacheRead: undefined, cacheWrite: undefined, cacheApart: false };
+  return { prompt, completion, cacheRead: undefined, cacheWrite: undefined, reasoning: undefined, cacheApart: false };
 }

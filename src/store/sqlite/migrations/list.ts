@@ -12,7 +12,7 @@ import { openOutbox } from './outbox.ts';
 import { bindPeople, openPeople } from './people.ts';
 import { openServers } from './servers.ts';
 import { openIdentities, openUsedOnce } from './sign-in.ts';
-import { addCacheTokens, addOwnRefusals, addRepeats, splitHours } from './usage.ts';
+import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, splitHours } from './usage.ts';
 
 /** Migrations by name, in order. A published one is never changed. */
 export const migrations: Record<string, Migration> = {
@@ -275,5 +275,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0023-servers': {
     up: openServers,
+  },
+  '0026-reasoning-tokens': {
+    up: addReasoningTokens,
   },
 };

@@ -87,3 +87,12 @@ export async function addOwnRefusals(db: Kysely<unknown>): Promise<void> {
         select min(model) from usage_quarterly as first where first.account_id = own.account_id
           and first.quarter = own.quarter and first.key_id = own.key_id)`.execute(db);
 }
+
+/** The part of the completion that the model used to think; unknown for older rows. */
+export async function addReasoningTokens({ schema }: Kysely<unknown>): Promise<void> {
+  for (const table of ['usage', 'usage_quarterly'])
+    await schema
+      .alterTable(table)
+      .addColumn('reasoning_tokens', 'bigint', (column) => column.notNull().defaultTo(0))
+      .execute();
+}
