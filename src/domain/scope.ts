@@ -1,5 +1,7 @@
-// What a key may do, as scopes. Deny by default: a route names the scope it needs, a key lists the scopes it has.
+// What a key may do, as scopes. Deny by default: a route names the scope it needs, a key lists the scopes it has. Each
+// published service has a scope of its own, which neither a new key nor a new plan has.
 
+/** The scopes that every gate has. */
 export const scopes = [
   'inference:chat',
   'inference:audio',
@@ -15,9 +17,12 @@ export const scopes = [
   'management:read',
   'management:write',
 ] as const;
-export type Scope = (typeof scopes)[number];
+export type FixedScope = (typeof scopes)[number];
+/** The scope of one published service, or of several that share it. */
+export type RouteScope = `route:${string}`;
+export type Scope = FixedScope | RouteScope;
 
-export const scopeMeanings: Record<Scope, string> = {
+export const scopeMeanings: Record<FixedScope, string> = {
   'inference:chat': 'generate text: chat, generate, completions, responses, messages',
   'inference:audio': 'transcribe audio',
   'inference:embed': 'make embeddings',
@@ -37,11 +42,18 @@ export const scopeMeanings: Record<Scope, string> = {
 export const managementScopes = ['management:read', 'management:write'] as const satisfies readonly Scope[];
 export type ManagementScope = (typeof managementScopes)[number];
 
+/** Names of published services and of their scopes. */
+export const routeName = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
+export const longestRouteName = 40;
+
+export const isRouteScope = (word: string): word is RouteScope =>
+  word.startsWith('route:') && word.length <= 6 + longestRouteName && routeName.test(word.slice(6));
+
 export const isManagement = (scope: string): scope is ManagementScope =>
   (managementScopes as readonly string[]).includes(scope);
 
 /** Short forms that people type, and the scopes they stand for. */
-const aliases: Record<string, readonly Scope[]> = {
+const aliases: Record<string, readonly FixedScope[]> = {
   inference: ['inference:chat', 'inference:audio'],
   embeddings: ['inference:embed'],
   'models:write': ['models:create', 'models:copy'],
@@ -56,16 +68,26 @@ export const defaultScopes: readonly Scope[] = ['inference:chat', 'inference:aud
 export const isPowerful = (asked: readonly Scope[] | undefined): boolean =>
   asked?.some((scope) => !defaultScopes.includes(scope)) ?? false;
 
-/** Expands scopes and aliases to the set of scopes, in registry order. @throws a sentence for an unknown word. */
+/**
+ * Expands scopes and aliases to the set of scopes, in registry order; those of published services follow by name. A service
+ * need not exist yet. @throws a sentence for an unknown word.
+ */
 export function parseScopes(words: readonly string[]): Scope[] {
-  const found = new Set<Scope>();
+  const found = new Set<FixedScope>();
+  const routes = new Set<RouteScope>();
   for (const word of words) {
+    if (isRouteScope(word)) {
+      routes.add(word);
+      continue;
+    }
     const known = scopes.find((scope) => scope === word);
     const expanded = known ? [known] : Object.hasOwn(aliases, word) ? aliases[word] : undefined;
     if (!expanded) {
-      throw new Error(`unknown scope "${word}"; the scopes are ${[...scopes, ...Object.keys(aliases)].join(', ')}`);
+      throw new Error(
+        `unknown scope "${word}"; the scopes are ${[...scopes, ...Object.keys(aliases), 'route:<name>'].join(', ')}`,
+      );
     }
     for (const scope of expanded) found.add(scope);
   }
-  return scopes.filter((scope) => found.has(scope));
+  return [...scopes.filter((scope) => found.has(scope)), ...[...routes].toSorted()];
 }

@@ -1,0 +1,211 @@
+// Reads the description of a published service as an operator wrote it: as JSON in a file, or through the management API.
+// What is not said has a default (service-route.ts); what is not known is refused, since an option with a typo must not be
+// taken for its default.
+import { readHeaderNames } from './header-names.ts';
+import { type Fields, readFields } from './json-fields.ts';
+import { isRouteScope, longestRouteName, type RouteScope, routeName } from './scope.ts';
+import { readServicePath } from './service-path.ts';
+import {
+  credentialWays,
+  type ServiceCost,
+  type ServiceMatch,
+  type ServiceRoute,
+  type ServiceTimes,
+  type ServiceTls,
+  type ServiceWebSocket,
+  serviceDefaults,
+  serviceMethods,
+  webSocketDefaults,
+} from './service-route.ts';
+
+const tebibyte = 2 ** 40;
+const mostSeconds = 7 * 86_400;
+const mostUnits = 1_000_000_000;
+
+/** @throws Error with a sentence that names the route and the option. */
+export function readServiceRoute(input: unknown): ServiceRoute {
+  const fields = readFields(input, 'a route');
+  const name = fields.text('name');
+  if (!routeName.test(name) || name.length > longestRouteName)
+    throw new Error(
+      `"${name.slice(0, 80)}" is not a name for a route: up to ${longestRouteName} letters a-z and digits, in words joined by -`,
+    );
+  fields.call(`route "${name}"`);
+  const route: ServiceRoute = {
+    name,
+    match: readMatch(fields),
+    upstreams: fields.texts('upstreams', [], 16).map(fields.reading('upstreams', readAddress)),
+    strip: fields.flag('strip', serviceDefaults.strip),
+    methods: fields.choices('methods', serviceMethods, serviceDefaults.methods),
+    scope: fields.reading('scope', readScope)(fields.optionalText('scope') ?? `route:${name}`),
+    credential: fields.choices('credential', credentialWays, serviceDefaults.credential),
+    requestHeaders: readHeaders(fields, 'request'),
+    responseHeaders: readHeaders(fields, 'response'),
+    host: fields.matching('host', hostShape, 'a host name, perhaps with a port') ?? serviceDefaults.host,
+    bodyBytes: fields.whole('bodyBytes', 0, tebibyte, serviceDefaults.bodyBytes),
+    times: readTimes(fields.inside('timeouts')),
+    webSocket: readWebSocket(fields),
+    cookies: fields.texts('cookies', serviceDefaults.cookies, 32).map(fields.reading('cookies', readCookieName)),
+    redirects: fields.choice('redirects', ['rewrite', 'refuse'], serviceDefaults.redirects),
+    cost: readCost(fields),
+    concurrent: fields.wholeOrNull('concurrent', 1, 100_000, serviceDefaults.concurrent),
+    slots: fields.wholeOrNull('slots', 1, 100_000, serviceDefaults.slots),
+    tls: readTls(fields.inside('tls')),
+    secretFile: fields.optionalText('secretFile') ?? serviceDefaults.secretFile,
+    healthPath: fields.reading('healthPath', readHealthPath)(fields.optionalText('healthPath')),
+    cors: fields.texts('cors', serviceDefaults.cors, 100).map(fields.reading('cors', readOrigin)),
+    recordPath: fields.choice('recordPath', ['no', 'template'], serviceDefaults.recordPath),
+  };
+  fields.refuseOthers();
+  refuseContradictions(route, fields.name);
+  return route;
+}
+
+function readHeaders(fields: Fields, direction: 'request' | 'response'): string[] {
+  const inside = fields.inside('headers', ['request', 'response']);
+  return fields.reading(`headers.${direction}`, (names: readonly string[]) => readHeaderNames(names, direction))(
+    inside.texts(direction, [], 100),
+  );
+}
+
+function readMatch(fields: Fields): ServiceMatch {
+  const path = fields.optionalText('path');
+  const hostName = fields.optionalText('hostName');
+  if ((path === undefined) === (hostName === undefined))
+    throw new Error(`${fields.name}: give either a path, such as /service, or a hostName`);
+  if (path !== undefined) return { kind: 'path', prefix: fields.reading('path', readPrefix)(path) };
+  return { kind: 'host', hostName: fields.reading('hostName', readHostName)(hostName as string) };
+}
+
+function readWebSocket(fields: Fields): ServiceWebSocket | null {
+  const inside = fields.insideOrNull('websocket');
+  if (!inside) return serviceDefaults.webSocket;
+  const read: ServiceWebSocket = {
+    origins: inside.texts('origins', webSocketDefaults.origins, 100).map(inside.reading('origins', readOrigin)),
+    maxFrameBytes: inside.whole('maxFrameBytes', 1, 1024 * 1024 * 1024, webSocketDefaults.maxFrameBytes),
+    idleSeconds: inside.whole('idle', 1, mostSeconds, webSocketDefaults.idleSeconds),
+    maxSeconds: inside.whole('maxSeconds', 1, mostSeconds, webSocketDefaults.maxSeconds),
+    perKey: inside.wholeOrNull('perKey', 1, 100_000, webSocketDefaults.perKey),
+  };
+  inside.refuseOthers();
+  return read;
+}
+
+function readCost(fields: Fields): ServiceCost | null {
+  const inside = fields.insideOrNull('cost');
+  if (!inside) return serviceDefaults.cost;
+  const unit = inside.matching('unit', /^[a-z][a-z-]{0,29}$/, 'a word such as images') ?? 'units';
+  const [kind, ...others] = (['fixed', 'perSecond', 'header'] as const).filter((each) => inside.has(each));
+  if (kind === undefined || others.length > 0)
+    throw new Error(`${inside.name} has one of fixed (units), perSecond (units), or header (a name) with cap (units)`);
+  let cost: ServiceCost;
+  if (kind === 'header') {
+    const [header = ''] = inside.reading('header', (text: string) => readHeaderNames([text], 'response'))(
+      inside.text('header'),
+    );
+    if (header.endsWith('*')) throw new Error(`${inside.name}.header is the name of one header`);
+    cost = { kind, unit, header, cap: inside.whole('cap', 1, mostUnits, undefined) };
+  } else {
+    const units = inside.whole(kind, 1, mostUnits, undefined);
+    cost = { kind: kind === 'fixed' ? 'fixed' : 'second', unit, units };
+  }
+  inside.refuseOthers();
+  return cost;
+}
+
+function readTimes(inside: Fields): ServiceTimes {
+  const { times } = serviceDefaults;
+  const read: ServiceTimes = {
+    connectSeconds: inside.whole('connect', 1, 300, times.connectSeconds),
+    headSeconds: inside.whole('head', 1, mostSeconds, times.headSeconds),
+    idleSeconds: inside.whole('idle', 1, mostSeconds, times.idleSeconds),
+    totalSeconds: inside.wholeOrNull('total', 1, mostSeconds, times.totalSeconds),
+  };
+  inside.refuseOthers();
+  return read;
+}
+
+function readTls(inside: Fields): ServiceTls {
+  const read: ServiceTls = {
+    caFile: inside.optionalText('caFile') ?? null,
+    certificateFile: inside.optionalText('certificateFile') ?? null,
+    keyFile: inside.optionalText('keyFile') ?? null,
+  };
+  inside.refuseOthers();
+  if ((read.certificateFile === null) !== (read.keyFile === null))
+    throw new Error(`${inside.name}: certificateFile and keyFile belong together`);
+  return read;
+}
+
+function refuseContradictions(route: ServiceRoute, called: string): void {
+  const { upstreams, match, strip, cookies, methods, credential, webSocket } = route;
+  if (upstreams.length === 0) throw new Error(`${called}: upstreams needs the address of the service`);
+  if (new Set(upstreams).size < upstreams.length) throw new Error(`${called}: upstreams names an address twice`);
+  if (methods.length === 0 || credential.length === 0)
+    throw new Error(`${called}: methods and credential need at least one entry`);
+  if (match.kind === 'host' && !strip) throw new Error(`${called}: a host name has no prefix that strip could keep`);
+  if (!strip && upstreams.some((address) => new URL(address).pathname !== '/'))
+    throw new Error(`${called}: with strip off, the address of the service has no path of its own`);
+  if (match.kind === 'path' && cookies.some((name) => /^__host-/i.test(name)))
+    throw new Error(`${called}: a __Host- cookie belongs to a whole host; such a service needs a hostName`);
+  if (credential.includes('ticket') && !webSocket) throw new Error(`${called}: tickets are for a websocket`);
+}
+
+function readAddress(text: string): string {
+  const url = URL.parse(text);
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new Error('has addresses that begin with http:// or https://, such as http://10.0.0.7:6333');
+  if (url.username !== '' || url.password !== '')
+    throw new Error('has an address with a user or a password; they belong into secretFile');
+  if (/[?#]/.test(text)) throw new Error('has an address that does not end with its path');
+  return url.origin + url.pathname.replace(/\/+$/, '');
+}
+
+const segment = /^[A-Za-z0-9](?:[A-Za-z0-9._~-]*[A-Za-z0-9_~-])?$/;
+
+function readPrefix(text: string): string {
+  const plain = text.endsWith('/') ? text.slice(0, -1) : text;
+  if (
+    !plain.startsWith('/') ||
+    plain.length > 200 ||
+    !plain
+      .slice(1)
+      .split('/')
+      .every((each) => segment.test(each))
+  )
+    throw new Error('begins with / and has segments of letters, digits and -._~, such as /qdrant');
+  return plain;
+}
+
+const hostShape = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/;
+
+function readHostName(text: string): string {
+  const name = text.toLowerCase();
+  if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/.test(name) || /^[\d.]+$/.test(name))
+    throw new Error('is the name of a host, such as comfy.example.com, without a port');
+  return name;
+}
+
+function readScope(text: string): RouteScope {
+  if (!isRouteScope(text)) throw new Error('begins with route:, such as route:qdrant');
+  return text;
+}
+
+function readOrigin(text: string): string {
+  const url = URL.parse(text);
+  if (!url || !/^https?:$/.test(url.protocol) || url.origin !== text.toLowerCase())
+    throw new Error(`has origins such as https://app.example.com, not "${text.slice(0, 80)}"`);
+  return url.origin;
+}
+
+function readCookieName(text: string): string {
+  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(text)) throw new Error('has names of cookies');
+  return text;
+}
+
+function readHealthPath(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  const { path, pathKey } = readServicePath(text);
+  if (pathKey !== undefined || path !== text) throw new Error('is a path such as /healthz');
+  return path;
+}
