@@ -15,11 +15,12 @@ import { Ladder } from '../gateway/limits/ladder.ts';
 import { LiveStats } from '../gateway/live-stats.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
 import { RegistryFacts } from '../gateway/model-facts.ts';
-import { EndObservers } from '../gateway/observers.ts';
+import { type EndObserver, EndObservers } from '../gateway/observers.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
 import type { Gate } from '../gateway/pipeline.ts';
 import type { Recorder } from '../gateway/record.ts';
 import { relaySettingsOf } from '../gateway/relay-settings.ts';
+import { RequestMetrics } from '../gateway/request-metrics.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
 import type { StoredServers } from '../jobs/stored-servers.ts';
 import { describeCause, type Log } from '../observe/log.ts';
@@ -40,6 +41,8 @@ export interface DataPlane {
   /** What the gate does now, for people who look. */
   readonly liveStats: LiveStats;
   readonly accountUsages: AccountUsages;
+  /** What is counted for /metrics; undefined without it. */
+  readonly requestMetrics: RequestMetrics | undefined;
   /** The model servers of the store. */
   readonly storedServers: StoredServers;
 }
@@ -49,7 +52,7 @@ interface Shared {
   readonly registry: UpstreamRegistry;
   readonly ladder: Ladder;
   readonly accountUsages: AccountUsages;
-  readonly liveStats: LiveStats;
+  readonly observers: readonly EndObserver[];
   readonly queue: TurnQueue<Upstream>;
 }
 
@@ -74,16 +77,32 @@ export async function openDataPlane(
     ),
   );
   const liveStats = new LiveStats(clocks.nowMs);
+  const requestMetrics = requestMetricsOf(config, registry, clocks);
   const gate = await start.step('data plane', () =>
     gateOf(config, log, clocks, storage, {
       registry,
       ladder,
       accountUsages,
-      liveStats,
+      observers: [ladder, liveStats, ...(requestMetrics ? [requestMetrics] : [])],
       queue: adapters.queue(queueSettings(config, registry)),
     }),
   );
-  return { gate, liveStats, accountUsages, storedServers: openStoredServers(config, log, storage.store, gate) };
+  return {
+    gate,
+    liveStats,
+    accountUsages,
+    requestMetrics,
+    storedServers: openStoredServers(config, log, storage.store, gate),
+  };
+}
+
+function requestMetricsOf(
+  { metricsPort }: Config,
+  registry: UpstreamRegistry,
+  { nowMs }: GateClocks,
+): RequestMetrics | undefined {
+  if (metricsPort === 0) return undefined;
+  return new RequestMetrics((model) => registry.all.some(({ models }) => models.names?.has(model) === true), nowMs);
 }
 
 function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger }: Log): Ladder {
@@ -146,18 +165,13 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
   };
 }
 
-function recorderOf(
-  log: Log,
-  { nowMs }: GateClocks,
-  { ledger, refusals }: Storage,
-  { ladder, liveStats }: Shared,
-): Recorder {
+function recorderOf(log: Log, { nowMs }: GateClocks, { ledger, refusals }: Storage, { observers }: Shared): Recorder {
   return {
     end: (record, begun) => refusals.end(record, begun),
     endSoon: (record, begun, written) => ledger.endSoon(record, begun, written),
     log: accessLog(log, nowMs),
     nowMs,
-    observers: new EndObservers([ladder, liveStats], nowMs, (observer, failures, error) =>
+    observers: new EndObservers(observers, nowMs, (observer, failures, error) =>
       log.logger.error({ observer, failures, cause: describeCause(error) }, 'an observer of ended exchanges failed'),
     ),
   };

@@ -13,6 +13,7 @@ import { bothWays, gateCertificatesOf, oneWay, unencryptedOf } from './encryptio
 import { startJobs } from './jobs.ts';
 import { closeListener, openListener, openPlainPort } from './listening.ts';
 import { openManagementPlane } from './management-plane.ts';
+import { openMetrics } from './metrics.ts';
 import { type ServerControl, serverControl } from './model-servers.ts';
 import { Deadline, drain } from './shutdown.ts';
 import { Start, type StartStep } from './start.ts';
@@ -88,6 +89,12 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
     }),
   );
   const hasPlain = await start.step('plain port', () => openPlainPort(config, servers, log));
+
+  await start.step(
+    'metrics',
+    () => openMetrics(config, { storage, data, certificates }),
+    (opened) => opened?.stop(),
+  );
 
   const over = Promise.withResolvers<string>();
   await start.step('jobs', () => startJobs(config, log, { clocks, storage, data }, start, over.resolve));

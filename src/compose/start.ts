@@ -17,6 +17,7 @@ export const startSteps = [
   'management plane',
   'routes',
   'plain port',
+  'metrics',
   'jobs',
   'renewal',
 ] as const;

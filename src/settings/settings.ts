@@ -31,6 +31,14 @@ export const settings = {
     'Port to listen on; 0 chooses a free one.',
   ),
   host: setting('host', host, '127.0.0.1', '', 'Address to listen on. 0.0.0.0 or :: opens the gateway to the network.'),
+  metricsPort: setting(
+    'metrics_port',
+    z.coerce.number().int().min(0).max(65_535),
+    0,
+    '',
+    'Port for /metrics in the text format of Prometheus; 0: none. It needs no key.',
+  ),
+  metricsHost: setting('metrics_host', host, '127.0.0.1', '', 'Address on which /metrics is served.'),
   publicUrl: setting(
     'public_url',
     z.string().refine((text) => text === '' || isOrigin(text), 'must be an origin such as https://gate.example.org'),

@@ -155,6 +155,7 @@ const readers = [
   // Whether the caller was known, once the exchange is settled.
   'pipeline.ts',
   'record.ts',
+  'request-metrics.ts',
 ];
 
 test('no stage reads what another noted for the record: it decides only by its proof', () => {

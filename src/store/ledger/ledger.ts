@@ -166,6 +166,11 @@ export class Ledger implements UsageJournal {
   }
 
   /** Whether the store still lacks rows. */
+  /** Rows in memory that the store does not have yet. */
+  get pendingRows(): number {
+    return this.#pending.length;
+  }
+
   get isBehind(): boolean {
     return this.#pending.length > 0 || this.#unwrittenEnds.length > 0 || this.#spilled.size > 0;
   }
