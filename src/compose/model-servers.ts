@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type ModelServer, readServerAddress } from '../domain/model-server.ts';
 import { unseal } from '../domain/sealed-secret.ts';
 import type { Secret } from '../domain/secret.ts';
+import type { HealthState } from '../domain/server-status.ts';
 import type { Gate } from '../gateway/pipeline.ts';
 import { StoredServers } from '../jobs/stored-servers.ts';
 import { sealingKeyFrom } from '../management/servers/sealing.ts';
@@ -22,14 +23,26 @@ export function openModelServers(config: Config, { logger }: Log): UpstreamRegis
   const registry = new UpstreamRegistry(
     { connectTimeoutMs: config.connectSeconds * 1000, probeIntervalMs: config.probeSeconds * 1000 },
     leastBusy,
-    (upstream, state, reason) => {
-      if (state === 'up') logger.info({ upstream: upstream.name }, 'the model server answers');
-      else if (state === 'loading') logger.info({ upstream: upstream.name }, 'the model server is loading its model');
-      else logger.warn({ upstream: upstream.name, reason }, 'no model server answers there; the gate keeps trying');
-    },
+    (upstream, state, reason, changes) => reportTurn(logger, upstream.name, state, reason, changes),
   );
   for (const url of urls) registry.add(entryOf(url, config));
   return registry;
+}
+
+function reportTurn(
+  logger: Log['logger'],
+  upstream: string,
+  state: HealthState,
+  reason: string,
+  changes: number,
+): void {
+  const facts = { upstream, ...(changes > 1 ? { changes } : {}) };
+  if (state === 'up') logger.info(facts, 'the model server answers');
+  else if (state === 'loading') logger.info(facts, 'the model server is loading its model');
+  else if (state === 'down') logger.warn({ ...facts, reason }, 'no model server answers there; the gate keeps trying');
+  else if (state === 'refused')
+    logger.error({ ...facts, reason }, 'the model server refuses the gate; check its secret');
+  else logger.warn({ ...facts, state, reason }, 'the model server gets fewer calls for a while');
 }
 
 const credentialFilesOf = (config: Config): CredentialFiles => ({

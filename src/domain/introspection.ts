@@ -7,6 +7,7 @@ import type { Window } from './calendar.ts';
 import type { AccountId } from './id.ts';
 import type { Measure, SubjectName } from './limit.ts';
 import type { Plan, Unlimited } from './plan.ts';
+import type { HealthState } from './server-status.ts';
 import type { Suspension } from './suspension.ts';
 
 export interface Introspection {
@@ -24,7 +25,11 @@ export interface ServerNow {
   /** Null before the first check. */
   readonly up: boolean | null;
   /** A server that is loading its model is not up. */
-  readonly state: 'unknown' | 'up' | 'doubtful' | 'loading' | 'down';
+  readonly state: HealthState | 'draining';
+  /** Unix milliseconds. */
+  readonly since: number;
+  /** Why it does not get all calls; null if it does. */
+  readonly reason: string | null;
   /** The detected kind; null before it is known. */
   readonly kind: string | null;
   /** Calls of this gate. */

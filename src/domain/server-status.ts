@@ -4,27 +4,24 @@ import type { ServerId } from './id.ts';
 import type { ModelServer } from './model-server.ts';
 
 /**
- * `unknown`: not looked at yet. `doubtful`: a call has just broken there. `loading`: it answers that it is loading its
- * model. `draining`: it gets no new calls, and some still run. `maintenance`: an operator has taken it out, and none runs.
+ * `unknown`: not probed yet. `doubtful`: calls have just gone wrong there. `loading`: it answers that it is loading its model.
+ * `refused`: it does not accept the gateway's secret. `busy`: it asked to be left alone for a while.
+ */
+export const healthStates = ['unknown', 'up', 'doubtful', 'loading', 'refused', 'busy', 'down'] as const;
+export type HealthState = (typeof healthStates)[number];
+
+/**
+ * `draining`: it gets no new calls, and some still run. `maintenance`: an operator has taken it out, and none runs.
  * `unusable`: its address or files cannot be used.
  */
-export const serverStates = [
-  'unknown',
-  'up',
-  'doubtful',
-  'loading',
-  'down',
-  'draining',
-  'maintenance',
-  'unusable',
-] as const;
+export const serverStates = [...healthStates, 'draining', 'maintenance', 'unusable'] as const;
 export type ServerState = (typeof serverStates)[number];
 
 export interface ServerStatus {
   readonly state: ServerState;
   /** Unix milliseconds. */
   readonly since: number | null;
-  /** Why it is not up. */
+  /** Why it does not get all calls. */
   readonly reason: string | null;
   /** As the server was recognised; null as long as it was not. */
   readonly detectedKind: string | null;

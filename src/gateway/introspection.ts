@@ -44,10 +44,12 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
       accepting: !gate.draining,
       running: running.size,
       queues: queue.snapshot(),
-      upstreams: registry.all.map(({ name, health, kindName, inFlight, details }) => ({
+      upstreams: registry.all.map(({ name, health, takesCalls, kindName, inFlight, details }) => ({
         name,
         up: health.up ?? null,
-        state: health.state,
+        state: takesCalls ? health.state : 'draining',
+        since: Math.round(gate.wallNow() - (performance.now() - health.sinceMs)),
+        reason: health.reason ?? null,
         kind: kindName ?? null,
         inFlight,
         queue: details.queue ?? null,

@@ -152,9 +152,10 @@ function textOf(fields: Fields): string {
 
 const keyOf = ({ name }: Listed): string => parseModelName(name)?.canonical ?? name;
 
-function codeOf(cause: unknown): 'upstream_timeout' | 'upstream_unreachable' | 'upstream_failed' {
+function codeOf(cause: unknown): 'upstream_timeout' | 'upstream_unreachable' | 'upstream_refused' | 'upstream_failed' {
   const { code, name } = (cause ?? {}) as { code?: string; name?: string };
   if (name === 'TimeoutError') return 'upstream_timeout';
+  if (name === 'Refused') return 'upstream_refused';
   return /^(?:ECONN|ENOTFOUND|EAI_|UND_ERR_CONNECT)/.test(code ?? '') ? 'upstream_unreachable' : 'upstream_failed';
 }
 

@@ -163,7 +163,7 @@ export class StoredServers implements ServerIntrospection {
     return {
       state: health.state,
       since: Math.round(this.#tools.wallNow() - (performance.now() - health.sinceMs)),
-      reason: health.reason ?? (health.state === 'doubtful' ? 'a call broke there' : null),
+      reason: health.reason ?? null,
       ...rest,
     };
   }

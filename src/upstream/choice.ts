@@ -3,7 +3,13 @@
 
 /** What a policy sees of a server. */
 export interface Ranked {
-  readonly health: { readonly up: boolean | undefined; readonly doubtful: boolean; readonly lookMs: number };
+  /** A call goes to a server with a higher `rank` only if no server with a lower one can have it; 0: it admits calls. */
+  readonly health: {
+    readonly rank: number;
+    readonly up: boolean | undefined;
+    readonly slow: boolean;
+    readonly lookMs: number;
+  };
   readonly models: { readonly names: ReadonlySet<string> | undefined; readonly remote: ReadonlySet<string> };
   readonly inFlight: number;
   /** `weight`: its share of the calls beside servers that are as good. */
@@ -18,26 +24,35 @@ export interface Choice {
   ready<Server extends Ranked>(servers: readonly Server[], model: string): readonly Server[];
 }
 
-/** Servers that answer, list the model and have it themselves come first; among equals, the one with the fewest calls. */
+/** Servers that list the model come first, then those that take calls best; among equals, the one with the fewest calls. */
 export const leastBusy: Choice = {
   order(servers, model) {
-    const penalty = ({ health, models }: Ranked): number =>
-      (health.up === true ? 0 : 4) +
-      (model !== undefined && models.names?.has(model) !== true ? 2 : 0) +
-      (model !== undefined && models.remote.has(model) ? 1 : 0);
     const load = loadOf(servers);
-    return servers.toSorted((a, b) => penalty(a) - penalty(b) || load(a) - load(b));
+    return servers.toSorted((a, b) => standingOf(a, model) - standingOf(b, model) || load(a) - load(b));
   },
 
   ready(servers, model) {
-    const up = servers.filter(({ health }) => health.up === true && !health.doubtful);
-    const having = up.filter(({ models }) => models.names?.has(model) === true);
-    const own = having.filter(({ models }) => !models.remote.has(model));
-    const found = own.length > 0 ? own : having.length > 0 ? having : up.length > 0 ? up : servers;
+    const best = Math.min(...servers.map((server) => standingOf(server, model)));
     const load = loadOf(servers);
-    return found.toSorted((a, b) => load(a) - load(b));
+    return servers.filter((server) => standingOf(server, model) === best).toSorted((a, b) => load(a) - load(b));
   },
 };
+
+/**
+ * Lower is better. A server that has the model and is down comes before one that is up and lacks it, which could only answer
+ * that there is no such model.
+ */
+function standingOf({ health, models }: Ranked, model: string | undefined): number {
+  if (model === undefined) return health.rank;
+  const { names, remote } = models;
+  const isListed = names?.has(model) === true;
+  return health.rank + (isListed ? 0 : names ? lacks : unlisted) + (remote.has(model) ? elsewhere : 0);
+}
+
+/** It has no list, or none was read. */
+const unlisted = 1.5;
+const lacks = 100;
+const elsewhere = 0.25;
 
 /** A probe is slow if it takes this long, and this many times as long as that of the fastest server. */
 const slowLookMs = 200;
@@ -50,5 +65,6 @@ function loadOf(servers: readonly Ranked[]): (server: Ranked) => number {
   const up = servers.filter(({ health }) => health.up === true);
   const fastest = Math.min(...up.map(({ health }) => health.lookMs));
   const slow = Math.max(slowLookMs, slowTimes * fastest);
-  return ({ inFlight, health, terms }) => (1 + inFlight + (health.lookMs > slow ? slowBurden : 0)) / terms.weight;
+  return ({ inFlight, health, terms }) =>
+    (1 + inFlight + (health.slow || health.lookMs > slow ? slowBurden : 0)) / terms.weight;
 }

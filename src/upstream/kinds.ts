@@ -1,6 +1,6 @@
 // The list of the kinds of model servers. It decides which kind a server is, and collects the fields of a body that any kind
 // reads.
-import { NoList } from './json-route.ts';
+import { NoList, Refused } from './json-route.ts';
 import type { BodyFields, Listed, Reached, UpstreamKind } from './kind.ts';
 import { anthropic } from './kinds/anthropic/anthropic.ts';
 import { llamaServer } from './kinds/llama-server/llama-server.ts';
@@ -59,10 +59,14 @@ async function firstList(
     const found = await ask(kind, asked).catch((error: unknown) => {
       // While its kind is unknown, another one may ask for another list, or in another way.
       if (!(error instanceof NoList) || server.kindName !== undefined) throw error;
-      unread ??= error;
-      return undefined;
+      unread = error;
+      return null;
     });
-    if (!found) continue;
+    if (!found) {
+      // It refuses routes that it does not have, not the gateway.
+      if (found === undefined && unread instanceof Refused) unread = undefined;
+      continue;
+    }
     server.recognize(kind);
     return found;
   }

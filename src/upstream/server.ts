@@ -1,10 +1,11 @@
 // One model server behind the gate: its name, connections, health, kind and models, and how many calls it works on. It does
 // not decide which of several servers gets a call (choice.ts).
 import type { ModelServer } from '../domain/model-server.ts';
+import type { HealthState } from '../domain/server-status.ts';
 import { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
 import { Health, type Probed } from './health.ts';
-import { Loading, NoList } from './json-route.ts';
+import { Busy, Loading, NoList, Refused } from './json-route.ts';
 import type { Listed, ModelDetails, UpstreamKind } from './kind.ts';
 import { kinds, probeOf, type Recognizable } from './kinds.ts';
 import { type KnownModels, knownFrom, noneKnown } from './known-models.ts';
@@ -34,7 +35,8 @@ export interface ServerSettings {
   readonly probeIntervalMs: number;
 }
 
-export type OnTurn = (upstream: Upstream, state: Probed['state'], reason: string) => void;
+/** `changes`: how often the state changed since the last report. */
+export type OnTurn = (upstream: Upstream, state: HealthState, reason: string, changes: number) => void;
 
 const probeTimeoutMs = 5_000;
 
@@ -74,7 +76,7 @@ export class Upstream implements Recognizable {
       probe: () => this.#probe(),
       afterwards: () => this.details.look(this, this.models),
       intervalMs: settings.probeIntervalMs,
-      onTurn: (state, reason) => onTurn(this, state, reason),
+      onTurn: (state, reason, changes) => onTurn(this, state, reason, changes),
     });
   }
 
@@ -130,6 +132,7 @@ export class Upstream implements Recognizable {
     this.credentials = credentials;
     this.screen = new Screen(credentials, this.entry.url);
     this.#connection.renew(credentials);
+    this.health.renewed();
   }
 
   /** The same server with other terms and credentials. */
@@ -179,8 +182,9 @@ export class Upstream implements Recognizable {
       list = await probeOf(this, AbortSignal.timeout(probeTimeoutMs));
     } catch (error) {
       // A server without a list is up all the same.
-      if (error instanceof NoList) return answers;
-      return { state: error instanceof Loading ? 'loading' : 'down', reason: describe(error) };
+      if (error instanceof NoList && !(error instanceof Refused)) return answers;
+      if (error instanceof Busy) return { state: 'busy', reason: error.message, waitMs: error.waitMs };
+      return { state: stateOf(error), reason: describe(error) };
     }
     this.models = knownFrom(list);
     return answers;
@@ -188,6 +192,9 @@ export class Upstream implements Recognizable {
 }
 
 const answers: Probed = { state: 'up', reason: 'it answers' };
+
+const stateOf = (error: unknown): Probed['state'] =>
+  error instanceof Loading ? 'loading' : error instanceof Refused ? 'refused' : 'down';
 
 function describe(error: unknown): string {
   const { code, name, message, errors } = error as {

@@ -181,12 +181,24 @@ function Todo({ now }: { readonly now: Now }): ReactNode {
   );
 }
 
+const stateColors = {
+  unknown: 'gray',
+  up: 'teal',
+  doubtful: 'yellow',
+  loading: 'blue',
+  busy: 'yellow',
+  refused: 'red',
+  down: 'red',
+  draining: 'gray',
+} as const satisfies Record<Now['upstreams'][number]['state'], string>;
+
 function Servers({ now }: { readonly now: Now }): ReactNode {
   const { t } = useTranslation('operator');
+  const { relative } = useWriting();
   return (
     <Box title={t('overview.servers')}>
       <Stack gap="xs">
-        {now.upstreams.map(({ name, up, kind, inFlight }) => (
+        {now.upstreams.map(({ name, state, since, reason, kind, inFlight }) => (
           <Group key={name} justify="space-between" gap="xs">
             <Text size="sm" ff="monospace">
               {name}
@@ -198,10 +210,15 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
                 </Text>
               )}
               <Text size="sm">{t('overview.inFlight', { count: inFlight })}</Text>
-              <Badge variant="light" color={up === null ? 'gray' : up ? 'teal' : 'red'}>
-                {t(up === null ? 'overview.unknown' : up ? 'overview.up' : 'overview.down')}
+              <Badge variant="light" color={stateColors[state]} title={reason ?? undefined}>
+                {t(`overview.server.${state}`)}
               </Badge>
             </Group>
+            {reason !== null && (
+              <Text size="xs" c="dimmed" w="100%">
+                {t('overview.serverSince', { when: relative(since), reason })}
+              </Text>
+            )}
           </Group>
         ))}
         {now.queues.map(({ model, running, waiting, accounts }) => (

@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
+import type { ServerNow } from '../../domain/introspection.ts';
 import { type Endpoint, endpoint, type RequestContext, streamed } from '../http/endpoint.ts';
 import { reportUsage } from '../usage/usage-report.ts';
 import { certificateWarning, showEncryption } from './encryption.ts';
@@ -22,7 +23,7 @@ export const overviewEndpoints: readonly Endpoint[] = [
     answer: statusSchema,
     run: ({ introspection }) => {
       const { accepting, running, queues, upstreams } = introspection.live();
-      return Promise.resolve({ accepting, running, queues: [...queues], upstreams: [...upstreams] });
+      return Promise.resolve({ accepting, running, queues: [...queues], upstreams: upstreams.map(showServerNow) });
     },
   }),
   endpoint('getEncryption', 'get /encryption', {
@@ -125,6 +126,11 @@ class LedgerFigures {
   }
 }
 
+const showServerNow = ({ since, ...rest }: ServerNow): Overview['upstreams'][number] => ({
+  ...rest,
+  since: new Date(since).toISOString(),
+});
+
 async function lookNow(
   { introspection, encryption, now }: Pick<RequestContext, 'introspection' | 'encryption' | 'now'>,
   figures: LedgerFigures,
@@ -141,7 +147,7 @@ async function lookNow(
     waiting: queues.reduce((sum, { waiting }) => sum + waiting, 0),
     accounts: named,
     tokensPerSecond: Math.round(speed * 10) / 10,
-    upstreams: [...upstreams],
+    upstreams: upstreams.map(showServerNow),
     queues: [...queues],
     refusals: [...refusals],
     recent,

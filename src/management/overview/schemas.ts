@@ -1,13 +1,18 @@
 // What is answered about the gate at this moment: its queues, model servers and certificates.
 import { z } from 'zod';
-import { timeOrNull } from '../http/fields.ts';
+import { healthStates } from '../../domain/server-status.ts';
+import { time, timeOrNull } from '../http/fields.ts';
 
 const serverSchema = z.strictObject({
   name: z.string(),
   up: z.boolean().nullable().describe('null: not probed yet'),
   state: z
-    .enum(['unknown', 'up', 'doubtful', 'loading', 'down'])
-    .describe('doubtful: a call has just broken there; loading: it answers that it is loading its model'),
+    .enum([...healthStates, 'draining'])
+    .describe(
+      'doubtful: calls have just gone wrong there; loading: it answers that it is loading its model; refused: it does not accept the secret; busy: it asked to be left alone for a while',
+    ),
+  since: time,
+  reason: z.string().nullable().describe('why it does not get all calls; null if it does'),
   kind: z
     .string()
     .nullable()

@@ -64,10 +64,10 @@ export const serverSchema = z
     state: z
       .enum(serverStates)
       .describe(
-        'unknown: not probed yet; loading: it answers that it is loading its model; doubtful: a call has just broken there; draining: no new calls, some still run; unusable: its files or address cannot be used',
+        'unknown: not probed yet; loading: it answers that it is loading its model; doubtful: calls have just gone wrong there; refused: it does not accept the secret; busy: it asked to be left alone for a while; draining: no new calls, some still run; unusable: its files or address cannot be used',
       ),
     since: timeOrNull,
-    reason: z.string().nullable().describe('why it is not up'),
+    reason: z.string().nullable().describe('why it does not get all calls'),
     detectedKind: z.string().nullable(),
     models: z.array(z.string()).describe('as it spells them, at most 500'),
     modelCount: z.int(),
