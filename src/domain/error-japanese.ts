@@ -14,6 +14,10 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   unknown_route: 'このルートはありません。',
   method_not_allowed: 'このルートでは、そのメソッドを使えません。',
   no_web_socket: 'このルートは WebSocket に対応していません。POST で送ってください。',
+  bad_web_socket:
+    'WebSocket のハンドシェイクが正しくありません。バージョン 13、キー、正しい形のサブプロトコルが必要です。',
+  bad_frame: 'WebSocket のフレームが正しくありません。',
+  origin_not_allowed: 'このオリジンのページは、このルートを使えません。',
   tls_required:
     'このゲートウェイは https:// でのみ応答します。暗号化せずに送ったキーは読み取られた可能性があるため、交換してください。',
   no_pages_here: 'このアドレスはプログラム用です。ブラウザではページとして開けません。',
@@ -28,6 +32,8 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
     'この API キーはアドレスに入れて使えません。x-api-key で送るか、--allow-path を付けてキーを作成してください。',
   certificate_required: 'この API キーは、対応するクライアント証明書と一緒でなければ使えません。',
   address_not_allowed: 'この API キーは、お使いのアドレスからは使えません。',
+  invalid_ticket: 'このチケットは使えません。使用済みか、期限切れか、別のルートまたはページのものです。',
+  tickets_too_many: '未使用のチケットが上限に達しています。',
   identity_unavailable: '現在、API キーを確認できません。',
   ledger_unavailable: '現在、使用量を記録できないため、新しいリクエストを受け付けません。',
   too_many_failures: 'お使いのアドレスから、誤った API キーが何度も送られました。',
@@ -67,6 +73,8 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   upstream_timeout: 'モデルサーバーの応答に時間がかかりすぎました。',
 
   draining: 'ゲートウェイを停止しています。',
+  connection_idle: '長時間データが届かなかったため、接続を閉じました。',
+  connection_over: 'このルートで許される時間が過ぎたため、接続を閉じました。',
   reader_stalled: 'クライアントが応答の受信を止めました。',
   client_closed: 'クライアントが接続を切断しました。',
   internal: 'ゲートウェイの内部でエラーが発生しました。',

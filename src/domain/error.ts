@@ -37,6 +37,13 @@ export const registry = {
     owner: 'client',
     message: 'This route does not support WebSocket. Send the request with POST.',
   },
+  bad_web_socket: {
+    status: 400,
+    owner: 'client',
+    message: 'The WebSocket handshake is not valid: it needs version 13, a key, and well-formed subprotocols.',
+  },
+  bad_frame: { status: 400, owner: 'client', message: 'A WebSocket frame was not valid.' },
+  origin_not_allowed: { status: 403, owner: 'policy', message: 'Pages of this origin cannot use this route.' },
   tls_required: {
     status: 403,
     owner: 'client',
@@ -75,6 +82,17 @@ export const registry = {
     message: 'This API key only works together with its client certificate.',
   },
   address_not_allowed: { status: 403, owner: 'policy', message: 'This API key cannot be used from your address.' },
+  invalid_ticket: {
+    status: 401,
+    owner: 'client',
+    message: 'This ticket does not work: it was used, has expired, or is for another route or page.',
+  },
+  tickets_too_many: {
+    status: 503,
+    owner: 'capacity',
+    message: 'The gateway is holding as many unused tickets as it can.',
+    retryAfterSeconds: 30,
+  },
   identity_unavailable: {
     status: 503,
     owner: 'gateway',
@@ -200,6 +218,8 @@ export const registry = {
 
   // The gateway.
   draining: { status: 503, owner: 'gateway', message: 'The gateway is shutting down.', retryAfterSeconds: 5 },
+  connection_idle: { status: 408, owner: 'client', message: 'Nothing came over the connection for too long.' },
+  connection_over: { status: 408, owner: 'policy', message: 'The connection was open as long as this route allows.' },
   reader_stalled: { status: 408, owner: 'client', message: 'The client stopped reading the answer.' },
   client_closed: { status: 499, owner: 'client', message: 'The client closed the connection.' },
   internal: { status: 500, owner: 'gateway', message: 'An internal error occurred in the gateway.' },
