@@ -8,6 +8,7 @@ import { anthropic } from '../model-servers/anthropic.ts';
 import { type ImitatedServer, type Imitation, imitate, type UsageForm } from '../model-servers/imitation.ts';
 import { llamaRouter, llamaServer } from '../model-servers/llama-server.ts';
 import { lmstudio } from '../model-servers/lmstudio.ts';
+import { openai } from '../model-servers/openai.ts';
 import { sglang } from '../model-servers/sglang.ts';
 import { vllm } from '../model-servers/vllm.ts';
 import { operatorOf } from '../visitor.ts';
@@ -30,8 +31,8 @@ interface Case {
   readonly streams: readonly (readonly [UsageForm, Partial<UsageRecord>])[];
   /** Fields that do not reach it as they were sent; null: emptied. */
   readonly bounded: readonly (readonly [name: string, sent: unknown, received: unknown])[];
-  /** A route of the gate that such a server does not have. */
-  readonly lacks: string;
+  /** A route of the gate that such a server does not have; undefined for a kind whose servers differ. */
+  readonly lacks: string | undefined;
   /** Its own routes that no key reaches. */
   readonly closed: readonly string[];
 }
@@ -48,12 +49,18 @@ const shared = [
   '/openapi.json',
 ];
 
-/** A usage at the end, and one on every event, of which the last counts. */
-function reported(prompt: number, cached: number): Case['streams'] {
-  const expected = { promptTokens: prompt, completionTokens: 4, cacheReadTokens: cached, source: 'exact' } as const;
+/** A usage counts wherever it stands, and only once: the last. Without one, the pieces count. */
+function reported(cacheReadTokens: number, reasoningTokens: number): Case['streams'] {
+  const exact = { promptTokens: 9, completionTokens: 4, cacheReadTokens, reasoningTokens, source: 'exact' } as const;
+  const counted = { completionTokens: 5, cacheReadTokens: 0, reasoningTokens: 0, source: 'estimated' } as const;
   return [
-    ['last', expected],
-    ['every', expected],
+    ['last', exact],
+    ['every', exact],
+    ['finish', exact],
+    ['null then last', exact],
+    ['after an error', { ...exact, outcome: 'upstream_error' }],
+    ['none', counted],
+    ['null', counted],
   ];
 }
 
@@ -65,6 +72,8 @@ const llama = {
     ['last', { promptTokens: 56, completionTokens: 4, cacheReadTokens: 55, source: 'exact' }],
     ['otherwise', { promptTokens: 56, completionTokens: 4, cacheReadTokens: 55, source: 'exact' }],
     ['every', { promptTokens: 56, completionTokens: 4, cacheReadTokens: 55, source: 'exact' }],
+    ['none', { completionTokens: 4, cacheReadTokens: 0, source: 'estimated' }],
+    ['after an error', { promptTokens: 56, cacheReadTokens: 55, source: 'exact', outcome: 'upstream_error' }],
   ],
   bounded: [
     ['n_predict', -1, 100],
@@ -113,6 +122,15 @@ const llama = {
   ],
 } as const satisfies Partial<Case>;
 
+const claude = {
+  promptTokens: 9,
+  completionTokens: 4,
+  cacheReadTokens: 6,
+  cacheWriteTokens: 2,
+  reasoningTokens: 3,
+  source: 'exact',
+} as const;
+
 const cases: readonly Case[] = [
   {
     ...llama,
@@ -154,7 +172,7 @@ const cases: readonly Case[] = [
     looks: ['/api/tags', '/v1/models', '/health', '/metrics'],
     starting: 'down',
     chat: '/v1/chat/completions',
-    streams: [...reported(9, 8), ['none', { source: 'estimated', completionTokens: 5 }]],
+    streams: reported(8, 2),
     bounded: [
       ['max_tokens', 5_000, 100],
       ['ignore_eos', true, null],
@@ -192,7 +210,7 @@ const cases: readonly Case[] = [
     looks: ['/api/tags', '/v1/models', '/metrics'],
     starting: 'down',
     chat: '/v1/chat/completions',
-    streams: reported(9, 8),
+    streams: reported(8, 2),
     bounded: [
       ['max_tokens', 5_000, 100],
       ['max_new_tokens', 5_000, 100],
@@ -231,7 +249,7 @@ const cases: readonly Case[] = [
     looks: ['/api/tags', '/v1/models', '/api/v1/models'],
     starting: 'down',
     chat: '/v1/chat/completions',
-    streams: reported(9, 0),
+    streams: reported(0, 2),
     bounded: [
       ['max_tokens', 5_000, 100],
       ['ttl', 1, null],
@@ -265,7 +283,10 @@ const cases: readonly Case[] = [
     starting: 'down',
     chat: '/v1/messages',
     streams: [
-      ['last', { promptTokens: 9, completionTokens: 4, cacheReadTokens: 6, cacheWriteTokens: 2, source: 'exact' }],
+      ['last', claude],
+      ['every', claude],
+      ['after an error', { ...claude, outcome: 'upstream_error' }],
+      ['none', { completionTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, source: 'estimated' }],
     ],
     bounded: [
       ['max_tokens', 5_000, 100],
@@ -282,6 +303,37 @@ const cases: readonly Case[] = [
       '/v1/complete',
       '/v1/organizations/users',
       '/v1/organizations/api_keys',
+    ],
+  },
+  {
+    name: 'openai',
+    kind: 'openai',
+    imitation: openai,
+    models: ['gpt-5.4-mini'],
+    loaded: [],
+    context: undefined,
+    slots: undefined,
+    queue: null,
+    looks: ['/api/tags', '/v1/models', '/api/v1/models', '/v1/models?limit=1000'],
+    starting: 'down',
+    chat: '/v1/chat/completions',
+    streams: reported(8, 2),
+    bounded: [
+      ['max_tokens', 5_000, 100],
+      ['max_completion_tokens', 5_000, 100],
+      ['service_tier', 'priority', null],
+    ],
+    lacks: undefined,
+    closed: [
+      ...shared,
+      '/v1/files',
+      '/v1/batches',
+      '/v1/assistants',
+      '/v1/threads',
+      '/v1/fine_tuning/jobs',
+      '/v1/realtime',
+      '/v1/organization/projects',
+      '/v1/responses/resp_1',
     ],
   },
 ];
@@ -421,25 +473,6 @@ describe.each(cases)('$name', (kind) => {
     }
   });
 
-  test('does not get a call for a route that it lacks; another server that has it does', async () => {
-    const { server, gate, secret, status } = await stage(kind.imitation);
-    await eventually(async () => expect(await status()).toMatchObject({ kind: kind.kind }));
-    const call = { model, messages, stream: false, max_tokens: 9 };
-    const refused = await post(gate.url + kind.lacks, secret, call);
-    expect(codeOf(refused)).toBe('501 upstream_lacks_route');
-    expect(await refused.text()).toContain('No model server has this route');
-    const able = await imitate({
-      missing: '{}',
-      answer: ({ url }) => ({
-        body: url === '/api/tags' ? '{"models":[]}' : '{"done":true,"prompt_eval_count":1,"eval_count":1,"usage":{}}',
-      }),
-    });
-    open.push(() => able.close());
-    gate.servers.add(new URL(able.url));
-    expect((await post(gate.url + kind.lacks, secret, call)).status).toBe(200);
-    expect(server.heard.some(({ url }) => url === kind.lacks)).toBe(false);
-  });
-
   test('shows no key its own routes', async () => {
     const { server, gate, secret } = await stage(kind.imitation);
     const forms = (path: string): string[] => [path, `/v1/..${path}`, `/v1/models/..${path}`, `/api/%2e%2e${path}`];
@@ -457,5 +490,26 @@ describe.each(cases)('$name', (kind) => {
         }
     const reached = server.heard.slice(before).filter(({ headers }) => headers['via'] !== undefined);
     expect(reached).toEqual([]);
+  });
+
+  const { lacks } = kind;
+  if (lacks === undefined) return;
+  test('does not get a call for a route that it lacks; another server that has it does', async () => {
+    const { server, gate, secret, status } = await stage(kind.imitation);
+    await eventually(async () => expect(await status()).toMatchObject({ kind: kind.kind }));
+    const call = { model, messages, stream: false, max_tokens: 9 };
+    const refused = await post(gate.url + lacks, secret, call);
+    expect(codeOf(refused)).toBe('501 upstream_lacks_route');
+    expect(await refused.text()).toContain('No model server has this route');
+    const able = await imitate({
+      missing: '{}',
+      answer: ({ url }) => ({
+        body: url === '/api/tags' ? '{"models":[]}' : '{"done":true,"prompt_eval_count":1,"eval_count":1,"usage":{}}',
+      }),
+    });
+    open.push(() => able.close());
+    gate.servers.add(new URL(able.url));
+    expect((await post(gate.url + lacks, secret, call)).status).toBe(200);
+    expect(server.heard.some(({ url }) => url === lacks)).toBe(false);
   });
 });

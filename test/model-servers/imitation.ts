@@ -12,8 +12,20 @@ export interface Heard {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** Where a stream reports its usage: in its last event, in every one, only in other figures of the server, or nowhere. */
-export type UsageForm = 'last' | 'every' | 'otherwise' | 'none';
+/**
+ * Where a stream reports its usage. `last`: in an event of its own before `[DONE]`. `every`: in each event, so far. `finish`: in
+ * the event that has the reason of the end, beside its choice. `null then last`: null in every other event. `null`: null in
+ * every event. `otherwise`: only in other figures of the server. `none`: nowhere. `after an error`: in the event after it.
+ */
+export type UsageForm =
+  | 'last'
+  | 'every'
+  | 'finish'
+  | 'null then last'
+  | 'null'
+  | 'otherwise'
+  | 'none'
+  | 'after an error';
 
 export interface State {
   /** Loading: as the kind shows it, if it does. */
@@ -116,19 +128,47 @@ export const done = 'data: [DONE]\n\n';
 /** What such a server does before it listens: nothing. */
 export const absent: Said = { status: 0, body: '' };
 
-/** A stream of OpenAI's chat in four pieces. `usage`: that after so many pieces, as the server spells it. */
-export function chatStream(model: string, form: UsageForm, usage: (completion: number) => object): string[] {
-  const frame = (choices: readonly object[], more: object = {}): string =>
-    event({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1_700_000_000, model, choices, ...more });
-  const of = (tokens: number): object => (form === 'every' ? { usage: usage(tokens) } : {});
+/** A stream of OpenAI's chat in five pieces. `usage`: that after so many pieces, as the server spells it. */
+export function chatStream(
+  model: string,
+  form: UsageForm,
+  usage: (completion: number) => object,
+  more: object = {},
+): string[] {
+  const frame = (choices: readonly object[], reported: object = {}): string =>
+    event({
+      id: 'chatcmpl-1',
+      object: 'chat.completion.chunk',
+      created: 1_700_000_000,
+      model,
+      ...more,
+      choices,
+      ...reported,
+    });
+  const of = (tokens: number): object =>
+    form === 'every' ? { usage: usage(tokens) } : form.startsWith('null') ? { usage: null } : {};
   const delta = (content: string, end: string | null = null): object[] => [
     { index: 0, delta: { content }, logprobs: null, finish_reason: end },
   ];
-  return [
+  const pieces = [
     frame([{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }], of(0)),
     ...['a', 'b', 'c'].map((text, at) => frame(delta(text), of(at + 1))),
-    frame(delta('', 'stop'), of(4)),
-    ...(form === 'none' ? [] : [frame([], { usage: usage(4) })]),
-    done,
   ];
+  const last = frame([], { usage: usage(4) });
+  switch (form) {
+    case 'after an error':
+      return [
+        ...pieces,
+        event({ error: { message: 'engine failed', type: 'InternalServerError', code: 500 } }),
+        last,
+        done,
+      ];
+    case 'finish':
+      return [...pieces, frame(delta('', 'stop'), { usage: usage(4) }), done];
+    case 'none':
+    case 'null':
+      return [...pieces, frame(delta('', 'stop'), of(4)), done];
+    default:
+      return [...pieces, frame(delta('', 'stop'), of(4)), last, done];
+  }
 }

@@ -40,12 +40,22 @@ export const routerModels = [
 
 const notFound = '{"error":{"message":"File Not Found","type":"not_found_error","code":404}}';
 
+/** As it was before b4800. */
+const withoutTimings = (event: string): string => event.replace(/,"timings":\{[^}]*\}/, '');
+/** As it fails while it generates (format_error_response). */
+const failingAtEnd = (event: string): string =>
+  event.includes('"finish_reason":"')
+    ? 'data: {"error":{"code":500,"message":"Compute error.","type":"server_error"}}\n\n'
+    : event;
+
 function generated({ url, body }: Heard, { usage }: State): Said | undefined {
   const isStream = body['stream'] === true;
   switch (url) {
     case '/v1/chat/completions':
       if (!isStream) return { body: fixture('chat.json') };
       if (usage === 'every') return { body: events('chat-stream-timings-per-token.txt') };
+      if (usage === 'none') return { body: events('chat-stream-timings.txt').map(withoutTimings) };
+      if (usage === 'after an error') return { body: events('chat-stream-usage.txt').map(failingAtEnd) };
       return { body: events(usage === 'last' ? 'chat-stream-usage.txt' : 'chat-stream-timings.txt') };
     case '/v1/completions':
       return { body: events('completion-stream.txt') };

@@ -50,6 +50,7 @@ export const vllm: Imitation = {
             total_tokens: 9 + completion,
             completion_tokens: completion,
             prompt_tokens_details: { cached_tokens: 8 },
+            completion_tokens_details: { reasoning_tokens: 2 },
           })),
         };
     }

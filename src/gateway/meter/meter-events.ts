@@ -139,8 +139,10 @@ export class EventsMeter implements Meter, EventTally {
     const scan = this.#scan;
     this.#data = undefined;
     this.#scan = undefined;
-    if (this.done || (data === undefined && scan === undefined)) return;
-    if (scan) {
+    if (data === undefined && scan === undefined) return;
+    if (this.errorSeen) this.#readAfterError(scan ? scan.end() : parseUsage(data));
+    else if (this.done) return;
+    else if (scan) {
       const value = scan.end();
       if (value) this.#report(value, ofBytes(this.#scanned), this.#words.isPiece(value));
     } else if (data) this.#event(data);
@@ -153,6 +155,7 @@ export class EventsMeter implements Meter, EventTally {
     }
     if (isErrorLine(data)) {
       this.done = this.errorSeen = true;
+      this.#readAfterError(parseUsage(data));
       return;
     }
     const tokens = tokensIn(data);
@@ -164,6 +167,13 @@ export class EventsMeter implements Meter, EventTally {
   #report(value: Data | undefined, tokens: number, isPiece: boolean): void {
     if (isPiece) this.count(tokens);
     if (value) this.#words.read(value, tokens, isPiece, this);
+  }
+
+  /** After an error only figures count: a server may still report the usage of what it has generated. */
+  #readAfterError(value: Data | undefined): void {
+    if (value === undefined) return;
+    this.#words.read(value, 0, false, this);
+    this.done = this.errorSeen = true;
   }
 
   count(tokens: number): void {
@@ -199,6 +209,10 @@ export class EventsMeter implements Meter, EventTally {
 }
 
 const lineFeed = Buffer.from('\n');
+const usageName = Buffer.from('"usage"');
+
+const parseUsage = (data: Buffer | undefined): Data | undefined =>
+  data?.includes(usageName) ? parseObject(data) : undefined;
 
 /** Removes a byte order mark, which may begin a stream. */
 function withoutMark(line: Buffer): Buffer {

@@ -31,11 +31,14 @@ const heldBytes = 64 * 1024;
 /** The body of an error is shorter than this. */
 const errorBytes = 4 * 1024;
 
-const wantedInput: Wanted = new Map(['cached_tokens', 'cache_write_tokens'].map((name) => [name, true]));
-const wantedOutput: Wanted = new Map(['reasoning_tokens', 'thinking_tokens'].map((name) => [name, true]));
+/** Wanted for their own values. */
+const each = (...names: readonly string[]): [string, true][] => names.map((name) => [name, true]);
+
+const wantedInput: Wanted = new Map(each('cached_tokens', 'cache_write_tokens'));
+const wantedOutput: Wanted = new Map(each('reasoning_tokens', 'thinking_tokens'));
 
 export const wantedUsage: Wanted = new Map<string, Wanted | true>([
-  ...[
+  ...each(
     'prompt_tokens',
     'completion_tokens',
     'input_tokens',
@@ -45,19 +48,21 @@ export const wantedUsage: Wanted = new Map<string, Wanted | true>([
     'prompt_cache_hit_tokens',
     'cached_tokens',
     'reasoning_tokens',
-  ].map((name) => [name, true] as const),
-  ...['prompt_tokens_details', 'input_tokens_details'].map((name) => [name, wantedInput] as const),
-  ...['completion_tokens_details', 'output_tokens_details'].map((name) => [name, wantedOutput] as const),
+  ),
+  ['prompt_tokens_details', wantedInput],
+  ['input_tokens_details', wantedInput],
+  ['completion_tokens_details', wantedOutput],
+  ['output_tokens_details', wantedOutput],
 ]);
 
-export const wantedTimings: Wanted = new Map(['cache_n', 'prompt_n', 'predicted_n'].map((name) => [name, true]));
+export const wantedTimings: Wanted = new Map(each('cache_n', 'prompt_n', 'predicted_n'));
 
 /** Fields with generated text, in any family: a server may fail in another dialect than the caller's. */
 const generated = ['choices', 'response', 'message', 'output', 'content'] as const;
 
 /** What to read of a long answer: its figures, and whether it is an error or holds generated text. */
 export function wantedAnswer(figures: readonly (readonly [string, Wanted | true])[]): Wanted {
-  return new Map<string, Wanted | true>([...figures, ...['error', ...generated].map((name) => [name, true] as const)]);
+  return new Map<string, Wanted | true>([...figures, ...each('error', ...generated)]);
 }
 
 export class WholeMeter implements Meter {
