@@ -48,6 +48,7 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   not_json: 'リクエスト本文が JSON として正しくありません。',
   ambiguous_json: 'リクエスト本文の解釈が一つに定まりません。',
   invalid_request: 'リクエストが正しくありません。',
+  untranslatable: 'モデルサーバーの API が異なるため、このリクエストは変換できません。',
   unsupported_encoding:
     '本文は圧縮せずに、または gzip、deflate、zstd のいずれかで圧縮して送ってください。ブロブは圧縮できません。',
   unsupported_media_type: 'このルートでは、その Content-Type を使えません。',

@@ -135,6 +135,11 @@ export const registry = {
   not_json: { status: 400, owner: 'client', message: 'The request body is not valid JSON.' },
   ambiguous_json: { status: 400, owner: 'client', message: 'The request body can be read in two ways.' },
   invalid_request: { status: 400, owner: 'client', message: 'The request is not valid.' },
+  untranslatable: {
+    status: 400,
+    owner: 'client',
+    message: 'The model server speaks another API, in which this request cannot be expressed.',
+  },
   unsupported_encoding: {
     status: 415,
     owner: 'client',

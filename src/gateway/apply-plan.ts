@@ -14,6 +14,8 @@ import { type ModelFacts, noServer, type ServerFacts } from './model-facts.ts';
 import { given, remove, replace, type Work, wholeNumber } from './payload/body-edits.ts';
 import { type Edit, type JsonBody, type JsonValue, textOf } from './payload/strict-json.ts';
 import { type Figured, type ForServer, figureFor } from './server-figures.ts';
+import { translationFor } from './translate/able.ts';
+import type { CallTranslation } from './translate/call-translation.ts';
 import { takeOffersOut } from './web-search.ts';
 
 declare class Mark {
@@ -33,6 +35,8 @@ export interface Shaped extends Authorized, Mark {
   readonly shapedWith: ModelFacts;
   /** The parts of the body that differ between model servers. */
   readonly figured: Figured | undefined;
+  /** How servers that lack the route can serve the call; undefined if none lacks it, or it cannot be translated. */
+  readonly translation: CallTranslation | undefined;
 }
 
 /** A call may go to any kind of server, and a server reports its own kind, so the fields of all kinds are bounded. */
@@ -54,7 +58,6 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
   const { principal } = call.caller;
   const { bounds } = principal;
   if (facts.length === 0) throw noServer();
-  if (!facts.some((server) => server.mayHave(call.operation))) throw new GatewayError('upstream_lacks_route');
   let asked: AskedLength = { tokens: undefined, choices: 1 };
   let changes = before;
   let figured: Figured | undefined;
@@ -94,6 +97,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
     shapedFor: principal,
     shapedWith: facts,
     document: undefined,
+    translation: translationFor(call, body, figured, facts),
   };
   return { ...call, ...found } as unknown as Shaped;
 }

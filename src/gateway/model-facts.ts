@@ -8,8 +8,7 @@ import { ContextSizes } from './context-size.ts';
 import type { Operation } from './dialects/dialect.ts';
 
 export interface ServerFacts {
-  /** Identifies the server. */
-  readonly server: object;
+  readonly server: Upstream;
   readonly contexts: Pick<ContextSizes, 'settle'>;
   /** The `num_predict` that the model's own parameters set; undefined if that is unknown or unlimited. */
   readonly answerTokens: (model: string) => number | undefined;

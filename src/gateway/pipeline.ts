@@ -124,7 +124,8 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled>
 
 /** Sends the call to a model server, and its answer back. */
 function carry(routed: Routed, exchange: Exchange, gate: Gate): Promise<Settled> {
-  const tools = { settings: gate.relaySettings, recorder: gate.recorder, running: gate.running };
+  const { relaySettings: settings, recorder, running, limits } = gate;
+  const tools = { settings, recorder, running, bodies: limits.budget };
   if (isMerged(routed, gate.registry)) return answerLists(routed, exchange, gate.registry, tools);
   if (mustShow(routed)) return takeUpload(routed, exchange, tools, gate.shownBlobs);
   return relay(routed, exchange, tools);

@@ -16,6 +16,7 @@ import { meterFor, silentMeter } from './meter/meter.ts';
 import { promptOf } from './meter/token-counts.ts';
 import { ModelNotFound } from './model-access.ts';
 import { continueIfAsked } from './payload/body.ts';
+import type { BodyBudget } from './payload/body-budget.ts';
 import { endTurn, type Recorder, type Settled } from './record.ts';
 import type { Routed } from './route.ts';
 import { type ConnectionEnd, type Holding, Settlement } from './settlement.ts';
@@ -30,6 +31,8 @@ export interface RelayTools {
   readonly settings: RelaySettings;
   readonly recorder: Recorder;
   readonly running: ActiveRequests;
+  /** The budget of request bodies. */
+  readonly bodies: BodyBudget;
 }
 
 export async function relay(routed: Routed, exchange: Exchange, tools: RelayTools): Promise<Settled> {
@@ -67,7 +70,6 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   readonly #answer: Answer;
   readonly #settlement: Settlement;
   #controller: Dispatcher.DispatchController | undefined;
-  #dispatchedMs = 0;
   /** 1xx responses so far. */
   #interims = 0;
   #restBytes = 0;
@@ -78,7 +80,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     this.exchange = exchange;
     this.call = routed;
     this.#tools = tools;
-    this.#tries = new Tries(routed, exchange);
+    this.#tries = new Tries(routed, exchange, tools);
     this.#answer = new Answer(exchange, routed, this.#tries, tools.settings, () => this.#controller?.resume());
     this.#settlement = new Settlement(exchange, this.#answer, tools, this);
     this.#settlement.listen();
@@ -91,13 +93,13 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
 
   #dispatch(): void {
     const { times } = this.#tools.settings;
-    this.#dispatchedMs = this.#tools.recorder.nowMs();
-    this.deadlineMs = this.#dispatchedMs + firstByteMsOf(this.call, times);
+    const now = this.#tools.recorder.nowMs();
+    this.deadlineMs = now + firstByteMsOf(this.call, times);
     if (this.call.operation.body === 'blob') continueIfAsked(this.exchange, this.exchange.response);
     try {
-      this.#tries.dispatch(times, this);
+      this.#tries.dispatch(now, times, this);
     } catch (cause) {
-      this.#settlement.fail(new GatewayError('upstream_failed', { cause }));
+      this.#settlement.fail(cause instanceof GatewayError ? cause : new GatewayError('upstream_failed', { cause }));
     }
   }
 
@@ -109,7 +111,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       return;
     }
     // From here on the call may have a cost, even without an answer.
-    this.exchange.meter = meterFor(this.call.operation.reply, this.call.stream, promptOf(this.call));
+    this.exchange.meter = meterFor(this.#tries.served.reply, this.call.stream, promptOf(this.call));
   }
 
   onBodySent(chunk: Buffer): void {
@@ -120,7 +122,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     if (this.#settlement.isSettled || (status < 200 && ++this.#interims <= mostInterims)) return;
     const now = this.#tools.recorder.nowMs();
     this.exchange.firstByteMs = Math.round(now - this.exchange.startedMs);
-    this.deadlineMs = this.#dispatchedMs + totalMsOf(this.call, this.#tools.settings.times);
+    this.deadlineMs = this.#tries.dispatchedMs + totalMsOf(this.call, this.#tools.settings.times);
     this.#answer.status = status;
     const refusal = refusalOf(status, this.call);
     if (refusal instanceof ModelNotFound) {

@@ -2,13 +2,13 @@
 // whose slot the call holds, then the others in case it cannot be reached. A later server is tried only while no byte
 // of the request has been sent to an earlier one. Servers out of the caller's reach are left out, and for callers
 // without the scope `cloud` those that would forward the call to another host.
-import { GatewayError } from '../domain/error.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Admitted } from './admit.ts';
 import type { Shaped } from './apply-plan.ts';
 import { missingScope } from './check-access.ts';
-import { hasRoute, noServer } from './model-facts.ts';
+import { noServer } from './model-facts.ts';
+import { ableOf, inability } from './translate/able.ts';
 
 declare class Mark {
   protected readonly routed: true;
@@ -27,11 +27,12 @@ export function route(
   registry: Pick<UpstreamRegistry, 'candidates' | 'reachableBy'>,
 ): Routed {
   const reach = registry.reachableBy(call.caller.principal);
-  const ranked = registry.candidates(call.models[0]?.name?.canonical, reach);
-  if (ranked.length === 0) throw noServer();
-  const able = ranked.filter((upstream) => hasRoute(upstream, call.operation));
-  if (able.length === 0) throw new GatewayError('upstream_lacks_route');
-  const found: readonly Upstream[] = able.filter((upstream) => mayServe(upstream, call));
+  if (reach.length === 0) throw noServer();
+  const able = ableOf(reach, call);
+  const refusal = able === reach ? undefined : inability(reach, call);
+  if (refusal) throw refusal;
+  const ranked = registry.candidates(call.models[0]?.name?.canonical, able);
+  const found: readonly Upstream[] = ranked.filter((upstream) => mayServe(upstream, call));
   if (found.length === 0) throw missingScope('cloud');
   const isFirst = held === undefined || found[0] === held || !found.includes(held);
   const candidates: readonly Upstream[] = isFirst ? found : [held, ...found.filter((upstream) => upstream !== held)];

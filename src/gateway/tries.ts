@@ -2,13 +2,29 @@
 // no byte of it was sent (security HTTP-22), and to the same server again only if the call is idempotent, or if the
 // server refused a field that the gateway added.
 import type { Dispatcher } from 'undici';
+import { GatewayError } from '../domain/error.ts';
+import type { MonotonicMs } from '../domain/time.ts';
 import type { Upstream } from '../upstream/server.ts';
 import { bodyFor } from './answer/plain-stream.ts';
 import { isStale } from './answer/upstream-error.ts';
+import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
+import { bodiesOf } from './limits/account-usage.ts';
+import { hasRoute } from './model-facts.ts';
+import type { BodyBudget } from './payload/body-budget.ts';
+import type { Recorder } from './record.ts';
 import type { Routed } from './route.ts';
 import { writeFigures } from './server-figures.ts';
+import type { Sending } from './translate/call-translation.ts';
+import type { ServerBody } from './translate/server-body.ts';
+import type { Translated } from './translate/translation.ts';
 import { callOf, mayRepeat, type TimeLimits } from './upstream-call.ts';
+
+export interface TryTools {
+  readonly recorder: Pick<Recorder, 'nowMs'>;
+  /** The budget of request bodies. */
+  readonly bodies: BodyBudget;
+}
 
 export class Tries {
   readonly #routed: Routed;
@@ -24,9 +40,16 @@ export class Tries {
   /** The gateway, not the caller, requested the usage of the stream. */
   usageInjected = false;
 
-  constructor(routed: Routed, exchange: Exchange) {
+  /** When the call was sent to the server. */
+  dispatchedMs = 0;
+  readonly #tools: TryTools;
+  /** The call as the server gets it, if the server lacks its route. */
+  #sending: Sending | undefined;
+
+  constructor(routed: Routed, exchange: Exchange, tools: TryTools) {
     this.#routed = routed;
     this.#exchange = exchange;
+    this.#tools = tools;
     if (!this.server.takesCalls) this.#nextServer();
   }
 
@@ -34,22 +57,61 @@ export class Tries {
     return this.#routed.candidates[this.#candidate] as Upstream;
   }
 
-  /** @throws if the HTTP client rejects the call. */
-  dispatch(times: TimeLimits, handler: Dispatcher.DispatchHandler): void {
+  /** The server's operation: the call's own, or the one that the call is translated to. */
+  get served(): Operation {
+    return this.#sending?.served ?? this.#routed.operation;
+  }
+
+  /** How to write the answer; undefined if the server has the call's route. */
+  get translated(): Translated | undefined {
+    return this.#sending?.translated;
+  }
+
+  elapsedMs(): number {
+    return this.#tools.recorder.nowMs() - this.dispatchedMs;
+  }
+
+  /** @throws if the HTTP client rejects the call, or GatewayError if it cannot be written for this server. */
+  dispatch(now: MonotonicMs, times: TimeLimits, handler: Dispatcher.DispatchHandler): void {
     const { server } = this;
     this.#exchange.notes.noteUpstream(server.name);
     server.begin();
     this.#exchange.server = server;
     this.#counted = true;
     this.sent = false;
+    this.dispatchedMs = now;
     const changes = writeFigures(this.#routed, server);
     if (changes) this.#reportChanges(changes);
-    const { body, usageInjected } = bodyFor(this.#routed, this.#withoutField || !server.takesStreamOptions);
-    this.usageInjected = usageInjected;
+    const body = this.#bodyFor(server);
     (this.#onNewConnection ? server.openNew() : server.dispatcher).dispatch(
-      callOf(this.#routed, this.#exchange.request, server, body, times),
+      callOf(this.#routed, this.served, this.#exchange.request, server, body, times),
       handler,
     );
+  }
+
+  #bodyFor(server: Upstream): Buffer | undefined {
+    const { translation, operation } = this.#routed;
+    const plain = this.#withoutField || !server.takesStreamOptions;
+    if (!translation || hasRoute(server, operation)) {
+      this.#sending = undefined;
+      const { body, usageInjected } = bodyFor(this.#routed, plain);
+      this.usageInjected = usageInjected;
+      return body;
+    }
+    this.#sending = translation.openFor(server, !plain);
+    this.usageInjected = this.#sending.asksForUsage;
+    return this.#write(this.#sending.body);
+  }
+
+  /** The caller's body stays too, for another server. */
+  #write(body: ServerBody): Buffer {
+    const { bodies } = this.#tools;
+    const exchange = this.#exchange;
+    const holder = bodiesOf(this.#routed.metering);
+    if (!bodies.take(body.length, holder, exchange.network)) throw new GatewayError('bodies_too_many');
+    exchange.heldBytes += body.length;
+    exchange.heldBy = holder;
+    return body.bytes();
   }
 
   /** The server need not continue. */

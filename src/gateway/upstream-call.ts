@@ -1,8 +1,9 @@
 // Builds the request to a model server from the route table and the proofs, never from the client's text.
 import type { IncomingMessage } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { upstreamHeaders } from '../upstream/headers.ts';
+import { toUpstream, upstreamHeaders } from '../upstream/headers.ts';
 import type { Upstream } from '../upstream/server.ts';
+import type { Operation } from './dialects/dialect.ts';
 import { upstreamPath } from './operation.ts';
 import { viaName } from './receive.ts';
 import type { Routed } from './route.ts';
@@ -30,8 +31,10 @@ export function firstByteMsOf(routed: Routed, times: TimeLimits): number {
   return routed.operation.body === 'blob' ? total : Math.min(total, times.firstByteMs);
 }
 
+/** `served`: the operation of the server, which is another one if the call is translated. */
 export function callOf(
   routed: Routed,
+  served: Operation,
   request: IncomingMessage,
   upstream: Upstream,
   body: Buffer | undefined,
@@ -40,18 +43,23 @@ export function callOf(
   const { operation } = routed;
   const quick = operation.time === 'metadata';
   const streamsUp = operation.body === 'blob';
+  const isTranslated = served !== operation;
   const headers = upstreamHeaders(
     request.headers,
     `1.1 ${viaName}`,
     upstream.credentials.headers,
     routed.bodyType,
-    operation.dialect.onward,
+    isTranslated ? ofTranslated : operation.dialect.onward,
   );
   if (streamsUp && request.headers['content-length'] !== undefined)
     headers.push('content-length', request.headers['content-length']);
   return {
-    method: operation.methods.includes(request.method as string) ? (request.method as Dispatcher.HttpMethod) : 'GET',
-    path: upstream.basePath + upstreamPath(routed),
+    method: isTranslated
+      ? (served.methods[0] as Dispatcher.HttpMethod)
+      : operation.methods.includes(request.method as string)
+        ? (request.method as Dispatcher.HttpMethod)
+        : 'GET',
+    path: upstream.basePath + (isTranslated ? served.path : upstreamPath(routed)),
     headers,
     // With `Connection: close`, the connection is used for nothing else.
     reset: routed.stream && upstream.kind.closesAfterStreams === true,
@@ -60,6 +68,9 @@ export function callOf(
     bodyTimeout: quick ? times.metadataMs : operation.time === 'transfer' ? times.transferSilenceMs : times.silenceMs,
   };
 }
+
+/** Headers of the caller's dialect, and which type its answers have, mean nothing to the server. */
+const ofTranslated = toUpstream.filter((name) => name !== 'accept');
 
 /** Whether the call is idempotent (RFC 9110 §9.2.2): it only reads, by its method or by its scope. */
 export function mayRepeat({ operation: { scope } }: Routed, { method }: IncomingMessage): boolean {

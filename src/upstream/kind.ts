@@ -88,6 +88,18 @@ export interface BodyFields {
   readonly capped: readonly (readonly [name: string, most: number])[];
 }
 
+/** How OpenAI's routes of a kind differ from OpenAI's own, for calls that are translated to them. */
+export interface OpenAiExtras {
+  /** Fields for sampling beside OpenAI's: its name, by that of Ollama's option. */
+  readonly sampling: Readonly<Record<string, string>>;
+  /** The member of a message in a request that holds the reasoning of an earlier answer. */
+  readonly reasoning?: string;
+  /** `chat_template_kwargs` reach the template of the model, where reasoning can be switched on and off. */
+  readonly takesTemplateArguments?: boolean;
+  /** `response_format` cannot be `json_object`. */
+  readonly lacksJsonObject?: boolean;
+}
+
 /** A call that a server works on. */
 export interface Running {
   abort(reason: Error): void;
@@ -110,7 +122,7 @@ export interface UpstreamKind {
   /** The models that are loaded; none if the server has no such list. @throws as `models`. */
   readonly loaded: (server: Reached, signal: AbortSignal, via: readonly string[]) => Promise<readonly Listed[]>;
   /** Canonical paths of the routes that it has; undefined where servers of the kind differ. */
-  readonly paths: ReadonlySet<string> | undefined;
+  readonly paths: { has(path: string): boolean } | undefined;
   /** Names of the dialects in which it has lists of models itself. The gate passes such a list on as it is. */
   readonly listDialects: readonly string[];
   /** Called once for each server of this kind. */
@@ -120,6 +132,8 @@ export interface UpstreamKind {
   readonly cancel: (call: Running, reason: Error) => void;
   /** It closes a kept connection after a stream without announcing it; a next call on it would break. */
   readonly closesAfterStreams?: boolean;
+  /** Left out where its routes are OpenAI's, or where it has none of them. */
+  readonly extras?: OpenAiExtras;
   /** Lists that are left out are empty. */
   readonly fields: Partial<BodyFields>;
 }

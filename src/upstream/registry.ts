@@ -31,7 +31,10 @@ export class UpstreamRegistry {
     this.#onTurn = onTurn;
   }
 
-  /** The servers that take calls, in the order in which they were added. The same array until that changes; may be empty. */
+  /**
+   * The servers that take calls, in the order in which they were added. The same array until that or the kind of one changes;
+   * may be empty.
+   */
   get servers(): readonly Upstream[] {
     return this.#servers;
   }
@@ -44,6 +47,7 @@ export class UpstreamRegistry {
   /** The server takes calls at once. It is probed as soon as the registry is started. @throws CredentialsUnusable */
   add(entry: ServerEntry): Upstream {
     const server = new Upstream(entry, this.#settings, this.#onTurn);
+    server.onKind = () => this.#sort();
     this.#all = [...this.#all, server];
     this.#sort();
     if (this.#started) void server.health.watch();

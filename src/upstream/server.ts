@@ -56,6 +56,8 @@ export class Upstream implements Recognizable {
   takesCalls = true;
   /** The number of calls that it works on. */
   inFlight = 0;
+  /** Called when it turns out to be of another kind, and so has other routes. */
+  onKind: () => void = () => undefined;
   readonly #connection: Connection;
   #takesStreamOptions: boolean;
   #recognized: UpstreamKind | undefined;
@@ -113,8 +115,10 @@ export class Upstream implements Recognizable {
 
   recognize(kind: UpstreamKind | undefined): void {
     const before = this.kind;
+    const recognized = this.#recognized;
     this.#recognized = kind;
     if (this.kind !== before) this.details = this.kind.openDetails();
+    if (kind !== recognized) this.onKind();
   }
 
   /** May be sent `stream_options`: its kind takes the field, the settings allow it, and the server has not refused it. */

@@ -89,7 +89,7 @@ const llama = {
     ['chat_template', '{{ x }}', null],
     ['n_probs', 100_000, 100],
   ],
-  lacks: '/api/chat',
+  lacks: '/api/me',
   closed: [
     ...shared,
     '/slots/0?action=erase',
@@ -184,7 +184,7 @@ const cases: readonly Case[] = [
       ['mm_processor_kwargs', { a: 1 }, null],
       ['chat_template', '{{ x }}', null],
     ],
-    lacks: '/api/generate',
+    lacks: '/api/me',
     closed: [
       ...shared,
       ...(
@@ -223,7 +223,7 @@ const cases: readonly Case[] = [
       ['rid', 'x', null],
       ['return_hidden_states', true, null],
     ],
-    lacks: '/api/generate',
+    lacks: '/api/me',
     closed: [
       ...shared,
       ...(
@@ -495,7 +495,8 @@ describe.each(cases)('$name', (kind) => {
   const { lacks } = kind;
   if (lacks === undefined) return;
   test('does not get a call for a route that it lacks; another server that has it does', async () => {
-    const { server, gate, secret, status } = await stage(kind.imitation);
+    const { server, gate, status } = await stage(kind.imitation);
+    const { secret } = await gate.key({ scopes: ['inference:chat', 'account'] });
     await eventually(async () => expect(await status()).toMatchObject({ kind: kind.kind }));
     const call = { model, messages, stream: false, max_tokens: 9 };
     const refused = await post(gate.url + lacks, secret, call);

@@ -36,9 +36,10 @@ export function refusalOf(status: number, { models, operation, stream }: Routed)
 
 /**
  * How the answer is relayed: errors and lists to be filtered are read whole; streams are relayed as they arrive; a
- * whole answer is inspected first, since it may be an error under a success status; anything else is not read.
+ * whole answer is inspected first, since it may be an error under a success status; a translated one is read to its end
+ * (`whole`); anything else is not read.
  */
-export type Carriage = 'error' | 'list' | 'stream' | 'glance' | 'plain';
+export type Carriage = 'error' | 'list' | 'stream' | 'glance' | 'plain' | 'whole';
 
 export function carriageOf(routed: Routed, exchange: Exchange, status: number, headers: IncomingHttpHeaders): Carriage {
   if (status >= 400) return 'error';
@@ -51,7 +52,7 @@ export function carriageOf(routed: Routed, exchange: Exchange, status: number, h
  * Loading and unloading a model answers with one JSON object, whatever `stream` says; and an encoded answer, although
  * no encoding is requested, cannot be read as a stream. Both are relayed as they arrive.
  */
-function isNoStream(headers: IncomingHttpHeaders): boolean {
+export function isNoStream(headers: IncomingHttpHeaders): boolean {
   return headers['content-type']?.startsWith('application/json') === true || headers['content-encoding'] !== undefined;
 }
 

@@ -7,8 +7,12 @@ import type { Exchange } from '../exchange.ts';
 import { failedMeterFor, meterFor } from '../meter/meter.ts';
 import { promptOf } from '../meter/token-counts.ts';
 import type { Routed } from '../route.ts';
+import { translatedCarriageOf, translateWhole, typeLines } from '../translate/translated-answer.ts';
+import { TranslatedStream } from '../translate/translated-stream.ts';
+import type { Answering } from '../translate/translation.ts';
 import type { Tries } from '../tries.ts';
 import { bodyPending, type Carriage, carriageOf, streamLines } from './answer-head.ts';
+import { AnswerRoom } from './answer-room.ts';
 import { setType, wrongType } from './answer-type.ts';
 import { type Collected, collectedFor } from './collected.ts';
 import { Delivery, type DeliverySettings } from './delivery.ts';
@@ -30,7 +34,7 @@ export class Answer {
   #coding: string | undefined;
   #lines: string[] = noLines;
   #collected: Collected | undefined;
-  #stream: StreamBody | undefined;
+  #stream: Pick<StreamBody, 'push' | 'end' | 'cut'> | undefined;
 
   /** `onDrain`: the reader has caught up. */
   constructor(exchange: Exchange, routed: Routed, tries: Tries, settings: DeliverySettings, onDrain: () => void) {
@@ -64,25 +68,31 @@ export class Answer {
   /** Takes the head, and sends it unless the body must be read first. @throws GatewayError `upstream_failed`. */
   begin(status: number, headers: IncomingHttpHeaders): Carriage {
     const exchange = this.#exchange;
-    const { metering, operation, stream } = this.#routed;
+    const { metering, stream } = this.#routed;
+    const { served, translated } = this.#tries;
     const lines = clientHeaders(headers);
     this.status = status;
     this.#lines = lines;
     this.#coding = headers['content-encoding'];
-    const carriage = carriageOf(this.#routed, exchange, status, headers);
-    const isKnown = carriage === 'error' || setType(operation, status, headers, lines);
+    const carriage = translated
+      ? translatedCarriageOf(this.#routed, status, headers)
+      : carriageOf(this.#routed, exchange, status, headers);
+    const isKnown = carriage === 'error' || setType(served, status, headers, lines);
     exchange.takesComments = carriage === 'stream' && lines.some((line) => line.startsWith('text/event-stream'));
     if (!isKnown) throw new GatewayError('upstream_failed', { message: wrongType });
     this.#collected = collectedFor(carriage, exchange, metering, this.#settings.answers);
     if (carriage === 'error')
-      exchange.meter = failedMeterFor(operation.reply, headers['content-type'], promptOf(this.#routed));
+      exchange.meter = failedMeterFor(served.reply, headers['content-type'], promptOf(this.#routed));
     else if (carriage === 'stream') {
       this.#tries.noteStream();
-      this.#stream = new StreamBody(this.#tries.server.screen, this.#tries.usageInjected, exchange.frames.areEvents);
-      this.#lines = streamLines(lines);
+      const { screen } = this.#tries.server;
+      this.#stream = translated
+        ? new TranslatedStream(translated, this.#answering(), exchange, screen)
+        : new StreamBody(screen, this.#tries.usageInjected, exchange.frames.areEvents);
+      this.#lines = translated ? streamLines(typeLines(exchange, true)) : streamLines(lines);
       this.#writeHead();
     } else if (carriage !== 'list') {
-      if (stream) exchange.meter = meterFor(operation.reply, false, promptOf(this.#routed));
+      if (stream) exchange.meter = meterFor(served.reply, false, promptOf(this.#routed));
       if (!this.#collected) this.#writeHead();
     }
     return carriage;
@@ -94,7 +104,7 @@ export class Answer {
     if (!collected) return this.#stream ? this.#stream.push(piece) : piece;
     this.#exchange.meter?.see(piece);
     if (collected.add(piece)) return nothing;
-    if (collected.purpose === 'list') throw new GatewayError('upstream_failed');
+    if (collected.purpose === 'list' || collected.purpose === 'whole') throw new GatewayError('upstream_failed');
     return collected.purpose === 'error' || !collected.mayGrow(this.#coding)
       ? this.#rewriteCollected(collected, false)
       : nothing;
@@ -120,12 +130,36 @@ export class Answer {
   /** An error is rewritten and ends the answer; anything else is sent as collected, and the rest follows. */
   #rewriteCollected(collected: Collected, isWhole: boolean): Buffer {
     const head = { status: this.status, coding: this.#coding, lines: this.#lines };
-    const rewritten = rewriteWhole(collected, isWhole, head, this.#routed, this.#exchange, this.#tries.server.screen);
+    const { server, translated } = this.#tries;
+    const rewritten =
+      translated && collected.purpose === 'whole'
+        ? translateWhole(
+            collected.bytes(),
+            head,
+            translated,
+            this.#answering(),
+            this.#routed,
+            this.#exchange,
+            server.screen,
+          )
+        : rewriteWhole(collected, isWhole, head, this.#routed, this.#exchange, server.screen);
     this.#collected = undefined;
     this.#lines = rewritten.lines;
     this.#writeHead();
     this.isError = rewritten.isError;
     return rewritten.body;
+  }
+
+  #answering(): Answering {
+    const { at, id } = this.#exchange;
+    const room = new AnswerRoom(this.#exchange, this.#routed.metering, this.#settings.answers);
+    return {
+      model: this.#routed.models[0]?.text ?? '',
+      requestId: id,
+      at,
+      elapsedMs: () => this.#tries.elapsedMs(),
+      take: (bytes) => room.take(bytes),
+    };
   }
 
   #writeHead(): void {

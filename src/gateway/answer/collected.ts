@@ -1,4 +1,5 @@
-// The part of an answer that is read before anything is sent: a list to be filtered, the body of an error, or the first
+// The part of an answer that is read before anything is sent: a list to be filtered, the body of an error, an answer to be
+// translated, or the first
 // bytes of a whole answer, which may be an error under a success status. Always bounded.
 import { mostListBytes } from '../../upstream/json-route.ts';
 import type { Exchange } from '../exchange.ts';
@@ -10,7 +11,7 @@ import { AnswerRoom } from './answer-room.ts';
 import { mostErrorBytes } from './model-error.ts';
 
 /** A `glance` may end early; the others are read to the end. `late`: a stream was already begun for the answer. */
-export type Purpose = 'list' | 'error' | 'glance' | 'late';
+export type Purpose = 'list' | 'error' | 'whole' | 'glance' | 'late';
 
 export class Collected {
   readonly purpose: Purpose;
@@ -49,6 +50,9 @@ export class Collected {
 /** A whole answer up to this size is inspected before it is sent: it may be an error under a success status. */
 const glanceBytes = 4 * 1024;
 
+/** A translated answer; the largest are embeddings. */
+export const mostWholeBytes = 64 * 1024 * 1024;
+
 /** What to collect for this way of relaying; undefined if the answer is relayed as it arrives. */
 export function collectedFor(
   carriage: Carriage,
@@ -61,6 +65,8 @@ export function collectedFor(
       return new Collected('error', mostErrorBytes);
     case 'list':
       return new Collected('list', mostListBytes, new AnswerRoom(exchange, metering, answers));
+    case 'whole':
+      return new Collected('whole', mostWholeBytes, new AnswerRoom(exchange, metering, answers));
     case 'stream':
       return undefined;
     default:

@@ -23,7 +23,7 @@ export interface Rewritten {
 }
 
 const noBody = Buffer.alloc(0);
-const noStream = 'The model server answered in one piece, although a stream was asked for and had begun.';
+export const noStream = 'The model server answered in one piece, although a stream was asked for and had begun.';
 
 /** `isWhole`: read to its end. @throws GatewayError for an invalid list, or an answer after a stream has begun. */
 export function rewriteWhole(
@@ -50,7 +50,12 @@ export function rewriteWhole(
   return error ? rewriteError(error, status, lines, exchange) : { lines: [...lines], body: bytes, isError: false };
 }
 
-function rewriteError(error: ModelError, status: number, lines: readonly string[], exchange: Exchange): Rewritten {
+export function rewriteError(
+  error: ModelError,
+  status: number,
+  lines: readonly string[],
+  exchange: Exchange,
+): Rewritten {
   // After the gateway sent a stream's head, an error can only be sent in a frame.
   if (exchange.beganEarly)
     return { lines: [], body: Buffer.from(exchange.frames.spellModelError(error, status, exchange.id)), isError: true };

@@ -11,6 +11,7 @@ import type { Upstream } from '../../upstream/server.ts';
 import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
+import { ableOf } from '../translate/able.ts';
 import { mostCompletion } from './expected-use.ts';
 import { Waiting, waitWhileConnected } from './waiting.ts';
 
@@ -99,7 +100,7 @@ class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
   }
 
   get reach(): readonly Upstream[] {
-    return this.#registry.reachableBy(this.call.caller.principal);
+    return ableOf(this.#registry.reachableBy(this.call.caller.principal), this.call);
   }
 
   get behind(): boolean {

@@ -13,6 +13,7 @@ import type { ModelRules } from '../../../src/gateway/model-access.ts';
 import type { ModelFacts } from '../../../src/gateway/model-facts.ts';
 import { operations } from '../../../src/gateway/operation.ts';
 import type { Prechecked } from '../../../src/gateway/precheck.ts';
+import type { Upstream } from '../../../src/upstream/server.ts';
 import { type GoObject, goStyleParse, isObject } from '../../fake-ollama/go-json.ts';
 import { isProblem, readName } from '../../fake-ollama/model-name.ts';
 import { caller } from '../credentials.ts';
@@ -37,7 +38,7 @@ const callers = plans.map((plan) => caller(plan));
 /** Two servers that need different edits; the body is first written for one of them. */
 const facts = (): ModelFacts =>
   [3, undefined].map((own) => ({
-    server: {},
+    server: {} as Upstream,
     contexts: new ContextSizes(
       () => (own === undefined ? 16_384 : undefined),
       () => 0,

@@ -28,6 +28,17 @@ export const llamaServer: UpstreamKind = {
   cancel: (call, reason) => call.abort(reason),
   // Seen in b11549: two of five calls that follow a stream on its connection are lost.
   closesAfterStreams: true,
+  extras: {
+    sampling: {
+      top_k: 'top_k',
+      min_p: 'min_p',
+      typical_p: 'typical_p',
+      repeat_penalty: 'repeat_penalty',
+      repeat_last_n: 'repeat_last_n',
+    },
+    reasoning: 'reasoning_content',
+    takesTemplateArguments: true,
+  },
   fields: {
     // A negative n_predict has no end.
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'n_predict'],

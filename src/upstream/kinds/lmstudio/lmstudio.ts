@@ -58,6 +58,7 @@ export const lmstudio: UpstreamKind = {
   usage: askedByStreamOptions,
   // It finishes the processing of a prompt first.
   cancel: (call, reason) => call.abort(reason),
+  extras: { sampling: { top_k: 'top_k', repeat_penalty: 'repeat_penalty' }, lacksJsonObject: true },
   fields: {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens'],
     // How long the model stays loaded, and a second model beside it.

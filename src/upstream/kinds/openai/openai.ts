@@ -10,7 +10,8 @@ export const openai: UpstreamKind = {
   probe: (server, signal) => v1Models(server, signal, []),
   models: v1Models,
   loaded: () => Promise.resolve([]),
-  paths: undefined,
+  // Which of the routes below /v1 such servers have differs. One with others is of another kind.
+  paths: { has: (path) => path.startsWith('/v1/') },
   listDialects: ['openai'],
   openDetails: () => noDetails,
   usage: askedByStreamOptions,

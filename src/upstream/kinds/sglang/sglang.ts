@@ -28,6 +28,11 @@ export const sglang: UpstreamKind = {
   usage: askedByStreamOptions,
   // It ends the call about two seconds later.
   cancel: (call, reason) => call.abort(reason),
+  extras: {
+    sampling: { top_k: 'top_k', min_p: 'min_p', repeat_penalty: 'repetition_penalty' },
+    reasoning: 'reasoning_content',
+    takesTemplateArguments: true,
+  },
   fields: {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'max_new_tokens'],
     choices: ['n', 'best_of'],

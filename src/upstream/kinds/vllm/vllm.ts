@@ -33,6 +33,11 @@ export const vllm: UpstreamKind = {
   // With continuous_usage_stats every event has the usage so far; the meter takes the last.
   usage: askedByStreamOptions,
   cancel: (call, reason) => call.abort(reason),
+  extras: {
+    sampling: { top_k: 'top_k', min_p: 'min_p', repeat_penalty: 'repetition_penalty' },
+    reasoning: 'reasoning_content',
+    takesTemplateArguments: true,
+  },
   fields: {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens'],
     choices: ['n', 'best_of', 'beam_width'],

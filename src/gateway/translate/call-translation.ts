@@ -1,0 +1,143 @@
+// The translation of one call: for which servers it is possible, and the body and the answer for the one that gets it. Made
+// only if a server lacks the call's route.
+import { GatewayError, toGatewayError } from '../../domain/error.ts';
+import { parseModelName } from '../../domain/model-name.ts';
+import type { OpenAiExtras, UpstreamKind } from '../../upstream/kind.ts';
+import type { KnownModels } from '../../upstream/known-models.ts';
+import type { Upstream } from '../../upstream/server.ts';
+import type { Operation } from '../dialects/dialect.ts';
+import type { NamedModel } from '../intent.ts';
+import { operations } from '../operation.ts';
+import { type Figured, writeFigures } from '../server-figures.ts';
+import { ServerBody } from './server-body.ts';
+import type { Asked, Translated, Translation } from './translation.ts';
+import { translations } from './translations.ts';
+
+/** What is read of a server. */
+export type Translating = Pick<Upstream, 'kind' | 'mayHave' | 'models' | 'details' | 'health'>;
+
+/** What is read of a shaped call. */
+export interface Translatable {
+  readonly operation: Operation;
+  readonly models: readonly NamedModel[];
+  readonly stream: boolean;
+  readonly body: Buffer | undefined;
+  readonly figured: Figured | undefined;
+}
+
+/** A call as it is sent to one server. */
+export interface Sending {
+  /** The operation of the server. */
+  readonly served: Operation;
+  readonly translated: Translated;
+  readonly body: ServerBody;
+  readonly asksForUsage: boolean;
+}
+
+const byPath = new Map(
+  operations.filter(({ body }) => body === 'json').map((operation) => [operation.path, operation]),
+);
+
+const lacksRoute = new GatewayError('upstream_lacks_route');
+const noExtras: OpenAiExtras = { sampling: {} };
+
+/** Names by canonical name, read once for each list that a server has shown. */
+const spellings = new WeakMap<KnownModels, ReadonlyMap<string, string>>();
+
+/** A server of another kind compares names letter by letter: it gets the name as it spells it itself. */
+function spelledBy(models: KnownModels, canonical: string | undefined, text: string): string {
+  if (canonical === undefined) return text;
+  let known = spellings.get(models);
+  if (!known) {
+    const found = new Map<string, string>();
+    for (const { name } of models.listed) found.set(parseModelName(name)?.canonical ?? name, name);
+    spellings.set(models, (known = found));
+  }
+  return known.get(canonical) ?? text;
+}
+
+export class CallTranslation {
+  readonly #translation: Translation;
+  readonly #call: Translatable;
+  /** By kind of server and context, where the translation depends on the context. */
+  readonly #verdicts = new Map<UpstreamKind, Map<number | undefined, GatewayError | undefined>>();
+  #readsContext = false;
+  #able: { readonly reach: readonly Upstream[]; readonly found: readonly Upstream[] } | undefined;
+
+  private constructor(translation: Translation, call: Translatable) {
+    this.#translation = translation;
+    this.#call = call;
+  }
+
+  /** Undefined if calls of this operation are not translated. */
+  static of(call: Translatable): CallTranslation | undefined {
+    const translation = translations.get(call.operation.path);
+    return translation && call.body ? new CallTranslation(translation, call) : undefined;
+  }
+
+  /** Why the call cannot be translated for a server that lacks its route; undefined if it can. */
+  refusalFor(server: Translating): GatewayError | undefined {
+    let verdicts = this.#verdicts.get(server.kind);
+    if (!verdicts) this.#verdicts.set(server.kind, (verdicts = new Map()));
+    const context = this.#readsContext ? this.#contextOn(server) : undefined;
+    if (verdicts.has(context)) return verdicts.get(context);
+    const refusal = this.#tryFor(server);
+    verdicts.set(this.#readsContext ? this.#contextOn(server) : undefined, refusal);
+    return refusal;
+  }
+
+  /** The servers of `reach` that can serve the call, if that was found out and cannot have changed. */
+  recall(reach: readonly Upstream[]): readonly Upstream[] | undefined {
+    return this.#able?.reach === reach ? this.#able.found : undefined;
+  }
+
+  /** Contexts change while the array stays the same; kinds do not. */
+  keep(reach: readonly Upstream[], found: readonly Upstream[]): readonly Upstream[] {
+    if (!this.#readsContext) this.#able = { reach, found };
+    return found;
+  }
+
+  /** @throws GatewayError if the call cannot be translated for this server. */
+  openFor(server: Translating, takesStreamOptions: boolean): Sending {
+    const { stream } = this.#call;
+    const asked = this.#asked(server);
+    const translated = this.#translate(server, asked);
+    const to = byPath.get(translated.path) as Operation;
+    const streams = to.streamDefault === null ? undefined : stream;
+    const asksForUsage = streams === true && to.reply.usageOnRequest && takesStreamOptions;
+    const model = spelledBy(server.models, this.#model, asked.model);
+    const body = new ServerBody(asked.bytes, translated, { model, stream: streams, asksForUsage });
+    return { served: to, translated, body, asksForUsage };
+  }
+
+  get #model(): string | undefined {
+    return this.#call.models[0]?.name?.canonical;
+  }
+
+  #contextOn({ health, details }: Translating): number | undefined {
+    return health.up === true && this.#model !== undefined ? details.contextOf(this.#model) : undefined;
+  }
+
+  #asked(server: object): Asked {
+    const { body, stream, models } = this.#call;
+    writeFigures(this.#call, server);
+    return { bytes: body as Buffer, stream, model: models[0]?.text ?? '' };
+  }
+
+  #translate(server: Translating, asked: Asked): Translated {
+    const contextOf = (): number | undefined => {
+      this.#readsContext = true;
+      return this.#contextOn(server);
+    };
+    return this.#translation(asked, { contextOf, takes: server.kind.extras ?? noExtras });
+  }
+
+  #tryFor(server: Translating): GatewayError | undefined {
+    try {
+      const { path } = this.#translate(server, this.#asked(server));
+      return server.mayHave(path) && byPath.has(path) ? undefined : lacksRoute;
+    } catch (error) {
+      return toGatewayError(error);
+    }
+  }
+}

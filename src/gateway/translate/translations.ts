@@ -1,0 +1,6 @@
+// The list of translations, by the path that the caller uses. Each stands for a whole operation: its requests, answers,
+// streams and refusals.
+import { chat } from './ollama/chat.ts';
+import type { Translation } from './translation.ts';
+
+export const translations: ReadonlyMap<string, Translation> = new Map([['/api/chat', chat]]);
