@@ -185,6 +185,7 @@ function queueSettings(config: Config, registry: UpstreamRegistry): QueueSetting
       slotsOn(terms.slots, model) ?? modelSlots.get(model) ?? details.slotsOf(model) ?? config.slots,
     maxWaiting: config.queueLength,
     maxWaitMs: config.queueSeconds * 1000,
+    trials: { take: ({ health }) => health.take(), giveBack: ({ health }, hold) => health.giveBack(hold) },
   };
 }
 

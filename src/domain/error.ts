@@ -197,7 +197,7 @@ export const registry = {
 
   // The model server.
   upstream_unreachable: {
-    status: 502,
+    status: 503,
     owner: 'upstream',
     message: 'The model server cannot be reached.',
     retryAfterSeconds: 5,

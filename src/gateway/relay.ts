@@ -73,6 +73,8 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   /** 1xx responses so far. */
   #interims = 0;
   #restBytes = 0;
+  /** The first piece of its stream has arrived. */
+  #hasBegun = false;
   /** The call's deadline before its end mark arrived; undefined until then. */
   #markedMs: MonotonicMs | undefined;
 
@@ -120,6 +122,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (this.#settlement.isSettled || (status < 200 && ++this.#interims <= mostInterims)) return;
+    this.#tries.noteHead(status, headers);
     const now = this.#tools.recorder.nowMs();
     this.exchange.firstByteMs = Math.round(now - this.exchange.startedMs);
     this.deadlineMs = this.#tries.dispatchedMs + totalMsOf(this.call, this.#tools.settings.times);
@@ -145,6 +148,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       return;
     }
     const { isCollecting, isStream } = this.#answer;
+    if (isStream && !this.#hasBegun) this.#noteBeginning();
     try {
       const bytes = this.#answer.push(piece);
       if (this.#answer.isError) this.#sendError(bytes);
@@ -157,6 +161,11 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     const { meter } = this.exchange;
     meter?.see(piece);
     if (isStream && this.#markedMs === undefined && meter?.done) this.#noteMark();
+  }
+
+  #noteBeginning(): void {
+    this.#hasBegun = true;
+    this.#tries.noteFirstPiece();
   }
 
   /**
@@ -237,7 +246,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     }
     const failure = readFailure(error, this.#tries.sent);
     // Before the slot is released, so that the next queued call is not sent there.
-    if (status === 0 && failure.code !== 'upstream_timeout') this.#tries.server.health.doubt();
+    if (status === 0) this.#tries.noteBroken(failure);
     if (this.#tries.triesNextServer()) this.#dispatch();
     else this.#settlement.fail(failure);
   }
@@ -247,6 +256,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     const { isSettled, isAnswered } = this.#settlement;
     if (isSettled) return;
     const isLate = error.code === 'upstream_timeout';
+    if (isLate && this.#answer.status === 0) this.#tries.noteBroken(error);
     if (isLate && this.#markedMs !== undefined && !isAnswered) {
       this.#endAnswer();
       this.#tries.cancel(this.#controller, over);

@@ -34,9 +34,19 @@ export function route(
   const ranked = registry.candidates(call.models[0]?.name?.canonical, able);
   const found: readonly Upstream[] = ranked.filter((upstream) => mayServe(upstream, call));
   if (found.length === 0) throw missingScope('cloud');
-  const isFirst = held === undefined || found[0] === held || !found.includes(held);
-  const candidates: readonly Upstream[] = isFirst ? found : [held, ...found.filter((upstream) => upstream !== held)];
+  const having = found.length > 1 ? withModel(found, call.models[0]?.name?.canonical) : found;
+  const isFirst = held === undefined || having[0] === held || !having.includes(held);
+  const candidates: readonly Upstream[] = isFirst ? having : [held, ...having.filter((upstream) => upstream !== held)];
   return { ...call, candidates } as Routed;
+}
+
+/**
+ * If a server lists the model, those that list others cannot have the call: while it is down, they would answer that there is
+ * no such model.
+ */
+function withModel(servers: readonly Upstream[], model: string | undefined): readonly Upstream[] {
+  if (model === undefined || !servers.some(({ models: { names } }) => names?.has(model))) return servers;
+  return servers.filter(({ models: { names } }) => names?.has(model) !== false);
 }
 
 /** Without the scope `cloud`, no call is sent to a server that has its model on another host. */

@@ -1,8 +1,9 @@
 // The attempts of one call: which model server has it, and whether it is retried. It goes to another server only while
 // no byte of it was sent (security HTTP-22), and to the same server again only if the call is idempotent, or if the
 // server refused a field that the gateway added.
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { GatewayError } from '../domain/error.ts';
+import { type ErrorCode, GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Upstream } from '../upstream/server.ts';
 import { bodyFor } from './answer/plain-stream.ts';
@@ -25,6 +26,13 @@ export interface TryTools {
   /** The budget of request bodies. */
   readonly bodies: BodyBudget;
 }
+
+/** For people who look at the server. */
+const broken: Partial<Record<ErrorCode, string>> = {
+  upstream_unreachable: 'a call could not connect',
+  upstream_untrusted: 'a call could not trust its certificate',
+  upstream_timeout: 'an answer did not begin in time',
+};
 
 export class Tries {
   readonly #routed: Routed;
@@ -125,6 +133,29 @@ export class Tries {
     this.#counted = false;
     this.#exchange.server = undefined;
     this.server.finish();
+  }
+
+  /** The head of an answer has arrived. Only inference shows whether the server can work. */
+  noteHead(status: number, headers: IncomingHttpHeaders): void {
+    const { operation, models } = this.#routed;
+    if (operation.time !== 'inference') return;
+    const { health, models: listed } = this.server;
+    // Another host refuses the server there, not the server the gateway.
+    if (status === 401 && models.some(({ name }) => name !== undefined && listed.remote.has(name.canonical))) return;
+    // The type does not know that a repeated field is a list.
+    const after: unknown = headers['retry-after'];
+    health.answered(status, typeof after === 'string' ? after : undefined);
+  }
+
+  /** The first piece of a stream has arrived. */
+  noteFirstPiece(): void {
+    const model = this.#routed.models[0]?.name?.canonical;
+    if (model !== undefined) this.server.peers.note(this.server, model, this.elapsedMs());
+  }
+
+  /** No answer has begun, and none will. */
+  noteBroken({ code }: GatewayError): void {
+    this.server.health.doubt(broken[code] ?? 'a call broke there');
   }
 
   /** A stream has begun. If that required omitting the field, this server does not get the field again. */

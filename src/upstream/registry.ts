@@ -3,6 +3,7 @@
 import { Audiences, type Reaching } from './audience.ts';
 import type { Choice } from './choice.ts';
 import type { Credentials } from './credentials.ts';
+import { FirstTokens } from './first-tokens.ts';
 import { type OnTurn, type ServerEntry, type ServerSettings, Upstream } from './server.ts';
 import { SharedLists } from './shared-lists.ts';
 
@@ -18,6 +19,7 @@ export class UpstreamRegistry {
   readonly #settings: ServerSettings;
   readonly #choice: Choice;
   readonly #onTurn: OnTurn;
+  readonly #firstTokens = new FirstTokens();
   // Both arrays are replaced and never edited, so holders can detect changes by identity.
   #all: readonly Upstream[] = [];
   #servers: readonly Upstream[] = [];
@@ -46,7 +48,7 @@ export class UpstreamRegistry {
 
   /** The server takes calls at once. It is probed as soon as the registry is started. @throws CredentialsUnusable */
   add(entry: ServerEntry): Upstream {
-    const server = new Upstream(entry, this.#settings, this.#onTurn);
+    const server = new Upstream(entry, this.#settings, this.#onTurn, this.#firstTokens);
     server.onKind = () => this.#sort();
     this.#all = [...this.#all, server];
     this.#sort();
@@ -88,6 +90,7 @@ export class UpstreamRegistry {
   async remove(server: Upstream, running: RunningCalls): Promise<void> {
     this.setServing(server, false);
     this.#all = this.#all.filter((other) => other !== server);
+    this.#firstTokens.forget(server);
     running.endOn(server);
     await server.close();
   }
@@ -95,6 +98,7 @@ export class UpstreamRegistry {
   /** Those that take calls, and who reaches them. */
   #sort(): void {
     this.#servers = this.#all.filter(({ takesCalls }) => takesCalls);
+    this.#firstTokens.compares = this.#servers.length > 1;
     this.#audiences = new Audiences(this.#servers);
   }
 

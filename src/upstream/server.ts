@@ -4,6 +4,7 @@ import type { ModelServer } from '../domain/model-server.ts';
 import type { HealthState } from '../domain/server-status.ts';
 import { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
+import type { FirstTokens } from './first-tokens.ts';
 import { Health, type Probed } from './health.ts';
 import { Busy, Loading, NoList, Refused } from './json-route.ts';
 import type { Listed, ModelDetails, UpstreamKind } from './kind.ts';
@@ -47,6 +48,8 @@ export class Upstream implements Recognizable {
   /** Prefix of every path, for a server behind a path; usually empty. */
   readonly basePath: string;
   readonly health: Health;
+  /** The other servers, to compare it with. */
+  readonly peers: FirstTokens;
   credentials: Credentials;
   /** Checks its error texts before callers read them. */
   screen: Screen;
@@ -64,9 +67,10 @@ export class Upstream implements Recognizable {
   #idle: PromiseWithResolvers<void> | undefined;
 
   /** @throws CredentialsUnusable */
-  constructor(entry: ServerEntry, settings: ServerSettings, onTurn: OnTurn) {
+  constructor(entry: ServerEntry, settings: ServerSettings, onTurn: OnTurn, peers: FirstTokens) {
     const { url } = entry;
     this.entry = entry;
+    this.peers = peers;
     this.name = url.origin;
     // Addresses of OpenAI-compatible servers are often given with the /v1 of their routes.
     this.basePath = url.pathname.replace(/\/(?:v1\/?)?$/, '');

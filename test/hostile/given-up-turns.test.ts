@@ -63,7 +63,7 @@ test('a call that failed because its model server was unreachable does not lose 
   const busy = new Set([...wire.sockets].filter((socket) => !known.has(socket)));
   wire.shut(busy);
   const chat = (secret: string, who: string): Promise<Response> => post(`${gate.url}/api/chat`, secret, ask(who));
-  for (let i = 0; i < 10; i++) expect((await chat(victim.secret, 'victim')).status).toBe(502);
+  for (let i = 0; i < 10; i++) expect((await chat(victim.secret, 'victim')).status).toBe(503);
   await wire.open();
   let [turns, served] = [0, false];
   const flood = async (): Promise<void> => {

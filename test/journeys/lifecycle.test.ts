@@ -27,7 +27,7 @@ const refuseToStart = (environment: Record<string, string>) =>
   run(main[0], [main[1]], { DATA_DIR: temporaryDirectory(), PORT: '0', ...environment });
 
 describe('starting', () => {
-  test('P1: without a model server the gate starts, reports it, answers 502, is not ready, and notices when a server appears', async () => {
+  test('P1: without a model server the gate starts, reports it, answers 503, is not ready, and notices when a server appears', async () => {
     const later = await startFakeOllama();
     const { port } = later;
     await later.close();
@@ -38,7 +38,7 @@ describe('starting', () => {
     expect((await fetch(`${gate.url}/readyz`)).status).toBe(503);
     const { secret } = await gate.key();
     const response = await post(`${gate.url}/api/chat`, secret, chat);
-    expect([response.status, response.headers.get('retry-after')]).toEqual([502, '5']);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5']);
     expect(await response.json()).toMatchObject({ code: 'upstream_unreachable' });
     expect(await gate.ledger(1)).toMatchObject([{ outcome: 'failed', source: 'none', promptTokens: 0 }]);
     const come = await new FakeOllama().listen(port);

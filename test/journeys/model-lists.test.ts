@@ -81,7 +81,7 @@ test('leaves out the models of an unreachable server, and reports an error when 
   const none = await openGate('http://127.0.0.1:9,http://127.0.0.1:10');
   const { secret: key } = await none.key();
   const refused = await get(`${none.url}/v1/models`, key);
-  expect([refused.status, refused.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_unreachable']);
+  expect([refused.status, refused.headers.get('x-sekisho-error-code')]).toEqual([503, 'upstream_unreachable']);
   expect(await none.ledger(1)).toMatchObject([{ outcome: 'failed', code: 'upstream_unreachable' }]);
   await none.stop();
 });

@@ -155,7 +155,7 @@ describe('a drained server', () => {
     await one.close();
     const drained = gate.servers.drain(known(two), 1);
     const answer = await ask(false);
-    expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_unreachable']);
+    expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([503, 'upstream_unreachable']);
     expect(heard(two)).toBe(0);
     await drained;
   });
@@ -171,7 +171,7 @@ describe('a drained server', () => {
     ] as const) {
       const body = method === 'POST' ? JSON.stringify({ model, prompt: 'x' }) : null;
       const answer = await fetch(gate.url + path, { method, headers: { 'x-api-key': secret }, body });
-      expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([502, 'upstream_unreachable']);
+      expect([answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([503, 'upstream_unreachable']);
     }
     expect((await fetch(`${gate.url}/readyz`)).status).toBe(503);
     release();

@@ -384,7 +384,7 @@ describe('a server for some plans or accounts', () => {
     const answer = await ask(false, outside.secret);
     expect([answer.status, await answer.text()]).toEqual([404, `{"error":"model '${model}' not found"}`]);
     const tags = await fetch(`${gate.url}/api/tags`, { headers: { 'x-api-key': outside.secret } });
-    expect(tags.status).toBe(502);
+    expect(tags.status).toBe(503);
     expect((await patch(body.id, { plans: null })).status).toBe(200);
     await withinASecond(async () => expect((await ask(false, outside.secret)).status).toBe(200));
   });

@@ -71,6 +71,8 @@ export class Answer {
     const { metering, stream } = this.#routed;
     const { served, translated } = this.#tries;
     const lines = clientHeaders(headers);
+    // It says that it cannot take the call now, so another try can help.
+    if (status === 503 && headers['retry-after'] === undefined) lines.push('retry-after', soon);
     this.status = status;
     this.#lines = lines;
     this.#coding = headers['content-encoding'];
@@ -177,3 +179,5 @@ export class Answer {
 }
 
 const noLines: string[] = [];
+/** Seconds. */
+const soon = '5';

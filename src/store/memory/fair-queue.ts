@@ -158,8 +158,11 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     flow.running++;
     lane.running++;
     lane.busy.set(server, (lane.busy.get(server) ?? 0) + 1);
+    const { trials } = this.#settings;
+    const hold = trials?.take(server) ?? 0;
     return new LaneSlot(server, (cost, held) => {
       freeSlot(lane.busy, server);
+      trials?.giveBack(server, hold);
       lane.running--;
       flow.running--;
       if (cost !== undefined) flow.served += (settledCost(lane, turn, cost, held) - turn.cost) / weight;

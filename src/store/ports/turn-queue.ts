@@ -65,6 +65,11 @@ export interface QueueSettings<Server> {
   readonly slotsFor: (model: string, server: Server) => number;
   readonly maxWaiting: number;
   readonly maxWaitMs: number;
+  /** Counts granted slots on servers that get few calls at first (health.ts). */
+  readonly trials?: {
+    readonly take: (server: Server) => number;
+    readonly giveBack: (server: Server, hold: number) => void;
+  };
 }
 
 export interface TurnQueue<Server> {
