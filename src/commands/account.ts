@@ -7,7 +7,8 @@ import { Fault } from '../management/fault.ts';
 import { closeAccount, linkFor } from '../management/people/people.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
-import { type Json, print, printObject, printRows, type WithContext } from './command.ts';
+import { type Json, printGone, printObject, printRows, type WithContext } from './command.ts';
+import { confirm, type Sure, yesOption } from './confirm.ts';
 
 interface NewAccount {
   readonly plan?: string;
@@ -95,10 +96,14 @@ export function accountCommand(program: Command, withContext: WithContext): void
     .command('close')
     .argument('<name>', 'name or id')
     .description('close an account for good: keys revoked, its person and texts gone; figures stay in the ledger')
-    .action((name: string) =>
+    .option(...yesOption)
+    .option('--json', 'one JSON object')
+    .action((name: string, { json, ...sure }: Sure & Json) =>
       withContext(async ({ store, author }) => {
-        await closeAccount(store, name, author);
-        print(`The account ${name} is closed.`);
+        const { id } = await requireAccount(store, name);
+        await confirm(`The account ${name} will be closed, and its keys revoked.`, sure);
+        await closeAccount(store, id, author);
+        printGone({ id, name, closed: true }, json, `The account ${name} is closed.`);
       }),
     );
 }

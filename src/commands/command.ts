@@ -8,6 +8,7 @@ import type { WallMs } from '../domain/time.ts';
 import { Fault } from '../management/fault.ts';
 import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
+import { tableLines } from './table.ts';
 
 /** What a command gets to work with; cli.ts makes it. */
 export interface CommandContext {
@@ -52,19 +53,17 @@ export function printRows(
   if (json === true) print(jsonText(rows));
   else if (rows.length === 0) print(empty);
   else {
-    const cells = [
-      columns,
-      ...rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column]))),
-    ];
-    const widths = columns.map((_, i) => Math.max(...cells.map((line) => (line[i] as string).length)));
-    for (const line of cells)
-      print(
-        line
-          .map((text, i) => text.padEnd(widths[i] as number))
-          .join('  ')
-          .trimEnd(),
-      );
+    const cells = rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column])));
+    // A program that reads the output gets every character of it.
+    const most = process.stdout.isTTY ? process.stdout.columns : undefined;
+    for (const line of tableLines([columns, ...cells], most)) print(line);
   }
+}
+
+/** That something is gone: as an object, or as a sentence. */
+export function printGone(object: Record<string, unknown>, json: boolean | undefined, sentence: string): void {
+  if (json === true) print(jsonText(object));
+  else print(sentence);
 }
 
 /**
@@ -86,13 +85,25 @@ export function printError(sentence: string): void {
 
 /** A value for a terminal. */
 function cell(value: unknown): string {
-  const text =
-    typeof value === 'string'
-      ? value
-      : Array.isArray(value) && value.every((item) => typeof item === 'string')
-        ? value.join(',')
-        : JSON.stringify(value ?? '');
-  return (text === '' || text === '""' ? '-' : text).replace(commanding, '?');
+  const text = textOf(value);
+  return (text === '' ? '-' : text).replace(commanding, '?');
+}
+
+/** Lists with commas, fields as `name=value`; never JSON. */
+function textOf(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (Array.isArray(value)) return value.map(textOf).join(',');
+  if (typeof value !== 'object') return typeof value === 'string' ? value : JSON.stringify(value);
+  return Object.entries(value)
+    .map(([name, held]) => `${name}=${cellIn(held)}`)
+    .join(' ');
+}
+
+/** A value among others: one that has parts itself is in parentheses. */
+function cellIn(value: unknown): string {
+  const text = textOf(value);
+  if (text === '') return '-';
+  return typeof value === 'object' && !Array.isArray(value) ? `(${text})` : text;
 }
 
 export function print(line: string, loss?: string): void {

@@ -1,6 +1,7 @@
 // `sekisho key …`
 import type { Command } from 'commander';
 import { scopeMeanings } from '../domain/scope.ts';
+import { requireAccount } from '../management/accounts/accounts.ts';
 import {
   type CreatedKey,
   createKey,
@@ -23,6 +24,8 @@ import {
   type WithContext,
   words,
 } from './command.ts';
+import { confirm, type Sure, yesOption } from './confirm.ts';
+import { namesIn } from './names.ts';
 
 // oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function keyCommand(program: Command, withContext: WithContext): void {
@@ -58,16 +61,20 @@ export function keyCommand(program: Command, withContext: WithContext): void {
   key
     .command('list')
     .description('all keys, oldest first')
+    .option('--account <name>', 'of one account')
     .option('--json', 'one JSON array')
-    .action(({ json }: Json) =>
-      withContext(async ({ store }) =>
+    .action(({ account, json }: { account?: string } & Json) =>
+      withContext(async ({ store }) => {
+        const names = await namesIn(store);
+        const owner = account === undefined ? undefined : (await requireAccount(store, account)).id;
+        const keys = (await store.listKeys()).filter(({ accountId }) => owner === undefined || accountId === owner);
         printRows(
-          (await store.listKeys()).map(showKey),
-          ['id', 'name', 'status', 'scopes', 'models', 'expiresAt', 'lastUsedAt'],
+          keys.map((each) => names.beside(showKey(each))),
+          ['id', 'name', 'accountName', 'status', 'scopes', 'models', 'expiresAt', 'lastUsedAt'],
           json,
           'There is no key yet. Make one with: key create --name <who>',
-        ),
-      ),
+        );
+      }),
     );
 
   key
@@ -83,9 +90,14 @@ export function keyCommand(program: Command, withContext: WithContext): void {
     .command('revoke')
     .argument('<id>')
     .description('end a key now, and whatever it is running')
+    .option(...yesOption)
     .option('--json', 'one JSON object')
-    .action((id: string, { json }: Json) =>
-      withContext(async ({ store, author }) => printObject(showKey(await revokeKey(store, id, author)), json)),
+    .action((id: string, { json, ...sure }: Sure & Json) =>
+      withContext(async ({ store, author }) => {
+        const { name } = await requireKey(store, id);
+        await confirm(`The key ${id} (${name}) will be revoked.`, sure);
+        printObject(showKey(await revokeKey(store, id, author)), json);
+      }),
     );
 
   key

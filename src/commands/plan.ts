@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { windowedNames } from '../domain/limit.ts';
 import type { Plan } from '../domain/plan.ts';
 import { changePlan, createPlan, deletePlan, requirePlan, showPlan } from '../management/plans/plans.ts';
-import { type Json, pairs, print, printObject, printRows, type WithContext } from './command.ts';
+import { type Json, pairs, printGone, printObject, printRows, type WithContext } from './command.ts';
+import { confirm, type Sure, yesOption } from './confirm.ts';
 
 /** Of the limits by window those that some plan sets; `plan show` has all of them. */
 function columnsOf(plans: readonly Plan[]): string[] {
@@ -11,6 +12,7 @@ function columnsOf(plans: readonly Plan[]): string[] {
   return ['name', 'version', ...counted, 'concurrentRequests', 'queueWeight'];
 }
 
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function planCommand(program: Command, withContext: WithContext): void {
   const plan = program.command('plan').description('named bundles of limits; a change holds within a second');
 
@@ -63,10 +65,14 @@ export function planCommand(program: Command, withContext: WithContext): void {
     .command('delete')
     .argument('<name>')
     .description('delete a plan that no account has')
-    .action((name: string) =>
+    .option(...yesOption)
+    .option('--json', 'one JSON object')
+    .action((name: string, { json, ...sure }: Sure & Json) =>
       withContext(async ({ store, author }) => {
+        await requirePlan(store, name);
+        await confirm(`The plan ${name} will be deleted.`, sure);
         await deletePlan(store, name, author);
-        print(`The plan ${name} is gone.`);
+        printGone({ name, deleted: true }, json, `The plan ${name} is gone.`);
       }),
     );
 }

@@ -17,12 +17,13 @@ import {
   type CommandContext,
   type Json,
   pairs,
-  print,
+  printGone,
   printObject,
   printRows,
   type WithContext,
   words,
 } from './command.ts';
+import { confirm, type Sure, yesOption } from './confirm.ts';
 
 /** What can be read of a server without a running gate. */
 function offline(shown: ReturnType<typeof showServer>): Record<string, unknown> {
@@ -164,12 +165,14 @@ export function serverCommand(
     .command('remove')
     .argument('<name>', 'name or id')
     .description('remove a model server; running calls may go on for server_drain_seconds')
+    .option(...yesOption)
     .option('--json', 'one JSON object')
-    .action((named: string, { json }: Json) =>
+    .action((named: string, { json, ...sure }: Sure & Json) =>
       withContext(async ({ store, author }) => {
-        const { id, name } = await deleteServer(store, named, author);
-        if (json === true) printObject({ id, name, removed: true }, json);
-        else print(`The model server ${name} is gone.`);
+        const { id, name } = await requireServer(store, named);
+        await confirm(`The model server ${name} will be removed, with its secret.`, sure);
+        await deleteServer(store, id, author);
+        printGone({ id, name, removed: true }, json, `The model server ${name} is gone.`);
       }),
     );
 }

@@ -1,10 +1,8 @@
-// `sekisho suspension …`, `sekisho rule …` and `sekisho audit`: the ladder, and what was changed.
+// `sekisho suspension …`: steps against accounts and keys.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Step, stepMeanings, steps } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
 import { requireAccount } from '../management/accounts/accounts.ts';
-import { listAudit } from '../management/audit/audit-log.ts';
-import { changeRule, createRule, deleteRule, requireRule } from '../management/rules/rules.ts';
 import {
   answer,
   appeal,
@@ -14,7 +12,8 @@ import {
   showSuspension,
   suspend,
 } from '../management/suspensions/suspensions.ts';
-import { duration, type Json, pairs, print, printObject, printRows, rowCount, type WithContext } from './command.ts';
+import { duration, type Json, printObject, printRows, rowCount, type WithContext } from './command.ts';
+import { namesIn } from './names.ts';
 
 type Hand = Exclude<Step, 'revoke'>;
 const hands = steps.filter((step): step is Hand => step !== 'revoke');
@@ -36,8 +35,22 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
       withContext(async ({ store, author }) => {
         const filter = account === undefined ? {} : { accountId: (await requireAccount(store, account)).id };
         const found = await store.listSuspensions({ ...filter, limit });
-        const rows = found.filter((each) => all === true || inForce(each, author.at)).map(showSuspension);
-        const columns = ['id', 'account', 'key', 'step', 'rule', 'shadow', 'createdAt', 'endsAt', 'liftedAt', 'appeal'];
+        const names = await namesIn(store);
+        const rows = found
+          .filter((each) => all === true || inForce(each, author.at))
+          .map((each) => names.beside(showSuspension(each)));
+        const columns = [
+          'id',
+          'accountName',
+          'keyName',
+          'step',
+          'rule',
+          'shadow',
+          'createdAt',
+          'endsAt',
+          'liftedAt',
+          'appeal',
+        ];
         printRows(rows, columns, json, 'Nothing is in force against anybody.');
       }),
     );
@@ -98,90 +111,6 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .action((id: string, { text, lift: lifts, json }: { text: string; lift?: boolean } & Json) =>
       withContext(async ({ store, author }) =>
         printObject(showSuspension(await answer(store, id, text, lifts === true, author)), json),
-      ),
-    );
-}
-
-// oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
-export function ruleCommand(program: Command, withContext: WithContext): void {
-  const rule = program.command('rule').description('when a step is taken by itself; a change holds within a second');
-
-  rule
-    .command('list')
-    .description('all rules')
-    .option('--json', 'one JSON array')
-    .action(({ json }: Json) =>
-      withContext(async ({ store }) => {
-        const columns = ['name', 'measure', 'per', 'windowSeconds', 'threshold', 'step', 'durationSeconds', 'plans'];
-        printRows(await store.listRules(), [...columns, 'shadow', 'enabled'], json, 'There is no rule.');
-      }),
-    );
-
-  rule
-    .command('show')
-    .argument('<name>')
-    .description('a rule')
-    .option('--json', 'one JSON object')
-    .action((name: string, { json }: Json) =>
-      withContext(async ({ store }) => printObject({ ...(await requireRule(store, name)) }, json)),
-    );
-
-  rule
-    .command('create')
-    .argument('<name>')
-    .argument(
-      '<field=value...>',
-      'measure, per, windowSeconds, threshold, step, durationSeconds, plans, shadow, enabled',
-    )
-    .description(
-      'make a rule, such as: rule create night measure=tokens per=account windowSeconds=3600 threshold=100000 step=slow durationSeconds=3600 shadow=on',
-    )
-    .option('--json', 'one JSON object')
-    .action((name: string, fields: string[], { json }: Json) =>
-      withContext(async ({ store, author }) =>
-        printObject({ ...(await createRule(store, name, pairs(fields), author)) }, json),
-      ),
-    );
-
-  rule
-    .command('set')
-    .argument('<name>')
-    .argument('<field=value...>', 'such as threshold=5000000, shadow=on, enabled=off')
-    .description('change a rule')
-    .option('--json', 'one JSON object')
-    .action((name: string, fields: string[], { json }: Json) =>
-      withContext(async ({ store, author }) =>
-        printObject({ ...(await changeRule(store, name, pairs(fields), author)) }, json),
-      ),
-    );
-
-  rule
-    .command('delete')
-    .argument('<name>')
-    .description('delete a rule; steps it has taken stay')
-    .action((name: string) =>
-      withContext(async ({ store, author }) => {
-        await deleteRule(store, name, author);
-        print(`The rule ${name} is gone.`);
-      }),
-    );
-}
-
-export function auditCommand(program: Command, withContext: WithContext): void {
-  program
-    .command('audit')
-    .description('who changed what, from what, to what, when; the newest first')
-    .option('--subject <id>', 'of one key, account, plan, rule or suspension')
-    .option('--limit <rows>', 'how many', rowCount, 50)
-    .option('--json', 'one JSON array')
-    .action(({ subject, limit, json }: { subject?: string; limit: number } & Json) =>
-      withContext(async ({ store }) =>
-        printRows(
-          await listAudit(store, subject, limit),
-          ['at', 'actor', 'action', 'subject', 'from', 'to'],
-          json,
-          'Nothing has been changed yet.',
-        ),
       ),
     );
 }

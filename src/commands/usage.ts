@@ -1,11 +1,22 @@
-// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month.
+// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month; both of some calls alone.
 import { type Command, Option } from 'commander';
+import { iso } from '../domain/time.ts';
+import { type Outcome, outcomes, type UsageRecord } from '../domain/usage.ts';
+import { requireAccount } from '../management/accounts/accounts.ts';
 import { Fault } from '../management/fault.ts';
+import { requireKey } from '../management/keys/keys.ts';
 import { type ReportGroup, reportUsage } from '../management/usage/usage-report.ts';
-import { type Json, pastMoment, printRows, rowCount, type WithContext } from './command.ts';
+import type { Store } from '../store/ports/store.ts';
+import type { UsageFilter } from '../store/ports/usage.ts';
+import { type CommandContext, type Json, pastMoment, printRows, rowCount, type WithContext } from './command.ts';
+import { namesIn } from './names.ts';
 
 interface Options extends Json {
   readonly by?: ReportGroup;
+  readonly account?: string;
+  readonly key?: string;
+  readonly model?: string;
+  readonly outcome?: Outcome;
   readonly since?: number;
   readonly until?: number;
   readonly limit: number;
@@ -24,44 +35,81 @@ export function usageCommand(program: Command, withContext: WithContext): void {
     .command('usage')
     .description('what was used: the newest rows of the ledger, or sums with --by')
     .addOption(new Option('--by <group>', 'add up').choices(['key', 'account', 'model', 'day', 'month']))
+    .option('--account <name>', 'of one account, by name or id')
+    .option('--key <id>', 'of one key')
+    .option('--model <name>', 'of one model')
+    .addOption(new Option('--outcome <outcome>', 'that ended so; not with --by').choices(outcomes))
     .option('--since <when>', 'a date, or a time ago such as 7d; with --by, 30d if nothing is said', pastMoment)
     .option('--until <when>', 'a date, or a time ago; with --by, now if nothing is said', pastMoment)
     .option('--limit <rows>', 'how many rows, without --by', rowCount, 20)
     .option('--json', 'one JSON array')
     .action((options: Options) =>
-      withContext(async ({ store, config, author }) => {
-        if (options.by) {
-          const until = options.until ?? author.at;
-          const since = options.since ?? until - monthMs;
-          const rows = (await reportUsage(store, options.by, since, until, config.timeZone)).map(
-            ({ group, name, promptTokens, completionTokens, ...rest }) => ({
-              [options.by as string]: group === '' ? null : group,
-              ...(name === null ? {} : { name }),
-              promptTokens,
-              completionTokens,
-              tokens: promptTokens + completionTokens,
-              ...rest,
-            }),
-          );
-          const names = options.by === 'key' || options.by === 'account' ? ['name'] : [];
-          const columns = [options.by, ...names, 'requests', 'refused', 'failed', 'promptTokens', 'completionTokens'];
-          const shown = [...columns, 'tokens', ...partsIn(rows), 'estimated'];
-          printRows(rows, shown, options.json, 'Nothing was used in that time.');
-          return;
-        }
-        if (options.since !== undefined || options.until !== undefined)
-          throw new Fault('--since and --until go with --by: the newest rows have no beginning and no end.');
-        const rows = (await store.listUsage(options.limit)).map((row) => ({
-          ...row,
-          at: new Date(row.at).toISOString(),
-        }));
-        const columns = ['at', 'keyId', 'operation', 'model', 'outcome', 'status', 'repeats', 'promptTokens'];
-        printRows(
-          rows,
-          [...columns, 'completionTokens', ...partsIn(rows), 'source', 'queuedMs', 'durationMs'],
-          options.json,
-          'Nothing was used yet.',
-        );
-      }),
+      withContext((context) => (options.by ? printSums(context, options, options.by) : printUsage(context, options))),
     );
+}
+
+async function filterOf(store: Store, { account, key, model, outcome }: Options): Promise<UsageFilter> {
+  return {
+    ...(account === undefined ? {} : { accountId: (await requireAccount(store, account)).id }),
+    ...(key === undefined ? {} : { keyId: (await requireKey(store, key)).id }),
+    ...(model === undefined ? {} : { model }),
+    ...(outcome === undefined ? {} : { outcome }),
+  };
+}
+
+async function printSums({ store, config, author }: CommandContext, options: Options, by: ReportGroup): Promise<void> {
+  if (options.outcome !== undefined)
+    throw new Fault('--outcome goes without --by: sums are kept of all outcomes, with those refused and failed apart.');
+  const until = options.until ?? author.at;
+  const since = options.since ?? until - monthMs;
+  const filter = await filterOf(store, options);
+  const rows = (await reportUsage(store, by, since, until, config.timeZone, filter)).map(
+    ({ group, name, promptTokens, completionTokens, ...rest }) => ({
+      [by]: group === '' ? null : group,
+      ...(name === null ? {} : { name }),
+      promptTokens,
+      completionTokens,
+      tokens: promptTokens + completionTokens,
+      ...rest,
+    }),
+  );
+  const names = by === 'key' || by === 'account' ? ['name'] : [];
+  const columns = [by, ...names, 'requests', 'refused', 'failed', 'promptTokens', 'completionTokens'];
+  const shown = [...columns, 'tokens', ...partsIn(rows), 'estimated'];
+  printRows(rows, shown, options.json, 'Nothing was used in that time.');
+}
+
+async function printUsage({ store }: CommandContext, options: Options): Promise<void> {
+  const { since, until } = options;
+  const filter = {
+    ...(await filterOf(store, options)),
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+  };
+  const names = await namesIn(store);
+  const rows = (await newest(store, filter, options.limit)).map((row) => ({
+    ...row,
+    at: iso(row.at),
+    account: names.account(row.accountId),
+    key: names.key(row.keyId),
+  }));
+  const columns = ['at', 'account', 'key', 'operation', 'model', 'outcome', 'status', 'repeats', 'promptTokens'];
+  printRows(
+    rows,
+    [...columns, 'completionTokens', ...partsIn(rows), 'source', 'queuedMs', 'durationMs'],
+    options.json,
+    'Nothing was used yet.',
+  );
+}
+
+/** Page by page: a page of a filtered ledger may be short and still have a next one. */
+async function newest(store: Store, filter: UsageFilter, limit: number): Promise<UsageRecord[]> {
+  const found: UsageRecord[] = [];
+  let before: string | undefined;
+  do {
+    const { rows, next } = await store.searchUsage(filter, limit - found.length, before);
+    found.push(...rows);
+    before = next;
+  } while (before !== undefined && found.length < limit);
+  return found;
 }

@@ -443,9 +443,14 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           { group: 'gemma3:270m', name: null, ...sums },
         ]);
         expect(await mine.reportUsage('quarter', (hour + 2) * hourMs, (hour + 9) * hourMs)).toEqual([]);
-        expect(await mine.reportUsage('quarter', hour * hourMs, (hour + 2) * hourMs, alice.id)).toEqual([
+        expect(await mine.reportUsage('quarter', hour * hourMs, (hour + 2) * hourMs, { accountId: alice.id })).toEqual([
           { group: String(4 * hour), name: null, ...sums },
         ]);
+        const whole = [hour * hourMs, (hour + 2) * hourMs] as const;
+        const [one] = await mine.reportUsage('account', ...whole, { model: 'gemma3:270m' });
+        expect(one).toMatchObject({ group: alice.id, requests: expect.any(Number) });
+        expect(await mine.reportUsage('account', ...whole, { model: 'another' })).toEqual([]);
+        expect(await mine.reportUsage('model', ...whole, { keyId: 'key_another' as KeyId })).toEqual([]);
       }),
     );
     test(

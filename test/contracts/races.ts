@@ -533,7 +533,7 @@ const otherRaces: readonly Race[] = [
     },
     act: (store, { rows }) => store.appendUsage(rows),
     check: async (store, { account }) => {
-      const [sum] = await store.reportUsage('account', 0, minute, account);
+      const [sum] = await store.reportUsage('account', 0, minute, { accountId: account });
       assert.deepEqual([sum?.requests, sum?.promptTokens], [50, 50]);
     },
   }),

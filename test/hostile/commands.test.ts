@@ -3,10 +3,17 @@ import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { run, sekisho, temporaryDirectory } from '../gate.ts';
 
+/** A data directory with a database in it, as a gate makes it. */
+async function emptyStore(): Promise<string> {
+  const dataDir = temporaryDirectory();
+  await (await openSqlite(dataDir)).close();
+  return dataDir;
+}
+
 const esc = '\u001b';
 
 test('a secret that could not be printed is reported as lost, with the key to revoke', async () => {
-  const dataDir = temporaryDirectory();
+  const dataDir = await emptyStore();
   const make = `${process.execPath} src/cli.ts key create --name x`;
   const full = await run('sh', ['-c', `${make} > /dev/full`], { DATA_DIR: dataDir });
   // The reader is gone before anything is written.
@@ -51,6 +58,6 @@ test('user input and arguments are printed without terminal control characters',
 
 test('an endless file and a binary file are refused', async () => {
   const words = ['key', 'create', '--name', 'x', '--public-key', '/dev/zero'];
-  const { code, err } = await sekisho(words, { DATA_DIR: temporaryDirectory() });
-  expect([code, err]).toEqual([1, expect.stringContaining('too large')]);
+  const { code, err } = await sekisho(words, { DATA_DIR: await emptyStore() });
+  expect([code, err]).toEqual([2, expect.stringContaining('too large')]);
 });

@@ -112,7 +112,7 @@ test('a start waits for a database held by another program and says so, and so d
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
   await eventually(() => expect(output).toContain('another program is writing to the database'));
   const { code, err } = await sekisho(['key', 'create', '--name', 'x'], { DATA_DIR: dataDir });
-  expect([code, err]).toEqual([1, expect.stringMatching(/^Another program is writing to .*\n$/)]);
+  expect([code, err]).toEqual([5, expect.stringMatching(/^Another program is writing to .*\n$/)]);
   expect(output).not.toContain('Sekisho is open');
   other.exec('rollback');
   other.close();
@@ -185,7 +185,7 @@ test('a command of a newer version does not change the tables under a gate of an
   database.prepare('delete from kysely_migration where name = ?').run(last);
   const { code, err } = await sekisho(['key', 'list'], { DATA_DIR: gate.dataDir });
   expect([code, err]).toEqual([
-    1,
+    5,
     expect.stringMatching(/^.*older Sekisho, and a gateway of that version is using it.*\n$/),
   ]);
   expect(database.prepare('select count(*) from kysely_migration where name = ?').pluck().get(last)).toBe(0);

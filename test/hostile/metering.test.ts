@@ -64,7 +64,7 @@ test('cached and reasoning tokens are parts, with columns of their own in rows, 
   const parts = { promptTokens: 7_960, cacheReadTokens: 7_000, cacheWriteTokens: 60, reasoningTokens: 3 };
   expect(row).toMatchObject({ ...parts, completionTokens: 5, source: 'exact' });
   const report = await single.gate.manage((store) =>
-    store.reportUsage('account', 0, Number.MAX_SAFE_INTEGER, member.account.id),
+    store.reportUsage('account', 0, Number.MAX_SAFE_INTEGER, { accountId: member.account.id }),
   );
   expect(report).toMatchObject([parts]);
   // Another whole prompt exceeds what is left, so a second call finds the limit used up.

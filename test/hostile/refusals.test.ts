@@ -193,7 +193,9 @@ test('made-up model names appear in no sum, however they fail, and names of mode
     );
   }
   await gate.ledger(83);
-  const report = await gate.manage((store) => store.reportUsage('model', 0, Date.now() + 86_400_000, account.id));
+  const report = await gate.manage((store) =>
+    store.reportUsage('model', 0, Date.now() + 86_400_000, { accountId: account.id }),
+  );
   expect(Object.fromEntries(report.map(({ group, requests }) => [group, requests]))).toEqual({
     '': 80,
     'gemma3:270m': 3,

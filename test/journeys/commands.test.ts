@@ -83,12 +83,14 @@ async function refuses(...refusals: readonly Refusal[]): Promise<void> {
       for (const [words, sentence] of waiting) {
         const said = words.join(' ');
         const { code, out, err } = await run(words);
-        expect([code, out], said).toEqual([1, '']);
+        expect(out, said).toBe('');
+        // Usage, missing, refused.
+        expect([2, 3, 4], said).toContain(code);
         const [first = '', ...rest] = err.split('\n');
         expect(first, said).toMatch(sentence);
         expect(err, said).not.toMatch(/\n\s+at /);
-        // A syntax error is followed by the usage; any other error is one sentence.
-        if (first.startsWith('error: ')) expect(rest.join('\n'), said).toMatch(/^\nUsage: sekisho /);
+        // A syntax error is followed by a hint; any other error is one sentence.
+        if (first.startsWith('error: ')) expect(rest, said).toEqual(['Add --help to see how it is used.', '']);
         else expect([rest, first.at(-1)], said).toEqual([[''], '.']);
       }
     }),
@@ -160,7 +162,7 @@ describe('sekisho plan', () => {
     const last = { ...to, version: 4, ...counted, tokensPerDay: null, scopes: ['metadata'] };
     expect(await gives('plan', 'show', 'night')).toEqual(last);
     const said = await leaves({ action: 'plan.delete', subject: 'night', from: last, to: null }, () =>
-      says('plan', 'delete', 'night'),
+      says('plan', 'delete', 'night', '--yes'),
     );
     expect(said).toBe('The plan night is gone.\n');
     expect(await gate.manage((store) => store.findPlan('night'))).toBeUndefined();
@@ -169,12 +171,12 @@ describe('sekisho plan', () => {
   test('a plan in use cannot be deleted, and neither can "default"', async () => {
     await accountWith('in-use');
     await refuses(
-      [['plan', 'delete', 'in-use'], /^Accounts still have the plan "in-use"; give them another first\.$/],
-      [['plan', 'delete', 'default'], /^The plan "default" is what new accounts get/],
+      [['plan', 'delete', 'in-use', '--yes'], /^Accounts still have the plan "in-use"; give them another first\.$/],
+      [['plan', 'delete', 'default', '--yes'], /^The plan "default" is what new accounts get/],
       [['plan', 'delete', 'nothing'], /^There is no plan "nothing"; the plans are default, /],
     );
     await gives('account', 'set', 'in-use', '--plan', 'trial');
-    await says('plan', 'delete', 'in-use');
+    await says('plan', 'delete', 'in-use', '--yes');
   });
 
   test('refuses invalid plans', () =>
@@ -284,10 +286,10 @@ describe('sekisho key', () => {
     expect([(await tags(secret)).status, (await tags(next.secret)).status]).toEqual([200, 200]);
 
     const revocation = { action: 'key.revoke', from: { status: 'active' }, to: { status: 'revoked' } };
-    await leaves({ ...revocation, subject: next.id }, () => gives('key', 'revoke', next.id));
+    await leaves({ ...revocation, subject: next.id }, () => gives('key', 'revoke', next.id, '--yes'));
     await eventually(async () => expect((await tags(next.secret)).status).toBe(401));
     const twice = await events();
-    expect(await gives('key', 'revoke', next.id)).toMatchObject({ status: 'revoked' });
+    expect(await gives('key', 'revoke', next.id, '--yes')).toMatchObject({ status: 'revoked' });
     expect(await events()).toEqual(twice);
 
     const list = await gives<Shown[]>('key', 'list');
@@ -295,7 +297,7 @@ describe('sekisho key', () => {
     const said = await says('key', 'create', '--name', 'by hand', '--account', 'keys');
     secrets.push(...(/sekisho_\w+/.exec(said) ?? []));
     expect(said).toMatch(/\nThe secret is shown this once\./);
-    expect(await says('key', 'list')).toMatch(/^id +name +status .*\n/);
+    expect(await says('key', 'list')).toMatch(/^id +name +accountName +status .*\n/);
   });
 
   test('creates the account for a new name, with an event of its own', async () => {
@@ -347,7 +349,7 @@ describe('sekisho key', () => {
     const { id } = await gate.key({ account: 'few' });
     await gives(...words);
     await refuses([words, /^few holds 2 working keys, and the plan few allows 2\. Revoke one first\.$/]);
-    await gives('key', 'revoke', id);
+    await gives('key', 'revoke', id, '--yes');
     expect(await gives(...words)).toMatchObject({ status: 'active' });
   });
 
@@ -446,7 +448,9 @@ describe('sekisho rule', () => {
     );
     const last = { ...rule, shadow: false, plans: null };
     expect(await gives('rule', 'show', subject)).toEqual(last);
-    await leaves({ action: 'rule.delete', subject, from: last, to: null }, () => says('rule', 'delete', subject));
+    await leaves({ action: 'rule.delete', subject, from: last, to: null }, () =>
+      says('rule', 'delete', subject, '--yes'),
+    );
     expect(await gate.manage((store) => store.listRules())).toHaveLength(firstRules.length);
   });
 
@@ -574,7 +578,7 @@ describe('sekisho usage', () => {
     expect(newest).toMatchObject(
       Array.from({ length: 2 }, () => ({ keyId: id, operation: 'generate', source: 'exact' })),
     );
-    expect(row).toMatch(/^at +keyId .*\n\S+ +key_\w+ +generate +gemma3:270m +completed /);
+    expect(row).toMatch(/^at +account +key .*\n\S+ +user +bell\? +generate +gemma3:270m +completed /);
     const sum = {
       key: id,
       name: 'bell\u0007',
@@ -660,11 +664,12 @@ describe('an invalid command', () => {
     [['rule', 'set', 'heavy-hour', 'name=other'], /keeps its name/],
     [['usage', '--limit', 'abc'], /whole number/],
     [['audit', '--limit', '0'], /whole number/],
-    [['usage', '--since', '7d'], /--by/],
+    [['usage', '--by', 'key', '--outcome', 'failed'], /--by/],
+    [['plan', 'delete', 'trial'], /^The plan trial will be deleted\. This cannot be undone\. Add --yes/],
   ])('%j is refused in one sentence and changes nothing', async (words, sentence) => {
     const before = await events();
     const { code, out, err } = await run(words);
-    expect([code, out]).toEqual([1, '']);
+    expect([code, out]).toEqual([2, '']);
     expect(err).toMatch(sentence);
     expect(err).not.toMatch(/\n\s+at /);
     expect(await events()).toEqual(before);
@@ -672,7 +677,7 @@ describe('an invalid command', () => {
 
   test('a refused key makes no account', async () => {
     const { code } = await run(['key', 'create', '--name', 'a', '--account', 'never-made', '--scopes', 'cloud']);
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(await gate.manage((store) => store.findAccount('never-made'))).toBeUndefined();
   });
 });

@@ -251,7 +251,7 @@ describe('the command line and the running gate', () => {
     );
     expect((await get({ 'x-api-key': rotated.secret })).status).toBe(200);
 
-    await sekisho(['key', 'revoke', rotated.id], environment());
+    await sekisho(['key', 'revoke', rotated.id, '--yes'], environment());
     await withinASecond(async () =>
       expect(await (await get({ 'x-api-key': rotated.secret })).json()).toMatchObject({ code: 'key_revoked' }),
     );
@@ -277,7 +277,7 @@ describe('the command line and the running gate', () => {
     await reader.read();
     // Read before the revocation: `fetch` discards unread data when the connection ends.
     const last = reader.read();
-    await sekisho(['key', 'revoke', id], environment());
+    await sekisho(['key', 'revoke', id, '--yes'], environment());
     expect(JSON.parse(new TextDecoder().decode((await last).value))).toMatchObject({ code: 'key_revoked' });
     await expect(reader.read()).rejects.toThrow();
     await eventually(async () =>

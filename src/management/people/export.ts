@@ -74,7 +74,10 @@ export async function* exportOf(
     'audit',
     events.map(({ id, at, action }) => ({ id, at, action })),
   );
-  yield member('usageByDay', await reportUsage(store, 'day', account.createdAt, now, timeZone, account.id));
+  yield member(
+    'usageByDay',
+    await reportUsage(store, 'day', account.createdAt, now, timeZone, { accountId: account.id }),
+  );
   yield ',"usageRows":[';
   let count = 0;
   let left = false;

@@ -124,7 +124,7 @@ export const usageEndpoints: readonly Endpoint[] = [
     answer: pageOf(usageSumSchema),
     run: async ({ store, query, timeZone, now }) => {
       const { since, until } = periodOf(query, now());
-      const of = query.account === undefined ? undefined : (await requireAccount(store, query.account)).id;
+      const of = query.account === undefined ? {} : { accountId: (await requireAccount(store, query.account)).id };
       return { items: await reportUsage(store, query.by, since, until, timeZone, of), next: null };
     },
   }),
@@ -139,7 +139,10 @@ export const usageEndpoints: readonly Endpoint[] = [
     run: async ({ store, query, timeZone, caller, now }) => {
       const until = now();
       const own = ownAccount(caller).id;
-      return { items: await reportUsage(store, query.by, until - monthMs, until, timeZone, own), next: null };
+      return {
+        items: await reportUsage(store, query.by, until - monthMs, until, timeZone, { accountId: own }),
+        next: null,
+      };
     },
   }),
 ];

@@ -2,11 +2,10 @@
 // back from, long after the raw rows are gone.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Calendar } from '../../domain/calendar.ts';
-import type { AccountId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import { addSums } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
-import type { ReportRow } from '../../store/ports/usage.ts';
+import type { ReportFilter, ReportRow } from '../../store/ports/usage.ts';
 
 export type ReportGroup = 'key' | 'account' | 'model' | 'day' | 'month';
 
@@ -16,7 +15,7 @@ const lookMs = 60 * 86_400_000;
 
 /**
  * Sums of the quarters of an hour that [from, before) touches; days and months are those of the time zone. The most
- * tokens first, or the earliest day. Of one account, where it is named.
+ * tokens first, or the earliest day. `filter`: of one account, key or model.
  */
 export async function reportUsage(
   store: Store,
@@ -24,17 +23,17 @@ export async function reportUsage(
   from: WallMs,
   before: WallMs,
   timeZone: string,
-  accountId?: AccountId,
+  filter: ReportFilter = {},
 ): Promise<ReportRow[]> {
-  if (group !== 'day' && group !== 'month') return store.reportUsage(group, from, before, accountId);
+  if (group !== 'day' && group !== 'month') return store.reportUsage(group, from, before, filter);
   const calendar = new Calendar(timeZone);
   const sums = new Map<string, ReportRow>();
   // One account's rows stand together, so that years of them can be read a part at a time, and others come in between.
   let at = from;
   while (at < before) {
-    const until = accountId === undefined ? before : Math.min(before, (Math.floor(at / lookMs) + 1) * lookMs);
+    const until = filter.accountId === undefined ? before : Math.min(before, (Math.floor(at / lookMs) + 1) * lookMs);
     if (at > from) await nextTurn();
-    for (const row of await store.reportUsage('quarter', at, until, accountId)) {
+    for (const row of await store.reportUsage('quarter', at, until, filter)) {
       const day = calendar.dateAt(Number(row.group) * quarterMs);
       const name = group === 'day' ? day : day.slice(0, 7);
       const sum = sums.get(name);

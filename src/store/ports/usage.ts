@@ -22,6 +22,9 @@ export interface UsageFilter {
   readonly until?: number;
 }
 
+/** What the roll-ups keep apart. */
+export type ReportFilter = Pick<UsageFilter, 'accountId' | 'keyId' | 'model'>;
+
 export interface UsageStore {
   /** Adds the rows that are missing, and only those to the roll-ups, in one transaction. */
   appendUsage(records: readonly UsageRecord[]): Promise<void>;
@@ -44,7 +47,7 @@ export interface UsageStore {
   /** The usage of an account's keys in the quarters of an hour that [from, before) touches, from the roll-ups. */
   usageByQuarter(accountId: AccountId, from: WallMs, before: WallMs): Promise<UsageBucket[]>;
   /** Sums of the quarters that [from, before) touches, from the roll-ups; ordered by quarter, or else by tokens. */
-  reportUsage(by: ReportBy, from: WallMs, before: WallMs, accountId?: AccountId): Promise<ReportRow[]>;
+  reportUsage(by: ReportBy, from: WallMs, before: WallMs, filter?: ReportFilter): Promise<ReportRow[]>;
   /** Removes up to `limit` raw rows that began before; returns their number. Roll-ups stay. */
   pruneUsage(before: WallMs, limit: number): Promise<number>;
 }

@@ -2,7 +2,7 @@
 import type { Kysely } from 'kysely';
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import { addSums, type UsageSum } from '../../domain/usage.ts';
-import type { ReportBy, ReportRow } from '../ports/usage.ts';
+import type { ReportBy, ReportFilter, ReportRow } from '../ports/usage.ts';
 import type { Tables } from './tables.ts';
 
 /** Ids per query. */
@@ -20,14 +20,15 @@ export async function report(
   by: ReportBy,
   fromQuarter: number,
   beforeQuarter: number,
-  accountId: AccountId | undefined,
+  filter: ReportFilter,
 ): Promise<ReportRow[]> {
+  const { accountId } = filter;
   const sums = new Map<string, UsageSum>();
   // A few accounts at a time: an account's quarters are adjacent, so each part is a few short reads, and the process
   // serves requests between them. In one piece, a year of a busy gateway blocked it for more than a second.
   let ids = accountId === undefined ? await accountsAfter(db, '') : [accountId];
   while (ids.length > 0) {
-    for (const row of await sumsOf(db, by, fromQuarter, beforeQuarter, ids)) add(sums, row);
+    for (const row of await sumsOf(db, by, fromQuarter, beforeQuarter, ids, filter)) add(sums, row);
     await new Promise((resolve) => setImmediate(resolve));
     ids = accountId === undefined ? await accountsAfter(db, ids.at(-1) as AccountId) : [];
   }
@@ -66,10 +67,13 @@ async function sumsOf(
   fromQuarter: number,
   beforeQuarter: number,
   accounts: readonly AccountId[],
+  { keyId, model }: ReportFilter,
 ): Promise<Sum[]> {
   const column = groupColumn[by];
-  const rows = await db
-    .selectFrom('usage_quarterly')
+  let all = db.selectFrom('usage_quarterly');
+  if (keyId !== undefined) all = all.where('key_id', '=', keyId);
+  if (model !== undefined) all = all.where('model', '=', model);
+  const rows = await all
     .where('account_id', 'in', accounts)
     .where('quarter', '>=', fromQuarter)
     .where('quarter', '<', beforeQuarter)

@@ -125,8 +125,8 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
         }),
       );
     },
-    reportUsage: (by, from, before, accountId) =>
-      report(db, by, Math.floor(from / quarterMs), Math.ceil(before / quarterMs), accountId),
+    reportUsage: (by, from, before, filter = {}) =>
+      report(db, by, Math.floor(from / quarterMs), Math.ceil(before / quarterMs), filter),
     pruneUsage: async (before, limit) => {
       const old = db
         .selectFrom('usage')

@@ -18,6 +18,9 @@ import { WriterDialect } from './writer-dialect.ts';
 /** Databases up to this size are checked for damage at the start, which takes a fraction of a second. */
 const checkedBytes = 64 * 1024 * 1024;
 
+/** The path of the database in a data directory. */
+export const databaseIn = (dataDir: string): string => join(dataDir, 'sekisho.db');
+
 /**
  * Creates the directory (mode 0700) if needed, opens the file (mode 0600), and migrates. `patienceMs`: how long a write
  * waits for another process's, which blocks this whole process. `holds`: this process holds the directory
@@ -25,7 +28,7 @@ const checkedBytes = 64 * 1024 * 1024;
  * @throws StoreUnusable.
  */
 export async function openSqlite(dataDir: string, patienceMs = 5_000, holds = false): Promise<Store> {
-  const file = join(dataDir, 'sekisho.db');
+  const file = databaseIn(dataDir);
   let opened: Database.Database | undefined;
   try {
     openDirectory(dataDir);

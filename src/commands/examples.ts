@@ -1,0 +1,86 @@
+// The examples that every `--help` shows.
+import type { Command } from 'commander';
+
+/** By command; what stands there runs after `sekisho`. */
+export const examples: Readonly<Record<string, readonly string[]>> = {
+  serve: ['serve'],
+  config: ['config', 'config --json'],
+  'key create': [
+    'key create --name laptop --account alice',
+    "key create --name ci --account alice --models 'gemma3:*,llama3' --expires 30d",
+    'key create --name slow --account alice --limit tokensPerDay=50000',
+  ],
+  'key list': ['key list', 'key list --account alice'],
+  'key show': ['key show key_zvlVMaolT9WJ'],
+  'key revoke': ['key revoke key_zvlVMaolT9WJ', 'key revoke key_zvlVMaolT9WJ --yes --json'],
+  'key rotate': ['key rotate key_zvlVMaolT9WJ', 'key rotate key_zvlVMaolT9WJ --grace 24h'],
+  'account list': ['account list', 'account list --json'],
+  'account show': ['account show alice'],
+  'account create': ['account create alice', 'account create alice --plan trusted', 'account create bob --operator'],
+  'account set': ['account set alice --plan trusted', 'account set alice --role auditor'],
+  'account link': ['account link alice'],
+  'account close': ['account close alice', 'account close alice --yes'],
+  'plan list': ['plan list'],
+  'plan show': ['plan show default'],
+  'plan create': ['plan create night tokensPerDay=500000 models=gemma3:*', 'plan create lab --like trusted'],
+  'plan set': ['plan set default tokensPerDay=500000', 'plan set default tokensPerDay=none'],
+  'plan delete': ['plan delete night', 'plan delete night --yes'],
+  'registration show': ['registration show'],
+  'registration set': ['registration set mode=approval', 'registration set mode=domain domains=example.org plan=trial'],
+  'invite create': ['invite create', 'invite create --email alice@example.org --plan trusted --expires 3d'],
+  'invite list': ['invite list'],
+  'application list': ['application list', 'application list --all'],
+  'application show': ['application show app_zvlVMaolT9WJ'],
+  'application approve': ['application approve app_zvlVMaolT9WJ --plan trusted'],
+  'application reject': ["application reject app_zvlVMaolT9WJ --text 'Ask again next term.'"],
+  'suspension list': ['suspension list', 'suspension list --account alice --all'],
+  'suspension show': ['suspension show sus_zvlVMaolT9WJ'],
+  'suspension create': [
+    "suspension create alice --reason 'Too many calls at night.' --for 12h",
+    "suspension create key_zvlVMaolT9WJ --step slow --reason 'A loop?'",
+  ],
+  'suspension lift': ['suspension lift sus_zvlVMaolT9WJ'],
+  'suspension appeal': ["suspension appeal sus_zvlVMaolT9WJ --text 'It was a loop; it is fixed.'"],
+  'suspension answer': ["suspension answer sus_zvlVMaolT9WJ --text 'Thank you.' --lift"],
+  'rule list': ['rule list'],
+  'rule show': ['rule show flood'],
+  'rule create': [
+    'rule create night measure=tokens per=account windowSeconds=3600 threshold=100000 step=slow durationSeconds=3600 shadow=on',
+  ],
+  'rule set': ['rule set night threshold=5000000', 'rule set night enabled=off'],
+  'rule delete': ['rule delete night', 'rule delete night --yes'],
+  usage: [
+    'usage',
+    'usage --account alice --since 24h',
+    'usage --outcome refused --limit 100',
+    'usage --by account --since 7d',
+    'usage --by day --key key_zvlVMaolT9WJ --json',
+  ],
+  'server list': ['server list'],
+  'server show': ['server show box2'],
+  'server add': [
+    'server add box2 http://10.0.0.7:11434',
+    'server add box3 http://10.0.0.8:8000/v1 kind=vllm weight=2 --secret < key.txt',
+  ],
+  'server set': ['server set box2 weight=3', 'server set box2 --no-secret'],
+  'server drain': ['server drain box2'],
+  'server remove': ['server remove box2', 'server remove box2 --yes'],
+  audit: ['audit', 'audit --subject key_zvlVMaolT9WJ', 'audit --limit 500 --json'],
+  completion: ['completion bash > ~/.local/share/bash-completion/completions/sekisho'],
+};
+
+/** Adds them to the help of every command that does something. */
+export function addExamples(program: Command): void {
+  for (const { path, command } of leavesOf(program)) {
+    const lines = (examples[path] ?? []).map((line) => `  $ sekisho ${line}`);
+    if (lines.length > 0) command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+  }
+}
+
+/** The commands that do something, with the words that lead to them. */
+export function leavesOf(program: Command, path = ''): { readonly path: string; readonly command: Command }[] {
+  return program.commands.flatMap((command) => {
+    const way = `${path} ${command.name()}`.trimStart();
+    return command.commands.length > 0 ? leavesOf(command, way) : [{ path: way, command }];
+  });
+}

@@ -1,0 +1,69 @@
+// The `sekisho` command with all its subcommands, apart from running it.
+import { Command } from 'commander';
+import { describeConfig, loadConfig } from '../settings/config.ts';
+import { settings } from '../settings/settings.ts';
+import { version } from '../version.ts';
+import { accountCommand } from './account.ts';
+import { registrationCommand } from './application.ts';
+import { auditCommand } from './audit.ts';
+import { type Json, print, printObject, type WithContext } from './command.ts';
+import { completionCommand } from './completion.ts';
+import { addExamples } from './examples.ts';
+import { exitCodes } from './exit-codes.ts';
+import { keyCommand } from './key.ts';
+import { planCommand } from './plan.ts';
+import { ruleCommand } from './rule.ts';
+import { serverCommand } from './server.ts';
+import { suspensionCommand } from './suspension.ts';
+import { usageCommand } from './usage.ts';
+
+export interface ProgramParts {
+  readonly withContext: WithContext;
+  /** Runs the gate until it is stopped. */
+  readonly serve: () => Promise<void>;
+  /** The kinds of model servers; asked only when a command needs them. */
+  readonly kindNames: () => Promise<readonly string[]>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** Faults of usage are thrown as CommanderError, after one line on standard error. */
+export function programOf({ withContext, serve, kindNames, environment }: ProgramParts): Command {
+  const program = new Command('sekisho')
+    .description('The gate in front of Ollama and other model servers.')
+    .version(version, '-V, --version', 'print the version')
+    .showHelpAfterError('Add --help to see how it is used.')
+    .exitOverride()
+    .addHelpText('after', `\n${codesText()}`);
+
+  program.command('serve').description('open the gate').action(serve);
+  configCommand(program, environment);
+  keyCommand(program, withContext);
+  accountCommand(program, withContext);
+  planCommand(program, withContext);
+  registrationCommand(program, withContext);
+  suspensionCommand(program, withContext);
+  ruleCommand(program, withContext);
+  usageCommand(program, withContext);
+  serverCommand(program, withContext, kindNames);
+  auditCommand(program, withContext);
+  completionCommand(program);
+  addExamples(program);
+  return program;
+}
+
+function configCommand(program: Command, environment: ProgramParts['environment']): void {
+  program
+    .command('config')
+    .description('print the effective settings, secrets hidden')
+    .option('--json', 'one JSON object')
+    .action(({ json }: Json) => {
+      const shown = describeConfig(loadConfig(environment));
+      if (json === true) printObject(shown, json);
+      else
+        for (const { name, unit } of Object.values(settings))
+          print(`${name}: ${JSON.stringify(shown[name])}${unit ? `  # ${unit}` : ''}`);
+    });
+}
+
+const codesText = (): string =>
+  ['Exit codes:', ...Object.entries(exitCodes).map(([code, meaning]) => `  ${code}  ${meaning}`)].join('\n');
