@@ -4,11 +4,10 @@ import { FairQueue } from '../store/memory/fair-queue.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
 import type { LimitStore } from '../store/ports/limit-store.ts';
 import type { QueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
-import type { Upstream } from '../upstream/server.ts';
 
 export interface Adapters {
   readonly limits: (calendar: Calendar) => LimitStore;
-  readonly queue: (settings: QueueSettings<Upstream>) => TurnQueue<Upstream>;
+  readonly queue: <Server>(settings: QueueSettings<Server>) => TurnQueue<Server>;
 }
 
 export const inMemory: Adapters = {

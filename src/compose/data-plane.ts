@@ -21,6 +21,8 @@ import type { Gate } from '../gateway/pipeline.ts';
 import type { Recorder } from '../gateway/record.ts';
 import { relaySettingsOf } from '../gateway/relay-settings.ts';
 import { RequestMetrics } from '../gateway/request-metrics.ts';
+import type { PublishedServices } from '../gateway/services/published-services.ts';
+import { ableOf } from '../gateway/translate/able.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
 import type { StoredServers } from '../jobs/stored-servers.ts';
 import { describeCause, type Log } from '../observe/log.ts';
@@ -30,9 +32,11 @@ import type { Store } from '../store/ports/store.ts';
 import type { QueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
+import type { ServiceServer } from '../upstream/service-server.ts';
 import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { openModelServers, openStoredServers } from './model-servers.ts';
+import { openServices, serviceQueue } from './services.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
 
@@ -54,6 +58,8 @@ interface Shared {
   readonly accountUsages: AccountUsages;
   readonly observers: readonly EndObserver[];
   readonly queue: TurnQueue<Upstream>;
+  readonly services: PublishedServices;
+  readonly serviceQueue: TurnQueue<ServiceServer>;
 }
 
 /** @throws StartFailed */
@@ -77,6 +83,8 @@ export async function openDataPlane(
     ),
   );
   const liveStats = new LiveStats(clocks.nowMs);
+  const services = openServices(config);
+  start.closes(() => services.close());
   const requestMetrics = requestMetricsOf(config, registry, clocks);
   const gate = await start.step('data plane', () =>
     gateOf(config, log, clocks, storage, {
@@ -85,6 +93,8 @@ export async function openDataPlane(
       accountUsages,
       observers: [ladder, liveStats, ...(requestMetrics ? [requestMetrics] : [])],
       queue: adapters.queue(queueSettings(config, registry)),
+      services,
+      serviceQueue: adapters.queue(serviceQueue(config, services)),
     }),
   );
   return {
@@ -156,6 +166,9 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     rules: { accountUsages, clocks: clock },
     lines: new AccountLines(config.queueSeconds * 1000),
     queue: shared.queue,
+    services: shared.services,
+    serviceTurns: { queue: shared.serviceQueue, reachOf: () => undefined },
+    reachOf: (call) => ableOf(registry.reachableBy(call.caller.principal), call),
     ladder,
     decisions,
     appealContact: config.appealContact,

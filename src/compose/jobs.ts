@@ -60,7 +60,7 @@ export function startJobs(
 /** Ends what has waited or stood still for too long, and samples what runs. */
 function sweepOf(
   config: Config,
-  { gate: { running, lines, queue }, liveStats }: DataPlane,
+  { gate: { running, lines, queue, serviceTurns }, liveStats }: DataPlane,
   { refusals }: Storage,
   nowMs: GateClocks['nowMs'],
 ): () => void {
@@ -70,6 +70,7 @@ function sweepOf(
     running.sweep(nowMs(), stalls, comments);
     lines.sweep(nowMs());
     queue.sweep(nowMs());
+    serviceTurns.queue.sweep(nowMs());
     refusals.sweep();
     liveStats.sample(running.exchanges());
   };

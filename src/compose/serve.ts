@@ -3,8 +3,9 @@
 import type { Health } from '../listener/server.ts';
 import type { Outbox } from '../management/mail/outbox.ts';
 import type { ManagementApp } from '../management/management-app.ts';
+import type { Listening as ListenedOn } from '../management/servers/own-address.ts';
 import { describeCause, type Log } from '../observe/log.ts';
-import { type Config, pageUrl } from '../settings/config.ts';
+import { type Config, pageUrl, plainPort } from '../settings/config.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import { openClocks } from './clocks.ts';
@@ -15,6 +16,7 @@ import { closeListener, openListener, openPlainPort } from './listening.ts';
 import { openManagementPlane } from './management-plane.ts';
 import { openMetrics } from './metrics.ts';
 import { type ServerControl, serverControl } from './model-servers.ts';
+import { publishFromFile } from './services.ts';
 import { Deadline, drain } from './shutdown.ts';
 import { Start, type StartStep } from './start.ts';
 import { openStorage, type Storage } from './storage.ts';
@@ -80,6 +82,8 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
     () => openManagementPlane(config, log, { clocks, storage, data, certificates, url, port }),
     (opened) => opened.stop(deadline.leftMs),
   );
+  await start.step('services', () => publishFromFile(gate.services, config, listenedOn(config, port)));
+  gate.services.onLate((server) => gate.running.endOn(server));
   await start.step('routes', () =>
     servers.serve({
       gate,
@@ -106,6 +110,12 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   return openedGate({ config, url, over: over.promise, log, storage, data, certificates, plane, start });
 }
 
+const listenedOn = (config: Config, port: number): ListenedOn => ({
+  host: config.host,
+  ports: [port, plainPort(config)].filter((each) => each !== 0),
+  publicUrl: config.publicUrl,
+});
+
 interface Parts {
   readonly config: Config;
   readonly url: URL;
@@ -119,7 +129,7 @@ interface Parts {
 }
 
 function openedGate({ config, url, over, log, storage, data, certificates, plane, start }: Parts): OpenGate {
-  const { registry, queue, lines } = data.gate;
+  const { registry, queue, lines, serviceTurns } = data.gate;
   return {
     url: url.origin,
     over,
@@ -142,7 +152,8 @@ function openedGate({ config, url, over, log, storage, data, certificates, plane
       storage.refusals.flush();
       return storage.ledger.settle();
     },
-    waiting: () => queue.snapshot().reduce((sum, lane) => sum + lane.waiting, lines.waiting),
+    waiting: () =>
+      [...queue.snapshot(), ...serviceTurns.queue.snapshot()].reduce((sum, lane) => sum + lane.waiting, lines.waiting),
     stop: () => start.close(),
   };
 }

@@ -15,6 +15,7 @@ export const startSteps = [
   'rules',
   'port',
   'management plane',
+  'services',
   'routes',
   'plain port',
   'metrics',

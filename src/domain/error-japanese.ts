@@ -21,6 +21,7 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   tls_required:
     'このゲートウェイは https:// でのみ応答します。暗号化せずに送ったキーは読み取られた可能性があるため、交換してください。',
   no_pages_here: 'このアドレスはプログラム用です。ブラウザではページとして開けません。',
+  foreign_page: '他のサイトのページから、利用者のキーでこのサービスを使うことはできません。',
   loop_detected: 'このリクエストは、すでにこのゲートウェイを通過しています。',
 
   invalid_api_key: 'API キーが正しくありません。',

@@ -55,6 +55,11 @@ export const registry = {
     owner: 'client',
     message: 'This address is for programs. A browser cannot open it as a page.',
   },
+  foreign_page: {
+    status: 403,
+    owner: 'client',
+    message: "A page of another site must not use this service with its user's key.",
+  },
   loop_detected: { status: 508, owner: 'gateway', message: 'The request has already passed through this gateway.' },
 
   // Authentication.

@@ -47,15 +47,20 @@ function refuseOverlap(a: ServiceRoute, b: ServiceRoute): void {
     throw new Error(`the paths of routes "${b.name}" and "${a.name}" overlap`);
 }
 
-export interface ServiceTable<Route extends ServiceRoute = ServiceRoute> {
+/** What the look-up reads of a route. */
+type Matching = Pick<ServiceRoute, 'match'>;
+
+export interface ServiceTable<Route extends Matching = ServiceRoute> {
   readonly routes: readonly Route[];
   /** `target`: the request target as it was sent; `host`: the Host header. */
   routeOf(target: string, host: string | undefined): Route | undefined;
+  /** Whether a route has this Host to itself, with every path. */
+  ownsHost(host: string | undefined): boolean;
 }
 
 /** Routes that do not clash. */
-export function tableOf<Route extends ServiceRoute>(routes: readonly Route[]): ServiceTable<Route> {
-  if (routes.length === 0) return { routes, routeOf: () => undefined };
+export function tableOf<Route extends Matching>(routes: readonly Route[]): ServiceTable<Route> {
+  if (routes.length === 0) return { routes, routeOf: () => undefined, ownsHost: () => false };
   const byHost = new Map<string, Route>();
   const bySegment = new Map<string, Route[]>();
   for (const route of routes) {
@@ -67,6 +72,7 @@ export function tableOf<Route extends ServiceRoute>(routes: readonly Route[]): S
   }
   return {
     routes,
+    ownsHost: (host) => byHost.size > 0 && host !== undefined && byHost.has(hostNameOf(host)),
     routeOf: (target, host) => {
       if (byHost.size > 0 && host !== undefined) {
         const found = byHost.get(hostNameOf(host));

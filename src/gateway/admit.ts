@@ -4,11 +4,12 @@
 // recorded is not started; a call refused here has cost nothing.
 import { GatewayError } from '../domain/error.ts';
 import type { Ask } from '../domain/limit.ts';
-import { isLater } from '../domain/soon.ts';
+import { isLater, type Soon } from '../domain/soon.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Slot } from '../store/ports/turn-queue.ts';
 import type { Upstream } from '../upstream/server.ts';
+import type { ServiceServer } from '../upstream/service-server.ts';
 import { type Shaped, shapeAgain } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
@@ -17,21 +18,39 @@ import { type LimitTools, takeLimits } from './limits/take-limits.ts';
 import { type TurnTools, takeTurn } from './limits/take-turn.ts';
 import type { ModelFacts } from './model-facts.ts';
 import { draftOf } from './record.ts';
+import { isPublished, type ServiceOperation } from './services/published.ts';
 
 declare class Mark {
   protected readonly admitted: true;
 }
-/** Proof that the call may be started now. */
+/** Proof that the call may be started now, at a model server. */
 export interface Admitted extends Mark {
   readonly call: Shaped;
   /** The model server whose slot it holds; undefined for a call that occupies none. */
   readonly server: Upstream | undefined;
 }
 
-export interface AdmitTools extends LimitTools, Omit<TurnTools, 'rules'> {
+declare class ServiceMark {
+  protected readonly admittedToService: true;
+}
+/** Proof that the call may be started now, at a published service. */
+export interface ServiceAdmitted extends ServiceMark {
+  readonly call: Shaped & { readonly operation: ServiceOperation };
+  /** The server whose slot it holds; undefined if the route has no slots. */
+  readonly server: ServiceServer | undefined;
+}
+
+const isPublishedCall = (call: Shaped): call is ServiceAdmitted['call'] => isPublished(call.operation);
+
+export const goesToRoute = (admitted: Admitted | ServiceAdmitted): admitted is ServiceAdmitted =>
+  isPublishedCall(admitted.call);
+
+export interface AdmitTools extends LimitTools, Omit<TurnTools<Upstream>, 'rules'> {
   readonly journal: UsageJournal;
   readonly draining: boolean;
   readonly modelFacts: ModelFacts;
+  /** The queue in front of the published services. */
+  readonly serviceTurns: Pick<TurnTools<ServiceServer>, 'queue' | 'reachOf'>;
   /** Checks the caller again; things may have changed while the call waited. */
   readonly decisions: Pick<Decisions, 'again'>;
 }
@@ -42,18 +61,31 @@ export interface AdmitTools extends LimitTools, Omit<TurnTools, 'rules'> {
  * @throws GatewayError `draining`; `rate_limited`, `quota_exceeded`, `too_many_concurrent`; `queue_full`,
  * `queue_timeout`; `client_closed`; or `ledger_unavailable` if the journal cannot be written.
  */
-export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Admitted | Promise<Admitted> {
+export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Soon<Admitted | ServiceAdmitted> {
   if (tools.draining) throw new GatewayError('draining');
   const ask = expectedUse(call);
   const enteredMs = tools.recorder.nowMs();
   const waits = takeLimits(call, exchange, ask, enteredMs, tools);
-  if (!waits) return atModel(call, exchange, ask, enteredMs, tools);
+  if (!waits) return inTurn(call, exchange, ask, enteredMs, tools);
   return waits
     .then(() => tools.decisions.again(call, exchange))
-    .then((still) => atModel(shapeAgain(still, tools.modelFacts), exchange, ask, enteredMs, tools));
+    .then((still) => inTurn(shapeAgain(still, tools.modelFacts), exchange, ask, enteredMs, tools));
 }
 
-/** Continues with the account's lease held: takes the turn at the model, and writes the journal. */
+/** Continues with the account's lease held. */
+function inTurn(
+  call: Shaped,
+  exchange: Exchange,
+  ask: Ask,
+  enteredMs: MonotonicMs,
+  tools: AdmitTools,
+): Soon<Admitted | ServiceAdmitted> {
+  return isPublishedCall(call)
+    ? atPublished(call, exchange, ask, enteredMs, tools)
+    : atModel(call, exchange, ask, enteredMs, tools);
+}
+
+/** Takes the turn at the model, and writes the journal. */
 function atModel(
   call: Shaped,
   exchange: Exchange,
@@ -73,6 +105,41 @@ function atModel(
     addChanges(again.changes.slice(call.changes.length), exchange);
     return begin(again, exchange, slot, tools.journal);
   });
+}
+
+/**
+ * The same at a service: in the queue if its route has slots. `concurrent` also counts calls that wait, so that an account
+ * cannot fill the queue.
+ */
+function atPublished(
+  call: ServiceAdmitted['call'],
+  exchange: Exchange,
+  ask: Ask,
+  enteredMs: MonotonicMs,
+  tools: AdmitTools,
+): Soon<ServiceAdmitted> {
+  if (tools.draining) throw new GatewayError('draining');
+  const { service } = call.operation;
+  const seat = service.takeSeat(call.caller.principal.accountId);
+  if (!seat)
+    throw new GatewayError('too_many_concurrent', {
+      message: `This account runs as many calls of "${service.name}" as the service allows it at once: ${service.route.concurrent}.`,
+    });
+  exchange.notes.noteSeat(seat);
+  const start = (started: ServiceAdmitted['call'], slot: Slot<ServiceServer> | undefined): ServiceAdmitted => {
+    begin(started, exchange, undefined, tools.journal);
+    return { call: started, server: slot?.server } as ServiceAdmitted;
+  };
+  if (service.route.slots === null) return start(call, undefined);
+  const { rules, running, recorder, serviceTurns } = tools;
+  const turn = takeTurn(call, exchange, call.operation.name, ask, enteredMs, {
+    rules,
+    running,
+    recorder,
+    ...serviceTurns,
+  });
+  if (!isLater(turn)) return start(call, turn);
+  return turn.then(async (slot) => start(await tools.decisions.again(call, exchange), slot));
 }
 
 function addChanges(changes: readonly string[], { lines }: Exchange): void {

@@ -57,7 +57,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
   const { document, images, inputs, offeredSearches } = read;
   const { principal } = call.caller;
   const { bounds } = principal;
-  if (facts.length === 0) throw noServer();
+  if (facts.length === 0 && !call.operation.service) throw noServer();
   let asked: AskedLength = { tokens: undefined, choices: 1 };
   let changes = before;
   let figured: Figured | undefined;

@@ -5,6 +5,7 @@ import { GatewayError } from '../domain/error.ts';
 import type { Fetched } from './browser.ts';
 import type { Exchange } from './exchange.ts';
 import { type Matched, matchOperation } from './operation.ts';
+import { matchPublished } from './services/match-published.ts';
 
 declare class Mark {
   protected readonly asked: true;
@@ -22,8 +23,10 @@ export interface Addressed extends Asked, CleanMark {}
 
 /** @throws GatewayError `unknown_route`, `method_not_allowed` or `no_web_socket`. */
 export function ask(received: Fetched, exchange: Pick<Exchange, 'notes' | 'frames'>): Asked {
-  const { method, target, request } = received;
-  const { operation, parameter } = matchOperation(method, target, asksForWebSocket(request));
+  const { method, target, request, published } = received;
+  const { operation, parameter } = published
+    ? matchPublished(published, received)
+    : matchOperation(method, target, asksForWebSocket(request));
   exchange.notes.noteOperation(operation);
   exchange.frames = operation.frames;
   return { operation, parameter, target, received } as Asked;
@@ -50,12 +53,22 @@ const keyNames = new Set([
  * @throws GatewayError `key_in_query`.
  */
 export function refuseKeyInQuery(asked: Asked): Addressed {
-  const { query } = asked.target;
-  if (query === '') return asked as Addressed;
+  const { query: sent } = asked.target;
+  if (sent === '') return asked as Addressed;
+  const query = sent.includes('%') ? decoded(sent) : sent;
   for (const pair of query.split('&')) {
     const name = (pair.split('=', 1)[0] as string).toLowerCase();
     if (keyNames.has(name)) throw new GatewayError('key_in_query');
   }
   if (query.includes('sekisho_')) throw new GatewayError('key_in_query');
   return asked as Addressed;
+}
+
+/** A query whose escapes cannot be decoded is read as it is. */
+function decoded(query: string): string {
+  try {
+    return decodeURIComponent(query);
+  } catch {
+    return query;
+  }
 }

@@ -30,6 +30,10 @@ export const answerHeaders: readonly string[] = [
  */
 export function refuseNavigation(transported: Transported): Fetched {
   const { headers } = transported.request;
+  if (transported.published?.hasOwnHost) {
+    refuseForeignPage(transported, transported.published.cors.origins);
+    return transported as Fetched;
+  }
   const destination = headers['sec-fetch-dest'];
   if (
     (destination !== undefined && destination !== 'empty' && destination !== 'websocket') ||
@@ -38,4 +42,19 @@ export function refuseNavigation(transported: Transported): Fetched {
   )
     throw new GatewayError('no_pages_here');
   return transported as Fetched;
+}
+
+/**
+ * A service with its own host has pages, and browsers repeat the key that its user has given for them, also when another
+ * site's page asks (RFC 7617). So a request of another site's page must be a plain navigation, or come from an origin that
+ * the route lists. @throws GatewayError `foreign_page`.
+ */
+function refuseForeignPage({ method, request: { headers } }: Transported, origins: ReadonlySet<string>): void {
+  const { origin, host, 'sec-fetch-site': site, 'sec-fetch-mode': mode } = headers;
+  if (origin !== undefined && origins.has(origin)) return;
+  if (origin !== undefined && URL.parse(origin)?.host === host) return;
+  const isForeign = site === undefined ? origin !== undefined : site === 'cross-site' || site === 'same-site';
+  const isLink =
+    (method === 'GET' || method === 'HEAD') && mode === 'navigate' && headers['sec-fetch-dest'] === 'document';
+  if (isForeign && !isLink) throw new GatewayError('foreign_page');
 }

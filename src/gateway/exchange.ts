@@ -7,6 +7,7 @@ import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports/journal.ts';
 import type { Upstream } from '../upstream/server.ts';
+import type { ServiceServer } from '../upstream/service-server.ts';
 import type { Dialect } from './dialects/dialect.ts';
 import type { Frames } from './dialects/frames.ts';
 import type { Meter } from './meter/token-counts.ts';
@@ -26,7 +27,9 @@ export class Exchange {
   readonly address: string;
   dialect: Dialect;
   /** CORS lines for this origin, as name, value, name, value; empty for others. */
-  readonly cors: readonly string[];
+  cors: readonly string[];
+  /** What a refusal for a missing or wrong key asks for. */
+  challenge = 'Bearer realm="sekisho"';
   /** For the record; stages write them and never read them. */
   readonly notes: Notes = new RecordFacts();
   /** The format of its stream. */
@@ -43,8 +46,8 @@ export class Exchange {
   firstByteMs: number | null = null;
   /** The journal's entry, set when the call is sent; from then on it may have a cost. */
   begun: OpenUsage | undefined;
-  /** The model server that is working on it. */
-  server: Upstream | undefined;
+  /** The server that is working on it. */
+  server: Upstream | ServiceServer | undefined;
   queuedMs = 0;
   /** Its position when it began to wait, starting at 1; 0 if it did not wait. */
   queuePosition = 0;

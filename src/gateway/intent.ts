@@ -17,6 +17,7 @@ import { formBytes, formText, readForm, writeForm } from './payload/multipart.ts
 import { readBody } from './payload/read-body.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './payload/strict-json.ts';
 import type { Prechecked } from './precheck.ts';
+import { streamsBody } from './services/request-body.ts';
 import { readWebSearch, toolChoiceOutline } from './web-search.ts';
 
 export interface NamedModel {
@@ -122,6 +123,7 @@ type Body = JsonBody;
 export async function readIntent(prechecked: Prechecked, exchange: Exchange, limits: BodyLimits): Promise<Intended> {
   const { operation, parameter, metering } = prechecked;
   const { request } = exchange;
+  if (streamsBody(operation, request)) return noted(exchange, bodiless(prechecked, []));
   const field = request.headers['content-encoding'];
   const isCoded = field !== undefined && field.toLowerCase() !== 'identity';
   const isRead = operation.body === 'json' || operation.body === 'multipart';

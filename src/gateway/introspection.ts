@@ -38,12 +38,12 @@ import { type Rehearsal, rehearse } from './rehearse.ts';
 type IntrospectionTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
 
 export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspection {
-  const { registry, running, queue } = gate;
+  const { registry, running, queue, serviceTurns } = gate;
   return {
     live: () => ({
       accepting: !gate.draining,
       running: running.size,
-      queues: queue.snapshot(),
+      queues: [...queue.snapshot(), ...serviceTurns.queue.snapshot()],
       upstreams: registry.all.map(({ name, health, takesCalls, kindName, inFlight, details }) => ({
         name,
         up: health.up ?? null,

@@ -3,6 +3,7 @@
 // checks come before expensive ones, and the exchange is settled once, whatever happens.
 //   received → transported → fetched → asked → addressed → identified → accounted → permitted → prechecked → intended
 //   → confirmed → claimed → authorized → shaped → admitted → routed → settled
+// A published service has the same stages; only the sending differs (services/).
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressBlocks, clientAddress, plainAddress } from '../domain/address.ts';
 import { toGatewayError } from '../domain/error.ts';
@@ -14,7 +15,7 @@ import type { TurnQueue } from '../store/ports/turn-queue.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { ActiveRequests } from './active-requests.ts';
-import { type Admitted, admit } from './admit.ts';
+import { type AdmitTools, type Admitted, admit, goesToRoute, type ServiceAdmitted } from './admit.ts';
 import { type CorsPolicy, corsLines } from './answer/cors.ts';
 import { answerOptions, answerRoot, asksForOptions, asksForRoot } from './answer/open-answers.ts';
 import { shape } from './apply-plan.ts';
@@ -43,7 +44,9 @@ import { endTurn, type Recorder, type Settled, settle, type TurnEnded } from './
 import { recordFactsOf } from './record-facts.ts';
 import { refuse } from './refuse.ts';
 import { type RelaySettings, relay } from './relay.ts';
-import { type Routed, route } from './route.ts';
+import { route } from './route.ts';
+import type { PublishedServices } from './services/published-services.ts';
+import { relayPublished } from './services/service-call.ts';
 import { refuseUnencrypted } from './transport.ts';
 import { mustShow, type ShownBlobs, takeUpload } from './uploads.ts';
 
@@ -69,6 +72,9 @@ export interface Gate {
   readonly rules: LimitRules;
   readonly lines: AccountLines;
   readonly queue: TurnQueue<Upstream>;
+  readonly services: PublishedServices;
+  readonly serviceTurns: AdmitTools['serviceTurns'];
+  readonly reachOf: AdmitTools['reachOf'];
   readonly ladder: Ladder;
   /** Repeats the checks of a call for its caller's current state. */
   readonly decisions: Decisions;
@@ -86,7 +92,7 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
   let left: Released & TurnEnded;
   try {
     const passed = await pass(exchange, gate);
-    settled = 'call' in passed ? await carry(route(passed, gate.registry), exchange, gate) : passed;
+    settled = 'call' in passed ? await carry(passed, exchange, gate) : passed;
   } catch (thrown) {
     settled = turnAway(thrown, exchange, gate);
   } finally {
@@ -96,10 +102,11 @@ export async function handle(gate: Gate, request: IncomingMessage, response: Ser
 }
 
 /** All checks before a request is sent to a model server; some requests need no key and are answered here. */
-async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled> {
-  const received = receive(exchange);
+async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceAdmitted | Settled> {
+  const received = receive(exchange, gate.services);
   const transported = refuseUnencrypted(received, gate.tlsOnly);
-  if (asksForOptions(transported)) return answerOptions(exchange, gate.cors, gate.relaySettings);
+  if (asksForOptions(transported))
+    return answerOptions(exchange, transported.published?.cors ?? gate.cors, gate.relaySettings);
   const fetched = refuseNavigation(transported);
   if (asksForRoot(fetched)) return answerRoot(exchange, gate.relaySettings);
   const asked = ask(fetched, exchange);
@@ -122,10 +129,12 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | Settled>
   return admit(shaped, exchange, gate);
 }
 
-/** Sends the call to a model server, and its answer back. */
-function carry(routed: Routed, exchange: Exchange, gate: Gate): Promise<Settled> {
+/** Sends the call to a model server or a published service, and its answer back. */
+function carry(admitted: Admitted | ServiceAdmitted, exchange: Exchange, gate: Gate): Promise<Settled> {
   const { relaySettings: settings, recorder, running, limits } = gate;
   const tools = { settings, recorder, running, bodies: limits.budget };
+  if (goesToRoute(admitted)) return relayPublished(admitted, exchange, { ...tools, proxies: gate.trustedProxies });
+  const routed = route(admitted, gate.registry);
   if (isMerged(routed, gate.registry)) return answerLists(routed, exchange, gate.registry, tools);
   if (mustShow(routed)) return takeUpload(routed, exchange, tools, gate.shownBlobs);
   return relay(routed, exchange, tools);

@@ -4,8 +4,13 @@
 // application.
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
+import { readServicePath } from '../domain/service-path.ts';
+import { corsLines } from './answer/cors.ts';
 import type { Exchange } from './exchange.ts';
 import { canonicalTarget, dialectOf, type Target } from './operation.ts';
+import type { Published } from './services/published.ts';
+import type { PublishedServices } from './services/published-services.ts';
+import { servicesDialect } from './services/services-dialect.ts';
 
 declare class Mark {
   protected readonly received: true;
@@ -15,6 +20,8 @@ export interface Received extends Mark {
   readonly request: IncomingMessage;
   readonly method: string;
   readonly target: Target;
+  /** The published service that it is for; undefined for models. */
+  readonly published: Published | undefined;
   /** Lower-case names of watched headers that occur more than once. */
   readonly repeated: ReadonlySet<string>;
 }
@@ -29,7 +36,10 @@ const none: ReadonlySet<string> = new Set();
  * From here on, a refusal uses the dialect of the canonical path.
  * @throws GatewayError about the head only; the body has not been read.
  */
-export function receive(exchange: Pick<Exchange, 'request' | 'dialect'>): Received {
+export function receive(
+  exchange: Pick<Exchange, 'request' | 'dialect' | 'cors' | 'challenge'>,
+  { table }: Pick<PublishedServices, 'table'>,
+): Received {
   const { request } = exchange;
   const { rawHeaders, headers, httpVersion } = request;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new GatewayError('http_version');
@@ -47,9 +57,24 @@ export function receive(exchange: Pick<Exchange, 'request' | 'dialect'>): Receiv
     throw new GatewayError('bad_request_head');
   }
   if (headers.via !== undefined && headers.via.split(viaName).length > 2) throw new GatewayError('loop_detected');
-  const target = canonicalTarget(request.url ?? '');
-  exchange.dialect = dialectOf(target.path);
-  return { request, method: request.method ?? '', target, repeated } as Received;
+  const raw = request.url ?? '';
+  const published = table.routeOf(raw, headers.host);
+  const target = published ? publishedTarget(published, raw, exchange) : canonicalTarget(raw);
+  if (!published) exchange.dialect = dialectOf(target.path);
+  return { request, method: request.method ?? '', target, published, repeated } as Received;
+}
+
+/** A service has its own rule for paths, and its own origins. @throws GatewayError `bad_target`. */
+function publishedTarget(
+  { cors, hasOwnHost }: Published,
+  raw: string,
+  exchange: Pick<Exchange, 'request' | 'dialect' | 'cors' | 'challenge'>,
+): Target {
+  exchange.dialect = servicesDialect;
+  exchange.cors = corsLines(cors, exchange.request.headers.origin);
+  // A browser asks its user for a key only for Basic, and only a service on its own host may have pages.
+  if (hasOwnHost) exchange.challenge = 'Basic realm="sekisho", charset="UTF-8"';
+  return readServicePath(raw);
 }
 
 /** Finds security-relevant headers that occur twice. Node joins or drops repeats, so only the raw list shows them. */

@@ -4,10 +4,10 @@
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Lease } from '../store/ports/limit-store.ts';
 import type { Slot } from '../store/ports/turn-queue.ts';
-import type { Upstream } from '../upstream/server.ts';
 import type { Caller } from './caller.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { Metering } from './limits/account-usage.ts';
+import type { Seat } from './services/seat.ts';
 
 /** The part that stages see. */
 export interface Notes {
@@ -21,7 +21,9 @@ export interface Notes {
   /** The lease on the limits, and when it was counted, in the windows of that time. */
   noteLease(lease: Lease, countedAt: WallMs): void;
   /** Its turn at a model. */
-  noteSlot(slot: Slot<Upstream>): void;
+  noteSlot(slot: Slot<unknown>): void;
+  /** Its place among the calls that a service may have for an account. */
+  noteSeat(seat: Seat): void;
   /** When its turn began. */
   noteTurn(atMs: MonotonicMs): void;
 }
@@ -35,7 +37,8 @@ export class RecordFacts implements Notes {
   upstream: string | null = null;
   lease: Lease | undefined;
   countedAt: WallMs | undefined;
-  slot: Slot<Upstream> | undefined;
+  slot: Slot<unknown> | undefined;
+  seat: Seat | undefined;
   turnAtMs: MonotonicMs = 0;
 
   noteOperation(operation: Operation): void {
@@ -63,8 +66,12 @@ export class RecordFacts implements Notes {
     this.countedAt = countedAt;
   }
 
-  noteSlot(slot: Slot<Upstream>): void {
+  noteSlot(slot: Slot<unknown>): void {
     this.slot = slot;
+  }
+
+  noteSeat(seat: Seat): void {
+    this.seat = seat;
   }
 
   noteTurn(atMs: MonotonicMs): void {

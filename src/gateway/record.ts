@@ -92,8 +92,13 @@ export interface TurnEnded extends Exchange, TurnMark {}
 /** Releases the turn at a model, with its cost: nothing if the call never reached a model server. */
 export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs): Any & TurnEnded {
   const { meter } = exchange;
-  const { slot, turnAtMs } = recordFactsOf(exchange);
-  if (slot && !meter) slot.release(0);
+  const { slot, turnAtMs, seat, operation, upstream } = recordFactsOf(exchange);
+  seat?.leave();
+  // A service is shared fairly by the time that its calls take.
+  if (slot && operation?.service) {
+    const ms = upstream === null ? 0 : nowMs - turnAtMs;
+    slot.release(ms, { ms, isReported: true });
+  } else if (slot && !meter) slot.release(0);
   else if (slot && meter) {
     const { promptTokens, completionTokens, source } = meter.read();
     const held = { ms: nowMs - turnAtMs, isReported: source === 'exact' };

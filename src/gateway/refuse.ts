@@ -38,7 +38,7 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
   const lines = ['content-type', type, 'content-length', String(body.length), 'x-request-id', id];
   if (!isMissing) lines.push('x-sekisho-error-owner', error.owner, 'x-sekisho-error-code', error.code);
   if (error.retryAfterSeconds !== undefined) lines.push('retry-after', String(error.retryAfterSeconds));
-  if (error.status === 401) lines.push('www-authenticate', 'Bearer realm="sekisho"');
+  if (error.status === 401) lines.push('www-authenticate', exchange.challenge);
   if (error.allow !== undefined) lines.push('allow', error.allow);
   if (error.status === 426) lines.push('upgrade', 'HTTP/1.1', 'connection', 'upgrade');
   // The official SDKs would otherwise retry twice.

@@ -14,7 +14,10 @@ import { type AnswerSettings, refuse } from './refuse.ts';
 /** The connection to the model server is cut now, cut after an error had time to be read, or kept. */
 export type ConnectionEnd = 'cut' | 'cut-later' | 'keep';
 
-/** Holds a model server for the call. */
+/** What is relayed. */
+export type Relayed = Pick<Answer, 'delivery' | 'status' | 'isStreamed' | 'cut'>;
+
+/** Holds a server for the call. */
 export interface Holding {
   /** The call is over, or only its reader can still take time. May be called again. */
   releaseServer(end: ConnectionEnd): void;
@@ -31,14 +34,14 @@ export class Settlement {
   readonly #response: ServerResponse;
   readonly #recorder: Recorder;
   readonly #settings: AnswerSettings;
-  readonly #answer: Answer;
+  readonly #answer: Relayed;
   readonly #holding: Holding;
   #stopListening: (() => void) | undefined;
   #finished!: (settled: Settled) => void;
 
   constructor(
     exchange: Exchange,
-    answer: Answer,
+    answer: Relayed,
     { recorder, settings }: { readonly recorder: Recorder; readonly settings: AnswerSettings },
     holding: Holding,
   ) {

@@ -94,7 +94,8 @@ export function openServers(
       const answer = answering(routes, connections);
       route(secure, answer);
       route(plain, (request, response) => {
-        if (!unencrypted || !answerUnencrypted(request, response, unencrypted)) answer(request, response);
+        const hasPages = !routes.gate.services.table.ownsHost(request.headers.host);
+        if (!unencrypted || !answerUnencrypted(request, response, unencrypted, hasPages)) answer(request, response);
       });
     },
   };
@@ -107,7 +108,8 @@ function answering({ gate, health, plane }: Routes, connections: ConnectionLimit
   return (request, response) => {
     const { socket } = request;
     connections.inTurn(socket, () => {
-      if (!isShell(request)) return handle(gate, request, response);
+      if (!isShell(request) || gate.services.table.ownsHost(request.headers.host))
+        return handle(gate, request, response);
       connections.mayGo(socket);
       response.setTimeout(unreadMs, () => response.destroy());
       // Bodies are small there, so 100 Continue is sent before authentication.
@@ -164,6 +166,7 @@ function answerUnencrypted(
   request: IncomingMessage,
   response: ServerResponse,
   { answerTo, pageFor }: Unencrypted,
+  hasPages: boolean,
 ): boolean {
   const { url = '', method } = request;
   if (method !== 'GET' && method !== 'HEAD') return false;
@@ -175,7 +178,7 @@ function answerUnencrypted(
     );
     return true;
   }
-  if (!isPage(request)) return false;
+  if (!hasPages || !isPage(request)) return false;
   response.writeHead(308, { location: pageFor(request), 'cache-control': 'no-store' }).end();
   return true;
 }

@@ -6,6 +6,7 @@ import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { digestOf } from '../domain/api-key.ts';
 import { Secret } from '../domain/secret.ts';
+import { ownHostsOf, readRoutesFile } from './routes-file.ts';
 import { settings } from './settings.ts';
 
 type Values = { -readonly [Name in keyof typeof settings]: z.output<(typeof settings)[Name]['schema']> };
@@ -59,6 +60,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   checkDoor(config, faults);
   if (faults.length === 0) checkTls(config, faults, warnings);
   if (faults.length === 0) checkServerFiles(config, faults);
+  if (faults.length === 0) checkRoutes(config, faults);
   if (faults.length > 0) throw new ConfigErrors(faults);
   return { ...config, apiKeys: config.apiKeys.map((key) => new Secret(key)), warnings };
 }
@@ -237,6 +239,15 @@ function checkTls(config: Values, faults: string[], warnings: string[]): void {
 export function isExposed(config: Pick<Config, TlsSetting | 'host' | 'trustedProxies'>): boolean {
   const local = config.host === 'localhost' || config.host === '::1' || config.host.startsWith('127.');
   return tlsMode(config) === 'off' && !local && config.trustedProxies.length === 0;
+}
+
+/** Read once more when they are published; the files that they name are read then. */
+function checkRoutes(config: Values, faults: string[]): void {
+  try {
+    readRoutesFile(config.routes, ownHostsOf(config));
+  } catch (error) {
+    faults.push((error as Error).message);
+  }
 }
 
 /** What an operator may name over the network must hold no secret of the gate, and a copy of the database no key to it. */

@@ -93,6 +93,13 @@ export const settings = {
     'Model servers, best first. A trailing /v1 is ignored, because the gateway adds the paths.',
   ),
   ...serverSettings,
+  routes: setting(
+    'routes',
+    z.string(),
+    '',
+    'path',
+    'File with the services that are published beside the models (JSON, comments allowed); see services.md.',
+  ),
   dataDir: setting(
     'data_dir',
     z.string().min(1),

@@ -2,16 +2,43 @@
 // header and the operator's list; returns the response lines for that origin, or none. No credentials mode: keys travel
 // in headers, and cookies never open the data plane. Fetch standard §3.2.
 import type { IncomingMessage } from 'node:http';
+import type { AllowList } from '../../domain/header-names.ts';
+import type { ServiceRoute } from '../../domain/service-route.ts';
 import { dialects } from '../dialects/dialects.ts';
 
 export interface CorsPolicy {
   readonly any: boolean;
   readonly origins: ReadonlySet<string>;
+  /** For preflights. */
+  readonly methods: string;
+  readonly mayAsk: (header: string) => boolean;
+  /** Response headers that pages may read. */
+  readonly exposed: string;
 }
 
 /** Origins as configured; `*` is any. Compared whole: a suffix match would admit evil-example.com. */
 export function corsPolicy(origins: readonly string[]): CorsPolicy {
-  return { any: origins.includes('*'), origins: new Set(origins) };
+  const any = origins.includes('*');
+  return {
+    any,
+    origins: new Set(origins),
+    methods: 'GET, HEAD, POST, DELETE',
+    mayAsk: (name) => (any ? headerName.test(name) : allowedHeaders.has(name) || stainless.test(name)),
+    exposed,
+  };
+}
+
+/** The policy of a published service, whose pages may send what the route lets through, and a key. */
+export function servicePolicy({ cors, methods, responseHeaders }: ServiceRoute, requestHeaders: AllowList): CorsPolicy {
+  const credentials = new Set(['authorization', 'x-api-key', 'api-key']);
+  const readable = ['content-range', 'etag', ...responseHeaders.filter((name) => !name.endsWith('*'))];
+  return {
+    any: false,
+    origins: new Set(cors),
+    methods: methods.join(', '),
+    mayAsk: (name) => requestHeaders.allows(name) || credentials.has(name),
+    exposed: `${exposed}, ${readable.join(', ')}`,
+  };
 }
 
 // Listed one by one: `*` is no wildcard where a page sends credentials (Fetch standard §3.3.3).
@@ -24,9 +51,9 @@ const none: readonly string[] = [];
 /** Response lines for an actual request, as name, value, name, value. */
 export function corsLines(policy: CorsPolicy, origin: string | undefined): readonly string[] {
   if (origin === undefined || (!policy.any && policy.origins.size === 0)) return none;
-  if (policy.any) return ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
+  if (policy.any) return ['access-control-allow-origin', '*', 'access-control-expose-headers', policy.exposed];
   if (!policy.origins.has(origin)) return ['vary', 'Origin'];
-  return ['access-control-allow-origin', origin, 'vary', 'Origin', 'access-control-expose-headers', exposed];
+  return ['access-control-allow-origin', origin, 'vary', 'Origin', 'access-control-expose-headers', policy.exposed];
 }
 
 // Headers that the official SDKs send from a browser; the x-stainless family grows and is matched by prefix.
@@ -40,6 +67,7 @@ const allowedHeaders = new Set(
     .concat(dialects.flatMap(({ headers }) => [...headers.onward, ...headers.ofPages])),
 );
 
+const stainless = /^x-stainless-[a-z0-9-]{1,40}$/;
 /** A header name (RFC 9110 §5.1) of realistic length. */
 const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/;
 
@@ -47,16 +75,14 @@ const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/;
  * Response lines for a preflight; only for an origin that corsLines admits. If every origin is admitted, so is every
  * header name: only listed headers are forwarded to model servers.
  */
-export function preflightLines({ any }: CorsPolicy, request: IncomingMessage): string[] {
+export function preflightLines({ methods, mayAsk }: CorsPolicy, request: IncomingMessage): string[] {
   const asked = request.headers['access-control-request-headers'] ?? '';
   const granted = asked
     .split(',')
     .map((name) => name.trim().toLowerCase())
     .slice(0, 100)
-    .filter((name) =>
-      any ? headerName.test(name) : allowedHeaders.has(name) || /^x-stainless-[a-z0-9-]{1,40}$/.test(name),
-    );
-  const lines = ['access-control-allow-methods', 'GET, HEAD, POST, DELETE', 'access-control-max-age', '7200'];
+    .filter(mayAsk);
+  const lines = ['access-control-allow-methods', methods, 'access-control-max-age', '7200'];
   if (granted.length > 0) lines.push('access-control-allow-headers', granted.join(', '));
   if (request.headers['access-control-request-private-network'] === 'true') {
     lines.push('access-control-allow-private-network', 'true');

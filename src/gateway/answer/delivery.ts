@@ -19,6 +19,9 @@ export interface DeliverySettings extends AnswerSettings {
   readonly answers: BodyBudget;
 }
 
+/** What is read of the call. */
+type Delivered = Pick<Routed, 'metering' | 'operation'>;
+
 /** Makes the record of a complete answer, and calls back once it is written. */
 export type Conclude = (then: () => void) => void;
 
@@ -43,7 +46,7 @@ export class Delivery {
   #tail = 0;
 
   /** `onDrain`: the reader has caught up. */
-  constructor(exchange: Exchange, { metering, operation }: Routed, settings: DeliverySettings, onDrain: () => void) {
+  constructor(exchange: Exchange, { metering, operation }: Delivered, settings: DeliverySettings, onDrain: () => void) {
     this.#exchange = exchange;
     this.#settings = settings;
     this.#holder = answersOf(metering);

@@ -10,8 +10,8 @@ import { endWith } from './unread.ts';
 
 export const asksForOptions = ({ method }: Received): boolean => method === 'OPTIONS';
 
-export const asksForRoot = ({ method, target }: Received): boolean =>
-  target.path === '/' && (method === 'GET' || method === 'HEAD');
+export const asksForRoot = ({ method, target, published }: Received): boolean =>
+  target.path === '/' && (method === 'GET' || method === 'HEAD') && published === undefined;
 
 /**
  * The Ollama CLI starts with `HEAD <base>/` and gives up if it fails, so it is always answered, under /k/<key>/ too,
@@ -45,7 +45,7 @@ export function answerOptions(
   const admitted = exchange.cors.includes('access-control-allow-origin');
   if (admitted && request.headers['access-control-request-method'] !== undefined)
     lines.push(...preflightLines(cors, request));
-  else lines.push('allow', 'GET, HEAD, POST, DELETE, OPTIONS');
+  else lines.push('allow', `${cors.methods}, OPTIONS`);
   response.writeHead(204, lines);
   endWith(exchange, undefined, readerStallMs);
   return leaveUnrecorded(exchange);

@@ -56,8 +56,8 @@ export type AddLimitFields = (
   resetsAt: WallMs,
 ) => void;
 
-/** The request body. `blob` is streamed and never held. */
-export type BodyKind = 'none' | 'json' | 'multipart' | 'blob';
+/** The request body. `blob` and `stream` are streamed and never held; a `stream` has the limits of its service. */
+export type BodyKind = 'none' | 'json' | 'multipart' | 'blob' | 'stream';
 
 /**
  * Where a call names models, and how to read the names (ollama-api §2). `registry` is like `model-or-name`, and the
@@ -84,6 +84,8 @@ export interface Operation {
   /** The format of its stream. */
   readonly frames: Frames;
   readonly time: TimeClass;
+  /** The published service that it calls (services/published.ts); undefined for models. */
+  readonly service: object | undefined;
 }
 
 export type Row = readonly [
@@ -115,6 +117,7 @@ export function defineDialect(words: Omit<Dialect, 'operations' | 'onward'>, row
       reply,
       frames: reply.frames ?? words.frames,
       time,
+      service: undefined,
     });
   return dialect;
 }

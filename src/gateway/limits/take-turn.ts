@@ -6,19 +6,18 @@ import { isLater, type Soon } from '../../domain/soon.ts';
 import { restrictionsOf, slowFactor } from '../../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../../domain/time.ts';
 import type { Place, Slot, Turn, TurnQueue } from '../../store/ports/turn-queue.ts';
-import type { UpstreamRegistry } from '../../upstream/registry.ts';
-import type { Upstream } from '../../upstream/server.ts';
 import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
-import { ableOf } from '../translate/able.ts';
 import { mostCompletion } from './expected-use.ts';
 import { Waiting, waitWhileConnected } from './waiting.ts';
 
-export interface TurnTools {
-  readonly queue: TurnQueue<Upstream>;
+/** `Server`: what the slots are on, model servers or those of published services. */
+export interface TurnTools<Server> {
+  readonly queue: TurnQueue<Server>;
   readonly running: ActiveRequests;
-  readonly registry: Pick<UpstreamRegistry, 'reachableBy'>;
+  /** The servers that the call may go to; undefined: all of the lane. */
+  readonly reachOf: (call: Shaped) => readonly Server[] | undefined;
   /** A step of the ladder that slows a caller down has wall-clock times. */
   readonly rules: { readonly clocks: Pick<Clocks, 'wall'> };
   readonly recorder: { readonly nowMs: () => MonotonicMs };
@@ -29,25 +28,25 @@ export interface TurnTools {
  * wait. @throws GatewayError `queue_full`; the promise rejects with it too, or with `queue_timeout`, `client_closed`,
  * or what ends the running calls.
  */
-export function takeTurn(
+export function takeTurn<Server>(
   call: Shaped,
   exchange: Exchange,
   model: string,
   ask: Ask,
   enteredMs: MonotonicMs,
-  tools: TurnTools,
-): Soon<Slot<Upstream>> {
+  tools: TurnTools<Server>,
+): Soon<Slot<Server>> {
   const waiting = new ModelWait(call, exchange, ask, tools);
   const entered = tools.queue.enter(model, waiting, enteredMs);
   return isLater(entered) ? entered.then((found) => begin(found, waiting, tools)) : begin(entered, waiting, tools);
 }
 
 /** Acts on the queue's answer. */
-function begin(
-  entered: Slot<Upstream> | Place | undefined,
-  waiting: ModelWait,
-  tools: TurnTools,
-): Soon<Slot<Upstream>> {
+function begin<Server>(
+  entered: Slot<Server> | Place | undefined,
+  waiting: ModelWait<Server>,
+  tools: TurnTools<Server>,
+): Soon<Slot<Server>> {
   if (entered === undefined) throw new GatewayError('queue_full');
   if (entered.kind === 'place') return waitFor(waiting, entered, tools);
   const { exchange } = waiting;
@@ -56,11 +55,11 @@ function begin(
   return entered;
 }
 
-async function waitFor(
-  waiting: ModelWait,
+async function waitFor<Server>(
+  waiting: ModelWait<Server>,
   place: Place,
-  { running, recorder: { nowMs } }: TurnTools,
-): Promise<Slot<Upstream>> {
+  { running, recorder: { nowMs } }: TurnTools<Server>,
+): Promise<Slot<Server>> {
   const { exchange } = waiting;
   if (exchange.queuePosition === 0) exchange.queuePosition = place.position;
   try {
@@ -74,18 +73,18 @@ async function waitFor(
 }
 
 /** A call in the queue of a model. */
-class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
+class ModelWait<Server> extends Waiting<Slot<Server>> implements Turn<Server> {
   readonly cost: number;
   readonly most: number;
   readonly #clocks: Pick<Clocks, 'wall'>;
-  readonly #registry: Pick<UpstreamRegistry, 'reachableBy'>;
+  readonly #reachOf: TurnTools<Server>['reachOf'];
 
-  constructor(call: Shaped, exchange: Exchange, ask: Ask, { rules, registry }: TurnTools) {
+  constructor(call: Shaped, exchange: Exchange, ask: Ask, { rules, reachOf }: TurnTools<Server>) {
     super(call, exchange);
     this.cost = Math.max(1, ask.promptTokens + ask.completionTokens);
     this.most = Math.max(this.cost, ask.promptTokens + mostCompletion(call));
     this.#clocks = rules.clocks;
-    this.#registry = registry;
+    this.#reachOf = reachOf;
   }
 
   get accountId(): string {
@@ -99,15 +98,15 @@ class ModelWait extends Waiting<Slot<Upstream>> implements Turn<Upstream> {
     return (bounds?.queueWeight ?? 1) * (slowed ? slowFactor : 1);
   }
 
-  get reach(): readonly Upstream[] {
-    return ableOf(this.#registry.reachableBy(this.call.caller.principal), this.call);
+  get reach(): readonly Server[] | undefined {
+    return this.#reachOf(this.call);
   }
 
   get behind(): boolean {
     return restrictionsOf(this.call.caller.principal.suspensions, this.#clocks.wall()).behind;
   }
 
-  start(slot: Slot<Upstream>): void {
+  start(slot: Slot<Server>): void {
     // Noted before the wait goes on, so that the slot is given back even if the caller hangs up at this moment.
     this.exchange.notes.noteSlot(slot);
     this.proceed(slot);

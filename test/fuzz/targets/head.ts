@@ -1,5 +1,6 @@
 // The head of a request, as bytes: through Node's own parser, then to identification and to the headers that are forwarded.
 // An identified caller has shown exactly one credential, and a second reader of the same bytes finds it too.
+
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
@@ -8,6 +9,7 @@ import { GatewayError } from '../../../src/domain/error.ts';
 import type { AccountId } from '../../../src/domain/id.ts';
 import { unlimited } from '../../../src/domain/plan.ts';
 import type { Principal } from '../../../src/domain/principal.ts';
+import { tableOf } from '../../../src/domain/service-table.ts';
 import { type Addressed, ask, refuseKeyInQuery } from '../../../src/gateway/ask.ts';
 import type { Fetched } from '../../../src/gateway/browser.ts';
 import { dialects } from '../../../src/gateway/dialects/dialects.ts';
@@ -17,6 +19,7 @@ import { KeyCache } from '../../../src/gateway/identity/key-cache.ts';
 import { dialectOf } from '../../../src/gateway/operation.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
 import { RecordFacts } from '../../../src/gateway/record-facts.ts';
+import type { Published } from '../../../src/gateway/services/published.ts';
 import type { Caller } from '../../../src/store/ports/keys.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
 import { cliKey, keyText, signatureFor, signedAt, staticWord, storedKey } from '../credentials.ts';
@@ -82,7 +85,9 @@ function shown(name: string, value: string): string {
 async function run(bytes: Buffer): Promise<void> {
   const request = await parse(Buffer.concat([bytes, Buffer.from('\r\n\r\n')]));
   if (!request) return;
-  const { value: received } = verdict(() => receive({ request, dialect: dialectOf('/') }));
+  const { value: received } = verdict(() =>
+    receive({ request, dialect: dialectOf('/'), cors: [], challenge: '' }, { table: tableOf<Published>([]) }),
+  );
   if (!received) return;
   const lines = linesOf(bytes);
   checkCrossing(received, lines);

@@ -1,0 +1,76 @@
+// The published services of this gate, which can change while it serves. A route that changes keeps its servers where their
+// addresses and what it takes to reach them stay the same; running calls go on with what they began with.
+import type { ServiceRoute } from '../../domain/service-route.ts';
+import { type ServiceTable, tableOf } from '../../domain/service-table.ts';
+import type { Credentials } from '../../upstream/credentials.ts';
+import { ServiceServer } from '../../upstream/service-server.ts';
+import { Published } from './published.ts';
+
+export interface ServiceEntry {
+  readonly route: ServiceRoute;
+  /** By address. */
+  readonly credentials: ReadonlyMap<string, Credentials>;
+}
+
+/** Ends the calls of a server that has been taken out. */
+export type EndCalls = (server: ServiceServer) => void;
+
+export class PublishedServices {
+  table: ServiceTable<Published> = tableOf<Published>([]);
+  readonly #drainMs: number;
+  #endCalls: EndCalls = () => undefined;
+  #retiring = new Set<ServiceServer>();
+
+  constructor(drainMs: number) {
+    this.#drainMs = drainMs;
+  }
+
+  /** Called for a server whose calls have not ended in time. */
+  onLate(endCalls: EndCalls): void {
+    this.#endCalls = endCalls;
+  }
+
+  /** From now on these are published, and no others. They do not clash. */
+  publish(entries: readonly ServiceEntry[]): void {
+    const before = new Map<string, ServiceServer>();
+    for (const { route, servers } of this.table.routes)
+      for (const [at, server] of servers.entries())
+        before.set(serverKey(route, route.upstreams[at] as string, server.credentials), server);
+    const published = entries.map(
+      ({ route, credentials }) =>
+        new Published(
+          route,
+          route.upstreams.map((address) => {
+            const own = credentials.get(address) as Credentials;
+            const key = serverKey(route, address, own);
+            const kept = before.get(key);
+            before.delete(key);
+            return kept ?? new ServiceServer({ ...settingsOf(route), address, credentials: own });
+          }),
+        ),
+    );
+    this.table = tableOf(published);
+    for (const server of before.values()) this.#retire(server);
+  }
+
+  #retire(server: ServiceServer): void {
+    this.#retiring.add(server);
+    server
+      .retire(this.#drainMs, () => this.#endCalls(server))
+      .catch(() => undefined)
+      .finally(() => this.#retiring.delete(server));
+  }
+
+  async close(): Promise<void> {
+    const servers = [...this.table.routes.flatMap((published) => published.servers), ...this.#retiring];
+    await Promise.all(servers.map((server) => server.close()));
+  }
+}
+
+const settingsOf = ({ host, healthPath, times }: ServiceRoute) => ({ host, healthPath, times });
+
+/** Equal for servers that are reached in the same way for the same route. */
+function serverKey(route: ServiceRoute, address: string, { headers, tls }: Credentials): string {
+  const files = [tls.ca, tls.cert, tls.key].map((each) => String(each));
+  return JSON.stringify([route.name, address, settingsOf(route), headers, files]);
+}

@@ -1,0 +1,83 @@
+// A published service as the data plane uses it: its route, and everything that is made of the route once.
+import { type AllowList, allowListOf } from '../../domain/header-names.ts';
+import { operationNameOf, prefixOf, type ServiceRoute } from '../../domain/service-route.ts';
+import type { ServiceServer } from '../../upstream/service-server.ts';
+import { type CorsPolicy, servicePolicy } from '../answer/cors.ts';
+import type { Operation } from '../dialects/dialect.ts';
+import { plain } from '../dialects/reply.ts';
+import type { Seat } from './seat.ts';
+import { servicesDialect } from './services-dialect.ts';
+
+/** The operation of a service. Every call of it, whatever its method and path, is one row of the ledger. */
+export interface ServiceOperation extends Operation {
+  readonly service: Published;
+}
+
+export class Published {
+  readonly route: ServiceRoute;
+  readonly operation: ServiceOperation;
+  readonly servers: readonly ServiceServer[];
+  readonly requestHeaders: AllowList;
+  readonly responseHeaders: AllowList;
+  readonly cors: CorsPolicy;
+  /** Calls that run or wait, by account; only if the route limits them. */
+  readonly #running = new Map<string, number>();
+
+  constructor(route: ServiceRoute, servers: readonly ServiceServer[]) {
+    this.route = route;
+    this.servers = servers;
+    this.requestHeaders = allowListOf(route.requestHeaders, 'request');
+    this.responseHeaders = allowListOf(route.responseHeaders, 'response');
+    this.cors = servicePolicy(route, this.requestHeaders);
+    this.operation = {
+      name: operationNameOf(route),
+      methods: route.methods,
+      path: prefixOf(route) || '/',
+      dialect: servicesDialect,
+      scope: route.scope,
+      body: 'stream',
+      model: 'none',
+      streamDefault: null,
+      reply: plain,
+      frames: servicesDialect.frames,
+      time: 'transfer',
+      service: this,
+    };
+  }
+
+  get name(): string {
+    return this.route.name;
+  }
+
+  get match(): ServiceRoute['match'] {
+    return this.route.match;
+  }
+
+  /** It has a host name of its own, so its pages cannot reach the portal. */
+  get hasOwnHost(): boolean {
+    return this.route.match.kind === 'host';
+  }
+
+  /** Takes one of the places that the route has for an account; undefined: all are taken. */
+  takeSeat(accountId: string): Seat | undefined {
+    const { concurrent } = this.route;
+    if (concurrent === null) return noSeat;
+    const running = this.#running.get(accountId) ?? 0;
+    if (running >= concurrent) return undefined;
+    this.#running.set(accountId, running + 1);
+    let isLeft = false;
+    return {
+      leave: () => {
+        if (isLeft) return;
+        isLeft = true;
+        const left = (this.#running.get(accountId) ?? 1) - 1;
+        if (left > 0) this.#running.set(accountId, left);
+        else this.#running.delete(accountId);
+      },
+    };
+  }
+}
+
+const noSeat: Seat = { leave: () => undefined };
+
+export const isPublished = (operation: Operation): operation is ServiceOperation => operation.service !== undefined;

@@ -1,0 +1,115 @@
+// Builds the request to a published service: from the route, the listed headers and the parsed path, never by copying the
+// caller's head. The caller's key does not go on; the service's own secret does.
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import type { Dispatcher } from 'undici';
+import { type AddressBlocks, plainAddress } from '../../domain/address.ts';
+import type { AllowList } from '../../domain/header-names.ts';
+import { restOf } from '../../domain/service-path.ts';
+import { prefixOf, type ServiceRoute } from '../../domain/service-route.ts';
+import type { ServiceServer } from '../../upstream/service-server.ts';
+import type { Target } from '../operation.ts';
+import { viaName } from '../receive.ts';
+import type { Published } from './published.ts';
+import { hasBody, type RequestBody } from './request-body.ts';
+
+/** What it is made of, besides the caller's request. */
+export interface ServiceTarget {
+  readonly published: Published;
+  readonly target: Target;
+  readonly proxies: AddressBlocks;
+}
+
+/** The path at the server, without its base path: what follows the prefix if the route strips it. */
+export const pathAt = (route: ServiceRoute, { path }: Pick<Target, 'path'>): string =>
+  route.strip ? restOf(path, prefixOf(route)) : path;
+
+/** Where the service stands for this caller: redirects and cookies are written for it. */
+export const publicPrefix = (route: ServiceRoute, { pathKey }: Pick<Target, 'pathKey'>): string =>
+  (pathKey === undefined ? '' : `/k/${pathKey}`) + prefixOf(route);
+
+export function requestOf(
+  { published, target, proxies }: ServiceTarget,
+  request: IncomingMessage,
+  server: ServiceServer,
+  body: RequestBody | undefined,
+): Dispatcher.DispatchOptions {
+  const { route } = published;
+  const length = request.headers['content-length'];
+  const lines = serviceHeaders({ published, proxies }, request, server);
+  if (body && length !== undefined) lines.push('content-length', length);
+  return {
+    method: request.method as Dispatcher.HttpMethod,
+    path: server.basePath + pathAt(route, target) + (target.query === '' ? '' : `?${target.query}`),
+    headers: lines,
+    body: body ?? null,
+    // The time to the head begins at the end of the request, which the HTTP client does not know (service-call.ts).
+    headersTimeout: 0,
+    bodyTimeout: route.times.idleSeconds * 1000,
+  };
+}
+
+/** Header lines as name, value, name, value; also those of an upgrade begin with these. */
+export function serviceHeaders(
+  { published, proxies }: Pick<ServiceTarget, 'published' | 'proxies'>,
+  request: IncomingMessage,
+  server: ServiceServer,
+): string[] {
+  const { route, requestHeaders } = published;
+  const { headers } = request;
+  const own = server.credentials.headers;
+  const lines = [
+    'host',
+    server.host ?? new URL(server.name).host,
+    'via',
+    headers.via === undefined ? `1.1 ${viaName}` : `${headers.via}, 1.1 ${viaName}`,
+    'x-forwarded-proto',
+    schemeOf(request, proxies),
+    ...own,
+  ];
+  if (headers.host !== undefined) lines.push('x-forwarded-host', headers.host);
+  const prefix = publicPrefix(route, { pathKey: undefined });
+  if (prefix !== '' && route.strip) lines.push('x-forwarded-prefix', prefix);
+  addListed(lines, request, requestHeaders, own, hasBody(request));
+  const cookies = route.cookies.length === 0 ? '' : cookiesFor(route, headers.cookie ?? '');
+  if (cookies !== '') lines.push('cookie', cookies);
+  return lines;
+}
+
+/** The listed headers, without those that the Connection header nominates (RFC 9110 §7.6.1) or the secret replaces. */
+function addListed(
+  lines: string[],
+  { headers }: IncomingMessage,
+  listed: AllowList,
+  own: readonly string[],
+  withBody: boolean,
+): void {
+  const nominated = nominatedBy(headers.connection);
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || !listed.allows(name) || nominated.has(name) || own.includes(name)) continue;
+    if (!withBody && name.startsWith('content-')) continue;
+    lines.push(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+}
+
+const none: ReadonlySet<string> = new Set();
+
+const nominatedBy = (connection: string | undefined): ReadonlySet<string> =>
+  connection === undefined || /^(?:keep-alive|close)$/i.test(connection)
+    ? none
+    : new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
+
+/** A proxy that is trusted says how its caller came; nobody else does. */
+function schemeOf({ socket, headers }: IncomingMessage, proxies: AddressBlocks): 'http' | 'https' {
+  if ((socket as Partial<TLSSocket>).encrypted === true) return 'https';
+  const isSaid = headers['x-forwarded-proto'] === 'https' && proxies.contains(plainAddress(socket.remoteAddress ?? ''));
+  return isSaid ? 'https' : 'http';
+}
+
+function cookiesFor({ cookies }: ServiceRoute, sent: string): string {
+  return sent
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => cookies.includes(pair.split('=', 1)[0] as string))
+    .join('; ');
+}
