@@ -47,10 +47,9 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = exitCodeOf(error);
+  if (process.exitCode === 1) throw error;
   // Usage errors have said their line.
-  if (error instanceof CommanderError) process.exitCode = exitCodeOf(error);
-  else if (process.exitCode === 1) throw error;
-  else for (const line of (error as Error).message.split('\n')) printError(line);
+  if (!(error instanceof CommanderError)) for (const line of (error as Error).message.split('\n')) printError(line);
 }
 
 function exitCodeOf(error: unknown): ExitCode {
