@@ -58,6 +58,8 @@ await gate.manage(async (store, author) => {
         cacheReadTokens: 0,
         cacheWriteTokens: 0,
         reasoningTokens: 0,
+        askedModel: null,
+        fallbackFor: null,
       };
     });
     await store.appendUsage(part);

@@ -78,6 +78,8 @@ for (let back = 21; back >= 0; back--) {
         cacheReadTokens: 0,
         cacheWriteTokens: 0,
         reasoningTokens: 0,
+        askedModel: null,
+        fallbackFor: null,
       });
     }
   }

@@ -11,6 +11,7 @@ import { completionCommand } from './completion.ts';
 import { addExamples } from './examples.ts';
 import { exitCodes } from './exit-codes.ts';
 import { keyCommand } from './key.ts';
+import { modelCommand } from './model.ts';
 import { planCommand } from './plan.ts';
 import { ruleCommand } from './rule.ts';
 import { serverCommand } from './server.ts';
@@ -40,6 +41,7 @@ export function programOf({ withContext, serve, kindNames, environment }: Progra
   keyCommand(program, withContext);
   accountCommand(program, withContext);
   planCommand(program, withContext);
+  modelCommand(program, withContext);
   registrationCommand(program, withContext);
   suspensionCommand(program, withContext);
   ruleCommand(program, withContext);

@@ -2,6 +2,7 @@
 import { AddressBlocks } from '../domain/address.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import { slotsOn } from '../domain/model-server.ts';
+import type { Principal } from '../domain/principal.ts';
 import { accessLog } from '../gateway/access-log.ts';
 import { ActiveRequests } from '../gateway/active-requests.ts';
 import { corsPolicy } from '../gateway/answer/cors.ts';
@@ -15,6 +16,7 @@ import { Ladder } from '../gateway/limits/ladder.ts';
 import { LiveStats } from '../gateway/live-stats.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
 import { RegistryFacts } from '../gateway/model-facts.ts';
+import { ModelNames } from '../gateway/model-names.ts';
 import { type EndObserver, EndObservers } from '../gateway/observers.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
 import type { Gate } from '../gateway/pipeline.ts';
@@ -22,7 +24,7 @@ import type { Recorder } from '../gateway/record.ts';
 import { relaySettingsOf } from '../gateway/relay-settings.ts';
 import { RequestMetrics } from '../gateway/request-metrics.ts';
 import type { PublishedServices } from '../gateway/services/published-services.ts';
-import { ableOf } from '../gateway/translate/able.ts';
+import { ableOf, canServe } from '../gateway/translate/able.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
 import type { StoredServers } from '../jobs/stored-servers.ts';
 import { describeCause, type Log } from '../observe/log.ts';
@@ -133,9 +135,16 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
   const skewMs = config.signatureSkewSeconds * 1000;
   const keyCache = new KeyCache(storage.store, staticDigests(config), storage.operator.id, clock.wall, clock.steady);
   const shownBlobs = new ShownBlobs();
+  const isRemote = (name: string, caller: Principal): boolean => registry.isRemote(name, caller);
+  const names = new ModelNames({
+    isServed: (model, operation, caller) =>
+      registry.reachableBy(caller).some((server) => canServe(server, model, operation, caller)),
+    isRemote,
+  });
   const modelRules: ModelRules = {
+    names,
     registryHosts: new Set(config.registryHosts),
-    isRemote: (name, caller) => registry.isRemote(name, caller),
+    isRemote,
     reachesServer: (caller) => registry.servers.length === 0 || registry.reachableBy(caller).length > 0,
     hasShown: (account, digest) => shownBlobs.has(account, digest),
   };
@@ -151,6 +160,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     cors: corsPolicy(config.corsOrigins),
     trustedProxies: new AddressBlocks(config.trustedProxies),
     modelRules,
+    names,
     shownBlobs,
     get modelFacts() {
       return facts.now;
@@ -219,6 +229,11 @@ export async function followChanges(
   { gate, storedServers }: DataPlane,
   { logger }: Log,
 ): Promise<void> {
+  // Before the callers: whether they still have a right may depend on what a name means.
+  await changes.subscribe({
+    what: 'the model names could not be read; they stay as they are',
+    run: async () => gate.names.setNames(await store.listModelNames()),
+  });
   await changes.subscribe({
     what: 'callers that run could not be asked after',
     run: () => {

@@ -99,6 +99,11 @@ export class ModelPatterns {
     }
   }
 
+  /** Whether a pattern allows the model, or names this alias. A pattern with `*` names no alias: it was written for models. */
+  allowAs(name: ModelName, alias: string): boolean {
+    return this.#exact.has(alias) || this.allow(name);
+  }
+
   allow(name: ModelName): boolean {
     return this.all || this.#exact.has(name.canonical) || this.#globs.some((glob) => glob.matches(name.canonical));
   }

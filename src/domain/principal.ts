@@ -39,6 +39,8 @@ export interface ModelAccess {
   /** Every local model. */
   readonly all: boolean;
   allow(name: ModelName): boolean;
+  /** Also if the alias by which a call reaches the model is named. `alias`: its canonical name. */
+  allowAs(name: ModelName, alias: string): boolean;
 }
 
 /** @throws if a stored rule cannot be read: a key whose limits are not understood grants no access. */
@@ -77,5 +79,10 @@ function modelsOf(key: StoredKey, plan: Plan | undefined): ModelAccess {
   const own = new ModelPatterns(key.models);
   if (!plan || plan.models.includes('*')) return own;
   const theirs = new ModelPatterns(plan.models);
-  return own.all ? theirs : { all: false, allow: (name) => own.allow(name) && theirs.allow(name) };
+  if (own.all) return theirs;
+  return {
+    all: false,
+    allow: (name) => own.allow(name) && theirs.allow(name),
+    allowAs: (name, alias) => own.allowAs(name, alias) && theirs.allowAs(name, alias),
+  };
 }

@@ -35,6 +35,10 @@ export interface UsageRecord {
   readonly operation: string;
   /** Canonical name, or null if the operation names no model or the name could not be read. */
   readonly model: string | null;
+  /** The canonical name that was asked for, where it is another one: an alias, or a model that has a fallback. */
+  readonly askedModel: string | null;
+  /** The model that no server could serve, where `model` took its place. */
+  readonly fallbackFor: string | null;
   readonly upstream: string | null;
   readonly outcome: Outcome;
   readonly status: number;

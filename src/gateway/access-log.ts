@@ -59,9 +59,11 @@ function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Recor
     outcome: ending.outcome,
     durationMs,
   };
-  const { caller, model, upstream } = recordFactsOf(exchange);
+  const { caller, model, askedModel, fallbackFor, upstream } = recordFactsOf(exchange);
   if (caller) fields['key'] = caller.principal.keyId;
   if (model) fields['model'] = model;
+  if (askedModel) fields['askedModel'] = askedModel;
+  if (fallbackFor) fields['fallbackFor'] = fallbackFor;
   if (upstream) fields['upstream'] = upstream;
   if (exchange.queuePosition > 0) {
     fields['queuedMs'] = exchange.queuedMs;

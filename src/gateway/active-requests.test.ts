@@ -24,6 +24,7 @@ async function aboutToRun() {
       : Promise.resolve({ key: rows.key, plan: unlimited, suspensions: [] } as unknown as StoredCaller);
   const keyCache = new KeyCache({ findCaller, findCallerByDigest: findCaller }, [], key.accountId, Date.now, () => 1);
   const modelRules = {
+    names: { allows: () => true },
     registryHosts: new Set<string>(),
     isRemote: () => false,
     reachesServer: () => true,

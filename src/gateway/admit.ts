@@ -10,13 +10,14 @@ import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Slot } from '../store/ports/turn-queue.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { ServiceServer } from '../upstream/service-server.ts';
-import { type Shaped, shapeAgain } from './apply-plan.ts';
+import { type Shaped, shapeAgain, shapeFor } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
 import { expectedUse } from './limits/expected-use.ts';
 import { type LimitTools, takeLimits } from './limits/take-limits.ts';
 import { type TurnTools, takeTurn } from './limits/take-turn.ts';
 import type { ModelFacts } from './model-facts.ts';
+import { isFallback, type ModelNames, type NamedModel } from './model-names.ts';
 import { draftOf } from './record.ts';
 import { isPublished, type ServiceOperation } from './services/published.ts';
 
@@ -51,6 +52,7 @@ export interface AdmitTools extends LimitTools, Omit<TurnTools<Upstream>, 'rules
   readonly modelFacts: ModelFacts;
   /** The queue in front of the published services. */
   readonly serviceTurns: Pick<TurnTools<ServiceServer>, 'queue' | 'reachOf'>;
+  readonly names: Pick<ModelNames, 'choose'>;
   /** Checks the caller again; things may have changed while the call waited. */
   readonly decisions: Pick<Decisions, 'again'>;
 }
@@ -69,7 +71,7 @@ export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Soon
   if (!waits) return inTurn(call, exchange, ask, enteredMs, tools);
   return waits
     .then(() => tools.decisions.again(call, exchange))
-    .then((still) => inTurn(shapeAgain(still, tools.modelFacts), exchange, ask, enteredMs, tools));
+    .then((still) => inTurn(served(still, exchange, tools), exchange, ask, enteredMs, tools));
 }
 
 /** Continues with the account's lease held. */
@@ -100,7 +102,11 @@ function atModel(
   const turn = takeTurn(call, exchange, model, ask, enteredMs, tools);
   if (!isLater(turn)) return begin(call, exchange, turn, tools.journal);
   return turn.then(async (slot) => {
-    const again = shapeAgain(await tools.decisions.again(call, exchange), tools.modelFacts);
+    const again = served(await tools.decisions.again(call, exchange), exchange, tools);
+    if (again.models[0] !== call.models[0]) {
+      slot.release(0);
+      return atModel(again, exchange, ask, enteredMs, tools);
+    }
     // Earlier changes are already in the response headers.
     addChanges(again.changes.slice(call.changes.length), exchange);
     return begin(again, exchange, slot, tools.journal);
@@ -142,8 +148,26 @@ function atPublished(
   return turn.then(async (slot) => start(await tools.decisions.again(call, exchange), slot));
 }
 
+/** The call for the servers that take calls now, and for a fallback of its model if none of them can serve that any more. */
+function served(call: Shaped, exchange: Exchange, { names, modelFacts }: AdmitTools): Shaped {
+  const [model] = call.models;
+  // A fallback is announced in the head of the answer.
+  if (!model || exchange.beganEarly) return shapeAgain(call, modelFacts);
+  const other = names.choose(model, call.operation, call.caller.principal);
+  if (other === model) return shapeAgain(call, modelFacts);
+  exchange.notes.noteModel(other);
+  return shapeFor(other, call, modelFacts);
+}
+
 function addChanges(changes: readonly string[], { lines }: Exchange): void {
   if (changes.length > 0) lines.push('x-sekisho-changed', changes.join(', '));
+}
+
+/** Tells the caller which model answers, where it is not the one that the call names. */
+function addModelLines(model: NamedModel | undefined, { lines }: Exchange): void {
+  if (model?.meaning === undefined || model.sent === undefined) return;
+  lines.push('x-sekisho-model', model.sent);
+  if (isFallback(model)) lines.push('x-sekisho-fallback', `${model.meaning.model.text} -> ${model.sent}`);
 }
 
 function begin(call: Shaped, exchange: Exchange, slot: Slot<Upstream> | undefined, journal: UsageJournal): Admitted {
@@ -151,6 +175,7 @@ function begin(call: Shaped, exchange: Exchange, slot: Slot<Upstream> | undefine
     exchange.lines.push('x-sekisho-queue-position', String(exchange.queuePosition));
     exchange.lines.push('x-sekisho-queue-wait-ms', String(exchange.queuedMs));
   }
+  addModelLines(call.models[0], exchange);
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
   const progress = () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut });

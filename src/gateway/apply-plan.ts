@@ -11,7 +11,9 @@ import type { Authorized } from './authorize.ts';
 import { boundParameters } from './creation.ts';
 import { jsonType, readJson } from './intent.ts';
 import { type ModelFacts, noServer, type ServerFacts } from './model-facts.ts';
-import { given, remove, replace, type Work, wholeNumber } from './payload/body-edits.ts';
+import { type NamedModel, replacedNames } from './model-names.ts';
+import { given, remove, replace, replaceName, type Work, wholeNumber } from './payload/body-edits.ts';
+import { renameForm } from './payload/multipart.ts';
 import { type Edit, type JsonBody, type JsonValue, textOf } from './payload/strict-json.ts';
 import { type Figured, type ForServer, figureFor } from './server-figures.ts';
 import { translationFor } from './translate/able.ts';
@@ -109,13 +111,30 @@ const none: readonly never[] = [];
  * call if neither has changed. Earlier removals stay, and `changes` names both. @throws as `shape`.
  */
 export function shapeAgain(call: Shaped, facts: ModelFacts): Shaped {
-  const { body, shapedFor, shapedWith } = call;
+  const { shapedFor, shapedWith } = call;
   const { principal } = call.caller;
-  if (!body || call.bodyType !== jsonType) return call;
   const sameTerms = principal === shapedFor || termsOf(principal) === termsOf(shapedFor);
-  if (sameTerms && facts === shapedWith) return call;
+  return sameTerms && facts === shapedWith ? call : shapedAnew(call, facts);
+}
+
+/** The same call for another model, which takes the place of the first one that the call names. @throws as `shape`. */
+export function shapeFor(model: NamedModel, call: Shaped, facts: ModelFacts): Shaped {
+  const { operation, parameter, body, bodyType } = call;
+  const sent = model.sent ?? model.text;
+  const other: unknown = {
+    ...call,
+    models: [{ ...model, sent }, ...call.models.slice(1)],
+    parameter: operation.model === 'path' ? sent : parameter,
+    body: body && operation.model === 'form' ? renameForm(body, 'model', sent) : body,
+  };
+  return bodyType === jsonType ? shapedAnew(other as Shaped, facts) : (other as Shaped);
+}
+
+function shapedAnew(call: Shaped, facts: ModelFacts): Shaped {
+  const { body } = call;
+  if (!body || call.bodyType !== jsonType) return call;
   // Parse the forwarded bytes again, so that the bounds apply to what they contain.
-  const { document, images, inputs, offeredSearches } = readJson(call, body);
+  const { document, images, inputs, offeredSearches } = readJson(call, body, replacedNames);
   return within(call, { document, images, inputs, offeredSearches, edits: none }, call.changes, facts);
 }
 
@@ -139,6 +158,8 @@ function editsFor(
   const edits: Edit[] = [...read.edits];
   const changes: string[] = [...before];
   const work: Work = { bytes, document, edits, changes };
+  const sent = models[0]?.sent;
+  if (sent !== undefined) replaceName(work, operation.model === 'model-or-name' ? ['model', 'name'] : ['model'], sent);
   if (!principal.scopes.has('cloud')) takeOffersOut(work, read.offeredSearches);
   let asked: AskedLength;
   if (bounds) {

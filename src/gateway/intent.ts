@@ -2,30 +2,25 @@
 // the operation; reads the body (bounded in size and time) and proves that it has only one reading. What was parsed is
 // what is forwarded: JSON unchanged except for spliced edits; a form rebuilt from its parsed parts. Blobs are not held.
 import { GatewayError } from '../domain/error.ts';
-import { type ModelName, mostNameBytes, parseModelName } from '../domain/model-name.ts';
+import { mostNameBytes } from '../domain/model-name.ts';
 import { unlimited } from '../domain/plan.ts';
 import { bodyFields } from '../upstream/kinds.ts';
-import { readDigest, readDigests, refuseModelfile } from './creation.ts';
+import { readDigest, readDigests } from './creation.ts';
 import type { Exchange } from './exchange.ts';
 import { boundForm } from './form-bounds.ts';
 import { bodiesOf } from './limits/account-usage.ts';
 import { refuseLocalMedia } from './local-media.ts';
+import type { Meanings, NamedModel } from './model-names.ts';
+import { bounded, optionalText, readModels } from './named-models.ts';
 import { type BodyLimits, replaceBody } from './payload/body.ts';
 import { given } from './payload/body-edits.ts';
 import { acceptedCodings, codingOf } from './payload/content-coding.ts';
-import { formBytes, formText, readForm, writeForm } from './payload/multipart.ts';
+import { formBytes, formText, readForm, withText, writeForm } from './payload/multipart.ts';
 import { readBody } from './payload/read-body.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './payload/strict-json.ts';
 import type { Prechecked } from './precheck.ts';
 import { streamsBody } from './services/request-body.ts';
 import { readWebSearch, toolChoiceOutline } from './web-search.ts';
-
-export interface NamedModel {
-  /** As the caller spelled it; a "not found" error repeats it. */
-  readonly text: string;
-  /** Undefined if the spelling is outside Ollama's grammar: such a model cannot exist. */
-  readonly name: ModelName | undefined;
-}
 
 declare class Mark {
   protected readonly intended: true;
@@ -120,8 +115,13 @@ const countingOutline: Outline = {
 type Body = JsonBody;
 
 /** @throws GatewayError `body_too_large`, `not_json`, `ambiguous_json`, `invalid_request`, `unsupported_encoding`, … */
-export async function readIntent(prechecked: Prechecked, exchange: Exchange, limits: BodyLimits): Promise<Intended> {
-  const { operation, parameter, metering } = prechecked;
+export async function readIntent(
+  prechecked: Prechecked,
+  exchange: Exchange,
+  limits: BodyLimits,
+  names: Meanings,
+): Promise<Intended> {
+  const { operation, parameter, metering, caller } = prechecked;
   const { request } = exchange;
   if (streamsBody(operation, request)) return noted(exchange, bodiless(prechecked, []));
   const field = request.headers['content-encoding'];
@@ -141,29 +141,33 @@ export async function readIntent(prechecked: Prechecked, exchange: Exchange, lim
     return noted(exchange, bodiless(prechecked, [], wanted));
   }
   if (operation.body === 'none') {
-    const models = operation.model === 'path' ? [named(bounded('model', parameter))] : [];
-    return noted(exchange, bodiless(prechecked, models));
+    if (operation.model !== 'path') return noted(exchange, bodiless(prechecked, []));
+    const model = names.meant(bounded('model', parameter), operation, caller.principal);
+    return noted(exchange, bodiless(prechecked, [model], { parameter: model.sent ?? parameter }));
   }
 
   const bytes = await readBody(exchange, bodiesOf(metering), limits, coding);
   if (operation.body === 'multipart') {
     const parts = readForm(bytes, request.headers['content-type']);
-    const model = formText(parts, 'model', mostNameBytes);
-    if (!model) throw new GatewayError('invalid_request', { message: 'model is required' });
-    const { parts: bound, changes: formChanges } = boundForm(parts, prechecked.caller.principal.bounds);
+    const text = formText(parts, 'model', mostNameBytes);
+    if (!text) throw new GatewayError('invalid_request', { message: 'model is required' });
+    // A form is written once; a name in it is replaced only here.
+    const model = names.meant(text, operation, caller.principal);
+    const meant = model.sent === undefined ? parts : withText(parts, 'model', model.sent);
+    const { parts: bound, changes: formChanges } = boundForm(meant, caller.principal.bounds);
     const { body, type } = replaceBody(exchange, bodiesOf(metering), limits.budget, formBytes(bound), () =>
       writeForm(bound),
     );
     const wanted = { body, bodyType: type, formChanges, promptEstimate: soundTokens(body.length) };
-    return noted(exchange, bodiless(prechecked, [named(model)], wanted));
+    return noted(exchange, bodiless(prechecked, [model], wanted));
   }
-  return noted(exchange, readJson(prechecked, bytes));
+  return noted(exchange, readJson(prechecked, bytes, names));
 }
 
 /** From here on, the record has the request. */
 function noted(exchange: Exchange, intent: Intended): Intended {
   exchange.streamed = intent.stream;
-  exchange.notes.noteModel(intent.models[0]?.name?.canonical ?? null);
+  exchange.notes.noteModel(intent.models[0]);
   return intent;
 }
 
@@ -182,12 +186,12 @@ export const jsonType = 'application/json';
  * Parses a JSON body. `promptTokens`: the size of the prompt, if a preview states it.
  * @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`.
  */
-export function readJson(prechecked: Prechecked, bytes: Buffer, promptTokens?: number): Intended {
+export function readJson(prechecked: Prechecked, bytes: Buffer, names: Meanings, promptTokens?: number): Intended {
   const { operation } = prechecked;
   const counts = prechecked.caller.principal.plan !== unlimited;
   const body = scanObject(bytes, counts ? countingOutline : outline);
   refuseLocalMedia(bytes);
-  const { models, registryModels } = readModels(prechecked, bytes, body);
+  const { models, registryModels } = readModels(prechecked, bytes, body, names);
   const stream = readStream(body, bytes, operation.streamDefault);
   const usageInjected = operation.reply.usageOnRequest && stream && !asksForUsage(body, bytes);
   const pictures = counts ? countImages(body, bytes) : noImages;
@@ -213,7 +217,7 @@ export function readJson(prechecked: Prechecked, bytes: Buffer, promptTokens?: n
   } as unknown as Intended;
 }
 
-type Wanted = Pick<Intended, 'blobs' | 'body' | 'bodyType' | 'promptEstimate'>;
+type Wanted = Pick<Intended, 'parameter' | 'blobs' | 'body' | 'bodyType' | 'promptEstimate'>;
 
 /** A call without a body, with a streamed one, or with one that is not JSON. */
 function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted: Partial<Wanted> = {}): Intended {
@@ -294,77 +298,6 @@ function countInputs(body: Body): number {
 function estimatePromptTokens(bytes: number, imagesApart: boolean): number {
   return Math.min(Math.ceil(bytes / 4), imagesApart ? Infinity : 131_072);
 }
-
-const named = (text: string): NamedModel => ({ text, name: parseModelName(text) });
-
-function readModels(
-  { operation }: Prechecked,
-  bytes: Buffer,
-  body: Body,
-): { models: readonly NamedModel[]; registryModels: readonly NamedModel[] } {
-  switch (operation.model) {
-    case 'none':
-    case 'path':
-    case 'form':
-      return { models: [], registryModels: [] };
-    case 'model':
-      return { models: [named(requiredText(body, bytes, 'model'))], registryModels: [] };
-    case 'copy': {
-      const source = named(requiredText(body, bytes, 'source'));
-      const destination = named(requiredText(body, bytes, 'destination'));
-      return { models: [source, destination], registryModels: [] };
-    }
-    case 'model-or-name':
-      return { models: [modelOrName(body, bytes)], registryModels: [] };
-    case 'registry': {
-      const model = modelOrName(body, bytes);
-      return { models: [model], registryModels: [model] };
-    }
-    case 'create': {
-      refuseModelfile(body);
-      // Ollama downloads `from` if it does not have it.
-      const from = optionalText(body, bytes, 'from');
-      const base = from === undefined ? [] : [named(from)];
-      return { models: [modelOrName(body, bytes), ...base], registryModels: base };
-    }
-  }
-}
-
-/** `name` is the older spelling of `model`; if both are present Ollama takes `model`, so both must agree. */
-function modelOrName(body: Body, bytes: Buffer): NamedModel {
-  const model = optionalText(body, bytes, 'model');
-  const name = optionalText(body, bytes, 'name');
-  if (model !== undefined && name !== undefined && model !== name) {
-    throw new GatewayError('ambiguous_json', { message: '"model" and "name" disagree.' });
-  }
-  return named(model ?? name ?? requiredText(body, bytes, 'model'));
-}
-
-function requiredText(body: Body, bytes: Buffer, field: string): string {
-  const text = optionalText(body, bytes, field);
-  if (text === undefined) throw new GatewayError('invalid_request', { message: `${field} is required` });
-  return text;
-}
-
-/** An absent, null or empty field is undefined; anything but a string, or a string longer than any name, is refused. */
-function optionalText(body: Body, bytes: Buffer, field: string): string | undefined {
-  const value = given(body.members, field);
-  if (value === undefined) return undefined;
-  if (value.kind !== 'string') throw new GatewayError('invalid_request', { message: `${field} must be a string` });
-  // An escape has six bytes per character; anything longer is not decoded.
-  if (value.end - value.start > 6 * mostNameBytes + 2) throw tooLong(field);
-  const text = bounded(field, textOf(bytes, value));
-  return text === '' ? undefined : text;
-}
-
-/** @throws GatewayError if a text is longer than any name. */
-function bounded(field: string, text: string): string {
-  if (text.length > mostNameBytes || Buffer.byteLength(text) > mostNameBytes) throw tooLong(field);
-  return text;
-}
-
-const tooLong = (field: string): GatewayError =>
-  new GatewayError('invalid_request', { message: `${field} is longer than ${mostNameBytes} bytes` });
 
 /** The type of a tool or of a part of a message; undefined if it is missing, or longer than any known type. */
 function typeOf(bytes: Buffer, { members }: JsonValue): string | undefined {

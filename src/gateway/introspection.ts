@@ -29,13 +29,14 @@ import { readJson } from './intent.ts';
 import { type Metering, unmetered } from './limits/account-usage.ts';
 import type { LiveStats } from './live-stats.ts';
 import { type LimitRules, openUsage } from './metering.ts';
+import type { ModelNames } from './model-names.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 import type { Gate } from './pipeline.ts';
 import { refuseSpent } from './precheck.ts';
 import { RecordFacts, recordFactsOf } from './record-facts.ts';
 import { type Rehearsal, rehearse } from './rehearse.ts';
 
-type IntrospectionTools = Pick<Gate, 'rules' | 'modelRules' | 'modelFacts' | 'appealContact' | 'replays'>;
+type IntrospectionTools = Pick<Gate, 'rules' | 'modelRules' | 'names' | 'modelFacts' | 'appealContact' | 'replays'>;
 
 export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspection {
   const { registry, running, queue, serviceTurns } = gate;
@@ -64,12 +65,8 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
     preview: (question) => preview(question, gate),
     models: (subject) => {
       const principal = principalFor(subject, gate.rules.clocks);
-      const byName = new Map(
-        registry
-          .reachableBy(principal)
-          .flatMap(({ models: { listed } }) => listed.map((model) => [model.name, model] as const)),
-      );
-      return Promise.resolve(modelsFor(principal, [...byName.values()]));
+      const listed = registry.reachableBy(principal).flatMap(({ models }) => models.listed);
+      return Promise.resolve(modelsFor(principal, listed, gate.names));
     },
   };
 }
@@ -99,12 +96,29 @@ async function limitStates(subject: Subject, { rules }: IntrospectionTools): Pro
   return statesOf(principal, await meteringFor(principal, subject, rules), undefined, rules);
 }
 
-/** The models that the subject may use. */
-function modelsFor<T extends { readonly name: string }>({ models: access }: Principal, models: readonly T[]): T[] {
-  return models.filter(({ name }) => {
-    const parsed = parseModelName(name);
-    return parsed !== undefined && access.allow(parsed);
-  });
+/** The models that the subject may use, and the aliases of such models. */
+function modelsFor<T extends { readonly name: string }>(
+  principal: Principal,
+  listed: readonly T[],
+  names: ModelNames,
+): T[] {
+  const byName = new Map<string, T>();
+  const found = new Map<string, T>();
+  for (const model of listed) {
+    const name = parseModelName(model.name);
+    if (!name || byName.has(name.canonical)) continue;
+    byName.set(name.canonical, model);
+    if (principal.models.allow(name)) found.set(name.canonical, model);
+  }
+  for (const meaning of names.aliasesFor(principal)) {
+    const { asked, shown } = meaning;
+    const [first] = [meaning.model, ...meaning.fallbacks]
+      .filter(({ name }) => names.allows(principal, { text: shown, name, meaning, sent: undefined }))
+      .flatMap(({ name }) => byName.get(name.canonical) ?? []);
+    if (first) found.set(asked, { ...first, name: shown });
+    else found.delete(asked);
+  }
+  return [...found.values()];
 }
 
 /** Predicts whether the call would pass now, and why. */
@@ -164,6 +178,7 @@ async function rehearseCall(
   const intent = readJson(
     prechecked,
     Buffer.from(JSON.stringify(bodyFor(identified.operation, model, maxTokens))),
+    tools.names,
     promptTokens,
   );
   const confirmed = await tools.decisions.again(intent, { request: 'none' });

@@ -1,9 +1,10 @@
-// Answers model lists if there are several model servers, or if the only one has another list format than the caller's
-// dialect: asks all reachable servers, writes the result in that dialect, and lists each model once, from the first
-// server in the settings that has it. Models of a failed server are missing; if all fail, so does the call.
+// Answers model lists if there are several model servers, if the only one has another list format than the caller's
+// dialect, or if the caller has aliases: asks all reachable servers, writes the result in that dialect, and lists each
+// model once, from the first server in the settings that has it, and each alias with the facts of its model. Models of a
+// failed server are missing; if all fail, so does the call.
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, toGatewayError } from '../domain/error.ts';
-import { parseModelName } from '../domain/model-name.ts';
+import { type ModelName, parseModelName } from '../domain/model-name.ts';
 import type { Principal } from '../domain/principal.ts';
 import { isReachable } from '../upstream/audience.ts';
 import { upstreamHeaders } from '../upstream/headers.ts';
@@ -13,12 +14,13 @@ import type { Upstream } from '../upstream/server.ts';
 import type { Answer } from '../upstream/shared-lists.ts';
 import type { Run } from './active-requests.ts';
 import { AnswerRoom } from './answer/answer-room.ts';
-import { maySeeEntry } from './answer/model-list.ts';
+import { maySeeEntry, renamedEntry } from './answer/model-list.ts';
 import { endWith } from './answer/unread.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { ModelList } from './dialects/reply.ts';
 import type { Exchange } from './exchange.ts';
 import { silentMeter } from './meter/meter.ts';
+import type { ModelNames } from './model-names.ts';
 import { viaName } from './receive.ts';
 import { type Settled, settle } from './record.ts';
 import { refuse } from './refuse.ts';
@@ -33,18 +35,26 @@ interface Listing extends Routed {
   readonly operation: Operation & { readonly reply: { readonly list: ModelList } };
 }
 
+/** Where lists come from. */
+export interface ListSources {
+  readonly registry: UpstreamRegistry;
+  readonly names: ModelNames;
+}
+
 /** Whether no single server can answer for this list. */
-export function isMerged(routed: Routed, registry: UpstreamRegistry): routed is Listing {
+export function isMerged(routed: Routed, { registry, names }: ListSources): routed is Listing {
   const { reply, dialect } = routed.operation;
   if (!reply.list) return false;
-  const servers = registry.reachableBy(routed.caller.principal);
-  return servers.length > 1 || servers[0]?.kind.listDialects.includes(dialect.name) !== true;
+  const { principal } = routed.caller;
+  const servers = registry.reachableBy(principal);
+  if (servers.length > 1 || servers[0]?.kind.listDialects.includes(dialect.name) !== true) return true;
+  return names.aliasesFor(principal).length > 0;
 }
 
 export async function answerLists(
   routed: Listing,
   exchange: Exchange,
-  registry: UpstreamRegistry,
+  sources: ListSources,
   { settings, recorder, running }: RelayTools,
 ): Promise<Settled> {
   const { request, response } = exchange;
@@ -68,7 +78,7 @@ export async function answerLists(
   try {
     if (response.destroyed) onClose();
     const room = new AnswerRoom(exchange, routed.metering, settings.answers);
-    const body = await merge(routed, registry, settings, over.signal, viaOf(request.headers), room);
+    const body = await merge(routed, sources, settings, over.signal, viaOf(request.headers), room);
     const isHead = request.method === 'HEAD';
     const lines = ['content-type', 'application/json; charset=utf-8', 'x-request-id', exchange.id];
     // The length of a list that is not shown would reveal how much is hidden.
@@ -94,7 +104,7 @@ export async function answerLists(
 /** @throws GatewayError if no server answers, or the caller has disconnected. */
 async function merge(
   routed: Listing,
-  registry: UpstreamRegistry,
+  { registry, names }: ListSources,
   { times }: RelaySettings,
   signal: AbortSignal,
   via: readonly string[],
@@ -118,20 +128,48 @@ async function merge(
     const cause: unknown = answers.find((answer) => answer.status === 'rejected')?.reason;
     throw new GatewayError(codeOf(cause), { cause });
   }
+  const all = good.flatMap(({ value }) => value);
   const byName = new Map<string, string>();
-  let length = 0;
-  for (const model of good.flatMap(({ value }) => value)) {
+  for (const model of all) {
     const key = keyOf(model);
     const fields = list.entryOf(model);
     if (byName.has(key) || !(seesAll || maySeeEntry(fields, list, principal))) continue;
-    const text = textOf(fields);
-    byName.set(key, text);
-    length += text.length + 1;
+    byName.set(key, textOf(fields));
   }
+  addAliases(byName, all, list, principal, names);
+  let length = 0;
+  for (const text of byName.values()) length += text.length + 1;
   // The text, and its bytes: up to three per character.
   room.take(3 * length);
   const entries = [...byName.values()].join(',');
   return Buffer.from(list.write(entries));
+}
+
+/**
+ * Adds each alias with the facts of the first listed one of its model and its fallbacks. A model of the same name is left out,
+ * because calls by that name do not reach it.
+ */
+function addAliases(
+  byName: Map<string, string>,
+  all: readonly Listed[],
+  list: ModelList,
+  principal: Principal,
+  names: ModelNames,
+): void {
+  const aliases = names.aliasesFor(principal);
+  if (aliases.length === 0) return;
+  const models = Map.groupBy(all, keyOf);
+  for (const meaning of aliases) {
+    const { asked, shown } = meaning;
+    const allows = (name: ModelName): boolean =>
+      names.allows(principal, { text: shown, name, meaning, sent: undefined });
+    const fields = [meaning.model, ...meaning.fallbacks]
+      .flatMap(({ name }) => models.get(name.canonical) ?? [])
+      .map((model) => list.entryOf(model))
+      .find((entry) => maySeeEntry(entry, list, principal, allows));
+    if (fields) byName.set(asked, JSON.stringify(renamedEntry(fields, list, shown)));
+    else byName.delete(asked);
+  }
 }
 
 /** The lists are read for all callers at once; this leaves out what servers said that this caller may not reach. */

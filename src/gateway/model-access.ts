@@ -6,6 +6,7 @@ import type { AccountId } from '../domain/id.ts';
 import type { Principal } from '../domain/principal.ts';
 import { missingScope } from './check-access.ts';
 import type { Intended } from './intent.ts';
+import type { NamedModel } from './model-names.ts';
 
 /** A missing or hidden model; has the caller's spelling, which the dialect echoes. */
 export class ModelNotFound extends GatewayError {
@@ -18,6 +19,8 @@ export class ModelNotFound extends GatewayError {
 
 export interface ModelRules {
   readonly registryHosts: ReadonlySet<string>;
+  /** Whether the caller's patterns allow a model, also as what an alias stands for. */
+  readonly names: { allows(caller: Principal, model: NamedModel): boolean };
   /** Whether the model server reports this local name as a model on another host. */
   readonly isRemote: (canonical: string, caller: Principal) => boolean;
   /** False if servers take calls and the caller may reach none of them. */
@@ -29,7 +32,7 @@ export interface ModelRules {
 /** @throws GatewayError `model_not_found`, `missing_scope` (cloud), `registry_host_not_allowed`, `blob_not_found`. */
 export function refuseUnauthorized(principal: Principal, intent: Intended, rules: ModelRules): void {
   for (const model of intent.models) {
-    if (!model.name || !principal.models.allow(model.name) || !rules.reachesServer(principal))
+    if (!model.name || !rules.names.allows(principal, model) || !rules.reachesServer(principal))
       throw new ModelNotFound(model.text);
     const cloud = model.name.cloud || rules.isRemote(model.name.canonical, principal);
     if (cloud && !principal.scopes.has('cloud')) throw missingScope('cloud');

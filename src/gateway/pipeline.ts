@@ -36,6 +36,7 @@ import { answerLists, isMerged } from './merged-lists.ts';
 import { type Accounted, type LimitRules, openUsage } from './metering.ts';
 import type { ModelRules } from './model-access.ts';
 import type { ModelFacts } from './model-facts.ts';
+import type { ModelNames } from './model-names.ts';
 import { dialectOf } from './operation.ts';
 import { type BodyLimits, type Released, releaseBody } from './payload/body.ts';
 import { type Prechecked, refuseSpent } from './precheck.ts';
@@ -57,6 +58,7 @@ export interface Gate {
   readonly cors: CorsPolicy;
   readonly trustedProxies: AddressBlocks;
   readonly modelRules: ModelRules;
+  readonly names: ModelNames;
   readonly shownBlobs: ShownBlobs;
   readonly modelFacts: ModelFacts;
   readonly signatureSkewMs: number;
@@ -120,7 +122,7 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
   const prechecking: Soon<Prechecked> = refuseSpent(permitted, exchange.lines, gate.rules);
   const prechecked = isLater(prechecking) ? await prechecking : prechecking;
 
-  const intended = await readIntent(prechecked, exchange, gate.limits);
+  const intended = await readIntent(prechecked, exchange, gate.limits, gate.names);
   const confirming: Soon<Confirmed> = gate.decisions.again(intended, exchange);
   const confirmed = isLater(confirming) ? await confirming : confirming;
   const claimed = gate.replays.claim(confirmed, exchange);
@@ -135,7 +137,7 @@ function carry(admitted: Admitted | ServiceAdmitted, exchange: Exchange, gate: G
   const tools = { settings, recorder, running, bodies: limits.budget };
   if (goesToRoute(admitted)) return relayPublished(admitted, exchange, { ...tools, proxies: gate.trustedProxies });
   const routed = route(admitted, gate.registry);
-  if (isMerged(routed, gate.registry)) return answerLists(routed, exchange, gate.registry, tools);
+  if (isMerged(routed, gate)) return answerLists(routed, exchange, gate, tools);
   if (mustShow(routed)) return takeUpload(routed, exchange, tools, gate.shownBlobs);
   return relay(routed, exchange, tools);
 }

@@ -7,6 +7,7 @@ import type { Slot } from '../store/ports/turn-queue.ts';
 import type { Caller } from './caller.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { Metering } from './limits/account-usage.ts';
+import { isFallback, type NamedModel } from './model-names.ts';
 import type { Seat } from './services/seat.ts';
 
 /** The part that stages see. */
@@ -15,8 +16,8 @@ export interface Notes {
   noteCaller(caller: Caller): void;
   /** Where the call is counted. */
   noteMetering(metering: Metering): void;
-  /** The canonical name; null if the call names no model. */
-  noteModel(model: string | null): void;
+  /** Undefined if the call names no model. */
+  noteModel(model: NamedModel | undefined): void;
   noteUpstream(name: string): void;
   /** The lease on the limits, and when it was counted, in the windows of that time. */
   noteLease(lease: Lease, countedAt: WallMs): void;
@@ -33,7 +34,10 @@ export class RecordFacts implements Notes {
   /** Undefined for unidentified callers. */
   caller: Caller | undefined;
   metering: Metering | undefined;
+  /** Canonical; null if the call names no model, or none that can exist. */
   model: string | null = null;
+  askedModel: string | null = null;
+  fallbackFor: string | null = null;
   upstream: string | null = null;
   lease: Lease | undefined;
   countedAt: WallMs | undefined;
@@ -53,8 +57,12 @@ export class RecordFacts implements Notes {
     this.metering = metering;
   }
 
-  noteModel(model: string | null): void {
-    this.model = model;
+  noteModel(model: NamedModel | undefined): void {
+    this.model = model?.name?.canonical ?? null;
+    if (!model?.meaning) return;
+    const { asked, model: meant } = model.meaning;
+    this.askedModel = asked === this.model ? null : asked;
+    this.fallbackFor = isFallback(model) ? meant.name.canonical : null;
   }
 
   noteUpstream(name: string): void {

@@ -119,7 +119,7 @@ function rowOf(
   code: ErrorCode | null,
   durationMs: number,
 ): UsageRecord | undefined {
-  const { caller, countedAt, model, operation, upstream } = recordFactsOf(exchange);
+  const { caller, countedAt, model, askedModel, fallbackFor, operation, upstream } = recordFactsOf(exchange);
   if (!caller || !operation) return undefined;
   const { principal } = caller;
   const reading = exchange.begun ? exchange.meter?.read() : undefined;
@@ -131,6 +131,8 @@ function rowOf(
     accountId: principal.accountId,
     operation: operation.name,
     model,
+    askedModel,
+    fallbackFor,
     upstream,
     outcome,
     status,

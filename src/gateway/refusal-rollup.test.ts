@@ -37,6 +37,8 @@ function gate(rowsPerMinute = 2) {
     cacheReadTokens: 0,
     cacheWriteTokens: 0,
     reasoningTokens: 0,
+    askedModel: null,
+    fallbackFor: null,
     ...extra,
   });
   const refuse = (calls: number, extra: Partial<UsageRecord> = {}): void => {

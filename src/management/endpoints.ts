@@ -5,6 +5,7 @@ import { applicationEndpoints } from './applications/endpoints.ts';
 import { auditEndpoints } from './audit/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { keyEndpoints } from './keys/endpoints.ts';
+import { modelNameEndpoints } from './model-names/endpoints.ts';
 import { overviewEndpoints } from './overview/endpoints.ts';
 import { planEndpoints, previewEndpoints } from './plans/endpoints.ts';
 import { ruleEndpoints } from './rules/endpoints.ts';
@@ -26,6 +27,7 @@ export const endpoints: readonly Endpoint[] = [
   ...ruleEndpoints,
   ...suspensionEndpoints,
   ...serverEndpoints,
+  ...modelNameEndpoints,
   ...usageEndpoints,
   ...auditEndpoints,
 ];

@@ -92,6 +92,8 @@ export function policyContract(name: string, create: () => Promise<Database>): v
     cacheReadTokens: 2,
     cacheWriteTokens: 1,
     reasoningTokens: 4,
+    askedModel: null,
+    fallbackFor: null,
     ...extra,
   });
   const nothing = {

@@ -20,6 +20,7 @@ import type { UsageRecord } from '../../src/domain/usage.ts';
 import { createAccount, setPlan, setRole } from '../../src/management/accounts/accounts.ts';
 import { claimKey, decide } from '../../src/management/applications/applications.ts';
 import { changeKey, createKeyFor, rotateKey } from '../../src/management/keys/keys.ts';
+import { createModelName } from '../../src/management/model-names/model-names.ts';
 import { closeAccount } from '../../src/management/people/people.ts';
 import { createPlan, deletePlan } from '../../src/management/plans/plans.ts';
 import { createRule } from '../../src/management/rules/rules.ts';
@@ -527,6 +528,8 @@ const otherRaces: readonly Race[] = [
         cacheReadTokens: 0,
         cacheWriteTokens: 0,
         reasoningTokens: 0,
+        askedModel: null,
+        fallbackFor: null,
       } as const;
       const rows = Array.from({ length: 50 }, (_, i): UsageRecord => ({ ...row, id: newRequestId(i), at: i }));
       return Promise.resolve({ account, rows });
@@ -587,6 +590,15 @@ const otherRaces: readonly Race[] = [
       const events = await store.listAudit({ subject: id, limit: 1_000 });
       assert.equal(events.length, done + 1);
     },
+  }),
+  race({
+    never: 'an alias that leads to an alias',
+    prepare: () => Promise.resolve(name().replaceAll(' ', '-')),
+    act: (store, one, i) => {
+      const two = `${one}-2`;
+      return createModelName(store, i % 2 === 0 ? { name: one, target: two } : { name: two, target: one }, by());
+    },
+    check: exactly(1),
   }),
 ];
 

@@ -19,6 +19,7 @@ import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { temporaryDirectory } from '../gate.ts';
 import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
+import { namesContract } from './names.ts';
 import { peopleContract } from './people.ts';
 import { openPlain } from './plain-sqlite.ts';
 import { policyContract } from './policy.ts';
@@ -45,6 +46,7 @@ decisionsContract('SQLite', create);
 changesContract('SQLite', create);
 racesContract('SQLite', create);
 serversContract('SQLite', create);
+namesContract('SQLite', create);
 storeContract('SQLite without its quick ways', createPlain);
 policyContract('SQLite without its quick ways', createPlain);
 
@@ -215,6 +217,8 @@ test.each(['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Eucla', 'America/
       cacheReadTokens: 0,
       cacheWriteTokens: 0,
       reasoningTokens: 0,
+      askedModel: null,
+      fallbackFor: null,
     });
     await store.appendUsage([usage('req_1', startsAt - 60_000, 10), usage('req_2', startsAt, 200)]);
     const sums = async (by: ReportGroup, from = 0): Promise<unknown> =>

@@ -86,6 +86,8 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
     cacheReadTokens: 6,
     cacheWriteTokens: 7,
     reasoningTokens: 8,
+    askedModel: 'default:latest',
+    fallbackFor: 'gemma3:27b',
     ...extra,
   });
 
@@ -181,14 +183,28 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
-      'reads a row of an older journal, without a count, cache or reasoning figures, as one exchange',
+      'reads a row of an older journal, without a count, some figures and asked names, as one exchange',
       withStores(async (mine) => {
         const whole = row(1);
-        const { repeats: _, cacheReadTokens: __, cacheWriteTokens: ___, reasoningTokens: ____, ...older } = whole;
+        const lacking = [
+          'repeats',
+          'cacheReadTokens',
+          'cacheWriteTokens',
+          'reasoningTokens',
+          'askedModel',
+          'fallbackFor',
+        ];
+        const older = Object.fromEntries(Object.entries(whole).filter(([field]) => !lacking.includes(field)));
         await mine.appendUsage([older as unknown as UsageRecord]);
-        expect(await mine.listUsage(10)).toEqual([
-          { ...whole, repeats: 1, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
-        ]);
+        const filled = {
+          repeats: 1,
+          cacheReadTokens: 0,
+          cacheWriteTokens: 0,
+          reasoningTokens: 0,
+          askedModel: null,
+          fallbackFor: null,
+        };
+        expect(await mine.listUsage(10)).toEqual([{ ...whole, ...filled }]);
         expect(await mine.reportUsage('quarter', 0, 1)).toMatchObject([{ requests: 1 }]);
       }),
     );

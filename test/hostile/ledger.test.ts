@@ -43,6 +43,8 @@ const rowOf = (number: number, outcome: UsageRecord['outcome'] = 'completed'): U
   cacheReadTokens: 0,
   cacheWriteTokens: 0,
   reasoningTokens: 0,
+  askedModel: null,
+  fallbackFor: null,
 });
 
 const segmentsIn = (dataDir: string): string[] => readdirSync(join(dataDir, 'journal')).toSorted();

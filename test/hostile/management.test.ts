@@ -45,6 +45,8 @@ function rowsOf(accountId: AccountId, howMany: number): UsageRecord[] {
     cacheReadTokens: 0,
     cacheWriteTokens: 0,
     reasoningTokens: 0,
+    askedModel: null,
+    fallbackFor: null,
     source: 'exact',
     bytesIn: 1,
     bytesOut: 2,

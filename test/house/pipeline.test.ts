@@ -22,7 +22,7 @@ const source = readFileSync(file, 'utf8');
 const spared: Record<string, string> = {
   'if (asksForOptions(transported))': 'no operation has the method: 405',
   'if (asksForRoot(fetched))': 'no operation has the path: 404',
-  'if (isMerged(routed, gate.registry))': 'the list of the first server alone, and only what the key may see',
+  'if (isMerged(routed, gate))': 'the list of the first server alone, without aliases, and only what the key may see',
   'if (mustShow(routed))': 'no blob counts as shown, and the key can create from none',
   'if (error instanceof FailedIdentification)': 'the refusal is the same; the ladder does not count it',
   'if (isLater(usage))': 'the same, where the ladder counts it',

@@ -421,6 +421,8 @@ const interrupted: Omit<UsageRecord, 'id' | 'at' | 'keyId' | 'accountId'> = {
   cacheReadTokens: 0,
   cacheWriteTokens: 0,
   reasoningTokens: 0,
+  askedModel: null,
+  fallbackFor: null,
 };
 
 test('with a plan of one key, at most two keys work at a time, however often they are rotated', async () => {

@@ -143,6 +143,20 @@ describe('an operator', () => {
     expect((await call('GET', `/servers/${id}`)).status).toBe(404);
   });
 
+  test('a model name is added, read by id and in any spelling, changed and removed', async () => {
+    const { id } = await made('/model-names', { name: 'Org/Default', target: 'gemma3:270m' });
+    for (const named of [id, 'org%2Fdefault:latest'])
+      expect((await call('GET', `/model-names/${named}`)).body).toMatchObject({ id, plans: {}, fallbacks: [] });
+    const change = { body: { fallbacks: ['llama3'], plans: { default: 'llama3' } } };
+    expect((await call('PATCH', `/model-names/${id}`, change)).body).toMatchObject({
+      target: 'gemma3:270m',
+      version: 2,
+    });
+    expect((await call('GET', '/model-names')).body.items).toMatchObject([{ id, fallbacks: ['llama3'] }]);
+    expect((await call('DELETE', `/model-names/${id}`)).status).toBe(204);
+    expect((await call('GET', `/model-names/${id}`)).status).toBe(404);
+  });
+
   test('sees usage, running calls and who changed what', async () => {
     const { secret, account } = await gate.member({});
     const whole = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };

@@ -2,7 +2,7 @@
 // to the list, a server may name its models again, as llama-server does on /v1/models in Ollama's format. An unreadable
 // list is not relayed, because it could contain anything.
 import { GatewayError } from '../../domain/error.ts';
-import { parseModelName } from '../../domain/model-name.ts';
+import { type ModelName, parseModelName } from '../../domain/model-name.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { mostListed } from '../../upstream/json-route.ts';
 import type { Fields } from '../../upstream/kind.ts';
@@ -33,6 +33,7 @@ export function filterModels(list: ModelList, bytes: Buffer, principal: Principa
         },
         list,
         principal,
+        (model) => principal.models.allow(model),
       ),
   );
   if (kept.length === value.items.length && !hasOthers) return bytes;
@@ -42,20 +43,36 @@ export function filterModels(list: ModelList, bytes: Buffer, principal: Principa
 const readByPolicy = new Set(['name', 'model', 'id', 'remote_host', 'remote_model']);
 
 /** Checks a parsed entry. One with a field that Go would read as another is hidden. */
-export function maySeeEntry(fields: Fields, list: ModelList, principal: Principal): boolean {
+export function maySeeEntry(
+  fields: Fields,
+  list: ModelList,
+  principal: Principal,
+  allows: (model: ModelName) => boolean = (model) => principal.models.allow(model),
+): boolean {
   for (const name in fields) if (!readByPolicy.has(name) && readByPolicy.has(fold(name))) return false;
-  return maySee((field) => fields[field], list, principal);
+  return maySee((field) => fields[field], list, principal, allows);
+}
+
+/** The entry of a model under another name. */
+export function renamedEntry(fields: Fields, { nameFields }: ModelList, name: string): Fields {
+  const names = nameFields.filter((field) => typeof fields[field] === 'string').map((field) => [field, name]);
+  return { ...fields, ...Object.fromEntries(names) };
 }
 
 /** `of` returns the text of a string field, and for others whether the field is present. */
-function maySee(of: (field: string) => unknown, { nameFields }: ModelList, principal: Principal): boolean {
+function maySee(
+  of: (field: string) => unknown,
+  { nameFields }: ModelList,
+  principal: Principal,
+  allows: (model: ModelName) => boolean,
+): boolean {
   let remote = Boolean(of('remote_host')) || Boolean(of('remote_model'));
   let isNamed = false;
   for (const field of nameFields) {
     const text = of(field);
     if (typeof text !== 'string') continue;
     const model = parseModelName(text);
-    if (!model || !principal.models.allow(model)) return false;
+    if (!model || !allows(model)) return false;
     isNamed = true;
     remote ||= model.cloud;
   }

@@ -78,6 +78,8 @@ export interface Operation {
   readonly scope: Scope;
   readonly body: BodyKind;
   readonly model: ModelSource;
+  /** Names may be aliases. Not where models are managed: there, a name is that of the model. */
+  readonly takesAliases: boolean;
   /** The meaning of a missing `stream`; null if the operation never streams. */
   readonly streamDefault: boolean | null;
   readonly reply: Reply;
@@ -113,6 +115,7 @@ export function defineDialect(words: Omit<Dialect, 'operations' | 'onward'>, row
       scope,
       body,
       model,
+      takesAliases: !scope.startsWith('models:'),
       streamDefault,
       reply,
       frames: reply.frames ?? words.frames,

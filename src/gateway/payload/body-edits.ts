@@ -31,6 +31,14 @@ export function replace({ edits, changes }: Work, value: JsonValue, name: string
   changes.push(`${name}=${figure}`);
 }
 
+/** Replaces the texts of these members, where they are given. It is no change by the plan, so nothing is reported. */
+export function replaceName({ document, edits }: Work, names: readonly string[], text: string): void {
+  for (const name of names) {
+    const value = given(document.members, name);
+    if (value) edits.push({ start: value.start, end: value.end, text: JSON.stringify(text) });
+  }
+}
+
 /** Replacing by `null` keeps the surrounding commas valid. */
 export function remove({ edits, changes }: Work, value: JsonValue | undefined, name: string): void {
   if (!value || value.kind === 'null') return;

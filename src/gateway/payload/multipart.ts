@@ -68,6 +68,10 @@ export function formText(parts: readonly Part[], name: string, mostBytes: number
   return part.value.toString('utf8');
 }
 
+/** The same form with another text in a field that it has. */
+export const withText = (parts: readonly Part[], name: string, text: string): readonly Part[] =>
+  parts.map((part) => (part.name === name ? { ...part, value: Buffer.from(text) } : part));
+
 /** The number of bytes that `writeForm` returns. */
 export function formBytes(parts: readonly Part[]): number {
   let bytes = ownBoundary.length + 6;
@@ -86,6 +90,19 @@ export function writeForm(parts: readonly Part[]): WrittenForm {
   return { body: Buffer.concat(pieces), type: `multipart/form-data; boundary=${ownBoundary}` };
 }
 
+/** A form that `writeForm` wrote, with another text in this field: no value can contain the boundary before it. */
+export function renameForm(form: Buffer, name: string, text: string): Buffer {
+  const head = headOf({ name, filename: undefined, type: undefined });
+  const at = form.indexOf(head);
+  if (at < 0) throw broken();
+  const start = at + Buffer.byteLength(head);
+  return Buffer.concat([
+    form.subarray(0, start),
+    Buffer.from(text),
+    form.subarray(form.indexOf(`\r\n--${ownBoundary}`, start)),
+  ]);
+}
+
 /**
  * One boundary per process, so that a repeated body stays identical (replay-guard.ts), with 144 random bits, so that no
  * caller can put it into a value.
@@ -96,7 +113,7 @@ const ownBoundary = `sekisho-${randomBytes(18).toString('base64url')}`;
  * Only two header lines are forwarded: RFC 7578 §4.8 tells servers to ignore others. File names use percent escapes
  * (RFC 7578 §4.2), because `\"` is read in two ways and some servers split the line at every `;`.
  */
-function headOf({ name, filename, type }: Part): string {
+function headOf({ name, filename, type }: Omit<Part, 'value'>): string {
   const file = filename === undefined ? '' : `; filename="${filename.replaceAll('"', '%22').replaceAll(';', '%3B')}"`;
   const media = type === undefined ? '' : `\r\nContent-Type: ${type}`;
   return `--${ownBoundary}\r\nContent-Disposition: form-data; name="${name}"${file}${media}\r\n\r\n`;

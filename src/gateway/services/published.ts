@@ -37,6 +37,7 @@ export class Published {
       scope: route.scope,
       body: 'stream',
       model: 'none',
+      takesAliases: false,
       streamDefault: null,
       reply: plain,
       frames: servicesDialect.frames,

@@ -1,11 +1,14 @@
 // Which servers can serve a call: those that have its route, then those for which it can be translated. The queue, the choice of
 // a server and the refusal of a call that nobody can serve all ask here, so they agree.
 import { GatewayError } from '../../domain/error.ts';
+import type { ModelName } from '../../domain/model-name.ts';
+import type { Principal } from '../../domain/principal.ts';
 import type { Upstream } from '../../upstream/server.ts';
 import type { Operation } from '../dialects/dialect.ts';
-import type { NamedModel } from '../intent.ts';
 import { hasRoute, type ModelFacts } from '../model-facts.ts';
+import type { NamedModel } from '../model-names.ts';
 import { CallTranslation, type Translatable } from './call-translation.ts';
+import { translations } from './translations.ts';
 
 /** What is read of a call. */
 export interface Routable {
@@ -58,6 +61,19 @@ export function inability(servers: readonly Upstream[], call: Routable): Gateway
   return (
     call.translation?.refusalFor(cause) ?? (able.length === 0 ? new GatewayError('upstream_lacks_route') : undefined)
   );
+}
+
+/**
+ * Whether the server can be expected to serve the model, without another machine unless the caller may use those. Whether a
+ * single call can be translated does not matter here: a call that cannot is refused, for whatever model.
+ */
+export function canServe(server: Upstream, { canonical }: ModelName, operation: Operation, caller: Principal): boolean {
+  const { health, models } = server;
+  // One that is busy or loads its model will take calls soon.
+  if (health.state === 'down' || health.state === 'refused') return false;
+  if (models.names?.has(canonical) === false) return false;
+  if (models.remote.has(canonical) && !caller.scopes.has('cloud')) return false;
+  return hasRoute(server, operation) || translations.has(operation.path);
 }
 
 /**

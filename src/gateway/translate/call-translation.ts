@@ -6,7 +6,7 @@ import type { OpenAiExtras, UpstreamKind } from '../../upstream/kind.ts';
 import type { KnownModels } from '../../upstream/known-models.ts';
 import type { Upstream } from '../../upstream/server.ts';
 import type { Operation } from '../dialects/dialect.ts';
-import type { NamedModel } from '../intent.ts';
+import type { NamedModel } from '../model-names.ts';
 import { operations } from '../operation.ts';
 import { type Figured, writeFigures } from '../server-figures.ts';
 import { ServerBody } from './server-body.ts';
@@ -121,7 +121,8 @@ export class CallTranslation {
   #asked(server: object): Asked {
     const { body, stream, models } = this.#call;
     writeFigures(this.#call, server);
-    return { bytes: body as Buffer, stream, model: models[0]?.text ?? '' };
+    const [model] = models;
+    return { bytes: body as Buffer, stream, model: model?.sent ?? model?.text ?? '' };
   }
 
   #translate(server: Translating, asked: Asked): Translated {

@@ -72,6 +72,12 @@ export function deletePlan(store: Store, name: string, author: Author): Promise<
     const server = (await within.listServers()).find(({ plans }) => plans?.includes(name) === true);
     if (server)
       throw new Fault(`The model server "${server.name}" is for the plan "${name}"; change it first.`, 'conflict');
+    const named = (await within.listModelNames()).find(({ plans }) => plans[name] !== undefined);
+    if (named)
+      throw new Fault(
+        `The model name "${named.name}" has a model for the plan "${name}"; change it first.`,
+        'conflict',
+      );
     if (!(await within.deletePlan(name, auditEvent(author, 'plan.delete', name, { ...plan }, null))))
       throw new Fault(`Accounts still have the plan "${name}"; give them another first.`, 'conflict');
   });

@@ -30,6 +30,8 @@ export const usageRowSchema = z
     cacheReadTokens: z.int().describe('the part of promptTokens that the model server read from its prompt cache'),
     cacheWriteTokens: z.int().describe('the part of promptTokens that it wrote into the cache'),
     reasoningTokens: z.int().describe('the part of completionTokens that the model used to think'),
+    askedModel: z.string().nullable().describe('the name that was asked for, where it is not that of the model'),
+    fallbackFor: z.string().nullable().describe('the model that no server could serve, where model took its place'),
   })
   .meta({ id: 'UsageRow' });
 

@@ -96,6 +96,8 @@ export const usageColumns = [
   'cache_read_tokens',
   'cache_write_tokens',
   'reasoning_tokens',
+  'asked_model',
+  'fallback_for',
 ] as const satisfies readonly (keyof Tables['usage'])[];
 
 export function rowOfUsage(record: UsageRecord): Tables['usage'] {
@@ -125,6 +127,8 @@ export function rowOfUsage(record: UsageRecord): Tables['usage'] {
     cache_read_tokens: record.cacheReadTokens ?? 0,
     cache_write_tokens: record.cacheWriteTokens ?? 0,
     reasoning_tokens: record.reasoningTokens ?? 0,
+    asked_model: record.askedModel ?? null,
+    fallback_for: record.fallbackFor ?? null,
   };
 }
 
@@ -154,5 +158,7 @@ export function usageOfRow(row: Selectable<Tables['usage']>): UsageRecord {
     cacheReadTokens: Number(row.cache_read_tokens),
     cacheWriteTokens: Number(row.cache_write_tokens),
     reasoningTokens: Number(row.reasoning_tokens),
+    askedModel: row.asked_model,
+    fallbackFor: row.fallback_for,
   };
 }

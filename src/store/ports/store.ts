@@ -12,6 +12,7 @@ import type { RepeatStore } from './creations.ts';
 import type { InvitationStore } from './invitations.ts';
 import type { KeyStore } from './keys.ts';
 import type { LeaseStore } from './leases.ts';
+import type { NameStore } from './names.ts';
 import type { LinkStore } from './one-time-links.ts';
 import type { OutboxStore } from './outbox.ts';
 import type { PasswordStore } from './passwords.ts';
@@ -51,7 +52,8 @@ export interface Store
     PasswordStore,
     CertificateStore,
     LeaseStore,
-    ServerStore {
+    ServerStore,
+    NameStore {
   readonly signIn: SignInTables;
   /**
    * Runs a whole decision, with its reads and writes, in one serializable transaction; if `work` throws, nothing is

@@ -14,6 +14,7 @@ import type { Engine } from './engine.ts';
 import { invitationQueries } from './invitations.ts';
 import { keyQueries } from './keys.ts';
 import { leaseQueries } from './leases.ts';
+import { nameQueries } from './names.ts';
 import { linkQueries } from './one-time-links.ts';
 import { outboxQueries } from './outbox.ts';
 import { passwordQueries } from './passwords.ts';
@@ -42,6 +43,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...linkQueries(connection),
     ...leaseQueries(connection),
     ...serverQueries(connection),
+    ...nameQueries(connection),
     ...usageQueries(connection),
     ...creationQueries(connection),
     ...applicationQueries(connection),

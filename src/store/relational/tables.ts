@@ -9,6 +9,7 @@ import type {
   AuditId,
   InviteId,
   KeyId,
+  NameId,
   PersonId,
   ServerId,
   SuspensionId,
@@ -95,6 +96,7 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
   plans: { name: string; version: number; terms: string };
   rules: { name: string; definition: string };
   servers: ServerTable;
+  model_names: NameTable;
   suspensions: {
     id: SuspensionId;
     account_id: AccountId;
@@ -160,6 +162,17 @@ interface ServerTable {
   created_at: number;
   changed_at: number;
   /** Everything else about it, as JSON; a stored secret is encrypted. */
+  definition: string;
+}
+
+/** Aliases and fallbacks. */
+interface NameTable {
+  id: NameId;
+  canonical: string;
+  version: number;
+  created_at: number;
+  changed_at: number;
+  /** Everything else about it, as JSON. */
   definition: string;
 }
 

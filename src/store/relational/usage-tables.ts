@@ -29,6 +29,8 @@ export interface UsageTables {
     cache_read_tokens: number;
     cache_write_tokens: number;
     reasoning_tokens: number;
+    asked_model: string | null;
+    fallback_for: string | null;
   };
   usage_quarterly: {
     account_id: AccountId;

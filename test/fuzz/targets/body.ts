@@ -1,9 +1,10 @@
 // A JSON body from its bytes to what is forwarded to the model server. The gate and Ollama read the same model, stream flag
 // and number of images from it; the forwarded body is within the plan, as Ollama reads it; and nothing else was changed.
 import assert from 'node:assert/strict';
+import type { NameId } from '../../../src/domain/id.ts';
 import { firstPlans, openTerms, type Plan, type Terms } from '../../../src/domain/plan.ts';
 import { choiceNames, lengthNames } from '../../../src/gateway/answer-length.ts';
-import { type Shaped, shape } from '../../../src/gateway/apply-plan.ts';
+import { type Shaped, shape, shapeFor } from '../../../src/gateway/apply-plan.ts';
 import { authorizeIntent } from '../../../src/gateway/authorize.ts';
 import { ContextSizes } from '../../../src/gateway/context-size.ts';
 import type { Operation } from '../../../src/gateway/dialects/dialect.ts';
@@ -11,6 +12,7 @@ import type { Claimed } from '../../../src/gateway/identity/replay-guard.ts';
 import { readJson } from '../../../src/gateway/intent.ts';
 import type { ModelRules } from '../../../src/gateway/model-access.ts';
 import type { ModelFacts } from '../../../src/gateway/model-facts.ts';
+import { ModelNames, plainName } from '../../../src/gateway/model-names.ts';
 import { operations } from '../../../src/gateway/operation.ts';
 import type { Prechecked } from '../../../src/gateway/precheck.ts';
 import type { Upstream } from '../../../src/upstream/server.ts';
@@ -46,7 +48,22 @@ const facts = (): ModelFacts =>
     mayHave: () => true,
     answerTokens: (model) => (model === 'short:latest' ? own : undefined),
   }));
+const names = new ModelNames({ isServed: () => true, isRemote: () => false });
+names.setNames([
+  {
+    id: 'nam_1' as NameId,
+    name: 'alias',
+    canonical: 'alias:latest',
+    target: 'Some/Model',
+    plans: {},
+    fallbacks: [],
+    createdAt: 0,
+    changedAt: 0,
+    version: 1,
+  },
+]);
 const rules: ModelRules = {
+  names,
   registryHosts: new Set(['registry.ollama.ai']),
   isRemote: () => false,
   reachesServer: () => true,
@@ -59,18 +76,42 @@ function run(bytes: Buffer): void {
   const who = (bytes[1] ?? 0) % callers.length;
   const body = Buffer.from(bytes.subarray(2));
   const prechecked = { operation, caller: { principal: callers[who] }, parameter: '' } as unknown as Prechecked;
-  const { value: call } = verdict(() => shape(authorizeIntent(readJson(prechecked, body) as Claimed, rules), facts()));
+  const { value: call } = verdict(() =>
+    shape(authorizeIntent(readJson(prechecked, body, names) as Claimed, rules), facts()),
+  );
   if (!call) return;
   const sent = goStyleParse(body.toString('utf8'));
   const goesOn = call.body as Buffer;
   const heard = goStyleParse(goesOn.toString('utf8'));
   checkReading(call, sent);
   checkSearches(call, sent, heard);
-  checkUnchanged(JSON.parse(body.toString('utf8')) as GoObject, JSON.parse(goesOn.toString('utf8')) as GoObject);
-  if (call.edits.length === 0 && call.changes.length === 0) assert.ok(goesOn.equals(body));
+  const replaced = call.models[0]?.sent;
+  if (replaced !== undefined)
+    assert.equal(nameIn(call, heard), replaced, 'Ollama reads another model than the alias means');
+  const [before, after] = [body, goesOn].map((each) => JSON.parse(each.toString('utf8')) as GoObject);
+  checkUnchanged(before as GoObject, after as GoObject, replaced);
+  if (replaced === undefined && call.edits.length === 0 && call.changes.length === 0) assert.ok(goesOn.equals(body));
   if (call.usageInjected) assert.equal((heard['stream_options'] as GoObject)['include_usage'], true);
   const { bounds } = call.caller.principal;
   if (bounds) checkBounds(call, heard, bounds);
+  checkFallback(call);
+}
+
+/** The name of the model as Ollama reads it. */
+const nameIn = ({ operation }: Shaped, go: GoObject): unknown =>
+  operation.model === 'model-or-name' ? go['model'] || go['name'] : go['model'];
+
+/** The same call for another model, once it has waited. */
+function checkFallback(call: Shaped): void {
+  const [model] = call.models;
+  if (!model || !call.operation.takesAliases) return;
+  const other = { ...plainName('short'), text: model.text, sent: 'short' };
+  const { value: again } = verdict(() => shapeFor(other, call, facts()));
+  if (!again) return;
+  const heard = goStyleParse((again.body as Buffer).toString('utf8'));
+  assert.equal(nameIn(call, heard), 'short', 'Ollama reads another model than the fallback');
+  const { bounds } = again.caller.principal;
+  if (bounds) checkBounds(again, heard, bounds);
 }
 
 function checkReading(
@@ -152,14 +193,17 @@ const lengths = new Set<string>(lengthNames);
 const reloads = 'num_gpu num_batch num_thread main_gpu use_mmap draft_num_predict'.split(' ');
 const optionsShaped = new Set<string>([...reloads, 'num_ctx', ...lengthNames]);
 
-function checkUnchanged(sent: GoObject, heard: GoObject): void {
+/** `replaced`: the name of the model in place of an alias. */
+function checkUnchanged(sent: GoObject, heard: GoObject, replaced: string | undefined): void {
   for (const name of new Set([...Object.keys(sent), ...Object.keys(heard)])) {
     const [before, after] = [sent[name], heard[name]];
     if (name === 'options' && isObject(before) && isObject(after)) {
       for (const option of new Set([...Object.keys(before), ...Object.keys(after)]))
         if (!optionsShaped.has(option))
           assert.deepEqual(after[option], before[option], `options.${option} was changed`);
-    } else if (!shaping.has(name) && !lengths.has(name)) assert.deepEqual(after, before, `${name} was changed`);
+    } else if (replaced !== undefined && (name === 'model' || name === 'name'))
+      assert.ok(after === before || after === replaced, `${name} was changed`);
+    else if (!shaping.has(name) && !lengths.has(name)) assert.deepEqual(after, before, `${name} was changed`);
   }
 }
 
@@ -226,7 +270,7 @@ export const target: Target = {
     '"max_completion_tokens":5|"n":3|"best_of":2|"n_predict":-1|"max_new_tokens":9e9|"tool_choice":"required"|' +
     '"stream_options":{"include_usage":false}|"options":{}|"options":null|"images":["a"]|,|' +
     '"type":"image_url"|"content":[{"type":"image"}]|"tools":[{"type":"web_search"}]|"input":["a","b"]|-0.0000001|"0s"|' +
-    '"shift":true|"raw":true|"template":"x"|"model":"m:cloud"|"name":"m"|"from":"hf.co/a/b"|"1.5\u00b5s"|"MODEL"|"Options"'
+    '"shift":true|"raw":true|"template":"x"|"model":"m:cloud"|"model":"ALIAS"|"name":"alias"|"name":"m"|"from":"hf.co/a/b"|"1.5\u00b5s"|"MODEL"|"Options"'
   ).split('|'),
   mostBytes: 1000,
   seeds: () => [
@@ -279,6 +323,9 @@ export const target: Target = {
       '/v1/messages',
       '{"model":"m","max_tokens":5,"messages":[{"content":[{"type":"tool_result","content":[{"type":"image"}]}]}]}',
     ),
+    ...seedFor('/api/chat', '{"model":"alias:latest","options":{"num_ctx":9},"stream":false}'),
+    ...seedFor('/api/show', '{"name":"alias","model":"alias"}'),
+    ...seedFor('/v1/chat/completions', '{"model":"library\\/alias","stream":true}'),
     ...seedFor('/api/create', '{"model":"m","from":"n","remote_host":"x","name":"m"}'),
     ...seedFor('/api/copy', '{"source":"a","destination":"b"}'),
   ],

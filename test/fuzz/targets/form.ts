@@ -1,7 +1,14 @@
 // Multipart forms. The gate writes exactly what it read; a browser's parser finds the same fields and files in it, and the
 // same model as in the caller's form, once.
 import assert from 'node:assert/strict';
-import { formBytes, type Part, readForm, writeForm } from '../../../src/gateway/payload/multipart.ts';
+import {
+  formBytes,
+  type Part,
+  readForm,
+  renameForm,
+  withText,
+  writeForm,
+} from '../../../src/gateway/payload/multipart.ts';
 import { type Target, verdict } from '../target.ts';
 
 /** The first line is the Content-Type, the rest the body. */
@@ -15,6 +22,11 @@ async function run(bytes: Buffer): Promise<void> {
   assert.equal(form.body.length, formBytes(parts));
   const again = readForm(form.body, form.type);
   assert.equal(writeForm(again).body.compare(form.body), 0, 'the forwarded form reads differently');
+
+  if (parts.some(({ name, filename }) => name === 'model' && filename === undefined)) {
+    const named = readForm(renameForm(form.body, 'model', 'Other/Model'), form.type);
+    assert.deepEqual(named, readForm(writeForm(withText(parts, 'model', 'Other/Model')).body, form.type));
+  }
 
   const onward = await read(form.type, form.body);
   assert.ok(onward, 'another reader cannot read the forwarded form');

@@ -7,6 +7,7 @@ import { firstRules } from '../../../domain/rule.ts';
 import { addSkeletons, sayUnlimited } from './accounts.ts';
 import { openAdmission, openBarred } from './admission.ts';
 import { openCertificates } from './certificates.ts';
+import { openNames } from './names.ts';
 import { addNoticeStates } from './notices.ts';
 import { openOutbox } from './outbox.ts';
 import { bindPeople, openPeople } from './people.ts';
@@ -278,5 +279,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0026-reasoning-tokens': {
     up: addReasoningTokens,
+  },
+  '0027-model-names': {
+    up: openNames,
   },
 };

@@ -1,0 +1,104 @@
+// `sekisho model …`: aliases of models, and fallbacks.
+import type { Command } from 'commander';
+import { Fault } from '../management/fault.ts';
+import {
+  changeModelName,
+  createModelName,
+  deleteModelName,
+  type NameFields,
+  requireModelName,
+  showModelName,
+} from '../management/model-names/model-names.ts';
+import { type Json, pairs, printGone, printObject, printRows, type WithContext, words } from './command.ts';
+import { confirm, type Sure, yesOption } from './confirm.ts';
+
+const noted = 'target=<model>, plan:<plan>=<model>, fallbacks=<list of models>; none takes a value away';
+
+/** @throws Fault for a field that there is not. */
+function fieldsOf(texts: readonly string[]): NameFields {
+  const plans: [plan: string, model: string | null][] = [];
+  const fields: { name?: string; target?: string | null; fallbacks?: string[] } = {};
+  for (const [name, value] of Object.entries(pairs(texts))) {
+    const isNone = value === 'none';
+    if (name === 'name') fields.name = value;
+    else if (name === 'target') fields.target = isNone ? null : value;
+    else if (name === 'fallbacks') fields.fallbacks = isNone ? [] : words(value);
+    else if (name.startsWith('plan:')) plans.push([name.slice(5), isNone ? null : value]);
+    else throw new Fault(`There is no field "${name}" of a model name. Write ${noted}.`);
+  }
+  return { ...fields, plans: Object.fromEntries(plans) };
+}
+
+export function modelCommand(program: Command, withContext: WithContext): void {
+  const model = program
+    .command('model')
+    .description(
+      'names that stand for models, and models that take the place of others; a change holds within a second',
+    );
+
+  addLooks(model, withContext);
+  addChanges(model, withContext);
+}
+
+function addLooks(model: Command, withContext: WithContext): void {
+  model
+    .command('list')
+    .description('all names, with what they lead to')
+    .option('--json', 'one JSON array')
+    .action(({ json }: Json) =>
+      withContext(async ({ store }) => {
+        const rows = (await store.listModelNames()).map(showModelName);
+        printRows(rows, ['id', 'name', 'target', 'plans', 'fallbacks'], json, 'There is no alias and no fallback.');
+      }),
+    );
+
+  model
+    .command('show')
+    .argument('<name>', 'name or id')
+    .description('everything about a name')
+    .option('--json', 'one JSON object')
+    .action((name: string, { json }: Json) =>
+      withContext(async ({ store }) => printObject(showModelName(await requireModelName(store, name)), json)),
+    );
+}
+
+function addChanges(model: Command, withContext: WithContext): void {
+  model
+    .command('add')
+    .argument('<name>', 'what callers write, such as default or gpt-4o-mini')
+    .argument('<field=value...>', noted)
+    .description('add an alias, or fallbacks of a model')
+    .option('--json', 'one JSON object')
+    .action((name: string, texts: string[], { json }: Json) =>
+      withContext(async ({ store, author }) =>
+        printObject(showModelName(await createModelName(store, { ...fieldsOf(texts), name }, author)), json),
+      ),
+    );
+
+  model
+    .command('set')
+    .argument('<name>', 'name or id')
+    .argument('<field=value...>', `name=…, ${noted}`)
+    .description('change what a name leads to; calls that have begun keep their model')
+    .option('--json', 'one JSON object')
+    .action((name: string, texts: string[], { json }: Json) =>
+      withContext(async ({ store, author }) =>
+        printObject(showModelName(await changeModelName(store, name, fieldsOf(texts), author)), json),
+      ),
+    );
+
+  model
+    .command('remove')
+    .argument('<name>', 'name or id')
+    .description('remove a name; the models that it leads to stay')
+    .option(...yesOption)
+    .option('--json', 'one JSON object')
+    .action((named: string, { json, ...sure }: Sure & Json) =>
+      withContext(async ({ store, author }) => {
+        const { id, name } = await requireModelName(store, named);
+        await confirm(`The model name ${name} will be removed, and calls for it fail.`, sure);
+        await deleteModelName(store, id, author);
+        printGone({ id, name, removed: true }, json, `The model name ${name} is gone.`);
+      }),
+    );
+}
