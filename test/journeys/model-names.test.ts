@@ -334,8 +334,8 @@ test('the command adds, changes, lists and removes names of a running gate', asy
     sekisho(['model', 'set', 'nothing', 'target=x'], environment),
   ]);
   expect(set).toMatchObject({ plans: {}, fallbacks: [], target: 'gemma3:4b' });
-  expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('no field "tarjet"')]);
-  expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('Nothing is stored')]);
+  expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('no field "tarjet"')]);
+  expect([unknown.code, unknown.err]).toEqual([3, expect.stringContaining('Nothing is stored')]);
   const list = await sekisho(['model', 'list'], environment);
   expect(list.out).toMatch(/^id +name +target +plans +fallbacks\nnam_\w+ +gpt-4o-mini +gemma3:4b/);
   expect(await gives('remove', 'gpt-4o-mini', '--yes')).toMatchObject({ name: 'gpt-4o-mini', removed: true });
