@@ -96,8 +96,8 @@ export interface OpenAiExtras {
   readonly reasoning?: string;
   /** `chat_template_kwargs` reach the template of the model, where reasoning can be switched on and off. */
   readonly takesTemplateArguments?: boolean;
-  /** `response_format` cannot be `json_object`. */
-  readonly lacksJsonObject?: boolean;
+  /** Fields and values of OpenAI's chat that it does not take, or ignores. */
+  readonly lacks?: ReadonlySet<'json_object' | 'logprobs' | 'reasoning_effort'>;
 }
 
 /** A call that a server works on. */

@@ -43,8 +43,51 @@ function piecesFor(body: Heard['body'], { reasoning }: Words): { pieces: Piece[]
   return { pieces, reason: body['max_tokens'] === 1 ? 'length' : 'stop' };
 }
 
+/** The answer of a route that generates or embeds; undefined for other routes. */
+export function answerOf(heard: Heard, words: Words): Said | undefined {
+  switch (heard.url) {
+    case '/v1/chat/completions':
+      return generate(heard, words);
+    case '/v1/completions':
+      return complete(heard, words);
+    case '/v1/embeddings':
+      return embed(heard, words);
+    default:
+      return undefined;
+  }
+}
+
+/** Embeddings in another order than their texts; that of a text has its length as the last figure, and is no unit vector. */
+function embed({ body }: Heard, { model, usage }: Words): Said {
+  const inputs = typeof body['input'] === 'string' ? [body['input']] : (body['input'] as string[]);
+  const data = inputs.map((text, index) => ({ object: 'embedding', index, embedding: [3, 0, text.length] }));
+  return { body: JSON.stringify({ object: 'list', model, data: data.toReversed(), usage: usage(0) }) };
+}
+
+function complete({ body }: Heard, { model, usage }: Words): Said {
+  const common = { id: 'cmpl-1', object: 'text_completion', created: 1_700_000_000, model };
+  if (body['stream'] !== true)
+    return {
+      body: JSON.stringify({
+        ...common,
+        choices: [{ index: 0, text: said.join(''), logprobs: null, finish_reason: 'stop' }],
+        usage: usage(4),
+      }),
+    };
+  const frame = (choices: object[], more: object = {}): string => event({ ...common, choices, ...more });
+  return {
+    type: 'text/event-stream; charset=utf-8',
+    body: [
+      ...said.map((text) => frame([{ index: 0, text, finish_reason: null }])),
+      frame([{ index: 0, text: '', finish_reason: 'stop' }]),
+      frame([], { usage: usage(4) }),
+      done,
+    ],
+  };
+}
+
 /** The answer of /v1/chat/completions, whole or as a stream. */
-export function generate({ body }: Heard, words: Words): Said {
+function generate({ body }: Heard, words: Words): Said {
   const { pieces, reason } = piecesFor(body, words);
   const common = { id: 'chatcmpl-1', created: 1_700_000_000, model: words.model };
   const usage = words.usage(4);

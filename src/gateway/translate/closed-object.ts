@@ -16,14 +16,16 @@ export class Field {
     this.name = name;
   }
 
-  get isGiven(): boolean {
-    return this.value.kind !== 'null';
-  }
-
   /** @throws GatewayError `invalid_request` for another type; so do the others. */
   text(): string {
     if (this.value.kind !== 'string') throw this.wrong('must be a string');
     return textOf(this.bytes, this.value);
+  }
+
+  /** Whether it is the empty string; the text is not decoded. */
+  isEmptyText(): boolean {
+    const { start, end } = this.textSpan();
+    return end - start === 2;
   }
 
   /** The range of a string, with its quotes. */

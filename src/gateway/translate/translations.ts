@@ -1,6 +1,13 @@
 // The list of translations, by the path that the caller uses. Each stands for a whole operation: its requests, answers,
 // streams and refusals.
 import { chat } from './ollama/chat.ts';
+import { embed, embeddings } from './ollama/embed.ts';
+import { generate } from './ollama/generate.ts';
 import type { Translation } from './translation.ts';
 
-export const translations: ReadonlyMap<string, Translation> = new Map([['/api/chat', chat]]);
+export const translations: ReadonlyMap<string, Translation> = new Map([
+  ['/api/chat', chat],
+  ['/api/generate', generate],
+  ['/api/embed', embed],
+  ['/api/embeddings', embeddings],
+]);

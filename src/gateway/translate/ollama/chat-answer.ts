@@ -2,12 +2,16 @@
 // are whole, with their arguments as an object.
 import type { Fields } from '../../../upstream/kind.ts';
 import { isFields, parse } from '../../answer/model-error.ts';
-import { scanObject } from '../../payload/strict-json.ts';
+import { type Most, scanObject } from '../../payload/strict-json.ts';
 import { type Answering, malformed, type StreamWriter } from '../translation.ts';
 import { Figures } from './figures.ts';
 
 /** How an operation of Ollama shows a piece of its answer. */
 export type Shape = (piece: { content: string; thinking: string; calls: readonly string[] }) => string;
+
+/** The members of /api/generate. */
+export const asResponse: Shape = ({ content, thinking }) =>
+  `"response":${JSON.stringify(content)}${thinking === '' ? '' : `,"thinking":${JSON.stringify(thinking)}`}`;
 
 /** The `message` of /api/chat. */
 export const asMessage: Shape = ({ content, thinking, calls }) =>
@@ -88,6 +92,12 @@ function pieceOf(message: Fields, choice: Fields): Piece {
   };
 }
 
+/** What the choice holds: a piece of a message, a message, or the text of a completion. */
+function messageOf({ delta, message, text }: Fields): Fields | undefined {
+  if (isFields(delta)) return delta;
+  return isFields(message) ? message : typeof text === 'string' ? { content: text } : undefined;
+}
+
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 class ChatWriter implements StreamWriter {
@@ -95,7 +105,9 @@ class ChatWriter implements StreamWriter {
   readonly #shape: Shape;
   readonly #figures: Figures;
   readonly #calls: Call[] = [];
+  /** Places up to here have been sent. */
   #written = 0;
+  #sent = 0;
   #reason = 'stop';
 
   constructor(answering: Answering, shape: Shape) {
@@ -108,8 +120,8 @@ class ChatWriter implements StreamWriter {
     this.#figures.note(value);
     const choice = choiceOf(value);
     if (!choice) return '';
-    const { delta, message, finish_reason: reason } = choice;
-    const found = isFields(delta) ? delta : isFields(message) ? message : {};
+    const { finish_reason: reason } = choice;
+    const found = messageOf(choice) ?? {};
     const piece = pieceOf(found, choice);
     const { tool_calls: calls } = found;
     if (Array.isArray(calls)) for (const call of calls as unknown[]) if (isFields(call)) this.#add(call);
@@ -147,8 +159,6 @@ class ChatWriter implements StreamWriter {
     return calls.length === 0 ? '' : this.#line({ content: '', thinking: '', calls }, '');
   }
 
-  #sent = 0;
-
   #head(): string {
     return `{"model":${JSON.stringify(this.#answering.model)},"created_at":"${new Date(
       this.#answering.at + this.#answering.elapsedMs(),
@@ -170,10 +180,11 @@ export const streamChat =
 export const wholeChat =
   (shape: Shape) =>
   (bytes: Buffer, answering: Answering): string => {
-    const value = parse(bytes.toString('utf8'));
+    const value = parse(plausible(bytes));
     const choice = isFields(value) ? choiceOf(value) : undefined;
-    if (!isFields(value) || !choice || !isFields(choice['message'])) throw malformed('no answer');
-    const { message, finish_reason: reason } = choice;
+    const message = choice && messageOf(choice);
+    if (!isFields(value) || !choice || !message) throw malformed('no answer');
+    const { finish_reason: reason } = choice;
     const figures = new Figures(answering);
     figures.note(value);
     const piece = pieceOf(message, choice);
@@ -188,6 +199,19 @@ export const wholeChat =
     const logprobs = piece.logprobs === '' ? '' : `,"logprobs":${piece.logprobs}`;
     return `{"model":${JSON.stringify(answering.model)},"created_at":"${created}",${shape({ ...piece, calls })},${end}${logprobs}}`;
   };
+
+/** No answer has as many values, and parsed ones cost up to a hundred times their bytes. */
+const most: Most = { values: 2_000_000, kept: 1000, opened: 1 };
+
+/** The text of an answer whose parsing costs no more than it can be worth. @throws GatewayError `upstream_failed`. */
+function plausible(bytes: Buffer): string {
+  try {
+    scanObject(bytes, outline, most);
+  } catch {
+    throw malformed('an answer that is not JSON');
+  }
+  return bytes.toString('utf8');
+}
 
 /** Ollama ends with `stop` also when the model calls a tool. */
 const reasonOf = (reason: string): string => (reason === 'tool_calls' || reason === 'function_call' ? 'stop' : reason);

@@ -5,7 +5,15 @@ import { Field } from '../closed-object.ts';
 import { type Translation, untranslatable, type Written } from '../translation.ts';
 import { asMessage, streamChat, wholeChat } from './chat-answer.ts';
 import { writeMessages, writeTools } from './messages.ts';
-import { acceptKeepAlive, acceptOnly, addFormat, addOptions, addThinking } from './options.ts';
+import {
+  acceptKeepAlive,
+  acceptOnly,
+  addFormat,
+  addLogprobs,
+  addOptions,
+  addThinking,
+  addTopLogprobs,
+} from './options.ts';
 
 const calledFunction: Outline = { known: new Set(['index', 'name', 'arguments', 'description', 'parameters']) };
 
@@ -48,12 +56,8 @@ export const chat: Translation = ({ bytes }, target) => {
     truncate: acceptOnly(false),
     shift: acceptOnly(false),
     _debug_render_only: acceptOnly(false),
-    logprobs: (field) => {
-      if (field.flag()) members.set('logprobs', 'true');
-    },
-    top_logprobs: (field) => {
-      if (field.number() > 0) members.set('top_logprobs', field.value);
-    },
+    logprobs: (field) => addLogprobs(field, target, members),
+    top_logprobs: (field) => addTopLogprobs(field, members),
   });
   if (!messages) throw new GatewayError('invalid_request', { message: 'messages is required' });
   if (messages.items().length === 0) throw untranslatable('messages', 'is empty, which loads a model');

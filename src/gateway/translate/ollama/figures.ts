@@ -36,6 +36,12 @@ export class Figures {
     this.#beganMs ??= this.#answering.elapsedMs();
   }
 
+  /** The figures of embeddings, which have no end. */
+  ofEmbedding(): string {
+    const count = this.#prompt ? `,"prompt_eval_count":${this.#prompt}` : '';
+    return `,"total_duration":${nanoseconds(this.#answering.elapsedMs())}${count}`;
+  }
+
   /** The last members of the answer, without braces. */
   tail(reason: string): string {
     const totalMs = this.#answering.elapsedMs();

@@ -105,7 +105,7 @@ function writeMessage(message: Message, { takes }: Target, pending: PendingCall[
   parts.push(`{"role":"${role}","content":`);
   writeContent(message, parts);
   if (role === 'assistant') {
-    if (thinking && thinking.text() !== '') {
+    if (thinking && !thinking.isEmptyText()) {
       if (takes.reasoning === undefined) throw untranslatable(thinking.name);
       parts.push(`,"${takes.reasoning}":`, thinking.textSpan());
     }
@@ -131,8 +131,7 @@ function writeContent({ role, content, images, calls }: Message, parts: Parts): 
   }
   if (role !== 'user') throw untranslatable((images as Field).name);
   parts.push('[');
-  if (content && content.value.end - content.value.start > 2)
-    parts.push('{"type":"text","text":', content.textSpan(), '},');
+  if (content && !content.isEmptyText()) parts.push('{"type":"text","text":', content.textSpan(), '},');
   parts.push(...imageParts(pictures), ']');
 }
 

@@ -89,7 +89,7 @@ export function addFormat(field: Field, { takes }: Target, members: Members): vo
     if (format === 'json')
       members.set(
         'response_format',
-        takes.lacksJsonObject
+        takes.lacks?.has('json_object')
           ? '{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object"}}}'
           : '{"type":"json_object"}',
       );
@@ -101,16 +101,33 @@ const efforts = new Set(['low', 'medium', 'high']);
 
 /** Whether the model reasons: a flag, or how much. */
 export function addThinking(field: Field, { takes }: Target, members: Members): void {
+  let effort: string | undefined;
+  let thinks = true;
   if (field.value.kind === 'string') {
-    const effort = field.text();
+    effort = field.text();
     if (!efforts.has(effort)) throw field.wrong('must be true, false, "low", "medium" or "high"');
+    if (takes.lacks?.has('reasoning_effort')) throw untranslatable(field.name);
     members.set('reasoning_effort', JSON.stringify(effort));
-    return;
+  } else {
+    thinks = field.flag();
+    if (!takes.takesTemplateArguments) throw untranslatable(field.name);
   }
-  const thinks = field.flag();
-  if (!takes.takesTemplateArguments) throw untranslatable(field.name);
-  // Templates call it one or the other (Qwen, DeepSeek); a name that a template does not have is not read.
-  members.set('chat_template_kwargs', JSON.stringify({ enable_thinking: thinks, thinking: thinks }));
+  // Templates call it one or the other (Qwen, DeepSeek, gpt-oss); a name that a template does not have is not read.
+  if (takes.takesTemplateArguments)
+    members.set(
+      'chat_template_kwargs',
+      JSON.stringify({ enable_thinking: thinks, thinking: thinks, ...(effort && { reasoning_effort: effort }) }),
+    );
+}
+
+export function addLogprobs(field: Field, { takes }: Target, members: Members): void {
+  if (!field.flag()) return;
+  if (takes.lacks?.has('logprobs')) throw untranslatable(field.name);
+  members.set('logprobs', 'true');
+}
+
+export function addTopLogprobs(field: Field, members: Members): void {
+  if (field.number() > 0) members.set('top_logprobs', field.value);
 }
 
 /** `images`: base64, as parts of a message. */

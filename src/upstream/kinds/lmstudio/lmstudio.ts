@@ -58,7 +58,11 @@ export const lmstudio: UpstreamKind = {
   usage: askedByStreamOptions,
   // It finishes the processing of a prompt first.
   cancel: (call, reason) => call.abort(reason),
-  extras: { sampling: { top_k: 'top_k', repeat_penalty: 'repeat_penalty' }, lacksJsonObject: true },
+  // docs/developer/openai-compat/chat-completions; it refuses json_object (lmstudio-bug-tracker#189).
+  extras: {
+    sampling: { top_k: 'top_k', repeat_penalty: 'repeat_penalty' },
+    lacks: new Set(['json_object', 'logprobs', 'reasoning_effort']),
+  },
   fields: {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens'],
     // How long the model stays loaded, and a second model beside it.

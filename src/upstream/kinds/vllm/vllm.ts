@@ -35,7 +35,8 @@ export const vllm: UpstreamKind = {
   cancel: (call, reason) => call.abort(reason),
   extras: {
     sampling: { top_k: 'top_k', min_p: 'min_p', repeat_penalty: 'repetition_penalty' },
-    reasoning: 'reasoning_content',
+    // chat_utils.py, _parse_chat_message_content; it passes on `reasoning_content` to no template.
+    reasoning: 'reasoning',
     takesTemplateArguments: true,
   },
   fields: {
