@@ -99,7 +99,7 @@ export const terms: Record<keyof Terms, Term> = {
   templates: term(
     'choice',
     '',
-    '`strip` removes `raw`, `template` and `chat_template`, which bypass the model’s own.',
+    '`strip` removes `raw`, `template`, `chat_template` and others that bypass the model’s own, and bounds `chat_template_kwargs`.',
     false,
   ),
   debugFields: term(

@@ -27,7 +27,8 @@ export const scopeMeanings: Record<FixedScope, string> = {
   'inference:audio': 'transcribe audio',
   'inference:embed': 'make embeddings',
   metadata: 'read version, model lists and model details',
-  cloud: "use cloud models and web search, which spend the operator's ollama.com account and send prompts away",
+  cloud:
+    "use cloud models, web search and other tools of the server, which spend the operator's accounts and send prompts away",
   'models:pull': 'download models from an allowed registry host',
   'models:push': 'upload models to an allowed registry host',
   'models:create': 'create models and upload their blobs',

@@ -36,7 +36,7 @@ async function aboutToRun() {
   const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, known);
   const principal = await keyCache.find(key.id);
   const { operation } = matchOperation('POST', canonicalTarget('/api/chat'));
-  const nothing = { models: [], registryModels: [], blobs: [], offeredSearches: [] };
+  const nothing = { models: [], registryModels: [], blobs: [], offeredServerTools: [] };
   const call = { caller: new Caller(principal!), operation, ...nothing } as unknown as Intended;
   await decisions.again(call, exchange);
   const ended = Promise.withResolvers<GatewayError>();

@@ -9,6 +9,7 @@ import { bodyFields } from '../upstream/kinds.ts';
 import { type AskedLength, boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
 import { boundParameters } from './creation.ts';
+import { boundGrammars } from './grammar-bounds.ts';
 import { jsonType, readJson } from './intent.ts';
 import { type ModelFacts, noServer, type ServerFacts } from './model-facts.ts';
 import { type NamedModel, replacedNames } from './model-names.ts';
@@ -16,9 +17,10 @@ import { given, remove, replace, replaceName, type Work, wholeNumber } from './p
 import { renameForm } from './payload/multipart.ts';
 import { type Edit, type JsonBody, type JsonValue, textOf } from './payload/strict-json.ts';
 import { type Figured, type ForServer, figureFor } from './server-figures.ts';
+import { takeOffersOut } from './server-tools.ts';
+import { boundTemplateArguments } from './template-arguments.ts';
 import { translationFor } from './translate/able.ts';
 import type { CallTranslation } from './translate/call-translation.ts';
-import { takeOffersOut } from './web-search.ts';
 
 declare class Mark {
   protected readonly shaped: true;
@@ -53,10 +55,10 @@ export function shape(call: Authorized, facts: ModelFacts): Shaped {
 }
 
 /** The parsed parts of a body. */
-type Read = Pick<Authorized, 'document' | 'images' | 'inputs' | 'offeredSearches' | 'edits'>;
+type Read = Pick<Authorized, 'document' | 'images' | 'inputs' | 'offeredServerTools' | 'edits'>;
 
 function within(call: Authorized, read: Read, before: readonly string[], facts: ModelFacts): Shaped {
-  const { document, images, inputs, offeredSearches } = read;
+  const { document, images, inputs, offeredServerTools } = read;
   const { principal } = call.caller;
   const { bounds } = principal;
   if (facts.length === 0 && !call.operation.service) throw noServer();
@@ -91,7 +93,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
     body,
     images,
     inputs,
-    offeredSearches,
+    offeredServerTools,
     askedTokens,
     choices,
     changes,
@@ -134,8 +136,8 @@ function shapedAnew(call: Shaped, facts: ModelFacts): Shaped {
   const { body } = call;
   if (!body || call.bodyType !== jsonType) return call;
   // Parse the forwarded bytes again, so that the bounds apply to what they contain.
-  const { document, images, inputs, offeredSearches } = readJson(call, body, replacedNames);
-  return within(call, { document, images, inputs, offeredSearches, edits: none }, call.changes, facts);
+  const { document, images, inputs, offeredServerTools } = readJson(call, body, replacedNames);
+  return within(call, { document, images, inputs, offeredServerTools, edits: none }, call.changes, facts);
 }
 
 /** Everything that shaping depends on for a caller. */
@@ -160,7 +162,7 @@ function editsFor(
   const work: Work = { bytes, document, edits, changes };
   const sent = models[0]?.sent;
   if (sent !== undefined) replaceName(work, operation.model === 'model-or-name' ? ['model', 'name'] : ['model'], sent);
-  if (!principal.scopes.has('cloud')) takeOffersOut(work, read.offeredSearches);
+  if (!principal.scopes.has('cloud')) takeOffersOut(work, read.offeredServerTools);
   let asked: AskedLength;
   if (bounds) {
     const most = bounds.maxOutputTokens;
@@ -215,10 +217,14 @@ function boundBody(work: Work, bounds: Terms, model: string | undefined, { conte
     removeAll(work, reloads);
     removeAll(work, shared);
   }
-  if (bounds.templates === 'strip') removeAll(work, templates);
+  if (bounds.templates === 'strip') {
+    removeAll(work, templates);
+    boundTemplateArguments(work);
+  }
   if (bounds.debugFields === 'strip') removeAll(work, debug);
   boundContext(work, given(options, 'num_ctx'), bounds, model, contexts);
   boundCapped(work);
+  boundGrammars(work);
   boundKeepAlive(work, bounds);
   boundParameters(work, bounds, reloadOptions);
 }

@@ -80,7 +80,7 @@ export class Decisions {
     refuseUnauthorized(principal, call, modelRules);
     // An offer to search the web cannot be removed from a call that was already sent.
     const hasLeft = origin.request !== 'none' && origin.begun !== undefined;
-    if (hasLeft && call.offeredSearches.length > 0 && losesCloud(before, principal))
+    if (hasLeft && call.offeredServerTools.length > 0 && losesCloud(before, principal))
       throw missingScope('cloud', appealContact);
     // From now on, the call has the current principal.
     call.caller.renew(principal);

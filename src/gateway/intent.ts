@@ -4,12 +4,11 @@
 import { GatewayError } from '../domain/error.ts';
 import { mostNameBytes } from '../domain/model-name.ts';
 import { unlimited } from '../domain/plan.ts';
-import { bodyFields } from '../upstream/kinds.ts';
+import { bodyFields, namedFields } from '../upstream/kinds.ts';
 import { readDigest, readDigests } from './creation.ts';
 import type { Exchange } from './exchange.ts';
 import { boundForm } from './form-bounds.ts';
 import { bodiesOf } from './limits/account-usage.ts';
-import { refuseLocalMedia } from './local-media.ts';
 import type { Meanings, NamedModel } from './model-names.ts';
 import { bounded, optionalText, readModels } from './named-models.ts';
 import { type BodyLimits, replaceBody } from './payload/body.ts';
@@ -19,8 +18,9 @@ import { formBytes, formText, readForm, withText, writeForm } from './payload/mu
 import { readBody } from './payload/read-body.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './payload/strict-json.ts';
 import type { Prechecked } from './precheck.ts';
+import { readServerTools, toolChoiceOutline } from './server-tools.ts';
 import { streamsBody } from './services/request-body.ts';
-import { readWebSearch, toolChoiceOutline } from './web-search.ts';
+import { refuseUnsafe } from './unsafe-bodies.ts';
 
 declare class Mark {
   protected readonly intended: true;
@@ -32,12 +32,12 @@ export interface Intended extends Prechecked, Mark {
   /** Models whose registry host Ollama would contact. */
   readonly registryModels: readonly NamedModel[];
   readonly stream: boolean;
-  /** The call requires Ollama to search the web, or to send the prompt to another host, on the operator's account. */
+  /** The call requires a tool that the server runs elsewhere, or a prompt that it sends to another host. */
   readonly leavesTheBox: boolean;
   /** Digests of blobs that it checks for, or creates a model from. */
   readonly blobs: readonly string[];
-  /** Web searches that it only offers to the model; in the body, as elements of `tools`. */
-  readonly offeredSearches: readonly JsonValue[];
+  /** Tools of the server that it only offers to the model; in the body, as elements of `tools`. */
+  readonly offeredServerTools: readonly JsonValue[];
   /** Bytes for the upstream; undefined if there are none or they are streamed from the request. */
   readonly body: Buffer | undefined;
   /** Content-Type of those bytes, according to how they were parsed, not to what the caller declared. */
@@ -57,7 +57,7 @@ export interface Intended extends Prechecked, Mark {
   readonly promptEstimate: number;
 }
 
-const { lengths, choices, reloadOptions, reloads, templates, debug, shared, capped } = bodyFields;
+const { lengths, choices, reloadOptions, templateArguments } = bodyFields;
 
 const optionsOutline: Outline = {
   known: new Set(
@@ -75,8 +75,7 @@ const outline: Outline = {
       'quantize suffix context truncate dimensions'
     )
       .split(' ')
-      .concat(lengths, choices, reloads, templates, debug, shared)
-      .concat(capped.map(([name]) => name)),
+      .concat(namedFields),
   ),
   inside: {
     options: optionsOutline,
@@ -86,6 +85,7 @@ const outline: Outline = {
     draft_files: anyNames,
     stream_options: { known: new Set(['include_usage']) },
     tool_choice: toolChoiceOutline,
+    ...Object.fromEntries(templateArguments.map((name) => [name, anyNames])),
   },
   each: { tools: { known: new Set(['type', 'name', 'function']) } },
 };
@@ -190,19 +190,19 @@ export function readJson(prechecked: Prechecked, bytes: Buffer, names: Meanings,
   const { operation } = prechecked;
   const counts = prechecked.caller.principal.plan !== unlimited;
   const body = scanObject(bytes, counts ? countingOutline : outline);
-  refuseLocalMedia(bytes);
+  refuseUnsafe(body, bytes);
   const { models, registryModels } = readModels(prechecked, bytes, body, names);
   const stream = readStream(body, bytes, operation.streamDefault);
   const usageInjected = operation.reply.usageOnRequest && stream && !asksForUsage(body, bytes);
   const pictures = counts ? countImages(body, bytes) : noImages;
-  const search = readWebSearch(body, bytes);
+  const search = readServerTools(body, bytes);
   return {
     ...prechecked,
     models,
     registryModels,
     stream,
     leavesTheBox: search.forced || optionalText(body, bytes, 'remote_host') !== undefined,
-    offeredSearches: search.offered,
+    offeredServerTools: search.offered,
     blobs: operation.model === 'create' ? readDigests(body, bytes) : none,
     body: bytes,
     bodyType: jsonType,
@@ -227,7 +227,7 @@ function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted:
     registryModels: [],
     stream: prechecked.operation.streamDefault === true,
     leavesTheBox: false,
-    offeredSearches: [],
+    offeredServerTools: [],
     blobs: none,
     body: undefined,
     bodyType: undefined,

@@ -77,6 +77,12 @@ export interface BodyFields {
   readonly reloads: readonly string[];
   /** They bypass the template of the model. */
   readonly templates: readonly string[];
+  /** Objects whose members become variables of the template, or arguments of the function that applies it. */
+  readonly templateArguments: readonly string[];
+  /** The server compiles them into a grammar: a schema, a regular expression, or the grammar itself. */
+  readonly grammars: readonly string[];
+  /** If true, the server answers at once and generates later, where nothing is counted. */
+  readonly deferred: readonly string[];
   /** They expose internals of the server. */
   readonly debug: readonly string[];
   /**

@@ -86,7 +86,15 @@ export const bodyFields: BodyFields = {
   reloadOptions: each('reloadOptions'),
   reloads: each('reloads'),
   templates: each('templates'),
+  templateArguments: each('templateArguments'),
+  grammars: each('grammars'),
+  deferred: each('deferred'),
   debug: each('debug'),
   shared: each('shared'),
   capped: each('capped'),
 };
+
+const { reloadOptions: _, capped, ...inBody } = bodyFields;
+
+/** The names of all fields that stand in the body itself. */
+export const namedFields: readonly string[] = [...Object.values(inBody).flat(), ...capped.map(([name]) => name)];

@@ -19,7 +19,7 @@ const parsers = {
     'gateway/intent.ts': 0.6,
     'gateway/apply-plan.ts': 0.8,
     'gateway/answer-length.ts': 0.75,
-    'gateway/web-search.ts': 0.8,
+    'gateway/server-tools.ts': 0.8,
   },
   meter: {
     'gateway/meter/meter.ts': 0.8,

@@ -42,6 +42,15 @@ test.each([
     '/v1/embeddings',
     '{"model":"m","input":[{"content":[{"type":"image_url","image_url":{"url":"file:///etc/passwd"}}]}]}',
   ],
+  ['/v1/chat/completions', chat('{"type":"video","video":"file:///etc/x.mp4"}')],
+  // SGLang opens a plain path.
+  ['/v1/chat/completions', chat('{"type":"image_url","image_url":{"url":"/srv/private/a.png"}}')],
+  ['/v1/chat/completions', chat('{"type":"image_url","image_url":{"url":"\\/srv\\/private\\/a.png"}}')],
+  ['/v1/chat/completions', chat('{"type":"image_url","image_url":{"url":"../a.webp"}}')],
+  ['/v1/chat/completions', chat('{"type":"image_url","image_url":{"url":" private/a.JPG "}}')],
+  ['/v1/chat/completions', chat('{"type":"image_url","image_url":{"url":"C:\\\\a.png"}}')],
+  ['/v1/chat/completions', chat('{"type":"audio_url","audio_url":{"\\u0075rl":"/srv/a.wav"}}')],
+  ['/v1/embeddings', '{"model":"m","input":[{"text":"x","image":"/srv/a.png"}]}'],
 ])('%s with %s is refused', async (path, body) => {
   const calls = (): number => server.heard.filter(({ method }) => method === 'POST').length;
   const before = calls();
@@ -56,6 +65,10 @@ test.each([
   chat('{"type":"text","text":"file:///etc/passwd"}'),
   chat('{"type":"image_url","image_url":{"url":"https://example.org/file:///x.png"}}'),
   '{"model":"m","messages":[{"role":"user","content":"file:///etc/passwd, what is it? \\u00e9"}]}',
+  chat('{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}'),
+  chat(`{"type":"image","image":"/9j/${'A'.repeat(400)}"}`),
+  chat('{"type":"tool_use","id":"1","name":"open","input":{"url":"/etc/passwd","path":"file:///x"}}'),
+  '{"model":"m","messages":[{"role":"assistant","tool_calls":[{"function":{"name":"open","arguments":{"image":"/a.png"}}}]}]}',
   '{"model":"m","messages":[],"tools":[{"type":"function","function":{"name":"f","parameters":{"url":"file:///x"}}}]}',
 ])('%s is only text, and passes', async (body) => {
   for (const key of keys) expect((await post(`${gate.url}/v1/chat/completions`, key, body)).status).toBe(200);

@@ -10,6 +10,8 @@ export interface Heard {
   readonly url: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Readonly<Record<string, unknown>>;
+  /** The body as it came. */
+  readonly text: string;
 }
 
 /**
@@ -78,7 +80,8 @@ export async function imitate({ answer, missing, closesAfterStreams = false }: I
     request.on('data', (piece: Buffer) => pieces.push(piece));
     request.on('end', () => {
       const { method = '', url = '', headers } = request;
-      const call = { method, url, headers, body: read(Buffer.concat(pieces)) };
+      const text = Buffer.concat(pieces).toString('utf8');
+      const call = { method, url, headers, body: read(text), text };
       heard.push(call);
       const said = answer(call, state) ?? { status: 404, body: missing };
       response.once('close', () => {
@@ -114,9 +117,9 @@ function say(response: ServerResponse, { status = 200, type, body }: Said, isHel
   else response.end(body.join(''));
 }
 
-function read(bytes: Buffer): Readonly<Record<string, unknown>> {
+function read(text: string): Readonly<Record<string, unknown>> {
   try {
-    return JSON.parse(bytes.toString('utf8')) as Record<string, unknown>;
+    return JSON.parse(text) as Record<string, unknown>;
   } catch {
     return {};
   }

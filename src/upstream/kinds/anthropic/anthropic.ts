@@ -38,6 +38,7 @@ export const anthropic: UpstreamKind = {
   cancel: (call, reason) => call.abort(reason),
   fields: {
     lengths: ['max_tokens'],
+    grammars: ['output_config', 'output_format'],
     // Other machines that it would call, a machine that keeps files, and the account's share of dearer capacity.
     shared: ['mcp_servers', 'container', 'service_tier'],
   },

@@ -44,7 +44,11 @@ export const llamaServer: UpstreamKind = {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'n_predict'],
     choices: ['n', 'n_cmpl'],
     // It parses the raw text of a template that a caller sends.
-    templates: ['chat_template'],
+    templates: ['chat_template', 'chat_format', 'chat_parser', 'generation_prompt', 'preserved_tokens'],
+    templateArguments: ['chat_template_kwargs'],
+    grammars: ['response_format', 'json_schema', 'grammar', 'grammar_triggers', 'text'],
+    // What it has rendered, and which fields the answer has: those with the usage can be left out.
+    debug: ['verbose', 'return_tokens', 'response_fields'],
     capped: [['n_probs', 100]],
     shared: [
       // They choose a slot, which can be that of another caller, and what stays in its cache.
@@ -55,6 +59,11 @@ export const llamaServer: UpstreamKind = {
       'n_discard',
       // Calls with different adapters are not worked on together.
       'lora',
+      'backend_sampling',
+      'sse_ping_interval',
+      'speculative.n_max',
+      'speculative.n_min',
+      'speculative.p_min',
       'ignore_eos',
       // It lets anybody who knows the id of an answer steer it.
       'reasoning_control',

@@ -65,7 +65,8 @@ export const lmstudio: UpstreamKind = {
   },
   fields: {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens'],
-    // How long the model stays loaded, and a second model beside it.
-    shared: ['ttl', 'draft_model'],
+    grammars: ['response_format', 'text'],
+    // How long the model stays loaded, a second model beside it, and programs of the machine that it would use as tools.
+    shared: ['ttl', 'draft_model', 'integrations'],
   },
 };

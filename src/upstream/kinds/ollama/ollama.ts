@@ -21,6 +21,7 @@ export const ollama: UpstreamKind = {
     reloadOptions: ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'],
     reloads: ['shift'],
     templates: ['raw', 'template'],
+    grammars: ['format'],
     debug: ['_debug_render_only'],
     // Image generation: together they decide how long a slot is held.
     capped: [

@@ -21,5 +21,10 @@ export const openai: UpstreamKind = {
     // num_predict is here because such a server can be a proxy in front of Ollama.
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'max_new_tokens', 'num_predict', 'n_predict'],
     choices: ['n', 'n_cmpl', 'best_of', 'num_return_sequences'],
+    // `text` is where the Responses API has its schema.
+    grammars: ['response_format', 'text'],
+    deferred: ['background'],
+    // Dearer capacity of the account.
+    shared: ['service_tier'],
   },
 };

@@ -36,7 +36,19 @@ export const sglang: UpstreamKind = {
   fields: {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'max_new_tokens'],
     choices: ['n', 'best_of'],
-    debug: ['return_hidden_states', 'return_routed_experts', 'return_token_ids', 'return_cached_tokens_details'],
+    // Tokens in place of what the template would make of the messages.
+    templates: ['input_ids'],
+    templateArguments: ['chat_template_kwargs'],
+    grammars: ['response_format', 'text', 'json_schema', 'regex', 'ebnf', 'stop_regex'],
+    deferred: ['background'],
+    debug: [
+      'return_hidden_states',
+      'return_routed_experts',
+      'return_token_ids',
+      'return_prompt_token_ids',
+      'return_meta_info',
+      'return_cached_tokens_details',
+    ],
     shared: [
       'ignore_eos',
       'min_tokens',
@@ -57,6 +69,13 @@ export const sglang: UpstreamKind = {
       'disagg_prefill_dp_rank',
       'data_parallel_rank',
       'custom_labels',
+      'extra_key',
+      'ngram_corpus_id',
+      'images_config',
+      'max_dynamic_patch',
+      'min_dynamic_patch',
+      'embed_overrides',
+      'embed_override_token_id',
     ],
   },
 };

@@ -43,7 +43,28 @@ export const vllm: UpstreamKind = {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens'],
     choices: ['n', 'best_of', 'beam_width'],
     templates: ['chat_template'],
-    debug: ['prompt_logprobs', 'return_token_ids', 'return_tokens_as_token_ids'],
+    // `tokenize` among them has held up the whole server (CVE-2025-62426).
+    templateArguments: ['chat_template_kwargs'],
+    grammars: [
+      'response_format',
+      'text',
+      'structured_outputs',
+      'guided_json',
+      'guided_regex',
+      'guided_choice',
+      'guided_grammar',
+      'guided_whitespace_pattern',
+    ],
+    deferred: ['background'],
+    debug: [
+      'prompt_logprobs',
+      'return_token_ids',
+      'return_tokens_as_token_ids',
+      'return_prompt_text',
+      'return_token_offsets',
+      'return_mm_kwargs',
+      'enable_response_messages',
+    ],
     shared: [
       'ignore_eos',
       'min_tokens',
@@ -51,8 +72,14 @@ export const vllm: UpstreamKind = {
       'priority',
       // Another call with the same id would be ended.
       'request_id',
+      'session_id',
       'kv_transfer_params',
+      'ec_transfer_params',
       'vllm_xargs',
+      // The name of a Python function that it would call (older versions).
+      'logits_processors',
+      // A serialized tensor that it would load (CVE-2025-62164).
+      'prompt_embeds',
       // Arguments of the program that reads images and videos.
       'mm_processor_kwargs',
       'media_io_kwargs',

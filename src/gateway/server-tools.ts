@@ -1,6 +1,7 @@
-// Tools of the type `web_search…`, which Ollama runs itself on the operator's ollama.com account (ollama-api §1). Codex
-// and Claude Code offer one with every call. For a caller without the scope `cloud`, the offer is removed; only a call
-// that requires the search is refused. Detects and removes offers; other files decide who may search.
+// Tools that the model server runs itself, away from the machine: `web_search…` on the operator's ollama.com account (ollama-api
+// §1), an MCP server at any address that the caller names, code in a container, files of the account. Codex and Claude Code
+// offer a web search with every call. For a caller without the scope `cloud`, the offer is removed; only a call that requires
+// such a tool is refused. Detects and removes offers; other files decide who may use them.
 import type { Work } from './payload/body-edits.ts';
 import { type JsonBody, type JsonValue, type Outline, textOf } from './payload/strict-json.ts';
 
@@ -13,18 +14,29 @@ export const toolChoiceOutline: Outline = {
   each: { tools: named },
 };
 
-export interface WebSearch {
+export interface ServerTools {
   /** The offers, as elements of `tools`. */
   readonly offered: readonly JsonValue[];
-  /** Whether the call requires a search: `tool_choice` names it, or requires some tool and there is no other. */
+  /** Whether the call requires such a tool: `tool_choice` names it, or requires some tool and there is no other. */
   readonly forced: boolean;
 }
 
-const none: WebSearch = { offered: [], forced: false };
+/** The beginnings of their types: OpenAI's and Anthropic's end with a date or a version. */
+const serverTypes = [
+  'web_search',
+  'web_fetch',
+  'mcp',
+  'code_interpreter',
+  'code_execution',
+  'file_search',
+  'image_generation',
+] as const;
 
-export function readWebSearch(body: JsonBody, bytes: Buffer): WebSearch {
+const none: ServerTools = { offered: [], forced: false };
+
+export function readServerTools(body: JsonBody, bytes: Buffer): ServerTools {
   const tools = body.members.get('tools')?.items ?? [];
-  const offered = tools.filter((tool) => isSearch(bytes, tool));
+  const offered = tools.filter((tool) => isServerTool(bytes, tool));
   const choice = body.members.get('tool_choice');
   if (offered.length === 0 && !choice) return none;
   const names = new Set(offered.map((tool) => textIn(bytes, tool, 'name')));
@@ -41,7 +53,7 @@ function forces(bytes: Buffer, choice: JsonValue, names: ReadonlySet<string | un
     const mentioned = [part, ...(part.members?.get('tools')?.items ?? [])];
     return mentioned.some((tool) => {
       const name = textIn(bytes, tool, 'name');
-      return isSearch(bytes, tool) || (name !== undefined && names.has(name));
+      return isServerTool(bytes, tool) || (name !== undefined && names.has(name));
     });
   });
 }
@@ -49,8 +61,11 @@ function forces(bytes: Buffer, choice: JsonValue, names: ReadonlySet<string | un
 /** "Any tool": OpenAI's `required`, Anthropic's `any`. */
 const insists = new Set(['required', 'any']);
 
-function isSearch(bytes: Buffer, tool: JsonValue): boolean {
-  return textIn(bytes, tool, 'type')?.toLowerCase().startsWith('web_search') === true;
+const isServerTool = (bytes: Buffer, tool: JsonValue): boolean => serverTypeOf(bytes, tool) !== undefined;
+
+function serverTypeOf(bytes: Buffer, tool: JsonValue): (typeof serverTypes)[number] | undefined {
+  const type = textIn(bytes, tool, 'type')?.toLowerCase();
+  return type === undefined ? undefined : serverTypes.find((name) => type.startsWith(name));
 }
 
 function textIn(bytes: Buffer, object: JsonValue, field: string): string | undefined {
@@ -68,5 +83,5 @@ export function takeOffersOut({ bytes, document, edits, changes }: Work, offered
   edits.push({ start: tools.start, end: tools.end, text: kept.length > 0 ? `[${text}]` : 'null' });
   const choice = document.members.get('tool_choice');
   if (kept.length === 0 && choice) edits.push({ start: choice.start, end: choice.end, text: 'null' });
-  changes.push('tools.web_search removed');
+  for (const type of new Set(offered.map((tool) => serverTypeOf(bytes, tool)))) changes.push(`tools.${type} removed`);
 }
