@@ -1,7 +1,7 @@
 // `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month; both of some calls alone.
 import { type Command, Option } from 'commander';
 import { iso } from '../domain/time.ts';
-import { type Outcome, outcomes, type UsageRecord } from '../domain/usage.ts';
+import { type Outcome, outcomes, type UnitSums, type UsageRecord } from '../domain/usage.ts';
 import { requireAccount } from '../management/accounts/accounts.ts';
 import { Fault } from '../management/fault.ts';
 import { requireKey } from '../management/keys/keys.ts';
@@ -30,6 +30,14 @@ const partsIn = (rows: readonly object[]): string[] =>
     rows.some((row) => (row as Readonly<Record<string, unknown>>)[name] !== 0),
   );
 
+/** What services cost has a column if any call did. */
+const costIn = (rows: readonly object[]): string[] => (rows.some((row) => Object.hasOwn(row, 'cost')) ? ['cost'] : []);
+
+const costText = (units: UnitSums): string =>
+  Object.entries(units)
+    .map(([unit, amount]) => `${amount} ${unit}`)
+    .join(', ');
+
 export function usageCommand(program: Command, withContext: WithContext): void {
   program
     .command('usage')
@@ -37,7 +45,7 @@ export function usageCommand(program: Command, withContext: WithContext): void {
     .addOption(new Option('--by <group>', 'add up').choices(['key', 'account', 'model', 'day', 'month']))
     .option('--account <name>', 'of one account, by name or id')
     .option('--key <id>', 'of one key')
-    .option('--model <name>', 'of one model')
+    .option('--model <name>', 'of one model, or of one service as route:<name>')
     .addOption(new Option('--outcome <outcome>', 'that ended so; not with --by').choices(outcomes))
     .option('--since <when>', 'a date, or a time ago such as 7d; with --by, 30d if nothing is said', pastMoment)
     .option('--until <when>', 'a date, or a time ago; with --by, now if nothing is said', pastMoment)
@@ -71,11 +79,12 @@ async function printSums({ store, config, author }: CommandContext, options: Opt
       completionTokens,
       tokens: promptTokens + completionTokens,
       ...rest,
+      ...(options.json === true || !rest.units ? {} : { cost: costText(rest.units) }),
     }),
   );
   const names = by === 'key' || by === 'account' ? ['name'] : [];
   const columns = [by, ...names, 'requests', 'refused', 'failed', 'promptTokens', 'completionTokens'];
-  const shown = [...columns, 'tokens', ...partsIn(rows), 'estimated'];
+  const shown = [...columns, 'tokens', ...partsIn(rows), 'estimated', ...costIn(rows)];
   printRows(rows, shown, options.json, 'Nothing was used in that time.');
 }
 
@@ -92,11 +101,12 @@ async function printUsage({ store }: CommandContext, options: Options): Promise<
     at: iso(row.at),
     account: names.account(row.accountId),
     key: names.key(row.keyId),
+    ...(options.json === true || !row.cost ? {} : { cost: costText({ [row.cost.unit]: row.cost.units }) }),
   }));
   const columns = ['at', 'account', 'key', 'operation', 'model', 'outcome', 'status', 'repeats', 'promptTokens'];
   printRows(
     rows,
-    [...columns, 'completionTokens', ...partsIn(rows), 'source', 'queuedMs', 'durationMs'],
+    [...columns, 'completionTokens', ...partsIn(rows), ...costIn(rows), 'source', 'queuedMs', 'durationMs'],
     options.json,
     'Nothing was used yet.',
   );

@@ -23,6 +23,12 @@ export const outcomes = [
 ] as const;
 export type Outcome = (typeof outcomes)[number];
 
+/** What a call of a published service cost, in the unit of its route. */
+export interface UsageCost {
+  readonly unit: string;
+  readonly units: number;
+}
+
 export interface UsageRecord {
   readonly id: RequestId;
   /**
@@ -63,6 +69,8 @@ export interface UsageRecord {
   readonly address: string;
   /** Exchanges in this row: 1, or the number of refusals that share it. */
   readonly repeats: number;
+  /** Only calls of a service whose route has a cost. */
+  readonly cost?: UsageCost;
 }
 
 /** Refused, or cancelled by its caller before it was sent to a model server: no limit counts it. */
@@ -95,7 +103,12 @@ export interface UsageSum {
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
   readonly reasoningTokens: number;
+  /** What calls of services cost, by unit; absent without any. */
+  readonly units?: UnitSums;
 }
+
+/** Amounts by unit. */
+export type UnitSums = Readonly<Record<string, number>>;
 
 export const addSums = (a: UsageSum, b: UsageSum): UsageSum => ({
   requests: a.requests + b.requests,
@@ -107,7 +120,14 @@ export const addSums = (a: UsageSum, b: UsageSum): UsageSum => ({
   cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
   cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
   reasoningTokens: a.reasoningTokens + b.reasoningTokens,
+  ...(a.units || b.units ? { units: addUnits(a.units ?? {}, b.units ?? {}) } : {}),
 });
+
+export function addUnits(a: UnitSums, b: UnitSums): UnitSums {
+  const sums: Record<string, number> = { ...a };
+  for (const [unit, units] of Object.entries(b)) sums[unit] = (sums[unit] ?? 0) + units;
+  return sums;
+}
 
 /** What one key did in the period that begins at `at` (Unix milliseconds). */
 export interface UsageBucket {

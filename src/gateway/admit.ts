@@ -18,7 +18,7 @@ import { type LimitTools, takeLimits } from './limits/take-limits.ts';
 import { type TurnTools, takeTurn } from './limits/take-turn.ts';
 import type { ModelFacts } from './model-facts.ts';
 import { isFallback, type ModelNames, type NamedModel } from './model-names.ts';
-import { draftOf } from './record.ts';
+import { costOf, draftOf } from './record.ts';
 import { isPublished, type ServiceOperation } from './services/published.ts';
 
 declare class Mark {
@@ -178,7 +178,7 @@ function begin(call: Shaped, exchange: Exchange, slot: Slot<Upstream> | undefine
   addModelLines(call.models[0], exchange);
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
-  const progress = () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut });
+  const progress = () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut, ...costOf(exchange) });
   try {
     exchange.begun = journal.begin(draft, progress);
   } catch (cause) {

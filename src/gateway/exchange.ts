@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { networkOf } from '../domain/address.ts';
 import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
-import type { Outcome } from '../domain/usage.ts';
+import type { Outcome, UsageCost } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports/journal.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { ServiceServer } from '../upstream/service-server.ts';
@@ -37,6 +37,8 @@ export class Exchange {
   /** The answer is a stream that can carry an error frame. */
   streamed = false;
   meter: Meter | undefined;
+  /** What a call of a service has cost so far; undefined while it costs nothing. */
+  cost: { read(): UsageCost | undefined } | undefined;
   bytesIn = 0;
   /** Bytes of the body in memory, returned to the budget when the exchange is over. */
   heldBytes = 0;

@@ -4,7 +4,7 @@
 // line, because they must not be able to fill the ledger.
 import type { ErrorCode } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
-import { neverLeft, type Outcome, type UsageRecord } from '../domain/usage.ts';
+import { neverLeft, type Outcome, type UsageCost, type UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
 import type { Exchange } from './exchange.ts';
 import type { Ending, EndObservers } from './observers.ts';
@@ -112,6 +112,12 @@ export function draftOf(exchange: Exchange): UsageRecord | undefined {
   return rowOf(exchange, 'interrupted', 0, null, 0);
 }
 
+/** Only what was sent to a service has a cost. */
+export const costOf = ({ begun, cost }: Exchange): { readonly cost: UsageCost } | undefined => {
+  const read = begun && cost?.read();
+  return read && { cost: read };
+};
+
 function rowOf(
   exchange: Exchange,
   outcome: Outcome,
@@ -151,5 +157,6 @@ function rowOf(
     queuedMs: exchange.queuedMs,
     address: exchange.address,
     repeats: 1,
+    ...costOf(exchange),
   };
 }

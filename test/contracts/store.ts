@@ -209,6 +209,28 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       }),
     );
     test(
+      'keeps what services cost, and adds it up by unit beside the other sums',
+      withStores(async (mine) => {
+        const call = (n: number, operation: string, unit: string, units: number): UsageRecord =>
+          row(n, { operation, model: null, outcome: 'completed', cost: { unit, units } });
+        const calls = [
+          call(1, 'route:a', 'images', 2),
+          call(2, 'route:a', 'images', 3),
+          call(3, 'route:a', 'seconds', 4),
+          call(4, 'route:b', 'images', 5),
+        ];
+        await mine.appendUsage(calls);
+        await mine.appendUsage(calls);
+        expect(await mine.listUsage(10)).toEqual(calls.toReversed());
+        expect(await mine.reportUsage('quarter', 0, 1)).toMatchObject([{ units: { images: 10, seconds: 4 } }]);
+        const byModel = await mine.reportUsage('model', 0, 1);
+        expect(Object.fromEntries(byModel.map(({ group, units }) => [group, units]))).toEqual({
+          'route:a': { images: 5, seconds: 4 },
+          'route:b': { images: 5 },
+        });
+      }),
+    );
+    test(
       'records when keys were last used, and ignores unknown ids',
       withStores(async (mine) => {
         const [used, unused] = [await newKey(mine, { createdAt: 1 }), await newKey(mine, { createdAt: 2 })];

@@ -183,6 +183,9 @@ function Ledger(): ReactNode {
                   {t('usage.cached', { read: figure(row.cacheReadTokens), write: figure(row.cacheWriteTokens) })}
                 </Text>
               )}
+              {row.unit !== null && (
+                <Text size="xs">{t('usage.cost', { figure: figure(row.units), unit: row.unit })}</Text>
+              )}
               {row.reasoningTokens > 0 && (
                 <Text size="xs" c="dimmed">
                   {t('usage.reasoned', { figure: figure(row.reasoningTokens) })}

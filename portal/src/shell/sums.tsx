@@ -19,6 +19,7 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
   // Few model servers have a cache of prompts; without one its columns would only push the others off a phone.
   const cached = rows.some(({ cacheReadTokens, cacheWriteTokens }) => cacheReadTokens + cacheWriteTokens > 0);
   const reasoned = rows.some(({ reasoningTokens }) => reasoningTokens > 0);
+  const costly = rows.some(({ units }) => units !== undefined);
   const columns = [
     ['requests', 'requests'],
     ['refused', 'refused'],
@@ -34,7 +35,7 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
   ] as const;
   return (
     <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': caption }}>
-      <Table striped miw={520 + (cached ? 240 : 0) + (reasoned ? 120 : 0)}>
+      <Table striped miw={520 + (cached ? 240 : 0) + (reasoned ? 120 : 0) + (costly ? 140 : 0)}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th miw={110}>{group}</Table.Th>
@@ -43,6 +44,7 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
                 {t(`usage.${column}`)}
               </Table.Th>
             ))}
+            {costly && <Table.Th ta="right">{t('usage.cost')}</Table.Th>}
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -54,6 +56,13 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
                   {figure(row[field])}
                 </Table.Td>
               ))}
+              {costly && (
+                <Table.Td ta="right">
+                  {Object.entries(row.units ?? {})
+                    .map(([unit, amount]) => `${figure(amount)} ${unit}`)
+                    .join(', ')}
+                </Table.Td>
+              )}
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -102,6 +102,7 @@ export const member = {
       cacheRead: 'Prompt tokens from the cache',
       cacheWrite: 'Prompt tokens into the cache',
       reasoning: 'Reasoning tokens',
+      cost: 'Cost of services',
       noModel: 'without a model',
     },
     play: {
@@ -281,6 +282,7 @@ export const member = {
       cacheRead: 'うちキャッシュ読み取り',
       cacheWrite: 'うちキャッシュ書き込み',
       reasoning: 'うち推論トークン',
+      cost: 'サービスの費用',
       noModel: 'モデルなし',
     },
     play: {

@@ -17,6 +17,7 @@ import type { Settled } from '../record.ts';
 import type { RelayTools } from '../relay.ts';
 import { type ConnectionEnd, type Holding, Settlement } from '../settlement.ts';
 import { mostInterims } from '../upstream-call.ts';
+import { type CostMeter, costMeterFor } from './cost-meter.ts';
 import type { Published } from './published.ts';
 import { hasBody, RequestBody } from './request-body.ts';
 import { answerLines, brokeOff, refusalOf } from './service-answer.ts';
@@ -63,6 +64,7 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
   readonly #candidates: readonly ServiceServer[];
   readonly #totalAtMs: number;
   readonly #settlement: Settlement;
+  readonly #cost: CostMeter | undefined;
   #at = 0;
   #body: RequestBody | undefined;
   #controller: Dispatcher.DispatchController | undefined;
@@ -79,6 +81,7 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     const { servers, route } = this.#published;
     this.#candidates = server === undefined ? rankServers(servers) : [server];
     this.#target = { published: this.#published, target: readServicePath(call.parameter), proxies: tools.proxies };
+    this.#cost = costMeterFor(route.cost, tools.recorder.nowMs);
     this.#totalAtMs = tools.recorder.nowMs() + (route.times.totalSeconds ?? Infinity) * 1000;
     this.deadlineMs = this.#totalAtMs;
     this.delivery = new Delivery(exchange, call, tools.settings, () => this.#controller?.resume());
@@ -123,6 +126,7 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#sent = true;
     this.#controller = controller;
+    this.exchange.cost = this.#cost;
     if (this.#settlement.isSettled) controller.abort(over);
   }
 
@@ -138,6 +142,7 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     const { exchange } = this;
     this.exchange.firstByteMs = Math.round(this.#tools.recorder.nowMs() - exchange.startedMs);
     this.status = status;
+    this.#cost?.begin(status, headers);
     this.deadlineMs = this.#totalAtMs;
     try {
       const refusal = refusalOf(status);

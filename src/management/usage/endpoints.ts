@@ -57,7 +57,12 @@ async function filterOf(
   };
 }
 
-const rowOf = (row: UsageRecord) => ({ ...row, at: iso(row.at) });
+const rowOf = ({ cost, ...row }: UsageRecord) => ({
+  ...row,
+  at: iso(row.at),
+  unit: cost?.unit ?? null,
+  units: cost?.units ?? 0,
+});
 
 function columnsOf(shape: object, row: object): unknown[] {
   return Object.keys(shape).map((name) => (row as Readonly<Record<string, unknown>>)[name]);

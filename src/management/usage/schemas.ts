@@ -32,6 +32,8 @@ export const usageRowSchema = z
     reasoningTokens: z.int().describe('the part of completionTokens that the model used to think'),
     askedModel: z.string().nullable().describe('the name that was asked for, where it is not that of the model'),
     fallbackFor: z.string().nullable().describe('the model that no server could serve, where model took its place'),
+    unit: z.string().nullable().describe('the unit of a service that has a cost'),
+    units: z.int(),
   })
   .meta({ id: 'UsageRow' });
 
@@ -48,6 +50,7 @@ export const usageSumSchema = z
     cacheReadTokens: z.int().describe('parts of promptTokens, like cacheWriteTokens'),
     cacheWriteTokens: z.int(),
     reasoningTokens: z.int().describe('part of completionTokens'),
+    units: z.record(z.string(), z.int()).optional().describe('what services cost, by unit'),
   })
   .meta({ id: 'UsageSum' });
 export const reportGroups = ['key', 'account', 'model', 'day', 'month'] as const;

@@ -36,11 +36,26 @@ export class AnsweredModels {
   }
 
   /** The name under which a row is summed; empty for no model. */
-  nameFor({ account_id, model, upstream, status }: Tables['usage']): string {
-    if (model === null) return '';
+  nameFor({ account_id, operation, model, upstream, status }: Tables['usage']): string {
+    // Names of services are the operator's.
+    if (model === null) return operation.startsWith('route:') ? operation : '';
     const answered = upstream !== null && status >= 200 && status < 400;
     return answered || this.#known.has(`${account_id} ${model}`) ? model : '';
   }
+}
+
+/** The costs in a set of rows, one for each account, quarter of an hour, key, service and unit. */
+export function rollUpUnits(rows: readonly Tables['usage'][]): Tables['unit_quarterly'][] {
+  const sums = new Map<string, Tables['unit_quarterly']>();
+  for (const { account_id, at, key_id, operation: model, unit, units } of rows) {
+    if (unit === null || units === 0) continue;
+    const quarter = Math.floor(at / quarterMs);
+    const name = `${quarter} ${key_id} ${model} ${unit}`;
+    const sum = sums.get(name);
+    if (sum) sum.units += units;
+    else sums.set(name, { account_id, quarter, key_id, model, unit, units });
+  }
+  return [...sums.values()];
 }
 
 /** The roll-ups of a set of rows, one for each account, quarter of an hour, key and model. */
@@ -98,6 +113,8 @@ export const usageColumns = [
   'reasoning_tokens',
   'asked_model',
   'fallback_for',
+  'unit',
+  'units',
 ] as const satisfies readonly (keyof Tables['usage'])[];
 
 export function rowOfUsage(record: UsageRecord): Tables['usage'] {
@@ -129,6 +146,8 @@ export function rowOfUsage(record: UsageRecord): Tables['usage'] {
     reasoning_tokens: record.reasoningTokens ?? 0,
     asked_model: record.askedModel ?? null,
     fallback_for: record.fallbackFor ?? null,
+    unit: record.cost?.unit ?? null,
+    units: record.cost?.units ?? 0,
   };
 }
 
@@ -160,5 +179,6 @@ export function usageOfRow(row: Selectable<Tables['usage']>): UsageRecord {
     reasoningTokens: Number(row.reasoning_tokens),
     askedModel: row.asked_model,
     fallbackFor: row.fallback_for,
+    ...(row.unit === null ? {} : { cost: { unit: row.unit, units: Number(row.units) } }),
   };
 }

@@ -1,12 +1,13 @@
 // The journal: records each exchange before and after it runs, so that none is lost if the process is killed.
 import type { Member } from '../../domain/swap-set.ts';
-import type { UsageRecord } from '../../domain/usage.ts';
+import type { UsageCost, UsageRecord } from '../../domain/usage.ts';
 
 /** The cost of an exchange so far; requested once a second while it runs. */
 export interface Progress {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly bytesOut: number;
+  readonly cost?: UsageCost;
 }
 
 /** An exchange that has begun, as the journal knows it. */

@@ -1,7 +1,7 @@
 // Sums of the ledger for reports: by key, account, model or quarter of an hour, from the roll-ups, with display names.
 import type { Kysely } from 'kysely';
 import type { AccountId, KeyId } from '../../domain/id.ts';
-import { addSums, type UsageSum } from '../../domain/usage.ts';
+import { addSums, addUnits, type UnitSums, type UsageSum } from '../../domain/usage.ts';
 import type { ReportBy, ReportFilter, ReportRow } from '../ports/usage.ts';
 import type { Tables } from './tables.ts';
 
@@ -29,6 +29,11 @@ export async function report(
   let ids = accountId === undefined ? await accountsAfter(db, '') : [accountId];
   while (ids.length > 0) {
     for (const row of await sumsOf(db, by, fromQuarter, beforeQuarter, ids, filter)) add(sums, row);
+    for (const { group, units } of await unitsOf(db, by, fromQuarter, beforeQuarter, ids, filter)) {
+      // What has a cost has been counted, too.
+      const sum = sums.get(group) as UsageSum;
+      sums.set(group, { ...sum, units: addUnits(sum.units ?? {}, units) });
+    }
     await new Promise((resolve) => setImmediate(resolve));
     ids = accountId === undefined ? await accountsAfter(db, ids.at(-1) as AccountId) : [];
   }
@@ -103,6 +108,35 @@ async function sumsOf(
     cacheWriteTokens: Number(row.cacheWrite),
     reasoningTokens: Number(row.reasoning),
   }));
+}
+
+const unitColumn = {
+  key: 'key_id',
+  account: 'account_id',
+  model: 'model',
+  quarter: 'quarter',
+} as const satisfies Record<ReportBy, string>;
+
+async function unitsOf(
+  db: Kysely<Tables>,
+  by: ReportBy,
+  fromQuarter: number,
+  beforeQuarter: number,
+  accounts: readonly AccountId[],
+  { keyId, model }: ReportFilter,
+): Promise<{ readonly group: string; readonly units: UnitSums }[]> {
+  const column = unitColumn[by];
+  let all = db.selectFrom('unit_quarterly');
+  if (keyId !== undefined) all = all.where('key_id', '=', keyId);
+  if (model !== undefined) all = all.where('model', '=', model);
+  const rows = await all
+    .where('account_id', 'in', accounts)
+    .where('quarter', '>=', fromQuarter)
+    .where('quarter', '<', beforeQuarter)
+    .select((select) => [select.ref(column).as('group'), 'unit', select.fn.sum('units').as('units')])
+    .groupBy([column, 'unit'])
+    .execute();
+  return rows.map((row) => ({ group: String(row.group), units: { [row.unit]: Number(row.units) } }));
 }
 
 function add(sums: Map<string, UsageSum>, { group, ...row }: Sum): void {

@@ -31,13 +31,16 @@ export interface UsageTables {
     reasoning_tokens: number;
     asked_model: string | null;
     fallback_for: string | null;
+    /** Null without a cost. */
+    unit: string | null;
+    units: number;
   };
   usage_quarterly: {
     account_id: AccountId;
     /** Quarters of an hour since 1970, UTC: days begin on one in every time zone, including India and Nepal. */
     quarter: number;
     key_id: KeyId;
-    /** Empty if no model was named. */
+    /** `route:<name>` for a service; empty if neither was named. */
     model: string;
     requests: number;
     refused: number;
@@ -50,5 +53,14 @@ export interface UsageTables {
     reasoning_tokens: number;
     /** The part of `refused` for what the caller did or may not do. */
     own_refusals: number;
+  };
+  /** Costs of services beside the other sums, since each has its unit. */
+  unit_quarterly: {
+    account_id: AccountId;
+    quarter: number;
+    key_id: KeyId;
+    model: string;
+    unit: string;
+    units: number;
   };
 }

@@ -3,13 +3,13 @@
 import { sql } from 'kysely';
 import { firstRequestId } from '../../domain/id.ts';
 import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
-import { AnsweredModels, quarterMs, rollUp, rowOfUsage, usageOfRow } from '../ledger/usage-rows.ts';
+import { AnsweredModels, quarterMs, rollUp, rollUpUnits, rowOfUsage, usageOfRow } from '../ledger/usage-rows.ts';
 import type { UsageStore } from '../ports/usage.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 import { report } from './usage-reports.ts';
 
-// SQLite before 3.32 accepts 999 parameters, current versions 32,766, and PostgreSQL 65,535. 24 columns × 500 rows fit
+// SQLite before 3.32 accepts 999 parameters, current versions 32,766, and PostgreSQL 65,535. 28 columns × 500 rows fit
 // both of the latter.
 const rowsPerInsert = 500;
 /** About 20 ms of reading in SQLite, which blocks this process. */
@@ -56,7 +56,8 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
         .limit(limit + 1);
       if (accountId !== undefined) found = found.where('account_id', '=', accountId);
       if (keyId !== undefined) found = found.where('key_id', '=', keyId);
-      if (model !== undefined) found = found.where('model', '=', model);
+      // Reports name services beside models.
+      if (model !== undefined) found = found.where(model.startsWith('route:') ? 'operation' : 'model', '=', model);
       if (outcome !== undefined) found = found.where('outcome', '=', outcome);
       const rows = (await found.execute()).map(usageOfRow);
       if (rows.length > limit) return { rows: rows.slice(0, limit), next: rows[limit - 1]?.id };
@@ -185,5 +186,15 @@ async function appendSlowly(
         )
         .execute();
     }
+    for (const sum of rollUpUnits(added))
+      await transaction
+        .insertInto('unit_quarterly')
+        .values(sum)
+        .onConflict((conflict) =>
+          conflict
+            .columns(['account_id', 'quarter', 'key_id', 'model', 'unit'])
+            .doUpdateSet((set) => ({ units: sql`${set.ref('unit_quarterly.units')} + ${sum.units}` })),
+        )
+        .execute();
   });
 }

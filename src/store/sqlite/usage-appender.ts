@@ -1,6 +1,6 @@
 // The fast way to append a batch of the ledger in SQLite.
 import type Database from 'better-sqlite3';
-import { AnsweredModels, rollUp, usageColumns } from '../ledger/usage-rows.ts';
+import { AnsweredModels, rollUp, rollUpUnits, usageColumns } from '../ledger/usage-rows.ts';
 import type { Tables } from '../relational/tables.ts';
 
 /**
@@ -29,11 +29,17 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
      on conflict (account_id, quarter, key_id, model)
      do update set ${sums.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ')}`,
   );
+  const addUnits = database.prepare(
+    `insert into unit_quarterly (account_id, quarter, key_id, model, unit, units) values (?, ?, ?, ?, ?, ?)
+     on conflict (account_id, quarter, key_id, model, unit) do update set units = units + excluded.units`,
+  );
   const answered = new AnsweredModels();
   return database.transaction((rows: readonly Tables['usage'][]) => {
     // A row that already exists is already in the roll-ups.
     const added = rows.filter((row) => insert.run(usageColumns.map((column) => row[column])).changes === 1);
     for (const sum of rollUp(added, answered))
       addUp.run([sum.account_id, sum.quarter, sum.key_id, sum.model, ...sums.map((name) => sum[name])]);
+    for (const { account_id, quarter, key_id, model, unit, units } of rollUpUnits(added))
+      addUnits.run([account_id, quarter, key_id, model, unit, units]);
   });
 }

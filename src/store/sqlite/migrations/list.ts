@@ -13,7 +13,7 @@ import { openOutbox } from './outbox.ts';
 import { bindPeople, openPeople } from './people.ts';
 import { openServers } from './servers.ts';
 import { openIdentities, openUsedOnce } from './sign-in.ts';
-import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, splitHours } from './usage.ts';
+import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, addUnits, splitHours } from './usage.ts';
 
 /** Migrations by name, in order. A published one is never changed. */
 export const migrations: Record<string, Migration> = {
@@ -282,5 +282,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0027-model-names': {
     up: openNames,
+  },
+  '0028-units': {
+    up: addUnits,
   },
 };

@@ -96,3 +96,22 @@ export async function addReasoningTokens({ schema }: Kysely<unknown>): Promise<v
       .addColumn('reasoning_tokens', 'bigint', (column) => column.notNull().defaultTo(0))
       .execute();
 }
+
+/** What calls of services cost: in their rows, and by unit beside the quarter-hourly sums. */
+export async function addUnits({ schema }: Kysely<unknown>): Promise<void> {
+  await schema.alterTable('usage').addColumn('unit', 'text').execute();
+  await schema
+    .alterTable('usage')
+    .addColumn('units', 'bigint', (column) => column.notNull().defaultTo(0))
+    .execute();
+  await schema
+    .createTable('unit_quarterly')
+    .addColumn('account_id', 'text', (column) => column.notNull())
+    .addColumn('quarter', 'bigint', (column) => column.notNull())
+    .addColumn('key_id', 'text', (column) => column.notNull())
+    .addColumn('model', 'text', (column) => column.notNull())
+    .addColumn('unit', 'text', (column) => column.notNull())
+    .addColumn('units', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('unit_quarterly_key', ['account_id', 'quarter', 'key_id', 'model', 'unit'])
+    .execute();
+}

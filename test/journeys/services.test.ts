@@ -1,0 +1,196 @@
+// Services beside the models, as people run them: a vector store with a key of its own, and transcription by the second.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, sekisho, type TestGate, temporaryDirectory } from '../gate.ts';
+import { type EchoService, echoAnswer, startEchoService } from '../services/echo-service.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let store: EchoService;
+let second: EchoService;
+let whisper: EchoService;
+let operator: string;
+
+beforeAll(async () => {
+  [fake, store, second, whisper] = await Promise.all([
+    startFakeOllama(),
+    startEchoService(),
+    startEchoService(),
+    startEchoService(),
+  ]);
+  const directory = temporaryDirectory();
+  const secretFile = join(directory, 'qdrant.secret');
+  writeFileSync(secretFile, '# for the vector store\napi-key: of-the-vector-store\n');
+  const routes = join(directory, 'routes.jsonc');
+  writeFileSync(
+    routes,
+    `// What this gate publishes
+    [
+      {
+        "name": "qdrant", "path": "/qdrant", "secretFile": ${JSON.stringify(secretFile)}, "healthPath": "/healthz",
+        "upstreams": ["${store.url}", "${second.url}"], "methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
+      },
+      {
+        "name": "whisper", "path": "/whisper", "upstreams": ["${whisper.url}"], "methods": ["POST"],
+        "cost": { "perSecond": 2, "unit": "seconds" }, "slots": 1, // one card
+      },
+      {
+        "name": "images", "path": "/images", "upstreams": ["${whisper.url}"],
+        "cost": { "header": "x-cost", "cap": 10, "unit": "images" },
+      },
+      { "name": "fixed", "path": "/fixed", "upstreams": ["${whisper.url}"], "cost": { "fixed": 3, "unit": "images" } },
+    ]`,
+  );
+  gate = await openGate(fake.url, { ROUTES: routes, QUEUE_SECONDS: '30' });
+  ({ secret: operator } = await gate.key({ scopes: ['management:read'] }));
+});
+afterAll(async () => {
+  await gate.stop();
+  await Promise.all([store.stop(), second.stop(), whisper.stop(), fake.close()]);
+});
+afterEach(() => {
+  for (const service of [store, second, whisper]) {
+    service.answer = echoAnswer;
+    service.seen.length = 0;
+  }
+});
+
+const keyFor = async (...scopes: string[]): Promise<string> => (await gate.key({ scopes })).secret;
+
+test('a vector store is used with the gate’s keys, and sees its own', async () => {
+  const secret = await keyFor('route:qdrant');
+  const headers = { 'api-key': secret, 'content-type': 'application/json' };
+  const put = await fetch(`${gate.url}/qdrant/collections/notes/points?wait=true`, {
+    method: 'PUT',
+    headers,
+    body: '{"points":[{"id":1,"vector":[0.1,0.2]}]}',
+  });
+  expect(put.status).toBe(200);
+  expect(await put.json()).toMatchObject({
+    method: 'PUT',
+    url: '/collections/notes/points?wait=true',
+    headers: { 'api-key': 'of-the-vector-store', 'content-type': 'application/json', 'x-forwarded-prefix': '/qdrant' },
+    body: '{"points":[{"id":1,"vector":[0.1,0.2]}]}',
+  });
+  const removed = await fetch(`${gate.url}/qdrant/collections/notes`, { method: 'DELETE', headers });
+  expect(removed.status).toBe(200);
+});
+
+test('a server that its health path shows as down gets no calls while another is up', async () => {
+  const secret = await keyFor('route:qdrant');
+  store.answer = (request, response) => void response.writeHead(request.url === '/healthz' ? 503 : 200).end('first');
+  second.answer = (_, response) => void response.end('second');
+  const ask = async (): Promise<string> =>
+    (await fetch(`${gate.url}/qdrant/x`, { headers: { 'x-api-key': secret } })).text();
+  await eventually(async () => {
+    for (let at = 0; at < 4; at++) expect(await ask()).toBe('second');
+  });
+});
+
+test('a transcription streams up and down, waits for its turn, and costs its seconds', async () => {
+  const secret = await keyFor('route:whisper');
+  const form = (): FormData => {
+    const data = new FormData();
+    data.set('model', 'whisper-1');
+    data.set('file', new Blob([new Uint8Array(300_000)]), 'speech.wav');
+    return data;
+  };
+  const finish: (() => void)[] = [];
+  whisper.answer = (_, response, body) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write(`data: {"received":${body.length > 300_000}}\n\n`);
+    finish.push(() => response.end('data: [DONE]\n\n'));
+  };
+  const send = (): Promise<Response> =>
+    fetch(`${gate.url}/whisper/v1/audio/transcriptions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${secret}` },
+      body: form(),
+    });
+  const first = await send();
+  const waiting = send();
+  await eventually(() => expect(gate.waiting()).toBe(1));
+  expect(whisper.seen).toHaveLength(1);
+  expect(whisper.seen[0]?.headers['content-type']).toMatch(/^multipart\/form-data; boundary=/);
+  finish[0]?.();
+  expect(await first.text()).toBe('data: {"received":true}\n\ndata: [DONE]\n\n');
+  const next = await waiting;
+  expect(next.headers.get('x-sekisho-queue-position')).toBe('1');
+  finish[1]?.();
+  await next.text();
+  const rows = (await gate.ledger(2)).filter(({ operation }) => operation === 'route:whisper');
+  expect(rows).toHaveLength(2);
+  for (const { cost, bytesIn } of rows) {
+    expect(cost?.unit).toBe('seconds');
+    expect((cost?.units ?? 1) % 2).toBe(0);
+    expect(cost?.units).toBeGreaterThanOrEqual(2);
+    expect(bytesIn).toBeGreaterThan(300_000);
+  }
+});
+
+test('a cost from a header is rounded up and capped, and a fault of the service does not make it free', async () => {
+  const secret = await keyFor('route:images', 'route:fixed');
+  const costs: (number | undefined)[] = [];
+  const ask = async (path: string, status: number, cost: string | undefined): Promise<void> => {
+    whisper.answer = (_, response) =>
+      void response.writeHead(status, cost === undefined ? {} : { 'x-cost': cost }).end();
+    const answer = await fetch(`${gate.url}${path}`, { headers: { 'x-api-key': secret } });
+    expect(answer.headers.get('x-cost')).toBeNull();
+  };
+  const asked = [
+    ['2', 200],
+    ['2.25', 200],
+    ['9999999', 200],
+    [undefined, 200],
+    ['-5', 200],
+    ['1e9', 200],
+    ['NaN', 200],
+    ['0', 200],
+    [undefined, 500],
+    ['4', 500],
+  ] as const;
+  for (const [cost, status] of asked) await ask('/images/x', status, cost);
+  await ask('/fixed/x', 200, undefined);
+  await gate.ledger(asked.length + 1);
+  await eventually(async () => {
+    const rows = (await gate.ledger(1)).filter(({ operation }) => /route:(?:images|fixed)/.test(operation));
+    expect(rows).toHaveLength(asked.length + 1);
+    costs.splice(0, costs.length, ...rows.map(({ cost }) => cost?.units));
+  });
+  expect(costs).toEqual([2, 3, 10, 10, 10, 10, 10, undefined, undefined, 4, 3]);
+});
+
+describe('reports', () => {
+  test('name services beside models, with what they cost by unit', async () => {
+    const answer = await fetch(`${gate.url}/management/v1/usage/report?by=model`, {
+      headers: { 'x-api-key': operator },
+    });
+    const { items } = (await answer.json()) as { items: { group: string; units?: Record<string, number> }[] };
+    const of = (group: string) => items.find((each) => each.group === group);
+    expect(of('route:images')).toMatchObject({ requests: 10, units: { images: 59 } });
+    expect(of('route:fixed')).toMatchObject({ requests: 1, units: { images: 3 } });
+    expect(of('route:qdrant')).not.toHaveProperty('units');
+    const day = await fetch(`${gate.url}/management/v1/usage/report?by=day`, { headers: { 'x-api-key': operator } });
+    const days = ((await day.json()) as { items: { units?: Record<string, number> }[] }).items;
+    expect(days.reduce((sum, { units }) => sum + (units?.['images'] ?? 0), 0)).toBe(62);
+  });
+
+  test('of the command line show them, too', async () => {
+    const { out } = await sekisho(['usage', '--by', 'model'], { DATA_DIR: gate.dataDir });
+    expect(out).toMatch(/route:images .* 59 images/);
+    const rows = await sekisho(['usage', '--model', 'route:fixed'], { DATA_DIR: gate.dataDir });
+    expect(rows.out).toMatch(/route:fixed .* 3 images/);
+  });
+
+  test('rows have their cost in the API and in CSV', async () => {
+    const headers = { 'x-api-key': operator };
+    const answer = await fetch(`${gate.url}/management/v1/usage?model=route:fixed`, { headers });
+    expect(((await answer.json()) as { items: unknown[] }).items).toMatchObject([
+      { operation: 'route:fixed', unit: 'images', units: 3 },
+    ]);
+    const csv = await (await fetch(`${gate.url}/management/v1/usage/export?by=model`, { headers })).text();
+    expect(csv).toContain('""images"":59');
+  });
+});
