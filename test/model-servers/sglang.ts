@@ -30,12 +30,28 @@ sglang:num_queue_reqs{model_name="${model}"} 3.0
 sglang:token_usage{model_name="${model}"} 0.28
 `;
 
+/** It has Ollama's lists and chat as well (srt/entrypoints/ollama). */
+const tags = JSON.stringify({
+  models: [
+    {
+      name: model,
+      model,
+      modified_at: '2026-08-01T00:00:00.000Z',
+      size: 0,
+      digest: 'sha256:sglang0000000000000000000000000000000000000000000000000000000000',
+      details: { format: 'sglang', family: 'Qwen3-8B', parameter_size: 'unknown' },
+    },
+  ],
+});
+
 export const sglang: Imitation = {
   missing: '{"detail":"Not Found"}',
   answer({ method, url }, { health, usage }) {
     if (health === 'loading') return absent;
     if (health === 'failed') return { status: 503, body: '' };
     switch (`${method} ${url}`) {
+      case 'GET /api/tags':
+        return { body: tags };
       case 'GET /v1/models':
         return { body: list };
       case 'GET /metrics':

@@ -3,17 +3,23 @@
 import { entriesOf, entryOf, readJson } from '../../json-route.ts';
 import type { Fields, Listed, UpstreamKind } from '../../kind.ts';
 
-/** Undefined if the server does not have the route. */
+/** Undefined if the server does not have the route, or only imitates it. */
 export const allModels: UpstreamKind['models'] = async (server, signal, via) => {
   const found = await readJson(server, '/api/tags', signal, via);
-  // Older versions of llama-server have this route too, and list their model in OpenAI's format beside Ollama's.
-  if (isLlamas(found)) return undefined;
+  if (isLlamas(found) || isSglangs(found)) return undefined;
   return found ? entriesOf(found, 'models').flatMap(listedOf) : undefined;
 };
 
+/** Older versions of llama-server have this route too, and list their model in OpenAI's format beside Ollama's. */
 function isLlamas(list: unknown): boolean {
   const data = entryOf(list)?.['data'];
   return Array.isArray(data) && entryOf(data[0])?.['owned_by'] === 'llamacpp';
+}
+
+/** SGLang has Ollama's chat and lists, without tools, thinking or pulls (srt/entrypoints/ollama/serving.py, get_tags). */
+function isSglangs(list: unknown): boolean {
+  const models = entryOf(list)?.['models'];
+  return Array.isArray(models) && entryOf(entryOf(models[0])?.['details'])?.['format'] === 'sglang';
 }
 
 export const loadedModels: UpstreamKind['loaded'] = async (server, signal, via) => {
