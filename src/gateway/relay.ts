@@ -4,7 +4,7 @@
 // with its delivery (delivery.ts). Redirects are neither followed nor relayed.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { GatewayError } from '../domain/error.ts';
+import { GatewayError, toGatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { ActiveRequests, Run } from './active-requests.ts';
 import { Answer, nothing } from './answer/answer.ts';
@@ -127,11 +127,8 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     this.exchange.firstByteMs = Math.round(now - this.exchange.startedMs);
     this.deadlineMs = this.#tries.dispatchedMs + totalMsOf(this.call, this.#tools.settings.times);
     this.#answer.status = status;
-    const refusal = refusalOf(status, this.call);
-    if (refusal instanceof ModelNotFound) {
-      this.exchange.meter = silentMeter;
-      this.#settlement.fail(refusal, 'upstream_error');
-    } else if (refusal) this.#settlement.fail(refusal);
+    const refusal = this.#tries.mayLackRoute(status) ? undefined : refusalOf(status, this.call);
+    if (refusal) this.#refuse(refusal);
     else
       try {
         const carriage = this.#answer.begin(status, headers);
@@ -139,6 +136,13 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       } catch (cause) {
         this.#settlement.fail(toFailure(cause));
       }
+  }
+
+  #refuse(refusal: GatewayError): void {
+    if (refusal instanceof ModelNotFound) {
+      this.exchange.meter = silentMeter;
+      this.#settlement.fail(refusal, 'upstream_error');
+    } else this.#settlement.fail(refusal);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
@@ -194,7 +198,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.#settlement.isSettled || this.#retriesWithoutField()) return;
+    if (this.#settlement.isSettled || this.#retriesWithoutField() || this.#endsWithoutRoute()) return;
     this.#endAnswer();
   }
 
@@ -226,10 +230,33 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   #retriesWithoutField(): boolean {
     const error = this.#answer.errorBytes;
     if (!error || !this.#tries.retriesWithoutField(this.#answer.status, error)) return false;
+    this.#repeat();
+    return true;
+  }
+
+  #repeat(): void {
     this.#answer.forget();
     this.#tries.release();
     this.#dispatch();
-    return true;
+  }
+
+  /** The server may lack the route: repeat the call on another one, or report what its status means otherwise. */
+  #endsWithoutRoute(): boolean {
+    const { status } = this.#answer;
+    const inspected = this.#tries.mayLackRoute(status) ? this.#answer.inspected : undefined;
+    if (!inspected) return false;
+    let refusal: GatewayError | undefined;
+    try {
+      if (this.#tries.retriesTranslated(status, inspected)) {
+        this.#repeat();
+        return true;
+      }
+      refusal = refusalOf(status, this.call);
+    } catch (cause) {
+      refusal = toGatewayError(cause);
+    }
+    if (refusal) this.#refuse(refusal);
+    return refusal !== undefined;
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {

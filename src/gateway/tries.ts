@@ -1,6 +1,6 @@
 // The attempts of one call: which model server has it, and whether it is retried. It goes to another server only while
 // no byte of it was sent (security HTTP-22), and to the same server again only if the call is idempotent, or if the
-// server refused a field that the gateway added.
+// server refused it unread: for a field that the gateway added, or because it lacks the route.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { type ErrorCode, GatewayError } from '../domain/error.ts';
@@ -16,9 +16,10 @@ import type { BodyBudget } from './payload/body-budget.ts';
 import type { Recorder } from './record.ts';
 import type { Routed } from './route.ts';
 import { writeFigures } from './server-figures.ts';
-import type { Sending } from './translate/call-translation.ts';
+import { CallTranslation, type Sending } from './translate/call-translation.ts';
 import type { ServerBody } from './translate/server-body.ts';
 import type { Translated } from './translate/translation.ts';
+import { translations } from './translate/translations.ts';
 import { callOf, mayRepeat, type TimeLimits } from './upstream-call.ts';
 
 export interface TryTools {
@@ -53,6 +54,8 @@ export class Tries {
   readonly #tools: TryTools;
   /** The call as the server gets it, if the server lacks its route. */
   #sending: Sending | undefined;
+  /** The server has answered that it lacks the route. */
+  #otherRoute: CallTranslation | undefined;
 
   constructor(routed: Routed, exchange: Exchange, tools: TryTools) {
     this.#routed = routed;
@@ -98,9 +101,10 @@ export class Tries {
   }
 
   #bodyFor(server: Upstream): Buffer | undefined {
-    const { translation, operation } = this.#routed;
+    const { operation } = this.#routed;
     const plain = this.#withoutField || !server.takesStreamOptions;
-    if (!translation || hasRoute(server, operation)) {
+    const translation = this.#otherRoute ?? (hasRoute(server, operation) ? undefined : this.#routed.translation);
+    if (!translation) {
       this.#sending = undefined;
       const { body, usageInjected } = bodyFor(this.#routed, plain);
       this.usageInjected = usageInjected;
@@ -163,6 +167,41 @@ export class Tries {
     if (this.#withoutField) this.server.leaveStreamOptionsOut();
   }
 
+  /**
+   * Whether an answer with this status can mean that the server lacks the route: it lists the model, so that is not what it
+   * misses. Its body says more.
+   */
+  mayLackRoute(status: number): boolean {
+    if (status === 404 || status === 405 || status === 501) return this.#knowsOtherRoute;
+    return status === 200 && this.server.kind.lacksRoute !== undefined && this.#knowsOtherRoute;
+  }
+
+  /**
+   * Whether to repeat the call on another route of the server. `body`: of an answer that can mean that it lacks this one.
+   * @throws GatewayError if the call cannot be translated.
+   */
+  retriesTranslated(status: number, body: Buffer): boolean {
+    const text = body.toString('latin1');
+    if (status === 200 ? !this.server.kind.lacksRoute?.(text) : /model/i.test(text)) return false;
+    const translation = this.#routed.translation ?? CallTranslation.of(this.#routed);
+    const refusal = translation?.refusalFor(this.server);
+    if (refusal) throw refusal;
+    this.#otherRoute = translation;
+    return translation !== undefined;
+  }
+
+  get #knowsOtherRoute(): boolean {
+    const { models, operation } = this.#routed;
+    const model = models[0]?.name?.canonical;
+    if (this.#sending || model === undefined || !translations.has(operation.path)) return false;
+    return this.server.models.names?.has(model) === true;
+  }
+
+  /** An answer to a translated call has begun. If the server's own word was needed for it, it is remembered. */
+  noteTranslated(): void {
+    if (this.#otherRoute) this.server.noteLack(this.#routed.operation.path);
+  }
+
   /** Whether to repeat the call on a new connection, because a kept one ended before any byte of an answer. */
   retriesOnNewConnection(error: Error): boolean {
     if (!this.sent || this.#onNewConnection || !isStale(error) || !mayRepeat(this.#routed, this.#exchange.request))
@@ -182,6 +221,7 @@ export class Tries {
     for (let at = this.#candidate + 1; at < candidates.length; at++)
       if (candidates[at]?.takesCalls === true) {
         this.#candidate = at;
+        this.#otherRoute = undefined;
         return true;
       }
     return false;

@@ -51,6 +51,7 @@ export function callOf(
     routed.bodyType,
     isTranslated ? ofTranslated : operation.dialect.onward,
   );
+  if (isTranslated && upstream.kind.requestHeaders) headers.push(...upstream.kind.requestHeaders);
   if (streamsUp && request.headers['content-length'] !== undefined)
     headers.push('content-length', request.headers['content-length']);
   return {

@@ -104,6 +104,14 @@ export interface OpenAiExtras {
   readonly takesTemplateArguments?: boolean;
   /** Fields and values of OpenAI's chat that it does not take, or ignores. */
   readonly lacks?: ReadonlySet<'json_object' | 'logprobs' | 'reasoning_effort'>;
+  /** The field that bounds the tokens of reasoning. */
+  readonly reasoningBudget?: string;
+  /** The values of `reasoning_effort`, if it takes the field and they are not OpenAI's. */
+  readonly efforts?: readonly string[];
+  /** `reasoning_effort` is an argument of the template. */
+  readonly effortIsTemplateArgument?: boolean;
+  /** An answer that a last message of the assistant begins is continued, always or with `continue_final_message`. */
+  readonly continuesAnswers?: 'always' | 'asked';
 }
 
 /** A call that a server works on. */
@@ -138,6 +146,10 @@ export interface UpstreamKind {
   readonly cancel: (call: Running, reason: Error) => void;
   /** It closes a kept connection after a stream without announcing it; a next call on it would break. */
   readonly closesAfterStreams?: boolean;
+  /** Whether an answer with status 200 says that the server lacks the route. Left out where a status says it. */
+  readonly lacksRoute?: (answer: string) => boolean;
+  /** Header lines that its routes require, for calls that are translated to them: its own clients send them. */
+  readonly requestHeaders?: readonly string[];
   /** Left out where its routes are OpenAI's, or where it has none of them. */
   readonly extras?: OpenAiExtras;
   /** Lists that are left out are empty. */

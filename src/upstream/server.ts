@@ -59,11 +59,13 @@ export class Upstream implements Recognizable {
   takesCalls = true;
   /** The number of calls that it works on. */
   inFlight = 0;
-  /** Called when it turns out to be of another kind, and so has other routes. */
+  /** Called when it turns out to have other routes, such as those of another kind. */
   onKind: () => void = () => undefined;
   readonly #connection: Connection;
   #takesStreamOptions: boolean;
   #recognized: UpstreamKind | undefined;
+  /** Paths of routes that it has shown to lack, although its kind does not rule them out. */
+  readonly #lacking = new Set<string>();
   #idle: PromiseWithResolvers<void> | undefined;
 
   /** @throws CredentialsUnusable */
@@ -112,9 +114,16 @@ export class Upstream implements Recognizable {
     return this.#recognized?.name;
   }
 
-  /** It may have the route at this canonical path: its kind does not rule that out. */
+  /** It may have the route at this canonical path: neither its kind nor what it answered rules that out. */
   mayHave(path: string): boolean {
-    return this.#recognized?.paths?.has(path) ?? true;
+    return !this.#lacking.has(path) && (this.#recognized?.paths?.has(path) ?? true);
+  }
+
+  /** It has answered that it lacks the route at this canonical path. Holds until it turns out to be of another kind. */
+  noteLack(path: string): void {
+    if (this.#lacking.has(path)) return;
+    this.#lacking.add(path);
+    this.onKind();
   }
 
   recognize(kind: UpstreamKind | undefined): void {
@@ -122,7 +131,9 @@ export class Upstream implements Recognizable {
     const recognized = this.#recognized;
     this.#recognized = kind;
     if (this.kind !== before) this.details = this.kind.openDetails();
-    if (kind !== recognized) this.onKind();
+    if (kind === recognized) return;
+    this.#lacking.clear();
+    this.onKind();
   }
 
   /** May be sent `stream_options`: its kind takes the field, the settings allow it, and the server has not refused it. */

@@ -216,7 +216,7 @@ const cases: readonly Case[] = [
       ['container', 'x', null],
       ['service_tier', 'priority', null],
     ],
-    lacks: '/v1/chat/completions',
+    lacks: '/api/me',
   },
   {
     name: 'openai',

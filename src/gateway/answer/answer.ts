@@ -65,6 +65,12 @@ export class Answer {
     return this.#collected?.purpose === 'error' ? this.#collected.bytes() : undefined;
   }
 
+  /** The body of an error or of a short answer of which nothing was sent; undefined for others. */
+  get inspected(): Buffer | undefined {
+    const { purpose } = this.#collected ?? {};
+    return purpose === 'list' || purpose === 'whole' ? undefined : this.#collected?.bytes();
+  }
+
   /** Takes the head, and sends it unless the body must be read first. @throws GatewayError `upstream_failed`. */
   begin(status: number, headers: IncomingHttpHeaders): Carriage {
     const exchange = this.#exchange;
@@ -82,6 +88,7 @@ export class Answer {
     const isKnown = carriage === 'error' || setType(served, status, headers, lines);
     exchange.takesComments = carriage === 'stream' && lines.some((line) => line.startsWith('text/event-stream'));
     if (!isKnown) throw new GatewayError('upstream_failed', { message: wrongType });
+    if (translated && carriage !== 'error') this.#tries.noteTranslated();
     this.#collected = collectedFor(carriage, exchange, metering, this.#settings.answers);
     if (carriage === 'error')
       exchange.meter = failedMeterFor(served.reply, headers['content-type'], promptOf(this.#routed));

@@ -81,13 +81,13 @@ export function canServe(server: Upstream, { canonical }: ModelName, operation: 
  * not translated. @throws GatewayError if no server can serve the call, with its own route or another one.
  */
 export function translationFor(
-  { operation, models, stream }: Omit<Translatable, 'body' | 'figured'>,
+  { operation, models, stream, usageInjected }: Omit<Translatable, 'body' | 'figured'>,
   body: Buffer | undefined,
   figured: Translatable['figured'],
   facts: ModelFacts,
 ): CallTranslation | undefined {
   if (facts.every((server) => server.mayHave(operation))) return undefined;
-  const translation = CallTranslation.of({ operation, models, stream, body, figured });
+  const translation = CallTranslation.of({ operation, models, stream, usageInjected, body, figured });
   const servers = facts.map(({ server }) => server);
   const refusal = inability(servers, { operation, models, translation });
   if (refusal) throw refusal;

@@ -21,6 +21,7 @@ export interface Translatable {
   readonly operation: Operation;
   readonly models: readonly NamedModel[];
   readonly stream: boolean;
+  readonly usageInjected: boolean;
   readonly body: Buffer | undefined;
   readonly figured: Figured | undefined;
 }
@@ -119,10 +120,10 @@ export class CallTranslation {
   }
 
   #asked(server: object): Asked {
-    const { body, stream, models } = this.#call;
+    const { body, stream, usageInjected, models } = this.#call;
     writeFigures(this.#call, server);
     const [model] = models;
-    return { bytes: body as Buffer, stream, model: model?.sent ?? model?.text ?? '' };
+    return { bytes: body as Buffer, stream, usageInjected, model: model?.sent ?? model?.text ?? '' };
   }
 
   #translate(server: Translating, asked: Asked): Translated {

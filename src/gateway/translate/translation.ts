@@ -30,6 +30,8 @@ export interface Asked {
   /** The body as it would be forwarded: one JSON object. The spans of `document` are ranges of it. */
   readonly bytes: Buffer;
   readonly stream: boolean;
+  /** The gateway, not the caller, asked for the usage of the stream in `bytes`. */
+  readonly usageInjected: boolean;
   /** The model as the caller spelled it. */
   readonly model: string;
 }

@@ -1,8 +1,11 @@
 // The list of translations, by the path that the caller uses. Each stands for a whole operation: its requests, answers,
 // streams and refusals.
+import { completions } from './completions/completions.ts';
+import { messages } from './messages/messages.ts';
 import { chat } from './ollama/chat.ts';
 import { embed, embeddings } from './ollama/embed.ts';
 import { generate } from './ollama/generate.ts';
+import { responses } from './responses/responses.ts';
 import type { Translation } from './translation.ts';
 
 export const translations: ReadonlyMap<string, Translation> = new Map([
@@ -10,4 +13,7 @@ export const translations: ReadonlyMap<string, Translation> = new Map([
   ['/api/generate', generate],
   ['/api/embed', embed],
   ['/api/embeddings', embeddings],
+  ['/v1/chat/completions', completions],
+  ['/v1/messages', messages],
+  ['/v1/responses', responses],
 ]);

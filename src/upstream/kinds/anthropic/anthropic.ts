@@ -36,6 +36,7 @@ export const anthropic: UpstreamKind = {
   // A stream always has its usage: that of the prompt in its first event, that of the answer in its last but one.
   usage: { takesStreamOptions: false, refusesStreamOptions: () => false },
   cancel: (call, reason) => call.abort(reason),
+  requestHeaders: version,
   fields: {
     lengths: ['max_tokens'],
     grammars: ['output_config', 'output_format'],

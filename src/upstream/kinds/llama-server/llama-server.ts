@@ -38,6 +38,11 @@ export const llamaServer: UpstreamKind = {
     },
     reasoning: 'reasoning_content',
     takesTemplateArguments: true,
+    reasoningBudget: 'thinking_budget_tokens',
+    efforts: ['low', 'medium', 'high'],
+    // tools/server/README.md names no field for it; templates that know efforts read this argument.
+    effortIsTemplateArgument: true,
+    continuesAnswers: 'always',
   },
   fields: {
     // A negative n_predict has no end.

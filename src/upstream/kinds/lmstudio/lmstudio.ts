@@ -58,6 +58,7 @@ export const lmstudio: UpstreamKind = {
   usage: askedByStreamOptions,
   // It finishes the processing of a prompt first.
   cancel: (call, reason) => call.abort(reason),
+  lacksRoute: (answer) => answer.includes('"Unexpected endpoint or method'),
   // docs/developer/openai-compat/chat-completions; it refuses json_object (lmstudio-bug-tracker#189).
   extras: {
     sampling: { top_k: 'top_k', repeat_penalty: 'repeat_penalty' },

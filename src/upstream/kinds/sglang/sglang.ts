@@ -32,6 +32,9 @@ export const sglang: UpstreamKind = {
     sampling: { top_k: 'top_k', min_p: 'min_p', repeat_penalty: 'repetition_penalty' },
     reasoning: 'reasoning_content',
     takesTemplateArguments: true,
+    // Only a logit processor bounds reasoning, which is code that the server would run.
+    efforts: ['none', 'low', 'medium', 'high'],
+    continuesAnswers: 'asked',
   },
   fields: {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'max_new_tokens'],

@@ -38,6 +38,10 @@ export const vllm: UpstreamKind = {
     // chat_utils.py, _parse_chat_message_content; it passes on `reasoning_content` to no template.
     reasoning: 'reasoning',
     takesTemplateArguments: true,
+    // It answers 400 unless it was started with --reasoning-config.
+    reasoningBudget: 'thinking_token_budget',
+    efforts: ['none', 'low', 'medium', 'high'],
+    continuesAnswers: 'asked',
   },
   fields: {
     lengths: ['max_tokens', 'max_completion_tokens', 'max_output_tokens'],
