@@ -26,11 +26,13 @@ import { RequestMetrics } from '../gateway/request-metrics.ts';
 import type { PublishedServices } from '../gateway/services/published-services.ts';
 import { ableOf, canServe } from '../gateway/translate/able.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
+import { OpenSockets } from '../gateway/websocket/open-sockets.ts';
 import type { StoredServers } from '../jobs/stored-servers.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
+import type { TicketStore } from '../store/ports/tickets.ts';
 import type { QueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
@@ -62,6 +64,7 @@ interface Shared {
   readonly queue: TurnQueue<Upstream>;
   readonly services: PublishedServices;
   readonly serviceQueue: TurnQueue<ServiceServer>;
+  readonly tickets: TicketStore;
 }
 
 /** @throws StartFailed */
@@ -97,6 +100,7 @@ export async function openDataPlane(
       queue: adapters.queue(queueSettings(config, registry)),
       services,
       serviceQueue: adapters.queue(serviceQueue(config, services)),
+      tickets: adapters.tickets(clocks.nowMs),
     }),
   );
   return {
@@ -179,6 +183,8 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     services: shared.services,
     serviceTurns: { queue: shared.serviceQueue, reachOf: () => undefined },
     reachOf: (call) => ableOf(registry.reachableBy(call.caller.principal), call),
+    openSockets: new OpenSockets(),
+    tickets: shared.tickets,
     ladder,
     decisions,
     appealContact: config.appealContact,

@@ -32,7 +32,14 @@ async function aboutToRun() {
   };
   const decisions = new Decisions({ keyCache, modelRules, wallNow: () => 1_000, appealContact: '' });
   const running = new ActiveRequests(decisions);
-  const known = { at: 0, startedMs: 0, address: '192.0.2.1', dialect: dialectOf('/api/chat'), cors: [] } as const;
+  const known = {
+    upgrade: undefined,
+    at: 0,
+    startedMs: 0,
+    address: '192.0.2.1',
+    dialect: dialectOf('/api/chat'),
+    cors: [],
+  } as const;
   const exchange = new Exchange({ socket: {} } as IncomingMessage, {} as ServerResponse, known);
   const principal = await keyCache.find(key.id);
   const { operation } = matchOperation('POST', canonicalTarget('/api/chat'));

@@ -14,6 +14,8 @@ export interface Run extends Member {
   readonly exchange: Exchange;
   /** When it must be finished; Infinity for transfers. */
   readonly deadlineMs: MonotonicMs;
+  /** It is over when its caller says so, such as a WebSocket: no use in waiting for it. */
+  readonly isEndless?: boolean;
   /** Bytes transferred in both directions at the last progress, and when that was. */
   moved: number;
   movedAtMs: MonotonicMs;
@@ -125,9 +127,10 @@ export class ActiveRequests {
     for (const run of this.#runs.list()) run.end(new GatewayError(code));
   }
 
-  /** Calls that have not been sent cost nothing, so there is no need to wait for them. */
+  /** Calls that have not been sent cost nothing, so there is no need to wait for them; nor for those without an end. */
   endWaiting(code: 'draining'): void {
-    for (const run of this.#runs.list()) if (!run.exchange.begun) run.end(new GatewayError(code));
+    for (const run of this.#runs.list())
+      if (!run.exchange.begun || run.isEndless === true) run.end(new GatewayError(code));
   }
 
   /** Resolves when no call is running. */

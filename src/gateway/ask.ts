@@ -21,11 +21,11 @@ declare class CleanMark {
 /** Proof that the operation is known and the query holds no key. */
 export interface Addressed extends Asked, CleanMark {}
 
-/** @throws GatewayError `unknown_route`, `method_not_allowed` or `no_web_socket`. */
-export function ask(received: Fetched, exchange: Pick<Exchange, 'notes' | 'frames'>): Asked {
+/** @throws GatewayError `unknown_route`, `method_not_allowed`, `no_web_socket`, or what `matchPublished` throws. */
+export function ask(received: Fetched, exchange: Pick<Exchange, 'notes' | 'frames' | 'upgrade'>): Asked {
   const { method, target, request, published } = received;
   const { operation, parameter } = published
-    ? matchPublished(published, received)
+    ? matchPublished(published, received, exchange.upgrade !== undefined)
     : matchOperation(method, target, asksForWebSocket(request));
   exchange.notes.noteOperation(operation);
   exchange.frames = operation.frames;

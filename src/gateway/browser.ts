@@ -3,7 +3,10 @@
 // refuses navigations, answers have media types without scripts (answer-type.ts), and every answer has a policy under
 // which a document has no origin and loads nothing.
 import { GatewayError } from '../domain/error.ts';
+import { asksForTicket } from './services/match-published.ts';
+import type { Published } from './services/published.ts';
 import type { Transported } from './transport.ts';
+import { asksForWebSocket } from './websocket/handshake.ts';
 
 declare class Mark {
   protected readonly fetched: true;
@@ -31,7 +34,7 @@ export const answerHeaders: readonly string[] = [
 export function refuseNavigation(transported: Transported): Fetched {
   const { headers } = transported.request;
   if (transported.published?.hasOwnHost) {
-    refuseForeignPage(transported, transported.published.cors.origins);
+    refuseForeignPage(transported, transported.published);
     return transported as Fetched;
   }
   const destination = headers['sec-fetch-dest'];
@@ -49,7 +52,10 @@ export function refuseNavigation(transported: Transported): Fetched {
  * site's page asks (RFC 7617). So a request of another site's page must be a plain navigation, or come from an origin that
  * the route lists. @throws GatewayError `foreign_page`.
  */
-function refuseForeignPage({ method, request: { headers } }: Transported, origins: ReadonlySet<string>): void {
+function refuseForeignPage({ method, target, request: { headers } }: Transported, published: Published): void {
+  // These have a list of their own, whatever the page (websocket/origin.ts).
+  if (asksForWebSocket(method, headers) || asksForTicket(published, method, target)) return;
+  const { origins } = published.cors;
   const { origin, host, 'sec-fetch-site': site, 'sec-fetch-mode': mode } = headers;
   if (origin !== undefined && origins.has(origin)) return;
   if (origin !== undefined && URL.parse(origin)?.host === host) return;

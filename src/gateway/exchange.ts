@@ -13,11 +13,14 @@ import type { Frames } from './dialects/frames.ts';
 import type { Meter } from './meter/token-counts.ts';
 import type { Holder } from './payload/body-budget.ts';
 import { type Notes, RecordFacts } from './record-facts.ts';
+import type { CallerSocket } from './websocket/caller-socket.ts';
 
 export class Exchange {
   readonly id: RequestId;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** The connection, if the caller asks for a WebSocket on it. */
+  readonly upgrade: CallerSocket | undefined;
   /** When the request head was complete. */
   readonly at: WallMs;
   /** For durations, which a change of the wall clock must not affect. */
@@ -72,10 +75,18 @@ export class Exchange {
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    { at, startedMs, address, dialect, cors }: Pick<Exchange, 'at' | 'startedMs' | 'address' | 'dialect' | 'cors'>,
+    {
+      upgrade,
+      at,
+      startedMs,
+      address,
+      dialect,
+      cors,
+    }: Pick<Exchange, 'upgrade' | 'at' | 'startedMs' | 'address' | 'dialect' | 'cors'>,
   ) {
     this.request = request;
     this.response = response;
+    this.upgrade = upgrade;
     this.at = at;
     this.id = newRequestId(at);
     this.startedMs = startedMs;

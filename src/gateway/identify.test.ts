@@ -56,8 +56,9 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
   const asked = { ...matched, received } as unknown as Addressed;
   const exchange = { at: at * 1000, address: '192.0.2.1', notes: new RecordFacts() };
   const throttle = new AuthThrottle(9, () => 1);
+  const tickets = { keep: () => false, take: () => undefined };
   try {
-    const { caller } = await identify(asked, exchange, { keyCache, throttle, signatureSkewMs: 30_000 });
+    const { caller } = await identify(asked, exchange, { keyCache, tickets, throttle, signatureSkewMs: 30_000 });
     return { who: caller.principal.keyId, reads };
   } catch (error) {
     return { who: (error as GatewayError).code, reads };

@@ -9,6 +9,7 @@ import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { WallMs } from '../domain/time.ts';
+import type { TicketStore } from '../store/ports/tickets.ts';
 import type { Addressed } from './ask.ts';
 import { Caller } from './caller.ts';
 import type { Operation } from './dialects/dialect.ts';
@@ -34,6 +35,7 @@ export interface Identified extends Mark {
 
 export interface IdentifyTools {
   readonly keyCache: KeyCache;
+  readonly tickets: TicketStore;
   readonly throttle: AuthThrottle;
   /** The largest difference between the time of a signature and the gateway's clock. */
   readonly signatureSkewMs: number;
@@ -51,7 +53,7 @@ export class FailedIdentification extends GatewayError {
 /**
  * Synchronous if the key is cached. After too many wrong credentials from this address, only cached keys are checked.
  * @throws GatewayError `too_many_failures`, `invalid_api_key`, `key_expired`, `key_revoked`, `conflicting_credentials`,
- * `path_key_not_allowed`, or `identity_unavailable` if the store did not answer. A failed look-up is never an empty
+ * `invalid_ticket`, `path_key_not_allowed`, or `identity_unavailable` if the store did not answer. A failed look-up is never an empty
  * principal (LiteLLM CVE-2026-59822).
  */
 export function identify(
@@ -119,7 +121,7 @@ function lookUp(
   credential: Credential,
   asked: Addressed,
   now: WallMs,
-  { keyCache, signatureSkewMs }: IdentifyTools,
+  { keyCache, signatureSkewMs, tickets }: IdentifyTools,
   withoutLookUp: boolean,
 ): Principal | undefined | Promise<Principal | undefined> {
   switch (credential.kind) {
@@ -129,6 +131,8 @@ function lookUp(
       return findByCertificate(keyCache, credential.digest, withoutLookUp);
     case 'signature':
       return findBySignature(keyCache, credential, asked, now, signatureSkewMs, withoutLookUp);
+    case 'ticket':
+      return findByTicket(keyCache, tickets, credential.text, asked);
   }
 }
 
@@ -187,6 +191,28 @@ async function findByCertificate(
   if (withoutLookUp && !keyCache.holds(digest)) return undefined;
   const principal = await keyCache.findByDigest(digest);
   return principal?.kind === 'certificate' ? principal : undefined;
+}
+
+/**
+ * A ticket is used up by showing it, also where it does not fit: it is for one service, and for the page that asked for it. It
+ * stands for its key as the key is now.
+ */
+async function findByTicket(
+  keyCache: KeyCache,
+  tickets: TicketStore,
+  text: string,
+  { operation, received }: Addressed,
+): Promise<Principal | undefined> {
+  const ticket = await tickets.take(digestOf(text));
+  const { headers } = received.request;
+  if (
+    ticket === undefined ||
+    operation.service === undefined ||
+    ticket.route !== received.published?.name ||
+    ticket.origin !== headers.origin
+  )
+    throw new GatewayError('invalid_ticket');
+  return keyCache.findAgain(ticket.key);
 }
 
 function verifierOf(wire: Buffer): KeyObject {

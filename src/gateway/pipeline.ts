@@ -11,6 +11,7 @@ import { unlimited } from '../domain/plan.ts';
 import { isLater, type Soon } from '../domain/soon.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
+import type { TicketStore } from '../store/ports/tickets.ts';
 import type { TurnQueue } from '../store/ports/turn-queue.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
@@ -44,12 +45,16 @@ import { receive } from './receive.ts';
 import { endTurn, type Recorder, type Settled, settle, type TurnEnded } from './record.ts';
 import { recordFactsOf } from './record-facts.ts';
 import { refuse } from './refuse.ts';
-import { type RelaySettings, relay } from './relay.ts';
+import { type RelaySettings, type RelayTools, relay } from './relay.ts';
 import { route } from './route.ts';
 import type { PublishedServices } from './services/published-services.ts';
 import { relayPublished } from './services/service-call.ts';
 import { refuseUnencrypted } from './transport.ts';
 import { mustShow, type ShownBlobs, takeUpload } from './uploads.ts';
+import { answerTicket, asksForTicket } from './websocket/answer-ticket.ts';
+import type { CallerSocket } from './websocket/caller-socket.ts';
+import type { OpenSockets } from './websocket/open-sockets.ts';
+import { relaySocket } from './websocket/socket-call.ts';
 
 /** Everything that the data plane needs; built by src/compose. */
 export interface Gate {
@@ -77,6 +82,8 @@ export interface Gate {
   readonly services: PublishedServices;
   readonly serviceTurns: AdmitTools['serviceTurns'];
   readonly reachOf: AdmitTools['reachOf'];
+  readonly openSockets: OpenSockets;
+  readonly tickets: TicketStore;
   readonly ladder: Ladder;
   /** Repeats the checks of a call for its caller's current state. */
   readonly decisions: Decisions;
@@ -88,8 +95,13 @@ export interface Gate {
 }
 
 /** Answers one request, and returns whether its caller was identified. Never rejects. */
-export async function handle(gate: Gate, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-  const exchange = openExchange(gate, request, response);
+export async function handle(
+  gate: Gate,
+  request: IncomingMessage,
+  response: ServerResponse,
+  upgrade?: CallerSocket,
+): Promise<boolean> {
+  const exchange = openExchange(gate, request, response, upgrade);
   let settled: Settled;
   let left: Released & TurnEnded;
   try {
@@ -126,6 +138,7 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
   const confirming: Soon<Confirmed> = gate.decisions.again(intended, exchange);
   const confirmed = isLater(confirming) ? await confirming : confirming;
   const claimed = gate.replays.claim(confirmed, exchange);
+  if (asksForTicket(claimed)) return answerTicket(claimed, exchange, gate.tickets, toolsOf(gate));
   const authorized = authorizeIntent(claimed, gate.modelRules);
   const shaped = shape(authorized, gate.modelFacts);
   return admit(shaped, exchange, gate);
@@ -133,20 +146,36 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
 
 /** Sends the call to a model server or a published service, and its answer back. */
 function carry(admitted: Admitted | ServiceAdmitted, exchange: Exchange, gate: Gate): Promise<Settled> {
-  const { relaySettings: settings, recorder, running, limits } = gate;
-  const tools = { settings, recorder, running, bodies: limits.budget };
-  if (goesToRoute(admitted)) return relayPublished(admitted, exchange, { ...tools, proxies: gate.trustedProxies });
+  const tools = toolsOf(gate);
+  if (goesToRoute(admitted)) {
+    const own = { ...tools, proxies: gate.trustedProxies, openSockets: gate.openSockets };
+    const { upgrade } = exchange;
+    return upgrade ? relaySocket(admitted, upgrade, exchange, own) : relayPublished(admitted, exchange, own);
+  }
   const routed = route(admitted, gate.registry);
   if (isMerged(routed, gate)) return answerLists(routed, exchange, gate, tools);
   if (mustShow(routed)) return takeUpload(routed, exchange, tools, gate.shownBlobs);
   return relay(routed, exchange, tools);
 }
 
+const toolsOf = ({ relaySettings, recorder, running, limits }: Gate): RelayTools => ({
+  settings: relaySettings,
+  recorder,
+  running,
+  bodies: limits.budget,
+});
+
 /** Creates the exchange with the facts that even a refusal needs: the dialect and the address. */
-function openExchange(gate: Gate, request: IncomingMessage, response: ServerResponse): Exchange {
+function openExchange(
+  gate: Gate,
+  request: IncomingMessage,
+  response: ServerResponse,
+  upgrade: CallerSocket | undefined,
+): Exchange {
   const { headers, url = '', socket } = request;
   const forwarded = headers['x-forwarded-for'];
   return new Exchange(request, response, {
+    upgrade,
     at: gate.wallNow(),
     startedMs: gate.recorder.nowMs(),
     address: clientAddress(

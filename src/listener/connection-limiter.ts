@@ -4,6 +4,7 @@
 // be read for an hour.
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { networkOf } from '../domain/address.ts';
 import { type Member, SwapSet } from '../domain/swap-set.ts';
 
@@ -120,6 +121,14 @@ export class ConnectionLimiter {
       if (seat.last || socket.destroyed) break;
     }
     seat.busy = seat.stays = false;
+  }
+
+  /** Whether a request of the connection is being answered. If so, the connection is closed after the answer. */
+  endAfterAnswer(socket: Duplex): boolean {
+    const seat = (socket as Seated)[seatOf];
+    if (!seat?.busy) return false;
+    seat.last = true;
+    return true;
   }
 
   /** What is being answered does not keep its place where others want it. */

@@ -19,8 +19,10 @@ import { answerHeaders } from '../gateway/browser.ts';
 import { continueIfAsked } from '../gateway/payload/body.ts';
 import { type Gate, handle } from '../gateway/pipeline.ts';
 import { maxHeaders } from '../gateway/receive.ts';
+import type { CallerSocket } from '../gateway/websocket/caller-socket.ts';
 import { type Encryption, openSecure, ProtocolDetector } from '../tls/protocol-detection.ts';
 import type { ConnectionLimiter } from './connection-limiter.ts';
+import { type MayUpgrade, takeUpgrades, upgradesOf } from './upgrades.ts';
 
 export interface ServerSettings {
   readonly headMs: number;
@@ -72,11 +74,19 @@ export function openServers(
   connections: ConnectionLimiter,
   encryption: Encryption | undefined,
 ): Servers {
-  const options = optionsOf(settings);
+  let mayUpgrade: MayUpgrade = () => false;
+  const options = optionsOf(settings, (request) => mayUpgrade(request));
   const onConnection = (socket: Socket): void => connections.take(socket);
   if (!encryption) {
     const listener = limit(createServer(options)).on('connection', onConnection);
-    return { listener, plain: undefined, serve: (routes) => route(listener, answering(routes, connections)) };
+    return {
+      listener,
+      plain: undefined,
+      serve: (routes) => {
+        mayUpgrade = upgradesOf(routes.gate);
+        route(listener, answering(routes, connections), connections);
+      },
+    };
   }
   const secure = limit(openSecure(options, encryption));
   const plain = limit(createServer(options));
@@ -92,24 +102,27 @@ export function openServers(
     serve: (routes) => {
       const { unencrypted } = routes;
       const answer = answering(routes, connections);
-      route(secure, answer);
-      route(plain, (request, response) => {
+      mayUpgrade = upgradesOf(routes.gate);
+      route(secure, answer, connections);
+      const answerPlain: Answer = (request, response, upgrade) => {
         const hasPages = !routes.gate.services.table.ownsHost(request.headers.host);
-        if (!unencrypted || !answerUnencrypted(request, response, unencrypted, hasPages)) answer(request, response);
-      });
+        if (!unencrypted || !answerUnencrypted(request, response, unencrypted, hasPages))
+          answer(request, response, upgrade);
+      };
+      route(plain, answerPlain, connections);
     },
   };
 }
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+type Answer = (request: IncomingMessage, response: ServerResponse, upgrade?: CallerSocket) => void;
 
 function answering({ gate, health, plane }: Routes, connections: ConnectionLimiter): Answer {
   const shell = openShell(health, plane);
-  return (request, response) => {
+  return (request, response, upgrade) => {
     const { socket } = request;
     connections.inTurn(socket, () => {
       if (!isShell(request) || gate.services.table.ownsHost(request.headers.host))
-        return handle(gate, request, response);
+        return handle(gate, request, response, upgrade);
       connections.mayGo(socket);
       response.setTimeout(unreadMs, () => response.destroy());
       // Bodies are small there, so 100 Continue is sent before authentication.
@@ -120,8 +133,10 @@ function answering({ gate, health, plane }: Routes, connections: ConnectionLimit
   };
 }
 
-function optionsOf(settings: ServerSettings): ServerOptions {
+function optionsOf(settings: ServerSettings, mayUpgrade: MayUpgrade): ServerOptions {
   return {
+    // Node takes the connection of every other upgrade for that of a plain request, which it is.
+    shouldUpgradeCallback: mayUpgrade,
     headersTimeout: settings.headMs,
     // The whole request may take long (blobs); the body of every other route has a time limit of its own.
     requestTimeout: 0,
@@ -150,10 +165,17 @@ function limit<Any extends HttpServer>(server: Any): Any {
   return server;
 }
 
-function route(server: HttpServer, answer: Answer): void {
-  server.on('request', answer);
+function route(server: HttpServer, answer: Answer, connections: ConnectionLimiter): void {
+  const answerRequest = (request: IncomingMessage, response: ServerResponse): void => answer(request, response);
+  server.on('request', answerRequest);
   // Without this listener Node says "100 Continue" before anybody has asked who is calling.
-  server.on('checkContinue', answer);
+  server.on('checkContinue', answerRequest);
+  takeUpgrades(
+    server,
+    connections,
+    (request, upgrade) => answer(request, upgrade.response, upgrade),
+    (socket) => answerRaw(socket, 400),
+  );
 }
 
 const challengePath = '/.well-known/acme-challenge/';

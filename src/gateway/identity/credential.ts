@@ -5,16 +5,18 @@ import { readSshPublicKey } from '../../domain/api-key.ts';
 import { GatewayError } from '../../domain/error.ts';
 import type { Target } from '../operation.ts';
 import type { Received } from '../receive.ts';
+import { shownTicket } from '../websocket/handshake.ts';
 
 export type Credential =
   | { readonly kind: 'key'; readonly text: string; readonly inPath: boolean }
   | { readonly kind: 'certificate'; readonly digest: string }
+  | { readonly kind: 'ticket'; readonly text: string }
   | { readonly kind: 'signature'; readonly publicKey: Buffer; readonly signature: Buffer; readonly at: number };
 
 /**
  * The only extractor. Returns `undefined` if there is no credential; empty values are ignored. Clients that must send
  * some key put a placeholder there (`ollama`, `EMPTY`, `sk-no-key`) and the real key elsewhere: a value that is not
- * shaped like a key is ignored next to one that is, or next to another proof. Two keys are refused.
+ * shaped like a key is ignored next to one that is, or next to another proof. Two keys are refused, and a ticket beside a key.
  */
 export function readCredential(
   received: Received,
@@ -26,6 +28,7 @@ export function readCredential(
   for (const name of credentialHeaders) if (repeated.has(name)) throw new GatewayError('conflicting_credentials');
   const { headers } = request;
   const { authorization } = headers;
+  const ticket = headers['sec-websocket-protocol'] === undefined ? undefined : shownTicket(headers);
   const signed = authorization === undefined ? undefined : readSignature(authorization, target);
   const texts = new Set<string>();
   for (const text of [
@@ -40,6 +43,10 @@ export function readCredential(
     if (!text.startsWith('sekisho_') && !isOperators(text)) continue;
     if (key !== undefined || signed) throw new GatewayError('conflicting_credentials');
     key = text;
+  }
+  if (ticket !== undefined) {
+    if (key !== undefined || signed) throw new GatewayError('conflicting_credentials');
+    return { kind: 'ticket', text: ticket };
   }
   if (signed) return signed;
   if (key === undefined) {

@@ -8,6 +8,7 @@ import { unlimited } from '../../domain/plan.ts';
 import { type Principal, principalOf } from '../../domain/principal.ts';
 import type { SteadyMs, WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
+import type { Ticket } from '../../store/ports/tickets.ts';
 
 const capacity = 10_000;
 
@@ -50,6 +51,11 @@ export class KeyCache {
       this.#known.get(publicKeyDigest) ??
       this.#load(publicKeyDigest, () => this.#store.findCallerByDigest(publicKeyDigest, this.#now()))
     );
+  }
+
+  /** Finds a key that was identified before, by what a ticket has of it. */
+  findAgain({ kind, id, digest }: Ticket['key']): Principal | undefined | Promise<Principal | undefined> {
+    return this.#statics.get(digest) ?? (kind === 'secret' ? this.find(id) : this.findByDigest(digest));
   }
 
   /** Whether this process has seen the key. If so, it is not a guess, and loading it again after a change is cheap. */

@@ -1,26 +1,62 @@
-// Finds what a request asks of a published service: the method must be one of the route's, and the key in a place that the
-// route allows.
+// Finds what a request asks of a published service: the method must be one of the route's, and the credential in a place that the
+// route allows. An upgrade must be a correct handshake, from a page that may open a WebSocket.
+import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../domain/error.ts';
+import { restOf } from '../../domain/service-path.ts';
+import { type CredentialWay, prefixOf } from '../../domain/service-route.ts';
+import type { Target } from '../operation.ts';
 import type { Received } from '../receive.ts';
+import { readHandshake, shownTicket } from '../websocket/handshake.ts';
+import { refuseOrigin } from '../websocket/origin.ts';
 import type { Published, ServiceOperation } from './published.ts';
 
-/** @throws GatewayError `method_not_allowed`, `no_web_socket`, `path_key_not_allowed`, `invalid_api_key`. */
+/** The path under which a service with tickets gives them; the service itself is not asked. */
+const ticketPath = '/sekisho-ticket';
+
+/**
+ * `isUpgrade`: the connection waits for a WebSocket.
+ * @throws GatewayError `method_not_allowed`, `no_web_socket`, `bad_web_socket`, `origin_not_allowed`, `path_key_not_allowed`,
+ * `invalid_api_key`.
+ */
 export function matchPublished(
-  { operation, route }: Published,
-  { method, target, request }: Pick<Received, 'method' | 'target' | 'request'>,
+  published: Published,
+  { method, target, request: { headers } }: Pick<Received, 'method' | 'target' | 'request'>,
+  isUpgrade: boolean,
 ): { readonly operation: ServiceOperation; readonly parameter: string } {
+  const { operation, ticketOperation, route } = published;
   if (!(route.methods as readonly string[]).includes(method))
     throw new GatewayError('method_not_allowed', { allow: [...route.methods, 'OPTIONS'].join(', ') });
-  if (request.headers.upgrade?.toLowerCase().includes('websocket') === true) throw new GatewayError('no_web_socket');
-  const isInPath = target.pathKey !== undefined;
-  if (isInPath && !route.credential.includes('path'))
-    throw new GatewayError('path_key_not_allowed', {
-      message: 'This service does not take a key in its address. Send it as x-api-key.',
-    });
-  if (!isInPath && !route.credential.includes('header')) throw new GatewayError('invalid_api_key');
-  return { operation, parameter: textOf(target) };
+  if (isUpgrade) checkHandshake(published, headers);
+  else if (headers.upgrade?.toLowerCase().includes('websocket') === true)
+    throw new GatewayError(route.webSocket ? 'bad_web_socket' : 'no_web_socket');
+  refuseWay(wayOf(target, isUpgrade, headers), published);
+  const isTicket = !isUpgrade && asksForTicket(published, method, target);
+  return { operation: isTicket ? ticketOperation : operation, parameter: textOf(target) };
+}
+
+/** Whether the request is for a ticket of this service. */
+export const asksForTicket = ({ route }: Pick<Published, 'route'>, method: string, target: Target): boolean =>
+  method === 'POST' && route.credential.includes('ticket') && restOf(target.path, prefixOf(route)) === ticketPath;
+
+function checkHandshake(published: Published, headers: IncomingHttpHeaders): void {
+  if (!published.route.webSocket) throw new GatewayError('no_web_socket');
+  readHandshake(headers);
+  if (headers.origin !== undefined) refuseOrigin(headers.origin, published, headers.host);
+}
+
+function wayOf({ pathKey }: Target, isUpgrade: boolean, headers: IncomingHttpHeaders): CredentialWay {
+  if (pathKey !== undefined) return 'path';
+  return isUpgrade && shownTicket(headers) !== undefined ? 'ticket' : 'header';
+}
+
+function refuseWay(way: CredentialWay, { route }: Published): void {
+  if (route.credential.includes(way)) return;
+  if (way !== 'path') throw new GatewayError(way === 'ticket' ? 'invalid_ticket' : 'invalid_api_key');
+  throw new GatewayError('path_key_not_allowed', {
+    message: 'This service does not take a key in its address. Send it as x-api-key.',
+  });
 }
 
 /** The checked target as one text, which readServicePath reads back. */
-const textOf = ({ path, pathKey, query }: Received['target']): string =>
+const textOf = ({ path, pathKey, query }: Target): string =>
   `${pathKey === undefined ? '' : `/k/${pathKey}`}${path}${query === '' ? '' : `?${query}`}`;

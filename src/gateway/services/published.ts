@@ -16,6 +16,8 @@ export interface ServiceOperation extends Operation {
 export class Published {
   readonly route: ServiceRoute;
   readonly operation: ServiceOperation;
+  /** Gives a ticket for a WebSocket; the service is not asked. */
+  readonly ticketOperation: ServiceOperation;
   readonly servers: readonly ServiceServer[];
   readonly requestHeaders: AllowList;
   readonly responseHeaders: AllowList;
@@ -44,6 +46,7 @@ export class Published {
       time: 'transfer',
       service: this,
     };
+    this.ticketOperation = { ...this.operation, name: `ticket:${route.name}`, body: 'none', time: 'metadata' };
   }
 
   get name(): string {

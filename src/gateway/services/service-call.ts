@@ -239,7 +239,7 @@ function ownLines({ hasOwnHost }: Published, { settings: { ownHeaders } }: Servi
 const hostLines = ['x-content-type-options', 'nosniff', 'referrer-policy', 'same-origin'] as const;
 
 /** In words that fit a service. A faulty answer is never the caller's fault. */
-function toFailure(cause: unknown): GatewayError {
+export function toFailure(cause: unknown): GatewayError {
   if (!(cause instanceof GatewayError)) return new GatewayError('upstream_failed', { message: brokeOff, cause });
   const message = words.get(cause.code);
   return message !== undefined && cause.message === registry[cause.code].message

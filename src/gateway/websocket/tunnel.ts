@@ -1,5 +1,5 @@
 // Carries frames between a caller and a service, and ends the connection of both. Each direction is checked and passed on as it
-// comes; whoever is read too slowly makes the other side wait, so the gateway holds one socket buffer for each direction. An
+// comes; a side that reads slowly makes the other wait, so the gateway holds one socket buffer for each direction. An
 // ending that the gateway decides on is told to both sides in a close frame at the border of a frame. `conclude` is called once,
 // before the caller can see the end.
 import type { Duplex } from 'node:stream';
@@ -36,12 +36,17 @@ interface Ending extends TunnelEnd {
   readonly toService: Farewell;
 }
 
+/** Bytes of frames that have passed, of both directions. */
+export interface Counts {
+  bytesIn: number;
+  bytesOut: number;
+}
+
 /** One side, with what comes from it. */
 class Side {
   readonly name: 'client' | 'server';
   readonly socket: Duplex;
   readonly frames: FrameReader;
-  bytes = 0;
   /** Nothing more will come from it. */
   gone = false;
   /** It has not taken what was written to it. */
@@ -58,6 +63,7 @@ export class Tunnel {
   readonly #caller: Side;
   readonly #service: Side;
   readonly #settings: TunnelSettings;
+  readonly #counts: Counts;
   readonly #conclude: (end: TunnelEnd) => void;
   readonly #idle: NodeJS.Timeout;
   #closing: NodeJS.Timeout | undefined;
@@ -65,24 +71,19 @@ export class Tunnel {
   #isConcluded = false;
   #isOver = false;
 
-  constructor(caller: Duplex, service: Duplex, settings: TunnelSettings, conclude: (end: TunnelEnd) => void) {
+  constructor(
+    caller: Duplex,
+    service: Duplex,
+    settings: TunnelSettings,
+    counts: Counts,
+    conclude: (end: TunnelEnd) => void,
+  ) {
     this.#caller = new Side('client', caller, settings.limits);
     this.#service = new Side('server', service, settings.limits);
     this.#settings = settings;
+    this.#counts = counts;
     this.#conclude = conclude;
     this.#idle = setTimeout(() => this.end(new GatewayError('connection_idle')), settings.idleMs);
-  }
-
-  get bytesFromCaller(): number {
-    return this.#caller.bytes;
-  }
-
-  get bytesFromService(): number {
-    return this.#service.bytes;
-  }
-
-  get messages(): number {
-    return this.#caller.frames.messages + this.#service.frames.messages;
   }
 
   /** Begins to carry. */
@@ -94,6 +95,7 @@ export class Tunnel {
       const onGone = (): void => this.#onGone(side);
       side.socket.on('error', onGone).on('end', onGone).on('close', onGone);
       side.socket.on('data', (chunk: Buffer) => this.#carry(chunk, side, other));
+      side.socket.resume();
       if (side.socket.destroyed) onGone();
     }
   }
@@ -119,7 +121,8 @@ export class Tunnel {
   }
 
   #pass(bytes: Buffer, from: Side, to: Side): void {
-    from.bytes += bytes.length;
+    if (from === this.#caller) this.#counts.bytesIn += bytes.length;
+    else this.#counts.bytesOut += bytes.length;
     if (from.frames.closed) this.#noteClose(from, to);
     if (!to.socket.write(bytes) && to.stall === undefined) this.#hold(from, to);
     if (from.frames.closed && to.frames.closed) this.#hangUp(closingMs);

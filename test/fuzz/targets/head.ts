@@ -20,6 +20,7 @@ import { dialectOf } from '../../../src/gateway/operation.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
 import { RecordFacts } from '../../../src/gateway/record-facts.ts';
 import type { Published } from '../../../src/gateway/services/published.ts';
+import { MemoryTickets } from '../../../src/store/memory/tickets.ts';
 import type { Caller } from '../../../src/store/ports/keys.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
 import { cliKey, keyText, signatureFor, signedAt, staticWord, storedKey } from '../credentials.ts';
@@ -92,7 +93,9 @@ async function run(bytes: Buffer): Promise<void> {
   const lines = linesOf(bytes);
   checkCrossing(received, lines);
   const { value: asked } = verdict(() =>
-    refuseKeyInQuery(ask(received as Fetched, { notes: new RecordFacts(), frames: dialectOf('/').frames })),
+    refuseKeyInQuery(
+      ask(received as Fetched, { notes: new RecordFacts(), frames: dialectOf('/').frames, upgrade: undefined }),
+    ),
   );
   if (!asked) return;
   for (const text of [plain, inPath]) assert.ok(!asked.target.query.includes(text), 'a key in the query was accepted');
@@ -142,8 +145,11 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
   let principal: Principal | undefined;
   try {
     const throttle = new AuthThrottle(10, () => 1);
+    const tickets = new MemoryTickets(() => 1);
     if (guessing) for (let wrong = 0; wrong < 100; wrong++) throttle.note(exchange.address);
-    ({ principal } = (await identify(asked, exchange, { keyCache, throttle, signatureSkewMs: 60_000 })).caller);
+    ({ principal } = (
+      await identify(asked, exchange, { keyCache, tickets, throttle, signatureSkewMs: 60_000 })
+    ).caller);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     assert.notEqual(error.code, 'identity_unavailable');

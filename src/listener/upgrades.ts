@@ -1,0 +1,42 @@
+// The entry for WebSockets. Node hands over the connection of an upgrade in an event of its own, so what answers requests would
+// never see it (teamclaude#314). Here it becomes a request with a response again, and goes the way of every other: only the answer
+// to the call can open the connection.
+import type { Server as HttpServer, IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Gate } from '../gateway/pipeline.ts';
+import { CallerSocket } from '../gateway/websocket/caller-socket.ts';
+import { asksForWebSocket } from '../gateway/websocket/handshake.ts';
+import type { ConnectionLimiter } from './connection-limiter.ts';
+
+/** Whether Node lets go of the connection. If not, the request is a plain one (RFC 9110 §7.8). */
+export type MayUpgrade = (request: IncomingMessage) => boolean;
+
+/** Only a WebSocket, and only where the address is that of a service that has them. */
+export const upgradesOf =
+  ({ services }: Pick<Gate, 'services'>): MayUpgrade =>
+  ({ method, url = '', headers }) =>
+    asksForWebSocket(method, headers) && (services.table.routeOf(url, headers.host)?.route.webSocket ?? null) !== null;
+
+/** `answer` gets each upgrade that Node was told to accept; `reject` a connection that cannot have an answer. */
+export function takeUpgrades(
+  server: HttpServer,
+  connections: Pick<ConnectionLimiter, 'endAfterAnswer'>,
+  answer: (request: IncomingMessage, upgrade: CallerSocket) => void,
+  reject: (socket: Duplex) => void,
+): void {
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Until a body is complete, Node gives a wrapper instead of the connection. Node before 24.9 also gives connections that nobody
+    // accepted.
+    if (!(socket instanceof Socket) || !asksForWebSocket(request.method, request.headers)) {
+      reject(socket);
+      return;
+    }
+    // Behind other requests on its connection, a WebSocket would begin while their answers are written. No client does that.
+    if (connections.endAfterAnswer(socket)) {
+      socket.on('error', () => socket.destroy()).resume();
+      return;
+    }
+    answer(request, new CallerSocket(request, socket, head));
+  });
+}
