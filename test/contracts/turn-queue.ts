@@ -121,6 +121,20 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       expect(queue.snapshot()).toEqual([]);
     });
 
+    test('a call does not hold up another one of its account that other servers can serve', async () => {
+      const queue = queueOf(1, { serversFor: (_, reach = ['a', 'b']) => reach });
+      const [only, all] = [['a'], ['a', 'b']];
+      const [first, waits, passes] = [only, only, all].map((reach) => call('a', 1, { reach })) as [Call, Call, Call];
+      await enterAll(queue, [first, waits, passes]);
+      await settled();
+      expect([first, waits, passes].map(({ slot }) => slot?.server)).toEqual(['a', undefined, 'b']);
+      first.slot!.release(1);
+      await settled();
+      expect(waits.slot?.server).toBe('a');
+      for (const { slot } of [waits, passes]) slot!.release(1);
+      await settled();
+    });
+
     test('a call that leaves gives its place back: the next one has the turn, and the one that left is never started', async () => {
       const queue = queueOf(1);
       const [first, leaver, next] = [call('a'), call('b'), call('c')];

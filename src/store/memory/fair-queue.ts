@@ -188,7 +188,14 @@ export class FairQueue<Server> implements TurnQueue<Server> {
 
   /** The next of those that may go to other servers than these, and find a slot there. */
   #nextElsewhere(lane: Lane<Server>, reach: readonly Server[] | undefined): LanePlace<Server> | undefined {
-    return bestPlace(lane, ({ turn }) => turn.reach !== reach && this.#freeServer(lane, turn) !== undefined);
+    // Most calls may go to the same servers as others that wait.
+    const free = new Map<readonly Server[] | undefined, boolean>([[reach, false]]);
+    return bestPlace(lane, ({ turn }) => {
+      const own = turn.reach;
+      let isFree = free.get(own);
+      if (isFree === undefined) free.set(own, (isFree = this.#freeServer(lane, turn) !== undefined));
+      return isFree;
+    });
   }
 }
 
@@ -239,8 +246,8 @@ function bestPlace<Server>(
   let best: LanePlace<Server> | undefined;
   let bestBehind = false;
   for (const flow of lane.backlogged) {
-    const place = foremost(flow);
-    if (isMeant && !isMeant(place)) continue;
+    const place = foremost(flow, isMeant);
+    if (!place) continue;
     const { behind } = place.turn;
     if (best === undefined || (bestBehind && !behind) || (bestBehind === behind && flow.served < best.flow.served)) {
       best = place;
@@ -250,10 +257,14 @@ function bestPlace<Server>(
   return best;
 }
 
-/** The first place that is not behind, otherwise the first. */
-function foremost<Server>({ waiting }: Flow<Server>): LanePlace<Server> {
-  const first = waiting[0] as LanePlace<Server>;
-  return first.turn.behind ? (waiting.find(({ turn }) => !turn.behind) ?? first) : first;
+/** Of those that are meant, the first place that is not behind, otherwise the first. Calls of one account may differ in their reach. */
+function foremost<Server>(
+  { waiting }: Flow<Server>,
+  isMeant?: (place: LanePlace<Server>) => boolean,
+): LanePlace<Server> | undefined {
+  const first = isMeant ? waiting.find(isMeant) : waiting[0];
+  if (!first?.turn.behind) return first;
+  return waiting.find((place) => !place.turn.behind && (!isMeant || isMeant(place))) ?? first;
 }
 
 /** Removes a place from the queue; false if it is no longer there. */

@@ -19,7 +19,7 @@ export const asMessage: Shape = ({ content, thinking, calls }) =>
     thinking === '' ? '' : `,"thinking":${JSON.stringify(thinking)}`
   }${calls.length === 0 ? '' : `,"tool_calls":[${calls.join()}]`}}`;
 
-/** The tool call with the longest arguments that is collected. */
+/** Of all tool calls of an answer. */
 const mostArgumentBytes = 1024 * 1024;
 /** More calls at once are not plausible. */
 const mostCalls = 128;
@@ -42,7 +42,6 @@ class Call {
     if (typeof text !== 'string') return;
     take(text.length);
     this.arguments += text;
-    if (this.arguments.length > mostArgumentBytes) throw malformed('a tool call that is too long');
   }
 
   /** @throws GatewayError `upstream_failed` unless the arguments are an object. */
@@ -108,6 +107,7 @@ class ChatWriter implements StreamWriter {
   /** Places up to here have been sent. */
   #written = 0;
   #sent = 0;
+  #collected = 0;
   #reason = 'stop';
 
   constructor(answering: Answering, shape: Shape) {
@@ -145,7 +145,13 @@ class ChatWriter implements StreamWriter {
     const place = typeof at === 'number' ? at : this.#calls.length;
     if (!Number.isInteger(place) || place < 0 || place >= mostCalls) throw malformed('too many tool calls');
     this.#figures.begin();
-    (this.#calls[place] ??= new Call()).add(call, this.#answering.take);
+    (this.#calls[place] ??= new Call()).add(call, (bytes) => this.#collect(bytes));
+  }
+
+  #collect(bytes: number): void {
+    this.#answering.take(bytes);
+    this.#collected += bytes;
+    if (this.#collected > mostArgumentBytes) throw malformed('tool calls that are too long');
   }
 
   /** The calls that have not been sent. */
