@@ -11,6 +11,7 @@ import {
   useQueryClient,
 } from '@tanstack/react-query';
 import type { PageOf } from './api-types.ts';
+import { signInAgain, whyAgain } from './shell/again.ts';
 import { noteAnew } from './shell/anew.ts';
 import { i18n } from './words.ts';
 
@@ -49,36 +50,54 @@ export interface Sending {
   readonly etag?: string;
 }
 
-/** @throws Problem; with status 0 where the gate could not be reached. */
+/**
+ * A request that a sign-in would let through is sent again after it, under the same idempotency key.
+ * @throws Problem; with status 0 where the gate could not be reached.
+ */
 async function send(method: string, path: string, body: unknown, how: Sending): Promise<Response> {
-  let response: Response;
+  const headers = {
+    accept: 'application/json',
+    'accept-language': i18n.language,
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(how.once === true ? { 'idempotency-key': crypto.randomUUID() } : {}),
+    ...(how.etag === undefined ? {} : { 'if-match': how.etag }),
+  };
+  const request: RequestInit = {
+    method,
+    credentials: 'same-origin',
+    headers,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  };
+  const response = await ask(path, request);
+  if (response.ok) return response;
+  const problem = await problemOf(response);
+  const why = whyAgain(problem.status, problem.code);
+  if (why === undefined || !(await signInAgain(why))) throw problem;
+  const second = await ask(path, request);
+  if (second.ok) return second;
+  throw await problemOf(second);
+}
+
+async function ask(path: string, request: RequestInit): Promise<Response> {
   try {
-    response = await fetch(base + path, {
-      method,
-      credentials: 'same-origin',
-      headers: {
-        accept: 'application/json',
-        'accept-language': i18n.language,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(how.once === true ? { 'idempotency-key': crypto.randomUUID() } : {}),
-        ...(how.etag === undefined ? {} : { 'if-match': how.etag }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
+    return await fetch(base + path, request);
   } catch {
     throw new Problem(0, { code: 'unreachable', detail: i18n.t('trouble.unreachable') }, null);
   }
-  if (response.ok) return response;
+}
+
+async function problemOf(response: Response): Promise<Problem> {
   const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
   const code = textOf(said['code']) ?? '';
   if (code === 'sign_in_again') noteAnew();
   const word = Object.hasOwn(ownWords, code) ? ownWords[code] : undefined;
   const problem = word === undefined ? said : { ...said, detail: i18n.t(word) };
-  throw new Problem(response.status, problem, response.headers.get('retry-after'));
+  return new Problem(response.status, problem, response.headers.get('retry-after'));
 }
 
 /** What anybody may meet anywhere is said in their language. */
-const ownWords: Readonly<Record<string, 'trouble.signInAgain' | 'trouble.tooMany'>> = {
+const ownWords: Readonly<Record<string, 'trouble.signInAgain' | 'trouble.tooMany' | 'trouble.signedOut'>> = {
+  unauthenticated: 'trouble.signedOut',
   sign_in_again: 'trouble.signInAgain',
   too_many_requests: 'trouble.tooMany',
 };

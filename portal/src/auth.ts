@@ -3,6 +3,7 @@ import { startAuthentication, startRegistration } from '@simplewebauthn/browser'
 import { createAuthClient } from 'better-auth/client';
 import { twoFactorClient } from 'better-auth/client/plugins';
 import { Problem } from './api.ts';
+import { signInAgain } from './shell/again.ts';
 import { noteAnew, takeAnew } from './shell/anew.ts';
 import { i18n } from './words.ts';
 
@@ -15,7 +16,7 @@ export const auth = createAuthClient({
 });
 
 /** @throws Problem. */
-async function ask<T>(path: string, body?: unknown): Promise<T> {
+async function ask<T>(path: string, body?: unknown, again = false): Promise<T> {
   const response = await fetch(mount + path, {
     method: body === undefined ? 'GET' : 'POST',
     credentials: 'same-origin',
@@ -29,8 +30,10 @@ async function ask<T>(path: string, body?: unknown): Promise<T> {
   const answer: unknown = await response.json().catch(() => ({}));
   if (response.ok) return answer as T;
   const problem = new Problem(response.status, answer as Record<string, unknown>, response.headers.get('retry-after'));
-  if (problem.code === 'sign_in_again') noteAnew();
-  throw problem;
+  if (problem.code !== 'sign_in_again') throw problem;
+  noteAnew();
+  if (again || !(await signInAgain('stale'))) throw problem;
+  return ask<T>(path, body, true);
 }
 
 export interface NewPassword {

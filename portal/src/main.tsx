@@ -9,6 +9,7 @@ import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
 import { Problem } from './api.ts';
 import { SessionProvider } from './session.tsx';
+import { AgainDialog } from './shell/again-dialog.tsx';
 import { AskProvider } from './shell/ask.tsx';
 import { Layout } from './shell/layout.tsx';
 import './shell/shell.css';
@@ -89,6 +90,7 @@ createRoot(root).render(
           <SessionProvider>
             <AskProvider>
               <Layout />
+              <AgainDialog />
             </AskProvider>
           </SessionProvider>
         </Router>

@@ -1,9 +1,10 @@
 // Who is here: asked once, known to every page.
 import { Center, Loader } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
-import { createContext, type ReactNode, useContext, useEffect, useMemo } from 'react';
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { useGet } from './api.ts';
 import type { Session } from './api-types.ts';
+import { signInAgain } from './shell/again.ts';
 import { Trouble } from './shell/trouble.tsx';
 import { i18n } from './words.ts';
 
@@ -22,7 +23,15 @@ const Context = createContext<Known | undefined>(undefined);
 export function SessionProvider({ children }: { readonly children: ReactNode }): ReactNode {
   const asked = useGet<Session>('/session');
   const client = useQueryClient();
-  const session = asked.data;
+  const [session, setSession] = useState<Session>();
+  /** Set while a sign-in or sign-out is expected to change who is here. */
+  const expected = useRef(false);
+  useEffect(() => {
+    if (!asked.data) return;
+    // The session has ended by itself: the page stays, and asks.
+    if (session?.person && !asked.data.person && !expected.current) void signInAgain('over');
+    else setSession(asked.data);
+  }, [asked.data, session]);
   const language = session?.person?.language;
   useEffect(() => {
     if (language !== undefined && language !== null && language !== i18n.language) void i18n.changeLanguage(language);
@@ -34,7 +43,10 @@ export function SessionProvider({ children }: { readonly children: ReactNode }):
       session,
       refresh: async () => {
         const others = { predicate: ({ queryKey }: { queryKey: readonly unknown[] }) => queryKey[0] !== '/session' };
+        expected.current = true;
         await client.refetchQueries({ queryKey: ['/session'] });
+        setSession(client.getQueryData<Session>(['/session', {}]) ?? session);
+        expected.current = false;
         // Everything that was read belonged to whoever was here before.
         client.removeQueries({ ...others, type: 'inactive' });
         await client.invalidateQueries(others);

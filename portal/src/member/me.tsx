@@ -94,7 +94,7 @@ function Profile(): ReactNode {
 
 function Stored(): ReactNode {
   const { t } = useTranslation('member');
-  const { session, refresh } = useSession();
+  const { refresh } = useSession();
   const ask = useAsk();
   const [, go] = useLocation();
   const leave = useAct(
@@ -107,9 +107,7 @@ function Stored(): ReactNode {
   );
   const onLeave = async (): Promise<void> => {
     const word = t('me.leaveWord');
-    const fresh = session.person?.fresh === true;
-    const question = { title: t('me.leave'), text: t('me.leaveText'), act: t('me.leave'), type: word };
-    if (await ask(fresh ? question : { ...question, text: `${t('me.leaveText')} ${t('me.signInAgain')}` }))
+    if (await ask({ title: t('me.leave'), text: t('me.leaveText'), act: t('me.leave'), type: word }))
       leave.mutate(undefined);
   };
   return (

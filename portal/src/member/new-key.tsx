@@ -1,5 +1,5 @@
 // Making a key: what it is for, how narrow, and its secret, which is shown this once with the lines that use it.
-import { Alert, Button, Collapse, Group, Modal, NumberInput, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Collapse, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconAlertTriangle, IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
@@ -8,6 +8,7 @@ import { api, useAct } from '../api.ts';
 import type { KeyWithSecret } from '../api-types.ts';
 import { Copy } from '../shell/copy.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { OnceDialog } from '../shell/once-dialog.tsx';
 import { Setups } from './setups.tsx';
 
 const list = (text: string): string[] => text.split(/[,、\s]+/).filter((word) => word !== '');
@@ -105,7 +106,7 @@ export function NewKey({
   );
 }
 
-/** The one time that a secret is shown. */
+/** The one time that a secret is shown: it ends by the button, or in any way once the secret has been copied. */
 export function Secret({
   made,
   done,
@@ -115,28 +116,27 @@ export function Secret({
 }): ReactNode {
   const { t } = useTranslation('member');
   return (
-    <Modal
-      opened={made?.secret !== undefined}
-      onClose={done}
-      title={t('keys.once.title')}
-      size="xl"
-      closeOnClickOutside={false}
-      closeButtonProps={{ 'aria-label': t('shell:close') }}
-    >
-      {made?.secret !== undefined && <ShownOnce secret={made.secret} done={done} />}
-    </Modal>
+    <OnceDialog opened={made?.secret !== undefined} title={t('keys.once.title')} size="xl" done={done}>
+      {(copied) => made?.secret !== undefined && <ShownOnce secret={made.secret} done={done} copied={copied} />}
+    </OnceDialog>
   );
 }
 
 /** A secret, the lines that use it, and the button that ends its being shown. */
-export function ShownOnce({ secret, done }: { readonly secret: string; readonly done: () => void }): ReactNode {
+export function ShownOnce(props: {
+  readonly secret: string;
+  readonly done: () => void;
+  /** Called when it was copied. */
+  readonly copied?: () => void;
+}): ReactNode {
   const { t } = useTranslation('member');
+  const { secret, done, copied } = props;
   return (
     <Stack>
       <Alert color="yellow" icon={<IconAlertTriangle size={20} />}>
         <Text size="sm">{t('keys.once.text')}</Text>
       </Alert>
-      <Copy block text={secret} label={t('keys.once.title')} />
+      <Copy block text={secret} label={t('keys.once.title')} {...(copied ? { onCopy: copied } : {})} />
       <Setups secret={secret} />
       <Group justify="flex-end">
         <Button onClick={done}>{t('keys.once.done')}</Button>

@@ -27,7 +27,7 @@ export function Passkeys(): ReactNode {
     },
     onError: (error) => {
       const stale = error instanceof Problem && error.code === 'sign_in_again';
-      say(t(stale ? 'me.signInAgain' : 'me.passkeyFailed'), 'red');
+      say(t(stale ? 'shell:trouble.signInAgain' : 'me.passkeyFailed'), 'red');
     },
   });
   const remove = useMutation({

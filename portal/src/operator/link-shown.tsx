@@ -1,8 +1,9 @@
 // A one-time link, shown to be handed on.
-import { Modal, Stack, Text } from '@mantine/core';
+import { Button, Group, Stack, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Copy } from '../shell/copy.tsx';
+import { OnceDialog } from '../shell/once-dialog.tsx';
 
 export function LinkShown(props: {
   readonly title: string;
@@ -11,18 +12,18 @@ export function LinkShown(props: {
   readonly close: () => void;
 }): ReactNode {
   const { t } = useTranslation('shell');
+  const { title, text, url, close } = props;
   return (
-    <Modal
-      opened={props.url !== undefined}
-      onClose={props.close}
-      title={props.title}
-      size="lg"
-      closeButtonProps={{ 'aria-label': t('close') }}
-    >
-      <Stack>
-        <Text size="sm">{props.text}</Text>
-        {props.url !== undefined && <Copy block text={props.url} label={props.title} />}
-      </Stack>
-    </Modal>
+    <OnceDialog opened={url !== undefined} title={title} size="lg" done={close}>
+      {(copied) => (
+        <Stack>
+          <Text size="sm">{text}</Text>
+          {url !== undefined && <Copy block text={url} label={title} onCopy={copied} />}
+          <Group justify="flex-end">
+            <Button onClick={close}>{t('haveCopied')}</Button>
+          </Group>
+        </Stack>
+      )}
+    </OnceDialog>
   );
 }

@@ -14,6 +14,7 @@ import {
   Title,
 } from '@mantine/core';
 import { IconActivity, IconCertificateOff, IconPlugConnectedX } from '@tabler/icons-react';
+import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
@@ -32,6 +33,7 @@ function useOverview(): { now: Now | undefined; speeds: readonly number[]; live:
   const [now, setNow] = useState<Now>();
   const [speeds, setSpeeds] = useState<readonly number[]>([]);
   const [live, setLive] = useState(false);
+  const client = useQueryClient();
   useEffect(() => {
     let source: EventSource | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -48,7 +50,10 @@ function useOverview(): { now: Now | undefined; speeds: readonly number[]; live:
       source.addEventListener('error', () => {
         // The browser tries again by itself while it can; where the gate said no, we do.
         if (Date.now() - heardAt > 5_000) setLive(false);
-        if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, 3_000);
+        if (source?.readyState !== EventSource.CLOSED) return;
+        timer = setTimeout(open, 3_000);
+        // An event stream does not say why it was refused; where the session is over, this asks for it.
+        void client.refetchQueries({ queryKey: ['/session'] });
       });
       source.addEventListener('open', () => setLive(true));
     };
@@ -57,7 +62,7 @@ function useOverview(): { now: Now | undefined; speeds: readonly number[]; live:
       clearTimeout(timer);
       source?.close();
     };
-  }, []);
+  }, [client]);
   return { now, speeds, live };
 }
 

@@ -125,7 +125,7 @@ function NewPlan(): ReactNode {
           description={t('plans.nameHint')}
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
-          pattern="[a-z0-9][a-z0-9-]{0,39}"
+          pattern="[a-z0-9][a-z0-9\-]{0,39}"
           required
           data-autofocus
         />

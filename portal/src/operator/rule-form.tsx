@@ -74,7 +74,7 @@ export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close
             label={t('rules.fields.name')}
             value={fields.name}
             onChange={(event) => set({ name: event.currentTarget.value })}
-            pattern="[a-z0-9][a-z0-9-]{0,39}"
+            pattern="[a-z0-9][a-z0-9\-]{0,39}"
             required
             data-autofocus
           />

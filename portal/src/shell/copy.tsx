@@ -9,9 +9,10 @@ export interface CopyProps {
   /** What it is, for whoever cannot see it. */
   readonly label: string;
   readonly block?: boolean;
+  readonly onCopy?: () => void;
 }
 
-export function Copy({ text, label, block = false }: CopyProps): ReactNode {
+export function Copy({ text, label, block = false, onCopy }: CopyProps): ReactNode {
   const { t } = useTranslation('shell');
   const button = (
     <CopyButton value={text} timeout={2000}>
@@ -20,7 +21,10 @@ export function Copy({ text, label, block = false }: CopyProps): ReactNode {
           <ActionIcon
             variant={block ? 'default' : 'subtle'}
             color={copied ? 'teal' : 'gray'}
-            onClick={copy}
+            onClick={() => {
+              copy();
+              onCopy?.();
+            }}
             aria-label={copied ? t('copied') : t('copyWhat', { what: label })}
           >
             {copied ? <IconCheck size={16} /> : <IconCopy size={16} />}

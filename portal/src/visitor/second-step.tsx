@@ -1,10 +1,9 @@
 // The second step of signing in: digits of an authenticator app, or a backup code.
-import { Anchor, Button, Paper, PinInput, Stack, Text, TextInput } from '@mantine/core';
+import { Anchor, Button, PinInput, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { auth } from '../auth.ts';
-import { Page } from '../shell/page.tsx';
 import { Against, sending } from './form.tsx';
 
 export function SecondStep({
@@ -35,46 +34,44 @@ export function SecondStep({
     },
   });
   return (
-    <Page title={t('signIn.code.title')}>
-      <Paper withBorder p="lg" component="form" onSubmit={sending(() => verify.mutate(code))}>
-        <Stack>
-          {backup ? (
-            <TextInput
-              label={t('signIn.code.backup')}
-              value={code}
-              onChange={(event) => setCode(event.currentTarget.value)}
-              autoComplete="off"
+    <form onSubmit={sending(() => verify.mutate(code))}>
+      <Stack>
+        {backup ? (
+          <TextInput
+            label={t('signIn.code.backup')}
+            value={code}
+            onChange={(event) => setCode(event.currentTarget.value)}
+            autoComplete="off"
+            autoFocus
+          />
+        ) : (
+          <Stack gap={4}>
+            <Text size="sm" fw={500}>
+              {t('signIn.code.totp')}
+            </Text>
+            <PinInput
+              length={6}
+              type="number"
+              oneTimeCode
               autoFocus
+              value={code}
+              onChange={setCode}
+              onComplete={(digits) => verify.mutate(digits)}
+              aria-label={t('signIn.code.totp')}
             />
-          ) : (
-            <Stack gap={4}>
-              <Text size="sm" fw={500}>
-                {t('signIn.code.totp')}
-              </Text>
-              <PinInput
-                length={6}
-                type="number"
-                oneTimeCode
-                autoFocus
-                value={code}
-                onChange={setCode}
-                onComplete={(digits) => verify.mutate(digits)}
-                aria-label={t('signIn.code.totp')}
-              />
-            </Stack>
-          )}
-          <Against>{against ?? verify.error?.message}</Against>
-          <Button type="submit" loading={verify.isPending}>
-            {t('signIn.code.send')}
-          </Button>
-          <Anchor component="button" type="button" size="sm" onClick={() => setBackup(!backup)}>
-            {t(backup ? 'signIn.code.useTotp' : 'signIn.code.useBackup')}
-          </Anchor>
-          <Anchor component="button" type="button" size="sm" onClick={restart}>
-            {t('signIn.title')}
-          </Anchor>
-        </Stack>
-      </Paper>
-    </Page>
+          </Stack>
+        )}
+        <Against>{against ?? verify.error?.message}</Against>
+        <Button type="submit" loading={verify.isPending}>
+          {t('signIn.code.send')}
+        </Button>
+        <Anchor component="button" type="button" size="sm" onClick={() => setBackup(!backup)}>
+          {t(backup ? 'signIn.code.useTotp' : 'signIn.code.useBackup')}
+        </Anchor>
+        <Anchor component="button" type="button" size="sm" onClick={restart}>
+          {t('signIn.title')}
+        </Anchor>
+      </Stack>
+    </form>
   );
 }

@@ -18,16 +18,25 @@ export const shell = {
     copy: 'Copy',
     copied: 'Copied',
     copyWhat: 'Copy: {{what}}',
+    haveCopied: 'I have copied it',
     typeIt: 'Type “{{word}}” to confirm',
     more: 'Show more',
     exposed: {
       title: 'Keys and answers can be read on their way',
       text: 'This gate is open to a network without encryption. Set ACME_DOMAINS, TLS_CERT or TLS=self-signed, or name the proxy that encrypts in TRUSTED_PROXIES.',
     },
+    again: {
+      over: { title: 'Sign in again', text: 'Your session has ended. Sign in to continue; what you typed is kept.' },
+      stale: {
+        title: 'Confirm that it is you',
+        text: 'This needs a recent sign-in. It continues when you have signed in.',
+      },
+    },
     trouble: {
       title: 'That did not work',
       unreachable: 'The gate does not answer. Is the network there?',
-      signInAgain: 'This asks for a sign-in of the last ten minutes. Sign out and in again, then try once more.',
+      signInAgain: 'This needs a sign-in within the last ten minutes. Nothing was changed.',
+      signedOut: 'You are signed out.',
       tooMany: 'That was too often within a minute. Wait a little, then try once more.',
       page: 'A fault of this page. What you did before is kept.',
       reload: 'Load the page again',
@@ -70,17 +79,28 @@ export const shell = {
     copy: 'コピー',
     copied: 'コピーしました',
     copyWhat: 'コピー: {{what}}',
+    haveCopied: 'コピーしました',
     typeIt: '確認のため「{{word}}」と入力してください',
     more: 'さらに表示',
     exposed: {
       title: 'キーや回答が途中で読み取られるおそれがあります',
       text: 'このゲートは暗号化なしでネットワークに公開されています。ACME_DOMAINS、TLS_CERT、TLS=self-signed のいずれかを設定するか、暗号化を担うプロキシを TRUSTED_PROXIES に指定してください。',
     },
+    again: {
+      over: {
+        title: 'もう一度サインインしてください',
+        text: 'セッションが終了しました。サインインすると、入力した内容のまま続けられます。',
+      },
+      stale: {
+        title: 'ご本人の確認',
+        text: 'この操作には、最近のサインインが必要です。サインインすると、そのまま続行します。',
+      },
+    },
     trouble: {
       title: 'うまくいきませんでした',
       unreachable: '関所から応答がありません。ネットワークをご確認ください。',
-      signInAgain:
-        'この操作には、10分以内のサインインが必要です。いったんサインアウトし、サインインし直してからお試しください。',
+      signInAgain: 'この操作には、10分以内のサインインが必要です。変更は行われていません。',
+      signedOut: 'サインアウトされています。',
       tooMany: '短い時間に操作が集中しました。少し待ってから、もう一度お試しください。',
       page: 'この画面に不具合がありました。これまでの操作は保存されています。',
       reload: '画面を読み込み直す',

@@ -1,0 +1,73 @@
+// The dialog for those who have to sign in again. The page stays as it is behind it, with everything that was typed; the
+// request that needed the sign-in goes on afterwards.
+import { Center, Loader, Modal, Stack, Text } from '@mantine/core';
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useLocation } from 'wouter';
+import { api } from '../api.ts';
+import type { Session } from '../api-types.ts';
+import { useSession } from '../session.tsx';
+import { answerSignIns, type Why } from './again.ts';
+
+const Form = lazy(async () => ({ default: (await import('../visitor/sign-in-form.tsx')).SignInForm }));
+
+interface Asked {
+  readonly why: Why;
+  readonly answer: (signedIn: boolean) => void;
+}
+
+export function AgainDialog(): ReactNode {
+  const { t } = useTranslation('shell');
+  const { session, refresh } = useSession();
+  const [location] = useLocation();
+  const [asked, setAsked] = useState<Asked>();
+  const { person } = session;
+  const isHere = person !== null;
+  useEffect(() => {
+    answerSignIns(isHere ? (why) => new Promise((answer) => setAsked({ why, answer })) : undefined);
+    return () => answerSignIns(undefined);
+  }, [isHere]);
+  const end = (signedIn: boolean): void => {
+    asked?.answer(signedIn);
+    setAsked(undefined);
+  };
+  const entered = async (): Promise<void> => {
+    const now = await api.get<Session>('/session');
+    // Somebody else: nothing of this page is theirs.
+    if (now.person?.id !== person?.id) window.location.assign('/portal/');
+    else {
+      end(true);
+      await refresh();
+    }
+  };
+  const declined = (): void => {
+    const isOver = asked?.why === 'over';
+    end(false);
+    // Nobody is signed in, so there is nothing to go back to.
+    if (isOver) void refresh();
+  };
+  return (
+    <Modal
+      opened={asked !== undefined}
+      onClose={declined}
+      title={t(`again.${asked?.why ?? 'over'}.title`)}
+      closeOnClickOutside={false}
+      // Above the dialog in which somebody typed.
+      zIndex={300}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
+      <Stack>
+        <Text size="sm">{t(`again.${asked?.why ?? 'over'}.text`)}</Text>
+        <Suspense
+          fallback={
+            <Center mih={120}>
+              <Loader aria-label={t('loading')} />
+            </Center>
+          }
+        >
+          <Form known={person?.email} back={`/portal${location}`} entered={entered} />
+        </Suspense>
+      </Stack>
+    </Modal>
+  );
+}

@@ -1,0 +1,33 @@
+// A dialog with something that is shown only once: neither Escape nor a click beside it loses it before it was copied.
+import { Modal, type ModalProps } from '@mantine/core';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+export interface OnceDialogProps extends Pick<ModalProps, 'size'> {
+  readonly opened: boolean;
+  readonly title: string;
+  /** Closes it. */
+  readonly done: () => void;
+  /** `copied` is to be called when what is shown was copied. */
+  readonly children: (copied: () => void) => ReactNode;
+}
+
+export function OnceDialog({ opened, title, size, done, children }: OnceDialogProps): ReactNode {
+  const { t } = useTranslation('shell');
+  const [isCopied, setCopied] = useState(false);
+  return (
+    <Modal
+      opened={opened}
+      onClose={done}
+      onExitTransitionEnd={() => setCopied(false)}
+      title={title}
+      {...(size === undefined ? {} : { size })}
+      closeOnEscape={isCopied}
+      closeOnClickOutside={false}
+      withCloseButton={isCopied}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
+      {children(() => setCopied(true))}
+    </Modal>
+  );
+}

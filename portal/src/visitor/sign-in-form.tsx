@@ -1,0 +1,115 @@
+// The ways to sign in: password, passkey or a provider, and the second step where there is one. Stands on the page of that
+// name, and in the dialog for those who have to sign in again.
+import { Button, Divider, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { IconFingerprint, IconLogin2 } from '@tabler/icons-react';
+import { useMutation } from '@tanstack/react-query';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { auth, passkeys, signInAt } from '../auth.ts';
+import { useSession } from '../session.tsx';
+import { Against, sending } from './form.tsx';
+import { SecondStep } from './second-step.tsx';
+
+interface Failure {
+  readonly status: number;
+  readonly code?: string | undefined;
+}
+
+/** Escape in this form closes no dialog behind the one that it stands in. */
+const kept = { 'data-mantine-stop-propagation': 'true' } as const;
+
+export interface SignInFormProps {
+  /** The address, where it is known who has to sign in. */
+  readonly known?: string | undefined;
+  /** What was against an earlier try. */
+  readonly refused?: string | undefined;
+  readonly atCode?: boolean;
+  /** The page to come back to from a provider, with /portal before it. */
+  readonly back: string;
+  readonly entered: () => Promise<void>;
+  /** The step that is shown now. */
+  readonly onStep?: (step: 'password' | 'code') => void;
+}
+
+export function SignInForm({ known, refused, atCode, back, entered, onStep }: SignInFormProps): ReactNode {
+  const { t } = useTranslation('visitor');
+  const { providers } = useSession().session.signIn;
+  const [email, setEmail] = useState(known ?? '');
+  const [password, setPassword] = useState('');
+  const [step, setStep] = useState<'password' | 'code'>(atCode === true ? 'code' : 'password');
+  const [against, setAgainst] = useState(refused);
+  const show = (next: 'password' | 'code'): void => {
+    setStep(next);
+    onStep?.(next);
+  };
+
+  const explain = ({ status }: Failure, wrong: string): string =>
+    status === 429 ? t('signIn.tooMany', { seconds: 30 }) : wrong;
+  const byPassword = useMutation({
+    mutationFn: () => auth.signIn.email({ email, password }),
+    onSuccess: async ({ data, error }) => {
+      setAgainst(error ? explain(error, t('signIn.wrong')) : undefined);
+      if (error) return;
+      if ('twoFactorRedirect' in data && data.twoFactorRedirect === true) show('code');
+      else await entered();
+    },
+  });
+  const byPasskey = useMutation({
+    mutationFn: () => passkeys.signIn(),
+    onSuccess: async () => {
+      setAgainst(undefined);
+      await entered();
+    },
+    onError: () => setAgainst(t('signIn.passkeyFailed')),
+  });
+  const byProvider = useMutation({
+    mutationFn: (provider: string) => signInAt(provider, back),
+    onError: () => setAgainst(t('signIn.refused.provider')),
+  });
+
+  if (step === 'code') return <SecondStep entered={entered} restart={() => show('password')} />;
+  return (
+    <Stack>
+      <form onSubmit={sending(() => byPassword.mutate())}>
+        <Stack>
+          <TextInput
+            {...kept}
+            label={t('signIn.email')}
+            type="email"
+            value={email}
+            onChange={(event) => setEmail(event.currentTarget.value)}
+            autoComplete="username webauthn"
+            required
+          />
+          <PasswordInput
+            {...kept}
+            label={t('signIn.password')}
+            value={password}
+            onChange={(event) => setPassword(event.currentTarget.value)}
+            autoComplete="current-password"
+            required
+            data-autofocus={known !== undefined}
+          />
+          <Against>{against ?? byPassword.error?.message}</Against>
+          <Button type="submit" size="md" loading={byPassword.isPending} leftSection={<IconLogin2 size={18} />}>
+            {t('signIn.send')}
+          </Button>
+        </Stack>
+      </form>
+      <Divider label={t('signIn.or')} />
+      <Button
+        variant="default"
+        leftSection={<IconFingerprint size={18} />}
+        loading={byPasskey.isPending}
+        onClick={() => byPasskey.mutate()}
+      >
+        {t('signIn.passkey')}
+      </Button>
+      {providers.map(({ id, name }) => (
+        <Button key={id} variant="default" loading={byProvider.isPending} onClick={() => byProvider.mutate(id)}>
+          {t('signIn.provider', { name })}
+        </Button>
+      ))}
+    </Stack>
+  );
+}
