@@ -65,6 +65,15 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'usage --by account --since 7d',
     'usage --by day --key key_zvlVMaolT9WJ --json',
   ],
+  'route list': ['route list'],
+  'route show': ['route show qdrant', 'route show qdrant --json'],
+  'route add': [
+    'route add qdrant path=/qdrant upstreams=http://127.0.0.1:6333 methods=GET,POST,PUT secretFile=qdrant.secret',
+    'route add whisper path=/whisper upstreams=http://127.0.0.1:8000 slots=1 cost.perSecond=1 cost.unit=seconds',
+    'route add comfy --file comfy.jsonc',
+  ],
+  'route set': ['route set qdrant methods=GET,POST', 'route set whisper cost=none timeouts.total=600'],
+  'route remove': ['route remove qdrant', 'route remove qdrant --yes'],
   'server list': ['server list'],
   'server show': ['server show box2'],
   'server add': [

@@ -13,6 +13,7 @@ import { exitCodes } from './exit-codes.ts';
 import { keyCommand } from './key.ts';
 import { modelCommand } from './model.ts';
 import { planCommand } from './plan.ts';
+import { routeCommand } from './route.ts';
 import { ruleCommand } from './rule.ts';
 import { serverCommand } from './server.ts';
 import { suspensionCommand } from './suspension.ts';
@@ -47,6 +48,7 @@ export function programOf({ withContext, serve, kindNames, environment }: Progra
   ruleCommand(program, withContext);
   usageCommand(program, withContext);
   serverCommand(program, withContext, kindNames);
+  routeCommand(program, withContext);
   auditCommand(program, withContext);
   completionCommand(program);
   addExamples(program);

@@ -27,6 +27,7 @@ import type { PublishedServices } from '../gateway/services/published-services.t
 import { ableOf, canServe } from '../gateway/translate/able.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
 import { OpenSockets } from '../gateway/websocket/open-sockets.ts';
+import type { StoredRoutes } from '../jobs/stored-routes.ts';
 import type { StoredServers } from '../jobs/stored-servers.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
@@ -40,7 +41,7 @@ import type { ServiceServer } from '../upstream/service-server.ts';
 import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { openModelServers, openStoredServers } from './model-servers.ts';
-import { openServices, serviceQueue } from './services.ts';
+import { openServices, openStoredRoutes, serviceQueue } from './services.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
 
@@ -53,6 +54,8 @@ export interface DataPlane {
   readonly requestMetrics: RequestMetrics | undefined;
   /** The model servers of the store. */
   readonly storedServers: StoredServers;
+  /** The published services of the routes file and of the store. */
+  readonly storedRoutes: StoredRoutes;
 }
 
 /** What several parts of the plane share. */
@@ -109,6 +112,7 @@ export async function openDataPlane(
     accountUsages,
     requestMetrics,
     storedServers: openStoredServers(config, log, storage.store, gate),
+    storedRoutes: openStoredRoutes(config, log, storage.store, gate),
   };
 }
 
@@ -232,7 +236,7 @@ function slotsOf(list: readonly string[]): ReadonlyMap<string, number> {
 export async function followChanges(
   changes: ChangeFeed,
   store: Store,
-  { gate, storedServers }: DataPlane,
+  { gate, storedServers, storedRoutes }: DataPlane,
   { logger }: Log,
 ): Promise<void> {
   // Before the callers: whether they still have a right may depend on what a name means.
@@ -258,5 +262,9 @@ export async function followChanges(
   await changes.subscribe({
     what: 'the model servers could not be read; they stay as they are',
     run: () => storedServers.reconcile(),
+  });
+  await changes.subscribe({
+    what: 'the routes could not be read; they stay as they are',
+    run: () => storedRoutes.reconcile(),
   });
 }

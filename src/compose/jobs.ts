@@ -53,7 +53,12 @@ export function startJobs(
       logger.error({ cause: describeCause(error) }, 'sessions that have ended could not be removed'),
     ),
   );
-  start.closes(every(retryServersMs, () => data.storedServers.retry()));
+  start.closes(
+    every(retryServersMs, () => {
+      data.storedServers.retry();
+      data.storedRoutes.retry();
+    }),
+  );
   void data.gate.registry.start();
 }
 

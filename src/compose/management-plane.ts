@@ -3,15 +3,18 @@ import { join } from 'node:path';
 import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { openIntrospection } from '../gateway/introspection.ts';
 import { type ManagementApp, openManagementApp } from '../management/management-app.ts';
+import { routeRulesOf } from '../management/routes/route-rules.ts';
 import { serverRulesOf } from '../management/servers/server-rules.ts';
 import type { Provider } from '../management/sign-in/provider.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, isExposed, plainPort } from '../settings/config.ts';
+import { ownHostsOf } from '../settings/routes-file.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
 import { kinds } from '../upstream/kinds.ts';
 import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';
 import { encryptionNow } from './encryption.ts';
+import { listenedOn } from './services.ts';
 import type { Storage } from './storage.ts';
 
 export interface ManagementParts {
@@ -47,6 +50,13 @@ export function openManagementPlane(
         kinds.map(({ name }) => name),
       ),
       servers: data.storedServers,
+      routes: data.storedRoutes,
+      routeRules: () =>
+        routeRulesOf(
+          { ...listenedOn(config, port), serverFiles: config.serverFiles },
+          data.storedRoutes.fixed().map(({ route }) => route),
+          ownHostsOf(config),
+        ),
       failures: gate.throttle,
       applications: new AuthThrottle(config.applicationsPerMinute, clocks.nowMs),
       trustedProxies: gate.trustedProxies,

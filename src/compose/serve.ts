@@ -3,9 +3,8 @@
 import type { Health } from '../listener/server.ts';
 import type { Outbox } from '../management/mail/outbox.ts';
 import type { ManagementApp } from '../management/management-app.ts';
-import type { Listening as ListenedOn } from '../management/servers/own-address.ts';
 import { describeCause, type Log } from '../observe/log.ts';
-import { type Config, pageUrl, plainPort } from '../settings/config.ts';
+import { type Config, pageUrl } from '../settings/config.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import { openClocks } from './clocks.ts';
@@ -16,7 +15,7 @@ import { closeListener, openListener, openPlainPort } from './listening.ts';
 import { openManagementPlane } from './management-plane.ts';
 import { openMetrics } from './metrics.ts';
 import { type ServerControl, serverControl } from './model-servers.ts';
-import { publishFromFile } from './services.ts';
+import { publishFromFile, reloadRoutes } from './services.ts';
 import { Deadline, drain } from './shutdown.ts';
 import { Start, type StartStep } from './start.ts';
 import { openStorage, type Storage } from './storage.ts';
@@ -82,7 +81,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
     () => openManagementPlane(config, log, { clocks, storage, data, certificates, url, port }),
     (opened) => opened.stop(deadline.leftMs),
   );
-  await start.step('services', () => publishFromFile(gate.services, config, listenedOn(config, port)));
+  await start.step('services', () => publishFromFile(data.storedRoutes, config, port));
   gate.services.onLate((server) => gate.running.endOn(server));
   await start.step('routes', () =>
     servers.serve({
@@ -110,12 +109,6 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   return openedGate({ config, url, over: over.promise, log, storage, data, certificates, plane, start });
 }
 
-const listenedOn = (config: Config, port: number): ListenedOn => ({
-  host: config.host,
-  ports: [port, plainPort(config)].filter((each) => each !== 0),
-  publicUrl: config.publicUrl,
-});
-
 interface Parts {
   readonly config: Config;
   readonly url: URL;
@@ -139,6 +132,7 @@ function openedGate({ config, url, over, log, storage, data, certificates, plane
     reload: () => {
       certificates?.reload();
       data.storedServers.reload();
+      reloadRoutes(data.storedRoutes, config, Number(url.port), log);
       try {
         registry.renew();
       } catch (error) {

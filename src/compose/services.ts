@@ -1,22 +1,68 @@
-// Publishes the services of the routes file: reads their secrets and certificates, and refuses those that lead back to the
+// Publishes the services of the routes file and of the store: reads their secrets and certificates, and refuses those that lead back to the
 // gate itself.
+import { join } from 'node:path';
 import { operationNameOf, type ServiceRoute } from '../domain/service-route.ts';
-import { PublishedServices, type ServiceEntry } from '../gateway/services/published-services.ts';
+import type { Gate } from '../gateway/pipeline.ts';
+import { PublishedServices } from '../gateway/services/published-services.ts';
+import { StoredRoutes } from '../jobs/stored-routes.ts';
 import { isOwnAddress, type Listening } from '../management/servers/own-address.ts';
-import type { Config } from '../settings/config.ts';
+import type { Log } from '../observe/log.ts';
+import { type Config, plainPort } from '../settings/config.ts';
 import { ownHostsOf, readRoutesFile } from '../settings/routes-file.ts';
+import type { Store } from '../store/ports/store.ts';
 import type { QueueSettings } from '../store/ports/turn-queue.ts';
 import { readOwnCredentials } from '../upstream/credentials.ts';
+import type { ServiceEntry } from '../upstream/service-entry.ts';
 import { rankServers, type ServiceServer } from '../upstream/service-server.ts';
 
 export const openServices = (config: Config): PublishedServices =>
   new PublishedServices(config.serverDrainSeconds * 1000);
 
-/** @throws Error with a sentence if a route cannot be published; then nothing changes. */
-export function publishFromFile(services: PublishedServices, config: Config, listening: Listening): void {
-  const routes = readRoutesFile(config.routes, ownHostsOf(config));
-  services.publish(routes.map((route) => entryOf(route, listening, (file) => file)));
+/** Follows the routes in the store from the first `reconcile` on. */
+export const openStoredRoutes = (
+  config: Config,
+  { logger }: Log,
+  store: Store,
+  { services, wallNow }: Pick<Gate, 'services' | 'wallNow'>,
+): StoredRoutes =>
+  new StoredRoutes({
+    store,
+    publish: (entries) => services.publish(entries),
+    serversOf: (name) => services.table.routes.find((published) => published.name === name)?.servers ?? [],
+    entryOf: (route) => entryOf(route, listenedOn(config, config.port), (file) => fileOf(file, config)),
+    ownHosts: ownHostsOf(config),
+    wallNow,
+    onUnusable: (route, reason) =>
+      logger.error({ route, reason }, 'a route cannot be published; the gate keeps trying'),
+  });
+
+function fileOf(file: string, { serverFiles }: Config): string {
+  if (serverFiles === '') throw new Error(`${file}: the setting server_files names no directory for it`);
+  return join(serverFiles, file);
 }
+
+/** @throws Error with a sentence if a route of the file cannot be published; then nothing changes. */
+export function publishFromFile(stored: StoredRoutes, config: Config, port: number): void {
+  const routes = readRoutesFile(config.routes, ownHostsOf(config));
+  stored.setFixed(routes.map((route) => entryOf(route, listenedOn(config, port), (file) => file)));
+}
+
+/** Reads the routes file and all files of routes again; what cannot be used changes nothing. */
+export function reloadRoutes(stored: StoredRoutes, config: Config, port: number, { logger }: Log): void {
+  try {
+    publishFromFile(stored, config, port);
+  } catch (error) {
+    logger.error({ reason: (error as Error).message }, 'the routes file cannot be used; nothing changed');
+    stored.reload();
+  }
+}
+
+/** `port`: the one that was bound. */
+export const listenedOn = (config: Config, port: number): Listening => ({
+  host: config.host,
+  ports: [port, plainPort(config)].filter((each) => each !== 0),
+  publicUrl: config.publicUrl,
+});
 
 /** `pathOf`: the path of a file that the route names. @throws Error with a sentence. */
 function entryOf(route: ServiceRoute, listening: Listening, pathOf: (file: string) => string): ServiceEntry {

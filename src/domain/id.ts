@@ -11,6 +11,7 @@ export type InviteId = string & { readonly __kind: 'invite' };
 export type PersonId = string & { readonly __kind: 'person' };
 export type AuditId = string & { readonly __kind: 'audit' };
 export type ServerId = string & { readonly __kind: 'server' };
+export type RouteId = string & { readonly __kind: 'route' };
 export type NameId = string & { readonly __kind: 'name' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -52,6 +53,8 @@ export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as Accoun
 export const newServerId = (): ServerId => `srv_${randomBase62(12)}` as ServerId;
 
 export const newNameId = (): NameId => `nam_${randomBase62(12)}` as NameId;
+
+export const newRouteId = (): RouteId => `rte_${randomBase62(12)}` as RouteId;
 
 export const newPersonId = (): PersonId => `usr_${randomBase62(16)}` as PersonId;
 

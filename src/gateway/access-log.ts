@@ -7,6 +7,9 @@ import type { Exchange } from './exchange.ts';
 import type { Ending } from './observers.ts';
 import type { Recorder } from './record.ts';
 import { recordFactsOf } from './record-facts.ts';
+import { isPublished } from './services/published.ts';
+import { recordedPath } from './services/recorded-path.ts';
+import { servicesDialect } from './services/services-dialect.ts';
 
 /** Lines per second about refusals, of unknown and known callers each. The rest are counted, to protect the disk. */
 const refusalLinesPerSecond = 20;
@@ -54,7 +57,7 @@ function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Recor
     id: exchange.id,
     address: exchange.address,
     method: exchange.request.method,
-    path: redactPath(exchange.request.url ?? ''),
+    path: pathOf(exchange),
     status: ending.status,
     outcome: ending.outcome,
     durationMs,
@@ -72,6 +75,14 @@ function fieldsOf(exchange: Exchange, ending: Ending, durationMs: number): Recor
   const cause = ending.error?.cause;
   if (cause !== undefined) fields['cause'] = describeCause(cause);
   return fields;
+}
+
+/** Paths of a service can name its contents, so they are logged only as its route says. */
+function pathOf(exchange: Exchange): string | undefined {
+  const url = exchange.request.url ?? '';
+  const { operation } = recordFactsOf(exchange);
+  if (operation && isPublished(operation)) return recordedPath(operation.service.route, url);
+  return exchange.dialect === servicesDialect ? undefined : redactPath(url);
 }
 
 /** The path without query and key. Odd spellings of /k/ are redacted too: they may hold a key. */

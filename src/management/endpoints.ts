@@ -8,6 +8,7 @@ import { keyEndpoints } from './keys/endpoints.ts';
 import { modelNameEndpoints } from './model-names/endpoints.ts';
 import { overviewEndpoints } from './overview/endpoints.ts';
 import { planEndpoints, previewEndpoints } from './plans/endpoints.ts';
+import { routeEndpoints } from './routes/endpoints.ts';
 import { ruleEndpoints } from './rules/endpoints.ts';
 import { selfServiceEndpoints } from './self-service/endpoints.ts';
 import { serverEndpoints } from './servers/endpoints.ts';
@@ -27,6 +28,7 @@ export const endpoints: readonly Endpoint[] = [
   ...ruleEndpoints,
   ...suspensionEndpoints,
   ...serverEndpoints,
+  ...routeEndpoints,
   ...modelNameEndpoints,
   ...usageEndpoints,
   ...auditEndpoints,

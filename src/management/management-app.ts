@@ -6,6 +6,7 @@ import type { Router } from 'express';
 import { operatorName } from '../domain/account.ts';
 import type { AddressBlocks } from '../domain/address.ts';
 import type { Introspection } from '../domain/introspection.ts';
+import type { RouteIntrospection } from '../domain/route-status.ts';
 import type { ServerIntrospection } from '../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import { secretFrom } from '../secret-file.ts';
@@ -27,6 +28,7 @@ import { linkCodes } from './people/link-codes.ts';
 import type { OnboardingContext } from './people/onboarding.ts';
 import { createLink } from './people/one-time-links.ts';
 import { portalPages } from './portal/portal.ts';
+import type { RouteRules } from './routes/route-rules.ts';
 import type { ServerRules } from './servers/server-rules.ts';
 import { authRoutes } from './sign-in/auth-routes.ts';
 import type { Provider } from './sign-in/provider.ts';
@@ -55,6 +57,9 @@ export interface ManagementAppTools {
   readonly introspection: Introspection;
   readonly servers: ServerIntrospection;
   readonly serverRules: ServerRules;
+  /** The published services of this gate now, and what the settings say about those that are added. */
+  readonly routes: RouteIntrospection;
+  readonly routeRules: () => RouteRules;
   readonly failures: FailureBudget;
   readonly applications: FailureBudget;
   readonly trustedProxies: AddressBlocks;
@@ -105,6 +110,8 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     introspection: tools.introspection,
     servers: tools.servers,
     serverRules: tools.serverRules,
+    routes: tools.routes,
+    routeRules: tools.routeRules,
     timeZone: settings.timeZone,
     gateName: settings.gateName,
     encryption: encryptionOf(settings, tools),

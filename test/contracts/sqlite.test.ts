@@ -24,6 +24,7 @@ import { peopleContract } from './people.ts';
 import { openPlain } from './plain-sqlite.ts';
 import { policyContract } from './policy.ts';
 import { racesContract } from './raced.ts';
+import { routesContract } from './routes.ts';
 import { serversContract } from './servers.ts';
 import { type Database as Opened, storeContract } from './store.ts';
 
@@ -46,6 +47,7 @@ decisionsContract('SQLite', create);
 changesContract('SQLite', create);
 racesContract('SQLite', create);
 serversContract('SQLite', create);
+routesContract('SQLite', create);
 namesContract('SQLite', create);
 storeContract('SQLite without its quick ways', createPlain);
 policyContract('SQLite without its quick ways', createPlain);

@@ -40,7 +40,15 @@ beforeAll(async () => {
       },
       { name: 'other', path: '/other', upstreams },
       { name: 'pages', hostName: 'pages.example.com', upstreams, cors: ['https://app.example.com'] },
-      { name: 'whole', path: '/whole', strip: false, upstreams, credential: ['header'], redirects: 'refuse' },
+      {
+        name: 'whole',
+        path: '/whole',
+        strip: false,
+        upstreams,
+        credential: ['header'],
+        redirects: 'refuse',
+        recordPath: 'template',
+      },
       { name: 'base', path: '/base', upstreams: [`${echo.url}/inner`], concurrent: 1 },
     ]),
   );
@@ -579,4 +587,10 @@ test('every call is one row of the ledger, under the name of its route, and no r
     model: null,
   });
   expect(JSON.stringify(rows)).not.toContain('secret-document');
+  await ask('/whole/files/Report%202026.pdf/v2/a-b?name=secret-document', withKey());
+  await gate.ledger(rows.length + 1);
+  const log = gate.log();
+  expect(log).not.toContain('secret-document');
+  expect(log).not.toContain('Report');
+  expect(log).toContain('"path":"/whole/files/{}/v2/a-b"');
 });

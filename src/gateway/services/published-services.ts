@@ -3,14 +3,9 @@
 import type { ServiceRoute } from '../../domain/service-route.ts';
 import { type ServiceTable, tableOf } from '../../domain/service-table.ts';
 import type { Credentials } from '../../upstream/credentials.ts';
+import type { ServiceEntry } from '../../upstream/service-entry.ts';
 import { ServiceServer } from '../../upstream/service-server.ts';
 import { Published } from './published.ts';
-
-export interface ServiceEntry {
-  readonly route: ServiceRoute;
-  /** By address. */
-  readonly credentials: ReadonlyMap<string, Credentials>;
-}
 
 /** Ends the calls of a server that has been taken out. */
 export type EndCalls = (server: ServiceServer) => void;
@@ -36,19 +31,19 @@ export class PublishedServices {
     for (const { route, servers } of this.table.routes)
       for (const [at, server] of servers.entries())
         before.set(serverKey(route, route.upstreams[at] as string, server.credentials), server);
-    const published = entries.map(
-      ({ route, credentials }) =>
-        new Published(
-          route,
-          route.upstreams.map((address) => {
-            const own = credentials.get(address) as Credentials;
-            const key = serverKey(route, address, own);
-            const kept = before.get(key);
-            before.delete(key);
-            return kept ?? new ServiceServer({ ...settingsOf(route), address, credentials: own });
-          }),
-        ),
-    );
+    const earlier = new Map(this.table.routes.map((published) => [published.name, published]));
+    const published = entries.map(({ route, credentials }) => {
+      const servers = route.upstreams.map((address) => {
+        const own = credentials.get(address) as Credentials;
+        const key = serverKey(route, address, own);
+        const kept = before.get(key);
+        before.delete(key);
+        return kept ?? new ServiceServer({ ...settingsOf(route), address, credentials: own });
+      });
+      const same = earlier.get(route.name);
+      const isSame = same?.servers.every((server, at) => server === servers[at]) && sameRoute(same.route, route);
+      return same && isSame === true ? same : new Published(route, servers);
+    });
     this.table = tableOf(published);
     for (const server of before.values()) this.#retire(server);
   }
@@ -66,6 +61,8 @@ export class PublishedServices {
     await Promise.all(servers.map((server) => server.close()));
   }
 }
+
+const sameRoute = (a: ServiceRoute, b: ServiceRoute): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 const settingsOf = ({ host, healthPath, times }: ServiceRoute) => ({ host, healthPath, times });
 

@@ -5,10 +5,12 @@ import type { Author } from '../../domain/audit.ts';
 import type { PersonId } from '../../domain/id.ts';
 import type { Introspection } from '../../domain/introspection.ts';
 import type { Language } from '../../domain/person.ts';
+import type { RouteIntrospection } from '../../domain/route-status.ts';
 import type { ServerIntrospection } from '../../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { EncryptionNow } from '../overview/encryption.ts';
 import type { OnboardingContext } from '../people/onboarding.ts';
+import type { RouteRules } from '../routes/route-rules.ts';
 import type { ServerRules } from '../servers/server-rules.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 import type { PaceName } from './pace.ts';
@@ -30,6 +32,9 @@ export interface RequestContext extends OnboardingContext {
   /** The model servers of this gate now, and what the settings say about those that are added. */
   readonly servers: ServerIntrospection;
   readonly serverRules: ServerRules;
+  /** The published services of this gate now, and what the settings say about those that are added. */
+  readonly routes: RouteIntrospection;
+  readonly routeRules: () => RouteRules;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
   /** Refused tries that were counted and not yet written into the audit log. */

@@ -19,6 +19,7 @@ import type { PasswordStore } from './passwords.ts';
 import type { PersonStore } from './people.ts';
 import type { PlanStore } from './plans.ts';
 import type { RegistrationStore } from './registration.ts';
+import type { RouteStore } from './routes.ts';
 import type { RuleStore } from './rules.ts';
 import type { ServerStore } from './servers.ts';
 import type { SignInStore } from './sign-in.ts';
@@ -53,6 +54,7 @@ export interface Store
     CertificateStore,
     LeaseStore,
     ServerStore,
+    RouteStore,
     NameStore {
   readonly signIn: SignInTables;
   /**

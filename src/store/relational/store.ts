@@ -22,6 +22,7 @@ import { personQueries } from './people.ts';
 import { planQueries } from './plans.ts';
 import { PolledChanges } from './polled-changes.ts';
 import { registrationQueries } from './registration.ts';
+import { routeQueries } from './routes.ts';
 import { ruleQueries } from './rules.ts';
 import { serverQueries } from './servers.ts';
 import { signInQueries } from './sign-in.ts';
@@ -43,6 +44,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...linkQueries(connection),
     ...leaseQueries(connection),
     ...serverQueries(connection),
+    ...routeQueries(connection),
     ...nameQueries(connection),
     ...usageQueries(connection),
     ...creationQueries(connection),

@@ -11,6 +11,7 @@ import type {
   KeyId,
   NameId,
   PersonId,
+  RouteId,
   ServerId,
   SuspensionId,
 } from '../../domain/id.ts';
@@ -96,6 +97,7 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
   plans: { name: string; version: number; terms: string };
   rules: { name: string; definition: string };
   servers: ServerTable;
+  routes: RouteTable;
   model_names: NameTable;
   suspensions: {
     id: SuspensionId;
@@ -163,6 +165,17 @@ interface ServerTable {
   changed_at: number;
   /** Everything else about it, as JSON; a stored secret is encrypted. */
   definition: string;
+}
+
+/** Published services that were added at run time. */
+interface RouteTable {
+  id: RouteId;
+  name: string;
+  version: number;
+  created_at: number;
+  changed_at: number;
+  /** As they were given, as JSON. */
+  options: string;
 }
 
 /** Aliases and fallbacks. */

@@ -11,6 +11,7 @@ import { openNames } from './names.ts';
 import { addNoticeStates } from './notices.ts';
 import { openOutbox } from './outbox.ts';
 import { bindPeople, openPeople } from './people.ts';
+import { openRoutes } from './routes.ts';
 import { openServers } from './servers.ts';
 import { openIdentities, openUsedOnce } from './sign-in.ts';
 import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, addUnits, splitHours } from './usage.ts';
@@ -285,5 +286,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0028-units': {
     up: addUnits,
+  },
+  '0029-routes': {
+    up: openRoutes,
   },
 };

@@ -1,0 +1,170 @@
+// `sekisho route …`: services that are published while the gate runs. Whether they answer is for a running gate to say
+// (GET /management/v1/routes).
+import type { Command } from 'commander';
+import { Fault } from '../management/fault.ts';
+import { routeRulesOf } from '../management/routes/route-rules.ts';
+import {
+  changeRoute,
+  createRoute,
+  deleteRoute,
+  type RouteFields,
+  requireRoute,
+  showFixedRoute,
+  showRoute,
+} from '../management/routes/routes.ts';
+import { parseJsonc } from '../settings/jsonc.ts';
+import { ownHostsOf, readRoutesFile } from '../settings/routes-file.ts';
+import {
+  type CommandContext,
+  fileText,
+  type Json,
+  pairs,
+  printGone,
+  printObject,
+  printRows,
+  type WithContext,
+  words,
+} from './command.ts';
+import { confirm, type Sure, yesOption } from './confirm.ts';
+
+/** What can be read of a route without a running gate. */
+function offline(shown: ReturnType<typeof showRoute>): Record<string, unknown> {
+  const { state: _state, reason: _reason, servers: _servers, options, ...rest } = shown;
+  return { ...rest, ...options };
+}
+
+const lists = new Set(['upstreams', 'methods', 'credential', 'cookies', 'cors', 'request', 'response', 'origins']);
+const noted =
+  'path=…, hostName=…, upstreams=<list>, methods=<list>, secretFile=…, slots=…, cost.fixed=…, timeouts.total=… and so on, ' +
+  'as docs/services.md names them; none takes an option back to its default';
+
+/** Options as `name=value`, with a dot before an inner one. */
+function fieldsOf(texts: readonly string[]): RouteFields {
+  const fields: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(pairs(texts))) {
+    const [outer = '', inner, ...rest] = name.split('.');
+    if (rest.length > 0) throw new Fault(`There is no option "${name}" of a route.`);
+    if (inner === undefined) fields[outer] = valueOf(outer, value);
+    else fields[outer] = { ...(fields[outer] as object | undefined), [inner]: valueOf(inner, value) };
+  }
+  return fields;
+}
+
+function valueOf(name: string, value: string): unknown {
+  if (value === 'none') return null;
+  if (lists.has(name)) return words(value);
+  if (value === 'true' || value === 'false') return value === 'true';
+  return /^\d{1,15}$/.test(value) ? Number(value) : value;
+}
+
+/** Inner options that are not named stay. */
+const merged = (before: RouteFields, after: RouteFields): RouteFields =>
+  Object.fromEntries(
+    Object.entries(after).map(([name, value]) => {
+      const old = before[name];
+      const isInner = [old, value].every((each) => typeof each === 'object' && each !== null && !Array.isArray(each));
+      return [name, isInner ? { ...(old as object), ...(value as object) } : value];
+    }),
+  );
+
+const rulesOf = ({ config }: Pick<CommandContext, 'config'>) => {
+  const ownHosts = ownHostsOf(config);
+  const listening = { host: config.host, ports: [config.port, config.httpPort], publicUrl: config.publicUrl };
+  return routeRulesOf(
+    { ...listening, serverFiles: config.serverFiles },
+    readRoutesFile(config.routes, ownHosts),
+    ownHosts,
+  );
+};
+
+// oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
+export function routeCommand(program: Command, withContext: WithContext): void {
+  const route = program
+    .command('route')
+    .description('other services that the gate publishes; a change holds within a second');
+
+  route
+    .command('list')
+    .description('all routes, those of the routes file first; a running gate knows their states')
+    .option('--json', 'one JSON array')
+    .action(({ json }: Json) =>
+      withContext(async (context) => {
+        const rows = [
+          ...rulesOf(context).fixed.map((each) => showFixedRoute(each, undefined)),
+          ...(await context.store.listRoutes()).map((each) => showRoute(each, undefined)),
+        ];
+        const columns = ['id', 'name', 'path', 'hostName', 'fixed', 'upstreams', 'scope'];
+        printRows(rows.map(offline), columns, json, 'No service is published.');
+      }),
+    );
+
+  route
+    .command('show')
+    .argument('<name>', 'name or id')
+    .description('every option of a route, also those that were not given')
+    .option('--json', 'one JSON object')
+    .action((name: string, { json }: Json) =>
+      withContext(async ({ store }) =>
+        printObject(offline(showRoute(await requireRoute(store, name), undefined)), json),
+      ),
+    );
+
+  route
+    .command('add')
+    .argument('<name>', 'letters a-z, digits and dashes')
+    .argument('[option=value...]', noted)
+    .option('--file <path>', 'read the options from a JSON file; those on the command line come on top')
+    .description('publish a service')
+    .option('--json', 'one JSON object')
+    .action((name: string, texts: string[], { file, json }: Json & { readonly file?: string }) =>
+      withContext(async (context) => {
+        const { store, author } = context;
+        const given = file === undefined ? {} : objectIn(file);
+        const fields = { ...given, ...merged(given, fieldsOf(texts)), name };
+        printObject(offline(showRoute(await createRoute(store, fields, rulesOf(context), author), undefined)), json);
+      }),
+    );
+
+  route
+    .command('set')
+    .argument('<name>', 'name or id')
+    .argument('[option=value...]', `name=…, ${noted}`)
+    .description('change a route; running calls go on as they began')
+    .option('--json', 'one JSON object')
+    .action((name: string, texts: string[], { json }: Json) =>
+      withContext(async (context) => {
+        const { store, author } = context;
+        const { options } = await requireRoute(store, name);
+        const changed = await changeRoute(store, name, merged(options, fieldsOf(texts)), rulesOf(context), author);
+        printObject(offline(showRoute(changed, undefined)), json);
+      }),
+    );
+
+  route
+    .command('remove')
+    .argument('<name>', 'name or id')
+    .description('publish a service no longer; running calls may go on for server_drain_seconds')
+    .option(...yesOption)
+    .option('--json', 'one JSON object')
+    .action((named: string, { json, ...sure }: Sure & Json) =>
+      withContext(async ({ store, author }) => {
+        const { id, name } = await requireRoute(store, named);
+        await confirm(`The route ${name} will be removed.`, sure);
+        await deleteRoute(store, id, author);
+        printGone({ id, name, removed: true }, json, `The route ${name} is gone.`);
+      }),
+    );
+}
+
+/** @throws Fault. */
+function objectIn(path: string): RouteFields {
+  let content: unknown;
+  try {
+    content = parseJsonc(fileText(path));
+  } catch (error) {
+    throw new Fault(`${path}: ${(error as Error).message}`);
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content))
+    throw new Fault(`${path} holds one route, as an object.`);
+  return content as RouteFields;
+}

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { readServiceRoute } from './read-service-route.ts';
+import { optionsOf } from './stored-route.ts';
+
+const least = { name: 'a', upstreams: ['http://x'] };
+
+test.each([
+  { ...least, path: '/a' },
+  {
+    ...least,
+    hostName: 'a.example.com',
+    methods: ['PUT'],
+    headers: { request: ['x-a'], response: ['x-b'] },
+    timeouts: { total: null },
+    websocket: { origins: ['https://x'], perKey: 3 },
+    cost: { header: 'x-cost', cap: 5, unit: 'images' },
+    cookies: ['c'],
+    cors: ['https://x'],
+    slots: 2,
+  },
+  { ...least, path: '/a', cost: { fixed: 1 }, strip: false },
+  { ...least, path: '/a', cost: { perSecond: 1 }, recordPath: 'template' },
+])('the options of a route are read as the same route', (input) => {
+  const route = readServiceRoute(input);
+  expect(readServiceRoute({ ...optionsOf(route), name: route.name })).toEqual(route);
+});

@@ -1,0 +1,24 @@
+// What the settings of a gate say about routes that are added at run time; the management API and the command line hold them to
+// the same.
+import type { ServiceRoute } from '../../domain/service-route.ts';
+import { isOwnAddress, type Listening } from '../servers/own-address.ts';
+
+export interface RouteRules {
+  /** Those of the routes file. */
+  readonly fixed: readonly ServiceRoute[];
+  readonly ownHosts: ReadonlySet<string>;
+  readonly isOwn: (address: string) => boolean;
+  /** May they name files? */
+  readonly hasFiles: boolean;
+}
+
+export const routeRulesOf = (
+  { serverFiles, ...listening }: Listening & { readonly serverFiles: string },
+  fixed: readonly ServiceRoute[],
+  ownHosts: ReadonlySet<string>,
+): RouteRules => ({
+  fixed,
+  ownHosts,
+  isOwn: (address) => isOwnAddress(address, listening),
+  hasFiles: serverFiles !== '',
+});
