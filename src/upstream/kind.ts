@@ -110,8 +110,11 @@ export interface OpenAiExtras {
   readonly efforts?: readonly string[];
   /** `reasoning_effort` is an argument of the template. */
   readonly effortIsTemplateArgument?: boolean;
-  /** An answer that a last message of the assistant begins is continued, always or with `continue_final_message`. */
-  readonly continuesAnswers?: 'always' | 'asked';
+  /**
+   * An answer that a last message of the assistant begins is continued: with `continue_final_message`, or always, with the
+   * beginning repeated.
+   */
+  readonly continuesAnswers?: 'asked' | 'repeated';
 }
 
 /** A call that a server works on. */

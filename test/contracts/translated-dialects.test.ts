@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 import { anthropic } from '../model-servers/anthropic.ts';
 import { type Heard, type ImitatedServer, type Imitation, imitate, type Said } from '../model-servers/imitation.ts';
+import { llamaServer } from '../model-servers/llama-server.ts';
 import { lmstudio } from '../model-servers/lmstudio.ts';
 import { chatOf, older, plain } from '../model-servers/older.ts';
 import { sglang } from '../model-servers/sglang.ts';
@@ -15,13 +16,21 @@ interface Case {
   readonly kind: string;
   readonly imitation: Imitation;
   readonly model: string;
+  /** Its answer for a route that it does not have, if that is no 404. */
+  readonly lacks?: Said;
 }
 
 const cases: readonly Case[] = [
   { kind: 'openai', imitation: plain, model: 'tiny' },
   { kind: 'vllm', imitation: vllm, model: 'Qwen/Qwen3-8B' },
   { kind: 'sglang', imitation: sglang, model: 'Qwen/Qwen3-8B' },
-  { kind: 'lmstudio', imitation: lmstudio, model: 'gemma-3-270m-it-qat' },
+  { kind: 'llama-server', imitation: llamaServer, model: 'tiny.gguf' },
+  {
+    kind: 'lmstudio',
+    imitation: lmstudio,
+    model: 'gemma-3-270m-it-qat',
+    lacks: { body: '{"error":"Unexpected endpoint or method. (POST /v1/messages). Returning 200 anyway"}' },
+  },
 ];
 
 const begin = (index: number, city: string): object => ({
@@ -61,7 +70,7 @@ const exact = {
   outcome: 'completed',
 } as const;
 
-describe.each(cases)('$kind', ({ kind, imitation, model }) => {
+describe.each(cases)('$kind', ({ kind, imitation, model, lacks }) => {
   let server: ImitatedServer;
   let gate: TestGate;
   let secret: string;
@@ -71,7 +80,7 @@ describe.each(cases)('$kind', ({ kind, imitation, model }) => {
   let openai: OpenAI;
 
   beforeAll(async () => {
-    server = await imitate(older(imitation, (heard) => answer(heard)));
+    server = await imitate(older(imitation, (heard) => answer(heard), lacks));
     gate = await openGate(server.url, { PROBE_SECONDS: '0.05' });
     ({ secret } = await gate.key());
     claude = new Anthropic({ baseURL: gate.url, apiKey: secret, authToken: null, maxRetries: 0 });
@@ -359,20 +368,34 @@ describe.each(cases)('$kind', ({ kind, imitation, model }) => {
     for (const row of await recorded(2)) expect(row).toMatchObject({ outcome: 'upstream_error' });
   });
 
-  test.each<[string, readonly string[]]>([
-    [
-      'arguments that are no JSON',
-      [
-        '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"n","arguments":"{]"}}]},"finish_reason":"tool_calls"}]}',
-      ],
-    ],
-    ['an event that is no JSON', ['{"choices":[{"index":0']],
-    [
-      'a call with a wrong index',
-      ['{"choices":[{"index":0,"delta":{"tool_calls":[{"index":-4,"function":{"name":"n"}}]}}]}'],
-    ],
-    ['no reason for its end', ['{"choices":[{"index":0,"delta":{"content":"x"}}]}']],
-  ])('ends the call of a server that sends %s', async (_, events) => {
+  // What a server may send does not depend on its kind.
+  test.each<[string, readonly string[]]>(
+    kind !== 'openai'
+      ? []
+      : [
+          [
+            'arguments that are no JSON',
+            [
+              '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"n","arguments":"{]"}}]},"finish_reason":"tool_calls"}]}',
+            ],
+          ],
+          ['an event that is no JSON', ['{"choices":[{"index":0']],
+          [
+            'a call with a wrong index',
+            ['{"choices":[{"index":0,"delta":{"tool_calls":[{"index":-4,"function":{"name":"n"}}]}}]}'],
+          ],
+          ['no reason for its end', ['{"choices":[{"index":0,"delta":{"content":"x"}}]}']],
+          ['an event without an end', [`{"choices":[{"index":0,"delta":{"content":"${'x'.repeat(2 * 1024 * 1024)}`]],
+          [
+            'ten thousand tool calls',
+            Array.from(
+              { length: 10_000 },
+              (_, index) =>
+                `{"choices":[{"index":0,"delta":{"tool_calls":[{"index":${index},"id":"c${index}","function":{"name":"n","arguments":"{}"}}]}}]}`,
+            ),
+          ],
+        ],
+  )('ends the call of a server that sends %s', async (_, events) => {
     answer = () => ({ body: [...events.map((text) => `data: ${text}\n\n`), 'data: [DONE]\n\n'] });
     await expect(claude.messages.stream({ model, max_tokens: 16, messages: hello }).finalMessage()).rejects.toThrow(
       'The model server answered with',

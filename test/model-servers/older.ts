@@ -13,9 +13,13 @@ export const plain: Imitation = {
       : undefined,
 };
 
-export const older = (imitation: Imitation, chat: (heard: Heard) => Said): Imitation => ({
+/** `lacks`: its answer for a route that it does not have, if that is no 404. */
+export const older = (imitation: Imitation, chat: (heard: Heard) => Said, lacks?: Said): Imitation => ({
   ...imitation,
-  answer: (heard, state) => (heard.url === '/v1/chat/completions' ? chat(heard) : imitation.answer(heard, state)),
+  answer: (heard, state) => {
+    if (heard.method !== 'POST') return imitation.answer(heard, state);
+    return heard.url === '/v1/chat/completions' ? chat(heard) : lacks;
+  },
 });
 
 export interface Piece {

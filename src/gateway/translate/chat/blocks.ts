@@ -23,16 +23,24 @@ export class Blocks implements ChatSink {
   readonly #sink: BlockSink;
   readonly #take: (bytes: number) => void;
   readonly #calls: ToolCalls;
+  /** What the answer may still repeat of its beginning, which the caller has. */
+  #repeated: string;
+  /** Text that may be that. */
+  #held = '';
   #open: BlockType | undefined;
   /** Text that came while the arguments of a call were incomplete: it follows them. */
   #late = '';
   #pieces = 0;
   #usage: ChatUsage | undefined;
 
-  /** `take` charges what is kept; `newId` names a call that the server does not name. */
-  constructor(sink: BlockSink, take: (bytes: number) => void, newId: (at: number) => string) {
+  /**
+   * `take` charges what is kept; `newId` names a call that the server does not name; `repeated` is left out where the text
+   * begins with it.
+   */
+  constructor(sink: BlockSink, take: (bytes: number) => void, newId: (at: number) => string, repeated: string) {
     this.#sink = sink;
     this.#take = take;
+    this.#repeated = repeated;
     this.#calls = new ToolCalls(
       {
         begun: (id, name) => this.#begin('call', id, name),
@@ -60,6 +68,7 @@ export class Blocks implements ChatSink {
 
   /** Call once, after the last piece. @throws GatewayError `upstream_failed`. */
   end(): void {
+    this.#giveHeld();
     this.#calls.end(this.isCut);
     const late = this.#late;
     this.#late = '';
@@ -73,8 +82,10 @@ export class Blocks implements ChatSink {
     this.#write('thought', text);
   }
 
-  said(text: string): void {
+  said(piece: string): void {
     this.#pieces++;
+    const text = this.#repeated === '' ? piece : this.#afterRepeated(piece);
+    if (text === '') return;
     if (this.#calls.areComplete) {
       this.#write('said', this.#late + text);
       this.#late = '';
@@ -92,6 +103,7 @@ export class Blocks implements ChatSink {
 
   called(delta: Fields): void {
     this.#pieces++;
+    this.#giveHeld();
     this.#calls.add(delta);
   }
 
@@ -102,6 +114,25 @@ export class Blocks implements ChatSink {
 
   used(usage: ChatUsage): void {
     this.#usage = usage;
+  }
+
+  /** What of the text is new, as far as that can be said yet. */
+  #afterRepeated(piece: string): string {
+    const held = this.#held + piece;
+    const repeated = this.#repeated;
+    if (held.length < repeated.length && repeated.startsWith(held)) {
+      this.#held = held;
+      return '';
+    }
+    this.#held = this.#repeated = '';
+    return held.startsWith(repeated) ? held.slice(repeated.length) : held;
+  }
+
+  /** Nothing more of the beginning will come. */
+  #giveHeld(): void {
+    const held = this.#held;
+    this.#held = this.#repeated = '';
+    if (held !== '') this.#write('said', held);
   }
 
   #write(type: BlockType, text: string): void {

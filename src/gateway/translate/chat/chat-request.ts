@@ -109,17 +109,24 @@ export function writeEffort(body: Body, effort: string, takes: OpenAiExtras, fie
 
 /**
  * A last message of the assistant is the beginning of the answer, which the server is to continue. Tool calls are not: the
- * server answers to them. @throws GatewayError if it would answer to the message instead.
+ * server answers to them. Returns the beginning if the server will repeat it, or an empty text. @throws GatewayError if it
+ * would answer to the message instead.
  */
-export function continueAnswer(body: Body, messages: readonly ChatMessage[], takes: OpenAiExtras, field: string): void {
+export function continueAnswer(
+  body: Body,
+  messages: readonly ChatMessage[],
+  takes: OpenAiExtras,
+  field: string,
+): string {
   const last = messages.at(-1);
-  if (last?.role !== 'assistant' || last.tool_calls) return;
+  if (last?.role !== 'assistant' || last.tool_calls) return '';
   if (takes.continuesAnswers === undefined)
     throw untranslatable(
       field,
       'must not be the assistant in the last message, since the server cannot continue an answer',
     );
-  if (takes.continuesAnswers === 'always') return;
+  if (takes.continuesAnswers === 'repeated') return last.content ?? '';
   body['continue_final_message'] = true;
   body['add_generation_prompt'] = false;
+  return '';
 }

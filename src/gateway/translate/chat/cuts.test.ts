@@ -31,10 +31,10 @@ const claude = [
   'event: message_stop\ndata: {"type":"message_stop"}',
 ];
 
-const asked = { stops: [], omitsThinking: false };
+const asked = { stops: [], begun: '', omitsThinking: false };
 const cases: readonly [string, readonly string[], (answering: Answering) => StreamWriter][] = [
   ['messages', chat, (to) => new MessageEvents(asked, to)],
-  ['responses', chat, (to) => new ResponseEvents({ summarizes: false, repeated: {} }, to)],
+  ['responses', chat, (to) => new ResponseEvents({ summarizes: false, begun: '', repeated: {} }, to)],
   ['completions', claude, (to) => new CompletionEvents(to, true)],
 ];
 

@@ -12,7 +12,7 @@ const answering: Answering = {
   elapsedMs: () => 0,
   take: () => undefined,
 };
-const asked: MessagesAsked = { stops: ['END'], omitsThinking: false };
+const asked: MessagesAsked = { stops: ['END'], begun: '', omitsThinking: false };
 
 const delta = (fields: object, more: object = {}): Fields => ({ choices: [{ index: 0, delta: fields, ...more }] });
 const end = (reason: string, more: object = {}): Fields => delta({}, { finish_reason: reason, ...more });
@@ -240,6 +240,17 @@ test('thoughts are left out where the call says so', () => {
     blocksOf(stream([delta({ reasoning_content: 'hm' }), delta({ content: 'x' }), end('stop')], terms)),
   ).toHaveLength(1);
   expect(whole({ reasoning_content: 'hm', content: 'x' }, 'stop', terms)['content']).toHaveLength(1);
+});
+
+test('the beginning of an answer, which the caller has, is left out where a server repeats it', () => {
+  const terms = { ...asked, begun: 'The answer is ' };
+  const textOf = (pieces: readonly string[]): unknown =>
+    blocksOf(stream([...pieces.map((content) => delta({ content })), end('stop')], terms)).map(({ text }) => text);
+  expect(textOf(['The', ' answer is ', 'blue'])).toEqual(['blue']);
+  expect(textOf(['The answer is blue'])).toEqual(['blue']);
+  expect(textOf(['The an', 'imal'])).toEqual(['The animal']);
+  expect(textOf(['The'])).toEqual(['The']);
+  expect(whole({ content: 'The answer is blue' }, 'stop', terms)['content']).toMatchObject([{ text: 'blue' }]);
 });
 
 test('a call that the length cut off ends with its reason', () => {

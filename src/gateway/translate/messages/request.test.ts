@@ -90,7 +90,9 @@ describe('the messages of a call', () => {
       { role: 'assistant', content: 'The answer is' },
     ];
     expect(translate({ messages }).body).toMatchObject({ continue_final_message: true, add_generation_prompt: false });
-    expect(translate({ messages }, fieldsOf('llama-server')).body).not.toHaveProperty('continue_final_message');
+    const llama = translate({ messages }, fieldsOf('llama-server'));
+    expect(llama.body).not.toHaveProperty('continue_final_message');
+    expect(llama.asked.begun).toBe('The answer is');
     expect(() => translate({ messages }, fieldsOf('openai'))).toThrow(/messages\[1\]\.role must not be the assistant/);
   });
 });

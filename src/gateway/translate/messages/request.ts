@@ -11,6 +11,8 @@ import { chatMessages } from './content.ts';
 /** What the answer depends on. */
 export interface MessagesAsked {
   readonly stops: readonly string[];
+  /** The beginning of the answer, if the server will repeat it; otherwise empty. */
+  readonly begun: string;
   /** The thoughts of the model are left out of the answer. */
   readonly omitsThinking: boolean;
 }
@@ -34,12 +36,12 @@ export function chatFromMessages(value: unknown, takes: OpenAiExtras): MessagesR
   writeTools(body, given);
   const omitsThinking = writeThinking(body, given, takes);
   writeOutput(body, given, takes);
-  continueAnswer(body, messages, takes, lastRole(given));
+  const begun = continueAnswer(body, messages, takes, lastRole(given));
   endWithoutEffect(given);
   // The gateway writes them itself.
   given.ignore('model', 'stream');
   given.end();
-  return { body, asked: { stops, omitsThinking } };
+  return { body, asked: { stops, begun, omitsThinking } };
 }
 
 const lastRole = (given: RequestFields): string => `messages[${(given.list('messages') ?? []).length - 1}].role`;

@@ -26,7 +26,7 @@ export class MessageEvents implements StreamWriter, BlockSink {
   constructor(asked: MessagesAsked, answering: Answering) {
     this.#asked = asked;
     this.#answering = answering;
-    this.#blocks = new Blocks(this, answering.take, (at) => callId(answering.requestId, at));
+    this.#blocks = new Blocks(this, answering.take, (at) => callId(answering.requestId, at), asked.begun);
   }
 
   event(value: Fields): string {

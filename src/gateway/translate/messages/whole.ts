@@ -16,6 +16,7 @@ export function wholeMessage(bytes: Buffer, asked: MessagesAsked, { model, reque
     list,
     () => undefined,
     (at) => callId(requestId, at),
+    asked.begun,
   );
   readWhole(JSON.parse(bytes.toString('utf8')), answer);
   answer.end();

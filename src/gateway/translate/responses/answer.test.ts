@@ -12,7 +12,7 @@ const answering: Answering = {
   elapsedMs: () => 2_000,
   take: () => undefined,
 };
-const asked: ResponsesAsked = { summarizes: false, repeated: { tools: [], temperature: 1 } };
+const asked: ResponsesAsked = { summarizes: false, begun: '', repeated: { tools: [], temperature: 1 } };
 
 const delta = (fields: object, more: object = {}): Fields => ({ choices: [{ index: 0, delta: fields, ...more }] });
 const end = (reason: string): Fields => delta({}, { finish_reason: reason });

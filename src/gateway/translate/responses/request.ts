@@ -10,6 +10,8 @@ import { inputMessages } from './input.ts';
 export interface ResponsesAsked {
   /** Thoughts are written as a summary, as the call asks for one. */
   readonly summarizes: boolean;
+  /** The beginning of the answer, if the server will repeat it; otherwise empty. */
+  readonly begun: string;
   /** Fields of the call that the answer repeats. */
   readonly repeated: Readonly<Record<string, unknown>>;
 }
@@ -38,13 +40,13 @@ export function chatFromResponses(value: unknown, takes: OpenAiExtras): Response
   writeTools(body, given, repeated);
   writeText(body, given, takes, repeated);
   const summarizes = writeReasoning(body, given, takes, repeated);
-  continueAnswer(body, messages, takes, 'input');
+  const begun = continueAnswer(body, messages, takes, 'input');
   repeated['metadata'] = given.object('metadata') ?? {};
   endWithoutEffect(given);
   // The gateway writes them itself.
   given.ignore('model', 'stream');
   given.end();
-  return { body, asked: { summarizes, repeated } };
+  return { body, asked: { summarizes, begun, repeated } };
 }
 
 /** A chat keeps nothing: whatever refers to an earlier call, or is to be kept for a later one, is refused. */

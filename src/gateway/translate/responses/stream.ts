@@ -34,7 +34,7 @@ export class ResponseEvents implements StreamWriter, BlockSink {
   constructor(asked: ResponsesAsked, answering: Answering) {
     this.#asked = asked;
     this.#answering = answering;
-    this.#blocks = new Blocks(this, answering.take, (at) => idOf('call', answering.requestId, at));
+    this.#blocks = new Blocks(this, answering.take, (at) => idOf('call', answering.requestId, at), asked.begun);
   }
 
   event(value: Fields): string {

@@ -15,6 +15,7 @@ export function wholeResponse(bytes: Buffer, asked: ResponsesAsked, answering: A
     list,
     () => undefined,
     (at) => idOf('call', requestId, at),
+    asked.begun,
   );
   readWhole(JSON.parse(bytes.toString('utf8')), answer);
   answer.end();

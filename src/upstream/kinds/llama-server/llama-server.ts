@@ -42,7 +42,8 @@ export const llamaServer: UpstreamKind = {
     efforts: ['low', 'medium', 'high'],
     // tools/server/README.md names no field for it; templates that know efforts read this argument.
     effortIsTemplateArgument: true,
-    continuesAnswers: 'always',
+    // Seen in b11549, on /v1/messages too.
+    continuesAnswers: 'repeated',
   },
   fields: {
     // A negative n_predict has no end.
