@@ -2,7 +2,8 @@
 // use:
 //
 //   node scripts/screenshots.ts
-import { mkdirSync, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setDefaultCACertificates } from 'node:tls';
@@ -21,11 +22,14 @@ const fake = await startFakeOllama({ pieceDelayMs: 150 });
 const place = temporaryDirectory();
 const authority = makeAuthority(place, 'Authority of the lab');
 const pair = makeCertificate(place, ['DNS:gate.example.org', 'DNS:localhost'], { authority, days: 61 });
+const sealingKey = join(place, 'servers.key');
+writeFileSync(sealingKey, randomBytes(32).toString('hex'));
 setDefaultCACertificates([readFileSync(authority.cert, 'utf8')]);
 const gate = await openGate(fake.url, {
   APPLICATIONS_PER_MINUTE: '1000',
   GATE_NAME: '研究室の関所',
   SLOTS: '2',
+  SERVER_SECRET_KEY: sealingKey,
   TLS_CERT: pair.cert,
   TLS_KEY: pair.key,
 });
@@ -105,6 +109,23 @@ for (const [name, email, purpose] of [
   });
 const { items: applications } = (await operator.get('/applications?status=pending')).body;
 
+// A server that answers, one that is out of service, one that does not answer, and names.
+const second = await startFakeOllama();
+second.models = [{ name: 'qwen3:8b' }, { name: 'llama3.3:70b' }];
+const weighty = { weight: 2, slots: { 'qwen3:8b': 4, '*': 2 }, plans: ['trusted'], secret: 'sk-of-the-pictures' };
+await operator.post('/servers', { name: 'big-box', address: second.url, ...weighty });
+await operator.post('/servers', { name: 'spare', address: 'http://127.0.0.1:9', maintenance: true });
+await operator.post('/servers', { name: 'old-box', address: 'http://127.0.0.1:10' });
+await operator.post('/model-names', {
+  name: 'default',
+  target: 'gemma3:270m',
+  plans: { trusted: 'qwen3:8b' },
+  fallbacks: ['llama3'],
+});
+await operator.post('/model-names', { name: 'gpt-4o-mini', target: 'qwen3:8b' });
+await operator.post('/model-names', { name: 'llama3.3:70b', fallbacks: ['qwen3:8b', 'gemma3:270m'] });
+await operator.post('/model-names', { name: 'translator', target: 'aya:8b' });
+
 const browser = await openBrowser();
 const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | 'operator'][] = [
   ['welcome', '/', 'visitor'],
@@ -128,6 +149,8 @@ const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | '
   ['rules', '/operate/rules', 'operator'],
   ['suspensions', '/operate/suspensions', 'operator'],
   ['all-usage', '/operate/usage', 'operator'],
+  ['servers', '/operate/servers', 'operator'],
+  ['model-names', '/operate/model-names', 'operator'],
   ['models', '/operate/models', 'operator'],
   ['audit', '/operate/audit', 'operator'],
   ['settings', '/operate/settings', 'operator'],
@@ -167,7 +190,7 @@ for (const shot of shots) {
 }
 await browser.close();
 await gate.stop();
-await fake.close();
+await Promise.all([fake.close(), second.close()]);
 process.stdout.write(`${applications.length} applications waited; the pictures are in docs/screenshots\n`);
 
 /** What a page shows when it is in use. */

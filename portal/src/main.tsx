@@ -1,11 +1,20 @@
 // The portal begins: style, words, who is here, and the page that the address names.
 import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';
-import { Anchor, Badge, type CSSVariablesResolver, createTheme, MantineProvider } from '@mantine/core';
+import {
+  Anchor,
+  Badge,
+  type CSSVariablesResolver,
+  createTheme,
+  MantineProvider,
+  mergeThemeOverrides,
+  Notification,
+} from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { StrictMode } from 'react';
+import { type ReactNode, StrictMode, useMemo } from 'react';
 import { createRoot } from 'react-dom/client';
+import { useTranslation } from 'react-i18next';
 import { Router } from 'wouter';
 import { Problem } from './api.ts';
 import { SessionProvider } from './session.tsx';
@@ -81,9 +90,29 @@ Object.assign(globalThis, { __webpack_nonce__: nonce });
 const root = document.querySelector('#root');
 if (!root) throw new Error('the page has no root');
 
+/** The theme, with the words in it in the language of the pages. */
+function Styled({ children }: { readonly children: ReactNode }): ReactNode {
+  const { t } = useTranslation('shell');
+  const close = t('close');
+  const worded = useMemo(
+    () =>
+      mergeThemeOverrides(theme, {
+        components: {
+          Notification: Notification.extend({ defaultProps: { closeButtonProps: { 'aria-label': close } } }),
+        },
+      }),
+    [close],
+  );
+  return (
+    <MantineProvider theme={worded} defaultColorScheme="auto" cssVariablesResolver={quiet} getStyleNonce={() => nonce}>
+      {children}
+    </MantineProvider>
+  );
+}
+
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" cssVariablesResolver={quiet} getStyleNonce={() => nonce}>
+    <Styled>
       <QueryClientProvider client={client}>
         <Notifications position="top-right" />
         <Router base="/portal">
@@ -95,6 +124,6 @@ createRoot(root).render(
           </SessionProvider>
         </Router>
       </QueryClientProvider>
-    </MantineProvider>
+    </Styled>
   </StrictMode>,
 );

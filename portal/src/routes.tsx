@@ -12,7 +12,9 @@ import {
   IconListDetails,
   IconMessage,
   IconScale,
+  IconServer,
   IconSettings,
+  IconTag,
   IconUser,
   IconUsers,
 } from '@tabler/icons-react';
@@ -108,6 +110,20 @@ export const routes: readonly Route[] = [
     name: 'allUsage',
     icon: IconListDetails,
     page: lazy(() => import('./operator/usage.tsx')),
+  },
+  {
+    path: '/operate/servers',
+    who: 'operator',
+    name: 'servers',
+    icon: IconServer,
+    page: lazy(() => import('./operator/servers.tsx')),
+  },
+  {
+    path: '/operate/model-names',
+    who: 'operator',
+    name: 'modelNames',
+    icon: IconTag,
+    page: lazy(() => import('./operator/model-names.tsx')),
   },
   {
     path: '/operate/models',

@@ -5,6 +5,7 @@ import { initReactI18next } from 'react-i18next';
 import { member } from './words/member.ts';
 import { operator } from './words/operator.ts';
 import { policy } from './words/policy.ts';
+import { serving } from './words/serving.ts';
 import { shell } from './words/shell.ts';
 import { visitor } from './words/visitor.ts';
 
@@ -35,8 +36,22 @@ void i18n.use(initReactI18next).init({
   initAsync: false,
   interpolation: { escapeValue: false },
   resources: {
-    en: { shell: shell.en, visitor: visitor.en, member: member.en, operator: operator.en, policy: policy.en },
-    ja: { shell: shell.ja, visitor: visitor.ja, member: member.ja, operator: operator.ja, policy: policy.ja },
+    en: {
+      shell: shell.en,
+      visitor: visitor.en,
+      member: member.en,
+      operator: operator.en,
+      policy: policy.en,
+      serving: serving.en,
+    },
+    ja: {
+      shell: shell.ja,
+      visitor: visitor.ja,
+      member: member.ja,
+      operator: operator.ja,
+      policy: policy.ja,
+      serving: serving.ja,
+    },
   },
 });
 

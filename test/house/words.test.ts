@@ -5,15 +5,17 @@ import { expect, test } from 'vitest';
 import { member } from '../../portal/src/words/member.ts';
 import { operator } from '../../portal/src/words/operator.ts';
 import { policy } from '../../portal/src/words/policy.ts';
+import { serving } from '../../portal/src/words/serving.ts';
 import { shell } from '../../portal/src/words/shell.ts';
 import { visitor } from '../../portal/src/words/visitor.ts';
 import { windowNames } from '../../src/domain/calendar.ts';
 import { measures } from '../../src/domain/limit.ts';
 import { termNames } from '../../src/domain/plan.ts';
 import { ruleMeasures, steps } from '../../src/domain/rule.ts';
+import { serverStates } from '../../src/domain/server-status.ts';
 import { outcomes } from '../../src/domain/usage.ts';
 
-const all = { shell, visitor, member, operator, policy };
+const all = { shell, visitor, member, operator, policy, serving };
 const source = join(import.meta.dirname, '../../portal/src');
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
   (name) => /\.tsx?$/.test(name) && !name.startsWith('words'),
@@ -72,5 +74,6 @@ test('every plan term, window, step, measure and outcome has its words', () => {
   expect(Object.keys(policy.en.rules.steps)).toEqual([...steps]);
   expect(Object.keys(operator.en.suspensions.steps)).toEqual([...steps]);
   expect(Object.keys(member.en.standing.step)).toEqual([...steps]);
+  expect(Object.keys(serving.en.servers.states)).toEqual([...serverStates]);
   expect(Object.keys(policy.en.usage.outcomes)).toEqual([...outcomes]);
 });

@@ -1,20 +1,27 @@
 // The portal in a real browser: an applicant becomes a member and makes a first call, an operator decides, suspends and
 // reinstates, keys rotate; in both languages, light and dark, on phone and desktop widths, with every page checked.
+import { randomBytes } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Look, openBrowser, Reader } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { eventually, openGate, post, type TestGate, temporaryDirectory } from '../gate.ts';
 import { nextTotp, totp } from '../totp.ts';
-import { goodPassword, memberOf, operatorOf, setUpCode, Visitor } from '../visitor.ts';
+import { goodPassword, memberOf, operatorOf, type Reply, setUpCode, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
 let browser: Browser;
 let operator: Visitor;
+let place: string;
 beforeAll(async () => {
   fake = await startFakeOllama();
-  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '100000' });
+  place = temporaryDirectory();
+  const SERVER_SECRET_KEY = join(place, 'servers.key');
+  writeFileSync(SERVER_SECRET_KEY, randomBytes(32).toString('hex'));
+  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '100000', SERVER_SECRET_KEY });
   operator = await operatorOf(gate);
   browser = await openBrowser();
 });
@@ -22,6 +29,7 @@ afterAll(async () => {
   await browser.close();
   await gate.stop();
   await fake.close();
+  rmSync(place, { recursive: true, force: true });
 });
 
 let people = 0;
@@ -258,6 +266,114 @@ describe('an operator', () => {
     await operatorReader.close();
   });
 
+  test('adds a model server with its secret, drains it, takes it back and removes it, on a phone as well', async () => {
+    const second = await startFakeOllama();
+    second.models = [{ name: 'second:1b' }];
+    const shown = async (): Promise<Reply['body']> =>
+      (await operator.get('/servers')).body.items.find(({ name }: Reply['body']) => name === 'box-2');
+    const reader = await readerOf(operator);
+    await reader.open('/portal/operate/servers');
+    await reader.sees('Set by UPSTREAM');
+    await reader.press('Add a server');
+    const dialog = reader.page.getByRole('dialog');
+    await reader.fill('Name *', 'box-2');
+    await reader.fill('Address *', 'http://box/?key=1');
+    await dialog.getByRole('button', { name: 'Add a server' }).click();
+    await reader.sees('An address ends with its path.');
+    await reader.fill('Address *', `${second.url}/v1`);
+    await reader.fill('Secret', 'sk-typed-on-the-page');
+    await reader.fill('Slots', 'second:1b=2\n* = 4');
+    // With the message about what was wrong before.
+    await reader.isSound();
+    await dialog.getByRole('button', { name: 'Add a server' }).click();
+    await reader.sees('The server is added.');
+    await reader.sees('second:1b: 2, others: 4');
+    await eventually(async () =>
+      expect(await shown()).toMatchObject({ state: 'up', slots: { '*': 4, 'second:1b': 2 } }),
+    );
+    expect(second.requests.at(-1)?.headers['authorization']).toBe('Bearer sk-typed-on-the-page');
+    expect(await reader.page.content()).not.toContain('sk-typed');
+    await reader.close();
+
+    const phone = await readerOf(operator, { language: 'ja', width: 390, scheme: 'dark' });
+    await phone.open('/portal/operate/servers');
+    const card = phone.page.locator('.mantine-Paper-root', { hasText: 'box-2' });
+    await card.getByRole('button', { name: '変更' }).click();
+    await phone.page
+      .getByRole('dialog')
+      .getByText('保存済みです')
+      .or(phone.page.getByPlaceholder(/保存済み/))
+      .waitFor();
+    await phone.fill('重み *', '3');
+    await phone.isSound();
+    await phone.press('保存');
+    await phone.sees('サーバーを変更しました。');
+    expect(await shown()).toMatchObject({ weight: 3, secret: { from: 'stored' }, version: 2 });
+    await card.getByRole('button', { name: '切り離す' }).click();
+    await phone.page.getByRole('dialog').getByRole('button', { name: '切り離す' }).click();
+    await card.getByText('停止中').waitFor();
+    await card.getByRole('button', { name: '復帰させる' }).click();
+    await card.getByText('応答しています').waitFor();
+    await card.getByRole('button', { name: '削除' }).click();
+    await phone.page.getByRole('dialog').getByRole('button', { name: '削除' }).click();
+    await phone.sees('サーバーを削除しました。');
+    await eventually(async () => expect(await card.count()).toBe(0));
+    expect(await shown()).toBeUndefined();
+    await phone.close();
+    await second.close();
+  });
+
+  test('gives a model another name, also for a plan, with fallbacks, and takes it away again', async () => {
+    const reader = await readerOf(operator);
+    await reader.open('/portal/operate/model-names');
+    await reader.sees('Every name is that of a model.');
+    await reader.press('Add a name');
+    const dialog = reader.page.getByRole('dialog');
+    await reader.fill('Name *', 'usual');
+    await dialog.getByLabel('Stands for').fill('usual:latest');
+    await dialog.getByRole('button', { name: 'Add a name' }).click();
+    await reader.sees('"usual" leads to itself.');
+    await dialog.getByLabel('Stands for').fill('gemma3:270m');
+    await reader.page.keyboard.press('Tab');
+    await dialog.getByRole('button', { name: 'Another model for a plan' }).click();
+    await dialog.getByRole('combobox', { name: 'Plan', exact: true }).click();
+    await reader.page.getByRole('option', { name: 'trial' }).click();
+    await reader.fill('Model for the plan', 'far:1b');
+    await reader.page.keyboard.press('Tab');
+    await dialog.getByLabel('Fallbacks').fill('llama3');
+    await reader.page.keyboard.press('Tab');
+    await reader.isSound();
+    await dialog.getByRole('button', { name: 'Add a name' }).click();
+    await reader.sees('The name is added.');
+    await reader.sees('For the plan trial: far:1b');
+    await reader.sees('No server has far:1b now.');
+    const { items } = (await operator.get('/model-names')).body;
+    expect(items).toMatchObject([
+      { name: 'usual', target: 'gemma3:270m', plans: { trial: 'far:1b' }, fallbacks: ['llama3'] },
+    ]);
+    await reader.press('Change');
+    await reader.press('Take the model for trial away');
+    await reader.press('Save');
+    await reader.sees('The name is changed.');
+    expect((await operator.get('/model-names/usual')).body).toMatchObject({
+      plans: {},
+      fallbacks: ['llama3'],
+      version: 2,
+    });
+    // Another operator was quicker.
+    await reader.press('Change');
+    await reader.page.getByRole('dialog').getByLabel('Fallbacks').waitFor();
+    await operator.patch('/model-names/usual', { fallbacks: [] });
+    await reader.press('Save');
+    await reader.sees('It has been changed in the meantime.');
+    await reader.page.keyboard.press('Escape');
+    await reader.press('Remove');
+    await reader.page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+    await reader.sees('The name is removed.');
+    await reader.sees('Every name is that of a model.');
+    await reader.close();
+  });
+
   test('with read-only rights finds no button that changes anything', async () => {
     const operatorReader = await readerOf(await operatorOf(gate, 'auditor'));
     for (const [path, heading] of [
@@ -266,13 +382,15 @@ describe('an operator', () => {
       ['plans', 'Plans'],
       ['rules', 'Rules'],
       ['suspensions', 'Suspensions'],
+      ['servers', 'Model servers'],
+      ['model-names', 'Model names'],
     ] as const) {
       await operatorReader.open(`/portal/operate/${path}`);
       expect(await operatorReader.heading()).toBe(heading);
       await operatorReader.page.waitForLoadState('networkidle');
       const acts = operatorReader.page
         .locator('main')
-        .getByRole('button', { name: /new|revoke|rotate|delete|lift|take a step|change/i });
+        .getByRole('button', { name: /new|add|revoke|rotate|delete|drain|remove|lift|take a step|change/i });
       expect(await acts.count(), path).toBe(0);
     }
     await operatorReader.close();
@@ -447,9 +565,20 @@ test('A14: user input in any field is shown as text and widens no page', async (
     await operator.post('/accounts', { name });
   }
   await operator.post('/suspensions', { whom: account, step: 'warn', reason: evil + endless });
+  const long = `${'w'.repeat(80)}/${'W'.repeat(80)}`;
+  await operator.post('/model-names', {
+    name: long,
+    target: `${long}:x`,
+    plans: { trial: long.slice(9) },
+    fallbacks: [long.slice(5)],
+  });
+  const reach = { plans: ['default', 'trial'], slots: { [long]: 3 } };
+  await operator.post('/servers', { name: 'w'.repeat(40), address: `http://127.0.0.1:9/${'w'.repeat(400)}`, ...reach });
   const operatorReader = await readerOf(operator, phone);
   for (const path of [
     '',
+    '/servers',
+    '/model-names',
     '/applications',
     '/accounts',
     `/accounts/${account as string}`,
@@ -566,6 +695,8 @@ describe.each<Required<Look>>([
           '/operate/rules',
           '/operate/suspensions',
           '/operate/usage',
+          '/operate/servers',
+          '/operate/model-names',
           '/operate/models',
           '/operate/audit',
           '/operate/settings',

@@ -1,0 +1,229 @@
+// A model server, added or changed. Only what was changed is sent, and a secret only if one was typed.
+import {
+  Accordion,
+  Checkbox,
+  MultiSelect,
+  NumberInput,
+  PasswordInput,
+  Stack,
+  TagsInput,
+  Text,
+  Textarea,
+  TextInput,
+} from '@mantine/core';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, useAct, useGet } from '../api.ts';
+import type { PageOf, Plan, Server } from '../api-types.ts';
+import { FormDialog } from '../shell/form-dialog.tsx';
+import { type Seen, useSeen } from '../shell/seen.ts';
+import { type Fields, fieldsOf, newServer, readSlots } from './server-fields.ts';
+
+const refresh = ['/servers', '/audit'];
+
+export function AddServer({ close }: { readonly close: () => void }): ReactNode {
+  const { t } = useTranslation('serving');
+  const [fields, setFields] = useState<Fields>(newServer);
+  const create = useAct(() => api.post('/servers', bodyOf(fields), { once: true }), {
+    done: t('servers.added'),
+    refresh,
+  });
+  return (
+    <FormDialog
+      opened
+      onClose={close}
+      title={t('servers.add')}
+      act={t('servers.add')}
+      busy={create.isPending}
+      send={() => {
+        create.mutate(undefined, { onSuccess: close });
+      }}
+    >
+      <Inputs fields={fields} set={(change) => setFields((before) => ({ ...before, ...change }))} />
+    </FormDialog>
+  );
+}
+
+export function ChangeServer({ id, close }: { readonly id: string; readonly close: () => void }): ReactNode {
+  const seen = useSeen<Server>(`/servers/${id}`);
+  return seen.data ? <Change id={id} seen={seen.data} close={close} /> : null;
+}
+
+function Change({
+  id,
+  seen: { body: server, etag },
+  close,
+}: {
+  readonly id: string;
+  readonly seen: Seen<Server>;
+  readonly close: () => void;
+}): ReactNode {
+  const { t } = useTranslation('serving');
+  const [before] = useState(() => fieldsOf(server));
+  const [fields, setFields] = useState(before);
+  const save = useAct(() => api.patch(`/servers/${id}`, bodyOf(fields, before), etag === undefined ? {} : { etag }), {
+    done: t('servers.saved'),
+    refresh,
+  });
+  return (
+    <FormDialog
+      opened
+      onClose={close}
+      title={t('servers.editTitle', { name: server.name })}
+      act={t('servers.save')}
+      busy={save.isPending}
+      send={() => {
+        save.mutate(undefined, { onSuccess: close });
+      }}
+    >
+      <Inputs
+        fields={fields}
+        stored={server.secret?.from === 'stored'}
+        set={(change) => setFields((now) => ({ ...now, ...change }))}
+      />
+    </FormDialog>
+  );
+}
+
+/** The members that differ; all that say something, for a new server. */
+function bodyOf(fields: Fields, before: Fields = newServer): Record<string, unknown> {
+  const { slots, secret, noSecret, ...rest } = fields;
+  const names = Object.keys(rest) as (keyof typeof rest)[];
+  const changed = names.filter((name) => JSON.stringify(rest[name]) !== JSON.stringify(before[name]));
+  const empty = (value: unknown): unknown =>
+    value === '' || (Array.isArray(value) && value.length === 0) ? null : value;
+  return {
+    ...Object.fromEntries(changed.map((name) => [name, empty(rest[name])])),
+    ...(slots === before.slots ? {} : { slots: readSlots(slots) }),
+    ...(noSecret ? { secret: null } : secret === '' ? {} : { secret }),
+  };
+}
+
+interface InputsProps {
+  readonly fields: Fields;
+  readonly set: (change: Partial<Fields>) => void;
+  /** A secret is stored. */
+  readonly stored?: boolean;
+}
+
+function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
+  const { t } = useTranslation('serving');
+  const plans = useGet<PageOf<Plan>>('/plans');
+  return (
+    <>
+      <TextInput
+        label={t('servers.name')}
+        description={t('servers.nameHint')}
+        value={fields.name}
+        onChange={(event) => set({ name: event.currentTarget.value })}
+        pattern="[a-z0-9][a-z0-9\-]{0,39}"
+        required
+        data-autofocus
+      />
+      <TextInput
+        label={t('servers.address')}
+        description={t('servers.addressHint')}
+        value={fields.address}
+        onChange={(event) => set({ address: event.currentTarget.value })}
+        type="url"
+        required
+      />
+      <TextInput
+        label={t('servers.kind')}
+        description={t('servers.kindHint')}
+        value={fields.kind}
+        onChange={(event) => set({ kind: event.currentTarget.value.trim() })}
+      />
+      <SecretInput fields={fields} set={set} stored={stored} />
+      <NumberInput
+        label={t('servers.weight')}
+        description={t('servers.weightHint')}
+        value={fields.weight}
+        onChange={(value) => set({ weight: Number(value) })}
+        min={0.01}
+        max={100}
+        decimalScale={2}
+        required
+      />
+      <Textarea
+        label={t('servers.slots')}
+        description={t('servers.slotsHint')}
+        value={fields.slots}
+        onChange={(event) => set({ slots: event.currentTarget.value })}
+        autosize
+        minRows={1}
+        maxRows={8}
+      />
+      <MultiSelect
+        label={t('servers.plans')}
+        description={t('servers.plansHint')}
+        data={plans.data?.items.map(({ name }) => name) ?? []}
+        value={[...fields.plans]}
+        onChange={(value) => set({ plans: value })}
+        clearable
+      />
+      <TagsInput
+        label={t('servers.accounts')}
+        description={t('servers.accountsHint')}
+        value={[...fields.accounts]}
+        onChange={(value) => set({ accounts: value })}
+      />
+      <Files fields={fields} set={set} />
+    </>
+  );
+}
+
+function SecretInput({ fields, set, stored = false }: InputsProps): ReactNode {
+  const { t } = useTranslation('serving');
+  return (
+    <>
+      <PasswordInput
+        label={t('servers.secret')}
+        description={t('servers.secretHint')}
+        placeholder={stored ? t('servers.secretKept') : ''}
+        value={fields.secret}
+        onChange={(event) => set({ secret: event.currentTarget.value })}
+        disabled={fields.noSecret}
+        autoComplete="off"
+      />
+      {stored && (
+        <Checkbox
+          label={t('servers.secretRemove')}
+          checked={fields.noSecret}
+          onChange={(event) => set({ noSecret: event.currentTarget.checked })}
+        />
+      )}
+    </>
+  );
+}
+
+function Files({ fields, set }: InputsProps): ReactNode {
+  const { t } = useTranslation('serving');
+  return (
+    <Accordion variant="contained">
+      <Accordion.Item value="files">
+        <Accordion.Control>{t('servers.files')}</Accordion.Control>
+        <Accordion.Panel>
+          <Stack gap="sm">
+            <Text size="sm" c="dimmed">
+              {t('servers.filesHint')}
+            </Text>
+            <TextInput
+              label={t('servers.secretFileField')}
+              value={fields.secretFile}
+              onChange={(event) => set({ secretFile: event.currentTarget.value })}
+            />
+            {(['caFile', 'certificateFile', 'keyFile'] as const).map((name) => (
+              <TextInput
+                key={name}
+                label={t(`servers.${name}`)}
+                value={fields[name]}
+                onChange={(event) => set({ [name]: event.currentTarget.value })}
+              />
+            ))}
+          </Stack>
+        </Accordion.Panel>
+      </Accordion.Item>
+    </Accordion>
+  );
+}
