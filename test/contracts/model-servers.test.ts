@@ -190,7 +190,7 @@ const cases: readonly Case[] = [
       ['ttl', 1, null],
       ['draft_model', 'x', null],
     ],
-    lacks: '/v1/messages/count_tokens',
+    lacks: '/api/me',
   },
   {
     name: 'anthropic',

@@ -412,6 +412,24 @@ describe.each(cases)('$kind', ({ kind, imitation, model, lacks }) => {
     expect(await recorded(1)).toMatchObject([{ outcome: 'client_closed' }]);
     await eventually(() => expect(gate.servers.all[0]?.inFlight).toBe(0));
   });
+
+  test('counts the tokens of a prompt where the server can', async () => {
+    const call = { model, system: '短く', messages: hello, tools: [{ name: 'weather', input_schema: schema }] };
+    if (kind !== 'vllm') {
+      await expect(claude.messages.countTokens(call)).rejects.toMatchObject({
+        status: 501,
+        error: { error: { code: 'upstream_lacks_route' } },
+      });
+      return;
+    }
+    expect(await claude.messages.countTokens(call)).toEqual({ input_tokens: 3 });
+    expect(asked().at(-1)).toEqual({
+      url: '/tokenize',
+      model,
+      messages: [{ role: 'system', content: '短く' }, ...hello],
+      tools: [{ type: 'function', function: { name: 'weather', parameters: schema } }],
+    });
+  });
 });
 
 describe('anthropic', () => {

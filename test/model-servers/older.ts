@@ -17,7 +17,7 @@ export const plain: Imitation = {
 export const older = (imitation: Imitation, chat: (heard: Heard) => Said, lacks?: Said): Imitation => ({
   ...imitation,
   answer: (heard, state) => {
-    if (heard.method !== 'POST') return imitation.answer(heard, state);
+    if (heard.method !== 'POST' || heard.url === '/tokenize') return imitation.answer(heard, state);
     return heard.url === '/v1/chat/completions' ? chat(heard) : lacks;
   },
 });

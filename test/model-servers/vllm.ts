@@ -42,6 +42,8 @@ export const vllm: Imitation = {
         return { body: list };
       case 'GET /metrics':
         return { type: 'text/plain; version=1.0.0; charset=utf-8', body: metrics };
+      case 'POST /tokenize':
+        return { body: '{"count":3,"max_model_len":40960,"tokens":[151644,872,198],"token_strs":null}' };
       case 'POST /v1/chat/completions':
         return {
           type: body['stream'] === true ? 'text/event-stream; charset=utf-8' : 'application/json',

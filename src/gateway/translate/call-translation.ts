@@ -103,12 +103,17 @@ export class CallTranslation {
     const { stream } = this.#call;
     const asked = this.#asked(server);
     const translated = this.#translate(server, asked);
-    const to = byPath.get(translated.path) as Operation;
+    const to = this.#servedAt(translated.path);
     const streams = to.streamDefault === null ? undefined : stream;
     const asksForUsage = streams === true && to.reply.usageOnRequest && takesStreamOptions;
     const model = spelledBy(server.models, this.#model, asked.model);
     const body = new ServerBody(asked.bytes, translated, { model, stream: streams, asksForUsage });
     return { served: to, translated, body, asksForUsage };
+  }
+
+  /** A route that no caller can name is answered, and timed, like the caller's. */
+  #servedAt(path: string): Operation {
+    return byPath.get(path) ?? { ...this.#call.operation, path };
   }
 
   get #model(): string | undefined {
@@ -137,7 +142,9 @@ export class CallTranslation {
   #tryFor(server: Translating): GatewayError | undefined {
     try {
       const { path } = this.#translate(server, this.#asked(server));
-      return server.mayHave(path) && byPath.has(path) ? undefined : lacksRoute;
+      // A kind says so of a route that no caller can name.
+      const isKnown = byPath.has(path) || server.kind.paths?.has(path) === true;
+      return isKnown && server.mayHave(path) ? undefined : lacksRoute;
     } catch (error) {
       return toGatewayError(error);
     }

@@ -52,7 +52,7 @@ export type Written = string | Span | readonly (string | Span)[];
 
 /** A call in the words of the server, and how to write its answer. */
 export interface Translated {
-  /** The route of the server, a path of the route table (`/v1/chat/completions`). */
+  /** The route of the server: a path of the route table (`/v1/chat/completions`), or one that only its kind names. */
   readonly path: string;
   /** The members of the server's body, without `model`, `stream` and `stream_options`. */
   readonly members: ReadonlyMap<string, Written>;

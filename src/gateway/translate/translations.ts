@@ -1,6 +1,7 @@
 // The list of translations, by the path that the caller uses. Each stands for a whole operation: its requests, answers,
 // streams and refusals.
 import { completions } from './completions/completions.ts';
+import { countTokens } from './messages/count.ts';
 import { messages } from './messages/messages.ts';
 import { chat } from './ollama/chat.ts';
 import { embed, embeddings } from './ollama/embed.ts';
@@ -15,5 +16,6 @@ export const translations: ReadonlyMap<string, Translation> = new Map([
   ['/api/embeddings', embeddings],
   ['/v1/chat/completions', completions],
   ['/v1/messages', messages],
+  ['/v1/messages/count_tokens', countTokens],
   ['/v1/responses', responses],
 ]);

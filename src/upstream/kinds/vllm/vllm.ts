@@ -27,6 +27,8 @@ export const vllm: UpstreamKind = {
     '/v1/models',
     '/v1/messages',
     '/v1/messages/count_tokens',
+    // No caller reaches it; versions without the route above count by it.
+    '/tokenize',
   ]),
   listDialects: ['openai'],
   openDetails: () => new GaugeDetails(new QueueGauges('vllm:num_requests_running', 'vllm:num_requests_waiting')),
