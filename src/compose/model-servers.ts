@@ -89,7 +89,7 @@ export function openStoredServers(
 
 /** What the registry is told of a server in the store. @throws Error with a sentence if it cannot be used. */
 function storedEntryOf(server: ModelServer, config: Config): ServerEntry {
-  const { id, address, kind, secret, caFile, certificateFile, keyFile, weight, slots, plans, accounts } = server;
+  const { id, name, address, kind, secret, caFile, certificateFile, keyFile, weight, slots, plans, accounts } = server;
   const given = kind === null ? undefined : kindNamed(kind);
   if (kind !== null && !given) throw new Error(`this version knows no kind "${kind}"`);
   const url = new URL(address);
@@ -111,7 +111,7 @@ function storedEntryOf(server: ModelServer, config: Config): ServerEntry {
         secret: opened(),
       }),
     takesStreamOptions: true,
-    terms: { kind: given, weight, slots, plans, accounts },
+    terms: { name, kind: given, weight, slots, plans, accounts },
   };
 }
 

@@ -49,6 +49,7 @@ import { type RelaySettings, type RelayTools, relay } from './relay.ts';
 import { route } from './route.ts';
 import type { PublishedServices } from './services/published-services.ts';
 import { relayPublished } from './services/service-call.ts';
+import { isSpread, spread } from './spread/spread.ts';
 import { refuseUnencrypted } from './transport.ts';
 import { mustShow, type ShownBlobs, takeUpload } from './uploads.ts';
 import { answerTicket, asksForTicket } from './websocket/answer-ticket.ts';
@@ -152,7 +153,8 @@ function carry(admitted: Admitted | ServiceAdmitted, exchange: Exchange, gate: G
     const { upgrade } = exchange;
     return upgrade ? relaySocket(admitted, upgrade, exchange, own) : relayPublished(admitted, exchange, own);
   }
-  const routed = route(admitted, gate.registry);
+  const routed = route(admitted, gate.registry, exchange.request.headers);
+  if (isSpread(routed)) return spread(routed, exchange, tools);
   if (isMerged(routed, gate)) return answerLists(routed, exchange, gate, tools);
   if (mustShow(routed)) return takeUpload(routed, exchange, tools, gate.shownBlobs);
   return relay(routed, exchange, tools);

@@ -2,12 +2,15 @@
 // whose slot the call holds, then the others in case it cannot be reached. A later server is tried only while no byte
 // of the request has been sent to an earlier one. Servers out of the caller's reach are left out, and for callers
 // without the scope `cloud` those that would forward the call to another host.
+import type { IncomingHttpHeaders } from 'node:http';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Admitted } from './admit.ts';
 import type { Shaped } from './apply-plan.ts';
 import { missingScope } from './check-access.ts';
+import { mayServe } from './may-serve.ts';
 import { noServer } from './model-facts.ts';
+import { askedTargets, noTargets, type Target } from './spread/targets.ts';
 import { ableOf, inability } from './translate/able.ts';
 
 declare class Mark {
@@ -16,18 +19,27 @@ declare class Mark {
 /** Proof that the call may be sent to one of these servers. */
 export interface Routed extends Shaped, Mark {
   readonly candidates: readonly Upstream[];
+  /** The servers that all get the call, because the caller names several; otherwise none. */
+  readonly targets: readonly Target[];
 }
 
 /**
+ * `headers`: in which the caller may name servers.
  * @throws GatewayError `upstream_unreachable` if no server within the caller's reach takes calls; `upstream_lacks_route` if
  * none of them has the route; `missing_scope` (cloud) if all of them have the model on another host by now.
  */
 export function route(
   { call, server: held }: Admitted,
-  registry: Pick<UpstreamRegistry, 'candidates' | 'reachableBy'>,
+  registry: Pick<UpstreamRegistry, 'candidates' | 'reachableBy' | 'all'>,
+  headers: IncomingHttpHeaders,
 ): Routed {
   const reach = registry.reachableBy(call.caller.principal);
   if (reach.length === 0) throw noServer();
+  const asked = askedTargets(call, headers, reach, registry);
+  if (asked.length > 0) {
+    const targets = asked.length > 1 ? asked : noTargets;
+    return { ...call, candidates: asked.map(({ server }) => server), targets } as unknown as Routed;
+  }
   const able = ableOf(reach, call);
   const refusal = able === reach ? undefined : inability(reach, call);
   if (refusal) throw refusal;
@@ -37,7 +49,7 @@ export function route(
   const having = found.length > 1 ? withModel(found, call.models[0]?.name?.canonical) : found;
   const isFirst = held === undefined || having[0] === held || !having.includes(held);
   const candidates: readonly Upstream[] = isFirst ? having : [held, ...having.filter((upstream) => upstream !== held)];
-  return { ...call, candidates } as Routed;
+  return { ...call, candidates, targets: noTargets } as Routed;
 }
 
 /**
@@ -47,10 +59,4 @@ export function route(
 function withModel(servers: readonly Upstream[], model: string | undefined): readonly Upstream[] {
   if (model === undefined || !servers.some(({ models: { names } }) => names?.has(model))) return servers;
   return servers.filter(({ models: { names } }) => names?.has(model) !== false);
-}
-
-/** Without the scope `cloud`, no call is sent to a server that has its model on another host. */
-function mayServe({ models: { remote } }: Upstream, { models, caller }: Shaped): boolean {
-  if (remote.size === 0 || caller.principal.scopes.has('cloud')) return true;
-  return !models.some(({ name }) => name !== undefined && remote.has(name.canonical));
 }

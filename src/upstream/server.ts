@@ -24,12 +24,12 @@ export interface ServerEntry {
 }
 
 /** How a server takes part; an operator may change it while it serves. */
-export interface ServerTerms extends Pick<ModelServer, 'weight' | 'slots' | 'plans' | 'accounts'> {
+export interface ServerTerms extends Pick<ModelServer, 'name' | 'weight' | 'slots' | 'plans' | 'accounts'> {
   /** Undefined: it is found out. */
   readonly kind: UpstreamKind | undefined;
 }
 
-const usualTerms: ServerTerms = { kind: undefined, weight: 1, slots: null, plans: null, accounts: null };
+const usualTerms: ServerTerms = { name: '', kind: undefined, weight: 1, slots: null, plans: null, accounts: null };
 
 export interface ServerSettings {
   readonly connectTimeoutMs: number;

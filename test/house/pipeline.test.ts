@@ -24,6 +24,7 @@ const spared: Record<string, string> = {
   'if (asksForRoot(fetched))': 'no operation has the path: 404',
   'if (asksForTicket(claimed))': 'the service is asked for it, as for any other path, and gives none',
   'if (isMerged(routed, gate))': 'the list of the first server alone, without aliases, and only what the key may see',
+  'if (isSpread(routed))': 'only the first of the servers that the call names gets it',
   'if (mustShow(routed))': 'no blob counts as shown, and the key can create from none',
   'if (error instanceof FailedIdentification)': 'the refusal is the same; the ladder does not count it',
   'if (isLater(usage))': 'the same, where the ladder counts it',
