@@ -50,6 +50,8 @@ export interface TestGate {
   log(): string;
   /** The number of calls that wait for their turn. */
   waiting(): number;
+  /** The loads of models that calls wait for. */
+  loads(): ReturnType<OpenGate['loads']>;
   readonly outbox: Pick<OpenGate['outbox'], 'look'>;
   /** Adds, drains and removes model servers. */
   readonly servers: OpenGate['servers'];
@@ -82,6 +84,7 @@ export async function openGate(
   return {
     ...describe(gate.url, dataDir, () => gate.settle()),
     waiting: () => gate.waiting(),
+    loads: () => gate.loads(),
     outbox: gate.outbox,
     servers: gate.servers,
     reload: () => gate.reload(),

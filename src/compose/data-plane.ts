@@ -18,6 +18,7 @@ import type { ModelRules } from '../gateway/model-access.ts';
 import { RegistryFacts } from '../gateway/model-facts.ts';
 import { ModelNames } from '../gateway/model-names.ts';
 import { type EndObserver, EndObservers } from '../gateway/observers.ts';
+import type { BodyLimits } from '../gateway/payload/body.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
 import type { Gate } from '../gateway/pipeline.ts';
 import type { Recorder } from '../gateway/record.ts';
@@ -35,6 +36,7 @@ import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { QueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
+import { ColdLoads } from '../upstream/loads/cold-loads.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { ServiceServer } from '../upstream/service-server.ts';
@@ -137,6 +139,12 @@ function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger
   });
 }
 
+const bodyLimitsOf = (config: Config): BodyLimits => ({
+  bodyBytes: config.bodyLimitBytes,
+  bodyTimeoutMs: config.bodySeconds * 1000,
+  budget: new BodyBudget(config.bodyMemoryBytes),
+});
+
 function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {
   const { clock, nowMs } = clocks;
   const { registry, ladder, accountUsages } = shared;
@@ -159,11 +167,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
   const facts = new RegistryFacts(registry, nowMs);
   const decisions = new Decisions({ keyCache, modelRules, wallNow: clock.wall, appealContact: config.appealContact });
   return {
-    limits: {
-      bodyBytes: config.bodyLimitBytes,
-      bodyTimeoutMs: config.bodySeconds * 1000,
-      budget: new BodyBudget(config.bodyMemoryBytes),
-    },
+    limits: bodyLimitsOf(config),
     relaySettings: relaySettingsOf(config),
     cors: corsPolicy(config.corsOrigins),
     trustedProxies: new AddressBlocks(config.trustedProxies),
@@ -189,6 +193,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     reachOf: (call) => ableOf(registry.reachableBy(call.caller.principal), call),
     openSockets: new OpenSockets(),
     tickets: shared.tickets,
+    loads: new ColdLoads(config.firstByteSeconds * 1000),
     ladder,
     decisions,
     appealContact: config.appealContact,

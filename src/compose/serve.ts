@@ -6,6 +6,7 @@ import type { ManagementApp } from '../management/management-app.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
+import type { ServerLoad } from '../upstream/loads/cold-loads.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import { openClocks } from './clocks.ts';
 import { type DataPlane, followChanges, openDataPlane } from './data-plane.ts';
@@ -28,6 +29,8 @@ export interface OpenGate {
   settle(): Promise<void>;
   /** Calls that wait for their turn now. */
   waiting(): number;
+  /** Loads of models for which calls wait. */
+  loads(): readonly ServerLoad[];
   /** Resolves, with a sentence, when the gate cannot go on and has to be stopped. */
   readonly over: Promise<string>;
   /** A one-time link for the first operator, where there is none yet. */
@@ -148,6 +151,7 @@ function openedGate({ config, url, over, log, storage, data, certificates, plane
     },
     waiting: () =>
       [...queue.snapshot(), ...serviceTurns.queue.snapshot()].reduce((sum, lane) => sum + lane.waiting, lines.waiting),
+    loads: () => data.gate.loads.now(),
     stop: () => start.close(),
   };
 }

@@ -38,11 +38,24 @@ export interface ServerNow {
   readonly queue: { readonly running: number; readonly waiting: number } | null;
 }
 
+/** A model that a server loads, or will load next, for calls of this gate. */
+export interface LoadNow {
+  readonly server: string;
+  readonly model: string;
+  /** Unix milliseconds; null: another load has to end first. */
+  readonly since: number | null;
+  /** Null: not known. */
+  readonly leftMs: number | null;
+  /** Calls that wait for it. */
+  readonly waiting: number;
+}
+
 export interface LiveStatus {
   readonly accepting: boolean;
   readonly running: number;
   readonly queues: readonly { model: string; running: number; waiting: number; accounts: number }[];
   readonly upstreams: readonly ServerNow[];
+  readonly loads: readonly LoadNow[];
 }
 
 export interface LiveOverview {

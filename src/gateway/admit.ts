@@ -13,6 +13,7 @@ import type { ServiceServer } from '../upstream/service-server.ts';
 import { type Shaped, shapeAgain, shapeFor } from './apply-plan.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
+import { awaitLoad, type LoadTools } from './limits/await-load.ts';
 import { expectedUse } from './limits/expected-use.ts';
 import { type LimitTools, takeLimits } from './limits/take-limits.ts';
 import { type TurnTools, takeTurn } from './limits/take-turn.ts';
@@ -46,7 +47,7 @@ const isPublishedCall = (call: Shaped): call is ServiceAdmitted['call'] => isPub
 export const goesToRoute = (admitted: Admitted | ServiceAdmitted): admitted is ServiceAdmitted =>
   isPublishedCall(admitted.call);
 
-export interface AdmitTools extends LimitTools, Omit<TurnTools<Upstream>, 'rules'> {
+export interface AdmitTools extends LimitTools, Omit<TurnTools<Upstream>, 'rules'>, Pick<LoadTools, 'loads'> {
   readonly journal: UsageJournal;
   readonly draining: boolean;
   readonly modelFacts: ModelFacts;
@@ -100,17 +101,32 @@ function atModel(
   const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
   if (model === undefined) return begin(call, exchange, undefined, tools.journal);
   const turn = takeTurn(call, exchange, model, ask, enteredMs, tools);
-  if (!isLater(turn)) return begin(call, exchange, turn, tools.journal);
+  if (!isLater(turn)) {
+    const loaded = awaitLoad(call, exchange, turn.server, model, tools);
+    if (!loaded) return begin(call, exchange, turn, tools.journal);
+    return loaded.then(() => beginLater(call, exchange, turn, { ask, enteredMs, tools }));
+  }
   return turn.then(async (slot) => {
-    const again = served(await tools.decisions.again(call, exchange), exchange, tools);
-    if (again.models[0] !== call.models[0]) {
-      slot.release(0);
-      return atModel(again, exchange, ask, enteredMs, tools);
-    }
-    // Earlier changes are already in the response headers.
-    addChanges(again.changes.slice(call.changes.length), exchange);
-    return begin(again, exchange, slot, tools.journal);
+    await awaitLoad(call, exchange, slot.server, model, tools);
+    return beginLater(call, exchange, slot, { ask, enteredMs, tools });
   });
+}
+
+/** The same for a call that waited: its caller is checked once more, and so is which model serves it. */
+async function beginLater(
+  call: Shaped,
+  exchange: Exchange,
+  slot: Slot<Upstream>,
+  { ask, enteredMs, tools }: { readonly ask: Ask; readonly enteredMs: MonotonicMs; readonly tools: AdmitTools },
+): Promise<Admitted> {
+  const again = served(await tools.decisions.again(call, exchange), exchange, tools);
+  if (again.models[0] !== call.models[0]) {
+    slot.release(0);
+    return atModel(again, exchange, ask, enteredMs, tools);
+  }
+  // Earlier changes are already in the response headers.
+  addChanges(again.changes.slice(call.changes.length), exchange);
+  return begin(again, exchange, slot, tools.journal);
 }
 
 /**

@@ -65,6 +65,8 @@ export class Exchange {
   outcome: Outcome | undefined;
   /** The head was sent before the model server's, with a comment. */
   beganEarly = false;
+  /** While it waits for something that can be told: comment lines about it, each with its line feed. */
+  waitComment: (() => string) | undefined;
   /** False if the answer is not an event stream. */
   takesComments = true;
   /** The part of `bytesOut` that was comments, while nothing else was sent. */

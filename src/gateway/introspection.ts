@@ -39,7 +39,8 @@ import { type Rehearsal, rehearse } from './rehearse.ts';
 type IntrospectionTools = Pick<Gate, 'rules' | 'modelRules' | 'names' | 'modelFacts' | 'appealContact' | 'replays'>;
 
 export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspection {
-  const { registry, running, queue, serviceTurns } = gate;
+  const { registry, running, queue, serviceTurns, loads, wallNow } = gate;
+  const wallAt = (ms: number): number => Math.round(wallNow() - (performance.now() - ms));
   return {
     live: () => ({
       accepting: !gate.draining,
@@ -49,11 +50,18 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
         name,
         up: health.up ?? null,
         state: takesCalls ? health.state : 'draining',
-        since: Math.round(gate.wallNow() - (performance.now() - health.sinceMs)),
+        since: wallAt(health.sinceMs),
         reason: health.reason ?? null,
         kind: kindName ?? null,
         inFlight,
         queue: details.queue ?? null,
+      })),
+      loads: loads.now().map(({ server, load }) => ({
+        server: server.name,
+        model: load.model,
+        since: load.startedMs === undefined ? null : wallAt(load.startedMs),
+        leftMs: roundedOrNull(load.leftMs()),
+        waiting: load.waiting,
       })),
     }),
     overview: () => ({
@@ -70,6 +78,8 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
     },
   };
 }
+
+const roundedOrNull = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));
 
 /** The accounts with running or waiting calls, and their speed; the busiest first. */
 function accountsNow(exchanges: readonly Exchange[], speeds: ReadonlyMap<AccountId, number>): AccountNow[] {

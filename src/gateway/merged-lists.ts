@@ -2,12 +2,10 @@
 // dialect, or if the caller has aliases: asks all reachable servers, writes the result in that dialect, and lists each
 // model once, from the first server in the settings that has it, and each alias with the facts of its model. Models of a
 // failed server are missing; if all fail, so does the call.
-import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError, toGatewayError } from '../domain/error.ts';
 import { type ModelName, parseModelName } from '../domain/model-name.ts';
 import type { Principal } from '../domain/principal.ts';
 import { isReachable } from '../upstream/audience.ts';
-import { upstreamHeaders } from '../upstream/headers.ts';
 import type { Fields, Listed } from '../upstream/kind.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
@@ -21,11 +19,11 @@ import type { ModelList } from './dialects/reply.ts';
 import type { Exchange } from './exchange.ts';
 import { silentMeter } from './meter/meter.ts';
 import type { ModelNames } from './model-names.ts';
-import { viaName } from './receive.ts';
 import { type Settled, settle } from './record.ts';
 import { refuse } from './refuse.ts';
 import type { RelaySettings, RelayTools } from './relay.ts';
 import type { Routed } from './route.ts';
+import { viaOf } from './via.ts';
 
 /** How long a server may take to list its models. */
 const patienceMs = 5_000;
@@ -196,10 +194,3 @@ function codeOf(cause: unknown): 'upstream_timeout' | 'upstream_unreachable' | '
   if (name === 'Refused') return 'upstream_refused';
   return /^(?:ECONN|ENOTFOUND|EAI_|UND_ERR_CONNECT)/.test(code ?? '') ? 'upstream_unreachable' : 'upstream_failed';
 }
-
-/**
- * Prevents two gateways in front of each other from asking in a loop: counts how often the request passed through one.
- * The rest of the caller's `Via` is dropped, so that all callers can share an answer.
- */
-const viaOf = ({ via }: IncomingHttpHeaders): string[] =>
-  upstreamHeaders(via?.includes(viaName) ? { via: `1.1 ${viaName}` } : {}, `1.1 ${viaName}`, []);

@@ -13,6 +13,7 @@ import type { WallMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { TurnQueue } from '../store/ports/turn-queue.ts';
+import type { ColdLoads } from '../upstream/loads/cold-loads.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { ActiveRequests } from './active-requests.ts';
@@ -85,6 +86,8 @@ export interface Gate {
   readonly reachOf: AdmitTools['reachOf'];
   readonly openSockets: OpenSockets;
   readonly tickets: TicketStore;
+  /** Loads of models that are not in memory. */
+  readonly loads: ColdLoads;
   readonly ladder: Ladder;
   /** Repeats the checks of a call for its caller's current state. */
   readonly decisions: Decisions;

@@ -5,6 +5,7 @@ import type { QueueGauges } from './queue-gauges.ts';
 export class GaugeDetails implements ModelDetails {
   readonly #gauges: QueueGauges | undefined;
   #contexts: ReadonlyMap<string, number> = new Map();
+  loaded: ReadonlyMap<string, number> | undefined;
   #looking = false;
 
   /** `gauges`: undefined if such servers have no metrics. */
@@ -29,8 +30,9 @@ export class GaugeDetails implements ModelDetails {
     return this.#gauges?.queue;
   }
 
-  async look(server: Reached, { contexts }: Known): Promise<void> {
+  async look(server: Reached, { contexts, loaded }: Known): Promise<void> {
     this.#contexts = contexts;
+    this.loaded = loaded;
     if (this.#looking) return;
     this.#looking = true;
     await this.#gauges?.look(server);

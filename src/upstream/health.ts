@@ -150,7 +150,7 @@ export class Health {
   doubt(reason = 'a call broke there'): void {
     this.#spend('doubtful', reason, doubtMs);
     // A call that failed at a server that is down may be the first to see a change.
-    if (!this.#stopped) this.#lookBy(doubtMs);
+    this.#lookBy(doubtMs);
   }
 
   /** Call for the head of every answer to an inference. `retryAfter`: its header of that name. */
@@ -178,13 +178,18 @@ export class Health {
     if (this.#halfOpen.wentWell()) this.#spells = 0;
   }
 
+  /** Call when something has changed there that a probe can see. */
+  hurry(): void {
+    this.#lookBy(0);
+  }
+
   /** It is shown other credentials from now on. */
   renewed(): void {
     this.#refused = 0;
     if (this.state !== 'refused') return;
     this.#spell = undefined;
     this.#note();
-    if (!this.#stopped) this.#lookBy(0);
+    this.#lookBy(0);
   }
 
   /** Stops probing. */
@@ -230,7 +235,7 @@ export class Health {
     this.#spell = { state, reason, untilMs: now + lastsMs };
     this.#halfOpen.end();
     this.#note();
-    if (!this.#stopped) this.#lookBy(lastsMs);
+    this.#lookBy(lastsMs);
   }
 
   #note(): void {

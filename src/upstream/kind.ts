@@ -27,6 +27,8 @@ export interface Listed {
   readonly digest: string | undefined;
   /** The context that it is loaded with, in tokens; left out where the list does not say. */
   readonly context?: number | undefined;
+  /** It is in memory; left out where the list does not say. */
+  readonly isLoaded?: boolean | undefined;
   readonly ollama: Fields;
   readonly openai: Fields;
 }
@@ -39,6 +41,8 @@ export interface ModelDetails {
   answerTokensOf(canonical: string): number | undefined;
   /** How many calls the server works on at once for the model. */
   slotsOf(canonical: string): number | undefined;
+  /** The models in memory, by canonical name, with their bytes or 0; undefined if the server does not say. */
+  readonly loaded: ReadonlyMap<string, number> | undefined;
   /** The calls of all its clients, also of those that do not come through the gate; undefined where it does not say. */
   readonly queue: ServerQueue | undefined;
   /** `known`: the list that was just read. Never rejects, never has anything generated, and wakes no sleeping model. */
@@ -55,6 +59,8 @@ export interface Known {
   /** Of the local models. */
   readonly digests: ReadonlyMap<string, string>;
   readonly contexts: ReadonlyMap<string, number>;
+  /** Undefined if the list does not say. */
+  readonly loaded: ReadonlyMap<string, number> | undefined;
 }
 
 /** How to get the usage of a stream on the routes where OpenAI's API reports it only on request. */
@@ -122,6 +128,17 @@ export interface Running {
   abort(reason: Error): void;
 }
 
+/** How a server is asked to load a model without generating. */
+export interface ModelLoads {
+  /** What is to be loaded for a call; undefined if the call needs no model in memory. */
+  wants(call: { readonly path: string; readonly body: Fields | undefined }): Fields | undefined;
+  /**
+   * Resolves when the model is in memory, or with false if the server does not load it on request, so that calls have to. Has
+   * nothing generated. @throws LoadFailed, or whatever a request throws. `via`: as for `models`.
+   */
+  load(server: Reached, model: string, wants: Fields, via: readonly string[], signal: AbortSignal): Promise<boolean>;
+}
+
 export interface UpstreamKind {
   /** The name of its folder, and what people see. */
   readonly name: string;
@@ -142,6 +159,8 @@ export interface UpstreamKind {
   readonly paths: { has(path: string): boolean } | undefined;
   /** Names of the dialects in which it has lists of models itself. The gate passes such a list on as it is. */
   readonly listDialects: readonly string[];
+  /** Undefined if calls load models themselves, or models are always in memory. */
+  readonly loads?: ModelLoads;
   /** Called once for each server of this kind. */
   readonly openDetails: () => ModelDetails;
   readonly usage: StreamUsage;

@@ -1,5 +1,6 @@
 // The models that a server last listed, by canonical name, in the form in which calls look them up.
 import { parseModelName } from '../domain/model-name.ts';
+import { isCount, mostBytes } from './counts.ts';
 import type { Listed } from './kind.ts';
 
 export interface KnownModels {
@@ -13,6 +14,10 @@ export interface KnownModels {
   readonly digests: ReadonlyMap<string, string>;
   /** The contexts that models are loaded with, by canonical name, where the list says them. */
   readonly contexts: ReadonlyMap<string, number>;
+  /** In bytes, by canonical name, where the list says them. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** Those in memory, with their sizes or 0; undefined if the list does not say. */
+  readonly loaded: ReadonlyMap<string, number> | undefined;
 }
 
 export const noneKnown: KnownModels = {
@@ -21,6 +26,8 @@ export const noneKnown: KnownModels = {
   listed: [],
   digests: new Map(),
   contexts: new Map(),
+  sizes: new Map(),
+  loaded: undefined,
 };
 
 export function knownFrom(list: readonly Listed[]): KnownModels {
@@ -28,17 +35,22 @@ export function knownFrom(list: readonly Listed[]): KnownModels {
   const remote = new Set<string>();
   const digests = new Map<string, string>();
   const contexts = new Map<string, number>();
+  const sizes = new Map<string, number>();
+  let loaded: Map<string, number> | undefined;
   const listed: { name: string; size: number | null }[] = [];
-  for (const { name: spelled, size, isRemote, digest, context } of list) {
+  for (const { name: spelled, size, isRemote, digest, context, isLoaded } of list) {
     const name = parseModelName(spelled);
     if (name === undefined) continue;
     const { canonical } = name;
     names.add(canonical);
     listed.push({ name: spelled, size });
     if (context !== undefined) contexts.set(canonical, context);
+    if (isCount(size, mostBytes)) sizes.set(canonical, size);
+    if (isLoaded !== undefined) loaded ??= new Map();
+    if (isLoaded === true) loaded?.set(canonical, sizes.get(canonical) ?? 0);
     if (isRemote) remote.add(canonical);
     // For details of a cloud model, Ollama would ask ollama.com on the operator's account.
     else if (digest !== undefined && !name.cloud) digests.set(canonical, digest.slice(0, 100));
   }
-  return { names, remote, listed, digests, contexts };
+  return { names, remote, listed, digests, contexts, sizes, loaded };
 }

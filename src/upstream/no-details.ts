@@ -5,6 +5,7 @@ export const noDetails: ModelDetails = {
   contextOf: () => undefined,
   answerTokensOf: () => undefined,
   slotsOf: () => undefined,
+  loaded: undefined,
   queue: undefined,
   look: () => Promise.resolve(),
 };

@@ -25,7 +25,7 @@ export interface FakeModel {
   readonly modifiedAt?: string;
   /** False: embedding fails as it did on the recorded server, whose runner could not do it. */
   readonly embeds?: boolean;
-  /** False: /api/ps does not list it. */
+  /** False: /api/ps does not list it until a call has had it loaded. */
   readonly loaded?: boolean;
   /** The context size it is loaded with. */
   readonly contextLength?: number;
@@ -86,6 +86,13 @@ export class FakeOllama {
   cloud = { disabled: true, source: 'env' };
   /** If set, a pull gets as far as the registry and then fails with this. */
   pullError: string | undefined;
+
+  /** What a load waits for; if that rejects, the load fails with its message. Undefined: it is done at once. */
+  loading: ((model: string) => Promise<unknown> | undefined) | undefined;
+  /** Loads that have begun, in order, and how each went. */
+  readonly loads: { readonly model: string; state: 'runs' | 'done' | 'failed' | 'given up' }[] = [];
+  /** Models that are in memory although they are not `loaded`, with the contexts that their loads asked for. */
+  readonly inMemory = new Map<string, number | undefined>();
 
   readonly #server = createServer(
     // As Go: no time limits, a head of up to 1 MB. Node would close idle connections and cut slow uploads.

@@ -52,8 +52,12 @@ export const tags: Route = (call) =>
   reply(call, 200, json, goJson({ models: call.fake.models.map((model) => listEntry(model, 'tags')) }));
 
 export const ps: Route = (call) => {
-  const loaded = call.fake.models.filter((model) => model.loaded !== false);
-  return reply(call, 200, json, goJson({ models: loaded.map((model) => listEntry(model, 'ps')) }));
+  const there = call.fake.models.filter(({ name, loaded }) => loaded !== false || call.fake.inMemory.has(name));
+  const entryIn = (model: FakeModel): GoObject => {
+    const contextLength = call.fake.inMemory.get(model.name);
+    return listEntry(contextLength === undefined ? model : { ...model, contextLength }, 'ps');
+  };
+  return reply(call, 200, json, goJson({ models: there.map(entryIn) }));
 };
 
 export const show: Route = (call) => {

@@ -18,6 +18,7 @@ import {
   startStream,
   textOf,
 } from './call.ts';
+import type { FakeOllama } from './fake-ollama.ts';
 import { type GoObject, goJson, goQuote, isObject } from './go-json.ts';
 import { fullName } from './model-name.ts';
 import { recordedJson } from './recordings.ts';
@@ -62,6 +63,7 @@ async function run(
   // The model is returned as the caller spelled it.
   const line = (text: string, rest: GoObject): string =>
     goJson({ model: body['model'], created_at: goNow(), ...says(text), ...rest });
+  if (!unloads && !(await inMemory(call, found))) return;
   if (prompt === undefined)
     return reply(call, 200, json, line('', { done: true, done_reason: unloads ? 'unload' : 'load' }));
 
@@ -89,6 +91,24 @@ async function run(
   return answer.end();
 }
 
+/** Loads the model if it is not in memory, for as long as the caller is there. False: that failed, or the caller has left. */
+export async function inMemory(call: Call, { model }: Found): Promise<boolean> {
+  const { fake, request } = call;
+  const { name, loaded } = model;
+  if (loaded !== false || fake.inMemory.has(name)) return true;
+  const load: FakeOllama['loads'][number] = { model: name, state: 'runs' };
+  fake.loads.push(load);
+  const left = request.aborted.then(() => 'given up' as const);
+  const end = await Promise.race([left, Promise.resolve(fake.loading?.(name)).then(() => 'done' as const)]).catch(
+    (error: Error) => error,
+  );
+  load.state = end instanceof Error ? 'failed' : end;
+  const context = isObject(call.body['options']) ? call.body['options']['num_ctx'] : undefined;
+  if (end === 'done') fake.inMemory.set(name, typeof context === 'number' ? context : undefined);
+  if (end instanceof Error) await fail(call, 500, end.message);
+  return end === 'done';
+}
+
 /** What a model cannot do. */
 export function refuse({ body }: Call, { name, model }: Found): string | undefined {
   if (isBare(model)) return undefined;
@@ -105,12 +125,13 @@ function isZero(keepAlive: unknown): boolean {
   return keepAlive === 0 || (typeof keepAlive === 'string' && /^0+[a-z]*$/.test(keepAlive));
 }
 
-export const embed: Route = (call) => {
+export const embed: Route = async (call) => {
   const { model: raw, input } = call.body;
   const texts = inputTexts(input);
   if (!texts) return fail(call, 400, 'invalid input type');
   const found = findModel(call, raw, { noName: notFound(raw), notThere: () => notPulled(raw) });
   if ('missing' in found) return fail(call, found.missing.status, found.missing.message);
+  if (!(await inMemory(call, found))) return;
   if (texts.length === 0) return reply(call, 200, json, goJson({ model: raw, embeddings: [] }));
   if (found.model.embeds === false) return fail(call, 501, String(recordedJson('embed', 0)['error']));
   const { total_duration, load_duration } = recordedJson('chat', 0);

@@ -23,7 +23,7 @@ import type { FakeModel } from './fake-ollama.ts';
 import { type GoObject, goJson, isObject } from './go-json.ts';
 import { displayName, isProblem, readName } from './model-name.ts';
 import { modifiedAt } from './models.ts';
-import { inputTexts, noModel, notFound, notPulled, refuse, vector } from './native.ts';
+import { inMemory, inputTexts, noModel, notFound, notPulled, refuse, vector } from './native.ts';
 import { recordedJson } from './recordings.ts';
 
 const data = (value: GoObject): string => `data: ${goJson(value)}\n\n`;
@@ -43,6 +43,7 @@ export const chatCompletions: Route = async (call) => {
   if ('missing' in found) return fail(call, found.missing.status, found.missing.message);
   const refusal = refuse(call, found);
   if (refusal !== undefined) return fail(call, 400, refusal);
+  if (!(await inMemory(call, found))) return;
 
   const own = { id: `chatcmpl-${randomBelow(999)}`, created: unixSeconds(), model: raw };
   if (body['stream'] !== true) {

@@ -2,7 +2,7 @@
 // answer length that its own parameters set. Neither costs an extra request per call.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { firstPlans } from '../../src/domain/plan.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
@@ -34,15 +34,16 @@ interface Sent {
 }
 
 async function ask(secret: string, path: string, body: object): Promise<{ changed: string | null; sent: Sent }> {
-  const before = fake.calls.length;
+  const calls = (): FakeRequest[] => fake.calls.filter(({ url }) => url === path);
+  const before = calls().length;
   const whole = { messages: [{ role: 'user', content: 'x' }], prompt: 'x', input: 'x', stream: false, ...body };
   const answer = await post(gate.url + path, secret, whole);
   await answer.text();
   expect(answer.status).toBe(200);
-  expect(fake.calls.length).toBe(before + 1);
+  expect(calls().length).toBe(before + 1);
   return {
     changed: answer.headers.get('x-sekisho-changed'),
-    sent: JSON.parse((await fake.calls[before]!.body).toString()) as Sent,
+    sent: JSON.parse((await calls()[before]!.body).toString()) as Sent,
   };
 }
 

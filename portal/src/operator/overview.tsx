@@ -226,6 +226,20 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
             )}
           </Group>
         ))}
+        {now.loads.map(({ server, model, since, leftMs, waiting }) => (
+          <Group key={`${server} ${model}`} justify="space-between" gap="xs">
+            <Text size="sm" ff="monospace">
+              {model}
+            </Text>
+            <Text size="sm" c="dimmed">
+              {t(since === null ? 'overview.loadNext' : leftMs === null ? 'overview.load' : 'overview.loadLeft', {
+                waiting,
+                server,
+                seconds: Math.ceil((leftMs ?? 0) / 1000),
+              })}
+            </Text>
+          </Group>
+        ))}
         {now.queues.map(({ model, running, waiting, accounts }) => (
           <Group key={model} justify="space-between" gap="xs">
             <Text size="sm" ff="monospace">

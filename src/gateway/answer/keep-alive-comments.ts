@@ -1,5 +1,5 @@
 // Keeps a quiet stream alive: while a call waits for its turn or its first token, a comment is sent at intervals,
-// because proxies time out if an answer does not begin. Only for server-sent events, which have comments (HTML standard
+// because proxies time out if an answer does not begin; it says what a call waits for, if that is known. Only for server-sent events, which have comments (HTML standard
 // §9.2.6); NDJSON has none. The first comment also sends the head, with what is known by then; later errors are
 // reported in the dialect's error frame.
 import type { MonotonicMs } from '../../domain/time.ts';
@@ -41,8 +41,9 @@ export class Comments {
         ...exchange.lines,
       ]);
     }
-    exchange.bytesOut += comment.length;
+    const text = exchange.waitComment ? exchange.waitComment() + comment : comment;
+    exchange.bytesOut += text.length;
     exchange.commentBytes = exchange.bytesOut;
-    response.write(comment);
+    response.write(text);
   }
 }

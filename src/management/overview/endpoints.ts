@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
-import type { ServerNow } from '../../domain/introspection.ts';
+import type { LoadNow, ServerNow } from '../../domain/introspection.ts';
 import { type Endpoint, endpoint, type RequestContext, streamed } from '../http/endpoint.ts';
 import { reportUsage } from '../usage/usage-report.ts';
 import { certificateWarning, showEncryption } from './encryption.ts';
@@ -22,8 +22,14 @@ export const overviewEndpoints: readonly Endpoint[] = [
     pace: 'look',
     answer: statusSchema,
     run: ({ introspection }) => {
-      const { accepting, running, queues, upstreams } = introspection.live();
-      return Promise.resolve({ accepting, running, queues: [...queues], upstreams: upstreams.map(showServerNow) });
+      const { accepting, running, queues, upstreams, loads } = introspection.live();
+      return Promise.resolve({
+        accepting,
+        running,
+        queues: [...queues],
+        upstreams: upstreams.map(showServerNow),
+        loads: loads.map(showLoad),
+      });
     },
   }),
   endpoint('getEncryption', 'get /encryption', {
@@ -131,11 +137,16 @@ const showServerNow = ({ since, ...rest }: ServerNow): Overview['upstreams'][num
   since: new Date(since).toISOString(),
 });
 
+const showLoad = ({ since, ...rest }: LoadNow): Overview['loads'][number] => ({
+  ...rest,
+  since: since === null ? null : new Date(since).toISOString(),
+});
+
 async function lookNow(
   { introspection, encryption, now }: Pick<RequestContext, 'introspection' | 'encryption' | 'now'>,
   figures: LedgerFigures,
 ): Promise<Overview> {
-  const { accepting, running, queues, upstreams } = introspection.live();
+  const { accepting, running, queues, upstreams, loads } = introspection.live();
   const { accounts, refusals, recent } = introspection.overview();
   const named = await Promise.all(
     accounts.map(async (each) => ({ ...each, name: await figures.nameOf(each.account) })),
@@ -148,6 +159,7 @@ async function lookNow(
     accounts: named,
     tokensPerSecond: Math.round(speed * 10) / 10,
     upstreams: upstreams.map(showServerNow),
+    loads: loads.map(showLoad),
     queues: [...queues],
     refusals: [...refusals],
     recent,

@@ -24,6 +24,14 @@ const serverSchema = z.strictObject({
     .describe('what the server says of the calls of all its clients; null where it does not'),
 });
 
+const loadSchema = z.strictObject({
+  server: z.string(),
+  model: z.string(),
+  since: timeOrNull.describe('null: another load has to end first'),
+  leftMs: z.int().nullable().describe('as expected from earlier loads; null: not known'),
+  waiting: z.int().describe('calls'),
+});
+
 export const statusSchema = z
   .strictObject({
     accepting: z.boolean(),
@@ -37,6 +45,7 @@ export const statusSchema = z
       }),
     ),
     upstreams: z.array(serverSchema),
+    loads: z.array(loadSchema).describe('of models that were not in memory; a server loads one at a time'),
   })
   .meta({ id: 'Status' });
 
@@ -80,6 +89,7 @@ export const overviewSchema = z
     accounts: z.array(z.strictObject({ ...counted, running: z.int(), waiting: z.int(), tokensPerSecond: z.number() })),
     tokensPerSecond: z.number().describe('completion tokens, over the last ten seconds'),
     upstreams: z.array(serverSchema),
+    loads: z.array(loadSchema),
     queues: z.array(z.strictObject({ model: z.string(), running: z.int(), waiting: z.int(), accounts: z.int() })),
     top: z.array(z.strictObject({ ...counted, tokens: z.int(), requests: z.int() })).describe('today'),
     refusals: z.array(z.strictObject({ code: z.string(), count: z.int() })).describe('in the last hour'),

@@ -11,6 +11,7 @@ const askTimeoutMs = 5_000;
 export class LlamaDetails implements ModelDetails {
   #contexts: ReadonlyMap<string, number> = new Map();
   #slots: number | undefined;
+  loaded: ReadonlyMap<string, number> | undefined;
   #looking = false;
   readonly #gauges = new QueueGauges('llamacpp:requests_processing', 'llamacpp:requests_deferred');
 
@@ -31,13 +32,16 @@ export class LlamaDetails implements ModelDetails {
     return this.#gauges.queue;
   }
 
-  async look(server: Reached, { contexts }: Known): Promise<void> {
+  async look(server: Reached, { contexts, loaded }: Known): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
     this.#contexts = contexts;
+    this.loaded = loaded;
     try {
       const props = entryOf(await readJson(server, '/props', AbortSignal.timeout(askTimeoutMs), []));
       const slots = props?.['role'] === 'router' ? undefined : props?.['total_slots'];
+      // A sleeping model has left the memory.
+      if (props?.['is_sleeping'] === true) this.loaded = new Map();
       this.#slots = isCount(slots, mostSlots) ? slots : undefined;
       if (props?.['endpoint_metrics'] !== false) await this.#gauges.look(server);
     } catch {

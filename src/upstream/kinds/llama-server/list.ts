@@ -31,6 +31,7 @@ function listed(entry: Fields): Listed[] {
   const { size, n_ctx: context, ftype } = entryOf(entry['meta']) ?? {};
   return listedOf(entry, {
     size: isCount(size, Number.MAX_SAFE_INTEGER) ? size : null,
+    isLoaded: isLoaded(entry),
     context: isLoaded(entry) && isCount(context, mostContext) ? context : undefined,
     details: { format: 'gguf', quantization_level: typeof ftype === 'string' ? ftype : '' },
   });

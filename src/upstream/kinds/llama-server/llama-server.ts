@@ -4,6 +4,7 @@ import type { UpstreamKind } from '../../kind.ts';
 import { askedByStreamOptions } from '../../stream-usage.ts';
 import { LlamaDetails } from './details.ts';
 import { allModels, loadedModels } from './list.ts';
+import { llamaLoads } from './load.ts';
 
 export const llamaServer: UpstreamKind = {
   name: 'llama-server',
@@ -22,6 +23,7 @@ export const llamaServer: UpstreamKind = {
   ]),
   listDialects: ['openai'],
   openDetails: () => new LlamaDetails(),
+  loads: llamaLoads,
   // Without the field its last piece has `timings`, which the meter reads where there is no usage.
   usage: askedByStreamOptions,
   // It stops when the connection closes, during the processing of a prompt after the current batch.

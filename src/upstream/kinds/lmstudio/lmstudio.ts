@@ -28,6 +28,7 @@ function listed(entry: Fields): Listed[] {
   return listedOf(
     { id: key, object: 'model', created: 0, owned_by: typeof publisher === 'string' ? publisher : '' },
     {
+      isLoaded: instancesOf(entry).length > 0,
       size: isCount(size, Number.MAX_SAFE_INTEGER) ? size : null,
       context: isCount(context, mostContext) ? context : undefined,
       details: {

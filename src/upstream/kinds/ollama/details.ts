@@ -3,7 +3,7 @@
 // unknown. A server without such a route is not asked again until its list changes.
 import { parseModelName } from '../../../domain/model-name.ts';
 import { readWhole } from '../../bounded-answer.ts';
-import { isCount, mostContext } from '../../counts.ts';
+import { isCount, mostBytes, mostContext } from '../../counts.ts';
 import type { Known, ModelDetails, Reached } from '../../kind.ts';
 
 const askTimeoutMs = 5_000;
@@ -14,6 +14,12 @@ const mostModels = 2_000;
 /** Runners count tokens in 32 bits. */
 const mostAnswerTokens = 2 ** 31 - 1;
 
+interface PsEntry {
+  readonly name?: unknown;
+  readonly context_length?: unknown;
+  readonly size?: unknown;
+}
+
 interface Shown {
   readonly digest: string;
   readonly answerTokens: number | undefined;
@@ -21,7 +27,8 @@ interface Shown {
 
 export class OllamaDetails implements ModelDetails {
   /** Context by canonical name, for loaded models. */
-  #loaded: ReadonlyMap<string, number> = new Map();
+  #contexts: ReadonlyMap<string, number> = new Map();
+  loaded: ReadonlyMap<string, number> | undefined;
   readonly queue = undefined;
   readonly #shown = new Map<string, Shown>();
   #hasPs = true;
@@ -30,7 +37,7 @@ export class OllamaDetails implements ModelDetails {
   #looking = false;
 
   contextOf(canonical: string): number | undefined {
-    return this.#loaded.get(canonical);
+    return this.#contexts.get(canonical);
   }
 
   answerTokensOf(canonical: string): number | undefined {
@@ -53,13 +60,15 @@ export class OllamaDetails implements ModelDetails {
       for (const name of this.#shown.keys()) if (!digests.has(name)) this.#shown.delete(name);
     }
     try {
-      // A server without models has none loaded.
-      if (digests.size === 0) this.#loaded = new Map();
-      else if (this.#hasPs) await this.#lookAtLoaded(server);
+      // A server without models has none loaded; one that lists them without digests is not Ollama, and says nothing.
+      if (digests.size === 0) {
+        this.#contexts = new Map();
+        this.loaded = undefined;
+      } else if (this.#hasPs) await this.#lookAtLoaded(server);
       if (this.#hasShow) await this.#lookAtParameters(server, digests);
     } catch {
       // The probe of the list decides whether the server answers.
-      this.#loaded = new Map();
+      this.#contexts = new Map();
     } finally {
       this.#looking = false;
     }
@@ -69,13 +78,17 @@ export class OllamaDetails implements ModelDetails {
     const answer = await ask(server, 'GET', '/api/ps');
     this.#hasPs = answer.status !== 404;
     const entries = (answer.json as { models?: unknown } | null)?.models;
+    const contexts = new Map<string, number>();
     const loaded = new Map<string, number>();
-    for (const entry of Array.isArray(entries) ? (entries as { name?: unknown; context_length?: unknown }[]) : []) {
+    for (const entry of Array.isArray(entries) ? (entries.slice(0, mostModels) as PsEntry[]) : []) {
       const name = typeof entry?.name === 'string' ? parseModelName(entry.name)?.canonical : undefined;
-      const context = entry?.context_length;
-      if (name !== undefined && isCount(context, mostContext)) loaded.set(name, context);
+      if (name === undefined) continue;
+      const { context_length: context, size } = entry;
+      loaded.set(name, isCount(size, mostBytes) ? size : 0);
+      if (isCount(context, mostContext)) contexts.set(name, context);
     }
-    this.#loaded = loaded;
+    this.#contexts = contexts;
+    this.loaded = this.#hasPs && Array.isArray(entries) ? loaded : undefined;
   }
 
   async #lookAtParameters(server: Reached, digests: ReadonlyMap<string, string>): Promise<void> {

@@ -3,6 +3,8 @@ import type { UpstreamKind } from '../../kind.ts';
 import { askedByStreamOptions } from '../../stream-usage.ts';
 import { OllamaDetails } from './details.ts';
 import { allModels, loadedModels } from './list.ts';
+import { ollamaLoads } from './load.ts';
+import { reloadOptions } from './reload-options.ts';
 
 export const ollama: UpstreamKind = {
   name: 'ollama',
@@ -12,13 +14,13 @@ export const ollama: UpstreamKind = {
   paths: undefined,
   listDialects: ['ollama', 'openai'],
   openDetails: () => new OllamaDetails(),
+  loads: ollamaLoads,
   usage: askedByStreamOptions,
   // Closing the connection stops generation, but not the processing of a prompt (ollama#11889).
   cancel: (call, reason) => call.abort(reason),
   fields: {
     lengths: ['max_tokens', 'max_output_tokens', 'num_predict'],
-    // server/sched.go, needsReload.
-    reloadOptions: ['num_gpu', 'num_batch', 'num_thread', 'main_gpu', 'use_mmap', 'draft_num_predict'],
+    reloadOptions,
     reloads: ['shift'],
     templates: ['raw', 'template'],
     grammars: ['format'],

@@ -1,0 +1,98 @@
+// Lets a call that has its turn wait until its model is in the memory of its server. The load is the gateway's own request
+// (src/upstream/loads), so the caller can leave at any time; all calls of a load that fails get the same error.
+import { GatewayError } from '../../domain/error.ts';
+import type { MonotonicMs } from '../../domain/time.ts';
+import type { Fields } from '../../upstream/kind.ts';
+import type { ColdLoads } from '../../upstream/loads/cold-loads.ts';
+import type { Load, LoadEnd } from '../../upstream/loads/load.ts';
+import type { Upstream } from '../../upstream/server.ts';
+import type { ActiveRequests } from '../active-requests.ts';
+import { readError } from '../answer/model-error.ts';
+import type { Shaped } from '../apply-plan.ts';
+import type { Exchange } from '../exchange.ts';
+import { writeFigures } from '../server-figures.ts';
+import { viaOf } from '../via.ts';
+import { Waiting, waitWhileConnected } from './waiting.ts';
+
+export interface LoadTools {
+  readonly loads: ColdLoads;
+  readonly running: ActiveRequests;
+  readonly recorder: { readonly nowMs: () => MonotonicMs };
+}
+
+/**
+ * Resolves when the model is loaded; undefined if there is nothing to wait for. @throws GatewayError `upstream_failed`,
+ * `upstream_timeout`; `client_closed`, or what ends the running calls.
+ */
+export function awaitLoad(
+  call: Shaped,
+  exchange: Exchange,
+  server: Upstream,
+  model: string,
+  tools: LoadTools,
+): Promise<void> | undefined {
+  if (!tools.loads.isCold(server, model)) return undefined;
+  const { operation } = call;
+  const body = bodyOf(call, server);
+  const load = tools.loads.join(server, model, { path: operation.path, body, via: viaOf(exchange.request.headers) });
+  return load && waitFor(load, new Waiting<void>(call, exchange), server, tools);
+}
+
+async function waitFor(load: Load, waiting: Waiting<void>, server: Upstream, tools: LoadTools): Promise<void> {
+  const { exchange } = waiting;
+  const { nowMs } = tools.recorder;
+  const position = ++load.waiting;
+  const fromMs = nowMs();
+  const leftMs = load.leftMs();
+  exchange.lines.push('x-sekisho-load-position', String(position));
+  if (leftMs !== undefined) exchange.lines.push('x-sekisho-load-estimate-ms', String(Math.round(leftMs)));
+  exchange.waitComment = () => commentOn(load, position);
+  void load.over.then((end) => {
+    const error = errorOf(end, server);
+    if (error) waiting.end(error);
+    else waiting.proceed();
+  });
+  try {
+    await waitWhileConnected(waiting, tools.running);
+  } finally {
+    load.waiting--;
+    exchange.waitComment = undefined;
+    exchange.lines.push('x-sekisho-load-wait-ms', String(Math.round(nowMs() - fromMs)));
+  }
+}
+
+function commentOn(load: Load, position: number): string {
+  const leftMs = load.leftMs();
+  const left = leftMs === undefined ? '' : `, about ${Math.ceil(leftMs / 1000)} s left`;
+  return `: the model is loading, position ${position}${left}\n`;
+}
+
+function errorOf(end: LoadEnd, { screen }: Upstream): GatewayError | undefined {
+  switch (end.kind) {
+    case 'ready':
+      return undefined;
+    case 'late':
+      return new GatewayError('upstream_timeout', { message: 'The model server took too long to load the model.' });
+    case 'broke':
+      return new GatewayError('upstream_failed', { message: 'The model server broke off while it loaded the model.' });
+    case 'failed': {
+      const { message } = readError(end.body, undefined, end.status, screen);
+      return new GatewayError('upstream_failed', { message: `The model could not be loaded. ${message}` });
+    }
+  }
+}
+
+/** A longer body is not read again for what it says about the load. */
+const mostBytes = 1024 * 1024;
+
+/** As this server would get it. */
+function bodyOf(call: Shaped, server: Upstream): Fields | undefined {
+  const { body, operation } = call;
+  if (operation.body !== 'json' || !body || body.length > mostBytes) return undefined;
+  writeFigures(call, server);
+  try {
+    return JSON.parse(body.toString('utf8')) as Fields;
+  } catch {
+    return undefined;
+  }
+}
