@@ -82,6 +82,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'server set': ['server set box2 weight=3', 'server set box2 --no-secret'],
   'server drain': ['server drain box2'],
+  'server reseal': ['server reseal'],
   'server remove': ['server remove box2', 'server remove box2 --yes'],
   audit: ['audit', 'audit --subject key_zvlVMaolT9WJ', 'audit --limit 500 --json'],
   completion: ['completion bash > ~/.local/share/bash-completion/completions/sekisho'],

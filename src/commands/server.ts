@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { Fault } from '../management/fault.ts';
+import { resealSecrets } from '../management/servers/reseal.ts';
 import { serverRulesOf } from '../management/servers/server-rules.ts';
 import {
   changeServer,
@@ -158,6 +159,21 @@ export function serverCommand(
         const { store, author } = context;
         const drained = await changeServer(store, name, { maintenance: true }, await rulesOf(context), author);
         printObject(offline(showServer(drained, undefined)), json);
+      }),
+    );
+
+  server
+    .command('reseal')
+    .description('seal every stored secret anew with the first key in the file of server_secret_key')
+    .option('--json', 'one JSON object')
+    .action(({ json }: Json) =>
+      withContext(async ({ store, config, author }) => {
+        const done = await resealSecrets(store, config.serverSecretKey, author);
+        printGone(
+          { ...done },
+          json,
+          `${done.resealed.length} secrets are sealed anew; ${done.kept.length} were already.`,
+        );
       }),
     );
 

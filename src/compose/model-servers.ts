@@ -6,7 +6,7 @@ import type { Secret } from '../domain/secret.ts';
 import type { HealthState } from '../domain/server-status.ts';
 import type { Gate } from '../gateway/pipeline.ts';
 import { StoredServers } from '../jobs/stored-servers.ts';
-import { sealingKeyFrom } from '../management/servers/sealing.ts';
+import { sealingKeysFrom } from '../management/servers/sealing.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
@@ -99,7 +99,7 @@ function storedEntryOf(server: ModelServer, config: Config): ServerEntry {
     return join(config.serverFiles, file);
   };
   const opened = (): Secret | undefined =>
-    secret?.kind === 'stored' ? unseal(sealingKeyFrom(config.serverSecretKey), id, secret.sealed) : undefined;
+    secret?.kind === 'stored' ? unseal(sealingKeysFrom(config.serverSecretKey), id, secret.sealed) : undefined;
   return {
     url,
     readCredentials: () =>

@@ -15,9 +15,22 @@ const keyBytes = 32;
 const nonceBytes = 12;
 const tagBytes = 16;
 
+/** The first one seals; all of them open, so that a key can be replaced without a moment in which a secret does not open. */
+export type SealingKeys = readonly [newest: Buffer, ...older: Buffer[]];
+
+/** More are forgotten ones. */
+const mostKeys = 5;
+
+/** Reads one key a line, the newest first. @throws SealUnusable. */
+export function readSealingKeys(path: string, text: string): SealingKeys {
+  const lines = text.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trim()]));
+  if (lines.length > mostKeys) throw new SealUnusable(`${path}: it holds more than ${mostKeys} keys`);
+  const [newest = '', ...older] = lines;
+  return [readSealingKey(path, newest), ...older.map((line) => readSealingKey(path, line))];
+}
+
 /** Reads 32 bytes as 64 hexadecimal digits or as base64. @throws SealUnusable. */
-export function readSealingKey(path: string, text: string): Buffer {
-  const line = text.trim();
+function readSealingKey(path: string, line: string): Buffer {
   const key = /^[0-9a-f]{64}$/i.test(line)
     ? Buffer.from(line, 'hex')
     : /^[A-Za-z0-9+/]{43}=?$/.test(line)
@@ -32,7 +45,8 @@ export function readSealingKey(path: string, text: string): Buffer {
 const nameOf = (key: Buffer): string =>
   createHash('sha256').update('sekisho server secrets ').update(key).digest('hex').slice(0, 16);
 
-export function seal(key: Buffer, server: ServerId, secret: Secret): string {
+/** With the newest key. */
+export function seal([key]: SealingKeys, server: ServerId, secret: Secret): string {
   // Random 96-bit nonces are safe for up to 2^32 messages per key (NIST SP 800-38D §8.3); there are a few hundred.
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(server));
@@ -40,12 +54,15 @@ export function seal(key: Buffer, server: ServerId, secret: Secret): string {
   return `${version}.${nameOf(key)}.${sealed.toString('base64url')}`;
 }
 
+/** Whether it was sealed with the newest key. */
+export const isNewlySealed = ([key]: SealingKeys, sealed: string): boolean => sealed.split('.')[1] === nameOf(key);
+
 /** @throws SealUnusable if it was sealed with another key or for another server, or was changed. */
-export function unseal(key: Buffer, server: ServerId, sealed: string): Secret {
+export function unseal(keys: SealingKeys, server: ServerId, sealed: string): Secret {
   const [form, keyName, text = ''] = sealed.split('.');
   if (form !== version) throw new SealUnusable('its secret is stored in a form that this version cannot read');
-  if (keyName !== nameOf(key))
-    throw new SealUnusable('its secret was stored with another key than the one in the file');
+  const key = keys.find((each) => nameOf(each) === keyName);
+  if (!key) throw new SealUnusable('its secret was stored with another key than those in the file');
   const bytes = Buffer.from(text, 'base64url');
   try {
     const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes })

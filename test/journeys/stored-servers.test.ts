@@ -302,6 +302,38 @@ describe('a secret', () => {
     expect(await shown(body.id)).toMatchObject({ state: 'up', reason: null });
   });
 
+  test('is sealed with another key while calls go on: all secrets or none', async () => {
+    await open();
+    release();
+    const { body } = await added({ name: 'second', address: two.url, secret: token, weight: 100 });
+    const [old, next] = [readFileSync(keyFile(), 'utf8'), randomBytes(32).toString('hex')];
+    const sealedOf = async (): Promise<string> =>
+      JSON.stringify((await gate.manage((store) => store.findServer(body.id)))?.secret);
+    const environment = { DATA_DIR: gate.dataDir, UPSTREAM: one.url, SERVER_SECRET_KEY: keyFile() };
+    const reseal = (): Promise<{ code: number; out: string; err: string }> =>
+      run(process.execPath, ['src/cli.ts', 'server', 'reseal', '--json'], environment);
+    const before = await sealedOf();
+    writeFileSync(keyFile(), next);
+    const refused = await reseal();
+    expect([refused.code, refused.out, refused.err]).toEqual([4, '', expect.stringContaining('Nothing was changed')]);
+    expect(await sealedOf()).toBe(before);
+    writeFileSync(keyFile(), `${next}\n${old}`);
+    expect(JSON.parse((await reseal()).out)).toEqual({ resealed: ['second'], kept: [] });
+    expect(await sealedOf()).not.toBe(before);
+    await eventually(async () => expect(await shown(body.id)).toMatchObject({ version: 2, state: 'up' }));
+    // Once the gateway has read the row that was sealed anew.
+    writeFileSync(keyFile(), next);
+    await eventually(async () => {
+      gate.reload();
+      expect(await shown(body.id)).toMatchObject({ state: 'up', secret: { from: 'stored' } });
+    });
+    expect((await ask(false)).status).toBe(200);
+    expect(two.requests.filter(generation).at(-1)?.headers['authorization']).toBe(`Bearer ${token}`);
+    expect(JSON.parse((await reseal()).out)).toEqual({ resealed: [], kept: ['second'] });
+    const audit = (await operator.get('/audit')).body.items.map(({ action }: Reply['body']) => action);
+    expect(audit.filter((action: string) => action === 'server.reseal')).toHaveLength(1);
+  });
+
   test('can be in a file of the directory for it, and in no other; a missing file harms only its server', async () => {
     await open();
     release();

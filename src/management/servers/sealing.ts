@@ -1,10 +1,10 @@
-// The key that encrypts secrets of servers, from the file of the setting `server_secret_key`. It is read whenever it is used,
+// The keys that encrypt secrets of servers, from the file of the setting `server_secret_key`. It is read whenever it is used,
 // so that a file which is put there later, or replaced, needs no restart.
 import { readFileSync } from 'node:fs';
-import { readSealingKey, SealUnusable } from '../../domain/sealed-secret.ts';
+import { readSealingKeys, type SealingKeys, SealUnusable } from '../../domain/sealed-secret.ts';
 
 /** @throws SealUnusable with a sentence where there is no such file, or no key in it. */
-export function sealingKeyFrom(path: string): Buffer {
+export function sealingKeysFrom(path: string): SealingKeys {
   if (path === '')
     throw new SealUnusable(
       'the setting server_secret_key names no file with a key, so no secret can be stored or opened',
@@ -15,5 +15,5 @@ export function sealingKeyFrom(path: string): Buffer {
   } catch (error) {
     throw new SealUnusable(`${path}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
   }
-  return readSealingKey(path, text);
+  return readSealingKeys(path, text);
 }

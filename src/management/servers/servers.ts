@@ -22,7 +22,7 @@ import { requireAccount } from '../accounts/accounts.ts';
 import { Fault, reading } from '../fault.ts';
 import { requirePlan } from '../plans/plans.ts';
 import type { serverSchema } from './schemas.ts';
-import { sealingKeyFrom } from './sealing.ts';
+import { sealingKeysFrom } from './sealing.ts';
 import type { ServerRules } from './server-rules.ts';
 
 /** What may be said of a server; what is left out stays, or is as in a server of which nothing is said. */
@@ -202,7 +202,7 @@ function secretOf(
   if (lines.length === 0) throw new Fault('The secret is empty.');
   return {
     kind: 'stored',
-    sealed: reading(() => seal(sealingKeyFrom(rules.keyFile), id, new Secret(secret))),
+    sealed: reading(() => seal(sealingKeysFrom(rules.keyFile), id, new Secret(secret))),
     setAt: at,
   };
 }
