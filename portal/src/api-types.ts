@@ -16,6 +16,7 @@ import type { modelNameSchema } from '../../src/management/model-names/schemas.t
 import type { encryptionSchema, overviewSchema } from '../../src/management/overview/schemas.ts';
 import type { linkSchema } from '../../src/management/people/schemas.ts';
 import type { limitSchema, planSchema, previewSchema } from '../../src/management/plans/schemas.ts';
+import type { routeSchema } from '../../src/management/routes/schemas.ts';
 import type { ruleSchema } from '../../src/management/rules/schemas.ts';
 import type { modelSchema } from '../../src/management/self-service/schemas.ts';
 import type { serverSchema } from '../../src/management/servers/schemas.ts';
@@ -43,6 +44,7 @@ export type Overview = Of<typeof overviewSchema>;
 export type Plan = Of<typeof planSchema>;
 export type Preview = Of<typeof previewSchema>;
 export type Registration = Of<typeof registrationSchema>;
+export type Route = Of<typeof routeSchema>;
 export type Rule = Of<typeof ruleSchema>;
 export type Server = Of<typeof serverSchema>;
 export type Session = Of<typeof sessionSchema>;

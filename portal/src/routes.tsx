@@ -11,6 +11,7 @@ import {
   IconKey,
   IconListDetails,
   IconMessage,
+  IconPlugConnected,
   IconScale,
   IconServer,
   IconSettings,
@@ -131,6 +132,13 @@ export const routes: readonly Route[] = [
     name: 'models',
     icon: IconCpu,
     page: lazy(() => import('./operator/models.tsx')),
+  },
+  {
+    path: '/operate/services',
+    who: 'operator',
+    name: 'services',
+    icon: IconPlugConnected,
+    page: lazy(() => import('./operator/services.tsx')),
   },
   {
     path: '/operate/audit',

@@ -449,8 +449,8 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           { group: String(4 * hour), name: null, ...sums },
         ]);
         const whole = [hour * hourMs, (hour + 2) * hourMs] as const;
-        const [one] = await mine.reportUsage('account', ...whole, { model: 'gemma3:270m' });
-        expect(one).toMatchObject({ group: alice.id, requests: expect.any(Number) });
+        const ofModel = await mine.reportUsage('account', ...whole, { model: 'gemma3:270m' });
+        expect(ofModel.map(({ group }) => group)).toContain(alice.id);
         expect(await mine.reportUsage('account', ...whole, { model: 'another' })).toEqual([]);
         expect(await mine.reportUsage('model', ...whole, { keyId: 'key_another' as KeyId })).toEqual([]);
       }),

@@ -323,6 +323,34 @@ describe('an operator', () => {
     await second.close();
   });
 
+  test('publishes a service, sees what is wrong with it, changes it and removes it', async () => {
+    const reader = await readerOf(operator);
+    await reader.open('/portal/operate/services');
+    await reader.sees('No service is published yet.');
+    await reader.press('Publish a service');
+    const dialog = reader.page.getByRole('dialog');
+    const save = (): Promise<void> => dialog.getByRole('button', { name: 'Save' }).click();
+    await reader.fill('Name *', 'store');
+    await reader.fill('Options', '{ "path": "/v1/store",');
+    await reader.sees('This is not an object in JSON.');
+    await reader.fill('Options', '{ "path": "/v1/store", "upstreams": ["http://127.0.0.1:9"] }');
+    await save();
+    await reader.sees('addresses under /v1 belong to the gate itself');
+    await reader.fill('Options', '{ "path": "/store", "upstreams": ["http://127.0.0.1:9"], "healthPath": "/up" }');
+    await save();
+    await reader.sees('At /store, for keys with route:store');
+    await reader.sees('does not answer');
+    await reader.isSound();
+    await reader.press('Change');
+    await reader.fill('Options', '{ "scope": "route:shared" }');
+    await save();
+    await reader.sees('At /store, for keys with route:shared');
+    await reader.press('Remove');
+    await dialog.getByRole('button', { name: 'Remove' }).click();
+    await reader.sees('No service is published yet.');
+    await reader.close();
+  });
+
   test('gives a model another name, also for a plan, with fallbacks, and takes it away again', async () => {
     const reader = await readerOf(operator);
     await reader.open('/portal/operate/model-names');
@@ -693,6 +721,7 @@ describe.each<Required<Look>>([
           '/operate/plans',
           '/operate/plans/default',
           '/operate/rules',
+          '/operate/services',
           '/operate/suspensions',
           '/operate/usage',
           '/operate/servers',

@@ -5,8 +5,8 @@ import { IconKey, IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
-import { api, type Pages, useAct } from '../api.ts';
-import type { Key, KeyWithSecret } from '../api-types.ts';
+import { api, type Pages, useAct, useGet } from '../api.ts';
+import type { Key, KeyWithSecret, PageOf, Route } from '../api-types.ts';
 import { Secret } from '../member/new-key.tsx';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
@@ -125,6 +125,14 @@ export function NewKeyFor({ account }: { readonly account?: string }): ReactNode
   const [chosen, setChosen] = useState<string[]>([]);
   const [models, setModels] = useState('');
   const [made, setMade] = useState<KeyWithSecret>();
+  const routes = useGet<PageOf<Route>>('/routes');
+  const ofServices = [
+    ...new Set(
+      routes.data?.items.map(({ name: route, options }) =>
+        typeof options['scope'] === 'string' ? options['scope'] : `route:${route}`,
+      ),
+    ),
+  ];
   const patterns = models.split(/[,、\s]+/).filter((word) => word !== '');
   const create = useAct(
     () =>
@@ -190,7 +198,7 @@ export function NewKeyFor({ account }: { readonly account?: string }): ReactNode
         <MultiSelect
           label={t('keys.scopes')}
           description={`${t('keys.scopesHint')} ${t('keys.management')}`}
-          data={scopes}
+          data={[...scopes, ...ofServices]}
           value={chosen}
           onChange={setChosen}
           clearable
