@@ -119,6 +119,11 @@ export class Upstream implements Recognizable {
     return !this.#lacking.has(path) && (this.#recognized?.paths?.has(path) ?? true);
   }
 
+  /** Servers with the same object have the same routes. */
+  get routes(): object {
+    return this.#lacking.size > 0 ? this : this.kind;
+  }
+
   /** It has answered that it lacks the route at this canonical path. Holds until it turns out to be of another kind. */
   noteLack(path: string): void {
     if (this.#lacking.has(path)) return;

@@ -1,6 +1,7 @@
 // Anthropic's messages and OpenAI's responses from servers that have neither route, by the official clients: what they get,
 // what the server is asked, and that the call is counted, bounded and ended like any other.
 import Anthropic from '@anthropic-ai/sdk';
+import { Ollama } from 'ollama';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
@@ -435,6 +436,7 @@ describe.each(cases)('$kind', ({ kind, imitation, model, lacks }) => {
 describe('anthropic', () => {
   let server: ImitatedServer;
   let gate: TestGate;
+  let secret: string;
   let client: OpenAI;
   let say: (body: Heard['body']) => readonly object[];
   const model = 'claude-opus-4-6';
@@ -450,7 +452,7 @@ describe('anthropic', () => {
       },
     });
     gate = await openGate(server.url, { PROBE_SECONDS: '0.05' });
-    const { secret } = await gate.key();
+    ({ secret } = await gate.key());
     client = new OpenAI({ baseURL: `${gate.url}/v1`, apiKey: secret, maxRetries: 0 });
     await eventually(() => expect(gate.servers.all[0]?.kindName).toBe('anthropic'));
   });
@@ -463,13 +465,16 @@ describe('anthropic', () => {
     server.close();
   });
 
+  /** The last call, between which and now the server may have been probed. */
+  const last = (): Heard | undefined => server.heard.findLast(({ method }) => method === 'POST');
+
   /** A message of these blocks, whole or as events. */
   function messageOf({ body }: Heard, blocks: readonly object[]): Said {
     const stop = blocks.some((block) => 'input' in block) ? 'tool_use' : 'end_turn';
     const message = { id: 'msg_1', type: 'message', role: 'assistant', model, stop_sequence: null };
-    const last = { ...usage, output_tokens: 6, output_tokens_details: { thinking_tokens: 2 } };
+    const told = { ...usage, output_tokens: 6, output_tokens_details: { thinking_tokens: 2 } };
     if (body['stream'] !== true)
-      return { body: JSON.stringify({ ...message, content: blocks, stop_reason: stop, usage: last }) };
+      return { body: JSON.stringify({ ...message, content: blocks, stop_reason: stop, usage: told }) };
     const events = [
       { type: 'message_start', message: { ...message, content: [], stop_reason: null, usage } },
       { type: 'ping' },
@@ -538,12 +543,12 @@ describe('anthropic', () => {
       expect(text).toBe('空は青い🌊');
       expect(usages).toEqual(include_usage ? [15] : []);
     }
-    expect(server.heard.at(-1)).toMatchObject({
+    expect(last()).toMatchObject({
       url: '/v1/messages',
       headers: { 'anthropic-version': '2023-06-01' },
       body: { model, max_tokens: 4096, stream: true, messages },
     });
-    expect(server.heard.at(-1)?.body).not.toHaveProperty('stream_options');
+    expect(last()?.body).not.toHaveProperty('stream_options');
     for (const row of await gate.ledger(3)) expect(row).toMatchObject(counted);
   });
 
@@ -583,7 +588,7 @@ describe('anthropic', () => {
       ],
     });
     expect(second.choices[0]?.message.content).toBe('晴れです。');
-    expect(server.heard.at(-1)?.body).toMatchObject({
+    expect(last()?.body).toMatchObject({
       max_tokens: 64,
       system: [{ type: 'text', text: '短く' }],
       tools: [{ name: 'weather', input_schema: schema }],
@@ -608,6 +613,51 @@ describe('anthropic', () => {
         { role: 'user', content: 'つまり?' },
       ],
     });
+  });
+
+  test("answers Ollama's chats and OpenAI's responses by translating twice", async () => {
+    const rows = (await gate.ledger(0)).length;
+    const ollama = new Ollama({ host: gate.url, headers: { 'x-api-key': secret } });
+    const options = { num_predict: 20, top_k: 3 };
+    const whole = await ollama.chat({ model, messages, options });
+    expect(whole).toMatchObject({
+      model,
+      message: { content: '空は青い🌊' },
+      done_reason: 'stop',
+      prompt_eval_count: 9,
+      eval_count: 6,
+    });
+    expect(last()?.body).toEqual({ model, max_tokens: 20, top_k: 3, messages, stream: false });
+    let text = '';
+    for await (const part of await ollama.chat({ model, messages, options, stream: true }))
+      text += part.message.content;
+    expect(text).toBe('空は青い🌊');
+    expect((await client.responses.create({ model, input: 'なぜ?' })).output_text).toBe('空は青い🌊');
+    say = () => [
+      { type: 'thinking', thinking: 'hm', signature: 's' },
+      { type: 'tool_use', id: 'toolu_1', name: 'weather', input: { city: '東京' } },
+    ];
+    const tools = [{ type: 'function' as const, name: 'weather', parameters: schema, strict: null }];
+    const response = await client.responses.stream({ model, input: 'なぜ?', tools }).finalResponse();
+    expect(response).toMatchObject({
+      output: [
+        { type: 'reasoning', content: [{ text: 'hm' }] },
+        { type: 'function_call', call_id: 'toolu_1', arguments: '{"city":"東京"}' },
+      ],
+      usage: { input_tokens: 9, input_tokens_details: { cached_tokens: 6 }, output_tokens: 6 },
+    });
+    const function_ = { name: 'weather', description: 'd', parameters: schema as never };
+    const called = await ollama.chat({ model, messages, tools: [{ type: 'function', function: function_ }] });
+    expect(called.message).toMatchObject({
+      thinking: 'hm',
+      tool_calls: [{ function: { name: 'weather', arguments: { city: '東京' } } }],
+    });
+    expect(new Set(server.heard.filter(({ method }) => method === 'POST').map(({ url }) => url))).toEqual(
+      new Set(['/v1/messages']),
+    );
+    for (const row of (await gate.ledger(rows + 5)).slice(rows)) expect(row).toMatchObject(counted);
+    await expect(ollama.chat({ model, messages, options: { seed: 1 } })).rejects.toThrow('seed');
+    await expect(ollama.embed({ model, input: 'x' })).rejects.toMatchObject({ status_code: 501 });
   });
 
   test('refuses what cannot be translated by its name', async () => {

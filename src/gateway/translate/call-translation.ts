@@ -2,7 +2,7 @@
 // only if a server lacks the call's route.
 import { GatewayError, toGatewayError } from '../../domain/error.ts';
 import { parseModelName } from '../../domain/model-name.ts';
-import type { OpenAiExtras, UpstreamKind } from '../../upstream/kind.ts';
+import type { OpenAiExtras } from '../../upstream/kind.ts';
 import type { KnownModels } from '../../upstream/known-models.ts';
 import type { Upstream } from '../../upstream/server.ts';
 import type { Operation } from '../dialects/dialect.ts';
@@ -12,9 +12,10 @@ import { type Figured, writeFigures } from '../server-figures.ts';
 import { ServerBody } from './server-body.ts';
 import type { Asked, Translated, Translation } from './translation.ts';
 import { translations } from './translations.ts';
+import { translateTwice } from './twice.ts';
 
 /** What is read of a server. */
-export type Translating = Pick<Upstream, 'kind' | 'mayHave' | 'models' | 'details' | 'health'>;
+export type Translating = Pick<Upstream, 'kind' | 'routes' | 'mayHave' | 'models' | 'details' | 'health'>;
 
 /** What is read of a shaped call. */
 export interface Translatable {
@@ -60,8 +61,8 @@ function spelledBy(models: KnownModels, canonical: string | undefined, text: str
 export class CallTranslation {
   readonly #translation: Translation;
   readonly #call: Translatable;
-  /** By kind of server and context, where the translation depends on the context. */
-  readonly #verdicts = new Map<UpstreamKind, Map<number | undefined, GatewayError | undefined>>();
+  /** By the routes of a server, and by context where the translation depends on it. */
+  readonly #verdicts = new Map<object, Map<number | undefined, GatewayError | undefined>>();
   #readsContext = false;
   #able: { readonly reach: readonly Upstream[]; readonly found: readonly Upstream[] } | undefined;
 
@@ -78,8 +79,8 @@ export class CallTranslation {
 
   /** Why the call cannot be translated for a server that lacks its route; undefined if it can. */
   refusalFor(server: Translating): GatewayError | undefined {
-    let verdicts = this.#verdicts.get(server.kind);
-    if (!verdicts) this.#verdicts.set(server.kind, (verdicts = new Map()));
+    let verdicts = this.#verdicts.get(server.routes);
+    if (!verdicts) this.#verdicts.set(server.routes, (verdicts = new Map()));
     const context = this.#readsContext ? this.#contextOn(server) : undefined;
     if (verdicts.has(context)) return verdicts.get(context);
     const refusal = this.#tryFor(server);
@@ -136,7 +137,10 @@ export class CallTranslation {
       this.#readsContext = true;
       return this.#contextOn(server);
     };
-    return this.#translation(asked, { contextOf, takes: server.kind.extras ?? noExtras });
+    const target = { contextOf, takes: server.kind.extras ?? noExtras };
+    const translated = this.#translation(asked, target);
+    const further = server.mayHave(translated.path) ? undefined : translations.get(translated.path);
+    return further ? translateTwice(translated, further, asked, target) : translated;
   }
 
   #tryFor(server: Translating): GatewayError | undefined {

@@ -1,0 +1,74 @@
+// Translates a call twice, where a server has neither its route nor the one into which it is translated, but one into which
+// that can be translated: Ollama's chat becomes OpenAI's, and that becomes Anthropic's messages. The answer takes the way back.
+import type { Fields } from '../../upstream/kind.ts';
+import { isFields, parse } from '../answer/model-error.ts';
+import { ServerBody } from './server-body.ts';
+import {
+  type Answering,
+  type Asked,
+  malformed,
+  type StreamWriter,
+  type Target,
+  type Translated,
+  type Translation,
+  type Written,
+} from './translation.ts';
+
+/** `first`: what the call becomes; `second`: translates calls of that route. @throws GatewayError as a translation. */
+export function translateTwice(first: Translated, second: Translation, asked: Asked, target: Target): Translated {
+  const { model, stream } = asked;
+  // The usage of a stream is needed for the answer of the first.
+  const bytes = new ServerBody(asked.bytes, first, { model, stream, asksForUsage: stream }).bytes();
+  const then = second({ bytes, stream, usageInjected: false, model }, target);
+  const { stream: openFirst } = first;
+  const { stream: openThen } = then;
+  return {
+    path: then.path,
+    members: new Map(Array.from(then.members, ([name, value]) => [name, textOf(value, bytes)])),
+    whole: (answer, answering) => first.whole(Buffer.from(then.whole(answer, answering)), answering),
+    stream: openFirst && openThen && ((answering) => new TwiceStream(openThen, openFirst, answering)),
+  };
+}
+
+/** Ranges are of a body that is not kept. */
+function textOf(value: Written, bytes: Buffer): string {
+  if (typeof value === 'string') return value;
+  if ('start' in value) return bytes.toString('utf8', value.start, value.end);
+  return value.map((each) => textOf(each, bytes)).join('');
+}
+
+type Open = (answering: Answering) => StreamWriter;
+
+/** The events that one writer sends are those that the other reads. */
+class TwiceStream implements StreamWriter {
+  readonly #inner: StreamWriter;
+  readonly #outer: StreamWriter;
+
+  constructor(openInner: Open, openOuter: Open, answering: Answering) {
+    this.#inner = openInner(answering);
+    this.#outer = openOuter(answering);
+  }
+
+  event(value: Fields): string {
+    return this.#pass(this.#inner.event(value));
+  }
+
+  end(): string {
+    return this.#pass(this.#inner.end());
+  }
+
+  #pass(frames: string): string {
+    let written = '';
+    for (const frame of frames.split('\n\n')) {
+      if (frame === '') continue;
+      const data = frame.slice(frame.indexOf('data: ') + 'data: '.length);
+      if (data === '[DONE]') written += this.#outer.end();
+      else {
+        const value = parse(data);
+        if (!isFields(value)) throw malformed('an event that is no object');
+        written += this.#outer.event(value);
+      }
+    }
+    return written;
+  }
+}
