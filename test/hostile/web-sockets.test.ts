@@ -45,15 +45,24 @@ beforeAll(async () => {
       ...base,
       name: 'echo',
       path: '/echo',
-      websocket: { origins: [page], maxFrameBytes: 1_000 },
+      websocket: { origins: [page, 'https://second.example.com'], maxFrameBytes: 1_000 },
       cookies: ['mine'],
       cost: { perSecond: 3, unit: 'seconds' },
     },
+    { ...base, name: 'ticketed', path: '/ticketed', websocket: { origins: [page] } },
     { ...base, name: 'plain', path: '/plain', credential: ['header'] },
     { ...base, name: 'few', path: '/few', websocket: { perKey: 1 } },
     { ...base, name: 'quick', path: '/quick', websocket: { idle: 1, maxSeconds: 2 } },
     { ...base, name: 'queued', path: '/queued', slots: 1, websocket: {} },
-    { ...base, name: 'kept', path: '/kept', upstreams: [service.url], strip: false, websocket: {} },
+    {
+      ...base,
+      name: 'kept',
+      path: '/kept',
+      upstreams: [service.url],
+      strip: false,
+      credential: ['header'],
+      websocket: {},
+    },
     { ...base, name: 'own', path: undefined, hostName: 'own.example.com', websocket: { origins: [page] } },
   ];
   const file = join(temporaryDirectory(), 'routes.json');
@@ -550,4 +559,132 @@ test('a gate that stops closes every WebSocket with 1001 at once', async () => {
   const stopped = own.stop();
   expect(await client.closed).toMatchObject({ code: 1001 });
   await stopped;
+});
+
+describe('a ticket', () => {
+  const tickets = `/echo/sekisho-ticket`;
+  const ask = (origin: string | undefined, own = secret, path = tickets): Promise<Response> =>
+    fetch(url(path), {
+      method: 'POST',
+      headers: { 'x-api-key': own, ...(origin === undefined ? {} : { origin }) },
+    });
+  async function given(own = secret): Promise<{ protocols: string[]; text: string }> {
+    const response = await ask(page, own);
+    expect(response.status).toBe(200);
+    const { protocols } = (await response.json()) as { protocols: string[] };
+    return { protocols, text: (protocols[1] as string).slice('sekisho.ticket.'.length) };
+  }
+  const shows = (protocols: readonly string[], origin = page): readonly string[] => [
+    `Origin: ${origin}`,
+    `Sec-WebSocket-Protocol: ${protocols.join(', ')}`,
+  ];
+
+  test('opens one WebSocket for its page; neither it nor the key reaches the service or the log', async () => {
+    const { protocols, text } = await given();
+    const before = service.asked.length;
+    const client = new SocketClient(url('/echo/ws'), { origin: page }, ['chat', ...protocols]);
+    await client.opened;
+    expect(client.socket.protocol).toBe('chat');
+    client.socket.send('hello');
+    expect(await client.message(0)).toBe('hello');
+    client.socket.close();
+    await client.closed;
+    expect(service.asked.length).toBe(before + 1);
+    const seen = (service.asked.at(-1) as Asked).rawHeaders.join('\n');
+    expect(seen).not.toMatch(/sekisho\./);
+    expect(seen).not.toContain(text);
+    expect(gate.log()).not.toContain(text);
+    await refusedAtGate({ path: '/echo/ws', lines: shows(protocols) }, 401);
+  });
+
+  test('is accepted as “sekisho” where the service knows no subprotocol, which a browser needs', async () => {
+    const { protocols } = await given();
+    const client = new SocketClient(url('/echo/ws'), { origin: page }, protocols);
+    await client.opened;
+    expect(client.socket.protocol).toBe('sekisho');
+    expect((service.asked.at(-1) as Asked).headers['sec-websocket-protocol']).toBeUndefined();
+    client.socket.close();
+  });
+
+  test('has one winner among those who show it at the same time', async () => {
+    const { protocols } = await given();
+    const before = service.sockets.length;
+    const clients = Array.from({ length: 12 }, () => new RawClient(gate.port));
+    for (const client of clients) client.write(upgradeBytes({ path: '/echo/ws', lines: shows(protocols) }));
+    const statuses = await Promise.all(
+      clients.map(async (client) => /^HTTP\/1\.1 (\d+)/.exec(await client.until('\r\n\r\n'))?.[1]),
+    );
+    for (const client of clients) client.socket.destroy();
+    expect(statuses.toSorted()).toEqual(['101', ...Array.from({ length: 11 }, () => '401')]);
+    expect(service.sockets.length).toBe(before + 1);
+  });
+
+  test.each<[string, (protocols: string[]) => Parameters<typeof refusedUpgrade>[1], number]>([
+    ['for another service', (protocols) => ({ path: '/ticketed/ws', lines: shows(protocols) }), 401],
+    [
+      'for a service that takes none',
+      (protocols) => ({ path: '/kept/ws', lines: [shows(protocols)[1] as string] }),
+      401,
+    ],
+    ['without a page', (protocols) => ({ path: '/echo/ws', lines: [shows(protocols)[1] as string] }), 401],
+    [
+      'of another page',
+      (protocols) => ({ path: '/echo/ws', lines: shows(protocols, 'https://second.example.com') }),
+      401,
+    ],
+    ['with a key', (protocols) => ({ path: '/echo/ws', lines: [...shows(protocols), key()] }), 400],
+    ['twice', (protocols) => ({ path: '/echo/ws', lines: shows([...protocols, 'sekisho.ticket.x']) }), 400],
+  ])('shown %s opens nothing, and is used up where it was looked at', async (_, asked, status) => {
+    const { protocols } = await given();
+    await refusedAtGate(asked(protocols), status);
+    if (status === 401 && asked(protocols).path === '/echo/ws')
+      await refusedAtGate({ path: '/echo/ws', lines: shows(protocols) }, 401);
+  });
+
+  test('stands for its key as the key is when it is shown', async () => {
+    const own = await gate.key({ scopes: ['route:echo'] });
+    const { protocols } = await given(own.secret);
+    await gate.manage((store, by) => revokeKey(store, own.id, by));
+    await eventually(async () => expect((await ask(page, own.secret)).status).toBe(401));
+    const text = await refusedAtGate({ path: '/echo/ws', lines: shows(protocols) }, 401);
+    expect(text).toContain('key_revoked');
+  });
+
+  test('is given to pages that the route lists, for keys that may use it, and costs nothing', async () => {
+    const other = await gate.key({ scopes: ['metadata'] });
+    for (const [origin, own, code] of [
+      ['https://evil.example', secret, 'origin_not_allowed'],
+      [undefined, secret, 'origin_not_allowed'],
+      [page, other.secret, 'missing_scope'],
+      [page, 'sekisho_x', 'invalid_api_key'],
+    ] as const) {
+      const response = await ask(origin, own);
+      expect([response.status, await response.text()]).toEqual([
+        expect.any(Number),
+        expect.stringContaining(code) as string,
+      ]);
+      expect(response.ok).toBe(false);
+    }
+    const before = service.asked.length;
+    const own = await gate.key({ scopes: ['route:echo'] });
+    await given(own.secret);
+    expect(service.asked.length).toBe(before);
+    const row = await lastRow(own.id);
+    expect(row).toMatchObject({ operation: 'ticket:echo', outcome: 'completed', upstream: null });
+    expect(row.cost).toBeUndefined();
+  });
+
+  test('comes in bounded numbers: a key that takes too many is told to wait', async () => {
+    const own = await gate.key({ scopes: ['route:echo'] });
+    let status = 200;
+    let count = 0;
+    while (status === 200 && count < 300) {
+      const answers = await Promise.all(Array.from({ length: 25 }, () => ask(page, own.secret)));
+      count += answers.length;
+      status = answers.at(-1)?.status ?? 0;
+      for (const each of answers) await each.text();
+    }
+    expect(status).toBe(503);
+    expect((await ask(page)).status).toBe(200);
+  });
 });
