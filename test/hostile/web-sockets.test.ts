@@ -615,7 +615,8 @@ describe('a ticket', () => {
       clients.map(async (client) => /^HTTP\/1\.1 (\d+)/.exec(await client.until('\r\n\r\n'))?.[1]),
     );
     for (const client of clients) client.socket.destroy();
-    expect(statuses.toSorted()).toEqual(['101', ...Array.from({ length: 11 }, () => '401')]);
+    expect(statuses.filter((status) => status === '101')).toHaveLength(1);
+    expect(statuses.filter((status) => status === '401')).toHaveLength(11);
     expect(service.sockets.length).toBe(before + 1);
   });
 

@@ -151,11 +151,11 @@ test('a page in a browser shows a ticket; a page of another site opens nothing',
       const open = (offered: string[]): Promise<string> =>
         new Promise((resolve) => {
           const socket = new WebSocket(url, offered);
-          socket.onmessage = ({ data }) => {
+          socket.addEventListener('message', ({ data }) => {
             resolve(`${socket.protocol} ${String(data)}`);
             socket.close();
-          };
-          socket.onerror = () => resolve('refused');
+          });
+          socket.addEventListener('error', () => resolve('refused'));
         });
       return { first: await open(protocols), again: await open(protocols), without: await open([]) };
     }, address);
@@ -171,8 +171,8 @@ test('a page in a browser shows a ticket; a page of another site opens nothing',
       };
       return new Promise((resolve) => {
         const socket = new WebSocket(url, protocols);
-        socket.onopen = () => resolve('opened');
-        socket.onerror = () => resolve('refused');
+        socket.addEventListener('open', () => resolve('opened'));
+        socket.addEventListener('error', () => resolve('refused'));
       });
     }, address);
     expect(told).toBe('refused');

@@ -170,7 +170,10 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
     if (principal.kind === 'secret') assert.equal(digestOf(meant[0] as string), principal.digest);
     if (asked.target.pathKey === meant[0]) assert.ok(principal.allowPath);
   } else if (!guessing && all.length === 1 && credentials[0]?.name === 'x-api-key' && texts.has(all[0] as string))
-    assert.fail('a valid key was refused');
+    assert.ok(
+      lines.some(({ name, value }) => name === 'sec-websocket-protocol' && value.includes('sekisho.ticket.')),
+      'a valid key was refused, without a ticket beside it',
+    );
 }
 
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
@@ -213,6 +216,9 @@ export const target: Target = {
     head('GET /api/tags', `x-api-key: ${plain}`, `x-api-key: ${plain}`, 'Connection: x-api-key'),
     head('GET /api/tags', `x-api-key: ${plain}`, `User-Agent: ${guesser}`),
     head('GET /api/tags', 'x-api-key: wrong', `User-Agent: ${guesser}`),
+    head('GET /api/tags', 'Sec-WebSocket-Protocol: chat, sekisho, sekisho.ticket.x'),
+    head('GET /api/tags', 'Sec-WebSocket-Protocol: sekisho.ticket.x, sekisho.ticket.y'),
+    head('GET /api/tags', 'Sec-WebSocket-Protocol: sekisho.ticket.x', `x-api-key: ${plain}`),
     head(`GET /api/tags?api_key=${plain}`),
     head(`GET /api/tags?a=b&x=${plain}`),
     head('POST /api/chat', 'Transfer-Encoding: chunked', 'Content-Length: 4'),
