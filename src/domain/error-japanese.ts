@@ -33,6 +33,8 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
     'この API キーはアドレスに入れて使えません。x-api-key で送るか、--allow-path を付けてキーを作成してください。',
   certificate_required: 'この API キーは、対応するクライアント証明書と一緒でなければ使えません。',
   address_not_allowed: 'この API キーは、お使いのアドレスからは使えません。',
+  mcp_header_mismatch: 'MCP サーバーへのメッセージで、ヘッダーと本文の内容が一致しません。',
+  unknown_tool: 'ツールが見つかりません。',
   invalid_ticket: 'このチケットは使えません。使用済みか、期限切れか、別のルートまたはページのものです。',
   tickets_too_many: '未使用のチケットが上限に達しています。',
   identity_unavailable: '現在、API キーを確認できません。',

@@ -87,6 +87,12 @@ export const registry = {
     message: 'This API key only works together with its client certificate.',
   },
   address_not_allowed: { status: 403, owner: 'policy', message: 'This API key cannot be used from your address.' },
+  mcp_header_mismatch: {
+    status: 400,
+    owner: 'client',
+    message: 'A header of the message to the MCP server does not say what its body says.',
+  },
+  unknown_tool: { status: 400, owner: 'policy', message: 'Unknown tool' },
   invalid_ticket: {
     status: 401,
     owner: 'client',

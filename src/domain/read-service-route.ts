@@ -3,12 +3,14 @@
 // taken for its default.
 import { readHeaderNames } from './header-names.ts';
 import { type Fields, readFields } from './json-fields.ts';
+import { readMcpTools } from './mcp-tools.ts';
 import { isRouteScope, longestRouteName, type RouteScope, routeName } from './scope.ts';
 import { readServicePath } from './service-path.ts';
 import {
   credentialWays,
   type ServiceCost,
   type ServiceMatch,
+  type ServiceMcp,
   type ServiceRoute,
   type ServiceTimes,
   type ServiceTls,
@@ -36,7 +38,7 @@ export function readServiceRoute(input: unknown): ServiceRoute {
     match: readMatch(fields),
     upstreams: fields.texts('upstreams', [], 16).map(fields.reading('upstreams', readAddress)),
     strip: fields.flag('strip', serviceDefaults.strip),
-    methods: fields.choices('methods', serviceMethods, serviceDefaults.methods),
+    methods: fields.choices('methods', serviceMethods, fields.has('mcp') ? ['POST'] : serviceDefaults.methods),
     scope: fields.reading('scope', readScope)(fields.optionalText('scope') ?? `route:${name}`),
     credential: fields.choices('credential', credentialWays, serviceDefaults.credential),
     requestHeaders: readHeaders(fields, 'request'),
@@ -45,6 +47,7 @@ export function readServiceRoute(input: unknown): ServiceRoute {
     bodyBytes: fields.whole('bodyBytes', 0, tebibyte, serviceDefaults.bodyBytes),
     times: readTimes(fields.inside('timeouts')),
     webSocket: readWebSocket(fields),
+    mcp: readMcp(fields),
     cookies: fields.texts('cookies', serviceDefaults.cookies, 32).map(fields.reading('cookies', readCookieName)),
     redirects: fields.choice('redirects', ['rewrite', 'refuse'], serviceDefaults.redirects),
     cost: readCost(fields),
@@ -87,6 +90,14 @@ function readWebSocket(fields: Fields): ServiceWebSocket | null {
     maxSeconds: inside.whole('maxSeconds', 1, mostSeconds, webSocketDefaults.maxSeconds),
     perKey: inside.wholeOrNull('perKey', 1, 100_000, webSocketDefaults.perKey),
   };
+  inside.refuseOthers();
+  return read;
+}
+
+function readMcp(fields: Fields): ServiceMcp | null {
+  const inside = fields.insideOrNull('mcp');
+  if (!inside) return serviceDefaults.mcp;
+  const read: ServiceMcp = { tools: inside.texts('tools', ['*'], 500).map(inside.reading('tools', readMcpTools)) };
   inside.refuseOthers();
   return read;
 }
@@ -138,7 +149,7 @@ function readTls(inside: Fields): ServiceTls {
 }
 
 function refuseContradictions(route: ServiceRoute, called: string): void {
-  const { upstreams, match, strip, cookies, methods, credential, webSocket } = route;
+  const { upstreams, match, strip, cookies, methods, credential, webSocket, mcp } = route;
   if (upstreams.length === 0) throw new Error(`${called}: upstreams needs the address of the service`);
   if (new Set(upstreams).size < upstreams.length) throw new Error(`${called}: upstreams names an address twice`);
   if (methods.length === 0 || credential.length === 0)
@@ -148,6 +159,8 @@ function refuseContradictions(route: ServiceRoute, called: string): void {
     throw new Error(`${called}: with strip off, the address of the service has no path of its own`);
   if (match.kind === 'path' && cookies.some((name) => /^__host-/i.test(name)))
     throw new Error(`${called}: a __Host- cookie belongs to a whole host; such a service needs a hostName`);
+  if (mcp && (webSocket || methods.some((method) => method !== 'POST')))
+    throw new Error(`${called}: an MCP server takes each message as a POST, and nothing else`);
   if (credential.includes('ticket') && !webSocket) throw new Error(`${called}: tickets are for a websocket`);
 }
 

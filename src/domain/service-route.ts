@@ -1,5 +1,6 @@
 // A published service ("route"): any HTTP service that callers reach through the gate under a path prefix or a host name,
 // behind the same keys, plans, queue and ledger as models. The type and its defaults; read-service-route.ts reads one.
+import type { McpTools } from './mcp-tools.ts';
 import type { RouteScope } from './scope.ts';
 
 /** What a caller's address must have: the path prefix, or the host name, which has every path to itself. */
@@ -35,6 +36,11 @@ export interface ServiceWebSocket {
   readonly perKey: number | null;
 }
 
+/** An MCP server (Streamable HTTP of 2026-07-28). */
+export interface ServiceMcp {
+  readonly tools: readonly McpTools[];
+}
+
 /** What a call costs, in whole units of the route's own. */
 export type ServiceCost =
   | { readonly kind: 'fixed'; readonly unit: string; readonly units: number }
@@ -68,6 +74,8 @@ export interface ServiceRoute {
   readonly bodyBytes: number;
   readonly times: ServiceTimes;
   readonly webSocket: ServiceWebSocket | null;
+  /** It is an MCP server. */
+  readonly mcp: ServiceMcp | null;
   /** Names of cookies that pass both ways; all others are dropped. */
   readonly cookies: readonly string[];
   /** `rewrite`: redirects within the service lead under the prefix. Redirects to other hosts are refused in any case. */
@@ -102,6 +110,7 @@ export const serviceDefaults = {
   bodyBytes: 32 * 1024 * 1024,
   times: { connectSeconds: 5, headSeconds: 120, idleSeconds: 300, totalSeconds: 3_600 },
   webSocket: null,
+  mcp: null,
   cookies: [],
   redirects: 'rewrite',
   cost: null,

@@ -19,6 +19,8 @@ import { readBody } from './payload/read-body.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './payload/strict-json.ts';
 import type { Prechecked } from './precheck.ts';
 import { readServerTools, toolChoiceOutline } from './server-tools.ts';
+import type { McpCall } from './services/mcp/read-mcp.ts';
+import { mcpOf, takeMcp } from './services/mcp/take-mcp.ts';
 import { streamsBody } from './services/request-body.ts';
 import { refuseUnsafe } from './unsafe-bodies.ts';
 
@@ -38,6 +40,8 @@ export interface Intended extends Prechecked, Mark {
   readonly blobs: readonly string[];
   /** Tools of the server that it only offers to the model; in the body, as elements of `tools`. */
   readonly offeredServerTools: readonly JsonValue[];
+  /** What it asks of an MCP server; undefined for every other call. */
+  readonly mcp: McpCall | undefined;
   /** Bytes for the upstream; undefined if there are none or they are streamed from the request. */
   readonly body: Buffer | undefined;
   /** Content-Type of those bytes, according to how they were parsed, not to what the caller declared. */
@@ -123,6 +127,14 @@ export async function readIntent(
 ): Promise<Intended> {
   const { operation, parameter, metering, caller } = prechecked;
   const { request } = exchange;
+  const mcp = mcpOf(operation);
+  if (mcp) {
+    const body = await readBody(exchange, bodiesOf(metering), {
+      ...limits,
+      bodyBytes: Math.min(limits.bodyBytes, mcp.bodyBytes),
+    });
+    return noted(exchange, bodiless(prechecked, [], { body, mcp: takeMcp(mcp, body, exchange, caller.principal) }));
+  }
   if (streamsBody(operation, request)) return noted(exchange, bodiless(prechecked, []));
   const field = request.headers['content-encoding'];
   const isCoded = field !== undefined && field.toLowerCase() !== 'identity';
@@ -217,7 +229,7 @@ export function readJson(prechecked: Prechecked, bytes: Buffer, names: Meanings,
   } as unknown as Intended;
 }
 
-type Wanted = Pick<Intended, 'parameter' | 'blobs' | 'body' | 'bodyType' | 'promptEstimate'>;
+type Wanted = Pick<Intended, 'parameter' | 'mcp' | 'blobs' | 'body' | 'bodyType' | 'promptEstimate'>;
 
 /** A call without a body, with a streamed one, or with one that is not JSON. */
 function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted: Partial<Wanted> = {}): Intended {
@@ -229,6 +241,7 @@ function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted:
     leavesTheBox: false,
     offeredServerTools: [],
     blobs: none,
+    mcp: undefined,
     body: undefined,
     bodyType: undefined,
     document: undefined,

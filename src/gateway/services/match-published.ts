@@ -29,6 +29,8 @@ export function matchPublished(
   if (isUpgrade) checkHandshake(published, headers);
   else if (headers.upgrade?.toLowerCase().includes('websocket') === true)
     throw new GatewayError(route.webSocket ? 'bad_web_socket' : 'no_web_socket');
+  // A MUST of the protocol: a page of another site must not reach a server through its user's browser.
+  if (route.mcp && headers.origin !== undefined) refuseOrigin(headers.origin, published, headers.host);
   refuseWay(wayOf(target, isUpgrade, headers), published);
   const isTicket = !isUpgrade && asksForTicket(published, method, target);
   return { operation: isTicket ? ticketOperation : operation, parameter: textOf(target) };

@@ -28,7 +28,10 @@ export class Published {
   constructor(route: ServiceRoute, servers: readonly ServiceServer[]) {
     this.route = route;
     this.servers = servers;
-    this.requestHeaders = allowListOf(route.requestHeaders, 'request');
+    this.requestHeaders = allowListOf(
+      route.mcp ? [...route.requestHeaders, ...mcpHeaders] : route.requestHeaders,
+      'request',
+    );
     this.responseHeaders = allowListOf(route.responseHeaders, 'response');
     this.cors = servicePolicy(route, this.requestHeaders);
     this.operation = {
@@ -81,6 +84,8 @@ export class Published {
     };
   }
 }
+
+const mcpHeaders = ['mcp-protocol-version', 'mcp-method', 'mcp-name', 'mcp-param-*'];
 
 const noSeat: Seat = { leave: () => undefined };
 

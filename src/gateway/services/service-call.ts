@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { AddressBlocks } from '../../domain/address.ts';
 import { GatewayError, registry } from '../../domain/error.ts';
+import { mayUseTool } from '../../domain/mcp-tools.ts';
 import { readServicePath } from '../../domain/service-path.ts';
 import { rankServers, type ServiceServer } from '../../upstream/service-server.ts';
 import type { Run } from '../active-requests.ts';
@@ -18,6 +19,7 @@ import type { RelayTools } from '../relay.ts';
 import { type ConnectionEnd, type Holding, Settlement } from '../settlement.ts';
 import { mostInterims } from '../upstream-call.ts';
 import { type CostMeter, costMeterFor } from './cost-meter.ts';
+import { ToolList } from './mcp/tool-list.ts';
 import type { Published } from './published.ts';
 import { hasBody, RequestBody } from './request-body.ts';
 import { answerLines, brokeOff, refusalOf } from './service-answer.ts';
@@ -65,6 +67,9 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
   readonly #totalAtMs: number;
   readonly #settlement: Settlement;
   readonly #cost: CostMeter | undefined;
+  /** Holds the answer to tools/list, which is sent as far as the caller may use the tools. */
+  readonly #toolList: ToolList | undefined;
+  #lines: string[] = [];
   #at = 0;
   #body: RequestBody | undefined;
   #controller: Dispatcher.DispatchController | undefined;
@@ -81,6 +86,7 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     const { servers, route } = this.#published;
     this.#candidates = server === undefined ? rankServers(servers) : [server];
     this.#target = { published: this.#published, target: readServicePath(call.parameter), proxies: tools.proxies };
+    this.#toolList = toolListFor(call);
     this.#cost = costMeterFor(route.cost, tools.recorder.nowMs);
     this.#totalAtMs = tools.recorder.nowMs() + (route.times.totalSeconds ?? Infinity) * 1000;
     this.deadlineMs = this.#totalAtMs;
@@ -107,16 +113,19 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     this.exchange.server = server;
     this.#counted = true;
     this.#sent = false;
-    this.#body = hasBody(request)
-      ? new RequestBody(request, bodyBytes, times.idleSeconds * 1000, (count) => {
-          this.exchange.bytesIn += count;
-        })
-      : undefined;
+    const { body: held } = this.call;
+    this.#body =
+      !held && hasBody(request)
+        ? new RequestBody(request, bodyBytes, times.idleSeconds * 1000, (count) => {
+            this.exchange.bytesIn += count;
+          })
+        : undefined;
     // The HTTP client destroys it together with the call, and reports the error itself.
     this.#body?.on('error', () => undefined);
     if (this.#body) continueIfAsked(this.exchange, response);
     try {
-      const options = requestOf(this.#target, request, server, this.#body);
+      const options = requestOf(this.#target, request, server, held ?? this.#body);
+      if (this.#toolList) removeCoding(options);
       (this.#onNewConnection ? server.openNew() : server.dispatcher).dispatch(options, this);
     } catch (cause) {
       this.#settlement.fail(new GatewayError('upstream_failed', { message: brokeOff, cause }));
@@ -126,7 +135,8 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#sent = true;
     this.#controller = controller;
-    this.exchange.cost = this.#cost;
+    // Of an MCP server, calls of tools have a cost.
+    if (this.call.mcp === undefined || this.call.mcp.tool !== undefined) this.exchange.cost = this.#cost;
     if (this.#settlement.isSettled) controller.abort(over);
   }
 
@@ -160,16 +170,48 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     const lines = answerLines(status, headers, { published, server: this.#server, target, callersHost });
     lines.push('x-request-id', exchange.id, ...ownLines(published, this.#tools), ...exchange.cors, ...exchange.lines);
     if (bodyPending(exchange)) lines.push('connection', 'close');
-    this.delivery.begin(status, lines);
+    if (this.#toolList) this.#lines = lines;
+    else this.delivery.begin(status, lines);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
     if (this.#settlement.isSettled) controller.abort(over);
+    else if (this.#toolList) this.#hold(this.#toolList, piece);
     else if (this.delivery.send(piece) === 'full') controller.pause();
   }
 
+  #hold(list: ToolList, piece: Buffer): void {
+    try {
+      list.add(piece);
+    } catch (cause) {
+      this.#settlement.fail(toFailure(cause));
+    }
+  }
+
+  /** Sends the head, and returns the list for its caller. */
+  #endList(list: ToolList): Buffer {
+    const lines = this.#lines;
+    const isCoded = lines.some((text, at) => at % 2 === 0 && text === 'content-encoding');
+    if (isCoded) throw new GatewayError('upstream_failed', { message: brokeOff });
+    const isStream = lines.some((text, at) => lines[at - 1] === 'content-type' && text.startsWith('text/event-stream'));
+    const last = list.end(isStream);
+    const at = lines.indexOf('content-length');
+    if (at >= 0) lines.splice(at, 2);
+    this.delivery.begin(this.status, [...lines, 'content-length', String(last.length)]);
+    return last;
+  }
+
   onResponseEnd(): void {
-    this.#settlement.answered(this.status >= 500 ? 'upstream_error' : 'completed', nothing);
+    const outcome = this.status >= 500 ? 'upstream_error' : 'completed';
+    if (this.#settlement.isSettled) return;
+    if (!this.#toolList) this.#settlement.answered(outcome, nothing);
+    else
+      try {
+        const last = this.#endList(this.#toolList);
+        this.#settlement.answered(outcome, last);
+      } catch (cause) {
+        this.#settlement.fail(toFailure(cause));
+      }
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -245,6 +287,20 @@ export function toFailure(cause: unknown): GatewayError {
   return message !== undefined && cause.message === registry[cause.code].message
     ? new GatewayError(cause.code, { message, cause: cause.cause })
     : cause;
+}
+
+/** Undefined for every other call. */
+function toolListFor({ mcp, caller, operation }: ServiceAdmitted['call']): ToolList | undefined {
+  const tools = operation.service.route.mcp?.tools;
+  if (mcp?.method !== 'tools/list' || !tools) return undefined;
+  return new ToolList((tool) => mayUseTool(tools, caller.principal.scopes, tool));
+}
+
+/** The answer has to be read. */
+function removeCoding(options: Dispatcher.DispatchOptions): void {
+  const lines = options.headers as string[];
+  const at = lines.indexOf('accept-encoding');
+  if (at >= 0) lines.splice(at, 2);
 }
 
 const words = new Map<string, string>([

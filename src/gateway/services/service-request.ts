@@ -32,21 +32,28 @@ export function requestOf(
   { published, target, proxies }: ServiceTarget,
   request: IncomingMessage,
   server: ServiceServer,
-  body: RequestBody | undefined,
+  body: RequestBody | Buffer | undefined,
 ): Dispatcher.DispatchOptions {
   const { route } = published;
   const length = request.headers['content-length'];
   const lines = serviceHeaders({ published, proxies }, request, server);
-  if (body && length !== undefined) lines.push('content-length', length);
+  // The length of bytes that are held is known to the HTTP client.
+  if (body && !Buffer.isBuffer(body) && length !== undefined) lines.push('content-length', length);
   return {
     method: request.method as Dispatcher.HttpMethod,
-    path: server.basePath + pathAt(route, target) + (target.query === '' ? '' : `?${target.query}`),
+    path: pathOn(server, route, target) + (target.query === '' ? '' : `?${target.query}`),
     headers: lines,
     body: body ?? null,
     // The time to the head begins at the end of the request, which the HTTP client does not know (service-call.ts).
     headersTimeout: 0,
     bodyTimeout: route.times.idleSeconds * 1000,
   };
+}
+
+/** An MCP server is a single address, such as /mcp, which many servers do not know with a slash at its end. */
+function pathOn({ basePath }: ServiceServer, route: ServiceRoute, target: Pick<Target, 'path'>): string {
+  const path = pathAt(route, target);
+  return route.mcp && basePath !== '' && target.path === prefixOf(route) && path === '/' ? basePath : basePath + path;
 }
 
 /** Header lines as name, value, name, value; also those of an upgrade begin with these. */

@@ -1,4 +1,4 @@
-// Which pages may open a WebSocket. Browsers let any page try, and send what they hold for the host with it; they name the page in
+// Which pages may open a WebSocket, or speak to an MCP server. Browsers let any page try, and send what they hold for the host with it; they name the page in
 // Origin, which no page can change (RFC 6455 §10.2). Programs send none.
 import { GatewayError } from '../../domain/error.ts';
 import type { Published } from '../services/published.ts';
@@ -9,10 +9,10 @@ import type { Published } from '../services/published.ts';
  */
 export function refuseOrigin(
   origin: string,
-  { route: { webSocket }, hasOwnHost }: Pick<Published, 'route' | 'hasOwnHost'>,
+  { route: { webSocket, mcp, cors }, hasOwnHost }: Pick<Published, 'route' | 'hasOwnHost'>,
   host: string | undefined,
 ): void {
-  if (webSocket?.origins.includes(origin) === true) return;
+  if ((mcp ? cors : webSocket?.origins)?.includes(origin) === true) return;
   if (hasOwnHost && host !== undefined && URL.parse(origin)?.host === host.toLowerCase()) return;
   throw new GatewayError('origin_not_allowed');
 }

@@ -29,6 +29,7 @@ const options = {
       perKey: seconds.nullable(),
     })
     .partial(),
+  mcp: z.strictObject({ tools: names.optional() }).describe('an MCP server, and its tools that callers may use'),
   cookies: names,
   redirects: z.enum(['rewrite', 'refuse']),
   cost: z

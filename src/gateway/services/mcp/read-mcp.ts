@@ -1,0 +1,99 @@
+// Reads a message to an MCP server (Streamable HTTP of 2026-07-28: each message is one POST). Servers and the proxies before them may
+// decide by the headers Mcp-Method and Mcp-Name, so these must say what the body says; the gateway decides by the body.
+import type { IncomingHttpHeaders } from 'node:http';
+import { GatewayError } from '../../../domain/error.ts';
+import { mayUseTool } from '../../../domain/mcp-tools.ts';
+import type { Principal } from '../../../domain/principal.ts';
+import type { ServiceMcp } from '../../../domain/service-route.ts';
+import { type JsonBody, type JsonValue, type Outline, scanObject, textOf } from '../../payload/strict-json.ts';
+
+export interface McpCall {
+  readonly method: string;
+  /** Of a tools/call. */
+  readonly tool: string | undefined;
+  /** As JSON; undefined for a notification. */
+  readonly id: string | undefined;
+}
+
+const versionMember = 'io.modelcontextprotocol/protocolVersion';
+const outline: Outline = {
+  known: new Set(['jsonrpc', 'id', 'method', 'params']),
+  inside: {
+    params: {
+      known: new Set(['name', 'uri', 'taskId', '_meta']),
+      inside: { _meta: { known: new Set([versionMember]) } },
+    },
+  },
+};
+
+/** The member of `params` that Mcp-Name repeats, by method (SEP-2243, SEP-2663). */
+const named = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
+]);
+
+/** @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`. */
+export function readMcp(bytes: Buffer): { readonly call: McpCall; readonly body: JsonBody } {
+  const body = scanObject(bytes, outline);
+  const method = textIn(bytes, body.members.get('method'));
+  if (method === undefined)
+    throw new GatewayError('invalid_request', { message: 'A message to an MCP server names its method.' });
+  const id = body.members.get('id');
+  const params = body.members.get('params')?.members;
+  return {
+    body,
+    call: {
+      method,
+      tool: method === 'tools/call' ? textIn(bytes, params?.get('name')) : undefined,
+      id: id && (id.kind === 'string' || id.kind === 'number') ? bytes.toString('utf8', id.start, id.end) : undefined,
+    },
+  };
+}
+
+/** @throws GatewayError `mcp_header_mismatch`. */
+export function checkHeaders(
+  headers: IncomingHttpHeaders,
+  bytes: Buffer,
+  body: JsonBody,
+  { method, id }: McpCall,
+): void {
+  const version = headers['mcp-protocol-version'];
+  const params = body.members.get('params')?.members;
+  const stated = textIn(bytes, params?.get('_meta')?.members?.get(versionMember));
+  // A notification need not repeat anything.
+  const isRequest = id !== undefined;
+  if ((version === undefined && isRequest) || (stated !== undefined && version !== undefined && stated !== version))
+    throw mismatch('MCP-Protocol-Version');
+  if (!says(headers['mcp-method'], method, isRequest)) throw mismatch('Mcp-Method');
+  const member = named.get(method);
+  const name = member === undefined ? undefined : textIn(bytes, params?.get(member));
+  if (!says(decoded(headers['mcp-name']), name, isRequest && name !== undefined)) throw mismatch('Mcp-Name');
+}
+
+/** @throws GatewayError `unknown_tool`, in the words of a server that has no such tool. */
+export function refuseTool({ method, tool }: McpCall, { tools }: ServiceMcp, { scopes }: Principal): void {
+  if (method === 'tools/call' && (tool === undefined || !mayUseTool(tools, scopes, tool)))
+    throw new GatewayError('unknown_tool', { message: `Unknown tool: ${(tool ?? '').slice(0, 200)}` });
+}
+
+const mismatch = (header: string): GatewayError =>
+  new GatewayError('mcp_header_mismatch', { message: `The header ${header} does not say what the message says.` });
+
+const says = (header: string | string[] | undefined, text: string | undefined, isNeeded: boolean): boolean =>
+  header === undefined ? !isNeeded : header === text;
+
+/** A name that a header cannot carry comes in base64 (SEP-2243); one that cannot be read equals nothing. */
+function decoded(header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined;
+  const coded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(header)?.[1];
+  if (coded === undefined) return header;
+  const bytes = Buffer.from(coded, 'base64');
+  return bytes.toString('base64') === coded ? bytes.toString('utf8') : '\0';
+}
+
+const textIn = (bytes: Buffer, value: JsonValue | undefined): string | undefined =>
+  value?.kind === 'string' ? textOf(bytes, value) : undefined;
