@@ -1,7 +1,5 @@
 // The data plane put together: what the path of a request works with, and what is asked again when the store has changed.
 import { AddressBlocks } from '../domain/address.ts';
-import { parseModelName } from '../domain/model-name.ts';
-import { slotsOn } from '../domain/model-server.ts';
 import type { Principal } from '../domain/principal.ts';
 import { accessLog } from '../gateway/access-log.ts';
 import { ActiveRequests } from '../gateway/active-requests.ts';
@@ -14,10 +12,12 @@ import { AccountLines } from '../gateway/limits/account-line.ts';
 import { AccountUsages } from '../gateway/limits/account-usages.ts';
 import { Ladder } from '../gateway/limits/ladder.ts';
 import { LiveStats } from '../gateway/live-stats.ts';
+import { mayServe } from '../gateway/may-serve.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
 import { RegistryFacts } from '../gateway/model-facts.ts';
 import { ModelNames } from '../gateway/model-names.ts';
 import { type EndObserver, EndObservers } from '../gateway/observers.ts';
+import { PaceObserver } from '../gateway/pace-observer.ts';
 import type { BodyLimits } from '../gateway/payload/body.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
 import type { Gate } from '../gateway/pipeline.ts';
@@ -43,6 +43,7 @@ import type { ServiceServer } from '../upstream/service-server.ts';
 import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { openModelServers, openStoredServers } from './model-servers.ts';
+import { slotsOf } from './model-slots.ts';
 import { openServices, openStoredRoutes, serviceQueue } from './services.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
@@ -101,7 +102,7 @@ export async function openDataPlane(
       registry,
       ladder,
       accountUsages,
-      observers: [ladder, liveStats, ...(requestMetrics ? [requestMetrics] : [])],
+      observers: [ladder, liveStats, new PaceObserver(clocks.nowMs), ...(requestMetrics ? [requestMetrics] : [])],
       queue: adapters.queue(queueSettings(config, registry)),
       services,
       serviceQueue: adapters.queue(serviceQueue(config, services)),
@@ -187,10 +188,8 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
     rules: { accountUsages, clocks: clock },
     lines: new AccountLines(config.queueSeconds * 1000),
-    queue: shared.queue,
     services: shared.services,
-    serviceTurns: { queue: shared.serviceQueue, reachOf: () => undefined },
-    reachOf: (call) => ableOf(registry.reachableBy(call.caller.principal), call),
+    ...turnsOf(shared),
     openSockets: new OpenSockets(),
     tickets: shared.tickets,
     loads: new ColdLoads(config.firstByteSeconds * 1000),
@@ -202,6 +201,19 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     draining: false,
   };
 }
+
+/** How calls get their turns, at models and at published services. */
+const turnsOf = ({
+  registry,
+  queue,
+  serviceQueue: atServices,
+}: Shared): Pick<Gate, 'queue' | 'reachOf' | 'takes' | 'assign' | 'serviceTurns'> => ({
+  queue,
+  reachOf: (call) => ableOf(registry.reachableBy(call.caller.principal), call),
+  takes: mayServe,
+  assign: (server, demand) => registry.assign(server, demand),
+  serviceTurns: { queue: atServices, reachOf: () => undefined, takes: () => true, assign: () => undefined },
+});
 
 function recorderOf(log: Log, { nowMs }: GateClocks, { ledger, refusals }: Storage, { observers }: Shared): Recorder {
   return {
@@ -216,25 +228,13 @@ function recorderOf(log: Log, { nowMs }: GateClocks, { ledger, refusals }: Stora
 }
 
 function queueSettings(config: Config, registry: UpstreamRegistry): QueueSettings<Upstream> {
-  const modelSlots = slotsOf(config.modelSlots);
   return {
-    serversFor: (model, reach) => registry.serving(model, reach),
-    slotsFor: (model, { terms, details }) =>
-      slotsOn(terms.slots, model) ?? modelSlots.get(model) ?? details.slotsOf(model) ?? config.slots,
+    serversFor: (_, { demand, reach }, ahead) => registry.serving(demand, reach, ahead),
+    slotsFor: slotsOf(config),
     maxWaiting: config.queueLength,
     maxWaitMs: config.queueSeconds * 1000,
     trials: { take: ({ health }) => health.take(), giveBack: ({ health }, hold) => health.giveBack(hold) },
   };
-}
-
-/** `gemma3:4b=8` by the name under which the queue knows the model. */
-function slotsOf(list: readonly string[]): ReadonlyMap<string, number> {
-  return new Map(
-    list.map((entry) => {
-      const [model = '', slots] = entry.split('=');
-      return [parseModelName(model)?.canonical ?? model, Number(slots)];
-    }),
-  );
 }
 
 /** From now on what is written is felt: the rules in force are read again, and every caller who is here is asked after. */

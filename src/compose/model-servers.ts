@@ -10,11 +10,12 @@ import { sealingKeysFrom } from '../management/servers/sealing.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
-import { leastBusy } from '../upstream/choice.ts';
 import { type CredentialFiles, readCredentials, readOwnCredentials, refuseStray } from '../upstream/credentials.ts';
+import { EarliestAnswer } from '../upstream/estimate/earliest-answer.ts';
 import { kindNamed } from '../upstream/kinds.ts';
 import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { ServerEntry, Upstream } from '../upstream/server.ts';
+import { slotsOf } from './model-slots.ts';
 
 /** Opens the model servers of the settings. @throws CredentialsUnusable where a file of theirs cannot be used. */
 export function openModelServers(config: Config, { logger }: Log): UpstreamRegistry {
@@ -22,7 +23,7 @@ export function openModelServers(config: Config, { logger }: Log): UpstreamRegis
   refuseStray(urls, credentialFilesOf(config));
   const registry = new UpstreamRegistry(
     { connectTimeoutMs: config.connectSeconds * 1000, probeIntervalMs: config.probeSeconds * 1000 },
-    leastBusy,
+    new EarliestAnswer({ slotsFor: slotsOf(config), nowMs: () => performance.now() }),
     (upstream, state, reason, changes) => reportTurn(logger, upstream.name, state, reason, changes),
   );
   for (const url of urls) registry.add(entryOf(url, config));

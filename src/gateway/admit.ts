@@ -2,6 +2,8 @@
 // not stopping, that the account's limits have room and hold the call, that it is the call's turn at the model, and
 // that the journal has recorded the call, so that it is accounted for whatever happens next. A call that cannot be
 // recorded is not started; a call refused here has cost nothing.
+
+import type { Demand } from '../domain/demand.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Ask } from '../domain/limit.ts';
 import { isLater, type Soon } from '../domain/soon.ts';
@@ -30,6 +32,8 @@ export interface Admitted extends Mark {
   readonly call: Shaped;
   /** The model server whose slot it holds; undefined for a call that occupies none. */
   readonly server: Upstream | undefined;
+  /** What the choice of another server depends on; undefined where there is no other. */
+  readonly demand: Demand<Upstream> | undefined;
 }
 
 declare class ServiceMark {
@@ -52,7 +56,7 @@ export interface AdmitTools extends LimitTools, Omit<TurnTools<Upstream>, 'rules
   readonly draining: boolean;
   readonly modelFacts: ModelFacts;
   /** The queue in front of the published services. */
-  readonly serviceTurns: Pick<TurnTools<ServiceServer>, 'queue' | 'reachOf'>;
+  readonly serviceTurns: Pick<TurnTools<ServiceServer>, 'queue' | 'reachOf' | 'takes' | 'assign'>;
   readonly names: Pick<ModelNames, 'choose'>;
   /** Checks the caller again; things may have changed while the call waited. */
   readonly decisions: Pick<Decisions, 'again'>;
@@ -121,6 +125,7 @@ async function beginLater(
 ): Promise<Admitted> {
   const again = served(await tools.decisions.again(call, exchange), exchange, tools);
   if (again.models[0] !== call.models[0]) {
+    exchange.assignment?.end();
     slot.release(0);
     return atModel(again, exchange, ask, enteredMs, tools);
   }
@@ -200,7 +205,7 @@ function begin(call: Shaped, exchange: Exchange, slot: Slot<Upstream> | undefine
   } catch (cause) {
     throw new GatewayError('ledger_unavailable', { cause });
   }
-  return { call, server: slot?.server } as Admitted;
+  return { call, server: slot?.server, demand: exchange.assignment?.demand } as Admitted;
 }
 
 const unsent = { promptTokens: 0, completionTokens: 0 };

@@ -8,6 +8,7 @@ import type { Principal } from '../domain/principal.ts';
 import { bodyFields } from '../upstream/kinds.ts';
 import { type AskedLength, boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
+import { conversationOf } from './conversation.ts';
 import { boundParameters } from './creation.ts';
 import { boundGrammars } from './grammar-bounds.ts';
 import { jsonType, readJson } from './intent.ts';
@@ -33,6 +34,8 @@ export interface Shaped extends Authorized, Mark {
   readonly choices: number;
   /** The changes, for a response header; contains only names and figures that this code knows. */
   readonly changes: readonly string[];
+  /** Of the conversation that it continues; 0 if it has none, or if there is only one server. */
+  readonly conversation: number;
   /** The caller as of the last shaping. */
   readonly shapedFor: Principal;
   /** The servers that took calls at that time. */
@@ -65,6 +68,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
   let asked: AskedLength = { tokens: undefined, choices: 1 };
   let changes = before;
   let figured: Figured | undefined;
+  let conversation = 0;
   let { body } = call;
   if (document && body) {
     if (bounds) {
@@ -85,6 +89,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
         : none;
     ({ body, figured } = figureFor(bytes, firstEdits, differing));
     ({ asked, changes } = firstEdits);
+    if (facts.length > 1) conversation = conversationOf(call, document, bytes);
     for (const other of differing) asked = longerOf(asked, other.asked);
   }
   // Drop the parsed body: it can be many times the size of its bytes while the answer runs.
@@ -97,6 +102,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
     askedTokens,
     choices,
     changes,
+    conversation,
     figured,
     shapedFor: principal,
     shapedWith: facts,

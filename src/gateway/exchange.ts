@@ -6,6 +6,7 @@ import { newRequestId, type RequestId } from '../domain/id.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { Outcome, UsageCost } from '../domain/usage.ts';
 import type { OpenUsage } from '../store/ports/journal.ts';
+import type { Assignment } from '../upstream/estimate/assignment.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { ServiceServer } from '../upstream/service-server.ts';
 import type { Dialect } from './dialects/dialect.ts';
@@ -53,6 +54,8 @@ export class Exchange {
   begun: OpenUsage | undefined;
   /** The server that is working on it. */
   server: Upstream | ServiceServer | undefined;
+  /** Where it counts as the work of a server; undefined if there is only one server, or it takes no turn at a model. */
+  assignment: Assignment<Upstream> | undefined;
   queuedMs = 0;
   /** Its position when it began to wait, starting at 1; 0 if it did not wait. */
   queuePosition = 0;

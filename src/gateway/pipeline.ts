@@ -84,6 +84,8 @@ export interface Gate {
   readonly services: PublishedServices;
   readonly serviceTurns: AdmitTools['serviceTurns'];
   readonly reachOf: AdmitTools['reachOf'];
+  readonly takes: AdmitTools['takes'];
+  readonly assign: AdmitTools['assign'];
   readonly openSockets: OpenSockets;
   readonly tickets: TicketStore;
   /** Loads of models that are not in memory. */

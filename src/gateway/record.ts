@@ -93,6 +93,7 @@ export interface TurnEnded extends Exchange, TurnMark {}
 export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs): Any & TurnEnded {
   const { meter } = exchange;
   const { slot, turnAtMs, seat, operation, upstream } = recordFactsOf(exchange);
+  exchange.assignment?.end();
   seat?.leave();
   // A service is shared fairly by the time that its calls take.
   if (slot && operation?.service) {

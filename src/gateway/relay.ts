@@ -151,6 +151,8 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       if (this.#restBytes > restBytes) this.#tries.cancel(controller, over);
       return;
     }
+    const { assignment } = this.exchange;
+    if (assignment !== undefined && !assignment.hasBegun) assignment.began();
     const { isCollecting, isStream } = this.#answer;
     if (isStream && !this.#hasBegun) this.#noteBeginning();
     try {

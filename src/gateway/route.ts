@@ -29,7 +29,7 @@ export interface Routed extends Shaped, Mark {
  * none of them has the route; `missing_scope` (cloud) if all of them have the model on another host by now.
  */
 export function route(
-  { call, server: held }: Admitted,
+  { call, server: held, demand }: Admitted,
   registry: Pick<UpstreamRegistry, 'candidates' | 'reachableBy' | 'all'>,
   headers: IncomingHttpHeaders,
 ): Routed {
@@ -43,7 +43,7 @@ export function route(
   const able = ableOf(reach, call);
   const refusal = able === reach ? undefined : inability(reach, call);
   if (refusal) throw refusal;
-  const ranked = registry.candidates(call.models[0]?.name?.canonical, able);
+  const ranked = registry.candidates(call.models[0]?.name?.canonical, able, demand);
   const found: readonly Upstream[] = ranked.filter((upstream) => mayServe(upstream, call));
   if (found.length === 0) throw missingScope('cloud');
   const having = found.length > 1 ? withModel(found, call.models[0]?.name?.canonical) : found;

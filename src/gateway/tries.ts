@@ -88,6 +88,7 @@ export class Tries {
     this.#exchange.notes.noteUpstream(server.name);
     server.begin();
     this.#exchange.server = server;
+    this.#exchange.assignment?.moveTo(server);
     this.#counted = true;
     this.sent = false;
     this.dispatchedMs = now;

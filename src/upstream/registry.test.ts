@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
-import { type Choice, leastBusy } from './choice.ts';
+import type { Demand } from '../domain/demand.ts';
+import type { Choice } from './choice.ts';
 import { noCredentials } from './credentials.ts';
+import { EarliestAnswer } from './estimate/earliest-answer.ts';
 import { UpstreamRegistry } from './registry.ts';
 import type { Upstream } from './server.ts';
 
@@ -12,41 +14,58 @@ const entryOf = (name: string) => ({
 });
 const none = { endOn: () => undefined };
 
-function registryOf(choice: Choice, ...names: string[]): { registry: UpstreamRegistry; servers: readonly Upstream[] } {
-  const registry = new UpstreamRegistry(settings, choice, () => undefined);
+const choice = new EarliestAnswer<Upstream>({ slotsFor: () => 1, nowMs: () => 0 });
+const demand: Demand<Upstream> = { model: 'm', promptTokens: 1, answerTokens: 1, conversation: 0, takes: () => true };
+const policy = (given: Partial<Choice<Upstream>>): Choice<Upstream> => ({
+  order: (servers) => servers,
+  ready: (servers) => servers,
+  assign: (...call) => choice.assign(...call),
+  listsChanged: () => undefined,
+  explain: () => undefined,
+  ...given,
+});
+
+function registryOf(
+  chosen: Choice<Upstream>,
+  ...names: string[]
+): { registry: UpstreamRegistry; servers: readonly Upstream[] } {
+  const registry = new UpstreamRegistry(settings, chosen, () => undefined);
   return { registry, servers: names.map((name) => registry.add(entryOf(name))) };
 }
 
 test('the configured policy ranks the servers, for calls at once and for waiting calls', () => {
-  const lastFirst: Choice = {
+  const lastFirst = policy({
     order: (servers) => servers.toReversed(),
     ready: (servers) => servers.slice(-1),
-  };
+  });
   const { registry, servers } = registryOf(lastFirst, 'a', 'b', 'c');
   expect(registry.candidates('m')).toEqual(servers.toReversed());
-  expect(registry.serving('m')).toEqual([servers[2]]);
+  expect(registry.serving(demand)).toEqual([servers[2]]);
 });
 
 test('a single server is the answer under every policy, and the same array each time', () => {
-  const never: Choice = {
+  const never = policy({
     order: () => [],
     ready: () => [],
-  };
+    assign: () => {
+      throw new Error('nothing depends on it');
+    },
+  });
   const { registry, servers } = registryOf(never, 'a');
   expect(registry.candidates('m')).toEqual(servers);
   expect(registry.candidates('m')).toBe(registry.candidates(undefined));
-  expect(registry.serving('m')).toBe(registry.servers);
+  expect(registry.serving(demand)).toBe(registry.servers);
+  expect(registry.assign(servers[0]!, demand)).toBeUndefined();
 });
 
 test('a drained or removed server is no longer a candidate, and the policy does not see it', async () => {
   const seen: string[] = [];
-  const watching: Choice = {
-    ...leastBusy,
+  const watching = policy({
     order: (servers) => {
-      seen.push(...(servers as unknown as Upstream[]).map(({ name }) => new URL(name).hostname));
+      seen.push(...servers.map(({ name }) => new URL(name).hostname));
       return servers;
     },
-  };
+  });
   const { registry, servers } = registryOf(watching, 'a', 'b', 'c', 'd');
   await registry.drain(servers[0]!, 0, none);
   await registry.remove(servers[2]!, none);
@@ -56,7 +75,7 @@ test('a drained or removed server is no longer a candidate, and the policy does 
 });
 
 test('draining waits for calls that are repeated there, and ends the running ones when its time is over', async () => {
-  const { registry, servers } = registryOf(leastBusy, 'a', 'b');
+  const { registry, servers } = registryOf(choice, 'a', 'b');
   const [server] = servers as [Upstream];
   server.begin();
   let isOver = false;

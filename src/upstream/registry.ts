@@ -1,8 +1,11 @@
 // The model servers behind the gate, which can be added, changed, drained and removed while it serves. The registry says where
 // a call may go, ranked by its policy, and starts and stops the probes and connections of each server.
+import type { Demand } from '../domain/demand.ts';
 import { Audiences, type Reaching } from './audience.ts';
 import type { Choice } from './choice.ts';
 import type { Credentials } from './credentials.ts';
+import type { Assignment } from './estimate/assignment.ts';
+import type { ModelFigures } from './estimate/figures.ts';
 import { FirstTokens } from './first-tokens.ts';
 import { type OnTurn, type ServerEntry, type ServerSettings, Upstream } from './server.ts';
 import { SharedLists } from './shared-lists.ts';
@@ -17,7 +20,7 @@ export class UpstreamRegistry {
   /** The lists of the servers that take calls, for callers. */
   readonly lists: SharedLists<Upstream>;
   readonly #settings: ServerSettings;
-  readonly #choice: Choice;
+  readonly #choice: Choice<Upstream>;
   readonly #onTurn: OnTurn;
   readonly #firstTokens = new FirstTokens();
   // Both arrays are replaced and never edited, so holders can detect changes by identity.
@@ -26,7 +29,7 @@ export class UpstreamRegistry {
   #audiences = new Audiences<Upstream>([]);
   #started = false;
 
-  constructor(settings: ServerSettings, choice: Choice, onTurn: OnTurn) {
+  constructor(settings: ServerSettings, choice: Choice<Upstream>, onTurn: OnTurn) {
     this.lists = new SharedLists(() => this.#servers);
     this.#settings = settings;
     this.#choice = choice;
@@ -50,6 +53,7 @@ export class UpstreamRegistry {
   add(entry: ServerEntry): Upstream {
     const server = new Upstream(entry, this.#settings, this.#onTurn, this.#firstTokens);
     server.onKind = () => this.#sort();
+    server.onModels = () => this.#choice.listsChanged();
     this.#all = [...this.#all, server];
     this.#sort();
     if (this.#started) void server.health.watch();
@@ -141,13 +145,37 @@ export class UpstreamRegistry {
   }
 
   /** The servers in `reach` in the order in which to try them; by default all that take calls. */
-  candidates(model: string | undefined, reach: readonly Upstream[] = this.#servers): readonly Upstream[] {
-    return reach.length > 1 ? this.#choice.order(reach, model) : reach;
+  candidates(
+    model: string | undefined,
+    reach: readonly Upstream[] = this.#servers,
+    demand?: Demand<Upstream>,
+  ): readonly Upstream[] {
+    return reach.length > 1 ? this.#choice.order(reach, model, demand) : reach;
   }
 
-  /** The servers in `reach` that can work on the model now, as far as is known, best first. Empty only if `reach` is. */
-  serving(model: string, reach: readonly Upstream[] = this.#servers): readonly Upstream[] {
-    return reach.length > 1 ? this.#choice.ready(reach, model) : reach;
+  /**
+   * The servers in `reach` to which the call should go as soon as they have a slot, best first. Empty only if `reach` is.
+   * `ahead`: the number of calls that get their turn before it.
+   */
+  serving(
+    demand: Demand<Upstream> | undefined,
+    reach: readonly Upstream[] = this.#servers,
+    ahead = 0,
+  ): readonly Upstream[] {
+    return reach.length > 1 && demand !== undefined ? this.#choice.ready(reach, demand, ahead) : reach;
+  }
+
+  /** Counts the call at the server from now on. Undefined if there is no other server, so that nothing depends on it. */
+  assign(server: Upstream, demand: Demand<Upstream>): Assignment<Upstream> | undefined {
+    return this.#servers.length > 1 ? this.#choice.assign(server, demand) : undefined;
+  }
+
+  /** Why calls for the model go where they go: the figures of each server that has it, and takes calls. */
+  explain(model: string): readonly { readonly server: Upstream; readonly figures: ModelFigures }[] {
+    return this.#servers.flatMap((server) => {
+      const figures = this.#choice.explain(server, model);
+      return figures ? [{ server, figures }] : [];
+    });
   }
 
   async close(): Promise<void> {

@@ -61,12 +61,20 @@ export class Upstream implements Recognizable {
   inFlight = 0;
   /** Called when it turns out to have other routes, such as those of another kind. */
   onKind: () => void = () => undefined;
+  /** Called when it lists other models than before. */
+  onModels: () => void = () => undefined;
+  /** Changes whenever models, details or terms have changed; a look that shows nothing new changes nothing. */
+  revision = 0;
+  /** When its details were last asked for, by `performance.now()`. */
+  lookedMs = -Infinity;
   readonly #connection: Connection;
   #takesStreamOptions: boolean;
   #recognized: UpstreamKind | undefined;
   /** Paths of routes that it has shown to lack, although its kind does not rule them out. */
   readonly #lacking = new Set<string>();
   #idle: PromiseWithResolvers<void> | undefined;
+  /** What the last look showed. */
+  #shown = '';
 
   /** @throws CredentialsUnusable */
   constructor(entry: ServerEntry, settings: ServerSettings, onTurn: OnTurn, peers: FirstTokens) {
@@ -82,7 +90,7 @@ export class Upstream implements Recognizable {
     this.#connection = new Connection(url.origin, settings.connectTimeoutMs, this.credentials);
     this.health = new Health({
       probe: () => this.#probe(),
-      afterwards: () => this.details.look(this, this.models),
+      afterwards: () => this.#look(),
       intervalMs: settings.probeIntervalMs,
       onTurn: (state, reason, changes) => onTurn(this, state, reason, changes),
     });
@@ -163,10 +171,11 @@ export class Upstream implements Recognizable {
   change(entry: ServerEntry, credentials: Credentials): void {
     const { kind, givenKind } = this;
     this.entry = entry;
+    this.revision++;
     this.renew(credentials);
     if (this.givenKind === givenKind) return;
     this.#recognized = undefined;
-    this.models = noneKnown;
+    this.#know(noneKnown);
     if (this.kind !== kind) this.details = this.kind.openDetails();
   }
 
@@ -210,10 +219,46 @@ export class Upstream implements Recognizable {
       if (error instanceof Busy) return { state: 'busy', reason: error.message, waitMs: error.waitMs };
       return { state: stateOf(error), reason: describe(error) };
     }
-    this.models = knownFrom(list);
+    this.#know(knownFrom(list));
     return answers;
   }
+
+  #know(models: KnownModels): void {
+    const before = this.models;
+    this.models = models;
+    if (!sameModels(before, models)) this.revision++;
+    if (!sameNames(before.names, models.names)) this.onModels();
+  }
+
+  async #look(): Promise<void> {
+    const from = performance.now();
+    await this.details.look(this, this.models);
+    this.lookedMs = from;
+    const shown = shownBy(this.details);
+    if (shown !== this.#shown) this.revision++;
+    this.#shown = shown;
+  }
 }
+
+const sameNames = (a: KnownModels['names'], b: KnownModels['names']): boolean =>
+  a === b || (a !== undefined && b !== undefined && a.size === b.size && [...a].every((name) => b.has(name)));
+
+const sameModels = (a: KnownModels, b: KnownModels): boolean =>
+  sameNames(a.names, b.names) &&
+  sameNames(a.remote, b.remote) &&
+  sameFigures(a.sizes, b.sizes) &&
+  sameFigures(a.contexts, b.contexts);
+
+const sameFigures = (a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): boolean =>
+  a.size === b.size && [...a].every(([name, figure]) => b.get(name) === figure);
+
+/** What the details say about models, as far as a choice depends on it. */
+const shownBy = (details: ModelDetails): string =>
+  [
+    details.loaded === undefined,
+    details.slotsOf(''),
+    ...[...(details.loaded ?? [])].flatMap(([name, bytes]) => [name, bytes, details.contextOf(name)]),
+  ].join(' ');
 
 const answers: Probed = { state: 'up', reason: 'it answers' };
 

@@ -101,7 +101,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
     });
 
     test('a call waits only for servers in its reach, and passes calls that wait for others', async () => {
-      const queue = queueOf(1, { serversFor: (_, reach = ['a', 'b']) => reach });
+      const queue = queueOf(1, { serversFor: (_, { reach = ['a', 'b'] }) => reach });
       const [only, all] = [['a'], ['a', 'b']];
       const [first, waits] = [call('a', 1, { reach: only }), call('a', 1, { reach: only })];
       await enterAll(queue, [first, waits]);
@@ -122,7 +122,7 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
     });
 
     test('a call does not hold up another one of its account that other servers can serve', async () => {
-      const queue = queueOf(1, { serversFor: (_, reach = ['a', 'b']) => reach });
+      const queue = queueOf(1, { serversFor: (_, { reach = ['a', 'b'] }) => reach });
       const [only, all] = [['a'], ['a', 'b']];
       const [first, waits, passes] = [only, only, all].map((reach) => call('a', 1, { reach })) as [Call, Call, Call];
       await enterAll(queue, [first, waits, passes]);

@@ -1,5 +1,7 @@
 // Gets a call its turn at its model: a slot at once if the queue has one free, otherwise after waiting for it. record.ts gives
 // the slot back when the exchange ends.
+
+import type { Demand } from '../../domain/demand.ts';
 import { GatewayError } from '../../domain/error.ts';
 import type { Ask } from '../../domain/limit.ts';
 import { isLater, type Soon } from '../../domain/soon.ts';
@@ -18,6 +20,10 @@ export interface TurnTools<Server> {
   readonly running: ActiveRequests;
   /** The servers that the call may go to; undefined: all of the lane. */
   readonly reachOf: (call: Shaped) => readonly Server[] | undefined;
+  /** Whether a call like this may go to the server. */
+  readonly takes: (server: Server, call: Shaped) => boolean;
+  /** Counts the call at the server of its slot; undefined if nothing depends on it. */
+  readonly assign: (server: Server, demand: Demand<Server>) => Exchange['assignment'];
   /** A step of the ladder that slows a caller down has wall-clock times. */
   readonly rules: { readonly clocks: Pick<Clocks, 'wall'> };
   readonly recorder: { readonly nowMs: () => MonotonicMs };
@@ -36,7 +42,7 @@ export function takeTurn<Server>(
   enteredMs: MonotonicMs,
   tools: TurnTools<Server>,
 ): Soon<Slot<Server>> {
-  const waiting = new ModelWait(call, exchange, ask, tools);
+  const waiting = new ModelWait(call, exchange, model, ask, tools);
   const entered = tools.queue.enter(model, waiting, enteredMs);
   return isLater(entered) ? entered.then((found) => begin(found, waiting, tools)) : begin(entered, waiting, tools);
 }
@@ -49,9 +55,8 @@ function begin<Server>(
 ): Soon<Slot<Server>> {
   if (entered === undefined) throw new GatewayError('queue_full');
   if (entered.kind === 'place') return waitFor(waiting, entered, tools);
-  const { exchange } = waiting;
-  exchange.notes.noteSlot(entered);
-  exchange.notes.noteTurn(tools.recorder.nowMs());
+  waiting.take(entered);
+  waiting.exchange.notes.noteTurn(tools.recorder.nowMs());
   return entered;
 }
 
@@ -73,18 +78,22 @@ async function waitFor<Server>(
 }
 
 /** A call in the queue of a model. */
-class ModelWait<Server> extends Waiting<Slot<Server>> implements Turn<Server> {
+class ModelWait<Server> extends Waiting<Slot<Server>> implements Turn<Server>, Demand<Server> {
+  readonly model: string;
   readonly cost: number;
   readonly most: number;
   readonly #clocks: Pick<Clocks, 'wall'>;
-  readonly #reachOf: TurnTools<Server>['reachOf'];
+  readonly #ask: Ask;
+  readonly #tools: TurnTools<Server>;
 
-  constructor(call: Shaped, exchange: Exchange, ask: Ask, { rules, reachOf }: TurnTools<Server>) {
+  constructor(call: Shaped, exchange: Exchange, model: string, ask: Ask, tools: TurnTools<Server>) {
     super(call, exchange);
+    this.model = model;
+    this.#ask = ask;
     this.cost = Math.max(1, ask.promptTokens + ask.completionTokens);
     this.most = Math.max(this.cost, ask.promptTokens + mostCompletion(call));
-    this.#clocks = rules.clocks;
-    this.#reachOf = reachOf;
+    this.#clocks = tools.rules.clocks;
+    this.#tools = tools;
   }
 
   get accountId(): string {
@@ -99,16 +108,42 @@ class ModelWait<Server> extends Waiting<Slot<Server>> implements Turn<Server> {
   }
 
   get reach(): readonly Server[] | undefined {
-    return this.#reachOf(this.call);
+    return this.#tools.reachOf(this.call);
   }
 
   get behind(): boolean {
     return restrictionsOf(this.call.caller.principal.suspensions, this.#clocks.wall()).behind;
   }
 
-  start(slot: Slot<Server>): void {
-    // Noted before the wait goes on, so that the slot is given back even if the caller hangs up at this moment.
+  get demand(): this {
+    return this;
+  }
+
+  get promptTokens(): number {
+    return this.#ask.promptTokens;
+  }
+
+  get answerTokens(): number {
+    return this.#ask.completionTokens;
+  }
+
+  get conversation(): number {
+    return this.call.conversation;
+  }
+
+  takes(server: Server): boolean {
+    return this.#tools.takes(server, this.call);
+  }
+
+  /** The slot is given back at the end of the exchange, and the call counts at its server until then. */
+  take(slot: Slot<Server>): void {
     this.exchange.notes.noteSlot(slot);
+    this.exchange.assignment = this.#tools.assign(slot.server, this);
+  }
+
+  start(slot: Slot<Server>): void {
+    // Before the wait goes on, so that the slot is given back even if the caller hangs up at this moment.
+    this.take(slot);
     this.proceed(slot);
   }
 }

@@ -1,6 +1,7 @@
 // Measures the cost of a stream of server-sent events (HTML standard §9.2.6): reads the data of each event, and a
 // dialect's EventWords interpret it. It never changes the stream.
 
+import type { Timings } from '../../upstream/estimate/timings.ts';
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
 import { LineReader, type LongLine } from '../payload/line-reader.ts';
 import {
@@ -47,8 +48,10 @@ export interface EventTally {
   count(tokens: number): void;
   /** Takes a `usage` object; true if it reports the length of the answer. */
   take(usage: unknown): boolean;
-  /** Takes llama.cpp's `timings` object, unless there is a `usage` beside it. */
+  /** Takes the token counts of llama.cpp's `timings` object, unless there is a `usage` beside it. */
   takeTimings(timings: unknown): void;
+  /** Takes the durations of that object. */
+  takeTimes(timings: unknown): void;
 }
 
 export class EventsMeter implements Meter, EventTally {
@@ -187,6 +190,14 @@ export class EventsMeter implements Meter, EventTally {
 
   takeTimings(timings: unknown): void {
     this.#take(timingFigures(timings));
+  }
+
+  takeTimes(timings: unknown): void {
+    this.#figures.takeMillis(timings);
+  }
+
+  timings(): Timings | undefined {
+    return this.#figures.timings();
   }
 
   #take(figures: Figures | undefined): boolean {

@@ -2,8 +2,10 @@
 // inside it is never taken for a figure, or by its bytes if it reports none. A long answer is not held; its figures are
 // read as it passes.
 
+import type { Timings } from '../../upstream/estimate/timings.ts';
 import { Pieces } from '../payload/chunk-buffer.ts';
 import { JsonFigures, type Wanted } from '../payload/json-scalars.ts';
+import type { ReportedTimes } from './reported-times.ts';
 import {
   type Figures,
   type Meter,
@@ -24,6 +26,8 @@ export interface WholeWords {
   readonly wanted: Wanted;
   /** The figures at the top level; undefined if there are none. */
   readonly figuresIn: (answer: Readonly<Record<string, unknown>>) => Figures | undefined;
+  /** How long the server says that it took; left out where it says nothing. */
+  readonly timesIn?: (answer: Readonly<Record<string, unknown>>, times: ReportedTimes) => void;
 }
 
 /** Answers up to this size are held and parsed at once. */
@@ -55,7 +59,7 @@ export const wantedUsage: Wanted = new Map<string, Wanted | true>([
   ['output_tokens_details', wantedOutput],
 ]);
 
-export const wantedTimings: Wanted = new Map(each('cache_n', 'prompt_n', 'predicted_n'));
+export const wantedTimings: Wanted = new Map(each('cache_n', 'prompt_n', 'predicted_n', 'prompt_ms', 'predicted_ms'));
 
 /** Fields with generated text, in any family: a server may fail in another dialect than the caller's. */
 const generated = ['choices', 'response', 'message', 'output', 'content'] as const;
@@ -114,10 +118,15 @@ export class WholeMeter implements Meter {
   #judge(answer: Readonly<Record<string, unknown>> | undefined): void {
     const figures = answer && this.#words.figuresIn(answer);
     this.#figures.take(figures);
+    if (answer) this.#words.timesIn?.(answer, this.#figures);
     this.#reported = figures !== undefined;
     if (this.#failed) this.#costs = this.#reported || (answer ? isGenerated(answer) : this.#figures.bytes > errorBytes);
     if (this.#words.kind === 'transcribes' && typeof answer?.['text'] === 'string')
       this.#seen = Math.ceil(Buffer.byteLength(answer['text']) / 4);
+  }
+
+  timings(): Timings | undefined {
+    return this.#figures.timings();
   }
 
   read(): Reading {
@@ -143,4 +152,5 @@ export const generatedUsage: WholeWords = {
     ['timings', wantedTimings],
   ]),
   figuresIn: (answer) => usageFigures(answer['usage']) ?? timingFigures(answer['timings']),
+  timesIn: (answer, times) => times.takeMillis(answer['timings']),
 };

@@ -2,6 +2,8 @@
 // not a count is ignored (new-api CVE-2026-71479 recorded a negative one), and so is one beyond what the transferred
 // bytes and the elapsed time allow: a server that reports 2^53−1 would use up a member's monthly quota.
 import type { UsageSource } from '../../domain/usage.ts';
+import type { Timings } from '../../upstream/estimate/timings.ts';
+import { ReportedTimes } from './reported-times.ts';
 
 export interface Reading {
   /** The whole prompt, including what was read from or written to a cache. */
@@ -26,6 +28,8 @@ export interface Meter {
   readonly done: boolean;
   /** The answer ended with the model server's own error. */
   readonly errorSeen: boolean;
+  /** How long the model server says that it took; undefined if it says nothing. */
+  timings?(): Timings | undefined;
 }
 
 export const nothingRead: Reading = {
@@ -67,7 +71,7 @@ const promptTokensPerMs = 10;
 const completionTokensPerMs = 5;
 
 /** Combines the figures of one answer over all its events: for each figure, the last meaningful value. */
-export class ReportedFigures {
+export class ReportedFigures extends ReportedTimes {
   /** Bytes of the answer so far. */
   bytes = 0;
   readonly #prompt: Prompt;
@@ -82,6 +86,7 @@ export class ReportedFigures {
 
   /** `nowMs` is monotonic. */
   constructor(prompt: Prompt, nowMs: () => number) {
+    super();
     this.#prompt = prompt;
     this.#nowMs = nowMs;
     this.#beganMs = nowMs();

@@ -6,7 +6,11 @@ import { id, name, text, timeOrNull, word } from '../http/fields.ts';
 const slots = z
   .record(text(200), z.int().min(1).max(100_000))
   .describe('calls at once by model; * is every other model. null: the settings of the gate');
-const weight = z.number().min(0.01).max(100).describe('share of the calls beside servers that are as good; 1 is usual');
+const weight = z
+  .number()
+  .min(0.01)
+  .max(100)
+  .describe('divides its estimate when a server is chosen; 1 is usual, 2 gets twice the calls of an equal server');
 const file = text(200).describe('name of a file in the directory of server_files');
 const plans = z.array(word).max(200);
 const accounts = z.array(name).max(1_000);

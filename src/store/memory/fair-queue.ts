@@ -82,7 +82,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     const lane = this.#lane(model);
     const flow = flowOf(lane, turn.accountId);
     if (lane.waiting === 0) {
-      const server = this.#freeServer(lane, turn);
+      const server = this.#freeServer(lane, turn, 0);
       if (server !== undefined) {
         flow.served = Math.max(flow.served, lane.virtual);
         return this.#grant(lane, flow, turn, server);
@@ -98,6 +98,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     lane.waiting++;
     // A server may have become available since the others began to wait.
     this.#fill(lane);
+    this.#goElsewhere(place);
     return place;
   }
 
@@ -144,8 +145,8 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     return lane;
   }
 
-  #freeServer(lane: Lane<Server>, { reach }: Turn<Server>): Server | undefined {
-    for (const server of this.#settings.serversFor(lane.model, reach))
+  #freeServer(lane: Lane<Server>, turn: Turn<Server>, ahead: number): Server | undefined {
+    for (const server of this.#settings.serversFor(lane.model, turn, ahead))
       if ((lane.busy.get(server) ?? 0) < this.#settings.slotsFor(lane.model, server)) return server;
     return undefined;
   }
@@ -174,16 +175,31 @@ export class FairQueue<Server> implements TurnQueue<Server> {
   #fill(lane: Lane<Server>): void {
     while (lane.waiting > 0) {
       let place = nextPlace(lane);
-      let server = this.#freeServer(lane, place.turn);
+      let server = this.#freeServer(lane, place.turn, 0);
       if (server === undefined) {
         const elsewhere = this.#nextElsewhere(lane, place.turn.reach);
         if (!elsewhere) return;
         place = elsewhere;
-        server = this.#freeServer(lane, place.turn) as Server;
+        server = this.#freeServer(lane, place.turn, 0);
+        // Turns with the same reach can differ in what is best for them.
+        if (server === undefined) return;
       }
       take(place);
       place.turn.start(this.#grant(lane, place.flow, place.turn, server));
     }
+  }
+
+  /**
+   * A newcomer with many before it may do better on a server that those do not want, such as one that has to load the model
+   * first. It delays none of them.
+   */
+  #goElsewhere(place: LanePlace<Server>): void {
+    const { lane, flow, turn, position } = place;
+    if (position < 2 || !flow.waiting.includes(place)) return;
+    const server = this.#freeServer(lane, turn, position - 1);
+    if (server === undefined) return;
+    take(place);
+    turn.start(this.#grant(lane, flow, turn, server));
   }
 
   /** The next of those that may go to other servers than these, and find a slot there. */
@@ -193,7 +209,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
     return bestPlace(lane, ({ turn }) => {
       const own = turn.reach;
       let isFree = free.get(own);
-      if (isFree === undefined) free.set(own, (isFree = this.#freeServer(lane, turn) !== undefined));
+      if (isFree === undefined) free.set(own, (isFree = this.#freeServer(lane, turn, 0) !== undefined));
       return isFree;
     });
   }

@@ -1,6 +1,7 @@
 // The port to the queue in front of the models. Each model has a number of slots on each server; a call that finds none free waits
 // for its turn. An adapter decides which call is next and on which server; it may answer at once or later. The gateway enters
 // calls and reports what they cost. Every adapter has to pass test/contracts/turn-queue.ts.
+import type { Demand } from '../../domain/demand.ts';
 import type { Soon } from '../../domain/soon.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 
@@ -19,6 +20,8 @@ export interface Turn<Server> {
    * change between two looks.
    */
   readonly reach?: readonly Server[] | undefined;
+  /** What the choice of its server depends on; undefined: nothing but its reach. */
+  readonly demand?: Demand<Server> | undefined;
   /** Called at most once, if `enter` returned a place; possibly before a promise of `enter` resolves, never after `leave`. */
   start(slot: Slot<Server>): void;
   /** Called in the place of `start` when the call loses its place. */
@@ -60,8 +63,15 @@ export interface LaneNow {
 
 /** What a queue needs from the gateway, and its bounds. */
 export interface QueueSettings<Server> {
-  /** The servers in `reach` that could work on this model now, best first; may change between calls. */
-  readonly serversFor: (model: string, reach?: readonly Server[]) => readonly Server[];
+  /**
+   * The servers to which the turn should go as soon as they have a free slot, best first; may change between calls. A server
+   * that is left out is one that the turn had better not take, although it may. `ahead`: turns that are served before it.
+   */
+  readonly serversFor: (
+    model: string,
+    turn: Pick<Turn<Server>, 'reach' | 'demand'>,
+    ahead: number,
+  ) => readonly Server[];
   readonly slotsFor: (model: string, server: Server) => number;
   readonly maxWaiting: number;
   readonly maxWaitMs: number;

@@ -1,7 +1,9 @@
 // Where Ollama's API reports the cost of an answer. Its streams are NDJSON, one JSON object per line: generations, and
 // the progress of transfers, which cost no tokens. It never changes a stream.
 
+import type { Timings } from '../../../upstream/estimate/timings.ts';
 import { type WholeWords, wantedAnswer } from '../../meter/meter-whole.ts';
+import type { ReportedTimes } from '../../meter/reported-times.ts';
 import {
   countIn,
   type Figures,
@@ -21,8 +23,10 @@ import {
 import { JsonFigures, type Wanted } from '../../payload/json-scalars.ts';
 import { LineReader, type LongLine } from '../../payload/line-reader.ts';
 
+const durations = ['load_duration', 'prompt_eval_duration', 'eval_duration'];
+
 const wantedLine: Wanted = new Map(
-  ['done', 'done_reason', 'prompt_eval_count', 'eval_count', 'error', 'logprobs', 'context'].map(
+  ['done', 'done_reason', 'prompt_eval_count', 'eval_count', 'error', 'logprobs', 'context', ...durations].map(
     (name) => [name, true] as const,
   ),
 );
@@ -70,6 +74,7 @@ export class LinesMeter implements Meter {
   #end(value: Readonly<Record<string, unknown>>): void {
     this.done = true;
     this.#figures.take(figuresIn(value));
+    this.#figures.takeDurations(value);
   }
 
   end(): boolean {
@@ -79,6 +84,10 @@ export class LinesMeter implements Meter {
 
   read(): Reading {
     return this.#figures.read(this.done, this.#pieces);
+  }
+
+  timings(): Timings | undefined {
+    return this.#figures.timings();
   }
 }
 
@@ -124,13 +133,17 @@ function longLine(
 }
 
 const wantedWhole = wantedAnswer(
-  ['prompt_eval_count', 'eval_count', 'done_reason'].map((name) => [name, true] as const),
+  ['prompt_eval_count', 'eval_count', 'done_reason', ...durations].map((name) => [name, true] as const),
 );
 
 /** A generation in one piece. */
-export const generated: WholeWords = { kind: 'generates', wanted: wantedWhole, figuresIn };
+export const generated: WholeWords = { kind: 'generates', wanted: wantedWhole, figuresIn, timesIn };
 /** Embeddings, in the newer and the older format. */
-export const embedded: WholeWords = { kind: 'embeds', wanted: wantedWhole, figuresIn };
+export const embedded: WholeWords = { kind: 'embeds', wanted: wantedWhole, figuresIn, timesIn };
+
+function timesIn(answer: Readonly<Record<string, unknown>>, times: ReportedTimes): void {
+  times.takeDurations(answer);
+}
 
 /** The figures of a stream's last line, or of a whole answer. */
 function figuresIn(answer: Readonly<Record<string, unknown>>): Figures | undefined {

@@ -24,6 +24,7 @@ export const completionEvents: EventWords = {
   isPiece: () => true,
   read(value, _, isPiece, tally) {
     if (reportsError(value['error'])) tally.done = tally.errorSeen = true;
+    if (value['timings'] !== undefined) tally.takeTimes(value['timings']);
     // The usage of an event without choices covers the whole answer.
     if (!tally.take(value['usage'])) tally.takeTimings(value['timings']);
     else if (!isPiece) tally.final = true;

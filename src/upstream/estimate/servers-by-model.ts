@@ -1,0 +1,47 @@
+// The servers that have a model, found once and kept until a list changes. Callers who may reach the same servers share an
+// array of them, so the array is the key; an array that is replaced is forgotten with all that was found for it.
+import type { Offer } from './offer.ts';
+import type { Ranked } from './ranked.ts';
+
+export interface Having<Server extends Ranked> {
+  /** Of the servers that list the model. */
+  readonly offers: readonly Offer<Server>[];
+  /** Those that do not, or whose list is unknown. */
+  readonly others: readonly Server[];
+}
+
+/** Callers may ask for models that nobody has; those are not kept. */
+const mostModels = 2_000;
+
+export class ServersByModel<Server extends Ranked> {
+  readonly #offerOf: (server: Server, model: string) => Offer<Server>;
+  #kept = new WeakMap<readonly Server[], Map<string, Having<Server>>>();
+
+  constructor(offerOf: (server: Server, model: string) => Offer<Server>) {
+    this.#offerOf = offerOf;
+  }
+
+  of(servers: readonly Server[], model: string): Having<Server> {
+    const kept = this.#kept.get(servers)?.get(model);
+    return kept ?? this.#find(servers, model);
+  }
+
+  /** Call when a list of models has changed. */
+  clear(): void {
+    this.#kept = new WeakMap();
+  }
+
+  #find(servers: readonly Server[], model: string): Having<Server> {
+    const offers: Offer<Server>[] = [];
+    const others: Server[] = [];
+    for (const server of servers)
+      if (server.models.names?.has(model) === true) offers.push(this.#offerOf(server, model));
+      else others.push(server);
+    const found = { offers, others };
+    if (offers.length === 0) return found;
+    let kept = this.#kept.get(servers);
+    if (kept === undefined || kept.size >= mostModels) this.#kept.set(servers, (kept = new Map()));
+    kept.set(model, found);
+    return found;
+  }
+}
