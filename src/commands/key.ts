@@ -40,7 +40,11 @@ export function keyCommand(program: Command, withContext: WithContext): void {
       'account that owns the key; made, with the plan "default", if it is not there',
       'operator',
     )
-    .option('--scopes <list>', `what it may do: ${Object.keys(scopeMeanings).join(', ')}`, words)
+    .option(
+      '--scopes <list>',
+      `what it may do: ${Object.keys(scopeMeanings).join(', ')}, and route:<name> for a service`,
+      words,
+    )
     .option('--models <list>', 'model patterns, such as "gemma3:*,llama3"', words)
     .option('--cidr <list>', 'address blocks it may be used from', words)
     .option('--expires <when>', 'a date, or a time from now such as 12h, 30d', moment)

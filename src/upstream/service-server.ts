@@ -137,6 +137,12 @@ export class ServiceServer {
   }
 }
 
+/** Those to try for one call: the one whose slot it holds, if any, then the others in case it cannot be reached. */
+export function tryOrder(servers: readonly ServiceServer[], held: ServiceServer | undefined): readonly ServiceServer[] {
+  const ranked = rankServers(servers);
+  return held === undefined ? ranked : [held, ...ranked.filter((server) => server !== held)];
+}
+
 /** Those that answer first, then those with the fewest calls. */
 export function rankServers(servers: readonly ServiceServer[]): readonly ServiceServer[] {
   return servers.length > 1 ? servers.toSorted((a, b) => worth(a) - worth(b) || a.inFlight - b.inFlight) : servers;

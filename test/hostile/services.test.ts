@@ -594,3 +594,54 @@ test('every call is one row of the ledger, under the name of its route, and no r
   expect(log).not.toContain('Report');
   expect(log).toContain('"path":"/whole/files/{}/v2/a-b"');
 });
+
+describe('a routes file that cannot be is refused at the start with a sentence', () => {
+  const route = { name: 'x', path: '/x', upstreams: ['http://127.0.0.1:9'] };
+  test.each([
+    ['no JSON', '[{', 'JSON'],
+    ['no list', '{}', 'it must be a list of routes'],
+    ['an unknown option', [{ ...route, timeout: 5 }], 'route "x" has no option "timeout"'],
+    ['two names', [route, { ...route, path: '/y' }], 'two routes have the name "x"'],
+    ['an address of the gate', [{ ...route, path: '/portal/x' }], 'addresses under /portal belong to the gate itself'],
+    [
+      'the gate’s own host',
+      [{ ...route, path: undefined, hostName: 'gate.example' }],
+      "gate.example is the gate's own host name",
+    ],
+    [
+      'a loop to the gate',
+      [{ ...route, upstreams: ['https://gate.example/deep'] }],
+      'https://gate.example/deep is this gate itself',
+    ],
+    [
+      'a secret that is not there',
+      [{ ...route, secretFile: '/nowhere/secret' }],
+      '/nowhere/secret: it cannot be read (ENOENT)',
+    ],
+    ['a secret of two lines', [{ ...route, secretFile: 'README.md' }], 'is not of the form "Name: value"'],
+  ])('%s', async (_, content, sentence) => {
+    const file = join(temporaryDirectory(), 'routes.json');
+    writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
+    const opening = openGate(fake.url, { ROUTES: file, PUBLIC_URL: 'https://gate.example' });
+    await expect(opening.then((opened) => opened.stop())).rejects.toThrow(sentence);
+  });
+});
+
+test('a call that holds a slot goes to another server if its own cannot be reached', async () => {
+  const file = join(temporaryDirectory(), 'routes.json');
+  writeFileSync(
+    file,
+    JSON.stringify([{ name: 'echo', path: '/echo', upstreams: ['http://127.0.0.1:9', echo.url], slots: 1 }]),
+  );
+  const other = await openGate(fake.url, { ROUTES: file });
+  const { secret } = await other.key({ scopes: ['route:echo'] });
+  for (let at = 0; at < 3; at++) {
+    const answer = await fetch(`${other.url}/echo/a`, {
+      method: 'POST',
+      headers: { 'x-api-key': secret },
+      body: 'whole',
+    });
+    expect([answer.status, ((await answer.json()) as { body: string }).body]).toEqual([200, 'whole']);
+  }
+  await other.stop();
+});

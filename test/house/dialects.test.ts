@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
+import { ownSegments } from '../../src/domain/service-table.ts';
 import { lengthNames } from '../../src/gateway/answer-length.ts';
 import { dialects } from '../../src/gateway/dialects/dialects.ts';
 import { dialectOf, operations } from '../../src/gateway/operation.ts';
@@ -67,4 +68,14 @@ test('wherever a request bounds its answer, the bound has a name that is held to
 test('every operation is refused in the words of its table’s dialect', () => {
   for (const { path, dialect } of operations) expect(dialectOf(path), path).toBe(dialect);
   expect(operations.length).toBeGreaterThan(30);
+});
+
+test('no published service can stand under an address that the gate answers itself', () => {
+  const listener = textOf('listener/server.ts');
+  const shell = [...listener.matchAll(/url(?: === |\.startsWith\()'\/([a-z]+)/g)].map(
+    ([, segment]) => segment as string,
+  );
+  expect(shell).toEqual(expect.arrayContaining(['healthz', 'readyz', 'management', 'portal']));
+  const answered = [...operations.map(({ path }) => path.split('/')[1] as string), ...shell];
+  expect(answered.filter((segment) => !ownSegments.has(segment))).toEqual([]);
 });

@@ -6,7 +6,7 @@ import type { AddressBlocks } from '../../domain/address.ts';
 import { GatewayError, registry } from '../../domain/error.ts';
 import { mayUseTool } from '../../domain/mcp-tools.ts';
 import { readServicePath } from '../../domain/service-path.ts';
-import { rankServers, type ServiceServer } from '../../upstream/service-server.ts';
+import { type ServiceServer, tryOrder } from '../../upstream/service-server.ts';
 import type { Run } from '../active-requests.ts';
 import type { ServiceAdmitted } from '../admit.ts';
 import { bodyPending } from '../answer/answer-head.ts';
@@ -84,7 +84,7 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     this.#tools = tools;
     this.#published = call.operation.service;
     const { servers, route } = this.#published;
-    this.#candidates = server === undefined ? rankServers(servers) : [server];
+    this.#candidates = tryOrder(servers, server);
     this.#target = { published: this.#published, target: readServicePath(call.parameter), proxies: tools.proxies };
     this.#toolList = toolListFor(call);
     this.#cost = costMeterFor(route.cost, tools.recorder.nowMs);

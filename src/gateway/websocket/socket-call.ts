@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../../domain/error.ts';
 import { readServicePath } from '../../domain/service-path.ts';
-import { rankServers, type ServiceServer } from '../../upstream/service-server.ts';
+import { type ServiceServer, tryOrder } from '../../upstream/service-server.ts';
 import type { Run } from '../active-requests.ts';
 import type { ServiceAdmitted } from '../admit.ts';
 import { onHangUp } from '../answer/hang-up.ts';
@@ -101,7 +101,7 @@ class SocketCall implements Run, Dispatcher.DispatchHandler {
     });
     this.#tools = tools;
     this.#caller = caller;
-    this.#candidates = server === undefined ? rankServers(published.servers) : [server];
+    this.#candidates = tryOrder(published.servers, server);
     this.#target = { published, target: readServicePath(call.parameter), proxies: tools.proxies };
     this.#theirs = readHandshake(exchange.request.headers);
     this.#own = ownHandshake(this.#theirs.protocols);
