@@ -2,7 +2,7 @@
 // dialect, or if the caller has aliases: asks all reachable servers, writes the result in that dialect, and lists each
 // model once, from the first server in the settings that has it, and each alias with the facts of its model. Models of a
 // failed server are missing; if all fail, so does the call.
-import { GatewayError, toGatewayError } from '../domain/error.ts';
+import { GatewayError } from '../domain/error.ts';
 import { type ModelName, parseModelName } from '../domain/model-name.ts';
 import type { Principal } from '../domain/principal.ts';
 import { isReachable } from '../upstream/audience.ts';
@@ -10,17 +10,14 @@ import type { Fields, Listed } from '../upstream/kind.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { Answer } from '../upstream/shared-lists.ts';
-import type { Run } from './active-requests.ts';
 import { AnswerRoom } from './answer/answer-room.ts';
 import { maySeeEntry, renamedEntry } from './answer/model-list.ts';
-import { endWith } from './answer/unread.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { ModelList } from './dialects/reply.ts';
 import type { Exchange } from './exchange.ts';
-import { silentMeter } from './meter/meter.ts';
 import type { ModelNames } from './model-names.ts';
-import { type Settled, settle } from './record.ts';
-import { refuse } from './refuse.ts';
+import { answerItself } from './own-answer.ts';
+import type { Settled } from './record.ts';
 import type { RelaySettings, RelayTools } from './relay.ts';
 import type { Routed } from './route.ts';
 import { viaOf } from './via.ts';
@@ -49,54 +46,17 @@ export function isMerged(routed: Routed, { registry, names }: ListSources): rout
   return names.aliasesFor(principal).length > 0;
 }
 
-export async function answerLists(
+export function answerLists(
   routed: Listing,
   exchange: Exchange,
   sources: ListSources,
-  { settings, recorder, running }: RelayTools,
+  tools: RelayTools,
 ): Promise<Settled> {
-  const { request, response } = exchange;
-  const over = new AbortController();
-  const run: Run = {
-    call: routed,
-    exchange,
-    slot: -1,
-    moved: -1,
-    movedAtMs: 0,
-    deadlineMs: recorder.nowMs() + settings.times.metadataMs,
-    end: (error) => over.abort(error),
-  };
-  const onClose = (): void => over.abort(new GatewayError('client_closed'));
-  response.once('close', onClose);
-  request.socket.setMaxListeners(0).once('close', onClose);
-  running.add(run);
-  exchange.meter = silentMeter;
-  const [first] = routed.candidates;
-  if (first) exchange.notes.noteUpstream(first.name);
-  try {
-    if (response.destroyed) onClose();
+  const { settings } = tools;
+  return answerItself(routed, exchange, tools, (signal) => {
     const room = new AnswerRoom(exchange, routed.metering, settings.answers);
-    const body = await merge(routed, sources, settings, over.signal, viaOf(request.headers), room);
-    const isHead = request.method === 'HEAD';
-    const lines = ['content-type', 'application/json; charset=utf-8', 'x-request-id', exchange.id];
-    // The length of a list that is not shown would reveal how much is hidden.
-    if (!isHead) lines.push('content-length', String(body.length));
-    response.writeHead(200, [...lines, ...settings.ownHeaders, ...exchange.cors, ...exchange.lines]);
-    if (!isHead) exchange.bytesOut += body.length;
-    const settled = settle(exchange, { outcome: 'completed', status: 200 }, recorder);
-    endWith(exchange, isHead ? undefined : body, settings.readerStallMs);
-    return settled;
-  } catch (thrown) {
-    const error = toGatewayError(over.signal.aborted ? over.signal.reason : thrown);
-    const outcome = error.code === 'client_closed' ? 'client_closed' : error.owner === 'upstream' ? 'failed' : 'ended';
-    const settled = settle(exchange, { outcome, status: error.status, error }, recorder);
-    refuse(settled, error, settings);
-    return settled;
-  } finally {
-    running.remove(run);
-    response.off('close', onClose);
-    request.socket.off('close', onClose);
-  }
+    return merge(routed, sources, settings, signal, viaOf(exchange.request.headers), room);
+  });
 }
 
 /** @throws GatewayError if no server answers, or the caller has disconnected. */

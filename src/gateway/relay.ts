@@ -20,6 +20,7 @@ import type { BodyBudget } from './payload/body-budget.ts';
 import { endTurn, type Recorder, type Settled } from './record.ts';
 import type { Routed } from './route.ts';
 import { type ConnectionEnd, type Holding, Settlement } from './settlement.ts';
+import { answerCall } from './translate/answer-call.ts';
 import { Tries } from './tries.ts';
 import { firstByteMsOf, mostInterims, type TimeLimits, totalMsOf } from './upstream-call.ts';
 
@@ -36,6 +37,8 @@ export interface RelayTools {
 }
 
 export async function relay(routed: Routed, exchange: Exchange, tools: RelayTools): Promise<Settled> {
+  const answered = routed.translation && answerCall(routed, exchange, tools);
+  if (answered) return answered;
   const call = new UpstreamCall(routed, exchange, tools);
   tools.running.add(call);
   try {

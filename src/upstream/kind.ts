@@ -29,6 +29,8 @@ export interface Listed {
   readonly context?: number | undefined;
   /** It is in memory; left out where the list does not say. */
   readonly isLoaded?: boolean | undefined;
+  /** What it can do, in Ollama's words (`completion`, `vision`, `tools`, `embedding`); left out where the list does not say. */
+  readonly capabilities?: readonly string[] | undefined;
   readonly ollama: Fields;
   readonly openai: Fields;
 }

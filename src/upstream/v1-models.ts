@@ -28,7 +28,7 @@ async function v1Entries(...[server, signal, via]: Parameters<UpstreamKind['mode
 }
 
 /** What a server says of a model beside its name. */
-export type Facts = Pick<Listed, 'context' | 'isLoaded'> & {
+export type Facts = Pick<Listed, 'context' | 'isLoaded' | 'capabilities'> & {
   readonly size?: number | null;
   /** For Ollama's `details`. */
   readonly details?: Fields;
@@ -40,11 +40,14 @@ export function listedWithLength(entry: Fields): Listed[] {
   return listedOf(entry, { context: isCount(context, mostContext) ? context : undefined });
 }
 
-export function listedOf(entry: Fields, { size = null, context, isLoaded, details = {} }: Facts = {}): Listed[] {
+export function listedOf(
+  entry: Fields,
+  { size = null, context, isLoaded, capabilities, details = {} }: Facts = {},
+): Listed[] {
   const name = entry['id'];
   if (typeof name !== 'string') return [];
   const ollama = inOllamasWords(name, entry, size ?? 0, details);
-  return [{ name, size, isRemote: false, digest: undefined, context, isLoaded, ollama, openai: entry }];
+  return [{ name, size, isRemote: false, digest: undefined, context, isLoaded, capabilities, ollama, openai: entry }];
 }
 
 function inOllamasWords(name: string, entry: Fields, size: number, more: Fields): Fields {

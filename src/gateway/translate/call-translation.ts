@@ -10,7 +10,7 @@ import type { NamedModel } from '../model-names.ts';
 import { operations } from '../operation.ts';
 import { type Figured, writeFigures } from '../server-figures.ts';
 import { ServerBody } from './server-body.ts';
-import type { Asked, Translated, Translation } from './translation.ts';
+import type { Asked, OwnAnswer, Translated, Translation } from './translation.ts';
 import { translations } from './translations.ts';
 import { translateTwice } from './twice.ts';
 
@@ -40,6 +40,7 @@ const byPath = new Map(
   operations.filter(({ body }) => body === 'json').map((operation) => [operation.path, operation]),
 );
 
+const nothing = Buffer.alloc(0);
 const lacksRoute = new GatewayError('upstream_lacks_route');
 const noExtras: OpenAiExtras = { sampling: {} };
 
@@ -74,7 +75,7 @@ export class CallTranslation {
   /** Undefined if calls of this operation are not translated. */
   static of(call: Translatable): CallTranslation | undefined {
     const translation = translations.get(call.operation.path);
-    return translation && call.body ? new CallTranslation(translation, call) : undefined;
+    return translation ? new CallTranslation(translation, call) : undefined;
   }
 
   /** Why the call cannot be translated for a server that lacks its route; undefined if it can. */
@@ -104,6 +105,7 @@ export class CallTranslation {
     const { stream } = this.#call;
     const asked = this.#asked(server);
     const translated = this.#translate(server, asked);
+    if ('own' in translated) throw lacksRoute;
     const to = this.#servedAt(translated.path);
     const streams = to.streamDefault === null ? undefined : stream;
     const asksForUsage = streams === true && to.reply.usageOnRequest && takesStreamOptions;
@@ -115,6 +117,12 @@ export class CallTranslation {
   /** A route that no caller can name is answered, and timed, like the caller's. */
   #servedAt(path: string): Operation {
     return byPath.get(path) ?? { ...this.#call.operation, path };
+  }
+
+  /** The answer, if the call needs no generation. @throws GatewayError if the call cannot be translated for this server. */
+  ownFor(server: Translating): OwnAnswer | undefined {
+    const translated = this.#translate(server, this.#asked(server));
+    return 'own' in translated ? translated : undefined;
   }
 
   get #model(): string | undefined {
@@ -129,23 +137,26 @@ export class CallTranslation {
     const { body, stream, usageInjected, models } = this.#call;
     writeFigures(this.#call, server);
     const [model] = models;
-    return { bytes: body as Buffer, stream, usageInjected, model: model?.sent ?? model?.text ?? '' };
+    return { bytes: body ?? nothing, stream, usageInjected, model: model?.sent ?? model?.text ?? '' };
   }
 
-  #translate(server: Translating, asked: Asked): Translated {
+  #translate(server: Translating, asked: Asked): Translated | OwnAnswer {
     const contextOf = (): number | undefined => {
       this.#readsContext = true;
       return this.#contextOn(server);
     };
     const target = { contextOf, takes: server.kind.extras ?? noExtras };
     const translated = this.#translation(asked, target);
+    if ('own' in translated) return translated;
     const further = server.mayHave(translated.path) ? undefined : translations.get(translated.path);
     return further ? translateTwice(translated, further, asked, target) : translated;
   }
 
   #tryFor(server: Translating): GatewayError | undefined {
     try {
-      const { path } = this.#translate(server, this.#asked(server));
+      const translated = this.#translate(server, this.#asked(server));
+      if ('own' in translated) return undefined;
+      const { path } = translated;
       // A kind says so of a route that no caller can name.
       const isKnown = byPath.has(path) || server.kind.paths?.has(path) === true;
       return isKnown && server.mayHave(path) ? undefined : lacksRoute;

@@ -18,7 +18,7 @@ function translate(
   const target = { contextOf: () => undefined, takes: { sampling: {} } };
   const translated = translations.get(path)?.({ bytes, stream: true, usageInjected: false, model: 'm' }, target);
   const operation = operations.find((each) => each.path === path);
-  if (!translated || !operation) throw new Error(path);
+  if (!translated || 'own' in translated || !operation) throw new Error(path);
   const answering = { model: 'm', requestId: 'req_1', at: 0, elapsedMs: () => 5, take };
   const stream = new TranslatedStream(
     translated,

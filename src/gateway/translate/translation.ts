@@ -14,7 +14,7 @@
 //    `Translated` that `request` returned, so whatever an answer depends on is kept there. Errors of the server are recognized
 //    and written in the caller's dialect by the gateway, in an answer as well as in a stream.
 import { GatewayError } from '../../domain/error.ts';
-import type { Fields, OpenAiExtras } from '../../upstream/kind.ts';
+import type { Fields, Listed, OpenAiExtras } from '../../upstream/kind.ts';
 import type { JsonValue } from '../payload/strict-json.ts';
 
 /**
@@ -23,7 +23,7 @@ import type { JsonValue } from '../payload/strict-json.ts';
  * is sent, so it returns ranges of the body instead of copies.
  * @throws GatewayError `untranslatable` (see below), `invalid_request`; `not_json` or `ambiguous_json` of a deeper reading.
  */
-export type Translation = (asked: Asked, target: Target) => Translated;
+export type Translation = (asked: Asked, target: Target) => Translated | OwnAnswer;
 
 /** The caller's call. */
 export interface Asked {
@@ -60,6 +60,24 @@ export interface Translated {
   readonly whole: (bytes: Buffer, answering: Answering) => string;
   /** Begins a stream. Undefined for a route that never streams. */
   readonly stream: ((answering: Answering) => StreamWriter) | undefined;
+}
+
+/** A call that needs no generation: the gateway answers it from what the server says of its models. */
+export interface OwnAnswer {
+  /** The JSON text of the answer. @throws GatewayError */
+  readonly own: (asking: Asking) => Promise<string>;
+}
+
+/** How a call is answered without the server's routes for callers. */
+export interface Asking {
+  /** The model as the caller spelled it. */
+  readonly model: string;
+  /** When the request arrived, in milliseconds since 1970. */
+  readonly at: number;
+  /** What the server says of the model now; undefined if it does not list it. */
+  readonly listed: () => Promise<Listed | undefined>;
+  /** Whether the server says that the model is loaded. */
+  readonly isLoaded: () => Promise<boolean>;
 }
 
 /** Writes one stream, event by event. What it returns is sent at once. */

@@ -6,6 +6,7 @@ import { messages } from './messages/messages.ts';
 import { chat } from './ollama/chat.ts';
 import { embed, embeddings } from './ollama/embed.ts';
 import { generate } from './ollama/generate.ts';
+import { show, version } from './ollama/show.ts';
 import { responses } from './responses/responses.ts';
 import type { Translation } from './translation.ts';
 
@@ -14,6 +15,8 @@ export const translations: ReadonlyMap<string, Translation> = new Map([
   ['/api/generate', generate],
   ['/api/embed', embed],
   ['/api/embeddings', embeddings],
+  ['/api/show', show],
+  ['/api/version', version],
   ['/v1/chat/completions', completions],
   ['/v1/messages', messages],
   ['/v1/messages/count_tokens', countTokens],

@@ -1,5 +1,6 @@
 // Translates a call twice, where a server has neither its route nor the one into which it is translated, but one into which
 // that can be translated: Ollama's chat becomes OpenAI's, and that becomes Anthropic's messages. The answer takes the way back.
+import { GatewayError } from '../../domain/error.ts';
 import type { Fields } from '../../upstream/kind.ts';
 import { isFields, parse } from '../answer/model-error.ts';
 import { ServerBody } from './server-body.ts';
@@ -20,6 +21,8 @@ export function translateTwice(first: Translated, second: Translation, asked: As
   // The usage of a stream is needed for the answer of the first.
   const bytes = new ServerBody(asked.bytes, first, { model, stream, asksForUsage: stream }).bytes();
   const then = second({ bytes, stream, usageInjected: false, model }, target);
+  // No such route is one of a server.
+  if ('own' in then) throw new GatewayError('upstream_lacks_route');
   const { stream: openFirst } = first;
   const { stream: openThen } = then;
   return {

@@ -1,9 +1,9 @@
 // /api/chat onto /v1/chat/completions.
-import { GatewayError } from '../../../domain/error.ts';
 import { type Outline, scanObject } from '../../payload/strict-json.ts';
 import { Field } from '../closed-object.ts';
-import { type Translation, untranslatable, type Written } from '../translation.ts';
+import type { Translation, Written } from '../translation.ts';
 import { asMessage, streamChat, wholeChat } from './chat-answer.ts';
+import { loading } from './loading.ts';
 import { writeMessages, writeTools } from './messages.ts';
 import {
   acceptKeepAlive,
@@ -59,8 +59,8 @@ export const chat: Translation = ({ bytes }, target) => {
     logprobs: (field) => addLogprobs(field, target, members),
     top_logprobs: (field) => addTopLogprobs(field, members),
   });
-  if (!messages) throw new GatewayError('invalid_request', { message: 'messages is required' });
-  if (messages.items().length === 0) throw untranslatable('messages', 'is empty, which loads a model');
+  if (!messages) return loading('messages', asMessage);
+  if (messages.items().length === 0) return loading('messages', asMessage);
   members.set('messages', writeMessages(messages, target));
   return { path: '/v1/chat/completions', members, whole: wholeChat(asMessage), stream: streamChat(asMessage) };
 };

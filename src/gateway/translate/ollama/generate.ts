@@ -5,6 +5,7 @@ import { type Outline, scanObject } from '../../payload/strict-json.ts';
 import { Field } from '../closed-object.ts';
 import { type Span, type Translated, type Translation, untranslatable, type Written } from '../translation.ts';
 import { asResponse, streamChat, wholeChat } from './chat-answer.ts';
+import { loading } from './loading.ts';
 import {
   acceptKeepAlive,
   acceptOnly,
@@ -71,7 +72,7 @@ export const generate: Translation = ({ bytes }, target) => {
     logprobs: (field) => addLogprobs(field, target, members),
     top_logprobs: (field) => addTopLogprobs(field, members),
   });
-  if (!asked.prompt || asked.prompt.isEmptyText()) throw untranslatable('prompt', 'is empty, which loads a model');
+  if (!asked.prompt || asked.prompt.isEmptyText()) return loading('prompt', asResponse);
   if (asked.isRaw) return rawly(asked, asked.prompt, members);
   members.set('messages', messagesOf(asked, asked.prompt));
   return { path: '/v1/chat/completions', members, ...answers };

@@ -105,10 +105,9 @@ function writeMessage(message: Message, { takes }: Target, pending: PendingCall[
   parts.push(`{"role":"${role}","content":`);
   writeContent(message, parts);
   if (role === 'assistant') {
-    if (thinking && !thinking.isEmptyText()) {
-      if (takes.reasoning === undefined) throw untranslatable(thinking.name);
+    // Where no member is known, it is left out: templates do not show a model what it thought before its last answer.
+    if (thinking && takes.reasoning !== undefined && !thinking.isEmptyText())
       parts.push(`,"${takes.reasoning}":`, thinking.textSpan());
-    }
     if (calls.length > 0) writeCalls(calls, pending, parts);
   } else {
     if (thinking) throw untranslatable(thinking.name);

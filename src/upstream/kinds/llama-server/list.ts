@@ -27,11 +27,19 @@ function statusOf(entry: Fields | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+/** `architecture` says what goes in and comes out (b11549); whether a template has tools is not said. */
+function capabilitiesOf(entry: Fields): string[] | undefined {
+  const { input_modalities: input, output_modalities: output } = entryOf(entry['architecture']) ?? {};
+  if (!Array.isArray(input) || !Array.isArray(output)) return undefined;
+  return [...(output.includes('text') ? ['completion'] : []), ...(input.includes('image') ? ['vision'] : [])];
+}
+
 function listed(entry: Fields): Listed[] {
   const { size, n_ctx: context, ftype } = entryOf(entry['meta']) ?? {};
   return listedOf(entry, {
     size: isCount(size, Number.MAX_SAFE_INTEGER) ? size : null,
     isLoaded: isLoaded(entry),
+    capabilities: capabilitiesOf(entry),
     context: isLoaded(entry) && isCount(context, mostContext) ? context : undefined,
     details: { format: 'gguf', quantization_level: typeof ftype === 'string' ? ftype : '' },
   });

@@ -31,6 +31,7 @@ function listed(entry: Fields): Listed[] {
       isLoaded: instancesOf(entry).length > 0,
       size: isCount(size, Number.MAX_SAFE_INTEGER) ? size : null,
       context: isCount(context, mostContext) ? context : undefined,
+      capabilities: capabilitiesOf(entry),
       details: {
         format: typeof format === 'string' ? format : '',
         parameter_size: typeof parameters === 'string' ? parameters : '',
@@ -38,6 +39,13 @@ function listed(entry: Fields): Listed[] {
       },
     },
   );
+}
+
+/** `type` is `llm` or `embedding`. */
+function capabilitiesOf({ type, capabilities }: Fields): string[] {
+  if (type === 'embedding') return ['embedding'];
+  const { vision, trained_for_tool_use: tools } = entryOf(capabilities) ?? {};
+  return ['completion', ...(vision === true ? ['vision'] : []), ...(tools === true ? ['tools'] : [])];
 }
 
 export const lmstudio: UpstreamKind = {
