@@ -402,6 +402,34 @@ describe('an operator', () => {
     await reader.close();
   });
 
+  test('pulls a model to all servers, where there are several', async () => {
+    const box = await startFakeOllama();
+    const { body } = await operator.post('/servers', { name: 'box', address: box.url, kind: 'ollama' });
+    const heard = (): number[] => [fake, box].map(({ calls }) => calls.filter(({ url }) => url === '/api/pull').length);
+    const before = heard();
+    for (const [language, label, all, name, pull] of [
+      ['en', 'Model servers', 'All of them', 'Name *', 'Pull'],
+      ['ja', 'モデルサーバー', 'すべてのサーバー', '名前 *', '取得'],
+    ] as const) {
+      const operatorReader = await readerOf(operator, { language, ...(language === 'ja' ? { width: 390 } : {}) });
+      await operatorReader.open('/portal/operate/models');
+      await operatorReader.page
+        .getByRole('combobox', { name: label })
+        .or(operatorReader.page.getByLabel(label))
+        .first()
+        .click();
+      await operatorReader.page.getByRole('option', { name: all }).click();
+      await operatorReader.fill(name, 'qwen3:1b');
+      await operatorReader.press(pull);
+      await operatorReader.sees(/^qwen3:1b (is here\.|を取得しました。)$/);
+      await operatorReader.isSound();
+      await operatorReader.close();
+    }
+    expect(heard().map((count, at) => count - (before[at] as number))).toEqual([2, 2]);
+    await operator.delete(`/servers/${body.id}`);
+    await box.close();
+  });
+
   test('with read-only rights finds no button that changes anything', async () => {
     const operatorReader = await readerOf(await operatorOf(gate, 'auditor'));
     for (const [path, heading] of [

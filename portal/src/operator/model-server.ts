@@ -1,11 +1,15 @@
 // The model server behind the gate, asked through the data plane with a key of this page's own: for an hour, in memory only.
 import { api } from '../api.ts';
-import type { KeyWithSecret } from '../api-types.ts';
+import type { KeyWithSecret, PageOf, Server } from '../api-types.ts';
 
 export interface StoredModel {
   readonly name: string;
   readonly size: number;
   readonly modified_at: string;
+}
+
+export interface ServerChoice {
+  readonly name: string;
 }
 
 export interface Progress {
@@ -27,13 +31,27 @@ export class ModelServer {
     return ((await response.json()) as { models: readonly StoredModel[] }).models;
   }
 
-  async remove(name: string): Promise<void> {
-    await this.#ask('DELETE', '/api/delete', { model: name });
+  /** The servers that have Ollama's models. */
+  async servers(): Promise<readonly ServerChoice[]> {
+    const { items } = await api.get<PageOf<Server>>('/servers');
+    return items
+      .filter(({ kind, detectedKind, maintenance }) => (detectedKind ?? kind ?? 'ollama') === 'ollama' && !maintenance)
+      .map(({ name }) => ({ name }));
+  }
+
+  /** `servers`: `all`, or the name of one; undefined leaves it to the gate. */
+  async remove(name: string, servers: string | undefined): Promise<void> {
+    await this.#ask('DELETE', '/api/delete', { model: name }, servers);
   }
 
   /** @throws Error with what the server had to say. */
-  async pull(name: string, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
-    const response = await this.#ask('POST', '/api/pull', { model: name }, signal);
+  async pull(
+    name: string,
+    servers: string | undefined,
+    signal: AbortSignal,
+    onProgress: (progress: Progress) => void,
+  ): Promise<void> {
+    const response = await this.#ask('POST', '/api/pull', { model: name }, servers, signal);
     if (!response.body) return;
     let rest = '';
     const take = (text: string): void => {
@@ -63,7 +81,7 @@ export class ModelServer {
     void made?.then(({ id }) => api.post(`/keys/${id}/revoke`)).catch(() => undefined);
   }
 
-  async #ask(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  async #ask(method: string, path: string, body?: unknown, servers?: string, signal?: AbortSignal): Promise<Response> {
     const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
     const scopes = ['metadata', 'models:pull', 'models:delete'];
     this.#made ??= api.post<KeyWithSecret>('/keys', { name: 'models page', account: this.#account, scopes, expiresAt });
@@ -77,6 +95,7 @@ export class ModelServer {
       headers: {
         'x-api-key': made.secret ?? '',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(servers === undefined ? {} : { 'x-sekisho-servers': servers }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(signal ? { signal } : {}),

@@ -5,6 +5,7 @@ import {
   Group,
   Paper,
   ScrollArea,
+  Select,
   Skeleton,
   Stack,
   Table,
@@ -43,8 +44,11 @@ function Inside(): ReactNode {
   const [server] = useState(() => new ModelServer(session.account?.name ?? 'operator'));
   useEffect(() => () => server.forget(), [server]);
   const list = useQuery({ queryKey: ['models'], queryFn: () => server.list(), staleTime: 0, retry: false });
+  const servers = useQuery({ queryKey: ['models', 'servers'], queryFn: () => server.servers(), retry: false });
+  const [where, setWhere] = useState('');
+  const chosen = where === '' ? undefined : where;
   const remove = useMutation({
-    mutationFn: (name: string) => server.remove(name),
+    mutationFn: (name: string) => server.remove(name, chosen),
     onSuccess: async () => {
       notifications.show({ message: t('models.removed'), color: 'teal' });
       await list.refetch();
@@ -61,7 +65,22 @@ function Inside(): ReactNode {
   };
   return (
     <>
-      <Pull server={server} done={() => void list.refetch()} />
+      {servers.data && servers.data.length > 1 && (
+        <Select
+          label={t('models.where')}
+          description={t('models.whereHint')}
+          data={[
+            { value: '', label: t('models.anywhere') },
+            { value: 'all', label: t('models.everywhere') },
+            ...servers.data.map(({ name }) => ({ value: name, label: name })),
+          ]}
+          value={where}
+          onChange={(value) => setWhere(value ?? '')}
+          allowDeselect={false}
+          maw={420}
+        />
+      )}
+      <Pull server={server} where={chosen} done={() => void list.refetch()} />
       <Against>{list.error?.message}</Against>
       {list.isPending && <Skeleton height={120} />}
       {list.data?.length === 0 && <Empty icon={<IconCpu size={28} />} text={t('models.empty')} />}
@@ -97,7 +116,13 @@ function Inside(): ReactNode {
   );
 }
 
-function Pull({ server, done }: { readonly server: ModelServer; readonly done: () => void }): ReactNode {
+interface PullProps {
+  readonly server: ModelServer;
+  readonly where: string | undefined;
+  readonly done: () => void;
+}
+
+function Pull({ server, where, done }: PullProps): ReactNode {
   const { t } = useTranslation('policy');
   const { bytes } = useWriting();
   const [name, setName] = useState('');
@@ -108,7 +133,7 @@ function Pull({ server, done }: { readonly server: ModelServer; readonly done: (
       const stop = new AbortController();
       setRunning(stop);
       try {
-        await server.pull(name.trim(), stop.signal, setProgress);
+        await server.pull(name.trim(), where, stop.signal, setProgress);
         notifications.show({ message: t('models.done', { name }), color: 'teal' });
         setName('');
       } catch (error) {

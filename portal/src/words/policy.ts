@@ -175,6 +175,10 @@ export const policy = {
     models: {
       title: 'Models',
       lead: 'What the model server has.',
+      where: 'Model servers',
+      whereHint: 'Where models are pulled to and deleted from.',
+      anywhere: 'One that the gate chooses',
+      everywhere: 'All of them',
       pull: 'Pull a model',
       name: 'Name',
       nameHint: 'For instance gemma3:4b',
@@ -448,6 +452,10 @@ export const policy = {
     models: {
       title: 'モデル',
       lead: 'モデルサーバーにあるモデルです。',
+      where: 'モデルサーバー',
+      whereHint: 'モデルの取得先と削除元です。',
+      anywhere: '自動で選ぶ（1台）',
+      everywhere: 'すべてのサーバー',
       pull: 'モデルを取得する',
       name: '名前',
       nameHint: '例: gemma3:4b',
