@@ -42,9 +42,35 @@ export interface LeavingServer {
   readonly status: ServerStatus;
 }
 
+/** For people: why a call for the model would go to the server, or not. */
+export interface ModelFigures {
+  /** In memory; false: a call loads it first. */
+  readonly isLoaded: boolean;
+  readonly inFlight: number;
+  readonly slots: number;
+  /** Calls of which something was learned; 0: the figures below are assumed. */
+  readonly calls: number;
+  readonly promptTokensPerSecond: number;
+  readonly answerTokensPerSecond: number;
+  readonly loadMs: number;
+  /** Until a slot is free and the prompts sent before are read. */
+  readonly waitMs: number;
+  /** How much later than expected its answers lately began. */
+  readonly latenessMs: number;
+  /** Until the first token of an answer to a prompt of 1,000 tokens, divided by the weight. The smallest gets the call. */
+  readonly estimateMs: number;
+}
+
+/** Of the server at this address. */
+export interface ServerEstimate extends ModelFigures {
+  readonly address: string;
+}
+
 export interface ServerIntrospection {
   readonly fixed: () => readonly FixedServer[];
   readonly leaving: () => readonly LeavingServer[];
   /** Undefined: this gate does not know of it yet. */
   readonly statusOf: (id: ServerId) => ServerStatus | undefined;
+  /** Of the servers that have the model and take calls, by its canonical name; the smallest estimate first. */
+  readonly estimates: (model: string) => readonly ServerEstimate[];
 }

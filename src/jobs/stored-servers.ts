@@ -146,6 +146,13 @@ export class StoredServers implements ServerIntrospection {
     return this.#status(server, isIdle ? 'maintenance' : 'draining', since, null);
   }
 
+  estimates(model: string): ReturnType<ServerIntrospection['estimates']> {
+    return this.#tools.registry
+      .explain(model)
+      .map(({ server: { name, basePath }, figures }) => ({ address: name + basePath, ...figures }))
+      .toSorted((a, b) => a.estimateMs - b.estimateMs);
+  }
+
   /** `state`: undefined where its health says it. */
   #status(
     server: Upstream | undefined,

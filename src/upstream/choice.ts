@@ -1,7 +1,7 @@
 // Which model server gets a call: the interface of the policy. The registry asks it only if there is more than one server.
 import type { Demand } from '../domain/demand.ts';
+import type { ModelFigures } from '../domain/server-status.ts';
 import type { Assignment } from './estimate/assignment.ts';
-import type { ModelFigures } from './estimate/figures.ts';
 import type { Ranked } from './estimate/ranked.ts';
 
 /** `servers` are at least two, in the order in which they were added, and the same array for the same servers. */

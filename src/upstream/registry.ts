@@ -1,11 +1,11 @@
 // The model servers behind the gate, which can be added, changed, drained and removed while it serves. The registry says where
 // a call may go, ranked by its policy, and starts and stops the probes and connections of each server.
 import type { Demand } from '../domain/demand.ts';
+import type { ModelFigures } from '../domain/server-status.ts';
 import { Audiences, type Reaching } from './audience.ts';
 import type { Choice } from './choice.ts';
 import type { Credentials } from './credentials.ts';
 import type { Assignment } from './estimate/assignment.ts';
-import type { ModelFigures } from './estimate/figures.ts';
 import { FirstTokens } from './first-tokens.ts';
 import { type OnTurn, type ServerEntry, type ServerSettings, Upstream } from './server.ts';
 import { SharedLists } from './shared-lists.ts';

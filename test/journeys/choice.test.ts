@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { type Begun, begunAnswer, eventually, openGate, post, type TestGate } from '../gate.ts';
+import { operatorOf } from '../visitor.ts';
 
 const model = 'large:20b';
 const isChat = ({ url }: FakeRequest): boolean => url === '/api/chat';
@@ -59,6 +60,17 @@ test('calls go to the server that has the model in memory, and wait there while 
   release();
   for (const { rest } of [first, await second]) expect(await rest).toMatchObject({ clean: true });
   expect(heard()).toEqual([0, 2]);
+
+  const operator = await operatorOf(gate);
+  const { status, body } = await operator.get(`/estimates?model=${model}`);
+  const [best, other] = body['items'] as Record<string, unknown>[];
+  expect([status, best, other]).toMatchObject([
+    200,
+    { address: warm.url, isLoaded: true, inFlight: 0, slots: 1, calls: 2 },
+    { address: cold.url, isLoaded: false, inFlight: 0, slots: 1, calls: 0 },
+  ]);
+  expect((await operator.get('/estimates?model=nobody-has-it')).body).toMatchObject({ items: [], next: null });
+  expect((await operator.get('/estimates?model=')).status).toBe(400);
 });
 
 test('a call goes to the cold server when the queue of the warm one is longer than the load', async () => {

@@ -1,8 +1,11 @@
 // The rows of model servers.
+import { z } from 'zod';
+import { parseModelName } from '../../domain/model-name.ts';
 import type { ModelServer } from '../../domain/model-server.ts';
+import { Fault } from '../fault.ts';
 import { type Endpoint, endpoint, type RequestContext } from '../http/endpoint.ts';
 import { pageOf } from '../http/fields.ts';
-import { newServerSchema, serverChangeSchema, serverSchema } from './schemas.ts';
+import { estimateSchema, newServerSchema, serverChangeSchema, serverSchema } from './schemas.ts';
 import { changeServer, createServer, deleteServer, requireServer, showFixedServer, showServer } from './servers.ts';
 
 const read = 'management:read';
@@ -39,6 +42,20 @@ export const serverEndpoints: readonly Endpoint[] = [
         ],
         next: null,
       };
+    },
+  }),
+  endpoint('listEstimates', 'get /estimates', {
+    summary: 'Why calls for a model go where they go: the estimate of each server that has it, the smallest first',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    query: z.strictObject({ model: z.string().min(1).max(400) }),
+    answer: pageOf(estimateSchema),
+    run: ({ servers, query }) => {
+      const name = parseModelName(query.model);
+      if (!name) throw new Fault(`"${query.model}" is not the name of a model.`);
+      return Promise.resolve({ items: [...servers.estimates(name.canonical)], next: null });
     },
   }),
   endpoint('createServer', 'post /servers', {

@@ -43,6 +43,23 @@ export const serverChangeSchema = z
   .partial()
   .meta({ id: 'ServerChange' });
 
+const figure = z.number().min(0);
+export const estimateSchema = z
+  .strictObject({
+    address: z.string(),
+    isLoaded: z.boolean().describe('in memory, as far as is known; false: a call loads it first'),
+    inFlight: z.int().describe('calls for the model'),
+    slots: z.int(),
+    calls: z.int().describe('answers of which something was learned; 0: the paces are assumed'),
+    promptTokensPerSecond: figure,
+    answerTokensPerSecond: figure,
+    loadMs: figure,
+    waitMs: figure.describe('until a slot is free and earlier prompts are read'),
+    latenessMs: figure.describe('how much later than estimated its answers lately began'),
+    estimateMs: figure.describe('until the first token for a prompt of 1,000 tokens, divided by the weight'),
+  })
+  .meta({ id: 'ServerEstimate' });
+
 export const serverSchema = z
   .strictObject({
     id: id('srv').nullable().describe('null: it is set by upstream and cannot be changed here'),

@@ -3,11 +3,12 @@
 // reading of the part of the prompt that the server does not have in its cache; it is divided by the server's weight. A server
 // that has the conversation is preferred to one that would be a little earlier.
 import type { Demand } from '../../domain/demand.ts';
+import type { ModelFigures } from '../../domain/server-status.ts';
 import type { Choice } from '../choice.ts';
 import { type Assigning, Assignment } from './assignment.ts';
 import { Conversations, type Kept } from './conversations.ts';
 import { Evictions } from './eviction.ts';
-import { type ModelFigures, Peers } from './figures.ts';
+import { Peers } from './figures.ts';
 import { Offer } from './offer.ts';
 import type { Ranked } from './ranked.ts';
 import { ServerWork } from './server-work.ts';

@@ -3,7 +3,7 @@ import { Average, type Plausible } from './average.ts';
 
 /** Milliseconds per token. */
 const pace: Plausible = { least: 0.005, most: 2_000 };
-const wait: Plausible = { least: 20, most: 1_800_000 };
+const wait: Plausible = { least: 0.05, most: 1_800_000 };
 const tokens: Plausible = { least: 1, most: 1_000_000 };
 
 /** Of one model on one server. */
@@ -45,22 +45,3 @@ export const assumedPromptMs = (size: number): number => usualPromptMs * timesUs
 export const assumedAnswerMs = (size: number): number => usualAnswerMs * timesUsual(size);
 export const assumedLoadMs = (size: number): number =>
   size > 0 ? leastLoadMs + size * usualLoadMsPerByte : usualLoadMs;
-
-/** For people: why a call for the model would go to the server, or not. */
-export interface ModelFigures {
-  /** In memory; false: a call loads it first. */
-  readonly isLoaded: boolean;
-  readonly inFlight: number;
-  readonly slots: number;
-  /** Calls of which something was learned; 0: the figures below are assumed. */
-  readonly calls: number;
-  readonly promptTokensPerSecond: number;
-  readonly answerTokensPerSecond: number;
-  readonly loadMs: number;
-  /** Until a slot is free and the prompts sent before are read. */
-  readonly waitMs: number;
-  /** How much later than expected its answers lately began. */
-  readonly latenessMs: number;
-  /** Until the first token of an answer to a prompt of 1,000 tokens, divided by the weight. The smallest gets the call. */
-  readonly estimateMs: number;
-}
