@@ -19,7 +19,7 @@ import { writeFigures } from './server-figures.ts';
 import { CallTranslation, type Sending } from './translate/call-translation.ts';
 import type { ServerBody } from './translate/server-body.ts';
 import type { Translated } from './translate/translation.ts';
-import { translations } from './translate/translations.ts';
+import { laterRoutes } from './translate/translations.ts';
 import { callOf, mayRepeat, type TimeLimits } from './upstream-call.ts';
 
 export interface TryTools {
@@ -194,7 +194,7 @@ export class Tries {
   get #knowsOtherRoute(): boolean {
     const { models, operation } = this.#routed;
     const model = models[0]?.name?.canonical;
-    if (this.#sending || model === undefined || !translations.has(operation.path)) return false;
+    if (this.#sending || model === undefined || !laterRoutes.has(operation.path)) return false;
     return this.server.models.names?.has(model) === true;
   }
 

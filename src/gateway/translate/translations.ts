@@ -10,6 +10,12 @@ import { show, version } from './ollama/show.ts';
 import { responses } from './responses/responses.ts';
 import type { Translation } from './translation.ts';
 
+/**
+ * Routes that servers got in later versions, or that only some of a kind have: a server can be found to lack one by its answer.
+ * The others are those by which kinds are known.
+ */
+export const laterRoutes: ReadonlySet<string> = new Set(['/v1/messages', '/v1/messages/count_tokens', '/v1/responses']);
+
 export const translations: ReadonlyMap<string, Translation> = new Map([
   ['/api/chat', chat],
   ['/api/generate', generate],
