@@ -16,6 +16,8 @@ let server: RunningService;
 let gate: TestGate;
 let reader: { id: string; secret: string };
 let writer: { id: string; secret: string };
+/** A caller has left a stream that goes on. */
+const cancelled = Promise.withResolvers<void>();
 /** How the server answers tools/list. */
 let asStream = false;
 
@@ -32,6 +34,12 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       ? { resultType: 'complete', tools, ttlMs: 60_000, cacheScope: 'public' }
       : { resultType: 'complete', content: [{ type: 'text', text: `ran ${params.name ?? ''}` }] };
   const message = JSON.stringify({ jsonrpc: '2.0', id, result });
+  if (params.name === 'read_long') {
+    const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progress: 1 } };
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`data: ${JSON.stringify(progress)}\n\n`);
+    response.once('close', () => cancelled.resolve());
+    return;
+  }
   if (method === 'tools/list' && asStream)
     response
       .writeHead(200, { 'content-type': 'text/event-stream' })
@@ -144,6 +152,28 @@ test('a call of a tool reaches the server with its headers and without the key, 
     const costs = (await gate.ledger(0)).filter(({ keyId }) => keyId === writer.id).map(({ cost }) => cost);
     expect(costs).toEqual([undefined, undefined, { unit: 'calls', units: 2 }]);
   });
+});
+
+test('a stream comes as it is written, and its end by the client cancels the call at the server', async () => {
+  const method = 'tools/call';
+  const leaving = new AbortController();
+  const response = await fetch(`${gate.url}/notes`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${reader.secret}`,
+      'mcp-protocol-version': version,
+      'mcp-method': method,
+      'mcp-name': 'read_long',
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { name: 'read_long' } }),
+    signal: leaving.signal,
+  });
+  const { value } = await (response.body as ReadableStream<Uint8Array>).getReader().read();
+  expect(Buffer.from(value ?? []).toString()).toContain('notifications/progress');
+  leaving.abort();
+  await cancelled.promise;
+  expect(JSON.stringify(server.asked.at(-1)?.headers)).not.toContain(reader.secret);
 });
 
 describe('what does not reach the server', () => {

@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
+import { Agent } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openBrowser } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -138,6 +139,26 @@ test('a program has an image made by ComfyUI: prompt, progress, preview, history
     const row = (await gate.ledger(0)).findLast(({ keyId: of, status }) => of === keyId && status === 101);
     expect(row).toMatchObject({ operation: 'route:comfy', outcome: 'completed', cost: { unit: 'seconds' } });
   });
+});
+
+test('a gate that encrypts has WebSockets on its encrypted port only', async () => {
+  const file = join(temporaryDirectory(), 'routes.json');
+  writeFileSync(file, JSON.stringify([{ name: 'comfy', path: '/comfy', upstreams: [comfy.url], websocket: {} }]));
+  const own = await openGate(fake.url, { ROUTES: file, TLS: 'self-signed' });
+  const made = await own.key({ scopes: ['route:comfy'] });
+  const at = `localhost:${own.port}/comfy/ws?clientId=encrypted`;
+  const headers = { 'x-api-key': made.secret };
+  const trusting = new Agent({ connect: { rejectUnauthorized: false } });
+  const client = new SocketClient(`https://${at}`, headers, [], trusting);
+  expect(JSON.parse(String(await client.message(0)))).toMatchObject({ data: { sid: 'encrypted' } });
+  expect(comfy.sockets.at(-1)?.asked.headers['x-forwarded-proto']).toBe('https');
+  client.socket.close();
+  await client.closed;
+  const count = comfy.sockets.length;
+  await expect(new SocketClient(`http://${at}`, headers).opened).rejects.toThrow('not opened');
+  expect(comfy.sockets.length).toBe(count);
+  await trusting.close();
+  await own.stop();
 });
 
 test('a page in a browser shows a ticket; a page of another site opens nothing', async () => {

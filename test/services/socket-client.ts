@@ -1,6 +1,6 @@
 // Two ways for a test to open a WebSocket: a real client (undici's), and raw bytes.
 import { randomBytes } from 'node:crypto';
-import { WebSocket } from 'undici';
+import { type Dispatcher, WebSocket } from 'undici';
 import { RawClient } from '../gate.ts';
 
 /** What a client has seen of its connection. */
@@ -11,8 +11,9 @@ export class SocketClient {
   readonly socket: WebSocket;
   #wake: () => void = () => undefined;
 
-  constructor(url: string, headers: Record<string, string> = {}, protocols: string[] = []) {
-    this.socket = new WebSocket(url.replace(/^http/, 'ws'), { headers, protocols });
+  constructor(url: string, headers: Record<string, string> = {}, protocols: string[] = [], dispatcher?: Dispatcher) {
+    const options = { headers, protocols, ...(dispatcher ? { dispatcher } : {}) };
+    this.socket = new WebSocket(url.replace(/^http/, 'ws'), options);
     this.socket.binaryType = 'arraybuffer';
     this.opened = new Promise((resolve, reject) => {
       this.socket.addEventListener('open', () => resolve());
