@@ -490,7 +490,7 @@ describe('sekisho suspension', () => {
       gives('account', 'show', 'loud'),
       says('suspension', 'list'),
     ]);
-    expect(ofLoud).toEqual([taken]);
+    expect(ofLoud).toEqual([{ ...taken, accountName: 'loud', keyName: null }]);
     expect(shown).toEqual(taken);
     expect(loud).toMatchObject({ inForce: [{ id: taken.id, step: 'suspend' }] });
     expect(table).toContain(taken.id);
