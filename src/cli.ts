@@ -9,6 +9,7 @@ import type { ExitCode } from './commands/exit-codes.ts';
 import { programOf } from './commands/program.ts';
 import { Refusal } from './domain/refusal.ts';
 import { ConfigErrors, loadConfig } from './settings/config.ts';
+import { readServerStates } from './store/server-states.ts';
 import { databaseIn, openSqlite } from './store/sqlite/open.ts';
 import { StoreUnusable } from './store/unusable.ts';
 
@@ -21,7 +22,12 @@ const withContext: WithContext = async (use) => {
     );
   const store = await openSqlite(config.dataDir);
   try {
-    await use({ store, config, author: commandAuthor(Date.now()) });
+    await use({
+      store,
+      config,
+      author: commandAuthor(Date.now()),
+      serverStates: () => readServerStates(config.dataDir),
+    });
   } finally {
     await store.close();
   }

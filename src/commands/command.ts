@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import process from 'node:process';
 import { InvalidArgumentError } from 'commander';
 import type { Author } from '../domain/audit.ts';
+import type { NotedState } from '../domain/server-status.ts';
 import type { WallMs } from '../domain/time.ts';
 import { Fault } from '../management/fault.ts';
 import type { Config } from '../settings/config.ts';
@@ -15,6 +16,8 @@ export interface CommandContext {
   readonly store: Store;
   readonly config: Config;
   readonly author: Author;
+  /** What a running gate knows of its model servers, by id or address; undefined if none runs. */
+  readonly serverStates: () => ReadonlyMap<string, NotedState> | undefined;
 }
 
 /** Opens the store, does it, closes the store. */

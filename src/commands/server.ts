@@ -1,5 +1,5 @@
-// `sekisho server …`: model servers that are added while the gate runs. Whether they answer is for a running gate to say
-// (GET /management/v1/servers).
+// `sekisho server …`: model servers that are added while the gate runs. Their states are those that a running gate has last
+// written beside the database.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { Fault } from '../management/fault.ts';
@@ -31,6 +31,16 @@ function offline(shown: ReturnType<typeof showServer>): Record<string, unknown> 
   const { state: _state, since: _since, reason: _reason, detectedKind: _kind, models: _models, ...rest } = shown;
   const { modelCount: _count, inFlight: _inFlight, ...stored } = rest;
   return stored;
+}
+
+/** What the running gate knows of it; empty without one. */
+function withState(
+  shown: ReturnType<typeof showServer>,
+  { serverStates }: Pick<CommandContext, 'serverStates'>,
+): Record<string, unknown> {
+  const noted = serverStates()?.get(shown.id ?? shown.address);
+  const since = noted?.since === null || noted === undefined ? null : new Date(noted.since).toISOString();
+  return { ...offline(shown), state: noted?.state ?? null, since, reason: noted?.reason ?? null };
 }
 
 const files = ['secretFile', 'caFile', 'certificateFile', 'keyFile'];
@@ -84,7 +94,7 @@ export function serverCommand(
 
   server
     .command('list')
-    .description('all model servers, those of the settings first; a running gate knows their states')
+    .description('all model servers, those of the settings first, with the states that a running gate knows')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
       withContext(async (context) => {
@@ -93,19 +103,36 @@ export function serverCommand(
           ...fixed.map((address) => showFixedServer(address, undefined)),
           ...(await context.store.listServers()).map((each) => showServer(each, undefined)),
         ];
-        const columns = ['id', 'name', 'address', 'fixed', 'kind', 'weight', 'plans', 'accounts', 'maintenance'];
-        printRows(rows.map(offline), columns, json, 'There is no model server.');
+        const columns = [
+          'id',
+          'name',
+          'address',
+          'fixed',
+          'kind',
+          'weight',
+          'plans',
+          'accounts',
+          'maintenance',
+          'state',
+          'reason',
+        ];
+        printRows(
+          rows.map((row) => withState(row, context)),
+          columns,
+          json,
+          'There is no model server.',
+        );
       }),
     );
 
   server
     .command('show')
     .argument('<name>', 'name or id')
-    .description('everything that is stored about a model server, except its secret')
+    .description('everything that is stored about a model server, except its secret, and its state if a gate runs')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
-      withContext(async ({ store }) =>
-        printObject(offline(showServer(await requireServer(store, name), undefined)), json),
+      withContext(async (context) =>
+        printObject(withState(showServer(await requireServer(context.store, name), undefined), context), json),
       ),
     );
 

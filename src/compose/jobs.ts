@@ -9,6 +9,7 @@ import { cleanUpSessions } from '../jobs/session-cleanup.ts';
 import { watchStore } from '../jobs/store-watch.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
+import { StatesFile } from '../store/server-states.ts';
 import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { Start } from './start.ts';
@@ -18,6 +19,8 @@ import type { Storage } from './storage.ts';
 const sweepMs = 250;
 /** How often a model server is tried again whose files could not be used. */
 const retryServersMs = 5_000;
+/** How often the states of the model servers are written for the command line. */
+const writeStatesMs = 1_000;
 /** How often usage is closed that no account needs any more. */
 const closeUsageMs = 5_000;
 
@@ -59,6 +62,9 @@ export function startJobs(
       data.storedRoutes.retry();
     }),
   );
+  const states = new StatesFile(config.dataDir);
+  start.closes(() => states.remove());
+  start.closes(every(writeStatesMs, () => states.write(data.storedServers.states())));
   void data.gate.registry.start();
 }
 

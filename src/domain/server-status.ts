@@ -74,3 +74,13 @@ export interface ServerIntrospection {
   /** Of the servers that have the model and take calls, by its canonical name; the smallest estimate first. */
   readonly estimates: (model: string) => readonly ServerEstimate[];
 }
+
+/** The state of a server as the running gate has noted it for other processes. */
+export interface NotedState {
+  /** The id of a server, or the address of one of the settings. */
+  readonly server: string;
+  readonly state: ServerState;
+  /** Unix milliseconds. */
+  readonly since: number | null;
+  readonly reason: string | null;
+}

@@ -1,8 +1,9 @@
 // Keeps the model servers behind this gate the same as those in the store: adds what is new, changes in place what can be,
 // drains and removes what is gone. A server that cannot be used is kept out with its reason, and hinders no other.
+
 import type { ServerId } from '../domain/id.ts';
 import type { ModelServer } from '../domain/model-server.ts';
-import type { ServerIntrospection, ServerState, ServerStatus } from '../domain/server-status.ts';
+import type { NotedState, ServerIntrospection, ServerState, ServerStatus } from '../domain/server-status.ts';
 import type { ServerStore } from '../store/ports/servers.ts';
 import type { RunningCalls, UpstreamRegistry } from '../upstream/registry.ts';
 import type { ServerEntry, Upstream } from '../upstream/server.ts';
@@ -151,6 +152,15 @@ export class StoredServers implements ServerIntrospection {
       .explain(model)
       .map(({ server: { name, basePath }, figures }) => ({ address: name + basePath, ...figures }))
       .toSorted((a, b) => a.estimateMs - b.estimateMs);
+  }
+
+  /** Of the servers of the settings by address, and of the stored ones by id. */
+  states(): readonly NotedState[] {
+    const stored = [...this.#kept.keys()].map((id) => [id, this.statusOf(id)] as const);
+    return [...this.fixed().map(({ address, status }) => [address, status] as const), ...stored].flatMap(
+      ([server, status]) =>
+        status ? [{ server, state: status.state, since: status.since, reason: status.reason }] : [],
+    );
   }
 
   /** `state`: undefined where its health says it. */

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { begunAnswer, eventually, openGate, post, type TestGate } from '../gate.ts';
+import { begunAnswer, eventually, openGate, post, sekisho, type TestGate } from '../gate.ts';
 import { operatorOf, type Visitor } from '../visitor.ts';
 
 const model = 'gemma3:270m';
@@ -254,6 +254,24 @@ describe('a server that is in trouble is shown with its reason, and others are p
     });
     expect((await ask()).status).toBe(200);
     expect(two.calls).toBe(0);
+  });
+});
+
+test('the command line shows the states that the running gate knows', async () => {
+  const two = await another();
+  two.list = says(403);
+  await open([two]);
+  const environment = { DATA_DIR: gate.dataDir, UPSTREAM: two.url };
+  await eventually(async () => {
+    const { out } = await sekisho(['server', 'list', '--json'], environment);
+    expect(JSON.parse(out)).toMatchObject([
+      {
+        address: two.url,
+        state: 'refused',
+        reason: 'it refuses the gateway with 403',
+        since: expect.any(String) as string,
+      },
+    ]);
   });
 });
 
