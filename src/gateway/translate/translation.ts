@@ -27,7 +27,7 @@ export type Translation = (asked: Asked, target: Target) => Translated | OwnAnsw
 
 /** The caller's call. */
 export interface Asked {
-  /** The body as it would be forwarded: one JSON object. The spans of `document` are ranges of it. */
+  /** The body as it would be forwarded: one JSON object, or nothing where the route takes no body. */
   readonly bytes: Buffer;
   readonly stream: boolean;
   /** The gateway, not the caller, asked for the usage of the stream in `bytes`. */
