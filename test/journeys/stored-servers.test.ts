@@ -546,21 +546,21 @@ test('the command adds, changes, drains and removes servers of a running gate, a
   await eventually(async () => expect((await shown('box')).state).toBe('maintenance'));
   expect(await gives('set box maintenance=false name=box-2')).toMatchObject({ maintenance: false, name: 'box-2' });
   const refused = [
-    [`add box ${gate.url}`, 'this gate itself'],
-    [`add box ${one.url}`, 'upstream names'],
-    ['add box box:8000', 'begins with http'],
-    ['set box-2 kind=nothing', 'the kinds are ollama'],
-    ['set box-2 wight=2x', 'no field "wight"'],
-    ['set nothing weight=2', 'no model server "nothing"'],
-    ['add box http://box secretFile=x', 'server_files'],
+    [`add box ${gate.url}`, 'this gate itself', 2],
+    [`add box ${one.url}`, 'upstream names', 4],
+    ['add box box:8000', 'begins with http', 2],
+    ['set box-2 kind=nothing', 'the kinds are ollama', 2],
+    ['set box-2 wight=2x', 'no field "wight"', 2],
+    ['set nothing weight=2', 'no model server "nothing"', 3],
+    ['add box http://box secretFile=x', 'server_files', 2],
   ] as const;
   // At the same time: each is a process.
   const ends = await Promise.all(refused.map(([command]) => does(command)));
-  for (const [at, [command, said]] of refused.entries())
-    expect([command, ends[at]!.code, ends[at]!.err]).toEqual([command, 1, expect.stringContaining(said)]);
+  for (const [at, [command, said, code]] of refused.entries())
+    expect([command, ends[at]!.code, ends[at]!.err]).toEqual([command, code, expect.stringContaining(said)]);
   expect((await does('list')).out).toMatch(/^id +name +address +fixed/);
   expect((await gives('show box-2')).version).toBe(4);
-  expect((await does('remove box-2')).out).toBe('The model server box-2 is gone.\n');
+  expect((await does('remove box-2 --yes')).out).toBe('The model server box-2 is gone.\n');
   await eventually(() => expect(gate.servers.all).toHaveLength(1));
   expect(printed.join('')).not.toContain('sk-of-the');
   const actions = (await operator.get('/audit')).body.items.map(({ action }: Reply['body']) => action);
