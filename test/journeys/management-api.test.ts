@@ -157,6 +157,29 @@ describe('an operator', () => {
     expect((await call('GET', `/model-names/${id}`)).status).toBe(404);
   });
 
+  test('a published service is added, read by id and name, changed and removed', async () => {
+    const { id } = await made('/routes', { name: 'notes', path: '/notes', upstreams: ['http://127.0.0.1:1'] });
+    for (const named of [id, 'notes'])
+      expect((await call('GET', `/routes/${named}`)).body).toMatchObject({
+        id,
+        options: { path: '/notes' },
+        fixed: false,
+      });
+    expect((await call('PATCH', `/routes/${id}`, { body: { slots: 2 } })).body).toMatchObject({
+      options: { slots: 2 },
+      version: 2,
+    });
+    expect((await call('GET', '/routes')).body.items).toMatchObject([{ id, name: 'notes' }]);
+    expect((await call('DELETE', `/routes/${id}`)).status).toBe(204);
+    expect((await call('GET', `/routes/${id}`)).status).toBe(404);
+  });
+
+  test('sees what is expected of each server for a model', async () => {
+    const { body } = await call('GET', '/estimates?model=gemma3:270m');
+    expect(body.items).toMatchObject([{ address: fake.url, calls: 0 }]);
+    expect((await call('GET', '/estimates')).status).toBe(400);
+  });
+
   test('sees usage, running calls and who changed what', async () => {
     const { secret, account } = await gate.member({});
     const whole = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
@@ -248,7 +271,7 @@ describe("a key's authority", () => {
       const { status } = await call(row.method.toUpperCase(), path, { secret: auditor, body: bodyFor(row.method) });
       if (row.needs === 'management:write') expect(status, row.name).toBe(403);
       // A request without any parameter.
-      else if (row.name === 'foresee') expect(status).toBe(400);
+      else if (['foresee', 'listEstimates'].includes(row.name)) expect(status).toBe(400);
       else expect([200, 404], row.name).toContain(status);
     }
   });

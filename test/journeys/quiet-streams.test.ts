@@ -103,7 +103,7 @@ describe('an event stream that has not begun', () => {
 
   const failures: [string, Script, number, string][] = [
     ['an error of its own', (_, answer) => answer.whole(500, json, '{"error":"too warm"}'), 500, 'too warm'],
-    ['a missing model', (_, answer) => answer.whole(404, json, '{"error":"no"}'), 200, 'not found'],
+    ['a missing model', (_, answer) => answer.whole(404, json, '{"error":"model not found"}'), 200, 'not found'],
     [
       "a refusal of the gate's credentials",
       (_, answer) => answer.whole(401, json, '{"error":"no"}'),
