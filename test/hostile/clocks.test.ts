@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { newRequestId } from '../../src/domain/id.ts';
 import { ageOf } from '../../src/domain/time.ts';
 import { changeKey } from '../../src/management/keys/keys.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
@@ -79,7 +80,7 @@ test.each(wrongs)('usage still counts, and the ledger has the right date, after 
     store.appendUsage(
       rows
         .filter(({ at, outcome }) => at >= from && outcome === 'completed')
-        .flatMap((row) => [0, 1].map((n) => ({ ...row, id: `${row.id.slice(0, -1)}${n}` as typeof row.id })))
+        .flatMap((row) => [0, 1].map(() => ({ ...row, id: newRequestId(row.at) })))
         .map((row) => ({ ...row, accountId: late.account.id, keyId: late.id })),
     ),
   );

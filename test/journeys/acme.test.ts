@@ -106,8 +106,9 @@ describe('obtaining a certificate', () => {
 
   test('S11: succeeds at a slow authority that refuses nine of ten nonces', async () => {
     const gate = await open(await authority({ refusedNonces: 90, slowSeconds: 3 }));
-    expect((await fromPebble(gate, 60_000)).names).toContain('DNS:gate.example');
-  });
+    // How often it has to ask again is left to chance.
+    expect((await fromPebble(gate, 180_000)).names).toContain('DNS:gate.example');
+  }, 200_000);
 });
 
 describe('the certificate manager', () => {
