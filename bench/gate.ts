@@ -1,7 +1,7 @@
 // Sekisho as a subject: the gate with its defaults, with keys made by its own command and every check, meter and record on.
 // When it has stopped, its ledger is read: a run in which it did not record each answer does not count.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
@@ -31,7 +31,7 @@ export async function launchGate(
     const { firstPlans, termNames } = (await import(join(source, 'domain/plan.ts'))) as typeof Plan;
     const { firstRules } = (await import(join(source, 'domain/rule.ts'))) as typeof Rule;
     const far = termNames
-      .filter((limit) => /Per(?:Minute|Hour|Day|Month)$/.test(limit) && firstPlans[0]?.[limit] !== null)
+      .filter((limit) => /Per(?:Minute|Hour|Day|Week|Month)$/.test(limit) && firstPlans[0]?.[limit] !== null)
       .map((limit) => `${limit}=1_000_000_000_000`);
     run(['plan', 'set', 'default', ...far, 'concurrentRequests=100000']);
     for (const { name: rule } of firstRules) run(['rule', 'set', rule, 'threshold=1000000000000']);
@@ -120,6 +120,12 @@ function createKey(
 
 function command(dataDir: string, cwd: string, words: readonly string[], source: string): unknown {
   const env = { PATH: process.env['PATH'] ?? '', HOME: cwd, DATA_DIR: dataDir };
+  // Commands make no database; the store of that version does.
+  if (!existsSync(join(dataDir, 'sekisho.db'))) {
+    const opens = `import(${JSON.stringify(join(source, 'store/sqlite/open.ts'))})`;
+    const script = `${opens}.then(async ({ openSqlite }) => (await openSqlite(${JSON.stringify(dataDir)})).close())`;
+    execFileSync(process.execPath, ['--eval', script], { cwd, env });
+  }
   const program = [join(source, 'cli.ts'), ...words, '--json'];
   return JSON.parse(execFileSync(process.execPath, program, { cwd, env, encoding: 'utf8' }));
 }
