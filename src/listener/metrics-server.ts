@@ -1,5 +1,5 @@
-// The listener of /metrics, apart from the port that callers use: whoever watches the gate is not one of its callers. It
-// has no key; by default it listens on loopback only.
+// The listener of /metrics, apart from the port that callers use, because monitoring systems are not callers of the gate. It
+// asks for no key; by default it listens on loopback only.
 import { createServer, type Server } from 'node:http';
 import { textType } from '../observe/metrics/text.ts';
 

@@ -1,5 +1,5 @@
-// A request that needs a sign-in first waits for it: the session is over, or too old for what was asked. Whoever mounts the
-// dialog answers; requests that meet this at the same time share one question.
+// A request that needs a sign-in first waits for it: the session is over, or too old for what was asked. The mounted dialog
+// answers; requests that meet this at the same time share one question.
 
 /** `over`: nobody is signed in any more. `stale`: the sign-in is older than the action allows. */
 export type Why = 'over' | 'stale';

@@ -2,6 +2,7 @@
 import type { StoredRoute } from '../../domain/stored-route.ts';
 import { type Endpoint, endpoint, type RequestContext } from '../http/endpoint.ts';
 import { pageOf } from '../http/fields.ts';
+import { versionTag } from '../http/version-tag.ts';
 import { changeRoute, createRoute, deleteRoute, requireRoute, showFixedRoute, showRoute } from './routes.ts';
 import { newRouteSchema, routeChangeSchema, routeSchema } from './schemas.ts';
 
@@ -12,12 +13,8 @@ const group = 'Services';
 const show = (route: StoredRoute, { routes }: Pick<RequestContext, 'routes'>) =>
   showRoute(route, routes.statusOf(route.id));
 
-/** What a change follows: the state of a route changes by itself. */
-const tag = ({ id, version }: { readonly id: string | null; readonly version: number | null }): unknown => [
-  id,
-  version,
-];
-const before: Endpoint['before'] = async ({ store, params }) => tag(await requireRoute(store, params['id'] ?? ''));
+const before: Endpoint['before'] = async ({ store, params }) =>
+  versionTag(await requireRoute(store, params['id'] ?? ''));
 
 export const routeEndpoints: readonly Endpoint[] = [
   endpoint('listRoutes', 'get /routes', {
@@ -44,7 +41,7 @@ export const routeEndpoints: readonly Endpoint[] = [
     body: newRouteSchema,
     answer: routeSchema,
     creates: true,
-    tag,
+    tag: versionTag,
     again: async (context, id) => show(await requireRoute(context.store, id), context),
     run: async (context) => {
       const { store, body, routeRules, author } = context;
@@ -58,7 +55,7 @@ export const routeEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: routeSchema,
-    tag,
+    tag: versionTag,
     run: async (context) => show(await requireRoute(context.store, context.params['id'] ?? ''), context),
   }),
   endpoint('changeRoute', 'patch /routes/{id}', {
@@ -69,7 +66,7 @@ export const routeEndpoints: readonly Endpoint[] = [
     pace: 'change',
     body: routeChangeSchema,
     answer: routeSchema,
-    tag,
+    tag: versionTag,
     before,
     run: async (context) => {
       const { store, params, body, routeRules, author } = context;

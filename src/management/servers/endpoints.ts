@@ -5,6 +5,7 @@ import type { ModelServer } from '../../domain/model-server.ts';
 import { Fault } from '../fault.ts';
 import { type Endpoint, endpoint, type RequestContext } from '../http/endpoint.ts';
 import { pageOf } from '../http/fields.ts';
+import { versionTag } from '../http/version-tag.ts';
 import { estimateSchema, newServerSchema, serverChangeSchema, serverSchema } from './schemas.ts';
 import { changeServer, createServer, deleteServer, requireServer, showFixedServer, showServer } from './servers.ts';
 
@@ -15,12 +16,8 @@ const group = 'Model servers';
 const show = (server: ModelServer, { servers }: Pick<RequestContext, 'servers'>) =>
   showServer(server, servers.statusOf(server.id));
 
-/** What a change follows: the state of a server changes by itself. */
-const tag = ({ id, version }: { readonly id: string | null; readonly version: number | null }): unknown => [
-  id,
-  version,
-];
-const before: Endpoint['before'] = async ({ store, params }) => tag(await requireServer(store, params['id'] ?? ''));
+const before: Endpoint['before'] = async ({ store, params }) =>
+  versionTag(await requireServer(store, params['id'] ?? ''));
 
 export const serverEndpoints: readonly Endpoint[] = [
   endpoint('listServers', 'get /servers', {
@@ -67,7 +64,7 @@ export const serverEndpoints: readonly Endpoint[] = [
     body: newServerSchema,
     answer: serverSchema,
     creates: true,
-    tag,
+    tag: versionTag,
     again: async (context, id) => show(await requireServer(context.store, id), context),
     run: async (context) => {
       const { store, body, serverRules, author } = context;
@@ -81,7 +78,7 @@ export const serverEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: serverSchema,
-    tag,
+    tag: versionTag,
     run: async (context) => show(await requireServer(context.store, context.params['id'] ?? ''), context),
   }),
   endpoint('changeServer', 'patch /servers/{id}', {
@@ -92,7 +89,7 @@ export const serverEndpoints: readonly Endpoint[] = [
     pace: 'change',
     body: serverChangeSchema,
     answer: serverSchema,
-    tag,
+    tag: versionTag,
     before,
     run: async (context) => {
       const { store, params, body, serverRules, author } = context;
