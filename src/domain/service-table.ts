@@ -78,26 +78,27 @@ export function tableOf<Route extends Matching>(routes: readonly Route[]): Servi
         const found = byHost.get(hostNameOf(host));
         if (found) return found;
       }
-      const path = withoutKey(target);
+      const path = withoutKey(pathOf(target));
       const under = bySegment.get(firstSegment(path));
-      return under?.find((route) => isUnder(pathOf(path), prefixOf(route)));
+      return under?.find((route) => isUnder(path, prefixOf(route)));
     },
   };
 }
 
+/** Without the query, which decides nothing. */
 const pathOf = (target: string): string => {
   const mark = target.indexOf('?');
   return mark < 0 ? target : target.slice(0, mark);
 };
 
-/** The text between the first slash and the next one, or the query. */
-const firstSegment = (path: string): string => /^\/([^/?]*)/.exec(path)?.[1] ?? '';
+/** The text between the first slash and the next one. */
+const firstSegment = (path: string): string => /^\/([^/]*)/.exec(path)?.[1] ?? '';
 
 /** Without /k/<key>. */
-function withoutKey(target: string): string {
-  if (!target.startsWith('/k/')) return target;
-  const slash = target.indexOf('/', 3);
-  return slash < 0 ? '/' : target.slice(slash);
+function withoutKey(path: string): string {
+  if (!path.startsWith('/k/')) return path;
+  const slash = path.indexOf('/', 3);
+  return slash < 0 ? '/' : path.slice(slash);
 }
 
 function hostNameOf(host: string): string {

@@ -49,6 +49,7 @@ beforeAll(async () => {
         redirects: 'refuse',
         recordPath: 'template',
       },
+      { name: 'keeps', path: '/keeps', strip: false, upstreams, scope: 'route:whole' },
       { name: 'base', path: '/base', upstreams: [`${echo.url}/inner`], concurrent: 1 },
     ]),
   );
@@ -166,6 +167,12 @@ describe('what the service sees', () => {
   ])('%s is asked for as %s', async (target, url) => {
     expect((await ask(target, withKey())).status).toBe(200);
     expect(echo.seen.map((each) => each.url)).toEqual([url]);
+  });
+
+  test('is nothing that only a query names, also behind a key in the path', async () => {
+    for (const target of [`/k/${pathKey}?x=/keeps/a`, `/k/${pathKey}?/keeps/a`, `/k/${pathKey}?/echo/a`])
+      expect((await ask(target)).status, target).toBe(200);
+    expect(echo.heads).toBe(0);
   });
 
   test.each(deceivingHeaders)('%s neither decides nor goes on', async (_, line) => {
@@ -358,6 +365,66 @@ describe('answers', () => {
   test('a redirect under a key in the path stays there', async () => {
     echo.answer = (_, response) => void response.writeHead(303, { location: '/b' }).end();
     expect((await ask(`/k/${pathKey}/echo/a`)).head).toContain(`location: /k/${pathKey}/echo/b\r\n`);
+  });
+
+  test('a redirect of a service with a host name of its own does not lead to another host', async () => {
+    const host = new URL(echo.url).host;
+    for (const location of [`http://${host}//evil.example/`, '/x/..//evil.example', `http://${host}/\\evil.example`]) {
+      echo.answer = (_, response) => void response.writeHead(302, { location }).end();
+      const { status, head } = await send(
+        `GET / HTTP/1.1\r\nHost: pages.example.com\r\nConnection: close\r\n${withKey()}\r\n`,
+      );
+      expect([status, /^location:.*$/im.exec(head)?.[0]], location).toEqual([502, undefined]);
+    }
+  });
+
+  test.each([
+    ['a redirect', 302, { location: `/x?token=${serviceSecret}` }],
+    ['a redirect with escapes', 302, { location: `/x?token=${serviceSecret.replaceAll('-', '%2D')}` }],
+    ['a cookie', 200, { 'set-cookie': `kept=${serviceSecret}` }],
+    ['one of two cookies', 200, { 'set-cookie': [`kept=${serviceSecret}`, 'kept=2'] }],
+    ['a listed header with escapes', 200, { 'x-echo': serviceSecret.replaceAll('t', '%74') }],
+    ['one of two lines', 200, { 'x-echo': ['fine', serviceSecret] }],
+  ])('%s does not show the gate’s secret', async (_, status, headers) => {
+    echo.answer = (_request, response) => void response.writeHead(status, headers as Record<string, string>).end('ok');
+    const answered = await ask('/echo/a', withKey());
+    expect(answered.status).toBe(status === 302 ? 502 : 200);
+    expect(answered.head).not.toMatch(/secret|%74he/i);
+  });
+
+  test('a single cookie passes as several do, and so does an answer with two Connection lines', async () => {
+    echo.early = (request) => {
+      request.socket.end(
+        'HTTP/1.1 200 OK\r\nConnection: x-echo\r\nConnection: close\r\nX-Echo: 1\r\nX-Took: 2\r\nSet-Cookie: kept=1\r\nContent-Length: 2\r\n\r\nok',
+      );
+      return true;
+    };
+    const { status, head } = await ask('/echo/a', withKey());
+    expect(status).toBe(200);
+    expect(head).toMatch(/^set-cookie: kept=1; Path=\/echo$/im);
+    expect(head).toMatch(/^x-took: 2$/im);
+    expect(head).not.toMatch(/^x-echo:/im);
+  });
+
+  test.each([
+    ['private="set-cookie", max-age=60', 'private, max-age=60'],
+    ['x="a, private, b", public, max-age=60', 'private, x="a, private, b", max-age=60'],
+    ['PUBLIC , S-MaxAge = 60,no-store', 'no-store'],
+    ['public="x", "', 'private, "'],
+  ])('permission for shared caches is removed from %s', async (sent, passed) => {
+    echo.answer = (_, response) => void response.writeHead(200, { 'cache-control': sent }).end('ok');
+    const { head } = await ask('/echo/a', withKey());
+    expect(/^cache-control: (.*)$/im.exec(head)?.[1]).toBe(passed);
+  });
+
+  test('a 204 says no length, which a client would wait for', async () => {
+    echo.early = (request) => {
+      request.socket.end('HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n');
+      return true;
+    };
+    const { status, head } = await ask('/echo/a', withKey());
+    expect(status).toBe(204);
+    expect(head).not.toMatch(/^content-length:/im);
   });
 
   test('a listed cookie is kept to the published path; others are dropped', async () => {

@@ -36,44 +36,74 @@ export function refusalOf(status: number): GatewayError | undefined {
 
 export const brokeOff = 'The service broke off or sent an invalid answer.';
 
-/** Header lines as name, value, name, value. @throws GatewayError `upstream_failed` for a redirect that is refused. */
+/**
+ * Header lines as name, value, name, value. The HTTP client gives a field that came once as a text and one that came several
+ * times as a list, whatever its name. @throws GatewayError `upstream_failed` for a redirect that is refused.
+ */
 export function answerLines(status: number, headers: IncomingHttpHeaders, answered: Answered): string[] {
   const { published, server } = answered;
-  const nominated = new Set((headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase()));
+  const nominated = new Set(
+    joined(headers.connection)
+      .split(',')
+      .map((name) => name.trim().toLowerCase()),
+  );
   const lines: string[] = [];
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || !published.responseHeaders.allows(name) || nominated.has(name)) continue;
-    const text = Array.isArray(value) ? value.join(', ') : value;
-    // An echo of the gate's own secret must not reach a caller.
-    if (server.credentials.secrets.some((secret) => text.includes(secret))) continue;
+    const text = joined(value);
+    if (showsSecret(text, server)) continue;
     lines.push(name, name === 'cache-control' ? privately(text) : text);
   }
   // Answers depend on the key, which no shared cache knows of.
-  if (headers['cache-control'] === undefined) lines.push('cache-control', 'private');
+  if (!lines.includes('cache-control')) lines.push('cache-control', 'private');
   const length = headers['content-length'];
-  if (typeof length === 'string' && headers['transfer-encoding'] === undefined) lines.push('content-length', length);
+  // A 204 has none (RFC 9110 §8.6); a client that counts it would wait for a body.
+  if (typeof length === 'string' && headers['transfer-encoding'] === undefined && status !== 204)
+    lines.push('content-length', length);
   lines.push('via', `1.1 ${viaName}`);
-  const location = headers.location;
-  if (typeof location === 'string' && (status === 201 || (status >= 300 && status < 400)))
-    lines.push('location', redirectFor(location, answered));
-  for (const cookie of headers['set-cookie'] ?? []) {
-    const passed = cookieFor(cookie, answered);
+  if (headers.location !== undefined && (status === 201 || (status >= 300 && status < 400)))
+    lines.push('location', redirectFor(joined(headers.location), answered));
+  for (const cookie of each(headers['set-cookie'])) {
+    const passed = showsSecret(cookie, server) ? undefined : cookieFor(cookie, answered);
     if (passed !== undefined) lines.push('set-cookie', passed);
   }
   return lines;
 }
 
-/** Without the permission to keep the answer in a shared cache. */
+type Field = string | readonly string[] | undefined;
+
+const each = (field: Field): readonly string[] =>
+  field === undefined ? [] : typeof field === 'string' ? [field] : field;
+
+const joined = (field: Field): string => (typeof field === 'string' ? field : each(field).join(', '));
+
+/** Whether the gate's own secret is echoed, which must not reach a caller; also with escapes, as in a redirect. */
+function showsSecret(text: string, { credentials: { secrets } }: ServiceServer): boolean {
+  if (secrets.length === 0) return false;
+  const plain = text.includes('%') ? unescaped(text) : text;
+  return secrets.some((secret) => text.includes(secret) || plain.includes(secret));
+}
+
+const unescaped = (text: string): string =>
+  text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+/**
+ * Without the permission to keep the answer in a shared cache. With names of fields, `private` is about these only, and gives
+ * that permission for the rest (RFC 9111 §5.2.2.7).
+ */
 function privately(text: string): string {
-  const kept = text
-    .split(',')
-    .map((word) => word.trim())
-    .filter((word) => word !== '' && !/^(?:public|s-maxage\b.*)$/i.test(word));
-  return kept.some((word) => /^(?:private|no-store)\b/i.test(word)) ? kept.join(', ') : ['private', ...kept].join(', ');
+  const kept = [...text.matchAll(/(?:[^,"]|"(?:[^"\\]|\\.)*"?)+/g)]
+    .map(([directive]) => directive.trim())
+    .filter((directive) => directive !== '' && !/^(?:public|s-maxage|private)(?:\s*=.*|$)/i.test(directive));
+  return (kept.some((directive) => /^no-store$/i.test(directive)) ? kept : ['private', ...kept]).join(', ');
 }
 
 /** @throws GatewayError `upstream_failed` if it leads out of the service, or the route lets no redirect through. */
-function redirectFor(location: string, { published: { route }, server, target, callersHost }: Answered): string {
+function redirectFor(location: string, answered: Answered): string {
+  const { published, server, target, callersHost } = answered;
+  const { route } = published;
+  if (showsSecret(location, server))
+    throw new GatewayError('upstream_failed', { message: 'The service redirects to an address with its secret.' });
   const asked = server.name + server.basePath + pathAt(route, target);
   const to = URL.canParse(location, asked) ? new URL(location, asked) : undefined;
   const isOwn =
@@ -86,7 +116,8 @@ function redirectFor(location: string, { published: { route }, server, target, c
         : 'The service redirects to another host.',
     });
   const path = publicPathOf(to.pathname, server, prefixOf(route), route.strip);
-  if (path === undefined)
+  // Where no prefix precedes it, a path with two slashes would name another host (RFC 3986 §4.2).
+  if (path === undefined || path.startsWith('//'))
     throw new GatewayError('upstream_failed', { message: 'The service redirects to a path that is not published.' });
   return publicPrefix(route, target) + path + to.search + to.hash;
 }
