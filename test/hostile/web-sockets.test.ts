@@ -430,6 +430,7 @@ describe('an open WebSocket', () => {
     ['with a reserved bit', Buffer.from([0xc1, 0x80, 0, 0, 0, 0]), 1002],
     ['of a fragment without a message', clientFrame(0, 'x'), 1002],
     ['that is too large', clientFrame(2, Buffer.alloc(1_001)), 1009],
+    ['of text that is not UTF-8', clientFrame(1, Buffer.from([0x61, 0xc0, 0xaf])), 1007],
   ])('ends at a frame %s, which the service never sees', async (_, frame, code) => {
     const [client, at] = await rawOpened();
     const head = client.received.length;
@@ -442,12 +443,15 @@ describe('an open WebSocket', () => {
     expect(client.received.readUInt16BE(closing + 2)).toBe(code);
   });
 
-  test('ends when its service sends what it must not', async () => {
+  test.each([
+    ['a reserved bit', [0xc1, 0x01, 0x41], 1002],
+    ['text that is not UTF-8', [0x81, 0x01, 0xff], 1007],
+  ])('ends when its service sends %s', async (_, bytes, code) => {
     const [client, at] = await opened();
-    at.stream.write(Buffer.from([0xc1, 0x01, 0x41]));
+    at.stream.write(Buffer.from(bytes));
     expect(await client.closed).toMatchObject({ code: 1011 });
     await at.closed;
-    expect(at.closedWith).toBe(1002);
+    expect(at.closedWith).toBe(code);
   });
 
   test('ends for both when either side is gone', async () => {

@@ -105,6 +105,50 @@ test.each([
   }
 });
 
+const broken: readonly (readonly [string, string])[] = [
+  ['a byte that is none of UTF-8', 'ff'],
+  ['a lone continuation', '61 80'],
+  ['an overlong slash', 'c0 af'],
+  ['an overlong dot of three bytes', 'e0 80 ae'],
+  ['half of a surrogate pair', 'ed a0 80'],
+  ['beyond U+10FFFF', 'f4 90 80 80'],
+  ['a lead byte of five', 'f8 88 80 80 80'],
+  ['a character that breaks off', '61 e3 81'],
+  ['a character that another interrupts', 'e3 81 61'],
+];
+
+test.each(broken)('text that is not UTF-8 does not pass: %s', (_, hex) => {
+  const bytes = Buffer.from(hex.replaceAll(' ', ''), 'hex');
+  for (const from of ['client', 'server'] as const) {
+    const masked = from === 'client';
+    const before = text('before', { masked });
+    const whole = read(from, [Buffer.concat([before, text(bytes, { masked })])]);
+    expect([whole.passed, whole.fault, whole.reader.atBorder]).toEqual([before.toString('hex'), 1007, true]);
+    expect(read(from, bytesOf(text(bytes, { masked }))).fault).toBe(1007);
+    const parts = [...bytes].map((byte, at) =>
+      frame({ code: at === 0 ? 1 : 0, fin: false, masked, payload: Buffer.from([byte]) }),
+    );
+    expect(read(from, [...parts, frame({ code: 0, masked })]).fault).toBe(1007);
+    expect(read(from, [frame({ code: 2, payload: bytes, masked })]).fault).toBeUndefined();
+  }
+});
+
+test('text passes wherever its characters are cut, in frames and in chunks', () => {
+  const bytes = Buffer.from('aé門🗝️\u{10ffff}\0');
+  for (const from of ['client', 'server'] as const)
+    for (let at = 0; at <= bytes.length; at++) {
+      const masked = from === 'client';
+      const stream = Buffer.concat([
+        frame({ code: 1, fin: false, masked, payload: bytes.subarray(0, at) }),
+        frame({ code: 9, masked, payload: Buffer.from([0xff]) }),
+        frame({ code: 0, masked, payload: bytes.subarray(at) }),
+        frame({ code: 2, masked, payload: Buffer.from([0xff]) }),
+      ]);
+      for (const chunks of [[stream], bytesOf(stream)])
+        expect(read(from, chunks)).toMatchObject({ passed: stream.toString('hex'), fault: undefined });
+    }
+});
+
 test('a message within another does not pass', () => {
   const begun = text('a', { fin: false });
   const { passed, fault } = read('server', [Buffer.concat([begun, text('b')])]);

@@ -1,9 +1,10 @@
 // Checks the frames of one direction of a WebSocket (RFC 6455 §5), and passes the bytes on as they were received. Of a frame
 // nothing is passed on before its head is complete and correct; a control frame passes whole. So the gateway can add a frame of
-// its own wherever the passed bytes end at a border. It holds at most one head or control frame. The text of messages is not
-// read: both ends have to check its encoding anyway (RFC 6455 §8.1), and a client's would have to be unmasked for it.
+// its own wherever the passed bytes end at a border. It holds at most one head or control frame. Text is checked to be UTF-8
+// (RFC 6455 §8.1), since not every service does, and is not kept.
 import { isUtf8 } from 'node:buffer';
 import { type CloseCode, closeCode, isCloseCode, maxControlBytes, opcode } from './frames.ts';
+import { Utf8Check } from './utf8-check.ts';
 
 export interface FrameLimits {
   /** The largest payload of one frame. */
@@ -45,6 +46,13 @@ export class FrameReader {
   /** A message of several frames has begun. */
   #fragmented = false;
   #messageBytes = 0;
+  /** Of the begun message, which is text; undefined if it is bytes. */
+  #text: Utf8Check | undefined;
+  /** The begun frame is the last of its message. */
+  #isLast = true;
+  readonly #mask = Buffer.alloc(4);
+  /** How many bytes of the begun frame were unmasked, modulo four. */
+  #unmasked = 0;
   #stopped = false;
 
   /** `from`: a client masks every frame, a server none (RFC 6455 §5.1). */
@@ -67,10 +75,19 @@ export class FrameReader {
   push(chunk: Buffer, pass: (bytes: Buffer) => void): void {
     const from = this.#heldBytes > 0 ? this.#completeHeld(chunk, pass) : 0;
     let at = from;
+    /** Where the head of the begun frame is, if it has not passed yet. */
+    let headAt = -1;
     try {
       while (at < chunk.length && !this.closed) {
         if (this.#left > 0) {
           const taken = Math.min(this.#left, chunk.length - at);
+          if (this.#text && !this.#isUtf8(this.#text, chunk.subarray(at, at + taken))) {
+            if (headAt >= 0) {
+              at = headAt;
+              this.#left = 0;
+            }
+            throw notUtf8();
+          }
           at += taken;
           this.#left -= taken;
           continue;
@@ -82,7 +99,8 @@ export class FrameReader {
           this.#heldBytes = chunk.length - at;
           break;
         }
-        this.#begin(chunk, at);
+        this.#begin(chunk, at, size);
+        headAt = at;
         at += size;
       }
     } finally {
@@ -103,7 +121,7 @@ export class FrameReader {
       this.#heldBytes += copied;
       taken += copied;
     }
-    this.#begin(this.#held, 0);
+    this.#begin(this.#held, 0, this.#heldBytes);
     pass(Buffer.from(this.#held.subarray(0, this.#heldBytes)));
     this.#heldBytes = 0;
     return taken;
@@ -141,8 +159,8 @@ export class FrameReader {
       throw fault(this.#fragmented ? 'A message began within another.' : 'A fragment belongs to no message.');
   }
 
-  /** Takes a frame whose head, or all of it if it is a control frame, is at `at`. @throws FrameFault. */
-  #begin(bytes: Buffer, at: number): void {
+  /** Takes a frame whose head, or all of it if it is a control frame, is at `at` and has `size` bytes. @throws FrameFault. */
+  #begin(bytes: Buffer, at: number, size: number): void {
     const first = bytes[at] as number;
     if ((first & 0x08) !== 0) {
       if ((first & 0x0f) === opcode.close) this.#close(bytes, at);
@@ -153,11 +171,32 @@ export class FrameReader {
     if (length > this.#limits.maxFrameBytes) throw new FrameFault(closeCode.tooBig, 'The frame is too large.');
     if (total > this.#limits.maxMessageBytes) throw new FrameFault(closeCode.tooBig, 'The message is too large.');
     const isLast = first >= 0x80;
-    if (!this.#fragmented) this.messages++;
+    if (!this.#fragmented) {
+      this.messages++;
+      this.#text = (first & 0x0f) === opcode.text ? new Utf8Check() : undefined;
+    }
+    if (length === 0 && isLast && this.#text?.isWhole === false) throw notUtf8();
+    if (this.#masked && this.#text) bytes.copy(this.#mask, 0, at + size - 4, at + size);
+    this.#unmasked = 0;
     this.payloadBytes += length;
     this.#fragmented = !isLast;
+    this.#isLast = isLast;
     this.#messageBytes = isLast ? 0 : total;
     this.#left = length;
+  }
+
+  /** `bytes`: the next ones of the begun frame. */
+  #isUtf8(text: Utf8Check, bytes: Buffer): boolean {
+    const isEnd = this.#isLast && bytes.length === this.#left;
+    return text.push(this.#masked ? this.#unmask(bytes) : bytes) && (!isEnd || text.isWhole);
+  }
+
+  #unmask(bytes: Buffer): Buffer {
+    const plain = Buffer.allocUnsafe(bytes.length);
+    const from = this.#unmasked;
+    for (let i = 0; i < bytes.length; i++) plain[i] = (bytes[i] as number) ^ (this.#mask[(from + i) & 3] as number);
+    this.#unmasked = (from + bytes.length) & 3;
+    return plain;
   }
 
   /** RFC 6455 §5.5.1: a code of two bytes and a reason in UTF-8, or nothing. */
@@ -171,7 +210,7 @@ export class FrameReader {
         for (let i = 0; i < length; i++) payload[i] = (payload[i] as number) ^ (bytes[start - 4 + (i & 3)] as number);
       const code = payload.readUInt16BE(0);
       if (!isCloseCode(code)) throw fault('The close code is not one that may be sent.');
-      if (!isUtf8(payload.subarray(2))) throw new FrameFault(closeCode.notUtf8, 'The reason is not UTF-8.');
+      if (!isUtf8(payload.subarray(2))) throw notUtf8();
       this.closedWith = code;
     }
     this.closed = true;
@@ -193,5 +232,7 @@ function longLength(bytes: Buffer, at: number): number {
   // Beyond 2^53 the sum is inexact, and in any case larger than every limit.
   return high * 0x1_0000_0000 + bytes.readUInt32BE(at + 4);
 }
+
+const notUtf8 = (): FrameFault => new FrameFault(closeCode.notUtf8, 'The text is not UTF-8.');
 
 const fault = (message: string): FrameFault => new FrameFault(closeCode.protocolError, message);
