@@ -37,7 +37,8 @@ export async function openMetrics(config: Config, parts: MetricsParts): Promise<
     ...requestMetrics.metrics,
     ...ofProcess.metrics,
   ];
-  const server = openMetricsServer(() => textOf(metrics));
+  const names = [...config.metricsNames, config.metricsHost].map((name) => name.toLowerCase());
+  const server = openMetricsServer(() => textOf(metrics), new Set(names));
   try {
     await listen(server, config.metricsPort, config.metricsHost);
   } catch (error) {

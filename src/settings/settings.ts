@@ -39,6 +39,13 @@ export const settings = {
     'Port for /metrics in the text format of Prometheus; 0: none. It needs no key.',
   ),
   metricsHost: setting('metrics_host', host, '127.0.0.1', '', 'Address on which /metrics is served.'),
+  metricsNames: setting(
+    'metrics_names',
+    list,
+    [],
+    'list of hosts',
+    'Host names under which /metrics may be asked for, besides addresses, localhost and metrics_host.',
+  ),
   publicUrl: setting(
     'public_url',
     z.string().refine((text) => text === '' || isOrigin(text), 'must be an origin such as https://gate.example.org'),

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, root, type TestGate } from '../gate.ts';
+import { eventually, openGate, post, RawClient, root, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -16,7 +16,7 @@ beforeAll(async () => {
   fake = await startFakeOllama();
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
-  gate = await openGate(fake.url, { METRICS_PORT: String(port) });
+  gate = await openGate(fake.url, { METRICS_PORT: String(port), METRICS_NAMES: 'scrape.internal' });
   key = await gate.key();
   const messages = [{ role: 'user', content: 'x' }];
   for (const model of ['gemma3:270m', 'gemma3:270m', 'sekisho_no_such_model'])
@@ -73,6 +73,34 @@ test('calls are counted by route, status, model and server, with their tokens an
   });
   expect(said.get('process_memory_usage_bytes')).toBeGreaterThan(10e6);
   expect(said.get('sekisho_data_free_bytes')).toBeGreaterThan(0);
+});
+
+test('are shown under addresses, localhost and listed names, and under no other name', async () => {
+  const statusFor = async (host: string): Promise<number> => {
+    const client = new RawClient(Number(new URL(url).port));
+    client.write(`GET /metrics HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    await client.closed;
+    if (!client.text.startsWith('HTTP/1.1 200')) expect(client.text).not.toContain('sekisho_requests_total');
+    return Number(/^HTTP\/1\.1 (\d{3})/.exec(client.text)?.[1]);
+  };
+  const own = [
+    '127.0.0.1',
+    '127.0.0.1:9464',
+    '[::1]:1',
+    'LOCALHOST.:1',
+    'a.localhost',
+    'Scrape.internal:9464',
+    '192.0.2.1',
+  ];
+  for (const host of own) expect(await statusFor(host), host).toBe(200);
+  const foreign = [
+    'evil.example',
+    'localhost.evil.example',
+    'notlocalhost',
+    '127.0.0.1.evil.example',
+    'x.scrape.internal',
+  ];
+  for (const host of foreign) expect(await statusFor(host), host).toBe(421);
 });
 
 test('neither keys, accounts nor names that only a caller has sent appear', async () => {
