@@ -1,9 +1,13 @@
 // Completes package-lock.json after an `npm install`: npm omits optional packages of other platforms when the registry in
 // use does not carry them, and `npm ci` then refuses the whole file. Each missing one gets an entry with its version and
-// platform, so that it is skipped here and fetched where it is needed. Run it after changing dependencies.
+// platform, so that it is skipped here and fetched where it is needed. Without the C library, npm installs the packages for
+// musl beside those for glibc. Run it after changing dependencies, with the folder of the lock file if it is not this one.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { argv } from 'node:process';
 
-const lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));
+const file = join(argv[2] ?? '.', 'package-lock.json');
+const lock = JSON.parse(readFileSync(file, 'utf8'));
 const { packages } = lock;
 const systems = ['android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'aix', 'win32'];
 const processors = ['arm64', 'x64', 'arm', 'ia32', 'ppc64', 'riscv64', 's390x', 'loong64', 'mips64el', 'mipsel'];
@@ -28,6 +32,12 @@ for (const entry of Object.values(packages)) {
     added++;
   }
 }
+const libraries = { musl: /musl/, glibc: /gnu|glibc/ };
+for (const [path, entry] of Object.entries(packages)) {
+  if (!entry.os?.includes('linux')) continue;
+  const libc = Object.keys(libraries).filter((name) => libraries[name].test(path));
+  if (libc.length > 0) entry.libc ??= libc;
+}
 lock.packages = Object.fromEntries(Object.entries(packages).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-writeFileSync('package-lock.json', `${JSON.stringify(lock, undefined, 2)}\n`);
-process.stdout.write(`${added} packages of other platforms added\n`);
+writeFileSync(file, `${JSON.stringify(lock, undefined, 2)}\n`);
+process.stdout.write(`${added} packages of other platforms added to ${file}\n`);

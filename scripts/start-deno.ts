@@ -34,7 +34,7 @@ const flags = [
 const words = ['run', ...flags, join(root, 'src/main.ts')];
 if (process.argv.includes('--print')) process.stdout.write(`deno ${words.join(' ')}\n`);
 else {
-  const deno = spawn(join(root, 'node_modules/.bin/deno'), words, { stdio: 'inherit' });
+  const deno = spawn(join(root, 'scripts/deno/node_modules/.bin/deno'), words, { stdio: 'inherit' });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => deno.kill(signal));
   deno.on('exit', (code) => process.exit(code ?? 1));
 }

@@ -12,7 +12,7 @@ const all = Object.entries(counts).flatMap(([kind, count]) =>
 );
 
 const tested = new Set(
-  globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root })
+  globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root, exclude: ['**/node_modules/**'] })
     .filter((file) => !file.includes('house'))
     .flatMap((file) => readFileSync(join(root, file), 'utf8').match(/['"`](?:[UPSHA]\d{1,2}(?:, )?)+: /g) ?? [])
     .flatMap((title) => title.match(/[UPSHA]\d+/g) ?? []),
@@ -33,7 +33,10 @@ test('every case of the catalogue has a test or a reason, and none has both', ()
 
 test('every runtime package is listed with its integrity, and only named packages run install scripts', () => {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { dev?: boolean; optional?: boolean; integrity?: string; hasInstallScript?: boolean }>;
+    packages: Record<
+      string,
+      { dev?: boolean; optional?: boolean; integrity?: string; hasInstallScript?: boolean; libc?: string[] }
+    >;
   };
   const { allowScripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { allowScripts: object };
   const entries = Object.entries(lock.packages).filter(([path]) => path !== '');
@@ -41,6 +44,10 @@ test('every runtime package is listed with its integrity, and only named package
   expect(running.length).toBeGreaterThan(50);
   expect(running.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
   const scripted = entries.filter(([, { hasInstallScript }]) => hasInstallScript === true);
+  const musl = entries.filter(([path]) => path.includes('musl'));
+  expect(musl.length).toBeGreaterThan(0);
+  for (const [path, { libc }] of musl)
+    expect(libc, `${path} would be installed beside its twin for glibc`).toEqual(['musl']);
   expect(scripted.map(([path]) => path.replace('node_modules/', '')).toSorted()).toEqual(
     Object.keys(allowScripts).toSorted(),
   );
