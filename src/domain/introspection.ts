@@ -83,7 +83,8 @@ export interface Subject {
 
 export interface PreviewQuestion extends Subject {
   readonly path: string;
-  readonly model: string;
+  /** Undefined for a call of a service. */
+  readonly model: string | undefined;
   readonly promptTokens: number | undefined;
   readonly maxTokens: number | undefined;
 }

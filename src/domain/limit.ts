@@ -9,6 +9,8 @@ export interface Use {
   readonly requests: number;
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** Cost of services, in whole units of their routes. */
+  readonly units: number;
 }
 
 interface MeasureRow {
@@ -24,6 +26,7 @@ export const measures = {
   tokens: { unit: 'tokens', words: 'tokens', of: (use) => use.promptTokens + use.completionTokens },
   promptTokens: { unit: 'tokens', words: 'prompt tokens', of: (use) => use.promptTokens },
   completionTokens: { unit: 'tokens', words: 'completion tokens', of: (use) => use.completionTokens },
+  units: { unit: 'units', words: 'units', of: (use) => use.units },
 } as const satisfies Record<string, MeasureRow>;
 
 export type Measure = keyof typeof measures;
@@ -93,6 +96,9 @@ export const windowed = {
     window: 'month',
     meaning: 'Completion tokens in one month.',
   },
+  unitsPerMinute: { measure: 'units', window: 'minute', meaning: 'Cost of services in one minute of the clock.' },
+  unitsPerDay: { measure: 'units', window: 'day', meaning: 'Cost of services in one day.' },
+  unitsPerMonth: { measure: 'units', window: 'month', meaning: 'Cost of services in one calendar month.' },
 } as const satisfies Record<string, WindowedRow>;
 
 export type WindowedName = keyof typeof windowed;

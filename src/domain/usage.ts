@@ -140,4 +140,6 @@ export interface UsageBucket {
   readonly refusals: number;
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** What calls of services cost, all units together. */
+  readonly units: number;
 }

@@ -232,7 +232,11 @@ export function readJson(prechecked: Prechecked, bytes: Buffer, names: Meanings,
 type Wanted = Pick<Intended, 'parameter' | 'mcp' | 'blobs' | 'body' | 'bodyType' | 'promptEstimate'>;
 
 /** A call without a body, with a streamed one, or with one that is not JSON. */
-function bodiless(prechecked: Prechecked, models: readonly NamedModel[], wanted: Partial<Wanted> = {}): Intended {
+export function bodiless(
+  prechecked: Prechecked,
+  models: readonly NamedModel[],
+  wanted: Partial<Wanted> = {},
+): Intended {
   return {
     ...prechecked,
     models,

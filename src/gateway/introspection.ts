@@ -25,18 +25,22 @@ import { Decisions } from './decide-again.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
 import { suppose } from './identify.ts';
-import { readJson } from './intent.ts';
+import { bodiless, readJson } from './intent.ts';
 import { type Metering, unmetered } from './limits/account-usage.ts';
 import type { LiveStats } from './live-stats.ts';
 import { type LimitRules, openUsage } from './metering.ts';
 import type { ModelNames } from './model-names.ts';
-import { canonicalTarget, matchOperation } from './operation.ts';
+import { canonicalTarget, type Matched, matchOperation } from './operation.ts';
 import type { Gate } from './pipeline.ts';
 import { refuseSpent } from './precheck.ts';
 import { RecordFacts, recordFactsOf } from './record-facts.ts';
 import { type Rehearsal, rehearse } from './rehearse.ts';
+import type { Published } from './services/published.ts';
 
-type IntrospectionTools = Pick<Gate, 'rules' | 'modelRules' | 'names' | 'modelFacts' | 'appealContact' | 'replays'>;
+type IntrospectionTools = Pick<
+  Gate,
+  'rules' | 'modelRules' | 'names' | 'modelFacts' | 'appealContact' | 'replays' | 'services'
+>;
 
 export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspection {
   const { registry, running, queue, serviceTurns, loads, wallNow } = gate;
@@ -134,7 +138,7 @@ function modelsFor<T extends { readonly name: string }>(
 /** Predicts whether the call would pass now, and why. */
 async function preview(question: PreviewQuestion, tools: IntrospectionTools): Promise<Preview> {
   const { rules } = tools;
-  const principal = principalFor(question, rules.clocks);
+  const principal = principalFor(question, rules.clocks, tools.services.table.routeOf(question.path, undefined));
   const metering = await meteringFor(principal, question, rules);
   const changes: string[] = [];
   let ask: Ask | undefined;
@@ -148,7 +152,7 @@ async function preview(question: PreviewQuestion, tools: IntrospectionTools): Pr
     passes: refusal === undefined,
     status: refusal?.status ?? 200,
     code: refusal?.code ?? null,
-    reason: refusal?.message ?? 'The call would be admitted once it is its turn at the model.',
+    reason: refusal?.message ?? 'The call would be admitted once it is its turn.',
     retryAfterSeconds: refusal?.retryAfterSeconds ?? null,
     changes,
     limits: await statesOf(principal, metering, ask, rules),
@@ -181,16 +185,13 @@ async function rehearseCall(
 ): Promise<Rehearsal> {
   const { rules, appealContact } = tools;
   const at = rules.clocks.wall();
-  const identified = suppose(matchOperation('POST', canonicalTarget(path)), principal);
+  const identified = suppose(matchPath(path, tools), principal);
   const accounted = await openUsage(identified, { notes: new RecordFacts() }, rules);
   const permitted = permit(accounted, { at, request: 'none' }, appealContact);
   const prechecked = await refuseSpent(permitted, [], rules);
-  const intent = readJson(
-    prechecked,
-    Buffer.from(JSON.stringify(bodyFor(identified.operation, model, maxTokens))),
-    tools.names,
-    promptTokens,
-  );
+  const { operation } = identified;
+  const body = (): Buffer => Buffer.from(JSON.stringify(bodyFor(operation, model, maxTokens)));
+  const intent = operation.service ? bodiless(prechecked, []) : readJson(prechecked, body(), tools.names, promptTokens);
   const confirmed = await tools.decisions.again(intent, { request: 'none' });
   const authorized = authorizeIntent(tools.replays.claim(confirmed, { address: '' }), tools.modelRules);
   const shaped = shape(authorized, tools.modelFacts);
@@ -198,8 +199,15 @@ async function rehearseCall(
   return rehearse(shaped, rules);
 }
 
+/** A service by the beginning of its path, which takes any method here; else a model's route. */
+function matchPath(path: string, { services }: IntrospectionTools): Matched {
+  const target = canonicalTarget(path);
+  const published = services.table.routeOf(path, undefined);
+  return published ? { operation: published.operation, target, parameter: path } : matchOperation('POST', target);
+}
+
 /** The smallest body of a request for an operation, as far as the stages read it. */
-function bodyFor({ scope, reply }: Operation, model: string, maxTokens: number | undefined): object {
+function bodyFor({ scope, reply }: Operation, model: string | undefined, maxTokens: number | undefined): object {
   const input = scope === 'inference:embed' ? { input: 'preview' } : { messages, prompt: 'preview' };
   const { length } = reply;
   if (maxTokens === undefined || !length) return { model, ...input };
@@ -248,9 +256,14 @@ async function statesOf(
   });
 }
 
-/** As the key cache would build it; without a key, a new one with default settings. */
-function principalFor({ account, plan, key, suspensions }: Subject, clocks: Clocks): Principal {
+/** As the key cache would build it; without a key, a new one with default settings, and the scope of the service that it calls. */
+function principalFor(
+  { account, plan, key, suspensions }: Subject,
+  clocks: Clocks,
+  service?: Pick<Published, 'route'>,
+): Principal {
   const accountId = account?.id ?? previewAccount;
-  const anyKey = blankKey('key_preview' as KeyId, accountId, clocks.wall());
+  const blank = blankKey('key_preview' as KeyId, accountId, clocks.wall());
+  const anyKey = service ? { ...blank, scopes: [...blank.scopes, service.route.scope] } : blank;
   return principalOf(key ?? anyKey, plan, suspensions, clocks.steady());
 }

@@ -74,10 +74,10 @@ function release(exchange: Exchange, row: UsageRecord): void {
     lease.cancel();
     return;
   }
-  const { promptTokens, completionTokens } = row;
+  const { promptTokens, completionTokens, cost } = row;
   if (completionTokens > 0 && caller && metering?.kind === 'metered')
     metering.usage.key(caller.principal.lineage).recentAnswers.note(completionTokens);
-  lease.settle({ requests: 1, promptTokens, completionTokens });
+  lease.settle({ requests: 1, promptTokens, completionTokens, units: cost?.units ?? 0 });
 }
 
 /** The minimum cost of a turn: the model was loaded or evaluated the prompt, even if it generated no token. */

@@ -28,13 +28,14 @@ function caller(terms: Partial<Terms>, narrowing: Narrowing = {}, id = 'key_a'):
   return principalOf({ ...key, ...rest, narrowing } as unknown as StoredKey, plan, []);
 }
 
-const askOf = (promptTokens: number, completionTokens: number, spends = true): Ask => ({
+const askOf = (promptTokens: number, completionTokens: number, spends = true, units = 0): Ask => ({
   requests: 1,
   promptTokens,
   completionTokens,
+  units,
   spends,
 });
-const small = askOf(10, 10);
+const small = askOf(10, 10, true, 10);
 
 export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest): void {
   let asked = 0;
@@ -115,12 +116,12 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       const limits = await account();
       const [settles, cancels] = leases([await reserve(limits, who, small), await reserve(limits, who, small)]);
       expect(limits.held).toBe(2);
-      settles!.settle({ requests: 1, promptTokens: 3, completionTokens: 4 });
-      settles!.settle({ requests: 1, promptTokens: 500, completionTokens: 500 });
+      settles!.settle({ requests: 1, promptTokens: 3, completionTokens: 4, units: 0 });
+      settles!.settle({ requests: 1, promptTokens: 500, completionTokens: 500, units: 0 });
       settles!.cancel();
       cancels!.cancel();
       cancels!.cancel();
-      cancels!.settle({ requests: 1, promptTokens: 500, completionTokens: 500 });
+      cancels!.settle({ requests: 1, promptTokens: 500, completionTokens: 500, units: 0 });
       await settled();
       expect(limits.held).toBe(0);
       expect(await used(limits, who)).toEqual([1, 7]);
@@ -165,6 +166,7 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
         refusals: 0,
         promptTokens,
         completionTokens: 1,
+        units: 2,
       });
       const recorded = [bucket(60 * 24 * 2, 'key_a', 1_000), bucket(45, 'key_b', 100), bucket(0, 'key_a', 10)];
       const limits = await account(new Calendar('UTC'), recorded);
@@ -173,6 +175,8 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
         promptTokensPerDay: 9e9,
         tokensPerWeek: 9e9,
         promptTokensPerMonth: 9e9,
+        unitsPerDay: 9e9,
+        unitsPerMonth: 9e9,
       };
       const who = caller(terms, { promptTokensPerDay: 9e9 });
       expect(Object.fromEntries((await used(limits, who)).map((value, i) => [who.limits[i]!.label, value]))).toEqual({
@@ -182,6 +186,8 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
         'prompt-tokens-day': 110,
         'key-prompt-tokens-day': 10,
         'prompt-tokens-month': 1_110,
+        'units-day': 4,
+        'units-month': 6,
       });
     });
 
@@ -215,6 +221,7 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
     readonly at: SteadyMs;
     prompt: number;
     completion: number;
+    units: number;
     readonly lease: Lease;
     open: boolean;
   }
@@ -235,13 +242,13 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       const { startsAt, endsAt } = calendar[window](now);
       return booked
         .filter(({ at }) => at >= startsAt && at < endsAt)
-        .reduce((sum, { prompt, completion }) => sum + of(askOf(prompt, completion)), 0);
+        .reduce((sum, { prompt, completion, units }) => sum + of(askOf(prompt, completion, true, units)), 0);
     };
     for (const step of list) {
       const running = booked.filter((each) => each.open);
       if (step.do === 'pass') now += step.ms;
       else if (step.do === 'ask') {
-        const ask = askOf(step.prompt, step.completion);
+        const ask = askOf(step.prompt, step.completion, true, step.units);
         const room = limitsOf({ account: terms, key: {} }).every(({ measure, window, most: limit }) => {
           const need = measures[measure].of(ask);
           const before = model(window, measures[measure].of);
@@ -251,14 +258,27 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
         const reserved = await reserve(limits, who, ask, now);
         expect(reserved.kind).toBe(crowded ? 'crowded' : room ? 'lease' : 'full');
         if (reserved.kind === 'lease')
-          booked.push({ at: now, prompt: step.prompt, completion: step.completion, lease: reserved, open: true });
+          booked.push({
+            at: now,
+            prompt: step.prompt,
+            completion: step.completion,
+            units: step.units,
+            lease: reserved,
+            open: true,
+          });
       } else if (running.length > 0) {
         const one = running[step.which % running.length]!;
         one.open = false;
         if (step.do === 'settle') {
-          one.lease.settle({ requests: 1, promptTokens: step.prompt, completionTokens: step.completion });
+          one.lease.settle({
+            requests: 1,
+            promptTokens: step.prompt,
+            completionTokens: step.completion,
+            units: step.units,
+          });
           one.prompt = step.prompt;
           one.completion = step.completion;
+          one.units = step.units;
         } else {
           one.lease.cancel();
           booked.splice(booked.indexOf(one), 1);
@@ -283,15 +303,27 @@ const drawnTerms = fc.record(
 ) as unknown as fc.Arbitrary<Partial<Terms>>;
 
 type Step =
-  | { readonly do: 'ask'; readonly prompt: number; readonly completion: number }
-  | { readonly do: 'settle'; readonly which: number; readonly prompt: number; readonly completion: number }
+  | { readonly do: 'ask'; readonly prompt: number; readonly completion: number; readonly units: number }
+  | {
+      readonly do: 'settle';
+      readonly which: number;
+      readonly prompt: number;
+      readonly completion: number;
+      readonly units: number;
+    }
   | { readonly do: 'cancel'; readonly which: number }
   | { readonly do: 'pass'; readonly ms: number };
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
-    fc.record({ do: fc.constant('ask' as const), prompt: fc.nat(600), completion: fc.nat(600) }),
-    fc.record({ do: fc.constant('settle' as const), which: fc.nat(99), prompt: fc.nat(900), completion: fc.nat(900) }),
+    fc.record({ do: fc.constant('ask' as const), prompt: fc.nat(600), completion: fc.nat(600), units: fc.nat(600) }),
+    fc.record({
+      do: fc.constant('settle' as const),
+      which: fc.nat(99),
+      prompt: fc.nat(900),
+      completion: fc.nat(900),
+      units: fc.nat(900),
+    }),
     fc.record({ do: fc.constant('cancel' as const), which: fc.nat(99) }),
     // Seconds, minutes, hours, and across the ends of days, weeks and months.
     fc.record({

@@ -225,3 +225,111 @@ describe('reports', () => {
     expect(csv).toContain('""images"":59');
   });
 });
+
+describe('a limit on the cost of services', () => {
+  const begun = async (terms: Readonly<Record<string, unknown>>, own: Readonly<Record<string, number>> = {}) => {
+    const scopes = ['route:fixed', 'route:images', 'route:whisper'];
+    const { account } = await gate.member({ waitingRequests: 100, scopes: ['inference', ...scopes], ...terms });
+    return { account, ...(await gate.key({ account: account.name, scopes, limits: own })) };
+  };
+  interface Asked {
+    readonly status: number;
+    readonly headers: Headers;
+    readonly body: string;
+  }
+  const ask = async (secret: string, path: string, method = 'GET'): Promise<Asked> => {
+    const answer = await fetch(`${gate.url}${path}`, { method, headers: { 'x-api-key': secret } });
+    return { status: answer.status, headers: answer.headers, body: await answer.text() };
+  };
+  const left = (answer: Asked, label: string): number =>
+    Number(new RegExp(`"${label}";r=(\\d+)`).exec(answer.headers.get('ratelimit') ?? '')?.[1]);
+  const statuses = (answers: readonly Asked[]) => Object.groupBy(answers, ({ status }) => String(status));
+
+  test('lets parallel calls of one account have exactly what fits, however many there are', async () => {
+    const { secret, account } = await begun({ unitsPerDay: 20 });
+    const { secret: other } = await gate.key({ account: account.name, scopes: ['route:fixed', 'route:images'] });
+    whisper.answer = (_, response) => void response.writeHead(200, { 'x-cost': '10' }).end();
+    const fixed = await Promise.all(Array.from({ length: 60 }, (_, at) => ask(at % 2 ? secret : other, '/fixed/x')));
+    // Six of three units each.
+    expect(statuses(fixed)[200]).toHaveLength(6);
+    expect(statuses(fixed)[429]).toHaveLength(54);
+    const refused = statuses(fixed)[429]?.[0] as Asked;
+    expect(JSON.parse(refused.body)).toMatchObject({
+      error: {
+        code: 'quota_exceeded',
+        message: expect.stringMatching(
+          /^This account may use 20 units a day; 18 are used and this call needs about 3\. /,
+        ),
+      },
+    });
+    expect(refused.headers.get('ratelimit-policy')).toContain('"units-day";q=20;w=86400;qu="units"');
+    expect(left(refused, 'units-day')).toBe(2);
+  });
+
+  test('holds the cap of a cost that the service says, until it has said it', async () => {
+    const { secret } = await begun({ unitsPerDay: 30 });
+    const answers: (() => void)[] = [];
+    whisper.answer = (_, response) => void answers.push(() => void response.writeHead(200, { 'x-cost': '2' }).end());
+    const asked = Array.from({ length: 40 }, () => ask(secret, '/images/x'));
+    let refused = 0;
+    for (const each of asked) void each.then(({ status }) => (refused += status === 429 ? 1 : 0));
+    await eventually(() => expect(refused).toBe(37));
+    for (const answer of answers) answer();
+    expect(statuses(await Promise.all(asked))[200]).toHaveLength(3);
+    // Two for each of the three, and the cap for this one.
+    whisper.answer = (_, response) => void response.writeHead(200, { 'x-cost': '1' }).end();
+    expect(left(await ask(secret, '/images/x'), 'units-day')).toBe(30 - 6 - 10);
+  });
+
+  test('of a key narrows that of its plan, is previewed, and is read back from the ledger', async () => {
+    const { secret, id, account } = await begun({ unitsPerDay: 100 }, { unitsPerDay: 7 });
+    const preview = async (question: object): Promise<Record<string, unknown>> => {
+      const answer = await fetch(`${gate.url}/management/v1/preview`, {
+        method: 'POST',
+        headers: { 'x-api-key': operator, 'content-type': 'application/json' },
+        body: JSON.stringify({ path: '/fixed', ...question }),
+      });
+      return (await answer.json()) as Record<string, unknown>;
+    };
+    const needs = (name: string, used: number, needed: number) => ({
+      limits: expect.arrayContaining([expect.objectContaining({ name, used, needed })]),
+    });
+    whisper.answer = (_, response) => void response.end();
+    expect(await preview({ account: account.name })).toMatchObject({ passes: true, ...needs('units-day', 0, 3) });
+    for (const _ of [1, 2]) expect((await ask(secret, '/fixed/x')).status).toBe(200);
+    expect(await preview({ key: id })).toMatchObject({ code: 'quota_exceeded', ...needs('key-units-day', 6, 3) });
+    expect(await preview({ key: id, path: '/qdrant' })).toMatchObject({ passes: false, code: 'missing_scope' });
+    const refused = await ask(secret, '/fixed/x');
+    expect(JSON.parse(refused.body)).toMatchObject({
+      error: {
+        message: expect.stringMatching(
+          /^This API key may use 7 units a day; 6 are used and this call needs about 3\. /,
+        ),
+      },
+    });
+    // Its first second costs two.
+    expect((await ask(secret, '/whisper/x', 'POST')).status).toBe(429);
+    await eventually(async () => {
+      const [minutes, quarters] = await gate.manage((opened) =>
+        Promise.all([
+          opened.usageByMinute(Date.now() - 600_000, undefined, account.id),
+          opened.usageByQuarter(account.id, 0, Date.now()),
+        ]),
+      );
+      const sum = (buckets: readonly { units: number }[]): number => buckets.reduce((all, { units }) => all + units, 0);
+      expect([sum(minutes), sum(quarters)]).toEqual([6, 6]);
+    });
+  });
+
+  test('counts the seconds of a call when it has ended', async () => {
+    const { secret } = await begun({ unitsPerDay: 3 });
+    whisper.answer = (_, response) => void response.end();
+    // Two for its first second, of three.
+    const first = await ask(secret, '/whisper/x', 'POST');
+    expect(first.status).toBe(200);
+    expect(left(first, 'units-day')).toBe(1);
+    const refused = await ask(secret, '/whisper/x', 'POST');
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+});

@@ -42,7 +42,7 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
     api.post<Preview>('/preview', {
       ...(who.trim() === '' ? { plan } : { account: who.trim() }),
       path,
-      model,
+      ...(model === '' ? {} : { model }),
       ...(typeof prompt === 'number' ? { promptTokens: prompt } : {}),
       ...(typeof most === 'number' ? { maxTokens: most } : {}),
     }),
@@ -69,7 +69,7 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
             label={t('plan.preview.model')}
             value={model}
             onChange={(event) => setModel(event.currentTarget.value)}
-            required
+            required={/^\/(?:api|v1)\//.test(path)}
           />
           <NumberInput label={t('plan.preview.prompt')} value={prompt} onChange={setPrompt} min={0} thousandSeparator />
           <NumberInput label={t('plan.preview.most')} value={most} onChange={setMost} min={1} thousandSeparator />

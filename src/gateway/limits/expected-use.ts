@@ -2,6 +2,8 @@
 // model. Decides nothing.
 import type { Ask } from '../../domain/limit.ts';
 import type { Shaped } from '../apply-plan.ts';
+import { expectedUnits } from '../services/cost-meter.ts';
+import { isPublished } from '../services/published.ts';
 import { answerEstimate, mostAnswer } from './recent-answers.ts';
 
 /** What to reserve for a call. */
@@ -12,15 +14,19 @@ export function expectedUse({
   promptEstimate,
   askedTokens,
   choices,
+  mcp,
 }: Shaped): Ask {
-  if (operation.time !== 'inference')
-    return { requests: 1, promptTokens: 0, completionTokens: 0, spends: operation.time === 'transfer' };
+  if (operation.time !== 'inference') {
+    const units = isPublished(operation) ? expectedUnits(operation.service.route.cost, mcp) : 0;
+    return { requests: 1, promptTokens: 0, completionTokens: 0, units, spends: operation.time === 'transfer' };
+  }
   // A transcript has fewer tokens than its recording.
   if (operation.scope === 'inference:audio')
     return {
       requests: 1,
       promptTokens: promptEstimate,
       completionTokens: Math.ceil(promptEstimate / 8),
+      units: 0,
       spends: true,
     };
   const generates = operation.scope === 'inference:chat';
@@ -31,7 +37,7 @@ export function expectedUse({
       : generates
         ? (askedTokens ?? 512)
         : 0;
-  return { requests: 1, promptTokens: promptEstimate, completionTokens, spends: true };
+  return { requests: 1, promptTokens: promptEstimate, completionTokens, units: 0, spends: true };
 }
 
 /** The most completion tokens that a call can use. Unlike the estimate it does not depend on the key's earlier calls. */

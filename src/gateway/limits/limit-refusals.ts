@@ -30,9 +30,9 @@ export function idleError({ atOnce }: Principal): GatewayError | undefined {
 
 /** The smallest ask of each kind of call. */
 const leastAsks = {
-  nothing: { requests: 1, promptTokens: 0, completionTokens: 0, spends: false },
-  embedding: { requests: 1, promptTokens: 1, completionTokens: 0, spends: true },
-  generation: { requests: 1, promptTokens: 1, completionTokens: 1, spends: true },
+  nothing: { requests: 1, promptTokens: 0, completionTokens: 0, units: 0, spends: false },
+  embedding: { requests: 1, promptTokens: 1, completionTokens: 0, units: 0, spends: true },
+  generation: { requests: 1, promptTokens: 1, completionTokens: 1, units: 0, spends: true },
 } as const satisfies Record<string, Ask>;
 
 /** Refuses a call before its body is read if not even the smallest one of its kind has room. @throws as `refuseFull`. */

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { ServiceCost } from '../../domain/service-route.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { UsageCost } from '../../domain/usage.ts';
+import type { McpCall } from './mcp/read-mcp.ts';
 
 export interface CostMeter {
   /** The head of the answer has arrived. */
@@ -11,6 +12,18 @@ export interface CostMeter {
   /** Undefined if it costs nothing so far. */
   read(): UsageCost | undefined;
 }
+
+/**
+ * What to reserve for a call before it is sent: all that it can cost if the route says so, else its first second. `mcp`: what it
+ * asks of an MCP server, where only calls of tools have a cost.
+ */
+export function expectedUnits(cost: ServiceCost | null, mcp: Pick<McpCall, 'tool'> | undefined): number {
+  if (cost === null || !hasCost(mcp)) return 0;
+  return cost.kind === 'header' ? cost.cap : cost.units;
+}
+
+/** Of what is asked of an MCP server, calls of tools have a cost. */
+export const hasCost = (mcp: Pick<McpCall, 'tool'> | undefined): boolean => mcp === undefined || mcp.tool !== undefined;
 
 /** Call when the call is sent to the service; undefined for a route without a cost. */
 export function costMeterFor(cost: ServiceCost | null, nowMs: () => MonotonicMs): CostMeter | undefined {

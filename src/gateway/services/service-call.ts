@@ -18,7 +18,7 @@ import type { Settled } from '../record.ts';
 import type { RelayTools } from '../relay.ts';
 import { type ConnectionEnd, type Holding, Settlement } from '../settlement.ts';
 import { mostInterims } from '../upstream-call.ts';
-import { type CostMeter, costMeterFor } from './cost-meter.ts';
+import { type CostMeter, costMeterFor, hasCost } from './cost-meter.ts';
 import { ToolList } from './mcp/tool-list.ts';
 import type { Published } from './published.ts';
 import { hasBody, RequestBody } from './request-body.ts';
@@ -135,8 +135,7 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#sent = true;
     this.#controller = controller;
-    // Of an MCP server, calls of tools have a cost.
-    if (this.call.mcp === undefined || this.call.mcp.tool !== undefined) this.exchange.cost = this.#cost;
+    if (hasCost(this.call.mcp)) this.exchange.cost = this.#cost;
     if (this.#settlement.isSettled) controller.abort(over);
   }
 

@@ -62,7 +62,7 @@ export const previewQuestionSchema = z
     plan: word.optional().describe('instead of an account: somebody with that plan who has used nothing'),
     key: id('key').optional(),
     path: z.string().regex(/^\/[\w/.-]{1,100}$/),
-    model: text(200),
+    model: text(200).optional().describe('not for a service, whose path names it'),
     promptTokens: z.int().min(0).max(1e9).optional(),
     maxTokens: z.int().min(1).max(1e9).optional(),
   })

@@ -1,7 +1,8 @@
 // The ledger's raw rows, one per exchange or one for `repeats` refused ones, and the quarter-hourly roll-ups that are
 // written with them.
 import { sql } from 'kysely';
-import { firstRequestId } from '../../domain/id.ts';
+import { type AccountId, firstRequestId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
 import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
 import { AnsweredModels, quarterMs, rollUp, rollUpUnits, rowOfUsage, usageOfRow } from '../ledger/usage-rows.ts';
 import type { UsageStore } from '../ports/usage.ts';
@@ -80,6 +81,7 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
           sql<number>`sum(case when ${rowOwnRefusal} then repeats else 0 end)`.as('refusals'),
           fn.sum('prompt_tokens').as('prompt'),
           fn.sum('completion_tokens').as('completion'),
+          fn.sum('units').as('units'),
         ])
         // Ids begin with the time of the head, so this reads only the end of the table.
         .where('id', '>=', firstRequestId(since - longestHeadMs))
@@ -95,9 +97,11 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
         refusals: Number(row.refusals),
         promptTokens: Number(row.prompt),
         completionTokens: Number(row.completion),
+        units: Number(row.units),
       }));
     },
     usageByQuarter: async (accountId, from, before) => {
+      const costs = await costsByQuarter(db, accountId, from, before);
       const rows = await db
         .selectFrom('usage_quarterly')
         .select(({ fn }) => [
@@ -123,6 +127,7 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
           refusals: Number(row.own),
           promptTokens: Number(row.prompt),
           completionTokens: Number(row.completion),
+          units: costs.get(`${row.quarter} ${row.key_id}`) ?? 0,
         }),
       );
     },
@@ -139,6 +144,24 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
       return Number(result.numDeletedRows);
     },
   };
+}
+
+/** What calls of services cost, all units together, by quarter and key. */
+async function costsByQuarter(
+  db: Connection['db'],
+  accountId: AccountId,
+  from: WallMs,
+  before: WallMs,
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await db
+    .selectFrom('unit_quarterly')
+    .select(({ fn }) => ['quarter', 'key_id', fn.sum('units').as('units')])
+    .where('account_id', '=', accountId)
+    .where('quarter', '>=', Math.floor(from / quarterMs))
+    .where('quarter', '<', Math.ceil(before / quarterMs))
+    .groupBy(['quarter', 'key_id'])
+    .execute();
+  return new Map(rows.map((row) => [`${row.quarter} ${row.key_id}`, Number(row.units)]));
 }
 
 /** `neverLeft` of domain/usage, in SQL. */
