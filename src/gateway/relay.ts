@@ -163,6 +163,8 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
       if (this.#answer.isError) this.#sendError(bytes);
       else this.#send(bytes);
     } catch (cause) {
+      // What the server has generated is counted, although the caller does not get it.
+      if (!isCollecting) this.exchange.meter?.see(piece);
       this.#settlement.fail(toFailure(cause));
       return;
     }

@@ -112,10 +112,12 @@ export class Settlement {
   #closed(): void {
     if (this.isSettled) return;
     const { delivery, status } = this.#answer;
-    const isWhole = this.#exchange.meter?.end() === true;
-    // OpenAI's clients disconnect at [DONE], before the last bytes of the framing: they have the whole answer.
+    const { meter } = this.#exchange;
+    const isWhole = meter?.end() === true;
+    // Clients disconnect at the end mark or at an error, before the last bytes of the framing: they have the whole answer.
     if (this.#answer.isStreamed && isWhole && delivery.waitingBytes === 0) {
-      this.#conclude({ outcome: 'completed', status }, 'keep');
+      if (meter.errorSeen) this.#conclude({ outcome: 'upstream_error', status }, 'cut');
+      else this.#conclude({ outcome: 'completed', status }, 'keep');
       return;
     }
     delivery.give();

@@ -180,8 +180,8 @@ test('errors of a server are in the words of the caller, before an answer and in
   expect(await ask(false)).toEqual([400, { error: 'The prompt is too long.' }]);
   // An error under a success status, as LM Studio answers.
   said = { body: '{"error":"no model is loaded"}' };
-  expect(await ask(false)).toEqual([200, { error: 'no model is loaded' }]);
-  expect(await ask(true)).toEqual([200, { error: 'no model is loaded' }]);
+  expect(await ask(false)).toEqual([502, { error: 'no model is loaded' }]);
+  expect(await ask(true)).toEqual([502, { error: 'no model is loaded' }]);
   said = { status: 404, body: '{"error":"x"}' };
   expect(await ask(false)).toEqual([404, { error: "model 'shared' not found" }]);
   said = {

@@ -154,6 +154,7 @@ export class Answer {
         : rewriteWhole(collected, isWhole, head, this.#routed, this.#exchange, server.screen);
     this.#collected = undefined;
     this.#lines = rewritten.lines;
+    this.status = rewritten.status;
     this.#writeHead();
     this.isError = rewritten.isError;
     return rewritten.body;

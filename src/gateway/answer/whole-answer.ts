@@ -17,6 +17,8 @@ export interface Head {
 }
 
 export interface Rewritten {
+  /** Of the answer. */
+  readonly status: number;
   readonly lines: string[];
   readonly body: Buffer;
   readonly isError: boolean;
@@ -41,25 +43,28 @@ export function rewriteWhole(
     const { list } = routed.operation.reply;
     if (!list) throw new GatewayError('upstream_failed');
     const body = isHead ? bytes : filterModels(list, bytes, routed.caller.principal);
-    return { lines: replaceLength(lines, isHead ? undefined : body.length), body, isError: false };
+    return { status, lines: replaceLength(lines, isHead ? undefined : body.length), body, isError: false };
   }
   if (collected.purpose === 'error')
     return rewriteError(readError(isWhole ? bytes : undefined, coding, status, screen), status, lines, exchange);
   const error = isWhole ? findError(bytes, coding, status, screen) : undefined;
   if (!error && collected.purpose === 'late') throw new GatewayError('upstream_failed', { message: noStream });
-  return error ? rewriteError(error, status, lines, exchange) : { lines: [...lines], body: bytes, isError: false };
+  return error
+    ? rewriteError(error, status, lines, exchange)
+    : { status, lines: [...lines], body: bytes, isError: false };
 }
 
-export function rewriteError(
-  error: ModelError,
-  status: number,
-  lines: readonly string[],
-  exchange: Exchange,
-): Rewritten {
+/** Clients read an answer with a success status as what they asked for, whatever is in it. */
+const failed = 502;
+
+export function rewriteError(error: ModelError, said: number, lines: readonly string[], exchange: Exchange): Rewritten {
+  const status = said < 400 ? failed : said;
   // After the gateway sent a stream's head, an error can only be sent in a frame.
-  if (exchange.beganEarly)
-    return { lines: [], body: Buffer.from(exchange.frames.spellModelError(error, status, exchange.id)), isError: true };
+  if (exchange.beganEarly) return { status, lines: [], body: frameOf(error, status, exchange), isError: true };
   const body = Buffer.from(exchange.dialect.spellModelError(error, status, exchange.id));
   const isHead = exchange.request.method === 'HEAD';
-  return { lines: errorLines(lines, body.length), body: isHead ? noBody : body, isError: true };
+  return { status, lines: errorLines(lines, body.length), body: isHead ? noBody : body, isError: true };
 }
+
+const frameOf = (error: ModelError, status: number, { frames, id }: Exchange): Buffer =>
+  Buffer.from(frames.spellModelError(error, status, id));

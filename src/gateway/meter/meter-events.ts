@@ -25,6 +25,8 @@ export type EventKind = 'piece' | 'report' | 'both' | 'neither';
 
 /** How to interpret the events of one kind of stream. Each dialect has one shared, stateless object. */
 export interface EventWords {
+  /** `[DONE]` is the end mark. Otherwise an event is, and `[DONE]` says nothing. */
+  readonly endsByWord: boolean;
   /** The fields to read from an event that is too long to be held. */
   readonly wanted: Wanted;
   /** Only events that may be reports are parsed, so this check determines the cost of metering a stream. */
@@ -71,6 +73,8 @@ export class EventsMeter implements Meter, EventTally {
   /** Reads data of several lines, or of a long one, without holding it. */
   #scan: JsonFigures | undefined;
   #scanned = 0;
+  /** The event is an error by its name, whatever its data is. */
+  #isFailure = false;
   #first = true;
 
   constructor(words: EventWords, prompt: Prompt, nowMs: () => number) {
@@ -92,7 +96,10 @@ export class EventsMeter implements Meter, EventTally {
     const line = this.#first ? withoutMark(raw) : raw;
     this.#first = false;
     const data = dataOf(line);
-    if (data === undefined) return;
+    if (data === undefined) {
+      if (line[0] === 0x65 && errorName.test(line.toString('latin1', 0, 14))) this.#isFailure = true;
+      return;
+    }
     if (this.#data === undefined && this.#scan === undefined) this.#data = data;
     else this.#add(data);
   }
@@ -140,9 +147,12 @@ export class EventsMeter implements Meter, EventTally {
   #dispatch(): void {
     const data = this.#data;
     const scan = this.#scan;
+    const isFailure = this.#isFailure;
     this.#data = undefined;
     this.#scan = undefined;
+    this.#isFailure = false;
     if (data === undefined && scan === undefined) return;
+    if (isFailure && !this.done) this.done = this.errorSeen = true;
     if (this.errorSeen) this.#readAfterError(scan ? scan.end() : parseUsage(data));
     else if (this.done) return;
     else if (scan) {
@@ -153,7 +163,7 @@ export class EventsMeter implements Meter, EventTally {
 
   #event(data: Buffer): void {
     if (data.length < 40 && data.toString('latin1').trim() === '[DONE]') {
-      this.done = true;
+      if (this.#words.endsByWord) this.done = true;
       return;
     }
     if (isErrorLine(data)) {
@@ -220,6 +230,7 @@ export class EventsMeter implements Meter, EventTally {
 }
 
 const lineFeed = Buffer.from('\n');
+const errorName = /^event: ?error$/;
 const usageName = Buffer.from('"usage"');
 
 const parseUsage = (data: Buffer | undefined): Data | undefined =>

@@ -5,7 +5,7 @@ import { GatewayError } from '../../domain/error.ts';
 import { replaceLength } from '../../upstream/headers.ts';
 import type { Screen } from '../../upstream/screen.ts';
 import { type Carriage, isNoStream } from '../answer/answer-head.ts';
-import { findError } from '../answer/model-error.ts';
+import { findError, mostErrorBytes } from '../answer/model-error.ts';
 import { type Head, noStream, type Rewritten, rewriteError } from '../answer/whole-answer.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Routed } from '../route.ts';
@@ -36,11 +36,12 @@ export function translateWhole(
   exchange: Exchange,
   screen: Screen,
 ): Rewritten {
-  const error = findError(bytes, coding, status, screen);
+  // A longer one is no error, and parsing it could cost more than any answer is worth.
+  const error = bytes.length > mostErrorBytes ? undefined : findError(bytes, coding, status, screen);
   if (error) return rewriteError(error, status, lines, exchange);
   // No coding was asked for.
   if (coding !== undefined && coding !== 'identity') throw new GatewayError('upstream_failed');
   if (routed.stream) throw new GatewayError('upstream_failed', { message: noStream });
   const body = Buffer.from(translated.whole(bytes, answering));
-  return { lines: replaceLength(typeLines(exchange, false), body.length), body, isError: false };
+  return { status, lines: replaceLength(typeLines(exchange, false), body.length), body, isError: false };
 }

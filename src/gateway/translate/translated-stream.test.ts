@@ -83,10 +83,10 @@ describe('a stream is translated', () => {
 
   test('without a last line if its end mark is missing', () => {
     expect(whole(event({ content: 'a' }))).not.toContain('"done":true');
-    expect(whole(`${event({ content: 'a' })}data: [DONE]`)).toContain('"done":true');
+    expect(whole(`${event({ content: 'a' }, { finish_reason: 'stop' })}data: [DONE]`)).toContain('"done":true');
   });
 
-  test('with all tool calls, in their order and each once', () => {
+  test('with all tool calls, as they come and each once', () => {
     const two = [
       event({ tool_calls: [{ index: 1, id: 'b', function: { name: 'g', arguments: '' } }] }),
       event({ tool_calls: [{ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } }] }),
@@ -98,14 +98,16 @@ describe('a stream is translated', () => {
       .split('\n')
       .flatMap((line) => (JSON.parse(line) as { message: { tool_calls?: object[] } }).message.tool_calls ?? []);
     expect(calls).toEqual([
-      { id: 'a', function: { index: 0, name: 'f', arguments: {} } },
-      { id: 'b', function: { index: 1, name: 'g', arguments: {} } },
+      { id: 'b', function: { index: 0, name: 'g', arguments: {} } },
+      { id: 'a', function: { index: 1, name: 'f', arguments: {} } },
     ]);
   });
 
   test('with the server’s own times where it says them', () => {
     const timings = { cache_n: 4, prompt_n: 6, prompt_ms: 2, predicted_n: 3, predicted_ms: 1.5 };
-    const last = whole(`${event({ content: 'a' })}data: ${JSON.stringify({ choices: [], timings })}\n\n${done}`);
+    const last = whole(
+      `${event({ content: 'a' }, { finish_reason: 'stop' })}data: ${JSON.stringify({ choices: [], timings })}\n\n${done}`,
+    );
     expect(JSON.parse(last.trimEnd().split('\n').at(-1) as string)).toMatchObject({
       prompt_eval_count: 10,
       prompt_eval_duration: 2_000_000,
@@ -129,29 +131,31 @@ describe('a hostile stream ends the call', () => {
     ['arguments that are no object', call({ function: { name: 'f', arguments: '[]' } }) + done],
     ['arguments that break off', call({ function: { name: 'f', arguments: '{"a":' } }) + done],
     ['arguments with a second object', call({ function: { name: 'f', arguments: '{}{}' } }) + done],
-    ['endless arguments', call({ function: { arguments: 'x'.repeat(500_000) } }).repeat(3)],
-    [
-      'endless arguments of several tools',
-      [0, 1, 2]
-        .map((index) => event({ tool_calls: [{ index, function: { arguments: 'x'.repeat(500_000) } }] }))
-        .join(''),
-    ],
+    ['arguments that are nested too deep', call({ function: { name: 'f', arguments: `{"a":${'['.repeat(64)}` } })],
+    ['endless arguments', call({ function: { name: 'f', arguments: 'x'.repeat(500_000) } }).repeat(9)],
   ])('with %s', (_, text) => {
     expect(() => whole(text)).toThrow(expect.objectContaining({ code: 'upstream_failed' }) as Error);
+  });
+
+  test('with arguments for a call that is over', () => {
+    const begun = call({ function: { name: 'f', arguments: '' } }) + event({ refusal: 'x' });
+    const late = begun + call({ function: { arguments: '{}' } });
+    expect(() => whole(late, '/v1/messages', { ...chat, max_tokens: 1 })).toThrow(/go on after their end/);
   });
 
   test('and pays for what it lets the gateway collect', () => {
     let taken = 0;
     const piece = Buffer.from(call({ function: { name: 'f', arguments: 'x'.repeat(1000) } }));
     translate('/api/chat', chat, [piece, piece, piece, piece], (bytes) => (taken += bytes));
-    expect(taken).toBe(4000);
+    expect(taken).toBe(8000);
   });
 });
 
 test('the text of a generation is translated too, of both routes', () => {
   const prompt = { prompt: 'x' };
-  expect(whole(event({ content: 'a' }) + done, '/api/generate', prompt)).toContain('"response":"a","done":false');
-  const text = `data: ${JSON.stringify({ choices: [{ index: 0, text: 'a' }] })}\n\n${done}`;
+  const end = { finish_reason: 'stop' };
+  expect(whole(event({ content: 'a' }, end) + done, '/api/generate', prompt)).toContain('"response":"a","done":false');
+  const text = `data: ${JSON.stringify({ choices: [{ index: 0, text: 'a', ...end }] })}\n\n${done}`;
   const raw = { ...prompt, raw: true, options: { num_predict: 5 } };
   expect(whole(text, '/api/generate', raw)).toContain('"response":"a","done":false');
 });

@@ -4,6 +4,7 @@ import { wantedUsage } from '../../meter/meter-whole.ts';
 import type { Wanted } from '../../payload/json-scalars.ts';
 
 export const messageEvents: EventWords = {
+  endsByWord: false,
   wanted: new Map<string, Wanted | true>([
     ['type', true],
     ['error', true],

@@ -9,6 +9,7 @@ const timingsName = Buffer.from('"timings"');
 
 /** Streams of chats and of texts. */
 export const completionEvents: EventWords = {
+  endsByWord: true,
   wanted: new Map<string, Wanted | true>([
     ['error', true],
     ['usage', wantedUsage],
@@ -33,6 +34,7 @@ export const completionEvents: EventWords = {
 
 /** Streams of the Responses API. */
 export const responsesEvents: EventWords = {
+  endsByWord: false,
   wanted: new Map<string, Wanted | true>([
     ['type', true],
     ['error', true],

@@ -1,6 +1,7 @@
 // Puts the tool calls of a stream in order. A server sends them in pieces, which name their call by its index, and may mix
 // the pieces of several; a caller gets one call after the other. The pieces of the first unfinished call are passed on as
 // they come, those of later ones are kept until it is complete, which its JSON text shows.
+import type { GatewayError } from '../../../domain/error.ts';
 import type { Fields } from '../../../upstream/kind.ts';
 import { isFields } from '../../answer/model-error.ts';
 import { malformed } from '../translation.ts';
@@ -16,6 +17,8 @@ export interface CallSink {
 
 /** No model calls as many tools in one answer. */
 const mostCalls = 256;
+/** The same bound as for bodies of callers, who give the arguments back. */
+const mostDepth = 64;
 const mostArgumentBytes = 4 * 1024 * 1024;
 const mostNameBytes = 256;
 
@@ -61,6 +64,8 @@ export class ToolCalls {
     const text = typeof given === 'string' ? given : isFields(given) ? JSON.stringify(given) : undefined;
     if (text === undefined) throw malformed('arguments of a tool call that are no text');
     if (text !== '') {
+      // The caller already has the end of it.
+      if (this.#calls.indexOf(call) < this.#current && text.trim() !== '') throw late();
       this.#take(2 * text.length);
       call.text.add(text);
     }
@@ -142,7 +147,7 @@ class ArgumentText {
   add(piece: string): void {
     if (this.isComplete) {
       if (piece.trim() === '') return;
-      throw malformed('arguments of a tool call that go on after their end');
+      throw late();
     }
     this.pieces.push(piece);
     this.#length += piece.length;
@@ -156,8 +161,9 @@ class ArgumentText {
       else if (code === 0x5c) this.#isEscaped = true;
       else if (code === 0x22) this.#isInText = false;
     } else if (code === 0x22) this.#isInText = true;
-    else if (code === 0x7b || code === 0x5b) this.#depth++;
-    else if ((code === 0x7d || code === 0x5d) && --this.#depth <= 0) this.isComplete = true;
+    else if (code === 0x7b || code === 0x5b) {
+      if (++this.#depth > mostDepth) throw malformed('arguments of a tool call that are nested too deep');
+    } else if ((code === 0x7d || code === 0x5d) && --this.#depth <= 0) this.isComplete = true;
   }
 
   /** @throws GatewayError `upstream_failed` unless the text is one JSON object. */
@@ -166,14 +172,21 @@ class ArgumentText {
   }
 }
 
+const late = (): GatewayError => malformed('arguments of a tool call that go on after their end');
+
 /** @throws GatewayError `upstream_failed` unless the text is one JSON object. */
 export function argumentsOf(text: string): Fields {
-  let value: unknown;
-  try {
-    value = text === '' ? {} : parseExactly(text);
-  } catch {
-    value = undefined;
-  }
-  if (!isFields(value)) throw malformed('arguments of a tool call that are no JSON object');
+  const value = text === '' ? {} : argumentsIfWhole(text);
+  if (!value) throw malformed('arguments of a tool call that are no JSON object');
   return value;
+}
+
+/** Undefined if the text is not one JSON object. */
+export function argumentsIfWhole(text: string): Fields | undefined {
+  try {
+    const value = parseExactly(text);
+    return isFields(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,5 @@
 // The parts of an answer of /v1/chat/completions that both a whole one and a stream have, from those of an Anthropic message.
+import type { Fields } from '../../../upstream/kind.ts';
 import { isFields } from '../../answer/model-error.ts';
 import { usageFigures } from '../../meter/token-counts.ts';
 import { malformed } from '../translation.ts';
@@ -17,6 +18,22 @@ const reasons: Readonly<Record<string, string>> = {
 export function finishReasonOf(reason: unknown): string {
   if (typeof reason !== 'string') throw malformed('no reason for its end');
   return Object.hasOwn(reasons, reason) ? (reasons[reason] as string) : 'stop';
+}
+
+/** A text of a block or of a piece; a missing one is empty. @throws GatewayError `upstream_failed`. */
+export function textIn(text: unknown): string {
+  const found = text ?? '';
+  if (typeof found !== 'string') throw malformed('a text that is none');
+  return found;
+}
+
+/** A block of the type `tool_use`. @throws GatewayError `upstream_failed`. */
+export function callIn(block: Fields): { readonly id: string; readonly name: string; readonly input: Fields } {
+  const { id, name } = block;
+  const input = block['input'] ?? {};
+  if (typeof id !== 'string' || typeof name !== 'string' || id === '' || name === '' || !isFields(input))
+    throw malformed('a tool call that is none');
+  return { id, name, input };
 }
 
 /** Figures of a message so far; later ones replace earlier ones. */

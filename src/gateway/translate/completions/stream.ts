@@ -2,18 +2,29 @@
 import type { Fields } from '../../../upstream/kind.ts';
 import { isFields } from '../../answer/model-error.ts';
 import { type Answering, malformed, type StreamWriter } from '../translation.ts';
-import { chatUsage, completionId, figuresAfter, finishReasonOf, noFigures } from './answer.ts';
+import { callIn, chatUsage, completionId, figuresAfter, finishReasonOf, noFigures, textIn } from './answer.ts';
 
 /** No model calls as many tools in one answer. */
 const mostCalls = 256;
 
+interface Call {
+  /** The place of the call among the others. */
+  readonly at: number;
+  /** What has come of its arguments. */
+  input: 'none' | 'pieces' | 'whole';
+}
+
 export class CompletionEvents implements StreamWriter {
   readonly #answering: Answering;
   readonly #tellsUsage: boolean;
-  /** Blocks that are calls, by their index: the place of the call among the others. */
-  readonly #calls = new Map<unknown, { readonly at: number; hasInput: boolean }>();
+  /** Blocks that are calls, by their index. */
+  readonly #calls = new Map<unknown, Call>();
+  #count = 0;
   #figures = noFigures;
   #reason: string | undefined;
+  /** The caller knows whose message it is. */
+  #hasBegun = false;
+  #hasEnded = false;
 
   /** `tellsUsage`: the caller asked for the usage. */
   constructor(answering: Answering, tellsUsage: boolean) {
@@ -22,11 +33,13 @@ export class CompletionEvents implements StreamWriter {
   }
 
   event(value: Fields): string {
+    // Nothing follows the end mark.
+    if (this.#hasEnded) return '';
     switch (value['type']) {
       case 'message_start': {
         const { message } = value;
         if (isFields(message)) this.#figures = figuresAfter(this.#figures, message['usage']);
-        return this.#delta({ role: 'assistant', content: '' });
+        return this.#begun();
       }
       case 'content_block_start':
         return this.#begin(value);
@@ -35,7 +48,7 @@ export class CompletionEvents implements StreamWriter {
       case 'content_block_stop': {
         const call = this.#calls.get(value['index']);
         // A call without arguments has no pieces, and an empty text is no JSON.
-        return call && !call.hasInput ? this.#arguments(call, '{}') : '';
+        return call?.input === 'none' ? this.#arguments(call, '{}', 'whole') : '';
       }
       case 'message_delta': {
         const { delta } = value;
@@ -51,13 +64,15 @@ export class CompletionEvents implements StreamWriter {
     }
   }
 
-  /** Its end mark is an event. */
+  /** Its end mark is an event; some proxies send that of the other family after it. */
   end(): string {
+    if (!this.#hasEnded) throw malformed('an end that is none');
     return '';
   }
 
   #last(): string {
     if (this.#reason === undefined) throw malformed('no reason for its end');
+    this.#hasEnded = true;
     const last = this.#write([{ index: 0, delta: {}, logprobs: null, finish_reason: this.#reason }], {});
     const usage = this.#tellsUsage ? this.#write([], { usage: chatUsage(this.#figures) }) : '';
     return `${last}${usage}data: [DONE]\n\n`;
@@ -65,21 +80,21 @@ export class CompletionEvents implements StreamWriter {
 
   #begin({ index, content_block: block }: Fields): string {
     if (!isFields(block)) throw malformed('a block that is no object');
-    const { type, text, thinking, id, name, input } = block;
+    const { type, text, thinking } = block;
     switch (type) {
       case 'text':
-        return typeof text === 'string' && text !== '' ? this.#delta({ content: text }) : '';
+        return this.#text('content', text);
       case 'thinking':
-        return typeof thinking === 'string' && thinking !== '' ? this.#delta({ reasoning_content: thinking }) : '';
+        return this.#text('reasoning_content', thinking);
       case 'redacted_thinking':
         return '';
       case 'tool_use': {
-        if (typeof id !== 'string' || typeof name !== 'string' || this.#calls.size === mostCalls)
-          throw malformed('a tool call that is none');
-        const at = this.#calls.size;
+        const { id, name, input } = callIn(block);
+        if (this.#count === mostCalls) throw malformed('too many tool calls');
+        const at = this.#count++;
         // Some servers send the whole input at once.
-        const given = isFields(input) && Object.keys(input).length > 0 ? JSON.stringify(input) : '';
-        this.#calls.set(index, { at, hasInput: given !== '' });
+        const given = Object.keys(input).length > 0 ? JSON.stringify(input) : '';
+        this.#calls.set(index, { at, input: given === '' ? 'none' : 'whole' });
         return this.#delta({ tool_calls: [{ index: at, id, type: 'function', function: { name, arguments: given } }] });
       }
       default:
@@ -90,24 +105,47 @@ export class CompletionEvents implements StreamWriter {
   #piece({ index, delta }: Fields): string {
     if (!isFields(delta)) throw malformed('a piece that is no object');
     const { type, text, thinking, partial_json: json } = delta;
-    if (type === 'text_delta' && typeof text === 'string') return this.#delta({ content: text });
-    if (type === 'thinking_delta' && typeof thinking === 'string') return this.#delta({ reasoning_content: thinking });
-    if (type === 'input_json_delta' && typeof json === 'string') {
-      const call = this.#calls.get(index);
-      if (!call) throw malformed('input for no tool call');
-      return json === '' ? '' : this.#arguments(call, json);
+    switch (type) {
+      case 'text_delta':
+        return this.#text('content', text);
+      case 'thinking_delta':
+        return this.#text('reasoning_content', thinking);
+      case 'input_json_delta': {
+        const call = this.#calls.get(index);
+        const piece = textIn(json);
+        if (!call) throw malformed('input for no tool call');
+        if (piece === '') return '';
+        if (call.input === 'whole') throw malformed('input of a tool call that goes on after its end');
+        return this.#arguments(call, piece, 'pieces');
+      }
+      // A signature proves the thoughts to the service itself; nothing can be cited.
+      case 'signature_delta':
+      case 'citations_delta':
+        return '';
+      default:
+        throw malformed('a piece of an unknown type');
     }
-    // A signature proves the thoughts to the service itself; nothing can be cited.
-    return '';
   }
 
-  #arguments(call: { readonly at: number; hasInput: boolean }, text: string): string {
-    call.hasInput = true;
+  #text(field: 'content' | 'reasoning_content', text: unknown): string {
+    const piece = textIn(text);
+    return piece === '' ? '' : this.#delta({ [field]: piece });
+  }
+
+  #arguments(call: Call, text: string, input: Call['input']): string {
+    call.input = input;
     return this.#delta({ tool_calls: [{ index: call.at, function: { arguments: text } }] });
   }
 
+  /** The first event; some servers leave out theirs. */
+  #begun(): string {
+    if (this.#hasBegun) return '';
+    this.#hasBegun = true;
+    return this.#delta({ role: 'assistant', content: '' });
+  }
+
   #delta(delta: object): string {
-    return this.#write([{ index: 0, delta, logprobs: null, finish_reason: null }], {});
+    return this.#begun() + this.#write([{ index: 0, delta, logprobs: null, finish_reason: null }], {});
   }
 
   #write(choices: readonly object[], more: object): string {

@@ -1,12 +1,13 @@
 // Translates a whole message of Anthropic's API into an answer of /v1/chat/completions.
 import { isFields } from '../../answer/model-error.ts';
+import { textOfWhole } from '../chat/chat-events.ts';
 import { parseExactly } from '../chat/exact-json.ts';
 import { type Answering, malformed } from '../translation.ts';
-import { chatUsage, completionId, figuresAfter, finishReasonOf, noFigures } from './answer.ts';
+import { callIn, chatUsage, completionId, figuresAfter, finishReasonOf, noFigures, textIn } from './answer.ts';
 
 /** @throws GatewayError `upstream_failed`. */
 export function wholeCompletion(bytes: Buffer, { model, requestId, at }: Answering): string {
-  const value = parseExactly(bytes.toString('utf8'));
+  const value = parseExactly(textOfWhole(bytes));
   if (!isFields(value) || !Array.isArray(value['content'])) throw malformed('a message without content');
   const found = contentOf(value['content']);
   const message = {
@@ -32,11 +33,13 @@ function contentOf(blocks: readonly unknown[]): { said: string; thought: string;
   const calls: object[] = [];
   for (const block of blocks) {
     if (!isFields(block)) throw malformed('a block that is no object');
-    const { type, text, thinking, id, name, input } = block;
-    if (type === 'text' && typeof text === 'string') said += text;
-    else if (type === 'thinking' && typeof thinking === 'string') thought += thinking;
-    else if (type === 'tool_use' && typeof id === 'string' && typeof name === 'string')
-      calls.push({ id, type: 'function', function: { name, arguments: JSON.stringify(input ?? {}) } });
+    const { type, text, thinking } = block;
+    if (type === 'text') said += textIn(text);
+    else if (type === 'thinking') thought += textIn(thinking);
+    else if (type === 'tool_use') {
+      const { id, name, input } = callIn(block);
+      calls.push({ id, type: 'function', function: { name, arguments: JSON.stringify(input) } });
+    }
     // Encrypted thoughts have no text; nothing else can come, since no tool of the server was offered.
     else if (type !== 'redacted_thinking') throw malformed('a block of an unknown type');
   }

@@ -1,21 +1,19 @@
 // How an Anthropic answer ends: its reason and its usage, from those of a chat.
 import type { Blocks } from '../chat/blocks.ts';
-import type { ChatUsage } from '../chat/chat-events.ts';
-import { malformed } from '../translation.ts';
+import { type ChatUsage, reasonOf } from '../chat/chat-events.ts';
 
 export interface StopReason {
   readonly stop_reason: 'end_turn' | 'max_tokens' | 'stop_sequence' | 'tool_use' | 'refusal';
   readonly stop_sequence: string | null;
 }
 
-/** @throws GatewayError `upstream_failed` if the server ended without a reason, or gave up. */
+/** @throws GatewayError `upstream_failed` if the server ended without a reason. */
 export function stopReasonOf(
-  { reason, stop, hasCalls, hasRefusal }: Pick<Blocks, 'reason' | 'stop' | 'hasCalls' | 'hasRefusal'>,
+  answer: Pick<Blocks, 'reason' | 'stop' | 'hasCalls' | 'hasRefusal'>,
   stops: readonly string[],
 ): StopReason {
-  if (reason === undefined) throw malformed('no reason for its end');
-  // vLLM and SGLang: the call was ended on the server.
-  if (reason === 'abort' || reason === 'error') throw malformed('an answer that it gave up');
+  const { stop, hasCalls, hasRefusal } = answer;
+  const reason = reasonOf(answer);
   if (hasRefusal || reason === 'content_filter') return { stop_reason: 'refusal', stop_sequence: null };
   if (reason === 'length') return { stop_reason: 'max_tokens', stop_sequence: null };
   if (hasCalls) return { stop_reason: 'tool_use', stop_sequence: null };

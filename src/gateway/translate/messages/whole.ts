@@ -1,9 +1,7 @@
 // Translates a whole answer of /v1/chat/completions into a message of Anthropic's API.
-import type { Fields } from '../../../upstream/kind.ts';
-import { isFields } from '../../answer/model-error.ts';
 import { type Block, BlockList, Blocks } from '../chat/blocks.ts';
 import { readWhole } from '../chat/chat-events.ts';
-import { argumentsOf } from '../chat/tool-calls.ts';
+import { argumentsIfWhole, argumentsOf } from '../chat/tool-calls.ts';
 import type { Answering } from '../translation.ts';
 import { callId, messageId, messageUsage, stopReasonOf } from './ending.ts';
 import type { MessagesAsked } from './request.ts';
@@ -18,7 +16,7 @@ export function wholeMessage(bytes: Buffer, asked: MessagesAsked, { model, reque
     (at) => callId(requestId, at),
     asked.begun,
   );
-  readWhole(JSON.parse(bytes.toString('utf8')), answer);
+  readWhole(bytes, answer);
   answer.end();
   return JSON.stringify({
     id: messageId(requestId),
@@ -39,18 +37,9 @@ function contentOf({ type, id, name, text }: Block, omitsThinking: boolean, isCu
     case 'refused':
       return [{ type: 'text', text, citations: null }];
     case 'call': {
-      const input = isCut ? inputIfWhole(text) : argumentsOf(text);
+      // There is no object to give for arguments that were cut off, and the reason says what happened.
+      const input = isCut ? argumentsIfWhole(text) : argumentsOf(text);
       return input ? [{ type: 'tool_use', id, name, input }] : [];
     }
-  }
-}
-
-/** A call whose arguments were cut off is left out: there is no object to give, and the reason says what happened. */
-function inputIfWhole(text: string): Fields | undefined {
-  try {
-    const input: unknown = JSON.parse(text);
-    return isFields(input) ? input : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -1,7 +1,7 @@
 // The response around the items of an answer of OpenAI's Responses API.
 import type { Blocks } from '../chat/blocks.ts';
-import type { ChatUsage } from '../chat/chat-events.ts';
-import { type Answering, malformed } from '../translation.ts';
+import { type ChatUsage, reasonOf } from '../chat/chat-events.ts';
+import type { Answering } from '../translation.ts';
 import type { Status } from './items.ts';
 import type { ResponsesAsked } from './request.ts';
 
@@ -10,11 +10,9 @@ export interface Ended {
   readonly incomplete_details: { readonly reason: 'max_output_tokens' | 'content_filter' } | null;
 }
 
-/** @throws GatewayError `upstream_failed` if the server ended without a reason, or gave up. */
-export function endedBy({ reason }: Pick<Blocks, 'reason'>): Ended {
-  if (reason === undefined) throw malformed('no reason for its end');
-  // vLLM and SGLang: the call was ended on the server.
-  if (reason === 'abort' || reason === 'error') throw malformed('an answer that it gave up');
+/** @throws GatewayError `upstream_failed` if the server ended without a reason. */
+export function endedBy(answer: Pick<Blocks, 'reason'>): Ended {
+  const reason = reasonOf(answer);
   if (reason === 'length') return { status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' } };
   if (reason === 'content_filter') return { status: 'incomplete', incomplete_details: { reason: 'content_filter' } };
   return { status: 'completed', incomplete_details: null };

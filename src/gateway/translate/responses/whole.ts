@@ -17,7 +17,7 @@ export function wholeResponse(bytes: Buffer, asked: ResponsesAsked, answering: A
     (at) => idOf('call', requestId, at),
     asked.begun,
   );
-  readWhole(JSON.parse(bytes.toString('utf8')), answer);
+  readWhole(bytes, answer);
   answer.end();
   const ended = endedBy(answer);
   const last = list.blocks.length - 1;
