@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import type { accountSchema } from '../../src/management/accounts/schemas.ts';
 import type {
-  applicationSchema,
+  applicationRowSchema,
   appliedSchema,
   claimedSchema,
   inviteSchema,
@@ -11,7 +11,7 @@ import type {
   registrationSchema,
 } from '../../src/management/applications/schemas.ts';
 import type { auditSchema } from '../../src/management/audit/schemas.ts';
-import type { keySchema, keyWithSecretSchema } from '../../src/management/keys/schemas.ts';
+import type { keyRowSchema, keySchema, keyWithSecretSchema } from '../../src/management/keys/schemas.ts';
 import type { modelNameSchema } from '../../src/management/model-names/schemas.ts';
 import type { encryptionSchema, overviewSchema } from '../../src/management/overview/schemas.ts';
 import type { linkSchema } from '../../src/management/people/schemas.ts';
@@ -21,13 +21,13 @@ import type { ruleSchema } from '../../src/management/rules/schemas.ts';
 import type { modelSchema } from '../../src/management/self-service/schemas.ts';
 import type { serverSchema } from '../../src/management/servers/schemas.ts';
 import type { sessionSchema } from '../../src/management/sign-in/schemas.ts';
-import type { suspensionSchema } from '../../src/management/suspensions/schemas.ts';
+import type { suspensionRowSchema, suspensionSchema } from '../../src/management/suspensions/schemas.ts';
 import type { usageRowSchema, usageSumSchema } from '../../src/management/usage/schemas.ts';
 
 type Of<T extends z.ZodType> = z.output<T>;
 
 export type Account = Of<typeof accountSchema>;
-export type Application = Of<typeof applicationSchema>;
+export type Application = Of<typeof applicationRowSchema>;
 export type Applied = Of<typeof appliedSchema>;
 export type AuditEvent = Of<typeof auditSchema>;
 export type Claimed = Of<typeof claimedSchema>;
@@ -35,6 +35,7 @@ export type Encryption = Of<typeof encryptionSchema>;
 export type Invite = Of<typeof inviteSchema>;
 export type InviteWithCode = Of<typeof inviteWithCodeSchema>;
 export type Key = Of<typeof keySchema>;
+export type KeyRow = Of<typeof keyRowSchema>;
 export type KeyWithSecret = Of<typeof keyWithSecretSchema>;
 export type Limit = Of<typeof limitSchema>;
 export type Model = Of<typeof modelSchema>;
@@ -49,6 +50,7 @@ export type Rule = Of<typeof ruleSchema>;
 export type Server = Of<typeof serverSchema>;
 export type Session = Of<typeof sessionSchema>;
 export type Suspension = Of<typeof suspensionSchema>;
+export type SuspensionRow = Of<typeof suspensionRowSchema>;
 export type UsageRow = Of<typeof usageRowSchema>;
 export type UsageSum = Of<typeof usageSumSchema>;
 

@@ -11,6 +11,7 @@ import {
   rotateKey,
   showKey,
 } from '../management/keys/keys.ts';
+import { withAccountNames } from '../management/names.ts';
 import {
   duration,
   fileText,
@@ -25,7 +26,6 @@ import {
   words,
 } from './command.ts';
 import { confirm, type Sure, yesOption } from './confirm.ts';
-import { namesIn } from './names.ts';
 
 // oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function keyCommand(program: Command, withContext: WithContext): void {
@@ -69,11 +69,10 @@ export function keyCommand(program: Command, withContext: WithContext): void {
     .option('--json', 'one JSON array')
     .action(({ account, json }: { account?: string } & Json) =>
       withContext(async ({ store }) => {
-        const names = await namesIn(store);
         const owner = account === undefined ? undefined : (await requireAccount(store, account)).id;
         const keys = (await store.listKeys()).filter(({ accountId }) => owner === undefined || accountId === owner);
         printRows(
-          keys.map((each) => names.beside(showKey(each))),
+          await withAccountNames(store, keys.map(showKey)),
           ['id', 'name', 'accountName', 'status', 'scopes', 'models', 'expiresAt', 'lastUsedAt'],
           json,
           'There is no key yet. Make one with: key create --name <who>',

@@ -8,12 +8,12 @@ import {
   appeal,
   lift,
   type NewSuspension,
+  nameSuspensions,
   requireSuspension,
   showSuspension,
   suspend,
 } from '../management/suspensions/suspensions.ts';
 import { duration, type Json, printObject, printRows, rowCount, type WithContext } from './command.ts';
-import { namesIn } from './names.ts';
 
 type Hand = Exclude<Step, 'revoke'>;
 const hands = steps.filter((step): step is Hand => step !== 'revoke');
@@ -35,10 +35,8 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
       withContext(async ({ store, author }) => {
         const filter = account === undefined ? {} : { accountId: (await requireAccount(store, account)).id };
         const found = await store.listSuspensions({ ...filter, limit });
-        const names = await namesIn(store);
-        const rows = found
-          .filter((each) => all === true || inForce(each, author.at))
-          .map((each) => names.beside(showSuspension(each)));
+        const asked = found.filter((each) => all === true || inForce(each, author.at));
+        const rows = await nameSuspensions(store, asked.map(showSuspension));
         const columns = [
           'id',
           'accountName',

@@ -5,11 +5,10 @@ import { type Outcome, outcomes, type UnitSums, type UsageRecord } from '../doma
 import { requireAccount } from '../management/accounts/accounts.ts';
 import { Fault } from '../management/fault.ts';
 import { requireKey } from '../management/keys/keys.ts';
-import { type ReportGroup, reportUsage } from '../management/usage/usage-report.ts';
+import { nameOwners, type ReportGroup, reportUsage } from '../management/usage/usage-report.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { UsageFilter } from '../store/ports/usage.ts';
 import { type CommandContext, type Json, pastMoment, printRows, rowCount, type WithContext } from './command.ts';
-import { namesIn } from './names.ts';
 
 interface Options extends Json {
   readonly by?: ReportGroup;
@@ -71,10 +70,12 @@ async function printSums({ store, config, author }: CommandContext, options: Opt
   const until = options.until ?? author.at;
   const since = options.since ?? until - monthMs;
   const filter = await filterOf(store, options);
-  const rows = (await reportUsage(store, by, since, until, config.timeZone, filter)).map(
-    ({ group, name, promptTokens, completionTokens, ...rest }) => ({
+  const sums = await reportUsage(store, by, since, until, config.timeZone, filter);
+  const rows = (await nameOwners(store, by, sums)).map(
+    ({ group, name, accountName, promptTokens, completionTokens, ...rest }) => ({
       [by]: group === '' ? null : group,
       ...(name === null ? {} : { name }),
+      ...(accountName === null ? {} : { accountName }),
       promptTokens,
       completionTokens,
       tokens: promptTokens + completionTokens,
@@ -82,7 +83,7 @@ async function printSums({ store, config, author }: CommandContext, options: Opt
       ...(options.json === true || !rest.units ? {} : { cost: costText(rest.units) }),
     }),
   );
-  const names = by === 'key' || by === 'account' ? ['name'] : [];
+  const names = by === 'key' ? ['name', 'accountName'] : by === 'account' ? ['name'] : [];
   const columns = [by, ...names, 'requests', 'refused', 'failed', 'promptTokens', 'completionTokens'];
   const shown = [...columns, 'tokens', ...partsIn(rows), 'estimated', ...costIn(rows)];
   printRows(rows, shown, options.json, 'Nothing was used in that time.');
@@ -95,12 +96,14 @@ async function printUsage({ store }: CommandContext, options: Options): Promise<
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),
   };
-  const names = await namesIn(store);
-  const rows = (await newest(store, filter, options.limit)).map((row) => ({
+  const found = await newest(store, filter, options.limit);
+  const names = await store.displayNames(found.flatMap(({ accountId, keyId }) => [accountId, keyId]));
+  const nameOf = (id: string): string => names.get(id)?.name ?? id;
+  const rows = found.map((row) => ({
     ...row,
     at: iso(row.at),
-    account: names.account(row.accountId),
-    key: names.key(row.keyId),
+    account: nameOf(row.accountId),
+    key: nameOf(row.keyId),
     ...(options.json === true || !row.cost ? {} : { cost: costText({ [row.cost.unit]: row.cost.units }) }),
   }));
   const columns = ['at', 'account', 'key', 'operation', 'model', 'outcome', 'status', 'repeats', 'promptTokens'];

@@ -63,12 +63,12 @@ test('a person identified by the provider applies with the verified address, and
   expect((await visitor.post('/applications', asked)).body).toMatchObject({ status: 'approved', confirm: false });
   expect((await visitor.get('/session')).body).toMatchObject({
     application: { email: 'taro@campus.example' },
-    account: { name: 'taro@campus.example', plan: 'trial' },
+    account: { name: 'Taro', plan: 'trial' },
   });
   expect((await visitor.post('/applications', asked)).status).toBe(409);
   const again = new Visitor(gate.url);
   await through(again);
-  expect((await again.get('/me')).body.account.name).toBe('taro@campus.example');
+  expect((await again.get('/me')).body.account.name).toBe('Taro');
 });
 
 test('an address is not taken over by another sign-in', async () => {

@@ -4,7 +4,7 @@ import { IconChartBar } from '@tabler/icons-react';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
-import type { Key, Limit, PageOf, UsageSum } from '../api-types.ts';
+import type { Limit, PageOf, UsageSum } from '../api-types.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Sums } from '../shell/sums.tsx';
@@ -21,11 +21,8 @@ export default function Usage(): ReactNode {
   const days = useGet<PageOf<UsageSum>>('/me/usage', { by: 'day' });
   const sums = useGet<PageOf<UsageSum>>('/me/usage', { by });
   const limits = useGet<PageOf<Limit>>('/me/limits', {}, 10_000);
-  const keys = useGet<PageOf<Key>>('/me/keys', { limit: 200 });
-  const keyName = (id: string): string => keys.data?.items.find((key) => key.id === id)?.name ?? id;
   const nothing = days.data?.items.length === 0;
   const nameOf = ({ group, name }: UsageSum): string => {
-    if (by === 'key') return keyName(group);
     return group === '' ? t('usage.noModel') : (name ?? group);
   };
   return (

@@ -4,9 +4,10 @@ import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation, useParams } from 'wouter';
 import { api, useAct, useGet, usePages } from '../api.ts';
-import type { Account, AuditEvent, Key, OneTimeLink, PageOf, Suspension, UsageSum } from '../api-types.ts';
+import type { Account, AuditEvent, KeyRow, OneTimeLink, PageOf, SuspensionRow, UsageSum } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { CopyId } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Sums } from '../shell/sums.tsx';
 import { Trouble } from '../shell/trouble.tsx';
@@ -35,12 +36,18 @@ export default function OneAccount(): ReactNode {
   return (
     <Page
       title={account.name}
-      lead={`${t('account.created', { when: moment(account.createdAt) })} · ${account.id}`}
+      lead={
+        <>
+          {t('account.created', { when: moment(account.createdAt) })} <CopyId id={account.id} name={account.name} />
+        </>
+      }
       actions={<State account={account} />}
     >
       <Paper withBorder p="md">
         <Text mb="sm">
-          {account.person ? t('account.person', { email: account.person.email }) : t('account.noPerson')}
+          {account.person
+            ? t('account.person', { name: account.person.name, email: account.person.email })
+            : t('account.noPerson')}
         </Text>
         {operates && open && <Settings account={account} />}
       </Paper>
@@ -159,7 +166,7 @@ function Used({ id }: { readonly id: string }): ReactNode {
 function Keys({ account }: { readonly account: Account }): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
-  const pages = usePages<Key>('/keys', { account: account.id });
+  const pages = usePages<KeyRow>('/keys', { account: account.id });
   return (
     <Part
       title={t('account.keys')}
@@ -172,7 +179,7 @@ function Keys({ account }: { readonly account: Account }): ReactNode {
 
 function Taken({ id }: { readonly id: string }): ReactNode {
   const { t } = useTranslation('operator');
-  const { rows, query } = usePages<Suspension>('/suspensions', { account: id });
+  const { rows, query } = usePages<SuspensionRow>('/suspensions', { account: id });
   return (
     <Part title={t('account.steps')}>
       {query.data !== undefined && rows.length === 0 ? (

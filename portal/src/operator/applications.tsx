@@ -86,7 +86,7 @@ function One({ application }: { readonly application: Application }): ReactNode 
     { refresh: ['/applications', '/accounts'] },
   );
   const makeLink = useAct(() => api.post<OneTimeLink>(`/applications/${application.id}/link`));
-  const { name, email, purpose, models, status, confirmedAt, account, decidedBy, decidedAt, decision, held } =
+  const { name, email, purpose, models, status, confirmedAt, account, decidedByName, decidedAt, decision, held } =
     application;
   return (
     <Paper withBorder p="md">
@@ -151,7 +151,7 @@ function One({ application }: { readonly application: Application }): ReactNode 
         )}
         {status !== 'pending' && (
           <Text size="sm" c="dimmed">
-            {[t(`applications.status.${status}`), moment(decidedAt), t('applications.by', { who: decidedBy })].join(
+            {[t(`applications.status.${status}`), moment(decidedAt), t('applications.by', { who: decidedByName })].join(
               ' · ',
             )}
             {decision === null ? '' : ` · ${decision}`}

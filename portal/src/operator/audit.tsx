@@ -15,8 +15,8 @@ import { Changes } from './changes.tsx';
 export default function Audit(): ReactNode {
   const { t } = useTranslation('policy');
   const [text, setText] = useState('');
-  const [subject] = useDebouncedValue(text.trim(), 300);
-  const { rows, query } = usePages<AuditEvent>('/audit', { subject });
+  const [search] = useDebouncedValue(text.trim(), 300);
+  const { rows, query } = usePages<AuditEvent>('/audit', { search });
   return (
     <Page title={t('audit.title')} lead={t('audit.lead')}>
       <TextInput

@@ -4,17 +4,34 @@ import type { ReactNode } from 'react';
 import type { AuditEvent } from '../api-types.ts';
 import { useWriting } from '../shell/when.ts';
 
-const shown = (value: unknown): string =>
-  value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
+const ids = /\b(?:acc|key|usr|app|sus)_[0-9A-Za-z]{1,40}/g;
 
 /** The fields that differ. */
-function differences({ from, to }: AuditEvent): readonly string[] {
-  const names = new Set([...Object.keys(from ?? {}), ...Object.keys(to ?? {})]);
-  return [...names].flatMap((name) => {
+function differences({ from, to, names }: AuditEvent): readonly string[] {
+  const fields = new Set([...Object.keys(from ?? {}), ...Object.keys(to ?? {})]);
+  const shown = (value: unknown): string =>
+    value === undefined
+      ? '–'
+      : (typeof value === 'string' ? value : JSON.stringify(value)).replaceAll(ids, (id) => names[id] ?? id);
+  return [...fields].flatMap((name) => {
     const [before, after] = [from?.[name], to?.[name]];
     if (JSON.stringify(before) === JSON.stringify(after)) return [];
     return [from === null ? `${name}: ${shown(after)}` : `${name}: ${shown(before)} → ${shown(after)}`];
   });
+}
+
+/** What has a name by its name, with the id on hover; other texts as they are. */
+function Known({
+  id,
+  names,
+  otherwise = id,
+}: {
+  readonly id: string;
+  readonly names: AuditEvent['names'];
+  readonly otherwise?: string;
+}): ReactNode {
+  const name = names[id];
+  return name === undefined ? otherwise : <span title={id}>{name}</span>;
 }
 
 export function Changes({ event }: { readonly event: AuditEvent }): ReactNode {
@@ -29,11 +46,11 @@ export function Changes({ event }: { readonly event: AuditEvent }): ReactNode {
         <Text size="sm" fw={600} ff="monospace">
           {event.action}
         </Text>
-        <Text size="sm" ff="monospace">
-          {event.subject}
+        <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+          <Known id={event.subject} names={event.names} />
         </Text>
         <Text size="sm" c="dimmed">
-          {event.actor}
+          <Known id={event.actor.slice(event.actor.indexOf(':') + 1)} names={event.names} otherwise={event.actor} />
         </Text>
       </Group>
       {lines.length > 0 && (

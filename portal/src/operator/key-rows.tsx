@@ -1,17 +1,17 @@
 // Keys of others in a table, and issuing, rotating and ending them.
-import { Anchor, Badge, Button, Group, MultiSelect, Table, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Group, MultiSelect, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconKey, IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link } from 'wouter';
 import { api, type Pages, useAct, useGet } from '../api.ts';
-import type { Key, KeyWithSecret, PageOf, Route } from '../api-types.ts';
+import type { Key, KeyRow, KeyWithSecret, PageOf, Route } from '../api-types.ts';
 import { Secret } from '../member/new-key.tsx';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { AccountName, Named } from '../shell/named.tsx';
 import { Rows } from '../shell/rows.tsx';
 import { useWriting } from '../shell/when.ts';
 
@@ -30,7 +30,13 @@ const scopes = [
   'management:write',
 ];
 
-export function KeyRows({ pages, owner = false }: { readonly pages: Pages<Key>; readonly owner?: boolean }): ReactNode {
+export function KeyRows({
+  pages,
+  owner = false,
+}: {
+  readonly pages: Pages<KeyRow>;
+  readonly owner?: boolean;
+}): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
   const { relative, moment } = useWriting();
@@ -72,18 +78,11 @@ export function KeyRows({ pages, owner = false }: { readonly pages: Pages<Key>; 
         row={(key) => (
           <Table.Tr key={key.id}>
             <Table.Td maw={280}>
-              <Text size="sm" truncate>
-                {key.name}
-              </Text>
-              <Text size="xs" c="dimmed" ff="monospace">
-                {key.id}
-              </Text>
+              <Named id={key.id} name={key.name} />
             </Table.Td>
             {owner && (
               <Table.Td>
-                <Anchor component={Link} href={`/operate/accounts/${key.account}`} size="sm" ff="monospace">
-                  {key.account}
-                </Anchor>
+                <AccountName id={key.account} name={key.accountName} />
               </Table.Td>
             )}
             <Table.Td title={moment(key.lastUsedAt)}>

@@ -2,7 +2,7 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usePages } from '../api.ts';
-import type { Key } from '../api-types.ts';
+import type { KeyRow } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { Page } from '../shell/page.tsx';
 import { useSearch } from '../shell/search.tsx';
@@ -12,7 +12,7 @@ export default function Keys(): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
   const [field, search] = useSearch(t('keys.search'));
-  const pages = usePages<Key>('/keys', { search });
+  const pages = usePages<KeyRow>('/keys', { search });
   return (
     <Page title={t('keys.title')} lead={t('keys.lead')} actions={operates && <NewKeyFor />}>
       {field}

@@ -1,19 +1,19 @@
 // Steps of the ladder with their evidence, appeal and answer, and what an operator does about them.
-import { Anchor, Badge, Button, Checkbox, Code, Group, Paper, Stack, Text, Textarea } from '@mantine/core';
+import { Badge, Button, Checkbox, Code, Group, Paper, Stack, Text, Textarea } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link } from 'wouter';
 import { api, useAct } from '../api.ts';
-import type { Suspension } from '../api-types.ts';
+import type { SuspensionRow } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { AccountName, Named } from '../shell/named.tsx';
 import { useWriting } from '../shell/when.ts';
 
 export function Steps({
   steps,
   whose = false,
 }: {
-  readonly steps: readonly Suspension[];
+  readonly steps: readonly SuspensionRow[];
   readonly whose?: boolean;
 }): ReactNode {
   return (
@@ -27,7 +27,7 @@ export function Steps({
 
 const refresh = ['/suspensions', '/accounts', '/overview'];
 
-function One({ step, whose }: { readonly step: Suspension; readonly whose: boolean }): ReactNode {
+function One({ step, whose }: { readonly step: SuspensionRow; readonly whose: boolean }): ReactNode {
   const { t } = useTranslation('operator');
   const { moment } = useWriting();
   const { operates } = useSession();
@@ -58,11 +58,13 @@ function One({ step, whose }: { readonly step: Suspension; readonly whose: boole
         <Text style={{ overflowWrap: 'anywhere' }}>{step.reason}</Text>
         {whose && (
           <Group gap="xs">
-            <Anchor component={Link} href={`/operate/accounts/${step.account}`} size="sm" ff="monospace">
-              {step.account}
-            </Anchor>
-            <Text size="sm" c="dimmed" ff="monospace">
-              {step.key ?? t('suspensions.wholeAccount')}
+            <AccountName id={step.account} name={step.accountName} />
+            <Text size="sm" c="dimmed" component="div">
+              {step.key === null ? (
+                t('suspensions.wholeAccount')
+              ) : (
+                <Named id={step.key} name={step.keyName ?? step.key} />
+              )}
             </Text>
           </Group>
         )}
@@ -101,7 +103,7 @@ function One({ step, whose }: { readonly step: Suspension; readonly whose: boole
   );
 }
 
-function Answer({ step }: { readonly step: Suspension }): ReactNode {
+function Answer({ step }: { readonly step: SuspensionRow }): ReactNode {
   const { t } = useTranslation('operator');
   const [text, setText] = useState('');
   const [lift, setLift] = useState(true);

@@ -5,7 +5,7 @@ import { IconGavel } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, usePages } from '../api.ts';
-import type { Suspension } from '../api-types.ts';
+import type { SuspensionRow } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
@@ -17,7 +17,7 @@ import { Steps } from './steps.tsx';
 export default function Suspensions(): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
-  const { rows, query } = usePages<Suspension>('/suspensions');
+  const { rows, query } = usePages<SuspensionRow>('/suspensions');
   const [shadow, setShadow] = useState(false);
   const shown = rows.filter((step) => shadow || !step.shadow);
   // Who waits for an answer comes first.

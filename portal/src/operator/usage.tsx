@@ -1,6 +1,5 @@
 // Everybody's usage: sums by day, account, model and key, the rows of the ledger with filters, and both as CSV.
 import {
-  Anchor,
   Button,
   Group,
   Paper,
@@ -17,10 +16,10 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { IconChartBar, IconDownload } from '@tabler/icons-react';
 import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link } from 'wouter';
 import { useGet, usePages, withQuery } from '../api.ts';
 import type { PageOf, UsageRow, UsageSum } from '../api-types.ts';
 import { Empty } from '../shell/empty.tsx';
+import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Rows } from '../shell/rows.tsx';
 import { Sums } from '../shell/sums.tsx';
@@ -37,7 +36,10 @@ export default function Usage(): ReactNode {
   const [by, setBy] = useState<(typeof groups)[number]>('day');
   const [days, setDays] = useState<(typeof periods)[number]>('30');
   const since = useMemo(() => new Date(Date.now() - Number(days) * 86_400_000).toISOString(), [days]);
-  const nameOf = ({ group, name }: UsageSum): string => (group === '' ? t('member:usage.noModel') : (name ?? group));
+  const nameOf = ({ group, name, accountName }: UsageSum): string =>
+    group === ''
+      ? t('member:usage.noModel')
+      : [name === null || name === '' ? group : name, accountName].filter((part) => part !== null).join(' · ');
   const sums = useGet<PageOf<UsageSum>>('/usage/report', { by, since });
   return (
     <Page
@@ -161,9 +163,10 @@ function Ledger(): ReactNode {
           <Table.Tr key={row.id}>
             <Table.Td title={row.id}>{moment(row.at)}</Table.Td>
             <Table.Td>
-              <Anchor component={Link} href={`/operate/accounts/${row.accountId}`} size="sm" ff="monospace">
-                {row.accountId}
-              </Anchor>
+              <AccountName id={row.accountId} name={row.accountName} />
+              <Text size="xs" c="dimmed" title={row.keyId}>
+                {row.keyName}
+              </Text>
             </Table.Td>
             <Table.Td>{row.operation}</Table.Td>
             <Table.Td>{row.model}</Table.Td>

@@ -93,7 +93,7 @@ export const operator = {
     accounts: {
       title: 'Accounts',
       lead: 'Limits and suspensions are an account’s; its keys share them.',
-      search: 'Search by name or id',
+      search: 'Search by name, email, or ID',
       create: 'New account',
       name: 'Name',
       plan: 'Plan',
@@ -109,7 +109,7 @@ export const operator = {
       open: 'Open',
     },
     account: {
-      person: 'Signs in as {{email}}',
+      person: '{{name}} signs in as {{email}}',
       noPerson: 'Nobody signs in to it',
       created: 'Made {{when}}',
       save: 'Save',
@@ -132,7 +132,7 @@ export const operator = {
     keys: {
       title: 'All keys',
       lead: 'Of every account.',
-      search: 'Search by name or id',
+      search: 'Search by name, email, or ID',
       empty: 'No key has that name.',
       create: 'New key',
       account: 'Account',
@@ -302,7 +302,7 @@ export const operator = {
     accounts: {
       title: 'アカウント',
       lead: '利用制限と利用停止はアカウントごとで、そのキーすべてに共通です。',
-      search: '名前またはIDで検索',
+      search: '名前、メールアドレス、IDで検索',
       create: '新しいアカウント',
       name: '名前',
       plan: 'プラン',
@@ -318,7 +318,7 @@ export const operator = {
       open: '開く',
     },
     account: {
-      person: '{{email}} がサインインします',
+      person: '{{name}} さんが {{email}} でサインインします',
       noPerson: 'サインインする人はいません',
       created: '{{when}} に作成',
       save: '保存',
@@ -341,7 +341,7 @@ export const operator = {
     keys: {
       title: 'すべてのキー',
       lead: '全アカウントのキーです。',
-      search: '名前またはIDで検索',
+      search: '名前、メールアドレス、IDで検索',
       empty: 'その名前のキーはありません。',
       create: '新しいキー',
       account: 'アカウント',

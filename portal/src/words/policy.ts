@@ -172,7 +172,7 @@ export const policy = {
     audit: {
       title: 'Audit log',
       lead: 'Who changed what, when, and from what to what.',
-      subject: 'Only of this id',
+      subject: 'Search by name, email, or ID',
       empty: 'Nothing was changed yet.',
     },
     models: {
@@ -452,7 +452,7 @@ export const policy = {
     audit: {
       title: '監査ログ',
       lead: '誰が、いつ、何を、何から何に変えたかの記録です。',
-      subject: 'このIDだけ',
+      subject: '名前、メールアドレス、IDで検索',
       empty: 'まだ変更はありません。',
     },
     models: {

@@ -1,6 +1,7 @@
 // What can be done with accounts: make, list, show, give a plan.
 import type { z } from 'zod';
 import { type Account, operatorName, planOfNewAccount, type Role, roleOfNewAccount } from '../../domain/account.ts';
+import { normalEmail } from '../../domain/application.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { isAccountId } from '../../domain/id.ts';
 import { type Plan, type Unlimited, unlimited } from '../../domain/plan.ts';
@@ -36,6 +37,14 @@ export function readAccountName(name: string): string {
   return trimmed;
 }
 
+export function isAccountName(name: string): boolean {
+  try {
+    return readAccountName(name) === name;
+  } catch {
+    return false;
+  }
+}
+
 /** The account of that name, made if it is not there; `why` goes into the event of its making. */
 export function openAccount(
   store: Pick<Store, 'ensureAccount'>,
@@ -49,11 +58,22 @@ export function openAccount(
   return store.ensureAccount(name, plan, event, role);
 }
 
-/** By id or name. @throws Fault. */
+/** By id, by name, or by the email address of its person. */
+export async function findAccount(store: Store, idOrName: string): Promise<Account | undefined> {
+  return (await store.findAccount(idOrName)) ?? accountOfPerson(store, idOrName);
+}
+
+/** As `findAccount`. @throws Fault. */
 export async function requireAccount(store: Store, idOrName: string): Promise<Account> {
-  const account = await store.findAccount(idOrName);
+  const account = await findAccount(store, idOrName);
   if (!account) throw new Fault(`There is no account "${idOrName}".`, 'not_found');
   return account;
+}
+
+async function accountOfPerson(store: Store, email: string): Promise<Account | undefined> {
+  const address = email.includes('@') ? normalEmail(email) : undefined;
+  const person = address === undefined ? undefined : await store.findPersonByEmail(address);
+  return person?.accountId ? store.findAccount(person.accountId) : undefined;
 }
 
 export interface AccountChange {
@@ -121,7 +141,14 @@ export async function showAccount(
     name: account.name,
     ...shownPlan(account.plan),
     role: account.role,
-    person: person ? { email: person.email, emailVerified: person.emailVerified, twoFactor: person.twoFactor } : null,
+    person: person
+      ? {
+          name: person.name,
+          email: person.email,
+          emailVerified: person.emailVerified,
+          twoFactor: person.twoFactor,
+        }
+      : null,
     closedAt: iso(account.closedAt),
     createdAt: iso(account.createdAt),
     keys: (await store.countKeys(account.id, now)) + (await store.countKeys(account.id, now, 'passing')),

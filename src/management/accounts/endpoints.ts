@@ -26,7 +26,15 @@ export const accountEndpoints: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    query: z.strictObject({ ...pageQuery, search: z.string().max(200).optional(), role: z.enum(roles).optional() }),
+    query: z.strictObject({
+      ...pageQuery,
+      search: z
+        .string()
+        .max(200)
+        .optional()
+        .describe('in the names of accounts, and in the names and email addresses of their people; or an id'),
+      role: z.enum(roles).optional(),
+    }),
     answer: pageOf(accountSchema),
     run: async ({ store, query, now }) =>
       pageAfter(

@@ -12,7 +12,7 @@ export const accountSchema = z
     unlimited: z.boolean().describe('an operator who has no plan and no limits'),
     role: z.enum(roles).describe('operator: changes everything; auditor: sees it; member: their own things'),
     person: z
-      .strictObject({ email: z.string(), emailVerified: z.boolean(), twoFactor: z.boolean() })
+      .strictObject({ name: z.string(), email: z.string(), emailVerified: z.boolean(), twoFactor: z.boolean() })
       .nullable()
       .describe('who signs in to it'),
     closedAt: timeOrNull,

@@ -19,11 +19,12 @@ import { decisionEmail } from '../../domain/outbox.ts';
 import { Secret } from '../../domain/secret.ts';
 import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
-import { openAccount } from '../accounts/accounts.ts';
+import { isAccountName, openAccount } from '../accounts/accounts.ts';
 import { Fault, requireProse } from '../fault.ts';
 import { type CreatedKey, draftKey, showKey } from '../keys/keys.ts';
+import { actorName, namesIn } from '../names.ts';
 import { requirePlan } from '../plans/plans.ts';
-import type { applicationSchema, inviteSchema, registrationSchema } from './schemas.ts';
+import type { applicationRowSchema, applicationSchema, inviteSchema, registrationSchema } from './schemas.ts';
 
 /**
  * Lets an applicant in where the mode does so by itself: `open` everybody, `domain` those who have shown that they have an
@@ -250,6 +251,21 @@ export function showApplication(application: Application): z.output<typeof appli
   };
 }
 
+/** With the names of who decided. */
+export async function nameDeciders(
+  store: Store,
+  applications: readonly z.output<typeof applicationSchema>[],
+): Promise<z.output<typeof applicationRowSchema>[]> {
+  const names = await namesIn(
+    store,
+    applications.map(({ decidedBy }) => decidedBy),
+  );
+  return applications.map((each) => ({
+    ...each,
+    decidedByName: each.decidedBy === null ? null : actorName(names, each.decidedBy),
+  }));
+}
+
 /** As its applicant sees it: what it is held for speaks of others who have, or had, the mailbox. */
 export const showOwnApplication = (application: Application): z.output<typeof applicationSchema> =>
   showApplication({ ...application, held: null });
@@ -258,17 +274,27 @@ export function showInvite({ id, email, plan, createdAt, expiresAt, usedAt }: In
   return { id, email, plan, createdAt: iso(createdAt), expiresAt: iso(expiresAt), usedAt: iso(usedAt) };
 }
 
-/** Always a new account: the address is not proven, so an existing account of that name is not joined. */
+/** Always a new account: neither name nor address is proven, so an existing account of that name is not joined. */
 async function accountFor(
   store: Store,
-  { id, email }: Application,
+  application: Application,
   asked: string | undefined,
   author: Author,
 ): Promise<Account> {
+  const { id } = application;
   const plan = asked ?? (await store.readRegistration()).plan;
   await requirePlan(store, plan);
-  const name = (await store.looksTaken(email)) ? `${email} (${id})` : email;
-  return openAccount(store, name, plan, author, { application: id });
+  return openAccount(store, await accountNameFor(store, application), plan, author, { application: id });
+}
+
+/**
+ * The name that the applicant gave; with the address where others have that name, and by the application where they have
+ * both. A name with an @ could be taken for somebody else's address.
+ */
+async function accountNameFor(store: Store, { id, name, email }: Application): Promise<string> {
+  const wanted = name.includes('@') ? [email] : [name, `${name} (${email})`, email];
+  for (const each of wanted) if (isAccountName(each) && !(await store.looksTaken(each))) return each;
+  return `${email} (${id})`;
 }
 
 function readRegistrationField(name: string, value: unknown): Partial<Registration> {

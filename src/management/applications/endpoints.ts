@@ -15,6 +15,7 @@ import {
   claimKey,
   createInvite,
   decide,
+  nameDeciders,
   requireApplication,
   setRegistration,
   showApplication,
@@ -23,6 +24,7 @@ import {
 } from './applications.ts';
 import { apply, type NewApplication } from './apply.ts';
 import {
+  applicationRowSchema,
   applicationSchema,
   appliedSchema,
   claimedSchema,
@@ -125,14 +127,15 @@ export const applicationEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     query: z.strictObject({ ...pageQuery, status: z.enum(['pending', 'approved', 'rejected']).optional() }),
-    answer: pageOf(applicationSchema),
-    run: ({ store, query }) => {
+    answer: pageOf(applicationRowSchema),
+    run: async ({ store, query }) => {
       const of = query.status === undefined ? {} : { status: query.status };
-      return pageBefore(
+      const { items, next } = await pageBefore(
         query,
         (asked) => store.listApplications({ ...asked, ...of }),
         (application) => showApplication(application),
       );
+      return { items: await nameDeciders(store, items), next };
     },
   }),
   endpoint('getApplication', 'get /applications/{id}', {

@@ -52,6 +52,9 @@ export const applicationSchema = z
       ),
   })
   .meta({ id: 'Application' });
+export const applicationRowSchema = applicationSchema
+  .extend({ decidedByName: z.string().nullable() })
+  .meta({ id: 'ApplicationRow' });
 
 export const newApplicationSchema = z
   .strictObject({

@@ -15,13 +15,17 @@ export const auditEndpoints: readonly Endpoint[] = [
     needs: read,
     fresh: 'never',
     pace: 'look',
-    query: z.strictObject({ ...pageQuery, subject: z.string().max(200).optional() }),
+    query: z.strictObject({
+      ...pageQuery,
+      subject: z.string().max(200).optional().describe('what was changed: an id, or the name of a plan or rule'),
+      search: z.string().max(200).optional().describe('the same, or a part of a name or of an email address'),
+    }),
     answer: pageOf(auditSchema),
     run: async ({ store, query, refused }) => {
       await refused.flush();
       return pageBefore(
         query,
-        ({ limit, before }) => listAudit(store, query.subject, limit, before),
+        ({ limit, before }) => listAudit(store, { subject: query.subject, search: query.search, limit, before }),
         (event) => event,
       );
     },

@@ -8,6 +8,7 @@ import { makerOf } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
+import { withAccountNames } from '../names.ts';
 import type { AskedKey } from './key-rules.ts';
 import {
   changeKey,
@@ -22,6 +23,7 @@ import {
 } from './keys.ts';
 import {
   keyChangeSchema,
+  keyRowSchema,
   keySchema,
   keyWithSecretSchema,
   leakSchema,
@@ -42,20 +44,21 @@ export const keyEndpoints: readonly Endpoint[] = [
     query: z.strictObject({
       ...pageQuery,
       account: z.string().max(200).optional(),
-      search: z.string().max(200).optional(),
+      search: z.string().max(200).optional().describe('in the names of keys, accounts and people, or an id'),
     }),
-    answer: pageOf(keySchema),
+    answer: pageOf(keyRowSchema),
     run: async ({ store, query }) => {
       const account = query.account === undefined ? undefined : await requireAccount(store, query.account);
       const of = {
         ...(account ? { accountId: account.id } : {}),
         ...(query.search === undefined ? {} : { search: query.search }),
       };
-      return pageAfter(
+      const { items, next } = await pageAfter(
         query,
         (asked) => store.pageKeys({ ...asked, ...of }),
         (key) => Promise.resolve(showKey(key)),
       );
+      return { items: await withAccountNames(store, items), next };
     },
   }),
   endpoint('createKey', 'post /keys', {

@@ -10,7 +10,7 @@ import { unlimited } from '../../domain/plan.ts';
 import type { Secret } from '../../domain/secret.ts';
 import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
-import { allowanceOf, openAccount, readAccountName, requireAccount } from '../accounts/accounts.ts';
+import { allowanceOf, findAccount, openAccount, readAccountName, requireAccount } from '../accounts/accounts.ts';
 import { Fault, requireText } from '../fault.ts';
 import {
   type AskedKey,
@@ -41,7 +41,7 @@ export function createKey(store: Store, { account, ...asked }: NewKey, author: A
   return store.atomically(async (within) => {
     return issueKey(
       within,
-      (await within.findAccount(account.trim())) ?? (await newOwner(within, account, author)),
+      (await findAccount(within, account.trim())) ?? (await newOwner(within, account, author)),
       asked,
       author,
     );

@@ -27,6 +27,7 @@ export const keySchema = z
     rotatedFrom: id('key').nullable(),
   })
   .meta({ id: 'Key' });
+export const keyRowSchema = keySchema.extend({ accountName: z.string() }).meta({ id: 'KeyRow' });
 export const keyWithSecretSchema = keySchema
   .extend({ secret: z.string().optional().describe('shown this once; not there when a creation is repeated') })
   .meta({ id: 'KeyWithSecret' });

@@ -6,8 +6,8 @@ import { Fault } from '../fault.ts';
 import { pageBefore } from '../http/cursor.ts';
 import { type AnyCall, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
-import { answerSchema, appealSchema, newSuspensionSchema, suspensionSchema } from './schemas.ts';
-import { answer, appeal, lift, requireSuspension, showSuspension, suspend } from './suspensions.ts';
+import { answerSchema, appealSchema, newSuspensionSchema, suspensionRowSchema, suspensionSchema } from './schemas.ts';
+import { answer, appeal, lift, nameSuspensions, requireSuspension, showSuspension, suspend } from './suspensions.ts';
 
 const read = 'management:read';
 const write = 'management:write';
@@ -24,14 +24,15 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     query: z.strictObject({ ...pageQuery, account: z.string().max(200).optional() }),
-    answer: pageOf(suspensionSchema),
+    answer: pageOf(suspensionRowSchema),
     run: async ({ store, query }) => {
       const of = query.account === undefined ? {} : { accountId: (await requireAccount(store, query.account)).id };
-      return pageBefore(
+      const { items, next } = await pageBefore(
         query,
         (asked) => store.listSuspensions({ ...asked, ...of }),
         (step) => showSuspension(step),
       );
+      return { items: await nameSuspensions(store, items), next };
     },
   }),
   endpoint('createSuspension', 'post /suspensions', {

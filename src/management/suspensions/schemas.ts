@@ -24,6 +24,14 @@ export const suspensionSchema = z
     answeredBy: z.string().nullable(),
   })
   .meta({ id: 'Suspension' });
+export const suspensionRowSchema = suspensionSchema
+  .extend({
+    accountName: z.string(),
+    keyName: z.string().nullable(),
+    liftedByName: z.string().nullable(),
+    answeredByName: z.string().nullable(),
+  })
+  .meta({ id: 'SuspensionRow' });
 
 export const newSuspensionSchema = z
   .strictObject({

@@ -13,7 +13,8 @@ import type { Store } from '../../store/ports/store.ts';
 import { requireAccount } from '../accounts/accounts.ts';
 import { Fault, requireProse } from '../fault.ts';
 import { requireKey } from '../keys/keys.ts';
-import type { suspensionSchema } from './schemas.ts';
+import { actorName, namesIn, withNames } from '../names.ts';
+import type { suspensionRowSchema, suspensionSchema } from './schemas.ts';
 
 const longestText = 2_000;
 
@@ -125,6 +126,20 @@ export function showSuspension(suspension: Suspension): z.output<typeof suspensi
     appealedAt: iso(appealedAt),
     answeredAt: iso(answeredAt),
   };
+}
+
+/** With the names of account and key, and of who lifted it and answered. */
+export async function nameSuspensions(
+  store: Store,
+  steps: readonly z.output<typeof suspensionSchema>[],
+): Promise<z.output<typeof suspensionRowSchema>[]> {
+  const named = await withNames(store, steps);
+  const people = await namesIn(
+    store,
+    steps.map(({ liftedBy, answeredBy }) => [liftedBy, answeredBy]),
+  );
+  const by = (actor: string | null): string | null => (actor === null ? null : actorName(people, actor));
+  return named.map((step) => ({ ...step, liftedByName: by(step.liftedBy), answeredByName: by(step.answeredBy) }));
 }
 
 function write(

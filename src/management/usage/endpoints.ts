@@ -14,7 +14,7 @@ import { pageOf, pageQuery } from '../http/fields.ts';
 import { pagesOfUsage } from '../people/export.ts';
 import { csvLine } from './csv.ts';
 import { reportGroups, usageRowSchema, usageSumSchema } from './schemas.ts';
-import { reportUsage } from './usage-report.ts';
+import { nameOwners, reportUsage } from './usage-report.ts';
 
 const read = 'management:read';
 const at = (text: string): number => Date.parse(text);
@@ -57,12 +57,20 @@ async function filterOf(
   };
 }
 
-const rowOf = ({ cost, ...row }: UsageRecord) => ({
-  ...row,
-  at: iso(row.at),
-  unit: cost?.unit ?? null,
-  units: cost?.units ?? 0,
-});
+async function rowsOf(store: Store, records: readonly UsageRecord[]) {
+  const names = await store.displayNames(records.flatMap(({ accountId, keyId }) => [accountId, keyId]));
+  const nameOf = (id: string): string => names.get(id)?.name || id;
+  return records.map(({ cost, keyId, accountId, ...row }) => ({
+    ...row,
+    keyId,
+    keyName: nameOf(keyId),
+    accountId,
+    accountName: nameOf(accountId),
+    at: iso(row.at),
+    unit: cost?.unit ?? null,
+    units: cost?.units ?? 0,
+  }));
+}
 
 function columnsOf(shape: object, row: object): unknown[] {
   return Object.keys(shape).map((name) => (row as Readonly<Record<string, unknown>>)[name]);
@@ -82,7 +90,7 @@ export const usageEndpoints: readonly Endpoint[] = [
       const filter = await filterOf(store, query);
       const before = query.cursor === undefined ? undefined : readId(query.cursor);
       const { rows, next } = await store.searchUsage(filter, query.limit, before);
-      return { items: rows.map(rowOf), next: next === undefined ? null : writeId(next) };
+      return { items: await rowsOf(store, rows), next: next === undefined ? null : writeId(next) };
     },
   }),
   streamed('exportRows', 'get /usage/rows.csv', {
@@ -99,7 +107,7 @@ export const usageEndpoints: readonly Endpoint[] = [
       yield csvLine(Object.keys(usageRowSchema.shape));
       for await (const { rows } of pagesOfUsage(store, filter)) {
         if (gone.aborted) return;
-        yield rows.map((row) => csvLine(columnsOf(usageRowSchema.shape, rowOf(row)))).join('');
+        yield (await rowsOf(store, rows)).map((row) => csvLine(columnsOf(usageRowSchema.shape, row))).join('');
       }
     },
   }),
@@ -115,8 +123,8 @@ export const usageEndpoints: readonly Endpoint[] = [
     async *pieces({ store, query, timeZone, now }) {
       yield csvLine(Object.keys(usageSumSchema.shape));
       const { since, until } = periodOf(query, now());
-      for (const row of await reportUsage(store, query.by, since, until, timeZone))
-        yield csvLine(columnsOf(usageSumSchema.shape, row));
+      const sums = await reportUsage(store, query.by, since, until, timeZone);
+      for (const row of await nameOwners(store, query.by, sums)) yield csvLine(columnsOf(usageSumSchema.shape, row));
     },
   }),
   endpoint('reportUsage', 'get /usage/report', {
@@ -130,7 +138,8 @@ export const usageEndpoints: readonly Endpoint[] = [
     run: async ({ store, query, timeZone, now }) => {
       const { since, until } = periodOf(query, now());
       const of = query.account === undefined ? {} : { accountId: (await requireAccount(store, query.account)).id };
-      return { items: await reportUsage(store, query.by, since, until, timeZone, of), next: null };
+      const sums = await reportUsage(store, query.by, since, until, timeZone, of);
+      return { items: await nameOwners(store, query.by, sums), next: null };
     },
   }),
   endpoint('reportOwnUsage', 'get /me/usage', {
@@ -144,10 +153,8 @@ export const usageEndpoints: readonly Endpoint[] = [
     run: async ({ store, query, timeZone, caller, now }) => {
       const until = now();
       const own = ownAccount(caller).id;
-      return {
-        items: await reportUsage(store, query.by, until - monthMs, until, timeZone, { accountId: own }),
-        next: null,
-      };
+      const sums = await reportUsage(store, query.by, until - monthMs, until, timeZone, { accountId: own });
+      return { items: await nameOwners(store, query.by, sums), next: null };
     },
   }),
 ];

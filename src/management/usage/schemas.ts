@@ -34,13 +34,15 @@ export const usageRowSchema = z
     fallbackFor: z.string().nullable().describe('the model that no server could serve, where model took its place'),
     unit: z.string().nullable().describe('the unit of a service that has a cost'),
     units: z.int(),
+    keyName: z.string(),
+    accountName: z.string(),
   })
   .meta({ id: 'UsageRow' });
 
 export const usageSumSchema = z
   .strictObject({
     group: z.string(),
-    name: z.string().nullable(),
+    name: z.string().nullable().describe('of a key or an account'),
     requests: z.int(),
     refused: z.int(),
     failed: z.int(),
@@ -51,6 +53,7 @@ export const usageSumSchema = z
     cacheWriteTokens: z.int(),
     reasoningTokens: z.int().describe('part of completionTokens'),
     units: z.record(z.string(), z.int()).optional().describe('what services cost, by unit'),
+    accountName: z.string().nullable().describe('of the account of a key'),
   })
   .meta({ id: 'UsageSum' });
 export const reportGroups = ['key', 'account', 'model', 'day', 'month'] as const;

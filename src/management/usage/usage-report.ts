@@ -43,3 +43,15 @@ export async function reportUsage(
   }
   return [...sums.values()];
 }
+
+/** The sums, those of keys with the names of their accounts: two keys may have one name. */
+export async function nameOwners(
+  store: Pick<Store, 'displayNames'>,
+  by: ReportGroup,
+  sums: readonly ReportRow[],
+): Promise<(ReportRow & { readonly accountName: string | null })[]> {
+  if (by !== 'key') return sums.map((sum) => ({ ...sum, accountName: null }));
+  const keys = await store.displayNames(sums.map(({ group }) => group));
+  const accounts = await store.displayNames([...keys.values()].flatMap(({ account }) => account ?? []));
+  return sums.map((sum) => ({ ...sum, accountName: accounts.get(keys.get(sum.group)?.account ?? '')?.name ?? null }));
+}

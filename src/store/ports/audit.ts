@@ -6,6 +6,8 @@ export interface AuditStore {
   /** Newest first. */
   listAudit(filter: {
     readonly subject?: string;
+    /** Of any of these. */
+    readonly subjects?: readonly string[];
     readonly before?: string;
     readonly limit: number;
   }): Promise<AuditEvent[]>;

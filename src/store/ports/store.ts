@@ -9,6 +9,7 @@ import type { AuditStore } from './audit.ts';
 import type { CertificateStore } from './certificates.ts';
 import type { ChangeFeed, FeedReport } from './change-feed.ts';
 import type { RepeatStore } from './creations.ts';
+import type { DisplayNameStore } from './display-names.ts';
 import type { InvitationStore } from './invitations.ts';
 import type { KeyStore } from './keys.ts';
 import type { LeaseStore } from './leases.ts';
@@ -55,7 +56,8 @@ export interface Store
     LeaseStore,
     ServerStore,
     RouteStore,
-    NameStore {
+    NameStore,
+    DisplayNameStore {
   readonly signIn: SignInTables;
   /**
    * Runs a whole decision, with its reads and writes, in one serializable transaction; if `work` throws, nothing is

@@ -1,5 +1,5 @@
 // Accounts. A change and what it revokes are one transaction.
-import type { Selectable, Transaction } from 'kysely';
+import type { Kysely, Selectable, Transaction } from 'kysely';
 import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } from '../../domain/account.ts';
 import { type AccountId, isAccountId, newAccountId } from '../../domain/id.ts';
 import { skeletonOf } from '../../domain/label.ts';
@@ -9,6 +9,7 @@ import { managementScopes, type Scope } from '../../domain/scope.ts';
 import type { AccountStore } from '../ports/accounts.ts';
 import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
+import type { Engine } from './engine.ts';
 import { behind } from './pages.ts';
 import type { Tables } from './tables.ts';
 
@@ -57,7 +58,13 @@ export function accountQueries({ db, engine, transact }: Connection): AccountSto
     pageAccounts: async ({ after, limit, search, role }) => {
       let query = db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').limit(limit);
       if (search !== undefined)
-        query = query.where((where) => where.or([engine.holds('name', search), where('id', '=', search as AccountId)]));
+        query = query.where((where) =>
+          where.or([
+            engine.holds('accounts.name', search),
+            where('accounts.id', '=', search as AccountId),
+            where('accounts.id', 'in', accountsOfPeople(db, engine, search)),
+          ]),
+        );
       if (role !== undefined) query = query.where('role', '=', role);
       return (await (after ? query.where(behind(after)) : query).execute()).map(accountOfRow);
     },
@@ -100,6 +107,16 @@ export function accountQueries({ db, engine, transact }: Connection): AccountSto
         return after;
       }),
   };
+}
+
+/** Accounts whose person has a name or email address that contains the text. */
+export function accountsOfPeople(db: Kysely<Tables>, engine: Engine, search: string) {
+  return db
+    .selectFrom('people')
+    .select('people.accountId')
+    .where('people.accountId', 'is not', null)
+    .where((where) => where.or([engine.holds('people.name', search), engine.holds('people.email', search)]))
+    .$castTo<{ accountId: AccountId }>();
 }
 
 /** Refuses a name that people could mistake for another account's. @throws Refusal. */

@@ -9,9 +9,10 @@ import type { Tables } from './tables.ts';
 
 export function auditQueries({ db, transact }: Connection): AuditStore {
   return {
-    listAudit: async ({ subject, before, limit }) => {
+    listAudit: async ({ subject, subjects, before, limit }) => {
       let query = db.selectFrom('audit_events').selectAll().orderBy('id', 'desc').limit(limit);
       if (subject !== undefined) query = query.where('subject', '=', subject);
+      if (subjects !== undefined) query = query.where('subject', 'in', subjects);
       if (before !== undefined) query = query.where('id', '<', before as AuditId);
       return (await query.execute()).map(auditOf);
     },

@@ -18,7 +18,7 @@ export interface Engine {
    */
   transact<T>(db: Kysely<Tables>, work: (transaction: Transaction<Tables>) => Promise<T>): Promise<T>;
   /** Whether the column contains this text, ignoring ASCII case; the text is never a pattern. */
-  holds(column: 'name' | 'email', search: string): RawBuilder<SqlBool>;
+  holds(column: SearchedColumn, search: string): RawBuilder<SqlBool>;
   /** A figure that changes if and only if another process has written. */
   version(): Promise<number>;
   /** A sentence if the open database is no longer the one that another process would open. */
@@ -31,6 +31,9 @@ export interface Engine {
    */
   readonly findCaller?: ((id: KeyId) => CallerRow | undefined) & { readonly behind: () => boolean };
 }
+
+/** Columns that people search. */
+export type SearchedColumn = 'name' | 'email' | `${'accounts' | 'keys' | 'people'}.${'name' | 'email'}`;
 
 /** A key's row, joined with its account and plan. */
 export type CallerRow = Tables['keys'] & {

@@ -2,9 +2,10 @@
 import type { Selectable, SqlBool } from 'kysely';
 import { sql } from 'kysely';
 import { passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
-import type { KeyId } from '../../domain/id.ts';
+import type { AccountId, KeyId } from '../../domain/id.ts';
 import { type Plan, type Unlimited, unlimited } from '../../domain/plan.ts';
 import type { Caller, KeyStore } from '../ports/keys.ts';
+import { accountsOfPeople } from './accounts.ts';
 import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { CallerRow } from './engine.ts';
@@ -50,6 +51,8 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
       suspensions: await openSuspensions(db, row.account_id, now),
     };
   };
+  const accountsNamed = (search: string) =>
+    db.selectFrom('accounts').select('accounts.id').where(engine.holds('accounts.name', search));
   return {
     insertKey: (key, event) =>
       transact(async (transaction) => {
@@ -100,7 +103,15 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
     pageKeys: async ({ after, accountId, search, limit }) => {
       let query = db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').limit(limit);
       if (search !== undefined)
-        query = query.where((where) => where.or([engine.holds('name', search), where('id', '=', search as KeyId)]));
+        query = query.where((where) =>
+          where.or([
+            engine.holds('keys.name', search),
+            where('keys.id', '=', search as KeyId),
+            where('keys.account_id', '=', search as AccountId),
+            where('keys.account_id', 'in', accountsNamed(search)),
+            where('keys.account_id', 'in', accountsOfPeople(db, engine, search)),
+          ]),
+        );
       if (accountId !== undefined) query = query.where('account_id', '=', accountId);
       if (after) query = query.where(behind(after));
       return (await query.execute()).map(keyOfRow);

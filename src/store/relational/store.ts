@@ -10,6 +10,7 @@ import { auditQueries } from './audit.ts';
 import { certificateQueries } from './certificates.ts';
 import { connect, deciding, refuseDoomed } from './connection.ts';
 import { creationQueries } from './creations.ts';
+import { displayNameQueries } from './display-names.ts';
 import type { Engine } from './engine.ts';
 import { invitationQueries } from './invitations.ts';
 import { keyQueries } from './keys.ts';
@@ -46,6 +47,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...serverQueries(connection),
     ...routeQueries(connection),
     ...nameQueries(connection),
+    ...displayNameQueries(connection),
     ...usageQueries(connection),
     ...creationQueries(connection),
     ...applicationQueries(connection),

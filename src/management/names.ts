@@ -1,0 +1,59 @@
+// Puts the names of accounts, people and keys beside their ids: people think in names, ids are for programs. The
+// management API and the command line both show what this makes.
+import type { Store } from '../store/ports/store.ts';
+
+type Named = Pick<Store, 'displayNames'>;
+
+/** A row of the management API: `account` and `key` are ids. */
+interface Owned {
+  readonly account: string;
+  readonly key?: string | null;
+}
+
+/** Ids of what has a name, as they stand in texts. */
+const ids = /\b(?:acc|key|usr|app|sus)_[0-9A-Za-z]{1,40}/g;
+
+/** The rows, each with the name of its account. */
+export async function withAccountNames<Row extends { readonly account: string }>(
+  store: Named,
+  rows: readonly Row[],
+): Promise<(Row & { accountName: string })[]> {
+  const names = await store.displayNames(rows.map(({ account }) => account));
+  return rows.map((row) => ({ ...row, accountName: names.get(row.account)?.name ?? row.account }));
+}
+
+/** The rows, each with the names of its account and, if it is about a key, of the key. */
+export async function withNames<Row extends Owned>(
+  store: Named,
+  rows: readonly Row[],
+): Promise<(Row & { accountName: string; keyName: string | null })[]> {
+  const names = await store.displayNames(rows.flatMap(({ account, key }) => (key ? [account, key] : [account])));
+  return rows.map((row) => ({
+    ...row,
+    accountName: names.get(row.account)?.name ?? row.account,
+    keyName: row.key ? nameOr(names.get(row.key)?.name, row.key) : null,
+  }));
+}
+
+/** The names of everything that the value mentions by id; a key's is followed by its account's, which tells twins apart. */
+export async function namesIn(store: Named, value: unknown): Promise<Record<string, string>> {
+  const mentioned = new Set(JSON.stringify(value)?.match(ids));
+  const names = await store.displayNames(mentioned);
+  const owners = await store.displayNames([...names.values()].flatMap(({ account }) => account ?? []));
+  return Object.fromEntries(
+    [...names].flatMap(([id, { name, account }]) => {
+      if (name === '') return [];
+      const owner = id.startsWith('key_') && account ? owners.get(account)?.name : undefined;
+      return [[id, owner === undefined ? name : `${name} (${owner})`]];
+    }),
+  );
+}
+
+/** The name of who acted, as `person:<id>` or `key:<id>`; the text itself for others, such as a rule. */
+export function actorName(names: Readonly<Record<string, string>>, actor: string): string {
+  const id = actor.slice(actor.indexOf(':') + 1);
+  return names[id] ?? actor;
+}
+
+/** Names of closed accounts' keys are empty. */
+const nameOr = (name: string | undefined, id: string): string => (name === undefined || name === '' ? id : name);
