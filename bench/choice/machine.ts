@@ -57,6 +57,7 @@ export class Machine implements Ranked {
   readonly health = { rank: 0, lookMs: 2, slow: false };
   readonly models: Ranked['models'];
   readonly terms = { weight: 1 };
+  onChange: () => void = () => undefined;
   inFlight = 0;
   revision = 0;
   lookedMs = -Infinity;
@@ -88,10 +89,12 @@ export class Machine implements Ranked {
     if ([...seen.keys()].join() !== [...this.#seen.keys()].join()) this.revision++;
     this.#seen = seen;
     this.lookedMs = this.#events.nowMs;
+    this.onChange();
   }
 
   send(call: SimulatedCall, onFirstToken: () => void, onEnd: (timings: Timings) => void): void {
     this.inFlight++;
+    this.onChange();
     const running: Running = { call, sentMs: this.#events.nowMs, onFirstToken, onEnd };
     const resident = this.#residents.get(call.model.name);
     if (resident) this.#enter(resident, running);
@@ -182,6 +185,7 @@ export class Machine implements Ranked {
       this.#events.in(answerMs, () => {
         this.#answering--;
         this.inFlight--;
+        this.onChange();
         resident.running--;
         resident.usedMs = this.#events.nowMs;
         this.#keep(resident, call);

@@ -19,6 +19,8 @@ declare class Mark {
 /** Proof that the call may be sent to one of these servers. */
 export interface Routed extends Shaped, Mark {
   readonly candidates: readonly Upstream[];
+  /** The servers to try after these; undefined if there are none. Found only when they are needed. */
+  readonly others: (() => readonly Upstream[]) | undefined;
   /** The servers that all get the call, because the caller names several; otherwise none. */
   readonly targets: readonly Target[];
 }
@@ -38,18 +40,34 @@ export function route(
   const asked = askedTargets(call, headers, reach, registry);
   if (asked.length > 0) {
     const targets = asked.length > 1 ? asked : noTargets;
-    return { ...call, candidates: asked.map(({ server }) => server), targets } as unknown as Routed;
+    return { ...call, candidates: asked.map(({ server }) => server), others: undefined, targets } as unknown as Routed;
   }
   const able = ableOf(reach, call);
   const refusal = able === reach ? undefined : inability(reach, call);
   if (refusal) throw refusal;
-  const ranked = registry.candidates(call.models[0]?.name?.canonical, able, demand);
-  const found: readonly Upstream[] = ranked.filter((upstream) => mayServe(upstream, call));
-  if (found.length === 0) throw missingScope('cloud');
-  const having = found.length > 1 ? withModel(found, call.models[0]?.name?.canonical) : found;
+  const model = call.models[0]?.name?.canonical;
+  if (held && able.length > 1 && isSure(held, able, call, model)) {
+    const others = (): readonly Upstream[] => {
+      const now = ableOf(registry.reachableBy(call.caller.principal), call);
+      return havingModel(registry.candidates(model, now, demand), call, model).filter((server) => server !== held);
+    };
+    return { ...call, candidates: [held], others, targets: noTargets } as unknown as Routed;
+  }
+  const having = havingModel(registry.candidates(model, able, demand), call, model);
+  if (having.length === 0) throw missingScope('cloud');
   const isFirst = held === undefined || having[0] === held || !having.includes(held);
   const candidates: readonly Upstream[] = isFirst ? having : [held, ...having.filter((upstream) => upstream !== held)];
-  return { ...call, candidates, targets: noTargets } as Routed;
+  return { ...call, candidates, others: undefined, targets: noTargets } as unknown as Routed;
+}
+
+/** The server that the queue has chosen for the call can have it still, as far as is known. */
+function isSure(held: Upstream, able: readonly Upstream[], call: Shaped, model: string | undefined): boolean {
+  return model !== undefined && held.models.names?.has(model) === true && able.includes(held) && mayServe(held, call);
+}
+
+function havingModel(ranked: readonly Upstream[], call: Shaped, model: string | undefined): readonly Upstream[] {
+  const found = ranked.filter((upstream) => mayServe(upstream, call));
+  return found.length > 1 ? withModel(found, model) : found;
 }
 
 /**

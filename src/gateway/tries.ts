@@ -38,6 +38,7 @@ const broken: Partial<Record<ErrorCode, string>> = {
 export class Tries {
   readonly #routed: Routed;
   readonly #exchange: Exchange;
+  #candidates: readonly Upstream[];
   #candidate = 0;
   /** The call is repeated on a new connection. */
   #onNewConnection = false;
@@ -59,13 +60,14 @@ export class Tries {
 
   constructor(routed: Routed, exchange: Exchange, tools: TryTools) {
     this.#routed = routed;
+    this.#candidates = routed.candidates;
     this.#exchange = exchange;
     this.#tools = tools;
     if (!this.server.takesCalls) this.#nextServer();
   }
 
   get server(): Upstream {
-    return this.#routed.candidates[this.#candidate] as Upstream;
+    return this.#candidates[this.#candidate] as Upstream;
   }
 
   /** The server's operation: the call's own, or the one that the call is translated to. */
@@ -218,14 +220,19 @@ export class Tries {
 
   /** Moves on to the next server that takes calls; one may have been drained since the call was routed. */
   #nextServer(): boolean {
-    const { candidates } = this.#routed;
-    for (let at = this.#candidate + 1; at < candidates.length; at++)
-      if (candidates[at]?.takesCalls === true) {
+    if (this.#candidate + 1 === this.#candidates.length) this.#addOthers();
+    for (let at = this.#candidate + 1; at < this.#candidates.length; at++)
+      if (this.#candidates[at]?.takesCalls === true) {
         this.#candidate = at;
         this.#otherRoute = undefined;
         return true;
       }
     return false;
+  }
+
+  #addOthers(): void {
+    const { candidates, others } = this.#routed;
+    if (others && this.#candidates === candidates) this.#candidates = [...candidates, ...others()];
   }
 
   /** Whether to repeat a refused call without the field that only the gateway added. */

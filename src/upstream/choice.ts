@@ -17,6 +17,8 @@ export interface Choice<Server extends Ranked> {
   assign(server: Server, demand: Demand<Server>): Assignment<Server>;
   /** A server lists other models than before. */
   listsChanged(): void;
+  /** The server gets no more calls. Those that run there are counted to their end. */
+  forget(server: Server): void;
   /** What the choice of a server for the model depends on; for people. Undefined if the server does not have the model. */
   explain(server: Server, model: string): ModelFigures | undefined;
 }

@@ -66,8 +66,9 @@ const ranks: Readonly<Record<HealthState, number>> = {
 export class Health {
   /** How long the last probe took. */
   lookMs = 0;
-  /** Its answers begin far later than those of another server with the same model. */
-  slow = false;
+  /** Called after each change of `rank`, `lookMs` or `slow`. */
+  onChange: () => void = () => undefined;
+  #slow = false;
   /** Since when its state is what it is, by `performance.now()`. */
   sinceMs = performance.now();
   readonly #tools: HealthTools;
@@ -137,13 +138,27 @@ export class Health {
     return state === 'up' && !this.#halfOpen.hasRoom ? 1 : ranks[state];
   }
 
+  /** Its answers begin far later than those of another server with the same model. */
+  get slow(): boolean {
+    return this.#slow;
+  }
+  set slow(slow: boolean) {
+    if (slow === this.#slow) return;
+    this.#slow = slow;
+    this.onChange();
+  }
+
   /** Counts a call that gets a slot there; give the result to `giveBack` when the slot is free again. */
   take(): number {
-    return this.#halfOpen.take();
+    const hold = this.#halfOpen.take();
+    if (hold !== 0) this.onChange();
+    return hold;
   }
 
   giveBack(hold: number): void {
+    if (hold === 0) return;
     this.#halfOpen.giveBack(hold);
+    this.onChange();
   }
 
   /** Call when the connection failed, or broke before an answer began, or none began in time. */
@@ -176,6 +191,7 @@ export class Health {
     }
     this.#refused = 0;
     if (this.#halfOpen.wentWell()) this.#spells = 0;
+    this.onChange();
   }
 
   /** Call when something has changed there that a probe can see. */
@@ -239,6 +255,7 @@ export class Health {
   }
 
   #note(): void {
+    this.onChange();
     const { state, reason } = this;
     if (state === this.#before) return;
     this.#before = state;

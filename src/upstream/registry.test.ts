@@ -21,6 +21,7 @@ const policy = (given: Partial<Choice<Upstream>>): Choice<Upstream> => ({
   ready: (servers) => servers,
   assign: (...call) => choice.assign(...call),
   listsChanged: () => undefined,
+  forget: () => undefined,
   explain: () => undefined,
   ...given,
 });

@@ -96,6 +96,7 @@ export class UpstreamRegistry {
     this.#all = this.#all.filter((other) => other !== server);
     this.#firstTokens.forget(server);
     running.endOn(server);
+    this.#choice.forget(server);
     await server.close();
   }
 

@@ -63,6 +63,8 @@ export class Upstream implements Recognizable {
   onKind: () => void = () => undefined;
   /** Called when it lists other models than before. */
   onModels: () => void = () => undefined;
+  /** Called after each change of `health`, `inFlight`, `revision` or `lookedMs`. */
+  onChange: () => void = () => undefined;
   /** Changes whenever models, details or terms have changed; a look that shows nothing new changes nothing. */
   revision = 0;
   /** When its details were last asked for, by `performance.now()`. */
@@ -94,6 +96,7 @@ export class Upstream implements Recognizable {
       intervalMs: settings.probeIntervalMs,
       onTurn: (state, reason, changes) => onTurn(this, state, reason, changes),
     });
+    this.health.onChange = () => this.onChange();
   }
 
   get terms(): ServerTerms {
@@ -171,22 +174,26 @@ export class Upstream implements Recognizable {
   change(entry: ServerEntry, credentials: Credentials): void {
     const { kind, givenKind } = this;
     this.entry = entry;
-    this.revision++;
+    this.#revise();
     this.renew(credentials);
     if (this.givenKind === givenKind) return;
     this.#recognized = undefined;
     this.#know(noneKnown);
-    if (this.kind !== kind) this.details = this.kind.openDetails();
+    if (this.kind === kind) return;
+    this.details = this.kind.openDetails();
+    this.#revise();
   }
 
   /** Call when a call is sent to it. */
   begin(): void {
     this.inFlight++;
+    this.onChange();
   }
 
   /** Call once for each `begin`, when the server is done with the call. */
   finish(): void {
     this.inFlight--;
+    this.onChange();
     if (this.inFlight > 0 || !this.#idle) return;
     this.#idle.resolve();
     this.#idle = undefined;
@@ -226,7 +233,7 @@ export class Upstream implements Recognizable {
   #know(models: KnownModels): void {
     const before = this.models;
     this.models = models;
-    if (!sameModels(before, models)) this.revision++;
+    if (!sameModels(before, models)) this.#revise();
     if (!sameNames(before.names, models.names)) this.onModels();
   }
 
@@ -237,6 +244,12 @@ export class Upstream implements Recognizable {
     const shown = shownBy(this.details);
     if (shown !== this.#shown) this.revision++;
     this.#shown = shown;
+    this.onChange();
+  }
+
+  #revise(): void {
+    this.revision++;
+    this.onChange();
   }
 }
 

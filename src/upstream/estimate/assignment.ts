@@ -60,8 +60,6 @@ export class Assignment<Server extends Ranked> {
     const loadMs = offer.loadWaitMs(now);
     this.#loads = !offer.isThere && !offer.isLoading;
     if (this.#loads) {
-      offer.isLoading = true;
-      offer.loadingSinceMs = now;
       offer.readyAtMs = now + loadMs;
       work.loads++;
       work.loadingUntilMs = offer.readyAtMs;
@@ -147,7 +145,7 @@ export class Assignment<Server extends Ranked> {
   #endLoad(): void {
     const offer = this.#offer;
     const { work } = offer;
-    offer.isLoading = false;
+    offer.readyAtMs = 0;
     if (--work.loads === 0) work.loadingUntilMs = 0;
   }
 
@@ -176,7 +174,7 @@ export class Assignment<Server extends Ranked> {
     learned.turn.note(wallMs, nowMs);
     learned.answerTokens.note(report.answerTokens, nowMs);
     this.#learnLateness(report);
-    offer.freshUntilMs = -Infinity;
+    offer.outdate();
     // Unless a later call of the conversation went elsewhere.
     if (this.#at.isKeptAt(offer, this.demand))
       this.#at.keep(offer, this.demand, report.promptTokens + report.answerTokens, nowMs);

@@ -9,7 +9,8 @@ const gigabyte = 1e9;
 /** A server as the choice sees it, whose facts a test changes. */
 class Seen implements Ranked {
   readonly name: string;
-  health = { rank: 0, lookMs: 1, slow: false };
+  onChange: () => void = () => undefined;
+  health: Ranked['health'] = { rank: 0, lookMs: 1, slow: false };
   models: Ranked['models'];
   terms = { weight: 1 };
   inFlight = 0;
@@ -32,6 +33,12 @@ class Seen implements Ranked {
     Object.defineProperty(this.details, 'loaded', { get: () => this.loaded });
     this.loaded = new Map(loaded.map((model) => [model, (sizes[model] ?? 0) * gigabyte]));
   }
+}
+
+/** As a server does that has become worse than others. */
+function fallTo(server: Seen, rank: number): void {
+  server.health = { ...server.health, rank };
+  server.onChange();
 }
 
 let now = 0;
@@ -89,7 +96,7 @@ describe('hard rules', () => {
   test('a server that does not take calls well, lacks the model, or may not have the call comes after every other', () => {
     const choice = open();
     const ill = new Seen('ill', model);
-    ill.health.rank = 3;
+    fallTo(ill, 3);
     const servers = [ill, new Seen('lacks', { other: 4 }), new Seen('cold', model, []), new Seen('hidden', model)];
     const demand = want('m', { takes: ({ name }) => name !== 'hidden' });
     expect(names(choice.ready(servers, demand, 0))).toEqual(['cold']);
@@ -116,7 +123,7 @@ describe('hard rules', () => {
   test('a server that lists another model, or none any more, is found anew', () => {
     const choice = open();
     const servers = [new Seen('a', { m: 4 }), new Seen('b', { m: 4 })];
-    servers[0]!.health.rank = 3;
+    fallTo(servers[0]!, 3);
     expect(first(choice, servers, want('m'))).toBe('b');
     servers[1]!.models = { ...servers[1]!.models, names: new Set(['other']) };
     choice.listsChanged();
@@ -261,6 +268,53 @@ describe('learned paces', () => {
     assignment.learn(reported({ timings: undefined, nowMs: now }));
     expect(choice.explain(server, 'm')?.promptTokensPerSecond).toBeCloseTo(2_000);
     expect(choice.explain(server, 'm')?.answerTokensPerSecond).toBeCloseTo(50);
+  });
+});
+
+describe('what a server shows counts from the moment at which it shows it', () => {
+  const servers = (): Seen[] => [new Seen('a', { m: 4 }), new Seen('b', { m: 4 })];
+  test.each<[string, (server: Seen) => void]>([
+    ['its state', (server) => (server.health = { ...server.health, rank: 2 })],
+    ['a long way', (server) => (server.health = { ...server.health, lookMs: 900 })],
+    ['late answers', (server) => (server.health = { ...server.health, slow: true })],
+    ['calls without a turn', (server) => (server.inFlight = 5)],
+    ['another weight', (server) => Object.assign(server, { terms: { weight: 0.5 }, revision: 1 })],
+    [
+      'a model that left the memory',
+      (server) => Object.assign(server, { loaded: new Map(), revision: 1, lookedMs: now }),
+    ],
+  ])('%s', (_, change) => {
+    const choice = open();
+    const [a, b] = servers() as [Seen, Seen];
+    expect(first(choice, [a, b], want('m'))).toBe('a');
+    change(a);
+    a.onChange();
+    expect(first(choice, [a, b], want('m'))).toBe('b');
+  });
+
+  test('calls that run on a server that is removed count for no other one, and end as they would have', () => {
+    const choice = open();
+    const [a, b] = servers() as [Seen, Seen];
+    const running = [1, 2, 3].map(() => choice.assign(a, want('m')));
+    choice.forget(a);
+    // It gets the row of the one that is gone.
+    const c = new Seen('c', { m: 4 });
+    expect(first(choice, [b, c], want('m'))).toBe('b');
+    for (const assignment of running) {
+      assignment.began();
+      assignment.end();
+      assignment.learn(reported({ promptMs: 1, nowMs: now }));
+    }
+    for (const server of [b, c])
+      expect(choice.explain(server, 'm')).toMatchObject({ inFlight: 0, waitMs: 0, calls: 0 });
+    expect(names(choice.order([b, c], 'm', want('m')))).toEqual(['b', 'c']);
+  });
+
+  test('more servers than a table of rows has room for are told apart', () => {
+    const choice = open();
+    const many = Array.from({ length: 100 }, (_, at) => new Seen(`s${at}`, { m: 4 }));
+    for (const server of many) if (server.name !== 's77') choice.assign(server, want('m'));
+    expect(first(choice, many, want('m'))).toBe('s77');
   });
 });
 

@@ -2,6 +2,7 @@
 // leave, and a model that is in use will have to be loaded again.
 import type { Evicting, Offer } from './offer.ts';
 import type { Ranked } from './ranked.ts';
+import type { ServerWork } from './server-work.ts';
 
 /** A model that was used this long ago will be wanted again as often as not. */
 const recentMs = 60_000;
@@ -14,6 +15,7 @@ const mostLoaded = 64;
 
 export class Evictions<Server extends Ranked> implements Evicting<Server> {
   readonly #offers: ReadonlyMap<string, Offer<Server>>;
+  readonly #work: ServerWork;
   /** In the order in which they leave. Models that the gateway has not called leave first, and cost it nothing. */
   #victims: readonly Offer<Server>[] = none;
   /** What is free once each of them and those before it have left, and what that costs. */
@@ -24,12 +26,14 @@ export class Evictions<Server extends Ranked> implements Evicting<Server> {
   #revision = -1;
 
   /** `offers`: of one server. */
-  constructor(offers: ReadonlyMap<string, Offer<Server>>) {
+  constructor(offers: ReadonlyMap<string, Offer<Server>>, work: ServerWork) {
     this.#offers = offers;
+    this.#work = work;
   }
 
   changed(): void {
     this.#untilMs = -Infinity;
+    this.#work.noteEviction(0, Infinity, -Infinity);
   }
 
   costMs(offer: Offer<Server>, nowMs: number): number {
@@ -52,7 +56,12 @@ export class Evictions<Server extends Ranked> implements Evicting<Server> {
     this.changed();
   }
 
-  #list({ server, work }: Offer<Server>, nowMs: number): void {
+  #list(offer: Offer<Server>, nowMs: number): void {
+    this.#listVictims(offer, nowMs);
+    this.#work.noteEviction(this.#costMs[0] ?? 0, this.#freeNow, this.#untilMs);
+  }
+
+  #listVictims({ server, work }: Offer<Server>, nowMs: number): void {
     this.#untilMs = nowMs + holdsMs;
     this.#revision = server.revision;
     this.#victims = none;

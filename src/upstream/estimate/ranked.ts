@@ -26,4 +26,6 @@ export interface Ranked {
   readonly revision: number;
   /** When the details were last asked for, on the clock of the choice. */
   readonly lookedMs: number;
+  /** The server calls it after each change of `health`, `inFlight`, `revision` or `lookedMs`. The choice sets it. */
+  onChange: () => void;
 }

@@ -4,8 +4,12 @@ import type { Offer } from './offer.ts';
 import type { Ranked } from './ranked.ts';
 
 export interface Having<Server extends Ranked> {
-  /** Of the servers that list the model. */
+  /** The servers that list the model, and in the same order what they offer. */
+  readonly having: readonly Server[];
   readonly offers: readonly Offer<Server>[];
+  /** Where the rows of their offers and their own begin. */
+  readonly offerRows: Int32Array;
+  readonly serverRows: Int32Array;
   /** Those that do not, or whose list is unknown. */
   readonly others: readonly Server[];
 }
@@ -26,18 +30,19 @@ export class ServersByModel<Server extends Ranked> {
     return kept ?? this.#find(servers, model);
   }
 
-  /** Call when a list of models has changed. */
+  /** Call when a list of models has changed, or rows have. */
   clear(): void {
     this.#kept = new WeakMap();
   }
 
   #find(servers: readonly Server[], model: string): Having<Server> {
-    const offers: Offer<Server>[] = [];
+    const having: Server[] = [];
     const others: Server[] = [];
-    for (const server of servers)
-      if (server.models.names?.has(model) === true) offers.push(this.#offerOf(server, model));
-      else others.push(server);
-    const found = { offers, others };
+    for (const server of servers) (server.models.names?.has(model) === true ? having : others).push(server);
+    const offers = having.map((server) => this.#offerOf(server, model));
+    const offerRows = Int32Array.from(offers, ({ at }) => at);
+    const serverRows = Int32Array.from(offers, ({ work }) => work.at);
+    const found = { having, offers, offerRows, serverRows, others };
     if (offers.length === 0) return found;
     let kept = this.#kept.get(servers);
     if (kept === undefined || kept.size >= mostModels) this.#kept.set(servers, (kept = new Map()));
