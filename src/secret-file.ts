@@ -1,6 +1,7 @@
 // Files that hold a secret which the gate makes for itself: written whole or not at all, and never trusted when damaged.
+import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 
 /** The file is there, and what it holds cannot be the secret. The message is one sentence for the operator. */
@@ -29,6 +30,17 @@ export function secretFrom(file: string, make: () => string, loss: string): stri
     );
   return secret;
 }
+
+/**
+ * What cookies are signed with, and what the codes of links and the proofs of sessions come from. It is beside the database and not in it, so that a copy of the
+ * database opens nothing.
+ */
+export const cookieSecretIn = (dataDir: string): string =>
+  secretFrom(
+    join(dataDir, 'cookie.secret'),
+    () => randomBytes(48).toString('base64url'),
+    'then everybody signs in again, and second steps are set up anew.',
+  );
 
 /**
  * Replaces a file in one step, readable by its owner alone: a reader, and the next start after a power cut or on a full disk, finds

@@ -8,6 +8,7 @@ import { Decisions } from '../gateway/decide-again.ts';
 import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../gateway/identity/key-cache.ts';
 import { ReplayGuard } from '../gateway/identity/replay-guard.ts';
+import type { Intended } from '../gateway/intent.ts';
 import { AccountLines } from '../gateway/limits/account-line.ts';
 import { AccountUsages } from '../gateway/limits/account-usages.ts';
 import { Ladder } from '../gateway/limits/ladder.ts';
@@ -24,6 +25,7 @@ import type { Gate } from '../gateway/pipeline.ts';
 import type { Recorder } from '../gateway/record.ts';
 import { relaySettingsOf } from '../gateway/relay-settings.ts';
 import { RequestMetrics } from '../gateway/request-metrics.ts';
+import { isPublished } from '../gateway/services/published.ts';
 import type { PublishedServices } from '../gateway/services/published-services.ts';
 import { ableOf, canServe } from '../gateway/translate/able.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
@@ -94,7 +96,7 @@ export async function openDataPlane(
     ),
   );
   const liveStats = new LiveStats(clocks.nowMs);
-  const services = openServices(config);
+  const services = openServices(config, storage.dataDir);
   start.closes(() => services.close());
   const requestMetrics = requestMetricsOf(config, registry, clocks);
   const gate = await start.step('data plane', () =>
@@ -212,8 +214,12 @@ const turnsOf = ({
   reachOf: (call) => ableOf(registry.reachableBy(call.caller.principal), call),
   takes: mayServe,
   assign: (server, demand) => registry.assign(server, demand),
-  serviceTurns: { queue: atServices, reachOf: () => undefined, takes: () => true, assign: () => undefined },
+  serviceTurns: { queue: atServices, reachOf: reachOfSession, takes: () => true, assign: () => undefined },
 });
+
+/** A call of a session goes to the server that has the session. */
+const reachOfSession = ({ mcp, operation }: Intended): readonly ServiceServer[] | undefined =>
+  mcp?.session && isPublished(operation) ? operation.service.alone.get(mcp.session.server) : undefined;
 
 function recorderOf(log: Log, { nowMs }: GateClocks, { ledger, refusals }: Storage, { observers }: Shared): Recorder {
   return {

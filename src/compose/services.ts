@@ -1,12 +1,15 @@
 // Publishes the services of the routes file and of the store: reads their secrets and certificates, and refuses those that lead back to the
 // gate itself.
+import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
 import { operationNameOf, type ServiceRoute } from '../domain/service-route.ts';
 import type { Gate } from '../gateway/pipeline.ts';
+import { McpSessions } from '../gateway/services/mcp/mcp-sessions.ts';
 import { PublishedServices } from '../gateway/services/published-services.ts';
 import { StoredRoutes } from '../jobs/stored-routes.ts';
 import { isOwnAddress, type Listening } from '../management/servers/own-address.ts';
 import type { Log } from '../observe/log.ts';
+import { cookieSecretIn } from '../secret-file.ts';
 import { type Config, plainPort } from '../settings/config.ts';
 import { ownHostsOf, readRoutesFile } from '../settings/routes-file.ts';
 import type { Store } from '../store/ports/store.ts';
@@ -15,8 +18,13 @@ import { readOwnCredentials } from '../upstream/credentials.ts';
 import type { ServiceEntry } from '../upstream/service-entry.ts';
 import { rankServers, type ServiceServer } from '../upstream/service-server.ts';
 
-export const openServices = (config: Config): PublishedServices =>
-  new PublishedServices(config.serverDrainSeconds * 1000);
+export const openServices = (config: Config, dataDir: string): PublishedServices =>
+  new PublishedServices(
+    config.serverDrainSeconds * 1000,
+    new McpSessions(
+      Buffer.from(hkdfSync('sha256', cookieSecretIn(dataDir), '', 'sekisho sessions of MCP servers', 32)),
+    ),
+  );
 
 /** Follows the routes in the store from the first `reconcile` on. */
 export const openStoredRoutes = (
@@ -87,7 +95,7 @@ function entryOf(route: ServiceRoute, listening: Listening, pathOf: (file: strin
 export function serviceQueue(config: Config, services: PublishedServices): QueueSettings<ServiceServer> {
   const routeOf = (lane: string) => services.table.routes.find(({ route }) => operationNameOf(route) === lane);
   return {
-    serversFor: (lane) => rankServers(routeOf(lane)?.servers ?? []),
+    serversFor: (lane, { reach }) => rankServers(reach ?? routeOf(lane)?.servers ?? []),
     slotsFor: (lane) => routeOf(lane)?.route.slots ?? 1,
     maxWaiting: config.queueLength,
     maxWaitMs: config.queueSeconds * 1000,

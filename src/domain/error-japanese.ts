@@ -34,6 +34,8 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   certificate_required: 'この API キーは、対応するクライアント証明書と一緒でなければ使えません。',
   address_not_allowed: 'この API キーは、お使いのアドレスからは使えません。',
   mcp_header_mismatch: 'MCP サーバーへのメッセージで、ヘッダーと本文の内容が一致しません。',
+  unknown_session:
+    'この API キーには、MCP サーバーにそのようなセッションがありません。新しいセッションを始めてください。',
   unknown_tool: 'ツールが見つかりません。',
   invalid_ticket: 'このチケットは使えません。使用済みか、期限切れか、別のルートまたはページのものです。',
   tickets_too_many: '未使用のチケットが上限に達しています。',

@@ -92,6 +92,11 @@ export const registry = {
     owner: 'client',
     message: 'A header of the message to the MCP server does not say what its body says.',
   },
+  unknown_session: {
+    status: 404,
+    owner: 'client',
+    message: 'This API key has no such session at the MCP server. Begin a new one.',
+  },
   unknown_tool: { status: 400, owner: 'policy', message: 'Unknown tool' },
   invalid_ticket: {
     status: 401,

@@ -3,7 +3,7 @@
 // taken for its default.
 import { readHeaderNames } from './header-names.ts';
 import { type Fields, readFields } from './json-fields.ts';
-import { readMcpTools } from './mcp-tools.ts';
+import { readMcpTools, readToolPrice, type ToolPrice } from './mcp-tools.ts';
 import { isRouteScope, longestRouteName, type RouteScope, routeName } from './scope.ts';
 import { readServicePath } from './service-path.ts';
 import {
@@ -11,6 +11,7 @@ import {
   type ServiceCost,
   type ServiceMatch,
   type ServiceMcp,
+  type ServiceMethod,
   type ServiceRoute,
   type ServiceTimes,
   type ServiceTls,
@@ -20,6 +21,8 @@ import {
   webSocketDefaults,
 } from './service-route.ts';
 
+/** GET opens the stream of a session, and DELETE ends it (2025-11-25). */
+const mcpMethods: readonly ServiceMethod[] = ['GET', 'POST', 'DELETE'];
 const tebibyte = 2 ** 40;
 const mostSeconds = 7 * 86_400;
 const mostUnits = 1_000_000_000;
@@ -38,7 +41,7 @@ export function readServiceRoute(input: unknown): ServiceRoute {
     match: readMatch(fields),
     upstreams: fields.texts('upstreams', [], 16).map(fields.reading('upstreams', readAddress)),
     strip: fields.flag('strip', serviceDefaults.strip),
-    methods: fields.choices('methods', serviceMethods, fields.has('mcp') ? ['POST'] : serviceDefaults.methods),
+    methods: fields.choices('methods', serviceMethods, fields.has('mcp') ? mcpMethods : serviceDefaults.methods),
     scope: fields.reading('scope', readScope)(fields.optionalText('scope') ?? `route:${name}`),
     credential: fields.choices('credential', credentialWays, serviceDefaults.credential),
     requestHeaders: readHeaders(fields, 'request'),
@@ -117,12 +120,15 @@ function readCost(fields: Fields): ServiceCost | null {
     if (header.endsWith('*')) throw new Error(`${inside.name}.header is the name of one header`);
     cost = { kind, unit, header, cap: inside.whole('cap', 1, mostUnits, undefined) };
   } else {
-    const units = inside.whole(kind, 1, mostUnits, undefined);
-    cost = { kind: kind === 'fixed' ? 'fixed' : 'second', unit, units };
+    const units = inside.whole(kind, kind === 'fixed' && inside.has('tools') ? 0 : 1, mostUnits, undefined);
+    cost = kind === 'fixed' ? { kind, unit, units, tools: readPrices(inside) } : { kind: 'second', unit, units };
   }
   inside.refuseOthers();
   return cost;
 }
+
+const readPrices = (inside: Fields): readonly ToolPrice[] =>
+  inside.texts('tools', [], 500).map(inside.reading('tools', readToolPrice));
 
 function readTimes(inside: Fields): ServiceTimes {
   const { times } = serviceDefaults;
@@ -149,7 +155,7 @@ function readTls(inside: Fields): ServiceTls {
 }
 
 function refuseContradictions(route: ServiceRoute, called: string): void {
-  const { upstreams, match, strip, cookies, methods, credential, webSocket, mcp } = route;
+  const { upstreams, match, strip, cookies, methods, credential, webSocket, mcp, cost } = route;
   if (upstreams.length === 0) throw new Error(`${called}: upstreams needs the address of the service`);
   if (new Set(upstreams).size < upstreams.length) throw new Error(`${called}: upstreams names an address twice`);
   if (methods.length === 0 || credential.length === 0)
@@ -159,8 +165,10 @@ function refuseContradictions(route: ServiceRoute, called: string): void {
     throw new Error(`${called}: with strip off, the address of the service has no path of its own`);
   if (match.kind === 'path' && cookies.some((name) => /^__host-/i.test(name)))
     throw new Error(`${called}: a __Host- cookie belongs to a whole host; such a service needs a hostName`);
-  if (mcp && (webSocket || methods.some((method) => method !== 'POST')))
-    throw new Error(`${called}: an MCP server takes each message as a POST, and nothing else`);
+  if (mcp && (webSocket || methods.some((method) => !mcpMethods.includes(method))))
+    throw new Error(`${called}: an MCP server takes messages as POST, and GET and DELETE of their sessions`);
+  if (!mcp && cost?.kind === 'fixed' && cost.tools.length > 0)
+    throw new Error(`${called}: cost.tools is for the tools of an MCP server`);
   if (credential.includes('ticket') && !webSocket) throw new Error(`${called}: tickets are for a websocket`);
 }
 

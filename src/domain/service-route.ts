@@ -1,6 +1,6 @@
 // A published service ("route"): any HTTP service that callers reach through the gate under a path prefix or a host name,
 // behind the same keys, plans, queue and ledger as models. The type and its defaults; read-service-route.ts reads one.
-import type { McpTools } from './mcp-tools.ts';
+import type { McpTools, ToolPrice } from './mcp-tools.ts';
 import type { RouteScope } from './scope.ts';
 
 /** What a caller's address must have: the path prefix, or the host name, which has every path to itself. */
@@ -36,14 +36,20 @@ export interface ServiceWebSocket {
   readonly perKey: number | null;
 }
 
-/** An MCP server (Streamable HTTP of 2026-07-28). */
+/** An MCP server (Streamable HTTP of 2026-07-28, and of the versions with sessions before it). */
 export interface ServiceMcp {
   readonly tools: readonly McpTools[];
 }
 
 /** What a call costs, in whole units of the route's own. */
 export type ServiceCost =
-  | { readonly kind: 'fixed'; readonly unit: string; readonly units: number }
+  | {
+      readonly kind: 'fixed';
+      readonly unit: string;
+      readonly units: number;
+      /** Of an MCP server: tools whose calls cost something else. */
+      readonly tools: readonly ToolPrice[];
+    }
   | { readonly kind: 'second'; readonly unit: string; readonly units: number }
   /** From a response header of the service, never more than `cap`; also `cap` if the header cannot be read. */
   | { readonly kind: 'header'; readonly unit: string; readonly header: string; readonly cap: number };

@@ -20,6 +20,12 @@ test.each([
   },
   { ...least, path: '/a', cost: { fixed: 1 }, strip: false },
   { ...least, path: '/a', cost: { perSecond: 1 }, recordPath: 'template' },
+  {
+    ...least,
+    path: '/a',
+    mcp: { tools: ['search', 'read_*', 'delete_*=route:b'] },
+    cost: { fixed: 0, tools: ['search=5', 're*=0'] },
+  },
 ])('the options of a route are read as the same route', (input) => {
   const route = readServiceRoute(input);
   expect(readServiceRoute({ ...optionsOf(route), name: route.name })).toEqual(route);

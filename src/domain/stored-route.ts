@@ -1,6 +1,7 @@
 // A published service that is added at run time: what was said of it, as it was said, so that a default that changes later
 // applies to it too. And the description of any route, with every option.
 import type { RouteId } from './id.ts';
+import { writtenTools } from './mcp-tools.ts';
 import type { ServiceCost, ServiceRoute } from './service-route.ts';
 
 /** The options of a route as an operator writes them (read-service-route.ts). */
@@ -21,7 +22,7 @@ export const mostRoutes = 200;
 
 /** All options of a route, in the form in which they are read. */
 export function optionsOf({ match, times, webSocket, tls, requestHeaders, responseHeaders, ...rest }: ServiceRoute) {
-  const { name: _name, cost, upstreams, methods, credential, cookies, cors, ...plain } = rest;
+  const { name: _name, cost, mcp, upstreams, methods, credential, cookies, cors, ...plain } = rest;
   return {
     path: match.kind === 'path' ? match.prefix : null,
     hostName: match.kind === 'host' ? match.hostName : null,
@@ -45,6 +46,7 @@ export function optionsOf({ match, times, webSocket, tls, requestHeaders, respon
       maxSeconds: webSocket.maxSeconds,
       perKey: webSocket.perKey,
     },
+    mcp: mcp && { tools: mcp.tools.map((each) => writtenTools(each, each.scope)) },
     cost: costOf(cost),
     tls: { ...tls },
   };
@@ -55,7 +57,11 @@ function costOf(cost: ServiceCost | null) {
     case undefined:
       return null;
     case 'fixed':
-      return { unit: cost.unit, fixed: cost.units };
+      return {
+        unit: cost.unit,
+        fixed: cost.units,
+        ...(cost.tools.length > 0 ? { tools: cost.tools.map((each) => writtenTools(each, each.units)) } : {}),
+      };
     case 'second':
       return { unit: cost.unit, perSecond: cost.units };
     case 'header':

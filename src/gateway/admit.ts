@@ -157,7 +157,7 @@ function atPublished(
     begin(started, exchange, undefined, tools.journal);
     return { call: started, server: slot?.server } as ServiceAdmitted;
   };
-  if (service.route.slots === null) return start(call, undefined);
+  if (service.route.slots === null || call.mcp?.waits === true) return start(call, undefined);
   const { rules, running, recorder, serviceTurns } = tools;
   const turn = takeTurn(call, exchange, call.operation.name, ask, enteredMs, {
     rules,

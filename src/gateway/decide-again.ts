@@ -11,6 +11,8 @@ import { checkStanding, FailedIdentification } from './identify.ts';
 import type { KeyCache } from './identity/key-cache.ts';
 import type { Intended } from './intent.ts';
 import { type ModelRules, refuseUnauthorized } from './model-access.ts';
+import { refuseTool } from './services/mcp/read-mcp.ts';
+import { mcpOf } from './services/mcp/take-mcp.ts';
 
 declare class Mark {
   protected readonly confirmed: true;
@@ -78,6 +80,8 @@ export class Decisions {
     checkStanding(principal, at);
     refuseUnpermitted(principal, call.operation, origin, at, appealContact);
     refuseUnauthorized(principal, call, modelRules);
+    const tools = call.mcp && mcpOf(call.operation);
+    if (call.mcp && tools) refuseTool(call.mcp, tools, principal);
     // An offer to search the web cannot be removed from a call that was already sent.
     const hasLeft = origin.request !== 'none' && origin.begun !== undefined;
     if (hasLeft && call.offeredServerTools.length > 0 && losesCloud(before, principal))

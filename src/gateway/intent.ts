@@ -19,8 +19,7 @@ import { readBody } from './payload/read-body.ts';
 import { type Edit, type JsonBody, type JsonValue, type Outline, scanObject, textOf } from './payload/strict-json.ts';
 import type { Prechecked } from './precheck.ts';
 import { readServerTools, toolChoiceOutline } from './server-tools.ts';
-import type { McpCall } from './services/mcp/read-mcp.ts';
-import { mcpOf, takeMcp } from './services/mcp/take-mcp.ts';
+import { type McpCall, mcpOf, takeMcp } from './services/mcp/take-mcp.ts';
 import { streamsBody } from './services/request-body.ts';
 import { refuseUnsafe } from './unsafe-bodies.ts';
 
@@ -129,11 +128,9 @@ export async function readIntent(
   const { request } = exchange;
   const mcp = mcpOf(operation);
   if (mcp) {
-    const body = await readBody(exchange, bodiesOf(metering), {
-      ...limits,
-      bodyBytes: Math.min(limits.bodyBytes, mcp.bodyBytes),
-    });
-    return noted(exchange, bodiless(prechecked, [], { body, mcp: takeMcp(mcp, body, exchange, caller.principal) }));
+    const most = { ...limits, bodyBytes: Math.min(limits.bodyBytes, mcp.bodyBytes) };
+    const taken = await takeMcp(mcp, exchange, caller.principal, () => readBody(exchange, bodiesOf(metering), most));
+    return noted(exchange, bodiless(prechecked, [], taken));
   }
   if (streamsBody(operation, request)) return noted(exchange, bodiless(prechecked, []));
   const field = request.headers['content-encoding'];

@@ -1,7 +1,6 @@
 // The management plane put together: sign-in, mail, the API and the pages. Takes what the composition root has opened; the order of
 // the routes is in management-routes.ts.
-import { randomBytes, X509Certificate } from 'node:crypto';
-import { join } from 'node:path';
+import { X509Certificate } from 'node:crypto';
 import type { Router } from 'express';
 import { operatorName } from '../domain/account.ts';
 import type { AddressBlocks } from '../domain/address.ts';
@@ -9,7 +8,7 @@ import type { Introspection } from '../domain/introspection.ts';
 import type { RouteIntrospection } from '../domain/route-status.ts';
 import type { ServerIntrospection } from '../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
-import { secretFrom } from '../secret-file.ts';
+import { cookieSecretIn } from '../secret-file.ts';
 import type { Store } from '../store/ports/store.ts';
 import { RefusedAttempts } from './audit/refused-attempts.ts';
 import { endpoints } from './endpoints.ts';
@@ -169,17 +168,6 @@ function mailerOf(
     onError: (cause) => onError('an email could not be sent', cause),
   });
 }
-
-/**
- * What cookies are signed with and the codes of links come from. It is beside the database and not in it, so that a copy of the
- * database opens nothing.
- */
-const cookieSecretIn = (dataDir: string): string =>
-  secretFrom(
-    join(dataDir, 'cookie.secret'),
-    () => randomBytes(48).toString('base64url'),
-    'then everybody signs in again, and second steps are set up anew.',
-  );
 
 function encryptionOf(
   { exposed }: ManagementAppSettings,

@@ -44,6 +44,7 @@ const arrows: Record<string, readonly string[]> = {
     'jobs',
     'listener',
     'tls',
+    'secret-file.ts',
     'version.ts',
   ],
   'main.ts': ['compose', 'settings', 'observe', 'secret-file.ts', 'listener', 'store', 'tls', 'upstream'],

@@ -29,9 +29,20 @@ export function corsPolicy(origins: readonly string[]): CorsPolicy {
 }
 
 /** The policy of a published service, whose pages may send what the route lets through, and a key. */
-export function servicePolicy({ cors, methods, responseHeaders }: ServiceRoute, requestHeaders: AllowList): CorsPolicy {
-  const credentials = new Set(['authorization', 'x-api-key', 'api-key']);
-  const readable = ['content-range', 'etag', ...responseHeaders.filter((name) => !name.endsWith('*'))];
+export function servicePolicy(
+  { cors, methods, responseHeaders, mcp }: ServiceRoute,
+  requestHeaders: AllowList,
+): CorsPolicy {
+  // The gate itself reads and writes the id of a session.
+  const session = mcp ? ['mcp-session-id'] : [];
+  const credentials = new Set(['authorization', 'x-api-key', 'api-key', ...session]);
+  const readable = [
+    'content-range',
+    'etag',
+    ...session,
+    ...(mcp ? ['www-authenticate'] : []),
+    ...responseHeaders.filter((name) => !name.endsWith('*')),
+  ];
   return {
     any: false,
     origins: new Set(cors),

@@ -5,6 +5,7 @@ import { type ServiceTable, tableOf } from '../../domain/service-table.ts';
 import type { Credentials } from '../../upstream/credentials.ts';
 import type { ServiceEntry } from '../../upstream/service-entry.ts';
 import { ServiceServer } from '../../upstream/service-server.ts';
+import type { McpSessions } from './mcp/mcp-sessions.ts';
 import { Published } from './published.ts';
 
 /** Ends the calls of a server that has been taken out. */
@@ -13,11 +14,13 @@ export type EndCalls = (server: ServiceServer) => void;
 export class PublishedServices {
   table: ServiceTable<Published> = tableOf<Published>([]);
   readonly #drainMs: number;
+  readonly #sessions: McpSessions;
   #endCalls: EndCalls = () => undefined;
   #retiring = new Set<ServiceServer>();
 
-  constructor(drainMs: number) {
+  constructor(drainMs: number, sessions: McpSessions) {
     this.#drainMs = drainMs;
+    this.#sessions = sessions;
   }
 
   /** Called for a server whose calls have not ended in time. */
@@ -42,7 +45,7 @@ export class PublishedServices {
       });
       const same = earlier.get(route.name);
       const isSame = same?.servers.every((server, at) => server === servers[at]) && sameRoute(same.route, route);
-      return same && isSame === true ? same : new Published(route, servers);
+      return same && isSame === true ? same : new Published(route, servers, this.#sessions);
     });
     this.table = tableOf(published);
     for (const server of before.values()) this.#retire(server);

@@ -5,6 +5,7 @@ import type { ServiceServer } from '../../upstream/service-server.ts';
 import { type CorsPolicy, servicePolicy } from '../answer/cors.ts';
 import type { Operation } from '../dialects/dialect.ts';
 import { plain } from '../dialects/reply.ts';
+import type { McpSessions } from './mcp/mcp-sessions.ts';
 import type { Seat } from './seat.ts';
 import { servicesDialect } from './services-dialect.ts';
 
@@ -25,9 +26,16 @@ export class Published {
   /** Calls that run or wait, by account; only if the route limits them. */
   readonly #running = new Map<string, number>();
 
-  constructor(route: ServiceRoute, servers: readonly ServiceServer[]) {
+  /** Of an MCP server. */
+  readonly sessions: McpSessions;
+  /** For calls that only one server can answer: the same array for all of them. */
+  readonly alone: ReadonlyMap<ServiceServer, readonly ServiceServer[]>;
+
+  constructor(route: ServiceRoute, servers: readonly ServiceServer[], sessions: McpSessions) {
     this.route = route;
     this.servers = servers;
+    this.sessions = sessions;
+    this.alone = new Map(servers.map((server) => [server, [server]]));
     this.requestHeaders = allowListOf(
       route.mcp ? [...route.requestHeaders, ...mcpHeaders] : route.requestHeaders,
       'request',

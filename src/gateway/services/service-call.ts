@@ -19,11 +19,12 @@ import type { RelayTools } from '../relay.ts';
 import { type ConnectionEnd, type Holding, Settlement } from '../settlement.ts';
 import { mostInterims } from '../upstream-call.ts';
 import { type CostMeter, costMeterFor, hasCost } from './cost-meter.ts';
-import { ToolList } from './mcp/tool-list.ts';
+import type { McpCall } from './mcp/take-mcp.ts';
+import { ListEvents, type ToolFilter, WholeList } from './mcp/tool-list.ts';
 import type { Published } from './published.ts';
 import { hasBody, RequestBody } from './request-body.ts';
 import { answerLines, brokeOff, refusalOf } from './service-answer.ts';
-import { requestOf, type ServiceTarget } from './service-request.ts';
+import { dropLine, requestOf, type ServiceTarget } from './service-request.ts';
 
 export interface ServiceTools extends RelayTools {
   /** Those in front of the gate that are trusted. */
@@ -60,6 +61,7 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
   readonly delivery: Delivery;
   /** No answer is a stream in a format that the gate knows. */
   readonly isStreamed = false;
+  readonly isEndless: boolean;
   readonly #tools: ServiceTools;
   readonly #published: Published;
   readonly #target: ServiceTarget;
@@ -67,8 +69,10 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
   readonly #totalAtMs: number;
   readonly #settlement: Settlement;
   readonly #cost: CostMeter | undefined;
-  /** Holds the answer to tools/list, which is sent as far as the caller may use the tools. */
-  readonly #toolList: ToolList | undefined;
+  /** The answer may have a list of tools, which is shown as far as the caller may use them. */
+  readonly #mayList: boolean;
+  #filter: ToolFilter | undefined;
+  /** The head of an answer that is held whole. */
   #lines: string[] = [];
   #at = 0;
   #body: RequestBody | undefined;
@@ -84,10 +88,11 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     this.#tools = tools;
     this.#published = call.operation.service;
     const { servers, route } = this.#published;
-    this.#candidates = tryOrder(servers, server);
+    this.#candidates = call.mcp?.session ? [call.mcp.session.server] : tryOrder(servers, server);
     this.#target = { published: this.#published, target: readServicePath(call.parameter), proxies: tools.proxies };
-    this.#toolList = toolListFor(call);
-    this.#cost = costMeterFor(route.cost, tools.recorder.nowMs);
+    this.isEndless = call.mcp?.waits === true;
+    this.#mayList = route.mcp !== null && mayList(call.mcp, exchange.request.method);
+    this.#cost = costMeterFor(route.cost, tools.recorder.nowMs, call.mcp?.tool);
     this.#totalAtMs = tools.recorder.nowMs() + (route.times.totalSeconds ?? Infinity) * 1000;
     this.deadlineMs = this.#totalAtMs;
     this.delivery = new Delivery(exchange, call, tools.settings, () => this.#controller?.resume());
@@ -124,8 +129,9 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     this.#body?.on('error', () => undefined);
     if (this.#body) continueIfAsked(this.exchange, response);
     try {
-      const options = requestOf(this.#target, request, server, held ?? this.#body);
-      if (this.#toolList) removeCoding(options);
+      const options = requestOf(this.#target, request, server, held ?? this.#body, this.call.mcp?.session);
+      // The answer has to be read.
+      if (this.#mayList) dropLine(options.headers as string[], 'accept-encoding');
       (this.#onNewConnection ? server.openNew() : server.dispatcher).dispatch(options, this);
     } catch (cause) {
       this.#settlement.fail(new GatewayError('upstream_failed', { message: brokeOff, cause }));
@@ -169,48 +175,67 @@ class ServiceCall implements Run, Holding, Dispatcher.DispatchHandler {
     const lines = answerLines(status, headers, { published, server: this.#server, target, callersHost });
     lines.push('x-request-id', exchange.id, ...ownLines(published, this.#tools), ...exchange.cors, ...exchange.lines);
     if (bodyPending(exchange)) lines.push('connection', 'close');
-    if (this.#toolList) this.#lines = lines;
+    this.#showSession(headers, lines);
+    this.#filter = this.#mayList && status < 300 ? this.#filterFor(headers) : undefined;
+    if (this.#filter instanceof WholeList) this.#lines = lines;
     else this.delivery.begin(status, lines);
+  }
+
+  /** A session that the server has opened is the caller's. */
+  #showSession(headers: IncomingHttpHeaders, lines: string[]): void {
+    const { mcp, caller } = this.call;
+    const id = headers['mcp-session-id'];
+    if (mcp === undefined || typeof id !== 'string') return;
+    const { sessions, name } = this.#published;
+    const holder = { route: name, lineage: caller.principal.lineage };
+    const shown = sessions.show({ id, server: this.#server }, holder);
+    if (shown === undefined) throw new GatewayError('upstream_failed', { message: brokeOff, cause: 'its session id' });
+    lines.push('mcp-session-id', shown);
+  }
+
+  /** @throws GatewayError `upstream_failed` for an answer that cannot be read. */
+  #filterFor(headers: IncomingHttpHeaders): ToolFilter | undefined {
+    const { caller, operation } = this.call;
+    const tools = operation.service.route.mcp?.tools ?? [];
+    const mayUse = (tool: string): boolean => mayUseTool(tools, caller.principal.scopes, tool);
+    if (headers['content-encoding'] !== undefined) throw new GatewayError('upstream_failed', { message: brokeOff });
+    if (headers['content-type']?.startsWith('text/event-stream') === true) return new ListEvents(mayUse);
+    return this.exchange.request.method === 'POST' ? new WholeList(mayUse) : undefined;
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
     if (this.#settlement.isSettled) controller.abort(over);
-    else if (this.#toolList) this.#hold(this.#toolList, piece);
+    else if (this.#filter) this.#pass(this.#filter, controller, piece);
     else if (this.delivery.send(piece) === 'full') controller.pause();
   }
 
-  #hold(list: ToolList, piece: Buffer): void {
+  #pass(filter: ToolFilter, controller: Dispatcher.DispatchController, piece: Buffer): void {
     try {
-      list.add(piece);
+      const shown = filter.add(piece);
+      if (shown.length > 0 && this.delivery.send(shown) === 'full') controller.pause();
     } catch (cause) {
       this.#settlement.fail(toFailure(cause));
     }
   }
 
-  /** Sends the head, and returns the list for its caller. */
-  #endList(list: ToolList): Buffer {
-    const lines = this.#lines;
-    const isCoded = lines.some((text, at) => at % 2 === 0 && text === 'content-encoding');
-    if (isCoded) throw new GatewayError('upstream_failed', { message: brokeOff });
-    const isStream = lines.some((text, at) => lines[at - 1] === 'content-type' && text.startsWith('text/event-stream'));
-    const last = list.end(isStream);
-    const at = lines.indexOf('content-length');
-    if (at >= 0) lines.splice(at, 2);
-    this.delivery.begin(this.status, [...lines, 'content-length', String(last.length)]);
-    return last;
-  }
-
   onResponseEnd(): void {
     const outcome = this.status >= 500 ? 'upstream_error' : 'completed';
     if (this.#settlement.isSettled) return;
-    if (!this.#toolList) this.#settlement.answered(outcome, nothing);
+    if (!this.#filter) this.#settlement.answered(outcome, nothing);
     else
       try {
-        const last = this.#endList(this.#toolList);
+        const last = this.#filter.end();
+        if (this.#filter instanceof WholeList) this.#beginWhole(last);
         this.#settlement.answered(outcome, last);
       } catch (cause) {
         this.#settlement.fail(toFailure(cause));
       }
+  }
+
+  #beginWhole(last: Buffer): void {
+    const lines = [...this.#lines];
+    dropLine(lines, 'content-length');
+    this.delivery.begin(this.status, [...lines, 'content-length', String(last.length)]);
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -288,19 +313,9 @@ export function toFailure(cause: unknown): GatewayError {
     : cause;
 }
 
-/** Undefined for every other call. */
-function toolListFor({ mcp, caller, operation }: ServiceAdmitted['call']): ToolList | undefined {
-  const tools = operation.service.route.mcp?.tools;
-  if (mcp?.method !== 'tools/list' || !tools) return undefined;
-  return new ToolList((tool) => mayUseTool(tools, caller.principal.scopes, tool));
-}
-
-/** The answer has to be read. */
-function removeCoding(options: Dispatcher.DispatchOptions): void {
-  const lines = options.headers as string[];
-  const at = lines.indexOf('accept-encoding');
-  if (at >= 0) lines.splice(at, 2);
-}
+/** The answer to tools/list, and the stream of a session, which can repeat it (2025-11-25, "Resumability and Redelivery"). */
+const mayList = (mcp: McpCall | undefined, method: string | undefined): boolean =>
+  mcp?.method === 'tools/list' || method === 'GET';
 
 const words = new Map<string, string>([
   ['upstream_unreachable', 'The service cannot be reached.'],

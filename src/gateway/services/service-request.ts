@@ -10,6 +10,7 @@ import { prefixOf, type ServiceRoute } from '../../domain/service-route.ts';
 import type { ServiceServer } from '../../upstream/service-server.ts';
 import type { Target } from '../operation.ts';
 import { viaName } from '../receive.ts';
+import type { McpSession } from './mcp/mcp-sessions.ts';
 import type { Published } from './published.ts';
 import { hasBody, type RequestBody } from './request-body.ts';
 
@@ -33,10 +34,12 @@ export function requestOf(
   request: IncomingMessage,
   server: ServiceServer,
   body: RequestBody | Buffer | undefined,
+  session?: McpSession,
 ): Dispatcher.DispatchOptions {
   const { route } = published;
   const length = request.headers['content-length'];
   const lines = serviceHeaders({ published, proxies }, request, server);
+  if (published.route.mcp) addSession(lines, session);
   // The length of bytes that are held is known to the HTTP client.
   if (body && !Buffer.isBuffer(body) && length !== undefined) lines.push('content-length', length);
   return {
@@ -48,6 +51,20 @@ export function requestOf(
     headersTimeout: 0,
     bodyTimeout: route.times.idleSeconds * 1000,
   };
+}
+
+/**
+ * The server gets its own id of the session. Without one, nothing may be resumed: the events of a server without sessions could be those
+ * of another caller.
+ */
+function addSession(lines: string[], session: McpSession | undefined): void {
+  if (session) lines.push('mcp-session-id', session.id);
+  else dropLine(lines, 'last-event-id');
+}
+
+/** `lines`: name, value, name, value; only names are looked at. */
+export function dropLine(lines: string[], name: string): void {
+  for (let at = 0; at < lines.length; at += 2) if (lines[at] === name) lines.splice(at, 2);
 }
 
 /** An MCP server is a single address, such as /mcp, which many servers do not know with a slash at its end. */

@@ -35,7 +35,8 @@ const options = {
   cost: z
     .strictObject({
       unit: text(30),
-      fixed: z.int().min(1),
+      fixed: z.int().min(0),
+      tools: z.array(text(150)).max(500).describe('of an MCP server: tools that cost something else, such as search=5'),
       perSecond: z.int().min(1),
       header: text(64),
       cap: z.int().min(1),

@@ -3,10 +3,11 @@ import type { ErrorCode, GatewayError } from '../../../domain/error.ts';
 import type { Dialect } from '../../dialects/dialect.ts';
 import { servicesDialect } from '../services-dialect.ts';
 
-/** HeaderMismatch (MCP 2026-07-28); the rest is of JSON-RPC 2.0 §5.1. */
+/** HeaderMismatch is of MCP 2026-07-28, the session's as the MCP SDK's servers answer; the rest is of JSON-RPC 2.0 §5.1. */
 const codes: Partial<Record<ErrorCode, number>> = {
   mcp_header_mismatch: -32_020,
   unknown_tool: -32_602,
+  unknown_session: -32_001,
   invalid_request: -32_600,
   not_json: -32_700,
   ambiguous_json: -32_600,

@@ -1,5 +1,5 @@
-// Reads a message to an MCP server (Streamable HTTP of 2026-07-28: each message is one POST). Servers and the proxies before them may
-// decide by the headers Mcp-Method and Mcp-Name, so these must say what the body says; the gateway decides by the body.
+// Reads a message to an MCP server (Streamable HTTP: each message is one POST). Servers and the proxies before them may decide by the
+// headers Mcp-Method and Mcp-Name, which 2026-07-28 requires, so these must say what the body says; the gateway decides by the body.
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../../domain/error.ts';
 import { mayUseTool } from '../../../domain/mcp-tools.ts';
@@ -7,17 +7,21 @@ import type { Principal } from '../../../domain/principal.ts';
 import type { ServiceMcp } from '../../../domain/service-route.ts';
 import { type JsonBody, type JsonValue, type Outline, scanObject, textOf } from '../../payload/strict-json.ts';
 
-export interface McpCall {
-  readonly method: string;
+export interface McpMessage {
+  /** Undefined for the client's answer to a request of the server, which versions before 2026-07-28 have. */
+  readonly method: string | undefined;
   /** Of a tools/call. */
   readonly tool: string | undefined;
   /** As JSON; undefined for a notification. */
   readonly id: string | undefined;
 }
 
+/** The first version without sessions, with headers that repeat the message. */
+const withoutSessions = '2026-07-28';
+
 const versionMember = 'io.modelcontextprotocol/protocolVersion';
 const outline: Outline = {
-  known: new Set(['jsonrpc', 'id', 'method', 'params']),
+  known: new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']),
   inside: {
     params: {
       known: new Set(['name', 'uri', 'taskId', '_meta']),
@@ -36,17 +40,23 @@ const named = new Map([
   ['tasks/cancel', 'taskId'],
 ]);
 
+/** Whether this version of the protocol has sessions; requests without a version are of such a one. */
+export const hasSessions = (version: string | string[] | undefined): boolean =>
+  version === undefined ||
+  (typeof version === 'string' && /^\d{4}-\d\d-\d\d$/.test(version) && version < withoutSessions);
+
 /** @throws GatewayError `not_json`, `ambiguous_json`, `invalid_request`. */
-export function readMcp(bytes: Buffer): { readonly call: McpCall; readonly body: JsonBody } {
+export function readMcp(bytes: Buffer): { readonly message: McpMessage; readonly body: JsonBody } {
   const body = scanObject(bytes, outline);
   const method = textIn(bytes, body.members.get('method'));
-  if (method === undefined)
+  const isAnswer = !body.members.has('method') && (body.members.has('result') || body.members.has('error'));
+  if (method === undefined && !isAnswer)
     throw new GatewayError('invalid_request', { message: 'A message to an MCP server names its method.' });
   const id = body.members.get('id');
   const params = body.members.get('params')?.members;
   return {
     body,
-    call: {
+    message: {
       method,
       tool: method === 'tools/call' ? textIn(bytes, params?.get('name')) : undefined,
       id: id && (id.kind === 'string' || id.kind === 'number') ? bytes.toString('utf8', id.start, id.end) : undefined,
@@ -59,23 +69,23 @@ export function checkHeaders(
   headers: IncomingHttpHeaders,
   bytes: Buffer,
   body: JsonBody,
-  { method, id }: McpCall,
+  { method, id }: McpMessage,
 ): void {
   const version = headers['mcp-protocol-version'];
   const params = body.members.get('params')?.members;
   const stated = textIn(bytes, params?.get('_meta')?.members?.get(versionMember));
-  // A notification need not repeat anything.
-  const isRequest = id !== undefined;
-  if ((version === undefined && isRequest) || (stated !== undefined && version !== undefined && stated !== version))
+  if (stated !== undefined && stated !== version && (version !== undefined || id !== undefined))
     throw mismatch('MCP-Protocol-Version');
+  // A notification need not repeat anything, and neither does a message of a version that has no such headers.
+  const isRequest = id !== undefined && !(stated === undefined && hasSessions(version));
   if (!says(headers['mcp-method'], method, isRequest)) throw mismatch('Mcp-Method');
-  const member = named.get(method);
+  const member = named.get(method ?? '');
   const name = member === undefined ? undefined : textIn(bytes, params?.get(member));
   if (!says(decoded(headers['mcp-name']), name, isRequest && name !== undefined)) throw mismatch('Mcp-Name');
 }
 
 /** @throws GatewayError `unknown_tool`, in the words of a server that has no such tool. */
-export function refuseTool({ method, tool }: McpCall, { tools }: ServiceMcp, { scopes }: Principal): void {
+export function refuseTool({ method, tool }: McpMessage, { tools }: ServiceMcp, { scopes }: Principal): void {
   if (method === 'tools/call' && (tool === undefined || !mayUseTool(tools, scopes, tool)))
     throw new GatewayError('unknown_tool', { message: `Unknown tool: ${(tool ?? '').slice(0, 200)}` });
 }

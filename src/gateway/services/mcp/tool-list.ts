@@ -1,58 +1,132 @@
-// The answer to tools/list, as far as its caller may use the tools. It is held whole and written anew, as JSON or as the event of a
-// stream that has it. It depends on the key then, so no cache may share it.
+// Answers with lists of tools, as far as their caller may use the tools: as JSON, which is held whole, or as events, each of which goes on
+// when it is complete. Such an answer depends on the key, so no cache may share it. What is no list passes as it is.
 import { GatewayError } from '../../../domain/error.ts';
 import { Pieces } from '../../payload/chunk-buffer.ts';
 
 const mostBytes = 8 * 1024 * 1024;
+const nothing = Buffer.alloc(0);
 
-export class ToolList {
-  readonly #mayUse: (tool: string) => boolean;
+export type MayUse = (tool: string) => boolean;
+
+export interface ToolFilter {
+  /** What can go on now. @throws GatewayError `upstream_failed` if it is too long, or cannot be read. */
+  add(piece: Buffer): Buffer;
+  /** The rest. @throws as `add`. */
+  end(): Buffer;
+}
+
+/** An answer in JSON. */
+export class WholeList implements ToolFilter {
+  readonly #mayUse: MayUse;
   readonly #pieces = new Pieces();
 
-  constructor(mayUse: (tool: string) => boolean) {
+  constructor(mayUse: MayUse) {
     this.#mayUse = mayUse;
   }
 
-  /** @throws GatewayError `upstream_failed` if it is too long. */
-  add(piece: Buffer): void {
+  add(piece: Buffer): Buffer {
     if (this.#pieces.length + piece.length > mostBytes) throw unreadable('it is too long');
     this.#pieces.add(piece);
+    return nothing;
   }
 
-  /** @throws GatewayError `upstream_failed` if it cannot be read. */
-  end(isStream: boolean): Buffer {
-    const text = this.#pieces.bytes().toString('utf8');
-    return Buffer.from(isStream ? this.#events(text) : text === '' ? '' : this.#message(text));
+  end(): Buffer {
+    const bytes = this.#pieces.bytes();
+    return bytes.length === 0 ? bytes : Buffer.from(shownMessage(bytes.toString('utf8'), this.#mayUse));
+  }
+}
+
+/** Where an event ends: at an empty line, whatever ends the lines (HTML standard, server-sent events). */
+const eventEnd = /\n\n|\n\r\n|\n\r(?!\n)|\r\r|\r\n\r(?!\n)/g;
+
+/** An event stream; it may be open for long. */
+export class ListEvents implements ToolFilter {
+  readonly #mayUse: MayUse;
+  #rest: Buffer = nothing;
+  #isFirst = true;
+
+  constructor(mayUse: MayUse) {
+    this.#mayUse = mayUse;
   }
 
-  /** Comments and the fields of events stay; the lines of their data become one. */
-  #events(text: string): string {
-    return text.replaceAll(/(?:^data:.*(?:\r\n|\n|\r|$))+/gm, (lines) => {
-      const data = lines
-        .split(/\r\n|\n|\r/)
-        .filter((line) => line !== '')
-        .map((line) => line.replace(/^data: ?/, ''))
-        .join('\n');
-      return data === '' ? lines : `data: ${this.#message(data)}\n`;
-    });
+  add(piece: Buffer): Buffer {
+    // An empty line can begin in the bytes that were here before.
+    const from = Math.max(0, this.#rest.length - 3);
+    this.#rest = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
+    const end = lastEventEnd(this.#rest, from);
+    const whole = this.#rest.subarray(0, end);
+    this.#rest = this.#rest.subarray(end);
+    if (this.#rest.length > mostBytes) throw unreadable('an event is too long');
+    return end === 0 ? nothing : this.#shown(whole);
   }
 
-  #message(text: string): string {
-    let message: unknown;
-    try {
-      message = JSON.parse(text);
-    } catch (cause) {
-      throw unreadable(String(cause));
+  end(): Buffer {
+    return this.#shown(this.#rest);
+  }
+
+  #shown(bytes: Buffer): Buffer {
+    let text = bytes.toString('utf8');
+    // A byte order mark is no part of the first line.
+    if (this.#isFirst && text.startsWith('\ufeff')) text = text.slice(1);
+    this.#isFirst = false;
+    let shown = '';
+    let at = 0;
+    for (const { 0: end, index } of text.matchAll(eventEnd)) {
+      shown += this.#event(text.slice(at, index + end.length));
+      at = index + end.length;
     }
-    if (!isObject(message) || !isObject(message['result'])) return text;
-    const { result } = message;
-    if (!Array.isArray(result['tools'])) return text;
-    const tools = (result['tools'] as unknown[]).filter(
-      (tool) => isObject(tool) && typeof tool['name'] === 'string' && this.#mayUse(tool['name']),
-    );
-    const scope = result['cacheScope'] === undefined ? {} : { cacheScope: 'private' };
-    return JSON.stringify({ ...message, result: { ...result, tools, ...scope } });
+    return Buffer.from(shown + this.#event(text.slice(at)));
   }
+
+  /** Only an event with a list is written anew; its comments and its other fields stay. */
+  #event(text: string): string {
+    const lines = text.split(/\r\n|\n|\r/);
+    const data = lines.filter(isData).map((line) => line.slice(5).replace(/^ /, ''));
+    const message = data.join('\n');
+    if (message === '') return text;
+    const shown = shownMessage(message, this.#mayUse);
+    if (shown === message) return text;
+    const others = lines.filter((line) => line !== '' && !isData(line));
+    return [...others, `data: ${shown}`, '', ''].join('\n');
+  }
+}
+
+const isData = (line: string): boolean => line.startsWith('data:');
+
+function lastEventEnd(bytes: Buffer, from: number): number {
+  let end = 0;
+  for (const { 0: found, index } of bytes.toString('latin1', from).matchAll(eventEnd))
+    end = from + index + found.length;
+  // The line feed that belongs to a carriage return may still come.
+  return bytes[end - 1] === 0x0d && end === bytes.length ? 0 : end;
+}
+
+/** The same text if there is no list in it. */
+function shownMessage(text: string, mayUse: MayUse): string {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch (cause) {
+    throw unreadable(String(cause));
+  }
+  const shown = Array.isArray(message)
+    ? message.map((each: unknown) => shownAnswer(each, mayUse))
+    : shownAnswer(message, mayUse);
+  return isSame(shown, message) ? text : JSON.stringify(shown);
+}
+
+const isSame = (a: unknown, b: unknown): boolean =>
+  Array.isArray(a) && Array.isArray(b) ? a.every((each, at) => each === b[at]) : a === b;
+
+function shownAnswer(message: unknown, mayUse: MayUse): unknown {
+  if (!isObject(message) || !isObject(message['result'])) return message;
+  const { result } = message;
+  if (!Array.isArray(result['tools'])) return message;
+  const tools = (result['tools'] as unknown[]).filter(
+    (tool) => isObject(tool) && typeof tool['name'] === 'string' && mayUse(tool['name']),
+  );
+  const scope = result['cacheScope'] === undefined ? {} : { cacheScope: 'private' };
+  return { ...message, result: { ...result, tools, ...scope } };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
