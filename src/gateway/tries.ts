@@ -18,7 +18,6 @@ import type { Routed } from './route.ts';
 import { writeFigures } from './server-figures.ts';
 import { CallTranslation, type Sending } from './translate/call-translation.ts';
 import type { ServerBody } from './translate/server-body.ts';
-import type { Translated } from './translate/translation.ts';
 import { laterRoutes } from './translate/translations.ts';
 import { callOf, mayRepeat, type TimeLimits } from './upstream-call.ts';
 
@@ -76,8 +75,8 @@ export class Tries {
   }
 
   /** How to write the answer; undefined if the server has the call's route. */
-  get translated(): Translated | undefined {
-    return this.#sending?.translated;
+  get translated(): Sending['writing'] | undefined {
+    return this.#sending?.writing;
   }
 
   elapsedMs(): number {
@@ -113,9 +112,10 @@ export class Tries {
       this.usageInjected = usageInjected;
       return body;
     }
-    this.#sending = translation.openFor(server, !plain);
-    this.usageInjected = this.#sending.asksForUsage;
-    return this.#write(this.#sending.body);
+    const { sending, body } = translation.openFor(server, !plain);
+    this.#sending = sending;
+    this.usageInjected = sending.asksForUsage;
+    return this.#write(body);
   }
 
   /** The caller's body stays too, for another server. */

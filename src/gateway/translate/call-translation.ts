@@ -27,12 +27,12 @@ export interface Translatable {
   readonly figured: Figured | undefined;
 }
 
-/** A call as it is sent to one server. */
+/** How a call is sent to one server. It holds nothing of a body. */
 export interface Sending {
   /** The operation of the server. */
   readonly served: Operation;
-  readonly translated: Translated;
-  readonly body: ServerBody;
+  /** How to write the answer. */
+  readonly writing: Pick<Translated, 'whole' | 'stream'>;
   readonly asksForUsage: boolean;
 }
 
@@ -101,7 +101,7 @@ export class CallTranslation {
   }
 
   /** @throws GatewayError if the call cannot be translated for this server. */
-  openFor(server: Translating, takesStreamOptions: boolean): Sending {
+  openFor(server: Translating, takesStreamOptions: boolean): { readonly sending: Sending; readonly body: ServerBody } {
     const { stream } = this.#call;
     const asked = this.#asked(server);
     const translated = this.#translate(server, asked);
@@ -111,7 +111,8 @@ export class CallTranslation {
     const asksForUsage = streams === true && to.reply.usageOnRequest && takesStreamOptions;
     const model = spelledBy(server.models, this.#model, asked.model);
     const body = new ServerBody(asked.bytes, translated, { model, stream: streams, asksForUsage });
-    return { served: to, translated, body, asksForUsage };
+    const { whole, stream: open } = translated;
+    return { sending: { served: to, writing: { whole, stream: open }, asksForUsage }, body };
   }
 
   /** A route that no caller can name is answered, and timed, like the caller's. */

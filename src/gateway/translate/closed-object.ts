@@ -1,8 +1,8 @@
 // Reads an object of a request by a closed table: every member is either in the table or refused by its name. A member that is
 // `null` counts as absent, as every server reads it.
-import { GatewayError } from '../../domain/error.ts';
+import type { GatewayError } from '../../domain/error.ts';
 import { type JsonValue, textOf } from '../payload/strict-json.ts';
-import { type Span, untranslatable } from './translation.ts';
+import { type Span, unfit, untranslatable } from './translation.ts';
 
 /** One member: its value and its path, for errors. */
 export class Field {
@@ -62,6 +62,6 @@ export class Field {
   }
 
   wrong(what: string): GatewayError {
-    return new GatewayError('invalid_request', { message: `${this.name} ${what}` });
+    return unfit(this.name, what);
   }
 }

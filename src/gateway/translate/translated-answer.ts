@@ -30,7 +30,7 @@ export function typeLines({ frames }: Exchange, isStream: boolean): string[] {
 export function translateWhole(
   bytes: Buffer,
   { status, coding, lines }: Head,
-  translated: Translated,
+  translated: Pick<Translated, 'whole'>,
   answering: Answering,
   routed: Routed,
   exchange: Exchange,

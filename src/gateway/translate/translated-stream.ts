@@ -31,7 +31,12 @@ export class TranslatedStream {
   #name = '';
   #isOver = false;
 
-  constructor(translated: Translated, answering: Answering, exchange: Pick<Exchange, 'frames' | 'id'>, screen: Screen) {
+  constructor(
+    translated: Pick<Translated, 'stream'>,
+    answering: Answering,
+    exchange: Pick<Exchange, 'frames' | 'id'>,
+    screen: Screen,
+  ) {
     if (!translated.stream) throw malformed('a stream');
     this.#writer = translated.stream(answering);
     this.#exchange = exchange;

@@ -56,6 +56,8 @@ export interface Translated {
   readonly path: string;
   /** The members of the server's body, without `model`, `stream` and `stream_options`. */
   readonly members: ReadonlyMap<string, Written>;
+  /** How the caller names what stands at this path of the server's body. Left out where nothing is translated further. */
+  readonly nameOf?: (path: string) => string;
   /** Writes a whole answer, which has no error in it. @throws GatewayError `upstream_failed`. */
   readonly whole: (bytes: Buffer, answering: Answering) => string;
   /** Begins a stream. Undefined for a route that never streams. */
@@ -101,12 +103,35 @@ export interface Answering {
   readonly take: (bytes: number) => void;
 }
 
-/** The error for a member or a value that cannot be translated. `name` is a path such as `options.num_ctx`. */
-export function untranslatable(name: string, why = 'has no counterpart there'): GatewayError {
-  return new GatewayError('untranslatable', {
-    message: `The model server speaks another API, and ${shown(name)} ${why}.`,
-  });
+/** A refusal of one field of the call. */
+export class FieldRefused extends GatewayError {
+  /** A path such as `options.num_ctx`. */
+  readonly field: string;
+  readonly #sentence: (field: string) => string;
+
+  constructor(code: 'untranslatable' | 'invalid_request', field: string, sentence: (field: string) => string) {
+    super(code, { message: sentence(field) });
+    this.field = field;
+    this.#sentence = sentence;
+  }
+
+  /** The same refusal, with another name for the field. */
+  as(field: string): FieldRefused {
+    return new FieldRefused(this.code as 'untranslatable', field, this.#sentence);
+  }
 }
+
+/** The error for a member or a value that cannot be translated. */
+export const untranslatable = (name: string, why = 'has no counterpart there'): FieldRefused =>
+  new FieldRefused(
+    'untranslatable',
+    name,
+    (field) => `The model server speaks another API, and ${shown(field)} ${why}.`,
+  );
+
+/** The error for a member that is not what it has to be, such as `must be a string`. */
+export const unfit = (name: string, why: string): FieldRefused =>
+  new FieldRefused('invalid_request', name, (field) => `${shown(field)} ${why}`);
 
 /** A name can be the caller's text. */
 const shown = (name: string): string => (/^[\w.[\]-]{1,80}$/.test(name) ? name : 'a field of the request');

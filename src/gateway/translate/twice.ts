@@ -7,6 +7,7 @@ import { ServerBody } from './server-body.ts';
 import {
   type Answering,
   type Asked,
+  FieldRefused,
   malformed,
   type StreamWriter,
   type Target,
@@ -17,20 +18,33 @@ import {
 
 /** `first`: what the call becomes; `second`: translates calls of that route. @throws GatewayError as a translation. */
 export function translateTwice(first: Translated, second: Translation, asked: Asked, target: Target): Translated {
+  const then = translateAgain(first, second, asked, target);
+  const { whole: writeFirst, stream: openFirst } = first;
+  const { whole: writeThen, stream: openThen } = then;
+  return {
+    path: then.path,
+    members: then.members,
+    whole: (answer, answering) => writeFirst(Buffer.from(writeThen(answer, answering)), answering),
+    stream: openFirst && openThen && ((answering) => new TwiceStream(openThen, openFirst, answering)),
+  };
+}
+
+/** The body between is gone when this returns: nothing refers to it, so it needs no room beside the caller's. */
+function translateAgain(first: Translated, second: Translation, asked: Asked, target: Target): Translated {
   const { model, stream } = asked;
   // The usage of a stream is needed for the answer of the first.
   const bytes = new ServerBody(asked.bytes, first, { model, stream, asksForUsage: stream }).bytes();
-  const then = second({ bytes, stream, usageInjected: false, model }, target);
-  // No such route is one of a server.
-  if ('own' in then) throw new GatewayError('upstream_lacks_route');
-  const { stream: openFirst } = first;
-  const { stream: openThen } = then;
-  return {
-    path: then.path,
-    members: new Map(Array.from(then.members, ([name, value]) => [name, textOf(value, bytes)])),
-    whole: (answer, answering) => first.whole(Buffer.from(then.whole(answer, answering)), answering),
-    stream: openFirst && openThen && ((answering) => new TwiceStream(openThen, openFirst, answering)),
-  };
+  try {
+    const then = second({ bytes, stream, usageInjected: false, model }, target);
+    // No such route is one of a server.
+    if ('own' in then) throw new GatewayError('upstream_lacks_route');
+    const members = new Map<string, string>();
+    for (const [name, value] of then.members) members.set(name, textOf(value, bytes));
+    return { ...then, members };
+  } catch (error) {
+    // The caller knows the field by another name.
+    throw error instanceof FieldRefused && first.nameOf ? error.as(first.nameOf(error.field)) : error;
+  }
 }
 
 /** Ranges are of a body that is not kept. */

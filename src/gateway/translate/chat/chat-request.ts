@@ -1,7 +1,6 @@
 // The request to /v1/chat/completions that a translation writes: the parts of it that more than one dialect needs.
-import { GatewayError } from '../../../domain/error.ts';
 import type { OpenAiExtras } from '../../../upstream/kind.ts';
-import { untranslatable } from '../translation.ts';
+import { unfit, untranslatable } from '../translation.ts';
 import { unknownValue } from './request-fields.ts';
 
 export type Body = Record<string, unknown>;
@@ -85,7 +84,7 @@ export const membersOf = (body: Body): ReadonlyMap<string, string> =>
 /** Asks for an answer in this many tokens, at most. @throws GatewayError unless the figure is positive. */
 export function writeLength(body: Body, tokens: unknown, field: string): void {
   if (typeof tokens !== 'number' || !Number.isSafeInteger(tokens) || tokens < 1)
-    throw new GatewayError('invalid_request', { message: `${field} must be a whole number above 0` });
+    throw unfit(field, 'must be a whole number above 0');
   body['max_tokens'] = tokens;
 }
 

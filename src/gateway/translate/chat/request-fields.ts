@@ -1,12 +1,11 @@
 // Reads an object of a request whose fields are translated one by one. `end` refuses any field that was not read, so a
 // field that the translation does not know is never dropped silently.
-import { GatewayError } from '../../../domain/error.ts';
+import type { GatewayError } from '../../../domain/error.ts';
 import { isFields } from '../../answer/model-error.ts';
-import { untranslatable } from '../translation.ts';
+import { unfit, untranslatable } from '../translation.ts';
 import { numberOf } from './exact-json.ts';
 
-const wrong = (field: string, must: string): GatewayError =>
-  new GatewayError('invalid_request', { message: `${field} must be ${must}` });
+const wrong = (field: string, must: string): GatewayError => unfit(field, `must be ${must}`);
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   isFields(value) && numberOf(value) === undefined;
@@ -17,21 +16,21 @@ export const unknownValue = (field: string, value: string): GatewayError =>
 
 export class RequestFields {
   readonly #value: Readonly<Record<string, unknown>>;
-  readonly #path: string;
+  readonly path: string;
   readonly #read = new Set<string>();
 
   /** `path` names the object in refusals; empty for the body. @throws GatewayError unless the value is an object. */
   constructor(value: unknown, path: string) {
     if (!isObject(value)) throw wrong(path, 'an object');
     this.#value = value;
-    this.#path = path;
+    this.path = path;
   }
 
   /** How a refusal names a field. */
   at(name: string): string {
     // A name that is not in any table can be long.
     const short = name.slice(0, 80);
-    return this.#path === '' ? short : `${this.#path}.${short}`;
+    return this.path === '' ? short : `${this.path}.${short}`;
   }
 
   /** A field as it is; undefined if it is absent or null, which means the same everywhere. */
@@ -48,7 +47,7 @@ export class RequestFields {
 
   requiredText(name: string): string {
     const text = this.text(name);
-    if (text === undefined) throw new GatewayError('invalid_request', { message: `${this.at(name)} is required` });
+    if (text === undefined) throw unfit(this.at(name), 'is required');
     return text;
   }
 

@@ -1,10 +1,9 @@
 // Translates the messages of a chat into those of an Anthropic request: the first instructions become its system prompt, and
 // results of tools that follow each other become blocks of one message.
-import { GatewayError } from '../../../domain/error.ts';
 import { needsData } from '../chat/chat-request.ts';
 import { parseExactly } from '../chat/exact-json.ts';
 import { type RequestFields, unknownValue } from '../chat/request-fields.ts';
-import { untranslatable } from '../translation.ts';
+import { unfit, untranslatable } from '../translation.ts';
 
 interface Message {
   readonly role: 'user' | 'assistant' | 'system';
@@ -78,7 +77,7 @@ const dataAddress = /^data:(image\/(?:jpeg|png|gif|webp));base64,/i;
 /** Only images that the request holds, as for every server. */
 function imageBlock(part: RequestFields): object {
   const image = part.fields('image_url');
-  if (!image) throw new GatewayError('invalid_request', { message: `${part.at('image_url')} is required` });
+  if (!image) throw unfit(part.at('image_url'), 'is required');
   const url = image.requiredText('url');
   const found = dataAddress.exec(url.slice(0, 40));
   if (!found) throw untranslatable(image.at('url'), needsData);
@@ -129,7 +128,7 @@ function inputOf(text: string, field: string): unknown {
   } catch {
     // Refused below.
   }
-  throw new GatewayError('invalid_request', { message: `${field} must be a JSON object` });
+  throw unfit(field, 'must be a JSON object');
 }
 
 function resultOf(message: RequestFields): object {

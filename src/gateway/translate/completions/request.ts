@@ -1,10 +1,9 @@
 // Translates the body of OpenAI's /v1/chat/completions into one for Anthropic's /v1/messages. Every field is in one of the
 // tables here; what has no counterpart is refused by its name.
-import { GatewayError } from '../../../domain/error.ts';
 import type { Body } from '../chat/chat-request.ts';
 import { numberOf } from '../chat/exact-json.ts';
 import { RequestFields, unknownValue } from '../chat/request-fields.ts';
-import { untranslatable } from '../translation.ts';
+import { unfit, untranslatable } from '../translation.ts';
 import { conversationOf } from './content.ts';
 
 /** /v1/messages requires a length, and a chat need not have one. */
@@ -40,8 +39,7 @@ function lengthOf(given: RequestFields): number {
   for (const name of ['max_tokens', 'max_completion_tokens']) {
     const tokens = numberOf(given.number(name));
     if (tokens === undefined) continue;
-    if (!Number.isSafeInteger(tokens) || tokens < 1)
-      throw new GatewayError('invalid_request', { message: `${name} must be a whole number above 0` });
+    if (!Number.isSafeInteger(tokens) || tokens < 1) throw unfit(name, 'must be a whole number above 0');
     length = Math.min(length, tokens);
   }
   return length === Infinity ? usualLength : length;
@@ -122,8 +120,7 @@ function writeOutput(body: Body, given: RequestFields): void {
   if (format && type === 'json_schema') {
     const described = format.fields('json_schema');
     const schema = described?.object('schema');
-    if (!schema)
-      throw new GatewayError('invalid_request', { message: `${format.at('json_schema')}.schema is required` });
+    if (!schema) throw unfit(`${format.at('json_schema')}.schema`, 'is required');
     output['format'] = { type, schema };
     // A schema is always held to there, and its name reaches no model.
     described?.ignore('name', 'description', 'strict');

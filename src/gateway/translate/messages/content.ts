@@ -1,6 +1,6 @@
 // Translates the messages of an Anthropic request into those of a chat. One message can become several: the results of
 // tools are messages of their own there, which stand before the text that follows them.
-import { GatewayError } from '../../../domain/error.ts';
+import type { GatewayError } from '../../../domain/error.ts';
 import type { OpenAiExtras } from '../../../upstream/kind.ts';
 import {
   assistantMessage,
@@ -14,7 +14,7 @@ import {
   userContent,
 } from '../chat/chat-request.ts';
 import { type RequestFields, unknownValue } from '../chat/request-fields.ts';
-import { untranslatable } from '../translation.ts';
+import { unfit, untranslatable } from '../translation.ts';
 
 export function chatMessages(body: RequestFields, takes: OpenAiExtras): ChatMessage[] {
   const messages: ChatMessage[] = [];
@@ -70,9 +70,7 @@ function userMessages(message: RequestFields): ChatMessage[] {
     if (type === 'tool_result') {
       // The results must follow the calls directly, in both families.
       if (hasOther)
-        throw new GatewayError('invalid_request', {
-          message: `${block.at('type')}: results of tools must come before other content`,
-        });
+        throw unfit(block.at('type'), 'is tool_result, and results of tools must come before other content');
       results.push(toolMessage(block, parts));
     } else {
       hasOther = true;
@@ -87,7 +85,7 @@ function userMessages(message: RequestFields): ChatMessage[] {
 
 function imagePart(block: RequestFields): Part {
   const source = block.fields('source');
-  if (!source) throw new GatewayError('invalid_request', { message: `${block.at('source')} is required` });
+  if (!source) throw unfit(block.at('source'), 'is required');
   if (source.requiredText('type') !== 'base64') throw untranslatable(source.at('type'), needsData);
   const url = dataAddress(source.requiredText('media_type'), source.requiredText('data'), source.at('media_type'));
   source.end();

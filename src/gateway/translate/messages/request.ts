@@ -1,11 +1,10 @@
 // Translates the body of Anthropic's /v1/messages into one for /v1/chat/completions. Every field is in one of the tables
 // here; what has no counterpart is refused by its name.
-import { GatewayError } from '../../../domain/error.ts';
 import type { OpenAiExtras } from '../../../upstream/kind.ts';
 import { type Body, continueAnswer, writeEffort, writeLength, writeReasoning } from '../chat/chat-request.ts';
 import { numberOf } from '../chat/exact-json.ts';
 import { RequestFields, unknownValue } from '../chat/request-fields.ts';
-import { untranslatable } from '../translation.ts';
+import { unfit, untranslatable } from '../translation.ts';
 import { chatMessages } from './content.ts';
 
 /** What the answer depends on. */
@@ -28,7 +27,7 @@ export function chatFromMessages(value: unknown, takes: OpenAiExtras): MessagesR
   const messages = chatMessages(given, takes);
   const body: Body = { messages };
   const tokens = given.number('max_tokens');
-  if (tokens === undefined) throw new GatewayError('invalid_request', { message: 'max_tokens is required' });
+  if (tokens === undefined) throw unfit('max_tokens', 'is required');
   writeLength(body, tokens, 'max_tokens');
   const stops = given.texts('stop_sequences') ?? [];
   if (stops.length > 0) body['stop'] = stops;
@@ -118,7 +117,7 @@ function toolOf(tool: RequestFields): object {
   const name = tool.requiredText('name');
   const description = tool.text('description');
   const parameters = tool.object('input_schema');
-  if (!parameters) throw new GatewayError('invalid_request', { message: `${tool.at('input_schema')} is required` });
+  if (!parameters) throw unfit(tool.at('input_schema'), 'is required');
   const strict = tool.flag('strict');
   if (tool.flag('defer_loading') === true) throw untranslatable(tool.at('defer_loading'));
   if ((tool.list('input_examples') ?? []).length > 0) throw untranslatable(tool.at('input_examples'));
@@ -157,9 +156,7 @@ function writeThinking(body: Body, given: RequestFields, takes: OpenAiExtras): b
 function writeBudget(body: Body, thinking: RequestFields, takes: OpenAiExtras): void {
   const budget = numberOf(thinking.number('budget_tokens'));
   if (budget === undefined || !Number.isSafeInteger(budget) || budget < 1)
-    throw new GatewayError('invalid_request', {
-      message: `${thinking.at('budget_tokens')} must be a whole number above 0`,
-    });
+    throw unfit(thinking.at('budget_tokens'), 'must be a whole number above 0');
   if (takes.reasoningBudget === undefined) throw untranslatable(thinking.at('budget_tokens'));
   body[takes.reasoningBudget] = budget;
   if (takes.takesTemplateArguments === true) writeReasoning(body, true);
@@ -174,7 +171,7 @@ function writeOutput(body: Body, given: RequestFields, takes: OpenAiExtras): voi
   if (format) {
     format.oneOf('type', ['json_schema']);
     const schema = format.object('schema');
-    if (!schema) throw new GatewayError('invalid_request', { message: `${format.at('schema')} is required` });
+    if (!schema) throw unfit(format.at('schema'), 'is required');
     body['response_format'] = { type: 'json_schema', json_schema: { name: 'answer', schema, strict: true } };
     format.end();
   }

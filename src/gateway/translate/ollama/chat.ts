@@ -13,6 +13,7 @@ import {
   addOptions,
   addThinking,
   addTopLogprobs,
+  optionNamed,
 } from './options.ts';
 
 const calledFunction: Outline = { known: new Set(['index', 'name', 'arguments', 'description', 'parameters']) };
@@ -62,5 +63,11 @@ export const chat: Translation = ({ bytes }, target) => {
   if (!messages) return loading('messages', asMessage);
   if (messages.items().length === 0) return loading('messages', asMessage);
   members.set('messages', writeMessages(messages, target));
-  return { path: '/v1/chat/completions', members, whole: wholeChat(asMessage), stream: streamChat(asMessage) };
+  return {
+    path: '/v1/chat/completions',
+    members,
+    nameOf: optionNamed,
+    whole: wholeChat(asMessage),
+    stream: streamChat(asMessage),
+  };
 };

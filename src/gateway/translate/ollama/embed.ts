@@ -1,5 +1,4 @@
 // /api/embed and the older /api/embeddings onto /v1/embeddings. The vectors are copied as the server writes them.
-import { GatewayError } from '../../../domain/error.ts';
 import { type JsonValue, type Outline, ofAnswers, scanObject } from '../../payload/strict-json.ts';
 import { Field } from '../closed-object.ts';
 import {
@@ -7,6 +6,7 @@ import {
   malformed,
   type Translated,
   type Translation,
+  unfit,
   untranslatable,
   type Written,
 } from '../translation.ts';
@@ -37,7 +37,7 @@ export const embed: Translation = ({ bytes }, target) => {
     options: (field) => refuseOptions(field, target),
     keep_alive: acceptKeepAlive,
   });
-  if (!members.has('input')) throw new GatewayError('invalid_request', { message: 'input is required' });
+  if (!members.has('input')) throw unfit('input', 'is required');
   if (count === 0) throw untranslatable('input', 'is empty, which loads a model');
   const whole: Translated['whole'] = (answer, answering) => writeEmbeddings(answer, count, answering);
   return { path: '/v1/embeddings', members, whole, stream: undefined };
@@ -62,7 +62,7 @@ export const embeddings: Translation = ({ bytes }, target) => {
     options: (field) => refuseOptions(field, target),
     keep_alive: acceptKeepAlive,
   });
-  if (!members.has('input')) throw new GatewayError('invalid_request', { message: 'prompt is required' });
+  if (!members.has('input')) throw unfit('prompt', 'is required');
   const whole: Translated['whole'] = (answer) => `{"embedding":${vectorsIn(answer, 1)[0]}}`;
   return { path: '/v1/embeddings', members, whole, stream: undefined };
 };

@@ -1,9 +1,8 @@
 // /api/generate onto /v1/chat/completions, where the server applies the template of the model as Ollama does; and, with `raw`, onto
 // /v1/completions, where nobody does.
-import { GatewayError } from '../../../domain/error.ts';
 import { type Outline, scanObject } from '../../payload/strict-json.ts';
 import { Field } from '../closed-object.ts';
-import { type Span, type Translated, type Translation, untranslatable, type Written } from '../translation.ts';
+import { type Span, type Translated, type Translation, unfit, untranslatable, type Written } from '../translation.ts';
 import { asResponse, streamChat, wholeChat } from './chat-answer.ts';
 import { loading } from './loading.ts';
 import {
@@ -15,6 +14,7 @@ import {
   addThinking,
   addTopLogprobs,
   imageParts,
+  optionNamed,
 } from './options.ts';
 
 const outline: Outline = {
@@ -75,8 +75,12 @@ export const generate: Translation = ({ bytes }, target) => {
   if (!asked.prompt || asked.prompt.isEmptyText()) return loading('prompt', asResponse);
   if (asked.isRaw) return rawly(asked, asked.prompt, members);
   members.set('messages', messagesOf(asked, asked.prompt));
-  return { path: '/v1/chat/completions', members, ...answers };
+  return { path: '/v1/chat/completions', members, nameOf: nameInPrompt, ...answers };
 };
+
+/** The messages hold what is not among the options. */
+const nameInPrompt = (path: string): string =>
+  path.startsWith('messages') ? (path.includes('.image_url') ? 'images' : 'prompt') : optionNamed(path);
 
 function messagesOf({ system, images }: Asked, prompt: Field): (string | Span)[] {
   const parts: (string | Span)[] = ['['];
@@ -93,8 +97,7 @@ function messagesOf({ system, images }: Asked, prompt: Field): (string | Span)[]
 const notRaw = ['response_format', 'reasoning_effort', 'chat_template_kwargs', 'logprobs', 'top_logprobs'];
 
 function rawly({ system, images, raw }: Asked, prompt: Field, members: Map<string, Written>): Translated {
-  if (system && !system.isEmptyText())
-    throw new GatewayError('invalid_request', { message: 'raw mode does not support system' });
+  if (system && !system.isEmptyText()) throw unfit('system', 'cannot be combined with raw');
   if (images && images.items().length > 0) throw untranslatable(images.name, 'cannot be sent with raw');
   if (notRaw.some((name) => members.has(name)))
     throw untranslatable((raw as Field).name, 'cannot be combined with format, think or logprobs');

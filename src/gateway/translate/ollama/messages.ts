@@ -1,8 +1,7 @@
 // The messages and tools of Ollama's chat, in OpenAI's form. Ollama links the result of a tool to its call by the order or the
 // name, and OpenAI by an id, so calls without an id get one.
-import { GatewayError } from '../../../domain/error.ts';
 import type { Field } from '../closed-object.ts';
-import { type Span, type Target, untranslatable } from '../translation.ts';
+import { type Span, type Target, unfit, untranslatable } from '../translation.ts';
 import { imageParts } from './options.ts';
 
 type Parts = (string | Span)[];
@@ -69,9 +68,7 @@ function readMessage(field: Field): Message {
   });
   const name = role?.text();
   if (name === undefined || !roles.has(name))
-    throw new GatewayError('invalid_request', {
-      message: `${field.name}.role must be system, user, assistant or tool`,
-    });
+    throw unfit(`${field.name}.role`, 'must be system, user, assistant or tool');
   return { ...found, role: name };
 }
 
@@ -92,7 +89,7 @@ function readCall(field: Field): ReadCall {
         },
       }),
   });
-  if (!call.name) throw new GatewayError('invalid_request', { message: `${field.name}.function.name is required` });
+  if (!call.name) throw unfit(`${field.name}.function.name`, 'is required');
   return call;
 }
 

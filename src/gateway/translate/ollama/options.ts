@@ -31,6 +31,18 @@ export function addOptions(options: Field, target: Target, members: Members): vo
   options.members(table);
 }
 
+/** How a caller of Ollama's API names what stands at this path of a chat. */
+export function optionNamed(path: string): string {
+  const [first = ''] = path.split(/[.[]/, 1);
+  if (first === 'max_tokens') return 'options.num_predict';
+  if (first === 'response_format') return 'format';
+  if (first === 'reasoning_effort' || first === 'chat_template_kwargs') return 'think';
+  if (first === 'messages') return path.replace(/\.content\[\d+\]\.image_url.*/, '.images');
+  return besides.has(first) ? path : `options.${path}`;
+}
+
+const besides: ReadonlySet<string> = new Set(['tools', 'logprobs', 'top_logprobs']);
+
 /** For routes without sampling. */
 export function refuseOptions(options: Field, target: Target): void {
   options.members({ num_ctx: (option) => requireContext(option, target) });

@@ -1,6 +1,5 @@
 // Translates the input of a Responses call into the messages of a chat. An item there is a message, a call of a function, its
 // result, or the thoughts before it; in a chat, what the model did in one turn is one message.
-import { GatewayError } from '../../../domain/error.ts';
 import type { OpenAiExtras } from '../../../upstream/kind.ts';
 import {
   assistantMessage,
@@ -13,15 +12,21 @@ import {
   userContent,
 } from '../chat/chat-request.ts';
 import { type RequestFields, unknownValue } from '../chat/request-fields.ts';
-import { untranslatable } from '../translation.ts';
+import { unfit, untranslatable } from '../translation.ts';
 
-export function inputMessages(body: RequestFields, takes: OpenAiExtras): ChatMessage[] {
+export interface Input {
+  readonly messages: readonly ChatMessage[];
+  /** Where a message comes from, and where a call in one does, by their paths among the messages. */
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+export function inputMessages(body: RequestFields, takes: OpenAiExtras): Input {
   const messages = new Messages(takes);
   const instructions = body.text('instructions');
-  if (instructions !== undefined) messages.add({ role: 'system', content: instructions });
+  if (instructions !== undefined) messages.add({ role: 'system', content: instructions }, 'instructions');
   const input = body.any('input');
-  if (input === undefined) throw new GatewayError('invalid_request', { message: 'input is required' });
-  if (typeof input === 'string') messages.add({ role: 'user', content: input });
+  if (input === undefined) throw unfit('input', 'is required');
+  if (typeof input === 'string') messages.add({ role: 'user', content: input }, 'input');
   else for (const item of body.each('input')) addItem(item, messages);
   return messages.end();
 }
@@ -30,36 +35,51 @@ export function inputMessages(body: RequestFields, takes: OpenAiExtras): ChatMes
 class Messages {
   readonly #takes: OpenAiExtras;
   readonly #messages: ChatMessage[] = [];
+  readonly #origins = new Map<string, string>();
   #turn: Turn | undefined;
   #images: Part[] = [];
+  #imagesFrom = '';
 
   constructor(takes: OpenAiExtras) {
     this.#takes = takes;
   }
 
-  /** The model's turn, which the item continues. */
-  get turn(): Turn {
+  /** The model's turn, which the item at this path continues. */
+  turnAt(path: string): Turn {
     this.#endImages();
-    return (this.#turn ??= { thoughts: [], said: [], calls: [] });
+    if (!this.#turn) {
+      this.#turn = { thoughts: [], said: [], calls: [] };
+      this.#note('', path);
+    }
+    this.#note(`.tool_calls[${this.#turn.calls.length}]`, path);
+    return this.#turn;
   }
 
-  add(message: ChatMessage): void {
+  add(message: ChatMessage, path: string): void {
     this.#endTurn();
     this.#endImages();
+    this.#note('', path);
     this.#messages.push(message);
   }
 
   /** A result can only be text in a chat, so its images follow in a message of the user. */
-  addResult(message: ChatMessage, images: readonly Part[]): void {
+  addResult(message: ChatMessage, images: readonly Part[], path: string): void {
     this.#endTurn();
+    this.#note('', path);
     this.#messages.push(message);
     this.#images.push(...images);
+    this.#imagesFrom = path;
   }
 
-  end(): ChatMessage[] {
+  end(): Input {
     this.#endTurn();
     this.#endImages();
-    return this.#messages;
+    return { messages: this.#messages, origins: this.#origins };
+  }
+
+  /** The next message, or a part of it, comes from there. */
+  #note(part: string, path: string): void {
+    this.#origins.set(`messages[${this.#messages.length}]${part}`, path);
   }
 
   #endTurn(): void {
@@ -71,6 +91,7 @@ class Messages {
 
   #endImages(): void {
     if (this.#images.length === 0) return;
+    this.#note('', `${this.#imagesFrom}.output`);
     this.#messages.push({ role: 'user', content: this.#images });
     this.#images = [];
   }
@@ -83,11 +104,10 @@ function addItem(item: RequestFields, messages: Messages): void {
       addMessage(item, messages);
       break;
     case 'reasoning':
-      messages.turn.thoughts.push(...thoughtsOf(item));
+      messages.turnAt(item.path).thoughts.push(...thoughtsOf(item));
       break;
     case 'function_call': {
-      const { turn } = messages;
-      turn.calls.push({
+      messages.turnAt(item.path).calls.push({
         id: item.requiredText('call_id'),
         type: 'function',
         function: { name: item.requiredText('name'), arguments: item.requiredText('arguments') },
@@ -97,7 +117,7 @@ function addItem(item: RequestFields, messages: Messages): void {
     case 'function_call_output': {
       const { texts, images } = outputOf(item);
       const id = item.requiredText('call_id');
-      messages.addResult({ role: 'tool', tool_call_id: id, content: joinTexts(texts) }, images);
+      messages.addResult({ role: 'tool', tool_call_id: id, content: joinTexts(texts) }, images, item.path);
       break;
     }
     default:
@@ -121,12 +141,11 @@ function addMessage(item: RequestFields, messages: Messages): void {
   switch (role) {
     case 'user': {
       const found = typeof content === 'string' ? content : userContent(inputParts(item, 'content'));
-      messages.add({ role, content: found });
+      messages.add({ role, content: found }, item.path);
       return;
     }
     case 'assistant': {
-      const { turn } = messages;
-      turn.said.push(...(typeof content === 'string' ? [content] : outputTexts(item)));
+      messages.turnAt(item.path).said.push(...(typeof content === 'string' ? [content] : outputTexts(item)));
       return;
     }
     case 'system':
@@ -134,7 +153,7 @@ function addMessage(item: RequestFields, messages: Messages): void {
       // Most servers know only the older name.
       const found =
         typeof content === 'string' ? [content] : inputParts(item, 'content').map((part) => textOf(part, item));
-      messages.add({ role: 'system', content: joinTexts(found) });
+      messages.add({ role: 'system', content: joinTexts(found) }, item.path);
       return;
     }
     default:

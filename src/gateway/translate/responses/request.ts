@@ -18,6 +18,8 @@ export interface ResponsesAsked {
 
 export interface ResponsesRequest {
   readonly body: Body;
+  /** How the caller names what stands at a path of the body. */
+  readonly nameOf: (path: string) => string;
   readonly asked: ResponsesAsked;
 }
 
@@ -25,7 +27,7 @@ export interface ResponsesRequest {
 export function chatFromResponses(value: unknown, takes: OpenAiExtras): ResponsesRequest {
   const given = new RequestFields(value, '');
   refuseState(given);
-  const messages = inputMessages(given, takes);
+  const { messages, origins } = inputMessages(given, takes);
   const body: Body = { messages };
   const repeated: Record<string, unknown> = {};
   repeated['instructions'] = given.text('instructions') ?? null;
@@ -46,7 +48,24 @@ export function chatFromResponses(value: unknown, takes: OpenAiExtras): Response
   // The gateway writes them itself.
   given.ignore('model', 'stream');
   given.end();
-  return { body, asked: { summarizes, begun, repeated } };
+  return { body, nameOf: (path) => nameIn(origins, path), asked: { summarizes, begun, repeated } };
+}
+
+function nameIn(origins: ReadonlyMap<string, string>, path: string): string {
+  const [at = '', call = ''] = /^messages\[\d+\](\.tool_calls\[\d+\])?/.exec(path) ?? [];
+  const origin = origins.get(at) ?? origins.get(at.slice(0, at.length - call.length));
+  if (origin !== undefined) {
+    const rest = path
+      .slice(at.length)
+      .replace(/^\.function\b/, '')
+      .replace(/\.image_url(?:\.url)?/, '');
+    return /^input\[\d+\]$/.test(origin) ? origin + rest : origin;
+  }
+  return path
+    .replace(/^max_tokens$/, 'max_output_tokens')
+    .replace(/^reasoning_effort$/, 'reasoning.effort')
+    .replace(/^response_format(?:\.json_schema)?/, 'text.format')
+    .replace(/^(tools\[\d+\]|tool_choice)\.function\b/, '$1');
 }
 
 /** A chat keeps nothing: whatever refers to an earlier call, or is to be kept for a later one, is refused. */

@@ -7,10 +7,11 @@ import { ResponseEvents } from './stream.ts';
 import { wholeResponse } from './whole.ts';
 
 export const responses: Translation = ({ bytes }, { takes }) => {
-  const { body, asked } = chatFromResponses(parseExactly(bytes.toString('utf8')), takes);
+  const { body, asked, nameOf } = chatFromResponses(parseExactly(bytes.toString('utf8')), takes);
   return {
     path: '/v1/chat/completions',
     members: membersOf(body),
+    nameOf,
     whole: (answer, answering) => wholeResponse(answer, asked, answering),
     stream: (answering) => new ResponseEvents(asked, answering),
   };
