@@ -13,32 +13,70 @@ import {
 import type { PageOf } from './api-types.ts';
 import { signInAgain, whyAgain } from './shell/again.ts';
 import { noteAnew } from './shell/anew.ts';
-import { i18n } from './words.ts';
+import { i18n, type Language } from './words.ts';
 
 const base = '/management/v1';
 
 export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-/** What the gate had to say against a request. */
+/** Why the gate refused a request, in the language of the page. */
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
-  readonly detail: string;
-  /** Every fault of what was sent, and where it stands. */
-  readonly errors: readonly { readonly at: string; readonly detail: string }[];
+  /** Every fault of what was sent, where there are several. */
+  readonly errors: readonly string[];
   readonly requestId: string | undefined;
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(status: number, body: Record<string, unknown>, retryAfter: string | null) {
-    const detail = textOf(body['detail']) ?? textOf(body['title']) ?? `HTTP ${status}`;
-    super(detail);
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    more: Partial<Pick<Problem, 'errors' | 'requestId' | 'retryAfterSeconds'>> = {},
+  ) {
+    super(message);
     this.status = status;
-    this.code = textOf(body['code']) ?? 'unknown';
-    this.detail = detail;
-    this.errors = Array.isArray(body['errors']) ? (body['errors'] as Problem['errors']) : [];
-    this.requestId = textOf(body['request_id']);
-    this.retryAfterSeconds = retryAfter === null ? undefined : Number(retryAfter);
+    this.code = code;
+    this.errors = more.errors ?? [];
+    this.requestId = more.requestId;
+    this.retryAfterSeconds = more.retryAfterSeconds;
   }
+
+  /** What a refusing answer says: of the management API, of sign-in, or of the data plane. */
+  static async of(response: Response): Promise<Problem> {
+    const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+    const { status, headers } = response;
+    const code = textOf(said['code']) ?? headers.get('x-sekisho-error-code') ?? 'unknown';
+    if (code === 'sign_in_again') noteAnew();
+    const retryAfter = headers.get('retry-after');
+    const several = Array.isArray(said['errors']) ? (said['errors'] as Record<string, unknown>[]) : [];
+    return new Problem(status, code, await wordsFor(code, said, status), {
+      errors: several.length < 2 ? [] : await Promise.all(several.map((each) => wordsFor('invalid', each, status))),
+      requestId: textOf(said['request_id']) ?? headers.get('x-request-id') ?? undefined,
+      retryAfterSeconds: retryAfter === null ? undefined : Number(retryAfter),
+    });
+  }
+}
+
+/** The sentence for a code or, where there is one, for the reason behind it. */
+async function wordsFor(
+  code: string,
+  { reason, parameters }: Record<string, unknown>,
+  status: number,
+): Promise<string> {
+  const own = Object.hasOwn(ownWords, code) ? ownWords[code] : undefined;
+  if (own !== undefined) return i18n.t(own);
+  const otherwise = i18n.t('trouble.unknown', { status });
+  const known = await import('./refusals.ts').catch(() => undefined);
+  const language = i18n.language as Language;
+  return known?.reasonIn({ reason, parameters }, language) ?? known?.codeIn(code, language) ?? otherwise;
+}
+
+/** What went wrong, for people: only what this page wrote itself, never the words of a browser. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof Problem) return error.message;
+  // What `fetch` throws, before an answer and in the middle of one.
+  return i18n.t(error instanceof TypeError ? 'trouble.unreachable' : 'trouble.unexpected');
 }
 
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
@@ -70,29 +108,20 @@ async function send(method: string, path: string, body: unknown, how: Sending): 
   };
   const response = await ask(path, request);
   if (response.ok) return response;
-  const problem = await problemOf(response);
+  const problem = await Problem.of(response);
   const why = whyAgain(problem.status, problem.code);
   if (why === undefined || !(await signInAgain(why))) throw problem;
   const second = await ask(path, request);
   if (second.ok) return second;
-  throw await problemOf(second);
+  throw await Problem.of(second);
 }
 
 async function ask(path: string, request: RequestInit): Promise<Response> {
   try {
     return await fetch(base + path, request);
   } catch {
-    throw new Problem(0, { code: 'unreachable', detail: i18n.t('trouble.unreachable') }, null);
+    throw new Problem(0, 'unreachable', i18n.t('trouble.unreachable'));
   }
-}
-
-async function problemOf(response: Response): Promise<Problem> {
-  const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-  const code = textOf(said['code']) ?? '';
-  if (code === 'sign_in_again') noteAnew();
-  const word = Object.hasOwn(ownWords, code) ? ownWords[code] : undefined;
-  const problem = word === undefined ? said : { ...said, detail: i18n.t(word) };
-  return new Problem(response.status, problem, response.headers.get('retry-after'));
 }
 
 /** What anybody may meet anywhere is said in their language. */
@@ -179,6 +208,6 @@ export function useAct<A, T>(
         ),
       );
     },
-    onError: (error) => notifications.show({ message: error.message, color: 'red', autoClose: 8000 }),
+    onError: (error) => notifications.show({ message: wordsOf(error), color: 'red', autoClose: 8000 }),
   });
 }

@@ -4,7 +4,7 @@ import { createAuthClient } from 'better-auth/client';
 import { twoFactorClient } from 'better-auth/client/plugins';
 import { Problem } from './api.ts';
 import { signInAgain } from './shell/again.ts';
-import { noteAnew, takeAnew } from './shell/anew.ts';
+import { takeAnew } from './shell/anew.ts';
 import { i18n } from './words.ts';
 
 const mount = '/portal/auth';
@@ -27,11 +27,9 @@ async function ask<T>(path: string, body?: unknown, again = false): Promise<T> {
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  const answer: unknown = await response.json().catch(() => ({}));
-  if (response.ok) return answer as T;
-  const problem = new Problem(response.status, answer as Record<string, unknown>, response.headers.get('retry-after'));
+  if (response.ok) return (await response.json().catch(() => ({}))) as T;
+  const problem = await Problem.of(response);
   if (problem.code !== 'sign_in_again') throw problem;
-  noteAnew();
   if (again || !(await signInAgain('stale'))) throw problem;
   return ask<T>(path, body, true);
 }

@@ -58,7 +58,11 @@ export function SessionProvider({ children }: { readonly children: ReactNode }):
   if (known) return <Context.Provider value={known}>{children}</Context.Provider>;
   return (
     <Center mih="60vh" p="md">
-      {asked.error ? <Trouble problem={asked.error} retry={() => void asked.refetch()} /> : <Loader aria-label="…" />}
+      {asked.error ? (
+        <Trouble problem={asked.error} retry={() => void asked.refetch()} />
+      ) : (
+        <Loader aria-label={i18n.t('loading')} />
+      )}
     </Center>
   );
 }

@@ -2,8 +2,8 @@
 import { type Command, Option } from 'commander';
 import { type Role, roles } from '../domain/account.ts';
 import type { Author } from '../domain/audit.ts';
+import { Refusal } from '../domain/refusal.ts';
 import { changeAccount, createAccount, requireAccount, showAccount } from '../management/accounts/accounts.ts';
-import { Fault } from '../management/fault.ts';
 import { closeAccount, linkFor } from '../management/people/people.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
@@ -71,7 +71,7 @@ export function accountCommand(program: Command, withContext: WithContext): void
     .option('--json', 'one JSON object')
     .action((name: string, { plan, role, json }: { plan?: string; role?: Role } & Json) =>
       withContext(async ({ store, author }) => {
-        if (plan === undefined && role === undefined) throw new Fault('Say --plan or --role.');
+        if (plan === undefined && role === undefined) throw new Refusal('Say --plan or --role.');
         printObject(
           await showAccount(store, await changeAccount(store, name, { plan, role }, author), author.at),
           json,

@@ -4,9 +4,9 @@ import { userInfo } from 'node:os';
 import process from 'node:process';
 import { InvalidArgumentError } from 'commander';
 import type { Author } from '../domain/audit.ts';
+import { Refusal } from '../domain/refusal.ts';
 import type { NotedState } from '../domain/server-status.ts';
 import type { WallMs } from '../domain/time.ts';
-import { Fault } from '../management/fault.ts';
 import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
 import { tableLines } from './table.ts';
@@ -129,7 +129,7 @@ export function pairs(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {
       const equals = text.indexOf('=');
-      if (equals < 1) throw new Fault(`Write name=value, not "${text}".`);
+      if (equals < 1) throw new Refusal(`Write name=value, not "${text}".`);
       return [text.slice(0, equals), text.slice(equals + 1)];
     }),
   );

@@ -1,6 +1,6 @@
 // `sekisho model …`: aliases of models, and fallbacks.
 import type { Command } from 'commander';
-import { Fault } from '../management/fault.ts';
+import { Refusal } from '../domain/refusal.ts';
 import {
   changeModelName,
   createModelName,
@@ -14,7 +14,7 @@ import { confirm, type Sure, yesOption } from './confirm.ts';
 
 const noted = 'target=<model>, plan:<plan>=<model>, fallbacks=<list of models>; none takes a value away';
 
-/** @throws Fault for a field that there is not. */
+/** @throws Refusal for a field that there is not. */
 function fieldsOf(texts: readonly string[]): NameFields {
   const plans: [plan: string, model: string | null][] = [];
   const fields: { name?: string; target?: string | null; fallbacks?: string[] } = {};
@@ -24,7 +24,7 @@ function fieldsOf(texts: readonly string[]): NameFields {
     else if (name === 'target') fields.target = isNone ? null : value;
     else if (name === 'fallbacks') fields.fallbacks = isNone ? [] : words(value);
     else if (name.startsWith('plan:')) plans.push([name.slice(5), isNone ? null : value]);
-    else throw new Fault(`There is no field "${name}" of a model name. Write ${noted}.`);
+    else throw new Refusal(`There is no field "${name}" of a model name. Write ${noted}.`);
   }
   return { ...fields, plans: Object.fromEntries(plans) };
 }

@@ -1,7 +1,7 @@
 // `sekisho route …`: services that are published while the gate runs. Whether they answer is for a running gate to say
 // (GET /management/v1/routes).
 import type { Command } from 'commander';
-import { Fault } from '../management/fault.ts';
+import { Refusal } from '../domain/refusal.ts';
 import { routeRulesOf } from '../management/routes/route-rules.ts';
 import {
   changeRoute,
@@ -43,7 +43,7 @@ function fieldsOf(texts: readonly string[]): RouteFields {
   const fields: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(pairs(texts))) {
     const [outer = '', inner, ...rest] = name.split('.');
-    if (rest.length > 0) throw new Fault(`There is no option "${name}" of a route.`);
+    if (rest.length > 0) throw new Refusal(`There is no option "${name}" of a route.`);
     if (inner === undefined) fields[outer] = valueOf(outer, value);
     else fields[outer] = { ...(fields[outer] as object | undefined), [inner]: valueOf(inner, value) };
   }
@@ -156,15 +156,15 @@ export function routeCommand(program: Command, withContext: WithContext): void {
     );
 }
 
-/** @throws Fault. */
+/** @throws Refusal. */
 function objectIn(path: string): RouteFields {
   let content: unknown;
   try {
     content = parseJsonc(fileText(path));
   } catch (error) {
-    throw new Fault(`${path}: ${(error as Error).message}`);
+    throw new Refusal(`${path}: ${(error as Error).message}`);
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content))
-    throw new Fault(`${path} holds one route, as an object.`);
+    throw new Refusal(`${path} holds one route, as an object.`);
   return content as RouteFields;
 }

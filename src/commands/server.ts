@@ -2,7 +2,7 @@
 // written beside the database.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { Fault } from '../management/fault.ts';
+import { Refusal } from '../domain/refusal.ts';
 import { resealSecrets } from '../management/servers/reseal.ts';
 import { serverRulesOf } from '../management/servers/server-rules.ts';
 import {
@@ -48,7 +48,7 @@ const noted =
   'kind=…, weight=…, plans=<list>, accounts=<list>, maintenance=true|false, secretFile=…, caFile=…, certificateFile=…, ' +
   'keyFile=…, and slots as <model>=<calls> or *=<calls>; none takes a value away';
 
-/** @throws Fault for a field that there is not. */
+/** @throws Refusal for a field that there is not. */
 function fieldsOf(texts: readonly string[]): ServerFields {
   const fields: Record<string, unknown> = {};
   const slots: Record<string, number> = {};
@@ -62,7 +62,7 @@ function fieldsOf(texts: readonly string[]): ServerFields {
     else if (name === 'slots' && isNone) fields[name] = null;
     else if (/^\d+$/.test(value)) slots[name] = Number(value);
     else
-      throw new Fault(
+      throw new Refusal(
         `There is no field "${name}" of a model server, and no number of slots "${value}". Write ${noted}.`,
       );
   }
@@ -70,7 +70,7 @@ function fieldsOf(texts: readonly string[]): ServerFields {
 }
 
 function yesOrNo(name: string, value: string): boolean {
-  if (value !== 'true' && value !== 'false') throw new Fault(`${name} is true or false.`);
+  if (value !== 'true' && value !== 'false') throw new Refusal(`${name} is true or false.`);
   return value === 'true';
 }
 

@@ -1,9 +1,9 @@
 // `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month; both of some calls alone.
 import { type Command, Option } from 'commander';
+import { Refusal } from '../domain/refusal.ts';
 import { iso } from '../domain/time.ts';
 import { type Outcome, outcomes, type UnitSums, type UsageRecord } from '../domain/usage.ts';
 import { requireAccount } from '../management/accounts/accounts.ts';
-import { Fault } from '../management/fault.ts';
 import { requireKey } from '../management/keys/keys.ts';
 import { nameOwners, type ReportGroup, reportUsage } from '../management/usage/usage-report.ts';
 import type { Store } from '../store/ports/store.ts';
@@ -66,7 +66,9 @@ async function filterOf(store: Store, { account, key, model, outcome }: Options)
 
 async function printSums({ store, config, author }: CommandContext, options: Options, by: ReportGroup): Promise<void> {
   if (options.outcome !== undefined)
-    throw new Fault('--outcome goes without --by: sums are kept of all outcomes, with those refused and failed apart.');
+    throw new Refusal(
+      '--outcome goes without --by: sums are kept of all outcomes, with those refused and failed apart.',
+    );
   const until = options.until ?? author.at;
   const since = options.since ?? until - monthMs;
   const filter = await filterOf(store, options);

@@ -1,6 +1,8 @@
 // Client addresses and CIDR blocks. BlockList of node:net also matches ::ffff:10.1.2.3 against an IPv4 rule; comparing
 // strings would miss that.
+
 import { BlockList, isIP } from 'node:net';
+import { Unreadable } from './sentences.ts';
 
 /** The most blocks in one list: each address is compared with all of them. */
 export const mostBlocks = 200;
@@ -11,7 +13,7 @@ const longestHop = 60;
 
 /** Validates the blocks of a key before they are stored. @throws Error with a sentence. */
 export function readBlocks(blocks: readonly string[]): void {
-  if (blocks.length > mostBlocks) throw new Error(`a list holds up to ${mostBlocks} address blocks`);
+  if (blocks.length > mostBlocks) throw new Unreadable('blocks_full', { most: mostBlocks });
   new AddressBlocks(blocks);
 }
 
@@ -23,14 +25,13 @@ export class AddressBlocks {
   constructor(blocks: readonly string[]) {
     this.empty = blocks.length === 0;
     for (const block of blocks) {
-      if (block.length > longestBlock)
-        throw new Error(`"${block.slice(0, longestBlock)}…" is not an address block such as 192.168.1.0/24`);
+      if (block.length > longestBlock) throw new Unreadable('block_long', { block: block.slice(0, longestBlock) });
       const [address = '', prefix, ...more] = block.split('/');
       const family = isIP(address);
       const width = family === 4 ? 32 : 128;
       const bits = prefix === undefined ? width : /^\d{1,3}$/.test(prefix) ? Number(prefix) : -1;
       if (family === 0 || more.length > 0 || bits < 0 || bits > width) {
-        throw new Error(`"${block}" is not an address block such as 192.168.1.0/24`);
+        throw new Unreadable('block_shape', { block });
       }
       this.#list.addSubnet(address, bits, family === 4 ? 'ipv4' : 'ipv6');
     }

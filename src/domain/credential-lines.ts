@@ -1,4 +1,5 @@
 // Reads what the gate shows to a model server: header lines, as a file or a stored secret holds them.
+import { Unreadable } from './sentences.ts';
 
 /** Headers of body framing and coding, of the HTTP client, or of one connection (RFC 9110 §7.6.1). */
 const reservedNames = new Set([
@@ -28,8 +29,8 @@ export function readHeaderLines(text: string): string[] {
     if (line === '' || line.startsWith('#')) return [];
     const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)$/.exec(line);
     const name = match?.[1]?.toLowerCase();
-    if (!match || name === undefined) throw new Error(`line ${at + 1} is not of the form "Name: value"`);
-    if (reservedNames.has(name)) throw new Error(`line ${at + 1}: ${name} cannot be set`);
+    if (!match || name === undefined) throw new Unreadable('secret_line_shape', { line: at + 1 });
+    if (reservedNames.has(name)) throw new Unreadable('secret_line_name', { line: at + 1, name });
     return [name, match[2] as string];
   });
 }

@@ -1,7 +1,9 @@
 // Reads what people write: names of accounts, people, keys and passkeys, and longer texts. One reading for all of them,
 // after the PRECIS profiles (RFC 8264 §4.3; nicknames, RFC 8266): NFC, no invisible or bidirectional control
 // characters, bounded in bytes. Labels that are already stored are shown unchanged. Pure.
+
 import { lookAlikes } from './look-alikes.ts';
+import { Unreadable } from './sentences.ts';
 
 /** The largest label; a Japanese character takes three bytes. */
 export const labelBounds = { characters: 200, bytes: 600 } as const;
@@ -28,10 +30,10 @@ const scripts: readonly RegExp[] = [
 ];
 
 /** What is wrong with a text; undefined if nothing is. */
-function faultOf(text: string): string | undefined {
-  if (refused.test(text)) return 'holds control characters or characters that change the direction of writing';
-  if (unseen.test(text.replaceAll(joined, ''))) return 'holds invisible characters';
-  if (piled.test(text)) return 'has too many marks on one letter';
+function faultOf(text: string): 'text_controls' | 'text_invisible' | 'text_marks' | undefined {
+  if (refused.test(text)) return 'text_controls';
+  if (unseen.test(text.replaceAll(joined, ''))) return 'text_invisible';
+  if (piled.test(text)) return 'text_marks';
   return undefined;
 }
 
@@ -44,22 +46,21 @@ export function readLabel(text: string, most: number = labelBounds.characters): 
     .replaceAll(/^ | $/g, '');
   const length = Array.from(label).length;
   if (length === 0 || length > most || Buffer.byteLength(label) > labelBounds.bytes)
-    throw new Error(`needs 1 to ${most} characters`);
+    throw new Unreadable('text_length', { most });
   const fault = faultOf(label);
-  if (fault !== undefined) throw new Error(fault);
+  if (fault !== undefined) throw new Unreadable(fault, {});
   for (const word of label.match(/[\p{L}\p{M}]+/gu) ?? [])
-    if (scripts.filter((script) => script.test(word)).length > 1)
-      throw new Error('mixes letters of different scripts in one word, which look alike');
+    if (scripts.filter((script) => script.test(word)).length > 1) throw new Unreadable('text_mixes_scripts', {});
   return label;
 }
 
 /** Reads a text of several lines. @throws Error with what is wrong. */
 export function readProse(text: string, most: number): string {
   const prose = text.normalize('NFC').replaceAll(/\r\n?/g, '\n').trim();
-  if (prose === '' || prose.length > most) throw new Error(`needs 1 to ${most.toLocaleString('en-US')} characters`);
+  if (prose === '' || prose.length > most) throw new Unreadable('text_length', { most: most.toLocaleString('en-US') });
   // Line breaks and tabs are part of a text, and so are the direction marks that Arabic and Hebrew need between digits.
   const fault = faultOf(prose.replaceAll(/[\n\t\u200e\u200f\u061c]/g, ''));
-  if (fault !== undefined) throw new Error(fault);
+  if (fault !== undefined) throw new Unreadable(fault, {});
   return prose;
 }
 

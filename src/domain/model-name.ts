@@ -3,6 +3,7 @@
 // types/model/name.go and its handling of the `:cloud` and `:local` suffixes (facts: ollama-api §2).
 
 import { Glob } from './glob.ts';
+import { Unreadable } from './sentences.ts';
 
 export interface ModelName {
   /** Lower case, without defaults, always with a tag: the form that policies compare and ledgers store. */
@@ -72,12 +73,10 @@ const longestPattern = 200;
 
 /** Validates the patterns of a key or a plan before they are stored. @throws Error with a sentence. */
 export function readPatterns(patterns: readonly string[]): readonly string[] {
-  if (patterns.length > mostPatterns) throw new Error(`a list holds up to ${mostPatterns} model patterns`);
+  if (patterns.length > mostPatterns) throw new Unreadable('patterns_full', { most: mostPatterns });
   for (const pattern of patterns)
     if (pattern.length > longestPattern)
-      throw new Error(
-        `"${pattern.slice(0, 40)}…" is not a model pattern: it has more than ${longestPattern} characters`,
-      );
+      throw new Unreadable('pattern_long', { pattern: pattern.slice(0, 40), most: longestPattern });
   new ModelPatterns(patterns);
   return patterns;
 }
@@ -112,12 +111,12 @@ export class ModelPatterns {
 function canonicalPattern(pattern: string): string {
   if (!pattern.includes('*')) {
     const name = parseModelName(pattern);
-    if (!name) throw new Error(`"${pattern}" is not a model name`);
+    if (!name) throw new Unreadable('pattern_name', { pattern });
     return name.canonical;
   }
   const text = pattern.trim().toLowerCase();
   if (text.length > longestPattern || !/^[a-z0-9_.:/*-]+$/.test(text))
-    throw new Error(`"${pattern}" is not a model pattern`);
+    throw new Unreadable('pattern_shape', { pattern });
   const stripped = text.replace(`${defaultRegistryHost}/`, '').replace(/^library\//, '');
   return stripped.includes(':') || stripped.endsWith('*') ? stripped : `${stripped}:latest`;
 }

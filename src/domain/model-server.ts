@@ -1,7 +1,9 @@
 // A model server in the store, and the validation of its address, weight and slots. Pure: other files check whether it
 // answers, and read its files.
+
 import type { AccountId, ServerId } from './id.ts';
 import { parseModelName } from './model-name.ts';
+import { Unreadable } from './sentences.ts';
 
 /** Presented to a server: header lines in a file, or text that is stored encrypted (sealed-secret.ts). */
 export type ServerSecret =
@@ -46,17 +48,15 @@ export const anyModel = '*';
  */
 export function readServerAddress(text: string): string {
   const url = URL.parse(text);
-  if (!url || !/^https?:$/.test(url.protocol))
-    throw new Error('the address of a server begins with http:// or https://, such as http://10.0.0.7:11434');
-  if (url.username !== '' || url.password !== '')
-    throw new Error('an address must not contain a user or a password; set them as the secret of the server');
-  if (url.search !== '' || url.hash !== '' || /[?#]/.test(text)) throw new Error('an address ends with its path');
+  if (!url || !/^https?:$/.test(url.protocol)) throw new Unreadable('server_address_shape', {});
+  if (url.username !== '' || url.password !== '') throw new Unreadable('server_address_user', {});
+  if (url.search !== '' || url.hash !== '' || /[?#]/.test(text)) throw new Unreadable('server_address_end', {});
   return url.origin + url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '').replace(/\/+$/, '');
 }
 
 /** @throws a sentence for an invalid weight. */
 export function readWeight(weight: number): number {
-  if (!(weight >= 0.01 && weight <= 100)) throw new Error('a weight is a number from 0.01 to 100');
+  if (!(weight >= 0.01 && weight <= 100)) throw new Unreadable('server_weight', {});
   return weight;
 }
 
@@ -64,12 +64,11 @@ export function readWeight(weight: number): number {
 export function readSlots(slots: Readonly<Record<string, number>>): Record<string, number> {
   const entries = Object.entries(slots).map(([model, count]): [string, number] => {
     const name = model === anyModel ? anyModel : parseModelName(model)?.canonical;
-    if (name === undefined) throw new Error(`"${model.slice(0, 200)}" is not the name of a model`);
-    if (!Number.isInteger(count) || count < 1 || count > 100_000)
-      throw new Error('slots are a whole number of calls from 1 to 100000');
+    if (name === undefined) throw new Unreadable('model_name_shape', { name: model.slice(0, 200) });
+    if (!Number.isInteger(count) || count < 1 || count > 100_000) throw new Unreadable('server_slots', {});
     return [name, count];
   });
-  if (entries.length > 200) throw new Error('a server has slots for up to 200 models');
+  if (entries.length > 200) throw new Unreadable('server_slots_full', {});
   return Object.fromEntries(entries);
 }
 

@@ -1,9 +1,11 @@
 // Plans: named sets of limits that accounts have, and how two sets combine: a key may carry terms of its own, which
 // narrow its account's plan and never widen it. Pure; holds no counters. A house test holds docs/plans.md against
 // `terms`.
+
 import { measures, type WindowedName, windowed, windowedNames } from './limit.ts';
 import { readPatterns } from './model-name.ts';
 import { defaultScopes, isManagement, parseScopes, type Scope, scopes } from './scope.ts';
+import { Unreadable } from './sentences.ts';
 
 /** null is "no limit". */
 type Count = number | null;
@@ -248,7 +250,7 @@ const maxCount = 1e15;
  * invalid value: a limit that was not understood must never be stored as no limit (bifrost#5673).
  */
 export function readTerm(name: string, value: unknown): Partial<Terms> {
-  if (!Object.hasOwn(terms, name)) throw new Error(`there is no term "${name}"; the terms are ${termNames.join(', ')}`);
+  if (!Object.hasOwn(terms, name)) throw new Unreadable('term_missing', { name, terms: termNames.join(', ') });
   const { kind } = terms[name as keyof Terms];
   switch (kind) {
     case 'count':
@@ -256,7 +258,7 @@ export function readTerm(name: string, value: unknown): Partial<Terms> {
     case 'weight':
       return { [name]: readWeight(name, value) };
     case 'choice':
-      if (value !== 'allow' && value !== 'strip') throw new Error(`${name} is allow or strip`);
+      if (value !== 'allow' && value !== 'strip') throw new Unreadable('term_choice', { name });
       return { [name]: value };
     case 'models': {
       // Parsed here, so that an invalid pattern is never stored.
@@ -264,8 +266,7 @@ export function readTerm(name: string, value: unknown): Partial<Terms> {
     }
     case 'scopes': {
       const read = parseScopes(readList(name, value));
-      if (read.some(isManagement))
-        throw new Error('management scopes depend on the role of an account, not on its plan');
+      if (read.some(isManagement)) throw new Unreadable('plan_management_scope', {});
       return { scopes: read };
     }
   }
@@ -275,14 +276,13 @@ function readCount(name: string, value: unknown): Count {
   if (value === null || value === 'none') return null;
   const count = typeof value === 'string' && /^\d[\d_]*$/.test(value) ? Number(value.replaceAll('_', '')) : value;
   if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > maxCount)
-    throw new Error(`${name} is a whole number from 0 to 10^15, or none`);
+    throw new Unreadable('term_count', { name });
   return count;
 }
 
 function readWeight(name: string, value: unknown): number {
   const weight = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
-  if (typeof weight !== 'number' || !(weight >= 0.01 && weight <= 1000))
-    throw new Error(`${name} is a number from 0.01 to 1000`);
+  if (typeof weight !== 'number' || !(weight >= 0.01 && weight <= 1000)) throw new Unreadable('term_weight', { name });
   return weight;
 }
 
@@ -295,7 +295,7 @@ function readList(name: string, value: unknown): string[] {
           .filter((word) => word !== '')
       : value;
   if (!Array.isArray(words) || words.length === 0 || !words.every((word) => typeof word === 'string'))
-    throw new Error(`${name} is a list of at least one word`);
+    throw new Unreadable('term_list', { name });
   return words;
 }
 
@@ -304,8 +304,8 @@ export function readNarrowing(pairs: Readonly<Record<string, unknown>>): Narrowi
   const own: Record<string, number> = {};
   for (const [name, value] of Object.entries(pairs)) {
     const read = readTerm(name, value) as Record<string, unknown>;
-    if (!terms[name as keyof Terms].narrows) throw new Error(`${name} belongs to the plan; a key cannot carry it`);
-    if (typeof read[name] !== 'number') throw new Error(`${name} needs a number: a key can only narrow its plan`);
+    if (!terms[name as keyof Terms].narrows) throw new Unreadable('term_of_plan', { name });
+    if (typeof read[name] !== 'number') throw new Unreadable('term_needs_number', { name });
     own[name] = read[name];
   }
   return own;

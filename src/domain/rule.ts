@@ -1,5 +1,6 @@
 // The suspension ladder as data: rules that watch a rolling window of what a key or an account did, and the step to
 // take when a threshold is reached. Pure; gateway/limits/ladder.ts counts and applies.
+import { Unreadable } from './sentences.ts';
 
 /** From mildest to strictest. `stepMeanings` says what each does. */
 export const steps = ['warn', 'slow', 'back', 'suspend', 'review', 'revoke'] as const;
@@ -81,18 +82,17 @@ export function readRule(pairs: Readonly<Record<string, unknown>>, base?: Rule):
   const read: Record<string, unknown> = { plans: null, shadow: false, enabled: true, durationSeconds: null, ...base };
   for (const [name, value] of Object.entries(pairs)) read[name] = readField(name, value);
   for (const name of ['name', 'measure', 'per', 'windowSeconds', 'threshold', 'step'])
-    if (read[name] === undefined) throw new Error(`a rule needs ${name}`);
+    if (read[name] === undefined) throw new Unreadable('rule_needs', { name });
   const done = read as unknown as Rule;
   const timed = done.step === 'slow' || done.step === 'back' || done.step === 'suspend';
-  if (timed && done.durationSeconds === null) throw new Error(`the step ${done.step} needs durationSeconds`);
+  if (timed && done.durationSeconds === null) throw new Unreadable('rule_needs_duration', { step: done.step });
   return done;
 }
 
 function readField(name: string, value: unknown): unknown {
   switch (name) {
     case 'name':
-      if (typeof value !== 'string' || !/^[a-z0-9][a-z0-9-]{0,39}$/.test(value))
-        throw new Error('the name of a rule has lower-case letters, digits and dashes');
+      if (typeof value !== 'string' || !/^[a-z0-9][a-z0-9-]{0,39}$/.test(value)) throw new Unreadable('rule_name', {});
       return value;
     case 'measure':
       return oneOf(name, value, ruleMeasures);
@@ -113,22 +113,21 @@ function readField(name: string, value: unknown): unknown {
     case 'enabled':
       if (value === true || value === 'true' || value === 'on') return true;
       if (value === false || value === 'false' || value === 'off') return false;
-      throw new Error(`${name} is on or off`);
+      throw new Unreadable('rule_switch', { name });
     default:
-      throw new Error(
-        `a rule has no "${name}"; it has measure, per, windowSeconds, threshold, step, durationSeconds, plans, shadow, enabled`,
-      );
+      throw new Unreadable('rule_field', { name });
   }
 }
 
 function oneOf(name: string, value: unknown, words: readonly string[]): string {
-  if (typeof value !== 'string' || !words.includes(value)) throw new Error(`${name} is one of ${words.join(', ')}`);
+  if (typeof value !== 'string' || !words.includes(value))
+    throw new Unreadable('rule_choice', { name, words: words.join(', ') });
   return value;
 }
 
 function whole(name: string, value: unknown, least: number, most: number): number {
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isInteger(number) || number < least || number > most)
-    throw new Error(`${name} is a whole number from ${least} to ${most}`);
+    throw new Unreadable('rule_whole', { name, least, most });
   return number;
 }

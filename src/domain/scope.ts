@@ -1,5 +1,6 @@
 // What a key may do, as scopes. Deny by default: a route names the scope it needs, a key lists the scopes it has. Each
 // published service has a scope of its own, which neither a new key nor a new plan has.
+import { Unreadable } from './sentences.ts';
 
 /** The scopes that every gate has. */
 export const scopes = [
@@ -84,9 +85,10 @@ export function parseScopes(words: readonly string[]): Scope[] {
     const known = scopes.find((scope) => scope === word);
     const expanded = known ? [known] : Object.hasOwn(aliases, word) ? aliases[word] : undefined;
     if (!expanded) {
-      throw new Error(
-        `unknown scope "${word}"; the scopes are ${[...scopes, ...Object.keys(aliases), 'route:<name>'].join(', ')}`,
-      );
+      throw new Unreadable('scope_unknown', {
+        scope: word,
+        scopes: [...scopes, ...Object.keys(aliases), 'route:<name>'].join(', '),
+      });
     }
     for (const scope of expanded) found.add(scope);
   }

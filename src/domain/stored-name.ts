@@ -1,8 +1,10 @@
 // What operators say about a model name: which model it stands for (an alias), also per plan, and which models take the
 // place of the model when no server can serve it (fallbacks). Validates one such name by itself; src/management checks it
 // against the others, and src/gateway/model-names.ts looks names up for calls.
+
 import type { NameId } from './id.ts';
 import { parseModelName } from './model-name.ts';
+import { Unreadable } from './sentences.ts';
 
 export interface StoredName {
   readonly id: NameId;
@@ -40,7 +42,7 @@ export const modelsOf = ({ target, plans, fallbacks }: StoredName): readonly str
 /** The canonical form of a name in the grammar of models. @throws a sentence. */
 export function canonicalOf(text: string): string {
   const name = text.length > longestName ? undefined : parseModelName(text);
-  if (!name) throw new Error(`"${text.slice(0, 60)}" is not the name of a model`);
+  if (!name) throw new Unreadable('model_name_shape', { name: text.slice(0, 60) });
   return name.canonical;
 }
 
@@ -48,8 +50,7 @@ export function canonicalOf(text: string): string {
 export function readName(text: string): Pick<StoredName, 'name' | 'canonical'> {
   const name = text.trim();
   const canonical = canonicalOf(name);
-  if (parseModelName(name)?.cloud === true)
-    throw new Error('a name that ends in "cloud" means a model on another machine, so it can have no other meaning');
+  if (parseModelName(name)?.cloud === true) throw new Unreadable('model_name_cloud', {});
   return { name, canonical };
 }
 
@@ -60,10 +61,10 @@ export function readName(text: string): Pick<StoredName, 'name' | 'canonical'> {
 export function checkName(stored: StoredName): StoredName {
   const { name, canonical, fallbacks, plans } = stored;
   const models = modelsOf(stored);
-  if (models.length === 0) throw new Error(`"${name}" needs a target, a model for a plan, or fallbacks`);
-  if (fallbacks.length > mostFallbacks) throw new Error(`a name has up to ${mostFallbacks} fallbacks`);
-  if (Object.keys(plans).length > mostPlans) throw new Error(`a name has models for up to ${mostPlans} plans`);
-  for (const model of models) if (canonicalOf(model) === canonical) throw new Error(`"${name}" leads to itself`);
-  if (new Set(fallbacks.map(canonicalOf)).size < fallbacks.length) throw new Error('a fallback is given twice');
+  if (models.length === 0) throw new Unreadable('model_name_empty', { name });
+  if (fallbacks.length > mostFallbacks) throw new Unreadable('fallbacks_full', { most: mostFallbacks });
+  if (Object.keys(plans).length > mostPlans) throw new Unreadable('model_name_plans_full', { most: mostPlans });
+  for (const model of models) if (canonicalOf(model) === canonical) throw new Unreadable('model_name_loop', { name });
+  if (new Set(fallbacks.map(canonicalOf)).size < fallbacks.length) throw new Unreadable('fallback_twice', {});
   return stored;
 }

@@ -1,33 +1,49 @@
-// Something that was asked of the management plane and cannot be; its message is one sentence for people.
+// Something that was asked of the management plane and cannot be; what it says is one sentence of domain/sentences.
 import { readLabel, readProse } from '../domain/label.ts';
-import { Refusal } from '../domain/refusal.ts';
+import { Refusal, type RefusalKind } from '../domain/refusal.ts';
+import { asSentence, type ParametersOf, type Reason, say, Unreadable } from '../domain/sentences.ts';
 
-export class Fault extends Refusal {
+export class Fault<R extends Reason = Reason> extends Refusal {
   override name = 'Fault';
-}
 
-/** A name on one line, as domain/label reads it. @throws Fault. */
-export const requireText = (what: string, text: string, most: number): string =>
-  wordOf(what, () => readLabel(text, most));
-
-/** A text of several lines, as domain/label reads it. @throws Fault. */
-export const requireProse = (what: string, text: string, most: number): string =>
-  wordOf(what, () => readProse(text, most));
-
-function wordOf(what: string, read: () => string): string {
-  try {
-    return read();
-  } catch (error) {
-    throw new Fault(`The ${what} ${(error as Error).message}.`);
+  constructor(reason: R, parameters: ParametersOf<R>, kind?: RefusalKind) {
+    super(say(reason, parameters), kind);
   }
 }
 
-/** Turns the message of a reader in domain/ into a sentence for the caller. @throws Fault. */
-export function reading<T>(read: () => T): T {
+/** What a text is. */
+type What = Extract<Reason, `what_${string}`>;
+
+/** A name on one line, as domain/label reads it. @throws Fault. */
+export const requireText = (what: What, text: string, most: number): string =>
+  wordOf(what, () => readLabel(text, most));
+
+/** A text of several lines, as domain/label reads it. @throws Fault. */
+export const requireProse = (what: What, text: string, most: number): string =>
+  wordOf(what, () => readProse(text, most));
+
+function wordOf(what: What, read: () => string): string {
   try {
     return read();
   } catch (error) {
-    const { message } = error as Error;
-    throw new Fault(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`);
+    throw error instanceof Unreadable ? new Fault('text_refused', { what: say(what, {}), fault: error.said }) : error;
+  }
+}
+
+/** Turns the message of a reader in domain/ into a sentence for the caller. @throws Refusal. */
+export function reading<T>(read: () => T, kind?: RefusalKind): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Unreadable) throw new ReadingFault(error, kind);
+    throw new Fault('unreadable', { what: asSentence((error as Error).message) }, kind);
+  }
+}
+
+/** A clause of a reader, as a sentence. */
+class ReadingFault extends Refusal {
+  constructor({ said, message }: Unreadable, kind?: RefusalKind) {
+    super(said, kind);
+    this.message = asSentence(message);
   }
 }

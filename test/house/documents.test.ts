@@ -12,7 +12,8 @@ import { scopes } from '../../src/domain/scope.ts';
 import { operations } from '../../src/gateway/operation.ts';
 import { endpoints } from '../../src/management/endpoints.ts';
 import { paces } from '../../src/management/http/pace.ts';
-import { problemCodes, problemSchema, statusOf, titleOf } from '../../src/management/http/problem.ts';
+import { problemSchema } from '../../src/management/http/problem.ts';
+import { problemCodes, statusOf, titleOf } from '../../src/management/http/problem-codes.ts';
 import { newKeySchema } from '../../src/management/keys/schemas.ts';
 import { settings } from '../../src/settings/settings.ts';
 

@@ -1,5 +1,5 @@
 // One chat through the gate's data plane, as any program would do it: a key in a header, an answer that streams in lines.
-import { api } from '../api.ts';
+import { api, Problem } from '../api.ts';
 import type { KeyWithSecret } from '../api-types.ts';
 
 export interface Message {
@@ -53,7 +53,12 @@ interface Line {
   readonly eval_duration?: number;
 }
 
-/** @throws Error with the gate's own sentence; `cut` where the answer broke off. */
+/** The answer broke off, or was refused in its middle. */
+export class CutError extends Error {
+  override readonly name = 'CutError';
+}
+
+/** @throws Problem, CutError; what `fetch` throws where the gate cannot be reached. */
 export async function chat(secret: string, asked: Asked): Promise<Figures> {
   const { model, messages, temperature, signal, onText } = asked;
   const response = await fetch('/api/chat', {
@@ -63,15 +68,12 @@ export async function chat(secret: string, asked: Asked): Promise<Figures> {
     body: JSON.stringify({ model, messages, options: { temperature } }),
     signal,
   });
-  if (!response.ok || !response.body) {
-    const problem = (await response.json().catch(() => ({}))) as { error?: string };
-    throw new Error(problem.error ?? `HTTP ${response.status}`);
-  }
+  if (!response.ok || !response.body) throw await Problem.of(response);
   let figures: Figures | undefined;
   let rest = '';
   const take = (text: string): void => {
     const line = JSON.parse(text) as Line;
-    if (line.error !== undefined) throw new Error(line.error);
+    if (line.error !== undefined) throw new CutError();
     if (line.message?.content !== undefined) onText(line.message.content);
     if (line.done !== true) return;
     const completion = line.eval_count ?? 0;
@@ -87,6 +89,6 @@ export async function chat(secret: string, asked: Asked): Promise<Figures> {
     for (const line of lines) if (line !== '') take(line);
   }
   if (rest.trim() !== '') take(rest);
-  if (!figures) throw new Error('cut');
+  if (!figures) throw new CutError();
   return figures;
 }

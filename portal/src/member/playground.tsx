@@ -15,12 +15,12 @@ import {
 import { IconMessage, IconPlayerStop, IconSend } from '@tabler/icons-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useGet } from '../api.ts';
+import { useGet, wordsOf } from '../api.ts';
 import type { Model, PageOf } from '../api-types.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { useWriting } from '../shell/when.ts';
-import { ChatKey, chat, type Figures, type Message } from './chat.ts';
+import { ChatKey, CutError, chat, type Figures, type Message } from './chat.ts';
 
 interface Turn extends Message {
   readonly figures?: Figures;
@@ -70,8 +70,7 @@ export default function Playground(): ReactNode {
       });
       setTurns([...before, { role: 'assistant', content: answer, figures }]);
     } catch (error) {
-      if (!stop.signal.aborted)
-        setAgainst((error as Error).message === 'cut' ? t('play.cut') : (error as Error).message);
+      if (!stop.signal.aborted) setAgainst(error instanceof CutError ? t('play.cut') : wordsOf(error));
       if (answer === '') setTurns(before);
     } finally {
       setRunning(undefined);

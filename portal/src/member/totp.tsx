@@ -5,7 +5,7 @@ import { useMutation } from '@tanstack/react-query';
 import type { TFunction } from 'i18next';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Problem } from '../api.ts';
+import { Problem, wordsOf } from '../api.ts';
 import { auth, endSecondStep } from '../auth.ts';
 import { useSession } from '../session.tsx';
 import { Copy } from '../shell/copy.tsx';
@@ -41,7 +41,7 @@ export function CodeField({
 export function againstProof(error: Error, t: TFunction<'member'>): string {
   if (error instanceof Problem && error.code === 'INVALID_PASSWORD') return t('visitor:signIn.wrongPassword');
   if (error instanceof Problem && error.code === 'INVALID_CODE') return t('visitor:signIn.wrongCode');
-  return error.message;
+  return wordsOf(error);
 }
 
 export function Totp(): ReactNode {

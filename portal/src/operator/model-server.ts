@@ -1,5 +1,5 @@
 // The model server behind the gate, asked through the data plane with a key of this page's own: for an hour, in memory only.
-import { api } from '../api.ts';
+import { api, Problem } from '../api.ts';
 import type { KeyWithSecret, PageOf, Server } from '../api-types.ts';
 
 export interface StoredModel {
@@ -16,6 +16,16 @@ export interface Progress {
   readonly status: string;
   readonly completed: number;
   readonly total: number;
+}
+
+/** The server refused the pull; `said` is in its own words, which are shown as such. */
+export class PullError extends Error {
+  override readonly name = 'PullError';
+  readonly said: string;
+  constructor(said: string) {
+    super('the pull was refused');
+    this.said = said;
+  }
 }
 
 export class ModelServer {
@@ -44,7 +54,7 @@ export class ModelServer {
     await this.#ask('DELETE', '/api/delete', { model: name }, servers);
   }
 
-  /** @throws Error with what the server had to say. */
+  /** @throws Problem, PullError. */
   async pull(
     name: string,
     servers: string | undefined,
@@ -61,7 +71,7 @@ export class ModelServer {
         completed = 0,
         total = 0,
       } = JSON.parse(text) as Partial<Progress> & { error?: string };
-      if (error !== undefined) throw new Error(error);
+      if (error !== undefined) throw new PullError(error);
       onProgress({ status, completed, total });
     };
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -101,7 +111,6 @@ export class ModelServer {
       ...(signal ? { signal } : {}),
     });
     if (response.ok) return response;
-    const problem = (await response.json().catch(() => ({}))) as { error?: string };
-    throw new Error(problem.error ?? `HTTP ${response.status}`);
+    throw await Problem.of(response);
   }
 }

@@ -18,6 +18,7 @@ import { IconCpu } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { wordsOf } from '../api.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
@@ -53,7 +54,7 @@ function Inside(): ReactNode {
       notifications.show({ message: t('models.removed'), color: 'teal' });
       await list.refetch();
     },
-    onError: (error) => notifications.show({ message: error.message, color: 'red' }),
+    onError: (error) => notifications.show({ message: wordsOf(error), color: 'red' }),
   });
   const onRemove = async (name: string): Promise<void> => {
     const question = {
@@ -81,7 +82,7 @@ function Inside(): ReactNode {
         />
       )}
       <Pull server={server} where={chosen} done={() => void list.refetch()} />
-      <Against>{list.error?.message}</Against>
+      <Against error={list.error} />
       {list.isPending && <Skeleton height={120} />}
       {list.data?.length === 0 && <Empty icon={<IconCpu size={28} />} text={t('models.empty')} />}
       {list.data && list.data.length > 0 && (
@@ -172,7 +173,7 @@ function Pull({ server, where, done }: PullProps): ReactNode {
         </Group>
       </form>
       <Stack gap={4} mt="sm" aria-live="polite">
-        <Against>{pull.error?.message}</Against>
+        <Against error={pull.error} />
         {progress && (
           <>
             <Bar

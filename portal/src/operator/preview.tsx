@@ -81,7 +81,7 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
         </SimpleGrid>
       </form>
       <Stack mt="sm" aria-live="polite">
-        <Against>{ask.error?.message}</Against>
+        <Against error={ask.error} />
         {answer && (
           <Alert
             color={answer.passes ? 'teal' : 'red'}

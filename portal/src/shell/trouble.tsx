@@ -9,10 +9,10 @@ export function Trouble({ problem, retry }: { readonly problem: Problem; readonl
   const { t } = useTranslation('shell');
   return (
     <Alert color="red" icon={<IconAlertTriangle size={20} />} title={t('trouble.title')} role="alert">
-      <Text size="sm">{problem.detail}</Text>
-      {problem.errors.map(({ at, detail }) => (
-        <Text key={at + detail} size="sm">
-          {at}: {detail}
+      <Text size="sm">{problem.message}</Text>
+      {problem.errors.slice(1).map((error) => (
+        <Text key={error} size="sm">
+          {error}
         </Text>
       ))}
       <Group mt="xs" gap="xs">

@@ -153,7 +153,7 @@ export default function Apply(): ReactNode {
               onChange={set('password')}
             />
           )}
-          <Against>{send.error?.message}</Against>
+          <Against error={send.error} />
           <Button type="submit" size="md" loading={send.isPending}>
             {t('apply.send')}
           </Button>

@@ -39,7 +39,7 @@ export default function Confirm(): ReactNode {
               </>
             ) : (
               <>
-                <Against>{send.error?.message}</Against>
+                <Against error={send.error} />
                 <Button type="submit" size="md" loading={send.isPending}>
                   {t('confirm.send')}
                 </Button>

@@ -3,6 +3,7 @@ import { Alert, PasswordInput, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import type { FormEvent, ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { wordsOf } from '../api.ts';
 
 export function NewPassword(props: {
   readonly label: string;
@@ -27,11 +28,19 @@ export function NewPassword(props: {
   );
 }
 
-export function Against({ children }: { readonly children: ReactNode }): ReactNode {
-  if (children === undefined || children === null || children === '') return null;
+/** A sentence, or what `error` comes to in words. */
+export function Against({
+  error,
+  children,
+}: {
+  readonly error?: Error | null | undefined;
+  readonly children?: string | undefined;
+}): ReactNode {
+  const text = children ?? (error ? wordsOf(error) : '');
+  if (text === '') return null;
   return (
     <Alert color="red" role="alert" icon={<IconAlertTriangle size={18} />} py="xs">
-      <Text size="sm">{children}</Text>
+      <Text size="sm">{text}</Text>
     </Alert>
   );
 }

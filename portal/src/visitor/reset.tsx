@@ -31,7 +31,7 @@ export default function Reset(): ReactNode {
           ) : (
             <Stack>
               <NewPassword label={t('reset.password')} value={password} onChange={setPassword} />
-              <Against>{send.error?.message}</Against>
+              <Against error={send.error} />
               <Button type="submit" loading={send.isPending}>
                 {t('reset.send')}
               </Button>

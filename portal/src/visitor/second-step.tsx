@@ -61,7 +61,7 @@ export function SecondStep({
             />
           </Stack>
         )}
-        <Against>{against ?? verify.error?.message}</Against>
+        <Against error={verify.error}>{against}</Against>
         <Button type="submit" loading={verify.isPending}>
           {t('signIn.code.send')}
         </Button>

@@ -57,7 +57,7 @@ export default function Setup(): ReactNode {
             value={password}
             onChange={setPassword}
           />
-          <Against>{send.error?.message}</Against>
+          <Against error={send.error} />
           <Button type="submit" size="md" loading={send.isPending}>
             {t('setup.send')}
           </Button>

@@ -90,7 +90,7 @@ export function SignInForm({ known, refused, atCode, back, entered, onStep }: Si
             required
             data-autofocus={known !== undefined}
           />
-          <Against>{against ?? byPassword.error?.message}</Against>
+          <Against error={byPassword.error}>{against}</Against>
           <Button type="submit" size="md" loading={byPassword.isPending} leftSection={<IconLogin2 size={18} />}>
             {t('signIn.send')}
           </Button>

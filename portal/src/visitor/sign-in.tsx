@@ -70,7 +70,7 @@ function Forgot({ back }: { readonly back: () => void }): ReactNode {
             />
           )}
           {forgot.isSuccess && <Text role="status">{t('signIn.sent')}</Text>}
-          <Against>{forgot.error?.message}</Against>
+          <Against error={forgot.error} />
           {mail && (
             <Button type="submit" loading={forgot.isPending}>
               {t('signIn.sendLink')}

@@ -22,7 +22,7 @@ export function createAccount(
 ): Promise<Account> {
   return store.atomically(async (within) => {
     const trimmed = readAccountName(name);
-    if (await within.findAccount(trimmed)) throw new Fault(`There is an account "${trimmed}" already.`, 'conflict');
+    if (await within.findAccount(trimmed)) throw new Fault('account_taken', { name: trimmed }, 'conflict');
     if (plan !== undefined) await requirePlan(within, plan);
     // Operators have no limits unless a plan is named.
     return openAccount(within, trimmed, plan ?? planOfNewAccount(trimmed, role), author, { role }, role);
@@ -31,9 +31,8 @@ export function createAccount(
 
 /** @throws Fault. */
 export function readAccountName(name: string): string {
-  const trimmed = requireText('name of an account', name, 200);
-  if (isAccountId(trimmed) || trimmed.startsWith('key_'))
-    throw new Fault('A name that looks like an id would be taken for one; give the account another name.');
+  const trimmed = requireText('what_name_of_account', name, 200);
+  if (isAccountId(trimmed) || trimmed.startsWith('key_')) throw new Fault('account_name_like_id', {});
   return trimmed;
 }
 
@@ -66,7 +65,7 @@ export async function findAccount(store: Store, idOrName: string): Promise<Accou
 /** As `findAccount`. @throws Fault. */
 export async function requireAccount(store: Store, idOrName: string): Promise<Account> {
   const account = await findAccount(store, idOrName);
-  if (!account) throw new Fault(`There is no account "${idOrName}".`, 'not_found');
+  if (!account) throw new Fault('account_missing', { name: idOrName }, 'not_found');
   return account;
 }
 
@@ -101,9 +100,7 @@ export function changeAccount(
     };
     if (after.role === before.role && after.plan === before.plan) return before;
     if (before.name === operatorName)
-      throw role === undefined
-        ? new Fault("The operator's own account has no plan. Create another account for someone with limits.")
-        : new Fault("The gate's own account stays what it is.", 'conflict');
+      throw role === undefined ? new Fault('own_account_plan', {}) : new Fault('own_account', {}, 'conflict');
     const show = (of: Pick<Account, 'role' | 'plan'>) => ({ role: of.role, ...shownPlan(of.plan) });
     const action = after.role === before.role ? 'account.plan' : 'account.role';
     return within.changeAccount(before.id, after, auditEvent(author, action, before.id, show(before), show(after)));

@@ -103,15 +103,15 @@ export function decide(
 ): Promise<Application> {
   return store.atomically(async (within) => {
     const before = await requireApplication(within, id);
-    if (before.status !== 'pending') throw new Fault(`${id} has been decided already.`, 'conflict');
+    if (before.status !== 'pending') throw new Fault('application_decided', { id }, 'conflict');
     const person = before.personId === null ? undefined : await within.findPerson(before.personId);
     if (status === 'approved' && person && person.accountId !== null)
-      throw new Fault('The applicant has an account already.', 'conflict');
+      throw new Fault('applicant_has_account', {}, 'conflict');
     const account = status === 'approved' ? await accountFor(within, before, plan, author) : undefined;
     const after: Application = {
       ...before,
       status,
-      decision: decision === null ? null : requireProse('decision', decision, 2_000),
+      decision: decision === null ? null : requireProse('what_decision', decision, 2_000),
       decidedAt: author.at,
       decidedBy: author.actor,
       accountId: account?.id ?? null,
@@ -124,7 +124,7 @@ export function decide(
       { status, account: account?.id ?? null, plan: account?.plan ?? null },
     );
     if (!(await within.decideApplication(after, leadingTo(event, decisionEmail(after)))))
-      throw new Fault(`${id} has been decided already.`, 'conflict');
+      throw new Fault('application_decided', { id }, 'conflict');
     if (account && person)
       await within.updatePerson(
         person.id,
@@ -146,11 +146,11 @@ export function claimKey(store: Store, id: string, claim: string, author: Author
   return store.atomically(async (within) => {
     const application = await within.findApplication(id as ApplicationId);
     if (!application || !sameDigest(digestOf(claim), application.claimDigest))
-      throw new Fault('There is no such application.', 'not_found');
+      throw new Fault('application_missing', {}, 'not_found');
     const { status, accountId, claimedAt } = application;
     if (status !== 'approved' || accountId === null || claimedAt !== null) return { application, made: undefined };
     const account = await within.findAccount(accountId);
-    if (!account) throw new Fault('There is no such application.', 'not_found');
+    if (!account) throw new Fault('application_missing', {}, 'not_found');
     const made = await draftKey(within, { name: 'first key' }, account, author);
     const event = auditEvent(author, 'key.create', made.key.id, null, { ...showKey(made.key), application: id });
     // Another request of the same moment got the key.
@@ -161,7 +161,7 @@ export function claimKey(store: Store, id: string, claim: string, author: Author
 
 export async function requireApplication(store: Store, id: string): Promise<Application> {
   const found = await store.findApplication(id as ApplicationId);
-  if (!found) throw new Fault(`There is no application ${id}.`, 'not_found');
+  if (!found) throw new Fault('application_missing_id', { id }, 'not_found');
   return found;
 }
 
@@ -203,10 +203,9 @@ export function createInvite(
 
 async function draftInvite(store: Store, asked: NewInvite, author: Author): Promise<{ invite: Invite; code: Secret }> {
   const email = asked.email === null ? null : normalEmail(asked.email);
-  if (email === undefined) throw new Fault('That is not an e-mail address.');
+  if (email === undefined) throw new Fault('email_shape', {});
   if (asked.plan !== null) await requirePlan(store, asked.plan);
-  if (asked.expiresAt <= author.at || asked.expiresAt > author.at + longestInviteMs)
-    throw new Fault('An invitation lives at most 30 days.');
+  if (asked.expiresAt <= author.at || asked.expiresAt > author.at + longestInviteMs) throw new Fault('invite_life', {});
   const code = new Secret(`invite_${randomBase62(43)}`);
   const invite: Invite = {
     id: newInviteId(author.at),
@@ -301,30 +300,30 @@ function readRegistrationField(name: string, value: unknown): Partial<Registrati
   switch (name) {
     case 'mode':
       if (!registrationModes.includes(value as RegistrationMode))
-        throw new Fault(`mode is one of ${registrationModes.join(', ')}.`);
+        throw new Fault('registration_mode', { modes: registrationModes.join(', ') });
       return { mode: value as RegistrationMode };
     case 'plan':
-      if (typeof value !== 'string') throw new Fault('plan is the name of a plan.');
+      if (typeof value !== 'string') throw new Fault('registration_plan', {});
       return { plan: value };
     case 'domains':
     case 'dotless': {
       const words = typeof value === 'string' ? value.split(',').filter((word) => word.trim() !== '') : value;
-      if (!Array.isArray(words) || words.length > 100) throw new Fault(`${name} is a list of at most 100 domains.`);
+      if (!Array.isArray(words) || words.length > 100) throw new Fault('registration_domains', { name });
       return { [name]: words.map((word) => requireDomain(word)) };
     }
     case 'maxPending': {
       const count = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
       if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > 1_000_000)
-        throw new Fault('maxPending is a whole number from 0 to 1,000,000.');
+        throw new Fault('registration_pending', {});
       return { maxPending: count };
     }
     default:
-      throw new Fault(`Registration has no "${name}"; it has mode, plan, domains, dotless and maxPending.`);
+      throw new Fault('registration_field', { name });
   }
 }
 
 function requireDomain(word: unknown): string {
   const email = typeof word === 'string' ? normalEmail(`x@${word.trim().replace(/^@/, '')}`) : undefined;
-  if (email === undefined) throw new Fault(`"${String(word)}" is not a domain such as example.org.`);
+  if (email === undefined) throw new Fault('domain_shape', { word: String(word) });
   return email.slice(2);
 }

@@ -65,7 +65,10 @@ export async function apply(
   // Somebody whose own address was taken signs in under none; they say which one they apply with.
   const named = visitor !== undefined && !visitor.email.endsWith(placeholderDomain);
   const email = named ? visitor.email : requireEmail(asked.email);
-  const [name, purpose] = [requireText('name', asked.name, 200), requireProse('purpose', asked.purpose, 2_000)];
+  const [name, purpose] = [
+    requireText('what_name', asked.name, 200),
+    requireProse('what_purpose', asked.purpose, 2_000),
+  ];
   if (visitor) await refuseSecond(store, visitor);
   else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);
   const invite = await inviteFor(context, registration, asked.invite, email, author);
@@ -75,8 +78,7 @@ export async function apply(
   const confirm = mailer.delivers && !isNamed && !(visitor?.emailVerified ?? false);
   const waitsForEmail = confirm && !invite;
   if (!waitsForEmail && (await store.countPending()) >= registration.maxPending) throw tooMany();
-  if (waitsForEmail && !mailer.hasRoom('confirm', email))
-    throw new Fault('Enough emails went to that address for now. Come back in an hour.', 'conflict');
+  if (waitsForEmail && !mailer.hasRoom('confirm', email)) throw new Fault('email_too_often', {}, 'conflict');
   const passwordHash = asked.password === undefined || visitor ? null : await hashPassword(asked.password);
   const id = newApplicationId(author.at);
   const claim = new Secret(`claim_${randomBase62(43)}`);
@@ -145,7 +147,7 @@ function draftApplication(
 ): Application {
   return {
     ...known,
-    models: models.map((model) => requireText('model', model, 200)),
+    models: models.map((model) => requireText('what_model', model, 200)),
     wantedPlan: plan ?? null,
     status: 'pending',
     claimDigest: digestOf(claim.reveal()),
@@ -177,23 +179,22 @@ async function decideByInvite(
   return decide(store, application.id, 'approved', { plan, decision: null }, rule);
 }
 
-const tooMany = (): Fault => new Fault('Too many applications wait for a decision. Come back later.', 'conflict');
+const tooMany = (): Fault => new Fault('applications_full', {}, 'conflict');
 
-const noInvite = (): Fault =>
-  new Fault('That takes an invitation, and this one is not there, used, over, or for somebody else.', 'forbidden');
+const noInvite = (): Fault => new Fault('invite_refused', {}, 'forbidden');
 
 function notSubmitted(against: NotSubmitted): Fault {
   switch (against) {
     case 'invite':
       return noInvite();
     case 'waits':
-      return new Fault('Your application waits for a decision already.', 'conflict');
+      return new Fault('application_waits', {}, 'conflict');
     case 'full':
       return tooMany();
     case 'source':
-      return new Fault('Too many applications from your network wait to be confirmed. Come back later.', 'conflict');
+      return new Fault('applications_from_network', {}, 'conflict');
     case 'mailbox':
-      return new Fault('Open one of the emails that were sent to that address already.', 'conflict');
+      return new Fault('email_sent_already', {}, 'conflict');
   }
 }
 
@@ -208,7 +209,7 @@ async function inviteFor(
   email: string,
   { at }: Author,
 ): Promise<Invite | undefined> {
-  if (mode === 'closed') throw new Fault('This gate takes no applications.', 'forbidden');
+  if (mode === 'closed') throw new Fault('applications_closed', {}, 'forbidden');
   const invite = code === undefined ? undefined : await store.findInvite(digestOf(code.trim()), email, at);
   if (!invite && (mode === 'invite' || code !== undefined)) throw noInvite();
   if (invite && invite.plan !== null) await requirePlan(store, invite.plan);
@@ -216,7 +217,6 @@ async function inviteFor(
 }
 
 async function refuseSecond(store: Store, { id, accountId }: Person): Promise<void> {
-  if (accountId !== null) throw new Fault('You have an account already.', 'conflict');
-  if ((await store.findApplicationOf(id))?.status === 'pending')
-    throw new Fault('Your application waits for a decision already.', 'conflict');
+  if (accountId !== null) throw new Fault('have_account', {}, 'conflict');
+  if ((await store.findApplicationOf(id))?.status === 'pending') throw new Fault('application_waits', {}, 'conflict');
 }

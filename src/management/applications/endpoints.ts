@@ -159,7 +159,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
       answer: applicationSchema,
       before: shownOne,
       run: async ({ store, params, body, author }) => {
-        if (verb === 'reject' && body.plan !== undefined) throw new Fault('A rejected applicant gets no plan.');
+        if (verb === 'reject' && body.plan !== undefined) throw new Fault('rejected_plan', {});
         const status = verb === 'approve' ? 'approved' : 'rejected';
         return showApplication(await decide(store, params['id'] ?? '', status, body, author));
       },
@@ -201,7 +201,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     creates: true,
     again: async ({ store }, id) => {
       const found = (await store.listInvites(10_000)).find((invite) => invite.id === id);
-      if (!found) throw new Fault(`There is no invitation ${id}.`, 'not_found');
+      if (!found) throw new Fault('invite_missing', { id }, 'not_found');
       return showInvite(found);
     },
     run: async ({ store, body, author }) => {

@@ -1,6 +1,7 @@
 // Identifies the caller of the management API by a key in a header or a session in a cookie, never both at once. A cookie opens nothing
 // that another site could have asked for: what changes something needs our own origin and a JSON body. The data plane asks after
 // keys in the same store in its own way; the two planes never call each other, and no cookie opens that one.
+
 import type { Request } from 'express';
 import { type Account, mayManage } from '../../domain/account.ts';
 import { AddressBlocks, clientAddress, plainAddress } from '../../domain/address.ts';
@@ -8,6 +9,7 @@ import { isSecretOf, readKeyId, type StoredKey } from '../../domain/api-key.ts';
 import { shownCertificate } from '../../domain/certificate.ts';
 import type { Maker } from '../../domain/key-bounds.ts';
 import type { Person } from '../../domain/person.ts';
+import { say } from '../../domain/sentences.ts';
 import { hits, restrictionsOf } from '../../domain/suspension.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Caller as StoredCaller } from '../../store/ports/keys.ts';
@@ -72,8 +74,7 @@ export async function authenticate(request: Request, authentication: Authenticat
   if (needs === 'nothing') return anybody;
   const text = credentialOf(request);
   const session = await authentication.signIn.sessionOf(request.headers.cookie ?? '');
-  if (text !== undefined && session)
-    throw new Problem('unauthenticated', { detail: 'The request carries a key and a session; send one of them.' });
+  if (text !== undefined && session) throw new Problem('unauthenticated', { said: say('two_credentials', {}) });
   if (text !== undefined) return callerOfKey(text, request, authentication);
   if (session) {
     if (!authentication.origins.isOurs(request)) throw new Problem('cross_site');
@@ -109,7 +110,7 @@ export async function stillStands(
   const caller = stands
     ? await callerOfPerson({ id: session, personId: person.id, fresh }, { ...authentication, store })
     : undefined;
-  if (!caller) throw new Problem('unauthenticated', { detail: 'You have been signed out meanwhile.' });
+  if (!caller) throw new Problem('unauthenticated', { said: say('signed_out_meanwhile', {}) });
   return caller;
 }
 
@@ -161,14 +162,13 @@ function callerOfFound(
 ): Caller {
   const now = authentication.now();
   const address = addressOf(request, authentication);
-  if (key.status !== 'active') throw new Problem('unauthenticated', { detail: 'This API key has been revoked.' });
+  if (key.status !== 'active') throw new Problem('unauthenticated', { said: say('key_revoked', {}) });
   if (key.expiresAt !== null && now >= key.expiresAt)
-    throw new Problem('unauthenticated', { detail: 'This API key has expired.' });
+    throw new Problem('unauthenticated', { said: say('key_expired', {}) });
   if (key.boundCertificate !== null && shownCertificate(request.socket, now) !== key.boundCertificate)
-    throw new Problem('forbidden', { detail: 'This API key works only together with its client certificate.' });
+    throw new Problem('forbidden', { said: say('key_needs_certificate', {}) });
   const blocks = new AddressBlocks(key.cidr);
-  if (!blocks.empty && !blocks.contains(address))
-    throw new Problem('forbidden', { detail: 'This API key may not be used from your address.' });
+  if (!blocks.empty && !blocks.contains(address)) throw new Problem('forbidden', { said: say('key_address', {}) });
   const mine = suspensions.filter((suspension) => hits(suspension, key.lineage));
   // A suspended caller may still read why; requests that change anything are refused.
   const { refused } = restrictionsOf(mine, now);
@@ -197,7 +197,7 @@ export function addressOf(request: Request, { trustedProxies }: Pick<Authenticat
 /** @throws Problem `forbidden`, `sign_in_again`. */
 export function refuseUnentitled(caller: Caller, needs: Needs, needsFresh = false): void {
   if (!entitled(caller, needs))
-    throw new Problem('forbidden', caller.key ? { detail: `This API key may not do that; it needs ${needs}.` } : {});
+    throw new Problem('forbidden', caller.key ? { said: say('key_lacks_scope', { scope: needs }) } : {});
   if (needsFresh && !caller.fresh) throw new Problem('sign_in_again');
 }
 
@@ -221,7 +221,7 @@ function credentialOf({ headers }: Request): string | undefined {
   const bearer = /^bearer ([^\s,]+)$/i.exec(headers.authorization ?? '')?.[1];
   const apiKey = headers['x-api-key'];
   if (bearer !== undefined && typeof apiKey === 'string' && apiKey !== bearer)
-    throw new Problem('unauthenticated', { detail: 'The request carries two keys that disagree.' });
+    throw new Problem('unauthenticated', { said: say('two_keys', {}) });
   return bearer ?? (typeof apiKey === 'string' ? apiKey : undefined);
 }
 

@@ -1,5 +1,6 @@
 // Lists in pages. A cursor names the last thing that was seen, not a number of things to pass over, so a list that grows
 // meanwhile neither repeats nor leaves out; it is opaque to clients and is read strictly.
+import { say } from '../../domain/sentences.ts';
 import type { Page } from '../../store/ports/page.ts';
 import { Problem } from './problem.ts';
 
@@ -49,14 +50,13 @@ function write(text: string): string {
 
 function readPlace(cursor: string): { at: number; id: string } {
   const match = /^(\d{1,16}) ([A-Za-z0-9_]{1,60})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
-  if (!match) throw new Problem('invalid', { detail: 'query.cursor: not a cursor of this list' });
+  if (!match) throw new Problem('invalid', { said: say('cursor_foreign', {}) });
   return { at: Number(match[1]), id: match[2] as string };
 }
 
 /** The id that a cursor names. @throws Problem `invalid`. */
 export function readId(cursor: string): string {
   const id = Buffer.from(cursor, 'base64url').toString('latin1');
-  if (!/^[a-z]{3}_[A-Za-z0-9]{1,60}$/.test(id))
-    throw new Problem('invalid', { detail: 'query.cursor: not a cursor of this list' });
+  if (!/^[a-z]{3}_[A-Za-z0-9]{1,60}$/.test(id)) throw new Problem('invalid', { said: say('cursor_foreign', {}) });
   return id;
 }

@@ -1,8 +1,10 @@
 // One call of the management API as one decision: the caller's right, If-Match, Idempotency-Key and the use case itself, which
 // the router runs in one transaction of the store.
+
 import type { Request, Response } from 'express';
 import { digestOf } from '../../domain/api-key.ts';
 import { isBound } from '../../domain/key-bounds.ts';
+import { say } from '../../domain/sentences.ts';
 import { anybody, type Caller, refuseUnentitled, stillStands } from './authenticate.ts';
 import { type ApiTools, type Asked, callOf } from './call.ts';
 import type { AnyCall, Endpoint } from './endpoint.ts';
@@ -42,8 +44,7 @@ async function refuseBound({ boundKeys }: Endpoint, call: AnyCall): Promise<void
   if (!key || boundKeys === 'may' || !isBound(key)) return;
   if (typeof boundKeys === 'function' && (await boundKeys(call))) return;
   throw new Problem('forbidden', {
-    detail:
-      'A key that ends, or is bound to networks, models, a certificate or limits, lets nobody in, gives nobody more, and frees nobody.',
+    said: say('key_is_bound', {}),
   });
 }
 
@@ -74,8 +75,7 @@ async function createOnce(
     await refuseStale(row, call, seen);
     return { status: 201, body: await row.run(call) };
   }
-  if (!/^[\x21-\x7e]{1,200}$/.test(name))
-    throw new Problem('invalid', { detail: 'An Idempotency-Key has 1 to 200 printable characters without spaces.' });
+  if (!/^[\x21-\x7e]{1,200}$/.test(name)) throw new Problem('invalid', { said: say('idempotency_key', {}) });
   const { store, caller, author } = call;
   const keyId = caller.id;
   const digest = digestOf(`${row.name} ${JSON.stringify(call.params)} ${JSON.stringify(call.body)}`);

@@ -2,7 +2,8 @@
 // differ, because they are one thing.
 import { z } from 'zod';
 import type { Endpoint } from './endpoint.ts';
-import { problemCodes, problemSchema, statusOf } from './problem.ts';
+import { problemSchema } from './problem.ts';
+import { problemCodes, statusOf } from './problem-codes.ts';
 
 type Json = Record<string, unknown>;
 

@@ -1,6 +1,8 @@
 // How often a row may be asked, by one person or key and from one source, and how many may run at once. Every row names its
 // pace. A bucket that fills evenly (GCRA, ITU-T I.371), so that a caller cannot use two minutes' worth around the turn of a minute.
+
 import { networkOf } from '../../domain/address.ts';
+import { say } from '../../domain/sentences.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import { Problem } from './problem.ts';
 
@@ -69,7 +71,7 @@ export class Paces {
     if (!pace.atOnce) return () => undefined;
     const [own, all] = [`${name} by ${who}`, name];
     if (this.#count(own) >= pace.atOnce.each || this.#count(all) >= pace.atOnce.all)
-      throw new Problem('too_many_requests', { retryAfterSeconds: 1, detail: 'Too many of these run at once.' });
+      throw new Problem('too_many_requests', { retryAfterSeconds: 1, said: say('runs_too_many', {}) });
     for (const place of [own, all]) this.#running.set(place, this.#count(place) + 1);
     let taken = true;
     return () => {

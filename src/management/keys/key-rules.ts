@@ -6,6 +6,7 @@ import { beyondMaker, type Maker } from '../../domain/key-bounds.ts';
 import { readPatterns } from '../../domain/model-name.ts';
 import { type Narrowing, type Plan, readNarrowing, type Unlimited, unlimited } from '../../domain/plan.ts';
 import { defaultScopes, isManagement, managementScopes, parseScopes, type Scope } from '../../domain/scope.ts';
+import { Unreadable } from '../../domain/sentences.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault, reading } from '../fault.ts';
@@ -43,7 +44,7 @@ export interface ReadKey {
 
 export function readAskedKey(asked: AskedKey, plan: Plan | Unlimited, now: WallMs): ReadKey {
   if (asked.expiresAt !== null && asked.expiresAt !== undefined && asked.expiresAt <= now)
-    throw new Fault('The key would have expired already.');
+    throw new Fault('key_expired_already', {});
   return {
     publicKey: readPublicKey(asked),
     boundCertificate: readBoundCertificate(asked.boundCertificate),
@@ -60,7 +61,7 @@ export function refuseBeyondMaker(
   before?: StoredKey,
 ): void {
   const beyond = maker && beyondMaker(key, account, maker, before);
-  if (beyond !== undefined) throw new Fault(`The key that asks makes no key beyond itself: ${beyond}.`, 'forbidden');
+  if (beyond !== undefined) throw new Fault('key_beyond_maker', { beyond }, 'forbidden');
 }
 
 export function works(key: StoredKey, now: WallMs): boolean {
@@ -91,26 +92,26 @@ export async function refuseMoreKeys(
   const itself = before && isPassing(before) === isPassing(key) ? 1 : 0;
   if (isPassing(key)) {
     if ((await store.countKeys(account.id, now, 'passing')) - itself >= maxPassing)
-      throw new Fault(
-        `${account.name} holds ${maxPassing} keys for an hour already; they end by themselves.`,
-        'conflict',
-      );
+      throw new Fault('keys_passing_full', { account: account.name, count: maxPassing }, 'conflict');
     return;
   }
   const { name, maxKeys } = plan;
   if (maxKeys === null) return;
   const held = (await store.countKeys(account.id, now)) - itself;
   if (held >= maxKeys)
-    throw new Fault(
-      `${account.name} holds ${held}${itself ? ' other' : ''} working keys, and the plan ${name} allows ${maxKeys}. Revoke one first.`,
-    );
+    throw new Fault(itself ? 'keys_full_beside' : 'keys_full', {
+      account: account.name,
+      held,
+      plan: name,
+      most: maxKeys,
+    });
 }
 
 export function expiryOf(expiresAt: number | null, plan: Plan | Unlimited, now: WallMs): number | null {
   if (plan === unlimited || plan.maxKeyDays === null) return expiresAt;
   const latest = now + plan.maxKeyDays * dayMs;
   if (expiresAt !== null && expiresAt > latest)
-    throw new Fault(`The plan ${plan.name} lets a key live ${plan.maxKeyDays} days at most.`);
+    throw new Fault('key_lives_too_long', { plan: plan.name, days: plan.maxKeyDays });
   return expiresAt ?? latest;
 }
 
@@ -123,10 +124,9 @@ function readRules(asked: AskedKey, plan: Plan | Unlimited): Pick<StoredKey, 'sc
     // Read here once, so that an invalid pattern or address block is never stored.
     readPatterns(models);
     readBlocks(cidr);
-    if (read.length === 0) throw new Error('a key needs at least one scope');
-    if (models.length === 0) throw new Error('a key needs at least one model pattern; * is every local model');
-    if (asked.cidr?.length === 0)
-      throw new Error('an empty address list would allow nobody; leave it out to allow everybody');
+    if (read.length === 0) throw new Unreadable('key_needs_scope', {});
+    if (models.length === 0) throw new Unreadable('key_needs_model', {});
+    if (asked.cidr?.length === 0) throw new Unreadable('key_needs_address', {});
     return read;
   });
   return { scopes: plan === unlimited ? scopes : withinPlan(scopes, asked, plan), models, cidr };
@@ -134,7 +134,7 @@ function readRules(asked: AskedKey, plan: Plan | Unlimited): Pick<StoredKey, 'sc
 
 export function refuseBeyondRole(asked: readonly Scope[], { name, role }: Account): void {
   const beyond = managementScopes.find((scope) => asked.includes(scope) && !mayManage(role, scope));
-  if (beyond !== undefined) throw new Fault(`${name} has the role ${role}, and ${beyond} is not for it.`, 'forbidden');
+  if (beyond !== undefined) throw new Fault('role_lacks_scope', { account: name, role, scope: beyond }, 'forbidden');
 }
 
 /** Plans do not speak of management: the role does. */
@@ -142,6 +142,10 @@ function withinPlan(scopes: readonly Scope[], asked: AskedKey, plan: Plan): read
   const allows = (scope: Scope): boolean => isManagement(scope) || plan.scopes.includes(scope);
   const beyond = scopes.filter((scope) => !allows(scope));
   if (asked.scopes !== undefined && beyond.length > 0)
-    throw new Fault(`The plan ${plan.name} does not allow ${beyond.join(', ')}; it allows ${plan.scopes.join(', ')}.`);
+    throw new Fault('plan_lacks_scope', {
+      plan: plan.name,
+      scopes: beyond.join(', '),
+      allowed: plan.scopes.join(', '),
+    });
   return scopes.filter(allows);
 }

@@ -96,16 +96,16 @@ function handedOn(asked: AskedKey, { key: { expiresAt, cidr, models, narrowing }
 /** A key as it would be stored; the caller stores it, in the same transaction. @throws Fault as `createKey`. */
 export async function draftKey(store: Store, asked: AskedKey, account: Account, author: Author): Promise<CreatedKey> {
   const now = author.at;
-  if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
+  if (account.closedAt !== null) throw new Fault('account_closed', {}, 'conflict');
   const plan = await allowanceOf(store, account);
   const { publicKey, boundCertificate, narrowing, rules } = readAskedKey(asked, plan, now);
   refuseBeyondRole(rules.scopes, account);
   if (plan === unlimited && Object.keys(narrowing).length > 0)
-    throw new Fault(`${account.name} has no plan that a key could narrow; its calls are not counted.`);
+    throw new Fault('nothing_to_narrow', { account: account.name });
   const { id, text, digest } = generateKey();
   const key: StoredKey = {
     ...blankKey(id, account.id, now),
-    name: requireText('name of a key', asked.name, 200),
+    name: requireText('what_name_of_key', asked.name, 200),
     kind: publicKey?.kind ?? 'secret',
     digest: publicKey?.digest ?? digest,
     ...rules,
@@ -115,8 +115,7 @@ export async function draftKey(store: Store, asked: AskedKey, account: Account, 
     narrowing,
   };
   await refuseMoreKeys(store, account, plan, key, now);
-  if (publicKey && (await store.findKeyByDigest(key.digest)))
-    throw new Fault('That public key is registered already.', 'conflict');
+  if (publicKey && (await store.findKeyByDigest(key.digest))) throw new Fault('public_key_taken', {}, 'conflict');
   return { key, secret: publicKey ? undefined : text };
 }
 
@@ -134,17 +133,13 @@ export function rotateKey(
   return store.atomically(async (within) => {
     const now = author.at;
     const old = await requireKey(within, id);
-    if (old.kind !== 'secret')
-      throw new Fault('A public key cannot be rotated here: register the new one, then revoke this one.');
-    if (!works(old, now)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
+    if (old.kind !== 'secret') throw new Fault('public_key_rotation', {});
+    if (!works(old, now)) throw new Fault('key_over', { id }, 'conflict');
     if (maker?.key.id !== old.id) refuseBeyondMaker(old, await requireAccount(within, old.accountId), maker);
     const family = (await within.listKeys(old.accountId)).filter((each) => each.lineage === old.lineage);
     const earlier = family.find((each) => each.id !== old.id && works(each, now));
     if (earlier)
-      throw new Fault(
-        `${earlier.id}, which this key replaced, works until ${iso(earlier.expiresAt)}; revoke it first.`,
-        'conflict',
-      );
+      throw new Fault('key_predecessor', { id: earlier.id, until: iso(earlier.expiresAt) ?? '' }, 'conflict');
     const fresh = generateKey();
     const key: StoredKey = {
       ...old,
@@ -189,7 +184,7 @@ export function changeKey(
 ): Promise<StoredKey> {
   return store.atomically(async (within) => {
     const before = await requireKey(within, id);
-    if (!works(before, author.at)) throw new Fault(`${id} is not active any more; make a new key instead.`, 'conflict');
+    if (!works(before, author.at)) throw new Fault('key_over', { id }, 'conflict');
     const account = await requireAccount(within, before.accountId);
     const plan = await allowanceOf(within, account);
     const asked: AskedKey = {
@@ -202,11 +197,11 @@ export function changeKey(
     };
     const { narrowing, rules } = readAskedKey(asked, plan, author.at);
     if (plan === unlimited && Object.keys(narrowing).length > 0)
-      throw new Fault(`${account.name} has no plan that a key could narrow.`);
+      throw new Fault('nothing_to_narrow_here', { account: account.name });
     const after: StoredKey = {
       ...before,
       // A name from before names were read so strictly stays until another is given.
-      name: change.name === undefined ? before.name : requireText('name of a key', change.name, 200),
+      name: change.name === undefined ? before.name : requireText('what_name_of_key', change.name, 200),
       scopes: change.scopes === undefined ? before.scopes : rules.scopes,
       models: rules.models,
       cidr: change.cidr ?? before.cidr,
@@ -222,7 +217,7 @@ export function changeKey(
       await refuseMoreKeys(within, account, plan, after, author.at, before);
     refuseBeyondMaker(after, account, maker, before);
     const event = auditEvent(author, 'key.set', id, showKey(before), showKey(after));
-    if (!(await within.changeKey(after, event))) throw new Fault(`${id} is not active any more.`, 'conflict');
+    if (!(await within.changeKey(after, event))) throw new Fault('key_just_over', { id }, 'conflict');
     return after;
   });
 }
@@ -230,7 +225,7 @@ export function changeKey(
 /** @throws Fault where there is no such key. */
 export async function revokeKey(store: Store, id: string, author: Author): Promise<StoredKey> {
   const event = auditEvent(author, 'key.revoke', id, { status: 'active' }, { status: 'revoked' });
-  if (!(await store.revokeKey(id as KeyId, author.at, event))) throw new Fault(`There is no key ${id}.`, 'not_found');
+  if (!(await store.revokeKey(id as KeyId, author.at, event))) throw new Fault('key_missing', { id }, 'not_found');
   return requireKey(store, id);
 }
 
@@ -247,7 +242,7 @@ export async function revokeLeaked(store: Store, id: KeyId, text: string, author
 
 export async function requireKey(store: Store, id: string): Promise<StoredKey> {
   const key = await store.findKey(id as KeyId);
-  if (!key) throw new Fault(`There is no key ${id}.`, 'not_found');
+  if (!key) throw new Fault('key_missing', { id }, 'not_found');
   return key;
 }
 

@@ -10,11 +10,10 @@ interface Material {
 
 /** Undefined for a key with a secret. @throws Fault. */
 export function readPublicKey({ publicKey, certificate }: Material): Pick<StoredKey, 'kind' | 'digest'> | undefined {
-  if (publicKey !== undefined && certificate !== undefined)
-    throw new Fault('A key is a public key or a certificate, not both.');
+  if (publicKey !== undefined && certificate !== undefined) throw new Fault('key_two_kinds', {});
   if (publicKey !== undefined) {
     const wire = readSshPublicKey(publicKey);
-    if (!wire) throw new Fault('That is not an ed25519 public key; give the line of ~/.ollama/id_ed25519.pub.');
+    if (!wire) throw new Fault('public_key_shape', {});
     return { kind: 'signature', digest: digestOf(wire) };
   }
   return certificate === undefined ? undefined : { kind: 'certificate', digest: digestOfCertificate(certificate) };
@@ -26,6 +25,6 @@ export const readBoundCertificate = (pem: string | null | undefined): string | n
 
 function digestOfCertificate(pem: string): string {
   const digest = certificateDigest(pem);
-  if (digest === undefined) throw new Fault('That is no certificate in PEM (-----BEGIN CERTIFICATE-----).');
+  if (digest === undefined) throw new Fault('certificate_shape', {});
   return digest;
 }

@@ -36,7 +36,7 @@ export async function requireModelName(store: Store, named: string): Promise<Sto
     (await store.findModelName(named as NameId)) ??
     (canonical === undefined ? undefined : await store.findModelNameByCanonical(canonical));
   if (found) return found;
-  throw new Fault(`Nothing is stored about the model name "${named.slice(0, 200)}".`, 'not_found');
+  throw new Fault('model_name_missing', { name: named.slice(0, 200) }, 'not_found');
 }
 
 /** @throws Fault. */
@@ -49,7 +49,7 @@ export function createModelName(
     const { at } = author;
     const blank = { id: newNameId(), target: null, plans: {}, fallbacks: [], createdAt: at, changedAt: at, version: 1 };
     const others = await within.listModelNames();
-    if (others.length >= mostNames) throw new Fault(`There are ${mostNames} model names already.`, 'conflict');
+    if (others.length >= mostNames) throw new Fault('model_names_full', { most: mostNames }, 'conflict');
     const named = { ...blank, ...reading(() => readName(fields.name)) };
     const stored = await withFields(within, named, fields, others);
     const event = auditEvent(author, 'model-name.create', stored.id, null, { ...stored });
@@ -111,18 +111,15 @@ async function withFields(
 function refuseChains(stored: StoredName, others: readonly StoredName[]): void {
   const aliases = new Set(others.filter(isAlias).map(({ canonical }) => canonical));
   const chained = modelsOf(stored).find((model) => aliases.has(canonicalOf(model)));
-  if (chained !== undefined)
-    throw new Fault(`"${chained}" is an alias itself; name the model that it stands for.`, 'conflict');
+  if (chained !== undefined) throw new Fault('alias_to_alias', { name: chained }, 'conflict');
   if (!isAlias(stored)) return;
   const leading = others.find((other) => modelsOf(other).some((model) => canonicalOf(model) === stored.canonical));
-  if (leading)
-    throw new Fault(`"${leading.name}" leads to "${stored.name}", so that cannot be an alias itself.`, 'conflict');
+  if (leading) throw new Fault('alias_of_alias', { leading: leading.name, name: stored.name }, 'conflict');
 }
 
 function refuseNotStored(why: NameNotStored | undefined, { name }: StoredName): void {
-  if (why === 'taken') throw new Fault(`The model name "${name}" is there already.`, 'conflict');
-  if (why === 'gone')
-    throw new Fault(`The model name "${name}" has just been changed or removed; look at it and try again.`, 'conflict');
+  if (why === 'taken') throw new Fault('model_name_taken', { name }, 'conflict');
+  if (why === 'gone') throw new Fault('model_name_changed', { name }, 'conflict');
 }
 
 /** As people and programs read it. */

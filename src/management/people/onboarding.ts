@@ -1,5 +1,6 @@
 // What the use cases that let people in work with, and how they read an address and a password.
 import { normalEmail } from '../../domain/application.ts';
+import { Refusal } from '../../domain/refusal.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault } from '../fault.ts';
 import type { Mailer } from '../mail/mailer.ts';
@@ -21,12 +22,12 @@ export interface OnboardingContext {
 /** @throws Fault. */
 export function requireEmail(text: string): string {
   const email = normalEmail(text);
-  if (email === undefined) throw new Fault('That is not an e-mail address.');
+  if (email === undefined) throw new Fault('email_shape', {});
   return email;
 }
 
 /** @throws Fault. */
 export function requirePassword(password: string, about: readonly string[]): void {
   const fault = passwordFault(password, about);
-  if (fault !== undefined) throw new Fault(fault);
+  if (fault !== undefined) throw new Refusal(fault);
 }

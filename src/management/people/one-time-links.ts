@@ -110,5 +110,4 @@ export async function useLink(store: Store, code: string, purpose: LinkPurpose, 
   return subject;
 }
 
-export const deadLink = (): Fault =>
-  new Fault('This link opens nothing: it was used, is over, or another took its place.', 'forbidden');
+export const deadLink = (): Fault => new Fault('link_dead', {}, 'forbidden');

@@ -29,7 +29,7 @@ export interface SetUp {
 export async function setUp({ store }: OnboardingContext, asked: SetUp, author: Author): Promise<PersonId> {
   await readLink(store, asked.code, 'setup', author.at);
   const email = requireEmail(asked.email);
-  const name = requireText('name', asked.name, 200);
+  const name = requireText('what_name', asked.name, 200);
   requirePassword(asked.password, [name, email]);
   const passwordHash = await hashPassword(asked.password);
   const id = newPersonId();
@@ -45,11 +45,11 @@ export async function setUp({ store }: OnboardingContext, asked: SetUp, author: 
     case 'link':
       throw deadLink();
     case 'closed':
-      throw new Fault('The account of this link is not there.', 'not_found');
+      throw new Fault('link_account_gone', {}, 'not_found');
     case 'occupied':
-      throw new Fault('Somebody signs in to that account already.', 'conflict');
+      throw new Fault('account_occupied', {}, 'conflict');
     case 'taken':
-      throw new Fault('There is somebody with that address already.', 'conflict');
+      throw new Fault('email_taken', {}, 'conflict');
   }
 }
 
@@ -125,11 +125,11 @@ function notConfirmed(against: NotConfirmed): Fault {
     case 'link':
       return deadLink();
     case 'taken':
-      return new Fault('That address is confirmed already, with another application.', 'conflict');
+      return new Fault('email_confirmed_elsewhere', {}, 'conflict');
     case 'occupied':
-      return new Fault('Somebody signs in to the account of that application already. Ask its operator.', 'conflict');
+      return new Fault('application_occupied', {}, 'conflict');
     case 'full':
-      return new Fault('Too many applications wait for a decision. Open this page again later.', 'conflict');
+      return new Fault('applications_full_confirm', {}, 'conflict');
   }
 }
 
@@ -145,7 +145,7 @@ export async function changePerson(
   change: { readonly name?: string | undefined; readonly language?: Language | undefined },
   author: Author,
 ): Promise<void> {
-  const name = change.name === undefined ? {} : { name: requireText('name', change.name, 200) };
+  const name = change.name === undefined ? {} : { name: requireText('what_name', change.name, 200) };
   const language = change.language === undefined ? {} : { language: change.language };
   const { name: oldName, language: oldLanguage } = person;
   await store.updatePerson(
@@ -165,16 +165,12 @@ export async function linkFor(
   const account = await requireOpen(store, idOrName);
   const person = await store.findPersonOf(account.id);
   if (purpose === 'setup') {
-    if (person)
-      throw new Fault(`${account.name} has somebody who signs in; make a link for a new password.`, 'conflict');
+    if (person) throw new Fault('account_has_person', { account: account.name }, 'conflict');
     return createLink(store, portal, 'setup', account.id, author);
   }
-  if (!person) throw new Fault(`Nobody signs in to ${account.name} yet; make a link to set it up.`, 'conflict');
+  if (!person) throw new Fault('account_has_nobody', { account: account.name }, 'conflict');
   if (person.email.endsWith(placeholderDomain))
-    throw new Fault(
-      `The person of ${account.name} has no confirmed address to sign in with; make a link for their application to confirm one.`,
-      'conflict',
-    );
+    throw new Fault('person_unconfirmed', { account: account.name }, 'conflict');
   return createLink(store, portal, 'password', person.id, author);
 }
 
@@ -184,7 +180,7 @@ export async function confirmationLink(
   application: Application,
   author: Author,
 ): Promise<MadeLink> {
-  if (application.confirmedAt !== null) throw new Fault('That address is confirmed already.', 'conflict');
+  if (application.confirmedAt !== null) throw new Fault('email_confirmed', {}, 'conflict');
   return createLink(store, portal, 'confirm', application.id, author);
 }
 
@@ -192,7 +188,7 @@ export async function confirmationLink(
 export function closeAccount(store: Store, idOrName: string, author: Author): Promise<void> {
   return store.atomically(async (within) => {
     const account = await requireOpen(within, idOrName);
-    if (account.name === operatorName) throw new Fault("The gate's own account stays what it is.", 'conflict');
+    if (account.name === operatorName) throw new Fault('own_account', {}, 'conflict');
     await within.closeAccount(account.id, author.at, auditEvent(author, 'account.close', account.id, null, null));
   });
 }
@@ -204,6 +200,6 @@ export async function leave(store: Store, { id }: Person, author: Author): Promi
 
 async function requireOpen(store: Store, idOrName: string): Promise<Account> {
   const account = await requireAccount(store, idOrName);
-  if (account.closedAt !== null) throw new Fault('That account is closed.', 'conflict');
+  if (account.closedAt !== null) throw new Fault('account_closed', {}, 'conflict');
   return account;
 }

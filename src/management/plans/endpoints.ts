@@ -90,9 +90,9 @@ export const previewEndpoints: readonly Endpoint[] = [
       const { path, model, promptTokens, maxTokens } = body;
       const key = body.key === undefined ? undefined : await requireKey(store, body.key);
       const named = body.account ?? key?.accountId;
-      if ((named === undefined) === (body.plan === undefined)) throw new Fault('Name an account, a key or a plan.');
+      if ((named === undefined) === (body.plan === undefined)) throw new Fault('preview_of_nothing', {});
       const account = named === undefined ? undefined : await requireAccount(store, named);
-      if (key && account && key.accountId !== account.id) throw new Fault('That key is not of that account.');
+      if (key && account && key.accountId !== account.id) throw new Fault('key_of_another_account', {});
       const plan = account ? await allowanceOf(store, account) : await requirePlan(store, body.plan ?? '');
       const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
       const preview = await introspection.preview({

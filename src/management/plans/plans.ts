@@ -19,7 +19,7 @@ export async function requirePlan(store: Store, name: string): Promise<Plan> {
   const plan = await store.findPlan(name);
   if (plan) return plan;
   const names = (await store.listPlans()).map((other) => other.name);
-  throw new Fault(`There is no plan "${name}"; the plans are ${names.join(', ')}.`, 'not_found');
+  throw new Fault('plan_missing', { name, plans: names.join(', ') }, 'not_found');
 }
 
 /** A new plan; terms that are not given are as open as can be, or as another plan has them. @throws Fault. */
@@ -31,13 +31,12 @@ export function createPlan(
   author: Author,
 ): Promise<Plan> {
   return store.atomically(async (within) => {
-    if (!/^[a-z0-9][a-z0-9-]{0,39}$/.test(name))
-      throw new Fault('A plan is named with small letters, digits and dashes.');
+    if (!/^[a-z0-9][a-z0-9-]{0,39}$/.test(name)) throw new Fault('plan_name', {});
     const base: Terms = like === undefined ? openTerms : await requirePlan(within, like);
     const plan: Plan = { ...base, ...readTerms(pairs), name, version: 1 };
     checkTogether(plan);
     if (!(await within.putPlan(plan, auditEvent(author, 'plan.create', name, null, { ...plan }))))
-      throw new Fault(`There is a plan "${name}" already.`, 'conflict');
+      throw new Fault('plan_taken', { name }, 'conflict');
     return plan;
   });
 }
@@ -54,7 +53,7 @@ export function changePlan(
     const after: Plan = { ...before, ...readTerms(pairs), version: before.version + 1 };
     checkTogether(after);
     if (!(await within.putPlan(after, auditEvent(author, 'plan.set', name, { ...before }, { ...after }))))
-      throw new Fault(`Somebody else has just changed the plan "${name}"; look at it and try again.`, 'conflict');
+      throw new Fault('plan_changed', { name }, 'conflict');
     return after;
   });
 }
@@ -63,23 +62,17 @@ export function changePlan(
 export function deletePlan(store: Store, name: string, author: Author): Promise<void> {
   return store.atomically(async (within) => {
     const plan = await requirePlan(within, name);
-    if (name === 'default') throw new Fault('The plan "default" is what new accounts get; it cannot be deleted.');
-    if ((await within.readRegistration()).plan === name)
-      throw new Fault(`New accounts get the plan "${name}"; choose another one for registration first.`, 'conflict');
+    if (name === 'default') throw new Fault('plan_default', {});
+    if ((await within.readRegistration()).plan === name) throw new Fault('plan_registers', { name }, 'conflict');
     const isOpen = ({ usedAt, expiresAt }: Invite): boolean => usedAt === null && expiresAt > author.at;
     if ((await within.listInvites(mostInvites)).some((invite) => invite.plan === name && isOpen(invite)))
-      throw new Fault(`An invitation that is open gives the plan "${name}"; it can be deleted afterwards.`, 'conflict');
+      throw new Fault('plan_invites', { name }, 'conflict');
     const server = (await within.listServers()).find(({ plans }) => plans?.includes(name) === true);
-    if (server)
-      throw new Fault(`The model server "${server.name}" is for the plan "${name}"; change it first.`, 'conflict');
+    if (server) throw new Fault('plan_has_server', { server: server.name, name }, 'conflict');
     const named = (await within.listModelNames()).find(({ plans }) => plans[name] !== undefined);
-    if (named)
-      throw new Fault(
-        `The model name "${named.name}" has a model for the plan "${name}"; change it first.`,
-        'conflict',
-      );
+    if (named) throw new Fault('plan_has_model_name', { model: named.name, name }, 'conflict');
     if (!(await within.deletePlan(name, auditEvent(author, 'plan.delete', name, { ...plan }, null))))
-      throw new Fault(`Accounts still have the plan "${name}"; give them another first.`, 'conflict');
+      throw new Fault('plan_in_use', { name }, 'conflict');
   });
 }
 
@@ -106,5 +99,5 @@ function readTerms(pairs: Readonly<Record<string, unknown>>): Partial<Terms> {
 
 function checkTogether({ minKeepAliveSeconds, maxKeepAliveSeconds }: Plan): void {
   if (minKeepAliveSeconds !== null && maxKeepAliveSeconds !== null && minKeepAliveSeconds > maxKeepAliveSeconds)
-    throw new Fault('minKeepAliveSeconds is above maxKeepAliveSeconds.');
+    throw new Fault('plan_keep_alive', {});
 }

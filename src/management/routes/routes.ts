@@ -21,7 +21,7 @@ export type RouteFields = Readonly<Record<string, unknown>>;
 export async function requireRoute(store: Store, named: string): Promise<StoredRoute> {
   const found = named.startsWith('rte_') ? await store.findRoute(named as RouteId) : await store.findRouteByName(named);
   if (found) return found;
-  throw new Fault(`There is no route "${named}".`, 'not_found');
+  throw new Fault('route_missing', { name: named }, 'not_found');
 }
 
 /** @throws Fault. */
@@ -33,8 +33,7 @@ export function createRoute(
 ): Promise<StoredRoute> {
   return store.atomically(async (within) => {
     const others = await within.listRoutes();
-    if (others.length >= mostRoutes)
-      throw new Fault(`There are ${mostRoutes} routes already, which is the most.`, 'conflict');
+    if (others.length >= mostRoutes) throw new Fault('routes_full', { most: mostRoutes }, 'conflict');
     const blank = { id: newRouteId(), options: {}, createdAt: author.at, changedAt: author.at, version: 1 };
     const route = withFields({ ...blank, name: '' }, fields, others, rules);
     const event = auditEvent(author, 'route.create', route.id, null, audited(route));
@@ -72,9 +71,8 @@ export function deleteRoute(store: Store, named: string, author: Author): Promis
 }
 
 function refuseTaken(taken: 'name' | 'gone' | undefined, { name }: StoredRoute): void {
-  if (taken === 'name') throw new Fault(`There is a route "${name}" already.`, 'conflict');
-  if (taken === 'gone')
-    throw new Fault(`The route "${name}" has just been changed or removed; look at it and try again.`, 'conflict');
+  if (taken === 'name') throw new Fault('route_taken', { name }, 'conflict');
+  if (taken === 'gone') throw new Fault('route_changed', { name }, 'conflict');
 }
 
 /** @throws Fault. */
@@ -91,15 +89,9 @@ function withFields(
   const options: RouteOptions = Object.fromEntries(merged);
   const route = reading(() => readServiceRoute({ ...options, name }));
   refuseFiles(route, rules);
-  for (const address of route.upstreams)
-    if (rules.isOwn(address)) throw new Fault(`${address} is this gate itself; its calls would go round for ever.`);
+  for (const address of route.upstreams) if (rules.isOwn(address)) throw new Fault('address_is_gate', { address });
   const beside = [...rules.fixed, ...others.flatMap((other) => readable(other) ?? []), route];
-  try {
-    refuseClashes(beside, rules.ownHosts);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new Fault(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`, 'conflict');
-  }
+  reading(() => refuseClashes(beside, rules.ownHosts), 'conflict');
   return { ...before, name, options };
 }
 
@@ -116,10 +108,8 @@ function readable({ name, options }: StoredRoute): ServiceRoute | undefined {
 function refuseFiles({ secretFile, tls }: ServiceRoute, { hasFiles }: RouteRules): void {
   for (const file of [secretFile, tls.caFile, tls.certificateFile, tls.keyFile]) {
     if (file === null) continue;
-    if (!hasFiles)
-      throw new Fault('Files of routes lie in the directory of the setting server_files, which is not set.');
-    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$/.test(file))
-      throw new Fault('A file is named without its directory, with letters, digits, dots, dashes and underscores.');
+    if (!hasFiles) throw new Fault('route_files_unset', {});
+    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$/.test(file)) throw new Fault('file_name', {});
   }
 }
 

@@ -10,11 +10,7 @@ import type { ruleSchema } from './schemas.ts';
 export async function requireRule(store: Store, name: string): Promise<Rule> {
   const rules = await store.listRules();
   const found = rules.find((rule) => rule.name === name);
-  if (!found)
-    throw new Fault(
-      `There is no rule "${name}"; the rules are ${rules.map((rule) => rule.name).join(', ')}.`,
-      'not_found',
-    );
+  if (!found) throw new Fault('rule_missing', { name, rules: rules.map((rule) => rule.name).join(', ') }, 'not_found');
   return found;
 }
 
@@ -24,8 +20,8 @@ type Pairs = Readonly<Record<string, unknown>>;
 export function createRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
   return store.atomically(async (within) => {
     if ((await within.listRules()).some((rule) => rule.name === name))
-      throw new Fault(`There is a rule "${name}" already.`, 'conflict');
-    if ('name' in pairs) throw new Fault('A rule has one name.');
+      throw new Fault('rule_taken', { name }, 'conflict');
+    if ('name' in pairs) throw new Fault('rule_named_twice', {});
     const rule = reading(() => readRule({ ...pairs, name }));
     await checkPlans(within, rule);
     await within.putRule(rule, auditEvent(author, 'rule.create', name, null, { ...rule }));
@@ -36,7 +32,7 @@ export function createRule(store: Store, name: string, pairs: Pairs, author: Aut
 /** @throws Fault. */
 export function changeRule(store: Store, name: string, pairs: Pairs, author: Author): Promise<Rule> {
   return store.atomically(async (within) => {
-    if ('name' in pairs) throw new Fault('A rule keeps its name; make another and delete this one.');
+    if ('name' in pairs) throw new Fault('rule_keeps_name', {});
     const before = await requireRule(within, name);
     const after = reading(() => readRule({ ...pairs, name }, before));
     await checkPlans(within, after);
@@ -60,5 +56,5 @@ export const showRule = (rule: Rule): z.output<typeof ruleSchema> => ({
 
 async function checkPlans(store: Store, { plans }: Rule): Promise<void> {
   const known = new Set((await store.listPlans()).map((plan) => plan.name));
-  for (const name of plans ?? []) if (!known.has(name)) throw new Fault(`There is no plan "${name}".`);
+  for (const name of plans ?? []) if (!known.has(name)) throw new Fault('plan_unknown', { name });
 }

@@ -43,7 +43,7 @@ const group = 'Oneself';
 async function ownKey({ store, caller, params }: Pick<AnyCall, 'store' | 'caller' | 'params'>) {
   const id = params['id'] ?? '';
   const key = await store.findKey(id as Parameters<typeof store.findKey>[0]);
-  if (!key || key.accountId !== ownAccount(caller).id) throw new Fault(`There is no key ${id}.`, 'not_found');
+  if (!key || key.accountId !== ownAccount(caller).id) throw new Fault('key_missing', { id }, 'not_found');
   return key;
 }
 

@@ -51,7 +51,7 @@ export const serverEndpoints: readonly Endpoint[] = [
     answer: pageOf(estimateSchema),
     run: ({ servers, query }) => {
       const name = parseModelName(query.model);
-      if (!name) throw new Fault(`"${query.model}" is not the name of a model.`);
+      if (!name) throw new Fault('model_name_shape_here', { name: query.model });
       return Promise.resolve({ items: [...servers.estimates(name.canonical)], next: null });
     },
   }),

@@ -38,7 +38,7 @@ export function resealSecrets(store: Store, keyFile: string, author: Author): Pr
         version: version + 1,
       };
       const taken = await within.putServer(next, auditEvent(author, 'server.reseal', id, null, { name }));
-      if (taken) throw new Fault(`The model server "${name}" has just been changed; try again.`, 'conflict');
+      if (taken) throw new Fault('server_just_changed', { name }, 'conflict');
       resealed.push(name);
     }
     return { resealed, kept };
@@ -49,6 +49,6 @@ function openedOf<T>({ name }: ModelServer, open: () => T): T {
   try {
     return open();
   } catch (error) {
-    throw new Fault(`The model server "${name}": ${(error as Error).message}. Nothing was changed.`, 'conflict');
+    throw new Fault('server_reseal', { name, why: (error as Error).message }, 'conflict');
   }
 }

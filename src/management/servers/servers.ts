@@ -51,7 +51,7 @@ export async function requireServer(store: Store, named: string): Promise<ModelS
     ? await store.findServer(named as ServerId)
     : await store.findServerByName(named);
   if (found) return found;
-  throw new Fault(`There is no model server "${named}".`, 'not_found');
+  throw new Fault('server_missing', { name: named }, 'not_found');
 }
 
 /** @throws Fault. */
@@ -63,7 +63,7 @@ export function createServer(
 ): Promise<ModelServer> {
   return store.atomically(async (within) => {
     if ((await within.listServers()).length >= mostServers)
-      throw new Fault(`There are ${mostServers} model servers already, which is the most.`, 'conflict');
+      throw new Fault('servers_full', { most: mostServers }, 'conflict');
     const blank: ModelServer = {
       id: newServerId(),
       name: '',
@@ -121,13 +121,9 @@ export function deleteServer(store: Store, named: string, author: Author): Promi
 }
 
 function refuseTaken(taken: NotStored | undefined, { name, address }: ModelServer): void {
-  if (taken === 'name') throw new Fault(`There is a model server "${name}" already.`, 'conflict');
-  if (taken === 'address') throw new Fault(`Another model server has the address ${address} already.`, 'conflict');
-  if (taken === 'gone')
-    throw new Fault(
-      `The model server "${name}" has just been changed or removed; look at it and try again.`,
-      'conflict',
-    );
+  if (taken === 'name') throw new Fault('server_taken', { name }, 'conflict');
+  if (taken === 'address') throw new Fault('server_address_taken', { address }, 'conflict');
+  if (taken === 'gone') throw new Fault('server_changed', { name }, 'conflict');
 }
 
 /** @throws Fault. */
@@ -139,17 +135,15 @@ async function withFields(
   { at }: Author,
 ): Promise<ModelServer> {
   const { name, address, kind, weight, slots, plans, accounts, maintenance } = fields;
-  if (name !== undefined && !/^[a-z0-9][a-z0-9-]{0,39}$/.test(name))
-    throw new Fault('A model server is named with small letters, digits and dashes.');
+  if (name !== undefined && !/^[a-z0-9][a-z0-9-]{0,39}$/.test(name)) throw new Fault('server_name', {});
   if (kind !== undefined && kind !== null && !rules.kinds.includes(kind))
-    throw new Fault(`There is no kind "${kind}" of model servers; the kinds are ${rules.kinds.join(', ')}.`);
+    throw new Fault('server_kind', { kind, kinds: rules.kinds.join(', ') });
   const files = {
     caFile: fileOf(fields.caFile, before.caFile, rules),
     certificateFile: fileOf(fields.certificateFile, before.certificateFile, rules),
     keyFile: fileOf(fields.keyFile, before.keyFile, rules),
   };
-  if ((files.certificateFile === null) !== (files.keyFile === null))
-    throw new Fault('certificateFile and keyFile belong together.');
+  if ((files.certificateFile === null) !== (files.keyFile === null)) throw new Fault('server_certificate_pair', {});
   for (const plan of plans ?? []) await requirePlan(store, plan);
   const reaching: AccountId[] = [];
   for (const account of accounts ?? []) reaching.push((await requireAccount(store, account)).id);
@@ -170,8 +164,8 @@ async function withFields(
 
 function addressOf(text: string, rules: ServerRules): string {
   const address = reading(() => readServerAddress(text));
-  if (rules.isOwn(address)) throw new Fault(`${address} is this gate itself; its calls would go round for ever.`);
-  if (rules.fixed.includes(address)) throw new Fault(`The setting upstream names ${address} already.`, 'conflict');
+  if (rules.isOwn(address)) throw new Fault('address_is_gate', { address });
+  if (rules.fixed.includes(address)) throw new Fault('server_in_settings', { address }, 'conflict');
   return address;
 }
 
@@ -179,10 +173,8 @@ function addressOf(text: string, rules: ServerRules): string {
 function fileOf(file: string | null | undefined, before: string | null, rules: ServerRules): string | null {
   if (file === undefined) return before;
   if (file === null) return null;
-  if (!rules.hasFiles)
-    throw new Fault('Files of model servers lie in the directory of the setting server_files, which is not set.');
-  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$/.test(file))
-    throw new Fault('A file is named without its directory, with letters, digits, dots, dashes and underscores.');
+  if (!rules.hasFiles) throw new Fault('server_files_unset', {});
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$/.test(file)) throw new Fault('file_name', {});
   return file;
 }
 
@@ -192,14 +184,13 @@ function secretOf(
   rules: ServerRules,
   at: number,
 ): ServerSecret | null {
-  if (typeof secret === 'string' && typeof secretFile === 'string')
-    throw new Fault('Give secret or secretFile, not both.');
+  if (typeof secret === 'string' && typeof secretFile === 'string') throw new Fault('server_secret_twice', {});
   if (typeof secretFile === 'string') return { kind: 'file', file: fileOf(secretFile, null, rules) as string };
   if (secret === undefined) return secretFile === null && before?.kind === 'file' ? null : before;
   if (secret === null) return null;
   // The sentence names a line and never quotes it.
   const lines = reading(() => readSecretLines(secret));
-  if (lines.length === 0) throw new Fault('The secret is empty.');
+  if (lines.length === 0) throw new Fault('server_secret_empty', {});
   return {
     kind: 'stored',
     sealed: reading(() => seal(sealingKeysFrom(rules.keyFile), id, new Secret(secret))),

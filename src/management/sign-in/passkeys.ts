@@ -1,5 +1,6 @@
 // Passkeys (WebAuthn Level 3) over @simplewebauthn/server: adding one, signing in with one, and the list of them. A passkey stands for
 // both factors, so every ceremony asks for user verification and none is accepted without it.
+
 import {
   type AuthenticationResponseJSON,
   type AuthenticatorTransportFuture,
@@ -12,6 +13,7 @@ import {
 import { decodeAttestationObject, isoBase64URL } from '@simplewebauthn/server/helpers';
 import { z } from 'zod';
 import { randomBase62 } from '../../domain/id.ts';
+import { say } from '../../domain/sentences.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { StoredPasskey } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -122,8 +124,7 @@ class Ceremonies {
   /** @throws Problem where no ceremony of that kind is under way. */
   async challengeOf(purpose: string, asked: OwnRouteRequest): Promise<{ challenge: string; whose: string }> {
     const { challenge, whose } = (await this.#tools.seal.open(purpose, asked.cookie(cookieName))) ?? {};
-    if (challenge === undefined || whose === undefined)
-      throw new Problem('invalid', { detail: 'That took too long, or was not begun here. Begin again.' });
+    if (challenge === undefined || whose === undefined) throw new Problem('invalid', { said: say('passkey_late', {}) });
     return { challenge, whose };
   }
 
@@ -131,7 +132,7 @@ class Ceremonies {
   async answer(challenge: string): Promise<void> {
     const { store, now } = this.#tools;
     if (!(await store.claimOnce(`passkey:${challenge}`, now() + 2 * ceremonySeconds * 1000)))
-      throw new Problem('invalid', { detail: 'That was answered already. Begin again.' });
+      throw new Problem('invalid', { said: say('passkey_twice', {}) });
   }
 
   /** The cookie of a ceremony that has ended. */
@@ -182,7 +183,7 @@ async function register(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies:
     })),
     id: randomBase62(24),
     personId: session.personId,
-    name: requireText('name', name ?? 'Passkey', 100),
+    name: requireText('what_name', name ?? 'Passkey', 100),
     transports: response.response.transports ?? [],
     createdAt: tools.now(),
   };
@@ -191,9 +192,9 @@ async function register(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies:
     case 'signed_out':
       throw new Problem('unauthenticated');
     case 'taken':
-      throw new Problem('conflict', { detail: 'That passkey is here already.' });
+      throw new Problem('conflict', { said: say('passkey_there', {}) });
     case 'too_many':
-      throw new Problem('conflict', { detail: `There are ${mostPasskeys} passkeys already; remove one first.` });
+      throw new Problem('conflict', { said: say('passkeys_full', { most: mostPasskeys }) });
     case 'added':
       return { json: shown(passkey), cookies: [ceremonies.ended] };
   }
@@ -208,7 +209,7 @@ async function signIn(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies: C
     passkey && (await counterOf(passkey, response as AuthenticationResponseJSON, expectedOf(tools), challenge));
   // The counter is compared and moved in one statement: of two answers with one signature, one gets in.
   if (!passkey || counter === undefined || !(await store.movePasskey(passkey.id, passkey.counter, counter)))
-    throw new Problem('unauthenticated', { detail: 'That passkey opens nothing here.' });
+    throw new Problem('unauthenticated', { said: say('passkey_unknown', {}) });
   await ceremonies.answer(challenge);
   const there = async (): Promise<boolean> => (await store.findPasskey(response.id))?.id === passkey.id;
   const lines = await openSession(passkey.personId, asked.from, there);
@@ -243,7 +244,7 @@ async function readRegistration(
       aaguid,
     };
   } catch {
-    throw new Problem('invalid', { detail: 'The browser did not answer with a passkey that verifies its user.' });
+    throw new Problem('invalid', { said: say('passkey_unverified', {}) });
   }
 }
 

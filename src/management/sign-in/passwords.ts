@@ -2,6 +2,7 @@
 // about 0.2 s of one core), which both Node and Deno have; few at a time, so that a crowd at the door cannot take the
 // machine from the models behind it.
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { type Said, say } from '../../domain/sentences.ts';
 import { commonPasswords } from './common-passwords.ts';
 
 const cost = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 } as const;
@@ -60,16 +61,15 @@ export async function isPassword(password: string, hash: string): Promise<boolea
   return usable && timingSafeEqual(found, wanted);
 }
 
-/** What is against a password, in words for people; undefined where nothing is (NIST SP 800-63B §3.1.1.2). */
-export function passwordFault(password: string, about: readonly string[]): string | undefined {
+/** What is against a password; undefined where nothing is (NIST SP 800-63B §3.1.1.2). */
+export function passwordFault(password: string, about: readonly string[]): Said | undefined {
   const length = Array.from(password).length;
-  if (length < passwordBounds.least) return `A password needs at least ${passwordBounds.least} characters.`;
-  if (length > passwordBounds.most) return `A password has at most ${passwordBounds.most} characters.`;
-  if (password.includes('\0')) return 'A password is text; this one holds a NUL.';
+  const { least, most } = passwordBounds;
+  if (length < least) return say('password_short', { least });
+  if (length > most) return say('password_long', { most });
+  if (password.includes('\0')) return say('password_nul', {});
   const lower = password.toLowerCase();
-  if (commonPasswords.has(lower) || new Set(lower).size <= 2)
-    return 'That password is one of the first that anybody tries. Choose another.';
-  if (about.some((word) => word.length >= 4 && word.toLowerCase() === lower))
-    return 'A password must not be your name or address.';
+  if (commonPasswords.has(lower) || new Set(lower).size <= 2) return say('password_common', {});
+  if (about.some((word) => word.length >= 4 && word.toLowerCase() === lower)) return say('password_personal', {});
   return undefined;
 }

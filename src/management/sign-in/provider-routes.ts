@@ -191,7 +191,7 @@ function nameOf(said: unknown, email: string): string {
   const fallback = email.slice(0, email.indexOf('@'));
   if (typeof said !== 'string' || /[\p{C}\p{Zl}\p{Zp}]/u.test(said)) return fallback;
   try {
-    return requireText('name', said, 200);
+    return requireText('what_name', said, 200);
   } catch {
     return fallback;
   }

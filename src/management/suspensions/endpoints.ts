@@ -83,7 +83,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
       const step = await requireSuspension(store, id);
       const entitled = step.accountId === caller.account?.id || caller.writes;
       // Whether somebody else's is there is nothing that this caller may learn.
-      if (!entitled) throw new Fault(`There is no suspension ${id}.`, 'not_found');
+      if (!entitled) throw new Fault('suspension_missing', { id }, 'not_found');
       return showSuspension(await appeal(store, id, body.text, author));
     },
   }),

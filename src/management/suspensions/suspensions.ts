@@ -31,18 +31,13 @@ export interface NewSuspension {
 export function suspend(store: Store, asked: NewSuspension, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const { whom, step, endsAt } = asked;
-    const reason = requireProse('reason', asked.reason, longestText);
-    if (endsAt !== null && endsAt <= author.at) throw new Fault('That would be over already.');
-    if (step === 'review' && endsAt !== null)
-      throw new Fault('A review lasts until it is lifted; use suspend for a time.');
+    const reason = requireProse('what_reason', asked.reason, longestText);
+    if (endsAt !== null && endsAt <= author.at) throw new Fault('suspension_past', {});
+    if (step === 'review' && endsAt !== null) throw new Fault('review_end', {});
     const key = whom.startsWith('key_') ? await requireKey(within, whom) : undefined;
     const account = await requireAccount(within, key?.accountId ?? whom);
     if (account.plan === unlimited && !key)
-      throw new Fault(
-        account.name === operatorName
-          ? "The operator's own account cannot be suspended; revoke the key that should stop."
-          : 'An operator without limits cannot be suspended; give the account another role first, or revoke its keys.',
-      );
+      throw new Fault(account.name === operatorName ? 'operator_suspended' : 'unlimited_suspended', {});
     const suspension: Suspension = {
       ...untouched,
       id: newSuspensionId(author.at),
@@ -71,7 +66,7 @@ export function suspend(store: Store, asked: NewSuspension, author: Author): Pro
 export function lift(store: Store, id: string, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const before = await requireSuspension(within, id);
-    if (before.liftedAt !== null) throw new Fault(`${id} has been lifted already.`, 'conflict');
+    if (before.liftedAt !== null) throw new Fault('suspension_lifted', { id }, 'conflict');
     const after = { ...before, liftedAt: author.at, liftedBy: author.actor };
     await write(within, 'suspension.lift', before, after, author);
     return after;
@@ -82,9 +77,9 @@ export function lift(store: Store, id: string, author: Author): Promise<Suspensi
 export function appeal(store: Store, id: string, text: string, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const before = await requireSuspension(within, id);
-    if (before.appeal !== null) throw new Fault(`There is an appeal against ${id} already.`, 'conflict');
-    if (before.shadow) throw new Fault(`${id} was taken in shadow and does nothing.`);
-    const after = { ...before, appeal: requireProse('appeal', text, longestText), appealedAt: author.at };
+    if (before.appeal !== null) throw new Fault('appeal_there', { id }, 'conflict');
+    if (before.shadow) throw new Fault('suspension_shadow', { id });
+    const after = { ...before, appeal: requireProse('what_appeal', text, longestText), appealedAt: author.at };
     await write(within, 'suspension.appeal', before, after, author);
     return after;
   });
@@ -94,11 +89,11 @@ export function appeal(store: Store, id: string, text: string, author: Author): 
 export function answer(store: Store, id: string, text: string, lifts: boolean, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const before = await requireSuspension(within, id);
-    if (before.appeal === null) throw new Fault(`Nobody has appealed against ${id}.`, 'conflict');
-    if (before.answer !== null) throw new Fault(`The appeal against ${id} has been answered already.`, 'conflict');
+    if (before.appeal === null) throw new Fault('appeal_missing', { id }, 'conflict');
+    if (before.answer !== null) throw new Fault('appeal_answered', { id }, 'conflict');
     const lifting = lifts && before.liftedAt === null ? { liftedAt: author.at, liftedBy: author.actor } : {};
     const answered = {
-      answer: requireProse('answer', text, longestText),
+      answer: requireProse('what_answer', text, longestText),
       answeredAt: author.at,
       answeredBy: author.actor,
     };
@@ -110,7 +105,7 @@ export function answer(store: Store, id: string, text: string, lifts: boolean, a
 
 export async function requireSuspension(store: Store, id: string): Promise<Suspension> {
   const found = await store.findSuspension(id as SuspensionId);
-  if (!found) throw new Fault(`There is no suspension ${id}.`, 'not_found');
+  if (!found) throw new Fault('suspension_missing', { id }, 'not_found');
   return found;
 }
 

@@ -4,7 +4,7 @@ import { type Account, mayManage, operatorName, type Role, roleOfNewAccount } fr
 import { type AccountId, isAccountId, newAccountId } from '../../domain/id.ts';
 import { skeletonOf } from '../../domain/label.ts';
 import { type Unlimited, unlimited } from '../../domain/plan.ts';
-import { Refusal } from '../../domain/refusal.ts';
+import { refusal } from '../../domain/refusal.ts';
 import { managementScopes, type Scope } from '../../domain/scope.ts';
 import type { AccountStore } from '../ports/accounts.ts';
 import { writeAudit } from './audit.ts';
@@ -80,9 +80,9 @@ export function accountQueries({ db, engine, transact }: Connection): AccountSto
     changeAccount: (id, change, event) =>
       transact(async (transaction) => {
         const row = await transaction.selectFrom('accounts').selectAll().where('id', '=', id).executeTakeFirst();
-        if (!row) throw new Refusal(`There is no account ${id}.`, 'not_found');
+        if (!row) throw refusal('account_missing_id', { id }, 'not_found');
         const before = accountOfRow(row);
-        if (before.closedAt !== null) throw new Refusal('That account is closed.', 'conflict');
+        if (before.closedAt !== null) throw refusal('account_closed', {}, 'conflict');
         const after = { ...before, ...change };
         refuseUnlimited(after.role, after.plan);
         if (after.role !== before.role) {
@@ -130,7 +130,7 @@ async function refuseTwin(transaction: Transaction<Tables>, name: string): Promi
     .executeTakeFirst();
   const like =
     twin?.name ?? (name !== operatorName && skeleton === skeletonOf(operatorName) ? operatorName : undefined);
-  if (like !== undefined) throw new Refusal(`That name looks like "${like}", which is another account's.`, 'conflict');
+  if (like !== undefined) throw refusal('account_look_alike', { name: like }, 'conflict');
 }
 
 /** Keeps at least one operator. @throws Refusal. */
@@ -146,8 +146,7 @@ export async function refuseLastOperator(
     .where('role', '=', 'operator')
     .limit(2)
     .execute();
-  if (others.length === 1 && others[0]?.id === id)
-    throw new Refusal('This is the last operator who can sign in. Make another one first.', 'conflict');
+  if (others.length === 1 && others[0]?.id === id) throw refusal('last_operator', {}, 'conflict');
 }
 
 /** Removes from the keys what the role does not allow, so that it does not return with a later role. */
@@ -173,7 +172,7 @@ async function narrowKeys(transaction: Transaction<Tables>, id: AccountId, role:
 
 /** @throws Refusal. */
 function refuseUnlimited(role: Role, plan: string | Unlimited): void {
-  if (plan === unlimited && role !== 'operator') throw new Refusal('Only an operator can be without limits.');
+  if (plan === unlimited && role !== 'operator') throw refusal('unlimited_operator', {});
 }
 
 const columnsOf = (plan: string | Unlimited): Pick<Tables['accounts'], 'plan' | 'unlimited'> =>

@@ -5,7 +5,7 @@ import type { Registration } from '../../domain/application.ts';
 import { keptRefusals, refusalActions } from '../../domain/audit.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import { type Language, languages, type Person } from '../../domain/person.ts';
-import { Refusal } from '../../domain/refusal.ts';
+import { refusal } from '../../domain/refusal.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { PersonStore } from '../ports/people.ts';
 import { refuseLastOperator } from './accounts.ts';
@@ -37,8 +37,8 @@ export function personQueries({ db, transact }: Connection): PersonStore {
           .select(['id', 'role', 'closed_at'])
           .where('id', '=', id)
           .executeTakeFirst();
-        if (!account) throw new Refusal(`There is no account ${id}.`, 'not_found');
-        if (account.closed_at !== null) throw new Refusal('That account is closed.', 'conflict');
+        if (!account) throw refusal('account_missing_id', { id }, 'not_found');
+        if (account.closed_at !== null) throw refusal('account_closed', {}, 'conflict');
         await refuseLastOperator(transaction, account);
         await transaction
           .updateTable('accounts')

@@ -1,0 +1,41 @@
+// Says a refusal of the gate in the language of the page: by the reason and its parameters, or by the code. What the gate wrote itself
+// is never shown: it is English, and for programs and logs. Loaded with the first refusal.
+import { registry } from '../../src/domain/error.ts';
+import { japanese as inJapanese } from '../../src/domain/error-japanese.ts';
+import type { Language } from '../../src/domain/person.ts';
+import { asSentence, fill, type Reason, type Said, sentences } from '../../src/domain/sentences.ts';
+import { problems } from '../../src/management/http/problem-codes.ts';
+import { japanese } from './words/refusals.ts';
+
+/** Of the library that signs in; the pages say the rest of its codes by what was being done. */
+const signInCodes: Readonly<Record<string, Readonly<Record<Language, string>>>> = {
+  INVALID_EMAIL_OR_PASSWORD: {
+    en: 'Wrong email or password.',
+    ja: 'メールアドレスかパスワードが違います。',
+  },
+  INVALID_PASSWORD: { en: 'That is not your password.', ja: 'パスワードが違います。' },
+  INVALID_CODE: { en: 'That code is wrong or has expired.', ja: 'コードが違うか、期限が切れています。' },
+  INVALID_BACKUP_CODE: {
+    en: 'That backup code is wrong or was used.',
+    ja: 'バックアップコードが違うか、使用済みです。',
+  },
+};
+
+const texts = { en: sentences, ja: japanese } as const;
+
+/** `reason` is from the network. Undefined: this page does not know it, as a newer gate's. */
+export function reasonIn(said: { readonly reason: unknown; readonly parameters: unknown }, language: Language) {
+  const { reason, parameters } = said;
+  if (typeof reason !== 'string' || !Object.hasOwn(sentences, reason)) return undefined;
+  const known: Said = { reason: reason as Reason, parameters: (parameters ?? {}) as Said['parameters'] };
+  return asSentence(fill(known, texts[language]));
+}
+
+export function codeIn(code: string, language: Language): string | undefined {
+  if (Object.hasOwn(problems, code)) return problems[code as keyof typeof problems][language];
+  if (Object.hasOwn(registry, code)) {
+    const known = code as keyof typeof registry;
+    return language === 'ja' ? inJapanese[known] : asSentence(registry[known].message);
+  }
+  return Object.hasOwn(signInCodes, code) ? signInCodes[code]?.[language] : undefined;
+}
