@@ -70,7 +70,9 @@ export function keyCommand(program: Command, withContext: WithContext): void {
     .action(({ account, json }: { account?: string } & Json) =>
       withContext(async ({ store }) => {
         const owner = account === undefined ? undefined : (await requireAccount(store, account)).id;
-        const keys = (await store.listKeys()).filter(({ accountId }) => owner === undefined || accountId === owner);
+        const keys = (await store.listKeys()).filter(
+          ({ accountId, ofPage }) => !ofPage && (owner === undefined || accountId === owner),
+        );
         printRows(
           await withAccountNames(store, keys.map(showKey)),
           ['id', 'name', 'accountName', 'status', 'scopes', 'models', 'expiresAt', 'lastUsedAt'],

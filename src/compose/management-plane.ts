@@ -67,6 +67,7 @@ export function openManagementPlane(
         authority: () => certificates.authority(),
       },
       encryption: () => encryptionNow(config, certificates),
+      onKeyUse: (id, at) => storage.ledger.noteUse(id, at),
       onChange: () => void storage.changes.announce(),
       onError: (message, error, id) => logger.error({ id, cause: describeCause(error) }, message),
     },

@@ -44,6 +44,8 @@ export interface StoredKey {
   readonly boundCertificate: string | null;
   /** What narrows the account's plan for this key. */
   readonly narrowing: Narrowing;
+  /** A page made it for itself: it lives for minutes, and lists and counts leave it out. */
+  readonly ofPage: boolean;
 }
 
 /** A key with default values. Every key starts from it, so a new field has one default. */
@@ -67,6 +69,7 @@ export function blankKey(id: KeyId, accountId: AccountId, createdAt: number): St
     rotatedFrom: null,
     lineage: id,
     narrowing: {},
+    ofPage: false,
   };
 }
 
@@ -128,5 +131,8 @@ export function ed25519Point(wire: Buffer): Buffer {
   return wire.subarray(sshHead.length);
 }
 
-/** A key with at most this lifetime is for a page that is currently open; it does not count against a plan's keys. */
+/** How long a key lives that a page makes for itself; it makes another in time. */
+export const pageKeyMs = 1_800_000;
+
+/** A key with at most this lifetime passes by itself; it does not count against a plan's keys. */
 export const passingKeyMs = 3_600_000;

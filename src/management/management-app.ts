@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import type { Router } from 'express';
 import { operatorName } from '../domain/account.ts';
 import type { AddressBlocks } from '../domain/address.ts';
+import type { KeyId } from '../domain/id.ts';
 import type { Introspection } from '../domain/introspection.ts';
 import type { RouteIntrospection } from '../domain/route-status.ts';
 import type { ServerIntrospection } from '../domain/server-status.ts';
@@ -68,6 +69,8 @@ export interface ManagementAppTools {
   readonly tls: { readonly names: () => readonly string[]; readonly authority: () => string | undefined } | undefined;
   /** How it is encrypted at this moment, by the gate or by a proxy in front. */
   readonly encryption: () => EncryptionNow;
+  /** A call was made with a key. */
+  readonly onKeyUse: (id: KeyId, at: WallMs) => void;
   readonly onChange: () => void;
   readonly onError: (message: string, cause: unknown, requestId?: string) => void;
 }
@@ -119,6 +122,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     applications: tools.applications,
     refused: { flush: () => refused.flush() },
     authentication: { store, signIn, failures: tools.failures, trustedProxies, origins, now },
+    onKeyUse: tools.onKeyUse,
     onChange: tools.onChange,
     onError: (error, id) => onError('a fault in the management API', error, id),
   });

@@ -42,6 +42,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       rotatedFrom: null,
       lineage: id,
       narrowing: {},
+      ofPage: false,
       ...extra,
     };
   };

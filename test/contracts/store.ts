@@ -58,6 +58,7 @@ export function storeContract(name: string, create: () => Promise<Database>): vo
       rotatedFrom: null,
       lineage: id,
       narrowing: { tokensPerDay: 5 },
+      ofPage: false,
       ...extra,
     };
   };

@@ -53,6 +53,7 @@ export function storedKey(id: string, more: Partial<StoredKey> = {}): StoredKey 
     rotatedFrom: null,
     lineage: keyId,
     narrowing: {},
+    ofPage: false,
     ...more,
   };
 }

@@ -90,6 +90,7 @@ const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends'
   changeSelf: ['never', 'change'],
   leave: ['always', 'change'],
   createOwnKey: ['depends', 'change'],
+  createPageKey: ['never', 'change'],
   changeOwnKey: ['depends', 'change'],
   rotateOwnKey: ['depends', 'change'],
   revokeOwnKey: ['never', 'change'],

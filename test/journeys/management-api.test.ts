@@ -427,6 +427,49 @@ describe('people', () => {
     });
   });
 
+  test('a key that a page makes for itself works, and is in no list, count or log; nobody makes more of it', async () => {
+    await call('PATCH', '/registration', { body: { mode: 'open' } });
+    const member = await memberOf(gate, 'pages@example.org');
+    const account = (await member.get('/session')).body.account.id as string;
+    const [{ body: one }, { body: two }] = [
+      await member.post('/me/page-keys', { name: 'playground' }),
+      await member.post('/me/page-keys', { name: 'playground' }),
+    ];
+    const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
+    for (const { secret } of [one, two]) expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);
+    expect(Date.parse(one.expiresAt) - Date.parse(one.createdAt)).toBeLessThanOrEqual(1_800_000);
+    for (const path of ['/me/keys', '/keys?search=playground', `/keys?account=${account}`])
+      expect([path, (await (path === '/me/keys' ? member.get(path) : call('GET', path))).body.items]).toEqual([
+        path,
+        [],
+      ]);
+    expect((await call('GET', `/accounts/${account}`)).body.keys).toBe(0);
+    // Otherwise it would be a way to a key that nobody sees.
+    expect((await member.patch(`/me/keys/${one.id}`, { expiresAt: null })).status).toBe(404);
+    expect((await member.post(`/me/keys/${one.id}/rotate`)).status).toBe(404);
+    expect((await call('PATCH', `/keys/${one.id}`, { body: { expiresAt: null } })).status).toBe(404);
+    expect((await member.post(`/me/keys/${two.id}/revoke`)).body.status).toBe('revoked');
+    const events = (await call('GET', '/audit?limit=200')).body.items as { subject: string }[];
+    expect(events.filter(({ subject }) => subject === one.id || subject === two.id)).toEqual([]);
+    for (let i = 0; i < 4; i++) expect((await member.post('/me/page-keys', { name: 'x' })).status).toBe(201);
+    expect((await member.post('/me/page-keys', { name: 'x' })).status).toBe(409);
+    await gate.ledger(2);
+    const sums = (await call('GET', `/usage/report?by=key&account=${account}`)).body.items;
+    expect(sums).toMatchObject([{ name: 'playground', requests: 2 }]);
+  });
+
+  test('a call of the management API is a use of its key, which leaves the ETag of the key as it was', async () => {
+    const key = await gate.key({ scopes: ['management:read'] });
+    const tag = (await call('GET', `/keys/${key.id}`)).headers.get('etag') ?? '';
+    expect((await call('GET', '/status', { secret: key.secret })).status).toBe(200);
+    await eventually(async () => {
+      const { body } = await call('GET', `/keys/${key.id}`);
+      expect(Date.now() - Date.parse(body.lastUsedAt)).toBeLessThan(60_000);
+    });
+    const changed = await call('PATCH', `/keys/${key.id}`, { headers: { 'if-match': tag }, body: { name: 'seen' } });
+    expect(changed.status).toBe(200);
+  });
+
   test('a member manages their own keys, limits and data, and leaves', async () => {
     await call('PATCH', '/registration', { body: { mode: 'open' } });
     const taro = await memberOf(gate, 'taro@example.org');

@@ -489,8 +489,9 @@ describe('a member', () => {
     await reader.isSound();
     await reader.page.getByRole('link', { name: 'Keys' }).click();
     await eventually(async () => {
-      const { items } = (await member.get('/me/keys')).body;
-      expect(items).toMatchObject([{ name: 'playground', status: 'revoked' }]);
+      const { account } = (await member.get('/session')).body;
+      const keys = await gate.manage((store) => store.listKeys(account.id));
+      expect(keys).toMatchObject([{ name: 'playground', status: 'revoked' }]);
     });
     await reader.close();
   });

@@ -22,13 +22,16 @@ export interface Asked {
   readonly onText: (piece: string) => void;
 }
 
-/** Cookies open no model, so the page has a key of its own: for an hour, in memory only, ended when the page is left. */
+/** Cookies open no model, so the page has a key of its own: for minutes, in memory only, ended when the page is left. */
 export class ChatKey {
   #made: Promise<KeyWithSecret> | undefined;
+  #madeAt = 0;
 
   async secret(): Promise<string> {
-    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
-    this.#made ??= api.post<KeyWithSecret>('/me/keys', { name: 'playground', expiresAt });
+    // An answer may take a while: another key is made long before this one ends.
+    if (Date.now() - this.#madeAt > 900_000) this.forget();
+    if (this.#made === undefined) this.#madeAt = Date.now();
+    this.#made ??= api.post<KeyWithSecret>('/me/page-keys', { name: 'playground' });
     try {
       return (await this.#made).secret ?? '';
     } catch (error) {

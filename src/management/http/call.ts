@@ -1,5 +1,7 @@
 // A request to a row as the row sees it: what the router works with, what was sent, and who calls, in one object.
 import type { Request, Response } from 'express';
+import type { KeyId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
 import { type Authentication, addressOf, type Caller } from './authenticate.ts';
 import type { AnyCall, Call, Endpoint, RequestContext } from './endpoint.ts';
 import { languageOf } from './problem.ts';
@@ -10,6 +12,8 @@ export interface ApiTools extends RequestContext {
   readonly endpoints: readonly Endpoint[];
   /** Documents that anybody may read. */
   readonly shared: SharedAnswers;
+  /** A call was made with a key, whatever becomes of it. */
+  readonly onKeyUse: (id: KeyId, at: WallMs) => void;
   /** Something was changed: what the data plane remembers may be old. */
   readonly onChange: () => void;
   readonly onError: (error: unknown, requestId: string) => void;

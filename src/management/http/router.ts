@@ -94,6 +94,7 @@ async function enter(
   const address = addressOf(request, tools.authentication);
   pacing.fromSource(row.pace, address);
   const caller = await authenticate(request, tools.authentication, row.needs);
+  if (caller.key) tools.onKeyUse(caller.key.id, tools.now());
   if (caller !== anybody) {
     const leave = pacing.enter(row.pace, caller.id);
     if (gone.signal.aborted) leave();

@@ -14,6 +14,7 @@ import {
   changeKey,
   createKeyFor,
   keyChangeOf,
+  keyTag,
   requireKey,
   revokeKey,
   revokeLeaked,
@@ -87,6 +88,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: keySchema,
+    tag: keyTag,
     run: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
   }),
   endpoint('rotateKey', 'post /keys/{id}/rotate', {
@@ -100,7 +102,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     answer: keyWithSecretSchema,
     creates: true,
     again: async ({ store }, id) => showKey(await requireKey(store, id)),
-    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
+    before: async ({ store, params }) => keyTag(showKey(await requireKey(store, params['id'] ?? ''))),
     run: async ({ store, params, body, author, caller }) =>
       showCreatedKey(await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author, makerOf(caller))),
   }),
@@ -114,7 +116,8 @@ export const keyEndpoints: readonly Endpoint[] = [
     pace: 'change',
     body: keyChangeSchema,
     answer: keySchema,
-    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
+    tag: keyTag,
+    before: async ({ store, params }) => keyTag(showKey(await requireKey(store, params['id'] ?? ''))),
     run: async ({ store, params, body, author, caller }) => {
       const made = await changeKey(store, params['id'] ?? '', keyChangeOf(body), author, makerOf(caller));
       return showKey(made);
@@ -128,7 +131,8 @@ export const keyEndpoints: readonly Endpoint[] = [
     boundKeys: 'may',
     pace: 'change',
     answer: keySchema,
-    before: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
+    tag: keyTag,
+    before: async ({ store, params }) => keyTag(showKey(await requireKey(store, params['id'] ?? ''))),
     run: async ({ store, params, author }) => showKey(await revokeKey(store, params['id'] ?? '', author)),
   }),
   endpoint('reportLeak', 'post /leaks', {

@@ -28,6 +28,8 @@ export interface AskedKey {
   readonly certificate?: string;
   /** A client certificate in PEM that has to be shown beside the secret; null: none any more. */
   readonly boundCertificate?: string | null;
+  /** A page makes it for itself. */
+  readonly ofPage?: boolean;
   /** Terms that narrow the account's plan for this key, by name. */
   readonly limits?: Readonly<Record<string, unknown>>;
 }
@@ -68,7 +70,7 @@ export function works(key: StoredKey, now: WallMs): boolean {
   return key.status === 'active' && (key.expiresAt === null || key.expiresAt > now);
 }
 
-/** At once, for pages that are open. */
+/** Keys at once that pass by themselves, and as many of pages that are open. */
 const maxPassing = 5;
 
 export const isPassing = ({ expiresAt, createdAt }: StoredKey): boolean =>
@@ -89,6 +91,11 @@ export async function refuseMoreKeys(
   before?: StoredKey,
 ): Promise<void> {
   if (plan === unlimited) return;
+  if (key.ofPage) {
+    if ((await store.countKeys(account.id, now, 'page')) >= maxPassing)
+      throw new Fault('keys_of_pages_full', { account: account.name, count: maxPassing }, 'conflict');
+    return;
+  }
   const itself = before && isPassing(before) === isPassing(key) ? 1 : 0;
   if (isPassing(key)) {
     if ((await store.countKeys(account.id, now, 'passing')) - itself >= maxPassing)

@@ -78,7 +78,9 @@ async function issueKey(
   const boundCertificate = draft.key.boundCertificate ?? maker?.key.boundCertificate ?? null;
   const made: CreatedKey = { ...draft, key: { ...draft.key, boundCertificate } };
   refuseBeyondMaker(made.key, account, maker);
-  await store.insertKey(made.key, auditEvent(author, 'key.create', made.key.id, null, showKey(made.key)));
+  // The event of a key that lives for minutes and whose calls are in the ledger would only bury others.
+  const event = made.key.ofPage ? undefined : auditEvent(author, 'key.create', made.key.id, null, showKey(made.key));
+  await store.insertKey(made.key, event);
   return made;
 }
 
@@ -109,6 +111,7 @@ export async function draftKey(store: Store, asked: AskedKey, account: Account, 
     kind: publicKey?.kind ?? 'secret',
     digest: publicKey?.digest ?? digest,
     ...rules,
+    ofPage: asked.ofPage === true,
     allowPath: asked.allowPath === true,
     expiresAt: expiryOf(asked.expiresAt ?? null, plan, now),
     boundCertificate,
@@ -132,7 +135,7 @@ export function rotateKey(
 ): Promise<CreatedKey> {
   return store.atomically(async (within) => {
     const now = author.at;
-    const old = await requireKey(within, id);
+    const old = await requireLasting(within, id);
     if (old.kind !== 'secret') throw new Fault('public_key_rotation', {});
     if (!works(old, now)) throw new Fault('key_over', { id }, 'conflict');
     if (maker?.key.id !== old.id) refuseBeyondMaker(old, await requireAccount(within, old.accountId), maker);
@@ -183,7 +186,7 @@ export function changeKey(
   maker?: Maker,
 ): Promise<StoredKey> {
   return store.atomically(async (within) => {
-    const before = await requireKey(within, id);
+    const before = await requireLasting(within, id);
     if (!works(before, author.at)) throw new Fault('key_over', { id }, 'conflict');
     const account = await requireAccount(within, before.accountId);
     const plan = await allowanceOf(within, account);
@@ -224,7 +227,8 @@ export function changeKey(
 
 /** @throws Fault where there is no such key. */
 export async function revokeKey(store: Store, id: string, author: Author): Promise<StoredKey> {
-  const event = auditEvent(author, 'key.revoke', id, { status: 'active' }, { status: 'revoked' });
+  const { ofPage } = await requireKey(store, id);
+  const event = ofPage ? undefined : auditEvent(author, 'key.revoke', id, { status: 'active' }, { status: 'revoked' });
   if (!(await store.revokeKey(id as KeyId, author.at, event))) throw new Fault('key_missing', { id }, 'not_found');
   return requireKey(store, id);
 }
@@ -244,6 +248,19 @@ export async function requireKey(store: Store, id: string): Promise<StoredKey> {
   const key = await store.findKey(id as KeyId);
   if (!key) throw new Fault('key_missing', { id }, 'not_found');
   return key;
+}
+
+/** A key that may be changed: not one of a page, which is in no list, ends by itself and stays as it is. @throws Fault. */
+async function requireLasting(store: Store, id: string): Promise<StoredKey> {
+  const key = await requireKey(store, id);
+  if (key.ofPage) throw new Fault('key_missing', { id }, 'not_found');
+  return key;
+}
+
+/** What the ETag of a key stands for: a call with it changes when it was used, and no right. */
+export function keyTag<Shown extends { readonly lastUsedAt: unknown }>(shown: Shown): Omit<Shown, 'lastUsedAt'> {
+  const { lastUsedAt: _, ...rest } = shown;
+  return rest;
 }
 
 /** Everything about a key that may be shown: never the digest, which is half of a secret's story. */

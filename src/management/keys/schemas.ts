@@ -65,6 +65,8 @@ export const newOwnKeySchema = z
   .meta({ id: 'NewOwnKey' });
 /** Without `boundCertificate`: a caller who has only the secret must not free it from its certificate. */
 export const ownKeyChangeSchema = z.strictObject({ name: name.optional(), ...keyTerms }).meta({ id: 'OwnKeyChange' });
+/** Which page, as the ledger names it. */
+export const pageKeySchema = z.strictObject({ name }).meta({ id: 'NewPageKey' });
 
 export const rotationSchema = z
   .strictObject({

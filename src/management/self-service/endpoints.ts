@@ -2,6 +2,7 @@
 // else's. Keys are made and changed by people only: a key that leaked must not be able to make another.
 
 import { z } from 'zod';
+import { pageKeyMs } from '../../domain/api-key.ts';
 import type { AccountId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { isPowerful } from '../../domain/scope.ts';
@@ -16,6 +17,7 @@ import {
   changeKey,
   createKeyFor,
   keyChangeOf,
+  keyTag,
   requireKey,
   revokeKey,
   rotateKey,
@@ -27,6 +29,7 @@ import {
   keyWithSecretSchema,
   newOwnKeySchema,
   ownKeyChangeSchema,
+  pageKeySchema,
   rotationSchema,
 } from '../keys/schemas.ts';
 import { exportOf } from '../people/export.ts';
@@ -139,6 +142,21 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
       return showCreatedKey(await createKeyFor(store, ownAccount(caller).id, asked, author));
     },
   }),
+  endpoint('createPageKey', 'post /me/page-keys', {
+    summary: 'A key that a page makes for itself, for half an hour; it is in no list and no count',
+    group,
+    needs: 'person',
+    fresh: 'never',
+    pace: 'change',
+    body: pageKeySchema,
+    answer: keyWithSecretSchema,
+    creates: true,
+    again: async ({ store }, id) => showKey(await requireKey(store, id)),
+    run: async ({ store, caller, body, author }) => {
+      const asked: AskedKey = { ...body, expiresAt: author.at + pageKeyMs, ofPage: true };
+      return showCreatedKey(await createKeyFor(store, ownAccount(caller).id, asked, author));
+    },
+  }),
   endpoint('changeOwnKey', 'patch /me/keys/{id}', {
     summary: 'Other rights or another name for a key of one’s own',
     group,
@@ -147,7 +165,8 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     pace: 'change',
     body: ownKeyChangeSchema,
     answer: keySchema,
-    before: async (call) => showKey(await ownKey(call)),
+    tag: keyTag,
+    before: async (call) => keyTag(showKey(await ownKey(call))),
     run: async (call) => {
       const { id } = await ownKey(call);
       return showKey(await changeKey(call.store, id, keyChangeOf(call.body), call.author));
@@ -163,7 +182,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     answer: keyWithSecretSchema,
     creates: true,
     again: async ({ store }, id) => showKey(await requireKey(store, id)),
-    before: async (call) => showKey(await ownKey(call)),
+    before: async (call) => keyTag(showKey(await ownKey(call))),
     run: async (call) => {
       const { id } = await ownKey(call);
       return showCreatedKey(await rotateKey(call.store, id, call.body.graceSeconds * 1000, call.author));
@@ -176,7 +195,8 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'change',
     answer: keySchema,
-    before: async (call) => showKey(await ownKey(call)),
+    tag: keyTag,
+    before: async (call) => keyTag(showKey(await ownKey(call))),
     run: async (call) => {
       const { id } = await ownKey(call);
       return showKey(await revokeKey(call.store, id, call.author));

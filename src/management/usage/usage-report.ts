@@ -44,14 +44,27 @@ export async function reportUsage(
   return [...sums.values()];
 }
 
-/** The sums, those of keys with the names of their accounts: two keys may have one name. */
+type NamedSum = ReportRow & { readonly accountName: string | null };
+
+/**
+ * The sums, those of keys with the names of their accounts: two keys may have one name. The keys that a page makes for itself,
+ * one after the other, are one sum.
+ */
 export async function nameOwners(
   store: Pick<Store, 'displayNames'>,
   by: ReportGroup,
   sums: readonly ReportRow[],
-): Promise<(ReportRow & { readonly accountName: string | null })[]> {
+): Promise<NamedSum[]> {
   if (by !== 'key') return sums.map((sum) => ({ ...sum, accountName: null }));
   const keys = await store.displayNames(sums.map(({ group }) => group));
   const accounts = await store.displayNames([...keys.values()].flatMap(({ account }) => account ?? []));
-  return sums.map((sum) => ({ ...sum, accountName: accounts.get(keys.get(sum.group)?.account ?? '')?.name ?? null }));
+  const merged = new Map<string, NamedSum>();
+  for (const sum of sums) {
+    const { name = '', account = '', ofPage } = keys.get(sum.group) ?? {};
+    const one = ofPage ? `${account} ${name}` : sum.group;
+    const earlier = merged.get(one);
+    const accountName = accounts.get(account)?.name ?? null;
+    merged.set(one, { ...sum, ...(earlier && addSums(earlier, sum)), group: earlier?.group ?? sum.group, accountName });
+  }
+  return [...merged.values()];
 }

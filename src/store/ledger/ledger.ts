@@ -7,7 +7,9 @@
 // that was open becomes one row marked `interrupted`, with the last known figures. Ids make every step repeatable.
 // A store that is unavailable for long costs disk, not memory: the journal continues in new segments, and rows that
 // memory does not hold are read back from them once the store is available.
+
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { KeyId } from '../../domain/id.ts';
 import { SwapSet } from '../../domain/swap-set.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
@@ -141,8 +143,13 @@ export class Ledger implements UsageJournal {
     this.#unwritten += endOf(record);
     this.#unwrittenEnds.push(record);
     if (begun) this.#open.remove(begun as OpenEntry);
-    const usedAt = this.#usedAt.get(record.keyId);
-    if (usedAt === undefined || usedAt < record.at) this.#usedAt.set(record.keyId, record.at);
+    this.noteUse(record.keyId, record.at);
+  }
+
+  /** Notes that a key was used for something without a row. */
+  noteUse(keyId: KeyId, at: number): void {
+    const usedAt = this.#usedAt.get(keyId);
+    if (usedAt === undefined || usedAt < at) this.#usedAt.set(keyId, at);
   }
 
   #setTurn(): void {

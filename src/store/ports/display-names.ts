@@ -5,6 +5,8 @@ export interface DisplayName {
   readonly name: string;
   /** The account that a key, a person, a suspension or an application belongs to. */
   readonly account?: AccountId | undefined;
+  /** It is a key that a page made for itself. */
+  readonly ofPage?: true;
 }
 
 export interface DisplayNameStore {

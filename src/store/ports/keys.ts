@@ -18,7 +18,8 @@ export interface Caller {
 }
 
 export interface KeyStore {
-  insertKey(key: StoredKey, event: AuditEvent): Promise<void>;
+  /** Without an event only for a key that a page makes for itself. */
+  insertKey(key: StoredKey, event: AuditEvent | undefined): Promise<void>;
   findKey(id: KeyId): Promise<StoredKey | undefined>;
   /** Finds a key of a kind other than `secret`, by the digest of its public key. */
   findKeyByDigest(digest: string): Promise<StoredKey | undefined>;
@@ -26,16 +27,19 @@ export interface KeyStore {
   findCallerByDigest(digest: string, now: WallMs): Promise<Caller | undefined>;
   /** All keys, or those of one account, oldest first. */
   listKeys(accountId?: AccountId): Promise<StoredKey[]>;
-  /** How many keys of an account are active and not expired; keys that live for an hour at most are counted apart. */
-  countKeys(accountId: AccountId, now: WallMs, which?: 'lasting' | 'passing'): Promise<number>;
-  /** A page of keys in the order of creation. */
+  /**
+   * How many keys of an account are active and not expired; keys that live for an hour at most, and those
+   * of pages, are counted apart.
+   */
+  countKeys(accountId: AccountId, now: WallMs, which?: 'lasting' | 'passing' | 'page'): Promise<number>;
+  /** A page of keys in the order of creation, without those of pages. */
   pageKeys(page: Page & { readonly accountId?: AccountId; readonly search?: string }): Promise<StoredKey[]>;
   /** Writes name, scopes, models, addresses, expiry and narrowing of a key; false if it is no longer active. */
   changeKey(key: StoredKey, event: AuditEvent): Promise<boolean>;
-  /** Active keys that expire in that time. */
+  /** Active keys that expire in that time, without those of pages. */
   keysExpiring(from: WallMs, before: WallMs): Promise<StoredKey[]>;
   /** False if there is no such key; revoking twice keeps the first time and writes no second event. */
-  revokeKey(id: KeyId, at: WallMs, event: AuditEvent): Promise<boolean>;
+  revokeKey(id: KeyId, at: WallMs, event: AuditEvent | undefined): Promise<boolean>;
   /** Notes when keys were last used, unless a later time is stored; unknown ids are ignored. */
   touchKeys(usedAt: ReadonlyMap<KeyId, WallMs>): Promise<void>;
   /** Stores the successor and ends the old key at `oldEndsAt`, in one transaction. */

@@ -10,11 +10,12 @@ interface Row {
   readonly id: string;
   readonly name: string;
   readonly account?: AccountId | null;
+  readonly ofPage?: number;
 }
 
 export function displayNameQueries({ db, engine }: Connection): DisplayNameStore {
   const accounts = () => db.selectFrom('accounts').select(['id', 'name']);
-  const keys = () => db.selectFrom('keys').select(['id', 'name', 'account_id as account']);
+  const keys = () => db.selectFrom('keys').select(['id', 'name', 'account_id as account', 'of_page as ofPage']);
   const people = () => db.selectFrom('people').select(['id', 'name', 'accountId as account']);
   const byPrefix: Readonly<Record<string, (ids: readonly string[]) => Promise<readonly Row[]>>> = {
     acc: (ids) =>
@@ -51,15 +52,14 @@ export function displayNameQueries({ db, engine }: Connection): DisplayNameStore
         const find = Object.hasOwn(byPrefix, prefix) ? byPrefix[prefix] : undefined;
         if (!find) continue;
         for (let from = 0; from < all.length; from += idsPerQuery)
-          for (const { id, name, account } of await find(all.slice(from, from + idsPerQuery)))
-            names.set(id, account === undefined || account === null ? { name } : { name, account });
+          for (const row of await find(all.slice(from, from + idsPerQuery))) names.set(row.id, nameOf(row));
       }
       return names;
     },
     idsNamed: async (search, limit) => {
       const found: readonly Row[][] = await Promise.all([
         accounts().where(engine.holds('name', search)).limit(limit).execute(),
-        keys().where(engine.holds('name', search)).limit(limit).execute(),
+        keys().where(engine.holds('name', search)).where('of_page', '=', 0).limit(limit).execute(),
         people()
           .where((where) => where.or([engine.holds('name', search), engine.holds('email', search)]))
           .limit(limit)
@@ -67,5 +67,13 @@ export function displayNameQueries({ db, engine }: Connection): DisplayNameStore
       ]);
       return found.flat().flatMap(({ id, account }) => (id.startsWith('usr_') && account ? [id, account] : [id]));
     },
+  };
+}
+
+function nameOf({ name, account, ofPage }: Row): DisplayName {
+  return {
+    name,
+    ...(account === undefined || account === null ? {} : { account }),
+    ...(Number(ofPage) === 1 ? { ofPage: true } : {}),
   };
 }

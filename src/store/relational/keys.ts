@@ -57,7 +57,7 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
     insertKey: (key, event) =>
       transact(async (transaction) => {
         await transaction.insertInto('keys').values(rowOfKey(key)).execute();
-        await writeAudit(transaction, event);
+        if (event) await writeAudit(transaction, event);
       }),
     findKey: async (id) => {
       const row = await db.selectFrom('keys').selectAll().where('id', '=', id).executeTakeFirst();
@@ -96,12 +96,19 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
         .where('account_id', '=', accountId)
         .where('status', '=', 'active')
         .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', now)]))
-        .where(which === 'passing' ? isPassing : sql<SqlBool>`not ${isPassing}`)
+        .where('of_page', '=', which === 'page' ? 1 : 0)
+        .where(which === 'lasting' ? sql<SqlBool>`not ${isPassing}` : isPassing)
         .executeTakeFirstOrThrow();
       return Number(found.count);
     },
     pageKeys: async ({ after, accountId, search, limit }) => {
-      let query = db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').limit(limit);
+      let query = db
+        .selectFrom('keys')
+        .selectAll()
+        .where('of_page', '=', 0)
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(limit);
       if (search !== undefined)
         query = query.where((where) =>
           where.or([
@@ -121,6 +128,7 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
         .selectFrom('keys')
         .selectAll()
         .where('status', '=', 'active')
+        .where('of_page', '=', 0)
         .where('expires_at', '>', from)
         .where('expires_at', '<', before)
         .limit(1000)
@@ -161,7 +169,7 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
           .where('revoked_at', 'is', null)
           .executeTakeFirst();
         if (Number(result.numUpdatedRows) > 0) {
-          await writeAudit(transaction, event);
+          if (event) await writeAudit(transaction, event);
           return true;
         }
         return (
@@ -206,6 +214,7 @@ export function rowOfKey(key: StoredKey): Tables['keys'] {
     lineage: key.lineage,
     narrowing: JSON.stringify(key.narrowing),
     bound_certificate: key.boundCertificate,
+    of_page: key.ofPage ? 1 : 0,
   };
 }
 
@@ -229,5 +238,6 @@ function keyOfRow(row: Selectable<Tables['keys']>): StoredKey {
     lineage: row.lineage,
     narrowing: JSON.parse(row.narrowing) as StoredKey['narrowing'],
     boundCertificate: row.bound_certificate,
+    ofPage: Number(row.of_page) === 1,
   };
 }

@@ -52,6 +52,7 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
     lineage: KeyId;
     narrowing: string;
     bound_certificate: string | null;
+    of_page: number;
   };
   registration: { id: number; definition: string };
   applications: AdmissionColumns & {

@@ -10,6 +10,7 @@ import { openCertificates } from './certificates.ts';
 import { openNames } from './names.ts';
 import { addNoticeStates } from './notices.ts';
 import { openOutbox } from './outbox.ts';
+import { markPageKeys } from './page-keys.ts';
 import { bindPeople, openPeople } from './people.ts';
 import { openRoutes } from './routes.ts';
 import { openServers } from './servers.ts';
@@ -289,5 +290,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0029-routes': {
     up: openRoutes,
+  },
+  '0030-page-keys': {
+    up: markPageKeys,
   },
 };
