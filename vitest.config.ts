@@ -15,6 +15,7 @@ const slowest = [
   'hostile/data-directory',
   'hostile/queue',
   'hostile/memory',
+  'journeys/image',
   'journeys/acme',
   'journeys/tls',
   'hostile/model-pages',

@@ -6,6 +6,7 @@ import process from 'node:process';
 import { CommanderError } from 'commander';
 import { commandAuthor, printError, type WithContext } from './commands/command.ts';
 import type { ExitCode } from './commands/exit-codes.ts';
+import { askGate, Unhealthy } from './commands/health.ts';
 import { programOf } from './commands/program.ts';
 import { Refusal } from './domain/refusal.ts';
 import { ConfigErrors, loadConfig } from './settings/config.ts';
@@ -39,6 +40,7 @@ const program = programOf({
   serve: async () => (await import('./main.ts')).runGate(),
   // The kinds bring an HTTP client along.
   kindNames: async () => (await import('./upstream/kinds.ts')).kinds.map(({ name }) => name),
+  askGate,
   environment: process.env,
 });
 
@@ -63,6 +65,7 @@ function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof StoreUnusable) return 5;
   if (error instanceof ConfigErrors) return 6;
+  if (error instanceof Unhealthy) return 7;
   if (!(error instanceof Refusal)) return 1;
   if (error.kind === 'not_found') return 3;
   return error.kind === 'invalid' ? 2 : 4;

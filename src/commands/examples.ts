@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 export const examples: Readonly<Record<string, readonly string[]>> = {
   serve: ['serve'],
   config: ['config', 'config --json'],
+  health: ['health', 'health --ready'],
   'key create': [
     'key create --name laptop --account alice',
     "key create --name ci --account alice --models 'gemma3:*,llama3' --expires 30d",

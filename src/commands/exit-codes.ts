@@ -7,6 +7,7 @@ export const exitCodes = {
   4: 'Refused: not allowed, or in conflict with the current state.',
   5: 'The store cannot be reached or used, or there is none at DATA_DIR.',
   6: 'The settings are not valid.',
+  7: 'The gate does not answer.',
 } as const;
 
 export type ExitCode = keyof typeof exitCodes;

@@ -10,6 +10,7 @@ import { type Json, print, printObject, type WithContext } from './command.ts';
 import { completionCommand } from './completion.ts';
 import { addExamples } from './examples.ts';
 import { exitCodes } from './exit-codes.ts';
+import { type AskGate, healthCommand } from './health.ts';
 import { keyCommand } from './key.ts';
 import { modelCommand } from './model.ts';
 import { planCommand } from './plan.ts';
@@ -25,11 +26,12 @@ export interface ProgramParts {
   readonly serve: () => Promise<void>;
   /** The kinds of model servers; asked only when a command needs them. */
   readonly kindNames: () => Promise<readonly string[]>;
+  readonly askGate: AskGate;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** Faults of usage are thrown as CommanderError, after one line on standard error. */
-export function programOf({ withContext, serve, kindNames, environment }: ProgramParts): Command {
+export function programOf({ withContext, serve, kindNames, askGate, environment }: ProgramParts): Command {
   const program = new Command('sekisho')
     .description('The gate in front of Ollama and other model servers.')
     .version(version, '-V, --version', 'print the version')
@@ -39,6 +41,7 @@ export function programOf({ withContext, serve, kindNames, environment }: Progra
 
   program.command('serve').description('open the gate').action(serve);
   configCommand(program, environment);
+  healthCommand(program, environment, askGate);
   keyCommand(program, withContext);
   accountCommand(program, withContext);
   planCommand(program, withContext);

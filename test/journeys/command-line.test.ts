@@ -28,6 +28,7 @@ const program = programOf({
   withContext: () => Promise.resolve(),
   serve: () => Promise.resolve(),
   kindNames: () => Promise.resolve([]),
+  askGate: () => Promise.resolve({ status: 200, text: '{}' }),
   environment: {},
 });
 const leaves = leavesOf(program);
@@ -59,6 +60,7 @@ describe('help', () => {
         withContext: () => Promise.resolve(),
         serve: () => Promise.resolve(),
         kindNames: () => Promise.resolve([]),
+        askGate: () => Promise.resolve({ status: 200, text: '{}' }),
         environment: {},
       })
         .configureOutput({ writeErr: () => undefined })
