@@ -63,6 +63,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'usage',
     'usage --account alice --since 24h',
     'usage --outcome refused --limit 100',
+    'usage --asked default --since 7d',
     'usage --by account --since 7d',
     'usage --by day --key key_zvlVMaolT9WJ --json',
   ],

@@ -1,5 +1,6 @@
 // `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month; both of some calls alone.
 import { type Command, Option } from 'commander';
+import { canonicalText } from '../domain/model-name.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { iso } from '../domain/time.ts';
 import { type Outcome, outcomes, type UnitSums, type UsageRecord } from '../domain/usage.ts';
@@ -15,6 +16,7 @@ interface Options extends Json {
   readonly account?: string;
   readonly key?: string;
   readonly model?: string;
+  readonly asked?: string;
   readonly outcome?: Outcome;
   readonly since?: number;
   readonly until?: number;
@@ -32,6 +34,10 @@ const partsIn = (rows: readonly object[]): string[] =>
 /** What services cost has a column if any call did. */
 const costIn = (rows: readonly object[]): string[] => (rows.some((row) => Object.hasOwn(row, 'cost')) ? ['cost'] : []);
 
+/** So have the names that were asked for. */
+const namesAsked = (rows: readonly Pick<UsageRecord, 'askedModel' | 'fallbackFor'>[]): string[] =>
+  (['askedModel', 'fallbackFor'] as const).filter((name) => rows.some((row) => row[name] !== null));
+
 const costText = (units: UnitSums): string =>
   Object.entries(units)
     .map(([unit, amount]) => `${amount} ${unit}`)
@@ -45,6 +51,7 @@ export function usageCommand(program: Command, withContext: WithContext): void {
     .option('--account <name>', 'of one account, by name or id')
     .option('--key <id>', 'of one key')
     .option('--model <name>', 'of one model, or of one service as route:<name>')
+    .option('--asked <name>', 'asked for by this name, which is not that of the model; not with --by')
     .addOption(new Option('--outcome <outcome>', 'that ended so; not with --by').choices(outcomes))
     .option('--since <when>', 'a date, or a time ago such as 7d; with --by, 30d if nothing is said', pastMoment)
     .option('--until <when>', 'a date, or a time ago; with --by, now if nothing is said', pastMoment)
@@ -55,11 +62,12 @@ export function usageCommand(program: Command, withContext: WithContext): void {
     );
 }
 
-async function filterOf(store: Store, { account, key, model, outcome }: Options): Promise<UsageFilter> {
+async function filterOf(store: Store, { account, key, model, asked, outcome }: Options): Promise<UsageFilter> {
   return {
     ...(account === undefined ? {} : { accountId: (await requireAccount(store, account)).id }),
     ...(key === undefined ? {} : { keyId: (await requireKey(store, key)).id }),
     ...(model === undefined ? {} : { model }),
+    ...(asked === undefined ? {} : { askedModel: canonicalText(asked) }),
     ...(outcome === undefined ? {} : { outcome }),
   };
 }
@@ -68,6 +76,10 @@ async function printSums({ store, config, author }: CommandContext, options: Opt
   if (options.outcome !== undefined)
     throw new Refusal(
       '--outcome goes without --by: sums are kept of all outcomes, with those refused and failed apart.',
+    );
+  if (options.asked !== undefined)
+    throw new Refusal(
+      '--asked goes without --by: sums are kept of the models that answered, not of the names asked for.',
     );
   const until = options.until ?? author.at;
   const since = options.since ?? until - monthMs;
@@ -108,10 +120,11 @@ async function printUsage({ store }: CommandContext, options: Options): Promise<
     key: nameOf(row.keyId),
     ...(options.json === true || !row.cost ? {} : { cost: costText({ [row.cost.unit]: row.cost.units }) }),
   }));
-  const columns = ['at', 'account', 'key', 'operation', 'model', 'outcome', 'status', 'repeats', 'promptTokens'];
+  const columns = ['at', 'account', 'key', 'operation', 'model', ...namesAsked(rows)];
+  const ended = ['outcome', 'status', 'repeats', 'promptTokens', 'completionTokens'];
   printRows(
     rows,
-    [...columns, 'completionTokens', ...partsIn(rows), ...costIn(rows), 'source', 'queuedMs', 'durationMs'],
+    [...columns, ...ended, ...partsIn(rows), ...costIn(rows), 'source', 'queuedMs', 'durationMs'],
     options.json,
     'Nothing was used yet.',
   );

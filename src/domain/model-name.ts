@@ -81,6 +81,9 @@ export function readPatterns(patterns: readonly string[]): readonly string[] {
   return patterns;
 }
 
+/** The canonical spelling, as the ledger has it; a text that is no name stays as it is. */
+export const canonicalText = (text: string): string => parseModelName(text)?.canonical ?? text;
+
 /** Compiled model patterns. `*` stands for any run of characters except `/`; a lone `*` matches everything. */
 export class ModelPatterns {
   readonly patterns: readonly string[];

@@ -255,6 +255,17 @@ describe('a fallback', () => {
     await stream.rest;
     const rows = await gate.ledger(2);
     expect(rows.find(({ model }) => model === 'gemma3:4b')).toMatchObject({ fallbackFor: 'gemma3:27b' });
+    // The calls of a name are found, whichever model answered.
+    const found = await sekisho(['usage', '--asked', 'gemma3:27b'], { DATA_DIR: gate.dataDir });
+    expect(found.out.split('\n')[0]).toMatch(/ model +askedModel +fallbackFor +outcome /);
+    expect(found.out).toMatch(/ gemma3:4b +gemma3:27b +gemma3:27b +completed /);
+    const none = await sekisho(['usage', '--asked', 'gemma3:4b'], { DATA_DIR: gate.dataDir });
+    expect(none.out).toBe('Nothing was used yet.\n');
+    const ofName = await operator.get('/usage?asked=gemma3:27b');
+    expect(ofName.body.items).toMatchObject([
+      { model: 'gemma3:4b', askedModel: 'gemma3:27b', fallbackFor: 'gemma3:27b' },
+    ]);
+    expect((await operator.get('/usage?asked=gemma3:4b')).body.items).toEqual([]);
   });
 });
 

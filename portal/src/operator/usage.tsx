@@ -106,8 +106,12 @@ function Ledger(): ReactNode {
   const { moment, figure } = useWriting();
   const [account, setAccount] = useState('');
   const [model, setModel] = useState('');
+  const [asked, setAsked] = useState('');
   const [outcome, setOutcome] = useState<string | null>(null);
-  const [query] = useDebouncedValue({ account: account.trim(), model: model.trim(), outcome }, 400);
+  const [query] = useDebouncedValue(
+    { account: account.trim(), model: model.trim(), asked: asked.trim(), outcome },
+    400,
+  );
   const pages = usePages<UsageRow>('/usage', query);
   return (
     <Stack>
@@ -135,6 +139,11 @@ function Ledger(): ReactNode {
           label={t('usage.filterModel')}
           value={model}
           onChange={(event) => setModel(event.currentTarget.value)}
+        />
+        <TextInput
+          label={t('usage.filterAsked')}
+          value={asked}
+          onChange={(event) => setAsked(event.currentTarget.value)}
         />
         <Select
           label={t('usage.filterOutcome')}
@@ -169,7 +178,19 @@ function Ledger(): ReactNode {
               </Text>
             </Table.Td>
             <Table.Td>{row.operation}</Table.Td>
-            <Table.Td>{row.model}</Table.Td>
+            <Table.Td>
+              {row.model}
+              {row.askedModel !== null && (
+                <Text size="xs" c="dimmed">
+                  {t('usage.asked', { name: row.askedModel })}
+                </Text>
+              )}
+              {row.fallbackFor !== null && row.fallbackFor !== row.askedModel && (
+                <Text size="xs" c="dimmed">
+                  {t('usage.fallback', { name: row.fallbackFor })}
+                </Text>
+              )}
+            </Table.Td>
             <Table.Td>
               {t(`usage.outcomes.${row.outcome}`)} {row.code !== null && `(${row.code})`}
               {row.repeats > 1 && (

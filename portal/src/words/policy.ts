@@ -145,6 +145,7 @@ export const policy = {
       rowsEmpty: 'No call fits.',
       filterAccount: 'Account',
       filterModel: 'Model',
+      filterAsked: 'Name asked for',
       filterOutcome: 'Outcome',
       any: 'any',
       outcomes: {
@@ -158,6 +159,8 @@ export const policy = {
       },
       repeats: '× {{figure}}',
       together: 'That many calls of one minute in one row.',
+      asked: 'asked for as {{name}}',
+      fallback: 'in place of {{name}}',
       cached: 'cache: {{read}} read, {{write}} written',
       reasoned: 'reasoning: {{figure}}',
       cost: 'cost: {{figure}} {{unit}}',
@@ -425,6 +428,7 @@ export const policy = {
       rowsEmpty: '該当する呼び出しはありません。',
       filterAccount: 'アカウント',
       filterModel: 'モデル',
+      filterAsked: '指定された名前',
       filterOutcome: '結果',
       any: 'すべて',
       outcomes: {
@@ -438,6 +442,8 @@ export const policy = {
       },
       repeats: '× {{figure}} 回',
       together: '同じ一分間の呼び出しを一行にまとめています。',
+      asked: '指定された名前: {{name}}',
+      fallback: '{{name}} の代替',
       cached: 'キャッシュ: 読み取り {{read}}、書き込み {{write}}',
       reasoned: 'うち推論: {{figure}}',
       cost: '費用: {{figure}} {{unit}}',

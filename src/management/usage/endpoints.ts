@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { KeyId } from '../../domain/id.ts';
+import { canonicalText } from '../../domain/model-name.ts';
 import { iso, type WallMs } from '../../domain/time.ts';
 import { outcomes, type UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -27,6 +28,7 @@ const filters = {
   account: z.string().max(200).optional().describe('id or name'),
   key: z.string().max(100).optional(),
   model: z.string().max(200).optional(),
+  asked: z.string().max(200).optional().describe('the name that was asked for, where it is not that of the model'),
   outcome: z.enum(outcomes).optional(),
 };
 const reportQuery = z.strictObject({
@@ -45,12 +47,13 @@ function periodOf(
 
 async function filterOf(
   store: Store,
-  { account, key, model, outcome, since, until }: z.output<z.ZodObject<typeof filters>>,
+  { account, key, model, asked, outcome, since, until }: z.output<z.ZodObject<typeof filters>>,
 ): Promise<UsageFilter> {
   return {
     ...(account === undefined ? {} : { accountId: (await requireAccount(store, account)).id }),
     ...(key === undefined ? {} : { keyId: key as KeyId }),
     ...(model === undefined ? {} : { model }),
+    ...(asked === undefined ? {} : { askedModel: canonicalText(asked) }),
     ...(outcome === undefined ? {} : { outcome }),
     ...(since === undefined ? {} : { since: at(since) }),
     ...(until === undefined ? {} : { until: at(until) }),

@@ -16,6 +16,8 @@ export interface UsageFilter {
   readonly accountId?: AccountId;
   readonly keyId?: KeyId;
   readonly model?: string;
+  /** The canonical name that was asked for, where another model answered. */
+  readonly askedModel?: string;
   readonly outcome?: Outcome;
   /** Unix milliseconds. */
   readonly since?: number;

@@ -45,7 +45,12 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
       const rows = await (before === undefined ? all : all.where('id', '<', before as UsageRecord['id'])).execute();
       return rows.map(usageOfRow);
     },
-    searchUsage: async ({ accountId, keyId, model, outcome, since, until }, limit, before, look = rowsPerLook) => {
+    searchUsage: async (
+      { accountId, keyId, model, askedModel, outcome, since, until },
+      limit,
+      before,
+      look = rowsPerLook,
+    ) => {
       let looked = db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(look);
       if (before !== undefined) looked = looked.where('id', '<', before as UsageRecord['id']);
       if (since !== undefined) looked = looked.where('id', '>=', firstRequestId(since));
@@ -59,6 +64,7 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
       if (keyId !== undefined) found = found.where('key_id', '=', keyId);
       // Reports name services beside models.
       if (model !== undefined) found = found.where(model.startsWith('route:') ? 'operation' : 'model', '=', model);
+      if (askedModel !== undefined) found = found.where('asked_model', '=', askedModel);
       if (outcome !== undefined) found = found.where('outcome', '=', outcome);
       const rows = (await found.execute()).map(usageOfRow);
       if (rows.length > limit) return { rows: rows.slice(0, limit), next: rows[limit - 1]?.id };
