@@ -9,7 +9,7 @@ export const answered = new Set<string>();
 
 /** `path` is under /management/v1, with or without a query. Returns the parsed text. */
 export function checkAgainstSchema(method: string, path: string, response: Response, text: string): unknown {
-  const isJson = response.headers.get('content-type')?.includes('json') === true;
+  const isJson = /json\b/.test(response.headers.get('content-type') ?? '');
   const parsed: unknown = isJson ? JSON.parse(text) : text === '' ? undefined : text;
   const bare = path.split('?')[0] ?? '';
   const matches = endpoints.filter(

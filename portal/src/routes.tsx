@@ -10,6 +10,7 @@ import {
   IconInbox,
   IconKey,
   IconListDetails,
+  IconListSearch,
   IconMessage,
   IconPlugConnected,
   IconScale,
@@ -45,6 +46,14 @@ export const routes: readonly Route[] = [
   { path: '/home', who: 'member', name: 'home', icon: IconHome, page: lazy(() => import('./member/home.tsx')) },
   { path: '/keys', who: 'member', name: 'keys', icon: IconKey, page: lazy(() => import('./member/keys.tsx')) },
   { path: '/usage', who: 'member', name: 'usage', icon: IconChartBar, page: lazy(() => import('./member/usage.tsx')) },
+  {
+    path: '/requests',
+    who: 'member',
+    name: 'requests',
+    icon: IconListSearch,
+    page: lazy(() => import('./member/requests.tsx')),
+  },
+  { path: '/requests/:id', who: 'member', page: lazy(() => import('./member/request.tsx')) },
   {
     path: '/playground',
     who: 'member',
@@ -112,6 +121,14 @@ export const routes: readonly Route[] = [
     icon: IconListDetails,
     page: lazy(() => import('./operator/usage.tsx')),
   },
+  {
+    path: '/operate/requests',
+    who: 'operator',
+    name: 'allRequests',
+    icon: IconListSearch,
+    page: lazy(() => import('./operator/requests.tsx')),
+  },
+  { path: '/operate/requests/:id', who: 'operator', page: lazy(() => import('./operator/request.tsx')) },
   {
     path: '/operate/servers',
     who: 'operator',

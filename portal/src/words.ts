@@ -2,6 +2,7 @@
 // the portal brings its own, and comes with the pages that need it.
 import i18next, { type i18n as I18n } from 'i18next';
 import { initReactI18next } from 'react-i18next';
+import { log } from './words/log.ts';
 import { member } from './words/member.ts';
 import { operator } from './words/operator.ts';
 import { policy } from './words/policy.ts';
@@ -43,6 +44,7 @@ void i18n.use(initReactI18next).init({
       operator: operator.en,
       policy: policy.en,
       serving: serving.en,
+      log: log.en,
     },
     ja: {
       shell: shell.ja,
@@ -51,6 +53,7 @@ void i18n.use(initReactI18next).init({
       operator: operator.ja,
       policy: policy.ja,
       serving: serving.ja,
+      log: log.ja,
     },
   },
 });

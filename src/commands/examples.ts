@@ -67,6 +67,13 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'usage --by account --since 7d',
     'usage --by day --key key_zvlVMaolT9WJ --json',
   ],
+  'request list': [
+    'request list --account alice --since 1h',
+    'request list --code rate_limited --limit 100',
+    'request list --model gemma3:27b --slower-than 30000 --json',
+  ],
+  'request show': ['request show req_0TvcqqlEciUXBU3ekzdM', 'request show req_0TvcqqlEciUXBU3ekzdM --json'],
+  latency: ['latency', 'latency --period week --by server', 'latency --period hour --by time --model gemma3:27b'],
   'route list': ['route list'],
   'route show': ['route show qdrant', 'route show qdrant --json'],
   'route add': [

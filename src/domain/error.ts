@@ -265,10 +265,12 @@ export class GatewayError extends Error {
   readonly allow: string | undefined;
   /** Retrying within seconds cannot succeed, so SDKs are told not to retry by themselves. */
   readonly retryIsIdle: boolean;
+  /** For the ledger: the limit or step that refused, such as `account tokensPerDay` or the id of a suspension. */
+  readonly by: string | undefined;
 
   constructor(
     code: ErrorCode,
-    options: { message?: string; cause?: unknown; allow?: string; retryAfterSeconds?: number } = {},
+    options: { message?: string; cause?: unknown; allow?: string; retryAfterSeconds?: number; by?: string } = {},
   ) {
     const entry: Entry = registry[code];
     // The code says where a refusal comes from. Its stack would cost a tenth of the time that a flood of wrong keys takes.
@@ -287,7 +289,19 @@ export class GatewayError extends Error {
       (entry.status >= 500 && this.retryAfterSeconds === undefined) ||
       (entry.status === 429 && (this.retryAfterSeconds ?? 0) > idleAfterSeconds);
     this.allow = options.allow;
+    this.by = options.by;
   }
+}
+
+const longestDetail = 300;
+
+/**
+ * The sentence of a refusal for the ledger, if it says more than its code: which limit, how much of it is used. Those for what
+ * the call itself contains may repeat parts of it, which the ledger does not hold.
+ */
+export function detailOf({ code, owner, message }: GatewayError): string | undefined {
+  if ((owner !== 'policy' && owner !== 'capacity') || message === registry[code].message) return undefined;
+  return message.slice(0, longestDetail);
 }
 
 /** Converts anything thrown to a GatewayError; unexpected errors become `internal` with a fixed sentence. */

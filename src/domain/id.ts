@@ -74,3 +74,10 @@ export const firstRequestId = (at: WallMs): RequestId => `req_${toBase62(at, 8)}
  * new rows go to the end of the ledger's index, and sorting by id is sorting by time.
  */
 export const newRequestId = (now: WallMs): RequestId => `req_${toBase62(now, 8)}${randomBase62(12)}` as RequestId;
+
+/** Unix milliseconds of a request id, or of the smallest one of a time. */
+export function requestTime(id: string): WallMs {
+  let at = 0;
+  for (const sign of id.slice(4, 12)) at = at * 62 + alphabet.indexOf(sign);
+  return at;
+}

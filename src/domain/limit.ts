@@ -104,6 +104,10 @@ export const windowed = {
 export type WindowedName = keyof typeof windowed;
 export const windowedNames = Object.keys(windowed) as WindowedName[];
 
+/** The limit as plans and keys name it: `tokensPerDay`. */
+export const limitName = ({ measure, window }: Pick<Limit, 'measure' | 'window'>): string =>
+  `${measure}Per${window[0]?.toUpperCase() ?? ''}${window.slice(1)}`;
+
 /** One windowed limit of a key, and the subject that it counts. */
 export interface Limit {
   readonly on: SubjectName;

@@ -83,6 +83,8 @@ export const sentences = {
   address_is_gate: '{address} is this gate itself; its calls would go round for ever.',
   route_files_unset: 'Files of routes lie in the directory of the setting server_files, which is not set.',
   file_name: 'A file is named without its directory, with letters, digits, dots, dashes and underscores.',
+  request_missing:
+    'There is no record of {id}. A request without a valid key has none, refused requests beyond refused_rows_per_minute share one, and records are removed after retention_days.',
   suspension_missing: 'There is no suspension {id}.',
   suspension_past: 'That would be over already.',
   review_end: 'A review lasts until it is lifted; use suspend for a time.',

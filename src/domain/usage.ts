@@ -66,6 +66,20 @@ export interface UsageRecord {
   readonly durationMs: number;
   /** Milliseconds spent waiting in queues. */
   readonly queuedMs: number;
+  /** Milliseconds from the request head until the call was read and checked, and asked for its turn; absent if it did not. */
+  readonly readyMs?: number | undefined;
+  /** Milliseconds spent waiting for the model to be loaded. */
+  readonly loadMs?: number | undefined;
+  /** Milliseconds from the request head until the call was first sent to a server; absent if it was not. */
+  readonly sentMs?: number | undefined;
+  /** Milliseconds from the request head to the first piece of a stream; absent for whole answers. */
+  readonly firstTokenMs?: number | undefined;
+  /** What the gateway changed in the body, as the header `X-Sekisho-Changed` says it. */
+  readonly changes?: string | undefined;
+  /** What refused it: a limit such as `account tokensPerDay`, or the id of a suspension. */
+  readonly refusedBy?: string | undefined;
+  /** The sentence of a refusal, if it says more than its code; names and figures only. */
+  readonly detail?: string | undefined;
   readonly address: string;
   /** Exchanges in this row: 1, or the number of refusals that share it. */
   readonly repeats: number;
@@ -76,6 +90,23 @@ export interface UsageRecord {
 /** Refused, or cancelled by its caller before it was sent to a model server: no limit counts it. */
 export function neverLeft(outcome: Outcome, upstream: string | null): boolean {
   return outcome === 'refused' || (outcome === 'client_closed' && upstream === null);
+}
+
+/** The time during which the tokens of an answer came: from the first piece of a stream, or from sending the call. */
+export const generatingMs = ({
+  durationMs,
+  firstTokenMs,
+  sentMs,
+}: Pick<UsageRecord, 'durationMs' | 'firstTokenMs' | 'sentMs'>): number =>
+  durationMs - (firstTokenMs ?? sentMs ?? durationMs);
+
+/** Completion tokens a second; undefined if none came, or all at once. */
+export function tokensPerSecond(
+  row: Pick<UsageRecord, 'completionTokens' | 'durationMs' | 'firstTokenMs' | 'sentMs'>,
+): number | undefined {
+  const ms = generatingMs(row);
+  if (ms <= 0 || row.completionTokens === 0) return undefined;
+  return Math.round((row.completionTokens * 10_000) / ms) / 10;
 }
 
 /** Codes of refusals caused by capacity, the gateway or the model server, not by the caller. */

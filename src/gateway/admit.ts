@@ -72,6 +72,7 @@ export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Soon
   if (tools.draining) throw new GatewayError('draining');
   const ask = expectedUse(call);
   const enteredMs = tools.recorder.nowMs();
+  exchange.readyMs = Math.round(enteredMs - exchange.startedMs);
   const waits = takeLimits(call, exchange, ask, enteredMs, tools);
   if (!waits) return inTurn(call, exchange, ask, enteredMs, tools);
   return waits

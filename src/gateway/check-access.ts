@@ -61,11 +61,12 @@ export function refuseSuspended(principal: Principal, now: WallMs, appealContact
   const { refused } = restrictionsOf(principal.suspensions, now);
   if (!refused) return;
   const { id, keyId, step, reason, endsAt } = refused;
-  if (step === 'revoke') throw new GatewayError('key_revoked');
+  if (step === 'revoke') throw new GatewayError('key_revoked', { by: id });
   const until = endsAt === null ? 'until it is reviewed' : `until ${new Date(endsAt).toISOString().slice(0, 19)}Z`;
   const appeal = appealContact === '' ? 'Appeal to the operator of this gateway' : `Appeal to ${appealContact}`;
   const options = {
     message: `This ${keyId === null ? 'account' : 'API key'} is suspended ${until}: ${reason} ${appeal}, naming ${id}.`,
+    by: id,
   };
   throw new GatewayError(
     'suspended',

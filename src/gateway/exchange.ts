@@ -50,6 +50,11 @@ export class Exchange {
   heldBy: Holder | undefined;
   bytesOut = 0;
   firstByteMs: number | null = null;
+  /** Stages in milliseconds since `startedMs`, for the record: see UsageRecord. */
+  readyMs: number | undefined;
+  sentMs: number | undefined;
+  firstTokenMs: number | undefined;
+  loadMs: number | undefined;
   /** The journal's entry, set when the call is sent; from then on it may have a cost. */
   begun: OpenUsage | undefined;
   /** The server that is working on it. */

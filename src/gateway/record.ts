@@ -2,7 +2,7 @@
 // before the caller can see the end of the answer, so an answer that was received is recorded even if the process is
 // killed; only floods of refusals are delayed and combined (refusal-rollup.ts). Unidentified callers get only a log
 // line, because they must not be able to fill the ledger.
-import type { ErrorCode } from '../domain/error.ts';
+import { detailOf, type GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import { neverLeft, type Outcome, type UsageCost, type UsageRecord } from '../domain/usage.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
@@ -50,7 +50,7 @@ function conclude(exchange: Exchange, ending: Ending, recorder: Recorder, writte
   exchange.recorded = true;
   exchange.outcome = ending.outcome;
   const durationMs = Math.round(recorder.nowMs() - exchange.startedMs);
-  const row = rowOf(exchange, ending.outcome, ending.status, ending.error?.code ?? null, durationMs);
+  const row = rowOf(exchange, ending.outcome, ending.status, ending.error, durationMs);
   if (row) {
     if (written) recorder.endSoon(row, exchange.begun, written);
     else recorder.end(row, exchange.begun);
@@ -110,7 +110,7 @@ export function endTurn<Any extends Exchange>(exchange: Any, nowMs: MonotonicMs)
 
 /** The row to recover if this process is killed; undefined for unidentified callers. */
 export function draftOf(exchange: Exchange): UsageRecord | undefined {
-  return rowOf(exchange, 'interrupted', 0, null, 0);
+  return rowOf(exchange, 'interrupted', 0, undefined, 0);
 }
 
 /** Only what was sent to a service has a cost. */
@@ -123,7 +123,7 @@ function rowOf(
   exchange: Exchange,
   outcome: Outcome,
   status: number,
-  code: ErrorCode | null,
+  error: GatewayError | undefined,
   durationMs: number,
 ): UsageRecord | undefined {
   const { caller, countedAt, model, askedModel, fallbackFor, operation, upstream } = recordFactsOf(exchange);
@@ -143,7 +143,7 @@ function rowOf(
     upstream,
     outcome,
     status,
-    code,
+    code: error?.code ?? null,
     streamed: exchange.streamed,
     promptTokens: reading?.promptTokens ?? 0,
     completionTokens: reading?.completionTokens ?? 0,
@@ -156,8 +156,23 @@ function rowOf(
     firstByteMs: exchange.firstByteMs,
     durationMs,
     queuedMs: exchange.queuedMs,
+    readyMs: exchange.readyMs,
+    loadMs: exchange.loadMs,
+    sentMs: exchange.sentMs,
+    firstTokenMs: exchange.firstTokenMs,
+    changes: changesOf(exchange),
+    refusedBy: error?.by,
+    detail: error && detailOf(error),
     address: exchange.address,
     repeats: 1,
     ...costOf(exchange),
   };
+}
+
+/** What the caller is told of it in a header; most calls have few lines or none. */
+function changesOf({ lines }: Exchange): string | undefined {
+  const at = lines.indexOf('x-sekisho-changed');
+  if (at < 0) return undefined;
+  const later = lines.indexOf('x-sekisho-changed', at + 2);
+  return later < 0 ? lines[at + 1] : `${lines[at + 1]}, ${lines[later + 1]}`;
 }

@@ -82,4 +82,7 @@ function hold(held: Map<string, Held>, record: UsageRecord, spanMs: number): voi
   row.bytesOut += record.bytesOut;
   if (row.model !== record.model) row.model = null;
   if (row.code !== record.code) row.code = null;
+  if (row.refusedBy !== record.refusedBy) row.refusedBy = undefined;
+  // Each says its own figures.
+  row.detail = undefined;
 }

@@ -93,6 +93,7 @@ export class Tries {
     this.#counted = true;
     this.sent = false;
     this.dispatchedMs = now;
+    this.#exchange.sentMs ??= Math.round(now - this.#exchange.startedMs);
     const changes = writeFigures(this.#routed, server);
     if (changes) this.#reportChanges(changes);
     const body = this.#bodyFor(server);
@@ -156,8 +157,10 @@ export class Tries {
 
   /** The first piece of a stream has arrived. */
   noteFirstPiece(): void {
+    const elapsedMs = this.elapsedMs();
+    this.#exchange.firstTokenMs = Math.round(this.dispatchedMs + elapsedMs - this.#exchange.startedMs);
     const model = this.#routed.models[0]?.name?.canonical;
-    if (model !== undefined) this.server.peers.note(this.server, model, this.elapsedMs());
+    if (model !== undefined) this.server.peers.note(this.server, model, elapsedMs);
   }
 
   /** No answer has begun, and none will. */

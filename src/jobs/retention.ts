@@ -1,10 +1,12 @@
-// Removes raw rows of the ledger that are older than the operator keeps them, a few at a time, so that no call waits for it.
+// Removes raw rows of the ledger that are older than the operator keeps them, and sums in short steps that no page shows any more;
+// a few at a time, so that no call waits for it.
 import type { Logger } from 'pino';
+import { keptMs, type Step } from '../domain/latency.ts';
 import type { SteadyClock } from '../domain/steady-clock.ts';
 import type { Store } from '../store/ports/store.ts';
 
 export interface RetentionTools {
-  readonly store: Pick<Store, 'pruneUsage'>;
+  readonly store: Pick<Store, 'pruneUsage' | 'pruneSteps'>;
   readonly clock: SteadyClock;
   readonly retentionMs: number;
   readonly logger: Logger;
@@ -45,7 +47,13 @@ export class Retention {
     const { store, clock, retentionMs, logger } = this.#tools;
     try {
       // A row is removed when it is old by both clocks: one that was set wrong a moment ago must not empty the ledger.
-      const removed = await store.pruneUsage(Math.min(clock.wall(), clock.steady()) - retentionMs, pruneRows);
+      const now = Math.min(clock.wall(), clock.steady());
+      let removed = await store.pruneUsage(now - retentionMs, pruneRows);
+      for (const [step, ms] of Object.entries(keptMs) as [Step, number][]) {
+        // Rows are found through these.
+        const kept = step === 'quarterHour' ? Math.max(ms, retentionMs) : ms;
+        removed = Math.max(removed, await store.pruneSteps(step, now - kept, pruneRows));
+      }
       this.#pruneIn(removed < pruneRows ? restMs : pauseMs);
     } catch (error) {
       logger.error({ cause: error instanceof Error ? error.message : String(error) }, 'old rows could not be removed');

@@ -5,9 +5,11 @@ import { applicationEndpoints } from './applications/endpoints.ts';
 import { auditEndpoints } from './audit/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { keyEndpoints } from './keys/endpoints.ts';
+import { latencyEndpoints } from './latency/endpoints.ts';
 import { modelNameEndpoints } from './model-names/endpoints.ts';
 import { overviewEndpoints } from './overview/endpoints.ts';
 import { planEndpoints, previewEndpoints } from './plans/endpoints.ts';
+import { requestEndpoints } from './requests/endpoints.ts';
 import { routeEndpoints } from './routes/endpoints.ts';
 import { ruleEndpoints } from './rules/endpoints.ts';
 import { selfServiceEndpoints } from './self-service/endpoints.ts';
@@ -20,6 +22,7 @@ export const endpoints: readonly Endpoint[] = [
   ...signInEndpoints,
   ...selfServiceEndpoints,
   ...overviewEndpoints,
+  ...latencyEndpoints,
   ...applicationEndpoints,
   ...accountEndpoints,
   ...keyEndpoints,
@@ -31,5 +34,6 @@ export const endpoints: readonly Endpoint[] = [
   ...routeEndpoints,
   ...modelNameEndpoints,
   ...usageEndpoints,
+  ...requestEndpoints,
   ...auditEndpoints,
 ];

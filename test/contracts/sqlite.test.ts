@@ -24,6 +24,7 @@ import { peopleContract } from './people.ts';
 import { openPlain } from './plain-sqlite.ts';
 import { policyContract } from './policy.ts';
 import { racesContract } from './raced.ts';
+import { requestsContract } from './requests.ts';
 import { routesContract } from './routes.ts';
 import { serversContract } from './servers.ts';
 import { type Database as Opened, storeContract } from './store.ts';
@@ -49,8 +50,10 @@ racesContract('SQLite', create);
 serversContract('SQLite', create);
 routesContract('SQLite', create);
 namesContract('SQLite', create);
+requestsContract('SQLite', create);
 storeContract('SQLite without its quick ways', createPlain);
 policyContract('SQLite without its quick ways', createPlain);
+requestsContract('SQLite without its quick ways', createPlain);
 
 test('refuses a database of a newer version and leaves it unchanged', async () => {
   const dataDir = temporaryDirectory();

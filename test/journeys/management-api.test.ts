@@ -628,6 +628,50 @@ test('usage exports as CSV that no spreadsheet reads as a formula, and can be fi
   expect((await call('GET', '/usage?account=nobody')).status).toBe(404);
 });
 
+test('single requests and health over time are listed, narrowed, exported and explained', async () => {
+  const { account, secret } = await gate.member({});
+  const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] };
+  const { headers } = await post(`${gate.url}/api/chat`, secret, chat).then(async (answer) => {
+    await answer.text();
+    return answer;
+  });
+  const id = headers.get('x-request-id')!;
+  await eventually(async () => expect((await call('GET', `/requests/${id}`)).status).toBe(200));
+  expect(
+    (await call('GET', `/requests?account=${account.name}&minTokens=1&maxDurationMs=60000`)).body.items,
+  ).toMatchObject([{ id, accountName: account.name, outcome: 'completed' }]);
+  expect((await call('GET', '/requests?minTokens=-1')).status).toBe(400);
+  expect((await call('GET', '/me/requests', { secret })).body.items).toMatchObject([{ id, server: null }]);
+  expect((await call('GET', `/me/requests/${id}`, { secret })).body.stages.length).toBeGreaterThan(1);
+  for (const [path, of] of [
+    ['', boss],
+    ['/me', secret],
+  ] as const) {
+    const asCsv = await call('GET', `${path}/requests/export.csv?model=gemma3:270m&since=2020-01-01T00:00:00Z`, {
+      secret: of,
+    });
+    expect(asCsv.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+    expect(asCsv.body).toContain(id);
+    const asLines = await call('GET', `${path}/requests/export.jsonl?outcome=completed`, { secret: of });
+    expect(asLines.headers.get('content-type')).toBe('application/jsonl; charset=utf-8');
+    const rows = (asLines.body as string).trimEnd().split('\n');
+    expect(rows.map((row) => (JSON.parse(row) as { id: string }).id)).toContain(id);
+  }
+  for (const period of ['hour', 'day', 'week', 'month', 'quarter', 'year']) {
+    const { body } = await call('GET', `/latency?period=${period}&model=gemma3:270m`);
+    expect(body.points.length).toBeGreaterThanOrEqual(60);
+    expect(body.points.length).toBeLessThanOrEqual(181);
+    expect(body.total.requests).toBeGreaterThan(0);
+    expect(body.models).toMatchObject([{ model: 'gemma3:270m', duration: { p95: expect.any(Number) } }]);
+  }
+  expect((await call('GET', '/latency?period=decade')).status).toBe(400);
+  const { secret: stranger } = await gate.member({});
+  expect((await call('GET', `/me/requests/${id}`, { secret: stranger })).status).toBe(404);
+  expect((await call('GET', '/me/requests', { secret: stranger })).body.items).toEqual([]);
+  for (const path of ['/requests', `/requests/${id}`, '/requests/export.csv', '/latency'])
+    expect((await call('GET', path, { secret: stranger })).status).toBe(403);
+});
+
 test('the overview arrives as events, and ends when the right to see it ends', async () => {
   const { id, secret } = await gate.key({ scopes: ['management:read'] });
   const response = await fetch(`${gate.url}/management/v1/events`, { headers: { 'x-api-key': secret } });

@@ -86,6 +86,8 @@ export const japanese: Readonly<Record<Reason, string>> = {
   address_is_gate: '{address} はこのゲート自身です。呼び出しが無限に循環してしまいます。',
   route_files_unset: 'ルートのファイルは設定 server_files のディレクトリに置きますが、この設定がありません。',
   file_name: 'ファイルは、ディレクトリを付けずに、英数字、ドット、ハイフン、下線だけの名前で指定してください。',
+  request_missing:
+    'リクエスト {id} の記録はありません。有効なキーのないリクエストは記録されません。refused_rows_per_minute を超えた拒否は1つの記録にまとめられ、記録は retention_days を過ぎると削除されます。',
   suspension_missing: '措置 {id} はありません。',
   suspension_past: 'その終了日時はすでに過ぎています。',
   review_end: '確認待ちは、解除されるまで続きます。期限を付ける場合は、停止を選んでください。',

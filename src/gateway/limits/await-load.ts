@@ -57,7 +57,9 @@ async function waitFor(load: Load, waiting: Waiting<void>, server: Upstream, too
   } finally {
     load.waiting--;
     exchange.waitComment = undefined;
-    exchange.lines.push('x-sekisho-load-wait-ms', String(Math.round(nowMs() - fromMs)));
+    const waitedMs = Math.round(nowMs() - fromMs);
+    exchange.loadMs = (exchange.loadMs ?? 0) + waitedMs;
+    exchange.lines.push('x-sekisho-load-wait-ms', String(waitedMs));
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type Ask,
   firstFull,
   type Limit,
+  limitName,
   measures,
   mostOf,
   needOf,
@@ -25,6 +26,7 @@ export function idleError({ atOnce }: Principal): GatewayError | undefined {
     ? undefined
     : new GatewayError('beyond_plan', {
         message: `The ${subjects[idle].source} allows no call of this kind: its concurrentRequests is 0.`,
+        by: `${idle} concurrentRequests`,
       });
 }
 
@@ -62,6 +64,7 @@ export function fullError(limit: Limit, standing: Standing, use: Use, now: Stead
       `The next ${window} begins in ${durationWords(waitSeconds)}.`,
     // All windows end at the same moment; the random part keeps callers from coming back all at once.
     retryAfterSeconds: waitSeconds + Math.floor(Math.random() * Math.min(30, 1 + waitSeconds / 10)),
+    by: `${on} ${limitName(limit)}`,
   });
 }
 
@@ -70,6 +73,7 @@ export function crowdedError(on: SubjectName, { atOnce }: Principal, standing: S
   const [running, most] = [standing.running(on), atOnce[subjectNames.indexOf(on)] ?? 0];
   return new GatewayError('too_many_concurrent', {
     message: `${figure(running)} calls of ${subjects[on].whose} are running, ${figure(most)} may run at once, and no more may wait.`,
+    by: `${on} concurrentRequests`,
   });
 }
 

@@ -107,7 +107,7 @@ export interface Endpoint {
 }
 
 interface Stream {
-  readonly type: 'text/csv' | 'text/event-stream' | 'application/json';
+  readonly type: 'text/csv' | 'text/event-stream' | 'application/json' | 'application/jsonl';
   /** Name under which a browser files it. */
   readonly file?: string;
   /** Ends when the caller has gone. */

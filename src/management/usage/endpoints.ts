@@ -60,16 +60,33 @@ async function filterOf(
   };
 }
 
+/** The request log has the stages of a call. */
+function withoutStages<Row extends Partial<UsageRecord>>(row: Row): Omit<Row, Stage> {
+  const {
+    readyMs: _1,
+    loadMs: _2,
+    sentMs: _3,
+    firstTokenMs: _4,
+    changes: _5,
+    refusedBy: _6,
+    detail: _7,
+    ...rest
+  } = row;
+  return rest;
+}
+
+type Stage = 'readyMs' | 'loadMs' | 'sentMs' | 'firstTokenMs' | 'changes' | 'refusedBy' | 'detail';
+
 async function rowsOf(store: Store, records: readonly UsageRecord[]) {
   const names = await store.displayNames(records.flatMap(({ accountId, keyId }) => [accountId, keyId]));
   const nameOf = (id: string): string => names.get(id)?.name || id;
-  return records.map(({ cost, keyId, accountId, ...row }) => ({
-    ...row,
+  return records.map(({ cost, keyId, accountId, ...record }) => ({
+    ...withoutStages(record),
     keyId,
     keyName: nameOf(keyId),
     accountId,
     accountName: nameOf(accountId),
-    at: iso(row.at),
+    at: iso(record.at),
     unit: cost?.unit ?? null,
     units: cost?.units ?? 0,
   }));

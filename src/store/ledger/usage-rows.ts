@@ -18,6 +18,15 @@ const noSums = {
   own_refusals: 0,
 };
 
+export const quarterKeys = ['account_id', 'quarter', 'key_id', 'model'] as const;
+
+/** How a sum of a quarter takes a new one in. */
+export const quarterFigures = {
+  ...(Object.fromEntries(Object.keys(noSums).map((name) => [name, 'add'])) as Record<keyof typeof noSums, 'add'>),
+  first_id: 'least',
+  last_id: 'most',
+} as const;
+
 /** The most pairs of account and model to remember; they take some megabytes. */
 const mostAnswered = 50_000;
 
@@ -69,7 +78,7 @@ export function rollUp(rows: readonly Tables['usage'][], answered: AnsweredModel
     let sum = sums.get(name);
     if (!sum) {
       const { account_id, key_id } = row;
-      sum = { account_id, quarter, key_id, model, ...noSums };
+      sum = { account_id, quarter, key_id, model, ...noSums, first_id: row.id, last_id: row.id };
       sums.set(name, sum);
     }
     sum.requests += row.repeats;
@@ -82,6 +91,8 @@ export function rollUp(rows: readonly Tables['usage'][], answered: AnsweredModel
     sum.cache_read_tokens += row.cache_read_tokens;
     sum.cache_write_tokens += row.cache_write_tokens;
     sum.reasoning_tokens += row.reasoning_tokens;
+    if (sum.first_id === null || row.id < sum.first_id) sum.first_id = row.id;
+    if (sum.last_id === null || row.id > sum.last_id) sum.last_id = row.id;
   }
   return [...sums.values()];
 }
@@ -115,6 +126,13 @@ export const usageColumns = [
   'fallback_for',
   'unit',
   'units',
+  'ready_ms',
+  'load_ms',
+  'sent_ms',
+  'first_token_ms',
+  'changes',
+  'refused_by',
+  'detail',
 ] as const satisfies readonly (keyof Tables['usage'])[];
 
 export function rowOfUsage(record: UsageRecord): Tables['usage'] {
@@ -148,6 +166,13 @@ export function rowOfUsage(record: UsageRecord): Tables['usage'] {
     fallback_for: record.fallbackFor ?? null,
     unit: record.cost?.unit ?? null,
     units: record.cost?.units ?? 0,
+    ready_ms: record.readyMs ?? null,
+    load_ms: record.loadMs ?? null,
+    sent_ms: record.sentMs ?? null,
+    first_token_ms: record.firstTokenMs ?? null,
+    changes: record.changes ?? null,
+    refused_by: record.refusedBy ?? null,
+    detail: record.detail ?? null,
   };
 }
 
@@ -179,6 +204,13 @@ export function usageOfRow(row: Selectable<Tables['usage']>): UsageRecord {
     reasoningTokens: Number(row.reasoning_tokens),
     askedModel: row.asked_model,
     fallbackFor: row.fallback_for,
+    readyMs: row.ready_ms ?? undefined,
+    loadMs: row.load_ms ?? undefined,
+    sentMs: row.sent_ms ?? undefined,
+    firstTokenMs: row.first_token_ms ?? undefined,
+    changes: row.changes ?? undefined,
+    refusedBy: row.refused_by ?? undefined,
+    detail: row.detail ?? undefined,
     ...(row.unit === null ? {} : { cost: { unit: row.unit, units: Number(row.units) } }),
   };
 }

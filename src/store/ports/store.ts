@@ -10,6 +10,7 @@ import type { CertificateStore } from './certificates.ts';
 import type { ChangeFeed, FeedReport } from './change-feed.ts';
 import type { RepeatStore } from './creations.ts';
 import type { DisplayNameStore } from './display-names.ts';
+import type { HealthStore } from './health.ts';
 import type { InvitationStore } from './invitations.ts';
 import type { KeyStore } from './keys.ts';
 import type { LeaseStore } from './leases.ts';
@@ -42,6 +43,7 @@ export interface Store
     SuspensionStore,
     AuditStore,
     UsageStore,
+    HealthStore,
     RepeatStore,
     RegistrationStore,
     ApplicationStore,

@@ -19,9 +19,24 @@ export interface UsageFilter {
   /** The canonical name that was asked for, where another model answered. */
   readonly askedModel?: string;
   readonly outcome?: Outcome;
-  /** Unix milliseconds. */
+  /** The name of a model server or service. */
+  readonly server?: string;
+  readonly status?: number;
+  readonly code?: string;
+  readonly figures?: Readonly<Partial<Record<RowFigure, FigureBounds>>>;
+  /** Unix milliseconds of the request head. */
   readonly since?: number;
   readonly until?: number;
+}
+
+/** What rows can be searched by within bounds; tokens are those of prompt and completion. */
+export const rowFigures = ['tokens', 'queuedMs', 'firstTokenMs', 'durationMs', 'tokensPerSecond'] as const;
+export type RowFigure = (typeof rowFigures)[number];
+
+/** Both inclusive. A row without the figure is in no bounds. */
+export interface FigureBounds {
+  readonly least?: number | undefined;
+  readonly most?: number | undefined;
 }
 
 /** What the roll-ups keep apart. */
@@ -35,8 +50,8 @@ export interface UsageStore {
   /** Newest rows first, optionally only those before an id. */
   listUsage(limit: number, before?: string): Promise<UsageRecord[]>;
   /**
-   * The newest rows first that match a filter, optionally only those before an id. Examines a bounded number of rows
-   * (the ledger is indexed only by time), or `look` rows: a page may be short, even empty, and still have a next one.
+   * The newest rows first that match a filter, optionally only those before an id. The sums say where rows can be, since the
+   * ledger is indexed only by time. About `look` rows are examined: a page may be short, even empty, and still have a next one.
    */
   searchUsage(
     filter: UsageFilter,
@@ -44,6 +59,7 @@ export interface UsageStore {
     before?: string,
     look?: number,
   ): Promise<{ readonly rows: UsageRecord[]; readonly next: string | undefined }>;
+  findUsage(id: string): Promise<UsageRecord | undefined>;
   /** The usage of every key, or of an account's keys, in [since, before), by minute, from the raw rows. */
   usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;
   /** The usage of an account's keys in the quarters of an hour that [from, before) touches, from the roll-ups. */

@@ -12,6 +12,7 @@ import { connect, deciding, refuseDoomed } from './connection.ts';
 import { creationQueries } from './creations.ts';
 import { displayNameQueries } from './display-names.ts';
 import type { Engine } from './engine.ts';
+import { healthQueries } from './health.ts';
 import { invitationQueries } from './invitations.ts';
 import { keyQueries } from './keys.ts';
 import { leaseQueries } from './leases.ts';
@@ -49,6 +50,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...nameQueries(connection),
     ...displayNameQueries(connection),
     ...usageQueries(connection),
+    ...healthQueries(connection),
     ...creationQueries(connection),
     ...applicationQueries(connection),
     ...admissionQueries(connection),

@@ -1,7 +1,11 @@
 // Rows of the ledger, and the quarter-hourly sums that are written with them.
 import type { ErrorCode } from '../../domain/error.ts';
 import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
+import type { HistogramName } from '../../domain/latency.ts';
 import type { Outcome, UsageSource } from '../../domain/usage.ts';
+
+/** A column of a histogram: `duration_12`. */
+export type Bucket = `${HistogramName}_${number}`;
 
 export interface UsageTables {
   usage: {
@@ -34,6 +38,13 @@ export interface UsageTables {
     /** Null without a cost. */
     unit: string | null;
     units: number;
+    ready_ms: number | null;
+    load_ms: number | null;
+    sent_ms: number | null;
+    first_token_ms: number | null;
+    changes: string | null;
+    refused_by: string | null;
+    detail: string | null;
   };
   usage_quarterly: {
     account_id: AccountId;
@@ -53,7 +64,45 @@ export interface UsageTables {
     reasoning_tokens: number;
     /** The part of `refused` for what the caller did or may not do. */
     own_refusals: number;
+    /** The ids of the first and last row of it, which find them without an index on the account; null for older sums. */
+    first_id: RequestId | null;
+    last_id: RequestId | null;
   };
+  /**
+   * How calls ended, in steps of several lengths (domain/latency). Those of a quarter of an hour are kept as long as the rows, and
+   * tell where rows of a kind can be: between which ids, and up to which figures.
+   */
+  outcome_steps: {
+    /** Milliseconds. */
+    step: number;
+    /** Number of steps since 1970. */
+    at: number;
+    model: string;
+    /** Empty for calls that reached no server. */
+    upstream: string;
+    outcome: Outcome;
+    status: number;
+    code: ErrorCode | '';
+    requests: number;
+    first_id: RequestId;
+    last_id: RequestId;
+    most_tokens: number;
+    longest_ms: number;
+    longest_queued_ms: number;
+    longest_first_token_ms: number;
+  };
+  /** Times and speeds as histograms, in the same steps. */
+  latency_steps: {
+    step: number;
+    at: number;
+    model: string;
+    upstream: string;
+    prompt_tokens: number;
+    completion_tokens: number;
+    /** Milliseconds of this step during which calls ran or waited, all together. */
+    running_ms: number;
+    waiting_ms: number;
+  } & Record<Bucket, number>;
   /** Costs of services beside the other sums, since each has its unit. */
   unit_quarterly: {
     account_id: AccountId;

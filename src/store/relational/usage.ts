@@ -1,19 +1,40 @@
 // The ledger's raw rows, one per exchange or one for `repeats` refused ones, and the quarter-hourly roll-ups that are
 // written with them.
-import { sql } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { type AccountId, firstRequestId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
-import { AnsweredModels, quarterMs, rollUp, rollUpUnits, rowOfUsage, usageOfRow } from '../ledger/usage-rows.ts';
+import {
+  type Joining,
+  joined,
+  latencyFigures,
+  latencyKeys,
+  outcomeFigures,
+  outcomeKeys,
+  sumLatency,
+  sumOutcomes,
+} from '../ledger/step-sums.ts';
+import {
+  AnsweredModels,
+  quarterFigures,
+  quarterKeys,
+  quarterMs,
+  rollUp,
+  rollUpUnits,
+  rowOfUsage,
+  usageOfRow,
+} from '../ledger/usage-rows.ts';
 import type { UsageStore } from '../ports/usage.ts';
 import type { Connection } from './connection.ts';
+import { searchRequests } from './request-search.ts';
 import type { Tables } from './tables.ts';
 import { report } from './usage-reports.ts';
+import type { UsageTables } from './usage-tables.ts';
 
-// SQLite before 3.32 accepts 999 parameters, current versions 32,766, and PostgreSQL 65,535. 28 columns × 500 rows fit
+// SQLite before 3.32 accepts 999 parameters, current versions 32,766, and PostgreSQL 65,535. 35 columns × 500 rows fit
 // both of the latter.
 const rowsPerInsert = 500;
-/** About 20 ms of reading in SQLite, which blocks this process. */
+/** Rows that a search may examine if its caller does not say. */
 const rowsPerLook = 20_000;
 const minuteMs = 60_000;
 /** Much longer than a call waits between its head and the time at which it counts. */
@@ -45,35 +66,14 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
       const rows = await (before === undefined ? all : all.where('id', '<', before as UsageRecord['id'])).execute();
       return rows.map(usageOfRow);
     },
-    searchUsage: async (
-      { accountId, keyId, model, askedModel, outcome, since, until },
-      limit,
-      before,
-      look = rowsPerLook,
-    ) => {
-      let looked = db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(look);
-      if (before !== undefined) looked = looked.where('id', '<', before as UsageRecord['id']);
-      if (since !== undefined) looked = looked.where('id', '>=', firstRequestId(since));
-      if (until !== undefined) looked = looked.where('id', '<', firstRequestId(until));
-      let found = db
-        .selectFrom(looked.as('looked'))
+    searchUsage: (filter, limit, before, look = rowsPerLook) => searchRequests(db, filter, limit, before, look),
+    findUsage: async (id) => {
+      const row = await db
+        .selectFrom('usage')
         .selectAll()
-        .orderBy('id', 'desc')
-        .limit(limit + 1);
-      if (accountId !== undefined) found = found.where('account_id', '=', accountId);
-      if (keyId !== undefined) found = found.where('key_id', '=', keyId);
-      // Reports name services beside models.
-      if (model !== undefined) found = found.where(model.startsWith('route:') ? 'operation' : 'model', '=', model);
-      if (askedModel !== undefined) found = found.where('asked_model', '=', askedModel);
-      if (outcome !== undefined) found = found.where('outcome', '=', outcome);
-      const rows = (await found.execute()).map(usageOfRow);
-      if (rows.length > limit) return { rows: rows.slice(0, limit), next: rows[limit - 1]?.id };
-      // Everything that was examined is here; the next page continues after it.
-      const last = await db
-        .selectFrom(looked.as('looked'))
-        .select(({ fn }) => [fn.min('id').as('id'), fn.countAll().as('count')])
-        .executeTakeFirstOrThrow();
-      return { rows, next: Number(last.count) < look ? undefined : last.id };
+        .where('id', '=', id as UsageRecord['id'])
+        .executeTakeFirst();
+      return row && usageOfRow(row);
     },
     usageByMinute: async (since, before, accountId) => {
       const minute = sql<number>`at / ${sql.lit(minuteMs)}`;
@@ -195,35 +195,38 @@ async function appendSlowly(
       const fresh = new Set(ids.map(({ id }) => id));
       added.push(...part.filter((row) => fresh.delete(row.id)));
     }
-    for (const sum of rollUp(added, answered)) {
-      await transaction
-        .insertInto('usage_quarterly')
-        .values(sum)
-        .onConflict((conflict) =>
-          conflict.columns(['account_id', 'quarter', 'key_id', 'model']).doUpdateSet((set) => ({
-            requests: sql`${set.ref('usage_quarterly.requests')} + ${sum.requests}`,
-            refused: sql`${set.ref('usage_quarterly.refused')} + ${sum.refused}`,
-            failed: sql`${set.ref('usage_quarterly.failed')} + ${sum.failed}`,
-            prompt_tokens: sql`${set.ref('usage_quarterly.prompt_tokens')} + ${sum.prompt_tokens}`,
-            completion_tokens: sql`${set.ref('usage_quarterly.completion_tokens')} + ${sum.completion_tokens}`,
-            estimated: sql`${set.ref('usage_quarterly.estimated')} + ${sum.estimated}`,
-            cache_read_tokens: sql`${set.ref('usage_quarterly.cache_read_tokens')} + ${sum.cache_read_tokens}`,
-            cache_write_tokens: sql`${set.ref('usage_quarterly.cache_write_tokens')} + ${sum.cache_write_tokens}`,
-            reasoning_tokens: sql`${set.ref('usage_quarterly.reasoning_tokens')} + ${sum.reasoning_tokens}`,
-            own_refusals: sql`${set.ref('usage_quarterly.own_refusals')} + ${sum.own_refusals}`,
-          })),
-        )
-        .execute();
-    }
-    for (const sum of rollUpUnits(added))
-      await transaction
-        .insertInto('unit_quarterly')
-        .values(sum)
-        .onConflict((conflict) =>
-          conflict
-            .columns(['account_id', 'quarter', 'key_id', 'model', 'unit'])
-            .doUpdateSet((set) => ({ units: sql`${set.ref('unit_quarterly.units')} + ${sum.units}` })),
-        )
-        .execute();
+    const add = <Table extends keyof UsageTables>(
+      table: Table,
+      keys: readonly string[],
+      figures: Readonly<Record<string, Joining>>,
+      sums: readonly UsageTables[Table][],
+    ): Promise<void> => addSums(transaction, table, keys, figures, sums);
+    await add('usage_quarterly', quarterKeys, quarterFigures, rollUp(added, answered));
+    await add('unit_quarterly', [...quarterKeys, 'unit'], { units: 'add' }, rollUpUnits(added));
+    await add('outcome_steps', outcomeKeys, outcomeFigures, sumOutcomes(added, answered));
+    await add('latency_steps', latencyKeys, latencyFigures, sumLatency(added, answered));
   });
+}
+
+/** Adds sums, each joined with the one of the same keys if there is one. */
+async function addSums<Table extends keyof UsageTables>(
+  transaction: Transaction<Tables>,
+  table: Table,
+  keys: readonly string[],
+  figures: Readonly<Record<string, Joining>>,
+  sums: readonly UsageTables[Table][],
+): Promise<void> {
+  const columns = [...keys, ...Object.keys(figures)];
+  const names = sql.join(columns.map((column) => sql.ref(column)));
+  const changes = sql.raw(
+    Object.entries(figures)
+      .map(([column, how]) => `"${column}" = ${joined(table, column, how)}`)
+      .join(', '),
+  );
+  for (const sum of sums) {
+    const values = sql.join(columns.map((column) => sum[column as keyof UsageTables[Table]]));
+    await sql`
+      insert into ${sql.table(table)} (${names}) values (${values})
+      on conflict (${sql.join(keys.map((key) => sql.ref(key)))}) do update set ${changes}`.execute(transaction);
+  }
 }

@@ -1,7 +1,25 @@
 // The fast way to append a batch of the ledger in SQLite.
 import type Database from 'better-sqlite3';
-import { AnsweredModels, rollUp, rollUpUnits, usageColumns } from '../ledger/usage-rows.ts';
+import {
+  type Joining,
+  joined,
+  latencyFigures,
+  latencyKeys,
+  outcomeFigures,
+  outcomeKeys,
+  sumLatency,
+  sumOutcomes,
+} from '../ledger/step-sums.ts';
+import {
+  AnsweredModels,
+  quarterFigures,
+  quarterKeys,
+  rollUp,
+  rollUpUnits,
+  usageColumns,
+} from '../ledger/usage-rows.ts';
 import type { Tables } from '../relational/tables.ts';
+import type { UsageTables } from '../relational/usage-tables.ts';
 
 /**
  * One prepared statement and one transaction per batch. Measured against the query builder's multi-row insert, which
@@ -12,34 +30,37 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
     `insert into usage (${usageColumns.join(', ')}) values (${usageColumns.map(() => '?').join(', ')})
      on conflict (id) do nothing`,
   );
-  const sums = [
-    'requests',
-    'refused',
-    'failed',
-    'prompt_tokens',
-    'completion_tokens',
-    'estimated',
-    'cache_read_tokens',
-    'cache_write_tokens',
-    'reasoning_tokens',
-    'own_refusals',
-  ] as const;
-  const addUp = database.prepare(
-    `insert into usage_quarterly (account_id, quarter, key_id, model, ${sums.join(', ')}) values (?, ?, ?, ?${', ?'.repeat(sums.length)})
-     on conflict (account_id, quarter, key_id, model)
-     do update set ${sums.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ')}`,
-  );
-  const addUnits = database.prepare(
-    `insert into unit_quarterly (account_id, quarter, key_id, model, unit, units) values (?, ?, ?, ?, ?, ?)
-     on conflict (account_id, quarter, key_id, model, unit) do update set units = units + excluded.units`,
-  );
+  const addUp = upsert(database, 'usage_quarterly', quarterKeys, quarterFigures);
+  const addUnits = upsert(database, 'unit_quarterly', [...quarterKeys, 'unit'], { units: 'add' });
+  const addOutcome = upsert(database, 'outcome_steps', outcomeKeys, outcomeFigures);
+  const addLatency = upsert(database, 'latency_steps', latencyKeys, latencyFigures);
   const answered = new AnsweredModels();
   return database.transaction((rows: readonly Tables['usage'][]) => {
     // A row that already exists is already in the roll-ups.
     const added = rows.filter((row) => insert.run(usageColumns.map((column) => row[column])).changes === 1);
-    for (const sum of rollUp(added, answered))
-      addUp.run([sum.account_id, sum.quarter, sum.key_id, sum.model, ...sums.map((name) => sum[name])]);
-    for (const { account_id, quarter, key_id, model, unit, units } of rollUpUnits(added))
-      addUnits.run([account_id, quarter, key_id, model, unit, units]);
+    for (const sum of rollUp(added, answered)) addUp(sum);
+    for (const sum of rollUpUnits(added)) addUnits(sum);
+    for (const sum of sumOutcomes(added, answered)) addOutcome(sum);
+    for (const sum of sumLatency(added, answered)) addLatency(sum);
   });
+}
+
+/** Adds a sum, or joins it with the one of the same keys. */
+function upsert<Table extends keyof UsageTables>(
+  database: Database.Database,
+  table: Table,
+  keys: readonly (string & keyof UsageTables[Table])[],
+  figures: Readonly<Record<string, Joining>>,
+): (sum: UsageTables[Table]) => void {
+  const columns = [...keys, ...(Object.keys(figures) as (string & keyof UsageTables[Table])[])];
+  const statement = database.prepare(
+    `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})
+     on conflict (${keys.join(', ')})
+     do update set ${Object.entries(figures)
+       .map(([column, how]) => `${column} = ${joined(table, column, how)}`)
+       .join(', ')}`,
+  );
+  return (sum) => {
+    statement.run(columns.map((column) => sum[column]));
+  };
 }

@@ -12,6 +12,7 @@ import { addNoticeStates } from './notices.ts';
 import { openOutbox } from './outbox.ts';
 import { markPageKeys } from './page-keys.ts';
 import { bindPeople, openPeople } from './people.ts';
+import { openRequestLog } from './request-log.ts';
 import { openRoutes } from './routes.ts';
 import { openServers } from './servers.ts';
 import { openIdentities, openUsedOnce } from './sign-in.ts';
@@ -293,5 +294,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0030-page-keys': {
     up: markPageKeys,
+  },
+  '0031-request-log': {
+    up: openRequestLog,
   },
 };

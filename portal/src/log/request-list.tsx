@@ -1,0 +1,145 @@
+// The request log: filters, rows that lead to what happened to each, and exports of exactly what is shown.
+import { Anchor, Badge, Button, Group, Stack, Table, Text } from '@mantine/core';
+import { IconDownload, IconListSearch } from '@tabler/icons-react';
+import { type ReactNode, useEffect } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
+import { usePages, withQuery } from '../api.ts';
+import type { RequestRow } from '../api-types.ts';
+import { Empty } from '../shell/empty.tsx';
+import { AccountName } from '../shell/named.tsx';
+import { Page } from '../shell/page.tsx';
+import { Rows } from '../shell/rows.tsx';
+import { useWriting } from '../shell/when.ts';
+import { FilterForm, useFilters } from './filters.tsx';
+import { useTimes } from './times.ts';
+
+/** Pages that are fetched by themselves while a search has found little. */
+const mostEmptyPages = 40;
+const enoughRows = 25;
+
+export function RequestList({ own }: { readonly own: boolean }): ReactNode {
+  const { t } = useTranslation('log');
+  const filters = useFilters();
+  const path = own ? '/me/requests' : '/requests';
+  const pages = usePages<RequestRow>(path, filters.query);
+  const { rows, query } = pages;
+  const fetched = (query.data as { pages: readonly unknown[] } | undefined)?.pages.length ?? 0;
+  const goesOn = query.hasNextPage && !query.isFetching && rows.length < enoughRows && fetched < mostEmptyPages;
+  const { fetchNextPage } = query;
+  useEffect(() => {
+    if (goesOn) void fetchNextPage();
+  }, [goesOn, fetchNextPage]);
+  return (
+    <Page
+      title={t('requests.title')}
+      lead={t(own ? 'requests.ownLead' : 'requests.lead')}
+      actions={(['csv', 'json'] as const).map((kind) => (
+        <Button
+          key={kind}
+          component="a"
+          href={`/management/v1${withQuery(`${path}/export.${kind === 'csv' ? 'csv' : 'jsonl'}`, filters.query)}`}
+          variant="default"
+          leftSection={<IconDownload size={18} />}
+          aria-label={t(kind === 'csv' ? 'requests.exportCsv' : 'requests.exportJson')}
+        >
+          {t(`requests.${kind}`)}
+        </Button>
+      ))}
+    >
+      <FilterForm filters={filters} own={own} />
+      <Rows
+        pages={pages}
+        label={t('requests.list')}
+        width={own ? 880 : 1040}
+        head={[
+          t('requests.time'),
+          own ? t('requests.key') : t('requests.account'),
+          t('requests.model'),
+          t('requests.outcome'),
+          t('requests.tokens'),
+          t('requests.queued'),
+          t('requests.firstToken'),
+          t('requests.duration'),
+          t('requests.speed'),
+        ]}
+        empty={<Empty icon={<IconListSearch size={28} />} text={t('requests.empty')} />}
+        row={(row) => <OneRow key={row.id} row={row} own={own} />}
+      />
+      {rows.length === 0 && query.hasNextPage && <Text c="dimmed">{t('requests.searched')}</Text>}
+    </Page>
+  );
+}
+
+const colours = { completed: 'teal', refused: 'yellow', client_closed: 'gray' } as const;
+
+export function Outcome({ row }: { readonly row: Pick<RequestRow, 'outcome' | 'status' | 'code'> }): ReactNode {
+  const { t } = useTranslation('log');
+  const colour = (colours as Readonly<Record<string, string>>)[row.outcome] ?? 'red';
+  return (
+    <Stack gap={2} align="flex-start">
+      <Badge variant="light" color={colour} tt="none" maw="none">
+        {t(`requests.outcomes.${row.outcome}`)}
+      </Badge>
+      <Text size="xs" c="dimmed" style={{ whiteSpace: 'nowrap' }}>
+        {[row.status === 0 ? '' : String(row.status), row.code ?? ''].filter((part) => part !== '').join(' · ')}
+      </Text>
+    </Stack>
+  );
+}
+
+function OneRow({ row, own }: { readonly row: RequestRow; readonly own: boolean }): ReactNode {
+  const { t } = useTranslation('log');
+  const { figure } = useWriting();
+  const { exact, length } = useTimes();
+  const small = (text: string, title?: string): ReactNode => (
+    <Text size="xs" c="dimmed" title={title ?? text} style={{ overflowWrap: 'anywhere' }}>
+      {text}
+    </Text>
+  );
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Anchor component={Link} href={`${own ? '/requests' : '/operate/requests'}/${row.id}`} size="sm" title={row.id}>
+          {exact(row.at)}
+        </Anchor>
+      </Table.Td>
+      <Table.Td>
+        {own ? (
+          <Text size="sm" title={row.keyId} style={{ overflowWrap: 'anywhere' }}>
+            {row.keyName}
+          </Text>
+        ) : (
+          <>
+            <AccountName id={row.accountId} name={row.accountName} />
+            {small(row.keyName, row.keyId)}
+          </>
+        )}
+      </Table.Td>
+      <Table.Td>
+        <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+          {row.model ?? row.operation}
+        </Text>
+        {row.server !== null && small(row.server)}
+      </Table.Td>
+      <Table.Td>
+        <Outcome row={row} />
+        {row.repeats > 1 && (
+          <Text size="sm" fw={600} title={t('requests.together')}>
+            {t('requests.repeats', { figure: figure(row.repeats) })}
+          </Text>
+        )}
+      </Table.Td>
+      <Table.Td>
+        <Group gap={4} wrap="nowrap">
+          {figure(row.promptTokens)} + {figure(row.completionTokens)}
+        </Group>
+        {row.unit !== null && small(`${figure(row.units)} ${row.unit}`)}
+      </Table.Td>
+      <Table.Td>{length(row.queuedMs)}</Table.Td>
+      <Table.Td>{length(row.firstTokenMs)}</Table.Td>
+      <Table.Td>{length(row.durationMs)}</Table.Td>
+      <Table.Td>{row.tokensPerSecond === null ? '' : figure(row.tokensPerSecond)}</Table.Td>
+    </Table.Tr>
+  );
+}

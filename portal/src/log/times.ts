@@ -1,0 +1,30 @@
+// Moments to the second, and lengths of time, as the reader's language writes them.
+import { useTranslation } from 'react-i18next';
+
+export interface Times {
+  /** With the second; the zone is the viewer's. */
+  readonly exact: (time: string) => string;
+  /** `850 ms`, `4.2 s`, `3 min`; empty for none. */
+  readonly length: (ms: number | null) => string;
+}
+
+export function useTimes(): Times {
+  const { language } = useTranslation().i18n;
+  const unit = (value: number, name: 'millisecond' | 'second' | 'minute' | 'hour', digits: number): string =>
+    new Intl.NumberFormat(language, {
+      style: 'unit',
+      unit: name,
+      unitDisplay: 'short',
+      maximumFractionDigits: digits,
+    }).format(value);
+  return {
+    exact: (time) =>
+      new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(time)),
+    length: (ms) => {
+      if (ms === null) return '';
+      if (ms < 1_000) return unit(Math.round(ms), 'millisecond', 0);
+      if (ms < 120_000) return unit(ms / 1_000, 'second', ms < 10_000 ? 2 : 1);
+      return ms < 7_200_000 ? unit(ms / 60_000, 'minute', 1) : unit(ms / 3_600_000, 'hour', 1);
+    },
+  };
+}

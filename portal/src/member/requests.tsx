@@ -1,0 +1,7 @@
+// The requests of a member's account.
+import type { ReactNode } from 'react';
+import { RequestList } from '../log/request-list.tsx';
+
+export default function Requests(): ReactNode {
+  return <RequestList own />;
+}

@@ -1,0 +1,97 @@
+// What is answered about single requests. The names of the fields of a row are the columns of the CSV.
+import { z } from 'zod';
+import { outcomes } from '../../domain/usage.ts';
+import { rowFigures } from '../../store/ports/usage.ts';
+import { time } from '../http/fields.ts';
+
+const ms = z.int().nullable();
+
+export const requestFields = {
+  id: z.string(),
+  at: time.describe('when its head had arrived'),
+  accountId: z.string(),
+  accountName: z.string(),
+  keyId: z.string(),
+  keyName: z.string(),
+  operation: z.string(),
+  model: z.string().nullable(),
+  askedModel: z.string().nullable().describe('the name that was asked for, where it is not that of the model'),
+  fallbackFor: z.string().nullable().describe('the model that no server could serve, where model took its place'),
+  server: z.string().nullable().describe('null: sent to none; members do not see it'),
+  outcome: z.enum(outcomes),
+  status: z.int(),
+  code: z.string().nullable(),
+  repeats: z.int().describe('requests that the row stands for; above 1: refused ones beyond refused_rows_per_minute'),
+  streamed: z.boolean(),
+  promptTokens: z.int(),
+  completionTokens: z.int(),
+  cacheReadTokens: z.int().describe('a part of promptTokens'),
+  cacheWriteTokens: z.int().describe('a part of promptTokens'),
+  reasoningTokens: z.int().describe('a part of completionTokens'),
+  source: z.enum(['exact', 'estimated', 'none']).describe('where the tokens are known from'),
+  queuedMs: z.int(),
+  firstTokenMs: ms.describe('from the head of the request to the first piece of a stream; null for whole answers'),
+  durationMs: z.int(),
+  tokensPerSecond: z
+    .number()
+    .nullable()
+    .describe(
+      'completion tokens since the first piece of a stream; of a whole answer, since it was sent to the server',
+    ),
+  unit: z.string().nullable().describe('the unit of a service that has a cost'),
+  units: z.int(),
+  bytesIn: z.int(),
+  bytesOut: z.int(),
+  address: z.string(),
+};
+
+export const requestSchema = z.strictObject(requestFields).meta({ id: 'Request' });
+
+export const stageNames = ['check', 'queue', 'load', 'server', 'answer'] as const;
+
+export const requestDetailSchema = z
+  .strictObject({
+    ...requestFields,
+    stages: z
+      .array(z.strictObject({ stage: z.enum(stageNames), fromMs: z.int(), toMs: z.int() }))
+      .describe(
+        'check: until it was read and checked; queue: until its turn; load: until the model was loaded; server: until the answer began; answer: until the end',
+      ),
+    changes: z.array(z.string()).describe('what the plan changed in its body'),
+    refusedBy: z
+      .string()
+      .nullable()
+      .describe('the limit, such as account tokensPerDay, or the suspension that refused it'),
+    detail: z.string().nullable().describe('what its caller was told, if that is more than the code says'),
+  })
+  .meta({ id: 'RequestDetail' });
+
+const bounds = Object.fromEntries(
+  rowFigures.flatMap((figure) => {
+    const name = `${figure[0]?.toUpperCase() ?? ''}${figure.slice(1)}`;
+    const bound = z.coerce.number().min(0).max(1e15).optional();
+    return [
+      [`min${name}`, bound],
+      [`max${name}`, bound],
+    ];
+  }),
+) as Record<`${'min' | 'max'}${Capitalize<(typeof rowFigures)[number]>}`, z.ZodOptional<z.ZodCoercedNumber>>;
+
+/** What the caller's own requests are narrowed down by. */
+export const ownRequestFilters = {
+  since: z.iso.datetime().optional(),
+  until: z.iso.datetime().optional(),
+  key: z.string().max(100).optional().describe('id'),
+  model: z.string().max(200).optional().describe('or route:<name> of a service'),
+  askedModel: z.string().max(200).optional().describe('the canonical name that was asked for'),
+  outcome: z.enum(outcomes).optional(),
+  status: z.coerce.number().int().min(0).max(599).optional(),
+  code: z.string().max(60).optional(),
+  ...bounds,
+};
+
+export const requestFilters = {
+  ...ownRequestFilters,
+  account: z.string().max(200).optional().describe('id or name'),
+  server: z.string().max(300).optional().describe('name'),
+};

@@ -1,0 +1,163 @@
+// Sums rows of the ledger for health over time: how calls ended, and histograms of their times and speeds, in steps of every
+// length. They are written with the rows, so a row that is replayed from the journal counts once.
+import { bucketOf, type HistogramName, histogramNames, histograms, stepMs, steps } from '../../domain/latency.ts';
+import { generatingMs } from '../../domain/usage.ts';
+import type { Tables } from '../relational/tables.ts';
+import type { Bucket } from '../relational/usage-tables.ts';
+import type { AnsweredModels } from './usage-rows.ts';
+
+type Row = Tables['usage'];
+export type OutcomeSum = Tables['outcome_steps'];
+export type LatencySum = Tables['latency_steps'];
+
+/** The columns of a histogram, by bucket. */
+export const bucketColumns = Object.fromEntries(
+  histogramNames.map((name) => [name, Array.from({ length: histograms[name].length + 1 }, (_, at) => `${name}_${at}`)]),
+) as unknown as Readonly<Record<HistogramName, readonly Bucket[]>>;
+
+export const outcomeKeys = ['step', 'at', 'model', 'upstream', 'outcome', 'status', 'code'] as const;
+export const latencyKeys = ['step', 'at', 'model', 'upstream'] as const;
+
+/** How a column of a sum that exists takes a new one in. */
+export type Joining = 'add' | 'least' | 'most';
+
+export const outcomeFigures = {
+  requests: 'add',
+  first_id: 'least',
+  last_id: 'most',
+  most_tokens: 'most',
+  longest_ms: 'most',
+  longest_queued_ms: 'most',
+  longest_first_token_ms: 'most',
+} as const satisfies Partial<Record<keyof OutcomeSum, Joining>>;
+
+const latencyColumns: readonly Exclude<keyof LatencySum, (typeof latencyKeys)[number]>[] = [
+  'prompt_tokens',
+  'completion_tokens',
+  'running_ms',
+  'waiting_ms',
+  ...histogramNames.flatMap((name) => bucketColumns[name]),
+];
+
+export const latencyFigures = Object.fromEntries(latencyColumns.map((column) => [column, 'add'])) as Readonly<
+  Record<(typeof latencyColumns)[number], 'add'>
+>;
+
+/** SQL of what the column becomes where the sum exists; `excluded` is the new one. */
+export function joined(table: string, column: string, how: Joining): string {
+  const old = `${table}.${column}`;
+  if (how === 'add') return `${old} + excluded.${column}`;
+  return `case when excluded.${column} ${how === 'least' ? '<' : '>'} ${old} then excluded.${column} else ${old} end`;
+}
+
+export function sumOutcomes(rows: readonly Row[], answered: AnsweredModels): OutcomeSum[] {
+  const sums = new Map<string, OutcomeSum>();
+  for (const row of rows) {
+    const model = answered.nameFor(row);
+    const [upstream, code] = [row.upstream ?? '', row.code ?? ''] as const;
+    for (const step of steps) {
+      const at = Math.floor(row.at / stepMs[step]);
+      const name = `${step} ${at} ${row.outcome} ${row.status} ${code} ${upstream}\n${model}`;
+      let sum = sums.get(name);
+      if (!sum) {
+        sum = {
+          step: stepMs[step],
+          at,
+          model,
+          upstream,
+          outcome: row.outcome,
+          status: row.status,
+          code,
+          ...noOutcome(row),
+        };
+        sums.set(name, sum);
+      }
+      sum.requests += row.repeats;
+      if (row.id < sum.first_id) sum.first_id = row.id;
+      if (row.id > sum.last_id) sum.last_id = row.id;
+      sum.most_tokens = Math.max(sum.most_tokens, row.prompt_tokens + row.completion_tokens);
+      sum.longest_ms = Math.max(sum.longest_ms, row.duration_ms);
+      sum.longest_queued_ms = Math.max(sum.longest_queued_ms, row.queued_ms);
+      sum.longest_first_token_ms = Math.max(sum.longest_first_token_ms, row.first_token_ms ?? 0);
+    }
+  }
+  return [...sums.values()];
+}
+
+const noOutcome = ({ id }: Row) => ({
+  requests: 0,
+  first_id: id,
+  last_id: id,
+  most_tokens: 0,
+  longest_ms: 0,
+  longest_queued_ms: 0,
+  longest_first_token_ms: 0,
+});
+
+export function sumLatency(rows: readonly Row[], answered: AnsweredModels): LatencySum[] {
+  const sums = new Map<string, LatencySum>();
+  for (const row of rows) {
+    const model = answered.nameFor(row);
+    for (const step of steps)
+      addRow(row, (at) => sumAt(sums, stepMs[step], at, model, row.upstream ?? ''), stepMs[step]);
+  }
+  return [...sums.values()];
+}
+
+function addRow(row: Row, at: (step: number) => LatencySum, length: number): void {
+  const queuedFrom = row.at;
+  spread(queuedFrom, queuedFrom + row.queued_ms, length, at, 'waiting_ms');
+  if (row.upstream === null) return;
+  const sum = at(Math.floor(row.at / length));
+  sum.prompt_tokens += row.prompt_tokens;
+  sum.completion_tokens += row.completion_tokens;
+  count(sum, 'queue', row.queued_ms);
+  const sentMs = row.sent_ms ?? row.queued_ms;
+  if (row.outcome === 'completed') count(sum, 'duration', row.duration_ms - sentMs);
+  if (row.first_token_ms !== null) count(sum, 'firstToken', row.first_token_ms - sentMs);
+  const ms = generatingMs({
+    durationMs: row.duration_ms,
+    firstTokenMs: row.first_token_ms ?? undefined,
+    sentMs: row.sent_ms ?? undefined,
+  });
+  if (row.source === 'exact' && row.completion_tokens > 0 && ms > 0)
+    count(sum, 'speed', (row.completion_tokens * 1000) / ms);
+  spread(row.at + row.queued_ms, row.at + row.duration_ms, length, at, 'running_ms');
+}
+
+/** A connection that was open for months is counted in its last steps only. */
+const mostSteps = 400;
+
+/** Adds the milliseconds of each step that [from, until) covers. */
+function spread(
+  from: number,
+  until: number,
+  length: number,
+  at: (step: number) => LatencySum,
+  column: 'running_ms' | 'waiting_ms',
+): void {
+  if (until <= from) return;
+  const last = Math.floor((until - 1) / length);
+  for (let step = Math.max(Math.floor(from / length), last - mostSteps + 1); step <= last; step++)
+    at(step)[column] += Math.min(until, (step + 1) * length) - Math.max(from, step * length);
+}
+
+function count(sum: LatencySum, name: HistogramName, value: number): void {
+  const column = bucketColumns[name][bucketOf(histograms[name], value)] as Bucket;
+  sum[column] = (sum[column] ?? 0) + 1;
+}
+
+const noFigures = Object.fromEntries(latencyColumns.map((column) => [column, 0])) as Omit<
+  LatencySum,
+  (typeof latencyKeys)[number]
+>;
+
+function sumAt(sums: Map<string, LatencySum>, step: number, at: number, model: string, upstream: string): LatencySum {
+  const name = `${step} ${at} ${upstream}\n${model}`;
+  let sum = sums.get(name);
+  if (!sum) {
+    sum = { ...noFigures, step, at, model, upstream };
+    sums.set(name, sum);
+  }
+  return sum;
+}
