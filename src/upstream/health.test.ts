@@ -167,19 +167,33 @@ test('each change is reported once, and one that keeps changing is reported in n
   expect(turns.some((turn) => Number(/ (\d+):/.exec(turn)?.[1]) > 5)).toBe(true);
 });
 
-test('a probe that was overtaken by a later one decides nothing', async () => {
-  const slow = Promise.withResolvers<Probed>();
-  const answered = [slow.promise, Promise.resolve(away)];
-  const overtaken = new Health({
-    probe: () => answered.shift() as Promise<Probed>,
+test('calls that break at a server whose probes hang cause no second probe beside the first, and no delay of its result', async () => {
+  let running = 0;
+  let most = 0;
+  let hangs = false;
+  const slow = new Health({
+    probe: async () => {
+      if (!hangs) return answers;
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+      running--;
+      return { state: 'down', reason: 'it does not answer in time' };
+    },
     afterwards: () => Promise.resolve(),
     intervalMs: 5_000,
     onTurn: () => undefined,
   });
-  const first = overtaken.watch();
-  await overtaken.watch();
-  slow.resolve(answers);
-  await first;
-  expect(overtaken.state).toBe('down');
-  overtaken.stop();
+  await slow.watch();
+  hangs = true;
+  for (let ms = 0; ms < 6_000; ms += 50) {
+    slow.doubt();
+    await pass(50);
+  }
+  expect([most, slow.state, slow.reason]).toEqual([1, 'down', 'it does not answer in time']);
+  // What it was asked for meanwhile is looked at afterwards.
+  hangs = false;
+  slow.hurry();
+  await pass(5_000);
+  expect(slow.state).not.toBe('down');
+  slow.stop();
 });

@@ -84,7 +84,9 @@ export class Health {
   /** Spells of the last time, and when the last one began. */
   #spells = 0;
   #spellAtMs = -Infinity;
-  #looks = 0;
+  /** A probe runs; only one does, since a server that does not answer would otherwise have many, and none would end first. */
+  #isLooking = false;
+  /** When the next probe is due. */
   #lookAtMs = Infinity;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -96,16 +98,22 @@ export class Health {
 
   /** Probes once, and from then on regularly. Resolves after the first probe. */
   async watch(): Promise<void> {
-    const look = ++this.#looks;
+    if (this.#isLooking) return;
     const { probe, afterwards, intervalMs } = this.#tools;
+    this.#isLooking = true;
     this.#lookAtMs = Infinity;
+    clearTimeout(this.#timer);
     const from = performance.now();
     const probed = await probe();
-    // A later probe knows better.
-    if (this.#stopped || look !== this.#looks) return;
-    this.lookMs = performance.now() - from;
+    this.#isLooking = false;
+    if (this.#stopped) return;
+    const now = performance.now();
+    this.lookMs = now - from;
     this.#take(probed);
-    this.#lookBy(this.#pauseMs(probed, intervalMs));
+    // Something may have asked for a probe while this one ran.
+    const dueMs = this.#lookAtMs - now;
+    this.#lookAtMs = Infinity;
+    this.#lookBy(Math.max(0, Math.min(dueMs, this.#pauseMs(probed, intervalMs))));
     if (probed.state === 'up') await afterwards();
   }
 
@@ -268,6 +276,7 @@ export class Health {
     const atMs = performance.now() + ms;
     if (this.#stopped || atMs >= this.#lookAtMs) return;
     this.#lookAtMs = atMs;
+    if (this.#isLooking) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.watch(), ms).unref();
   }
