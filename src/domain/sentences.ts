@@ -120,6 +120,7 @@ export const sentences = {
   server_address_taken: 'Another model server has the address {address} already.',
   server_changed: 'The model server "{name}" has just been changed or removed; look at it and try again.',
   server_name: 'A model server is named with small letters, digits and dashes.',
+  server_name_reserved: 'The names "all" and "upstream-" with a number stand for other model servers.',
   server_kind: 'There is no kind "{kind}" of model servers; the kinds are {kinds}.',
   server_certificate_pair: 'certificateFile and keyFile belong together.',
   server_in_settings: 'The setting upstream names {address} already.',

@@ -258,6 +258,23 @@ test('a model is created on several servers at once', async () => {
   expect(heard('/api/create')).toEqual([1, 1, 1]);
 });
 
+test('a creation is no success where a server has not made the model', async () => {
+  servers[1]!.next((_, answer) =>
+    answer.whole(404, { 'Content-Type': 'application/json' }, '{"error":"no such base"}'),
+  );
+  const lines = await linesOf(await ask('/api/create', { model: 'mine', from: 'gemma3:270m' }, 'all'));
+  expect(lines.at(-1)?.error).toMatch(/1 of 3 model servers failed. upstream-2: no such base/);
+  expect(await row()).toMatchObject({ outcome: 'upstream_error' });
+});
+
+test('no stored server takes a name that stands for others', async () => {
+  const operator = await operatorOf(gate);
+  for (const name of ['all', 'upstream-1', 'upstream-99']) {
+    const answer = await operator.post('/servers', { name, address: 'http://127.0.0.1:9' });
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('server_name_reserved')]);
+  }
+});
+
 test.each([
   ['upstream-9', /does not exist, takes no calls, or is not for this key: upstream-9/],
   ['upstream-1, nobody', /: nobody/],

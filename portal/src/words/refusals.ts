@@ -126,6 +126,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
   server_changed:
     'モデルサーバー「{name}」は変更または削除されたばかりです。内容を確認してから、もう一度お試しください。',
   server_name: 'モデルサーバーの名前に使えるのは、小文字の英字、数字、ハイフンです。',
+  server_name_reserved: '「all」と「upstream-数字」は別のモデルサーバーを指すため、名前に使えません。',
   server_kind: 'モデルサーバーの種類「{kind}」はありません。種類は {kinds} です。',
   server_certificate_pair: 'certificateFile と keyFile は、必ず一緒に指定してください。',
   server_in_settings: '{address} は、すでに設定 upstream に書かれています。',

@@ -62,7 +62,8 @@ async function endOf(
   { onLine }: PartTools,
 ): Promise<PartEnd> {
   const coding = headers['content-encoding'];
-  if (statusCode === 404 && operation.scope !== 'models:pull') return { result: 'missing' };
+  // Of a copy or a deletion. Where a model is made, a server that answers so has not made it.
+  if (statusCode === 404 && operation.streamDefault === null) return { result: 'missing' };
   if (statusCode === 401 || statusCode === 403) return failed('it refuses the gateway');
   if (statusCode < 200 || statusCode >= 300)
     return failed(

@@ -17,6 +17,7 @@ export interface Target {
 
 /** Changes of models. The upload of a blob is streamed, and a push leaves from where the model is: those go to one server. */
 const severalScopes: ReadonlySet<string> = new Set(['models:pull', 'models:create', 'models:copy', 'models:delete']);
+/** That a caller may name; `all` are all. */
 const mostTargets = 200;
 const nameForm = /^[a-z0-9][a-z0-9.:/[\]-]{0,254}$/;
 
@@ -57,14 +58,15 @@ function find(call: Shaped, text: string, reach: readonly Upstream[], all: reado
   if (text.trim() === 'all') {
     const found = reach.filter((server) => able(server) && mayServe(server, call));
     if (found.length === 0) throw new GatewayError('upstream_lacks_route');
-    return found.slice(0, mostTargets).map((server) => ({ server, label: labelOf(server, all) }));
+    return found.map((server) => ({ server, label: labelOf(server, all) }));
   }
   const names = new Set(text.split(',').map((name) => name.trim()));
   if (names.size > mostTargets || ![...names].every((name) => nameForm.test(name)))
     throw new GatewayError('invalid_request', {
       message: `${serversHeader} must be "all" or names of model servers, separated by commas`,
     });
-  const byLabel = new Map(reach.map((server) => [labelOf(server, all), server]));
+  // The first of two with one name is that of the settings.
+  const byLabel = new Map(reach.toReversed().map((server) => [labelOf(server, all), server]));
   const targets = [...names].map((name) => {
     const server = byLabel.get(name) ?? reach.find((each) => each.name === name || each.name + each.basePath === name);
     if (!server)

@@ -13,6 +13,7 @@ test("the gate's own addresses are recognized, however they are written", () => 
     'http://0.0.0.0:3000',
     'http://2130706433:3000',
     'http://0x7f.1:3000',
+    'http://gate.localhost:3000',
     'https://gate.example.org/v2',
   ])
     expect([address, isOwnAddress(address, local)]).toEqual([address, true]);
@@ -27,7 +28,8 @@ test("the gate's own addresses are recognized, however they are written", () => 
 
 test('a gate that listens everywhere is found under every name of its machine', () => {
   const open = { host: '0.0.0.0', ports: [80], publicUrl: '' };
-  for (const host of ['127.0.0.1', 'localhost', hostname()]) expect(isOwnAddress(`http://${host}`, open)).toBe(true);
+  for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', 'a.localhost', hostname()])
+    expect(isOwnAddress(`http://${host}`, open)).toBe(true);
   expect(isOwnAddress('https://localhost', open)).toBe(false);
   const one = { host: '10.0.0.7', ports: [3000], publicUrl: '' };
   expect(isOwnAddress('http://10.0.0.7:3000', one)).toBe(true);

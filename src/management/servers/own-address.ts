@@ -16,12 +16,18 @@ export function isOwnAddress(address: string, { host, ports, publicUrl }: Listen
   const url = new URL(address);
   if (publicUrl !== '' && url.origin === new URL(publicUrl).origin) return true;
   const port = url.port === '' ? (defaultPorts[url.protocol] as number) : Number(url.port);
-  return ports.includes(port) && namesOf(host).has(plain(url.hostname));
+  return ports.includes(port) && isNameOf(plain(host), plain(url.hostname));
+}
+
+function isNameOf(listens: string, name: string): boolean {
+  if (namesOf(listens).has(name)) return true;
+  // All of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3), and so is every name below localhost (RFC 6761 §6.3).
+  if (name.endsWith('.localhost')) return isAny(listens) || isLoopback(listens);
+  return isAny(listens) && name.startsWith('127.');
 }
 
 /** The names and addresses under which a listener on that host answers. */
-function namesOf(host: string): ReadonlySet<string> {
-  const listens = plain(host);
+function namesOf(listens: string): ReadonlySet<string> {
   if (isAny(listens)) {
     const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
     return new Set([...everywhere, hostname().toLowerCase(), ...own.map(({ address }) => plain(address))]);

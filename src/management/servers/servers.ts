@@ -136,6 +136,7 @@ async function withFields(
 ): Promise<ModelServer> {
   const { name, address, kind, weight, slots, plans, accounts, maintenance } = fields;
   if (name !== undefined && !/^[a-z0-9][a-z0-9-]{0,39}$/.test(name)) throw new Fault('server_name', {});
+  if (name !== undefined && reserved.test(name)) throw new Fault('server_name_reserved', {});
   if (kind !== undefined && kind !== null && !rules.kinds.includes(kind))
     throw new Fault('server_kind', { kind, kinds: rules.kinds.join(', ') });
   const files = {
@@ -161,6 +162,9 @@ async function withFields(
     maintenance: maintenance ?? before.maintenance,
   };
 }
+
+/** What callers write for all servers, and for those of the settings (src/gateway/spread). */
+const reserved = /^(?:all|upstream-\d+)$/;
 
 function addressOf(text: string, rules: ServerRules): string {
   const address = reading(() => readServerAddress(text));
