@@ -44,19 +44,26 @@ const nothing = Buffer.alloc(0);
 const lacksRoute = new GatewayError('upstream_lacks_route');
 const noExtras: OpenAiExtras = { sampling: {} };
 
-/** Names by canonical name, read once for each list that a server has shown. */
-const spellings = new WeakMap<KnownModels, ReadonlyMap<string, string>>();
+interface Spellings {
+  readonly exact: ReadonlySet<string>;
+  readonly byCanonical: ReadonlyMap<string, string>;
+}
+
+/** Read once for each list that a server has shown. */
+const spellings = new WeakMap<KnownModels, Spellings>();
 
 /** A server of another kind compares names letter by letter: it gets the name as it spells it itself. */
 function spelledBy(models: KnownModels, canonical: string | undefined, text: string): string {
   if (canonical === undefined) return text;
   let known = spellings.get(models);
   if (!known) {
-    const found = new Map<string, string>();
-    for (const { name } of models.listed) found.set(parseModelName(name)?.canonical ?? name, name);
-    spellings.set(models, (known = found));
+    const byCanonical = new Map<string, string>();
+    for (const { name } of models.listed) byCanonical.set(parseModelName(name)?.canonical ?? name, name);
+    known = { exact: new Set(models.listed.map(({ name }) => name)), byCanonical };
+    spellings.set(models, known);
   }
-  return known.get(canonical) ?? text;
+  // Names of two models can differ in case only.
+  return known.exact.has(text) ? text : (known.byCanonical.get(canonical) ?? text);
 }
 
 export class CallTranslation {

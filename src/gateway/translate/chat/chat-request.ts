@@ -1,6 +1,7 @@
 // The request to /v1/chat/completions that a translation writes: the parts of it that more than one dialect needs.
 import type { OpenAiExtras } from '../../../upstream/kind.ts';
 import { unfit, untranslatable } from '../translation.ts';
+import { numberOf } from './exact-json.ts';
 import { unknownValue } from './request-fields.ts';
 
 export type Body = Record<string, unknown>;
@@ -82,8 +83,9 @@ export const membersOf = (body: Body): ReadonlyMap<string, string> =>
   new Map(Object.entries(body).map(([name, value]) => [name, JSON.stringify(value)]));
 
 /** Asks for an answer in this many tokens, at most. @throws GatewayError unless the figure is positive. */
-export function writeLength(body: Body, tokens: unknown, field: string): void {
-  if (typeof tokens !== 'number' || !Number.isSafeInteger(tokens) || tokens < 1)
+export function writeLength(body: Body, given: unknown, field: string): void {
+  const tokens = numberOf(given);
+  if (tokens === undefined || !Number.isSafeInteger(tokens) || tokens < 1)
     throw unfit(field, 'must be a whole number above 0');
   body['max_tokens'] = tokens;
 }

@@ -198,6 +198,11 @@ test.each<[string, object, string]>([
   expect(() => translate(body)).toThrow(sentence);
 });
 
+test('a length may be written with an exponent', () => {
+  const body = '{"model":"m","max_tokens":1e3,"messages":[]}';
+  expect(chatFromMessages(parseExactly(body), vllm).body).toMatchObject({ max_tokens: 1000 });
+});
+
 test('fields of other kinds are refused where the server does not read them', () => {
   expect(() => translate({ top_k: 1 }, fieldsOf('openai'))).toThrow('top_k');
   expect(() => translate({ output_config: { effort: 'max' } })).toThrow('output_config.effort');

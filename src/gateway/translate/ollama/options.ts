@@ -75,8 +75,10 @@ function requireContext(option: Field, { contextOf }: Target): void {
 export function acceptKeepAlive(field: Field): void {
   const { kind } = field.value;
   if (kind !== 'number' && kind !== 'string') throw field.wrong('must be seconds, or a duration such as "5m"');
-  const isZero =
-    kind === 'number' ? field.number() === 0 : /^[+-]?0+(\.0*)?(ns|us|µs|μs|ms|s|m|h)?$/.test(field.text());
+  // Go's durations (time.ParseDuration), or seconds as a text.
+  if (kind === 'string' && !/^[+-]?(?:\d+|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/.test(field.text()))
+    throw field.wrong('must be seconds, or a duration such as "5m"');
+  const isZero = kind === 'number' ? field.number() === 0 : !/[1-9]/.test(field.text());
   if (isZero) throw untranslatable(field.name, 'cannot unload a model there');
 }
 
