@@ -38,6 +38,10 @@ for (const [path, entry] of Object.entries(packages)) {
   const libc = Object.keys(libraries).filter((name) => libraries[name].test(path));
   if (libc.length > 0) entry.libc ??= libc;
 }
+// Its prebuilt binaries are in the package, but npm runs `node-gyp rebuild` wherever there is a binding.gyp, which needs Python
+// even to build nothing.
+const sqlite = packages['node_modules/better-sqlite3'];
+if (sqlite) sqlite.gypfile = false;
 lock.packages = Object.fromEntries(Object.entries(packages).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 writeFileSync(file, `${JSON.stringify(lock, undefined, 2)}\n`);
 process.stdout.write(`${added} packages of other platforms added to ${file}\n`);

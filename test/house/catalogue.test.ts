@@ -35,7 +35,14 @@ test('every runtime package is listed with its integrity, and only named package
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<
       string,
-      { dev?: boolean; optional?: boolean; integrity?: string; hasInstallScript?: boolean; libc?: string[] }
+      {
+        dev?: boolean;
+        optional?: boolean;
+        integrity?: string;
+        hasInstallScript?: boolean;
+        libc?: string[];
+        gypfile?: boolean;
+      }
     >;
   };
   const { allowScripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { allowScripts: object };
@@ -44,6 +51,8 @@ test('every runtime package is listed with its integrity, and only named package
   expect(running.length).toBeGreaterThan(50);
   expect(running.filter(([, { integrity }]) => integrity === undefined)).toEqual([]);
   const scripted = entries.filter(([, { hasInstallScript }]) => hasInstallScript === true);
+  // npm would compile it, which needs Python, although its binaries are in the package.
+  expect(lock.packages['node_modules/better-sqlite3']?.gypfile).toBe(false);
   const musl = entries.filter(([path]) => path.includes('musl'));
   expect(musl.length).toBeGreaterThan(0);
   for (const [path, { libc }] of musl)
