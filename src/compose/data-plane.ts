@@ -5,7 +5,9 @@ import { accessLog } from '../gateway/access-log.ts';
 import { ActiveRequests } from '../gateway/active-requests.ts';
 import { corsPolicy } from '../gateway/answer/cors.ts';
 import { Decisions } from '../gateway/decide-again.ts';
+import { AccessTokens } from '../gateway/identity/access-tokens.ts';
 import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
+import { IssuerKeys } from '../gateway/identity/issuer-keys.ts';
 import { KeyCache } from '../gateway/identity/key-cache.ts';
 import { ReplayGuard } from '../gateway/identity/replay-guard.ts';
 import type { Intended } from '../gateway/intent.ts';
@@ -194,6 +196,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     ...turnsOf(shared),
     openSockets: new OpenSockets(),
     tickets: shared.tickets,
+    tokens: new AccessTokens(storage.store, new IssuerKeys(nowMs), clock.wall, clock.steady),
     loads: new ColdLoads(config.firstByteSeconds * 1000),
     ladder,
     decisions,
@@ -259,6 +262,7 @@ export async function followChanges(
     what: 'callers that run could not be asked after',
     run: () => {
       gate.keyCache.forget();
+      gate.tokens.forget();
       return gate.running.recheck();
     },
   });

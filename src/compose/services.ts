@@ -10,7 +10,7 @@ import { StoredRoutes } from '../jobs/stored-routes.ts';
 import { isOwnAddress, type Listening } from '../management/servers/own-address.ts';
 import type { Log } from '../observe/log.ts';
 import { cookieSecretIn } from '../secret-file.ts';
-import { type Config, plainPort } from '../settings/config.ts';
+import { type Config, pageUrl, plainPort } from '../settings/config.ts';
 import { ownHostsOf, readRoutesFile } from '../settings/routes-file.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { QueueSettings } from '../store/ports/turn-queue.ts';
@@ -66,14 +66,19 @@ export function reloadRoutes(stored: StoredRoutes, config: Config, port: number,
 }
 
 /** `port`: the one that was bound. */
-export const listenedOn = (config: Config, port: number): Listening => ({
+export const listenedOn = (config: Config, port: number): Listening & { readonly page: URL } => ({
   host: config.host,
   ports: [port, plainPort(config)].filter((each) => each !== 0),
   publicUrl: config.publicUrl,
+  page: pageUrl({ ...config, port }),
 });
 
 /** `pathOf`: the path of a file that the route names. @throws Error with a sentence. */
-function entryOf(route: ServiceRoute, listening: Listening, pathOf: (file: string) => string): ServiceEntry {
+function entryOf(
+  route: ServiceRoute,
+  listening: ReturnType<typeof listenedOn>,
+  pathOf: (file: string) => string,
+): ServiceEntry {
   const { name, upstreams, tls, secretFile } = route;
   const path = (file: string | null): string | undefined => (file === null ? undefined : pathOf(file));
   for (const address of upstreams)
@@ -85,7 +90,7 @@ function entryOf(route: ServiceRoute, listening: Listening, pathOf: (file: strin
       const all = { ...files, headers: path(secretFile), secret: undefined };
       return [address, readOwnCredentials(new URL(address), all)] as const;
     });
-    return { route, credentials: new Map(credentials) };
+    return { route, credentials: new Map(credentials), page: listening.page };
   } catch (error) {
     throw new Error(`route "${name}": ${(error as Error).message}`, { cause: error });
   }

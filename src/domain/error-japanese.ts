@@ -34,6 +34,9 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   certificate_required: 'この API キーは、対応するクライアント証明書と一緒でなければ使えません。',
   address_not_allowed: 'この API キーは、お使いのアドレスからは使えません。',
   mcp_header_mismatch: 'MCP サーバーへのメッセージで、ヘッダーと本文の内容が一致しません。',
+  invalid_token: 'アクセストークンが無効です。発行者、対象（audience）、有効期間、または署名が正しくありません。',
+  unknown_subject:
+    'このアクセストークンの本人に対応するアカウントがありません。同じ ID でポータルにサインインするか、運用者に問い合わせてください。',
   unknown_session:
     'この API キーには、MCP サーバーにそのようなセッションがありません。新しいセッションを始めてください。',
   unknown_tool: 'ツールが見つかりません。',

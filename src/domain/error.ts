@@ -92,6 +92,17 @@ export const registry = {
     owner: 'client',
     message: 'A header of the message to the MCP server does not say what its body says.',
   },
+  invalid_token: {
+    status: 401,
+    owner: 'client',
+    message: 'The access token is not valid here: its issuer, its audience, its time or its signature is wrong.',
+  },
+  unknown_subject: {
+    status: 403,
+    owner: 'policy',
+    message:
+      'No account here has the identity of this access token. Sign in to the portal with it, or ask the operator.',
+  },
   unknown_session: {
     status: 404,
     owner: 'client',

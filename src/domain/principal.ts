@@ -33,6 +33,8 @@ export interface Principal extends CallerBounds {
   readonly suspensions: readonly Suspension[];
   /** When this was read from the store; 0 if it was not. Compared with other times of this process. */
   readonly readAt: SteadyMs;
+  /** Reads it again, for a caller that is known by an access token; undefined for a key. */
+  readonly again: (() => Principal | Promise<Principal | undefined>) | undefined;
 }
 
 export interface ModelAccess {
@@ -72,6 +74,7 @@ export function principalOf(
     atOnce: atOnceOf(limiting),
     suspensions: suspensions.filter((suspension) => hits(suspension, key.lineage)),
     readAt,
+    again: undefined,
   };
 }
 

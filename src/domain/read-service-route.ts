@@ -2,12 +2,14 @@
 // What is not said has a default (service-route.ts); what is not known is refused, since an option with a typo must not be
 // taken for its default.
 import { readHeaderNames } from './header-names.ts';
+import { isIssuer } from './issuer.ts';
 import { type Fields, readFields } from './json-fields.ts';
 import { readMcpTools, readToolPrice, type ToolPrice } from './mcp-tools.ts';
 import { isRouteScope, longestRouteName, type RouteScope, routeName } from './scope.ts';
 import { readServicePath } from './service-path.ts';
 import {
   credentialWays,
+  type McpIssuer,
   type ServiceCost,
   type ServiceMatch,
   type ServiceMcp,
@@ -100,9 +102,31 @@ function readWebSocket(fields: Fields): ServiceWebSocket | null {
 function readMcp(fields: Fields): ServiceMcp | null {
   const inside = fields.insideOrNull('mcp');
   if (!inside) return serviceDefaults.mcp;
-  const read: ServiceMcp = { tools: inside.texts('tools', ['*'], 500).map(inside.reading('tools', readMcpTools)) };
+  const read: ServiceMcp = {
+    tools: inside.texts('tools', ['*'], 500).map(inside.reading('tools', readMcpTools)),
+    issuer: readIssuer(inside),
+  };
   inside.refuseOthers();
   return read;
+}
+
+function readIssuer(inside: Fields): McpIssuer | null {
+  const url = inside.optionalText('issuer');
+  const subjects = inside.texts('subjects', [], 10_000).map(inside.reading('subjects', readSubject));
+  if (url === undefined && subjects.length > 0) throw new Error(`${inside.name}: subjects are those of an issuer`);
+  if (url === undefined) return null;
+  if (!isIssuer(url)) throw new Error(`${inside.name}.issuer is an https:// address without query or fragment`);
+  if (new Set(subjects.map(({ subject }) => subject)).size < subjects.length)
+    throw new Error(`${inside.name}.subjects names a subject twice`);
+  return { url, subjects };
+}
+
+function readSubject(text: string): McpIssuer['subjects'][number] {
+  const at = text.lastIndexOf('=');
+  const [subject, account] = [text.slice(0, at), text.slice(at + 1)];
+  if (at < 1 || subject.length > 255 || account === '' || account.length > 200)
+    throw new Error(`has entries such as auth0|5f7c8ec7=alice, not "${text.slice(0, 80)}"`);
+  return { subject, account };
 }
 
 function readCost(fields: Fields): ServiceCost | null {

@@ -39,6 +39,15 @@ export interface ServiceWebSocket {
 /** An MCP server (Streamable HTTP of 2026-07-28, and of the versions with sessions before it). */
 export interface ServiceMcp {
   readonly tools: readonly McpTools[];
+  /** Null: keys are the only credentials. */
+  readonly issuer: McpIssuer | null;
+}
+
+/** An authorization server whose access tokens the service takes beside keys. */
+export interface McpIssuer {
+  readonly url: string;
+  /** Whose account a subject of the issuer is; people who signed in here by the same issuer need no entry. */
+  readonly subjects: readonly { readonly subject: string; readonly account: string }[];
 }
 
 /** What a call costs, in whole units of the route's own. */

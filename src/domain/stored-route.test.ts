@@ -23,7 +23,11 @@ test.each([
   {
     ...least,
     path: '/a',
-    mcp: { tools: ['search', 'read_*', 'delete_*=route:b'] },
+    mcp: {
+      tools: ['search', 'read_*', 'delete_*=route:b'],
+      issuer: 'https://login.example.com/x',
+      subjects: ['a=b=alice', 'c=bob'],
+    },
     cost: { fixed: 0, tools: ['search=5', 're*=0'] },
   },
 ])('the options of a route are read as the same route', (input) => {

@@ -46,7 +46,13 @@ export function optionsOf({ match, times, webSocket, tls, requestHeaders, respon
       maxSeconds: webSocket.maxSeconds,
       perKey: webSocket.perKey,
     },
-    mcp: mcp && { tools: mcp.tools.map((each) => writtenTools(each, each.scope)) },
+    mcp: mcp && {
+      tools: mcp.tools.map((each) => writtenTools(each, each.scope)),
+      ...(mcp.issuer && {
+        issuer: mcp.issuer.url,
+        subjects: mcp.issuer.subjects.map(({ subject, account }) => `${subject}=${account}`),
+      }),
+    },
     cost: costOf(cost),
     tls: { ...tls },
   };

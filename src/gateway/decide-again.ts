@@ -46,7 +46,11 @@ export class Decisions {
     if (principal.readAt === 0) return call as Call & Confirmed;
     const { kind, keyId, digest } = principal;
     const { keyCache } = this.#tools;
-    const found = kind === 'secret' ? keyCache.find(keyId) : keyCache.findByDigest(digest);
+    const found = principal.again
+      ? principal.again()
+      : kind === 'secret'
+        ? keyCache.find(keyId)
+        : keyCache.findByDigest(digest);
     if (found instanceof Promise) return found.then((fresh) => this.#judge(call, origin, principal, fresh));
     if (found !== principal) return this.#judge(call, origin, principal, found);
     const ended = this.ended(call, origin);

@@ -34,6 +34,8 @@ export class Exchange {
   cors: readonly string[];
   /** What a refusal for a missing or wrong key asks for. */
   challenge = 'Bearer realm="sekisho"';
+  /** What a refusal for a missing scope asks for; undefined for a key. */
+  scopeChallenge: string | undefined;
   /** For the record; stages write them and never read them. */
   readonly notes: Notes = new RecordFacts();
   /** The format of its stream. */

@@ -54,11 +54,24 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
   const request = { headers, socket: {} };
   const received = { request, method: 'GET', target: matched.target, repeated: new Set() };
   const asked = { ...matched, received } as unknown as Addressed;
-  const exchange = { at: at * 1000, address: '192.0.2.1', notes: new RecordFacts() };
+  const exchange = {
+    at: at * 1000,
+    address: '192.0.2.1',
+    notes: new RecordFacts(),
+    challenge: '',
+    scopeChallenge: undefined,
+  };
   const throttle = new AuthThrottle(9, () => 1);
+  const tokens = { find: () => Promise.resolve(undefined), holds: () => false };
   const tickets = { keep: () => false, take: () => undefined };
   try {
-    const { caller } = await identify(asked, exchange, { keyCache, tickets, throttle, signatureSkewMs: 30_000 });
+    const { caller } = await identify(asked, exchange, {
+      keyCache,
+      tickets,
+      tokens,
+      throttle,
+      signatureSkewMs: 30_000,
+    });
     return { who: caller.principal.keyId, reads };
   } catch (error) {
     return { who: (error as GatewayError).code, reads };

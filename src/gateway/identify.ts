@@ -14,6 +14,7 @@ import type { Addressed } from './ask.ts';
 import { Caller } from './caller.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
+import type { AccessTokens } from './identity/access-tokens.ts';
 import type { AuthThrottle } from './identity/auth-throttle.ts';
 import { type Credential, readCredential } from './identity/credential.ts';
 import type { KeyCache } from './identity/key-cache.ts';
@@ -36,6 +37,7 @@ export interface Identified extends Mark {
 export interface IdentifyTools {
   readonly keyCache: KeyCache;
   readonly tickets: TicketStore;
+  readonly tokens: Pick<AccessTokens, 'find' | 'holds'>;
   readonly throttle: AuthThrottle;
   /** The largest difference between the time of a signature and the gateway's clock. */
   readonly signatureSkewMs: number;
@@ -53,12 +55,12 @@ export class FailedIdentification extends GatewayError {
 /**
  * Synchronous if the key is cached. After too many wrong credentials from this address, only cached keys are checked.
  * @throws GatewayError `too_many_failures`, `invalid_api_key`, `key_expired`, `key_revoked`, `conflicting_credentials`,
- * `invalid_ticket`, `path_key_not_allowed`, or `identity_unavailable` if the store did not answer. A failed look-up is never an empty
+ * `invalid_ticket`, `invalid_token`, `unknown_subject`, `path_key_not_allowed`, or `identity_unavailable` if the store did not answer. A failed look-up is never an empty
  * principal (LiteLLM CVE-2026-59822).
  */
 export function identify(
   asked: Addressed,
-  exchange: Pick<Exchange, 'at' | 'address' | 'notes'>,
+  exchange: Pick<Exchange, 'at' | 'address' | 'notes' | 'challenge' | 'scopeChallenge'>,
   tools: IdentifyTools,
 ): Identified | Promise<Identified> {
   const { received, target } = asked;
@@ -71,6 +73,10 @@ export function identify(
   );
   if (credential === undefined) throw new GatewayError('invalid_api_key');
   const waitSeconds = throttle.waitSeconds(exchange.address);
+  if (credential.kind === 'token') {
+    exchange.challenge = credential.resource.challenges.invalid;
+    exchange.scopeChallenge = credential.resource.challenges.insufficient;
+  }
   const refused = (cause: GatewayError | 'invalid_api_key'): Promise<never> => {
     throttle.note(exchange.address);
     if (waitSeconds > 0) return refuseLater(waitSeconds);
@@ -78,6 +84,8 @@ export function identify(
   };
   const failed = (cause: unknown): Promise<never> => {
     if (!(cause instanceof GatewayError)) throw new GatewayError('identity_unavailable', { cause });
+    // The credential is right, so it is no guess.
+    if (cause.code === 'unknown_subject') throw cause;
     return refused(cause);
   };
   let looked: Principal | undefined | Promise<Principal | undefined>;
@@ -87,7 +95,8 @@ export function identify(
     return failed(cause);
   }
   const prove = (principal: Principal | undefined): Identified | Promise<never> => {
-    if (principal === undefined) return refused('invalid_api_key');
+    if (principal === undefined)
+      return refused(credential.kind === 'token' ? new GatewayError('invalid_token') : 'invalid_api_key');
     checkStanding(principal, exchange.at);
     if (credential.kind === 'key' && credential.inPath && !principal.allowPath)
       throw new GatewayError('path_key_not_allowed');
@@ -121,7 +130,7 @@ function lookUp(
   credential: Credential,
   asked: Addressed,
   now: WallMs,
-  { keyCache, signatureSkewMs, tickets }: IdentifyTools,
+  { keyCache, signatureSkewMs, tickets, tokens }: IdentifyTools,
   withoutLookUp: boolean,
 ): Principal | undefined | Promise<Principal | undefined> {
   switch (credential.kind) {
@@ -131,6 +140,9 @@ function lookUp(
       return findByCertificate(keyCache, credential.digest, withoutLookUp);
     case 'signature':
       return findBySignature(keyCache, credential, asked, now, signatureSkewMs, withoutLookUp);
+    case 'token':
+      if (withoutLookUp && !tokens.holds(credential.text, credential.resource)) return undefined;
+      return tokens.find(credential.text, credential.resource);
     case 'ticket':
       return findByTicket(keyCache, tickets, credential.text, asked);
   }

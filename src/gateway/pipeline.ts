@@ -19,7 +19,7 @@ import type { Upstream } from '../upstream/server.ts';
 import type { ActiveRequests } from './active-requests.ts';
 import { type AdmitTools, type Admitted, admit, goesToRoute, type ServiceAdmitted } from './admit.ts';
 import { type CorsPolicy, corsLines } from './answer/cors.ts';
-import { answerOptions, answerRoot, asksForOptions, asksForRoot } from './answer/open-answers.ts';
+import { answerMetadata, answerOptions, answerRoot, asksForOptions, asksForRoot } from './answer/open-answers.ts';
 import { shape } from './apply-plan.ts';
 import { ask, refuseKeyInQuery } from './ask.ts';
 import { authorizeIntent } from './authorize.ts';
@@ -28,6 +28,7 @@ import { permit } from './check-access.ts';
 import type { Confirmed, Decisions } from './decide-again.ts';
 import { Exchange } from './exchange.ts';
 import { FailedIdentification, type Identified, identify } from './identify.ts';
+import type { AccessTokens } from './identity/access-tokens.ts';
 import type { AuthThrottle } from './identity/auth-throttle.ts';
 import type { KeyCache } from './identity/key-cache.ts';
 import type { ReplayGuard } from './identity/replay-guard.ts';
@@ -88,6 +89,7 @@ export interface Gate {
   readonly assign: AdmitTools['assign'];
   readonly openSockets: OpenSockets;
   readonly tickets: TicketStore;
+  readonly tokens: AccessTokens;
   /** Loads of models that are not in memory. */
   readonly loads: ColdLoads;
   readonly ladder: Ladder;
@@ -129,6 +131,7 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
     return answerOptions(exchange, transported.published?.cors ?? gate.cors, gate.relaySettings);
   const fetched = refuseNavigation(transported);
   if (asksForRoot(fetched)) return answerRoot(exchange, gate.relaySettings);
+  if (fetched.described?.resource) return answerMetadata(fetched.described.resource, exchange, gate.relaySettings);
   const asked = ask(fetched, exchange);
   const addressed = refuseKeyInQuery(asked);
 

@@ -38,7 +38,8 @@ export function refuse(exchange: Settled, error: GatewayError, { ownHeaders, rea
   const lines = ['content-type', type, 'content-length', String(body.length), 'x-request-id', id];
   if (!isMissing) lines.push('x-sekisho-error-owner', error.owner, 'x-sekisho-error-code', error.code);
   if (error.retryAfterSeconds !== undefined) lines.push('retry-after', String(error.retryAfterSeconds));
-  if (error.status === 401) lines.push('www-authenticate', exchange.challenge);
+  const challenge = error.status === 401 ? exchange.challenge : scopeChallenge(error, exchange);
+  if (challenge !== undefined) lines.push('www-authenticate', challenge);
   if (error.allow !== undefined) lines.push('allow', error.allow);
   if (error.status === 426) lines.push('upgrade', 'HTTP/1.1', 'connection', 'upgrade');
   // The official SDKs would otherwise retry twice.
@@ -85,6 +86,10 @@ export function breakOff(exchange: Exchange, error: GatewayError, midLine: boole
     cutOff(response);
   });
 }
+
+/** A client can ask its authorization server for more (RFC 6750 §3.1). */
+const scopeChallenge = ({ code }: GatewayError, exchange: Exchange): string | undefined =>
+  code === 'missing_scope' ? exchange.scopeChallenge : undefined;
 
 function hasBody({ request }: Exchange): boolean {
   const declared = request.headers['content-length'];

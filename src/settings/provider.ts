@@ -27,12 +27,3 @@ export const providerSettings = {
   ),
   oidcSeconds: setting('oidc_seconds', positiveSeconds, 10, 's', 'Time limit for each answer of the provider.'),
 } as const satisfies Record<string, Setting>;
-
-/** OpenID Connect Discovery §3 wants https; without encryption only this machine is spoken to, for development. */
-export function isIssuer(text: string): boolean {
-  const url = URL.parse(text);
-  if (!url || url.search || url.hash || url.username || url.password) return false;
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
-}
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127(\.\d+){3}$/.test(host);

@@ -1,6 +1,7 @@
 // Every setting once: name, type, default, unit and meaning. Nothing is read here; config.ts does that.
 // docs/configuration.md is held against this table by a house test.
 import { z } from 'zod';
+import { isIssuer } from '../domain/issuer.ts';
 import {
   blocks,
   bytes,
@@ -17,7 +18,7 @@ import {
   slotList,
   upstreams,
 } from './kinds.ts';
-import { isIssuer, providerSettings } from './provider.ts';
+import { providerSettings } from './provider.ts';
 import { serverSettings } from './servers.ts';
 import { smtpAddress } from './smtp.ts';
 import { tlsSettings } from './tls.ts';

@@ -6,4 +6,6 @@ export interface ServiceEntry {
   readonly route: ServiceRoute;
   /** By address. */
   readonly credentials: ReadonlyMap<string, Credentials>;
+  /** Where callers find the gate. */
+  readonly page: URL;
 }

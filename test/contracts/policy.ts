@@ -227,6 +227,9 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           await other.findCaller(plain.id, now),
           await other.findCallerByDigest(signer.digest, now),
           await mine.findCaller(signer.id, now),
+          // What a caller without a key has.
+          await other.findOwner(alice.id, now),
+          await mine.findOwner(alice.name, now),
         ]) {
           expect(found).toMatchObject({ account: alice, plan: firstPlans[0] });
           // A shadow one may be among them: it is not in force.
@@ -240,6 +243,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         ).toEqual(open.slice(0, 1));
         expect(await mine.findCallerByDigest(plain.digest, now)).toBeUndefined();
         expect(await mine.findCaller('key_nothing' as KeyId, now)).toBeUndefined();
+        expect(await mine.findOwner('nobody', now)).toBeUndefined();
       }),
     );
     test(

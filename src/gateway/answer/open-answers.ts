@@ -1,10 +1,12 @@
-// Answers without authentication or a model server: the root, and OPTIONS. Neither reveals anything about keys, and
-// neither is recorded.
+// Answers without authentication or a server behind the gate: the root, OPTIONS, and the metadata of protected resources. None reveals
+// anything about keys, and none is recorded.
 
+import { GatewayError } from '../../domain/error.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Received } from '../receive.ts';
 import { leaveUnrecorded, type Settled } from '../record.ts';
 import type { AnswerSettings } from '../refuse.ts';
+import type { ResourceServer } from '../services/mcp/resource-server.ts';
 import { type CorsPolicy, preflightLines } from './cors.ts';
 import { endWith } from './unread.ts';
 
@@ -33,6 +35,23 @@ export function answerRoot(exchange: Exchange, { ownHeaders, readerStallMs }: An
 }
 
 const rootText = 'Sekisho is running\n';
+
+/** @throws GatewayError `method_not_allowed`. */
+export function answerMetadata(
+  { metadata }: ResourceServer,
+  exchange: Exchange,
+  { ownHeaders, readerStallMs }: AnswerSettings,
+): Settled {
+  const { request, response } = exchange;
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    throw new GatewayError('method_not_allowed', { allow: 'GET, HEAD, OPTIONS' });
+  const lines = ['content-type', 'application/json', 'content-length', String(metadata.length)];
+  // Public, also for clients that are pages.
+  lines.push('cache-control', 'max-age=300', 'access-control-allow-origin', '*', 'x-request-id', exchange.id);
+  response.writeHead(200, [...lines, ...ownHeaders]);
+  endWith(exchange, request.method === 'HEAD' ? undefined : metadata, readerStallMs);
+  return leaveUnrecorded(exchange);
+}
 
 /** Answers a preflight, or a plain OPTIONS request; neither needs a key or reaches a model server. */
 export function answerOptions(

@@ -5,12 +5,15 @@ import { readSshPublicKey } from '../../domain/api-key.ts';
 import { GatewayError } from '../../domain/error.ts';
 import type { Target } from '../operation.ts';
 import type { Received } from '../receive.ts';
+import type { ResourceServer } from '../services/mcp/resource-server.ts';
 import { shownTicket } from '../websocket/handshake.ts';
 
 export type Credential =
   | { readonly kind: 'key'; readonly text: string; readonly inPath: boolean }
   | { readonly kind: 'certificate'; readonly digest: string }
   | { readonly kind: 'ticket'; readonly text: string }
+  /** An access token; only of a service that trusts an issuer. */
+  | { readonly kind: 'token'; readonly text: string; readonly resource: ResourceServer }
   | { readonly kind: 'signature'; readonly publicKey: Buffer; readonly signature: Buffer; readonly at: number };
 
 /**
@@ -44,6 +47,12 @@ export function readCredential(
     if (key !== undefined || signed) throw new GatewayError('conflicting_credentials');
     key = text;
   }
+  const resource = received.published?.resource;
+  const token = resource && shownToken(authorization);
+  if (resource && token !== undefined) {
+    if (key !== undefined || ticket !== undefined) throw new GatewayError('conflicting_credentials');
+    return { kind: 'token', text: token, resource };
+  }
   if (ticket !== undefined) {
     if (key !== undefined || signed) throw new GatewayError('conflicting_credentials');
     return { kind: 'ticket', text: ticket };
@@ -69,6 +78,10 @@ function readAuthorization(value: string | undefined): string | undefined {
   const pair = Buffer.from(rest, 'base64').toString('utf8');
   return pair.slice(pair.indexOf(':') + 1);
 }
+
+/** A signed JWT (RFC 7515 §3.1) after `Bearer`, the only place of an access token (MCP 2026-07-28, "Token Requirements"). */
+const shownToken = (value: string | undefined): string | undefined =>
+  value === undefined ? undefined : /^bearer +(eyJ[\w-]*\.[\w-]+\.[\w-]+)$/i.exec(value)?.[1];
 
 function readSignature(value: string, target: Target): Credential | undefined {
   const match = /^(AAAAC3NzaC1lZDI1NTE5[A-Za-z0-9+/]+={0,2}):([A-Za-z0-9+/]{86}==)$/.exec(value);

@@ -35,7 +35,7 @@ export class PublishedServices {
       for (const [at, server] of servers.entries())
         before.set(serverKey(route, route.upstreams[at] as string, server.credentials), server);
     const earlier = new Map(this.table.routes.map((published) => [published.name, published]));
-    const published = entries.map(({ route, credentials }) => {
+    const published = entries.map(({ route, credentials, page }) => {
       const servers = route.upstreams.map((address) => {
         const own = credentials.get(address) as Credentials;
         const key = serverKey(route, address, own);
@@ -45,7 +45,7 @@ export class PublishedServices {
       });
       const same = earlier.get(route.name);
       const isSame = same?.servers.every((server, at) => server === servers[at]) && sameRoute(same.route, route);
-      return same && isSame === true ? same : new Published(route, servers, this.#sessions);
+      return same && isSame === true ? same : new Published(route, servers, this.#sessions, page);
     });
     this.table = tableOf(published);
     for (const server of before.values()) this.#retire(server);

@@ -6,6 +6,7 @@ import { type CorsPolicy, servicePolicy } from '../answer/cors.ts';
 import type { Operation } from '../dialects/dialect.ts';
 import { plain } from '../dialects/reply.ts';
 import type { McpSessions } from './mcp/mcp-sessions.ts';
+import { type ResourceServer, resourceServerOf } from './mcp/resource-server.ts';
 import type { Seat } from './seat.ts';
 import { servicesDialect } from './services-dialect.ts';
 
@@ -28,13 +29,17 @@ export class Published {
 
   /** Of an MCP server. */
   readonly sessions: McpSessions;
+  /** Of an MCP server that takes access tokens. */
+  readonly resource: ResourceServer | undefined;
   /** For calls that only one server can answer: the same array for all of them. */
   readonly alone: ReadonlyMap<ServiceServer, readonly ServiceServer[]>;
 
-  constructor(route: ServiceRoute, servers: readonly ServiceServer[], sessions: McpSessions) {
+  /** `own`: where callers find the gate. */
+  constructor(route: ServiceRoute, servers: readonly ServiceServer[], sessions: McpSessions, own: URL) {
     this.route = route;
     this.servers = servers;
     this.sessions = sessions;
+    this.resource = resourceServerOf(route, own);
     this.alone = new Map(servers.map((server) => [server, [server]]));
     this.requestHeaders = allowListOf(
       route.mcp ? [...route.requestHeaders, ...mcpHeaders] : route.requestHeaders,

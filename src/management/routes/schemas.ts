@@ -29,7 +29,14 @@ const options = {
       perKey: seconds.nullable(),
     })
     .partial(),
-  mcp: z.strictObject({ tools: names.optional() }).describe('an MCP server, and its tools that callers may use'),
+  mcp: z
+    .strictObject({
+      tools: z.array(text(300)).max(500),
+      issuer: text(500).describe('an authorization server whose access tokens are taken'),
+      subjects: z.array(text(500)).max(10_000).describe('whose accounts its subjects are, such as auth0|5f7c=alice'),
+    })
+    .partial()
+    .describe('an MCP server, and its tools that callers may use'),
   cookies: names,
   redirects: z.enum(['rewrite', 'refuse']),
   cost: z

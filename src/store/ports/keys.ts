@@ -25,6 +25,8 @@ export interface KeyStore {
   findKeyByDigest(digest: string): Promise<StoredKey | undefined>;
   findCaller(id: KeyId, now: WallMs): Promise<Caller | undefined>;
   findCallerByDigest(digest: string, now: WallMs): Promise<Caller | undefined>;
+  /** What every key of the account has, for callers without one. `account`: an id or a name. */
+  findOwner(account: string, now: WallMs): Promise<Omit<Caller, 'key'> | undefined>;
   /** All keys, or those of one account, oldest first. */
   listKeys(accountId?: AccountId): Promise<StoredKey[]>;
   /**

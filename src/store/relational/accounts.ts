@@ -185,7 +185,7 @@ function planOfAccount({ id, plan, unlimited: without }: Selectable<Tables['acco
   return plan;
 }
 
-function accountOfRow(row: Selectable<Tables['accounts']>): Account {
+export function accountOfRow(row: Selectable<Tables['accounts']>): Account {
   return {
     id: row.id,
     name: row.name,

@@ -2,10 +2,10 @@
 import type { Selectable, SqlBool } from 'kysely';
 import { sql } from 'kysely';
 import { passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
-import type { AccountId, KeyId } from '../../domain/id.ts';
+import { type AccountId, isAccountId, type KeyId } from '../../domain/id.ts';
 import { type Plan, type Unlimited, unlimited } from '../../domain/plan.ts';
 import type { Caller, KeyStore } from '../ports/keys.ts';
-import { accountsOfPeople } from './accounts.ts';
+import { accountOfRow, accountsOfPeople } from './accounts.ts';
 import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { CallerRow } from './engine.ts';
@@ -84,6 +84,18 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
         await callers().where('keys.digest', '=', digest).where('keys.kind', '!=', 'secret').executeTakeFirst(),
         now,
       ),
+    findOwner: async (account, now) => {
+      const row = await db
+        .selectFrom('accounts')
+        .leftJoin('plans', 'plans.name', 'accounts.plan')
+        .selectAll('accounts')
+        .select(['plans.version as plan_version', 'plans.terms as plan_terms'])
+        .where(isAccountId(account) ? 'accounts.id' : 'accounts.name', '=', account)
+        .executeTakeFirst();
+      if (!row) return undefined;
+      const plan = planOfCaller({ ...row, account_unlimited: row.unlimited, plan_name: row.plan });
+      return { account: accountOfRow(row), plan, suspensions: await openSuspensions(db, row.id, now) };
+    },
     listKeys: async (accountId) => {
       const all = db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id');
       const rows = await (accountId === undefined ? all : all.where('account_id', '=', accountId)).execute();
@@ -187,7 +199,15 @@ export function keyQueries({ db, engine, transact }: Connection): KeyStore {
 }
 
 /** @throws if the account has no plan, or a missing one: unknown limits are not "no limits". */
-function planOfCaller({ id, account_unlimited, plan_name, plan_version, plan_terms }: CallerRow): Plan | Unlimited {
+function planOfCaller({
+  id,
+  account_unlimited,
+  plan_name,
+  plan_version,
+  plan_terms,
+}: Pick<CallerRow, 'account_unlimited' | 'plan_name' | 'plan_version' | 'plan_terms'> & { readonly id: string }):
+  | Plan
+  | Unlimited {
   if (Number(account_unlimited) === 1) return unlimited;
   if (plan_name === null) throw new Error(`the account of ${id} has no plan`);
   if (plan_version === null || plan_terms === null) throw new Error(`the plan ${plan_name} is not in the store`);

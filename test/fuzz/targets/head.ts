@@ -141,14 +141,21 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
   );
   // Rare, because each refusal beyond the budget waits.
   const guessing = lines.some(({ name, value }) => name === 'user-agent' && value === guesser);
-  const exchange = { at: signedAt * 1000, address: '192.0.2.1', notes: new RecordFacts() };
+  const exchange = {
+    at: signedAt * 1000,
+    address: '192.0.2.1',
+    notes: new RecordFacts(),
+    challenge: '',
+    scopeChallenge: undefined,
+  };
   let principal: Principal | undefined;
   try {
     const throttle = new AuthThrottle(10, () => 1);
     const tickets = new MemoryTickets(() => 1);
+    const tokens = { find: () => Promise.resolve(undefined), holds: () => false };
     if (guessing) for (let wrong = 0; wrong < 100; wrong++) throttle.note(exchange.address);
     ({ principal } = (
-      await identify(asked, exchange, { keyCache, tickets, throttle, signatureSkewMs: 60_000 })
+      await identify(asked, exchange, { keyCache, tickets, tokens, throttle, signatureSkewMs: 60_000 })
     ).caller);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
