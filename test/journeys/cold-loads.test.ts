@@ -156,6 +156,24 @@ describe('a load that fails', () => {
     expect((await ask({ model: 'unknown:1b' })).status).toBe(404);
   });
 
+  test('with the options of one call takes the model from no other call, neither while it runs nor afterwards', async () => {
+    await open();
+    const greedy = ask({ options: { num_ctx: 9_000_000 } });
+    await eventually(() => expect(waiting()).toEqual([1]));
+    const modest = [ask(), ask()];
+    await eventually(() => expect(waiting()).toEqual([3]));
+    over(new Error('model requires more system memory'));
+    expect((await greedy).status).toBe(502);
+    // They have it loaded as they want it themselves.
+    await eventually(() => expect([waiting(), fake.loads.length]).toEqual([[2], 2]));
+    over();
+    for (const answer of await Promise.all(modest)) {
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get('x-sekisho-load-position')).toMatch(/^[12]$/);
+    }
+    expect(fake.loads.map(({ state }) => state)).toEqual(['failed', 'done']);
+  });
+
   test('because the server broke off gets a 502, and one that takes too long a 504', async () => {
     await open({ FIRST_BYTE_SECONDS: '1.1' });
     const late = ask();

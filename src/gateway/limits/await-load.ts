@@ -3,7 +3,7 @@
 import { GatewayError } from '../../domain/error.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { Fields } from '../../upstream/kind.ts';
-import type { ColdLoads } from '../../upstream/loads/cold-loads.ts';
+import type { ColdLoads, Joined } from '../../upstream/loads/cold-loads.ts';
 import type { Load, LoadEnd } from '../../upstream/loads/load.ts';
 import type { Upstream } from '../../upstream/server.ts';
 import type { ActiveRequests } from '../active-requests.ts';
@@ -34,33 +34,52 @@ export function awaitLoad(
   if (!tools.loads.isCold(server, model)) return undefined;
   const { operation } = call;
   const body = bodyOf(call, server);
-  const load = tools.loads.join(server, model, { path: operation.path, body, via: viaOf(exchange.request.headers) });
-  return load && waitFor(load, new Waiting<void>(call, exchange), server, tools);
+  const joined = tools.loads.join(server, model, { path: operation.path, body, via: viaOf(exchange.request.headers) });
+  if (!joined) return undefined;
+  return waitFor(joined, new Waiting<void>(call, exchange), server, tools).then((isAnother) =>
+    isAnother ? awaitLoad(call, exchange, server, model, tools) : undefined,
+  );
 }
 
-async function waitFor(load: Load, waiting: Waiting<void>, server: Upstream, tools: LoadTools): Promise<void> {
+/** Resolves with true if the load has failed for what others want: then the call needs one of its own. */
+async function waitFor(
+  { load, isOwn }: Joined,
+  waiting: Waiting<void>,
+  server: Upstream,
+  tools: LoadTools,
+): Promise<boolean> {
+  let isAnother = false;
   const { exchange } = waiting;
   const { nowMs } = tools.recorder;
   const position = ++load.waiting;
   const fromMs = nowMs();
   const leftMs = load.leftMs();
-  exchange.lines.push('x-sekisho-load-position', String(position));
-  if (leftMs !== undefined) exchange.lines.push('x-sekisho-load-estimate-ms', String(Math.round(leftMs)));
+  setLine(exchange.lines, 'x-sekisho-load-position', position);
+  if (leftMs !== undefined) setLine(exchange.lines, 'x-sekisho-load-estimate-ms', Math.round(leftMs));
   exchange.waitComment = () => commentOn(load, position);
   void load.over.then((end) => {
-    const error = errorOf(end, server);
+    isAnother = !isOwn && (end.kind === 'failed' || end.kind === 'broke');
+    const error = isAnother ? undefined : errorOf(end, server);
     if (error) waiting.end(error);
     else waiting.proceed();
   });
   try {
     await waitWhileConnected(waiting, tools.running);
+    return isAnother;
   } finally {
     load.waiting--;
     exchange.waitComment = undefined;
     const waitedMs = Math.round(nowMs() - fromMs);
     exchange.loadMs = (exchange.loadMs ?? 0) + waitedMs;
-    exchange.lines.push('x-sekisho-load-wait-ms', String(waitedMs));
+    setLine(exchange.lines, 'x-sekisho-load-wait-ms', exchange.loadMs);
   }
+}
+
+/** A call can wait for a second load; its head says the last position and the whole time. */
+function setLine(lines: string[], name: string, value: number): void {
+  const at = lines.indexOf(name);
+  if (at < 0) lines.push(name, String(value));
+  else lines[at + 1] = String(value);
 }
 
 function commentOn(load: Load, position: number): string {

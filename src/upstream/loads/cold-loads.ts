@@ -4,7 +4,7 @@
 import { parseModelName } from '../../domain/model-name.ts';
 import type { Fields } from '../kind.ts';
 import type { Upstream } from '../server.ts';
-import { Load } from './load.ts';
+import { keyOf, Load } from './load.ts';
 import { ServerLoads } from './server-loads.ts';
 
 /** What a call wants loaded. */
@@ -14,6 +14,12 @@ export interface ColdCall {
   /** Undefined if it is no JSON, or too long to be looked at. */
   readonly body: Fields | undefined;
   readonly via: readonly string[];
+}
+
+export interface Joined {
+  readonly load: Load;
+  /** It loads what the call itself wants. Otherwise its failure says nothing about the call. */
+  readonly isOwn: boolean;
 }
 
 export interface ServerLoad {
@@ -39,10 +45,12 @@ export class ColdLoads {
   }
 
   /** The load that the call has to wait for; undefined if the call needs none. */
-  join(server: Upstream, model: string, { path, body, via }: ColdCall): Load | undefined {
+  join(server: Upstream, model: string, { path, body, via }: ColdCall): Joined | undefined {
     const wants = server.kind.loads?.wants({ path, body });
     if (!wants) return undefined;
-    return this.#of(server).join(model, () => new Load(model, spelledBy(server, model), wants, via));
+    const key = keyOf(wants);
+    const load = this.#of(server).join(model, key, () => new Load(model, spelledBy(server, model), wants, via));
+    return { load, isOwn: load.key === key };
   }
 
   /** What is loaded now, or will be next. */

@@ -15,6 +15,8 @@ export class Load {
   readonly spelled: string;
   /** What the kind of the server needs to load it. */
   readonly wants: Fields;
+  /** The same for calls that want the same. */
+  readonly key: string;
   readonly via: readonly string[];
   readonly over: Promise<LoadEnd>;
   readonly askedMs = performance.now();
@@ -30,6 +32,7 @@ export class Load {
     this.model = model;
     this.spelled = spelled;
     this.wants = wants;
+    this.key = keyOf(wants);
     this.via = via;
     this.over = new Promise((resolve) => (this.#end = resolve));
   }
@@ -45,3 +48,6 @@ export class Load {
     return left > 0 ? left : undefined;
   }
 }
+
+/** Calls with the same one want the same loaded. */
+export const keyOf = (wants: Fields): string => JSON.stringify(wants);

@@ -25,7 +25,7 @@ export class ServerLoads {
   readonly #loads = new Map<string, Load>();
   /** Until when a model counts as loaded, by model. */
   readonly #warm = new Map<string, number>();
-  readonly #failed = new Map<string, { readonly untilMs: number; readonly end: LoadEnd }>();
+  readonly #failed = new Map<string, { readonly untilMs: number; readonly key: string; readonly end: LoadEnd }>();
   #runs = false;
 
   constructor(server: Upstream, mostMs: number) {
@@ -43,13 +43,13 @@ export class ServerLoads {
     return untilMs !== undefined && performance.now() < untilMs;
   }
 
-  /** The load that runs or is to run for the model; one that has just failed again fails at once. */
-  join(model: string, open: () => Load): Load {
+  /** The load that runs or is to run for the model; one that has just failed with the same options fails at once. */
+  join(model: string, key: string, open: () => Load): Load {
     const found = this.#loads.get(model);
     if (found) return found;
     const load = open();
     const failed = this.#failed.get(model);
-    if (failed && performance.now() < failed.untilMs) {
+    if (failed?.key === key && performance.now() < failed.untilMs) {
       load.end(failed.end);
       return load;
     }
@@ -99,7 +99,8 @@ export class ServerLoads {
       return { kind: 'ready' };
     } catch (error) {
       const end = this.#endOf(error, signal);
-      if (end.kind !== 'ready') this.#remember(this.#failed, model, { untilMs: performance.now() + failedMs, end });
+      if (end.kind !== 'ready')
+        this.#remember(this.#failed, model, { untilMs: performance.now() + failedMs, key: load.key, end });
       return end;
     }
   }
