@@ -6,6 +6,7 @@ import process from 'node:process';
 import { CommanderError } from 'commander';
 import { commandAuthor, printError, type WithContext } from './commands/command.ts';
 import type { ExitCode } from './commands/exit-codes.ts';
+import { gateCaller } from './commands/gate-call.ts';
 import { askGate, Unhealthy } from './commands/health.ts';
 import { programOf } from './commands/program.ts';
 import { Refusal } from './domain/refusal.ts';
@@ -41,6 +42,7 @@ const program = programOf({
   // The kinds bring an HTTP client along.
   kindNames: async () => (await import('./upstream/kinds.ts')).kinds.map(({ name }) => name),
   askGate,
+  callGate: gateCaller(process.env),
   environment: process.env,
 });
 

@@ -86,6 +86,9 @@ export function printError(sentence: string): void {
   process.stderr.write(`${sentence.slice(0, 1_000).replace(commanding, '?')}\n`);
 }
 
+/** A text of a stranger for a terminal. */
+export const plainText = (text: string): string => text.replace(commanding, '?');
+
 /** A value for a terminal. */
 function cell(value: unknown): string {
   const text = textOf(value);

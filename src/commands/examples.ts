@@ -35,6 +35,12 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'model set': ['model set default target=gemma3:12b', 'model set default fallbacks=none plan:trial=none'],
   'model remove': ['model remove default', 'model remove default --yes'],
+  'model pull': [
+    'model pull gemma3:4b --server all',
+    'model pull gemma3:4b --server box1,box2 --url https://gate.example.com',
+  ],
+  'model copy': ['model copy gemma3:4b work --server all'],
+  'model delete': ['model delete gemma3:4b --server box2 --yes', 'model delete gemma3:4b --server all --yes'],
   'registration show': ['registration show'],
   'registration set': ['registration set mode=approval', 'registration set mode=domain domains=example.org plan=trial'],
   'invite create': ['invite create', 'invite create --email alice@example.org --plan trusted --expires 3d'],

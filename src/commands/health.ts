@@ -32,8 +32,11 @@ export function healthCommand(
 /** An address that means every address of the machine is none that can be asked. */
 const everywhere: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
+/** Where this machine reaches the gate of these settings. */
+export const hostToAsk = ({ host }: Pick<Config, 'host'>): string => everywhere[host] ?? host;
+
 export const askGate: AskGate = (config, path) => {
-  const host = everywhere[config.host] ?? config.host;
+  const host = hostToAsk(config);
   // The certificate names the gate's public name, not this address, and nothing secret is sent.
   const tls = tlsMode(config) !== 'off';
   const options = { host, port: config.port, path, timeout: 5_000, ...(tls ? { rejectUnauthorized: false } : {}) };

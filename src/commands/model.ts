@@ -1,4 +1,4 @@
-// `sekisho model …`: aliases of models, and fallbacks.
+// `sekisho model …`: aliases of models, and fallbacks. What concerns the models themselves is in server-models.ts.
 import type { Command } from 'commander';
 import { Refusal } from '../domain/refusal.ts';
 import {
@@ -11,6 +11,8 @@ import {
 } from '../management/model-names/model-names.ts';
 import { type Json, pairs, printGone, printObject, printRows, type WithContext, words } from './command.ts';
 import { confirm, type Sure, yesOption } from './confirm.ts';
+import type { CallGate } from './gate-call.ts';
+import { addServerModels } from './server-models.ts';
 
 const noted = 'target=<model>, plan:<plan>=<model>, fallbacks=<list of models>; none takes a value away';
 
@@ -29,15 +31,14 @@ function fieldsOf(texts: readonly string[]): NameFields {
   return { ...fields, plans: Object.fromEntries(plans) };
 }
 
-export function modelCommand(program: Command, withContext: WithContext): void {
+export function modelCommand(program: Command, withContext: WithContext, callGate: CallGate): void {
   const model = program
     .command('model')
-    .description(
-      'names that stand for models, and models that take the place of others; a change holds within a second',
-    );
+    .description('names that stand for models, fallbacks of models, and the models on the servers');
 
   addLooks(model, withContext);
   addChanges(model, withContext);
+  addServerModels(model, callGate);
 }
 
 function addLooks(model: Command, withContext: WithContext): void {
@@ -67,7 +68,7 @@ function addChanges(model: Command, withContext: WithContext): void {
     .command('add')
     .argument('<name>', 'what callers write, such as default or gpt-4o-mini')
     .argument('<field=value...>', noted)
-    .description('add an alias, or fallbacks of a model')
+    .description('add an alias, or fallbacks of a model; it holds within a second')
     .option('--json', 'one JSON object')
     .action((name: string, texts: string[], { json }: Json) =>
       withContext(async ({ store, author }) =>

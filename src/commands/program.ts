@@ -10,6 +10,7 @@ import { type Json, print, printObject, type WithContext } from './command.ts';
 import { completionCommand } from './completion.ts';
 import { addExamples } from './examples.ts';
 import { exitCodes } from './exit-codes.ts';
+import type { CallGate } from './gate-call.ts';
 import { type AskGate, healthCommand } from './health.ts';
 import { keyCommand } from './key.ts';
 import { latencyCommand } from './latency.ts';
@@ -29,11 +30,12 @@ export interface ProgramParts {
   /** The kinds of model servers; asked only when a command needs them. */
   readonly kindNames: () => Promise<readonly string[]>;
   readonly askGate: AskGate;
+  readonly callGate: CallGate;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** Faults of usage are thrown as CommanderError, after one line on standard error. */
-export function programOf({ withContext, serve, kindNames, askGate, environment }: ProgramParts): Command {
+export function programOf({ withContext, serve, kindNames, askGate, callGate, environment }: ProgramParts): Command {
   const program = new Command('sekisho')
     .description('The gate in front of Ollama and other model servers.')
     .version(version, '-V, --version', 'print the version')
@@ -47,7 +49,7 @@ export function programOf({ withContext, serve, kindNames, askGate, environment 
   keyCommand(program, withContext);
   accountCommand(program, withContext);
   planCommand(program, withContext);
-  modelCommand(program, withContext);
+  modelCommand(program, withContext, callGate);
   registrationCommand(program, withContext);
   suspensionCommand(program, withContext);
   ruleCommand(program, withContext);

@@ -24,11 +24,15 @@ afterAll(async () => {
   await fake.close();
 });
 
+// oxlint-disable-next-line require-yield -- an answer without lines
+async function* saysNothing(): AsyncGenerator<never> {}
+
 const program = programOf({
   withContext: () => Promise.resolve(),
   serve: () => Promise.resolve(),
   kindNames: () => Promise.resolve([]),
   askGate: () => Promise.resolve({ status: 200, text: '{}' }),
+  callGate: () => saysNothing(),
   environment: {},
 });
 const leaves = leavesOf(program);
@@ -61,6 +65,7 @@ describe('help', () => {
         serve: () => Promise.resolve(),
         kindNames: () => Promise.resolve([]),
         askGate: () => Promise.resolve({ status: 200, text: '{}' }),
+        callGate: () => saysNothing(),
         environment: {},
       })
         .configureOutput({ writeErr: () => undefined })

@@ -1,7 +1,7 @@
 // A change of models at several servers: one call, one progress, one record, and each server harms only itself.
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FakeOllama, type FakeRequest, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, RawClient, type TestGate } from '../gate.ts';
+import { eventually, openGate, RawClient, sekisho, type TestGate } from '../gate.ts';
 import { operatorOf } from '../visitor.ts';
 
 let servers: FakeOllama[];
@@ -170,6 +170,50 @@ test('servers that break off, lie, refuse or never end harm only themselves', as
   expect((await gate.ledger(scripts.length + 1)).map(({ outcome }) => outcome)).toEqual(
     Array(scripts.length + 1).fill('upstream_error'),
   );
+});
+
+test('the command pulls, copies and deletes on named servers or all, and its exit code says how that went', async () => {
+  const model = (words: string, environment: Record<string, string> = {}) =>
+    sekisho(['model', ...words.split(' ')], {
+      GATE_KEY: secret,
+      PORT: String(gate.port),
+      HOST: '127.0.0.1',
+      ...environment,
+    });
+  const pulled = await model('pull llama3 --server all');
+  expect([pulled.code, pulled.err]).toEqual([0, '']);
+  expect(pulled.out.split('\n').slice(-2)).toEqual(['success', '']);
+  expect(pulled.out).toContain('done, 3.0 kB\n');
+  expect(heard('/api/pull')).toEqual([1, 1, 1]);
+  const [one, asJson, copied, unsure] = await Promise.all([
+    model(`pull llama3 --server upstream-2 --url ${gate.url}`, { PORT: '1' }),
+    model('pull llama3 --server upstream-1,upstream-3 --json'),
+    model('copy llama3 twin --server all'),
+    model('delete llama3 --server all'),
+  ]);
+  expect([one.code, one.out.endsWith('success\n')]).toEqual([0, true]);
+  const lines = asJson.out.trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line) as Line).at(-1)).toEqual({ status: 'success' });
+  expect(heard('/api/pull')).toEqual([2, 2, 2]);
+  expect([copied.code, copied.out]).toEqual([0, expect.stringMatching(/^name +result *\nupstream-1 +done *\n/)]);
+  expect([unsure.code, unsure.err]).toEqual([2, expect.stringContaining('will be deleted from all model servers. ')]);
+  servers[1]!.pullError = 'file does not exist';
+  const [deleted, gone, failed, keyless, wrong, away] = await Promise.all([
+    model('delete gemma3:270m --server upstream-2 --yes'),
+    model('delete nothing --server all --yes'),
+    model('pull llama3 --server all'),
+    model('pull llama3', { GATE_KEY: '' }),
+    model('pull llama3', { GATE_KEY: `${secret.slice(0, -6)}zzzzzz` }),
+    model('pull llama3 --url http://127.0.0.1:1'),
+  ]);
+  expect([deleted.code, deleted.out]).toEqual([0, 'The model gemma3:270m is deleted.\n']);
+  expect([gone.code, gone.err]).toEqual([3, expect.stringContaining('not found')]);
+  expect([failed.code, failed.err]).toEqual([
+    4,
+    '1 of 3 model servers failed. upstream-2: pull model manifest: file does not exist\n',
+  ]);
+  expect([keyless.code, keyless.err]).toEqual([2, expect.stringContaining('Set GATE_KEY')]);
+  expect([wrong.code, away.code]).toEqual([4, 7]);
 });
 
 test('a hang-up ends every part, before and after the first line', async () => {
