@@ -547,17 +547,20 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           refusals: 1,
           promptTokens: 15,
           completionTokens: 25,
+          units: 0,
         };
+        const cost = { unit: 'seconds', units: 3 };
+        const units = 3 * kinds(at).length;
         await mine.appendUsage(kinds(at - 1));
         await mine.appendUsage(kinds(at));
-        await mine.appendUsage(kinds(at + 59_999, { keyId: 'key_y' as KeyId }));
+        await mine.appendUsage(kinds(at + 59_999, { keyId: 'key_y' as KeyId, cost }));
         await mine.appendUsage(kinds(at + 60_000, { model: null }));
         await mine.appendUsage(kinds(at + 60_000, { accountId: 'acc_y' as AccountId, keyId: 'key_z' as KeyId }));
         const ordered = <T extends { at: number; keyId: string }>(found: readonly T[]): T[] =>
           found.toSorted((a, b) => a.at - b.at || (a.keyId < b.keyId ? -1 : 1));
         expect(ordered(await other.usageByMinute(at))).toEqual([
           { ...bucket, at },
-          { ...bucket, at, keyId: 'key_y' },
+          { ...bucket, at, keyId: 'key_y', units },
           { ...bucket, at: at + 60_000 },
           { ...bucket, at: at + 60_000, accountId: 'acc_y', keyId: 'key_z' },
         ]);
@@ -567,7 +570,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         ).toEqual([
           { ...bucket, at: at - hourMs / 4 },
           { ...bucket, at, requests: 12, refusals: 2, promptTokens: 30, completionTokens: 50 },
-          { ...bucket, at, keyId: 'key_y' },
+          { ...bucket, at, keyId: 'key_y', units },
         ]);
         expect(await other.usageByQuarter('acc_x' as AccountId, (hour - 1) * hourMs, hour * hourMs)).toHaveLength(1);
         expect(await other.usageByQuarter('acc_nobody' as AccountId, 0, (hour + 9) * hourMs)).toEqual([]);
