@@ -1,13 +1,13 @@
 // Published services: a column for the name, the options as JSON text, and the version, which every change must increment.
-import type { Selectable } from 'kysely';
+import type { Selectable, Transaction } from 'kysely';
 import type { RouteOptions, StoredRoute } from '../../domain/stored-route.ts';
 import type { RouteStore } from '../ports/routes.ts';
-import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
+import { deleteVersioned, putVersioned } from './versioned.ts';
 
-export function routeQueries({ db, transact }: Connection): RouteStore {
-  const all = () => db.selectFrom('routes').selectAll();
+export function routeQueries(connection: Connection): RouteStore {
+  const all = () => connection.db.selectFrom('routes').selectAll();
   return {
     listRoutes: async () => (await all().orderBy('name').execute()).map(routeOf),
     findRoute: async (id) => {
@@ -19,32 +19,14 @@ export function routeQueries({ db, transact }: Connection): RouteStore {
       return row && routeOf(row);
     },
     putRoute: (route, event) =>
-      transact(async (transaction) => {
-        const { id, name, version } = route;
-        const others = transaction.selectFrom('routes').select('id').where('name', '=', name).where('id', '!=', id);
-        if (await others.executeTakeFirst()) return 'name';
-        const row = rowOf(route);
-        if (version === 1) await transaction.insertInto('routes').values(row).execute();
-        else {
-          const changed = await transaction
-            .updateTable('routes')
-            .set({ name, version, changed_at: row.changed_at, options: row.options })
-            .where('id', '=', id)
-            .where('version', '=', version - 1)
-            .executeTakeFirst();
-          if (Number(changed.numUpdatedRows) === 0) return 'gone';
-        }
-        await writeAudit(transaction, event);
-        return undefined;
-      }),
-    deleteRoute: (id, event) =>
-      transact(async (transaction) => {
-        const result = await transaction.deleteFrom('routes').where('id', '=', id).executeTakeFirst();
-        if (Number(result.numDeletedRows) === 0) return false;
-        await writeAudit(transaction, event);
-        return true;
-      }),
+      putVersioned(connection, 'routes', rowOf(route), (transaction) => takenOf(transaction, route), event),
+    deleteRoute: (id, event) => deleteVersioned(connection, 'routes', id, event),
   };
+}
+
+async function takenOf(transaction: Transaction<Tables>, { id, name }: StoredRoute): Promise<'name' | undefined> {
+  const others = transaction.selectFrom('routes').select('id').where('name', '=', name);
+  return (await others.where('id', '!=', id).executeTakeFirst()) && 'name';
 }
 
 const rowOf = ({ id, name, options, version, createdAt, changedAt }: StoredRoute): Tables['routes'] => ({

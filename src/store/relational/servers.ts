@@ -3,12 +3,12 @@
 import type { Selectable, Transaction } from 'kysely';
 import type { ModelServer } from '../../domain/model-server.ts';
 import type { NotStored, ServerStore } from '../ports/servers.ts';
-import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
+import { deleteVersioned, putVersioned } from './versioned.ts';
 
-export function serverQueries({ db, transact }: Connection): ServerStore {
-  const all = () => db.selectFrom('servers').selectAll();
+export function serverQueries(connection: Connection): ServerStore {
+  const all = () => connection.db.selectFrom('servers').selectAll();
   return {
     listServers: async () => (await all().orderBy('name').execute()).map(serverOf),
     findServer: async (id) => {
@@ -20,31 +20,8 @@ export function serverQueries({ db, transact }: Connection): ServerStore {
       return row && serverOf(row);
     },
     putServer: (server, event) =>
-      transact(async (transaction) => {
-        const taken = await takenOf(transaction, server);
-        if (taken) return taken;
-        const row = rowOf(server);
-        if (server.version === 1) await transaction.insertInto('servers').values(row).execute();
-        else {
-          const { id, version, created_at: _, ...rest } = row;
-          const changed = await transaction
-            .updateTable('servers')
-            .set({ ...rest, version })
-            .where('id', '=', id)
-            .where('version', '=', version - 1)
-            .executeTakeFirst();
-          if (Number(changed.numUpdatedRows) === 0) return 'gone';
-        }
-        await writeAudit(transaction, event);
-        return undefined;
-      }),
-    deleteServer: (id, event) =>
-      transact(async (transaction) => {
-        const result = await transaction.deleteFrom('servers').where('id', '=', id).executeTakeFirst();
-        if (Number(result.numDeletedRows) === 0) return false;
-        await writeAudit(transaction, event);
-        return true;
-      }),
+      putVersioned(connection, 'servers', rowOf(server), (transaction) => takenOf(transaction, server), event),
+    deleteServer: (id, event) => deleteVersioned(connection, 'servers', id, event),
   };
 }
 
