@@ -1,10 +1,22 @@
 // The portal's build: hashed files under /portal/, nothing inline, and each text beside its compressed forms, so that the
 // gate sends them as they lie.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
+
+/** The documents that pages link to ship with them. */
+const documents = (): Plugin => ({
+  name: 'documents-beside',
+  apply: 'build',
+  closeBundle() {
+    const from = join(import.meta.dirname, '../docs');
+    const out = join(import.meta.dirname, 'dist/docs');
+    mkdirSync(out, { recursive: true });
+    for (const name of readdirSync(from)) if (name.endsWith('.md')) copyFileSync(join(from, name), join(out, name));
+  },
+});
 
 const compress = (): Plugin => ({
   name: 'compressed-beside',
@@ -13,7 +25,7 @@ const compress = (): Plugin => ({
     const out = join(import.meta.dirname, 'dist');
     for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' })) {
       // The page itself differs with every answer: it carries the nonce.
-      if (!/\.(js|css|svg)$/.test(name)) continue;
+      if (!/\.(js|css|svg|md)$/.test(name)) continue;
       const bytes = readFileSync(join(out, name));
       if (bytes.length < 1024) continue;
       writeFileSync(join(out, `${name}.br`), brotliCompressSync(bytes));
@@ -25,7 +37,7 @@ const compress = (): Plugin => ({
 export default defineConfig({
   root: import.meta.dirname,
   base: '/portal/',
-  plugins: [react(), compress()],
+  plugins: [react(), documents(), compress()],
   build: {
     target: 'es2023',
     assetsInlineLimit: 0,

@@ -43,6 +43,8 @@ export const routes: readonly Route[] = [
   { path: '/trust', who: 'everybody', page: lazy(() => import('./visitor/trust.tsx')) },
   { path: '/confirm', who: 'everybody', page: lazy(() => import('./visitor/confirm.tsx')) },
 
+  { path: '/help/:name', who: 'everybody', page: lazy(() => import('./help/document.tsx')) },
+
   { path: '/home', who: 'member', name: 'home', icon: IconHome, page: lazy(() => import('./member/home.tsx')) },
   { path: '/keys', who: 'member', name: 'keys', icon: IconKey, page: lazy(() => import('./member/keys.tsx')) },
   { path: '/usage', who: 'member', name: 'usage', icon: IconChartBar, page: lazy(() => import('./member/usage.tsx')) },

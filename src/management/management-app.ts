@@ -23,6 +23,7 @@ import { type Mailer, noMailer } from './mail/mailer.ts';
 import { Outbox } from './mail/outbox.ts';
 import { openSmtpMailer } from './mail/smtp.ts';
 import { managementRoutes } from './management-routes.ts';
+import { Connections } from './overview/connections.ts';
 import type { EncryptionNow } from './overview/encryption.ts';
 import { linkCodes } from './people/link-codes.ts';
 import type { OnboardingContext } from './people/onboarding.ts';
@@ -88,7 +89,8 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
   const { store, now, nowMs, onError, trustedProxies } = tools;
   const { portal } = settings;
   const origins = new Origins(portal, settings.publicUrl !== '', tools.tls?.names);
-  const mailer = mailerOf(settings, tools);
+  const connections = new Connections(now);
+  const mailer = mailerOf(settings, tools, connections);
   const secret = cookieSecretIn(settings.dataDir);
   const codes = linkCodes(secret);
   const outbox = new Outbox({ store, mailer, portal, codes, now }, (error) =>
@@ -100,6 +102,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     providers: settings.providers,
     admits: async () => (await store.readRegistration()).mode !== 'closed',
     now,
+    onProvider: (id, error) => connections.note(`provider:${id}`, error),
     onError,
   });
   const refused = new RefusedAttempts(store, now, (cause) => onError('refused tries could not be written down', cause));
@@ -116,6 +119,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     routeRules: tools.routeRules,
     timeZone: settings.timeZone,
     gateName: settings.gateName,
+    connections,
     encryption: encryptionOf(settings, tools),
     now,
     nowMs,
@@ -162,6 +166,7 @@ function authRoutesOf(
 function mailerOf(
   { smtpUrl, mailFrom: from, gateName: gate }: ManagementAppSettings,
   { nowMs, onError }: ManagementAppTools,
+  connections: Connections,
 ): Mailer {
   if (smtpUrl === '') return noMailer;
   return openSmtpMailer({
@@ -169,6 +174,7 @@ function mailerOf(
     from,
     gate,
     nowMs,
+    onTry: (error) => connections.note('mail', error),
     onError: (cause) => onError('an email could not be sent', cause),
   });
 }

@@ -123,6 +123,7 @@ const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends'
   liftSuspension: ['never', 'change'],
   appealSuspension: ['never', 'change'],
   answerAppeal: ['never', 'change'],
+  lookAtLink: ['never', 'door'],
   setUp: ['never', 'door'],
   confirmAddress: ['never', 'door'],
   requestReset: ['never', 'door'],

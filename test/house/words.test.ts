@@ -30,8 +30,26 @@ function flat(words: object, before = ''): Map<string, string> {
   );
 }
 
+/** By the name without its plural category (Intl.PluralRules); of several the last, which is the one for many. */
+const pluralless = (words: Map<string, string>): Map<string, string> =>
+  new Map([...words].map(([name, text]) => [name.replace(/_(?:one|other)$/, ''), text]));
+
+test.each(Object.entries(all))('a word with a count in %s has every form that its language has', (_, { en, ja }) => {
+  for (const [language, words] of [
+    ['en', flat(en)],
+    ['ja', flat(ja)],
+  ] as const) {
+    const forms = new Intl.PluralRules(language).resolvedOptions().pluralCategories;
+    for (const [name, text] of words) {
+      if (!text.includes('{{count}}')) continue;
+      const plain = name.replace(/_(?:one|other)$/, '');
+      for (const form of forms) expect(words.has(`${plain}_${form}`), `${language} ${plain}_${form}`).toBe(true);
+    }
+  }
+});
+
 test.each(Object.entries(all))('%s has the same words in Japanese and English', (_, { en, ja }) => {
-  const [english, japanese] = [flat(en), flat(ja)];
+  const [english, japanese] = [pluralless(flat(en)), pluralless(flat(ja))];
   expect([...japanese.keys()]).toEqual([...english.keys()]);
   const holes = (text: string): string[] =>
     [...text.matchAll(/\{\{(\w+)\}\}/g)].map(([, name = '']) => name).toSorted();
@@ -62,7 +80,9 @@ test('every word that a page uses exists, and no page contains text of its own',
     ).toEqual([]);
   }
   const there = new Set(
-    Object.entries(all).flatMap(([space, { en }]) => [...flat(en).keys()].map((name) => `${space}:${name}`)),
+    Object.entries(all).flatMap(([space, { en }]) =>
+      [...pluralless(flat(en)).keys()].map((name) => `${space}:${name}`),
+    ),
   );
   expect(said.filter((name) => !there.has(name))).toEqual([]);
 });

@@ -1,15 +1,17 @@
 // A member's first page: what is used and what is left, the first key, and settings to copy.
-import { Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { IconClock, IconKey, IconPencil } from '@tabler/icons-react';
+import { Alert, Anchor, Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { IconAlertTriangle, IconClock, IconKey, IconPencil } from '@tabler/icons-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { useGet } from '../api.ts';
-import type { Key, KeyWithSecret, Limit, PageOf } from '../api-types.ts';
+import type { Key, KeyWithSecret, Limit, PageOf, Session } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
+import { ServersDown } from '../shell/servers-down.tsx';
 import { Trouble } from '../shell/trouble.tsx';
+import { useWriting } from '../shell/when.ts';
 import { Limits } from './limits.tsx';
 import { NewKey, Secret } from './new-key.tsx';
 import { Setups } from './setups.tsx';
@@ -36,10 +38,13 @@ function Outside(): ReactNode {
   if (waits) {
     const unconfirmed = session.signIn.mail && application.confirmedAt === null;
     return (
-      <Empty
-        icon={<IconClock size={28} />}
-        text={unconfirmed ? t('home.confirm', { email: application.email }) : t('home.waits')}
-      />
+      <Stack>
+        <Empty
+          icon={<IconClock size={28} />}
+          text={unconfirmed ? t('home.confirm', { email: application.email }) : t('home.waits')}
+        />
+        <Waiting application={application} />
+      </Stack>
     );
   }
   return (
@@ -61,6 +66,54 @@ function Outside(): ReactNode {
   );
 }
 
+/** What was asked for, and how to come back. */
+function Waiting({ application }: { readonly application: NonNullable<Session['application']> }): ReactNode {
+  const { t } = useTranslation('member');
+  const { moment } = useWriting();
+  const { person } = useSession().session;
+  const facts = [
+    [t('home.applied.when'), moment(application.createdAt)],
+    [t('home.applied.purpose'), application.purpose],
+    ...(application.models.length > 0 ? [[t('home.applied.models'), application.models.join(', ')]] : []),
+    [t('home.applied.number'), application.id.slice(-6)],
+  ] as const;
+  return (
+    <>
+      {person?.addressTaken === true && <AddressTaken email={application.email} />}
+      <Paper withBorder p="md">
+        <Title order={2} size="h4" mb="sm">
+          {t('home.applied.title')}
+        </Title>
+        <Stack gap="xs">
+          {facts.map(([name, value]) => (
+            <div key={name}>
+              <Text size="sm" c="dimmed">
+                {name}
+              </Text>
+              <Text size="sm" style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>
+                {value}
+              </Text>
+            </div>
+          ))}
+        </Stack>
+      </Paper>
+    </>
+  );
+}
+
+/** Nothing confirms addresses here, so the first who gave one has it, and the others sign in by other means. */
+function AddressTaken({ email }: { readonly email: string }): ReactNode {
+  const { t } = useTranslation('member');
+  return (
+    <Alert color="orange" icon={<IconAlertTriangle size={20} />} title={t('home.taken.title', { email })}>
+      <Text size="sm">{t('home.taken.text')}</Text>
+      <Anchor component={Link} href="/me" size="sm">
+        {t('home.taken.act')}
+      </Anchor>
+    </Alert>
+  );
+}
+
 function Inside(): ReactNode {
   const { t } = useTranslation('member');
   const { session } = useSession();
@@ -71,6 +124,8 @@ function Inside(): ReactNode {
   const [made, setMade] = useState<KeyWithSecret>();
   return (
     <Stack gap="lg">
+      {session.person?.addressTaken === true && <AddressTaken email={session.person.email} />}
+      {session.gate.serves === false && <ServersDown />}
       <Standing />
       {word !== null && word !== undefined && <Text>{t('home.word', { word })}</Text>}
       {keys.data && working.length === 0 && (

@@ -23,7 +23,7 @@ export default function Keys(): ReactNode {
   const [made, setMade] = useState<KeyWithSecret>();
   const shown = rows.filter((key) => old || works(key)).toReversed();
   return (
-    <Page title={t('keys.title')} lead={t('keys.lead')} actions={<NewKey made={setMade} />}>
+    <Page title={t('keys.title')} help="keys" lead={t('keys.lead')} actions={<NewKey made={setMade} />}>
       {query.error && <Trouble problem={query.error} retry={() => void query.refetch()} />}
       {query.isPending && <Skeleton height={120} />}
       {query.data !== undefined && shown.length === 0 && (

@@ -1,10 +1,11 @@
 // What a member has used: by day as a picture, by day, model and key as a table, and what is left.
 import { Paper, SegmentedControl, Skeleton, Stack, Title } from '@mantine/core';
 import { IconChartBar } from '@tabler/icons-react';
-import { lazy, type ReactNode, Suspense, useState } from 'react';
+import { lazy, type ReactNode, Suspense } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
 import type { Limit, PageOf, UsageSum } from '../api-types.ts';
+import { useChosenOf } from '../shell/address.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Sums } from '../shell/sums.tsx';
@@ -13,11 +14,10 @@ import { Limits } from './limits.tsx';
 
 const Bars = lazy(() => import('../shell/bars.tsx'));
 const groups = ['day', 'model', 'key'] as const;
-type Group = (typeof groups)[number];
 
 export default function Usage(): ReactNode {
   const { t } = useTranslation('member');
-  const [by, setBy] = useState<Group>('day');
+  const [by, setBy] = useChosenOf('by', groups, 'day');
   const days = useGet<PageOf<UsageSum>>('/me/usage', { by: 'day' });
   const sums = useGet<PageOf<UsageSum>>('/me/usage', { by });
   const limits = useGet<PageOf<Limit>>('/me/limits', {}, 10_000);

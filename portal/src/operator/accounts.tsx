@@ -28,7 +28,13 @@ export default function Accounts(): ReactNode {
       <Rows
         pages={pages}
         label={t('accounts.title')}
-        head={[t('accounts.name'), t('accounts.plan'), t('accounts.role'), t('accounts.keys'), t('accounts.state')]}
+        head={[
+          { name: t('accounts.name'), by: ({ name }) => name },
+          { name: t('accounts.plan'), by: ({ plan }) => plan },
+          { name: t('accounts.role'), by: ({ role }) => t(`accounts.roles.${role}`) },
+          { name: t('accounts.keys'), by: ({ keys }) => keys },
+          t('accounts.state'),
+        ]}
         empty={<Empty icon={<IconUsers size={28} />} text={t('accounts.empty')} />}
         row={(account) => (
           <Table.Tr key={account.id}>

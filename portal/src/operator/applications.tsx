@@ -20,6 +20,7 @@ import { Link } from 'wouter';
 import { api, useAct, usePages } from '../api.ts';
 import type { Application, OneTimeLink } from '../api-types.ts';
 import { useSession } from '../session.tsx';
+import { useChosenOf } from '../shell/address.ts';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
@@ -33,10 +34,10 @@ const statuses = ['pending', 'approved', 'rejected'] as const;
 
 export default function Applications(): ReactNode {
   const { t } = useTranslation('operator');
-  const [status, setStatus] = useState<string>('pending');
+  const [status, setStatus] = useChosenOf('status', statuses, 'pending');
   const { rows, query } = usePages<Application>('/applications', { status });
   return (
-    <Page title={t('applications.title')} lead={t('applications.lead')}>
+    <Page title={t('applications.title')} help="portal" lead={t('applications.lead')}>
       <SegmentedControl
         value={status}
         onChange={setStatus}

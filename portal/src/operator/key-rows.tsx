@@ -73,7 +73,13 @@ export function KeyRows({
       <Rows
         pages={pages}
         label={t('keys.title')}
-        head={[t('keys.key'), ...(owner ? [t('keys.account')] : []), t('keys.used'), t('accounts.state'), '']}
+        head={[
+          { name: t('keys.key'), by: ({ name }) => name },
+          ...(owner ? [{ name: t('keys.account'), by: ({ accountName }: KeyRow) => accountName }] : []),
+          { name: t('keys.used'), by: ({ lastUsedAt }) => lastUsedAt },
+          t('accounts.state'),
+          '',
+        ]}
         empty={<Empty icon={<IconKey size={28} />} text={t('keys.empty')} />}
         row={(key) => (
           <Table.Tr key={key.id}>

@@ -14,7 +14,7 @@ export default function Keys(): ReactNode {
   const [field, search] = useSearch(t('keys.search'));
   const pages = usePages<KeyRow>('/keys', { search });
   return (
-    <Page title={t('keys.title')} lead={t('keys.lead')} actions={operates && <NewKeyFor />}>
+    <Page title={t('keys.title')} help="keys" lead={t('keys.lead')} actions={operates && <NewKeyFor />}>
       {field}
       <KeyRows pages={pages} owner />
     </Page>

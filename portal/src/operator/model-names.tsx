@@ -43,7 +43,7 @@ export default function ModelNames(): ReactNode {
     </Button>
   );
   return (
-    <Page title={t('names.title')} lead={t('names.lead')} actions={add}>
+    <Page title={t('names.title')} help="model-names" lead={t('names.lead')} actions={add}>
       {names.error && <Trouble problem={names.error} retry={() => void names.refetch()} />}
       {names.isPending && <Skeleton height={120} />}
       {names.data?.items.length === 0 && <Empty icon={<IconTag size={28} />} text={t('names.empty')} />}

@@ -24,6 +24,7 @@ import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Page } from '../shell/page.tsx';
 import { useWriting } from '../shell/when.ts';
+import { Checklist } from './checklist.tsx';
 import { Spark } from './spark.tsx';
 
 const kept = 120;
@@ -89,6 +90,7 @@ export default function Overview(): ReactNode {
         <Skeleton height={240} />
       ) : (
         <Stack>
+          <Checklist />
           <Certificates now={now} />
           {!now.accepting && <Alert color="orange">{t('overview.draining')}</Alert>}
           <SimpleGrid cols={{ base: 2, md: 4 }}>

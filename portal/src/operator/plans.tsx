@@ -33,7 +33,7 @@ export default function Plans(): ReactNode {
   const plans = useGet<PageOf<Plan>>('/plans');
   const told = toldOf(plans.data?.items ?? []);
   return (
-    <Page title={t('plans.title')} lead={t('plans.lead')} actions={operates && <NewPlan />}>
+    <Page title={t('plans.title')} help="plans" lead={t('plans.lead')} actions={operates && <NewPlan />}>
       {plans.error && <Trouble problem={plans.error} retry={() => void plans.refetch()} />}
       {plans.isPending && <Skeleton height={160} />}
       <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>

@@ -5,6 +5,7 @@ import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { Rule } from '../api-types.ts';
+import { Duration } from '../shell/duration.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 
 const measures = ['tokens', 'requests', 'refusals', 'failedAuthentications', 'suspensions'] as const;
@@ -41,16 +42,6 @@ export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close
       return rule ? api.patch(`/rules/${name}`, body) : api.post('/rules', { name, ...body }, { once: true });
     },
     { done: t(rule ? 'rules.saved' : 'rules.made'), refresh: ['/rules', '/audit'] },
-  );
-  const figure = (name: 'threshold' | 'windowSeconds', least: number): ReactNode => (
-    <NumberInput
-      label={t(`rules.fields.${name}`)}
-      value={fields[name]}
-      onChange={(value) => set({ [name]: Number(value) })}
-      min={least}
-      thousandSeparator
-      required
-    />
   );
   return (
     <>
@@ -93,8 +84,21 @@ export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close
           onChange={(value) => set({ per: value ?? 'account' })}
           allowDeselect={false}
         />
-        {figure('threshold', 1)}
-        {figure('windowSeconds', 60)}
+        <NumberInput
+          label={t('rules.fields.threshold')}
+          value={fields.threshold}
+          onChange={(value) => set({ threshold: Number(value) })}
+          min={1}
+          thousandSeparator
+          required
+        />
+        <Duration
+          label={t('rules.fields.windowSeconds')}
+          value={fields.windowSeconds}
+          onChange={(seconds) => set({ windowSeconds: seconds ?? 60 })}
+          leastSeconds={60}
+          required
+        />
         <Select
           label={t('rules.fields.step')}
           data={steps.map((value) => ({ value, label: t(`rules.steps.${value}`) }))}
@@ -102,12 +106,11 @@ export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close
           onChange={(value) => set({ step: value ?? 'slow' })}
           allowDeselect={false}
         />
-        <NumberInput
+        <Duration
           label={t('rules.fields.durationSeconds')}
-          value={fields.durationSeconds ?? ''}
-          onChange={(value) => set({ durationSeconds: typeof value === 'number' ? value : null })}
-          min={1}
-          thousandSeparator
+          value={fields.durationSeconds}
+          onChange={(seconds) => set({ durationSeconds: seconds })}
+          leastSeconds={1}
         />
         <TextInput
           label={t('rules.fields.plans')}

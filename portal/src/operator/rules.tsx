@@ -19,7 +19,7 @@ export default function Rules(): ReactNode {
   const rules = useGet<PageOf<Rule>>('/rules');
   const { rows: steps } = usePages<Suspension>('/suspensions', { limit: 200 });
   return (
-    <Page title={t('rules.title')} lead={t('rules.lead')} actions={operates && <RuleForm />}>
+    <Page title={t('rules.title')} help="ladder" lead={t('rules.lead')} actions={operates && <RuleForm />}>
       {rules.error && <Trouble problem={rules.error} retry={() => void rules.refetch()} />}
       {rules.isPending && <Skeleton height={160} />}
       {rules.data?.items.length === 0 && <Empty icon={<IconScale size={28} />} text={t('rules.empty')} />}

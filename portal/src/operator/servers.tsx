@@ -40,7 +40,7 @@ export default function Servers(): ReactNode {
     </Button>
   );
   return (
-    <Page title={t('servers.title')} lead={t('servers.lead')} actions={add}>
+    <Page title={t('servers.title')} help="model-servers" lead={t('servers.lead')} actions={add}>
       {servers.error && <Trouble problem={servers.error} retry={() => void servers.refetch()} />}
       {servers.isPending && <Skeleton height={160} />}
       {servers.data?.items.length === 0 && <Empty icon={<IconServer size={28} />} text={t('servers.empty')} />}

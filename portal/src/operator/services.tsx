@@ -21,7 +21,7 @@ export default function Services(): ReactNode {
   const { operates } = useSession();
   const routes = useGet<PageOf<Route>>('/routes', {}, stateSeconds * 1000);
   return (
-    <Page title={t('services.title')} lead={t('services.lead')} actions={operates && <ServiceForm />}>
+    <Page title={t('services.title')} help="services" lead={t('services.lead')} actions={operates && <ServiceForm />}>
       {routes.error && <Trouble problem={routes.error} retry={() => void routes.refetch()} />}
       {routes.isPending && <Skeleton height={160} />}
       {routes.data?.items.length === 0 && <Empty icon={<IconPlugConnected size={28} />} text={t('services.empty')} />}

@@ -17,7 +17,7 @@ export default function Settings(): ReactNode {
   const { t } = useTranslation('policy');
   const registration = useGet<Registration>('/registration');
   return (
-    <Page title={t('settings.title')} lead={t('settings.lead')}>
+    <Page title={t('settings.title')} help="portal" lead={t('settings.lead')}>
       {registration.error && <Trouble problem={registration.error} retry={() => void registration.refetch()} />}
       {registration.isPending && <Skeleton height={240} />}
       {registration.data && <Applying registration={registration.data} />}

@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, usePages } from '../api.ts';
 import type { SuspensionRow } from '../api-types.ts';
 import { useSession } from '../session.tsx';
+import { useChosen } from '../shell/address.ts';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { More } from '../shell/more.tsx';
@@ -18,17 +19,18 @@ export default function Suspensions(): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
   const { rows, query } = usePages<SuspensionRow>('/suspensions');
-  const [shadow, setShadow] = useState(false);
+  const [tried, setTried] = useChosen('shadow');
+  const shadow = tried === 'yes';
   const shown = rows.filter((step) => shadow || !step.shadow);
   // Who waits for an answer comes first.
   const waiting = shown.filter(({ appeal, answer }) => appeal !== null && answer === null);
   const others = shown.filter((step) => !waiting.includes(step));
   return (
-    <Page title={t('suspensions.title')} lead={t('suspensions.lead')} actions={operates && <NewStep />}>
+    <Page title={t('suspensions.title')} help="ladder" lead={t('suspensions.lead')} actions={operates && <NewStep />}>
       <Switch
         label={t('suspensions.showShadow')}
         checked={shadow}
-        onChange={(event) => setShadow(event.currentTarget.checked)}
+        onChange={(event) => setTried(event.currentTarget.checked ? 'yes' : '')}
       />
       {query.error && <Trouble problem={query.error} retry={() => void query.refetch()} />}
       {query.isPending && <Skeleton height={160} />}

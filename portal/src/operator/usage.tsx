@@ -14,10 +14,11 @@ import {
 } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { IconChartBar, IconDownload } from '@tabler/icons-react';
-import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet, usePages, withQuery } from '../api.ts';
 import type { PageOf, UsageRow, UsageSum } from '../api-types.ts';
+import { useChosen, useChosenOf, useTyped } from '../shell/address.ts';
 import { Empty } from '../shell/empty.tsx';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
@@ -33,8 +34,8 @@ const outcomes = ['completed', 'refused', 'upstream_error', 'failed', 'client_cl
 
 export default function Usage(): ReactNode {
   const { t } = useTranslation('policy');
-  const [by, setBy] = useState<(typeof groups)[number]>('day');
-  const [days, setDays] = useState<(typeof periods)[number]>('30');
+  const [by, setBy] = useChosenOf('by', groups, 'day');
+  const [days, setDays] = useChosenOf('days', periods, '30');
   const since = useMemo(() => new Date(Date.now() - Number(days) * 86_400_000).toISOString(), [days]);
   const nameOf = ({ group, name, accountName }: UsageSum): string =>
     group === ''
@@ -104,10 +105,10 @@ export default function Usage(): ReactNode {
 function Ledger(): ReactNode {
   const { t } = useTranslation('policy');
   const { moment, figure } = useWriting();
-  const [account, setAccount] = useState('');
-  const [model, setModel] = useState('');
-  const [asked, setAsked] = useState('');
-  const [outcome, setOutcome] = useState<string | null>(null);
+  const [account, setAccount] = useTyped('account');
+  const [model, setModel] = useTyped('model');
+  const [asked, setAsked] = useTyped('asked');
+  const [outcome, setOutcome] = useChosen('outcome');
   const [query] = useDebouncedValue(
     { account: account.trim(), model: model.trim(), asked: asked.trim(), outcome },
     400,
@@ -149,8 +150,8 @@ function Ledger(): ReactNode {
           label={t('usage.filterOutcome')}
           placeholder={t('usage.any')}
           data={outcomes.map((value) => ({ value, label: t(`usage.outcomes.${value}`) }))}
-          value={outcome}
-          onChange={setOutcome}
+          value={outcome === '' ? null : outcome}
+          onChange={(value) => setOutcome(value ?? '')}
           clearable
         />
       </Group>

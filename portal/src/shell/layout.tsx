@@ -39,7 +39,7 @@ export function Layout(): ReactNode {
             <Link href="/" className="mark">
               <img src="/portal/sekisho.svg" width="26" height="26" alt="" />
               <span>
-                Sekisho <small lang="ja">関所</small>
+                {session.gate.name} {session.gate.name === 'Sekisho' && <small lang="ja">関所</small>}
               </span>
             </Link>
           </Group>
@@ -95,8 +95,9 @@ export function Layout(): ReactNode {
 function Entries({ of }: { readonly of: Route['who'] }): ReactNode {
   const { t } = useTranslation('shell');
   const [location] = useLocation();
+  const { account } = useSession().session;
   return routes
-    .filter((route) => route.who === of && route.name !== undefined)
+    .filter((route) => route.who === of && route.name !== undefined && (account !== null || isForPending(route)))
     .map(({ path, name, icon: Icon }) => {
       const here = location === path || (path !== '/operate' && location.startsWith(`${path}/`));
       return (
@@ -113,6 +114,9 @@ function Entries({ of }: { readonly of: Route['who'] }): ReactNode {
     });
 }
 
+/** Somebody without an account waits, or applies: every other page would be empty. */
+const isForPending = ({ path }: Route): boolean => path === '/home' || path === '/me';
+
 /** The page, for whom it is for; whoever is not signed in is led to the door and back. */
 function Entered({ route }: { readonly route: Route }): ReactNode {
   const { session, reads } = useSession();
@@ -123,6 +127,8 @@ function Entered({ route }: { readonly route: Route }): ReactNode {
     return <Redirect to={nextPage() ?? (reads ? '/operate' : '/home')} replace />;
   if ((route.who === 'member' || route.who === 'operator') && !signedIn)
     return <Redirect to={doorTo(location)} replace />;
+  if (route.who === 'member' && session.account === null && !isForPending(route))
+    return <Redirect to="/home" replace />;
   if (route.who === 'operator' && !reads) return <Missing />;
   const { page: Page } = route;
   return <Page />;

@@ -1,22 +1,37 @@
-// A table that comes in pages and scrolls in itself on a phone: head, rows, and the next page.
+// A table that comes in pages and scrolls in itself on a phone: head, rows, and the next page. Sorted, it has all of them first.
 import { ScrollArea, Skeleton, Stack, Table } from '@mantine/core';
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import type { Pages } from '../api.ts';
 import { More } from './more.tsx';
+import { type Column, useSorting } from './sorting.tsx';
 import { Trouble } from './trouble.tsx';
 
 export interface RowsProps<T> {
   readonly pages: Pages<T>;
   /** What it lists, for whoever cannot see it. */
   readonly label: string;
-  readonly head: readonly string[];
+  /** A name, or with what the column sorts by. */
+  readonly head: readonly (string | Column<T>)[];
   readonly row: (item: T) => ReactNode;
   readonly empty: ReactNode;
   readonly width?: number;
 }
 
+/** As many pages are read for sorting; beyond them it sorts what is there. */
+const mostPages = 40;
+
 export function Rows<T>({ pages, label, head, row, empty, width = 640 }: RowsProps<T>): ReactNode {
   const { rows, query } = pages;
+  const {
+    isSorted,
+    sort,
+    head: heads,
+  } = useSorting(head.map((each) => (typeof each === 'string' ? { name: each } : each)));
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const needsMore = isSorted && hasNextPage && !isFetchingNextPage && rows.length < mostPages * 50;
+  useEffect(() => {
+    if (needsMore) void fetchNextPage();
+  }, [needsMore, fetchNextPage]);
   if (query.error) return <Trouble problem={query.error} retry={() => void query.refetch()} />;
   if (query.isPending) return <Skeleton height={160} />;
   if (rows.length === 0 && !query.hasNextPage) return empty;
@@ -25,13 +40,9 @@ export function Rows<T>({ pages, label, head, row, empty, width = 640 }: RowsPro
       <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': label }}>
         <Table miw={width} verticalSpacing="xs" highlightOnHover>
           <Table.Thead>
-            <Table.Tr>
-              {head.map((name) => (
-                <Table.Th key={name}>{name}</Table.Th>
-              ))}
-            </Table.Tr>
+            <Table.Tr>{heads}</Table.Tr>
           </Table.Thead>
-          <Table.Tbody>{rows.map(row)}</Table.Tbody>
+          <Table.Tbody>{sort(rows).map(row)}</Table.Tbody>
         </Table>
       </ScrollArea>
       <More query={query} />

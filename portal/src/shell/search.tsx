@@ -1,12 +1,13 @@
-// A search that asks the gate when the writing pauses.
+// A search that asks the gate when the writing pauses, and stands in the address.
 import { TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
-import { type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
+import { useTyped } from './address.ts';
 
 /** The field, and what to search for. */
 export function useSearch(label: string): readonly [field: ReactNode, search: string] {
-  const [text, setText] = useState('');
+  const [text, setText] = useTyped('q');
   const [search] = useDebouncedValue(text.trim(), 300);
   const field = (
     <TextInput

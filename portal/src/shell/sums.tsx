@@ -3,6 +3,7 @@ import { ScrollArea, Table } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { UsageSum } from '../api-types.ts';
+import { useSorting } from './sorting.tsx';
 import { useWriting } from './when.ts';
 
 export interface SumsProps {
@@ -33,22 +34,23 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
     ['completion', 'completionTokens'],
     ...(reasoned ? ([['reasoning', 'reasoningTokens']] as const) : []),
   ] as const;
+  const { sort, head } = useSorting<UsageSum>([
+    { name: group, wide: 110, by: (row) => row.name ?? row.group },
+    ...columns.map(([column, field]) => ({
+      name: t(`usage.${column}`),
+      right: true,
+      by: (row: UsageSum) => row[field],
+    })),
+    ...(costly ? [{ name: t('usage.cost'), right: true }] : []),
+  ]);
   return (
     <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': caption }}>
       <Table striped miw={520 + (cached ? 240 : 0) + (reasoned ? 120 : 0) + (costly ? 140 : 0)}>
         <Table.Thead>
-          <Table.Tr>
-            <Table.Th miw={110}>{group}</Table.Th>
-            {columns.map(([column]) => (
-              <Table.Th key={column} ta="right" style={{ wordBreak: 'keep-all' }}>
-                {t(`usage.${column}`)}
-              </Table.Th>
-            ))}
-            {costly && <Table.Th ta="right">{t('usage.cost')}</Table.Th>}
-          </Table.Tr>
+          <Table.Tr>{head}</Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {rows.map((row) => (
+          {sort(rows).map((row) => (
             <Table.Tr key={row.group}>
               <Table.Td>{name ? name(row) : (row.name ?? row.group)}</Table.Td>
               {columns.map(([column, field]) => (

@@ -1,21 +1,28 @@
 // Becoming the person of an account, with a one-time link: the first operator for one.
 import { Button, Paper, Stack, TextInput } from '@mantine/core';
-import { IconLinkOff } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation } from 'wouter';
 import { api } from '../api.ts';
 import { useSession } from '../session.tsx';
-import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
-import { Against, linkCode, NewPassword, sending } from './form.tsx';
+import { Against, NewPassword, sending } from './form.tsx';
+import { Linked } from './link.tsx';
 
 export default function Setup(): ReactNode {
   const { t } = useTranslation('visitor');
+  return (
+    <Page title={t('setup.titleOther')} lead={t('setup.lead')}>
+      <Linked purpose="setup">{(code) => <Form code={code} />}</Linked>
+    </Page>
+  );
+}
+
+function Form({ code }: { readonly code: string }): ReactNode {
+  const { t } = useTranslation('visitor');
   const { refresh } = useSession();
   const [, go] = useLocation();
-  const [code] = useState(linkCode);
   const [name, setName] = useState('');
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
@@ -26,43 +33,35 @@ export default function Setup(): ReactNode {
       go('/', { replace: true });
     },
   });
-  if (code === '')
-    return (
-      <Page title={t('setup.titleOther')}>
-        <Empty icon={<IconLinkOff size={28} />} text={t('setup.missing')} />
-      </Page>
-    );
   return (
-    <Page title={t('setup.titleOther')} lead={t('setup.lead')}>
-      <Paper withBorder p="lg" component="form" onSubmit={sending(() => send.mutate())}>
-        <Stack>
-          <TextInput
-            label={t('apply.name')}
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            autoComplete="name"
-            required
-          />
-          <TextInput
-            label={t('apply.email')}
-            type="email"
-            value={email}
-            onChange={(event) => setEmail(event.currentTarget.value)}
-            autoComplete="username"
-            required
-          />
-          <NewPassword
-            label={t('apply.password')}
-            hint={t('apply.passwordHint')}
-            value={password}
-            onChange={setPassword}
-          />
-          <Against error={send.error} />
-          <Button type="submit" size="md" loading={send.isPending}>
-            {t('setup.send')}
-          </Button>
-        </Stack>
-      </Paper>
-    </Page>
+    <Paper withBorder p="lg" component="form" onSubmit={sending(() => send.mutate())}>
+      <Stack>
+        <TextInput
+          label={t('apply.name')}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          autoComplete="name"
+          required
+        />
+        <TextInput
+          label={t('apply.email')}
+          type="email"
+          value={email}
+          onChange={(event) => setEmail(event.currentTarget.value)}
+          autoComplete="username"
+          required
+        />
+        <NewPassword
+          label={t('apply.password')}
+          hint={t('apply.passwordHint')}
+          value={password}
+          onChange={setPassword}
+        />
+        <Against error={send.error} />
+        <Button type="submit" size="md" loading={send.isPending}>
+          {t('setup.send')}
+        </Button>
+      </Stack>
+    </Paper>
   );
 }

@@ -17,6 +17,13 @@ const systems = [
 export default function Trust(): ReactNode {
   const { t } = useTranslation('visitor');
   const { authority } = useSession().session.gate;
+  // On its way a fingerprint can be changed like the rest of the page.
+  if (window.location.protocol !== 'https:')
+    return (
+      <Page title={t('trust.title')}>
+        <Text>{t('trust.plain')}</Text>
+      </Page>
+    );
   if (authority === null)
     return (
       <Page title={t('trust.title')}>

@@ -1,6 +1,6 @@
 // The first page: what is behind the gate, and the way in.
-import { Anchor, Button, Group, Paper, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core';
-import { IconDoorEnter, IconKey, IconMessageChatbot, IconPencil } from '@tabler/icons-react';
+import { Alert, Anchor, Button, Group, Paper, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core';
+import { IconDoorEnter, IconKey, IconMessageChatbot, IconPencil, IconTerminal2 } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
@@ -19,6 +19,14 @@ export default function Welcome(): ReactNode {
   const { mode, domains } = session.registration;
   return (
     <Page title={t('welcome.title')} lead={t('welcome.lead', { gate: session.gate.name })}>
+      {!session.gate.isOperated && (
+        <Alert icon={<IconTerminal2 size={20} />} title={t('welcome.unopened.title')}>
+          <Text size="sm">{t('welcome.unopened.text')}</Text>
+          <Text size="sm" mt={4}>
+            {t('welcome.unopened.again')}
+          </Text>
+        </Alert>
+      )}
       <Paper withBorder p="lg">
         <Stack gap="md">
           <Text>

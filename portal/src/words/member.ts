@@ -3,6 +3,18 @@ export const member = {
   en: {
     home: {
       title: 'Hello, {{name}}',
+      applied: {
+        title: 'What you applied for',
+        when: 'Sent',
+        purpose: 'What for',
+        models: 'Models',
+        number: 'Number',
+      },
+      taken: {
+        title: 'Somebody else here has the address {{email}}',
+        text: 'You cannot sign in with it. Add a passkey now to come back, or tell an operator the number of your application.',
+        act: 'Add a passkey',
+      },
       waits: 'Your application waits for an operator. This page changes as soon as it is decided.',
       confirm: 'We wrote to {{email}}. Open the link in that letter, and your application goes on.',
       rejected: 'Your application was turned down.',
@@ -183,6 +195,18 @@ export const member = {
   ja: {
     home: {
       title: '{{name}} さん、こんにちは',
+      applied: {
+        title: '申請の内容',
+        when: '申請日時',
+        purpose: '利用の目的',
+        models: 'モデル',
+        number: '申請番号',
+      },
+      taken: {
+        title: '{{email}} はすでに使われています',
+        text: 'このアドレスではサインインできません。次回のために今すぐパスキーを追加するか、申請番号を運用者に伝えてください。',
+        act: 'パスキーを追加する',
+      },
       waits: '申請は運用者の判断を待っています。決まりしだい、この画面が変わります。',
       confirm: '{{email}} にメールを送りました。メール内のリンクを開くと、申請の手続きが進みます。',
       rejected: '申請は承認されませんでした。',

@@ -22,6 +22,14 @@ export const shell = {
     haveCopied: 'I have copied it',
     typeIt: 'Type “{{word}}” to confirm',
     more: 'Show more',
+    sort: 'Sort by this column',
+    help: 'Help',
+    englishOnly: 'This document is in English only.',
+    duration: { unit: 'Unit: {{what}}', second: 'seconds', minute: 'minutes', hour: 'hours', day: 'days' },
+    serversDown: {
+      title: 'No model server answers',
+      text: 'Calls are refused until one answers again. The gate keeps trying, and this message goes by itself.',
+    },
     exposed: {
       title: 'Keys and answers can be read on their way',
       text: 'This gate is open to a network without encryption. Set ACME_DOMAINS, TLS_CERT or TLS=self-signed, or name the proxy that encrypts in TRUSTED_PROXIES.',
@@ -92,6 +100,14 @@ export const shell = {
     haveCopied: 'コピーしました',
     typeIt: '確認のため「{{word}}」と入力してください',
     more: 'さらに表示',
+    sort: 'この列で並べ替える',
+    help: 'ヘルプ',
+    englishOnly: 'この文書は英語版のみです。',
+    duration: { unit: '単位: {{what}}', second: '秒', minute: '分', hour: '時間', day: '日' },
+    serversDown: {
+      title: '応答しているモデルサーバーがありません',
+      text: '応答が戻るまで、呼び出しは拒否されます。ゲートは接続を試み続けており、回復するとこの表示は自動的に消えます。',
+    },
     exposed: {
       title: 'キーや回答が途中で読み取られるおそれがあります',
       text: 'このゲートは暗号化なしでネットワークに公開されています。ACME_DOMAINS、TLS_CERT、TLS=self-signed のいずれかを設定するか、暗号化を担うプロキシを TRUSTED_PROXIES に指定してください。',

@@ -9,6 +9,8 @@ export const visitor = {
       fingerprint: 'Fingerprint (SHA-256)',
       download: 'Download the certificate',
       none: 'This gate has a certificate that devices trust already. There is nothing to install.',
+      plain:
+        'You are reading this page over plain HTTP, where anybody on the way could change it. So it says nothing about certificates. Ask your operator for the fingerprint, and open this page with https://.',
       windows:
         'Open the file, choose “Install Certificate”, “Local Machine”, and the store “Trusted Root Certification Authorities”.',
       mac: 'Open the file, add it to the keychain “System”, open it there and choose “Always Trust”.',
@@ -21,7 +23,18 @@ export const visitor = {
         'curl takes --cacert, Node the variable NODE_EXTRA_CA_CERTS, Python SSL_CERT_FILE or REQUESTS_CA_BUNDLE, each with the path of the file. The Ollama CLI reads the list of the system.',
       link: 'Does your browser warn about this gate? Trust it once.',
     },
+    deadLink: {
+      setup:
+        'While nobody operates this gate, each start writes a new link into its log. Otherwise ask an operator for one.',
+      password: 'Ask for a new link on the page for signing in.',
+      confirm: 'If your application still waits, sign in or apply once more to get a new link.',
+    },
     welcome: {
+      unopened: {
+        title: 'Nobody operates this gate yet',
+        text: 'The gate has written a one-time link in the log of its start. Open that link to become the first operator.',
+        again: 'Is the link lost? Start the gate again: it writes a new one.',
+      },
       title: 'Models behind this gate',
       lead: '{{gate}} shares a model server with people who have a key. Apply for one, and your own programs can use the models.',
       apply: 'Apply for access',
@@ -132,7 +145,8 @@ export const visitor = {
       done: 'Your address is confirmed. Sign in to go on.',
     },
     short: 'At least 8 characters',
-    length: '{{count}} characters',
+    length_one: '{{count}} character',
+    length_other: '{{count}} characters',
   },
   ja: {
     trust: {
@@ -143,6 +157,8 @@ export const visitor = {
       fingerprint: '指紋(SHA-256)',
       download: '証明書をダウンロード',
       none: 'このゲートの証明書はすでに端末から信頼されています。インストールするものはありません。',
+      plain:
+        'このページは、途中で書き換えられるおそれのある、暗号化されていない HTTP で表示されています。そのため、証明書については何も表示しません。指紋は運用者に確認し、https:// でこのページを開いてください。',
       windows:
         'ファイルを開き、「証明書のインストール」→「ローカル コンピューター」→「信頼されたルート証明機関」を選びます。',
       mac: 'ファイルを開いてキーチェーン「システム」に追加し、開いて「常に信頼」を選びます。',
@@ -155,7 +171,18 @@ export const visitor = {
         'curlは --cacert、Nodeは環境変数 NODE_EXTRA_CA_CERTS、PythonはSSL_CERT_FILEまたはREQUESTS_CA_BUNDLEにファイルのパスを指定します。Ollama CLIはシステムの一覧を使います。',
       link: 'ブラウザーに警告が出ますか? 一度だけ信頼の設定をしてください。',
     },
+    deadLink: {
+      setup:
+        '運用者がまだいないゲートは、起動するたびに新しいリンクをログに書き出します。それ以外の場合は、運用者にリンクを依頼してください。',
+      password: 'サインインのページで、新しいリンクを依頼してください。',
+      confirm: '申請がまだ処理されていない場合は、サインインするか、もう一度申請すると新しいリンクが届きます。',
+    },
     welcome: {
+      unopened: {
+        title: 'このゲートには、まだ運用者がいません',
+        text: '一度だけ使えるリンクが、ゲートの起動ログに書き出されています。そのリンクを開くと、最初の運用者になります。',
+        again: 'リンクが見つからない場合は、ゲートを再起動してください。新しいリンクが書き出されます。',
+      },
       title: 'この関所の向こうのモデル',
       lead: '{{gate}} は、キーを持つ人とモデルサーバーを共有しています。申請してキーを受け取ると、ご自分のプログラムからモデルを利用できます。',
       apply: '利用を申請する',
@@ -267,6 +294,6 @@ export const visitor = {
       done: 'メールアドレスを確認しました。サインインして続けてください。',
     },
     short: '8文字以上にしてください',
-    length: '{{count}}文字',
+    length_other: '{{count}}文字',
   },
 };

@@ -8,6 +8,7 @@ import type { Language } from '../../domain/person.ts';
 import type { RouteIntrospection } from '../../domain/route-status.ts';
 import type { ServerIntrospection } from '../../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
+import type { Connections } from '../overview/connections.ts';
 import type { EncryptionNow } from '../overview/encryption.ts';
 import type { OnboardingContext } from '../people/onboarding.ts';
 import type { RouteRules } from '../routes/route-rules.ts';
@@ -25,6 +26,8 @@ export interface RequestContext extends OnboardingContext {
     readonly authority: () => string | null;
     readonly now: () => EncryptionNow;
   };
+  /** How the mail server and the providers answered last. */
+  readonly connections: Pick<Connections, 'look'>;
   /** What the gate calls itself. */
   readonly gateName: string;
   /** What the data plane does now. */

@@ -14,6 +14,8 @@ export interface MailSettings {
   /** What the gate calls itself in emails. */
   readonly gate: string;
   readonly nowMs: () => MonotonicMs;
+  /** After each try; undefined: a server took the email. */
+  readonly onTry?: (error?: unknown) => void;
   readonly onError: (cause: unknown) => void;
 }
 
@@ -129,8 +131,10 @@ class SmtpMailer implements Mailer {
     };
     try {
       await this.#transport.sendMail({ to: email.to, subject, text, headers, signal: this.#stop.signal });
+      this.#settings.onTry?.();
       onEnd('sent');
     } catch (error) {
+      if (!this.#stopped) this.#settings.onTry?.(error);
       const pauseMs = this.#stopped || isFinal(error) ? undefined : pausesMs[round];
       if (pauseMs !== undefined) this.#tryLater(sending, round + 1, pauseMs);
       else {

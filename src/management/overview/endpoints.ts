@@ -4,10 +4,11 @@ import type { z } from 'zod';
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
 import type { LoadNow, ServerNow } from '../../domain/introspection.ts';
+import { iso } from '../../domain/time.ts';
 import { type Endpoint, endpoint, type RequestContext, streamed } from '../http/endpoint.ts';
 import { reportUsage } from '../usage/usage-report.ts';
 import { certificateWarning, showEncryption } from './encryption.ts';
-import { encryptionSchema, overviewSchema, statusSchema } from './schemas.ts';
+import { connectionsSchema, encryptionSchema, overviewSchema, statusSchema } from './schemas.ts';
 
 const read = 'management:read';
 const group = 'Status';
@@ -42,6 +43,24 @@ export const overviewEndpoints: readonly Endpoint[] = [
     run: ({ encryption, now }) => {
       const { exposed, authority } = encryption;
       return Promise.resolve({ ...showEncryption(encryption.now(), now()), exposed, authority: authority() });
+    },
+  }),
+  endpoint('getConnections', 'get /connections', {
+    summary: 'How the mail server and the sign-in providers answered the last time the gate asked them',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: connectionsSchema,
+    run: ({ connections, mailer, signIn }) => {
+      const look = (name: string) => {
+        const { at, ...state } = connections.look(name);
+        return { ...state, at: iso(at) };
+      };
+      return Promise.resolve({
+        mail: mailer.delivers ? look('mail') : null,
+        providers: signIn.providers.map(({ id, name }) => ({ id, name, ...look(`provider:${id}`) })),
+      });
     },
   }),
   endpoint('getOverview', 'get /overview', {

@@ -49,6 +49,18 @@ export const statusSchema = z
   })
   .meta({ id: 'Status' });
 
+const connectionFields = {
+  works: z.boolean().nullable().describe('null: not used since the gate started'),
+  at: timeOrNull.describe('of the last use'),
+  problem: z.string().nullable().describe('in the words of the other side or of the system'),
+};
+export const connectionsSchema = z
+  .strictObject({
+    mail: z.strictObject(connectionFields).nullable().describe('null: the gate sends no mail'),
+    providers: z.array(z.strictObject({ id: z.string(), name: z.string(), ...connectionFields })),
+  })
+  .meta({ id: 'Connections' });
+
 export const certificateSchema = z
   .strictObject({
     names: z.array(z.string()).describe('host names and addresses that it is good for'),

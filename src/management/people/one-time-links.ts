@@ -96,6 +96,13 @@ export async function opens(
   return (await store.findLink(digestOf(code), purpose, at)) === subject;
 }
 
+/** Does that code open anything of its kind now? */
+export async function opensSomething(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<boolean> {
+  const digest = digestOf(code.trim());
+  if (purpose === 'confirm') return (await store.findConfirmable(digest, at)) !== undefined;
+  return (await store.findLink(digest, purpose, at)) !== undefined;
+}
+
 /** What a link is about; leaves it as it is. @throws Fault where it opens nothing. */
 export async function readLink(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<string> {
   const subject = await store.findLink(digestOf(code.trim()), purpose, at);

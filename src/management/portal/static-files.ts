@@ -9,6 +9,7 @@ import type { SharedAnswers } from '../http/send.ts';
 const types: Readonly<Record<string, string>> = {
   '.css': 'text/css;charset=utf-8',
   '.js': 'text/javascript;charset=utf-8',
+  '.md': 'text/markdown;charset=utf-8',
   '.svg': 'image/svg+xml',
   '.woff2': 'font/woff2',
 };

@@ -1,14 +1,24 @@
 // The rows of the door: who is here, the first operator's set-up, confirmed addresses, new passwords.
 
 import type { RegistrationMode } from '../../domain/application.ts';
-import type { Person } from '../../domain/person.ts';
+import type { Introspection } from '../../domain/introspection.ts';
+import { type Person, placeholderDomain } from '../../domain/person.ts';
 import { showAccount } from '../accounts/accounts.ts';
 import { showOwnApplication } from '../applications/applications.ts';
 import type { Caller } from '../http/authenticate.ts';
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { Problem } from '../http/problem.ts';
+import type { Mailer } from '../mail/mailer.ts';
+import { deadLink, opensSomething } from '../people/one-time-links.ts';
 import { confirmAddress, requestReset, resetPassword, setUp, showPerson } from '../people/people.ts';
-import { confirmationSchema, resetPasswordSchema, resetRequestSchema, sessionSchema, setUpSchema } from './schemas.ts';
+import {
+  confirmationSchema,
+  linkQuestionSchema,
+  resetPasswordSchema,
+  resetRequestSchema,
+  sessionSchema,
+  setUpSchema,
+} from './schemas.ts';
 
 const group = 'Sign-in';
 
@@ -30,13 +40,15 @@ export const signInEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: sessionSchema,
-    run: async ({ store, caller, signIn, mailer, portal, gateName, encryption, timeZone, now }) => {
+    run: async ({ store, caller, signIn, mailer, portal, gateName, encryption, timeZone, introspection, now }) => {
       const { exposed, authority } = encryption;
       const { person, account } = caller;
       const application = person ? await store.findApplicationOf(person.id) : undefined;
       const { mode, domains } = await store.readRegistration();
       return {
-        person: person ? personOf(person, caller, application?.email) : null,
+        person: person
+          ? { ...personOf(person, caller, application?.email), addressTaken: isTaken(person, mailer) }
+          : null,
         account: account ? await showAccount(store, account, now()) : null,
         application: application ? showOwnApplication(application) : null,
         signIn: { providers: [...signIn.providers], passkeys: true, mail: mailer.delivers },
@@ -45,8 +57,32 @@ export const signInEndpoints: readonly Endpoint[] = [
           domains: mode === 'domain' ? [...domains] : [],
           plans: decided.has(mode) ? (await store.listPlans()).map((plan) => plan.name) : [],
         },
-        gate: { name: gateName, url: portal.origin, timeZone, exposed, authority: authority() },
+        gate: {
+          name: gateName,
+          isOperated: (await store.countAccounts('operator')) > 0,
+          serves: servesNow(introspection),
+          url: portal.origin,
+          timeZone,
+          exposed,
+          authority: authority(),
+        },
       };
+    },
+  }),
+  endpoint('lookAtLink', 'post /links/look', {
+    summary: 'Does a one-time link still open something? It is not used up',
+    group,
+    needs: 'anybody',
+    fresh: 'never',
+    pace: 'door',
+    body: linkQuestionSchema,
+    run: async ({ store, body: { code, purpose }, address, applications, now }) => {
+      // Only a wrong guess counts, so that opening a page takes nothing from sending it.
+      if (applications.waitSeconds(address) > 0) spend({ applications, address });
+      const isOpen = await opensSomething(store, code, purpose, now());
+      if (isOpen) return undefined;
+      applications.note(address);
+      throw deadLink();
     },
   }),
   endpoint('setUp', 'post /setup', {
@@ -105,6 +141,16 @@ export const signInEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+const isTaken = ({ email }: Person, mailer: Pick<Mailer, 'delivers'>): boolean =>
+  // With mail, an address that is not confirmed yet is a placeholder as well.
+  !mailer.delivers && email.endsWith(placeholderDomain);
+
+function servesNow({ live }: Introspection): boolean | null {
+  const { upstreams } = live();
+  if (upstreams.some(({ up }) => up === true)) return true;
+  return upstreams.some(({ up }) => up === null) ? null : false;
+}
 
 /** Somebody who signs in under no address sees the one that they gave; nothing where they gave none yet. */
 const personOf = (person: Person, { fresh }: Caller, given?: string) => ({ ...showPerson(person, given), fresh });

@@ -48,6 +48,8 @@ export interface ProviderTools {
   /** Asks for the second step of somebody who has passed the first. */
   readonly openChallenge: (id: PersonId) => Promise<readonly string[]>;
   readonly endSession: (token: string) => Promise<void>;
+  /** The provider was asked; undefined: it answered. */
+  readonly onProvider: (id: string, error?: unknown) => void;
   readonly onError: (message: string, cause: unknown) => void;
 }
 
@@ -65,10 +67,11 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
     if (!found) throw new Problem('not_found');
     try {
       const { url, begun } = await found.client.begin(anew);
+      tools.onProvider(id);
       const sealed = await seal.close(`provider.${id}`, { ...begun, next }, journeySeconds);
       return { json: { url }, cookies: [cookies.line('provider', sealed, journeySeconds)] };
     } catch (error) {
-      noteFailure(tools, error);
+      noteFailure(tools, id, error);
       throw new Problem('provider_failed');
     }
   };
@@ -104,8 +107,10 @@ interface ProviderAt {
   readonly client: ProviderClient;
 }
 
-function noteFailure({ onError }: ProviderTools, error: unknown): void {
-  onError('a sign-in by the provider failed', error instanceof ProviderFailed ? error.cause : error);
+function noteFailure({ onError, onProvider }: ProviderTools, id: string, error: unknown): void {
+  const cause = error instanceof ProviderFailed ? error.cause : error;
+  onProvider(id, cause);
+  onError('a sign-in by the provider failed', cause);
 }
 
 /** Ends a sign-in that began at a provider: what the browser brings back, checked, and then a session or the second step. */
@@ -124,7 +129,7 @@ async function comeBack(
   try {
     claims = await client.finish(query, { state, nonce, verifier });
   } catch (error) {
-    noteFailure(tools, error);
+    noteFailure(tools, provider.id, error);
     return refuse('provider');
   }
   const person = await personOf(tools, provider, claims);

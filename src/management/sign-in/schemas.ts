@@ -1,6 +1,7 @@
 // What is sent and answered about the current session, the first set-up and new passwords.
 import { z } from 'zod';
 import { registrationModes } from '../../domain/application.ts';
+import { linkPurposes } from '../../domain/person.ts';
 import { accountSchema } from '../accounts/schemas.ts';
 import { applicationSchema } from '../applications/schemas.ts';
 import { name, text } from '../http/fields.ts';
@@ -12,6 +13,7 @@ export const sessionSchema = z
       .strictObject({
         ...personFields,
         fresh: z.boolean().describe('signed in in the last ten minutes'),
+        addressTaken: z.boolean().describe('somebody else has the address that they gave: it does not sign them in'),
       })
       .nullable(),
     account: accountSchema.nullable(),
@@ -28,6 +30,8 @@ export const sessionSchema = z
     }),
     gate: z.strictObject({
       name: z.string(),
+      isOperated: z.boolean().describe('false: the one-time link for the first operator has not been used'),
+      serves: z.boolean().nullable().describe('whether a model server answers; null: not known yet'),
       url: z.string(),
       timeZone: z.string(),
       exposed: z.boolean().describe('others reach it over a network that can read along'),
@@ -37,6 +41,7 @@ export const sessionSchema = z
   .meta({ id: 'Session' });
 const password = z.string().min(1).max(500);
 const code = text(200).describe('what stands behind the # of a one-time link');
+export const linkQuestionSchema = z.strictObject({ code, purpose: z.enum(linkPurposes) }).meta({ id: 'LinkQuestion' });
 export const setUpSchema = z.strictObject({ code, name, email: text(254), password }).meta({ id: 'SetUp' });
 export const confirmationSchema = z.strictObject({ code }).meta({ id: 'Confirmation' });
 export const resetRequestSchema = z.strictObject({ email: text(254) }).meta({ id: 'ResetRequest' });

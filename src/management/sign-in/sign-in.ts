@@ -26,6 +26,8 @@ export interface SignInSettings {
   /** May a person whom a provider vouches for, and who is new here, come in to apply? */
   readonly admits: () => Promise<boolean>;
   readonly now: () => WallMs;
+  /** A provider was asked; undefined: it answered. */
+  readonly onProvider: (id: string, error?: unknown) => void;
   readonly onError: (message: string, cause: unknown) => void;
 }
 
@@ -42,7 +44,7 @@ export interface SignIn {
 }
 
 export function openSignIn(store: Store, settings: SignInSettings): SignIn {
-  const { publicUrl, secret, providers, now, onError } = settings;
+  const { publicUrl, secret, providers, now, onProvider, onError } = settings;
   const installation = createHash('sha256').update(`sekisho installation ${secret}`).digest('hex').slice(0, 8);
   const cookies = new CookieNames(installation, publicUrl.protocol === 'https:');
   const seal = new Seal(secret, now);
@@ -68,6 +70,7 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
         openSession,
         openChallenge: (personId) => sessions.openChallenge(personId),
         endSession: (token) => sessions.signOut(token),
+        onProvider,
         onError,
       }),
     },

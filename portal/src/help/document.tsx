@@ -1,0 +1,128 @@
+// A document of the product, as it ships with this gate: the same text as in its repository.
+import { Anchor, Code, List, ScrollArea, Skeleton, Table, Text, Title, Typography } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Fragment, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useParams } from 'wouter';
+import { Missing } from '../shell/missing.tsx';
+import { Page } from '../shell/page.tsx';
+import { type Block, readBlocks, readInline } from './markdown.ts';
+
+export default function Document(): ReactNode {
+  const { name = '' } = useParams();
+  const { t, i18n } = useTranslation('shell');
+  const document = useQuery({
+    queryKey: ['document', name],
+    queryFn: async () => {
+      const response = await fetch(`/portal/docs/${encodeURIComponent(name)}.md`);
+      return response.ok ? readBlocks(await response.text()) : null;
+    },
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (document.isPending) return <Skeleton height={240} />;
+  if (!document.data) return <Missing />;
+  const [first, ...rest] = document.data;
+  return (
+    <Page
+      title={first?.kind === 'heading' ? first.text : name}
+      {...(i18n.language === 'en' ? {} : { lead: t('englishOnly') })}
+    >
+      <Typography className="document" lang="en" maw={860}>
+        {rest.map((block, i) => (
+          // oxlint-disable-next-line react/no-array-index-key -- a document does not change
+          <Drawn key={i} block={block} />
+        ))}
+      </Typography>
+    </Page>
+  );
+}
+
+function Drawn({ block }: { readonly block: Block }): ReactNode {
+  switch (block.kind) {
+    case 'heading':
+      return (
+        <Title order={Math.min(6, Math.max(2, block.level)) as 2 | 3 | 4 | 5 | 6} size="h4">
+          <Line text={block.text} />
+        </Title>
+      );
+    case 'code':
+      return (
+        <pre tabIndex={0}>
+          <code>{block.text}</code>
+        </pre>
+      );
+    case 'list':
+      return (
+        <List type={block.ordered ? 'ordered' : 'unordered'}>
+          {block.items.map((item, i) => (
+            // oxlint-disable-next-line react/no-array-index-key -- a document does not change
+            <List.Item key={i}>
+              <Line text={item} />
+            </List.Item>
+          ))}
+        </List>
+      );
+    case 'table':
+      return <Drawing head={block.head} rows={block.rows} />;
+    case 'quote':
+    case 'paragraph':
+      return (
+        <Text component="p" {...(block.kind === 'quote' ? { c: 'dimmed' } : {})}>
+          <Line text={block.text} />
+        </Text>
+      );
+  }
+}
+
+function Drawing({
+  head,
+  rows,
+}: {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}): ReactNode {
+  return (
+    <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': head.join(', ') }}>
+      <Table miw={520} verticalSpacing="xs">
+        <Table.Thead>
+          <Table.Tr>
+            {head.map((cell) => (
+              <Table.Th key={cell}>
+                <Line text={cell} />
+              </Table.Th>
+            ))}
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {rows.map((row) => (
+            <Table.Tr key={row.join('|')}>
+              {row.map((cell, i) => (
+                // oxlint-disable-next-line react/no-array-index-key -- a document does not change
+                <Table.Td key={i}>
+                  <Line text={cell} />
+                </Table.Td>
+              ))}
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </ScrollArea>
+  );
+}
+
+/** Links lead to other documents of the gate; what is in the repository only stays text. */
+function Line({ text }: { readonly text: string }): ReactNode {
+  return readInline(text).map((piece, i) => {
+    // oxlint-disable-next-line react/no-array-index-key -- a document does not change
+    const key = i;
+    if (piece.kind === 'code') return <Code key={key}>{piece.text}</Code>;
+    if (piece.kind === 'strong') return <b key={key}>{piece.text}</b>;
+    const to = piece.kind === 'link' ? /^([\w-]+)\.md(?:#.*)?$/.exec(piece.to)?.[1] : undefined;
+    if (to === undefined) return <Fragment key={key}>{piece.text}</Fragment>;
+    return (
+      <Anchor key={key} component={Link} href={`/help/${to}`}>
+        {piece.text}
+      </Anchor>
+    );
+  });
+}

@@ -1,0 +1,18 @@
+// The link from a page to the document about it, which the gate has with it.
+import { Anchor } from '@mantine/core';
+import { IconHelpCircle } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
+
+/** By the names of their files in docs/. */
+export type Document = 'keys' | 'ladder' | 'model-names' | 'model-servers' | 'plans' | 'portal' | 'services' | 'tls';
+
+export function Help({ about }: { readonly about: Document }): ReactNode {
+  const { t } = useTranslation('shell');
+  return (
+    <Anchor component={Link} href={`/help/${about}`} size="sm" className="no-print">
+      <IconHelpCircle size={16} style={{ verticalAlign: '-3px' }} aria-hidden /> {t('help')}
+    </Anchor>
+  );
+}

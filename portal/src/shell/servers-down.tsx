@@ -1,0 +1,18 @@
+// No model server answers: said where somebody would wonder why their calls fail, until one answers again.
+import { Alert } from '@mantine/core';
+import { IconPlugConnectedX } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useGet } from '../api.ts';
+import type { Session } from '../api-types.ts';
+
+export function ServersDown(): ReactNode {
+  const { t } = useTranslation('shell');
+  // The session says it, and is read again while this is here.
+  useGet<Session>('/session', {}, 5_000);
+  return (
+    <Alert color="orange" icon={<IconPlugConnectedX size={20} />} title={t('serversDown.title')} role="alert">
+      {t('serversDown.text')}
+    </Alert>
+  );
+}

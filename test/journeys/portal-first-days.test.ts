@@ -1,0 +1,179 @@
+// The first days of a gate in a real browser, on one gate: nobody operates it yet, the operator is set up and has a list of what is left
+// to do, somebody applies; pages say what happens in their own language, and keep what is chosen in their address.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openBrowser, Reader } from '../browser.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { goodPassword, operatorOf, setUpCode, Visitor } from '../visitor.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let browser: Browser;
+let operator: Visitor;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000', GATE_NAME: 'Kiso gate' });
+  browser = await openBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+  await gate.stop();
+  await fake.close();
+});
+
+async function readerOf(visitor: Visitor, width = 1440, language: 'en' | 'ja' = 'en'): Promise<Reader> {
+  const reader = await Reader.at(browser, gate.url, { width, language });
+  await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+  return reader;
+}
+
+test('the first page of a gate without an operator says where the one-time link is, and a page over plain HTTP claims nothing', async () => {
+  for (const [width, language, where, plain] of [
+    [1440, 'en', 'one-time link in the log', 'over plain HTTP'],
+    [390, 'ja', '起動ログ', '暗号化されていない HTTP'],
+  ] as const) {
+    const reader = await Reader.at(browser, gate.url, { width, language });
+    await reader.open('/portal/');
+    await reader.sees(where);
+    expect(await reader.page.title()).toContain('Kiso gate');
+    expect(await reader.page.getByRole('banner').innerText()).toContain('Kiso gate');
+    await reader.isSound();
+    await reader.open('/portal/trust');
+    await reader.sees(plain);
+    await reader.isSound();
+    await reader.close();
+  }
+});
+
+test('a link that opens nothing says so before anything is typed', async () => {
+  const used = await setUpCode(gate, 'desk');
+  operator = await operatorOf(gate);
+  const email = 'desk@example.org';
+  expect(
+    (await new Visitor(gate.url).post('/setup', { code: used, name: 'Desk', email, password: goodPassword })).status,
+  ).toBe(204);
+  for (const [language, sentence] of [
+    ['en', 'This link opens nothing'],
+    ['ja', 'このリンクは使えません'],
+  ] as const) {
+    const reader = await Reader.at(browser, gate.url, { language });
+    for (const page of ['setup', 'reset', 'confirm']) {
+      await reader.page.goto('about:blank');
+      await reader.open(`/portal/${page}#${used}`);
+      await reader.sees(sentence);
+      expect(await reader.page.locator('form').count()).toBe(0);
+    }
+    await reader.isSound();
+    await reader.close();
+  }
+  // One that works still shows its form, and looking used nothing up.
+  const fresh = await setUpCode(gate, 'desk-2');
+  const reader = await Reader.at(browser, gate.url);
+  await reader.open(`/portal/setup#${fresh}`);
+  await reader.page.getByRole('button', { name: 'Set up' }).waitFor();
+  await reader.close();
+});
+
+test('the overview lists what is left to do after the set-up, until it is done', async () => {
+  const reader = await readerOf(operator);
+  await reader.open('/portal/operate');
+  const list = reader.page.getByRole('region', { name: 'First steps' });
+  await list.getByText('A model server answers').waitFor();
+  expect(await list.getByRole('listitem').count()).toBe(5);
+  await reader.isSound();
+  await operator.patch('/registration', { mode: 'approval', plan: 'default' });
+  const { secret } = await gate.key();
+  await post(`${gate.url}/api/chat`, secret, {
+    model: 'gemma3:270m',
+    messages: [{ role: 'user', content: 'x' }],
+    stream: false,
+  });
+  await gate.ledger(1);
+  await eventually(async () => {
+    await reader.open('/portal/operate');
+    await reader.sees('Live');
+    expect(await list.count()).toBe(0);
+  });
+  await reader.close();
+});
+
+test('a refusal is said in the language of the page, with its figures, and never in the words of the API', async () => {
+  const reader = await readerOf(operator, 390, 'ja');
+  await reader.open('/portal/operate/plans');
+  await reader.press('新しいプラン');
+  const dialog = reader.page.getByRole('dialog');
+  await dialog.getByLabel(/名前/).first().fill('default');
+  await dialog.getByRole('button').last().click();
+  await reader.sees('プラン「default」はすでにあります。');
+  await reader.open('/portal/operate/accounts/nobody-there');
+  await reader.sees('アカウント「nobody-there」はありません。');
+  expect(await reader.page.getByText(/There is/).count()).toBe(0);
+  await reader.close();
+});
+
+test('somebody who waits sees a page for those who wait, and no dead pages; a taken address is said', async () => {
+  const applied = new Visitor(gate.url);
+  const asked = { name: 'Jiro', email: 'desk@example.org', purpose: 'x', password: goodPassword };
+  expect((await applied.post('/applications', asked)).status).toBe(201);
+  for (const [width, language, waits, taken] of [
+    [1440, 'en', 'waits for an operator', 'Somebody else here has the address desk@example.org'],
+    [390, 'ja', '運用者の判断を待っています', 'desk@example.org はすでに使われています'],
+  ] as const) {
+    const reader = await readerOf(applied, width, language);
+    await reader.open('/portal/keys');
+    await reader.sees(waits);
+    await reader.sees(taken);
+    expect(reader.page.url()).toContain('/portal/home');
+    if (width === 390) await reader.page.getByRole('button', { name: 'メニュー' }).click();
+    expect(await reader.page.getByRole('navigation').getByRole('link').count()).toBe(2);
+    await reader.isSound();
+    await reader.close();
+  }
+});
+
+test('filters stand in the address, match parts of words, and survive Back; tables sort', async () => {
+  for (const name of ['Beta lab', 'Alpha lab', 'Gamma desk']) await operator.post('/accounts', { name, plan: 'trial' });
+  const reader = await readerOf(operator);
+  await reader.open('/portal/operate/accounts');
+  await reader.page.getByRole('searchbox').fill('lab');
+  const cells = reader.page.getByRole('row').getByRole('link');
+  await eventually(async () => expect(await cells.allInnerTexts()).toHaveLength(2));
+  expect(reader.page.url()).toContain('q=lab');
+  await reader.page.getByRole('button', { name: 'Name', exact: true }).click();
+  expect(await cells.allInnerTexts()).toEqual(['Alpha lab', 'Beta lab']);
+  await reader.page.getByRole('button', { name: 'Name', exact: true }).click();
+  expect(await cells.allInnerTexts()).toEqual(['Beta lab', 'Alpha lab']);
+  await cells.first().click();
+  await reader.page.getByRole('heading', { name: 'Beta lab' }).waitFor();
+  await reader.page.goBack();
+  await eventually(async () => expect(await cells.allInnerTexts()).toHaveLength(2));
+  expect(await reader.page.getByRole('searchbox').inputValue()).toBe('lab');
+  await reader.open('/portal/operate/usage?model=gemma3:270m');
+  await reader.page.getByRole('cell', { name: 'gemma3:270m' }).first().waitFor();
+  expect(await reader.page.getByLabel('Model', { exact: true }).inputValue()).toBe('gemma3:270m');
+  await reader.close();
+});
+
+test('a rule is written in minutes, hours and days, and help opens a document that the gate has with it', async () => {
+  const reader = await readerOf(operator);
+  await reader.open('/portal/operate/rules');
+  await reader.press('New rule');
+  const dialog = reader.page.getByRole('dialog');
+  await dialog.getByLabel(/^Name/).fill('two-hours');
+  await dialog.getByLabel('Within', { exact: false }).first().fill('2');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await eventually(async () => {
+    const { body } = await operator.get('/rules');
+    expect(body.items.find((rule: { name: string }) => rule.name === 'two-hours')).toMatchObject({
+      windowSeconds: 7_200,
+    });
+  });
+  await reader.page.getByRole('link', { name: 'Help' }).click();
+  await reader.page
+    .getByRole('heading', { level: 1 })
+    .filter({ hasText: 'Rules and suspensions' })
+    .waitFor();
+  await reader.isSound();
+  await reader.close();
+});
