@@ -21,6 +21,7 @@ import { SessionProvider } from './session.tsx';
 import { AgainDialog } from './shell/again-dialog.tsx';
 import { AskProvider } from './shell/ask.tsx';
 import { Layout } from './shell/layout.tsx';
+import { useAskingLocation } from './shell/location.ts';
 import './shell/shell.css';
 import './words.ts';
 
@@ -115,7 +116,7 @@ createRoot(root).render(
     <Styled>
       <QueryClientProvider client={client}>
         <Notifications position="top-right" />
-        <Router base="/portal">
+        <Router base="/portal" hook={useAskingLocation}>
           <SessionProvider>
             <AskProvider>
               <Layout />

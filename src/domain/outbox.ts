@@ -10,7 +10,8 @@ export type EmailAbout =
   | { readonly email: 'confirm'; readonly application: ApplicationId; readonly seed: string }
   | { readonly email: 'known'; readonly application: ApplicationId }
   | { readonly email: 'reset'; readonly person: PersonId; readonly seed: string }
-  | { readonly email: 'decided'; readonly application: ApplicationId }
+  /** `at`: the decision that is meant; another may have taken its place. Older rows do not say. */
+  | { readonly email: 'decided'; readonly application: ApplicationId; readonly at?: number }
   | { readonly email: 'suspended' | 'answered'; readonly suspension: SuspensionId }
   | { readonly email: 'expiring'; readonly key: KeyId };
 
@@ -19,6 +20,8 @@ export interface Consequence {
   readonly id: string;
   readonly kind: 'email';
   readonly about: EmailAbout;
+  /** Due so long after its cause, which can be taken back meanwhile. */
+  readonly waitsMs?: number;
 }
 
 const email = (id: string, about: EmailAbout): Consequence => ({ id, kind: 'email', about });
@@ -30,11 +33,16 @@ export const confirmation = (application: ApplicationId, seed: string, isKnown: 
 export const passwordReset = (person: PersonId, seed: string): Consequence =>
   email(`${person} reset ${seed}`, { email: 'reset', person, seed });
 
+/** For so long a rejection can be taken back; its email waits for it. */
+export const reconsiderMs = 10 * 60_000;
+
 /** Applicants who were admitted at once by a rule know it, unless they had to confirm their address first. */
-export const decisionEmail = ({ id, decidedBy, confirmedAt }: Application): readonly Consequence[] =>
-  decidedBy?.startsWith('registration:') && confirmedAt === null
-    ? []
-    : [email(`${id} decided`, { email: 'decided', application: id })];
+export function decisionEmail({ id, status, decidedAt, decidedBy, confirmedAt }: Application): readonly Consequence[] {
+  if (decidedBy?.startsWith('registration:') && confirmedAt === null) return [];
+  const at = decidedAt ?? 0;
+  const decided = email(`${id} decided ${at}`, { email: 'decided', application: id, at });
+  return [status === 'rejected' ? { ...decided, waitsMs: reconsiderMs } : decided];
+}
 
 /** A warning is shown where it applies, and a shadow step has no effect. */
 export const stepEmail = ({ id, step, shadow }: Pick<Suspension, 'id' | 'step' | 'shadow'>): readonly Consequence[] =>

@@ -58,6 +58,7 @@ export const sentences = {
   invite_missing: 'There is no invitation {id}.',
   application_decided: '{id} has been decided already.',
   applicant_has_account: 'The applicant has an account already.',
+  application_not_reopened: 'Only a rejection of the last ten minutes can be taken back.',
   application_missing: 'There is no such application.',
   application_missing_id: 'There is no application {id}.',
   email_shape: 'That is not an e-mail address.',

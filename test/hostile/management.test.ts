@@ -85,6 +85,7 @@ const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends'
   claimKey: ['never', 'door'],
   approveApplication: ['never', 'change'],
   rejectApplication: ['never', 'change'],
+  reconsiderApplication: ['never', 'change'],
   createConfirmation: ['never', 'change'],
   createInvite: ['never', 'change'],
   changeSelf: ['never', 'change'],

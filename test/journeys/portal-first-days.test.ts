@@ -170,10 +170,7 @@ test('a rule is written in minutes, hours and days, and help opens a document th
     });
   });
   await reader.page.getByRole('link', { name: 'Help' }).click();
-  await reader.page
-    .getByRole('heading', { level: 1 })
-    .filter({ hasText: 'Rules and suspensions' })
-    .waitFor();
+  await reader.page.getByRole('heading', { level: 1 }).filter({ hasText: 'Rules and suspensions' }).waitFor();
   await reader.isSound();
   await reader.close();
 });

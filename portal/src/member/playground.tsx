@@ -17,24 +17,29 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet, wordsOf } from '../api.ts';
 import type { Model, PageOf } from '../api-types.ts';
+import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
+import { ServersDown } from '../shell/servers-down.tsx';
 import { useWriting } from '../shell/when.ts';
-import { ChatKey, CutError, chat, type Figures, type Message } from './chat.ts';
-
-interface Turn extends Message {
-  readonly figures?: Figures;
-}
+import { ChatKey, CutError, chat } from './chat.ts';
+import { keepChat, keptChat, type Turn } from './kept-chat.ts';
 
 export default function Playground(): ReactNode {
   const { t } = useTranslation('member');
   const models = useGet<PageOf<Model>>('/me/models');
   const names = models.data?.items.map(({ name }) => name) ?? [];
-  const [chosen, setChosen] = useState<string | null>(null);
-  const [system, setSystem] = useState('');
-  const [temperature, setTemperature] = useState<number | string>(0.8);
-  const [text, setText] = useState('');
-  const [turns, setTurns] = useState<readonly Turn[]>([]);
+  const { session } = useSession();
+  const owner = session.person?.id ?? '';
+  const [kept] = useState(() => keptChat(owner));
+  const [chosen, setChosen] = useState<string | null>(kept.model);
+  const [system, setSystem] = useState(kept.system);
+  const [temperature, setTemperature] = useState<number | string>(kept.temperature);
+  const [text, setText] = useState(kept.text);
+  const [turns, setTurns] = useState<readonly Turn[]>(kept.turns);
+  useEffect(() => {
+    keepChat({ owner, model: chosen, system, temperature, text, turns });
+  }, [owner, chosen, system, temperature, text, turns]);
   const [running, setRunning] = useState<AbortController>();
   const [against, setAgainst] = useState<string>();
   const [key] = useState(() => new ChatKey());
@@ -79,6 +84,7 @@ export default function Playground(): ReactNode {
   if (models.data && names.length === 0)
     return (
       <Page title={t('play.title')} lead={t('play.lead')}>
+        {session.gate.serves === false && <ServersDown />}
         <Empty icon={<IconMessage size={28} />} text={t('play.noModels')} />
       </Page>
     );
@@ -138,6 +144,7 @@ export default function Playground(): ReactNode {
           </ScrollArea.Autosize>
         )}
       </Paper>
+      {session.gate.serves === false && <ServersDown />}
       {against !== undefined && (
         <Alert color="red" role="alert">
           {against}

@@ -13,6 +13,7 @@ import {
   Textarea,
   Title,
 } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
 import { IconHandStop, IconInbox } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -21,6 +22,7 @@ import { api, useAct, usePages } from '../api.ts';
 import type { Application, OneTimeLink } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { useChosenOf } from '../shell/address.ts';
+import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
@@ -71,6 +73,9 @@ export default function Applications(): ReactNode {
   );
 }
 
+/** For as long as the gate takes a rejection back. */
+const isRecent = (time: string | null): boolean => time !== null && Date.parse(time) > Date.now() - 10 * 60_000;
+
 function One({ application }: { readonly application: Application }): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
@@ -86,6 +91,41 @@ function One({ application }: { readonly application: Application }): ReactNode 
       }),
     { refresh: ['/applications', '/accounts'] },
   );
+  const reconsider = useAct(() => api.post(`/applications/${application.id}/reconsider`), {
+    done: t('applications.reconsidered'),
+    refresh: ['/applications'],
+  });
+  const ask = useAsk();
+  const reject = async (): Promise<void> => {
+    const question = {
+      title: t('applications.rejectTitle', { name: application.name }),
+      text: t('applications.rejectText'),
+      act: t('applications.reject'),
+    };
+    if (!(await ask(question))) return;
+    decide.mutate('reject', {
+      onSuccess: () =>
+        notifications.show({
+          id: application.id,
+          autoClose: 30_000,
+          message: (
+            <Group justify="space-between" wrap="nowrap">
+              {t('applications.rejected')}
+              <Button
+                size="compact-sm"
+                variant="default"
+                onClick={() => {
+                  notifications.hide(application.id);
+                  reconsider.mutate(undefined);
+                }}
+              >
+                {t('applications.undo')}
+              </Button>
+            </Group>
+          ),
+        }),
+    });
+  };
   const makeLink = useAct(() => api.post<OneTimeLink>(`/applications/${application.id}/link`));
   const { name, email, purpose, models, status, confirmedAt, account, decidedByName, decidedAt, decision, held } =
     application;
@@ -135,7 +175,7 @@ function One({ application }: { readonly application: Application }): ReactNode 
               <Button loading={decide.isPending} onClick={() => decide.mutate('approve')}>
                 {t('applications.approve')}
               </Button>
-              <Button variant="light" color="red" loading={decide.isPending} onClick={() => decide.mutate('reject')}>
+              <Button variant="light" color="red" loading={decide.isPending} onClick={() => void reject()}>
                 {t('applications.reject')}
               </Button>
               {confirmedAt === null && (
@@ -157,6 +197,17 @@ function One({ application }: { readonly application: Application }): ReactNode 
             )}
             {decision === null ? '' : ` · ${decision}`}
           </Text>
+        )}
+        {status === 'rejected' && operates && isRecent(decidedAt) && (
+          <Button
+            size="compact-sm"
+            variant="default"
+            w="fit-content"
+            loading={reconsider.isPending}
+            onClick={() => reconsider.mutate(undefined)}
+          >
+            {t('applications.undo')}
+          </Button>
         )}
         {account !== null && (
           <Anchor component={Link} href={`/operate/accounts/${account}`} size="sm">

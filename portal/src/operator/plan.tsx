@@ -7,8 +7,10 @@ import { useParams } from 'wouter';
 import { api, Problem, useAct } from '../api.ts';
 import type { Plan } from '../api-types.ts';
 import { useSession } from '../session.tsx';
+import { useAsk } from '../shell/ask.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
+import { useUnsaved } from '../shell/unsaved.ts';
 import { isWindowed } from './plan-terms.ts';
 import { PlanPreview } from './preview.tsx';
 
@@ -62,6 +64,13 @@ function Editor(props: {
   const save = useAct(
     () => api.patch(`/plans/${props.name}`, changed, props.etag === undefined ? {} : { etag: props.etag }),
     { done: t('plan.saved'), refresh: ['/plans', '/audit'] },
+  );
+  const ask = useAsk();
+  const isChanged = Object.entries(changed).some(
+    ([term, value]) => JSON.stringify(value) !== JSON.stringify(terms[term]),
+  );
+  useUnsaved(isChanged && !save.isSuccess, () =>
+    ask({ title: t('plan.leaveTitle'), text: t('plan.leaveText'), act: t('plan.leave') }),
   );
   const valueOf = (term: string): unknown => (term in changed ? changed[term] : terms[term]);
   const field = (term: string): ReactNode => {

@@ -57,6 +57,9 @@ export const policy = {
       save: 'Save',
       saved: 'The plan is changed.',
       empty: 'Empty: no limit',
+      leaveTitle: 'Leave without saving?',
+      leaveText: 'Your changes to this plan are not saved.',
+      leave: 'Leave without saving',
       changedMeanwhile:
         'Somebody else has changed this plan. The form now shows their version; check it and save again.',
       groups: {
@@ -342,6 +345,9 @@ export const policy = {
       save: '保存',
       saved: 'プランを変更しました。',
       empty: '空欄は制限なし',
+      leaveTitle: '保存せずに移動しますか？',
+      leaveText: 'このプランの変更は、まだ保存されていません。',
+      leave: '保存せずに移動',
       changedMeanwhile:
         'その間に、ほかの方がこのプランを変更しました。表示されている新しい内容を確認し、もう一度保存してください。',
       groups: {

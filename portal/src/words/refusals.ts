@@ -60,6 +60,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
   invite_missing: '招待 {id} はありません。',
   application_decided: '{id} はすでに決定されています。',
   applicant_has_account: '申請者には、すでにアカウントがあります。',
+  application_not_reopened: '取り消せるのは、10分以内に行った不承認だけです。',
   application_missing: 'その申請はありません。',
   application_missing_id: '申請 {id} はありません。',
   email_shape: 'メールアドレスの形式が正しくありません。',

@@ -15,7 +15,7 @@ import {
 import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type ApplicationId, newInviteId, randomBase62 } from '../../domain/id.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
-import { decisionEmail } from '../../domain/outbox.ts';
+import { decisionEmail, reconsiderMs } from '../../domain/outbox.ts';
 import { Secret } from '../../domain/secret.ts';
 import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -132,6 +132,22 @@ export function decide(
         auditEvent(author, 'person.account', person.id, null, { account: account.id }),
       );
     return after;
+  });
+}
+
+/** Takes back a rejection of the last minutes: the application waits again, and its email is not sent. @throws Fault. */
+export function reconsider(store: Store, id: string, author: Author): Promise<Application> {
+  return store.atomically(async (within) => {
+    const { status, decidedAt, personId, ...before } = await requireApplication(within, id);
+    if (status !== 'rejected' || decidedAt === null || decidedAt < author.at - reconsiderMs)
+      throw new Fault('application_not_reopened', {}, 'conflict');
+    // If they have applied once more, that one waits.
+    if (personId !== null && (await within.findApplicationOf(personId))?.id !== id)
+      throw new Fault('application_not_reopened', {}, 'conflict');
+    const event = auditEvent(author, 'application.reconsidered', id, { status }, { status: 'pending' });
+    if (!(await within.reopenApplication(before.id, decidedAt, event)))
+      throw new Fault('application_not_reopened', {}, 'conflict');
+    return requireApplication(within, id);
   });
 }
 

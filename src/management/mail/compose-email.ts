@@ -25,7 +25,7 @@ export function composeEmail(about: EmailAbout, tools: ComposeTools): Promise<Em
     case 'reset':
       return reset(about, tools);
     case 'decided':
-      return decided(about.application, tools);
+      return decided(about, tools);
     case 'suspended':
       return suspended(about.suspension, tools);
     case 'answered':
@@ -77,9 +77,10 @@ async function reset(about: EmailAbout & { readonly email: 'reset' }, tools: Com
   return to(person, { kind: 'reset', url: linkUrl(portal, 'password', code) });
 }
 
-async function decided(id: ApplicationId, tools: ComposeTools): Composed {
-  const application = await tools.store.findApplication(id);
+async function decided(about: EmailAbout & { readonly email: 'decided' }, tools: ComposeTools): Composed {
+  const application = await tools.store.findApplication(about.application);
   if (!application || application.status === 'pending') return undefined;
+  if (about.at !== undefined && about.at !== application.decidedAt) return undefined;
   const { status, decision } = application;
   return to(application, { kind: status, url: page(tools, 'home'), word: decision });
 }

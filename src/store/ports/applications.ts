@@ -19,6 +19,8 @@ export interface ApplicationStore {
   holdApplication(id: ApplicationId, why: HeldFor, event: AuditEvent): Promise<void>;
   /** Records a decision on a pending application; false if it was already decided. */
   decideApplication(application: Application, event: AuditEvent): Promise<boolean>;
+  /** Takes back a rejection that was made then; false if there is no such. */
+  reopenApplication(id: ApplicationId, decidedAt: WallMs, event: AuditEvent): Promise<boolean>;
   /** Stores the key and closes the application, once; false if that was already done. */
   claimApplication(id: ApplicationId, key: StoredKey, at: WallMs, event: AuditEvent): Promise<boolean>;
 }

@@ -1,9 +1,11 @@
 // Applications. A step that may happen once, such as a claim, is one statement that changes nothing if it was already
 // done; admission.ts has the steps that let people in.
-import type { Selectable } from 'kysely';
-import { digestOf } from '../../domain/api-key.ts';
+import type { Selectable, Transaction } from 'kysely';
+import { digestOf, type StoredKey } from '../../domain/api-key.ts';
 import { type Application, heldFor } from '../../domain/application.ts';
+import type { AuditEvent } from '../../domain/audit.ts';
 import type { ApplicationId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
 import type { ApplicationStore } from '../ports/applications.ts';
 import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
@@ -54,20 +56,8 @@ export function applicationQueries({ db, transact }: Connection): ApplicationSto
         await writeAudit(transaction, event);
         return true;
       }),
-    claimApplication: (id, key, at, event) =>
-      transact(async (transaction) => {
-        const result = await transaction
-          .updateTable('applications')
-          .set({ claimed_at: at })
-          .where('id', '=', id)
-          .where('status', '=', 'approved')
-          .where('claimed_at', 'is', null)
-          .executeTakeFirst();
-        if (Number(result.numUpdatedRows) === 0) return false;
-        await transaction.insertInto('keys').values(rowOfKey(key)).execute();
-        await writeAudit(transaction, event);
-        return true;
-      }),
+    reopenApplication: (id, decidedAt, event) => transact((transaction) => reopen(transaction, id, decidedAt, event)),
+    claimApplication: (id, key, at, event) => transact((transaction) => claim(transaction, id, key, at, event)),
   };
 }
 
@@ -116,4 +106,42 @@ export function applicationOf(row: Selectable<Omit<Tables['applications'], keyof
     wantedPlan: row.wanted_plan,
     held: heldFor.find((why) => why === row.held) ?? null,
   };
+}
+
+async function reopen(
+  transaction: Transaction<Tables>,
+  id: ApplicationId,
+  decidedAt: WallMs,
+  event: AuditEvent,
+): Promise<boolean> {
+  const result = await transaction
+    .updateTable('applications')
+    .set({ status: 'pending', decided_at: null, decided_by: null, decision: null })
+    .where('id', '=', id)
+    .where('status', '=', 'rejected')
+    .where('decided_at', '=', decidedAt)
+    .executeTakeFirst();
+  if (Number(result.numUpdatedRows) === 0) return false;
+  await writeAudit(transaction, event);
+  return true;
+}
+
+async function claim(
+  transaction: Transaction<Tables>,
+  id: ApplicationId,
+  key: StoredKey,
+  at: WallMs,
+  event: AuditEvent,
+): Promise<boolean> {
+  const result = await transaction
+    .updateTable('applications')
+    .set({ claimed_at: at })
+    .where('id', '=', id)
+    .where('status', '=', 'approved')
+    .where('claimed_at', 'is', null)
+    .executeTakeFirst();
+  if (Number(result.numUpdatedRows) === 0) return false;
+  await transaction.insertInto('keys').values(rowOfKey(key)).execute();
+  await writeAudit(transaction, event);
+  return true;
 }

@@ -66,7 +66,7 @@ export async function writeConsequences(
   consequences: readonly Consequence[],
   at: WallMs,
 ): Promise<void> {
-  for (const { id, kind, about } of consequences)
+  for (const { id, kind, about, waitsMs = 0 } of consequences)
     await transaction
       .insertInto('outbox')
       .values({
@@ -74,7 +74,7 @@ export async function writeConsequences(
         kind,
         payload: JSON.stringify(about),
         created_at: at,
-        due_at: at,
+        due_at: at + waitsMs,
         attempts: 0,
         state: 'due',
         owner: '',

@@ -1,0 +1,56 @@
+// Where the browser is, for the router: with a question before something unsaved is left, by a link or by Back.
+import { useCallback } from 'react';
+import { navigate, usePathname } from 'wouter/use-browser-location';
+import { isAnythingHeld, mayLeave } from './unsaved.ts';
+
+interface How {
+  readonly replace?: boolean;
+  readonly state?: unknown;
+}
+
+/** A number for each entry of the history, to go back to the one that was left. */
+let here = Number((history.state as { at?: number } | null)?.at ?? 0);
+let isReturning = false;
+
+// Before the router hears of it: it is asked in this page, which stays as it is meanwhile.
+window.addEventListener(
+  'popstate',
+  (event) => {
+    const to = Number((event.state as { at?: number } | null)?.at ?? 0);
+    if (isReturning) {
+      isReturning = false;
+      event.stopImmediatePropagation();
+      return;
+    }
+    if (!isAnythingHeld() || to === here) {
+      here = to;
+      return;
+    }
+    event.stopImmediatePropagation();
+    const delta = to - here;
+    isReturning = true;
+    history.go(-delta);
+    void mayLeave().then((leaves) => {
+      if (leaves) history.go(delta);
+    });
+  },
+  { capture: true },
+);
+
+export const useAskingLocation = (): [string, (to: string | URL, how?: How) => void] => {
+  const path = usePathname();
+  const go = useCallback((to: string | URL, how: How = {}) => {
+    const from = window.location.pathname;
+    const act = (): void => {
+      if (how.replace !== true) here++;
+      navigate(to, { ...how, state: { at: here } });
+    };
+    // Within the page only its address changes.
+    if (!isAnythingHeld() || new URL(to, window.location.href).pathname === from) act();
+    else
+      void mayLeave().then((leaves) => {
+        if (leaves) act();
+      });
+  }, []);
+  return [path, go];
+};
