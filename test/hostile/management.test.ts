@@ -482,6 +482,7 @@ describe('a bound key', () => {
     changeRegistration: 'may not',
     approveApplication: 'may not',
     rejectApplication: 'may',
+    reconsiderApplication: 'may not',
     createConfirmation: 'may not',
     createInvite: 'may not',
     createAccount: 'depends',
@@ -530,6 +531,7 @@ describe('a bound key', () => {
     const tries: Readonly<Record<string, readonly [method: string, path: string, body?: unknown]>> = {
       changeRegistration: ['PATCH', '/registration', { mode: 'open', plan }],
       approveApplication: ['POST', `/applications/${applied.id}/approve`, { plan: 'trusted' }],
+      reconsiderApplication: ['POST', `/applications/${applied.id}/reconsider`],
       createConfirmation: ['POST', `/applications/${applied.id}/link`],
       createInvite: ['POST', '/invites', { plan: 'trusted' }],
       createAccount: ['POST', '/accounts', { name: newMail(), role: 'auditor' }],

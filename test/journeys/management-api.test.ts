@@ -211,7 +211,15 @@ test('applications, invitations and registration answer in their shapes', async 
       .body;
   const [first, second] = [await ask(), await ask()];
   await call('POST', `/applications/${first.id as string}/approve`, { body: {} });
-  await call('POST', `/applications/${second.id as string}/reject`, { body: { decision: 'no' } });
+  const turnedDown = `/applications/${second.id as string}`;
+  await call('POST', `${turnedDown}/reject`, { body: { decision: 'no' } });
+  // A slip is taken back, once; what was decided anew stands.
+  expect((await call('POST', `${turnedDown}/reconsider`, { body: {} })).body).toMatchObject({
+    status: 'pending',
+    decision: null,
+  });
+  expect((await call('POST', `${turnedDown}/reconsider`, { body: {} })).body.reason).toBe('application_not_reopened');
+  await call('POST', `${turnedDown}/reject`, { body: { decision: 'no' } });
   await call('POST', `/applications/${first.id as string}/claim`, { secret: '', body: { claim: first.claim } });
   expect((await call('GET', '/applications?limit=1')).body.next).not.toBeNull();
   await call('GET', `/applications/${first.id as string}`);
@@ -403,7 +411,13 @@ describe('people', () => {
     const { body: link } = await operator.post(`/accounts/${account.id}/links`, { purpose: 'setup' });
     const auditorHere = new Visitor(gate.url);
     const person = { name: 'Some One', email: 'some.one@example.org', password: goodPassword };
+    const look = { code: codeOf(link.url), purpose: 'setup' };
+    expect((await auditorHere.post('/links/look', look)).status).toBe(204);
     expect((await auditorHere.post('/setup', { code: codeOf(link.url), ...person })).status).toBe(204);
+    expect((await auditorHere.post('/links/look', look)).body).toMatchObject({
+      code: 'forbidden',
+      reason: 'link_dead',
+    });
     expect((await auditorHere.get('/accounts?search=SOMEO')).body.items).toMatchObject([{ id: account.id }]);
     expect((await auditorHere.patch(`/accounts/${account.id}`, { plan: 'trial' })).status).toBe(403);
     const { body: reset } = await operator.post(`/accounts/${account.id}/links`, { purpose: 'password' });
