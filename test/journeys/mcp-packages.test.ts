@@ -7,6 +7,7 @@ import { StreamableHTTPClientTransport as EarlierTransport } from '@modelcontext
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { documentedRoute } from '../services/documented-route.ts';
 import { type RunningEverything, startEverything } from '../services/mcp-everything.ts';
 import { type RunningMcpServer, startMcpServer } from '../services/mcp-server.ts';
 
@@ -27,13 +28,7 @@ beforeAll(async () => {
   writeFileSync(
     routes,
     JSON.stringify([
-      {
-        name: 'notes',
-        path: '/notes',
-        upstreams: [server.url],
-        mcp: { tools: ['search', 'read_*', 'delete_*=route:notes-write'] },
-        cost: { fixed: 1, tools: ['read_*=5', 'read_me=0'], unit: 'calls' },
-      },
+      documentedRoute('notes', { upstreams: [server.url] }),
       {
         name: 'everything',
         path: '/everything',
@@ -73,7 +68,7 @@ test('a client of 2026-07-28 lists, calls and is refused tools; the ledger has w
   expect(JSON.stringify(server.asked)).not.toContain(secret);
   await eventually(async () => {
     const costs = (await gate.ledger(0)).filter((row) => row.keyId === id).flatMap(({ cost }) => cost ?? []);
-    expect(costs.map(({ units }) => units)).toEqual([5, 1]);
+    expect(costs).toEqual([{ unit: 'calls', units: 5 }]);
   });
 });
 

@@ -12,6 +12,7 @@ import { createAccount } from '../../src/management/accounts/accounts.ts';
 import { changePlan, createPlan } from '../../src/management/plans/plans.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { documentedRoute } from '../services/documented-route.ts';
 import { type RunningMcpServer, startMcpServer } from '../services/mcp-server.ts';
 import { startTokenIssuer, type TokenIssuer } from '../services/token-issuer.ts';
 
@@ -32,20 +33,12 @@ beforeAll(async () => {
     startTokenIssuer(),
   ]);
   const routes = join(temporaryDirectory(), 'routes.json');
-  const notes = {
-    upstreams: [server.url],
-    mcp: {
-      tools: ['search', 'read_*', 'delete_*=route:notes-write'],
-      issuer: issuer.url,
-      subjects: ['program=program', 'auth0|a=b=reader', 'nowhere=not-there'],
-    },
-    scope: 'route:notes',
-    cost: { fixed: 1, unit: 'calls' },
-  };
+  const trusting = { issuer: issuer.url, subjects: ['program=program', 'auth0|a=b=reader', 'nowhere=not-there'] };
+  const { path: _path, ...notes } = documentedRoute('team-notes', { upstreams: [server.url], mcp: trusting });
   writeFileSync(
     routes,
     JSON.stringify([
-      { ...notes, name: 'notes', path: '/notes' },
+      { ...notes, path: '/team-notes' },
       { ...notes, name: 'hosted', hostName: 'notes.example.com' },
       { name: 'elsewhere', path: '/elsewhere', upstreams: [server.url], mcp: { issuer: other.url } },
       { name: 'keys', path: '/keys', upstreams: [server.url], mcp: {}, scope: 'route:notes' },
@@ -66,7 +59,7 @@ afterAll(async () => {
   await Promise.all([server.close(), issuer.close(), other.close(), fake.close()]);
 });
 
-const resource = (): string => `${url}/notes`;
+const resource = (): string => `${url}/team-notes`;
 const claims = () => ({ sub: 'program', aud: resource(), scope: 'route:notes route:notes-write openid' });
 
 interface Answer {
@@ -127,29 +120,29 @@ test('a client that knows only the address finds the issuer, gets a token for th
 
 test('the metadata stand where the resource says, for services with an issuer only', async () => {
   const at = `${url}/.well-known/oauth-protected-resource`;
-  const response = await fetch(`${at}/notes`);
+  const response = await fetch(`${at}/team-notes`);
   expect(response.headers.get('access-control-allow-origin')).toBe('*');
   expect(await response.json()).toEqual({
     resource: resource(),
     authorization_servers: [issuer.url],
     scopes_supported: ['route:notes', 'route:notes-write'],
     bearer_methods_supported: ['header'],
-    resource_name: 'notes',
+    resource_name: 'team-notes',
   });
   for (const [address, status] of [
     ['/keys', 404],
     ['', 404],
-    ['/notes/x', 404],
+    ['/team-notes/x', 404],
     ['x', 404],
   ] as const)
     expect((await fetch(at + address)).status, address).toBe(status);
-  expect((await fetch(`${at}/notes`, { method: 'POST' })).status).toBe(405);
+  expect((await fetch(`${at}/team-notes`, { method: 'POST' })).status).toBe(405);
 });
 
 test('without a credential a 401 says where the metadata are; a service without an issuer says nothing of them', async () => {
   expect(await ask({})).toMatchObject({
     status: 401,
-    challenge: `Bearer resource_metadata="${url}/.well-known/oauth-protected-resource/notes", scope="route:notes"`,
+    challenge: `Bearer resource_metadata="${url}/.well-known/oauth-protected-resource/team-notes", scope="route:notes"`,
   });
   expect((await ask({}, `${url}/keys`)).challenge).toBe('Bearer realm="sekisho"');
 });

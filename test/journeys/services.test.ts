@@ -1,55 +1,58 @@
 // Services beside the models, as people run them: a vector store with a key of its own, and transcription by the second.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import OpenAI from 'openai';
+import { Agent, fetch as undiciFetch } from 'undici';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, RawClient, sekisho, type TestGate, temporaryDirectory } from '../gate.ts';
+import { documentedRoute } from '../services/documented-route.ts';
 import { type EchoService, echoAnswer, startEchoService } from '../services/echo-service.ts';
+import { type Replayed, readRecording, startRecorded } from '../services/recorded-service.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
 let store: EchoService;
 let second: EchoService;
 let whisper: EchoService;
+let llama: Replayed;
 let operator: string;
 
 beforeAll(async () => {
-  [fake, store, second, whisper] = await Promise.all([
+  [fake, store, second, whisper, llama] = await Promise.all([
     startFakeOllama(),
     startEchoService(),
     startEchoService(),
     startEchoService(),
+    startRecorded(readRecording('llama-server-0c1e570')),
   ]);
   const directory = temporaryDirectory();
   const secretFile = join(directory, 'qdrant.secret');
   writeFileSync(secretFile, '# for the vector store\napi-key: of-the-vector-store\n');
   const routes = join(directory, 'routes.jsonc');
+  // Comments and commas as people write them are read by settings/jsonc.test.ts.
   writeFileSync(
     routes,
-    `// What this gate publishes
-    [
+    JSON.stringify([
+      documentedRoute('qdrant', { upstreams: [store.url, second.url], secretFile }),
+      documentedRoute('whisper', { upstreams: [whisper.url], cost: { perSecond: 2 } }),
+      documentedRoute('llama', { upstreams: [llama.url] }),
       {
-        "name": "qdrant", "path": "/qdrant", "secretFile": ${JSON.stringify(secretFile)}, "healthPath": "/healthz",
-        "upstreams": ["${store.url}", "${second.url}"], "methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
+        name: 'images',
+        path: '/images',
+        upstreams: [whisper.url],
+        cost: { header: 'x-cost', cap: 10, unit: 'images' },
       },
-      {
-        "name": "whisper", "path": "/whisper", "upstreams": ["${whisper.url}"], "methods": ["POST"],
-        "cost": { "perSecond": 2, "unit": "seconds" }, "slots": 1, // one card
-      },
-      {
-        "name": "images", "path": "/images", "upstreams": ["${whisper.url}"],
-        "cost": { "header": "x-cost", "cap": 10, "unit": "images" },
-      },
-      { "name": "llama", "hostName": "llama.example.com", "upstreams": ["${store.url}"], "timeouts": { "total": null } },
-      { "name": "fixed", "path": "/fixed", "upstreams": ["${whisper.url}"], "cost": { "fixed": 3, "unit": "images" } },
-    ]`,
+      { name: 'pages', hostName: 'pages.example.com', upstreams: [store.url] },
+      { name: 'fixed', path: '/fixed', upstreams: [whisper.url], cost: { fixed: 3, unit: 'images' } },
+    ]),
   );
   gate = await openGate(fake.url, { ROUTES: routes, QUEUE_SECONDS: '30' });
   ({ secret: operator } = await gate.key({ scopes: ['management:read'] }));
 });
 afterAll(async () => {
   await gate.stop();
-  await Promise.all([store.stop(), second.stop(), whisper.stop(), fake.close()]);
+  await Promise.all([store.stop(), second.stop(), whisper.stop(), llama.close(), fake.close()]);
 });
 afterEach(() => {
   for (const service of [store, second, whisper]) {
@@ -131,8 +134,8 @@ test('a transcription streams up and down, waits for its turn, and costs its sec
   }
 });
 
-test('the pages of a model server have their own host: loaded with the key as a password, and streamed as they come', async () => {
-  const secret = await keyFor('route:llama');
+test('the pages of a service have their own host: loaded with the key as a password, and streamed as they come', async () => {
+  const secret = await keyFor('route:pages');
   let go = (): void => undefined;
   store.answer = (request, response) => {
     if (request.url === '/')
@@ -145,11 +148,11 @@ test('the pages of a model server have their own host: loaded with the key as a 
   const basic = `Authorization: Basic ${Buffer.from(`me:${secret}`).toString('base64')}\r\n`;
   const page = new RawClient(gate.port);
   page.write(
-    `GET / HTTP/1.1\r\nHost: llama.example.com\r\n${basic}Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\r\n`,
+    `GET / HTTP/1.1\r\nHost: pages.example.com\r\n${basic}Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\r\n`,
   );
   expect(await page.until('<title>llama</title>')).toMatch(/^HTTP\/1\.1 200 /);
   page.write(
-    `POST /completion HTTP/1.1\r\nHost: llama.example.com\r\n${basic}Origin: http://llama.example.com\r\nSec-Fetch-Site: same-origin\r\n` +
+    `POST /completion HTTP/1.1\r\nHost: pages.example.com\r\n${basic}Origin: http://pages.example.com\r\nSec-Fetch-Site: same-origin\r\n` +
       'Content-Type: application/json\r\nContent-Length: 14\r\n\r\n{"prompt":"x"}',
   );
   await page.until('{"content":"a"}');
@@ -157,6 +160,51 @@ test('the pages of a model server have their own host: loaded with the key as a 
   go();
   await page.until('"stop":true');
   page.socket.destroy();
+});
+
+/** Resolves every host name to this machine, as the DNS entry of a service does. */
+const toGate = (): Agent =>
+  new Agent({ connect: { lookup: (_name, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]) } });
+
+test('llama-server’s own API, as it was recorded, is used by OpenAI’s client and by hand under a host name', async () => {
+  const secret = await keyFor('route:llama');
+  const dispatcher = toGate();
+  const own: typeof fetch = (url, init) => undiciFetch(url, { ...(init as object), dispatcher });
+  const at = `http://llama.example.com:${gate.port}`;
+  const headers = { 'x-api-key': secret };
+  const props = (await (await own(`${at}/props`, { headers })).json()) as { total_slots: number; build_info: string };
+  expect(props).toMatchObject({ total_slots: 2, build_info: 'b1-0c1e570' });
+  const openai = new OpenAI({ baseURL: `${at}/v1`, apiKey: secret, maxRetries: 0, fetch: own });
+  expect((await openai.models.list()).data.map(({ id }) => id)).toEqual(['tiny']);
+  const asked = {
+    model: 'tiny',
+    messages: [{ role: 'user' as const, content: 'なぜ空は青いのですか?' }],
+    max_tokens: 8,
+    seed: 1,
+  };
+  const usage = { prompt_tokens: 85, completion_tokens: 8, total_tokens: 93 };
+  expect((await openai.chat.completions.create(asked)).usage).toMatchObject(usage);
+  const stream = await openai.chat.completions.create({
+    ...asked,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  expect(chunks.length).toBe(9);
+  expect(chunks.at(-1)?.usage).toMatchObject(usage);
+  const post = async (path: string, body: object): Promise<string> => {
+    const sent = { method: 'POST', headers: { ...headers, 'content-type': 'application/json' } };
+    return (await own(at + path, { ...sent, body: JSON.stringify(body) })).text();
+  };
+  expect(JSON.parse(await post('/tokenize', { content: 'Hello' }))).toEqual({
+    tokens: [229, 153, 132, 299, 328, 335, 335, 338],
+  });
+  const completion = await post('/completion', { prompt: 'Hello', n_predict: 4, seed: 1, stream: true });
+  expect(completion.match(/^data: /gm)).toHaveLength(3);
+  expect(llama.strange).toEqual([]);
+  expect(JSON.stringify(llama.asked)).not.toContain(secret);
+  await dispatcher.close();
 });
 
 test('a cost from a header is rounded up and capped, and a fault of the service does not make it free', async () => {

@@ -8,17 +8,22 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { Agent } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket as ProgramSocket } from 'ws';
 import { openBrowser } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
 import { picture, startComfyUi } from '../services/comfyui.ts';
-import { type KernelMessage, kernelProtocol, readMessage, startJupyter, writeMessage } from '../services/jupyter.ts';
+import { documentedRoute } from '../services/documented-route.ts';
+import { kernelProtocol, readMessage } from '../services/jupyter.ts';
+import { contentOf, type Replayed, readRecording, startRecorded } from '../services/recorded-service.ts';
 import { SocketClient } from '../services/socket-client.ts';
 import type { RunningService } from '../services/web-socket-server.ts';
 
+const recording = readRecording('jupyter-server-2.21.1');
+const token = 'of-the-notebook-server';
 let fake: FakeOllama;
 let comfy: RunningService;
-let jupyter: RunningService;
+let jupyter: Replayed;
 let gate: TestGate;
 let secret: string;
 let keyId: string;
@@ -28,12 +33,7 @@ let origin: string;
 
 beforeAll(async () => {
   const directory = temporaryDirectory();
-  const token = 'of-the-notebook-server';
-  [fake, comfy, jupyter] = await Promise.all([
-    startFakeOllama(),
-    startComfyUi(),
-    startJupyter({ baseUrl: '/jupyter/', token }),
-  ]);
+  [fake, comfy, jupyter] = await Promise.all([startFakeOllama(), startComfyUi(), startRecorded(recording)]);
   site = createServer((request, response) => {
     if (request.url !== '/ticket') {
       response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>a page</title>');
@@ -49,27 +49,13 @@ beforeAll(async () => {
   origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
   const secretFile = join(directory, 'jupyter.secret');
   writeFileSync(secretFile, `authorization: token ${token}\n`);
+  const cost = { perSecond: 1, unit: 'seconds' };
   const routes = join(directory, 'routes.jsonc');
   writeFileSync(
     routes,
     JSON.stringify([
-      {
-        name: 'comfy',
-        path: '/comfy',
-        upstreams: [comfy.url],
-        credential: ['header', 'ticket'],
-        websocket: { origins: [origin], maxFrameBytes: 8_388_608 },
-        cost: { perSecond: 1, unit: 'seconds' },
-      },
-      {
-        name: 'jupyter',
-        path: '/jupyter',
-        strip: false,
-        upstreams: [jupyter.url],
-        methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-        secretFile,
-        websocket: { maxFrameBytes: 8_388_608 },
-      },
+      { ...documentedRoute('comfy', { upstreams: [comfy.url], websocket: { origins: [origin] } }), cost },
+      documentedRoute('jupyter', { upstreams: [jupyter.url], secretFile }),
     ]),
   );
   gate = await openGate(fake.url, { ROUTES: routes });
@@ -95,22 +81,22 @@ test('a program has an image made by ComfyUI: prompt, progress, preview, history
   const uploaded = await fetch(`${at}/upload/image`, { method: 'POST', headers, body: form });
   expect(await uploaded.json()).toEqual({ name: 'start.png', subfolder: '', type: 'input' });
 
-  const client = new SocketClient(`${at}/ws?clientId=mine`, headers);
-  expect(JSON.parse(String(await client.message(0)))).toMatchObject({ type: 'status', data: { sid: 'mine' } });
+  const client = new ProgramSocket(`${at.replace('http', 'ws')}/ws?clientId=mine`, { headers });
+  const told: Told[] = [];
+  const previews: Buffer[] = [];
+  client.on('message', (data: Buffer, isBinary) => {
+    if (isBinary) previews.push(data);
+    else told.push(JSON.parse(data.toString()) as Told);
+  });
+  await eventually(() => expect(told[0]).toMatchObject({ type: 'status', data: { sid: 'mine' } }));
   const asked = await fetch(`${at}/prompt`, {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/json' },
     body: JSON.stringify({ prompt: { '9': { class_type: 'SaveImage' } }, client_id: 'mine' }),
   });
   const { prompt_id: id } = (await asked.json()) as { prompt_id: string };
-  const told: Told[] = [];
-  const previews: Buffer[] = [];
-  for (let number = 1; told.at(-1)?.type !== 'execution_success'; number++) {
-    const message = await client.message(number);
-    if (typeof message === 'string') told.push(JSON.parse(message) as Told);
-    else previews.push(message);
-  }
-  expect(told.map(({ type }) => type)).toEqual([
+  await eventually(() => expect(told.map(({ type }) => type)).toContain('execution_success'));
+  expect(told.slice(1, 11).map(({ type }) => type)).toEqual([
     'status',
     'execution_start',
     'execution_cached',
@@ -133,8 +119,8 @@ test('a program has an image made by ComfyUI: prompt, progress, preview, history
   const { filename } = (history[id]?.outputs['9']?.images ?? [])[0] as { filename: string };
   const view = await fetch(`${at}/view?filename=${filename}&subfolder=&type=output`, { headers });
   expect(Buffer.from(await view.arrayBuffer())).toEqual(picture);
-  client.socket.close();
-  await client.closed;
+  client.close(1000);
+  await once(client, 'close');
   await eventually(async () => {
     const row = (await gate.ledger(0)).findLast(({ keyId: of, status }) => of === keyId && status === 101);
     expect(row).toMatchObject({ operation: 'route:comfy', outcome: 'completed', cost: { unit: 'seconds' } });
@@ -205,32 +191,41 @@ test('a page in a browser shows a ticket; a page of another site opens nothing',
 test('a program runs code in a kernel of Jupyter, which lies under the same prefix and has its own token', async () => {
   const headers = { 'x-api-key': secret };
   const at = `${gate.url}/jupyter`;
-  const started = await fetch(`${at}/api/kernels`, { method: 'POST', headers });
+  expect(await (await fetch(`${at}/api`, { headers })).json()).toEqual({ version: '2.21.1' });
+  expect((await fetch(`${at}/api/kernelspecs`, { headers })).status).toBe(200);
+  const started = await fetch(`${at}/api/kernels`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: '{"name":"python3"}',
+  });
   expect(started.status).toBe(201);
+  // The cookie with which Jupyter recognises a browser is not the caller's.
+  expect(started.headers.get('set-cookie')).toBeNull();
   const { id } = (await started.json()) as { id: string };
   expect(started.headers.get('location')).toBe(`/jupyter/api/kernels/${id}`);
-  const client = new SocketClient(`${at}/api/kernels/${id}/channels?session_id=s`, headers, [kernelProtocol]);
-  await client.opened;
-  expect(client.socket.protocol).toBe(kernelProtocol);
-  const request: KernelMessage = {
-    channel: 'shell',
-    header: { msg_id: 'm', msg_type: 'execute_request', session: 's', username: 'me', date: '', version: '5.3' },
-    parent_header: {},
-    metadata: {},
-    content: { code: '20 + 22', silent: false, store_history: true },
-  };
-  client.socket.send(writeMessage(request));
-  const replies: KernelMessage[] = [];
-  while (replies.at(-1)?.content['execution_state'] !== 'idle')
-    replies.push(readMessage((await client.message(replies.length)) as Buffer));
-  expect(replies.map(({ channel, header }) => `${channel} ${String(header['msg_type'])}`)).toEqual([
-    'iopub status',
-    'iopub execute_input',
-    'iopub execute_result',
-    'shell execute_reply',
-    'iopub status',
-  ]);
-  expect(replies[2]?.content).toMatchObject({ data: { 'text/plain': '42' } });
-  client.socket.close();
-  await client.closed;
+
+  const channels = `${at.replace('http', 'ws')}/api/kernels/${id}/channels?session_id=s`;
+  const client = new ProgramSocket(channels, [kernelProtocol], { headers });
+  const heard: Buffer[] = [];
+  client.on('message', (data: Buffer) => void heard.push(data));
+  await once(client, 'open');
+  expect(client.protocol).toBe(kernelProtocol);
+  const [{ messages }] = recording.sockets as [(typeof recording.sockets)[number]];
+  for (const message of messages) {
+    if (message.from === 'client') client.send(contentOf(message));
+    else await eventually(() => expect(heard.shift()).toEqual(contentOf(message)));
+  }
+  client.close(1000);
+  await once(client, 'close');
+  const said = messages.map((message) => readMessage(contentOf(message) as Buffer));
+  expect(said.find(({ header }) => header['msg_type'] === 'execute_result')?.content).toMatchObject({
+    data: { 'text/plain': '42' },
+  });
+  expect(said.find(({ header }) => header['msg_type'] === 'stream')?.content).toMatchObject({ text: 'あああ\n' });
+
+  expect((await fetch(`${at}/api/kernels`, { headers })).status).toBe(200);
+  expect((await fetch(`${at}/api/kernels/${id}`, { method: 'DELETE', headers })).status).toBe(204);
+  expect(jupyter.strange).toEqual([]);
+  for (const { headers: sent } of jupyter.asked) expect(sent.authorization).toBe(`token ${token}`);
+  expect(JSON.stringify(jupyter.asked)).not.toContain(secret);
 });
