@@ -192,7 +192,7 @@ export class LaterQueue<Server> implements TurnQueue<Server> {
       ticket.left = true;
       void this.#way('end').then(() => entered.leave());
     };
-    return { kind, enteredMs, position, leave };
+    return { kind, enteredMs, position, leave, look: () => entered.look() };
   }
 
   sweep(nowMs: number): void {

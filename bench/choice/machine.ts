@@ -58,6 +58,7 @@ export class Machine implements Ranked {
   readonly models: Ranked['models'];
   readonly terms = { weight: 1 };
   onChange: () => void = () => undefined;
+  readonly others = { running: 0, waiting: 0 };
   inFlight = 0;
   revision = 0;
   lookedMs = -Infinity;

@@ -194,7 +194,6 @@ function addModelLines(model: NamedModel | undefined, { lines }: Exchange): void
 
 function begin(call: Shaped, exchange: Exchange, slot: Slot<Upstream> | undefined, journal: UsageJournal): Admitted {
   if (exchange.queuePosition > 0) {
-    exchange.lines.push('x-sekisho-queue-position', String(exchange.queuePosition));
     exchange.lines.push('x-sekisho-queue-wait-ms', String(exchange.queuedMs));
   }
   addModelLines(call.models[0], exchange);

@@ -168,6 +168,15 @@ export class Tries {
     this.server.health.doubt(broken[code] ?? 'a call broke there');
   }
 
+  /** When the first of the servers that load the model will have it, if that is known. */
+  loadLeftMs(): number | undefined {
+    const { candidates, others, models } = this.#routed;
+    const left = [...candidates, ...(others?.() ?? [])]
+      .map((server) => server.loadLeftMs(models[0]?.name?.canonical))
+      .filter((ms) => ms !== undefined);
+    return left.length === 0 ? undefined : Math.min(...left);
+  }
+
   /** A stream has begun. If that required omitting the field, this server does not get the field again. */
   noteStream(): void {
     if (this.#withoutField) this.server.leaveStreamOptionsOut();

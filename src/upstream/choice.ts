@@ -2,10 +2,13 @@
 import type { Demand } from '../domain/demand.ts';
 import type { ModelFigures } from '../domain/server-status.ts';
 import type { Assignment } from './estimate/assignment.ts';
+import type { LoadTimes } from './estimate/load-times.ts';
 import type { Ranked } from './estimate/ranked.ts';
 
 /** `servers` are at least two, in the order in which they were added, and the same array for the same servers. */
 export interface Choice<Server extends Ranked> {
+  /** Learned also where there is only one server. */
+  readonly loadTimes: LoadTimes<Server>;
   /** All servers, in the order in which to try them. `demand`: undefined for a call that takes no turn at a model. */
   order(servers: readonly Server[], model: string | undefined, demand?: Demand<Server>): readonly Server[];
   /**

@@ -47,8 +47,11 @@ export interface ModelDetails {
   readonly loaded: ReadonlyMap<string, number> | undefined;
   /** The calls of all its clients, also of those that do not come through the gate; undefined where it does not say. */
   readonly queue: ServerQueue | undefined;
-  /** `known`: the list that was just read. Never rejects, never has anything generated, and wakes no sleeping model. */
-  look(server: Reached, known: Known): Promise<void>;
+  /**
+   * `known`: the list that was just read; `works`: calls of the gateway run there. Never rejects, never has anything generated, and
+   * wakes no sleeping model.
+   */
+  look(server: Reached, known: Known, works: boolean): Promise<void>;
 }
 
 export interface ServerQueue {

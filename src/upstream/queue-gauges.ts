@@ -18,6 +18,11 @@ export class QueueGauges {
     this.#waiting = waiting;
   }
 
+  /** The server does not publish them, as far as is known. */
+  get areMissing(): boolean {
+    return this.#rest > 0;
+  }
+
   /** Never rejects. */
   async look(server: Reached): Promise<void> {
     if (this.#rest > 0) {

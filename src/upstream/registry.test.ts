@@ -17,6 +17,7 @@ const none = { endOn: () => undefined };
 const choice = new EarliestAnswer<Upstream>({ slotsFor: () => 1, nowMs: () => 0 });
 const demand: Demand<Upstream> = { model: 'm', promptTokens: 1, answerTokens: 1, conversation: 0, takes: () => true };
 const policy = (given: Partial<Choice<Upstream>>): Choice<Upstream> => ({
+  loadTimes: choice.loadTimes,
   order: (servers) => servers,
   ready: (servers) => servers,
   assign: (...call) => choice.assign(...call),

@@ -6,6 +6,7 @@ import { Audiences, type Reaching } from './audience.ts';
 import type { Choice } from './choice.ts';
 import type { Credentials } from './credentials.ts';
 import type { Assignment } from './estimate/assignment.ts';
+import type { LoadTimes } from './estimate/load-times.ts';
 import { FirstTokens } from './first-tokens.ts';
 import { type OnTurn, type ServerEntry, type ServerSettings, Upstream } from './server.ts';
 import { SharedLists } from './shared-lists.ts';
@@ -51,7 +52,7 @@ export class UpstreamRegistry {
 
   /** The server takes calls at once. It is probed as soon as the registry is started. @throws CredentialsUnusable */
   add(entry: ServerEntry): Upstream {
-    const server = new Upstream(entry, this.#settings, this.#onTurn, this.#firstTokens);
+    const server = new Upstream(entry, this.#settings, this.#onTurn, this.#firstTokens, this.loadTimes);
     server.onKind = () => this.#sort();
     server.onModels = () => this.#choice.listsChanged();
     this.#all = [...this.#all, server];
@@ -126,6 +127,10 @@ export class UpstreamRegistry {
   async start(): Promise<void> {
     this.#started = true;
     await Promise.all(this.#all.map(({ health }) => health.watch()));
+  }
+
+  get loadTimes(): LoadTimes<Upstream> {
+    return this.#choice.loadTimes;
   }
 
   get anyUp(): boolean {

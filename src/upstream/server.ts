@@ -4,10 +4,11 @@ import type { ModelServer } from '../domain/model-server.ts';
 import type { HealthState } from '../domain/server-status.ts';
 import { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
+import type { LoadTimes } from './estimate/load-times.ts';
 import type { FirstTokens } from './first-tokens.ts';
 import { Health, type Probed } from './health.ts';
 import { Busy, Loading, NoList, Refused } from './json-route.ts';
-import type { Listed, ModelDetails, UpstreamKind } from './kind.ts';
+import type { Listed, ModelDetails, ServerQueue, UpstreamKind } from './kind.ts';
 import { kinds, probeOf, type Recognizable } from './kinds.ts';
 import { type KnownModels, knownFrom, noneKnown } from './known-models.ts';
 import { Screen } from './screen.ts';
@@ -50,6 +51,7 @@ export class Upstream implements Recognizable {
   readonly health: Health;
   /** The other servers, to compare it with. */
   readonly peers: FirstTokens;
+  readonly #loadTimes: LoadTimes<Upstream>;
   credentials: Credentials;
   /** Checks its error texts before callers read them. */
   screen: Screen;
@@ -63,10 +65,12 @@ export class Upstream implements Recognizable {
   onKind: () => void = () => undefined;
   /** Called when it lists other models than before. */
   onModels: () => void = () => undefined;
-  /** Called after each change of `health`, `inFlight`, `revision` or `lookedMs`. */
+  /** Called after each change of `health`, `inFlight`, `others`, `revision` or `lookedMs`. */
   onChange: () => void = () => undefined;
   /** Changes whenever models, details or terms have changed; a look that shows nothing new changes nothing. */
   revision = 0;
+  /** Calls of its other clients, as of the last look. */
+  others: ServerQueue = noQueue;
   /** When its details were last asked for, by `performance.now()`. */
   lookedMs = -Infinity;
   readonly #connection: Connection;
@@ -79,10 +83,17 @@ export class Upstream implements Recognizable {
   #shown = '';
 
   /** @throws CredentialsUnusable */
-  constructor(entry: ServerEntry, settings: ServerSettings, onTurn: OnTurn, peers: FirstTokens) {
+  constructor(
+    entry: ServerEntry,
+    settings: ServerSettings,
+    onTurn: OnTurn,
+    peers: FirstTokens,
+    loadTimes: LoadTimes<Upstream>,
+  ) {
     const { url } = entry;
     this.entry = entry;
     this.peers = peers;
+    this.#loadTimes = loadTimes;
     this.name = url.origin;
     // Addresses of OpenAI-compatible servers are often given with the /v1 of their routes.
     this.basePath = url.pathname.replace(/\/(?:v1\/?)?$/, '');
@@ -227,7 +238,33 @@ export class Upstream implements Recognizable {
       return { state: stateOf(error), reason: describe(error) };
     }
     this.#know(knownFrom(list));
+    this.#noteLoaded();
     return answers;
+  }
+
+  /**
+   * How long a server that answers that it is loading will still be at it, for a call for this model; undefined if that is not
+   * known, or if it is not loading.
+   */
+  loadLeftMs(model: string | undefined): number | undefined {
+    const { state, sinceMs } = this.health;
+    const loads = this.models.listed.length === 1 ? [...(this.models.names ?? [])][0] : model;
+    if (state !== 'loading' || loads === undefined) return undefined;
+    const now = performance.now();
+    const usualMs = this.#loadTimes.usualMs(this, loads, now);
+    if (usualMs === undefined) return undefined;
+    const left = sinceMs + usualMs - now;
+    // What takes longer than expected probably takes half as long again.
+    return left > 0 ? left : -left / 2;
+  }
+
+  /** It has its one model in memory after it was loading. */
+  #noteLoaded(): void {
+    const { state, sinceMs } = this.health;
+    const [model, ...others] = this.models.names ?? [];
+    const now = performance.now();
+    if (state === 'loading' && model !== undefined && others.length === 0)
+      this.#loadTimes.note(this, model, now - sinceMs, now);
   }
 
   #know(models: KnownModels): void {
@@ -239,8 +276,10 @@ export class Upstream implements Recognizable {
 
   async #look(): Promise<void> {
     const from = performance.now();
-    await this.details.look(this, this.models);
+    const before = this.inFlight;
+    await this.details.look(this, this.models, before > 0);
     this.lookedMs = from;
+    this.others = othersIn(this.details.queue, Math.max(before, this.inFlight));
     const shown = shownBy(this.details);
     if (shown !== this.#shown) this.revision++;
     this.#shown = shown;
@@ -272,6 +311,16 @@ const shownBy = (details: ModelDetails): string =>
     details.slotsOf(''),
     ...[...(details.loaded ?? [])].flatMap(([name, bytes]) => [name, bytes, details.contextOf(name)]),
   ].join(' ');
+
+const noQueue: ServerQueue = { running: 0, waiting: 0 };
+
+/** Without the gateway's own calls, which are counted as they are sent: those run rather than wait, as far as is known. */
+function othersIn(queue: ServerQueue | undefined, own: number): ServerQueue {
+  if (queue === undefined) return noQueue;
+  const running = Math.max(0, queue.running - own);
+  const ownWaiting = Math.max(0, own - queue.running);
+  return { running, waiting: Math.max(0, queue.waiting - ownWaiting) };
+}
 
 const answers: Probed = { state: 'up', reason: 'it answers' };
 

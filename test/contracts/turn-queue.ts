@@ -93,6 +93,8 @@ export function turnQueueContract({ name, open, settled }: TurnQueueUnderTest): 
       const modest = call('modest', 50);
       await enter(queue, modest);
       expect(modest.place!.position).toBe(2);
+      expect(modest.place!.look()).toEqual({ position: 2, leftMs: undefined });
+      expect(greedy.at(-1)!.place!.look().position).toBe(50);
       greedy[0]!.slot!.release(50);
       await settled();
       greedy[1]!.slot?.release(50);

@@ -83,6 +83,8 @@ describe('an event stream that has not begun', () => {
       expect(gate.waiting()).toBe(1);
       expect(client.text).toMatch(/^HTTP\/1\.1 200 OK\r\ncontent-type: text\/event-stream\r\n/);
       expect(client.text).toMatch(/x-request-id: req_/);
+      expect(client.text).toMatch(/x-sekisho-queue-position: 1\r\n/);
+      expect(client.text).toMatch(/\n: waiting for a turn, position 1(?:, about \d+ s left)?\n: keep-alive\n\n/);
       first.release();
       await before.until('"done":true');
       const said = client.text.split(': keep-alive').length;
@@ -100,6 +102,33 @@ describe('an event stream that has not begun', () => {
       before.socket.destroy();
     },
   );
+
+  test('says how its place in the queue changes, and a stream of lines gets nothing before its answer', async () => {
+    const holds = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
+    const rows = (await gate.ledger(0)).length;
+    let arrived = 0;
+    for (const { promise } of holds)
+      fake.next(async (_, answer) => {
+        arrived++;
+        await promise;
+        answer.whole(200, json, '{"done":true,"prompt_eval_count":1,"eval_count":1}');
+      });
+    const generate = { model: 'gemma3:270m', prompt: 'x' };
+    const running = raw('/api/generate', { ...generate, stream: false });
+    await eventually(() => expect(arrived).toBe(1));
+    const lines = raw('/api/generate', generate);
+    await eventually(() => expect(gate.waiting()).toBe(1));
+    const events = raw('/v1/chat/completions', { ...chat, stream: true });
+    await events.until(': waiting for a turn, position 2');
+    holds[0]!.resolve();
+    await events.until(': waiting for a turn, position 1, about 1 s left');
+    expect(lines.text).toBe('');
+    holds[1]!.resolve();
+    holds[2]!.resolve();
+    await lines.until('"done":true');
+    for (const client of [running, lines, events]) client.socket.destroy();
+    expect((await gate.ledger(rows + 3)).slice(rows).map(({ queuedMs }) => queuedMs > 0)).toEqual([false, true, true]);
+  });
 
   const failures: [string, Script, number, string][] = [
     ['an error of its own', (_, answer) => answer.whole(500, json, '{"error":"too warm"}'), 500, 'too warm'],

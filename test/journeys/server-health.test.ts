@@ -368,5 +368,13 @@ describe('if no server can take a call', () => {
     const answer = await ask();
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
     expect(await answer.json()).toMatchObject({ error: 'Loading model' });
+    // From then on it is known how long it takes.
+    two.list = fine;
+    await eventually(() => expect(healthOf(0).state).toBe('up'));
+    two.list = loading;
+    await eventually(() => expect(healthOf(0).state).toBe('loading'));
+    const later = Number((await ask()).headers.get('retry-after'));
+    const usualMs = Number(gate.servers.all[0]!.loadLeftMs(undefined));
+    expect([later > 0, later <= 4, usualMs < 4_000]).toEqual([true, true, true]);
   });
 });

@@ -71,6 +71,12 @@ export class Answer {
     return purpose === 'list' || purpose === 'whole' ? undefined : this.#collected?.bytes();
   }
 
+  /** When another try can help, in seconds. */
+  #soon(): string {
+    const leftMs = this.#tries.loadLeftMs();
+    return leftMs === undefined ? soon : String(Math.max(1, Math.ceil(leftMs / 1000)));
+  }
+
   /** Takes the head, and sends it unless the body must be read first. @throws GatewayError `upstream_failed`. */
   begin(status: number, headers: IncomingHttpHeaders): Carriage {
     const exchange = this.#exchange;
@@ -78,7 +84,7 @@ export class Answer {
     const { served, translated } = this.#tries;
     const lines = clientHeaders(headers);
     // It says that it cannot take the call now, so another try can help.
-    if (status === 503 && headers['retry-after'] === undefined) lines.push('retry-after', soon);
+    if (status === 503 && headers['retry-after'] === undefined) lines.push('retry-after', this.#soon());
     this.status = status;
     this.#lines = lines;
     this.#coding = headers['content-encoding'];

@@ -40,6 +40,11 @@ export class AccountLine {
     this.#waiting.push(call);
   }
 
+  /** 1 is the first. */
+  positionOf(call: InLine): number {
+    return this.#waiting.indexOf(call) + 1;
+  }
+
   /** Does nothing if the call is no longer in the line. */
   leave(call: InLine): void {
     const at = this.#waiting.indexOf(call);

@@ -12,6 +12,7 @@ import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
 import { writeFigures } from '../server-figures.ts';
 import { viaOf } from '../via.ts';
+import { waitComment } from './wait-signs.ts';
 import { Waiting, waitWhileConnected } from './waiting.ts';
 
 export interface LoadTools {
@@ -56,7 +57,7 @@ async function waitFor(
   const leftMs = load.leftMs();
   setLine(exchange.lines, 'x-sekisho-load-position', position);
   if (leftMs !== undefined) setLine(exchange.lines, 'x-sekisho-load-estimate-ms', Math.round(leftMs));
-  exchange.waitComment = () => commentOn(load, position);
+  exchange.waitComment = () => waitComment('the model is loading', position, load.leftMs());
   void load.over.then((end) => {
     isAnother = !isOwn && (end.kind === 'failed' || end.kind === 'broke');
     const error = isAnother ? undefined : errorOf(end, server);
@@ -80,12 +81,6 @@ function setLine(lines: string[], name: string, value: number): void {
   const at = lines.indexOf(name);
   if (at < 0) lines.push(name, String(value));
   else lines[at + 1] = String(value);
-}
-
-function commentOn(load: Load, position: number): string {
-  const leftMs = load.leftMs();
-  const left = leftMs === undefined ? '' : `, about ${Math.ceil(leftMs / 1000)} s left`;
-  return `: the model is loading, position ${position}${left}\n`;
 }
 
 function errorOf(end: LoadEnd, { screen }: Upstream): GatewayError | undefined {

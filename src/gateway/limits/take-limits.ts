@@ -15,6 +15,7 @@ import type { AccountLines, Attempt, InLine } from './account-line.ts';
 import type { AccountUsage } from './account-usage.ts';
 import { addLimitLines, asciiOf } from './limit-headers.ts';
 import { crowdedError, fullError, idleError } from './limit-refusals.ts';
+import { notePosition, waitComment } from './wait-signs.ts';
 import { isGone, Waiting, waitWhileConnected } from './waiting.ts';
 
 export interface LimitTools {
@@ -130,10 +131,13 @@ async function waitInLine(
   const { exchange, usage } = asking;
   const wait = new LineWait(asking, enteredMs, rules);
   lines.enter(usage.line, wait);
-  exchange.queuePosition = usage.line.length;
+  notePosition(exchange, usage.line.length, undefined);
+  exchange.waitComment = () =>
+    waitComment('waiting for another call of the account', usage.line.positionOf(wait), undefined);
   try {
     await waitWhileConnected(wait, running);
   } finally {
+    exchange.waitComment = undefined;
     usage.line.leave(wait);
     exchange.queuedMs = Math.round(nowMs() - enteredMs);
   }

@@ -12,6 +12,7 @@ import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
 import { mostCompletion } from './expected-use.ts';
+import { notePosition, waitComment } from './wait-signs.ts';
 import { Waiting, waitWhileConnected } from './waiting.ts';
 
 /** `Server`: what the slots are on, model servers or those of published services. */
@@ -66,10 +67,16 @@ async function waitFor<Server>(
   { running, recorder: { nowMs } }: TurnTools<Server>,
 ): Promise<Slot<Server>> {
   const { exchange } = waiting;
-  if (exchange.queuePosition === 0) exchange.queuePosition = place.position;
+  const { position, leftMs } = place.look();
+  notePosition(exchange, position, leftMs);
+  exchange.waitComment = () => {
+    const now = place.look();
+    return waitComment('waiting for a turn', now.position, now.leftMs);
+  };
   try {
     return await waitWhileConnected(waiting, running);
   } finally {
+    exchange.waitComment = undefined;
     place.leave();
     const now = nowMs();
     exchange.notes.noteTurn(now);

@@ -27,7 +27,8 @@ interface Lane<Server> {
   virtual: number;
   waiting: number;
   running: number;
-  /** Tokens and durations of recent turns whose cost was reported; older ones decay. */
+  /** Recent turns whose cost was reported, their tokens and durations; older ones decay. */
+  turns: number;
   tokens: number;
   ms: number;
 }
@@ -45,7 +46,17 @@ class LanePlace<Server> implements Place {
     this.flow = flow;
     this.lane = lane;
     this.enteredMs = enteredMs;
-    this.position = positionOf(lane, flow);
+    this.position = positionOf(lane, flow, flow.waiting.length);
+  }
+
+  look(): ReturnType<Place['look']> {
+    const { lane, flow } = this;
+    const position = positionOf(lane, flow, Math.max(0, flow.waiting.indexOf(this)));
+    // Slots are free one after the other.
+    return {
+      position,
+      leftMs: lane.turns > 0 ? (position * lane.ms) / lane.turns / Math.max(1, lane.running) : undefined,
+    };
   }
 
   leave(): void {
@@ -137,6 +148,7 @@ export class FairQueue<Server> implements TurnQueue<Server> {
         virtual: 0,
         waiting: 0,
         running: 0,
+        turns: 0,
         tokens: 0,
         ms: 0,
       };
@@ -235,6 +247,7 @@ function settledCost<Server>(lane: Lane<Server>, { most }: Turn<Server>, cost: n
   if (held === undefined) return cost;
   const pace = lane.ms > 0 ? lane.tokens / lane.ms : firstPace;
   if (!held.isReported) return Math.max(cost, Math.min(most, held.ms * pace));
+  lane.turns = lane.turns * fading + 1;
   lane.tokens = lane.tokens * fading + cost;
   lane.ms = lane.ms * fading + Math.max(1, held.ms);
   return cost;
@@ -294,10 +307,13 @@ function take<Server>(place: LanePlace<Server>): boolean {
   return true;
 }
 
-/** With equal costs, accounts take turns, so each other account is served at most this place's rank times before it. */
-function positionOf<Server>(lane: Lane<Server>, flow: Flow<Server>): number {
-  const rank = flow.waiting.length + 1;
-  let before = flow.waiting.length;
+/**
+ * With equal costs, accounts take turns, so each other account is served at most this place's rank times before it. `ahead`:
+ * calls of its own account that wait before it.
+ */
+function positionOf<Server>(lane: Lane<Server>, flow: Flow<Server>, ahead: number): number {
+  const rank = ahead + 1;
+  let before = ahead;
   for (const other of lane.backlogged) if (other !== flow) before += Math.min(other.waiting.length, rank);
   return before + 1;
 }

@@ -49,6 +49,8 @@ export interface Place {
   readonly enteredMs: MonotonicMs;
   /** Expected position when the call entered: 1 is the next one. */
   readonly position: number;
+  /** The position now, and how long the turn will probably take to come; undefined while no turn has shown how long one lasts. */
+  look(): { readonly position: number; readonly leftMs: number | undefined };
   /** Gives the place up. Does nothing if the call was served or refused already. */
   leave(): void;
 }

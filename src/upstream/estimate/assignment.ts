@@ -169,8 +169,10 @@ export class Assignment<Server extends Ranked> {
     const answerMs = timings && timings.answerMs > 0 ? reportedAnswerMs(timings, wallMs) : this.#seenAnswerMs(report);
     noteAll(learned.answer, peers.answer, work.answerFactor, answerMs, nowMs);
     const loadMs = timings && timings.loadMs >= shortestLoadMs ? timings.loadMs : this.#seenLoadMs(report, wallMs);
-    if (this.#loads && loadMs >= shortestLoadMs)
-      noteAll(learned.load, peers.load, work.loadFactor, Math.min(loadMs, wallMs), nowMs);
+    // The gateway's own request shows it better.
+    const isNoted = offer.loadTimes.isNotedSince(offer.server, offer.model, this.#assignedMs);
+    if (this.#loads && loadMs >= shortestLoadMs && !isNoted)
+      offer.loadTimes.note(offer.server, offer.model, Math.min(loadMs, wallMs), nowMs);
     learned.turn.note(wallMs, nowMs);
     learned.answerTokens.note(report.answerTokens, nowMs);
     this.#learnLateness(report);

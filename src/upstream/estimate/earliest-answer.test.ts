@@ -10,6 +10,7 @@ const gigabyte = 1e9;
 class Seen implements Ranked {
   readonly name: string;
   onChange: () => void = () => undefined;
+  others = { running: 0, waiting: 0 };
   health: Ranked['health'] = { rank: 0, lookMs: 1, slow: false };
   models: Ranked['models'];
   terms = { weight: 1 };
@@ -278,6 +279,8 @@ describe('what a server shows counts from the moment at which it shows it', () =
     ['a long way', (server) => (server.health = { ...server.health, lookMs: 900 })],
     ['late answers', (server) => (server.health = { ...server.health, slow: true })],
     ['calls without a turn', (server) => (server.inFlight = 5)],
+    ['calls of its other clients', (server) => (server.others = { running: 3, waiting: 0 })],
+    ['a queue of its other clients', (server) => (server.others = { running: 0, waiting: 2 })],
     ['another weight', (server) => Object.assign(server, { terms: { weight: 0.5 }, revision: 1 })],
     [
       'a model that left the memory',

@@ -9,6 +9,7 @@ import { type Assigning, Assignment } from './assignment.ts';
 import { Conversations } from './conversations.ts';
 import { Evictions } from './eviction.ts';
 import { Peers } from './figures.ts';
+import { LoadTimes } from './load-times.ts';
 import { elsewhere, estimate, Offer, offerWidth } from './offer.ts';
 import type { Ranked } from './ranked.ts';
 import { Rows } from './rows.ts';
@@ -39,6 +40,7 @@ export interface EstimateSettings<Server> {
 
 export class EarliestAnswer<Server extends Ranked> implements Choice<Server>, Assigning<Server> {
   readonly nowMs: () => number;
+  readonly loadTimes = new LoadTimes<Server>();
   readonly #slotsFor: EstimateSettings<Server>['slotsFor'];
   readonly #standings = new WeakMap<Server, Standing<Server>>();
   readonly #peers = new Map<string, Peers>();
@@ -112,7 +114,12 @@ export class EarliestAnswer<Server extends Ranked> implements Choice<Server>, As
     let offer = offers.get(model);
     if (offer === undefined) {
       if (offers.size >= mostOffers) this.#forgetOne(offers);
-      offer = new Offer(this.#offerRows, server, model, { work, peers: this.#peersOf(model), evictions });
+      offer = new Offer(this.#offerRows, server, model, {
+        work,
+        peers: this.#peersOf(model),
+        evictions,
+        loadTimes: this.loadTimes,
+      });
       this.#renew(offer, this.nowMs());
       offers.set(model, offer);
     }

@@ -12,7 +12,6 @@ export class Learned {
   readonly prompt = new Average(pace);
   /** Milliseconds per token of an answer. */
   readonly answer = new Average(pace);
-  readonly load = new Average(wait);
   /** From the sending of a call to its end. */
   readonly turn = new Average(wait);
   readonly answerTokens = new Average(tokens);
@@ -22,7 +21,6 @@ export class Learned {
 export class Peers {
   readonly prompt = new Average(pace);
   readonly answer = new Average(pace);
-  readonly load = new Average(wait);
 }
 
 /** How a server compares with others: 2 is half as fast. */
@@ -45,3 +43,12 @@ export const assumedPromptMs = (size: number): number => usualPromptMs * timesUs
 export const assumedAnswerMs = (size: number): number => usualAnswerMs * timesUsual(size);
 export const assumedLoadMs = (size: number): number =>
   size > 0 ? leastLoadMs + size * usualLoadMsPerByte : usualLoadMs;
+
+/** What was learned this long ago counts half: the machine may have changed, and it is tried again. */
+const staleMs = 1_800_000;
+
+/** What was learned lately; otherwise the assumption. */
+export function learnedOr(own: Average | undefined, assumed: number, nowMs: number): number {
+  if (own === undefined || own.count === 0) return assumed;
+  return nowMs - own.atMs < staleMs ? own.value : (own.value + assumed) / 2;
+}

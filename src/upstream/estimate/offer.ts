@@ -1,13 +1,12 @@
 // A model on one server: what is known and learned of it, the calls that are there, and from that how long a call would wait
 // for its first token.
 import type { Average } from './average.ts';
-import { assumedAnswerMs, assumedLoadMs, assumedPromptMs, type Learned, type Peers } from './figures.ts';
+import { assumedAnswerMs, assumedLoadMs, assumedPromptMs, type Learned, learnedOr, type Peers } from './figures.ts';
+import type { LoadTimes } from './load-times.ts';
 import type { Ranked } from './ranked.ts';
 import { Row, type Rows } from './rows.ts';
 import { inServer, lateness, type ServerWork } from './server-work.ts';
 
-/** What was learned this long ago counts half: the machine may have changed, and it is tried again. */
-const staleMs = 1_800_000;
 /** What takes longer than expected will probably take this much of the time so far once more. */
 const overdue = 0.5;
 /** How long what was assumed holds; what is learned of the model here counts at once. */
@@ -65,6 +64,7 @@ export class Offer<Server extends Ranked> extends Row {
   readonly work: ServerWork;
   readonly peers: Peers;
   readonly evictions: Evicting<Server>;
+  readonly loadTimes: LoadTimes<Server>;
   learned: Learned | undefined;
   // As of the last `renew`.
   isRemote = false;
@@ -77,7 +77,7 @@ export class Offer<Server extends Ranked> extends Row {
     rows: Rows,
     server: Server,
     model: string,
-    { work, peers, evictions }: Pick<Offer<Server>, 'work' | 'peers' | 'evictions'>,
+    { work, peers, evictions, loadTimes }: Pick<Offer<Server>, 'work' | 'peers' | 'evictions' | 'loadTimes'>,
   ) {
     super(rows);
     this.server = server;
@@ -85,6 +85,7 @@ export class Offer<Server extends Ranked> extends Row {
     this.work = work;
     this.peers = peers;
     this.evictions = evictions;
+    this.loadTimes = loadTimes;
     this.seenMs = this.goneMs = -Infinity;
   }
 
@@ -164,7 +165,7 @@ export class Offer<Server extends Ranked> extends Row {
     const { learned, peers, work } = this;
     const promptMs = paceOf(learned?.prompt, peers.prompt, assumedPromptMs(size), work.promptFactor, nowMs);
     const answerMs = paceOf(learned?.answer, peers.answer, assumedAnswerMs(size), work.answerFactor, nowMs);
-    const loadMs = paceOf(learned?.load, peers.load, assumedLoadMs(size), work.loadFactor, nowMs);
+    const loadMs = this.loadTimes.expectedMs(this.server, this.model, assumedLoadMs(size), nowMs);
     this.set(inOffer.promptMs, promptMs);
     this.set(inOffer.answerMs, answerMs);
     this.set(inOffer.loadMs, loadMs);
@@ -274,7 +275,8 @@ function backlog(servers: Figures, s: number, answerMs: number, nowMs: number): 
   const pending = servers[s + inServer.pending] as number;
   const running = Math.max(servers[s + inServer.inFlight] as number, servers[s + inServer.sent] as number) - pending;
   const readMs = Math.max((servers[s + inServer.busyUntilMs] as number) - nowMs, pending * answerMs);
-  return readMs + Math.max(0, running) * answerMs;
+  const others = (servers[s + inServer.othersRunning] as number) + (servers[s + inServer.othersTokens] as number);
+  return readMs + (Math.max(0, running) + others) * answerMs;
 }
 
 function slotWait(offers: Figures, o: number, nowMs: number): number {
@@ -288,9 +290,5 @@ function slotWait(offers: Figures, o: number, nowMs: number): number {
 const overdueMs = (leftMs: number): number => (leftMs > 0 ? leftMs : overdue * -leftMs);
 
 /** What was learned lately; otherwise what others do with the model, or machines in general, at the speed of this server. */
-function paceOf(own: Average | undefined, peers: Average, usual: number, speed: Average, nowMs: number): number {
-  const isKnown = own !== undefined && own.count > 0;
-  if (isKnown && nowMs - own.atMs < staleMs) return own.value;
-  const assumed = (peers.count > 0 ? peers.value : usual) * (speed.count > 0 ? speed.value : 1);
-  return isKnown ? (own.value + assumed) / 2 : assumed;
-}
+const paceOf = (own: Average | undefined, peers: Average, usual: number, speed: Average, nowMs: number): number =>
+  learnedOr(own, (peers.count > 0 ? peers.value : usual) * (speed.count > 0 ? speed.value : 1), nowMs);

@@ -22,10 +22,12 @@ export interface Ranked {
   };
   readonly terms: { readonly weight: number };
   readonly inFlight: number;
+  /** Calls of its other clients, by what it publishes; none if it publishes nothing. */
+  readonly others: { readonly running: number; readonly waiting: number };
   /** Changes whenever models, details or terms have changed; not with every look. */
   readonly revision: number;
   /** When the details were last asked for, on the clock of the choice. */
   readonly lookedMs: number;
-  /** The server calls it after each change of `health`, `inFlight`, `revision` or `lookedMs`. The choice sets it. */
+  /** The server calls it after each change of `health`, `inFlight`, `others`, `revision` or `lookedMs`. The choice sets it. */
   onChange: () => void;
 }

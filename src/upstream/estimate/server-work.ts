@@ -16,6 +16,9 @@ const halfLifeMs = 60_000;
 const slowLookMs = 200;
 const slowCalls = 3;
 const slowMs = 1_000;
+/** Of an answer for another client; and the most that a server's queue counts, whatever it says. */
+const usualTokens = 200;
+const mostTokens = 20_000;
 
 /** The columns of a server's row. The first are what the server says or shows, as of its last change. */
 export const inServer = {
@@ -41,6 +44,9 @@ export const inServer = {
   evictMs: 13,
   freeBytes: 14,
   evictUntilMs: 15,
+  /** Calls of other clients, and how long their answers take that wait before the next call, in tokens. */
+  othersRunning: 16,
+  othersTokens: 17,
 } as const;
 export const serverWidth = 24;
 
@@ -51,7 +57,6 @@ export class ServerWork extends Row {
   roomBytes = 0;
   readonly promptFactor = new Average(factor);
   readonly answerFactor = new Average(factor);
-  readonly loadFactor = new Average(factor);
   readonly #late = new Average(late);
 
   get inFlight(): number {
@@ -93,11 +98,14 @@ export class ServerWork extends Row {
   }
 
   /** Call when anything has changed that the server says or shows. */
-  read({ health, inFlight, lookedMs, revision }: Ranked): void {
+  read({ health, inFlight, others, lookedMs, revision }: Ranked): void {
     this.set(inServer.rank, health.rank);
     this.set(inServer.farCalls, health.lookMs > slowLookMs ? slowCalls : 0);
     this.set(inServer.slowMs, health.slow ? slowMs : 0);
     this.set(inServer.sent, inFlight);
+    this.set(inServer.othersRunning, others.running);
+    // The ones that wait share the places of those that run.
+    this.set(inServer.othersTokens, Math.min(mostTokens, (others.waiting * usualTokens) / Math.max(1, others.running)));
     this.set(inServer.lookedMs, lookedMs);
     this.set(inServer.revision, revision);
   }

@@ -2,6 +2,7 @@
 // loaded once, by a request of its own, and the calls wait for that. So a caller who hangs up takes the load from nobody, and a
 // server never works on two loads for the gateway.
 import { parseModelName } from '../../domain/model-name.ts';
+import type { LoadTimes } from '../estimate/load-times.ts';
 import type { Fields } from '../kind.ts';
 import type { Upstream } from '../server.ts';
 import { keyOf, Load } from './load.ts';
@@ -29,11 +30,13 @@ export interface ServerLoad {
 
 export class ColdLoads {
   readonly #mostMs: number;
+  readonly #times: LoadTimes<Upstream>;
   readonly #servers = new Map<Upstream, ServerLoads>();
 
   /** `mostMs`: how long a load may take of which nothing is known. */
-  constructor(mostMs: number) {
+  constructor(mostMs: number, times: LoadTimes<Upstream>) {
     this.#mostMs = mostMs;
+    this.#times = times;
   }
 
   /** The model is not in the server's memory, and the gateway can have it loaded. */
@@ -64,7 +67,7 @@ export class ColdLoads {
       // Servers that are gone are forgotten when another one loads its first model.
       for (const [known, { loads }] of this.#servers)
         if (!known.takesCalls && loads.length === 0) this.#servers.delete(known);
-      this.#servers.set(server, (found = new ServerLoads(server, this.#mostMs)));
+      this.#servers.set(server, (found = new ServerLoads(server, this.#mostMs, this.#times)));
     }
     return found;
   }

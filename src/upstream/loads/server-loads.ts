@@ -1,11 +1,11 @@
 // The loads of one model server, one after the other: a server with memory for one model would otherwise load several in turns.
 // It remembers for a while which models it has loaded, since the server's list of them is read only now and then, and which it
 // could not load, so that the calls that wait for those fail with the first one.
+import type { LoadTimes } from '../estimate/load-times.ts';
 import type { UpstreamKind } from '../kind.ts';
 import type { Upstream } from '../server.ts';
 import type { Load, LoadEnd } from './load.ts';
 import { LoadFailed } from './load-failed.ts';
-import { LoadTimes } from './load-times.ts';
 
 /** Longer than a list of loaded models is old. */
 const warmMs = 30_000;
@@ -20,7 +20,7 @@ const mostModels = 1_000;
 export class ServerLoads {
   readonly #server: Upstream;
   readonly #mostMs: number;
-  readonly #times = new LoadTimes();
+  readonly #times: LoadTimes<Upstream>;
   /** By model, the running one first. */
   readonly #loads = new Map<string, Load>();
   /** Until when a model counts as loaded, by model. */
@@ -28,9 +28,10 @@ export class ServerLoads {
   readonly #failed = new Map<string, { readonly untilMs: number; readonly key: string; readonly end: LoadEnd }>();
   #runs = false;
 
-  constructor(server: Upstream, mostMs: number) {
+  constructor(server: Upstream, mostMs: number, times: LoadTimes<Upstream>) {
     this.#server = server;
     this.#mostMs = mostMs;
+    this.#times = times;
   }
 
   /** In the order in which they will be done. */
@@ -87,7 +88,7 @@ export class ServerLoads {
   async #ask(load: Load, loads: NonNullable<UpstreamKind['loads']>): Promise<LoadEnd> {
     const { model } = load;
     const from = performance.now();
-    const signal = AbortSignal.timeout(this.#times.boundMs(model, this.#mostMs));
+    const signal = AbortSignal.timeout(this.#times.boundMs(this.#server, model, this.#mostMs));
     const ask = (): Promise<boolean> => loads.load(this.#server, load.spelled, load.wants, load.via, signal);
     try {
       const isLoaded = await ask().catch((error: unknown) => {
@@ -107,7 +108,7 @@ export class ServerLoads {
 
   /** Another model may have had to leave. */
   #noteLoaded(model: string, ms: number): void {
-    this.#times.note(model, ms);
+    this.#times.note(this.#server, model, ms, performance.now());
     this.#warm.clear();
     this.#server.health.hurry();
   }
@@ -126,9 +127,10 @@ export class ServerLoads {
 
   /** Works out when each load will be over. */
   #expect(): void {
-    let atMs: number | undefined = performance.now();
+    const nowMs = performance.now();
+    let atMs: number | undefined = nowMs;
     for (const load of this.#loads.values()) {
-      const usualMs = this.#times.usualMs(load.model);
+      const usualMs = this.#times.usualMs(this.#server, load.model, nowMs);
       const fromMs: number | undefined = load.startedMs ?? atMs;
       atMs = usualMs === undefined || fromMs === undefined ? undefined : fromMs + usualMs;
       load.expectedMs = atMs;
