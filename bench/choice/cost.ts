@@ -83,6 +83,8 @@ const demands = Array.from(
     promptTokens: 10 + numbers.below(4_000),
     answerTokens: 300,
     conversation: 1 + numbers.below(20_000),
+    prefix: 0,
+    prefixTokens: 0,
     takes: () => true,
   }),
 );

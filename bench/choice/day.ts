@@ -185,6 +185,8 @@ class Day {
       // What a gateway expects before it knows.
       answerTokens: 512,
       conversation,
+      prefix: 0,
+      prefixTokens: 0,
       takes: () => true,
     };
     const start = (slot: Slot<Machine>): void => this.#start(arrival, demand, slot);

@@ -8,7 +8,7 @@ import type { Principal } from '../domain/principal.ts';
 import { bodyFields } from '../upstream/kinds.ts';
 import { type AskedLength, boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
-import { conversationOf } from './conversation.ts';
+import { noOpening, type Opening, openingOf } from './conversation.ts';
 import { boundParameters } from './creation.ts';
 import { boundGrammars } from './grammar-bounds.ts';
 import { jsonType, readJson } from './intent.ts';
@@ -34,8 +34,8 @@ export interface Shaped extends Authorized, Mark {
   readonly choices: number;
   /** The changes, for a response header; contains only names and figures that this code knows. */
   readonly changes: readonly string[];
-  /** Of the conversation that it continues; 0 if it has none, or if there is only one server. */
-  readonly conversation: number;
+  /** What it begins with; nothing if there is only one server. */
+  readonly opening: Opening;
   /** The caller as of the last shaping. */
   readonly shapedFor: Principal;
   /** The servers that took calls at that time. */
@@ -68,7 +68,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
   let asked: AskedLength = { tokens: undefined, choices: 1 };
   let changes = before;
   let figured: Figured | undefined;
-  let conversation = 0;
+  let opening = noOpening;
   let { body } = call;
   if (document && body) {
     if (bounds) {
@@ -89,7 +89,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
         : none;
     ({ body, figured } = figureFor(bytes, firstEdits, differing));
     ({ asked, changes } = firstEdits);
-    if (facts.length > 1) conversation = conversationOf(call, document, bytes);
+    if (facts.length > 1) opening = openingOf(call, document, bytes);
     for (const other of differing) asked = longerOf(asked, other.asked);
   }
   // Drop the parsed body: it can be many times the size of its bytes while the answer runs.
@@ -102,7 +102,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
     askedTokens,
     choices,
     changes,
-    conversation,
+    opening,
     figured,
     shapedFor: principal,
     shapedWith: facts,
@@ -182,31 +182,29 @@ function editsFor(
   return { server: facts.server, edits, changes, asked };
 }
 
-/** The requested context, if the plan replaces it by what is loaded. */
-function contextOf(
-  document: JsonBody,
-  bytes: Buffer,
-  { reloadOptions: others, maxContextTokens: most }: Terms,
-): number | undefined {
-  const value =
-    others === 'strip' && most !== 0 ? given(document.members.get('options')?.members, 'num_ctx') : undefined;
+/** The requested context, if what is sent depends on what is loaded. */
+function contextOf(document: JsonBody, bytes: Buffer, { maxContextTokens: most }: Terms): number | undefined {
+  const value = most !== 0 ? given(document.members.get('options')?.members, 'num_ctx') : undefined;
   return value && Number(bytes.toString('latin1', value.start, value.end));
 }
 
-/** Whether the servers would get different bodies. */
-function differ(
-  facts: ModelFacts,
-  context: number | undefined,
-  { maxContextTokens: most }: Terms,
+/** The context to send; undefined to remove it. */
+const settledContext = (
+  { contexts }: Pick<ServerFacts, 'contexts'>,
   model: string,
-): boolean {
-  const tokens = facts[0]?.answerTokens(model);
-  const settled = context === undefined ? undefined : facts[0]?.contexts.settle(model, context, most);
-  return facts.some(
-    ({ answerTokens, contexts }, at) =>
-      at > 0 &&
-      (answerTokens(model) !== tokens || (context !== undefined && contexts.settle(model, context, most) !== settled)),
-  );
+  asked: number,
+  { maxContextTokens: most, reloadOptions: others }: Terms,
+): number | undefined =>
+  others === 'strip' ? contexts.settle(model, asked, most) : contexts.within(model, asked, most);
+
+/** Whether the servers would get different bodies. */
+function differ(facts: ModelFacts, context: number | undefined, bounds: Terms, model: string): boolean {
+  const settledBy = (server: ServerFacts): number | undefined =>
+    context === undefined ? undefined : settledContext(server, model, context, bounds);
+  const [first, ...others] = facts as readonly [ServerFacts, ...ServerFacts[]];
+  const tokens = first.answerTokens(model);
+  const settled = settledBy(first);
+  return others.some((server) => server.answerTokens(model) !== tokens || settledBy(server) !== settled);
 }
 
 /** The reservation must suffice for every server that may get the call. */
@@ -215,7 +213,7 @@ function longerOf(a: AskedLength, b: AskedLength): AskedLength {
   return { tokens, choices: a.choices };
 }
 
-function boundBody(work: Work, bounds: Terms, model: string | undefined, { contexts }: ServerFacts): void {
+function boundBody(work: Work, bounds: Terms, model: string | undefined, facts: ServerFacts): void {
   const { document } = work;
   const options = document.members.get('options')?.members;
   if (bounds.reloadOptions === 'strip') {
@@ -228,7 +226,7 @@ function boundBody(work: Work, bounds: Terms, model: string | undefined, { conte
     boundTemplateArguments(work);
   }
   if (bounds.debugFields === 'strip') removeAll(work, debug);
-  boundContext(work, given(options, 'num_ctx'), bounds, model, contexts);
+  boundContext(work, given(options, 'num_ctx'), bounds, model, facts);
   boundCapped(work);
   boundGrammars(work);
   boundKeepAlive(work, bounds);
@@ -240,19 +238,20 @@ const contextName = 'options.num_ctx';
 function boundContext(
   work: Work,
   value: JsonValue | undefined,
-  { maxContextTokens: most, reloadOptions: others }: Terms,
+  bounds: Terms,
   model: string | undefined,
-  contexts: ServerFacts['contexts'],
+  facts: ServerFacts,
 ): void {
   if (!value) return;
+  const { maxContextTokens: most, reloadOptions: others } = bounds;
   if (most === 0) {
     remove(work, value, contextName);
     return;
   }
-  if (most === null && others === 'allow') return;
+  // What is no number is the server's to refuse.
+  if (most === null && others === 'allow' && value.kind !== 'number') return;
   const asked = wholeNumber(work, value, contextName);
-  const settled =
-    others === 'strip' && model !== undefined ? contexts.settle(model, asked, most) : Math.min(asked, most ?? Infinity);
+  const settled = model === undefined ? Math.min(asked, most ?? Infinity) : settledContext(facts, model, asked, bounds);
   if (settled === undefined) remove(work, value, contextName);
   else if (settled !== asked) replace(work, value, contextName, settled);
 }

@@ -1,7 +1,8 @@
 // Chooses the context that a model runs with. Ollama reloads a model, for all its users, on every call with another
 // `num_ctx` (server/sched.go needsReload). So a caller whose plan strips reload options gets the context that the model
-// is loaded with; only if it is not loaded does the call decide, in a few steps. Takes the requested context and the
-// plan's bound; returns the one to send. Loads nothing itself.
+// is loaded with; only if it is not loaded does the call decide, in a few steps. Other callers get what they ask for, unless the
+// model is loaded with as much or more: that serves them as well, and nobody waits for a reload. Takes the requested context
+// and the plan's bound; returns the one to send. Loads nothing itself.
 
 /** Not below Ollama's default: the first caller must not impose a small context on later ones. */
 const leastStep = 4096;
@@ -27,7 +28,15 @@ export class ContextSizes {
     this.#nowMs = nowMs;
   }
 
-  /** The `num_ctx` to send; undefined to remove it. `most` null is no bound. */
+  /** The `num_ctx` to send for a caller who may have the model reloaded. `most` null is no bound. */
+  within(model: string, asked: number, most: number | null): number {
+    const bounded = Math.min(asked, most ?? Infinity);
+    const loaded = this.#loaded(model);
+    const serves = loaded !== undefined && bounded > 0 && loaded >= bounded && (most === null || loaded <= most);
+    return serves ? loaded : bounded;
+  }
+
+  /** The `num_ctx` to send for others; undefined to remove it. `most` null is no bound. */
   settle(model: string, asked: number, most: number | null): number | undefined {
     const now = this.#nowMs();
     const loaded = this.#loaded(model);

@@ -9,7 +9,7 @@ import type { Operation } from './dialects/dialect.ts';
 
 export interface ServerFacts {
   readonly server: Upstream;
-  readonly contexts: Pick<ContextSizes, 'settle'>;
+  readonly contexts: Pick<ContextSizes, 'settle' | 'within'>;
   /** The `num_predict` that the model's own parameters set; undefined if that is unknown or unlimited. */
   readonly answerTokens: (model: string) => number | undefined;
   readonly mayHave: (operation: Operation) => boolean;

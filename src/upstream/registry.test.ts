@@ -15,7 +15,15 @@ const entryOf = (name: string) => ({
 const none = { endOn: () => undefined };
 
 const choice = new EarliestAnswer<Upstream>({ slotsFor: () => 1, nowMs: () => 0 });
-const demand: Demand<Upstream> = { model: 'm', promptTokens: 1, answerTokens: 1, conversation: 0, takes: () => true };
+const demand: Demand<Upstream> = {
+  model: 'm',
+  promptTokens: 1,
+  answerTokens: 1,
+  conversation: 0,
+  prefix: 0,
+  prefixTokens: 0,
+  takes: () => true,
+};
 const policy = (given: Partial<Choice<Upstream>>): Choice<Upstream> => ({
   loadTimes: choice.loadTimes,
   order: (servers) => servers,

@@ -83,6 +83,20 @@ describe('num_ctx', () => {
     expect(await context(secret, 'loaded', 777)).toBe(777);
     expect(await context(secret, 'loaded', 9000)).toBe(8192);
   });
+
+  test('that a loaded model has room for takes what is loaded, also when the plan allows reloading', async () => {
+    for (const maxContextTokens of [null, 32_768]) {
+      const { secret } = await gate.member({ maxContextTokens });
+      await eventually(async () => expect(await context(secret, 'loaded', 777)).toBe(16_384));
+      expect(await context(secret, 'loaded', 16_384)).toBe(16_384);
+      expect((await ask(secret, '/api/chat', { model: 'loaded', options: { num_ctx: 777 } })).changed).toContain(
+        'num_ctx=16384',
+      );
+      // More than that is worth a reload to a caller who may have one.
+      expect(await context(secret, 'loaded', 20_000)).toBe(20_000);
+      expect(await context(secret, 'loaded', -1)).toBe(-1);
+    }
+  });
 });
 
 describe('an added output limit', () => {

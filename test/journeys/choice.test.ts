@@ -115,6 +115,45 @@ test('a conversation stays at the server that has its text, and others go where 
   expect(heard()).toEqual([3, 2]);
 });
 
+test.each([
+  [
+    '/api/chat',
+    (system: string, content: string) => ({
+      messages: [
+        { role: 'system', content: system },
+        { role: 'user', content },
+      ],
+    }),
+  ],
+  [
+    '/v1/messages',
+    (system: string, content: string) => ({ max_tokens: 9, system, messages: [{ role: 'user', content }] }),
+  ],
+  ['/api/generate', (system: string, prompt: string) => ({ system, prompt })],
+])('a new conversation with a known system prompt goes to the server that has read it (%s)', async (path, bodyOf) => {
+  cold.models = warm.models;
+  await open(4);
+  const system = 'You write tests. '.repeat(200);
+  const ask = async (text: string, content: string): Promise<void> =>
+    void (await (await post(gate.url + path, secret, { model, stream: false, ...bodyOf(text, content) })).text());
+  const calls = (): number[] => [cold, warm].map(({ requests }) => requests.filter(({ url }) => url === path).length);
+  release();
+  // While one server reads a long prompt, the first conversation begins at the other.
+  const { promise, resolve } = Promise.withResolvers<void>();
+  cold.pace = () => promise;
+  const other = chat('x', 10);
+  await eventually(() => expect(heard()).toEqual([1, 0]));
+  const before = calls()[0]!;
+  await ask(system, 'one');
+  expect(calls()).toEqual([before, 1]);
+  resolve();
+  await (await other).text();
+  await ask(system, 'two');
+  expect(calls()).toEqual([before, 2]);
+  await ask(`Another. ${system}`, 'three');
+  expect(calls()).toEqual([before + 1, 2]);
+});
+
 /** A server of OpenAI's routes that says of its queue what it is told to say. */
 async function queueing(owner: 'vllm' | 'sglang' | 'llamacpp') {
   const state = {

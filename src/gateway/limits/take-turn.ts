@@ -135,7 +135,15 @@ class ModelWait<Server> extends Waiting<Slot<Server>> implements Turn<Server>, D
   }
 
   get conversation(): number {
-    return this.call.conversation;
+    return this.call.opening.conversation;
+  }
+
+  get prefix(): number {
+    return this.call.opening.prefix;
+  }
+
+  get prefixTokens(): number {
+    return Math.floor(this.call.opening.prefixShare * this.#ask.promptTokens);
   }
 
   takes(server: Server): boolean {

@@ -17,6 +17,8 @@ export interface Assigning<Server extends Ranked> {
   isKeptAt(offer: Offer<Server>, demand: Demand<Server>): boolean;
   /** It has this much of the text of the conversation now. */
   keep(offer: Offer<Server>, demand: Demand<Server>, tokens: number, nowMs: number): void;
+  /** It has read the text that the conversation shares with others. */
+  keepPrefix(offer: Offer<Server>, demand: Demand<Server>, nowMs: number): void;
 }
 
 /** A shorter prompt says little about the pace. */
@@ -114,6 +116,7 @@ export class Assignment<Server extends Ranked> {
     const now = this.#at.nowMs();
     this.#beganMs = now;
     offer.seenMs = now;
+    this.#at.keepPrefix(offer, this.demand, now);
     if (offer.isLoading) this.#endLoad();
     this.#read(now);
     const endMs = now + this.#answerTokens * offer.answerMs;
@@ -184,16 +187,22 @@ export class Assignment<Server extends Ranked> {
 
   /** Undefined where the figures say nothing about the pace. */
   #reportedPromptMs({ promptMs, promptTokens, isFresh }: Timings, wallMs: number): number | undefined {
-    if (promptTokens < fewestPromptTokens || promptMs <= 0 || (this.#cached > 0 && !isFresh)) return undefined;
-    return Math.min(promptMs, wallMs) / promptTokens;
+    const read = isFresh ? promptTokens : this.#readOf(promptTokens, this.#cached);
+    if (read < fewestPromptTokens || promptMs <= 0) return undefined;
+    return Math.min(promptMs, wallMs) / read;
   }
 
   /** By our own clock: only if nothing else happened there meanwhile. */
   #seenPromptMs({ streamed, promptTokens, cachedTokens }: CallReport): number | undefined {
-    const fresh = promptTokens - cachedTokens;
-    if (!streamed || !this.#isAlone || this.#loads || this.#beganMs === 0) return undefined;
-    if (fresh < fewestPromptTokens || this.#cached > cachedTokens) return undefined;
-    return (this.#beganMs - this.#assignedMs) / fresh;
+    const read = this.#readOf(promptTokens, Math.max(cachedTokens, this.#cached));
+    if (!streamed || !this.#isAlone || this.#loads || this.#beganMs === 0 || read < fewestPromptTokens)
+      return undefined;
+    return (this.#beganMs - this.#assignedMs) / read;
+  }
+
+  /** What is only assumed to be in the cache may be most of a prompt; then its pace says nothing. */
+  #readOf(promptTokens: number, cached: number): number {
+    return this.#cached > promptTokens / 2 ? 0 : promptTokens - cached;
   }
 
   #seenAnswerMs({ streamed, answerTokens }: CallReport): number | undefined {

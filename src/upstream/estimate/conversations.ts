@@ -1,5 +1,5 @@
-// Which server had the last call of a conversation, and so probably has its text in its prompt cache. Bounded: the longest
-// unused are forgotten first.
+// Which server had the last call of a conversation, and which ones have read a text that conversations share, and so probably have
+// it in their prompt caches. Bounded: the longest unused are forgotten first.
 import type { ServerWork } from './server-work.ts';
 
 export interface Kept {
@@ -13,6 +13,9 @@ export interface Kept {
 }
 
 const most = 20_000;
+const mostPrefixes = 5_000;
+/** Servers of which is known that they have a text. */
+const mostHolders = 8;
 
 export class Conversations {
   readonly #kept = new Map<number, Kept>();
@@ -32,3 +35,22 @@ export class Conversations {
     return this.#kept.size;
   }
 }
+
+export class Prefixes {
+  readonly #kept = new Map<number, readonly Kept[]>();
+
+  /** The servers that have read the text, the last one first. */
+  of(prefix: number): readonly Kept[] {
+    return prefix === 0 ? none : (this.#kept.get(prefix) ?? none);
+  }
+
+  keep(prefix: number, kept: Kept): void {
+    if (prefix === 0) return;
+    const others = this.of(prefix).filter(({ work }) => work !== kept.work);
+    this.#kept.delete(prefix);
+    this.#kept.set(prefix, [kept, ...others.slice(0, mostHolders - 1)]);
+    if (this.#kept.size > mostPrefixes) this.#kept.delete(this.#kept.keys().next().value as number);
+  }
+}
+
+const none: readonly never[] = [];

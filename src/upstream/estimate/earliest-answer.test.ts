@@ -49,6 +49,8 @@ const want = (model: string, more: Partial<Demand<Seen>> = {}): Demand<Seen> => 
   promptTokens: 500,
   answerTokens: 200,
   conversation: 0,
+  prefix: 0,
+  prefixTokens: 0,
   takes: () => true,
   ...more,
 });
@@ -386,5 +388,50 @@ describe('a conversation', () => {
     const servers = ['a', 'b'].map((name) => new Seen(name, { m: 4 }));
     choice.assign(servers[0]!, talk());
     expect(first(choice, servers, talk())).toBe('b');
+  });
+});
+
+describe('a text that conversations share', () => {
+  let last = 0;
+  const begin = (more: Partial<Demand<Seen>> = {}) =>
+    want('m', { conversation: ++last, prefix: 9, prefixTokens: 1_500, promptTokens: 2_000, ...more });
+
+  test('draws a new conversation to a server that has read it, while that is about as good as the best', () => {
+    const choice = open(2);
+    const servers = ['a', 'b', 'c'].map((name) => new Seen(name, { m: 4 }));
+    call(choice, servers[1]!, begin(), { promptTokens: 2_000 });
+    expect(first(choice, servers, begin())).toBe('b');
+    expect(first(choice, servers, begin({ prefix: 8 }))).toBe('a');
+    expect(first(choice, servers, begin({ prefix: 0 }))).toBe('a');
+    // Its wait is longer than reading the whole text elsewhere; then two servers have it.
+    const held = [1, 2].map(() => choice.assign(servers[1]!, want('m', { promptTokens: 4_000 })));
+    expect(first(choice, servers, begin())).toBe('a');
+    call(choice, servers[2]!, begin(), { promptTokens: 2_000 });
+    expect(first(choice, servers, begin())).toBe('c');
+    for (const assignment of held) assignment.end();
+    const busy = choice.assign(servers[2]!, want('m', { promptTokens: 4_000 }));
+    expect(first(choice, servers, begin())).toBe('b');
+    busy.end();
+  });
+
+  test('saves nothing twice: a conversation stays where more of its text is', () => {
+    const choice = open(4);
+    const servers = ['a', 'b'].map((name) => new Seen(name, { m: 4 }));
+    const talk = begin({ promptTokens: 8_000 });
+    call(choice, servers[1]!, talk, { promptTokens: 8_000 });
+    call(choice, servers[0]!, begin(), { promptTokens: 2_000 });
+    expect(first(choice, servers, { ...talk, promptTokens: 8_200 })).toBe('b');
+  });
+
+  test('that is most of a prompt teaches no pace', () => {
+    const choice = open(4);
+    const server = new Seen('a', { m: 4 });
+    call(choice, server, begin(), { promptTokens: 2_000, promptMs: 2_000 });
+    expect(choice.explain(server, 'm')?.promptTokensPerSecond).toBeCloseTo(1_000);
+    call(choice, server, begin(), { promptTokens: 2_000, promptMs: 100 });
+    expect(choice.explain(server, 'm')?.promptTokensPerSecond).toBeCloseTo(1_000);
+    // Of a prompt with little of it, the rest was read.
+    call(choice, server, begin({ promptTokens: 6_500 }), { promptTokens: 6_500, promptMs: 5_000 });
+    expect(choice.explain(server, 'm')?.promptTokensPerSecond).toBeCloseTo(1_000);
   });
 });

@@ -6,7 +6,7 @@ import type { Demand } from '../../domain/demand.ts';
 import type { ModelFigures } from '../../domain/server-status.ts';
 import type { Choice } from '../choice.ts';
 import { type Assigning, Assignment } from './assignment.ts';
-import { Conversations } from './conversations.ts';
+import { Conversations, Prefixes } from './conversations.ts';
 import { Evictions } from './eviction.ts';
 import { Peers } from './figures.ts';
 import { LoadTimes } from './load-times.ts';
@@ -45,6 +45,7 @@ export class EarliestAnswer<Server extends Ranked> implements Choice<Server>, As
   readonly #standings = new WeakMap<Server, Standing<Server>>();
   readonly #peers = new Map<string, Peers>();
   readonly #conversations = new Conversations();
+  readonly #prefixes = new Prefixes();
   readonly #having = new ServersByModel<Server>((server, model) => this.offerOf(server, model));
   readonly #serverRows = new Rows(serverWidth);
   readonly #offerRows = new Rows(offerWidth);
@@ -57,6 +58,7 @@ export class EarliestAnswer<Server extends Ranked> implements Choice<Server>, As
       offerRows: this.#offerRows,
       serverRows: this.#serverRows,
       conversations: this.#conversations,
+      prefixes: this.#prefixes,
       renew: (offer, now) => this.#renew(offer, now),
     });
   }
@@ -104,9 +106,11 @@ export class EarliestAnswer<Server extends Ranked> implements Choice<Server>, As
     this.#having.clear();
   }
 
-  cachedAt(offer: Offer<Server>, { conversation, promptTokens }: Demand<Server>, now: number): number {
+  cachedAt(offer: Offer<Server>, { conversation, prefix, promptTokens }: Demand<Server>, now: number): number {
     const kept = this.#conversations.of(conversation);
-    return kept?.work === offer.work ? cachedIn(kept, offer, promptTokens, now) : 0;
+    const own = kept?.work === offer.work ? cachedIn(kept, offer, promptTokens, now) : 0;
+    const shared = this.#prefixes.of(prefix).find(({ work }) => work === offer.work);
+    return shared === undefined ? own : Math.max(own, cachedIn(shared, offer, promptTokens, now));
   }
 
   offerOf(server: Server, model: string): Offer<Server> {
@@ -132,6 +136,10 @@ export class EarliestAnswer<Server extends Ranked> implements Choice<Server>, As
 
   keep({ work, calls }: Offer<Server>, { conversation }: Demand<Server>, tokens: number, atMs: number): void {
     this.#conversations.keep(conversation, { work, tokens, calls, atMs });
+  }
+
+  keepPrefix({ work, calls }: Offer<Server>, { prefix, prefixTokens }: Demand<Server>, atMs: number): void {
+    this.#prefixes.keep(prefix, { work, tokens: prefixTokens, calls, atMs });
   }
 
   explain(server: Server, model: string): ModelFigures | undefined {

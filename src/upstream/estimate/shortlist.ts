@@ -2,7 +2,7 @@
 // need more than that is found out only of those that look best: whether a server may have the call, and what a load there would
 // cost its other models.
 import type { Demand } from '../../domain/demand.ts';
-import type { Conversations, Kept } from './conversations.ts';
+import type { Conversations, Kept, Prefixes } from './conversations.ts';
 import { estimate, inOffer, isOutdated, leastEviction, type Offer, rankIn, type Terms } from './offer.ts';
 import type { Ranked } from './ranked.ts';
 import type { Rows } from './rows.ts';
@@ -32,6 +32,7 @@ export interface ShortlistTools<Server extends Ranked> {
   readonly offerRows: Rows;
   readonly serverRows: Rows;
   readonly conversations: Conversations;
+  readonly prefixes: Prefixes;
   readonly renew: (offer: Offer<Server>, nowMs: number) => void;
 }
 
@@ -42,7 +43,7 @@ export class Shortlist<Server extends Ranked> {
   /** Their ranks and estimates as one figure, as low as it can be while something is open. */
   #keys = new Float64Array(16);
   #open = new Uint8Array(16);
-  /** The place of the one that has the conversation; −1 if none has. */
+  /** The place of the one that has the conversation, or else its beginning; −1 if none has. */
   #keptAt = -1;
   #nowMs = 0;
 
@@ -75,21 +76,36 @@ export class Shortlist<Server extends Ranked> {
     return best < 0 ? Infinity : rankOfKey(this.#keys[best] as number);
   }
 
-  /** The server that has the conversation need not read all of its text. */
-  #creditCache(
-    { offers, serverRows }: Having<Server>,
-    { conversation, promptTokens }: Demand<Server>,
-    now: number,
-  ): void {
+  /** A server that has the conversation, or a text that it shares with others, need not read all of it. */
+  #creditCache(among: Having<Server>, demand: Demand<Server>, now: number): void {
     this.#keptAt = -1;
-    const kept = this.#tools.conversations.of(conversation);
-    if (kept === undefined) return;
+    const own = this.#tools.conversations.of(demand.conversation);
+    if (own !== undefined) this.#keptAt = this.#credit(own, among, demand, 0, now);
+    const hasOwn = this.#keptAt >= 0;
+    for (const shared of this.#tools.prefixes.of(demand.prefix)) {
+      const isOwn = hasOwn && shared.work === own?.work;
+      const at = this.#credit(shared, among, demand, isOwn ? own.tokens : 0, now);
+      if (hasOwn || at < 0) continue;
+      // Of several, the one that begins first.
+      const best = this.#keptAt;
+      if (best < 0 || (this.#keys[at] as number) < (this.#keys[best] as number)) this.#keptAt = at;
+    }
+  }
+
+  /** Returns the place of its server; −1 if it is not among them. `credited`: tokens of the text that are counted already. */
+  #credit(
+    kept: Kept,
+    { offers, serverRows }: Having<Server>,
+    { promptTokens }: Demand<Server>,
+    credited: number,
+    now: number,
+  ): number {
     const at = serverRows.indexOf(kept.work.at);
     const offer = offers[at];
-    if (offer === undefined || offer.work !== kept.work) return;
-    this.#keptAt = at;
-    const savedMs = cachedIn(kept, offer, promptTokens, now) * offer.promptMs;
+    if (offer === undefined || offer.work !== kept.work) return -1;
+    const savedMs = Math.max(0, cachedIn(kept, offer, promptTokens, now) - credited) * offer.promptMs;
     this.#keys[at] = Math.max(0, (this.#keys[at] as number) - savedMs / offer.weight);
+    return at;
   }
 
   /** The place of the smallest key that is not named yet; −1 if there is none. */
