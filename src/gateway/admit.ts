@@ -21,7 +21,7 @@ import { type LimitTools, takeLimits } from './limits/take-limits.ts';
 import { type TurnTools, takeTurn } from './limits/take-turn.ts';
 import type { ModelFacts } from './model-facts.ts';
 import { isFallback, type ModelNames, type NamedModel } from './model-names.ts';
-import { costOf, draftOf } from './record.ts';
+import { costOf, draftOf, endTurn } from './record.ts';
 import { isPublished, type ServiceOperation } from './services/published.ts';
 
 declare class Mark {
@@ -57,7 +57,7 @@ export interface AdmitTools extends LimitTools, Omit<TurnTools<Upstream>, 'rules
   readonly modelFacts: ModelFacts;
   /** The queue in front of the published services. */
   readonly serviceTurns: Pick<TurnTools<ServiceServer>, 'queue' | 'reachOf' | 'takes' | 'assign'>;
-  readonly names: Pick<ModelNames, 'choose'>;
+  readonly names: Pick<ModelNames, 'choose' | 'after'>;
   /** Checks the caller again; things may have changed while the call waited. */
   readonly decisions: Pick<Decisions, 'again'>;
 }
@@ -136,6 +136,32 @@ async function beginLater(
 }
 
 /**
+ * Admits a call once more, with a model that takes the place of one whose servers cannot be reached. It has its lease and its entry in
+ * the journal already, and gives its turn back. @throws GatewayError as `admit`.
+ */
+export async function admitInstead(
+  model: NamedModel,
+  call: Shaped,
+  exchange: Exchange,
+  tools: AdmitTools,
+): Promise<Admitted> {
+  endTurn(exchange, tools.recorder.nowMs());
+  exchange.notes.noteUpstream(null);
+  forgetLines(exchange.lines);
+  const still = await tools.decisions.again(call, exchange);
+  const other = shapeFor(model, still, tools.modelFacts);
+  exchange.notes.noteModel(model);
+  return atModel(other, exchange, expectedUse(other), tools.recorder.nowMs(), tools);
+}
+
+/** Lines about the model that the call does not get after all. */
+const ofModel = /^x-sekisho-(?:changed|model|fallback|queue-wait-ms|load-.*)$/;
+
+function forgetLines(lines: string[]): void {
+  for (let at = lines.length - 2; at >= 0; at -= 2) if (ofModel.test(lines[at] as string)) lines.splice(at, 2);
+}
+
+/**
  * The same at a service: in the queue if its route has slots. `concurrent` also counts calls that wait, so that an account
  * cannot fill the queue.
  */
@@ -201,7 +227,7 @@ function begin(call: Shaped, exchange: Exchange, slot: Slot<Upstream> | undefine
   if (!draft) throw new GatewayError('internal');
   const progress = () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut, ...costOf(exchange) });
   try {
-    exchange.begun = journal.begin(draft, progress);
+    exchange.begun = journal.begin(draft, progress, exchange.begun);
   } catch (cause) {
     throw new GatewayError('ledger_unavailable', { cause });
   }

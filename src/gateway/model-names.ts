@@ -106,6 +106,20 @@ export class ModelNames implements Meanings {
     return model;
   }
 
+  /**
+   * The first of the fallbacks after this model that can be served and that the caller may use; undefined if there is none. For a
+   * call whose servers turn out to be away.
+   */
+  after({ meaning, text, name }: NamedModel, operation: Operation, caller: Principal): NamedModel | undefined {
+    if (!meaning || meaning.fallbacks.length === 0 || !name || !this.#mayHave(asked(text, meaning), caller))
+      return undefined;
+    const at = meaning.fallbacks.findIndex((fallback) => fallback.name.canonical === name.canonical);
+    return meaning.fallbacks
+      .slice(at + 1)
+      .map((fallback) => replaced(text, meaning, fallback))
+      .find((next) => next.name && this.#served.isServed(next.name, operation, caller) && this.#mayHave(next, caller));
+  }
+
   /** Whether the caller's patterns allow the model, or name the alias by which the call reaches it. */
   allows({ models }: Principal, { name, meaning }: NamedModel): boolean {
     if (!name) return false;

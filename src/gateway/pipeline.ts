@@ -27,6 +27,7 @@ import { refuseNavigation } from './browser.ts';
 import { permit } from './check-access.ts';
 import type { Confirmed, Decisions } from './decide-again.ts';
 import { Exchange } from './exchange.ts';
+import { relayOrFallBack } from './fall-back.ts';
 import { FailedIdentification, type Identified, identify } from './identify.ts';
 import type { AccessTokens } from './identity/access-tokens.ts';
 import type { AuthThrottle } from './identity/auth-throttle.ts';
@@ -47,7 +48,7 @@ import { receive } from './receive.ts';
 import { endTurn, type Recorder, type Settled, settle, type TurnEnded } from './record.ts';
 import { recordFactsOf } from './record-facts.ts';
 import { refuse } from './refuse.ts';
-import { type RelaySettings, type RelayTools, relay } from './relay.ts';
+import type { RelaySettings, RelayTools } from './relay.ts';
 import { route } from './route.ts';
 import type { PublishedServices } from './services/published-services.ts';
 import { relayPublished } from './services/service-call.ts';
@@ -165,7 +166,7 @@ function carry(admitted: Admitted | ServiceAdmitted, exchange: Exchange, gate: G
   if (isSpread(routed)) return spread(routed, exchange, tools);
   if (isMerged(routed, gate)) return answerLists(routed, exchange, gate, tools);
   if (mustShow(routed)) return takeUpload(routed, exchange, tools, gate.shownBlobs);
-  return relay(routed, exchange, tools);
+  return relayOrFallBack(routed, exchange, tools, gate);
 }
 
 const toolsOf = ({ relaySettings, recorder, running, limits }: Gate): RelayTools => ({

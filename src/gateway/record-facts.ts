@@ -18,7 +18,8 @@ export interface Notes {
   noteMetering(metering: Metering): void;
   /** Undefined if the call names no model. */
   noteModel(model: NamedModel | undefined): void;
-  noteUpstream(name: string): void;
+  /** Null: what was noted before got nothing of the call. */
+  noteUpstream(name: string | null): void;
   /** The lease on the limits, and when it was counted, in the windows of that time. */
   noteLease(lease: Lease, countedAt: WallMs): void;
   /** Its turn at a model. */
@@ -65,7 +66,7 @@ export class RecordFacts implements Notes {
     this.fallbackFor = isFallback(model) ? meant.name.canonical : null;
   }
 
-  noteUpstream(name: string): void {
+  noteUpstream(name: string | null): void {
     this.upstream = name;
   }
 

@@ -15,6 +15,7 @@ import type { Exchange } from './exchange.ts';
 import { meterFor, silentMeter } from './meter/meter.ts';
 import { promptOf } from './meter/token-counts.ts';
 import { ModelNotFound } from './model-access.ts';
+import type { NamedModel } from './model-names.ts';
 import { continueIfAsked } from './payload/body.ts';
 import type { BodyBudget } from './payload/body-budget.ts';
 import { endTurn, type Recorder, type Settled } from './record.ts';
@@ -43,6 +44,32 @@ export async function relay(routed: Routed, exchange: Exchange, tools: RelayTool
   tools.running.add(call);
   try {
     return await call.over;
+  } finally {
+    tools.running.remove(call);
+  }
+}
+
+/**
+ * The same for a call that has fallbacks. If no server of its model can be reached and no byte of it has left, resolves with the model
+ * that takes its place, and the exchange goes on. `next`: the model; undefined if there is none.
+ */
+export async function relayOrLeave(
+  routed: Routed,
+  exchange: Exchange,
+  tools: RelayTools,
+  next: () => NamedModel | undefined,
+): Promise<Settled | NamedModel> {
+  const answered = routed.translation && answerCall(routed, exchange, tools);
+  if (answered) return answered;
+  const left = Promise.withResolvers<NamedModel>();
+  const call = new UpstreamCall(routed, exchange, tools, () => {
+    const model = exchange.response.headersSent ? undefined : next();
+    if (model) left.resolve(model);
+    return model !== undefined;
+  });
+  tools.running.add(call);
+  try {
+    return await Promise.race([call.over, left.promise]);
   } finally {
     tools.running.remove(call);
   }
@@ -81,7 +108,11 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   /** The call's deadline before its end mark arrived; undefined until then. */
   #markedMs: MonotonicMs | undefined;
 
-  constructor(routed: Routed, exchange: Exchange, tools: RelayTools) {
+  /** Whether the call is carried on elsewhere; undefined: never. */
+  readonly #leaves: (() => boolean) | undefined;
+
+  constructor(routed: Routed, exchange: Exchange, tools: RelayTools, leaves?: () => boolean) {
+    this.#leaves = leaves;
     this.exchange = exchange;
     this.call = routed;
     this.#tools = tools;
@@ -109,7 +140,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#tries.sent = true;
+    this.#tries.noteSent();
     this.#controller = controller;
     if (this.#settlement.isSettled) {
       this.#tries.cancel(controller, over);
@@ -282,6 +313,7 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     // Before the slot is released, so that the next queued call is not sent there.
     if (status === 0) this.#tries.noteBroken(failure);
     if (this.#tries.triesNextServer()) this.#dispatch();
+    else if (this.#tries.isUnsent && this.#leaves?.()) this.#settlement.leave();
     else this.#settlement.fail(failure);
   }
 

@@ -61,6 +61,12 @@ export class Settlement {
     this.#stopListening = onHangUp(this.#exchange, () => this.#closed());
   }
 
+  /** Nothing of the call was sent, and it is carried on elsewhere: it does not end here. */
+  leave(): void {
+    this.isSettled = true;
+    this.#stopListening?.();
+  }
+
   /** The model server has sent everything; `last` is the unsent rest. What remains is the reader's time. */
   answered(outcome: Outcome, last: Buffer): void {
     if (this.isAnswered || this.isSettled) return;

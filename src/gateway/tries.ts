@@ -46,6 +46,8 @@ export class Tries {
   #counted = false;
   /** A connection existed, and the request may have been sent. */
   sent = false;
+  /** The same of any try. */
+  #wasSent = false;
   /** The gateway, not the caller, requested the usage of the stream. */
   usageInjected = false;
 
@@ -223,6 +225,16 @@ export class Tries {
       return false;
     this.#onNewConnection = true;
     return true;
+  }
+
+  /** A connection existed; from now on bytes of the call may leave. */
+  noteSent(): void {
+    this.sent = this.#wasSent = true;
+  }
+
+  /** No byte of the call has left in any try. */
+  get isUnsent(): boolean {
+    return !this.#wasSent;
   }
 
   /** Whether to try another server. */

@@ -269,6 +269,77 @@ describe('a fallback', () => {
   });
 });
 
+describe('before health notices that a server has died', () => {
+  /** With probes so rare that only calls can notice. */
+  const openQuietly = async (): Promise<void> => {
+    await open({ PROBE_SECONDS: '600', SLOTS: '2' });
+    await add('gemma3:27b', { fallbacks: ['missing:1b', 'gemma3:4b'] });
+    await add('best', { target: 'gemma3:27b' });
+    await withinASecond(async () => expect(told(await chat('best'))).toEqual(['gemma3:27b', null]));
+  };
+
+  test('a call that could not connect goes to the fallback, in every dialect, with its headers, bounds and one row', async () => {
+    await openQuietly();
+    const { secret: limited } = await gate.member({ maxOutputTokens: 50, concurrentRequests: 1 });
+    const before = (await gate.ledger(1)).length;
+    await two.close();
+    const user = [{ role: 'user', content: 'x' }];
+    const calls: [string, object][] = [
+      ['/api/chat', { messages: user }],
+      ['/api/generate', { prompt: 'x', stream: false }],
+      ['/v1/chat/completions', { messages: user, stream: true }],
+      ['/v1/messages', { messages: user, max_tokens: 9 }],
+      ['/v1/responses', { input: 'x' }],
+      ['/v1/embeddings', { input: 'x' }],
+    ];
+    for (const [path, body] of calls) {
+      // Its next look would know; until then every call finds out by itself.
+      Object.defineProperty(gate.servers.all[1]!.health, 'state', { configurable: true, get: () => 'up' });
+      const answer = await post(gate.url + path, limited, { model: 'best', ...body });
+      expect([path, answer.status, ...told(answer)]).toEqual([path, 200, 'gemma3:4b', 'gemma3:27b -> gemma3:4b']);
+      await answer.text();
+      expect(JSON.parse(await heard(one.calls.at(-1)!))).toMatchObject({ model: 'gemma3:4b' });
+    }
+    const rows = (await gate.ledger(before + calls.length)).slice(before);
+    expect(rows.map((row) => [row.model, row.askedModel, row.fallbackFor, row.upstream, row.outcome])).toEqual(
+      calls.map(() => ['gemma3:4b', 'best:latest', 'gemma3:27b', one.url, 'completed']),
+    );
+    expect(gate.servers.all.map(({ inFlight }) => inFlight)).toEqual([0, 0]);
+    // Nothing is held: as many calls as there are slots run at once, for both models.
+    expect((await chat('gemma3:4b', limited)).status).toBe(200);
+  });
+
+  test('a call without a fallback, or whose fallback is away too, gets the error of its own model', async () => {
+    await openQuietly();
+    await one.close();
+    await two.close();
+    for (const model of ['best', 'gemma3:4b']) {
+      const answer = await chat(model);
+      expect([model, answer.status, answer.headers.get('x-sekisho-error-code')]).toEqual([
+        model,
+        503,
+        'upstream_unreachable',
+      ]);
+      expect(answer.headers.get('retry-after')).not.toBeNull();
+    }
+    expect(gate.servers.all.map(({ inFlight }) => inFlight)).toEqual([0, 0]);
+  });
+
+  test('nothing is repeated once a byte of the call has left, whatever the server does then', async () => {
+    await openQuietly();
+    const before = one.calls.length;
+    two.next((_, answer) => answer.reset());
+    const answer = await chat('best');
+    expect([answer.status, answer.headers.get('x-sekisho-error-code'), ...told(answer)]).toEqual([
+      502,
+      'upstream_failed',
+      'gemma3:27b',
+      null,
+    ]);
+    expect(one.calls.length).toBe(before);
+  });
+});
+
 test('what a name cannot be is refused with a sentence, and stored nowhere', async () => {
   await open();
   await add('default', { target: 'gemma3:4b' });

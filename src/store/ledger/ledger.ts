@@ -112,15 +112,12 @@ export class Ledger implements UsageJournal {
     return ledger;
   }
 
-  /**
-   * Records that an exchange is about to have a cost. @throws while the journal cannot be written: calls that cannot be
-   * accounted for must not start. The first call after a failure retries, with a new segment that holds everything
-   * missing.
-   */
-  begin(draft: UsageRecord, progress: () => Progress): OpenUsage {
+  /** Records that an exchange is about to have a cost. @throws while that cannot be written: then it must not start. */
+  begin(draft: UsageRecord, progress: () => Progress, before?: OpenUsage): OpenUsage {
     if (this.#hasGap) this.#mend();
-    this.#unwritten += beginOf(draft);
+    this.#unwritten += before ? againOf(draft) : beginOf(draft);
     this.#setTurn();
+    if (before) return Object.assign(before, { draft });
     const entry: OpenEntry = { draft, progress, bytesWritten: 0, slot: -1 };
     this.#open.add(entry);
     return entry;
@@ -348,6 +345,9 @@ export class Ledger implements UsageJournal {
 }
 
 const beginOf = (draft: UsageRecord): string => `B${JSON.stringify(draft)}\n`;
+const againOf = (draft: UsageRecord): string =>
+  `P${JSON.stringify(draft, ['id', 'model', 'askedModel', 'fallbackFor'])}
+`;
 const endOf = (record: UsageRecord): string => `E${JSON.stringify(record)}\n`;
 
 /**

@@ -19,8 +19,11 @@ export interface OpenUsage extends Member {
 
 /** Records exchanges so that none is lost if the process is killed. */
 export interface UsageJournal {
-  /** @throws if it cannot be written; the exchange must then not start. */
-  begin(draft: UsageRecord, progress: () => Progress): OpenUsage;
+  /**
+   * `before`: the same exchange has begun already, as another draft says, and nothing of it was sent. @throws if it cannot be
+   * written; the exchange must then not start.
+   */
+  begin(draft: UsageRecord, progress: () => Progress, before?: OpenUsage): OpenUsage;
   /** Has written when it returns; call before the caller can see the end of the answer. */
   end(record: UsageRecord, begun: OpenUsage | undefined): void;
   /**
