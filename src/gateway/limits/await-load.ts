@@ -4,7 +4,7 @@ import { GatewayError } from '../../domain/error.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { Fields } from '../../upstream/kind.ts';
 import type { ColdLoads, Joined } from '../../upstream/loads/cold-loads.ts';
-import type { Load, LoadEnd } from '../../upstream/loads/load.ts';
+import type { LoadEnd } from '../../upstream/loads/load.ts';
 import type { Upstream } from '../../upstream/server.ts';
 import type { ActiveRequests } from '../active-requests.ts';
 import { readError } from '../answer/model-error.ts';
