@@ -7,7 +7,7 @@ import type { UsageRecord } from '../../src/domain/usage.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 import { anthropic } from '../model-servers/anthropic.ts';
 import { closed } from '../model-servers/closed.ts';
-import { type ImitatedServer, type Imitation, imitate, type UsageForm } from '../model-servers/imitation.ts';
+import { type ImitatedServer, type Imitation, imitate, type Said, type UsageForm } from '../model-servers/imitation.ts';
 import { llamaRouter, llamaServer } from '../model-servers/llama-server.ts';
 import { lmstudio } from '../model-servers/lmstudio.ts';
 import { openai } from '../model-servers/openai.ts';
@@ -240,6 +240,42 @@ const cases: readonly Case[] = [
   },
 ];
 
+/** Whole answers of a chat: with the usage of the stream, without any, and an error. */
+function wholes({ kind, streams }: Case): readonly (readonly [name: string, said: Said, row: Partial<UsageRecord>])[] {
+  const [[, exact]] = streams as [Case['streams'][number]];
+  const { promptTokens, completionTokens, cacheReadTokens, cacheWriteTokens = 0, reasoningTokens = 0 } = exact;
+  const isAnthropic = kind === 'anthropic';
+  const usage = isAnthropic
+    ? {
+        input_tokens: Number(promptTokens) - Number(cacheReadTokens) - cacheWriteTokens,
+        cache_creation_input_tokens: cacheWriteTokens,
+        cache_read_input_tokens: cacheReadTokens,
+        output_tokens: completionTokens,
+        output_tokens_details: { thinking_tokens: reasoningTokens },
+      }
+    : {
+        prompt_tokens: promptTokens,
+        completion_tokens: completionTokens,
+        prompt_tokens_details: { cached_tokens: cacheReadTokens },
+        completion_tokens_details: { reasoning_tokens: reasoningTokens },
+      };
+  const message = isAnthropic
+    ? { type: 'message', role: 'assistant', content: [{ type: 'text', text: 'abc' }], stop_reason: 'end_turn' }
+    : { choices: [{ index: 0, message: { role: 'assistant', content: 'abc' }, finish_reason: 'stop' }] };
+  const body = (more: object): string => JSON.stringify({ id: 'x', ...message, ...more });
+  const nothing = { promptTokens: 0, completionTokens: 0, cacheReadTokens: 0, reasoningTokens: 0 };
+  return [
+    ['with usage', { body: body({ usage }) }, { ...exact, outcome: 'completed' }],
+    ['without usage', { body: body({}) }, { source: 'estimated', outcome: 'completed', cacheReadTokens: 0 }],
+    ['with usage null', { body: body({ usage: null }) }, { source: 'estimated', outcome: 'completed' }],
+    [
+      'an error',
+      { status: 400, body: '{"error":{"type":"invalid_request_error","message":"engine failed"}}' },
+      { ...nothing, source: 'none', outcome: 'upstream_error', status: 400 },
+    ],
+  ];
+}
+
 const open: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).toReversed()) await close();
@@ -329,6 +365,17 @@ describe.each(cases)('$name', (kind) => {
     const answer = await post(gate.url + kind.chat, secret, { model, messages, stream: true, max_tokens: 9 }, version);
     await answer.text();
     expect(await gate.ledger(1)).toMatchObject([{ outcome: 'completed', ...expected }]);
+  });
+
+  test('counts whole answers exactly, whatever they say of their usage', async () => {
+    const { server, gate, secret } = await stage(kind.imitation);
+    for (const [index, [name, said, expected]] of wholes(kind).entries()) {
+      server.state.chat = said;
+      const answer = await post(gate.url + kind.chat, secret, { model, messages, max_tokens: 9 }, version);
+      expect([name, await answer.text()]).toEqual([name, expect.stringContaining(said.status ? 'failed' : 'abc')]);
+      const rows = await gate.ledger(index + 1);
+      expect([name, rows.at(-1)]).toMatchObject([name, expected]);
+    }
   });
 
   test('loses no call that follows a stream', async () => {

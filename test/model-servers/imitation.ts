@@ -37,6 +37,8 @@ export interface State {
   /** A stream stops after its first event. */
   isHeld: boolean;
   sleeps: boolean;
+  /** What it answers to chats instead; undefined: as its kind does. */
+  chat: Said | undefined;
 }
 
 export interface Said {
@@ -67,7 +69,7 @@ export interface ImitatedServer {
 
 export async function imitate({ answer, missing, closesAfterStreams = false }: Imitation): Promise<ImitatedServer> {
   const heard: Heard[] = [];
-  const state: State = { health: 'up', usage: 'last', hasMetrics: true, isHeld: false, sleeps: false };
+  const state: State = { health: 'up', usage: 'last', hasMetrics: true, isHeld: false, sleeps: false, chat: undefined };
   const { promise: abandoned, resolve: abandon } = Promise.withResolvers<void>();
   /** Connections that close before the next request is answered. */
   const spent = new WeakSet<object>();
@@ -83,7 +85,8 @@ export async function imitate({ answer, missing, closesAfterStreams = false }: I
       const text = Buffer.concat(pieces).toString('utf8');
       const call = { method, url, headers, body: read(text), text };
       heard.push(call);
-      const said = answer(call, state) ?? { status: 404, body: missing };
+      const instead = Array.isArray(call.body['messages']) ? state.chat : undefined;
+      const said = instead ?? answer(call, state) ?? { status: 404, body: missing };
       response.once('close', () => {
         if (!response.writableFinished) abandon();
         else if (closesAfterStreams && typeof said.body !== 'string') spent.add(request.socket);
