@@ -38,7 +38,7 @@ beforeAll(async () => {
   writeFileSync(
     routes,
     JSON.stringify([
-      { ...notes, path: '/team-notes' },
+      { ...notes, path: '/team-notes', slots: 1 },
       { ...notes, name: 'hosted', hostName: 'notes.example.com' },
       { name: 'elsewhere', path: '/elsewhere', upstreams: [server.url], mcp: { issuer: other.url } },
       { name: 'keys', path: '/keys', upstreams: [server.url], mcp: {}, scope: 'route:notes' },
@@ -243,6 +243,25 @@ test('a change of the plan counts for the next call of the same token', async ()
     await changePlan(store, 'reading', { scopes: ['inference:chat'] }, by);
   });
   await eventually(async () => expect(codeIn(await ask(withToken(token)))).toEqual([403, 'missing_scope']));
+});
+
+test('a client that listens for changes takes no slot from calls, and is ended when its account loses the service', async () => {
+  const token = await issuer.token(claims());
+  const client = new Client({ name: 'journey', version: '1.0.0' }, { versionNegotiation: { mode: 'auto' } });
+  const requestInit = { headers: withToken(token) };
+  await client.connect(new StreamableHTTPClientTransport(new URL(resource()), { requestInit }));
+  const subscription = await client.listen({ toolsListChanged: true });
+  expect(subscription.honoredFilter).toEqual({ toolsListChanged: true });
+  expect((await client.listTools()).tools).toHaveLength(3);
+  await gate.manage((store, by) => changePlan(store, 'both', { scopes: ['inference:chat'] }, by));
+  expect(await subscription.closed).toBe('remote');
+  await eventually(async () => {
+    const codes = (await gate.ledger(0)).flatMap(({ outcome, code }) => (outcome === 'ended' ? [code] : []));
+    expect(codes).toContain('missing_scope');
+  });
+  await client.close();
+  await gate.manage((store, by) => changePlan(store, 'both', { scopes: ['route:notes', 'route:notes-write'] }, by));
+  await eventually(async () => expect((await ask(withToken(token))).status).toBe(200));
 });
 
 test('a service with a host of its own is its own resource', async () => {

@@ -162,6 +162,21 @@ test('the pages of a service have their own host: loaded with the key as a passw
   page.socket.destroy();
 });
 
+test('a recording is transcribed by OpenAI’s client, with the key of the gateway', async () => {
+  whisper.answer = (_, response) =>
+    void response.writeHead(200, { 'content-type': 'application/json' }).end('{"text":"こんにちは"}');
+  const apiKey = await keyFor('route:whisper');
+  const openai = new OpenAI({ baseURL: `${gate.url}/whisper/v1`, apiKey, maxRetries: 0 });
+  const file = new File([new Uint8Array(1_000)], '音声.wav', { type: 'audio/wav' });
+  expect((await openai.audio.transcriptions.create({ model: 'whisper-1', file, language: 'ja' })).text).toBe(
+    'こんにちは',
+  );
+  const [seen] = whisper.seen;
+  expect(seen?.url).toBe('/v1/audio/transcriptions');
+  expect(seen?.body).toContain('filename="音声.wav"');
+  expect(JSON.stringify(seen)).not.toContain(apiKey);
+});
+
 /** Resolves every host name to this machine, as the DNS entry of a service does. */
 const toGate = (): Agent =>
   new Agent({ connect: { lookup: (_name, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]) } });
