@@ -128,8 +128,7 @@ export async function readIntent(
   const { request } = exchange;
   const mcp = mcpOf(operation);
   if (mcp) {
-    const most = { ...limits, bodyBytes: Math.min(limits.bodyBytes, mcp.bodyBytes) };
-    const taken = await takeMcp(mcp, exchange, caller.principal, () => readBody(exchange, bodiesOf(metering), most));
+    const taken = await takeMcp(mcp, exchange, prechecked, limits);
     return noted(exchange, bodiless(prechecked, [], taken));
   }
   if (streamsBody(operation, request)) return noted(exchange, bodiless(prechecked, []));

@@ -4,14 +4,11 @@
 // application.
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../domain/error.ts';
-import { readServicePath } from '../domain/service-path.ts';
-import { corsLines } from './answer/cors.ts';
 import type { Exchange } from './exchange.ts';
 import { canonicalTarget, dialectOf, type Target } from './operation.ts';
-import { metadataPath } from './services/mcp/resource-server.ts';
+import { findPublished, nonePublished } from './services/find-published.ts';
 import type { Published } from './services/published.ts';
 import type { PublishedServices } from './services/published-services.ts';
-import { servicesDialect } from './services/services-dialect.ts';
 
 declare class Mark {
   protected readonly received: true;
@@ -61,47 +58,11 @@ export function receive(
   }
   if (headers.via !== undefined && headers.via.split(viaName).length > 2) throw new GatewayError('loop_detected');
   const raw = request.url ?? '';
-  const described = raw.startsWith(metadataPath) ? describedBy(raw, headers.host, table) : undefined;
-  if (described)
-    return {
-      request,
-      method: request.method ?? '',
-      target: { path: metadataPath, pathKey: undefined, query: '' },
-      published: undefined,
-      described,
-      repeated,
-    } as Received;
-  const published = table.routeOf(raw, headers.host);
-  const target = published ? publishedTarget(published, raw, exchange) : canonicalTarget(raw);
-  if (!published) exchange.dialect = dialectOf(target.path);
+  const found = findPublished(raw, exchange, table);
+  const target = found?.target ?? canonicalTarget(raw);
+  if (!found) exchange.dialect = dialectOf(target.path);
+  const { published, described } = found ?? nonePublished;
   return { request, method: request.method ?? '', target, published, described, repeated } as Received;
-}
-
-/** A service has its own rule for paths, and its own origins. @throws GatewayError `bad_target`. */
-function publishedTarget(
-  { cors, hasOwnHost, resource }: Published,
-  raw: string,
-  exchange: Pick<Exchange, 'request' | 'dialect' | 'cors' | 'challenge'>,
-): Target {
-  exchange.dialect = servicesDialect;
-  exchange.cors = corsLines(cors, exchange.request.headers.origin);
-  // A browser asks its user for a key only for Basic, and only a service on its own host may have pages.
-  if (resource) exchange.challenge = resource.challenges.missing;
-  else if (hasOwnHost) exchange.challenge = 'Basic realm="sekisho", charset="UTF-8"';
-  return readServicePath(raw);
-}
-
-/** The service whose metadata stand at this address (RFC 9728 §3.1). @throws GatewayError `unknown_route` if there is none. */
-function describedBy(raw: string, host: string | undefined, table: PublishedServices['table']): Published | undefined {
-  const path = raw.slice(metadataPath.length);
-  const found = table.ownsHost(host)
-    ? table.routeOf(raw, host)
-    : table.routes.find(({ match }) => match.kind === 'path' && match.prefix === path);
-  const isThere = found?.resource !== undefined && (found.hasOwnHost ? path === '' : true);
-  if (isThere) return found;
-  // A service with a host of its own has every other path.
-  if (found?.hasOwnHost === true) return undefined;
-  throw new GatewayError('unknown_route');
 }
 
 /** Finds security-relevant headers that occur twice. Node joins or drops repeats, so only the raw list shows them. */

@@ -5,6 +5,10 @@ import type { Principal } from '../../../domain/principal.ts';
 import type { ServiceMcp, ServiceRoute } from '../../../domain/service-route.ts';
 import type { Operation } from '../../dialects/dialect.ts';
 import type { Exchange } from '../../exchange.ts';
+import { bodiesOf } from '../../limits/account-usage.ts';
+import type { BodyLimits } from '../../payload/body.ts';
+import { readBody } from '../../payload/read-body.ts';
+import type { Prechecked } from '../../precheck.ts';
 import { isPublished, type Published } from '../published.ts';
 import { hasBody } from '../request-body.ts';
 import { mcpDialect } from './mcp-dialect.ts';
@@ -30,15 +34,14 @@ export function mcpOf(operation: Operation): McpRoute | undefined {
 }
 
 /**
- * `readBody`: reads the message of a POST.
  * @throws GatewayError `method_not_allowed`, `unsupported_encoding`, `mcp_header_mismatch`, `unknown_tool`, `unknown_session`, and what
  * `readMcp` and `readBody` throw.
  */
 export async function takeMcp(
   mcp: McpRoute,
   exchange: Exchange,
-  principal: Principal,
-  readBody: () => Promise<Buffer>,
+  { caller: { principal }, metering }: Prechecked,
+  limits: BodyLimits,
 ): Promise<{ readonly mcp: McpCall; readonly body: Buffer | undefined }> {
   const { request } = exchange;
   const isEarlier = hasSessions(request.headers['mcp-protocol-version']);
@@ -50,7 +53,8 @@ export async function takeMcp(
     const waits = request.method === 'GET';
     return { mcp: { method: undefined, tool: undefined, id: undefined, session, waits }, body: undefined };
   }
-  const bytes = await readBody();
+  const bodyBytes = Math.min(limits.bodyBytes, mcp.bodyBytes);
+  const bytes = await readBody(exchange, bodiesOf(metering), { ...limits, bodyBytes });
   exchange.dialect = mcpDialect(undefined);
   if (request.headers['content-encoding'] !== undefined) throw new GatewayError('unsupported_encoding');
   const { message, body } = readMcp(bytes);
