@@ -128,6 +128,8 @@ export const sentences = {
   server_files_unset: 'Files of model servers lie in the directory of the setting server_files, which is not set.',
   server_secret_twice: 'Give secret or secretFile, not both.',
   server_secret_empty: 'The secret is empty.',
+  server_secret_again:
+    'A stored secret stays with its address: give the secret again for the new one, or null for none.',
   text_refused: 'The {what} {fault}.',
   term_missing: 'there is no term "{name}"; the terms are {terms}',
   term_choice: '{name} is allow or strip',

@@ -67,7 +67,16 @@ async function readAnew(server: Reached, path: string, signal: AbortSignal, via:
   if (answer.statusCode === 503 && bytes.includes('"Loading model"')) throw new Loading('it is loading its model');
   refuseUnwilling(answer);
   if (answer.statusCode !== 200) throw new NoList(`it answers ${answer.statusCode}`);
-  return JSON.parse(bytes.toString('utf8'));
+  return parsed(bytes);
+}
+
+/** @throws Error whose message has nothing of the text: a server can repeat the secret that it was shown. */
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw new Error('its answer is not JSON');
+  }
 }
 
 /** @throws Refused, Busy, or an error for any other status above 499. */

@@ -279,6 +279,21 @@ describe('a secret', () => {
       expect(disk.includes(each)).toBe(false);
   });
 
+  test('that is stored is not shown to another address, where it could be read', async () => {
+    await open();
+    const made = await added({ name: 'second', address: `${two.url}/a`, secret: token });
+    expect(await patch(made.body.id, { address: one.url.replace('127.0.0.1', 'localhost') })).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('server_secret_again'),
+    });
+    // The same host has seen it.
+    expect((await patch(made.body.id, { address: two.url })).status).toBe(200);
+    const moved = { address: one.url.replace('127.0.0.1', 'localhost') };
+    expect((await patch(made.body.id, { ...moved, secret: `${token}-two` })).status).toBe(200);
+    expect((await patch(made.body.id, { address: two.url, secret: null })).status).toBe(200);
+    expect(one.requests.some(({ headers }) => headers['authorization'] === `Bearer ${token}`)).toBe(false);
+  });
+
   test('is refused where no key is set, and a server whose key was replaced is unusable and harms no other', async () => {
     await open({ SERVER_SECRET_KEY: '', SERVER_FILES: '' });
     release();

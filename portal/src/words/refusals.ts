@@ -134,6 +134,8 @@ export const japanese: Readonly<Record<Reason, string>> = {
   server_files_unset: 'モデルサーバーのファイルは設定 server_files のディレクトリに置きますが、この設定がありません。',
   server_secret_twice: 'secret と secretFile は、どちらか一方だけを指定してください。',
   server_secret_empty: 'シークレットが空です。',
+  server_secret_again:
+    '保存済みのシークレットは元のアドレス専用です。新しいアドレス用にもう一度入力してください。使わない場合は null を指定します。',
   text_refused: '{what}: {fault}',
   term_missing: '「{name}」という項目はありません。項目は {terms} です',
   term_choice: '{name} は allow か strip です',

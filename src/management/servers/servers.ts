@@ -148,14 +148,15 @@ async function withFields(
   for (const plan of plans ?? []) await requirePlan(store, plan);
   const reaching: AccountId[] = [];
   for (const account of accounts ?? []) reaching.push((await requireAccount(store, account)).id);
+  const next = address === undefined ? before.address : addressOf(address, rules);
   return {
     ...before,
     name: name ?? before.name,
-    address: address === undefined ? before.address : addressOf(address, rules),
+    address: next,
     kind: kind === undefined ? before.kind : kind,
     weight: weight === undefined ? before.weight : reading(() => readWeight(weight)),
     slots: slots === undefined ? before.slots : slots && reading(() => readSlots(slots)),
-    secret: secretOf(before, fields, rules, at),
+    secret: secretOf(before, next, fields, rules, at),
     ...files,
     plans: plans === undefined ? before.plans : plans && [...new Set(plans)],
     accounts: accounts === undefined ? before.accounts : accounts && [...new Set(reaching)],
@@ -165,6 +166,8 @@ async function withFields(
 
 /** What callers write for all servers, and for those of the settings (src/gateway/spread). */
 const reserved = /^(?:all|upstream-\d+)$/;
+
+const isMoved = (address: string, next: string): boolean => new URL(address).origin !== new URL(next).origin;
 
 function addressOf(text: string, rules: ServerRules): string {
   const address = reading(() => readServerAddress(text));
@@ -183,14 +186,20 @@ function fileOf(file: string | null | undefined, before: string | null, rules: S
 }
 
 function secretOf(
-  { id, secret: before }: ModelServer,
+  { id, address, secret: before }: ModelServer,
+  next: string,
   { secret, secretFile }: ServerFields,
   rules: ServerRules,
   at: number,
 ): ServerSecret | null {
   if (typeof secret === 'string' && typeof secretFile === 'string') throw new Fault('server_secret_twice', {});
   if (typeof secretFile === 'string') return { kind: 'file', file: fileOf(secretFile, null, rules) as string };
-  if (secret === undefined) return secretFile === null && before?.kind === 'file' ? null : before;
+  if (secret === undefined) {
+    if (before?.kind === 'file') return secretFile === null ? null : before;
+    // It was meant for the server there, and would come out if another one were shown it.
+    if (before && isMoved(address, next)) throw new Fault('server_secret_again', {});
+    return before;
+  }
   if (secret === null) return null;
   // The sentence names a line and never quotes it.
   const lines = reading(() => readSecretLines(secret));
