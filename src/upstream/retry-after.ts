@@ -18,7 +18,7 @@ export function waitOf(retryAfter: string | undefined): { readonly waitMs: numbe
 
 /** Seconds, or a date. Anything else is no wait. */
 function askedMs(text: string): number {
-  if (/^\d{1,9}$/.test(text.trim())) return Number(text) * 1000;
+  if (/^\d+$/.test(text.trim())) return Number(text) * 1000;
   const at = Date.parse(text);
   return Number.isNaN(at) ? 0 : at - Date.now();
 }
